@@ -1,0 +1,178 @@
+"""trmm_async: the asyncio SDK for Tactical RMM.
+
+    async with TRMM("https://api.example.com", api_key="…") as trmm:
+        for agent in await trmm.agents.list(monitoring_type="server"):
+            print(agent.hostname, agent.status)
+
+Names are loaded when they are first used, so that importing the package costs next to nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+from trmm_async._version import __version__
+
+if TYPE_CHECKING:
+    from trmm_async.client import TRMM
+    from trmm_async.errors import (
+        AmbiguousNameError,
+        APIError,
+        AuthenticationError,
+        BadRequestError,
+        ClosedError,
+        ConnectionFailedError,
+        DecodeError,
+        InvalidRequestError,
+        NotFoundError,
+        OutcomeUnknownError,
+        PermissionDeniedError,
+        RateLimitedError,
+        RedirectedError,
+        ServerError,
+        ServerFaultError,
+        TimeoutError,
+        TRMMError,
+        UnsupportedError,
+    )
+    from trmm_async.events import (
+        AgentOffline,
+        AgentOnline,
+        AlertEvent,
+        Ended,
+        Event,
+        Gap,
+        ScriptOutput,
+        UnknownEvent,
+    )
+    from trmm_async.models import (
+        Agent,
+        Alert,
+        Check,
+        Client,
+        ClientRef,
+        Deployment,
+        Disk,
+        Script,
+        ScriptResult,
+        Site,
+        SiteRef,
+        Task,
+    )
+    from trmm_async.outcomes import Counts, Done, Failed, Outcome, Skipped, Unknown
+    from trmm_async.pacing import RateLimit
+    from trmm_async.transport.connector import Connector
+
+_ROOMS: Final = {
+    "client": ("TRMM",),
+    "errors": (
+        "APIError",
+        "AmbiguousNameError",
+        "AuthenticationError",
+        "BadRequestError",
+        "ClosedError",
+        "ConnectionFailedError",
+        "DecodeError",
+        "InvalidRequestError",
+        "NotFoundError",
+        "OutcomeUnknownError",
+        "PermissionDeniedError",
+        "RateLimitedError",
+        "RedirectedError",
+        "ServerError",
+        "ServerFaultError",
+        "TRMMError",
+        "TimeoutError",
+        "UnsupportedError",
+    ),
+    "events": (
+        "AgentOffline",
+        "AgentOnline",
+        "AlertEvent",
+        "Ended",
+        "Event",
+        "Gap",
+        "ScriptOutput",
+        "UnknownEvent",
+    ),
+    "models": (
+        "Agent",
+        "Alert",
+        "Check",
+        "Client",
+        "ClientRef",
+        "Deployment",
+        "Disk",
+        "Script",
+        "ScriptResult",
+        "Site",
+        "SiteRef",
+        "Task",
+    ),
+    "outcomes": ("Counts", "Done", "Failed", "Outcome", "Skipped", "Unknown"),
+    "pacing": ("RateLimit",),
+    "transport.connector": ("Connector",),
+}
+_ROOM_OF: Final = {name: room for room, names in _ROOMS.items() for name in names}
+
+__all__ = [
+    "APIError",
+    "Agent",
+    "AgentOffline",
+    "AgentOnline",
+    "Alert",
+    "AlertEvent",
+    "AmbiguousNameError",
+    "AuthenticationError",
+    "BadRequestError",
+    "Check",
+    "Client",
+    "ClientRef",
+    "ClosedError",
+    "ConnectionFailedError",
+    "Connector",
+    "Counts",
+    "DecodeError",
+    "Deployment",
+    "Disk",
+    "Done",
+    "Ended",
+    "Event",
+    "Failed",
+    "Gap",
+    "InvalidRequestError",
+    "NotFoundError",
+    "Outcome",
+    "OutcomeUnknownError",
+    "PermissionDeniedError",
+    "RateLimit",
+    "RateLimitedError",
+    "RedirectedError",
+    "Script",
+    "ScriptOutput",
+    "ScriptResult",
+    "ServerError",
+    "ServerFaultError",
+    "Site",
+    "SiteRef",
+    "Skipped",
+    "TRMM",
+    "TRMMError",
+    "Task",
+    "TimeoutError",
+    "Unknown",
+    "UnknownEvent",
+    "UnsupportedError",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ROOM_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_ROOM_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

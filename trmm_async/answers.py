@@ -1,0 +1,128 @@
+"""From what came of a call to the error that says so. Pure.
+
+Floor 3: over `calls` and `retry`. The transport collects a `Reply` or a `Fault`; this room finds the words.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from trmm_async import codec
+from trmm_async.calls import Call
+from trmm_async.errors import (
+    APIError,
+    AuthenticationError,
+    BadRequestError,
+    ConnectionFailedError,
+    DecodeError,
+    NotFoundError,
+    OutcomeUnknownError,
+    PermissionDeniedError,
+    RateLimitedError,
+    RedirectedError,
+    ServerError,
+    ServerFaultError,
+    TimeoutError,
+    TRMMError,
+)
+from trmm_async.retry import Fault, Meaning, Reply, Stage, Tries
+
+__all__ = ["Scrub", "detail_of", "error_for", "failure"]
+
+BODY_KEPT: Final = 2000
+_DETAIL_MOST: Final = 300
+_TITLE: Final = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
+
+Scrub = Callable[[str], str]
+"""Takes the API key out of a text that a server sent."""
+
+_BY_STATUS: Final[dict[int, type[APIError]]] = {
+    400: BadRequestError,
+    401: AuthenticationError,
+    403: PermissionDeniedError,
+    404: NotFoundError,
+    429: RateLimitedError,
+}
+
+
+def detail_of(body: bytes) -> str:
+    """What an error's body says: `detail`, fields and messages, or a page's title; else its first line."""
+    text = body[:BODY_KEPT].decode("utf-8", "replace").strip()
+    try:
+        said = codec.decoder(Any)(body)
+    except msgspec.DecodeError:
+        title = _TITLE.search(text)
+        first = title.group(1) if title else text.partition("\n")[0]
+        return " ".join(first.split())[:_DETAIL_MOST]
+    return _in_words(said)[:_DETAIL_MOST]
+
+
+def _in_words(said: Any) -> str:
+    if isinstance(said, dict):
+        named = [_field_in_words(name, value) for name, value in said.items()]
+        return "; ".join(named)
+    if isinstance(said, list):
+        return ", ".join(_in_words(one) for one in said)
+    return "" if said is None else str(said)
+
+
+def _field_in_words(name: str, value: Any) -> str:
+    words = _in_words(value)
+    return words if name in {"detail", "non_field_errors"} else f"{name}: {words}"
+
+
+def error_for(call: Call[Any], reply: Reply, scrub: Scrub) -> APIError:
+    """The error for an answer that isn't success."""
+    if not 300 <= reply.status < 400:
+        return _build(_kind(reply.status), call, reply, scrub, detail_of(reply.body))
+    target = reply.headers.get("location", "")
+    location = scrub(target.partition("?")[0])
+    error = _build(RedirectedError, call, reply, scrub, f"redirected to {location}; is that the URL to use?")
+    error.location, error.target = location, target
+    return error
+
+
+def _kind(status: int) -> type[APIError]:
+    if status in _BY_STATUS:
+        return _BY_STATUS[status]
+    return ServerError if status >= 500 else APIError
+
+
+_Error = TypeVar("_Error", bound=APIError)
+
+
+def _build(kind: type[_Error], call: Call[Any], reply: Reply, scrub: Scrub, detail: str) -> _Error:
+    body = scrub(reply.body[:BODY_KEPT].decode("utf-8", "replace"))
+    return kind(reply.status, scrub(detail), method=call.method, path=call.path, body=body)
+
+
+def failure(
+    call: Call[Any], result: Reply | Fault, meaning: Meaning, tries: Tries, scrub: Scrub
+) -> TRMMError:
+    """The error to raise for a call's last result."""
+    if isinstance(result, Fault):
+        error = _fault(call, result, meaning, scrub)
+        error.__cause__ = result.cause
+        return error
+    if meaning is Meaning.UNKNOWN and result.status >= 500:
+        return _build(ServerFaultError, call, result, scrub, detail_of(result.body))
+    if meaning is Meaning.UNKNOWN:
+        said = f"sent, its answer was lost, and sending it again got {result.status}"
+        return OutcomeUnknownError(said, method=call.method, path=call.path)
+    answered = error_for(call, result, scrub)
+    if isinstance(answered, RateLimitedError):
+        answered.attempts, answered.waited, answered.retry_after = tries.sent, tries.waited, tries.asked
+    return answered
+
+
+def _fault(call: Call[Any], fault: Fault, meaning: Meaning, scrub: Scrub) -> TRMMError:
+    reason = scrub(fault.reason)
+    if meaning is Meaning.UNKNOWN:
+        said = f"sent, and it may have taken effect: {reason}"
+        return OutcomeUnknownError(said, method=call.method, path=call.path)
+    if fault.reply is not None:
+        return _build(DecodeError, call, fault.reply, scrub, reason)
+    kind = TimeoutError if fault.stage is Stage.LATE else ConnectionFailedError
+    return kind(reason, method=call.method, path=call.path)

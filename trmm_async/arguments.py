@@ -1,0 +1,187 @@
+"""Checks of what users hand in: every refusal is an `InvalidRequestError`, before anything is sent.
+
+Floor 2: over the nouns. Pure. Each function returns the value in the form that the dialects take.
+"""
+
+import ipaddress
+import math
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Final
+from urllib.parse import SplitResult, quote, urlsplit
+
+from trmm_async.errors import InvalidRequestError
+from trmm_async.models import Agent
+
+__all__ = [
+    "agent_id",
+    "api_key",
+    "base_url",
+    "choice",
+    "expiry",
+    "number",
+    "object_id",
+    "plain_text",
+    "raw_path",
+    "script_args",
+    "script_timeout",
+    "whole",
+]
+
+SCRIPT_TIMEOUT_MOST: Final = 300
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def plain_text(value: object, what: str, *, empty: bool = False) -> str:
+    """A text without control characters; not empty or blank unless allowed."""
+    if not isinstance(value, str):
+        raise InvalidRequestError(f"{what} must be text, not {type(value).__name__}")
+    if _CONTROL.search(value):
+        raise InvalidRequestError(f"{what} must not contain control characters: {value!r}")
+    if not empty and not value.strip():
+        raise InvalidRequestError(f"{what} must not be empty")
+    return value
+
+
+def agent_id(value: str | Agent) -> str:
+    """An agent's id, from itself or from the agent; fit to be one segment of a path."""
+    text = plain_text(value.agent_id if isinstance(value, Agent) else value, "agent_id")
+    if text in {".", ".."} or "/" in text or "\\" in text:
+        raise InvalidRequestError(f"agent_id must not contain a slash or be a dot path: {text!r}")
+    if text != text.strip():
+        raise InvalidRequestError(f"agent_id must not begin or end with a space: {text!r}")
+    return text
+
+
+def object_id(value: object, what: str) -> int:
+    """A numeric id, from itself or from the object that has it as `id`."""
+    found = getattr(value, "id", value)
+    if isinstance(found, bool) or not isinstance(found, int):
+        given = "an object without an id" if found is None else repr(value)
+        raise InvalidRequestError(f"{what} must be an id or an object that has one, not {given}")
+    if found < 0:
+        raise InvalidRequestError(f"{what} must not be negative: {found}")
+    return found
+
+
+def number(value: object, what: str, *, least: float | None = None, above: float | None = None) -> float:
+    """A finite number, at least `least` or more than `above`."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise InvalidRequestError(f"{what} must be a number, not {value!r}")
+    if least is not None and value < least:
+        raise InvalidRequestError(f"{what} must be at least {least:g}, not {value!r}")
+    if above is not None and value <= above:
+        raise InvalidRequestError(f"{what} must be more than {above:g}, not {value!r}")
+    return value
+
+
+def whole(value: object, what: str, *, least: int) -> int:
+    """A whole number from `least`."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise InvalidRequestError(f"{what} must be a whole number from {least}, not {value!r}")
+    return value
+
+
+def script_timeout(value: object) -> int:
+    """A script's time limit: whole seconds from 1 to 300, as the server has it."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= SCRIPT_TIMEOUT_MOST:
+        raise InvalidRequestError(
+            f"timeout must be whole seconds from 1 to {SCRIPT_TIMEOUT_MOST}, not {value!r}"
+        )
+    return value
+
+
+def script_args(values: Iterable[str]) -> tuple[str, ...]:
+    """A script's arguments: texts. A lone text is refused: it would be taken apart into letters."""
+    if isinstance(values, str | bytes):
+        raise InvalidRequestError(
+            f"args must be a sequence of texts, not the text {values!r}: write args=[…]"
+        )
+    args = tuple(values)
+    for arg in args:
+        if not isinstance(arg, str):
+            raise InvalidRequestError(f"args must be texts; {arg!r} is {type(arg).__name__}")
+    return args
+
+
+def choice(value: object, what: str, allowed: tuple[str, ...]) -> str:
+    """One of a closed set of words."""
+    if not isinstance(value, str) or value not in allowed:
+        raise InvalidRequestError(f"{what} must be one of {', '.join(allowed)}; not {value!r}")
+    return value
+
+
+def expiry(value: object, *, now: datetime | None = None) -> datetime:
+    """A moment in the future that says its time zone."""
+    if not isinstance(value, datetime):
+        raise InvalidRequestError(f"expires must be a datetime, not {type(value).__name__}")
+    if value.utcoffset() is None:
+        raise InvalidRequestError("expires must say its time zone: datetime.now(UTC) + timedelta(…)")
+    if value <= (now or datetime.now(UTC)):
+        raise InvalidRequestError(f"expires must lie in the future, not at {value.isoformat()}")
+    return value
+
+
+def raw_path(value: object) -> str:
+    """A path from the server's root for `TRMM.request`: no host, no query, no way out of it by dots."""
+    text = plain_text(value, "path")
+    parts = text.split("/")
+    if not text.startswith("/") or text.startswith("//") or "\\" in text:
+        raise InvalidRequestError(f"path must begin with one slash: {text!r}")
+    if {".", ".."} & set(parts) or "?" in text or "#" in text:
+        raise InvalidRequestError(
+            f"path must have no dot segments, query or fragment (params=… holds those): {text!r}"
+        )
+    return quote(text, safe="/%:@!$&'()*+,;=~")
+
+
+def api_key(value: object) -> str:
+    """A key that can stand in a header. Its text is in no message."""
+    if not isinstance(value, str) or not value.strip():
+        raise InvalidRequestError("api_key must not be empty")
+    if _CONTROL.search(value) or not value.isascii() or value != value.strip():
+        raise InvalidRequestError(
+            "api_key must be plain ASCII, without control characters or spaces around it"
+        )
+    return value
+
+
+def base_url(value: object, *, allow_http: bool) -> str:
+    """The server's URL without a closing slash. Plain http only to this machine, unless allowed."""
+    text = plain_text(value, "url")
+    if not text.isascii():
+        raise InvalidRequestError("url must be plain ASCII; write such a host in its xn-- form")
+    try:
+        parts = urlsplit(text)
+        parts.port  # noqa: B018 - raises on a port that is none
+    except ValueError as error:
+        raise InvalidRequestError(f"url is not a URL: {error}") from None
+    _check_url_parts(parts)
+    if parts.scheme == "http" and not allow_http and not _is_loopback(parts.hostname or ""):
+        raise InvalidRequestError(
+            f"url: plain http would show the API key to everybody on the way to {parts.hostname}; "
+            "use https, or allow_http=True if you must"
+        )
+    return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
+
+
+def _check_url_parts(parts: SplitResult) -> None:
+    # The URL itself stands in no message: it may hold a password.
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise InvalidRequestError('url must have a scheme and a host, as in "https://api.example.com"')
+    if "@" in parts.netloc:
+        raise InvalidRequestError("url must not hold a user name or password")
+    if parts.query or parts.fragment:
+        raise InvalidRequestError("url must have no query and no fragment")
+    if any(char.isspace() for char in parts.netloc + parts.path):
+        raise InvalidRequestError("url must not contain spaces")
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

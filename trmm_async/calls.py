@@ -1,0 +1,100 @@
+"""Requests as values: what is to be sent, how its answer reads, and whether it may be sent again.
+
+Floor 2: a dialect makes these (pure functions, testable without I/O), the transport carries them out. A
+`Call` knows nothing of hosts, keys, limits' sizes or sockets.
+"""
+
+import enum
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeVar
+
+from trmm_async.events import Event
+
+__all__ = ["ArrayCall", "Call", "FrameReader", "Lane", "Replay", "RowReader", "StreamSpec", "ignore_answer"]
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Replay(enum.Enum):
+    """What a second sending of the same call would mean."""
+
+    SAFE = "reads only"
+    IDEMPOTENT = "changes something; twice is the same as once"
+    NEVER = "changes something; twice is twice"
+
+
+class Lane(enum.Enum):
+    """A budget that a call draws on, besides the one that all draw on."""
+
+    DEPLOYMENTS = "deployments"
+
+
+def ignore_answer(body: bytes) -> None:
+    """The decoder of calls whose answer says nothing that the status did not."""
+    del body
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call(Generic[T_co]):
+    """One request.
+
+    Attributes:
+        method: the HTTP method.
+        path: from the server's root, with a leading and a closing slash, ids quoted.
+        decode: the answer's body to what the call is for. Raises `msgspec.DecodeError` on what it can't read.
+        query: what goes behind the question mark; values are text already.
+        body: encoded JSON, or None.
+        replay: see `Replay`.
+        lanes: further budgets that it draws on.
+        answers_within: seconds in which the server itself may take to answer (a script that is waited for);
+            None for the client's own timeout.
+        gone_is_done: 404 after a lost answer means that the lost one had succeeded (deletes).
+    """
+
+    method: str
+    path: str
+    decode: Callable[[bytes], T_co]
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    replay: Replay = Replay.SAFE
+    lanes: tuple[Lane, ...] = ()
+    answers_within: float | None = None
+    gone_is_done: bool = False
+
+
+class RowReader(Protocol[T]):
+    """Reads one JSON array while it downloads: `codec.ArrayDecoder`, or a dialect's wrapping of it."""
+
+    def feed(self, chunk: bytes, /) -> Iterator[list[T]]:
+        """Take some bytes; the elements that are complete by them. Raises `msgspec.DecodeError`."""
+
+    def finish(self) -> list[T]:
+        """The body is over; the elements not yet given. Raises `msgspec.DecodeError`, also if it was cut."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArrayCall(Generic[T]):
+    """A call whose answer is a long array, to be read while it downloads; `rows` makes a reader for it."""
+
+    call: Call[Any]
+    rows: Callable[[], RowReader[T]]
+
+
+FrameReader = Callable[[str, bytes], Event]
+"""(agent_id, frame) -> event. Never raises: what it can't read is an `UnknownEvent`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamSpec:
+    """One agent's event socket: where it is, how its frames read, which close codes are refusals.
+
+    Attributes:
+        refusals: close code to the HTTP status it stands for. Any other close is a lost connection.
+    """
+
+    agent_id: str
+    path: str
+    read: FrameReader
+    refusals: Mapping[int, int]

@@ -1,0 +1,144 @@
+"""What a reader missed while the connection was lost. Pure: no time, no I/O.
+
+Floor 3: over `events` and `models`; `stream` feeds it. `Snapshot` is the server's present state, read over
+REST; `Known` is what the reader of one agent's stream has been told. The difference is what was missed.
+
+Both see the world as facts: a key (the agent's status, or one alert) and a token for its present state.
+"""
+
+from collections.abc import Hashable, Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Final
+
+from trmm_async.events import AgentOffline, AgentOnline, AlertEvent, Event
+from trmm_async.models import Alert
+
+__all__ = ["CLOCK_SKEW", "Known", "Snapshot"]
+
+CLOCK_SKEW: Final = timedelta(minutes=5)
+"""How far the server's clock may be behind ours before an alert of a gap is mistaken for an older one.
+
+Counts only where nothing but `created_at` can tell. Generous: an alert told twice is better than one lost.
+"""
+
+_STATUS: Final = "status"
+_UP: Final = {"online": True, "offline": False, "overdue": False}
+
+Fact = tuple[Hashable, Hashable]
+
+
+class Snapshot:
+    """The server's present state of some agents.
+
+    Args:
+        statuses: agent_id to status, as in `Agent.status`. An agent that is not in it, or with a status other
+            than online, offline or overdue, is one whose status can't be told.
+        alerts: the alerts there are, of any agents; those without an `agent_id` are nobody's.
+    """
+
+    def __init__(self, statuses: Mapping[str, str], alerts: Iterable[Alert]) -> None:
+        self._statuses = statuses
+        self._alerts: dict[str, list[Alert]] = {}
+        for alert in sorted(alerts, key=lambda alert: alert.id):
+            if alert.agent_id is not None:
+                self._alerts.setdefault(alert.agent_id, []).append(alert)
+
+    def __repr__(self) -> str:
+        return f"<Snapshot of {len(self._statuses)} agents, {sum(map(len, self._alerts.values()))} alerts>"
+
+    def about(self, agent_id: str) -> list[Event]:
+        """The agent's state told as events: its status first, then its alerts in the order of their ids."""
+        told: list[Event] = []
+        up = _UP.get(self._statuses.get(agent_id, ""))
+        if up is not None:
+            told.append(AgentOnline(agent_id=agent_id) if up else AgentOffline(agent_id=agent_id))
+        told.extend(AlertEvent(agent_id=agent_id, alert=alert) for alert in self._alerts.get(agent_id, ()))
+        return told
+
+
+class Known:
+    """What the reader of one agent's stream has been told, or was already so when the stream began."""
+
+    __slots__ = ("_agent_id", "_based", "_given", "_told")
+
+    def __init__(self, agent_id: str) -> None:
+        self._agent_id = agent_id
+        self._told: dict[Hashable, Hashable] = {}
+        self._given: dict[Hashable, Hashable] = {}
+        self._based = False
+
+    def __repr__(self) -> str:
+        based = "based" if self._based else "not based"
+        return f"<Known {self._agent_id}: {len(self._told)} facts, {based}>"
+
+    def admit(self, event: Event) -> bool:
+        """Note an event that came over the socket. False: the catch-up has just told this, so leave it out.
+
+        Only the first frame about the same thing after a catch-up can be such a repeat.
+        """
+        fact = _fact(event)
+        if fact is None:
+            return True
+        key, token = fact
+        if self._given and self._given.pop(key, None) == token:
+            return False
+        self._told[key] = token
+        return True
+
+    def baseline(self, snapshot: Snapshot) -> None:
+        """Take in how things stood when the stream began. What the socket told since is newer: it stays."""
+        for key, token in _facts(snapshot.about(self._agent_id)):
+            self._told.setdefault(key, token)
+        self._based = True
+
+    def missed(self, snapshot: Snapshot, since: datetime, arrived: Iterable[Event] = ()) -> list[Event]:
+        """What to tell before `arrived`, in order; the snapshot is the new baseline.
+
+        Where there was no baseline, a status counts only if it contradicts one that was told, and an alert
+        that was never told only if it was created after `since`, give or take `CLOCK_SKEW`.
+
+        Args:
+            snapshot: fetched after the connection stood again.
+            since: when the stream was last known to be good.
+            arrived: what has come over the new connection so far. Where it leads to the snapshot's state by
+                itself, it is left to it: it tells more (times, the steps between), and nothing twice.
+        """
+        present = snapshot.about(self._agent_id)
+        coming = set(_facts(arrived))
+        news = [event for event in present if self._is_news(event, since) and _fact(event) not in coming]
+        # An alert that the server no longer has is forgotten: a stream of months must not grow for ever.
+        status = [(_STATUS, self._told[_STATUS])] if _STATUS in self._told else []
+        self._told = dict([*status, *_facts(present)])
+        self._given = dict(_facts(news))
+        self._based = True
+        return news
+
+    def _is_news(self, event: Event, since: datetime) -> bool:
+        fact = _fact(event)
+        if fact is None or fact[0] in self._told:
+            return fact is not None and self._told[fact[0]] != fact[1]
+        if not isinstance(event, AlertEvent):
+            return False
+        created = event.alert.created_at
+        return self._based or created is None or created > since - CLOCK_SKEW
+
+
+def _fact(event: Event) -> Fact | None:
+    kind = type(event)
+    if kind is AgentOnline:
+        return _STATUS, True
+    if kind is AgentOffline:
+        return _STATUS, False
+    if isinstance(event, AlertEvent):
+        return event.alert.id, _state_of(event.alert)
+    return None
+
+
+def _facts(events: Iterable[Event]) -> list[Fact]:
+    return [fact for event in events if (fact := _fact(event)) is not None]
+
+
+def _state_of(alert: Alert) -> int:
+    # Only what can change: times come with fewer digits from some encoders than from others. A hash and not
+    # the fields, since thousands of streams each keep one for every alert.
+    return hash((alert.severity, alert.message, alert.snoozed, alert.resolved))

@@ -1,0 +1,226 @@
+"""`TRMM`: settings, wiring, life cycle. Reads as a table of contents.
+
+Floor 7: over everything that answers a user's call, below the command line.
+"""
+
+import os
+import re
+import ssl as tls
+from collections.abc import Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
+
+from trmm_async import arguments, codec
+from trmm_async.calls import Call, Lane, Replay
+from trmm_async.dialects import Dialect, Gateway
+from trmm_async.errors import InvalidRequestError, UnsupportedError
+from trmm_async.fleet import Fleet
+from trmm_async.pacing import RateLimit
+from trmm_async.resources import Agents, Alerts, Api, Checks, Clients, Deployments, Scripts, Tasks
+from trmm_async.retry import RetryPolicy
+from trmm_async.transport import Server, Transport
+
+if TYPE_CHECKING:
+    import aiohttp
+
+__all__ = ["TRMM"]
+
+Default = Literal["default"]
+_METHOD: Final = re.compile(r"[A-Z]{3,10}", re.ASCII)
+
+
+class TRMM:
+    """A Tactical RMM server.
+
+    One object holds one connection pool and the rate limits of one key; make one and share it within an event
+    loop. Use it as `async with TRMM(…) as trmm`, or call `aclose()` at the end. Making one sends nothing.
+
+    Args:
+        url: the server's base URL, `https://host[:port][/prefix]`.
+        api_key: the API key. It is in no repr, log line or error, and goes to this server alone.
+
+        rate_limit: what the server allows this key in all. "default" is what such a server allows unless its
+            administrator tuned it (a gateway: 100 a minute); None is no limit.
+        deployment_rate_limit: what it allows besides on making deployments (a gateway: 20 a minute).
+
+        max_connections: how many connections there may be at once, default 100.
+        timeout: seconds that an attempt may take, 30 by default; a script that is waited for has its own time
+            on top. While a list is iterated or a file downloaded: seconds that may pass without a byte.
+        retries: how often a call may be sent again where that is safe, 3 by default.
+        patience: seconds that a call may spend waiting between its attempts in all, 120 by default. A longer
+            `Retry-After` is an error at once.
+
+        dialect: "gateway".
+        allow_http: whether plain http is allowed to other machines than this one.
+        session: an `aiohttp.ClientSession` of yours, for proxies and the like; it is then not closed by us.
+            Give it a `trmm_async.Connector()`: with another, a script sent over a connection that the server
+            is just closing ends in an `OutcomeUnknownError`.
+        ssl: a TLS context in place of the system's default one; for your own session it concerns events only.
+
+    Raises:
+        InvalidRequestError: a setting is wrong.
+    """
+
+    agents: Agents
+    deployments: Deployments
+    clients: Clients
+    scripts: Scripts
+    checks: Checks
+    tasks: Tasks
+    alerts: Alerts
+    fleet: Fleet
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        api_key: str,
+        rate_limit: RateLimit | Default | None = "default",
+        deployment_rate_limit: RateLimit | Default | None = "default",
+        max_connections: int = 100,
+        timeout: float = 30.0,
+        retries: int = 3,
+        patience: float = 120.0,
+        dialect: Literal["gateway", "stock", "auto"] = "gateway",
+        allow_http: bool = False,
+        session: "aiohttp.ClientSession | None" = None,
+        ssl: tls.SSLContext | None = None,
+    ) -> None:
+        language = _dialect(dialect)
+        server = Server(
+            base_url=arguments.base_url(url, allow_http=allow_http),
+            api_key=arguments.api_key(api_key),
+            ssl=ssl,
+        )
+        transport = Transport(
+            server,
+            rate_limit=_limit("rate_limit", rate_limit, language.rate_limit),
+            lanes={
+                Lane.DEPLOYMENTS: _limit(
+                    "deployment_rate_limit", deployment_rate_limit, language.deployment_rate_limit
+                )
+            },
+            max_connections=arguments.whole(max_connections, "max_connections", least=1),
+            timeout=arguments.number(timeout, "timeout", above=0),
+            policy=RetryPolicy(
+                retries=arguments.whole(retries, "retries", least=0),
+                patience=arguments.number(patience, "patience", least=0),
+            ),
+            session=session,
+        )
+        self._api = Api(transport, language)
+        self.agents = Agents(self._api)
+        self.deployments = Deployments(self._api)
+        self.clients = Clients(self._api)
+        self.scripts = Scripts(self._api)
+        self.checks = Checks(self._api)
+        self.tasks = Tasks(self._api)
+        self.alerts = Alerts(self._api)
+        self.fleet = Fleet(self._api)
+
+    @classmethod
+    def from_env(cls, **settings: Any) -> Self:
+        """A client with the URL and key of the environment: `TRMM_URL`, `TRMM_API_KEY`.
+
+        Args:
+            settings: what `TRMM` takes besides those two.
+
+        Raises:
+            InvalidRequestError: one of the two is not set, or a setting is wrong.
+        """
+        return cls(_variable("TRMM_URL"), api_key=_variable("TRMM_API_KEY"), **settings)
+
+    def __repr__(self) -> str:
+        return f"<TRMM {self._api.transport.server.base_url} {self.dialect}, {self._api.transport.state}>"
+
+    @property
+    def dialect(self) -> str:
+        """Which kind of server this client speaks to."""
+        return self._api.dialect.name
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, object] | None = None,
+        json: object = None,
+    ) -> Any:
+        """Whatever there is no method for: limited, errors translated, retried where that is safe.
+
+        Args:
+            method: the HTTP method. GET, HEAD and OPTIONS are retried as reads are; anything else is sent
+                again only where it certainly never reached the server.
+            path: from the server's root (behind the base URL's prefix), as in "/core/version/". Mind the
+                closing slash.
+            params: the query; None values are left out.
+            json: the body; None for none.
+
+        Returns:
+            The answer decoded from JSON; None for an empty one.
+
+        Raises:
+            TRMMError: see `errors`.
+        """
+        return await self._api.transport.send(_raw_call(method, path, params, json))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connections; calls from then on raise `ClosedError`. Twice is the same as once."""
+        await self._api.transport.aclose()
+
+
+def _dialect(name: str) -> Dialect:
+    arguments.choice(name, "dialect", ("gateway", "stock", "auto"))
+    if name != "gateway":
+        raise UnsupportedError(f"dialect {name!r} is not there yet; this version speaks to a gateway")
+    return Gateway()
+
+
+def _limit(what: str, value: RateLimit | Default | None, default: RateLimit | None) -> RateLimit | None:
+    if value == "default":
+        return default
+    if value is None or isinstance(value, RateLimit):
+        return value
+    raise InvalidRequestError(f"{what} must be a RateLimit or None, not {value!r}")
+
+
+def _variable(name: str) -> str:
+    value = os.environ.get(name)
+    if not value:
+        raise InvalidRequestError(f"the environment variable {name} is not set")
+    return value
+
+
+def _raw_call(method: str, path: str, params: Mapping[str, object] | None, json: object) -> Call[Any]:
+    verb = method.upper() if isinstance(method, str) else ""
+    if not _METHOD.fullmatch(verb):
+        raise InvalidRequestError(f"method must be an HTTP method, not {method!r}")
+    try:
+        body = None if json is None else codec.encode(json)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InvalidRequestError(f"json can't be encoded: {error}") from error
+    return Call(
+        method=verb,
+        path=arguments.raw_path(path),
+        decode=_json_or_nothing,
+        query={name: _query_text(value) for name, value in (params or {}).items() if value is not None},
+        body=body,
+        replay=Replay.SAFE if verb in {"GET", "HEAD", "OPTIONS"} else Replay.NEVER,
+    )
+
+
+def _query_text(value: object) -> str:
+    # As the server's own web client writes it.
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _json_or_nothing(body: bytes) -> Any:
+    return codec.decoder(object)(body) if body.strip() else None

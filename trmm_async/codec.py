@@ -1,0 +1,366 @@
+"""The only JSON coder of the SDK: whole answers, and long arrays while they download.
+
+Above lie the calls and dialects, which name the type of an answer, and the transport, which has its bytes.
+Below lies nothing but msgspec. The room is for what every answer needs and none should write again: decoders
+built once for each type, nulls where a field may be absent, one root for all that can be wrong with a body,
+and `ArrayDecoder`, which gives the elements of an array in flat memory. Nothing here does I/O.
+
+Every error of decoding is a `msgspec.DecodeError`; its subclass `msgspec.ValidationError` says that the JSON
+was good and its shape was not.
+"""
+
+import re
+from array import array
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import cache
+from itertools import accumulate
+from typing import Generic, TypeAlias, TypeVar
+
+import msgspec
+from msgspec import inspect
+
+__all__ = ["ArrayDecoder", "ArrayTruncatedError", "Decoder", "decoder", "encode"]
+
+T = TypeVar("T")
+Body: TypeAlias = bytes | bytearray | memoryview
+
+_encoder = msgspec.json.Encoder()
+# A float passes as it was written, so that a Decimal field keeps every digit through the second try.
+_plain = msgspec.json.Decoder(float_hook=lambda text: msgspec.Raw(text.encode()))
+
+
+def encode(obj: object) -> bytes:
+    """Give `obj` as compact UTF-8 JSON: builtins, Structs, dataclasses, datetimes, enums.
+
+    Raises `TypeError` for an object that has no JSON form: the caller's mistake, not the server's.
+    """
+    return _encoder.encode(obj)
+
+
+class Decoder(Generic[T]):
+    """Turns a whole JSON body into a `T`; `decoder` keeps one for each type."""
+
+    def __init__(self, kind: type[T]) -> None:
+        self._strict = msgspec.json.Decoder(kind)
+        self._info = inspect.type_info(kind)
+
+    def __call__(self, body: Body) -> T:
+        """Decode `body` strictly; if its shape is wrong, once more with null standing for an absent field.
+
+        A null is dropped only as the value of a field (of a Struct, dataclass or TypedDict) whose type takes
+        no null; the field then has its default. Nulls in dicts, in lists and under `Any` stay.
+
+        Raises `msgspec.ValidationError` if the shape is wrong (always the error of the first try), and
+        `msgspec.DecodeError` for all else: bad syntax, bad UTF-8, nesting beyond the interpreter's limit.
+        """
+        try:
+            return self._strict.decode(body)
+        except msgspec.ValidationError as error:
+            return self._without_nulls(body, error)
+        except (UnicodeDecodeError, RecursionError) as error:
+            raise msgspec.DecodeError(str(error)) from error
+
+    def _without_nulls(self, body: Body, first: msgspec.ValidationError) -> T:
+        try:
+            plain = _plain.decode(body)
+            _drop_nulls(plain, self._info)
+            # Encoded again, not converted: so the one strict decoder decides on every type in the one way.
+            return self._strict.decode(_encoder.encode(plain))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            raise first from None
+
+
+_built = cache(Decoder)
+
+
+def decoder(kind: type[T]) -> Decoder[T]:
+    """The decoder of a type (any that msgspec knows, such as `list[Agent]`), built on first use, then kept.
+
+    Raises `TypeError` for a type that msgspec cannot decode.
+    """
+    return _built(kind)  # type: ignore[arg-type] # a type is hashable
+
+
+def _drop_nulls(value: object, info: inspect.Type) -> None:
+    """Take out of `value`, in place, each null that is the value of a field which does not accept it."""
+    if isinstance(info, inspect.Metadata):
+        _drop_nulls(value, info.type)
+    elif isinstance(info, inspect.UnionType):
+        for member in info.types:
+            _drop_nulls(value, member)
+    elif isinstance(value, dict):
+        _drop_nulls_of_object(value, info)
+    elif isinstance(value, list) and isinstance(info, inspect.CollectionType):
+        for item in value:
+            _drop_nulls(item, info.item_type)
+
+
+def _drop_nulls_of_object(value: dict[str, object], info: inspect.Type) -> None:
+    if isinstance(info, inspect.DictType):
+        for item in value.values():
+            _drop_nulls(item, info.value_type)
+    elif isinstance(info, inspect.StructType) and info.tag_field and value.get(info.tag_field) != info.tag:
+        return  # it is another member of the union
+    elif isinstance(info, inspect.StructType | inspect.DataclassType | inspect.TypedDictType):
+        for field in info.fields:
+            item = value.get(field.encode_name)
+            if item is not None:
+                _drop_nulls(item, field.type)
+            elif not _takes_null(field.type):
+                value.pop(field.encode_name, None)
+
+
+def _takes_null(info: inspect.Type) -> bool:
+    if isinstance(info, inspect.Metadata):
+        return _takes_null(info.type)
+    if isinstance(info, inspect.UnionType):
+        return any(map(_takes_null, info.types))
+    if isinstance(info, inspect.LiteralType):
+        return None in info.values
+    return isinstance(info, inspect.NoneType | inspect.AnyType | inspect.RawType | inspect.CustomType)
+
+
+class ArrayTruncatedError(msgspec.DecodeError):
+    """The body ended before its array did: the download was cut."""
+
+
+class ArrayDecoder(Generic[T]):
+    """Decodes one JSON array while it downloads: sans-IO, synchronous, exact, in flat memory.
+
+    The lists of `feed` and `finish` together equal `decoder(list[T])(body)` whatever the chunks, and are its
+    beginning until then. Where that call would raise, one of these does, at that element or later; after an
+    error use neither again.
+
+    Memory: about one chunk, one element and `batch` bytes. Time: linear in the body, whatever it holds. A
+    list has the elements of about `batch` bytes (0.1 ms of agents), so no chunk holds up an event loop. A
+    `msgspec.Raw` in an element keeps its whole batch alive.
+
+    Why it is exact: a batch is what stands before some comma, put between brackets and decoded. A parser
+    reads from left to right; if it takes the `]` in place of the comma, after at least one element, then the
+    comma was in no string and in no element: it separates two. So where to cut may be guessed (`_Guess`),
+    which costs next to nothing. Only where the guess is wrong is the comma looked for (`_Scan`).
+    """
+
+    def __init__(self, item_type: type[T], *, batch: int = 1 << 15) -> None:
+        """Decode elements of `item_type`, those of about `batch` bytes (at least 1) at a time."""
+        self._decode: Decoder[list[T]] = decoder(list[item_type])  # type: ignore[valid-type]
+        self._batch = batch
+        self._buffer = bytearray()
+        self._consumed = 0  # bytes before the buffer, which starts with the first element not given yet
+        self._given = 0
+        self._opened = self._closed = False
+        self._guess = _Guess()
+        self._scan = _Scan()
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else "open" if self._opened else "new"
+        return f"<ArrayDecoder {state} given={self._given} buffered={len(self._buffer)}>"
+
+    def feed(self, chunk: Body) -> Iterator[list[T]]:
+        """Take the next bytes of the body and give the elements that are complete and make a batch.
+
+        The chunk is taken at the call; batches left in the iterator are given by the next `feed` or `finish`.
+        Raises (from the iterator) what a `Decoder` raises, with indexes and byte positions in the whole body.
+        """
+        self._buffer += chunk
+        return self._batches(self._batch)
+
+    def finish(self) -> list[T]:
+        """Say that the body has ended and give the elements that are left.
+
+        Raises `ArrayTruncatedError` if the array has not ended (a cut body is no short list), else as `feed`.
+        """
+        rest = [item for items in self._batches(1) for item in items]
+        if not self._closed:
+            length = self._consumed + len(self._buffer)
+            raise ArrayTruncatedError(f"Input data was truncated: its array is open after {length} bytes")
+        return rest
+
+    def _batches(self, enough: int) -> Iterator[list[T]]:
+        """Go on while there are `enough` bytes that were not looked at."""
+        if not self._opened:
+            self._open()
+        while not self._closed and len(self._buffer) - self._scan.position >= enough:
+            stop = min(self._scan.position + self._batch, len(self._buffer))
+            if items := self._by_guess(stop) or self._by_scan(stop):
+                self._given += len(items)
+                yield items
+        if self._closed and self._next_byte() is not None:
+            raise self._malformed("trailing characters", 0)
+
+    def _open(self) -> None:
+        first = self._next_byte()
+        if first not in {None, _OPENING}:
+            raise self._malformed("expected an array", 0)
+        self._opened = first is not None
+        self._drop(int(self._opened))
+
+    def _by_guess(self, stop: int) -> list[T]:
+        """What stands before the comma of the guess, or nothing if there is no guess or it is wrong."""
+        cut = self._guess.find(self._buffer, self._scan.position, stop)
+        if cut < 0:
+            return []
+        items: list[T] = []
+        with suppress(msgspec.DecodeError):
+            items = self._before(cut)
+        self._guess.judge(right=bool(items))
+        if items:
+            self._drop(cut + 1)
+            self._scan = _Scan()
+        return items
+
+    def _by_scan(self, stop: int) -> list[T]:
+        """What stands before the last comma between elements or before the array's end, or nothing yet."""
+        end = self._scan.advance(self._buffer, stop)
+        if end < 0:
+            return []
+        try:
+            items = self._before(end)
+        except msgspec.DecodeError as error:
+            raise self._in_body(error) from error
+        closing = self._buffer[end] == _CLOSING
+        if not items and (self._given or not closing):
+            raise self._malformed("expected an element", end)
+        self._closed = closing
+        self._guess.learn(self._buffer, end)
+        self._drop(end + 1)
+        self._scan.position -= end + 1
+        return items
+
+    def _before(self, end: int) -> list[T]:
+        last = self._buffer[end : end + 1].replace(b",", b"]")
+        # Joined into immutable bytes, because a msgspec.Raw points into them.
+        return self._decode(b"".join((b"[", memoryview(self._buffer)[:end], last)))
+
+    def _drop(self, count: int) -> None:
+        del self._buffer[:count]
+        self._consumed += count
+
+    def _next_byte(self) -> int | None:
+        self._drop(len(self._buffer) - len(self._buffer.lstrip(b" \t\r\n")))
+        return self._buffer[0] if self._buffer else None
+
+    def _malformed(self, what: str, at: int) -> msgspec.DecodeError:
+        return msgspec.DecodeError(f"JSON is malformed: {what} (byte {self._consumed + at})")
+
+    def _in_body(self, error: msgspec.DecodeError) -> msgspec.DecodeError:
+        """The same error with its index and byte position in the body instead of in the batch."""
+        text = _INDEX.sub(lambda found: f"`$[{int(found[1]) + self._given}]", str(error))
+        text = _BYTE.sub(lambda found: f"(byte {int(found[1]) - 1 + self._consumed})", text)
+        return type(error)(text)
+
+
+_OPENING, _CLOSING = b"[]"
+_INDEX = re.compile(r"`\$\[(\d+)\](?=[^`]*`$)")
+_BYTE = re.compile(r"\(byte (\d+)\)$")
+_BEFORE_COMMA = re.compile(rb'(?:"|[\]}\s]*)\s*\Z')
+_FROM_COMMA = re.compile(rb',[\[{\s]{0,64}(?:"[^"\\]{1,64}"\s{0,8}:|"|)')
+_TOKENS = re.compile(rb'["\[\]{},]')
+_STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
+_NOISE = bytes(set(range(256)) - set(b'[{]},"'))
+
+
+class _Guess:
+    """Where a comma between elements probably is: where it has the bytes around it that an earlier one had.
+
+    They go up to the first key (`}]},{"agent_id":`), so that objects inside an element seldom look like it.
+    """
+
+    def __init__(self) -> None:
+        self._mark = b""
+        self._comma = 0  # where it is in the mark
+        self._misses = 0
+
+    def find(self, buffer: bytearray, start: int, stop: int) -> int:
+        """The last such comma in `buffer[start:stop]`, or -1."""
+        at = buffer.rfind(self._mark, start, stop) if self._mark else -1
+        return at if at < 0 else at + self._comma
+
+    def judge(self, *, right: bool) -> None:
+        """Keep a guess that was right; eight wrong ones in a row, each of which cost a decoding, end it."""
+        self._misses = 0 if right else self._misses + 1
+        self._mark = self._mark if right else b""
+
+    def learn(self, buffer: bytearray, comma: int) -> None:
+        """Guess from now on by what is around this comma, which is known to separate two elements."""
+        before = _BEFORE_COMMA.search(buffer[max(comma - 32, 0) : comma])
+        after = _FROM_COMMA.match(buffer, comma)
+        if before and after and after.end() < len(buffer) and self._misses < 8:
+            self._mark, self._comma = before[0] + after[0], len(before[0])
+
+
+class _Scan:
+    """Finds commas between elements by counting brackets outside strings; looks at each byte once.
+
+    Token by token that would take ten times as long as the decoding. So blocks are counted, in a few passes
+    of C, and tokens are looked at only in the small block that holds the comma.
+    """
+
+    def __init__(self) -> None:
+        self.position = 0
+        self._depth, self._in_string, self._escaped = 0, False, False
+
+    def advance(self, buffer: bytearray, stop: int) -> int:
+        """Read on to `stop`: the index of the bracket that ends the array or of the last comma, or -1."""
+        start, self.position = self.position, stop
+        text = self._without_escapes(bytes(buffer[start:stop]))
+        found, self._depth, self._in_string = _search(text, self._depth, self._in_string)
+        return found if found < 0 else start + found
+
+    def _without_escapes(self, text: bytes) -> bytes:
+        if self._escaped:
+            text = b"_" + text[1:]
+        if b"\\" in text:
+            text = text.replace(b"\\\\", b"__").replace(b'\\"', b"__")
+        self._escaped = text.endswith(b"\\")
+        return text
+
+
+def _search(text: bytes, depth: int, in_string: bool, size: int = 4096) -> tuple[int, int, bool]:
+    """What `_Scan.advance` looks for, in `text` that starts in this state; and the state at the end of it."""
+    candidates = []
+    for start in range(0, len(text), size):
+        block = (text[start : start + size], depth, in_string)
+        depth, in_string, lowest = _count(*block)
+        if lowest <= 0:
+            candidates.append((start, block))
+        if lowest < 0:
+            break
+    for start, block in reversed(candidates):
+        found = _search(*block, 256)[0] if size > 256 else _boundary(*block)
+        if found >= 0:
+            return start + found, depth, in_string
+    return -1, depth, in_string
+
+
+def _count(text: bytes, depth: int, in_string: bool) -> tuple[int, bool, int]:
+    """The state at the end of `text`, and the lowest depth in it: 0 only with a comma, -1 past the array."""
+    if in_string and b'"' not in text:
+        return depth, in_string, 1
+    # Two quotes side by side (a string without bracket or comma) leave what follows in or out of a string.
+    parts = text.translate(_STEPS, _NOISE).replace(b'""', b"").split(b'"')
+    outside = b"".join(parts[in_string::2])
+    steps = outside.replace(b",", b"")
+    for _ in range(3):
+        steps = steps.replace(b"\x01\xff", b"")  # up and down again: neither end nor minimum changes
+    depths = list(accumulate(array("b", steps), initial=depth))
+    return depths[-1], in_string ^ (len(parts) % 2 == 0), min(depths) or int(b"," not in outside)
+
+
+def _boundary(text: bytes, depth: int, in_string: bool) -> int:
+    """The same as `_search`, token by token."""
+    found = -1
+    for token in _TOKENS.finditer(text):
+        char = token[0]
+        if char == b'"':
+            in_string = not in_string
+        elif in_string:
+            continue
+        elif char == b",":
+            found = found if depth else token.start()
+        elif char in b"]}" and not depth:
+            return token.start()
+        else:
+            depth += 1 if char in b"[{" else -1
+    return found

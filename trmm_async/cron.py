@@ -1,0 +1,94 @@
+"""A strict reader of five-field cron expressions, to refuse a wrong schedule before it is sent.
+
+Floor 2. Pure. The fields are those of crontab(5): minute, hour, day of month, month, day of week. Each is a
+list of `*`, values and ranges, where `*` and ranges may be stepped; months and days also go by their English
+names; Sunday is 0 or 7. Macros (`@daily`) and extensions (`L`, `W`, `#`, `?`) are not in that set.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from trmm_async.errors import InvalidRequestError
+
+__all__ = ["cron_expression"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Field:
+    label: str
+    least: int
+    most: int
+    names: tuple[str, ...] = ()
+
+    def value(self, text: str) -> int:
+        if text.upper() in self.names:
+            return self.least + self.names.index(text.upper())
+        if not (text.isascii() and text.isdigit()):
+            raise _WrongError(f"{text!r} is no value")
+        if not self.least <= int(text) <= self.most:
+            raise _WrongError(f"{text} is not between {self.least} and {self.most}")
+        return int(text)
+
+
+class _WrongError(ValueError):
+    """What is wrong with one field, in words."""
+
+
+_FIELDS: Final = (
+    _Field("minute", 0, 59),
+    _Field("hour", 0, 23),
+    _Field("day of month", 1, 31),
+    _Field(
+        "month", 1, 12, ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+    ),
+    _Field("day of week", 0, 7, ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")),
+)
+_STEP: Final = re.compile(r"[1-9][0-9]{0,3}", re.ASCII)
+
+
+def cron_expression(schedule: object) -> str:
+    """The expression with single spaces between its fields.
+
+    Raises:
+        InvalidRequestError: it is none; the text says which field is wrong, and how.
+    """
+    if not isinstance(schedule, str) or not schedule.strip():
+        raise InvalidRequestError(f'schedule must be a cron expression such as "0 3 * * 0", not {schedule!r}')
+    if schedule.lstrip().startswith("@"):
+        raise InvalidRequestError(
+            f"schedule: macros such as {schedule.strip()!r} are not supported, write five fields"
+        )
+    fields = schedule.split()
+    if len(fields) != len(_FIELDS):
+        raise InvalidRequestError(
+            "schedule must have five fields (minute, hour, day of month, month, day of week); "
+            f"{schedule!r} has {len(fields)}"
+        )
+    for field, text in zip(_FIELDS, fields, strict=True):
+        try:
+            _check_list(field, text)
+        except _WrongError as wrong:
+            raise InvalidRequestError(f"schedule {schedule!r}: {field.label} {text!r}: {wrong}") from None
+    return " ".join(fields)
+
+
+def _check_list(field: _Field, text: str) -> None:
+    for item in text.split(","):
+        span, slash, step = item.partition("/")
+        stepped = _check_span(field, span)
+        if slash and not stepped:
+            raise _WrongError(f"a step needs * or a range before it, not {span!r}")
+        if slash and not _STEP.fullmatch(step):
+            raise _WrongError(f"{step!r} is no step")
+
+
+def _check_span(field: _Field, span: str) -> bool:
+    """Whether it is more than one value, and so may have a step."""
+    if span == "*":
+        return True
+    first, dash, last = span.partition("-")
+    low = field.value(first)
+    if dash and field.value(last) < low:
+        raise _WrongError(f"{span} runs backwards")
+    return bool(dash)

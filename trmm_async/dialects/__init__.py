@@ -1,0 +1,10 @@
+"""What a server understands: intent in, `Call` out.
+
+Floor 3. All that differs between servers (method, path, body, the answer's shape, what they can't do, where
+events come from) lives here, one file each; nothing above this floor asks which server it is.
+"""
+
+from trmm_async.dialects.base import AgentFilter, DeploymentOrder, Dialect, ScriptRun, TaskOrder
+from trmm_async.dialects.gateway import Gateway
+
+__all__ = ["AgentFilter", "DeploymentOrder", "Dialect", "Gateway", "ScriptRun", "TaskOrder"]

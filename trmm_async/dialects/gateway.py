@@ -1,0 +1,321 @@
+"""The gateway's language: `/api/v3`, and event sockets at `/trmm/{agent_id}/`.
+
+The source of every fact is the gateway's contract. Paths end in a slash: Django redirects those that don't,
+and the redirect loses a POST's body.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from types import MappingProxyType
+from typing import Any, Final, TypeVar
+from urllib.parse import quote
+
+import msgspec
+
+from trmm_async import codec
+from trmm_async.calls import ArrayCall, Call, Lane, Replay, StreamSpec, ignore_answer
+from trmm_async.dialects.base import AgentFilter, DeploymentOrder, ScriptRun, TaskOrder
+from trmm_async.events import AgentOffline, AgentOnline, AlertEvent, Event, ScriptOutput, UnknownEvent
+from trmm_async.models import Agent, Alert, Check, Client, Deployment, Script, ScriptResult, Site, Task
+from trmm_async.pacing import RateLimit
+
+__all__ = ["Gateway"]
+
+T = TypeVar("T")
+
+_AGENT_FIELDS: Final = frozenset(field.encode_name for field in msgspec.structs.fields(Agent))
+
+
+class _Result(msgspec.Struct):
+    """The answer to a waiting script; the time is a string of seconds."""
+
+    retcode: int | None = None
+    stdout: str = ""
+    stderr: str = ""
+    execution_time: str | float | None = None
+
+
+class _Alert(Alert, frozen=True, kw_only=True, gc=False):
+    agent_id: str | None = msgspec.field(default=None, name="agent")
+
+
+class _Task(Task, frozen=True, kw_only=True, gc=False):
+    agent_id: str | None = msgspec.field(default=None, name="agent")
+
+
+class _Check(Check, frozen=True, kw_only=True, gc=False):
+    agent_id: str | None = msgspec.field(default=None, name="agent")
+
+
+class _Presence(msgspec.Struct):
+    agent_id: str | None = None
+    time: datetime | None = None
+
+
+class _Output(msgspec.Struct):
+    agent_id: str | None = None
+    cmd_id: str = ""
+    script: int | None = None
+    output: str = ""
+    done: bool = False
+    exit_code: int | None = None
+
+
+class _OnlineFrame(msgspec.Struct, tag="agent.online", tag_field="action"):
+    data: _Presence
+
+    def event(self, agent_id: str) -> Event:
+        return AgentOnline(agent_id=self.data.agent_id or agent_id, time=self.data.time)
+
+
+class _OfflineFrame(msgspec.Struct, tag="agent.offline", tag_field="action"):
+    data: _Presence
+
+    def event(self, agent_id: str) -> Event:
+        return AgentOffline(agent_id=self.data.agent_id or agent_id, time=self.data.time)
+
+
+class _OutputFrame(msgspec.Struct, tag="script.output", tag_field="action"):
+    data: _Output
+
+    def event(self, agent_id: str) -> Event:
+        data = self.data
+        return ScriptOutput(
+            agent_id=data.agent_id or agent_id,
+            cmd_id=data.cmd_id,
+            script=data.script,
+            output=data.output,
+            done=data.done,
+            exit_code=data.exit_code,
+        )
+
+
+class _AlertFrame(msgspec.Struct, tag="alert", tag_field="action"):
+    data: _Alert
+
+    def event(self, agent_id: str) -> Event:
+        return AlertEvent(agent_id=self.data.agent_id or agent_id, alert=_noun(Alert, self.data))
+
+
+class _AnyFrame(msgspec.Struct):
+    action: str | None = None
+
+
+_FRAMES: Final = _OnlineFrame | _OfflineFrame | _OutputFrame | _AlertFrame
+
+
+class Gateway:
+    """See `Dialect`."""
+
+    name = "gateway"
+    rate_limit: RateLimit | None = RateLimit(100, per=60)
+    deployment_rate_limit: RateLimit | None = RateLimit(20, per=60)
+
+    def list_agents(self, which: AgentFilter) -> Call[list[Agent]]:
+        return _get("agents", codec.decoder(list[Agent]), **_agent_query(which))
+
+    def iter_agents(self, which: AgentFilter) -> ArrayCall[Agent]:
+        call = _get("agents", ignore_answer, **_agent_query(which))
+        return ArrayCall(call=call, rows=partial(codec.ArrayDecoder, Agent))
+
+    def get_agent(self, agent_id: str) -> Call[Agent]:
+        return _get(f"agents/{_segment(agent_id)}", _agent_with_extra)
+
+    def delete_agent(self, agent_id: str) -> Call[None]:
+        return _delete(f"agents/{_segment(agent_id)}")
+
+    def run_script(self, agent_id: str, run: ScriptRun) -> Call[ScriptResult | None]:
+        body: dict[str, Any] = {
+            "script": run.script,
+            "output": run.output,
+            "args": run.args,
+            "timeout": run.timeout,
+        }
+        if run.cmd_id is not None:
+            body["cmd_id"] = run.cmd_id
+        waits = run.output == "wait"
+        return Call(
+            method="POST",
+            path=_path(f"agents/{_segment(agent_id)}/runscript"),
+            decode=_result if waits else ignore_answer,
+            body=codec.encode(body),
+            replay=Replay.NEVER,
+            answers_within=run.timeout if waits else None,
+        )
+
+    def create_deployment(self, order: DeploymentOrder) -> Call[Deployment]:
+        body = {
+            "client": order.client,
+            "site": order.site,
+            "expires": _instant(order.expires),
+            "arch": order.arch,
+            "install_flags": order.install_flags,
+        }
+        return _create("agents/deployments", body, codec.decoder(Deployment), Lane.DEPLOYMENTS)
+
+    def list_deployments(self) -> Call[list[Deployment]]:
+        return _get("agents/deployments", codec.decoder(list[Deployment]))
+
+    def delete_deployment(self, deployment_id: int) -> Call[None]:
+        return _delete(f"agents/deployments/{deployment_id}")
+
+    def list_clients(self) -> Call[list[Client]]:
+        return _get("clients", codec.decoder(list[Client]))
+
+    def create_client(self, name: str) -> Call[Client]:
+        return _create("clients", {"name": name}, codec.decoder(Client))
+
+    def list_sites(self, client_id: int) -> Call[list[Site]]:
+        return _get(f"clients/{client_id}/sites", codec.decoder(list[Site]))
+
+    def list_scripts(self) -> Call[list[Script]]:
+        return _get("scripts", codec.decoder(list[Script]))
+
+    def list_checks(self, agent_id: str | None) -> Call[list[Check]]:
+        return _get("checks", partial(_checks, agent_id), agent=agent_id)
+
+    def list_tasks(self) -> Call[list[Task]]:
+        return _get("tasks", _tasks)
+
+    def create_task(self, order: TaskOrder) -> Call[Task]:
+        body = {
+            "name": order.name,
+            "agent": order.agent,
+            "script": order.script,
+            "schedule": order.schedule,
+            "enabled": order.enabled,
+        }
+        return _create("tasks", body, _task)
+
+    def list_alerts(self) -> Call[list[Alert]]:
+        return _get("alerts", _alerts)
+
+    def acknowledge_alert(self, alert_id: int) -> Call[None]:
+        return _act(f"alerts/{alert_id}/acknowledge")
+
+    def resolve_alert(self, alert_id: int) -> Call[None]:
+        return _act(f"alerts/{alert_id}/resolve")
+
+    def agent_events(self, agent_id: str) -> StreamSpec:
+        return StreamSpec(
+            agent_id=agent_id,
+            path=f"/trmm/{_segment(agent_id)}/",
+            read=_event,
+            refusals=_REFUSALS,
+        )
+
+
+_REFUSALS: Final = MappingProxyType({4401: 401, 4403: 403, 4003: 403, 4404: 404})
+
+
+def _path(place: str) -> str:
+    return f"/api/v3/{place}/"
+
+
+def _segment(text: str) -> str:
+    return quote(text, safe="")
+
+
+def _get(place: str, decode: Callable[[bytes], T], **query: object) -> Call[T]:
+    given = {name: str(value) for name, value in query.items() if value is not None}
+    return Call(method="GET", path=_path(place), decode=decode, query=given)
+
+
+def _delete(place: str) -> Call[None]:
+    return Call(
+        method="DELETE",
+        path=_path(place),
+        decode=ignore_answer,
+        replay=Replay.IDEMPOTENT,
+        gone_is_done=True,
+    )
+
+
+def _act(place: str) -> Call[None]:
+    return Call(method="POST", path=_path(place), decode=ignore_answer, replay=Replay.IDEMPOTENT)
+
+
+def _create(place: str, body: object, decode: Callable[[bytes], T], *lanes: Lane) -> Call[T]:
+    return Call(
+        method="POST",
+        path=_path(place),
+        decode=decode,
+        body=codec.encode(body),
+        replay=Replay.NEVER,
+        lanes=lanes,
+    )
+
+
+def _agent_query(which: AgentFilter) -> dict[str, object]:
+    return {
+        "hostname": which.hostname,
+        "client": which.client,
+        "site": which.site,
+        "monitoring_type": which.monitoring_type,
+    }
+
+
+def _agent_with_extra(body: bytes) -> Agent:
+    agent = codec.decoder(Agent)(body)
+    sent = codec.decoder(dict[str, Any])(body)
+    extra = {name: value for name, value in sent.items() if name not in _AGENT_FIELDS}
+    return msgspec.structs.replace(agent, extra=MappingProxyType(extra))
+
+
+def _result(body: bytes) -> ScriptResult:
+    sent = codec.decoder(_Result)(body)
+    return ScriptResult(
+        retcode=sent.retcode,
+        stdout=sent.stdout,
+        stderr=sent.stderr,
+        execution_time=_seconds(sent.execution_time),
+    )
+
+
+def _checks(agent_id: str | None, body: bytes) -> list[Check]:
+    found = [_noun(Check, check) for check in codec.decoder(list[_Check])(body)]
+    return [msgspec.structs.replace(check, agent_id=check.agent_id or agent_id) for check in found]
+
+
+def _tasks(body: bytes) -> list[Task]:
+    return [_noun(Task, task) for task in codec.decoder(list[_Task])(body)]
+
+
+def _task(body: bytes) -> Task:
+    return _noun(Task, codec.decoder(_Task)(body))
+
+
+def _alerts(body: bytes) -> list[Alert]:
+    return [_noun(Alert, alert) for alert in codec.decoder(list[_Alert])(body)]
+
+
+def _noun(kind: type[T], wire: msgspec.Struct) -> T:
+    """The noun itself, from the variant of it that reads this server's names."""
+    return kind(**msgspec.structs.asdict(wire))
+
+
+def _event(agent_id: str, frame: bytes) -> Event:
+    try:
+        return codec.decoder(_FRAMES)(frame).event(agent_id)
+    except msgspec.DecodeError:
+        return UnknownEvent(agent_id=agent_id, action=_action(frame), raw=bytes(frame))
+
+
+def _action(frame: bytes) -> str | None:
+    try:
+        return codec.decoder(_AnyFrame)(frame).action
+    except msgspec.DecodeError:
+        return None
+
+
+def _seconds(value: str | float | None) -> float | None:
+    try:
+        return None if value is None else float(value)
+    except ValueError:
+        return None
+
+
+def _instant(moment: datetime) -> str:
+    """ISO 8601 in UTC with a `Z`, as the server writes it."""
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,0 +1,203 @@
+"""How a WebSocket to the server is opened: the handshake, and what its answer means.
+
+Floor 4, over `sockets`, below `stream`. A `Dialer` makes one handshake and says in values what came of it: a
+`Link`, or a `NoLink` with the typed error. Whether to try again is decided above. No bare `OSError`, and
+nothing of `websockets`, gets out of here; nor does the key, which goes to no other host and into no error.
+"""
+
+import asyncio
+import ssl as tls
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Final
+
+import msgspec
+
+from trmm_async.errors import (
+    APIError,
+    AuthenticationError,
+    BadRequestError,
+    ConnectionFailedError,
+    DecodeError,
+    NotFoundError,
+    PermissionDeniedError,
+    RateLimitedError,
+    RedirectedError,
+    TRMMError,
+)
+from trmm_async.pacing import Slot
+from trmm_async.retry import Reply, retry_after
+from trmm_async.sockets import Address, Link, LinkSettings
+
+__all__ = ["Dialer", "NoLink", "no_link", "refusal"]
+
+_BODY_KEPT: Final = 2**12
+_LONGEST_WAIT: Final = 3600.0
+_TEMPORARY: Final = frozenset({408, 425})
+_REFUSALS: Final[Mapping[int, type[APIError]]] = {
+    400: BadRequestError,
+    401: AuthenticationError,
+    403: PermissionDeniedError,
+    404: NotFoundError,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class NoLink:
+    """No connection came about.
+
+    Attributes:
+        error: what it means to a caller who will not try again.
+        final: the server refuses; to ask again would be hammering.
+        wait: seconds that the server asked to wait; 0 if it did not.
+    """
+
+    error: TRMMError
+    final: bool = False
+    wait: float = 0.0
+
+
+class Dialer:
+    """Opens connections to one server with one key.
+
+    Args:
+        base_url: `https://host[:port][/prefix]`; `http` is opened as `ws`, `https` as `wss`.
+        headers: sent with each handshake; the key is among them.
+        pace: waits for the right to send one request, see `pacing.Limiter.acquire`.
+        pause: is told for how many seconds the server asks everybody to send nothing.
+        scrub: takes secrets out of a text.
+        ssl: for `https`; None for the defaults, which are then loaded once.
+        open_timeout: seconds for the TCP and TLS connect and the handshake together.
+
+    Raises:
+        ValueError: `base_url` has no host, or a port that is none. (`TRMM` has checked it before.)
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        headers: Mapping[str, str],
+        pace: Callable[[], Awaitable[Slot]],
+        pause: Callable[[float], None],
+        scrub: Callable[[str], str],
+        ssl: tls.SSLContext | None = None,
+        open_timeout: float = 10.0,
+    ) -> None:
+        self._address = Address.of(base_url)
+        self._headers = headers
+        self._pace = pace
+        self._pause = pause
+        self._ssl = ssl
+        self._open_timeout = open_timeout
+        self.scrub = scrub
+
+    def __repr__(self) -> str:
+        return f"<Dialer {self._address}>"
+
+    async def dial(self, path: str, settings: LinkSettings, roll: set[Link]) -> Link | NoLink:
+        """Make one handshake, and only one: no redirect is followed, no proxy of the environment is used.
+
+        Waits for its turn under the rate limit first, and gives back a place that it did not use. Safe to
+        cancel.
+
+        Args:
+            path: from the server's root, quoted.
+            settings: of the connection.
+            roll: holds every connection from its TCP connect until it is gone.
+        """
+        slot = await self._pace()
+        link = Link(self._address, path, self._headers, settings, roll)
+        try:
+            problem = await self._open(link)
+        except BaseException:
+            link.abort()
+            raise
+        finally:
+            slot.settle() if link.spoke else slot.give_back()
+        if link.accepted:
+            return link
+        link.abort()
+        return self._explain(link, path, problem)
+
+    async def _open(self, link: Link) -> str:
+        """Connect and shake hands; what went wrong below the WebSocket, if anything did."""
+        loop = asyncio.get_running_loop()
+        host, port, secure = self._address.host, self._address.port, self._address.secure
+        try:
+            async with asyncio.timeout(self._open_timeout):
+                if secure:
+                    await loop.create_connection(
+                        lambda: link, host, port, ssl=self._context, server_hostname=host
+                    )
+                else:
+                    await loop.create_connection(lambda: link, host, port)
+                await link.opened
+        except TimeoutError:
+            return f"no connection within {self._open_timeout:g} s"
+        except (OSError, UnicodeError) as error:
+            return str(error) or type(error).__name__
+        return ""
+
+    def _explain(self, link: Link, path: str, problem: str) -> NoLink:
+        if link.answer is None or link.answer.status == 101:
+            why = problem or (link.lost.why if link.lost is not None else "no answer")
+            return NoLink(ConnectionFailedError(self.scrub(why), method="GET", path=path))
+        answer = Reply(
+            status=link.answer.status,
+            headers={name: self.scrub(value) for name, value in link.answer.headers.items()},
+            body=self.scrub(link.answer.body[:_BODY_KEPT].decode(errors="replace")).encode(),
+        )
+        failed = no_link(path, answer, datetime.now(UTC))
+        if answer.status == 429 and failed.wait:
+            self._pause(failed.wait)
+        return failed
+
+    @cached_property
+    def _context(self) -> tls.SSLContext:
+        return self._ssl if self._ssl is not None else tls.create_default_context()
+
+
+def no_link(path: str, answer: Reply, now: datetime) -> NoLink:
+    """What an answer other than "101, welcome" to a handshake means. Pure.
+
+    401, 403, 404 and whatever else is a definite answer are final. 429 and 5xx are not.
+    """
+    status, body = answer.status, answer.body.decode(errors="replace")
+    asked = retry_after(answer.headers, now)
+    wait = min(asked or 0.0, _LONGEST_WAIT)
+    if status == 429:
+        limited = RateLimitedError(status, _detail(body), method="GET", path=path, body=body)
+        limited.retry_after = asked
+        return NoLink(limited, wait=wait)
+    if status >= 500 or status in _TEMPORARY:
+        failed = ConnectionFailedError(f"the server answered {status}", method="GET", path=path)
+        return NoLink(failed, wait=wait)
+    if 300 <= status < 400:
+        moved = RedirectedError(status, "redirected, not followed", method="GET", path=path, body=body)
+        moved.location = answer.headers.get("location", "").partition("?")[0]
+        return NoLink(moved, final=True)
+    if status < 300:
+        return NoLink(DecodeError(status, "not a WebSocket", method="GET", path=path, body=body), final=True)
+    return NoLink(refusal(path, status, _detail(body), body), final=True)
+
+
+def refusal(path: str, status: int, detail: str, body: str = "") -> APIError:
+    """The error for a stream that the server refuses, at the handshake or by a close code."""
+    return _REFUSALS.get(status, APIError)(status, detail, method="GET", path=path, body=body)
+
+
+class _Detail(msgspec.Struct):
+    detail: str = ""
+
+
+_DETAIL: Final = msgspec.json.Decoder(_Detail)
+
+
+def _detail(body: str) -> str:
+    try:
+        return _DETAIL.decode(body).detail
+    except (msgspec.DecodeError, UnicodeError):
+        return ""

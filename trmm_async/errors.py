@@ -1,0 +1,203 @@
+"""Every error that this package raises, in one tree.
+
+Floor 0: imports nothing of the package, everything may import it.
+
+```
+TRMMError
+├── InvalidRequestError          the request is wrong; found here, nothing was sent (also a ValueError)
+│   ├── BadRequestError          the same, said by the server (400; also an APIError)
+│   └── AmbiguousNameError       several things have this name
+├── UnsupportedError             this server can't do that; says what to use instead
+├── ClosedError                  the client or the subscription is closed
+├── ConnectionFailedError        no answer came, and nothing that changes something was sent
+├── TimeoutError                 the same, because time ran out (also the built-in TimeoutError)
+├── OutcomeUnknownError          a call that changes something was sent, its answer is lost
+│   └── ServerFaultError         the same: the server, or a proxy, answered 5xx (also a ServerError)
+└── APIError                     the server answered: status, detail, method, path, body
+    ├── AuthenticationError      401
+    ├── PermissionDeniedError    403
+    ├── NotFoundError            404
+    ├── RateLimitedError         429, after waiting as long as we may
+    ├── ServerError              5xx
+    ├── RedirectedError          3xx: the URL of the client is not the server's
+    └── DecodeError              2xx with an answer that can't be read
+```
+
+`except TRMMError` catches all of it. No error holds the API key.
+"""
+
+import builtins
+from collections.abc import Sequence
+
+__all__ = [
+    "APIError",
+    "AmbiguousNameError",
+    "AuthenticationError",
+    "BadRequestError",
+    "ClosedError",
+    "ConnectionFailedError",
+    "DecodeError",
+    "InvalidRequestError",
+    "NotFoundError",
+    "OutcomeUnknownError",
+    "PermissionDeniedError",
+    "RateLimitedError",
+    "RedirectedError",
+    "ServerError",
+    "ServerFaultError",
+    "TRMMError",
+    "TimeoutError",
+    "UnsupportedError",
+]
+
+BODY_SHOWN = 200
+"""How many characters of an answer's body stand in an error's text. `APIError.body` holds more."""
+
+
+class TRMMError(Exception):
+    """The root of all errors of this package."""
+
+
+class InvalidRequestError(TRMMError, ValueError):
+    """An argument is wrong. Raised before anything is sent, unless it is a `BadRequestError`."""
+
+
+class AmbiguousNameError(InvalidRequestError):
+    """Several things have the name that was meant to name one. `ids` says which."""
+
+    def __init__(self, name: str, ids: Sequence[str]) -> None:
+        super().__init__(f"{len(ids)} agents are named {name!r}: {', '.join(ids[:5])}")
+        self.name = name
+        self.ids = tuple(ids)
+
+
+class UnsupportedError(TRMMError):
+    """The server in use can't do this. The text names what to use instead."""
+
+
+class ClosedError(TRMMError, RuntimeError):
+    """The client or the subscription was used after it was closed. Nothing was sent."""
+
+
+class CallError(TRMMError):
+    """A call failed without a readable answer. `method` and `path` say which."""
+
+    def __init__(self, message: str, *, method: str = "", path: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.method = method
+        self.path = path
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}: {self.message}" if self.method else self.message
+
+
+class ConnectionFailedError(CallError):
+    """No connection, or it was lost before the answer was whole.
+
+    The call either only reads, or certainly never reached the application.
+    """
+
+
+class TimeoutError(CallError, builtins.TimeoutError):  # noqa: A001 - USAGE names it; it is the built-in too
+    """The answer to a call that only reads did not come in time."""
+
+
+class OutcomeUnknownError(CallError):
+    """A call that changes something was sent, and its answer was lost, cut short or unreadable.
+
+    It may have taken effect, and was not sent again. `__cause__` holds what went wrong, where that
+    can be shown safely.
+    """
+
+
+class APIError(TRMMError):
+    """The server answered, and not with what was asked for.
+
+    Attributes:
+        status: the HTTP status.
+        detail: the server's own words, shortened; empty if it had none.
+        method: the call's HTTP method.
+        path: the call's path, without host and query.
+        body: the beginning of the answer's body, as text.
+    """
+
+    def __init__(self, status: int, detail: str, *, method: str, path: str, body: str = "") -> None:
+        super().__init__(status, detail)
+        self.status = status
+        self.detail = detail
+        self.method = method
+        self.path = path
+        self.body = body
+
+    def __str__(self) -> str:
+        said = self.detail or self.body[:BODY_SHOWN] or "no details"
+        return f"{self.method} {self.path}: {self.status}: {said}"
+
+
+class BadRequestError(InvalidRequestError, APIError):
+    """400: the server found the request wrong."""
+
+
+class AuthenticationError(APIError):
+    """401: the API key is wrong, has expired or was revoked."""
+
+
+class PermissionDeniedError(APIError):
+    """403: the key's user lacks the permission."""
+
+
+class NotFoundError(APIError):
+    """404: there is no such thing, or no such path on this server."""
+
+
+class RateLimitedError(APIError):
+    """429, still, after all the waiting that the client's settings allow.
+
+    Attributes:
+        retry_after: seconds the server last asked to wait; None if it did not say.
+        attempts: how many times the call was sent.
+        waited: seconds spent waiting between those.
+    """
+
+    retry_after: float | None = None
+    attempts: int = 1
+    waited: float = 0.0
+
+    def __str__(self) -> str:
+        asked = "" if self.retry_after is None else f", asked to wait {self.retry_after:.0f} s more"
+        return f"{super().__str__()} (sent {self.attempts} times, waited {self.waited:.0f} s{asked})"
+
+
+class ServerError(APIError):
+    """5xx: the server failed, or a proxy in front of it did."""
+
+
+class RedirectedError(APIError):
+    """3xx: the server sends callers elsewhere. Not followed, so that the key goes nowhere else.
+
+    Attributes:
+        location: where to, without its query (which may hold secrets).
+        target: where to, as the server said it.
+    """
+
+    location: str = ""
+    target: str = ""
+
+
+class DecodeError(APIError):
+    """The server answered with success and a body that can't be read. `body` holds its beginning."""
+
+    def __str__(self) -> str:
+        begins = f"the body begins {self.body[:BODY_SHOWN]!r}" if self.body else "the body is empty"
+        return f"{super().__str__()}; {begins}"
+
+
+class ServerFaultError(OutcomeUnknownError, ServerError):
+    """5xx to a call that changes something: it may have taken effect, and was not sent again."""
+
+    def __init__(self, status: int, detail: str, *, method: str, path: str, body: str = "") -> None:
+        ServerError.__init__(self, status, detail, method=method, path=path, body=body)
+        self.message = f"{status}: {detail}"
+
+    __str__ = ServerError.__str__

@@ -1,0 +1,16 @@
+"""The nouns' methods: check the arguments, ask the dialect for a call, send it.
+
+Floor 5: over the transport and the event stream, below `fleet` and `client`. One file a noun; nouns don't
+import each other.
+"""
+
+from trmm_async.resources.agents import Agents, checked_run
+from trmm_async.resources.alerts import Alerts
+from trmm_async.resources.api import Api
+from trmm_async.resources.checks import Checks
+from trmm_async.resources.clients import Clients
+from trmm_async.resources.deployments import Deployments
+from trmm_async.resources.scripts import Scripts
+from trmm_async.resources.tasks import Tasks
+
+__all__ = ["Agents", "Alerts", "Api", "Checks", "Clients", "Deployments", "Scripts", "Tasks", "checked_run"]

@@ -1,0 +1,210 @@
+"""`trmm.agents`."""
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Literal, Self, overload
+
+import msgspec
+
+from trmm_async import arguments
+from trmm_async.calls import ArrayCall
+from trmm_async.dialects import AgentFilter, ScriptRun
+from trmm_async.errors import AmbiguousNameError, ClosedError
+from trmm_async.models import Agent, Client, ClientRef, Script, ScriptResult, Site, SiteRef
+from trmm_async.resources.api import Api
+from trmm_async.transport import Body, Transport
+
+__all__ = ["AgentStream", "Agents", "checked_run"]
+
+MonitoringType = Literal["server", "workstation"]
+
+
+class Agents:
+    """Agents: list, get, find, delete, run a script. Every method raises `TRMMError`s only."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+
+    async def list(
+        self,
+        *,
+        hostname: str | None = None,
+        client: int | Client | ClientRef | None = None,
+        site: int | Site | SiteRef | None = None,
+        monitoring_type: MonitoringType | None = None,
+    ) -> list[Agent]:
+        """The agents that match all of what is given; `hostname` must match exactly."""
+        which = _filter(hostname, client, site, monitoring_type)
+        return await self._api.send(lambda dialect: dialect.list_agents(which))
+
+    def iter(
+        self,
+        *,
+        hostname: str | None = None,
+        client: int | Client | ClientRef | None = None,
+        site: int | Site | SiteRef | None = None,
+        monitoring_type: MonitoringType | None = None,
+    ) -> "AgentStream":
+        """The same list in flat memory: `async with agents.iter() as stream: async for agent in stream`."""
+        which = _filter(hostname, client, site, monitoring_type)
+        return AgentStream(self._api.transport, self._api.dialect.iter_agents(which))
+
+    async def get(self, agent: str | Agent) -> Agent:
+        """One agent; `extra` holds what the server sent beyond our fields.
+
+        Raises:
+            NotFoundError: there is no such agent.
+        """
+        agent_id = arguments.agent_id(agent)
+        return await self._api.send(lambda dialect: dialect.get_agent(agent_id))
+
+    async def find(
+        self,
+        hostname: str,
+        *,
+        client: int | Client | ClientRef | None = None,
+        site: int | Site | SiteRef | None = None,
+    ) -> Agent | None:
+        """The agent of this host name, in any case of letters; None if there is none.
+
+        Raises:
+            AmbiguousNameError: several agents have that name; `client` or `site` may tell them apart.
+        """
+        hostname = arguments.plain_text(hostname, "hostname")
+        listed = await self.list(hostname=hostname, client=client, site=site)
+        # A server that does not know the filter ignores it, and would answer with all.
+        found = [agent for agent in listed if agent.hostname.casefold() == hostname.casefold()]
+        if len(found) > 1:
+            raise AmbiguousNameError(hostname, [agent.agent_id for agent in found])
+        return found[0] if found else None
+
+    async def delete(self, agent: str | Agent) -> None:
+        """Remove the server's record of an agent; what is installed on the machine stays.
+
+        An agent that is gone when an answer was lost before counts as removed.
+        """
+        agent_id = arguments.agent_id(agent)
+        await self._api.send(lambda dialect: dialect.delete_agent(agent_id))
+
+    @overload
+    async def run_script(
+        self,
+        agent: str | Agent,
+        script: int | Script,
+        *,
+        args: Iterable[str] = (),
+        timeout: int = 90,
+        output: Literal["wait"] = "wait",
+    ) -> ScriptResult: ...
+
+    @overload
+    async def run_script(
+        self,
+        agent: str | Agent,
+        script: int | Script,
+        *,
+        args: Iterable[str] = (),
+        timeout: int = 90,
+        output: Literal["forget", "collector"],
+    ) -> None: ...
+
+    async def run_script(
+        self,
+        agent: str | Agent,
+        script: int | Script,
+        *,
+        args: Iterable[str] = (),
+        timeout: int = 90,
+        output: Literal["wait", "forget", "collector"] = "wait",
+    ) -> ScriptResult | None:
+        """Run a script on an agent. Never sent twice.
+
+        Args:
+            agent: its id, or the agent.
+            script: the id of a script in the server's library, or the script.
+            args: the script's arguments.
+            timeout: seconds that the script may take, 1 to 300. The client waits longer than that by its own
+                timeout, so that it does not give up on a script that is still allowed to run.
+            output: "wait" for the result; "forget" returns at once; "collector" has the server store it.
+
+        Raises:
+            OutcomeUnknownError: sent, and the answer was lost: it may have run.
+        """
+        agent_id = arguments.agent_id(agent)
+        run = checked_run(script, args=args, timeout=timeout, output=output)
+        return await self._api.send(lambda dialect: dialect.run_script(agent_id, run))
+
+
+class AgentStream:
+    """Agents one by one while their list downloads. Enter it, then iterate it, once.
+
+    Leaving the block early gives the connection up. A list that was cut short ends in an error, never in a
+    short list: `ConnectionFailedError`, or `DecodeError` if the server itself sent half of one.
+    """
+
+    def __init__(self, transport: Transport, array: ArrayCall[Agent]) -> None:
+        self._transport = transport
+        self._array = array
+        self._stack = AsyncExitStack()
+        self._agents: AsyncIterator[Agent] | None = None
+
+    async def __aenter__(self) -> Self:
+        if self._agents is not None:
+            raise ClosedError("this stream was used already; call agents.iter() again")
+        body = await self._stack.enter_async_context(self._transport.open(self._array.call))
+        self._agents = self._read(body)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stack.aclose()
+
+    def __aiter__(self) -> AsyncIterator[Agent]:
+        if self._agents is None:
+            raise ClosedError("enter the stream first: async with agents.iter() as stream")
+        return self._agents
+
+    async def _read(self, body: Body) -> AsyncIterator[Agent]:
+        rows = self._array.rows()
+        head = b""
+        try:
+            async for chunk in body.chunks():
+                head = head or chunk
+                for batch in rows.feed(chunk):
+                    for agent in batch:
+                        yield agent
+            for agent in rows.finish():
+                yield agent
+        except msgspec.DecodeError as error:
+            raise self._transport.error(self._array.call, body.unreadable(error, head)) from error
+
+
+def checked_run(
+    script: int | Script, *, args: Iterable[str], timeout: object, output: str, cmd_id: str | None = None
+) -> ScriptRun:
+    """A run whose every argument was checked."""
+    return ScriptRun(
+        script=arguments.object_id(script, "script"),
+        args=arguments.script_args(args),
+        timeout=arguments.script_timeout(timeout),
+        output=arguments.choice(output, "output", ("wait", "forget", "collector")),
+        cmd_id=cmd_id,
+    )
+
+
+def _filter(
+    hostname: str | None,
+    client: int | Client | ClientRef | None,
+    site: int | Site | SiteRef | None,
+    monitoring_type: str | None,
+) -> AgentFilter:
+    return AgentFilter(
+        hostname=None if hostname is None else arguments.plain_text(hostname, "hostname"),
+        client=None if client is None else arguments.object_id(client, "client"),
+        site=None if site is None else arguments.object_id(site, "site"),
+        monitoring_type=None
+        if monitoring_type is None
+        else arguments.choice(monitoring_type, "monitoring_type", ("server", "workstation")),
+    )

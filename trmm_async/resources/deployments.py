@@ -1,0 +1,145 @@
+"""`trmm.deployments`."""
+
+import asyncio
+import os
+import re
+import tempfile
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import suppress
+from datetime import datetime
+from email.message import Message
+from pathlib import Path, PurePosixPath
+from typing import Final, Literal
+from urllib.parse import urlsplit
+
+from trmm_async import arguments
+from trmm_async.dialects import DeploymentOrder
+from trmm_async.errors import NotFoundError
+from trmm_async.models import Client, ClientRef, Deployment, Site, SiteRef
+from trmm_async.resources.api import Api
+
+__all__ = ["Deployments", "Progress", "safe_file_name"]
+
+Arch = Literal["amd64", "arm64", "amd64-mac", "arm64-mac"]
+_ARCHES: Final = ("amd64", "arm64", "amd64-mac", "arm64-mac")
+
+Progress = Callable[[int, int | None], object]
+"""Called with the bytes written so far and the bytes in all, None where the server does not say."""
+
+_NAME_MOST: Final = 150
+_UNFIT: Final = re.compile(r'[\x00-\x1f\x7f-\x9f<>:"|?*\u2028-\u202e\u2066-\u2069]')
+_DEVICES: Final = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+
+
+class Deployments:
+    """One-time URLs that install new agents. Methods raise `TRMMError`s only, `download` also `OSError`."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+
+    async def create(
+        self,
+        *,
+        client: int | Client | ClientRef,
+        site: int | Site | SiteRef,
+        expires: datetime,
+        arch: Arch,
+        install_flags: str = "",
+    ) -> Deployment:
+        """Create a deployment; draws on the deployments' limit besides the general one. Never sent twice.
+
+        Raises:
+            InvalidRequestError: an argument is wrong; `expires` must be aware and in the future.
+            OutcomeUnknownError: sent, and the answer was lost: it may exist.
+        """
+        order = DeploymentOrder(
+            client=arguments.object_id(client, "client"),
+            site=arguments.object_id(site, "site"),
+            expires=arguments.expiry(expires),
+            arch=arguments.choice(arch, "arch", _ARCHES),
+            install_flags=arguments.plain_text(install_flags, "install_flags", empty=True),
+        )
+        return await self._api.send(lambda dialect: dialect.create_deployment(order))
+
+    async def list(self) -> list[Deployment]:
+        """The active deployments."""
+        return await self._api.send(lambda dialect: dialect.list_deployments())
+
+    async def delete(self, deployment: int | Deployment) -> None:
+        """Revoke a deployment before it expires. Gone already, after a lost answer, counts as success."""
+        deployment_id = arguments.object_id(deployment, "deployment")
+        await self._api.send(lambda dialect: dialect.delete_deployment(deployment_id))
+
+    async def download(
+        self,
+        deployment: int | Deployment,
+        folder: str | os.PathLike[str],
+        *,
+        progress: Progress | None = None,
+    ) -> Path:
+        """Download the installer into `folder`, made if it isn't there; the path of the file.
+
+        It is written aside and takes its name when it is whole; a file of that name is replaced. The name
+        is the server's, without a path and what is unfit in a name. Broken or cancelled, it leaves nothing.
+
+        Raises:
+            ConnectionFailedError: the download broke off.
+            NotFoundError: the deployment has expired or was revoked.
+            OSError: the file can't be written.
+        """
+        found = await self._find(deployment)
+        async with self._api.transport.download(found.download_url) as body:
+            name = safe_file_name(body.headers, found)
+            return await _write(Path(folder), name, body.chunks(), body.length, progress)
+
+    async def _find(self, deployment: int | Deployment) -> Deployment:
+        if isinstance(deployment, Deployment):
+            return deployment
+        wanted = arguments.object_id(deployment, "deployment")
+        for active in await self.list():
+            if active.id == wanted:
+                return active
+        raise NotFoundError(
+            404, f"no active deployment has the id {wanted}", method="GET", path="deployments"
+        )
+
+
+def safe_file_name(headers: Mapping[str, str], deployment: Deployment) -> str:
+    """A name for the file, fit for every system: the server's if it gives a usable one, else our own."""
+    message = Message()
+    message["Content-Disposition"] = headers.get("content-disposition", "")
+    said = message.get_filename() or ""
+    last = re.split(r"[/\\]", said)[-1]
+    fit = _UNFIT.sub("", last).strip(" .")
+    if not fit or _DEVICES.fullmatch(fit):
+        suffix = PurePosixPath(urlsplit(deployment.download_url).path).suffix
+        return f"trmm-agent-{_UNFIT.sub('', deployment.uuid) or deployment.id}{suffix}"
+    return _shortened(fit)
+
+
+def _shortened(name: str) -> str:
+    suffix = PurePosixPath(name).suffix[:20]
+    return name if len(name) <= _NAME_MOST else name[: _NAME_MOST - len(suffix)] + suffix
+
+
+async def _write(
+    folder: Path, name: str, chunks: AsyncIterator[bytes], total: int | None, progress: Progress | None
+) -> Path:
+    await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
+    handle, aside = await asyncio.to_thread(tempfile.mkstemp, ".part", ".", folder)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            done = 0
+            async for chunk in chunks:
+                await asyncio.to_thread(file.write, chunk)
+                done += len(chunk)
+                if progress is not None:
+                    progress(done, total)
+        target = folder / name
+        await asyncio.to_thread(Path(aside).replace, target)
+    except BaseException:
+        # Not in a thread: this must happen even where the task is being cancelled.
+        with suppress(OSError):
+            os.unlink(aside)  # noqa: PTH108
+        raise
+    return target

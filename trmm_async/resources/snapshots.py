@@ -1,0 +1,46 @@
+"""The present state of some agents, for the event stream to catch up by."""
+
+import asyncio
+from collections.abc import Mapping
+
+from trmm_async.calls import Call
+from trmm_async.catchup import Snapshot
+from trmm_async.dialects import AgentFilter, Dialect
+from trmm_async.errors import NotFoundError
+from trmm_async.models import Agent
+from trmm_async.resources.api import Api
+
+__all__ = ["take_snapshot"]
+
+_ONE_BY_ONE = 3
+"""Up to how many agents are asked for singly; for more, the whole list costs the limit less."""
+
+
+async def take_snapshot(api: Api, agent_ids: frozenset[str]) -> Snapshot:
+    """Status and alerts of these agents. An agent that the server does not know has no status in it.
+
+    Raises:
+        TRMMError: the server could not be asked.
+    """
+    statuses, alerts = await asyncio.gather(
+        _statuses(api, agent_ids), api.send(lambda dialect: dialect.list_alerts())
+    )
+    return Snapshot(statuses, alerts)
+
+
+async def _statuses(api: Api, agent_ids: frozenset[str]) -> Mapping[str, str]:
+    if len(agent_ids) > _ONE_BY_ONE:
+        agents = await api.send(lambda dialect: dialect.list_agents(AgentFilter()))
+        return {agent.agent_id: agent.status for agent in agents if agent.agent_id in agent_ids}
+    found = [await _status(api, agent_id) for agent_id in agent_ids]
+    return {agent_id: status for agent_id, status in zip(agent_ids, found, strict=True) if status is not None}
+
+
+async def _status(api: Api, agent_id: str) -> str | None:
+    def intent(dialect: Dialect) -> Call[Agent]:
+        return dialect.get_agent(agent_id)
+
+    try:
+        return (await api.send(intent)).status
+    except NotFoundError:
+        return None

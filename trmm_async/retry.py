@@ -1,0 +1,184 @@
+"""Whether a call is sent again, and what it means if not. Pure.
+
+Floor 3: over `calls`. The transport reports what happened (`Reply`, `Fault`), `Tries` answers with what to do
+(`Again`, `Final`). Nothing else in the package decides about sending twice.
+"""
+
+import enum
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from trmm_async.calls import Replay
+
+__all__ = ["Again", "Fault", "Final", "Meaning", "Reply", "RetryPolicy", "Stage", "Tries", "retry_after"]
+
+_BACKOFF_FIRST = 0.25
+_BACKOFF_MOST = 8.0
+
+
+class Stage(enum.Enum):
+    """How far a call without a readable answer had got."""
+
+    NOT_SENT = "it never reached the server"
+    LOST = "it was sent, the connection broke before the answer was whole"
+    LATE = "it was sent, no answer in time"
+    UNREADABLE = "it was answered with success, the answer can't be read"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the server answered; headers by lower-case name."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def ok(self) -> bool:
+        """Whether it says success."""
+        return 200 <= self.status < 300
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """No readable answer: how far the call had got, why in words, and the exception if it may be shown."""
+
+    stage: Stage
+    reason: str
+    cause: BaseException | None = None
+    reply: Reply | None = None
+
+
+class Meaning(enum.Enum):
+    """What a call that is not sent again came to."""
+
+    ANSWERED = "the server's answer stands, good or bad"
+    DONE = "it has succeeded; an earlier answer was lost"
+    FAILED = "it changed nothing"
+    UNKNOWN = "it may have changed something"
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """Send it again in `delay` seconds. `everyone`: the server asked, so others had better wait too."""
+
+    delay: float
+    everyone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Final:
+    """Don't send it again."""
+
+    meaning: Meaning
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """Bounds. `retries` sendings after the first, `patience` seconds of waiting between them in all."""
+
+    retries: int = 3
+    patience: float = 120.0
+
+
+class Tries:
+    """The history of one call's attempts, and the judgement on each.
+
+    Attributes:
+        sent: how many attempts there were.
+        waited: seconds spent, or about to be spent, between them.
+        asked: seconds that the server's last answer asked to wait, if it did.
+    """
+
+    def __init__(
+        self,
+        replay: Replay,
+        policy: RetryPolicy,
+        *,
+        gone_is_done: bool = False,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._replay = replay
+        self._policy = policy
+        self._gone_is_done = gone_is_done
+        self._jitter = jitter
+        self._answer_lost = False
+        self.sent = 0
+        self.waited = 0.0
+        self.asked: float | None = None
+
+    def __repr__(self) -> str:
+        return f"<Tries {self._replay.name}: {self.sent} sent, {self.waited:.1f} s waited>"
+
+    def judge(self, result: Reply | Fault, now: datetime) -> Again | Final:
+        """What to do after this attempt; `now` is the wall clock, to read a Retry-After date by."""
+        self.sent += 1
+        if isinstance(result, Reply) and result.ok:
+            return Final(Meaning.ANSWERED)
+        self.asked = retry_after(result.headers, now) if isinstance(result, Reply) else None
+        if self._may_repeat(result) and (again := self._wait(result)) is not None:
+            self._answer_lost = self._answer_lost or self._may_have_worked(result)
+            return again
+        return Final(self._meaning(result))
+
+    def _may_repeat(self, result: Reply | Fault) -> bool:
+        if isinstance(result, Fault):
+            return result.stage is Stage.NOT_SENT or (
+                result.stage is Stage.LOST and self._replay is not Replay.NEVER
+            )
+        match result.status:
+            case 429:
+                return True
+            case 503 if self.asked is not None:
+                return True
+            case 502 | 503 | 504:
+                return self._replay is not Replay.NEVER
+            case 500:
+                return self._replay is Replay.SAFE
+        return False
+
+    def _wait(self, result: Reply | Fault) -> Again | None:
+        """How long to wait for the next attempt; None if there is to be none."""
+        if self.sent > self._policy.retries:
+            return None
+        # The upper half of the interval, so that many clients that failed together don't come back together.
+        backoff = min(_BACKOFF_MOST, _BACKOFF_FIRST * 2 ** (self.sent - 1)) * (0.5 + self._jitter() / 2)
+        delay = backoff if self.asked is None else self.asked + self._jitter() * _BACKOFF_FIRST
+        if self.waited + delay > self._policy.patience:
+            return None
+        self.waited += delay
+        return Again(delay, everyone=isinstance(result, Reply) and result.status == 429)
+
+    def _may_have_worked(self, result: Reply | Fault) -> bool:
+        if self._replay is Replay.SAFE:
+            return False
+        if isinstance(result, Fault):
+            return result.stage is not Stage.NOT_SENT
+        return result.status >= 500 and not (result.status == 503 and self.asked is not None)
+
+    def _meaning(self, result: Reply | Fault) -> Meaning:
+        if self._may_have_worked(result):
+            return Meaning.UNKNOWN
+        if isinstance(result, Fault):
+            return Meaning.UNKNOWN if self._answer_lost else Meaning.FAILED
+        if self._answer_lost and result.status == 404 and self._gone_is_done:
+            return Meaning.DONE
+        if self._answer_lost and result.status in (429, 503):
+            return Meaning.UNKNOWN
+        return Meaning.ANSWERED
+
+
+def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
+    """Seconds that `Retry-After` asks for, given as a number or a date; None if absent or unreadable."""
+    value = headers.get("retry-after", "").strip()
+    if value.isascii() and value.isdigit():
+        return float(value)
+    try:
+        when = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    aware = when if when.tzinfo is not None else when.replace(tzinfo=UTC)
+    return max(0.0, (aware - now).total_seconds())

@@ -1,0 +1,388 @@
+"""One WebSocket: kept alive, read, closed. The only user of `websockets`.
+
+Floor 4, below `dialing`, which opens it, and `stream`, which reads it. Knows no agents and no events.
+
+Of the library only the protocol core is used (handshake, framing: `websockets.client.ClientProtocol`), the
+bridge to asyncio is ours. The library's own client follows redirects with our headers on them (on the way to
+another host it drops `Authorization`, not `X-API-KEY`), reads proxies from the environment, logs headers at
+DEBUG, and runs for each connection a keep-alive task that cuts it when it is us who don't read.
+"""
+
+import asyncio
+import enum
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final, Self, TypeVar, cast
+
+from websockets.client import ClientProtocol
+from websockets.frames import CloseCode, Frame, Opcode
+from websockets.http11 import Response
+from websockets.protocol import State
+from websockets.uri import WebSocketURI, parse_uri
+
+from trmm_async.retry import Reply
+
+__all__ = ["Address", "Link", "LinkSettings", "Lost", "Pulse", "Verdict"]
+
+T = TypeVar("T")
+
+_UNREAD_MOST: Final = 2**16
+_NO_CODE: Final = 1005
+_DATA: Final = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
+
+# A logger of no hierarchy, which nobody's logging settings can turn up: the library logs our headers.
+_SILENCE: Final = logging.Logger("trmm_async.sockets", logging.CRITICAL + 1)  # noqa: LOG001
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkSettings:
+    """How a connection is kept.
+
+    Attributes:
+        ping_interval: seconds of silence after which we ask whether the peer is still there.
+        ping_timeout: seconds it has to answer; so a dead peer is noticed within the sum of both.
+        close_timeout: seconds a peer has to answer our closing before the connection is cut.
+        max_frame: bytes of the largest message; a larger one costs the connection.
+        clock: the time of day, aware, UTC.
+    """
+
+    ping_interval: float = 20.0
+    ping_timeout: float = 20.0
+    close_timeout: float = 2.0
+    max_frame: int = 2**20
+    clock: Callable[[], datetime] = _now
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a server is: `prefix` is the path in front of all its paths, without a closing slash."""
+
+    host: str
+    port: int
+    secure: bool
+    prefix: str
+
+    @classmethod
+    def of(cls, base_url: str) -> Self:
+        """Read `http[s]://host[:port][/prefix]`. Raises `ValueError` if it is none."""
+        if not base_url.startswith(("http://", "https://")):
+            raise ValueError(f"not an http URL: {base_url}")
+        uri = parse_uri("ws" + base_url.removeprefix("http").rstrip("/"))
+        return cls(uri.host, uri.port, uri.secure, uri.path)
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}{self.prefix}"
+
+
+class Verdict(enum.Enum):
+    """What a look at the pulse says."""
+
+    FINE = "nothing to do yet"
+    ASK = "send a ping"
+    DEAD = "the peer is gone"
+
+
+class Pulse:
+    """Whether the peer is alive. Pure: told a monotonic time. Whatever comes is a sign of life."""
+
+    __slots__ = ("_asked", "_interval", "_timeout", "heard")
+
+    def __init__(self, interval: float, timeout: float, now: float) -> None:
+        self._interval = interval
+        self._timeout = timeout
+        self._asked: float | None = None
+        self.heard = now
+
+    def look(self, now: float) -> tuple[Verdict, float]:
+        """What to do now, and in how many seconds to look again."""
+        if self._asked is not None and self.heard < self._asked:
+            left = self._asked + self._timeout - now
+            return (Verdict.FINE, left) if left > 0 else (Verdict.DEAD, 0.0)
+        self._asked = None
+        left = self.heard + self._interval - now
+        if left > 0:
+            return Verdict.FINE, left
+        self._asked = now
+        return Verdict.ASK, self._timeout
+
+    def excuse(self, now: float) -> None:
+        """We have not been listening, so the silence says nothing."""
+        self.heard = now
+        self._asked = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Why a connection is no more: in words, and the server's close code and reason if it sent one."""
+
+    why: str
+    code: int | None = None
+    said: str = ""
+
+
+class Link(asyncio.Protocol):
+    """One connection, from the TCP connect to its end; opened by `Dialer.dial`, read by one task.
+
+    It has no task of its own: the event loop's callbacks keep what comes until `receive` takes it. If nobody
+    does, no more is read from the socket.
+
+    Attributes:
+        spoke: the handshake's bytes were written.
+        answer: the server's answer to it.
+        accepted: it was a welcome. (The connection may have been lost since.)
+        opened: done when the handshake has ended, well or not.
+        ended: done when the connection is lost for its reader; `lost` says why.
+        gone: done when the TCP connection is closed.
+        heard_at: when something last came.
+    """
+
+    __slots__ = (
+        *("_clock", "_deaf", "_fences", "_frames", "_headers", "_loop", "_partial", "_pings", "_pulse"),
+        *("_roll", "_settings", "_timer", "_transport", "_unread", "_waiter", "_ws"),
+        *("accepted", "answer", "ended", "gone", "heard_at", "lost", "opened", "spoke"),
+    )
+
+    def __init__(
+        self,
+        address: Address,
+        path: str,
+        headers: Mapping[str, str],
+        settings: LinkSettings,
+        roll: set["Link"],
+    ) -> None:
+        self._loop = loop = asyncio.get_running_loop()
+        uri = WebSocketURI(address.secure, address.host, address.port, address.prefix + path, "")
+        self._ws = ClientProtocol(uri, max_size=settings.max_frame, logger=_SILENCE)
+        self._headers = headers
+        self._settings = settings
+        self._roll = roll
+        self._clock = settings.clock
+        self._pulse = Pulse(settings.ping_interval, settings.ping_timeout, loop.time())
+        self._transport: asyncio.Transport | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._frames: list[bytes] = []
+        self._partial: bytearray | None = None
+        self._unread = 0
+        self._deaf = False
+        self._waiter: asyncio.Future[None] | None = None
+        self._pings = 0
+        self._fences: dict[int, asyncio.Future[bool]] = {}
+        self.spoke = False
+        self.accepted = False
+        self.answer: Reply | None = None
+        self.lost: Lost | None = None
+        self.heard_at = settings.clock()
+        self.opened: asyncio.Future[None] = loop.create_future()
+        self.ended: asyncio.Future[None] = loop.create_future()
+        self.gone: asyncio.Future[None] = loop.create_future()
+
+    def __repr__(self) -> str:
+        state = self._ws.state.name.lower() if self.lost is None else self.lost.why
+        return f"<Link {self._ws.uri.path}: {state}, {len(self._frames)} frames waiting>"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the handshake succeeded and nothing has ended the connection since."""
+        return self._ws.state is State.OPEN and self.lost is None
+
+    async def receive(self) -> list[bytes]:
+        """Everything that has come, at least one message, in order; empty once the connection is lost.
+
+        What came before the loss is handed out first. Safe to cancel: nothing is taken then.
+        """
+        if not self._frames and self.lost is None:
+            self._waiter = self._loop.create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        return self.take()
+
+    def take(self) -> list[bytes]:
+        """What has come so far, without waiting."""
+        frames, self._frames = self._frames, []
+        self._listen()
+        return frames
+
+    def fence(self) -> asyncio.Future[bool]:
+        """Ask the peer for a sign behind which all is here that it has sent until now.
+
+        True when its pong has come, since a WebSocket keeps the order of frames. False when it can't come:
+        the connection is lost, or nobody takes what comes, so that we have stopped reading.
+        """
+        sign: asyncio.Future[bool] = self._loop.create_future()
+        if self._deaf or not self.is_open:
+            sign.set_result(False)
+        else:
+            self._fences[self._ping()] = sign
+        return sign
+
+    def hang_up(self) -> None:
+        """Say goodbye; cut the line when the peer has answered, or `close_timeout` later. Does not wait."""
+        self._lose(Lost("closed by us"))
+
+    def abort(self) -> None:
+        """Cut the line. `gone` is done one turn of the loop later."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Callback of the event loop: send the handshake."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._roll.add(self)
+        request = self._ws.connect()
+        request.headers.update(self._headers)
+        self._ws.send_request(request)
+        self._flush()
+        self.spoke = True
+
+    def data_received(self, data: bytes) -> None:
+        """Callback of the event loop."""
+        self._pulse.heard = self._loop.time()
+        self.heard_at = self._clock()
+        self._ws.receive_data(data)
+        self._sort(self._ws.events_received())
+        self._flush()
+        if self._frames and self.lost is None:
+            self._hand_over(len(data))
+        if (broken := self._ws.handshake_exc or self._ws.parser_exc) is not None:
+            self._lose(Lost(f"broken protocol: {broken}"))
+
+    def eof_received(self) -> None:
+        """Callback of the event loop. An answer without a length is complete only now."""
+        self._ws.receive_eof()
+        self._sort(self._ws.events_received())
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Callback of the event loop: the last one."""
+        self._ws.receive_eof()
+        how = f"broke ({exc})" if exc is not None else "ended without a goodbye"
+        self._lose(Lost(f"the connection {how}"))
+        self._set_timer(None)
+        self._roll.discard(self)
+        self.gone.set_result(None)
+
+    def pause_writing(self) -> None:
+        """Callback of the event loop: the peer takes nothing, and all we send is pings, pongs, a goodbye."""
+        self._lose(Lost("the peer does not read"))
+        self.abort()
+
+    def _sort(self, events: Iterable[object]) -> None:
+        for event in events:
+            if isinstance(event, Frame):
+                if event.opcode in _DATA:
+                    self._collect(event)
+                elif event.opcode is Opcode.PONG:
+                    self._ponged(bytes(event.data))
+                elif event.opcode is Opcode.CLOSE:
+                    self._closed(bytes(event.data))
+            elif isinstance(event, Response):
+                self._answered(event)
+
+    def _collect(self, frame: Frame) -> None:
+        if self.lost is not None:
+            return
+        if frame.fin and self._partial is None:
+            self._frames.append(bytes(frame.data))
+            return
+        if self._partial is None:
+            self._partial = bytearray()
+        self._partial += frame.data
+        if frame.fin:
+            self._frames.append(bytes(self._partial))
+            self._partial = None
+
+    def _answered(self, response: Response) -> None:
+        headers = {name.lower(): value for name, value in response.headers.raw_items()}
+        self.answer = Reply(response.status_code, headers, bytes(response.body or b""))
+        self.accepted = self._ws.handshake_exc is None
+        _finish(self.opened, None)
+        if self.is_open:
+            self._look()
+
+    def _ponged(self, payload: bytes) -> None:
+        # A peer may answer only the last of several pings.
+        number = int(payload) if payload.isdigit() else -1
+        for asked in [asked for asked in self._fences if asked <= number]:
+            _finish(self._fences.pop(asked), True)
+
+    def _closed(self, payload: bytes) -> None:
+        code = int.from_bytes(payload[:2], "big") if payload else _NO_CODE
+        said = payload[2:].decode(errors="replace")
+        self._lose(Lost(f"closed by the server ({f'{code} {said}'.rstrip()})", code, said))
+
+    def _hand_over(self, size: int) -> None:
+        self._unread += size
+        if self._waiter is not None:
+            _finish(self._waiter, None)
+        if self._unread > _UNREAD_MOST and not self._deaf and self._transport is not None:
+            self._deaf = True
+            self._transport.pause_reading()
+            self._drop_fences()
+
+    def _listen(self) -> None:
+        self._unread = 0
+        if self._deaf and self._transport is not None:
+            self._deaf = False
+            self._pulse.excuse(self._loop.time())
+            self._transport.resume_reading()
+
+    def _lose(self, lost: Lost) -> None:
+        if self.lost is not None:
+            return
+        self.lost = lost
+        self._drop_fences()
+        for waiting in (self.opened, self.ended, self._waiter):
+            if waiting is not None:
+                _finish(waiting, None)
+        if self._ws.state is State.OPEN:
+            self._ws.send_close(CloseCode.NORMAL_CLOSURE)
+            self._flush()
+        # Reading on, without keeping what comes, is the way to the peer's goodbye.
+        self._listen()
+        self._set_timer(self._loop.call_later(self._settings.close_timeout, self.abort))
+
+    def _look(self) -> None:
+        if self._deaf:
+            self._pulse.excuse(self._loop.time())
+        verdict, again = self._pulse.look(self._loop.time())
+        if verdict is Verdict.DEAD:
+            self._lose(Lost(f"no answer to a ping within {self._settings.ping_timeout:g} s"))
+            self.abort()
+            return
+        if verdict is Verdict.ASK:
+            self._ping()
+        self._set_timer(self._loop.call_later(again, self._look))
+
+    def _ping(self) -> int:
+        self._pings += 1
+        self._ws.send_ping(b"%d" % self._pings)
+        self._flush()
+        return self._pings
+
+    def _drop_fences(self) -> None:
+        for fence in self._fences.values():
+            _finish(fence, False)
+        self._fences.clear()
+
+    def _set_timer(self, timer: asyncio.TimerHandle | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = timer
+
+    def _flush(self) -> None:
+        for data in self._ws.data_to_send():
+            # Empty stands for the end of the stream: our transport has that from the peer itself.
+            if data and self._transport is not None and not self._transport.is_closing():
+                self._transport.write(data)
+
+
+def _finish(future: asyncio.Future[T], result: T) -> None:
+    if not future.done():
+        future.set_result(result)

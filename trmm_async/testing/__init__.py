@@ -1,0 +1,67 @@
+"""A fake Tactical RMM gateway to test against, over real HTTP and WebSocket.
+
+Below: nothing of the rest of the package; the simulator must not share a mistake with what is tested against
+it. Above: your tests, through `Simulator`, the pytest fixtures `trmm_simulator` and `trmm`, or `python -m
+trmm_async.testing`.
+
+The names are imported on first use: pytest loads `plugin.py`, and with it this module, in every run of
+everybody who has the package installed.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .faults import Fault
+    from .gate import PERMISSIONS, Limits, Restriction
+    from .ledger import Request, Run
+    from .nouns import Agent, Alert, Check, Client, Deployment, Disk, Script, Site, Task
+    from .scripts import ScriptReply
+    from .simulator import Simulator
+    from .throttle import Throttle
+    from .world import UnknownThingError, World
+
+__all__ = [
+    "Simulator",
+    "ScriptReply",
+    "Fault",
+    "Restriction",
+    "Limits",
+    "PERMISSIONS",
+    "Request",
+    "Run",
+    "World",
+    "UnknownThingError",
+    "Agent",
+    "Alert",
+    "Check",
+    "Client",
+    "Deployment",
+    "Disk",
+    "Script",
+    "Site",
+    "Task",
+    "Throttle",
+]
+
+_HOMES = {
+    "simulator": ("Simulator",),
+    "scripts": ("ScriptReply",),
+    "faults": ("Fault",),
+    "gate": ("PERMISSIONS", "Limits", "Restriction"),
+    "ledger": ("Request", "Run"),
+    "world": ("UnknownThingError", "World"),
+    "nouns": ("Agent", "Alert", "Check", "Client", "Deployment", "Disk", "Script", "Site", "Task"),
+    "throttle": ("Throttle",),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        if name not in _HOME_OF:
+            msg = f"module {__name__!r} has no attribute {name!r}"
+            raise AttributeError(msg)
+        return getattr(import_module(f".{_HOME_OF[name]}", __name__), name)

@@ -1,0 +1,147 @@
+"""Who may come in: API keys, rate limits and permissions.
+
+Below: `throttle.py`. Above: `front.py` asks it about every request that is for a route with a key. Pure.
+"""
+
+from __future__ import annotations
+
+import string
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from .throttle import Throttle
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from random import Random
+    from types import TracebackType
+
+    from .throttle import Rate
+
+__all__ = ["PERMISSIONS", "Denial", "Gate", "Limits", "Restriction", "new_key"]
+
+PERMISSIONS = frozenset(
+    {
+        "can_list_agents",
+        "can_uninstall_agents",
+        "can_run_scripts",
+        "can_list_deployments",
+        "can_manage_deployments",
+        "can_list_clients",
+        "can_manage_clients",
+        "can_list_sites",
+        "can_list_scripts",
+        "can_list_checks",
+        "can_list_autotasks",
+        "can_manage_autotasks",
+        "can_list_alerts",
+        "can_manage_alerts",
+    }
+)
+"""What an API key may be forbidden, in the words of Tactical RMM's roles."""
+
+
+@dataclass(frozen=True, slots=True)
+class Denial:
+    """Not let in: 401, 403 or 429; `wait` is what the throttle suggests, in seconds."""
+
+    status: int
+    wait: float | None = None
+
+
+class Limits:
+    """The rate limits in force; both may be changed while the server runs. None means unlimited."""
+
+    def __init__(self, requests: Rate | None, deployments: Rate | None, clock: Callable[[], float]) -> None:
+        self._general = Throttle(requests, clock)
+        self._lanes = {"deployments": Throttle(deployments, clock)}
+
+    def __repr__(self) -> str:
+        return f"<Limits requests={self.requests} deployments={self.deployments}>"
+
+    @property
+    def requests(self) -> Rate | None:
+        """So many requests in so many seconds, per API key."""
+        return self._general.rate
+
+    @requests.setter
+    def requests(self, rate: Rate | None) -> None:
+        self._general.rate = rate
+
+    @property
+    def deployments(self) -> Rate | None:
+        """The same for the creation of deployments, besides the general limit."""
+        return self._lanes["deployments"].rate
+
+    @deployments.setter
+    def deployments(self, rate: Rate | None) -> None:
+        self._lanes["deployments"].rate = rate
+
+    def admit(self, key: str, lane: str | None) -> Denial | None:
+        """Count a request; one that is refused by one limit may still count in the other, as with Django."""
+        throttles = [self._general, self._lanes[lane]] if lane else [self._general]
+        refusals = [verdict for each in throttles if not (verdict := each.admit(key)).admitted]
+        if not refusals:
+            return None
+        return Denial(
+            429, max((verdict.wait for verdict in refusals if verdict.wait is not None), default=None)
+        )
+
+    def used(self, key: str) -> int:
+        """Tell how many requests of a key count towards the general limit at this moment."""
+        return self._general.used(key)
+
+    def reset(self) -> None:
+        """Forget what has been counted."""
+        for throttle in (self._general, *self._lanes.values()):
+            throttle.reset()
+
+
+class Gate:
+    """Judges requests by their key: first whether it is valid, then the limits, then the permission.
+
+    Every request with a valid key counts, also one that is then denied for lack of a permission.
+    """
+
+    def __init__(self, key: str, limits: Limits) -> None:
+        self.keys = {key}
+        self.limits = limits
+        self.forbidden: Counter[str] = Counter()
+
+    def judge(self, key: str | None, *, permission: str | None, lane: str | None) -> Denial | None:
+        """Return why a request is not let in, or None if it is."""
+        if key is None or key not in self.keys:
+            return Denial(401)
+        if denial := self.limits.admit(key, lane):
+            return denial
+        return Denial(403) if permission is not None and self.forbidden[permission] else None
+
+
+class Restriction:
+    """Permissions that every key lacks until `lift()`, or until the end of the block it is used in."""
+
+    def __init__(self, gate: Gate, permissions: Sequence[str]) -> None:
+        self.permissions = tuple(permissions)
+        self._forbidden = gate.forbidden
+        self._forbidden.update(self.permissions)
+        self._lifted = False
+
+    def lift(self) -> None:
+        """Give the permissions back; twice is harmless."""
+        if not self._lifted:
+            self._lifted = True
+            self._forbidden.subtract(self.permissions)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.lift()
+
+
+def new_key(rng: Random) -> str:
+    """Make up an API key of the usual form."""
+    return "".join(rng.choices(string.ascii_uppercase + string.digits, k=32))

@@ -1,0 +1,117 @@
+"""Which handler a request is for, and what every wire dialect has to bring along.
+
+Below: `replies.py` and `nouns.py`. Above: the dialects bring tables of routes, `front.py` looks requests up
+in them. Pure. Found the way Django does it: the first pattern that fits the path decides, then the method.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from aiohttp import web
+
+from .replies import Asked, Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from .nouns import Event
+
+__all__ = ["Dialect", "Found", "Handler", "Lookup", "NeedsSlash", "Nowhere", "Route", "Router", "WrongMethod"]
+
+Handler = Callable[[Asked], Reply | Awaitable[Reply | web.StreamResponse]]
+"""Answers a request; raises `RefusedError` or the world's `UnknownThingError` to say no."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One call of the API.
+
+    `pattern` is its path below the prefix, with `{name}` for a variable part and `{name:int}` for a number.
+    `permission` is what a key must be allowed to do, `lane` a second rate limit besides the general one. A
+    `public` route asks for no key and counts in no limit.
+    """
+
+    method: str
+    pattern: str
+    handler: Handler
+    permission: str | None = None
+    lane: str | None = None
+    public: bool = False
+
+
+class Dialect(Protocol):
+    """A way to speak for the world over HTTP and WebSocket."""
+
+    def routes(self) -> Sequence[Route]:
+        """Return the calls; of two patterns that fit a path the earlier one is meant."""
+        ...
+
+    def refusal(
+        self, status: int, detail: str | None = None, headers: Mapping[str, str] | None = None
+    ) -> Reply:
+        """Return how it says no, in the words of `detail` or its own."""
+        ...
+
+    def frame(self, event: Event) -> str:
+        """Return the text frame by which it tells subscribers of an event."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """It is for this route, and these are the variable parts of the path."""
+
+    route: Route
+    params: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class WrongMethod:
+    """The path exists, for other methods."""
+
+    allowed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NeedsSlash:
+    """The path exists with a slash at its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Nowhere:
+    """There is no such path."""
+
+
+Lookup = Found | WrongMethod | NeedsSlash | Nowhere
+
+
+class Router:
+    """A table of routes to look requests up in."""
+
+    def __init__(self, routes: Sequence[Route]) -> None:
+        self._table: dict[str, tuple[re.Pattern[str], dict[str, Route]]] = {}
+        for route in routes:
+            _, methods = self._table.setdefault(route.pattern, (_compile(route.pattern), {}))
+            methods[route.method] = route
+
+    def find(self, method: str, path: str) -> Lookup:
+        """Find whom a request is for."""
+        for pattern, methods in self._table.values():
+            if match := pattern.fullmatch(path):
+                if method in methods:
+                    return Found(methods[method], match.groupdict())
+                return WrongMethod(tuple(sorted(methods)))
+        if not path.endswith("/") and any(
+            pattern.fullmatch(f"{path}/") for pattern, _ in self._table.values()
+        ):
+            return NeedsSlash()
+        return Nowhere()
+
+
+def _compile(pattern: str) -> re.Pattern[str]:
+    numbers = re.sub(r"\{(\w+):int\}", r"(?P<\1>[0-9]+)", pattern)
+    return re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", numbers))

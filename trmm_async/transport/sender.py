@@ -1,0 +1,424 @@
+"""Carries calls out: limit, connection, retry, error, answer.
+
+Above it the resources, who hand in `Call`s; below it the pure rooms, who decide (`retry`), word the errors
+(`answers`) and pace (`pacing`). Every exception of aiohttp ends here.
+"""
+
+import asyncio
+import random
+import ssl as tls
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from types import MappingProxyType
+from typing import Any, Final, Generic, TypeVar, cast
+from urllib.parse import urlencode, urljoin, urlsplit
+
+import aiohttp
+import msgspec
+from yarl import URL
+
+from trmm_async._version import __version__
+from trmm_async.answers import failure
+from trmm_async.calls import Call, Lane, Replay, ignore_answer
+from trmm_async.errors import ClosedError, ConnectionFailedError, InvalidRequestError, RedirectedError
+from trmm_async.pacing import Limiter, RateLimit, Slot, give_back, settle
+from trmm_async.retry import Again, Fault, Meaning, Reply, RetryPolicy, Stage, Tries
+from trmm_async.transport.connector import SENDING, Connector, SentOnceError, send_once
+
+__all__ = ["Body", "Server", "Transport"]
+
+T = TypeVar("T")
+
+_REDIRECTS_MOST: Final = 5
+_FAULTS: Final = (aiohttp.ClientError, OSError, TimeoutError)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """Where the server is and how to be let in."""
+
+    base_url: str
+    api_key: str = field(repr=False)
+    ssl: tls.SSLContext | None = None
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """What every request to this server carries. Holds the key: for no eyes."""
+        return {"X-API-KEY": self.api_key, "User-Agent": f"trmm_async/{__version__}"}
+
+    def scrub(self, text: str) -> str:
+        """The text without the key, should a server have quoted it."""
+        return text.replace(self.api_key, "***")
+
+    def is_home_of(self, url: str) -> bool:
+        """Whether the URL is on this very server: same scheme, host and port."""
+        return URL(url).origin() == URL(self.base_url).origin()
+
+
+class _Attempt:
+    """One sending of one call: what it holds, and how far it got."""
+
+    __slots__ = ("_on_sent", "_place", "_slots", "_slow", "careful", "connected")
+
+    def __init__(
+        self,
+        call: Call[Any],
+        slots: tuple[Slot, ...],
+        place: asyncio.Semaphore,
+        on_sent: Callable[[], None] | None,
+    ) -> None:
+        self.careful = call.replay is Replay.NEVER
+        self.connected = False
+        self._on_sent = on_sent
+        self._slow = call.answers_within is not None
+        self._slots = slots
+        self._place = place
+
+    def has_connection(self) -> None:
+        """From here on bytes may flow. Told by the connector."""
+        self.connected = True
+        if self._on_sent is not None:
+            self._on_sent()
+        if self._slow:
+            for slot in self._slots:
+                slot.written()
+
+    def answered(self) -> None:
+        """Answered, broken or cancelled: what may have reached the server counts there."""
+        (settle if self.connected else give_back)(self._slots)
+
+    def leave(self) -> None:
+        """Its connection is free for others."""
+        self._place.release()
+
+    def fault(self, error: BaseException) -> Fault:
+        """What this exception means for the call."""
+        unsent = isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
+        if unsent or not self.connected:
+            return Fault(Stage.NOT_SENT, _words(error), _shown(error))
+        stage = Stage.LATE if isinstance(error, TimeoutError) else Stage.LOST
+        return Fault(stage, _words(error), _shown(error))
+
+
+@dataclass(frozen=True, slots=True)
+class _Success(Generic[T]):
+    value: T
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    response: aiohttp.ClientResponse
+    attempt: _Attempt
+
+
+class Body:
+    """An answer's body while it downloads."""
+
+    def __init__(self, response: aiohttp.ClientResponse, call: Call[Any], server: Server) -> None:
+        self._response = response
+        self._call = call
+        self._server = server
+        self.headers: Mapping[str, str] = _lower(response.headers)
+
+    @property
+    def length(self) -> int | None:
+        """Bytes to come in all, where the server said so and did not compress them."""
+        return None if "content-encoding" in self.headers else self._response.content_length
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The bytes as they come.
+
+        Raises:
+            ConnectionFailedError: the body ended early, or no more of it came in time.
+        """
+        try:
+            async for chunk in self._response.content.iter_any():
+                yield chunk
+        except _FAULTS as error:
+            reason = self._server.scrub(f"the answer broke off: {_words(error)}")
+            raise ConnectionFailedError(reason, method=self._call.method, path=self._call.path) from _shown(
+                error
+            )
+
+    def unreadable(self, error: msgspec.DecodeError, head: bytes) -> Fault:
+        """The fault for a body that came whole and does not read."""
+        reply = Reply(self._response.status, self.headers, head)
+        return Fault(Stage.UNREADABLE, f"the answer can't be read: {error}", error, reply)
+
+
+class Transport:
+    """One server's connections, limits and rules. Belongs to the event loop that first uses it."""
+
+    def __init__(
+        self,
+        server: Server,
+        *,
+        rate_limit: RateLimit | None,
+        lanes: Mapping[Lane, RateLimit | None] = MappingProxyType({}),
+        max_connections: int = 100,
+        timeout: float = 30.0,
+        policy: RetryPolicy | None = None,
+        session: aiohttp.ClientSession | None = None,
+        jitter: Callable[[], float] = random.random,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.server = server
+        self._headers = dict(server.headers)
+        self._limiter = Limiter(rate_limit)
+        self._lanes = {lane: Limiter(limit) for lane, limit in lanes.items()}
+        self._places = asyncio.Semaphore(max_connections)
+        self._max_connections = max_connections
+        self._timeout = timeout
+        self._policy = policy or RetryPolicy()
+        self._session = session
+        self._session_is_ours = session is None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._closed = False
+        self._jitter = jitter
+        self._now = now
+
+    def __repr__(self) -> str:
+        return f"<Transport {self.server.base_url}, {self.state}, {self._limiter!r}>"
+
+    @property
+    def state(self) -> str:
+        """In words: not yet used, open or closed."""
+        return "closed" if self._closed else "open" if self._loop else "not yet used"
+
+    async def aclose(self) -> None:
+        """Close the connections. A session that was handed in stays open. Twice is the same as once."""
+        self._closed = True
+        if self._session is not None and self._session_is_ours:
+            await self._session.close()
+
+    async def pace(self, lanes: Iterable[Lane] = ()) -> tuple[Slot, ...]:
+        """Wait for the right to send one request that draws on these lanes and the general limit.
+
+        Safe to cancel: what was already had is given back.
+        """
+        slots: list[Slot] = []
+        try:
+            for limiter in (*self._limiters(lanes), self._limiter):
+                slots.append(await limiter.acquire())  # noqa: PERF401 - what was had must be known on cancel
+        except BaseException:
+            give_back(slots)
+            raise
+        return tuple(slots)
+
+    async def send(self, call: Call[T], on_sent: Callable[[], None] | None = None) -> T:
+        """Carry a call out, as often as its replay rule and the settings allow; its decoded answer.
+
+        Safe to cancel; a call that changes something may then have taken effect. `on_sent` is called when
+        the first byte of an attempt may leave: until then it certainly had none.
+
+        Raises:
+            TRMMError: see `errors`. Nothing else.
+        """
+        return cast("T", await self._persist(call, partial(self._send_once, call, on_sent)))
+
+    @asynccontextmanager
+    async def open(self, call: Call[Any]) -> AsyncIterator[Body]:
+        """Open a call's answer, to read it while it downloads. Leaving early drops the connection."""
+        opened = await self._persist(call, partial(self._open_once, call, self._url(call), self._headers))
+        async with self._reading(opened, call) as body:
+            yield body
+
+    @asynccontextmanager
+    async def download(self, url: str) -> AsyncIterator[Body]:
+        """Open a file, redirects followed. The key goes to our own server's first answer alone.
+
+        Raises:
+            InvalidRequestError: the URL is none, or it or a redirect leads from https to plain http.
+        """
+        opened, call = await self._follow(url)
+        async with self._reading(opened, call) as body:
+            yield body
+
+    def error(self, call: Call[Any], fault: Fault) -> Exception:
+        """The error for a fault that was found while reading an open body."""
+        tries = Tries(call.replay, self._policy)
+        return failure(call, fault, Meaning.FAILED, tries, self.server.scrub)
+
+    @asynccontextmanager
+    async def _reading(self, opened: _Opened, call: Call[Any]) -> AsyncIterator[Body]:
+        try:
+            yield Body(opened.response, call, self.server)
+        finally:
+            # A body that was read to its end has given its connection back already; any other is dropped.
+            opened.response.close()
+            opened.attempt.leave()
+
+    async def _follow(self, url: str) -> tuple[_Opened, Call[Any]]:
+        home = self.server.is_home_of(url)
+        headers = self._headers if home else {}
+        for _ in range(_REDIRECTS_MOST + 1):
+            _check_hop(self.server, url)
+            call = Call(method="GET", path=urlsplit(url).path or "/", decode=ignore_answer)
+            try:
+                return await self._persist(call, partial(self._open_once, call, URL(url), headers)), call
+            except RedirectedError as redirect:
+                url, headers = urljoin(url, redirect.target), {}
+        reason = f"more than {_REDIRECTS_MOST} redirects"
+        raise ConnectionFailedError(reason, method="GET", path=urlsplit(url).path)
+
+    async def _persist(
+        self, call: Call[Any], attempt: Callable[[], Awaitable[_Success[T] | Reply | Fault]]
+    ) -> T:
+        tries = Tries(call.replay, self._policy, gone_is_done=call.gone_is_done, jitter=self._jitter)
+        while True:
+            result = await attempt()
+            if isinstance(result, _Success):
+                return result.value
+            verdict = tries.judge(result, self._now())
+            if isinstance(verdict, Again):
+                await self._wait(call, verdict)
+            elif verdict.meaning is Meaning.DONE:
+                return cast("T", None)
+            else:
+                raise failure(call, result, verdict.meaning, tries, self.server.scrub)
+
+    async def _wait(self, call: Call[Any], again: Again) -> None:
+        if again.everyone:
+            # The narrowest limit that the call draws on is the one that was hit, as far as we can know.
+            (*self._limiters(call.lanes), self._limiter)[0].pause(again.delay)
+        await asyncio.sleep(again.delay)
+
+    async def _send_once(
+        self, call: Call[T], on_sent: Callable[[], None] | None
+    ) -> _Success[T] | Reply | Fault:
+        timeout = aiohttp.ClientTimeout(total=self._timeout + (call.answers_within or 0.0))
+        attempt = await self._admit(call, on_sent)
+        try:
+            response = await self._request(call, attempt, self._url(call), self._headers, timeout)
+            async with response:
+                body = await response.read()
+        except _FAULTS as error:
+            return attempt.fault(error)
+        finally:
+            attempt.leave()
+        reply = Reply(response.status, _lower(response.headers), body)
+        return _decoded(call, reply) if reply.ok else reply
+
+    async def _open_once(
+        self, call: Call[Any], url: URL, headers: Mapping[str, str]
+    ) -> _Success[_Opened] | Reply | Fault:
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=self._timeout, sock_read=self._timeout)
+        attempt = await self._admit(call)
+        opened = False
+        try:
+            response = await self._request(call, attempt, url, headers, timeout)
+            if 200 <= response.status < 300:
+                opened = True
+                return _Success(_Opened(response, attempt))
+            async with response:
+                return Reply(response.status, _lower(response.headers), await response.read())
+        except _FAULTS as error:
+            return attempt.fault(error)
+        finally:
+            if not opened:
+                attempt.leave()
+
+    async def _admit(self, call: Call[Any], on_sent: Callable[[], None] | None = None) -> _Attempt:
+        """Wait for the limits, then for a connection's place. Safe to cancel."""
+        self._check_open()
+        slots = await self.pace(call.lanes)
+        try:
+            await self._places.acquire()
+        except BaseException:
+            give_back(slots)
+            raise
+        attempt = _Attempt(call, slots, self._places, on_sent)
+        if not self._session_is_ours:
+            # Its connector may be one that tells us nothing: be prepared for the worse.
+            attempt.connected = True
+        return attempt
+
+    async def _request(
+        self,
+        call: Call[Any],
+        attempt: _Attempt,
+        url: URL,
+        headers: Mapping[str, str],
+        timeout: aiohttp.ClientTimeout,
+    ) -> aiohttp.ClientResponse:
+        token = SENDING.set(attempt)
+        try:
+            session = self._get_session()
+            typed = {**headers, "Content-Type": "application/json"} if call.body is not None else headers
+            return await session.request(
+                call.method,
+                url,
+                data=call.body,
+                headers=typed,
+                timeout=timeout,
+                allow_redirects=False,
+                middlewares=(send_once,),
+            )
+        finally:
+            SENDING.reset(token)
+            attempt.answered()
+
+    def _limiters(self, lanes: Iterable[Lane]) -> list[Limiter]:
+        return [self._lanes[lane] for lane in lanes if lane in self._lanes]
+
+    def _url(self, call: Call[Any]) -> URL:
+        query = f"?{urlencode(call.query)}" if call.query else ""
+        return URL(f"{self.server.base_url}{call.path}{query}", encoded=True)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ClosedError("this TRMM is closed")
+        loop = asyncio.get_running_loop()
+        if self._loop is None:
+            self._loop = loop
+        elif self._loop is not loop:
+            raise ClosedError("this TRMM belongs to another event loop; make one for each")
+
+    def _get_session(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            connector = Connector(
+                # One more than calls: the connector may keep one aside to learn from.
+                limit=self._max_connections + 1,
+                **({"ssl": self.server.ssl} if self.server.ssl is not None else {}),
+            )
+            self._session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+        return self._session
+
+
+def _decoded(call: Call[T], reply: Reply) -> _Success[T] | Fault:
+    try:
+        return _Success(call.decode(reply.body))
+    except msgspec.DecodeError as error:
+        return Fault(Stage.UNREADABLE, f"the answer can't be read: {error}", error, reply)
+
+
+def _check_hop(server: Server, url: str) -> None:
+    """An installer runs with all rights: it is not fetched in plain text where the server itself isn't."""
+    scheme = urlsplit(url).scheme
+    if scheme not in {"http", "https"}:
+        raise InvalidRequestError(f"a download must come by http or https, not by {scheme or 'no scheme'}")
+    if scheme == "http" and server.base_url.startswith("https:"):
+        raise InvalidRequestError("a download from an https server must not lead to plain http")
+
+
+def _lower(headers: Mapping[str, str]) -> Mapping[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
+
+
+def _words(error: BaseException) -> str:
+    """An aiohttp exception in words that say something even where its own text is empty."""
+    real = error.__cause__ if isinstance(error, SentOnceError) and error.__cause__ else error
+    if isinstance(real, TimeoutError) and not isinstance(real, aiohttp.ClientConnectorError):
+        return str(real) or "no answer in time"
+    if isinstance(real, aiohttp.ServerDisconnectedError):
+        return "the server closed the connection before it answered"
+    return str(real) or type(real).__name__
+
+
+def _shown(error: BaseException) -> BaseException | None:
+    """The exception as a cause, unless it holds the request's headers and with them the key."""
+    real = error.__cause__ if isinstance(error, SentOnceError) and error.__cause__ else error
+    return None if isinstance(real, aiohttp.ClientResponseError) else real
