@@ -77,10 +77,9 @@ def error_for(call: Call[Any], reply: Reply, scrub: Scrub) -> APIError:
     """The error for an answer that isn't success."""
     if not 300 <= reply.status < 400:
         return _build(_kind(reply.status), call, reply, scrub, detail_of(reply.body))
-    target = reply.headers.get("location", "")
-    location = scrub(target.partition("?")[0])
+    location = scrub(reply.headers.get("location", "").partition("?")[0])
     error = _build(RedirectedError, call, reply, scrub, f"redirected to {location}; is that the URL to use?")
-    error.location, error.target = location, target
+    error.location = location
     return error
 
 

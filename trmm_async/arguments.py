@@ -12,7 +12,6 @@ from typing import Final
 from urllib.parse import SplitResult, quote, urlsplit
 
 from trmm_async.errors import InvalidRequestError
-from trmm_async.models import Agent
 
 __all__ = [
     "agent_id",
@@ -44,9 +43,9 @@ def plain_text(value: object, what: str, *, empty: bool = False) -> str:
     return value
 
 
-def agent_id(value: str | Agent) -> str:
-    """An agent's id, from itself or from the agent; fit to be one segment of a path."""
-    text = plain_text(value.agent_id if isinstance(value, Agent) else value, "agent_id")
+def agent_id(value: object) -> str:
+    """An agent's id, from itself or from the object that has it; fit to be one segment of a path."""
+    text = plain_text(getattr(value, "agent_id", value), "agent_id")
     if text in {".", ".."} or "/" in text or "\\" in text:
         raise InvalidRequestError(f"agent_id must not contain a slash or be a dot path: {text!r}")
     if text != text.strip():

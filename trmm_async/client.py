@@ -6,7 +6,7 @@ Floor 7: over everything that answers a user's call, below the command line.
 import os
 import re
 import ssl as tls
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
@@ -15,9 +15,12 @@ from trmm_async.calls import Call, Lane, Replay
 from trmm_async.dialects import Dialect, Gateway
 from trmm_async.errors import InvalidRequestError, UnsupportedError
 from trmm_async.fleet import Fleet
+from trmm_async.models import Agent
 from trmm_async.pacing import RateLimit
 from trmm_async.resources import Agents, Alerts, Api, Checks, Clients, Deployments, Scripts, Tasks
+from trmm_async.resources.live import subscribe
 from trmm_async.retry import RetryPolicy
+from trmm_async.stream import Dialer, StreamSettings, Subscription
 from trmm_async.transport import Server, Transport
 
 if TYPE_CHECKING:
@@ -108,7 +111,16 @@ class TRMM:
             ),
             session=session,
         )
-        self._api = Api(transport, language)
+        dialer = Dialer(
+            server.base_url,
+            headers=server.headers,
+            pace=transport.limiter.acquire,
+            pause=transport.limiter.pause,
+            scrub=server.scrub,
+            ssl=ssl,
+            open_timeout=timeout,
+        )
+        self._api = Api(transport, dialer, language)
         self.agents = Agents(self._api)
         self.deployments = Deployments(self._api)
         self.clients = Clients(self._api)
@@ -137,6 +149,23 @@ class TRMM:
     def dialect(self) -> str:
         """Which kind of server this client speaks to."""
         return self._api.dialect.name
+
+    def events(
+        self, *agents: str | Agent | Iterable[str | Agent], settings: StreamSettings | None = None
+    ) -> Subscription:
+        """The live events of one agent or any number of them, as one stream; see `Subscription`.
+
+            async with trmm.events("abc-uuid") as events:
+                async for event in events: ...
+
+        Args:
+            agents: ids, agents, or iterables of them; one given twice counts once.
+            settings: sizes and times; the defaults suit most.
+
+        Raises:
+            InvalidRequestError: no agent, or an id that is none.
+        """
+        return subscribe(self._api, agents, settings or StreamSettings())
 
     async def request(
         self,

@@ -178,11 +178,9 @@ class RedirectedError(APIError):
 
     Attributes:
         location: where to, without its query (which may hold secrets).
-        target: where to, as the server said it.
     """
 
     location: str = ""
-    target: str = ""
 
 
 class DecodeError(APIError):

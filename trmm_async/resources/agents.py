@@ -13,6 +13,7 @@ from trmm_async.dialects import AgentFilter, ScriptRun
 from trmm_async.errors import AmbiguousNameError, ClosedError
 from trmm_async.models import Agent, Client, ClientRef, Script, ScriptResult, Site, SiteRef
 from trmm_async.resources.api import Api
+from trmm_async.resources.live import ScriptStream, new_cmd_id
 from trmm_async.transport import Body, Transport
 
 __all__ = ["AgentStream", "Agents", "checked_run"]
@@ -134,6 +135,19 @@ class Agents:
         agent_id = arguments.agent_id(agent)
         run = checked_run(script, args=args, timeout=timeout, output=output)
         return await self._api.send(lambda dialect: dialect.run_script(agent_id, run))
+
+    def stream_script(
+        self, agent: str | Agent, script: int | Script, *, args: Iterable[str] = (), timeout: int = 90
+    ) -> ScriptStream:
+        """Run a script on an agent, never twice, and have its output while it runs; see `ScriptStream`.
+
+        Args as those of `run_script`. Nothing is sent before the stream is entered.
+
+        Raises:
+            InvalidRequestError: an argument is wrong.
+        """
+        run = checked_run(script, args=args, timeout=timeout, output="wait", cmd_id=new_cmd_id())
+        return ScriptStream(self._api, arguments.agent_id(agent), run)
 
 
 class AgentStream:

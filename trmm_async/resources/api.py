@@ -1,10 +1,11 @@
-"""What every resource works with: a dialect to ask for calls, a transport to send them."""
+"""What every resource works with: a dialect to ask for calls, a transport and a dialer to carry them out."""
 
 from collections.abc import Callable
 from typing import TypeVar
 
 from trmm_async.calls import Call
 from trmm_async.dialects import Dialect
+from trmm_async.stream import Dialer
 from trmm_async.transport import Transport
 
 __all__ = ["Api"]
@@ -15,8 +16,9 @@ T = TypeVar("T")
 class Api:
     """One server, as the resources see it."""
 
-    def __init__(self, transport: Transport, dialect: Dialect) -> None:
+    def __init__(self, transport: Transport, dialer: Dialer, dialect: Dialect) -> None:
         self.transport = transport
+        self.dialer = dialer
         self.dialect = dialect
 
     async def send(

@@ -23,7 +23,7 @@ from yarl import URL
 from trmm_async._version import __version__
 from trmm_async.answers import failure
 from trmm_async.calls import Call, Lane, Replay, ignore_answer
-from trmm_async.errors import ClosedError, ConnectionFailedError, InvalidRequestError, RedirectedError
+from trmm_async.errors import ClosedError, ConnectionFailedError, InvalidRequestError
 from trmm_async.pacing import Limiter, RateLimit, Slot, give_back, settle
 from trmm_async.retry import Again, Fault, Meaning, Reply, RetryPolicy, Stage, Tries
 from trmm_async.transport.connector import SENDING, Connector, SentOnceError, send_once
@@ -113,6 +113,11 @@ class _Opened:
     response: aiohttp.ClientResponse
     attempt: _Attempt
 
+    def close(self) -> None:
+        # A body that was read to its end has given its connection back already; any other is dropped.
+        self.response.close()
+        self.attempt.leave()
+
 
 class Body:
     """An answer's body while it downloads."""
@@ -194,6 +199,11 @@ class Transport:
         if self._session is not None and self._session_is_ours:
             await self._session.close()
 
+    @property
+    def limiter(self) -> Limiter:
+        """The general limit, for what is sent to this server on other ways."""
+        return self._limiter
+
     async def pace(self, lanes: Iterable[Lane] = ()) -> tuple[Slot, ...]:
         """Wait for the right to send one request that draws on these lanes and the general limit.
 
@@ -247,9 +257,7 @@ class Transport:
         try:
             yield Body(opened.response, call, self.server)
         finally:
-            # A body that was read to its end has given its connection back already; any other is dropped.
-            opened.response.close()
-            opened.attempt.leave()
+            opened.close()
 
     async def _follow(self, url: str) -> tuple[_Opened, Call[Any]]:
         home = self.server.is_home_of(url)
@@ -257,10 +265,12 @@ class Transport:
         for _ in range(_REDIRECTS_MOST + 1):
             _check_hop(self.server, url)
             call = Call(method="GET", path=urlsplit(url).path or "/", decode=ignore_answer)
-            try:
-                return await self._persist(call, partial(self._open_once, call, URL(url), headers)), call
-            except RedirectedError as redirect:
-                url, headers = urljoin(url, redirect.target), {}
+            attempt = partial(self._open_once, call, URL(url), headers, redirects=True)
+            opened = await self._persist(call, attempt)
+            if opened.response.status < 300:
+                return opened, call
+            opened.close()
+            url, headers = urljoin(url, opened.response.headers["Location"]), {}
         reason = f"more than {_REDIRECTS_MOST} redirects"
         raise ConnectionFailedError(reason, method="GET", path=urlsplit(url).path)
 
@@ -303,14 +313,15 @@ class Transport:
         return _decoded(call, reply) if reply.ok else reply
 
     async def _open_once(
-        self, call: Call[Any], url: URL, headers: Mapping[str, str]
+        self, call: Call[Any], url: URL, headers: Mapping[str, str], *, redirects: bool = False
     ) -> _Success[_Opened] | Reply | Fault:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=self._timeout, sock_read=self._timeout)
         attempt = await self._admit(call)
         opened = False
         try:
             response = await self._request(call, attempt, url, headers, timeout)
-            if 200 <= response.status < 300:
+            elsewhere = redirects and 300 <= response.status < 400 and "Location" in response.headers
+            if elsewhere or 200 <= response.status < 300:
                 opened = True
                 return _Success(_Opened(response, attempt))
             async with response:

@@ -1,0 +1,125 @@
+"""A peer made of bytes: an HTTP server that does exactly what a test tells it, on a real socket."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+
+Handler = Callable[["Peer", "Request", asyncio.StreamWriter], Awaitable[bool]]
+
+
+@dataclass(frozen=True)
+class Request:
+    method: str
+    target: str
+    headers: dict[str, str]
+    body: bytes
+    connection: int
+    number: int
+
+
+@dataclass
+class Peer:
+    """What reached the server, whether or not it was answered."""
+
+    url: str
+    requests: list[Request] = field(default_factory=list)
+    connections: int = 0
+    arrival: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    async def received(self, number: int) -> None:
+        """Wait until that many requests have come."""
+        async with asyncio.timeout(5), self.arrival:
+            await self.arrival.wait_for(lambda: len(self.requests) >= number)
+
+    def bodies(self) -> list[bytes]:
+        return [request.body for request in self.requests]
+
+
+def answer(body: bytes = b"[]", status: str = "200 OK", **headers: str) -> bytes:
+    named = {"Content-Length": str(len(body)), "Content-Type": "application/json"}
+    named |= {name.replace("_", "-"): value for name, value in headers.items()}
+    head = "".join(f"{name}: {value}\r\n" for name, value in named.items())
+    return f"HTTP/1.1 {status}\r\n{head}\r\n".encode() + body
+
+
+@asynccontextmanager
+async def peer(handler: Handler, *, idle: float | None = None) -> AsyncIterator[Peer]:
+    """A server that calls `handler` for each request; it says whether the connection stays open.
+
+    `idle`: seconds after which a connection without a request is closed, without a word.
+    """
+    state = Peer("")
+    running: set[asyncio.Task[None]] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        running.add(task)
+        state.connections += 1
+        connection = state.connections
+        try:
+            # Read in a loop until the handler, the client or the idle time ends the connection.
+            while (request := await _read(reader, connection, len(state.requests), idle)) is not None:
+                state.requests.append(request)
+                async with state.arrival:
+                    state.arrival.notify_all()
+                if not await handler(state, request, writer):
+                    break
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            running.discard(task)
+            writer.close()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    state.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    try:
+        yield state
+    finally:
+        server.close()
+        for task in list(running):
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+
+async def _read(
+    reader: asyncio.StreamReader, connection: int, number: int, idle: float | None
+) -> Request | None:
+    try:
+        async with asyncio.timeout(idle):
+            head = await reader.readuntil(b"\r\n\r\n")
+    except (TimeoutError, asyncio.IncompleteReadError):
+        return None
+    first, *lines = head.decode().split("\r\n")
+    method, target, _ = first.split(" ")
+    headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines if line)}
+    body = await reader.readexactly(int(headers.get("content-length", 0)))
+    return Request(method, target, headers, body, connection, number)
+
+
+def always(reply: bytes, *, stay: bool = True) -> Handler:
+    """Answer every request alike."""
+
+    async def handle(state: Peer, request: Request, writer: asyncio.StreamWriter) -> bool:
+        writer.write(reply)
+        await writer.drain()
+        return stay
+
+    return handle
+
+
+def in_turn(*replies: bytes | None) -> Handler:
+    """Answer the nth request with the nth reply, the last one for ever; None closes without an answer."""
+
+    async def handle(state: Peer, request: Request, writer: asyncio.StreamWriter) -> bool:
+        reply = replies[min(request.number, len(replies) - 1)]
+        if reply is None:
+            return False
+        writer.write(reply)
+        await writer.drain()
+        return True
+
+    return handle

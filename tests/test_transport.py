@@ -1,0 +1,493 @@
+"""The path of a request, over real sockets, against peers that do what real ones do on a bad day."""
+
+import asyncio
+import logging
+import socket
+import struct
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.peer import Peer, Request, always, answer, in_turn, peer
+from trmm_async import (
+    TRMM,
+    AuthenticationError,
+    BadRequestError,
+    ClosedError,
+    ConnectionFailedError,
+    Connector,
+    DecodeError,
+    NotFoundError,
+    OutcomeUnknownError,
+    PermissionDeniedError,
+    RateLimit,
+    RateLimitedError,
+    RedirectedError,
+    ServerError,
+    ServerFaultError,
+    TimeoutError,
+    TRMMError,
+)
+from trmm_async.testing import Simulator
+
+KEY = "SECRET-KEY-31337"
+RESULT = answer(b'{"execution_time":"0.1","retcode":0,"stdout":"","stderr":""}')
+HTML = b"<html><head><title>502 Bad Gateway</title></head></html>"
+CUT = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\nContent-Type: application/json\r\n\r\n[{"
+
+
+@asynccontextmanager
+async def client(url: str, **settings: Any) -> AsyncIterator[TRMM]:
+    settings = {"rate_limit": None, "deployment_rate_limit": None, **settings}
+    async with asyncio.timeout(30), TRMM(url, api_key=KEY, **settings) as trmm:
+        yield trmm
+
+
+def status(code: int, **headers: str) -> bytes:
+    return answer(b'{"detail": "no"}', f"{code} Whatever", **headers)
+
+
+class TestReads:
+    @pytest.mark.parametrize("fault", [status(500), status(502), status(503), status(504), None, CUT])
+    async def test_are_sent_again_after_a_fault(self, fault: bytes | None) -> None:
+        async def handle(state: Peer, request: Request, writer: asyncio.StreamWriter) -> bool:
+            if request.number == 0:
+                writer.write(fault or b"")
+                await writer.drain()
+                return False
+            writer.write(answer(b"[]"))
+            return True
+
+        async with peer(handle) as server, client(server.url) as trmm:
+            assert await trmm.scripts.list() == []
+            assert len(server.requests) == 2
+
+    async def test_end_in_the_servers_error_when_the_attempts_are_used_up(self) -> None:
+        async with peer(always(status(502))) as server, client(server.url, retries=2) as trmm:
+            with pytest.raises(ServerError) as caught:
+                await trmm.scripts.list()
+            assert len(server.requests) == 3
+        assert not isinstance(caught.value, OutcomeUnknownError)
+        assert (caught.value.status, caught.value.method, caught.value.path) == (
+            502,
+            "GET",
+            "/api/v3/scripts/",
+        )
+
+    async def test_are_never_sent_by_aiohttp_behind_our_back(self) -> None:
+        """aiohttp sends a GET again by itself when a kept-alive connection breaks: no limiter would know."""
+        async with (
+            peer(in_turn(answer(b"[]"), None)) as server,
+            client(server.url, retries=0) as trmm,
+        ):
+            await trmm.scripts.list()
+            with pytest.raises(ConnectionFailedError):
+                await trmm.scripts.list()
+            assert len(server.requests) == 2
+
+    async def test_say_that_a_late_answer_was_late(self) -> None:
+        async with stalling() as server, client(server.url, timeout=0.05) as trmm:
+            with pytest.raises(TimeoutError) as caught:
+                await trmm.scripts.list()
+            assert len(server.requests) == 1
+        assert "GET /api/v3/scripts/" in str(caught.value)
+
+    @pytest.mark.parametrize("body", [b"", b"<html>", b'{"not": "a list"}', b'[{"id": "x"}]', b"[\xff]"])
+    async def test_end_in_a_decode_error_on_an_unreadable_answer(self, body: bytes) -> None:
+        async with peer(always(answer(body))) as server, client(server.url) as trmm:
+            with pytest.raises(DecodeError) as caught:
+                await trmm.scripts.list()
+            assert len(server.requests) == 1
+        error = caught.value
+        assert (error.status, error.method, error.path) == (200, "GET", "/api/v3/scripts/")
+        assert "/api/v3/scripts/: 200: " in str(error)
+        assert error.body == body.decode("utf-8", "replace")
+
+    async def test_wait_for_a_connection_without_a_timeout_of_their_own(self) -> None:
+        """Waiting for one of our own connections is no fault of the server's."""
+        async with (
+            Simulator(agents=1, latency=0.08, rate_limit=None) as server,
+            TRMM(server.url, api_key=server.api_key, rate_limit=None, max_connections=1, timeout=0.3) as trmm,
+        ):
+            await asyncio.gather(*(trmm.scripts.list() for _ in range(8)))
+
+
+class TestChanges:
+    @pytest.mark.parametrize("fault", [status(500), status(502), status(503), status(504)])
+    async def test_are_not_sent_again_after_a_server_error(self, fault: bytes) -> None:
+        async with peer(in_turn(fault, RESULT)) as server, client(server.url) as trmm:
+            with pytest.raises(ServerFaultError) as caught:
+                await trmm.agents.run_script("a", 1)
+            assert len(server.requests) == 1
+        assert isinstance(caught.value, OutcomeUnknownError)
+        assert isinstance(caught.value, ServerError)
+
+    @pytest.mark.parametrize("fault", [None, CUT, b"HTTP/1.1 200 OK\r\nContent-Le", b"garbage\r\n\r\n"])
+    async def test_are_not_sent_again_when_the_answer_is_lost(self, fault: bytes | None) -> None:
+        async def handle(state: Peer, request: Request, writer: asyncio.StreamWriter) -> bool:
+            writer.write(fault or b"")
+            await writer.drain()
+            return False
+
+        async with peer(handle) as server, client(server.url) as trmm:
+            with pytest.raises(OutcomeUnknownError) as caught:
+                await trmm.agents.run_script("a", 1)
+            assert len(server.requests) == 1
+        assert "POST /api/v3/agents/a/runscript/" in str(caught.value)
+
+    async def test_are_not_sent_again_after_a_reset(self) -> None:
+        async def handle(state: Peer, request: Request, writer: asyncio.StreamWriter) -> bool:
+            sock = writer.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            writer.transport.abort()
+            return False
+
+        async with peer(handle) as server, client(server.url) as trmm:
+            with pytest.raises(OutcomeUnknownError):
+                await trmm.agents.run_script("a", 1)
+            assert len(server.requests) == 1
+
+    async def test_are_not_sent_again_when_the_answer_is_late(self) -> None:
+        async with stalling() as server, client(server.url, timeout=0.05) as trmm:
+            with pytest.raises(OutcomeUnknownError):
+                await trmm.clients.create(name="x")
+            assert len(server.requests) == 1
+
+    @pytest.mark.parametrize("body", [b"", b"<html>", b'"ok"', b"{}"])
+    async def test_whose_answer_is_unreadable_have_an_unknown_outcome(self, body: bytes) -> None:
+        async with peer(always(answer(body, "201 Created"))) as server, client(server.url) as trmm:
+            with pytest.raises(OutcomeUnknownError):
+                await trmm.clients.create(name="x")
+            assert len(server.requests) == 1
+
+    @pytest.mark.parametrize(
+        "refusal", [status(429), status(429, Retry_After="0"), status(503, Retry_After="0")]
+    )
+    async def test_that_were_turned_away_are_sent_again(self, refusal: bytes) -> None:
+        async with peer(in_turn(refusal, RESULT)) as server, client(server.url) as trmm:
+            assert (await trmm.agents.run_script("a", 1)).ok
+            assert len(server.requests) == 2
+
+    async def test_that_could_not_connect_are_tried_again_and_certainly_did_not_happen(self) -> None:
+        async with client(closed_port(), retries=1) as trmm:
+            with pytest.raises(ConnectionFailedError):
+                await trmm.agents.run_script("a", 1)
+
+    async def test_that_are_idempotent_are_sent_again(self) -> None:
+        async with peer(in_turn(None, status(502), answer(b"{}"))) as server, client(server.url) as trmm:
+            await trmm.alerts.resolve(1)
+            assert len(server.requests) == 3
+
+    async def test_a_delete_that_finds_nothing_after_a_lost_answer_has_succeeded(self) -> None:
+        async with peer(in_turn(None, status(404))) as server, client(server.url) as trmm:
+            await trmm.agents.delete("a")
+            assert len(server.requests) == 2
+
+    async def test_a_delete_that_finds_nothing_at_once_says_so(self) -> None:
+        async with peer(always(status(404))) as server, client(server.url) as trmm:
+            with pytest.raises(NotFoundError):
+                await trmm.agents.delete("a")
+
+    async def test_a_waiting_script_has_its_own_time_on_top(self) -> None:
+        async with Simulator(agents=1) as server:
+            server.script(1, seconds=0.4)
+            agent_id = server.agents[0].agent_id
+            async with TRMM(server.url, api_key=server.api_key, timeout=0.2) as trmm:
+                assert (await trmm.agents.run_script(agent_id, 1, timeout=1)).ok
+
+
+class TestKeepAlive:
+    """A server that closes idle connections must not cost anyone an unknown outcome."""
+
+    @pytest.mark.parametrize("idle", [0.02, 0.05])
+    async def test_a_script_is_never_sent_on_a_connection_that_is_about_to_close(self, idle: float) -> None:
+        async with peer(always(RESULT), idle=idle) as server, client(server.url) as trmm:
+            for step in range(60):
+                await trmm.agents.run_script("a", 1)
+                # Around the moment of closing, a little earlier or later each time.
+                await asyncio.sleep(idle * (0.9 + step / 300))
+            assert len(server.requests) == 60
+
+    async def test_reads_in_between_change_nothing(self) -> None:
+        async def handle(state: Peer, request: Request, writer: asyncio.StreamWriter) -> bool:
+            writer.write(RESULT if request.method == "POST" else answer(b"[]"))
+            return True
+
+        async with peer(handle, idle=0.04) as server, client(server.url) as trmm:
+            for step in range(40):
+                await trmm.scripts.list()
+                await asyncio.sleep(0.04 * (0.9 + step / 200))
+                await trmm.agents.run_script("a", 1)
+            posts = [request for request in server.requests if request.method == "POST"]
+            assert len(posts) == 40
+
+    async def test_a_server_that_closes_after_every_answer_without_a_word(self) -> None:
+        async with peer(always(RESULT, stay=False)) as server, client(server.url) as trmm:
+            for _ in range(50):
+                await trmm.agents.run_script("a", 1)
+            assert len(server.requests) == 50
+
+    async def test_and_under_a_fan_out(self) -> None:
+        async with peer(always(RESULT, stay=False)) as server, client(server.url) as trmm:
+            targets = [f"agent-{number}" for number in range(200)]
+            async with trmm.fleet.run_script(targets, 1, width=20) as run:
+                async for _ in run:
+                    pass
+            assert (run.counts.done, len(server.requests)) == (200, 200)
+
+    async def test_connections_are_reused_once_the_server_has_shown_patience(self) -> None:
+        async with peer(always(RESULT)) as server, client(server.url) as trmm:
+            async with asyncio.timeout(10):
+                while server.connections == len(server.requests):
+                    await trmm.agents.run_script("a", 1)
+                    await asyncio.sleep(0.005)
+            opened = server.connections
+            for _ in range(20):
+                await trmm.agents.run_script("a", 1)
+            assert server.connections <= opened + 1
+
+    async def test_reads_reuse_connections_from_the_start(self) -> None:
+        async with peer(always(answer(b"[]"))) as server, client(server.url) as trmm:
+            for _ in range(10):
+                await trmm.scripts.list()
+            assert server.connections == 1
+
+
+class TestLimits:
+    async def test_a_burst_never_draws_a_429_from_a_strict_server(self) -> None:
+        async with Simulator(agents=1, rate_limit=(20, 0.5), latency=(0.0, 0.01)) as server:
+            limit = RateLimit(20, per=0.5)
+            async with TRMM(server.url, api_key=server.api_key, rate_limit=limit) as trmm:
+                await asyncio.gather(*(trmm.scripts.list() for _ in range(70)))
+            assert server.throttled == 0
+
+    async def test_deployments_draw_on_both_limits(self) -> None:
+        async with Simulator(agents=1, rate_limit=(8, 0.6), deployment_rate_limit=(3, 0.4)) as server:
+            async with TRMM(
+                server.url,
+                api_key=server.api_key,
+                rate_limit=RateLimit(8, per=0.6),
+                deployment_rate_limit=RateLimit(3, per=0.4),
+            ) as trmm:
+                await asyncio.gather(
+                    *(create_deployment(trmm, server) for _ in range(7)),
+                    *(trmm.scripts.list() for _ in range(8)),
+                )
+            assert server.throttled == 0
+            made = [request for request in server.requests if request.status == 201]
+            assert len(made) == 7
+
+    async def test_a_429_from_another_user_of_the_key_is_waited_out(self) -> None:
+        replies = in_turn(status(429, Retry_After="0"), status(429), answer(b"[]"))
+        async with peer(replies) as server, client(server.url) as trmm:
+            await trmm.scripts.list()
+            assert len(server.requests) == 3
+
+    async def test_a_429_holds_back_everybody(self) -> None:
+        async with peer(in_turn(status(429, Retry_After="1"), answer(b"[]"))) as server:
+            async with client(server.url) as trmm:
+                first = asyncio.create_task(trmm.scripts.list())
+                await server.received(1)
+                await asyncio.sleep(0.02)
+                started = time.monotonic()
+                await asyncio.gather(first, trmm.scripts.list())
+                assert time.monotonic() - started > 0.5
+
+    async def test_and_ends_in_an_error_that_says_what_is_known(self) -> None:
+        async with (
+            peer(always(status(429, Retry_After="0"))) as server,
+            client(server.url, retries=2) as trmm,
+        ):
+            with pytest.raises(RateLimitedError) as caught:
+                await trmm.scripts.list()
+            assert len(server.requests) == 3
+        assert (caught.value.attempts, caught.value.retry_after) == (3, 0.0)
+        assert caught.value.waited > 0
+
+    async def test_a_wait_longer_than_our_patience_is_an_error_at_once(self) -> None:
+        async with peer(always(status(429, Retry_After="3600"))) as server, client(server.url) as trmm:
+            with pytest.raises(RateLimitedError, match="3600") as caught:
+                await trmm.scripts.list()
+            assert len(server.requests) == 1
+        assert caught.value.retry_after == 3600
+
+    async def test_a_cancelled_call_gives_its_place_back(self) -> None:
+        limit = RateLimit(2, per=300)
+        async with stalling() as server, client(server.url, rate_limit=limit, max_connections=1) as trmm:
+            first = asyncio.create_task(trmm.scripts.list())
+            second = asyncio.create_task(trmm.scripts.list())
+            await server.received(1)
+            # The second has a slot and waits for the only connection: nothing of it was sent.
+            second.cancel()
+            await asyncio.gather(second, return_exceptions=True)
+            third = asyncio.create_task(trmm.scripts.list())
+            await asyncio.sleep(0)
+            first.cancel()
+            await asyncio.gather(first, return_exceptions=True)
+            await server.received(2)
+            third.cancel()
+            await asyncio.gather(third, return_exceptions=True)
+
+
+class TestTheKey:
+    async def test_is_sent_with_every_request(self) -> None:
+        async with peer(always(answer(b"[]"))) as server, client(server.url) as trmm:
+            await trmm.scripts.list()
+            assert server.requests[0].headers["x-api-key"] == KEY
+
+    async def test_does_not_follow_a_redirect(self) -> None:
+        async with peer(always(answer(b"[]"))) as other:
+            moved = status(302, Location=f"{other.url}/elsewhere/?token=1")
+            async with peer(always(moved)) as server, client(server.url) as trmm:
+                with pytest.raises(RedirectedError) as caught:
+                    await trmm.scripts.list()
+            assert other.requests == []
+        assert caught.value.location == f"{other.url}/elsewhere/"
+        assert "token" not in str(caught.value)
+
+    async def test_is_in_no_error_repr_or_log(self, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level(logging.DEBUG)
+        quoting = answer(f'{{"detail": "bad key {KEY}"}}'.encode(), "401 No")
+        html = answer(f"<title>{KEY}</title>".encode())
+        broken = f"HTTP/1.1 200 OK\r\nX: {KEY}\r\n bad header\x00\r\n\r\n".encode()
+        for reply in (quoting, html, broken, status(302, Location=f"/{KEY}/")):
+            async with peer(always(reply, stay=False)) as server, client(server.url, retries=0) as trmm:
+                with pytest.raises(TRMMError) as caught:
+                    await trmm.scripts.list()
+                for shown in told(caught.value):
+                    assert KEY not in shown
+                assert KEY not in f"{trmm!r} {trmm._api.transport!r} {trmm._api.transport.server!r}"
+        assert KEY not in caplog.text
+
+    @pytest.mark.parametrize(
+        ("code", "kind"),
+        [
+            (400, BadRequestError),
+            (401, AuthenticationError),
+            (403, PermissionDeniedError),
+            (404, NotFoundError),
+        ],
+    )
+    async def test_refusals_have_their_own_errors_and_are_not_repeated(
+        self, code: int, kind: type[TRMMError]
+    ) -> None:
+        async with peer(always(status(code))) as server, client(server.url) as trmm:
+            with pytest.raises(kind, match=f"GET /api/v3/scripts/: {code}: no"):
+                await trmm.scripts.list()
+            assert len(server.requests) == 1
+
+
+class TestLifeCycle:
+    async def test_a_closed_client_says_so(self) -> None:
+        async with client("http://127.0.0.1:9") as trmm:
+            await trmm.aclose()
+            await trmm.aclose()
+            with pytest.raises(ClosedError, match="closed"):
+                await trmm.scripts.list()
+        assert "closed" in repr(trmm)
+
+    async def test_a_session_of_ones_own_is_used_and_left_open(self) -> None:
+        async with (
+            peer(always(answer(b"[]"))) as server,
+            aiohttp.ClientSession(connector=Connector(), headers={"X-Mine": "yes"}) as session,
+        ):
+            async with client(server.url, session=session) as trmm:
+                await trmm.scripts.list()
+            assert not session.closed
+            assert server.requests[0].headers["x-mine"] == "yes"
+
+    async def test_with_a_session_of_ones_own_nothing_is_sent_twice_either(self) -> None:
+        async with (
+            peer(in_turn(answer(b"[]"), None)) as server,
+            aiohttp.ClientSession() as session,
+            client(server.url, session=session, retries=0) as trmm,
+        ):
+            await trmm.scripts.list()
+            with pytest.raises(ConnectionFailedError):
+                await trmm.scripts.list()
+            assert len(server.requests) == 2
+
+    def test_belongs_to_one_event_loop(self) -> None:
+        trmm = TRMM("http://127.0.0.1:9", api_key=KEY, retries=0)
+
+        async def use() -> None:
+            with pytest.raises(ConnectionFailedError):
+                await trmm.scripts.list()
+            await trmm._api.transport._session.close()  # type: ignore[union-attr]
+
+        async def use_again() -> None:
+            with pytest.raises(ClosedError, match="another event loop"):
+                await trmm.scripts.list()
+
+        asyncio.run(use())
+        asyncio.run(use_again())
+
+    async def test_closing_ends_the_calls_under_way(self) -> None:
+        async with stalling() as server, client(server.url) as trmm:
+            call = asyncio.create_task(trmm.scripts.list())
+            await server.received(1)
+            async with asyncio.timeout(5):
+                await trmm.aclose()
+                with pytest.raises(TRMMError):
+                    await call
+
+    async def test_the_base_urls_prefix_is_kept(self) -> None:
+        async with peer(always(answer(b"[]"))) as server, client(f"{server.url}/rmm/") as trmm:
+            await trmm.checks.list(agent="a b%2F")
+            assert server.requests[0].target == "/rmm/api/v3/checks/?agent=a+b%252F"
+
+
+class TestRawRequests:
+    async def test_answer_decoded_json(self) -> None:
+        async with peer(always(answer(b'"1.5.1"'))) as server, client(server.url) as trmm:
+            assert (
+                await trmm.request("get", "/core/version/", params={"a": 1, "b": None, "c": True}) == "1.5.1"
+            )
+            assert server.requests[0].target == "/core/version/?a=1&c=true"
+
+    async def test_an_empty_answer_is_none(self) -> None:
+        async with peer(always(answer(b"", "204 No Content"))) as server, client(server.url) as trmm:
+            assert await trmm.request("DELETE", "/x/1/") is None
+
+    async def test_what_changes_something_is_sent_once(self) -> None:
+        async with peer(in_turn(None, answer(b"{}"))) as server, client(server.url) as trmm:
+            with pytest.raises(OutcomeUnknownError):
+                await trmm.request("PUT", "/x/1/", json={"a": 1})
+            assert server.bodies() == [b'{"a":1}']
+
+
+def told(error: BaseException | None) -> list[str]:
+    """All that a traceback would show of an error and what led to it."""
+    shown: list[str] = []
+    while error is not None:
+        shown += [str(error), repr(error), repr(vars(error))]
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return shown
+
+
+@asynccontextmanager
+async def stalling() -> AsyncIterator[Peer]:
+    """A server that reads and never answers."""
+
+    async def handle(state: Peer, request: Request, writer: asyncio.StreamWriter) -> bool:
+        await asyncio.Event().wait()
+        return False
+
+    async with peer(handle) as server:
+        yield server
+
+
+def closed_port() -> str:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{sock.getsockname()[1]}"
+
+
+async def create_deployment(trmm: TRMM, server: Simulator) -> None:
+    expires = datetime.now(UTC) + timedelta(days=1)
+    await trmm.deployments.create(client=34, site=41, expires=expires, arch="amd64")

@@ -1,0 +1,173 @@
+"""Live things: a subscription to agents' events, and a script's output while it runs."""
+
+import asyncio
+from collections.abc import Iterable
+from functools import partial
+from types import TracebackType
+from typing import Self
+from uuid import uuid4
+
+from trmm_async import arguments
+from trmm_async.dialects import ScriptRun
+from trmm_async.errors import ClosedError, InvalidRequestError, OutcomeUnknownError, TRMMError
+from trmm_async.events import Event, Gap, ScriptOutput
+from trmm_async.models import Agent, ScriptResult
+from trmm_async.resources.api import Api
+from trmm_async.resources.snapshots import take_snapshot
+from trmm_async.stream import StreamSettings, Subscription
+
+__all__ = ["ScriptStream", "new_cmd_id", "subscribe"]
+
+_STRAGGLERS = 2.0
+"""Seconds that the last pieces of output have after the run's result has come by another connection."""
+
+
+def subscribe(
+    api: Api, agents: Iterable[str | Agent | Iterable[str | Agent]], settings: StreamSettings
+) -> Subscription:
+    """A subscription to these agents, each once, with catch-up over REST."""
+    agent_ids = dict.fromkeys(_flat(agents))
+    if not agent_ids:
+        raise InvalidRequestError("events of which agents? give at least one")
+    specs = [api.dialect.agent_events(agent_id) for agent_id in agent_ids]
+    return Subscription(specs, api.dialer, partial(take_snapshot, api), settings)
+
+
+def _flat(agents: Iterable[str | Agent | Iterable[str | Agent]]) -> Iterable[str]:
+    for one in agents:
+        if isinstance(one, str | Agent):
+            yield arguments.agent_id(one)
+        elif isinstance(one, Iterable):
+            yield from map(arguments.agent_id, one)
+        else:
+            yield arguments.agent_id(one)
+
+
+class ScriptStream:
+    """A script's output while it runs: enter it, then iterate it, once.
+
+        async with trmm.agents.stream_script(agent, script=1) as output:
+            async for chunk in output:
+                print(chunk.output, end="")
+        output.result.retcode
+
+    Entering subscribes to the agent's events and then sends the script, once. The last piece has `done=True`,
+    always: where the server's own got lost, or the server can't tell our output from others', it is made from
+    the run's result, and holds all of the output if no piece had come before. `complete` says whether all
+    output came live. It ends by itself, at the latest when the time of the script and of the client is over.
+
+    Leaving the block early drops the subscription and the answer; the script goes on.
+    """
+
+    def __init__(self, api: Api, agent_id: str, run: ScriptRun) -> None:
+        self._api = api
+        self._agent_id = agent_id
+        self._run = run
+        self._events = Subscription([api.dialect.agent_events(agent_id)], api.dialer, None, StreamSettings())
+        self._answer: asyncio.Task[ScriptResult | None] | None = None
+        self._deadline: float | None = None
+        self._limit: asyncio.Timeout | None = None
+        self._pieces: list[str] = []
+        self._result: ScriptResult | None = None
+        self.complete = True
+
+    def __repr__(self) -> str:
+        state = "ended" if self._result else "running" if self._answer else "new"
+        return f"<ScriptStream of script {self._run.script} on {self._agent_id}, {state}>"
+
+    @property
+    def result(self) -> ScriptResult:
+        """The run's result, once the iteration has ended.
+
+        Raises:
+            ClosedError: it has not ended, or ended in an error.
+        """
+        if self._result is None:
+            raise ClosedError("there is no result yet: iterate the output to its end")
+        return self._result
+
+    async def __aenter__(self) -> Self:
+        await self._events.__aenter__()
+        send = self._api.send(lambda dialect: dialect.run_script(self._agent_id, self._run))
+        self._answer = asyncio.create_task(send)
+        self._answer.add_done_callback(self._answered)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._answer is not None:
+            self._answer.cancel()
+            await asyncio.gather(self._answer, return_exceptions=True)
+        await self._events.__aexit__(kind, error, trace)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> ScriptOutput:
+        if self._answer is None:
+            raise ClosedError("enter the stream first: async with agents.stream_script(…) as output")
+        if self._result is not None:
+            raise StopAsyncIteration
+        while (event := await self._next(self._answer)) is not None:
+            if isinstance(event, Gap):
+                self.complete = False
+            elif isinstance(event, ScriptOutput) and event.cmd_id == self._run.cmd_id:
+                self._pieces.append(event.output)
+                if event.done:
+                    self._result = await self._result_after(event, self._answer)
+                return event
+        return await self._last_piece(self._answer)
+
+    async def _next(self, answer: asyncio.Task[ScriptResult | None]) -> Event | None:
+        """The next event; None when no more is worth waiting for."""
+        try:
+            async with asyncio.timeout_at(self._deadline) as self._limit:
+                return await anext(self._events)
+        except TimeoutError:
+            return None
+        except TRMMError:
+            # The server ended the subscription. The run's result still comes, by its own connection.
+            self.complete = False
+            await asyncio.wait([answer])
+            return None
+        finally:
+            self._limit = None
+
+    def _answered(self, answer: asyncio.Task[ScriptResult | None]) -> None:
+        """The run's own answer has come: the output has little time left, unless that answer was lost."""
+        if answer.cancelled():
+            return
+        error = answer.exception()
+        patience = _STRAGGLERS if error is None else 0.0
+        if isinstance(error, OutcomeUnknownError):
+            patience = self._run.timeout + _STRAGGLERS
+        self._deadline = asyncio.get_running_loop().time() + patience
+        if self._limit is not None:
+            self._limit.reschedule(self._deadline)
+
+    async def _result_after(
+        self, last: ScriptOutput, answer: asyncio.Task[ScriptResult | None]
+    ) -> ScriptResult:
+        await asyncio.wait([answer])
+        if isinstance(answer.exception(), OutcomeUnknownError):
+            return ScriptResult(retcode=last.exit_code, stdout="".join(self._pieces))
+        return answer.result() or ScriptResult(retcode=last.exit_code)
+
+    async def _last_piece(self, answer: asyncio.Task[ScriptResult | None]) -> ScriptOutput:
+        result = await answer or ScriptResult()
+        self._result = result
+        self.complete = False
+        return ScriptOutput(
+            agent_id=self._agent_id,
+            cmd_id=self._run.cmd_id or "",
+            script=self._run.script,
+            output="" if self._pieces else result.stdout,
+            done=True,
+            exit_code=result.retcode,
+        )
+
+
+def new_cmd_id() -> str:
+    """An id for one run: what TRMM takes for one is ASCII letters, digits and `-_.`, at most 48."""
+    return f"trmm-{uuid4().hex}"
