@@ -1,9 +1,8 @@
 """The only JSON coder of the SDK: whole answers, and long arrays while they download.
 
 Above lie the calls and dialects, which name the type of an answer, and the transport, which has its bytes.
-Below lies nothing but msgspec. The room is for what every answer needs and none should write again: decoders
-built once for each type, nulls where a field may be absent, one root for all that can be wrong with a body,
-and `ArrayDecoder`, which gives the elements of an array in flat memory. Nothing here does I/O.
+Below lies nothing but msgspec. The room is for what every answer needs: decoders built once for each type,
+nulls where a field may be absent, and `ArrayDecoder` for arrays too long to hold. Nothing here does I/O.
 
 Every error of decoding is a `msgspec.DecodeError`; its subclass `msgspec.ValidationError` says that the JSON
 was good and its shape was not.
@@ -84,9 +83,7 @@ def decoder(kind: type[T]) -> Decoder[T]:
 
 def _drop_nulls(value: object, info: inspect.Type) -> None:
     """Take out of `value`, in place, each null that is the value of a field which does not accept it."""
-    if isinstance(info, inspect.Metadata):
-        _drop_nulls(value, info.type)
-    elif isinstance(info, inspect.UnionType):
+    if isinstance(info, inspect.UnionType):
         for member in info.types:
             _drop_nulls(value, member)
     elif isinstance(value, dict):
@@ -112,8 +109,6 @@ def _drop_nulls_of_object(value: dict[str, object], info: inspect.Type) -> None:
 
 
 def _takes_null(info: inspect.Type) -> bool:
-    if isinstance(info, inspect.Metadata):
-        return _takes_null(info.type)
     if isinstance(info, inspect.UnionType):
         return any(map(_takes_null, info.types))
     if isinstance(info, inspect.LiteralType):
@@ -129,12 +124,11 @@ class ArrayDecoder(Generic[T]):
     """Decodes one JSON array while it downloads: sans-IO, synchronous, exact, in flat memory.
 
     The lists of `feed` and `finish` together equal `decoder(list[T])(body)` whatever the chunks, and are its
-    beginning until then. Where that call would raise, one of these does, at that element or later; after an
-    error use neither again.
+    beginning until then; only nulls are forgiven batch by batch. Where that call would raise, one of these
+    does, at that element or later; after an error use neither again.
 
-    Memory: about one chunk, one element and `batch` bytes. Time: linear in the body, whatever it holds. A
-    list has the elements of about `batch` bytes (0.1 ms of agents), so no chunk holds up an event loop. A
-    `msgspec.Raw` in an element keeps its whole batch alive.
+    Memory: about one chunk, one element and `batch` bytes (a `msgspec.Raw` keeps its whole batch alive).
+    Time: linear in the body, whatever it holds; a list takes as long as `batch` bytes (of agents 0.1 ms).
 
     Why it is exact: a batch is what stands before some comma, put between brackets and decoded. A parser
     reads from left to right; if it takes the `]` in place of the comma, after at least one element, then the
@@ -143,9 +137,9 @@ class ArrayDecoder(Generic[T]):
     """
 
     def __init__(self, item_type: type[T], *, batch: int = 1 << 15) -> None:
-        """Decode elements of `item_type`, those of about `batch` bytes (at least 1) at a time."""
+        """Decode elements of `item_type`, those of about `batch` bytes at a time."""
         self._decode: Decoder[list[T]] = decoder(list[item_type])  # type: ignore[valid-type]
-        self._batch = batch
+        self._batch = max(batch, 1)
         self._buffer = bytearray()
         self._consumed = 0  # bytes before the buffer, which starts with the first element not given yet
         self._given = 0
@@ -173,8 +167,7 @@ class ArrayDecoder(Generic[T]):
         """
         rest = [item for items in self._batches(1) for item in items]
         if not self._closed:
-            length = self._consumed + len(self._buffer)
-            raise ArrayTruncatedError(f"Input data was truncated: its array is open after {length} bytes")
+            raise ArrayTruncatedError("Input data was truncated: the body ended before its array")
         return rest
 
     def _batches(self, enough: int) -> Iterator[list[T]]:
@@ -191,7 +184,7 @@ class ArrayDecoder(Generic[T]):
 
     def _open(self) -> None:
         first = self._next_byte()
-        if first not in {None, _OPENING}:
+        if first not in {None, ord("[")}:
             raise self._malformed("expected an array", 0)
         self._opened = first is not None
         self._drop(int(self._opened))
@@ -219,7 +212,7 @@ class ArrayDecoder(Generic[T]):
             items = self._before(end)
         except msgspec.DecodeError as error:
             raise self._in_body(error) from error
-        closing = self._buffer[end] == _CLOSING
+        closing = self._buffer[end] == ord("]")
         if not items and (self._given or not closing):
             raise self._malformed("expected an element", end)
         self._closed = closing
@@ -251,14 +244,13 @@ class ArrayDecoder(Generic[T]):
         return type(error)(text)
 
 
-_OPENING, _CLOSING = b"[]"
 _INDEX = re.compile(r"`\$\[(\d+)\](?=[^`]*`$)")
 _BYTE = re.compile(r"\(byte (\d+)\)$")
 _BEFORE_COMMA = re.compile(rb'(?:"|[\]}\s]*)\s*\Z')
 _FROM_COMMA = re.compile(rb',[\[{\s]{0,64}(?:"[^"\\]{1,64}"\s{0,8}:|"|)')
-_TOKENS = re.compile(rb'["\[\]{},]')
+_TOKENS = re.compile(rb'"[^"]*"?|[\[\]{},]')
 _STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
-_NOISE = bytes(set(range(256)) - set(b'[{]},"'))
+_NOISE = bytes(set(range(256)) - set(b'[{]}"'))
 
 
 class _Guess:
@@ -293,8 +285,8 @@ class _Guess:
 class _Scan:
     """Finds commas between elements by counting brackets outside strings; looks at each byte once.
 
-    Token by token that would take ten times as long as the decoding. So blocks are counted, in a few passes
-    of C, and tokens are looked at only in the small block that holds the comma.
+    Token by token that takes ten times as long as decoding. So blocks are counted, in a few passes of C, and
+    tokens are looked at only in the small block that holds the comma.
     """
 
     def __init__(self) -> None:
@@ -323,7 +315,7 @@ def _search(text: bytes, depth: int, in_string: bool, size: int = 4096) -> tuple
     for start in range(0, len(text), size):
         block = (text[start : start + size], depth, in_string)
         depth, in_string, lowest = _count(*block)
-        if lowest <= 0:
+        if lowest < 0 or (lowest == 0 and b"," in block[0]):
             candidates.append((start, block))
         if lowest < 0:
             break
@@ -335,32 +327,29 @@ def _search(text: bytes, depth: int, in_string: bool, size: int = 4096) -> tuple
 
 
 def _count(text: bytes, depth: int, in_string: bool) -> tuple[int, bool, int]:
-    """The state at the end of `text`, and the lowest depth in it: 0 only with a comma, -1 past the array."""
+    """The state at the end of `text`, and the lowest depth in it: below 0 past the array's end."""
     if in_string and b'"' not in text:
         return depth, in_string, 1
-    # Two quotes side by side (a string without bracket or comma) leave what follows in or out of a string.
+    # Two quotes side by side (a string without brackets) leave what follows in or out of a string.
     parts = text.translate(_STEPS, _NOISE).replace(b'""', b"").split(b'"')
-    outside = b"".join(parts[in_string::2])
-    steps = outside.replace(b",", b"")
+    steps = b"".join(parts[in_string::2])
     for _ in range(3):
         steps = steps.replace(b"\x01\xff", b"")  # up and down again: neither end nor minimum changes
     depths = list(accumulate(array("b", steps), initial=depth))
-    return depths[-1], in_string ^ (len(parts) % 2 == 0), min(depths) or int(b"," not in outside)
+    return depths[-1], in_string ^ (len(parts) % 2 == 0), min(depths)
 
 
 def _boundary(text: bytes, depth: int, in_string: bool) -> int:
     """The same as `_search`, token by token."""
     found = -1
-    for token in _TOKENS.finditer(text):
+    for token in _TOKENS.finditer(text, text.find(b'"') + 1 if in_string else 0):
         char = token[0]
-        if char == b'"':
-            in_string = not in_string
-        elif in_string:
-            continue
-        elif char == b",":
+        if char == b",":
             found = found if depth else token.start()
+        elif char in b"[{":
+            depth += 1
         elif char in b"]}" and not depth:
             return token.start()
-        else:
-            depth += 1 if char in b"[{" else -1
+        elif char in b"]}":
+            depth -= 1
     return found

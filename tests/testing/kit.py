@@ -100,7 +100,7 @@ class Http:
 async def eventually(condition: Callable[[], object], seconds: float = 5.0) -> None:
     """Wait until a condition holds, at most so long."""
     async with asyncio.timeout(seconds):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - what is waited for has no event of its own
             await asyncio.sleep(0.001)
 
 
@@ -110,6 +110,7 @@ def subscribe(server: Simulator, agent_id: str, **headers: str) -> websockets.co
         f"{server.url.replace('http', 'ws', 1)}/trmm/{agent_id}/",
         additional_headers={"X-API-KEY": server.api_key, **headers},
         ping_interval=None,
+        close_timeout=0.1,
     )
 
 

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import pytest
 
 from trmm_async.testing.bodies import Body, optional_integer
 from trmm_async.testing.ledger import Request
 from trmm_async.testing.replies import RefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def row(body: bytes, kind: str = "application/json") -> Request:

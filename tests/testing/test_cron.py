@@ -29,14 +29,20 @@ def test_every_expression_of_the_grammar_is_good(expression: str) -> None:
     assert cron_error(expression) is None
 
 
-@given(expressions, st.integers(0, 4), st.sampled_from(["", "x", "60", "-1", "1-", "-", "5-1", "*/0", "*/", "1/x", "²"]))
+@given(
+    expressions,
+    st.integers(0, 4),
+    st.sampled_from(["", "x", "60", "-1", "1-", "-", "5-1", "*/0", "*/", "1/x", "²"]),
+)
 def test_one_spoiled_field_spoils_the_expression(expression: str, place: int, junk: str) -> None:
     fields = expression.split()
     fields[place] += f",{junk}"
     assert cron_error(" ".join(fields)) is not None
 
 
-@pytest.mark.parametrize("expression", ["0 3 * * 0", "*/15 9-17 * jan-mar mon-fri", "0 0 1,15 * SUN", "0 0 * * 7"])
+@pytest.mark.parametrize(
+    "expression", ["0 3 * * 0", "*/15 9-17 * jan-mar mon-fri", "0 0 1,15 * SUN", "0 0 * * 7"]
+)
 def test_usual_schedules_are_good(expression: str) -> None:
     assert cron_error(expression) is None
 

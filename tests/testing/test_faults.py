@@ -30,7 +30,8 @@ def test_a_path_without_a_star_is_a_part(method: str, path: str, hit: bool) -> N
 
 
 @pytest.mark.parametrize(
-    ("pattern", "hit"), [("/v3/*/run/", True), ("*/run/", True), ("/v3/*", True), ("/*/walk/", False), ("*/RUN/", False)]
+    ("pattern", "hit"),
+    [("/v3/*/run/", True), ("*/run/", True), ("/v3/*", True), ("/*/walk/", False), ("*/RUN/", False)],
 )
 def test_a_path_with_a_star_is_a_pattern_for_the_whole(pattern: str, hit: bool) -> None:
     assert rule(path=pattern).matches("GET", "/v3/agents/x/run/") is hit

@@ -136,19 +136,27 @@ class Hub:
         if transport is None or not socket.can_prepare(asked.raw):
             raise RefusedError(400, "a WebSocket handshake was expected")
         refusal = self.refusals.take(asked.row.method, _mark(agent_id), after=False)
-        if isinstance(refusal, Refusal):
-            return await self._refuse(asked, socket, refusal)
+        # A client that goes away during the handshake has thereby had its answer.
+        with contextlib.suppress(ConnectionError):
+            if isinstance(refusal, Refusal):
+                await self._refuse(asked, socket, refusal)
+            else:
+                await self._attend(asked, Subscriber(agent_id, socket, transport))
+        return socket
+
+    async def _attend(self, asked: Asked, subscriber: Subscriber) -> None:
         # Registered before the handshake is answered: whoever sees the answer misses no event from then on.
-        subscriber = Subscriber(agent_id, socket, transport)
         self._enter(subscriber)
         try:
-            await self._accept(asked, socket)
-            await self._converse(subscriber)
+            await self._accept(asked, subscriber.socket)
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(subscriber.write())
+                await subscriber.read()
+                subscriber.offer(Goodbye())
         finally:
             self._leave(subscriber)
             self._stalled.discard(subscriber)
             subscriber.gone.set()
-        return socket
 
     async def close(self) -> None:
         """Say goodbye to every live subscriber, and abort whoever has not gone shortly after."""
@@ -185,22 +193,12 @@ class Hub:
         await socket.prepare(asked.raw)
         asked.row.status = socket.status
 
-    @staticmethod
-    async def _converse(subscriber: Subscriber) -> None:
-        async with asyncio.TaskGroup() as tasks:
-            writing = tasks.create_task(subscriber.write())
-            await subscriber.read()
-            writing.cancel()
-
-    async def _refuse(
-        self, asked: Asked, socket: web.WebSocketResponse, refusal: Refusal
-    ) -> web.WebSocketResponse:
+    async def _refuse(self, asked: Asked, socket: web.WebSocketResponse, refusal: Refusal) -> None:
         if refusal.close_code is None:
             raise RefusedError(refusal.status)
         await self._accept(asked, socket)
         await socket.send_str(json.dumps(_farewell(refusal)))
         await socket.close(code=refusal.close_code)
-        return socket
 
 
 def refusal_rule(agent_id: str | None, refusal: Refusal, times: int | None) -> Fault:

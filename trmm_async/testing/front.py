@@ -147,6 +147,8 @@ class Front:
                 row.body = await request.read()
             except ConnectionError:
                 return Severed(reset=False)
+            except web.HTTPRequestEntityTooLarge:
+                return self._dialect.refusal(413)
         latency = self._draw_latency()
         await self._pass(latency / 2 + self._faults.take_delay(row.method, row.path, after=False))
         if effect := self._faults.take(row.method, row.path, after=False):
@@ -201,8 +203,6 @@ class Front:
             return self._dialect.refusal(no.status, no.detail)
         except UnknownThingError:
             return self._dialect.refusal(404)
-        except ConnectionError:
-            return Severed(reset=False)
         except Exception:
             log.exception("the simulator failed on %s %s", row.method, row.path)
             return html_reply(500)

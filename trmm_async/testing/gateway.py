@@ -8,7 +8,7 @@ function from a question to an answer wherever nothing has to be waited for.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from http import HTTPStatus
+from http.client import responses
 from typing import TYPE_CHECKING
 
 from . import shapes
@@ -100,7 +100,7 @@ class Gateway:
         self, status: int, detail: str | None = None, headers: Mapping[str, str] | None = None
     ) -> Reply:
         """Return `{"detail": ...}` in the contract's words for this status, or those of `detail`."""
-        words = detail or DETAILS.get(status) or HTTPStatus(status).phrase
+        words = detail or DETAILS.get(status) or responses.get(status, "error")
         return json_reply(status, {"detail": words}, headers)
 
     def frame(self, event: Event) -> str:

@@ -22,7 +22,9 @@ MARKER = (
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marker and the fixtures."""
     config.addinivalue_line("markers", MARKER)
-    if config.pluginmanager.hasplugin("asyncio"):
+    # Loaded with -p it goes by another name than through its entry point.
+    loaded = {getattr(plugin, "__name__", "") for plugin in config.pluginmanager.get_plugins()}
+    if "pytest_asyncio.plugin" in loaded:
         fixtures: object = import_module(".fixtures", __package__)
     else:
         fixtures = WithoutAsyncio()

@@ -167,8 +167,8 @@ class Simulator(Switches):
                 await site.stop()
             await self._hub.close()
         finally:
-            await self._runner.close()
             await self._front.close()
+            await self._runner.close()
             await listening.cleanup()
 
     @property
@@ -226,8 +226,13 @@ class Simulator(Switches):
         return self._ledger.connections
 
     @property
+    def in_flight(self) -> int:
+        """How many requests are under way at this moment, event sockets not counted."""
+        return self._ledger.in_flight
+
+    @property
     def max_in_flight(self) -> int:
-        """The most requests that were under way at the same time, event sockets not counted."""
+        """The most requests that were under way at the same time."""
         return self._ledger.max_in_flight
 
     def reset_ledger(self) -> None:

@@ -130,10 +130,16 @@ class Switches:
         """Answer the next `times` matching requests (None: all of them) with an error.
 
         `after=False`: the request had no effect and counted in no limit. `after=True`: the call took effect
-        (the script ran, the alert is resolved) and only its answer is replaced. `method` may be `"*"`; `path`
-        is a part of the request's path or, with a `*` in it, a pattern for the whole. The body is the
-        server's JSON, or a proxy's page for 502, 503 and 504, unless `html` or `body` say otherwise.
-        `retry_after` is seconds, a string to be sent as it is, or a datetime to be sent as a date.
+        (the script ran, the alert is resolved) and only its answer is replaced. A call that the server
+        refuses anyway has no effect: it gets the server's own answer and leaves the rule for the next one.
+
+        `method` may be `"*"`; `path` is a part of the request's path or, with a `*` in it, a pattern for the
+        whole. The body is the server's JSON, or a proxy's page for 502, 503 and 504, unless `html` or `body`
+        say otherwise. `retry_after` is seconds, a string to be sent as it is, or a datetime to be sent as a
+        date.
+
+        Rules strike in the order of their writing. The rule that is returned counts its `hits`, and ends with
+        `remove()` or with the block it is used in.
         """
         page = status in PROXY_STATUSES if html is None else html
         sent = dict(headers or {})
