@@ -401,6 +401,21 @@ class TestLifeCycle:
             assert not session.closed
             assert server.requests[0].headers["x-mine"] == "yes"
 
+    async def test_a_session_of_ones_own_that_is_closed_is_said_to_be(self) -> None:
+        session = aiohttp.ClientSession()
+        await session.close()
+        async with client("http://127.0.0.1:9", session=session) as trmm:
+            with pytest.raises(ClosedError, match="session was closed"):
+                await trmm.scripts.list()
+
+    async def test_closing_while_calls_wait_for_the_limit(self) -> None:
+        async with client("http://127.0.0.1:9", rate_limit=RateLimit(1, per=0.2), retries=0) as trmm:
+            calls = [asyncio.create_task(trmm.scripts.list()) for _ in range(3)]
+            await asyncio.sleep(0)
+            await trmm.aclose()
+            ended = await asyncio.gather(*calls, return_exceptions=True)
+        assert all(isinstance(error, TRMMError) for error in ended)
+
     async def test_with_a_session_of_ones_own_nothing_is_sent_twice_either(self) -> None:
         async with (
             peer(in_turn(answer(b"[]"), None)) as server,

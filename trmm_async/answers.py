@@ -35,6 +35,8 @@ BODY_KEPT: Final = 2000
 _DETAIL_MOST: Final = 300
 _TITLE: Final = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 
+_BEFORE_QUERY: Final = re.compile(r"[?#]")
+
 Scrub = Callable[[str], str]
 """Takes the API key out of a text that a server sent."""
 
@@ -47,16 +49,24 @@ _BY_STATUS: Final[dict[int, type[APIError]]] = {
 }
 
 
-def detail_of(body: bytes) -> str:
+def detail_of(body: bytes, scrub: Scrub) -> str:
     """What an error's body says: `detail`, fields and messages, or a page's title; else its first line."""
-    text = body[:BODY_KEPT].decode("utf-8", "replace").strip()
     try:
-        said = codec.decoder(Any)(body)
-    except msgspec.DecodeError:
-        title = _TITLE.search(text)
-        first = title.group(1) if title else text.partition("\n")[0]
-        return " ".join(first.split())[:_DETAIL_MOST]
-    return _in_words(said)[:_DETAIL_MOST]
+        words = _in_words(codec.decoder(Any)(body))
+    except (msgspec.DecodeError, RecursionError):
+        words = _first_words(_beginning(body, scrub))
+    return scrub(words)[:_DETAIL_MOST]
+
+
+def _first_words(page: str) -> str:
+    title = _TITLE.search(page)
+    first = title.group(1) if title else page.strip().partition("\n")[0]
+    return " ".join(first.split())
+
+
+def _beginning(body: bytes, scrub: Scrub) -> str:
+    # Scrubbed before it is cut: a cut through the key would leave a part of it that no longer looks like it.
+    return scrub(body.decode("utf-8", "replace"))[:BODY_KEPT]
 
 
 def _in_words(said: Any) -> str:
@@ -76,8 +86,8 @@ def _field_in_words(name: str, value: Any) -> str:
 def error_for(call: Call[Any], reply: Reply, scrub: Scrub) -> APIError:
     """The error for an answer that isn't success."""
     if not 300 <= reply.status < 400:
-        return _build(_kind(reply.status), call, reply, scrub, detail_of(reply.body))
-    location = scrub(reply.headers.get("location", "").partition("?")[0])
+        return _build(_kind(reply.status), call, reply, scrub, detail_of(reply.body, scrub))
+    location = scrub(_BEFORE_QUERY.split(reply.headers.get("location", ""))[0])
     error = _build(RedirectedError, call, reply, scrub, f"redirected to {location}; is that the URL to use?")
     error.location = location
     return error
@@ -93,8 +103,8 @@ _Error = TypeVar("_Error", bound=APIError)
 
 
 def _build(kind: type[_Error], call: Call[Any], reply: Reply, scrub: Scrub, detail: str) -> _Error:
-    body = scrub(reply.body[:BODY_KEPT].decode("utf-8", "replace"))
-    return kind(reply.status, scrub(detail), method=call.method, path=call.path, body=body)
+    body = _beginning(reply.body, scrub)
+    return kind(reply.status, detail, method=call.method, path=call.path, body=body)
 
 
 def failure(
@@ -106,7 +116,7 @@ def failure(
         error.__cause__ = result.cause
         return error
     if meaning is Meaning.UNKNOWN and result.status >= 500:
-        return _build(ServerFaultError, call, result, scrub, detail_of(result.body))
+        return _build(ServerFaultError, call, result, scrub, detail_of(result.body, scrub))
     if meaning is Meaning.UNKNOWN:
         said = f"sent, its answer was lost, and sending it again got {result.status}"
         return OutcomeUnknownError(said, method=call.method, path=call.path)

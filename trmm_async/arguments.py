@@ -4,12 +4,12 @@ Floor 2: over the nouns. Pure. Each function returns the value in the form that 
 """
 
 import ipaddress
-import math
 import re
+import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Final
-from urllib.parse import SplitResult, quote, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from trmm_async.errors import InvalidRequestError
 
@@ -29,7 +29,12 @@ __all__ = [
 ]
 
 SCRIPT_TIMEOUT_MOST: Final = 300
+_ID_MOST: Final = 2**63 - 1
+_MOST: Final = sys.float_info.max
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
+_BARE_PERCENT: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_FIT_FOR_HOST: Final = re.compile(r"([A-Za-z0-9._-]+|\[[A-Za-z0-9:.%]+\])(:[0-9]*)?")
 
 
 def plain_text(value: object, what: str, *, empty: bool = False) -> str:
@@ -38,6 +43,8 @@ def plain_text(value: object, what: str, *, empty: bool = False) -> str:
         raise InvalidRequestError(f"{what} must be text, not {type(value).__name__}")
     if _CONTROL.search(value):
         raise InvalidRequestError(f"{what} must not contain control characters: {value!r}")
+    if _SURROGATE.search(value):
+        raise InvalidRequestError(f"{what} must be text that UTF-8 can carry: {value!r}")
     if not empty and not value.strip():
         raise InvalidRequestError(f"{what} must not be empty")
     return value
@@ -59,14 +66,14 @@ def object_id(value: object, what: str) -> int:
     if isinstance(found, bool) or not isinstance(found, int):
         given = "an object without an id" if found is None else repr(value)
         raise InvalidRequestError(f"{what} must be an id or an object that has one, not {given}")
-    if found < 0:
-        raise InvalidRequestError(f"{what} must not be negative: {found}")
+    if not 0 <= found <= _ID_MOST:
+        raise InvalidRequestError(f"{what} must {'not be negative' if found < 0 else 'be below 2**63'}")
     return found
 
 
 def number(value: object, what: str, *, least: float | None = None, above: float | None = None) -> float:
     """A finite number, at least `least` or more than `above`."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not -_MOST <= value <= _MOST:
         raise InvalidRequestError(f"{what} must be a number, not {value!r}")
     if least is not None and value < least:
         raise InvalidRequestError(f"{what} must be at least {least:g}, not {value!r}")
@@ -91,17 +98,24 @@ def script_timeout(value: object) -> int:
     return value
 
 
-def script_args(values: Iterable[str]) -> tuple[str, ...]:
+def script_args(values: object) -> tuple[str, ...]:
     """A script's arguments: texts. A lone text is refused: it would be taken apart into letters."""
     if isinstance(values, str | bytes):
         raise InvalidRequestError(
             f"args must be a sequence of texts, not the text {values!r}: write args=[…]"
         )
-    args = tuple(values)
-    for arg in args:
-        if not isinstance(arg, str):
-            raise InvalidRequestError(f"args must be texts; {arg!r} is {type(arg).__name__}")
-    return args
+    if not isinstance(values, Iterable):
+        raise InvalidRequestError(f"args must be a sequence of texts, not {values!r}")
+    args: tuple[object, ...] = tuple(values)
+    return tuple(_script_arg(arg) for arg in args)
+
+
+def _script_arg(arg: object) -> str:
+    if not isinstance(arg, str):
+        raise InvalidRequestError(f"args must be texts; {arg!r} is {type(arg).__name__}")
+    if _SURROGATE.search(arg):
+        raise InvalidRequestError(f"args must be texts that UTF-8 can carry, not {arg!r}")
+    return arg
 
 
 def choice(value: object, what: str, allowed: tuple[str, ...]) -> str:
@@ -112,14 +126,19 @@ def choice(value: object, what: str, allowed: tuple[str, ...]) -> str:
 
 
 def expiry(value: object, *, now: datetime | None = None) -> datetime:
-    """A moment in the future that says its time zone."""
+    """A moment in the future that says its time zone, in UTC."""
     if not isinstance(value, datetime):
         raise InvalidRequestError(f"expires must be a datetime, not {type(value).__name__}")
     if value.utcoffset() is None:
         raise InvalidRequestError("expires must say its time zone: datetime.now(UTC) + timedelta(…)")
     if value <= (now or datetime.now(UTC)):
         raise InvalidRequestError(f"expires must lie in the future, not at {value.isoformat()}")
-    return value
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise InvalidRequestError(
+            f"expires must lie before the year 10000, not at {value.isoformat()}"
+        ) from None
 
 
 def raw_path(value: object) -> str:
@@ -128,7 +147,9 @@ def raw_path(value: object) -> str:
     parts = text.split("/")
     if not text.startswith("/") or text.startswith("//") or "\\" in text:
         raise InvalidRequestError(f"path must begin with one slash: {text!r}")
-    if {".", ".."} & set(parts) or "?" in text or "#" in text:
+    if _BARE_PERCENT.search(text):
+        raise InvalidRequestError(f"path must have two hex digits after each %; %25 is a plain %: {text!r}")
+    if {".", ".."} & set(map(unquote, parts)) or "?" in text or "#" in text:
         raise InvalidRequestError(
             f"path must have no dot segments, query or fragment (params=… holds those): {text!r}"
         )
@@ -148,14 +169,7 @@ def api_key(value: object) -> str:
 
 def base_url(value: object, *, allow_http: bool) -> str:
     """The server's URL without a closing slash. Plain http only to this machine, unless allowed."""
-    text = plain_text(value, "url")
-    if not text.isascii():
-        raise InvalidRequestError("url must be plain ASCII; write such a host in its xn-- form")
-    try:
-        parts = urlsplit(text)
-        parts.port  # noqa: B018 - raises on a port that is none
-    except ValueError as error:
-        raise InvalidRequestError(f"url is not a URL: {error}") from None
+    parts = _split_url(value)
     _check_url_parts(parts)
     if parts.scheme == "http" and not allow_http and not _is_loopback(parts.hostname or ""):
         raise InvalidRequestError(
@@ -165,8 +179,25 @@ def base_url(value: object, *, allow_http: bool) -> str:
     return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
 
 
+# The URL itself stands in no message: it may hold a password.
+
+
+def _split_url(value: object) -> SplitResult:
+    if not isinstance(value, str):
+        raise InvalidRequestError(f"url must be text, not {type(value).__name__}")
+    if _CONTROL.search(value) or not value.isascii():
+        raise InvalidRequestError(
+            "url must be plain ASCII without control characters; write such a host in its xn-- form"
+        )
+    try:
+        parts = urlsplit(value)
+        parts.port  # noqa: B018 - raises on a port that is none
+    except ValueError:
+        raise InvalidRequestError("url is not a URL: its host or its port is malformed") from None
+    return parts
+
+
 def _check_url_parts(parts: SplitResult) -> None:
-    # The URL itself stands in no message: it may hold a password.
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise InvalidRequestError('url must have a scheme and a host, as in "https://api.example.com"')
     if "@" in parts.netloc:
@@ -175,6 +206,8 @@ def _check_url_parts(parts: SplitResult) -> None:
         raise InvalidRequestError("url must have no query and no fragment")
     if any(char.isspace() for char in parts.netloc + parts.path):
         raise InvalidRequestError("url must not contain spaces")
+    if not _FIT_FOR_HOST.fullmatch(parts.netloc):
+        raise InvalidRequestError("url: its host has characters that no host has")
 
 
 def _is_loopback(host: str) -> bool:

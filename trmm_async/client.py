@@ -213,7 +213,7 @@ def _dialect(name: str) -> Dialect:
     return Gateway()
 
 
-def _limit(what: str, value: RateLimit | Default | None, default: RateLimit | None) -> RateLimit | None:
+def _limit(what: str, value: object, default: RateLimit | None) -> RateLimit | None:
     if value == "default":
         return default
     if value is None or isinstance(value, RateLimit):

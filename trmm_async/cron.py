@@ -24,7 +24,7 @@ class _Field:
     def value(self, text: str) -> int:
         if text.upper() in self.names:
             return self.least + self.names.index(text.upper())
-        if not (text.isascii() and text.isdigit()):
+        if not _NUMBER.fullmatch(text):
             raise _WrongError(f"{text!r} is no value")
         if not self.least <= int(text) <= self.most:
             raise _WrongError(f"{text} is not between {self.least} and {self.most}")
@@ -44,6 +44,7 @@ _FIELDS: Final = (
     ),
     _Field("day of week", 0, 7, ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")),
 )
+_NUMBER: Final = re.compile(r"[0-9]{1,4}", re.ASCII)
 _STEP: Final = re.compile(r"[1-9][0-9]{0,3}", re.ASCII)
 
 

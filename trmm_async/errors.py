@@ -66,9 +66,12 @@ class AmbiguousNameError(InvalidRequestError):
     """Several things have the name that was meant to name one. `ids` says which."""
 
     def __init__(self, name: str, ids: Sequence[str]) -> None:
-        super().__init__(f"{len(ids)} agents are named {name!r}: {', '.join(ids[:5])}")
+        super().__init__(name, tuple(ids))
         self.name = name
         self.ids = tuple(ids)
+
+    def __str__(self) -> str:
+        return f"{len(self.ids)} agents are named {self.name!r}: {', '.join(self.ids[:5])}"
 
 
 class UnsupportedError(TRMMError):
@@ -122,7 +125,7 @@ class APIError(TRMMError):
         body: the beginning of the answer's body, as text.
     """
 
-    def __init__(self, status: int, detail: str, *, method: str, path: str, body: str = "") -> None:
+    def __init__(self, status: int, detail: str, *, method: str = "", path: str = "", body: str = "") -> None:
         super().__init__(status, detail)
         self.status = status
         self.detail = detail
@@ -132,7 +135,8 @@ class APIError(TRMMError):
 
     def __str__(self) -> str:
         said = self.detail or self.body[:BODY_SHOWN] or "no details"
-        return f"{self.method} {self.path}: {self.status}: {said}"
+        where = f"{self.method} {self.path}: " if self.method else ""
+        return f"{where}{self.status}: {said}"
 
 
 class BadRequestError(InvalidRequestError, APIError):
@@ -194,7 +198,7 @@ class DecodeError(APIError):
 class ServerFaultError(OutcomeUnknownError, ServerError):
     """5xx to a call that changes something: it may have taken effect, and was not sent again."""
 
-    def __init__(self, status: int, detail: str, *, method: str, path: str, body: str = "") -> None:
+    def __init__(self, status: int, detail: str, *, method: str = "", path: str = "", body: str = "") -> None:
         ServerError.__init__(self, status, detail, method=method, path=path, body=body)
         self.message = f"{status}: {detail}"
 

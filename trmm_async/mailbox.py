@@ -35,11 +35,13 @@ class Mailbox(Generic[T]):
         return f"<Mailbox {len(self._items)}/{self._size}, {len(self._writers)} writers waiting>"
 
     def offer(self, item: T) -> bool:
-        """Put the item in if there is room and nobody waits for it; whether it was."""
-        if self._writers or len(self._items) >= self._size:
+        """Put the item in if there is room; whether there was."""
+        # Room is given to a waiting writer in the moment it comes up: where there is some, nobody waits.
+        if len(self._items) >= self._size:
             return False
         self._items.append(item)
-        self._call_reader()
+        if self._reader is not None:
+            self._call_reader()
         return True
 
     async def put(self, item: T) -> None:

@@ -11,8 +11,7 @@ server may extend (status, severity, shell, check types, …) are plain strings.
 
 from collections.abc import Mapping
 from datetime import datetime
-from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import msgspec
 
@@ -24,6 +23,7 @@ __all__ = [
     "ClientRef",
     "Deployment",
     "Disk",
+    "Extra",
     "Script",
     "ScriptResult",
     "Site",
@@ -31,7 +31,24 @@ __all__ = [
     "Task",
 ]
 
-_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
+
+class Extra(dict[str, Any]):
+    """What a server sent that we have no field for, by its names. Can't be changed.
+
+    A dict and no `MappingProxyType`, which can be neither pickled nor deep-copied nor encoded.
+    """
+
+    def __reduce__(self) -> tuple[type["Extra"], tuple[dict[str, Any]]]:
+        return Extra, (dict(self),)
+
+    def _refuse(self, *_args: object, **_named: object) -> NoReturn:
+        raise TypeError("extra can't be changed")
+
+    __setitem__ = __delitem__ = __ior__ = _refuse
+    clear = pop = popitem = setdefault = update = _refuse
+
+
+_NOTHING: Final = Extra()
 
 # The name under which no server sends anything: `extra` is ours to fill, never a field on the wire.
 _NOT_ON_THE_WIRE: Final = "trmm_async.extra"

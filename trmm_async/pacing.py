@@ -13,6 +13,7 @@ window holds at every moment all that the server's does.
 
 import asyncio
 import math
+import sys
 from collections import deque
 from collections.abc import Iterable
 from contextlib import suppress
@@ -46,7 +47,7 @@ class RateLimit:
     def __post_init__(self) -> None:
         if not _whole(self.count) or self.count < 1:
             raise InvalidRequestError(f"RateLimit: count must be a whole number from 1, not {self.count!r}")
-        if not _number(self.per) or not 0 < self.per < math.inf:
+        if not _number(self.per) or not 0 < self.per <= sys.float_info.max:
             raise InvalidRequestError(f"RateLimit: per must be a number of seconds above 0, not {self.per!r}")
         if self.burst is not None and not (_whole(self.burst) and 1 <= self.burst <= self.count):
             raise InvalidRequestError(f"RateLimit: burst must be from 1 to {self.count}, not {self.burst!r}")
@@ -165,9 +166,9 @@ class Limiter:
         """Wait for the right to send one request. Safe to cancel: the place goes to the next in line."""
         async with self._turn:
             await self._wait_for_window()
-            self._window.take()
             if self._bucket is not None:
                 await self._smooth(self._bucket)
+            self._window.take()
         return Slot(self)
 
     def pause(self, seconds: float) -> None:
@@ -193,12 +194,12 @@ class Limiter:
                     await self._changed.wait()
 
     async def _smooth(self, bucket: AsyncLimiter) -> None:
-        try:
-            # Never more than 1: aiolimiter wakes its waiters by amount, not in order.
+        # Never more than 1: aiolimiter wakes its waiters by amount, not in order.
+        await bucket.acquire(1)
+        # Out of a pause they pay again: the bucket has leaked meanwhile, and would let one more pass.
+        while self._window.wait(asyncio.get_running_loop().time()) > 0:
+            await self._wait_for_window()
             await bucket.acquire(1)
-        except BaseException:
-            self.given_back()
-            raise
 
 
 def _bucket(limit: RateLimit | None) -> AsyncLimiter | None:

@@ -17,6 +17,7 @@ __all__ = ["Again", "Fault", "Final", "Meaning", "Reply", "RetryPolicy", "Stage"
 
 _BACKOFF_FIRST = 0.25
 _BACKOFF_MOST = 8.0
+_DOUBLINGS_MOST = 10
 
 
 class Stage(enum.Enum):
@@ -145,7 +146,8 @@ class Tries:
         if self.sent > self._policy.retries:
             return None
         # The upper half of the interval, so that many clients that failed together don't come back together.
-        backoff = min(_BACKOFF_MOST, _BACKOFF_FIRST * 2 ** (self.sent - 1)) * (0.5 + self._jitter() / 2)
+        doubled = _BACKOFF_FIRST * 2.0 ** min(self.sent - 1, _DOUBLINGS_MOST)
+        backoff = min(_BACKOFF_MOST, doubled) * (0.5 + self._jitter() / 2)
         delay = backoff if self.asked is None else self.asked + self._jitter() * _BACKOFF_FIRST
         if self.waited + delay > self._policy.patience:
             return None
@@ -178,7 +180,7 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
         return float(value)
     try:
         when = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     aware = when if when.tzinfo is not None else when.replace(tzinfo=UTC)
     return max(0.0, (aware - now).total_seconds())

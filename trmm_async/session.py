@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from typing import Final
 
 from trmm_async.calls import StreamSpec
 from trmm_async.catchup import Known, Snapshot
@@ -30,6 +31,8 @@ __all__ = ["Backoff", "Session", "Shared", "SnapshotDesk", "SnapshotSource", "St
 
 SnapshotSource = Callable[[frozenset[str]], Awaitable[Snapshot]]
 """Reads the present state of these agents from the server. Raises `TRMMError`."""
+
+_GATHER_MOST: Final = 5.0
 
 _Answer = asyncio.Future[Snapshot | TRMMError]
 
@@ -101,14 +104,16 @@ class Backoff:
 class SnapshotDesk:
     """Fetches the server's state once for all who ask at about the same time.
 
-    Who asks while a fetch is under way gets the next one: that fetch may have looked before the question.
+    Who asks while a fetch is under way gets the next one: that fetch may have looked before the question. As
+    long as fetches follow one another, each waits twice as long for company as the one before, up to 5 s.
     """
 
     def __init__(
         self, source: SnapshotSource, gather: float, watch: Callable[[asyncio.Task[None]], None]
     ) -> None:
         self._source = source
-        self._gather = gather
+        self._gather = self._pause = gather
+        self._served_at = 0.0
         self._watch = watch
         self._asked: list[tuple[str, _Answer]] = []
         self._clerk: asyncio.Task[None] | None = None
@@ -123,13 +128,19 @@ class SnapshotDesk:
         return answer
 
     async def _serve(self) -> None:
+        loop = asyncio.get_running_loop()
+        if loop.time() - self._served_at > self._pause:
+            self._pause = self._gather
         while self._asked:
-            await asyncio.sleep(self._gather)
+            await asyncio.sleep(self._pause)
+            # Thousands of agents that connect at the pace of a rate limit must not spend it on fetches.
+            self._pause = min(self._pause * 2, _GATHER_MOST)
             asked, self._asked = [(who, answer) for who, answer in self._asked if not answer.done()], []
             fetched = await self._fetch(frozenset(who for who, _ in asked)) if asked else None
             for _, answer in asked:
                 if fetched is not None and not answer.done():
                     answer.set_result(fetched)
+            self._served_at = loop.time()
 
     async def _fetch(self, agent_ids: frozenset[str]) -> Snapshot | TRMMError:
         try:

@@ -103,13 +103,13 @@ class Pulse:
         """What to do now, and in how many seconds to look again."""
         if self._asked is not None and self.heard < self._asked:
             left = self._asked + self._timeout - now
-            return (Verdict.FINE, left) if left > 0 else (Verdict.DEAD, 0.0)
+            return (Verdict.FINE, min(left, self._interval)) if left > 0 else (Verdict.DEAD, 0.0)
         self._asked = None
         left = self.heard + self._interval - now
         if left > 0:
             return Verdict.FINE, left
         self._asked = now
-        return Verdict.ASK, self._timeout
+        return Verdict.ASK, min(self._interval, self._timeout)
 
     def excuse(self, now: float) -> None:
         """We have not been listening, so the silence says nothing."""
@@ -143,8 +143,8 @@ class Link(asyncio.Protocol):
     """
 
     __slots__ = (
-        *("_clock", "_deaf", "_fences", "_frames", "_headers", "_loop", "_partial", "_pings", "_pulse"),
-        *("_roll", "_settings", "_timer", "_transport", "_unread", "_waiter", "_ws"),
+        *("_clock", "_deaf", "_fences", "_frames", "_headers", "_loop", "_partial", "_path", "_pings"),
+        *("_pulse", "_roll", "_settings", "_timer", "_transport", "_unread", "_waiter", "_ws"),
         *("accepted", "answer", "ended", "gone", "heard_at", "lost", "opened", "spoke"),
     )
 
@@ -157,6 +157,7 @@ class Link(asyncio.Protocol):
         roll: set["Link"],
     ) -> None:
         self._loop = loop = asyncio.get_running_loop()
+        self._path = path
         uri = WebSocketURI(address.secure, address.host, address.port, address.prefix + path, "")
         self._ws = ClientProtocol(uri, max_size=settings.max_frame, logger=_SILENCE)
         self._headers = headers
@@ -184,7 +185,7 @@ class Link(asyncio.Protocol):
 
     def __repr__(self) -> str:
         state = self._ws.state.name.lower() if self.lost is None else self.lost.why
-        return f"<Link {self._ws.uri.path}: {state}, {len(self._frames)} frames waiting>"
+        return f"<Link {self._path}: {state}, {len(self._frames)} frames waiting>"
 
     @property
     def is_open(self) -> bool:
@@ -323,15 +324,16 @@ class Link(asyncio.Protocol):
             _finish(self._waiter, None)
         if self._unread > _UNREAD_MOST and not self._deaf and self._transport is not None:
             self._deaf = True
-            self._transport.pause_reading()
             self._drop_fences()
+            self._transport.pause_reading()
 
     def _listen(self) -> None:
         self._unread = 0
         if self._deaf and self._transport is not None:
             self._deaf = False
             self._pulse.excuse(self._loop.time())
-            self._transport.resume_reading()
+            if not self._transport.is_closing():
+                self._transport.resume_reading()
 
     def _lose(self, lost: Lost) -> None:
         if self.lost is not None:

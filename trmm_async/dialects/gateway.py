@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from types import MappingProxyType
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -17,7 +17,7 @@ from trmm_async import codec
 from trmm_async.calls import ArrayCall, Call, Lane, Replay, StreamSpec, ignore_answer
 from trmm_async.dialects.base import AgentFilter, DeploymentOrder, ScriptRun, TaskOrder
 from trmm_async.events import AgentOffline, AgentOnline, AlertEvent, Event, ScriptOutput, UnknownEvent
-from trmm_async.models import Agent, Alert, Check, Client, Deployment, Script, ScriptResult, Site, Task
+from trmm_async.models import Agent, Alert, Check, Client, Deployment, Extra, Script, ScriptResult, Site, Task
 from trmm_async.pacing import RateLimit
 
 __all__ = ["Gateway"]
@@ -102,7 +102,7 @@ class _AnyFrame(msgspec.Struct):
     action: str | None = None
 
 
-_FRAMES: Final = _OnlineFrame | _OfflineFrame | _OutputFrame | _AlertFrame
+_Frame: TypeAlias = _OnlineFrame | _OfflineFrame | _OutputFrame | _AlertFrame
 
 
 class Gateway:
@@ -259,8 +259,8 @@ def _agent_query(which: AgentFilter) -> dict[str, object]:
 def _agent_with_extra(body: bytes) -> Agent:
     agent = codec.decoder(Agent)(body)
     sent = codec.decoder(dict[str, Any])(body)
-    extra = {name: value for name, value in sent.items() if name not in _AGENT_FIELDS}
-    return msgspec.structs.replace(agent, extra=MappingProxyType(extra))
+    extra = Extra((name, value) for name, value in sent.items() if name not in _AGENT_FIELDS)
+    return msgspec.structs.replace(agent, extra=extra)
 
 
 def _result(body: bytes) -> ScriptResult:
@@ -297,7 +297,8 @@ def _noun(kind: type[T], wire: msgspec.Struct) -> T:
 
 def _event(agent_id: str, frame: bytes) -> Event:
     try:
-        return codec.decoder(_FRAMES)(frame).event(agent_id)
+        known: _Frame = codec.decoder(_Frame)(frame)  # type: ignore[arg-type] # a union has a decoder too
+        return known.event(agent_id)
     except msgspec.DecodeError:
         return UnknownEvent(agent_id=agent_id, action=_action(frame), raw=bytes(frame))
 

@@ -33,11 +33,9 @@ def subscribe(
     return Subscription(specs, api.dialer, partial(take_snapshot, api), settings)
 
 
-def _flat(agents: Iterable[str | Agent | Iterable[str | Agent]]) -> Iterable[str]:
+def _flat(agents: Iterable[object]) -> Iterable[str]:
     for one in agents:
-        if isinstance(one, str | Agent):
-            yield arguments.agent_id(one)
-        elif isinstance(one, Iterable):
+        if isinstance(one, Iterable) and not isinstance(one, str | bytes):
             yield from map(arguments.agent_id, one)
         else:
             yield arguments.agent_id(one)

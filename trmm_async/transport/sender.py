@@ -260,10 +260,9 @@ class Transport:
             opened.close()
 
     async def _follow(self, url: str) -> tuple[_Opened, Call[Any]]:
-        home = self.server.is_home_of(url)
-        headers = self._headers if home else {}
+        _check_hop(self.server, url)
+        headers = self._headers if self.server.is_home_of(url) else {}
         for _ in range(_REDIRECTS_MOST + 1):
-            _check_hop(self.server, url)
             call = Call(method="GET", path=urlsplit(url).path or "/", decode=ignore_answer)
             attempt = partial(self._open_once, call, URL(url), headers, redirects=True)
             opened = await self._persist(call, attempt)
@@ -271,6 +270,7 @@ class Transport:
                 return opened, call
             opened.close()
             url, headers = urljoin(url, opened.response.headers["Location"]), {}
+            _check_hop(self.server, url)
         reason = f"more than {_REDIRECTS_MOST} redirects"
         raise ConnectionFailedError(reason, method="GET", path=urlsplit(url).path)
 
@@ -396,6 +396,8 @@ class Transport:
                 **({"ssl": self.server.ssl} if self.server.ssl is not None else {}),
             )
             self._session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+        if self._closed or self._session.closed:
+            raise ClosedError("the session was closed, by us or by you")
         return self._session
 
 
@@ -408,11 +410,20 @@ def _decoded(call: Call[T], reply: Reply) -> _Success[T] | Fault:
 
 def _check_hop(server: Server, url: str) -> None:
     """An installer runs with all rights: it is not fetched in plain text where the server itself isn't."""
-    scheme = urlsplit(url).scheme
-    if scheme not in {"http", "https"}:
-        raise InvalidRequestError(f"a download must come by http or https, not by {scheme or 'no scheme'}")
+    scheme = _web_scheme(url)
+    if scheme is None:
+        raise InvalidRequestError("a download must have a full http or https URL")
     if scheme == "http" and server.base_url.startswith("https:"):
         raise InvalidRequestError("a download from an https server must not lead to plain http")
+
+
+def _web_scheme(url: str) -> str | None:
+    try:
+        parts = urlsplit(url)
+        whole = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return None
+    return parts.scheme if whole and parts.scheme in {"http", "https"} else None
 
 
 def _lower(headers: Mapping[str, str]) -> Mapping[str, str]:
