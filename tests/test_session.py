@@ -1,0 +1,91 @@
+"""Waiting before coming back, and fetching once for many. (The course of a stream: test_stream.)"""
+
+import asyncio
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trmm_async.catchup import Snapshot
+from trmm_async.errors import ConnectionFailedError, TRMMError
+from trmm_async.session import Backoff, SnapshotDesk, StreamSettings
+
+
+@given(
+    first=st.floats(0.001, 10), most=st.floats(0.001, 100), jitter=st.floats(0, 1), times=st.integers(1, 200)
+)
+def test_the_wait_is_never_nothing_never_beyond_the_bound_and_doubles(
+    first: float, most: float, jitter: float, times: int
+) -> None:
+    backoff = Backoff(StreamSettings(backoff_first=first, backoff_most=most, jitter=lambda: jitter))
+    waits = [backoff.next() for _ in range(times)]
+    share = 0.5 + jitter / 2
+    assert all(wait > 0 for wait in waits)
+    for number, wait in enumerate(waits):
+        assert wait == min(most, first * 2.0 ** min(number, 64)) * share
+    backoff.reset()
+    assert backoff.next() == waits[0]
+
+
+class Source:
+    def __init__(self) -> None:
+        self.asked: list[frozenset[str]] = []
+        self.open = asyncio.Event()
+        self.called = asyncio.Event()
+        self.error: TRMMError | None = None
+
+    async def __call__(self, agent_ids: frozenset[str]) -> Snapshot:
+        self.asked.append(agent_ids)
+        self.called.set()
+        await self.open.wait()
+        if self.error is not None:
+            raise self.error
+        return Snapshot({}, [])
+
+
+async def test_who_asks_together_shares_a_fetch_and_who_asks_during_one_gets_the_next() -> None:
+    source, tasks = Source(), list[asyncio.Task[None]]()
+    desk = SnapshotDesk(source, 0.0, tasks.append)
+    first = [desk.ask("a"), desk.ask("b")]
+    async with asyncio.timeout(5):
+        await source.called.wait()
+        late, gone = desk.ask("a"), desk.ask("c")
+        gone.cancel()
+        source.open.set()
+        answers = [await answer for answer in first]
+        assert answers[0] is answers[1]
+        assert await late is not answers[0]
+    assert source.asked == [frozenset("ab"), frozenset("a")]
+    await asyncio.wait(tasks)
+    assert len(tasks) == 1
+
+
+async def test_a_fetch_that_fails_answers_with_the_error_and_the_desk_serves_on() -> None:
+    source, tasks = Source(), list[asyncio.Task[None]]()
+    source.open.set()
+    source.error = ConnectionFailedError("away")
+    desk = SnapshotDesk(source, 0.0, tasks.append)
+    async with asyncio.timeout(5):
+        assert await desk.ask("a") is source.error
+        source.error = None
+        assert isinstance(await desk.ask("a"), Snapshot)
+    await asyncio.wait(tasks)
+
+
+async def test_fetches_that_follow_one_another_wait_longer_and_longer_for_company() -> None:
+    source, tasks = Source(), list[asyncio.Task[None]]()
+    source.open.set()
+    desk = SnapshotDesk(source, 0.01, tasks.append)
+    began = asyncio.get_running_loop().time()
+    async with asyncio.timeout(5):
+        for _ in range(3):
+            await desk.ask("a")
+    assert asyncio.get_running_loop().time() - began >= 0.01 + 0.02 + 0.04
+    await asyncio.wait(tasks)
+
+
+async def test_nothing_is_fetched_for_those_who_no_longer_wait() -> None:
+    source, tasks = Source(), list[asyncio.Task[None]]()
+    desk = SnapshotDesk(source, 0.0, tasks.append)
+    desk.ask("a").cancel()
+    await asyncio.wait(tasks)
+    assert source.asked == []

@@ -1,0 +1,227 @@
+"""Live events: leaving, being cancelled, and being used wrongly."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import pytest
+
+from tests.fake_gateway import (
+    Gateway,
+    Rest,
+    dialer,
+    fill,
+    line,
+    nothing_is_left,
+    quick,
+    running,
+    specs,
+    subscribe,
+    take,
+    until,
+)
+from trmm_async.calls import StreamSpec
+from trmm_async.dialing import Dialer
+from trmm_async.errors import (
+    ClosedError,
+    InvalidRequestError,
+)
+from trmm_async.events import (
+    Gap,
+    ScriptOutput,
+)
+from trmm_async.pacing import Limiter, RateLimit
+from trmm_async.sockets import Link
+from trmm_async.stream import Subscription
+
+gateway = pytest.fixture(running)
+nothing_left = pytest.fixture(autouse=True)(nothing_is_left)
+
+
+# Leaving.
+
+
+@asynccontextmanager
+async def all_closed(gateway: Gateway) -> AsyncIterator[None]:
+    yield
+    assert not [task for task in asyncio.all_tasks() if task.get_name().startswith("trmm_async")]
+    await until(lambda: not gateway.connections)
+
+
+async def test_breaking_out_of_the_loop_closes_everything_politely(gateway: Gateway) -> None:
+    async with all_closed(gateway):
+        async with subscribe(gateway, ["a", "b"], Rest()) as events:
+            peer = await gateway.peer()
+            peer.send(line(1), line(2))
+            async for _ in events:
+                break
+        assert {peer.goodbye for peer in gateway.peers} == {1000}
+
+
+async def test_an_exception_in_the_block_closes_everything(gateway: Gateway) -> None:
+    async with all_closed(gateway):
+        with pytest.raises(ZeroDivisionError):
+            async with subscribe(gateway, ["a", "b"], Rest(closed=True)):
+                raise ZeroDivisionError
+
+
+async def test_a_peer_that_never_says_goodbye_is_cut_off_in_time(gateway: Gateway) -> None:
+    async with all_closed(gateway), asyncio.timeout(2):
+        async with subscribe(gateway, close_timeout=0.05):
+            (await gateway.peer()).mute = True
+            began = time.monotonic()
+        assert time.monotonic() - began >= 0.04
+        assert gateway.peers[0].goodbye == 1000
+
+
+async def test_a_full_pipe_does_not_keep_from_leaving(gateway: Gateway) -> None:
+    async with all_closed(gateway), subscribe(gateway, queue=1, close_timeout=60.0) as events:
+        fill(await gateway.peer(), 300)
+        await until(lambda: any(link._deaf for link in events._shared.roll))
+        began = time.monotonic()
+    assert time.monotonic() - began < 30
+
+
+async def test_a_goodbye_gets_through_to_a_peer_that_nobody_was_reading(gateway: Gateway) -> None:
+    roll = set[Link]()
+    link = await dialer(gateway.url).dial("/trmm/a/", quick(close_timeout=60.0), roll)
+    assert isinstance(link, Link)
+    fill(await gateway.peer(), 300)
+    await until(lambda: link._deaf)
+    waiting = len(link._frames)
+    link.hang_up()
+    await until(lambda: not roll)
+    assert gateway.peers[0].goodbye == 1000
+    assert len(link._frames) == waiting < 300
+
+
+async def test_leaving_can_be_cancelled_and_then_cuts(gateway: Gateway) -> None:
+    async with all_closed(gateway):
+        events = subscribe(gateway, close_timeout=60.0)
+        await events.__aenter__()
+        (await gateway.peer()).mute = True
+        leaving = asyncio.create_task(events.__aexit__(None, None, None))
+        await until(lambda: gateway.peers[0].goodbye is not None)
+        leaving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            async with asyncio.timeout(2):
+                await leaving
+
+
+@pytest.mark.parametrize("turns", range(14))
+async def test_entering_can_be_cancelled_at_any_point(gateway: Gateway, turns: int) -> None:
+    gateway.answers["b"] = [(503, {}, "")]
+    limiter = Limiter(RateLimit(100, per=60))
+    async with all_closed(gateway):
+        dial = dialer(gateway.url, limiter)
+        events = Subscription(specs(["a", "b"]), dial, Rest(), quick(connect_attempts=1000))
+        entering = asyncio.create_task(events.__aenter__())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        entering.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            async with asyncio.timeout(2):
+                await entering
+    assert limiter._window._held == 0
+
+
+async def test_waiting_for_an_event_can_be_cancelled_without_losing_one(gateway: Gateway) -> None:
+    async with subscribe(gateway) as events:
+        for _ in range(3):
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.002):
+                    await anext(events)
+        (await gateway.peer()).send(line(1), line(2))
+        heard = await take(events, 2)
+    assert [event.output for event in heard if isinstance(event, ScriptOutput)] == ["1", "2"]
+
+
+async def test_events_are_read_inside_of_the_block_only(gateway: Gateway) -> None:
+    events = subscribe(gateway)
+    with pytest.raises(ClosedError, match="async with"):
+        await anext(events)
+    async with events:
+        (await gateway.peer()).send(line(1))
+        await until(lambda: events.received == 1)
+    with pytest.raises(ClosedError, match="closed"):
+        await anext(aiter(events))
+    with pytest.raises(ClosedError, match="once"):
+        await events.__aenter__()
+
+
+async def test_a_loop_that_waits_elsewhere_is_told_when_the_block_is_left(gateway: Gateway) -> None:
+    async with subscribe(gateway) as events:
+        waiting = asyncio.ensure_future(anext(events))
+        await asyncio.sleep(0)
+    with pytest.raises(ClosedError):
+        await waiting
+
+
+async def test_two_loops_at_once_are_an_error(gateway: Gateway) -> None:
+    async with subscribe(gateway) as events:
+        first = asyncio.ensure_future(anext(events))
+        await asyncio.sleep(0)
+        with pytest.raises(InvalidRequestError, match="two loops"):
+            await anext(events)
+        first.cancel()
+        with suppress(asyncio.CancelledError):
+            await first
+
+
+def test_a_subscription_is_of_at_least_one_agent_and_of_each_once() -> None:
+    for agents in ([], ["a", "a"]):
+        with pytest.raises(InvalidRequestError):
+            Subscription(specs(agents), dialer("http://localhost"), None, quick())
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"queue": 0}, {"connect_attempts": 0}, {"backoff_first": 0.0}, {"ping_timeout": -1.0}]
+)
+def test_settings_that_can_not_work_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(InvalidRequestError, match=next(iter(wrong))):
+        quick(**wrong)
+
+
+def broken(*_: object) -> Any:
+    raise ZeroDivisionError
+
+
+async def test_a_mistake_in_the_code_under_entering_is_raised_and_not_waited_for(gateway: Gateway) -> None:
+    dial = Dialer(gateway.url, headers={}, pace=broken, pause=broken, scrub=str)
+    with pytest.raises(ZeroDivisionError):
+        async with asyncio.timeout(5), Subscription(specs("a"), dial, None, quick()):
+            pass
+
+
+async def test_a_mistake_in_the_code_under_reading_is_raised_and_not_waited_for(gateway: Gateway) -> None:
+    spec = StreamSpec(agent_id="a", path="/trmm/a/", read=broken, refusals={})
+    async with Subscription([spec], dialer(gateway.url), None, quick()) as events:
+        (await gateway.peer()).send(line(1))
+        with pytest.raises(ZeroDivisionError):
+            await take(events, 1)
+
+
+async def test_a_mistake_in_the_code_that_fetches_is_raised_and_not_waited_for(gateway: Gateway) -> None:
+    async with subscribe(gateway, rest=Rest(errors=[ZeroDivisionError()])) as events:
+        with pytest.raises(ZeroDivisionError):
+            await take(events, 1)
+
+
+async def test_a_peer_that_reads_nothing_does_not_fill_our_memory(gateway: Gateway) -> None:
+    async with subscribe(gateway) as events:
+        peer = await gateway.peer()
+        (link,) = events._shared.roll
+        assert isinstance(link, Link)
+        peer.transport.pause_reading()
+        async with asyncio.timeout(5):
+            while link.lost is None:
+                link._ping()
+                for _ in range(2000):
+                    link._ws.send_ping(b"x" * 125)
+                link._flush()
+                await asyncio.sleep(0)
+        (gap,) = await take(events, 1)
+    assert isinstance(gap, Gap)
+    assert gap.reason == "the peer does not read"
