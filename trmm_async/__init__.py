@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         ScriptOutput,
         UnknownEvent,
     )
+    from trmm_async.limits import RateLimit
     from trmm_async.models import (
         Agent,
         Alert,
@@ -59,7 +60,7 @@ if TYPE_CHECKING:
         Task,
     )
     from trmm_async.outcomes import Counts, Done, Failed, Outcome, Skipped, Unknown
-    from trmm_async.pacing import RateLimit
+    from trmm_async.stream import StreamSettings, StreamState, Subscription
     from trmm_async.transport.connector import Connector
 
 _ROOMS: Final = {
@@ -109,7 +110,8 @@ _ROOMS: Final = {
         "Task",
     ),
     "outcomes": ("Counts", "Done", "Failed", "Outcome", "Skipped", "Unknown"),
-    "pacing": ("RateLimit",),
+    "limits": ("RateLimit",),
+    "stream": ("StreamSettings", "StreamState", "Subscription"),
     "transport.connector": ("Connector",),
 }
 _ROOM_OF: Final = {name: room for room, names in _ROOMS.items() for name in names}
@@ -155,6 +157,9 @@ __all__ = [
     "Site",
     "SiteRef",
     "Skipped",
+    "StreamSettings",
+    "StreamState",
+    "Subscription",
     "TRMM",
     "TRMMError",
     "Task",

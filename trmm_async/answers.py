@@ -29,7 +29,7 @@ from trmm_async.errors import (
 )
 from trmm_async.retry import Fault, Meaning, Reply, Stage, Tries
 
-__all__ = ["Scrub", "detail_of", "error_for", "failure"]
+__all__ = ["Scrub", "detail_of", "error_for", "failure", "kind_of"]
 
 BODY_KEPT: Final = 2000
 _DETAIL_MOST: Final = 300
@@ -86,14 +86,15 @@ def _field_in_words(name: str, value: Any) -> str:
 def error_for(call: Call[Any], reply: Reply, scrub: Scrub) -> APIError:
     """The error for an answer that isn't success."""
     if not 300 <= reply.status < 400:
-        return _build(_kind(reply.status), call, reply, scrub, detail_of(reply.body, scrub))
+        return _build(kind_of(reply.status), call, reply, scrub, detail_of(reply.body, scrub))
     location = scrub(_BEFORE_QUERY.split(reply.headers.get("location", ""))[0])
     error = _build(RedirectedError, call, reply, scrub, f"redirected to {location}; is that the URL to use?")
     error.location = location
     return error
 
 
-def _kind(status: int) -> type[APIError]:
+def kind_of(status: int) -> type[APIError]:
+    """The class of the error for a status that isn't success."""
     if status in _BY_STATUS:
         return _BY_STATUS[status]
     return ServerError if status >= 500 else APIError

@@ -15,8 +15,8 @@ from trmm_async.calls import Call, Lane, Replay
 from trmm_async.dialects import Dialect, Gateway
 from trmm_async.errors import InvalidRequestError, UnsupportedError
 from trmm_async.fleet import Fleet
+from trmm_async.limits import RateLimit
 from trmm_async.models import Agent
-from trmm_async.pacing import RateLimit
 from trmm_async.resources import Agents, Alerts, Api, Checks, Clients, Deployments, Scripts, Tasks
 from trmm_async.resources.live import subscribe
 from trmm_async.retry import RetryPolicy
@@ -228,7 +228,7 @@ def _variable(name: str) -> str:
     return value
 
 
-def _raw_call(method: str, path: str, params: Mapping[str, object] | None, json: object) -> Call[Any]:
+def _raw_call(method: object, path: str, params: Mapping[str, object] | None, json: object) -> Call[Any]:
     verb = method.upper() if isinstance(method, str) else ""
     if not _METHOD.fullmatch(verb):
         raise InvalidRequestError(f"method must be an HTTP method, not {method!r}")

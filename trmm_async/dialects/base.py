@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import Protocol
 
 from trmm_async.calls import ArrayCall, Call, StreamSpec
+from trmm_async.limits import RateLimit
 from trmm_async.models import Agent, Alert, Check, Client, Deployment, Script, ScriptResult, Site, Task
-from trmm_async.pacing import RateLimit
 
 __all__ = ["AgentFilter", "DeploymentOrder", "Dialect", "ScriptRun", "TaskOrder"]
 

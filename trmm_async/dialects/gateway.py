@@ -17,8 +17,8 @@ from trmm_async import codec
 from trmm_async.calls import ArrayCall, Call, Lane, Replay, StreamSpec, ignore_answer
 from trmm_async.dialects.base import AgentFilter, DeploymentOrder, ScriptRun, TaskOrder
 from trmm_async.events import AgentOffline, AgentOnline, AlertEvent, Event, ScriptOutput, UnknownEvent
+from trmm_async.limits import RateLimit
 from trmm_async.models import Agent, Alert, Check, Client, Deployment, Extra, Script, ScriptResult, Site, Task
-from trmm_async.pacing import RateLimit
 
 __all__ = ["Gateway"]
 

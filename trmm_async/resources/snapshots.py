@@ -1,14 +1,13 @@
 """The present state of some agents, for the event stream to catch up by."""
 
-import asyncio
 from collections.abc import Mapping
 
 from trmm_async.calls import Call
-from trmm_async.catchup import Snapshot
 from trmm_async.dialects import AgentFilter, Dialect
 from trmm_async.errors import NotFoundError
 from trmm_async.models import Agent
 from trmm_async.resources.api import Api
+from trmm_async.stream import Snapshot
 
 __all__ = ["take_snapshot"]
 
@@ -22,10 +21,8 @@ async def take_snapshot(api: Api, agent_ids: frozenset[str]) -> Snapshot:
     Raises:
         TRMMError: the server could not be asked.
     """
-    statuses, alerts = await asyncio.gather(
-        _statuses(api, agent_ids), api.send(lambda dialect: dialect.list_alerts())
-    )
-    return Snapshot(statuses, alerts)
+    statuses = await _statuses(api, agent_ids)
+    return Snapshot(statuses, await api.send(lambda dialect: dialect.list_alerts()))
 
 
 async def _statuses(api: Api, agent_ids: frozenset[str]) -> Mapping[str, str]:

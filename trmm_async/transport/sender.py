@@ -24,7 +24,8 @@ from trmm_async._version import __version__
 from trmm_async.answers import failure
 from trmm_async.calls import Call, Lane, Replay, ignore_answer
 from trmm_async.errors import ClosedError, ConnectionFailedError, InvalidRequestError
-from trmm_async.pacing import Limiter, RateLimit, Slot, give_back, settle
+from trmm_async.limits import RateLimit
+from trmm_async.pacing import Limiter, Slot, give_back, settle
 from trmm_async.retry import Again, Fault, Meaning, Reply, RetryPolicy, Stage, Tries
 from trmm_async.transport.connector import SENDING, Connector, SentOnceError, send_once
 

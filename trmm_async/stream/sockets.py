@@ -1,6 +1,6 @@
 """One WebSocket: kept alive, read, closed. The only user of `websockets`.
 
-Floor 4, below `dialing`, which opens it, and `stream`, which reads it. Knows no agents and no events.
+Below `dialing`, which opens it, and `session`, which reads it. Knows no agents and no events.
 
 Of the library only the protocol core is used (handshake, framing: `websockets.client.ClientProtocol`), the
 bridge to asyncio is ours. The library's own client follows redirects with our headers on them (on the way to
@@ -33,7 +33,7 @@ _NO_CODE: Final = 1005
 _DATA: Final = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
 
 # A logger of no hierarchy, which nobody's logging settings can turn up: the library logs our headers.
-_SILENCE: Final = logging.Logger("trmm_async.sockets", logging.CRITICAL + 1)  # noqa: LOG001
+_SILENCE: Final = logging.Logger("trmm_async.stream.sockets", logging.CRITICAL + 1)  # noqa: LOG001
 
 
 def _now() -> datetime:

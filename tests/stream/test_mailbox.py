@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trmm_async.mailbox import Mailbox
+from trmm_async.stream.mailbox import Mailbox
 
 
 class EndError(Exception):

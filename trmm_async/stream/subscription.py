@@ -1,6 +1,6 @@
 """Live events: many agents' sockets merged into one bounded stream.
 
-Floor 4, at its top, and the face of the rooms behind it: `session` (one agent's course), `dialing` and
+At the top of this floor, over the rooms behind it: `session` (one agent's course), `dialing` and
 `sockets` (one connection), `mailbox` (the bounded queue), `catchup` (what a gap hid). `client` makes a
 `Subscription`. Nothing here calls the server's REST API: its present state comes from a `SnapshotSource`.
 
@@ -14,14 +14,20 @@ from types import TracebackType
 from typing import Self
 
 from trmm_async.calls import StreamSpec
-from trmm_async.catchup import Snapshot
-from trmm_async.dialing import Dialer
 from trmm_async.errors import ClosedError, InvalidRequestError
 from trmm_async.events import Ended, Event
-from trmm_async.mailbox import Mailbox
-from trmm_async.session import Session, Shared, SnapshotDesk, SnapshotSource, StreamSettings, StreamState
+from trmm_async.stream.dialing import Dialer
+from trmm_async.stream.mailbox import Mailbox
+from trmm_async.stream.session import (
+    Session,
+    Shared,
+    SnapshotDesk,
+    SnapshotSource,
+    StreamSettings,
+    StreamState,
+)
 
-__all__ = ["Dialer", "Snapshot", "SnapshotSource", "StreamSettings", "StreamState", "Subscription"]
+__all__ = ["Subscription"]
 
 
 class Subscription:
@@ -85,7 +91,7 @@ class Subscription:
         return sum(max(0, session.connections - 1) for session in self._sessions.values())
 
     async def __aenter__(self) -> Self:
-        """Connect: returns when every agent's handshake was accepted or refused.
+        """Connect: returns when every agent's stream stands or was refused; its present state is known then.
 
         A refused agent among several is told as `Ended`. An agent that can't be reached while others can is
         tried on, and told as a `Gap` when it is. Cancelled or failed: no task and no socket is left.

@@ -5,9 +5,9 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trmm_async.catchup import Snapshot
 from trmm_async.errors import ConnectionFailedError, TRMMError
-from trmm_async.session import Backoff, SnapshotDesk, StreamSettings
+from trmm_async.stream.catchup import Snapshot
+from trmm_async.stream.session import Backoff, SnapshotDesk, StreamSettings
 
 
 @given(

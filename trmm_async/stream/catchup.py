@@ -1,6 +1,6 @@
 """What a reader missed while the connection was lost. Pure: no time, no I/O.
 
-Floor 3: over `events` and `models`; `stream` feeds it. `Snapshot` is the server's present state, read over
+Over `events` and `models`; `session` feeds it. `Snapshot` is the server's present state, read over
 REST; `Known` is what the reader of one agent's stream has been told. The difference is what was missed.
 
 Both see the world as facts: a key (the agent's status, or one alert) and a token for its present state.
@@ -94,8 +94,9 @@ class Known:
     def missed(self, snapshot: Snapshot, since: datetime, arrived: Iterable[Event] = ()) -> list[Event]:
         """What to tell before `arrived`, in order; the snapshot is the new baseline.
 
-        Where there was no baseline, a status counts only if it contradicts one that was told, and an alert
-        that was never told only if it was created after `since`, give or take `CLOCK_SKEW`.
+        Where there was no baseline, a status that was never told is told: it may be old, but better twice
+        than lost. An alert that was never told then counts only if it was created after `since`, give or take
+        `CLOCK_SKEW`.
 
         Args:
             snapshot: fetched after the connection stood again.
@@ -118,7 +119,7 @@ class Known:
         if fact is None or fact[0] in self._told:
             return fact is not None and self._told[fact[0]] != fact[1]
         if not isinstance(event, AlertEvent):
-            return False
+            return not self._based
         created = event.alert.created_at
         return self._based or created is None or created > since - CLOCK_SKEW
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trmm_async.sockets import Pulse, Verdict
+from trmm_async.stream.sockets import Pulse, Verdict
 
 SECONDS = st.floats(0.5, 60.0)
 

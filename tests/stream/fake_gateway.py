@@ -17,8 +17,6 @@ from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
 from trmm_async.calls import StreamSpec
-from trmm_async.catchup import Snapshot
-from trmm_async.dialing import Dialer
 from trmm_async.errors import (
     TRMMError,
 )
@@ -32,7 +30,10 @@ from trmm_async.events import (
 )
 from trmm_async.models import Alert
 from trmm_async.pacing import Limiter
-from trmm_async.stream import StreamSettings, Subscription
+from trmm_async.stream.catchup import Snapshot
+from trmm_async.stream.dialing import Dialer
+from trmm_async.stream.session import StreamSettings
+from trmm_async.stream.subscription import Subscription
 
 KEY = "a-very-secret-key"
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
@@ -299,6 +300,7 @@ def dialer(url: str, limiter: Limiter | None = None, *, tls: ssl.SSLContext | No
 
 def quick(**changes: Any) -> StreamSettings:
     settings: dict[str, Any] = {
+        "baseline_wait": 0.05,
         "backoff_first": 0.002,
         "backoff_most": 0.02,
         "gather": 0.0,

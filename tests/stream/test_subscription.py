@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fake_gateway import (
+from tests.stream.fake_gateway import (
     KEY,
     TLS_CERTIFICATE,
     TLS_KEY,
@@ -29,7 +29,6 @@ from tests.fake_gateway import (
     take,
     until,
 )
-from trmm_async.dialing import Dialer
 from trmm_async.errors import (
     APIError,
     AuthenticationError,
@@ -46,8 +45,10 @@ from trmm_async.events import (
     UnknownEvent,
 )
 from trmm_async.pacing import Limiter, RateLimit
-from trmm_async.sockets import Link
-from trmm_async.stream import StreamState, Subscription
+from trmm_async.stream.dialing import Dialer
+from trmm_async.stream.session import StreamState
+from trmm_async.stream.sockets import Link
+from trmm_async.stream.subscription import Subscription
 
 gateway = pytest.fixture(running)
 nothing_left = pytest.fixture(autouse=True)(nothing_is_left)
@@ -235,7 +236,7 @@ async def test_not_even_at_debug_level_the_key_is_logged(
     gateway: Gateway, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    for name in ("websockets", "websockets.client", "trmm_async", "trmm_async.sockets"):
+    for name in ("websockets", "websockets.client", "trmm_async", "trmm_async.stream.sockets"):
         caplog.set_level(logging.DEBUG, name)
     gateway.answers["b"] = [(403, {}, KEY)]
     async with subscribe(gateway, ["a", "b"]) as events:

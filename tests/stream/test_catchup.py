@@ -8,9 +8,9 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trmm_async.catchup import CLOCK_SKEW, Known, Snapshot
 from trmm_async.events import AgentOffline, AgentOnline, AlertEvent, Event, ScriptOutput
 from trmm_async.models import Alert
+from trmm_async.stream.catchup import CLOCK_SKEW, Known, Snapshot
 
 WHO = "agent-1"
 THEN = datetime(2026, 4, 21, 8, 0, tzinfo=UTC)
@@ -85,14 +85,14 @@ def test_a_baseline_does_not_overrule_what_the_socket_told() -> None:
     assert known.missed(Snapshot({WHO: "online"}, []), THEN) == [online()]
 
 
-def test_without_a_baseline_only_what_contradicts_the_told_or_is_new_by_its_time_is_missed() -> None:
+def test_without_a_baseline_the_status_is_told_and_alerts_that_are_new_by_their_time() -> None:
     known = Known(WHO)
     known.admit(AlertEvent(agent_id=WHO, alert=alert(1, "was")))
     since = THEN + timedelta(hours=1)
     skewed = alert(3, at=since - CLOCK_SKEW + timedelta(seconds=1))
     undated = alert(4, at=None)
     after = Snapshot({WHO: "offline"}, [alert(1, "is"), alert(2), skewed, undated])
-    assert known.missed(after, since) == told(alert(1, "is"), skewed, undated)
+    assert known.missed(after, since) == [offline(), *told(alert(1, "is"), skewed, undated)]
 
 
 def test_without_a_baseline_a_told_status_that_changed_is_missed() -> None:

@@ -1,6 +1,6 @@
 """A bounded queue between many writers and one reader.
 
-Floor 3: `stream` merges its agents' events in one. Shorter than `asyncio.Queue` on the way of an event: the
+`subscription` merges its agents' events in one. Shorter than `asyncio.Queue` on the way of an event: the
 common case, room on one side and something waiting on the other, is a deque operation without an await.
 """
 

@@ -1,6 +1,6 @@
 """One agent's part of a live stream: connect, read, come back after a loss, tell the gap and what it hid.
 
-Floor 4, over `dialing`, `mailbox` and `catchup`, below `stream`, which runs one `Session` for each agent and
+Over `dialing`, `mailbox` and `catchup`, below `subscription`, which runs one `Session` for each agent and
 a `SnapshotDesk` for all of them.
 """
 
@@ -14,8 +14,6 @@ from functools import partial
 from typing import Final
 
 from trmm_async.calls import StreamSpec
-from trmm_async.catchup import Known, Snapshot
-from trmm_async.dialing import Dialer, refusal
 from trmm_async.errors import (
     AuthenticationError,
     InvalidRequestError,
@@ -24,8 +22,10 @@ from trmm_async.errors import (
     TRMMError,
 )
 from trmm_async.events import Event, Gap, UnknownEvent
-from trmm_async.mailbox import Mailbox
-from trmm_async.sockets import Link, LinkSettings, Lost
+from trmm_async.stream.catchup import Known, Snapshot
+from trmm_async.stream.dialing import Dialer, refusal
+from trmm_async.stream.mailbox import Mailbox
+from trmm_async.stream.sockets import Link, LinkSettings, Lost
 
 __all__ = ["Backoff", "Session", "Shared", "SnapshotDesk", "SnapshotSource", "StreamSettings", "StreamState"]
 
@@ -56,6 +56,7 @@ class StreamSettings(LinkSettings):
         backoff_most: the longest of these waits.
         connect_attempts: handshakes per agent in vain before entering the subscription fails.
         handshakes: at once, at most, for all agents together.
+        baseline_wait: seconds that entering waits at most for the present state; it is learned later then.
         gather: seconds that a fetch of the server's state waits for more agents that need it.
         jitter: from 0 to 1; each wait is taken from the upper half of its interval.
 
@@ -68,7 +69,8 @@ class StreamSettings(LinkSettings):
     backoff_most: float = 30.0
     connect_attempts: int = 4
     handshakes: int = 10
-    gather: float = 0.1
+    baseline_wait: float = 5.0
+    gather: float = 0.05
     jitter: Callable[[], float] = random.random
 
     def __post_init__(self) -> None:
@@ -168,7 +170,8 @@ class Session:
         state: see `StreamState`.
         received: frames that came.
         connections: handshakes that were accepted.
-        settled: set when the first handshake was accepted or refused, or failed for `connect_attempts` times.
+        settled: set when the stream stands (accepted, and its baseline known or not to be had), or is
+            refused, or has failed for `connect_attempts` times.
         problem: why that was no success; None if it was.
     """
 
@@ -219,6 +222,7 @@ class Session:
                 finally:
                     self._leave(link)
                 self._judge(link)
+                self._settle(None)
                 await asyncio.sleep(self._backoff.next())
         except TRMMError as error:
             if self._early:
@@ -235,7 +239,6 @@ class Session:
                 link = await self._shared.dialer.dial(self._spec.path, settings, self._shared.roll)
             if isinstance(link, Link):
                 self.connections += 1
-                self._settle(None)
                 return link
             if link.final:
                 raise link.error
@@ -309,14 +312,21 @@ class Session:
         return self._last.raw.decode(errors="replace") if isinstance(self._last, UnknownEvent) else ""
 
     def _ask_baseline(self, link: Link) -> None:
-        """Learn in the background how things stand, to know later what has changed."""
-        if self._shared.desk is not None and link.lost is None:
+        """Learn how things stand, to know later what has changed. Entering waits for it, once."""
+        if self._shared.desk is None:
+            self._settle(None)
+        elif link.lost is None:
             self._baseline = self._shared.desk.ask(self._spec.agent_id)
             self._baseline.add_done_callback(partial(self._baseline_came, link))
+            if not self.settled.is_set():
+                wait = self._shared.settings.baseline_wait
+                asyncio.get_running_loop().call_later(wait, self._settle, None)
 
     def _baseline_came(self, link: Link, answer: _Answer) -> None:
         if answer.cancelled() or link.lost is not None:
             return
+        # Not later: nobody reads before entering is over, and the fence waits for what came to be read.
+        self._settle(None)
         if isinstance(snapshot := answer.result(), Snapshot):
             # A change that it shows must have been told by now, or it would be lost with the connection: a
             # frame about it may still be on its way.

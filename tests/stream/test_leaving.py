@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.fake_gateway import (
+from tests.stream.fake_gateway import (
     Gateway,
     Rest,
     dialer,
@@ -23,7 +23,6 @@ from tests.fake_gateway import (
     until,
 )
 from trmm_async.calls import StreamSpec
-from trmm_async.dialing import Dialer
 from trmm_async.errors import (
     ClosedError,
     InvalidRequestError,
@@ -33,8 +32,9 @@ from trmm_async.events import (
     ScriptOutput,
 )
 from trmm_async.pacing import Limiter, RateLimit
-from trmm_async.sockets import Link
-from trmm_async.stream import Subscription
+from trmm_async.stream.dialing import Dialer
+from trmm_async.stream.sockets import Link
+from trmm_async.stream.subscription import Subscription
 
 gateway = pytest.fixture(running)
 nothing_left = pytest.fixture(autouse=True)(nothing_is_left)
@@ -204,8 +204,8 @@ async def test_a_mistake_in_the_code_under_reading_is_raised_and_not_waited_for(
 
 
 async def test_a_mistake_in_the_code_that_fetches_is_raised_and_not_waited_for(gateway: Gateway) -> None:
-    async with subscribe(gateway, rest=Rest(errors=[ZeroDivisionError()])) as events:
-        with pytest.raises(ZeroDivisionError):
+    with pytest.raises(ZeroDivisionError):
+        async with subscribe(gateway, rest=Rest(errors=[ZeroDivisionError()])) as events:
             await take(events, 1)
 
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from tests.fake_gateway import (
+from tests.stream.fake_gateway import (
     Gateway,
     Peer,
     Rest,
@@ -120,7 +120,7 @@ async def test_what_was_on_its_way_when_the_state_was_read_is_not_told_twice(gat
     ]
 
 
-async def test_lost_before_the_baseline_nothing_is_invented_and_no_new_alert_is_missed(
+async def test_lost_before_the_baseline_no_old_alert_is_told_and_nothing_new_is_missed(
     gateway: Gateway,
 ) -> None:
     rest = Rest(closed=True)
@@ -132,9 +132,10 @@ async def test_lost_before_the_baseline_nothing_is_invented_and_no_new_alert_is_
         rest.keep(an_alert(2, at=datetime.now(UTC) - timedelta(minutes=1)))
         peer.cut()
         rest.closed = False
-        gap, raised = await take(events, 2)
+        gap, down, raised = await take(events, 3)
         (await gateway.peer(1)).send(line(1))
         assert await take(events, 1) == [ScriptOutput(agent_id="a", output="1")]
+    assert down == AgentOffline(agent_id="a")
     assert isinstance(gap, Gap)
     assert isinstance(raised, AlertEvent)
     assert raised.alert.id == 2
@@ -156,7 +157,7 @@ async def test_a_change_that_only_the_baseline_shows_is_still_told_when_its_fram
         await until(lambda: rest.answered == 1 and peer.pings == 1)
         peer.send(data("alert", id=1, message=""))
         peer.cut()
-        _, raised = await take(events, 2)
+        _, _, raised = await take(events, 3)
     assert isinstance(raised, AlertEvent)
 
 

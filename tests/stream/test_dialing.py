@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trmm_async.dialing import no_link, refusal
 from trmm_async.errors import (
     APIError,
     AuthenticationError,
@@ -20,7 +19,8 @@ from trmm_async.errors import (
     TRMMError,
 )
 from trmm_async.retry import Reply
-from trmm_async.sockets import Address
+from trmm_async.stream.dialing import no_link, refusal
+from trmm_async.stream.sockets import Address
 
 NOW = datetime(2026, 4, 21, 10, 0, tzinfo=UTC)
 

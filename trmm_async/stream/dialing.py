@@ -1,6 +1,6 @@
 """How a WebSocket to the server is opened: the handshake, and what its answer means.
 
-Floor 4, over `sockets`, below `stream`. A `Dialer` makes one handshake and says in values what came of it: a
+Over `sockets`, below `session`. A `Dialer` makes one handshake and says in values what came of it: a
 `Link`, or a `NoLink` with the typed error. Whether to try again is decided above. No bare `OSError`, and
 nothing of `websockets`, gets out of here; nor does the key, which goes to no other host and into no error.
 """
@@ -13,35 +13,18 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Final
 
-import msgspec
-
-from trmm_async.errors import (
-    APIError,
-    AuthenticationError,
-    BadRequestError,
-    ConnectionFailedError,
-    DecodeError,
-    NotFoundError,
-    PermissionDeniedError,
-    RateLimitedError,
-    RedirectedError,
-    TRMMError,
-)
+from trmm_async.answers import error_for, kind_of
+from trmm_async.calls import Call, ignore_answer
+from trmm_async.errors import APIError, ConnectionFailedError, DecodeError, RateLimitedError, TRMMError
 from trmm_async.pacing import Slot
 from trmm_async.retry import Reply, retry_after
-from trmm_async.sockets import Address, Link, LinkSettings
+from trmm_async.stream.sockets import Address, Link, LinkSettings
 
 __all__ = ["Dialer", "NoLink", "no_link", "refusal"]
 
 _BODY_KEPT: Final = 2**12
 _LONGEST_WAIT: Final = 3600.0
 _TEMPORARY: Final = frozenset({408, 425})
-_REFUSALS: Final[Mapping[int, type[APIError]]] = {
-    400: BadRequestError,
-    401: AuthenticationError,
-    403: PermissionDeniedError,
-    404: NotFoundError,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,39 +148,24 @@ def no_link(path: str, answer: Reply, now: datetime) -> NoLink:
 
     401, 403, 404 and whatever else is a definite answer are final. 429 and 5xx are not.
     """
-    status, body = answer.status, answer.body.decode(errors="replace")
     asked = retry_after(answer.headers, now)
     wait = min(asked or 0.0, _LONGEST_WAIT)
-    if status == 429:
-        limited = RateLimitedError(status, _detail(body), method="GET", path=path, body=body)
-        limited.retry_after = asked
-        return NoLink(limited, wait=wait)
-    if status >= 500 or status in _TEMPORARY:
-        failed = ConnectionFailedError(f"the server answered {status}", method="GET", path=path)
+    handshake = Call(method="GET", path=path, decode=ignore_answer)
+    if answer.status >= 500 or answer.status in _TEMPORARY:
+        failed = ConnectionFailedError(f"the server answered {answer.status}", method="GET", path=path)
         return NoLink(failed, wait=wait)
-    if 300 <= status < 400:
-        moved = RedirectedError(status, "redirected, not followed", method="GET", path=path, body=body)
-        moved.location = answer.headers.get("location", "").partition("?")[0]
-        return NoLink(moved, final=True)
-    if status < 300:
-        return NoLink(DecodeError(status, "not a WebSocket", method="GET", path=path, body=body), final=True)
-    return NoLink(refusal(path, status, _detail(body), body), final=True)
+    if answer.status < 300:
+        body = answer.body.decode(errors="replace")
+        return NoLink(
+            DecodeError(answer.status, "not a WebSocket", method="GET", path=path, body=body), final=True
+        )
+    error = error_for(handshake, answer, str)
+    if isinstance(error, RateLimitedError):
+        error.retry_after = asked
+        return NoLink(error, wait=wait)
+    return NoLink(error, final=True)
 
 
-def refusal(path: str, status: int, detail: str, body: str = "") -> APIError:
-    """The error for a stream that the server refuses, at the handshake or by a close code."""
-    return _REFUSALS.get(status, APIError)(status, detail, method="GET", path=path, body=body)
-
-
-class _Detail(msgspec.Struct):
-    detail: str = ""
-
-
-_DETAIL: Final = msgspec.json.Decoder(_Detail)
-
-
-def _detail(body: str) -> str:
-    try:
-        return _DETAIL.decode(body).detail
-    except (msgspec.DecodeError, UnicodeError):
-        return ""
+def refusal(path: str, status: int, detail: str) -> APIError:
+    """The error for a stream that the server refuses by a close code."""
+    return kind_of(status)(status, detail, method="GET", path=path)
