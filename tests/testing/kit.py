@@ -100,7 +100,7 @@ class Http:
 async def eventually(condition: Callable[[], object], seconds: float = 5.0) -> None:
     """Wait until a condition holds, at most so long."""
     async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - what is waited for has no event of its own
+        while not condition():
             await asyncio.sleep(0.001)
 
 

@@ -1,0 +1,398 @@
+"""The pages are run: every Python block of README.md and docs/, as a script or as a test.
+
+A block is padded to its own line of its page, so that tracebacks and mypy's errors name the line to look at.
+All blocks are started together when the first is asked for, some at a time.
+"""
+
+import asyncio
+import inspect
+import os
+import re
+import subprocess
+import sys
+import textwrap
+import typing
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+
+import msgspec
+import pytest
+
+import trmm_async
+from trmm_async import TRMM
+from trmm_async.answers import failure
+from trmm_async.calls import Call, Replay, ignore_answer
+from trmm_async.fleet import FleetRun
+from trmm_async.resources import agents as agents_room
+from trmm_async.resources.live import ScriptStream
+from trmm_async.retry import Again, Fault, Final, Reply, RetryPolicy, Stage, Tries
+from trmm_async.stream import Subscription
+from trmm_async.testing import Simulator
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+AT_ONCE = 3
+LONGEST = 60.0
+WIDEST = 120
+
+FENCE = re.compile(r"^```(\w*)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+CODE = re.compile(r"^```.*?^```$|`[^`\n]+`", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+HEADING = re.compile(r"^#+ +(.+?) *$", re.MULTILINE)
+SETTING = re.compile(r"^\| `(\w+)` \| `([^`]+)` \|", re.MULTILINE)
+LEAK = re.compile(r"Exception ignored|Warning:|Traceback|never (?:retrieved|awaited)")
+
+Finished = subprocess.CompletedProcess[str]
+
+
+@dataclass(frozen=True)
+class Block:
+    """One Python block; `says` is the output that the page shows right behind it."""
+
+    page: Path
+    line: int
+    words: str
+    code: str
+    says: str | None
+
+    @property
+    def where(self) -> str:
+        return f"{self.page.name}:{self.line}"
+
+    @property
+    def name(self) -> str:
+        return f"{self.page.stem.replace('-', '_').lower()}_{self.line}"
+
+    @property
+    def is_test(self) -> bool:
+        return "async def test_" in self.code
+
+    @property
+    def is_run(self) -> bool:
+        return "no-run" not in self.words
+
+    @property
+    def text(self) -> str:
+        # Test functions are shown as people write them: without types for their fixtures.
+        first = "# mypy: allow-untyped-defs" if self.is_test else ""
+        return first + "\n" * self.line + self.code
+
+    def write(self, folder: Path, prefix: str = "") -> Path:
+        path = folder / f"{prefix}{self.name}.py"
+        path.write_text(self.text)
+        return path
+
+
+def _blocks(page: Path) -> Iterator[Block]:
+    text = page.read_text()
+    fences = list(FENCE.finditer(text))
+    for place, fence in enumerate(fences):
+        if fence[1] not in {"python", "py"}:
+            continue
+        behind = fences[place + 1] if place + 1 < len(fences) else None
+        shown = behind is not None and (behind[1], behind[2].strip()) == ("text", "output")
+        line = text.count("\n", 0, fence.start()) + 1
+        yield Block(page, line, fence[2], fence[3], behind[3] if behind is not None and shown else None)
+
+
+BLOCKS = [block for page in PAGES for block in _blocks(page)]
+SCRIPTS = [block for block in BLOCKS if block.is_run and not block.is_test]
+TESTS = [block for block in BLOCKS if block.is_run and block.is_test]
+
+
+def _named(blocks: list[Block]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("block", blocks, ids=lambda block: block.where)
+
+
+def _python(*words: object, cwd: Path) -> Finished:
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "TRMM"))
+    }
+    return subprocess.run(
+        [sys.executable, *map(str, words)],
+        cwd=cwd,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=LONGEST,
+    )
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[ThreadPoolExecutor]:
+    executor = ThreadPoolExecutor(AT_ONCE)
+    yield executor
+    executor.shutdown(cancel_futures=True)
+
+
+@pytest.fixture(scope="module")
+def scripts(
+    pool: ThreadPoolExecutor, tmp_path_factory: pytest.TempPathFactory
+) -> Mapping[Block, "Future[Finished]"]:
+    def start(block: Block) -> "Future[Finished]":
+        folder = tmp_path_factory.mktemp(block.name)
+        return pool.submit(_python, "-X", "dev", "-W", "error", block.write(folder), cwd=folder)
+
+    return {block: start(block) for block in SCRIPTS}
+
+
+@pytest.fixture(scope="module")
+def tests_report(pool: ThreadPoolExecutor, tmp_path_factory: pytest.TempPathFactory) -> "Future[Finished]":
+    folder = tmp_path_factory.mktemp("tests")
+    (folder / "pytest.ini").write_text(
+        "[pytest]\nasyncio_mode = auto\nasyncio_default_fixture_loop_scope = function\n"
+    )
+    files = [block.write(folder, "test_") for block in TESTS]
+    options = ("-q", "-W", "error", "--strict-markers", "-p", "no:cacheprovider", "--junitxml=report.xml")
+
+    def run() -> Finished:
+        done = _python("-m", "pytest", *options, *files, cwd=folder)
+        return Finished(done.args, done.returncode, (folder / "report.xml").read_text(), done.stdout)
+
+    return pool.submit(run)
+
+
+@_named(SCRIPTS)
+def test_a_block_runs_and_ends_by_itself(block: Block, scripts: Mapping[Block, "Future[Finished]"]) -> None:
+    assert "asyncio.run(main())" in block.code, "a block is a whole script, or a test"
+    done = scripts[block].result(2 * LONGEST)
+    assert done.returncode == 0, done.stderr
+    assert not LEAK.search(done.stderr), done.stderr
+    if block.says is not None:
+        assert done.stdout == block.says
+
+
+@_named(TESTS)
+def test_a_block_passes_as_a_test(block: Block, tests_report: "Future[Finished]") -> None:
+    done = tests_report.result(2 * LONGEST)
+    cases = [case for case in ET.fromstring(done.stdout).iter("testcase") if _of(case, block)]
+    assert len(cases) == block.code.count("def test_"), done.stderr
+    assert all(len(case) == 0 for case in cases), done.stderr
+
+
+def _of(case: ET.Element, block: Block) -> bool:
+    return f"test_{block.name}" in case.get("classname", "").split(".")
+
+
+@_named(BLOCKS)
+def test_a_block_compiles(block: Block) -> None:
+    compile(block.text, block.where, "exec")
+
+
+def test_the_blocks_of_all_pages_type_check_as_strictly_as_the_package(tmp_path: Path) -> None:
+    files = [block.write(tmp_path) for block in BLOCKS]
+    cache_folder = ROOT / ".mypy_cache" / "docs"
+    options = ("--strict", "--config-file=", "--no-error-summary", f"--cache-dir={cache_folder}")
+    done = _python("-m", "mypy", *options, *files, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+class TestLinks:
+    @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+    def test_lead_to_pages_and_headings_that_are_there(self, page: Path) -> None:
+        links = LINK.findall(CODE.sub("", page.read_text()))
+        assert [link for link in links if not _resolves(page, link)] == []
+
+    def test_reach_every_page_from_the_index(self) -> None:
+        index = ROOT / "docs" / "README.md"
+        linked = {index.parent / link.partition("#")[0] for link in LINK.findall(index.read_text())}
+        assert set((ROOT / "docs").glob("*.md")) - linked - {index} == set()
+
+
+def _resolves(page: Path, link: str) -> bool:
+    if link.startswith(("https://", "mailto:")):
+        return True
+    place, _, anchor = link.partition("#")
+    target = page.parent / place if place else page
+    return target.exists() and (not anchor or anchor in _anchors(target))
+
+
+@cache
+def _anchors(page: Path) -> frozenset[str]:
+    """As GitHub makes them: lower case, no punctuation, hyphens for spaces."""
+    headings = HEADING.findall(re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL))
+    return frozenset(re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_lines_fit(page: Path) -> None:
+    lines = enumerate(page.read_text().splitlines(), 1)
+    # A row of a table can't be broken.
+    assert [number for number, line in lines if len(line) > WIDEST and not line.startswith("|")] == []
+
+
+class TestCompleteness:
+    TEXT = "\n".join(page.read_text() for page in PAGES)
+
+    @pytest.mark.parametrize("name", trmm_async.__all__)
+    def test_every_public_name_is_on_a_page(self, name: str) -> None:
+        assert re.search(rf"\b{name}\b", self.TEXT)
+
+    def test_every_method_of_the_client_and_its_nouns_is_on_a_page(self) -> None:
+        calls = [f"trmm.{name}" for name in _public(TRMM)]
+        for noun, kind in typing.get_type_hints(TRMM).items():
+            calls += [f"{noun}.{name}" for name in _public(kind)]
+        assert {"trmm.events", "agents.stream_script", "fleet.run_script"} <= set(calls)
+        assert [call for call in calls if not re.search(rf"(?i)\b{re.escape(call)}\b", self.TEXT)] == []
+
+    @pytest.mark.parametrize(
+        "kind", [FleetRun, ScriptStream, Subscription, agents_room.AgentStream, trmm_async.Counts]
+    )
+    def test_every_property_of_what_they_hand_out_is_on_a_page(self, kind: type) -> None:
+        assert [name for name in _public(kind) if not re.search(rf"\.{name}\b", self.TEXT)] == []
+
+    def test_every_setting_is_in_the_table_with_its_default(self) -> None:
+        table = dict(SETTING.findall((ROOT / "docs" / "calls.md").read_text()))
+        parameters = list(inspect.signature(TRMM).parameters.values())[2:]
+        assert {each.name: repr(each.default).replace("'", '"') for each in parameters} == table
+
+    def test_every_error_is_in_the_tree(self) -> None:
+        page = (ROOT / "docs" / "limits-and-errors.md").read_text()
+        errors = {name for name in trmm_async.__all__ if name.endswith("Error")}
+        tree = next(fence[3] for fence in FENCE.finditer(page) if "TRMMError\n├" in fence[3])
+        assert errors == set(re.findall(r"\w+Error\b", re.sub(r"\(.*?\)", "", tree)))
+
+    def test_every_room_is_in_the_table_of_floors(self) -> None:
+        rooms = {
+            path.stem for path in (ROOT / "trmm_async").iterdir() if not path.name.startswith(("_", "py."))
+        }
+        table = (ROOT / "README.md").read_text().partition("| floor | room |")[2]
+        cells = re.findall(r"^\| \d \| ([^|]*) \|", table, re.MULTILINE)
+        assert sorted(name for cell in cells for name in _ticked(cell)) == sorted(rooms)
+
+    def test_every_command_of_the_pages_is_in_the_makefile(self) -> None:
+        targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+        commands = set(re.findall(r"`make ([a-z]+)`", self.TEXT))
+        assert {"demo", "test"} <= commands <= targets
+
+    def test_every_field_of_an_answer_is_in_the_table(self) -> None:
+        page = (ROOT / "docs" / "calls.md").read_text().partition("## The fields of the answers")[2]
+        rows = re.findall(r"^\| ((?:`[A-Z]\w+`(?:, )?)+) \| (.*) \|$", page, re.MULTILINE)
+        kinds = {kind: set(re.findall(r"\w+", fields)) for names, fields in rows for kind in _ticked(names)}
+        assert len(kinds) == 12
+        for name, words in kinds.items():
+            fields = {field.name for field in msgspec.structs.fields(getattr(trmm_async, name))}
+            assert fields - words == set()
+
+
+def _ticked(text: str) -> list[str]:
+    return re.findall(r"`(\w+)`", text)
+
+
+def _public(kind: type) -> list[str]:
+    bases = (base for base in kind.__mro__ if base.__module__.startswith("trmm_async"))
+    return [name for base in bases for name in vars(base) if not name.startswith("_")]
+
+
+REPLAYS = (Replay.SAFE, Replay.IDEMPOTENT, Replay.NEVER)
+HAPPENINGS: Mapping[str, Reply | Fault] = {
+    "it never reached the server": Fault(Stage.NOT_SENT, "refused"),
+    "429": Reply(429, {}, b""),
+    "503 with `Retry-After`": Reply(503, {"retry-after": "1"}, b""),
+    "502, 504, and 503": Reply(504, {}, b""),
+    "500": Reply(500, {}, b""),
+    "any other 5xx": Reply(501, {}, b""),
+    "the connection broke": Fault(Stage.LOST, "closed"),
+    "sent, and no answer": Fault(Stage.LATE, "late"),
+    "success, with a body": Fault(Stage.UNREADABLE, "no JSON", None, Reply(200, {}, b"<html>")),
+    "3xx": Reply(302, {"location": "https://example.com/"}, b""),
+    "any other 4xx": Reply(409, {}, b""),
+}
+
+
+class TestTheTableOfRetries:
+    PAGE = (ROOT / "docs" / "limits-and-errors.md").read_text()
+    ROWS = re.findall(
+        r"^\| (.+) \| (.+) \| (.+) \| (.+) \|$", PAGE.partition("what happened |")[2], re.MULTILINE
+    )
+
+    @pytest.mark.parametrize("row", ROWS[1:], ids=lambda row: row[0][:30])
+    def test_says_what_the_policy_does(self, row: tuple[str, ...]) -> None:
+        result = next(result for words, result in HAPPENINGS.items() if row[0].startswith(words))
+        for replay, cell in zip(REPLAYS, row[1:], strict=True):
+            again = Tries(replay, RetryPolicy()).judge(result, datetime.now(UTC))
+            assert isinstance(again, Again) == cell.startswith("again"), cell
+            tries = Tries(replay, RetryPolicy(retries=0))
+            final = tries.judge(result, datetime.now(UTC))
+            assert isinstance(final, Final)
+            call: Call[None] = Call(method="POST", path="/x/", decode=ignore_answer, replay=replay)
+            error = failure(call, result, final.meaning, tries, str)
+            assert _ticked(cell) in ([type(error).__name__], []), cell
+
+    def test_has_a_row_for_everything(self) -> None:
+        assert len(self.ROWS[1:]) == len(HAPPENINGS)
+
+
+USAGE = ROOT.parent / "shared" / "USAGE.md"
+USAGE_BLOCKS = list(_blocks(USAGE)) if USAGE.exists() else []
+OF_LATER_ISSUES = ("journal=",)
+FRAME = """
+import asyncio
+from datetime import UTC, datetime, timedelta
+from trmm_async import TRMM
+from trmm_async.testing import Simulator
+
+url, key, agent_id = {url!r}, {key!r}, Simulator(agents=200).agent_ids[0]
+
+async def main() -> None:
+    async with TRMM(url, api_key=key, rate_limit=None) as trmm:
+        agents = await trmm.agents.list()
+{body}
+asyncio.run(main())
+"""
+
+
+@_named([block for block in USAGE_BLOCKS if not any(word in block.code for word in OF_LATER_ISSUES)])
+async def test_user_code_runs_as_it_is_written(block: Block, tmp_path: Path) -> None:
+    simulator = Simulator(agents=200, rate_limit=None, script_seconds=0.01)
+    async with asyncio.timeout(LONGEST), simulator as server:
+        server.raise_alert(server.agent_ids[0])
+        script = tmp_path / "usage.py"
+        script.write_text(_adapted(block.code, server))
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-X", "dev", "-W", "error", script),
+            cwd=tmp_path,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        happenings = asyncio.create_task(_happenings(server, server.agent_ids[0]))
+        try:
+            said, _ = await process.communicate()
+        finally:
+            happenings.cancel()
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        assert process.returncode == 0, said.decode()
+        assert not LEAK.search(said.decode()), said.decode()
+
+
+def _adapted(code: str, server: Simulator) -> str:
+    """The code with a server's address, key and ids, in what it needs round it to be run."""
+    code = code.replace("https://api.example.com", server.url).replace("abc-uuid", server.agent_ids[0])
+    code = code.replace('api_key="..."', f"api_key={server.api_key!r}")
+    # The stream of events has no end of its own.
+    code = code.replace("case UnknownEvent(action=name, raw=raw): ...", "case UnknownEvent(): break")
+    if "asyncio.run(main())" in code:
+        return code
+    if "async def test_mine" in code:
+        code += "await test_mine()\n"
+    return FRAME.format(url=server.url, key=server.api_key, body=textwrap.indent(code, " " * 8))
+
+
+async def _happenings(server: Simulator, agent_id: str) -> None:
+    """Something of everything, for whoever subscribes to the agent."""
+    await server.wait_for_subscribers(agent_id, timeout=LONGEST)
+    server.go_offline(agent_id)
+    server.come_online(agent_id)
+    server.raise_alert(agent_id)
+    server.drop_events(agent_id)
+    await server.wait_for_subscribers(agent_id, timeout=LONGEST)
+    server.send_frame(agent_id, '{"action": "news"}')
