@@ -2,7 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-READY := $(VENV)/.ready
+INSTALLED := $(VENV)/.installed
+DEVELOPING := $(VENV)/.developing
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check format bench clean
@@ -13,35 +15,39 @@ help:
 	@echo "make bench   measure against rivals (needs a quiet machine)"
 	@echo "make format  format and fix what can be fixed"
 
-demo: $(READY)
+demo: $(INSTALLED)
 	$(BIN)/python -m trmm_async.cli.demo
 
-test: $(READY) check
+test: $(DEVELOPING) check
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest $(PYTEST_ARGS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
-check: $(READY)
+check: $(DEVELOPING)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-format: $(READY)
+format: $(DEVELOPING)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(READY)
-	$(BIN)/pip install --quiet --disable-pip-version-check --group bench
+bench: $(DEVELOPING)
+	$(PIP) --group bench
 	$(BIN)/python -m benchmarks
 
 clean:
 	rm -rf $(VENV) .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis dist
 
-$(READY): pyproject.toml
+$(INSTALLED): pyproject.toml
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "Python 3.11 or newer is needed"'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[cli]" --group dev
-	touch $(READY)
+	$(PIP) "pip>=25.1"
+	$(PIP) --editable ".[cli]"
+	touch $@
+
+$(DEVELOPING): $(INSTALLED)
+	$(PIP) --group dev
+	touch $@
