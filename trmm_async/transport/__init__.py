@@ -3,7 +3,9 @@
 Floor 4: above it the resources, below it the pure rooms that decide.
 """
 
+from trmm_async.transport.body import Body
 from trmm_async.transport.connector import Connector
-from trmm_async.transport.sender import Body, Server, Transport
+from trmm_async.transport.sender import Transport
+from trmm_async.transport.server import Server
 
 __all__ = ["Body", "Connector", "Server", "Transport"]

@@ -6,10 +6,9 @@ Above it the resources, who hand in `Call`s; below it the pure rooms, who decide
 
 import asyncio
 import random
-import ssl as tls
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from types import MappingProxyType
@@ -20,43 +19,21 @@ import aiohttp
 import msgspec
 from yarl import URL
 
-from trmm_async._version import __version__
 from trmm_async.answers import failure
 from trmm_async.calls import Call, Lane, Replay, ignore_answer
-from trmm_async.errors import ClosedError, ConnectionFailedError, InvalidRequestError
+from trmm_async.errors import ClosedError, ConnectionFailedError
 from trmm_async.limits import RateLimit
 from trmm_async.pacing import Limiter, Slot, give_back, settle
 from trmm_async.retry import Again, Fault, Meaning, Reply, RetryPolicy, Stage, Tries
-from trmm_async.transport.connector import SENDING, Connector, SentOnceError, send_once
+from trmm_async.transport.body import FAULTS, Body, lower, shown, words
+from trmm_async.transport.connector import SENDING, Connector, send_once
+from trmm_async.transport.server import Server, check_hop
 
-__all__ = ["Body", "Server", "Transport"]
+__all__ = ["Transport"]
 
 T = TypeVar("T")
 
 _REDIRECTS_MOST: Final = 5
-_FAULTS: Final = (aiohttp.ClientError, OSError, TimeoutError)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Server:
-    """Where the server is and how to be let in."""
-
-    base_url: str
-    api_key: str = field(repr=False)
-    ssl: tls.SSLContext | None = None
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """What every request to this server carries. Holds the key: for no eyes."""
-        return {"X-API-KEY": self.api_key, "User-Agent": f"trmm_async/{__version__}"}
-
-    def scrub(self, text: str) -> str:
-        """The text without the key, should a server have quoted it."""
-        return text.replace(self.api_key, "***")
-
-    def is_home_of(self, url: str) -> bool:
-        """Whether the URL is on this very server: same scheme, host and port."""
-        return URL(url).origin() == URL(self.base_url).origin()
 
 
 class _Attempt:
@@ -99,9 +76,9 @@ class _Attempt:
         """What this exception means for the call."""
         unsent = isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
         if unsent or not self.connected:
-            return Fault(Stage.NOT_SENT, _words(error), _shown(error))
+            return Fault(Stage.NOT_SENT, words(error), shown(error))
         stage = Stage.LATE if isinstance(error, TimeoutError) else Stage.LOST
-        return Fault(stage, _words(error), _shown(error))
+        return Fault(stage, words(error), shown(error))
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,41 +95,6 @@ class _Opened:
         # A body that was read to its end has given its connection back already; any other is dropped.
         self.response.close()
         self.attempt.leave()
-
-
-class Body:
-    """An answer's body while it downloads."""
-
-    def __init__(self, response: aiohttp.ClientResponse, call: Call[Any], server: Server) -> None:
-        self._response = response
-        self._call = call
-        self._server = server
-        self.headers: Mapping[str, str] = _lower(response.headers)
-
-    @property
-    def length(self) -> int | None:
-        """Bytes to come in all, where the server said so and did not compress them."""
-        return None if "content-encoding" in self.headers else self._response.content_length
-
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """The bytes as they come.
-
-        Raises:
-            ConnectionFailedError: the body ended early, or no more of it came in time.
-        """
-        try:
-            async for chunk in self._response.content.iter_any():
-                yield chunk
-        except _FAULTS as error:
-            reason = self._server.scrub(f"the answer broke off: {_words(error)}")
-            raise ConnectionFailedError(reason, method=self._call.method, path=self._call.path) from _shown(
-                error
-            )
-
-    def unreadable(self, error: msgspec.DecodeError, head: bytes) -> Fault:
-        """The fault for a body that came whole and does not read."""
-        reply = Reply(self._response.status, self.headers, head)
-        return Fault(Stage.UNREADABLE, f"the answer can't be read: {error}", error, reply)
 
 
 class Transport:
@@ -261,7 +203,7 @@ class Transport:
             opened.close()
 
     async def _follow(self, url: str) -> tuple[_Opened, Call[Any]]:
-        _check_hop(self.server, url)
+        check_hop(self.server, url)
         headers = self._headers if self.server.is_home_of(url) else {}
         for _ in range(_REDIRECTS_MOST + 1):
             call = Call(method="GET", path=urlsplit(url).path or "/", decode=ignore_answer)
@@ -271,7 +213,7 @@ class Transport:
                 return opened, call
             opened.close()
             url, headers = urljoin(url, opened.response.headers["Location"]), {}
-            _check_hop(self.server, url)
+            check_hop(self.server, url)
         reason = f"more than {_REDIRECTS_MOST} redirects"
         raise ConnectionFailedError(reason, method="GET", path=urlsplit(url).path)
 
@@ -306,11 +248,11 @@ class Transport:
             response = await self._request(call, attempt, self._url(call), self._headers, timeout)
             async with response:
                 body = await response.read()
-        except _FAULTS as error:
+        except FAULTS as error:
             return attempt.fault(error)
         finally:
             attempt.leave()
-        reply = Reply(response.status, _lower(response.headers), body)
+        reply = Reply(response.status, lower(response.headers), body)
         return _decoded(call, reply) if reply.ok else reply
 
     async def _open_once(
@@ -326,8 +268,8 @@ class Transport:
                 opened = True
                 return _Success(_Opened(response, attempt))
             async with response:
-                return Reply(response.status, _lower(response.headers), await response.read())
-        except _FAULTS as error:
+                return Reply(response.status, lower(response.headers), await response.read())
+        except FAULTS as error:
             return attempt.fault(error)
         finally:
             if not opened:
@@ -407,41 +349,3 @@ def _decoded(call: Call[T], reply: Reply) -> _Success[T] | Fault:
         return _Success(call.decode(reply.body))
     except msgspec.DecodeError as error:
         return Fault(Stage.UNREADABLE, f"the answer can't be read: {error}", error, reply)
-
-
-def _check_hop(server: Server, url: str) -> None:
-    """An installer runs with all rights: it is not fetched in plain text where the server itself isn't."""
-    scheme = _web_scheme(url)
-    if scheme is None:
-        raise InvalidRequestError("a download must have a full http or https URL")
-    if scheme == "http" and server.base_url.startswith("https:"):
-        raise InvalidRequestError("a download from an https server must not lead to plain http")
-
-
-def _web_scheme(url: str) -> str | None:
-    try:
-        parts = urlsplit(url)
-        whole = bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return None
-    return parts.scheme if whole and parts.scheme in {"http", "https"} else None
-
-
-def _lower(headers: Mapping[str, str]) -> Mapping[str, str]:
-    return {name.lower(): value for name, value in headers.items()}
-
-
-def _words(error: BaseException) -> str:
-    """An aiohttp exception in words that say something even where its own text is empty."""
-    real = error.__cause__ if isinstance(error, SentOnceError) and error.__cause__ else error
-    if isinstance(real, TimeoutError) and not isinstance(real, aiohttp.ClientConnectorError):
-        return str(real) or "no answer in time"
-    if isinstance(real, aiohttp.ServerDisconnectedError):
-        return "the server closed the connection before it answered"
-    return str(real) or type(real).__name__
-
-
-def _shown(error: BaseException) -> BaseException | None:
-    """The exception as a cause, unless it holds the request's headers and with them the key."""
-    real = error.__cause__ if isinstance(error, SentOnceError) and error.__cause__ else error
-    return None if isinstance(real, aiohttp.ClientResponseError) else real
