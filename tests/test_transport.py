@@ -401,6 +401,31 @@ class TestLifeCycle:
             assert not session.closed
             assert server.requests[0].headers["x-mine"] == "yes"
 
+    async def test_the_middlewares_of_a_session_of_ones_own_are_kept(self) -> None:
+        async def tag(
+            request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+        ) -> aiohttp.ClientResponse:
+            request.headers["X-Tag"] = "mine"
+            return await handler(request)
+
+        async with (
+            peer(always(answer(b"[]"))) as server,
+            aiohttp.ClientSession(middlewares=(tag,)) as session,
+            client(server.url, session=session) as trmm,
+        ):
+            await trmm.scripts.list()
+            assert server.requests[0].headers["x-tag"] == "mine"
+
+    async def test_with_a_connector_of_ones_own_what_may_have_been_sent_counts_as_sent(self) -> None:
+        async with (
+            stalling() as server,
+            aiohttp.ClientSession() as session,
+            client(server.url, session=session) as trmm,
+        ):
+            async with trmm.fleet.run_script(["a", "b", "c"], script=1, width=2) as run:
+                await server.received(2)
+            assert (run.counts.unknown, run.counts.skipped) == (2, 1)
+
     async def test_a_session_of_ones_own_that_is_closed_is_said_to_be(self) -> None:
         session = aiohttp.ClientSession()
         await session.close()

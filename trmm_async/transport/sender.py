@@ -284,11 +284,7 @@ class Transport:
         except BaseException:
             give_back(slots)
             raise
-        attempt = _Attempt(call, slots, self._places, on_sent)
-        if not self._session_is_ours:
-            # Its connector may be one that tells us nothing: be prepared for the worse.
-            attempt.connected = True
-        return attempt
+        return _Attempt(call, slots, self._places, on_sent)
 
     async def _request(
         self,
@@ -301,6 +297,9 @@ class Transport:
         token = SENDING.set(attempt)
         try:
             session = self._get_session()
+            if not isinstance(session.connector, Connector):
+                # A connector that tells us nothing: it may send from here on.
+                attempt.has_connection()
             typed = {**headers, "Content-Type": "application/json"} if call.body is not None else headers
             return await session.request(
                 call.method,
@@ -309,7 +308,8 @@ class Transport:
                 headers=typed,
                 timeout=timeout,
                 allow_redirects=False,
-                middlewares=(send_once,),
+                # Those of a session that was handed in would be replaced by ours; aiohttp has no way to add.
+                middlewares=(*getattr(session, "_middlewares", ()), send_once),
             )
         finally:
             SENDING.reset(token)
