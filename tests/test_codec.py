@@ -149,7 +149,7 @@ def test_nulls_that_are_values_stay() -> None:
 def test_a_null_stays_where_none_is_not_the_default() -> None:
     class Patch(msgspec.Struct):
         note: str | None = "unchanged"
-        kind: Literal["x", None] = "x"  # noqa: PYI061
+        kind: Literal["x"] | None = "x"
         name: str | int = ""
 
     assert decoder(Patch)(b'{"note":null,"kind":null,"name":null}') == Patch(note=None, kind=None)
