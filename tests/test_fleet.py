@@ -98,6 +98,7 @@ class TestOutcomes:
                 async for _ in run:
                     assert run.counts.total == 12
             assert run.counts == Counts(done=9, failed=3)
+            assert run.rest == []
             assert "ended" in repr(run)
 
     @settings(max_examples=25, deadline=None)
@@ -194,6 +195,10 @@ class TestWidth:
                 # One read, three waiting to be read, three finished by workers that can't hand them over.
                 assert len(server.runs) <= 7
             assert run.counts.total == 40
+            # What was finished and not read is not lost, nor is what was never tried.
+            assert len(run.rest) == 39
+            ran = {record.agent_id for record in server.runs}
+            assert {outcome.agent_id for outcome in run.rest if isinstance(outcome, Skipped)}.isdisjoint(ran)
 
 
 class TestLeaving:
@@ -205,6 +210,8 @@ class TestLeaving:
             assert len(server.requests) == 5
             # What was sent may have run; what was not certainly did not.
             assert run.counts == Counts(unknown=5, skipped=45)
+            assert {outcome.agent_id for outcome in run.rest} == {f"agent-{n}" for n in range(50)}
+            assert sum(isinstance(outcome, Unknown) for outcome in run.rest) == 5
             with pytest.raises(StopAsyncIteration):
                 await anext(run)
         assert asyncio.all_tasks() == before

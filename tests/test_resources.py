@@ -74,7 +74,7 @@ class TestAgents:
             with pytest.raises(NotFoundError):
                 await trmm.agents.get("no-such-agent")
 
-    async def test_one_is_found_by_its_name_in_any_case(self) -> None:
+    async def test_one_is_found_by_its_name(self) -> None:
         async with gateway(agents=5) as (_, trmm):
             wanted = (await trmm.agents.list())[3]
             assert await trmm.agents.find(wanted.hostname) == wanted
@@ -514,7 +514,8 @@ class TestSettings:
         "settings",
         [
             {"timeout": 0}, {"timeout": "3"}, {"retries": -1}, {"retries": 1.5}, {"max_connections": 0},
-            {"patience": -1}, {"rate_limit": 100}, {"deployment_rate_limit": (1, 2)}, {"dialect": "v3"},
+            {"patience": -1}, {"ssl": False}, {"rate_limit": 100}, {"deployment_rate_limit": (1, 2)},
+            {"dialect": "v3"},
         ],
     )  # fmt: skip
     def test_other_settings_are_checked_too(self, settings: dict[str, Any]) -> None:

@@ -394,12 +394,23 @@ class TestLifeCycle:
     async def test_a_session_of_ones_own_is_used_and_left_open(self) -> None:
         async with (
             peer(always(answer(b"[]"))) as server,
-            aiohttp.ClientSession(connector=Connector(), headers={"X-Mine": "yes"}) as session,
+            aiohttp.ClientSession(
+                connector=Connector(), headers={"X-Mine": "yes"}, raise_for_status=True
+            ) as session,
         ):
             async with client(server.url, session=session) as trmm:
                 await trmm.scripts.list()
             assert not session.closed
             assert server.requests[0].headers["x-mine"] == "yes"
+
+    async def test_a_session_that_raises_for_status_does_not_hide_what_the_server_said(self) -> None:
+        async with (
+            peer(always(status(400))) as server,
+            aiohttp.ClientSession(raise_for_status=True) as session,
+            client(server.url, session=session) as trmm,
+        ):
+            with pytest.raises(BadRequestError):
+                await trmm.agents.run_script("a", 1)
 
     async def test_the_middlewares_of_a_session_of_ones_own_are_kept(self) -> None:
         async def tag(

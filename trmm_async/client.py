@@ -93,7 +93,7 @@ class TRMM:
         server = Server(
             base_url=arguments.base_url(url, allow_http=allow_http),
             api_key=arguments.api_key(api_key),
-            ssl=ssl,
+            ssl=_tls(ssl),
         )
         transport = Transport(
             server,
@@ -219,6 +219,12 @@ def _limit(what: str, value: object, default: RateLimit | None) -> RateLimit | N
     if value is None or isinstance(value, RateLimit):
         return value
     raise InvalidRequestError(f"{what} must be a RateLimit or None, not {value!r}")
+
+
+def _tls(context: object) -> tls.SSLContext | None:
+    if context is None or isinstance(context, tls.SSLContext):
+        return context
+    raise InvalidRequestError(f"ssl must be an ssl.SSLContext or None, not {context!r}")
 
 
 def _variable(name: str) -> str:

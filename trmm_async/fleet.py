@@ -74,7 +74,8 @@ class FleetRun:
 
     Once only. Workers stop sending while the loop lags behind by more than `width` outcomes. Leaving the
     block early stops sending, cancels what is in flight and leaves no task behind; what was never sent then
-    counts as skipped, what was sent and not answered as unknown.
+    counts as skipped, what was sent and not answered as unknown. `rest` has the outcomes that the loop did
+    not get to.
     """
 
     def __init__(self, api: Api, targets: list[str], run: ScriptRun, width: int) -> None:
@@ -87,6 +88,7 @@ class FleetRun:
         self._workers: list[asyncio.Task[None]] = []
         self._tally = dict.fromkeys((Done, Failed, Unknown, Skipped), 0)
         self._given = 0
+        self._rest: list[Outcome] = []
         self._refused = ""
         self._state = "new"
 
@@ -104,6 +106,11 @@ class FleetRun:
             skipped=self._tally[Skipped],
             pending=len(self._targets) - settled,
         )
+
+    @property
+    def rest(self) -> list[Outcome]:
+        """Once the block was left: the outcomes that the loop was not given. Empty after a whole run."""
+        return list(self._rest)
 
     def __await__(self) -> Generator[Any, None, list[Outcome]]:
         return self._collect().__await__()
@@ -128,7 +135,14 @@ class FleetRun:
             worker.cancel()
         await asyncio.gather(*self._workers, return_exceptions=True)
         self._workers.clear()
-        self._tally[Skipped] += sum(1 for _ in self._todo)
+        while not self._ready.empty():
+            self._keep(self._ready.get_nowait())
+        for agent_id in self._todo:
+            self._keep(self._counted(Skipped(agent_id, _LEFT_EARLY)))
+
+    def _keep(self, outcome: Outcome | BaseException) -> None:
+        if not isinstance(outcome, BaseException):
+            self._rest.append(outcome)
 
     def __aiter__(self) -> AsyncIterator[Outcome]:
         return self
@@ -147,25 +161,30 @@ class FleetRun:
     async def _work(self) -> None:
         try:
             for agent_id in self._todo:
-                outcome = await self._one(agent_id)
-                await self._ready.put(outcome)
+                await self._hand_over(self._counted(await self._one(agent_id)))
         except Exception as error:  # noqa: BLE001 - a bug of ours must reach the one who waits, not hang them
             await self._ready.put(error)
 
-    async def _one(self, agent_id: str) -> Outcome:
-        if self._refused:
-            outcome: Outcome = Skipped(agent_id, self._refused)
-        else:
-            outcome = await self._try(agent_id)
+    async def _hand_over(self, outcome: Outcome) -> None:
+        try:
+            await self._ready.put(outcome)
+        except asyncio.CancelledError:
+            self._keep(outcome)
+            raise
+
+    def _counted(self, outcome: Outcome) -> Outcome:
         self._tally[type(outcome)] += 1
         return outcome
+
+    async def _one(self, agent_id: str) -> Outcome:
+        return Skipped(agent_id, self._refused) if self._refused else await self._try(agent_id)
 
     async def _try(self, agent_id: str) -> Outcome:
         sent = _Flag()
         try:
             result = await self._api.send(lambda dialect: dialect.run_script(agent_id, self._run), sent.set)
         except asyncio.CancelledError:
-            self._tally[Unknown if sent.is_set else Skipped] += 1
+            self._keep(self._counted(self._cancelled(agent_id, sent=sent.is_set)))
             raise
         except AuthenticationError as error:
             # It is the key that was refused, and it is the same for all.
@@ -176,6 +195,11 @@ class FleetRun:
         except TRMMError as error:
             return Failed(agent_id, error)
         return Done(agent_id, result or ScriptResult())
+
+    def _cancelled(self, agent_id: str, *, sent: bool) -> Outcome:
+        if not sent:
+            return Skipped(agent_id, _LEFT_EARLY)
+        return Unknown(agent_id, OutcomeUnknownError(f"sent to {agent_id}, and {_LEFT_EARLY}"))
 
 
 class _Flag:

@@ -6,6 +6,7 @@ Floor 3: over `calls`. The transport reports what happened (`Reply`, `Fault`), `
 
 import enum
 import random
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from trmm_async.calls import Replay
 
 __all__ = ["Again", "Fault", "Final", "Meaning", "Reply", "RetryPolicy", "Stage", "Tries", "retry_after"]
 
+_SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]*)?", re.ASCII)
 _BACKOFF_FIRST = 0.25
 _BACKOFF_MOST = 8.0
 _DOUBLINGS_MOST = 10
@@ -176,7 +178,7 @@ class Tries:
 def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
     """Seconds that `Retry-After` asks for, given as a number or a date; None if absent or unreadable."""
     value = headers.get("retry-after", "").strip()
-    if value.isascii() and value.isdigit():
+    if _SECONDS.fullmatch(value):
         return float(value)
     try:
         when = parsedate_to_datetime(value)

@@ -31,7 +31,8 @@ from trmm_async.events import (
     Gap,
     ScriptOutput,
 )
-from trmm_async.pacing import Limiter, RateLimit
+from trmm_async.limits import RateLimit
+from trmm_async.pacing import Limiter
 from trmm_async.stream.dialing import Dialer
 from trmm_async.stream.sockets import Link
 from trmm_async.stream.subscription import Subscription

@@ -44,7 +44,8 @@ from trmm_async.events import (
     ScriptOutput,
     UnknownEvent,
 )
-from trmm_async.pacing import Limiter, RateLimit
+from trmm_async.limits import RateLimit
+from trmm_async.pacing import Limiter
 from trmm_async.stream.dialing import Dialer
 from trmm_async.stream.session import StreamState
 from trmm_async.stream.sockets import Link

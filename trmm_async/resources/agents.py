@@ -67,7 +67,7 @@ class Agents:
         client: int | Client | ClientRef | None = None,
         site: int | Site | SiteRef | None = None,
     ) -> Agent | None:
-        """The agent of this host name, in any case of letters; None if there is none.
+        """The agent of this host name, as the server compares names (a gateway: exactly); None without one.
 
         Raises:
             AmbiguousNameError: several agents have that name; `client` or `site` may tell them apart.

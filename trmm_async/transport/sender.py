@@ -308,6 +308,7 @@ class Transport:
                 headers=typed,
                 timeout=timeout,
                 allow_redirects=False,
+                raise_for_status=False,
                 # Those of a session that was handed in would be replaced by ours; aiohttp has no way to add.
                 middlewares=(*getattr(session, "_middlewares", ()), send_once),
             )
