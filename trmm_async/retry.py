@@ -16,7 +16,7 @@ from trmm_async.calls import Replay
 
 __all__ = ["Again", "Fault", "Final", "Meaning", "Reply", "RetryPolicy", "Stage", "Tries", "retry_after"]
 
-_SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]*)?", re.ASCII)
+_SECONDS = re.compile(r"[0-9]+(\.[0-9]*)?", re.ASCII)
 _BACKOFF_FIRST = 0.25
 _BACKOFF_MOST = 8.0
 _DOUBLINGS_MOST = 10
