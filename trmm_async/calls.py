@@ -6,8 +6,10 @@ Floor 2: a dialect makes these (pure functions, testable without I/O), the trans
 
 import enum
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
+
+import msgspec
 
 from trmm_async.events import Event
 
@@ -36,8 +38,7 @@ def ignore_answer(body: bytes) -> None:
     del body
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call(Generic[T_co]):
+class Call(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True):
     """One request.
 
     Attributes:
@@ -56,7 +57,7 @@ class Call(Generic[T_co]):
     method: str
     path: str
     decode: Callable[[bytes], T_co]
-    query: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str] = {}
     body: bytes | None = None
     replay: Replay = Replay.SAFE
     lanes: tuple[Lane, ...] = ()

@@ -111,6 +111,7 @@ class Limiter:
         self._window = RollingWindow(limit)
         self._bucket = _bucket(limit)
         self._turn = asyncio.Lock()
+        self._queued = 0
         self._changed = asyncio.Event()
 
     def __repr__(self) -> str:
@@ -118,12 +119,26 @@ class Limiter:
 
     async def acquire(self) -> Slot:
         """Wait for the right to send one request. Safe to cancel: the place goes to the next in line."""
-        async with self._turn:
-            await self._wait_for_window()
-            if self._bucket is not None:
-                await self._smooth(self._bucket)
+        # The common case, nobody waiting and room, costs no turn of the lock.
+        if self._queued or self._bucket is not None or not self._has_room():
+            await self._queue()
+        else:
             self._window.take()
         return Slot(self)
+
+    def _has_room(self) -> bool:
+        return self._window.wait(asyncio.get_running_loop().time()) <= 0
+
+    async def _queue(self) -> None:
+        self._queued += 1
+        try:
+            async with self._turn:
+                await self._wait_for_window()
+                if self._bucket is not None:
+                    await self._smooth(self._bucket)
+                self._window.take()
+        finally:
+            self._queued -= 1
 
     def pause(self, seconds: float) -> None:
         """The server asked all of us to wait that long."""
@@ -151,7 +166,7 @@ class Limiter:
         # Never more than 1: aiolimiter wakes its waiters by amount, not in order.
         await bucket.acquire(1)
         # Out of a pause they pay again: the bucket has leaked meanwhile, and would let one more pass.
-        while self._window.wait(asyncio.get_running_loop().time()) > 0:
+        while not self._has_room():
             await self._wait_for_window()
             await bucket.acquire(1)
 

@@ -33,7 +33,7 @@ class Stage(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What the server answered; headers by lower-case name."""
+    """What the server answered. Headers are found by their lower-case names."""
 
     status: int
     headers: Mapping[str, str]

@@ -12,7 +12,7 @@ from trmm_async.retry import Fault, Reply, Stage
 from trmm_async.transport.connector import SentOnceError
 from trmm_async.transport.server import Server
 
-__all__ = ["FAULTS", "Body", "lower", "shown", "words"]
+__all__ = ["FAULTS", "Body", "shown", "words"]
 
 FAULTS: Final = (aiohttp.ClientError, OSError, TimeoutError)
 """All that aiohttp raises where the network or the server is at fault."""
@@ -25,7 +25,7 @@ class Body:
         self._response = response
         self._call = call
         self._server = server
-        self.headers: Mapping[str, str] = lower(response.headers)
+        self.headers: Mapping[str, str] = response.headers
 
     @property
     def length(self) -> int | None:
@@ -51,11 +51,6 @@ class Body:
         """The fault for a body that came whole and does not read."""
         reply = Reply(self._response.status, self.headers, head)
         return Fault(Stage.UNREADABLE, f"the answer can't be read: {error}", error, reply)
-
-
-def lower(headers: Mapping[str, str]) -> Mapping[str, str]:
-    """Headers by lower-case name."""
-    return {name.lower(): value for name, value in headers.items()}
 
 
 def words(error: BaseException) -> str:

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from types import MappingProxyType
 from typing import Any, Final, Generic, TypeVar, cast
 from urllib.parse import urlencode, urljoin, urlsplit
@@ -25,7 +25,7 @@ from trmm_async.errors import ClosedError, ConnectionFailedError
 from trmm_async.limits import RateLimit
 from trmm_async.pacing import Limiter, Slot, give_back, settle
 from trmm_async.retry import Again, Fault, Meaning, Reply, RetryPolicy, Stage, Tries
-from trmm_async.transport.body import FAULTS, Body, lower, shown, words
+from trmm_async.transport.body import FAULTS, Body, shown, words
 from trmm_async.transport.connector import SENDING, Connector, send_once
 from trmm_async.transport.server import Server, check_hop
 
@@ -115,11 +115,14 @@ class Transport:
     ) -> None:
         self.server = server
         self._headers = dict(server.headers)
+        self._json_headers = {**self._headers, "Content-Type": "application/json"}
         self._limiter = Limiter(rate_limit)
         self._lanes = {lane: Limiter(limit) for lane, limit in lanes.items()}
         self._places = asyncio.Semaphore(max_connections)
         self._max_connections = max_connections
         self._timeout = timeout
+        # At most 301 of them, one for each length of script; making one anew costs as much as a small answer.
+        self._total = cache(lambda on_top: aiohttp.ClientTimeout(total=timeout + on_top))
         self._policy = policy or RetryPolicy()
         self._session = session
         self._session_is_ours = session is None
@@ -220,11 +223,14 @@ class Transport:
     async def _persist(
         self, call: Call[Any], attempt: Callable[[], Awaitable[_Success[T] | Reply | Fault]]
     ) -> T:
-        tries = Tries(call.replay, self._policy, gone_is_done=call.gone_is_done, jitter=self._jitter)
+        tries: Tries | None = None
         while True:
             result = await attempt()
             if isinstance(result, _Success):
                 return result.value
+            tries = tries or Tries(
+                call.replay, self._policy, gone_is_done=call.gone_is_done, jitter=self._jitter
+            )
             verdict = tries.judge(result, self._now())
             if isinstance(verdict, Again):
                 await self._wait(call, verdict)
@@ -242,8 +248,8 @@ class Transport:
     async def _send_once(
         self, call: Call[T], on_sent: Callable[[], None] | None
     ) -> _Success[T] | Reply | Fault:
-        timeout = aiohttp.ClientTimeout(total=self._timeout + (call.answers_within or 0.0))
         attempt = await self._admit(call, on_sent)
+        timeout = self._total(call.answers_within or 0.0)
         try:
             response = await self._request(call, attempt, self._url(call), self._headers, timeout)
             async with response:
@@ -252,14 +258,14 @@ class Transport:
             return attempt.fault(error)
         finally:
             attempt.leave()
-        reply = Reply(response.status, lower(response.headers), body)
+        reply = Reply(response.status, response.headers, body)
         return _decoded(call, reply) if reply.ok else reply
 
     async def _open_once(
         self, call: Call[Any], url: URL, headers: Mapping[str, str], *, redirects: bool = False
     ) -> _Success[_Opened] | Reply | Fault:
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=self._timeout, sock_read=self._timeout)
         attempt = await self._admit(call)
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=self._timeout, sock_read=self._timeout)
         opened = False
         try:
             response = await self._request(call, attempt, url, headers, timeout)
@@ -268,7 +274,7 @@ class Transport:
                 opened = True
                 return _Success(_Opened(response, attempt))
             async with response:
-                return Reply(response.status, lower(response.headers), await response.read())
+                return Reply(response.status, response.headers, await response.read())
         except FAULTS as error:
             return attempt.fault(error)
         finally:
@@ -300,12 +306,11 @@ class Transport:
             if not isinstance(session.connector, Connector):
                 # A connector that tells us nothing: it may send from here on.
                 attempt.has_connection()
-            typed = {**headers, "Content-Type": "application/json"} if call.body is not None else headers
             return await session.request(
                 call.method,
                 url,
                 data=call.body,
-                headers=typed,
+                headers=headers if call.body is None else self._json_headers,
                 timeout=timeout,
                 allow_redirects=False,
                 raise_for_status=False,
