@@ -1,0 +1,169 @@
+"""Whether a call is sent again: every replay rule against every fault."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trmm_async.calls import Replay
+from trmm_async.retry import Again, Fault, Final, Meaning, Reply, RetryPolicy, Stage, Tries, retry_after
+
+NOW = datetime(2026, 4, 21, 10, 0, tzinfo=UTC)
+ONCE_MORE = RetryPolicy(retries=1)
+
+
+def reply(status: int, after: str | None = None) -> Reply:
+    return Reply(status, {} if after is None else {"retry-after": after}, b"")
+
+
+def fault(stage: Stage) -> Fault:
+    return Fault(stage, "reason")
+
+
+def tries(replay: Replay, policy: RetryPolicy = ONCE_MORE, **settings: Any) -> Tries:
+    return Tries(replay, policy, jitter=lambda: 0.5, **settings)
+
+
+CASES: dict[str, Reply | Fault] = {
+    "not sent": fault(Stage.NOT_SENT),
+    "lost": fault(Stage.LOST),
+    "late": fault(Stage.LATE),
+    "unreadable": fault(Stage.UNREADABLE),
+    "400": reply(400),
+    "401": reply(401),
+    "403": reply(403),
+    "404": reply(404),
+    "409": reply(409),
+    "429": reply(429),
+    "429 and a time": reply(429, "1"),
+    "500": reply(500),
+    "501": reply(501),
+    "502": reply(502),
+    "503": reply(503),
+    "503 and a time": reply(503, "1"),
+    "504": reply(504),
+    "302": reply(302),
+}
+REPEATED = {
+    Replay.SAFE: {"not sent", "lost", "429", "429 and a time", "500", "502", "503", "503 and a time", "504"},
+    Replay.IDEMPOTENT: {"not sent", "lost", "429", "429 and a time", "502", "503", "503 and a time", "504"},
+    Replay.NEVER: {"not sent", "429", "429 and a time", "503 and a time"},
+}
+UNKNOWN = {"lost", "late", "unreadable", "500", "501", "502", "503", "504"}
+
+
+@pytest.mark.parametrize("replay", Replay)
+@pytest.mark.parametrize("case", CASES)
+def test_what_is_sent_again(replay: Replay, case: str) -> None:
+    verdict = tries(replay).judge(CASES[case], NOW)
+    assert isinstance(verdict, Again) is (case in REPEATED[replay])
+
+
+@pytest.mark.parametrize("replay", Replay)
+@pytest.mark.parametrize("case", CASES)
+def test_what_it_means_in_the_end(replay: Replay, case: str) -> None:
+    verdict = tries(replay, RetryPolicy(retries=0)).judge(CASES[case], NOW)
+    assert isinstance(verdict, Final)
+    if replay is not Replay.SAFE and case in UNKNOWN:
+        assert verdict.meaning is Meaning.UNKNOWN
+    elif isinstance(CASES[case], Fault):
+        assert verdict.meaning is Meaning.FAILED
+    else:
+        assert verdict.meaning is Meaning.ANSWERED
+
+
+def test_success_is_an_answer() -> None:
+    for status in (200, 201, 204):
+        assert tries(Replay.NEVER).judge(reply(status), NOW) == Final(Meaning.ANSWERED)
+
+
+@pytest.mark.parametrize("lost", ["lost", "502", "503", "504"])
+def test_a_delete_that_finds_nothing_after_a_lost_answer_is_done(lost: str) -> None:
+    history = tries(Replay.IDEMPOTENT, gone_is_done=True)
+    assert isinstance(history.judge(CASES[lost], NOW), Again)
+    assert history.judge(reply(404), NOW) == Final(Meaning.DONE)
+
+
+@pytest.mark.parametrize("before", ["not sent", "429", "503 and a time"])
+def test_and_only_after_a_lost_answer(before: str) -> None:
+    history = tries(Replay.IDEMPOTENT, gone_is_done=True)
+    assert isinstance(history.judge(CASES[before], NOW), Again)
+    assert history.judge(reply(404), NOW) == Final(Meaning.ANSWERED)
+
+
+def test_what_is_not_a_delete_is_not_done_by_a_404() -> None:
+    history = tries(Replay.IDEMPOTENT)
+    assert isinstance(history.judge(CASES["lost"], NOW), Again)
+    assert history.judge(reply(404), NOW) == Final(Meaning.ANSWERED)
+
+
+@pytest.mark.parametrize("then", ["not sent", "429", "503 and a time"])
+def test_once_an_answer_was_lost_the_outcome_stays_unknown(then: str) -> None:
+    history = tries(Replay.IDEMPOTENT)
+    assert isinstance(history.judge(CASES["lost"], NOW), Again)
+    assert history.judge(CASES[then], NOW) == Final(Meaning.UNKNOWN)
+
+
+@given(st.lists(st.sampled_from(sorted(CASES)), min_size=1, max_size=12), st.sampled_from(Replay))
+def test_attempts_and_waiting_are_bounded_and_nothing_unsafe_is_repeated(
+    cases: list[str], replay: Replay
+) -> None:
+    history = Tries(replay, RetryPolicy(retries=4, patience=3.0), jitter=lambda: 1.0)
+    for case in cases:
+        verdict = history.judge(CASES[case], NOW)
+        assert history.sent <= 5
+        assert history.waited <= 3.0
+        if isinstance(verdict, Final):
+            break
+        assert case in REPEATED[replay]
+        assert verdict.delay > 0
+
+
+@given(st.integers(1, 10), st.floats(0, 1))
+def test_the_back_off_grows_is_jittered_and_has_an_end(failures: int, jitter: float) -> None:
+    history = Tries(Replay.SAFE, RetryPolicy(retries=100, patience=1e9), jitter=lambda: jitter)
+    verdict = [history.judge(reply(502), NOW) for _ in range(failures)][-1]
+    assert isinstance(verdict, Again)
+    full = min(8.0, 0.25 * 2 ** (failures - 1))
+    assert full / 2 <= verdict.delay <= full
+
+
+def test_a_wait_that_the_server_asks_for_is_kept() -> None:
+    verdict = tries(Replay.NEVER).judge(reply(429, "7"), NOW)
+    assert isinstance(verdict, Again)
+    assert verdict.everyone
+    assert 7.0 <= verdict.delay <= 7.25
+
+
+def test_a_wait_beyond_our_patience_is_the_end() -> None:
+    history = tries(Replay.SAFE, RetryPolicy(retries=3, patience=60))
+    assert history.judge(reply(429, "3600"), NOW) == Final(Meaning.ANSWERED)
+    assert (history.asked, history.waited) == (3600.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("7", 7.0),
+        (" 0 ", 0.0),
+        ("0.5", 0.5),
+        ("Tue, 21 Apr 2026 10:00:30 GMT", 30.0),
+        ("Tue, 21 Apr 2026 10:00:30 -0000", 30.0),
+        ("Tue, 21 Apr 2026 12:00:30 +0200", 30.0),
+        ("Tue, 21 Apr 2026 09:00:00 GMT", 0.0),
+        ("soon", None),
+        ("-5", None),
+        ("٣", None),
+        ("", None),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date(value: str, seconds: float | None) -> None:
+    assert retry_after({"retry-after": value}, NOW) == seconds
+
+
+@given(st.text(max_size=40))
+def test_whatever_stands_in_retry_after_nothing_breaks(value: str) -> None:
+    found = retry_after({"retry-after": value}, NOW)
+    assert found is None or found >= 0
