@@ -1,0 +1,29 @@
+"""The cases, one function each, by the name that the command line takes."""
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from benchmarks.cases.events import events, subscriptions
+from benchmarks.cases.fleet import fanout, pending
+from benchmarks.cases.imports import imports
+from benchmarks.cases.iteration import iteration
+from benchmarks.cases.listing import collection, listing
+from benchmarks.cases.pacing import pacing
+from benchmarks.lab import Lab
+from benchmarks.report import Row
+
+__all__ = ["CASES", "Case"]
+
+Case = Callable[[Lab], Awaitable[list[Row]]]
+
+CASES: Final[dict[str, Case]] = {
+    "imports": imports,
+    "list": listing,
+    "iter": iteration,
+    "gc": collection,
+    "fanout": fanout,
+    "pending": pending,
+    "pacing": pacing,
+    "events": events,
+    "subscriptions": subscriptions,
+}

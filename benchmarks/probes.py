@@ -1,0 +1,230 @@
+"""What is measured in a process of its own: memory, collections, tasks. `python -m benchmarks.probes NAME …`
+
+Prints one JSON object of figures: megabytes, seconds, counts.
+"""
+
+import asyncio
+import gc
+import sys
+import time
+import tracemalloc
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from statistics import median
+from typing import Any, Final
+
+import msgspec
+
+from benchmarks.rivals import AGENTS_PATH, HEADERS, PydanticAgents, bare_reader, library
+from trmm_async import TRMM
+
+__all__: list[str] = []
+
+_MEGA: Final = 1e6
+
+
+class _Disk(msgspec.Struct):
+    device: str = ""
+    free: str = ""
+    total: str = ""
+    percent: float | None = None
+
+
+class _Ref(msgspec.Struct):
+    id: int | None = None
+    name: str = ""
+
+
+class _PlainAgent(msgspec.Struct):
+    """An agent as one would write it without a thought for the collector."""
+
+    agent_id: str
+    client: _Ref
+    site: _Ref
+    hostname: str = ""
+    plat: str | None = None
+    operating_system: str | None = None
+    version: str | None = None
+    last_seen: str | None = None
+    status: str = "unknown"
+    logged_in_username: str | None = None
+    public_ip: str | None = None
+    local_ip: str | None = None
+    cpu_model: str | None = None
+    total_ram: float | None = None
+    disks: list[_Disk] = []
+
+
+def _memory(field: str) -> float:
+    """Of this process, in MB: VmRSS is what it holds now, VmHWM the most since `_forget_peak`."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(float(line.split()[1]) * 1024 / _MEGA for line in lines if line.startswith(f"{field}:"))
+
+
+def _forget_peak() -> None:
+    Path("/proc/self/clear_refs").write_text("5")
+
+
+async def iter_memory(url: str, small: str, how: str, tracing: str) -> dict[str, float]:
+    """The most memory that reading a list takes beyond what a short one has left behind."""
+    async with AsyncExitStack() as stack:
+        read = await stack.enter_async_context(_ITERATIONS[how](url))
+        warm = await stack.enter_async_context(_ITERATIONS[how](small))
+        await warm()
+        gc.collect()
+        if tracing == "traced":
+            tracemalloc.start()
+            await read()
+            return {"extra": tracemalloc.get_traced_memory()[1] / _MEGA}
+        _forget_peak()
+        before = _memory("VmRSS")
+        await read()
+        return {"extra": _memory("VmHWM") - before}
+
+
+@asynccontextmanager
+async def _ours(url: str) -> AsyncIterator[Callable[[], Coroutine[Any, Any, int]]]:
+    async with TRMM(url, api_key="benchmark", rate_limit=None) as trmm:
+
+        async def read() -> int:
+            async with trmm.agents.iter() as stream:
+                return sum([1 async for _ in stream])
+
+        yield read
+
+
+_ITERATIONS: Final[dict[str, Any]] = {"iter": _ours, "bare": bare_reader}
+
+
+async def collection(url: str, how: str) -> dict[str, float]:
+    """How much longer a full garbage collection takes while a list is held."""
+    held: list[Any] = []
+    before = _collections()
+    held.extend(await _HOLDINGS[how](url))
+    tracked = sum(map(gc.is_tracked, held))
+    return {"extra": _collections() - before, "agents": len(held), "tracked": tracked}
+
+
+def _collections() -> float:
+    gc.collect()
+    times = []
+    for _ in range(9):
+        started = time.perf_counter()
+        gc.collect()
+        times.append(time.perf_counter() - started)
+    return median(times)
+
+
+async def _hold_ours(url: str) -> list[Any]:
+    async with TRMM(url, api_key="benchmark", rate_limit=None) as trmm:
+        return list(await trmm.agents.list())
+
+
+async def _body(url: str) -> bytes:
+    aiohttp = library("aiohttp")
+    async with aiohttp.ClientSession(headers=HEADERS) as session, session.get(url + AGENTS_PATH) as response:
+        return bytes(await response.read())
+
+
+async def _hold_plain(url: str) -> list[Any]:
+    return msgspec.json.decode(await _body(url), type=list[_PlainAgent])
+
+
+async def _hold_dicts(url: str) -> list[Any]:
+    return list(msgspec.json.decode(await _body(url)))
+
+
+async def _hold_pydantic(url: str) -> list[Any]:
+    return PydanticAgents().validate(msgspec.json.decode(await _body(url)))
+
+
+_HOLDINGS: Final[dict[str, Any]] = {
+    "ours": _hold_ours,
+    "plain Structs": _hold_plain,
+    "dicts": _hold_dicts,
+    "pydantic": _hold_pydantic,
+}
+
+
+async def pending(url: str, how: str, count: str) -> dict[str, float]:
+    """What a run over many targets holds while the server answers none of them."""
+    targets = [f"{number:040x}" for number in range(int(count))]
+    async with TRMM(url, api_key="benchmark", rate_limit=None) as trmm:
+        gc.collect()
+        tracemalloc.start()
+        async with AsyncExitStack() as stack:
+            if how == "ours":
+                await stack.enter_async_context(trmm.fleet.run_script(targets, script=1))
+            else:
+                stack.push_async_callback(_cancel, _a_task_each(trmm, targets))
+            await asyncio.sleep(1.5)
+            held, _ = tracemalloc.get_traced_memory()
+            return {"held": held / _MEGA, "tasks": len(asyncio.all_tasks()) - 1}
+
+
+def _a_task_each(trmm: TRMM, targets: list[str]) -> list[asyncio.Task[Any]]:
+    """The obvious way: a task a target, 50 of which get past the limiter of aiolimiter."""
+    limiter = library("aiolimiter").AsyncLimiter(50, 3600)
+
+    async def run(target: str) -> object:
+        async with limiter:
+            return await trmm.agents.run_script(target, 1)
+
+    return [asyncio.create_task(run(target)) for target in targets]
+
+
+async def _cancel(tasks: list[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def subscriptions(url: str, how: str, count: str) -> dict[str, float]:
+    """What many open event sockets hold: MB of this process, tasks."""
+    agents = [f"agent-{number}" for number in range(int(count))]
+    async with AsyncExitStack() as stack:
+        async with AsyncExitStack() as warm:
+            await _subscribe(warm, url, how, agents[:1])
+        gc.collect()
+        before = _memory("VmRSS")
+        await _subscribe(stack, url, how, agents)
+        await asyncio.sleep(0.5)
+        gc.collect()
+        return {"held": _memory("VmRSS") - before, "tasks": len(asyncio.all_tasks()) - 1}
+
+
+async def _subscribe(stack: AsyncExitStack, url: str, how: str, agents: list[str]) -> None:
+    if how == "ours":
+        trmm = await stack.enter_async_context(TRMM(url, api_key="benchmark", rate_limit=None))
+        await stack.enter_async_context(trmm.events(agents))
+        return
+    compression = None if how == "bare" else "deflate"
+    connect: Any = library("websockets").connect
+    gate = asyncio.Semaphore(10)
+
+    async def follow(agent: str) -> None:
+        async with gate:
+            socket = await connect(
+                f"ws{url.removeprefix('http')}/trmm/{agent}/", compression=compression, proxy=None
+            )
+        opened.release()
+        try:
+            async for _ in socket:
+                pass
+        finally:
+            await socket.close()
+
+    opened = asyncio.Semaphore(0)
+    tasks = [asyncio.create_task(follow(agent)) for agent in agents]
+    stack.push_async_callback(_cancel, tasks)
+    for _ in agents:
+        await opened.acquire()
+
+
+_PROBES: Final[dict[str, Any]] = {
+    probe.__name__: probe for probe in (iter_memory, collection, pending, subscriptions)
+}
+
+if __name__ == "__main__":
+    print(msgspec.json.encode(asyncio.run(_PROBES[sys.argv[1]](*sys.argv[2:]))).decode())
