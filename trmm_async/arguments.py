@@ -34,6 +34,7 @@ _MOST: Final = sys.float_info.max
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
 _BARE_PERCENT: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_SLASH: Final = re.compile(r"[/\\]")
 _FIT_FOR_HOST: Final = re.compile(r"([A-Za-z0-9._-]+|\[[A-Za-z0-9:.%]+\])(:[0-9]*)?")
 
 
@@ -144,12 +145,11 @@ def expiry(value: object, *, now: datetime | None = None) -> datetime:
 def raw_path(value: object) -> str:
     """A path from the server's root for `TRMM.request`: no host, no query, no way out of it by dots."""
     text = plain_text(value, "path")
-    parts = text.split("/")
     if not text.startswith("/") or text.startswith("//") or "\\" in text:
         raise InvalidRequestError(f"path must begin with one slash: {text!r}")
     if _BARE_PERCENT.search(text):
         raise InvalidRequestError(f"path must have two hex digits after each %; %25 is a plain %: {text!r}")
-    if {".", ".."} & set(map(unquote, parts)) or "?" in text or "#" in text:
+    if {".", ".."} & set(_SLASH.split(unquote(text))) or "?" in text or "#" in text:
         raise InvalidRequestError(
             f"path must have no dot segments, query or fragment (params=… holds those): {text!r}"
         )
