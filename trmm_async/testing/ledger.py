@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["Command", "Ledger", "Request", "Run"]
+__all__ = ["Ledger", "Request", "Run"]
 
 Row = TypeVar("Row")
 SECRET_HEADERS = frozenset({"x-api-key", "authorization", "cookie"})
@@ -45,25 +45,6 @@ class Run:
 
 
 @dataclass(slots=True, kw_only=True)
-class Command:
-    """One command line that an agent really started, which only the stock dialect can order.
-
-    `live` tells that its output was streamed. Until its end `finished` and `retcode` are None.
-    """
-
-    agent_id: str
-    cmd: str
-    shell: str
-    timeout: int
-    live: bool = False
-    started: float = 0.0
-    finished: float | None = None
-    retcode: int | None = None
-    stdout: str = ""
-    stderr: str = ""
-
-
-@dataclass(slots=True, kw_only=True)
 class Request:
     """One HTTP request or WebSocket handshake, as it came in.
 
@@ -91,7 +72,6 @@ class Ledger:
     limit: int | None = None
     runs: list[Run] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
-    commands: list[Command] = field(default_factory=list)
     collected: list[Run] = field(default_factory=list)
     throttled: int = 0
     connections: int = 0
@@ -105,10 +85,6 @@ class Ledger:
     def add_collected(self, run: Run) -> None:
         """Write down a finished run whose result was to be stored."""
         _append(self.collected, run, self.limit)
-
-    def add_command(self, command: Command) -> None:
-        """Write down a command that has just started."""
-        _append(self.commands, command, self.limit)
 
     def add_request(self, request: Request) -> None:
         """Write down a request that has just come in."""
@@ -131,7 +107,7 @@ class Ledger:
 
     def reset(self) -> None:
         """Forget all rows and counts, except for what is in flight at this moment."""
-        for rows in (self.runs, self.requests, self.commands, self.collected):
+        for rows in (self.runs, self.requests, self.collected):
             rows.clear()
         self.throttled = self.connections = 0
         self.max_in_flight = self.in_flight

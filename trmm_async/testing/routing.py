@@ -30,8 +30,8 @@ Handler = Callable[[Asked], Reply | Awaitable[Reply | web.StreamResponse]]
 class Route:
     """One call of the API.
 
-    `pattern` is its path below the prefix, with `{name}` for a variable part, `{name:int}` for a number and
-    `{name:long}` for a part of 21 characters or more, as stock wants of an agent's id. `permission` is what a key must be allowed to do, `lane` a second rate limit besides the general one. A
+    `pattern` is its path below the prefix, with `{name}` for a variable part and `{name:int}` for a number.
+    `permission` is what a key must be allowed to do, `lane` a second rate limit besides the general one. A
     `public` route asks for no key and counts in no limit.
     """
 
@@ -114,5 +114,4 @@ class Router:
 
 def _compile(pattern: str) -> re.Pattern[str]:
     numbers = re.sub(r"\{(\w+):int\}", r"(?P<\1>[0-9]+)", pattern)
-    long = re.sub(r"\{(\w+):long\}", r"(?P<\1>[^/]{21,})", numbers)
-    return re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", long))
+    return re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", numbers))
