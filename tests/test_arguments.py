@@ -1,0 +1,377 @@
+"""What users hand in is checked before anything is sent, and the refusal says what is wrong with what."""
+
+import string
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trmm_async import InvalidRequestError, arguments
+from trmm_async.models import Agent, Alert, Check, Client, ClientRef, Script
+
+NOW = datetime(2026, 4, 21, 10, tzinfo=UTC)
+CONTROLS = [*map(chr, range(32)), *map(chr, range(0x7F, 0xA0)), "\u2028", "\u2029"]
+SURROGATES = ["\ud800", "\udcff", "\udfff"]
+
+
+def refusal(check: Callable[..., object], *args: object, **named: object) -> str:
+    """What the refusal says. Anything else than our own error fails."""
+    with pytest.raises(InvalidRequestError) as caught:
+        check(*args, **named)
+    return str(caught.value)
+
+
+class TestPlainText:
+    @pytest.mark.parametrize("good", ["x", "Weekly disk cleanup", " padded ", "Zürich, 東京", "🖥️", "a/b..\\"])
+    def test_passes_as_it_is(self, good: str) -> None:
+        assert arguments.plain_text(good, "name") is good
+
+    @pytest.mark.parametrize("char", CONTROLS)
+    def test_has_no_control_characters(self, char: str) -> None:
+        for text in (char, f"a{char}", f"{char}a", f"a{char}b"):
+            assert "name must not contain control characters" in refusal(arguments.plain_text, text, "name")
+
+    @pytest.mark.parametrize("char", SURROGATES)
+    def test_has_a_form_in_utf_8(self, char: str) -> None:
+        assert "name must be text that UTF-8 can carry" in refusal(arguments.plain_text, f"a{char}", "name")
+
+    @pytest.mark.parametrize("blank", ["", " ", "\u3000", "  \xa0"])
+    def test_is_not_blank_unless_that_is_allowed(self, blank: str) -> None:
+        assert refusal(arguments.plain_text, blank, "name") == "name must not be empty"
+        assert arguments.plain_text(blank, "flags", empty=True) == blank
+
+    @pytest.mark.parametrize("other", [None, 5, b"name", ["name"], True])
+    def test_is_text(self, other: object) -> None:
+        assert "name must be text, not" in refusal(arguments.plain_text, other, "name")
+
+
+class TestAnAgentId:
+    @pytest.mark.parametrize(
+        "good", ["abc-uuid", "a b", "a.b", "...", "a..", "ü", "100%", "a?b#c", "%2e%2e", "~"]
+    )
+    def test_passes_as_it_is(self, good: str) -> None:
+        assert arguments.agent_id(good) == good
+
+    def test_is_taken_from_the_object_that_has_it(self) -> None:
+        assert arguments.agent_id(Agent(agent_id="abc")) == "abc"
+        assert arguments.agent_id(Alert(id=1, agent_id="abc")) == "abc"
+
+    @pytest.mark.parametrize(
+        "bad", ["", " ", ".", "..", "/", "a/b", "../a", "a\\b", "\\", " a", "a ", "\xa0a"]
+    )
+    def test_is_one_segment_of_a_path(self, bad: str) -> None:
+        for value in (bad, Agent(agent_id=bad)):
+            assert "agent_id must not" in refusal(arguments.agent_id, value)
+
+    @pytest.mark.parametrize("bad", [None, 5, b"abc", ["abc"], Check(id=1), Client(id=1)])
+    def test_is_text(self, bad: object) -> None:
+        assert "agent_id must be text" in refusal(arguments.agent_id, bad)
+
+    @given(st.text(max_size=20))
+    def test_whatever_passes_stays_one_segment_once_quoted(self, text: str) -> None:
+        with suppress(InvalidRequestError):
+            segment = quote(arguments.agent_id(text), safe="")
+            assert segment not in {"", ".", ".."}
+            assert not set(segment) - set(string.ascii_letters + string.digits + "-._~%")
+            assert unquote(segment) == text
+
+
+class TestAnObjectId:
+    @pytest.mark.parametrize("value", [5, Client(id=5), ClientRef(id=5), Script(id=5), Alert(id=5)])
+    def test_is_a_number_or_the_object_that_has_it(self, value: object) -> None:
+        assert arguments.object_id(value, "client") == 5
+
+    def test_may_be_0_and_as_large_as_a_database_counts(self) -> None:
+        assert arguments.object_id(0, "client") == 0
+        assert arguments.object_id(2**63 - 1, "client") == 2**63 - 1
+
+    @pytest.mark.parametrize("value", [True, False, "5", 5.0, None, b"5", [5], Agent(agent_id="5")])
+    def test_is_nothing_else(self, value: object) -> None:
+        assert "client must be an id or an object that has one" in refusal(
+            arguments.object_id, value, "client"
+        )
+
+    def test_is_known(self) -> None:
+        """A server may name an agent's client without its id."""
+        said = refusal(arguments.object_id, ClientRef(name="Hermes"), "client")
+        assert "not an object without an id" in said
+
+    @pytest.mark.parametrize("value", [-1, -(10**5000), 2**63, 10**5000], ids=["-1", "low", "2**63", "high"])
+    def test_is_in_range(self, value: int) -> None:
+        assert refusal(arguments.object_id, value, "script").startswith("script must")
+
+
+class TestANumber:
+    @pytest.mark.parametrize("value", [1, 0.5, 1e300, 10**300])
+    def test_passes(self, value: float) -> None:
+        assert arguments.number(value, "timeout", above=0) == value
+
+    @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), 10**400, True, "1", None])
+    def test_is_finite_and_a_number(self, value: object) -> None:
+        assert "timeout must be a number, not" in refusal(arguments.number, value, "timeout")
+
+    def test_keeps_to_its_bounds(self) -> None:
+        assert arguments.number(0, "patience", least=0) == 0
+        assert refusal(arguments.number, -0.5, "patience", least=0) == "patience must be at least 0, not -0.5"
+        assert refusal(arguments.number, 0, "timeout", above=0) == "timeout must be more than 0, not 0"
+
+    @pytest.mark.parametrize("value", [0, 1.0, True, "1", None, -1])
+    def test_that_is_whole_is_an_int_from_its_least(self, value: object) -> None:
+        assert arguments.whole(1, "width", least=1) == 1
+        assert "width must be a whole number from 1, not" in refusal(arguments.whole, value, "width", least=1)
+
+
+class TestAScripts:
+    @pytest.mark.parametrize("seconds", [1, 90, 300])
+    def test_timeout_passes(self, seconds: int) -> None:
+        assert arguments.script_timeout(seconds) == seconds
+
+    @pytest.mark.parametrize("seconds", [0, 301, -1, 1.5, 90.0, True, "90", None])
+    def test_timeout_is_whole_seconds_from_1_to_300(self, seconds: object) -> None:
+        said = refusal(arguments.script_timeout, seconds)
+        assert said == f"timeout must be whole seconds from 1 to 300, not {seconds!r}"
+
+    @pytest.mark.parametrize("args", [[], ("C:",), ["", " ", "two words", "line\nline", "ü", '"']])
+    def test_args_pass_as_they_are(self, args: Any) -> None:
+        assert arguments.script_args(args) == tuple(args)
+
+    def test_args_may_come_from_a_generator(self) -> None:
+        def letters() -> Iterator[str]:
+            yield from "ab"
+
+        assert arguments.script_args(letters()) == ("a", "b")
+
+    @pytest.mark.parametrize("args", ["C:", b"C:", ""])
+    def test_args_are_not_taken_apart_into_letters(self, args: object) -> None:
+        assert "args must be a sequence of texts, not the text" in refusal(arguments.script_args, args)
+
+    @pytest.mark.parametrize("args", [None, 5, object()])
+    def test_args_are_a_sequence(self, args: object) -> None:
+        assert "args must be a sequence of texts" in refusal(arguments.script_args, args)
+
+    @pytest.mark.parametrize("arg", [5, None, b"C:", ["C:"], *SURROGATES])
+    def test_args_are_texts_that_can_be_sent(self, arg: object) -> None:
+        assert "args must be texts" in refusal(arguments.script_args, ["C:", arg])
+
+
+class TestAChoice:
+    def test_is_one_of_the_words(self) -> None:
+        assert arguments.choice("wait", "output", ("wait", "forget")) == "wait"
+
+    @pytest.mark.parametrize("value", ["", "Wait", "wait ", None, 5, ["wait"], "wait, forget"])
+    def test_is_nothing_else(self, value: object) -> None:
+        said = refusal(arguments.choice, value, "output", ("wait", "forget"))
+        assert said == f"output must be one of wait, forget; not {value!r}"
+
+
+class TestAnExpiry:
+    @pytest.mark.parametrize("hours", [-12, 0, 2, 14])
+    def test_in_the_future_passes_and_is_in_utc(self, hours: int) -> None:
+        soon = (NOW + timedelta(seconds=1)).astimezone(timezone(timedelta(hours=hours)))
+        found = arguments.expiry(soon, now=NOW)
+        assert found == soon
+        assert found.utcoffset() == timedelta(0)
+
+    @pytest.mark.parametrize("late", [timedelta(0), timedelta(microseconds=1), timedelta(days=900)])
+    def test_in_the_past_is_refused(self, late: timedelta) -> None:
+        elsewhere = (NOW - late).astimezone(timezone(timedelta(hours=5)))
+        assert "expires must lie in the future" in refusal(arguments.expiry, elsewhere, now=NOW)
+
+    def test_is_measured_by_the_real_clock_unless_told_otherwise(self) -> None:
+        arguments.expiry(datetime.now(UTC) + timedelta(minutes=1))
+        assert "future" in refusal(arguments.expiry, datetime.now(UTC) - timedelta(minutes=1))
+
+    def test_without_a_time_zone_is_refused(self) -> None:
+        assert "must say its time zone" in refusal(arguments.expiry, datetime(2999, 1, 1))  # noqa: DTZ001
+
+    @pytest.mark.parametrize("value", [None, "2026-04-22T10:00:00Z", 5, NOW.date(), timedelta(days=1)])
+    def test_is_a_datetime(self, value: object) -> None:
+        assert "expires must be a datetime, not" in refusal(arguments.expiry, value)
+
+    def test_that_utc_can_not_say_is_refused(self) -> None:
+        last = datetime.max.replace(tzinfo=timezone(-timedelta(hours=1)))
+        assert "before the year 10000" in refusal(arguments.expiry, last)
+
+
+class TestARawPath:
+    @pytest.mark.parametrize(
+        ("given_path", "sent"),
+        [
+            ("/core/version/", "/core/version/"),
+            ("/", "/"),
+            ("/a b/", "/a%20b/"),
+            ("/ü/", "/%C3%BC/"),
+            ("/a%20b/", "/a%20b/"),
+            ("/a:b@c,d;e=f/", "/a:b@c,d;e=f/"),
+            ("/a//b/", "/a//b/"),
+            ("/.../", "/.../"),
+        ],
+    )
+    def test_passes_fit_to_be_sent(self, given_path: str, sent: str) -> None:
+        assert arguments.raw_path(given_path) == sent
+
+    @pytest.mark.parametrize(
+        ("bad", "said"),
+        [
+            ("core/", "begin with one slash"),
+            ("//host/core/", "begin with one slash"),
+            ("https://host/core/", "begin with one slash"),
+            ("/core\\..\\", "begin with one slash"),
+            ("/../", "no dot segments"),
+            ("/a/./b/", "no dot segments"),
+            ("/a/..", "no dot segments"),
+            ("/a/%2e%2E/b/", "no dot segments"),
+            ("/a/.%2e", "no dot segments"),
+            ("/a%2f..%2fb/", "no dot segments"),
+            ("/a%5C..", "no dot segments"),
+            ("/a?b=c", "no dot segments, query"),
+            ("/a#b", "no dot segments, query or fragment"),
+            ("/100%/", "two hex digits"),
+            ("/%zz/", "two hex digits"),
+            ("/%2", "two hex digits"),
+            ("/a\r\nX-Header: 1", "control characters"),
+            ("", "must not be empty"),
+            (None, "must be text"),
+        ],
+    )
+    def test_leads_nowhere_else(self, bad: object, said: str) -> None:
+        assert said in refusal(arguments.raw_path, bad)
+
+    @given(st.text(alphabet=st.sampled_from([*"/.%2ef5cC\\?# ab:@ü", "\n"]), max_size=12).map("/".__add__))
+    def test_whatever_passes_has_no_way_out(self, text: str) -> None:
+        with suppress(InvalidRequestError):
+            sent = arguments.raw_path(text)
+            parts = urlsplit(f"https://host{sent}")
+            assert (parts.netloc, parts.query, parts.fragment) == ("host", "", "")
+            assert not {".", ".."} & set(unquote(sent).replace("\\", "/").split("/"))
+            assert sent.isascii()
+            assert unquote(sent) == unquote(text)
+
+
+class TestAnApiKey:
+    @pytest.mark.parametrize("good", ["K", "ABC123", "with inner space", "!#$%&'*+-.^_`|~"])
+    def test_passes_as_it_is(self, good: str) -> None:
+        assert arguments.api_key(good) is good
+
+    @pytest.mark.parametrize("bad", [None, "", " ", 5, b"key", "\n"])
+    def test_is_there(self, bad: object) -> None:
+        assert refusal(arguments.api_key, bad) == "api_key must not be empty"
+
+    @pytest.mark.parametrize("spoiler", [*CONTROLS, "ü", "\u2019", "\ud800"])
+    @pytest.mark.parametrize("form", ["{}SECRET", "SEC{}RET", "SECRET{}"])
+    def test_can_stand_in_a_header_and_never_in_the_refusal(self, spoiler: str, form: str) -> None:
+        said = refusal(arguments.api_key, form.format(spoiler))
+        assert "plain ASCII" in said
+        assert "SEC" not in said
+        assert "RET" not in said
+
+    @pytest.mark.parametrize("padded", [" SECRET", "SECRET ", "\tSECRET", "SECRET\r\n"])
+    def test_has_nothing_around_it(self, padded: str) -> None:
+        assert "SECRET" not in refusal(arguments.api_key, padded)
+
+
+LOOPBACK = ["localhost", "LOCALHOST", "app.localhost", "127.0.0.1", "127.9.9.9", "[::1]"]
+
+
+class TestABaseUrl:
+    @pytest.mark.parametrize(
+        ("url", "base"),
+        [
+            ("https://api.example.com", "https://api.example.com"),
+            ("https://api.example.com/", "https://api.example.com"),
+            ("https://api.example.com:8443//", "https://api.example.com:8443"),
+            ("HTTPS://API.example.com", "https://API.example.com"),
+            ("https://api.example.com/rmm/v1/", "https://api.example.com/rmm/v1"),
+            ("https://192.168.1.5", "https://192.168.1.5"),
+            ("https://[2001:db8::1]:443/x", "https://[2001:db8::1]:443/x"),
+            ("https://my_host-1", "https://my_host-1"),
+        ],
+    )
+    def test_passes_without_its_closing_slash(self, url: str, base: str) -> None:
+        assert arguments.base_url(url, allow_http=False) == base
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "",
+            " ",
+            "api.example.com",
+            "//api.example.com",
+            "https:",
+            "https://",
+            "https:///x",
+            "https:api.example.com",
+        ],
+    )
+    def test_has_a_scheme_and_a_host(self, url: str) -> None:
+        assert "must have a scheme and a host" in refusal(arguments.base_url, url, allow_http=True)
+
+    @pytest.mark.parametrize(
+        "url", ["ftp://host", "ws://host", "file:///etc", "javascript:alert(1)", "https://:443"]
+    )
+    def test_has_a_scheme_that_we_speak_and_a_host(self, url: str) -> None:
+        assert "must have a scheme and a host" in refusal(arguments.base_url, url, allow_http=True)
+
+    @pytest.mark.parametrize("host", LOOPBACK)
+    def test_may_be_plain_http_on_this_machine(self, host: str) -> None:
+        for url in (f"http://{host}", f"http://{host}:8000"):
+            assert arguments.base_url(url, allow_http=False) == url
+
+    @pytest.mark.parametrize(
+        "host",
+        [
+            "api.example.com", "192.168.1.5", "localhost.example.com", "notlocalhost",
+            "127.0.0.1.example.com", "[::2]", "0.0.0.0", "localhost.", "127.1", "2130706433",
+        ],
+    )  # fmt: skip
+    def test_is_not_plain_http_to_others_unless_allowed(self, host: str) -> None:
+        assert "plain http would show the API key" in refusal(
+            arguments.base_url, f"http://{host}", allow_http=False
+        )
+        assert arguments.base_url(f"http://{host}", allow_http=True) == f"http://{host}"
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "https://host?x=1", "https://host/#top", "https://host/?x", "https://ho st", "https://host/a b",
+            "https://host:port", "https://host:99999", "https://host:-1", "https://[::1", "https://ho<st>",
+            "https://ho\\st", "https://h%41", "https://host\n", "https://ho\tst", "https://hôst", "https://h/\x00",
+            None, 5, b"https://host",
+        ],
+    )  # fmt: skip
+    def test_is_clean(self, url: object) -> None:
+        assert refusal(arguments.base_url, url, allow_http=True).startswith("url")
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "https://user:hunter2@host",
+            "https://hunter2@host",
+            "https://user:hunter2",
+            "https://user:hunter2@host\n",
+            "https://user:hunter2@hôst",
+            "https://user:hunter2@[::1",
+            "https://host?password=hunter2",
+            "hunter2://host",
+            "http://user:hunter2@host",
+            "https://hunter2<",
+        ],
+    )
+    def test_shows_no_secret_when_it_is_refused(self, url: str) -> None:
+        assert "hunter2" not in refusal(arguments.base_url, url, allow_http=False)
+
+    @given(st.text(alphabet=st.sampled_from([*"htps:/.@?#[]\\ a1-_%", "\n", "ü"]), max_size=20))
+    def test_whatever_passes_leads_to_the_host_that_it_names(self, text: str) -> None:
+        for url in (text, f"https://{text}", f"http://{text}"):
+            with suppress(InvalidRequestError):
+                base = arguments.base_url(url, allow_http=True)
+                parts = urlsplit(f"{base}/api/v3/agents/")
+                assert parts.scheme in {"http", "https"}
+                assert parts.hostname
+                assert parts.path.endswith("/api/v3/agents/")
+                assert (parts.username, parts.query, parts.fragment) == (None, "", "")
