@@ -9,9 +9,21 @@ import asyncio
 import selectors
 from collections.abc import Callable, Coroutine
 from contextvars import Context
-from typing import Any, TypeVar, TypeVarTuple
+from typing import Any, TypeVar, TypeVarTuple, cast
 
-__all__ = ["TICK", "DeadlockError", "VirtualLoop", "run"]
+from hypothesis import strategies as st
+
+__all__ = [
+    "MOMENT",
+    "TICK",
+    "DeadlockError",
+    "VirtualLoop",
+    "in_steps",
+    "live_timers",
+    "now",
+    "run",
+    "soon",
+]
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -22,6 +34,9 @@ TICK = 2.0**-30
 A clock that stood still would be one that no code ever met: aiolimiter spins on it for ever. A power of two,
 so that sums of such times and of other dyadic ones are exact.
 """
+
+MOMENT = 2.0**-12
+"""Long for a loop that takes a nanosecond a turn, short for everything that is asserted about seconds."""
 
 
 class DeadlockError(RuntimeError):
@@ -80,3 +95,27 @@ async def _alone(main: Coroutine[Any, Any, T]) -> T:
     left = asyncio.all_tasks() - {asyncio.current_task()}
     assert not left, f"left behind: {left}"
     return result
+
+
+def now() -> float:
+    """The running loop's time."""
+    return asyncio.get_running_loop().time()
+
+
+async def soon(awaitable: Coroutine[Any, Any, T]) -> T:
+    """What `awaitable` comes to, which must be at once."""
+    begun = now()
+    result = await awaitable
+    assert now() - begun < MOMENT
+    return result
+
+
+def live_timers() -> int:
+    """How many timers are set on the running loop."""
+    timers = cast("list[asyncio.TimerHandle]", vars(asyncio.get_running_loop())["_scheduled"])
+    return sum(not timer.cancelled() for timer in timers)
+
+
+def in_steps(least: int, most: int) -> st.SearchStrategy[float]:
+    """Seconds in 64ths: sums of them are exact, so that 'W seconds ago' is too."""
+    return st.integers(least, most).map(lambda ticks: ticks / 64)

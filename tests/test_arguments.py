@@ -3,7 +3,7 @@
 import string
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
@@ -169,6 +169,15 @@ class TestAChoice:
         assert said == f"output must be one of wait, forget; not {value!r}"
 
 
+class Nowhere(tzinfo):
+    """A time zone that does not know where it is."""
+
+    def utcoffset(self, _moment: datetime | None) -> None:
+        return None
+
+    dst = tzname = utcoffset
+
+
 class TestAnExpiry:
     @pytest.mark.parametrize("hours", [-12, 0, 2, 14])
     def test_in_the_future_passes_and_is_in_utc(self, hours: int) -> None:
@@ -186,8 +195,9 @@ class TestAnExpiry:
         arguments.expiry(datetime.now(UTC) + timedelta(minutes=1))
         assert "future" in refusal(arguments.expiry, datetime.now(UTC) - timedelta(minutes=1))
 
-    def test_without_a_time_zone_is_refused(self) -> None:
-        assert "must say its time zone" in refusal(arguments.expiry, datetime(2999, 1, 1))  # noqa: DTZ001
+    @pytest.mark.parametrize("zone", [None, Nowhere()])
+    def test_without_a_time_zone_is_refused(self, zone: tzinfo | None) -> None:
+        assert "must say its time zone" in refusal(arguments.expiry, datetime(2999, 1, 1, tzinfo=zone))
 
     @pytest.mark.parametrize("value", [None, "2026-04-22T10:00:00Z", 5, NOW.date(), timedelta(days=1)])
     def test_is_a_datetime(self, value: object) -> None:
@@ -364,6 +374,10 @@ class TestABaseUrl:
     )
     def test_shows_no_secret_when_it_is_refused(self, url: str) -> None:
         assert "hunter2" not in refusal(arguments.base_url, url, allow_http=False)
+
+    def test_holds_no_password(self) -> None:
+        said = refusal(arguments.base_url, "https://user:hunter2@host", allow_http=False)
+        assert said == "url must not hold a user name or password"
 
     @given(st.text(alphabet=st.sampled_from([*"htps:/.@?#[]\\ a1-_%", "\n", "ü"]), max_size=20))
     def test_whatever_passes_leads_to_the_host_that_it_names(self, text: str) -> None:

@@ -1,9 +1,11 @@
 """Cron expressions: what crontab(5) allows, and nothing else; a refusal says which field."""
 
 from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from trmm_async import InvalidRequestError
@@ -48,6 +50,11 @@ def test_spaces_are_made_single() -> None:
         ("* * * JANUARY *", "month 'JANUARY'"),
         ("-1 * * * *", "minute"),
         ("1- * * * *", "minute"),
+        ("1,2,60 * * * *", "minute '1,2,60'.*not between"),
+        ("* * * dec-jan *", "month 'dec-jan'.*backwards"),
+        ("* * * * fri-sun", "day of week 'fri-sun'.*backwards"),
+        pytest.param("1" * 5000 + " * * * *", "minute", id="an endless minute"),
+        pytest.param("*/" + "1" * 5000 + " * * * *", "minute", id="an endless step"),
         ("٣ * * * *", "minute"),
         ("* * * *", "five fields"),
         ("* * * * * *", "five fields"),
@@ -60,6 +67,76 @@ def test_spaces_are_made_single() -> None:
 def test_bad_ones_say_which_field(bad: object, said: str) -> None:
     with pytest.raises(InvalidRequestError, match=said):
         cron_expression(bad)
+
+
+@dataclass(frozen=True)
+class Oracle:
+    """The same grammar by brute force: all the values that there are, written out."""
+
+    least: int
+    most: int
+
+    def accepts(self, text: str) -> bool:
+        return all(map(self.item, text.split(",")))
+
+    def item(self, text: str) -> bool:
+        span, *steps = text.split("/")
+        steps_fit = len(steps) <= 1 and all(step in STEPS for step in steps)
+        if span == "*":
+            return steps_fit
+        if "-" not in span:
+            return not steps and span in self.values
+        low, _, high = span.partition("-")
+        return steps_fit and low in self.values and high in self.values and int(low) <= int(high)
+
+    @cached_property
+    def values(self) -> set[str]:
+        return {f"{value:0{width}}" for value in range(self.least, self.most + 1) for width in range(1, 5)}
+
+
+STEPS = {str(step) for step in range(1, 10_000)}
+ORACLES = tuple(Oracle(*ends) for ends in ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7)))
+numbers = st.integers(0, 70).map(str)
+junk = st.text(st.sampled_from("0123456789*/,-"), max_size=6)
+pieces = st.lists(st.one_of(numbers, st.sampled_from("*/,-")), min_size=1, max_size=7).map("".join)
+
+
+@settings(max_examples=500)
+@given(st.integers(0, 4), st.one_of(junk, pieces))
+@example(0, "0-59/9999")
+@example(0, "*/10000")
+def test_a_field_passes_just_if_the_grammar_spelt_out_has_it(place: int, text: str) -> None:
+    fields = ["*"] * 5
+    fields[place] = text or "?"
+    try:
+        cron_expression(" ".join(fields))
+    except InvalidRequestError:
+        assert not ORACLES[place].accepts(text)
+    else:
+        assert ORACLES[place].accepts(text)
+
+
+MONTHS = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"]
+DAYS = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"]
+
+
+def with_field(place: int, text: str) -> str:
+    return " ".join(["*"] * place + [text] + ["*"] * (4 - place))
+
+
+@pytest.mark.parametrize(("place", "first", "names"), [(3, 1, MONTHS), (4, 0, DAYS)])
+def test_a_name_is_as_good_as_its_number_and_good_in_its_own_field_only(
+    place: int, first: int, names: list[str]
+) -> None:
+    for number, name in enumerate(names, first):
+        for text in (f"{number}-{name}", f"{name.lower()}-{name.title()},{number}", f"{name}-{number}/2"):
+            assert cron_expression(with_field(place, text)) == with_field(place, text)
+        if number > first:
+            with pytest.raises(InvalidRequestError, match="backwards"):
+                cron_expression(with_field(place, f"{name}-{number - 1}"))
+        for other in {0, 1, 2, 3, 4} - {place}:
+            with pytest.raises(InvalidRequestError, match=f"'{name}' is no value"):
+                cron_expression(with_field(other, name))
 
 
 def field(least: int, most: int) -> st.SearchStrategy[str]:

@@ -103,6 +103,7 @@ SAMPLES: dict[str, tuple[TRMMError, str]] = {
         ServerFaultError(502, "Bad Gateway", body="<html>", **WHERE),
         "POST /api/v3/x/: 502: Bad Gateway",
     ),
+    "fault, mute": (ServerFaultError(502, "", body="oops", **WHERE), "POST /api/v3/x/: 502: oops"),
     "api": (APIError(409, "taken", body="{}", **WHERE), "POST /api/v3/x/: 409: taken"),
     "api nowhere": (APIError(409, "taken"), "409: taken"),
     "api, body only": (APIError(409, "", body="b" * 900, **WHERE), f"POST /api/v3/x/: 409: {'b' * 200}"),

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 import msgspec
 import pytest
@@ -11,6 +12,8 @@ from hypothesis import strategies as st
 from trmm_async.calls import Call, Lane, Replay
 from trmm_async.dialects import AgentFilter, DeploymentOrder, Gateway, ScriptRun, TaskOrder
 from trmm_async.events import AgentOffline, AgentOnline, AlertEvent, ScriptOutput, UnknownEvent
+from trmm_async.limits import RateLimit
+from trmm_async.models import Alert, Check, Client, Deployment, Script, ScriptResult, Site, Task
 
 GATEWAY = Gateway()
 AGENT = """{"agent_id": "abc-uuid", "hostname": "JADE-PC",
@@ -136,6 +139,191 @@ def test_a_result_reads_its_time_from_text() -> None:
         assert (result.execution_time, result.retcode, result.ok, result.stdout) == (seconds, None, False, "")
 
 
+EXAMPLES: dict[str, tuple[Call[Any], str, Any]] = {
+    "run": (
+        GATEWAY.run_script("a", RUN),
+        r"""{"execution_time": "2.45", "retcode": 0, "stdout": "Disk C: 75% used\n", "stderr": ""}""",
+        ScriptResult(execution_time=2.45, retcode=0, stdout="Disk C: 75% used\n", stderr=""),
+    ),
+    "deployment": (
+        GATEWAY.create_deployment(ORDER),
+        """{"id": 123, "uuid": "abc-uuid", "client": 34, "site": 41, "expiry": "2026-04-22T10:00:00Z",
+        "install_flags": "", "download_url": "https://host/api/v3/agents/deployments/abc-uuid/download/"}""",
+        Deployment(
+            id=123,
+            uuid="abc-uuid",
+            client=34,
+            site=41,
+            expiry=datetime(2026, 4, 22, 10, tzinfo=UTC),
+            install_flags="",
+            download_url="https://host/api/v3/agents/deployments/abc-uuid/download/",
+        ),
+    ),
+    "clients": (
+        GATEWAY.list_clients(),
+        '[{"id": 34, "name": "Hermes Network Inc.", "sites": [{"id": 41, "name": "Jakarta Office"}]}]',
+        [Client(id=34, name="Hermes Network Inc.", sites=(Site(id=41, name="Jakarta Office"),))],
+    ),
+    "sites": (
+        GATEWAY.list_sites(34),
+        '[{"id": 41, "name": "Jakarta Office"}]',
+        [Site(id=41, name="Jakarta Office")],
+    ),
+    "scripts": (
+        GATEWAY.list_scripts(),
+        """[{"id": 1, "name": "Get-DiskInfo", "shell": "powershell",
+        "description": "Returns disk usage as JSON"}]""",
+        [Script(id=1, name="Get-DiskInfo", shell="powershell", description="Returns disk usage as JSON")],
+    ),
+    "checks": (
+        GATEWAY.list_checks("abc-uuid"),
+        """[{"id": 101, "check_type": "diskspace", "name": "C: Drive", "status": "passing",
+        "more_info": "C: 75% used", "last_run": "2026-04-21T10:30:00Z"}]""",
+        [
+            Check(
+                id=101,
+                check_type="diskspace",
+                name="C: Drive",
+                status="passing",
+                more_info="C: 75% used",
+                last_run=datetime(2026, 4, 21, 10, 30, tzinfo=UTC),
+                agent_id="abc-uuid",
+            )
+        ],
+    ),
+    "tasks": (
+        GATEWAY.list_tasks(),
+        """[{"id": 9, "name": "Weekly disk cleanup", "agent": "abc-uuid", "script": 3,
+        "schedule": "0 3 * * 0", "enabled": true}]""",
+        [
+            Task(
+                id=9,
+                name="Weekly disk cleanup",
+                agent_id="abc-uuid",
+                script=3,
+                schedule="0 3 * * 0",
+                enabled=True,
+            )
+        ],
+    ),
+    "alerts": (
+        GATEWAY.list_alerts(),
+        f"[{ALERT}]",
+        [
+            Alert(
+                id=5001,
+                alert_type="check",
+                agent_id="abc-uuid",
+                severity="warning",
+                message="C: drive 90% used",
+                created_at=datetime(2026, 4, 21, 8, 15, tzinfo=UTC),
+            )
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_every_example_of_the_contract_reads(example: str) -> None:
+    call, sent, noun = EXAMPLES[example]
+    found = call.decode(sent.encode())
+    assert found == noun
+    assert repr(found) == repr(noun)
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_every_example_reads_with_nulls_gaps_and_fields_that_nobody_knows(example: str) -> None:
+    call, sent, noun = EXAMPLES[example]
+    (full,) = noun if isinstance(noun, list) else (noun,)
+    whole = json.loads(sent)
+    one = whole[0] if isinstance(whole, list) else whole
+    for name in [name for name in one if name != "id"]:
+        for spoilt in ({**one, name: None}, {key: one[key] for key in one if key != name}):
+            body = json.dumps([spoilt] if isinstance(whole, list) else spoilt | {"unheard of": [1]})
+            found = call.decode(body.encode())
+            (left,) = found if isinstance(found, list) else (found,)
+            assert type(left) is type(full)
+            differs = {
+                field for field in full.__struct_fields__ if getattr(left, field) != getattr(full, field)
+            }
+            assert differs <= {"agent_id" if name == "agent" else name}
+
+
+def test_checks_of_all_agents_say_whose_they_are_where_the_server_does() -> None:
+    found = GATEWAY.list_checks(None).decode(b'[{"id": 1, "agent": "x"}, {"id": 2}]')
+    assert [check.agent_id for check in found] == ["x", None]
+    found = GATEWAY.list_checks("y").decode(b'[{"id": 1, "agent": "x"}, {"id": 2}]')
+    assert [check.agent_id for check in found] == ["x", "y"]
+
+
+@pytest.mark.parametrize("open_set", ["status", "severity", "shell", "check_type", "alert_type"])
+def test_open_sets_take_words_we_never_heard_of(open_set: str) -> None:
+    calls = (GATEWAY.list_checks(None), GATEWAY.list_alerts(), GATEWAY.list_scripts())
+    found = [call.decode(f'[{{"id": 1, "{open_set}": "quantum"}}]'.encode())[0] for call in calls]
+    assert "quantum" in {getattr(one, open_set, None) for one in found}
+
+
+def test_the_iterated_list_is_the_list() -> None:
+    which = AgentFilter(site=41)
+    array = GATEWAY.iter_agents(which)
+    assert array.call.query == GATEWAY.list_agents(which).query == {"site": "41"}
+    rows, body = array.rows(), f"[{AGENT},\n {AGENT}]".encode()
+    found = [
+        agent for start in range(len(body)) for batch in rows.feed(body[start : start + 1]) for agent in batch
+    ]
+    assert found + rows.finish() == GATEWAY.list_agents(which).decode(body)
+
+
+def test_its_limits_are_the_contracts() -> None:
+    assert GATEWAY.name == "gateway"
+    assert GATEWAY.rate_limit == RateLimit(100, per=60)
+    assert GATEWAY.deployment_rate_limit == RateLimit(20, per=60)
+
+
+@pytest.mark.parametrize(
+    ("agent_id", "segment"),
+    [("a b", "a%20b"), ("a/b", "a%2Fb"), ("..%2f", "..%252f"), ("a?b#c", "a%3Fb%23c"), ("ü", "%C3%BC")],
+)
+def test_an_id_stays_one_segment_of_the_path(agent_id: str, segment: str) -> None:
+    assert GATEWAY.get_agent(agent_id).path == f"/api/v3/agents/{segment}/"
+    assert GATEWAY.delete_agent(agent_id).path == f"/api/v3/agents/{segment}/"
+    assert GATEWAY.run_script(agent_id, RUN).path == f"/api/v3/agents/{segment}/runscript/"
+    assert GATEWAY.agent_events(agent_id).path == f"/trmm/{segment}/"
+
+
+def test_orders_are_sent_as_they_were_given() -> None:
+    order = DeploymentOrder(
+        client=1, site=2, expires=ORDER.expires, arch="arm64-mac", install_flags="--silent"
+    )
+    assert body(GATEWAY.create_deployment(order)) == {
+        "client": 1, "site": 2, "expires": "2026-04-22T10:00:00Z", "arch": "arm64-mac",
+        "install_flags": "--silent",
+    }  # fmt: skip
+    task = TaskOrder(name="ü", agent="a", script=1, schedule="* * * * *", enabled=False)
+    assert body(GATEWAY.create_task(task)) == {
+        "name": "ü", "agent": "a", "script": 1, "schedule": "* * * * *", "enabled": False,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("output", ["wait", "forget", "collector"])
+def test_a_run_says_how_its_output_is_wanted(output: str) -> None:
+    call = GATEWAY.run_script("a", ScriptRun(script=1, output=output, timeout=300))
+    sent = body(call)
+    assert isinstance(sent, dict)
+    assert sent["output"] == output
+    assert call.replay is Replay.NEVER
+    assert call.answers_within == (300 if output == "wait" else None)
+
+
+@pytest.mark.parametrize(("call", "method", "path", "replay"), ROWS, ids=lambda value: str(value)[:40])
+def test_only_what_creates_or_runs_has_a_body(
+    call: Call[object], method: str, path: str, replay: Replay
+) -> None:
+    del path
+    assert (call.body is not None) is (method == "POST" and replay is Replay.NEVER)
+    assert call.query == {}
+
+
 def test_the_other_nouns_read() -> None:
     assert GATEWAY.list_alerts().decode(f"[{ALERT}]".encode())[0].agent_id == "abc-uuid"
     (check,) = GATEWAY.list_checks("abc").decode(
@@ -190,6 +378,30 @@ def test_frames_read_as_events() -> None:
     event = read(f'{{"action": "alert", "data": {ALERT}}}')
     assert isinstance(event, AlertEvent)
     assert (event.agent_id, event.alert.id, event.alert.severity) == ("abc-uuid", 5001, "warning")
+
+
+@pytest.mark.parametrize("action", ["agent.online", "agent.offline", "script.output", "alert"])
+@pytest.mark.parametrize(("sent", "whose"), [('"other"', "other"), ("null", "abc-uuid"), ('""', "abc-uuid")])
+def test_a_frame_is_about_the_agent_that_it_names(action: str, sent: str, whose: str) -> None:
+    event = read(f'{{"action": "{action}", "data": {{"id": 1, "agent_id": {sent}, "agent": {sent}}}}}')
+    assert not isinstance(event, UnknownEvent)
+    assert getattr(event, "agent_id", None) == whose
+
+
+def test_nulls_and_unknown_fields_in_a_frame_are_tolerated() -> None:
+    chunk = '{"cmd_id": null, "script": null, "output": null, "done": null, "exit_code": null, "new": {}}'
+    assert read(f'{{"id": 7, "action": "script.output", "data": {chunk}}}') == ScriptOutput(
+        agent_id="abc-uuid"
+    )
+    assert read('{"action": "agent.online", "data": {"time": null}}') == AgentOnline(agent_id="abc-uuid")
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_the_raw_frame_is_kept_as_bytes(kind: type[bytes]) -> None:
+    event = GATEWAY.agent_events("a").read("a", kind(b"garbage"))
+    assert isinstance(event, UnknownEvent)
+    assert type(event.raw) is bytes
+    assert event.raw == b"garbage"
 
 
 @pytest.mark.parametrize(

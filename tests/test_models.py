@@ -57,6 +57,7 @@ def test_each_is_made_by_keyword_only(kind: Any) -> None:
 
 @pytest.mark.parametrize("kind", NOUNS)
 def test_each_noun_stays_out_of_garbage_collection(kind: Any) -> None:
+    assert kind.__struct_config__.gc is False
     assert not gc.is_tracked(made(kind))
 
 

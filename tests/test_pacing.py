@@ -1,31 +1,16 @@
-"""Rate limits, in virtual time, against a server that counts as strictly as Django REST framework does."""
+"""Waiting for the right to send, in virtual time: in order, no longer than needed, and without a trace."""
 
 import asyncio
-import copy
-import math
-from collections import deque
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from functools import partial
-from itertools import pairwise
-from typing import Any, TypeVar, cast
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.clock import VirtualLoop, run
-from trmm_async import InvalidRequestError, RateLimit
-from trmm_async.pacing import Limiter, RollingWindow, Slot, give_back, settle
-
-T = TypeVar("T")
-
-# Long for a loop that takes a nanosecond a turn, short for everything that is asserted about seconds.
-MOMENT = 2.0**-12
-
-
-def now() -> float:
-    return asyncio.get_running_loop().time()
+from tests.clock import MOMENT, VirtualLoop, in_steps, live_timers, now, run, soon
+from trmm_async import RateLimit
+from trmm_async.pacing import Limiter, Slot, give_back, settle
 
 
 def held_and_cooling(limiter: Limiter) -> tuple[int, int]:
@@ -33,182 +18,9 @@ def held_and_cooling(limiter: Limiter) -> tuple[int, int]:
     return int(words[-2].split()[0]), int(words[-1].split()[0])
 
 
-async def soon(awaitable: Coroutine[Any, Any, T]) -> T:
-    """What `awaitable` comes to, which must be at once."""
-    begun = now()
-    result = await awaitable
-    assert now() - begun < MOMENT
-    return result
-
-
 async def after(seconds: float, call: Callable[[], object]) -> None:
     await asyncio.sleep(seconds)
     call()
-
-
-def in_steps(least: int, most: int) -> st.SearchStrategy[float]:
-    """Seconds in 64ths: sums of them are exact, so that 'W seconds ago' is too."""
-    return st.integers(least, most).map(lambda ticks: ticks / 64)
-
-
-@dataclass
-class StrictServer:
-    """`rest_framework.throttling.SimpleRateThrottle`: it counts what it accepted in the last W seconds."""
-
-    limit: RateLimit
-    history: deque[float] = field(default_factory=deque)
-    accepted: int = 0
-    refused: int = 0
-
-    def count(self) -> None:
-        while self.history and self.history[0] <= now() - self.limit.per:
-            self.history.popleft()
-        if len(self.history) >= self.limit.count:
-            self.refused += 1
-        else:
-            self.history.append(now())
-            self.accepted += 1
-
-
-@dataclass(frozen=True)
-class Job:
-    """One request: when it is wanted, how long it is under way each way, how it ends."""
-
-    wanted: float
-    there: float
-    back: float
-    end: str = "answered"
-    cancelled: float | None = None
-
-
-@dataclass
-class Run:
-    limiter: Limiter
-    server: StrictServer
-    arrived: list[int] = field(default_factory=list)
-    granted: list[int] = field(default_factory=list)
-
-    async def do(self, number: int, job: Job) -> None:
-        await asyncio.sleep(job.wanted)
-        self.arrived.append(number)
-        slot = await self.limiter.acquire()
-        self.granted.append(number)
-        if job.end == "never sent":
-            slot.give_back()
-            return
-        # Sent: nothing that we do now keeps the server from counting it.
-        asyncio.get_running_loop().call_later(job.there, self.server.count)
-        try:
-            if job.end == "slow":
-                slot.written()
-                await asyncio.sleep(job.back + 4 * self.server.limit.per)
-            else:
-                await asyncio.sleep(job.there + job.back)
-        except asyncio.CancelledError:
-            slot.written()
-            raise
-        slot.settle()
-
-    async def do_all(self, jobs: list[Job]) -> list[asyncio.Task[None]]:
-        tasks = [asyncio.create_task(self.do(*numbered)) for numbered in enumerate(jobs)]
-        loop = asyncio.get_running_loop()
-        for task, job in zip(tasks, jobs, strict=True):
-            if job.cancelled is not None:
-                loop.call_later(job.wanted + job.cancelled, task.cancel)
-        await asyncio.wait(tasks)
-        return tasks
-
-
-@st.composite
-def jobs_under(draw: st.DrawFn, limit: RateLimit) -> list[Job]:
-    counted = int(limit.surely_counted * 64)
-
-    def job(end: str, cancelled: float | None) -> st.SearchStrategy[Job]:
-        # What is not waited for to its end must be counted in the time that we call sure.
-        least_sure = end == "slow" or cancelled is not None
-        there = in_steps(0, counted if least_sure else int(limit.per * 96))
-        return st.builds(Job, in_steps(0, 256), there, in_steps(0, 64), st.just(end), st.just(cancelled))
-
-    ends = st.sampled_from(["answered", "answered", "answered", "slow", "never sent"])
-    cancels = st.one_of(st.none(), st.none(), in_steps(0, 512))
-    return draw(st.lists(st.tuples(ends, cancels).flatmap(lambda made: job(*made)), min_size=1, max_size=40))
-
-
-limits = st.builds(
-    RateLimit, st.integers(1, 8), in_steps(8, 256), st.one_of(st.none(), st.none(), st.just(1))
-)
-
-
-class TestAgainstAStrictServer:
-    @settings(max_examples=150, deadline=None)
-    @given(st.data())
-    def test_nothing_is_refused_nobody_is_overtaken_and_no_place_is_lost(self, data: st.DataObject) -> None:
-        limit = data.draw(limits)
-        jobs = data.draw(jobs_under(limit))
-
-        async def main() -> None:
-            made = Run(Limiter(limit), StrictServer(limit))
-            tasks = await made.do_all(jobs)
-            assert made.server.refused == 0
-            for job, task in zip(jobs, tasks, strict=True):
-                assert task.cancelled() <= (job.cancelled is not None)
-                assert task.cancelled() or task.exception() is None
-            was_granted = set(made.granted)
-            assert made.granted == [number for number in made.arrived if number in was_granted]
-            assert all(number in was_granted for number, job in enumerate(jobs) if job.cancelled is None)
-            await self.is_as_new(made.limiter, limit)
-
-        run(main())
-
-    async def is_as_new(self, limiter: Limiter, limit: RateLimit) -> None:
-        await asyncio.sleep(limit.per + limit.surely_counted + MOMENT)
-        assert held_and_cooling(limiter)[0] == 0
-        for _ in range(limit.burst or limit.count):
-            await soon(limiter.acquire())
-
-    @settings(max_examples=60, deadline=None)
-    @given(st.integers(1, 30), st.sampled_from([1.0, 4.0, 64.0]), st.integers(1, 150), st.data())
-    def test_a_run_takes_no_longer_than_the_limit_demands(
-        self, count: int, per: float, calls: int, data: st.DataObject
-    ) -> None:
-        limit = RateLimit(count, per=per)
-        latencies = data.draw(
-            st.lists(st.integers(0, 10).map(lambda share: share * per / 2048), min_size=calls, max_size=calls)
-        )
-        jobs = [Job(0.0, latency, latency) for latency in latencies]
-
-        async def main() -> None:
-            made = Run(Limiter(limit), StrictServer(limit))
-            begun = now()
-            await made.do_all(jobs)
-            least = (calls - 1) // count * per
-            assert now() - begun <= 1.05 * least + 2 * max(latencies) + MOMENT
-            assert (made.server.accepted, made.server.refused) == (calls, 0)
-
-        run(main())
-
-    @pytest.mark.parametrize("calls", [101, 199, 300, 500, 1000])
-    def test_the_usual_limit_costs_less_than_a_twentieth(self, calls: int) -> None:
-        async def main() -> None:
-            made = Run(Limiter(RateLimit(100, per=60)), StrictServer(RateLimit(100, per=60)))
-            await made.do_all([Job(0.0, 0.25, 0.25)] * calls)
-            assert made.server.refused == 0
-            assert (calls - 1) // 100 * 60 <= now() <= (calls - 1) // 100 * 60 * 1.05
-
-        run(main())
-
-    def test_an_idle_server_gets_the_whole_allowance_again_at_once(self) -> None:
-        async def main() -> None:
-            limit = RateLimit(5, per=8)
-            made = Run(Limiter(limit), StrictServer(limit))
-            await made.do_all([Job(0.0, 0.25, 0.25)] * 5)
-            await asyncio.sleep(8)
-            assert await soon(self.grants(made.limiter, 5)) == 5
-
-        run(main())
-
-    async def grants(self, limiter: Limiter, count: int) -> int:
-        return len([await limiter.acquire() for _ in range(count)])
 
 
 class TestTheFirst:
@@ -246,6 +58,26 @@ class TestTheFirst:
                 slot.written()
                 slot.settle()
             assert held_and_cooling(limiter) == (0, 0)
+
+        run(main())
+
+
+class TestTheQueue:
+    @pytest.mark.parametrize("turns", range(5))
+    def test_is_not_jumped_by_who_comes_in_the_moment_that_a_place_is_free(self, turns: int) -> None:
+        async def main() -> None:
+            limiter = Limiter(RateLimit(1, per=8))
+            slot = await limiter.acquire()
+            waiting = asyncio.create_task(limiter.acquire())
+            await asyncio.sleep(MOMENT)
+            slot.give_back()
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            # Not in a task of its own: that would begin only after the one that waits was woken.
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(MOMENT):
+                    await limiter.acquire()
+            assert waiting.done()
 
         run(main())
 
@@ -336,11 +168,6 @@ class TestACancelledWaiter:
             assert live_timers() == 0
 
         run(main())
-
-
-def live_timers() -> int:
-    timers = cast("list[asyncio.TimerHandle]", vars(asyncio.get_running_loop())["_scheduled"])
-    return sum(not timer.cancelled() for timer in timers)
 
 
 class TestTenThousandWaiters:
@@ -594,97 +421,3 @@ class TestASlot:
             assert held_and_cooling(limiter) == (1, 2)
 
         run(main())
-
-
-@dataclass
-class NaiveWindow:
-    """What `RollingWindow` promises, said without any thrift."""
-
-    limit: RateLimit
-    held: int = 0
-    settled: list[float] = field(default_factory=list)
-    closed: float = -math.inf
-
-    def free(self, at: float) -> bool:
-        cooling = sum(at < when + self.limit.per for when in self.settled)
-        return at >= self.closed and self.held + cooling < self.limit.count
-
-    def wait(self, at: float) -> float:
-        """The least of the moments at which anything changes by itself, and at which it is free."""
-        moments = sorted({at, self.closed, *(when + self.limit.per for when in self.settled)})
-        return next((moment - at for moment in moments if moment >= at and self.free(moment)), math.inf)
-
-
-class TestTheWindow:
-    @settings(max_examples=200, deadline=None)
-    @given(
-        st.integers(1, 4),
-        st.lists(
-            st.tuples(st.sampled_from(["take", "give back", "settle", "pause"]), in_steps(0, 96)), max_size=40
-        ),
-    )
-    @example(1, [("take", 0.0), ("settle", 0.0), ("take", 1.0), ("settle", 0.5)])
-    def test_says_how_long_to_wait_and_never_too_short(
-        self, count: int, steps: list[tuple[str, float]]
-    ) -> None:
-        limit = RateLimit(count, per=1)
-        window, naive, time = RollingWindow(limit), NaiveWindow(limit), 0.0
-        for what, passed in steps:
-            time += passed
-            if what == "take" and naive.free(time):
-                assert window.wait(time) == 0
-                window.take()
-                naive.held += 1
-            elif what == "give back" and naive.held:
-                window.give_back()
-                naive.held -= 1
-            elif what == "settle" and naive.held:
-                window.settle(time)
-                naive.held -= 1
-                naive.settled.append(time)
-            elif what == "pause":
-                window.close_until(time + passed)
-                naive.closed = max(naive.closed, time + passed)
-            self.waits_alike(window, naive, time)
-
-    def waits_alike(self, window: RollingWindow, naive: NaiveWindow, time: float) -> None:
-        """A waiter asks again when it wakes, so being woken early is no mistake; being let in early is."""
-        window = copy.deepcopy(window)
-        for _ in range(4):
-            wait = window.wait(time)
-            assert 0 <= wait <= naive.wait(time)
-            assert (wait == 0) == naive.free(time)
-            if wait in (0, math.inf):
-                return
-            time += wait
-        raise AssertionError("asked again and again")
-
-
-class TestARateLimit:
-    @pytest.mark.parametrize("count", [0, -1, 1.5, "100", None, True, math.nan, math.inf])
-    def test_needs_a_whole_number_of_calls(self, count: Any) -> None:
-        with pytest.raises(InvalidRequestError, match=r"count must be a whole number from 1"):
-            RateLimit(count, per=60)
-
-    @pytest.mark.parametrize("per", [0, -1, "60", None, True, math.nan, math.inf, -math.inf, 10**400])
-    def test_needs_a_finite_number_of_seconds(self, per: Any) -> None:
-        with pytest.raises(InvalidRequestError, match=r"per must be a number of seconds above 0"):
-            RateLimit(100, per=per)
-
-    @pytest.mark.parametrize("burst", [0, -1, 101, 1.0, "1", True])
-    def test_needs_a_burst_within_its_count(self, burst: Any) -> None:
-        with pytest.raises(InvalidRequestError, match=r"burst must be from 1 to 100"):
-            RateLimit(100, per=60, burst=burst)
-
-    @pytest.mark.parametrize(
-        "limit", [RateLimit(1, per=0.001), RateLimit(1, 5, 1), RateLimit(100, per=60, burst=100)]
-    )
-    def test_is_a_value(self, limit: RateLimit) -> None:
-        assert limit == RateLimit(limit.count, per=limit.per, burst=limit.burst)
-        assert len({limit, RateLimit(limit.count, limit.per, limit.burst)}) == 1
-
-    def test_is_sure_of_a_count_after_a_time_that_grows_with_its_window(self) -> None:
-        times = [RateLimit(1, per=per).surely_counted for per in (0.1, 1, 10, 60, 3600)]
-        assert times[0] == 0.5
-        assert all(earlier <= later for earlier, later in pairwise(times))
-        assert RateLimit(1, per=60).surely_counted >= 2

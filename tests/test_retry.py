@@ -1,16 +1,19 @@
 """Whether a call is sent again: every replay rule against every fault."""
 
+import math
+import time
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from trmm_async.calls import Replay
 from trmm_async.retry import Again, Fault, Final, Meaning, Reply, RetryPolicy, Stage, Tries, retry_after
 
 NOW = datetime(2026, 4, 21, 10, 0, tzinfo=UTC)
+LONG = (datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC) - NOW).total_seconds()
 ONCE_MORE = RetryPolicy(retries=1)
 
 
@@ -106,6 +109,39 @@ def test_once_an_answer_was_lost_the_outcome_stays_unknown(then: str) -> None:
     assert history.judge(CASES[then], NOW) == Final(Meaning.UNKNOWN)
 
 
+@pytest.mark.parametrize("between", ["not sent", "429", "503 and a time"])
+def test_also_if_a_later_attempt_certainly_changed_nothing(between: str) -> None:
+    history = tries(Replay.IDEMPOTENT, RetryPolicy(retries=2), gone_is_done=True)
+    for case in ("lost", between):
+        assert isinstance(history.judge(CASES[case], NOW), Again)
+    assert history.judge(CASES["not sent"], NOW) == Final(Meaning.UNKNOWN)
+    history = tries(Replay.IDEMPOTENT, RetryPolicy(retries=2), gone_is_done=True)
+    for case in ("lost", between):
+        assert isinstance(history.judge(CASES[case], NOW), Again)
+    assert history.judge(reply(404), NOW) == Final(Meaning.DONE)
+
+
+def test_a_read_whose_answer_was_lost_has_still_changed_nothing() -> None:
+    history = tries(Replay.SAFE)
+    assert isinstance(history.judge(CASES["lost"], NOW), Again)
+    assert history.judge(CASES["not sent"], NOW) == Final(Meaning.FAILED)
+
+
+def test_success_is_2xx() -> None:
+    assert [status for status in range(100, 600) if reply(status).ok] == [*range(200, 300)]
+
+
+@given(st.lists(st.sampled_from(sorted(CASES)), max_size=6))
+def test_what_must_not_run_twice_is_only_repeated_if_no_attempt_may_have_run(cases: list[str]) -> None:
+    history = tries(Replay.NEVER, RetryPolicy(retries=10))
+    for case in cases:
+        verdict = history.judge(CASES[case], NOW)
+        assert isinstance(verdict, Again) is (case in REPEATED[Replay.NEVER])
+        if isinstance(verdict, Final):
+            assert (verdict.meaning is Meaning.UNKNOWN) is (case in UNKNOWN)
+            break
+
+
 @given(st.lists(st.sampled_from(sorted(CASES)), min_size=1, max_size=12), st.sampled_from(Replay))
 def test_attempts_and_waiting_are_bounded_and_nothing_unsafe_is_repeated(
     cases: list[str], replay: Replay
@@ -137,6 +173,47 @@ def test_a_wait_that_the_server_asks_for_is_kept() -> None:
     assert 7.0 <= verdict.delay <= 7.25
 
 
+@given(st.floats(0, 1))
+def test_and_jittered_so_that_not_all_come_back_at_once(jitter: float) -> None:
+    history = Tries(Replay.SAFE, RetryPolicy(), jitter=lambda: jitter)
+    verdict = history.judge(reply(503, "7"), NOW)
+    assert isinstance(verdict, Again)
+    assert verdict.delay == 7 + jitter / 4
+
+
+@pytest.mark.parametrize("case", ["not sent", "lost", "500", "502", "503", "503 and a time", "504"])
+def test_nobody_else_waits_for_what_is_no_429(case: str) -> None:
+    verdict = tries(Replay.SAFE).judge(CASES[case], NOW)
+    assert isinstance(verdict, Again)
+    assert not verdict.everyone
+
+
+def test_what_an_earlier_answer_asked_for_is_forgotten() -> None:
+    history = tries(Replay.SAFE, RetryPolicy(retries=2))
+    history.judge(reply(429, "7"), NOW)
+    verdict = history.judge(reply(502), NOW)
+    assert isinstance(verdict, Again)
+    assert verdict.delay < 1
+    assert history.asked is None
+
+
+def test_patience_is_for_all_waits_together() -> None:
+    history = tries(Replay.SAFE, RetryPolicy(retries=99, patience=60))
+    verdicts = [history.judge(reply(429, "20"), NOW) for _ in range(3)]
+    assert [type(verdict) for verdict in verdicts] == [Again, Again, Final]
+    assert 40 <= history.waited <= 41
+
+
+def test_thousands_of_attempts_are_as_patient_as_few() -> None:
+    history = tries(Replay.SAFE, RetryPolicy(retries=5000, patience=1e9))
+    assert all(isinstance(history.judge(reply(502), NOW), Again) for _ in range(5000))
+
+
+def test_a_wait_without_end_is_the_end() -> None:
+    history = tries(Replay.NEVER, RetryPolicy(retries=3, patience=1e300))
+    assert history.judge(reply(429, "9" * 400), NOW) == Final(Meaning.ANSWERED)
+
+
 def test_a_wait_beyond_our_patience_is_the_end() -> None:
     history = tries(Replay.SAFE, RetryPolicy(retries=3, patience=60))
     assert history.judge(reply(429, "3600"), NOW) == Final(Meaning.ANSWERED)
@@ -153,7 +230,19 @@ def test_a_wait_beyond_our_patience_is_the_end() -> None:
         ("Tue, 21 Apr 2026 10:00:30 -0000", 30.0),
         ("Tue, 21 Apr 2026 12:00:30 +0200", 30.0),
         ("Tue, 21 Apr 2026 09:00:00 GMT", 0.0),
+        ("Tue, 21 Apr 2026 10:00:30", 30.0),
+        ("Tuesday, 21-Apr-26 10:00:30 GMT", 30.0),
+        ("Fri, 31 Dec 9999 23:59:59 +0000", LONG),
+        ("Fri, 31 Dec 9999 23:59:59 -2359", LONG + 86_340),
+        ("Mon, 01 Jan 0001 00:00:00 +2359", 0.0),
+        ("Mon, 01 Jan 2024 00:00:00 +99999999999999999999", None),
+        ("Mon, 99999999999999999999 Jan 2024 00:00:00 GMT", None),
+        ("Mon, 31 Feb 2026 00:00:00 GMT", None),
+        ("9" * 400, math.inf),
         ("soon", None),
+        ("1e3", None),
+        ("nan", None),
+        ("7,5", None),
         ("-5", None),
         ("٣", None),
         ("", None),
@@ -161,6 +250,38 @@ def test_a_wait_beyond_our_patience_is_the_end() -> None:
 )
 def test_retry_after_is_seconds_or_a_date(value: str, seconds: float | None) -> None:
     assert retry_after({"retry-after": value}, NOW) == seconds
+
+
+def test_a_date_without_a_zone_is_in_utc_wherever_we_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Pacific/Auckland")
+    time.tzset()
+    try:
+        assert retry_after({"retry-after": "Tue, 21 Apr 2026 10:00:30 -0000"}, NOW) == 30.0
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+WORDS = [
+    "Mon,",
+    "Jan",
+    "1",
+    "31",
+    "99999999999999999999",
+    "2024",
+    "00:00:00",
+    "1:2:3:4",
+    "+0000",
+    "-9999",
+    "GMT",
+]
+
+
+@given(st.lists(st.sampled_from([*WORDS, "-", ",", ":", "1.2.3", ".", " "]), max_size=8).map(" ".join))
+@example("Mon, 1 Jan 2024 00:00:00 +99999999999999999999")
+def test_whatever_looks_like_a_date_is_one_or_none(value: str) -> None:
+    found = retry_after({"retry-after": value}, NOW)
+    assert found is None or found >= 0
 
 
 @given(st.text(max_size=40))

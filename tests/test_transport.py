@@ -34,6 +34,7 @@ from trmm_async import (
     TRMMError,
 )
 from trmm_async.testing import Simulator
+from trmm_async.transport import Server
 
 KEY = "SECRET-KEY-31337"
 RESULT = answer(b'{"execution_time":"0.1","retcode":0,"stdout":"","stderr":""}')
@@ -542,3 +543,9 @@ def closed_port() -> str:
 async def create_deployment(trmm: TRMM, server: Simulator) -> None:
     expires = datetime.now(UTC) + timedelta(days=1)
     await trmm.deployments.create(client=34, site=41, expires=expires, arch="amd64")
+
+
+@pytest.mark.parametrize("form", ['a"b&c/d', 'a\\"b&c/d', "a&quot;b&amp;c/d", "a%22b%26c%2Fd"])
+def test_the_key_is_hidden_in_any_form_that_a_server_may_quote_it_in(form: str) -> None:
+    server = Server(base_url="https://x", api_key='a"b&c/d')
+    assert server.scrub(f"bad key {form}!") == "bad key ***!"

@@ -65,8 +65,15 @@ class _Attempt:
                 slot.written()
 
     def answered(self) -> None:
-        """Answered, broken or cancelled: what may have reached the server counts there."""
-        (settle if self.connected else give_back)(self._slots)
+        """The server has counted it."""
+        settle(self._slots)
+
+    def broke_off(self) -> None:
+        """Broken or cancelled without an answer: what may have reached the server may yet be counted."""
+        if not self.connected:
+            give_back(self._slots)
+        for slot in self._slots:
+            slot.written()
 
     def leave(self) -> None:
         """Its connection is free for others."""
@@ -306,7 +313,7 @@ class Transport:
             if not isinstance(session.connector, Connector):
                 # A connector that tells us nothing: it may send from here on.
                 attempt.has_connection()
-            return await session.request(
+            response = await session.request(
                 call.method,
                 url,
                 data=call.body,
@@ -317,9 +324,13 @@ class Transport:
                 # Those of a session that was handed in would be replaced by ours; aiohttp has no way to add.
                 middlewares=(*getattr(session, "_middlewares", ()), send_once),
             )
+        except BaseException:
+            attempt.broke_off()
+            raise
         finally:
             SENDING.reset(token)
-            attempt.answered()
+        attempt.answered()
+        return response
 
     def _limiters(self, lanes: Iterable[Lane]) -> list[Limiter]:
         return [self._lanes[lane] for lane in lanes if lane in self._lanes]

@@ -1,9 +1,11 @@
 """Which server it is, and what may be sent to it."""
 
+import html
+import json
 import ssl as tls
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from yarl import URL
 
@@ -27,8 +29,11 @@ class Server:
         return {"X-API-KEY": self.api_key, "User-Agent": f"trmm_async/{__version__}"}
 
     def scrub(self, text: str) -> str:
-        """The text without the key, should a server have quoted it."""
-        return text.replace(self.api_key, "***")
+        """The text without the key, should a server have quoted it: plainly, or as JSON, HTML or in a URL."""
+        key = self.api_key
+        for form in (key, json.dumps(key)[1:-1], html.escape(key), quote(key, safe="")):
+            text = text.replace(form, "***")
+        return text
 
     def is_home_of(self, url: str) -> bool:
         """Whether the URL is on this very server: same scheme, host and port."""
