@@ -4,13 +4,13 @@ Floor 3: over `calls` and `retry`. The transport collects a `Reply` or a `Fault`
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
 import msgspec
 
 from trmm_async import codec
-from trmm_async.calls import Call
+from trmm_async.calls import Call, Words
 from trmm_async.errors import (
     APIError,
     AuthenticationError,
@@ -35,6 +35,7 @@ BODY_KEPT: Final = 2000
 _DETAIL_MOST: Final = 300
 _TITLE: Final = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 
+_NOT_FIELDS: Final = frozenset({"detail", "non_field_errors"})
 _BEFORE_QUERY: Final = re.compile(r"[?#]")
 
 Scrub = Callable[[str], str]
@@ -80,13 +81,14 @@ def _in_words(said: Any) -> str:
 
 def _field_in_words(name: str, value: Any) -> str:
     words = _in_words(value)
-    return words if name in {"detail", "non_field_errors"} else f"{name}: {words}"
+    return words if name in _NOT_FIELDS else f"{name}: {words}"
 
 
 def error_for(call: Call[Any], reply: Reply, scrub: Scrub) -> APIError:
     """The error for an answer that isn't success."""
     if not 300 <= reply.status < 400:
-        return _build(kind_of(reply.status), call, reply, scrub, detail_of(reply.body, scrub))
+        words = call.explain(reply.status, reply.body)
+        return _build(words.kind or kind_of(reply.status), call, reply, scrub, _detail(reply, words, scrub))
     location = scrub(_BEFORE_QUERY.split(reply.headers.get("location", ""))[0])
     error = _build(RedirectedError, call, reply, scrub, f"redirected to {location}; is that the URL to use?")
     error.location = location
@@ -100,12 +102,29 @@ def kind_of(status: int) -> type[APIError]:
     return ServerError if status >= 500 else APIError
 
 
+def _detail(reply: Reply, words: Words, scrub: Scrub) -> str:
+    said = detail_of(reply.body, scrub)
+    return "; ".join(filter(None, (said, words.advice)))
+
+
 _Error = TypeVar("_Error", bound=APIError)
 
 
 def _build(kind: type[_Error], call: Call[Any], reply: Reply, scrub: Scrub, detail: str) -> _Error:
     body = _beginning(reply.body, scrub)
-    return kind(reply.status, detail, method=call.method, path=call.path, body=body)
+    error = kind(reply.status, detail, method=call.method, path=call.path, body=body)
+    if isinstance(error, BadRequestError):
+        error.fields = _fields(reply.body, scrub)
+    return error
+
+
+def _fields(body: bytes, scrub: Scrub) -> Mapping[str, str]:
+    try:
+        said = codec.decoder(dict[str, Any])(body)
+    except (msgspec.DecodeError, RecursionError):
+        return {}
+    named = {name: scrub(_in_words(value))[:_DETAIL_MOST] for name, value in said.items()}
+    return {name: words for name, words in named.items() if name not in _NOT_FIELDS}
 
 
 def failure(
@@ -117,7 +136,8 @@ def failure(
         error.__cause__ = result.cause
         return error
     if meaning is Meaning.UNKNOWN and result.status >= 500:
-        return _build(ServerFaultError, call, result, scrub, detail_of(result.body, scrub))
+        words = call.explain(result.status, result.body)
+        return _build(ServerFaultError, call, result, scrub, _detail(result, words, scrub))
     if meaning is Meaning.UNKNOWN:
         said = f"sent, its answer was lost, and sending it again got {result.status}"
         return OutcomeUnknownError(said, method=call.method, path=call.path)

@@ -6,7 +6,7 @@ Floor 2: over the nouns. Pure. Each function returns the value in the form that 
 import ipaddress
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import SplitResult, quote, unquote, urlsplit
@@ -18,7 +18,9 @@ __all__ = [
     "api_key",
     "base_url",
     "choice",
+    "env_vars",
     "expiry",
+    "flag",
     "number",
     "object_id",
     "plain_text",
@@ -117,6 +119,31 @@ def _script_arg(arg: object) -> str:
     if _SURROGATE.search(arg):
         raise InvalidRequestError(f"args must be texts that UTF-8 can carry, not {arg!r}")
     return arg
+
+
+def env_vars(values: object) -> tuple[str, ...]:
+    """Environment variables, as the server takes them: "NAME=value"."""
+    if not isinstance(values, Mapping):
+        raise InvalidRequestError(
+            f"env_vars must be a mapping of names to texts, not {type(values).__name__}"
+        )
+    return tuple(_env_var(name, value) for name, value in values.items())
+
+
+def _env_var(name: object, value: object) -> str:
+    plain_text(name, "env_vars: a name")
+    if "=" in str(name):
+        raise InvalidRequestError(f"env_vars: a name must not contain an equals sign: {name!r}")
+    if not isinstance(value, str) or "\0" in value or _SURROGATE.search(value):
+        raise InvalidRequestError(f"env_vars: the value of {name} must be text without a null character")
+    return f"{name}={value}"
+
+
+def flag(value: object, what: str) -> bool:
+    """True or False, and nothing that merely counts as one."""
+    if not isinstance(value, bool):
+        raise InvalidRequestError(f"{what} must be True or False, not {value!r}")
+    return value
 
 
 def choice(value: object, what: str, allowed: tuple[str, ...]) -> str:

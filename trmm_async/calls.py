@@ -5,15 +5,31 @@ Floor 2: a dialect makes these (pure functions, testable without I/O), the trans
 """
 
 import enum
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeAlias, TypeVar
 
 import msgspec
 
+from trmm_async.errors import APIError
 from trmm_async.events import Event
 
-__all__ = ["ArrayCall", "Call", "FrameReader", "Lane", "Replay", "RowReader", "StreamSpec", "ignore_answer"]
+__all__ = [
+    "ArrayCall",
+    "Call",
+    "Explain",
+    "FrameReader",
+    "Lane",
+    "Plan",
+    "Replay",
+    "Request",
+    "RowReader",
+    "Steps",
+    "StreamSpec",
+    "Words",
+    "ask",
+    "ignore_answer",
+]
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -31,6 +47,31 @@ class Lane(enum.Enum):
     """A budget that a call draws on, besides the one that all draw on."""
 
     DEPLOYMENTS = "deployments"
+    WORKERS = "calls that each hold a worker of the server while they wait for an agent"
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What a dialect knows about an error's answer beyond its status.
+
+    Attributes:
+        advice: what to tell the user besides the server's own words; empty for nothing.
+        kind: the error's class where the status alone would mean another.
+    """
+
+    advice: str = ""
+    kind: type[APIError] | None = None
+
+
+Explain: TypeAlias = Callable[[int, bytes], Words]
+"""(status, body) of an answer that isn't success -> what that means on this server. Pure."""
+
+_NO_WORDS: Final = Words()
+
+
+def _no_words(status: int, body: bytes) -> Words:
+    del status, body
+    return _NO_WORDS
 
 
 def ignore_answer(body: bytes) -> None:
@@ -52,6 +93,8 @@ class Call(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True):
         answers_within: seconds in which the server itself may take to answer (a script that is waited for);
             None for the client's own timeout.
         gone_is_done: 404 after a lost answer means that the lost one had succeeded (deletes).
+        explain: what an answer that isn't success means on this server, beyond its status.
+        definite: statuses that look like a passing failure and on this server are an answer: never sent again.
     """
 
     method: str
@@ -63,6 +106,32 @@ class Call(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True):
     lanes: tuple[Lane, ...] = ()
     answers_within: float | None = None
     gone_is_done: bool = False
+    explain: Explain = _no_words
+    definite: frozenset[int] = frozenset()
+
+
+Steps: TypeAlias = Generator[Call[Any], Any, T]
+"""A generator that yields calls, is sent their answers (or thrown their errors), and returns what they come to."""
+
+
+def ask(call: Call[T]) -> Steps[T]:
+    """One step of a plan: `answer = yield from ask(call)`."""
+    answer: T = yield call
+    return answer
+
+
+@dataclass(frozen=True, slots=True)
+class Plan(Generic[T_co]):
+    """A request that takes several calls, one after the other: `steps()` starts one carrying out of it.
+
+    Pure as a `Call` is: the generator does no I/O, so that a test can answer its calls by hand.
+    """
+
+    steps: Callable[[], Steps[T_co]]
+
+
+Request: TypeAlias = Call[T] | Plan[T]
+"""What a dialect makes of an intent."""
 
 
 class RowReader(Protocol[T]):

@@ -12,14 +12,26 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 from trmm_async import arguments, codec
 from trmm_async.calls import Call, Lane, Replay
-from trmm_async.dialects import Dialect, Gateway
-from trmm_async.errors import InvalidRequestError, UnsupportedError
+from trmm_async.dialects import Dialect, Gateway, Stock
+from trmm_async.errors import InvalidRequestError
 from trmm_async.fleet import Fleet
 from trmm_async.limits import RateLimit
 from trmm_async.models import Agent
-from trmm_async.resources import Agents, Alerts, Api, Checks, Clients, Deployments, Scripts, Tasks
+from trmm_async.resources import (
+    Agents,
+    Alerts,
+    Api,
+    Checks,
+    Clients,
+    Deployments,
+    Desk,
+    Language,
+    Scripts,
+    Tasks,
+)
 from trmm_async.resources.live import subscribe
 from trmm_async.retry import RetryPolicy
+from trmm_async.runbook import Patience
 from trmm_async.stream import Dialer, StreamSettings, Subscription
 from trmm_async.transport import Server, Transport
 
@@ -43,8 +55,10 @@ class TRMM:
         api_key: the API key. It is in no repr, log line or error, and goes to this server alone.
 
         rate_limit: what the server allows this key in all. "default" is what such a server allows unless its
-            administrator tuned it (a gateway: 100 a minute); None is no limit.
+            administrator tuned it (a gateway: 100 a minute, a stock server: any number); None is no limit.
         deployment_rate_limit: what it allows besides on making deployments (a gateway: 20 a minute).
+        max_waiting: how many calls may wait at once for an agent to answer. On a stock server each holds one
+            of its 10 to 40 workers, so the default there is 10; None is no bound.
 
         max_connections: how many connections there may be at once, default 100.
         timeout: seconds that an attempt may take, 30 by default; a script that is waited for has its own time
@@ -52,8 +66,11 @@ class TRMM:
         retries: how often a call may be sent again where that is safe, 3 by default.
         patience: seconds that a call may spend waiting between its attempts in all, 120 by default. A longer
             `Retry-After` is an error at once.
+        report_grace: seconds that an agent of a stock server has, beyond a script's own timeout, to report its
+            end, 10 by default; then the run is an `AgentSilentError`.
 
-        dialect: "gateway".
+        dialect: "gateway" (`/api/v3`), "stock" (Tactical RMM itself), or "auto", which finds out by one
+            harmless request when it is first needed; `trmm.dialect` says which it is.
         allow_http: whether plain http is allowed to other machines than this one.
         session: an `aiohttp.ClientSession` of yours, for proxies and the like; it is then not closed by us.
             Give it a `trmm_async.Connector()`: with another, a script sent over a connection that the server
@@ -80,29 +97,27 @@ class TRMM:
         api_key: str,
         rate_limit: RateLimit | Default | None = "default",
         deployment_rate_limit: RateLimit | Default | None = "default",
+        max_waiting: int | Default | None = "default",
         max_connections: int = 100,
         timeout: float = 30.0,
         retries: int = 3,
         patience: float = 120.0,
+        report_grace: float = 10.0,
         dialect: Literal["gateway", "stock", "auto"] = "gateway",
         allow_http: bool = False,
         session: "aiohttp.ClientSession | None" = None,
         ssl: tls.SSLContext | None = None,
     ) -> None:
-        language = _dialect(dialect)
         server = Server(
             base_url=arguments.base_url(url, allow_http=allow_http),
             api_key=arguments.api_key(api_key),
             ssl=_tls(ssl),
         )
+        dialects = _dialects(dialect, server.base_url)
+        bounds = _Bounds(rate_limit, deployment_rate_limit, max_waiting)
         transport = Transport(
             server,
-            rate_limit=_limit("rate_limit", rate_limit, language.rate_limit),
-            lanes={
-                Lane.DEPLOYMENTS: _limit(
-                    "deployment_rate_limit", deployment_rate_limit, language.deployment_rate_limit
-                )
-            },
+            **bounds.of(next(iter(dialects.values()))),
             max_connections=arguments.whole(max_connections, "max_connections", least=1),
             timeout=arguments.number(timeout, "timeout", above=0),
             policy=RetryPolicy(
@@ -114,13 +129,15 @@ class TRMM:
         dialer = Dialer(
             server.base_url,
             headers=server.headers,
-            pace=transport.limiter.acquire,
-            pause=transport.limiter.pause,
+            pace=transport.acquire,
+            pause=transport.pause,
             scrub=server.scrub,
             ssl=ssl,
             open_timeout=timeout,
         )
-        self._api = Api(transport, dialer, language)
+        language = Language(transport, dialects, lambda found: transport.adopt(**bounds.of(found)))
+        desk = Desk(transport, Patience(report=arguments.number(report_grace, "report_grace", least=0)))
+        self._api = Api(transport, dialer, language, desk)
         self.agents = Agents(self._api)
         self.deployments = Deployments(self._api)
         self.clients = Clients(self._api)
@@ -147,8 +164,8 @@ class TRMM:
 
     @property
     def dialect(self) -> str:
-        """Which kind of server this client speaks to."""
-        return self._api.dialect.name
+        """Which kind of server this client speaks to; "auto" until that has been found out."""
+        return self._api.language.name
 
     def events(
         self, *agents: str | Agent | Iterable[str | Agent], settings: StreamSettings | None = None
@@ -191,7 +208,8 @@ class TRMM:
         Raises:
             TRMMError: see `errors`.
         """
-        return await self._api.transport.send(_raw_call(method, path, params, json))
+        call = _raw_call(method, path, params, json)
+        return await self._api.send(lambda dialect: dialect.raw(call))
 
     async def __aenter__(self) -> Self:
         return self
@@ -203,20 +221,42 @@ class TRMM:
 
     async def aclose(self) -> None:
         """Close the connections; calls from then on raise `ClosedError`. Twice is the same as once."""
-        await self._api.transport.aclose()
+        await self._api.aclose()
 
 
-def _dialect(name: str) -> Dialect:
+def _dialects(name: str, base_url: str) -> dict[str, Dialect]:
     arguments.choice(name, "dialect", ("gateway", "stock", "auto"))
-    if name != "gateway":
-        raise UnsupportedError(f"dialect {name!r} is not there yet; this version speaks to a gateway")
-    return Gateway()
+    # The gateway first: until it is known which it is, its limits are kept to.
+    every: dict[str, Dialect] = {"gateway": Gateway(), "stock": Stock(base_url)}
+    return every if name == "auto" else {name: every[name]}
 
 
-def _limit(what: str, value: object, default: RateLimit | None) -> RateLimit | None:
-    if value == "default":
-        return default
-    if value is None or isinstance(value, RateLimit):
+class _Bounds:
+    """What the user has set as bounds, over the defaults of a dialect."""
+
+    def __init__(self, rate_limit: object, deployment_rate_limit: object, max_waiting: object) -> None:
+        self._rate_limit = _limit("rate_limit", rate_limit)
+        self._deployment_rate_limit = _limit("deployment_rate_limit", deployment_rate_limit)
+        if max_waiting not in {None, "default"}:
+            arguments.whole(max_waiting, "max_waiting", least=1)
+        self._max_waiting = max_waiting
+
+    def of(self, dialect: Dialect) -> dict[str, Any]:
+        """Them as the transport takes them."""
+        lane = self._or(self._deployment_rate_limit, dialect.deployment_rate_limit)
+        return {
+            "rate_limit": self._or(self._rate_limit, dialect.rate_limit),
+            "lanes": {Lane.DEPLOYMENTS: lane},
+            "max_waiting": self._or(self._max_waiting, dialect.max_waiting),
+        }
+
+    @staticmethod
+    def _or(given: object, default: object) -> object:
+        return default if given == "default" else given
+
+
+def _limit(what: str, value: object) -> object:
+    if value is None or value == "default" or isinstance(value, RateLimit):
         return value
     raise InvalidRequestError(f"{what} must be a RateLimit or None, not {value!r}")
 

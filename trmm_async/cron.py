@@ -11,7 +11,7 @@ from typing import Final
 
 from trmm_async.errors import InvalidRequestError
 
-__all__ = ["cron_expression"]
+__all__ = ["cron_expression", "cron_values"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,3 +93,26 @@ def _check_span(field: _Field, span: str) -> bool:
     if dash and field.value(last) < low:
         raise _WrongError(f"{span} runs backwards")
     return bool(dash)
+
+
+def cron_values(schedule: str) -> tuple[frozenset[int] | None, ...]:
+    """The values of the five fields of an expression that `cron_expression` has passed; None for a plain `*`.
+
+    Sunday is 0.
+    """
+    texts = zip(_FIELDS, schedule.split(), strict=True)
+    minute, hour, day, month, weekday = (
+        None if text == "*" else _values(field, text) for field, text in texts
+    )
+    return minute, hour, day, month, None if weekday is None else frozenset(day % 7 for day in weekday)
+
+
+def _values(field: _Field, text: str) -> frozenset[int]:
+    found: set[int] = set()
+    for item in text.split(","):
+        span, _, step = item.partition("/")
+        first, dash, last = span.partition("-")
+        low = field.least if span == "*" else field.value(first)
+        high = field.most if span == "*" else field.value(last) if dash else low
+        found.update(range(low, high + 1, int(step or 1)))
+    return frozenset(found)

@@ -12,11 +12,15 @@ TRMMError
 ├── ConnectionFailedError        no answer came, and nothing that changes something was sent
 ├── TimeoutError                 the same, because time ran out (also the built-in TimeoutError)
 ├── OutcomeUnknownError          a call that changes something was sent, its answer is lost
-│   └── ServerFaultError         the same: the server, or a proxy, answered 5xx (also a ServerError)
+│   ├── ServerFaultError         the same: the server, or a proxy, answered 5xx (also a ServerError)
+│   ├── AgentSilentError         a script was sent, and the agent has not reported its end
+│   ├── UnidentifiedError        it took effect; which of the server's objects it is can't be told
+│   └── AgentLostError           the agent did not answer a call that changes something (also the next)
 └── APIError                     the server answered: status, detail, method, path, body
     ├── AuthenticationError      401
     ├── PermissionDeniedError    403
     ├── NotFoundError            404
+    ├── AgentUnreachableError    the server could not reach the agent
     ├── RateLimitedError         429, after waiting as long as we may
     ├── ServerError              5xx
     ├── RedirectedError          3xx: the URL of the client is not the server's
@@ -27,10 +31,15 @@ TRMMError
 """
 
 import builtins
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Final, Literal
 
 __all__ = [
     "APIError",
+    "AgentLostError",
+    "AgentSilentError",
+    "AgentUnreachableError",
     "AmbiguousNameError",
     "AuthenticationError",
     "BadRequestError",
@@ -47,6 +56,7 @@ __all__ = [
     "ServerFaultError",
     "TRMMError",
     "TimeoutError",
+    "UnidentifiedError",
     "UnsupportedError",
 ]
 
@@ -114,6 +124,36 @@ class OutcomeUnknownError(CallError):
     """
 
 
+class AgentSilentError(OutcomeUnknownError):
+    """A script was sent, and its agent did not report an end by the deadline. It may have run, or run still.
+
+    Attributes:
+        agent_id: the agent.
+        reason: "offline" if the server says so of the agent, else "silent".
+        waited: seconds from the sending on.
+    """
+
+    def __init__(self, agent_id: str, reason: Literal["offline", "silent"], waited: float) -> None:
+        state = "is offline" if reason == "offline" else "is silent"
+        super().__init__(f"sent to {agent_id}; the agent {state}, no result within {waited:.0f} s")
+        self.agent_id = agent_id
+        self.reason = reason
+        self.waited = waited
+
+    def __reduce__(self) -> tuple[type, tuple[object, ...]]:
+        return type(self), (self.agent_id, self.reason, self.waited)
+
+
+class UnidentifiedError(OutcomeUnknownError):
+    """It took effect, and the server does not say which object came of it; several could be it, or none.
+
+    Attributes:
+        candidates: what could be it, as the server listed it.
+    """
+
+    candidates: tuple[object, ...] = ()
+
+
 class APIError(TRMMError):
     """The server answered, and not with what was asked for.
 
@@ -139,8 +179,17 @@ class APIError(TRMMError):
         return f"{where}{self.status}: {said}"
 
 
+_NO_FIELDS: Final[Mapping[str, str]] = MappingProxyType({})
+
+
 class BadRequestError(InvalidRequestError, APIError):
-    """400: the server found the request wrong."""
+    """400: the server found the request wrong.
+
+    Attributes:
+        fields: what it said of single fields, by their names on the wire; empty where it named none.
+    """
+
+    fields: Mapping[str, str] = _NO_FIELDS
 
 
 class AuthenticationError(APIError):
@@ -153,6 +202,10 @@ class PermissionDeniedError(APIError):
 
 class NotFoundError(APIError):
     """404: there is no such thing, or no such path on this server."""
+
+
+class AgentUnreachableError(APIError):
+    """The server could not reach the agent: it is offline, or it does not answer."""
 
 
 class RateLimitedError(APIError):
@@ -203,3 +256,13 @@ class ServerFaultError(OutcomeUnknownError, ServerError):
         self.message = f"{status}: {detail}"
 
     __str__ = ServerError.__str__
+
+
+class AgentLostError(AgentUnreachableError, OutcomeUnknownError):
+    """The agent did not answer a call that changes something: it may have got it, and have done it."""
+
+    def __init__(self, status: int, detail: str, *, method: str = "", path: str = "", body: str = "") -> None:
+        AgentUnreachableError.__init__(self, status, detail, method=method, path=path, body=body)
+        self.message = f"{status}: {detail}"
+
+    __str__ = AgentUnreachableError.__str__

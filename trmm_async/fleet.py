@@ -182,7 +182,7 @@ class FleetRun:
     async def _try(self, agent_id: str) -> Outcome:
         sent = _Flag()
         try:
-            result = await self._api.send(lambda dialect: dialect.run_script(agent_id, self._run), sent.set)
+            result = await self._api.run_script(agent_id, self._run, sent.set)
         except asyncio.CancelledError:
             self._keep(self._counted(self._cancelled(agent_id, sent=sent.is_set)))
             raise

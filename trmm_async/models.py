@@ -19,11 +19,14 @@ __all__ = [
     "Agent",
     "Alert",
     "Check",
+    "CheckCounts",
     "Client",
     "ClientRef",
+    "CustomFieldValue",
     "Deployment",
     "Disk",
     "Extra",
+    "HistoryEntry",
     "Script",
     "ScriptResult",
     "Site",
@@ -50,8 +53,30 @@ class Extra(dict[str, Any]):
 
 _NOTHING: Final = Extra()
 
-# The name under which no server sends anything: `extra` is ours to fill, never a field on the wire.
-_NOT_ON_THE_WIRE: Final = "trmm_async.extra"
+
+def _ours(name: str, default: Any) -> Any:
+    """A field that a dialect fills, never read off the wire: no server sends anything under such a name.
+
+    Otherwise a server with a field of our name and another shape would make the whole answer unreadable.
+    """
+    return msgspec.field(default=default, name=f"trmm_async.{name}")
+
+
+class CheckCounts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """How many of an agent's checks stand where."""
+
+    total: int = 0
+    passing: int = 0
+    failing: int = 0
+    warning: int = 0
+    info: int = 0
+
+
+class CustomFieldValue(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The value of one custom field; `field` is the field's id. Several values are a tuple."""
+
+    field: int
+    value: Any = None
 
 
 class ClientRef(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -81,7 +106,8 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A machine under management.
 
     `extra` holds what `agents.get` was sent beyond these fields, by the server's names; it is empty on agents
-    that come from a list. `total_ram` is in GiB. Agents hash by their id.
+    that come from a list. `total_ram` is in GiB. Agents hash by their id. The fields behind `extra` are what a
+    stock server tells; on a gateway they are None or empty, and in `extra` if it sends such a thing.
     """
 
     agent_id: str
@@ -100,7 +126,20 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     cpu_model: str | None = None
     total_ram: float | None = None
     disks: tuple[Disk, ...] = ()
-    extra: Mapping[str, Any] = msgspec.field(default=_NOTHING, name=_NOT_ON_THE_WIRE)
+    extra: Mapping[str, Any] = _ours("extra", _NOTHING)
+    needs_reboot: bool | None = _ours("needs_reboot", None)
+    pending_actions_count: int | None = _ours("pending_actions_count", None)
+    has_patches_pending: bool | None = _ours("has_patches_pending", None)
+    maintenance_mode: bool | None = _ours("maintenance_mode", None)
+    checks: CheckCounts | None = _ours("checks", None)
+    custom_fields: tuple[CustomFieldValue, ...] = _ours("custom_fields", ())
+    description: str | None = _ours("description", None)
+    boot_time: datetime | None = _ours("boot_time", None)
+    goarch: str | None = _ours("goarch", None)
+    make_model: str | None = _ours("make_model", None)
+    serial_number: str | None = _ours("serial_number", None)
+    graphics: str | None = _ours("graphics", None)
+    physical_disks: tuple[str, ...] = _ours("physical_disks", ())
 
     def __hash__(self) -> int:
         return hash(self.agent_id)
@@ -122,12 +161,26 @@ class Client(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Script(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A script in the server's library."""
+    """A script in the server's library.
+
+    The fields behind `description` are what a stock server tells: `default_timeout` in seconds; `code` only
+    from `scripts.get`; `script_type` is "userdefined" or "builtin" (a community script).
+    """
 
     id: int
     name: str = ""
     shell: str = ""
     description: str | None = None
+    category: str | None = _ours("category", None)
+    script_type: str | None = _ours("script_type", None)
+    args: tuple[str, ...] = _ours("args", ())
+    env_vars: tuple[str, ...] = _ours("env_vars", ())
+    default_timeout: int | None = _ours("default_timeout", None)
+    run_as_user: bool | None = _ours("run_as_user", None)
+    supported_platforms: tuple[str, ...] = _ours("supported_platforms", ())
+    hidden: bool | None = _ours("hidden", None)
+    favorite: bool | None = _ours("favorite", None)
+    code: str | None = _ours("code", None)
 
 
 class ScriptResult(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -144,8 +197,33 @@ class ScriptResult(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return self.retcode == 0
 
 
+class HistoryEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One thing that was run on an agent, as a stock server's history has it.
+
+    Attributes:
+        type: "script_run", "cmd_run" or "task_run".
+        username: who ran it.
+        command: the command's text; `output` is what it printed, None until the agent has reported.
+        script: the script's id; `result` is what came of it, None until the agent has reported.
+    """
+
+    id: int
+    agent_id: str | None = None
+    type: str = ""
+    time: datetime | None = None
+    username: str | None = None
+    command: str | None = None
+    output: str | None = None
+    script: int | None = None
+    script_name: str | None = None
+    result: ScriptResult | None = None
+
+
 class Check(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A check and its last result. `agent_id` is known where one agent's checks were asked for."""
+    """A check and its last result. `agent_id` is known where one agent's checks were asked for.
+
+    `result_id` is what a stock server calls that result by: None before the first, and on a gateway.
+    """
 
     id: int
     check_type: str = ""
@@ -154,10 +232,15 @@ class Check(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     more_info: str | None = None
     last_run: datetime | None = None
     agent_id: str | None = None
+    result_id: int | None = _ours("result_id", None)
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """An automated task; `schedule` is a five-field cron expression."""
+    """An automated task; `schedule` is a five-field cron expression.
+
+    On a stock server `schedule` is None where cron can't say it; `schedule_text` is the server's own words.
+    `status` is that of the last run there, where one agent's tasks were asked for.
+    """
 
     id: int
     name: str = ""
@@ -165,10 +248,15 @@ class Task(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     script: int | None = None
     schedule: str | None = None
     enabled: bool | None = None
+    task_type: str | None = _ours("task_type", None)
+    schedule_text: str | None = _ours("schedule_text", None)
+    policy: int | None = _ours("policy", None)
+    status: str | None = _ours("status", None)
+    last_run: datetime | None = _ours("last_run", None)
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """An alert, as it stood when it was read."""
+    """An alert, as it stood when it was read. The fields behind `resolved` are what a stock server tells."""
 
     id: int
     alert_type: str = ""
@@ -178,10 +266,20 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     created_at: datetime | None = None
     snoozed: bool = False
     resolved: bool = False
+    hostname: str | None = _ours("hostname", None)
+    client: str | None = _ours("client", None)
+    site: str | None = _ours("site", None)
+    resolved_on: datetime | None = _ours("resolved_on", None)
+    snooze_until: datetime | None = _ours("snooze_until", None)
+    assigned_check: int | None = _ours("assigned_check", None)
+    assigned_task: int | None = _ours("assigned_task", None)
 
 
 class Deployment(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A one-time URL that installs a new agent. `client` and `site` are ids."""
+    """A one-time URL that installs a new agent. `client` and `site` are ids.
+
+    `arch` and `monitoring_type` are what a stock server tells.
+    """
 
     id: int
     uuid: str = ""
@@ -190,3 +288,5 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     expiry: datetime | None = None
     install_flags: str | None = None
     download_url: str = ""
+    arch: str | None = _ours("arch", None)
+    monitoring_type: str | None = _ours("monitoring_type", None)

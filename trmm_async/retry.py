@@ -102,11 +102,13 @@ class Tries:
         policy: RetryPolicy,
         *,
         gone_is_done: bool = False,
+        definite: frozenset[int] = frozenset(),
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._replay = replay
         self._policy = policy
         self._gone_is_done = gone_is_done
+        self._definite = definite
         self._jitter = jitter
         self._answer_lost = False
         self.sent = 0
@@ -132,6 +134,8 @@ class Tries:
             return result.stage is Stage.NOT_SENT or (
                 result.stage is Stage.LOST and self._replay is not Replay.NEVER
             )
+        if result.status in self._definite:
+            return False
         match result.status:
             case 429:
                 return True

@@ -4,7 +4,26 @@ Floor 3. All that differs between servers (method, path, body, the answer's shap
 events come from) lives here, one file each; nothing above this floor asks which server it is.
 """
 
-from trmm_async.dialects.base import AgentFilter, DeploymentOrder, Dialect, ScriptRun, TaskOrder
+from trmm_async.dialects.base import (
+    AgentFilter,
+    Collected,
+    DeploymentOrder,
+    Dialect,
+    History,
+    ScriptRun,
+    TaskOrder,
+)
 from trmm_async.dialects.gateway import Gateway
+from trmm_async.dialects.stock import Stock
 
-__all__ = ["AgentFilter", "DeploymentOrder", "Dialect", "Gateway", "ScriptRun", "TaskOrder"]
+__all__ = [
+    "AgentFilter",
+    "Collected",
+    "DeploymentOrder",
+    "Dialect",
+    "Gateway",
+    "History",
+    "ScriptRun",
+    "Stock",
+    "TaskOrder",
+]

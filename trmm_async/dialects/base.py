@@ -4,15 +4,36 @@ Values arrive here checked (`arguments`). Every method is a pure function; one t
 raises `UnsupportedError` with what to use instead.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Protocol
+from datetime import date, datetime
+from typing import Any, Protocol
 
-from trmm_async.calls import ArrayCall, Call, StreamSpec
+from trmm_async.calls import ArrayCall, Call, Plan, Request, StreamSpec
+from trmm_async.dialects.beyond import Beyond
 from trmm_async.limits import RateLimit
-from trmm_async.models import Agent, Alert, Check, Client, Deployment, Script, ScriptResult, Site, Task
+from trmm_async.models import (
+    Agent,
+    Alert,
+    Check,
+    Client,
+    Deployment,
+    HistoryEntry,
+    Script,
+    ScriptResult,
+    Site,
+    Task,
+)
 
-__all__ = ["AgentFilter", "DeploymentOrder", "Dialect", "ScriptRun", "TaskOrder"]
+__all__ = [
+    "AgentFilter",
+    "Collected",
+    "DeploymentOrder",
+    "Dialect",
+    "History",
+    "ScriptRun",
+    "TaskOrder",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,35 +48,82 @@ class AgentFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScriptRun:
-    """One run of a script; `timeout` in seconds, `cmd_id` ties its output chunks to it."""
+    """One run of a script; `timeout` in seconds, `cmd_id` ties its output chunks to it.
+
+    `env_vars` are "NAME=value"; `custom_field` is where "collector" stores the output, all of it or its last
+    line.
+    """
 
     script: int
     output: str = "wait"
     args: tuple[str, ...] = ()
     timeout: int = 90
     cmd_id: str | None = None
+    env_vars: tuple[str, ...] = ()
+    run_as_user: bool = False
+    custom_field: int | None = None
+    save_all_output: bool = False
+
+
+class History(Protocol):
+    """How a server's record of what was run is read; each a call that only reads."""
+
+    def newest(self) -> Call[list[HistoryEntry]]:
+        """The newest script runs, a few."""
+
+    def since(self, moment: datetime | None) -> Call[list[HistoryEntry]]:
+        """The script runs from that moment of the server's clock on; None for all there are."""
+
+    def known(self) -> Call[frozenset[str]]:
+        """The ids of the agents that the key may see."""
+
+    def statuses(self, agent_ids: frozenset[str]) -> Call[Mapping[str, str]]:
+        """The status of these agents, as in `Agent.status`; one that is not in it is not known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collected:
+    """A script that is sent in one call, and whose results are then collected from the server's history.
+
+    Attributes:
+        send: the call; its answer is how many agents the server sends it to, None where it does not say.
+        agent_ids: the targets.
+        bulk: whether the server makes the history's rows after it has answered, not before.
+    """
+
+    send: Call[int | None]
+    script: int
+    agent_ids: tuple[str, ...]
+    timeout: int
+    history: History
+    bulk: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeploymentOrder:
-    """A deployment to be made; `expires` is aware."""
+    """A deployment to be made; `expires` is aware. `monitoring_type` None: the server's own choice."""
 
     client: int
     site: int
     expires: datetime
     arch: str
     install_flags: str = ""
+    monitoring_type: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskOrder:
-    """An automated task to be made; `schedule` is a five-field cron expression."""
+    """An automated task to be made; `schedule` is a five-field cron expression that was checked.
+
+    `today` is a date from which it may run: some servers want to be told one.
+    """
 
     name: str
     agent: str
     script: int
     schedule: str
     enabled: bool = True
+    today: date = date(2000, 1, 1)
 
 
 class Dialect(Protocol):
@@ -66,28 +134,44 @@ class Dialect(Protocol):
     """What such a server allows each key, unless its administrator tuned it."""
     deployment_rate_limit: RateLimit | None
     """What it allows besides on making deployments."""
+    max_waiting: int | None
+    """How many calls should wait for agents at once, since each holds a worker; None where that is no matter."""
 
-    def list_agents(self, which: AgentFilter) -> Call[list[Agent]]: ...
-    def iter_agents(self, which: AgentFilter) -> ArrayCall[Agent]: ...
-    def get_agent(self, agent_id: str) -> Call[Agent]: ...
-    def delete_agent(self, agent_id: str) -> Call[None]: ...
-    def run_script(self, agent_id: str, run: ScriptRun) -> Call[ScriptResult | None]: ...
+    def list_agents(self, which: AgentFilter) -> Request[list[Agent]]: ...
+    def iter_agents(self, which: AgentFilter) -> ArrayCall[Agent] | Plan[ArrayCall[Agent]]: ...
+    def get_agent(self, agent_id: str) -> Request[Agent]: ...
+    def delete_agent(self, agent_id: str) -> Request[None]: ...
+    def run_script(self, agent_id: str, run: ScriptRun) -> Request[ScriptResult | None] | Collected: ...
+    def run_everywhere(self, agent_ids: tuple[str, ...], run: ScriptRun) -> Collected | None:
+        """The same on many agents by one call; None if this server has no such call."""
 
-    def create_deployment(self, order: DeploymentOrder) -> Call[Deployment]: ...
-    def list_deployments(self) -> Call[list[Deployment]]: ...
-    def delete_deployment(self, deployment_id: int) -> Call[None]: ...
+    def create_deployment(self, order: DeploymentOrder) -> Request[Deployment]: ...
+    def list_deployments(self) -> Request[list[Deployment]]: ...
+    def delete_deployment(self, deployment_id: int) -> Request[None]: ...
 
-    def list_clients(self) -> Call[list[Client]]: ...
-    def create_client(self, name: str) -> Call[Client]: ...
-    def list_sites(self, client_id: int) -> Call[list[Site]]: ...
+    def list_clients(self) -> Request[list[Client]]: ...
+    def create_client(self, name: str, site: str | None) -> Request[Client]: ...
+    def list_sites(self, client_id: int) -> Request[list[Site]]: ...
 
-    def list_scripts(self) -> Call[list[Script]]: ...
-    def list_checks(self, agent_id: str | None) -> Call[list[Check]]: ...
-    def list_tasks(self) -> Call[list[Task]]: ...
-    def create_task(self, order: TaskOrder) -> Call[Task]: ...
+    def list_scripts(self) -> Request[list[Script]]: ...
+    def list_checks(self, agent_id: str | None) -> Request[list[Check]]: ...
+    def list_tasks(self, agent_id: str | None) -> Request[list[Task]]: ...
+    def create_task(self, order: TaskOrder) -> Request[Task]: ...
 
-    def list_alerts(self) -> Call[list[Alert]]: ...
-    def acknowledge_alert(self, alert_id: int) -> Call[None]: ...
-    def resolve_alert(self, alert_id: int) -> Call[None]: ...
+    def list_alerts(self) -> Request[list[Alert]]: ...
+    def acknowledge_alert(self, alert_id: int) -> Request[None]: ...
+    def resolve_alert(self, alert_id: int) -> Request[None]: ...
 
     def agent_events(self, agent_id: str) -> StreamSpec: ...
+    def script_output(self, agent_id: str) -> StreamSpec | None:
+        """The socket on which a script's output comes while it runs; None where a server has none."""
+
+    def beyond(self, feature: str) -> Beyond:
+        """What only some servers offer. `feature` is what the user asked for, as `agents.ping`.
+
+        Raises:
+            UnsupportedError: this server has none of it; the text names the feature.
+        """
+
+    def raw(self, call: Call[Any]) -> Call[Any]:
+        """A call that the user has worded, with what this server's answers to such calls mean."""

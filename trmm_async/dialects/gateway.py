@@ -14,8 +14,10 @@ from urllib.parse import quote
 import msgspec
 
 from trmm_async import codec
-from trmm_async.calls import ArrayCall, Call, Lane, Replay, StreamSpec, ignore_answer
-from trmm_async.dialects.base import AgentFilter, DeploymentOrder, ScriptRun, TaskOrder
+from trmm_async.calls import ArrayCall, Call, Lane, Replay, StreamSpec, Words, ignore_answer
+from trmm_async.dialects.base import AgentFilter, Collected, DeploymentOrder, ScriptRun, TaskOrder
+from trmm_async.dialects.beyond import Beyond
+from trmm_async.errors import UnsupportedError
 from trmm_async.events import AgentOffline, AgentOnline, AlertEvent, Event, ScriptOutput, UnknownEvent
 from trmm_async.limits import RateLimit
 from trmm_async.models import Agent, Alert, Check, Client, Deployment, Extra, Script, ScriptResult, Site, Task
@@ -111,6 +113,7 @@ class Gateway:
     name = "gateway"
     rate_limit: RateLimit | None = RateLimit(100, per=60)
     deployment_rate_limit: RateLimit | None = RateLimit(20, per=60)
+    max_waiting: int | None = None
 
     def list_agents(self, which: AgentFilter) -> Call[list[Agent]]:
         return _get("agents", codec.decoder(list[Agent]), **_agent_query(which))
@@ -126,6 +129,10 @@ class Gateway:
         return _delete(f"agents/{_segment(agent_id)}")
 
     def run_script(self, agent_id: str, run: ScriptRun) -> Call[ScriptResult | None]:
+        _refuse_extras("agents.run_script", env_vars=run.env_vars, run_as_user=run.run_as_user)
+        _refuse_extras(
+            "agents.run_script", custom_field=run.custom_field, save_all_output=run.save_all_output
+        )
         body: dict[str, Any] = {
             "script": run.script,
             "output": run.output,
@@ -135,16 +142,23 @@ class Gateway:
         if run.cmd_id is not None:
             body["cmd_id"] = run.cmd_id
         waits = run.output == "wait"
-        return Call(
-            method="POST",
-            path=_path(f"agents/{_segment(agent_id)}/runscript"),
-            decode=_result if waits else ignore_answer,
-            body=codec.encode(body),
-            replay=Replay.NEVER,
-            answers_within=run.timeout if waits else None,
+        return _worded(
+            Call(
+                method="POST",
+                path=_path(f"agents/{_segment(agent_id)}/runscript"),
+                decode=_result if waits else ignore_answer,
+                body=codec.encode(body),
+                replay=Replay.NEVER,
+                answers_within=run.timeout if waits else None,
+            )
         )
 
+    def run_everywhere(self, agent_ids: tuple[str, ...], run: ScriptRun) -> Collected | None:
+        del agent_ids, run
+        return None
+
     def create_deployment(self, order: DeploymentOrder) -> Call[Deployment]:
+        _refuse_extras("deployments.create", monitoring_type=order.monitoring_type)
         body = {
             "client": order.client,
             "site": order.site,
@@ -163,7 +177,8 @@ class Gateway:
     def list_clients(self) -> Call[list[Client]]:
         return _get("clients", codec.decoder(list[Client]))
 
-    def create_client(self, name: str) -> Call[Client]:
+    def create_client(self, name: str, site: str | None) -> Call[Client]:
+        _refuse_extras("clients.create", site=site)
         return _create("clients", {"name": name}, codec.decoder(Client))
 
     def list_sites(self, client_id: int) -> Call[list[Site]]:
@@ -175,8 +190,8 @@ class Gateway:
     def list_checks(self, agent_id: str | None) -> Call[list[Check]]:
         return _get("checks", partial(_checks, agent_id), agent=agent_id)
 
-    def list_tasks(self) -> Call[list[Task]]:
-        return _get("tasks", _tasks)
+    def list_tasks(self, agent_id: str | None) -> Call[list[Task]]:
+        return _get("tasks", partial(_tasks, agent_id))
 
     def create_task(self, order: TaskOrder) -> Call[Task]:
         body = {
@@ -205,6 +220,15 @@ class Gateway:
             refusals=_REFUSALS,
         )
 
+    def beyond(self, feature: str) -> Beyond:
+        raise UnsupportedError(f'{feature}: a gateway has no such call; a stock server has (dialect="stock")')
+
+    def script_output(self, agent_id: str) -> StreamSpec | None:
+        return self.agent_events(agent_id)
+
+    def raw(self, call: Call[Any]) -> Call[Any]:
+        return _worded(call)
+
 
 _REFUSALS: Final = MappingProxyType({4401: 401, 4403: 403, 4003: 403, 4404: 404})
 
@@ -219,25 +243,26 @@ def _segment(text: str) -> str:
 
 def _get(place: str, decode: Callable[[bytes], T], **query: object) -> Call[T]:
     given = {name: str(value) for name, value in query.items() if value is not None}
-    return Call(method="GET", path=_path(place), decode=decode, query=given)
+    return _worded(Call(method="GET", path=_path(place), decode=decode, query=given))
 
 
 def _delete(place: str) -> Call[None]:
-    return Call(
+    call = Call(
         method="DELETE",
         path=_path(place),
         decode=ignore_answer,
         replay=Replay.IDEMPOTENT,
         gone_is_done=True,
     )
+    return _worded(call)
 
 
 def _act(place: str) -> Call[None]:
-    return Call(method="POST", path=_path(place), decode=ignore_answer, replay=Replay.IDEMPOTENT)
+    return _worded(Call(method="POST", path=_path(place), decode=ignore_answer, replay=Replay.IDEMPOTENT))
 
 
 def _create(place: str, body: object, decode: Callable[[bytes], T], *lanes: Lane) -> Call[T]:
-    return Call(
+    call = Call(
         method="POST",
         path=_path(place),
         decode=decode,
@@ -245,6 +270,25 @@ def _create(place: str, body: object, decode: Callable[[bytes], T], *lanes: Lane
         replay=Replay.NEVER,
         lanes=lanes,
     )
+    return _worded(call)
+
+
+def _worded(call: Call[T]) -> Call[T]:
+    return msgspec.structs.replace(call, explain=_explain)
+
+
+def _explain(status: int, body: bytes) -> Words:
+    """A gateway's 404 is JSON; a page of HTML comes from a server that has no such path."""
+    if status == 404 and body.lstrip()[:1] == b"<":
+        return Words(advice='no such path here: is it a stock server (dialect="stock", or "auto")?')
+    return Words()
+
+
+def _refuse_extras(call: str, **extras: object) -> None:
+    """What a gateway's call has no place for must not be left out in silence."""
+    given = [name for name, value in extras.items() if value]
+    if given:
+        raise UnsupportedError(f"{call}: a gateway knows no {' and no '.join(given)}; a stock server does")
 
 
 def _agent_query(which: AgentFilter) -> dict[str, object]:
@@ -278,8 +322,10 @@ def _checks(agent_id: str | None, body: bytes) -> list[Check]:
     return [msgspec.structs.replace(check, agent_id=check.agent_id or agent_id) for check in found]
 
 
-def _tasks(body: bytes) -> list[Task]:
-    return [_noun(Task, task) for task in codec.decoder(list[_Task])(body)]
+def _tasks(agent_id: str | None, body: bytes) -> list[Task]:
+    # The contract has no filter for tasks: one agent's are picked here.
+    tasks = [_noun(Task, task) for task in codec.decoder(list[_Task])(body)]
+    return [task for task in tasks if agent_id is None or task.agent_id == agent_id]
 
 
 def _task(body: bytes) -> Task:

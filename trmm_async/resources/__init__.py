@@ -9,8 +9,23 @@ from trmm_async.resources.alerts import Alerts
 from trmm_async.resources.api import Api
 from trmm_async.resources.checks import Checks
 from trmm_async.resources.clients import Clients
+from trmm_async.resources.collecting import Desk, Sending
 from trmm_async.resources.deployments import Deployments
+from trmm_async.resources.language import Language
 from trmm_async.resources.scripts import Scripts
 from trmm_async.resources.tasks import Tasks
 
-__all__ = ["Agents", "Alerts", "Api", "Checks", "Clients", "Deployments", "Scripts", "Tasks", "checked_run"]
+__all__ = [
+    "Agents",
+    "Alerts",
+    "Api",
+    "Checks",
+    "Clients",
+    "Deployments",
+    "Desk",
+    "Language",
+    "Scripts",
+    "Sending",
+    "Tasks",
+    "checked_run",
+]

@@ -1,6 +1,6 @@
 """`trmm.agents`."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Literal, Self, overload
@@ -14,7 +14,7 @@ from trmm_async.errors import AmbiguousNameError, ClosedError
 from trmm_async.models import Agent, Client, ClientRef, Script, ScriptResult, Site, SiteRef
 from trmm_async.resources.api import Api
 from trmm_async.resources.live import ScriptStream, new_cmd_id
-from trmm_async.transport import Body, Transport
+from trmm_async.transport import Body
 
 __all__ = ["AgentStream", "Agents", "checked_run"]
 
@@ -49,7 +49,7 @@ class Agents:
     ) -> "AgentStream":
         """The same list in flat memory: `async with agents.iter() as stream: async for agent in stream`."""
         which = _filter(hostname, client, site, monitoring_type)
-        return AgentStream(self._api.transport, self._api.dialect.iter_agents(which))
+        return AgentStream(self._api, which)
 
     async def get(self, agent: str | Agent) -> Agent:
         """One agent; `extra` holds what the server sent beyond our fields.
@@ -97,6 +97,8 @@ class Agents:
         args: Iterable[str] = (),
         timeout: int = 90,
         output: Literal["wait"] = "wait",
+        env_vars: Mapping[str, str] | None = None,
+        run_as_user: bool = False,
     ) -> ScriptResult: ...
 
     @overload
@@ -108,6 +110,10 @@ class Agents:
         args: Iterable[str] = (),
         timeout: int = 90,
         output: Literal["forget", "collector"],
+        env_vars: Mapping[str, str] | None = None,
+        run_as_user: bool = False,
+        custom_field: int | None = None,
+        save_all_output: bool = False,
     ) -> None: ...
 
     async def run_script(
@@ -118,8 +124,15 @@ class Agents:
         args: Iterable[str] = (),
         timeout: int = 90,
         output: Literal["wait", "forget", "collector"] = "wait",
+        env_vars: Mapping[str, str] | None = None,
+        run_as_user: bool = False,
+        custom_field: int | None = None,
+        save_all_output: bool = False,
     ) -> ScriptResult | None:
         """Run a script on an agent. Never sent twice.
+
+        On a stock server the script is sent, and its result collected from the server's history: that holds no
+        worker of the server, and tells what its own waiting does not (return code, stderr, time).
 
         Args:
             agent: its id, or the agent.
@@ -128,13 +141,31 @@ class Agents:
             timeout: seconds that the script may take, 1 to 300. The client waits longer than that by its own
                 timeout, so that it does not give up on a script that is still allowed to run.
             output: "wait" for the result; "forget" returns at once; "collector" has the server store it.
+            env_vars: environment variables for the script; a stock server only.
+            run_as_user: run it as the user who is logged in; a stock server only.
+            custom_field: the id of the custom field in which "collector" stores the output; a stock server
+                needs it, a gateway knows none.
+            save_all_output: whether all of the output is stored there, or its last line.
 
         Raises:
             OutcomeUnknownError: sent, and the answer was lost: it may have run.
+            AgentSilentError: the same, on a stock server: the agent did not report an end in time.
+            UnidentifiedError: the same: it ran, and its result can't be told from that of another run of this
+                script on this agent at this time.
+            UnsupportedError: the server has no such option.
         """
         agent_id = arguments.agent_id(agent)
-        run = checked_run(script, args=args, timeout=timeout, output=output)
-        return await self._api.send(lambda dialect: dialect.run_script(agent_id, run))
+        run = checked_run(
+            script,
+            args=args,
+            timeout=timeout,
+            output=output,
+            env_vars=env_vars,
+            run_as_user=run_as_user,
+            custom_field=custom_field,
+            save_all_output=save_all_output,
+        )
+        return await self._api.run_script(agent_id, run)
 
     def stream_script(
         self, agent: str | Agent, script: int | Script, *, args: Iterable[str] = (), timeout: int = 90
@@ -157,17 +188,20 @@ class AgentStream:
     short list: `ConnectionFailedError`, or `DecodeError` if the server itself sent half of one.
     """
 
-    def __init__(self, transport: Transport, array: ArrayCall[Agent]) -> None:
-        self._transport = transport
-        self._array = array
+    def __init__(self, api: Api, which: AgentFilter) -> None:
+        self._api = api
+        self._which = which
         self._stack = AsyncExitStack()
+        self._entered = False
         self._agents: AsyncIterator[Agent] | None = None
 
     async def __aenter__(self) -> Self:
-        if self._agents is not None:
+        if self._entered:
             raise ClosedError("this stream was used already; call agents.iter() again")
-        body = await self._stack.enter_async_context(self._transport.open(self._array.call))
-        self._agents = self._read(body)
+        self._entered = True
+        array = await self._api.prepare((await self._api.dialect()).iter_agents(self._which))
+        body = await self._stack.enter_async_context(self._api.transport.open(array.call))
+        self._agents = self._read(array, body)
         return self
 
     async def __aexit__(
@@ -180,8 +214,8 @@ class AgentStream:
             raise ClosedError("enter the stream first: async with agents.iter() as stream")
         return self._agents
 
-    async def _read(self, body: Body) -> AsyncIterator[Agent]:
-        rows = self._array.rows()
+    async def _read(self, array: ArrayCall[Agent], body: Body) -> AsyncIterator[Agent]:
+        rows = array.rows()
         head = b""
         try:
             async for chunk in body.chunks():
@@ -192,11 +226,20 @@ class AgentStream:
             for agent in rows.finish():
                 yield agent
         except msgspec.DecodeError as error:
-            raise self._transport.error(self._array.call, body.unreadable(error, head)) from error
+            raise self._api.transport.error(array.call, body.unreadable(error, head)) from error
 
 
 def checked_run(
-    script: int | Script, *, args: Iterable[str], timeout: object, output: str, cmd_id: str | None = None
+    script: int | Script,
+    *,
+    args: Iterable[str],
+    timeout: object,
+    output: str,
+    cmd_id: str | None = None,
+    env_vars: Mapping[str, str] | None = None,
+    run_as_user: bool = False,
+    custom_field: int | None = None,
+    save_all_output: bool = False,
 ) -> ScriptRun:
     """A run whose every argument was checked."""
     return ScriptRun(
@@ -205,6 +248,10 @@ def checked_run(
         timeout=arguments.script_timeout(timeout),
         output=arguments.choice(output, "output", ("wait", "forget", "collector")),
         cmd_id=cmd_id,
+        env_vars=arguments.env_vars(env_vars or {}),
+        run_as_user=arguments.flag(run_as_user, "run_as_user"),
+        custom_field=None if custom_field is None else arguments.object_id(custom_field, "custom_field"),
+        save_all_output=arguments.flag(save_all_output, "save_all_output"),
     )
 
 

@@ -1,31 +1,83 @@
 """What every resource works with: a dialect to ask for calls, a transport and a dialer to carry them out."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
-from trmm_async.calls import Call
-from trmm_async.dialects import Dialect
+from trmm_async.calls import ArrayCall, Call, Plan, Replay, Request
+from trmm_async.dialects import Collected, Dialect, ScriptRun
+from trmm_async.errors import TRMMError
+from trmm_async.models import ScriptResult
+from trmm_async.resources.collecting import Desk
+from trmm_async.resources.language import Language
 from trmm_async.stream import Dialer
 from trmm_async.transport import Transport
 
 __all__ = ["Api"]
 
 T = TypeVar("T")
+OnSent = Callable[[], None]
 
 
 class Api:
     """One server, as the resources see it."""
 
-    def __init__(self, transport: Transport, dialer: Dialer, dialect: Dialect) -> None:
+    def __init__(self, transport: Transport, dialer: Dialer, language: Language, desk: Desk) -> None:
         self.transport = transport
         self.dialer = dialer
-        self.dialect = dialect
+        self.language = language
+        self.desk = desk
 
-    async def send(
-        self, intent: Callable[[Dialect], Call[T]], on_sent: Callable[[], None] | None = None
-    ) -> T:
-        """Ask the dialect for a call and carry it out. Raises `TRMMError`s only; safe to cancel.
+    async def dialect(self) -> Dialect:
+        """The dialect in use; asks the server where that is to be found out. Raises `TRMMError`s only."""
+        return self.language.known or await self.language.dialect()
 
-        `on_sent` is called when the first byte may leave.
+    async def send(self, intent: Callable[[Dialect], Request[T]], on_sent: OnSent | None = None) -> T:
+        """Ask the dialect for a request and carry it out. Raises `TRMMError`s only; safe to cancel.
+
+        `on_sent` is called when the first byte of a call that changes something may leave; of a single call,
+        also if it only reads.
         """
-        return await self.transport.send(intent(self.dialect), on_sent)
+        return await self.carry_out(intent(self.language.known or await self.language.dialect()), on_sent)
+
+    async def run_script(
+        self, agent_id: str, run: ScriptRun, on_sent: OnSent | None = None
+    ) -> ScriptResult | None:
+        """Run a script on an agent, in the way this server has for it; `on_sent` as in `send`."""
+        request = (await self.dialect()).run_script(agent_id, run)
+        if isinstance(request, Collected):
+            return await self.desk.run(request, on_sent)
+        return await self.carry_out(request, on_sent)
+
+    async def aclose(self) -> None:
+        """Close the connections; what waits for the history is told so."""
+        await self.desk.aclose()
+        await self.transport.aclose()
+
+    async def carry_out(self, request: Request[T], on_sent: OnSent | None = None) -> T:
+        """Send a call, or the calls of a plan one after the other."""
+        if isinstance(request, Call):
+            return await self.transport.send(request, on_sent)
+        return await self._follow(request, on_sent)
+
+    async def prepare(self, request: ArrayCall[T] | Plan[ArrayCall[T]]) -> ArrayCall[T]:
+        """A long list's call, where other calls have to come before it."""
+        return await self._follow(request, None) if isinstance(request, Plan) else request
+
+    async def _follow(self, plan: Plan[T], on_sent: OnSent | None) -> T:
+        steps = plan.steps()
+        try:
+            call = next(steps)
+            while True:
+                try:
+                    answer = await self._step(call, on_sent)
+                except TRMMError as error:
+                    call = steps.throw(error)
+                else:
+                    call = steps.send(answer)
+        except StopIteration as end:
+            return cast("T", end.value)
+        finally:
+            steps.close()
+
+    async def _step(self, call: Call[Any], on_sent: OnSent | None) -> Any:
+        return await self.transport.send(call, None if call.replay is Replay.SAFE else on_sent)

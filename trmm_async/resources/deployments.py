@@ -45,12 +45,18 @@ class Deployments:
         expires: datetime,
         arch: Arch,
         install_flags: str = "",
+        monitoring_type: Literal["server", "workstation"] | None = None,
     ) -> Deployment:
         """Create a deployment; draws on the deployments' limit besides the general one. Never sent twice.
+
+        A stock server makes them for "amd64" on Windows only; its `install_flags` are any of "power", "ping" and
+        "rdp" with spaces between, and `monitoring_type` is what the new agent will be ("server" if not given).
 
         Raises:
             InvalidRequestError: an argument is wrong; `expires` must be aware and in the future.
             OutcomeUnknownError: sent, and the answer was lost: it may exist.
+            UnidentifiedError: it was created, and can't be told from others.
+            UnsupportedError: the server can't make one for this `arch`, or knows no `monitoring_type`.
         """
         order = DeploymentOrder(
             client=arguments.object_id(client, "client"),
@@ -58,6 +64,9 @@ class Deployments:
             expires=arguments.expiry(expires),
             arch=arguments.choice(arch, "arch", _ARCHES),
             install_flags=arguments.plain_text(install_flags, "install_flags", empty=True),
+            monitoring_type=None
+            if monitoring_type is None
+            else arguments.choice(monitoring_type, "monitoring_type", ("server", "workstation")),
         )
         return await self._api.send(lambda dialect: dialect.create_deployment(order))
 

@@ -8,13 +8,14 @@ from typing import Self
 from uuid import uuid4
 
 from trmm_async import arguments
+from trmm_async.calls import StreamSpec
 from trmm_async.dialects import ScriptRun
 from trmm_async.errors import ClosedError, InvalidRequestError, OutcomeUnknownError, TRMMError
 from trmm_async.events import Event, Gap, ScriptOutput
 from trmm_async.models import Agent, ScriptResult
 from trmm_async.resources.api import Api
 from trmm_async.resources.snapshots import take_snapshot
-from trmm_async.stream import StreamSettings, Subscription
+from trmm_async.stream import SpecsLater, StreamSettings, Subscription
 
 __all__ = ["ScriptStream", "new_cmd_id", "subscribe"]
 
@@ -26,11 +27,15 @@ def subscribe(
     api: Api, agents: Iterable[str | Agent | Iterable[str | Agent]], settings: StreamSettings
 ) -> Subscription:
     """A subscription to these agents, each once, with catch-up over REST."""
-    agent_ids = dict.fromkeys(_flat(agents))
+    agent_ids = tuple(dict.fromkeys(_flat(agents)))
     if not agent_ids:
         raise InvalidRequestError("events of which agents? give at least one")
-    specs = [api.dialect.agent_events(agent_id) for agent_id in agent_ids]
-    return Subscription(specs, api.dialer, partial(take_snapshot, api), settings)
+
+    async def find() -> list[StreamSpec]:
+        dialect = await api.dialect()
+        return [dialect.agent_events(agent_id) for agent_id in agent_ids]
+
+    return Subscription(SpecsLater(agent_ids, find), api.dialer, partial(take_snapshot, api), settings)
 
 
 def _flat(agents: Iterable[object]) -> Iterable[str]:
@@ -51,8 +56,8 @@ class ScriptStream:
 
     Entering subscribes to the agent's events and then sends the script, once. The last piece has `done=True`,
     always: where the server's own got lost, or the server can't tell our output from others', it is made from
-    the run's result, and holds all of the output if no piece had come before. `complete` says whether all
-    output came live. It ends by itself, at the latest when the time of the script and of the client is over.
+    the run's result, and holds all of the output if no piece had come before. So it is on a stock server, which
+    has no live output of scripts: one piece, when the script has ended. `complete` says whether all output came live. It ends by itself, at the latest when the time of the script and of the client is over.
 
     Leaving the block early drops the subscription and the answer; the script goes on.
     """
@@ -61,7 +66,8 @@ class ScriptStream:
         self._api = api
         self._agent_id = agent_id
         self._run = run
-        self._events = Subscription([api.dialect.agent_events(agent_id)], api.dialer, None, StreamSettings())
+        self._events: Subscription | None = None
+        self._entered = False
         self._answer: asyncio.Task[ScriptResult | None] | None = None
         self._deadline: float | None = None
         self._limit: asyncio.Timeout | None = None
@@ -85,9 +91,14 @@ class ScriptStream:
         return self._result
 
     async def __aenter__(self) -> Self:
-        await self._events.__aenter__()
-        send = self._api.send(lambda dialect: dialect.run_script(self._agent_id, self._run))
-        self._answer = asyncio.create_task(send)
+        if self._entered:
+            raise ClosedError("this stream was used already; call agents.stream_script() again")
+        self._entered = True
+        spec = (await self._api.dialect()).script_output(self._agent_id)
+        if spec is not None:
+            self._events = Subscription([spec], self._api.dialer, None, StreamSettings())
+            await self._events.__aenter__()
+        self._answer = asyncio.create_task(self._api.run_script(self._agent_id, self._run))
         self._answer.add_done_callback(self._answered)
         return self
 
@@ -97,7 +108,8 @@ class ScriptStream:
         if self._answer is not None:
             self._answer.cancel()
             await asyncio.gather(self._answer, return_exceptions=True)
-        await self._events.__aexit__(kind, error, trace)
+        if self._events is not None:
+            await self._events.__aexit__(kind, error, trace)
 
     def __aiter__(self) -> Self:
         return self
@@ -119,6 +131,9 @@ class ScriptStream:
 
     async def _next(self, answer: asyncio.Task[ScriptResult | None]) -> Event | None:
         """The next event; None when no more is worth waiting for."""
+        if self._events is None:
+            await asyncio.wait([answer])
+            return None
         try:
             async with asyncio.timeout_at(self._deadline) as self._limit:
                 return await anext(self._events)

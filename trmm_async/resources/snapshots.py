@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from trmm_async.calls import Call
+from trmm_async.calls import Request
 from trmm_async.dialects import AgentFilter, Dialect
 from trmm_async.errors import NotFoundError
 from trmm_async.models import Agent
@@ -34,7 +34,7 @@ async def _statuses(api: Api, agent_ids: frozenset[str]) -> Mapping[str, str]:
 
 
 async def _status(api: Api, agent_id: str) -> str | None:
-    def intent(dialect: Dialect) -> Call[Agent]:
+    def intent(dialect: Dialect) -> Request[Agent]:
         return dialect.get_agent(agent_id)
 
     try:

@@ -1,9 +1,10 @@
 """`trmm.tasks`."""
 
+from datetime import UTC, datetime
+
 from trmm_async import arguments
 from trmm_async.cron import cron_expression
 from trmm_async.dialects import TaskOrder
-from trmm_async.errors import InvalidRequestError
 from trmm_async.models import Agent, Script, Task
 from trmm_async.resources.api import Api
 
@@ -16,9 +17,10 @@ class Tasks:
     def __init__(self, api: Api) -> None:
         self._api = api
 
-    async def list(self) -> list[Task]:
-        """All automated tasks."""
-        return await self._api.send(lambda dialect: dialect.list_tasks())
+    async def list(self, *, agent: str | Agent | None = None) -> list[Task]:
+        """The automated tasks of one agent, or all; a stock server tells the last run's `status` of one's only."""
+        agent_id = None if agent is None else arguments.agent_id(agent)
+        return await self._api.send(lambda dialect: dialect.list_tasks(agent_id))
 
     async def create(
         self, *, name: str, agent: str | Agent, script: int | Script, schedule: str, enabled: bool = True
@@ -27,15 +29,15 @@ class Tasks:
 
         Raises:
             InvalidRequestError: an argument is wrong; of `schedule` it says which field.
+            UnsupportedError: a stock server has no task type for this schedule.
             OutcomeUnknownError: sent, and the answer was lost: it may exist.
         """
-        if not isinstance(enabled, bool):
-            raise InvalidRequestError(f"enabled must be True or False, not {enabled!r}")
         order = TaskOrder(
             name=arguments.plain_text(name, "name"),
             agent=arguments.agent_id(agent),
             script=arguments.object_id(script, "script"),
             schedule=cron_expression(schedule),
-            enabled=enabled,
+            enabled=arguments.flag(enabled, "enabled"),
+            today=datetime.now(UTC).date(),
         )
         return await self._api.send(lambda dialect: dialect.create_task(order))

@@ -8,6 +8,14 @@ events as one stream), `session` (one agent's course), `dialing` (a handshake an
 from trmm_async.stream.catchup import Snapshot
 from trmm_async.stream.dialing import Dialer
 from trmm_async.stream.session import SnapshotSource, StreamSettings, StreamState
-from trmm_async.stream.subscription import Subscription
+from trmm_async.stream.subscription import SpecsLater, Subscription
 
-__all__ = ["Dialer", "Snapshot", "SnapshotSource", "StreamSettings", "StreamState", "Subscription"]
+__all__ = [
+    "Dialer",
+    "Snapshot",
+    "SnapshotSource",
+    "SpecsLater",
+    "StreamSettings",
+    "StreamState",
+    "Subscription",
+]

@@ -10,6 +10,7 @@ Tasks: one for each agent, and one more for the time of a fetch.
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -27,7 +28,15 @@ from trmm_async.stream.session import (
     StreamState,
 )
 
-__all__ = ["Subscription"]
+__all__ = ["SpecsLater", "Subscription"]
+
+
+@dataclass(frozen=True, slots=True)
+class SpecsLater:
+    """The agents' sockets, where it takes a question to the server to know them. `find` may raise `TRMMError`."""
+
+    agent_ids: tuple[str, ...]
+    find: Callable[[], Awaitable[Sequence[StreamSpec]]]
 
 
 class Subscription:
@@ -41,7 +50,7 @@ class Subscription:
     Belongs to one event loop, is entered once, and is read by one loop at a time.
 
     Args:
-        specs: the agents' sockets, at least one, each agent once.
+        specs: the agents' sockets, at least one, each agent once; or how to find them out when it is entered.
         dial: opens the connections.
         snapshot: reads the server's present state, for the catch-up; None for a stream without one.
         settings: see there.
@@ -52,20 +61,23 @@ class Subscription:
 
     def __init__(
         self,
-        specs: Sequence[StreamSpec],
+        specs: Sequence[StreamSpec] | SpecsLater,
         dial: Dialer,
         snapshot: SnapshotSource | None,
         settings: StreamSettings,
     ) -> None:
-        if not specs or len({spec.agent_id for spec in specs}) != len(specs):
+        agent_ids = specs.agent_ids if isinstance(specs, SpecsLater) else [spec.agent_id for spec in specs]
+        if not agent_ids or len(set(agent_ids)) != len(agent_ids):
             raise InvalidRequestError("events are of at least one agent, and of each agent once")
         self._mailbox: Mailbox[Event] = Mailbox(settings.queue)
         self._mailbox.close(ClosedError("events are read inside of `async with`"))
         desk = SnapshotDesk(snapshot, settings.gather, self._watch) if snapshot is not None else None
         gate = asyncio.Semaphore(settings.handshakes)
         self._shared = Shared(dial, settings, desk, self._mailbox, gate, roll=set())
-        self._sessions = {spec.agent_id: Session(spec, self._shared) for spec in specs}
-        self._going_on = len(specs)
+        self._specs = specs
+        self._agent_ids = agent_ids
+        self._sessions: dict[str, Session] = {}
+        self._going_on = len(agent_ids)
         self._tasks: set[asyncio.Task[None]] = set()
         self._entered = False
         self._crash: BaseException | None = None
@@ -78,7 +90,8 @@ class Subscription:
     @property
     def state(self) -> dict[str, StreamState]:
         """By agent_id: "connecting", "catching up", "live" or "ended"; a copy."""
-        return {agent_id: session.state for agent_id, session in self._sessions.items()}
+        waiting = dict.fromkeys(self._agent_ids, StreamState.CONNECTING)
+        return waiting | {agent_id: session.state for agent_id, session in self._sessions.items()}
 
     @property
     def received(self) -> int:
@@ -102,10 +115,13 @@ class Subscription:
                 `settings.connect_attempts` times.
             RateLimitedError: the same, by 429 each time.
             ClosedError: entered before.
+            UnsupportedError: this server pushes no events.
         """
         if self._entered:
             raise ClosedError("a subscription is entered once; open another")
         self._entered = True
+        specs = await self._specs.find() if isinstance(self._specs, SpecsLater) else self._specs
+        self._sessions = {spec.agent_id: Session(spec, self._shared) for spec in specs}
         self._mailbox.reopen()
         for agent_id, session in self._sessions.items():
             self._watch(asyncio.create_task(self._follow(agent_id, session), name=f"trmm_async: {agent_id}"))
@@ -145,7 +161,7 @@ class Subscription:
 
     async def _follow(self, agent_id: str, session: Session) -> None:
         error = await session.run()
-        if len(self._sessions) > 1:
+        if len(self._agent_ids) > 1:
             await self._mailbox.put(Ended(agent_id=agent_id, error=error))
         self._going_on -= 1
         if not self._going_on:

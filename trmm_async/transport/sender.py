@@ -39,13 +39,13 @@ _REDIRECTS_MOST: Final = 5
 class _Attempt:
     """One sending of one call: what it holds, and how far it got."""
 
-    __slots__ = ("_on_sent", "_place", "_slots", "_slow", "careful", "connected")
+    __slots__ = ("_on_sent", "_places", "_slots", "_slow", "careful", "connected")
 
     def __init__(
         self,
         call: Call[Any],
         slots: tuple[Slot, ...],
-        place: asyncio.Semaphore,
+        places: tuple[asyncio.Semaphore, ...],
         on_sent: Callable[[], None] | None,
     ) -> None:
         self.careful = call.replay is Replay.NEVER
@@ -53,7 +53,7 @@ class _Attempt:
         self._on_sent = on_sent
         self._slow = call.answers_within is not None
         self._slots = slots
-        self._place = place
+        self._places = places
 
     def has_connection(self) -> None:
         """From here on bytes may flow. Told by the connector."""
@@ -76,8 +76,9 @@ class _Attempt:
             slot.written()
 
     def leave(self) -> None:
-        """Its connection is free for others."""
-        self._place.release()
+        """Its connection is free for others, and the server's worker if it held one."""
+        for place in self._places:
+            place.release()
 
     def fault(self, error: BaseException) -> Fault:
         """What this exception means for the call."""
@@ -113,6 +114,7 @@ class Transport:
         *,
         rate_limit: RateLimit | None,
         lanes: Mapping[Lane, RateLimit | None] = MappingProxyType({}),
+        max_waiting: int | None = None,
         max_connections: int = 100,
         timeout: float = 30.0,
         policy: RetryPolicy | None = None,
@@ -123,8 +125,7 @@ class Transport:
         self.server = server
         self._headers = dict(server.headers)
         self._json_headers = {**self._headers, "Content-Type": "application/json"}
-        self._limiter = Limiter(rate_limit)
-        self._lanes = {lane: Limiter(limit) for lane, limit in lanes.items()}
+        self.adopt(rate_limit=rate_limit, lanes=lanes, max_waiting=max_waiting)
         self._places = asyncio.Semaphore(max_connections)
         self._max_connections = max_connections
         self._timeout = timeout
@@ -152,10 +153,24 @@ class Transport:
         if self._session is not None and self._session_is_ours:
             await self._session.close()
 
-    @property
-    def limiter(self) -> Limiter:
-        """The general limit, for what is sent to this server on other ways."""
-        return self._limiter
+    def adopt(
+        self, *, rate_limit: RateLimit | None, lanes: Mapping[Lane, RateLimit | None], max_waiting: int | None
+    ) -> None:
+        """Keep to these bounds from now on; what waits under the former ones is not taken over.
+
+        `max_waiting` calls may hold a worker of the server at once (`Lane.WORKERS`); None for any number.
+        """
+        self._limiter = Limiter(rate_limit)
+        self._lanes = {lane: Limiter(limit) for lane, limit in lanes.items()}
+        self._workers = None if max_waiting is None else asyncio.Semaphore(max_waiting)
+
+    async def acquire(self) -> Slot:
+        """Wait for the right to send one request on another way; see `Limiter.acquire`."""
+        return await self._limiter.acquire()
+
+    def pause(self, seconds: float) -> None:
+        """The server asked all of us to wait that long."""
+        self._limiter.pause(seconds)
 
     async def pace(self, lanes: Iterable[Lane] = ()) -> tuple[Slot, ...]:
         """Wait for the right to send one request that draws on these lanes and the general limit.
@@ -236,7 +251,11 @@ class Transport:
             if isinstance(result, _Success):
                 return result.value
             tries = tries or Tries(
-                call.replay, self._policy, gone_is_done=call.gone_is_done, jitter=self._jitter
+                call.replay,
+                self._policy,
+                gone_is_done=call.gone_is_done,
+                definite=call.definite,
+                jitter=self._jitter,
             )
             verdict = tries.judge(result, self._now())
             if isinstance(verdict, Again):
@@ -289,15 +308,25 @@ class Transport:
                 attempt.leave()
 
     async def _admit(self, call: Call[Any], on_sent: Callable[[], None] | None = None) -> _Attempt:
-        """Wait for the limits, then for a connection's place. Safe to cancel."""
+        """Wait for one of the server's workers if it holds one, for the limits, for a connection's place.
+
+        Safe to cancel.
+        """
         self._check_open()
-        slots = await self.pace(call.lanes)
+        places: tuple[asyncio.Semaphore, ...] = ()
+        slots: tuple[Slot, ...] = ()
         try:
+            if self._workers is not None and Lane.WORKERS in call.lanes:
+                await self._workers.acquire()
+                places = (self._workers,)
+            slots = await self.pace(call.lanes)
             await self._places.acquire()
         except BaseException:
             give_back(slots)
+            for place in places:
+                place.release()
             raise
-        return _Attempt(call, slots, self._places, on_sent)
+        return _Attempt(call, slots, (self._places, *places), on_sent)
 
     async def _request(
         self,

@@ -1,0 +1,47 @@
+"""Which language a server speaks, from its answer to one harmless question. Pure.
+
+The question is a gateway's list of active deployments: short on a gateway, and on a stock server a path that
+does not exist, which it says before it looks at the key.
+"""
+
+from typing import Any, Final
+
+from trmm_async import codec
+from trmm_async.calls import Call
+from trmm_async.errors import (
+    APIError,
+    AuthenticationError,
+    DecodeError,
+    NotFoundError,
+    PermissionDeniedError,
+    TRMMError,
+    UnsupportedError,
+)
+
+__all__ = ["PROBE", "language_of"]
+
+PROBE: Final[Call[Any]] = Call(
+    method="GET", path="/api/v3/agents/deployments/", decode=codec.decoder(list[dict[str, Any]])
+)
+
+
+def language_of(error: TRMMError | None) -> str:
+    """The dialect's name, from the error that came of `PROBE`, or None for an answer.
+
+    Raises:
+        UnsupportedError: the answer is that of neither; it says what to try.
+        TRMMError: the very error, where it says nothing about the language.
+    """
+    if error is None:
+        return "gateway"
+    is_page = isinstance(error, APIError) and error.body.lstrip().startswith("<")
+    if isinstance(error, AuthenticationError | PermissionDeniedError) and not is_page:
+        return "gateway"
+    if isinstance(error, NotFoundError) and is_page:
+        return "stock"
+    if isinstance(error, NotFoundError | DecodeError):
+        raise UnsupportedError(
+            "this is neither a gateway's answer nor a stock server's: is it the API's address (often api.…), "
+            f'and not the web client\'s? Else say dialect="gateway" or "stock" yourself. {error}'
+        ) from error
+    raise error

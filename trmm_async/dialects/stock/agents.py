@@ -1,0 +1,235 @@
+"""Agents as a stock server spells them: a list's items, the detail, and the short form."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+
+from trmm_async import codec
+from trmm_async.models import (
+    Agent,
+    CheckCounts,
+    Client,
+    ClientRef,
+    CustomFieldValue,
+    Disk,
+    Extra,
+    SiteRef,
+)
+
+__all__ = ["Places", "ShortAgent", "agent_of_detail", "listed_agents", "rows_of_agents"]
+
+
+class ShortAgent(msgspec.Struct, frozen=True, gc=False):
+    """An agent of the short list: enough to find it by, without a status."""
+
+    id: int
+    agent_id: str
+    hostname: str = ""
+
+
+class _Value(msgspec.Struct, frozen=True, gc=False):
+    field: int
+    value: Any = None
+
+
+class _Disk(msgspec.Struct, frozen=True, gc=False):
+    device: str = ""
+    free: str = ""
+    total: str = ""
+    percent: float | None = None
+
+
+class _Common(msgspec.Struct, frozen=True, kw_only=True):
+    """What a list's item and the detail have in common."""
+
+    agent_id: str
+    hostname: str = ""
+    site_name: str | None = None
+    monitoring_type: str | None = None
+    description: str | None = None
+    needs_reboot: bool | None = None
+    status: str = "unknown"
+    last_seen: datetime | None = None
+    boot_time: float | None = None
+    checks: CheckCounts | None = None
+    maintenance_mode: bool | None = None
+    plat: str | None = None
+    goarch: str | None = None
+    version: str | None = None
+    operating_system: str | None = None
+    public_ip: str | None = None
+    local_ips: str | None = None
+    cpu_model: Any = None
+    graphics: str | None = None
+    make_model: str | None = None
+    serial_number: str | None = None
+    physical_disks: Any = None
+    custom_fields: tuple[_Value, ...] = ()
+
+
+class _Listed(_Common, frozen=True, kw_only=True):
+    client_name: str | None = None
+    logged_username: str | None = None
+    pending_actions_count: int | None = None
+    has_patches_pending: bool | None = None
+
+
+class _Detail(_Common, frozen=True, kw_only=True):
+    client: str | None = None
+    site: int | None = None
+    logged_in_username: str | None = None
+    total_ram: float | None = None
+    disks: tuple[_Disk, ...] | None = None
+
+
+_DETAIL_FIELDS: Final = frozenset(field.encode_name for field in msgspec.structs.fields(_Detail))
+
+
+class Places:
+    """The ids of clients and sites by their names, which is all that a list of agents has of them.
+
+    A client's name is unique on a server, a site's within its client.
+    """
+
+    def __init__(self, clients: Sequence[Client] = ()) -> None:
+        self._clients = {client.name: client.id for client in clients}
+        self._sites = {(client.name, site.name): site.id for client in clients for site in client.sites}
+        self._refs: dict[tuple[str, str], tuple[ClientRef, SiteRef]] = {}
+
+    def refs(self, client: str, site: str) -> tuple[ClientRef, SiteRef]:
+        """The two as agents hold them; the same objects for all agents of one site."""
+        if (client, site) not in self._refs:
+            self._refs[client, site] = (
+                ClientRef(id=self._clients.get(client), name=client),
+                SiteRef(id=self._sites.get((client, site)), name=site),
+            )
+        return self._refs[client, site]
+
+
+def listed_agents(places: Places, wanted: Callable[[Agent], bool], body: bytes) -> list[Agent]:
+    """A list of agents, those of them that are wanted."""
+    return [
+        agent for one in codec.decoder(list[_Listed])(body) if wanted(agent := _agent_of_item(places, one))
+    ]
+
+
+class rows_of_agents:  # noqa: N801 - it is made and used as a function is
+    """The same while the list downloads; a `RowReader`."""
+
+    def __init__(self, places: Places, wanted: Callable[[Agent], bool]) -> None:
+        self._rows = codec.ArrayDecoder(_Listed)
+        self._places = places
+        self._wanted = wanted
+
+    def feed(self, chunk: bytes) -> Iterator[list[Agent]]:
+        """See `RowReader`."""
+        for batch in self._rows.feed(chunk):
+            yield self._agents(batch)
+
+    def finish(self) -> list[Agent]:
+        """See `RowReader`."""
+        return self._agents(self._rows.finish())
+
+    def _agents(self, batch: list[_Listed]) -> list[Agent]:
+        return [agent for one in batch if self._wanted(agent := _agent_of_item(self._places, one))]
+
+
+def agent_of_detail(body: bytes) -> Agent:
+    """One agent; in `extra` is what has no field of ours. The client's id is not told here."""
+    sent = codec.decoder(_Detail)(body)
+    everything = codec.decoder(dict[str, Any])(body)
+    return Agent(
+        client=ClientRef(name=sent.client or ""),
+        site=SiteRef(id=sent.site, name=sent.site_name or ""),
+        logged_in_username=_known(sent.logged_in_username),
+        total_ram=sent.total_ram,
+        disks=tuple(Disk(**msgspec.structs.asdict(disk)) for disk in sent.disks or ()),
+        extra=Extra((name, value) for name, value in everything.items() if name not in _DETAIL_FIELDS),
+        **_common(sent),
+    )
+
+
+def _agent_of_item(places: Places, sent: _Listed) -> Agent:
+    client, site = places.refs(sent.client_name or "", sent.site_name or "")
+    return Agent(
+        client=client,
+        site=site,
+        logged_in_username=_known(sent.logged_username),
+        pending_actions_count=sent.pending_actions_count,
+        has_patches_pending=sent.has_patches_pending,
+        **_common(sent),
+    )
+
+
+def _common(sent: _Common) -> dict[str, Any]:
+    return {
+        "agent_id": sent.agent_id,
+        "hostname": sent.hostname,
+        "monitoring_type": sent.monitoring_type,
+        "description": sent.description,
+        "needs_reboot": sent.needs_reboot,
+        "status": sent.status,
+        "last_seen": sent.last_seen,
+        "boot_time": _moment(sent.boot_time),
+        "checks": sent.checks,
+        "maintenance_mode": sent.maintenance_mode,
+        "plat": sent.plat,
+        "goarch": sent.goarch,
+        "version": sent.version,
+        "operating_system": sent.operating_system,
+        "public_ip": sent.public_ip,
+        "local_ip": _first(sent.local_ips),
+        "cpu_model": _text(sent.cpu_model),
+        "graphics": sent.graphics,
+        "make_model": sent.make_model,
+        "serial_number": sent.serial_number,
+        "physical_disks": _texts(sent.physical_disks),
+        "custom_fields": tuple(
+            CustomFieldValue(field=one.field, value=_value(one.value)) for one in sent.custom_fields
+        ),
+    }
+
+
+def _known(name: str | None) -> str | None:
+    # The server writes "None" (a word) and "-" for nobody.
+    return None if name in {"None", "-", ""} else name
+
+
+def _first(addresses: str | None) -> str | None:
+    """The first of "10.0.0.5/24, fe80::1/64", without its network."""
+    first = (addresses or "").partition(",")[0].partition("/")[0].strip()
+    return first or None
+
+
+def _text(value: Any) -> str | None:
+    texts = _texts(value)
+    return texts[0] if texts else None
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    if isinstance(value, list):
+        return tuple(str(one) for one in value)
+    return (value,) if isinstance(value, str) else ()
+
+
+def _value(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _moment(epoch: float | None) -> datetime | None:
+    try:
+        return None if not epoch else datetime.fromtimestamp(epoch, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def ids_of_agents(body: bytes) -> frozenset[str]:
+    """The ids of the agents of a short list."""
+    return frozenset(agent.agent_id for agent in codec.decoder(list[ShortAgent])(body))
+
+
+def agent_ids_by_key(body: bytes) -> Mapping[int, str]:
+    """agent_id by the integer that other objects name agents by, of a short list."""
+    return {agent.id: agent.agent_id for agent in codec.decoder(list[ShortAgent])(body)}

@@ -1,0 +1,371 @@
+"""`Stock`: every intent of `Dialect` as calls to a stock server."""
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from trmm_async import codec
+from trmm_async.calls import (
+    ArrayCall,
+    Call,
+    Lane,
+    Plan,
+    Replay,
+    Request,
+    Steps,
+    StreamSpec,
+    ask,
+    ignore_answer,
+)
+from trmm_async.dialects.base import AgentFilter, Collected, DeploymentOrder, ScriptRun, TaskOrder
+from trmm_async.dialects.beyond import Beyond
+from trmm_async.dialects.stock.agents import (
+    Places,
+    ShortAgent,
+    agent_ids_by_key,
+    agent_of_detail,
+    listed_agents,
+    rows_of_agents,
+)
+from trmm_async.dialects.stock.beyond import StockBeyond
+from trmm_async.dialects.stock.history import StockHistory
+from trmm_async.dialects.stock.making import make
+from trmm_async.dialects.stock.nouns import (
+    alerts_of,
+    checks_of,
+    client_of_site,
+    deployments_of,
+    scripts_of,
+    sites_of_client,
+)
+from trmm_async.dialects.stock.tasks import task_body, tasks_of
+from trmm_async.dialects.stock.wording import change, change_for, get, segment, sentence, worded
+from trmm_async.errors import APIError, InvalidRequestError, NotFoundError, UnsupportedError
+from trmm_async.limits import RateLimit
+from trmm_async.models import Agent, Alert, Check, Client, Deployment, Script, ScriptResult, Site, Task
+
+__all__ = ["Stock"]
+
+T = TypeVar("T")
+
+_SITE: Final = "Default"
+"""The site of a new client where none is named: a stock server has no client without one."""
+
+_FLAGS: Final = ("power", "ping", "rdp")
+_ALL_CHECKS_SECONDS: Final = 180.0
+"""What the list of all checks may take: 97 s were measured with 5,000 agents."""
+
+_SINGLY: Final = 3
+_COUNT: Final = re.compile(r" will now be run on ([0-9]+) agents?\b")
+
+
+class Stock:
+    """See `Dialect`. `base_url` is the server's, for the URLs of installers, which it does not tell."""
+
+    name = "stock"
+    rate_limit: RateLimit | None = None
+    deployment_rate_limit: RateLimit | None = None
+    max_waiting: int | None = 10
+
+    def __init__(self, base_url: str = "") -> None:
+        self._base_url = base_url
+
+    def list_agents(self, which: AgentFilter) -> Request[list[Agent]]:
+        if which.hostname is not None:
+            return Plan(partial(self._named_agents, which.hostname, which))
+        return Plan(partial(self._listed_agents, which))
+
+    def iter_agents(self, which: AgentFilter) -> Plan[ArrayCall[Agent]]:
+        def steps() -> Steps[ArrayCall[Agent]]:
+            places = yield from _places()
+            call = get("/agents/", ignore_answer, query=_agent_query(which))
+            return ArrayCall(call=call, rows=partial(rows_of_agents, places, partial(_is_wanted, which)))
+
+        return Plan(steps)
+
+    def get_agent(self, agent_id: str) -> Plan[Agent]:
+        return Plan(partial(_agent, agent_id))
+
+    def delete_agent(self, agent_id: str) -> Call[None]:
+        return change("DELETE", f"/agents/{segment(agent_id)}/")
+
+    def run_script(self, agent_id: str, run: ScriptRun) -> Request[ScriptResult | None] | Collected:
+        match run.output:
+            case "wait":
+                return Collected(
+                    send=_post_script(agent_id, run, decode=_not_told),
+                    script=run.script,
+                    agent_ids=(agent_id,),
+                    timeout=run.timeout,
+                    history=StockHistory(),
+                )
+            case "collector":
+                return Plan(partial(_store_output, agent_id, run))
+        return _post_script(agent_id, run, decode=ignore_answer)
+
+    def run_everywhere(self, agent_ids: tuple[str, ...], run: ScriptRun) -> Collected | None:
+        return Collected(
+            send=_bulk_script(agent_ids, run),
+            script=run.script,
+            agent_ids=agent_ids,
+            timeout=run.timeout,
+            history=StockHistory(),
+            bulk=True,
+        )
+
+    def create_deployment(self, order: DeploymentOrder) -> Plan[Deployment]:
+        body = _deployment_body(order)
+        send = change("POST", "/clients/deployments/", body, lanes=(Lane.DEPLOYMENTS,))
+        return make("deployment", self.list_deployments(), send, partial(_is_ordered, order))
+
+    def list_deployments(self) -> Call[list[Deployment]]:
+        return get("/clients/deployments/", partial(deployments_of, self._base_url))
+
+    def delete_deployment(self, deployment_id: int) -> Call[None]:
+        return change("DELETE", f"/clients/deployments/{deployment_id}/")
+
+    def list_clients(self) -> Call[list[Client]]:
+        return get("/clients/", codec.decoder(list[Client]))
+
+    def create_client(self, name: str, site: str | None) -> Plan[Client]:
+        body = {"client": {"name": name}, "site": {"name": site or _SITE}}
+        send = change("POST", "/clients/", body)
+        return make("client", self.list_clients(), send, lambda client: client.name == name)
+
+    def list_sites(self, client_id: int) -> Call[list[Site]]:
+        return get(f"/clients/{client_id}/", sites_of_client)
+
+    def list_scripts(self) -> Call[list[Script]]:
+        return get("/scripts/", scripts_of)
+
+    def list_checks(self, agent_id: str | None) -> Request[list[Check]]:
+        if agent_id is not None:
+            return get(f"/agents/{segment(agent_id)}/checks/", partial(checks_of, agent_id=agent_id))
+
+        def steps() -> Steps[list[Check]]:
+            ids = yield from _agent_ids()
+            listing = get("/checks/", partial(checks_of, agent_ids=ids), waits=_ALL_CHECKS_SECONDS)
+            return (yield from ask(listing))
+
+        return Plan(steps)
+
+    def list_tasks(self, agent_id: str | None) -> Plan[list[Task]]:
+        def steps() -> Steps[list[Task]]:
+            ids = yield from _agent_ids()
+            path = "/tasks/" if agent_id is None else f"/agents/{segment(agent_id)}/tasks/"
+            return (yield from ask(get(path, partial(tasks_of, agent_ids=ids))))
+
+        return Plan(steps)
+
+    def create_task(self, order: TaskOrder) -> Plan[Task]:
+        send = change("POST", "/tasks/", task_body(order))
+        listing = get(
+            f"/agents/{segment(order.agent)}/tasks/", partial(tasks_of, agent_ids=_All(order.agent))
+        )
+        return make("task", listing, send, lambda task: task.name == order.name and task.policy is None)
+
+    def list_alerts(self) -> Call[list[Alert]]:
+        return worded(Call(method="PATCH", path="/alerts/", decode=alerts_of, replay=Replay.SAFE))
+
+    def acknowledge_alert(self, alert_id: int) -> Call[None]:
+        raise UnsupportedError(
+            f"a stock server can't acknowledge alert {alert_id}, it has no such state: "
+            "use alerts.snooze(alert, days=…) to quieten it, or alerts.resolve(alert)"
+        )
+
+    def resolve_alert(self, alert_id: int) -> Call[None]:
+        return change("PUT", f"/alerts/{alert_id}/", {"type": "resolve"}, replay=Replay.IDEMPOTENT)
+
+    def agent_events(self, agent_id: str) -> StreamSpec:
+        raise UnsupportedError(
+            f"a stock server pushes no events of an agent ({agent_id}): poll agents.list() and alerts.list(); "
+            "the live output of a command is in agents.stream_command(…)"
+        )
+
+    def beyond(self, feature: str) -> Beyond:
+        del feature
+        return StockBeyond()
+
+    def script_output(self, agent_id: str) -> StreamSpec | None:
+        del agent_id
+        return None
+
+    def raw(self, call: Call[Any]) -> Call[Any]:
+        return worded(call)
+
+    def _listed_agents(self, which: AgentFilter) -> Steps[list[Agent]]:
+        places = yield from _places()
+        wanted = partial(_is_wanted, which)
+        return (
+            yield from ask(get("/agents/", partial(listed_agents, places, wanted), query=_agent_query(which)))
+        )
+
+    def _named_agents(self, hostname: str, which: AgentFilter) -> Steps[list[Agent]]:
+        """By the short list, which takes the server a tenth of the time, and the details of the few it finds."""
+        query = {**_agent_query(which), "detail": "false"}
+        listing = get("/agents/", codec.decoder(list[ShortAgent]), query=query)
+        found = [short.agent_id for short in (yield from ask(listing)) if short.hostname == hostname]
+        if len(found) > _SINGLY:
+            return (yield from self._listed_agents(which))
+        agents: list[Agent] = []
+        for agent_id in found:
+            try:
+                agents.append((yield from _agent(agent_id)))
+            except NotFoundError:
+                continue  # removed meanwhile
+        return [agent for agent in agents if _is_wanted(which, agent)]
+
+
+class _All(Mapping[int, str]):
+    """One agent's id for whatever integer stands for it."""
+
+    def __init__(self, agent_id: str) -> None:
+        self._agent_id = agent_id
+
+    def __getitem__(self, key: int) -> str:
+        return self._agent_id
+
+    def __iter__(self) -> Any:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
+def _places() -> Steps[Places]:
+    """The ids behind the names in a list of agents; without them where the key may not see clients."""
+    try:
+        return Places((yield from ask(get("/clients/", codec.decoder(list[Client])))))
+    except APIError:
+        return Places()
+
+
+def _agent(agent_id: str) -> Steps[Agent]:
+    agent = yield from ask(get(f"/agents/{segment(agent_id)}/", agent_of_detail))
+    if agent.site.id is None:
+        return agent
+    try:
+        client = yield from ask(get(f"/clients/sites/{agent.site.id}/", client_of_site))
+    except APIError:
+        return agent
+    return msgspec.structs.replace(agent, client=msgspec.structs.replace(agent.client, id=client))
+
+
+def _agent_ids() -> Steps[Mapping[int, str]]:
+    return (yield from ask(get("/agents/", agent_ids_by_key, query={"detail": "false"})))
+
+
+def _agent_query(which: AgentFilter) -> dict[str, object]:
+    return {"client": which.client, "site": which.site, "monitoring_type": which.monitoring_type}
+
+
+def _is_wanted(which: AgentFilter, agent: Agent) -> bool:
+    """What the server's filters leave to do: it has none for host names, and `site` makes it forget `client`."""
+    if which.hostname is not None and agent.hostname != which.hostname:
+        return False
+    return which.client is None or agent.client.id in {None, which.client}
+
+
+def _post_script(agent_id: str, run: ScriptRun, *, decode: Callable[[bytes], T]) -> Call[T]:
+    body: dict[str, Any] = {
+        "output": "forget",
+        "emails": [],
+        "emailMode": "default",
+        "custom_field": None,
+        "save_all_output": False,
+        "script": run.script,
+        "args": run.args,
+        "timeout": run.timeout,
+        "run_as_user": run.run_as_user,
+        "env_vars": run.env_vars,
+    }
+    return change_for(decode, "POST", f"/agents/{segment(agent_id)}/runscript/", body)
+
+
+def _bulk_script(agent_ids: tuple[str, ...], run: ScriptRun) -> Call[int | None]:
+    body = {
+        "mode": "script",
+        "target": "agents",
+        "monType": "all",
+        "osType": "all",
+        "agents": agent_ids,
+        "client": None,
+        "site": None,
+        "offlineAgents": False,
+        "script": run.script,
+        "args": run.args,
+        "timeout": run.timeout,
+        "run_as_user": run.run_as_user,
+        "env_vars": run.env_vars,
+        "custom_field": run.custom_field,
+        "collector_all_output": run.save_all_output,
+        "save_to_agent_note": False,
+    }
+    return change_for(_count, "POST", "/agents/actions/bulk/", body)
+
+
+def _store_output(agent_id: str, run: ScriptRun) -> Steps[None]:
+    """By the call for many agents: it stores what the agent reports, and nothing where it does not.
+
+    The call for one waits, holding a worker; it stores the word "timeout" for an agent that is silent, and
+    looks the field up only after the script has run.
+    """
+    if run.custom_field is None:
+        raise InvalidRequestError(
+            'output="collector" on a stock server needs custom_field=, the field to store it in'
+        )
+    fields = yield from ask(get("/core/customfields/", codec.decoder(list[_Numbered])))
+    if run.custom_field not in {field.id for field in fields}:
+        raise InvalidRequestError(
+            f"custom_field: the server has no custom field with the id {run.custom_field}"
+        )
+    yield from ask(_bulk_script((agent_id,), run))
+
+
+class _Numbered(msgspec.Struct):
+    id: int
+
+
+def _not_told(body: bytes) -> int | None:
+    del body
+    return None
+
+
+def _count(body: bytes) -> int | None:
+    """On how many agents a call for many runs, as its sentence says."""
+    found = _COUNT.search(sentence(body))
+    return int(found.group(1)) if found else None
+
+
+def _deployment_body(order: DeploymentOrder) -> dict[str, Any]:
+    if order.arch != "amd64":
+        raise UnsupportedError(
+            f"a stock server makes deployments for Windows on amd64 only, not {order.arch}: "
+            'the commands for other systems come from trmm.request("POST", "/agents/installer/", …)'
+        )
+    flags = order.install_flags.split()
+    if unknown := set(flags) - set(_FLAGS):
+        raise InvalidRequestError(
+            f"install_flags: a stock server knows {', '.join(_FLAGS)}, not {', '.join(sorted(unknown))}"
+        )
+    return {
+        "client": order.client,
+        "site": order.site,
+        # Without a fraction, which the server refuses.
+        "expires": _expiry(order).isoformat().replace("+00:00", "Z"),
+        "agenttype": order.monitoring_type or "server",
+        "goarch": order.arch,
+        **{flag: int(flag in flags) for flag in _FLAGS},
+    }
+
+
+def _expiry(order: DeploymentOrder) -> datetime:
+    return order.expires.astimezone(UTC).replace(microsecond=0)
+
+
+def _is_ordered(order: DeploymentOrder, made: Deployment) -> bool:
+    return (made.site, made.expiry, made.arch) == (order.site, _expiry(order), order.arch)

@@ -1,0 +1,129 @@
+"""What was run, as a stock server keeps it: one agent's history, and the script runs of all."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import partial
+from typing import Final
+
+import msgspec
+
+from trmm_async import codec
+from trmm_async.calls import Call
+from trmm_async.dialects.stock.agents import Places, agent_of_detail, ids_of_agents, listed_agents
+from trmm_async.dialects.stock.wording import get, segment
+from trmm_async.models import HistoryEntry, ScriptResult
+
+__all__ = ["StockHistory", "agent_history"]
+
+_NEWEST: Final = 5
+"""More than one, since the list goes by time and the mark by id: workers may write in another order."""
+
+_FOREVER: Final = "2100-01-01T00:00:00Z"
+"""The server minds the beginning of a span only if an end is given as well."""
+
+
+class _Result(msgspec.Struct):
+    """What an agent reported; the time is a string where the server itself ran it."""
+
+    stdout: str = ""
+    stderr: str = ""
+    retcode: int | None = None
+    execution_time: str | float | None = None
+
+
+class _Row(msgspec.Struct):
+    id: int
+    agent_id: str | None = None
+    type: str = "script_run"
+    time: datetime | None = None
+    username: str | None = None
+    command: str | None = None
+    results: str | None = None
+    script: int | None = None
+    script_name: str | None = None
+    script_results: _Result | None = None
+
+
+class StockHistory:
+    """See `History`. The script runs of all agents come in one call, the newest first."""
+
+    def newest(self) -> Call[list[HistoryEntry]]:
+        """See `History`."""
+        return get("/agents/scripthistory/", entries, query={"limit": _NEWEST})
+
+    def since(self, moment: datetime | None) -> Call[list[HistoryEntry]]:
+        """See `History`."""
+        span = {} if moment is None else {"start": _instant(moment), "end": _FOREVER}
+        return get("/agents/scripthistory/", entries, query=span)
+
+    def known(self) -> Call[frozenset[str]]:
+        """See `History`."""
+        return get("/agents/", ids_of_agents, query={"detail": "false"})
+
+    def statuses(self, agent_ids: frozenset[str]) -> Call[Mapping[str, str]]:
+        """See `History`. One agent is asked for singly; for more, the one list there is."""
+        if len(agent_ids) == 1:
+            (agent_id,) = agent_ids
+            return get(f"/agents/{segment(agent_id)}/", _status)
+        return get("/agents/", partial(_statuses, agent_ids))
+
+
+def agent_history(agent_id: str) -> Call[list[HistoryEntry]]:
+    """All that was run on one agent, the oldest first."""
+    return get(f"/agents/{segment(agent_id)}/history/", partial(_entries_of, agent_id))
+
+
+def entries(body: bytes) -> list[HistoryEntry]:
+    """Rows that say themselves which agent they are of."""
+    return [_entry(row, row.agent_id) for row in codec.decoder(list[_Row])(body)]
+
+
+def _entries_of(agent_id: str, body: bytes) -> list[HistoryEntry]:
+    rows = sorted(codec.decoder(list[_Row])(body), key=lambda row: row.id)
+    return [_entry(row, agent_id) for row in rows]
+
+
+def _entry(row: _Row, agent_id: str | None) -> HistoryEntry:
+    return HistoryEntry(
+        id=row.id,
+        agent_id=agent_id,
+        type=row.type,
+        time=row.time,
+        username=row.username,
+        command=row.command or None,
+        output=row.results,
+        script=row.script,
+        script_name=row.script_name,
+        result=None if row.script_results is None else _result(row.script_results),
+    )
+
+
+def _result(sent: _Result) -> ScriptResult:
+    return ScriptResult(
+        retcode=sent.retcode,
+        stdout=sent.stdout,
+        stderr=sent.stderr,
+        execution_time=seconds(sent.execution_time),
+    )
+
+
+def seconds(value: str | float | None) -> float | None:
+    """A time that is a number here and a string there."""
+    try:
+        return None if value is None else float(value)
+    except ValueError:
+        return None
+
+
+def _status(body: bytes) -> Mapping[str, str]:
+    agent = agent_of_detail(body)
+    return {agent.agent_id: agent.status}
+
+
+def _statuses(agent_ids: frozenset[str], body: bytes) -> Mapping[str, str]:
+    agents = listed_agents(Places(), lambda agent: agent.agent_id in agent_ids, body)
+    return {agent.agent_id: agent.status for agent in agents}
+
+
+def _instant(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

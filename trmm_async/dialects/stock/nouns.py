@@ -1,0 +1,176 @@
+"""Clients, sites, scripts, checks, alerts and deployments as a stock server spells them."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from trmm_async import codec
+from trmm_async.models import Alert, Check, Client, Deployment, Script, Site
+
+__all__ = [
+    "alerts_of",
+    "checks_of",
+    "client_of_site",
+    "deployments_of",
+    "script_of",
+    "scripts_of",
+    "sites_of_client",
+]
+
+
+class _SiteOfClient(msgspec.Struct):
+    id: int
+    client: int | None = None
+
+
+class _Script(msgspec.Struct):
+    id: int
+    name: str = ""
+    shell: str = ""
+    description: str | None = None
+    category: str | None = None
+    script_type: str | None = None
+    args: tuple[str, ...] = ()
+    env_vars: tuple[str, ...] = ()
+    default_timeout: int | None = None
+    run_as_user: bool | None = None
+    supported_platforms: tuple[str, ...] = ()
+    hidden: bool | None = None
+    favorite: bool | None = None
+    script_body: str | None = None
+
+
+class _CheckResult(msgspec.Struct):
+    """Empty before the first run, and in the list of all checks always."""
+
+    id: int | None = None
+    status: str | None = None
+    more_info: str | None = None
+    last_run: datetime | None = None
+
+
+class _Check(msgspec.Struct):
+    id: int
+    check_type: str = ""
+    name: str | None = None
+    readable_desc: str | None = None
+    agent: int | None = None
+    check_result: _CheckResult = _CheckResult()
+
+
+class _Alert(msgspec.Struct):
+    id: int
+    alert_type: str = ""
+    agent_id: str | None = None
+    severity: str = ""
+    message: str | None = None
+    alert_time: datetime | None = None
+    snoozed: bool = False
+    resolved: bool = False
+    hostname: str | None = None
+    client: str | None = None
+    site: str | None = None
+    resolved_on: datetime | None = None
+    snooze_until: datetime | None = None
+    assigned_check: int | None = None
+    assigned_task: int | None = None
+
+
+class _Deployment(msgspec.Struct):
+    id: int
+    uid: str = ""
+    client_id: int | None = None
+    site_id: int | None = None
+    expiry: datetime | None = None
+    mon_type: str | None = None
+    goarch: str | None = None
+    install_flags: dict[str, Any] = {}
+
+
+def sites_of_client(body: bytes) -> list[Site]:
+    """The sites of one client, whose detail has them."""
+    return list(codec.decoder(Client)(body).sites)
+
+
+def client_of_site(body: bytes) -> int | None:
+    """The id of the client that a site belongs to."""
+    return codec.decoder(_SiteOfClient)(body).client
+
+
+def scripts_of(body: bytes) -> list[Script]:
+    """A list of scripts, without their code."""
+    return [_script(one) for one in codec.decoder(list[_Script])(body)]
+
+
+def script_of(body: bytes) -> Script:
+    """One script, with its code."""
+    return _script(codec.decoder(_Script)(body))
+
+
+def _script(sent: _Script) -> Script:
+    fields = msgspec.structs.asdict(sent)
+    return Script(code=fields.pop("script_body"), **fields)
+
+
+def checks_of(
+    body: bytes, *, agent_id: str | None = None, agent_ids: Mapping[int, str] | None = None
+) -> list[Check]:
+    """A list of checks: one agent's, or all there are, whose agents are then found by their integers.
+
+    In the list of all checks no check has a result: their status is "unknown" there.
+    """
+    return [_check(one, agent_id, agent_ids) for one in codec.decoder(list[_Check])(body)]
+
+
+def _check(sent: _Check, agent_id: str | None, agent_ids: Mapping[int, str] | None) -> Check:
+    result = sent.check_result
+    if agent_ids is not None:
+        agent_id = None if sent.agent is None else agent_ids.get(sent.agent)
+    return Check(
+        id=sent.id,
+        check_type=sent.check_type,
+        name=sent.readable_desc or sent.name or "",
+        status=result.status or ("pending" if agent_ids is None else "unknown"),
+        more_info=result.more_info,
+        last_run=result.last_run,
+        agent_id=agent_id,
+        result_id=result.id,
+    )
+
+
+def alerts_of(body: bytes) -> list[Alert]:
+    """A list of alerts."""
+    return [alert_noun(one) for one in codec.decoder(list[_Alert])(body)]
+
+
+def alert_of(body: bytes) -> Alert:
+    """One alert."""
+    return alert_noun(codec.decoder(_Alert)(body))
+
+
+def alert_noun(sent: _Alert) -> Alert:
+    """The noun of one on the wire."""
+    fields = msgspec.structs.asdict(sent)
+    fields["message"] = sent.message or ""
+    return Alert(created_at=fields.pop("alert_time"), **fields)
+
+
+def deployments_of(base_url: str, body: bytes) -> list[Deployment]:
+    """A list of deployments; where each is downloaded from is not told, but known."""
+    return [_deployment(base_url, one) for one in codec.decoder(list[_Deployment])(body)]
+
+
+def _deployment(base_url: str, sent: _Deployment) -> Deployment:
+    return Deployment(
+        id=sent.id,
+        uuid=sent.uid,
+        client=sent.client_id,
+        site=sent.site_id,
+        expiry=sent.expiry,
+        install_flags=" ".join(sorted(name for name, set_ in sent.install_flags.items() if set_)),
+        download_url=f"{base_url}/clients/{sent.uid}/deploy/",
+        arch=sent.goarch,
+        monitoring_type=sent.mon_type,
+    )

@@ -1,0 +1,331 @@
+"""Scripts that are sent first and whose results are collected from the server's history.
+
+Over the transport; `runbook` decides which row is which run. One look at the history serves all who wait, however
+many they are, and there is no look while nobody does.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from datetime import datetime
+from types import TracebackType
+from typing import Final, Self
+
+from trmm_async.dialects import Collected
+from trmm_async.errors import (
+    AgentSilentError,
+    AuthenticationError,
+    BadRequestError,
+    NotFoundError,
+    OutcomeUnknownError,
+    PermissionDeniedError,
+    ServerError,
+    ServerFaultError,
+    TRMMError,
+    UnidentifiedError,
+)
+from trmm_async.models import HistoryEntry, ScriptResult
+from trmm_async.runbook import Batch, Mixed, NotRun, Patience, RunBook, Settled, Silent, Told
+from trmm_async.transport import Transport
+
+__all__ = ["Desk", "Sending"]
+
+_MARK_FRESH: Final = 1.0
+"""Seconds for which a mark serves. Any mark from before the sending is right; a fresh one leaves less in doubt."""
+
+_GONE: Final = frozenset({"offline", "overdue"})
+
+Outcome = ScriptResult | TRMMError
+OnSent = Callable[[], None]
+
+
+class Desk:
+    """Where the history of one server is read, for all who wait for a run. Belongs to one event loop."""
+
+    def __init__(self, transport: Transport, patience: Patience | None = None) -> None:
+        self.transport = transport
+        self.book = RunBook(patience)
+        self._marking = asyncio.Lock()
+        self._marked_at: float | None = None
+        self._sendings: set[Sending] = set()
+        self._clerk: asyncio.Task[None] | None = None
+        self._news = asyncio.Event()
+        self._freed = asyncio.Condition()
+
+    def __repr__(self) -> str:
+        return f"<Desk {self.book!r}>"
+
+    async def run(self, order: Collected, on_sent: OnSent | None = None) -> ScriptResult:
+        """Send one script to one agent; its result. Raises `TRMMError`s only; safe to cancel, it may run then."""
+        async with Sending(self, order, on_sent) as sending:
+            _, outcome = await anext(sending)
+        if isinstance(outcome, TRMMError):
+            raise outcome
+        return outcome
+
+    async def aclose(self) -> None:
+        """Look no more; who waits for a run is told that its outcome is unknown."""
+        for sending in self._sendings:
+            sending.give_up(OutcomeUnknownError("sent, and the client was closed before its result came"))
+        await self._stop()
+
+    # -- for sendings ----------------------------------------------------------------------------------------
+
+    async def enter(self, sending: "Sending", batch: Batch) -> None:
+        """Wait until its rows can't be mistaken for those of another sending of ours. Safe to cancel."""
+        order = sending.order
+        async with self._freed:
+            await self._freed.wait_for(lambda: self.book.holder(order.agent_ids, order.script) is None)
+            self.book.open(batch)
+            self._sendings.add(sending)
+
+    async def leave(self, sending: "Sending", batch: Batch) -> None:
+        """It is of no more interest; after `enter`, once."""
+        self._sendings.discard(sending)
+        self.book.close(batch)
+        await self._tell_waiters()
+        if not self._sendings:
+            await self._stop()
+
+    async def mark(self, order: Collected) -> tuple[int, datetime | None]:
+        """The row that is now the last, and its time."""
+        async with self._marking:
+            asked = _now()
+            if self._marked_at is None or asked - self._marked_at > _MARK_FRESH:
+                self.book.note(await self.transport.send(order.history.newest()))
+                self._marked_at = asked
+        return self.book.newest
+
+    def watch(self, batch: Batch) -> None:
+        """It was sent: look for its rows from now on."""
+        self.book.sent(batch, _now())
+        self._news.set()
+        if self._clerk is None or self._clerk.done():
+            self._clerk = asyncio.create_task(self._look_on(), name="trmm_async: history")
+
+    # -- looking ---------------------------------------------------------------------------------------------
+
+    async def _look_on(self) -> None:
+        try:
+            while (wait := self.book.due(_now())) is not None:
+                if wait > 0:
+                    self._news.clear()
+                    await _at_most(wait, self._news)
+                else:
+                    await self._look()
+                    await self._tell_waiters()
+        except Exception as error:
+            # A mistake of ours: those who wait must not wait for ever.
+            for sending in self._sendings:
+                sending.give_up(error)
+            raise
+
+    async def _look(self) -> None:
+        history = next(iter(self._sendings)).order.history
+        asked = _now()
+        trouble: TRMMError | None = None
+        try:
+            rows = await self.transport.send(history.since(self.book.since()))
+        except TRMMError as error:
+            trouble = error
+            self.book.unread(_now(), _now() - asked)
+        else:
+            self._marked_at = asked
+            self.book.read(rows, _now(), _now() - asked)
+        for sending in self._sendings:
+            sending.looked(trouble)
+
+    async def _tell_waiters(self) -> None:
+        async with self._freed:
+            self._freed.notify_all()
+
+    async def _stop(self) -> None:
+        clerk, self._clerk = self._clerk, None
+        if clerk is not None:
+            clerk.cancel()
+            await asyncio.gather(clerk, return_exceptions=True)
+
+
+class Sending:
+    """One script on its way to one agent or many: enter it, and it is sent; iterate it for what became of each.
+
+    Every agent of the order is told once: its result, or the error that says what is known. An error of the
+    sending itself, by which certainly nothing ran, is raised on entering. Leaving early leaves the scripts running.
+    """
+
+    def __init__(self, desk: Desk, order: Collected, on_sent: OnSent | None = None) -> None:
+        self.order = order
+        self._desk = desk
+        self._on_sent = on_sent
+        self._entered = False
+        self._news = asyncio.Event()
+        self._trouble: TRMMError | None = None
+        self._given_up: Exception | None = None
+        self._lost: OutcomeUnknownError | None = None
+        self._told: deque[tuple[str, Outcome]] = deque()
+        self._batch = Batch(
+            script=order.script,
+            timeout=order.timeout,
+            pending=set(order.agent_ids),
+            bulk=order.bulk,
+            expected=len(order.agent_ids),
+        )
+
+    def __repr__(self) -> str:
+        return f"<Sending {self._batch!r}>"
+
+    async def __aenter__(self) -> Self:
+        await self._desk.enter(self, self._batch)
+        self._entered = True
+        try:
+            self._batch.mark, self._batch.moment = await self._desk.mark(self.order)
+            await self._send()
+        except BaseException:
+            await self._desk.leave(self, self._batch)
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._desk.leave(self, self._batch)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> tuple[str, Outcome]:
+        while not self._told:
+            if self._given_up is not None:
+                self._abandon(self._given_up)
+            elif self._batch.settled:
+                await self._translate(self._batch.take())
+            elif self._batch.pending:
+                self._news.clear()
+                await self._news.wait()
+            else:
+                raise StopAsyncIteration
+        return self._told.popleft()
+
+    # -- for the desk ----------------------------------------------------------------------------------------
+
+    def looked(self, trouble: TRMMError | None) -> None:
+        """There was a look at the history, or trouble with it."""
+        self._trouble = trouble
+        if isinstance(trouble, AuthenticationError | PermissionDeniedError):
+            self.give_up(trouble)
+        self._news.set()
+
+    def give_up(self, error: Exception) -> None:
+        """Nothing more will be known."""
+        self._given_up = self._given_up or error
+        self._news.set()
+
+    # -- sending ---------------------------------------------------------------------------------------------
+
+    async def _send(self) -> None:
+        count: int | None = None
+        try:
+            count = await self._desk.transport.send(self.order.send, self._on_sent)
+        except OutcomeUnknownError as error:
+            self._lost, self._batch.lost = error, True
+            self._batch.absent_is_not_run = isinstance(error, ServerFaultError) and error.status == 500
+        except BadRequestError as error:
+            if not self.order.bulk:
+                raise
+            await self._drop_unknown()
+            # Of these the server knows, so there was something else that it did not like.
+            self._settle(self._batch.pending, error)
+        if self.order.bulk and count != len(self.order.agent_ids) and self._batch.pending:
+            await self._drop_unknown()
+        if self._batch.pending:
+            self._desk.watch(self._batch)
+
+    async def _drop_unknown(self) -> None:
+        """Find out which agents the server leaves out without a word: those that this key can't see."""
+        try:
+            known = await self._desk.transport.send(self.order.history.known())
+        except TRMMError as error:
+            # Then a row that is missing in the end tells of it, if less well.
+            self._trouble = error
+            return
+        for agent_id in self._batch.pending - known:
+            said = f"the server has no agent {agent_id} that this key may run scripts on, and left it out"
+            self._settle({agent_id}, NotFoundError(404, said, method="POST", path=self.order.send.path))
+        self._batch.expected = len(self._batch.pending)
+
+    def _settle(self, agent_ids: Iterable[str], error: TRMMError) -> None:
+        for agent_id in tuple(agent_ids):
+            self._batch.pending.discard(agent_id)
+            self._told.append((agent_id, error))
+
+    # -- what became of it -----------------------------------------------------------------------------------
+
+    def _abandon(self, error: Exception) -> None:
+        if not isinstance(error, TRMMError):
+            raise error
+        known = isinstance(error, OutcomeUnknownError)
+        said = error if known else OutcomeUnknownError(f"sent, and the history can't be read: {error}")
+        self._settle(self._batch.pending, said)
+        self._given_up = None
+
+    async def _translate(self, settled: Mapping[str, Settled]) -> None:
+        silent = frozenset(one for one, how in settled.items() if isinstance(how, Silent) and how.started)
+        statuses = await self._statuses(silent) if silent else {}
+        self._told.extend((one, self._outcome(one, how, statuses)) for one, how in settled.items())
+
+    async def _statuses(self, agent_ids: frozenset[str]) -> Mapping[str, str]:
+        try:
+            return await self._desk.transport.send(self.order.history.statuses(agent_ids))
+        except TRMMError:
+            return {}
+
+    def _outcome(self, agent_id: str, how: Settled, statuses: Mapping[str, str]) -> Outcome:
+        match how:
+            case Told(result):
+                return result
+            case Mixed(rows):
+                return _mixed(agent_id, rows)
+            case NotRun():
+                return self._not_run()
+            case Silent(started=True, waited=waited) if self._trouble is None:
+                return AgentSilentError(
+                    agent_id, "offline" if statuses.get(agent_id) in _GONE else "silent", waited
+                )
+            case Silent(waited=waited):
+                return self._without_row(agent_id, waited)
+
+    def _not_run(self) -> ServerError:
+        fault = self._lost
+        assert isinstance(fault, ServerFaultError)
+        detail = f"{fault.detail}; it did not run: the history has no row of it"
+        return ServerError(fault.status, detail, method=fault.method, path=fault.path, body=fault.body)
+
+    def _without_row(self, agent_id: str, waited: float) -> OutcomeUnknownError:
+        if self._trouble is not None:
+            error = OutcomeUnknownError(f"sent to {agent_id}, and the history can't be read: {self._trouble}")
+            error.__cause__ = self._trouble
+            return error
+        return self._lost or OutcomeUnknownError(
+            f"accepted for {agent_id}, and not begun within {waited:.0f} s: the server's queue may be behind"
+        )
+
+
+def _mixed(agent_id: str, rows: tuple[HistoryEntry, ...]) -> UnidentifiedError:
+    numbers = ", ".join(str(row.id) for row in rows)
+    error = UnidentifiedError(
+        f"it ran on {agent_id}, but another run of this script was begun there at the same time, and the server "
+        f"does not tell them apart: its history has rows {numbers}"
+    )
+    error.candidates = rows
+    return error
+
+
+async def _at_most(seconds: float, event: asyncio.Event) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

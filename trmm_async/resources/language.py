@@ -1,0 +1,61 @@
+"""Which dialect the server of one client speaks: given, or found out when it is first needed."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from trmm_async.dialects import Dialect
+from trmm_async.dialects.detection import PROBE, language_of
+from trmm_async.errors import TRMMError
+from trmm_async.transport import Transport
+
+__all__ = ["Language"]
+
+
+class Language:
+    """The dialect in use.
+
+    Args:
+        transport: asks the server, where the dialect is to be found out.
+        choice: the dialects by name; one is the dialect in use, of several the server is asked.
+        found: told the dialect when it has been found out.
+    """
+
+    def __init__(
+        self, transport: Transport, choice: Mapping[str, Dialect], found: Callable[[Dialect], None]
+    ) -> None:
+        self._transport = transport
+        self._choice = choice
+        self._found = found
+        self._asking = asyncio.Lock()
+        self.known: Dialect | None = next(iter(choice.values())) if len(choice) == 1 else None
+
+    def __repr__(self) -> str:
+        return f"<Language {self.name}>"
+
+    @property
+    def name(self) -> str:
+        """The dialect's name; "auto" before the server was asked."""
+        return self.known.name if self.known is not None else "auto"
+
+    async def dialect(self) -> Dialect:
+        """The dialect, asked for once for all who wait. A question that failed is asked again by the next call.
+
+        Raises:
+            UnsupportedError: the server's answer is that of neither dialect.
+            TRMMError: the server could not be asked.
+        """
+        if self.known is None:
+            async with self._asking:
+                if self.known is None:
+                    self.known = await self._ask()
+        return self.known
+
+    async def _ask(self) -> Dialect:
+        error: TRMMError | None = None
+        try:
+            await self._transport.send(PROBE)
+        except TRMMError as failed:
+            error = failed
+        dialect = self._choice[language_of(error)]
+        self._found(dialect)
+        return dialect

@@ -1,0 +1,315 @@
+"""Which row of a server's history is which run, and how long to wait for it. Pure: every method is told the time.
+
+Floor 3: over `dialects`' values and the nouns. A stock server answers "it will be run" and writes a row, which has
+no id that we could know, and neither arguments nor a mark of ours: only an agent, a script, a user and a number
+that grows. So a run is the row above a mark taken before it was sent, of its agent and script, and of our user as
+soon as that is known. Of two runs of ours on one agent the second is held back until the first's row is known.
+Where two rows could be a run, it is none of them: `Mixed`, never a guess.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from trmm_async.models import HistoryEntry, ScriptResult
+
+__all__ = ["Batch", "Mixed", "NotRun", "Patience", "RunBook", "Settled", "Silent", "Told"]
+
+_FIRST_LOOK: Final = 0.25
+_SHARE: Final = 0.25
+"""How much later, as a share of the time since the sending, the next look comes: few looks, whatever it takes."""
+
+_CALMEST: Final = 5.0
+_LOAD_MOST: Final = 2.0
+"""The pause after a look, at least, as a multiple of the time that the server took for it."""
+
+_SLACK: Final = timedelta(seconds=5)
+"""By how much a row's time may be out of the order of the numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """For how long to wait, in seconds.
+
+    Attributes:
+        report: for the report, beyond the script's own timeout.
+        row: for the row of a single run, which is written before the answer.
+        bulk_row: for the rows of many, which are written by a queue after it.
+    """
+
+    report: float = 10.0
+    row: float = 15.0
+    bulk_row: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The agent has reported."""
+
+    result: ScriptResult
+
+
+@dataclass(frozen=True, slots=True)
+class Silent:
+    """No report in time; `started`: whether the server has at least a row of it."""
+
+    started: bool
+    waited: float
+
+
+@dataclass(frozen=True, slots=True)
+class Mixed:
+    """It ran, and these rows could each be it."""
+
+    rows: tuple[HistoryEntry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NotRun:
+    """The server failed before it had written a row: it certainly did not run."""
+
+
+Settled = Told | Silent | Mixed | NotRun
+
+
+@dataclass(slots=True, eq=False)
+class Batch:
+    """One sending, to one agent or many.
+
+    Attributes:
+        lost: the answer to the sending was lost.
+        absent_is_not_run: a missing row means that it did not run.
+        expected: to how many of the agents the server sends it.
+        rows: the rows that are ours, by agent.
+        settled: what has been found out and not yet been fetched, by agent.
+    """
+
+    script: int
+    timeout: float
+    pending: set[str]
+    bulk: bool = False
+    mark: int = 0
+    moment: datetime | None = None
+    sent_at: float | None = None
+    lost: bool = False
+    absent_is_not_run: bool = False
+    expected: int = 1
+    rows: dict[str, HistoryEntry] = field(default_factory=dict)
+    settled: dict[str, Settled] = field(default_factory=dict)
+    identified: bool = False
+    progress_at: float = 0.0
+
+    def __repr__(self) -> str:
+        return f"<Batch script {self.script}: {len(self.pending)} pending, {len(self.rows)} rows>"
+
+    def settle(self, agent_id: str, how: Settled) -> None:
+        """It is known of this agent now."""
+        if agent_id in self.pending:
+            self.pending.discard(agent_id)
+            self.settled[agent_id] = how
+
+    def take(self) -> dict[str, Settled]:
+        """What has been found out since the last time."""
+        taken, self.settled = self.settled, {}
+        return taken
+
+
+Index = Mapping[str, Sequence[HistoryEntry]]
+
+
+class RunBook:
+    """All sendings under way, and what the history says of them.
+
+    Attributes:
+        username: our own user's name, once a run has shown it.
+        newest: the highest row number seen, and that row's time: the mark for what is sent from now on.
+    """
+
+    def __init__(self, patience: Patience | None = None) -> None:
+        self._patience = patience or Patience()
+        self._batches: list[Batch] = []
+        self._held: dict[tuple[str, int], Batch] = {}
+        self._claimed: set[int] = set()
+        self._look_took = 0.0
+        self._looked_at: float | None = None
+        self.username: str | None = None
+        self.newest: tuple[int, datetime | None] = (0, None)
+
+    def __repr__(self) -> str:
+        return f"<RunBook {len(self._batches)} batches, as {self.username or 'an unknown user'}>"
+
+    # -- sendings --------------------------------------------------------------------------------------------
+
+    def holder(self, agent_ids: Iterable[str], script: int) -> Batch | None:
+        """A sending of the same script to one of these agents whose rows are not known yet, if there is one."""
+        if not self._held:
+            return None
+        return next((held for one in agent_ids if (held := self._held.get((one, script))) is not None), None)
+
+    def open(self, batch: Batch) -> None:
+        """It is about to be sent; until its rows are known, no other may be that could be mistaken for it."""
+        self._batches.append(batch)
+        self._held.update(((agent_id, batch.script), batch) for agent_id in batch.pending)
+
+    def sent(self, batch: Batch, now: float) -> None:
+        """It was answered, or its answer was lost."""
+        batch.sent_at = batch.progress_at = now
+
+    def close(self, batch: Batch) -> None:
+        """Nobody waits for it any more."""
+        self._batches.remove(batch)
+        self._release(batch)
+        floor = min([self.newest[0], *(open_.mark for open_ in self._batches)])
+        self._claimed = {row for row in self._claimed if row > floor}
+
+    def _release(self, batch: Batch) -> None:
+        for key in [key for key, held in self._held.items() if held is batch]:
+            del self._held[key]
+
+    # -- looking ---------------------------------------------------------------------------------------------
+
+    def due(self, now: float) -> float | None:
+        """Seconds until the next look at the history; None while nothing that was sent is pending."""
+        waits = [self._wait(batch, now) for batch in self._waiting()]
+        if not waits:
+            return None
+        rest = 0.0 if self._looked_at is None else self._looked_at + _LOAD_MOST * self._look_took - now
+        return max(0.0, min(waits), rest)
+
+    def since(self) -> datetime | None:
+        """From which moment on the history matters now; None for all of it."""
+        moments = [_moment(batch) for batch in self._waiting()]
+        known = [moment for moment in moments if moment is not None]
+        return min(known) - _SLACK if known and len(known) == len(moments) else None
+
+    def read(self, rows: Sequence[HistoryEntry], now: float, took: float = 0.0) -> None:
+        """Take in the rows of a look that has just come, `took` seconds after it was asked for."""
+        self._look_took, self._looked_at = took, now
+        self.note(rows)
+        by_agent = _by_agent(rows)
+        by_id = {row.id: row for row in rows}
+        for batch in self._waiting():
+            if not batch.identified:
+                self._identify(batch, by_agent, now)
+            _collect(batch, by_id)
+            self._expire(batch, now)
+
+    def unread(self, now: float, took: float) -> None:
+        """A look failed: only time has passed."""
+        self._look_took, self._looked_at = took, now
+        for batch in self._waiting():
+            self._expire(batch, now)
+
+    def note(self, rows: Iterable[HistoryEntry]) -> None:
+        """Remember how far the history goes."""
+        newest = max(rows, key=lambda row: row.id, default=None)
+        if newest is not None and newest.id > self.newest[0]:
+            self.newest = newest.id, newest.time
+
+    def _waiting(self) -> Iterator[Batch]:
+        return (batch for batch in self._batches if batch.sent_at is not None and batch.pending)
+
+    def _wait(self, batch: Batch, now: float) -> float:
+        age = now - (batch.sent_at or now)
+        pause = min(_CALMEST, max(_FIRST_LOOK, _SHARE * age))
+        looked_at = self._looked_at if self._looked_at is not None else -1.0
+        last = max(looked_at, batch.sent_at or now)
+        return min(last + pause, self._deadline(batch)) - now
+
+    # -- which rows are ours ---------------------------------------------------------------------------------
+
+    def _identify(self, batch: Batch, by_agent: Index, now: float) -> None:
+        found = {
+            agent_id: rows
+            for agent_id in batch.pending
+            if (rows := [row for row in by_agent.get(agent_id, ()) if self._could_be(batch, row)])
+        }
+        if batch.bulk:
+            self._identify_many(batch, found, now)
+        elif found:
+            self._claim(batch, found, now)
+        elif batch.absent_is_not_run:
+            for agent_id in tuple(batch.pending):
+                batch.settle(agent_id, NotRun())
+
+    def _could_be(self, batch: Batch, row: HistoryEntry) -> bool:
+        return (
+            row.id > batch.mark
+            and row.script == batch.script
+            and row.id not in self._claimed
+            and (self.username is None or row.username == self.username)
+        )
+
+    def _identify_many(self, batch: Batch, found: Index, now: float) -> None:
+        """Only when all rows are there: before that, a foreign one might be taken for one that is yet to come."""
+        users = _by_user(found)
+        whole = [rows for rows in users.values() if len(rows) >= batch.expected]
+        if whole:
+            self._claim(batch, whole[0] if len(whole) == 1 else found, now)
+        elif now >= self._deadline(batch):
+            # Some rows never came. Those that did are ours if they are of one user.
+            self._claim(batch, found if len(users) == 1 else {}, now)
+            for agent_id in batch.pending - batch.rows.keys():
+                batch.settle(agent_id, Silent(started=False, waited=now - (batch.sent_at or now)))
+
+    def _claim(self, batch: Batch, found: Index, now: float) -> None:
+        batch.identified = True
+        batch.progress_at = now
+        self._release(batch)
+        for agent_id, rows in found.items():
+            if len(rows) > 1:
+                batch.settle(agent_id, Mixed(tuple(rows)))
+                continue
+            batch.rows[agent_id] = rows[0]
+            self._claimed.add(rows[0].id)
+        # Of a sending that was accepted, its own row is among those found: if it is the only one, it is ours.
+        if self.username is None and not batch.lost and batch.rows and len(batch.rows) == len(found):
+            users = {row.username for row in batch.rows.values()}
+            self.username = users.pop() if len(users) == 1 else None
+
+    # -- time ------------------------------------------------------------------------------------------------
+
+    def _deadline(self, batch: Batch) -> float:
+        if batch.identified:
+            return batch.progress_at + batch.timeout + self._patience.report
+        return batch.progress_at + (self._patience.bulk_row if batch.bulk else self._patience.row)
+
+    def _expire(self, batch: Batch, now: float) -> None:
+        if now < self._deadline(batch):
+            return
+        waited = now - (batch.sent_at or now)
+        for agent_id in tuple(batch.pending):
+            batch.settle(agent_id, Silent(agent_id in batch.rows, waited))
+
+
+def _collect(batch: Batch, by_id: Mapping[int, HistoryEntry]) -> None:
+    for agent_id, claimed in tuple(batch.rows.items()):
+        row = by_id.get(claimed.id)
+        if agent_id in batch.pending and row is not None and row.result is not None:
+            batch.settle(agent_id, Told(row.result))
+
+
+def _moment(batch: Batch) -> datetime | None:
+    """From when on this sending's rows can be."""
+    if not batch.identified:
+        return batch.moment
+    times = [batch.rows[agent_id].time for agent_id in batch.pending if agent_id in batch.rows]
+    return min((time for time in times if time is not None), default=batch.moment)
+
+
+def _by_agent(rows: Iterable[HistoryEntry]) -> dict[str, list[HistoryEntry]]:
+    found: dict[str, list[HistoryEntry]] = defaultdict(list)
+    for row in rows:
+        if row.agent_id is not None:
+            found[row.agent_id].append(row)
+    return found
+
+
+def _by_user(found: Index) -> dict[str | None, dict[str, list[HistoryEntry]]]:
+    users: dict[str | None, dict[str, list[HistoryEntry]]] = defaultdict(dict)
+    for agent_id, rows in found.items():
+        for row in rows:
+            users[row.username].setdefault(agent_id, []).append(row)
+    return users
