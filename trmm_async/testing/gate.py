@@ -44,10 +44,14 @@ PERMISSIONS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Denial:
-    """Not let in: 401, 403 or 429; `wait` is what the throttle suggests, in seconds."""
+    """Not let in: 401, 403 or 429; `wait` is what the throttle suggests, in seconds.
+
+    `fault` is what is wrong with a key that is known: `"expired"` or `"inactive"`.
+    """
 
     status: int
     wait: float | None = None
+    fault: str | None = None
 
 
 class Limits:
@@ -107,15 +111,24 @@ class Gate:
     def __init__(self, key: str, limits: Limits) -> None:
         self.keys = {key}
         self.limits = limits
+        self.username = "admin"
+        self.users: dict[str, str] = {}
+        self.faulty: dict[str, str] = {}
         self.forbidden: Counter[str] = Counter()
 
     def judge(self, key: str | None, *, permission: str | None, lane: str | None) -> Denial | None:
         """Return why a request is not let in, or None if it is."""
         if key is None or key not in self.keys:
             return Denial(401)
+        if key in self.faulty:
+            return Denial(401, fault=self.faulty[key])
         if denial := self.limits.admit(key, lane):
             return denial
         return Denial(403) if permission is not None and self.forbidden[permission] else None
+
+    def user(self, key: str | None) -> str:
+        """Tell whose key it is."""
+        return self.users.get(key or "", self.username)
 
 
 class Restriction:

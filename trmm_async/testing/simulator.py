@@ -12,15 +12,18 @@ from typing import TYPE_CHECKING, Self
 
 from aiohttp import web
 
+from .bus import Bus
 from .downloads import Downloads
 from .events import Hub
 from .faults import Faults
 from .front import Front, Way
 from .gate import Gate, Limits, new_key
-from .gateway import Gateway, Stage
+from .gateway import Gateway
 from .ledger import Ledger
 from .runner import Runner
 from .scripts import Playbook
+from .stage import Stage
+from .stock import Stock
 from .switches import Switches
 from .world import World
 
@@ -39,10 +42,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Simulator"]
 
-DIALECTS: dict[str, Callable[[Stage], Dialect]] = {"gateway": Gateway}
+DIALECTS: dict[str, Callable[[Stage], Dialect]] = {"gateway": Gateway, "stock": Stock}
+AGENT_VERSIONS = {"stock": "2.11.0"}
 BACKLOG = 1024
 RATE_LIMIT = (100, 60.0)
 DEPLOYMENT_RATE_LIMIT = (20, 60.0)
+USUAL: Rate = (-1, 0.0)
+"""Stands for the limit that the dialect's server has: those above, or none with the stock one."""
 
 
 class Simulator(Switches):
@@ -58,15 +64,22 @@ class Simulator(Switches):
         seed: the same seed makes the same world, whatever the clock says.
         clock: the time in seconds since the epoch, by which rate limits and the expiry of deployments go.
 
-    Server: dialect: `"gateway"`, the `/api/v3` of the gateway. ValueError for any other. api_key: the key it
-    accepts; made up if None. rate_limit: so many requests in so many seconds per key, counted as Django REST
-    framework counts them. None: no limit. deployment_rate_limit: the same for creating deployments, besides.
-    knows_cmd_id: False ignores the `cmd_id` of a `runscript` body, as a server does that never heard of it.
+    Server:
+        dialect: `"gateway"`, the `/api/v3` of the gateway, or `"stock"`, the unmodified Tactical RMM 1.5.1.
+            ValueError for any other.
+        api_key: the key it accepts; made up if None.
+        rate_limit: so many requests in so many seconds per key, counted as Django REST framework counts them;
+            100 a minute unless given, with the stock dialect no limit. None: no limit.
+        deployment_rate_limit: the same for creating deployments, besides; 20 a minute unless given.
+        workers: how many HTTP requests are worked on at a time; more of them queue. None: any number.
+        knows_cmd_id: False ignores the `cmd_id` of a `runscript` body, as a gateway does that never heard of
+            it.
 
     Time:
         script_seconds: how long a script takes, or the span to draw it from.
         offline_hold: the most seconds that a waiting call is held after its agent went offline under it; None
-            holds it until the script's timeout is over.
+            holds it until the script's timeout is over. With the stock dialect it caps every time that the
+            server waits for an agent in vain.
         latency: seconds there and back of every request, or the span to draw them from; half of it passes
             before the request is counted.
 
@@ -89,8 +102,9 @@ class Simulator(Switches):
         clock: Callable[[], float] = time.time,
         dialect: str = "gateway",
         api_key: str | None = None,
-        rate_limit: Rate | None = RATE_LIMIT,
-        deployment_rate_limit: Rate | None = DEPLOYMENT_RATE_LIMIT,
+        rate_limit: Rate | None = USUAL,
+        deployment_rate_limit: Rate | None = USUAL,
+        workers: int | None = None,
         knows_cmd_id: bool = True,
         script_seconds: float | Span = (0.05, 0.3),
         offline_hold: float | None = None,
@@ -105,9 +119,14 @@ class Simulator(Switches):
         if dialect not in DIALECTS:
             msg = f"dialect {dialect!r} is not spoken here; there is {', '.join(sorted(DIALECTS))}"
             raise ValueError(msg)
-        self.world = World(agents=agents, seed=seed, clock=clock)
+        version = AGENT_VERSIONS.get(dialect)
+        self.world = World(agents=agents, seed=seed, clock=clock, agent_version=version)
         self.api_key = api_key if api_key is not None else new_key(Random(f"{seed} key"))
-        self.limits = Limits(rate_limit, deployment_rate_limit, clock)
+        self.limits = Limits(
+            _limit(rate_limit, RATE_LIMIT, dialect),
+            _limit(deployment_rate_limit, DEPLOYMENT_RATE_LIMIT, dialect),
+            clock,
+        )
         self._ledger = Ledger(ledger_limit)
         self._faults = Faults()
         self._gate = Gate(self.api_key, self.limits)
@@ -115,8 +134,18 @@ class Simulator(Switches):
         self._downloads = Downloads()
         self._hub = Hub(compress=compress)
         self._runner = Runner(self.world, self._ledger, self._playbook, offline_hold)
+        self._bus = Bus(hold=offline_hold)
         self._dialect = DIALECTS[dialect](
-            Stage(self.world, self._runner, self._hub, self._downloads, knows_cmd_id)
+            Stage(
+                self.world,
+                self._runner,
+                self._hub,
+                self._downloads,
+                self._gate,
+                self._ledger,
+                knows_cmd_id,
+                self._bus,
+            )
         )
         self._front = Front(
             self._dialect,
@@ -126,6 +155,7 @@ class Simulator(Switches):
             ledger=self._ledger,
             rng=Random(f"{seed} latency"),
             clock=clock,
+            workers=workers,
         )
         self.world.listen(self._publish)
         self._host = host
@@ -250,6 +280,12 @@ class Simulator(Switches):
     def _publish(self, event: Event) -> None:
         if self._hub.count(event.agent_id):
             self._hub.publish(event.agent_id, self._dialect.frame(event))
+
+
+def _limit(given: Rate | None, usual: Rate, dialect: str) -> Rate | None:
+    if given != USUAL:
+        return given
+    return usual if dialect == "gateway" else None
 
 
 class CountingServer(web.Server):

@@ -14,6 +14,7 @@ from random import Random
 from typing import TYPE_CHECKING, TypeVar
 
 from . import generate
+from .journal import Journal
 from .nouns import (
     Agent,
     Alert,
@@ -21,6 +22,7 @@ from .nouns import (
     CameOnline,
     Check,
     Client,
+    CustomField,
     Deployment,
     Event,
     Script,
@@ -51,16 +53,25 @@ class World:
     """An installation with `agents` agents, the same for the same `seed`.
 
     It starts out quiet: every agent is online and there are no alerts. Checks are made when they are first
-    looked at. All methods are synchronous; those that take the id of something raise `UnknownThingError` for
-    an unknown one.
+    looked at. `agent_version` is the version of every agent; None leaves them different ones. All methods are
+    synchronous; those that take the id of something raise `UnknownThingError` for an unknown one.
     """
 
-    def __init__(self, *, agents: int = 0, seed: int = 0, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        *,
+        agents: int = 0,
+        seed: int = 0,
+        clock: Callable[[], float] = time.time,
+        agent_version: str | None = None,
+    ) -> None:
         if agents < 0:
             msg = f"agents must not be negative, got {agents}"
             raise ValueError(msg)
         self.clock = clock
         self.seed = seed
+        self.journal = Journal(clock)
+        self._agent_version = agent_version
         self.rng = Random(seed)
         self.clients: dict[int, Client] = {}
         self.sites: dict[int, Site] = {}
@@ -68,6 +79,7 @@ class World:
         self.scripts: dict[int, Script] = {script.id: script for script in generate.scripts()}
         self.alerts: dict[int, Alert] = {}
         self.deployments: dict[int, Deployment] = {}
+        self.custom_fields: dict[int, CustomField] = {}
         self._checks: dict[str, list[Check]] = {}
         self._listeners: list[Callable[[Event], None]] = []
         for site in generate.sites():
@@ -76,6 +88,7 @@ class World:
         self._numbers: dict[type, Iterator[int]] = {
             Agent: count(), Client: count(max(self.clients) + 1), Site: count(max(self.sites) + 1),
             Script: count(max(self.scripts) + 1), Alert: count(5001), Deployment: count(123), Task: count(1),
+            CustomField: count(1),
         }  # fmt: skip
         self._populate(agents)
         self.tasks: dict[int, Task] = {}
@@ -88,6 +101,7 @@ class World:
             self._place(generate.agent(self.rng, self._number(Agent), sites, self.clock()))
 
     def _place(self, agent: Agent) -> Agent:
+        agent.version = self._agent_version or agent.version
         self.agents[agent.agent_id] = agent
         return agent
 
@@ -165,6 +179,7 @@ class World:
         """Remove the record of an agent with its checks, tasks and alerts."""
         del self.agents[self.agent(agent_id).agent_id]
         self._checks.pop(agent_id, None)
+        self.journal.forget(agent_id)
         self.alerts = {key: alert for key, alert in self.alerts.items() if alert.agent_id != agent_id}
         self.tasks = {key: task for key, task in self.tasks.items() if task.agent_id != agent_id}
 
@@ -172,15 +187,23 @@ class World:
         """Lose an agent; publishes `WentOffline` if it was online."""
         agent = self.agent(agent_id)
         if agent.online:
-            agent.status, agent.last_seen = "offline", self.clock()
-            self.publish(WentOffline(agent_id, agent.last_seen))
+            now = self.clock()
+            agent.status, agent.last_seen = "offline", now
+            self.publish(WentOffline(agent_id, now))
 
     def come_online(self, agent_id: str) -> None:
         """Bring an agent back; publishes `CameOnline` if it was not online."""
         agent = self.agent(agent_id)
         if not agent.online:
-            agent.status, agent.last_seen = "online", self.clock()
-            self.publish(CameOnline(agent_id, agent.last_seen))
+            now = self.clock()
+            agent.status, agent.last_seen = "online", now
+            self.publish(CameOnline(agent_id, now))
+
+    # -- custom fields ---------------------------------------------------------------------------------------
+
+    def add_custom_field(self, name: str, *, model: str, type: str = "text") -> CustomField:  # noqa: A002
+        """Add a field to every `"agent"`, `"client"` or `"site"`."""
+        return _store(self.custom_fields, CustomField(self._number(CustomField), name, model, type))
 
     # -- clients, scripts, tasks -----------------------------------------------------------------------------
 
@@ -224,7 +247,7 @@ class World:
         """Resolve an alert; publishes `AlertChanged` the first time."""
         alert = self.alert(alert_id)
         if not alert.resolved:
-            alert.resolved = True
+            alert.resolved, alert.resolved_on = True, self.clock()
             self.publish(AlertChanged(alert.agent_id, alert))
         return alert
 
@@ -276,7 +299,7 @@ def _find(table: Mapping[Key, Thing], key: Key, noun: str) -> Thing:
         raise UnknownThingError(noun, key) from None
 
 
-Numbered = TypeVar("Numbered", Client, Site, Script, Task, Alert, Deployment)
+Numbered = TypeVar("Numbered", Client, Site, Script, Task, Alert, Deployment, CustomField)
 
 
 def _store(table: dict[int, Numbered], thing: Numbered) -> Numbered:
