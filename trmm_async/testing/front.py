@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from .faults import Cut, Failure, Unreadable
-from .ledger import Request, visible
+from .ledger import Request, shown, visible
 from .replies import AnsweredError, Asked, RefusedError, Reply, html_reply, json_reply, proxy_reply
 from .routing import Found, NeedsSlash, Router, WrongMethod
 from .world import UnknownThingError
@@ -133,10 +133,10 @@ class Front:
         row = Request(
             method=request.method,
             path=request.path,
-            query=dict(request.query),
+            query=shown(request.query),
             headers=visible(request.headers),
             at=self._clock(),
-            key_ok=self._dialect.key(request.headers) in self._gate.keys,
+            key_ok=self._gate.knows(self._dialect.key(request.headers)),
         )
         self._ledger.add_request(row)
         return row

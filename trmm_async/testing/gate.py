@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from random import Random
     from types import TracebackType
 
-    from .throttle import Rate
+    from .stock.accounts import Accounts, Token
+
+    from .throttle import Rate, Verdict
 
 __all__ = ["PERMISSIONS", "Denial", "Gate", "Limits", "Restriction", "new_key"]
 
@@ -42,6 +44,11 @@ PERMISSIONS = frozenset(
 """What an API key may be forbidden, in the words of Tactical RMM's roles."""
 
 
+LOGIN_LIMIT = (10, 60.0)
+TOKEN = "Token "
+"""How a dialect marks the token of a login among keys."""
+
+
 @dataclass(frozen=True, slots=True)
 class Denial:
     """Not let in: 401, 403 or 429; `wait` is what the throttle suggests, in seconds.
@@ -60,6 +67,7 @@ class Limits:
     def __init__(self, requests: Rate | None, deployments: Rate | None, clock: Callable[[], float]) -> None:
         self._general = Throttle(requests, clock)
         self._lanes = {"deployments": Throttle(deployments, clock)}
+        self._logins = {scope: Throttle(LOGIN_LIMIT, clock) for scope in ("login", "checkcreds")}
 
     def __repr__(self) -> str:
         return f"<Limits requests={self.requests} deployments={self.deployments}>"
@@ -92,13 +100,27 @@ class Limits:
             429, max((verdict.wait for verdict in refusals if verdict.wait is not None), default=None)
         )
 
+    @property
+    def logins(self) -> Rate | None:
+        """So many logins in so many seconds per address, with the stock dialect: 10 a minute unless set."""
+        return self._logins["login"].rate
+
+    @logins.setter
+    def logins(self, rate: Rate | None) -> None:
+        for throttle in self._logins.values():
+            throttle.rate = rate
+
+    def admit_login(self, scope: str, address: str) -> Verdict:
+        """Count a login, or a first step to one: `scope` is `"login"` or `"checkcreds"`."""
+        return self._logins[scope].admit(address)
+
     def used(self, key: str) -> int:
         """Tell how many requests of a key count towards the general limit at this moment."""
         return self._general.used(key)
 
     def reset(self) -> None:
         """Forget what has been counted."""
-        for throttle in (self._general, *self._lanes.values()):
+        for throttle in (self._general, *self._lanes.values(), *self._logins.values()):
             throttle.reset()
 
 
@@ -115,9 +137,22 @@ class Gate:
         self.users: dict[str, str] = {}
         self.faulty: dict[str, str] = {}
         self.forbidden: Counter[str] = Counter()
+        self.accounts: Accounts | None = None
+
+    def knows(self, key: str | None) -> bool:
+        """Tell whether a key, or the `Token ...` of a login, is one of this server's."""
+        return key in self.keys or self._token(key) is not None
+
+    def _token(self, key: str | None) -> Token | None:
+        if key is None or self.accounts is None or not key.startswith(TOKEN):
+            return None
+        return self.accounts.find(key.removeprefix(TOKEN))
 
     def judge(self, key: str | None, *, permission: str | None, lane: str | None) -> Denial | None:
         """Return why a request is not let in, or None if it is."""
+        if token := self._token(key):
+            forbidden = permission is not None and (self.forbidden[permission] or not token.user.may(permission))
+            return Denial(403) if forbidden else None
         if key is None or key not in self.keys:
             return Denial(401)
         if key in self.faulty:
@@ -128,6 +163,8 @@ class Gate:
 
     def user(self, key: str | None) -> str:
         """Tell whose key it is."""
+        if token := self._token(key):
+            return token.user.username
         return self.users.get(key or "", self.username)
 
 

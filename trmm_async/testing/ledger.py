@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["Ledger", "Request", "Run"]
 
 Row = TypeVar("Row")
+SECRET_PARAMETERS = frozenset({"access_token"})
 SECRET_HEADERS = frozenset({"x-api-key", "authorization", "cookie"})
 
 
@@ -127,6 +128,11 @@ def visible(headers: Mapping[str, str]) -> dict[str, str]:
     return {
         name.lower(): "***" if name.lower() in SECRET_HEADERS else value for name, value in headers.items()
     }
+
+
+def shown(query: Mapping[str, str]) -> dict[str, str]:
+    """Return a query with the secret values masked."""
+    return {name: "***" if name in SECRET_PARAMETERS else value for name, value in query.items()}
 
 
 def _append(rows: list[Row], row: Row, limit: int | None) -> None:

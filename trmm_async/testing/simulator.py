@@ -24,6 +24,11 @@ from .runner import Runner
 from .scripts import Playbook
 from .stage import Stage
 from .stock import Stock
+from .stock.accounts import first_accounts
+from .stock.diary import Diary
+from .stock.losses import Losses
+from .stock.pulse import Pulse
+from .stock_switches import StockSwitches
 from .switches import Switches
 from .world import World
 
@@ -51,7 +56,7 @@ USUAL: Rate = (-1, 0.0)
 """Stands for the limit that the dialect's server has: those above, or none with the stock one."""
 
 
-class Simulator(Switches):
+class Simulator(Switches, StockSwitches):
     """A fake Tactical RMM gateway over real HTTP and WebSocket.
 
     ```python
@@ -135,6 +140,8 @@ class Simulator(Switches):
         self._hub = Hub(compress=compress)
         self._runner = Runner(self.world, self._ledger, self._playbook, offline_hold)
         self._bus = Bus(hold=offline_hold)
+        self._accounts = self._gate.accounts = first_accounts(clock, Random(f"{seed} accounts"))
+        self._diary, self._losses, self._pulse = Diary(clock), Losses(), Pulse()
         self._dialect = DIALECTS[dialect](
             Stage(
                 self.world,
@@ -144,7 +151,7 @@ class Simulator(Switches):
                 self._gate,
                 self._ledger,
                 knows_cmd_id,
-                self._bus,
+                self._bus, accounts=self._accounts, diary=self._diary, losses=self._losses, pulse=self._pulse,
             )
         )
         self._front = Front(

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from .gate import Gate
     from .ledger import Ledger
     from .runner import Runner
+    from .stock.accounts import Accounts
+    from .stock.diary import Diary
+    from .stock.losses import Losses
+    from .stock.pulse import Pulse
     from .world import World
 
 __all__ = ["Stage"]
@@ -26,7 +30,8 @@ class Stage:
     """The world, who runs scripts in it, and whoever else a dialect may need.
 
     `bus` is the way from the server to its agents, which the stock dialect alone has; `gate` knows the keys
-    and whose they are.
+    and whose they are. `accounts`, `diary`, `losses` and `pulse` are the stock dialect's too: who may log in, what the
+    server keeps about itself, which frames of live commands get lost, and how often the dashboard is told.
     """
 
     world: World
@@ -37,3 +42,7 @@ class Stage:
     ledger: Ledger
     knows_cmd_id: bool = True
     bus: Bus = field(default_factory=Bus)
+    accounts: Accounts = field(kw_only=True)
+    diary: Diary = field(kw_only=True)
+    losses: Losses = field(kw_only=True)
+    pulse: Pulse = field(kw_only=True)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from random import Random
 
-__all__ = ["Accounts", "Token", "User", "totp_code"]
+__all__ = ["Accounts", "Token", "User", "first_accounts", "totp_code"]
 
 SESSION_SECONDS = 5 * 3600.0
 """How long a token of a full login is good (`REST_KNOX["TOKEN_TTL"]`)."""
@@ -143,6 +143,13 @@ class Accounts:
         for token in ended:
             del self.tokens[token.value]
         return len(ended)
+
+
+def first_accounts(clock: Callable[[], float], rng: Random) -> Accounts:
+    """Make the accounts that every server begins with: one superuser, who has set up two-factor authentication."""
+    accounts = Accounts(clock, rng)
+    accounts.add(User("admin", f"pw-{rng.getrandbits(64):016x}", accounts.new_secret()))
+    return accounts
 
 
 def totp_code(secret: str, moment: float) -> str:

@@ -13,6 +13,8 @@ from trmm_async.testing.replies import Reply, html_reply, json_reply
 
 from .agents import Agents
 from .core import Core
+from .login import Login
+from .sockets import Sockets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ROOMS", "Stock"]
 
-ROOMS: tuple[Callable[[Stage], Room], ...] = (Core, Agents)
+ROOMS: tuple[Callable[[Stage], Room], ...] = (Core, Agents, Login, Sockets)
 """Of two patterns that fit a path the earlier one is meant."""
 
 NO_KEY = "Authentication credentials were not provided."
