@@ -285,8 +285,8 @@ class Simulator(Switches, StockSwitches):
         await self._hub.wait_for(agent_id, n, timeout)
 
     def _publish(self, event: Event) -> None:
-        if self._hub.count(event.agent_id):
-            self._hub.publish(event.agent_id, self._dialect.frame(event))
+        if self._hub.count(event.agent_id) and (frame := self._dialect.frame(event)):
+            self._hub.publish(event.agent_id, frame)
 
 
 def _limit(given: Rate | None, usual: Rate, dialect: str) -> Rate | None:
