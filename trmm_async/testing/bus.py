@@ -40,14 +40,19 @@ class Bus:
         """Whether a message that wants no answer gets to the agent."""
         return self.up and agent.answers
 
+    async def reached(self) -> bool:
+        """Tell whether the bus is up; finding out that it is not takes its time."""
+        if not self.up:
+            await self.wait(CONNECTING)
+        return self.up
+
     async def silence(self, agent: Agent, seconds: float) -> str | None:
         """Return None if the agent answers; else wait as the server does, and return what it then has.
 
         That is `"timeout"` after `seconds`, or `"natsdown"`. Where it is offline and nats-api is down the bus
         says at once that nobody listens; the server does not expect that: `AnsweredError` with a 500 page.
         """
-        if not self.up:
-            await self.wait(CONNECTING)
+        if not await self.reached():
             return "natsdown"
         if agent.answers:
             return None

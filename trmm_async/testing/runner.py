@@ -29,7 +29,7 @@ __all__ = ["Execution", "Order", "Runner"]
 TIMED_OUT = 98
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Order:
     """What a client wants run; `cmd_id=None` has one made up.
 
@@ -186,7 +186,8 @@ class Runner:
         run, reply = execution.run, execution.reply
         timed_out = execution.too_long
         run.retcode = TIMED_OUT if timed_out else reply.retcode
-        run.stderr = "Timed out" if timed_out else reply.stderr
+        # A command that is stopped leaves what it has printed, and no word of it.
+        run.stderr = "Timed out" if timed_out and run.command is None else reply.stderr
         run.execution_time = min(execution.seconds, execution.limit)
         run.finished = self._world.clock()
         if run.output == "collector":

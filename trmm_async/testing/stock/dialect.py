@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING
 from trmm_async.testing.replies import Reply, html_reply, json_reply
 
 from .agents import Agents
+from .bulk import Bulk
 from .core import Core
+from .history import History
 from .login import Login
+from .runs import Runs
 from .sockets import Sockets
 
 if TYPE_CHECKING:
@@ -29,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ROOMS", "Stock"]
 
-ROOMS: tuple[Callable[[Stage], Room], ...] = (Core, Agents, Login, Sockets)
+ROOMS: tuple[Callable[[Stage], Room], ...] = (Core, Agents, Runs, History, Bulk, Login, Sockets)
 """Of two patterns that fit a path the earlier one is meant."""
 
 NO_KEY = "Authentication credentials were not provided."
