@@ -193,7 +193,7 @@ class Alert:
     alert_type: str
     agent_id: str
     severity: str
-    message: str
+    message: str | None
     created_at: float
     snoozed: bool = False
     resolved: bool = False

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import time
 from random import Random
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from aiohttp import web
 
+from .agent_switches import AgentSwitches
 from .bus import Bus
 from .downloads import Downloads
 from .events import Hub
@@ -52,11 +53,9 @@ AGENT_VERSIONS = {"stock": "2.11.0"}
 BACKLOG = 1024
 RATE_LIMIT = (100, 60.0)
 DEPLOYMENT_RATE_LIMIT = (20, 60.0)
-USUAL: Rate = (-1, 0.0)
-"""Stands for the limit that the dialect's server has: those above, or none with the stock one."""
 
 
-class Simulator(Switches, StockSwitches):
+class Simulator(Switches, AgentSwitches, StockSwitches):
     """A fake Tactical RMM gateway over real HTTP and WebSocket.
 
     ```python
@@ -74,8 +73,8 @@ class Simulator(Switches, StockSwitches):
             ValueError for any other.
         api_key: the key it accepts; made up if None.
         rate_limit: so many requests in so many seconds per key, counted as Django REST framework counts them;
-            100 a minute unless given, with the stock dialect no limit. None: no limit.
-        deployment_rate_limit: the same for creating deployments, besides; 20 a minute unless given.
+            `"usual"` is 100 a minute, with the stock dialect no limit. None: no limit.
+        deployment_rate_limit: the same for creating deployments, besides; `"usual"` is 20 a minute.
         workers: how many HTTP requests are worked on at a time; more of them queue. None: any number.
         knows_cmd_id: False ignores the `cmd_id` of a `runscript` body, as a gateway does that never heard of
             it.
@@ -107,8 +106,8 @@ class Simulator(Switches, StockSwitches):
         clock: Callable[[], float] = time.time,
         dialect: str = "gateway",
         api_key: str | None = None,
-        rate_limit: Rate | None = USUAL,
-        deployment_rate_limit: Rate | None = USUAL,
+        rate_limit: Rate | Literal["usual"] | None = "usual",
+        deployment_rate_limit: Rate | Literal["usual"] | None = "usual",
         workers: int | None = None,
         knows_cmd_id: bool = True,
         script_seconds: float | Span = (0.05, 0.3),
@@ -151,7 +150,11 @@ class Simulator(Switches, StockSwitches):
                 self._gate,
                 self._ledger,
                 knows_cmd_id,
-                self._bus, accounts=self._accounts, diary=self._diary, losses=self._losses, pulse=self._pulse,
+                self._bus,
+                accounts=self._accounts,
+                diary=self._diary,
+                losses=self._losses,
+                pulse=self._pulse,
             )
         )
         self._front = Front(
@@ -289,8 +292,8 @@ class Simulator(Switches, StockSwitches):
             self._hub.publish(event.agent_id, frame)
 
 
-def _limit(given: Rate | None, usual: Rate, dialect: str) -> Rate | None:
-    if given != USUAL:
+def _limit(given: Rate | Literal["usual"] | None, usual: Rate, dialect: str) -> Rate | None:
+    if given != "usual":
         return given
     return usual if dialect == "gateway" else None
 

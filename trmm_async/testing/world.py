@@ -218,6 +218,17 @@ class World:
         """Add a site to a client."""
         return _store(self.sites, Site(self._number(Site), name, self.client(client_id)))
 
+    def delete_client(self, client_id: int) -> None:
+        """Remove a client with its sites and their deployments; no agent may be left there."""
+        for site in self.sites_of(client_id):
+            self.delete_site(site.id)
+        del self.clients[client_id]
+
+    def delete_site(self, site_id: int) -> None:
+        """Remove a site with its deployments; no agent may be left there."""
+        del self.sites[self.site(site_id).id]
+        self.deployments = {key: each for key, each in self.deployments.items() if each.site != site_id}
+
     def add_script(self, name: str, *, shell: str = "powershell", description: str = "") -> Script:
         """Add a script to the library."""
         return _store(self.scripts, Script(self._number(Script), name, shell, description))
@@ -236,6 +247,10 @@ class World:
         alert = _store(self.alerts, Alert(number, alert_type, owner, severity, message, now))
         self.publish(AlertChanged(owner, alert))
         return alert
+
+    def add_alert(self) -> Alert:
+        """Add an alert about no agent, without a message; publishes nothing."""
+        return _store(self.alerts, Alert(self._number(Alert), "availability", "", "info", None, self.clock()))
 
     def acknowledge_alert(self, alert_id: int) -> Alert:
         """Note that somebody has seen an alert; publishes nothing."""
@@ -262,12 +277,20 @@ class World:
             raise ValueError(msg)
         name = str(uuid.UUID(int=self.rng.getrandbits(128), version=4))
         number = self._number(Deployment)
-        return _store(self.deployments, Deployment(number, name, client, site, expiry, arch, install_flags))
+        made = Deployment(number, name, client, site, expiry, arch, install_flags, created=self.clock())
+        return _store(self.deployments, made)
 
     def active_deployments(self) -> list[Deployment]:
         """Return the deployments that are neither expired nor revoked."""
         now = self.clock()
         return [each for each in self.deployments.values() if not each.revoked and each.expiry > now]
+
+    def stored_deployment(self, key: int | str) -> Deployment:
+        """Return the deployment with this id or this UUID, expired or not, unless it was revoked."""
+        for deployment in self.deployments.values():
+            if key in {deployment.id, deployment.uuid} and not deployment.revoked:
+                return deployment
+        raise UnknownThingError("deployment", key)
 
     def deployment(self, key: int | str) -> Deployment:
         """Return the active deployment with this id or this UUID."""

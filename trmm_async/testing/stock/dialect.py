@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING
 from trmm_async.testing.replies import Reply, html_reply, json_reply
 
 from .agents import Agents
+from .alerts import Alerts
 from .bulk import Bulk
+from .clients import Clients
 from .core import Core
+from .deployments import Deployments
 from .history import History
 from .login import Login
 from .runs import Runs
@@ -32,7 +35,18 @@ if TYPE_CHECKING:
 
 __all__ = ["ROOMS", "Stock"]
 
-ROOMS: tuple[Callable[[Stage], Room], ...] = (Core, Agents, Runs, History, Bulk, Login, Sockets)
+ROOMS: tuple[Callable[[Stage], Room], ...] = (
+    Core,
+    Agents,
+    Runs,
+    History,
+    Bulk,
+    Clients,
+    Deployments,
+    Alerts,
+    Login,
+    Sockets,
+)
 """Of two patterns that fit a path the earlier one is meant."""
 
 NO_KEY = "Authentication credentials were not provided."
