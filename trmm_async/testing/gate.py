@@ -18,31 +18,25 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from .stock.accounts import Accounts, Token
-
     from .throttle import Rate, Verdict
 
 __all__ = ["PERMISSIONS", "Denial", "Gate", "Limits", "Restriction", "new_key"]
 
-PERMISSIONS = frozenset(
-    {
-        "can_list_agents",
-        "can_uninstall_agents",
-        "can_run_scripts",
-        "can_list_deployments",
-        "can_manage_deployments",
-        "can_list_clients",
-        "can_manage_clients",
-        "can_list_sites",
-        "can_list_scripts",
-        "can_list_checks",
-        "can_list_autotasks",
-        "can_manage_autotasks",
-        "can_list_alerts",
-        "can_manage_alerts",
-    }
-)
-"""What an API key may be forbidden, in the words of Tactical RMM's roles."""
-
+RIGHTS = """
+list_agents use_mesh uninstall_agents update_agents edit_agent manage_procs view_eventlogs send_cmd
+reboot_agents install_agents run_scripts run_bulk recover_agents list_agent_history send_wol
+use_registry use_terminal list_notes manage_notes view_core_settings edit_core_settings
+do_server_maint code_sign run_urlactions view_customfields manage_customfields run_server_scripts
+use_webterm view_global_keystore edit_global_keystore view_schedules manage_schedules list_checks
+manage_checks run_checks list_clients manage_clients list_sites manage_sites list_deployments
+manage_deployments list_automation_policies manage_automation_policies list_autotasks
+manage_autotasks run_autotasks view_auditlogs list_pendingactions manage_pendingactions
+view_debuglogs list_scripts manage_scripts list_alerts manage_alerts list_alerttemplates
+manage_alerttemplates manage_winsvcs list_software manage_software manage_winupdates list_accounts
+manage_accounts list_roles manage_roles list_api_keys manage_api_keys view_reports manage_reports
+"""
+PERMISSIONS = frozenset(f"can_{right}" for right in RIGHTS.split())
+"""What an API key may be forbidden, in the words of Tactical RMM's roles. The gateway asks for few of them."""
 
 LOGIN_LIMIT = (10, 60.0)
 TOKEN = "Token "
@@ -151,7 +145,9 @@ class Gate:
     def judge(self, key: str | None, *, permission: str | None, lane: str | None) -> Denial | None:
         """Return why a request is not let in, or None if it is."""
         if token := self._token(key):
-            forbidden = permission is not None and (self.forbidden[permission] or not token.user.may(permission))
+            forbidden = permission is not None and (
+                self.forbidden[permission] or not token.user.may(permission)
+            )
             return Denial(403) if forbidden else None
         if key is None or key not in self.keys:
             return Denial(401)

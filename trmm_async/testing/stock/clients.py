@@ -195,7 +195,9 @@ class Clients:
         }
 
     def _counts(self, it: Client | Site) -> Json:
-        agents = [agent for agent in self._world.agents.values() if it in {agent.site, agent.site.client}]
+        agents = [
+            agent for agent in self._world.agents.values() if it is agent.site or it is agent.site.client
+        ]
         return {
             "agent_count": len(agents),
             "maintenance_mode": any(agent.maintenance_mode for agent in agents),
