@@ -36,7 +36,7 @@ manage_alerttemplates manage_winsvcs list_software manage_software manage_winupd
 manage_accounts list_roles manage_roles list_api_keys manage_api_keys view_reports manage_reports
 """
 PERMISSIONS = frozenset(f"can_{right}" for right in RIGHTS.split())
-"""What an API key may be forbidden, in the words of Tactical RMM's roles. The gateway asks for few of them."""
+"""What an API key may be forbidden, in the words of Tactical RMM's roles. The gateway asks for few."""
 
 LOGIN_LIMIT = (10, 60.0)
 TOKEN = "Token "
