@@ -39,7 +39,7 @@ PERMISSIONS = frozenset(f"can_{right}" for right in RIGHTS.split())
 """What an API key may be forbidden, in the words of Tactical RMM's roles. The gateway asks for few."""
 
 LOGIN_LIMIT = (10, 60.0)
-TOKEN = "Token "
+TOKEN = "Token "  # noqa: S105 - a mark, no token
 """How a dialect marks the token of a login among keys."""
 
 
@@ -141,6 +141,9 @@ class Gate:
         if key is None or self.accounts is None or not key.startswith(TOKEN):
             return None
         return self.accounts.find(key.removeprefix(TOKEN))
+
+    def _may(self, token: Token, permission: str) -> bool:
+        return not self.forbidden[permission] and token.user.may(permission)
 
     def judge(self, key: str | None, *, permission: str | None, lane: str | None) -> Denial | None:
         """Return why a request is not let in, or None if it is."""

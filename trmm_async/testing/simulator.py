@@ -26,8 +26,10 @@ from .scripts import Playbook
 from .stage import Stage
 from .stock import Stock
 from .stock.accounts import first_accounts
+from .stock.database import Database
 from .stock.diary import Diary
 from .stock.losses import Losses
+from .stock.machines import Machines
 from .stock.pulse import Pulse
 from .stock_switches import StockSwitches
 from .switches import Switches
@@ -155,6 +157,8 @@ class Simulator(Switches, AgentSwitches, StockSwitches):
                 diary=self._diary,
                 losses=self._losses,
                 pulse=self._pulse,
+                database=Database(self.world),
+                machines=Machines(Random(f"{seed} machines"), clock),
             )
         )
         self._front = Front(

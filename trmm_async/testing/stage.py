@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from .ledger import Ledger
     from .runner import Runner
     from .stock.accounts import Accounts
+    from .stock.database import Database
     from .stock.diary import Diary
     from .stock.losses import Losses
+    from .stock.machines import Machines
     from .stock.pulse import Pulse
     from .world import World
 
@@ -30,8 +32,9 @@ class Stage:
     """The world, who runs scripts in it, and whoever else a dialect may need.
 
     `bus` is the way from the server to its agents, which the stock dialect alone has; `gate` knows the keys
-    and whose they are. `accounts`, `diary`, `losses` and `pulse` are the stock dialect's too: who may log in, what the
-    server keeps about itself, which frames of live commands get lost, and how often the dashboard is told.
+    and whose they are. What follows `bus` is the stock dialect's too: who may log in, what the server keeps
+    about itself, which frames of live commands get lost, its tables, what is on the endpoints, and how often
+    the dashboard is told.
     """
 
     world: World
@@ -45,4 +48,6 @@ class Stage:
     accounts: Accounts = field(kw_only=True)
     diary: Diary = field(kw_only=True)
     losses: Losses = field(kw_only=True)
+    database: Database = field(kw_only=True)
+    machines: Machines = field(kw_only=True)
     pulse: Pulse = field(kw_only=True)

@@ -13,14 +13,23 @@ from trmm_async.testing.replies import Reply, html_reply, json_reply
 
 from .agents import Agents
 from .alerts import Alerts
+from .automation import Automation
 from .bulk import Bulk
+from .checks import Checks
 from .clients import Clients
 from .core import Core
 from .deployments import Deployments
+from .endpoint import Endpoint
+from .fleetwork import Fleetwork
 from .history import History
+from .library import Library
+from .live import Live
 from .login import Login
+from .logs import Logs
 from .runs import Runs
+from .setup import Setup
 from .sockets import Sockets
+from .tasks import Tasks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -36,17 +45,9 @@ if TYPE_CHECKING:
 __all__ = ["ROOMS", "Stock"]
 
 ROOMS: tuple[Callable[[Stage], Room], ...] = (
-    Core,
-    Agents,
-    Runs,
-    History,
-    Bulk,
-    Clients,
-    Deployments,
-    Alerts,
-    Login,
-    Sockets,
-)
+    Core, Agents, Runs, History, Bulk, Clients, Deployments, Alerts,
+    Login, Sockets, Fleetwork, Checks, Tasks, Automation, Library, Live, Endpoint, Logs, Setup,
+)  # fmt: skip
 """Of two patterns that fit a path the earlier one is meant."""
 
 NO_KEY = "Authentication credentials were not provided."
@@ -67,6 +68,7 @@ class Stock:
     """Speaks as the unmodified server does."""
 
     def __init__(self, stage: Stage) -> None:
+        stage.database.begin()
         self._routes = tuple(route for room in ROOMS for route in room(stage).routes())
 
     def routes(self) -> Sequence[Route]:

@@ -8,12 +8,13 @@ from __future__ import annotations
 from itertools import count
 from typing import TYPE_CHECKING
 
-from ..replies import iso
+from trmm_async.testing.replies import iso
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..nouns import Agent
+    from trmm_async.testing.nouns import Agent
+
     from .table import Row
 
 __all__ = ["Diary"]
@@ -32,7 +33,7 @@ class Diary:
         self.debug: dict[int, Row] = {}
         self.actions: dict[int, Row] = {}
 
-    def log(  # noqa: PLR0913 - the columns of one row
+    def log(
         self,
         username: str,
         action: str,
@@ -81,7 +82,9 @@ class Diary:
         words = f"{username} ran script: {name} on {agent.hostname}"
         self.log(username, "execute_script", "agent", words, agent=agent)
 
-    def complain(self, message: str, *, level: str = "error", kind: str = SYSTEM_ISSUES, agent: str | None = None) -> Row:
+    def complain(
+        self, message: str, *, level: str = "error", kind: str = SYSTEM_ISSUES, agent: str | None = None
+    ) -> Row:
         """Add a row to the debug log and return it; `agent` is the id of the agent it is about."""
         number = next(self._numbers["debug"])
         row: Row = {

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from ..replies import AnsweredError, json_reply
+from trmm_async.testing.replies import AnsweredError, json_reply
 
 if TYPE_CHECKING:
     from collections.abc import Container
@@ -95,7 +95,7 @@ class Field:
         return cls(read, default, null=default is None)
 
     @classmethod
-    def flag(cls, default: bool | None = False) -> Field:  # noqa: FBT001, FBT002 - the value itself
+    def flag(cls, default: bool | None = False) -> Field:
         """True or false, in any of the spellings that Django knows."""
 
         def read(value: object) -> bool:

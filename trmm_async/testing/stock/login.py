@@ -9,15 +9,17 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from ..replies import AnsweredError, RefusedError, Reply, html_reply, iso, json_reply
-from ..routing import Route
+from trmm_async.testing.replies import AnsweredError, RefusedError, Reply, html_reply, iso, json_reply
+from trmm_async.testing.routing import Route
+
 from .room import Fields, crash
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ..replies import Asked
-    from ..stage import Stage
+    from trmm_async.testing.replies import Asked
+    from trmm_async.testing.stage import Stage
+
     from .accounts import User
 
 __all__ = ["Login"]

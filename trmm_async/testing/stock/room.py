@@ -104,6 +104,10 @@ class Fields:
         """Return a value, or `default` where the key is missing."""
         return self._fields.get(name, default)
 
+    def plain(self) -> Json:
+        """Return all of it, to be changed at will."""
+        return dict(self._fields)
+
     def whole(self, name: str) -> int:
         """Return a number that must be there."""
         return whole(self[name])

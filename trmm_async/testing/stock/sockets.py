@@ -9,23 +9,26 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from functools import partial
 from typing import TYPE_CHECKING
 
-from ..replies import RefusedError, Reply, html_reply
-from ..routing import Route
-from ..runner import Order
+from trmm_async.testing.replies import RefusedError, Reply, html_reply
+from trmm_async.testing.routing import Route
+from trmm_async.testing.runner import Order
+
+from .dispatch import Dispatch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from aiohttp import web
 
-    from ..events import Subscriber
-    from ..ledger import Run
-    from ..nouns import Agent
-    from ..replies import Asked
-    from ..runner import Execution
-    from ..stage import Stage
+    from trmm_async.testing.events import Subscriber
+    from trmm_async.testing.nouns import Agent
+    from trmm_async.testing.replies import Asked
+    from trmm_async.testing.runner import Execution
+    from trmm_async.testing.stage import Stage
+
     from .accounts import User
     from .losses import Frame
 
@@ -136,6 +139,7 @@ class Terminal:
         self._stage = stage
         self._user = user
         self._agent = agent
+        self._dispatch = Dispatch(stage)
 
     def opened(self, subscriber: Subscriber) -> None:
         """Wait for a command."""
@@ -171,13 +175,10 @@ class Terminal:
         if not self._stage.bus.hears(self._agent):
             return
 
-        def report(run: Run) -> None:
-            row.results = run.stdout + run.stderr
-
         order = Order(
             script=0, output="ws", args=(), timeout=stream.timeout, cmd_id=str(stream.cmd_id),
             grace=GRACE_SECONDS + 1, command=line, shell=shell, history=row.id, username=self._user.username,
-            run_as_user=bool(fields.get("run_as_user")), report=report, printed=stream.printed,
+            run_as_user=bool(fields.get("run_as_user")), report=partial(self._dispatch.command_report, row), printed=stream.printed,
         )  # fmt: skip
         self._stage.hub.spawn(stream.finish(self._stage.runner.start(self._agent, order)))
 

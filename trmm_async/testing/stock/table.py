@@ -8,7 +8,8 @@ from __future__ import annotations
 from itertools import count
 from typing import TYPE_CHECKING
 
-from ..replies import iso
+from trmm_async.testing.replies import iso
+
 from .forms import no_match
 
 if TYPE_CHECKING:
