@@ -45,7 +45,8 @@ def test_every_script_block_runs(script: str) -> None:
 
 def test_every_setting_and_every_switch_is_on_the_page() -> None:
     settings = inspect.signature(Simulator).parameters
-    switches = {name for name in vars(Simulator) | vars(Simulator.__mro__[1]) if not name.startswith("_")}
+    every = [name for each in Simulator.__mro__ if each is not object for name in vars(each)]
+    switches = {name for name in every if not name.startswith("_")}
     assert {
         name for name in [*settings, *switches] if f"`{name}" not in PAGE and f".{name}" not in PAGE
     } == set()

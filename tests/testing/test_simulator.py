@@ -138,7 +138,7 @@ async def test_it_is_started_once_and_has_no_address_before() -> None:
     assert "not listening" in repr(server)
 
 
-@pytest.mark.parametrize("dialect", ["stock", "soap"])
+@pytest.mark.parametrize("dialect", ["Stock", "soap"])
 def test_another_dialect_is_a_clear_mistake(dialect: str) -> None:
     with pytest.raises(ValueError, match=f"dialect '{dialect}' is not spoken here; there is gateway"):
         Simulator(dialect=dialect)

@@ -12,7 +12,7 @@ import contextlib
 import json
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from aiohttp import WSMsgType, web
 
@@ -20,14 +20,17 @@ from .faults import Fault, Faults, Refusal
 from .replies import RefusedError
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from .replies import Asked
 
-__all__ = ["BACKLOG", "Hub"]
+__all__ = ["BACKLOG", "Hub", "Host", "Subscriber"]
 
 BACKLOG = 10_000
 """Frames that may wait for one subscriber; one that falls further behind is cut off."""
 
 GOODBYE_SECONDS = 0.2
+SPEECH = {WSMsgType.TEXT, WSMsgType.BINARY}
 CLOSED = {WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR}
 
 
@@ -38,6 +41,28 @@ class Goodbye:
 Frame = str | bytes | Goodbye
 
 
+class Host(Protocol):
+    """Whoever talks with a socket, where it is not only for listening."""
+
+    def opened(self, subscriber: Subscriber) -> None:
+        """Say something as soon as the socket is accepted."""
+        ...
+
+    def heard(self, subscriber: Subscriber, data: str | bytes) -> None:
+        """Take in what came from the client."""
+        ...
+
+
+class Silence:
+    """The host that has nothing to say and does not listen: what a client sends means nothing."""
+
+    def opened(self, subscriber: Subscriber) -> None:
+        """Say nothing."""
+
+    def heard(self, subscriber: Subscriber, data: str | bytes) -> None:
+        """Ignore it."""
+
+
 @dataclass(eq=False, slots=True)
 class Subscriber:
     """One accepted socket."""
@@ -45,6 +70,7 @@ class Subscriber:
     agent_id: str
     socket: web.WebSocketResponse
     transport: asyncio.Transport
+    host: Host = field(default_factory=Silence)
     frames: asyncio.Queue[Frame] = field(default_factory=lambda: asyncio.Queue(BACKLOG))
     stalled: bool = False
     gone: asyncio.Event = field(default_factory=asyncio.Event)
@@ -57,9 +83,13 @@ class Subscriber:
             self.transport.abort()
 
     async def read(self) -> None:
-        """Answer pings until the connection is over; what else a client sends means nothing here."""
+        """Answer pings until the connection is over; what else a client sends is for the host."""
         while (message := await self.socket.receive()).type not in CLOSED:
-            if message.type is WSMsgType.PING and not self.stalled:
+            if self.stalled:
+                continue
+            if message.type in SPEECH:
+                self.host.heard(self, message.data)
+            elif message.type is WSMsgType.PING:
                 with contextlib.suppress(ConnectionError):
                     await self.socket.pong(message.data)
 
@@ -84,6 +114,7 @@ class Hub:
         self._compress = compress
         self._live: defaultdict[str, set[Subscriber]] = defaultdict(set)
         self._stalled: set[Subscriber] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
 
     def count(self, agent_id: str | None = None) -> int:
@@ -127,8 +158,26 @@ class Hub:
             msg = f"agent {agent_id!r} has {self.count(agent_id)} subscribers after {timeout} s, not {n}"
             raise TimeoutError(msg) from None
 
-    async def serve(self, asked: Asked, agent_id: str) -> web.WebSocketResponse:
-        """Accept a socket and serve it until its end; `RefusedError` if it is refused or is no handshake."""
+    def spawn(self, talk: Coroutine[object, object, None]) -> None:
+        """Have something go on beside the sockets until it is over or the hub is closed."""
+        task = asyncio.get_running_loop().create_task(talk)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def decline(self, asked: Asked, frame: str, close_code: int) -> web.WebSocketResponse:
+        """Accept a socket only to say one thing and close it."""
+        socket = web.WebSocketResponse(compress=self._compress, timeout=GOODBYE_SECONDS)
+        with contextlib.suppress(ConnectionError):
+            await self._accept(asked, socket)
+            await socket.send_str(frame)
+            await socket.close(code=close_code)
+        return socket
+
+    async def serve(self, asked: Asked, agent_id: str, host: Host | None = None) -> web.WebSocketResponse:
+        """Accept a socket and serve it until its end; `RefusedError` if it is refused or is no handshake.
+
+        `host` talks with it; without one it is for listening only.
+        """
         socket = web.WebSocketResponse(
             autoping=False, compress=self._compress, timeout=GOODBYE_SECONDS, max_msg_size=2**20
         )
@@ -141,7 +190,7 @@ class Hub:
             if isinstance(refusal, Refusal):
                 await self._refuse(asked, socket, refusal)
             else:
-                await self._attend(asked, Subscriber(agent_id, socket, transport))
+                await self._attend(asked, Subscriber(agent_id, socket, transport, host or Silence()))
         return socket
 
     async def _attend(self, asked: Asked, subscriber: Subscriber) -> None:
@@ -151,6 +200,7 @@ class Hub:
             await self._accept(asked, subscriber.socket)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(subscriber.write())
+                subscriber.host.opened(subscriber)
                 await subscriber.read()
                 subscriber.offer(Goodbye())
         finally:
@@ -160,6 +210,9 @@ class Hub:
 
     async def close(self) -> None:
         """Say goodbye to every live subscriber, and abort whoever has not gone shortly after."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         leaving = self._chosen(None)
         for subscriber in leaving:
             subscriber.offer(Goodbye())

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from .faults import Cut, Failure, Unreadable
-from .ledger import Request, visible
-from .replies import Asked, RefusedError, Reply, html_reply, json_reply, proxy_reply
+from .ledger import Request, shown, visible
+from .replies import AnsweredError, Asked, RefusedError, Reply, html_reply, json_reply, proxy_reply
 from .routing import Found, NeedsSlash, Router, WrongMethod
 from .world import UnknownThingError
 
@@ -93,6 +93,7 @@ class Front:
         ledger: Ledger,
         rng: Random,
         clock: Callable[[], float],
+        workers: int | None = None,
     ) -> None:
         self.way = way
         self._dialect = dialect
@@ -102,6 +103,7 @@ class Front:
         self._ledger = ledger
         self._rng = rng
         self._clock = clock
+        self._workers = asyncio.Semaphore(workers) if workers is not None else None
         self._tasks: set[asyncio.Task[object]] = set()
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -131,10 +133,10 @@ class Front:
         row = Request(
             method=request.method,
             path=request.path,
-            query=dict(request.query),
+            query=shown(request.query),
             headers=visible(request.headers),
             at=self._clock(),
-            key_ok=request.headers.get("X-API-KEY") in self._gate.keys,
+            key_ok=self._gate.knows(self._dialect.key(request.headers)),
         )
         self._ledger.add_request(row)
         return row
@@ -197,12 +199,17 @@ class Front:
     # -- the server's own answer -----------------------------------------------------------------------------
 
     async def _answer(self, request: web.BaseRequest, row: Request) -> Delivery:
+        # WebSockets have a server of their own.
+        free = self._workers is None or "upgrade" in row.headers
         try:
-            return await self._dispatch(request, row)
+            async with nullcontext() if free or self._workers is None else self._workers:
+                return await self._dispatch(request, row)
         except RefusedError as no:
             return self._dialect.refusal(no.status, no.detail)
-        except UnknownThingError:
-            return self._dialect.refusal(404)
+        except AnsweredError as answered:
+            return answered.reply
+        except UnknownThingError as error:
+            return self._dialect.unknown(error)
         except Exception:
             log.exception("the simulator failed on %s %s", row.method, row.path)
             return html_reply(500)
@@ -214,7 +221,8 @@ class Front:
                 if denial := None if route.public else self._judge(request, row, route):
                     return denial
                 base = f"{request.url.origin()}{self.way.prefix}"
-                answer = route.handler(Asked(params, row, base, request))
+                user = self._gate.user(self._dialect.key(request.headers))
+                answer = route.handler(Asked(params, row, base, request, user))
                 return await answer if inspect.isawaitable(answer) else answer
             case WrongMethod(allowed):
                 detail = f'Method "{row.method}" not allowed.'
@@ -226,14 +234,14 @@ class Front:
                 return html_reply(404)
 
     def _judge(self, request: web.BaseRequest, row: Request, route: Route) -> Reply | None:
-        key = request.headers.get("X-API-KEY")
+        key = self._dialect.key(request.headers)
         denial = self._gate.judge(key, permission=route.permission, lane=route.lane)
         if denial is None:
             return None
         if denial.status == 429:
             self._ledger.refuse(row)
         headers = {"Retry-After": str(math.ceil(denial.wait))} if denial.wait else {}
-        return self._dialect.refusal(denial.status, headers=headers)
+        return self._dialect.refusal(denial.status, self._dialect.denial(denial, key), headers)
 
     # -- onto the wire ---------------------------------------------------------------------------------------
 

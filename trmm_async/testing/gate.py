@@ -17,37 +17,42 @@ if TYPE_CHECKING:
     from random import Random
     from types import TracebackType
 
-    from .throttle import Rate
+    from .stock.accounts import Accounts, Token
+    from .throttle import Rate, Verdict
 
 __all__ = ["PERMISSIONS", "Denial", "Gate", "Limits", "Restriction", "new_key"]
 
-PERMISSIONS = frozenset(
-    {
-        "can_list_agents",
-        "can_uninstall_agents",
-        "can_run_scripts",
-        "can_list_deployments",
-        "can_manage_deployments",
-        "can_list_clients",
-        "can_manage_clients",
-        "can_list_sites",
-        "can_list_scripts",
-        "can_list_checks",
-        "can_list_autotasks",
-        "can_manage_autotasks",
-        "can_list_alerts",
-        "can_manage_alerts",
-    }
-)
-"""What an API key may be forbidden, in the words of Tactical RMM's roles."""
+RIGHTS = """
+list_agents use_mesh uninstall_agents update_agents edit_agent manage_procs view_eventlogs send_cmd
+reboot_agents install_agents run_scripts run_bulk recover_agents list_agent_history send_wol
+use_registry use_terminal list_notes manage_notes view_core_settings edit_core_settings
+do_server_maint code_sign run_urlactions view_customfields manage_customfields run_server_scripts
+use_webterm view_global_keystore edit_global_keystore view_schedules manage_schedules list_checks
+manage_checks run_checks list_clients manage_clients list_sites manage_sites list_deployments
+manage_deployments list_automation_policies manage_automation_policies list_autotasks
+manage_autotasks run_autotasks view_auditlogs list_pendingactions manage_pendingactions
+view_debuglogs list_scripts manage_scripts list_alerts manage_alerts list_alerttemplates
+manage_alerttemplates manage_winsvcs list_software manage_software manage_winupdates list_accounts
+manage_accounts list_roles manage_roles list_api_keys manage_api_keys view_reports manage_reports
+"""
+PERMISSIONS = frozenset(f"can_{right}" for right in RIGHTS.split())
+"""What an API key may be forbidden, in the words of Tactical RMM's roles. The gateway asks for few."""
+
+LOGIN_LIMIT = (10, 60.0)
+TOKEN = "Token "  # noqa: S105 - a mark, no token
+"""How a dialect marks the token of a login among keys."""
 
 
 @dataclass(frozen=True, slots=True)
 class Denial:
-    """Not let in: 401, 403 or 429; `wait` is what the throttle suggests, in seconds."""
+    """Not let in: 401, 403 or 429; `wait` is what the throttle suggests, in seconds.
+
+    `fault` is what is wrong with a key that is known: `"expired"` or `"inactive"`.
+    """
 
     status: int
     wait: float | None = None
+    fault: str | None = None
 
 
 class Limits:
@@ -56,6 +61,7 @@ class Limits:
     def __init__(self, requests: Rate | None, deployments: Rate | None, clock: Callable[[], float]) -> None:
         self._general = Throttle(requests, clock)
         self._lanes = {"deployments": Throttle(deployments, clock)}
+        self._logins = {scope: Throttle(LOGIN_LIMIT, clock) for scope in ("login", "checkcreds")}
 
     def __repr__(self) -> str:
         return f"<Limits requests={self.requests} deployments={self.deployments}>"
@@ -88,13 +94,27 @@ class Limits:
             429, max((verdict.wait for verdict in refusals if verdict.wait is not None), default=None)
         )
 
+    @property
+    def logins(self) -> Rate | None:
+        """So many logins in so many seconds per address, with the stock dialect: 10 a minute unless set."""
+        return self._logins["login"].rate
+
+    @logins.setter
+    def logins(self, rate: Rate | None) -> None:
+        for throttle in self._logins.values():
+            throttle.rate = rate
+
+    def admit_login(self, scope: str, address: str) -> Verdict:
+        """Count a login, or a first step to one: `scope` is `"login"` or `"checkcreds"`."""
+        return self._logins[scope].admit(address)
+
     def used(self, key: str) -> int:
         """Tell how many requests of a key count towards the general limit at this moment."""
         return self._general.used(key)
 
     def reset(self) -> None:
         """Forget what has been counted."""
-        for throttle in (self._general, *self._lanes.values()):
+        for throttle in (self._general, *self._lanes.values(), *self._logins.values()):
             throttle.reset()
 
 
@@ -107,15 +127,44 @@ class Gate:
     def __init__(self, key: str, limits: Limits) -> None:
         self.keys = {key}
         self.limits = limits
+        self.username = "admin"
+        self.users: dict[str, str] = {}
+        self.faulty: dict[str, str] = {}
         self.forbidden: Counter[str] = Counter()
+        self.accounts: Accounts | None = None
+
+    def knows(self, key: str | None) -> bool:
+        """Tell whether a key, or the `Token ...` of a login, is one of this server's."""
+        return key in self.keys or self._token(key) is not None
+
+    def _token(self, key: str | None) -> Token | None:
+        if key is None or self.accounts is None or not key.startswith(TOKEN):
+            return None
+        return self.accounts.find(key.removeprefix(TOKEN))
+
+    def _may(self, token: Token, permission: str) -> bool:
+        return not self.forbidden[permission] and token.user.may(permission)
 
     def judge(self, key: str | None, *, permission: str | None, lane: str | None) -> Denial | None:
         """Return why a request is not let in, or None if it is."""
+        if token := self._token(key):
+            forbidden = permission is not None and (
+                self.forbidden[permission] or not token.user.may(permission)
+            )
+            return Denial(403) if forbidden else None
         if key is None or key not in self.keys:
             return Denial(401)
+        if key in self.faulty:
+            return Denial(401, fault=self.faulty[key])
         if denial := self.limits.admit(key, lane):
             return denial
         return Denial(403) if permission is not None and self.forbidden[permission] else None
+
+    def user(self, key: str | None) -> str:
+        """Tell whose key it is."""
+        if token := self._token(key):
+            return token.user.username
+        return self.users.get(key or "", self.username)
 
 
 class Restriction:

@@ -7,7 +7,6 @@ function from a question to an answer wherever nothing has to be waited for.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from http.client import responses
 from typing import TYPE_CHECKING
 
@@ -18,18 +17,17 @@ from .downloads import file_name
 from .replies import RefusedError, Reply, encode, json_reply, proxy_reply
 from .routing import Route
 from .runner import Order
+from .stage import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from aiohttp import web
 
-    from .downloads import Downloads
-    from .events import Hub
+    from .gate import Denial
     from .nouns import Event
     from .replies import Asked
-    from .runner import Runner
-    from .world import World
+    from .world import UnknownThingError
 
 __all__ = ["Gateway", "Stage"]
 
@@ -45,17 +43,6 @@ ARCHITECTURES = ("amd64", "arm64", "amd64-mac", "arm64-mac")
 OUTPUTS = ("wait", "forget", "collector")
 MONITORING_TYPES = ("server", "workstation")
 LONGEST_SCRIPT = 300
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """What a dialect has to work with."""
-
-    world: World
-    runner: Runner
-    hub: Hub
-    downloads: Downloads
-    knows_cmd_id: bool = True
 
 
 class Gateway:
@@ -102,6 +89,17 @@ class Gateway:
         """Return `{"detail": ...}` in the contract's words for this status, or those of `detail`."""
         words = detail or DETAILS.get(status) or responses.get(status, "error")
         return json_reply(status, {"detail": words}, headers)
+
+    def key(self, headers: Mapping[str, str]) -> str | None:
+        """Return the API key of a request."""
+        return headers.get("X-API-KEY")
+
+    def denial(self, _denial: Denial, _key: str | None) -> None:
+        """Have the usual words for a request that is not let in."""
+
+    def unknown(self, _error: UnknownThingError) -> Reply:
+        """Return 404."""
+        return self.refusal(404)
 
     def frame(self, event: Event) -> str:
         """Return the text frame by which subscribers learn of an event."""

@@ -16,14 +16,18 @@ if TYPE_CHECKING:
 __all__ = ["Ledger", "Request", "Run"]
 
 Row = TypeVar("Row")
+SECRET_PARAMETERS = frozenset({"access_token"})
 SECRET_HEADERS = frozenset({"x-api-key", "authorization", "cookie"})
 
 
 @dataclass(slots=True, kw_only=True)
 class Run:
-    """One script that an agent really started.
+    """One script that an agent really started; in the stock dialect one command too.
 
-    `output` is the mode that was asked for: `wait`, `forget` or `collector`. Until the end is known,
+    `output` is the mode that was asked for: `wait`, `forget` or `collector`; in the stock dialect `email` and
+    `note` too, `bulk` for a bulk action, `test` for a script's trial, and `cmd` or `ws` for a command, which
+    stands in `command` while `script` is 0. `history` is the id of its history row and `username` who asked
+    for it; the gateway has neither. Until the end is known,
     `finished`, `retcode` and `execution_time` are None; they stay None for a run whose agent went offline
     underneath it, and `lost` is then true: on the endpoint it may have come to its end, the server never
     heard of it. `stdout` is what has been printed so far. Times are those of the simulator's clock.
@@ -42,6 +46,12 @@ class Run:
     stderr: str = ""
     execution_time: float | None = None
     lost: bool = False
+    command: str | None = None
+    shell: str = ""
+    history: int | None = None
+    username: str = ""
+    env_vars: tuple[str, ...] = ()
+    run_as_user: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -118,6 +128,11 @@ def visible(headers: Mapping[str, str]) -> dict[str, str]:
     return {
         name.lower(): "***" if name.lower() in SECRET_HEADERS else value for name, value in headers.items()
     }
+
+
+def shown(query: Mapping[str, str]) -> dict[str, str]:
+    """Return a query with the secret values masked."""
+    return {name: "***" if name in SECRET_PARAMETERS else value for name, value in query.items()}
 
 
 def _append(rows: list[Row], row: Row, limit: int | None) -> None:

@@ -15,9 +15,13 @@ __all__ = [
     "CameOnline",
     "Check",
     "Client",
+    "CustomField",
     "Deployment",
     "Disk",
     "Event",
+    "FieldValue",
+    "HistoryRow",
+    "Note",
     "Script",
     "ScriptEnded",
     "ScriptPrinted",
@@ -28,11 +32,38 @@ __all__ = [
 
 
 @dataclass(slots=True)
+class CustomField:
+    """A field that an administrator added to agents, clients or sites (`model`); stock only.
+
+    `type` is `"text"`, `"number"`, `"single"`, `"multiple"`, `"checkbox"` or `"datetime"`.
+    """
+
+    id: int
+    name: str
+    model: str
+    type: str = "text"
+    options: list[str] = field(default_factory=list)
+    default: object = None
+    required: bool = False
+
+
+@dataclass(slots=True)
+class FieldValue:
+    """What a custom field, by its id, holds for one agent, client or site."""
+
+    id: int
+    field: int
+    value: object
+
+
+@dataclass(slots=True)
 class Client:
     """A customer; it has sites."""
 
     id: int
     name: str
+    custom_fields: list[FieldValue] = field(default_factory=list)
+    block_policy_inheritance: bool = False
 
 
 @dataclass(slots=True)
@@ -42,6 +73,8 @@ class Site:
     id: int
     name: str
     client: Client
+    custom_fields: list[FieldValue] = field(default_factory=list)
+    block_policy_inheritance: bool = False
 
 
 @dataclass(slots=True)
@@ -56,7 +89,11 @@ class Disk:
 
 @dataclass(slots=True)
 class Agent:
-    """One endpoint. `status` is `"online"`, `"offline"` or whatever else a test puts there."""
+    """One endpoint. `status` is `"online"`, `"offline"` or whatever else a test puts there.
+
+    A `hung` one counts as online and never answers. What follows `hung` is shown by the stock dialect alone;
+    `last_seen` may be None there, for an agent that has never been seen.
+    """
 
     agent_id: str
     pk: int
@@ -66,7 +103,7 @@ class Agent:
     monitoring_type: str
     operating_system: str
     version: str
-    last_seen: float
+    last_seen: float | None
     logged_in_username: str
     public_ip: str
     local_ip: str
@@ -78,11 +115,35 @@ class Agent:
     disks: list[Disk] = field(default_factory=list)
     patches_pending: int = 0
     status: str = "online"
+    hung: bool = False
+    description: str | None = ""
+    goarch: str | None = "amd64"
+    needs_reboot: bool = False
+    maintenance_mode: bool = False
+    block_policy_inheritance: bool = False
+    policy: int | None = None
+    overdue_email_alert: bool = False
+    overdue_text_alert: bool = False
+    overdue_dashboard_alert: bool = False
+    offline_time: int = 4
+    overdue_time: int = 30
+    check_interval: int = 120
+    time_zone: str | None = None
+    default_shell: str = "use_global"
+    default_shell_custom: str = ""
+    custom_fields: list[FieldValue] = field(default_factory=list)
+    update_policy: dict[str, object] = field(default_factory=dict)
+    pending_actions: int = 0
 
     @property
     def online(self) -> bool:
         """Whether the server can reach it."""
         return self.status == "online"
+
+    @property
+    def answers(self) -> bool:
+        """Whether it does what the server sends it."""
+        return self.online and not self.hung
 
 
 @dataclass(slots=True)
@@ -122,17 +183,26 @@ class Task:
 
 @dataclass(slots=True)
 class Alert:
-    """An alert of one agent. An acknowledged one has been seen and is not resolved."""
+    """An alert of one agent. An acknowledged one has been seen and is not resolved.
+
+    Only the stock dialect has alerts without an agent (`agent_id` is empty then) and shows what follows
+    `acknowledged`.
+    """
 
     id: int
     alert_type: str
     agent_id: str
     severity: str
-    message: str
+    message: str | None
     created_at: float
     snoozed: bool = False
     resolved: bool = False
     acknowledged: bool = False
+    snooze_until: float | None = None
+    resolved_on: float | None = None
+    hidden: bool = False
+    assigned_check: int | None = None
+    assigned_task: int | None = None
 
 
 @dataclass(slots=True)
@@ -148,6 +218,42 @@ class Deployment:
     install_flags: str = ""
     revoked: bool = False
     downloads: int = 0
+    mon_type: str = "workstation"
+    flags: dict[str, object] = field(default_factory=lambda: {"rdp": 0, "ping": 0, "power": 0})
+    created: float = 0.0
+
+
+@dataclass(slots=True)
+class HistoryRow:
+    """What the stock server remembers of one run on one agent.
+
+    `type` is `"script_run"`, `"cmd_run"` or `"task_run"`. `results` (of a command) and `script_results` are
+    None until the agent has reported. `username` is who asked for it.
+    """
+
+    id: int
+    agent_id: str
+    time: float
+    type: str
+    username: str
+    command: str = ""
+    script: int | None = None
+    results: str | None = None
+    script_results: dict[str, object] | None = None
+    custom_field: int | None = None
+    collector_all_output: bool = False
+    save_to_agent_note: bool = False
+
+
+@dataclass(slots=True)
+class Note:
+    """A note that somebody left on an agent; stock only."""
+
+    pk: int
+    agent_id: str
+    username: str
+    note: str
+    entry_time: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .ledger import Request
 
 __all__ = [
+    "AnsweredError",
     "Asked",
     "RefusedError",
     "Reply",
@@ -31,6 +32,7 @@ __all__ = [
 ]
 
 REASONS = {
+    400: ("Bad Request (400)", ""),
     404: ("Not Found", "The requested resource was not found on this server."),
     500: ("Server Error (500)", ""),
     502: ("502 Bad Gateway", ""),
@@ -45,13 +47,14 @@ class Asked:
 
     `params` are the variable parts of its path, `base` is the server's address as this client calls it, `row`
     is the request's line in the ledger. `raw` is aiohttp's request, for a handler that has to talk on the
-    connection itself (WebSockets).
+    connection itself (WebSockets). `user` is who the key belongs to.
     """
 
     params: Mapping[str, str]
     row: Request
     base: str
     raw: web.BaseRequest
+    user: str = ""
 
     @property
     def here(self) -> str:
@@ -76,6 +79,14 @@ class RefusedError(Exception):
         super().__init__(status, detail)
         self.status = status
         self.detail = detail
+
+
+class AnsweredError(Exception):
+    """The request ends here, with this very answer."""
+
+    def __init__(self, reply: Reply) -> None:
+        super().__init__(reply.status)
+        self.reply = reply
 
 
 def encode(payload: object) -> bytes:

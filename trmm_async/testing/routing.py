@@ -18,7 +18,9 @@ from .replies import Asked, Reply
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from .gate import Denial
     from .nouns import Event
+    from .world import UnknownThingError
 
 __all__ = ["Dialect", "Found", "Handler", "Lookup", "NeedsSlash", "Nowhere", "Route", "Router", "WrongMethod"]
 
@@ -30,7 +32,9 @@ Handler = Callable[[Asked], Reply | Awaitable[Reply | web.StreamResponse]]
 class Route:
     """One call of the API.
 
-    `pattern` is its path below the prefix, with `{name}` for a variable part and `{name:int}` for a number.
+    `pattern` is its path below the prefix, with `{name}` for a variable part, `{name:int}` for a number and
+    `{name:agent}` for an agent's id of the stock server, which takes 21 characters or more for one;
+    `{name:rest}` is all that is left of a path.
     `permission` is what a key must be allowed to do, `lane` a second rate limit besides the general one. A
     `public` route asks for no key and counts in no limit.
     """
@@ -54,6 +58,18 @@ class Dialect(Protocol):
         self, status: int, detail: str | None = None, headers: Mapping[str, str] | None = None
     ) -> Reply:
         """Return how it says no, in the words of `detail` or its own."""
+        ...
+
+    def key(self, headers: Mapping[str, str]) -> str | None:
+        """Return the key that a request came with, as `Gate` knows it."""
+        ...
+
+    def denial(self, denial: Denial, key: str | None) -> str | None:
+        """Return in what words a request with this key is not let in; None for the usual ones."""
+        ...
+
+    def unknown(self, error: UnknownThingError) -> Reply:
+        """Return how it says that there is no such thing."""
         ...
 
     def frame(self, event: Event) -> str:
@@ -114,4 +130,6 @@ class Router:
 
 def _compile(pattern: str) -> re.Pattern[str]:
     numbers = re.sub(r"\{(\w+):int\}", r"(?P<\1>[0-9]+)", pattern)
-    return re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", numbers))
+    agents = re.sub(r"\{(\w+):agent\}", r"(?P<\1>[^/]{21,})", numbers)
+    rests = re.sub(r"\{(\w+):rest\}", r"(?P<\1>.+)", agents)
+    return re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", rests))

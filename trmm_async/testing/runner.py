@@ -17,6 +17,8 @@ from .ledger import Run
 from .nouns import ScriptEnded, ScriptPrinted, WentOffline
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
     from .ledger import Ledger
     from .nouns import Agent, Event
     from .scripts import Playbook, ScriptReply
@@ -27,15 +29,29 @@ __all__ = ["Execution", "Order", "Runner"]
 TIMED_OUT = 98
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Order:
-    """What a client wants run; `cmd_id=None` has one made up."""
+    """What a client wants run; `cmd_id=None` has one made up.
+
+    The agent stops it `grace` seconds after its timeout. `report` is called with the run once the agent has
+    reported its end, `printed` with every piece of its standard output; both are for the stock dialect. What
+    else follows `cmd_id` is written down in the `Run`.
+    """
 
     script: int
     output: str
     args: tuple[str, ...]
     timeout: int
     cmd_id: str | None = None
+    grace: int = 0
+    command: str | None = None
+    shell: str = ""
+    history: int | None = None
+    username: str = ""
+    env_vars: tuple[str, ...] = ()
+    run_as_user: bool = False
+    report: Callable[[Run], None] | None = None
+    printed: Callable[[str], None] | None = None
 
 
 @dataclass(slots=True)
@@ -44,6 +60,7 @@ class Execution:
 
     run: Run
     reply: ScriptReply
+    order: Order
     over: asyncio.Event = field(default_factory=asyncio.Event)
     unreachable: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -51,6 +68,16 @@ class Execution:
     def seconds(self) -> float:
         """How long the script would take if nobody stopped it."""
         return self.reply.seconds or 0.0
+
+    @property
+    def limit(self) -> float:
+        """After how many seconds the agent stops it."""
+        return self.run.timeout + self.order.grace
+
+    @property
+    def too_long(self) -> bool:
+        """Whether the agent will stop it."""
+        return self.seconds > self.limit
 
     async def outcome(self) -> Run:
         """Wait until the server knows the end, or has given up on it (`run.lost`), and return the run."""
@@ -62,7 +89,8 @@ class Runner:
     """Runs scripts on agents of a world.
 
     A run whose agent goes offline is lost: it is held until its timeout is over, at most `offline_hold`
-    seconds, and its end is never known.
+    seconds, and its end is never known. `report_delay` is how many seconds after the end of a run the agent
+    reports to `Order.report`.
     """
 
     def __init__(self, world: World, ledger: Ledger, playbook: Playbook, offline_hold: float | None) -> None:
@@ -72,6 +100,7 @@ class Runner:
         self._hold = math.inf if offline_hold is None else offline_hold
         self._tasks: set[asyncio.Task[None]] = set()
         self._live: defaultdict[str, list[Execution]] = defaultdict(list)
+        self.report_delay = 0.0
         world.listen(self._notice)
 
     def start(self, agent: Agent, order: Order) -> Execution:
@@ -84,14 +113,29 @@ class Runner:
             output=order.output,
             cmd_id=order.cmd_id or self.new_cmd_id(),
             started=self._world.clock(),
+            command=order.command,
+            shell=order.shell,
+            history=order.history,
+            username=order.username,
+            env_vars=order.env_vars,
+            run_as_user=order.run_as_user,
         )
-        execution = Execution(run, self._playbook.decide(run, agent))
+        execution = Execution(run, self._playbook.decide(run, agent), order)
         self._ledger.add_run(run)
         self._live[agent.agent_id].append(execution)
-        task = asyncio.get_running_loop().create_task(self._perform(execution))
+        self.later(self._perform(execution))
+        return execution
+
+    def later(self, work: Coroutine[None, None, None]) -> None:
+        """Have something done in the background, until the simulator is closed."""
+        task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return execution
+
+    def lose(self, agent_id: str) -> None:
+        """Give up the runs under way on an agent: it will not be heard of again."""
+        for execution in self._live[agent_id]:
+            execution.unreachable.set()
 
     def new_cmd_id(self) -> str:
         """Make up an id for a run."""
@@ -105,39 +149,46 @@ class Runner:
 
     def _notice(self, event: Event) -> None:
         if isinstance(event, WentOffline):
-            for execution in self._live[event.agent_id]:
-                execution.unreachable.set()
+            self.lose(event.agent_id)
 
     async def _perform(self, execution: Execution) -> None:
         started = asyncio.get_running_loop().time()
         try:
-            if await self._print(execution, started):
+            if reached := await self._print(execution, started):
                 self._finish(execution)
             else:
                 await self._lose(execution, started)
         finally:
             self._live[execution.run.agent_id].remove(execution)
             execution.over.set()
+        if reached and execution.order.report:
+            # With no delay the report is there before the answer to a waiting call goes out.
+            if self.report_delay > 0:
+                await asyncio.sleep(self.report_delay)
+            execution.order.report(execution.run)
 
     async def _print(self, execution: Execution, started: float) -> bool:
         """Stream the output while time passes; False if the agent was lost over it."""
         run, chunks = execution.run, execution.reply.chunks()
         for place, chunk in enumerate(chunks, 1):
             due = execution.seconds * place / len(chunks)
-            if due > run.timeout:
+            if due > execution.limit:
                 break
             if not await _reachable_until(started + due, execution):
                 return False
             run.stdout += chunk
+            if execution.order.printed:
+                execution.order.printed(chunk)
             self._world.publish(ScriptPrinted(run.agent_id, run.cmd_id, run.script, chunk))
-        return await _reachable_until(started + min(execution.seconds, run.timeout), execution)
+        return await _reachable_until(started + min(execution.seconds, execution.limit), execution)
 
     def _finish(self, execution: Execution) -> None:
         run, reply = execution.run, execution.reply
-        timed_out = execution.seconds > run.timeout
+        timed_out = execution.too_long
         run.retcode = TIMED_OUT if timed_out else reply.retcode
-        run.stderr = "Timed out" if timed_out else reply.stderr
-        run.execution_time = min(execution.seconds, run.timeout)
+        # A command that is stopped leaves what it has printed, and no word of it.
+        run.stderr = "Timed out" if timed_out and run.command is None else reply.stderr
+        run.execution_time = min(execution.seconds, execution.limit)
         run.finished = self._world.clock()
         if run.output == "collector":
             self._ledger.add_collected(run)
@@ -145,7 +196,7 @@ class Runner:
 
     async def _lose(self, execution: Execution, started: float) -> None:
         execution.run.lost = True
-        left = started + execution.run.timeout - asyncio.get_running_loop().time()
+        left = started + execution.limit - asyncio.get_running_loop().time()
         await asyncio.sleep(max(0.0, min(left, self._hold)))
 
 

@@ -76,16 +76,21 @@ class Playbook:
 
     rng: Random
     script_seconds: float | Span
-    _behaviours: dict[tuple[int, str | None], Behaviour] = field(default_factory=dict)
+    _behaviours: dict[tuple[int | str | None, str | None], Behaviour] = field(default_factory=dict)
 
-    def set(self, script_id: int, agent_id: str | None, behaviour: Behaviour) -> None:
-        """Lay down how a script behaves, everywhere or on one agent, in place of what was said before."""
-        self._behaviours[script_id, agent_id] = behaviour
+    def set(self, what: int | str | None, agent_id: str | None, behaviour: Behaviour) -> None:
+        """Lay down how a script behaves, everywhere or on one agent, in place of what was said before.
+
+        A string is a command instead of a script; None is every command.
+        """
+        self._behaviours[what, agent_id] = behaviour
 
     def decide(self, run: Run, agent: Agent) -> ScriptReply:
         """Decide one run; the reply always has its `seconds`."""
-        reply = ScriptReply(stdout=output(run.script, agent, run.args))
-        for key in ((run.script, None), (run.script, run.agent_id)):
+        text = output(run.script, agent, run.args) if run.command is None else echo(run.command, agent)
+        reply = ScriptReply(stdout=text)
+        names = (run.script,) if run.command is None else (None, run.command)
+        for key in ((name, where) for name in names for where in (None, run.agent_id)):
             if key in self._behaviours:
                 reply = self._behaviours[key].apply(run, reply)
         return reply if reply.seconds is not None else replace(reply, seconds=self._draw())
@@ -100,6 +105,12 @@ def output(script_id: int, agent: Agent, args: tuple[str, ...]) -> str:
     """Return what a script of the library prints on an agent; any other script prints its arguments."""
     printer = _PRINTERS.get(script_id)
     return printer(agent, args) if printer else "".join(f"{arg}\n" for arg in args)
+
+
+def echo(command: str, agent: Agent) -> str:
+    """Return what a command prints on an agent: `echo` its words, any other itself."""
+    end = "\r\n" if agent.plat == "windows" else "\n"
+    return f"{command.removeprefix('echo ')}{end}"
 
 
 def _disk_info(agent: Agent, args: tuple[str, ...]) -> str:
@@ -124,7 +135,7 @@ def _installed_software(agent: Agent, _args: tuple[str, ...]) -> str:
 
 
 def _uptime(agent: Agent, _args: tuple[str, ...]) -> str:
-    days = int((agent.last_seen - agent.boot_time) // 86_400)
+    days = int(((agent.last_seen or agent.boot_time) - agent.boot_time) // 86_400)
     return f"up {days} days, {agent.pk % 24}:{agent.pk % 60:02}, load average: 0.{agent.pk % 90:02}, 0.08\n"
 
 

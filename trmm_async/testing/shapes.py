@@ -43,7 +43,7 @@ def agent(it: Agent) -> Json:
         "plat": it.plat,
         "operating_system": it.operating_system,
         "version": it.version,
-        "last_seen": _stamp(it.last_seen),
+        "last_seen": None if it.last_seen is None else _stamp(it.last_seen),
         "status": it.status,
         "logged_in_username": it.logged_in_username,
         "public_ip": it.public_ip,

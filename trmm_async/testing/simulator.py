@@ -8,19 +8,30 @@ from __future__ import annotations
 
 import time
 from random import Random
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from aiohttp import web
 
+from .agent_switches import AgentSwitches
+from .bus import Bus
 from .downloads import Downloads
 from .events import Hub
 from .faults import Faults
 from .front import Front, Way
 from .gate import Gate, Limits, new_key
-from .gateway import Gateway, Stage
+from .gateway import Gateway
 from .ledger import Ledger
 from .runner import Runner
 from .scripts import Playbook
+from .stage import Stage
+from .stock import Stock
+from .stock.accounts import first_accounts
+from .stock.database import Database
+from .stock.diary import Diary
+from .stock.losses import Losses
+from .stock.machines import Machines
+from .stock.pulse import Pulse
+from .stock_switches import StockSwitches
 from .switches import Switches
 from .world import World
 
@@ -39,13 +50,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Simulator"]
 
-DIALECTS: dict[str, Callable[[Stage], Dialect]] = {"gateway": Gateway}
+DIALECTS: dict[str, Callable[[Stage], Dialect]] = {"gateway": Gateway, "stock": Stock}
+AGENT_VERSIONS = {"stock": "2.11.0"}
 BACKLOG = 1024
 RATE_LIMIT = (100, 60.0)
 DEPLOYMENT_RATE_LIMIT = (20, 60.0)
 
 
-class Simulator(Switches):
+class Simulator(Switches, AgentSwitches, StockSwitches):
     """A fake Tactical RMM gateway over real HTTP and WebSocket.
 
     ```python
@@ -58,15 +70,22 @@ class Simulator(Switches):
         seed: the same seed makes the same world, whatever the clock says.
         clock: the time in seconds since the epoch, by which rate limits and the expiry of deployments go.
 
-    Server: dialect: `"gateway"`, the `/api/v3` of the gateway. ValueError for any other. api_key: the key it
-    accepts; made up if None. rate_limit: so many requests in so many seconds per key, counted as Django REST
-    framework counts them. None: no limit. deployment_rate_limit: the same for creating deployments, besides.
-    knows_cmd_id: False ignores the `cmd_id` of a `runscript` body, as a server does that never heard of it.
+    Server:
+        dialect: `"gateway"`, the `/api/v3` of the gateway, or `"stock"`, the unmodified Tactical RMM 1.5.1.
+            ValueError for any other.
+        api_key: the key it accepts; made up if None.
+        rate_limit: so many requests in so many seconds per key, counted as Django REST framework counts them;
+            `"usual"` is 100 a minute, with the stock dialect no limit. None: no limit.
+        deployment_rate_limit: the same for creating deployments, besides; `"usual"` is 20 a minute.
+        workers: how many HTTP requests are worked on at a time; more of them queue. None: any number.
+        knows_cmd_id: False ignores the `cmd_id` of a `runscript` body, as a gateway does that never heard of
+            it.
 
     Time:
         script_seconds: how long a script takes, or the span to draw it from.
         offline_hold: the most seconds that a waiting call is held after its agent went offline under it; None
-            holds it until the script's timeout is over.
+            holds it until the script's timeout is over. With the stock dialect it caps every time that the
+            server waits for an agent in vain.
         latency: seconds there and back of every request, or the span to draw them from; half of it passes
             before the request is counted.
 
@@ -89,8 +108,9 @@ class Simulator(Switches):
         clock: Callable[[], float] = time.time,
         dialect: str = "gateway",
         api_key: str | None = None,
-        rate_limit: Rate | None = RATE_LIMIT,
-        deployment_rate_limit: Rate | None = DEPLOYMENT_RATE_LIMIT,
+        rate_limit: Rate | Literal["usual"] | None = "usual",
+        deployment_rate_limit: Rate | Literal["usual"] | None = "usual",
+        workers: int | None = None,
         knows_cmd_id: bool = True,
         script_seconds: float | Span = (0.05, 0.3),
         offline_hold: float | None = None,
@@ -105,9 +125,14 @@ class Simulator(Switches):
         if dialect not in DIALECTS:
             msg = f"dialect {dialect!r} is not spoken here; there is {', '.join(sorted(DIALECTS))}"
             raise ValueError(msg)
-        self.world = World(agents=agents, seed=seed, clock=clock)
+        version = AGENT_VERSIONS.get(dialect)
+        self.world = World(agents=agents, seed=seed, clock=clock, agent_version=version)
         self.api_key = api_key if api_key is not None else new_key(Random(f"{seed} key"))
-        self.limits = Limits(rate_limit, deployment_rate_limit, clock)
+        self.limits = Limits(
+            _limit(rate_limit, RATE_LIMIT, dialect),
+            _limit(deployment_rate_limit, DEPLOYMENT_RATE_LIMIT, dialect),
+            clock,
+        )
         self._ledger = Ledger(ledger_limit)
         self._faults = Faults()
         self._gate = Gate(self.api_key, self.limits)
@@ -115,8 +140,26 @@ class Simulator(Switches):
         self._downloads = Downloads()
         self._hub = Hub(compress=compress)
         self._runner = Runner(self.world, self._ledger, self._playbook, offline_hold)
+        self._bus = Bus(hold=offline_hold)
+        self._accounts = self._gate.accounts = first_accounts(clock, Random(f"{seed} accounts"))
+        self._diary, self._losses, self._pulse = Diary(clock), Losses(), Pulse()
         self._dialect = DIALECTS[dialect](
-            Stage(self.world, self._runner, self._hub, self._downloads, knows_cmd_id)
+            Stage(
+                self.world,
+                self._runner,
+                self._hub,
+                self._downloads,
+                self._gate,
+                self._ledger,
+                knows_cmd_id,
+                self._bus,
+                accounts=self._accounts,
+                diary=self._diary,
+                losses=self._losses,
+                pulse=self._pulse,
+                database=Database(self.world),
+                machines=Machines(Random(f"{seed} machines"), clock),
+            )
         )
         self._front = Front(
             self._dialect,
@@ -126,6 +169,7 @@ class Simulator(Switches):
             ledger=self._ledger,
             rng=Random(f"{seed} latency"),
             clock=clock,
+            workers=workers,
         )
         self.world.listen(self._publish)
         self._host = host
@@ -248,8 +292,14 @@ class Simulator(Switches):
         await self._hub.wait_for(agent_id, n, timeout)
 
     def _publish(self, event: Event) -> None:
-        if self._hub.count(event.agent_id):
-            self._hub.publish(event.agent_id, self._dialect.frame(event))
+        if self._hub.count(event.agent_id) and (frame := self._dialect.frame(event)):
+            self._hub.publish(event.agent_id, frame)
+
+
+def _limit(given: Rate | Literal["usual"] | None, usual: Rate, dialect: str) -> Rate | None:
+    if given != "usual":
+        return given
+    return usual if dialect == "gateway" else None
 
 
 class CountingServer(web.Server):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import email.utils
 import json
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from .events import refusal_rule
 from .faults import PROXY_STATUSES, Cut, Delay, Failure, Fault, Refusal, Unreadable
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["Switches"]
 
 RetryAfter = float | str | datetime
+KeyFault = Literal["expired", "inactive"]
 CLOSE_STATUS = {4401: 401, 4403: 403, 4003: 403}
 
 
@@ -236,10 +237,16 @@ class Switches:
 
     # -- keys and downloads ----------------------------------------------------------------------------------
 
-    def add_key(self) -> str:
-        """Issue a further API key, with limits of its own, and return it."""
+    def add_key(self, *, username: str | None = None, fault: KeyFault | None = None) -> str:
+        """Issue a further API key, with limits of its own, and return it.
+
+        It is `username`'s, or the user's whose key the simulator was started with. A `fault` makes it a key
+        that the stock dialect knows and refuses: `"expired"` or `"inactive"`.
+        """
         key = new_key(self.world.rng)
         self._gate.keys.add(key)
+        self._gate.users[key] = username or self._gate.username
+        self._gate.faulty |= {key: fault} if fault else {}
         return key
 
     def revoke_key(self, key: str | None = None) -> None:

@@ -14,6 +14,7 @@ from random import Random
 from typing import TYPE_CHECKING, TypeVar
 
 from . import generate
+from .journal import Journal
 from .nouns import (
     Agent,
     Alert,
@@ -21,6 +22,7 @@ from .nouns import (
     CameOnline,
     Check,
     Client,
+    CustomField,
     Deployment,
     Event,
     Script,
@@ -51,16 +53,25 @@ class World:
     """An installation with `agents` agents, the same for the same `seed`.
 
     It starts out quiet: every agent is online and there are no alerts. Checks are made when they are first
-    looked at. All methods are synchronous; those that take the id of something raise `UnknownThingError` for
-    an unknown one.
+    looked at. `agent_version` is the version of every agent; None leaves them different ones. All methods are
+    synchronous; those that take the id of something raise `UnknownThingError` for an unknown one.
     """
 
-    def __init__(self, *, agents: int = 0, seed: int = 0, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        *,
+        agents: int = 0,
+        seed: int = 0,
+        clock: Callable[[], float] = time.time,
+        agent_version: str | None = None,
+    ) -> None:
         if agents < 0:
             msg = f"agents must not be negative, got {agents}"
             raise ValueError(msg)
         self.clock = clock
         self.seed = seed
+        self.journal = Journal(clock)
+        self._agent_version = agent_version
         self.rng = Random(seed)
         self.clients: dict[int, Client] = {}
         self.sites: dict[int, Site] = {}
@@ -68,6 +79,7 @@ class World:
         self.scripts: dict[int, Script] = {script.id: script for script in generate.scripts()}
         self.alerts: dict[int, Alert] = {}
         self.deployments: dict[int, Deployment] = {}
+        self.custom_fields: dict[int, CustomField] = {}
         self._checks: dict[str, list[Check]] = {}
         self._listeners: list[Callable[[Event], None]] = []
         for site in generate.sites():
@@ -76,6 +88,7 @@ class World:
         self._numbers: dict[type, Iterator[int]] = {
             Agent: count(), Client: count(max(self.clients) + 1), Site: count(max(self.sites) + 1),
             Script: count(max(self.scripts) + 1), Alert: count(5001), Deployment: count(123), Task: count(1),
+            CustomField: count(1),
         }  # fmt: skip
         self._populate(agents)
         self.tasks: dict[int, Task] = {}
@@ -88,6 +101,7 @@ class World:
             self._place(generate.agent(self.rng, self._number(Agent), sites, self.clock()))
 
     def _place(self, agent: Agent) -> Agent:
+        agent.version = self._agent_version or agent.version
         self.agents[agent.agent_id] = agent
         return agent
 
@@ -165,6 +179,7 @@ class World:
         """Remove the record of an agent with its checks, tasks and alerts."""
         del self.agents[self.agent(agent_id).agent_id]
         self._checks.pop(agent_id, None)
+        self.journal.forget(agent_id)
         self.alerts = {key: alert for key, alert in self.alerts.items() if alert.agent_id != agent_id}
         self.tasks = {key: task for key, task in self.tasks.items() if task.agent_id != agent_id}
 
@@ -172,15 +187,23 @@ class World:
         """Lose an agent; publishes `WentOffline` if it was online."""
         agent = self.agent(agent_id)
         if agent.online:
-            agent.status, agent.last_seen = "offline", self.clock()
-            self.publish(WentOffline(agent_id, agent.last_seen))
+            now = self.clock()
+            agent.status, agent.last_seen = "offline", now
+            self.publish(WentOffline(agent_id, now))
 
     def come_online(self, agent_id: str) -> None:
         """Bring an agent back; publishes `CameOnline` if it was not online."""
         agent = self.agent(agent_id)
         if not agent.online:
-            agent.status, agent.last_seen = "online", self.clock()
-            self.publish(CameOnline(agent_id, agent.last_seen))
+            now = self.clock()
+            agent.status, agent.last_seen = "online", now
+            self.publish(CameOnline(agent_id, now))
+
+    # -- custom fields ---------------------------------------------------------------------------------------
+
+    def add_custom_field(self, name: str, *, model: str, type: str = "text") -> CustomField:  # noqa: A002
+        """Add a field to every `"agent"`, `"client"` or `"site"`."""
+        return _store(self.custom_fields, CustomField(self._number(CustomField), name, model, type))
 
     # -- clients, scripts, tasks -----------------------------------------------------------------------------
 
@@ -194,6 +217,17 @@ class World:
     def create_site(self, client_id: int, name: str) -> Site:
         """Add a site to a client."""
         return _store(self.sites, Site(self._number(Site), name, self.client(client_id)))
+
+    def delete_client(self, client_id: int) -> None:
+        """Remove a client with its sites and their deployments; no agent may be left there."""
+        for site in self.sites_of(client_id):
+            self.delete_site(site.id)
+        del self.clients[client_id]
+
+    def delete_site(self, site_id: int) -> None:
+        """Remove a site with its deployments; no agent may be left there."""
+        del self.sites[self.site(site_id).id]
+        self.deployments = {key: each for key, each in self.deployments.items() if each.site != site_id}
 
     def add_script(self, name: str, *, shell: str = "powershell", description: str = "") -> Script:
         """Add a script to the library."""
@@ -214,6 +248,10 @@ class World:
         self.publish(AlertChanged(owner, alert))
         return alert
 
+    def add_alert(self) -> Alert:
+        """Add an alert about no agent, without a message; publishes nothing."""
+        return _store(self.alerts, Alert(self._number(Alert), "availability", "", "info", None, self.clock()))
+
     def acknowledge_alert(self, alert_id: int) -> Alert:
         """Note that somebody has seen an alert; publishes nothing."""
         alert = self.alert(alert_id)
@@ -224,7 +262,7 @@ class World:
         """Resolve an alert; publishes `AlertChanged` the first time."""
         alert = self.alert(alert_id)
         if not alert.resolved:
-            alert.resolved = True
+            alert.resolved, alert.resolved_on = True, self.clock()
             self.publish(AlertChanged(alert.agent_id, alert))
         return alert
 
@@ -239,12 +277,20 @@ class World:
             raise ValueError(msg)
         name = str(uuid.UUID(int=self.rng.getrandbits(128), version=4))
         number = self._number(Deployment)
-        return _store(self.deployments, Deployment(number, name, client, site, expiry, arch, install_flags))
+        made = Deployment(number, name, client, site, expiry, arch, install_flags, created=self.clock())
+        return _store(self.deployments, made)
 
     def active_deployments(self) -> list[Deployment]:
         """Return the deployments that are neither expired nor revoked."""
         now = self.clock()
         return [each for each in self.deployments.values() if not each.revoked and each.expiry > now]
+
+    def stored_deployment(self, key: int | str) -> Deployment:
+        """Return the deployment with this id or this UUID, expired or not, unless it was revoked."""
+        for deployment in self.deployments.values():
+            if key in {deployment.id, deployment.uuid} and not deployment.revoked:
+                return deployment
+        raise UnknownThingError("deployment", key)
 
     def deployment(self, key: int | str) -> Deployment:
         """Return the active deployment with this id or this UUID."""
@@ -276,7 +322,7 @@ def _find(table: Mapping[Key, Thing], key: Key, noun: str) -> Thing:
         raise UnknownThingError(noun, key) from None
 
 
-Numbered = TypeVar("Numbered", Client, Site, Script, Task, Alert, Deployment)
+Numbered = TypeVar("Numbered", Client, Site, Script, Task, Alert, Deployment, CustomField)
 
 
 def _store(table: dict[int, Numbered], thing: Numbered) -> Numbered:

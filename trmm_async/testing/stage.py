@@ -1,0 +1,53 @@
+"""What a wire dialect has to work with, in one value.
+
+Below: everything that knows nothing of a wire. Above: the dialects; `simulator.py` puts it together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from .bus import Bus
+
+if TYPE_CHECKING:
+    from .downloads import Downloads
+    from .events import Hub
+    from .gate import Gate
+    from .ledger import Ledger
+    from .runner import Runner
+    from .stock.accounts import Accounts
+    from .stock.database import Database
+    from .stock.diary import Diary
+    from .stock.losses import Losses
+    from .stock.machines import Machines
+    from .stock.pulse import Pulse
+    from .world import World
+
+__all__ = ["Stage"]
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """The world, who runs scripts in it, and whoever else a dialect may need.
+
+    `bus` is the way from the server to its agents, which the stock dialect alone has; `gate` knows the keys
+    and whose they are. What follows `bus` is the stock dialect's too: who may log in, what the server keeps
+    about itself, which frames of live commands get lost, its tables, what is on the endpoints, and how often
+    the dashboard is told.
+    """
+
+    world: World
+    runner: Runner
+    hub: Hub
+    downloads: Downloads
+    gate: Gate
+    ledger: Ledger
+    knows_cmd_id: bool = True
+    bus: Bus = field(default_factory=Bus)
+    accounts: Accounts = field(kw_only=True)
+    diary: Diary = field(kw_only=True)
+    losses: Losses = field(kw_only=True)
+    database: Database = field(kw_only=True)
+    machines: Machines = field(kw_only=True)
+    pulse: Pulse = field(kw_only=True)

@@ -1,0 +1,11 @@
+"""The second dialect: the people's API of an unmodified Tactical RMM 1.5.1, as it was recorded.
+
+Below: the rooms of the simulator that know no wire. Above: `simulator.py`, as `Simulator(dialect="stock")`.
+Each module has one class with the `routes()` of one part of the API; `dialect.py` puts them together.
+"""
+
+from __future__ import annotations
+
+from .dialect import Stock
+
+__all__ = ["Stock"]

@@ -1,0 +1,97 @@
+"""Agents: the list in its two forms, one alone, editing and uninstalling.
+
+Below: `agent_shapes.py`, `custom_fields.py`, `world.py`. Above: `dialect.py`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trmm_async.testing.routing import Route
+
+from . import agent_shapes as shapes
+from . import custom_fields
+from .edits import AGENT_FIELDS, checked
+from .room import Fields, crash, refuse, said, whole
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from trmm_async.testing.nouns import Agent
+    from trmm_async.testing.replies import Asked, Reply
+    from trmm_async.testing.stage import Stage
+
+__all__ = ["Agents"]
+
+KINDS = ("server", "workstation")
+
+
+class Agents:
+    """`/agents/` and `/agents/{agent_id}/`."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._world = stage.world
+
+    def routes(self) -> Sequence[Route]:
+        """Return its calls."""
+        one = "/agents/{agent_id:agent}/"
+        return (
+            Route("GET", "/agents/", self.list, "can_list_agents"),
+            Route("PUT", "/agents/", self.nobody, "can_edit_agent"),
+            Route("DELETE", "/agents/", self.nobody, "can_uninstall_agents"),
+            Route("GET", one, self.get, "can_list_agents"),
+            Route("PUT", one, self.edit, "can_edit_agent"),
+            Route("DELETE", one, self.delete, "can_uninstall_agents"),
+        )
+
+    def list(self, asked: Asked) -> Reply:
+        """`GET /agents/`: filters `site`, or else `client`, and `monitoring_type`; others are ignored.
+
+        Anything but `true` for `detail`, `True` included, gives the short form.
+        """
+        query = asked.row.query
+        kind = query.get("monitoring_type") or None
+        if kind is not None and kind not in KINDS:
+            refuse("monitoring type does not exist")
+        site = whole(query["site"]) if "site" in query else None
+        client = whole(query["client"]) if "client" in query and site is None else None
+        found = self._world.find_agents(client=client, site=site, monitoring_type=kind)
+        if query.get("detail", "true") != "true":
+            return said([shapes.short(agent) for agent in found])
+        return said([shapes.listed(agent, self._world.checks_of(agent.agent_id)) for agent in found])
+
+    def nobody(self, _asked: Asked) -> Reply:
+        """`PUT`, `DELETE /agents/`: the server looks for the agent it is about, and fails."""
+        crash()
+
+    def get(self, asked: Asked) -> Reply:
+        """`GET /agents/{agent_id}/`."""
+        agent = self._agent(asked)
+        return said(shapes.alone(agent, self._world.checks_of(agent.agent_id)))
+
+    def edit(self, asked: Asked) -> Reply:
+        """`PUT /agents/{agent_id}/`: any of its settings; what it does not know is ignored.
+
+        Not all or nothing: the settings are saved before the update policy, and that before custom fields.
+        """
+        agent, body = self._agent(asked), Fields.of(asked)
+        changes = checked(AGENT_FIELDS, body, self._world)
+        for name, value in changes.items():
+            setattr(agent, name, value)
+        if "winupdatepolicy" in body:
+            rows = body.rows("winupdatepolicy")
+            policy = rows[0] if rows else crash()
+            agent.update_policy |= {name: policy[name] for name in policy if name in shapes.UPDATE_POLICY}
+        custom_fields.edit(self._world, agent, body.rows("custom_fields"))
+        # The database gives a row that was written anew to the end of an unordered list.
+        self._world.agents[agent.agent_id] = self._world.agents.pop(agent.agent_id)
+        return said("The agent was updated successfully")
+
+    def delete(self, asked: Asked) -> Reply:
+        """`DELETE /agents/{agent_id}/`: the agent is uninstalled, on the machine too."""
+        agent = self._agent(asked)
+        self._world.delete_agent(agent.agent_id)
+        return said(f"{agent.hostname} will now be uninstalled.")
+
+    def _agent(self, asked: Asked) -> Agent:
+        return self._world.agent(asked.params["agent_id"])

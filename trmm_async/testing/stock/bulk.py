@@ -1,0 +1,140 @@
+"""Bulk actions: a script, a command or a look for patches on many agents in one call.
+
+Below: `dispatch.py`. Above: `dialect.py`. The answer counts the agents that were chosen, offline ones too; a
+worker then writes all history rows and sends all orders, and nobody waits for them.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from trmm_async.testing.routing import Route
+from trmm_async.testing.runner import Order
+
+from .dispatch import Dispatch
+from .room import Fields, refuse, said, whole
+from .runs import listed_words, shell_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from trmm_async.testing.nouns import Agent, HistoryRow
+    from trmm_async.testing.replies import Asked, Reply
+    from trmm_async.testing.stage import Stage
+
+__all__ = ["Bulk"]
+
+HINT = "Check the History tab on the agent to view the results."
+KINDS = {"servers": "server", "workstations": "workstation"}
+SYSTEMS = ("windows", "linux", "darwin")
+
+
+class Bulk:
+    """`/agents/actions/bulk/`."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._world = stage.world
+        self._dispatch = Dispatch(stage)
+
+    def routes(self) -> Sequence[Route]:
+        """Return its calls."""
+        return (Route("POST", "/agents/actions/bulk/", self.act, "can_run_bulk"),)
+
+    def act(self, asked: Asked) -> Reply:
+        """`POST /agents/actions/bulk/`: answered as soon as the worker has been told."""
+        body = Fields.of(asked)
+        agents = self._chosen(body)
+        if not agents:
+            refuse("No agents were found meeting the selected criteria")
+        match body["mode"]:
+            case "command":
+                return self._command(body, agents, asked.user)
+            case "script":
+                return self._script(body, agents, asked.user)
+            case "patch" if body["patchMode"] == "install":
+                return said(f"Pending updates will now be installed on {len(agents)} agents")
+            case "patch" if body["patchMode"] == "scan":
+                return said(f"Patch status scan will now run on {len(agents)} agents")
+            case _:
+                return refuse("Something went wrong")
+
+    def _chosen(self, body: Fields) -> list[Agent]:
+        """Return the agents that are meant. Unknown ids and wrong systems drop out without a word.
+
+        Whether one is online, and `offlineAgents`, makes no difference.
+        """
+        found = self._targets(body)
+        kind = KINDS.get(str(body["monType"]))
+        system = str(body["osType"]) if body["osType"] in SYSTEMS else None
+        return [
+            agent for agent in found if kind in {None, agent.monitoring_type} and system in {None, agent.plat}
+        ]
+
+    def _targets(self, body: Fields) -> list[Agent]:
+        match body["target"]:
+            case "agents":
+                if not body["agents"]:
+                    refuse("Must select at least 1 agent")
+                wanted = set(listed_words(body["agents"]))
+                return [agent for agent in self._world.agents.values() if agent.agent_id in wanted]
+            case "client":
+                return self._world.find_agents(client=whole(body["client"]))
+            case "site":
+                return self._world.find_agents(site=whole(body["site"]))
+            case "all":
+                return self._world.find_agents()
+            case _:
+                return refuse("Something went wrong")
+
+    # -- scripts and commands --------------------------------------------------------------------------------
+
+    def _command(self, body: Fields, agents: list[Agent], username: str) -> Reply:
+        shell, text, timeout = shell_of(body), str(body["cmd"]), whole(body["timeout"])
+        as_user = bool(body["run_as_user"])
+
+        def make(agent: Agent) -> tuple[HistoryRow, Order]:
+            row = self._world.journal.write(
+                agent.agent_id, type="cmd_run", username=username[:50], command=text
+            )
+            return row, Order(
+                0, "bulk", (), timeout, command=text, shell=shell, history=row.id, username=username,
+                run_as_user=as_user, report=partial(self._dispatch.command_report, row),
+            )  # fmt: skip
+
+        self._stage.runner.later(self._work(agents, make))
+        return said(f"Command will now be run on {len(agents)} agents. {HINT}")
+
+    def _script(self, body: Fields, agents: list[Agent], username: str) -> Reply:
+        script = self._world.script(whole(body["script"]))
+        # Only where all three are there are they looked at: older clients know none of them.
+        extras = ("custom_field", "collector_all_output", "save_to_agent_note")
+        field, everything, note = (
+            (body[name] for name in extras) if all(name in body for name in extras) else (None, False, False)
+        )
+        args, timeout = listed_words(body["args"]), whole(body["timeout"])
+        as_user, env_vars = bool(body["run_as_user"]), listed_words(body["env_vars"])
+
+        def make(agent: Agent) -> tuple[HistoryRow, Order]:
+            row = self._world.journal.write(
+                agent.agent_id, type="script_run", username=username[:50], script=script.id
+            )
+            row.custom_field = field if isinstance(field, int) and field else None
+            row.collector_all_output, row.save_to_agent_note = bool(everything), bool(note)
+            return row, Order(
+                script.id, "bulk", args, timeout, history=row.id, username=username, env_vars=env_vars,
+                run_as_user=as_user, report=partial(self._dispatch.script_report, row),
+            )  # fmt: skip
+
+        # The worker fails over a field that does not exist before it has written anything.
+        if not field or field in self._world.custom_fields:
+            self._stage.runner.later(self._work(agents, make))
+        return said(f"{script.name} will now be run on {len(agents)} agents. {HINT}")
+
+    async def _work(self, agents: list[Agent], make: Callable[[Agent], tuple[HistoryRow, Order]]) -> None:
+        """Do what the server's worker does: all rows first, then all orders; with the bus down only rows."""
+        orders = [(agent, make(agent)[1]) for agent in agents if agent.agent_id in self._world.agents]
+        if await self._stage.bus.reached():
+            for agent, order in orders:
+                self._dispatch.publish(agent, order)

@@ -1,0 +1,45 @@
+"""The root and the version: what a client may look at to see whom it talks to.
+
+Below: `room.py`. Above: `dialect.py`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trmm_async.testing.routing import Route
+
+from .room import said
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from trmm_async.testing.replies import Asked, Reply
+    from trmm_async.testing.stage import Stage
+
+__all__ = ["Core"]
+
+VERSION = "0.0.203"
+"""Of the web interface, not of the server: what the recorded server says."""
+
+
+class Core:
+    """`/` and `/core/version/`."""
+
+    def __init__(self, _stage: Stage) -> None:
+        pass
+
+    def routes(self) -> Sequence[Route]:
+        """Return its calls."""
+        return (
+            Route("GET", "/", self.root, public=True),
+            Route("GET", "/core/version/", self.version),
+        )
+
+    def root(self, _asked: Asked) -> Reply:
+        """`GET /`: for anybody."""
+        return said({"status": "ok"})
+
+    def version(self, _asked: Asked) -> Reply:
+        """`GET /core/version/`: with any valid key."""
+        return said(VERSION)

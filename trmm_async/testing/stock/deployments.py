@@ -1,0 +1,119 @@
+"""Deployments: installers that need no login, for as long as they are there.
+
+Below: `world.py`, `downloads.py`. Above: `dialect.py`.
+"""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from trmm_async.testing.replies import Reply, iso
+from trmm_async.testing.routing import Route
+
+from .room import Fields, crash, refuse, said
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from trmm_async.testing.nouns import Deployment
+    from trmm_async.testing.replies import Asked
+    from trmm_async.testing.stage import Stage
+
+    from .room import Json
+
+__all__ = ["Deployments"]
+
+
+class Deployments:
+    """`/clients/deployments/` and the download at `/clients/{uid}/deploy/`."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._world = stage.world
+        self._downloads = stage.downloads
+
+    def routes(self) -> Sequence[Route]:
+        """Return its calls."""
+        every, one = "/clients/deployments/", "/clients/deployments/{pk:int}/"
+        may = "can_manage_deployments"
+        return (
+            Route("GET", every, self.list, "can_list_deployments"),
+            Route("POST", every, self.create, may, "deployments"),
+            Route("GET", one, self.nobody, "can_list_deployments"),
+            Route("DELETE", one, self.delete, may),
+            Route("GET", "/clients/{uid}/deploy/", self.download, public=True),
+        )
+
+    def list(self, _asked: Asked) -> Reply:
+        """`GET /clients/deployments/`: all that have not been deleted, expired ones too."""
+        there = [each for each in self._world.deployments.values() if not each.revoked]
+        return said([self._shape(each) for each in there])
+
+    def create(self, asked: Asked) -> Reply:
+        """`POST /clients/deployments/`: a sentence, never the new one. `client` is not looked at.
+
+        Nor is it checked whether the agent type exists, or `expires` is in the future; but it must have an
+        offset and no fraction of a second.
+        """
+        body = Fields.of(asked)
+        site = self._world.site(body.whole("site"))
+        try:
+            expires = datetime.strptime(str(body.get("expires")), "%Y-%m-%dT%H:%M:%S%z")
+        except ValueError:
+            refuse("expire date is invalid")
+        flags = {name: body[name] for name in ("rdp", "ping", "power")}
+        made = self._world.create_deployment(
+            client=site.client.id,
+            site=site.id,
+            expiry=expires.timestamp(),
+            arch=str(body["goarch"]),
+        )
+        made.mon_type, made.flags = str(body["agenttype"]), flags
+        return said("The deployment was added successfully")
+
+    def nobody(self, _asked: Asked) -> Reply:
+        """`GET /clients/deployments/{id}/`: the path exists for deleting; reading fails on the server."""
+        crash()
+
+    def delete(self, asked: Asked) -> Reply:
+        """`DELETE /clients/deployments/{id}/`."""
+        self._world.stored_deployment(int(asked.params["pk"])).revoked = True
+        return said("The deployment was deleted")
+
+    def download(self, asked: Asked) -> Reply:
+        """`GET /clients/{uid}/deploy/`: the installer, for anybody; that it has expired does not matter."""
+        uid = asked.params["uid"]
+        try:
+            found = str(uuid.UUID(uid))
+        except ValueError:
+            refuse("invalid")
+        it = self._world.stored_deployment(found)
+        if target := self._downloads.next_hop(asked.here, int(asked.row.query.get("hop", "0"))):
+            return Reply(302, content_type="text/html", headers={"Location": target})
+        it.downloads += 1
+        headers = {"Content-Disposition": f"attachment; filename={self._file_name(it)}"}
+        return Reply(200, self._downloads.content(it), "application/octet-stream", headers)
+
+    def _shape(self, it: Deployment) -> Json:
+        site = self._world.sites.get(it.site)
+        return {
+            "id": it.id,
+            "uid": it.uuid,
+            "client_id": it.client,
+            "site_id": it.site,
+            "client_name": site.client.name if site else None,
+            "site_name": site.name if site else None,
+            "mon_type": it.mon_type,
+            "goarch": it.arch,
+            "expiry": iso(it.expiry),
+            "install_flags": it.flags,
+            "created": iso(it.created),
+        }
+
+    def _file_name(self, it: Deployment) -> str:
+        site = self._world.site(it.site)
+        parts = (
+            "".join(filter(str.isascii, filter(str.isalnum, each))) for each in (site.client.name, site.name)
+        )
+        return f"trmm-{'-'.join(parts).lower()}-{it.mon_type}-{it.arch}.exe"

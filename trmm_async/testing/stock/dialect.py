@@ -1,0 +1,109 @@
+"""All calls of the stock server, and how it says no.
+
+Below: one module for each part of the API. Above: `front.py` asks it about every request.
+"""
+
+from __future__ import annotations
+
+import math
+from http.client import responses
+from typing import TYPE_CHECKING
+
+from trmm_async.testing.replies import Reply, html_reply, json_reply
+
+from .agents import Agents
+from .alerts import Alerts
+from .automation import Automation
+from .bulk import Bulk
+from .checks import Checks
+from .clients import Clients
+from .core import Core
+from .deployments import Deployments
+from .endpoint import Endpoint
+from .fleetwork import Fleetwork
+from .history import History
+from .library import Library
+from .live import Live
+from .login import Login
+from .logs import Logs
+from .runs import Runs
+from .setup import Setup
+from .sockets import Sockets
+from .tasks import Tasks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from trmm_async.testing.gate import Denial
+    from trmm_async.testing.nouns import Event
+    from trmm_async.testing.routing import Route
+    from trmm_async.testing.stage import Stage
+    from trmm_async.testing.world import UnknownThingError
+
+    from .room import Room
+
+__all__ = ["ROOMS", "Stock"]
+
+ROOMS: tuple[Callable[[Stage], Room], ...] = (
+    Core, Agents, Runs, History, Bulk, Clients, Deployments, Alerts,
+    Login, Sockets, Fleetwork, Checks, Tasks, Automation, Library, Live, Endpoint, Logs, Setup,
+)  # fmt: skip
+"""Of two patterns that fit a path the earlier one is meant."""
+
+NO_KEY = "Authentication credentials were not provided."
+WRONG_KEY = "Invalid token."
+FAULTS = {"expired": "The token has expired.", "inactive": "User inactive or deleted."}
+DETAILS = {401: WRONG_KEY, 403: "You do not have permission to perform this action.", 404: "Not found."}
+MODELS = {
+    "active deployment": "Deployment",
+    "custom field": "CustomField",
+    "task": "AutomatedTask",
+    "check result": "CheckResult",
+    "pending action": "PendingAction",
+}
+"""What Django calls the things whose name in the world is not its own, but for the capital."""
+
+
+class Stock:
+    """Speaks as the unmodified server does."""
+
+    def __init__(self, stage: Stage) -> None:
+        stage.database.begin()
+        self._routes = tuple(route for room in ROOMS for route in room(stage).routes())
+
+    def routes(self) -> Sequence[Route]:
+        """Return the calls; of two patterns that fit a path the earlier one is meant."""
+        return self._routes
+
+    def refusal(
+        self, status: int, detail: str | None = None, headers: Mapping[str, str] | None = None
+    ) -> Reply:
+        """Return `{"detail": ...}`, or the web page with which the server fails."""
+        if status >= 500:
+            return html_reply(status)
+        words = detail or DETAILS.get(status) or responses.get(status, "error")
+        return json_reply(status, {"detail": words}, headers)
+
+    def key(self, headers: Mapping[str, str]) -> str | None:
+        """Return `Token ...` for a request with a login's token, which goes before an API key; or the key."""
+        scheme, _, token = headers.get("Authorization", "").partition(" ")
+        if scheme.lower() == "token" and token:
+            return f"Token {token}"
+        return headers.get("X-API-KEY") or None
+
+    def denial(self, denial: Denial, key: str | None) -> str | None:
+        """Return in what words a request with this key is not let in."""
+        if denial.status == 401:
+            return FAULTS.get(denial.fault or "", NO_KEY if key is None else WRONG_KEY)
+        if denial.status == 429 and denial.wait is not None:
+            return f"Request was throttled. Expected available in {math.ceil(denial.wait)} seconds."
+        return None
+
+    def unknown(self, error: UnknownThingError) -> Reply:
+        """Return 404 that names the model."""
+        model = MODELS.get(error.noun, error.noun.title().replace(" ", ""))
+        return self.refusal(404, f"No {model} matches the given query.")
+
+    def frame(self, _event: Event) -> str:
+        """Return nothing: this server pushes no events."""
+        return ""

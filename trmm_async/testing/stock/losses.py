@@ -1,0 +1,85 @@
+"""Frames of live commands that get lost on their way, as they do on the real server.
+
+Below: nothing. Above: `sockets.py` asks about every frame; `stock_switches.py` is how a test has them lost. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+__all__ = ["Frame", "FrameLoss", "Losses"]
+
+Frame = Mapping[str, object]
+"""A frame of a live command, as it would go onto the wire."""
+
+
+class FrameLoss:
+    """Frames of live commands that are lost on the way, until `times` of them are or `remove()` is called.
+
+    `hits` counts them. Usable as a context manager, which removes it at the end of the block.
+    """
+
+    def __init__(self, meant: Callable[[Frame], bool], times: int | None) -> None:
+        if times is not None and times < 1:
+            msg = f"times must be at least 1, or None for ever, got {times}"
+            raise ValueError(msg)
+        self._meant = meant
+        self.times = times
+        self.hits = 0
+        self._removed = False
+
+    def __repr__(self) -> str:
+        left = "for ever" if self.times is None else f"{self.times - self.hits} left"
+        return f"<FrameLoss hits={self.hits} {left}>"
+
+    @property
+    def over(self) -> bool:
+        """Whether no further frame will be lost to it."""
+        return self._removed or self.hits == self.times
+
+    def takes(self, frame: Frame) -> bool:
+        """Tell whether this frame is lost, and count it if it is."""
+        if self.over or not self._meant(frame):
+            return False
+        self.hits += 1
+        return True
+
+    def remove(self) -> None:
+        """End it; twice is harmless."""
+        self._removed = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.remove()
+
+
+@dataclass(slots=True)
+class Losses:
+    """The losses in force: the first that means a frame takes it."""
+
+    _losses: list[FrameLoss] = field(default_factory=list)
+
+    def add(self, meant: Callable[[Frame], bool], times: int | None) -> FrameLoss:
+        """Have frames be lost from now on."""
+        loss = FrameLoss(meant, times)
+        self._losses.append(loss)
+        return loss
+
+    def take(self, frame: Frame) -> bool:
+        """Tell whether a frame is lost on its way."""
+        self._losses = [loss for loss in self._losses if not loss.over]
+        return any(loss.takes(frame) for loss in self._losses)
+
+    def clear(self) -> None:
+        """Take all of them back."""
+        for loss in self._losses:
+            loss.remove()

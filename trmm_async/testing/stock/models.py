@@ -1,0 +1,207 @@
+"""The columns of what the stock server keeps in its database, with their checks and their defaults.
+
+Below: `forms.py`. Above: `database.py` makes tables of them. Literal tables, as recorded and looked up in the
+models of the real server.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .forms import Field, Form
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = [
+    "CHECK_TYPES",
+    "CUSTOM_FIELD",
+    "KEY",
+    "NOTE",
+    "POLICY",
+    "SCRIPT",
+    "SNIPPET",
+    "TASK_TYPES",
+    "URL_ACTION",
+    "check",
+    "task",
+]
+
+CHECK_TYPES = {
+    "diskspace": "Disk Space Check",
+    "ping": "Ping Check",
+    "cpuload": "CPU Load Check",
+    "memory": "Memory Check",
+    "winsvc": "Service Check",
+    "script": "Script Check",
+    "eventlog": "Event Log Check",
+}
+TASK_TYPES = (
+    "daily", "weekly", "monthly", "monthlydow", "checkfailure", "manual", "runonce", "onboarding", "scheduled",
+)  # fmt: skip
+SEVERITIES = ("info", "warning", "error")
+SHELLS = ("powershell", "cmd", "python", "shell", "nushell", "deno")
+EVENT_TYPES = ("INFO", "WARNING", "ERROR", "AUDIT_SUCCESS", "AUDIT_FAILURE")
+FIELD_TYPES = ("text", "number", "single", "multiple", "checkbox", "datetime")
+
+
+def check(
+    agents: Callable[[int], bool], policies: Callable[[int], bool], scripts: Callable[[int], bool]
+) -> Form:
+    """Return the columns of a check."""
+    return Form(
+        {
+            "overridden_by_policy": Field.flag(),
+            "name": Field.text(limit=255, blank=True),
+            "check_type": Field.choice(CHECK_TYPES, "diskspace"),
+            "email_alert": Field.flag(),
+            "text_alert": Field.flag(),
+            "dashboard_alert": Field.flag(),
+            "fails_b4_alert": Field.number(1, low=0),
+            "run_interval": Field.number(0, low=0),
+            "alert_severity": Field.choice(SEVERITIES, "warning"),
+            "error_threshold": Field.number(0, low=0, high=99),
+            "warning_threshold": Field.number(0, low=0, high=99),
+            "disk": Field.text(limit=2, blank=True),
+            "ip": Field.text(limit=255, blank=True),
+            "script_args": Field.many(),
+            "env_vars": Field.many(),
+            "info_return_codes": Field.many(),
+            "warning_return_codes": Field.many(),
+            "success_return_codes": Field.many(),
+            "timeout": Field.number(low=0),
+            "svc_name": Field.text(limit=255, blank=True),
+            "svc_display_name": Field.text(limit=255, blank=True),
+            "pass_if_start_pending": Field.flag(None),
+            "pass_if_svc_not_exist": Field.flag(),
+            "restart_if_stopped": Field.flag(None),
+            "svc_policy_mode": Field.text(limit=20, blank=True),
+            "log_name": Field.choice(("Application", "System", "Security")),
+            "event_id": Field.number(),
+            "event_id_is_wildcard": Field.flag(),
+            "event_type": Field.choice(EVENT_TYPES),
+            "event_source": Field.text(limit=255, blank=True),
+            "event_message": Field.text(blank=True),
+            "fail_when": Field.choice(("contains", "not_contains")),
+            "search_last_days": Field.number(low=0),
+            "number_of_events_b4_alert": Field.number(1, low=0),
+            "managed_by_policy": Field.flag(),
+            "agent": Field.key(agents),
+            "policy": Field.key(policies),
+            "script": Field.key(scripts),
+        }
+    )
+
+
+def task(
+    agents: Callable[[int], bool],
+    policies: Callable[[int], bool],
+    checks: Callable[[int], bool],
+    custom_fields: Callable[[int], bool],
+) -> Form:
+    """Return the columns of a task."""
+    return Form(
+        {
+            "run_time_date": Field.moment(),
+            "expire_date": Field.moment(),
+            "actions": Field.many(),
+            "name": Field.text(limit=255, required=True),
+            "collector_all_output": Field.flag(),
+            "enabled": Field.flag(default=True),
+            "continue_on_error": Field.flag(default=True),
+            "alert_severity": Field.choice(SEVERITIES, "info"),
+            "email_alert": Field.flag(),
+            "text_alert": Field.flag(),
+            "dashboard_alert": Field.flag(),
+            "task_type": Field.choice(TASK_TYPES, "manual"),
+            "win_task_name": Field.text("", limit=255, blank=True),
+            "daily_interval": Field.number(low=1, high=255),
+            "run_time_bit_weekdays": Field.number(),
+            "weekly_interval": Field.number(low=1, high=52),
+            "run_time_minute": Field.text(limit=5, blank=True),
+            "monthly_days_of_month": Field.number(low=0),
+            "monthly_months_of_year": Field.number(low=0),
+            "monthly_weeks_of_month": Field.number(low=0),
+            "task_repetition_duration": Field.text(limit=10, blank=True),
+            "task_repetition_interval": Field.text(limit=10, blank=True),
+            "stop_task_at_duration_end": Field.flag(),
+            "random_task_delay": Field.text(limit=10, blank=True),
+            "remove_if_not_scheduled": Field.flag(),
+            "run_asap_after_missed": Field.flag(),
+            "task_instance_policy": Field.number(1, low=0),
+            "task_supported_platforms": Field.many(default=["windows"]),
+            "managed_by_policy": Field.flag(),
+            "agent": Field.key(agents),
+            "policy": Field.key(policies),
+            "custom_field": Field.key(custom_fields),
+            "assigned_check": Field.key(checks),
+        }
+    )
+
+
+SCRIPT = Form(
+    {
+        "name": Field.text("", limit=255),
+        "description": Field.text("", blank=True),
+        "shell": Field.choice(SHELLS, "powershell"),
+        "args": Field.many(),
+        "category": Field.text(limit=100, blank=True),
+        "favorite": Field.flag(),
+        "script_body": Field.text("", blank=True),
+        "default_timeout": Field.number(90, low=0),
+        "syntax": Field.text(blank=True),
+        "filename": Field.text(limit=255),
+        "hidden": Field.flag(),
+        "supported_platforms": Field.many(),
+        "run_as_user": Field.flag(),
+        "env_vars": Field.many(),
+    }
+)
+SNIPPET = Form(
+    {
+        "name": Field.text("", limit=40, required=True),
+        "desc": Field.text("", limit=50, blank=True),
+        "code": Field.text("", required=True),
+        "shell": Field.choice(SHELLS, "powershell"),
+    }
+)
+POLICY = Form(
+    {
+        "name": Field.text("", limit=255),
+        "desc": Field.text(limit=255, blank=True),
+        "active": Field.flag(),
+        "enforced": Field.flag(),
+        "alert_template": Field.anything(),
+        "excluded_sites": Field.many(),
+        "excluded_clients": Field.many(),
+        "excluded_agents": Field.many(),
+    }
+)
+CUSTOM_FIELD = Form(
+    {
+        "order": Field.number(0, low=0),
+        "model": Field.choice(("client", "site", "agent"), ""),
+        "type": Field.choice(FIELD_TYPES, "text"),
+        "options": Field.many(),
+        "name": Field.text("", limit=100),
+        "required": Field.flag(),
+        "default_value_string": Field.text(blank=True),
+        "default_value_bool": Field.flag(),
+        "default_values_multiple": Field.many(),
+        "hide_in_ui": Field.flag(),
+        "hide_in_summary": Field.flag(),
+    }
+)
+KEY = Form({"name": Field.text("", limit=25), "value": Field.text("")})
+URL_ACTION = Form(
+    {
+        "name": Field.text("", limit=255),
+        "desc": Field.text(limit=255, blank=True),
+        "pattern": Field.text(""),
+        "action_type": Field.choice(("web", "rest"), "web"),
+        "rest_method": Field.choice(("get", "post", "put", "delete", "patch"), "post"),
+        "rest_body": Field.text("", blank=True),
+        "rest_headers": Field.text("", blank=True),
+    }
+)
+NOTE = Form({"note": Field.text(blank=True)})

@@ -1,0 +1,279 @@
+"""What an administrator sets up: the server's settings, custom fields, the key store, URL actions, accounts.
+
+Below: `database.py`, `accounts.py`. Above: `dialect.py`. Secrets of the real server's settings are made up.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from trmm_async.testing.gate import PERMISSIONS
+from trmm_async.testing.replies import iso
+from trmm_async.testing.routing import Route
+
+from .forms import no_match
+from .room import Fields, invalid, refuse, said
+from .setup_rows import CORE_SETTINGS, DASHBOARD
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from trmm_async.testing.nouns import Agent, CustomField
+    from trmm_async.testing.replies import Asked, Reply
+    from trmm_async.testing.stage import Stage
+
+    from .table import Row
+
+__all__ = ["Setup"]
+
+FIELDS, FIELDS_MANAGED = "can_view_customfields", "can_manage_customfields"
+KEYS, KEYS_MANAGED = "can_view_global_keystore", "can_edit_global_keystore"
+CORE, CORE_MANAGED = "can_view_core_settings", "can_edit_core_settings"
+NAMED = ("name", "model", "type", "options", "required")
+PLACEHOLDER = re.compile(r"\{\{\s*agent\.(\w+)\s*\}\}")
+
+
+class Setup:
+    """`/core/…` and `/accounts/…`."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._world = stage.world
+        self._database = stage.database
+        self._settings: Row = dict(CORE_SETTINGS)
+
+    def routes(self) -> Sequence[Route]:
+        """Return its calls."""
+        field, key, action = "/core/customfields/", "/core/keystore/", "/core/urlaction/"
+        one = "{id:int}/"
+        return (
+            Route("GET", "/core/settings/", self.settings, CORE),
+            Route("PUT", "/core/settings/", self.change_settings, CORE_MANAGED),
+            Route("GET", "/core/dashinfo/", self.dashboard),
+            Route("GET", "/core/codesign/", self.code_sign, "can_code_sign"),
+            Route("GET", "/core/schedules/", self.nothing, "can_view_schedules"),
+            Route("GET", "/core/clearcache/", self.clear_cache, "can_do_server_maint"),
+            Route("GET", field, self.fields, FIELDS),
+            Route("PATCH", field, self.fields_of, FIELDS),
+            Route("POST", field, self.create_field, FIELDS_MANAGED),
+            Route("GET", field + one, self.field, FIELDS),
+            Route("PUT", field + one, self.update_field, FIELDS_MANAGED),
+            Route("DELETE", field + one, self.delete_field, FIELDS_MANAGED),
+            Route("GET", key, self.keys, KEYS),
+            Route("POST", key, self.create_key, KEYS_MANAGED),
+            Route("PUT", key + one, self.update_key, KEYS_MANAGED),
+            Route("DELETE", key + one, self.delete_key, KEYS_MANAGED),
+            Route("GET", action, self.actions, "can_run_urlactions"),
+            Route("POST", action, self.create_action, CORE_MANAGED),
+            Route("PUT", action + one, self.update_action, CORE_MANAGED),
+            Route("DELETE", action + one, self.delete_action, CORE_MANAGED),
+            Route("PATCH", action + "run/", self.run_action, "can_run_urlactions"),
+            Route("GET", "/accounts/users/", self.users, "can_list_accounts"),
+            Route("GET", "/accounts/roles/", self.roles, "can_list_roles"),
+            Route("GET", "/accounts/apikeys/", self.api_keys, "can_list_api_keys"),
+        )
+
+    # -- the server ------------------------------------------------------------------------------------------
+
+    def settings(self, _asked: Asked) -> Reply:
+        """`GET /core/settings/`."""
+        return said(self._settings)
+
+    def change_settings(self, asked: Asked) -> Reply:
+        """`PUT /core/settings/`: what it knows; nothing of it is checked here, nor does it change anything."""
+        body = Fields.of(asked)
+        self._settings |= {name: body[name] for name in body if name in self._settings}
+        return said("ok")
+
+    def dashboard(self, _asked: Asked) -> Reply:
+        """`GET /core/dashinfo/`: with any valid key."""
+        return said(DASHBOARD)
+
+    def code_sign(self, _asked: Asked) -> Reply:
+        """`GET /core/codesign/`: no token is set."""
+        return said({"token": ""})
+
+    def nothing(self, _asked: Asked) -> Reply:
+        """Answer with an empty array."""
+        return said([])
+
+    def clear_cache(self, _asked: Asked) -> Reply:
+        """`GET /core/clearcache/`."""
+        return said("Cache was cleared!")
+
+    # -- custom fields ---------------------------------------------------------------------------------------
+
+    def fields(self, asked: Asked) -> Reply:
+        """`GET /core/customfields/`: all, or those of a `model`."""
+        wanted = asked.row.query.get("model")
+        return said([row for row in self._database.all_custom_fields() if wanted in {None, row["model"]}])
+
+    def fields_of(self, asked: Asked) -> Reply:
+        """`PATCH /core/customfields/`: those of the `model` in the body."""
+        body = Fields.of(asked)
+        if "model" not in body:
+            refuse("The request was invalid")
+        return said([row for row in self._database.all_custom_fields() if row["model"] == body["model"]])
+
+    def create_field(self, asked: Asked) -> Reply:
+        """`POST /core/customfields/`: a name only once for each model."""
+        values = self._database.custom_fields.form.read(Fields.of(asked), partial=True)
+        name, model = str(values.get("name", "")), str(values.get("model", ""))
+        if any(field.name == name and field.model == model for field in self._world.custom_fields.values()):
+            invalid(non_field_errors="The fields model, name must make a unique set.")
+        made = self._world.add_custom_field(name, model=model, type=str(values.get("type", "text")))
+        self._apply(made, values)
+        return said("ok")
+
+    def field(self, asked: Asked) -> Reply:
+        """`GET /core/customfields/{id}/`."""
+        return said(self._database.custom_field(self._field(asked)))
+
+    def update_field(self, asked: Asked) -> Reply:
+        """`PUT /core/customfields/{id}/`."""
+        field = self._field(asked)
+        self._apply(field, self._database.custom_fields.form.read(Fields.of(asked), partial=True))
+        return said("ok")
+
+    def delete_field(self, asked: Asked) -> Reply:
+        """`DELETE /core/customfields/{id}/`."""
+        del self._world.custom_fields[self._field(asked).id]
+        return said("ok")
+
+    def _field(self, asked: Asked) -> CustomField:
+        field = self._world.custom_fields.get(int(asked.params["id"]))
+        if field is None:
+            raise no_match("CustomField")
+        return field
+
+    def _apply(self, field: CustomField, values: Row) -> None:
+        for name in NAMED:
+            if name in values:
+                setattr(field, name, values[name])
+        self._database.custom_field(field).update(values)
+
+    # -- the key store and URL actions -----------------------------------------------------------------------
+
+    def keys(self, _asked: Asked) -> Reply:
+        """`GET /core/keystore/`: with the values, however secret."""
+        return said(list(self._database.keys))
+
+    def create_key(self, asked: Asked) -> Reply:
+        """`POST /core/keystore/`."""
+        self._database.keys.create(Fields.of(asked), asked.user)
+        return said("ok")
+
+    def update_key(self, asked: Asked) -> Reply:
+        """`PUT /core/keystore/{id}/`."""
+        self._database.keys.update(asked.params["id"], Fields.of(asked), asked.user)
+        return said("ok")
+
+    def delete_key(self, asked: Asked) -> Reply:
+        """`DELETE /core/keystore/{id}/`."""
+        self._database.keys.remove(asked.params["id"])
+        return said("ok")
+
+    def actions(self, _asked: Asked) -> Reply:
+        """`GET /core/urlaction/`."""
+        return said(list(self._database.url_actions))
+
+    def create_action(self, asked: Asked) -> Reply:
+        """`POST /core/urlaction/`."""
+        self._database.url_actions.create(Fields.of(asked), asked.user)
+        return said("ok")
+
+    def update_action(self, asked: Asked) -> Reply:
+        """`PUT /core/urlaction/{id}/`."""
+        self._database.url_actions.update(asked.params["id"], Fields.of(asked), asked.user)
+        return said("ok")
+
+    def delete_action(self, asked: Asked) -> Reply:
+        """`DELETE /core/urlaction/{id}/`."""
+        self._database.url_actions.remove(asked.params["id"])
+        return said("ok")
+
+    def run_action(self, asked: Asked) -> Reply:
+        """`PATCH /core/urlaction/run/`: the address of an action for an agent; nothing is fetched.
+
+        Only what is the agent's own (`{{agent.hostname}}`) is filled in here; the rest stays as it is.
+        """
+        body = Fields.of(asked)
+        if "agent_id" not in body:
+            refuse("received an incorrect request")
+        agent = self._world.agent(str(body["agent_id"]))
+        pattern = str(self._database.url_actions.get(body.whole("action"))["pattern"])
+        return said(PLACEHOLDER.sub(lambda found: _of(agent, found), pattern))
+
+    # -- accounts --------------------------------------------------------------------------------------------
+
+    def users(self, asked: Asked) -> Reply:
+        """`GET /accounts/users/`: all, or those with `search` in their name."""
+        wanted = asked.row.query.get("search", "")
+        rows = enumerate(self._stage.accounts.users.values(), 1)
+        return said(
+            [
+                {
+                    "id": number,
+                    "username": user.username,
+                    "first_name": "",
+                    "last_name": "",
+                    "email": f"{user.username}@example.com",
+                    "is_active": user.active,
+                    "last_login": None,
+                    "last_login_ip": None,
+                    "role": None if user.permissions is None else number,
+                    "block_dashboard_login": user.blocked,
+                    "date_format": None,
+                    "social_accounts": [],
+                }
+                for number, user in rows
+                if wanted.lower() in user.username.lower()
+            ]
+        )
+
+    def roles(self, _asked: Asked) -> Reply:
+        """`GET /accounts/roles/`: one for every user who is no superuser."""
+        now = iso(self._world.clock())
+        stamps = {"created_by": None, "created_time": now, "modified_by": None, "modified_time": now}
+        rows = enumerate(self._stage.accounts.users.values(), 1)
+        return said(
+            [
+                {
+                    "id": number,
+                    "user_count": 1,
+                    **stamps,
+                    "name": f"{user.username}'s role",
+                    "is_superuser": False,
+                    **{name: user.may(name) for name in sorted(PERMISSIONS)},
+                    "can_view_clients": [],
+                    "can_view_sites": [],
+                }
+                for number, user in rows
+                if user.permissions is not None
+            ]
+        )
+
+    def api_keys(self, _asked: Asked) -> Reply:
+        """`GET /accounts/apikeys/`: with the keys themselves."""
+        now = iso(self._world.clock())
+        stamps = {"created_by": None, "created_time": now, "modified_by": None, "modified_time": now}
+        gate = self._stage.gate
+        return said(
+            [
+                {
+                    "id": number,
+                    "username": gate.user(key),
+                    **stamps,
+                    "name": gate.user(key),
+                    "key": key,
+                    "expiration": None,
+                    "user": 1,
+                }
+                for number, key in enumerate(sorted(gate.keys), 1)
+            ]
+        )
+
+
+def _of(agent: Agent, found: re.Match[str]) -> str:
+    return str(getattr(agent, found[1], found[0]))

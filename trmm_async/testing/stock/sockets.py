@@ -1,0 +1,263 @@
+"""The stock server's WebSockets: live commands, and the counts of the dashboard.
+
+Below: `events.py` keeps the connections, `accounts.py` knows whose a token is, `runner.py` runs commands. Above: `Stock` adds the route. What these sockets do was recorded from agents/consumers.py and
+core/consumers.py of the real server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from functools import partial
+from typing import TYPE_CHECKING
+
+from trmm_async.testing.replies import RefusedError, Reply, html_reply
+from trmm_async.testing.routing import Route
+from trmm_async.testing.runner import Order
+
+from .dispatch import Dispatch
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from aiohttp import web
+
+    from trmm_async.testing.events import Subscriber
+    from trmm_async.testing.nouns import Agent
+    from trmm_async.testing.replies import Asked
+    from trmm_async.testing.runner import Execution
+    from trmm_async.testing.stage import Stage
+
+    from .accounts import User
+    from .losses import Frame
+
+__all__ = ["DASHBOARD", "Sockets"]
+
+DASHBOARD = "dashinfo"
+"""Under this name the switches for event sockets know those of the dashboard."""
+
+AGENT = re.compile(r"agent/([^/]+)/cmd/")
+GROUP_NAME = re.compile(r"[a-zA-Z0-9\-_.]{1,99}")
+OLDEST_VERSION = (2, 10, 0)
+GRACE_SECONDS = 2
+"""The server listens to an agent for so long after the timeout of a command; an agent stops it later."""
+
+CERTIFICATE_DAYS = 89
+FORBIDDEN = {"error": "You do not have permission to perform this action.", "status": 403}
+TOO_OLD = {"error": "The streaming feature requires agent version 2.10.0 or higher.", "status": 400}
+UNREADABLE = {"error": "Invalid command payload"}
+
+
+class Sockets:
+    """Everything under `/ws/`."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+
+    def routes(self) -> Sequence[Route]:
+        """Return the one call."""
+        return (Route("GET", "/ws/{rest:rest}", self.open, public=True),)
+
+    async def open(self, asked: Asked) -> Reply | web.StreamResponse:
+        """`GET /ws/…`: a socket, if the token is good; over plain HTTP there is nothing here."""
+        if asked.raw.headers.get("Upgrade", "").lower() != "websocket":
+            return html_reply(404)
+        path = asked.params["rest"]
+        user = self._user(asked)
+        try:
+            if path == f"{DASHBOARD}/":
+                return await self._dashboard(asked, user)
+            if match := AGENT.fullmatch(path):
+                return await self._commands(asked, user, match[1])
+        except RefusedError as no:
+            return _refusal(no.status)
+        return _refusal(500)
+
+    def _user(self, asked: Asked) -> User | None:
+        # As the server's KnoxAuthMiddleware has it: whatever follows the words, to the end of the query.
+        _, found, token = asked.raw.query_string.partition("access_token=")
+        session = self._stage.accounts.find(token) if found else None
+        return None if session is None or session.user.blocked else session.user
+
+    async def _dashboard(self, asked: Asked, user: User | None) -> web.WebSocketResponse:
+        if user is None:
+            raise RefusedError(403)
+        return await self._stage.hub.serve(asked, DASHBOARD, Dashboard(self._stage, user))
+
+    async def _commands(self, asked: Asked, user: User | None, agent_id: str) -> web.WebSocketResponse:
+        if user is None:
+            raise RefusedError(403)
+        if not user.may("can_send_cmd") or self._stage.gate.forbidden["can_send_cmd"]:
+            return await self._stage.hub.decline(asked, json.dumps(FORBIDDEN), 4003)
+        agent = self._stage.world.agents.get(agent_id)
+        if agent is None:
+            raise RefusedError(500)
+        if _version(agent.version) < OLDEST_VERSION:
+            return await self._stage.hub.decline(asked, json.dumps(TOO_OLD), 1000)
+        return await self._stage.hub.serve(asked, agent_id, Terminal(self._stage, user, agent))
+
+
+class Dashboard:
+    """Tells a socket how many agents there are and how many of them are offline, again and again."""
+
+    def __init__(self, stage: Stage, user: User) -> None:
+        self._stage = stage
+        self._user = user
+
+    def opened(self, subscriber: Subscriber) -> None:
+        """Begin."""
+        self._stage.hub.spawn(self._tell(subscriber))
+
+    def heard(self, subscriber: Subscriber, data: str | bytes) -> None:
+        """Ignore JSON; the server falls over anything else."""
+        if _json(data) is None:
+            subscriber.transport.close()
+
+    async def _tell(self, subscriber: Subscriber) -> None:
+        while not subscriber.gone.is_set():
+            subscriber.offer(json.dumps({"action": "dashboard.agentcount", "data": self._counts()}))
+            await self._stage.pulse.pause()
+
+    def _counts(self) -> dict[str, int]:
+        visible = self._stage.world.agents.values() if self._user.may("can_list_agents") else ()
+        servers = [agent for agent in visible if agent.monitoring_type == "server"]
+        others = [agent for agent in visible if agent.monitoring_type == "workstation"]
+        return {
+            "total_server_offline_count": sum(not agent.online for agent in servers),
+            "total_workstation_offline_count": sum(not agent.online for agent in others),
+            "total_server_count": len(servers),
+            "total_workstation_count": len(others),
+            "days_until_cert_expires": CERTIFICATE_DAYS,
+        }
+
+
+class Terminal:
+    """Takes commands for one agent from a socket and streams what they print."""
+
+    def __init__(self, stage: Stage, user: User, agent: Agent) -> None:
+        self._stage = stage
+        self._user = user
+        self._agent = agent
+        self._dispatch = Dispatch(stage)
+
+    def opened(self, subscriber: Subscriber) -> None:
+        """Wait for a command."""
+
+    def heard(self, subscriber: Subscriber, data: str | bytes) -> None:
+        """Run a command, any number of them at a time.
+
+        What is no JSON, or a `cmd_id` that makes no name for a channel, ends the connection as an error in the
+        server does; a payload with a field missing is answered.
+        """
+        payload = _json(data)
+        if payload is None:
+            subscriber.transport.close()
+            return
+        fields = _fields(payload.value)
+        if fields is None:
+            subscriber.offer(json.dumps(UNREADABLE))
+            return
+        cmd_id = fields.get("cmd_id") or self._stage.runner.new_cmd_id()
+        if not GROUP_NAME.fullmatch(f"agent_cmd_{self._agent.agent_id}_{cmd_id}"):
+            subscriber.transport.close()
+            return
+        subscriber.offer(json.dumps({"cmd_id": cmd_id}))
+        self._send(Stream(self._stage, self._agent, subscriber, cmd_id, _timeout(fields)), fields)
+
+    def _send(self, stream: Stream, fields: Mapping[str, object]) -> None:
+        """Write a command down and give it to the agent; one that is not there leaves it at that."""
+        line, shell = str(fields["cmd"]), _shell(fields)
+        row = self._stage.world.journal.write(
+            self._agent.agent_id, type="cmd_run", username=self._user.username, command=line
+        )
+        self._stage.diary.command(self._agent, shell, line, self._user.username)
+        if not self._stage.bus.hears(self._agent):
+            return
+
+        order = Order(
+            script=0, output="ws", args=(), timeout=stream.timeout, cmd_id=str(stream.cmd_id),
+            grace=GRACE_SECONDS + 1, command=line, shell=shell, history=row.id, username=self._user.username,
+            run_as_user=bool(fields.get("run_as_user")), report=partial(self._dispatch.command_report, row), printed=stream.printed,
+        )  # fmt: skip
+        self._stage.hub.spawn(stream.finish(self._stage.runner.start(self._agent, order)))
+
+
+class Stream:
+    """One command's way back: what it prints and its end, for as long as the server listens."""
+
+    def __init__(
+        self, stage: Stage, agent: Agent, subscriber: Subscriber, cmd_id: object, timeout: int
+    ) -> None:
+        self._stage = stage
+        self._agent = agent
+        self._subscriber = subscriber
+        self.cmd_id = cmd_id
+        self.timeout = timeout
+        self._until = asyncio.get_running_loop().time() + timeout + GRACE_SECONDS
+
+    def printed(self, chunk: str) -> None:
+        """Pass on a piece of the output."""
+        self._offer({"cmd_id": self.cmd_id, "output": chunk.replace("\r\n", "\n")})
+
+    async def finish(self, execution: Execution) -> None:
+        """Pass on the end, and the error output before it; a lost agent has none."""
+        run = await execution.outcome()
+        if run.lost:
+            return
+        for line in run.stderr.splitlines(keepends=True):
+            self.printed(line)
+        self._offer({"cmd_id": self.cmd_id, "done": True, "exit_code": run.retcode})
+
+    def _offer(self, frame: Frame) -> None:
+        listening = asyncio.get_running_loop().time() < self._until
+        if listening and self._stage.bus.up and not self._stage.losses.take(frame):
+            self._subscriber.offer(json.dumps(frame))
+
+
+class Decoded:
+    """A JSON value, which may be null."""
+
+    def __init__(self, value: object) -> None:
+        self.value = value
+
+
+def _json(data: str | bytes) -> Decoded | None:
+    if isinstance(data, bytes):
+        return None
+    try:
+        return Decoded(json.loads(data))
+    except ValueError:
+        return None
+
+
+def _fields(value: object) -> Mapping[str, object] | None:
+    """Return a payload that can be carried out: an object with a `cmd` and no `timeout` that is no number."""
+    if not isinstance(value, dict) or "cmd" not in value:
+        return None
+    try:
+        _timeout(value)
+    except (ValueError, TypeError):
+        return None
+    return value
+
+
+def _shell(fields: Mapping[str, object]) -> str:
+    shell, custom = fields.get("shell") or "cmd", fields.get("custom_shell")
+    return str(custom if shell == "custom" and custom else shell)
+
+
+def _timeout(fields: Mapping[str, object]) -> int:
+    value = fields.get("timeout", 30)
+    if not isinstance(value, (int, float, str)):
+        raise TypeError(value)
+    return int(value)
+
+
+def _version(words: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", words)[:3])
+
+
+def _refusal(status: int) -> Reply:
+    body = b"Internal Server Error" if status == 500 else b""
+    return Reply(status, body, "text/plain; charset=utf-8" if body else "text/plain")

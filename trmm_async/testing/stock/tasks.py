@@ -1,0 +1,193 @@
+"""Automated tasks: of one agent and of everybody, making and changing them, running them.
+
+Below: `database.py` keeps them, `schedules.py` knows when they run. Above: `dialect.py`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trmm_async.testing.replies import iso
+from trmm_async.testing.routing import Route
+from trmm_async.testing.runner import Order
+
+from . import schedules
+from .checks import readable
+from .forms import wrong
+from .room import Fields, crash, said
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from trmm_async.testing.ledger import Run
+    from trmm_async.testing.nouns import Agent
+    from trmm_async.testing.replies import Asked, Reply
+    from trmm_async.testing.stage import Stage
+
+    from .table import Row
+
+__all__ = ["Tasks", "shown"]
+
+LISTED, MANAGED, RUN = "can_list_autotasks", "can_manage_autotasks", "can_run_autotasks"
+CREATED = "The task has been created. It will show up on the agent on next checkin"
+NEEDED = {
+    "script": {
+        "script": "A script action type must have a 'script' field with primary key of script",
+        "script_args": "A script action type must have a 'script_args' field with an array of arguments",
+        "timeout": "A script action type must have a 'timeout' field",
+    },
+    "cmd": {
+        "command": "A command action type must have a 'command' field",
+        "timeout": "A command action type must have a 'timeout' field",
+    },
+}
+
+
+class Tasks:
+    """`/tasks/…` and `/agents/{agent_id}/tasks/`."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._world = stage.world
+        self._database = stage.database
+
+    def routes(self) -> Sequence[Route]:
+        """Return its calls."""
+        one = "/tasks/{id:int}/"
+        return (
+            Route("GET", "/tasks/", self.all, LISTED),
+            Route("POST", "/tasks/", self.create, MANAGED),
+            Route("GET", one, self.get, LISTED),
+            Route("PUT", one, self.update, MANAGED),
+            Route("DELETE", one, self.delete, MANAGED),
+            Route("POST", one + "run/", self.run, RUN),
+            Route("GET", "/agents/{agent_id:agent}/tasks/", self.of_agent, LISTED),
+        )
+
+    def all(self, _asked: Asked) -> Reply:
+        """`GET /tasks/`: all of them, the policies' too; without results."""
+        return said([self._shown(row) for row in self._database.all_tasks()])
+
+    def of_agent(self, asked: Asked) -> Reply:
+        """`GET /agents/{agent_id}/tasks/`: with results, those that have any."""
+        agent = self._world.agent(asked.params["agent_id"])
+        theirs = [row for row in self._database.all_tasks() if row["agent"] == agent.pk]
+        return said([self._shown(row, result=True) for row in theirs])
+
+    def get(self, asked: Asked) -> Reply:
+        """`GET /tasks/{id}/`: without its result."""
+        return said(self._shown(self._database.task(asked.params["id"])))
+
+    def _shown(self, row: Row, *, result: bool = False) -> Row:
+        return shown(self._stage, row, self._database.results if result else {})
+
+    def create(self, asked: Asked) -> Reply:
+        """`POST /tasks/`: for an `agent`, by its id, or a `policy`. The answer is the same sentence always."""
+        body = Fields.of(asked).plain()
+        self._database.all_tasks()
+        if "agent" in body:
+            body["agent"] = self._world.agent(str(body["agent"])).pk
+            if "task_type" not in body:
+                crash()
+        values = self._database.tasks.form.read(body)
+        if "actions" in values:
+            _examine_actions(values["actions"])
+        schedules.examine(values, self._world.clock())
+        row = self._database.tasks.add(values, asked.user)
+        row["win_task_name"] = row["win_task_name"] or f"TacticalRMM_{row['id']:035}"
+        self._stage.diary.log(
+            asked.user, "add", "automatedtask", f"{asked.user} added automatedtask {row['name']}"
+        )
+        return said(CREATED)
+
+    def update(self, asked: Asked) -> Reply:
+        """`PUT /tasks/{id}/`: what was given; its schedule only together with the `task_type`."""
+        row, body = self._database.task(asked.params["id"]), Fields.of(asked)
+        values = self._database.tasks.form.read(body, partial=True)
+        if "actions" in values:
+            _examine_actions(values["actions"])
+        if "task_type" in values:
+            schedules.examine(values, self._world.clock())
+        else:
+            values = {name: value for name, value in values.items() if name not in schedules.SCHEDULE}
+        self._database.tasks.change(row, values, asked.user)
+        return said("The task was updated")
+
+    def delete(self, asked: Asked) -> Reply:
+        """`DELETE /tasks/{id}/`."""
+        row = self._database.task(asked.params["id"])
+        number = int(str(row["id"]))
+        self._world.tasks.pop(number, None)
+        self._database.tasks.remove(number)
+        return said(f"{row['name']} will be deleted shortly")
+
+    def run(self, asked: Asked) -> Reply:
+        """`POST /tasks/{id}/run/`: on its agent, or a policy's task on the agent whose `agent_id` is given.
+
+        The answer comes before anything has run, and is the same if nothing does.
+        """
+        row, body = self._database.task(asked.params["id"]), Fields.of(asked)
+        chosen = str(body.get("agent_id", ""))
+        agent = self._world.agents.get(chosen) if chosen else self._database.agent_of(row)
+        if agent is not None and self._stage.bus.hears(agent):
+            self._stage.runner.later(self._perform(row, agent))
+        return said(f"{row['name']} will now be run.")
+
+    async def _perform(self, row: Row, agent: Agent) -> None:
+        number = int(str(row["id"]))
+        result = self._database.first_result(number, agent)
+        self._database.results[number] = result | {"run_status": "running"}
+        actions = row["actions"] if isinstance(row["actions"], list) else []
+        runs = [await self._stage.runner.start(agent, _order(action)).outcome() for action in actions]
+        self._database.results[number] = result | _outcome(runs) | {"last_run": iso(self._world.clock())}
+
+
+def _order(action: Row) -> Order:
+    command = action.get("command")
+    args = action.get("script_args")
+    return Order(
+        script=int(str(action.get("script") or 0)),
+        output="task",
+        args=tuple(str(arg) for arg in args) if isinstance(args, list) else (),
+        timeout=int(str(action["timeout"])),
+        command=None if command is None else str(command),
+        shell=str(action.get("shell", "")),
+    )
+
+
+def _outcome(runs: Sequence[Run]) -> Row:
+    failed = [run.retcode for run in runs if run.retcode]
+    return {
+        "retcode": failed[0] if failed else 0,
+        "stdout": "".join(run.stdout for run in runs),
+        "stderr": "".join(run.stderr for run in runs),
+        "execution_time": f"{sum(run.execution_time or 0.0 for run in runs):.4f}",
+        "status": "failing" if failed else "passing",
+        "run_status": "completed",
+    }
+
+
+def _examine_actions(actions: object) -> None:
+    if not actions or not isinstance(actions, list):
+        raise wrong({"actions": ["There must be at least one action configured"]})
+    for action in actions:
+        if not isinstance(action, dict):
+            crash()
+        if "type" not in action:
+            raise wrong({"actions": ["Each action must have a type field of either 'script' or 'cmd'"]})
+        for name, words in NEEDED.get(str(action["type"]), {}).items():
+            if name not in action:
+                raise wrong({"actions": [words]})
+
+
+def shown(stage: Stage, row: Row, results: Mapping[int, Row]) -> Row:
+    """Return a task as the server shows it: with its result, if `results` has one."""
+    number = row["assigned_check"]
+    check = stage.database.checks.rows.get(number) if isinstance(number, int) else None
+    return {
+        **row,
+        **({"check_name": readable(stage, check)} if check else {}),
+        "schedule": schedules.words(row),
+        "alert_template": None,
+        "task_result": results.get(int(str(row["id"])), {}),
+    }
