@@ -84,7 +84,10 @@ class _Detail(_Common, frozen=True, kw_only=True):
     disks: tuple[_Disk, ...] | None = None
 
 
-_DETAIL_FIELDS: Final = frozenset(field.encode_name for field in msgspec.structs.fields(_Detail))
+_DETAIL_FIELDS: Final = frozenset(
+    # The last is the same on every server: the names of all time zones there are.
+    [*(field.encode_name for field in msgspec.structs.fields(_Detail)), "all_timezones"]
+)
 
 
 class Places:

@@ -1,14 +1,10 @@
 """`StockBeyond`: what only a stock server offers, see `Beyond`."""
 
-from trmm_async.calls import Call
-from trmm_async.dialects.stock.history import agent_history
-from trmm_async.models import HistoryEntry
+from trmm_async.dialects.stock.actions import StockActions
+from trmm_async.dialects.stock.library import StockLibrary
 
 __all__ = ["StockBeyond"]
 
 
-class StockBeyond:
+class StockBeyond(StockActions, StockLibrary):
     """See `Beyond`."""
-
-    def agent_history(self, agent_id: str) -> Call[list[HistoryEntry]]:
-        return agent_history(agent_id)

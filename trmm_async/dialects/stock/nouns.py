@@ -42,7 +42,7 @@ class _Script(msgspec.Struct):
     script_body: str | None = None
 
 
-class _CheckResult(msgspec.Struct):
+class _CheckResult(msgspec.Struct, frozen=True):
     """Empty before the first run, and in the list of all checks always."""
 
     id: int | None = None
