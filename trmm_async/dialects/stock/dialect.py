@@ -131,7 +131,7 @@ class Stock:
     def list_clients(self) -> Call[list[Client]]:
         return get("/clients/", codec.decoder(list[Client]))
 
-    def create_client(self, name: str, site: str | None) -> Plan[Client]:
+    def create_client(self, name: str, site: str | None = None) -> Plan[Client]:
         body = {"client": {"name": name}, "site": {"name": site or _SITE}}
         send = change("POST", "/clients/", body)
         return make("client", self.list_clients(), send, lambda client: client.name == name)
@@ -153,7 +153,7 @@ class Stock:
 
         return Plan(steps)
 
-    def list_tasks(self, agent_id: str | None) -> Plan[list[Task]]:
+    def list_tasks(self, agent_id: str | None = None) -> Plan[list[Task]]:
         def steps() -> Steps[list[Task]]:
             ids = yield from _agent_ids()
             path = "/tasks/" if agent_id is None else f"/agents/{segment(agent_id)}/tasks/"
