@@ -167,9 +167,8 @@ class Sending:
         self._batch = Batch(
             script=order.script,
             timeout=order.timeout,
-            pending=set(order.agent_ids),
+            agent_ids=order.agent_ids,
             bulk=order.bulk,
-            expected=len(order.agent_ids),
         )
 
     def __repr__(self) -> str:
@@ -226,7 +225,7 @@ class Sending:
     async def _send(self) -> None:
         count: int | None = None
         try:
-            count = await self._desk.transport.send(self.order.send, self._on_sent)
+            count = await self._desk.transport.send(self.order.send, self._bytes_leave)
         except OutcomeUnknownError as error:
             self._lost, self._batch.lost = error, True
             self._batch.absent_is_not_run = isinstance(error, ServerFaultError) and error.status == 500
@@ -240,6 +239,11 @@ class Sending:
             await self._drop_unknown()
         if self._batch.pending:
             self._desk.watch(self._batch)
+
+    def _bytes_leave(self) -> None:
+        self._batch.may_be_sent = True
+        if self._on_sent is not None:
+            self._on_sent()
 
     async def _drop_unknown(self) -> None:
         """Find out which agents the server leaves out without a word: those that this key can't see."""
