@@ -104,8 +104,8 @@ async def test_bulk_passes_over_what_does_not_exist(
 ) -> None:
     body = {"bulk_action": "resolve", "alerts": [numbers[0], 1]}
     assert (await http("POST", "/alerts/bulk/", body)).json == "ok"
-    body = {"bulk_action": "snooze", "alerts": [numbers[1]], "snooze_days": 1}
-    assert (await http("POST", "/alerts/bulk/", body)).json == "ok"
+    more: dict[str, object] = {"bulk_action": "snooze", "alerts": [numbers[1]], "snooze_days": 1}
+    assert (await http("POST", "/alerts/bulk/", more)).json == "ok"
     alerts = server.world.alerts
     assert [(alerts[each].resolved, alerts[each].snoozed) for each in numbers] == [
         (True, False),
