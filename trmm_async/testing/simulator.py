@@ -143,6 +143,7 @@ class Simulator(Switches, AgentSwitches, StockSwitches):
         self._bus = Bus(hold=offline_hold)
         self._accounts = self._gate.accounts = first_accounts(clock, Random(f"{seed} accounts"))
         self._diary, self._losses, self._pulse = Diary(clock), Losses(), Pulse()
+        self._database = Database(self.world)
         self._dialect = DIALECTS[dialect](
             Stage(
                 self.world,
@@ -157,7 +158,7 @@ class Simulator(Switches, AgentSwitches, StockSwitches):
                 diary=self._diary,
                 losses=self._losses,
                 pulse=self._pulse,
-                database=Database(self.world),
+                database=self._database,
                 machines=Machines(Random(f"{seed} machines"), clock),
             )
         )
