@@ -125,6 +125,7 @@ class Simulator(Switches, AgentSwitches, StockSwitches):
         if dialect not in DIALECTS:
             msg = f"dialect {dialect!r} is not spoken here; there is {', '.join(sorted(DIALECTS))}"
             raise ValueError(msg)
+        self.dialect = dialect
         version = AGENT_VERSIONS.get(dialect)
         self.world = World(agents=agents, seed=seed, clock=clock, agent_version=version)
         self.api_key = api_key if api_key is not None else new_key(Random(f"{seed} key"))
