@@ -1,4 +1,4 @@
-"""The simulator itself: a whole gateway on a port of this machine, for the length of an `async with` block.
+"""The simulator itself: a whole gateway or server on a port of this machine, for the length of a block.
 
 Below: everything else in this folder; this module only puts it together, starts it and stops it. Above: the
 tests of whoever uses it, `fixtures.py` for pytest and `__main__.py` for the command line.
@@ -58,7 +58,7 @@ DEPLOYMENT_RATE_LIMIT = (20, 60.0)
 
 
 class Simulator(Switches, AgentSwitches, StockSwitches):
-    """A fake Tactical RMM gateway over real HTTP and WebSocket.
+    """A fake Tactical RMM gateway, or an unmodified server, over real HTTP and WebSocket.
 
     ```python
     async with Simulator(agents=200) as server:
