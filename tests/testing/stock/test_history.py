@@ -72,7 +72,8 @@ async def test_foreign_rows_look_like_any(server: Simulator, http: Http, clock: 
     server.add_history(who, 1, username="eve", stdout="x", retcode=4)
     server.add_history(who, command="dir", stdout="files")
     server.add_history(who, 1, reported=False)
-    done, command, pending = (await http.get(f"/agents/{who}/history/")).items
+    rows = (await http.get(f"/agents/{who}/history/")).items
+    done, command, pending = sorted(rows, key=lambda row: int(str(row["id"])))
     assert (done["username"], done["agent"]) == ("eve", 2)
     assert isinstance(done["script_results"], dict)
     assert (done["script_results"]["id"], done["script_results"]["retcode"]) == (done["id"], 4)
@@ -80,6 +81,14 @@ async def test_foreign_rows_look_like_any(server: Simulator, http: Http, clock: 
     assert pending["script_results"] is None
     assert str(done["time"]).startswith("2026-04-21T10:32:15")
     assert clock() == server.world.journal.history[1].time
+
+
+async def test_only_the_script_history_has_an_order(server: Simulator, http: Http) -> None:
+    made = [server.add_history(server.agent_ids[0], 1).id for _ in range(5)]
+    for path in ("/agents/history/", f"/agents/{server.agent_ids[0]}/history/"):
+        found = [row["id"] for row in (await http.get(path)).items]
+        assert found != made
+        assert set(found) == set(made)
 
 
 async def test_the_whole_history_is_everybodys(server: Simulator, http: Http) -> None:

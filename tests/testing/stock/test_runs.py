@@ -24,7 +24,7 @@ async def command(http: Http, agent_id: str, **changes: object) -> Answer:
 
 
 async def rows(http: Http, agent_id: str) -> list[dict[str, object]]:
-    return (await http.get(f"/agents/{agent_id}/history/")).items
+    return sorted((await http.get(f"/agents/{agent_id}/history/")).items, key=lambda row: int(str(row["id"])))
 
 
 @pytest.fixture
