@@ -59,6 +59,9 @@ _FLAGS: Final = ("power", "ping", "rdp")
 _ALL_CHECKS_SECONDS: Final = 180.0
 """What the list of all checks may take: 97 s were measured with 5,000 agents."""
 
+_ALLOWED_ON_TOP: Final = 3
+"""Seconds that the server adds to the timeout of a single script, for the agent too."""
+
 _SINGLY: Final = 3
 _COUNT: Final = re.compile(r" will now be run on ([0-9]+) agents?\b")
 
@@ -100,7 +103,7 @@ class Stock:
                     send=_post_script(agent_id, run, decode=_not_told),
                     script=run.script,
                     agent_ids=(agent_id,),
-                    timeout=run.timeout,
+                    timeout=run.timeout + _ALLOWED_ON_TOP,
                     history=StockHistory(),
                 )
             case "collector":
