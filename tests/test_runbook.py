@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -213,7 +214,7 @@ class TestLooks:
             now += wait
             looks.append(now)
             book.read([row(1)], now)
-        gaps = [after - before for before, after in zip(looks, looks[1:], strict=False)]
+        gaps = [after - before for before, after in pairwise(looks)]
         assert looks[0] == pytest.approx(0.25)
         assert gaps == sorted(gaps)
         assert max(gaps) == pytest.approx(5.0)

@@ -1,8 +1,8 @@
 """One script over many agents: `trmm.fleet`.
 
 Floor 6: over the resources. Where a server has one call for many agents, that is used; else a pool of workers
-draws on one iterator of targets: ten thousand targets are ten thousand strings, never ten thousand tasks. Whatever
-happens, every target gets one outcome, and a script is sent to each at most once.
+draws on one iterator of targets: ten thousand targets are ten thousand strings, never ten thousand tasks.
+Whatever happens, every target gets one outcome, and a script is sent to each at most once.
 """
 
 import asyncio
@@ -55,8 +55,8 @@ class Fleet:
         Nothing is sent before the run is entered or awaited. All targets are tried, also those whose last
         known status is offline: the status may be old.
 
-        A stock server takes all targets in one call, and they begin at once, unless `width` asks for fewer at a
-        time; the results are collected from its history.
+        A stock server takes all targets in one call, and they begin at once, unless `width` asks for fewer at
+        a time; the results are collected from its history.
 
         Args:
             agents: ids or agents. The same one twice is refused.

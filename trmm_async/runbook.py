@@ -1,10 +1,10 @@
-"""Which row of a server's history is which run, and how long to wait for it. Pure: every method is told the time.
+"""Which row of a server's history is which run, and how long to wait for it. Pure: told the time.
 
-Floor 3: over `dialects`' values and the nouns. A stock server answers "it will be run" and writes a row, which has
-no id that we could know, and neither arguments nor a mark of ours: only an agent, a script, a user and a number
-that grows. So a run is the row above a mark taken before it was sent, of its agent and script, and of our user as
-soon as that is known. Of two runs of ours on one agent the second is held back until the first's row is known.
-Where two rows could be a run, it is none of them: `Mixed`, never a guess.
+Floor 3: over `dialects`' values and the nouns. A stock server answers "it will be run" and writes a row,
+which has no id that we could know, and neither arguments nor a mark of ours: only an agent, a script, a user
+and a number that grows. So a run is the row above a mark taken before it was sent, of its agent and script,
+and of our user as soon as that is known. Of two runs of ours on one agent the second is held back until the
+first's row is known. Where two rows could be a run, it is none of them: `Mixed`, never a guess.
 """
 
 from collections import defaultdict
@@ -19,7 +19,7 @@ __all__ = ["Batch", "Mixed", "NotRun", "Patience", "RunBook", "Settled", "Silent
 
 _FIRST_LOOK: Final = 0.25
 _SHARE: Final = 0.25
-"""How much later, as a share of the time since the sending, the next look comes: few looks, whatever it takes."""
+"""How much later, as a share of the time since the sending, the next look comes."""
 
 _CALMEST: Final = 5.0
 _LOAD_MOST: Final = 2.0
@@ -153,7 +153,7 @@ class RunBook:
     # -- sendings --------------------------------------------------------------------------------------------
 
     def holder(self, agent_ids: Iterable[str], script: int) -> Batch | None:
-        """A sending of the same script to one of these agents whose rows are not known yet, if there is one."""
+        """A sending of this script to one of these agents whose rows are not known yet, if there is one."""
         if not self._held:
             return None
         return next((held for one in agent_ids if (held := self._held.get((one, script))) is not None), None)
@@ -262,7 +262,7 @@ class RunBook:
         )
 
     def _identify_many(self, batch: Batch, found: Index, now: float) -> None:
-        """Only when all rows are there: before that, a foreign one might be taken for one that is yet to come."""
+        """Only when all rows are there: before, a foreign one might be taken for one that is yet to come."""
         users = _by_user(found)
         whole = [rows for rows in users.values() if len(rows) >= batch.expected]
         if whole:

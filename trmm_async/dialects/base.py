@@ -135,7 +135,7 @@ class Dialect(Protocol):
     deployment_rate_limit: RateLimit | None
     """What it allows besides on making deployments."""
     max_waiting: int | None
-    """How many calls should wait for agents at once, since each holds a worker; None where that is no matter."""
+    """How many calls should wait for agents at once, since each holds a worker; None for any number."""
 
     def list_agents(self, which: AgentFilter) -> Request[list[Agent]]: ...
     def iter_agents(self, which: AgentFilter) -> ArrayCall[Agent] | Plan[ArrayCall[Agent]]: ...

@@ -1,7 +1,7 @@
 """What a stock server offers beyond a gateway, as intents.
 
-Below `base`; of each dialect `Dialect.beyond` gives it, or raises `UnsupportedError`. Values arrive checked, every
-method is a pure function.
+Below `base`; of each dialect `Dialect.beyond` gives it, or raises `UnsupportedError`. Values arrive checked,
+every method is a pure function.
 """
 
 from typing import Protocol
@@ -19,7 +19,7 @@ class AgentActions(Protocol):
 
 
 class Library(Protocol):
-    """What stands on the server: scripts, sites, policies, custom fields, settings, logs; alerts, checks, tasks."""
+    """What stands on the server: scripts, sites, policies, settings, logs; alerts, checks and tasks."""
 
 
 class Beyond(AgentActions, Library, Protocol):

@@ -185,8 +185,8 @@ class Stock:
 
     def agent_events(self, agent_id: str) -> StreamSpec:
         raise UnsupportedError(
-            f"a stock server pushes no events of an agent ({agent_id}): poll agents.list() and alerts.list(); "
-            "the live output of a command is in agents.stream_command(…)"
+            f"a stock server pushes no events of an agent ({agent_id}): poll agents.list() and "
+            "alerts.list(); the live output of a command is in agents.stream_command(…)"
         )
 
     def beyond(self, feature: str) -> Beyond:
@@ -208,7 +208,7 @@ class Stock:
         )
 
     def _named_agents(self, hostname: str, which: AgentFilter) -> Steps[list[Agent]]:
-        """By the short list, which takes the server a tenth of the time, and the details of the few it finds."""
+        """By the short list, which takes a tenth of the time, and the details of the few that it finds."""
         query = {**_agent_query(which), "detail": "false"}
         listing = get("/agents/", codec.decoder(list[ShortAgent]), query=query)
         found = [short.agent_id for short in (yield from ask(listing)) if short.hostname == hostname]
@@ -267,7 +267,7 @@ def _agent_query(which: AgentFilter) -> dict[str, object]:
 
 
 def _is_wanted(which: AgentFilter, agent: Agent) -> bool:
-    """What the server's filters leave to do: it has none for host names, and `site` makes it forget `client`."""
+    """What the server's filters leave to do: none is for host names, and `site` makes it forget `client`."""
     if which.hostname is not None and agent.hostname != which.hostname:
         return False
     return which.client is None or agent.client.id in {None, which.client}
