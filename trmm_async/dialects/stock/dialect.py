@@ -181,7 +181,8 @@ class Stock:
         )
 
     def resolve_alert(self, alert_id: int) -> Call[None]:
-        return change("PUT", f"/alerts/{alert_id}/", {"type": "resolve"}, replay=Replay.IDEMPOTENT)
+        body = {"id": alert_id, "type": "resolve"}
+        return change("PUT", f"/alerts/{alert_id}/", body, replay=Replay.IDEMPOTENT)
 
     def agent_events(self, agent_id: str) -> StreamSpec:
         raise UnsupportedError(
