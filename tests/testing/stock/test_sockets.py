@@ -294,6 +294,17 @@ async def test_the_end_gets_lost(server: Simulator, line: Line) -> None:
         assert [each["cmd_id"] for each in await until_done(socket)] == ["2", "2", "2"]
 
 
+async def test_clearing_the_faults_ends_the_losses_too(server: Simulator, line: Line) -> None:
+    loss = server.lose_frames(lambda _frame: True)
+    assert repr(loss) == "<FrameLoss hits=0 for ever>"
+    server.clear_faults()
+    async with await line.open() as socket:
+        await socket.send_json({"cmd": "echo one"})
+        assert output(await until_done(socket)) == "one\n"
+    assert loss.over
+    assert repr(server.omit_done(2)) == "<FrameLoss hits=0 2 left>"
+
+
 async def test_a_loss_of_nothing_is_a_mistake(server: Simulator) -> None:
     with pytest.raises(ValueError, match="at least 1"):
         server.lose_frames(0)

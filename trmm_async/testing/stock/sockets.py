@@ -82,7 +82,7 @@ class Sockets:
 
     def _user(self, asked: Asked) -> User | None:
         # As the server's KnoxAuthMiddleware has it: whatever follows the words, to the end of the query.
-        _, found, token = asked.raw.query_string.partition("access_token=")
+        _, found, token = asked.raw.rel_url.raw_query_string.partition("access_token=")
         session = self._stage.accounts.find(token) if found else None
         asked.row.key_ok = session is not None
         return None if session is None or session.user.blocked else session.user
