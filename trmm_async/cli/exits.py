@@ -8,7 +8,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from enum import IntEnum
-from typing import NoReturn
+from typing import Final
 
 import trmm_async as sdk
 from trmm_async.cli.text import clean, one_line
@@ -36,14 +36,37 @@ class CommandError(Exception):
         self.code = code
 
 
-def usage(text: str) -> NoReturn:
-    """End with "that is not how it is used"."""
-    raise CommandError(Exit.USAGE, text)
+_ADVICE: Final = (
+    (
+        "AuthenticationError",
+        Exit.REFUSED,
+        "the API key is refused: `trmm login` sets another. ",
+    ),
+    (
+        "PermissionDeniedError",
+        Exit.REFUSED,
+        "not allowed; `trmm doctor` tells what the key may do. ",
+    ),
+    ("OutcomeUnknownError", Exit.UNKNOWN, "it may have happened or not: look before you repeat it. "),
+    ("RateLimitedError", Exit.REFUSED, "the server wants fewer requests: wait a minute. "),
+    ("UnsupportedError", Exit.REFUSED, ""),
+    ("BadRequestError", Exit.REFUSED, "the server refuses: "),
+    ("InvalidRequestError", Exit.USAGE, ""),
+    ("NotFoundError", Exit.FAILED, "the server has no such thing: "),
+    ("ConnectionFailedError", Exit.FAILED, "no answer from the server; `trmm doctor` looks why. "),
+    ("TimeoutError", Exit.FAILED, "no answer in time; `trmm doctor` looks why. "),
+)
+"""Errors of the SDK by name (the first that fits), so that none is loaded before one was raised."""
 
 
-def refuse(text: str) -> NoReturn:
-    """End with "this is not done"."""
-    raise CommandError(Exit.REFUSED, text)
+def usage(text: str) -> CommandError:
+    """To raise: that is not how it is used."""
+    return CommandError(Exit.USAGE, text)
+
+
+def refuse(text: str) -> CommandError:
+    """To raise: this is not done."""
+    return CommandError(Exit.REFUSED, text)
 
 
 def guarded(work: Callable[[], object], *, debug: bool) -> int:
@@ -52,9 +75,7 @@ def guarded(work: Callable[[], object], *, debug: bool) -> int:
         code = work()
         sys.stdout.flush()
     except BrokenPipeError:
-        # The reader has enough (`trmm agents | head`). What is left unwritten must not be flushed at the end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return Exit.PIPE_CLOSED
+        return _without_reader()
     except KeyboardInterrupt:
         _complain("interrupted")
         return Exit.INTERRUPTED
@@ -62,9 +83,17 @@ def guarded(work: Callable[[], object], *, debug: bool) -> int:
         if debug:
             traceback.print_exc()
         code, text = _judged(error)
+        if code == Exit.PIPE_CLOSED:
+            return _without_reader()
         _complain(text)
         return code
     return code if isinstance(code, int) else Exit.OK
+
+
+def _without_reader() -> Exit:
+    """What is left unwritten must not be flushed at the end: that would fail once more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return Exit.PIPE_CLOSED
 
 
 def _complain(text: str) -> None:
@@ -92,23 +121,7 @@ def _hint(error: Exception) -> str:
 
 
 def _judged_of_sdk(error: "sdk.TRMMError") -> tuple[Exit, str]:
-    match error:
-        case sdk.AuthenticationError():
-            return Exit.REFUSED, f"the server does not take this API key: `trmm login` sets another. {error}"
-        case sdk.PermissionDeniedError():
-            return Exit.REFUSED, f"the key's user may not do that; `trmm doctor` shows what it may. {error}"
-        case sdk.OutcomeUnknownError():
-            return Exit.UNKNOWN, f"it may have happened, or not: look before you repeat it. {error}"
-        case sdk.RateLimitedError():
-            return Exit.REFUSED, f"the server wants fewer requests: wait a minute. {error}"
-        case sdk.UnsupportedError():
-            return Exit.REFUSED, str(error)
-        case sdk.BadRequestError():
-            return Exit.REFUSED, f"the server refuses: {error}"
-        case sdk.InvalidRequestError():
-            return Exit.USAGE, str(error)
-        case sdk.NotFoundError():
-            return Exit.FAILED, f"the server has no such thing: {error}"
-        case sdk.ConnectionFailedError() | sdk.TimeoutError():
-            return Exit.FAILED, f"no answer from the server; `trmm doctor` finds out why. {error}"
+    for kind, code, advice in _ADVICE:
+        if isinstance(error, getattr(sdk, kind)):
+            return code, f"{advice}{error}"
     return Exit.FAILED, str(error)

@@ -40,7 +40,7 @@ def find_key(settings: Settings, book: Book, environ: Mapping[str, str] = os.env
         return found
     if sys.stdin.isatty():
         return Key(ask(settings.url), "asked for")
-    usage(f"no API key for {settings.url}: set TRMM_API_KEY, or write a profile with `trmm login`")
+    raise usage(f"no API key for {settings.url}: set TRMM_API_KEY, or write a profile with `trmm login`")
 
 
 def _from_environment(settings: Settings, environ: Mapping[str, str]) -> Key | None:
@@ -56,7 +56,9 @@ def _from_profile(settings: Settings, book: Book) -> Key | None:
         return None
     if profile.api_key:
         if book.exposed:
-            usage(f"the key in {book.path} is not used, {book.exposed}: chmod 600 it, and change the key")
+            raise usage(
+                f"the key in {book.path} is not used, {book.exposed}: chmod 600 it, and change the key"
+            )
         return Key(profile.api_key, f"profile {profile.name}")
     if profile.keyring:
         return Key(_from_keyring(settings.url), "keyring")
@@ -69,7 +71,9 @@ def ask(url: str) -> str:
         value = getpass.getpass(f"API key for {url}: ").strip()
     except EOFError:
         value = ""
-    return value or usage("no API key was given")
+    if not value:
+        raise usage("no API key was given")
+    return value
 
 
 def _from_keyring(url: str) -> str:
@@ -78,7 +82,9 @@ def _from_keyring(url: str) -> str:
         value: str | None = keyring.get_password(SERVICE, url.rstrip("/"))
     except keyring.errors.KeyringError as error:
         raise CommandError(Exit.FAILED, f"the keyring can't be read: {error}") from error
-    return value or usage(f"the keyring has no key for {url}: `trmm login --keyring` puts it there")
+    if not value:
+        raise usage(f"the keyring has no key for {url}: `trmm login --keyring` puts it there")
+    return value
 
 
 def store_in_keyring(url: str, value: str) -> None:

@@ -8,7 +8,10 @@ from typing import Annotated, Final
 import typer
 
 __all__ = [
+    "DO",
     "KINDS",
+    "LOOK",
+    "SET_UP",
     "STATUSES",
     "AgentName",
     "Client",
@@ -24,6 +27,9 @@ __all__ = [
 ]
 
 KINDS: Final = ("server", "workstation")
+LOOK: Final = "Look"
+DO: Final = "Do"
+SET_UP: Final = "Set up"
 STATUSES: Final = ("online", "offline", "overdue")
 _PICK: Final = "Which agents"
 _FORM: Final = "Output"

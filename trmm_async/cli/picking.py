@@ -8,12 +8,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-import trmm_async as sdk
 from trmm_async.cli.exits import refuse, usage
 from trmm_async.cli.options import KINDS
 from trmm_async.cli.text import clean, named
+
+if TYPE_CHECKING:
+    import trmm_async as sdk
 
 __all__ = [
     "Where",
@@ -49,10 +51,12 @@ class _Noun(Generic[T]):
             return found[0]
         if found:
             choices = [f"{self.id(thing)} ({self.more(thing)})" for thing in found]
-            usage(f"{len(found)} {self.word}s are named {wanted!r}, give the id: {named(choices, _CHOICES)}")
+            raise usage(
+                f"{len(found)} {self.word}s are named {wanted!r}, give the id: {named(choices, _CHOICES)}"
+            )
         near = get_close_matches(wanted, [self.name(thing) for thing in things], n=3)
         hint = f"; did you mean {' or '.join(near)}?" if near else f": `trmm {self.word}s` lists them"
-        usage(f"there is no {self.word} {wanted!r}{hint}")
+        raise usage(f"there is no {self.word} {wanted!r}{hint}")
 
 
 _AGENT: _Noun["sdk.Agent"] = _Noun(
@@ -96,7 +100,7 @@ class Where:
 async def agents_where(trmm: "sdk.TRMM", where: Where) -> list["sdk.Agent"]:
     """The agents that match all of it."""
     if where.kind is not None and where.kind not in KINDS:
-        usage(f"--kind is {' or '.join(KINDS)}, not {where.kind!r}")
+        raise usage(f"--kind is {' or '.join(KINDS)}, not {where.kind!r}")
     client = site = None
     if where.client is not None or where.site is not None:
         clients = await trmm.clients.list()
@@ -152,10 +156,10 @@ def confirm(doing: str, names: Sequence[str], *, yes: bool, word: str = "agents"
         return
     question = clean(f"{doing} {len(names)} {word}: {named(list(names), 5)}")
     if not sys.stdin.isatty():
-        refuse(f"nobody is here to be asked; --yes goes on. It would {question}")
+        raise refuse(f"nobody is here to be asked; --yes goes on. It would {question}")
     print(f"{question[0].upper()}{question[1:]}\nGo on? [y/N] ", end="", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip().casefold() not in {"y", "yes"}:
-        refuse("not done")
+        raise refuse("not done")
 
 
 async def host_names(

@@ -65,7 +65,7 @@ class Output:
 
     def __init__(self, *, as_json: bool = False, as_jsonl: bool = False) -> None:
         if as_json and as_jsonl:
-            usage("--json and --jsonl are two formats: choose one")
+            raise usage("--json and --jsonl are two formats: choose one")
         self.as_json = as_json
         self.as_jsonl = as_jsonl
 
@@ -109,23 +109,28 @@ class Output:
 
 
 def plain(value: Any) -> Any:
-    """The value in JSON's kinds; our nouns by the names of their attributes (their wire names are private)."""
-    if isinstance(value, datetime | date):
-        return value.isoformat()
-    if isinstance(value, Mapping):
-        return {str(key): plain(each) for key, each in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [plain(each) for each in value]
-    if isinstance(value, bytes):
-        return value.decode(errors="replace")
-    if isinstance(value, Exception):
-        return {"type": type(value).__name__, "message": str(value)}
-    names = getattr(type(value), "__struct_fields__", None)
-    if names is None and dataclasses.is_dataclass(value):
+    """The value in JSON's kinds; our nouns by their attributes' names, since wire names are private."""
+    match value:
+        case None | str() | int() | float():
+            return value
+        case datetime() | date():
+            return value.isoformat()
+        case Mapping():
+            return {str(key): plain(each) for key, each in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [plain(each) for each in value]
+        case bytes():
+            return value.decode(errors="replace")
+        case Exception():
+            return {"type": type(value).__name__, "message": str(value)}
+    return {name: plain(getattr(value, name)) for name in _attributes(value)} or str(value)
+
+
+def _attributes(value: Any) -> tuple[str, ...]:
+    names: tuple[str, ...] = getattr(type(value), "__struct_fields__", ())
+    if dataclasses.is_dataclass(value):
         names = tuple(field.name for field in dataclasses.fields(value))
-    if names is not None:
-        return {name: plain(getattr(value, name)) for name in names}
-    return value if value is None or isinstance(value, str | int | float | bool) else str(value)
+    return names
 
 
 def screen(*, stderr: bool = False) -> "Console":

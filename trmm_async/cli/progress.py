@@ -30,7 +30,7 @@ def bytes_bar(title: str) -> Iterator[Callable[[int, int | None], None]]:
 
 @contextmanager
 def run_bar(total: int) -> Iterator[Callable[[str], None]]:
-    """A bar of a run over agents; what it gives is called for each that is settled, with the counts so far."""
+    """A bar of a run over agents; what it gives is called for each that is settled, with the counts."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn
     from rich.progress import TimeRemainingColumn as Left
     from rich.text import Text

@@ -13,7 +13,7 @@ from typing import Any, ParamSpec, TypeVar
 import typer
 
 import trmm_async as sdk
-from trmm_async.cli.exits import usage
+from trmm_async.cli.exits import CommandError, Exit, usage
 from trmm_async.cli.keys import Key, find_key
 from trmm_async.cli.settings import Given, Settings, read_book, resolve
 
@@ -36,7 +36,11 @@ def runs(function: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
 
     @functools.wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> T:
-        return asyncio.run(function(*args, **kwargs))
+        try:
+            return asyncio.run(function(*args, **kwargs))
+        except BrokenPipeError as error:
+            # Otherwise typer would take it for a failure. The reader has enough: `trmm agents | head`.
+            raise CommandError(Exit.PIPE_CLOSED, "") from error
 
     return run
 
@@ -80,9 +84,8 @@ def _rate_limit(text: str | None) -> Any:
         return "default"
     if text == "none":
         return None
-    count, slash, seconds = text.partition("/")
+    count, _, seconds = text.partition("/")
     try:
         return sdk.RateLimit(int(count), per=float(seconds))
-    except ValueError:
-        hint = "none" if slash else "without a slash"
-        usage(f"--rate-limit is COUNT/SECONDS as in 100/60, or none; {text!r} is {hint}")
+    except ValueError as error:
+        raise usage(f"--rate-limit is COUNT/SECONDS as 100/60, or none; not {text!r}") from error

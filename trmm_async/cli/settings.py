@@ -72,7 +72,7 @@ class Book:
         """The profile of this name."""
         if name not in self.profiles:
             there = ", ".join(sorted(self.profiles)) or "none: `trmm login` writes one"
-            usage(f"there is no profile {name!r} in {self.path}; there is {there}")
+            raise usage(f"there is no profile {name!r} in {self.path}; there is {there}")
         return self.profiles[name]
 
 
@@ -109,7 +109,7 @@ def resolve(given: Given, book: Book, environ: Mapping[str, str] = os.environ) -
     layers = [("--url", given.url), *_ordered(environment, of_profile, first)]
     source, url = next(((source, url) for source, url in layers if url), ("", None))
     if not url:
-        usage("which server? Give --url, set TRMM_URL, or write a profile with `trmm login`")
+        raise usage("which server? Give --url, set TRMM_URL, or write a profile with `trmm login`")
     fitting = profile if profile and same_server(profile.url, url) else None
     of_fitting = fitting.dialect if fitting else None
     dialects = [given.dialect, *_ordered(environ.get("TRMM_DIALECT"), of_fitting, first)]
@@ -147,7 +147,7 @@ def _first(*values: bool | None) -> bool:
 
 def _dialect(name: str) -> str:
     if name not in DIALECTS:
-        usage(f"the dialect is {', '.join(DIALECTS[:-1])} or {DIALECTS[-1]}, not {name!r}")
+        raise usage(f"the dialect is {', '.join(DIALECTS[:-1])} or {DIALECTS[-1]}, not {name!r}")
     return name
 
 
@@ -166,10 +166,10 @@ def read_book(path: Path | None = None) -> Book:
     except FileNotFoundError:
         return Book(path)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        usage(f"{path} is no TOML: {error}")
+        raise usage(f"{path} is no TOML: {error}") from error
     tables = content.get("profiles", {})
     if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
-        usage(f"{path}: profiles must be tables, as [profiles.name]")
+        raise usage(f"{path}: profiles must be tables, as [profiles.name]")
     profiles = {name: _read_profile(path, name, table) for name, table in tables.items()}
     return Book(path, _text(path, "default", content.get("default")), profiles, _exposed(status))
 
@@ -178,7 +178,7 @@ def _read_profile(path: Path, name: str, table: Mapping[str, Any]) -> Profile:
     where = f"profiles.{name}."
     flags = {key: table.get(key) for key in ("allow_http", "keyring")}
     if not all(flag is None or isinstance(flag, bool) for flag in flags.values()):
-        usage(f"{path}: {where}allow_http and {where}keyring must be true or false")
+        raise usage(f"{path}: {where}allow_http and {where}keyring must be true or false")
     return Profile(
         name,
         url=_text(path, f"{where}url", table.get("url")) or "",
@@ -192,7 +192,7 @@ def _read_profile(path: Path, name: str, table: Mapping[str, Any]) -> Profile:
 
 def _text(path: Path, where: str, value: object) -> str | None:
     if value is not None and not isinstance(value, str):
-        usage(f"{path}: {where} must be text")
+        raise usage(f"{path}: {where} must be text")
     return value
 
 

@@ -9,6 +9,7 @@ import typer
 import trmm_async as sdk
 from trmm_async.cli.exits import usage
 from trmm_async.cli.options import (
+    LOOK,
     AgentName,
     Client,
     Host,
@@ -42,13 +43,16 @@ def add_to(app: typer.Typer) -> None:
     """Add the commands."""
     app.command(
         "agents",
+        rich_help_panel=LOOK,
         epilog=examples(
             "trmm agents --client Acme --status offline",
             "trmm agents --hostname 'WEB-*' --columns hostname,public_ip,last_seen --sort -last_seen",
             "trmm agents --kind server --jsonl | jq -r .hostname",
         ),
     )(agents)
-    app.command("agent", epilog=examples("trmm agent JADE-PC", "trmm agent JADE-PC --json"))(agent)
+    app.command(
+        "agent", rich_help_panel=LOOK, epilog=examples("trmm agent JADE-PC", "trmm agent JADE-PC --json")
+    )(agent)
 
 
 def _field_names() -> tuple[str, ...]:
@@ -103,7 +107,7 @@ def _columns(names: str) -> tuple[Column[Any], ...]:
 
 def _checked(name: str) -> str:
     if name not in _field_names():
-        usage(f"agents have no field {name!r}; there is {', '.join(_field_names())}")
+        raise usage(f"agents have no field {name!r}; there is {', '.join(_field_names())}")
     return name
 
 

@@ -9,7 +9,7 @@ import typer
 import trmm_async as sdk
 from trmm_async.cli.exits import Exit
 from trmm_async.cli.grouping import ListFirst
-from trmm_async.cli.options import Json, JsonLines, Yes, examples
+from trmm_async.cli.options import DO, Json, JsonLines, Yes, examples
 from trmm_async.cli.picking import agents_named, confirm, host_names
 from trmm_async.cli.printing import Column, Output, say
 from trmm_async.cli.session import connected, runs
@@ -27,7 +27,7 @@ def add_to(app: typer.Typer) -> None:
     group.command("ack", epilog=examples("trmm alerts ack 17"))(ack)
     group.command("resolve", epilog=examples("trmm alerts resolve 17 18 --yes"))(resolve)
     group.command("snooze", epilog=examples("trmm alerts snooze 17 --days 3"))(snooze)
-    app.add_typer(group, name="alerts")
+    app.add_typer(group, rich_help_panel=DO, name="alerts")
 
 
 @runs

@@ -1,22 +1,26 @@
 """`trmm checks`."""
 
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-import trmm_async as sdk
-from trmm_async.cli.options import Json, JsonLines, OptionalAgent, examples
+from trmm_async.cli.options import LOOK, Json, JsonLines, OptionalAgent, examples
 from trmm_async.cli.picking import agents_named, host_names
 from trmm_async.cli.printing import Column, Output
 from trmm_async.cli.session import connected, runs
 from trmm_async.cli.text import ago
+
+if TYPE_CHECKING:
+    import trmm_async as sdk
 
 __all__ = ["add_to"]
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("checks", epilog=examples("trmm checks JADE-PC", "trmm checks --status failing"))(checks)
+    app.command(
+        "checks", rich_help_panel=LOOK, epilog=examples("trmm checks JADE-PC", "trmm checks --status failing")
+    )(checks)
 
 
 @runs

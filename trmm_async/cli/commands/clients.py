@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import typer
 
-from trmm_async.cli.options import Json, JsonLines, examples
+from trmm_async.cli.options import LOOK, Json, JsonLines, examples
 from trmm_async.cli.printing import Column, Output
 from trmm_async.cli.session import connected, runs
 
@@ -19,7 +19,9 @@ _COLUMNS: Final[tuple[Column[Any], ...]] = (
 
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("clients", epilog=examples("trmm clients", "trmm clients --json"))(clients)
+    app.command("clients", rich_help_panel=LOOK, epilog=examples("trmm clients", "trmm clients --json"))(
+        clients
+    )
 
 
 @runs

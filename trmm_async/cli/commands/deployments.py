@@ -3,19 +3,21 @@
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-import trmm_async as sdk
 from trmm_async.cli.exits import usage
 from trmm_async.cli.grouping import ListFirst
-from trmm_async.cli.options import Json, JsonLines, examples
+from trmm_async.cli.options import DO, Json, JsonLines, examples
 from trmm_async.cli.picking import client_named, site_named
 from trmm_async.cli.printing import Column, Output, say
 from trmm_async.cli.progress import bytes_bar
 from trmm_async.cli.session import connected, runs
 from trmm_async.cli.text import ago
+
+if TYPE_CHECKING:
+    import trmm_async as sdk
 
 __all__ = ["add_to", "moment"]
 
@@ -33,7 +35,7 @@ def add_to(app: typer.Typer) -> None:
     )
     group.command("revoke", epilog=examples("trmm deploy revoke 3"))(revoke)
     group.command("download", epilog=examples("trmm deploy download 3 installers/"))(download)
-    app.add_typer(group, name="deploy")
+    app.add_typer(group, rich_help_panel=DO, name="deploy")
 
 
 @runs
@@ -116,8 +118,8 @@ def moment(text: str, now: datetime) -> datetime:
         return now + timedelta(**{_UNITS[length[2]]: int(length[1])})
     try:
         return datetime.fromisoformat(text).astimezone()
-    except ValueError:
-        usage(f"--expires is as 12h, 7d, 2w or 2030-01-31T18:00, not {text!r}")
+    except ValueError as error:
+        raise usage(f"--expires is as 12h, 7d, 2w or 2030-01-31T18:00, not {text!r}") from error
 
 
 @runs

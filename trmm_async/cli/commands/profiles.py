@@ -10,7 +10,7 @@ import trmm_async as sdk
 from trmm_async.cli.exits import Exit, usage
 from trmm_async.cli.grouping import ListFirst
 from trmm_async.cli.keys import ask, forget_in_keyring, store_in_keyring
-from trmm_async.cli.options import Json, JsonLines, examples
+from trmm_async.cli.options import SET_UP, Json, JsonLines, examples
 from trmm_async.cli.printing import Column, Output, say
 from trmm_async.cli.session import client_of, given_of, runs
 from trmm_async.cli.settings import Book, Given, Profile, Settings, read_book, same_server, write_book
@@ -31,6 +31,7 @@ def add_to(app: typer.Typer) -> None:
     """Add the commands."""
     app.command(
         "login",
+        rich_help_panel=SET_UP,
         epilog=examples(
             "trmm login --url https://api.example.com",
             "trmm login --url https://api.lab.example.com --profile lab --keyring",
@@ -41,7 +42,7 @@ def add_to(app: typer.Typer) -> None:
     group.command("list", epilog=examples("trmm profiles"))(list_profiles)
     group.command("use", epilog=examples("trmm profiles use lab"))(use)
     group.command("remove", epilog=examples("trmm profiles remove lab"))(remove)
-    app.add_typer(group, name="profiles")
+    app.add_typer(group, rich_help_panel=SET_UP, name="profiles")
 
 
 @runs
@@ -59,7 +60,7 @@ async def login(
 ) -> None:
     """Check a key, and write a profile with it: --url says which server, --profile the profile's name.
 
-    The file is readable for you alone. The key is never an option: others could see it in the list of processes.
+    The file is readable for you alone. The key is never an option: the list of processes would show it.
     """
     book, given = read_book(), given_of(context)
     name = given.profile or "default"
@@ -85,17 +86,20 @@ def _url(given: Given, old: Profile | None, *, may_ask: bool) -> str:
         url = sys.stdin.readline().strip()
         if url:
             return url
-    usage("which server? Say --url https://api.example.com")
+    raise usage("which server? Say --url https://api.example.com")
 
 
 def _ask(url: str) -> str:
     if not sys.stdin.isatty():
-        usage("nobody is here to be asked for the key: --key-stdin reads it from stdin")
+        raise usage("nobody is here to be asked for the key: --key-stdin reads it from stdin")
     return ask(url)
 
 
 def _read_key() -> str:
-    return sys.stdin.readline().strip() or usage("there was no key on stdin")
+    key = sys.stdin.readline().strip()
+    if not key:
+        raise usage("there was no key on stdin")
+    return key
 
 
 def _profile(name: str, url: str, given: Given, old: Profile | None) -> Profile:

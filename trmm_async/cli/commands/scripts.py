@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from trmm_async.cli.options import Json, JsonLines, examples
+from trmm_async.cli.options import LOOK, Json, JsonLines, examples
 from trmm_async.cli.printing import Column, Output
 from trmm_async.cli.session import connected, runs
 
@@ -22,7 +22,9 @@ _COLUMNS: Final[tuple[Column[Any], ...]] = (
 
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("scripts", epilog=examples("trmm scripts", "trmm scripts '*disk*' --json"))(scripts)
+    app.command(
+        "scripts", rich_help_panel=LOOK, epilog=examples("trmm scripts", "trmm scripts '*disk*' --json")
+    )(scripts)
 
 
 @runs

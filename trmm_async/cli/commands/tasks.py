@@ -4,7 +4,7 @@ from typing import Any
 
 import typer
 
-from trmm_async.cli.options import Json, JsonLines, OptionalAgent, examples
+from trmm_async.cli.options import LOOK, Json, JsonLines, OptionalAgent, examples
 from trmm_async.cli.picking import agents_named, host_names
 from trmm_async.cli.printing import Column, Output
 from trmm_async.cli.session import connected, runs
@@ -15,7 +15,9 @@ __all__ = ["add_to"]
 
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("tasks", epilog=examples("trmm tasks", "trmm tasks JADE-PC --json"))(tasks)
+    app.command("tasks", rich_help_panel=LOOK, epilog=examples("trmm tasks", "trmm tasks JADE-PC --json"))(
+        tasks
+    )
 
 
 @runs
