@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from .gate import Gate
     from .stock.accounts import Accounts
+    from .stock.database import Database
     from .stock.diary import Diary
     from .stock.losses import Frame, FrameLoss, Losses
     from .stock.pulse import Pulse
@@ -29,6 +30,7 @@ class StockSwitches:
     world: World
     _gate: Gate
     _accounts: Accounts
+    _database: Database
     _diary: Diary
     _losses: Losses
     _pulse: Pulse
@@ -143,7 +145,24 @@ class StockSwitches:
     def dashinfo_seconds(self, seconds: float) -> None:
         self._pulse.seconds = seconds
 
-    # -- logs ------------------------------------------------------------------------------------------------
+    # -- what is there ---------------------------------------------------------------------------------------
+
+    def add_community_script(self, name: str, *, shell: str = "powershell", description: str = "") -> int:
+        """Add a script of the community's library, which can't be edited or deleted, and return its id."""
+        made = self.world.add_script(name, shell=shell, description=description)
+        self._database.script(made)["script_type"] = "builtin"
+        return made.id
+
+    def add_pending_action(
+        self, agent_id: str, kind: str = "chocoinstall", *, status: str = "pending", **details: object
+    ) -> int:
+        """Have an agent be still to do something and return the action's id.
+
+        `kind` is one of the server's words; `details` are `name` for `"chocoinstall"`, `time` and `taskname`
+        for `"schedreboot"`, `version` for `"agentupdate"`.
+        """
+        row = self._diary.plan(self.world.agent(agent_id), kind, details, status=status)
+        return int(str(row["id"]))
 
     def add_debug_log(self, message: str, *, level: str = "error", agent_id: str | None = None) -> int:
         """Have the server complain in its debug log and return the row's id."""

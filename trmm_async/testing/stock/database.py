@@ -84,7 +84,7 @@ class Database:
             number=1,
         )
         self.tasks.add(
-            {"name": "Nightly cleanup", "task_type": "manual", "actions": [_action("whoami")], "policy": 1},
+            {"name": "Policy nightly cleanup", "task_type": "manual", "actions": [_action("whoami")], "policy": 1},
             number=901,
         )
         self.snippets.add(
