@@ -191,7 +191,7 @@ def expiry(value: object, *, now: datetime | None = None) -> datetime:
 
 
 def whole_minute(value: object, what: str, *, now: datetime | None = None) -> datetime:
-    """A time in the future, at a whole minute: the next one from there. What has no time zone may be past too."""
+    """A time in the future, rounded up to a whole minute. What has no time zone may be past too."""
     if not isinstance(value, datetime):
         raise InvalidRequestError(f"{what} must be a datetime, not {type(value).__name__}")
     if value.utcoffset() is not None and value <= (now or datetime.now(UTC)):

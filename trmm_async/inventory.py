@@ -1,7 +1,7 @@
 """The nouns of what is on one agent: processes, services, software, event logs, Windows updates, notes.
 
-Floor 0, beside `models`, whose rules hold here too: frozen, tuples, no garbage collection, a default for whatever is
-optional. Only a stock server tells them.
+Floor 0, beside `models`, whose rules hold here too: frozen, tuples, no garbage collection, a default for
+whatever is optional. Only a stock server tells them.
 
 A time here that no server gives a zone for is a `datetime` without one, and says whose clock it is.
 """
@@ -16,8 +16,8 @@ __all__ = ["CommandResult", "EventLogEntry", "Note", "Process", "Service", "Soft
 class CommandResult(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a command printed.
 
-    Its two outputs are one text: an agent on Windows sends the error output alone if there is any, others send
-    both. There is no return code: a stock server tells none of a command. `run_script` has one.
+    Its two outputs are one text: an agent on Windows sends the error output alone if there is any, others
+    send both. There is no return code: a stock server tells none of a command. `run_script` has one.
     """
 
     output: str = ""
@@ -87,8 +87,8 @@ class EventLogEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class WindowsUpdate(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One Windows update of an agent.
 
-    `action` is what is to become of it: "nothing", "approve", "ignore" or "inherit". `date_installed` is by the
-    clock of the server's default time zone, and has none itself.
+    `action` is what is to become of it: "nothing", "approve", "ignore" or "inherit". `date_installed` is by
+    the clock of the server's default time zone, and has none itself.
     """
 
     id: int

@@ -1,7 +1,7 @@
 """What a stock server offers beyond a gateway, as intents.
 
-Below `base`; of each dialect `Dialect.beyond` gives it, or raises `UnsupportedError`. Values arrive checked, every
-method is a pure function.
+Below `base`; of each dialect `Dialect.beyond` gives it, or raises `UnsupportedError`. Values arrive checked,
+every method is a pure function.
 """
 
 from collections.abc import Mapping

@@ -1,6 +1,7 @@
 """`trmm.agents`, the part that does something to an agent: commands, power, settings. A stock server only.
 
-Beside `machine`, below `agents`, which is both. On a gateway every method raises `UnsupportedError`, and sends nothing.
+Beside `machine`, below `agents`, which is both. On a gateway every method raises `UnsupportedError`, and
+sends nothing.
 """
 
 from collections.abc import Callable, Mapping
@@ -61,8 +62,8 @@ class AgentActions:
     ) -> CommandResult:
         """Run a command on an agent and return what it printed. Never sent twice.
 
-        The server waits for the agent, for two seconds more than `timeout`, and one of its few workers is held
-        meanwhile; so the client has only `max_waiting` of such calls under way at a time.
+        The server waits for the agent, for two seconds more than `timeout`, and one of its few workers is
+        held meanwhile; so the client has only `max_waiting` of such calls under way at a time.
 
         Args:
             agent: its id, or the agent.
@@ -106,8 +107,9 @@ class AgentActions:
         Args:
             agent: its id, or the agent.
             at: when; None for now. With a time zone it is that moment, for which the agent's own time zone is
-                asked for first; without one it is by the agent's clock. The server takes whole minutes: the next
-                one from there. Windows agents only: they plan it themselves, and it shows as a pending action.
+                asked for first; without one it is by the agent's clock. The server takes whole minutes: the
+                next one from there. Windows agents only: they plan it themselves, and it shows as a pending
+                action.
 
         Raises:
             AgentLostError: the agent did not answer in time; it may reboot all the same.
@@ -134,8 +136,9 @@ class AgentActions:
 
         Args:
             agent: its id, or the agent.
-            mode: "mesh" has the agent repair its MeshCentral agent; that holds a worker, for a minute at most.
-                "tacagent" has MeshCentral restart the agent, or on Windows install it anew; it is begun only.
+            mode: "mesh" has the agent repair its MeshCentral agent; that holds a worker, for a minute at
+                most. "tacagent" has MeshCentral restart the agent, or on Windows install it anew; it is begun
+                only.
 
         Raises:
             AgentLostError: the agent did not answer in time ("mesh").
@@ -158,8 +161,8 @@ class AgentActions:
                 `overdue_email_alert`, `overdue_text_alert`, `overdue_dashboard_alert`;
                 `policy` (an id, None for none), `block_policy_inheritance`;
                 `time_zone` (None for the server's), `default_shell`, `default_shell_custom`;
-                `custom_fields`: values by the fields' ids; texts, numbers, True or False, lists of options, and
-                None for none. Their types are asked for first, and the values held against them.
+                `custom_fields`: values by the fields' ids; texts, numbers, True or False, lists of options,
+                and None for none. Their types are asked for first, and the values held against them.
 
         Raises:
             TypeError: there is no such setting.
@@ -189,7 +192,7 @@ class AgentActions:
         client: int | Client | ClientRef | None = None,
         site: int | Site | SiteRef | None = None,
     ) -> int:
-        """Switch maintenance mode on or off, for one agent, or for all of a client or a site: just one of these.
+        """Switch maintenance mode on or off: for one agent, or for all of a client, or of a site.
 
         An agent in maintenance mode raises no alerts. Repeated by us if an answer is lost: twice is once.
 

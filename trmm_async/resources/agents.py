@@ -24,7 +24,10 @@ MonitoringType = Literal["server", "workstation"]
 
 
 class Agents(AgentActions, AgentMachine):
-    """Agents: list, get, find, delete, run a script; on a stock server much else. Every method raises `TRMMError`s only."""
+    """Agents: list, get, find, delete, run a script; of a stock server also what its bases do.
+
+    Every method raises `TRMMError`s only.
+    """
 
     def __init__(self, api: Api) -> None:
         self._api = api

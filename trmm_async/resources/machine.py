@@ -1,6 +1,7 @@
-"""`trmm.agents`, the part about what is on an agent: processes, services, software, updates, notes. A stock server only.
+"""`trmm.agents`, the part about what is on an agent: processes, services, notes, …. A stock server only.
 
-Beside `actions`, below `agents`, which is both. On a gateway every method raises `UnsupportedError`, and sends nothing.
+Beside `actions`, below `agents`, which is both. On a gateway every method raises `UnsupportedError`, and
+sends nothing.
 """
 
 from typing import Literal
@@ -16,9 +17,9 @@ __all__ = ["AgentMachine"]
 class AgentMachine:
     """See `Agents`.
 
-    Where it says that the agent is asked, an agent that does not answer is an `AgentUnreachableError` after the
-    seconds that are named, and one of the server's workers is held until then; where something is to change, an
-    `AgentLostError`, which is an `OutcomeUnknownError` as well.
+    Where it says that the agent is asked, an agent that does not answer is an `AgentUnreachableError` after
+    the seconds that are named, and one of the server's workers is held until then; where something is to
+    change, an `AgentLostError`, which is an `OutcomeUnknownError` as well.
     """
 
     _api: Api
@@ -52,7 +53,7 @@ class AgentMachine:
         return await self._api.send(lambda dialect: dialect.beyond("agents.services").list_services(agent_id))
 
     async def service(self, agent: str | Agent, name: str | Service) -> Service:
-        """One service of a Windows agent, by its name (not what is displayed). The agent is asked, for 10 seconds.
+        """One service of a Windows agent, by its name, not the displayed one. It is asked, for 10 seconds.
 
         Raises:
             NotFoundError: the agent has no such service.
@@ -65,7 +66,9 @@ class AgentMachine:
     async def control_service(
         self, agent: str | Agent, name: str | Service, action: Literal["start", "stop", "restart"]
     ) -> None:
-        """Start, stop or restart a service. The agent is asked, for 32 seconds (to restart twice that), never twice.
+        """Start, stop or restart a service. Never sent twice.
+
+        The agent is asked, for 32 seconds; to restart, for twice that.
 
         Raises:
             BadRequestError: the agent could not, or has no Windows services.
@@ -83,7 +86,9 @@ class AgentMachine:
         *,
         start_type: Literal["auto", "autodelay", "manual", "disabled"],
     ) -> None:
-        """Set how a service starts. The agent is asked, for 10 seconds; may be sent twice, which is the same as once.
+        """Set how a service starts. Repeated by us if an answer is lost: twice is once.
+
+        The agent is asked, for 10 seconds.
 
         Raises:
             BadRequestError: the agent could not.
@@ -105,7 +110,11 @@ class AgentMachine:
         return await self._api.send(lambda dialect: dialect.beyond("agents.software").list_software(agent_id))
 
     async def refresh_software(self, agent: str | Agent) -> None:
-        """Have the server list anew what is installed on a Windows agent. The agent is asked, for 15 seconds."""
+        """Have the server list anew what is on a Windows agent. The agent is asked, for 15 seconds.
+
+        Raises:
+            BadRequestError: the agent is not a Windows one.
+        """
         agent_id = arguments.agent_id(agent)
         await self._api.send(
             lambda dialect: dialect.beyond("agents.refresh_software").refresh_software(agent_id)
@@ -118,7 +127,7 @@ class AgentMachine:
         *,
         days: int = 1,
     ) -> list[EventLogEntry]:
-        """The entries of a Windows event log of the last days. The agent is asked, for 32 seconds (Security: 182)."""
+        """What a Windows event log has of the last days. The agent is asked, for 32 seconds (Security: 182)."""
         agent_id = arguments.agent_id(agent)
         name = arguments.choice(log, "log", ("Application", "System", "Security"))
         since = arguments.whole(days, "days", least=1)
@@ -129,7 +138,7 @@ class AgentMachine:
     # -- Windows updates -------------------------------------------------------------------------------------
 
     async def windows_updates(self, agent: str | Agent) -> list[WindowsUpdate]:
-        """The Windows updates of an agent, installed or not, as the server has them listed; the newest first."""
+        """The Windows updates of an agent, installed or not, as the server has listed them; newest first."""
         agent_id = arguments.agent_id(agent)
         return await self._api.send(
             lambda dialect: dialect.beyond("agents.windows_updates").list_windows_updates(agent_id)
@@ -138,7 +147,7 @@ class AgentMachine:
     async def edit_windows_update(
         self, update: int | WindowsUpdate, action: Literal["approve", "ignore", "nothing", "inherit"]
     ) -> None:
-        """Say what is to become of one update of an agent; what is approved is installed at the policy's time."""
+        """Say what is to become of one update of an agent. Its policy says when approved ones are installed."""
         number = arguments.object_id(update, "update")
         what = arguments.choice(action, "action", ("approve", "ignore", "nothing", "inherit"))
         await self._api.send(
@@ -146,7 +155,11 @@ class AgentMachine:
         )
 
     async def scan_windows_updates(self, agent: str | Agent) -> None:
-        """Have a Windows agent look for updates. Nobody waits for it, or knows whether the agent heard of it."""
+        """Have a Windows agent look for updates. Nobody waits for it, or knows whether the agent heard of it.
+
+        Raises:
+            BadRequestError: the agent is not a Windows one.
+        """
         agent_id = arguments.agent_id(agent)
         await self._api.send(
             lambda dialect: dialect.beyond("agents.scan_windows_updates").scan_windows_updates(agent_id)

@@ -90,8 +90,8 @@ def _zone(name: str | None) -> ZoneInfo:
         return ZoneInfo(name or "")
     except (LookupError, ValueError, OSError):
         raise InvalidRequestError(
-            f"at: the agent's time zone, {name!r}, is not known here: give a datetime without a time zone, by "
-            "the agent's own clock"
+            f"at: the agent's time zone, {name!r}, is not known here: give a datetime without a time zone, "
+            "by the agent's own clock"
         ) from None
 
 

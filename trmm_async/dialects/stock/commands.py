@@ -79,8 +79,8 @@ def _post(agent_id: str, run: CommandRun, shell: str) -> Call[str]:
 def _settle(agent_id: str, command: str, call: Call[Any]) -> Steps[None]:
     """Tell a bus that is down from a command that prints the word for it, or raise.
 
-    The history has a row of the command before it is sent; what it printed is reported behind the answer, so a
-    row without it proves nothing before the agent has answered something else.
+    The history has a row of the command before it is sent; what it printed is reported behind the answer, so
+    a row without it proves nothing before the agent has answered something else.
     """
     if (yield from _printed(agent_id, command)):
         return

@@ -28,7 +28,7 @@ class _Field(msgspec.Struct):
 def update_agent(
     agent_id: str, changes: Mapping[str, object], custom_fields: Mapping[int, Any]
 ) -> Request[None]:
-    """A change of settings; custom fields are looked up first, since their type says under which key a value goes.
+    """A change of settings; custom fields are looked up first: their type says under which key a value goes.
 
     All in one call, which the server carries out in parts: the settings are saved before the custom fields.
     """
@@ -65,14 +65,14 @@ def _text(field: _Field, value: object) -> str | None:
     return value
 
 
-def _number(field: _Field, value: object) -> str | None:
+def _number(field: _Field, value: Any) -> str | None:
     if value is None:
         return None
+    if isinstance(value, bool):
+        raise _wrong(field, "a number", value)
     try:
-        if isinstance(value, bool) or not isinstance(value, str | int | float):
-            raise ValueError
         float(value)
-    except ValueError:
+    except (TypeError, ValueError):
         raise _wrong(field, "a number", value) from None
     return str(value)
 

@@ -30,7 +30,7 @@ _CONTROL_SECONDS: Final = 32
 _SOFTWARE_SECONDS: Final = 15
 _LOG_SECONDS: Final[Mapping[str, int]] = {"Security": 182}
 _OTHER_LOG_SECONDS: Final = 32
-_MONTHS: Final = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
+_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 class _Process(msgspec.Struct):
@@ -187,7 +187,7 @@ def _services(body: bytes) -> list[Service]:
 
 
 def _one_service(path: str, name: str) -> Steps[Service]:
-    """An agent that knows no such service answers with an empty one, and a lost bus is a word, all of it with 200."""
+    """One service; 200 also for one that is not there (empty), and for a bus that is down (a word)."""
     answer = yield from ask(ask_agent(path, _service_or_word, waits=_SERVICES_SECONDS))
     if answer is None:
         raise AgentUnreachableError(200, NO_BUS, method="GET", path=path, body=f'"{BUS_DOWN}"')
