@@ -822,7 +822,7 @@ class TestSettings:
     async def test_what_is_wrong_is_not_sent(self, changes: dict[str, Any]) -> None:
         async with stock(agents=1) as (server, trmm):
             with pytest.raises(InvalidRequestError):
-                await trmm.agents.update(server.agent_ids[0], **changes)  # type: ignore[typeddict-item]
+                await trmm.agents.update(server.agent_ids[0], **changes)
             assert server.requests == []
 
     async def test_what_is_not_known_is_a_type_error(self) -> None:
@@ -847,7 +847,7 @@ class TestSettings:
         async with stock(agents=1) as (server, trmm):
             for which in ({}, {"client": 1, "site": 1}):
                 with pytest.raises(InvalidRequestError, match="give one of"):
-                    await trmm.agents.set_maintenance(True, **which)  # type: ignore[call-overload]
+                    await trmm.agents.set_maintenance(True, **which)
             with pytest.raises(InvalidRequestError, match="on must be"):
                 await trmm.agents.set_maintenance(1, client=1)  # type: ignore[call-overload]
             assert server.requests == []

@@ -127,7 +127,7 @@ class AgentMachine:
         *,
         days: int = 1,
     ) -> list[EventLogEntry]:
-        """What a Windows event log has of the last days. The agent is asked, for 32 seconds (Security: 182)."""
+        """What a Windows event log has of the last days. The agent is asked: 32 seconds, Security 182."""
         agent_id = arguments.agent_id(agent)
         name = arguments.choice(log, "log", ("Application", "System", "Security"))
         since = arguments.whole(days, "days", least=1)
@@ -147,7 +147,7 @@ class AgentMachine:
     async def edit_windows_update(
         self, update: int | WindowsUpdate, action: Literal["approve", "ignore", "nothing", "inherit"]
     ) -> None:
-        """Say what is to become of one update of an agent. Its policy says when approved ones are installed."""
+        """Say what is to become of one update of an agent; when it is installed is for its policy to say."""
         number = arguments.object_id(update, "update")
         what = arguments.choice(action, "action", ("approve", "ignore", "nothing", "inherit"))
         await self._api.send(
