@@ -1,7 +1,7 @@
 """The switches of a running simulator that only its stock dialect has: logins, tokens and live sockets.
 
-Below: the rooms of `stock/`, each of which does what it is told here. Above: `simulator.py`. As all switches these
-are synchronous, take effect at once, and may be used before the simulator is started.
+Below: the rooms of `stock/`, each of which does what it is told here. Above: `simulator.py`. As all
+switches these are synchronous, take effect at once, and may be used before the simulator is started.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ class StockSwitches:
 
         Without `totp` there is no second factor as yet: `checkcreds` then answers with a token of three
         minutes at once. One who is `blocked` from the dashboard, or an `sso` user, gets no token at all.
-        `permissions` are what the role allows, such as `"can_send_cmd"`; None makes a superuser. They hold for
-        tokens; API keys are the business of `restrict`.
+        `permissions` are what the role allows, such as `"can_send_cmd"`; None makes a superuser. They hold
+        for tokens; API keys are the business of `restrict`.
         """
         secret = self._accounts.new_secret() if totp else None
         role = None if permissions is None else frozenset(permissions)
@@ -124,16 +124,16 @@ class StockSwitches:
     ) -> FrameLoss:
         """Have output frames of live commands get lost: the next `frames` of them, or those a function picks.
 
-        A function is called with every frame that would go out, `done` ones included, and may pick `times` of
-        them (None: any number). What is returned counts its `hits`, and ends with `remove()` or with the block it
-        is used in.
+        A function is called with every frame that would go out, `done` ones included, and may pick `times`
+        of them (None: any number). What is returned counts its `hits`, and ends with `remove()` or with the
+        block it is used in.
         """
         if isinstance(frames, int):
             return self._losses.add(lambda frame: "output" in frame, frames)
         return self._losses.add(frames, times)
 
     def omit_done(self, times: int | None = 1) -> FrameLoss:
-        """Have the last frames of the next `times` live commands get lost, or of all; else as `lose_frames`."""
+        """Have the last frame of the next `times` live commands get lost, or of all; see `lose_frames`."""
         return self._losses.add(lambda frame: "done" in frame, times)
 
     @property

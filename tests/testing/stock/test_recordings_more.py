@@ -1,10 +1,9 @@
-"""The rest of the recordings: logins, checks, tasks, policies, the library, settings, logs, live questions."""
+"""The rest of the recordings: logins, checks, tasks, policies, library, settings, logs, live questions."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,8 @@ from .preparations import prepare
 from .replay import HTTP, LINUX, WINDOWS, agent_program, differences, furnish, recording, same_words
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from .replay import Recording
 
 Change = dict[str, str]
@@ -88,8 +89,8 @@ COVERED = {
         "service_detail_unknown service_edit service_linux service_offline service_restart service_stop "
         "services_agent services_agent_offline shutdown_online software_agent software_agent_none "
         "software_install software_install_offline software_refresh software_refresh_linux "
-        "software_uninstall terminal_defaults winupdate_agent winupdate_edit winupdate_install winupdate_scan "
-        "winupdate_scan_linux wmi_refresh"
+        "software_uninstall terminal_defaults winupdate_agent winupdate_edit winupdate_install "
+        "winupdate_scan winupdate_scan_linux wmi_refresh"
     ),
 }
 SPARED = {

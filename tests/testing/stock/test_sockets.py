@@ -117,9 +117,7 @@ async def test_an_agent_that_is_not_there_stays_silent_for_ever(server: Simulato
     assert server.runs == []
 
 
-async def test_an_agent_that_goes_in_the_middle_is_silent_from_then_on(
-    server: Simulator, line: Line
-) -> None:
+async def test_an_agent_that_goes_in_the_middle_is_silent_from_then_on(server: Simulator, line: Line) -> None:
     server.command("slow", stdout="one\ntwo\n", seconds=60)
     async with await line.open() as socket:
         await socket.send_json({"cmd": "slow", "timeout": 90, "cmd_id": "x"})
@@ -145,7 +143,17 @@ async def test_the_server_stops_listening_a_while_after_the_timeout(
 
 
 @pytest.mark.parametrize(
-    "payload", [{}, {"shell": "cmd"}, [1], "text", None, 5, {"cmd": "x", "timeout": "abc"}, {"cmd": "x", "timeout": None}]
+    "payload",
+    [
+        {},
+        {"shell": "cmd"},
+        [1],
+        "text",
+        None,
+        5,
+        {"cmd": "x", "timeout": "abc"},
+        {"cmd": "x", "timeout": None},
+    ],
 )
 async def test_a_payload_it_cannot_read_is_answered_and_the_socket_stays(line: Line, payload: object) -> None:
     async with await line.open() as socket:
@@ -167,7 +175,7 @@ async def test_what_the_server_falls_over_ends_the_connection_without_a_word(
 
 
 @pytest.mark.parametrize(("length", "taken"), [(48, True), (49, False)])
-async def test_a_cmd_id_may_have_48_letters(line: Line, length: int, taken: bool) -> None:  # noqa: FBT001
+async def test_a_cmd_id_may_have_48_letters(line: Line, length: int, taken: bool) -> None:
     async with await line.open() as socket:
         await socket.send_json({"cmd": "echo x", "cmd_id": "a" * length})
         message = await socket.receive(timeout=5)
@@ -266,7 +274,7 @@ async def test_frames_get_lost(server: Simulator, line: Line) -> None:
     async with await line.open() as socket:
         await socket.send_json({"cmd": "list"})
         assert output(await until_done(socket)) == "2\n3\n4\n"
-        assert loss.hits == 2 and loss.over
+        assert (loss.hits, loss.over) == (2, True)
         with server.lose_frames(lambda each: each.get("output") == "3\n") as picky:
             await socket.send_json({"cmd": "list"})
             assert output(await until_done(socket)) == "0\n1\n2\n4\n"
@@ -284,6 +292,17 @@ async def test_the_end_gets_lost(server: Simulator, line: Line) -> None:
         await eventually(lambda: loss.hits)
         await socket.send_json({"cmd": "echo two", "cmd_id": "2"})
         assert [each["cmd_id"] for each in await until_done(socket)] == ["2", "2", "2"]
+
+
+async def test_clearing_the_faults_ends_the_losses_too(server: Simulator, line: Line) -> None:
+    loss = server.lose_frames(lambda _frame: True)
+    assert repr(loss) == "<FrameLoss hits=0 for ever>"
+    server.clear_faults()
+    async with await line.open() as socket:
+        await socket.send_json({"cmd": "echo one"})
+        assert output(await until_done(socket)) == "one\n"
+    assert loss.over
+    assert repr(server.omit_done(2)) == "<FrameLoss hits=0 2 left>"
 
 
 async def test_a_loss_of_nothing_is_a_mistake(server: Simulator) -> None:
@@ -308,6 +327,73 @@ async def test_no_events_are_pushed(server: Simulator, line: Line) -> None:
         server.raise_alert(line.agent_id)
         await socket.send_json({"cmd": "echo next", "cmd_id": "x"})
         assert await frame(socket) == {"cmd_id": "x"}
+
+
+async def test_without_a_bus_it_says_so_and_never_ends(server: Simulator, line: Line) -> None:
+    async with await line.open() as socket:
+        with server.nats_down():
+            await socket.send_json({"cmd": "echo hi", "cmd_id": "x"})
+            assert await frame(socket) == {"cmd_id": "x"}
+            words = "[ERROR] Could not connect to NATS: nats: no servers available for connection"
+            assert await frame(socket) == {"cmd_id": "x", "output": words}
+        await socket.send_json({"cmd": "echo hi", "cmd_id": "y"})
+        assert [each["cmd_id"] for each in await until_done(socket)] == ["y", "y", "y"]
+
+
+# -- terminals -----------------------------------------------------------------------------------------------
+
+SESSION = "a6d6bc2f-d7bf-4383-8bd3-b068b7d09d2a"
+
+
+async def typed(socket: aiohttp.ClientWebSocketResponse, **content: object) -> None:
+    await socket.send_json(content)
+
+
+async def test_a_terminal_echoes_and_runs_what_is_typed(server: Simulator, line: Line) -> None:
+    server.command("dir", stdout="one\n", seconds=0.0)
+    async with await line.open(f"/ws/agent/{line.agent_id}/terminal/{SESSION}/") as socket:
+        await typed(socket, action="input", data="ignored\r")
+        await typed(socket, action="start")
+        await typed(socket, action="start", shell="powershell")
+        await typed(socket, action="input", data="di")
+        await typed(socket, action="input", data="r\r")
+        shown = [await frame(socket) for _ in range(5)]
+        await typed(socket, action="kill")
+        await typed(socket, action="kill")
+        shown.append(await frame(socket))
+    found = [each["data"] for each in shown]
+    assert [each["output"] for each in found] == ["cmd> ", "di", "r\r\n", "one\n", "cmd> ", ""]  # type: ignore[index]
+    assert found[-1] == {"output": "", "session_id": SESSION, "exit_code": 0, "done": True, "messageId": "6"}
+    assert server.runs[0].output == "terminal"
+
+
+@pytest.mark.parametrize(
+    ("plat", "shell", "code"),
+    [
+        ("windows", "bash", "invalid_shell"),
+        ("windows", r"C:\a & b\cmd.exe", "invalid_shell"),
+        ("windows", r"C:\shells\cmd.exe", None),
+        ("windows", r"C:\nowhere\x.exe", "terminal_start_failed"),
+        ("linux", "powershell", "invalid_shell"),
+        ("linux", "/bin/zsh", None),
+    ],
+)
+async def test_which_shells_can_be_started(
+    server: Simulator, line: Line, plat: str, shell: str, code: str | None
+) -> None:
+    server.agents[0].plat = plat
+    async with await line.open(f"/ws/agent/{line.agent_id}/terminal/{SESSION}/") as socket:
+        await typed(socket, action="start", shell=shell)
+        assert (await frame(socket)).get("code") == code
+
+
+async def test_a_terminal_without_a_bus(server: Simulator, line: Line) -> None:
+    async with await line.open(f"/ws/agent/{line.agent_id}/terminal/{SESSION}/") as socket:
+        with server.nats_down():
+            await typed(socket, action="start")
+            assert (await frame(socket))["error"] == "Failed to start terminal session."
+    with server.restrict("can_use_terminal"):
+        assert await line.refused(f"/ws/agent/{line.agent_id}/terminal/{SESSION}/") == (403, "")
 
 
 # -- the dashboard -------------------------------------------------------------------------------------------
@@ -349,13 +435,10 @@ SPARED = {
     "cmd_stream_big_2000_lines": "most of it is loss",
     "cmd_stream_runs_past_timeout": "takes three seconds; tested above",
     "dashinfo": "takes thirty seconds; tested above",
+    "terminal_ok": "the prompt came in one frame with the output; tested above",
     "trmmcli_disabled_or_ok": "the server's own terminal: not in the simulator",
 }
-TRANSCRIPTS = [
-    path.stem
-    for path in sorted((FOLDER / "ws").glob("*.json"))
-    if not path.stem.startswith("terminal_") and path.stem not in SPARED
-]
+TRANSCRIPTS = [path.stem for path in sorted((FOLDER / "ws").glob("*.json")) if path.stem not in SPARED]
 
 
 def agent_of_the_recordings(run: Run) -> ScriptReply:
@@ -383,6 +466,9 @@ def _recorded_server(server: Simulator, name: str) -> str:
         server.omit_done()
     if "fast_output" in name:
         server.lose_frames(lambda _frame: True)
+    if name.startswith("terminal_"):
+        server.world.agents["pzvqYMtrbuvZwnZuDMjJxyZLLKcgTAOGSfuihvmu"].plat = "linux"
+        server.command(handler=lambda run: ScriptReply(f"you said '{run.command}'\r\n", seconds=0.0))
     limited = any(word in name for word in ("no_permission", "no_role", "limited", "norole"))
     role = ["can_list_agents"] * ("norole" not in name) if limited else None
     user = server.add_user("recorded", permissions=role, blocked="blocked" in name)
@@ -415,7 +501,9 @@ async def test_a_recorded_transcript(name: str, session: aiohttp.ClientSession) 
                 assert socket.close_code == (real["close"]["code"] or 1006)
 
 
-async def _talk(socket: aiohttp.ClientWebSocketResponse, real: Mapping[str, list[dict[str, object]]]) -> Frames:
+async def _talk(
+    socket: aiohttp.ClientWebSocketResponse, real: Mapping[str, list[dict[str, object]]]
+) -> Frames:
     """Send what the recorded client sent, and receive as much as it received."""
     ours: Frames = []
     for each in real["frames"]:

@@ -82,7 +82,7 @@ class Setup:
         return said(self._settings)
 
     def change_settings(self, asked: Asked) -> Reply:
-        """`PUT /core/settings/`: what it knows; nothing of it is checked here, nor does it change anything."""
+        """`PUT /core/settings/`: nothing of it is checked here, nor does it change anything."""
         body = Fields.of(asked)
         self._settings |= {name: body[name] for name in body if name in self._settings}
         return said("ok")
