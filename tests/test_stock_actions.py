@@ -11,8 +11,10 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from trmm_async import (
+    APIError,
     CommandResult,
     EventLogEntry,
+    HistoryEntry,
     InvalidRequestError,
     NotFoundError,
     OutcomeUnknownError,
@@ -445,6 +447,40 @@ def test_a_process_that_was_ended_is_not_taken_for_gone() -> None:
     call = ACTIONS.kill_process("a", 1)
     assert isinstance(call, Call)
     assert not call.gone_is_done
+
+
+def test_what_a_command_printed_may_be_reported_late() -> None:
+    plan = ACTIONS.run_command("a", command("say"))
+    assert isinstance(plan, Plan)
+    steps = plan.steps()
+    assert next(steps).path == "/agents/a/cmd/"
+    assert steps.send("natsdown").path == "/agents/a/history/"
+    assert steps.send([HistoryEntry(id=1, type="cmd_run", command="say")]).path == "/agents/a/ping/"
+    assert steps.send(True).path == "/agents/a/history/"
+    with pytest.raises(StopIteration) as end:
+        steps.send([HistoryEntry(id=1, type="cmd_run", command="say", output="natsdown")])
+    assert end.value.value == CommandResult(output="natsdown")
+
+
+@pytest.mark.parametrize("ping", [True, APIError(500, "")])
+def test_a_bus_that_may_be_up_again_leaves_it_open_whether_the_command_ran(ping: bool | APIError) -> None:
+    plan = ACTIONS.run_command("a", command("say"))
+    assert isinstance(plan, Plan)
+    steps = plan.steps()
+    next(steps)
+    steps.send("natsdown")
+    # Of another command, and of the same one before: the newest row is ours.
+    steps.send(
+        [
+            HistoryEntry(id=1, type="cmd_run", command="say", output="natsdown"),
+            HistoryEntry(id=2, type="cmd_run", command="say"),
+            HistoryEntry(id=3, type="cmd_run", command="other", output="natsdown"),
+        ]
+    )
+    last = steps.throw(ping) if isinstance(ping, APIError) else steps.send(ping)
+    assert last.path == "/agents/a/history/"
+    with pytest.raises(AgentLostError, match="could not reach its message bus, or"):
+        steps.send([])
 
 
 FIELDS = json.dumps(
