@@ -3,13 +3,12 @@
 import json
 from collections.abc import Callable
 from datetime import UTC, date, datetime
-from functools import cache
-from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from tests.recorded import asks_as_recorded, needed, recording
 from trmm_async import (
     APIError,
     CommandResult,
@@ -34,7 +33,6 @@ from trmm_async.errors import (
 )
 from trmm_async.retry import Reply
 
-HTTP = Path(__file__).parents[2] / "shared" / "stock" / "http"
 WINDOWS = "WKPFklJfIyyVlbPegBPrUhRZdsvDQucdWrdEWKpm"
 LINUX = "pzvqYMtrbuvZwnZuDMjJxyZLLKcgTAOGSfuihvmu"
 OFFLINE = "RJhyjPzSJxkKIvIKwFQsVFOsCfYlcdgDssPddTey"
@@ -45,30 +43,13 @@ ACTIONS = Stock().beyond("test")
 # -- against the recordings ----------------------------------------------------------------------------------
 
 
-@cache
-def recording(name: str) -> dict[str, Any]:
-    path = HTTP / f"{name}.json"
-    if not path.exists():
-        pytest.skip(f"no recordings of the real server in {HTTP}")
-    found: dict[str, Any] = json.loads(path.read_text())
-    return found
-
-
 def answered(call: Call[Any], name: str) -> Any:
     """What a call comes to with a recorded answer, if it is the recorded request."""
-    asked, reply = recording(name)["request"], recording(name)["response"]
-    sent = None if call.body is None else json.loads(call.body)
-    assert (call.method, call.path, dict(call.query), sent) == (
-        asked["method"],
-        asked["path"],
-        asked["query"] or {},
-        asked["body"],
-    )
-    is_json = reply["headers"].get("content-type", "").startswith("application/json")
-    body = (json.dumps(reply["body"]) if is_json else reply["body"]).encode()
-    if reply["status"] == 200:
-        return call.decode(body)
-    raise error_for(call, Reply(reply["status"], reply["headers"], body), str)
+    asks_as_recorded(call, name)
+    told = recording(name)
+    if told.status == 200:
+        return call.decode(told.answer)
+    raise error_for(call, Reply(told.status, {}, told.answer), str)
 
 
 def carried_out(request: Call[Any] | Plan[Any], *names: str) -> Any:
@@ -167,6 +148,7 @@ def _named(rows: list[Any]) -> list[Any]:
     return [pytest.param(*row, id="+".join(row[1])) for row in rows]
 
 
+@needed
 @pytest.mark.parametrize(("request_", "names", "result"), _named(GOOD))
 def test_a_call_is_worded_as_the_recorded_one_and_its_answer_is_read(
     request_: Requested, names: tuple[str, ...], result: object
@@ -319,6 +301,7 @@ BAD: list[tuple[Requested, tuple[str, ...], type[TRMMError], str]] = [
 ]
 
 
+@needed
 @pytest.mark.parametrize(("request_", "names", "error", "words"), _named(BAD))
 def test_a_refusal_is_the_error_that_it_means(
     request_: Requested, names: tuple[str, ...], error: type[TRMMError], words: str
@@ -329,6 +312,7 @@ def test_a_refusal_is_the_error_that_it_means(
         assert not isinstance(caught.value, OutcomeUnknownError)
 
 
+@needed
 class TestWhatIsRecordedOf:
     def test_processes(self) -> None:
         found = carried_out(ACTIONS.list_processes(WINDOWS), "processes")

@@ -80,7 +80,7 @@ class AgentActions(Protocol):
 
 
 class Library(Protocol):
-    """What stands on the server: scripts, sites, policies, custom fields, settings, logs; alerts, checks, tasks."""
+    """What stands on the server: scripts, sites, policies, settings, logs; alerts, checks and tasks."""
 
 
 class Beyond(AgentActions, Library, Protocol):
