@@ -48,6 +48,15 @@ if TYPE_CHECKING:
         ScriptOutput,
         UnknownEvent,
     )
+    from trmm_async.inventory import (
+        CommandResult,
+        EventLogEntry,
+        Note,
+        Process,
+        Service,
+        Software,
+        WindowsUpdate,
+    )
     from trmm_async.limits import RateLimit
     from trmm_async.models import (
         Agent,
@@ -106,6 +115,15 @@ _ROOMS: Final = {
         "ScriptOutput",
         "UnknownEvent",
     ),
+    "inventory": (
+        "CommandResult",
+        "EventLogEntry",
+        "Note",
+        "Process",
+        "Service",
+        "Software",
+        "WindowsUpdate",
+    ),
     "models": (
         "Agent",
         "Alert",
@@ -148,6 +166,7 @@ __all__ = [
     "Client",
     "ClientRef",
     "ClosedError",
+    "CommandResult",
     "ConnectionFailedError",
     "Connector",
     "Counts",
@@ -158,14 +177,17 @@ __all__ = [
     "Done",
     "Ended",
     "Event",
+    "EventLogEntry",
     "Failed",
     "Gap",
     "HistoryEntry",
     "InvalidRequestError",
     "NotFoundError",
+    "Note",
     "Outcome",
     "OutcomeUnknownError",
     "PermissionDeniedError",
+    "Process",
     "RateLimit",
     "RateLimitedError",
     "RedirectedError",
@@ -174,9 +196,11 @@ __all__ = [
     "ScriptResult",
     "ServerError",
     "ServerFaultError",
+    "Service",
     "Site",
     "SiteRef",
     "Skipped",
+    "Software",
     "StreamSettings",
     "StreamState",
     "Subscription",
@@ -188,6 +212,7 @@ __all__ = [
     "Unknown",
     "UnknownEvent",
     "UnsupportedError",
+    "WindowsUpdate",
     "__version__",
 ]
 
