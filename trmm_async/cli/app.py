@@ -9,7 +9,20 @@ from typing import Annotated, Final
 import typer
 
 from trmm_async._version import __version__
-from trmm_async.cli.commands import agents, alerts, checks, clients, deployments, profiles, scripts, tasks
+from trmm_async.cli.commands import (
+    agents,
+    alerts,
+    checks,
+    clients,
+    command,
+    deployments,
+    examination,
+    profiles,
+    scripts,
+    simulated,
+    tasks,
+    watch,
+)
 from trmm_async.cli.exits import guarded
 from trmm_async.cli.settings import DIALECTS, Given, read_book
 
@@ -133,5 +146,18 @@ def _for_all(
     )
 
 
-for _noun in (agents, scripts, clients, checks, tasks, alerts, deployments, profiles):
+for _noun in (
+    agents,
+    scripts,
+    clients,
+    checks,
+    tasks,
+    watch,
+    command,
+    alerts,
+    deployments,
+    profiles,
+    examination,
+    simulated,
+):
     _noun.add_to(app)

@@ -40,7 +40,11 @@ def find_key(settings: Settings, book: Book, environ: Mapping[str, str] = os.env
         return found
     if sys.stdin.isatty():
         return Key(ask(settings.url), "asked for")
-    raise usage(f"no API key for {settings.url}: set TRMM_API_KEY, or write a profile with `trmm login`")
+    url = environ.get("TRMM_URL")
+    other = f" (that in TRMM_API_KEY is for {url})" if environ.get("TRMM_API_KEY") and url else ""
+    raise usage(
+        f"no API key for {settings.url}{other}: set TRMM_API_KEY, or write a profile with `trmm login`"
+    )
 
 
 def _from_environment(settings: Settings, environ: Mapping[str, str]) -> Key | None:
@@ -56,9 +60,7 @@ def _from_profile(settings: Settings, book: Book) -> Key | None:
         return None
     if profile.api_key:
         if book.exposed:
-            raise usage(
-                f"the key in {book.path} is not used, {book.exposed}: chmod 600 it, and change the key"
-            )
+            raise usage(f"the key in {book.path} is not used, for {book.exposed}: chmod 600 {book.path}")
         return Key(profile.api_key, f"profile {profile.name}")
     if profile.keyring:
         return Key(_from_keyring(settings.url), "keyring")

@@ -51,12 +51,18 @@ class _Noun(Generic[T]):
             return found[0]
         if found:
             choices = [f"{self.id(thing)} ({self.more(thing)})" for thing in found]
-            raise usage(
-                f"{len(found)} {self.word}s are named {wanted!r}, give the id: {named(choices, _CHOICES)}"
-            )
-        near = get_close_matches(wanted, [self.name(thing) for thing in things], n=3)
-        hint = f"; did you mean {' or '.join(near)}?" if near else f": `trmm {self.word}s` lists them"
+            said = f"{len(found)} {self.word}s are named {wanted!r}"
+            raise usage(f"{said}, give the id: {named(choices, _CHOICES)}")
+        near = _alike(wanted, [self.name(thing) for thing in things])
+        hint = f"; did you mean {' or '.join(near)}?" if near else ""
         raise usage(f"there is no {self.word} {wanted!r}{hint}")
+
+
+def _alike(wanted: str, names: Sequence[str]) -> list[str]:
+    folded = {name.casefold(): name for name in names}
+    within = [name for name in names if wanted.casefold() in name.casefold()]
+    close = [folded[name] for name in get_close_matches(wanted.casefold(), folded, n=3)]
+    return list(dict.fromkeys([*within, *close]))[:3]
 
 
 _AGENT: _Noun["sdk.Agent"] = _Noun(

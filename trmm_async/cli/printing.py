@@ -112,18 +112,20 @@ def plain(value: Any) -> Any:
     """The value in JSON's kinds; our nouns by their attributes' names, since wire names are private."""
     match value:
         case None | str() | int() | float():
-            return value
+            told = value
         case datetime() | date():
-            return value.isoformat()
+            told = value.isoformat()
         case Mapping():
-            return {str(key): plain(each) for key, each in value.items()}
+            told = {str(key): plain(each) for key, each in value.items()}
         case list() | tuple() | set() | frozenset():
-            return [plain(each) for each in value]
+            told = [plain(each) for each in value]
         case bytes():
-            return value.decode(errors="replace")
+            told = value.decode(errors="replace")
         case Exception():
-            return {"type": type(value).__name__, "message": str(value)}
-    return {name: plain(getattr(value, name)) for name in _attributes(value)} or str(value)
+            told = {"type": type(value).__name__, "message": str(value)}
+        case _:
+            told = {name: plain(getattr(value, name)) for name in _attributes(value)} or str(value)
+    return told
 
 
 def _attributes(value: Any) -> tuple[str, ...]:
@@ -162,7 +164,7 @@ def _table(things: Sequence[T], columns: Sequence[Column[T]]) -> None:
     terminal = screen()
     narrow = terminal.is_terminal and terminal.width < WIDE
     shown = [column for column in columns if not (narrow and column.wide)]
-    rows = [[_cell(column, thing) for column in shown] for thing in things]
+    shown, rows = _without_empty(shown, [[_cell(column, thing) for column in shown] for thing in things])
     titles = [_styled(column.title, "bold") for column in shown]
     widths = [max(cell.cell_len for cell in cells) for cells in zip(titles, *rows, strict=True)]
     if terminal.is_terminal:
@@ -170,6 +172,14 @@ def _table(things: Sequence[T], columns: Sequence[Column[T]]) -> None:
         widths = fitted(widths, [column.keep for column in shown], room)
     for row in (titles, *rows):
         terminal.print(_line(row, widths))
+
+
+def _without_empty(
+    columns: Sequence[Column[T]], rows: Sequence[Sequence["Text"]]
+) -> tuple[list[Column[T]], list[list["Text"]]]:
+    """Without the columns in which no row has anything: what one kind of server tells, another doesn't."""
+    places = [place for place in range(len(columns)) if any(row[place].plain for row in rows)] or [0]
+    return [columns[place] for place in places], [[row[place] for place in places] for row in rows]
 
 
 def _cell(column: Column[T], thing: T) -> "Text":
