@@ -13,17 +13,33 @@ from trmm_async.dialects.base import (
     ScriptRun,
     TaskOrder,
 )
+from trmm_async.dialects.beyond import (
+    CommandFrame,
+    CommandOrder,
+    CommandSpec,
+    Refused,
+    Taken,
+    Token,
+    Unreadable,
+)
 from trmm_async.dialects.gateway import Gateway
 from trmm_async.dialects.stock import Stock
 
 __all__ = [
     "AgentFilter",
     "Collected",
+    "CommandFrame",
+    "CommandOrder",
+    "CommandSpec",
     "DeploymentOrder",
     "Dialect",
     "Gateway",
     "History",
+    "Refused",
     "ScriptRun",
     "Stock",
+    "Taken",
     "TaskOrder",
+    "Token",
+    "Unreadable",
 ]

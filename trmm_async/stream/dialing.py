@@ -97,7 +97,7 @@ class Dialer:
             query: what goes behind the question mark, quoted; a secret, which is shown nowhere.
         """
         slot = await self._pace()
-        link = Link(self._address, path, self._headers, settings, roll, query)
+        link = Link(self._address, path, self._headers, settings, roll, query=query)
         try:
             problem = await self._open(link)
         except BaseException:

@@ -159,6 +159,7 @@ class Link(asyncio.Protocol):
         headers: Mapping[str, str],
         settings: LinkSettings,
         roll: set["Link"],
+        *,
         query: str = "",
     ) -> None:
         self._loop = loop = asyncio.get_running_loop()

@@ -19,7 +19,7 @@ _SECRETS_MOST: Final = 64
 
 
 class Secrets:
-    """Texts besides the key that must be shown nowhere: passwords, codes, tokens; the latest, a bounded number."""
+    """Texts besides the key that must be shown nowhere: passwords, codes, tokens; the latest 64."""
 
     __slots__ = ("_kept",)
 

@@ -1,10 +1,12 @@
 """`StockBeyond`: what only a stock server offers, see `Beyond`."""
 
 from trmm_async.dialects.stock.actions import StockActions
+from trmm_async.dialects.stock.commands import StockCommands
 from trmm_async.dialects.stock.library import StockLibrary
+from trmm_async.dialects.stock.login import StockLogins
 
 __all__ = ["StockBeyond"]
 
 
-class StockBeyond(StockActions, StockLibrary):
+class StockBeyond(StockActions, StockLibrary, StockLogins, StockCommands):
     """See `Beyond`."""
