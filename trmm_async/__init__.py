@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         AgentOffline,
         AgentOnline,
         AlertEvent,
+        CommandOutput,
         Ended,
         Event,
         Gap,
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
         Check,
         Client,
         ClientRef,
+        CommandResult,
         Deployment,
         Disk,
         Script,
@@ -60,6 +62,7 @@ if TYPE_CHECKING:
         Task,
     )
     from trmm_async.outcomes import Counts, Done, Failed, Outcome, Skipped, Unknown
+    from trmm_async.resources.commands import CommandSettings
     from trmm_async.stream import StreamSettings, StreamState, Subscription
     from trmm_async.transport.connector import Connector
 
@@ -89,6 +92,7 @@ _ROOMS: Final = {
         "AgentOffline",
         "AgentOnline",
         "AlertEvent",
+        "CommandOutput",
         "Ended",
         "Event",
         "Gap",
@@ -101,6 +105,7 @@ _ROOMS: Final = {
         "Check",
         "Client",
         "ClientRef",
+        "CommandResult",
         "Deployment",
         "Disk",
         "Script",
@@ -111,6 +116,7 @@ _ROOMS: Final = {
     ),
     "outcomes": ("Counts", "Done", "Failed", "Outcome", "Skipped", "Unknown"),
     "limits": ("RateLimit",),
+    "resources.commands": ("CommandSettings",),
     "stream": ("StreamSettings", "StreamState", "Subscription"),
     "transport.connector": ("Connector",),
 }
@@ -130,6 +136,9 @@ __all__ = [
     "Client",
     "ClientRef",
     "ClosedError",
+    "CommandOutput",
+    "CommandResult",
+    "CommandSettings",
     "ConnectionFailedError",
     "Connector",
     "Counts",

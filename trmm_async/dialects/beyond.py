@@ -71,10 +71,11 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A frame that we can't read, or of another command."""
+    """A frame that we can't read."""
 
 
-CommandFrame: TypeAlias = Taken | Refused | Unreadable | CommandOutput
+CommandFrame: TypeAlias = Taken | Refused | Unreadable | CommandOutput | None
+"""None is one of another command."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

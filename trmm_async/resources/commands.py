@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Final, Literal, Self
@@ -28,6 +28,7 @@ from trmm_async.errors import (
     AgentSilentError,
     AuthenticationError,
     ClosedError,
+    ConnectionFailedError,
     InvalidRequestError,
     NotFoundError,
     OutcomeUnknownError,
@@ -39,10 +40,9 @@ from trmm_async.resources.api import Api
 from trmm_async.resources.live import new_cmd_id
 from trmm_async.stream import SEND_MOST, Link, LinkSettings, NoLink
 
-__all__ = ["CommandLog", "CommandSettings", "CommandStream", "checked_command", "told_by", "row_of"]
+__all__ = ["CommandLog", "CommandSettings", "CommandStream", "checked_command", "report_of"]
 
 _GONE: Final = frozenset({"offline", "overdue"})
-_CLOCK_SLACK: Final = timedelta(seconds=1)
 _PAUSE_MOST: Final = 5.0
 
 
@@ -132,14 +132,23 @@ class CommandLog:
         return piece
 
 
-def row_of(rows: Iterable[HistoryEntry], command: str, since: datetime) -> HistoryEntry | None:
-    """The history's one row of a command sent at `since` by the server's clock; None of none or several."""
+def report_of(
+    rows: Iterable[HistoryEntry], command: str, since: datetime, pieces: Sequence[str]
+) -> tuple[str | None, bool]:
+    """What the history has as the report of a command that was taken after `since` by the server's clock.
+
+    Rows of the same command can't be told apart but by what they hold: it counts if all that could be ours hold the
+    same. With it comes whether waiting longer may bring one.
+    """
     found = [
-        row
+        row.output if row.output is None else row.output.replace("\r\n", "\n")
         for row in rows
         if row.type == "cmd_run" and row.command == command and row.time is not None and row.time >= since
     ]
-    return found[0] if len(found) == 1 else None
+    possible = {output for output in found if output is None or told_by(output, pieces)}
+    if len(possible) == 1 and None not in possible:
+        return possible.pop(), False
+    return None, None in possible or not found
 
 
 def told_by(report: str, pieces: Sequence[str]) -> bool:
@@ -235,9 +244,8 @@ class CommandStream:
             raise InvalidRequestError(f"command is too long: it has to fit into {SEND_MOST} bytes")
         try:
             self._link = link = await self._connect(spec)
-            link.send(spec.opening)
             self._sent_at = _now()
-            await self._taken(spec, link)
+            await self._send(spec, link)
         except BaseException:
             await self._hang_up()
             raise
@@ -294,15 +302,21 @@ class CommandStream:
                 pass
         return made.error
 
-    async def _taken(self, spec: CommandSpec, link: Link) -> None:
-        """Wait for the server's first word; none is for the iteration to tell."""
+    async def _send(self, spec: CommandSpec, link: Link) -> None:
+        """Send the command, and wait for the server's first word; none is for the iteration to tell."""
+        unsent: TRMMError | None = None
+        try:
+            link.send(spec.opening)
+        except ConnectionFailedError as failed:
+            # A refusal may have come by then, and says more.
+            unsent = failed
         while not self._log.taken and self._log.refusal is None and await self._read(spec, link):
             pass
         refusal = self._log.refusal
         if refusal is None and not self._log.taken and link.lost is not None and link.lost.code is not None:
             refusal = spec.refused(link.lost.code)
-        if refusal is not None:
-            raise refusal
+        if (error := refusal or unsent) is not None:
+            raise error
 
     async def _read(self, spec: CommandSpec, link: Link) -> bool:
         """Take in what comes next; False if nothing more is worth waiting for."""
@@ -357,7 +371,7 @@ class CommandStream:
     async def _result_of(self, spec: CommandSpec, link: Link) -> CommandResult:
         output = "".join(self._log.pieces)
         report = await self._report(spec, link) if self._log.why else None
-        if report is not None and told_by(report, self._log.pieces):
+        if report is not None:
             return CommandResult(exit_code=self._log.exit_code, output=report, from_history=True)
         return CommandResult(exit_code=self._log.exit_code, output=output)
 
@@ -373,13 +387,12 @@ class CommandStream:
         pause = self._settings.look_every
         while True:
             try:
-                row = row_of(await self._api.transport.send(spec.history), self._order.command, since)
+                rows = await self._api.transport.send(spec.history)
             except TRMMError:
                 return None
-            if row is not None and row.output is not None:
-                return row.output.replace("\r\n", "\n")
-            if _now() + pause > until:
-                return None
+            report, may_come = report_of(rows, self._order.command, since, self._log.pieces)
+            if not may_come or _now() + pause > until:
+                return report
             await asyncio.sleep(pause)
             pause = min(2 * pause, _PAUSE_MOST)
 
@@ -414,7 +427,7 @@ def _moment_of(link: Link) -> datetime | None:
         moment = parsedate_to_datetime(said)
     except ValueError:
         return None
-    return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)) - _CLOCK_SLACK
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 def _now() -> float:

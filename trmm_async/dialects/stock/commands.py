@@ -93,7 +93,7 @@ def command_frame(agent_id: str, cmd_id: str, path: str, frame: bytes) -> Comman
     if said.error is not None:
         return Refused(_error(path, said.error, said.status))
     if said.cmd_id != cmd_id:
-        return Unreadable()
+        return None
     if said.output is None and said.done is None and said.exit_code is None:
         return Taken()
     return CommandOutput(
