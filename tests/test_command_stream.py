@@ -614,9 +614,9 @@ def test_a_frame_that_cannot_be_read_is_one_that_is_missing() -> None:
 NOW = datetime(2026, 11, 23, 19, 35, 0, tzinfo=UTC)
 
 
-def row(output: str | None, seconds: float = 1.0, command: str = "x", type: str = "cmd_run") -> HistoryEntry:
+def row(output: str | None, seconds: float = 1.0, command: str = "x", kind: str = "cmd_run") -> HistoryEntry:
     return HistoryEntry(
-        id=1, type=type, time=NOW + timedelta(seconds=seconds), command=command, output=output
+        id=1, type=kind, time=NOW + timedelta(seconds=seconds), command=command, output=output
     )
 
 
@@ -635,7 +635,7 @@ def row(output: str | None, seconds: float = 1.0, command: str = "x", type: str 
         ([row("a\n"), row("a\n")], [], "a\n", False),
         ([row("a\n"), row("b\n")], [], None, False),
         ([row("a\n", -1.0)], [], None, True),
-        ([row("a\n", command="y"), row("a\n", type="script_run")], [], None, True),
+        ([row("a\n", command="y"), row("a\n", kind="script_run")], [], None, True),
     ],
 )
 def test_the_history_tells_only_what_can_be_told_apart(

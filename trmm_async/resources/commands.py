@@ -137,8 +137,8 @@ def report_of(
 ) -> tuple[str | None, bool]:
     """What the history has as the report of a command that was taken after `since` by the server's clock.
 
-    Rows of the same command can't be told apart but by what they hold: it counts if all that could be ours hold the
-    same. With it comes whether waiting longer may bring one.
+    Rows of the same command can't be told apart but by what they hold: it counts if all that could be ours
+    hold the same. With it comes whether waiting longer may bring one.
     """
     found = [
         row.output if row.output is None else row.output.replace("\r\n", "\n")
