@@ -421,6 +421,14 @@ async def test_it_is_entered_first_and_once_and_ends_for_good() -> None:
                 pass
 
 
+async def test_a_closed_client_sends_nothing() -> None:
+    async with stock() as (server, trmm, agent):
+        await read(trmm.agents.stream_command(agent, "echo hi"))
+        await trmm.aclose()
+        assert isinstance(await refusal(trmm.agents.stream_command(agent, "echo hi")), ClosedError)
+        assert len(server.runs) == 1
+
+
 async def test_a_link_sends_what_is_short_and_only_while_it_is_open() -> None:
     async with stock() as (server, trmm, agent):
         roll: set[Any] = set()

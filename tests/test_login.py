@@ -114,7 +114,7 @@ async def test_who_does_not_get_in(who: str, password: str | None, code: str | N
             await trmm.login(who, password or server.password, totp=totp)
         assert words in str(caught.value)
         assert len(logins(server)) <= 2
-        with pytest.raises(AuthenticationError, match="call trmm.login"):
+        with pytest.raises(AuthenticationError, match=r"call trmm\.login"):
             await run(trmm, agent)
 
 
@@ -198,7 +198,7 @@ async def test_a_fixed_code_can_not_renew_and_says_so() -> None:
     async with stock() as (server, trmm, agent):
         await trmm.login("admin", server.password, totp=server.real_totp_code())
         server.expire_tokens()
-        with pytest.raises(AuthenticationError, match="call trmm.login again"):
+        with pytest.raises(AuthenticationError, match=r"call trmm\.login again"):
             await run(trmm, agent)
         assert logins(server) == list(LOGINS)
         await trmm.login("admin", server.password, totp=server.real_totp_code())
@@ -439,9 +439,9 @@ def test_a_refused_token_is_replaced_once() -> None:
 def test_nobody_is_logged_in_at_first() -> None:
     async def main() -> None:
         ours = access(Desk(100.0))
-        with pytest.raises(AuthenticationError, match="call trmm.login"):
+        with pytest.raises(AuthenticationError, match=r"call trmm\.login"):
             await ours.token()
-        with pytest.raises(AuthenticationError, match="call trmm.login"):
+        with pytest.raises(AuthenticationError, match=r"call trmm\.login"):
             await ours.after(Token("x"))
         assert repr(ours) == "<Access not logged in, no token>"
 
@@ -452,7 +452,7 @@ def test_nobody_is_logged_in_at_first() -> None:
 
 PASSWORD = 'p"ss wörd<&>/%'
 CODE = "918273"
-TOKEN = "0123abc918273def"  # noqa: S105 - it holds the code, which must not save the rest of it
+TOKEN = "0123abc918273def"  # It holds the code, which must not save the rest of it.
 
 
 def everything_of(error: BaseException | None) -> list[str]:

@@ -136,7 +136,7 @@ class Dialer:
         answer = Reply(
             status=link.answer.status,
             headers={name: self.scrub(value) for name, value in link.answer.headers.items()},
-            body=self.scrub(link.answer.body[:_BODY_KEPT].decode(errors="replace")).encode(),
+            body=self.scrub(link.answer.body.decode(errors="replace"))[:_BODY_KEPT].encode(),
         )
         failed = replace(no_link(path, answer, datetime.now(UTC)), status=answer.status)
         if answer.status == 429 and failed.wait:
