@@ -210,6 +210,32 @@ async def test_an_agent_that_says_nothing_is_an_error_that_says_which(reason: st
         assert server.runs == []
 
 
+async def test_nobody_waits_for_the_report_of_an_agent_that_is_offline() -> None:
+    async with stock() as (server, trmm, agent):
+        server.go_offline(agent)
+        settings = CommandSettings(grace=-2.0, report=3600.0)
+        with pytest.raises(AgentSilentError):
+            await read(trmm.agents.stream_command(agent, "echo hi", timeout=1, settings=settings))
+
+
+async def test_a_wait_that_is_cancelled_loses_no_piece() -> None:
+    async with stock() as (server, trmm, agent):
+        server.command("list", seconds=0.3, stdout="".join(f"{number}\n" for number in range(120)))
+        server.report_delay = 0.3
+        pieces: list[CommandOutput] = []
+        async with trmm.agents.stream_command(agent, "list", settings=CommandSettings(burst=50)) as output:
+            patience = 0.001
+            while not pieces or not pieces[-1].done:
+                patience *= 1.05
+                try:
+                    async with asyncio.timeout(patience):
+                        pieces.append(await anext(output))
+                except TimeoutError:
+                    continue
+        assert text(pieces) == output.result.output
+        assert pieces[-1].exit_code == 0
+
+
 async def test_the_deadline_is_the_servers_own_and_some() -> None:
     async with stock() as (server, trmm, agent):
         server.command("slow", seconds=60, stdout="one\n" * 60)

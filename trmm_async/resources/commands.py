@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from types import TracebackType
-from typing import Final, Literal, Self
+from typing import Final, Self
 
 from trmm_async import arguments
 from trmm_async.dialects import (
@@ -38,7 +38,7 @@ from trmm_async.events import CommandOutput
 from trmm_async.models import CommandResult, HistoryEntry
 from trmm_async.resources.api import Api
 from trmm_async.resources.live import new_cmd_id
-from trmm_async.stream import SEND_MOST, Link, LinkSettings, NoLink
+from trmm_async.stream import SEND_MOST, Link, LinkSettings, Lost, NoLink
 
 __all__ = ["CommandLog", "CommandSettings", "CommandStream", "checked_command", "report_of"]
 
@@ -270,10 +270,10 @@ class CommandStream:
             pass
         if not self._ready:
             return await self._last_piece(self._spec, self._link)
-        piece = self._ready.popleft()
-        if piece.done:
-            self._result = await self._result_of(self._spec, self._link)
-        return piece
+        if self._ready[0].done:
+            # Taken after that, so that a cancelled wait loses nothing.
+            self._result = await self._result_of(self._spec, self._link, self._settings.report)
+        return self._ready.popleft()
 
     # -- the socket ------------------------------------------------------------------------------------------
 
@@ -358,10 +358,11 @@ class CommandStream:
                 f"no end came within {_now() - self._sent_at:.0f} s, and the server listens no more"
             )
         live = self._log.heard
-        self._result = result = await self._result_of(spec, link)
+        offline = not live and lost is None and await self._is_offline(spec)
+        result = await self._result_of(spec, link, 0.0 if offline else self._settings.report)
         if not live and not result.from_history:
-            self._result = None
-            raise await self._silence(spec, link)
+            raise self._silence(spec, lost, offline=offline)
+        self._result = result
         return CommandOutput(
             agent_id=self._agent_id,
             cmd_id=self._order.cmd_id,
@@ -370,22 +371,22 @@ class CommandStream:
             exit_code=result.exit_code,
         )
 
-    async def _result_of(self, spec: CommandSpec, link: Link) -> CommandResult:
+    async def _result_of(self, spec: CommandSpec, link: Link, patience: float) -> CommandResult:
         output = "".join(self._log.pieces)
-        report = await self._report(spec, link) if self._log.why else None
+        report = await self._report(spec, link, patience) if self._log.why else None
         if report is not None:
             return CommandResult(exit_code=self._log.exit_code, output=report, from_history=True)
         return CommandResult(exit_code=self._log.exit_code, output=output)
 
-    async def _report(self, spec: CommandSpec, link: Link) -> str | None:
+    async def _report(self, spec: CommandSpec, link: Link, patience: float) -> str | None:
         """What the agent has reported to the server in the end; None if that can't be found in time."""
         since = _moment_of(link)
         if since is None:
             return None
-        until = _now() + self._settings.report
+        until = _now() + patience
         if not self._log.done:
             # The command itself may take until then.
-            until = max(until, self._sent_at + self._order.timeout + self._settings.report)
+            until = max(until, self._sent_at + self._order.timeout + patience)
         pause = self._settings.look_every
         while True:
             try:
@@ -398,17 +399,19 @@ class CommandStream:
             await asyncio.sleep(pause)
             pause = min(2 * pause, _PAUSE_MOST)
 
-    async def _silence(self, spec: CommandSpec, link: Link) -> TRMMError:
-        """The error where nothing came at all: the one question left is whether the agent is there."""
-        waited = _now() - self._sent_at
-        if link.lost is not None:
-            said = f"the command was sent to {self._agent_id}, and {link.lost.why}: it may have run"
-            return OutcomeUnknownError(said, method="GET", path=spec.path)
-        reason: Literal["offline", "silent"] = "silent"
+    async def _is_offline(self, spec: CommandSpec) -> bool:
         with suppress(TRMMError):
             statuses = await self._api.transport.send(spec.statuses)
-            reason = "offline" if statuses.get(self._agent_id) in _GONE else "silent"
-        return AgentSilentError(self._agent_id, reason, waited)
+            return statuses.get(self._agent_id) in _GONE
+        return False
+
+    def _silence(self, spec: CommandSpec, lost: Lost | None, *, offline: bool) -> TRMMError:
+        """The error where nothing came at all."""
+        if lost is not None:
+            said = f"the command was sent to {self._agent_id}, and {lost.why}: it may have run"
+            return OutcomeUnknownError(said, method="GET", path=spec.path)
+        waited = _now() - self._sent_at
+        return AgentSilentError(self._agent_id, "offline" if offline else "silent", waited)
 
 
 def checked_command(command: object, *, shell: object, timeout: object, run_as_user: object) -> CommandOrder:
