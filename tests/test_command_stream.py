@@ -218,6 +218,17 @@ async def test_nobody_waits_for_the_report_of_an_agent_that_is_offline() -> None
             await read(trmm.agents.stream_command(agent, "echo hi", timeout=1, settings=settings))
 
 
+async def test_a_server_without_its_bus_says_so() -> None:
+    async with stock(offline_hold=0.05) as (server, trmm, agent):
+        with server.nats_down():
+            stream = trmm.agents.stream_command(agent, "echo hi", timeout=1, settings=AT_ONCE)
+            pieces = await read(stream)
+        assert pieces[0].output.startswith("[ERROR] Could not connect to NATS")
+        assert pieces[-1].done
+        assert "could not reach the agent" in stream.why_incomplete
+        assert server.runs == []
+
+
 async def test_a_wait_that_is_cancelled_loses_no_piece() -> None:
     async with stock() as (server, trmm, agent):
         server.command("list", seconds=0.3, stdout="".join(f"{number}\n" for number in range(120)))

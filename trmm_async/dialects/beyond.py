@@ -89,6 +89,7 @@ class CommandSpec:
         refused: the error for a handshake's status or a close code that is a refusal; None if it is none.
         bad_token: the handshake's statuses that mean the token is no good.
         no_agent: the handshake's statuses that mean there is no such agent.
+        own_words: how output begins that is the server's own, where it can't reach its agents.
         listens: seconds that the server listens to the agent, from its taking the command on.
         history: what was run on the agent.
         statuses: the agent's status by its id.
@@ -101,6 +102,7 @@ class CommandSpec:
     refused: Callable[[int], TRMMError | None]
     bad_token: frozenset[int]
     no_agent: frozenset[int]
+    own_words: tuple[str, ...]
     listens: float
     history: Call[list[HistoryEntry]]
     statuses: Call[Mapping[str, str]]

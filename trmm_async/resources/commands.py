@@ -353,6 +353,8 @@ class CommandStream:
         lost = link.lost
         if lost is not None:
             self._log.miss(f"{lost.why}; the command may still run")
+        elif self._log.pieces and self._log.pieces[0].startswith(spec.own_words):
+            self._log.miss("the server says that it could not reach the agent")
         else:
             self._log.miss(
                 f"no end came within {_now() - self._sent_at:.0f} s, and the server listens no more"

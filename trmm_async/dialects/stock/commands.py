@@ -38,6 +38,7 @@ __all__ = ["StockCommands", "command_frame"]
 _LISTENS: Final = 2.0
 _BAD_TOKEN: Final = frozenset({403})
 _NO_AGENT: Final = frozenset({500})
+_OWN_WORDS: Final = ("[ERROR] Could not connect to NATS", "[ERROR] NATS publish/subscribe failed")
 
 _CLOSED: Final[Mapping[int, tuple[type[APIError], int, str]]] = {
     4401: (AuthenticationError, 401, "closed with 4401"),
@@ -67,6 +68,7 @@ class StockCommands:
             refused=partial(_refused, path),
             bad_token=_BAD_TOKEN,
             no_agent=_NO_AGENT,
+            own_words=_OWN_WORDS,
             listens=order.timeout + _LISTENS,
             history=agent_history(agent_id),
             statuses=StockHistory().statuses(frozenset({agent_id})),
