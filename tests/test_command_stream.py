@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -298,6 +299,40 @@ async def test_a_user_without_the_permission() -> None:
         assert isinstance(error, PermissionDeniedError)
         assert "permission" in str(error)
         assert server.runs == []
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        (4401, AuthenticationError),
+        (4403, PermissionDeniedError),
+        (4003, PermissionDeniedError),
+        (1011, OutcomeUnknownError),
+    ],
+)
+async def test_a_socket_that_is_closed_without_a_word(code: int, kind: type[TRMMError]) -> None:
+    async def close(request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        await socket.receive()
+        await socket.close(code=code)
+        return socket
+
+    app = web.Application()
+    app.router.add_get("/ws/agent/{agent}/cmd/", close)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    host, port = runner.addresses[0][:2]
+    try:
+        async with (
+            asyncio.timeout(20),
+            TRMM(f"http://{host}:{port}", api_key="k", dialect="stock", access_token="t", retries=0) as trmm,
+        ):
+            with pytest.raises(kind):
+                await read(trmm.agents.stream_command("a" * 40, "x", settings=QUICK))
+    finally:
+        await runner.cleanup()
 
 
 async def test_an_agent_that_is_too_old_is_told_what_to_use() -> None:
@@ -645,6 +680,14 @@ def test_a_pause_ends_a_burst() -> None:
         for when in times:
             log.note(piece, when)
         assert bool(log.why) is suspicious
+
+
+def test_an_error_after_the_command_was_taken_is_no_refusal() -> None:
+    log = CommandLog(CommandSettings())
+    log.note(Taken(), 0.0)
+    log.note(Refused(BadRequestError(400, "what?")), 0.0)
+    assert log.refusal is None
+    assert "what?" in log.why
 
 
 def test_a_frame_that_cannot_be_read_is_one_that_is_missing() -> None:

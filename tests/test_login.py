@@ -512,6 +512,7 @@ def hostile(kind: str) -> Any:
                 "500": answer(f"<!doctype html><title>{said}</title>".encode(), "500 Oops"),
                 "200-unreadable": answer(f'{{"expiry": 5, "token": "{TOKEN}", {said}'.encode()),
                 "200-misfit": answer(json.dumps({"token": f"{TOKEN} {TOKEN}", "expiry": 3}).encode()),
+                "200-odd": answer(json.dumps({"token": f"{TOKEN} {TOKEN}"}).encode()),
                 "302": answer(b"", "302 Found", Location=f"/x/?{TOKEN}/{quote(PASSWORD)}"),
                 "302-path": answer(b"", "302 Found", Location=f"/{quote(said, safe='/')}/"),
             }.get(how, b"")
@@ -525,7 +526,19 @@ def hostile(kind: str) -> Any:
 @pytest.mark.parametrize("step", ["checkcreds", "login", "cmd"])
 @pytest.mark.parametrize(
     "how",
-    ["400", "400-fields", "403", "404", "500", "200-unreadable", "200-misfit", "302", "302-path", "cut"],
+    [
+        "400",
+        "400-fields",
+        "403",
+        "404",
+        "500",
+        "200-unreadable",
+        "200-misfit",
+        "200-odd",
+        "302",
+        "302-path",
+        "cut",
+    ],
 )
 @pytest.mark.parametrize("fixed", [True, False])
 async def test_password_code_and_token_are_shown_nowhere(

@@ -103,6 +103,8 @@ class CommandLog:
     def note(self, frame: CommandFrame, now: float) -> CommandOutput | None:
         """Take a frame in; the piece of output that it is, if it is one."""
         match frame:
+            case Refused(error) if self.taken:
+                self.miss(f"the server said: {error}")
             case Refused(error):
                 self.refusal = self.refusal or error
             case Taken():
@@ -348,8 +350,6 @@ class CommandStream:
 
     async def _last_piece(self, spec: CommandSpec, link: Link) -> CommandOutput:
         """The end that did not come."""
-        if self._log.refusal is not None:
-            raise self._log.refusal
         lost = link.lost
         if lost is not None:
             self._log.miss(f"{lost.why}; the command may still run")
