@@ -29,6 +29,7 @@ from trmm_async.answers import failure
 from trmm_async.calls import Call, Replay, ignore_answer
 from trmm_async.fleet import FleetRun
 from trmm_async.resources import agents as agents_room
+from trmm_async.resources.commands import CommandStream
 from trmm_async.resources.live import ScriptStream
 from trmm_async.retry import Again, Fault, Final, Reply, RetryPolicy, Stage, Tries
 from trmm_async.stream import Subscription
@@ -243,7 +244,8 @@ class TestCompleteness:
         assert [call for call in calls if not re.search(rf"(?i)\b{re.escape(call)}\b", self.TEXT)] == []
 
     @pytest.mark.parametrize(
-        "kind", [FleetRun, ScriptStream, Subscription, agents_room.AgentStream, trmm_async.Counts]
+        "kind",
+        [FleetRun, CommandStream, ScriptStream, Subscription, agents_room.AgentStream, trmm_async.Counts],
     )
     def test_every_property_of_what_they_hand_out_is_on_a_page(self, kind: type) -> None:
         assert [name for name in _public(kind) if not re.search(rf"\.{name}\b", self.TEXT)] == []

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         AgentOffline,
         AgentOnline,
         AlertEvent,
+        CommandOutput,
         Ended,
         Event,
         Gap,
@@ -49,7 +50,6 @@ if TYPE_CHECKING:
         UnknownEvent,
     )
     from trmm_async.inventory import (
-        CommandResult,
         EventLogEntry,
         Note,
         Process,
@@ -65,6 +65,7 @@ if TYPE_CHECKING:
         CheckCounts,
         Client,
         ClientRef,
+        CommandResult,
         CustomFieldValue,
         Deployment,
         Disk,
@@ -76,6 +77,7 @@ if TYPE_CHECKING:
         Task,
     )
     from trmm_async.outcomes import Counts, Done, Failed, Outcome, Skipped, Unknown
+    from trmm_async.resources.commands import CommandSettings
     from trmm_async.stream import StreamSettings, StreamState, Subscription
     from trmm_async.transport.connector import Connector
 
@@ -109,6 +111,7 @@ _ROOMS: Final = {
         "AgentOffline",
         "AgentOnline",
         "AlertEvent",
+        "CommandOutput",
         "Ended",
         "Event",
         "Gap",
@@ -116,7 +119,6 @@ _ROOMS: Final = {
         "UnknownEvent",
     ),
     "inventory": (
-        "CommandResult",
         "EventLogEntry",
         "Note",
         "Process",
@@ -132,6 +134,7 @@ _ROOMS: Final = {
         "Client",
         "ClientRef",
         "CustomFieldValue",
+        "CommandResult",
         "Deployment",
         "Disk",
         "HistoryEntry",
@@ -143,6 +146,7 @@ _ROOMS: Final = {
     ),
     "outcomes": ("Counts", "Done", "Failed", "Outcome", "Skipped", "Unknown"),
     "limits": ("RateLimit",),
+    "resources.commands": ("CommandSettings",),
     "stream": ("StreamSettings", "StreamState", "Subscription"),
     "transport.connector": ("Connector",),
 }
@@ -167,6 +171,8 @@ __all__ = [
     "ClientRef",
     "ClosedError",
     "CommandResult",
+    "CommandOutput",
+    "CommandSettings",
     "ConnectionFailedError",
     "Connector",
     "Counts",

@@ -18,6 +18,7 @@ __all__ = [
     "api_key",
     "base_url",
     "choice",
+    "command",
     "env_vars",
     "expiry",
     "flag",
@@ -29,6 +30,8 @@ __all__ = [
     "raw_path",
     "script_args",
     "script_timeout",
+    "secret",
+    "token",
     "whole",
     "whole_minute",
 ]
@@ -39,6 +42,7 @@ _MOST: Final = sys.float_info.max
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
 _BARE_PERCENT: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_TOKEN: Final = re.compile(r"[A-Za-z0-9._~-]+", re.ASCII)
 _SLASH: Final = re.compile(r"[/\\]")
 _FIT_FOR_HOST: Final = re.compile(r"([A-Za-z0-9._-]+|\[[A-Za-z0-9:.%]+\])(:[0-9]*)?")
 
@@ -226,6 +230,33 @@ def api_key(value: object) -> str:
     if _CONTROL.search(value) or not value.isascii() or value != value.strip():
         raise InvalidRequestError(
             "api_key must be plain ASCII, without control characters or spaces around it"
+        )
+    return value
+
+
+def command(value: object) -> str:
+    """A command, as a shell reads it: lines and tabs are part of it."""
+    if not isinstance(value, str) or not value.strip():
+        raise InvalidRequestError("command must be text, and not empty")
+    if "\0" in value or _SURROGATE.search(value):
+        raise InvalidRequestError("command must be text without a null character that UTF-8 can carry")
+    return value
+
+
+def secret(value: object, what: str) -> str:
+    """A password or a code: any text. It is in no message."""
+    if not isinstance(value, str) or not value.strip():
+        raise InvalidRequestError(f"{what} must be text, and not empty")
+    if _SURROGATE.search(value):
+        raise InvalidRequestError(f"{what} must be text that UTF-8 can carry")
+    return value
+
+
+def token(value: object) -> str:
+    """A token that can stand in a URL as it is, since the server takes it as it is. It is in no message."""
+    if not isinstance(value, str) or not _TOKEN.fullmatch(value):
+        raise InvalidRequestError(
+            "access_token must be a token: ASCII letters, digits, and none but -_.~ besides"
         )
     return value
 

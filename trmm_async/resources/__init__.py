@@ -4,6 +4,7 @@ Floor 5: over the transport and the event stream, below `fleet` and `client`. On
 import each other.
 """
 
+from trmm_async.resources.access import TOTP, Access, TokenSource
 from trmm_async.resources.agents import Agents, checked_run
 from trmm_async.resources.alerts import Alerts
 from trmm_async.resources.api import Api
@@ -16,6 +17,8 @@ from trmm_async.resources.scripts import Scripts
 from trmm_async.resources.tasks import Tasks
 
 __all__ = [
+    "TOTP",
+    "Access",
     "Agents",
     "Alerts",
     "Api",
@@ -27,5 +30,6 @@ __all__ = [
     "Scripts",
     "Sending",
     "Tasks",
+    "TokenSource",
     "checked_run",
 ]
