@@ -53,8 +53,10 @@ def test_it_runs_until_it_is_interrupted(ending: signal.Signals) -> None:
     assert error == ""
 
 
-def test_the_example_that_it_prints_works() -> None:
-    with running("--agents", "1") as (_, said):
+@pytest.mark.parametrize("dialect", ["gateway", "stock"])
+def test_the_example_that_it_prints_works(dialect: str) -> None:
+    with running("--agents", "1", "--dialect", dialect) as (_, said):
+        assert ("events" in said) == (dialect == "gateway")
         found = re.search(r"curl -H '(X-API-KEY): (\w+)' (http\S+)", said)
         assert found
         request = urllib.request.Request(found[3], headers={found[1]: found[2]})

@@ -1,4 +1,4 @@
-"""A fake Tactical RMM gateway to test against, over real HTTP and WebSocket.
+"""A fake Tactical RMM gateway or stock server to test against, over real HTTP and WebSocket.
 
 Below: nothing of the rest of the package; the simulator must not share a mistake with what is tested against
 it. Above: your tests, through `Simulator`, the pytest fixtures `trmm_simulator` and `trmm`, or `python -m

@@ -13,7 +13,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from .chaos import chaos
-from .simulator import DEPLOYMENT_RATE_LIMIT, RATE_LIMIT, Simulator
+from .simulator import DIALECTS, Simulator
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,11 +55,12 @@ def _simulator(options: argparse.Namespace) -> Simulator:
     return Simulator(
         agents=options.agents,
         seed=options.seed,
+        dialect=options.dialect,
         api_key=options.api_key,
         host=options.host,
         port=options.port,
-        rate_limit=None if options.no_limits else RATE_LIMIT,
-        deployment_rate_limit=None if options.no_limits else DEPLOYMENT_RATE_LIMIT,
+        rate_limit=None if options.no_limits else "usual",
+        deployment_rate_limit=None if options.no_limits else "usual",
         ledger_limit=LEDGER_LIMIT,
     )
 
@@ -67,15 +68,18 @@ def _simulator(options: argparse.Namespace) -> Simulator:
 def _welcome(server: Simulator) -> str:
     first = server.agent_ids[0] if server.agents else "<agent_id>"
     header = f"-H 'X-API-KEY: {server.api_key}'"
-    return f"""A fake Tactical RMM gateway with {len(server.agents)} agents is running.
+    gateway = server.dialect == "gateway"
+    sockets = server.url.replace("http", "ws", 1)
+    events = f"\n  events   {sockets}/trmm/{first}/" if gateway else ""
+    kind, base = ("gateway", "/api/v3") if gateway else ("server", "")
+    return f"""A fake Tactical RMM {kind} with {len(server.agents)} agents is running.
 
   URL      {server.url}
-  API key  {server.api_key}
-  events   {server.url.replace("http", "ws", 1)}/trmm/{first}/
+  API key  {server.api_key}{events}
 
 Try it:
 
-  curl {header} {server.url}/api/v3/agents/{first}/
+  curl {header} {server.url}{base}/agents/{first}/
 
 For the SDK and its command line:
 
@@ -90,6 +94,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         prog="python -m trmm_async.testing",
         description="Run a fake Tactical RMM gateway on this machine until it is interrupted.",
     )
+    parser.add_argument("--dialect", default="gateway", choices=sorted(DIALECTS), help="the API it speaks")
     parser.add_argument("--agents", type=int, default=20, help="how many agents it has (default: 20)")
     parser.add_argument("--host", default="127.0.0.1", help="where to listen (default: 127.0.0.1)")
     parser.add_argument("--port", type=int, default=0, help="where to listen (default: any free port)")

@@ -45,7 +45,7 @@ def stir(server: Simulator, rng: Random) -> str:
             server.resolve_alert(alert.id)
             return f"alert {alert.id} was resolved"
         case "fail":
-            server.fail("GET", "/api/v3/", status=502)
+            server.fail("GET", "/api/v3/" if server.dialect == "gateway" else "/agents/", status=502)
             return "the next GET is answered 502"
         case _:
             message = rng.choice(MESSAGES)

@@ -133,7 +133,6 @@ class Agent:
     default_shell_custom: str = ""
     custom_fields: list[FieldValue] = field(default_factory=list)
     update_policy: dict[str, object] = field(default_factory=dict)
-    pending_actions: int = 0
 
     @property
     def online(self) -> bool:

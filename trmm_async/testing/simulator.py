@@ -1,4 +1,4 @@
-"""The simulator itself: a whole gateway on a port of this machine, for the length of an `async with` block.
+"""The simulator itself: a whole gateway or server on a port of this machine, for the length of a block.
 
 Below: everything else in this folder; this module only puts it together, starts it and stops it. Above: the
 tests of whoever uses it, `fixtures.py` for pytest and `__main__.py` for the command line.
@@ -58,7 +58,7 @@ DEPLOYMENT_RATE_LIMIT = (20, 60.0)
 
 
 class Simulator(Switches, AgentSwitches, StockSwitches):
-    """A fake Tactical RMM gateway over real HTTP and WebSocket.
+    """A fake Tactical RMM gateway, or an unmodified server, over real HTTP and WebSocket.
 
     ```python
     async with Simulator(agents=200) as server:
@@ -125,6 +125,7 @@ class Simulator(Switches, AgentSwitches, StockSwitches):
         if dialect not in DIALECTS:
             msg = f"dialect {dialect!r} is not spoken here; there is {', '.join(sorted(DIALECTS))}"
             raise ValueError(msg)
+        self.dialect = dialect
         version = AGENT_VERSIONS.get(dialect)
         self.world = World(agents=agents, seed=seed, clock=clock, agent_version=version)
         self.api_key = api_key if api_key is not None else new_key(Random(f"{seed} key"))
@@ -143,6 +144,7 @@ class Simulator(Switches, AgentSwitches, StockSwitches):
         self._bus = Bus(hold=offline_hold)
         self._accounts = self._gate.accounts = first_accounts(clock, Random(f"{seed} accounts"))
         self._diary, self._losses, self._pulse = Diary(clock), Losses(), Pulse()
+        self._database = Database(self.world)
         self._dialect = DIALECTS[dialect](
             Stage(
                 self.world,
@@ -157,7 +159,7 @@ class Simulator(Switches, AgentSwitches, StockSwitches):
                 diary=self._diary,
                 losses=self._losses,
                 pulse=self._pulse,
-                database=Database(self.world),
+                database=self._database,
                 machines=Machines(Random(f"{seed} machines"), clock),
             )
         )

@@ -1,7 +1,7 @@
 """The switches of a running simulator that only its stock dialect has: logins, tokens and live sockets.
 
-Below: the rooms of `stock/`, each of which does what it is told here. Above: `simulator.py`. As all switches these
-are synchronous, take effect at once, and may be used before the simulator is started.
+Below: the rooms of `stock/`, each of which does what it is told here. Above: `simulator.py`. As all
+switches these are synchronous, take effect at once, and may be used before the simulator is started.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from .gate import Gate
     from .stock.accounts import Accounts
+    from .stock.database import Database
     from .stock.diary import Diary
     from .stock.losses import Frame, FrameLoss, Losses
     from .stock.pulse import Pulse
@@ -29,6 +30,7 @@ class StockSwitches:
     world: World
     _gate: Gate
     _accounts: Accounts
+    _database: Database
     _diary: Diary
     _losses: Losses
     _pulse: Pulse
@@ -61,8 +63,8 @@ class StockSwitches:
 
         Without `totp` there is no second factor as yet: `checkcreds` then answers with a token of three
         minutes at once. One who is `blocked` from the dashboard, or an `sso` user, gets no token at all.
-        `permissions` are what the role allows, such as `"can_send_cmd"`; None makes a superuser. They hold for
-        tokens; API keys are the business of `restrict`.
+        `permissions` are what the role allows, such as `"can_send_cmd"`; None makes a superuser. They hold
+        for tokens; API keys are the business of `restrict`.
         """
         secret = self._accounts.new_secret() if totp else None
         role = None if permissions is None else frozenset(permissions)
@@ -122,16 +124,16 @@ class StockSwitches:
     ) -> FrameLoss:
         """Have output frames of live commands get lost: the next `frames` of them, or those a function picks.
 
-        A function is called with every frame that would go out, `done` ones included, and may pick `times` of
-        them (None: any number). What is returned counts its `hits`, and ends with `remove()` or with the block it
-        is used in.
+        A function is called with every frame that would go out, `done` ones included, and may pick `times`
+        of them (None: any number). What is returned counts its `hits`, and ends with `remove()` or with the
+        block it is used in.
         """
         if isinstance(frames, int):
             return self._losses.add(lambda frame: "output" in frame, frames)
         return self._losses.add(frames, times)
 
     def omit_done(self, times: int | None = 1) -> FrameLoss:
-        """Have the last frames of the next `times` live commands get lost, or of all; else as `lose_frames`."""
+        """Have the last frame of the next `times` live commands get lost, or of all; see `lose_frames`."""
         return self._losses.add(lambda frame: "done" in frame, times)
 
     @property
@@ -143,7 +145,24 @@ class StockSwitches:
     def dashinfo_seconds(self, seconds: float) -> None:
         self._pulse.seconds = seconds
 
-    # -- logs ------------------------------------------------------------------------------------------------
+    # -- what is there ---------------------------------------------------------------------------------------
+
+    def add_community_script(self, name: str, *, shell: str = "powershell", description: str = "") -> int:
+        """Add a script of the community's library, which can't be edited or deleted, and return its id."""
+        made = self.world.add_script(name, shell=shell, description=description)
+        self._database.script(made)["script_type"] = "builtin"
+        return made.id
+
+    def add_pending_action(
+        self, agent_id: str, kind: str = "chocoinstall", *, status: str = "pending", **details: object
+    ) -> int:
+        """Have an agent be still to do something and return the action's id.
+
+        `kind` is one of the server's words; `details` are `name` for `"chocoinstall"`, `time` and `taskname`
+        for `"schedreboot"`, `version` for `"agentupdate"`.
+        """
+        row = self._diary.plan(self.world.agent(agent_id), kind, details, status=status)
+        return int(str(row["id"]))
 
     def add_debug_log(self, message: str, *, level: str = "error", agent_id: str | None = None) -> int:
         """Have the server complain in its debug log and return the row's id."""

@@ -127,7 +127,8 @@ SPARED = {
 
 PARTS = (
     "auth_", "err_", "agents_list", "agent_put", "agent_detail", "agent_delete", "runscript_", "cmd_",
-    "history_", "scripthistory", "bulk_", "client", "site", "deployment", "alert", "natsdown__cmd", "natsdown__runscript",
+    "history_", "scripthistory", "bulk_", "client", "site", "deployment", "alert",
+    "natsdown__cmd", "natsdown__runscript",
 )  # fmt: skip
 
 

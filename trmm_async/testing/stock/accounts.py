@@ -1,7 +1,7 @@
 """Who may log in to a stock server, and the tokens that come of it.
 
-Below: nothing, this room is pure and its clock is handed in. Above: `login.py` answers the login calls with it,
-`front.py` and the sockets ask it whose a token is.
+Below: nothing, this room is pure and its clock is handed in. Above: `login.py` answers the login calls with
+it, `front.py` and the sockets ask it whose a token is.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ class Accounts:
 
 
 def first_accounts(clock: Callable[[], float], rng: Random) -> Accounts:
-    """Make the accounts that every server begins with: one superuser, who has set up two-factor authentication."""
+    """Make the accounts of a new server: one superuser, who has set up a second factor."""
     accounts = Accounts(clock, rng)
     accounts.add(User("admin", f"pw-{rng.getrandbits(64):016x}", accounts.new_secret()))
     return accounts

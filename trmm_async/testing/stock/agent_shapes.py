@@ -56,7 +56,7 @@ def short(it: Agent) -> Json:
     }
 
 
-def listed(it: Agent, checks: Sequence[Check]) -> Json:
+def listed(it: Agent, checks: Sequence[Check], pending_actions: int) -> Json:
     """An agent as the list shows it: by the names of its client and site; `policy` only if it has one."""
     policy: Json = {} if it.policy is None else {"policy": it.policy}
     seen = it.last_seen is not None
@@ -69,7 +69,7 @@ def listed(it: Agent, checks: Sequence[Check]) -> Json:
         "monitoring_type": it.monitoring_type,
         "description": it.description,
         "needs_reboot": it.needs_reboot,
-        "pending_actions_count": it.pending_actions,
+        "pending_actions_count": pending_actions,
         "status": it.status,
         "overdue_text_alert": it.overdue_text_alert,
         "overdue_email_alert": it.overdue_email_alert,

@@ -5,6 +5,7 @@ Below: `agent_shapes.py`, `custom_fields.py`, `world.py`. Above: `dialect.py`.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from trmm_async.testing.routing import Route
@@ -31,6 +32,7 @@ class Agents:
 
     def __init__(self, stage: Stage) -> None:
         self._world = stage.world
+        self._diary = stage.diary
 
     def routes(self) -> Sequence[Route]:
         """Return its calls."""
@@ -58,7 +60,13 @@ class Agents:
         found = self._world.find_agents(client=client, site=site, monitoring_type=kind)
         if query.get("detail", "true") != "true":
             return said([shapes.short(agent) for agent in found])
-        return said([shapes.listed(agent, self._world.checks_of(agent.agent_id)) for agent in found])
+        pending = Counter(row["agent"] for row in self._diary.actions.values() if row["status"] == "pending")
+        return said(
+            [
+                shapes.listed(agent, self._world.checks_of(agent.agent_id), pending[agent.agent_id])
+                for agent in found
+            ]
+        )
 
     def nobody(self, _asked: Asked) -> Reply:
         """`PUT`, `DELETE /agents/`: the server looks for the agent it is about, and fails."""

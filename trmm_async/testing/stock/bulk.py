@@ -48,7 +48,9 @@ class Bulk:
         agents = self._chosen(body)
         if not agents:
             refuse("No agents were found meeting the selected criteria")
-        match body["mode"]:
+        mode = body["mode"]
+        self._stage.diary.log(asked.user, "bulk_action", "bulk", f"{asked.user} ran a bulk {mode}")
+        match mode:
             case "command":
                 return self._command(body, agents, asked.user)
             case "script":

@@ -96,7 +96,7 @@ class Checks:
     # -- changing --------------------------------------------------------------------------------------------
 
     def create(self, asked: Asked) -> Reply:
-        """`POST /checks/`: `agent` is the agent's id here; it, or a `policy`, and `check_type` must be there."""
+        """`POST /checks/`: `agent` (its id here) or a `policy`, and `check_type`, must be there."""
         body = Fields.of(asked).plain()
         if "agent" in body:
             body["agent"] = self._world.agent(str(body["agent"])).pk
@@ -117,7 +117,7 @@ class Checks:
         return said(f"{readable(self._stage, row)} was added!")
 
     def _examine(self, values: Row) -> None:
-        """Say no to what makes no sense together; the server looks at an agent's or a policy's checks only."""
+        """Say no to what makes no sense; the server looks at an agent's or a policy's checks only."""
         owner = next((name for name in ("agent", "policy") if name in values), None)
         if owner is None:
             return
@@ -169,7 +169,7 @@ class Checks:
     # -- running ---------------------------------------------------------------------------------------------
 
     async def run(self, asked: Asked) -> Reply:
-        """`POST /checks/{agent_id}/run/`: the agent starts them; one that does not answer takes 15 seconds."""
+        """`POST /checks/{agent_id}/run/`: one that does not answer takes 15 seconds."""
         agent = self._world.agent(asked.params["agent_id"])
         if await self._stage.bus.silence(agent, RUN_SECONDS):
             refuse(OUT_OF_REACH)
@@ -177,7 +177,7 @@ class Checks:
         return said(f"Checks will now be run on {agent.hostname}")
 
     def run_many(self, asked: Asked) -> Reply:
-        """`POST /checks/{client or site}/{id}/csbulkrun/`: whoever is there runs them; any other word is all."""
+        """`POST /checks/{client or site}/{id}/csbulkrun/`: any other word is all agents."""
         number, target = int(asked.params["id"]), asked.params["target"]
         client, site = (number if target == kind else None for kind in ("client", "site"))
         agents = self._world.find_agents(client=client, site=site)

@@ -1,7 +1,7 @@
 """The stock server's tables: policies, checks, tasks, scripts and what an administrator sets up.
 
-Below: `world.py` says which agents, scripts and checks there are; `models.py` their columns. Above: one room for
-each part of the API. Pure: no HTTP, no waiting.
+Below: `world.py` says which agents, scripts and checks there are; `models.py` their columns. Above: one
+room for each part of the API. Pure: no HTTP, no waiting.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = ["Database"]
 MADE_CHECKS = 5_000_001
 MADE_TASKS = 1_001
 RESULTS = 10_000_000
-"""The id of a check's result is so much larger than the check's: it is another number on the real server too."""
+"""So much larger is the id of a check's result than the check's; on the real server it is another too."""
 
 WEEKDAY_BITS = {str(day): 1 << day for day in range(7)}
 
@@ -84,7 +84,12 @@ class Database:
             number=1,
         )
         self.tasks.add(
-            {"name": "Nightly cleanup", "task_type": "manual", "actions": [_action("whoami")], "policy": 1},
+            {
+                "name": "Policy nightly cleanup",
+                "task_type": "manual",
+                "actions": [_action("whoami")],
+                "policy": 1,
+            },
             number=901,
         )
         self.snippets.add(
@@ -211,7 +216,8 @@ class Database:
     def first_result(self, number: int, agent: Agent) -> Row:
         """Return what there is of a task on an agent before it has run."""
         return {
-            "id": RESULTS + number, "retcode": None, "stdout": None, "stderr": None, "execution_time": "0.0000",
+            "id": RESULTS + number, "retcode": None, "stdout": None, "stderr": None,
+            "execution_time": "0.0000",
             "last_run": None, "status": "pending", "sync_status": "synced", "locked_at": None,
             "run_status": None, "agent": agent.pk, "task": number,
         }  # fmt: skip

@@ -61,12 +61,10 @@ def choice(*words: str) -> Check:
     return check
 
 
-def key(table: str, *, null: bool = False) -> Check:
+def key(table: str) -> Check:
     """Make a check for the id of something in the world, which is stored itself."""
 
     def check(value: object, world: World) -> object:
-        if value is None and null:
-            return None
         found: object = vars(world)[table].get(value) if isinstance(value, int | str) else None
         if found is None:
             msg = f'Invalid pk "{value}" - object does not exist.'

@@ -110,7 +110,7 @@ class Endpoint:
         return said(self._machines.software(self._agent(asked)) or [])
 
     async def install(self, asked: Asked) -> Reply:
-        """`POST /software/{agent_id}/`: with Chocolatey by `name`, within 2 seconds; a pending action is left."""
+        """`POST /software/{agent_id}/`: by `name`, within 2 seconds; a pending action is left."""
         agent = self._windows(asked)
         name = str(Fields.of(asked)["name"])
         await self._reach(agent, 2)

@@ -99,7 +99,7 @@ class Fleetwork:
     # -- the fleet -------------------------------------------------------------------------------------------
 
     def maintain(self, asked: Asked) -> Reply:
-        """`POST /agents/maintenance/bulk/`: `type` is `Client` or `Site`, in capitals, and `action` a flag."""
+        """`POST /agents/maintenance/bulk/`: `type` is `Client` or `Site`, `action` a flag."""
         body = Fields.of(asked)
         kind = body["type"]
         if kind not in {"Client", "Site"}:
@@ -122,7 +122,7 @@ class Fleetwork:
         return said({"versions": [LATEST], "agents": agents})
 
     async def update(self, asked: Asked) -> Reply:
-        """`POST /agents/update/`: those of `agent_ids` that are older and answer; unknown ones are ignored."""
+        """`POST /agents/update/`: those of `agent_ids` that are older and answer."""
         wanted = Fields.of(asked)["agent_ids"]
         if not isinstance(wanted, list):
             crash()

@@ -1,7 +1,7 @@
 """Checking bodies as the serializers of Django REST framework do, in their words.
 
-Below: `room.py` has read the body by then. Above: `table.py` and the rooms that have tables. Pure. A serializer checks
-field by field, and answers all that is wrong together (400).
+Below: `room.py` has read the body by then. Above: `table.py` and the rooms that have tables. Pure. A
+serializer checks field by field, and answers all that is wrong together (400).
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from trmm_async.testing.routing import Route
 from .room import crash, said, whole
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from trmm_async.testing.nouns import HistoryRow
     from trmm_async.testing.replies import Asked, Reply
@@ -42,13 +42,13 @@ class History:
         )
 
     def all(self, _asked: Asked) -> Reply:
-        """`GET /agents/history/`: every row there is, at once."""
-        return said([self._row(row) for row in self._journal.history.values()])
+        """`GET /agents/history/`: every row there is, at once and in no order."""
+        return said([self._row(row) for row in _unordered(self._journal.history.values())])
 
     def one(self, asked: Asked) -> Reply:
-        """`GET /agents/{agent_id}/history/`."""
+        """`GET /agents/{agent_id}/history/`: in no order either."""
         agent = self._world.agent(asked.params["agent_id"])
-        return said([self._row(row) for row in self._journal.history_of(agent.agent_id)])
+        return said([self._row(row) for row in _unordered(self._journal.history_of(agent.agent_id))])
 
     def scripts(self, asked: Asked) -> Reply:
         """`GET /agents/scripthistory/`: scripts alone, newest first, all of them unless there is a `limit`.
@@ -104,6 +104,11 @@ class History:
             **self._named(row),
             "agent_id": row.agent_id,
         }
+
+
+def _unordered(rows: Iterable[HistoryRow]) -> list[HistoryRow]:
+    """Return rows as a database asked for no order does: a changed row is wherever there was room."""
+    return sorted(rows, key=lambda row: (row.id * 29 % 53, row.id))
 
 
 def _moment(text: str) -> datetime:

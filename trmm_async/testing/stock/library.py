@@ -164,8 +164,8 @@ class Library:
     async def test(self, asked: Asked) -> Reply:
         """`POST /scripts/{agent_id}/test/`: runs a text that is not in the library, and answers an object.
 
-        It is the one call with `stdout`, `stderr` and `retcode` apart. It waits for the timeout to the second,
-        which must be a number; then the answer is 200 `"timeout"`.
+        It is the one call with `stdout`, `stderr` and `retcode` apart. It waits for the timeout to the
+        second, which must be a number; then the answer is 200 `"timeout"`.
         """
         agent, order = self._world.agent(asked.params["agent_id"]), _order(Fields.of(asked), asked.user)
         self._stage.diary.script(agent, "test", asked.user)

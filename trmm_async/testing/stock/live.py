@@ -1,7 +1,8 @@
 """What an agent is asked to do or to tell at once: ping, processes, event log, reboot, recovery.
 
-Below: `bus.py` says whether it answers, `machines.py` what is on it. Above: `dialect.py`. The server waits for an agent
-that does not answer for as long as is written here with each call, and a client must wait longer.
+Below: `bus.py` says whether it answers, `machines.py` what is on it. Above: `dialect.py`. The server waits
+for an agent that does not answer for as long as is written here with each call, and a client must wait
+longer.
 """
 
 from __future__ import annotations
@@ -118,7 +119,7 @@ class Live:
         return said("ok")
 
     async def recover(self, asked: Asked) -> Reply:
-        """`POST …/recover/`: `mesh` within 60 seconds, with words of its own; any unknown `mode` is done at once.
+        """`POST …/recover/`: `mesh` within 60 seconds; an unknown `mode` is done at once.
 
         `tacagent` asks the mesh server, which the agent need not answer.
         """

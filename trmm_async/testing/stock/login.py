@@ -1,7 +1,7 @@
 """Logging in to the stock server: the only way to the tokens that its WebSockets want.
 
-Below: `accounts.py` decides. Above: `Stock` adds the routes. The two steps are those of the real dashboard: the
-credentials are checked first, then given again with the second factor.
+Below: `accounts.py` decides. Above: `Stock` adds the routes. The two steps are those of the real dashboard:
+the credentials are checked first, then given again with the second factor.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ class Login:
 
 
 def session_token(headers: Mapping[str, str]) -> str | None:
-    """Return the token of an `Authorization: Token …` header; any other scheme means nothing to the server."""
+    """Return the token of an `Authorization: Token …` header; any other scheme means nothing."""
     scheme, _, token = headers.get("Authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "token" else None
 

@@ -1,6 +1,7 @@
 """The server's own logs, and what agents are still to do.
 
-Below: `diary.py` keeps them. Above: `dialect.py`. The two logs are asked for with `PATCH`, with filters in the body.
+Below: `diary.py` keeps them. Above: `dialect.py`. The two logs are asked for with `PATCH`, with filters in
+the body.
 """
 
 from __future__ import annotations
@@ -125,7 +126,7 @@ class Logs:
         return said([self._action(row, agent) for row, agent in self._with_agents() if agent is wanted])
 
     async def cancel(self, asked: Asked) -> Reply:
-        """`DELETE /logs/pendingactions/{id}/`: a planned reboot only if the agent answers, within 10 seconds."""
+        """`DELETE /logs/pendingactions/{id}/`: a reboot only if the agent answers, within 10 s."""
         row = self._diary.actions.get(int(asked.params["id"]))
         agent = self._world.agents.get(str(row["agent"])) if row else None
         if row is None or agent is None:

@@ -1,6 +1,7 @@
 """Frames of live commands that get lost on their way, as they do on the real server.
 
-Below: nothing. Above: `sockets.py` asks about every frame; `stock_switches.py` is how a test has them lost. Pure.
+Below: nothing. Above: `sockets.py` asks about every frame; `stock_switches.py` is how a test has them lost.
+Pure.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What is on the endpoints of a stock server: processes, services, software, Windows updates, event logs.
 
-Below: `nouns.py`. Above: the rooms that ask an agent. Pure: the only randomness is the generator handed in. It is
-made when it is first looked at, and what a call changes on one agent stays changed.
+Below: `nouns.py`. Above: the rooms that ask an agent. Pure: the only randomness is the generator handed in.
+It is made when it is first looked at, and what a call changes on one agent stays changed.
 """
 
 from __future__ import annotations
@@ -88,7 +88,8 @@ class Machines:
         return [
             {
                 "computer": agent.hostname, "source": f"{name} source", "eventType": kind,
-                "eventID": str(16_384 + place), "eventCategory": "0", "message": f"Simulated {kind} event.\r\n",
+                "eventID": str(16_384 + place), "eventCategory": "0",
+                "message": f"Simulated {kind} event.\r\n",
                 "time": f"{when:%a %b %d %H:%M:%S %Y}", "record": str(17_213 + place), "uid": place,
             }
             for place, kind in enumerate(("INFO", "WARNING", "ERROR"), 1)
@@ -149,7 +150,8 @@ class Machines:
             "id": next(self._numbers), "guid": f"{self._rng.getrandbits(128):032x}", "kb": kb,
             "title": f"{title} ({kb})", "installed": installed, "downloaded": True,
             "description": "Install this update to resolve issues in Windows.", "severity": "",
-            "categories": ["Security Updates"], "category_ids": [], "kb_article_ids": [], "more_info_urls": [],
+            "categories": ["Security Updates"], "category_ids": [], "kb_article_ids": [],
+            "more_info_urls": [],
             "support_url": None, "revision_number": None, "action": "nothing", "result": "success",
             "date_installed": f"{when:%m %d %Y %H:%M}", "agent": agent.pk,
         }  # fmt: skip

@@ -37,7 +37,8 @@ CHECK_TYPES = {
     "eventlog": "Event Log Check",
 }
 TASK_TYPES = (
-    "daily", "weekly", "monthly", "monthlydow", "checkfailure", "manual", "runonce", "onboarding", "scheduled",
+    "daily", "weekly", "monthly", "monthlydow", "checkfailure", "manual", "runonce", "onboarding",
+    "scheduled",
 )  # fmt: skip
 SEVERITIES = ("info", "warning", "error")
 SHELLS = ("powershell", "cmd", "python", "shell", "nushell", "deno")

@@ -39,6 +39,7 @@ class Runs:
         self._world = stage.world
         self._runner = stage.runner
         self._dispatch = Dispatch(stage)
+        self._diary = stage.diary
 
     def routes(self) -> Sequence[Route]:
         """Return its calls."""
@@ -55,6 +56,7 @@ class Runs:
         agent, body = self._world.agent(asked.params["agent_id"]), Fields.of(asked)
         script = self._world.script(body.whole("script"))
         order = self._order(body, script.id, asked.user)
+        self._diary.script(agent, script.name, asked.user)
         row = self._world.journal.write(
             agent.agent_id, type="script_run", username=asked.user[:50], script=script.id
         )
@@ -120,6 +122,7 @@ class Runs:
         found = await self._dispatch.ask(agent, order, timeout + COMMAND_GRACE)
         if found == "timeout":
             refuse("Unable to contact the agent")
+        self._diary.command(agent, shell, text, asked.user)
         return said(found if isinstance(found, str) else command_text(found, agent.plat))
 
 

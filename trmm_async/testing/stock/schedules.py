@@ -1,6 +1,7 @@
 """When a task runs, in the words of the stock server, and what it says of a schedule that has a part missing.
 
-Below: `room.py`. Above: `tasks.py`. Pure. A schedule is a `task_type` and bit masks; there are no cron expressions.
+Below: `room.py`. Above: `tasks.py`. Pure. A schedule is a `task_type` and bit masks; there are no cron
+expressions.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ SCHEDULE = (
 
 
 def examine(values: Row, now: float) -> None:
-    """Say no to a schedule with a part missing; without a `task_type`, or a needed time at all, it is a 500."""
+    """Say no to a schedule with a part missing; no `task_type`, or no needed time at all, is a 500."""
     fields = Fields(values)
     kind = str(fields["task_type"])
     expires = values.get("expire_date")

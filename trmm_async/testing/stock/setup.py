@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from trmm_async.testing.gate import PERMISSIONS
+from trmm_async.testing.gate import PERMISSIONS, new_key
 from trmm_async.testing.replies import iso
 from trmm_async.testing.routing import Route
 
@@ -72,6 +72,7 @@ class Setup:
             Route("GET", "/accounts/users/", self.users, "can_list_accounts"),
             Route("GET", "/accounts/roles/", self.roles, "can_list_roles"),
             Route("GET", "/accounts/apikeys/", self.api_keys, "can_list_api_keys"),
+            Route("POST", "/accounts/apikeys/", self.create_api_key, "can_manage_api_keys"),
         )
 
     # -- the server ------------------------------------------------------------------------------------------
@@ -81,7 +82,7 @@ class Setup:
         return said(self._settings)
 
     def change_settings(self, asked: Asked) -> Reply:
-        """`PUT /core/settings/`: what it knows; nothing of it is checked here, nor does it change anything."""
+        """`PUT /core/settings/`: nothing of it is checked here, nor does it change anything."""
         body = Fields.of(asked)
         self._settings |= {name: body[name] for name in body if name in self._settings}
         return said("ok")
@@ -273,6 +274,17 @@ class Setup:
                 for number, key in enumerate(sorted(gate.keys), 1)
             ]
         )
+
+    def create_api_key(self, asked: Asked) -> Reply:
+        """`POST /accounts/apikeys/`: for a `user` by number; the key is found by listing."""
+        number = Fields.of(asked).whole("user")
+        users = list(self._stage.accounts.users)
+        if not 1 <= number <= len(users):
+            invalid(user=f'Invalid pk "{number}" - object does not exist.')
+        key = new_key(self._world.rng)
+        self._stage.gate.keys.add(key)
+        self._stage.gate.users[key] = users[number - 1]
+        return said("The API Key was added")
 
 
 def _of(agent: Agent, found: re.Match[str]) -> str:

@@ -1,6 +1,7 @@
 """The stock server's WebSockets: live commands, and the counts of the dashboard.
 
-Below: `events.py` keeps the connections, `accounts.py` knows whose a token is, `runner.py` runs commands. Above: `Stock` adds the route. What these sockets do was recorded from agents/consumers.py and
+Below: `events.py` keeps the connections, `accounts.py` knows whose a token is, `runner.py` runs commands.
+Above: `Stock` adds the route. What these sockets do was recorded from agents/consumers.py and
 core/consumers.py of the real server.
 """
 
@@ -147,8 +148,8 @@ class Terminal:
     def heard(self, subscriber: Subscriber, data: str | bytes) -> None:
         """Run a command, any number of them at a time.
 
-        What is no JSON, or a `cmd_id` that makes no name for a channel, ends the connection as an error in the
-        server does; a payload with a field missing is answered.
+        What is no JSON, or a `cmd_id` that makes no name for a channel, ends the connection as an error in
+        the server does; a payload with a field missing is answered.
         """
         payload = _json(data)
         if payload is None:
@@ -178,7 +179,8 @@ class Terminal:
         order = Order(
             script=0, output="ws", args=(), timeout=stream.timeout, cmd_id=str(stream.cmd_id),
             grace=GRACE_SECONDS + 1, command=line, shell=shell, history=row.id, username=self._user.username,
-            run_as_user=bool(fields.get("run_as_user")), report=partial(self._dispatch.command_report, row), printed=stream.printed,
+            run_as_user=bool(fields.get("run_as_user")), printed=stream.printed,
+            report=partial(self._dispatch.command_report, row),
         )  # fmt: skip
         self._stage.hub.spawn(stream.finish(self._stage.runner.start(self._agent, order)))
 

@@ -82,7 +82,7 @@ class Tasks:
         return shown(self._stage, row, self._database.results if result else {})
 
     def create(self, asked: Asked) -> Reply:
-        """`POST /tasks/`: for an `agent`, by its id, or a `policy`. The answer is the same sentence always."""
+        """`POST /tasks/`: for an `agent`, by its id, or a `policy`; the answer is always the same."""
         body = Fields.of(asked).plain()
         self._database.all_tasks()
         if "agent" in body:
