@@ -21,8 +21,11 @@ __all__ = [
     "env_vars",
     "expiry",
     "flag",
+    "free_text",
+    "names",
     "number",
     "object_id",
+    "object_ids",
     "plain_text",
     "raw_path",
     "script_args",
@@ -74,6 +77,13 @@ def object_id(value: object, what: str) -> int:
     return found
 
 
+def object_ids(values: object, what: str) -> tuple[int, ...]:
+    """Several of them, each once; a lone one is as good as several."""
+    several = isinstance(values, Iterable) and not isinstance(values, str | bytes)
+    given: Iterable[object] = values if several else (values,)  # type: ignore[assignment]
+    return tuple(dict.fromkeys(object_id(value, what) for value in given))
+
+
 def number(value: object, what: str, *, least: float | None = None, above: float | None = None) -> float:
     """A finite number, at least `least` or more than `above`."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not -_MOST <= value <= _MOST:
@@ -85,11 +95,31 @@ def number(value: object, what: str, *, least: float | None = None, above: float
     return value
 
 
-def whole(value: object, what: str, *, least: int) -> int:
-    """A whole number from `least`."""
+def whole(value: object, what: str, *, least: int, most: int | None = None) -> int:
+    """A whole number from `least`, up to `most` if given."""
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise InvalidRequestError(f"{what} must be a whole number from {least}, not {value!r}")
+    if most is not None and value > most:
+        raise InvalidRequestError(f"{what} must be a whole number up to {most}, not {value!r}")
     return value
+
+
+def free_text(value: object, what: str, *, empty: bool = False) -> str:
+    """A text of any number of lines, as the code of a script; no null character."""
+    if not isinstance(value, str):
+        raise InvalidRequestError(f"{what} must be text, not {type(value).__name__}")
+    if "\0" in value or _SURROGATE.search(value):
+        raise InvalidRequestError(f"{what} must be text that UTF-8 can carry, without a null character")
+    if not empty and not value.strip():
+        raise InvalidRequestError(f"{what} must not be empty")
+    return value
+
+
+def names(values: object, what: str) -> tuple[str, ...]:
+    """Texts of one line each. A lone text is refused: it would be taken apart into letters."""
+    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
+        raise InvalidRequestError(f"{what} must be a sequence of texts, not {values!r}")
+    return tuple(plain_text(value, what) for value in values)
 
 
 def script_timeout(value: object) -> int:

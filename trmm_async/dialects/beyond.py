@@ -1,12 +1,13 @@
 """What a stock server offers beyond a gateway, as intents.
 
-Below `base`; of each dialect `Dialect.beyond` gives it, or raises `UnsupportedError`. Values arrive checked, every
-method is a pure function.
+Below `base`; of each dialect `Dialect.beyond` gives it, or raises `UnsupportedError`. Values arrive checked,
+every method is a pure function.
 """
 
 from typing import Protocol
 
 from trmm_async.calls import Request
+from trmm_async.dialects.library import Library
 from trmm_async.models import HistoryEntry
 
 __all__ = ["AgentActions", "Beyond", "Library"]
@@ -16,10 +17,6 @@ class AgentActions(Protocol):
     """What is done to one agent, and asked of it."""
 
     def agent_history(self, agent_id: str) -> Request[list[HistoryEntry]]: ...
-
-
-class Library(Protocol):
-    """What stands on the server: scripts, sites, policies, custom fields, settings, logs; alerts, checks, tasks."""
 
 
 class Beyond(AgentActions, Library, Protocol):
