@@ -13,6 +13,16 @@ from typing import TYPE_CHECKING, Any, Final
 from trmm_async._version import __version__
 
 if TYPE_CHECKING:
+    from trmm_async.administration import (
+        AuditEntry,
+        CheckHistoryPoint,
+        CustomField,
+        Dashboard,
+        KeyStoreEntry,
+        Policy,
+        PolicyUse,
+        ServerSettings,
+    )
     from trmm_async.client import TRMM
     from trmm_async.errors import (
         AmbiguousNameError,
@@ -64,6 +74,16 @@ if TYPE_CHECKING:
     from trmm_async.transport.connector import Connector
 
 _ROOMS: Final = {
+    "administration": (
+        "AuditEntry",
+        "CheckHistoryPoint",
+        "CustomField",
+        "Dashboard",
+        "KeyStoreEntry",
+        "Policy",
+        "PolicyUse",
+        "ServerSettings",
+    ),
     "client": ("TRMM",),
     "errors": (
         "APIError",
@@ -117,6 +137,7 @@ _ROOMS: Final = {
 _ROOM_OF: Final = {name: room for room, names in _ROOMS.items() for name in names}
 
 __all__ = [
+    "TRMM",
     "APIError",
     "Agent",
     "AgentOffline",
@@ -124,15 +145,19 @@ __all__ = [
     "Alert",
     "AlertEvent",
     "AmbiguousNameError",
+    "AuditEntry",
     "AuthenticationError",
     "BadRequestError",
     "Check",
+    "CheckHistoryPoint",
     "Client",
     "ClientRef",
     "ClosedError",
     "ConnectionFailedError",
     "Connector",
     "Counts",
+    "CustomField",
+    "Dashboard",
     "DecodeError",
     "Deployment",
     "Disk",
@@ -142,10 +167,13 @@ __all__ = [
     "Failed",
     "Gap",
     "InvalidRequestError",
+    "KeyStoreEntry",
     "NotFoundError",
     "Outcome",
     "OutcomeUnknownError",
     "PermissionDeniedError",
+    "Policy",
+    "PolicyUse",
     "RateLimit",
     "RateLimitedError",
     "RedirectedError",
@@ -154,13 +182,13 @@ __all__ = [
     "ScriptResult",
     "ServerError",
     "ServerFaultError",
+    "ServerSettings",
     "Site",
     "SiteRef",
     "Skipped",
     "StreamSettings",
     "StreamState",
     "Subscription",
-    "TRMM",
     "TRMMError",
     "Task",
     "TimeoutError",

@@ -93,7 +93,7 @@ class CustomField(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class KeyStoreEntry(_Discreet, frozen=True, kw_only=True, gc=False):
-    """A name and a value, which scripts use as `{{global.name}}`. The value may be secret: it is in no repr."""
+    """What scripts use as `{{global.name}}`. The value is in no repr: it may be secret."""
 
     _shown: ClassVar[tuple[str, ...]] = ("id", "name")
 

@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, TypeVar
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from trmm_async.errors import InvalidRequestError
@@ -17,9 +17,12 @@ __all__ = [
     "agent_id",
     "api_key",
     "base_url",
+    "changes",
     "choice",
     "env_vars",
     "expiry",
+    "field_value",
+    "field_values",
     "flag",
     "free_text",
     "names",
@@ -30,8 +33,11 @@ __all__ = [
     "raw_path",
     "script_args",
     "script_timeout",
+    "some",
     "whole",
 ]
+
+T = TypeVar("T")
 
 SCRIPT_TIMEOUT_MOST: Final = 300
 _ID_MOST: Final = 2**63 - 1
@@ -174,6 +180,39 @@ def flag(value: object, what: str) -> bool:
     if not isinstance(value, bool):
         raise InvalidRequestError(f"{what} must be True or False, not {value!r}")
     return value
+
+
+def changes(given: Mapping[str, object]) -> dict[str, object]:
+    """Of what may be changed, what is given (is not None); something must be."""
+    found = {name: value for name, value in given.items() if value is not None}
+    if not found:
+        raise InvalidRequestError(f"nothing to change: give {', '.join(given)}, one or more")
+    return found
+
+
+def some(given: tuple[T, ...], what: str) -> tuple[T, ...]:
+    """Several, and not none: a filter by none lets nothing through, which nobody asks for on purpose."""
+    if not given:
+        raise InvalidRequestError(f"{what} must not be empty; leave it out for any")
+    return given
+
+
+def field_values(values: object) -> dict[int, str | bool | tuple[str, ...]]:
+    """Values of custom fields by the fields, or their ids."""
+    if not isinstance(values, Mapping) or not values:
+        raise InvalidRequestError("custom_fields must be a mapping of fields to values, and not empty")
+    return {object_id(field, "custom_fields: a field"): field_value(value) for field, value in values.items()}
+
+
+def field_value(value: object, what: str = "custom_fields: a value") -> str | bool | tuple[str, ...]:
+    """A custom field's value: True or False, a text, a number (kept as text), or several texts."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int | float):
+        return str(number(value, what))
+    if isinstance(value, str):
+        return free_text(value, what, empty=True)
+    return names(value, what)
 
 
 def choice(value: object, what: str, allowed: tuple[str, ...]) -> str:

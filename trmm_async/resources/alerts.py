@@ -1,11 +1,10 @@
 """`trmm.alerts`."""
 
 from collections.abc import Iterable
-from typing import Final, Literal, TypeVar
+from typing import Final, Literal
 
 from trmm_async import arguments
 from trmm_async.dialects.library import AlertFilter
-from trmm_async.errors import InvalidRequestError
 from trmm_async.models import Alert, Client, ClientRef
 from trmm_async.resources.api import Api
 
@@ -16,14 +15,12 @@ _SEVERITIES: Final = ("info", "warning", "error")
 _DAYS_MOST: Final = 36_500
 _ANY: Final = AlertFilter()
 
-T = TypeVar("T")
-
 
 class Alerts:
     """Alerts: list, acknowledge, resolve; on a stock server snooze, delete, and many at once.
 
-    Every method raises `TRMMError`s only. What changes alerts is repeated by us if an answer is lost: twice is
-    once.
+    Every method raises `TRMMError`s only. What changes alerts is repeated by us if an answer is lost: twice
+    is once.
     """
 
     def __init__(self, api: Api) -> None:
@@ -52,7 +49,9 @@ class Alerts:
         """
         which = AlertFilter(
             days=None if days is None else arguments.whole(days, "days", least=1, most=_DAYS_MOST),
-            clients=None if client is None else _some(arguments.object_ids(client, "client"), "client"),
+            clients=None
+            if client is None
+            else arguments.some(arguments.object_ids(client, "client"), "client"),
             severities=None if severity is None else _severities(severity),
             resolved=None if resolved is None else arguments.flag(resolved, "resolved"),
             snoozed=None if snoozed is None else arguments.flag(snoozed, "snoozed"),
@@ -83,7 +82,7 @@ class Alerts:
         await self._api.send(lambda dialect: dialect.resolve_alert(alert_id))
 
     async def resolve_many(self, alerts: Iterable[int | Alert]) -> None:
-        """Resolve several by one call; a stock server only. Ids that it does not know it passes over silently."""
+        """Resolve several by one call; a stock server only. Unknown ids are passed over silently."""
         alert_ids = arguments.object_ids(alerts, "alerts")
         await self._api.send(lambda dialect: dialect.beyond("alerts.resolve_many").resolve_alerts(alert_ids))
 
@@ -93,7 +92,7 @@ class Alerts:
         await self._api.send(lambda dialect: dialect.beyond("alerts.snooze").snooze_alert(alert_id, days))
 
     async def snooze_many(self, alerts: Iterable[int | Alert], *, days: int) -> None:
-        """Quieten several by one call, as `snooze`; ids that the server does not know it passes over silently."""
+        """Quieten several by one call; a stock server only. Unknown ids are passed over silently."""
         alert_ids, days = arguments.object_ids(alerts, "alerts"), _days(days)
         await self._api.send(
             lambda dialect: dialect.beyond("alerts.snooze_many").snooze_alerts(alert_ids, days)
@@ -105,7 +104,9 @@ class Alerts:
         await self._api.send(lambda dialect: dialect.beyond("alerts.unsnooze").unsnooze_alert(alert_id))
 
     async def delete(self, alert: int | Alert) -> None:
-        """Remove an alert for good; a stock server only. Gone already, after a lost answer, counts as success.
+        """Remove an alert for good; a stock server only.
+
+        Gone already, after a lost answer, counts as success.
 
         Raises:
             NotFoundError: there is no such alert.
@@ -120,11 +121,6 @@ def _days(days: object) -> int:
 
 def _severities(given: object) -> tuple[str, ...]:
     words = (given,) if isinstance(given, str) else arguments.names(given, "severity")
-    return _some(tuple(arguments.choice(word, "severity", _SEVERITIES) for word in words), "severity")
-
-
-def _some(given: tuple[T, ...], what: str) -> tuple[T, ...]:
-    """A filter by none of anything lets nothing through, which nobody asks for on purpose."""
-    if not given:
-        raise InvalidRequestError(f"{what} must not be empty; leave it out for any")
-    return given
+    return arguments.some(
+        tuple(arguments.choice(word, "severity", _SEVERITIES) for word in words), "severity"
+    )

@@ -19,16 +19,11 @@ class Checks:
     def __init__(self, api: Api) -> None:
         self._api = api
 
-    async def list(self, *, agent: str | Agent | None = None) -> list[Check]:
-        """The checks of one agent, or of all."""
-        agent_id = None if agent is None else arguments.agent_id(agent)
-        return await self._api.send(lambda dialect: dialect.list_checks(agent_id))
-
     async def run(self, agent: str | Agent) -> None:
         """Have an agent run all its checks now; a stock server only. Never sent twice.
 
-        Returns when the agent has said that it will; the results are in `list` later. Holds a worker of the server
-        meanwhile, 15 seconds at most (`max_waiting`).
+        Returns when the agent has said that it will; the results are in `list` later. Holds a worker of the
+        server meanwhile, 15 seconds at most (`max_waiting`).
 
         Raises:
             AgentLostError: the agent did not answer; it may run them all the same.
@@ -68,12 +63,17 @@ class Checks:
             lambda dialect: dialect.beyond("checks.history").check_history(result_id, days)
         )
 
+    async def list(self, *, agent: str | Agent | None = None) -> list[Check]:
+        """The checks of one agent, or of all."""
+        agent_id = None if agent is None else arguments.agent_id(agent)
+        return await self._api.send(lambda dialect: dialect.list_checks(agent_id))
+
 
 def _result_id(check: object) -> int:
     if not isinstance(check, Check):
         raise InvalidRequestError(
-            f"check must be a check from checks.list(agent=…), not {check!r}: the server goes by the id of its "
-            "result on that agent"
+            f"check must be a check from checks.list(agent=…), not {check!r}: the server goes by the id of its
+            " "result on that agent"
         )
     if check.result_id is None:
         raise InvalidRequestError(

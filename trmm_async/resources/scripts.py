@@ -28,7 +28,7 @@ class Scripts:
         self._api = api
 
     async def list(self) -> list[Script]:
-        """All scripts that the key may see, without their code; of a stock server those that aren't hidden."""
+        """All scripts that the key may see, without their code; of a stock server's none that is hidden."""
         return await self._api.send(lambda dialect: dialect.list_scripts())
 
     async def get(self, script: int | Script) -> Script:
@@ -105,7 +105,7 @@ class Scripts:
         favorite: bool | None = None,
         hidden: bool | None = None,
     ) -> None:
-        """Change what is given of a script, as for `create`; a stock server only. Repeated by us: twice is once.
+        """Change what is given of a script; a stock server only. Repeated by us: twice is once.
 
         Of a community script only `favorite` and `hidden` can be changed. Each of those is a call of its own,
         behind the one for all else.
@@ -135,7 +135,9 @@ class Scripts:
         await self._api.send(lambda dialect: dialect.beyond("scripts.update").update_script(script_id, given))
 
     async def delete(self, script: int | Script) -> None:
-        """Remove a script for good; a stock server only. Gone already, after a lost answer, counts as success.
+        """Remove a script for good; a stock server only.
+
+        Gone already, after a lost answer, counts as success.
 
         Raises:
             BadRequestError: it is a community script.

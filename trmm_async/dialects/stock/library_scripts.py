@@ -60,7 +60,11 @@ def _is_ordered(order: ScriptOrder, made: Script) -> bool:
 
 
 def _body(fields: Changes) -> dict[str, Any]:
-    return {"script_body" if name == "code" else name: value for name, value in fields.items()}
+    return {
+        "script_body" if name == "code" else name: value
+        for name, value in fields.items()
+        if value is not None
+    }
 
 
 def _update(script_id: int, changes: Changes) -> Steps[None]:
