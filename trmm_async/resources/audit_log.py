@@ -61,7 +61,10 @@ class AuditLog:
         Raises:
             InvalidRequestError: an argument is wrong.
         """
-        return AuditStream(self._api, _filter(agent, client, user, action, object_type, days))
+        return AuditStream(
+            self._api,
+            _filter(agent=agent, client=client, user=user, action=action, object_type=object_type, days=days),
+        )
 
     async def list(
         self,
@@ -76,7 +79,9 @@ class AuditLog:
     ) -> list[AuditEntry]:
         """The newest `limit` entries that match all of what is given, as for `iter`."""
         most = arguments.whole(limit, "limit", least=1)
-        which = _filter(agent, client, user, action, object_type, days)
+        which = _filter(
+            agent=agent, client=client, user=user, action=action, object_type=object_type, days=days
+        )
         found: list[AuditEntry] = []
         async with AuditStream(self._api, which, page=min(most, PAGE)) as entries:
             async for entry in entries:
@@ -167,6 +172,7 @@ class Reader:
 
 
 def _filter(
+    *,
     agent: Agents | None,
     client: Clients | None,
     user: Words | None,

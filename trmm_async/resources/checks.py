@@ -72,8 +72,8 @@ class Checks:
 def _result_id(check: object) -> int:
     if not isinstance(check, Check):
         raise InvalidRequestError(
-            f"check must be a check from checks.list(agent=…), not {check!r}: the server goes by the id of its
-            " "result on that agent"
+            f"check must be a check from checks.list(agent=…), not {check!r}: "
+            "the server goes by the id of its result on that agent"
         )
     if check.result_id is None:
         raise InvalidRequestError(

@@ -15,7 +15,7 @@ _NAME_MOST: Final = 25
 class KeyStore:
     """The global key store of a stock server: what scripts use as `{{global.name}}`.
 
-    Methods raise `TRMMError`s only. On a gateway they are an `UnsupportedError`. Values are in no repr and no error.
+    Methods raise `TRMMError`s only; on a gateway they are an `UnsupportedError`. Values are in no repr.
     """
 
     def __init__(self, api: Api) -> None:
