@@ -258,7 +258,7 @@ class ServerFaultError(OutcomeUnknownError, ServerError):
     __str__ = ServerError.__str__
 
 
-class AgentLostError(AgentUnreachableError, OutcomeUnknownError):
+class AgentLostError(OutcomeUnknownError, AgentUnreachableError):
     """The agent did not answer a call that changes something: it may have got it, and have done it."""
 
     def __init__(self, status: int, detail: str, *, method: str = "", path: str = "", body: str = "") -> None:

@@ -16,6 +16,7 @@ from trmm_async.resources.api import Api
 __all__ = ["AuditLog", "AuditStream", "Reader"]
 
 PAGE: Final = 200
+PAGE_MOST: Final = 1000
 _DAYS_MOST: Final = 36_500
 
 Agents = str | Agent | Iterable[str | Agent]
@@ -41,6 +42,7 @@ class AuditLog:
         action: Words | None = None,
         object_type: Words | None = None,
         days: int | None = None,
+        page_size: int = PAGE,
     ) -> "AuditStream":
         """All entries that match all of what is given, the newest first, page by page in flat memory.
 
@@ -57,14 +59,17 @@ class AuditLog:
             action: what was done: "login", "add", "modify", "delete", "execute_script", "execute_command", …
             object_type: to what kind of thing: "agent", "script", "user", …
             days: in the last so many days.
+            page_size: how many are asked for at once, up to 1000.
 
         Raises:
             InvalidRequestError: an argument is wrong.
         """
-        return AuditStream(
-            self._api,
-            _filter(agent=agent, client=client, user=user, action=action, object_type=object_type, days=days),
+        size = arguments.whole(page_size, "page_size", least=1, most=PAGE_MOST)
+        size = arguments.whole(page_size, "page_size", least=1, most=PAGE_MOST)
+        which = _filter(
+            agent=agent, client=client, user=user, action=action, object_type=object_type, days=days
         )
+        return AuditStream(self._api, which, page=size)
 
     async def list(
         self,
@@ -94,7 +99,7 @@ class AuditLog:
 class AuditStream:
     """Entries of the audit log one by one. Enter it, then iterate it, once. It may be left at any time."""
 
-    def __init__(self, api: Api, which: AuditFilter, *, page: int = PAGE) -> None:
+    def __init__(self, api: Api, which: AuditFilter, *, page: int) -> None:
         self._api = api
         self._which = which
         self._reader = Reader(page)

@@ -51,12 +51,8 @@ def _create(order: ScriptOrder) -> Steps[Script]:
 
 
 def _is_ordered(order: ScriptOrder, made: Script) -> bool:
-    return (made.name, made.shell, made.args, made.env_vars) == (
-        order.name,
-        order.shell,
-        order.args,
-        order.env_vars,
-    )
+    """By what the server stores as it is; of arguments it takes the spaces around them away."""
+    return (made.name, made.shell) == (order.name, order.shell)
 
 
 def _body(fields: Changes) -> dict[str, Any]:
