@@ -22,6 +22,7 @@ from trmm_async import (
     ConnectionFailedError,
     Connector,
     DecodeError,
+    InvalidRequestError,
     NotFoundError,
     OutcomeUnknownError,
     PermissionDeniedError,
@@ -33,8 +34,10 @@ from trmm_async import (
     TimeoutError,
     TRMMError,
 )
+from trmm_async.calls import Call, Lane, ignore_answer
+from trmm_async.retry import RetryPolicy
 from trmm_async.testing import Simulator
-from trmm_async.transport import Server
+from trmm_async.transport import Server, Transport
 
 KEY = "SECRET-KEY-31337"
 RESULT = answer(b'{"execution_time":"0.1","retcode":0,"stdout":"","stderr":""}')
@@ -549,3 +552,51 @@ async def create_deployment(trmm: TRMM, server: Simulator) -> None:
 def test_the_key_is_hidden_in_any_form_that_a_server_may_quote_it_in(form: str) -> None:
     server = Server(base_url="https://x", api_key='a"b&c/d')
     assert server.scrub(f"bad key {form}!") == "bad key ***!"
+
+
+class TestWorkers:
+    """On a stock server a call that waits for an agent holds a worker of the server."""
+
+    @staticmethod
+    def waiting(number: int) -> Call[None]:
+        return Call(method="GET", path=f"/{number}/", decode=ignore_answer, lanes=(Lane.WORKERS,))
+
+    async def test_only_so_many_hold_one_at_once(self) -> None:
+        release = asyncio.Event()
+
+        async def handle(state: Peer, request: Request, writer: asyncio.StreamWriter) -> bool:
+            if request.target != "/other/":
+                await release.wait()
+            writer.write(answer(b"[]"))
+            return True
+
+        async with peer(handle) as server:
+            transport = Transport(Server(base_url=server.url, api_key=KEY), rate_limit=None, max_waiting=2)
+            calls = [asyncio.create_task(transport.send(self.waiting(number))) for number in range(5)]
+            await server.received(2)
+            # Others are not held back by those that wait.
+            await transport.send(Call(method="GET", path="/other/", decode=ignore_answer))
+            assert [request.target for request in server.requests] == ["/0/", "/1/", "/other/"]
+            calls[3].cancel()
+            release.set()
+            await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), 5)
+            assert sorted(request.target for request in server.requests) == [
+                "/0/", "/1/", "/2/", "/4/", "/other/",
+            ]  # fmt: skip
+            await transport.aclose()
+
+    async def test_one_that_failed_gives_its_place_back(self) -> None:
+        async with peer(always(status(500))) as server:
+            policy = RetryPolicy(retries=0)
+            transport = Transport(
+                Server(base_url=server.url, api_key=KEY), rate_limit=None, max_waiting=1, policy=policy
+            )
+            for _ in range(3):
+                with pytest.raises(ServerError):
+                    await asyncio.wait_for(transport.send(self.waiting(1)), 5)
+            await transport.aclose()
+
+    @pytest.mark.parametrize("wrong", [0, -1, 1.5, "10", True])
+    async def test_the_bound_is_checked(self, wrong: Any) -> None:
+        with pytest.raises(InvalidRequestError, match="max_waiting"):
+            TRMM("https://rmm.example.com", api_key=KEY, dialect="stock", max_waiting=wrong)

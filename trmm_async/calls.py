@@ -94,7 +94,7 @@ class Call(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True):
             None for the client's own timeout.
         gone_is_done: 404 after a lost answer means that the lost one had succeeded (deletes).
         explain: what an answer that isn't success means on this server, beyond its status.
-        definite: statuses that look like a passing failure and on this server are an answer: never sent again.
+        definite: statuses that look like a passing failure and are an answer on this server: final.
     """
 
     method: str
@@ -111,18 +111,18 @@ class Call(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True):
 
 
 Steps: TypeAlias = Generator[Call[Any], Any, T]
-"""A generator that yields calls, is sent their answers (or thrown their errors), and returns what they come to."""
+"""A generator that yields calls, is sent their answers (or thrown their errors), and returns the outcome."""
 
 
 def ask(call: Call[T]) -> Steps[T]:
-    """One step of a plan: `answer = yield from ask(call)`."""
+    """One step of a plan: its answer is what `yield from` gives."""
     answer: T = yield call
     return answer
 
 
 @dataclass(frozen=True, slots=True)
 class Plan(Generic[T_co]):
-    """A request that takes several calls, one after the other: `steps()` starts one carrying out of it.
+    """A request that takes several calls, one after the other. Each use of it starts its steps anew.
 
     Pure as a `Call` is: the generator does no I/O, so that a test can answer its calls by hand.
     """

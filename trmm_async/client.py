@@ -72,7 +72,8 @@ class TRMM:
         retries: how often a call may be sent again where that is safe, 3 by default.
         patience: seconds that a call may spend waiting between its attempts in all, 120 by default. A longer
             `Retry-After` is an error at once.
-        report_grace: seconds that an agent of a stock server has, beyond a script's own timeout, to report its
+        report_grace: seconds that an agent of a stock server has, beyond a script's own timeout, to report
+        its
             end, 10 by default; then the run is an `AgentSilentError`.
 
         dialect: "gateway" (`/api/v3`), "stock" (Tactical RMM itself), or "auto", which finds out by one

@@ -1,18 +1,19 @@
 """One script over many agents: `trmm.fleet`.
 
-Floor 6: over the resources. A pool of workers draws on one iterator of targets: ten thousand targets are ten
-thousand strings, never ten thousand tasks. Whatever happens, every target gets one outcome, and a script is
-sent to each at most once.
+Floor 6: over the resources. Where a server has one call for many agents, that is used; else a pool of workers
+draws on one iterator of targets: ten thousand targets are ten thousand strings, never ten thousand tasks.
+Whatever happens, every target gets one outcome, and a script is sent to each at most once.
 """
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Generator, Iterable
+from collections.abc import AsyncIterator, Coroutine, Generator, Iterable, Mapping
+from itertools import islice
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from trmm_async import arguments
-from trmm_async.dialects import ScriptRun
+from trmm_async.dialects import Collected, Dialect, ScriptRun
 from trmm_async.errors import (
     AuthenticationError,
     ClosedError,
@@ -22,11 +23,14 @@ from trmm_async.errors import (
 )
 from trmm_async.models import Agent, Script, ScriptResult
 from trmm_async.outcomes import Counts, Done, Failed, Outcome, Skipped, Unknown
-from trmm_async.resources import Api, checked_run
+from trmm_async.resources import Api, Sending, checked_run
 
 __all__ = ["Fleet", "FleetRun"]
 
-_LEFT_EARLY = "the run was left early"
+_LEFT_EARLY: Final = "the run was left early"
+_WIDTH: Final = 50
+_AT_ONCE_MOST: Final = 5000
+"""Targets of one call for many: their ids make a body of 200 kB."""
 
 
 class Fleet:
@@ -42,25 +46,36 @@ class Fleet:
         *,
         args: Iterable[str] = (),
         timeout: int = 90,
-        width: int = 50,
+        width: int | None = None,
+        env_vars: Mapping[str, str] | None = None,
+        run_as_user: bool = False,
     ) -> "FleetRun":
-        """Run a script on all of these agents, at most `width` at once; see `FleetRun`.
+        """Run a script on all of these agents; see `FleetRun`.
 
         Nothing is sent before the run is entered or awaited. All targets are tried, also those whose last
         known status is offline: the status may be old.
+
+        A stock server takes all targets in one call, and they begin at once, unless `width` asks for fewer at
+        a time; the results are collected from its history.
 
         Args:
             agents: ids or agents. The same one twice is refused.
             script: the id of a script in the server's library, or the script.
             args: the script's arguments.
             timeout: seconds that the script may take on each agent, 1 to 300.
-            width: how many may be in flight at once.
+            width: how many may run at once. None for what suits the server: 50 on a gateway, all on a stock
+                server.
+            env_vars: environment variables for the script; a stock server only.
+            run_as_user: run it as the user who is logged in; a stock server only.
 
         Raises:
             InvalidRequestError: an argument is wrong, or a target stands there twice.
         """
-        run = checked_run(script, args=args, timeout=timeout, output="wait")
-        return FleetRun(self._api, _targets(agents), run, arguments.whole(width, "width", least=1))
+        run = checked_run(
+            script, args=args, timeout=timeout, output="wait", env_vars=env_vars, run_as_user=run_as_user
+        )
+        at_once = None if width is None else arguments.whole(width, "width", least=1)
+        return FleetRun(self._api, _targets(agents), run, at_once)
 
 
 class FleetRun:
@@ -72,17 +87,18 @@ class FleetRun:
         async with trmm.fleet.run_script(agents, script=1) as run:
             async for outcome in run: ...
 
-    Once only. Workers stop sending while the loop lags behind by more than `width` outcomes. Leaving the
+    Once only. Single calls stop while the loop lags behind by more than `width` outcomes. Leaving the
     block early stops sending, cancels what is in flight and leaves no task behind; what was never sent then
     counts as skipped, what was sent and not answered as unknown. `rest` has the outcomes that the loop did
     not get to.
     """
 
-    def __init__(self, api: Api, targets: list[str], run: ScriptRun, width: int) -> None:
+    def __init__(self, api: Api, targets: list[str], run: ScriptRun, width: int | None) -> None:
         self._api = api
         self._targets = targets
         self._run = run
-        self._width = min(width, len(targets))
+        self._all_at_once = len(targets) > 1 and (width is None or width >= len(targets))
+        self._width = min(width or _WIDTH, len(targets))
         self._todo = iter(targets)
         self._ready: asyncio.Queue[Outcome | BaseException] = asyncio.Queue(max(1, self._width))
         self._workers: list[asyncio.Task[None]] = []
@@ -124,8 +140,23 @@ class FleetRun:
         if self._state != "new":
             raise ClosedError("this run was used already; call fleet.run_script() again")
         self._state = "running"
-        self._workers = [asyncio.create_task(self._work()) for _ in range(self._width)]
+        try:
+            jobs = self._jobs(await self._api.dialect())
+        except TRMMError as error:
+            # It could not even be found out which language the server speaks.
+            jobs = [self._fail(error)]
+        self._workers = [asyncio.create_task(self._guard(job)) for job in jobs]
         return self
+
+    def _jobs(self, dialect: Dialect) -> list[Coroutine[Any, Any, None]]:
+        """What is to be done, each in a task: one call for many targets where that will do, else workers."""
+        if self._all_at_once and dialect.run_everywhere((), self._run) is not None:
+            chunks = [
+                tuple(islice(self._todo, _AT_ONCE_MOST)) for _ in range(0, len(self._targets), _AT_ONCE_MOST)
+            ]
+            orders = [dialect.run_everywhere(chunk, self._run) for chunk in chunks]
+            return [self._run_everywhere(order) for order in orders if order is not None]
+        return [self._work() for _ in range(self._width)]
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -158,12 +189,36 @@ class FleetRun:
         self._given += 1
         return outcome
 
-    async def _work(self) -> None:
+    async def _guard(self, job: Coroutine[Any, Any, None]) -> None:
         try:
-            for agent_id in self._todo:
-                await self._hand_over(self._counted(await self._one(agent_id)))
+            await job
         except Exception as error:  # noqa: BLE001 - a bug of ours must reach the one who waits, not hang them
             await self._ready.put(error)
+
+    async def _work(self) -> None:
+        for agent_id in self._todo:
+            await self._hand_over(self._counted(await self._one(agent_id)))
+
+    async def _fail(self, error: TRMMError) -> None:
+        for agent_id in self._todo:
+            await self._hand_over(self._counted(Failed(agent_id, error)))
+
+    async def _run_everywhere(self, order: Collected) -> None:
+        sent = _Flag()
+        left = dict.fromkeys(order.agent_ids)
+        try:
+            async with Sending(self._api.desk, order, sent.set) as sending:
+                async for agent_id, told in sending:
+                    del left[agent_id]
+                    await self._hand_over(self._counted(_outcome(agent_id, told)))
+        except asyncio.CancelledError:
+            for agent_id in left:
+                self._keep(self._counted(self._cancelled(agent_id, sent=sent.is_set)))
+            raise
+        except TRMMError as error:
+            # Raised on entering alone: the call for all of them was refused, or never sent.
+            for agent_id in left:
+                await self._hand_over(self._counted(_outcome(agent_id, error)))
 
     async def _hand_over(self, outcome: Outcome) -> None:
         try:
@@ -186,20 +241,23 @@ class FleetRun:
         except asyncio.CancelledError:
             self._keep(self._counted(self._cancelled(agent_id, sent=sent.is_set)))
             raise
-        except AuthenticationError as error:
-            # It is the key that was refused, and it is the same for all.
-            self._refused = f"stopped: {error}"
-            return Failed(agent_id, error)
-        except OutcomeUnknownError as error:
-            return Unknown(agent_id, error)
         except TRMMError as error:
-            return Failed(agent_id, error)
+            if isinstance(error, AuthenticationError):
+                # It is the key that was refused, and it is the same for all.
+                self._refused = f"stopped: {error}"
+            return _outcome(agent_id, error)
         return Done(agent_id, result or ScriptResult())
 
     def _cancelled(self, agent_id: str, *, sent: bool) -> Outcome:
         if not sent:
             return Skipped(agent_id, _LEFT_EARLY)
         return Unknown(agent_id, OutcomeUnknownError(f"sent to {agent_id}, and {_LEFT_EARLY}"))
+
+
+def _outcome(agent_id: str, told: ScriptResult | TRMMError) -> Outcome:
+    if isinstance(told, OutcomeUnknownError):
+        return Unknown(agent_id, told)
+    return Failed(agent_id, told) if isinstance(told, TRMMError) else Done(agent_id, told)
 
 
 class _Flag:

@@ -106,8 +106,8 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A machine under management.
 
     `extra` holds what `agents.get` was sent beyond these fields, by the server's names; it is empty on agents
-    that come from a list. `total_ram` is in GiB. Agents hash by their id. The fields behind `extra` are what a
-    stock server tells; on a gateway they are None or empty, and in `extra` if it sends such a thing.
+    that come from a list. `total_ram` is in GiB. Agents hash by their id. The fields behind `extra` are what
+    a stock server tells; on a gateway they are None or empty, and in `extra` if it sends such a thing.
     """
 
     agent_id: str

@@ -17,6 +17,7 @@ from trmm_async.calls import Replay
 __all__ = ["Again", "Fault", "Final", "Meaning", "Reply", "RetryPolicy", "Stage", "Tries", "retry_after"]
 
 _SECONDS = re.compile(r"[0-9]+(\.[0-9]*)?", re.ASCII)
+_OF_A_PROXY = frozenset({502, 503, 504})
 _BACKOFF_FIRST = 0.25
 _BACKOFF_MOST = 8.0
 _DOUBLINGS_MOST = 10
@@ -134,18 +135,14 @@ class Tries:
             return result.stage is Stage.NOT_SENT or (
                 result.stage is Stage.LOST and self._replay is not Replay.NEVER
             )
-        if result.status in self._definite:
+        status = result.status
+        if status in self._definite:
             return False
-        match result.status:
-            case 429:
-                return True
-            case 503 if self.asked is not None:
-                return True
-            case 502 | 503 | 504:
-                return self._replay is not Replay.NEVER
-            case 500:
-                return self._replay is Replay.SAFE
-        return False
+        if status == 429 or (status == 503 and self.asked is not None):
+            return True
+        if status in _OF_A_PROXY:
+            return self._replay is not Replay.NEVER
+        return status == 500 and self._replay is Replay.SAFE
 
     def _wait(self, result: Reply | Fault) -> Again | None:
         """How long to wait for the next attempt; None if there is to be none."""

@@ -1,10 +1,10 @@
-"""Which row of a server's history is which run, and how long to wait for it. Pure: every method is told the time.
+"""Which row of a server's history is which run, and how long to wait for it. Pure: told the time.
 
-Floor 3: over `dialects`' values and the nouns. A stock server answers "it will be run" and writes a row, which has
-no id that we could know, and neither arguments nor a mark of ours: only an agent, a script, a user and a number
-that grows. So a run is the row above a mark taken before it was sent, of its agent and script, and of our user as
-soon as that is known. Of two runs of ours on one agent the second is held back until the first's row is known.
-Where two rows could be a run, it is none of them: `Mixed`, never a guess.
+Floor 3: over `dialects`' values and the nouns. A stock server answers "it will be run" and writes a row,
+which has no id that we could know, and neither arguments nor a mark of ours: only an agent, a script, a user
+and a number that grows. So a run is the row above a mark taken before it was sent, of its agent and script,
+and of our user as soon as that is known. Of two runs of ours on one agent the second is held back until the
+first's row is known. Where two rows could be a run, it is none of them: `Mixed`, never a guess.
 """
 
 from collections import defaultdict
@@ -19,7 +19,7 @@ __all__ = ["Batch", "Mixed", "NotRun", "Patience", "RunBook", "Settled", "Silent
 
 _FIRST_LOOK: Final = 0.25
 _SHARE: Final = 0.25
-"""How much later, as a share of the time since the sending, the next look comes: few looks, whatever it takes."""
+"""How much later, as a share of the time since the sending, the next look comes."""
 
 _CALMEST: Final = 5.0
 _LOAD_MOST: Final = 2.0
@@ -79,6 +79,8 @@ class Batch:
     """One sending, to one agent or many.
 
     Attributes:
+        agent_ids: all of the targets; `pending` are those of whom nothing is known yet.
+        may_be_sent: from here on it may reach the server.
         lost: the answer to the sending was lost.
         absent_is_not_run: a missing row means that it did not run.
         expected: to how many of the agents the server sends it.
@@ -88,18 +90,25 @@ class Batch:
 
     script: int
     timeout: float
-    pending: set[str]
+    agent_ids: tuple[str, ...]
     bulk: bool = False
+    pending: set[str] = field(init=False)
     mark: int = 0
     moment: datetime | None = None
-    sent_at: float | None = None
+    sent_at: float = 0.0
+    may_be_sent: bool = False
+    is_sent: bool = False
     lost: bool = False
     absent_is_not_run: bool = False
-    expected: int = 1
+    expected: int = field(init=False)
     rows: dict[str, HistoryEntry] = field(default_factory=dict)
     settled: dict[str, Settled] = field(default_factory=dict)
     identified: bool = False
     progress_at: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.pending = set(self.agent_ids)
+        self.expected = len(self.agent_ids)
 
     def __repr__(self) -> str:
         return f"<Batch script {self.script}: {len(self.pending)} pending, {len(self.rows)} rows>"
@@ -132,6 +141,7 @@ class RunBook:
         self._batches: list[Batch] = []
         self._held: dict[tuple[str, int], Batch] = {}
         self._claimed: set[int] = set()
+        self._ghosts: set[tuple[str, int]] = set()
         self._look_took = 0.0
         self._looked_at: float | None = None
         self.username: str | None = None
@@ -143,7 +153,7 @@ class RunBook:
     # -- sendings --------------------------------------------------------------------------------------------
 
     def holder(self, agent_ids: Iterable[str], script: int) -> Batch | None:
-        """A sending of the same script to one of these agents whose rows are not known yet, if there is one."""
+        """A sending of this script to one of these agents whose rows are not known yet, if there is one."""
         if not self._held:
             return None
         return next((held for one in agent_ids if (held := self._held.get((one, script))) is not None), None)
@@ -155,12 +165,18 @@ class RunBook:
 
     def sent(self, batch: Batch, now: float) -> None:
         """It was answered, or its answer was lost."""
+        batch.is_sent = batch.may_be_sent = True
         batch.sent_at = batch.progress_at = now
 
     def close(self, batch: Batch) -> None:
-        """Nobody waits for it any more."""
+        """Nobody waits for it any more.
+
+        A row that was never seen may yet appear: the next run there whose answer is lost can't be told by it.
+        """
         self._batches.remove(batch)
         self._release(batch)
+        if batch.may_be_sent and not batch.identified:
+            self._ghosts.update((agent_id, batch.script) for agent_id in batch.agent_ids)
         floor = min([self.newest[0], *(open_.mark for open_ in self._batches)])
         self._claimed = {row for row in self._claimed if row > floor}
 
@@ -209,13 +225,13 @@ class RunBook:
             self.newest = newest.id, newest.time
 
     def _waiting(self) -> Iterator[Batch]:
-        return (batch for batch in self._batches if batch.sent_at is not None and batch.pending)
+        return (batch for batch in self._batches if batch.is_sent and batch.pending)
 
     def _wait(self, batch: Batch, now: float) -> float:
-        age = now - (batch.sent_at or now)
+        age = now - batch.sent_at
         pause = min(_CALMEST, max(_FIRST_LOOK, _SHARE * age))
         looked_at = self._looked_at if self._looked_at is not None else -1.0
-        last = max(looked_at, batch.sent_at or now)
+        last = max(looked_at, batch.sent_at)
         return min(last + pause, self._deadline(batch)) - now
 
     # -- which rows are ours ---------------------------------------------------------------------------------
@@ -228,6 +244,9 @@ class RunBook:
         }
         if batch.bulk:
             self._identify_many(batch, found, now)
+        elif found and batch.lost and any((one, batch.script) in self._ghosts for one in found):
+            for agent_id, rows in found.items():
+                batch.settle(agent_id, Mixed(tuple(rows)))
         elif found:
             self._claim(batch, found, now)
         elif batch.absent_is_not_run:
@@ -243,7 +262,7 @@ class RunBook:
         )
 
     def _identify_many(self, batch: Batch, found: Index, now: float) -> None:
-        """Only when all rows are there: before that, a foreign one might be taken for one that is yet to come."""
+        """Only when all rows are there: before, a foreign one might be taken for one that is yet to come."""
         users = _by_user(found)
         whole = [rows for rows in users.values() if len(rows) >= batch.expected]
         if whole:
@@ -252,7 +271,7 @@ class RunBook:
             # Some rows never came. Those that did are ours if they are of one user.
             self._claim(batch, found if len(users) == 1 else {}, now)
             for agent_id in batch.pending - batch.rows.keys():
-                batch.settle(agent_id, Silent(started=False, waited=now - (batch.sent_at or now)))
+                batch.settle(agent_id, Silent(started=False, waited=now - batch.sent_at))
 
     def _claim(self, batch: Batch, found: Index, now: float) -> None:
         batch.identified = True
@@ -279,7 +298,7 @@ class RunBook:
     def _expire(self, batch: Batch, now: float) -> None:
         if now < self._deadline(batch):
             return
-        waited = now - (batch.sent_at or now)
+        waited = now - batch.sent_at
         for agent_id in tuple(batch.pending):
             batch.settle(agent_id, Silent(agent_id in batch.rows, waited))
 

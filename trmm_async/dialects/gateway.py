@@ -177,7 +177,7 @@ class Gateway:
     def list_clients(self) -> Call[list[Client]]:
         return _get("clients", codec.decoder(list[Client]))
 
-    def create_client(self, name: str, site: str | None) -> Call[Client]:
+    def create_client(self, name: str, site: str | None = None) -> Call[Client]:
         _refuse_extras("clients.create", site=site)
         return _create("clients", {"name": name}, codec.decoder(Client))
 
@@ -190,7 +190,7 @@ class Gateway:
     def list_checks(self, agent_id: str | None) -> Call[list[Check]]:
         return _get("checks", partial(_checks, agent_id), agent=agent_id)
 
-    def list_tasks(self, agent_id: str | None) -> Call[list[Task]]:
+    def list_tasks(self, agent_id: str | None = None) -> Call[list[Task]]:
         return _get("tasks", partial(_tasks, agent_id))
 
     def create_task(self, order: TaskOrder) -> Call[Task]:

@@ -131,8 +131,8 @@ class Agents:
     ) -> ScriptResult | None:
         """Run a script on an agent. Never sent twice.
 
-        On a stock server the script is sent, and its result collected from the server's history: that holds no
-        worker of the server, and tells what its own waiting does not (return code, stderr, time).
+        On a stock server the script is sent, and its result collected from the server's history: that holds
+        no worker of the server, and tells what its own waiting does not (return code, stderr, time).
 
         Args:
             agent: its id, or the agent.

@@ -1,7 +1,7 @@
 """Scripts that are sent first and whose results are collected from the server's history.
 
-Over the transport; `runbook` decides which row is which run. One look at the history serves all who wait, however
-many they are, and there is no look while nobody does.
+Over the transport; `runbook` decides which row is which run. One look at the history serves all who wait,
+however many they are, and there is no look while nobody does.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ from trmm_async.transport import Transport
 __all__ = ["Desk", "Sending"]
 
 _MARK_FRESH: Final = 1.0
-"""Seconds for which a mark serves. Any mark from before the sending is right; a fresh one leaves less in doubt."""
+"""Seconds for which a mark serves. Any from before the sending is right; a fresh one leaves less in doubt."""
 
 _GONE: Final = frozenset({"offline", "overdue"})
 
@@ -57,7 +57,7 @@ class Desk:
         return f"<Desk {self.book!r}>"
 
     async def run(self, order: Collected, on_sent: OnSent | None = None) -> ScriptResult:
-        """Send one script to one agent; its result. Raises `TRMMError`s only; safe to cancel, it may run then."""
+        """Send one script to one agent; its result. Raises `TRMMError`s only. Safe to cancel; it may run."""
         async with Sending(self, order, on_sent) as sending:
             _, outcome = await anext(sending)
         if isinstance(outcome, TRMMError):
@@ -148,10 +148,11 @@ class Desk:
 
 
 class Sending:
-    """One script on its way to one agent or many: enter it, and it is sent; iterate it for what became of each.
+    """One script on its way to one agent or many: entering sends it, iterating tells what became of each.
 
     Every agent of the order is told once: its result, or the error that says what is known. An error of the
-    sending itself, by which certainly nothing ran, is raised on entering. Leaving early leaves the scripts running.
+    sending itself, by which certainly nothing ran, is raised on entering. Leaving early leaves the scripts
+    running.
     """
 
     def __init__(self, desk: Desk, order: Collected, on_sent: OnSent | None = None) -> None:
@@ -167,9 +168,8 @@ class Sending:
         self._batch = Batch(
             script=order.script,
             timeout=order.timeout,
-            pending=set(order.agent_ids),
+            agent_ids=order.agent_ids,
             bulk=order.bulk,
-            expected=len(order.agent_ids),
         )
 
     def __repr__(self) -> str:
@@ -226,7 +226,7 @@ class Sending:
     async def _send(self) -> None:
         count: int | None = None
         try:
-            count = await self._desk.transport.send(self.order.send, self._on_sent)
+            count = await self._desk.transport.send(self.order.send, self._bytes_leave)
         except OutcomeUnknownError as error:
             self._lost, self._batch.lost = error, True
             self._batch.absent_is_not_run = isinstance(error, ServerFaultError) and error.status == 500
@@ -240,6 +240,11 @@ class Sending:
             await self._drop_unknown()
         if self._batch.pending:
             self._desk.watch(self._batch)
+
+    def _bytes_leave(self) -> None:
+        self._batch.may_be_sent = True
+        if self._on_sent is not None:
+            self._on_sent()
 
     async def _drop_unknown(self) -> None:
         """Find out which agents the server leaves out without a word: those that this key can't see."""
@@ -296,10 +301,12 @@ class Sending:
                 return self._without_row(agent_id, waited)
 
     def _not_run(self) -> ServerError:
-        fault = self._lost
-        assert isinstance(fault, ServerFaultError)
-        detail = f"{fault.detail}; it did not run: the history has no row of it"
-        return ServerError(fault.status, detail, method=fault.method, path=fault.path, body=fault.body)
+        said, path = "it did not run: the history has no row of it", self.order.send.path
+        if not isinstance(self._lost, ServerFaultError):
+            return ServerError(500, said, method="POST", path=path)
+        return ServerError(
+            500, f"{self._lost.detail}; {said}", method="POST", path=path, body=self._lost.body
+        )
 
     def _without_row(self, agent_id: str, waited: float) -> OutcomeUnknownError:
         if self._trouble is not None:
@@ -314,8 +321,8 @@ class Sending:
 def _mixed(agent_id: str, rows: tuple[HistoryEntry, ...]) -> UnidentifiedError:
     numbers = ", ".join(str(row.id) for row in rows)
     error = UnidentifiedError(
-        f"it ran on {agent_id}, but another run of this script was begun there at the same time, and the server "
-        f"does not tell them apart: its history has rows {numbers}"
+        f"it ran on {agent_id}, but another run of this script was begun there at the same time, and the "
+        f"server does not tell them apart: its history has rows {numbers}"
     )
     error.candidates = rows
     return error

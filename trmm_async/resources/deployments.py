@@ -49,8 +49,9 @@ class Deployments:
     ) -> Deployment:
         """Create a deployment; draws on the deployments' limit besides the general one. Never sent twice.
 
-        A stock server makes them for "amd64" on Windows only; its `install_flags` are any of "power", "ping" and
-        "rdp" with spaces between, and `monitoring_type` is what the new agent will be ("server" if not given).
+        A stock server makes them for "amd64" on Windows only; its `install_flags` are any of "power", "ping"
+        and "rdp" with spaces between, and `monitoring_type` is what the new agent will be ("server" if not
+        given).
 
         Raises:
             InvalidRequestError: an argument is wrong; `expires` must be aware and in the future.

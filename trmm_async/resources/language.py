@@ -38,7 +38,7 @@ class Language:
         return self.known.name if self.known is not None else "auto"
 
     async def dialect(self) -> Dialect:
-        """The dialect, asked for once for all who wait. A question that failed is asked again by the next call.
+        """The dialect, asked for once for all who wait. If that failed, the next call asks again.
 
         Raises:
             UnsupportedError: the server's answer is that of neither dialect.

@@ -56,8 +56,9 @@ class ScriptStream:
 
     Entering subscribes to the agent's events and then sends the script, once. The last piece has `done=True`,
     always: where the server's own got lost, or the server can't tell our output from others', it is made from
-    the run's result, and holds all of the output if no piece had come before. So it is on a stock server, which
-    has no live output of scripts: one piece, when the script has ended. `complete` says whether all output came live. It ends by itself, at the latest when the time of the script and of the client is over.
+    the run's result, and holds all of the output if no piece had come before. So it is on a stock server,
+    which has no live output of scripts: one piece, when the script has ended. `complete` says whether all
+    output came live. It ends by itself, at the latest when the time of the script and of the client is over.
 
     Leaving the block early drops the subscription and the answer; the script goes on.
     """

@@ -19,7 +19,7 @@ class Tasks:
         self._api = api
 
     async def list(self, *, agent: str | Agent | None = None) -> list[Task]:
-        """The automated tasks of one agent, or all; a stock server tells the last run's `status` of one's only."""
+        """The automated tasks of one agent, or all. A stock server tells `status` with one agent's only."""
         agent_id = None if agent is None else arguments.agent_id(agent)
         return await self._api.send(lambda dialect: dialect.list_tasks(agent_id))
 

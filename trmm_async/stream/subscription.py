@@ -33,7 +33,7 @@ __all__ = ["SpecsLater", "Subscription"]
 
 @dataclass(frozen=True, slots=True)
 class SpecsLater:
-    """The agents' sockets, where it takes a question to the server to know them. `find` may raise `TRMMError`."""
+    """The agents' sockets, where it takes a question to the server to know them. `find` may raise."""
 
     agent_ids: tuple[str, ...]
     find: Callable[[], Awaitable[Sequence[StreamSpec]]]

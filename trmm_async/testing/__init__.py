@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from .nouns import Agent, Alert, Check, Client, Deployment, Disk, Script, Site, Task
     from .scripts import ScriptReply
     from .simulator import Simulator
+    from .stock.accounts import User
+    from .stock.losses import FrameLoss
     from .throttle import Throttle
     from .world import UnknownThingError, World
 
@@ -44,6 +46,8 @@ __all__ = [
     "Site",
     "Task",
     "Throttle",
+    "User",
+    "FrameLoss",
 ]
 
 _HOMES = {
@@ -55,6 +59,8 @@ _HOMES = {
     "world": ("UnknownThingError", "World"),
     "nouns": ("Agent", "Alert", "Check", "Client", "Deployment", "Disk", "Script", "Site", "Task"),
     "throttle": ("Throttle",),
+    "stock.accounts": ("User",),
+    "stock.losses": ("FrameLoss",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .nouns import HistoryRow
     from .runner import Runner
     from .scripts import Playbook, ScriptHandler
+    from .stock.accounts import Accounts
     from .world import World
 
 __all__ = ["AgentSwitches"]
@@ -27,6 +28,7 @@ class AgentSwitches:
 
     world: World
     _bus: Bus
+    _accounts: Accounts
     _gate: Gate
     _playbook: Playbook
     _runner: Runner
@@ -124,4 +126,5 @@ class AgentSwitches:
 
     @username.setter
     def username(self, name: str) -> None:
+        self._accounts.rename(self._gate.username, name)
         self._gate.username = name

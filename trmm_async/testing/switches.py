@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .gate import Gate
     from .nouns import Agent
     from .scripts import Playbook, ScriptHandler
+    from .stock.losses import Losses
     from .world import World
 
 __all__ = ["Switches"]
@@ -41,6 +42,7 @@ class Switches:
     world: World
     _faults: Faults
     _hub: Hub
+    _losses: Losses
     _gate: Gate
     _playbook: Playbook
     _downloads: Downloads
@@ -196,9 +198,10 @@ class Switches:
         return self._faults.add(Fault(method, path, effect, times=times, after=after))
 
     def clear_faults(self) -> None:
-        """Take back every fault rule, those of `refuse_events` included."""
+        """Take back every fault rule, those of `refuse_events` included, and every loss of frames."""
         self._faults.clear()
         self._hub.refusals.clear()
+        self._losses.clear()
 
     # -- faults of events ------------------------------------------------------------------------------------
 

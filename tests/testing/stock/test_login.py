@@ -68,6 +68,12 @@ async def test_a_secret_is_published(server: Simulator, clock: Clock) -> None:
         server.user("nobody")
 
 
+async def test_another_name_is_that_of_the_login_too(http: Http, server: Simulator) -> None:
+    server.username = "eve"
+    assert (await check(http, server, username="eve")).status == 200
+    assert (await check(http, server)).status == 400
+
+
 async def test_wrong_credentials_have_other_words_in_each_step(http: Http, server: Simulator) -> None:
     first, second = await check(http, server, password="x"), await login(http, server, password="x")
     assert (first.status, first.json) == (400, "Bad credentials")

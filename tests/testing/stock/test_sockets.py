@@ -294,6 +294,17 @@ async def test_the_end_gets_lost(server: Simulator, line: Line) -> None:
         assert [each["cmd_id"] for each in await until_done(socket)] == ["2", "2", "2"]
 
 
+async def test_clearing_the_faults_ends_the_losses_too(server: Simulator, line: Line) -> None:
+    loss = server.lose_frames(lambda _frame: True)
+    assert repr(loss) == "<FrameLoss hits=0 for ever>"
+    server.clear_faults()
+    async with await line.open() as socket:
+        await socket.send_json({"cmd": "echo one"})
+        assert output(await until_done(socket)) == "one\n"
+    assert loss.over
+    assert repr(server.omit_done(2)) == "<FrameLoss hits=0 2 left>"
+
+
 async def test_a_loss_of_nothing_is_a_mistake(server: Simulator) -> None:
     with pytest.raises(ValueError, match="at least 1"):
         server.lose_frames(0)
@@ -316,6 +327,73 @@ async def test_no_events_are_pushed(server: Simulator, line: Line) -> None:
         server.raise_alert(line.agent_id)
         await socket.send_json({"cmd": "echo next", "cmd_id": "x"})
         assert await frame(socket) == {"cmd_id": "x"}
+
+
+async def test_without_a_bus_it_says_so_and_never_ends(server: Simulator, line: Line) -> None:
+    async with await line.open() as socket:
+        with server.nats_down():
+            await socket.send_json({"cmd": "echo hi", "cmd_id": "x"})
+            assert await frame(socket) == {"cmd_id": "x"}
+            words = "[ERROR] Could not connect to NATS: nats: no servers available for connection"
+            assert await frame(socket) == {"cmd_id": "x", "output": words}
+        await socket.send_json({"cmd": "echo hi", "cmd_id": "y"})
+        assert [each["cmd_id"] for each in await until_done(socket)] == ["y", "y", "y"]
+
+
+# -- terminals -----------------------------------------------------------------------------------------------
+
+SESSION = "a6d6bc2f-d7bf-4383-8bd3-b068b7d09d2a"
+
+
+async def typed(socket: aiohttp.ClientWebSocketResponse, **content: object) -> None:
+    await socket.send_json(content)
+
+
+async def test_a_terminal_echoes_and_runs_what_is_typed(server: Simulator, line: Line) -> None:
+    server.command("dir", stdout="one\n", seconds=0.0)
+    async with await line.open(f"/ws/agent/{line.agent_id}/terminal/{SESSION}/") as socket:
+        await typed(socket, action="input", data="ignored\r")
+        await typed(socket, action="start")
+        await typed(socket, action="start", shell="powershell")
+        await typed(socket, action="input", data="di")
+        await typed(socket, action="input", data="r\r")
+        shown = [await frame(socket) for _ in range(5)]
+        await typed(socket, action="kill")
+        await typed(socket, action="kill")
+        shown.append(await frame(socket))
+    found = [each["data"] for each in shown]
+    assert [each["output"] for each in found] == ["cmd> ", "di", "r\r\n", "one\n", "cmd> ", ""]  # type: ignore[index]
+    assert found[-1] == {"output": "", "session_id": SESSION, "exit_code": 0, "done": True, "messageId": "6"}
+    assert server.runs[0].output == "terminal"
+
+
+@pytest.mark.parametrize(
+    ("plat", "shell", "code"),
+    [
+        ("windows", "bash", "invalid_shell"),
+        ("windows", r"C:\a & b\cmd.exe", "invalid_shell"),
+        ("windows", r"C:\shells\cmd.exe", None),
+        ("windows", r"C:\nowhere\x.exe", "terminal_start_failed"),
+        ("linux", "powershell", "invalid_shell"),
+        ("linux", "/bin/zsh", None),
+    ],
+)
+async def test_which_shells_can_be_started(
+    server: Simulator, line: Line, plat: str, shell: str, code: str | None
+) -> None:
+    server.agents[0].plat = plat
+    async with await line.open(f"/ws/agent/{line.agent_id}/terminal/{SESSION}/") as socket:
+        await typed(socket, action="start", shell=shell)
+        assert (await frame(socket)).get("code") == code
+
+
+async def test_a_terminal_without_a_bus(server: Simulator, line: Line) -> None:
+    async with await line.open(f"/ws/agent/{line.agent_id}/terminal/{SESSION}/") as socket:
+        with server.nats_down():
+            await typed(socket, action="start")
+            assert (await frame(socket))["error"] == "Failed to start terminal session."
+    with server.restrict("can_use_terminal"):
+        assert await line.refused(f"/ws/agent/{line.agent_id}/terminal/{SESSION}/") == (403, "")
 
 
 # -- the dashboard -------------------------------------------------------------------------------------------
@@ -357,13 +435,10 @@ SPARED = {
     "cmd_stream_big_2000_lines": "most of it is loss",
     "cmd_stream_runs_past_timeout": "takes three seconds; tested above",
     "dashinfo": "takes thirty seconds; tested above",
+    "terminal_ok": "the prompt came in one frame with the output; tested above",
     "trmmcli_disabled_or_ok": "the server's own terminal: not in the simulator",
 }
-TRANSCRIPTS = [
-    path.stem
-    for path in sorted((FOLDER / "ws").glob("*.json"))
-    if not path.stem.startswith("terminal_") and path.stem not in SPARED
-]
+TRANSCRIPTS = [path.stem for path in sorted((FOLDER / "ws").glob("*.json")) if path.stem not in SPARED]
 
 
 def agent_of_the_recordings(run: Run) -> ScriptReply:
@@ -391,6 +466,9 @@ def _recorded_server(server: Simulator, name: str) -> str:
         server.omit_done()
     if "fast_output" in name:
         server.lose_frames(lambda _frame: True)
+    if name.startswith("terminal_"):
+        server.world.agents["pzvqYMtrbuvZwnZuDMjJxyZLLKcgTAOGSfuihvmu"].plat = "linux"
+        server.command(handler=lambda run: ScriptReply(f"you said '{run.command}'\r\n", seconds=0.0))
     limited = any(word in name for word in ("no_permission", "no_role", "limited", "norole"))
     role = ["can_list_agents"] * ("norole" not in name) if limited else None
     user = server.add_user("recorded", permissions=role, blocked="blocked" in name)

@@ -59,6 +59,9 @@ _FLAGS: Final = ("power", "ping", "rdp")
 _ALL_CHECKS_SECONDS: Final = 180.0
 """What the list of all checks may take: 97 s were measured with 5,000 agents."""
 
+_ALLOWED_ON_TOP: Final = 3
+"""Seconds that the server adds to the timeout of a single script, for the agent too."""
+
 _SINGLY: Final = 3
 _COUNT: Final = re.compile(r" will now be run on ([0-9]+) agents?\b")
 
@@ -100,7 +103,7 @@ class Stock:
                     send=_post_script(agent_id, run, decode=_not_told),
                     script=run.script,
                     agent_ids=(agent_id,),
-                    timeout=run.timeout,
+                    timeout=run.timeout + _ALLOWED_ON_TOP,
                     history=StockHistory(),
                 )
             case "collector":
@@ -131,7 +134,7 @@ class Stock:
     def list_clients(self) -> Call[list[Client]]:
         return get("/clients/", codec.decoder(list[Client]))
 
-    def create_client(self, name: str, site: str | None) -> Plan[Client]:
+    def create_client(self, name: str, site: str | None = None) -> Plan[Client]:
         body = {"client": {"name": name}, "site": {"name": site or _SITE}}
         send = change("POST", "/clients/", body)
         return make("client", self.list_clients(), send, lambda client: client.name == name)
@@ -153,7 +156,7 @@ class Stock:
 
         return Plan(steps)
 
-    def list_tasks(self, agent_id: str | None) -> Plan[list[Task]]:
+    def list_tasks(self, agent_id: str | None = None) -> Plan[list[Task]]:
         def steps() -> Steps[list[Task]]:
             ids = yield from _agent_ids()
             path = "/tasks/" if agent_id is None else f"/agents/{segment(agent_id)}/tasks/"
@@ -178,12 +181,13 @@ class Stock:
         )
 
     def resolve_alert(self, alert_id: int) -> Call[None]:
-        return change("PUT", f"/alerts/{alert_id}/", {"type": "resolve"}, replay=Replay.IDEMPOTENT)
+        body = {"id": alert_id, "type": "resolve"}
+        return change("PUT", f"/alerts/{alert_id}/", body, replay=Replay.IDEMPOTENT)
 
     def agent_events(self, agent_id: str) -> StreamSpec:
         raise UnsupportedError(
-            f"a stock server pushes no events of an agent ({agent_id}): poll agents.list() and alerts.list(); "
-            "the live output of a command is in agents.stream_command(…)"
+            f"a stock server pushes no events of an agent ({agent_id}): poll agents.list() and "
+            "alerts.list(); the live output of a command is in agents.stream_command(…)"
         )
 
     def beyond(self, feature: str) -> Beyond:
@@ -205,7 +209,7 @@ class Stock:
         )
 
     def _named_agents(self, hostname: str, which: AgentFilter) -> Steps[list[Agent]]:
-        """By the short list, which takes the server a tenth of the time, and the details of the few it finds."""
+        """By the short list, which takes a tenth of the time, and the details of the few that it finds."""
         query = {**_agent_query(which), "detail": "false"}
         listing = get("/agents/", codec.decoder(list[ShortAgent]), query=query)
         found = [short.agent_id for short in (yield from ask(listing)) if short.hostname == hostname]
@@ -264,7 +268,7 @@ def _agent_query(which: AgentFilter) -> dict[str, object]:
 
 
 def _is_wanted(which: AgentFilter, agent: Agent) -> bool:
-    """What the server's filters leave to do: it has none for host names, and `site` makes it forget `client`."""
+    """What the server's filters leave to do: none is for host names, and `site` makes it forget `client`."""
     if which.hostname is not None and agent.hostname != which.hostname:
         return False
     return which.client is None or agent.client.id in {None, which.client}

@@ -1,7 +1,7 @@
 """Making something on a server that answers with a sentence: the new object is found by listing.
 
-What is new in the list after the call, and is as it was ordered, is ours, if it is the only one. That also settles
-a call whose answer was lost: the object is there, so it was made.
+What is new in the list after the call, and is as it was ordered, is ours, if it is the only one. That also
+settles a call whose answer was lost: the object is there, so it was made.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,8 @@ def make(what: str, listing: Call[list[Made]], send: Call[Any], is_it: Callable[
     """A plan that makes one thing and returns it.
 
     Raises (in its steps):
-        UnidentifiedError: it was made, and can't be told from others that appeared meanwhile, or was not seen.
+        UnidentifiedError: it was made, and can't be told from others that appeared meanwhile, or was not
+        seen.
         OutcomeUnknownError: the answer was lost, and nothing new is in the list: it may yet be made.
     """
 

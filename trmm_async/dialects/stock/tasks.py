@@ -98,8 +98,9 @@ def _timing(order: TaskOrder) -> dict[str, Any]:
 
 def _unsupported(schedule: str, why: str) -> UnsupportedError:
     return UnsupportedError(
-        f"a stock server can't express the schedule {schedule!r}: {why}. It has daily, weekly and monthly tasks "
-        'at one time of the day: create several tasks, or word one yourself with trmm.request("POST", "/tasks/", …)'
+        f"a stock server can't express the schedule {schedule!r}: {why}. It has daily, weekly and monthly "
+        "tasks at one time of the day: create several tasks, or word one yourself with "
+        'trmm.request("POST", "/tasks/", …)'
     )
 
 

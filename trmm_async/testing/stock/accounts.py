@@ -90,6 +90,12 @@ class Accounts:
         self.users[user.username] = user
         return user
 
+    def rename(self, old: str, new: str) -> None:
+        """Give a user another name."""
+        user = self.users.pop(old)
+        user.username = new
+        self.add(user)
+
     def new_secret(self) -> str:
         """Make up a TOTP secret."""
         return base64.b32encode(self.rng.randbytes(20)).decode()

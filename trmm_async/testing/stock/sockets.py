@@ -1,4 +1,4 @@
-"""The stock server's WebSockets: live commands, and the counts of the dashboard.
+"""The stock server's WebSockets: live commands, terminals, and the counts of the dashboard.
 
 Below: `events.py` keeps the connections, `accounts.py` knows whose a token is, `runner.py` runs commands.
 Above: `Stock` adds the route. What these sockets do was recorded from agents/consumers.py and
@@ -18,6 +18,7 @@ from trmm_async.testing.routing import Route
 from trmm_async.testing.runner import Order
 
 from .dispatch import Dispatch
+from .terminals import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,7 +39,8 @@ __all__ = ["DASHBOARD", "Sockets"]
 DASHBOARD = "dashinfo"
 """Under this name the switches for event sockets know those of the dashboard."""
 
-AGENT = re.compile(r"agent/([^/]+)/cmd/")
+COMMANDS = re.compile(r"agent/([^/]+)/cmd/")
+TERMINAL = re.compile(r"agent/([^/]+)/terminal/([^/]+)/")
 GROUP_NAME = re.compile(r"[a-zA-Z0-9\-_.]{1,99}")
 OLDEST_VERSION = (2, 10, 0)
 GRACE_SECONDS = 2
@@ -47,6 +49,7 @@ GRACE_SECONDS = 2
 CERTIFICATE_DAYS = 89
 FORBIDDEN = {"error": "You do not have permission to perform this action.", "status": 403}
 TOO_OLD = {"error": "The streaming feature requires agent version 2.10.0 or higher.", "status": 400}
+NO_BUS = "nats: no servers available for connection"
 UNREADABLE = {"error": "Invalid command payload"}
 
 
@@ -69,16 +72,19 @@ class Sockets:
         try:
             if path == f"{DASHBOARD}/":
                 return await self._dashboard(asked, user)
-            if match := AGENT.fullmatch(path):
+            if match := COMMANDS.fullmatch(path):
                 return await self._commands(asked, user, match[1])
+            if match := TERMINAL.fullmatch(path):
+                return await self._terminal(asked, user, match[1], match[2])
         except RefusedError as no:
             return _refusal(no.status)
         return _refusal(500)
 
     def _user(self, asked: Asked) -> User | None:
         # As the server's KnoxAuthMiddleware has it: whatever follows the words, to the end of the query.
-        _, found, token = asked.raw.query_string.partition("access_token=")
+        _, found, token = asked.raw.rel_url.raw_query_string.partition("access_token=")
         session = self._stage.accounts.find(token) if found else None
+        asked.row.key_ok = session is not None
         return None if session is None or session.user.blocked else session.user
 
     async def _dashboard(self, asked: Asked, user: User | None) -> web.WebSocketResponse:
@@ -89,14 +95,25 @@ class Sockets:
     async def _commands(self, asked: Asked, user: User | None, agent_id: str) -> web.WebSocketResponse:
         if user is None:
             raise RefusedError(403)
-        if not user.may("can_send_cmd") or self._stage.gate.forbidden["can_send_cmd"]:
+        if not self._may(user, "can_send_cmd"):
             return await self._stage.hub.decline(asked, json.dumps(FORBIDDEN), 4003)
         agent = self._stage.world.agents.get(agent_id)
         if agent is None:
             raise RefusedError(500)
         if _version(agent.version) < OLDEST_VERSION:
             return await self._stage.hub.decline(asked, json.dumps(TOO_OLD), 1000)
-        return await self._stage.hub.serve(asked, agent_id, Terminal(self._stage, user, agent))
+        return await self._stage.hub.serve(asked, agent_id, CommandLine(self._stage, user, agent))
+
+    async def _terminal(
+        self, asked: Asked, user: User | None, agent_id: str, session_id: str
+    ) -> web.WebSocketResponse:
+        if user is None or not self._may(user, "can_use_terminal") or not _is_uuid(session_id):
+            raise RefusedError(403)
+        agent = self._stage.world.agents.get(agent_id)
+        return await self._stage.hub.serve(asked, agent_id, Terminal(self._stage, user, agent, session_id))
+
+    def _may(self, user: User, permission: str) -> bool:
+        return user.may(permission) and not self._stage.gate.forbidden[permission]
 
 
 class Dashboard:
@@ -133,7 +150,7 @@ class Dashboard:
         }
 
 
-class Terminal:
+class CommandLine:
     """Takes commands for one agent from a socket and streams what they print."""
 
     def __init__(self, stage: Stage, user: User, agent: Agent) -> None:
@@ -173,9 +190,10 @@ class Terminal:
             self._agent.agent_id, type="cmd_run", username=self._user.username, command=line
         )
         self._stage.diary.command(self._agent, shell, line, self._user.username)
+        if not self._stage.bus.up:
+            self._stage.hub.spawn(stream.lament())
         if not self._stage.bus.hears(self._agent):
             return
-
         order = Order(
             script=0, output="ws", args=(), timeout=stream.timeout, cmd_id=str(stream.cmd_id),
             grace=GRACE_SECONDS + 1, command=line, shell=shell, history=row.id, username=self._user.username,
@@ -201,6 +219,12 @@ class Stream:
     def printed(self, chunk: str) -> None:
         """Pass on a piece of the output."""
         self._offer({"cmd_id": self.cmd_id, "output": chunk.replace("\r\n", "\n")})
+
+    async def lament(self) -> None:
+        """Say that there is no way to the agent, as soon as the server knows; an end is not told."""
+        if not await self._stage.bus.reached():
+            words = f"[ERROR] Could not connect to NATS: {NO_BUS}"
+            self._subscriber.offer(json.dumps({"cmd_id": self.cmd_id, "output": words}))
 
     async def finish(self, execution: Execution) -> None:
         """Pass on the end, and the error output before it; a lost agent has none."""
@@ -254,6 +278,10 @@ def _timeout(fields: Mapping[str, object]) -> int:
     if not isinstance(value, (int, float, str)):
         raise TypeError(value)
     return int(value)
+
+
+def _is_uuid(text: str) -> bool:
+    return re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", text) is not None
 
 
 def _version(words: str) -> tuple[int, ...]:

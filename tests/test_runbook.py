@@ -1,0 +1,297 @@
+"""Which row of the history is which run: never a wrong one, whatever else is run at the same time."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trmm_async.models import HistoryEntry, ScriptResult
+from trmm_async.runbook import Batch, Mixed, NotRun, Patience, RunBook, Silent, Told
+
+START = datetime(2026, 11, 24, 7, 0, tzinfo=UTC)
+OURS, THEIRS = "us", "them"
+
+
+def row(
+    number: int, agent: str = "a", *, user: str = OURS, script: int = 1, out: str | None = None
+) -> HistoryEntry:
+    return HistoryEntry(
+        id=number,
+        agent_id=agent,
+        script=script,
+        username=user,
+        time=START + timedelta(seconds=number),
+        result=None if out is None else ScriptResult(retcode=0, stdout=out),
+    )
+
+
+def sent(book: RunBook, *agents: str, at: float = 0.0, **how: Any) -> Batch:
+    """A sending that was answered at that moment."""
+    fields = {"mark": book.newest[0], "moment": book.newest[1]} | how
+    batch = Batch(script=1, timeout=30, agent_ids=agents, bulk=len(agents) > 1, **fields)
+    book.open(batch)
+    book.sent(batch, at)
+    return batch
+
+
+def test_the_row_above_the_mark_is_the_run() -> None:
+    book = RunBook()
+    book.note([row(4, out="old")])
+    batch = sent(book, "a")
+    book.read([row(4, out="old"), row(5)], now=1)
+    assert batch.take() == {}
+    book.read([row(4, out="old"), row(5, out="new")], now=2)
+    assert batch.take() == {"a": Told(ScriptResult(retcode=0, stdout="new"))}
+    assert not batch.pending
+    assert book.username == OURS
+
+
+@pytest.mark.parametrize("other", [row(5, "b", out="x"), row(5, script=2, out="x")])
+def test_rows_of_other_agents_and_scripts_are_not_it(other: HistoryEntry) -> None:
+    book = RunBook()
+    batch = sent(book, "a")
+    book.read([other], now=1)
+    assert batch.take() == {}
+
+
+def test_once_our_user_is_known_others_rows_are_not_it() -> None:
+    book = RunBook()
+    first = sent(book, "a")
+    book.read([row(1, out="one")], now=1)
+    book.close(first)
+    batch = sent(book, "a", at=2)
+    book.read([row(1, out="one"), row(2, user=THEIRS, out="theirs"), row(3, out="ours")], now=3)
+    assert batch.take() == {"a": Told(ScriptResult(retcode=0, stdout="ours"))}
+
+
+def test_two_rows_that_could_each_be_it_are_neither() -> None:
+    book = RunBook()
+    batch = sent(book, "a")
+    rows = [row(1, out="one"), row(2, user=THEIRS, out="two")]
+    book.read(rows, now=1)
+    assert batch.take() == {"a": Mixed(tuple(rows))}
+    assert book.username is None
+
+
+def test_a_second_run_waits_until_the_first_row_is_known_and_no_longer() -> None:
+    book = RunBook()
+    first = sent(book, "a")
+    assert book.holder(["b", "a"], 1) is first
+    assert book.holder(["a"], 2) is None
+    book.read([row(1)], now=1)
+    assert book.holder(["a"], 1) is None
+    second = sent(book, "a", at=1)
+    book.read([row(1), row(2)], now=2)
+    book.read([row(1, out="one"), row(2, out="two")], now=3)
+    assert first.take()["a"] == Told(ScriptResult(retcode=0, stdout="one"))
+    assert second.take()["a"] == Told(ScriptResult(retcode=0, stdout="two"))
+
+
+def test_a_row_is_claimed_once_even_under_an_old_mark() -> None:
+    book = RunBook()
+    first = sent(book, "a")
+    book.read([row(1)], now=1)
+    second = sent(book, "a", at=1, mark=0)
+    book.read([row(1, out="one")], now=2)
+    book.close(first)
+    book.read([row(1, out="one")], now=3)
+    assert second.take() == {}
+
+
+def test_an_answer_that_was_lost_is_settled_by_the_row() -> None:
+    book = RunBook()
+    batch = sent(book, "a", lost=True)
+    book.read([], now=1)
+    assert batch.take() == {}
+    book.read([row(1, out="ran")], now=2)
+    assert batch.take() == {"a": Told(ScriptResult(retcode=0, stdout="ran"))}
+    assert book.username is None, "it may have been somebody else's"
+
+
+def test_a_row_that_comes_too_late_is_not_taken_for_the_next_run() -> None:
+    book = RunBook(Patience(row=15))
+    first = sent(book, "a", lost=True)
+    book.unread(now=15, took=0)
+    assert first.take() == {"a": Silent(started=False, waited=15)}
+    book.close(first)
+    second = sent(book, "a", at=15, lost=True)
+    book.read([row(1, out="the first's")], now=16)
+    assert second.take() == {"a": Mixed((row(1, out="the first's"),))}
+
+
+def test_a_server_that_failed_before_it_wrote_a_row_ran_nothing() -> None:
+    book = RunBook()
+    batch = sent(book, "a", lost=True, absent_is_not_run=True)
+    book.read([row(1, "b")], now=1)
+    assert batch.take() == {"a": NotRun()}
+
+
+def test_the_same_with_a_row_goes_on() -> None:
+    book = RunBook()
+    batch = sent(book, "a", lost=True, absent_is_not_run=True)
+    book.read([row(1)], now=1)
+    book.read([row(1, out="ran")], now=2)
+    assert batch.take() == {"a": Told(ScriptResult(retcode=0, stdout="ran"))}
+
+
+def test_no_report_by_the_deadline() -> None:
+    book = RunBook(Patience(report=10))
+    batch = sent(book, "a")
+    book.read([row(1)], now=1)
+    book.read([row(1)], now=40.9)
+    assert batch.take() == {}
+    book.read([row(1)], now=41)
+    assert batch.take() == {"a": Silent(started=True, waited=41)}
+
+
+def test_no_row_by_its_deadline() -> None:
+    book = RunBook(Patience(row=15))
+    batch = sent(book, "a", lost=True)
+    book.unread(now=14, took=0.1)
+    assert batch.take() == {}
+    book.unread(now=15, took=0.1)
+    assert batch.take() == {"a": Silent(started=False, waited=15)}
+
+
+class TestMany:
+    def test_rows_are_taken_for_ours_when_all_of_them_are_there(self) -> None:
+        book = RunBook()
+        batch = sent(book, "a", "b")
+        book.read([row(1, "a", out="x")], now=1)
+        assert batch.take() == {}
+        book.read([row(1, "a", out="x"), row(2, "b")], now=2)
+        assert batch.take() == {"a": Told(ScriptResult(retcode=0, stdout="x"))}
+        book.read([row(1, "a", out="x"), row(2, "b", out="y")], now=3)
+        assert batch.take() == {"b": Told(ScriptResult(retcode=0, stdout="y"))}
+
+    def test_a_stranger_on_one_of_them_is_not_taken_for_us(self) -> None:
+        book = RunBook()
+        batch = sent(book, "a", "b")
+        rows = [row(1, "a", user=THEIRS, out="theirs"), row(2, "a", out="ours"), row(3, "b", out="ours")]
+        book.read(rows[:1], now=1)
+        assert batch.take() == {}
+        book.read(rows, now=2)
+        assert {how.result.stdout for how in batch.take().values() if isinstance(how, Told)} == {"ours"}
+        assert book.username == OURS
+
+    def test_two_who_run_it_on_all_of_them_can_not_be_told_apart(self) -> None:
+        book = RunBook()
+        batch = sent(book, "a", "b")
+        users = {1: OURS, 2: OURS, 3: THEIRS, 4: THEIRS}
+        book.read([row(one, "ab"[one % 2], user=user, out="?") for one, user in users.items()], now=1)
+        assert {type(how) for how in batch.take().values()} == {Mixed}
+
+    def test_those_that_the_server_never_began(self) -> None:
+        book = RunBook(Patience(bulk_row=60))
+        batch = sent(book, "a", "b")
+        book.read([row(1, "a", out="x")], now=59)
+        assert batch.take() == {}
+        book.read([row(1, "a", out="x")], now=60)
+        assert batch.take() == {
+            "a": Told(ScriptResult(retcode=0, stdout="x")),
+            "b": Silent(started=False, waited=60),
+        }
+
+    def test_fewer_are_expected_where_the_server_leaves_some_out(self) -> None:
+        book = RunBook()
+        batch = sent(book, "a", "b")
+        batch.pending.discard("b")
+        batch.expected = 1
+        book.read([row(1, "a", out="x")], now=1)
+        assert list(batch.take()) == ["a"]
+
+
+class TestLooks:
+    def test_quick_at_first_then_calmer(self) -> None:
+        book = RunBook(Patience(report=1000))
+        sent(book, "a")
+        now, looks = 0.0, []
+        while (wait := book.due(now)) is not None and now < 120:
+            now += wait
+            looks.append(now)
+            book.read([row(1)], now)
+        gaps = [after - before for before, after in pairwise(looks)]
+        assert looks[0] == pytest.approx(0.25)
+        assert gaps == sorted(gaps)
+        assert max(gaps) == pytest.approx(5.0)
+        assert len(looks) < 40
+
+    def test_a_slow_server_is_asked_less_often(self) -> None:
+        book = RunBook()
+        sent(book, "a")
+        book.read([row(1)], now=3, took=3)
+        assert book.due(3) == pytest.approx(6)
+
+    def test_none_while_nobody_waits(self) -> None:
+        book = RunBook()
+        assert book.due(0) is None
+        batch = sent(book, "a")
+        book.read([row(1, out="x")], now=1)
+        assert book.due(1) is None
+        book.close(batch)
+        assert book.due(1) is None
+
+    def test_only_what_is_newer_than_the_mark_is_asked_for(self) -> None:
+        book = RunBook()
+        book.note([row(100, out="old")])
+        sent(book, "a")
+        assert book.since() == START + timedelta(seconds=100 - 5)
+        book.read([row(200)], now=1)
+        assert book.since() == START + timedelta(seconds=200 - 5)
+
+    def test_all_of_it_where_there_was_no_mark(self) -> None:
+        book = RunBook()
+        sent(book, "a")
+        assert book.since() is None
+
+
+class World:
+    """A server on which many run the same script on the same agents, and what each run printed."""
+
+    def __init__(self) -> None:
+        self.rows: list[HistoryEntry] = []
+
+    def run(self, agent: str, user: str) -> HistoryEntry:
+        number = len(self.rows) + 1
+        self.rows.append(row(number, agent, user=user, out=f"output of {number}"))
+        return self.rows[-1]
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["ours", "lost", "never came", "foreign"]), st.sampled_from("ab")),
+        max_size=12,
+    ),
+    st.data(),
+)
+def test_no_run_is_ever_given_anothers_result(steps: Iterable[tuple[str, str]], data: st.DataObject) -> None:
+    """Our own runs among strangers': each ends in its own result, or in none."""
+    world, book = World(), RunBook(Patience(row=5, report=5))
+    open_batches: list[tuple[Batch, str | None]] = []
+    now = 0.0
+    for what, agent in steps:
+        now += 1
+        if what == "foreign":
+            world.run(agent, data.draw(st.sampled_from([THEIRS, "third"])))
+        elif book.holder([agent], 1) is None:
+            known = book.username
+            # Before our name is known, a stranger's row could be taken for a run whose answer was lost.
+            if known is None and what != "ours":
+                continue
+            batch = sent(book, agent, at=now, lost=what != "ours")
+            ran = None if what == "never came" else world.run(agent, OURS)
+            open_batches.append((batch, None if ran is None or ran.result is None else ran.result.stdout))
+        if data.draw(st.booleans()):
+            book.read(world.rows, now)
+    for later in (10.0, 100.0):
+        book.read(world.rows, now + later)
+    for batch, printed in open_batches:
+        (how,) = batch.take().values()
+        if isinstance(how, Told):
+            assert how.result.stdout == printed
+        else:
+            assert isinstance(how, Silent | Mixed)
