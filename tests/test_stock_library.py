@@ -7,11 +7,12 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import pytest
 
+from tests.recorded import HTTP, Recording, recording, sent_by
 from trmm_async.administration import AuditPage, CustomField, KeyStoreEntry, Policy, PolicyUse
 from trmm_async.calls import Call, Lane, Plan, Replay
 from trmm_async.dialects.library import (
@@ -35,7 +36,6 @@ from trmm_async.errors import (
 )
 from trmm_async.models import Alert, Check, Client, ClientRef, Script, ScriptResult, Site, SiteRef, Task
 
-HTTP = Path(__file__).parents[2] / "shared" / "stock" / "http"
 WINDOWS = "WKPFklJfIyyVlbPegBPrUhRZdsvDQucdWrdEWKpm"
 OFFLINE = "RJhyjPzSJxkKIvIKwFQsVFOsCfYlcdgDssPddTey"
 
@@ -44,29 +44,24 @@ LIBRARY: Library = StockLibrary()
 Intent = Callable[[Library], Any]
 
 
-def recording(name: str) -> dict[str, Any]:
-    path = HTTP / f"{name}.json"
-    if not path.exists():
+def told(name: str) -> Recording:
+    if not HTTP.is_dir():
         pytest.skip(f"no recordings of the real server in {HTTP}")
-    found: dict[str, Any] = json.loads(path.read_text())
-    return found
+    return recording(name)
 
 
 def answer_of(name: str) -> bytes:
-    return json.dumps(recording(name)["response"]["body"]).encode()
+    return told(name).answer
 
 
 def assert_is_recorded(call: Call[Any], name: str, but: dict[str, Any] | None = None) -> None:
-    request = recording(name)["request"]
-    assert (call.method, call.path) == (request["method"], request["path"])
-    query = {key: str(value) for key, value in (request.get("query") or {}).items()}
-    assert dict(call.query) == query
-    body = None if call.body is None else json.loads(call.body)
-    recorded = request.get("body")
-    assert body == ({**recorded, **but} if but else recorded)
+    """The call is the very request of the recording, but for these keys of its body."""
+    real = told(name)
+    sent = {**real.sent, **but} if but else real.sent
+    assert sent_by(call) == (real.method, real.path, real.query, sent)
 
 
-class Script_:  # noqa: N801 - a script of answers
+class ByHand:
     """Carries a request out with answers given by hand, and notes the calls."""
 
     def __init__(self, *answers: bytes | TRMMError) -> None:
@@ -119,7 +114,7 @@ class Case:
 
     name: str
     intent: Intent
-    kind: type = type(None)
+    kind: type = NoneType
     replay: Replay = Replay.SAFE
     but: dict[str, Any] | None = None
 
@@ -227,7 +222,7 @@ PLANS = [
 
 @pytest.mark.parametrize(("name", "intent"), PLANS, ids=[name for name, _ in PLANS])
 def test_a_plan_of_one_call_is_as_recorded(name: str, intent: Intent) -> None:
-    script = Script_(answer_of(name))
+    script = ByHand(answer_of(name))
     script.of(intent(LIBRARY))
     (call,) = script.calls
     assert_is_recorded(call, name)
@@ -245,7 +240,7 @@ class TestMaking:
     @staticmethod
     def before(listing: str, found: int) -> bytes:
         """The list as it was before."""
-        body = recording(listing)["response"]["body"]
+        body = told(listing).body
         if isinstance(body, dict):
             return json.dumps(
                 {**body, "sites": [one for one in body["sites"] if one["id"] != found]}
@@ -257,7 +252,7 @@ class TestMaking:
     ) -> None:
         if name == "site_create":
             pytest.skip("its list was recorded after it was renamed")
-        script = Script_(self.before(listing, found), answer_of(name), answer_of(listing))
+        script = ByHand(self.before(listing, found), answer_of(name), answer_of(listing))
         assert script.of(intent(LIBRARY)).id == found
         _, send, _ = script.calls
         assert_is_recorded(send, name)
@@ -267,11 +262,11 @@ class TestMaking:
         self, name: str, listing: str, intent: Intent, found: int
     ) -> None:
         lost = OutcomeUnknownError("lost")
-        script = Script_(self.before(listing, found), lost, answer_of(listing))
+        script = ByHand(self.before(listing, found), lost, answer_of(listing))
         assert script.of(intent(LIBRARY)).id == found
         nothing = self.before(listing, found)
         with pytest.raises(OutcomeUnknownError) as caught:
-            Script_(nothing, lost, nothing).of(intent(LIBRARY))
+            ByHand(nothing, lost, nothing).of(intent(LIBRARY))
         assert caught.value is lost
 
     def test_what_is_not_in_the_list_is_said_so(
@@ -279,11 +274,11 @@ class TestMaking:
     ) -> None:
         nothing = self.before(listing, found)
         with pytest.raises(UnidentifiedError, match="is not in the list"):
-            Script_(nothing, b'"ok"', nothing).of(intent(LIBRARY))
+            ByHand(nothing, b'"ok"', nothing).of(intent(LIBRARY))
 
 
 def test_a_site_is_made_as_recorded() -> None:
-    script = Script_(b'{"sites": []}', b'"ok"', b'{"sites": [{"id": 11, "name": "Second", "client": 6}]}')
+    script = ByHand(b'{"sites": []}', b'"ok"', b'{"sites": [{"id": 11, "name": "Second", "client": 6}]}')
     made = script.of(LIBRARY.create_site(6, "Second"))
     assert made == Site(id=11, name="Second", client=ClientRef(id=6))
     assert_is_recorded(script.calls[1], "site_create")
@@ -291,28 +286,28 @@ def test_a_site_is_made_as_recorded() -> None:
 
 def test_a_custom_field_is_made_as_recorded() -> None:
     order = CustomFieldOrder(name="API field", model="agent")
-    script = Script_(b"[]", b'"ok"', b'[{"id": 12, "name": "API field", "model": "agent", "type": "text"}]')
+    script = ByHand(b"[]", b'"ok"', b'[{"id": 12, "name": "API field", "model": "agent", "type": "text"}]')
     assert script.of(LIBRARY.create_custom_field(order)).id == 12
     assert_is_recorded(script.calls[1], "core_customfield_create")
 
 
 def test_a_new_script_has_its_code() -> None:
     listed = b'[{"id": 1, "name": "API script", "shell": "python", "args": ["a"], "env_vars": ["X=1"]}]'
-    made = Script_(b"[]", b'"ok"', listed).of(LIBRARY.create_script(ORDER))
+    made = ByHand(b"[]", b'"ok"', listed).of(LIBRARY.create_script(ORDER))
     assert made.code == "print('hi')\n"
 
 
 class TestScripts:
     def test_what_community_scripts_allow_is_sent_apart(self) -> None:
         # With "favorite" in the body, the server drops what else is in it, and says that it was edited.
-        script = Script_(b'""', b'""', b'""')
+        script = ByHand(b'""', b'""', b'""')
         script.of(LIBRARY.update_script(9, {"hidden": False, "code": "x", "favorite": True, "name": "n"}))
         bodies = [json.loads(call.body or b"") for call in script.calls]
         assert bodies == [{"script_body": "x", "name": "n"}, {"favorite": True}, {"hidden": False}]
         assert {call.replay for call in script.calls} == {Replay.IDEMPOTENT}
 
     def test_a_trial_waits_and_holds_a_worker(self) -> None:
-        script = Script_(answer_of("script_test"))
+        script = ByHand(answer_of("script_test"))
         result = script.of(LIBRARY.test_script(WINDOWS, TRIAL))
         assert isinstance(result, ScriptResult)
         assert (result.retcode, result.stderr) == (2, "warn")
@@ -323,9 +318,9 @@ class TestScripts:
 
     def test_a_word_in_the_place_of_a_result_is_no_result(self) -> None:
         with pytest.raises(AgentLostError, match="timeout"):
-            Script_(answer_of("script_test_offline")).of(LIBRARY.test_script(OFFLINE, TRIAL))
+            ByHand(answer_of("script_test_offline")).of(LIBRARY.test_script(OFFLINE, TRIAL))
         with pytest.raises(AgentUnreachableError, match="natsdown") as caught:
-            Script_(b'"natsdown"').of(LIBRARY.test_script(OFFLINE, TRIAL))
+            ByHand(b'"natsdown"').of(LIBRARY.test_script(OFFLINE, TRIAL))
         assert not isinstance(caught.value, OutcomeUnknownError)
 
 
@@ -342,41 +337,41 @@ class TestAlerts:
     def test_one_that_is_not_there_is_not_found_though_the_server_fails(self) -> None:
         fault, missing = ServerFaultError(500, "page"), NotFoundError(404, "No Alert")
         with pytest.raises(NotFoundError):
-            Script_(fault, missing).of(LIBRARY.delete_alert(8))
+            ByHand(fault, missing).of(LIBRARY.delete_alert(8))
         with pytest.raises(ServerFaultError):
-            Script_(fault, b'{"id": 8}').of(LIBRARY.delete_alert(8))
+            ByHand(fault, b'{"id": 8}').of(LIBRARY.delete_alert(8))
         with pytest.raises(ServerFaultError):
-            Script_(ServerFaultError(502, "proxy")).of(LIBRARY.delete_alert(8))
+            ByHand(ServerFaultError(502, "proxy")).of(LIBRARY.delete_alert(8))
 
     def test_a_lost_answer_to_a_delete_is_settled(self) -> None:
         lost, missing = OutcomeUnknownError("lost"), NotFoundError(404, "No Alert")
-        gone = Script_(lost, missing)
+        gone = ByHand(lost, missing)
         gone.of(LIBRARY.delete_alert(8))
         assert [call.method for call in gone.calls] == ["DELETE", "GET"]
-        there = Script_(lost, b'{"id": 8}', b'"ok"')
+        there = ByHand(lost, b'{"id": 8}', b'"ok"')
         there.of(LIBRARY.delete_alert(8))
         assert [call.method for call in there.calls] == ["DELETE", "GET", "DELETE"]
 
 
 class TestTasks:
     def test_the_task_of_an_agent_has_its_id(self) -> None:
-        script = Script_(answer_of("task_get"), b'[{"id": 1, "agent_id": "a"}]')
+        script = ByHand(answer_of("task_get"), b'[{"id": 1, "agent_id": "a"}]')
         task = script.of(LIBRARY.get_task(2))
         assert isinstance(task, Task)
         assert (task.id, task.agent_id, task.script) == (2, "a", 2)
 
     def test_the_task_of_a_policy_has_none(self) -> None:
-        task = Script_(answer_of("tasks_detail_policy")).of(LIBRARY.get_task(1))
+        task = ByHand(answer_of("tasks_detail_policy")).of(LIBRARY.get_task(1))
         assert (task.policy, task.agent_id) == (1, None)
 
     def test_an_agents_task_runs_as_recorded(self) -> None:
-        script = Script_(answer_of("task_get"), answer_of("task_run"))
+        script = ByHand(answer_of("task_get"), answer_of("task_run"))
         script.of(LIBRARY.run_task(2, None))
         assert_is_recorded(script.calls[1], "task_run")
         assert script.calls[1].replay is Replay.NEVER
 
     def test_a_policys_task_is_not_run_on_nobody(self) -> None:
-        script = Script_(answer_of("tasks_detail_policy"))
+        script = ByHand(answer_of("tasks_detail_policy"))
         with pytest.raises(InvalidRequestError, match="name one, agent="):
             script.of(LIBRARY.run_task(1, None))
         assert [call.method for call in script.calls] == ["GET"]
@@ -389,14 +384,17 @@ class TestAnswers:
         assert (call.lanes, call.answers_within) == ((Lane.WORKERS,), 15)
 
     def test_where_a_policy_is_set(self) -> None:
-        use = Script_(answer_of("automation_policy_related")).of(LIBRARY.policy_use(1))
+        use = ByHand(answer_of("automation_policy_related")).of(LIBRARY.policy_use(1))
         assert use == PolicyUse(server_clients=(ClientRef(id=1, name="Acme Corp"),))
-        agents = b'{"pk": 1, "agents": [{"agent_id": "a", "hostname": "h"}], "server_sites": [{"id": 3, "name": "s"}]}'
-        assert Script_(agents).of(LIBRARY.policy_use(1)) == PolicyUse(
+        agents = (
+            b'{"pk": 1, "agents": [{"agent_id": "a", "hostname": "h"}], '
+            b'"server_sites": [{"id": 3, "name": "s"}]}'
+        )
+        assert ByHand(agents).of(LIBRARY.policy_use(1)) == PolicyUse(
             agents=("a",), server_sites=(SiteRef(id=3, name="s"),)
         )
         with pytest.raises(NotFoundError, match="no policy 999"):
-            Script_(answer_of("automation_related_404")).of(LIBRARY.policy_use(999))
+            ByHand(answer_of("automation_related_404")).of(LIBRARY.policy_use(999))
 
     def test_a_policys_checks_have_no_result(self) -> None:
         call: Any = LIBRARY.policy_checks(1)
@@ -472,7 +470,7 @@ class TestAnswers:
     def test_the_version_is_the_servers_not_that_of_its_pages(self) -> None:
         call: Any = LIBRARY.server_version()
         assert call.decode(answer_of("core_dashinfo")) == "1.5.1"
-        assert recording("core_version")["response"]["body"] != "1.5.1"
+        assert told("core_version").body != "1.5.1"
         dashboard: Any = LIBRARY.dashboard()
         shown = dashboard.decode(answer_of("core_dashinfo"))
         assert (shown.version, shown.latest_version, shown.extra["loading_bar_color"]) == (
@@ -494,7 +492,8 @@ class TestSecrets:
         entries = keys.decode(answer_of("core_keystore"))
         assert entries[1] == KeyStoreEntry(id=2, name="token", value="s3cr3t")
         audit: Any = LIBRARY.audit_page(AuditFilter(), 1, 5)
-        body = b'{"total": 1, "audit_logs": [{"id": 1, "after_value": {"value": "s3cr3t"}, "debug_info": {"a": "s3cr3t"}}]}'
+        row = b'{"id": 1, "after_value": {"value": "s3cr3t"}, "debug_info": {"a": "s3cr3t"}}'
+        body = b'{"total": 1, "audit_logs": [' + row + b"]}"
         for found in (settings, *entries, audit.decode(body)):
             shown = repr(found) + str(getattr(found, "__rich_repr__", list)())
             assert "changeme" not in shown
