@@ -476,7 +476,7 @@ BAD: list[Callable[[TRMM], Coroutine[Any, Any, Any]]] = [
     lambda trmm: trmm.alerts.snooze(1, days=1.5),  # type: ignore[arg-type]
     lambda trmm: trmm.alerts.snooze(1, days=10**9),
     lambda trmm: trmm.alerts.snooze_many(["x"], days=1),  # type: ignore[list-item]
-    lambda trmm: trmm.alerts.resolve_many("12"),
+    lambda trmm: trmm.alerts.resolve_many("12"),  # type: ignore[arg-type]
     lambda trmm: trmm.alerts.list(severity="critical"),  # type: ignore[arg-type]
     lambda trmm: trmm.alerts.list(severity=[]),
     lambda trmm: trmm.alerts.list(client=[]),
