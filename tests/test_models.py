@@ -30,6 +30,7 @@ def made(kind: Any) -> Any:
     needed = {
         "agent_id": "abc",
         "id": 1,
+        "field": 1,
         "alert": Alert(id=1),
         "since": datetime(2026, 4, 21, tzinfo=UTC),
         "until": datetime(2026, 4, 22, tzinfo=UTC),

@@ -616,7 +616,7 @@ class TestErrors:
     def test_a_500_says_what_the_body_lacks(self, name: str, missing: str) -> None:
         error = self.error(self.raw(name), name)
         assert isinstance(error, ServerFaultError)
-        assert f"this one lacks {missing}" in str(error)
+        assert f"a body that lacks {missing}" in str(error)
 
     @needed
     @pytest.mark.parametrize(

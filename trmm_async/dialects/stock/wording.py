@@ -147,9 +147,7 @@ def _explain(call: Call[Any], status: int, body: bytes) -> Words:
 def _why_500(method: str, path: str, sent: bytes | None) -> str:
     missing = _missing(method, path, sent)
     if missing:
-        return (
-            f"a stock server answers so to a body without a key it needs; this one lacks {', '.join(missing)}"
-        )
+        return f"a stock server says so to a body that lacks {', '.join(missing)}"
     what = (
         "a filter of the wrong kind"
         if method == "GET"
