@@ -16,6 +16,7 @@ from trmm_async.resources.api import Api
 __all__ = ["AuditLog", "AuditStream", "Reader"]
 
 PAGE: Final = 200
+PAGE_LEAST: Final = 20
 PAGE_MOST: Final = 1000
 _DAYS_MOST: Final = 36_500
 
@@ -59,13 +60,13 @@ class AuditLog:
             action: what was done: "login", "add", "modify", "delete", "execute_script", "execute_command", …
             object_type: to what kind of thing: "agent", "script", "user", …
             days: in the last so many days.
-            page_size: how many are asked for at once, up to 1000.
+            page_size: how many are asked for at once at most, 20 to 1000.
 
         Raises:
             InvalidRequestError: an argument is wrong.
         """
-        size = arguments.whole(page_size, "page_size", least=1, most=PAGE_MOST)
-        size = arguments.whole(page_size, "page_size", least=1, most=PAGE_MOST)
+        size = arguments.whole(page_size, "page_size", least=PAGE_LEAST, most=PAGE_MOST)
+        size = arguments.whole(page_size, "page_size", least=PAGE_LEAST, most=PAGE_MOST)
         which = _filter(
             agent=agent, client=client, user=user, action=action, object_type=object_type, days=days
         )
@@ -138,42 +139,53 @@ class AuditStream:
 class Reader:
     """Which page is next, and what of a page is new. Pure.
 
-    The log is read from the newest entry on, while it grows there, and loses old ones (or any, if an
-    administrator prunes it). What was added pushes the rest on: the next page then begins with entries that
-    were read, which are known by their ids, since those only fall. What was removed pulls the rest back,
-    which would be missed;
-    that shows in a total that fell and a page that begins with a new entry: then the page before is read
-    again.
+    The log is read from the newest entry on, while it grows there, and loses old ones, or any if an
+    administrator prunes it. What is added pushes the rest on: a page then begins with entries that were read,
+    known by their ids, since those only fall. What is removed pulls the rest back, and an entry would be
+    missed. So every page is asked for such that it begins with one that was read, by which it is known to
+    follow; if it does not, one that begins further back is. A server has pages by number and size only, so the
+    size is chosen to fit.
     """
 
-    def __init__(self, size: int) -> None:
-        self.size = size
+    def __init__(self, most: int) -> None:
         self.page = 1
+        self.size = self._most = max(most, PAGE_LEAST)
         self.done = False
+        self._read = 0
+        self._back = 1
         self._last: int | None = None
-        self._total = 0
 
     def __repr__(self) -> str:
-        return f"<Reader page={self.page} last={self._last} total={self._total} done={self.done}>"
+        return (
+            f"<Reader page={self.page} size={self.size} read={self._read} last={self._last} done={self.done}>"
+        )
 
     def take(self, answer: AuditPage) -> list[AuditEntry]:
         """The new ones among the answer's entries."""
         rows = answer.entries
         # Asked for a page past the end, the server repeats the last one.
-        here = min(self.page, max(1, -(-answer.total // self.size)))
-        fell, self._total = answer.total < self._total, answer.total
-        if fell and here > 1 and rows and self._is_new(rows[0]):
-            self.page = here - 1
+        page = min(self.page, max(1, -(-answer.total // self.size)))
+        if page > 1 and rows and self._is_new(rows[0]):
+            self._back *= 2
+            self._choose()
             return []
         new = [row for row in rows if self._is_new(row)]
         if new:
             self._last = new[-1].id
-        self.page = here + 1
-        self.done = not rows or here * self.size >= answer.total
+        self._read, self._back = (page - 1) * self.size + len(rows), 1
+        self.done = not rows or self._read >= answer.total
+        self._choose()
         return new
 
     def _is_new(self, entry: AuditEntry) -> bool:
         return self._last is None or entry.id < self._last
+
+    def _choose(self) -> None:
+        """The page that begins at least `_back` entries before the first unread one and reaches farthest."""
+        first = max(0, self._read - self._back)
+        sizes = range(self._most // 2 + 1, self._most + 1)
+        self.size = max(sizes, key=lambda size: (first // size + 1) * size)
+        self.page = first // self.size + 1
 
 
 def _filter(
