@@ -143,7 +143,7 @@ class Reader:
     administrator prunes it. What is added pushes the rest on: a page then begins with entries that were read,
     known by their ids, since those only fall. What is removed pulls the rest back, and an entry would be
     missed. So every page is asked for such that it begins with one that was read, by which it is known to
-    follow; if it does not, one that begins further back is. A server has pages by number and size only, so the
+    follow; if it does not, one that begins further back is. A server has pages by number and size only: the
     size is chosen to fit.
     """
 

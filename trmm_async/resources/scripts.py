@@ -159,7 +159,7 @@ class Scripts:
     ) -> ScriptResult:
         """Run code on an agent without storing it, and wait for its result; a stock server only.
 
-        Never sent twice. It holds a worker of the server until it has ended, `timeout` and 3 seconds at most
+        Never sent twice. It holds a worker of the server until it has ended, `timeout` seconds at most
         (`max_waiting`); `agents.run_script` does not.
 
         Args:
@@ -172,7 +172,7 @@ class Scripts:
             run_as_user: run it as the user who is logged in.
 
         Raises:
-            AgentLostError: the agent did not report an end in time: it may have run, or run still.
+            AgentLostError: the agent did not report an end within `timeout`: it may have run, or run still.
             AgentUnreachableError: the server could not send it.
             OutcomeUnknownError: sent, and the answer was lost: it may have run.
         """

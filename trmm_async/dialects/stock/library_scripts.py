@@ -17,9 +17,6 @@ from trmm_async.models import Script, ScriptResult
 
 __all__ = ["StockScripts"]
 
-_GRACE: Final = 3.0
-"""How many seconds beyond a script's own the server waits for the agent."""
-
 _MARKS: Final = ("favorite", "hidden")
 """What can be changed of community scripts: each by its own call, of which the server drops all else."""
 
@@ -88,7 +85,7 @@ def _test(agent_id: str, trial: ScriptTrial) -> Steps[ScriptResult]:
         "POST",
         f"/scripts/{segment(agent_id)}/test/",
         asdict(trial),
-        waits=trial.timeout + _GRACE,
+        waits=trial.timeout,
     )
     answer = yield from ask(call)
     if isinstance(answer, _Result):

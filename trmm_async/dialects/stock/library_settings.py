@@ -23,6 +23,10 @@ from trmm_async.models import ClientRef, Extra, SiteRef
 __all__ = ["StockSettings"]
 
 
+_DASHBOARD_SECONDS: Final = 20.0
+"""What the server may take to ask the internet for the newest version (5 s) and after its token (15 s)."""
+
+
 class StockSettings:
     """See `Library`."""
 
@@ -69,13 +73,13 @@ class StockSettings:
 
     def server_version(self) -> Call[str]:
         # Not /core/version/, which is the version of the web pages.
-        return get("/core/dashinfo/", lambda body: codec.decoder(_Dashboard)(body).trmm_version)
+        return get("/core/dashinfo/", _version, waits=_DASHBOARD_SECONDS)
 
     def server_settings(self) -> Call[ServerSettings]:
         return get("/core/settings/", _settings)
 
     def dashboard(self) -> Call[Dashboard]:
-        return get("/core/dashinfo/", _dashboard)
+        return get("/core/dashinfo/", _dashboard, waits=_DASHBOARD_SECONDS)
 
 
 class _Field(msgspec.Struct):
@@ -235,6 +239,10 @@ def _settings(body: bytes) -> ServerSettings:
         extra=_rest(body, _Settings),
         **fields,
     )
+
+
+def _version(body: bytes) -> str:
+    return codec.decoder(_Dashboard)(body).trmm_version
 
 
 def _dashboard(body: bytes) -> Dashboard:
