@@ -7,7 +7,7 @@ import ipaddress
 import re
 import sys
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final, TypeVar
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
@@ -29,12 +29,14 @@ __all__ = [
     "number",
     "object_id",
     "object_ids",
+    "path_segment",
     "plain_text",
     "raw_path",
     "script_args",
     "script_timeout",
     "some",
     "whole",
+    "whole_minute",
 ]
 
 T = TypeVar("T")
@@ -62,14 +64,30 @@ def plain_text(value: object, what: str, *, empty: bool = False) -> str:
     return value
 
 
+def free_text(value: object, what: str, *, empty: bool = False) -> str:
+    """A text of any number of lines; not blank unless allowed."""
+    if not isinstance(value, str):
+        raise InvalidRequestError(f"{what} must be text, not {type(value).__name__}")
+    if "\0" in value or _SURROGATE.search(value):
+        raise InvalidRequestError(f"{what} must be text that UTF-8 can carry, without a null character")
+    if not empty and not value.strip():
+        raise InvalidRequestError(f"{what} must not be empty")
+    return value
+
+
+def path_segment(value: object, what: str) -> str:
+    """A text that is fit to be one segment of a path."""
+    text = plain_text(value, what)
+    if text in {".", ".."} or "/" in text or "\\" in text:
+        raise InvalidRequestError(f"{what} must not contain a slash or be a dot path: {text!r}")
+    if text != text.strip():
+        raise InvalidRequestError(f"{what} must not begin or end with a space: {text!r}")
+    return text
+
+
 def agent_id(value: object) -> str:
     """An agent's id, from itself or from the object that has it; fit to be one segment of a path."""
-    text = plain_text(getattr(value, "agent_id", value), "agent_id")
-    if text in {".", ".."} or "/" in text or "\\" in text:
-        raise InvalidRequestError(f"agent_id must not contain a slash or be a dot path: {text!r}")
-    if text != text.strip():
-        raise InvalidRequestError(f"agent_id must not begin or end with a space: {text!r}")
-    return text
+    return path_segment(getattr(value, "agent_id", value), "agent_id")
 
 
 def object_id(value: object, what: str) -> int:
@@ -102,22 +120,11 @@ def number(value: object, what: str, *, least: float | None = None, above: float
 
 
 def whole(value: object, what: str, *, least: int, most: int | None = None) -> int:
-    """A whole number from `least`, up to `most` if given."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise InvalidRequestError(f"{what} must be a whole number from {least}, not {value!r}")
-    if most is not None and value > most:
-        raise InvalidRequestError(f"{what} must be a whole number up to {most}, not {value!r}")
-    return value
-
-
-def free_text(value: object, what: str, *, empty: bool = False) -> str:
-    """A text of any number of lines, as the code of a script; no null character."""
-    if not isinstance(value, str):
-        raise InvalidRequestError(f"{what} must be text, not {type(value).__name__}")
-    if "\0" in value or _SURROGATE.search(value):
-        raise InvalidRequestError(f"{what} must be text that UTF-8 can carry, without a null character")
-    if not empty and not value.strip():
-        raise InvalidRequestError(f"{what} must not be empty")
+    """A whole number from `least`, up to `most` and with it."""
+    span = f"from {least}" if most is None else f"from {least} to {most}"
+    high = isinstance(value, int) and most is not None and value > most
+    if isinstance(value, bool) or not isinstance(value, int) or value < least or high:
+        raise InvalidRequestError(f"{what} must be a whole number {span}, not {value!r}")
     return value
 
 
@@ -235,6 +242,21 @@ def expiry(value: object, *, now: datetime | None = None) -> datetime:
     except OverflowError:
         raise InvalidRequestError(
             f"expires must lie before the year 10000, not at {value.isoformat()}"
+        ) from None
+
+
+def whole_minute(value: object, what: str, *, now: datetime | None = None) -> datetime:
+    """A time in the future, rounded up to a whole minute. What has no time zone may be past too."""
+    if not isinstance(value, datetime):
+        raise InvalidRequestError(f"{what} must be a datetime, not {type(value).__name__}")
+    if value.utcoffset() is not None and value <= (now or datetime.now(UTC)):
+        raise InvalidRequestError(f"{what} must lie in the future, not at {value.isoformat()}")
+    minute = value.replace(second=0, microsecond=0)
+    try:
+        return minute if minute == value else minute + timedelta(minutes=1)
+    except OverflowError:
+        raise InvalidRequestError(
+            f"{what} must lie before the year 10000, not at {value.isoformat()}"
         ) from None
 
 

@@ -13,12 +13,14 @@ from trmm_async.dialects.base import (
     ScriptRun,
     TaskOrder,
 )
+from trmm_async.dialects.beyond import CommandRun
 from trmm_async.dialects.gateway import Gateway
 from trmm_async.dialects.stock import Stock
 
 __all__ = [
     "AgentFilter",
     "Collected",
+    "CommandRun",
     "DeploymentOrder",
     "Dialect",
     "Gateway",

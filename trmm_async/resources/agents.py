@@ -12,8 +12,10 @@ from trmm_async.calls import ArrayCall
 from trmm_async.dialects import AgentFilter, ScriptRun
 from trmm_async.errors import AmbiguousNameError, ClosedError
 from trmm_async.models import Agent, Client, ClientRef, Script, ScriptResult, Site, SiteRef
+from trmm_async.resources.actions import AgentActions
 from trmm_async.resources.api import Api
 from trmm_async.resources.live import ScriptStream, new_cmd_id
+from trmm_async.resources.machine import AgentMachine
 from trmm_async.transport import Body
 
 __all__ = ["AgentStream", "Agents", "checked_run"]
@@ -21,8 +23,11 @@ __all__ = ["AgentStream", "Agents", "checked_run"]
 MonitoringType = Literal["server", "workstation"]
 
 
-class Agents:
-    """Agents: list, get, find, delete, run a script. Every method raises `TRMMError`s only."""
+class Agents(AgentActions, AgentMachine):
+    """Agents: list, get, find, delete, run a script; of a stock server also what its bases do.
+
+    Every method raises `TRMMError`s only.
+    """
 
     def __init__(self, api: Api) -> None:
         self._api = api
