@@ -154,17 +154,11 @@ CALLS = [
     Case("script_delete", lambda it: it.delete_script(11), replay=AGAIN),
     Case("client_get", lambda it: it.get_client(1), Client),
     Case("client_without_sites_get", lambda it: it.get_client(7), Client),
-    Case(
-        "client_update",
-        lambda it: it.update_client(6, {"name": "Renamed Client", "custom_fields": {7: "C-9"}}),
-        replay=AGAIN,
-    ),
     Case("client_delete", lambda it: it.delete_client(6, None), replay=AGAIN),
     Case("client_delete_move_to_site", lambda it: it.delete_client(8, 1), replay=AGAIN),
     Case("sites_list", lambda it: it.find_sites(None), list),
     Case("client_get", lambda it: it.find_sites(1), list),
     Case("site_get", lambda it: it.get_site(1), Site),
-    Case("site_update", lambda it: it.update_site(11, {"name": "Second renamed"}), replay=AGAIN),
     Case("site_delete", lambda it: it.delete_site(11, None), replay=AGAIN),
     Case("automation_policies", lambda it: it.list_policies(), list),
     Case("automation_policy", lambda it: it.get_policy(1), Policy),
@@ -217,6 +211,7 @@ PLANS = [
     ("script_test", lambda it: it.test_script(WINDOWS, TRIAL)),
     ("automation_policy_related", lambda it: it.policy_use(1)),
     ("alert_delete", lambda it: it.delete_alert(8)),
+    ("site_update", lambda it: it.update_site(11, {"name": "Second renamed"})),
 ]
 
 
@@ -226,6 +221,13 @@ def test_a_plan_of_one_call_is_as_recorded(name: str, intent: Intent) -> None:
     script.of(intent(LIBRARY))
     (call,) = script.calls
     assert_is_recorded(call, name)
+
+
+def test_a_client_is_changed_as_recorded() -> None:
+    script = ByHand(b'[{"id": 7, "model": "client", "type": "text"}]', answer_of("client_update"))
+    script.of(LIBRARY.update_client(6, {"name": "Renamed Client", "custom_fields": {7: "C-9"}}))
+    assert_is_recorded(script.calls[1], "client_update")
+    assert script.calls[1].replay is Replay.IDEMPOTENT
 
 
 MADE = [
@@ -439,15 +441,30 @@ class TestAnswers:
             call: Any = LIBRARY.update_custom_field(1, {"default": default, "required": True})
             key = f"default_values_{name}" if name == "multiple" else f"default_value_{name}"
             assert json.loads(call.body) == {"required": True, key: json.loads(json.dumps(default))}
-        call = LIBRARY.update_client(6, {"custom_fields": {1: True, 2: "x", 3: ("a",)}})
-        assert json.loads(call.body) == {
-            "client": {},
+
+    def test_values_of_custom_fields_are_written_by_the_fields_types(self) -> None:
+        fields = [
+            {"id": 1, "model": "site", "type": "checkbox"},
+            {"id": 2, "model": "site", "type": "number"},
+            {"id": 3, "model": "site", "type": "multiple", "options": ["a", "b"]},
+            {"id": 4, "model": "client", "type": "text"},
+        ]
+        listed = json.dumps(fields).encode()
+        script = ByHand(listed, b'""')
+        script.of(LIBRARY.update_site(6, {"custom_fields": {1: True, 2: 5, 3: ["a"]}}))
+        assert json.loads(script.calls[1].body or b"") == {
+            "site": {},
             "custom_fields": [
                 {"field": 1, "bool_value": True},
-                {"field": 2, "string_value": "x"},
+                {"field": 2, "string_value": "5"},
                 {"field": 3, "multiple_value": ["a"]},
             ],
         }
+        wrong: Any
+        for wrong in ({1: "yes"}, {2: "five"}, {3: ["c"]}, {4: "x"}, {5: "x"}):
+            script = ByHand(listed)
+            with pytest.raises(InvalidRequestError, match="custom_fields"):
+                script.of(LIBRARY.update_site(6, {"custom_fields": wrong}))
 
     def test_the_audit_log_has_agents_and_sites_where_there_are_some(self) -> None:
         call: Any = LIBRARY.audit_page(AuditFilter(), 1, 5)

@@ -204,14 +204,14 @@ def some(given: tuple[T, ...], what: str) -> tuple[T, ...]:
     return given
 
 
-def field_values(values: object) -> dict[int, str | bool | tuple[str, ...]]:
-    """Values of custom fields by the fields, or their ids."""
+def field_values(values: object) -> dict[int, object]:
+    """Values of custom fields by the fields, or their ids; whether they fit, their types say."""
     if not isinstance(values, Mapping) or not values:
         raise InvalidRequestError("custom_fields must be a mapping of fields to values, and not empty")
-    return {object_id(field, "custom_fields: a field"): field_value(value) for field, value in values.items()}
+    return {object_id(field, "custom_fields: a field"): value for field, value in values.items()}
 
 
-def field_value(value: object, what: str = "custom_fields: a value") -> str | bool | tuple[str, ...]:
+def field_value(value: object, what: str) -> str | bool | tuple[str, ...]:
     """A custom field's value: True or False, a text, a number (kept as text), or several texts."""
     if isinstance(value, bool):
         return value

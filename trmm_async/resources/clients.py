@@ -1,6 +1,6 @@
 """`trmm.clients`."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from trmm_async import arguments
 from trmm_async.administration import CustomField
@@ -56,15 +56,20 @@ class Clients:
         client: int | Client | ClientRef,
         *,
         name: str | None = None,
-        custom_fields: Mapping[int | CustomField, str | float | bool | Iterable[str]] | None = None,
+        custom_fields: Mapping[int | CustomField, object] | None = None,
     ) -> None:
         """Change what is given of a client; a stock server only. Repeated by us: twice is once.
 
         Args:
             client: its id, or the client.
             name: its new name.
-            custom_fields: values of its custom fields, by the fields or their ids: True or False of a
-                checkbox, several texts of "multiple", else a text or a number.
+            custom_fields: values of its custom fields, by the fields or their ids; texts, numbers, True or
+                False, lists of options, and None for none. Their types are asked for first, and the values
+                held against them.
+
+        Raises:
+            InvalidRequestError: a value is wrong, or nothing is to change; nothing was changed.
+            NotFoundError: there is no such client.
         """
         client_id = arguments.object_id(client, "client")
         changes = arguments.changes(

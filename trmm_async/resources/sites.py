@@ -1,6 +1,6 @@
 """`trmm.sites`."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from trmm_async import arguments
 from trmm_async.administration import CustomField
@@ -56,7 +56,7 @@ class Sites:
         *,
         name: str | None = None,
         client: int | Client | ClientRef | None = None,
-        custom_fields: Mapping[int | CustomField, str | float | bool | Iterable[str]] | None = None,
+        custom_fields: Mapping[int | CustomField, object] | None = None,
     ) -> None:
         """Change what is given of a site. Repeated by us if an answer is lost: twice is once.
 

@@ -1,13 +1,14 @@
 """Clients and sites of a stock server, one by one. Their bodies are wrapped: `{"client": {…}}`."""
 
-from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import msgspec
 
 from trmm_async import codec
-from trmm_async.calls import Call, Plan, Replay
-from trmm_async.dialects.library import Changes, FieldValue
+from trmm_async.calls import Call, Plan, Replay, Steps, ask
+from trmm_async.dialects.library import Changes
+from trmm_async.dialects.stock.editing import custom_field_values
 from trmm_async.dialects.stock.making import make
 from trmm_async.dialects.stock.wording import change, get
 from trmm_async.models import Client, ClientRef, Site
@@ -21,8 +22,8 @@ class StockPlaces:
     def get_client(self, client_id: int) -> Call[Client]:
         return get(f"/clients/{client_id}/", codec.decoder(Client))
 
-    def update_client(self, client_id: int, changes: Changes) -> Call[None]:
-        return _put(f"/clients/{client_id}/", "client", changes)
+    def update_client(self, client_id: int, changes: Changes) -> Plan[None]:
+        return Plan(partial(_put, f"/clients/{client_id}/", "client", changes))
 
     def delete_client(self, client_id: int, move_to: int | None) -> Call[None]:
         return _delete(f"/clients/{client_id}/", move_to)
@@ -39,31 +40,20 @@ class StockPlaces:
         send = change("POST", "/clients/sites/", {"site": {"client": client_id, "name": name}})
         return make("site", self.find_sites(client_id), send, lambda site: site.name == name)
 
-    def update_site(self, site_id: int, changes: Changes) -> Call[None]:
-        return _put(f"/clients/sites/{site_id}/", "site", changes)
+    def update_site(self, site_id: int, changes: Changes) -> Plan[None]:
+        return Plan(partial(_put, f"/clients/sites/{site_id}/", "site", changes))
 
     def delete_site(self, site_id: int, move_to: int | None) -> Call[None]:
         return _delete(f"/clients/sites/{site_id}/", move_to)
 
 
-def _put(path: str, wrapping: str, changes: Changes) -> Call[None]:
-    body: dict[str, Any] = {
-        wrapping: {name: value for name, value in changes.items() if name != "custom_fields"}
-    }
-    if fields := changes.get("custom_fields"):
-        body["custom_fields"] = _values(fields)
-    return change("PUT", path, body, replay=Replay.IDEMPOTENT)
-
-
-def _values(fields: Mapping[int, FieldValue]) -> list[dict[str, Any]]:
-    """Read as `value` each, written under a name by its kind."""
-    return [{"field": field, _kind(value): value} for field, value in fields.items()]
-
-
-def _kind(value: FieldValue) -> str:
-    if isinstance(value, bool):
-        return "bool_value"
-    return "string_value" if isinstance(value, str) else "multiple_value"
+def _put(path: str, model: str, changes: Changes) -> Steps[None]:
+    """One call for all, which the server carries out in parts: custom fields are saved after the rest."""
+    fields = {name: value for name, value in changes.items() if name != "custom_fields"}
+    body: dict[str, Any] = {model: fields}
+    if "custom_fields" in changes:
+        body["custom_fields"] = yield from custom_field_values(model, changes["custom_fields"])
+    yield from ask(change("PUT", path, body, replay=Replay.IDEMPOTENT))
 
 
 def _delete(path: str, move_to: int | None) -> Call[None]:
