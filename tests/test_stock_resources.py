@@ -473,6 +473,18 @@ class TestTheAuditLog:
         assert seen == sorted(set(seen), reverse=True)
         assert set(there) - gone <= set(seen) <= set(there)
 
+    def test_a_page_that_is_empty_after_all_is_no_end(self) -> None:
+        # The server counts first and reads then: what is removed in between leaves a page empty.
+        reader = Reader(20)
+        reader.take(AuditPage(entries=tuple(AuditEntry(id=number) for number in range(40, 20, -1)), total=40))
+        assert reader.take(AuditPage(total=40)) == []
+        assert not reader.done
+        while reader.page > 1:
+            assert reader.take(AuditPage(total=40)) == []
+        rest = tuple(AuditEntry(id=number) for number in range(20, 0, -1))
+        assert reader.take(AuditPage(entries=rest, total=20)) == list(rest)
+        assert reader.done
+
     def test_a_log_that_is_left_alone_is_read_with_little_to_spare(self) -> None:
         total, calls, reader = 20_000, 0, Reader(200)
         while not reader.done:

@@ -165,7 +165,7 @@ class Reader:
         rows = answer.entries
         # Asked for a page past the end, the server repeats the last one.
         page = min(self.page, max(1, -(-answer.total // self.size)))
-        if page > 1 and rows and self._is_new(rows[0]):
+        if page > 1 and (not rows or self._is_new(rows[0])):
             self._back *= 2
             self._choose()
             return []
