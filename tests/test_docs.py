@@ -24,7 +24,7 @@ import msgspec
 import pytest
 
 import trmm_async
-from trmm_async import TRMM, inventory, models
+from trmm_async import TRMM, administration, inventory, models
 from trmm_async.answers import failure
 from trmm_async.calls import Call, Replay, ignore_answer
 from trmm_async.fleet import FleetRun
@@ -278,7 +278,7 @@ class TestCompleteness:
         page = (ROOT / "docs" / "calls.md").read_text().partition("## The fields of the answers")[2]
         rows = re.findall(r"^\| ((?:`[A-Z]\w+`(?:, )?)+) \| (.*) \|$", page, re.MULTILINE)
         kinds = {kind: set(re.findall(r"\w+", fields)) for names, fields in rows for kind in _ticked(names)}
-        rooms = (models, inventory)
+        rooms = (models, inventory, administration)
         answers = {name for room in rooms for name in room.__all__ if name in trmm_async.__all__}
         assert set(kinds) == answers
         for name, words in kinds.items():

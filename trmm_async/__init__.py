@@ -13,6 +13,16 @@ from typing import TYPE_CHECKING, Any, Final
 from trmm_async._version import __version__
 
 if TYPE_CHECKING:
+    from trmm_async.administration import (
+        AuditEntry,
+        CheckHistoryPoint,
+        CustomField,
+        Dashboard,
+        KeyStoreEntry,
+        Policy,
+        PolicyUse,
+        ServerSettings,
+    )
     from trmm_async.client import TRMM
     from trmm_async.errors import (
         AgentLostError,
@@ -82,6 +92,16 @@ if TYPE_CHECKING:
     from trmm_async.transport.connector import Connector
 
 _ROOMS: Final = {
+    "administration": (
+        "AuditEntry",
+        "CheckHistoryPoint",
+        "CustomField",
+        "Dashboard",
+        "KeyStoreEntry",
+        "Policy",
+        "PolicyUse",
+        "ServerSettings",
+    ),
     "client": ("TRMM",),
     "errors": (
         "APIError",
@@ -163,10 +183,12 @@ __all__ = [
     "Alert",
     "AlertEvent",
     "AmbiguousNameError",
+    "AuditEntry",
     "AuthenticationError",
     "BadRequestError",
     "Check",
     "CheckCounts",
+    "CheckHistoryPoint",
     "Client",
     "ClientRef",
     "ClosedError",
@@ -176,7 +198,9 @@ __all__ = [
     "ConnectionFailedError",
     "Connector",
     "Counts",
+    "CustomField",
     "CustomFieldValue",
+    "Dashboard",
     "DecodeError",
     "Deployment",
     "Disk",
@@ -188,11 +212,14 @@ __all__ = [
     "Gap",
     "HistoryEntry",
     "InvalidRequestError",
+    "KeyStoreEntry",
     "NotFoundError",
     "Note",
     "Outcome",
     "OutcomeUnknownError",
     "PermissionDeniedError",
+    "Policy",
+    "PolicyUse",
     "Process",
     "RateLimit",
     "RateLimitedError",
@@ -202,6 +229,7 @@ __all__ = [
     "ScriptResult",
     "ServerError",
     "ServerFaultError",
+    "ServerSettings",
     "Service",
     "Site",
     "SiteRef",

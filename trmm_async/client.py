@@ -23,12 +23,18 @@ from trmm_async.resources import (
     Agents,
     Alerts,
     Api,
+    AuditLog,
     Checks,
     Clients,
+    Core,
+    CustomFields,
     Deployments,
     Desk,
+    KeyStore,
     Language,
+    Policies,
     Scripts,
+    Sites,
     Tasks,
     TokenSource,
 )
@@ -90,10 +96,16 @@ class TRMM:
     agents: Agents
     deployments: Deployments
     clients: Clients
+    sites: Sites
     scripts: Scripts
     checks: Checks
     tasks: Tasks
     alerts: Alerts
+    policies: Policies
+    custom_fields: CustomFields
+    key_store: KeyStore
+    audit_log: AuditLog
+    core: Core
     fleet: Fleet
 
     def __init__(
@@ -149,10 +161,16 @@ class TRMM:
         self.agents = Agents(self._api)
         self.deployments = Deployments(self._api)
         self.clients = Clients(self._api)
+        self.sites = Sites(self._api)
         self.scripts = Scripts(self._api)
         self.checks = Checks(self._api)
         self.tasks = Tasks(self._api)
         self.alerts = Alerts(self._api)
+        self.policies = Policies(self._api)
+        self.custom_fields = CustomFields(self._api)
+        self.key_store = KeyStore(self._api)
+        self.audit_log = AuditLog(self._api)
+        self.core = Core(self._api)
         self.fleet = Fleet(self._api)
 
     @classmethod

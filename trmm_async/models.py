@@ -147,10 +147,11 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Site(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A site of a client."""
+    """A site of a client; `client` is known where it came from `trmm.sites`."""
 
     id: int
     name: str = ""
+    client: ClientRef | None = _ours("client", None)
 
 
 class Client(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, Protocol, TypeAlias
 
 from trmm_async.calls import Call, Request
+from trmm_async.dialects.library import Library
 from trmm_async.errors import TRMMError
 from trmm_async.events import CommandOutput
 from trmm_async.inventory import EventLogEntry, Note, Process, Service, Software, WindowsUpdate
@@ -163,10 +164,6 @@ class AgentActions(Protocol):
     def add_note(self, agent_id: str, note: str) -> Request[Note]: ...
     def edit_note(self, note_id: int, note: str) -> Request[None]: ...
     def delete_note(self, note_id: int) -> Request[None]: ...
-
-
-class Library(Protocol):
-    """What stands on the server: scripts, sites, policies, settings, logs; alerts, checks and tasks."""
 
 
 class Logins(Protocol):
