@@ -146,18 +146,8 @@ def _for_all(
     )
 
 
-for _noun in (
-    agents,
-    scripts,
-    clients,
-    checks,
-    tasks,
-    watch,
-    command,
-    alerts,
-    deployments,
-    profiles,
-    examination,
-    simulated,
-):
+_LOOKING = (agents, scripts, clients, checks, tasks, watch)
+_DOING = (command, alerts, deployments)
+_SETTING_UP = (profiles, examination, simulated)
+for _noun in (*_LOOKING, *_DOING, *_SETTING_UP):
     _noun.add_to(app)

@@ -98,15 +98,13 @@ def _unreachable(error: Exception) -> Finding:
             "TLS", "bad", f"{advice}: {error.verify_message}; SSL_CERT_FILE names another authority"
         )
     advice = "is the address right, is the server up, is a firewall in between?"
-    return Finding("reached", "bad", f"no answer: {error or type(error).__name__}; {advice}")
+    return Finding("reached", "bad", f"no answer: {str(error) or type(error).__name__}; {advice}")
 
 
 def _encryption(peek: _Peek, parts: SplitResult) -> Finding:
     if peek.certificate is None:
         mine = parts.hostname in {"localhost", "127.0.0.1", "::1"}
-        words = (
-            "none, and none needed on this machine" if mine else "none: others can read the key on its way"
-        )
+        words = "none, and none needed on this machine" if mine else "none: the key can be read on its way"
         return Finding("TLS", "ok" if mine else "warning", words)
     until = datetime.fromtimestamp(ssl.cert_time_to_seconds(peek.certificate["notAfter"]), UTC)
     issuer = dict(pair for part in peek.certificate.get("issuer", ()) for pair in part)
@@ -133,9 +131,7 @@ async def _ask(trmm: "sdk.TRMM") -> AsyncIterator[Finding]:
             yield _language(trmm, verdicts[name])
         error = verdicts[name]
         if isinstance(error, sdk.AuthenticationError):
-            yield Finding(
-                "access", "bad", f"the key is refused: `trmm login` sets another. {error}", refused=True
-            )
+            yield Finding("access", "bad", f"the key is refused ({error}): `trmm login`", refused=True)
             return
         if error is not None and not isinstance(error, sdk.PermissionDeniedError):
             yield Finding("access", "bad", f"{name} can't be read: {error}")
@@ -182,7 +178,7 @@ async def _version(trmm: "sdk.TRMM") -> Finding | None:
     if trmm.dialect != "stock":
         return None  # a gateway does not tell one
     try:
-        return Finding("version", "ok", f"Tactical RMM {await trmm.request('GET', '/core/version/')}")
+        return Finding("version", "ok", f"Tactical RMM {await trmm.core.version()}")
     except sdk.TRMMError as error:
         return Finding("version", "warning", f"not told: {error}")
 

@@ -112,7 +112,7 @@ def plain(value: Any) -> Any:
     """The value in JSON's kinds; our nouns by their attributes' names, since wire names are private."""
     match value:
         case None | str() | int() | float():
-            told = value
+            told: Any = value
         case datetime() | date():
             told = value.isoformat()
         case Mapping():
