@@ -18,6 +18,7 @@ from trmm_async.cli.commands import (
     deployments,
     examination,
     profiles,
+    running,
     scripts,
     simulated,
     tasks,
@@ -147,7 +148,7 @@ def _for_all(
 
 
 _LOOKING = (agents, scripts, clients, checks, tasks, watch)
-_DOING = (command, alerts, deployments)
+_DOING = (running, command, alerts, deployments)
 _SETTING_UP = (profiles, examination, simulated)
 for _noun in (*_LOOKING, *_DOING, *_SETTING_UP):
     _noun.add_to(app)

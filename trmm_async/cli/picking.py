@@ -103,10 +103,13 @@ class Where:
         return any((self.client, self.site, self.kind, self.hostname, self.status))
 
 
-async def agents_where(trmm: "sdk.TRMM", where: Where) -> list["sdk.Agent"]:
-    """The agents that match all of it."""
+async def agents_where(trmm: "sdk.TRMM", where: Where, names: Sequence[str] = ()) -> list["sdk.Agent"]:
+    """The agents that match all of it; of those that are named, if any are."""
     if where.kind is not None and where.kind not in KINDS:
         raise usage(f"--kind is {' or '.join(KINDS)}, not {where.kind!r}")
+    named_ones = await agents_named(trmm, names)
+    if names and not where:
+        return named_ones
     client = site = None
     if where.client is not None or where.site is not None:
         clients = await trmm.clients.list()
@@ -114,7 +117,8 @@ async def agents_where(trmm: "sdk.TRMM", where: Where) -> list["sdk.Agent"]:
         site = None if where.site is None else site_named(where.site, clients, client)
     kind: Any = where.kind
     agents = await trmm.agents.list(client=client, site=site, monitoring_type=kind)
-    return [agent for agent in agents if _fits(agent, where)]
+    wanted = {agent.agent_id for agent in named_ones}
+    return [agent for agent in agents if _fits(agent, where) and (not names or agent.agent_id in wanted)]
 
 
 def _fits(agent: "sdk.Agent", where: Where) -> bool:

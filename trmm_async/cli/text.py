@@ -5,12 +5,14 @@ could move the cursor, rename the window, or hide what stands there.
 """
 
 import re
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-__all__ = ["ago", "clean", "named", "one_line", "span"]
+__all__ = ["ago", "clean", "folded", "named", "one_line", "span"]
 
 _UNFIT: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+_NUMBERED: Final = re.compile(r"(.*?)(\d+)(\D*)", re.DOTALL)
 _UNITS: Final = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
@@ -43,3 +45,36 @@ def named(names: list[str], most: int = 5) -> str:
     """The first names, and how many more there are."""
     more = len(names) - most
     return ", ".join(names[:most]) + (f", and {more} more" if more > 0 else "")
+
+
+def folded(names: Iterable[str]) -> str:
+    """Names with the numbered ones put together, as clush does: "JADE-PC, WEB-[01-03,07]"."""
+    plain: list[str] = []
+    numbered: dict[tuple[str, str, int], set[int]] = {}
+    for name in names:
+        match = _NUMBERED.fullmatch(name)
+        if match:
+            digits = match[2]
+            numbered.setdefault((match[1], match[3], len(digits)), set()).add(int(digits))
+        else:
+            plain.append(name)
+    sets = [_set(*key, sorted(numbers)) for key, numbers in numbered.items()]
+    return ", ".join(sorted({*plain, *sets}, key=str.casefold))
+
+
+def _set(head: str, tail: str, width: int, numbers: list[int]) -> str:
+    words = ",".join(
+        f"{first:0{width}}" if first == last else f"{first:0{width}}-{last:0{width}}"
+        for first, last in _ranges(numbers)
+    )
+    return f"{head}{words}{tail}" if len(numbers) == 1 else f"{head}[{words}]{tail}"
+
+
+def _ranges(numbers: list[int]) -> Iterator[tuple[int, int]]:
+    first = last = numbers[0]
+    for number in numbers[1:]:
+        if number != last + 1:
+            yield first, last
+            first = number
+        last = number
+    yield first, last
