@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from trmm_async.testing import Simulator
 
@@ -46,7 +46,7 @@ class Backstage:
             self._ready.set()
             await self._stop.wait()
 
-    def __enter__(self) -> "Backstage":
+    def __enter__(self) -> Self:
         self._thread.start()
         assert self._ready.wait(LONGEST)
         return self
@@ -145,6 +145,10 @@ class Terminal:
         return False
 
 
+def _have_terminal() -> None:
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
 @contextmanager
 def terminal(words: Sequence[str], extra: Mapping[str, str], width: int = 80) -> Iterator[Terminal]:
     ours, theirs = pty.openpty()
@@ -156,7 +160,8 @@ def terminal(words: Sequence[str], extra: Mapping[str, str], width: int = 80) ->
         stdout=theirs,
         stderr=theirs,
         start_new_session=True,
-        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        # Safe enough: the child has nothing to lock.
+        preexec_fn=_have_terminal,  # noqa: PLW1509
     )
     os.close(theirs)
     try:

@@ -134,7 +134,11 @@ class TestAlerts:
         )
 
     def test_are_listed(self, cli: Cli, either: Backstage, alert: int) -> None:
-        for words in (["alerts"], ["alerts", "list", "--agent", "jade-pc"], ["alerts", "--severity", "error"]):
+        for words in (
+            ["alerts"],
+            ["alerts", "list", "--agent", "jade-pc"],
+            ["alerts", "--severity", "error"],
+        ):
             said = cli(*words)
             assert said.code == 0
             assert "C: 97% used" in said.out

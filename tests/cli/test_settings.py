@@ -65,7 +65,7 @@ class TestAKeyBelongsToItsAddress:
     def test_no_other_server_gets_it(self, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("sys.stdin", StringIO())
         settings = resolve(Given(url="https://evil.example"), BOOK, environ)
-        with pytest.raises(CommandError, match="no API key for https://evil.example"):
+        with pytest.raises(CommandError, match=r"no API key for https://evil\.example"):
             find_key(settings, BOOK, environ)
 
     def test_one_that_stands_alone_in_the_environment_is_for_any(self) -> None:

@@ -5,18 +5,17 @@ A key is used only with the address that it stands beside. It is never printed.
 Below: `settings`. Above: `session`.
 """
 
-import getpass
 import os
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Final
 
+from trmm_async.cli.asking import ask_secretly, somebody_is_here
 from trmm_async.cli.exits import CommandError, Exit, usage
 from trmm_async.cli.settings import Book, Settings, same_server
 
-__all__ = ["Key", "ask", "find_key", "forget_in_keyring", "store_in_keyring"]
+__all__ = ["Key", "ask_key", "find_key", "forget_in_keyring", "store_in_keyring"]
 
 SERVICE: Final = "trmm"
 """What our keys are filed under in a keyring; the address is the user name."""
@@ -38,8 +37,8 @@ def find_key(settings: Settings, book: Book, environ: Mapping[str, str] = os.env
         found = _from_environment(settings, environ) or _from_profile(settings, book)
     if found:
         return found
-    if sys.stdin.isatty():
-        return Key(ask(settings.url), "asked for")
+    if somebody_is_here():
+        return Key(ask_key(settings.url), "asked for")
     url = environ.get("TRMM_URL")
     other = f" (that in TRMM_API_KEY is for {url})" if environ.get("TRMM_API_KEY") and url else ""
     raise usage(
@@ -67,12 +66,9 @@ def _from_profile(settings: Settings, book: Book) -> Key | None:
     return None
 
 
-def ask(url: str) -> str:
+def ask_key(url: str) -> str:
     """Ask for the key on the terminal, without showing what is typed."""
-    try:
-        value = getpass.getpass(f"API key for {url}: ").strip()
-    except EOFError:
-        value = ""
+    value = ask_secretly(f"API key for {url}: ")
     if not value:
         raise usage("no API key was given")
     return value

@@ -3,13 +3,13 @@
 Below: `printing`, `exits`. Above: the commands.
 """
 
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from trmm_async.cli.asking import ask, somebody_is_here
 from trmm_async.cli.exits import refuse, usage
 from trmm_async.cli.options import KINDS
 from trmm_async.cli.text import clean, named
@@ -165,10 +165,9 @@ def confirm(doing: str, names: Sequence[str], *, yes: bool, word: str = "agents"
     if yes or len(names) < 2:
         return
     question = clean(f"{doing} {len(names)} {word}: {named(list(names), 5)}")
-    if not sys.stdin.isatty():
+    if not somebody_is_here():
         raise refuse(f"nobody is here to be asked; --yes goes on. It would {question}")
-    print(f"{question[0].upper()}{question[1:]}\nGo on? [y/N] ", end="", file=sys.stderr, flush=True)
-    if sys.stdin.readline().strip().casefold() not in {"y", "yes"}:
+    if ask(f"{question[0].upper()}{question[1:]}\nGo on? [y/N] ").casefold() not in {"y", "yes"}:
         raise refuse("not done")
 
 

@@ -88,7 +88,7 @@ def counted(counts: "sdk.Counts") -> str:
 def summarise(outcomes: Sequence[Any]) -> None:
     """One line on stderr: how many came to which end."""
     words = [f"{count} {name}" for name, count in _tally(outcomes).items() if count]
-    say(f"{len(outcomes)} agents: {', '.join(words) or 'nothing to do'}")
+    say(f"{len(outcomes)} agent{'s' * (len(outcomes) != 1)}: {', '.join(words) or 'nothing to do'}")
 
 
 def _tally(outcomes: Sequence[Any]) -> dict[str, int]:

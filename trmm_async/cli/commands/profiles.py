@@ -7,9 +7,10 @@ from typing import Annotated, Any, Final
 import typer
 
 import trmm_async as sdk
+from trmm_async.cli.asking import ask, somebody_is_here
 from trmm_async.cli.exits import Exit, usage
 from trmm_async.cli.grouping import ListFirst
-from trmm_async.cli.keys import ask, forget_in_keyring, store_in_keyring
+from trmm_async.cli.keys import ask_key, forget_in_keyring, store_in_keyring
 from trmm_async.cli.options import SET_UP, Json, JsonLines, examples
 from trmm_async.cli.printing import Column, Output, say
 from trmm_async.cli.session import client_of, given_of, runs
@@ -81,18 +82,16 @@ async def login(
 def _url(given: Given, old: Profile | None, *, may_ask: bool) -> str:
     if given.url or old:
         return given.url or (old.url if old else "")
-    if may_ask and sys.stdin.isatty():
-        print("The server's address: ", end="", file=sys.stderr, flush=True)
-        url = sys.stdin.readline().strip()
-        if url:
-            return url
+    url = ask("The server's address: ") if may_ask and somebody_is_here() else ""
+    if url:
+        return url
     raise usage("which server? Say --url https://api.example.com")
 
 
 def _ask(url: str) -> str:
-    if not sys.stdin.isatty():
+    if not somebody_is_here():
         raise usage("nobody is here to be asked for the key: --key-stdin reads it from stdin")
-    return ask(url)
+    return ask_key(url)
 
 
 def _read_key() -> str:

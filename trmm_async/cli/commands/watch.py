@@ -53,7 +53,7 @@ async def watch(
             return
         with _until(limit := asyncio.timeout(seconds)):
             async with limit, trmm.events(chosen) as events:
-                say(f"watching {len(chosen)} agents: {named(list(names.values()))}")
+                say(f"watching {len(chosen)} agent{'s' * (len(chosen) != 1)}: {named(list(names.values()))}")
                 if output.for_people:
                     await _follow(events, count, lambda event: screen().print(_told(event, names)))
                 else:
