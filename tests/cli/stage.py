@@ -12,6 +12,7 @@ import sys
 import termios
 import threading
 import time
+from codecs import getincrementaldecoder
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -119,6 +120,7 @@ class Terminal:
     def __init__(self, process: "subprocess.Popen[bytes]", handle: int) -> None:
         self.process = process
         self._handle = handle
+        self._decoder = getincrementaldecoder("utf-8")(errors="replace")
         self.shown = ""
 
     def type(self, keys: str) -> None:
@@ -140,7 +142,7 @@ class Terminal:
         assert ready, f"nothing more came: {self.shown}"
         with suppress(OSError):  # that is how a terminal ends
             data = os.read(self._handle, 65_536)
-            self.shown += data.decode(errors="replace")
+            self.shown += self._decoder.decode(data)
             return bool(data)
         return False
 
