@@ -1,13 +1,15 @@
 """A simulator and a client of it, in either language."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+import math
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
+from itertools import accumulate
 from typing import Any, Final
 
 from trmm_async import TRMM
 from trmm_async.runbook import Patience
-from trmm_async.testing import Simulator
+from trmm_async.testing import Run, Simulator
 
 DIALECTS: Final = ("gateway", "stock")
 NOBODY: Final = "NoSuchAgentIsOnThisServerAtAll"
@@ -52,6 +54,12 @@ def be_patient(trmm: TRMM, patience: Patience) -> None:
 def count(server: Simulator, method: str, path: str = "") -> int:
     """How many requests with this method and this part in their path have come."""
     return sum(one.method == method and path in one.path for one in server.requests)
+
+
+def at_once(runs: Iterable[Run]) -> int:
+    """How many of these runs were under way at the same time, at most."""
+    turns = [(run.started, 1) for run in runs] + [(run.finished or math.inf, -1) for run in runs]
+    return max(accumulate(step for _, step in sorted(turns)), default=0)
 
 
 async def until(what: Any, seconds: float = 5.0) -> None:
