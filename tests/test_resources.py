@@ -36,7 +36,7 @@ ONLY_IN_DETAIL = {"gateway": "patches_pending", "stock": "winupdatepolicy"}
 SENT_AS = {"gateway": "wait", "stock": "forget"}
 STORED_AS = {"gateway": "collector", "stock": "bulk"}
 SUNDAYS_AT_THREE = {"gateway": "0 3 * * SUN", "stock": "0 3 * * 0"}
-AN_ARCH = {"gateway": "arm64-mac", "stock": "amd64"}
+AN_ARCH: dict[str, Any] = {"gateway": "arm64-mac", "stock": "amd64"}
 INSTALLER = {"gateway": r"trmm-agent-{uuid}\.exe", "stock": r"trmm-\w+-\w+-server-amd64\.exe"}
 
 
@@ -124,7 +124,7 @@ class TestAgents:
             forgotten: object = await trmm.agents.run_script(agent_id, 1, output="forget")  # type: ignore[func-returns-value]
             # A stock server stores the output in a field, which it wants to be told; a gateway knows none.
             where: Any = {"custom_field": server.add_custom_field("output")} if dialect == "stock" else {}
-            collected: object = await trmm.agents.run_script(agent_id, 1, output="collector", **where)
+            collected: object = await trmm.agents.run_script(agent_id, 1, output="collector", **where)  # type: ignore[func-returns-value]
             assert (forgotten, collected) == (None, None)
             await until(lambda: len(server.runs) == 2 and all(run.finished for run in server.runs))
             assert [run.output for run in server.runs] == ["forget", STORED_AS[dialect]]
