@@ -168,6 +168,11 @@ class RunBook:
         batch.is_sent = batch.may_be_sent = True
         batch.sent_at = batch.progress_at = now
 
+    def forget(self, batch: Batch, *, late: bool) -> None:
+        """It was answered, and nobody waits for its end; `late`: its row is yet to come."""
+        batch.may_be_sent = True
+        batch.identified = not late
+
     def close(self, batch: Batch) -> None:
         """Nobody waits for it any more.
 
