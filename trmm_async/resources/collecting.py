@@ -110,7 +110,12 @@ class Desk:
         async with self._marking:
             asked = _now()
             since = max(asked - _MARK_FRESH, self._blurred_at)
-            if self._marked_at is None or self._marked_at < since:
+            if self.book.haunted(order.agent_ids, order.script, asked):
+                rows = await self.transport.send(order.history.since(self.book.ghosts_since()))
+                self.book.note(rows)
+                self.book.lay(order.agent_ids, order.script, rows)
+                self._marked_at = asked
+            elif self._marked_at is None or self._marked_at < since:
                 self.book.note(await self.transport.send(order.history.newest()))
                 self._marked_at = asked
         return self.book.newest
@@ -160,7 +165,7 @@ class Desk:
             self.book.open(batch)
 
     async def _close(self, batch: Batch) -> None:
-        self.book.close(batch)
+        self.book.close(batch, _now())
         if batch.may_be_sent and not batch.rows:
             # It has, or will have, a row that no mark from before this moment takes into account.
             self._blurred_at = _now()
