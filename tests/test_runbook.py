@@ -67,6 +67,22 @@ def test_once_our_user_is_known_others_rows_are_not_it() -> None:
     assert batch.take() == {"a": Told(ScriptResult(retcode=0, stdout="ours"))}
 
 
+@pytest.mark.parametrize("agents", ["a", "ab"])
+def test_a_name_that_proves_to_be_wrong_is_forgotten(agents: str) -> None:
+    book = RunBook(Patience(row=15, bulk_row=60))
+    book.username = THEIRS
+    first = sent(book, *agents)
+    rows = [row(number, one) for number, one in enumerate(agents, 1)]
+    book.read(rows, now=60)
+    assert {type(how) for how in first.take().values()} == {Silent}
+    book.close(first, now=61)
+    book.lay(agents, 1, rows)
+    second = sent(book, *agents, at=62)
+    book.read([*rows, *(row(number, one, out="x") for number, one in enumerate(agents, 11))], now=63)
+    assert {type(how) for how in second.take().values()} == {Told}
+    assert book.username == OURS
+
+
 def test_two_rows_that_could_each_be_it_are_neither() -> None:
     book = RunBook()
     batch = sent(book, "a")

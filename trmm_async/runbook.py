@@ -266,6 +266,8 @@ class RunBook:
             if not batch.identified:
                 self._identify(batch, by_agent, now)
             _collect(batch, by_id)
+            if not batch.identified and now >= self._deadline(batch):
+                self._doubt(batch, {})
             self._expire(batch, now)
 
     def unread(self, now: float, took: float) -> None:
@@ -328,6 +330,7 @@ class RunBook:
             self._claim(batch, whole[0] if len(whole) == 1 else found, now)
         elif now >= self._deadline(batch):
             # Some rows never came. Those that did are ours if they are of one user.
+            self._doubt(batch, found)
             self._claim(batch, found if len(users) == 1 else {}, now)
             batch.unseen = batch.pending - batch.rows.keys()
             for agent_id in batch.unseen:
@@ -365,6 +368,11 @@ class RunBook:
         waited = now - batch.sent_at
         for agent_id in tuple(batch.pending):
             batch.settle(agent_id, Silent(agent_id in batch.rows, waited))
+
+    def _doubt(self, batch: Batch, found: Index) -> None:
+        """What was accepted has a row; if there is none under our name, we may have that wrong: forget it."""
+        if not batch.lost and not found:
+            self.username = None
 
 
 def _collect(batch: Batch, by_id: Mapping[int, HistoryEntry]) -> None:
