@@ -122,6 +122,17 @@ class TestWhatTheServerLeavesOut:
                 assert isinstance(outcome.error, NotFoundError)
                 assert outcome.agent_id in str(outcome.error)
 
+    async def test_where_it_may_not_be_asked_which_these_are(self) -> None:
+        async with served("stock", agents=3, patience=Patience(report=0.3, bulk_row=20)) as (server, trmm):
+            server.script(1, seconds=0)
+            with server.restrict("can_list_agents"):
+                run = trmm.fleet.run_script([*server.agent_ids, NOBODIES[0]], script=1, timeout=1)
+                async with asyncio.timeout(5):
+                    *known, unknown = await run
+            assert all(isinstance(outcome, Done) for outcome in known)
+            assert isinstance(unknown, Unknown)
+            assert "not begun" in str(unknown.error)
+
     async def test_all_of_them(self) -> None:
         async with served("stock", agents=1) as (server, trmm):
             outcomes = await trmm.fleet.run_script(NOBODIES, script=1)

@@ -270,6 +270,8 @@ class Sending:
             await self._drop_unknown()
             # Of these the server knows, so there was something else that it did not like.
             self._settle(self._batch.pending, error)
+        if count is not None:
+            self._batch.expected = count
         if self.order.bulk and count != len(self.order.agent_ids) and self._batch.pending:
             await self._drop_unknown()
         if self._batch.pending:
