@@ -114,6 +114,22 @@ class TestRunsAtTheSameTime:
             await asyncio.gather(first, return_exceptions=True)
             assert (await trmm.agents.run_script(agent, script, args=["mine"])).stdout == "mine"
 
+    async def test_runs_that_are_given_up_while_others_wait_their_turn_keep_nobody_waiting(self) -> None:
+        async with served("stock", agents=1) as (server, trmm):
+            script, agent = echoing(server), server.agent_ids[0]
+            server.script(script, seconds=20)
+            first, *queue, last = (
+                asyncio.create_task(trmm.agents.run_script(agent, script)) for _ in range(30)
+            )
+            await until(lambda: server.runs)
+            server.script(script, seconds=0)
+            for task in (first, *queue):
+                task.cancel()
+                await asyncio.sleep(0)
+                task.cancel()  # as a timeout's end and a closing task group may
+            assert (await last).ok
+            assert count(server, "POST") <= 3
+
 
 class TestALostAnswer:
     @pytest.mark.parametrize("status", [500, 502, 504])

@@ -52,7 +52,7 @@ class Desk:
         self._sendings: set[Sending] = set()
         self._clerk: asyncio.Task[None] | None = None
         self._news = asyncio.Event()
-        self._freed = asyncio.Condition()
+        self._queue: list[asyncio.Event] = []
 
     def __repr__(self) -> str:
         return f"<Desk {self.book!r}>"
@@ -89,7 +89,7 @@ class Desk:
             yield leaves
             self.book.forget(batch, late=order.late)
         finally:
-            await self._close(batch)
+            self._close(batch)
 
     # -- for sendings ----------------------------------------------------------------------------------------
 
@@ -101,7 +101,7 @@ class Desk:
     async def leave(self, sending: "Sending", batch: Batch) -> None:
         """It is of no more interest; after `enter`, once."""
         self._sendings.discard(sending)
-        await self._close(batch)
+        self._close(batch)
         if not self._sendings:
             await self._stop()
 
@@ -137,7 +137,7 @@ class Desk:
                     await _at_most(wait, self._news)
                 else:
                     await self._look()
-                    await self._tell_waiters()
+                    self._tell_waiters()
         except Exception as error:
             # A mistake of ours: those who wait must not wait for ever.
             for sending in self._sendings:
@@ -160,20 +160,24 @@ class Desk:
             sending.looked(trouble)
 
     async def _open(self, batch: Batch) -> None:
-        async with self._freed:
-            await self._freed.wait_for(lambda: self.book.holder(batch.agent_ids, batch.script) is None)
-            self.book.open(batch)
+        while self.book.holder(batch.agent_ids, batch.script) is not None:
+            turn = asyncio.Event()
+            self._queue.append(turn)
+            await turn.wait()
+        self.book.open(batch)
 
-    async def _close(self, batch: Batch) -> None:
+    def _close(self, batch: Batch) -> None:
         self.book.close(batch, _now())
         if batch.may_be_sent and not batch.rows:
             # It has, or will have, a row that no mark from before this moment takes into account.
             self._blurred_at = _now()
-        await self._tell_waiters()
+        self._tell_waiters()
 
-    async def _tell_waiters(self) -> None:
-        async with self._freed:
-            self._freed.notify_all()
+    def _tell_waiters(self) -> None:
+        """Synchronous: no cancellation can come between a change in the book and the news of it."""
+        queue, self._queue = self._queue, []
+        for turn in queue:
+            turn.set()
 
     async def _stop(self) -> None:
         clerk, self._clerk = self._clerk, None
