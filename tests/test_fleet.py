@@ -102,7 +102,7 @@ class TestOutcomes:
             assert "ended" in repr(run)
 
     @pytest.mark.parametrize("dialect", DIALECTS)
-    @settings(max_examples=12, deadline=None)
+    @settings(max_examples=10, deadline=None)
     @given(
         fates=st.lists(st.sampled_from(sorted(KINDS["gateway"])), max_size=15),
         width=st.integers(1, 6),
