@@ -389,3 +389,59 @@ def test_no_run_is_ever_given_anothers_result(steps: Iterable[tuple[str, str]], 
             assert how.result.stdout == printed
         else:
             assert isinstance(how, Silent | Mixed)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["send", "send", "leave", "work", "work", "look", "foreign"]),
+            st.sampled_from(["ab", "bc", "abc"]),
+        ),
+        max_size=14,
+    )
+)
+def test_no_sending_to_many_is_ever_given_anothers_results(steps: Iterable[tuple[str, str]]) -> None:
+    """Sendings that are left, over a queue that writes their rows when it comes to it."""
+    book, rows, queue = (
+        RunBook(Patience(report=50, bulk_row=50)),
+        list[HistoryEntry](),
+        list[tuple[str, str]](),
+    )
+    book.username = OURS
+    ours: list[tuple[Batch, str]] = []
+    now = 0.0
+
+    def write(agents: str, out: str, user: str = OURS) -> None:
+        first = len(rows) + 1
+        rows.extend(row(number, one, user=user, out=out) for number, one in enumerate(agents, first))
+
+    def check(batch: Batch, name: str) -> None:
+        told = [how.result.stdout for how in batch.take().values() if isinstance(how, Told)]
+        assert told == [name] * len(told)
+
+    for what, agents in steps:
+        now += 0.5
+        if what == "send" and book.holder(agents, 1) is None:
+            if book.haunted(agents, 1, now):
+                book.lay(agents, 1, rows)
+            book.note(rows)
+            name = f"run {len(ours)} at {now}"
+            ours.append((sent(book, *agents, at=now), name))
+            queue.append((agents, name))
+        elif what == "leave" and ours:
+            batch, name = ours.pop(0)
+            check(batch, name)
+            book.close(batch, now)
+        elif what == "work" and queue:
+            write(*queue.pop(0))
+        elif what == "foreign":
+            write(agents, "theirs", THEIRS)
+        elif what == "look":
+            book.read(rows, now)
+    for later in (1.0, 2.0, 60.0, 200.0):
+        if queue:
+            write(*queue.pop(0))
+        book.read(rows, now + later)
+    for batch, name in ours:
+        check(batch, name)
+        assert not batch.pending
