@@ -391,6 +391,52 @@ def test_no_run_is_ever_given_anothers_result(steps: Iterable[tuple[str, str]], 
             assert isinstance(how, Silent | Mixed)
 
 
+class BusyServer:
+    """One that writes the rows of what it has accepted when its queue comes to it; and us, who know our name."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.book = RunBook(Patience(report=50, bulk_row=50))
+        self.book.username = OURS
+        self.rows: list[HistoryEntry] = []
+        self.queue: list[tuple[str, str]] = []
+        self.ours: list[tuple[Batch, str]] = []
+
+    def send(self, agents: str) -> None:
+        if self.book.holder(agents, 1) is not None:
+            return
+        if self.book.haunted(agents, 1, self.now):
+            self.book.lay(agents, 1, self.rows)
+        self.book.note(self.rows)
+        name = f"run {len(self.ours)} at {self.now}"
+        self.ours.append((sent(self.book, *agents, at=self.now), name))
+        self.queue.append((agents, name))
+
+    def leave(self, agents: str) -> None:
+        if self.ours:
+            batch, name = self.ours.pop(0)
+            self.check(batch, name)
+            self.book.close(batch, self.now)
+
+    def work(self, agents: str = "") -> None:
+        if self.queue:
+            self.write(*self.queue.pop(0))
+
+    def foreign(self, agents: str) -> None:
+        self.write(agents, "theirs", THEIRS)
+
+    def look(self, agents: str = "") -> None:
+        self.book.read(self.rows, self.now)
+
+    def write(self, agents: str, out: str, user: str = OURS) -> None:
+        first = len(self.rows) + 1
+        self.rows.extend(row(number, one, user=user, out=out) for number, one in enumerate(agents, first))
+
+    def check(self, batch: Batch, name: str) -> None:
+        told = [how.result.stdout for how in batch.take().values() if isinstance(how, Told)]
+        assert told == [name] * len(told)
+
+
 @given(
     st.lists(
         st.tuples(
@@ -401,47 +447,14 @@ def test_no_run_is_ever_given_anothers_result(steps: Iterable[tuple[str, str]], 
     )
 )
 def test_no_sending_to_many_is_ever_given_anothers_results(steps: Iterable[tuple[str, str]]) -> None:
-    """Sendings that are left, over a queue that writes their rows when it comes to it."""
-    book, rows, queue = (
-        RunBook(Patience(report=50, bulk_row=50)),
-        list[HistoryEntry](),
-        list[tuple[str, str]](),
-    )
-    book.username = OURS
-    ours: list[tuple[Batch, str]] = []
-    now = 0.0
-
-    def write(agents: str, out: str, user: str = OURS) -> None:
-        first = len(rows) + 1
-        rows.extend(row(number, one, user=user, out=out) for number, one in enumerate(agents, first))
-
-    def check(batch: Batch, name: str) -> None:
-        told = [how.result.stdout for how in batch.take().values() if isinstance(how, Told)]
-        assert told == [name] * len(told)
-
+    server = BusyServer()
     for what, agents in steps:
-        now += 0.5
-        if what == "send" and book.holder(agents, 1) is None:
-            if book.haunted(agents, 1, now):
-                book.lay(agents, 1, rows)
-            book.note(rows)
-            name = f"run {len(ours)} at {now}"
-            ours.append((sent(book, *agents, at=now), name))
-            queue.append((agents, name))
-        elif what == "leave" and ours:
-            batch, name = ours.pop(0)
-            check(batch, name)
-            book.close(batch, now)
-        elif what == "work" and queue:
-            write(*queue.pop(0))
-        elif what == "foreign":
-            write(agents, "theirs", THEIRS)
-        elif what == "look":
-            book.read(rows, now)
+        server.now += 0.5
+        getattr(server, what)(agents)
     for later in (1.0, 2.0, 60.0, 200.0):
-        if queue:
-            write(*queue.pop(0))
-        book.read(rows, now + later)
-    for batch, name in ours:
-        check(batch, name)
+        server.now += later
+        server.work()
+        server.look()
+    for batch, name in server.ours:
+        server.check(batch, name)
         assert not batch.pending
