@@ -42,7 +42,7 @@ async def served(
         Simulator(dialect=dialect, **{"script_seconds": (0.001, 0.01), **_UNLIMITED, **world}) as server,
         TRMM(server.url, api_key=server.api_key, dialect=said or dialect, **settings) as trmm,  # type: ignore[arg-type]
     ):
-        be_patient(trmm, patience or Patience(report=settings["report_grace"], row=1.0, bulk_row=1.0))
+        be_patient(trmm, patience or Patience(report=settings["report_grace"], row=1.0, bulk_row=5.0))
         yield server, trmm
 
 

@@ -155,7 +155,7 @@ class TestBeforeSending:
 
 class TestWidth:
     async def test_bounds_what_is_in_flight(self, dialect: str) -> None:
-        async with served(dialect, agents=21, script_seconds=0.1) as (server, trmm):
+        async with served(dialect, agents=21, script_seconds=0.3) as (server, trmm):
             await trmm.fleet.run_script(server.agent_ids, script=1, width=7)
             assert at_once(server.runs) == 7
             # A gateway's call lasts as long as the script, a stock server's is over when that begins.

@@ -89,7 +89,7 @@ class TestOneCall:
 
     async def test_a_smaller_width_bounds_how_many_run(self) -> None:
         async with served("stock", agents=8) as (server, trmm):
-            server.script(1, seconds=0.05)
+            server.script(1, seconds=0.3)
             outcomes = await trmm.fleet.run_script(server.agent_ids, script=1, width=4)
             assert all(isinstance(outcome, Done) for outcome in outcomes)
             assert (count(server, "POST", BULK), count(server, "POST", SINGLE)) == (0, 8)

@@ -392,7 +392,7 @@ def test_no_run_is_ever_given_anothers_result(steps: Iterable[tuple[str, str]], 
 
 
 class BusyServer:
-    """One that writes the rows of what it has accepted when its queue comes to it; and us, who know our name."""
+    """It writes the rows of what it has accepted when its queue comes to it; we know our own name."""
 
     def __init__(self) -> None:
         self.now = 0.0
