@@ -98,12 +98,14 @@ def _print_version(wanted: bool) -> None:
 def _for_all(
     context: typer.Context,
     url: Annotated[
-        str | None, typer.Option("--url", help="The server's address.", rich_help_panel=_SERVER)
+        str | None,
+        typer.Option("--url", metavar="URL", help="The server's address.", rich_help_panel=_SERVER),
     ] = None,
     profile: Annotated[
         str | None,
         typer.Option(
             "--profile",
+            metavar="NAME",
             help="A profile that `trmm login` wrote.",
             autocompletion=_profile_names,
             rich_help_panel=_SERVER,
@@ -113,6 +115,7 @@ def _for_all(
         str | None,
         typer.Option(
             "--dialect",
+            metavar="DIALECT",
             help="gateway, stock, or auto, which finds out (the default).",
             autocompletion=lambda: DIALECTS,
             rich_help_panel=_SERVER,

@@ -15,6 +15,7 @@ class ListFirst(TyperGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Put the word in, where it is left out."""
-        if not args or (args[0].startswith("-") and args[0] not in {"-h", "--help"}):
+        left_out = not args or (args[0].startswith("-") and args[0] not in {"-h", "--help"})
+        if left_out and not ctx.resilient_parsing:  # which is completion: there all words are offered
             args = ["list", *args]
         return list(super().parse_args(ctx, args))

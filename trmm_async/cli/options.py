@@ -47,16 +47,27 @@ JsonLines = Annotated[
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask before several are touched.")]
 Client = Annotated[
     str | None,
-    typer.Option("--client", help="Those of this client, by name or id.", rich_help_panel=_PICK),
+    typer.Option(
+        "--client", metavar="NAME", help="Those of this client, by name or id.", rich_help_panel=_PICK
+    ),
 ]
 Site = Annotated[
     str | None,
-    typer.Option("--site", help="Those of this site, by name, CLIENT/SITE, or id.", rich_help_panel=_PICK),
+    typer.Option(
+        "--site",
+        metavar="NAME",
+        help="Those of this site, by name, CLIENT/SITE, or id.",
+        rich_help_panel=_PICK,
+    ),
 ]
 Kind = Annotated[
     str | None,
     typer.Option(
-        "--kind", help="server or workstation.", autocompletion=lambda: KINDS, rich_help_panel=_PICK
+        "--kind",
+        metavar="KIND",
+        help="server or workstation.",
+        autocompletion=lambda: KINDS,
+        rich_help_panel=_PICK,
     ),
 ]
 Host = Annotated[
@@ -69,6 +80,7 @@ Status = Annotated[
     str | None,
     typer.Option(
         "--status",
+        metavar="STATUS",
         help="online, offline or overdue, as the server last knew.",
         autocompletion=lambda: STATUSES,
         rich_help_panel=_PICK,
@@ -76,7 +88,7 @@ Status = Annotated[
 ]
 AgentName = Annotated[str, typer.Argument(metavar="AGENT", help="A host name or an agent's id.")]
 OptionalAgent = Annotated[
-    str | None, typer.Argument(metavar="[AGENT]", help="A host name or an agent's id; all agents without.")
+    str | None, typer.Argument(metavar="AGENT", help="A host name or an agent's id; all agents without.")
 ]
 
 

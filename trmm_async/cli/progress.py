@@ -19,7 +19,7 @@ def bytes_bar(title: str) -> Iterator[Callable[[int, int | None], None]]:
 
     terminal = screen(stderr=True)
     columns = (TextColumn(title), BarColumn(30), DownloadColumn(), Speed(), TimeRemainingColumn())
-    with Progress(*columns, console=terminal, disable=not terminal.is_terminal) as progress:
+    with Progress(*columns, console=terminal, disable=not terminal.is_terminal, transient=True) as progress:
         bar = progress.add_task("", total=None)
 
         def update(done: int, total: int | None) -> None:
@@ -39,10 +39,10 @@ def run_bar(total: int) -> Iterator[Callable[[str], None]]:
         """How many a second."""
 
         def render(self, task: Task) -> Text:
-            return Text(f"{task.speed or 0:.1f}/s")
+            return Text(f"{task.completed / (task.elapsed or 1):.1f}/s")
 
     terminal = screen(stderr=True)
     columns = (BarColumn(20), MofNCompleteColumn(), Rate(), Left(), TextColumn("{task.fields[counts]}"))
-    with Progress(*columns, console=terminal, disable=not terminal.is_terminal) as progress:
+    with Progress(*columns, console=terminal, disable=not terminal.is_terminal, transient=True) as progress:
         bar = progress.add_task("", total=total, counts="")
         yield lambda counts: progress.update(bar, advance=1, counts=counts)

@@ -45,7 +45,8 @@ def print_groups(outcomes: Iterable[Any], names: Mapping[str, str]) -> None:
     groups: dict[_Kind, list[str]] = defaultdict(list)
     for outcome in outcomes:
         groups[_kind(outcome)].append(names.get(outcome.agent_id, outcome.agent_id))
-    for kind, hosts in sorted(groups.items(), key=lambda group: (group[0].rank, -len(group[1]))):
+    ordered = sorted(groups.items(), key=lambda group: (group[0].rank, -len(group[1]), min(group[1])))
+    for kind, hosts in ordered:
         _print_group(kind, hosts)
 
 

@@ -17,7 +17,7 @@ from trmm_async.cli.text import ago
 
 __all__ = ["add_to"]
 
-Ids = Annotated[list[int], typer.Argument(metavar="ID…", help="The alerts' ids, as the list has them.")]
+Ids = Annotated[list[int], typer.Argument(metavar="ID", help="The alerts' ids, as the list has them.")]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -37,7 +37,8 @@ async def list_alerts(
         str | None, typer.Option("--agent", metavar="AGENT", help="Those of this agent.")
     ] = None,
     severity: Annotated[
-        str | None, typer.Option("--severity", help="Those of this severity: error, warning, info.")
+        str | None,
+        typer.Option("--severity", metavar="SEVERITY", help="Those of this severity: error, warning, info."),
     ] = None,
     everything: Annotated[
         bool, typer.Option("--all", help="Those that are resolved or snoozed, too.")
@@ -97,7 +98,7 @@ async def resolve(context: typer.Context, ids: Ids, yes: Yes = False) -> int:
 async def snooze(
     context: typer.Context,
     ids: Ids,
-    days: Annotated[int, typer.Option("--days", min=1, help="For so many days.")] = 1,
+    days: Annotated[int, typer.Option("--days", metavar="N", min=1, help="For so many days.")] = 1,
     yes: Yes = False,
 ) -> int:
     """Quieten alerts for some days. A stock server only: on a gateway, acknowledge them."""

@@ -28,7 +28,8 @@ async def checks(
     context: typer.Context,
     agent: OptionalAgent = None,
     status: Annotated[
-        str | None, typer.Option("--status", help="Those that stand so: passing, failing, pending.")
+        str | None,
+        typer.Option("--status", metavar="STATUS", help="Those that stand so: passing, failing, pending."),
     ] = None,
     as_json: Json = False,
     as_jsonl: JsonLines = False,

@@ -30,9 +30,15 @@ async def cmd(
     command: Annotated[str, typer.Argument(metavar="COMMAND", help="The command line, in quotes.")],
     shell: Annotated[
         str | None,
-        typer.Option("--shell", help="cmd, powershell, or a path as /bin/bash; the agent's own without."),
+        typer.Option(
+            "--shell",
+            metavar="SHELL",
+            help="cmd, powershell, or a path as /bin/bash; the agent's own without.",
+        ),
     ] = None,
-    timeout: Annotated[int, typer.Option("--timeout", min=1, help="Seconds that it may take.")] = 30,
+    timeout: Annotated[
+        int, typer.Option("--timeout", metavar="SECONDS", min=1, help="Seconds that it may take.")
+    ] = 30,
     as_user: Annotated[bool, typer.Option("--as-user", help="As the user who is logged in.")] = False,
     as_json: Json = False,
     as_jsonl: JsonLines = False,

@@ -66,18 +66,19 @@ def _columns(clients: "list[sdk.Client]") -> tuple[Column[Any], ...]:
 @runs
 async def create(
     context: typer.Context,
-    client: Annotated[str, typer.Option("--client", help="For this client, by name or id.")],
-    site: Annotated[str, typer.Option("--site", help="For this site of it, by name or id.")],
+    client: Annotated[str, typer.Option("--client", metavar="NAME", help="For this client, by name or id.")],
+    site: Annotated[str, typer.Option("--site", metavar="NAME", help="For this site of it, by name or id.")],
     expires: Annotated[
         str,
         typer.Option("--expires", metavar="WHEN", help="When: 12h, 7d, 2w, or as 2030-01-31T18:00+01:00."),
     ] = "7d",
     arch: Annotated[
-        str, typer.Option("--arch", help=f"{', '.join(ARCHES)}.", autocompletion=lambda: ARCHES)
+        str,
+        typer.Option("--arch", metavar="ARCH", help=f"{', '.join(ARCHES)}.", autocompletion=lambda: ARCHES),
     ] = "amd64",
-    flags: Annotated[str, typer.Option("--flags", help="The installer's flags.")] = "",
+    flags: Annotated[str, typer.Option("--flags", metavar="FLAGS", help="The installer's flags.")] = "",
     kind: Annotated[
-        str | None, typer.Option("--kind", help="server or workstation; a stock server only.")
+        str | None, typer.Option("--kind", metavar="KIND", help="server or workstation; a stock server only.")
     ] = None,
     as_json: Json = False,
     as_jsonl: JsonLines = False,
@@ -135,7 +136,7 @@ async def download(
     context: typer.Context,
     deployment: Id,
     folder: Annotated[
-        Path, typer.Argument(metavar="[FOLDER]", help="Where to put the file; here without.")
+        Path, typer.Argument(metavar="FOLDER", help="Where to put the file; here without.")
     ] = Path(),
     as_json: Json = False,
     as_jsonl: JsonLines = False,

@@ -47,7 +47,7 @@ async def run(
     script: Annotated[str, typer.Argument(metavar="SCRIPT", help="The script's name or id.")],
     args: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[ARG]…", help="Its arguments; behind -- if they begin with a dash."),
+        typer.Argument(metavar="ARG", help="Its arguments; behind -- if they begin with a dash."),
     ] = None,
     agent: Annotated[
         list[str] | None,
@@ -69,10 +69,14 @@ async def run(
     hostname: Host = None,
     status: Status = None,
     timeout: Annotated[
-        int, typer.Option("--timeout", min=1, max=300, help="Seconds that it may take on each agent.")
+        int,
+        typer.Option(
+            "--timeout", metavar="SECONDS", min=1, max=300, help="Seconds that it may take on each agent."
+        ),
     ] = 90,
     width: Annotated[
-        int | None, typer.Option("--width", min=1, help="How many at once; what suits the server without.")
+        int | None,
+        typer.Option("--width", metavar="N", min=1, help="How many at once; what suits the server without."),
     ] = None,
     env: Annotated[
         list[str] | None,

@@ -31,7 +31,7 @@ def add_to(app: typer.Typer) -> None:
 async def scripts(
     context: typer.Context,
     pattern: Annotated[
-        str, typer.Argument(metavar="[PATTERN]", help="Those of such a name, case ignored.")
+        str, typer.Argument(metavar="PATTERN", help="Those of such a name, case ignored.")
     ] = "*",
     as_json: Json = False,
     as_jsonl: JsonLines = False,

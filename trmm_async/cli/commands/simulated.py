@@ -19,10 +19,12 @@ def add_to(app: typer.Typer) -> None:
 
 def simulator(
     context: typer.Context,
-    agents: Annotated[int, typer.Option("--agents", min=0, help="How many agents it has.")] = 20,
-    host: Annotated[str, typer.Option("--host", help="Where to listen.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", min=0, help="Where to listen; 0 is any free one.")] = 0,
-    seed: Annotated[int, typer.Option("--seed", help="Another seed makes another fleet.")] = 0,
+    agents: Annotated[int, typer.Option("--agents", metavar="N", min=0, help="How many agents it has.")] = 20,
+    host: Annotated[str, typer.Option("--host", metavar="ADDRESS", help="Where to listen.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option("--port", metavar="PORT", min=0, help="Where to listen; 0 is any free one.")
+    ] = 0,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Another seed makes another fleet.")] = 0,
     no_limits: Annotated[bool, typer.Option("--no-limits", help="Do not limit the rate.")] = False,
     chaos: Annotated[bool, typer.Option("--chaos", help="Let agents come and go, and calls fail.")] = False,
 ) -> int:
@@ -41,7 +43,9 @@ def simulator(
 
 
 def demo(
-    agents: Annotated[int, typer.Option("--agents", min=20, help="How many agents to simulate.")] = 300,
+    agents: Annotated[
+        int, typer.Option("--agents", metavar="N", min=20, help="How many agents to simulate.")
+    ] = 300,
 ) -> None:
     """Show the main job in ten seconds, against the simulator. It needs no server."""
     from trmm_async.cli.demo import main

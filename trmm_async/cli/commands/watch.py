@@ -31,9 +31,11 @@ def add_to(app: typer.Typer) -> None:
 async def watch(
     context: typer.Context,
     agents: Annotated[
-        list[str] | None, typer.Argument(metavar="[AGENT]…", help="Host names or ids; all agents without.")
+        list[str] | None, typer.Argument(metavar="AGENT", help="Host names or ids; all agents without.")
     ] = None,
-    count: Annotated[int | None, typer.Option("--count", min=1, help="End after so many events.")] = None,
+    count: Annotated[
+        int | None, typer.Option("--count", metavar="N", min=1, help="End after so many events.")
+    ] = None,
     seconds: Annotated[
         float | None, typer.Option("--for", metavar="SECONDS", help="End after so many seconds.")
     ] = None,
