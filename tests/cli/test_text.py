@@ -24,7 +24,15 @@ def test_lines_and_tabs_stay() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
-    [(0, "0 s"), (59, "59 s"), (60, "1 min"), (3_599, "59 min"), (7_200, "2 h"), (90_000, "1 d")],
+    [
+        (0, "0 s"),
+        (59, "59 s"),
+        (60, "1 min"),
+        (3_540, "59 min"),
+        (7_200, "2 h"),
+        (86_399, "24 h"),
+        (90_000, "1 d"),
+    ],
 )
 def test_a_span_is_told_in_its_largest_unit(seconds: int, words: str) -> None:
     assert span(timedelta(seconds=seconds)) == words

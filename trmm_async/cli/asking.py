@@ -20,8 +20,8 @@ def somebody_is_here() -> bool:
 
 def ask(question: str) -> str:
     """The answer to a question, on stderr: stdout is for data."""
-    print(question, end="", file=sys.stderr, flush=True)
     with _interruptible():
+        print(question, end="", file=sys.stderr, flush=True)
         return sys.stdin.readline().strip()
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from trmm_async.cli.asking import ask, somebody_is_here
 from trmm_async.cli.exits import refuse, usage
 from trmm_async.cli.options import KINDS
+from trmm_async.cli.printing import say
 from trmm_async.cli.text import clean, named
 
 if TYPE_CHECKING:
@@ -167,7 +168,8 @@ def confirm(doing: str, names: Sequence[str], *, yes: bool, word: str = "agents"
     question = clean(f"{doing} {len(names)} {word}: {named(list(names), 5)}")
     if not somebody_is_here():
         raise refuse(f"nobody is here to be asked; --yes goes on. It would {question}")
-    if ask(f"{question[0].upper()}{question[1:]}\nGo on? [y/N] ").casefold() not in {"y", "yes"}:
+    say(f"{question[0].upper()}{question[1:]}")
+    if ask("Go on? [y/N] ").casefold() not in {"y", "yes"}:
         raise refuse("not done")
 
 

@@ -5,6 +5,7 @@ Below: `exits`, `text`. Above: the commands.
 
 import dataclasses
 import json
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-__all__ = ["STYLES", "WIDE", "Column", "Output", "fitted", "plain", "say", "screen"]
+__all__ = ["STYLES", "WIDE", "Column", "Output", "fitted", "hanging", "plain", "say", "screen"]
 
 T = TypeVar("T")
 WIDE: Final = 130
@@ -143,8 +144,20 @@ def screen(*, stderr: bool = False) -> "Console":
 
 
 def say(text: str, style: str = "") -> None:
-    """A message to people, on stderr."""
-    screen(stderr=True).print(clean(text), style=style)
+    """A message to people, on stderr; on a terminal it is broken between words."""
+    terminal = screen(stderr=True)
+    terminal.print(clean(text), style=style, soft_wrap=not terminal.is_terminal)
+
+
+def hanging(head: "Text", text: str) -> None:
+    """A line for people, on stdout: what follows the head is broken between words, and stays beside it."""
+    from rich.text import Text
+
+    terminal = screen()
+    room = terminal.width - head.cell_len if terminal.is_terminal else 0
+    lines = textwrap.wrap(text, max(room, 20), break_on_hyphens=False) if room else [text]
+    for place, line in enumerate(lines):
+        terminal.print((head if place == 0 else Text(" " * head.cell_len)) + Text(line, style="not bold"))
 
 
 def fitted(widths: Sequence[int], keeps: Sequence[bool], room: int) -> list[int]:

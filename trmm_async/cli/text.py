@@ -27,10 +27,10 @@ def one_line(text: str) -> str:
 
 
 def span(length: timedelta) -> str:
-    """A length of time in its largest unit, rounded down: "3 d", "20 min"."""
+    """A length of time in its largest unit, rounded: "3 d", "20 min"."""
     seconds = int(abs(length.total_seconds()))
     size, unit = next((each for each in _UNITS if seconds >= each[0]), _UNITS[-1])
-    return f"{seconds // size} {unit}"
+    return f"{round(seconds / size)} {unit}"
 
 
 def ago(when: datetime | None, now: datetime | None = None) -> str:

@@ -21,7 +21,7 @@ from trmm_async.cli.options import (
     examples,
 )
 from trmm_async.cli.picking import Where, agents_named, agents_where
-from trmm_async.cli.printing import STYLES, Column, Output, plain, screen
+from trmm_async.cli.printing import Column, Output, hanging, plain
 from trmm_async.cli.session import connected, runs
 from trmm_async.cli.text import ago, clean, one_line
 
@@ -167,12 +167,7 @@ def _show(agent: "sdk.Agent") -> None:
     facts |= {name: _text(value) for name, value in agent.extra.items() if not isinstance(value, list | dict)}
     from rich.text import Text
 
-    terminal = screen()
     widest = max(len(name) for name in facts)
     for name, value in facts.items():
         if value:
-            text = one_line(clean(value))
-            line = Text(f"{name:{widest}}  ", style="bold", end="")
-            terminal.print(
-                line + Text(text, style=STYLES.get(text, "not bold") if name == "status" else "not bold")
-            )
+            hanging(Text(f"{name:{widest}}  ", style="bold", end=""), one_line(clean(value)))

@@ -5,7 +5,7 @@ import typer
 from trmm_async.cli.doctor import Finding, examine
 from trmm_async.cli.exits import Exit
 from trmm_async.cli.options import SET_UP, Json, JsonLines, examples
-from trmm_async.cli.printing import STYLES, Output, screen
+from trmm_async.cli.printing import STYLES, Output, hanging
 from trmm_async.cli.session import login_of, runs
 from trmm_async.cli.text import clean, one_line
 
@@ -47,4 +47,4 @@ def _show(finding: Finding) -> None:
 
     head = Text(f"{finding.what:<9}", style="bold", end="")
     mark = Text(f"{finding.state:<8}", style=STYLES[finding.state], end="")
-    screen().print(head + mark + Text(one_line(clean(finding.text)), style="not bold"))
+    hanging(head + mark, one_line(clean(finding.text)))

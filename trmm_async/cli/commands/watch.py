@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import trmm_async as sdk
-from trmm_async.cli.options import LOOK, Json, JsonLines, examples
-from trmm_async.cli.picking import agents_named
+from trmm_async.cli.options import LOOK, Client, Host, Json, JsonLines, Kind, Site, examples
+from trmm_async.cli.picking import Where, agents_where
 from trmm_async.cli.printing import Output, plain, say, screen
 from trmm_async.cli.session import connected, runs
 from trmm_async.cli.text import clean, named, one_line
@@ -23,7 +23,9 @@ __all__ = ["add_to"]
 
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
-    hint = examples("trmm watch", "trmm watch JADE-PC SRV-002", "trmm watch --jsonl | jq -r .event")
+    hint = examples(
+        "trmm watch --client Acme", "trmm watch JADE-PC SRV-002", "trmm watch --jsonl | jq -r .event"
+    )
     app.command("watch", rich_help_panel=LOOK, epilog=hint)(watch)
 
 
@@ -33,6 +35,10 @@ async def watch(
     agents: Annotated[
         list[str] | None, typer.Argument(metavar="AGENT", help="Host names or ids; all agents without.")
     ] = None,
+    client: Client = None,
+    site: Site = None,
+    kind: Kind = None,
+    hostname: Host = None,
     count: Annotated[
         int | None, typer.Option("--count", metavar="N", min=1, help="End after so many events.")
     ] = None,
@@ -48,10 +54,10 @@ async def watch(
     """
     output = Output(as_json=as_json, as_jsonl=as_jsonl)
     async with connected(context) as trmm:
-        chosen = await agents_named(trmm, agents) if agents else await trmm.agents.list()
+        chosen = await agents_where(trmm, Where(client, site, kind, hostname), agents or ())
         names = {agent.agent_id: agent.hostname for agent in chosen}
         if not chosen:
-            say("there is no agent")
+            say("no agent matches")
             return
         with _until(limit := asyncio.timeout(seconds)):
             async with limit, trmm.events(chosen) as events:
