@@ -10,7 +10,6 @@ import pytest
 import trmm_async as sdk
 from tests.cli.conftest import Cli
 from tests.cli.stage import Backstage
-from trmm_async.cli.commands.deployments import moment
 
 AGENT_FIELDS = set(sdk.Agent.__struct_fields__)
 
@@ -227,13 +226,6 @@ class TestDeployments:
         said = cli("deploy", "create", *words)
         assert (said.code, said.out) == (2, "")
         assert says in said.error
-
-    def test_a_time_is_a_length_or_a_date(self) -> None:
-        now = datetime(2026, 5, 1, tzinfo=UTC)
-        assert moment("12h", now) - now == timedelta(hours=12)
-        assert moment("2w", now) - now == timedelta(weeks=2)
-        assert moment("2030-01-31T18:00+01:00", now) == datetime(2030, 1, 31, 17, tzinfo=UTC)
-        assert moment("2030-01-31", now).tzinfo is not None
 
 
 class TestCommand:

@@ -1,13 +1,11 @@
 """`trmm deploy`: create, list, revoke, download."""
 
-import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from trmm_async.cli.exits import usage
 from trmm_async.cli.grouping import ListFirst
 from trmm_async.cli.options import DO, Json, JsonLines, examples
 from trmm_async.cli.picking import client_named, site_named
@@ -15,14 +13,14 @@ from trmm_async.cli.printing import Column, Output, say
 from trmm_async.cli.progress import bytes_bar
 from trmm_async.cli.session import connected, runs
 from trmm_async.cli.text import ago
+from trmm_async.cli.values import moment
 
 if TYPE_CHECKING:
     import trmm_async as sdk
 
-__all__ = ["add_to", "moment"]
+__all__ = ["add_to"]
 
 ARCHES: Final = ("amd64", "arm64", "amd64-mac", "arm64-mac")
-_UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 Id = Annotated[int, typer.Argument(metavar="ID", help="The deployment's id, as the list has it.")]
 
 
@@ -85,7 +83,7 @@ async def create(
 ) -> None:
     """Create a deployment and print its URL."""
     output = Output(as_json=as_json, as_jsonl=as_jsonl)
-    until = moment(expires, datetime.now(UTC))
+    until = moment(expires, "--expires", datetime.now(UTC))
     chosen_arch: Any = arch
     chosen_kind: Any = kind
     async with connected(context) as trmm:
@@ -110,17 +108,6 @@ def _show(made: "sdk.Deployment") -> None:
 def owner_words(made: "sdk.Deployment") -> str:
     """For whom a deployment is."""
     return f"client {made.client}, site {made.site}"
-
-
-def moment(text: str, now: datetime) -> datetime:
-    """A time from "12h", "7d", "2w", or an ISO date; without a zone it is this machine's."""
-    length = re.fullmatch(r"(\d{1,6})([mhdw])", text.strip())
-    if length:
-        return now + timedelta(**{_UNITS[length[2]]: int(length[1])})
-    try:
-        return datetime.fromisoformat(text).astimezone()
-    except ValueError as error:
-        raise usage(f"--expires is as 12h, 7d, 2w or 2030-01-31T18:00, not {text!r}") from error
 
 
 @runs
