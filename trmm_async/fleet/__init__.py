@@ -1,0 +1,125 @@
+"""One script over many agents: `trmm.fleet`.
+
+Floor 6: over the resources. Whatever happens, every target gets one outcome, and a script is sent to each at most
+once. Inside, from the top: `run` (what the user holds), `conductor` (takes targets and sends), `ledger` (what
+became of them), `presence` (who is offline), `targets` and `journal` (where targets come from, and what was
+done), `plan`, `course` (how far a run may go; pure) and `reports` (pure).
+"""
+
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
+from datetime import timedelta
+from os import PathLike
+from pathlib import Path
+from typing import Literal
+
+from trmm_async import arguments
+from trmm_async.errors import InvalidRequestError
+from trmm_async.fleet.course import Policy, succeeded_by_default
+from trmm_async.fleet.journal import Journal
+from trmm_async.fleet.plan import RunPlan
+from trmm_async.fleet.reports import Group, as_csv, as_jsonl, as_row, groups_of, report
+from trmm_async.fleet.run import FleetRun
+from trmm_async.fleet.targets import listed
+from trmm_async.models import Agent, Script, ScriptResult
+from trmm_async.resources import Api, checked_run
+
+__all__ = ["Fleet", "FleetRun", "Group", "Journal", "as_csv", "as_jsonl", "as_row", "groups_of", "report"]
+
+Retry = Literal["failed", "unknown", "skipped"]
+Share = int | float
+
+
+class Fleet:
+    """Scripts over many agents.
+
+    Attributes:
+        poll: seconds between two looks for agents that a run with `when_online` waits for.
+    """
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+        self.poll = 15.0
+
+    def run_script(
+        self,
+        agents: Iterable[str | Agent] | AsyncIterable[str | Agent],
+        script: int | Script,
+        *,
+        args: Iterable[str] = (),
+        timeout: int = 90,
+        env_vars: Mapping[str, str] | None = None,
+        run_as_user: bool = False,
+        width: int | None = None,
+        canary: int | None = None,
+        batch: Share | None = None,
+        max_failures: Share | None = None,
+        success: Callable[[ScriptResult], bool] = succeeded_by_default,
+        splay: float = 0.0,
+        skip_offline: bool = False,
+        when_online: timedelta | None = None,
+        dry_run: bool = False,
+        journal: str | PathLike[str] | None = None,
+    ) -> FleetRun:
+        """Run a script on all of these agents; see `FleetRun`.
+
+        Nothing is sent before the run is entered or awaited. All targets are tried, also those whose last
+        known status is offline, unless you say otherwise: the status may be old.
+
+        A stock server takes all targets in one call, and they begin at once, unless `width`, `splay` or
+        `max_failures` ask for less; the results are collected from its history.
+
+        Args:
+            agents: ids or agents, of a collection or an asynchronous stream. The same one twice is refused.
+            script: the id of a script in the server's library, or the script.
+            args: the script's arguments.
+            timeout: seconds that the script may take on each agent, 1 to 300.
+            env_vars: environment variables for the script; a stock server only.
+            run_as_user: run it as the user who is logged in; a stock server only.
+
+            width: how many may run at once. None for what suits the server: 50 on a gateway, all on a stock
+                server.
+            canary: so many first, and the others only if all of these succeed.
+            batch: so many at a time, the next when all of them have ended; a whole number, or a share of the
+                targets as a float (0.1 is a tenth).
+            max_failures: how many failures are put up with, a number or a share; one more stops the run, and
+                who was not begun is skipped. Whatever is not known to have succeeded is a failure.
+            success: whether a result is a success; by default, return code 0.
+            splay: each sending waits a random time up to so many seconds.
+
+            skip_offline: skip those that the server says are offline when the run begins.
+            when_online: don't skip them, but run them when they come back within this time.
+            dry_run: say what would happen to whom, as `Skipped` outcomes, and send no script.
+            journal: a file that the run is kept in, so that `resume` can go on with it after a crash. It must
+                not exist. Needs the extra `[journal]`.
+
+        Raises:
+            InvalidRequestError: an argument is wrong, or a target stands there twice.
+        """
+        run = checked_run(
+            script, args=args, timeout=timeout, output="wait", env_vars=env_vars, run_as_user=run_as_user
+        )
+        if skip_offline and when_online is not None:
+            raise InvalidRequestError("skip_offline and when_online exclude each other")
+        plan = RunPlan(
+            run=run,
+            targets=_targets(agents),
+            width=None if width is None else arguments.whole(width, "width", least=1),
+            policy=_policy(canary, batch, max_failures, success),
+            splay=arguments.number(splay, "splay", least=0),
+            skip_offline=arguments.flag(skip_offline, "skip_offline"),
+            when_online=_wait(when_online),
+            dry_run=arguments.flag(dry_run, "dry_run"),
+            journal=None if journal is None else _path(journal),
+            poll=self.poll,
+        )
+        return FleetRun(self._api, plan)
+
+    async def resume(
+        self,
+        journal: str | PathLike[str],
+        *,
+        retry: Retry | Iterable[Retry] = (),
+        success: Callable[[ScriptResult], bool] = succeeded_by_default,
+    ) -> FleetRun:
+        """placeholder"""
+        raise NotImplementedError
