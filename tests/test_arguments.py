@@ -62,6 +62,7 @@ class TestFreeText:
     @pytest.mark.parametrize("blank", ["", " ", "\n\t\n"])
     def test_is_not_blank(self, blank: str) -> None:
         assert refusal(arguments.free_text, blank, "note") == "note must not be empty"
+        assert arguments.free_text(blank, "note", empty=True) is blank
 
     @pytest.mark.parametrize("other", [None, 5, b"x", ["x"]])
     def test_is_text(self, other: object) -> None:
@@ -446,3 +447,60 @@ class TestABaseUrl:
                 assert parts.hostname
                 assert parts.path.endswith("/api/v3/agents/")
                 assert (parts.username, parts.query, parts.fragment) == (None, "", "")
+
+
+class TestSeveral:
+    def test_ids_come_once_each_and_one_is_as_good_as_several(self) -> None:
+        assert arguments.object_ids([1, Alert(id=2), 1], "alerts") == (1, 2)
+        assert arguments.object_ids(Client(id=3), "client") == arguments.object_ids(3, "client") == (3,)
+        assert arguments.object_ids(iter([]), "alerts") == ()
+
+    @pytest.mark.parametrize("bad", ["12", b"12", ["1"], [True], None, [None], [-1]])
+    def test_ids_are_whole_numbers(self, bad: object) -> None:
+        assert "alerts must" in refusal(arguments.object_ids, bad, "alerts")
+
+    def test_names_are_not_letters_of_one(self) -> None:
+        assert arguments.names(iter(["a", "b"]), "options") == ("a", "b")
+        for bad in ("ab", b"ab", 5, None, [5], [""], ["a\n"]):
+            assert "options must" in refusal(arguments.names, bad, "options")
+
+    def test_none_at_all_is_no_filter(self) -> None:
+        assert arguments.some((1,), "client") == (1,)
+        assert refusal(arguments.some, (), "client") == "client must not be empty; leave it out for any"
+
+
+class TestChanges:
+    def test_are_what_is_given(self) -> None:
+        assert arguments.changes({"name": None, "enabled": False}) == {"enabled": False}
+
+    def test_are_not_nothing(self) -> None:
+        said = refusal(arguments.changes, {"name": None, "enabled": None})
+        assert said == "nothing to change: give name, enabled, one or more"
+
+
+class TestValuesOfCustomFields:
+    @pytest.mark.parametrize(
+        ("given", "kept"),
+        [
+            (True, True),
+            ("", ""),
+            ("a\nb", "a\nb"),
+            (5, "5"),
+            (1.5, "1.5"),
+            (["a", "b"], ("a", "b")),
+            ((), ()),
+        ],
+    )
+    def test_keep_their_kind(self, given: object, kept: object) -> None:
+        value = arguments.field_value(given, "default")
+        assert value == kept
+        assert type(value) is type(kept)
+
+    @pytest.mark.parametrize("bad", [None, float("nan"), b"x", object(), [5], "a\0"])
+    def test_are_of_some_kind(self, bad: object) -> None:
+        assert "default must" in refusal(arguments.field_value, bad, "default")
+
+    def test_are_named_by_fields_or_their_ids(self) -> None:
+        assert arguments.field_values({1: "x", Check(id=2): True}) == {1: "x", 2: True}
+        for bad in ({}, [1], None, {"x": "y"}):
+            assert "custom_fields" in refusal(arguments.field_values, bad)

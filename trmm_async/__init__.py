@@ -13,6 +13,16 @@ from typing import TYPE_CHECKING, Any, Final
 from trmm_async._version import __version__
 
 if TYPE_CHECKING:
+    from trmm_async.administration import (
+        AuditEntry,
+        CheckHistoryPoint,
+        CustomField,
+        Dashboard,
+        KeyStoreEntry,
+        Policy,
+        PolicyUse,
+        ServerSettings,
+    )
     from trmm_async.client import TRMM
     from trmm_async.errors import (
         AgentLostError,
@@ -42,6 +52,7 @@ if TYPE_CHECKING:
         AgentOffline,
         AgentOnline,
         AlertEvent,
+        CommandOutput,
         Ended,
         Event,
         Gap,
@@ -49,7 +60,6 @@ if TYPE_CHECKING:
         UnknownEvent,
     )
     from trmm_async.inventory import (
-        CommandResult,
         EventLogEntry,
         Note,
         Process,
@@ -65,6 +75,7 @@ if TYPE_CHECKING:
         CheckCounts,
         Client,
         ClientRef,
+        CommandResult,
         CustomFieldValue,
         Deployment,
         Disk,
@@ -76,10 +87,21 @@ if TYPE_CHECKING:
         Task,
     )
     from trmm_async.outcomes import Counts, Done, Failed, Outcome, Skipped, Unknown
+    from trmm_async.resources.commands import CommandSettings
     from trmm_async.stream import StreamSettings, StreamState, Subscription
     from trmm_async.transport.connector import Connector
 
 _ROOMS: Final = {
+    "administration": (
+        "AuditEntry",
+        "CheckHistoryPoint",
+        "CustomField",
+        "Dashboard",
+        "KeyStoreEntry",
+        "Policy",
+        "PolicyUse",
+        "ServerSettings",
+    ),
     "client": ("TRMM",),
     "errors": (
         "APIError",
@@ -109,6 +131,7 @@ _ROOMS: Final = {
         "AgentOffline",
         "AgentOnline",
         "AlertEvent",
+        "CommandOutput",
         "Ended",
         "Event",
         "Gap",
@@ -116,7 +139,6 @@ _ROOMS: Final = {
         "UnknownEvent",
     ),
     "inventory": (
-        "CommandResult",
         "EventLogEntry",
         "Note",
         "Process",
@@ -132,6 +154,7 @@ _ROOMS: Final = {
         "Client",
         "ClientRef",
         "CustomFieldValue",
+        "CommandResult",
         "Deployment",
         "Disk",
         "HistoryEntry",
@@ -143,6 +166,7 @@ _ROOMS: Final = {
     ),
     "outcomes": ("Counts", "Done", "Failed", "Outcome", "Skipped", "Unknown"),
     "limits": ("RateLimit",),
+    "resources.commands": ("CommandSettings",),
     "stream": ("StreamSettings", "StreamState", "Subscription"),
     "transport.connector": ("Connector",),
 }
@@ -159,18 +183,24 @@ __all__ = [
     "Alert",
     "AlertEvent",
     "AmbiguousNameError",
+    "AuditEntry",
     "AuthenticationError",
     "BadRequestError",
     "Check",
     "CheckCounts",
+    "CheckHistoryPoint",
     "Client",
     "ClientRef",
     "ClosedError",
     "CommandResult",
+    "CommandOutput",
+    "CommandSettings",
     "ConnectionFailedError",
     "Connector",
     "Counts",
+    "CustomField",
     "CustomFieldValue",
+    "Dashboard",
     "DecodeError",
     "Deployment",
     "Disk",
@@ -182,11 +212,14 @@ __all__ = [
     "Gap",
     "HistoryEntry",
     "InvalidRequestError",
+    "KeyStoreEntry",
     "NotFoundError",
     "Note",
     "Outcome",
     "OutcomeUnknownError",
     "PermissionDeniedError",
+    "Policy",
+    "PolicyUse",
     "Process",
     "RateLimit",
     "RateLimitedError",
@@ -196,6 +229,7 @@ __all__ = [
     "ScriptResult",
     "ServerError",
     "ServerFaultError",
+    "ServerSettings",
     "Service",
     "Site",
     "SiteRef",

@@ -10,17 +10,7 @@ from datetime import date, datetime
 
 import msgspec
 
-__all__ = ["CommandResult", "EventLogEntry", "Note", "Process", "Service", "Software", "WindowsUpdate"]
-
-
-class CommandResult(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What a command printed.
-
-    Its two outputs are one text: an agent on Windows sends the error output alone if there is any, others
-    send both. There is no return code: a stock server tells none of a command. `run_script` has one.
-    """
-
-    output: str = ""
+__all__ = ["EventLogEntry", "Note", "Process", "Service", "Software", "WindowsUpdate"]
 
 
 class Process(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -12,8 +12,7 @@ from typing import Any, Final, Literal, TypedDict, Unpack, overload
 from trmm_async import arguments
 from trmm_async.dialects import CommandRun
 from trmm_async.errors import InvalidRequestError
-from trmm_async.inventory import CommandResult
-from trmm_async.models import Agent, Client, ClientRef, HistoryEntry, Site, SiteRef
+from trmm_async.models import Agent, Client, ClientRef, CommandResult, HistoryEntry, Site, SiteRef
 from trmm_async.resources.api import Api
 
 __all__ = ["AgentActions", "AgentChanges"]

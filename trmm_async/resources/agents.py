@@ -14,6 +14,7 @@ from trmm_async.errors import AmbiguousNameError, ClosedError
 from trmm_async.models import Agent, Client, ClientRef, Script, ScriptResult, Site, SiteRef
 from trmm_async.resources.actions import AgentActions
 from trmm_async.resources.api import Api
+from trmm_async.resources.commands import CommandSettings, CommandStream, checked_command
 from trmm_async.resources.live import ScriptStream, new_cmd_id
 from trmm_async.resources.machine import AgentMachine
 from trmm_async.transport import Body
@@ -184,6 +185,35 @@ class Agents(AgentActions, AgentMachine):
         """
         run = checked_run(script, args=args, timeout=timeout, output="wait", cmd_id=new_cmd_id())
         return ScriptStream(self._api, arguments.agent_id(agent), run)
+
+    def stream_command(
+        self,
+        agent: str | Agent,
+        command: str,
+        *,
+        shell: str = "cmd",
+        timeout: int = 30,
+        run_as_user: bool = False,
+        settings: CommandSettings | None = None,
+    ) -> CommandStream:
+        """Run a command on an agent, never twice, and have its output while it runs; see `CommandStream`.
+
+        For stock servers only. It needs `TRMM.login`, or an `access_token`. Nothing is sent before
+        the stream is entered.
+
+        Args:
+            agent: its id, or the agent; version 2.10.0 or later.
+            command: the command, as the shell reads it.
+            shell: "cmd" or "powershell" on Windows, elsewhere a path such as "/bin/bash".
+            timeout: whole seconds that the command may take.
+            run_as_user: run it as the user who is logged in.
+            settings: times and sizes; the defaults suit most.
+
+        Raises:
+            InvalidRequestError: an argument is wrong.
+        """
+        order = checked_command(command, shell=shell, timeout=timeout, run_as_user=run_as_user)
+        return CommandStream(self._api, arguments.agent_id(agent), order, settings or CommandSettings())
 
 
 class AgentStream:

@@ -6,12 +6,18 @@ events as one stream), `session` (one agent's course), `dialing` (a handshake an
 """
 
 from trmm_async.stream.catchup import Snapshot
-from trmm_async.stream.dialing import Dialer
+from trmm_async.stream.dialing import Dialer, NoLink
 from trmm_async.stream.session import SnapshotSource, StreamSettings, StreamState
+from trmm_async.stream.sockets import SEND_MOST, Link, LinkSettings, Lost
 from trmm_async.stream.subscription import SpecsLater, Subscription
 
 __all__ = [
+    "SEND_MOST",
     "Dialer",
+    "Link",
+    "LinkSettings",
+    "Lost",
+    "NoLink",
     "Snapshot",
     "SnapshotSource",
     "SpecsLater",

@@ -19,8 +19,7 @@ from trmm_async.dialects.stock.history import agent_history
 from trmm_async.dialects.stock.machine import StockMachine
 from trmm_async.dialects.stock.wording import change_for, get, segment, sentence
 from trmm_async.errors import InvalidRequestError
-from trmm_async.inventory import CommandResult
-from trmm_async.models import HistoryEntry
+from trmm_async.models import CommandResult, HistoryEntry
 
 __all__ = ["StockActions"]
 

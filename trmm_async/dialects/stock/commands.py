@@ -13,7 +13,7 @@ from trmm_async.dialects.stock.asking import BUS_DOWN, NO_BUS, ask_agent, tell_a
 from trmm_async.dialects.stock.history import agent_history
 from trmm_async.dialects.stock.wording import get, segment
 from trmm_async.errors import AgentLostError, AgentUnreachableError, TRMMError
-from trmm_async.inventory import CommandResult
+from trmm_async.models import CommandResult
 
 __all__ = ["ping", "run_command"]
 

@@ -1,4 +1,4 @@
-"""The settings of one agent, its custom fields among them."""
+"""The settings of one agent, and values of custom fields: of agents, clients and sites."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ from trmm_async.calls import Call, Plan, Replay, Request, Steps, ask
 from trmm_async.dialects.stock.wording import change, get, segment
 from trmm_async.errors import InvalidRequestError
 
-__all__ = ["update_agent"]
+__all__ = ["custom_field_values", "update_agent"]
 
 
 class _Field(msgspec.Struct):
@@ -38,21 +38,30 @@ def update_agent(
 
 
 def _update(agent_id: str, changes: Mapping[str, object], custom_fields: Mapping[int, Any]) -> Steps[None]:
-    listed = yield from ask(get("/core/customfields/", codec.decoder(list[_Field])))
-    known = {field.id: field for field in listed if field.model == "agent"}
-    values = [_custom_field(known.get(number), number, value) for number, value in custom_fields.items()]
+    values = yield from custom_field_values("agent", custom_fields)
     yield from ask(_put(agent_id, {**changes, "custom_fields": values}))
+
+
+def custom_field_values(model: str, values: Mapping[int, Any]) -> Steps[list[Mapping[str, object]]]:
+    """Values of custom fields, by the fields' ids, as they are written: under a key by the field's type.
+
+    Raises (in its steps):
+        InvalidRequestError: such things have no such field, or a value does not fit its type.
+    """
+    listed = yield from ask(get("/core/customfields/", codec.decoder(list[_Field])))
+    known = {field.id: field for field in listed if field.model == model}
+    if unknown := [number for number in values if number not in known]:
+        raise InvalidRequestError(f"custom_fields: {model}s have no custom field with the id {unknown[0]}")
+    return [_custom_field(known[number], value) for number, value in values.items()]
 
 
 def _put(agent_id: str, body: Mapping[str, object]) -> Call[None]:
     return change("PUT", f"/agents/{segment(agent_id)}/", body, replay=Replay.IDEMPOTENT)
 
 
-def _custom_field(field: _Field | None, number: int, value: Any) -> Mapping[str, object]:
-    if field is None:
-        raise InvalidRequestError(f"custom_fields: agents have no custom field with the id {number}")
+def _custom_field(field: _Field, value: Any) -> Mapping[str, object]:
     key, fit = _FITTING.get(field.type, ("string_value", _text))
-    return {"field": number, key: fit(field, value)}
+    return {"field": field.id, key: fit(field, value)}
 
 
 def _wrong(field: _Field, wanted: str, value: object) -> InvalidRequestError:
