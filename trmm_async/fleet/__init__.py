@@ -1,9 +1,9 @@
 """One script over many agents: `trmm.fleet`.
 
-Floor 6: over the resources. Whatever happens, every target gets one outcome, and a script is sent to each at most
-once. Inside, from the top: `run` (what the user holds), `conductor` (takes targets and sends), `ledger` (what
-became of them), `presence` (who is offline), `targets` and `journal` (where targets come from, and what was
-done), `plan`, `course` (how far a run may go; pure) and `reports` (pure).
+Floor 6: over the resources. Whatever happens, every target gets one outcome, and a script is sent to each at
+most once. Inside, from the top: `run` (what the user holds), `conductor` (takes targets and sends), `ledger`
+(what became of them), `presence` (who is offline), `targets` and `journal` (where targets come from, and what
+was done), `plan`, `course` (how far a run may go; pure) and `reports` (pure).
 """
 
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
@@ -16,7 +16,7 @@ from trmm_async import arguments
 from trmm_async.errors import InvalidRequestError
 from trmm_async.fleet.course import Policy, succeeded_by_default
 from trmm_async.fleet.journal import Journal
-from trmm_async.fleet.plan import RunPlan
+from trmm_async.fleet.plan import Resumption, RunPlan
 from trmm_async.fleet.reports import Group, as_csv, as_jsonl, as_row, groups_of, report
 from trmm_async.fleet.run import FleetRun
 from trmm_async.fleet.targets import listed
@@ -114,12 +114,77 @@ class Fleet:
         )
         return FleetRun(self._api, plan)
 
-    async def resume(
+    def resume(
         self,
         journal: str | PathLike[str],
         *,
         retry: Retry | Iterable[Retry] = (),
         success: Callable[[ScriptResult], bool] = succeeded_by_default,
     ) -> FleetRun:
-        """placeholder"""
-        raise NotImplementedError
+        """Go on with the run of a journal; awaited or iterated, one outcome for every target of it.
+
+        Those that ended have the outcome that is written there. Those that were never sent are run, as the
+        journal says. Those in flight when the process ended are settled where the server can tell (a stock
+        server's history), else they are `Unknown`. None is run twice unless `retry` says so.
+
+        Args:
+            journal: the file.
+            retry: "failed" runs those again that failed, or ran without success; "unknown" those of which it
+                isn't known; "skipped" those that were skipped for being offline. One of them, or several.
+            success: as of `run_script`: it can't be written into a file.
+
+        Raises (on entering):
+            JournalError: there is no such journal, it is of another server or a newer version, or another
+                process works on it.
+        """
+        kinds = (retry,) if isinstance(retry, str) else tuple(retry)
+        for kind in kinds:
+            arguments.choice(kind, "retry", ("failed", "unknown", "skipped"))
+        return FleetRun(self._api, Resumption(_path(journal), kinds, success, self.poll))
+
+
+def _targets(agents: object) -> list[str] | AsyncIterable[str | Agent]:
+    if isinstance(agents, str | Agent):
+        raise InvalidRequestError("agents must be several: write [agent] for one")
+    if isinstance(agents, AsyncIterable):
+        return agents
+    if not isinstance(agents, Iterable):
+        raise InvalidRequestError(f"agents must be a collection or an asynchronous stream, not {agents!r}")
+    return listed(agents)
+
+
+def _policy(
+    canary: object, batch: object, max_failures: object, success: Callable[[ScriptResult], bool]
+) -> Policy:
+    if not callable(success):
+        raise InvalidRequestError(f"success must be a function of a result, not {success!r}")
+    return Policy(
+        canary=None if canary is None else arguments.whole(canary, "canary", least=1),
+        batch=None if batch is None else _share(batch, "batch", least=1),
+        max_failures=None if max_failures is None else _share(max_failures, "max_failures", least=0),
+        success=success,
+    )
+
+
+def _share(value: object, what: str, *, least: int) -> Share:
+    if not isinstance(value, float):
+        return arguments.whole(value, what, least=least)
+    if not 0 < value < 1:
+        raise InvalidRequestError(
+            f"{what} must be a whole number, or a share between 0.0 and 1.0, not {value!r}"
+        )
+    return value
+
+
+def _wait(value: object) -> timedelta | None:
+    if value is None:
+        return None
+    if not isinstance(value, timedelta) or value <= timedelta():
+        raise InvalidRequestError(f"when_online must be a timedelta above 0, not {value!r}")
+    return value
+
+
+def _path(value: object) -> Path:
+    if not isinstance(value, str | PathLike) or not str(value):
+        raise InvalidRequestError(f"journal must be the path of a file, not {value!r}")
+    return Path(value)

@@ -5,22 +5,23 @@ Over `course`, `targets`, `presence` and `journal`; `run` starts it and is told 
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from datetime import datetime
-from typing import Any, Final, Protocol
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Final
 
 from trmm_async.dialects import Collected, Dialect
 from trmm_async.errors import AuthenticationError, JournalError, OutcomeUnknownError, TRMMError
 from trmm_async.fleet.course import Course
 from trmm_async.fleet.journal import InFlight, Journal
+from trmm_async.fleet.ledger import Ledger
 from trmm_async.fleet.plan import RunPlan
 from trmm_async.fleet.presence import Presence
 from trmm_async.fleet.targets import Queue
 from trmm_async.models import ScriptResult
 from trmm_async.outcomes import Done, Failed, Outcome, Skipped, Unknown
-from trmm_async.resources import Api, LookBack, Sending
+from trmm_async.resources import Api, Before, LookBack, Sending
 
-__all__ = ["LEFT_EARLY", "Conductor", "Ledger"]
+__all__ = ["LEFT_EARLY", "Conductor"]
 
 LEFT_EARLY: Final = "the run was left early"
 
@@ -29,20 +30,10 @@ _AT_ONCE_MOST: Final = 5000
 """Targets of one call for many: their ids make a body of 200 kB."""
 
 
-class Ledger(Protocol):
-    """Who is told what became of each target."""
-
-    async def tell(self, outcome: Outcome, *, begun: bool = True, is_final: bool = True) -> None:
-        """An outcome. `begun`: it counts for the course; `is_final`: a journal may take it for the end."""
-
-    def keep(self, outcome: Outcome) -> None:
-        """An outcome that came of being cancelled: there is no time to tell it."""
-
-
 class Conductor:
     """The course of one run. `run` goes through it; cancelled, it leaves nothing behind."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - the rooms that it goes through
         self, api: Api, plan: RunPlan, queue: Queue, course: Course, ledger: Ledger, journal: Journal | None
     ) -> None:
         self._api = api
@@ -71,7 +62,7 @@ class Conductor:
                 await self._presence.ask()
         except TRMMError as error:
             # Not even that could be found out, so nothing was sent.
-            await self._end_rest(lambda agent_id: Failed(agent_id, error))
+            await self._end_rest(partial(_failed, error))
             return
         if self._plan.dry_run:
             await self._pretend()
@@ -83,8 +74,7 @@ class Conductor:
             if self._watch is not None:
                 self._watch.cancel()
                 await asyncio.gather(self._watch, return_exceptions=True)
-        why = self._course.stopped
-        await self._end_rest(lambda agent_id: Skipped(agent_id, why))
+        await self._end_rest(partial(_skipped, self._course.stopped))
 
     async def _send_all(self, dialect: Dialect) -> None:
         total = self._queue.source.total
@@ -247,7 +237,7 @@ class Conductor:
             for agent_id in left:
                 await self._ledger.tell(self._trouble(agent_id, error))
 
-    def _before(self, agent_ids: list[str]) -> Callable[[int, datetime | None], Awaitable[None]] | None:
+    def _before(self, agent_ids: list[str]) -> Before | None:
         journal = self._journal
         if journal is None:
             return None
@@ -299,9 +289,21 @@ class Conductor:
                 offline = self._plan.asks_who_is_offline and self._presence.is_offline(agent_id)
                 said = self._plan.policy.words_for(place, self._queue.source.total)
                 if offline:
-                    said = "would wait until it is online" if self._plan.when_online else "would be skipped: offline"
+                    said = (
+                        "would wait until it is online"
+                        if self._plan.when_online
+                        else "would be skipped: offline"
+                    )
                 place += not offline
                 await self._ledger.tell(Skipped(agent_id, f"dry run: {said}"), begun=False, is_final=False)
+
+
+def _failed(error: TRMMError, agent_id: str) -> Outcome:
+    return Failed(agent_id, error)
+
+
+def _skipped(reason: str, agent_id: str) -> Outcome:
+    return Skipped(agent_id, reason)
 
 
 def cancelled(agent_id: str, *, sent: bool) -> Outcome:
@@ -321,6 +323,3 @@ class _Flag:
 
     def set(self) -> None:
         self.is_set = True
-
-
-Job = Coroutine[Any, Any, None]

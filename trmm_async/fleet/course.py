@@ -49,6 +49,15 @@ class Policy:
         """Whether some targets wait for the end of others."""
         return self.canary is not None or self.batch is not None
 
+    def words_for(self, place: int, total: int | None) -> str:
+        """What would become of the target at this place, counted from 0."""
+        if self.canary is not None and place < self.canary:
+            return "would run first, as a canary"
+        size = _amount(self.batch, total, rounding=math.ceil)
+        if size is None:
+            return "would run" if self.canary is None else "would run, if the canaries succeed"
+        return f"would run in batch {(place - (self.canary or 0)) // size + 1}"
+
     def succeeded(self, outcome: Outcome) -> bool:
         """Whether an outcome is a success."""
         return isinstance(outcome, Done) and self.success(outcome.result)
@@ -67,7 +76,6 @@ class Course:
             raise InvalidRequestError(
                 "a share of the targets needs to know how many there are: give a list, a journal, or a number"
             )
-        self._policy = policy
         self._most = _amount(policy.max_failures, total, rounding=math.floor)
         self._batch = _amount(policy.batch, total, rounding=math.ceil)
         self._is_canary = policy.canary is not None
@@ -91,10 +99,10 @@ class Course:
         """So many are started."""
         self._started += count
 
-    def settle(self, outcome: Outcome) -> None:
+    def settle(self, outcome: Outcome, *, succeeded: bool) -> None:
         """One of those that were started has ended."""
         self._settled += 1
-        if not isinstance(outcome, Skipped) and not self._policy.succeeded(outcome):
+        if not isinstance(outcome, Skipped) and not succeeded:
             self.failures += 1
             self._judge_failure()
         if self._settled == self._wave_end and not self.stopped:
@@ -115,9 +123,7 @@ class Course:
         self._wave_end = _ENDLESS if self._batch is None else self._wave_end + self._batch
 
 
-def _amount(
-    value: int | float | None, total: int | None, *, rounding: Callable[[float], int]
-) -> int | None:
+def _amount(value: float | None, total: int | None, *, rounding: Callable[[float], int]) -> int | None:
     """A number, from itself or from the share of the total that it is."""
     if not isinstance(value, float):
         return value

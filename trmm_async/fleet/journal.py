@@ -1,9 +1,9 @@
 """A run's journal: what was to be done, what was begun, and what came of it, in one SQLite file.
 
 The only user of aiosqlite (extra `[journal]`). A target's state is on disk before the call that could change
-it leaves, and its outcome before it is told. So after a crash, of the process or of the machine, the file says
-of each target whether it was surely never sent, may have been, or how it ended. `docs/journal.md` has the
-format.
+it leaves, and its outcome before it is told. So after a crash, of the process or of the machine, the file
+says of each target whether it was surely never sent, may have been, or how it ended. `docs/journal.md` has
+the format.
 
 One process works on a journal at a time: it holds a lock that the system takes back when it dies. Any number
 may read meanwhile.
@@ -61,6 +61,10 @@ _BEGIN: Final = (
     "settled_at = NULL, ok = NULL, retcode = NULL, execution_time = NULL, stdout = NULL, stderr = NULL, "
     "error = NULL, reason = NULL WHERE agent_id = ?"
 )
+_WITHDRAW: Final = (
+    "UPDATE targets SET state = 'pending', attempts = attempts - 1, sent_at = NULL "
+    "WHERE agent_id = ? AND state = 'sending'"
+)
 _SETTLE: Final = (
     "UPDATE targets SET state = ?, settled_at = ?, ok = ?, retcode = ?, execution_time = ?, stdout = ?, "
     "stderr = ?, error = ?, reason = ? WHERE agent_id = ?"
@@ -84,6 +88,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     batch: int | float | None = None
     max_failures: int | float | None = None
     splay: float = 0.0
+    skip_offline: bool = False
+    when_online: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +133,11 @@ class Journal:
         _make_file(place)
         journal = await cls._open(place, _locked(place))
         try:
-            await journal._fill(order, agents)
+            await journal.fill(order, agents)
         except BaseException:
             await journal.aclose()
             with suppress(OSError):
-                place.unlink()
+                os.unlink(place)  # noqa: PTH108 - also where the task is being cancelled
             raise
         return journal
 
@@ -144,12 +150,13 @@ class Journal:
         """
         place = _existing(path)
         journal = await cls._open(place, _locked(place))
-        return await journal._checked()
+        return await journal.check()
 
     @classmethod
     async def read(cls, path: str | os.PathLike[str]) -> Self:
         """Open a journal to look at it, also while its run is under way. Raises `JournalError`."""
-        return await (await cls._open(_existing(path), None))._checked()
+        journal = await cls._open(_existing(path), None)
+        return await journal.check()
 
     @classmethod
     async def _open(cls, path: Path, lock: sqlite3.Connection | None) -> Self:
@@ -160,9 +167,7 @@ class Journal:
             raise JournalError('a journal needs aiosqlite: pip install "trmm-async[journal]"') from error
         mode = "ro" if lock is None else "rw"
         try:
-            database = await aiosqlite.connect(
-                f"{path.resolve().as_uri()}?mode={mode}", uri=True, isolation_level=None
-            )
+            database = await aiosqlite.connect(f"{_uri(path)}?mode={mode}", uri=True, isolation_level=None)
         except sqlite3.Error as error:
             _unlock(lock)
             raise JournalError(f"{path} can't be opened: {error}") from error
@@ -184,7 +189,8 @@ class Journal:
         except sqlite3.Error as error:
             raise JournalError(f"{self.path} is no journal: {error}") from error
 
-    async def _fill(self, order: Order, agents: AsyncIterable[str] | Iterable[str]) -> None:
+    async def fill(self, order: Order, agents: AsyncIterable[str] | Iterable[str]) -> None:
+        """Write down what is to be done. For `create`."""
         meta = {"format": FORMAT, "version": str(VERSION), "created": datetime.now(UTC).isoformat()}
         meta["order"] = codec.encode(order).decode()
         await self._database.executescript(_SCHEMA)
@@ -199,10 +205,11 @@ class Journal:
                 raise
         self.order = order
 
-    async def _checked(self) -> Self:
+    async def check(self) -> Self:
+        """Read what run it is of. For `resume` and `read`."""
         try:
             rows = await self._rows("SELECT name, value FROM meta")
-            meta = {name: value for name, value in rows}
+            meta = dict(rows)
             self.order = self._order_of(meta)
         except BaseException:
             await self.aclose()
@@ -246,6 +253,12 @@ class Journal:
         now, moment = time.time(), None if mark_time is None else mark_time.isoformat()
         await self._write(_BEGIN, [(now, mark, moment, agent_id) for agent_id in agent_ids])
 
+    async def withdraw(self, agent_ids: Iterable[str]) -> None:
+        """These were begun, and then certainly not sent: they are pending again."""
+        rows = [(agent_id,) for agent_id in agent_ids]
+        if rows:
+            await self._write(_WITHDRAW, rows)
+
     async def settle(self, outcome: Outcome, *, ok: bool) -> None:
         """This is what became of a target. On disk when this returns."""
         result = outcome.result if isinstance(outcome, Done) else ScriptResult()
@@ -260,7 +273,7 @@ class Journal:
         await self._write(_SETTLE, [row])
 
     async def retry(self, kinds: Iterable[str]) -> None:
-        """Make targets that ended so pending again: "failed" (also if it ran without success), "unknown"…"""
+        """Make those pending again that ended so; "failed" are also those that ran without success."""
         where = [f"({_RETRIES[kind]})" for kind in kinds]
         if where:
             await self._write(f"UPDATE targets SET state = 'pending' WHERE {' OR '.join(where)}", [()])  # noqa: S608
@@ -322,13 +335,24 @@ class Journal:
 
     async def pending(self, after: int) -> list[tuple[int, str]]:
         """A page of those that were never sent, with their places, from behind that place on."""
-        sql = "SELECT place, agent_id FROM targets WHERE state = 'pending' AND place > ? ORDER BY place LIMIT ?"
+        sql = (
+            "SELECT place, agent_id FROM targets WHERE state = 'pending' AND place > ? ORDER BY place LIMIT ?"
+        )
         return [(place, agent_id) for place, agent_id in await self._rows(sql, (after, _PAGE))]
+
+    async def agent_ids(self) -> AsyncIterator[str]:
+        """All targets, in their order, read page by page."""
+        after = 0
+        sql = "SELECT place, agent_id FROM targets WHERE place > ? ORDER BY place LIMIT ?"
+        while page := await self._rows(sql, (after, _PAGE)):
+            after = page[-1][0]
+            for _, agent_id in page:
+                yield agent_id
 
     async def outcomes(self) -> AsyncIterator[Outcome]:
         """The outcomes there are, in the order of the targets, read page by page."""
         after = 0
-        sql = f"SELECT place, {_READ[7:]} WHERE state NOT IN ('pending', 'sending') AND place > ? "  # noqa: S608
+        sql = f"SELECT place, {_READ[7:]} WHERE state NOT IN ('pending', 'sending') AND place > ? "
         while page := await self._rows(f"{sql} ORDER BY place LIMIT ?", (after, _PAGE)):
             after = page[-1][0]
             for _, *row in page:
@@ -396,6 +420,10 @@ def _make_file(path: Path) -> None:
         raise JournalError(f"{path} is there already: fleet.resume({str(path)!r}) goes on with it") from None
     except OSError as error:
         raise JournalError(f"{path} can't be made: {error}") from error
+
+
+def _uri(path: Path) -> str:
+    return path.resolve().as_uri()
 
 
 def _existing(path: str | os.PathLike[str]) -> Path:

@@ -4,6 +4,7 @@ Between `conductor`, who tells, and `run`, who reads.
 """
 
 import asyncio
+from collections.abc import Callable
 
 from trmm_async.fleet.course import Course, Policy
 from trmm_async.fleet.journal import Journal
@@ -19,8 +20,10 @@ class Ledger:
     Attributes:
         ready: those that the reader has not taken; None is the end, an exception is a mistake of ours.
         rest: those that the reader was never given.
+        kept: those of them that came of being cancelled.
         grouping: all of them, folded.
         succeeded: how many were successes by the run's policy.
+        changed: called when the course has moved on.
     """
 
     def __init__(self, policy: Policy, course: Course, journal: Journal | None, lag: int) -> None:
@@ -30,8 +33,10 @@ class Ledger:
         self._tally = dict.fromkeys((Done, Failed, Unknown, Skipped), 0)
         self.ready: asyncio.Queue[Outcome | BaseException | None] = asyncio.Queue(lag)
         self.rest: list[Outcome] = []
+        self.kept: list[Outcome] = []
         self.grouping = Grouping()
         self.succeeded = 0
+        self.changed: Callable[[], None] = _nothing
 
     async def tell(self, outcome: Outcome, *, begun: bool = True, is_final: bool = True) -> None:
         """Take down an outcome and hand it to the reader; waits while the reader lags behind.
@@ -43,6 +48,7 @@ class Ledger:
             await self._journal.settle(outcome, ok=ok)
         if begun:
             self._course.settle(outcome, succeeded=ok)
+            self.changed()
         self._count(outcome, ok=ok)
         await self._hand_over(outcome)
 
@@ -54,6 +60,7 @@ class Ledger:
     def keep(self, outcome: Outcome) -> None:
         """An outcome that came of leaving: there is no reader any more, and the journal knows it as begun."""
         self._count(outcome, ok=False)
+        self.kept.append(outcome)
         self.rest.append(outcome)
 
     def drop_the_rest(self, count: int) -> None:
@@ -89,3 +96,7 @@ class Ledger:
         except asyncio.CancelledError:
             self.rest.append(outcome)
             raise
+
+
+def _nothing() -> None:
+    """Nobody needs to know."""

@@ -3,16 +3,17 @@
 Over `course`; `run` and `conductor` carry it out.
 """
 
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
 from trmm_async.dialects import ScriptRun
 from trmm_async.fleet.course import Policy
-from trmm_async.models import Agent
+from trmm_async.fleet.journal import Order
+from trmm_async.models import Agent, ScriptResult
 
-__all__ = ["RunPlan"]
+__all__ = ["Resumption", "RunPlan"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +27,6 @@ class RunPlan:
         skip_offline: don't try those that the server says are offline.
         when_online: for how long those may come back and be run then.
         journal: where it is kept; with `targets` a new one.
-        retry: which of a journal's ended targets are run again.
         poll: seconds between looks for agents that come back.
     """
 
@@ -39,7 +39,6 @@ class RunPlan:
     when_online: timedelta | None = None
     dry_run: bool = False
     journal: Path | None = None
-    retry: tuple[str, ...] = ()
     poll: float = 15.0
 
     @property
@@ -48,8 +47,59 @@ class RunPlan:
         return self.skip_offline or self.when_online is not None
 
     def is_for_all_at_once(self, total: int | None) -> bool:
-        """Whether one call for many targets says what is asked: all may begin together, and none be stopped."""
+        """Whether one call for many targets says what is asked: all begin together, and none is stopped."""
         policy = self.policy
         fits = self.width is None or (total is not None and self.width >= total)
         stoppable = policy.max_failures is not None and policy.batch is None
         return fits and not stoppable and not self.splay
+
+    def order(self, server: str) -> Order:
+        """The same as a journal keeps it."""
+        run, policy = self.run, self.policy
+        return Order(
+            server=server,
+            script=run.script,
+            args=run.args,
+            timeout=run.timeout,
+            env_vars=run.env_vars,
+            run_as_user=run.run_as_user,
+            width=self.width,
+            canary=policy.canary,
+            batch=policy.batch,
+            max_failures=policy.max_failures,
+            splay=self.splay,
+            skip_offline=self.skip_offline,
+            when_online=None if self.when_online is None else self.when_online.total_seconds(),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Resumption:
+    """A run that is to go on; what it is stands in its journal."""
+
+    journal: Path
+    retry: tuple[str, ...]
+    success: Callable[[ScriptResult], bool]
+    poll: float
+
+    def plan(self, order: Order) -> RunPlan:
+        """The plan of the rest of it."""
+        return RunPlan(
+            run=ScriptRun(
+                script=order.script,
+                args=order.args,
+                timeout=order.timeout,
+                env_vars=order.env_vars,
+                run_as_user=order.run_as_user,
+            ),
+            targets=None,
+            width=order.width,
+            policy=Policy(
+                canary=order.canary, batch=order.batch, max_failures=order.max_failures, success=self.success
+            ),
+            splay=order.splay,
+            skip_offline=order.skip_offline,
+            when_online=None if order.when_online is None else timedelta(seconds=order.when_online),
+            journal=self.journal,
+            poll=self.poll,
+        )

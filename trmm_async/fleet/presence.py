@@ -26,7 +26,7 @@ Back = Callable[[Iterable[str]], None]
 
 
 class Presence:
-    """Which agents are offline, as far as the server knows; looks every `poll` seconds for those that wait."""
+    """Which agents are offline, as the server has it; looks every `poll` seconds for those that wait."""
 
     def __init__(self, api: Api, poll: float) -> None:
         self._api = api
@@ -42,6 +42,10 @@ class Presence:
     def is_offline(self, agent_id: str) -> bool:
         """Whether it was, when last asked."""
         return agent_id in self._offline
+
+    def came_back(self, agent_ids: Iterable[str]) -> None:
+        """These are online by now."""
+        self._offline = self._offline.difference(agent_ids)
 
     async def watch(self, waiting: set[str], back: Back) -> None:
         """Tell who of those that wait has come back, until cancelled. `waiting` may change meanwhile."""

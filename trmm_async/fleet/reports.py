@@ -103,7 +103,7 @@ def as_jsonl(outcomes: Iterable[Outcome]) -> Iterator[str]:
 
 
 def as_csv(outcomes: Iterable[Outcome]) -> Iterator[str]:
-    """Lines of CSV with a header, each with its line end. (An output of several lines is one field.)
+    """Lines of CSV with a header, each with its line end; an output of several lines is one field.
 
     A field that a spreadsheet would take for a formula begins with an apostrophe.
     """

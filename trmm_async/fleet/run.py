@@ -4,18 +4,25 @@ At the top of this floor, over `conductor`, which sends, and `ledger`, which cou
 """
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Generator, Mapping
+from collections.abc import AsyncIterator, Generator, Mapping
 from types import TracebackType
 from typing import Any, Final, Self
 
-from trmm_async.errors import ClosedError, InvalidRequestError
+from trmm_async.errors import ClosedError, InvalidRequestError, JournalError
 from trmm_async.fleet.conductor import LEFT_EARLY, Conductor
 from trmm_async.fleet.course import Course
-from trmm_async.fleet.journal import Journal, Order
+from trmm_async.fleet.journal import Journal
 from trmm_async.fleet.ledger import Ledger
-from trmm_async.fleet.plan import RunPlan
+from trmm_async.fleet.plan import Resumption, RunPlan
 from trmm_async.fleet.reports import Group, report
-from trmm_async.fleet.targets import JournalTargets, ListedTargets, Queue, StreamedTargets, streamed
+from trmm_async.fleet.targets import (
+    JournalTargets,
+    ListedTargets,
+    Queue,
+    StreamedTargets,
+    Targets,
+    streamed,
+)
 from trmm_async.outcomes import Counts, Outcome, Skipped
 from trmm_async.resources import Api
 
@@ -40,14 +47,16 @@ class FleetRun:
     loop did not get to. `stop()` is the gentle way: nothing more is sent, what is in flight is waited for.
     """
 
-    def __init__(self, api: Api, plan: RunPlan) -> None:
-        if plan.policy.needs_total and not isinstance(plan.targets, list) and plan.journal is None:
+    def __init__(self, api: Api, plan: RunPlan | Resumption) -> None:
+        self._api = api
+        self._resumption = plan if isinstance(plan, Resumption) else None
+        self._plan = plan if isinstance(plan, RunPlan) else None
+        self._targets = plan.targets if isinstance(plan, RunPlan) else None
+        self._total = len(self._targets) if isinstance(self._targets, list) else None
+        if isinstance(plan, RunPlan) and plan.policy.needs_total and self._total is None and not plan.journal:
             raise InvalidRequestError(
                 "a share of the targets can't be told of a stream: give a list, a journal, or a number"
             )
-        self._api = api
-        self._plan = plan
-        self._total = len(plan.targets) if isinstance(plan.targets, list) else None
         self._ledger: Ledger | None = None
         self._course: Course | None = None
         self._queue: Queue | None = None
@@ -57,14 +66,16 @@ class FleetRun:
         self._state = "new"
 
     def __repr__(self) -> str:
-        return f"<FleetRun script {self._plan.run.script}, {self._state}, {self.counts}>"
+        what = f"script {self._plan.run.script}" if self._plan else f"of {self._resumption!r}"
+        return f"<FleetRun {what}, {self._state}, {self.counts}>"
 
     # -- looking ---------------------------------------------------------------------------------------------
 
     @property
     def counts(self) -> Counts:
         """Where the targets stand now; adds up to their number (of a stream: to those read so far)."""
-        total = self._total if self._total is not None else self._queue.given if self._queue else 0
+        read = 0 if self._queue is None else self._queue.given
+        total = read if self._total is None else self._total
         return Counts(pending=total) if self._ledger is None else self._ledger.counts(total)
 
     @property
@@ -121,7 +132,7 @@ class FleetRun:
             async for agent_id in self._journal.agent_ids():
                 yield agent_id
         else:
-            for agent_id in self._plan.targets if isinstance(self._plan.targets, list) else by_agent:
+            for agent_id in self._targets if isinstance(self._targets, list) else by_agent:
                 yield agent_id
 
     async def __aenter__(self) -> Self:
@@ -129,17 +140,16 @@ class FleetRun:
             raise ClosedError("this run was used already; call fleet.run_script() again")
         self._state = "running"
         try:
-            source = await self._open()
+            plan, source = await self._open()
         except BaseException:
             await self._end()
             raise
-        plan = self._plan
+        self._plan = plan
         self._queue = Queue(source)
         self._course = Course(plan.policy, source.total)
         self._ledger = Ledger(plan.policy, self._course, self._journal, plan.width or _LAG)
-        self._conductor = Conductor(
-            self._api, plan, self._queue, self._course, self._ledger, self._journal
-        )
+        self._conductor = Conductor(self._api, plan, self._queue, self._course, self._ledger, self._journal)
+        self._ledger.changed = self._conductor.wake
         self._task = asyncio.create_task(self._conduct(self._conductor, self._ledger))
         return self
 
@@ -172,40 +182,36 @@ class FleetRun:
 
     # -- inside ----------------------------------------------------------------------------------------------
 
-    async def _open(self) -> ListedTargets | StreamedTargets | JournalTargets:
-        plan = self._plan
-        if plan.journal is None or plan.dry_run:
-            if isinstance(plan.targets, list):
-                return ListedTargets(plan.targets)
-            return StreamedTargets(plan.targets if plan.targets is not None else _nobody())
-        if plan.targets is None:
-            self._journal = await Journal.resume(plan.journal)
-            await self._journal.retry(plan.retry)
-        else:
-            targets = plan.targets if isinstance(plan.targets, list) else streamed(plan.targets)
-            self._journal = await Journal.create(plan.journal, self._order(), targets)
-        self._total = (await self._journal.counts()).total
-        return JournalTargets(self._journal, self._total)
+    async def _open(self) -> tuple[RunPlan, Targets]:
+        """The plan and its targets; of a run with a journal, all of them are written there by then."""
+        if self._resumption is not None:
+            return await self._reopen(self._resumption)
+        if self._plan is None or self._targets is None:
+            raise InvalidRequestError("a run without targets")
+        if self._plan.journal is None or self._plan.dry_run:
+            if isinstance(self._targets, list):
+                return self._plan, ListedTargets(self._targets)
+            return self._plan, StreamedTargets(self._targets)
+        targets = self._targets if isinstance(self._targets, list) else streamed(self._targets)
+        order = self._plan.order(self._api.transport.server.base_url)
+        self._journal = await Journal.create(self._plan.journal, order, targets)
+        return self._plan, await self._journal_targets(self._journal)
 
-    def _order(self) -> Order:
-        plan, run, policy = self._plan, self._plan.run, self._plan.policy
-        return Order(
-            server=self._api.transport.server.base_url,
-            script=run.script,
-            args=run.args,
-            timeout=run.timeout,
-            env_vars=run.env_vars,
-            run_as_user=run.run_as_user,
-            width=plan.width,
-            canary=policy.canary,
-            batch=policy.batch,
-            max_failures=policy.max_failures,
-            splay=plan.splay,
-        )
+    async def _reopen(self, resumption: Resumption) -> tuple[RunPlan, Targets]:
+        journal = self._journal = await Journal.resume(resumption.journal)
+        ours = self._api.transport.server.base_url
+        if journal.order.server != ours:
+            raise JournalError(f"{journal.path} is a run on {journal.order.server}, and this is {ours}")
+        await journal.retry(resumption.retry)
+        return resumption.plan(journal.order), await self._journal_targets(journal)
+
+    async def _journal_targets(self, journal: Journal) -> Targets:
+        self._total = (await journal.counts()).total
+        return JournalTargets(journal, self._total)
 
     async def _conduct(self, conductor: Conductor, ledger: Ledger) -> None:
         try:
-            if self._journal is not None and self._plan.targets is None:
+            if self._journal is not None and self._resumption is not None:
                 async for outcome in self._journal.outcomes():
                     await ledger.tell_again(outcome)
             await conductor.run()
@@ -216,9 +222,10 @@ class FleetRun:
     async def _skip_the_rest(self, ledger: Ledger, queue: Queue) -> None:
         """Those that were never begun. A journal has them as pending, and needs no list of them."""
         if self._journal is not None:
+            await self._journal.withdraw([one.agent_id for one in ledger.kept if isinstance(one, Skipped)])
             ledger.drop_the_rest(self.counts.pending)
             return
-        while isinstance(self._plan.targets, list) and not queue.exhausted:
+        while queue or (isinstance(self._targets, list) and not queue.exhausted):
             await queue.fill()
             while queue:
                 ledger.keep(Skipped(queue.take(), LEFT_EARLY))
@@ -227,8 +234,3 @@ class FleetRun:
         self._state = "ended"
         if self._journal is not None:
             await self._journal.aclose()
-
-
-async def _nobody() -> AsyncIterable[str]:
-    return
-    yield

@@ -103,9 +103,7 @@ async def streamed(agents: AsyncIterable[str | Agent]) -> AsyncIterator[str]:
 
 
 def _twice(agent_id: str) -> InvalidRequestError:
-    return InvalidRequestError(
-        f"agents: {agent_id!r} is there more than once; a script runs once on each"
-    )
+    return InvalidRequestError(f"agents: {agent_id!r} is there more than once; a script runs once on each")
 
 
 class Queue:
