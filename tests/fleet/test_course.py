@@ -56,7 +56,7 @@ def test_one_canary_that_does_not_succeed_stops_the_run(outcome: Outcome) -> Non
 def test_one_batch_after_the_other() -> None:
     policy = Policy(canary=1, batch=3)
     course = Course(policy, 10)
-    sizes = []
+    sizes: list[int] = []
     while course.allowance and sum(sizes) < 10:
         size = min(course.allowance, 10 - sum(sizes))
         sizes.append(size)
@@ -133,7 +133,7 @@ def test_any_course_ends_and_never_goes_too_far(
     fates: list[Outcome],
     data: st.DataObject,
 ) -> None:
-    """In any order of starting and ending: no more at once than a wave, and all have ended or it was stopped."""
+    """In any order of starting and ending: no more at once than a wave, until all have ended or it stops."""
     policy = Policy(canary=canary, batch=batch, max_failures=most)
     course = Course(policy, len(fates))
     rest, under_way, tried = deque(fates), 0, 0

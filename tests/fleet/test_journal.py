@@ -11,10 +11,10 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.servers import served
 from trmm_async import (
     TRMM,
     Counts,
@@ -22,6 +22,7 @@ from trmm_async import (
     Failed,
     InvalidRequestError,
     JournalError,
+    Outcome,
     OutcomeUnknownError,
     RecordedError,
     ScriptResult,
@@ -36,22 +37,11 @@ IDS = [f"agent-{number:04}" for number in range(1200)]
 
 
 @asynccontextmanager
-async def fleet(dialect: str, agents: int = 12, **world: Any) -> AsyncIterator[tuple[Simulator, TRMM]]:
-    async with (
-        asyncio.timeout(60),
-        Simulator(
-            dialect=dialect, agents=agents, rate_limit=None, script_seconds=(0.001, 0.02), **world
-        ) as server,
-        TRMM(
-            server.url, api_key=server.api_key, rate_limit=None, retries=0, dialect=dialect, report_grace=0.5
-        ) as trmm,
-    ):
-        yield server, trmm
-
-
-@pytest.fixture(params=["gateway", "stock"])
-def dialect(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
+async def fleet(dialect: str, agents: int = 12) -> AsyncIterator[tuple[Simulator, TRMM]]:
+    async with served(
+        dialect, agents=agents, script_seconds=(0.001, 0.02), client={"report_grace": 0.5}, longest=60
+    ) as both:
+        yield both
 
 
 class TestTheFile:
@@ -74,7 +64,7 @@ class TestTheFile:
             assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600, name
 
     async def test_keeps_every_kind_of_outcome(self, tmp_path: Path) -> None:
-        outcomes = [
+        outcomes: list[Outcome] = [
             Done("a", ScriptResult(retcode=3, stdout="out\0\n", stderr="é", execution_time=0.5)),
             Failed("b", InvalidRequestError("no good")),
             Unknown("c", OutcomeUnknownError("lost")),

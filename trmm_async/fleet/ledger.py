@@ -4,12 +4,15 @@ Between `conductor`, who tells, and `run`, who reads.
 """
 
 import asyncio
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from trmm_async.fleet.course import Course, Policy
 from trmm_async.fleet.journal import Journal
 from trmm_async.fleet.reports import Grouping
 from trmm_async.outcomes import Counts, Done, Failed, Outcome, Skipped, Unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["Ledger"]
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 from trmm_async.calls import ArrayCall, Call, Plan, Replay, Request
-from trmm_async.dialects import Collected, Dialect, ScriptRun
+from trmm_async.dialects import Collected, Dialect, Forgotten, ScriptRun
 from trmm_async.errors import TRMMError
 from trmm_async.models import ScriptResult
 from trmm_async.resources.access import Access
@@ -55,6 +55,9 @@ class Api:
             return await self.desk.run(request, on_sent, before)
         if before is not None:
             await before(0, None)
+        if isinstance(request, Forgotten):
+            async with self.desk.aside(request, on_sent) as leaves:
+                return await self.carry_out(request.send, leaves)
         return await self.carry_out(request, on_sent)
 
     async def aclose(self) -> None:
