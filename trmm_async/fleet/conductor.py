@@ -49,6 +49,11 @@ class Conductor:
         self._parked_until = 0.0
         self._watch: asyncio.Task[None] | None = None
 
+    @property
+    def waiting(self) -> list[str]:
+        """Those that are offline, and would be run if they came back."""
+        return sorted(self._parked)
+
     def wake(self) -> None:
         """Something has changed: more may start, or nothing may any more."""
         self._moved.set()
@@ -205,8 +210,12 @@ class Conductor:
     async def _chunk(self) -> list[str]:
         first = await self._next()
         chunk = [] if first is None else [first]
-        while chunk and len(chunk) < _AT_ONCE_MOST and (more := await self._take_now()) is not None:
-            chunk.append(more)
+        try:
+            while chunk and len(chunk) < _AT_ONCE_MOST and (more := await self._take_now()) is not None:
+                chunk.append(more)
+        except BaseException:
+            self._queue.put_first(chunk)
+            raise
         return chunk
 
     async def _send_chunk(self, chunk: list[str], dialect: Dialect) -> None:

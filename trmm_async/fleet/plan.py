@@ -47,9 +47,12 @@ class RunPlan:
         return self.skip_offline or self.when_online is not None
 
     def is_for_all_at_once(self, total: int | None) -> bool:
-        """Whether one call for many targets says what is asked: all begin together, and none is stopped."""
+        """Whether one call for many targets says what is asked: all begin together, and none is stopped.
+
+        Not for a stream, whose targets would all have to be there first.
+        """
         policy = self.policy
-        fits = self.width is None or (total is not None and self.width >= total)
+        fits = total is not None and (self.width is None or self.width >= total)
         stoppable = policy.max_failures is not None and policy.batch is None
         return fits and not stoppable and not self.splay
 

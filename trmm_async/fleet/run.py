@@ -225,6 +225,8 @@ class FleetRun:
             await self._journal.withdraw([one.agent_id for one in ledger.kept if isinstance(one, Skipped)])
             ledger.drop_the_rest(self.counts.pending)
             return
+        for agent_id in [] if self._conductor is None else self._conductor.waiting:
+            ledger.keep(Skipped(agent_id, LEFT_EARLY))
         while queue or (isinstance(self._targets, list) and not queue.exhausted):
             await queue.fill()
             while queue:
