@@ -335,7 +335,7 @@ class TestTheTableOfRetries:
 
 
 USAGE = ROOT.parent / "shared" / "USAGE.md"
-OF_LATER_ISSUES = ("journal=",)
+OF_LATER_ISSUES: tuple[str, ...] = ()
 USAGE_BLOCKS = [
     block
     for block in (_blocks(USAGE) if USAGE.exists() else ())

@@ -1,6 +1,7 @@
 """One script over many agents: an outcome for each, whatever happens, and never a script run twice."""
 
 import asyncio
+import dataclasses
 import gc
 import tracemalloc
 from collections import Counter
@@ -287,7 +288,8 @@ class TestUse:
     async def test_a_mistake_of_ours_reaches_the_reader(self, dialect: str) -> None:
         async with served(dialect, agents=2) as (server, trmm):
             run = trmm.fleet.run_script(server.agent_ids, script=1)
-            run._run = None  # type: ignore[assignment]
+            assert run._plan is not None
+            run._plan = dataclasses.replace(run._plan, run=None)  # type: ignore[arg-type]
             with pytest.raises(AttributeError):
                 await run
 

@@ -5,9 +5,11 @@ however many they are, and there is no look while nobody does.
 """
 
 import asyncio
+import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
 from typing import Final, Self
@@ -29,7 +31,7 @@ from trmm_async.models import HistoryEntry, ScriptResult
 from trmm_async.runbook import Batch, Mixed, NotRun, Patience, RunBook, Settled, Silent, Told
 from trmm_async.transport import Transport
 
-__all__ = ["Desk", "Sending"]
+__all__ = ["Before", "Desk", "LookBack", "Sending"]
 
 _MARK_FRESH: Final = 1.0
 """Seconds for which a mark serves. Any from before the sending is right; a fresh one leaves less in doubt."""
@@ -38,6 +40,17 @@ _GONE: Final = frozenset({"offline", "overdue"})
 
 Outcome = ScriptResult | TRMMError
 OnSent = Callable[[], None]
+Before = Callable[[int, datetime | None], Awaitable[None]]
+"""Called with the mark before anything is sent; what it raises keeps the sending from being sent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookBack:
+    """A sending of an earlier process: its mark, and when it was, by this machine's clock (epoch seconds)."""
+
+    mark: int
+    moment: datetime | None
+    sent_at: float
 
 
 class Desk:
@@ -57,9 +70,11 @@ class Desk:
     def __repr__(self) -> str:
         return f"<Desk {self.book!r}>"
 
-    async def run(self, order: Collected, on_sent: OnSent | None = None) -> ScriptResult:
+    async def run(
+        self, order: Collected, on_sent: OnSent | None = None, before: Before | None = None
+    ) -> ScriptResult:
         """Send one script to one agent; its result. Raises `TRMMError`s only. Safe to cancel; it may run."""
-        async with Sending(self, order, on_sent) as sending:
+        async with Sending(self, order, on_sent, before) as sending:
             _, outcome = await anext(sending)
         if isinstance(outcome, TRMMError):
             raise outcome
@@ -120,9 +135,9 @@ class Desk:
                 self._marked_at = asked
         return self.book.newest
 
-    def watch(self, batch: Batch) -> None:
-        """It was sent: look for its rows from now on."""
-        self.book.sent(batch, _now())
+    def watch(self, batch: Batch, age: float = 0.0) -> None:
+        """It was sent, so many seconds ago: look for its rows from now on."""
+        self.book.sent(batch, _now() - age)
         self._news.set()
         if self._clerk is None or self._clerk.done():
             self._clerk = asyncio.create_task(self._look_on(), name="trmm_async: history")
@@ -194,10 +209,19 @@ class Sending:
     running.
     """
 
-    def __init__(self, desk: Desk, order: Collected, on_sent: OnSent | None = None) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        order: Collected,
+        on_sent: OnSent | None = None,
+        before: Before | None = None,
+        look_back: LookBack | None = None,
+    ) -> None:
         self.order = order
         self._desk = desk
         self._on_sent = on_sent
+        self._before = before
+        self._look_back = look_back
         self._entered = False
         self._news = asyncio.Event()
         self._trouble: TRMMError | None = None
@@ -208,7 +232,7 @@ class Sending:
             script=order.script,
             timeout=order.timeout,
             agent_ids=order.agent_ids,
-            bulk=order.bulk,
+            bulk=order.bulk and look_back is None,
         )
 
     def __repr__(self) -> str:
@@ -218,8 +242,13 @@ class Sending:
         await self._desk.enter(self, self._batch)
         self._entered = True
         try:
-            self._batch.mark, self._batch.moment = await self._desk.mark(self.order)
-            await self._send()
+            if self._look_back is None:
+                self._batch.mark, self._batch.moment = await self._desk.mark(self.order)
+                if self._before is not None:
+                    await self._before(self._batch.mark, self._batch.moment)
+                await self._send()
+            else:
+                self._resume(self._look_back)
         except BaseException:
             await self._desk.leave(self, self._batch)
             raise
@@ -261,6 +290,12 @@ class Sending:
         self._news.set()
 
     # -- sending ---------------------------------------------------------------------------------------------
+
+    def _resume(self, back: LookBack) -> None:
+        """Nothing is sent: the history is looked through for what an earlier process had sent."""
+        self._lost = OutcomeUnknownError("sent by an earlier process, and the history has no row of it")
+        self._batch.mark, self._batch.moment, self._batch.lost = back.mark, back.moment, True
+        self._desk.watch(self._batch, max(0.0, time.time() - back.sent_at))
 
     async def _send(self) -> None:
         count: int | None = None
