@@ -26,7 +26,7 @@ def test_help_is_shown_without_a_word_and_with_help(cli: Cli) -> None:
 def test_help_loads_neither_the_client_nor_its_libraries() -> None:
     code = (
         "import sys; from trmm_async.cli import main; main(['--help']); "
-        "print([n for n in ('aiohttp', 'msgspec', 'websockets', 'keyring') if n in sys.modules])"
+        "print([n for n in ('aiohttp', 'aiosqlite', 'msgspec', 'websockets') if n in sys.modules])"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],

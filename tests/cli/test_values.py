@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from trmm_async.cli.exits import CommandError
-from trmm_async.cli.values import amount, length, moment
+from trmm_async.cli.values import amount, codes, length, moment
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 
@@ -42,3 +42,9 @@ def test_what_is_no_amount(text: str) -> None:
 def test_what_is_no_time() -> None:
     with pytest.raises(CommandError, match="--x is as 12h"):
         moment("soon", "--x", NOW)
+
+
+def test_return_codes() -> None:
+    assert codes("0, 3010,-1", "--x") == {0, 3010, -1}
+    with pytest.raises(CommandError, match="--x is return codes as 0,3010"):
+        codes("good", "--x")

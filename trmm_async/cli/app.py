@@ -17,6 +17,7 @@ from trmm_async.cli.commands import (
     command,
     deployments,
     examination,
+    journals,
     profiles,
     running,
     scripts,
@@ -151,7 +152,7 @@ def _for_all(
 
 
 _LOOKING = (agents, scripts, clients, checks, tasks, watch)
-_DOING = (running, command, alerts, deployments)
+_DOING = (running, journals, command, alerts, deployments)
 _SETTING_UP = (profiles, examination, simulated)
 for _noun in (*_LOOKING, *_DOING, *_SETTING_UP):
     _noun.add_to(app)

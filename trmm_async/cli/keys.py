@@ -29,7 +29,9 @@ class Key:
     source: str
 
 
-def find_key(settings: Settings, book: Book, environ: Mapping[str, str] = os.environ) -> Key:
+def find_key(
+    settings: Settings, book: Book, environ: Mapping[str, str] = os.environ, *, may_ask: bool = True
+) -> Key:
     """The key for this server: from the environment, its profile, the keyring, or asked for."""
     if settings.profile_first:
         found = _from_profile(settings, book) or _from_environment(settings, environ)
@@ -37,7 +39,7 @@ def find_key(settings: Settings, book: Book, environ: Mapping[str, str] = os.env
         found = _from_environment(settings, environ) or _from_profile(settings, book)
     if found:
         return found
-    if somebody_is_here():
+    if may_ask and somebody_is_here():
         return Key(ask_key(settings.url), "asked for")
     url = environ.get("TRMM_URL")
     other = f" (that in TRMM_API_KEY is for {url})" if environ.get("TRMM_API_KEY") and url else ""

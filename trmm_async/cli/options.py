@@ -22,6 +22,7 @@ __all__ = [
     "OptionalAgent",
     "Site",
     "Status",
+    "Success",
     "Yes",
     "examples",
 ]
@@ -43,6 +44,15 @@ Json = Annotated[
 JsonLines = Annotated[
     bool,
     typer.Option("--jsonl", help="Print JSON Lines, one thing a line.", rich_help_panel=_FORM),
+]
+Success = Annotated[
+    str,
+    typer.Option(
+        "--success",
+        metavar="CODE,…",
+        help="The return codes that are successes.",
+        rich_help_panel="How carefully",
+    ),
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask before several are touched.")]
 Client = Annotated[

@@ -1,83 +1,69 @@
 """What became of a run, for people and for programs.
 
-Below: `printing`. Above: the commands. Identical output is put together, the largest group first, as
-`clush -b` does.
+Below: `printing`. Above: `following` and the commands. Identical output is put together, the largest group
+first, as `clush -b` does.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
 import trmm_async as sdk
 from trmm_async.cli.exits import Exit
-from trmm_async.cli.printing import plain, say, screen
+from trmm_async.cli.printing import screen
 from trmm_async.cli.text import clean, folded
 
-__all__ = ["counted", "print_groups", "row", "summarise", "verdict"]
+__all__ = ["counted", "is_refusal", "print_groups", "row", "summary", "verdict"]
 
 _RULE: Final = "-" * 15
 _REFUSALS: Final = ("AuthenticationError", "PermissionDeniedError")
+_TITLES: Final = {
+    "failed": ("did not run", "red"),
+    "unknown": ("may have run", "magenta"),
+    "skipped": ("not tried", "yellow"),
+}
 
 
-@dataclass(frozen=True)
-class _Kind:
-    """What a group has in common: which end it came to, and what was said."""
-
-    rank: int
-    title: str
-    style: str
-    text: str
+def row(outcome: "sdk.Outcome", names: Mapping[str, str]) -> dict[str, Any]:
+    """One outcome for programs: a row as the SDK exports it, with the host's name."""
+    (line,) = sdk.as_jsonl([outcome])
+    told: dict[str, Any] = json.loads(line)
+    return {"agent_id": told["agent_id"], "hostname": names.get(told["agent_id"]), **told}
 
 
-def row(outcome: Any, names: Mapping[str, str]) -> dict[str, Any]:
-    """One outcome for programs."""
-    told = {
-        "agent_id": outcome.agent_id,
-        "hostname": names.get(outcome.agent_id),
-        "outcome": type(outcome).__name__.lower(),
-    }
-    return told | {name: plain(getattr(outcome, name, None)) for name in ("result", "error", "reason")}
+def is_refusal(outcome: "sdk.Outcome") -> bool:
+    """Whether the server would not let this key do it."""
+    error = getattr(outcome, "error", None)
+    return getattr(error, "kind", type(error).__name__) in _REFUSALS
 
 
-def print_groups(outcomes: Iterable[Any], names: Mapping[str, str]) -> None:
-    """The groups of hosts that said the same, the largest first; those with trouble after the others."""
-    groups: dict[_Kind, list[str]] = defaultdict(list)
-    for outcome in outcomes:
-        groups[_kind(outcome)].append(names.get(outcome.agent_id, outcome.agent_id))
-    ordered = sorted(groups.items(), key=lambda group: (group[0].rank, -len(group[1]), min(group[1])))
-    for kind, hosts in ordered:
-        _print_group(kind, hosts)
+def print_groups(
+    groups: Iterable["sdk.Group"], names: Mapping[str, str], codes: Collection[int] = (0,)
+) -> None:
+    """The groups of hosts that said the same, the largest first.
+
+    Args:
+        groups: see `FleetRun.groups`.
+        names: host names, by agents' ids.
+        codes: the return codes that are successes.
+    """
+    named = [(sorted(names.get(each, each) for each in group.agent_ids), group) for group in groups]
+    for hosts, group in sorted(named, key=lambda pair: (-len(pair[0]), pair[0])):
+        _print_group(hosts, group, codes)
 
 
-def _print_group(kind: _Kind, hosts: Sequence[str]) -> None:
+def _print_group(hosts: list[str], group: "sdk.Group", codes: Collection[int]) -> None:
     from rich.text import Text
 
+    code_style = "green" if group.retcode in codes else "yellow"
+    title, style = _TITLES.get(group.kind, (f"return code {group.retcode}", code_style))
     terminal = screen()
     head = Text(clean(folded(hosts)), style="bold", end="")
     terminal.print(_RULE)
-    terminal.print(head + Text(f" ({len(hosts)}) ", style="not bold") + Text(kind.title, style=kind.style))
+    terminal.print(head + Text(f" ({len(hosts)}) ", style="not bold") + Text(title, style=style))
     terminal.print(_RULE)
-    if kind.text:
-        terminal.print(Text(kind.text.rstrip("\n")))
-
-
-def _kind(outcome: Any) -> _Kind:
-    match outcome:
-        case sdk.Done(result=result):
-            said = "\n".join(part.rstrip() for part in (result.stdout, result.stderr) if part.strip())
-            style = "green" if result.ok else "yellow"
-            return _Kind(0 if result.ok else 1, f"return code {result.retcode}", style, clean(said))
-        case sdk.Failed(error=error):
-            return _Kind(2, "did not run", "red", clean(_without_agent(error, outcome.agent_id)))
-        case sdk.Unknown(error=error):
-            return _Kind(3, "may have run", "magenta", clean(_without_agent(error, outcome.agent_id)))
-    return _Kind(4, "not tried", "dim", clean(outcome.reason))
-
-
-def _without_agent(error: Exception, agent_id: str) -> str:
-    """The error's words without the agent's id, which would keep the same words apart."""
-    return str(error).replace(agent_id, "…")
+    if group.output.strip():
+        terminal.print(Text(clean(group.output).rstrip()))
 
 
 def counted(counts: "sdk.Counts") -> str:
@@ -86,28 +72,24 @@ def counted(counts: "sdk.Counts") -> str:
     return ", ".join([f"{counts.done} done", *(f"{count} {name}" for name, count in told.items() if count)])
 
 
-def summarise(outcomes: Sequence[Any]) -> None:
-    """One line on stderr: how many came to which end."""
-    words = [f"{count} {name}" for name, count in _tally(outcomes).items() if count]
-    say(f"{len(outcomes)} agent{'s' * (len(outcomes) != 1)}: {', '.join(words) or 'nothing to do'}")
+def summary(counts: "sdk.Counts", succeeded: int, worst: int | None) -> str:
+    """How many came to which end, in a line; `worst` is the worst return code."""
+    ends = {
+        "succeeded": succeeded,
+        f"with another return code (the worst is {worst})": counts.done - succeeded,
+        "failed": counts.failed,
+        "unknown": counts.unknown,
+        "skipped": counts.skipped,
+        "pending": counts.pending,
+    }
+    words = ", ".join(f"{count} {name}" for name, count in ends.items() if count)
+    return f"{counts.total} agent{'s' * (counts.total != 1)}: {words or 'nothing to do'}"
 
 
-def _tally(outcomes: Sequence[Any]) -> dict[str, int]:
-    tally = dict.fromkeys(("succeeded", "with another return code", "failed", "unknown", "skipped"), 0)
-    for outcome in outcomes:
-        name = type(outcome).__name__.lower()
-        if name == "done":
-            name = "succeeded" if outcome.result.ok else "with another return code"
-        tally[name] += 1
-    return tally
-
-
-def verdict(outcomes: Sequence[Any]) -> Exit:
+def verdict(counts: "sdk.Counts", succeeded: int, *, refused: bool = False) -> Exit:
     """The exit code: what is unknown goes before what was refused, and that before what failed."""
-    tally = _tally(outcomes)
-    if tally["unknown"]:
+    if counts.unknown:
         return Exit.UNKNOWN
-    refusals = tuple(getattr(sdk, name) for name in _REFUSALS)
-    if any(isinstance(getattr(outcome, "error", None), refusals) for outcome in outcomes):
+    if refused:
         return Exit.REFUSED
-    return Exit.OK if tally["succeeded"] == len(outcomes) else Exit.FAILED
+    return Exit.OK if succeeded == counts.total else Exit.FAILED

@@ -51,11 +51,11 @@ def given_of(context: typer.Context) -> Given:
     return given if given is not None else Given()
 
 
-def login_of(context: typer.Context) -> Login:
+def login_of(context: typer.Context, *, may_ask: bool = True) -> Login:
     """The server and the key that are in force."""
     book = read_book()
     settings = resolve(given_of(context), book)
-    return Login(settings, find_key(settings, book))
+    return Login(settings, find_key(settings, book, may_ask=may_ask))
 
 
 def client_of(settings: Settings, key: str, *, retries: int = 3) -> "sdk.TRMM":

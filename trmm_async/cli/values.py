@@ -9,7 +9,7 @@ from typing import Final
 
 from trmm_async.cli.exits import usage
 
-__all__ = ["amount", "length", "moment"]
+__all__ = ["amount", "codes", "length", "moment"]
 
 _LENGTH: Final = re.compile(r"(\d{1,6})([smhdw])")
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -40,3 +40,11 @@ def amount(text: str, option: str) -> int | float:
     if not found:
         raise usage(f"{option} is a number as 5, or a share as 10%, not {text!r}")
     return int(found[1]) if found[1] else float(found[2]) / 100
+
+
+def codes(text: str, option: str) -> frozenset[int]:
+    """Return codes: "0,3010"."""
+    try:
+        return frozenset(int(code) for code in text.split(","))
+    except ValueError as error:
+        raise usage(f"{option} is return codes as 0,3010, not {text!r}") from error

@@ -1,12 +1,15 @@
 """`trmm run`."""
 
 import sys
+from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final, TypedDict
 
 import typer
 
 from trmm_async.cli.exits import CommandError, Exit, usage
+from trmm_async.cli.following import Following
 from trmm_async.cli.options import (
     DO,
     Client,
@@ -16,18 +19,37 @@ from trmm_async.cli.options import (
     Kind,
     Site,
     Status,
+    Success,
     Yes,
     examples,
 )
 from trmm_async.cli.picking import Where, agents_where, confirm, script_named
-from trmm_async.cli.printing import Output
-from trmm_async.cli.progress import run_bar
-from trmm_async.cli.report import counted, print_groups, row, summarise, verdict
+from trmm_async.cli.printing import Output, say
 from trmm_async.cli.session import connected, runs
+from trmm_async.cli.values import amount, codes, length
 
 __all__ = ["add_to"]
 
-_PICK = "Which agents"
+_PICK: Final = "Which agents"
+_POLICY: Final = "How carefully"
+
+
+class _Careful(TypedDict):
+    """What `fleet.run_script` takes besides the targets and the script."""
+
+    timeout: int
+    env_vars: dict[str, str] | None
+    run_as_user: bool
+    width: int | None
+    canary: int | None
+    batch: int | float | None
+    max_failures: int | float | None
+    success: Callable[[Any], bool]
+    splay: float
+    skip_offline: bool
+    when_online: timedelta | None
+    dry_run: bool
+    journal: Path | None
 
 
 def add_to(app: typer.Typer) -> None:
@@ -35,7 +57,8 @@ def add_to(app: typer.Typer) -> None:
     hint = examples(
         "trmm run Get-DiskInfo C: --client Acme --kind server",
         "trmm run 5 --hostname 'WEB-*' --status online --width 10",
-        "trmm run Clear-TempFiles --file hosts.txt --yes --jsonl > outcomes.jsonl",
+        "trmm run Clear-TempFiles --all --canary 3 --batch 10% --max-failures 5 --journal tuesday.db",
+        "trmm run Clear-TempFiles --file hosts.txt --when-online 8h --yes --jsonl > outcomes.jsonl",
         "trmm agents --status online --jsonl | jq -r .agent_id | trmm run 5 --file - --yes",
     )
     app.command("run", rich_help_panel=DO, epilog=hint)(run)
@@ -74,10 +97,6 @@ async def run(
             "--timeout", metavar="SECONDS", min=1, max=300, help="Seconds that it may take on each agent."
         ),
     ] = 90,
-    width: Annotated[
-        int | None,
-        typer.Option("--width", metavar="N", min=1, help="How many at once; what suits the server without."),
-    ] = None,
     env: Annotated[
         list[str] | None,
         typer.Option("--env", metavar="NAME=VALUE", help="An environment variable; a stock server only."),
@@ -85,37 +104,127 @@ async def run(
     as_user: Annotated[
         bool, typer.Option("--as-user", help="As the user who is logged in; a stock server only.")
     ] = False,
+    width: Annotated[
+        int | None,
+        typer.Option(
+            "--width",
+            metavar="N",
+            min=1,
+            help="How many at once; what suits the server without.",
+            rich_help_panel=_POLICY,
+        ),
+    ] = None,
+    canary: Annotated[
+        int | None,
+        typer.Option(
+            "--canary",
+            metavar="N",
+            min=1,
+            help="So many first; the others only if all of these succeed.",
+            rich_help_panel=_POLICY,
+        ),
+    ] = None,
+    batch: Annotated[
+        str | None,
+        typer.Option(
+            "--batch",
+            metavar="N|N%",
+            help="So many at a time, one batch after the other.",
+            rich_help_panel=_POLICY,
+        ),
+    ] = None,
+    max_failures: Annotated[
+        str | None,
+        typer.Option(
+            "--max-failures",
+            metavar="N|N%",
+            help="How many failures are put up with; one more stops the run.",
+            rich_help_panel=_POLICY,
+        ),
+    ] = None,
+    success: Success = "0",
+    splay: Annotated[
+        float,
+        typer.Option(
+            "--splay",
+            metavar="SECONDS",
+            min=0,
+            help="Each sending waits a random time up to this.",
+            rich_help_panel=_POLICY,
+        ),
+    ] = 0.0,
+    skip_offline: Annotated[
+        bool,
+        typer.Option("--skip-offline", help="Skip those that are offline.", rich_help_panel=_POLICY),
+    ] = False,
+    when_online: Annotated[
+        str | None,
+        typer.Option(
+            "--when-online",
+            metavar="TIME",
+            help="Run it on those that are offline when they come back within this time, as 8h.",
+            rich_help_panel=_POLICY,
+        ),
+    ] = None,
+    journal: Annotated[
+        Path | None,
+        typer.Option(
+            "--journal",
+            metavar="PATH",
+            help="Keep the run in this file, for trmm resume and trmm results.",
+            rich_help_panel=_POLICY,
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would happen to whom, and run nothing.")
+    ] = False,
     yes: Yes = False,
     as_json: Json = False,
     as_jsonl: JsonLines = False,
 ) -> int:
     """Run a script on agents, once on each, and print what they said.
 
-    Agents that said the same are put together, the largest group first. --jsonl prints each outcome as it
-    comes.
+    Agents that said the same are put together, the largest group first. --jsonl prints outcomes as they come.
+
+    Ctrl-C once: nothing more is sent, and what is under way is waited for. Twice: it ends at once.
     """
     output = Output(as_json=as_json, as_jsonl=as_jsonl)
     where = Where(client, site, kind, hostname, status)
     names = [*(agent or ()), *_names_of(file)]
     if not (names or file or where or everywhere):
         raise usage("on which agents? --agent, --file, --client, --hostname, …, or --all")
-    variables = dict(_variable(text) for text in env or ())
+    if journal is not None and journal.exists():
+        raise CommandError(
+            Exit.FAILED, f"{journal} is there already: `trmm resume {journal}` goes on with it"
+        )
+    good = codes(success, "--success")
+    settings = _Careful(
+        timeout=timeout,
+        env_vars=dict(_variable(text) for text in env or ()) or None,
+        run_as_user=as_user,
+        width=width,
+        canary=canary,
+        batch=None if batch is None else amount(batch, "--batch"),
+        max_failures=None if max_failures is None else amount(max_failures, "--max-failures"),
+        success=lambda result: result.retcode in good,
+        splay=splay,
+        skip_offline=skip_offline,
+        when_online=None if when_online is None else length(when_online, "--when-online"),
+        dry_run=dry_run,
+        journal=journal,
+    )
     async with connected(context) as trmm:
         chosen = await script_named(trmm, script)
         targets = [] if file and not names else await agents_where(trmm, where, names)
         if not targets:
             raise CommandError(Exit.FAILED, "no agent matches; nothing was run")
-        confirm(f"run {chosen.name} on", [each.hostname for each in targets], yes=yes)
-        job = trmm.fleet.run_script(
-            targets,
-            chosen,
-            args=args or (),
-            timeout=timeout,
-            width=width,
-            env_vars=variables or None,
-            run_as_user=as_user,
-        )
-        return await _follow(job, {each.agent_id: each.hostname for each in targets}, output)
+        confirm(f"run {chosen.name} on", [each.hostname for each in targets], yes=yes or dry_run)
+        job = trmm.fleet.run_script(targets, chosen, args=args or (), **settings)
+        following = Following(output, {each.agent_id: each.hostname for each in targets}, good)
+        code = await following.follow(job)
+    if journal is not None and code != Exit.OK and not dry_run:
+        say(f"`trmm resume {journal}` goes on with what was not begun")
+    return Exit.OK if dry_run and code == Exit.FAILED else code
 
 
 def _names_of(file: str | None) -> list[str]:
@@ -132,19 +241,3 @@ def _variable(text: str) -> tuple[str, str]:
     if not name or not equals:
         raise usage(f"--env is NAME=VALUE, not {text!r}")
     return name, value
-
-
-async def _follow(job: "Any", names: dict[str, str], output: Output) -> int:
-    """Show the run while it goes on, and what came of it."""
-    outcomes: list[Any] = []
-    with run_bar(len(names)) as advance, output.stream() as emit:
-        async with job as underway:
-            async for outcome in underway:
-                outcomes.append(outcome)
-                advance(counted(underway.counts))
-                if not output.for_people:
-                    emit(row(outcome, names))
-    if output.for_people:
-        print_groups(outcomes, names)
-    summarise(outcomes)
-    return verdict(outcomes)
