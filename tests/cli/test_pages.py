@@ -13,7 +13,8 @@ COMMANDS = dict(pages.commands())
 
 def test_there_are_the_commands_that_people_were_promised() -> None:
     promised = (
-        "agents agent run watch alerts checks tasks scripts clients deploy cmd doctor simulator demo login"
+        "agents agent run resume results watch alerts checks tasks scripts clients deploy cmd doctor "
+        "simulator demo login profiles"
     )
     assert {f"trmm {name}" for name in promised.split()} <= set(COMMANDS)
     for name in ("alerts list", "alerts ack", "alerts resolve", "alerts snooze"):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trmm_async.cli.text import ago, clean, folded, named, one_line, span
+from trmm_async.cli.text import ago, clean, folded, named, one_line, span, wrapped
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
@@ -64,3 +64,10 @@ def test_folding_loses_no_one(numbers: set[int]) -> None:
 def test_the_first_names_and_how_many_more() -> None:
     assert named(list("abc"), 3) == "a, b, c"
     assert named(list("abcde"), 3) == "a, b, c, and 2 more"
+
+
+def test_names_are_broken_behind_commas() -> None:
+    names = "web-[01-03,05,07,09-11,13], JADE-PC, SRV-1"
+    assert wrapped(names, 20) == "web-[01-03,05,07,\n09-11,13], JADE-PC,\nSRV-1"
+    assert wrapped(names, 80) == names
+    assert wrapped("x" * 30 + ", y", 20) == "x" * 30 + ",\ny"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from trmm_async.cli.exits import Exit
 from trmm_async.cli.printing import Output, say
-from trmm_async.cli.progress import run_bar
+from trmm_async.cli.progress import RunBar, run_bar
 from trmm_async.cli.report import counted, is_refusal, print_groups, row, summary, verdict
 
 if TYPE_CHECKING:
@@ -60,10 +60,10 @@ class Following:
         return verdict(job.counts, job.succeeded, refused=self._refused)
 
     async def _watch(self, run: "sdk.FleetRun", emit: Callable[[object], None]) -> None:
-        with run_bar(run.counts.total) as advance, self._interruptible(run):
+        with run_bar(run.counts.total) as bar, self._interruptible(run, bar):
             async for outcome in run:
                 self._take(outcome, emit)
-                advance(counted(run.counts))
+                bar.advance(counted(run.counts))
 
     def _take(self, outcome: "sdk.Outcome", emit: Callable[[object], None]) -> None:
         self._refused = self._refused or is_refusal(outcome)
@@ -71,13 +71,13 @@ class Following:
             emit(row(outcome, self._names))
 
     @contextmanager
-    def _interruptible(self, run: "sdk.FleetRun") -> Iterator[None]:
+    def _interruptible(self, run: "sdk.FleetRun", bar: RunBar) -> Iterator[None]:
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
 
         def interrupt() -> None:
             self._interrupted += 1
             if self._interrupted == 1:
-                say("nothing more is sent; what is under way is waited for. Ctrl-C again: at once", "yellow")
+                bar.say("Nothing more is sent; what is under way is waited for. Ctrl-C again: at once.")
                 run.stop()
             elif task is not None:
                 task.cancel()

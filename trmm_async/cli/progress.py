@@ -5,11 +5,15 @@ Below: `printing`. Above: the commands.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from trmm_async.cli.printing import screen
 
-__all__ = ["bytes_bar", "run_bar"]
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["RunBar", "bytes_bar", "run_bar"]
 
 
 @contextmanager
@@ -22,9 +26,22 @@ def bytes_bar(title: str) -> Iterator[Callable[[int, int | None], object]]:
         yield lambda done, total: update(completed=done, total=total)
 
 
+@dataclass(frozen=True)
+class RunBar:
+    """A bar of a run over agents.
+
+    Attributes:
+        advance: called for each that is settled, with the counts.
+        say: a message that stands above the bar.
+    """
+
+    advance: Callable[[str], object]
+    say: Callable[[str], object]
+
+
 @contextmanager
-def run_bar(total: int) -> Iterator[Callable[[str], object]]:
-    """A bar of a run over agents; what it gives is called for each that is settled, with the counts."""
+def run_bar(total: int) -> Iterator[RunBar]:
+    """A bar of so many agents; messages alone without a terminal."""
     from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, TextColumn
     from rich.progress import TimeRemainingColumn as Left
     from rich.text import Text
@@ -36,14 +53,18 @@ def run_bar(total: int) -> Iterator[Callable[[str], object]]:
             return Text(f"{task.completed / (task.elapsed or 1):.1f}/s")
 
     columns = (BarColumn(20), MofNCompleteColumn(), Rate(), Left(), TextColumn("{task.fields[counts]}"))
-    with _bar(*columns, total=total, counts="") as update:
-        yield lambda counts: update(advance=1, counts=counts)
+    terminal = screen(stderr=True)
+    with _bar(*columns, total=total, counts="", console=terminal) as update:
+        yield RunBar(
+            advance=lambda counts: update(advance=1, counts=counts),
+            say=lambda text: terminal.print(text, soft_wrap=not terminal.is_terminal),
+        )
 
 
 @contextmanager
-def _bar(*columns: Any, **first: Any) -> Iterator[Callable[..., object]]:
+def _bar(*columns: Any, console: "Console | None" = None, **first: Any) -> Iterator[Callable[..., object]]:
     """A bar that goes when the work is done; none without a terminal."""
-    terminal = screen(stderr=True)
+    terminal = console or screen(stderr=True)
     if not terminal.is_terminal:
         yield lambda **_: None
         return

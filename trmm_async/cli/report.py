@@ -11,7 +11,7 @@ from typing import Any, Final
 import trmm_async as sdk
 from trmm_async.cli.exits import Exit
 from trmm_async.cli.printing import screen
-from trmm_async.cli.text import clean, folded
+from trmm_async.cli.text import clean, folded, wrapped
 
 __all__ = ["counted", "is_refusal", "print_groups", "row", "summary", "verdict"]
 
@@ -58,9 +58,12 @@ def _print_group(hosts: list[str], group: "sdk.Group", codes: Collection[int]) -
     code_style = "green" if group.retcode in codes else "yellow"
     title, style = _TITLES.get(group.kind, (f"return code {group.retcode}", code_style))
     terminal = screen()
-    head = Text(clean(folded(hosts)), style="bold", end="")
+    names = clean(folded(hosts))
+    if terminal.is_terminal:
+        names = wrapped(names, terminal.width)
     terminal.print(_RULE)
-    terminal.print(head + Text(f" ({len(hosts)}) ", style="not bold") + Text(title, style=style))
+    head = Text(names, style="bold", end="") + Text(f" ({len(hosts)}) ", style="not bold")
+    terminal.print(head + Text(title, style=style), soft_wrap=not terminal.is_terminal)
     terminal.print(_RULE)
     if group.output.strip():
         terminal.print(Text(clean(group.output).rstrip()))
