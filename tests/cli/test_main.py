@@ -4,6 +4,7 @@ import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -141,3 +142,21 @@ class TestWatch:
         said = cli("watch", "JADE-PC")
         assert (said.code, said.out) == (4, "")
         assert "poll" in said.error
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_letters_that_cannot_be_shown_are_no_failure(gateway: Backstage, encoding: str) -> None:
+    extra = {**gateway.environment, "PYTHONIOENCODING": encoding}
+    said = program(["clients", "--json"], extra)
+    assert "Ostermann & S\u00f6hne GmbH" in [row["name"] for row in said.data]
+    said = program(["clients"], {**extra, "PYTHONIOENCODING": "ascii"})
+    assert said.code == 0
+    assert "Ostermann & S\\xf6hne GmbH" in said.out
+
+
+def test_completion_is_silent_about_a_broken_file(tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text("default = ")
+    extra = {"_TRMM_COMPLETE": "complete_bash", "COMP_WORDS": "trmm --profile ", "COMP_CWORD": "2"}
+    said = program([], {**extra, "TRMM_CONFIG": str(config)})
+    assert (said.out.strip(), said.error) == ("", "")

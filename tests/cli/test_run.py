@@ -219,6 +219,17 @@ class TestCtrlC:
         assert "2 unknown" in screen.shown
         assert "trmm resume" in screen.shown
 
+    def test_ends_the_wait_for_those_that_are_off(self, gateway: Backstage) -> None:
+        gateway.do(lambda server: server.go_offline(server.agent_ids[0]))
+        words = ("run", "3", "--agent", "JADE-PC", "--agent", "DESKTOP-001", "--yes", "--when-online", "1h")
+        with terminal(words, gateway.environment) as screen:
+            wait_for_runs(gateway, 1)
+            screen.type("\x03")
+            code = screen.finish()
+        gateway.do(lambda server: server.come_online(server.agent_ids[0]))
+        assert code == 130
+        assert "2 agents: 1 succeeded, 1 skipped" in screen.shown
+
 
 def wait_for_runs(stage: Backstage, count: int) -> None:
     deadline = time.monotonic() + 20

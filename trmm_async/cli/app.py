@@ -25,7 +25,7 @@ from trmm_async.cli.commands import (
     tasks,
     watch,
 )
-from trmm_async.cli.exits import guarded
+from trmm_async.cli.exits import CommandError, guarded
 from trmm_async.cli.settings import DIALECTS, Given, read_book
 
 __all__ = ["app", "hoisted", "run"]
@@ -86,7 +86,10 @@ def _split(words: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def _profile_names() -> list[str]:
-    return sorted(read_book().profiles)
+    try:
+        return sorted(read_book().profiles)
+    except CommandError:
+        return []  # nobody wants to read of it while they press Tab
 
 
 def _print_version(wanted: bool) -> None:

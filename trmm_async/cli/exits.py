@@ -8,6 +8,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from enum import IntEnum
+from io import TextIOWrapper
 from typing import Final
 
 import trmm_async as sdk
@@ -71,6 +72,9 @@ def refuse(text: str) -> CommandError:
 
 def guarded(work: Callable[[], object], *, debug: bool) -> int:
     """Do the work; the exit code, after a line on stderr if it went wrong. With `debug` the traceback too."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a letter that can't be shown is no failure
     try:
         code = work()
         sys.stdout.flush()

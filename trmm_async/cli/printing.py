@@ -5,6 +5,7 @@ Below: `exits`, `text`. Above: the commands.
 
 import dataclasses
 import json
+import sys
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -89,7 +90,7 @@ class Output:
         if self.for_people:
             show(thing)
         else:
-            print(json.dumps(plain(thing), ensure_ascii=False, indent=2 if self.as_json else None))
+            print(_json(plain(thing), indent=2 if self.as_json else None))
 
     @contextmanager
     def stream(self) -> Iterator[Callable[[object], None]]:
@@ -100,13 +101,13 @@ class Output:
             if self.as_json:
                 collected.append(plain(thing))
             else:
-                print(json.dumps(plain(thing), ensure_ascii=False), flush=True)
+                print(_json(plain(thing)), flush=True)
 
         try:
             yield emit
         finally:
             if self.as_json:
-                print(json.dumps(collected, ensure_ascii=False, indent=2))
+                print(_json(collected, indent=2))
 
 
 def plain(value: Any) -> Any:
@@ -127,6 +128,12 @@ def plain(value: Any) -> Any:
         case _:
             told = {name: plain(getattr(value, name)) for name in _attributes(value)} or str(value)
     return told
+
+
+def _json(value: Any, indent: int | None = None) -> str:
+    # Where the reader's encoding has not all letters, JSON has a way to write them.
+    every = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    return json.dumps(value, ensure_ascii=not every, indent=indent)
 
 
 def _attributes(value: Any) -> tuple[str, ...]:
