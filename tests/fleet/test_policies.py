@@ -116,7 +116,7 @@ class TestFailures:
     async def test_a_predicate_that_breaks_ends_the_run(self, dialect: str) -> None:
         async with fleet(dialect, agents=40) as (server, trmm):
             run = trmm.fleet.run_script(
-                server.agent_ids, 1, width=4, success=lambda result: 1 / 0 == result.retcode
+                server.agent_ids, 1, width=4, success=lambda result: result.retcode == 1 / 0
             )
             async with run:
                 with pytest.raises(ZeroDivisionError):
