@@ -24,7 +24,6 @@ from trmm_async.answers import failure
 from trmm_async.calls import ArrayCall, Call, Plan, Request
 from trmm_async.dialects import (
     AgentFilter,
-    Checked,
     Collected,
     CommandRun,
     DeploymentOrder,
@@ -32,8 +31,8 @@ from trmm_async.dialects import (
     ScriptRun,
     Stock,
     TaskOrder,
-    Token,
 )
+from trmm_async.dialects.beyond import Checked, Token
 from trmm_async.dialects.detection import PROBE
 from trmm_async.dialects.library import (
     AlertFilter,
@@ -1168,3 +1167,588 @@ OPERATIONS: Final = [
         "x_api_v3_agents_deployments",
     ),
 ]
+
+
+# -- what is other than recorded -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class But:
+    """Why our request is another than the recorded one, and how.
+
+    Attributes:
+        body: what our body has in place of the recorded.
+        without: what of the recorded body ours has not.
+        more: ours has keys besides.
+        never: it is a request that we never make of it; only method and path are compared.
+    """
+
+    why: str
+    body: Mapping[str, Any] | None = None
+    without: tuple[str, ...] = ()
+    more: bool = False
+    never: bool = False
+
+    def fits(self, ours: Any, recorded: Any) -> bool:
+        if self.never:
+            return True
+        wanted = {**(recorded or {}), **(self.body or {})}
+        wanted = {key: value for key, value in wanted.items() if key not in self.without}
+        if self.more:
+            return bool(wanted.items() <= {key: ours[key] for key in ours if key in wanted}.items())
+        return bool(ours == wanted)
+
+
+def _never(why: str, names: str) -> dict[str, But]:
+    return {name: But(why, never=True) for name in names.split()}
+
+
+def _with(why: str, body: Mapping[str, Any], names: str) -> dict[str, But]:
+    return {name: But(why, body=body) for name in names.split()}
+
+
+_FORGET: Final = "we never wait in the call, which holds a worker: we send forget and look into the history"
+_ALSO: Final = ("shell", "cmd", "custom_shell")
+_ACTION: Final = {"type": "script", "script": 1, "script_args": [], "timeout": 90, "env_vars": []}
+_BY_ID: Final = "we sort by id, which is unique, not by time"
+
+
+def _tasked(name: str, **body: Any) -> Mapping[str, Any]:
+    return {"enabled": True, "actions": [{**_ACTION, "name": name}], **body}
+
+
+def _pages(page: int) -> Mapping[str, Any]:
+    paged = {"sortBy": "id", "descending": True, "page": page, "rowsPerPage": 5, "rowsNumber": 0}
+    return {"pagination": paged}
+
+
+DIFFERENT: Final[Mapping[str, But]] = {
+    **_with(
+        _FORGET,
+        {"output": "forget"},
+        "runscript_wait runscript_wait_empty_output runscript_wait_for_history runscript_wait_stderr_rc3 "
+        "runscript_slow_ok runscript_hung_timeout runscript_offline_wait runscript_script_404 "
+        "natsdown__runscript_wait natsapi_down__runscript_offline_no_responder runscript_missing_output",
+    ),
+    **_with(
+        "we send forget, and every key",
+        {"output": "forget", "custom_field": None, "emailMode": "default", "emails": []}
+        | {"save_all_output": False, "script": 2, "args": ["stdout=hello world\\n"], "timeout": 10}
+        | {"run_as_user": False, "env_vars": ["A=1"]},
+        "runscript_missing_custom_field runscript_missing_emailMode runscript_missing_emails "
+        "runscript_missing_run_as_user runscript_missing_save_all_output runscript_missing_script "
+        "runscript_missing_timeout runscript_script_as_name runscript_script_as_str_id runscript_timeout_str",
+    ),
+    **_with("we send forget, and every key", {"output": "forget", "args": []}, "runscript_missing_args"),
+    **_with("we send forget, and every key", {"output": "forget", "env_vars": []}, "runscript_missing_env_vars"),
+    **{
+        name: But(
+            "its other keys are for commands, and we send every key",
+            body={"args": [], "env_vars": [], "custom_field": None, "collector_all_output": False}
+            | {"save_to_agent_note": False, "script": 2},
+            without=_ALSO,
+        )
+        for name in (
+            "bulk_script_agents bulk_script_missing_args bulk_script_missing_collector_all_output "
+            "bulk_script_missing_custom_field bulk_script_missing_env_vars "
+            "bulk_script_missing_save_to_agent_note bulk_script_missing_script"
+        ).split()
+    },
+    **_with(
+        "we send every key, and numbers as numbers",
+        {"cmd": "echo hello", "custom_shell": None, "run_as_user": False, "shell": "cmd", "timeout": 10},
+        "cmd_missing_custom_shell cmd_missing_cmd cmd_missing_run_as_user cmd_missing_shell "
+        "cmd_missing_timeout cmd_timeout_str cmd_timeout_bad cmd_empty_body",
+    ),
+    **_with("we send every key", {"env_vars": []}, "script_test_missing_env"),
+    **_with("we send numbers as numbers", {"timeout": 5}, "script_test_timeout_str"),
+    **_with("we leave the seconds out", {"datetime": "2027-01-15T23:30"}, "reboot_later_seconds"),
+    **_with("we always say when", {"datetime": "2027-01-15T23:30"}, "reboot_later_missing"),
+    **_with("we always say what", {"mode": "mesh"}, "recover_missing"),
+    **_with(
+        "we write a value under the key of the field's type",
+        {"custom_fields": [{"field": 2, "string_value": "7"}]},
+        "agent_put_custom_field_value_key",
+    ),
+    **_with("we write it without a fraction", {"expires": "2027-06-01T12:00:00Z"}, "deployment_create_micro"),
+    **_with("we write it in UTC", {"expires": "2027-06-01T10:00:00Z"}, "deployment_create_offset"),
+    **_with("we write it with a zone", {"expires": "2027-06-01T12:00:00Z"}, "deployment_create_naive"),
+    **_with("we send every key", {"rdp": 0}, "deployment_create_missing_rdp"),
+    **_with("we send every key", {"site": 1}, "deployment_create_no_site"),
+    **_with("we always name a site", {"site": {"name": "Default"}}, "client_create_no_site"),
+    "client_create_flat": But(
+        "we wrap it",
+        body={"client": {"name": "Flat"}, "site": {"name": "Default"}},
+        without=("name",),
+    ),
+    "client_update_flat": But("we wrap it", body={"client": {"name": "X"}}, without=("name",)),
+    "site_create_flat": But(
+        "we wrap it", body={"site": {"client": 6, "name": "Flat"}}, without=("client", "name")
+    ),
+    **{
+        name: But("we say more of it", more=True)
+        for name in ("script_create_dup_name", "script_create_minimal", "script_create_bad_shell")
+    },
+    **_with("we send every key", {"agent_id": WINDOWS}, "note_add_no_agent"),
+    **_with("we send every key", {"note": "x"}, "note_add_no_note"),
+    **_with("we send numbers as numbers", {"timeFilter": 1}, "check_history_str_filter"),
+    **_with("we send numbers as numbers", {"timeFilter": 7}, "alerts_filter_time_str"),
+    **_with("we send a list", {"severityFilter": ["error"]}, "alerts_filter_severity_str"),
+    "task_create_daily": But("a name of the action, and enabled", body=_tasked("API daily")),
+    "task_create_weekly": But(
+        "every day of the week is daily with us",
+        body=_tasked("API weekly", task_type="daily", daily_interval=1),
+        without=("weekly_interval", "run_time_bit_weekdays"),
+    ),
+    "task_create_monthly": But(
+        "a name of the action, enabled, and a Z behind the time",
+        body=_tasked("API monthly", run_time_date="2026-12-01T10:00:00Z"),
+    ),
+    **_never(
+        "a body that we never send: other types of tasks, or without a key",
+        "task_create_bad_action task_create_bad_agent task_create_daily_missing_interval "
+        "task_create_daily_missing_run_time task_create_empty_actions task_create_no_name "
+        "task_create_no_type",
+    ),
+    **_with("we send an object", {}, "task_run_nobody"),
+    **_with("we name the alert", {"id": 1}, "alert_resolve_again"),
+    **_with("we name the alert", {"id": 6}, "alert_limited_resolve_403"),
+    **_with("we name the alert", {"id": 999999}, "alert_put_404"),
+    **_with("there is no such type", {"id": 5, "type": "resolve"}, "alert_put_bad_type"),
+    **_with("we send numbers as numbers, and every key", {"snooze_days": 1}, "alert_snooze_days_bad"),
+    **_with("we send every key", {"snooze_days": 1}, "alert_snooze_missing_days"),
+    **_with("we send every key", {"snooze_days": 1}, "alerts_bulk_snooze_missing_days"),
+    **_with("we send every key", {"bulk_action": "resolve"}, "alerts_bulk_missing"),
+    **_with("there is no such action", {"bulk_action": "resolve"}, "alerts_bulk_unknown_action"),
+    **_with(_BY_ID, _pages(1), "audit_logs audit_logs_filters audit_logs_no_pagination"),
+    **_with(_BY_ID, _pages(2), "audit_logs_page2"),
+    **_with(_BY_ID, _pages(9999), "audit_logs_page_past_end"),
+    **_with(
+        "we send all three", {"username": "u", "password": "p", "twofactor": "1"}, "login_ok_with_api_key_header_only"
+    ),
+    **_with("we send all three", {"twofactor": "1"}, "login_missing_totp"),
+    **_never(
+        "a filter of the wrong kind, which we refuse",
+        "agents_list_client_empty agents_list_client_name agents_list_site_text",
+    ),
+    **_never("there is no such filter, and we send none", "agents_list_hostname_filter"),
+    **_never("the server reads any word but true as we write false", "agents_list_detail_TRUE_upper"),
+    **_never("we ask by the second, with a zone, and without a limit", "scripthistory_range"),
+    **_never("we ask for five", "scripthistory_bad_limit"),
+    **_never("we don't leave community scripts out", "scripts_list_no_community"),
+    **_never("a body that is no JSON object", "err_body_is_list"),
+    **_never(
+        "a custom field that is not there, which we find out before",
+        "agent_put_custom_field_bad agent_put_custom_field_missing",
+    ),
+    **_never("a script's run without a body", "auth_limited_run_script"),
+    **_never("a custom shell without its path: we send null then", "cmd_custom_shell_missing_key"),
+}
+
+NO_RESULT: Final[Mapping[str, type[TRMMError]]] = {
+    "service_detail_unknown": NotFoundError,
+    "natsdown__service_detail": AgentUnreachableError,
+    "script_test_offline": AgentLostError,
+    "natsdown__script_test": AgentUnreachableError,
+    "automation_related_404": NotFoundError,
+}
+"""A 200 that is none: the error that it is with us."""
+
+
+def _spared(*rows: tuple[str, str]) -> dict[str, str]:
+    reasons: dict[str, str] = {}
+    for why, names in rows:
+        for name in names.split():
+            assert name not in reasons, name
+            reasons[name] = why
+    return reasons
+
+
+SPARED: Final[Mapping[str, str]] = _spared(
+    (
+        "no operation of ours: users, roles and API keys",
+        "accounts_apikeys accounts_roles accounts_users accounts_users_ui apikey_create users_search",
+    ),
+    ("no operation of ours: the web client's session", "knox_after_logout knox_logout"),
+    (
+        "only about the key, on a path that we don't ask: agents.list has its like",
+        "auth_blocked_dashboard_key_works auth_empty_key auth_key_and_bad_authorization auth_key_and_bad_knox "
+        "auth_knox_bad_token auth_knox_token_header auth_limited_core_version auth_lowercase_header "
+        "throttled_ip_api_key_still_ok",
+    ),
+    (
+        "no operation of ours: patch policies of an agent",
+        "agent_put_winupdatepolicy agent_put_winupdatepolicy_empty",
+    ),
+    (
+        "a change of nothing, or of what is no setting: refused here",
+        "agent_put_empty agent_put_unknown_field alert_put_fields recover_unknown",
+    ),
+    (
+        "no operation of ours: updating and recovering agents in bulk, and their versions",
+        "agents_bulkrecovery agents_update agents_versions",
+    ),
+    (
+        "no operation of ours: making alerts, their templates and their top",
+        "alert_create alert_create_bad_sev alert_create_empty alert_templates alerts_top alerts_top_str",
+    ),
+    (
+        "no operation of ours: a policy's overview, and what became of its checks and tasks",
+        "automation_check_status automation_policies_overview automation_task_status",
+    ),
+    (
+        "no operation of ours: the beta API, off unless an administrator turns it on",
+        "beta_enabled_agent_hostname beta_enabled_agents_page beta_enabled_clients beta_enabled_sites "
+        "x_beta_agent",
+    ),
+    (
+        "no operation of ours: commands and patches in bulk",
+        "bulk_bad_mode bulk_command_agents bulk_command_all_servers bulk_command_client "
+        "bulk_command_missing_agents bulk_command_missing_client bulk_command_missing_cmd "
+        "bulk_command_missing_custom_shell bulk_command_missing_mode bulk_command_missing_monType "
+        "bulk_command_missing_offlineAgents bulk_command_missing_osType bulk_command_missing_run_as_user "
+        "bulk_command_missing_shell bulk_command_missing_site bulk_command_missing_target "
+        "bulk_command_missing_timeout bulk_command_no_agents bulk_command_site bulk_command_unknown_agents "
+        "bulk_patch_scan",
+    ),
+    (
+        "no operation of ours: making, changing and removing checks, one of them, and a client's",
+        "check_create_bad_agent check_create_bad_threshold check_create_bad_type check_create_cpu_policy "
+        "check_create_disk check_create_eventlog check_create_eventlog_no_wildcard_key "
+        "check_create_no_parent check_create_no_type check_create_ping check_create_script "
+        "check_create_script_no_script check_create_winsvc check_csbulkrun_client check_csbulkrun_empty "
+        "check_delete check_get check_get_404 check_update check_update_type_ignored checks_detail_policy",
+    ),
+    (
+        "no operation of ours: the server's upkeep, its URL actions and its logs for developers",
+        "core_clearcache core_codesign core_schedules core_status_v1 core_status_v2 core_status_v2_bad_token "
+        "core_status_v2_ok_with_mon_token core_urlaction core_urlaction_run core_webtermperms debug_log "
+        "debug_log_filter root",
+    ),
+    ("no operation of ours: it is the version of the web pages, not the server's", "core_version"),
+    ("no operation of ours: installers by hand", "installer_manual installer_powershell"),
+    ("no operation of ours: MeshCentral", "meshcentral_recover meshcentral_urls"),
+    (
+        "no operation of ours: the history and the notes of all agents, and one note",
+        "history_all note_get note_get_404 notes_all",
+    ),
+    (
+        "no operation of ours: pending actions",
+        "pendingaction_cancel pendingaction_cancel_404 pendingactions_agent pendingactions_all "
+        "pendingactions_all2",
+    ),
+    ("no operation of ours: registry", "registry_browse registry_create_key"),
+    ("no operation of ours: reports", "reporting_history reporting_templates"),
+    (
+        "we store output by the call for many: this one waits, and holds a worker",
+        "runscript_collector runscript_collector_bad_field runscript_collector_last_line "
+        "runscript_collector_no_field runscript_offline_collector",
+    ),
+    (
+        "no operation of ours: output by mail and into notes, and scripts on the server itself",
+        "runscript_email_custom runscript_email_default runscript_email_missing_emailMode runscript_note "
+        "runscript_offline_note runscript_run_on_server",
+    ),
+    (
+        "a bad request that we never send, and the server takes",
+        "runscript_args_null runscript_args_string runscript_unknown_output_mode script_create_empty "
+        "task_create_no_actions",
+    ),
+    (
+        "no operation of ours: downloading scripts, and snippets",
+        "script_download script_download_no_snippets script_snippets",
+    ),
+    (
+        "no operation of ours: installing and removing software",
+        "software_install software_install_offline software_uninstall",
+    ),
+    (
+        "no operation of ours: tasks without a schedule, of commands, that run once, or of policies",
+        "task_create_manual task_create_manual_cmd task_create_policy task_create_runonce",
+    ),
+    (
+        "no operation of ours: terminals, WMI and wake-on-LAN",
+        "terminal_defaults terminal_defaults_old_agent wmi_refresh wol",
+    ),
+    (
+        "a method that the path has not",
+        "agent_patch_not_allowed alerts_get_405 audit_logs_get_405 check_run_get_405 err_405 "
+        "err_405_post_agent runscript_get_405",
+    ),
+    (
+        "a method that we never use",
+        "cors_preflight err_head err_options options_clients options_core_version",
+    ),
+    (
+        "a path that we never ask for",
+        "alert_post_resolve_url deployment_get_one err_404_unknown_path err_no_trailing_slash_get "
+        "err_no_trailing_slash_post x_agents_deployments x_api_agents x_api_v3_agent_config_with_key "
+        "x_api_v3_agents x_api_v3_checkrunner x_trmm_agent_http x_ws_path_over_http",
+    ),
+    (
+        "a host, a header or a form of body that we never send",
+        "err_accept_html err_bad_host err_form_body err_malformed_json err_wrong_content_type",
+    ),
+)
+
+# -- the sockets ---------------------------------------------------------------------------------------------
+
+SOCKETS_READ: Final = (
+    "cmd_stream_agent_never_done cmd_stream_api_key_header cmd_stream_bad_token cmd_stream_big_2000_lines "
+    "cmd_stream_blocked_user cmd_stream_client_cmd_id cmd_stream_cmd_id_with_space cmd_stream_echo "
+    "cmd_stream_exit_code_3 cmd_stream_fast_output_lost cmd_stream_no_permission cmd_stream_no_role "
+    "cmd_stream_offline_agent cmd_stream_ok cmd_stream_old_agent cmd_stream_payload_bad_timeout "
+    "cmd_stream_payload_binary cmd_stream_payload_error_then_ok cmd_stream_payload_list "
+    "cmd_stream_payload_no_cmd cmd_stream_payload_not_json cmd_stream_payload_timeout_null "
+    "cmd_stream_runs_past_timeout cmd_stream_sequential cmd_stream_stderr "
+    "cmd_stream_two_commands_same_socket cmd_stream_unknown_agent_limited "
+    "cmd_stream_unknown_agent_superuser"
+).split()
+"""Of `agents.stream_command`; tests/test_command_stream.py has what each reads as, and that it has them all."""
+
+SOCKETS_SPARED: Final[Mapping[str, str]] = _spared(
+    (
+        "no operation of ours: the numbers of the dashboard, pushed",
+        "dashinfo dashinfo_api_key_as_access_token dashinfo_authorization_header dashinfo_bad_token "
+        "dashinfo_blocked_dashboard_user dashinfo_expired_token dashinfo_limited_user dashinfo_no_token "
+        "dashinfo_norole_user dashinfo_origin_evil dashinfo_other_param_then_token dashinfo_send_garbage "
+        "dashinfo_token_then_other_param dashinfo_x_api_key_header",
+    ),
+    (
+        "no operation of ours: terminals",
+        "terminal_agent_start_failure terminal_bad_session_id terminal_bad_shell terminal_bad_token "
+        "terminal_input_before_start terminal_kill terminal_no_permission terminal_not_json "
+        "terminal_offline_agent terminal_ok terminal_unknown_action terminal_unknown_agent",
+    ),
+    (
+        "a path that we never dial",
+        "trmm_agent_path trmmcli_disabled_or_ok unknown_path ws_no_trailing_slash",
+    ),
+)
+
+# -- carried out by hand -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Step:
+    """The call of a request that is the recorded one, and what the request makes of its answer."""
+
+    call: Call[Any]
+    outcome: Callable[[bytes], Any]
+
+
+def step(operation: Operation, told: Recording) -> Step:
+    """The recorded request among those that ours makes, whose other calls get answers that fit."""
+    found = re.fullmatch(operation.path, told.path)
+    assert found, f"{told.path} is not of {operation.name}"
+    request = operation.ask(told, *found.groups())
+    if isinstance(request, Collected | Forgotten):
+        request = request.send
+    if isinstance(request, Call):
+        return Step(request, request.decode)
+    assert isinstance(request, Plan)
+    steps = request.steps()
+    call = next(steps)
+    while (call.method, call.path) != (told.method, told.path):
+        call = steps.send(_fit(call))
+    return Step(call, partial(_sent_on, steps, call))
+
+
+def _fit(call: Call[Any]) -> Any:
+    if call.path == "/core/customfields/":
+        return call.decode(recording("core_customfields").answer)
+    try:
+        return call.decode(b"[]")
+    except msgspec.DecodeError:
+        return call.decode(b'{"agent": 1}')
+
+
+def _sent_on(steps: Any, call: Call[Any], answer: bytes) -> Any:
+    """What the plan returns, or the answer's own reading where it goes on to another call."""
+    read = call.decode(answer)
+    try:
+        steps.send(read)
+    except StopIteration as end:
+        return end.value
+    return read
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    if isinstance(value, list | tuple | set | frozenset):
+        for one in value:
+            yield from _leaves(one)
+    elif isinstance(value, Mapping):
+        yield from _leaves(list(value.values()))
+    else:
+        yield value
+
+
+def _is(leaf: Any, into: Any) -> bool:
+    if isinstance(into, str):
+        return type(leaf).__name__ == into
+    return leaf is None if into is None else isinstance(leaf, into)
+
+
+def _error(call: Call[Any], told: Recording) -> TRMMError:
+    reply = Reply(told.status, {}, told.answer)
+    tries = Tries(call.replay, RetryPolicy(retries=0), definite=call.definite)
+    verdict = tries.judge(reply, datetime.now(UTC))
+    assert isinstance(verdict, Judged)
+    return failure(call, reply, verdict.meaning, tries, str)
+
+
+REPLAYED: Final = [(operation, name) for operation in OPERATIONS for name in operation.names]
+of_each = pytest.mark.parametrize(
+    ("operation", "name"),
+    [pytest.param(*row, id=f"{row[0].name}-{row[1]}-{place}") for place, row in enumerate(REPLAYED)],
+)
+
+
+@needed
+@of_each
+def test_what_we_send_is_what_was_recorded(operation: Operation, name: str) -> None:
+    told = recording(name)
+    assert told.method == operation.method
+    method, path, query, sent = sent_by(step(operation, told).call)
+    assert (method, path) == (told.method, told.path)
+    but = DIFFERENT.get(name)
+    if but is None:
+        assert (query, sent) == (told.query, told.sent)
+    else:
+        assert but.never or query == told.query
+        assert but.fits(sent, told.sent), (but.why, sent, told.sent)
+
+
+@needed
+@of_each
+def test_what_was_answered_is_ours(operation: Operation, name: str) -> None:
+    told = recording(name)
+    at = step(operation, told)
+    if not 200 <= told.status < 300 or operation.name == "trmm.dialect":
+        error = _error(at.call, told)
+        assert isinstance(error, APIError)
+        assert error.detail
+        assert str(told.status) in str(error)
+        assert not re.search(r"<[/!a-z]", str(error))
+    elif name in NO_RESULT:
+        with pytest.raises(NO_RESULT[name]):
+            at.outcome(told.answer)
+    else:
+        leaves = list(_leaves(at.outcome(told.answer)))
+        assert [leaf for leaf in leaves if not _is(leaf, operation.into)] == []
+        if isinstance(told.body, list) and told.body:
+            assert leaves
+
+
+# -- nothing is left out, nothing is stale -------------------------------------------------------------------
+
+NAMES: Final = {name for _, name in REPLAYED}
+
+
+@needed
+def test_every_recording_is_replayed_or_spared() -> None:
+    assert {path.stem for path in HTTP.glob("*.json")} == NAMES | SPARED.keys()
+    assert {path.stem for path in SOCKETS.glob("*.json")} == {*SOCKETS_READ} | SOCKETS_SPARED.keys()
+
+
+def test_none_is_both() -> None:
+    assert NAMES & SPARED.keys() == set()
+    assert {*SOCKETS_READ} & SOCKETS_SPARED.keys() == set()
+    assert len(REPLAYED) == len({(*key, name) for key, name in _keyed()}), "named twice"
+    assert DIFFERENT.keys() | NO_RESULT.keys() <= NAMES
+
+
+def _keyed() -> Iterator[tuple[tuple[Any, ...], str]]:
+    for operation, name in REPLAYED:
+        yield (operation.name, operation.method, operation.path, operation.into), name
+
+
+@needed
+@pytest.mark.parametrize("name", DIFFERENT)
+def test_what_is_said_to_differ_does(name: str) -> None:
+    told = recording(name)
+    asked = [sent_by(step(operation, told).call)[2:] for operation, each in REPLAYED if each == name]
+    assert all(ours != (told.query, told.sent) for ours in asked)
+
+
+@needed
+def test_only_what_went_wrong_is_spared_on_the_path_of_an_operation() -> None:
+    """What is spared is of no operation of ours: if it is good and on the path of one, it is named here."""
+    paths = {(operation.method, operation.path) for operation in OPERATIONS}
+    on_path = {
+        name
+        for name in SPARED
+        for told in [recording(name)]
+        if told.status < 300
+        and any(method == told.method and re.fullmatch(path, told.path) for method, path in paths)
+    }
+    assert {SPARED[name] for name in on_path} == {
+        "no operation of ours: patch policies of an agent",
+        "a change of nothing, or of what is no setting: refused here",
+        "no operation of ours: making alerts, their templates and their top",
+        "no operation of ours: commands and patches in bulk",
+        "we store output by the call for many: this one waits, and holds a worker",
+        "no operation of ours: output by mail and into notes, and scripts on the server itself",
+        "a bad request that we never send, and the server takes",
+        "no operation of ours: tasks without a schedule, of commands, that run once, or of policies",
+        "a host, a header or a form of body that we never send",
+    }
+
+
+# -- the page ------------------------------------------------------------------------------------------------
+
+NONE: Final = "none; from the server's source"
+AS_ANOTHER: Final[Mapping[str, str]] = {
+    "agents.stream_script": "as `agents.run_script`",
+    "alerts.acknowledge": "not on a stock server",
+    "audit_log.list": "as `audit_log.iter`",
+    "trmm.events": "not on a stock server",
+    "trmm.request": "whatever you ask for",
+}
+LOCAL: Final = {"trmm.from_env", "trmm.aclose", "fleet.resume"}
+"""They ask the server for nothing of their own."""
+
+SECTION: Final = PAGE.read_text().partition("## What was recorded")[2].partition("\n## ")[0]
+
+
+def table() -> dict[str, str]:
+    """What the page's table has to say."""
+    rows: dict[str, list[str]] = {operation.name: [] for operation in OPERATIONS}
+    for operation, name in REPLAYED:
+        if name not in rows[operation.name]:
+            rows[operation.name].append(name)
+    rows["agents.stream_command"] = SOCKETS_READ
+    said = {
+        name: f"{len(names)}: " + ", ".join(f"`{each}`" for each in names) if names else NONE
+        for name, names in rows.items()
+    }
+    return said | AS_ANOTHER
+
+
+def test_the_page_has_the_table() -> None:
+    assert dict(re.findall(r"^\| `([\w.]+)` \| (.+) \|$", SECTION, re.MULTILINE)) == table()
+
+
+def test_the_page_has_the_numbers() -> None:
+    numbers = (
+        f"Of {len(NAMES) + len(SPARED)} recorded requests {len(NAMES)} are replayed so, and of "
+        f"{len(SOCKETS_READ) + len(SOCKETS_SPARED)} recorded sockets {len(SOCKETS_READ)}."
+    )
+    assert numbers in " ".join(SECTION.split())
+
+
+def test_every_method_of_ours_is_in_the_table() -> None:
+    methods = {f"trmm.{name}" for name in _public(TRMM)}
+    for noun, kind in typing.get_type_hints(TRMM).items():
+        methods |= {f"{noun}.{name}" for name in _public(kind)}
+    assert {"agents.list", "audit_log.list", "trmm.login"} <= methods
+    assert methods - LOCAL == table().keys()
+
+
+def _public(kind: type) -> list[str]:
+    bases = (base for base in kind.__mro__ if base.__module__.startswith("trmm_async"))
+    return [name for base in bases for name in vars(base) if not name.startswith("_")]
+
+
+if __name__ == "__main__":  # pragma: no cover
+    print("\n".join(f"| `{name}` | {said} |" for name, said in sorted(table().items())))  # noqa: T201
