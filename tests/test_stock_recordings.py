@@ -289,6 +289,10 @@ def _login(told: Recording) -> Call[Any]:
     return BEYOND.log_in(name, password, has.get("twofactor", "1"))
 
 
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
 # -- the operations ------------------------------------------------------------------------------------------
 
 
@@ -307,18 +311,16 @@ class Operation:
     names: tuple[str, ...] = field(default=())
 
 
-def _op(name: str, method: str, path: str, ask: Ask, into: object, names: str = "") -> Operation:
+def _op(name: str, request: str, ask: Ask, into: object, names: str = "") -> Operation:
+    method, _, path = request.partition(" ")
     where = path.replace("<agent>", "([A-Za-z]{40}|short)").replace("<id>", "([0-9]+)")
-    return Operation(name, method, where, ask, into, tuple(names.split()))
+    return Operation(name, method, where, ask, into, _names(names))
 
-
-AGENT: Final = "/agents/<agent>/"
 
 OPERATIONS: Final = [
     _op(
         "agents.list",
-        "GET",
-        "/agents/",
+        "GET /agents/",
         lambda told: STOCK.list_agents(_which(told)),
         "Agent",
         "agents_list_default agents_list_client agents_list_site agents_list_client_unknown "
@@ -328,24 +330,21 @@ OPERATIONS: Final = [
     ),
     _op(
         "agents.list",
-        "GET",
-        "/clients/",
+        "GET /clients/",
         lambda _: STOCK.list_agents(AgentFilter()),
         "Client",
         "clients_list auth_limited_clients",
     ),
     _op(
         "agents.iter",
-        "GET",
-        "/agents/",
+        "GET /agents/",
         _iterated,
         "Agent",
         "agents_list_default agents_list_client agents_list_site agents_list_client_unknown",
     ),
     _op(
         "agents.find",
-        "GET",
-        "/agents/",
+        "GET /agents/",
         lambda told: STOCK.list_agents(_which(told, told.body[0]["hostname"])),
         "ShortAgent",
         "agents_list_detail_false agents_list_hostname_filter agents_list_detail_TRUE_upper "
@@ -354,8 +353,7 @@ OPERATIONS: Final = [
     ),
     _op(
         "agents.get",
-        "GET",
-        AGENT,
+        "GET /agents/<agent>/",
         lambda _, agent: STOCK.get_agent(agent),
         "Agent",
         "agent_detail_windows agent_detail_linux agent_detail_darwin agent_detail_never_seen "
@@ -363,16 +361,14 @@ OPERATIONS: Final = [
     ),
     _op(
         "agents.delete",
-        "DELETE",
-        AGENT,
+        "DELETE /agents/<agent>/",
         lambda _, agent: STOCK.delete_agent(agent),
         None,
         "agent_delete agent_delete_404 agent_delete_forbidden",
     ),
     _op(
         "agents.run_script",
-        "POST",
-        AGENT + "runscript/",
+        "POST /agents/<agent>/runscript/",
         lambda told, agent: STOCK.run_script(agent, _script_run(told)),
         None,
         "runscript_forget runscript_offline_forget natsdown__runscript_forget runscript_wait "
@@ -386,40 +382,35 @@ OPERATIONS: Final = [
     ),
     _op(
         "agents.run_script",
-        "GET",
-        "/agents/scripthistory/",
+        "GET /agents/scripthistory/",
         lambda _: HISTORY.newest(),
         "HistoryEntry",
         "scripthistory scripthistory_bad_limit",
     ),
     _op(
         "agents.run_script",
-        "GET",
-        "/agents/scripthistory/",
+        "GET /agents/scripthistory/",
         lambda _: HISTORY.since(datetime(2026, 11, 1, tzinfo=UTC)),
         "HistoryEntry",
         "scripthistory_range",
     ),
     _op(
         "agents.run_script",
-        "GET",
-        "/agents/",
+        "GET /agents/",
         lambda _: HISTORY.known(),
         str,
         "agents_list_detail_false",
     ),
     _op(
         "agents.run_script",
-        "GET",
-        AGENT,
+        "GET /agents/<agent>/",
         lambda _, agent: HISTORY.statuses(frozenset({agent})),
         str,
         "agent_detail_windows agent_detail_linux agent_detail_darwin agent_detail_never_seen",
     ),
     _op(
         "fleet.run_script",
-        "POST",
-        "/agents/actions/bulk/",
+        "POST /agents/actions/bulk/",
         _many,
         int,
         "bulk_script_agents bulk_script_missing_args bulk_script_missing_collector_all_output "
@@ -428,16 +419,14 @@ OPERATIONS: Final = [
     ),
     _op(
         "fleet.run_script",
-        "GET",
-        "/agents/",
+        "GET /agents/",
         lambda told: HISTORY.statuses(frozenset(one["agent_id"] for one in told.body)),
         str,
         "agents_list_default",
     ),
     _op(
         "agents.run_command",
-        "POST",
-        AGENT + "cmd/",
+        "POST /agents/<agent>/cmd/",
         lambda told, agent: BEYOND.run_command(agent, _command(told)),
         "CommandResult",
         "cmd_ok cmd_custom_shell cmd_empty_output cmd_linux_stderr cmd_multiline cmd_windows_stderr "
@@ -448,24 +437,21 @@ OPERATIONS: Final = [
     ),
     _op(
         "agents.run_command",
-        "POST",
-        AGENT + "cmd/",
+        "POST /agents/<agent>/cmd/",
         lambda told, agent: BEYOND.run_command(agent, _command(told)),
         str,
         "natsdown__cmd",
     ),
     _op(
         "agents.run_command",
-        "GET",
-        AGENT,
+        "GET /agents/<agent>/",
         _usual_shell,
         "_Platform",
         "agent_detail_windows agent_detail_linux agent_detail_darwin agent_detail_never_seen",
     ),
     _op(
         "agents.ping",
-        "GET",
-        AGENT + "ping/",
+        "GET /agents/<agent>/ping/",
         lambda _, agent: BEYOND.ping_agent(agent),
         bool,
         "agent_ping_online agent_ping_offline agent_ping_hung natsdown__ping "
@@ -473,40 +459,35 @@ OPERATIONS: Final = [
     ),
     _op(
         "agents.reboot",
-        "POST",
-        AGENT + "reboot/",
+        "POST /agents/<agent>/reboot/",
         lambda _, agent: BEYOND.reboot_agent(agent),
         None,
         "reboot_online reboot_offline reboot_hung natsdown__reboot natsapi_down__reboot_offline",
     ),
     _op(
         "agents.reboot",
-        "PATCH",
-        AGENT + "reboot/",
+        "PATCH /agents/<agent>/reboot/",
         _reboot_at,
         None,
         "reboot_later_ok reboot_later_linux reboot_later_past reboot_later_seconds reboot_later_missing",
     ),
     _op(
         "agents.shutdown",
-        "POST",
-        AGENT + "shutdown/",
+        "POST /agents/<agent>/shutdown/",
         lambda _, agent: BEYOND.shut_down_agent(agent),
         None,
         "shutdown_online",
     ),
     _op(
         "agents.recover",
-        "POST",
-        AGENT + "recover/",
+        "POST /agents/<agent>/recover/",
         lambda told, agent: BEYOND.recover_agent(agent, _has(told).get("mode", "mesh")),
         None,
         "recover_mesh recover_mesh_hung recover_tacagent recover_missing",
     ),
     _op(
         "agents.update",
-        "PUT",
-        AGENT,
+        "PUT /agents/<agent>/",
         _settings,
         None,
         "agent_put_ok agent_put_back agent_put_null_policy agent_put_bad_site agent_put_bad_value "
@@ -515,24 +496,21 @@ OPERATIONS: Final = [
     ),
     _op(
         "agents.update",
-        "GET",
-        "/core/customfields/",
+        "GET /core/customfields/",
         lambda _: BEYOND.update_agent(WINDOWS, {}, {1: "x"}),
         "_Field",
         "core_customfields",
     ),
     _op(
         "agents.set_maintenance",
-        "PUT",
-        AGENT,
+        "PUT /agents/<agent>/",
         _settings,
         None,
         "agent_put_back",
     ),
     _op(
         "agents.set_maintenance",
-        "POST",
-        "/agents/maintenance/bulk/",
+        "POST /agents/maintenance/bulk/",
         lambda told: BEYOND.maintain_agents(told.sent["type"], told.sent["id"], told.sent["action"]),
         int,
         "maintenance_bulk_client maintenance_bulk_client_off maintenance_bulk_empty maintenance_bulk_site "
@@ -540,80 +518,70 @@ OPERATIONS: Final = [
     ),
     _op(
         "agents.history",
-        "GET",
-        AGENT + "history/",
+        "GET /agents/<agent>/history/",
         lambda _, agent: BEYOND.agent_history(agent),
         "HistoryEntry",
         "history_agent history_after_runscript history_unknown_agent",
     ),
     _op(
         "agents.processes",
-        "GET",
-        AGENT + "processes/",
+        "GET /agents/<agent>/processes/",
         lambda _, agent: BEYOND.list_processes(agent),
         "Process",
         "processes processes_hung processes_offline natsdown__processes",
     ),
     _op(
         "agents.kill_process",
-        "DELETE",
-        AGENT + "processes/<id>/",
+        "DELETE /agents/<agent>/processes/<id>/",
         lambda _, agent, pid: BEYOND.kill_process(agent, int(pid)),
         None,
         "processes_kill processes_kill_denied",
     ),
     _op(
         "agents.services",
-        "GET",
-        "/services/<agent>/",
+        "GET /services/<agent>/",
         lambda _, agent: BEYOND.list_services(agent),
         "Service",
         "services_agent services_agent_offline",
     ),
     _op(
         "agents.service",
-        "GET",
-        "/services/<agent>/([A-Za-z]+)/",
+        "GET /services/<agent>/([A-Za-z]+)/",
         lambda _, agent, name: BEYOND.get_service(agent, name),
         "Service",
         "service_detail service_detail_unknown natsdown__service_detail",
     ),
     _op(
         "agents.control_service",
-        "POST",
-        "/services/<agent>/([A-Za-z]+)/",
+        "POST /services/<agent>/([A-Za-z]+)/",
         lambda told, agent, name: BEYOND.control_service(agent, name, told.sent["sv_action"]),
         None,
         "service_restart service_stop service_denied service_linux service_offline",
     ),
     _op(
         "agents.edit_service",
-        "PUT",
-        "/services/<agent>/([A-Za-z]+)/",
+        "PUT /services/<agent>/([A-Za-z]+)/",
         lambda told, agent, name: BEYOND.edit_service(agent, name, told.sent["startType"]),
         None,
         "service_edit",
     ),
     _op(
         "agents.software",
-        "GET",
-        "/software/<agent>/",
+        "GET /software/<agent>/",
         lambda _, agent: BEYOND.list_software(agent),
         "Software",
         "software_agent software_agent_none",
     ),
     _op(
         "agents.refresh_software",
-        "PUT",
-        "/software/<agent>/",
+        "PUT /software/<agent>/",
         lambda _, agent: BEYOND.refresh_software(agent),
         None,
         "software_refresh software_refresh_linux",
     ),
     _op(
         "agents.event_log",
-        "GET",
-        AGENT + "eventlog/([A-Za-z]+)/([0-9a-c]+)/",
+        "GET /agents/<agent>/eventlog/([A-Za-z]+)/([0-9a-c]+)/",
         lambda _, agent, log, days: BEYOND.read_event_log(agent, log, days),
         "EventLogEntry",
         "eventlog_application eventlog_security eventlog_offline eventlog_bad_days "
@@ -621,80 +589,70 @@ OPERATIONS: Final = [
     ),
     _op(
         "agents.windows_updates",
-        "GET",
-        "/winupdate/<agent>/",
+        "GET /winupdate/<agent>/",
         lambda _, agent: BEYOND.list_windows_updates(agent),
         "WindowsUpdate",
         "winupdate_agent",
     ),
     _op(
         "agents.edit_windows_update",
-        "PUT",
-        "/winupdate/<id>/",
+        "PUT /winupdate/<id>/",
         lambda told, number: BEYOND.edit_windows_update(int(number), told.sent["action"]),
         None,
         "winupdate_edit",
     ),
     _op(
         "agents.scan_windows_updates",
-        "POST",
-        "/winupdate/<agent>/scan/",
+        "POST /winupdate/<agent>/scan/",
         lambda _, agent: BEYOND.scan_windows_updates(agent),
         None,
         "winupdate_scan winupdate_scan_linux",
     ),
     _op(
         "agents.install_windows_updates",
-        "POST",
-        "/winupdate/<agent>/install/",
+        "POST /winupdate/<agent>/install/",
         lambda _, agent: BEYOND.install_windows_updates(agent),
         None,
         "winupdate_install",
     ),
     _op(
         "agents.notes",
-        "GET",
-        AGENT + "notes/",
+        "GET /agents/<agent>/notes/",
         lambda _, agent: BEYOND.list_notes(agent),
         "Note",
         "notes_agent notes_agent_after",
     ),
     _op(
         "agents.add_note",
-        "POST",
-        "/agents/notes/",
+        "POST /agents/notes/",
         lambda told: BEYOND.add_note(told.sent.get("agent_id", WINDOWS), told.sent.get("note", "x")),
         None,
         "note_add note_add_no_agent note_add_no_note",
     ),
     _op(
         "agents.add_note",
-        "GET",
-        AGENT + "notes/",
+        "GET /agents/<agent>/notes/",
         lambda _, agent: BEYOND.add_note(agent, "x"),
         "Note",
         "notes_agent notes_agent_after",
     ),
     _op(
         "agents.edit_note",
-        "PUT",
-        "/agents/notes/<id>/",
+        "PUT /agents/notes/<id>/",
         lambda told, number: BEYOND.edit_note(int(number), told.sent["note"]),
         None,
         "note_edit",
     ),
     _op(
         "agents.delete_note",
-        "DELETE",
-        "/agents/notes/<id>/",
+        "DELETE /agents/notes/<id>/",
         lambda _, number: BEYOND.delete_note(int(number)),
         None,
         "note_delete",
     ),
     _op(
         "deployments.create",
-        "POST",
-        "/clients/deployments/",
+        "POST /clients/deployments/",
         _deployment,
         None,
         "deployment_create deployment_create_bad_agenttype deployment_create_micro deployment_create_naive "
@@ -703,56 +661,49 @@ OPERATIONS: Final = [
     ),
     _op(
         "deployments.list",
-        "GET",
-        "/clients/deployments/",
+        "GET /clients/deployments/",
         lambda _: STOCK.list_deployments(),
         "Deployment",
         "deployments_list",
     ),
     _op(
         "deployments.delete",
-        "DELETE",
-        "/clients/deployments/<id>/",
+        "DELETE /clients/deployments/<id>/",
         lambda _, number: STOCK.delete_deployment(int(number)),
         None,
         "deployment_delete deployment_delete_404",
     ),
     _op(
         "deployments.download",
-        "GET",
-        "/clients/([a-z0-9-]+)/deploy/",
+        "GET /clients/([a-z0-9-]+)/deploy/",
         _download,
         bytes,
         "deployment_download deployment_download_bad_uid deployment_download_unknown",
     ),
     _op(
         "clients.list",
-        "GET",
-        "/clients/",
+        "GET /clients/",
         lambda _: STOCK.list_clients(),
         "Client",
         "clients_list clients_list_after auth_limited_clients",
     ),
     _op(
         "clients.get",
-        "GET",
-        "/clients/<id>/",
+        "GET /clients/<id>/",
         lambda _, number: BEYOND.get_client(int(number)),
         "Client",
         "client_get client_get_new client_without_sites_get client_get_404",
     ),
     _op(
         "clients.sites",
-        "GET",
-        "/clients/<id>/",
+        "GET /clients/<id>/",
         lambda _, number: STOCK.list_sites(int(number)),
         "Site",
         "client_get client_get_new client_without_sites_get client_get_404",
     ),
     _op(
         "clients.create",
-        "POST",
-        "/clients/",
+        "POST /clients/",
         _new_client,
         None,
         "client_create client_create_dup client_create_empty_name client_create_pipe client_delete_move "
@@ -760,107 +711,94 @@ OPERATIONS: Final = [
     ),
     _op(
         "clients.update",
-        "PUT",
-        "/clients/<id>/",
+        "PUT /clients/<id>/",
         _client_changes,
         None,
         "client_update client_update_flat",
     ),
     _op(
         "clients.delete",
-        "DELETE",
-        "/clients/<id>/",
+        "DELETE /clients/<id>/",
         lambda told, number: BEYOND.delete_client(int(number), _whole(told.query.get("move_to_site"))),
         None,
         "client_delete client_delete_404 client_delete_move_to_site client_delete_with_agents "
         "client_without_sites_delete",
     ),
-    _op("sites.list", "GET", "/clients/sites/", lambda _: BEYOND.find_sites(None), "Site", "sites_list"),
+    _op("sites.list", "GET /clients/sites/", lambda _: BEYOND.find_sites(None), "Site", "sites_list"),
     _op(
         "sites.list",
-        "GET",
-        "/clients/<id>/",
+        "GET /clients/<id>/",
         lambda _, number: BEYOND.find_sites(int(number)),
         "Site",
         "client_get client_get_new client_without_sites_get client_get_404",
     ),
     _op(
         "sites.get",
-        "GET",
-        "/clients/sites/<id>/",
+        "GET /clients/sites/<id>/",
         lambda _, number: BEYOND.get_site(int(number)),
         "Site",
         "site_get",
     ),
     _op(
         "sites.create",
-        "POST",
-        "/clients/sites/",
+        "POST /clients/sites/",
         _new_site,
         None,
         "site_create site_create_bad_client site_create_dup site_create_flat",
     ),
     _op(
         "sites.update",
-        "PUT",
-        "/clients/sites/<id>/",
+        "PUT /clients/sites/<id>/",
         lambda told, number: BEYOND.update_site(int(number), told.sent["site"]),
         None,
         "site_update",
     ),
     _op(
         "sites.delete",
-        "DELETE",
-        "/clients/sites/<id>/",
+        "DELETE /clients/sites/<id>/",
         lambda told, number: BEYOND.delete_site(int(number), _whole(told.query.get("move_to_site"))),
         None,
         "site_delete site_delete_last site_delete_with_agents",
     ),
     _op(
         "scripts.list",
-        "GET",
-        "/scripts/",
+        "GET /scripts/",
         lambda _: STOCK.list_scripts(),
         "Script",
         "scripts_list scripts_list_after scripts_list_no_community",
     ),
     _op(
         "scripts.get",
-        "GET",
-        "/scripts/<id>/",
+        "GET /scripts/<id>/",
         lambda _, number: BEYOND.get_script(int(number)),
         "Script",
         "script_get script_get_community script_get_404",
     ),
     _op(
         "scripts.create",
-        "POST",
-        "/scripts/",
+        "POST /scripts/",
         _new_script,
         None,
         "script_create script_create_dup_name script_create_minimal script_create_bad_shell",
     ),
-    _op("scripts.create", "GET", "/scripts/", _new_script, "Script", "scripts_list_hidden"),
+    _op("scripts.create", "GET /scripts/", _new_script, "Script", "scripts_list_hidden"),
     _op(
         "scripts.update",
-        "PUT",
-        "/scripts/<id>/",
+        "PUT /scripts/<id>/",
         lambda told, number: BEYOND.update_script(int(number), told.sent),
         None,
         "script_update script_favorite_community script_update_community",
     ),
     _op(
         "scripts.delete",
-        "DELETE",
-        "/scripts/<id>/",
+        "DELETE /scripts/<id>/",
         lambda _, number: BEYOND.delete_script(int(number)),
         None,
         "script_delete script_delete_404 script_delete_community",
     ),
     _op(
         "scripts.test",
-        "POST",
-        "/scripts/<agent>/test/",
+        "POST /scripts/<agent>/test/",
         _trial,
         "ScriptResult",
         "script_test script_test_offline script_test_missing_env script_test_timeout_str "
@@ -868,76 +806,67 @@ OPERATIONS: Final = [
     ),
     _op(
         "checks.list",
-        "GET",
-        AGENT + "checks/",
+        "GET /agents/<agent>/checks/",
         lambda _, agent: STOCK.list_checks(agent),
         "Check",
         "checks_agent checks_agent_after checks_agent_linux checks_agent2_policy_inherited "
         "checks_agent_never_ran checks_agent_with_pending auth_limited_own_agent_checks",
     ),
-    _op("checks.list", "GET", "/checks/", lambda _: STOCK.list_checks(None), "Check", "checks_list_all"),
+    _op("checks.list", "GET /checks/", lambda _: STOCK.list_checks(None), "Check", "checks_list_all"),
     _op(
         "checks.list",
-        "GET",
-        "/agents/",
+        "GET /agents/",
         lambda _: STOCK.list_checks(None),
         str,
         "agents_list_detail_false",
     ),
     _op(
         "checks.run",
-        "POST",
-        "/checks/<agent>/run/",
+        "POST /checks/<agent>/run/",
         lambda _, agent: BEYOND.run_checks(agent),
         None,
         "check_run check_run_offline",
     ),
     _op(
         "checks.reset",
-        "POST",
-        "/checks/<id>/reset/",
+        "POST /checks/<id>/reset/",
         lambda _, number: BEYOND.reset_check(int(number)),
         None,
         "check_reset check_reset_404",
     ),
     _op(
         "checks.reset_all",
-        "POST",
-        "/checks/<agent>/resetall/",
+        "POST /checks/<agent>/resetall/",
         lambda _, agent: BEYOND.reset_checks(agent),
         None,
         "check_resetall",
     ),
     _op(
         "checks.history",
-        "PATCH",
-        "/checks/<id>/history/",
+        "PATCH /checks/<id>/history/",
         lambda told, number: BEYOND.check_history(int(number), _whole(told.sent.get("timeFilter"))),
         "CheckHistoryPoint",
         "check_history check_history_all check_history_by_check_id_wrong check_history_str_filter",
     ),
-    _op("tasks.list", "GET", "/tasks/", lambda _: STOCK.list_tasks(), "Task", "tasks_list_all"),
+    _op("tasks.list", "GET /tasks/", lambda _: STOCK.list_tasks(), "Task", "tasks_list_all"),
     _op(
         "tasks.list",
-        "GET",
-        AGENT + "tasks/",
+        "GET /agents/<agent>/tasks/",
         lambda _, agent: STOCK.list_tasks(agent),
         "Task",
         "tasks_agent",
     ),
-    _op("tasks.list", "GET", "/agents/", lambda _: STOCK.list_tasks(), str, "agents_list_detail_false"),
+    _op("tasks.list", "GET /agents/", lambda _: STOCK.list_tasks(), str, "agents_list_detail_false"),
     _op(
         "tasks.get",
-        "GET",
-        "/tasks/<id>/",
+        "GET /tasks/<id>/",
         lambda _, number: BEYOND.get_task(int(number)),
         ("Task", int),
         "task_get tasks_detail_policy task_get_404",
     ),
     _op(
         "tasks.create",
-        "POST",
-        "/tasks/",
+        "POST /tasks/",
         _task,
         None,
         "task_create_daily task_create_weekly task_create_monthly task_create_bad_action "
@@ -946,40 +875,35 @@ OPERATIONS: Final = [
     ),
     _op(
         "tasks.run",
-        "POST",
-        "/tasks/<id>/run/",
+        "POST /tasks/<id>/run/",
         _own_agent,
         None,
         "task_run task_run_policy_on_agent task_run_nobody task_run_404",
     ),
     _op(
         "tasks.run",
-        "GET",
-        "/tasks/<id>/",
+        "GET /tasks/<id>/",
         lambda _, number: BEYOND.run_task(int(number), None),
         "Owner",
         "task_get task_get_404",
     ),
     _op(
         "tasks.update",
-        "PUT",
-        "/tasks/<id>/",
+        "PUT /tasks/<id>/",
         lambda told, number: BEYOND.update_task(int(number), told.sent),
         None,
         "task_update",
     ),
     _op(
         "tasks.delete",
-        "DELETE",
-        "/tasks/<id>/",
+        "DELETE /tasks/<id>/",
         lambda _, number: BEYOND.delete_task(int(number)),
         None,
         "task_delete",
     ),
     _op(
         "alerts.list",
-        "PATCH",
-        "/alerts/",
+        "PATCH /alerts/",
         _alerts,
         "Alert",
         "alerts_patch_nobody alerts_limited_user alerts_filter_all alerts_filter_client_empty "
@@ -988,186 +912,161 @@ OPERATIONS: Final = [
     ),
     _op(
         "alerts.get",
-        "GET",
-        "/alerts/<id>/",
+        "GET /alerts/<id>/",
         lambda _, number: BEYOND.get_alert(int(number)),
         "Alert",
         "alert_get alert_get_no_agent alert_get_resolved alert_get_snoozed alert_get_404",
     ),
     _op(
         "alerts.resolve",
-        "PUT",
-        "/alerts/<id>/",
+        "PUT /alerts/<id>/",
         lambda _, number: STOCK.resolve_alert(int(number)),
         None,
         "alert_resolve alert_resolve_again alert_limited_resolve_403 alert_put_404 alert_put_bad_type",
     ),
     _op(
         "alerts.resolve_many",
-        "POST",
-        "/alerts/bulk/",
+        "POST /alerts/bulk/",
         lambda told: BEYOND.resolve_alerts(tuple(told.sent["alerts"])),
         None,
         "alerts_bulk_resolve alerts_bulk_unknown_ids alerts_bulk_missing alerts_bulk_unknown_action",
     ),
     _op(
         "alerts.snooze",
-        "PUT",
-        "/alerts/<id>/",
+        "PUT /alerts/<id>/",
         lambda told, number: BEYOND.snooze_alert(int(number), _whole(told.sent.get("snooze_days")) or 1),
         None,
         "alert_snooze alert_snooze_days_bad alert_snooze_missing_days",
     ),
     _op(
         "alerts.snooze_many",
-        "POST",
-        "/alerts/bulk/",
+        "POST /alerts/bulk/",
         lambda told: BEYOND.snooze_alerts(tuple(told.sent["alerts"]), told.sent.get("snooze_days", 1)),
         None,
         "alerts_bulk_snooze alerts_bulk_snooze_missing_days",
     ),
     _op(
         "alerts.unsnooze",
-        "PUT",
-        "/alerts/<id>/",
+        "PUT /alerts/<id>/",
         lambda _, number: BEYOND.unsnooze_alert(int(number)),
         None,
         "alert_unsnooze",
     ),
     _op(
         "alerts.delete",
-        "DELETE",
-        "/alerts/<id>/",
+        "DELETE /alerts/<id>/",
         lambda _, number: BEYOND.delete_alert(int(number)),
         None,
         "alert_delete alert_delete_404",
     ),
     _op(
         "policies.list",
-        "GET",
-        "/automation/policies/",
+        "GET /automation/policies/",
         lambda _: BEYOND.list_policies(),
         "Policy",
         "automation_policies",
     ),
     _op(
         "policies.get",
-        "GET",
-        "/automation/policies/<id>/",
+        "GET /automation/policies/<id>/",
         lambda _, number: BEYOND.get_policy(int(number)),
         "Policy",
         "automation_policy automation_policy_404",
     ),
     _op(
         "policies.related",
-        "GET",
-        "/automation/policies/<id>/related/",
+        "GET /automation/policies/<id>/related/",
         lambda _, number: BEYOND.policy_use(int(number)),
         "PolicyUse",
         "automation_policy_related automation_related_404",
     ),
     _op(
         "policies.checks",
-        "GET",
-        "/automation/policies/<id>/checks/",
+        "GET /automation/policies/<id>/checks/",
         lambda _, number: BEYOND.policy_checks(int(number)),
         "Check",
         "automation_policy_checks",
     ),
     _op(
         "policies.tasks",
-        "GET",
-        "/automation/policies/<id>/tasks/",
+        "GET /automation/policies/<id>/tasks/",
         lambda _, number: BEYOND.policy_tasks(int(number)),
         "Task",
         "automation_policy_tasks",
     ),
     _op(
         "custom_fields.list",
-        "GET",
-        "/core/customfields/",
+        "GET /core/customfields/",
         lambda told: BEYOND.list_custom_fields(told.query.get("model")),
         "CustomField",
         "core_customfields core_customfields_model",
     ),
     _op(
         "custom_fields.create",
-        "POST",
-        "/core/customfields/",
+        "POST /core/customfields/",
         _new_field,
         None,
         "core_customfield_create core_customfield_create_bad",
     ),
     _op(
         "custom_fields.update",
-        "PUT",
-        "/core/customfields/<id>/",
+        "PUT /core/customfields/<id>/",
         lambda told, number: BEYOND.update_custom_field(int(number), told.sent),
         None,
     ),
     _op(
         "custom_fields.delete",
-        "DELETE",
-        "/core/customfields/<id>/",
+        "DELETE /core/customfields/<id>/",
         lambda _, number: BEYOND.delete_custom_field(int(number)),
         None,
     ),
     _op(
         "key_store.list",
-        "GET",
-        "/core/keystore/",
+        "GET /core/keystore/",
         lambda _: BEYOND.list_keys(),
         "KeyStoreEntry",
         "core_keystore core_keystore_after",
     ),
     _op(
         "key_store.create",
-        "POST",
-        "/core/keystore/",
+        "POST /core/keystore/",
         lambda told: BEYOND.create_key(told.sent["name"], told.sent["value"]),
         None,
         "core_keystore_create",
     ),
     _op(
         "key_store.update",
-        "PUT",
-        "/core/keystore/<id>/",
+        "PUT /core/keystore/<id>/",
         lambda told, number: BEYOND.update_key(int(number), told.sent),
         None,
         "core_keystore_update",
     ),
     _op(
         "key_store.delete",
-        "DELETE",
-        "/core/keystore/<id>/",
+        "DELETE /core/keystore/<id>/",
         lambda _, number: BEYOND.delete_key(int(number)),
         None,
         "core_keystore_delete",
     ),
     _op(
         "audit_log.iter",
-        "PATCH",
-        "/logs/audit/",
+        "PATCH /logs/audit/",
         _audit,
         "AuditPage",
         "audit_logs audit_logs_page2 audit_logs_page_past_end audit_logs_filters audit_logs_no_pagination",
     ),
-    _op("core.version", "GET", "/core/dashinfo/", lambda _: BEYOND.server_version(), str, "core_dashinfo"),
+    _op("core.version", "GET /core/dashinfo/", lambda _: BEYOND.server_version(), str, "core_dashinfo"),
     _op(
         "core.settings",
-        "GET",
-        "/core/settings/",
+        "GET /core/settings/",
         lambda _: BEYOND.server_settings(),
         "ServerSettings",
         "core_settings auth_limited_core_settings",
     ),
-    _op(
-        "core.dashboard", "GET", "/core/dashinfo/", lambda _: BEYOND.dashboard(), "Dashboard", "core_dashinfo"
-    ),
+    _op("core.dashboard", "GET /core/dashinfo/", lambda _: BEYOND.dashboard(), "Dashboard", "core_dashinfo"),
     _op(
         "trmm.login",
-        "POST",
-        "/v2/(?:checkcreds|login)/",
+        "POST /v2/(?:checkcreds|login)/",
         _login,
         (Checked, Token),
         "login_checkcreds_ok login_checkcreds_no_totp_set login_checkcreds_bad login_throttled login_ok "
@@ -1176,8 +1075,7 @@ OPERATIONS: Final = [
     ),
     _op(
         "trmm.dialect",
-        "GET",
-        "/api/v3/agents/deployments/",
+        "GET /api/v3/agents/deployments/",
         lambda _: PROBE,
         None,
         "x_api_v3_agents_deployments",
@@ -1216,11 +1114,11 @@ class But:
 
 
 def _never(why: str, names: str) -> dict[str, But]:
-    return {name: But(why, never=True) for name in names.split()}
+    return {name: But(why, never=True) for name in _names(names)}
 
 
 def _with(why: str, body: Mapping[str, Any], names: str) -> dict[str, But]:
-    return {name: But(why, body=body) for name in names.split()}
+    return {name: But(why, body=body) for name in _names(names)}
 
 
 _FORGET: Final = "we never wait in the call, which holds a worker: we send forget and look into the history"
@@ -1266,7 +1164,11 @@ DIFFERENT: Final[Mapping[str, But]] = {
             | {"save_to_agent_note": False, "script": 2},
             without=_ALSO,
         )
-        for name in ["bulk_script_agents", "bulk_script_missing_args", "bulk_script_missing_collector_all_output", "bulk_script_missing_custom_field", "bulk_script_missing_env_vars", "bulk_script_missing_save_to_agent_note", "bulk_script_missing_script"]
+        for name in _names(
+            "bulk_script_agents bulk_script_missing_args bulk_script_missing_collector_all_output "
+            "bulk_script_missing_custom_field bulk_script_missing_env_vars "
+            "bulk_script_missing_save_to_agent_note bulk_script_missing_script"
+        )
     },
     **_with(
         "we send every key, and numbers as numbers",
@@ -1371,165 +1273,152 @@ NO_RESULT: Final[Mapping[str, type[TRMMError]]] = {
 """A 200 that is none: the error that it is with us."""
 
 
-def _spared(*rows: tuple[str, str]) -> dict[str, str]:
+def _spared(rows: Mapping[str, str]) -> dict[str, str]:
     reasons: dict[str, str] = {}
-    for why, names in rows:
-        for name in names.split():
+    for why, names in rows.items():
+        for name in _names(names):
             assert name not in reasons, name
             reasons[name] = why
     return reasons
 
 
 SPARED: Final[Mapping[str, str]] = _spared(
-    (
-        "no operation of ours: users, roles and API keys",
-        "accounts_apikeys accounts_roles accounts_users accounts_users_ui apikey_create users_search",
-    ),
-    ("no operation of ours: the web client's session", "knox_after_logout knox_logout"),
-    (
-        "only about the key, on a path that we don't ask: agents.list has its like",
-        "auth_blocked_dashboard_key_works auth_empty_key auth_key_and_bad_authorization auth_key_and_bad_knox "
-        "auth_knox_bad_token auth_knox_token_header auth_limited_core_version auth_lowercase_header "
-        "throttled_ip_api_key_still_ok",
-    ),
-    (
-        "no operation of ours: patch policies of an agent",
-        "agent_put_winupdatepolicy agent_put_winupdatepolicy_empty",
-    ),
-    (
-        "a change of nothing, or of what is no setting: refused here",
-        "agent_put_empty agent_put_unknown_field alert_put_fields recover_unknown",
-    ),
-    (
-        "no operation of ours: updating and recovering agents in bulk, and their versions",
-        "agents_bulkrecovery agents_update agents_versions",
-    ),
-    (
-        "no operation of ours: making alerts, their templates and their top",
-        "alert_create alert_create_bad_sev alert_create_empty alert_templates alerts_top alerts_top_str",
-    ),
-    (
-        "no operation of ours: a policy's overview, and what became of its checks and tasks",
-        "automation_check_status automation_policies_overview automation_task_status",
-    ),
-    (
-        "no operation of ours: the beta API, off unless an administrator turns it on",
-        "beta_enabled_agent_hostname beta_enabled_agents_page beta_enabled_clients beta_enabled_sites "
-        "x_beta_agent",
-    ),
-    (
-        "no operation of ours: commands and patches in bulk",
-        "bulk_bad_mode bulk_command_agents bulk_command_all_servers bulk_command_client "
-        "bulk_command_missing_agents bulk_command_missing_client bulk_command_missing_cmd "
-        "bulk_command_missing_custom_shell bulk_command_missing_mode bulk_command_missing_monType "
-        "bulk_command_missing_offlineAgents bulk_command_missing_osType bulk_command_missing_run_as_user "
-        "bulk_command_missing_shell bulk_command_missing_site bulk_command_missing_target "
-        "bulk_command_missing_timeout bulk_command_no_agents bulk_command_site bulk_command_unknown_agents "
-        "bulk_patch_scan",
-    ),
-    (
-        "no operation of ours: making, changing and removing checks, one of them, and a client's",
-        "check_create_bad_agent check_create_bad_threshold check_create_bad_type check_create_cpu_policy "
-        "check_create_disk check_create_eventlog check_create_eventlog_no_wildcard_key "
-        "check_create_no_parent check_create_no_type check_create_ping check_create_script "
-        "check_create_script_no_script check_create_winsvc check_csbulkrun_client check_csbulkrun_empty "
-        "check_delete check_get check_get_404 check_update check_update_type_ignored checks_detail_policy",
-    ),
-    (
-        "no operation of ours: the server's upkeep, its URL actions and its logs for developers",
-        "core_clearcache core_codesign core_schedules core_status_v1 core_status_v2 core_status_v2_bad_token "
-        "core_status_v2_ok_with_mon_token core_urlaction core_urlaction_run core_webtermperms debug_log "
-        "debug_log_filter root",
-    ),
-    ("no operation of ours: it is the version of the web pages, not the server's", "core_version"),
-    ("no operation of ours: installers by hand", "installer_manual installer_powershell"),
-    ("no operation of ours: MeshCentral", "meshcentral_recover meshcentral_urls"),
-    (
-        "no operation of ours: the history and the notes of all agents, and one note",
-        "history_all note_get note_get_404 notes_all",
-    ),
-    (
-        "no operation of ours: pending actions",
-        "pendingaction_cancel pendingaction_cancel_404 pendingactions_agent pendingactions_all "
-        "pendingactions_all2",
-    ),
-    ("no operation of ours: registry", "registry_browse registry_create_key"),
-    ("no operation of ours: reports", "reporting_history reporting_templates"),
-    (
-        "we store output by the call for many: this one waits, and holds a worker",
-        "runscript_collector runscript_collector_bad_field runscript_collector_last_line "
-        "runscript_collector_no_field runscript_offline_collector",
-    ),
-    (
-        "no operation of ours: output by mail and into notes, and scripts on the server itself",
-        "runscript_email_custom runscript_email_default runscript_email_missing_emailMode runscript_note "
-        "runscript_offline_note runscript_run_on_server",
-    ),
-    (
-        "a bad request that we never send, and the server takes",
-        "runscript_args_null runscript_args_string runscript_unknown_output_mode script_create_empty "
-        "task_create_no_actions",
-    ),
-    (
-        "no operation of ours: downloading scripts, and snippets",
-        "script_download script_download_no_snippets script_snippets",
-    ),
-    (
-        "no operation of ours: installing and removing software",
-        "software_install software_install_offline software_uninstall",
-    ),
-    (
-        "no operation of ours: tasks without a schedule, of commands, that run once, or of policies",
-        "task_create_manual task_create_manual_cmd task_create_policy task_create_runonce",
-    ),
-    (
-        "no operation of ours: terminals, WMI and wake-on-LAN",
-        "terminal_defaults terminal_defaults_old_agent wmi_refresh wol",
-    ),
-    (
-        "a method that the path has not",
-        "agent_patch_not_allowed alerts_get_405 audit_logs_get_405 check_run_get_405 err_405 "
-        "err_405_post_agent runscript_get_405",
-    ),
-    (
-        "a method that we never use",
-        "cors_preflight err_head err_options options_clients options_core_version",
-    ),
-    (
-        "a path that we never ask for",
-        "alert_post_resolve_url deployment_get_one err_404_unknown_path err_no_trailing_slash_get "
-        "err_no_trailing_slash_post x_agents_deployments x_api_agents x_api_v3_agent_config_with_key "
-        "x_api_v3_agents x_api_v3_checkrunner x_trmm_agent_http x_ws_path_over_http",
-    ),
-    (
-        "a host, a header or a form of body that we never send",
-        "err_accept_html err_bad_host err_form_body err_malformed_json err_wrong_content_type",
-    ),
+    {
+        "no operation of ours: users, roles and API keys": (
+            "accounts_apikeys accounts_roles accounts_users accounts_users_ui apikey_create users_search"
+        ),
+        "no operation of ours: the web client's session": "knox_after_logout knox_logout",
+        "only about the key, on a path that we don't ask: agents.list has its like": (
+            "auth_blocked_dashboard_key_works auth_empty_key auth_key_and_bad_authorization "
+            "auth_key_and_bad_knox auth_knox_bad_token auth_knox_token_header auth_limited_core_version "
+            "auth_lowercase_header throttled_ip_api_key_still_ok"
+        ),
+        "no operation of ours: patch policies of an agent": (
+            "agent_put_winupdatepolicy agent_put_winupdatepolicy_empty"
+        ),
+        "a change of nothing, or of what is no setting: refused here": (
+            "agent_put_empty agent_put_unknown_field alert_put_fields recover_unknown"
+        ),
+        "no operation of ours: updating and recovering agents in bulk, and their versions": (
+            "agents_bulkrecovery agents_update agents_versions"
+        ),
+        "no operation of ours: making alerts, their templates and their top": (
+            "alert_create alert_create_bad_sev alert_create_empty alert_templates alerts_top alerts_top_str"
+        ),
+        "no operation of ours: a policy's overview, and what became of its checks and tasks": (
+            "automation_check_status automation_policies_overview automation_task_status"
+        ),
+        "no operation of ours: the beta API, off unless an administrator turns it on": (
+            "beta_enabled_agent_hostname beta_enabled_agents_page beta_enabled_clients beta_enabled_sites "
+            "x_beta_agent"
+        ),
+        "no operation of ours: commands and patches in bulk": (
+            "bulk_bad_mode bulk_command_agents bulk_command_all_servers bulk_command_client "
+            "bulk_command_missing_agents bulk_command_missing_client bulk_command_missing_cmd "
+            "bulk_command_missing_custom_shell bulk_command_missing_mode bulk_command_missing_monType "
+            "bulk_command_missing_offlineAgents bulk_command_missing_osType bulk_command_missing_run_as_user "
+            "bulk_command_missing_shell bulk_command_missing_site bulk_command_missing_target "
+            "bulk_command_missing_timeout bulk_command_no_agents bulk_command_site "
+            "bulk_command_unknown_agents bulk_patch_scan"
+        ),
+        "no operation of ours: making, changing and removing checks, one of them, and a client's": (
+            "check_create_bad_agent check_create_bad_threshold check_create_bad_type check_create_cpu_policy "
+            "check_create_disk check_create_eventlog check_create_eventlog_no_wildcard_key "
+            "check_create_no_parent check_create_no_type check_create_ping check_create_script "
+            "check_create_script_no_script check_create_winsvc check_csbulkrun_client check_csbulkrun_empty "
+            "check_delete check_get check_get_404 check_update check_update_type_ignored "
+            "checks_detail_policy"
+        ),
+        "no operation of ours: the server's upkeep, its URL actions and its logs for developers": (
+            "core_clearcache core_codesign core_schedules core_status_v1 core_status_v2 "
+            "core_status_v2_bad_token core_status_v2_ok_with_mon_token core_urlaction core_urlaction_run "
+            "core_webtermperms debug_log debug_log_filter root"
+        ),
+        "no operation of ours: it is the version of the web pages, not the server's": "core_version",
+        "no operation of ours: installers by hand": "installer_manual installer_powershell",
+        "no operation of ours: MeshCentral": "meshcentral_recover meshcentral_urls",
+        "no operation of ours: the history and the notes of all agents, and one note": (
+            "history_all note_get note_get_404 notes_all"
+        ),
+        "no operation of ours: pending actions": (
+            "pendingaction_cancel pendingaction_cancel_404 pendingactions_agent pendingactions_all "
+            "pendingactions_all2"
+        ),
+        "no operation of ours: registry": "registry_browse registry_create_key",
+        "no operation of ours: reports": "reporting_history reporting_templates",
+        "we store output by the call for many: this one waits, and holds a worker": (
+            "runscript_collector runscript_collector_bad_field runscript_collector_last_line "
+            "runscript_collector_no_field runscript_offline_collector"
+        ),
+        "no operation of ours: output by mail and into notes, and scripts on the server itself": (
+            "runscript_email_custom runscript_email_default runscript_email_missing_emailMode runscript_note "
+            "runscript_offline_note runscript_run_on_server"
+        ),
+        "a bad request that we never send, and the server takes": (
+            "runscript_args_null runscript_args_string runscript_unknown_output_mode script_create_empty "
+            "task_create_no_actions"
+        ),
+        "no operation of ours: downloading scripts, and snippets": (
+            "script_download script_download_no_snippets script_snippets"
+        ),
+        "no operation of ours: installing and removing software": (
+            "software_install software_install_offline software_uninstall"
+        ),
+        "no operation of ours: tasks without a schedule, of commands, that run once, or of policies": (
+            "task_create_manual task_create_manual_cmd task_create_policy task_create_runonce"
+        ),
+        "no operation of ours: terminals, WMI and wake-on-LAN": (
+            "terminal_defaults terminal_defaults_old_agent wmi_refresh wol"
+        ),
+        "a method that the path has not": (
+            "agent_patch_not_allowed alerts_get_405 audit_logs_get_405 check_run_get_405 err_405 "
+            "err_405_post_agent runscript_get_405"
+        ),
+        "a method that we never use": "cors_preflight err_head err_options options_clients "
+        "options_core_version",
+        "a path that we never ask for": (
+            "alert_post_resolve_url deployment_get_one err_404_unknown_path err_no_trailing_slash_get "
+            "err_no_trailing_slash_post x_agents_deployments x_api_agents x_api_v3_agent_config_with_key "
+            "x_api_v3_agents x_api_v3_checkrunner x_trmm_agent_http x_ws_path_over_http"
+        ),
+        "a host, a header or a form of body that we never send": (
+            "err_accept_html err_bad_host err_form_body err_malformed_json err_wrong_content_type"
+        ),
+    }
 )
 
 # -- the sockets ---------------------------------------------------------------------------------------------
 
-SOCKETS_READ: Final = ["cmd_stream_agent_never_done", "cmd_stream_api_key_header", "cmd_stream_bad_token", "cmd_stream_big_2000_lines", "cmd_stream_blocked_user", "cmd_stream_client_cmd_id", "cmd_stream_cmd_id_with_space", "cmd_stream_echo", "cmd_stream_exit_code_3", "cmd_stream_fast_output_lost", "cmd_stream_no_permission", "cmd_stream_no_role", "cmd_stream_offline_agent", "cmd_stream_ok", "cmd_stream_old_agent", "cmd_stream_payload_bad_timeout", "cmd_stream_payload_binary", "cmd_stream_payload_error_then_ok", "cmd_stream_payload_list", "cmd_stream_payload_no_cmd", "cmd_stream_payload_not_json", "cmd_stream_payload_timeout_null", "cmd_stream_runs_past_timeout", "cmd_stream_sequential", "cmd_stream_stderr", "cmd_stream_two_commands_same_socket", "cmd_stream_unknown_agent_limited", "cmd_stream_unknown_agent_superuser"]
+SOCKETS_READ: Final = _names(
+    "cmd_stream_agent_never_done cmd_stream_api_key_header cmd_stream_bad_token "
+    "cmd_stream_big_2000_lines cmd_stream_blocked_user cmd_stream_client_cmd_id "
+    "cmd_stream_cmd_id_with_space cmd_stream_echo cmd_stream_exit_code_3 "
+    "cmd_stream_fast_output_lost cmd_stream_no_permission cmd_stream_no_role "
+    "cmd_stream_offline_agent cmd_stream_ok cmd_stream_old_agent cmd_stream_payload_bad_timeout "
+    "cmd_stream_payload_binary cmd_stream_payload_error_then_ok cmd_stream_payload_list "
+    "cmd_stream_payload_no_cmd cmd_stream_payload_not_json cmd_stream_payload_timeout_null "
+    "cmd_stream_runs_past_timeout cmd_stream_sequential cmd_stream_stderr "
+    "cmd_stream_two_commands_same_socket cmd_stream_unknown_agent_limited "
+    "cmd_stream_unknown_agent_superuser"
+)
 """Of `agents.stream_command`; tests/test_command_stream.py has what each reads as, and that it has them all."""
 
 SOCKETS_SPARED: Final[Mapping[str, str]] = _spared(
-    (
-        "no operation of ours: the numbers of the dashboard, pushed",
-        "dashinfo dashinfo_api_key_as_access_token dashinfo_authorization_header dashinfo_bad_token "
-        "dashinfo_blocked_dashboard_user dashinfo_expired_token dashinfo_limited_user dashinfo_no_token "
-        "dashinfo_norole_user dashinfo_origin_evil dashinfo_other_param_then_token dashinfo_send_garbage "
-        "dashinfo_token_then_other_param dashinfo_x_api_key_header",
-    ),
-    (
-        "no operation of ours: terminals",
-        "terminal_agent_start_failure terminal_bad_session_id terminal_bad_shell terminal_bad_token "
-        "terminal_input_before_start terminal_kill terminal_no_permission terminal_not_json "
-        "terminal_offline_agent terminal_ok terminal_unknown_action terminal_unknown_agent",
-    ),
-    (
-        "a path that we never dial",
-        "trmm_agent_path trmmcli_disabled_or_ok unknown_path ws_no_trailing_slash",
-    ),
+    {
+        "no operation of ours: the numbers of the dashboard, pushed": (
+            "dashinfo dashinfo_api_key_as_access_token dashinfo_authorization_header dashinfo_bad_token "
+            "dashinfo_blocked_dashboard_user dashinfo_expired_token dashinfo_limited_user dashinfo_no_token "
+            "dashinfo_norole_user dashinfo_origin_evil dashinfo_other_param_then_token dashinfo_send_garbage "
+            "dashinfo_token_then_other_param dashinfo_x_api_key_header"
+        ),
+        "no operation of ours: terminals": (
+            "terminal_agent_start_failure terminal_bad_session_id terminal_bad_shell terminal_bad_token "
+            "terminal_input_before_start terminal_kill terminal_no_permission terminal_not_json "
+            "terminal_offline_agent terminal_ok terminal_unknown_action terminal_unknown_agent"
+        ),
+        "a path that we never dial": "trmm_agent_path trmmcli_disabled_or_ok unknown_path "
+        "ws_no_trailing_slash",
+    }
 )
 
 # -- carried out by hand -------------------------------------------------------------------------------------
@@ -1725,12 +1614,12 @@ def table() -> dict[str, str]:
     for operation, name in REPLAYED:
         if name not in rows[operation.name]:
             rows[operation.name].append(name)
-    rows["agents.stream_command"] = SOCKETS_READ
+    rows["agents.stream_command"] = [*SOCKETS_READ]
     said = {
         name: f"{len(names)}: " + ", ".join(f"`{each}`" for each in names) if names else NONE
         for name, names in rows.items()
     }
-    return said | AS_ANOTHER
+    return {**said, **AS_ANOTHER}
 
 
 def test_the_page_has_the_table() -> None:
