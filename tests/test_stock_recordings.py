@@ -1401,7 +1401,7 @@ SOCKETS_READ: Final = _names(
     "cmd_stream_two_commands_same_socket cmd_stream_unknown_agent_limited "
     "cmd_stream_unknown_agent_superuser"
 )
-"""Of `agents.stream_command`: tests/test_command_stream.py reads each, and makes sure that it has them all."""
+"""Of `agents.stream_command`: tests/test_command_stream.py reads each, and makes sure that it has all."""
 
 SOCKETS_SPARED: Final[Mapping[str, str]] = _spared(
     {
@@ -1630,8 +1630,8 @@ def test_the_page_has_the_numbers() -> None:
     numbers = (
         f"Of {len(NAMES) + len(SPARED)} recorded requests {len(NAMES)} are replayed so, and of "
         f"{len(SOCKETS_READ) + len(SOCKETS_SPARED)} recorded sockets {len(SOCKETS_READ)}. Of the requests "
-        f"{len(NAMES) - len(DIFFERENT)} are ours to the letter, {len(DIFFERENT) - never} are ours but for what "
-        f"was wrong in them or we do in another way, and of {never} only the answer is ours."
+        f"{len(NAMES) - len(DIFFERENT)} are ours to the letter, {len(DIFFERENT) - never} are ours but for "
+        f"what was wrong in them or we do in another way, and of {never} only the answer is ours."
     )
     assert numbers in " ".join(SECTION.split())
 
