@@ -26,7 +26,11 @@ def _hears_interrupts() -> None:
 def running(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     command = [sys.executable, "-m", "trmm_async.testing", *options]
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=_hears_interrupts
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=_hears_interrupts,  # noqa: PLW1509 - there are no threads here
     ) as process:
         try:
             assert process.stdout is not None
