@@ -113,6 +113,19 @@ class TestFailures:
                     server.agent_ids, 1, success=lambda result: result.retcode == 1 / 0
                 )
 
+    async def test_a_predicate_that_breaks_ends_the_run(self, dialect: str) -> None:
+        async with fleet(dialect, agents=40) as (server, trmm):
+            run = trmm.fleet.run_script(
+                server.agent_ids, 1, width=4, success=lambda result: result.retcode == 1 / 0
+            )
+            async with run:
+                with pytest.raises(ZeroDivisionError):
+                    await anext(run)
+                begun = len(server.runs)
+                # Whoever worked beside the one that broke has ended too, and sends nothing more.
+                await asyncio.sleep(0.1)
+                assert len(server.runs) == begun <= 8
+
 
 class TestSplay:
     async def test_spreads_the_sendings(self, dialect: str) -> None:

@@ -5,9 +5,9 @@ Over `course`, `targets`, `presence` and `journal`; `run` starts it and is told 
 
 import asyncio
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from trmm_async.dialects import Collected, Dialect
 from trmm_async.errors import AuthenticationError, JournalError, OutcomeUnknownError, TRMMError
@@ -88,7 +88,7 @@ class Conductor:
             return
         most = self._plan.width or _WIDTH
         width = most if total is None else min(most, total)
-        await asyncio.gather(*(self._work() for _ in range(width)))
+        await _together(self._work() for _ in range(width))
 
     async def _end_rest(self, end: Callable[[str], Outcome]) -> None:
         """What was never taken, and what still waits to come back."""
@@ -271,7 +271,7 @@ class Conductor:
         for row in rows:
             by_mark.setdefault(row.mark, []).append(row)
         self._course.start(len(rows))
-        await asyncio.gather(*(self._look_back(group, dialect) for group in by_mark.values()))
+        await _together(self._look_back(group, dialect) for group in by_mark.values())
 
     async def _look_back(self, rows: list[InFlight], dialect: Dialect) -> None:
         agent_ids = tuple(row.agent_id for row in rows)
@@ -305,6 +305,17 @@ class Conductor:
                     )
                 place += not offline
                 await self._ledger.tell(Skipped(agent_id, f"dry run: {said}"), begun=False, is_final=False)
+
+
+async def _together(jobs: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """All of them at once; the first that breaks ends the others, and is raised."""
+    tasks = [asyncio.create_task(job) for job in jobs]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _failed(error: TRMMError, agent_id: str) -> Outcome:

@@ -25,6 +25,7 @@ import msgspec
 
 from trmm_async import codec
 from trmm_async.errors import InvalidRequestError, JournalError, RecordedError
+from trmm_async.fleet.files import existing, locked, make_file, unlock, uri_of
 from trmm_async.models import ScriptResult
 from trmm_async.outcomes import Counts, Done, Failed, Outcome, Skipped, Unknown
 
@@ -130,8 +131,8 @@ class Journal:
             InvalidRequestError: a target stands there twice.
         """
         place = Path(path)
-        _make_file(place)
-        journal = await cls._open(place, _locked(place))
+        make_file(place)
+        journal = await cls._open(place, locked(place))
         try:
             await journal.fill(order, agents)
         except BaseException:
@@ -148,14 +149,14 @@ class Journal:
         Raises:
             JournalError: there is none, it is none, it is of a newer version, or another process works on it.
         """
-        place = _existing(path)
-        journal = await cls._open(place, _locked(place))
+        place = existing(path)
+        journal = await cls._open(place, locked(place))
         return await journal.check()
 
     @classmethod
     async def read(cls, path: str | os.PathLike[str]) -> Self:
         """Open a journal to look at it, also while its run is under way. Raises `JournalError`."""
-        journal = await cls._open(_existing(path), None)
+        journal = await cls._open(existing(path), None)
         return await journal.check()
 
     @classmethod
@@ -163,13 +164,13 @@ class Journal:
         try:
             import aiosqlite  # noqa: PLC0415 - an extra
         except ImportError as error:
-            _unlock(lock)
+            unlock(lock)
             raise JournalError('a journal needs aiosqlite: pip install "trmm-async[journal]"') from error
         mode = "ro" if lock is None else "rw"
         try:
-            database = await aiosqlite.connect(f"{_uri(path)}?mode={mode}", uri=True, isolation_level=None)
+            database = await aiosqlite.connect(f"{uri_of(path)}?mode={mode}", uri=True, isolation_level=None)
         except sqlite3.Error as error:
-            _unlock(lock)
+            unlock(lock)
             raise JournalError(f"{path} can't be opened: {error}") from error
         journal = cls(path, lock, database)
         try:
@@ -235,7 +236,7 @@ class Journal:
         if self._flushes:
             await asyncio.gather(*self._flushes, return_exceptions=True)
         await self._database.close()
-        _unlock(self._lock)
+        unlock(self._lock)
         self._lock = None
 
     async def __aenter__(self) -> Self:
@@ -410,46 +411,3 @@ async def _each(agents: AsyncIterable[str] | Iterable[str]) -> AsyncIterator[str
     else:
         for agent_id in agents:
             yield agent_id
-
-
-def _make_file(path: Path) -> None:
-    """For the eyes of this user only: what scripts print, and their variables, may be nobody else's."""
-    try:
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-    except FileExistsError:
-        raise JournalError(f"{path} is there already: fleet.resume({str(path)!r}) goes on with it") from None
-    except OSError as error:
-        raise JournalError(f"{path} can't be made: {error}") from error
-
-
-def _uri(path: Path) -> str:
-    return path.resolve().as_uri()
-
-
-def _existing(path: str | os.PathLike[str]) -> Path:
-    place = Path(path)
-    if not place.is_file():
-        raise JournalError(f"there is no journal {place}")
-    return place
-
-
-def _locked(path: Path) -> sqlite3.Connection:
-    """A lock beside the file, held by an open transaction: SQLite does that on every system."""
-    beside = path.with_name(f"{path.name}.lock")
-    try:
-        with suppress(FileExistsError):
-            os.close(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-        lock = sqlite3.connect(beside, timeout=0, isolation_level=None, check_same_thread=False)
-    except (OSError, sqlite3.Error) as error:
-        raise JournalError(f"{beside} can't be made: {error}") from error
-    try:
-        lock.execute("BEGIN EXCLUSIVE")
-    except sqlite3.OperationalError:
-        lock.close()
-        raise JournalError(f"another process works on {path}; it can only be read now") from None
-    return lock
-
-
-def _unlock(lock: sqlite3.Connection | None) -> None:
-    if lock is not None:
-        lock.close()
