@@ -4,15 +4,18 @@ import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from tests.cli.conftest import Cli
 from tests.cli.stage import Backstage, Said, program
 from tests.stream.fake_gateway import TLS_CERTIFICATE, TLS_KEY
+from trmm_async.cli.doctor import _clock, _encryption, _Peek, _time
 
 
 def states(said: Said) -> dict[str, str]:
@@ -144,3 +147,41 @@ class TestTLS:
         assert said.code == 1
         assert states(said)["TLS"] == "bad"
         assert "its certificate is not trusted" in words_of(said, "TLS")
+
+
+class TestWhatAServerTells:
+    ASKED = datetime(2026, 5, 1, 12, tzinfo=UTC)
+
+    @pytest.mark.parametrize(
+        ("seconds", "state", "says"),
+        [
+            (10, "ok", "agree"),
+            (-20, "ok", "agree"),
+            (300, "warning", "5 min ahead of"),
+            (-7_200, "warning", "2 h behind"),
+        ],
+    )
+    def test_of_its_clock(self, seconds: int, state: str, says: str) -> None:
+        finding = _clock(_Peek(self.ASKED + timedelta(seconds=seconds), self.ASKED, None))
+        assert finding.state == state
+        assert says in finding.text
+
+    def test_nothing_of_its_clock(self) -> None:
+        assert _clock(_Peek(_time(None), self.ASKED, None)).state == "warning"
+        assert _time("yesterday") is None
+
+    @pytest.mark.parametrize(("days", "state"), [(90, "ok"), (5, "warning")])
+    def test_of_its_certificate(self, days: int, state: str) -> None:
+        until = datetime.now(UTC) + timedelta(days=days)
+        certificate = {
+            "notAfter": f"{until:%b %d %H:%M:%S %Y} GMT",
+            "issuer": ((("organizationName", "Let's Encrypt"),), (("commonName", "R3"),)),
+        }
+        finding = _encryption(_Peek(None, self.ASKED, certificate), urlsplit("https://x.example"))
+        assert finding.state == state
+        assert finding.text.startswith(f"by Let's Encrypt, until {until:%Y-%m-%d} (in ")
+
+    def test_without_encryption(self) -> None:
+        peek = _Peek(None, self.ASKED, None)
+        assert _encryption(peek, urlsplit("http://localhost:80")).state == "ok"
+        assert _encryption(peek, urlsplit("http://rmm.example")).state == "warning"

@@ -193,7 +193,7 @@ class TestCtrlC:
     WORDS = ("run", "3", "--client", "34", "--yes", "--width", "2")
 
     def test_once_waits_for_what_is_under_way(self, gateway: Backstage) -> None:
-        slow(gateway, 1.0)
+        slow(gateway, 2.0)
         with terminal(self.WORDS, gateway.environment) as screen:
             wait_for_runs(gateway, 2)
             screen.type("\x03")

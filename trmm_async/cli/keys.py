@@ -40,7 +40,7 @@ def find_key(
     if found:
         return found
     if may_ask and somebody_is_here():
-        return Key(ask_key(settings.url), "asked for")
+        return Key(ask_key(settings.url), "the terminal")
     url = environ.get("TRMM_URL")
     other = f" (that in TRMM_API_KEY is for {url})" if environ.get("TRMM_API_KEY") and url else ""
     raise usage(

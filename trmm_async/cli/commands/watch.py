@@ -59,13 +59,13 @@ async def watch(
         if not chosen:
             say("no agent matches")
             return
-        with _until(limit := asyncio.timeout(seconds)):
-            async with limit, trmm.events(chosen) as events:
-                say(f"watching {len(chosen)} agent{'s' * (len(chosen) != 1)}: {named(list(names.values()))}")
-                if output.for_people:
-                    await _follow(events, count, lambda event: screen().print(_told(event, names)))
-                else:
-                    with output.stream() as emit:
+        async with trmm.events(chosen) as events:
+            say(f"watching {len(chosen)} agent{'s' * (len(chosen) != 1)}: {named(list(names.values()))}")
+            with output.stream() as emit, _until(limit := asyncio.timeout(seconds)):
+                async with limit:
+                    if output.for_people:
+                        await _follow(events, count, lambda event: screen().print(_told(event, names)))
+                    else:
                         await _follow(events, count, lambda event: emit(_row(event, names)))
 
 
