@@ -75,6 +75,20 @@ def test_the_key_is_checked_and_written_for_its_owner_alone(cli: Cli, stage: Bac
         assert stage.api_key not in said.out + said.error
 
 
+def test_the_address_may_be_in_the_environment(
+    cli: Cli, stage: Backstage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRMM_URL", stage.url)
+    said = cli("login", "--key-stdin", typed=f"{stage.api_key}\n")
+    assert said.code == 0
+    monkeypatch.delenv("TRMM_URL")
+    assert cli("profiles", "--json").data[0]["url"] == stage.url
+    # A profile that is there keeps its own.
+    monkeypatch.setenv("TRMM_URL", "https://other.example")
+    assert cli("login", "--key-stdin", typed=f"{stage.api_key}\n").code == 0
+    assert cli("profiles", "--json").data[0]["url"] == stage.url
+
+
 def test_a_key_that_does_not_work_is_not_written(cli: Cli, stage: Backstage, bare: Path) -> None:
     said = cli("login", "--url", stage.url, "--key-stdin", typed="WRONG\n")
     assert said.code == 4
@@ -189,6 +203,20 @@ class TestOnATerminal:
             assert screen.finish() == 0
         assert gateway.api_key not in screen.shown
         assert gateway.api_key in bare.read_text()
+
+    def test_the_question_can_be_interrupted(self, gateway: Backstage, bare: Path) -> None:
+        with terminal(["clients", "--url", gateway.url], {"TRMM_CONFIG": str(bare)}) as screen:
+            screen.wait_for("API key for ")
+            screen.type("\x03")
+            assert screen.finish() == 130
+        assert "Traceback" not in screen.shown
+
+    def test_nothing_is_no_key(self, gateway: Backstage, bare: Path) -> None:
+        with terminal(["clients", "--url", gateway.url], {"TRMM_CONFIG": str(bare)}) as screen:
+            screen.wait_for("API key for ")
+            screen.type("\r")
+            assert screen.finish() == 2
+        assert "no API key was given" in screen.shown
 
     def test_it_is_asked_for_by_any_command(self, gateway: Backstage, bare: Path) -> None:
         with terminal(["clients", "--url", gateway.url], {"TRMM_CONFIG": str(bare)}) as screen:

@@ -69,6 +69,11 @@ class TestWhere:
         assert (said.code, said.error) == (2, "trmm: there is no agent 'nobody'\n")
         assert ran(gateway) == []
 
+    def test_arguments_may_look_like_options(self, cli: Cli, gateway: Backstage) -> None:
+        said = cli("run", "1", "--agent", "JADE-PC", "--", "-v", "--debug", "--json")
+        assert said.code == 0
+        assert gateway.do(lambda server: server.runs[0].args) == ("-v", "--debug", "--json")
+
 
 class TestOutcomes:
     def test_the_same_output_is_put_together_the_largest_group_first(

@@ -1,5 +1,6 @@
 """`trmm login`, `trmm profiles`: the file of settings."""
 
+import os
 import sys
 from dataclasses import replace
 from typing import Annotated, Any, Final
@@ -80,12 +81,12 @@ async def login(
 
 
 def _url(given: Given, old: Profile | None, *, may_ask: bool) -> str:
-    if given.url or old:
-        return given.url or (old.url if old else "")
-    url = ask("The server's address: ") if may_ask and somebody_is_here() else ""
-    if url:
-        return url
-    raise usage("which server? Say --url https://api.example.com")
+    url = given.url or (old.url if old else "") or os.environ.get("TRMM_URL", "")
+    if not url and may_ask and somebody_is_here():
+        url = ask("The server's address: ")
+    if not url:
+        raise usage("which server? Say --url https://api.example.com")
+    return url
 
 
 def _ask(url: str) -> str:
