@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Final, TypedDict
+from typing import Any, TypedDict
 
 import typer
 
@@ -25,13 +25,29 @@ from trmm_async.cli.options import (
 )
 from trmm_async.cli.picking import Where, agents_where, confirm, script_named
 from trmm_async.cli.printing import Output, say
+from trmm_async.cli.run_options import (
+    Agents,
+    Arguments,
+    AsUser,
+    Batch,
+    Canary,
+    DryRun,
+    Everywhere,
+    File,
+    JournalFile,
+    MaxFailures,
+    ScriptName,
+    SkipOffline,
+    Splay,
+    Timeout,
+    Variables,
+    WhenOnline,
+    Width,
+)
 from trmm_async.cli.session import connected, runs
 from trmm_async.cli.values import amount, codes, length
 
 __all__ = ["add_to"]
-
-_PICK: Final = "Which agents"
-_POLICY: Final = "How carefully"
 
 
 class _Careful(TypedDict):
@@ -67,117 +83,29 @@ def add_to(app: typer.Typer) -> None:
 @runs
 async def run(
     context: typer.Context,
-    script: Annotated[str, typer.Argument(metavar="SCRIPT", help="The script's name or id.")],
-    args: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="ARG", help="Its arguments; behind -- if they begin with a dash."),
-    ] = None,
-    agent: Annotated[
-        list[str] | None,
-        typer.Option("--agent", metavar="AGENT", help="This one; may be repeated.", rich_help_panel=_PICK),
-    ] = None,
-    file: Annotated[
-        str | None,
-        typer.Option(
-            "--file",
-            metavar="PATH",
-            help="Those of a file, a name or id a line; - is stdin.",
-            rich_help_panel=_PICK,
-        ),
-    ] = None,
-    everywhere: Annotated[bool, typer.Option("--all", help="All there are.", rich_help_panel=_PICK)] = False,
+    script: ScriptName,
+    args: Arguments = None,
+    agent: Agents = None,
+    file: File = None,
+    everywhere: Everywhere = False,
     client: Client = None,
     site: Site = None,
     kind: Kind = None,
     hostname: Host = None,
     status: Status = None,
-    timeout: Annotated[
-        int,
-        typer.Option(
-            "--timeout", metavar="SECONDS", min=1, max=300, help="Seconds that it may take on each agent."
-        ),
-    ] = 90,
-    env: Annotated[
-        list[str] | None,
-        typer.Option("--env", metavar="NAME=VALUE", help="An environment variable; a stock server only."),
-    ] = None,
-    as_user: Annotated[
-        bool, typer.Option("--as-user", help="As the user who is logged in; a stock server only.")
-    ] = False,
-    width: Annotated[
-        int | None,
-        typer.Option(
-            "--width",
-            metavar="N",
-            min=1,
-            help="How many at once; what suits the server without.",
-            rich_help_panel=_POLICY,
-        ),
-    ] = None,
-    canary: Annotated[
-        int | None,
-        typer.Option(
-            "--canary",
-            metavar="N",
-            min=1,
-            help="So many first; the others only if all of these succeed.",
-            rich_help_panel=_POLICY,
-        ),
-    ] = None,
-    batch: Annotated[
-        str | None,
-        typer.Option(
-            "--batch",
-            metavar="N|N%",
-            help="So many at a time, one batch after the other.",
-            rich_help_panel=_POLICY,
-        ),
-    ] = None,
-    max_failures: Annotated[
-        str | None,
-        typer.Option(
-            "--max-failures",
-            metavar="N|N%",
-            help="How many failures are put up with; one more stops the run.",
-            rich_help_panel=_POLICY,
-        ),
-    ] = None,
+    timeout: Timeout = 90,
+    env: Variables = None,
+    as_user: AsUser = False,
+    width: Width = None,
+    canary: Canary = None,
+    batch: Batch = None,
+    max_failures: MaxFailures = None,
     success: Success = "0",
-    splay: Annotated[
-        float,
-        typer.Option(
-            "--splay",
-            metavar="SECONDS",
-            min=0,
-            help="Each sending waits a random time up to this.",
-            rich_help_panel=_POLICY,
-        ),
-    ] = 0.0,
-    skip_offline: Annotated[
-        bool,
-        typer.Option("--skip-offline", help="Skip those that are offline.", rich_help_panel=_POLICY),
-    ] = False,
-    when_online: Annotated[
-        str | None,
-        typer.Option(
-            "--when-online",
-            metavar="TIME",
-            help="Run it on those that are offline when they come back within this time, as 8h.",
-            rich_help_panel=_POLICY,
-        ),
-    ] = None,
-    journal: Annotated[
-        Path | None,
-        typer.Option(
-            "--journal",
-            metavar="PATH",
-            help="Keep the run in this file, for trmm resume and trmm results.",
-            rich_help_panel=_POLICY,
-        ),
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would happen to whom, and run nothing.")
-    ] = False,
+    splay: Splay = 0.0,
+    skip_offline: SkipOffline = False,
+    when_online: WhenOnline = None,
+    journal: JournalFile = None,
+    dry_run: DryRun = False,
     yes: Yes = False,
     as_json: Json = False,
     as_jsonl: JsonLines = False,
@@ -223,7 +151,7 @@ async def run(
         following = Following(output, {each.agent_id: each.hostname for each in targets}, good)
         code = await following.follow(job)
     if journal is not None and code != Exit.OK and not dry_run:
-        say(f"`trmm resume {journal}` goes on with what was not begun")
+        say(f"`trmm resume {journal}` goes on, and tries some again with --retry")
     return Exit.OK if dry_run and code == Exit.FAILED else code
 
 
