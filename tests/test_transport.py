@@ -515,6 +515,14 @@ class TestRawRequests:
                 await trmm.request("PUT", "/x/1/", json={"a": 1})
             assert server.bodies() == [b'{"a":1}']
 
+    async def test_a_body_without_an_end_is_refused(self) -> None:
+        endless: list[object] = []
+        endless.append(endless)
+        async with peer(always(answer(b"{}"))) as server, client(server.url) as trmm:
+            with pytest.raises(InvalidRequestError, match="json"):
+                await trmm.request("POST", "/x/", json=endless)
+            assert server.requests == []
+
 
 def told(error: BaseException | None) -> list[str]:
     """All that a traceback would show of an error and what led to it."""

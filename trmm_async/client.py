@@ -336,7 +336,7 @@ def _raw_call(method: object, path: str, params: Mapping[str, object] | None, js
         raise InvalidRequestError(f"method must be an HTTP method, not {method!r}")
     try:
         body = None if json is None else codec.encode(json)
-    except (TypeError, ValueError, OverflowError) as error:
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise InvalidRequestError(f"json can't be encoded: {error}") from error
     return Call(
         method=verb,
