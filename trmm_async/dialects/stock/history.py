@@ -99,7 +99,7 @@ def _entry(row: _Row, agent_id: str | None) -> HistoryEntry:
 
 
 def _placed(time: datetime | None) -> datetime | None:
-    """A time that can be held against others; none where it has no zone, or lies at an end of the calendar."""
+    """A time that can be held against others; none without a zone, or at an end of the calendar."""
     return time if time is not None and time.tzinfo is not None and 1 < time.year < MAXYEAR else None
 
 
