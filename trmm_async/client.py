@@ -342,7 +342,11 @@ def _raw_call(method: object, path: str, params: Mapping[str, object] | None, js
         method=verb,
         path=arguments.raw_path(path),
         decode=_json_or_nothing,
-        query={_query_text(name): _query_text(value) for name, value in (params or {}).items() if value is not None},
+        query={
+            _query_text(name): _query_text(value)
+            for name, value in (params or {}).items()
+            if value is not None
+        },
         body=body,
         replay=Replay.SAFE if verb in {"GET", "HEAD", "OPTIONS"} else Replay.NEVER,
     )
