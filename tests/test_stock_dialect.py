@@ -246,7 +246,13 @@ class TestScripts:
 
     @pytest.mark.parametrize(
         ("said", "count"),
-        [('"X will now be run on 1 agents. Check"', 1), ('"ok"', None), ("<html>", None), ('{"a": 1}', None)],
+        [
+            ('"X will now be run on 1 agents. Check"', 1),
+            ('"ok"', None),
+            ("<html>", None),
+            ('{"a": 1}', None),
+            (f'"X will now be run on {"9" * 5000} agents."', None),
+        ],
     )
     def test_how_many_it_goes_to(self, said: str, count: int | None) -> None:
         order = STOCK.run_everywhere((AGENT,), ScriptRun(script=2))
@@ -281,6 +287,14 @@ class TestScripts:
         assert commands[0].output is not None
 
     @needed
+    @pytest.mark.parametrize(
+        "time",
+        ["2026-01-01T00:00:00", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59-12:00"],
+    )
+    def test_a_time_that_can_not_be_held_against_others_is_none(self, time: str) -> None:
+        (entry,) = agent_history(AGENT).decode(json.dumps([{"id": 1, "time": time}]).encode())
+        assert entry.time is None
+
     def test_statuses_and_known_agents(self) -> None:
         order = STOCK.run_script(AGENT, ScriptRun(script=2))
         assert isinstance(order, Collected)

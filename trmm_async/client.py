@@ -336,13 +336,17 @@ def _raw_call(method: object, path: str, params: Mapping[str, object] | None, js
         raise InvalidRequestError(f"method must be an HTTP method, not {method!r}")
     try:
         body = None if json is None else codec.encode(json)
-    except (TypeError, ValueError, OverflowError) as error:
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise InvalidRequestError(f"json can't be encoded: {error}") from error
     return Call(
         method=verb,
         path=arguments.raw_path(path),
         decode=_json_or_nothing,
-        query={name: _query_text(value) for name, value in (params or {}).items() if value is not None},
+        query={
+            _query_text(name): _query_text(value)
+            for name, value in (params or {}).items()
+            if value is not None
+        },
         body=body,
         replay=Replay.SAFE if verb in {"GET", "HEAD", "OPTIONS"} else Replay.NEVER,
     )
@@ -350,7 +354,8 @@ def _raw_call(method: object, path: str, params: Mapping[str, object] | None, js
 
 def _query_text(value: object) -> str:
     # As the server's own web client writes it.
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return arguments.free_text(text, "params", empty=True)
 
 
 def _json_or_nothing(body: bytes) -> Any:

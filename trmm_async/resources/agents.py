@@ -87,7 +87,7 @@ class Agents(AgentActions, AgentMachine):
         return found[0] if found else None
 
     async def delete(self, agent: str | Agent) -> None:
-        """Remove the server's record of an agent; what is installed on the machine stays.
+        """Remove the server's record of an agent. A stock server uninstalls the agent as well.
 
         An agent that is gone when an answer was lost before counts as removed.
         """

@@ -70,7 +70,7 @@ _ALLOWED_ON_TOP: Final = 3
 """Seconds that the server adds to the timeout of a single script, for the agent too."""
 
 _SINGLY: Final = 3
-_COUNT: Final = re.compile(r" will now be run on ([0-9]+) agents?\b")
+_COUNT: Final = re.compile(r" will now be run on ([0-9]{1,9}) agents?\b")
 
 
 class Stock:
