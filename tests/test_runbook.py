@@ -334,14 +334,14 @@ class TestLooks:
         book = RunBook()
         book.note([row(100, out="old")])
         sent(book, "a")
-        assert book.since() == START + timedelta(seconds=100 - 5)
+        assert book.since(1) == START + timedelta(seconds=100 - 5)
         book.read([row(200)], now=1)
-        assert book.since() == START + timedelta(seconds=200 - 5)
+        assert book.since(1) == START + timedelta(seconds=200 - 5)
 
     def test_all_of_it_where_there_was_no_mark(self) -> None:
         book = RunBook()
         sent(book, "a")
-        assert book.since() is None
+        assert book.since(1) is None
 
 
 class World:
