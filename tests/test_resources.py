@@ -583,5 +583,11 @@ class TestSettings:
                 await trmm.request(method, path)
             with pytest.raises(InvalidRequestError, match="json"):
                 await trmm.request("POST", "/x/", json={"a": object()})
+
+    @pytest.mark.parametrize("params", [[("a", "b")], "a=b", {"a": ["b", "c"]}, {"a": {"b": 1}}, {"a": b"c"}])
+    async def test_a_raw_query_is_checked(self, params: Any) -> None:
+        async with TRMM("http://127.0.0.1:9", api_key=KEY) as trmm:
+            with pytest.raises(InvalidRequestError, match="params"):
+                await trmm.request("GET", "/x/", params=params)
             with pytest.raises(TRMMError, match="which agents"):
                 trmm.events()

@@ -573,6 +573,20 @@ class TestSchedules:
         listed = follow(STOCK.list_tasks(None), b"[]", json.dumps([sent]).encode())[1]
         assert _same(listed[0].schedule, schedule)
 
+    @pytest.mark.parametrize(
+        "timing",
+        [
+            {"task_type": "weekly", "weekly_interval": 1, "run_time_bit_weekdays": 128},
+            {"task_type": "weekly", "weekly_interval": 1},
+            {"task_type": "monthly", "monthly_days_of_month": 1, "monthly_months_of_year": 4096},
+            {"task_type": "monthly", "monthly_days_of_month": 0, "monthly_months_of_year": 1},
+        ],
+    )
+    def test_that_name_no_day_are_none(self, timing: dict[str, Any]) -> None:
+        sent = {"id": 1, "name": "t", "run_time_date": "2026-12-01T03:00:00Z"} | timing
+        (task,) = follow(STOCK.list_tasks(None), b"[]", json.dumps([sent]).encode())[1]
+        assert task.schedule is None
+
 
 def _same(one_: str, other: str) -> bool:
     return list(map(_full, cron_values(one_), RANGES)) == list(map(_full, cron_values(other), RANGES))

@@ -205,7 +205,7 @@ class Agents(AgentActions, AgentMachine):
             agent: its id, or the agent; version 2.10.0 or later.
             command: the command, as the shell reads it.
             shell: "cmd" or "powershell" on Windows, elsewhere a path such as "/bin/bash".
-            timeout: whole seconds that the command may take.
+            timeout: whole seconds that the command may take, a day at most.
             run_as_user: run it as the user who is logged in.
             settings: times and sizes; the defaults suit most.
 
