@@ -134,6 +134,12 @@ class TestAgents:
         _, agents = follow(STOCK.list_agents(AgentFilter(client=1, site=1)), both, json.dumps(items).encode())
         assert [agent.agent_id for agent in agents] == ["a" * 40]
 
+    def test_of_a_client_whose_names_can_not_be_seen_there_is_none_by_site(self) -> None:
+        refused = PermissionDeniedError(403, "no", method="GET", path="/clients/")
+        items = json.dumps([{"agent_id": "a" * 40, "client_name": "Acme", "site_name": "HQ"}]).encode()
+        assert follow(STOCK.list_agents(AgentFilter(client=1, site=1)), refused, items)[1] == []
+        assert len(follow(STOCK.list_agents(AgentFilter(client=1)), refused, items)[1]) == 1
+
     @needed
     def test_a_host_name_is_found_by_the_short_list_and_the_detail(self) -> None:
         short, detail = recording("agents_list_detail_false"), recording("agent_detail_linux")
