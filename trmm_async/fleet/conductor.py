@@ -114,11 +114,13 @@ class Conductor:
 
     async def _take_now(self) -> str | None:
         while self._course.allowance > 0:
-            if not self._queue and not self._queue.exhausted:
-                async with self._filling:
-                    await self._queue.fill()
             if not self._queue:
-                return None
+                if self._queue.exhausted:
+                    return None
+                async with self._filling:
+                    if self._course.allowance > 0:
+                        await self._queue.fill()
+                continue  # others may have started meanwhile, or the run was stopped
             agent_id = self._queue.take()
             if not await self._is_put_off(agent_id):
                 self._course.start()
