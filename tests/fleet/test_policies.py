@@ -275,6 +275,21 @@ class TestDryRun:
 
 
 class TestStopping:
+    @pytest.mark.parametrize("after", range(6))
+    async def test_while_targets_are_fetched(self, dialect: str, after: int) -> None:
+        async def slowly() -> AsyncIterator[str]:
+            for agent_id in server.agent_ids:
+                await asyncio.sleep(0.01)
+                yield agent_id
+
+        async with fleet(dialect) as (server, trmm):
+            run = trmm.fleet.run_script(slowly(), 1)
+            asyncio.get_running_loop().call_later(0.005 + 0.011 * after, run.stop)
+            outcomes = await run
+            assert len(server.runs) < 15
+            assert len(outcomes) == run.counts.total
+            assert run.counts.pending == 0
+
     async def test_waits_for_what_is_in_flight(self, dialect: str) -> None:
         async with fleet(dialect, agents=30) as (server, trmm):
             server.script(1, seconds=0.1)
