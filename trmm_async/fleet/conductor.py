@@ -6,12 +6,14 @@ Over `course`, `targets`, `presence` and `journal`; `run` starts it and is told 
 import asyncio
 import random
 from collections.abc import Callable, Coroutine, Iterable
+from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any, Final
 
 from trmm_async.dialects import Collected, Dialect
 from trmm_async.errors import AuthenticationError, JournalError, OutcomeUnknownError, TRMMError
 from trmm_async.fleet.course import Course
+from trmm_async.fleet.gates import Flag, Gates
 from trmm_async.fleet.journal import InFlight, Journal
 from trmm_async.fleet.ledger import Ledger
 from trmm_async.fleet.plan import RunPlan
@@ -43,7 +45,9 @@ class Conductor:
         self._ledger = ledger
         self._journal = journal
         self._presence = Presence(api, plan.poll)
+        self._gates = Gates()
         self._filling = asyncio.Lock()
+        self._broken: Exception | None = None
         self._moved = asyncio.Event()
         self._parked: set[str] = set()
         self._parked_until = 0.0
@@ -58,15 +62,22 @@ class Conductor:
         """Something has changed: more may start, or nothing may any more."""
         self._moved.set()
         self._moved = asyncio.Event()
+        if self._course.stopped:
+            self._gates.shut()
 
     async def run(self) -> None:
-        """Send to all targets that may be sent to. Raises only what is a mistake, or a journal's failure."""
+        """Send to all targets that may be sent to.
+
+        Raises only what is a mistake, a journal's failure, or that of a stream of targets.
+        """
         try:
             dialect = await self._api.dialect()
             if self._plan.asks_who_is_offline:
                 await self._presence.ask()
         except TRMMError as error:
             # Not even that could be found out, so nothing was sent.
+            if self._queue.source.total is None:
+                raise
             await self._end_rest(partial(_failed, error))
             return
         if self._plan.dry_run:
@@ -80,6 +91,8 @@ class Conductor:
                 self._watch.cancel()
                 await asyncio.gather(self._watch, return_exceptions=True)
         await self._end_rest(partial(_skipped, self._course.stopped))
+        if self._broken is not None:
+            raise self._broken
 
     async def _send_all(self, dialect: Dialect) -> None:
         total = self._queue.source.total
@@ -115,15 +128,25 @@ class Conductor:
             if not self._queue:
                 if self._queue.exhausted:
                     return None
-                async with self._filling:
-                    if self._course.allowance > 0:
-                        await self._queue.fill()
+                with self._gates.until_stopped():
+                    await self._fill()
+                if self._broken is not None:
+                    self._stop("stopped: the targets can't be read")
                 continue  # others may have started meanwhile, or the run was stopped
             agent_id = self._queue.take()
             if not await self._is_put_off(agent_id):
                 self._course.start()
                 return agent_id
         return None
+
+    async def _fill(self) -> None:
+        async with self._filling:
+            if self._course.allowance <= 0:
+                return
+            try:
+                await self._queue.fill()
+            except Exception as error:  # noqa: BLE001 - what is in flight is waited for; then it is raised
+                self._broken = self._broken or error
 
     async def _wait(self) -> None:
         """Wait until something moves; for those that are parked, not for ever."""
@@ -175,37 +198,45 @@ class Conductor:
             await self._single(agent_id)
 
     async def _single(self, agent_id: str) -> None:
-        sent = _Flag()
+        if self._course.stopped:
+            await self._skip_unsent([agent_id])
+            return
+        sent, outcome = Flag(), None
         try:
-            if self._plan.splay and not await self._may_start_after_splay(agent_id):
-                return
-            result = await self._api.run_script(agent_id, self._plan.run, sent.set, self._before([agent_id]))
-            outcome: Outcome = Done(agent_id, result or ScriptResult())
+            with self._gates.until_stopped(sent):
+                outcome = await self._run_script(agent_id, sent)
         except asyncio.CancelledError:
             self._ledger.keep(cancelled(agent_id, sent=sent.is_set))
             raise
-        except TRMMError as error:
-            outcome = self._trouble(agent_id, error)
-        await self._ledger.tell(outcome)
+        if outcome is None:
+            await self._skip_unsent([agent_id])
+        else:
+            await self._ledger.tell(outcome)
 
-    async def _may_start_after_splay(self, agent_id: str) -> bool:
-        await asyncio.sleep(random.uniform(0, self._plan.splay))  # noqa: S311 - no secret
-        if self._course.stopped:
+    async def _run_script(self, agent_id: str, sent: Flag) -> Outcome:
+        if self._plan.splay:
+            await asyncio.sleep(random.uniform(0, self._plan.splay))  # noqa: S311 - no secret
+        try:
+            result = await self._api.run_script(agent_id, self._plan.run, sent.set, self._before([agent_id]))
+        except TRMMError as error:
+            return self._trouble(agent_id, error)
+        return Done(agent_id, result or ScriptResult())
+
+    async def _skip_unsent(self, agent_ids: Iterable[str]) -> None:
+        """The run was stopped before anything was sent to these, which had been begun."""
+        skipped = list(agent_ids)
+        if self._journal is not None:
+            await self._journal.withdraw(skipped)
+        for agent_id in skipped:
             await self._ledger.tell(Skipped(agent_id, self._course.stopped), is_final=False)
-        return not self._course.stopped
 
     async def _send_in_chunks(self, dialect: Dialect) -> None:
-        chunks: set[asyncio.Task[None]] = set()
         try:
-            while chunk := await self._chunk():
-                task = asyncio.create_task(self._send_chunk(chunk, dialect), name="trmm_async: a chunk")
-                chunks.add(task)
-            await asyncio.gather(*chunks)
-        except BaseException:
-            for task in chunks:
-                task.cancel()
-            await asyncio.gather(*chunks, return_exceptions=True)
-            raise
+            async with asyncio.TaskGroup() as chunks:
+                while chunk := await self._chunk():
+                    chunks.create_task(self._send_chunk(chunk, dialect), name="trmm_async: a chunk")
+        except BaseExceptionGroup as group:
+            raise group.exceptions[0] from None
 
     async def _chunk(self) -> list[str]:
         first = await self._next()
@@ -224,27 +255,55 @@ class Conductor:
             for agent_id in chunk:
                 await self._single(agent_id)
             return
-        sent = _Flag()
-        await self._collect(Sending(self._api.desk, order, sent.set, self._before(chunk)), chunk, sent)
+        await self._collect(
+            chunk, partial(Sending, self._api.desk, order, before=self._before(chunk)), Flag()
+        )
 
     def _order_for(self, agent_ids: tuple[str, ...], dialect: Dialect) -> Collected | None:
         return dialect.run_everywhere(agent_ids, self._plan.run)
 
-    async def _collect(self, sending: Sending, agent_ids: Iterable[str], sent: "_Flag") -> None:
+    async def _collect(
+        self, agent_ids: Iterable[str], make: Callable[..., Sending], sent: Flag, *, crashed: bool = False
+    ) -> None:
+        """Tell of each of them, whatever happens: by leaving, too."""
         left = dict.fromkeys(agent_ids)
+        sending = make(on_sent=sent.set)
         try:
-            async with sending:
+            async with AsyncExitStack() as stack:
+                if not await self._enter(stack, sending, left, sent):
+                    return
                 async for agent_id, told in sending:
                     del left[agent_id]
-                    await self._ledger.tell(self._outcome(agent_id, told))
-        except asyncio.CancelledError:
+                    await self._ledger.tell(self._outcome(agent_id, told), crashed=crashed)
+        except BaseException:
+            for agent_id, told in sending.known():
+                del left[agent_id]
+                self._ledger.keep(self._outcome(agent_id, told))
             for agent_id in left:
                 self._ledger.keep(cancelled(agent_id, sent=sent.is_set))
             raise
+
+    async def _enter(
+        self, stack: AsyncExitStack, sending: Sending, left: dict[str, None], sent: Flag
+    ) -> bool:
+        """Send; whether that was done. Else all of them have their outcome already."""
+        if self._course.stopped and not sent.is_set:
+            await self._skip_unsent(left)
+            left.clear()
+            return False
+        try:
+            with self._gates.until_stopped(sent) as gate:
+                await stack.enter_async_context(sending)
         except TRMMError as error:
-            # Raised on entering alone: the call for all of them was refused, or never sent.
-            for agent_id in left:
+            # The call for all of them was refused, or never sent.
+            while left:
+                agent_id = left.popitem()[0]
                 await self._ledger.tell(self._trouble(agent_id, error))
+            return False
+        if gate.was_shut:
+            await self._skip_unsent(left)
+            left.clear()
+        return not gate.was_shut
 
     def _before(self, agent_ids: list[str]) -> Before | None:
         journal = self._journal
@@ -258,9 +317,12 @@ class Conductor:
     def _trouble(self, agent_id: str, error: TRMMError) -> Outcome:
         if isinstance(error, AuthenticationError | JournalError):
             # The key is the same for all of them, and so is the journal.
-            self._course.stop(f"stopped: {error}")
-            self.wake()
+            self._stop(f"stopped: {error}")
         return Unknown(agent_id, error) if isinstance(error, OutcomeUnknownError) else Failed(agent_id, error)
+
+    def _stop(self, why: str) -> None:
+        self._course.stop(why)
+        self.wake()
 
     # -- after a crash ---------------------------------------------------------------------------------------
 
@@ -279,12 +341,13 @@ class Conductor:
         if order is None:
             for row in rows:
                 said = f"sent to {row.agent_id} by a process that ended before the answer came"
-                await self._ledger.tell(Unknown(row.agent_id, OutcomeUnknownError(said)))
+                await self._ledger.tell(Unknown(row.agent_id, OutcomeUnknownError(said)), crashed=True)
             return
-        sent, first = _Flag(), rows[0]
+        sent, first = Flag(), rows[0]
         sent.set()
         back = LookBack(mark=first.mark, moment=first.mark_time, sent_at=min(row.sent_at for row in rows))
-        await self._collect(Sending(self._api.desk, order, look_back=back), agent_ids, sent)
+        make = partial(Sending, self._api.desk, order, look_back=back)
+        await self._collect(agent_ids, make, sent, crashed=True)
 
     # -- only saying -----------------------------------------------------------------------------------------
 
@@ -331,15 +394,3 @@ def cancelled(agent_id: str, *, sent: bool) -> Outcome:
     if not sent:
         return Skipped(agent_id, LEFT_EARLY)
     return Unknown(agent_id, OutcomeUnknownError(f"sent to {agent_id}, and {LEFT_EARLY}"))
-
-
-class _Flag:
-    """Whether something has happened."""
-
-    __slots__ = ("is_set",)
-
-    def __init__(self) -> None:
-        self.is_set = False
-
-    def set(self) -> None:
-        self.is_set = True

@@ -10,7 +10,7 @@ from typing import Final
 
 from trmm_async.errors import InvalidRequestError
 from trmm_async.models import ScriptResult
-from trmm_async.outcomes import Done, Outcome, Skipped
+from trmm_async.outcomes import Done, Outcome, Skipped, Unknown
 
 __all__ = ["Course", "Policy", "succeeded_by_default"]
 
@@ -99,10 +99,15 @@ class Course:
         """So many are started."""
         self._started += count
 
-    def settle(self, outcome: Outcome, *, succeeded: bool) -> None:
-        """One of those that were started has ended."""
+    def settle(self, outcome: Outcome, *, succeeded: bool, crashed: bool = False) -> None:
+        """One of those that were started has ended.
+
+        `crashed`: an earlier process had begun it. What isn't known of such a one is no failure of the run,
+        but no proof of a canary either.
+        """
         self._settled += 1
-        if not isinstance(outcome, Skipped) and not succeeded:
+        counts = self._is_canary or not (crashed and isinstance(outcome, Unknown))
+        if not isinstance(outcome, Skipped) and not succeeded and counts:
             self.failures += 1
             self._judge_failure()
         if self._settled == self._wave_end and not self.stopped:

@@ -234,11 +234,13 @@ class Journal:
 
     async def aclose(self) -> None:
         """Close it, and let others work on it. Twice is the same as once."""
-        if self._flushes:
-            await asyncio.gather(*self._flushes, return_exceptions=True)
-        await self._database.close()
-        unlock(self._lock)
-        self._lock = None
+        try:
+            if self._flushes:
+                await asyncio.wait(self._flushes)
+            await self._database.close()
+        finally:
+            unlock(self._lock)
+            self._lock = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -353,12 +355,17 @@ class Journal:
 
     async def outcomes(self) -> AsyncIterator[Outcome]:
         """The outcomes there are, in the order of the targets, read page by page."""
+        async for outcome, _ in self.judged():
+            yield outcome
+
+    async def judged(self) -> AsyncIterator[tuple[Outcome, bool]]:
+        """The same, each with whether it was a success when it was written."""
         after = 0
-        sql = f"SELECT place, {_READ[7:]} WHERE state NOT IN ('pending', 'sending') AND place > ? "
+        sql = f"SELECT place, ok, {_READ[7:]} WHERE state NOT IN ('pending', 'sending') AND place > ? "
         while page := await self._rows(f"{sql} ORDER BY place LIMIT ?", (after, _PAGE)):
             after = page[-1][0]
-            for _, *row in page:
-                yield _outcome(*row)
+            for _, ok, *row in page:
+                yield _outcome(*row), bool(ok)
 
     async def _rows(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
         try:

@@ -4,7 +4,7 @@ Between `conductor`, who tells, and `run`, who reads.
 """
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from trmm_async.fleet.course import Course, Policy
 from trmm_async.fleet.journal import Journal
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = ["Ledger"]
+
+_KINDS: Final[tuple[type[Outcome], ...]] = (Done, Failed, Unknown, Skipped)
 
 
 class Ledger:
@@ -33,7 +35,8 @@ class Ledger:
         self._policy = policy
         self._course = course
         self._journal = journal
-        self._tally = dict.fromkeys((Done, Failed, Unknown, Skipped), 0)
+        self._tally = dict.fromkeys(_KINDS, 0)
+        self._earlier = dict.fromkeys(_KINDS, 0)
         self.ready: asyncio.Queue[Outcome | BaseException | None] = asyncio.Queue(lag)
         self.rest: list[Outcome] = []
         self.kept: list[Outcome] = []
@@ -41,24 +44,40 @@ class Ledger:
         self.succeeded = 0
         self.changed: Callable[[], None] = _nothing
 
-    async def tell(self, outcome: Outcome, *, begun: bool = True, is_final: bool = True) -> None:
+    async def tell(
+        self, outcome: Outcome, *, begun: bool = True, is_final: bool = True, crashed: bool = False
+    ) -> None:
         """Take down an outcome and hand it to the reader; waits while the reader lags behind.
 
-        `begun`: it counts for the course; `is_final`: the journal may take it for the end of this target.
+        `begun`: it counts for the course; `is_final`: the journal may take it for the end of this target;
+        `crashed`: an earlier process had begun it. Cancelled, or broken: the outcome is in `rest`.
         """
-        ok = self._policy.succeeded(outcome)
-        if self._journal is not None and is_final:
-            await self._journal.settle(outcome, ok=ok)
-        if begun:
-            self._course.settle(outcome, succeeded=ok)
-            self.changed()
-        self._count(outcome, ok=ok)
-        await self._hand_over(outcome)
+        ok = False
+        try:
+            ok = self._policy.succeeded(outcome)
+            self._count(outcome, ok=ok)
+            if self._journal is not None and is_final:
+                await self._journal.settle(outcome, ok=ok)
+            if begun:
+                self._course.settle(outcome, succeeded=ok, crashed=crashed)
+                self.changed()
+            await self.ready.put(outcome)
+        except BaseException:
+            self.rest.append(outcome)
+            raise
 
-    async def tell_again(self, outcome: Outcome) -> None:
-        """Hand over an outcome of an earlier process."""
-        self._count(outcome, ok=self._policy.succeeded(outcome))
-        await self._hand_over(outcome)
+    async def tell_again(self, outcome: Outcome, *, ok: bool) -> None:
+        """Hand over an outcome of an earlier process, which judged it so."""
+        if not isinstance(outcome, Skipped):
+            self._course.start()
+            self._course.settle(outcome, succeeded=ok, crashed=isinstance(outcome, Unknown))
+        self._earlier[type(outcome)] -= 1
+        self._count(outcome, ok=ok)
+        try:
+            await self.ready.put(outcome)
+        except asyncio.CancelledError:
+            self.rest.append(outcome)
+            raise
 
     def keep(self, outcome: Outcome) -> None:
         """An outcome that came of leaving: there is no reader any more, and the journal knows it as begun."""
@@ -66,9 +85,17 @@ class Ledger:
         self.kept.append(outcome)
         self.rest.append(outcome)
 
-    def drop_the_rest(self, count: int) -> None:
-        """So many were never begun, and stand as pending in the journal."""
-        self._tally[Skipped] += count
+    def expect(self, earlier: Counts) -> None:
+        """So many outcomes of earlier processes are to be told again."""
+        self._earlier = {
+            Done: earlier.done, Failed: earlier.failed, Unknown: earlier.unknown, Skipped: earlier.skipped
+        }  # fmt: skip
+
+    def drop_the_rest(self, total: int) -> None:
+        """Of that many targets, those not told of stand in the journal: with an outcome, or as pending."""
+        for kind, count in self._earlier.items():
+            self._tally[kind] += count
+        self._tally[Skipped] += self.counts(total).pending
 
     def close(self) -> None:
         """The reader has left: what it was not given is in `rest`."""
@@ -92,13 +119,6 @@ class Ledger:
         self._tally[type(outcome)] += 1
         self.succeeded += ok
         self.grouping.add(outcome)
-
-    async def _hand_over(self, outcome: Outcome) -> None:
-        try:
-            await self.ready.put(outcome)
-        except asyncio.CancelledError:
-            self.rest.append(outcome)
-            raise
 
 
 def _nothing() -> None:

@@ -4,7 +4,8 @@ At the top of this floor, over `conductor`, which sends, and `ledger`, which cou
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Generator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Generator, Mapping
+from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -63,6 +64,7 @@ class FleetRun:
         self._conductor: Conductor | None = None
         self._journal: Journal | None = None
         self._task: asyncio.Task[None] | None = None
+        self._earlier: Counts | None = None
         self._state = "new"
 
     def __repr__(self) -> str:
@@ -150,19 +152,15 @@ class FleetRun:
         self._ledger = Ledger(plan.policy, self._course, self._journal, plan.width or _LAG)
         self._conductor = Conductor(self._api, plan, self._queue, self._course, self._ledger, self._journal)
         self._ledger.changed = self._conductor.wake
+        if self._earlier is not None:
+            self._ledger.expect(self._earlier)
         self._task = asyncio.create_task(self._conduct(self._conductor, self._ledger))
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-        if self._ledger is not None and self._queue is not None:
-            self._ledger.close()
-            await self._skip_the_rest(self._ledger, self._queue)
-        await self._end()
+        await _undisturbed(self._leave())
 
     def __aiter__(self) -> Self:
         return self
@@ -182,6 +180,17 @@ class FleetRun:
 
     # -- inside ----------------------------------------------------------------------------------------------
 
+    async def _leave(self) -> None:
+        try:
+            if self._task is not None:
+                self._task.cancel()
+                await asyncio.gather(self._task, return_exceptions=True)
+            if self._ledger is not None and self._queue is not None:
+                self._ledger.close()
+                await self._skip_the_rest(self._ledger, self._queue)
+        finally:
+            await self._end()
+
     async def _open(self) -> tuple[RunPlan, Targets]:
         """The plan and its targets; of a run with a journal, all of them are written there by then."""
         if self._resumption is not None:
@@ -192,9 +201,12 @@ class FleetRun:
             if isinstance(self._targets, list):
                 return self._plan, ListedTargets(self._targets)
             return self._plan, StreamedTargets(self._targets)
-        targets = self._targets if isinstance(self._targets, list) else streamed(self._targets)
         order = self._plan.order(self._api.transport.server.base_url)
-        self._journal = await Journal.create(self._plan.journal, order, targets)
+        if isinstance(self._targets, list):
+            self._journal = await Journal.create(self._plan.journal, order, self._targets)
+        else:
+            async with aclosing(streamed(self._targets)) as targets:
+                self._journal = await Journal.create(self._plan.journal, order, targets)
         return self._plan, await self._journal_targets(self._journal)
 
     async def _reopen(self, resumption: Resumption) -> tuple[RunPlan, Targets]:
@@ -203,6 +215,7 @@ class FleetRun:
         if journal.order.server != ours:
             raise JournalError(f"{journal.path} is a run on {journal.order.server}, and this is {ours}")
         await journal.retry(resumption.retry)
+        self._earlier = await journal.counts()
         return resumption.plan(journal.order), await self._journal_targets(journal)
 
     async def _journal_targets(self, journal: Journal) -> Targets:
@@ -212,8 +225,8 @@ class FleetRun:
     async def _conduct(self, conductor: Conductor, ledger: Ledger) -> None:
         try:
             if self._journal is not None and self._resumption is not None:
-                async for outcome in self._journal.outcomes():
-                    await ledger.tell_again(outcome)
+                async for outcome, ok in self._journal.judged():
+                    await ledger.tell_again(outcome, ok=ok)
             await conductor.run()
             await ledger.ready.put(None)
         except Exception as error:  # noqa: BLE001 - it must reach the one who waits, not hang them
@@ -222,8 +235,8 @@ class FleetRun:
     async def _skip_the_rest(self, ledger: Ledger, queue: Queue) -> None:
         """Those that were never begun. A journal has them as pending, and needs no list of them."""
         if self._journal is not None:
+            ledger.drop_the_rest(self._total or 0)
             await self._journal.withdraw([one.agent_id for one in ledger.kept if isinstance(one, Skipped)])
-            ledger.drop_the_rest(self.counts.pending)
             return
         for agent_id in [] if self._conductor is None else self._conductor.waiting:
             ledger.keep(Skipped(agent_id, LEFT_EARLY))
@@ -234,5 +247,23 @@ class FleetRun:
 
     async def _end(self) -> None:
         self._state = "ended"
-        if self._journal is not None:
-            await self._journal.aclose()
+        try:
+            if self._queue is not None:
+                await self._queue.source.aclose()
+        finally:
+            if self._journal is not None:
+                await self._journal.aclose()
+
+
+async def _undisturbed(leaving: Coroutine[Any, Any, None]) -> None:
+    """Go through with it, whoever is cancelled meanwhile; the cancellation comes after."""
+    task = asyncio.ensure_future(leaving)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError as error:
+            cancelled = error
+    task.result()
+    if cancelled is not None:
+        raise cancelled

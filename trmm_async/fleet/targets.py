@@ -4,7 +4,7 @@ Each gives them page by page, so that a run holds few of them at a time.
 """
 
 from collections import Counter, deque
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator
 from hashlib import blake2b
 from itertools import islice
 from typing import Final, Protocol
@@ -29,7 +29,10 @@ class Targets(Protocol):
     total: int | None
 
     async def page(self) -> list[str]:
-        """The next few; empty when there are no more. Raises `TRMMError`."""
+        """The next few; empty when there are no more. Raises `TRMMError`, or what a stream raises."""
+
+    async def aclose(self) -> None:
+        """No more is wanted of it."""
 
 
 class ListedTargets:
@@ -42,6 +45,9 @@ class ListedTargets:
     async def page(self) -> list[str]:
         """See `Targets`."""
         return list(islice(self._rest, _PAGE))
+
+    async def aclose(self) -> None:
+        """See `Targets`."""
 
 
 class StreamedTargets:
@@ -60,6 +66,10 @@ class StreamedTargets:
         self.total = self._read
         return []
 
+    async def aclose(self) -> None:
+        """See `Targets`. What the stream holds is let go: its `finally` has run."""
+        await self._agents.aclose()
+
 
 class JournalTargets:
     """Those of a journal that were never sent."""
@@ -76,6 +86,9 @@ class JournalTargets:
             self._place = rows[-1][0]
         return [agent_id for _, agent_id in rows]
 
+    async def aclose(self) -> None:
+        """See `Targets`. The journal is its run's."""
+
 
 def listed(agents: Iterable[str | Agent]) -> list[str]:
     """The ids of the agents of a collection, each there once.
@@ -90,16 +103,21 @@ def listed(agents: Iterable[str | Agent]) -> list[str]:
     return targets
 
 
-async def streamed(agents: AsyncIterable[str | Agent]) -> AsyncIterator[str]:
-    """The same of a stream, as it comes."""
+async def streamed(agents: AsyncIterable[str | Agent]) -> AsyncGenerator[str, None]:
+    """The same of a stream, as it comes. Closes it in the end, if it can be."""
     seen: set[bytes] = set()
-    async for agent in agents:
-        agent_id = arguments.agent_id(agent)
-        digest = blake2b(agent_id.encode(), digest_size=16).digest()
-        if digest in seen:
-            raise _twice(agent_id)
-        seen.add(digest)
-        yield agent_id
+    each = aiter(agents)
+    try:
+        async for agent in each:
+            agent_id = arguments.agent_id(agent)
+            digest = blake2b(agent_id.encode(), digest_size=16).digest()
+            if digest in seen:
+                raise _twice(agent_id)
+            seen.add(digest)
+            yield agent_id
+    finally:
+        if isinstance(each, AsyncGenerator):
+            await each.aclose()
 
 
 def _twice(agent_id: str) -> InvalidRequestError:

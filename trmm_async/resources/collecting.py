@@ -320,6 +320,13 @@ class Sending:
                 raise StopAsyncIteration
         return self._told.popleft()
 
+    def known(self) -> list[tuple[str, Outcome]]:
+        """What is known and was not iterated; for who leaves early."""
+        self._told.extend((one, self._outcome(one, how, {})) for one, how in self._batch.take().items())
+        told = list(self._told)
+        self._told.clear()
+        return told
+
     # -- for the desk ----------------------------------------------------------------------------------------
 
     def looked(self, trouble: TRMMError | None) -> None:
