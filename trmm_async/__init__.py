@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         Ended,
         Event,
         Gap,
+        Live,
         ScriptOutput,
         UnknownEvent,
     )
@@ -103,6 +104,7 @@ _ROOMS: Final = {
         "Ended",
         "Event",
         "Gap",
+        "Live",
         "ScriptOutput",
         "UnknownEvent",
     ),
@@ -162,6 +164,7 @@ __all__ = [
     "Gap",
     "HistoryEntry",
     "InvalidRequestError",
+    "Live",
     "NotFoundError",
     "Outcome",
     "OutcomeUnknownError",

@@ -169,7 +169,11 @@ class TRMM:
         return self._api.language.name
 
     def events(
-        self, *agents: str | Agent | Iterable[str | Agent], settings: StreamSettings | None = None
+        self,
+        *agents: str | Agent | Iterable[str | Agent],
+        snapshot: bool = False,
+        since: str | None = None,
+        settings: StreamSettings | None = None,
     ) -> Subscription:
         """The live events of one agent or any number of them, as one stream; see `Subscription`.
 
@@ -178,12 +182,16 @@ class TRMM:
 
         Args:
             agents: ids, agents, or iterables of them; one given twice counts once.
+            snapshot: tell first how each agent stands, its status and the alerts that are not resolved, and
+                then `Live`; what comes behind that is changes.
+            since: the `position` of an earlier subscription: what has happened since is caught up, behind a
+                `Gap` and with a `Live` at its end. Agents that are not in it begin as without it.
             settings: sizes and times; the defaults suit most.
 
         Raises:
-            InvalidRequestError: no agent, or an id that is none.
+            InvalidRequestError: no agent, or an id that is none; `since` is no position.
         """
-        return subscribe(self._api, agents, settings or StreamSettings())
+        return subscribe(self._api, agents, settings or StreamSettings(), snapshot=snapshot, since=since)
 
     async def request(
         self,

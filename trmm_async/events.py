@@ -20,6 +20,7 @@ __all__ = [
     "Ended",
     "Event",
     "Gap",
+    "Live",
     "ScriptOutput",
     "UnknownEvent",
 ]
@@ -64,8 +65,9 @@ class AlertEvent(msgspec.Struct, frozen=True, kw_only=True):
 class Gap(msgspec.Struct, frozen=True, kw_only=True):
     """Events of this agent may be missing between `since` and `until` (this machine's clock, UTC).
 
-    What the server can still tell of that time (agent status, alerts) follows as ordinary events. Script
-    output can't be caught up. `dropped` counts the events that are known to be lost here.
+    What the server can still tell of that time (agent status, alerts) follows as ordinary events, and `Live`
+    behind them. Script output can't be caught up over a socket. `dropped` counts the events that are known to
+    be lost here.
     """
 
     agent_id: str
@@ -73,6 +75,17 @@ class Gap(msgspec.Struct, frozen=True, kw_only=True):
     until: datetime
     reason: str = ""
     dropped: int = 0
+
+
+class Live(msgspec.Struct, frozen=True, kw_only=True):
+    """From here on this agent's events are changes: what was told before adds up to its state at `time`.
+
+    Comes behind the present state that was asked for (`snapshot=True`), and behind the catch-up of every
+    `Gap`. `time` is this machine's clock, UTC, from before that state was read.
+    """
+
+    agent_id: str
+    time: datetime
 
 
 class UnknownEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,4 +103,4 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True):
     error: TRMMError
 
 
-Event = AgentOnline | AgentOffline | ScriptOutput | AlertEvent | Gap | UnknownEvent | Ended
+Event = AgentOnline | AgentOffline | ScriptOutput | AlertEvent | Gap | Live | UnknownEvent | Ended

@@ -8,14 +8,13 @@ from typing import Self
 from uuid import uuid4
 
 from trmm_async import arguments
-from trmm_async.calls import StreamSpec
 from trmm_async.dialects import ScriptRun
 from trmm_async.errors import ClosedError, InvalidRequestError, OutcomeUnknownError, TRMMError
 from trmm_async.events import Event, Gap, ScriptOutput
 from trmm_async.models import Agent, ScriptResult
 from trmm_async.resources.api import Api
 from trmm_async.resources.snapshots import take_snapshot
-from trmm_async.stream import SpecsLater, StreamSettings, Subscription
+from trmm_async.stream import Sockets, SourceLater, StreamSettings, Subscription
 
 __all__ = ["ScriptStream", "new_cmd_id", "subscribe"]
 
@@ -24,18 +23,25 @@ _STRAGGLERS = 2.0
 
 
 def subscribe(
-    api: Api, agents: Iterable[str | Agent | Iterable[str | Agent]], settings: StreamSettings
+    api: Api,
+    agents: Iterable[str | Agent | Iterable[str | Agent]],
+    settings: StreamSettings,
+    *,
+    snapshot: bool = False,
+    since: str | None = None,
 ) -> Subscription:
     """A subscription to these agents, each once, with catch-up over REST."""
     agent_ids = tuple(dict.fromkeys(_flat(agents)))
     if not agent_ids:
         raise InvalidRequestError("events of which agents? give at least one")
 
-    async def find() -> list[StreamSpec]:
+    async def find() -> Sockets:
         dialect = await api.dialect()
-        return [dialect.agent_events(agent_id) for agent_id in agent_ids]
+        for agent_id in agent_ids:
+            dialect.agent_events(agent_id)
+        return Sockets(dialect.agent_events, api.dialer, partial(take_snapshot, api), settings)
 
-    return Subscription(SpecsLater(agent_ids, find), api.dialer, partial(take_snapshot, api), settings)
+    return Subscription(SourceLater(find), agent_ids, settings, snapshot=snapshot, since=since)
 
 
 def _flat(agents: Iterable[object]) -> Iterable[str]:
@@ -97,7 +103,9 @@ class ScriptStream:
         self._entered = True
         spec = (await self._api.dialect()).script_output(self._agent_id)
         if spec is not None:
-            self._events = Subscription([spec], self._api.dialer, None, StreamSettings())
+            settings = StreamSettings()
+            sockets = Sockets(lambda _: spec, self._api.dialer, None, settings)
+            self._events = Subscription(sockets, [self._agent_id], settings)
             await self._events.__aenter__()
         self._answer = asyncio.create_task(self._api.run_script(self._agent_id, self._run))
         self._answer.add_done_callback(self._answered)
