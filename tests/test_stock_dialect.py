@@ -13,7 +13,7 @@ from tests.recorded import asks_as_recorded, needed, recording, sent_by
 from trmm_async.answers import error_for, failure
 from trmm_async.calls import ArrayCall, Call, Lane, Plan, Replay
 from trmm_async.cron import cron_expression, cron_values
-from trmm_async.dialects import AgentFilter, Collected, DeploymentOrder, ScriptRun, Stock, TaskOrder
+from trmm_async.dialects import AgentFilter, Collected, DeploymentOrder, Polled, ScriptRun, Stock, TaskOrder
 from trmm_async.dialects.stock.history import agent_history
 from trmm_async.dialects.stock.nouns import alert_of, script_of
 from trmm_async.errors import (
@@ -474,8 +474,7 @@ class TestTheOthers:
     def test_what_a_stock_server_has_not_says_what_to_use(self) -> None:
         with pytest.raises(UnsupportedError, match=r"alerts\.snooze.*alerts\.resolve"):
             STOCK.acknowledge_alert(1)
-        with pytest.raises(UnsupportedError, match=r"agents\.list\(\).*agents\.stream_command"):
-            STOCK.agent_events(AGENT)
+        assert isinstance(STOCK.event_source(), Polled)
         assert STOCK.script_output(AGENT) is None
 
 

@@ -23,7 +23,7 @@ def stored(place: Place) -> Place:
 
 def test_a_position_survives_being_stored() -> None:
     place = Place(since=THEN, based=True, up=False, mark=9, alerts={3: 2**48, 4: None})
-    position = Position(agents={WHO: place}, runs=RunsPlace(after=THEN, told=frozenset({1, 2})))
+    position = Position(agents={WHO: place}, runs=RunsPlace(after=THEN, told={1: THEN, 2: THEN}))
     assert read_position(position.text()) == position
 
 
@@ -38,10 +38,10 @@ NO_POSITIONS: list[object] = [
     b"{}",
     "\ud800",
 ]
-WITHOUT_ZONE = '{"agents": {"a": ["2026-01-01T00:00:00"]}}'
+WITHOUT_ZONE = ['{"agents": {"a": ["2026-01-01T00:00:00"]}}', '{"runs": ["2026-01-01T00:00:00"]}']
 
 
-@pytest.mark.parametrize("text", [*NO_POSITIONS, WITHOUT_ZONE])
+@pytest.mark.parametrize("text", [*NO_POSITIONS, *WITHOUT_ZONE])
 def test_what_is_no_position_is_refused(text: object) -> None:
     with pytest.raises(InvalidRequestError, match="since"):
         read_position(text)

@@ -10,6 +10,8 @@ from trmm_async.dialects.base import (
     DeploymentOrder,
     Dialect,
     History,
+    Polled,
+    Pushed,
     ScriptRun,
     TaskOrder,
 )
@@ -23,6 +25,8 @@ __all__ = [
     "Dialect",
     "Gateway",
     "History",
+    "Polled",
+    "Pushed",
     "ScriptRun",
     "Stock",
     "TaskOrder",

@@ -8,13 +8,14 @@ from typing import Self
 from uuid import uuid4
 
 from trmm_async import arguments
-from trmm_async.dialects import ScriptRun
+from trmm_async.dialects import Pushed, ScriptRun
 from trmm_async.errors import ClosedError, InvalidRequestError, OutcomeUnknownError, TRMMError
 from trmm_async.events import Event, Gap, ScriptOutput
 from trmm_async.models import Agent, ScriptResult
 from trmm_async.resources.api import Api
 from trmm_async.resources.snapshots import take_snapshot
-from trmm_async.stream import Sockets, SourceLater, StreamSettings, Subscription
+from trmm_async.resources.watching import ServerWatch
+from trmm_async.stream import Polling, Sockets, Source, SourceLater, StreamSettings, Subscription
 
 __all__ = ["ScriptStream", "new_cmd_id", "subscribe"]
 
@@ -30,16 +31,16 @@ def subscribe(
     snapshot: bool = False,
     since: str | None = None,
 ) -> Subscription:
-    """A subscription to these agents, each once, with catch-up over REST."""
+    """A subscription to these agents, each once, from whatever source this server has for events."""
     agent_ids = tuple(dict.fromkeys(_flat(agents)))
     if not agent_ids:
         raise InvalidRequestError("events of which agents? give at least one")
 
-    async def find() -> Sockets:
-        dialect = await api.dialect()
-        for agent_id in agent_ids:
-            dialect.agent_events(agent_id)
-        return Sockets(dialect.agent_events, api.dialer, partial(take_snapshot, api), settings)
+    async def find() -> Source:
+        source = (await api.dialect()).event_source()
+        if isinstance(source, Pushed):
+            return Sockets(source.socket, api.dialer, partial(take_snapshot, api), settings)
+        return Polling(ServerWatch(api, source), settings)
 
     return Subscription(SourceLater(find), agent_ids, settings, snapshot=snapshot, since=since)
 

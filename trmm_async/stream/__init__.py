@@ -1,25 +1,30 @@
 """Live events. The only place that knows `websockets`.
 
 Floor 4: above it the resources, below it the pure rooms. Inside, from the top: `subscription` (many agents'
-events as one stream), `pushed` (they come over sockets), `session` (one agent's course over them), `source`
-(the seam between the first two), `desk` (reading the state once for all), `dialing` (a handshake and what its
-answer means), `mailbox` (the bounded queue), `catchup` (what a gap hid; pure), `settings`, `position` (a
-place to be stored; pure), `sockets` (one connection).
+events as one stream), `pushed` and `polling` (where they come from: sockets, or looking again and again),
+`session` and `picture` (one agent's course in each), `source` (the seam between them), `desk` (reading the
+state once for all), `dialing` (a handshake and what its answer means), `mailbox` (the bounded queue),
+`settings`, `catchup` (what a gap hid; pure), `runs` (which script runs are news; pure), `position` (a place
+to be stored; pure), `sockets` (one connection).
 """
 
 from trmm_async.stream.catchup import Snapshot
 from trmm_async.stream.desk import SnapshotSource
 from trmm_async.stream.dialing import Dialer
+from trmm_async.stream.polling import Polling, Seen
 from trmm_async.stream.pushed import Sockets
 from trmm_async.stream.settings import StreamSettings, StreamState
-from trmm_async.stream.source import SourceLater
+from trmm_async.stream.source import Source, SourceLater
 from trmm_async.stream.subscription import Subscription
 
 __all__ = [
     "Dialer",
+    "Polling",
+    "Seen",
     "Snapshot",
     "SnapshotSource",
     "Sockets",
+    "Source",
     "SourceLater",
     "StreamSettings",
     "StreamState",

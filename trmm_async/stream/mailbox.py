@@ -48,6 +48,9 @@ class Mailbox(Generic[T]):
     def purge(self, unwanted: Callable[[T], bool]) -> None:
         """Throw away what is unwanted, and let waiting writers into the room that makes."""
         self._items = deque(item for item in self._items if not unwanted(item))
+        for item, turn in self._writers:
+            if unwanted(item) and not turn.done():
+                turn.set_result(None)
         while self._writers and len(self._items) < self._size:
             self._let_in()
 

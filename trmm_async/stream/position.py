@@ -5,7 +5,7 @@ text is JSON, and for nobody but us: it holds what the reader was told last of e
 """
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
@@ -16,6 +16,7 @@ from trmm_async.errors import InvalidRequestError
 __all__ = ["Place", "Position", "RunsPlace", "read_position"]
 
 _VERSION: Final = 1
+_AWARE: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 class Place(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
@@ -41,11 +42,11 @@ class RunsPlace(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
 
     Attributes:
         after: the server's time from which on rows are compared; None for all.
-        told: the rows from then on that were told or were there before, by id.
+        told: the rows from then on that were told or were there before: id to the row's time.
     """
 
     after: datetime | None = None
-    told: frozenset[int] = frozenset()
+    told: Mapping[int, datetime] = {}
 
 
 class Position(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,6 +73,8 @@ def read_position(text: object) -> Position:
         position = codec.decoder(Position)(text.encode())
     except (msgspec.DecodeError, UnicodeEncodeError) as error:
         raise InvalidRequestError(f"since is no position of a stream: {error}") from error
-    if position.version != _VERSION or any(place.since.tzinfo is None for place in position.agents.values()):
+    runs = position.runs or RunsPlace()
+    times = [*(place.since for place in position.agents.values()), *runs.told.values()]
+    if position.version != _VERSION or any(time.tzinfo is None for time in [*times, runs.after or _AWARE]):
         raise InvalidRequestError("since is a position of another version of this package")
     return position

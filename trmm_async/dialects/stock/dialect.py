@@ -21,7 +21,7 @@ from trmm_async.calls import (
     ask,
     ignore_answer,
 )
-from trmm_async.dialects.base import AgentFilter, Collected, DeploymentOrder, ScriptRun, TaskOrder
+from trmm_async.dialects.base import AgentFilter, Collected, DeploymentOrder, Polled, ScriptRun, TaskOrder
 from trmm_async.dialects.beyond import Beyond
 from trmm_async.dialects.stock.agents import (
     Places,
@@ -184,11 +184,8 @@ class Stock:
         body = {"id": alert_id, "type": "resolve"}
         return change("PUT", f"/alerts/{alert_id}/", body, replay=Replay.IDEMPOTENT)
 
-    def agent_events(self, agent_id: str) -> StreamSpec:
-        raise UnsupportedError(
-            f"a stock server pushes no events of an agent ({agent_id}): poll agents.list() and "
-            "alerts.list(); the live output of a command is in agents.stream_command(…)"
-        )
+    def event_source(self) -> Polled:
+        return Polled(StockHistory())
 
     def beyond(self, feature: str) -> Beyond:
         del feature
