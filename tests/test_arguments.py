@@ -50,6 +50,64 @@ class TestPlainText:
         assert "name must be text, not" in refusal(arguments.plain_text, other, "name")
 
 
+class TestFreeText:
+    @pytest.mark.parametrize("good", ["x", "dir\r\ndir\t/s\n", " padded ", "東京 \x1b[0m"])
+    def test_has_any_number_of_lines(self, good: str) -> None:
+        assert arguments.free_text(good, "command") is good
+
+    @pytest.mark.parametrize("bad", ["a\0", *SURROGATES])
+    def test_is_what_a_server_can_store(self, bad: str) -> None:
+        assert "command must be text that UTF-8 can carry" in refusal(arguments.free_text, bad, "command")
+
+    @pytest.mark.parametrize("blank", ["", " ", "\n\t\n"])
+    def test_is_not_blank(self, blank: str) -> None:
+        assert refusal(arguments.free_text, blank, "note") == "note must not be empty"
+        assert arguments.free_text(blank, "note", empty=True) is blank
+
+    @pytest.mark.parametrize("other", [None, 5, b"x", ["x"]])
+    def test_is_text(self, other: object) -> None:
+        assert "note must be text, not" in refusal(arguments.free_text, other, "note")
+
+
+class TestAWholeNumber:
+    @pytest.mark.parametrize("good", [1, 2, 295])
+    def test_lies_within_its_span(self, good: int) -> None:
+        assert arguments.whole(good, "timeout", least=1, most=295) == good
+
+    @pytest.mark.parametrize("bad", [0, 296, 1.5, "5", None, True])
+    def test_says_the_span(self, bad: object) -> None:
+        said = refusal(arguments.whole, bad, "timeout", least=1, most=295)
+        assert said == f"timeout must be a whole number from 1 to 295, not {bad!r}"
+        if bad != 296:
+            assert "from 1, not" in refusal(arguments.whole, bad, "timeout", least=1)
+
+
+class TestAWholeMinute:
+    LATER = NOW + timedelta(hours=1)
+
+    def test_is_the_next_one(self) -> None:
+        assert arguments.whole_minute(self.LATER, "at", now=NOW) == self.LATER
+        for more in (timedelta(microseconds=1), timedelta(seconds=59.5)):
+            assert arguments.whole_minute(self.LATER + more, "at", now=NOW) == self.LATER + timedelta(
+                minutes=1
+            )
+
+    def test_keeps_its_time_zone_or_has_none(self) -> None:
+        zone = timezone(timedelta(hours=2))
+        assert arguments.whole_minute(self.LATER.astimezone(zone), "at", now=NOW).tzinfo is zone
+        past = datetime(2020, 1, 1, 3)  # noqa: DTZ001 - whose clock it is by is not known here
+        assert arguments.whole_minute(past, "at", now=NOW) == past
+
+    @pytest.mark.parametrize("bad", [NOW, NOW - timedelta(seconds=1)])
+    def test_lies_in_the_future(self, bad: datetime) -> None:
+        assert "at must lie in the future" in refusal(arguments.whole_minute, bad, "at", now=NOW)
+
+    def test_has_to_be_one_that_can_be_told(self) -> None:
+        assert "at must be a datetime, not str" in refusal(arguments.whole_minute, "soon", "at")
+        last = datetime.max  # noqa: DTZ901 - there is no minute behind it
+        assert "before the year 10000" in refusal(arguments.whole_minute, last, "at")
+
+
 class TestAnAgentId:
     @pytest.mark.parametrize(
         "good", ["abc-uuid", "a b", "a.b", "...", "a..", "ü", "100%", "a?b#c", "%2e%2e", "~"]
@@ -389,3 +447,60 @@ class TestABaseUrl:
                 assert parts.hostname
                 assert parts.path.endswith("/api/v3/agents/")
                 assert (parts.username, parts.query, parts.fragment) == (None, "", "")
+
+
+class TestSeveral:
+    def test_ids_come_once_each_and_one_is_as_good_as_several(self) -> None:
+        assert arguments.object_ids([1, Alert(id=2), 1], "alerts") == (1, 2)
+        assert arguments.object_ids(Client(id=3), "client") == arguments.object_ids(3, "client") == (3,)
+        assert arguments.object_ids(iter([]), "alerts") == ()
+
+    @pytest.mark.parametrize("bad", ["12", b"12", ["1"], [True], None, [None], [-1]])
+    def test_ids_are_whole_numbers(self, bad: object) -> None:
+        assert "alerts must" in refusal(arguments.object_ids, bad, "alerts")
+
+    def test_names_are_not_letters_of_one(self) -> None:
+        assert arguments.names(iter(["a", "b"]), "options") == ("a", "b")
+        for bad in ("ab", b"ab", 5, None, [5], [""], ["a\n"]):
+            assert "options must" in refusal(arguments.names, bad, "options")
+
+    def test_none_at_all_is_no_filter(self) -> None:
+        assert arguments.some((1,), "client") == (1,)
+        assert refusal(arguments.some, (), "client") == "client must not be empty; leave it out for any"
+
+
+class TestChanges:
+    def test_are_what_is_given(self) -> None:
+        assert arguments.changes({"name": None, "enabled": False}) == {"enabled": False}
+
+    def test_are_not_nothing(self) -> None:
+        said = refusal(arguments.changes, {"name": None, "enabled": None})
+        assert said == "nothing to change: give name, enabled, one or more"
+
+
+class TestValuesOfCustomFields:
+    @pytest.mark.parametrize(
+        ("given", "kept"),
+        [
+            (True, True),
+            ("", ""),
+            ("a\nb", "a\nb"),
+            (5, "5"),
+            (1.5, "1.5"),
+            (["a", "b"], ("a", "b")),
+            ((), ()),
+        ],
+    )
+    def test_keep_their_kind(self, given: object, kept: object) -> None:
+        value = arguments.field_value(given, "default")
+        assert value == kept
+        assert type(value) is type(kept)
+
+    @pytest.mark.parametrize("bad", [None, float("nan"), b"x", object(), [5], "a\0"])
+    def test_are_of_some_kind(self, bad: object) -> None:
+        assert "default must" in refusal(arguments.field_value, bad, "default")
+
+    def test_are_named_by_fields_or_their_ids(self) -> None:
+        assert arguments.field_values({1: "x", Check(id=2): True}) == {1: "x", 2: True}
+        for bad in ({}, [1], None, {"x": "y"}):
+            assert "custom_fields" in refusal(arguments.field_values, bad)

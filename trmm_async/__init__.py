@@ -13,6 +13,16 @@ from typing import TYPE_CHECKING, Any, Final
 from trmm_async._version import __version__
 
 if TYPE_CHECKING:
+    from trmm_async.administration import (
+        AuditEntry,
+        CheckHistoryPoint,
+        CustomField,
+        Dashboard,
+        KeyStoreEntry,
+        Policy,
+        PolicyUse,
+        ServerSettings,
+    )
     from trmm_async.client import TRMM
     from trmm_async.errors import (
         AgentLostError,
@@ -42,12 +52,21 @@ if TYPE_CHECKING:
         AgentOffline,
         AgentOnline,
         AlertEvent,
+        CommandOutput,
         Ended,
         Event,
         Gap,
         Live,
         ScriptOutput,
         UnknownEvent,
+    )
+    from trmm_async.inventory import (
+        EventLogEntry,
+        Note,
+        Process,
+        Service,
+        Software,
+        WindowsUpdate,
     )
     from trmm_async.limits import RateLimit
     from trmm_async.models import (
@@ -57,6 +76,7 @@ if TYPE_CHECKING:
         CheckCounts,
         Client,
         ClientRef,
+        CommandResult,
         CustomFieldValue,
         Deployment,
         Disk,
@@ -68,10 +88,21 @@ if TYPE_CHECKING:
         Task,
     )
     from trmm_async.outcomes import Counts, Done, Failed, Outcome, Skipped, Unknown
+    from trmm_async.resources.commands import CommandSettings
     from trmm_async.stream import StreamSettings, StreamState, Subscription
     from trmm_async.transport.connector import Connector
 
 _ROOMS: Final = {
+    "administration": (
+        "AuditEntry",
+        "CheckHistoryPoint",
+        "CustomField",
+        "Dashboard",
+        "KeyStoreEntry",
+        "Policy",
+        "PolicyUse",
+        "ServerSettings",
+    ),
     "client": ("TRMM",),
     "errors": (
         "APIError",
@@ -101,12 +132,21 @@ _ROOMS: Final = {
         "AgentOffline",
         "AgentOnline",
         "AlertEvent",
+        "CommandOutput",
         "Ended",
         "Event",
         "Gap",
         "Live",
         "ScriptOutput",
         "UnknownEvent",
+    ),
+    "inventory": (
+        "EventLogEntry",
+        "Note",
+        "Process",
+        "Service",
+        "Software",
+        "WindowsUpdate",
     ),
     "models": (
         "Agent",
@@ -116,6 +156,7 @@ _ROOMS: Final = {
         "Client",
         "ClientRef",
         "CustomFieldValue",
+        "CommandResult",
         "Deployment",
         "Disk",
         "HistoryEntry",
@@ -127,6 +168,7 @@ _ROOMS: Final = {
     ),
     "outcomes": ("Counts", "Done", "Failed", "Outcome", "Skipped", "Unknown"),
     "limits": ("RateLimit",),
+    "resources.commands": ("CommandSettings",),
     "stream": ("StreamSettings", "StreamState", "Subscription"),
     "transport.connector": ("Connector",),
 }
@@ -143,32 +185,45 @@ __all__ = [
     "Alert",
     "AlertEvent",
     "AmbiguousNameError",
+    "AuditEntry",
     "AuthenticationError",
     "BadRequestError",
     "Check",
     "CheckCounts",
+    "CheckHistoryPoint",
     "Client",
     "ClientRef",
     "ClosedError",
+    "CommandResult",
+    "CommandOutput",
+    "CommandSettings",
     "ConnectionFailedError",
     "Connector",
     "Counts",
+    "CustomField",
     "CustomFieldValue",
+    "Dashboard",
     "DecodeError",
     "Deployment",
     "Disk",
     "Done",
     "Ended",
     "Event",
+    "EventLogEntry",
     "Failed",
     "Gap",
     "HistoryEntry",
     "InvalidRequestError",
     "Live",
+    "KeyStoreEntry",
     "NotFoundError",
+    "Note",
     "Outcome",
     "OutcomeUnknownError",
     "PermissionDeniedError",
+    "Policy",
+    "PolicyUse",
+    "Process",
     "RateLimit",
     "RateLimitedError",
     "RedirectedError",
@@ -177,9 +232,12 @@ __all__ = [
     "ScriptResult",
     "ServerError",
     "ServerFaultError",
+    "ServerSettings",
+    "Service",
     "Site",
     "SiteRef",
     "Skipped",
+    "Software",
     "StreamSettings",
     "StreamState",
     "Subscription",
@@ -191,6 +249,7 @@ __all__ = [
     "Unknown",
     "UnknownEvent",
     "UnsupportedError",
+    "WindowsUpdate",
     "__version__",
 ]
 

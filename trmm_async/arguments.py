@@ -7,8 +7,8 @@ import ipaddress
 import re
 import sys
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
-from typing import Final
+from datetime import UTC, datetime, timedelta
+from typing import Final, TypeVar
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from trmm_async.errors import InvalidRequestError
@@ -17,18 +17,32 @@ __all__ = [
     "agent_id",
     "api_key",
     "base_url",
+    "changes",
     "choice",
+    "command",
     "env_vars",
     "expiry",
+    "field_value",
+    "field_values",
     "flag",
+    "free_text",
+    "names",
     "number",
     "object_id",
+    "object_ids",
+    "path_segment",
     "plain_text",
     "raw_path",
     "script_args",
     "script_timeout",
+    "secret",
+    "some",
+    "token",
     "whole",
+    "whole_minute",
 ]
+
+T = TypeVar("T")
 
 SCRIPT_TIMEOUT_MOST: Final = 300
 _ID_MOST: Final = 2**63 - 1
@@ -36,6 +50,7 @@ _MOST: Final = sys.float_info.max
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
 _BARE_PERCENT: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_TOKEN: Final = re.compile(r"[A-Za-z0-9._~-]+", re.ASCII)
 _SLASH: Final = re.compile(r"[/\\]")
 _FIT_FOR_HOST: Final = re.compile(r"([A-Za-z0-9._-]+|\[[A-Za-z0-9:.%]+\])(:[0-9]*)?")
 
@@ -53,14 +68,30 @@ def plain_text(value: object, what: str, *, empty: bool = False) -> str:
     return value
 
 
+def free_text(value: object, what: str, *, empty: bool = False) -> str:
+    """A text of any number of lines; not blank unless allowed."""
+    if not isinstance(value, str):
+        raise InvalidRequestError(f"{what} must be text, not {type(value).__name__}")
+    if "\0" in value or _SURROGATE.search(value):
+        raise InvalidRequestError(f"{what} must be text that UTF-8 can carry, without a null character")
+    if not empty and not value.strip():
+        raise InvalidRequestError(f"{what} must not be empty")
+    return value
+
+
+def path_segment(value: object, what: str) -> str:
+    """A text that is fit to be one segment of a path."""
+    text = plain_text(value, what)
+    if text in {".", ".."} or "/" in text or "\\" in text:
+        raise InvalidRequestError(f"{what} must not contain a slash or be a dot path: {text!r}")
+    if text != text.strip():
+        raise InvalidRequestError(f"{what} must not begin or end with a space: {text!r}")
+    return text
+
+
 def agent_id(value: object) -> str:
     """An agent's id, from itself or from the object that has it; fit to be one segment of a path."""
-    text = plain_text(getattr(value, "agent_id", value), "agent_id")
-    if text in {".", ".."} or "/" in text or "\\" in text:
-        raise InvalidRequestError(f"agent_id must not contain a slash or be a dot path: {text!r}")
-    if text != text.strip():
-        raise InvalidRequestError(f"agent_id must not begin or end with a space: {text!r}")
-    return text
+    return path_segment(getattr(value, "agent_id", value), "agent_id")
 
 
 def object_id(value: object, what: str) -> int:
@@ -74,6 +105,13 @@ def object_id(value: object, what: str) -> int:
     return found
 
 
+def object_ids(values: object, what: str) -> tuple[int, ...]:
+    """Several of them, each once; a lone one is as good as several."""
+    several = isinstance(values, Iterable) and not isinstance(values, str | bytes)
+    given: Iterable[object] = values if several else (values,)  # type: ignore[assignment]
+    return tuple(dict.fromkeys(object_id(value, what) for value in given))
+
+
 def number(value: object, what: str, *, least: float | None = None, above: float | None = None) -> float:
     """A finite number, at least `least` or more than `above`."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not -_MOST <= value <= _MOST:
@@ -85,11 +123,20 @@ def number(value: object, what: str, *, least: float | None = None, above: float
     return value
 
 
-def whole(value: object, what: str, *, least: int) -> int:
-    """A whole number from `least`."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise InvalidRequestError(f"{what} must be a whole number from {least}, not {value!r}")
+def whole(value: object, what: str, *, least: int, most: int | None = None) -> int:
+    """A whole number from `least`, up to `most` and with it."""
+    span = f"from {least}" if most is None else f"from {least} to {most}"
+    high = isinstance(value, int) and most is not None and value > most
+    if isinstance(value, bool) or not isinstance(value, int) or value < least or high:
+        raise InvalidRequestError(f"{what} must be a whole number {span}, not {value!r}")
     return value
+
+
+def names(values: object, what: str) -> tuple[str, ...]:
+    """Texts of one line each. A lone text is refused: it would be taken apart into letters."""
+    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
+        raise InvalidRequestError(f"{what} must be a sequence of texts, not {values!r}")
+    return tuple(plain_text(value, what) for value in values)
 
 
 def script_timeout(value: object) -> int:
@@ -146,6 +193,39 @@ def flag(value: object, what: str) -> bool:
     return value
 
 
+def changes(given: Mapping[str, object]) -> dict[str, object]:
+    """Of what may be changed, what is given (is not None); something must be."""
+    found = {name: value for name, value in given.items() if value is not None}
+    if not found:
+        raise InvalidRequestError(f"nothing to change: give {', '.join(given)}, one or more")
+    return found
+
+
+def some(given: tuple[T, ...], what: str) -> tuple[T, ...]:
+    """Several, and not none: a filter by none lets nothing through, which nobody asks for on purpose."""
+    if not given:
+        raise InvalidRequestError(f"{what} must not be empty; leave it out for any")
+    return given
+
+
+def field_values(values: object) -> dict[int, object]:
+    """Values of custom fields by the fields, or their ids; whether they fit, their types say."""
+    if not isinstance(values, Mapping) or not values:
+        raise InvalidRequestError("custom_fields must be a mapping of fields to values, and not empty")
+    return {object_id(field, "custom_fields: a field"): value for field, value in values.items()}
+
+
+def field_value(value: object, what: str) -> str | bool | tuple[str, ...]:
+    """A custom field's value: True or False, a text, a number (kept as text), or several texts."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int | float):
+        return str(number(value, what))
+    if isinstance(value, str):
+        return free_text(value, what, empty=True)
+    return names(value, what)
+
+
 def choice(value: object, what: str, allowed: tuple[str, ...]) -> str:
     """One of a closed set of words."""
     if not isinstance(value, str) or value not in allowed:
@@ -166,6 +246,21 @@ def expiry(value: object, *, now: datetime | None = None) -> datetime:
     except OverflowError:
         raise InvalidRequestError(
             f"expires must lie before the year 10000, not at {value.isoformat()}"
+        ) from None
+
+
+def whole_minute(value: object, what: str, *, now: datetime | None = None) -> datetime:
+    """A time in the future, rounded up to a whole minute. What has no time zone may be past too."""
+    if not isinstance(value, datetime):
+        raise InvalidRequestError(f"{what} must be a datetime, not {type(value).__name__}")
+    if value.utcoffset() is not None and value <= (now or datetime.now(UTC)):
+        raise InvalidRequestError(f"{what} must lie in the future, not at {value.isoformat()}")
+    minute = value.replace(second=0, microsecond=0)
+    try:
+        return minute if minute == value else minute + timedelta(minutes=1)
+    except OverflowError:
+        raise InvalidRequestError(
+            f"{what} must lie before the year 10000, not at {value.isoformat()}"
         ) from None
 
 
@@ -190,6 +285,33 @@ def api_key(value: object) -> str:
     if _CONTROL.search(value) or not value.isascii() or value != value.strip():
         raise InvalidRequestError(
             "api_key must be plain ASCII, without control characters or spaces around it"
+        )
+    return value
+
+
+def command(value: object) -> str:
+    """A command, as a shell reads it: lines and tabs are part of it."""
+    if not isinstance(value, str) or not value.strip():
+        raise InvalidRequestError("command must be text, and not empty")
+    if "\0" in value or _SURROGATE.search(value):
+        raise InvalidRequestError("command must be text without a null character that UTF-8 can carry")
+    return value
+
+
+def secret(value: object, what: str) -> str:
+    """A password or a code: any text. It is in no message."""
+    if not isinstance(value, str) or not value.strip():
+        raise InvalidRequestError(f"{what} must be text, and not empty")
+    if _SURROGATE.search(value):
+        raise InvalidRequestError(f"{what} must be text that UTF-8 can carry")
+    return value
+
+
+def token(value: object) -> str:
+    """A token that can stand in a URL as it is, since the server takes it as it is. It is in no message."""
+    if not isinstance(value, str) or not _TOKEN.fullmatch(value):
+        raise InvalidRequestError(
+            "access_token must be a token: ASCII letters, digits, and none but -_.~ besides"
         )
     return value
 

@@ -18,16 +18,25 @@ from trmm_async.fleet import Fleet
 from trmm_async.limits import RateLimit
 from trmm_async.models import Agent
 from trmm_async.resources import (
+    TOTP,
+    Access,
     Agents,
     Alerts,
     Api,
+    AuditLog,
     Checks,
     Clients,
+    Core,
+    CustomFields,
     Deployments,
     Desk,
+    KeyStore,
     Language,
+    Policies,
     Scripts,
+    Sites,
     Tasks,
+    TokenSource,
 )
 from trmm_async.resources.live import subscribe
 from trmm_async.retry import RetryPolicy
@@ -72,6 +81,8 @@ class TRMM:
 
         dialect: "gateway" (`/api/v3`), "stock" (Tactical RMM itself), or "auto", which finds out by one
             harmless request when it is first needed; `trmm.dialect` says which it is.
+        access_token: what lets the sockets of a stock server in, in place of `login`: a token of its login,
+            or a callable, which may be asynchronous, that gives one and is asked again when that has ended.
         allow_http: whether plain http is allowed to other machines than this one.
         session: an `aiohttp.ClientSession` of yours, for proxies and the like; it is then not closed by us.
             Give it a `trmm_async.Connector()`: with another, a script sent over a connection that the server
@@ -85,10 +96,16 @@ class TRMM:
     agents: Agents
     deployments: Deployments
     clients: Clients
+    sites: Sites
     scripts: Scripts
     checks: Checks
     tasks: Tasks
     alerts: Alerts
+    policies: Policies
+    custom_fields: CustomFields
+    key_store: KeyStore
+    audit_log: AuditLog
+    core: Core
     fleet: Fleet
 
     def __init__(
@@ -105,6 +122,7 @@ class TRMM:
         patience: float = 120.0,
         report_grace: float = 10.0,
         dialect: Literal["gateway", "stock", "auto"] = "gateway",
+        access_token: TokenSource | None = None,
         allow_http: bool = False,
         session: "aiohttp.ClientSession | None" = None,
         ssl: tls.SSLContext | None = None,
@@ -138,14 +156,21 @@ class TRMM:
         )
         language = Language(transport, dialects, lambda found: transport.adopt(**bounds.of(found)))
         desk = Desk(transport, Patience(report=arguments.number(report_grace, "report_grace", least=0)))
-        self._api = Api(transport, dialer, language, desk)
+        access = Access(transport, language.dialect, _token_source(access_token, dialect))
+        self._api = Api(transport, dialer, language, desk, access)
         self.agents = Agents(self._api)
         self.deployments = Deployments(self._api)
         self.clients = Clients(self._api)
+        self.sites = Sites(self._api)
         self.scripts = Scripts(self._api)
         self.checks = Checks(self._api)
         self.tasks = Tasks(self._api)
         self.alerts = Alerts(self._api)
+        self.policies = Policies(self._api)
+        self.custom_fields = CustomFields(self._api)
+        self.key_store = KeyStore(self._api)
+        self.audit_log = AuditLog(self._api)
+        self.core = Core(self._api)
         self.fleet = Fleet(self._api)
 
     @classmethod
@@ -193,6 +218,26 @@ class TRMM:
         """
         return subscribe(self._api, agents, settings or StreamSettings(), snapshot=snapshot, since=since)
 
+    async def login(self, username: str, password: str, *, totp: TOTP | None = None) -> None:
+        """Log a user of a stock server in: its sockets (`agents.stream_command`) don't take the API key.
+
+        Everything else goes by the key as ever. Password, code and token are in no log line, repr or error.
+
+        Args:
+            username: who; a user who is blocked from the dashboard, or logs in by SSO, can't log in here.
+            password: theirs.
+            totp: the code of the second factor, or a callable, which may be asynchronous, that gives one.
+                With a callable, and for a user without a second factor, a token that ends is renewed by
+                itself; with a code it can't be, and `login` is to be called again. The server allows ten
+                logins a minute from one address.
+
+        Raises:
+            AuthenticationError: the server refuses name, password or code, or wants a code.
+            RateLimitedError: too many logins; `retry_after` says for how long. It is not tried again.
+            UnsupportedError: the server is a gateway, which takes the API key for its sockets.
+        """
+        await self._api.access.login(username, password, totp)
+
     async def request(
         self,
         method: str,
@@ -238,6 +283,16 @@ def _dialects(name: str, base_url: str) -> dict[str, Dialect]:
     # The gateway first: until it is known which it is, its limits are kept to.
     every: dict[str, Dialect] = {"gateway": Gateway(), "stock": Stock(base_url)}
     return every if name == "auto" else {name: every[name]}
+
+
+def _token_source(access_token: object, dialect: str) -> Any:
+    if access_token is None:
+        return None
+    if dialect == "gateway":
+        raise InvalidRequestError(
+            'access_token: a gateway takes the API key for its sockets; dialect="stock" is what has tokens'
+        )
+    return access_token if callable(access_token) else arguments.token(access_token)
 
 
 class _Bounds:

@@ -17,7 +17,7 @@ TRMMError
 │   ├── UnidentifiedError        it took effect; which of the server's objects it is can't be told
 │   └── AgentLostError           the agent did not answer a call that changes something (also the next)
 └── APIError                     the server answered: status, detail, method, path, body
-    ├── AuthenticationError      401
+    ├── AuthenticationError      401; or a login for sockets is missing or has ended
     ├── PermissionDeniedError    403
     ├── NotFoundError            404
     ├── AgentUnreachableError    the server could not reach the agent
@@ -27,7 +27,7 @@ TRMMError
     └── DecodeError              2xx with an answer that can't be read
 ```
 
-`except TRMMError` catches all of it. No error holds the API key.
+`except TRMMError` catches all of it. No error holds the API key, or the password, code or token of a login.
 """
 
 import builtins
@@ -125,7 +125,7 @@ class OutcomeUnknownError(CallError):
 
 
 class AgentSilentError(OutcomeUnknownError):
-    """A script was sent, and its agent did not report an end by the deadline. It may have run, or run still.
+    """A script or command was sent, and its agent reported no end in time. It may have run, or run still.
 
     Attributes:
         agent_id: the agent.
@@ -193,7 +193,7 @@ class BadRequestError(InvalidRequestError, APIError):
 
 
 class AuthenticationError(APIError):
-    """401: the API key is wrong, has expired or was revoked."""
+    """401: the API key is wrong, has expired or was revoked; or a login is missing, refused or has ended."""
 
 
 class PermissionDeniedError(APIError):

@@ -17,6 +17,7 @@ __all__ = [
     "AgentOffline",
     "AgentOnline",
     "AlertEvent",
+    "CommandOutput",
     "Ended",
     "Event",
     "Gap",
@@ -50,6 +51,19 @@ class ScriptOutput(msgspec.Struct, frozen=True, kw_only=True):
     agent_id: str
     cmd_id: str = ""
     script: int | None = None
+    output: str = ""
+    done: bool = False
+    exit_code: int | None = None
+
+
+class CommandOutput(msgspec.Struct, frozen=True, kw_only=True):
+    """A piece of a running command's output: of `agents.stream_command`, not of `TRMM.events`.
+
+    The last has `done=True` and the `exit_code`, which is None where it got lost.
+    """
+
+    agent_id: str
+    cmd_id: str = ""
     output: str = ""
     done: bool = False
     exit_code: int | None = None

@@ -22,6 +22,7 @@ __all__ = [
     "CheckCounts",
     "Client",
     "ClientRef",
+    "CommandResult",
     "CustomFieldValue",
     "Deployment",
     "Disk",
@@ -146,10 +147,11 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Site(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A site of a client."""
+    """A site of a client; `client` is known where it came from `trmm.sites`."""
 
     id: int
     name: str = ""
+    client: ClientRef | None = _ours("client", None)
 
 
 class Client(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -195,6 +197,29 @@ class ScriptResult(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     def ok(self) -> bool:
         """Whether the script ended with return code 0."""
         return self.retcode == 0
+
+
+class CommandResult(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What came of one command on one agent.
+
+    Its two outputs are one text: an agent on Windows sends the error output alone if there is any, others
+    send both.
+
+    Attributes:
+        exit_code: None where the server did not say it (of `run_command` it never does), or it got lost.
+        output: all that is known of what it printed; of a live command with plain newlines.
+        from_history: `output` is what the agent reported to the server in the end, since what came live may
+            lack something. Of a command that wrote errors on Windows, that report holds the errors alone.
+    """
+
+    exit_code: int | None = None
+    output: str = ""
+    from_history: bool = False
+
+    @property
+    def ok(self) -> bool:
+        """Whether the command is known to have ended with exit code 0."""
+        return self.exit_code == 0
 
 
 class HistoryEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False):

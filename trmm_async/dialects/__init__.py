@@ -15,19 +15,37 @@ from trmm_async.dialects.base import (
     ScriptRun,
     TaskOrder,
 )
+from trmm_async.dialects.beyond import (
+    CommandFrame,
+    CommandOrder,
+    CommandRun,
+    CommandSpec,
+    Refused,
+    Taken,
+    Token,
+    Unreadable,
+)
 from trmm_async.dialects.gateway import Gateway
 from trmm_async.dialects.stock import Stock
 
 __all__ = [
     "AgentFilter",
     "Collected",
+    "CommandFrame",
+    "CommandOrder",
+    "CommandRun",
+    "CommandSpec",
     "DeploymentOrder",
     "Dialect",
     "Gateway",
     "History",
     "Polled",
     "Pushed",
+    "Refused",
     "ScriptRun",
     "Stock",
+    "Taken",
     "TaskOrder",
+    "Token",
+    "Unreadable",
 ]

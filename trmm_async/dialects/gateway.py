@@ -224,6 +224,8 @@ class Gateway:
         )
 
     def beyond(self, feature: str) -> Beyond:
+        if feature in _INSTEAD:
+            raise UnsupportedError(f"{feature}: {_INSTEAD[feature]}")
         raise UnsupportedError(f'{feature}: a gateway has no such call; a stock server has (dialect="stock")')
 
     def script_output(self, agent_id: str) -> StreamSpec | None:
@@ -233,6 +235,7 @@ class Gateway:
         return _worded(call)
 
 
+_INSTEAD: Final = {"login": "a gateway takes the API key for its sockets, there is no logging in"}
 _REFUSALS: Final = MappingProxyType({4401: 401, 4403: 403, 4003: 403, 4404: 404})
 
 

@@ -12,8 +12,11 @@ from trmm_async.calls import ArrayCall
 from trmm_async.dialects import AgentFilter, ScriptRun
 from trmm_async.errors import AmbiguousNameError, ClosedError
 from trmm_async.models import Agent, Client, ClientRef, Script, ScriptResult, Site, SiteRef
+from trmm_async.resources.actions import AgentActions
 from trmm_async.resources.api import Api
+from trmm_async.resources.commands import CommandSettings, CommandStream, checked_command
 from trmm_async.resources.live import ScriptStream, new_cmd_id
+from trmm_async.resources.machine import AgentMachine
 from trmm_async.transport import Body
 
 __all__ = ["AgentStream", "Agents", "checked_run"]
@@ -21,8 +24,11 @@ __all__ = ["AgentStream", "Agents", "checked_run"]
 MonitoringType = Literal["server", "workstation"]
 
 
-class Agents:
-    """Agents: list, get, find, delete, run a script. Every method raises `TRMMError`s only."""
+class Agents(AgentActions, AgentMachine):
+    """Agents: list, get, find, delete, run a script; of a stock server also what its bases do.
+
+    Every method raises `TRMMError`s only.
+    """
 
     def __init__(self, api: Api) -> None:
         self._api = api
@@ -179,6 +185,35 @@ class Agents:
         """
         run = checked_run(script, args=args, timeout=timeout, output="wait", cmd_id=new_cmd_id())
         return ScriptStream(self._api, arguments.agent_id(agent), run)
+
+    def stream_command(
+        self,
+        agent: str | Agent,
+        command: str,
+        *,
+        shell: str = "cmd",
+        timeout: int = 30,
+        run_as_user: bool = False,
+        settings: CommandSettings | None = None,
+    ) -> CommandStream:
+        """Run a command on an agent, never twice, and have its output while it runs; see `CommandStream`.
+
+        For stock servers only. It needs `TRMM.login`, or an `access_token`. Nothing is sent before
+        the stream is entered.
+
+        Args:
+            agent: its id, or the agent; version 2.10.0 or later.
+            command: the command, as the shell reads it.
+            shell: "cmd" or "powershell" on Windows, elsewhere a path such as "/bin/bash".
+            timeout: whole seconds that the command may take.
+            run_as_user: run it as the user who is logged in.
+            settings: times and sizes; the defaults suit most.
+
+        Raises:
+            InvalidRequestError: an argument is wrong.
+        """
+        order = checked_command(command, shell=shell, timeout=timeout, run_as_user=run_as_user)
+        return CommandStream(self._api, arguments.agent_id(agent), order, settings or CommandSettings())
 
 
 class AgentStream:

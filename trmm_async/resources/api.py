@@ -7,6 +7,7 @@ from trmm_async.calls import ArrayCall, Call, Plan, Replay, Request
 from trmm_async.dialects import Collected, Dialect, ScriptRun
 from trmm_async.errors import TRMMError
 from trmm_async.models import ScriptResult
+from trmm_async.resources.access import Access
 from trmm_async.resources.collecting import Desk
 from trmm_async.resources.language import Language
 from trmm_async.stream import Dialer
@@ -21,11 +22,14 @@ OnSent = Callable[[], None]
 class Api:
     """One server, as the resources see it."""
 
-    def __init__(self, transport: Transport, dialer: Dialer, language: Language, desk: Desk) -> None:
+    def __init__(
+        self, transport: Transport, dialer: Dialer, language: Language, desk: Desk, access: Access
+    ) -> None:
         self.transport = transport
         self.dialer = dialer
         self.language = language
         self.desk = desk
+        self.access = access
 
     async def dialect(self) -> Dialect:
         """The dialect in use; asks the server where that is to be found out. Raises `TRMMError`s only."""

@@ -1,7 +1,11 @@
 """`trmm.clients`."""
 
+from collections.abc import Mapping
+
 from trmm_async import arguments
-from trmm_async.models import Client, ClientRef, Site
+from trmm_async.administration import CustomField
+from trmm_async.errors import InvalidRequestError
+from trmm_async.models import Client, ClientRef, Site, SiteRef
 from trmm_async.resources.api import Api
 
 __all__ = ["Clients"]
@@ -37,3 +41,67 @@ class Clients:
     async def list(self) -> list[Client]:
         """All clients, each with its sites."""
         return await self._api.send(lambda dialect: dialect.list_clients())
+
+    async def get(self, client: int | Client | ClientRef) -> Client:
+        """One client with its sites; a stock server only.
+
+        Raises:
+            NotFoundError: there is no such client.
+        """
+        client_id = arguments.object_id(client, "client")
+        return await self._api.send(lambda dialect: dialect.beyond("clients.get").get_client(client_id))
+
+    async def update(
+        self,
+        client: int | Client | ClientRef,
+        *,
+        name: str | None = None,
+        custom_fields: Mapping[int | CustomField, object] | None = None,
+    ) -> None:
+        """Change what is given of a client; a stock server only. Repeated by us: twice is once.
+
+        Args:
+            client: its id, or the client.
+            name: its new name.
+            custom_fields: values of its custom fields, by the fields or their ids; texts, numbers, True or
+                False, lists of options, and None for none. Their types are asked for first, and the values
+                held against them.
+
+        Raises:
+            InvalidRequestError: a value is wrong, or nothing is to change; nothing was changed.
+            NotFoundError: there is no such client.
+        """
+        client_id = arguments.object_id(client, "client")
+        changes = arguments.changes(
+            {
+                "name": None if name is None else arguments.plain_text(name, "name").strip(),
+                "custom_fields": None if custom_fields is None else arguments.field_values(custom_fields),
+            }
+        )
+        await self._api.send(
+            lambda dialect: dialect.beyond("clients.update").update_client(client_id, changes)
+        )
+
+    async def delete(
+        self, client: int | Client | ClientRef, *, move_to_site: int | Site | SiteRef | None = None
+    ) -> None:
+        """Remove a client and its sites; a stock server only.
+
+        Gone already, after a lost answer, counts as success.
+
+        Args:
+            client: its id, or the client.
+            move_to_site: where its agents go: a site of another client. A client with agents can't go
+                without.
+
+        Raises:
+            BadRequestError: it has agents, and no site was named.
+            NotFoundError: there is no such client, or site.
+        """
+        client_id = arguments.object_id(client, "client")
+        target = None if move_to_site is None else arguments.object_id(move_to_site, "move_to_site")
+        if isinstance(client, Client) and target in {site.id for site in client.sites}:
+            raise InvalidRequestError(f"move_to_site: site {target} is one of the client that is to go")
+        await self._api.send(
+            lambda dialect: dialect.beyond("clients.delete").delete_client(client_id, target)
+        )

@@ -1,17 +1,199 @@
 """`trmm.scripts`."""
 
-from trmm_async.models import Script
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, Literal
+
+from trmm_async import arguments
+from trmm_async.dialects.library import ScriptOrder, ScriptTrial
+from trmm_async.models import Agent, Script, ScriptResult
 from trmm_async.resources.api import Api
 
 __all__ = ["Scripts"]
 
+Shell = Literal["powershell", "cmd", "python", "shell", "nushell", "deno"]
+Platform = Literal["windows", "linux", "darwin"]
+
+_SHELLS: Final = ("powershell", "cmd", "python", "shell", "nushell", "deno")
+_PLATFORMS: Final = ("windows", "linux", "darwin")
+_SECONDS_MOST: Final = 2**31 - 1
+
 
 class Scripts:
-    """The server's script library. Every method raises `TRMMError`s only."""
+    """The server's script library: list; on a stock server get, create, update, delete, test.
+
+    Every method raises `TRMMError`s only.
+    """
 
     def __init__(self, api: Api) -> None:
         self._api = api
 
     async def list(self) -> list[Script]:
-        """All scripts that the key may see."""
+        """All scripts that the key may see, without their code; of a stock server's none that is hidden."""
         return await self._api.send(lambda dialect: dialect.list_scripts())
+
+    async def get(self, script: int | Script) -> Script:
+        """One script with its `code`; its `script_type` is not told here. A stock server only.
+
+        Raises:
+            NotFoundError: there is no such script.
+        """
+        script_id = arguments.object_id(script, "script")
+        return await self._api.send(lambda dialect: dialect.beyond("scripts.get").get_script(script_id))
+
+    async def create(
+        self,
+        *,
+        name: str,
+        shell: Shell,
+        code: str,
+        description: str = "",
+        category: str | None = None,
+        args: Iterable[str] = (),
+        env_vars: Mapping[str, str] | None = None,
+        default_timeout: int = 90,
+        run_as_user: bool = False,
+        supported_platforms: Iterable[Platform] = (),
+    ) -> Script:
+        """Put a script into the library and return it; a stock server only. Never sent twice.
+
+        A name may be there already: the server does not mind. Spaces around it are taken away.
+
+        Args:
+            name: the script's name.
+            shell: what runs it.
+            code: its text, as it is.
+            description: what it is for.
+            category: where it stands in the library.
+            args: its arguments where a run names none.
+            env_vars: its environment variables.
+            default_timeout: seconds that a run may take where it names none.
+            run_as_user: run it as the user who is logged in.
+            supported_platforms: where it runs; nothing for everywhere.
+
+        Raises:
+            OutcomeUnknownError: sent, and the answer was lost: it may exist.
+            UnidentifiedError: it was created, and can't be told from others.
+        """
+        order = ScriptOrder(
+            name=arguments.plain_text(name, "name").strip(),
+            shell=arguments.choice(shell, "shell", _SHELLS),
+            code=arguments.free_text(code, "code"),
+            description=arguments.free_text(description, "description", empty=True),
+            category=None if category is None else arguments.plain_text(category, "category"),
+            args=arguments.script_args(args),
+            env_vars=arguments.env_vars(env_vars or {}),
+            default_timeout=_seconds(default_timeout),
+            run_as_user=arguments.flag(run_as_user, "run_as_user"),
+            supported_platforms=_platforms(supported_platforms),
+        )
+        return await self._api.send(lambda dialect: dialect.beyond("scripts.create").create_script(order))
+
+    async def update(
+        self,
+        script: int | Script,
+        *,
+        name: str | None = None,
+        shell: Shell | None = None,
+        code: str | None = None,
+        description: str | None = None,
+        category: str | None = None,
+        args: Iterable[str] | None = None,
+        env_vars: Mapping[str, str] | None = None,
+        default_timeout: int | None = None,
+        run_as_user: bool | None = None,
+        supported_platforms: Iterable[Platform] | None = None,
+        favorite: bool | None = None,
+        hidden: bool | None = None,
+    ) -> None:
+        """Change what is given of a script; a stock server only. Repeated by us: twice is once.
+
+        Of a community script only `favorite` and `hidden` can be changed. Each of those is a call of its own,
+        behind the one for all else.
+
+        Raises:
+            BadRequestError: it is a community script, which can't be edited.
+            NotFoundError: there is no such script.
+        """
+        script_id = arguments.object_id(script, "script")
+        changes: dict[str, Any] = {
+            "name": None if name is None else arguments.plain_text(name, "name").strip(),
+            "shell": None if shell is None else arguments.choice(shell, "shell", _SHELLS),
+            "code": None if code is None else arguments.free_text(code, "code"),
+            "description": None
+            if description is None
+            else arguments.free_text(description, "description", empty=True),
+            "category": None if category is None else arguments.plain_text(category, "category"),
+            "args": None if args is None else arguments.script_args(args),
+            "env_vars": None if env_vars is None else arguments.env_vars(env_vars),
+            "default_timeout": None if default_timeout is None else _seconds(default_timeout),
+            "run_as_user": None if run_as_user is None else arguments.flag(run_as_user, "run_as_user"),
+            "supported_platforms": None if supported_platforms is None else _platforms(supported_platforms),
+            "favorite": None if favorite is None else arguments.flag(favorite, "favorite"),
+            "hidden": None if hidden is None else arguments.flag(hidden, "hidden"),
+        }
+        given = arguments.changes(changes)
+        await self._api.send(lambda dialect: dialect.beyond("scripts.update").update_script(script_id, given))
+
+    async def delete(self, script: int | Script) -> None:
+        """Remove a script for good; a stock server only.
+
+        Gone already, after a lost answer, counts as success.
+
+        Raises:
+            BadRequestError: it is a community script.
+            NotFoundError: there is no such script.
+        """
+        script_id = arguments.object_id(script, "script")
+        await self._api.send(lambda dialect: dialect.beyond("scripts.delete").delete_script(script_id))
+
+    async def test(
+        self,
+        agent: str | Agent,
+        *,
+        shell: Shell,
+        code: str,
+        args: Iterable[str] = (),
+        env_vars: Mapping[str, str] | None = None,
+        timeout: int = 90,
+        run_as_user: bool = False,
+    ) -> ScriptResult:
+        """Run code on an agent without storing it, and wait for its result; a stock server only.
+
+        Never sent twice. It holds a worker of the server until it has ended, `timeout` seconds at most
+        (`max_waiting`); `agents.run_script` does not.
+
+        Args:
+            agent: its id, or the agent.
+            shell: what runs it.
+            code: its text.
+            args: its arguments.
+            env_vars: its environment variables.
+            timeout: seconds that it may take, 1 to 300; the client waits longer than that.
+            run_as_user: run it as the user who is logged in.
+
+        Raises:
+            AgentLostError: the agent did not report an end within `timeout`: it may have run, or run still.
+            AgentUnreachableError: the server could not send it.
+            OutcomeUnknownError: sent, and the answer was lost: it may have run.
+        """
+        agent_id = arguments.agent_id(agent)
+        trial = ScriptTrial(
+            code=arguments.free_text(code, "code"),
+            shell=arguments.choice(shell, "shell", _SHELLS),
+            args=arguments.script_args(args),
+            env_vars=arguments.env_vars(env_vars or {}),
+            timeout=arguments.script_timeout(timeout),
+            run_as_user=arguments.flag(run_as_user, "run_as_user"),
+        )
+        return await self._api.send(
+            lambda dialect: dialect.beyond("scripts.test").test_script(agent_id, trial)
+        )
+
+
+def _seconds(value: object) -> int:
+    return arguments.whole(value, "default_timeout", least=1, most=_SECONDS_MOST)
+
+
+def _platforms(values: object) -> tuple[str, ...]:
+    names = arguments.names(values, "supported_platforms")
+    return tuple(arguments.choice(name, "supported_platforms", _PLATFORMS) for name in names)

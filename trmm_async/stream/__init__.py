@@ -10,17 +10,23 @@ to be stored; pure), `sockets` (one connection).
 
 from trmm_async.stream.catchup import Snapshot
 from trmm_async.stream.desk import SnapshotSource
-from trmm_async.stream.dialing import Dialer
+from trmm_async.stream.dialing import Dialer, NoLink
 from trmm_async.stream.polling import Polling, Seen
 from trmm_async.stream.pushed import Sockets
 from trmm_async.stream.settings import StreamSettings, StreamState
+from trmm_async.stream.sockets import SEND_MOST, Link, LinkSettings, Lost
 from trmm_async.stream.source import Source, SourceLater
 from trmm_async.stream.subscription import Subscription
 
 __all__ = [
+    "SEND_MOST",
     "Dialer",
     "Polling",
     "Seen",
+    "Link",
+    "LinkSettings",
+    "Lost",
+    "NoLink",
     "Snapshot",
     "SnapshotSource",
     "Sockets",

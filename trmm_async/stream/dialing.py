@@ -8,7 +8,7 @@ nothing of `websockets`, gets out of here; nor does the key, which goes to no ot
 import asyncio
 import ssl as tls
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Final
@@ -35,11 +35,13 @@ class NoLink:
         error: what it means to a caller who will not try again.
         final: the server refuses; to ask again would be hammering.
         wait: seconds that the server asked to wait; 0 if it did not.
+        status: the HTTP status it answered with; 0 if it gave no answer.
     """
 
     error: TRMMError
     final: bool = False
     wait: float = 0.0
+    status: int = 0
 
 
 class Dialer:
@@ -80,7 +82,9 @@ class Dialer:
     def __repr__(self) -> str:
         return f"<Dialer {self._address}>"
 
-    async def dial(self, path: str, settings: LinkSettings, roll: set[Link]) -> Link | NoLink:
+    async def dial(
+        self, path: str, settings: LinkSettings, roll: set[Link], *, query: str = ""
+    ) -> Link | NoLink:
         """Make one handshake, and only one: no redirect is followed, no proxy of the environment is used.
 
         Waits for its turn under the rate limit first, and gives back a place that it did not use. Safe to
@@ -90,9 +94,10 @@ class Dialer:
             path: from the server's root, quoted.
             settings: of the connection.
             roll: holds every connection from its TCP connect until it is gone.
+            query: what goes behind the question mark, quoted; a secret, which is shown nowhere.
         """
         slot = await self._pace()
-        link = Link(self._address, path, self._headers, settings, roll)
+        link = Link(self._address, path, self._headers, settings, roll, query=query)
         try:
             problem = await self._open(link)
         except BaseException:
@@ -131,9 +136,9 @@ class Dialer:
         answer = Reply(
             status=link.answer.status,
             headers={name: self.scrub(value) for name, value in link.answer.headers.items()},
-            body=self.scrub(link.answer.body[:_BODY_KEPT].decode(errors="replace")).encode(),
+            body=self.scrub(link.answer.body.decode(errors="replace"))[:_BODY_KEPT].encode(),
         )
-        failed = no_link(path, answer, datetime.now(UTC))
+        failed = replace(no_link(path, answer, datetime.now(UTC)), status=answer.status)
         if answer.status == 429 and failed.wait:
             self._pause(failed.wait)
         return failed

@@ -22,11 +22,15 @@ from websockets.http11 import Response
 from websockets.protocol import State
 from websockets.uri import WebSocketURI, parse_uri
 
+from trmm_async.errors import ConnectionFailedError, InvalidRequestError
 from trmm_async.retry import Reply
 
-__all__ = ["Address", "Link", "LinkSettings", "Lost", "Pulse", "Verdict"]
+__all__ = ["SEND_MOST", "Address", "Link", "LinkSettings", "Lost", "Pulse", "Verdict"]
 
 T = TypeVar("T")
+
+SEND_MOST: Final = 2**15
+"""Bytes of the largest message that is sent: below what makes asyncio ask for a pause in writing."""
 
 _UNREAD_MOST: Final = 2**16
 _NO_CODE: Final = 1005
@@ -144,7 +148,7 @@ class Link(asyncio.Protocol):
 
     __slots__ = (
         *("_clock", "_deaf", "_fences", "_frames", "_headers", "_loop", "_partial", "_path", "_pings"),
-        *("_pulse", "_roll", "_settings", "_timer", "_transport", "_unread", "_waiter", "_ws"),
+        *("_pulse", "_query", "_roll", "_settings", "_timer", "_transport", "_unread", "_waiter", "_ws"),
         *("accepted", "answer", "ended", "gone", "heard_at", "lost", "opened", "spoke"),
     )
 
@@ -155,9 +159,12 @@ class Link(asyncio.Protocol):
         headers: Mapping[str, str],
         settings: LinkSettings,
         roll: set["Link"],
+        *,
+        query: str = "",
     ) -> None:
         self._loop = loop = asyncio.get_running_loop()
         self._path = path
+        self._query = query
         uri = WebSocketURI(address.secure, address.host, address.port, address.prefix + path, "")
         self._ws = ClientProtocol(uri, max_size=settings.max_frame, logger=_SILENCE)
         self._headers = headers
@@ -211,6 +218,22 @@ class Link(asyncio.Protocol):
         self._listen()
         return frames
 
+    def send(self, text: str) -> None:
+        """Send one message. It may have reached the peer even if the connection is lost right after.
+
+        Raises:
+            InvalidRequestError: it is larger than `SEND_MOST`.
+            ConnectionFailedError: the connection is not open, so it was not sent.
+        """
+        data = text.encode()
+        if len(data) > SEND_MOST:
+            raise InvalidRequestError(f"a message of {len(data)} bytes; at most {SEND_MOST} can be sent")
+        if not self.is_open:
+            why = "not open yet" if self.lost is None else self.lost.why
+            raise ConnectionFailedError(f"not sent: {why}", method="GET", path=self._path)
+        self._ws.send_text(data)
+        self._flush()
+
     def fence(self) -> asyncio.Future[bool]:
         """Ask the peer for a sign behind which all is here that it has sent until now.
 
@@ -239,6 +262,10 @@ class Link(asyncio.Protocol):
         self._roll.add(self)
         request = self._ws.connect()
         request.headers.update(self._headers)
+        if self._query:
+            # Not in the URI that the library keeps: the query is a secret.
+            request.path += f"?{self._query}"
+            self._query = ""
         self._ws.send_request(request)
         self._flush()
         self.spoke = True
@@ -270,7 +297,7 @@ class Link(asyncio.Protocol):
         self.gone.set_result(None)
 
     def pause_writing(self) -> None:
-        """Callback of the event loop: the peer takes nothing, and all we send is pings, pongs, a goodbye."""
+        """Callback of the event loop: the peer takes nothing, and all we send is short."""
         self._lose(Lost("the peer does not read"))
         self.abort()
 

@@ -1,18 +1,44 @@
-"""Which server it is, and what may be sent to it."""
+"""Which server it is, what may be sent to it, and what may be shown of it."""
 
 import html
 import json
 import ssl as tls
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from urllib.parse import quote, urlsplit
+from typing import Final
+from urllib.parse import quote, quote_plus, urlsplit
 
 from yarl import URL
 
 from trmm_async._version import __version__
 from trmm_async.errors import InvalidRequestError
 
-__all__ = ["Server", "check_hop"]
+__all__ = ["Secrets", "Server", "check_hop"]
+
+_SECRETS_MOST: Final = 64
+
+
+class Secrets:
+    """Texts besides the key that must be shown nowhere: passwords, codes, tokens; the latest 64."""
+
+    __slots__ = ("_kept",)
+
+    def __init__(self) -> None:
+        self._kept: dict[str, None] = {}
+
+    def __repr__(self) -> str:
+        return f"<Secrets: {len(self._kept)}>"
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(tuple(self._kept))
+
+    def keep(self, text: str) -> None:
+        """From now on it is taken out of whatever is shown."""
+        self._kept.pop(text, None)
+        if text:
+            self._kept[text] = None
+        if len(self._kept) > _SECRETS_MOST:
+            del self._kept[next(iter(self._kept))]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +48,7 @@ class Server:
     base_url: str
     api_key: str = field(repr=False)
     ssl: tls.SSLContext | None = None
+    secrets: Secrets = field(default_factory=Secrets, repr=False, compare=False)
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -29,15 +56,29 @@ class Server:
         return {"X-API-KEY": self.api_key, "User-Agent": f"trmm_async/{__version__}"}
 
     def scrub(self, text: str) -> str:
-        """The text without the key, should a server have quoted it: plainly, or as JSON, HTML or in a URL."""
-        key = self.api_key
-        for form in (key, json.dumps(key)[1:-1], html.escape(key), quote(key, safe="")):
+        """The text without key, passwords, codes and tokens, plain or as JSON, HTML or URLs have them."""
+        forms = {form for secret in (self.api_key, *self.secrets) for form in _forms(secret)}
+        # The longest first: a short one that is a part of a long one would else leave the rest of it.
+        for form in sorted(forms, key=len, reverse=True):
             text = text.replace(form, "***")
         return text
 
     def is_home_of(self, url: str) -> bool:
         """Whether the URL is on this very server: same scheme, host and port."""
         return URL(url).origin() == URL(self.base_url).origin()
+
+
+def _forms(secret: str) -> tuple[str, ...]:
+    return (
+        secret,
+        json.dumps(secret)[1:-1],
+        json.dumps(secret, ensure_ascii=False)[1:-1],
+        repr(secret)[1:-1],
+        html.escape(secret),
+        quote(secret, safe=""),
+        quote(secret),
+        quote_plus(secret),
+    )
 
 
 def check_hop(server: Server, url: str) -> None:

@@ -2,9 +2,11 @@
 
 from trmm_async.dialects.stock.actions import StockActions
 from trmm_async.dialects.stock.library import StockLibrary
+from trmm_async.dialects.stock.live_commands import StockCommands
+from trmm_async.dialects.stock.login import StockLogins
 
 __all__ = ["StockBeyond"]
 
 
-class StockBeyond(StockActions, StockLibrary):
+class StockBeyond(StockActions, StockLibrary, StockLogins, StockCommands):
     """See `Beyond`."""

@@ -10,6 +10,7 @@ from trmm_async import codec
 from trmm_async.models import Alert, Check, Client, Deployment, Script, Site
 
 __all__ = [
+    "alert_of",
     "alerts_of",
     "checks_of",
     "client_of_site",

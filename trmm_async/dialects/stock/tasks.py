@@ -16,7 +16,7 @@ from trmm_async.dialects.base import TaskOrder
 from trmm_async.errors import UnsupportedError
 from trmm_async.models import Task
 
-__all__ = ["task_body", "tasks_of"]
+__all__ = ["owner_of_task", "task_body", "task_of", "tasks_of"]
 
 _ALL_MONTHS: Final = 0xFFF
 _LAST_DAY: Final = 0x80000000
@@ -107,6 +107,23 @@ def _unsupported(schedule: str, why: str) -> UnsupportedError:
 def tasks_of(body: bytes, agent_ids: Mapping[int, str]) -> list[Task]:
     """The tasks of a list; `agent_ids` by the integers that stand for them here."""
     return [_noun(task, agent_ids) for task in codec.decoder(list[_Task])(body)]
+
+
+def task_of(body: bytes, agent_ids: Mapping[int, str]) -> Task:
+    """One task."""
+    return _noun(codec.decoder(_Task)(body), agent_ids)
+
+
+class Owner(msgspec.Struct, frozen=True):
+    """What a task belongs to: the integer of an agent, or a policy."""
+
+    agent: int | None = None
+    policy: int | None = None
+
+
+def owner_of_task(body: bytes) -> Owner:
+    """What one task belongs to."""
+    return codec.decoder(Owner)(body)
 
 
 def _noun(task: _Task, agent_ids: Mapping[int, str]) -> Task:

@@ -1,0 +1,55 @@
+"""What an administrator's nouns promise: frozen, cheap to hold, silent about secrets."""
+
+import copy
+import pickle
+from typing import Any
+
+import msgspec
+import pytest
+
+from trmm_async import administration
+from trmm_async.models import Extra
+
+KINDS: list[type[msgspec.Struct]] = [getattr(administration, name) for name in administration.__all__]
+WITH_ID = {"AuditEntry", "CustomField", "KeyStoreEntry", "Policy"}
+
+
+def example(kind: type[msgspec.Struct], **fields: Any) -> Any:
+    return kind(**({"id": 1} if kind.__name__ in WITH_ID else {}), **fields)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+class TestEveryNoun:
+    def test_is_frozen_and_no_burden_to_the_collector(self, kind: type[msgspec.Struct]) -> None:
+        config = kind.__struct_config__
+        assert (config.frozen, config.gc) == (True, False)
+
+    def test_needs_no_more_than_an_id(self, kind: type[msgspec.Struct]) -> None:
+        assert example(kind) == example(kind)
+
+    def test_is_copied_pickled_and_shown(self, kind: type[msgspec.Struct]) -> None:
+        one = example(kind)
+        assert copy.deepcopy(one) == pickle.loads(pickle.dumps(one)) == one
+        assert repr(one).startswith(f"{kind.__name__}(")
+
+    def test_has_a_default_for_all_else(self, kind: type[msgspec.Struct]) -> None:
+        for field in msgspec.structs.fields(kind):
+            assert field.required == (field.name == "id")
+
+
+SECRET = "s3cr3t"
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        administration.KeyStoreEntry(id=1, name="n", value=SECRET),
+        administration.ServerSettings(extra=Extra(smtp_host_password=SECRET)),
+        administration.AuditEntry(id=1, before=SECRET, after={"value": SECRET}, extra=Extra(a=SECRET)),
+        administration.AuditPage(entries=(administration.AuditEntry(id=1, after=SECRET),), total=1),
+    ],
+    ids=lambda one: type(one).__name__,
+)
+def test_a_secret_is_in_no_repr(one: msgspec.Struct) -> None:
+    assert SECRET not in repr(one)
+    assert SECRET not in f"{one} {[one]} {one.__rich_repr__()}"

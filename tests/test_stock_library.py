@@ -1,0 +1,516 @@
+"""What stands on a stock server: each call equals the recorded one, and answers become our nouns.
+
+The recordings are not part of the project: without them these tests are skipped.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from types import NoneType
+from typing import Any
+
+import pytest
+
+from tests.recorded import HTTP, Recording, recording, sent_by
+from trmm_async.administration import AuditPage, CustomField, KeyStoreEntry, Policy, PolicyUse
+from trmm_async.calls import Call, Lane, Plan, Replay
+from trmm_async.dialects.library import (
+    AlertFilter,
+    AuditFilter,
+    CustomFieldOrder,
+    Library,
+    ScriptOrder,
+    ScriptTrial,
+)
+from trmm_async.dialects.stock.library import StockLibrary
+from trmm_async.errors import (
+    AgentLostError,
+    AgentUnreachableError,
+    InvalidRequestError,
+    NotFoundError,
+    OutcomeUnknownError,
+    ServerFaultError,
+    TRMMError,
+    UnidentifiedError,
+)
+from trmm_async.models import Alert, Check, Client, ClientRef, Script, ScriptResult, Site, SiteRef, Task
+
+WINDOWS = "WKPFklJfIyyVlbPegBPrUhRZdsvDQucdWrdEWKpm"
+OFFLINE = "RJhyjPzSJxkKIvIKwFQsVFOsCfYlcdgDssPddTey"
+
+LIBRARY: Library = StockLibrary()
+
+Intent = Callable[[Library], Any]
+
+
+def told(name: str) -> Recording:
+    if not HTTP.is_dir():
+        pytest.skip(f"no recordings of the real server in {HTTP}")
+    return recording(name)
+
+
+def answer_of(name: str) -> bytes:
+    return told(name).answer
+
+
+def assert_is_recorded(call: Call[Any], name: str, but: dict[str, Any] | None = None) -> None:
+    """The call is the very request of the recording, but for these keys of its body."""
+    real = told(name)
+    sent = {**real.sent, **but} if but else real.sent
+    assert sent_by(call) == (real.method, real.path, real.query, sent)
+
+
+class ByHand:
+    """Carries a request out with answers given by hand, and notes the calls."""
+
+    def __init__(self, *answers: bytes | TRMMError) -> None:
+        self.answers = list(answers)
+        self.calls: list[Call[Any]] = []
+
+    def of(self, request: Call[Any] | Plan[Any]) -> Any:
+        if isinstance(request, Call):
+            return self._answer(request)
+        steps = request.steps()
+        try:
+            call = next(steps)
+            while True:
+                try:
+                    answer = self._answer(call)
+                except TRMMError as error:
+                    call = steps.throw(error)
+                else:
+                    call = steps.send(answer)
+        except StopIteration as end:
+            assert self.answers == []
+            return end.value
+
+    def _answer(self, call: Call[Any]) -> Any:
+        self.calls.append(call)
+        answer = self.answers.pop(0)
+        if isinstance(answer, TRMMError):
+            raise answer
+        return call.decode(answer)
+
+
+ORDER = ScriptOrder(
+    name="API script",
+    shell="python",
+    code="print('hi')\n",
+    description="d",
+    category="API",
+    args=("a",),
+    env_vars=("X=1",),
+    default_timeout=60,
+    supported_platforms=("linux",),
+)
+TRIAL = ScriptTrial(code="Write-Host hi", shell="powershell", args=("stderr=warn", "rc=2"), timeout=5)
+PAGES = {"sortBy": "id", "descending": True, "rowsPerPage": 5, "rowsNumber": 0}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One call; `kind` is what its answer becomes, `but` where our body is another than the recorded."""
+
+    name: str
+    intent: Intent
+    kind: type = NoneType
+    replay: Replay = Replay.SAFE
+    but: dict[str, Any] | None = None
+
+
+SAFE, AGAIN, NEVER = Replay.SAFE, Replay.IDEMPOTENT, Replay.NEVER
+CALLS = [
+    Case("alert_get", lambda it: it.get_alert(1), Alert),
+    Case("alert_get_no_agent", lambda it: it.get_alert(4), Alert),
+    Case("alert_snooze", lambda it: it.snooze_alert(4, 3), replay=AGAIN),
+    Case("alert_unsnooze", lambda it: it.unsnooze_alert(4), replay=AGAIN),
+    Case("alerts_bulk_resolve", lambda it: it.resolve_alerts((5, 6)), replay=AGAIN),
+    Case("alerts_bulk_snooze", lambda it: it.snooze_alerts((8,), 2), replay=AGAIN),
+    Case("alerts_filter_resolved_false", lambda it: it.find_alerts(AlertFilter(resolved=False)), list),
+    Case("alerts_filter_snoozed_false", lambda it: it.find_alerts(AlertFilter(snoozed=False)), list),
+    Case(
+        "alerts_filter_severity",
+        lambda it: it.find_alerts(AlertFilter(severities=("warning", "error"))),
+        list,
+    ),
+    Case("alerts_filter_time", lambda it: it.find_alerts(AlertFilter(days=1)), list),
+    Case(
+        "alerts_filter_all",
+        lambda it: it.find_alerts(
+            AlertFilter(days=30, clients=(1,), severities=("error",), resolved=False, snoozed=False)
+        ),
+        list,
+    ),
+    Case("check_run", lambda it: it.run_checks(WINDOWS), replay=NEVER),
+    Case("check_reset", lambda it: it.reset_check(1), replay=AGAIN),
+    Case("check_resetall", lambda it: it.reset_checks(WINDOWS), replay=AGAIN),
+    Case("check_history", lambda it: it.check_history(1, 1), list),
+    Case("check_history_all", lambda it: it.check_history(1, None), list),
+    Case("task_update", lambda it: it.update_task(2, {"enabled": False}), replay=AGAIN),
+    Case("task_delete", lambda it: it.delete_task(550), replay=AGAIN),
+    Case("task_run_policy_on_agent", lambda it: it.run_task(1, WINDOWS), replay=NEVER),
+    Case("script_get", lambda it: it.get_script(1), Script),
+    Case("script_delete", lambda it: it.delete_script(11), replay=AGAIN),
+    Case("client_get", lambda it: it.get_client(1), Client),
+    Case("client_without_sites_get", lambda it: it.get_client(7), Client),
+    Case("client_delete", lambda it: it.delete_client(6, None), replay=AGAIN),
+    Case("client_delete_move_to_site", lambda it: it.delete_client(8, 1), replay=AGAIN),
+    Case("sites_list", lambda it: it.find_sites(None), list),
+    Case("client_get", lambda it: it.find_sites(1), list),
+    Case("site_get", lambda it: it.get_site(1), Site),
+    Case("site_delete", lambda it: it.delete_site(11, None), replay=AGAIN),
+    Case("automation_policies", lambda it: it.list_policies(), list),
+    Case("automation_policy", lambda it: it.get_policy(1), Policy),
+    Case("automation_policy_checks", lambda it: it.policy_checks(1), list),
+    Case("automation_policy_tasks", lambda it: it.policy_tasks(1), list),
+    Case("core_customfields", lambda it: it.list_custom_fields(None), list),
+    Case("core_customfields_model", lambda it: it.list_custom_fields("client"), list),
+    Case("core_keystore", lambda it: it.list_keys(), list),
+    Case("core_keystore_update", lambda it: it.update_key(3, {"value": "v2"}), replay=AGAIN),
+    Case("core_keystore_delete", lambda it: it.delete_key(3), replay=AGAIN),
+    Case(
+        "audit_logs",
+        lambda it: it.audit_page(AuditFilter(), 1, 5),
+        AuditPage,
+        but={"pagination": {**PAGES, "page": 1}},
+    ),
+    Case(
+        "audit_logs_page_past_end",
+        lambda it: it.audit_page(AuditFilter(), 9999, 5),
+        AuditPage,
+        but={"pagination": {**PAGES, "page": 9999}},
+    ),
+    Case(
+        "audit_logs_filters",
+        lambda it: it.audit_page(AuditFilter(agents=(WINDOWS,), actions=("execute_command",), days=30), 1, 5),
+        AuditPage,
+        but={"pagination": {**PAGES, "page": 1}},
+    ),
+    Case("core_dashinfo", lambda it: it.server_version(), str),
+    Case("core_dashinfo", lambda it: it.dashboard(), object),
+    Case("core_settings", lambda it: it.server_settings(), object),
+]
+
+
+@pytest.mark.parametrize("case", CALLS, ids=lambda case: case.name)
+def test_a_call_is_as_recorded_and_its_answer_is_ours(case: Case) -> None:
+    call = case.intent(LIBRARY)
+    assert_is_recorded(call, case.name, case.but)
+    assert call.replay is case.replay
+    assert call.gone_is_done is (call.method == "DELETE")
+    decoded = call.decode(answer_of(case.name))
+    assert isinstance(decoded, case.kind)
+    if isinstance(decoded, list):
+        assert decoded
+
+
+PLANS = [
+    ("script_update", lambda it: it.update_script(11, {"description": "new"})),
+    ("script_favorite_community", lambda it: it.update_script(9, {"favorite": True})),
+    ("script_test", lambda it: it.test_script(WINDOWS, TRIAL)),
+    ("automation_policy_related", lambda it: it.policy_use(1)),
+    ("alert_delete", lambda it: it.delete_alert(8)),
+    ("site_update", lambda it: it.update_site(11, {"name": "Second renamed"})),
+]
+
+
+@pytest.mark.parametrize(("name", "intent"), PLANS, ids=[name for name, _ in PLANS])
+def test_a_plan_of_one_call_is_as_recorded(name: str, intent: Intent) -> None:
+    script = ByHand(answer_of(name))
+    script.of(intent(LIBRARY))
+    (call,) = script.calls
+    assert_is_recorded(call, name)
+
+
+def test_a_client_is_changed_as_recorded() -> None:
+    script = ByHand(b'[{"id": 7, "model": "client", "type": "text"}]', answer_of("client_update"))
+    script.of(LIBRARY.update_client(6, {"name": "Renamed Client", "custom_fields": {7: "C-9"}}))
+    assert_is_recorded(script.calls[1], "client_update")
+    assert script.calls[1].replay is Replay.IDEMPOTENT
+
+
+MADE = [
+    ("script_create", "scripts_list_after", lambda it: it.create_script(ORDER), 11),
+    ("core_keystore_create", "core_keystore_after", lambda it: it.create_key("apikey", "v"), 3),
+    ("site_create", "client_get_new", lambda it: it.create_site(6, "Second"), 11),
+]
+
+
+@pytest.mark.parametrize(("name", "listing", "intent", "found"), MADE, ids=[row[0] for row in MADE])
+class TestMaking:
+    @staticmethod
+    def before(listing: str, found: int) -> bytes:
+        """The list as it was before."""
+        body = told(listing).body
+        if isinstance(body, dict):
+            return json.dumps(
+                {**body, "sites": [one for one in body["sites"] if one["id"] != found]}
+            ).encode()
+        return json.dumps([one for one in body if one["id"] != found]).encode()
+
+    def test_the_call_is_as_recorded_and_what_was_made_is_found(
+        self, name: str, listing: str, intent: Intent, found: int
+    ) -> None:
+        script = ByHand(self.before(listing, found), answer_of(name), answer_of(listing))
+        assert script.of(intent(LIBRARY)).id == found
+        _, send, _ = script.calls
+        assert_is_recorded(send, name)
+        assert send.replay is Replay.NEVER
+
+    def test_a_lost_answer_is_settled_by_the_list(
+        self, name: str, listing: str, intent: Intent, found: int
+    ) -> None:
+        lost = OutcomeUnknownError("lost")
+        script = ByHand(self.before(listing, found), lost, answer_of(listing))
+        assert script.of(intent(LIBRARY)).id == found
+        nothing = self.before(listing, found)
+        with pytest.raises(OutcomeUnknownError) as caught:
+            ByHand(nothing, lost, nothing).of(intent(LIBRARY))
+        assert caught.value is lost
+
+    def test_what_is_not_in_the_list_is_said_so(
+        self, name: str, listing: str, intent: Intent, found: int
+    ) -> None:
+        nothing = self.before(listing, found)
+        with pytest.raises(UnidentifiedError, match="is not in the list"):
+            ByHand(nothing, b'"ok"', nothing).of(intent(LIBRARY))
+
+
+def test_a_site_is_made_as_recorded() -> None:
+    script = ByHand(b'{"sites": []}', b'"ok"', b'{"sites": [{"id": 11, "name": "Second", "client": 6}]}')
+    made = script.of(LIBRARY.create_site(6, "Second"))
+    assert made == Site(id=11, name="Second", client=ClientRef(id=6))
+    assert_is_recorded(script.calls[1], "site_create")
+
+
+def test_a_custom_field_is_made_as_recorded() -> None:
+    order = CustomFieldOrder(name="API field", model="agent")
+    script = ByHand(b"[]", b'"ok"', b'[{"id": 12, "name": "API field", "model": "agent", "type": "text"}]')
+    assert script.of(LIBRARY.create_custom_field(order)).id == 12
+    assert_is_recorded(script.calls[1], "core_customfield_create")
+
+
+def test_a_new_script_has_its_code() -> None:
+    listed = b'[{"id": 1, "name": "API script", "shell": "python", "args": ["a"], "env_vars": ["X=1"]}]'
+    made = ByHand(b"[]", b'"ok"', listed).of(LIBRARY.create_script(ORDER))
+    assert made.code == "print('hi')\n"
+
+
+class TestScripts:
+    def test_what_community_scripts_allow_is_sent_apart(self) -> None:
+        # With "favorite" in the body, the server drops what else is in it, and says that it was edited.
+        script = ByHand(b'""', b'""', b'""')
+        script.of(LIBRARY.update_script(9, {"hidden": False, "code": "x", "favorite": True, "name": "n"}))
+        bodies = [json.loads(call.body or b"") for call in script.calls]
+        assert bodies == [{"script_body": "x", "name": "n"}, {"favorite": True}, {"hidden": False}]
+        assert {call.replay for call in script.calls} == {Replay.IDEMPOTENT}
+
+    def test_a_trial_waits_and_holds_a_worker(self) -> None:
+        script = ByHand(answer_of("script_test"))
+        result = script.of(LIBRARY.test_script(WINDOWS, TRIAL))
+        assert isinstance(result, ScriptResult)
+        assert (result.retcode, result.stderr) == (2, "warn")
+        (call,) = script.calls
+        assert call.lanes == (Lane.WORKERS,)
+        assert call.answers_within == TRIAL.timeout
+        assert call.replay is Replay.NEVER
+
+    def test_a_word_in_the_place_of_a_result_is_no_result(self) -> None:
+        with pytest.raises(AgentLostError, match="timeout"):
+            ByHand(answer_of("script_test_offline")).of(LIBRARY.test_script(OFFLINE, TRIAL))
+        with pytest.raises(AgentUnreachableError, match="natsdown") as caught:
+            ByHand(b'"natsdown"').of(LIBRARY.test_script(OFFLINE, TRIAL))
+        assert not isinstance(caught.value, OutcomeUnknownError)
+
+
+class TestAlerts:
+    def test_what_the_server_cannot_filter_is_filtered_here(self) -> None:
+        call = LIBRARY.find_alerts(AlertFilter(resolved=True, snoozed=True))
+        assert isinstance(call, Call)
+        assert call.body == b"{}"
+        rows = [
+            {"id": number, "resolved": number in {1, 2}, "snoozed": number in {2, 3}} for number in (1, 2, 3)
+        ]
+        assert [alert.id for alert in call.decode(json.dumps(rows).encode())] == [2]
+
+    def test_one_that_is_not_there_is_not_found_though_the_server_fails(self) -> None:
+        fault, missing = ServerFaultError(500, "page"), NotFoundError(404, "No Alert")
+        with pytest.raises(NotFoundError):
+            ByHand(fault, missing).of(LIBRARY.delete_alert(8))
+        with pytest.raises(ServerFaultError):
+            ByHand(fault, b'{"id": 8}').of(LIBRARY.delete_alert(8))
+        with pytest.raises(ServerFaultError):
+            ByHand(ServerFaultError(502, "proxy")).of(LIBRARY.delete_alert(8))
+
+    def test_a_lost_answer_to_a_delete_is_settled(self) -> None:
+        lost, missing = OutcomeUnknownError("lost"), NotFoundError(404, "No Alert")
+        gone = ByHand(lost, missing)
+        gone.of(LIBRARY.delete_alert(8))
+        assert [call.method for call in gone.calls] == ["DELETE", "GET"]
+        there = ByHand(lost, b'{"id": 8}', b'"ok"')
+        there.of(LIBRARY.delete_alert(8))
+        assert [call.method for call in there.calls] == ["DELETE", "GET", "DELETE"]
+
+
+class TestTasks:
+    def test_the_task_of_an_agent_has_its_id(self) -> None:
+        script = ByHand(answer_of("task_get"), b'[{"id": 1, "agent_id": "a"}]')
+        task = script.of(LIBRARY.get_task(2))
+        assert isinstance(task, Task)
+        assert (task.id, task.agent_id, task.script) == (2, "a", 2)
+
+    def test_the_task_of_a_policy_has_none(self) -> None:
+        task = ByHand(answer_of("tasks_detail_policy")).of(LIBRARY.get_task(1))
+        assert (task.policy, task.agent_id) == (1, None)
+
+    def test_an_agents_task_runs_as_recorded(self) -> None:
+        script = ByHand(answer_of("task_get"), answer_of("task_run"))
+        script.of(LIBRARY.run_task(2, None))
+        assert_is_recorded(script.calls[1], "task_run")
+        assert script.calls[1].replay is Replay.NEVER
+
+    def test_a_policys_task_is_not_run_on_nobody(self) -> None:
+        script = ByHand(answer_of("tasks_detail_policy"))
+        with pytest.raises(InvalidRequestError, match="name one, agent="):
+            script.of(LIBRARY.run_task(1, None))
+        assert [call.method for call in script.calls] == ["GET"]
+
+
+class TestAnswers:
+    def test_running_checks_holds_a_worker(self) -> None:
+        call = LIBRARY.run_checks(WINDOWS)
+        assert isinstance(call, Call)
+        assert (call.lanes, call.answers_within) == ((Lane.WORKERS,), 15)
+
+    def test_where_a_policy_is_set(self) -> None:
+        use = ByHand(answer_of("automation_policy_related")).of(LIBRARY.policy_use(1))
+        assert use == PolicyUse(server_clients=(ClientRef(id=1, name="Acme Corp"),))
+        agents = (
+            b'{"pk": 1, "agents": [{"agent_id": "a", "hostname": "h"}], '
+            b'"server_sites": [{"id": 3, "name": "s"}]}'
+        )
+        assert ByHand(agents).of(LIBRARY.policy_use(1)) == PolicyUse(
+            agents=("a",), server_sites=(SiteRef(id=3, name="s"),)
+        )
+        with pytest.raises(NotFoundError, match="no policy 999"):
+            ByHand(answer_of("automation_related_404")).of(LIBRARY.policy_use(999))
+
+    def test_a_policys_checks_have_no_result(self) -> None:
+        call: Any = LIBRARY.policy_checks(1)
+        check = call.decode(answer_of("automation_policy_checks"))[0]
+        assert isinstance(check, Check)
+        assert (check.status, check.agent_id, check.result_id) == ("unknown", None, None)
+
+    def test_policies(self) -> None:
+        listed: Any = LIBRARY.list_policies()
+        policies = {policy.id: policy for policy in listed.decode(answer_of("automation_policies"))}
+        one: Any = LIBRARY.get_policy(1)
+        policy = one.decode(answer_of("automation_policy"))
+        assert (policy.name, policy.description, policy.agents_count) == ("Server baseline", "servers", None)
+        assert policies[1].agents_count is not None
+
+    def test_sites_know_their_client(self) -> None:
+        call: Any = LIBRARY.get_site(1)
+        assert call.decode(answer_of("site_get")) == Site(
+            id=1, name="HQ", client=ClientRef(id=1, name="Acme Corp")
+        )
+
+    def test_history_points(self) -> None:
+        call: Any = LIBRARY.check_history(1, 1)
+        first, second, *_ = call.decode(answer_of("check_history"))
+        assert (first.time, first.value, first.results) == (
+            datetime(2026, 11, 23, 19, 20, 42, 826581, UTC),
+            16.0,
+            None,
+        )
+        assert first.time > second.time
+
+    def test_custom_fields_have_a_default_by_their_type(self) -> None:
+        call: Any = LIBRARY.list_custom_fields(None)
+        fields = call.decode(answer_of("core_customfields"))
+        assert fields[0].default == "none"
+        kinds = {"checkbox": bool, "multiple": tuple}
+        for field in fields:
+            assert isinstance(field.default, (kinds.get(field.type, str), type(None)))
+        body = b'[{"id": 1, "type": "multiple", "options": ["a", null], "default_values_multiple": null}]'
+        assert call.decode(body) == [CustomField(id=1, type="multiple", options=("a",), default=())]
+
+    def test_custom_fields_are_written_by_their_kind(self) -> None:
+        for default, name in ((True, "bool"), ("x", "string"), (("a", "b"), "multiple")):
+            call: Any = LIBRARY.update_custom_field(1, {"default": default, "required": True})
+            key = f"default_values_{name}" if name == "multiple" else f"default_value_{name}"
+            assert json.loads(call.body) == {"required": True, key: json.loads(json.dumps(default))}
+
+    def test_values_of_custom_fields_are_written_by_the_fields_types(self) -> None:
+        fields = [
+            {"id": 1, "model": "site", "type": "checkbox"},
+            {"id": 2, "model": "site", "type": "number"},
+            {"id": 3, "model": "site", "type": "multiple", "options": ["a", "b"]},
+            {"id": 4, "model": "client", "type": "text"},
+        ]
+        listed = json.dumps(fields).encode()
+        script = ByHand(listed, b'""')
+        script.of(LIBRARY.update_site(6, {"custom_fields": {1: True, 2: 5, 3: ["a"]}}))
+        assert json.loads(script.calls[1].body or b"") == {
+            "site": {},
+            "custom_fields": [
+                {"field": 1, "bool_value": True},
+                {"field": 2, "string_value": "5"},
+                {"field": 3, "multiple_value": ["a"]},
+            ],
+        }
+        wrong: Any
+        for wrong in ({1: "yes"}, {2: "five"}, {3: ["c"]}, {4: "x"}, {5: "x"}):
+            script = ByHand(listed)
+            with pytest.raises(InvalidRequestError, match="custom_fields"):
+                script.of(LIBRARY.update_site(6, {"custom_fields": wrong}))
+
+    def test_the_audit_log_has_agents_and_sites_where_there_are_some(self) -> None:
+        call: Any = LIBRARY.audit_page(AuditFilter(), 1, 5)
+        page = call.decode(answer_of("audit_logs"))
+        assert page.total > len(page.entries) == 5
+        first, second, *_ = page.entries
+        assert (first.id, first.action, first.object_type, first.client, first.site) == (
+            203,
+            "add",
+            "apikey",
+            None,
+            None,
+        )
+        assert first.extra["method"] == "POST"
+        assert second.site == SiteRef(id=1, name="HQ")
+        assert second.client == ClientRef(id=1, name="Acme Corp")
+
+    def test_the_version_is_the_servers_not_that_of_its_pages(self) -> None:
+        call: Any = LIBRARY.server_version()
+        assert call.decode(answer_of("core_dashinfo")) == "1.5.1"
+        assert told("core_version").body != "1.5.1"
+        dashboard: Any = LIBRARY.dashboard()
+        shown = dashboard.decode(answer_of("core_dashinfo"))
+        assert (shown.version, shown.latest_version, shown.extra["loading_bar_color"]) == (
+            "1.5.1",
+            None,
+            "red",
+        )
+
+
+class TestSecrets:
+    def test_are_in_no_repr(self) -> None:
+        call: Any = LIBRARY.server_settings()
+        settings = call.decode(answer_of("core_settings"))
+        assert settings.extra["smtp_host_password"] == "changeme"
+        assert settings.default_time_zone == "America/New_York"
+        assert settings.server_scripts_enabled is True
+        assert "all_timezones" not in settings.extra
+        keys: Any = LIBRARY.list_keys()
+        entries = keys.decode(answer_of("core_keystore"))
+        assert entries[1] == KeyStoreEntry(id=2, name="token", value="s3cr3t")
+        audit: Any = LIBRARY.audit_page(AuditFilter(), 1, 5)
+        row = b'{"id": 1, "after_value": {"value": "s3cr3t"}, "debug_info": {"a": "s3cr3t"}}'
+        body = b'{"total": 1, "audit_logs": [' + row + b"]}"
+        for found in (settings, *entries, audit.decode(body)):
+            shown = repr(found) + str(getattr(found, "__rich_repr__", list)())
+            assert "changeme" not in shown
+            assert "s3cr3t" not in shown
+            assert settings.extra["mesh_token"] not in shown

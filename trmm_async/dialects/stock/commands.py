@@ -1,0 +1,108 @@
+"""A command on one agent, and what came of it."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, Final
+
+import msgspec
+
+from trmm_async import codec
+from trmm_async.calls import Call, Plan, Steps, ask
+from trmm_async.dialects.beyond import CommandRun
+from trmm_async.dialects.stock.asking import BUS_DOWN, NO_BUS, ask_agent, tell_agent_for
+from trmm_async.dialects.stock.history import agent_history
+from trmm_async.dialects.stock.wording import get, segment
+from trmm_async.errors import AgentLostError, AgentUnreachableError, TRMMError
+from trmm_async.models import CommandResult
+
+__all__ = ["ping", "run_command"]
+
+_GRACE: Final = 2
+"""Seconds that the server waits for the agent beyond the command's own timeout."""
+
+_PING_SECONDS: Final = 7.5
+_SHELLS: Final[Mapping[str | None, str]] = {"linux": "/bin/bash", "darwin": "/bin/bash"}
+_OTHER_SHELL: Final = "cmd"
+_CUSTOM: Final = "custom"
+
+
+class _Platform(msgspec.Struct):
+    plat: str | None = None
+
+
+class _Pinged(msgspec.Struct):
+    status: str
+
+
+def run_command(agent_id: str, run: CommandRun) -> Plan[CommandResult]:
+    """A plan that runs a command and returns what it printed."""
+    return Plan(partial(_run, agent_id, run))
+
+
+def ping(agent_id: str) -> Call[bool]:
+    """Whether the agent answers; 200 in either case."""
+    return ask_agent(f"/agents/{segment(agent_id)}/ping/", _is_online, waits=_PING_SECONDS)
+
+
+def _is_online(body: bytes) -> bool:
+    return codec.decoder(_Pinged)(body).status == "online"
+
+
+def _run(agent_id: str, run: CommandRun) -> Steps[CommandResult]:
+    shell = run.shell or (yield from _usual_shell(agent_id, run.plat))
+    call = _post(agent_id, run, _CUSTOM if run.custom_shell else shell)
+    output = yield from ask(call)
+    if output == BUS_DOWN:
+        yield from _settle(agent_id, run.command, call)
+    return CommandResult(output=output)
+
+
+def _usual_shell(agent_id: str, plat: str | None) -> Steps[str]:
+    if plat is None:
+        plat = (yield from ask(get(f"/agents/{segment(agent_id)}/", codec.decoder(_Platform)))).plat
+    return _SHELLS.get(plat, _OTHER_SHELL)
+
+
+def _post(agent_id: str, run: CommandRun, shell: str) -> Call[str]:
+    # The first four are required; `custom_shell` too where the shell is "custom".
+    body = {
+        "shell": shell,
+        "cmd": run.command,
+        "timeout": run.timeout,
+        "custom_shell": run.custom_shell,
+        "run_as_user": run.run_as_user,
+    }
+    path = f"/agents/{segment(agent_id)}/cmd/"
+    return tell_agent_for(codec.decoder(str), "POST", path, body, waits=run.timeout + _GRACE)
+
+
+def _settle(agent_id: str, command: str, call: Call[Any]) -> Steps[None]:
+    """Tell a bus that is down from a command that prints the word for it, or raise.
+
+    The history has a row of the command before it is sent; what it printed is reported behind the answer, so
+    a row without it proves nothing before the agent has answered something else.
+    """
+    if (yield from _printed(agent_id, command)):
+        return
+    try:
+        answers = yield from ask(ping(agent_id))
+    except TRMMError:
+        answers = True
+    if not answers:
+        raise _error(AgentUnreachableError, NO_BUS, call)
+    if not (yield from _printed(agent_id, command)):
+        said = "the server could not reach its message bus, or the command printed just that word"
+        raise _error(AgentLostError, said, call)
+
+
+def _printed(agent_id: str, command: str) -> Steps[bool]:
+    try:
+        entries = yield from ask(agent_history(agent_id))
+    except TRMMError:
+        return False
+    ours = [entry for entry in entries if (entry.type, entry.command) == ("cmd_run", command)]
+    return bool(ours) and ours[-1].output == BUS_DOWN
+
+
+def _error(kind: type[AgentUnreachableError], said: str, call: Call[Any]) -> AgentUnreachableError:
+    return kind(200, said, method=call.method, path=call.path, body=f'"{BUS_DOWN}"')

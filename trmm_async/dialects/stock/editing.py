@@ -1,0 +1,125 @@
+"""The settings of one agent, and values of custom fields: of agents, clients and sites."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, Final
+
+import msgspec
+
+from trmm_async import codec
+from trmm_async.calls import Call, Plan, Replay, Request, Steps, ask
+from trmm_async.dialects.stock.wording import change, get, segment
+from trmm_async.errors import InvalidRequestError
+
+__all__ = ["custom_field_values", "update_agent"]
+
+
+class _Field(msgspec.Struct):
+    """A custom field: what kind of thing has it, and what values it takes."""
+
+    id: int
+    name: str = ""
+    model: str = "agent"
+    type: str = "text"
+    options: tuple[str, ...] = ()
+
+
+def update_agent(
+    agent_id: str, changes: Mapping[str, object], custom_fields: Mapping[int, Any]
+) -> Request[None]:
+    """A change of settings; custom fields are looked up first: their type says under which key a value goes.
+
+    All in one call, which the server carries out in parts: the settings are saved before the custom fields.
+    """
+    if not custom_fields:
+        return _put(agent_id, changes)
+    return Plan(partial(_update, agent_id, changes, custom_fields))
+
+
+def _update(agent_id: str, changes: Mapping[str, object], custom_fields: Mapping[int, Any]) -> Steps[None]:
+    values = yield from custom_field_values("agent", custom_fields)
+    yield from ask(_put(agent_id, {**changes, "custom_fields": values}))
+
+
+def custom_field_values(model: str, values: Mapping[int, Any]) -> Steps[list[Mapping[str, object]]]:
+    """Values of custom fields, by the fields' ids, as they are written: under a key by the field's type.
+
+    Raises (in its steps):
+        InvalidRequestError: such things have no such field, or a value does not fit its type.
+    """
+    listed = yield from ask(get("/core/customfields/", codec.decoder(list[_Field])))
+    known = {field.id: field for field in listed if field.model == model}
+    if unknown := [number for number in values if number not in known]:
+        raise InvalidRequestError(f"custom_fields: {model}s have no custom field with the id {unknown[0]}")
+    return [_custom_field(known[number], value) for number, value in values.items()]
+
+
+def _put(agent_id: str, body: Mapping[str, object]) -> Call[None]:
+    return change("PUT", f"/agents/{segment(agent_id)}/", body, replay=Replay.IDEMPOTENT)
+
+
+def _custom_field(field: _Field, value: Any) -> Mapping[str, object]:
+    key, fit = _FITTING.get(field.type, ("string_value", _text))
+    return {"field": field.id, key: fit(field, value)}
+
+
+def _wrong(field: _Field, wanted: str, value: object) -> InvalidRequestError:
+    return InvalidRequestError(f"custom_fields: {field.name!r} ({field.id}) takes {wanted}, not {value!r}")
+
+
+def _text(field: _Field, value: object) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise _wrong(field, "a text", value)
+    return value
+
+
+def _number(field: _Field, value: Any) -> str | None:
+    if value is None:
+        return None
+    if isinstance(value, bool):
+        raise _wrong(field, "a number", value)
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        raise _wrong(field, "a number", value) from None
+    return str(value)
+
+
+def _moment(field: _Field, value: object) -> str | None:
+    if isinstance(value, datetime):
+        if value.utcoffset() is None:
+            raise _wrong(field, "a datetime that says its time zone", value)
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return _text(field, value)
+
+
+def _option(field: _Field, value: object) -> str | None:
+    if value is not None and value not in field.options:
+        raise _wrong(field, f"one of {', '.join(field.options)}", value)
+    return _text(field, value)
+
+
+def _options(field: _Field, value: object) -> list[str]:
+    chosen = () if value is None else value
+    if isinstance(chosen, str) or not isinstance(chosen, Sequence | set | frozenset):
+        raise _wrong(field, "a list of texts", value)
+    if not set(chosen) <= set(field.options):
+        raise _wrong(field, f"some of {', '.join(field.options)}", value)
+    return sorted(chosen) if isinstance(chosen, set | frozenset) else list(chosen)
+
+
+def _flag(field: _Field, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise _wrong(field, "True or False", value)
+    return value
+
+
+_FITTING: Final[Mapping[str, tuple[str, Callable[[_Field, Any], object]]]] = {
+    "text": ("string_value", _text),
+    "number": ("string_value", _number),
+    "datetime": ("string_value", _moment),
+    "single": ("string_value", _option),
+    "multiple": ("multiple_value", _options),
+    "checkbox": ("bool_value", _flag),
+}

@@ -1,0 +1,278 @@
+"""`trmm.agents`, the part that does something to an agent: commands, power, settings. A stock server only.
+
+Beside `machine`, below `agents`, which is both. On a gateway every method raises `UnsupportedError`, and
+sends nothing.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from functools import partial
+from typing import Any, Final, Literal, TypedDict, Unpack, overload
+
+from trmm_async import arguments
+from trmm_async.dialects import CommandRun
+from trmm_async.errors import InvalidRequestError
+from trmm_async.models import Agent, Client, ClientRef, CommandResult, HistoryEntry, Site, SiteRef
+from trmm_async.resources.api import Api
+
+__all__ = ["AgentActions", "AgentChanges"]
+
+_COMMAND_TIMEOUT_MOST: Final = 295
+"""The server answers two seconds later at the latest, and what stands in front of it cuts at 300."""
+
+_INTEGER_MOST: Final = 2**31 - 1
+
+
+class AgentChanges(TypedDict, total=False):
+    """What `agents.update` can change; what is not given stays."""
+
+    description: str | None
+    site: int | Site | SiteRef
+    monitoring_type: Literal["server", "workstation"]
+    maintenance_mode: bool
+    offline_time: int
+    overdue_time: int
+    check_interval: int
+    overdue_email_alert: bool
+    overdue_text_alert: bool
+    overdue_dashboard_alert: bool
+    policy: int | None
+    block_policy_inheritance: bool
+    time_zone: str | None
+    default_shell: str
+    default_shell_custom: str
+    custom_fields: Mapping[int, Any]
+
+
+class AgentActions:
+    """See `Agents`."""
+
+    _api: Api
+
+    async def run_command(
+        self,
+        agent: str | Agent,
+        command: str,
+        *,
+        shell: str | None = None,
+        custom_shell: str | None = None,
+        timeout: int = 30,
+        run_as_user: bool = False,
+    ) -> CommandResult:
+        """Run a command on an agent and return what it printed. Never sent twice.
+
+        The server waits for the agent, for two seconds more than `timeout`, and one of its few workers is
+        held meanwhile; so the client has only `max_waiting` of such calls under way at a time.
+
+        Args:
+            agent: its id, or the agent.
+            command: the command, as the shell takes it; of several lines if it takes them.
+            shell: "cmd", "powershell", or a program's path such as "/bin/bash". None: "cmd" on Windows,
+                "/bin/bash" elsewhere; of an agent that is given by its id, the platform is asked for first.
+            custom_shell: the path of a program that is used as the shell, in place of `shell`.
+            timeout: seconds that the command may take, 1 to 295.
+            run_as_user: run it as the user who is logged in (Windows).
+
+        Raises:
+            AgentLostError: the agent did not answer in time: it may have got the command, and have run it, or
+                run it still. It is an `AgentUnreachableError` and an `OutcomeUnknownError`.
+            AgentUnreachableError: the server's message bus is down: nothing got to the agent.
+            OutcomeUnknownError: the answer was lost: it may have run.
+        """
+        agent_id = arguments.agent_id(agent)
+        run = CommandRun(
+            command=arguments.free_text(command, "command"),
+            shell=_shell(shell, custom_shell),
+            custom_shell=None if custom_shell is None else arguments.plain_text(custom_shell, "custom_shell"),
+            timeout=arguments.whole(timeout, "timeout", least=1, most=_COMMAND_TIMEOUT_MOST),
+            run_as_user=arguments.flag(run_as_user, "run_as_user"),
+            plat=agent.plat if isinstance(agent, Agent) else None,
+        )
+        return await self._api.send(
+            lambda dialect: dialect.beyond("agents.run_command").run_command(agent_id, run)
+        )
+
+    async def ping(self, agent: str | Agent) -> bool:
+        """Whether an agent answers, at this moment; False takes the server 7.5 seconds, and a worker of its.
+
+        False too if the server's message bus is down. `Agent.status` is older, and costs nothing.
+        """
+        agent_id = arguments.agent_id(agent)
+        return await self._api.send(lambda dialect: dialect.beyond("agents.ping").ping_agent(agent_id))
+
+    async def reboot(self, agent: str | Agent, *, at: datetime | None = None) -> None:
+        """Reboot an agent, now or at a time. Never sent twice; holds a worker, for 10 seconds at most.
+
+        Args:
+            agent: its id, or the agent.
+            at: when; None for now. With a time zone it is that moment, for which the agent's own time zone is
+                asked for first; without one it is by the agent's clock. The server takes whole minutes: the
+                next one from there. Windows agents only: they plan it themselves, and it shows as a pending
+                action.
+
+        Raises:
+            AgentLostError: the agent did not answer in time; it may reboot all the same.
+            BadRequestError: the time has passed, or the agent can't plan a reboot.
+        """
+        agent_id = arguments.agent_id(agent)
+        if at is None:
+            await self._api.send(lambda dialect: dialect.beyond("agents.reboot").reboot_agent(agent_id))
+            return
+        when = arguments.whole_minute(at, "at")
+        await self._api.send(lambda dialect: dialect.beyond("agents.reboot").reboot_agent_at(agent_id, when))
+
+    async def shutdown(self, agent: str | Agent) -> None:
+        """Shut an agent down, now. Never sent twice; holds a worker, for 10 seconds at most.
+
+        Raises:
+            AgentLostError: the agent did not answer in time; it may shut down all the same.
+        """
+        agent_id = arguments.agent_id(agent)
+        await self._api.send(lambda dialect: dialect.beyond("agents.shutdown").shut_down_agent(agent_id))
+
+    async def recover(self, agent: str | Agent, *, mode: Literal["mesh", "tacagent"] = "mesh") -> None:
+        """Repair a part of an agent by means of the other. Never sent twice.
+
+        Args:
+            agent: its id, or the agent.
+            mode: "mesh" has the agent repair its MeshCentral agent; that holds a worker, for a minute at
+                most. "tacagent" has MeshCentral restart the agent, or on Windows install it anew; it is begun
+                only.
+
+        Raises:
+            AgentLostError: the agent did not answer in time ("mesh").
+            ServerFaultError: the server could not reach MeshCentral, most likely ("tacagent").
+        """
+        agent_id = arguments.agent_id(agent)
+        part = arguments.choice(mode, "mode", ("mesh", "tacagent"))
+        await self._api.send(lambda dialect: dialect.beyond("agents.recover").recover_agent(agent_id, part))
+
+    async def update(self, agent: str | Agent, **changes: Unpack[AgentChanges]) -> None:
+        """Change settings of an agent. Repeated by us if an answer is lost: twice is once.
+
+        Not all or nothing on the server: it saves the custom fields last.
+
+        Args:
+            agent: its id, or the agent.
+            changes: only what is to change.
+                `description`, `site`, `monitoring_type`, `maintenance_mode`;
+                `offline_time` and `overdue_time` in minutes, `check_interval` in seconds;
+                `overdue_email_alert`, `overdue_text_alert`, `overdue_dashboard_alert`;
+                `policy` (an id, None for none), `block_policy_inheritance`;
+                `time_zone` (None for the server's), `default_shell`, `default_shell_custom`;
+                `custom_fields`: values by the fields' ids; texts, numbers, True or False, lists of options,
+                and None for none. Their types are asked for first, and the values held against them.
+
+        Raises:
+            TypeError: there is no such setting.
+            InvalidRequestError: a value is wrong, or nothing is to change; nothing was changed.
+            BadRequestError: the same, said by the server.
+        """
+        agent_id = arguments.agent_id(agent)
+        settings, fields = _checked(changes)
+        await self._api.send(
+            lambda dialect: dialect.beyond("agents.update").update_agent(agent_id, settings, fields)
+        )
+
+    @overload
+    async def set_maintenance(self, on: bool, *, agent: str | Agent) -> int: ...
+
+    @overload
+    async def set_maintenance(self, on: bool, *, client: int | Client | ClientRef) -> int: ...
+
+    @overload
+    async def set_maintenance(self, on: bool, *, site: int | Site | SiteRef) -> int: ...
+
+    async def set_maintenance(
+        self,
+        on: bool,
+        *,
+        agent: str | Agent | None = None,
+        client: int | Client | ClientRef | None = None,
+        site: int | Site | SiteRef | None = None,
+    ) -> int:
+        """Switch maintenance mode on or off: for one agent, or for all of a client, or of a site.
+
+        An agent in maintenance mode raises no alerts. Repeated by us if an answer is lost: twice is once.
+
+        Returns:
+            For how many agents; of a client or a site, as the server counts those that the key may see.
+        """
+        on = arguments.flag(on, "on")
+        if (agent, client, site).count(None) != 2:
+            raise InvalidRequestError("set_maintenance: give one of agent, client and site")
+        if agent is not None:
+            agent_id = arguments.agent_id(agent)
+            changes = {"maintenance_mode": on}
+            await self._api.send(
+                lambda dialect: dialect.beyond("agents.set_maintenance").update_agent(agent_id, changes, {})
+            )
+            return 1
+        kind, whose = ("Client", client) if client is not None else ("Site", site)
+        number = arguments.object_id(whose, kind.lower())
+        return await self._api.send(
+            lambda dialect: dialect.beyond("agents.set_maintenance").maintain_agents(kind, number, on)
+        )
+
+    async def history(self, agent: str | Agent) -> list[HistoryEntry]:
+        """All that was run on an agent, as far back as the server keeps it, the oldest first."""
+        agent_id = arguments.agent_id(agent)
+        return await self._api.send(lambda dialect: dialect.beyond("agents.history").agent_history(agent_id))
+
+
+def _shell(shell: str | None, custom: str | None) -> str | None:
+    if custom is not None:
+        if shell not in {None, "custom"}:
+            raise InvalidRequestError("custom_shell stands in place of shell: give one of them")
+        return "custom"
+    if shell == "custom":
+        raise InvalidRequestError('shell: "custom" needs custom_shell=, the path of a program')
+    return None if shell is None else arguments.plain_text(shell, "shell")
+
+
+def _checked(changes: AgentChanges) -> tuple[Mapping[str, object], Mapping[int, Any]]:
+    """The settings as they are sent, and the custom fields by their ids."""
+    given: dict[str, object] = dict(changes)
+    fields = _custom_fields(given.pop("custom_fields", {}))
+    if unknown := set(given) - set(_SETTINGS):
+        raise TypeError(f"agents.update() knows no {', '.join(sorted(unknown))}")
+    if not given and not fields:
+        raise InvalidRequestError("agents.update: nothing to change was given")
+    return {name: _SETTINGS[name](value, name) for name, value in given.items()}, fields
+
+
+def _custom_fields(values: object) -> Mapping[int, Any]:
+    if not isinstance(values, Mapping):
+        raise InvalidRequestError(
+            f"custom_fields must be a mapping of fields' ids to values, not {type(values).__name__}"
+        )
+    return {arguments.object_id(number, "custom_fields: a key"): value for number, value in values.items()}
+
+
+_Check = Callable[[object, str], object]
+
+
+def _or_none(check: _Check) -> _Check:
+    return lambda value, what: None if value is None else check(value, what)
+
+
+_count: Final[_Check] = partial(arguments.whole, least=0, most=_INTEGER_MOST)
+_any_text: Final[_Check] = partial(arguments.plain_text, empty=True)
+
+_SETTINGS: Final[Mapping[str, _Check]] = {
+    "description": _or_none(_any_text),
+    "site": arguments.object_id,
+    "monitoring_type": partial(arguments.choice, allowed=("server", "workstation")),
+    "maintenance_mode": arguments.flag,
+    "offline_time": _count,
+    "overdue_time": _count,
+    "check_interval": _count,
+    "overdue_email_alert": arguments.flag,
+    "overdue_text_alert": arguments.flag,
+    "overdue_dashboard_alert": arguments.flag,
+    "policy": _or_none(arguments.object_id),
+    "block_policy_inheritance": arguments.flag,
+    "time_zone": _or_none(arguments.plain_text),
+    "default_shell": arguments.plain_text,
+    "default_shell_custom": _any_text,
+}

@@ -1,0 +1,218 @@
+"""`trmm.audit_log`."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from types import TracebackType
+from typing import Final, Self
+
+from trmm_async import arguments
+from trmm_async.administration import AuditEntry, AuditPage
+from trmm_async.calls import Request
+from trmm_async.dialects import Dialect
+from trmm_async.dialects.library import AuditFilter
+from trmm_async.errors import ClosedError, InvalidRequestError
+from trmm_async.models import Agent, Client, ClientRef
+from trmm_async.resources.api import Api
+
+__all__ = ["AuditLog", "AuditStream", "Reader"]
+
+PAGE: Final = 200
+PAGE_LEAST: Final = 20
+PAGE_MOST: Final = 1000
+_DAYS_MOST: Final = 36_500
+
+Agents = str | Agent | Iterable[str | Agent]
+Clients = int | Client | ClientRef | Iterable[int | Client | ClientRef]
+Words = str | Iterable[str]
+
+
+class AuditLog:
+    """The audit log of a stock server: who did what. Methods raise `TRMMError`s only.
+
+    On a gateway it is an `UnsupportedError`.
+    """
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+
+    def iter(
+        self,
+        *,
+        agent: Agents | None = None,
+        client: Clients | None = None,
+        user: Words | None = None,
+        action: Words | None = None,
+        object_type: Words | None = None,
+        days: int | None = None,
+        page_size: int = PAGE,
+    ) -> "AuditStream":
+        """All entries that match all of what is given, the newest first, page by page in flat memory.
+
+            async with trmm.audit_log.iter(action="login", days=7) as entries:
+                async for entry in entries: ...
+
+        Every entry comes once, however many are added meanwhile; those added after the first page are not in
+        it.
+
+        Args:
+            agent: what was done to this agent, or to these.
+            client: what was done to the agents of this client, or of these; not together with `agent`.
+            user: by whom, by name.
+            action: what was done: "login", "add", "modify", "delete", "execute_script", "execute_command", …
+            object_type: to what kind of thing: "agent", "script", "user", …
+            days: in the last so many days.
+            page_size: how many are asked for at once at most, 20 to 1000.
+
+        Raises:
+            InvalidRequestError: an argument is wrong.
+        """
+        size = arguments.whole(page_size, "page_size", least=PAGE_LEAST, most=PAGE_MOST)
+        size = arguments.whole(page_size, "page_size", least=PAGE_LEAST, most=PAGE_MOST)
+        which = _filter(
+            agent=agent, client=client, user=user, action=action, object_type=object_type, days=days
+        )
+        return AuditStream(self._api, which, page=size)
+
+    async def list(
+        self,
+        *,
+        limit: int = 100,
+        agent: Agents | None = None,
+        client: Clients | None = None,
+        user: Words | None = None,
+        action: Words | None = None,
+        object_type: Words | None = None,
+        days: int | None = None,
+    ) -> list[AuditEntry]:
+        """The newest `limit` entries that match all of what is given, as for `iter`."""
+        most = arguments.whole(limit, "limit", least=1)
+        which = _filter(
+            agent=agent, client=client, user=user, action=action, object_type=object_type, days=days
+        )
+        found: list[AuditEntry] = []
+        async with AuditStream(self._api, which, page=min(most, PAGE)) as entries:
+            async for entry in entries:
+                found.append(entry)
+                if len(found) == most:
+                    break
+        return found
+
+
+class AuditStream:
+    """Entries of the audit log one by one. Enter it, then iterate it, once. It may be left at any time."""
+
+    def __init__(self, api: Api, which: AuditFilter, *, page: int) -> None:
+        self._api = api
+        self._which = which
+        self._reader = Reader(page)
+        self._entered = False
+        self._entries: AsyncGenerator[AuditEntry, None] | None = None
+
+    async def __aenter__(self) -> Self:
+        if self._entered:
+            raise ClosedError("this stream was used already; call audit_log.iter() again")
+        self._entered = True
+        (await self._api.dialect()).beyond("audit_log.iter")
+        self._entries = self._read()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._entries is not None:
+            await self._entries.aclose()
+
+    def __aiter__(self) -> AsyncIterator[AuditEntry]:
+        if self._entries is None:
+            raise ClosedError("enter the stream first: async with audit_log.iter() as entries")
+        return self._entries
+
+    async def _read(self) -> AsyncGenerator[AuditEntry, None]:
+        reader = self._reader
+        while not reader.done:
+            for entry in reader.take(await self._api.send(self._page)):
+                yield entry
+
+    def _page(self, dialect: Dialect) -> Request[AuditPage]:
+        return dialect.beyond("audit_log.iter").audit_page(self._which, self._reader.page, self._reader.size)
+
+
+class Reader:
+    """Which page is next, and what of a page is new. Pure.
+
+    The log is read from the newest entry on, while it grows there, and loses old ones, or any if an
+    administrator prunes it. What is added pushes the rest on: a page then begins with entries that were read,
+    known by their ids, since those only fall. What is removed pulls the rest back, and an entry would be
+    missed. So every page is asked for such that it begins with one that was read, by which it is known to
+    follow; if it does not, one that begins further back is. A server has pages by number and size only: the
+    size is chosen to fit.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.page = 1
+        self.size = self._most = max(most, PAGE_LEAST)
+        self.done = False
+        self._read = 0
+        self._back = 1
+        self._last: int | None = None
+
+    def __repr__(self) -> str:
+        return (
+            f"<Reader page={self.page} size={self.size} read={self._read} last={self._last} done={self.done}>"
+        )
+
+    def take(self, answer: AuditPage) -> list[AuditEntry]:
+        """The new ones among the answer's entries."""
+        rows = answer.entries
+        # Asked for a page past the end, the server repeats the last one.
+        page = min(self.page, max(1, -(-answer.total // self.size)))
+        if page > 1 and (not rows or self._is_new(rows[0])):
+            self._back *= 2
+            self._choose()
+            return []
+        new = [row for row in rows if self._is_new(row)]
+        if new:
+            self._last = new[-1].id
+        self._read, self._back = (page - 1) * self.size + len(rows), 1
+        self.done = not rows or self._read >= answer.total
+        self._choose()
+        return new
+
+    def _is_new(self, entry: AuditEntry) -> bool:
+        return self._last is None or entry.id < self._last
+
+    def _choose(self) -> None:
+        """The page that begins at least `_back` entries before the first unread one and reaches farthest."""
+        first = max(0, self._read - self._back)
+        sizes = range(self._most // 2 + 1, self._most + 1)
+        self.size = max(sizes, key=lambda size: (first // size + 1) * size)
+        self.page = first // self.size + 1
+
+
+def _filter(
+    *,
+    agent: Agents | None,
+    client: Clients | None,
+    user: Words | None,
+    action: Words | None,
+    object_type: Words | None,
+    days: int | None,
+) -> AuditFilter:
+    if agent is not None and client is not None:
+        raise InvalidRequestError("give agent or client, not both: the server would look at agent alone")
+    return AuditFilter(
+        agents=None if agent is None else arguments.some(_agents(agent), "agent"),
+        clients=None if client is None else arguments.some(arguments.object_ids(client, "client"), "client"),
+        users=None if user is None else _words(user, "user"),
+        actions=None if action is None else _words(action, "action"),
+        object_types=None if object_type is None else _words(object_type, "object_type"),
+        days=None if days is None else arguments.whole(days, "days", least=1, most=_DAYS_MOST),
+    )
+
+
+def _agents(given: Agents) -> tuple[str, ...]:
+    several = given if isinstance(given, Iterable) and not isinstance(given, str) else (given,)
+    return tuple(arguments.agent_id(agent) for agent in several)
+
+
+def _words(given: object, what: str) -> tuple[str, ...]:
+    return arguments.some(arguments.names((given,) if isinstance(given, str) else given, what), what)
