@@ -91,6 +91,7 @@ if TYPE_CHECKING:
     from trmm_async.resources.commands import CommandSettings
     from trmm_async.stream import StreamSettings, StreamState, Subscription
     from trmm_async.transport.connector import Connector
+    from trmm_async.webhooks import WebhookReceiver
 
 _ROOMS: Final = {
     "administration": (
@@ -171,6 +172,7 @@ _ROOMS: Final = {
     "resources.commands": ("CommandSettings",),
     "stream": ("StreamSettings", "StreamState", "Subscription"),
     "transport.connector": ("Connector",),
+    "webhooks": ("WebhookReceiver",),
 }
 _ROOM_OF: Final = {name: room for room, names in _ROOMS.items() for name in names}
 
@@ -249,6 +251,7 @@ __all__ = [
     "Unknown",
     "UnknownEvent",
     "UnsupportedError",
+    "WebhookReceiver",
     "WindowsUpdate",
     "__version__",
 ]

@@ -43,6 +43,7 @@ from trmm_async.retry import RetryPolicy
 from trmm_async.runbook import Patience
 from trmm_async.stream import Dialer, StreamSettings, Subscription
 from trmm_async.transport import Server, Transport
+from trmm_async.webhooks import WebhookReceiver
 
 if TYPE_CHECKING:
     import aiohttp
@@ -198,6 +199,7 @@ class TRMM:
         *agents: str | Agent | Iterable[str | Agent],
         snapshot: bool = False,
         since: str | None = None,
+        webhooks: WebhookReceiver | None = None,
         settings: StreamSettings | None = None,
     ) -> Subscription:
         """The live events of one agent or any number of them, as one stream; see `Subscription`.
@@ -211,12 +213,21 @@ class TRMM:
                 then `Live`; what comes behind that is changes.
             since: the `position` of an earlier subscription: what has happened since is caught up, behind a
                 `Gap` and with a `Live` at its end. Agents that are not in it begin as without it.
+            webhooks: takes a stock server's alert webhooks, so that alerts come at once and not with the next
+                look. A gateway pushes its alerts itself, and this is not used.
             settings: sizes and times; the defaults suit most.
 
         Raises:
             InvalidRequestError: no agent, or an id that is none; `since` is no position.
         """
-        return subscribe(self._api, agents, settings or StreamSettings(), snapshot=snapshot, since=since)
+        return subscribe(
+            self._api,
+            agents,
+            settings or StreamSettings(),
+            snapshot=snapshot,
+            since=since,
+            webhooks=webhooks,
+        )
 
     async def login(self, username: str, password: str, *, totp: TOTP | None = None) -> None:
         """Log a user of a stock server in: its sockets (`agents.stream_command`) don't take the API key.

@@ -16,6 +16,7 @@ from trmm_async.resources.api import Api
 from trmm_async.resources.snapshots import take_snapshot
 from trmm_async.resources.watching import ServerWatch
 from trmm_async.stream import Polling, Sockets, Source, SourceLater, StreamSettings, Subscription
+from trmm_async.webhooks import WebhookReceiver
 
 __all__ = ["ScriptStream", "new_cmd_id", "subscribe"]
 
@@ -30,6 +31,7 @@ def subscribe(
     *,
     snapshot: bool = False,
     since: str | None = None,
+    webhooks: WebhookReceiver | None = None,
 ) -> Subscription:
     """A subscription to these agents, each once, from whatever source this server has for events."""
     agent_ids = tuple(dict.fromkeys(_flat(agents)))
@@ -40,7 +42,8 @@ def subscribe(
         source = (await api.dialect()).event_source()
         if isinstance(source, Pushed):
             return Sockets(source.socket, api.dialer, partial(take_snapshot, api), settings)
-        return Polling(ServerWatch(api, source), settings)
+        bell = webhooks.listen if webhooks is not None else None
+        return Polling(ServerWatch(api, source), settings, bell)
 
     return Subscription(SourceLater(find), agent_ids, settings, snapshot=snapshot, since=since)
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from trmm_async.calls import Call
 from trmm_async.dialects import Polled
 from trmm_async.errors import NotFoundError
-from trmm_async.models import HistoryEntry
+from trmm_async.models import Alert, HistoryEntry
 from trmm_async.resources.api import Api
 from trmm_async.stream import Seen
 
@@ -29,6 +29,13 @@ class ServerWatch:
             return Seen({}, [], dict.fromkeys(agent_ids, error))
         alerts = await self._api.send(lambda dialect: dialect.list_alerts())
         return Seen(statuses, alerts, _missing(asked, agent_ids - statuses.keys()))
+
+    async def alert(self, alert_id: int) -> Alert | None:
+        """See `Watch`."""
+        try:
+            return await self._api.send(lambda dialect: dialect.beyond("alerts.get").get_alert(alert_id))
+        except NotFoundError:
+            return None
 
     async def newest_runs(self) -> list[HistoryEntry]:
         """See `Watch`."""

@@ -98,6 +98,14 @@ class Known:
         self._told[key] = token
         return True
 
+    def learn(self, event: Event) -> bool:
+        """Note how something stands, read on its own. Whether that is news to the reader."""
+        fact = _fact(event)
+        if fact is None or self._told.get(fact[0], _UNREAD) == fact[1]:
+            return False
+        self._told[fact[0]] = fact[1]
+        return True
+
     def baseline(self, snapshot: Snapshot) -> None:
         """Take in how things stood when the stream began. What the socket told since is newer: it stays."""
         for key, token in _facts(snapshot.about(self._agent_id)):

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from trmm_async.errors import TRMMError
-from trmm_async.events import Event, Gap, Live, ScriptOutput
-from trmm_async.models import HistoryEntry
+from trmm_async.events import AlertEvent, Event, Gap, Live, ScriptOutput
+from trmm_async.models import Alert, HistoryEntry
 from trmm_async.stream.catchup import Known, Snapshot
 from trmm_async.stream.position import Place
 from trmm_async.stream.settings import StreamState
@@ -97,6 +97,16 @@ class Picture:
         self.state = StreamState.CATCHING_UP if caught_up else StreamState.LIVE
         self._since, self._due, self._begun, self._looked_at = None, False, True, at
         self.pending.extend(told)
+
+    def hear(self, alert: Alert) -> None:
+        """How one alert of this agent stands, read on its own: if that is news, put it into `pending`.
+
+        While nothing can be vouched for, it is left to the next look.
+        """
+        event = AlertEvent(agent_id=self.agent_id, alert=alert)
+        if self._begun and self._since is None and self._known.learn(event):
+            self.received += 1
+            self.pending.append(event)
 
     def place(self, now: datetime, unread: Sequence[Event], unread_since: datetime) -> Place:
         """See `source.Course`."""

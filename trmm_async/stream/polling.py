@@ -7,7 +7,7 @@ of the server at a time. Nothing here calls the server: how to look is given.
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,6 +22,7 @@ from trmm_async.errors import (
 from trmm_async.events import Event, Live, ScriptOutput
 from trmm_async.models import Alert, HistoryEntry
 from trmm_async.stream.catchup import Snapshot
+from trmm_async.stream.errands import Errands
 from trmm_async.stream.picture import Picture
 from trmm_async.stream.position import RunsPlace
 from trmm_async.stream.runs import Runs
@@ -52,11 +53,19 @@ class Watch(Protocol):
     async def look(self, agent_ids: frozenset[str]) -> Seen:
         """The present state of these agents."""
 
+    async def alert(self, alert_id: int) -> Alert | None:
+        """One alert as it is now; None if there is no such alert."""
+
     async def newest_runs(self) -> list[HistoryEntry]:
         """The newest script runs of its history, a few."""
 
     async def runs_since(self, moment: datetime | None) -> list[HistoryEntry]:
         """The script runs from that moment of the server's clock on; None for all there are."""
+
+
+Bell = Callable[[Callable[[int | None, str | None], None]], Callable[[], None]]
+"""Takes what is to be called with (alert_id, agent_id) when an alert is said to have changed; returns what
+ends that. Either is None where it is not known."""
 
 
 class Polling:
@@ -65,9 +74,10 @@ class Polling:
     Args:
         watch: how to look.
         settings: see there.
+        bell: rings when there is something to look at, before the next look is due; None: nothing does.
     """
 
-    def __init__(self, watch: Watch, settings: StreamSettings) -> None:
+    def __init__(self, watch: Watch, settings: StreamSettings, bell: Bell | None = None) -> None:
         self._watch = watch
         self._settings = settings
         self._rhythm = Rhythm(settings)
@@ -75,6 +85,12 @@ class Polling:
         self._runs = Runs()
         self._pictures: dict[str, Picture] = {}
         self._hurry = asyncio.Event()
+        self._bell = bell
+        self._errands = Errands(self._hear)
+        self._delivering = asyncio.Lock()
+        self._heard: dict[int, Alert] = {}
+        self._told_looks = 0
+        self._hush: Callable[[], None] | None = None
         self.looks = 0
 
     def __repr__(self) -> str:
@@ -85,6 +101,9 @@ class Polling:
         self._outlet = outlet
         self._runs = Runs(runs)
         outlet.watch(asyncio.create_task(self._look_on(), name="trmm_async: polling"))
+        if self._bell is not None:
+            outlet.watch(asyncio.create_task(self._errands.run(), name="trmm_async: alerts"))
+            self._hush = self._bell(self._ring)
 
     def follow(self, agent_id: str, start: Start) -> Picture:
         """See `source.Source`. The next look comes as soon as the share of a worker allows."""
@@ -104,6 +123,8 @@ class Polling:
 
     def close(self) -> None:
         """See `source.Source`: the client's connections are not ours."""
+        if self._hush is not None:
+            self._hush()
 
     def remaining(self) -> list[asyncio.Future[None]]:
         """See `source.Source`."""
@@ -139,6 +160,7 @@ class Polling:
 
     async def _look(self, agent_ids: frozenset[str]) -> tuple[Seen, list[HistoryEntry]]:
         self.looks += 1
+        self._heard.clear()
         seen = await self._watch.look(agent_ids)
         if not self._settings.poll_scripts:
             return seen, []
@@ -156,7 +178,10 @@ class Polling:
         await asyncio.sleep(max(self._backoff.next(), self._rhythm.least()))
 
     async def _tell(self, seen: Seen, runs: Sequence[HistoryEntry], at: datetime) -> None:
-        snapshot = Snapshot(seen.statuses, seen.alerts)
+        # What was read on its own meanwhile is newer than what the look shows of it, or as new.
+        alerts = {alert.id: alert for alert in seen.alerts} | self._heard
+        snapshot = Snapshot(seen.statuses, alerts.values())
+        self._told_looks += 1
         pictures = [picture for name, picture in self._pictures.items() if name in seen.statuses]
         for picture in pictures:
             picture.look(snapshot, runs, at)
@@ -167,14 +192,37 @@ class Polling:
 
     async def _deliver(self, picture: Picture) -> None:
         pending, mailbox = picture.pending, self._outlet.mailbox
-        while pending:
-            event = pending[0]
-            if not mailbox.offer(event):
-                await mailbox.put(event)
-            if isinstance(event, Live):
-                picture.state = StreamState.LIVE
-            if pending:  # else the agent was removed meanwhile
-                pending.popleft()
+        async with self._delivering:
+            while pending:
+                event = pending[0]
+                if not mailbox.offer(event):
+                    await mailbox.put(event)
+                if isinstance(event, Live):
+                    picture.state = StreamState.LIVE
+                if pending:  # else the agent was removed meanwhile
+                    pending.popleft()
+
+    def _ring(self, alert_id: int | None, agent_id: str | None) -> None:
+        if agent_id is not None and agent_id not in self._pictures:
+            return
+        if alert_id is None or not self._errands.add(alert_id):
+            self._hurry.set()
+
+    async def _hear(self, alert_id: int) -> None:
+        """Read one alert and tell it, if it is news; in doubt it is left to a look, at once."""
+        before = self._told_looks
+        try:
+            alert = await self._watch.alert(alert_id)
+        except TRMMError:
+            self._hurry.set()
+            return
+        if before != self._told_looks:
+            # A look was told while the answer was on its way, which may be the older of the two.
+            self._hurry.set()
+        elif alert is not None and (picture := self._pictures.get(alert.agent_id or "")) is not None:
+            self._heard[alert_id] = alert
+            picture.hear(alert)
+            await self._deliver(picture)
 
     async def _end(self, errors: Mapping[str, TRMMError]) -> None:
         ended = [
