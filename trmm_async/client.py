@@ -200,6 +200,7 @@ class TRMM:
         snapshot: bool = False,
         since: str | None = None,
         webhooks: WebhookReceiver | None = None,
+        dashboard: bool = False,
         settings: StreamSettings | None = None,
     ) -> Subscription:
         """The live events of one agent or any number of them, as one stream; see `Subscription`.
@@ -215,10 +216,15 @@ class TRMM:
                 `Gap` and with a `Live` at its end. Agents that are not in it begin as without it.
             webhooks: takes a stock server's alert webhooks, so that alerts come at once and not with the next
                 look. A gateway pushes its alerts itself, and this is not used.
+            dashboard: tell `DashboardCounts` too, of a stock server to which somebody has logged in
+                (`login`); then no agent is needed.
             settings: sizes and times; the defaults suit most.
 
         Raises:
             InvalidRequestError: no agent, or an id that is none; `since` is no position.
+
+        The block raises on entering, besides what `Subscription` says, UnsupportedError for the dashboard of
+        a gateway.
         """
         return subscribe(
             self._api,
@@ -227,6 +233,7 @@ class TRMM:
             snapshot=snapshot,
             since=since,
             webhooks=webhooks,
+            dashboard=dashboard,
         )
 
     async def login(self, username: str, password: str, *, totp: TOTP | None = None) -> None:

@@ -7,6 +7,7 @@ Every event says which agent it is about. Times are aware datetimes. The structs
 """
 
 from datetime import datetime
+from typing import Final
 
 import msgspec
 
@@ -14,10 +15,12 @@ from trmm_async.errors import TRMMError
 from trmm_async.models import Alert
 
 __all__ = [
+    "DASHBOARD",
     "AgentOffline",
     "AgentOnline",
     "AlertEvent",
     "CommandOutput",
+    "DashboardCounts",
     "Ended",
     "Event",
     "Gap",
@@ -25,6 +28,10 @@ __all__ = [
     "ScriptOutput",
     "UnknownEvent",
 ]
+
+
+DASHBOARD: Final = "dashboard"
+"""What stands for the dashboard where there would be an agent's id."""
 
 
 class AgentOnline(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,6 +83,22 @@ class AlertEvent(msgspec.Struct, frozen=True, kw_only=True):
     alert: Alert
 
 
+class DashboardCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """How many agents there are, as the dashboard of a stock server shows it.
+
+    `agent_id` is `DASHBOARD`, as it is of a `Gap`, `Live` or `Ended` of the dashboard. The counts are of the
+    agents that the user who has logged in may see; `certificate_days` are those until the server's
+    certificate ends, None where it does not say.
+    """
+
+    servers: int
+    servers_offline: int
+    workstations: int
+    workstations_offline: int
+    certificate_days: int | None = None
+    agent_id: str = DASHBOARD
+
+
 class Gap(msgspec.Struct, frozen=True, kw_only=True):
     """Events of this agent may be missing between `since` and `until` (this machine's clock, UTC).
 
@@ -117,4 +140,14 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True):
     error: TRMMError
 
 
-Event = AgentOnline | AgentOffline | ScriptOutput | AlertEvent | Gap | Live | UnknownEvent | Ended
+Event = (
+    AgentOnline
+    | AgentOffline
+    | ScriptOutput
+    | AlertEvent
+    | DashboardCounts
+    | Gap
+    | Live
+    | UnknownEvent
+    | Ended
+)

@@ -10,12 +10,13 @@ from uuid import uuid4
 from trmm_async import arguments
 from trmm_async.dialects import Pushed, ScriptRun
 from trmm_async.errors import ClosedError, InvalidRequestError, OutcomeUnknownError, TRMMError
-from trmm_async.events import Event, Gap, ScriptOutput
+from trmm_async.events import DASHBOARD, Event, Gap, ScriptOutput
 from trmm_async.models import Agent, ScriptResult
 from trmm_async.resources.api import Api
+from trmm_async.resources.dashboard import TokenDialer
 from trmm_async.resources.snapshots import take_snapshot
 from trmm_async.resources.watching import ServerWatch
-from trmm_async.stream import Polling, Sockets, Source, SourceLater, StreamSettings, Subscription
+from trmm_async.stream import Merged, Polling, Sockets, Source, SourceLater, StreamSettings, Subscription
 from trmm_async.webhooks import WebhookReceiver
 
 __all__ = ["ScriptStream", "new_cmd_id", "subscribe"]
@@ -32,20 +33,29 @@ def subscribe(
     snapshot: bool = False,
     since: str | None = None,
     webhooks: WebhookReceiver | None = None,
+    dashboard: bool = False,
 ) -> Subscription:
     """A subscription to these agents, each once, from whatever source this server has for events."""
     agent_ids = tuple(dict.fromkeys(_flat(agents)))
-    if not agent_ids:
+    if not agent_ids and not dashboard:
         raise InvalidRequestError("events of which agents? give at least one")
 
     async def find() -> Source:
+        if not dashboard:
+            return await agents_source()
+        spec = (await api.dialect()).beyond("events(dashboard=True)").dashboard_counts()
+        sockets = Sockets(lambda _: spec.socket, TokenDialer(api.dialer, api.access, spec), None, settings)
+        return Merged({DASHBOARD: sockets}, await agents_source())
+
+    async def agents_source() -> Source:
         source = (await api.dialect()).event_source()
         if isinstance(source, Pushed):
             return Sockets(source.socket, api.dialer, partial(take_snapshot, api), settings)
         bell = webhooks.listen if webhooks is not None else None
         return Polling(ServerWatch(api, source), settings, bell)
 
-    return Subscription(SourceLater(find), agent_ids, settings, snapshot=snapshot, since=since)
+    names = [*agent_ids, DASHBOARD] if dashboard else agent_ids
+    return Subscription(SourceLater(find), names, settings, snapshot=snapshot, since=since)
 
 
 def _flat(agents: Iterable[object]) -> Iterable[str]:

@@ -10,9 +10,8 @@ from collections.abc import Callable, Sequence
 from trmm_async.calls import StreamSpec
 from trmm_async.events import Event
 from trmm_async.stream.desk import SnapshotDesk, SnapshotSource
-from trmm_async.stream.dialing import Dialer
 from trmm_async.stream.position import RunsPlace
-from trmm_async.stream.session import Session, Shared
+from trmm_async.stream.session import Opener, Session, Shared
 from trmm_async.stream.settings import StreamSettings
 from trmm_async.stream.source import Outlet, Start
 
@@ -32,7 +31,7 @@ class Sockets:
     def __init__(
         self,
         spec_of: Callable[[str], StreamSpec],
-        dial: Dialer,
+        dial: Opener,
         snapshot: SnapshotSource | None,
         settings: StreamSettings,
     ) -> None:

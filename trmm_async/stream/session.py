@@ -4,10 +4,11 @@ Over `dialing`, `mailbox`, `catchup` and `desk`, below `pushed`, which runs one 
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from typing import Protocol
 
 from trmm_async.calls import StreamSpec
 from trmm_async.errors import (
@@ -19,21 +20,43 @@ from trmm_async.errors import (
 from trmm_async.events import Event, Gap, Live, UnknownEvent
 from trmm_async.stream.catchup import Known, Snapshot
 from trmm_async.stream.desk import Answer, SnapshotDesk, SnapshotSource
-from trmm_async.stream.dialing import Dialer, refusal
+from trmm_async.stream.dialing import NoLink, refusal
 from trmm_async.stream.mailbox import Mailbox
 from trmm_async.stream.position import Place
 from trmm_async.stream.settings import Backoff, StreamSettings, StreamState
-from trmm_async.stream.sockets import Link, Lost
+from trmm_async.stream.sockets import Link, LinkSettings, Lost
 from trmm_async.stream.source import AFTER_RESTART, Start
 
-__all__ = ["Backoff", "Session", "Shared", "SnapshotDesk", "SnapshotSource", "StreamSettings", "StreamState"]
+__all__ = [
+    "Backoff",
+    "Opener",
+    "Session",
+    "Shared",
+    "SnapshotDesk",
+    "SnapshotSource",
+    "StreamSettings",
+    "StreamState",
+]
+
+
+class Opener(Protocol):
+    """What makes a handshake: a `Dialer`, or what shows other credentials by one.
+
+    Attributes:
+        scrub: takes secrets out of a text.
+    """
+
+    scrub: Callable[[str], str]
+
+    async def dial(self, path: str, settings: LinkSettings, roll: set[Link]) -> Link | NoLink:
+        """See `Dialer.dial`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shared:
     """What all agents of a subscription have in common; `roll` holds the connections there are."""
 
-    dialer: Dialer
+    dialer: Opener
     settings: StreamSettings
     desk: SnapshotDesk | None
     mailbox: Mailbox[Event]
@@ -241,12 +264,13 @@ class Session:
         self.state = StreamState.CATCHING_UP
         until = self._shared.settings.clock()
         self._settle_in_time()
+        first = await link.receive() if self._spec.begins_with_state else []
         snapshot = await self._fetch(link)
         # All frames about changes that the snapshot shows are here then, and it can be told what is a repeat.
         await link.fence()
         if link.lost is not None:
             return False
-        await self._deliver(self._caught_up(snapshot, self._decode(link.take()), until))
+        await self._deliver(self._caught_up(snapshot, self._decode([*first, *link.take()]), until))
         return True
 
     def _caught_up(self, snapshot: Snapshot | None, arrived: list[Event], until: datetime) -> list[Event]:
