@@ -245,7 +245,15 @@ class TestCompleteness:
 
     @pytest.mark.parametrize(
         "kind",
-        [FleetRun, CommandStream, ScriptStream, Subscription, agents_room.AgentStream, trmm_async.Counts],
+        [
+            FleetRun,
+            CommandStream,
+            ScriptStream,
+            Subscription,
+            agents_room.AgentStream,
+            trmm_async.Counts,
+            trmm_async.WebhookReceiver,
+        ],
     )
     def test_every_property_of_what_they_hand_out_is_on_a_page(self, kind: type) -> None:
         assert [name for name in _public(kind) if not re.search(rf"\.{name}\b", self.TEXT)] == []

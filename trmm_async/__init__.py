@@ -90,7 +90,7 @@ if TYPE_CHECKING:
     )
     from trmm_async.outcomes import Counts, Done, Failed, Outcome, Skipped, Unknown
     from trmm_async.resources.commands import CommandSettings
-    from trmm_async.stream import StreamSettings, StreamState, Subscription
+    from trmm_async.stream import Consumer, Handler, StreamSettings, StreamState, Subscription
     from trmm_async.transport.connector import Connector
     from trmm_async.webhooks import WebhookReceiver
 
@@ -172,7 +172,7 @@ _ROOMS: Final = {
     "outcomes": ("Counts", "Done", "Failed", "Outcome", "Skipped", "Unknown"),
     "limits": ("RateLimit",),
     "resources.commands": ("CommandSettings",),
-    "stream": ("StreamSettings", "StreamState", "Subscription"),
+    "stream": ("Consumer", "Handler", "StreamSettings", "StreamState", "Subscription"),
     "transport.connector": ("Connector",),
     "webhooks": ("WebhookReceiver",),
 }
@@ -203,6 +203,7 @@ __all__ = [
     "CommandSettings",
     "ConnectionFailedError",
     "Connector",
+    "Consumer",
     "Counts",
     "CustomField",
     "CustomFieldValue",
@@ -217,6 +218,7 @@ __all__ = [
     "EventLogEntry",
     "Failed",
     "Gap",
+    "Handler",
     "HistoryEntry",
     "InvalidRequestError",
     "Live",

@@ -36,7 +36,9 @@ def subscribe(
     dashboard: bool = False,
 ) -> Subscription:
     """A subscription to these agents, each once, from whatever source this server has for events."""
-    agent_ids = tuple(dict.fromkeys(_flat(agents)))
+    given = list(_flat(agents))
+    agent_ids = tuple(dict.fromkeys(arguments.agent_id(one) for one in given))
+    clients = {one.agent_id: one.client for one in given if isinstance(one, Agent)}
     if not agent_ids and not dashboard:
         raise InvalidRequestError("events of which agents? give at least one")
 
@@ -55,15 +57,16 @@ def subscribe(
         return Polling(ServerWatch(api, source), settings, bell)
 
     names = [*agent_ids, DASHBOARD] if dashboard else agent_ids
-    return Subscription(SourceLater(find), names, settings, snapshot=snapshot, since=since)
+    source = SourceLater(find)
+    return Subscription(source, names, settings, snapshot=snapshot, since=since, clients=clients)
 
 
-def _flat(agents: Iterable[object]) -> Iterable[str]:
+def _flat(agents: Iterable[object]) -> Iterable[object]:
     for one in agents:
         if isinstance(one, Iterable) and not isinstance(one, str | bytes):
-            yield from map(arguments.agent_id, one)
+            yield from one
         else:
-            yield arguments.agent_id(one)
+            yield one
 
 
 class ScriptStream:

@@ -1,17 +1,20 @@
 """Live events. The only place that knows `websockets`.
 
-Floor 4: above it the resources, below it the pure rooms. Inside, from the top: `subscription` (many agents'
-events as one stream), `pushed`, `polling` and `merged` (where they come from: sockets, looking again and
-again, or several of these), `session` and `picture` (one agent's course in the first two), `source` (the seam
-between them), `desk` (reading the state once for all), `dialing` (a handshake and what its answer means),
-`mailbox` (the bounded queue), `settings`, `catchup` (what a gap hid; pure), `runs` (which script runs are
-news; pure), `errands` (one thing after the other), `position` (a place to be stored; pure), `sockets` (one
-connection).
+Floor 4: above it the resources, below it the pure rooms. Inside, from the top:
+
+* `subscription` (many agents' events as one stream), `fanout` (several consumers of it);
+* `pushed`, `polling`, `merged` (where they come from: sockets, looking again and again, several of these),
+  behind the seam that is `source`; `session` and `picture` (one agent's course in the first two);
+* `dialing` and `sockets` (connections), `desk` (reading the state once for all), `mailbox` (the bounded queue
+  of a subscription), `errands`, `waiting`, `settings`;
+* pure: `catchup` (what a gap hid), `runs` (which script runs are news), `position` (a place to be stored),
+  `backlog` (the bounded queue of a consumer), `filters` (which events are wanted).
 """
 
 from trmm_async.stream.catchup import Snapshot
 from trmm_async.stream.desk import SnapshotSource
 from trmm_async.stream.dialing import Dialer, NoLink
+from trmm_async.stream.fanout import Consumer, Handler
 from trmm_async.stream.merged import Merged
 from trmm_async.stream.polling import Polling, Seen
 from trmm_async.stream.pushed import Sockets
@@ -22,7 +25,9 @@ from trmm_async.stream.subscription import Subscription
 
 __all__ = [
     "SEND_MOST",
+    "Consumer",
     "Dialer",
+    "Handler",
     "Polling",
     "Seen",
     "Link",

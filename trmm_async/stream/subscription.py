@@ -7,21 +7,27 @@ how the events come; here is who is followed, what the reader has got, and the l
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import timedelta
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from trmm_async import arguments
 from trmm_async.errors import ClosedError, InvalidRequestError, TRMMError
-from trmm_async.events import Ended, Event
-from trmm_async.models import Agent
+from trmm_async.events import DASHBOARD, Ended, Event
+from trmm_async.models import Agent, ClientRef
+from trmm_async.stream.backlog import Backlog
+from trmm_async.stream.fanout import Consumer, Fanout, Handler
+from trmm_async.stream.filters import Agents, Clients, Kinds, Severities, Wanted, wanted
 from trmm_async.stream.mailbox import Mailbox
 from trmm_async.stream.position import Place, Position, read_position
 from trmm_async.stream.settings import StreamSettings, StreamState
 from trmm_async.stream.source import Course, Outlet, Source, SourceLater, Start
+from trmm_async.stream.waiting import Standing, wait_out
 
-__all__ = ["Standing", "Subscription"]
+__all__ = ["Subscription"]
+
+E = TypeVar("E", bound=Event)
 
 
 class Subscription:
@@ -40,6 +46,7 @@ class Subscription:
         settings: see there.
         snapshot: tell each agent's present state first, and then `Live`.
         since: a `position` that was stored: agents that are in it are caught up from there.
+        clients: the client of each agent of which it is known, for filters.
 
     Raises:
         InvalidRequestError: no agent, or one twice; `since` is no position.
@@ -53,6 +60,7 @@ class Subscription:
         *,
         snapshot: bool = False,
         since: str | None = None,
+        clients: Mapping[str, ClientRef] | None = None,
     ) -> None:
         self._waiting = list(agent_ids)
         if not self._waiting or len(set(self._waiting)) != len(self._waiting):
@@ -69,6 +77,8 @@ class Subscription:
         self._going_on: set[str] = set()
         self._gone: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._clients = dict(clients or {})
+        self._fanout = Fanout(self._mailbox.get, self._watch, self._clients)
         self._entered = False
         self._end: BaseException | None = None
         self._crash: BaseException | None = None
@@ -134,6 +144,8 @@ class Subscription:
             for course in list(self._courses.values()):
                 await course.settled.wait()
             self._check_reached()
+            if len(self._fanout):
+                self._fanout.run()
         except BaseException:
             await self._shut()
             raise
@@ -159,10 +171,81 @@ class Subscription:
 
         Raises:
             ClosedError: before entering the block, and after leaving it.
-            InvalidRequestError: another loop is waiting for the next event.
+            InvalidRequestError: another loop is waiting for the next event; or there are handlers or
+                consumers, which read in place of it.
             APIError: the server has refused all agents; what it said of the last.
         """
+        if self._fanout.is_running:
+            raise InvalidRequestError("handlers and consumers read these events: make a consumer() to read")
         return self._mailbox.get()
+
+    def on(
+        self,
+        kind: type[E] | tuple[type[E], ...],
+        callback: Callable[[E], object],
+        *,
+        agent: Agents | None = None,
+        client: Clients | None = None,
+        severity: Severities | None = None,
+        queue: int = 1000,
+        on_error: Callable[[E, Exception], object] | None = None,
+    ) -> Handler:
+        """Have a callback called with events, in place of a loop; see `Handler`, and `run`.
+
+        Args:
+            kind: the type of event, or several.
+            callback: is called with one event after the other; it may be asynchronous.
+            agent: of these agents alone.
+            client: of the agents of this client alone, by id, name or object.
+            severity: alerts of this severity alone, or of these.
+            queue: how many may wait for it; what has no room is dropped and counted, and of what has a state
+                it is called with the last in the end.
+            on_error: is called with what the callback raised.
+
+        Raises:
+            InvalidRequestError: no such filter; or it is by client, and an agent was given by its id alone.
+        """
+        wants = self._wanted(kind, agent, client, severity, marks=False)
+        handler = self._fanout.handler(self._consumer(wants, queue), callback, on_error)
+        self._begin_fanout()
+        return handler
+
+    def consumer(
+        self,
+        kind: Kinds | None = None,
+        *,
+        agent: Agents | None = None,
+        client: Clients | None = None,
+        severity: Severities | None = None,
+        queue: int = 1000,
+    ) -> Consumer:
+        """One of several readers, each at its own pace, of what comes from now on; see `Consumer`.
+
+        Args:
+            kind: types of events; `Gap`, `Live` and `Ended` come in any case.
+            agent: of these agents alone.
+            client: of the agents of this client alone, by id, name or object.
+            severity: alerts of this severity alone, or of these.
+            queue: how many may wait.
+
+        Raises:
+            InvalidRequestError: as `on`.
+        """
+        consumer = self._consumer(self._wanted(kind, agent, client, severity, marks=True), queue)
+        self._begin_fanout()
+        return consumer
+
+    async def run(self) -> None:
+        """Wait while handlers and consumers do the work, until the stream ends.
+
+        Raises:
+            ClosedError: outside of the block, or when it is left meanwhile.
+            APIError: the server has refused all agents, and every handler has dealt with what had come.
+        """
+        if self._source is None or self._last is not None:
+            raise ClosedError("events are read inside of `async with`")
+        self._fanout.run()
+        await self._fanout.over()
 
     def add(self, agent: str | Agent) -> "Standing":
         """Follow one more agent from now on; what is returned may be awaited, and needn't be.
@@ -181,6 +264,10 @@ class Subscription:
         agent_id = arguments.agent_id(agent)
         if self._end is not None:
             raise ClosedError("the stream has ended; open another")
+        if isinstance(agent, Agent):
+            self._clients[agent_id] = agent.client
+        elif self._fanout.by_client:
+            self._check_clients([agent_id])
         if self._source is None:
             self._waiting += [agent_id] * (agent_id not in self._waiting)
         elif agent_id not in self._going_on:
@@ -201,6 +288,35 @@ class Subscription:
                 self._source.leave(agent_id)
             self._let_go(agent_id)
             self._mailbox.purge(lambda event: event.agent_id == agent_id)
+            self._fanout.forget(agent_id)
+
+    def _wanted(
+        self,
+        kind: Any,
+        agent: Agents | None,
+        client: Clients | None,
+        severity: Severities | None,
+        *,
+        marks: bool,
+    ) -> Wanted:
+        if client is not None:
+            self._check_clients(self.state)
+        return wanted(kind, agent, client, severity, marks=marks)
+
+    def _check_clients(self, agent_ids: Iterable[str]) -> None:
+        unknown = [who for who in agent_ids if who not in self._clients and who != DASHBOARD]
+        if unknown:
+            raise InvalidRequestError(
+                f"whose client {unknown[0]} is of is not known: give agents as objects to filter by client"
+            )
+
+    def _consumer(self, wants: Wanted, queue: int) -> Consumer:
+        size = arguments.whole(queue, "queue", least=1)
+        return self._fanout.consumer(wants, Backlog(size, self._settings.clock))
+
+    def _begin_fanout(self) -> None:
+        if self._source is not None and self._last is None:
+            self._fanout.run()
 
     def _follow(self, source: Source, agent_id: str) -> None:
         start = Start(self._begun.agents.get(agent_id), self._snapshot)
@@ -224,13 +340,14 @@ class Subscription:
         now = self._settings.clock()
         filled_at = now - timedelta(seconds=max(0.0, time.monotonic() - self._mailbox.filled_at))
         unread: dict[str, list[Event]] = {}
-        for event in self._mailbox:
+        waiting = [*self._fanout.unread(), *self._mailbox]
+        for event in waiting:
             unread.setdefault(event.agent_id, []).append(event)
         places: Mapping[str, Place] = {
             agent_id: course.place(now, unread.get(agent_id, ()), filled_at)
             for agent_id, course in self._courses.items()
         }
-        return Position(agents=places, runs=self._source.runs([*self._mailbox]))
+        return Position(agents=places, runs=self._source.runs(waiting))
 
     async def _ended(self, agent_id: str, error: TRMMError) -> None:
         if len(self._courses) > 1:
@@ -273,6 +390,7 @@ class Subscription:
         self._last = self._last or self._position()
         closed = ClosedError("the subscription is closed")
         self._end = self._end or closed
+        self._fanout.finish(closed)
         self._mailbox.close(closed)
         for course in self._courses.values():
             course.state = StreamState.ENDED
@@ -280,28 +398,4 @@ class Subscription:
             task.cancel()
         if (source := self._source) is not None:
             source.close()
-            await _wait_out(lambda: [*self._tasks, *source.remaining()], source.cut)
-
-
-class Standing:
-    """When an agent that was added stands; see `Subscription.add`. May be awaited often, or never."""
-
-    def __init__(self, course: Course | None) -> None:
-        self._course = course
-
-    def __await__(self) -> Generator[Any, Any, None]:
-        if self._course is not None:
-            yield from self._course.settled.wait().__await__()
-
-
-async def _wait_out(remaining: Callable[[], list[asyncio.Future[None]]], hurry: Callable[[], None]) -> None:
-    """Wait until nothing remains. Cancelled, it hurries, and still waits: for a turn of the loop, then."""
-    cancelled: asyncio.CancelledError | None = None
-    while waiting := remaining():
-        try:
-            await asyncio.wait(waiting)
-        except asyncio.CancelledError as error:
-            cancelled = error
-            hurry()
-    if cancelled is not None:
-        raise cancelled
+            await wait_out(lambda: [*self._tasks, *source.remaining()], source.cut)
