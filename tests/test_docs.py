@@ -343,8 +343,12 @@ class TestTheTableOfRetries:
 
 
 USAGE = ROOT.parent / "shared" / "USAGE.md"
-USAGE_BLOCKS = list(_blocks(USAGE)) if USAGE.exists() else []
-OF_LATER_ISSUES = ("journal=",)
+OF_LATER_ISSUES: tuple[str, ...] = ()
+USAGE_BLOCKS = [
+    block
+    for block in (_blocks(USAGE) if USAGE.exists() else ())
+    if not any(word in block.code for word in OF_LATER_ISSUES)
+]
 FRAME = """
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -354,20 +358,48 @@ from trmm_async.testing import Simulator
 url, key, agent_id = {url!r}, {key!r}, Simulator(agents=200).agent_ids[0]
 
 async def main() -> None:
-    async with TRMM(url, api_key=key, rate_limit=None) as trmm:
+    async with TRMM(url, api_key=key, rate_limit=None, dialect={dialect!r}) as trmm:
         agents = await trmm.agents.list()
 {body}
 asyncio.run(main())
 """
 
+REFUSED = """
+from contextlib import contextmanager
+from trmm_async import UnsupportedError
 
-@_named([block for block in USAGE_BLOCKS if not any(word in block.code for word in OF_LATER_ISSUES)])
-async def test_user_code_runs_as_it_is_written(block: Block, tmp_path: Path) -> None:
-    simulator = Simulator(agents=200, rate_limit=None, script_seconds=0.01)
+@contextmanager
+def refused(*instead):
+    try:
+        yield
+    except UnsupportedError as error:
+        assert all(words in str(error) for words in instead), error
+        print("refused", flush=True)
+    else:
+        raise AssertionError("it was not refused")
+"""
+
+WITHOUT_ON_STOCK = {
+    "for alert in await trmm.alerts.list(): await trmm.alerts.acknowledge(alert.id); await":
+        "for alert in await trmm.alerts.list():\n"
+        "            with refused('use alerts.snooze(alert, days=…)', 'alerts.resolve(alert)'):\n"
+        "                await trmm.alerts.acknowledge(alert.id)\n"
+        "            await",
+    'async with trmm.events("abc-uuid") as events:': "with refused('poll agents.list() and alerts.list()', "
+        "'agents.stream_command(…)'):\n  async with trmm.events(\"abc-uuid\") as events:",
+    "events.state ": "# There are none: events.state ",
+}  # fmt: skip
+"""What a stock server can't do, of all that the page shows, and the same with a look at how it says so."""
+
+
+@_named(USAGE_BLOCKS)
+async def test_user_code_runs_as_it_is_written(block: Block, dialect: str, tmp_path: Path) -> None:
+    simulator = Simulator(agents=200, rate_limit=None, script_seconds=0.01, dialect=dialect)
     async with asyncio.timeout(LONGEST), simulator as server:
         server.raise_alert(server.agent_ids[0])
+        code = block.code if dialect == "gateway" else _without(block.code)
         script = tmp_path / "usage.py"
-        script.write_text(_adapted(block.code, server))
+        script.write_text(_adapted(code, server))
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-X", "dev", "-W", "error", script),
             cwd=tmp_path,
@@ -384,19 +416,36 @@ async def test_user_code_runs_as_it_is_written(block: Block, tmp_path: Path) -> 
                 await process.wait()
         assert process.returncode == 0, said.decode()
         assert not LEAK.search(said.decode()), said.decode()
+        assert said.decode().count("refused") == code.count("with refused("), said.decode()
+
+
+def test_each_thing_that_a_stock_server_has_not_is_in_the_page_once() -> None:
+    code = "".join(block.code for block in USAGE_BLOCKS)
+    assert not code or [code.count(line) for line in WITHOUT_ON_STOCK] == [1] * len(WITHOUT_ON_STOCK)
+
+
+def _without(code: str) -> str:
+    for line, looked_at in WITHOUT_ON_STOCK.items():
+        code = code.replace(line, looked_at)
+    return code
 
 
 def _adapted(code: str, server: Simulator) -> str:
-    """The code with a server's address, key and ids, in what it needs round it to be run."""
+    """The code with a server's address, key, kind and ids, in what it needs round it to be run."""
     code = code.replace("https://api.example.com", server.url).replace("abc-uuid", server.agent_ids[0])
-    code = code.replace('api_key="..."', f"api_key={server.api_key!r}")
+    kind = server.dialect
+    code = code.replace('dialect="gateway"', f"dialect={kind!r}")
+    code = code.replace('api_key="..."', f"api_key={server.api_key!r}, dialect={kind!r}")
+    code = code.replace("api_key=server.api_key)", f"api_key=server.api_key, dialect={kind!r})")
+    code = code.replace("Simulator(agents=200)", f"Simulator(agents=200, dialect={kind!r})")
     # The stream of events has no end of its own.
     code = code.replace("case UnknownEvent(action=name, raw=raw): ...", "case UnknownEvent(): break")
-    if "asyncio.run(main())" in code:
-        return code
-    if "async def test_mine" in code:
-        code += "await test_mine()\n"
-    return FRAME.format(url=server.url, key=server.api_key, body=textwrap.indent(code, " " * 8))
+    if "asyncio.run(main())" not in code:
+        if "async def test_mine" in code:
+            code += "await test_mine()\n"
+        body = textwrap.indent(code, " " * 8)
+        code = FRAME.format(url=server.url, key=server.api_key, dialect=kind, body=body)
+    return REFUSED + code
 
 
 async def _happenings(server: Simulator, agent_id: str) -> None:

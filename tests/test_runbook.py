@@ -31,8 +31,8 @@ def row(
 
 def sent(book: RunBook, *agents: str, at: float = 0.0, **how: Any) -> Batch:
     """A sending that was answered at that moment."""
-    fields = {"mark": book.newest[0], "moment": book.newest[1]} | how
-    batch = Batch(script=1, timeout=30, agent_ids=agents, bulk=len(agents) > 1, **fields)
+    fields = {"mark": book.newest[0], "moment": book.newest[1], "bulk": len(agents) > 1} | how
+    batch = Batch(script=1, timeout=30, agent_ids=agents, **fields)
     book.open(batch)
     book.sent(batch, at)
     return batch
@@ -62,10 +62,26 @@ def test_once_our_user_is_known_others_rows_are_not_it() -> None:
     book = RunBook()
     first = sent(book, "a")
     book.read([row(1, out="one")], now=1)
-    book.close(first)
+    book.close(first, now=16)
     batch = sent(book, "a", at=2)
     book.read([row(1, out="one"), row(2, user=THEIRS, out="theirs"), row(3, out="ours")], now=3)
     assert batch.take() == {"a": Told(ScriptResult(retcode=0, stdout="ours"))}
+
+
+@pytest.mark.parametrize("agents", ["a", "ab"])
+def test_a_name_that_proves_to_be_wrong_is_forgotten(agents: str) -> None:
+    book = RunBook(Patience(row=15, bulk_row=60))
+    book.username = THEIRS
+    first = sent(book, *agents)
+    rows = [row(number, one) for number, one in enumerate(agents, 1)]
+    book.read(rows, now=60)
+    assert {type(how) for how in first.take().values()} == {Silent}
+    book.close(first, now=61)
+    book.lay(agents, 1, rows)
+    second = sent(book, *agents, at=62)
+    book.read([*rows, *(row(number, one, out="x") for number, one in enumerate(agents, 11))], now=63)
+    assert {type(how) for how in second.take().values()} == {Told}
+    assert book.username == OURS
 
 
 def test_two_rows_that_could_each_be_it_are_neither() -> None:
@@ -97,7 +113,7 @@ def test_a_row_is_claimed_once_even_under_an_old_mark() -> None:
     book.read([row(1)], now=1)
     second = sent(book, "a", at=1, mark=0)
     book.read([row(1, out="one")], now=2)
-    book.close(first)
+    book.close(first, now=16)
     book.read([row(1, out="one")], now=3)
     assert second.take() == {}
 
@@ -117,7 +133,7 @@ def test_a_row_that_comes_too_late_is_not_taken_for_the_next_run() -> None:
     first = sent(book, "a", lost=True)
     book.unread(now=15, took=0)
     assert first.take() == {"a": Silent(started=False, waited=15)}
-    book.close(first)
+    book.close(first, now=16)
     second = sent(book, "a", at=15, lost=True)
     book.read([row(1, out="the first's")], now=16)
     assert second.take() == {"a": Mixed((row(1, out="the first's"),))}
@@ -205,6 +221,85 @@ class TestMany:
         assert list(batch.take()) == ["a"]
 
 
+class TestGhosts:
+    """Rows of sendings that nobody waits for any more."""
+
+    def left(self, book: RunBook, *agents: str) -> None:
+        book.close(sent(book, *agents, bulk=True), now=1)
+
+    def test_are_not_taken_for_those_of_the_next_sending_to_many(self) -> None:
+        book = RunBook()
+        self.left(book, "a", "b")
+        second = sent(book, "a", "b", at=2)
+        rows = [row(1, "a", out="the first's"), row(2, "b", out="the first's")]
+        book.read(rows, now=3)
+        assert second.take() == {"a": Mixed((rows[0],)), "b": Mixed((rows[1],))}
+
+    def test_may_come_after_those_of_the_next_too(self) -> None:
+        book = RunBook()
+        self.left(book, "a", "b")
+        second = sent(book, "a", "b", at=2)
+        rows = [row(1, "a", out="?"), row(2, "b", out="?")]
+        book.read(rows, now=3)
+        assert {type(how) for how in second.take().values()} == {Mixed}
+        book.close(second, now=4)
+        book.lay(["a", "b"], 1, rows)
+        third = sent(book, "a", "b", at=5)
+        book.read([*rows, row(3, "a", out="late"), row(4, "b", out="late")], now=6)
+        assert {type(how) for how in third.take().values()} == {Mixed}
+
+    def test_spoil_nothing_for_other_agents_and_scripts(self) -> None:
+        book = RunBook()
+        self.left(book, "a", "x")
+        second = sent(book, "a", "b", at=2)
+        book.read([row(1, "a", out="?"), row(2, "b", out="ours")], now=3)
+        assert second.take()["b"] == Told(ScriptResult(retcode=0, stdout="ours"))
+        assert not book.haunted(["a"], 2, now=3)
+
+    def test_are_of_those_too_whose_rows_did_not_come_in_time(self) -> None:
+        book = RunBook(Patience(bulk_row=60))
+        first = sent(book, "a", "b")
+        book.read([row(1, "a", out="x")], now=60)
+        book.close(first, now=60)
+        assert book.haunted(["b"], 1, now=61)
+        assert not book.haunted(["a"], 1, now=61)
+
+    def test_are_laid_by_their_rows(self) -> None:
+        book = RunBook()
+        self.left(book, "a", "b")
+        assert book.haunted(["a", "b"], 1, now=2)
+        old = [row(1, "a"), row(2, "b")]
+        book.note(old)
+        book.lay(["a", "b"], 1, old)
+        assert not book.haunted(["a", "b"], 1, now=2)
+        second = sent(book, "a", "b", at=2)
+        book.read([*old, row(3, "a", out="x"), row(4, "b", out="y")], now=3)
+        assert {type(how) for how in second.take().values()} == {Told}
+
+    def test_are_laid_one_by_each_row(self) -> None:
+        book = RunBook()
+        self.left(book, "a", "b")
+        self.left(book, "a", "b")
+        book.lay(["a"], 1, [row(1, "a")])
+        assert book.haunted(["a"], 1, now=2)
+        book.lay(["a"], 1, [row(1, "a"), row(2, "a")])
+        assert not book.haunted(["a"], 1, now=2)
+
+    def test_do_not_come_for_ever(self) -> None:
+        book = RunBook(Patience(bulk_row=60))
+        self.left(book, "a", "b")
+        assert book.haunted(["a"], 1, now=60)
+        assert not book.haunted(["a"], 1, now=61)
+
+    def test_are_looked_for_from_the_mark_of_their_sending_on(self) -> None:
+        book = RunBook()
+        book.note([row(9)])
+        self.left(book, "a", "b")
+        assert book.ghosts_since() == START + timedelta(seconds=4)
+        book.close(sent(book, "a", bulk=True, moment=None), now=1)
+        assert book.ghosts_since() is None
+
+
 class TestLooks:
     def test_quick_at_first_then_calmer(self) -> None:
         book = RunBook(Patience(report=1000))
@@ -232,7 +327,7 @@ class TestLooks:
         batch = sent(book, "a")
         book.read([row(1, out="x")], now=1)
         assert book.due(1) is None
-        book.close(batch)
+        book.close(batch, now=16)
         assert book.due(1) is None
 
     def test_only_what_is_newer_than_the_mark_is_asked_for(self) -> None:
@@ -295,3 +390,72 @@ def test_no_run_is_ever_given_anothers_result(steps: Iterable[tuple[str, str]], 
             assert how.result.stdout == printed
         else:
             assert isinstance(how, Silent | Mixed)
+
+
+class BusyServer:
+    """It writes the rows of what it has accepted when its queue comes to it; we know our own name."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.book = RunBook(Patience(report=50, bulk_row=50))
+        self.book.username = OURS
+        self.rows: list[HistoryEntry] = []
+        self.queue: list[tuple[str, str]] = []
+        self.ours: list[tuple[Batch, str]] = []
+
+    def send(self, agents: str) -> None:
+        if self.book.holder(agents, 1) is not None:
+            return
+        if self.book.haunted(agents, 1, self.now):
+            self.book.lay(agents, 1, self.rows)
+        self.book.note(self.rows)
+        name = f"run {len(self.ours)} at {self.now}"
+        self.ours.append((sent(self.book, *agents, at=self.now), name))
+        self.queue.append((agents, name))
+
+    def leave(self, agents: str) -> None:
+        if self.ours:
+            batch, name = self.ours.pop(0)
+            self.check(batch, name)
+            self.book.close(batch, self.now)
+
+    def work(self, agents: str = "") -> None:
+        if self.queue:
+            self.write(*self.queue.pop(0))
+
+    def foreign(self, agents: str) -> None:
+        self.write(agents, "theirs", THEIRS)
+
+    def look(self, agents: str = "") -> None:
+        self.book.read(self.rows, self.now)
+
+    def write(self, agents: str, out: str, user: str = OURS) -> None:
+        first = len(self.rows) + 1
+        self.rows.extend(row(number, one, user=user, out=out) for number, one in enumerate(agents, first))
+
+    def check(self, batch: Batch, name: str) -> None:
+        told = [how.result.stdout for how in batch.take().values() if isinstance(how, Told)]
+        assert told == [name] * len(told)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["send", "send", "leave", "work", "work", "look", "foreign"]),
+            st.sampled_from(["ab", "bc", "abc"]),
+        ),
+        max_size=14,
+    )
+)
+def test_no_sending_to_many_is_ever_given_anothers_results(steps: Iterable[tuple[str, str]]) -> None:
+    server = BusyServer()
+    for what, agents in steps:
+        server.now += 0.5
+        getattr(server, what)(agents)
+    for later in (1.0, 2.0, 60.0, 200.0):
+        server.now += later
+        server.work()
+        server.look()
+    for batch, name in server.ours:
+        server.check(batch, name)
+        assert not batch.pending

@@ -13,7 +13,16 @@ from tests.recorded import asks_as_recorded, needed, recording, sent_by
 from trmm_async.answers import error_for, failure
 from trmm_async.calls import ArrayCall, Call, Lane, Plan, Replay
 from trmm_async.cron import cron_expression, cron_values
-from trmm_async.dialects import AgentFilter, Collected, DeploymentOrder, Polled, ScriptRun, Stock, TaskOrder
+from trmm_async.dialects import (
+    AgentFilter,
+    Collected,
+    DeploymentOrder,
+    Forgotten,
+    Polled,
+    ScriptRun,
+    Stock,
+    TaskOrder,
+)
 from trmm_async.dialects.stock.history import agent_history
 from trmm_async.dialects.stock.nouns import alert_of, script_of
 from trmm_async.errors import (
@@ -44,6 +53,7 @@ CLIENTS = json.dumps(
 
 def follow(plan: object, *answers: bytes | TRMMError) -> tuple[list[Call[Any]], Any]:
     """Carry a plan out by hand: the calls that it makes, given these answers, and what it comes to."""
+    plan = plan.send if isinstance(plan, Forgotten) else plan
     assert isinstance(plan, Plan)
     steps, calls, rest = plan.steps(), [], list(answers)
     try:
@@ -58,6 +68,7 @@ def follow(plan: object, *answers: bytes | TRMMError) -> tuple[list[Call[Any]], 
 
 
 def one(request: object) -> Call[Any]:
+    request = request.send if isinstance(request, Forgotten) else request
     assert isinstance(request, Call)
     return request
 

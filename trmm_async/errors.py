@@ -9,6 +9,8 @@ TRMMError
 │   └── AmbiguousNameError       several things have this name
 ├── UnsupportedError             this server can't do that; says what to use instead
 ├── ClosedError                  the client or the subscription is closed
+├── JournalError                 a run's journal can't be made, read, written, or had
+├── RecordedError                an error of an earlier process, as a journal has it
 ├── ConnectionFailedError        no answer came, and nothing that changes something was sent
 ├── TimeoutError                 the same, because time ran out (also the built-in TimeoutError)
 ├── OutcomeUnknownError          a call that changes something was sent, its answer is lost
@@ -47,10 +49,12 @@ __all__ = [
     "ConnectionFailedError",
     "DecodeError",
     "InvalidRequestError",
+    "JournalError",
     "NotFoundError",
     "OutcomeUnknownError",
     "PermissionDeniedError",
     "RateLimitedError",
+    "RecordedError",
     "RedirectedError",
     "ServerError",
     "ServerFaultError",
@@ -90,6 +94,26 @@ class UnsupportedError(TRMMError):
 
 class ClosedError(TRMMError, RuntimeError):
     """The client or the subscription was used after it was closed. Nothing was sent."""
+
+
+class JournalError(TRMMError):
+    """A run's journal can't be made, read or written, or another process works on it."""
+
+
+class RecordedError(TRMMError):
+    """What went wrong in an earlier process, as a journal has it.
+
+    Attributes:
+        kind: the name of the error's class.
+    """
+
+    def __init__(self, kind: str, text: str) -> None:
+        super().__init__(kind, text)
+        self.kind = kind
+        self.text = text
+
+    def __str__(self) -> str:
+        return self.text or self.kind
 
 
 class CallError(TRMMError):

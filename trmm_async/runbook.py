@@ -85,6 +85,7 @@ class Batch:
         absent_is_not_run: a missing row means that it did not run.
         expected: to how many of the agents the server sends it.
         rows: the rows that are ours, by agent.
+        unseen: the agents whose rows did not come in time, though others' did.
         settled: what has been found out and not yet been fetched, by agent.
     """
 
@@ -103,6 +104,7 @@ class Batch:
     expected: int = field(init=False)
     rows: dict[str, HistoryEntry] = field(default_factory=dict)
     settled: dict[str, Settled] = field(default_factory=dict)
+    unseen: set[str] = field(default_factory=set)
     identified: bool = False
     progress_at: float = 0.0
 
@@ -128,6 +130,15 @@ class Batch:
 Index = Mapping[str, Sequence[HistoryEntry]]
 
 
+@dataclass(frozen=True, slots=True)
+class _Ghost:
+    """A row that nobody waits for. It may yet appear: above a mark, and before a moment of the loop."""
+
+    mark: int
+    moment: datetime | None
+    until: float
+
+
 class RunBook:
     """All sendings under way, and what the history says of them.
 
@@ -141,7 +152,8 @@ class RunBook:
         self._batches: list[Batch] = []
         self._held: dict[tuple[str, int], Batch] = {}
         self._claimed: set[int] = set()
-        self._ghosts: set[tuple[str, int]] = set()
+        self._ghosts: dict[tuple[str, int], list[_Ghost]] = {}
+        self._youngest: _Ghost | None = None
         self._look_took = 0.0
         self._looked_at: float | None = None
         self.username: str | None = None
@@ -168,21 +180,65 @@ class RunBook:
         batch.is_sent = batch.may_be_sent = True
         batch.sent_at = batch.progress_at = now
 
-    def close(self, batch: Batch) -> None:
+    def forget(self, batch: Batch, *, late: bool) -> None:
+        """It was answered, and nobody waits for its end; `late`: its row is yet to come."""
+        batch.may_be_sent = True
+        batch.identified = not late
+
+    def close(self, batch: Batch, now: float) -> None:
         """Nobody waits for it any more.
 
-        A row that was never seen may yet appear: the next run there whose answer is lost can't be told by it.
+        A row that was never seen may yet appear, and must not be taken for that of the next run there.
         """
         self._batches.remove(batch)
         self._release(batch)
-        if batch.may_be_sent and not batch.identified:
-            self._ghosts.update((agent_id, batch.script) for agent_id in batch.agent_ids)
+        unseen = batch.unseen if batch.identified else batch.agent_ids
+        if batch.may_be_sent and unseen:
+            self._youngest = _Ghost(batch.mark, batch.moment, now + self._patience.bulk_row)
+            for agent_id in unseen:
+                self._ghosts.setdefault((agent_id, batch.script), []).append(self._youngest)
+        elif self._youngest is not None and self._youngest.until <= now:
+            self._ghosts.clear()
+            self._youngest = None
+        if self._youngest is not None:
+            return
         floor = min([self.newest[0], *(open_.mark for open_ in self._batches)])
         self._claimed = {row for row in self._claimed if row > floor}
 
     def _release(self, batch: Batch) -> None:
         for key in [key for key, held in self._held.items() if held is batch]:
             del self._held[key]
+
+    # -- ghosts ----------------------------------------------------------------------------------------------
+
+    def haunted(self, agent_ids: Iterable[str], script: int, now: float) -> bool:
+        """Whether a row of an earlier sending may yet appear on one of these agents."""
+        return bool(self._ghosts) and any(self._ghosts_of((one, script), now) for one in agent_ids)
+
+    def ghosts_since(self) -> datetime | None:
+        """From which moment on the history has the rows of all ghosts; None for all of it."""
+        moments = [ghost.moment for ghosts in self._ghosts.values() for ghost in ghosts]
+        known = [moment for moment in moments if moment is not None]
+        return min(known) - _SLACK if known and len(known) == len(moments) else None
+
+    def lay(self, agent_ids: Iterable[str], script: int, rows: Sequence[HistoryEntry]) -> None:
+        """These rows are there, and nothing is under way on these agents: ghosts' rows don't come again."""
+        by_agent = _by_agent(rows)
+        for agent_id in agent_ids:
+            for row in sorted(by_agent.get(agent_id, ()), key=lambda row: row.id):
+                ghosts = self._ghosts.get((agent_id, script), [])
+                ghost = next((one for one in ghosts if self._is_it(one.mark, script, row)), None)
+                if ghost is not None:
+                    self._claimed.add(row.id)
+                    ghosts.remove(ghost)
+
+    def _ghosts_of(self, key: tuple[str, int], now: float) -> list[_Ghost]:
+        left = [ghost for ghost in self._ghosts.get(key, ()) if ghost.until > now]
+        if left:
+            self._ghosts[key] = left
+        else:
+            self._ghosts.pop(key, None)
+        return left
 
     # -- looking ---------------------------------------------------------------------------------------------
 
@@ -210,6 +266,8 @@ class RunBook:
             if not batch.identified:
                 self._identify(batch, by_agent, now)
             _collect(batch, by_id)
+            if not batch.identified and now >= self._deadline(batch):
+                self._doubt(batch, {})
             self._expire(batch, now)
 
     def unread(self, now: float, took: float) -> None:
@@ -244,7 +302,7 @@ class RunBook:
         }
         if batch.bulk:
             self._identify_many(batch, found, now)
-        elif found and batch.lost and any((one, batch.script) in self._ghosts for one in found):
+        elif found and batch.lost and self.haunted(found, batch.script, now):
             for agent_id, rows in found.items():
                 batch.settle(agent_id, Mixed(tuple(rows)))
         elif found:
@@ -254,9 +312,12 @@ class RunBook:
                 batch.settle(agent_id, NotRun())
 
     def _could_be(self, batch: Batch, row: HistoryEntry) -> bool:
+        return self._is_it(batch.mark, batch.script, row)
+
+    def _is_it(self, mark: int, script: int, row: HistoryEntry) -> bool:
         return (
-            row.id > batch.mark
-            and row.script == batch.script
+            row.id > mark
+            and row.script == script
             and row.id not in self._claimed
             and (self.username is None or row.username == self.username)
         )
@@ -269,8 +330,10 @@ class RunBook:
             self._claim(batch, whole[0] if len(whole) == 1 else found, now)
         elif now >= self._deadline(batch):
             # Some rows never came. Those that did are ours if they are of one user.
+            self._doubt(batch, found)
             self._claim(batch, found if len(users) == 1 else {}, now)
-            for agent_id in batch.pending - batch.rows.keys():
+            batch.unseen = batch.pending - batch.rows.keys()
+            for agent_id in batch.unseen:
                 batch.settle(agent_id, Silent(started=False, waited=now - batch.sent_at))
 
     def _claim(self, batch: Batch, found: Index, now: float) -> None:
@@ -278,8 +341,12 @@ class RunBook:
         batch.progress_at = now
         self._release(batch)
         for agent_id, rows in found.items():
-            if len(rows) > 1:
+            # A single sending's row is there by now, whatever else is; one of many's may be yet to come.
+            ghosts = self._ghosts_of((agent_id, batch.script), now) if batch.bulk else []
+            if len(rows) > 1 or ghosts:
                 batch.settle(agent_id, Mixed(tuple(rows)))
+                self._claimed.update(row.id for row in rows)
+                del ghosts[: len(rows) - 1]
                 continue
             batch.rows[agent_id] = rows[0]
             self._claimed.add(rows[0].id)
@@ -301,6 +368,11 @@ class RunBook:
         waited = now - batch.sent_at
         for agent_id in tuple(batch.pending):
             batch.settle(agent_id, Silent(agent_id in batch.rows, waited))
+
+    def _doubt(self, batch: Batch, found: Index) -> None:
+        """What was accepted has a row; if there is none under our name, we may have that wrong: forget it."""
+        if not batch.lost and not found:
+            self.username = None
 
 
 def _collect(batch: Batch, by_id: Mapping[int, HistoryEntry]) -> None:

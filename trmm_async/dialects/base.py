@@ -30,6 +30,7 @@ __all__ = [
     "Collected",
     "DeploymentOrder",
     "Dialect",
+    "Forgotten",
     "History",
     "Polled",
     "Pushed",
@@ -116,6 +117,22 @@ class Collected:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Forgotten:
+    """A script whose result nobody waits for.
+
+    It leaves a row in the history, which is not to be taken for that of another.
+
+    Attributes:
+        late: whether the server makes that row after it has answered, not before.
+    """
+
+    send: Request[None]
+    script: int
+    agent_id: str
+    late: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeploymentOrder:
     """A deployment to be made; `expires` is aware. `monitoring_type` None: the server's own choice."""
 
@@ -157,7 +174,9 @@ class Dialect(Protocol):
     def iter_agents(self, which: AgentFilter) -> ArrayCall[Agent] | Plan[ArrayCall[Agent]]: ...
     def get_agent(self, agent_id: str) -> Request[Agent]: ...
     def delete_agent(self, agent_id: str) -> Request[None]: ...
-    def run_script(self, agent_id: str, run: ScriptRun) -> Request[ScriptResult | None] | Collected: ...
+    def run_script(
+        self, agent_id: str, run: ScriptRun
+    ) -> Request[ScriptResult | None] | Collected | Forgotten: ...
     def run_everywhere(self, agent_ids: tuple[str, ...], run: ScriptRun) -> Collected | None:
         """The same on many agents by one call; None if this server has no such call."""
 

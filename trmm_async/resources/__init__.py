@@ -5,18 +5,19 @@ import each other.
 """
 
 from trmm_async.resources.access import TOTP, Access, TokenSource
-from trmm_async.resources.agents import Agents, checked_run
+from trmm_async.resources.agents import Agents, AgentStream, checked_run
 from trmm_async.resources.alerts import Alerts
 from trmm_async.resources.api import Api
 from trmm_async.resources.audit_log import AuditLog
 from trmm_async.resources.checks import Checks
 from trmm_async.resources.clients import Clients
-from trmm_async.resources.collecting import Desk, Sending
+from trmm_async.resources.collecting import Before, Desk, LookBack, Sending
 from trmm_async.resources.core import Core
 from trmm_async.resources.custom_fields import CustomFields
 from trmm_async.resources.deployments import Deployments
 from trmm_async.resources.key_store import KeyStore
 from trmm_async.resources.language import Language
+from trmm_async.resources.live import subscribe
 from trmm_async.resources.policies import Policies
 from trmm_async.resources.scripts import Scripts
 from trmm_async.resources.sites import Sites
@@ -25,10 +26,12 @@ from trmm_async.resources.tasks import Tasks
 __all__ = [
     "TOTP",
     "Access",
+    "AgentStream",
     "Agents",
     "Alerts",
     "Api",
     "AuditLog",
+    "Before",
     "Checks",
     "Clients",
     "Core",
@@ -39,9 +42,11 @@ __all__ = [
     "Language",
     "Policies",
     "Scripts",
+    "LookBack",
     "Sending",
     "Sites",
     "Tasks",
     "TokenSource",
     "checked_run",
+    "subscribe",
 ]

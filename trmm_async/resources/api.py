@@ -4,11 +4,11 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 from trmm_async.calls import ArrayCall, Call, Plan, Replay, Request
-from trmm_async.dialects import Collected, Dialect, ScriptRun
+from trmm_async.dialects import Collected, Dialect, Forgotten, ScriptRun
 from trmm_async.errors import TRMMError
 from trmm_async.models import ScriptResult
 from trmm_async.resources.access import Access
-from trmm_async.resources.collecting import Desk
+from trmm_async.resources.collecting import Before, Desk
 from trmm_async.resources.language import Language
 from trmm_async.stream import Dialer
 from trmm_async.transport import Transport
@@ -44,12 +44,20 @@ class Api:
         return await self.carry_out(intent(self.language.known or await self.language.dialect()), on_sent)
 
     async def run_script(
-        self, agent_id: str, run: ScriptRun, on_sent: OnSent | None = None
+        self, agent_id: str, run: ScriptRun, on_sent: OnSent | None = None, before: Before | None = None
     ) -> ScriptResult | None:
-        """Run a script on an agent, in the way this server has for it; `on_sent` as in `send`."""
+        """Run a script on an agent, in the way this server has for it; `on_sent` as in `send`.
+
+        `before` is awaited when all is ready, and nothing has been sent; see `Before`.
+        """
         request = (await self.dialect()).run_script(agent_id, run)
         if isinstance(request, Collected):
-            return await self.desk.run(request, on_sent)
+            return await self.desk.run(request, on_sent, before)
+        if before is not None:
+            await before(0, None)
+        if isinstance(request, Forgotten):
+            async with self.desk.aside(request, on_sent) as leaves:
+                return await self.carry_out(request.send, leaves)
         return await self.carry_out(request, on_sent)
 
     async def aclose(self) -> None:

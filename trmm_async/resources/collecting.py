@@ -5,14 +5,16 @@ however many they are, and there is no look while nobody does.
 """
 
 import asyncio
+import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
 from typing import Final, Self
 
-from trmm_async.dialects import Collected
+from trmm_async.dialects import Collected, Forgotten
 from trmm_async.errors import (
     AgentSilentError,
     AuthenticationError,
@@ -29,7 +31,7 @@ from trmm_async.models import HistoryEntry, ScriptResult
 from trmm_async.runbook import Batch, Mixed, NotRun, Patience, RunBook, Settled, Silent, Told
 from trmm_async.transport import Transport
 
-__all__ = ["Desk", "Sending"]
+__all__ = ["Before", "Desk", "LookBack", "Sending"]
 
 _MARK_FRESH: Final = 1.0
 """Seconds for which a mark serves. Any from before the sending is right; a fresh one leaves less in doubt."""
@@ -38,6 +40,17 @@ _GONE: Final = frozenset({"offline", "overdue"})
 
 Outcome = ScriptResult | TRMMError
 OnSent = Callable[[], None]
+Before = Callable[[int, datetime | None], Awaitable[None]]
+"""Called with the mark before anything is sent; what it raises keeps the sending from being sent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookBack:
+    """A sending of an earlier process: its mark, and when it was, by this machine's clock (epoch seconds)."""
+
+    mark: int
+    moment: datetime | None
+    sent_at: float
 
 
 class Desk:
@@ -48,17 +61,20 @@ class Desk:
         self.book = RunBook(patience)
         self._marking = asyncio.Lock()
         self._marked_at: float | None = None
+        self._blurred_at = 0.0
         self._sendings: set[Sending] = set()
         self._clerk: asyncio.Task[None] | None = None
         self._news = asyncio.Event()
-        self._freed = asyncio.Condition()
+        self._queue: list[asyncio.Event] = []
 
     def __repr__(self) -> str:
         return f"<Desk {self.book!r}>"
 
-    async def run(self, order: Collected, on_sent: OnSent | None = None) -> ScriptResult:
+    async def run(
+        self, order: Collected, on_sent: OnSent | None = None, before: Before | None = None
+    ) -> ScriptResult:
         """Send one script to one agent; its result. Raises `TRMMError`s only. Safe to cancel; it may run."""
-        async with Sending(self, order, on_sent) as sending:
+        async with Sending(self, order, on_sent, before) as sending:
             _, outcome = await anext(sending)
         if isinstance(outcome, TRMMError):
             raise outcome
@@ -70,21 +86,37 @@ class Desk:
             sending.give_up(OutcomeUnknownError("sent, and the client was closed before its result came"))
         await self._stop()
 
+    @asynccontextmanager
+    async def aside(self, order: Forgotten, on_sent: OnSent | None = None) -> AsyncIterator[OnSent]:
+        """Room for a sending that nobody waits for: its row is not mistaken for another's.
+
+        Gives what to call when the first byte may leave. Safe to cancel.
+        """
+        batch = Batch(script=order.script, timeout=0, agent_ids=(order.agent_id,))
+        await self._open(batch)
+
+        def leaves() -> None:
+            batch.may_be_sent = True
+            if on_sent is not None:
+                on_sent()
+
+        try:
+            yield leaves
+            self.book.forget(batch, late=order.late)
+        finally:
+            self._close(batch)
+
     # -- for sendings ----------------------------------------------------------------------------------------
 
     async def enter(self, sending: "Sending", batch: Batch) -> None:
         """Wait until its rows can't be mistaken for those of another sending of ours. Safe to cancel."""
-        order = sending.order
-        async with self._freed:
-            await self._freed.wait_for(lambda: self.book.holder(order.agent_ids, order.script) is None)
-            self.book.open(batch)
-            self._sendings.add(sending)
+        await self._open(batch)
+        self._sendings.add(sending)
 
     async def leave(self, sending: "Sending", batch: Batch) -> None:
         """It is of no more interest; after `enter`, once."""
         self._sendings.discard(sending)
-        self.book.close(batch)
-        await self._tell_waiters()
+        self._close(batch)
         if not self._sendings:
             await self._stop()
 
@@ -92,14 +124,20 @@ class Desk:
         """The row that is now the last, and its time."""
         async with self._marking:
             asked = _now()
-            if self._marked_at is None or asked - self._marked_at > _MARK_FRESH:
+            since = max(asked - _MARK_FRESH, self._blurred_at)
+            if self.book.haunted(order.agent_ids, order.script, asked):
+                rows = await self.transport.send(order.history.since(self.book.ghosts_since()))
+                self.book.note(rows)
+                self.book.lay(order.agent_ids, order.script, rows)
+                self._marked_at = asked
+            elif self._marked_at is None or self._marked_at < since:
                 self.book.note(await self.transport.send(order.history.newest()))
                 self._marked_at = asked
         return self.book.newest
 
-    def watch(self, batch: Batch) -> None:
-        """It was sent: look for its rows from now on."""
-        self.book.sent(batch, _now())
+    def watch(self, batch: Batch, age: float = 0.0) -> None:
+        """It was sent, so many seconds ago: look for its rows from now on."""
+        self.book.sent(batch, _now() - age)
         self._news.set()
         if self._clerk is None or self._clerk.done():
             self._clerk = asyncio.create_task(self._look_on(), name="trmm_async: history")
@@ -114,7 +152,7 @@ class Desk:
                     await _at_most(wait, self._news)
                 else:
                     await self._look()
-                    await self._tell_waiters()
+                    self._tell_waiters()
         except Exception as error:
             # A mistake of ours: those who wait must not wait for ever.
             for sending in self._sendings:
@@ -136,9 +174,25 @@ class Desk:
         for sending in self._sendings:
             sending.looked(trouble)
 
-    async def _tell_waiters(self) -> None:
-        async with self._freed:
-            self._freed.notify_all()
+    async def _open(self, batch: Batch) -> None:
+        while self.book.holder(batch.agent_ids, batch.script) is not None:
+            turn = asyncio.Event()
+            self._queue.append(turn)
+            await turn.wait()
+        self.book.open(batch)
+
+    def _close(self, batch: Batch) -> None:
+        self.book.close(batch, _now())
+        if batch.may_be_sent and not batch.rows:
+            # It has, or will have, a row that no mark from before this moment takes into account.
+            self._blurred_at = _now()
+        self._tell_waiters()
+
+    def _tell_waiters(self) -> None:
+        """Synchronous: no cancellation can come between a change in the book and the news of it."""
+        queue, self._queue = self._queue, []
+        for turn in queue:
+            turn.set()
 
     async def _stop(self) -> None:
         clerk, self._clerk = self._clerk, None
@@ -155,10 +209,19 @@ class Sending:
     running.
     """
 
-    def __init__(self, desk: Desk, order: Collected, on_sent: OnSent | None = None) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        order: Collected,
+        on_sent: OnSent | None = None,
+        before: Before | None = None,
+        look_back: LookBack | None = None,
+    ) -> None:
         self.order = order
         self._desk = desk
         self._on_sent = on_sent
+        self._before = before
+        self._look_back = look_back
         self._entered = False
         self._news = asyncio.Event()
         self._trouble: TRMMError | None = None
@@ -169,7 +232,7 @@ class Sending:
             script=order.script,
             timeout=order.timeout,
             agent_ids=order.agent_ids,
-            bulk=order.bulk,
+            bulk=order.bulk and look_back is None,
         )
 
     def __repr__(self) -> str:
@@ -179,8 +242,13 @@ class Sending:
         await self._desk.enter(self, self._batch)
         self._entered = True
         try:
-            self._batch.mark, self._batch.moment = await self._desk.mark(self.order)
-            await self._send()
+            if self._look_back is None:
+                self._batch.mark, self._batch.moment = await self._desk.mark(self.order)
+                if self._before is not None:
+                    await self._before(self._batch.mark, self._batch.moment)
+                await self._send()
+            else:
+                self._resume(self._look_back)
         except BaseException:
             await self._desk.leave(self, self._batch)
             raise
@@ -223,6 +291,12 @@ class Sending:
 
     # -- sending ---------------------------------------------------------------------------------------------
 
+    def _resume(self, back: LookBack) -> None:
+        """Nothing is sent: the history is looked through for what an earlier process had sent."""
+        self._lost = OutcomeUnknownError("sent by an earlier process, and the history has no row of it")
+        self._batch.mark, self._batch.moment, self._batch.lost = back.mark, back.moment, True
+        self._desk.watch(self._batch, max(0.0, time.time() - back.sent_at))
+
     async def _send(self) -> None:
         count: int | None = None
         try:
@@ -236,6 +310,8 @@ class Sending:
             await self._drop_unknown()
             # Of these the server knows, so there was something else that it did not like.
             self._settle(self._batch.pending, error)
+        if count is not None:
+            self._batch.expected = count
         if self.order.bulk and count != len(self.order.agent_ids) and self._batch.pending:
             await self._drop_unknown()
         if self._batch.pending:

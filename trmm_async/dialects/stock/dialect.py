@@ -21,7 +21,15 @@ from trmm_async.calls import (
     ask,
     ignore_answer,
 )
-from trmm_async.dialects.base import AgentFilter, Collected, DeploymentOrder, Polled, ScriptRun, TaskOrder
+from trmm_async.dialects.base import (
+    AgentFilter,
+    Collected,
+    DeploymentOrder,
+    Forgotten,
+    Polled,
+    ScriptRun,
+    TaskOrder,
+)
 from trmm_async.dialects.beyond import Beyond
 from trmm_async.dialects.stock.agents import (
     Places,
@@ -46,7 +54,7 @@ from trmm_async.dialects.stock.tasks import task_body, tasks_of
 from trmm_async.dialects.stock.wording import change, change_for, get, segment, sentence, worded
 from trmm_async.errors import APIError, InvalidRequestError, NotFoundError, UnsupportedError
 from trmm_async.limits import RateLimit
-from trmm_async.models import Agent, Alert, Check, Client, Deployment, Script, ScriptResult, Site, Task
+from trmm_async.models import Agent, Alert, Check, Client, Deployment, Script, Site, Task
 
 __all__ = ["Stock"]
 
@@ -96,7 +104,7 @@ class Stock:
     def delete_agent(self, agent_id: str) -> Call[None]:
         return change("DELETE", f"/agents/{segment(agent_id)}/")
 
-    def run_script(self, agent_id: str, run: ScriptRun) -> Request[ScriptResult | None] | Collected:
+    def run_script(self, agent_id: str, run: ScriptRun) -> Collected | Forgotten:
         match run.output:
             case "wait":
                 return Collected(
@@ -107,8 +115,10 @@ class Stock:
                     history=StockHistory(),
                 )
             case "collector":
-                return Plan(partial(_store_output, agent_id, run))
-        return _post_script(agent_id, run, decode=ignore_answer)
+                store = Plan(partial(_store_output, agent_id, run))
+                return Forgotten(send=store, script=run.script, agent_id=agent_id, late=True)
+        send = _post_script(agent_id, run, decode=ignore_answer)
+        return Forgotten(send=send, script=run.script, agent_id=agent_id)
 
     def run_everywhere(self, agent_ids: tuple[str, ...], run: ScriptRun) -> Collected | None:
         return Collected(

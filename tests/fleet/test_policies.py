@@ -1,0 +1,378 @@
+"""How careful a run is, over real servers of both kinds."""
+
+import asyncio
+import gc
+import tracemalloc
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.servers import at_once, count, served, until
+from trmm_async import (
+    TRMM,
+    Counts,
+    Done,
+    InvalidRequestError,
+    Skipped,
+    UnsupportedError,
+)
+from trmm_async.testing import Simulator
+
+
+@asynccontextmanager
+async def fleet(dialect: str, agents: int = 20, **world: Any) -> AsyncIterator[tuple[Simulator, TRMM]]:
+    async with served(dialect, agents=agents, **world) as both:
+        yield both
+
+
+def posts(server: Simulator) -> int:
+    return count(server, "POST")
+
+
+class TestCanary:
+    async def test_goes_first_and_then_all_others(self, dialect: str) -> None:
+        async with fleet(dialect) as (server, trmm):
+            outcomes = await trmm.fleet.run_script(server.agent_ids, 1, canary=3)
+            assert [type(outcome) for outcome in outcomes] == [Done] * 20
+            first = sorted(server.runs, key=lambda run: run.started)[:3]
+            assert {run.agent_id for run in first} == set(server.agent_ids[:3])
+            others = [run.started for run in server.runs if run not in first]
+            assert min(others) >= max(run.finished or 0.0 for run in first)
+
+    async def test_that_fails_keeps_the_others_from_running(self, dialect: str) -> None:
+        async with fleet(dialect) as (server, trmm):
+            server.script(1, agent_id=server.agent_ids[1], retcode=1)
+            run = trmm.fleet.run_script(server.agent_ids, 1, canary=3)
+            outcomes = await run
+            assert [type(outcome) for outcome in outcomes] == [Done] * 3 + [Skipped] * 17
+            assert run.stopped == "a canary did not succeed"
+            assert {outcome.reason for outcome in outcomes if isinstance(outcome, Skipped)} == {run.stopped}
+            assert run.counts == Counts(done=3, skipped=17)
+            assert run.succeeded == 2
+            assert len(server.runs) == 3
+
+
+class TestBatches:
+    @pytest.mark.parametrize("batch", [5, 0.25])
+    async def test_one_after_the_other(self, dialect: str, batch: float) -> None:
+        async with fleet(dialect) as (server, trmm):
+            outcomes = await trmm.fleet.run_script(server.agent_ids, 1, batch=batch)
+            assert len(outcomes) == len(server.runs) == 20
+            assert at_once(server.runs) <= 5
+            if dialect == "stock":
+                assert posts(server) == 4
+
+    async def test_of_one_are_one_after_the_other(self, dialect: str) -> None:
+        async with fleet(dialect, agents=4) as (server, trmm):
+            await trmm.fleet.run_script(server.agent_ids, 1, batch=1)
+            assert at_once(server.runs) == 1
+            assert [run.agent_id for run in server.runs] == server.agent_ids
+
+
+class TestFailures:
+    @pytest.mark.parametrize("most", [2, 0.1])
+    async def test_more_than_that_stop_the_run(self, dialect: str, most: float) -> None:
+        async with fleet(dialect) as (server, trmm):
+            for agent_id in server.agent_ids[::2]:
+                server.script(1, agent_id=agent_id, retcode=1)
+            run = trmm.fleet.run_script(server.agent_ids, 1, max_failures=most, width=1)
+            outcomes = await run
+            assert run.stopped == "more than 2 failures"
+            # Good and bad by turns: the third failure is the fifth target.
+            assert [type(outcome) for outcome in outcomes] == [Done] * 5 + [Skipped] * 15
+            assert len(server.runs) == 5
+
+    async def test_a_run_that_can_be_stopped_is_not_sent_to_all_at_once(self, dialect: str) -> None:
+        async with fleet(dialect, agents=80) as (server, trmm):
+            server.script(1, retcode=1, seconds=0.05)
+            run = trmm.fleet.run_script(server.agent_ids, 1, max_failures=3)
+            await run
+            # Fifty are under way when the fourth of them fails, and three have made room by then.
+            assert len(server.runs) <= 53
+            assert run.counts.skipped >= 27
+            assert count(server, "POST", "/bulk/") == 0
+
+    async def test_success_is_what_the_user_says(self, dialect: str) -> None:
+        async with fleet(dialect, agents=6) as (server, trmm):
+            server.script(1, retcode=3010)
+            run = trmm.fleet.run_script(
+                server.agent_ids, 1, canary=2, max_failures=0, success=lambda result: result.retcode == 3010
+            )
+            await run
+            assert (run.counts.done, run.succeeded, run.stopped) == (6, 6, "")
+
+    async def test_a_predicate_that_breaks_says_so(self, dialect: str) -> None:
+        async with fleet(dialect, agents=3) as (server, trmm):
+            with pytest.raises(ZeroDivisionError):
+                await trmm.fleet.run_script(
+                    server.agent_ids, 1, success=lambda result: result.retcode == 1 / 0
+                )
+
+    async def test_a_predicate_that_breaks_ends_the_run(self, dialect: str) -> None:
+        async with fleet(dialect, agents=40) as (server, trmm):
+            run = trmm.fleet.run_script(
+                server.agent_ids, 1, width=4, success=lambda result: result.retcode == 1 / 0
+            )
+            async with run:
+                with pytest.raises(ZeroDivisionError):
+                    await anext(run)
+                begun = len(server.runs)
+                # Whoever worked beside the one that broke has ended too, and sends nothing more.
+                await asyncio.sleep(0.1)
+                assert len(server.runs) == begun <= 8
+
+
+class TestSplay:
+    async def test_spreads_the_sendings(self, dialect: str) -> None:
+        async with fleet(dialect, agents=10) as (server, trmm):
+            await trmm.fleet.run_script(server.agent_ids, 1, splay=0.4)
+            starts = sorted(run.started for run in server.runs)
+            assert len(starts) == 10
+            assert starts[-1] - starts[0] > 0.05
+
+    async def test_a_stop_reaches_those_that_wait(self, dialect: str) -> None:
+        async with fleet(dialect, agents=30) as (server, trmm):
+            server.script(1, retcode=1)
+            async with trmm.fleet.run_script(server.agent_ids, 1, splay=0.5, max_failures=0) as run:
+                outcomes = [outcome async for outcome in run]
+            assert len(outcomes) == 30
+            assert run.counts.skipped > 0
+            assert len(server.runs) == run.counts.done
+
+
+class TestOffline:
+    async def test_those_are_skipped_if_that_is_wished(self, dialect: str) -> None:
+        async with fleet(dialect, agents=5) as (server, trmm):
+            gone = server.agent_ids[2]
+            server.go_offline(gone)
+            outcomes = await trmm.fleet.run_script(server.agent_ids, 1, skip_offline=True)
+            assert [type(outcome) for outcome in outcomes] == [Done, Done, Skipped, Done, Done]
+            assert outcomes[2] == Skipped(gone, "it is offline")
+            assert count(server, "GET", "/agents/") >= 1
+
+    async def test_those_are_run_when_they_come_back(self, dialect: str) -> None:
+        async with fleet(dialect, agents=5) as (server, trmm):
+            gone, stays = server.agent_ids[1], server.agent_ids[2]
+            server.go_offline(gone)
+            server.go_offline(stays)
+            trmm.fleet.poll = 0.1
+            async with trmm.fleet.run_script(server.agent_ids, 1, when_online=timedelta(seconds=3)) as run:
+                outcomes = [await anext(run) for _ in range(3)]
+                assert run.counts.pending == 2
+                server.come_online(gone)
+                outcomes += [outcome async for outcome in run]
+            assert {outcome.agent_id for outcome in outcomes[:3]} == set(server.agent_ids) - {gone, stays}
+            assert isinstance(outcomes[3], Done)
+            assert outcomes[3].agent_id == gone
+            assert isinstance(outcomes[4], Skipped)
+            assert outcomes[4].reason == "it is offline, and did not come back within 0:00:03"
+
+    async def test_events_tell_who_is_back_where_there_are_any(self) -> None:
+        async with fleet("gateway", agents=3) as (server, trmm):
+            gone = server.agent_ids[1]
+            server.go_offline(gone)
+            trmm.fleet.poll = 1000.0
+            async with trmm.fleet.run_script(server.agent_ids, 1, when_online=timedelta(seconds=20)) as run:
+                await anext(run)
+                await server.wait_for_subscribers(gone)
+                await until(lambda: run.counts.pending == 1)
+                # The subscription stands when it knows how things stood.
+                await asyncio.sleep(0.2)
+                server.come_online(gone)
+                rest = [outcome async for outcome in run]
+            assert [type(outcome) for outcome in rest] == [Done, Done]
+
+    async def test_a_stop_does_not_wait_for_them(self, dialect: str) -> None:
+        async with fleet(dialect, agents=3) as (server, trmm):
+            server.go_offline(server.agent_ids[0])
+            async with trmm.fleet.run_script(server.agent_ids, 1, when_online=timedelta(hours=1)) as run:
+                outcomes = [await anext(run), await anext(run)]
+                run.stop()
+                outcomes += [outcome async for outcome in run]
+            assert [type(outcome) for outcome in outcomes] == [Done, Done, Skipped]
+
+    async def test_leaving_does_not_wait_either(self, dialect: str) -> None:
+        async with fleet(dialect, agents=3) as (server, trmm):
+            server.go_offline(server.agent_ids[0])
+            async with trmm.fleet.run_script(server.agent_ids, 1, when_online=timedelta(hours=1)) as run:
+                await anext(run)
+            assert run.counts.total == 3
+            assert run.counts.pending == 0
+
+    async def test_a_server_that_does_not_say_who_is_offline_gets_nothing(self, dialect: str) -> None:
+        async with fleet(dialect, agents=3) as (server, trmm):
+            server.fail("GET", "/agents/", status=403, times=None)
+            outcomes = await trmm.fleet.run_script(server.agent_ids, 1, skip_offline=True)
+            assert {type(outcome).__name__ for outcome in outcomes} == {"Failed"}
+            assert posts(server) == 0
+
+
+class TestDryRun:
+    async def test_says_what_would_happen_and_sends_nothing(self, dialect: str, tmp_path: Path) -> None:
+        async with fleet(dialect, agents=6) as (server, trmm):
+            server.go_offline(server.agent_ids[0])
+            run = trmm.fleet.run_script(
+                server.agent_ids,
+                1,
+                canary=1,
+                batch=2,
+                skip_offline=True,
+                dry_run=True,
+                journal=tmp_path / "a.db",
+            )
+            outcomes = await run
+            assert [outcome.reason for outcome in outcomes if isinstance(outcome, Skipped)] == [
+                "dry run: would be skipped: offline",
+                "dry run: would run first, as a canary",
+                "dry run: would run in batch 1",
+                "dry run: would run in batch 1",
+                "dry run: would run in batch 2",
+                "dry run: would run in batch 2",
+            ]
+            assert posts(server) == 0
+            assert list(tmp_path.iterdir()) == []
+
+    async def test_of_those_that_would_be_waited_for(self, dialect: str) -> None:
+        async with fleet(dialect, agents=2) as (server, trmm):
+            server.go_offline(server.agent_ids[1])
+            outcomes = await trmm.fleet.run_script(
+                server.agent_ids, 1, when_online=timedelta(hours=1), dry_run=True
+            )
+            assert [outcome.reason for outcome in outcomes if isinstance(outcome, Skipped)] == [
+                "dry run: would run",
+                "dry run: would wait until it is online",
+            ]
+
+
+class TestStopping:
+    async def test_waits_for_what_is_in_flight(self, dialect: str) -> None:
+        async with fleet(dialect, agents=30) as (server, trmm):
+            server.script(1, seconds=0.1)
+            async with trmm.fleet.run_script(server.agent_ids, 1, width=4) as run:
+                first = await anext(run)
+                run.stop()
+                outcomes = [first, *[outcome async for outcome in run]]
+            assert len(outcomes) == 30
+            assert run.rest == []
+            assert run.counts.done == len(server.runs) <= 8
+            assert run.counts == Counts(done=len(server.runs), skipped=30 - len(server.runs))
+
+
+class TestStreams:
+    async def test_of_targets_are_read_as_it_goes(self, dialect: str) -> None:
+        async with fleet(dialect, agents=20) as (server, trmm):
+
+            async def targets() -> AsyncIterator[str]:
+                for agent_id in server.agent_ids:
+                    yield agent_id
+
+            run = trmm.fleet.run_script(targets(), 1, canary=2, width=3)
+            outcomes = await run
+            assert {outcome.agent_id for outcome in outcomes} == set(server.agent_ids)
+            assert run.counts == Counts(done=20)
+            assert at_once(server.runs) <= 3
+
+    async def test_a_target_twice_ends_the_run(self, dialect: str) -> None:
+        async with fleet(dialect, agents=2) as (server, trmm):
+
+            async def targets() -> AsyncIterator[str]:
+                for agent_id in [*server.agent_ids, server.agent_ids[0]]:
+                    yield agent_id
+
+            with pytest.raises(InvalidRequestError, match="more than once"):
+                await trmm.fleet.run_script(targets(), 1, width=1)
+            assert max(Counter(run.agent_id for run in server.runs).values()) == 1
+
+    @pytest.mark.parametrize("share", [{"batch": 0.5}, {"max_failures": 0.5}])
+    async def test_have_no_shares(self, dialect: str, share: dict[str, Any]) -> None:
+        async with fleet(dialect, agents=1) as (server, trmm):
+
+            async def targets() -> AsyncIterator[str]:
+                yield server.agent_ids[0]
+
+            with pytest.raises(InvalidRequestError, match="a stream"):
+                trmm.fleet.run_script(targets(), 1, **share)
+
+    @pytest.mark.parametrize("kept", [False, True])
+    async def test_of_a_hundred_thousand_cost_little(self, kept: bool, tmp_path: Path) -> None:
+        """With a journal, next to nothing; without one, a digest of each to find doubles by."""
+        many = 100_000 if kept else 20_000
+        journal = tmp_path / "a.db" if kept else None
+
+        async def targets() -> AsyncIterator[str]:
+            for number in range(many):
+                yield f"agent-{number}"
+
+        async with fleet("gateway", agents=1) as (server, trmm):
+            server.revoke_key()
+            tracemalloc.start()
+            try:
+                async with trmm.fleet.run_script(targets(), 1, width=4, journal=journal) as run:
+                    async for _ in run:
+                        break
+                    gc.collect()
+                    held, _ = tracemalloc.get_traced_memory()
+            finally:
+                tracemalloc.stop()
+            assert held < 4_000_000
+            assert not kept or run.counts.total == many
+
+
+class TestGroups:
+    async def test_fold_what_is_alike(self, dialect: str) -> None:
+        async with fleet(dialect, agents=6) as (server, trmm):
+            server.script(1, stdout="same\n")
+            server.script(1, agent_id=server.agent_ids[3], stdout="other\n", retcode=4)
+            run = trmm.fleet.run_script(server.agent_ids, 1)
+            assert (run.groups(), run.worst_retcode) == ([], None)
+            await run
+            first, second = run.groups()
+            assert (len(first), first.output, first.retcode) == (5, "same\n", 0)
+            assert (second.agent_ids, second.output, second.retcode) == ([server.agent_ids[3]], "other\n", 4)
+            assert run.worst_retcode == 4
+            assert "(5: done, return code 0)" in run.report()
+            assert "NAME (1: done" in run.report({server.agent_ids[3]: "NAME"})
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"canary": 0}, "canary"),
+        ({"canary": 1.5}, "canary"),
+        ({"batch": 0}, "batch"),
+        ({"batch": 1.0}, "share"),
+        ({"batch": "5"}, "batch"),
+        ({"max_failures": -1}, "max_failures"),
+        ({"max_failures": 2.0}, "share"),
+        ({"splay": -1}, "splay"),
+        ({"skip_offline": 1}, "skip_offline"),
+        ({"when_online": 60}, "when_online"),
+        ({"when_online": timedelta(0)}, "when_online"),
+        ({"when_online": timedelta(1), "skip_offline": True}, "exclude"),
+        ({"dry_run": "yes"}, "dry_run"),
+        ({"success": 0}, "success"),
+        ({"journal": ""}, "journal"),
+        ({"journal": 5}, "journal"),
+    ],
+)
+async def test_a_wrong_policy_is_refused_before_anything_is_sent(wrong: dict[str, Any], said: str) -> None:
+    async with fleet("gateway", agents=1) as (server, trmm):
+        with pytest.raises(InvalidRequestError, match=said):
+            trmm.fleet.run_script(server.agent_ids, 1, **wrong)
+        with pytest.raises(InvalidRequestError, match="retry"):
+            trmm.fleet.resume("a.db", retry="all")  # type: ignore[arg-type]
+        assert server.requests == []
+
+
+async def test_environment_variables_are_for_a_stock_server(dialect: str) -> None:
+    async with fleet(dialect, agents=2) as (server, trmm):
+        outcomes = await trmm.fleet.run_script(server.agent_ids, 1, env_vars={"A": "1"}, run_as_user=True)
+        if dialect == "stock":
+            assert {tuple(run.env_vars) for run in server.runs} == {("A=1",)}
+        else:
+            assert {type(getattr(outcome, "error", None)) for outcome in outcomes} == {UnsupportedError}

@@ -1,0 +1,88 @@
+"""What came of a run, for people and for programs."""
+
+import csv
+import io
+import json
+
+import pytest
+
+from trmm_async import Done, Failed, Outcome, ScriptResult, Skipped, Unknown
+from trmm_async.errors import AgentSilentError, NotFoundError, OutcomeUnknownError
+from trmm_async.fleet import Group, as_csv, as_jsonl, as_row, groups_of, report
+
+OUTCOMES: list[Outcome] = [
+    Done("a1", ScriptResult(retcode=0, stdout="ok\n", execution_time=0.5)),
+    Done("b2", ScriptResult(retcode=3, stdout="ok\n")),
+    Done("c3", ScriptResult(retcode=0, stdout="ok\n")),
+    Done("d4", ScriptResult(retcode=0, stdout="", stderr="ok\n")),
+    Failed("e5", NotFoundError(404, "the server has no agent e5", method="POST", path="/agents/e5/")),
+    Failed("f6", NotFoundError(404, "the server has no agent f6", method="POST", path="/agents/f6/")),
+    Unknown("g7", AgentSilentError("g7", "offline", 70)),
+    Unknown("h8", AgentSilentError("h8", "offline", 71)),
+    Unknown("i9", OutcomeUnknownError("sent to i9, and lost")),
+    Skipped("j0", "it is offline"),
+]
+
+
+def test_like_outcomes_are_one_group_the_largest_first() -> None:
+    groups = groups_of(OUTCOMES)
+    assert [(group.kind, group.retcode, group.agent_ids) for group in groups] == [
+        ("done", 0, ["a1", "c3", "d4"]),
+        ("failed", None, ["e5", "f6"]),
+        ("unknown", None, ["g7", "h8"]),
+        ("done", 3, ["b2"]),
+        ("unknown", None, ["i9"]),
+        ("skipped", None, ["j0"]),
+    ]
+    assert [len(group) for group in groups] == [3, 2, 2, 1, 1, 1]
+    assert groups[1].output == "NotFoundError: 404 the server has no agent <agent>"
+    assert groups[2].output == "AgentSilentError: offline"
+
+
+def test_the_report_says_who_and_what() -> None:
+    text = report(groups_of(OUTCOMES), {"a1": "SRV-1", "c3": "SRV-0", "d4": "SRV-2"})
+    assert text.startswith(
+        "---------------\nSRV-0, SRV-1, SRV-2 (3: done, return code 0)\n---------------\nok\n"
+    )
+    assert "\ng7, h8 (2: unknown)\n" in text
+    assert (
+        report([Group("done", 0, "", ["x"])])
+        == "---------------\nx (1: done, return code 0)\n" + "-" * 15 + "\n\n"
+    )
+
+
+def test_a_row_has_every_column() -> None:
+    rows = [as_row(outcome) for outcome in OUTCOMES]
+    assert len({tuple(row) for row in rows}) == 1
+    assert rows[0] == {
+        "agent_id": "a1",
+        "outcome": "done",
+        "retcode": 0,
+        "execution_time": 0.5,
+        "stdout": "ok\n",
+        "stderr": "",
+        "error": None,
+        "reason": None,
+    }
+    assert (rows[4]["error"], rows[4]["outcome"]) == ("NotFoundError", "failed")
+    assert rows[9]["reason"] == "it is offline"
+
+
+def test_json_lines_are_read_back() -> None:
+    lines = list(as_jsonl(OUTCOMES))
+    assert [json.loads(line) for line in lines] == [as_row(outcome) for outcome in OUTCOMES]
+    assert all(line.count("\n") == 1 for line in lines)
+
+
+def test_csv_is_read_back() -> None:
+    table = list(csv.DictReader(io.StringIO("".join(as_csv(OUTCOMES)), newline="")))
+    assert [row["agent_id"] for row in table] == [outcome.agent_id for outcome in OUTCOMES]
+    assert table[0]["stdout"] == "ok\n"
+    assert table[9]["retcode"] == ""
+
+
+@pytest.mark.parametrize("text", ["=cmd|' /C calc'!A0", "+1", "-1", "@SUM(A1)", "\t=1"])
+def test_a_spreadsheet_runs_nothing_of_it(text: str) -> None:
+    (_, line) = as_csv([Done("a", ScriptResult(stdout=text))])
+    (row,) = csv.reader(io.StringIO(line, newline=""))
+    assert row[4] == f"'{text}"

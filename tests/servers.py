@@ -1,0 +1,69 @@
+"""A simulator and a client of it, in either language."""
+
+import asyncio
+import math
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from itertools import accumulate
+from typing import Any, Final
+
+from trmm_async import TRMM
+from trmm_async.runbook import Patience
+from trmm_async.testing import Run, Simulator
+
+DIALECTS: Final = ("gateway", "stock")
+NOBODY: Final = "NoSuchAgentIsOnThisServerAtAll"
+"""An id that a stock server takes for one, since it is long enough, and that no agent has."""
+
+GRACE: Final = 0.3
+"""Seconds that an agent has here, beyond a script's timeout, to report its end."""
+
+_LONGEST: Final = 30.0
+_UNLIMITED: Final[Mapping[str, Any]] = {"rate_limit": None, "deployment_rate_limit": None}
+
+
+@asynccontextmanager
+async def served(
+    dialect: str,
+    *,
+    said: str | None = None,
+    client: Mapping[str, Any] | None = None,
+    patience: Patience | None = None,
+    longest: float = _LONGEST,
+    **world: Any,
+) -> AsyncIterator[tuple[Simulator, TRMM]]:
+    """A simulator that speaks `dialect`, and a client that is told so, or `said`, with `client`'s settings.
+
+    Nothing is limited, scripts take milliseconds, and the history of a stock server is not waited for long.
+    """
+    settings: dict[str, Any] = {"retries": 0, "report_grace": GRACE, **_UNLIMITED, **(client or {})}
+    async with (
+        asyncio.timeout(longest),
+        Simulator(dialect=dialect, **{"script_seconds": (0.001, 0.01), **_UNLIMITED, **world}) as server,
+        TRMM(server.url, api_key=server.api_key, dialect=said or dialect, **settings) as trmm,  # type: ignore[arg-type]
+    ):
+        be_patient(trmm, patience or Patience(report=settings["report_grace"], row=1.0, bulk_row=5.0))
+        yield server, trmm
+
+
+def be_patient(trmm: TRMM, patience: Patience) -> None:
+    """How long this client waits for rows of the history: what users can't set, and tests can't wait for."""
+    trmm._api.desk.book._patience = patience
+
+
+def count(server: Simulator, method: str, path: str = "") -> int:
+    """How many requests with this method and this part in their path have come."""
+    return sum(one.method == method and path in one.path for one in server.requests)
+
+
+def at_once(runs: Iterable[Run]) -> int:
+    """How many of these runs were under way at the same time, at most."""
+    turns = [(run.started, 1) for run in runs] + [(run.finished or math.inf, -1) for run in runs]
+    return max(accumulate(step for _, step in sorted(turns)), default=0)
+
+
+async def until(what: Any, seconds: float = 5.0) -> None:
+    """Wait until a condition holds."""
+    async with asyncio.timeout(seconds):
+        while not what():
+            await asyncio.sleep(0.005)

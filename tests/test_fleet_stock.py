@@ -1,0 +1,422 @@
+"""One script over many agents of a stock server: one call, few looks, and no silence of it left unsaid."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.servers import at_once, count, served, until
+from trmm_async import (
+    AgentSilentError,
+    AuthenticationError,
+    BadRequestError,
+    Counts,
+    Done,
+    Failed,
+    NotFoundError,
+    OutcomeUnknownError,
+    PermissionDeniedError,
+    Skipped,
+    UnidentifiedError,
+    Unknown,
+)
+from trmm_async.outcomes import Outcome
+from trmm_async.runbook import Patience
+from trmm_async.testing import Run, ScriptReply, Simulator
+
+BULK, SINGLE, HISTORY = "/agents/actions/bulk/", "/runscript/", "/agents/scripthistory/"
+NOBODIES = [f"NobodyOfThisServer{n:022}" for n in range(3)]
+
+
+def echo(run: Run) -> ScriptReply:
+    return ScriptReply(stdout=f"{run.agent_id} {' '.join(run.args)}", seconds=0.02)
+
+
+def echoing(server: Simulator) -> int:
+    number = server.add_script("echo")
+    server.script(number, handler=echo)
+    return number
+
+
+def printed(outcomes: Iterable[Outcome]) -> dict[str, str]:
+    return {one.agent_id: one.result.stdout for one in outcomes if isinstance(one, Done)}
+
+
+def none_twice(server: Simulator, times: int = 1) -> bool:
+    return max(Counter(run.agent_id for run in server.runs).values(), default=0) <= times
+
+
+class TestOneCall:
+    async def test_serves_all_and_the_looks_do_not_grow_with_them(self) -> None:
+        looks: dict[int, int] = {}
+        for agents in (30, 300):
+            async with served("stock", agents=agents, patience=Patience(report=5)) as (server, trmm):
+                server.script(1, seconds=0.5)
+                outcomes = await trmm.fleet.run_script(server.agent_ids, script=1)
+                assert all(isinstance(outcome, Done) for outcome in outcomes)
+                assert [outcome.agent_id for outcome in outcomes] == server.agent_ids
+                assert count(server, "POST") == count(server, "POST", BULK) == 1
+                assert count(server, "GET") == count(server, "GET", HISTORY)
+                looks[agents] = count(server, "GET")
+        assert looks[30] <= 6
+        assert looks[300] <= looks[30] + 1
+
+    async def test_carries_everything_that_the_run_was_given(self) -> None:
+        async with served("stock", agents=3) as (server, trmm):
+            how: Any = {"args": ["C:"], "timeout": 7, "env_vars": {"A": "b"}, "run_as_user": True}
+            await trmm.fleet.run_script(server.agent_ids, script=1, **how)
+            said = {(run.args, run.timeout, run.env_vars, run.run_as_user) for run in server.runs}
+            assert said == {(("C:",), 7, ("A=b",), True)}
+
+    async def test_gives_outcomes_as_they_come(self) -> None:
+        async with served("stock", agents=5, patience=Patience(report=5)) as (server, trmm):
+            slow = server.agent_ids[2]
+            server.script(1, agent_id=slow, seconds=1.0)
+            async with trmm.fleet.run_script(server.agent_ids, script=1) as run:
+                first = await anext(run)
+                assert not server.runs_of(slow)[0].finished
+                rest = [outcome async for outcome in run]
+            assert [outcome.agent_id for outcome in (first, *rest)][-1] == slow
+
+    async def test_a_width_as_wide_as_the_targets_changes_nothing(self) -> None:
+        async with served("stock", agents=4) as (server, trmm):
+            await trmm.fleet.run_script(server.agent_ids, script=1, width=4)
+            assert (count(server, "POST", BULK), count(server, "POST", SINGLE)) == (1, 0)
+
+    async def test_a_smaller_width_bounds_how_many_run(self) -> None:
+        async with served("stock", agents=8) as (server, trmm):
+            server.script(1, seconds=0.3)
+            outcomes = await trmm.fleet.run_script(server.agent_ids, script=1, width=4)
+            assert all(isinstance(outcome, Done) for outcome in outcomes)
+            assert (count(server, "POST", BULK), count(server, "POST", SINGLE)) == (0, 8)
+            assert at_once(server.runs) == 4
+
+    async def test_one_target_is_no_fleet(self) -> None:
+        async with served("stock", agents=1) as (server, trmm):
+            (outcome,) = await trmm.fleet.run_script(server.agent_ids, script=1)
+            assert isinstance(outcome, Done)
+            assert (count(server, "POST", BULK), count(server, "POST", SINGLE)) == (0, 1)
+
+    async def test_five_thousand_agents(self) -> None:
+        patience = Patience(report=20, bulk_row=20)
+        async with served("stock", agents=5000, patience=patience, longest=30) as (server, trmm):
+            outcomes = await trmm.fleet.run_script(server.agent_ids, script=1)
+            assert [outcome.agent_id for outcome in outcomes] == server.agent_ids
+            assert all(isinstance(outcome, Done) for outcome in outcomes)
+            assert (count(server, "POST"), len(server.runs)) == (1, 5000)
+            assert count(server, "GET") < 20
+
+
+class TestWhatTheServerLeavesOut:
+    async def test_targets_that_it_does_not_know(self) -> None:
+        async with served("stock", agents=3) as (server, trmm):
+            targets = [NOBODIES[0], *server.agent_ids, NOBODIES[1]]
+            first, *known, last = await trmm.fleet.run_script(targets, script=1)
+            assert all(isinstance(outcome, Done) for outcome in known)
+            for outcome in (first, last):
+                assert isinstance(outcome, Failed)
+                assert isinstance(outcome.error, NotFoundError)
+                assert outcome.agent_id in str(outcome.error)
+
+    async def test_where_it_may_not_be_asked_which_these_are(self) -> None:
+        async with served("stock", agents=3, patience=Patience(report=0.3, bulk_row=20)) as (server, trmm):
+            server.script(1, seconds=0)
+            with server.restrict("can_list_agents"):
+                run = trmm.fleet.run_script([*server.agent_ids, NOBODIES[0]], script=1, timeout=1)
+                async with asyncio.timeout(5):
+                    *known, unknown = await run
+            assert all(isinstance(outcome, Done) for outcome in known)
+            assert isinstance(unknown, Unknown)
+            assert "not begun" in str(unknown.error)
+
+    async def test_all_of_them(self) -> None:
+        async with served("stock", agents=1) as (server, trmm):
+            outcomes = await trmm.fleet.run_script(NOBODIES, script=1)
+            assert [type(outcome) for outcome in outcomes] == [Failed] * 3
+            assert all(
+                isinstance(outcome, Failed) and isinstance(outcome.error, NotFoundError)
+                for outcome in outcomes
+            )
+            assert (server.runs, count(server, "POST")) == ([], 1)
+
+    async def test_what_it_refuses_altogether(self) -> None:
+        async with served("stock", agents=3) as (server, trmm):
+            for status, kind in (
+                (400, BadRequestError),
+                (403, PermissionDeniedError),
+                (401, AuthenticationError),
+            ):
+                server.fail("POST", BULK, status=status)
+                outcomes = await trmm.fleet.run_script(server.agent_ids, script=1)
+                assert all(isinstance(one, Failed) and isinstance(one.error, kind) for one in outcomes)
+            (missing, *_) = await trmm.fleet.run_script(server.agent_ids, script=999)
+            assert isinstance(missing, Failed)
+            assert isinstance(missing.error, NotFoundError)
+            assert server.runs == []
+
+    async def test_a_history_that_is_refused_keeps_all_from_being_sent(self) -> None:
+        async with served("stock", agents=3) as (server, trmm):
+            with server.restrict("can_list_agent_history"):
+                outcomes = await trmm.fleet.run_script(server.agent_ids, script=1)
+            assert all(isinstance(outcome, Failed) for outcome in outcomes)
+            assert count(server, "POST") == 0
+
+
+class TestSilence:
+    async def test_has_its_reason(self) -> None:
+        async with served("stock", agents=6) as (server, trmm):
+            offline, hung, lost, *well = server.agent_ids
+            server.go_offline(offline)
+            server.hang(hung)
+            server.script(1, agent_id=lost, seconds=60)
+            task = asyncio.ensure_future(
+                _awaited(trmm.fleet.run_script(server.agent_ids, script=1, timeout=2))
+            )
+            await until(lambda: server.runs_of(lost))
+            server.go_offline(lost)
+            outcomes = await task
+            for outcome, reason in zip(outcomes, ("offline", "silent", "offline"), strict=False):
+                assert isinstance(outcome, Unknown)
+                assert isinstance(outcome.error, AgentSilentError)
+                assert (outcome.error.agent_id, outcome.error.reason) == (outcome.agent_id, reason)
+            assert list(printed(outcomes)) == well
+
+    async def test_of_all(self) -> None:
+        async with served("stock", agents=3, offline_hold=0.05) as (server, trmm):
+            with server.nats_down():
+                outcomes = await trmm.fleet.run_script(server.agent_ids, script=1, timeout=1)
+            assert all(
+                isinstance(one, Unknown) and isinstance(one.error, AgentSilentError) for one in outcomes
+            )
+            assert server.runs == []
+
+    async def test_a_late_report_is_still_a_result(self) -> None:
+        async with served("stock", agents=3, patience=Patience(report=5)) as (server, trmm):
+            server.report_delay = 1.2
+            outcomes = await trmm.fleet.run_script(server.agent_ids, script=1, timeout=1)
+            assert all(isinstance(outcome, Done) for outcome in outcomes)
+
+
+class TestALostAnswer:
+    @pytest.mark.parametrize("status", [500, 502, 504])
+    async def test_to_a_call_that_worked_costs_nothing(self, status: int) -> None:
+        async with served("stock", agents=3, patience=Patience(bulk_row=5)) as (server, trmm):
+            server.fail("POST", BULK, status=status, after=True)
+            outcomes = await trmm.fleet.run_script(server.agent_ids, script=1)
+            assert all(isinstance(outcome, Done) for outcome in outcomes)
+            assert none_twice(server)
+            assert count(server, "POST") == 1
+
+    async def test_that_was_cut_costs_nothing_either(self) -> None:
+        async with served("stock", agents=3, patience=Patience(bulk_row=5)) as (server, trmm):
+            server.cut("POST", BULK, after=True)
+            targets = [*server.agent_ids, NOBODIES[0]]
+            *known, unknown = await trmm.fleet.run_script(targets, script=1)
+            assert all(isinstance(outcome, Done) for outcome in known)
+            assert isinstance(unknown, Failed)
+            assert none_twice(server)
+
+    @pytest.mark.parametrize("fault", ["cut", 502, 504, 500])
+    async def test_to_one_that_never_arrived_is_unknown(self, fault: str | int) -> None:
+        async with served("stock", agents=3, patience=Patience(bulk_row=0.4)) as (server, trmm):
+            if isinstance(fault, int):
+                server.fail("POST", BULK, status=fault)
+            else:
+                server.cut("POST", BULK, after=False)
+            outcomes = await trmm.fleet.run_script(server.agent_ids, script=1)
+            assert all(
+                isinstance(one, Unknown) and isinstance(one.error, OutcomeUnknownError) for one in outcomes
+            )
+            assert (server.runs, count(server, "POST")) == ([], 1)
+
+    async def test_of_the_history_for_a_while_costs_nothing(self) -> None:
+        async with served("stock", agents=3, patience=Patience(bulk_row=5)) as (server, trmm):
+            await trmm.fleet.run_script(server.agent_ids, script=2)
+            rule = server.fail("GET", HISTORY, status=502, times=3)
+            outcomes = await trmm.fleet.run_script(server.agent_ids, script=1)
+            assert rule.hits == 3
+            assert all(isinstance(outcome, Done) for outcome in outcomes)
+
+
+class TestLeaving:
+    async def test_early_leaves_no_task_and_calls_the_rest_unknown(self) -> None:
+        async with served("stock", agents=20) as (server, trmm):
+            server.script(1, seconds=20)
+            quick = server.agent_ids[7]
+            server.script(1, agent_id=quick, seconds=0)
+            async with trmm.fleet.run_script(server.agent_ids, script=1) as run:
+                assert (await anext(run)).agent_id == quick
+                assert run.counts == Counts(done=1, pending=19)
+            assert run.counts == Counts(done=1, unknown=19)
+            assert {outcome.agent_id for outcome in run.rest} == set(server.agent_ids) - {quick}
+            assert _tasks_of_ours() == []
+
+    async def test_before_the_call_is_sent_calls_them_skipped(self) -> None:
+        async with served("stock", agents=5) as (server, trmm):
+            server.slow("GET", HISTORY, 20, after=False)
+            async with trmm.fleet.run_script(server.agent_ids, script=1) as run:
+                await until(lambda: server.in_flight)
+            assert run.counts == Counts(skipped=5)
+            assert all(isinstance(outcome, Skipped) for outcome in run.rest)
+            assert (count(server, "POST"), server.runs, _tasks_of_ours()) == (0, [], [])
+
+    async def test_while_the_call_is_under_way_calls_them_unknown(self) -> None:
+        async with served("stock", agents=5) as (server, trmm):
+            server.slow("POST", BULK, 20, after=True)
+            async with trmm.fleet.run_script(server.agent_ids, script=1) as run:
+                await until(lambda: server.runs)
+            assert run.counts == Counts(unknown=5)
+            assert _tasks_of_ours() == []
+
+    async def test_cancelled_after_the_call(self) -> None:
+        async with served("stock", agents=5) as (server, trmm):
+            server.script(1, seconds=20)
+            run = trmm.fleet.run_script(server.agent_ids, script=1)
+            task = asyncio.ensure_future(_awaited(run))
+            await until(lambda: len(server.runs) == 5)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            assert run.counts == Counts(unknown=5)
+            assert _tasks_of_ours() == []
+            assert none_twice(server)
+
+    async def test_a_run_that_was_left_is_not_mistaken_for_the_next(self) -> None:
+        async with served("stock", agents=5) as (server, trmm):
+            script = echoing(server)
+            async with trmm.fleet.run_script(server.agent_ids, script=script, args=["left"]):
+                await until(lambda: len(server.runs) == 5)
+            outcomes = await trmm.fleet.run_script(server.agent_ids, script=script, args=["mine"])
+            assert printed(outcomes) == {agent: f"{agent} mine" for agent in server.agent_ids}
+
+    async def test_a_client_that_is_closed_says_so(self) -> None:
+        async with served("stock", agents=3) as (server, trmm):
+            server.script(1, seconds=20)
+            task = asyncio.ensure_future(_awaited(trmm.fleet.run_script(server.agent_ids, script=1)))
+            await until(lambda: len(server.runs) == 3)
+            await trmm.aclose()
+            outcomes = await task
+            assert all(isinstance(one, Unknown) and "was closed" in str(one.error) for one in outcomes)
+            assert _tasks_of_ours() == []
+
+
+class TestOthers:
+    async def test_runs_of_ours_over_the_same_agents_do_not_mix(self) -> None:
+        async with served("stock", agents=9, patience=Patience(report=5, bulk_row=5)) as (server, trmm):
+            script, ids = echoing(server), server.agent_ids
+            whose = {"a": ids[:6], "b": ids[3:], "c": ids}
+            single = asyncio.ensure_future(trmm.agents.run_script(ids[4], script, args=["single"]))
+            told = await asyncio.gather(
+                *(
+                    _awaited(trmm.fleet.run_script(of, script=script, args=[name]))
+                    for name, of in whose.items()
+                )
+            )
+            for (name, targets), outcomes in zip(whose.items(), told, strict=True):
+                assert printed(outcomes) == {agent: f"{agent} {name}" for agent in targets}
+            assert (await single).stdout == f"{ids[4]} single"
+            assert none_twice(server, times=4)
+
+    async def test_rows_of_another_user_are_never_taken_for_ours(self) -> None:
+        async with served("stock", agents=4, patience=Patience(report=5, bulk_row=5)) as (server, trmm):
+            script, ids = echoing(server), server.agent_ids
+            await trmm.agents.run_script(ids[0], script)  # by which our own name becomes known
+            server.slow("POST", BULK, 0.2, after=False)
+            task = asyncio.ensure_future(_awaited(trmm.fleet.run_script(ids, script=script, args=["mine"])))
+            await until(lambda: count(server, "POST", BULK))
+            for agent in ids:
+                server.add_history(agent, script, username="eve", stdout="hers")
+            assert printed(await task) == {agent: f"{agent} mine" for agent in ids}
+
+    async def test_nor_on_some_where_our_name_is_not_known(self) -> None:
+        async with served("stock", agents=4, patience=Patience(report=5, bulk_row=5)) as (server, trmm):
+            script, ids = echoing(server), server.agent_ids
+            server.slow("POST", BULK, 0.2, after=False)
+            task = asyncio.ensure_future(_awaited(trmm.fleet.run_script(ids, script=script, args=["mine"])))
+            await until(lambda: count(server, "POST", BULK))
+            for agent in ids[:3]:
+                server.add_history(agent, script, username="eve", stdout="hers")
+            assert printed(await task) == {agent: f"{agent} mine" for agent in ids}
+
+    async def test_nor_on_all_where_our_name_is_not_known(self) -> None:
+        async with served("stock", agents=4, patience=Patience(report=5, bulk_row=5)) as (server, trmm):
+            script, ids = echoing(server), server.agent_ids
+            server.slow("POST", BULK, 0.2, after=False)
+            task = asyncio.ensure_future(_awaited(trmm.fleet.run_script(ids, script=script, args=["mine"])))
+            await until(lambda: count(server, "POST", BULK))
+            for agent in ids:
+                server.add_history(agent, script, username="eve", stdout="hers")
+            outcomes = await task
+            assert printed(outcomes) == {}
+            assert all(
+                isinstance(one, Unknown) and isinstance(one.error, UnidentifiedError) for one in outcomes
+            )
+
+
+FATES: dict[str, type[Outcome]] = {
+    "ok": Done, "slow": Done, "nonzero": Done, "nobody": Failed, "offline": Unknown, "hung": Unknown,
+}  # fmt: skip
+ANSWERS = ("comes", "cut", "502", "500")
+
+
+class TestWhateverHappens:
+    @settings(max_examples=4, deadline=None)
+    @given(
+        fates=st.lists(st.sampled_from(sorted(FATES)), min_size=2, max_size=12),
+        answered=st.sampled_from(ANSWERS),
+    )
+    def test_every_target_has_one_outcome_and_no_script_runs_twice(
+        self, fates: list[str], answered: str
+    ) -> None:
+        async def scenario() -> None:
+            async with served("stock", agents=len(fates)) as (server, trmm):
+                script, targets = echoing(server), server.agent_ids
+                for place, fate in enumerate(fates):
+                    targets[place] = _order(server, script, targets[place], fate)
+                _spoil(server, answered)
+                outcomes = await trmm.fleet.run_script(targets, script=script, args=["x"], timeout=1)
+                assert [outcome.agent_id for outcome in outcomes] == targets
+                assert [type(outcome) for outcome in outcomes] == [FATES[fate] for fate in fates]
+                assert none_twice(server)
+                assert count(server, "POST") == 1
+
+        asyncio.run(scenario())
+
+
+def _order(server: Simulator, script: int, agent_id: str, fate: str) -> str:
+    """Prepare one target; its id."""
+    match fate:
+        case "slow":
+            server.script(script, agent_id=agent_id, seconds=0.2)
+        case "nonzero":
+            server.script(script, agent_id=agent_id, seconds=0, retcode=5)
+        case "offline":
+            server.go_offline(agent_id)
+        case "hung":
+            server.hang(agent_id)
+        case "nobody":
+            return f"Nobody{agent_id}"
+    return agent_id
+
+
+def _spoil(server: Simulator, answered: str) -> None:
+    if answered == "cut":
+        server.cut("POST", BULK, after=True)
+    elif answered != "comes":
+        server.fail("POST", BULK, status=int(answered), after=True)
+
+
+def _tasks_of_ours() -> list[str]:
+    return [
+        repr(one)
+        for one in asyncio.all_tasks()
+        if one.get_name().startswith("trmm_async") or "FleetRun" in repr(one.get_coro())
+    ]
+
+
+async def _awaited(run: Any) -> list[Outcome]:
+    outcomes: list[Outcome] = await run
+    return outcomes

@@ -1,0 +1,280 @@
+"""One script on one agent of a stock server: sent once, and its own result found in the history, or none."""
+
+import asyncio
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from tests.servers import count, served, until
+from trmm_async import (
+    TRMM,
+    AgentSilentError,
+    OutcomeUnknownError,
+    PermissionDeniedError,
+    ScriptResult,
+    ServerError,
+    UnidentifiedError,
+)
+from trmm_async.runbook import Patience
+from trmm_async.testing import Run, ScriptReply, Simulator
+
+POST, HISTORY = "/runscript/", "/agents/scripthistory/"
+
+
+def echo(run: Run) -> ScriptReply:
+    return ScriptReply(stdout=" ".join(run.args), retcode=len(run.args), seconds=0.02)
+
+
+def echoing(server: Simulator) -> int:
+    number = server.add_script("echo")
+    server.script(number, handler=echo)
+    return number
+
+
+class TestTheResult:
+    async def test_has_what_the_answer_has_not(self) -> None:
+        async with served("stock", agents=1) as (server, trmm):
+            server.script(1, stdout="out\n", stderr="err\n", retcode=3, seconds=0.1)
+            result = await trmm.agents.run_script(server.agent_ids[0], 1)
+            assert (result.stdout, result.stderr, result.retcode) == ("out\n", "err\n", 3)
+            assert result.execution_time == pytest.approx(0.1, abs=0.05)
+
+    async def test_words_that_a_server_uses_itself_are_output_like_any(self) -> None:
+        async with served("stock", agents=1) as (server, trmm):
+            server.script(1, stdout="timeout")
+            result = await trmm.agents.run_script(server.agent_ids[0], 1)
+            assert (result.stdout, result.ok) == ("timeout", True)
+
+    async def test_may_be_reported_late(self) -> None:
+        async with served("stock", agents=1, client={"report_grace": 5.0}) as (server, trmm):
+            server.report_delay = 0.6
+            result = await trmm.agents.run_script(server.agent_ids[0], 1, timeout=1)
+            assert result.ok
+
+
+class TestRunsAtTheSameTime:
+    async def test_on_one_agent_each_have_their_own_result(self) -> None:
+        async with served("stock", agents=1) as (server, trmm):
+            script = echoing(server)
+            runs = (trmm.agents.run_script(server.agent_ids[0], script, args=[f"n{n}"]) for n in range(4))
+            assert [result.stdout for result in await asyncio.gather(*runs)] == [f"n{n}" for n in range(4)]
+            assert Counter(run.args for run in server.runs) == Counter((f"n{n}",) for n in range(4))
+
+    async def test_of_two_clients_too_or_it_is_said_that_they_can_not_be_told_apart(self) -> None:
+        async with served("stock", agents=1) as (server, trmm):
+            script, agent = echoing(server), server.agent_ids[0]
+            async with TRMM(server.url, api_key=server.api_key, dialect="stock") as other:
+                runs = (
+                    one.agents.run_script(agent, script, args=[name])
+                    for one, name in ((trmm, "a"), (other, "b"))
+                )
+                told = await asyncio.gather(*runs, return_exceptions=True)
+            for result, name in zip(told, "ab", strict=True):
+                if isinstance(result, BaseException):
+                    assert isinstance(result, UnidentifiedError)
+                    assert len(result.candidates) == 2
+                else:
+                    assert result.stdout == name
+
+    async def test_share_one_look_at_the_history(self) -> None:
+        async with served("stock", agents=50) as (server, trmm):
+            server.script(1, seconds=0.3)
+            runs = (trmm.agents.run_script(agent, 1) for agent in server.agent_ids)
+            assert all(result.ok for result in await asyncio.gather(*runs))
+            assert count(server, "POST", POST) == 50
+            assert count(server, "GET", HISTORY) == count(server, "GET") <= 8
+
+    @pytest.mark.parametrize("how", ["forget", "collector"])
+    async def test_one_that_nobody_waits_for_is_not_mistaken_for_one_that_is(self, how: Any) -> None:
+        async with served("stock", agents=1) as (server, trmm):
+            script, agent = echoing(server), server.agent_ids[0]
+            where: Any = {"custom_field": server.add_custom_field("x")} if how == "collector" else {}
+            await trmm.agents.run_script(agent, script, args=["warm"])
+            await trmm.agents.run_script(agent, script, args=["unwatched"], output=how, **where)
+            await until(lambda: len(server.runs) == 2)
+            assert (await trmm.agents.run_script(agent, script, args=["mine"])).stdout == "mine"
+
+    async def test_one_that_nobody_waits_for_may_be_sent_while_another_is_waited_for(self) -> None:
+        async with served("stock", agents=1) as (server, trmm):
+            script, agent = echoing(server), server.agent_ids[0]
+            mine, _ = await asyncio.gather(
+                trmm.agents.run_script(agent, script, args=["mine"]),
+                trmm.agents.run_script(agent, script, args=["unwatched"], output="forget"),
+            )
+            assert mine.stdout == "mine"
+
+    async def test_one_that_was_given_up_is_not_mistaken_for_the_next(self) -> None:
+        async with served("stock", agents=1) as (server, trmm):
+            script, agent = echoing(server), server.agent_ids[0]
+            await trmm.agents.run_script(agent, script, args=["warm"])
+            first = asyncio.create_task(trmm.agents.run_script(agent, script, args=["given up"]))
+            await until(lambda: len(server.runs) == 2)
+            first.cancel()
+            await asyncio.gather(first, return_exceptions=True)
+            assert (await trmm.agents.run_script(agent, script, args=["mine"])).stdout == "mine"
+
+    async def test_runs_that_are_given_up_while_others_wait_their_turn_keep_nobody_waiting(self) -> None:
+        async with served("stock", agents=1) as (server, trmm):
+            script, agent = echoing(server), server.agent_ids[0]
+            server.script(script, seconds=20)
+            first, *queue, last = (
+                asyncio.create_task(trmm.agents.run_script(agent, script)) for _ in range(30)
+            )
+            await until(lambda: server.runs)
+            server.script(script, seconds=0)
+            for task in (first, *queue):
+                task.cancel()
+                await asyncio.sleep(0)
+                task.cancel()  # as a timeout's end and a closing task group may
+            assert (await last).ok
+            assert count(server, "POST") <= 3
+
+
+class TestALostAnswer:
+    @pytest.mark.parametrize("status", [500, 502, 504])
+    async def test_to_a_script_that_ran_costs_nothing(self, status: int) -> None:
+        async with served("stock", agents=1) as (server, trmm):
+            script = echoing(server)
+            server.fail("POST", POST, status=status, after=True)
+            assert (await trmm.agents.run_script(server.agent_ids[0], script, args=["x"])).stdout == "x"
+            assert len(server.runs) == 1
+
+    @pytest.mark.parametrize("at", ["answer", "body", "reset"])
+    async def test_that_was_cut_costs_nothing_either(self, at: Any) -> None:
+        async with served("stock", agents=1) as (server, trmm):
+            script = echoing(server)
+            server.cut("POST", POST, at=at)
+            assert (await trmm.agents.run_script(server.agent_ids[0], script, args=["x"])).stdout == "x"
+            assert len(server.runs) == 1
+
+    @pytest.mark.parametrize("status", [502, 504])
+    async def test_to_one_that_never_arrived_is_unknown(self, status: int) -> None:
+        async with served("stock", agents=1, patience=Patience(row=0.5)) as (server, trmm):
+            server.fail("POST", POST, status=status)
+            with pytest.raises(OutcomeUnknownError, match=str(status)):
+                await trmm.agents.run_script(server.agent_ids[0], 1)
+            assert (server.runs, count(server, "POST")) == ([], 1)
+
+    async def test_to_one_that_the_server_failed_over_did_not_run(self) -> None:
+        async with served("stock", agents=1) as (server, trmm):
+            server.fail("POST", POST, status=500)
+            with pytest.raises(ServerError, match="it did not run: the history has no row") as caught:
+                await trmm.agents.run_script(server.agent_ids[0], 1)
+            assert not isinstance(caught.value, OutcomeUnknownError)
+            assert server.runs == []
+
+    async def test_leaves_the_next_run_its_own_result(self) -> None:
+        async with served("stock", agents=1, patience=Patience(row=0.3)) as (server, trmm):
+            script, agent = echoing(server), server.agent_ids[0]
+            server.cut("POST", POST, after=False)
+            with pytest.raises(OutcomeUnknownError):
+                await trmm.agents.run_script(agent, script, args=["lost"])
+            assert (await trmm.agents.run_script(agent, script, args=["x"])).stdout == "x"
+
+
+async def test_silence_is_no_result_and_has_its_reason() -> None:
+    # All at once: each takes a second for the script, three that the server adds, and the grace.
+    async with (
+        served("stock", agents=4) as (server, trmm),
+        served("stock", agents=1, seed=1, offline_hold=0.05) as (busless, other),
+    ):
+        offline, hung, lost, slow = server.agent_ids
+        server.go_offline(offline)
+        server.hang(hung)
+        server.script(1, seconds=60)
+        agents = [(trmm, one) for one in server.agent_ids] + [(other, busless.agent_ids[0])]
+        with busless.nats_down():
+            runs = [
+                asyncio.create_task(client.agents.run_script(one, 1, timeout=1)) for client, one in agents
+            ]
+            await until(lambda: len(server.runs) == 2)
+            server.go_offline(lost)
+            outcomes = await asyncio.gather(*runs, return_exceptions=True)
+        silent = [one for one in outcomes if isinstance(one, AgentSilentError)]
+        reasons = {error.agent_id: error.reason for error in silent}
+        assert reasons.items() >= {offline: "offline", hung: "silent", lost: "offline"}.items()
+        assert reasons[busless.agent_ids[0]] == "silent"
+        assert all(error.waited == pytest.approx(5.0, abs=1.0) for error in silent)
+        # Its agent stops the slow one at the very end of what we wait for.
+        assert isinstance(outcomes[3], ScriptResult | AgentSilentError)
+        assert (len(server.runs_of(slow)), busless.runs) == (1, [])
+
+
+class TestTheHistory:
+    async def test_that_is_refused_is_said_before_anything_is_sent(self) -> None:
+        async with served("stock", agents=1) as (server, trmm):
+            with server.restrict("can_list_agent_history"):
+                with pytest.raises(PermissionDeniedError):
+                    await trmm.agents.run_script(server.agent_ids[0], 1)
+            assert count(server, "POST") == 0
+
+    async def test_that_is_refused_later_leaves_the_outcome_unknown(self) -> None:
+        async with served("stock", agents=1) as (server, trmm):
+            server.script(1, seconds=0.5)
+            task = asyncio.create_task(trmm.agents.run_script(server.agent_ids[0], 1))
+            await until(lambda: server.runs)
+            with server.restrict("can_list_agent_history"):
+                with pytest.raises(OutcomeUnknownError, match=r"the history can't be read: .*403"):
+                    await task
+
+    async def test_may_fail_for_a_while(self) -> None:
+        async with served("stock", agents=1, patience=Patience(row=5.0)) as (server, trmm):
+            script = echoing(server)
+            await trmm.agents.run_script(server.agent_ids[0], script)
+            rule = server.fail("GET", HISTORY, status=502, times=3)
+            assert (await trmm.agents.run_script(server.agent_ids[0], script, args=["x"])).stdout == "x"
+            assert rule.hits == 3
+            assert len(server.runs) == 2
+
+    async def test_that_fails_for_good_leaves_the_outcome_unknown(self) -> None:
+        async with served("stock", agents=1, patience=Patience(row=0.5)) as (server, trmm):
+            await trmm.agents.run_script(server.agent_ids[0], 1)
+            server.fail("GET", HISTORY, status=502, times=None)
+            with pytest.raises(OutcomeUnknownError, match=r"the history can't be read: .*502"):
+                await trmm.agents.run_script(server.agent_ids[0], 1)
+            assert len(server.runs) == 2
+
+    async def test_rows_of_others_are_not_ours(self) -> None:
+        async with served("stock", agents=1) as (server, trmm):
+            script, agent = echoing(server), server.agent_ids[0]
+            await trmm.agents.run_script(agent, script)  # by which our own name becomes known
+            server.slow("POST", POST, 0.2, after=False)
+            task = asyncio.create_task(trmm.agents.run_script(agent, script, args=["mine"]))
+            await until(lambda: server.in_flight)
+            server.add_history(agent, script, username="eve", stdout="hers")
+            assert (await task).stdout == "mine"
+
+    async def test_rows_of_others_are_not_guessed_at_where_our_name_is_not_known(self) -> None:
+        async with served("stock", agents=1) as (server, trmm):
+            script, agent = echoing(server), server.agent_ids[0]
+            server.slow("POST", POST, 0.2, after=False)
+            task = asyncio.create_task(trmm.agents.run_script(agent, script, args=["mine"]))
+            await until(lambda: count(server, "POST"))
+            server.add_history(agent, script, username="eve", stdout="hers")
+            with pytest.raises(UnidentifiedError) as caught:
+                await task
+            assert {row.username for row in caught.value.candidates} == {"eve", server.username}  # type: ignore[attr-defined]
+
+
+class TestTheEnd:
+    async def test_a_client_that_is_closed_says_so_to_who_waits(self) -> None:
+        async with served("stock", agents=1) as (server, trmm):
+            server.script(1, seconds=20)
+            task = asyncio.create_task(trmm.agents.run_script(server.agent_ids[0], 1))
+            await until(lambda: server.runs)
+            await trmm.aclose()
+            with pytest.raises(OutcomeUnknownError, match="the client was closed"):
+                await task
+            left = [one for one in asyncio.all_tasks() if one.get_name().startswith("trmm_async")]
+            assert left == []
+
+    async def test_a_cancelled_run_leaves_no_look_at_the_history_behind(self) -> None:
+        async with served("stock", agents=1) as (server, trmm):
+            server.script(1, seconds=20)
+            task = asyncio.create_task(trmm.agents.run_script(server.agent_ids[0], 1))
+            await until(lambda: server.runs)
+            task.cancel()
+            assert isinstance((await asyncio.gather(task, return_exceptions=True))[0], asyncio.CancelledError)
+            assert [one for one in asyncio.all_tasks() if one.get_name().startswith("trmm_async")] == []
+            assert len(server.runs) == 1

@@ -1,0 +1,1653 @@
+"""Every recording of a real stock server: replayed by the operation that it is of, or spared for a reason.
+
+Replayed: our call is the recorded request, unless `DIFFERENT` says how and why it is another, and the
+recorded answer becomes our nouns, or a typed error that reads. The names are written out here, so that the
+table in docs/stock.md is held against them without the recordings too.
+"""
+
+import json
+import re
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import pytest
+
+from tests.recorded import HTTP, Recording, needed, recording, sent_by
+from trmm_async import TRMM, ScriptResult
+from trmm_async.answers import failure
+from trmm_async.calls import ArrayCall, Call, Plan, Request
+from trmm_async.dialects import (
+    AgentFilter,
+    Collected,
+    CommandRun,
+    DeploymentOrder,
+    Forgotten,
+    ScriptRun,
+    Stock,
+    TaskOrder,
+)
+from trmm_async.dialects.beyond import Checked, Token
+from trmm_async.dialects.detection import PROBE
+from trmm_async.dialects.library import (
+    AlertFilter,
+    AuditFilter,
+    CustomFieldOrder,
+    ScriptOrder,
+    ScriptTrial,
+)
+from trmm_async.dialects.stock.history import StockHistory
+from trmm_async.errors import (
+    AgentLostError,
+    AgentUnreachableError,
+    APIError,
+    NotFoundError,
+    TRMMError,
+)
+from trmm_async.models import Deployment
+from trmm_async.retry import Final as Judged
+from trmm_async.retry import Reply, RetryPolicy, Tries
+
+PAGE: Final = Path(__file__).parents[1] / "docs" / "stock.md"
+SOCKETS: Final = HTTP.parent / "ws"
+
+STOCK: Final = Stock("https://rmm.example.com")
+BEYOND: Final = STOCK.beyond("test")
+HISTORY: Final = StockHistory()
+WINDOWS: Final = "WKPFklJfIyyVlbPegBPrUhRZdsvDQucdWrdEWKpm"
+CLIENTS: Final = b'[{"id": 1, "name": "Acme Corp", "sites": [{"id": 1, "name": "HQ"}]}]'
+
+Ask = Callable[..., Any]
+"""(the recording, the groups of its path) -> what our dialect makes of the same intent."""
+
+
+# -- the intent behind a recorded request --------------------------------------------------------------------
+
+
+def _has(told: Recording) -> dict[str, Any]:
+    """What a recorded body has; of a body that is no object nothing."""
+    return told.sent if isinstance(told.sent, dict) else {}
+
+
+def _whole(value: Any) -> int | None:
+    return int(value) if re.fullmatch("[0-9]+", str(value)) else None
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    return tuple(value) if isinstance(value, list) else ()
+
+
+def _which(told: Recording, hostname: str | None = None) -> AgentFilter:
+    asked = told.query
+    return AgentFilter(
+        client=_whole(asked.get("client")),
+        site=_whole(asked.get("site")),
+        monitoring_type=asked.get("monitoring_type"),
+        hostname=hostname,
+    )
+
+
+def _iterated(told: Recording) -> Call[Any]:
+    steps = STOCK.iter_agents(_which(told)).steps()
+    try:
+        steps.send(next(steps).decode(CLIENTS))
+    except StopIteration as end:
+        array: ArrayCall[Any] = end.value
+        return msgspec.structs.replace(array.call, decode=partial(_by_pieces, array))
+    raise AssertionError("one call comes before the list")
+
+
+def _by_pieces(array: ArrayCall[Any], body: bytes) -> list[Any]:
+    rows = array.rows()
+    fed = [
+        one for at in range(0, len(body), 999) for batch in rows.feed(body[at : at + 999]) for one in batch
+    ]
+    return [*fed, *rows.finish()]
+
+
+def _script_run(told: Recording) -> ScriptRun:
+    has = _has(told)
+    return ScriptRun(
+        script=_whole(has.get("script")) or 2,
+        output="forget" if has.get("output") == "forget" else "wait",
+        args=_texts(has.get("args")),
+        timeout=_whole(has.get("timeout")) or 10,
+        env_vars=_texts(has.get("env_vars")),
+        run_as_user=has.get("run_as_user", False),
+    )
+
+
+def _many(told: Recording) -> Collected | None:
+    return STOCK.run_everywhere(tuple(told.sent["agents"]), _script_run(told))
+
+
+def _command(told: Recording) -> CommandRun:
+    has = _has(told)
+    return CommandRun(
+        command=has.get("cmd", "echo hello"),
+        shell=has.get("shell", "cmd"),
+        custom_shell=has.get("custom_shell"),
+        timeout=_whole(has.get("timeout")) or 10,
+        run_as_user=has.get("run_as_user", False),
+    )
+
+
+def _usual_shell(told: Recording, agent: str) -> Request[Any]:
+    del told
+    return BEYOND.run_command(agent, CommandRun(command="x"))
+
+
+def _reboot_at(told: Recording, agent: str) -> Request[None]:
+    at = datetime.fromisoformat(_has(told).get("datetime", "2027-01-15T23:30"))
+    return BEYOND.reboot_agent_at(agent, at)
+
+
+def _settings(told: Recording, agent: str) -> Request[None]:
+    has = dict(_has(told))
+    written = [one for one in has.pop("custom_fields", ()) if one.get("field") in set(range(1, 12))]
+    values = {one["field"]: one.get("string_value", one.get("value")) for one in written}
+    return BEYOND.update_agent(agent, has or {"description": "x"} if not values else has, values)
+
+
+def _deployment(told: Recording) -> Plan[Deployment]:
+    has = told.sent
+    expires = datetime.fromisoformat(has["expires"])
+    order = DeploymentOrder(
+        client=has["client"],
+        site=has.get("site", 1),
+        expires=expires if expires.tzinfo else expires.replace(tzinfo=UTC),
+        arch=has["goarch"],
+        monitoring_type=has["agenttype"],
+    )
+    return STOCK.create_deployment(order)
+
+
+def _download(told: Recording, uid: str) -> Call[bytes]:
+    """The address of the installer, which is ours: the list of deployments does not tell it."""
+    del told
+    (one,) = STOCK.list_deployments().decode(json.dumps([{"id": 1, "uid": uid}]).encode())
+    path = (one.download_url or "").removeprefix("https://rmm.example.com")
+    return STOCK.raw(Call(method="GET", path=path, decode=bytes))
+
+
+def _new_client(told: Recording) -> Plan[Any]:
+    has = _has(told)
+    name = has.get("client", has).get("name", "New Client")
+    return STOCK.create_client(name, has.get("site", {}).get("name"))
+
+
+def _client_changes(told: Recording, number: str) -> Request[None]:
+    has = _has(told)
+    changes = dict(has.get("client", has))
+    if "custom_fields" in has:
+        changes["custom_fields"] = {one["field"]: one["string_value"] for one in has["custom_fields"]}
+    return BEYOND.update_client(int(number), changes)
+
+
+def _new_site(told: Recording) -> Request[Any]:
+    site = told.sent.get("site", told.sent)
+    return BEYOND.create_site(site["client"], site["name"])
+
+
+def _new_script(told: Recording) -> Request[Any]:
+    has = _has(told)
+    order = ScriptOrder(
+        name=has.get("name", "x"),
+        shell=has.get("shell", "powershell"),
+        code=has.get("script_body", ""),
+        description=has.get("description", ""),
+        category=has.get("category"),
+        args=_texts(has.get("args")),
+        env_vars=_texts(has.get("env_vars")),
+        default_timeout=has.get("default_timeout", 90),
+        run_as_user=has.get("run_as_user", False),
+        supported_platforms=_texts(has.get("supported_platforms")),
+    )
+    return BEYOND.create_script(order)
+
+
+def _trial(told: Recording, agent: str) -> Request[ScriptResult]:
+    has = told.sent
+    trial = ScriptTrial(
+        code=has["code"],
+        shell=has["shell"],
+        args=_texts(has["args"]),
+        env_vars=_texts(has.get("env_vars")),
+        timeout=int(has["timeout"]),
+    )
+    return BEYOND.test_script(agent, trial)
+
+
+_DAYS: Final = {"weekly": "* * 0-6", "monthly": "1 * *"}
+
+
+def _task(told: Recording) -> Plan[Any]:
+    has = told.sent
+    days = _DAYS.get(has.get("task_type", ""), "* * *")
+    order = TaskOrder(
+        name=has.get("name", "x"),
+        agent=has["agent"],
+        script=1,
+        schedule=f"0 10 {days}",
+        today=date(2026, 12, 1),
+    )
+    return STOCK.create_task(order)
+
+
+def _own_agent(told: Recording, number: str) -> Request[None]:
+    return BEYOND.run_task(int(number), _has(told).get("agent_id"))
+
+
+def _alerts(told: Recording) -> Request[list[Any]]:
+    has = told.sent
+    if has is None:
+        return STOCK.list_alerts()
+    severity = has.get("severityFilter")
+    which = AlertFilter(
+        days=_whole(has.get("timeFilter")),
+        clients=tuple(has["clientFilter"]) if "clientFilter" in has else None,
+        severities=None
+        if severity is None
+        else (severity,)
+        if isinstance(severity, str)
+        else tuple(severity),
+        resolved=has.get("resolvedFilter"),
+        snoozed=has.get("snoozedFilter"),
+    )
+    return BEYOND.find_alerts(which)
+
+
+def _audit(told: Recording) -> Request[Any]:
+    has = told.sent
+    actions = has.get("actionFilter")
+    which = AuditFilter(
+        agents=tuple(has["agentFilter"]) if "agentFilter" in has else None,
+        actions=None if actions is None else tuple(actions),
+        days=has.get("timeFilter"),
+    )
+    pages = has.get("pagination", {"page": 1, "rowsPerPage": 5})
+    return BEYOND.audit_page(which, pages["page"], pages["rowsPerPage"])
+
+
+def _new_field(told: Recording) -> Request[Any]:
+    has = told.sent
+    return BEYOND.create_custom_field(
+        CustomFieldOrder(name=has["name"], model=has["model"], type=has["type"])
+    )
+
+
+def _login(told: Recording) -> Call[Any]:
+    has = _has(told)
+    name, password = has.get("username", "u"), has.get("password", "p")
+    if told.path == "/v2/checkcreds/":
+        return BEYOND.check_credentials(name, password)
+    return BEYOND.log_in(name, password, has.get("twofactor", "1"))
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+# -- the operations ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One request of an operation, which may make several.
+
+    `path` is a pattern; `into` is what its answer becomes, a type or the name of one, or several.
+    """
+
+    name: str
+    method: str
+    path: str
+    ask: Ask
+    into: object
+    names: tuple[str, ...] = field(default=())
+
+
+def _op(name: str, request: str, ask: Ask, into: object, names: str = "") -> Operation:
+    method, _, path = request.partition(" ")
+    where = path.replace("<agent>", "([A-Za-z]{40}|short)").replace("<id>", "([0-9]+)")
+    return Operation(name, method, where, ask, into, _names(names))
+
+
+OPERATIONS: Final = [
+    _op(
+        "agents.list",
+        "GET /agents/",
+        lambda told: STOCK.list_agents(_which(told)),
+        "Agent",
+        "agents_list_default agents_list_client agents_list_site agents_list_client_unknown "
+        "agents_list_client_empty agents_list_client_name agents_list_site_text agents_list_monitoring_bad "
+        "auth_bearer auth_expired_key auth_inactive_user auth_no_key auth_norole_user "
+        "auth_role_without_perm auth_wrong_key",
+    ),
+    _op(
+        "agents.list",
+        "GET /clients/",
+        lambda _: STOCK.list_agents(AgentFilter()),
+        "Client",
+        "clients_list auth_limited_clients",
+    ),
+    _op(
+        "agents.iter",
+        "GET /agents/",
+        _iterated,
+        "Agent",
+        "agents_list_default agents_list_client agents_list_site agents_list_client_unknown",
+    ),
+    _op(
+        "agents.find",
+        "GET /agents/",
+        lambda told: STOCK.list_agents(_which(told, told.body[0]["hostname"])),
+        "ShortAgent",
+        "agents_list_detail_false agents_list_hostname_filter agents_list_detail_TRUE_upper "
+        "agents_list_monitoring_server agents_list_site_and_client_conflict auth_limited_list_agents "
+        "gzip_accept knox_token_works_for_rest",
+    ),
+    _op(
+        "agents.get",
+        "GET /agents/<agent>/",
+        lambda _, agent: STOCK.get_agent(agent),
+        "Agent",
+        "agent_detail_windows agent_detail_linux agent_detail_darwin agent_detail_never_seen "
+        "auth_limited_other_client_agent auth_limited_unknown_agent err_404_agent err_404_short_agent_id",
+    ),
+    _op(
+        "agents.delete",
+        "DELETE /agents/<agent>/",
+        lambda _, agent: STOCK.delete_agent(agent),
+        None,
+        "agent_delete agent_delete_404 agent_delete_forbidden",
+    ),
+    _op(
+        "agents.run_script",
+        "POST /agents/<agent>/runscript/",
+        lambda told, agent: STOCK.run_script(agent, _script_run(told)),
+        None,
+        "runscript_forget runscript_offline_forget natsdown__runscript_forget runscript_wait "
+        "runscript_wait_empty_output runscript_wait_for_history runscript_wait_stderr_rc3 runscript_slow_ok "
+        "runscript_hung_timeout runscript_offline_wait runscript_script_404 natsdown__runscript_wait "
+        "natsapi_down__runscript_offline_no_responder runscript_missing_args runscript_missing_custom_field "
+        "runscript_missing_emailMode runscript_missing_emails runscript_missing_env_vars "
+        "runscript_missing_output runscript_missing_run_as_user runscript_missing_save_all_output "
+        "runscript_missing_script runscript_missing_timeout runscript_script_as_name "
+        "runscript_script_as_str_id runscript_timeout_str auth_limited_run_script",
+    ),
+    _op(
+        "agents.run_script",
+        "GET /agents/scripthistory/",
+        lambda _: HISTORY.newest(),
+        "HistoryEntry",
+        "scripthistory scripthistory_bad_limit",
+    ),
+    _op(
+        "agents.run_script",
+        "GET /agents/scripthistory/",
+        lambda _: HISTORY.since(datetime(2026, 11, 1, tzinfo=UTC)),
+        "HistoryEntry",
+        "scripthistory_range",
+    ),
+    _op(
+        "agents.run_script",
+        "GET /agents/",
+        lambda _: HISTORY.known(),
+        str,
+        "agents_list_detail_false",
+    ),
+    _op(
+        "agents.run_script",
+        "GET /agents/<agent>/",
+        lambda _, agent: HISTORY.statuses(frozenset({agent})),
+        str,
+        "agent_detail_windows agent_detail_linux agent_detail_darwin agent_detail_never_seen",
+    ),
+    _op(
+        "fleet.run_script",
+        "POST /agents/actions/bulk/",
+        _many,
+        int,
+        "bulk_script_agents bulk_script_missing_args bulk_script_missing_collector_all_output "
+        "bulk_script_missing_custom_field bulk_script_missing_env_vars "
+        "bulk_script_missing_save_to_agent_note bulk_script_missing_script",
+    ),
+    _op(
+        "fleet.run_script",
+        "GET /agents/",
+        lambda told: HISTORY.statuses(frozenset(one["agent_id"] for one in told.body)),
+        str,
+        "agents_list_default",
+    ),
+    _op(
+        "agents.run_command",
+        "POST /agents/<agent>/cmd/",
+        lambda told, agent: BEYOND.run_command(agent, _command(told)),
+        "CommandResult",
+        "cmd_ok cmd_custom_shell cmd_empty_output cmd_linux_stderr cmd_multiline cmd_windows_stderr "
+        "cmd_agent_slower_than_timeout cmd_hung_timeout cmd_offline cmd_missing_custom_shell "
+        "cmd_timeout_str cmd_timeout_bad cmd_custom_shell_missing_key cmd_empty_body cmd_missing_cmd "
+        "cmd_missing_run_as_user cmd_missing_shell cmd_missing_timeout err_body_is_list "
+        "natsapi_down__cmd_offline_no_responder natsapi_down__cmd_zombie_no_responder",
+    ),
+    _op(
+        "agents.run_command",
+        "POST /agents/<agent>/cmd/",
+        lambda told, agent: BEYOND.run_command(agent, _command(told)),
+        str,
+        "natsdown__cmd",
+    ),
+    _op(
+        "agents.run_command",
+        "GET /agents/<agent>/",
+        _usual_shell,
+        "_Platform",
+        "agent_detail_windows agent_detail_linux agent_detail_darwin agent_detail_never_seen",
+    ),
+    _op(
+        "agents.ping",
+        "GET /agents/<agent>/ping/",
+        lambda _, agent: BEYOND.ping_agent(agent),
+        bool,
+        "agent_ping_online agent_ping_offline agent_ping_hung natsdown__ping "
+        "natsapi_down__agent_ping_offline_no_responder",
+    ),
+    _op(
+        "agents.reboot",
+        "POST /agents/<agent>/reboot/",
+        lambda _, agent: BEYOND.reboot_agent(agent),
+        None,
+        "reboot_online reboot_offline reboot_hung natsdown__reboot natsapi_down__reboot_offline",
+    ),
+    _op(
+        "agents.reboot",
+        "PATCH /agents/<agent>/reboot/",
+        _reboot_at,
+        None,
+        "reboot_later_ok reboot_later_linux reboot_later_past reboot_later_seconds reboot_later_missing",
+    ),
+    _op(
+        "agents.shutdown",
+        "POST /agents/<agent>/shutdown/",
+        lambda _, agent: BEYOND.shut_down_agent(agent),
+        None,
+        "shutdown_online",
+    ),
+    _op(
+        "agents.recover",
+        "POST /agents/<agent>/recover/",
+        lambda told, agent: BEYOND.recover_agent(agent, _has(told).get("mode", "mesh")),
+        None,
+        "recover_mesh recover_mesh_hung recover_tacagent recover_missing",
+    ),
+    _op(
+        "agents.update",
+        "PUT /agents/<agent>/",
+        _settings,
+        None,
+        "agent_put_ok agent_put_back agent_put_null_policy agent_put_bad_site agent_put_bad_value "
+        "agent_put_custom_field agent_put_custom_field_value_key agent_put_custom_field_bad "
+        "agent_put_custom_field_missing",
+    ),
+    _op(
+        "agents.update",
+        "GET /core/customfields/",
+        lambda _: BEYOND.update_agent(WINDOWS, {}, {1: "x"}),
+        "_Field",
+        "core_customfields",
+    ),
+    _op(
+        "agents.set_maintenance",
+        "PUT /agents/<agent>/",
+        _settings,
+        None,
+        "agent_put_back",
+    ),
+    _op(
+        "agents.set_maintenance",
+        "POST /agents/maintenance/bulk/",
+        lambda told: BEYOND.maintain_agents(told.sent["type"], told.sent["id"], told.sent["action"]),
+        int,
+        "maintenance_bulk_client maintenance_bulk_client_off maintenance_bulk_empty maintenance_bulk_site "
+        "maintenance_bulk_agent_type maintenance_bulk_lowercase",
+    ),
+    _op(
+        "agents.history",
+        "GET /agents/<agent>/history/",
+        lambda _, agent: BEYOND.agent_history(agent),
+        "HistoryEntry",
+        "history_agent history_after_runscript history_unknown_agent",
+    ),
+    _op(
+        "agents.processes",
+        "GET /agents/<agent>/processes/",
+        lambda _, agent: BEYOND.list_processes(agent),
+        "Process",
+        "processes processes_hung processes_offline natsdown__processes",
+    ),
+    _op(
+        "agents.kill_process",
+        "DELETE /agents/<agent>/processes/<id>/",
+        lambda _, agent, pid: BEYOND.kill_process(agent, int(pid)),
+        None,
+        "processes_kill processes_kill_denied",
+    ),
+    _op(
+        "agents.services",
+        "GET /services/<agent>/",
+        lambda _, agent: BEYOND.list_services(agent),
+        "Service",
+        "services_agent services_agent_offline",
+    ),
+    _op(
+        "agents.service",
+        "GET /services/<agent>/([A-Za-z]+)/",
+        lambda _, agent, name: BEYOND.get_service(agent, name),
+        "Service",
+        "service_detail service_detail_unknown natsdown__service_detail",
+    ),
+    _op(
+        "agents.control_service",
+        "POST /services/<agent>/([A-Za-z]+)/",
+        lambda told, agent, name: BEYOND.control_service(agent, name, told.sent["sv_action"]),
+        None,
+        "service_restart service_stop service_denied service_linux service_offline",
+    ),
+    _op(
+        "agents.edit_service",
+        "PUT /services/<agent>/([A-Za-z]+)/",
+        lambda told, agent, name: BEYOND.edit_service(agent, name, told.sent["startType"]),
+        None,
+        "service_edit",
+    ),
+    _op(
+        "agents.software",
+        "GET /software/<agent>/",
+        lambda _, agent: BEYOND.list_software(agent),
+        "Software",
+        "software_agent software_agent_none",
+    ),
+    _op(
+        "agents.refresh_software",
+        "PUT /software/<agent>/",
+        lambda _, agent: BEYOND.refresh_software(agent),
+        None,
+        "software_refresh software_refresh_linux",
+    ),
+    _op(
+        "agents.event_log",
+        "GET /agents/<agent>/eventlog/([A-Za-z]+)/([0-9a-c]+)/",
+        lambda _, agent, log, days: BEYOND.read_event_log(agent, log, days),
+        "EventLogEntry",
+        "eventlog_application eventlog_security eventlog_offline eventlog_bad_days "
+        "natsapi_down__eventlog_offline",
+    ),
+    _op(
+        "agents.windows_updates",
+        "GET /winupdate/<agent>/",
+        lambda _, agent: BEYOND.list_windows_updates(agent),
+        "WindowsUpdate",
+        "winupdate_agent",
+    ),
+    _op(
+        "agents.edit_windows_update",
+        "PUT /winupdate/<id>/",
+        lambda told, number: BEYOND.edit_windows_update(int(number), told.sent["action"]),
+        None,
+        "winupdate_edit",
+    ),
+    _op(
+        "agents.scan_windows_updates",
+        "POST /winupdate/<agent>/scan/",
+        lambda _, agent: BEYOND.scan_windows_updates(agent),
+        None,
+        "winupdate_scan winupdate_scan_linux",
+    ),
+    _op(
+        "agents.install_windows_updates",
+        "POST /winupdate/<agent>/install/",
+        lambda _, agent: BEYOND.install_windows_updates(agent),
+        None,
+        "winupdate_install",
+    ),
+    _op(
+        "agents.notes",
+        "GET /agents/<agent>/notes/",
+        lambda _, agent: BEYOND.list_notes(agent),
+        "Note",
+        "notes_agent notes_agent_after",
+    ),
+    _op(
+        "agents.add_note",
+        "POST /agents/notes/",
+        lambda told: BEYOND.add_note(told.sent.get("agent_id", WINDOWS), told.sent.get("note", "x")),
+        None,
+        "note_add note_add_no_agent note_add_no_note",
+    ),
+    _op(
+        "agents.add_note",
+        "GET /agents/<agent>/notes/",
+        lambda _, agent: BEYOND.add_note(agent, "x"),
+        "Note",
+        "notes_agent notes_agent_after",
+    ),
+    _op(
+        "agents.edit_note",
+        "PUT /agents/notes/<id>/",
+        lambda told, number: BEYOND.edit_note(int(number), told.sent["note"]),
+        None,
+        "note_edit",
+    ),
+    _op(
+        "agents.delete_note",
+        "DELETE /agents/notes/<id>/",
+        lambda _, number: BEYOND.delete_note(int(number)),
+        None,
+        "note_delete",
+    ),
+    _op(
+        "deployments.create",
+        "POST /clients/deployments/",
+        _deployment,
+        None,
+        "deployment_create deployment_create_bad_agenttype deployment_create_micro deployment_create_naive "
+        "deployment_create_offset deployment_create_missing_rdp deployment_create_no_site "
+        "deployment_create_site_404",
+    ),
+    _op(
+        "deployments.list",
+        "GET /clients/deployments/",
+        lambda _: STOCK.list_deployments(),
+        "Deployment",
+        "deployments_list",
+    ),
+    _op(
+        "deployments.delete",
+        "DELETE /clients/deployments/<id>/",
+        lambda _, number: STOCK.delete_deployment(int(number)),
+        None,
+        "deployment_delete deployment_delete_404",
+    ),
+    _op(
+        "deployments.download",
+        "GET /clients/([a-z0-9-]+)/deploy/",
+        _download,
+        bytes,
+        "deployment_download deployment_download_bad_uid deployment_download_unknown",
+    ),
+    _op(
+        "clients.list",
+        "GET /clients/",
+        lambda _: STOCK.list_clients(),
+        "Client",
+        "clients_list clients_list_after auth_limited_clients",
+    ),
+    _op(
+        "clients.get",
+        "GET /clients/<id>/",
+        lambda _, number: BEYOND.get_client(int(number)),
+        "Client",
+        "client_get client_get_new client_without_sites_get client_get_404",
+    ),
+    _op(
+        "clients.sites",
+        "GET /clients/<id>/",
+        lambda _, number: STOCK.list_sites(int(number)),
+        "Site",
+        "client_get client_get_new client_without_sites_get client_get_404",
+    ),
+    _op(
+        "clients.create",
+        "POST /clients/",
+        _new_client,
+        None,
+        "client_create client_create_dup client_create_empty_name client_create_pipe client_delete_move "
+        "client_create_flat client_create_no_site",
+    ),
+    _op(
+        "clients.update",
+        "PUT /clients/<id>/",
+        _client_changes,
+        None,
+        "client_update client_update_flat",
+    ),
+    _op(
+        "clients.delete",
+        "DELETE /clients/<id>/",
+        lambda told, number: BEYOND.delete_client(int(number), _whole(told.query.get("move_to_site"))),
+        None,
+        "client_delete client_delete_404 client_delete_move_to_site client_delete_with_agents "
+        "client_without_sites_delete",
+    ),
+    _op("sites.list", "GET /clients/sites/", lambda _: BEYOND.find_sites(None), "Site", "sites_list"),
+    _op(
+        "sites.list",
+        "GET /clients/<id>/",
+        lambda _, number: BEYOND.find_sites(int(number)),
+        "Site",
+        "client_get client_get_new client_without_sites_get client_get_404",
+    ),
+    _op(
+        "sites.get",
+        "GET /clients/sites/<id>/",
+        lambda _, number: BEYOND.get_site(int(number)),
+        "Site",
+        "site_get",
+    ),
+    _op(
+        "sites.create",
+        "POST /clients/sites/",
+        _new_site,
+        None,
+        "site_create site_create_bad_client site_create_dup site_create_flat",
+    ),
+    _op(
+        "sites.update",
+        "PUT /clients/sites/<id>/",
+        lambda told, number: BEYOND.update_site(int(number), told.sent["site"]),
+        None,
+        "site_update",
+    ),
+    _op(
+        "sites.delete",
+        "DELETE /clients/sites/<id>/",
+        lambda told, number: BEYOND.delete_site(int(number), _whole(told.query.get("move_to_site"))),
+        None,
+        "site_delete site_delete_last site_delete_with_agents",
+    ),
+    _op(
+        "scripts.list",
+        "GET /scripts/",
+        lambda _: STOCK.list_scripts(),
+        "Script",
+        "scripts_list scripts_list_after scripts_list_no_community",
+    ),
+    _op(
+        "scripts.get",
+        "GET /scripts/<id>/",
+        lambda _, number: BEYOND.get_script(int(number)),
+        "Script",
+        "script_get script_get_community script_get_404",
+    ),
+    _op(
+        "scripts.create",
+        "POST /scripts/",
+        _new_script,
+        None,
+        "script_create script_create_dup_name script_create_minimal script_create_bad_shell",
+    ),
+    _op("scripts.create", "GET /scripts/", _new_script, "Script", "scripts_list_hidden"),
+    _op(
+        "scripts.update",
+        "PUT /scripts/<id>/",
+        lambda told, number: BEYOND.update_script(int(number), told.sent),
+        None,
+        "script_update script_favorite_community script_update_community",
+    ),
+    _op(
+        "scripts.delete",
+        "DELETE /scripts/<id>/",
+        lambda _, number: BEYOND.delete_script(int(number)),
+        None,
+        "script_delete script_delete_404 script_delete_community",
+    ),
+    _op(
+        "scripts.test",
+        "POST /scripts/<agent>/test/",
+        _trial,
+        "ScriptResult",
+        "script_test script_test_offline script_test_missing_env script_test_timeout_str "
+        "natsdown__script_test",
+    ),
+    _op(
+        "checks.list",
+        "GET /agents/<agent>/checks/",
+        lambda _, agent: STOCK.list_checks(agent),
+        "Check",
+        "checks_agent checks_agent_after checks_agent_linux checks_agent2_policy_inherited "
+        "checks_agent_never_ran checks_agent_with_pending auth_limited_own_agent_checks",
+    ),
+    _op("checks.list", "GET /checks/", lambda _: STOCK.list_checks(None), "Check", "checks_list_all"),
+    _op(
+        "checks.list",
+        "GET /agents/",
+        lambda _: STOCK.list_checks(None),
+        str,
+        "agents_list_detail_false",
+    ),
+    _op(
+        "checks.run",
+        "POST /checks/<agent>/run/",
+        lambda _, agent: BEYOND.run_checks(agent),
+        None,
+        "check_run check_run_offline",
+    ),
+    _op(
+        "checks.reset",
+        "POST /checks/<id>/reset/",
+        lambda _, number: BEYOND.reset_check(int(number)),
+        None,
+        "check_reset check_reset_404",
+    ),
+    _op(
+        "checks.reset_all",
+        "POST /checks/<agent>/resetall/",
+        lambda _, agent: BEYOND.reset_checks(agent),
+        None,
+        "check_resetall",
+    ),
+    _op(
+        "checks.history",
+        "PATCH /checks/<id>/history/",
+        lambda told, number: BEYOND.check_history(int(number), _whole(told.sent.get("timeFilter"))),
+        "CheckHistoryPoint",
+        "check_history check_history_all check_history_by_check_id_wrong check_history_str_filter",
+    ),
+    _op("tasks.list", "GET /tasks/", lambda _: STOCK.list_tasks(), "Task", "tasks_list_all"),
+    _op(
+        "tasks.list",
+        "GET /agents/<agent>/tasks/",
+        lambda _, agent: STOCK.list_tasks(agent),
+        "Task",
+        "tasks_agent",
+    ),
+    _op("tasks.list", "GET /agents/", lambda _: STOCK.list_tasks(), str, "agents_list_detail_false"),
+    _op(
+        "tasks.get",
+        "GET /tasks/<id>/",
+        lambda _, number: BEYOND.get_task(int(number)),
+        ("Task", int),
+        "task_get tasks_detail_policy task_get_404",
+    ),
+    _op(
+        "tasks.create",
+        "POST /tasks/",
+        _task,
+        None,
+        "task_create_daily task_create_weekly task_create_monthly task_create_bad_action "
+        "task_create_bad_agent task_create_daily_missing_interval task_create_daily_missing_run_time "
+        "task_create_empty_actions task_create_no_name task_create_no_type",
+    ),
+    _op(
+        "tasks.run",
+        "POST /tasks/<id>/run/",
+        _own_agent,
+        None,
+        "task_run task_run_policy_on_agent task_run_nobody task_run_404",
+    ),
+    _op(
+        "tasks.run",
+        "GET /tasks/<id>/",
+        lambda _, number: BEYOND.run_task(int(number), None),
+        "Owner",
+        "task_get task_get_404",
+    ),
+    _op(
+        "tasks.update",
+        "PUT /tasks/<id>/",
+        lambda told, number: BEYOND.update_task(int(number), told.sent),
+        None,
+        "task_update",
+    ),
+    _op(
+        "tasks.delete",
+        "DELETE /tasks/<id>/",
+        lambda _, number: BEYOND.delete_task(int(number)),
+        None,
+        "task_delete",
+    ),
+    _op(
+        "alerts.list",
+        "PATCH /alerts/",
+        _alerts,
+        "Alert",
+        "alerts_patch_nobody alerts_limited_user alerts_filter_all alerts_filter_client_empty "
+        "alerts_filter_resolved_false alerts_filter_severity alerts_filter_severity_str "
+        "alerts_filter_snoozed_false alerts_filter_time alerts_filter_time_str",
+    ),
+    _op(
+        "alerts.get",
+        "GET /alerts/<id>/",
+        lambda _, number: BEYOND.get_alert(int(number)),
+        "Alert",
+        "alert_get alert_get_no_agent alert_get_resolved alert_get_snoozed alert_get_404",
+    ),
+    _op(
+        "alerts.resolve",
+        "PUT /alerts/<id>/",
+        lambda _, number: STOCK.resolve_alert(int(number)),
+        None,
+        "alert_resolve alert_resolve_again alert_limited_resolve_403 alert_put_404 alert_put_bad_type",
+    ),
+    _op(
+        "alerts.resolve_many",
+        "POST /alerts/bulk/",
+        lambda told: BEYOND.resolve_alerts(tuple(told.sent["alerts"])),
+        None,
+        "alerts_bulk_resolve alerts_bulk_unknown_ids alerts_bulk_missing alerts_bulk_unknown_action",
+    ),
+    _op(
+        "alerts.snooze",
+        "PUT /alerts/<id>/",
+        lambda told, number: BEYOND.snooze_alert(int(number), _whole(told.sent.get("snooze_days")) or 1),
+        None,
+        "alert_snooze alert_snooze_days_bad alert_snooze_missing_days",
+    ),
+    _op(
+        "alerts.snooze_many",
+        "POST /alerts/bulk/",
+        lambda told: BEYOND.snooze_alerts(tuple(told.sent["alerts"]), told.sent.get("snooze_days", 1)),
+        None,
+        "alerts_bulk_snooze alerts_bulk_snooze_missing_days",
+    ),
+    _op(
+        "alerts.unsnooze",
+        "PUT /alerts/<id>/",
+        lambda _, number: BEYOND.unsnooze_alert(int(number)),
+        None,
+        "alert_unsnooze",
+    ),
+    _op(
+        "alerts.delete",
+        "DELETE /alerts/<id>/",
+        lambda _, number: BEYOND.delete_alert(int(number)),
+        None,
+        "alert_delete alert_delete_404",
+    ),
+    _op(
+        "policies.list",
+        "GET /automation/policies/",
+        lambda _: BEYOND.list_policies(),
+        "Policy",
+        "automation_policies",
+    ),
+    _op(
+        "policies.get",
+        "GET /automation/policies/<id>/",
+        lambda _, number: BEYOND.get_policy(int(number)),
+        "Policy",
+        "automation_policy automation_policy_404",
+    ),
+    _op(
+        "policies.related",
+        "GET /automation/policies/<id>/related/",
+        lambda _, number: BEYOND.policy_use(int(number)),
+        "PolicyUse",
+        "automation_policy_related automation_related_404",
+    ),
+    _op(
+        "policies.checks",
+        "GET /automation/policies/<id>/checks/",
+        lambda _, number: BEYOND.policy_checks(int(number)),
+        "Check",
+        "automation_policy_checks",
+    ),
+    _op(
+        "policies.tasks",
+        "GET /automation/policies/<id>/tasks/",
+        lambda _, number: BEYOND.policy_tasks(int(number)),
+        "Task",
+        "automation_policy_tasks",
+    ),
+    _op(
+        "custom_fields.list",
+        "GET /core/customfields/",
+        lambda told: BEYOND.list_custom_fields(told.query.get("model")),
+        "CustomField",
+        "core_customfields core_customfields_model",
+    ),
+    _op(
+        "custom_fields.create",
+        "POST /core/customfields/",
+        _new_field,
+        None,
+        "core_customfield_create core_customfield_create_bad",
+    ),
+    _op(
+        "custom_fields.update",
+        "PUT /core/customfields/<id>/",
+        lambda told, number: BEYOND.update_custom_field(int(number), told.sent),
+        None,
+    ),
+    _op(
+        "custom_fields.delete",
+        "DELETE /core/customfields/<id>/",
+        lambda _, number: BEYOND.delete_custom_field(int(number)),
+        None,
+    ),
+    _op(
+        "key_store.list",
+        "GET /core/keystore/",
+        lambda _: BEYOND.list_keys(),
+        "KeyStoreEntry",
+        "core_keystore core_keystore_after",
+    ),
+    _op(
+        "key_store.create",
+        "POST /core/keystore/",
+        lambda told: BEYOND.create_key(told.sent["name"], told.sent["value"]),
+        None,
+        "core_keystore_create",
+    ),
+    _op(
+        "key_store.update",
+        "PUT /core/keystore/<id>/",
+        lambda told, number: BEYOND.update_key(int(number), told.sent),
+        None,
+        "core_keystore_update",
+    ),
+    _op(
+        "key_store.delete",
+        "DELETE /core/keystore/<id>/",
+        lambda _, number: BEYOND.delete_key(int(number)),
+        None,
+        "core_keystore_delete",
+    ),
+    _op(
+        "audit_log.iter",
+        "PATCH /logs/audit/",
+        _audit,
+        "AuditPage",
+        "audit_logs audit_logs_page2 audit_logs_page_past_end audit_logs_filters audit_logs_no_pagination",
+    ),
+    _op("core.version", "GET /core/dashinfo/", lambda _: BEYOND.server_version(), str, "core_dashinfo"),
+    _op(
+        "core.settings",
+        "GET /core/settings/",
+        lambda _: BEYOND.server_settings(),
+        "ServerSettings",
+        "core_settings auth_limited_core_settings",
+    ),
+    _op("core.dashboard", "GET /core/dashinfo/", lambda _: BEYOND.dashboard(), "Dashboard", "core_dashinfo"),
+    _op(
+        "trmm.login",
+        "POST /v2/(?:checkcreds|login)/",
+        _login,
+        (Checked, Token),
+        "login_checkcreds_ok login_checkcreds_no_totp_set login_checkcreds_bad login_throttled login_ok "
+        "login_bad_password login_bad_totp login_blocked_dashboard_user login_missing_totp "
+        "login_ok_with_api_key_header_only",
+    ),
+    _op(
+        "trmm.dialect",
+        "GET /api/v3/agents/deployments/",
+        lambda _: PROBE,
+        None,
+        "x_api_v3_agents_deployments",
+    ),
+]
+
+
+# -- what is other than recorded -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class But:
+    """Why our request is another than the recorded one, and how.
+
+    Attributes:
+        body: what our body has in place of the recorded.
+        without: what of the recorded body ours has not.
+        more: ours has keys besides.
+        never: it is a request that we never make of it; only method and path are compared.
+    """
+
+    why: str
+    body: Mapping[str, Any] | None = None
+    without: tuple[str, ...] = ()
+    more: bool = False
+    never: bool = False
+
+    def fits(self, ours: Any, recorded: Any) -> bool:
+        if self.never:
+            return True
+        wanted = {**(recorded or {}), **(self.body or {})}
+        wanted = {key: value for key, value in wanted.items() if key not in self.without}
+        if self.more:
+            return all(key in ours and ours[key] == value for key, value in wanted.items())
+        return bool(ours == wanted)
+
+
+def _never(why: str, names: str) -> dict[str, But]:
+    return {name: But(why, never=True) for name in _names(names)}
+
+
+def _with(why: str, body: Mapping[str, Any], names: str) -> dict[str, But]:
+    return {name: But(why, body=body) for name in _names(names)}
+
+
+_FORGET: Final = "we never wait in the call, which holds a worker: we send forget and look into the history"
+_ALSO: Final = ("shell", "cmd", "custom_shell")
+_ACTION: Final = {"type": "script", "script": 1, "script_args": [], "timeout": 90, "env_vars": []}
+_BY_ID: Final = "we sort by id, which is unique, not by time"
+
+
+def _tasked(name: str, **body: Any) -> Mapping[str, Any]:
+    return {"enabled": True, "actions": [{**_ACTION, "name": name}], **body}
+
+
+def _pages(page: int) -> Mapping[str, Any]:
+    paged = {"sortBy": "id", "descending": True, "page": page, "rowsPerPage": 5, "rowsNumber": 0}
+    return {"pagination": paged}
+
+
+DIFFERENT: Final[Mapping[str, But]] = {
+    **_with(
+        _FORGET,
+        {"output": "forget"},
+        "runscript_wait runscript_wait_empty_output runscript_wait_for_history runscript_wait_stderr_rc3 "
+        "runscript_slow_ok runscript_hung_timeout runscript_offline_wait runscript_script_404 "
+        "natsdown__runscript_wait natsapi_down__runscript_offline_no_responder runscript_missing_output",
+    ),
+    **_with(
+        "we send forget, and every key",
+        {"output": "forget", "custom_field": None, "emailMode": "default", "emails": []}
+        | {"save_all_output": False, "script": 2, "args": ["stdout=hello world\\n"], "timeout": 10}
+        | {"run_as_user": False, "env_vars": ["A=1"]},
+        "runscript_missing_custom_field runscript_missing_emailMode runscript_missing_emails "
+        "runscript_missing_run_as_user runscript_missing_save_all_output runscript_missing_script "
+        "runscript_missing_timeout runscript_script_as_name runscript_script_as_str_id runscript_timeout_str",
+    ),
+    **_with("we send forget, and every key", {"output": "forget", "args": []}, "runscript_missing_args"),
+    **_with(
+        "we send forget, and every key", {"output": "forget", "env_vars": []}, "runscript_missing_env_vars"
+    ),
+    **{
+        name: But(
+            "its other keys are for commands, and we send every key",
+            body={"args": [], "env_vars": [], "custom_field": None, "collector_all_output": False}
+            | {"save_to_agent_note": False, "script": 2},
+            without=_ALSO,
+        )
+        for name in _names(
+            "bulk_script_agents bulk_script_missing_args bulk_script_missing_collector_all_output "
+            "bulk_script_missing_custom_field bulk_script_missing_env_vars "
+            "bulk_script_missing_save_to_agent_note bulk_script_missing_script"
+        )
+    },
+    **_with(
+        "we send every key, and numbers as numbers",
+        {"cmd": "echo hello", "custom_shell": None, "run_as_user": False, "shell": "cmd", "timeout": 10},
+        "cmd_missing_custom_shell cmd_missing_cmd cmd_missing_run_as_user cmd_missing_shell "
+        "cmd_missing_timeout cmd_timeout_str cmd_timeout_bad cmd_empty_body",
+    ),
+    **_with("we send every key", {"env_vars": []}, "script_test_missing_env"),
+    **_with("we send numbers as numbers", {"timeout": 5}, "script_test_timeout_str"),
+    **_with("we leave the seconds out", {"datetime": "2027-01-15T23:30"}, "reboot_later_seconds"),
+    **_with("we always say when", {"datetime": "2027-01-15T23:30"}, "reboot_later_missing"),
+    **_with("we always say what", {"mode": "mesh"}, "recover_missing"),
+    **_with(
+        "we write a value under the key of the field's type",
+        {"custom_fields": [{"field": 2, "string_value": "7"}]},
+        "agent_put_custom_field_value_key",
+    ),
+    **_with("we write it without a fraction", {"expires": "2027-06-01T12:00:00Z"}, "deployment_create_micro"),
+    **_with("we write it in UTC", {"expires": "2027-06-01T10:00:00Z"}, "deployment_create_offset"),
+    **_with("we write it with a zone", {"expires": "2027-06-01T12:00:00Z"}, "deployment_create_naive"),
+    **_with("we send every key", {"rdp": 0}, "deployment_create_missing_rdp"),
+    **_with("we send every key", {"site": 1}, "deployment_create_no_site"),
+    **_with("we always name a site", {"site": {"name": "Default"}}, "client_create_no_site"),
+    "client_create_flat": But(
+        "we wrap it",
+        body={"client": {"name": "Flat"}, "site": {"name": "Default"}},
+        without=("name",),
+    ),
+    "client_update_flat": But("we wrap it", body={"client": {"name": "X"}}, without=("name",)),
+    "site_create_flat": But(
+        "we wrap it", body={"site": {"client": 6, "name": "Flat"}}, without=("client", "name")
+    ),
+    **{
+        name: But("we say more of it", more=True)
+        for name in ("script_create_dup_name", "script_create_minimal", "script_create_bad_shell")
+    },
+    **_with("we send every key", {"agent_id": WINDOWS}, "note_add_no_agent"),
+    **_with("we send every key", {"note": "x"}, "note_add_no_note"),
+    **_with("we send numbers as numbers", {"timeFilter": 1}, "check_history_str_filter"),
+    **_with("we send numbers as numbers", {"timeFilter": 7}, "alerts_filter_time_str"),
+    **_with("we send a list", {"severityFilter": ["error"]}, "alerts_filter_severity_str"),
+    "task_create_daily": But("a name of the action, and enabled", body=_tasked("API daily")),
+    "task_create_weekly": But(
+        "every day of the week is daily with us",
+        body=_tasked("API weekly", task_type="daily", daily_interval=1),
+        without=("weekly_interval", "run_time_bit_weekdays"),
+    ),
+    "task_create_monthly": But(
+        "a name of the action, enabled, and a Z behind the time",
+        body=_tasked("API monthly", run_time_date="2026-12-01T10:00:00Z"),
+    ),
+    **_never(
+        "a body that we never send: other types of tasks, or without a key",
+        "task_create_bad_action task_create_bad_agent task_create_daily_missing_interval "
+        "task_create_daily_missing_run_time task_create_empty_actions task_create_no_name "
+        "task_create_no_type",
+    ),
+    **_with("we send an object", {}, "task_run_nobody"),
+    **_with("we name the alert", {"id": 1}, "alert_resolve_again"),
+    **_with("we name the alert", {"id": 6}, "alert_limited_resolve_403"),
+    **_with("we name the alert", {"id": 999999}, "alert_put_404"),
+    **_with("there is no such type", {"id": 5, "type": "resolve"}, "alert_put_bad_type"),
+    **_with("we send numbers as numbers, and every key", {"snooze_days": 1}, "alert_snooze_days_bad"),
+    **_with("we send every key", {"snooze_days": 1}, "alert_snooze_missing_days"),
+    **_with("we send every key", {"snooze_days": 1}, "alerts_bulk_snooze_missing_days"),
+    **_with("we send every key", {"bulk_action": "resolve"}, "alerts_bulk_missing"),
+    **_with("there is no such action", {"bulk_action": "resolve"}, "alerts_bulk_unknown_action"),
+    **_with(_BY_ID, _pages(1), "audit_logs audit_logs_filters audit_logs_no_pagination"),
+    **_with(_BY_ID, _pages(2), "audit_logs_page2"),
+    **_with(_BY_ID, _pages(9999), "audit_logs_page_past_end"),
+    **_with(
+        "we send all three",
+        {"username": "u", "password": "p", "twofactor": "1"},
+        "login_ok_with_api_key_header_only",
+    ),
+    **_with("we send all three", {"twofactor": "1"}, "login_missing_totp"),
+    **_never(
+        "a filter of the wrong kind, which we refuse",
+        "agents_list_client_empty agents_list_client_name agents_list_site_text",
+    ),
+    **_never("there is no such filter, and we send none", "agents_list_hostname_filter"),
+    **_never("the server reads any word but true as we write false", "agents_list_detail_TRUE_upper"),
+    **_never("we ask by the second, with a zone, and without a limit", "scripthistory_range"),
+    **_never("we ask for five", "scripthistory_bad_limit"),
+    **_never("we don't leave community scripts out", "scripts_list_no_community"),
+    **_never("a body that is no JSON object", "err_body_is_list"),
+    **_never(
+        "a custom field that is not there, which we find out before",
+        "agent_put_custom_field_bad agent_put_custom_field_missing",
+    ),
+    **_never("a script's run without a body", "auth_limited_run_script"),
+    **_never("a custom shell without its path: we send null then", "cmd_custom_shell_missing_key"),
+}
+
+NO_RESULT: Final[Mapping[str, type[TRMMError]]] = {
+    "service_detail_unknown": NotFoundError,
+    "natsdown__service_detail": AgentUnreachableError,
+    "script_test_offline": AgentLostError,
+    "natsdown__script_test": AgentUnreachableError,
+    "automation_related_404": NotFoundError,
+}
+"""A 200 that is none: the error that it is with us."""
+
+
+def _spared(rows: Mapping[str, str]) -> dict[str, str]:
+    reasons: dict[str, str] = {}
+    for why, names in rows.items():
+        for name in _names(names):
+            assert name not in reasons, name
+            reasons[name] = why
+    return reasons
+
+
+SPARED: Final[Mapping[str, str]] = _spared(
+    {
+        "no operation of ours: users, roles and API keys": (
+            "accounts_apikeys accounts_roles accounts_users accounts_users_ui apikey_create users_search"
+        ),
+        "no operation of ours: the web client's session": "knox_after_logout knox_logout",
+        "only about the key, on a path that we don't ask: agents.list has its like": (
+            "auth_blocked_dashboard_key_works auth_empty_key auth_key_and_bad_authorization "
+            "auth_key_and_bad_knox auth_knox_bad_token auth_knox_token_header auth_limited_core_version "
+            "auth_lowercase_header throttled_ip_api_key_still_ok"
+        ),
+        "no operation of ours: patch policies of an agent": (
+            "agent_put_winupdatepolicy agent_put_winupdatepolicy_empty"
+        ),
+        "a change of nothing, or of what is no setting: refused here": (
+            "agent_put_empty agent_put_unknown_field alert_put_fields recover_unknown"
+        ),
+        "no operation of ours: updating and recovering agents in bulk, and their versions": (
+            "agents_bulkrecovery agents_update agents_versions"
+        ),
+        "no operation of ours: making alerts, their templates and their top": (
+            "alert_create alert_create_bad_sev alert_create_empty alert_templates alerts_top alerts_top_str"
+        ),
+        "no operation of ours: a policy's overview, and what became of its checks and tasks": (
+            "automation_check_status automation_policies_overview automation_task_status"
+        ),
+        "no operation of ours: the beta API, off unless an administrator turns it on": (
+            "beta_enabled_agent_hostname beta_enabled_agents_page beta_enabled_clients beta_enabled_sites "
+            "x_beta_agent"
+        ),
+        "no operation of ours: commands and patches in bulk": (
+            "bulk_bad_mode bulk_command_agents bulk_command_all_servers bulk_command_client "
+            "bulk_command_missing_agents bulk_command_missing_client bulk_command_missing_cmd "
+            "bulk_command_missing_custom_shell bulk_command_missing_mode bulk_command_missing_monType "
+            "bulk_command_missing_offlineAgents bulk_command_missing_osType bulk_command_missing_run_as_user "
+            "bulk_command_missing_shell bulk_command_missing_site bulk_command_missing_target "
+            "bulk_command_missing_timeout bulk_command_no_agents bulk_command_site "
+            "bulk_command_unknown_agents bulk_patch_scan"
+        ),
+        "no operation of ours: making, changing and removing checks, one of them, and a client's": (
+            "check_create_bad_agent check_create_bad_threshold check_create_bad_type check_create_cpu_policy "
+            "check_create_disk check_create_eventlog check_create_eventlog_no_wildcard_key "
+            "check_create_no_parent check_create_no_type check_create_ping check_create_script "
+            "check_create_script_no_script check_create_winsvc check_csbulkrun_client check_csbulkrun_empty "
+            "check_delete check_get check_get_404 check_update check_update_type_ignored "
+            "checks_detail_policy"
+        ),
+        "no operation of ours: the server's upkeep, its URL actions and its logs for developers": (
+            "core_clearcache core_codesign core_schedules core_status_v1 core_status_v2 "
+            "core_status_v2_bad_token core_status_v2_ok_with_mon_token core_urlaction core_urlaction_run "
+            "core_webtermperms debug_log debug_log_filter root"
+        ),
+        "no operation of ours: it is the version of the web pages, not the server's": "core_version",
+        "no operation of ours: installers by hand": "installer_manual installer_powershell",
+        "no operation of ours: MeshCentral": "meshcentral_recover meshcentral_urls",
+        "no operation of ours: the history and the notes of all agents, and one note": (
+            "history_all note_get note_get_404 notes_all"
+        ),
+        "no operation of ours: pending actions": (
+            "pendingaction_cancel pendingaction_cancel_404 pendingactions_agent pendingactions_all "
+            "pendingactions_all2"
+        ),
+        "no operation of ours: registry": "registry_browse registry_create_key",
+        "no operation of ours: reports": "reporting_history reporting_templates",
+        "we store output by the call for many: this one waits, and holds a worker": (
+            "runscript_collector runscript_collector_bad_field runscript_collector_last_line "
+            "runscript_collector_no_field runscript_offline_collector"
+        ),
+        "no operation of ours: output by mail and into notes, and scripts on the server itself": (
+            "runscript_email_custom runscript_email_default runscript_email_missing_emailMode runscript_note "
+            "runscript_offline_note runscript_run_on_server"
+        ),
+        "a bad request that we never send, and the server takes": (
+            "runscript_args_null runscript_args_string runscript_unknown_output_mode script_create_empty "
+            "task_create_no_actions"
+        ),
+        "no operation of ours: downloading scripts, and snippets": (
+            "script_download script_download_no_snippets script_snippets"
+        ),
+        "no operation of ours: installing and removing software": (
+            "software_install software_install_offline software_uninstall"
+        ),
+        "no operation of ours: tasks without a schedule, of commands, that run once, or of policies": (
+            "task_create_manual task_create_manual_cmd task_create_policy task_create_runonce"
+        ),
+        "no operation of ours: terminals, WMI and wake-on-LAN": (
+            "terminal_defaults terminal_defaults_old_agent wmi_refresh wol"
+        ),
+        "a method that the path has not": (
+            "agent_patch_not_allowed alerts_get_405 audit_logs_get_405 check_run_get_405 err_405 "
+            "err_405_post_agent runscript_get_405"
+        ),
+        "a method that we never use": "cors_preflight err_head err_options options_clients "
+        "options_core_version",
+        "a path that we never ask for": (
+            "alert_post_resolve_url deployment_get_one err_404_unknown_path err_no_trailing_slash_get "
+            "err_no_trailing_slash_post x_agents_deployments x_api_agents x_api_v3_agent_config_with_key "
+            "x_api_v3_agents x_api_v3_checkrunner x_trmm_agent_http x_ws_path_over_http"
+        ),
+        "a host, a header or a form of body that we never send": (
+            "err_accept_html err_bad_host err_form_body err_malformed_json err_wrong_content_type"
+        ),
+    }
+)
+
+# -- the sockets ---------------------------------------------------------------------------------------------
+
+SOCKETS_READ: Final = _names(
+    "cmd_stream_agent_never_done cmd_stream_api_key_header cmd_stream_bad_token "
+    "cmd_stream_big_2000_lines cmd_stream_blocked_user cmd_stream_client_cmd_id "
+    "cmd_stream_cmd_id_with_space cmd_stream_echo cmd_stream_exit_code_3 "
+    "cmd_stream_fast_output_lost cmd_stream_no_permission cmd_stream_no_role "
+    "cmd_stream_offline_agent cmd_stream_ok cmd_stream_old_agent cmd_stream_payload_bad_timeout "
+    "cmd_stream_payload_binary cmd_stream_payload_error_then_ok cmd_stream_payload_list "
+    "cmd_stream_payload_no_cmd cmd_stream_payload_not_json cmd_stream_payload_timeout_null "
+    "cmd_stream_runs_past_timeout cmd_stream_sequential cmd_stream_stderr "
+    "cmd_stream_two_commands_same_socket cmd_stream_unknown_agent_limited "
+    "cmd_stream_unknown_agent_superuser"
+)
+"""Of `agents.stream_command`: tests/test_command_stream.py reads each, and makes sure that it has all."""
+
+SOCKETS_SPARED: Final[Mapping[str, str]] = _spared(
+    {
+        "no operation of ours: the numbers of the dashboard, pushed": (
+            "dashinfo dashinfo_api_key_as_access_token dashinfo_authorization_header dashinfo_bad_token "
+            "dashinfo_blocked_dashboard_user dashinfo_expired_token dashinfo_limited_user dashinfo_no_token "
+            "dashinfo_norole_user dashinfo_origin_evil dashinfo_other_param_then_token dashinfo_send_garbage "
+            "dashinfo_token_then_other_param dashinfo_x_api_key_header"
+        ),
+        "no operation of ours: terminals": (
+            "terminal_agent_start_failure terminal_bad_session_id terminal_bad_shell terminal_bad_token "
+            "terminal_input_before_start terminal_kill terminal_no_permission terminal_not_json "
+            "terminal_offline_agent terminal_ok terminal_unknown_action terminal_unknown_agent"
+        ),
+        "a path that we never dial": "trmm_agent_path trmmcli_disabled_or_ok unknown_path "
+        "ws_no_trailing_slash",
+    }
+)
+
+# -- carried out by hand -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Step:
+    """The call of a request that is the recorded one, and what the request makes of its answer."""
+
+    call: Call[Any]
+    outcome: Callable[[bytes], Any]
+
+
+def step(operation: Operation, told: Recording) -> Step:
+    """The recorded request among those that ours makes, whose other calls get answers that fit."""
+    found = re.fullmatch(operation.path, told.path)
+    assert found, f"{told.path} is not of {operation.name}"
+    request = operation.ask(told, *found.groups())
+    if isinstance(request, Collected | Forgotten):
+        request = request.send
+    if isinstance(request, Call):
+        return Step(request, request.decode)
+    assert isinstance(request, Plan)
+    steps = request.steps()
+    call = next(steps)
+    while (call.method, call.path) != (told.method, told.path):
+        call = steps.send(_fit(call))
+    return Step(call, partial(_sent_on, steps, call))
+
+
+def _fit(call: Call[Any]) -> Any:
+    if call.path == "/core/customfields/":
+        return call.decode(recording("core_customfields").answer)
+    try:
+        return call.decode(b"[]")
+    except msgspec.DecodeError:
+        return call.decode(b'{"agent": 1}')
+
+
+def _sent_on(steps: Any, call: Call[Any], answer: bytes) -> Any:
+    """What the plan returns, or the answer's own reading where it goes on to another call."""
+    read = call.decode(answer)
+    try:
+        steps.send(read)
+    except StopIteration as end:
+        return end.value
+    return read
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    if isinstance(value, list | tuple | set | frozenset):
+        for one in value:
+            yield from _leaves(one)
+    elif isinstance(value, Mapping):
+        yield from _leaves(list(value.values()))
+    else:
+        yield value
+
+
+def _is(leaf: Any, into: Any) -> bool:
+    if isinstance(into, tuple):
+        return any(_is(leaf, each) for each in into)
+    if isinstance(into, str):
+        return type(leaf).__name__ == into
+    return leaf is None if into is None else isinstance(leaf, into)
+
+
+def _error(call: Call[Any], told: Recording) -> TRMMError:
+    reply = Reply(told.status, {}, told.answer)
+    tries = Tries(call.replay, RetryPolicy(retries=0), definite=call.definite)
+    verdict = tries.judge(reply, datetime.now(UTC))
+    assert isinstance(verdict, Judged)
+    return failure(call, reply, verdict.meaning, tries, str)
+
+
+REPLAYED: Final = [(operation, name) for operation in OPERATIONS for name in operation.names]
+of_each = pytest.mark.parametrize(
+    ("operation", "name"),
+    [pytest.param(*row, id=f"{row[0].name}-{row[1]}-{place}") for place, row in enumerate(REPLAYED)],
+)
+
+
+@needed
+@of_each
+def test_what_we_send_is_what_was_recorded(operation: Operation, name: str) -> None:
+    told = recording(name)
+    assert told.method == operation.method
+    method, path, query, sent = sent_by(step(operation, told).call)
+    assert (method, path) == (told.method, told.path)
+    but = DIFFERENT.get(name)
+    if but is None:
+        assert (query, sent) == (told.query, told.sent)
+    else:
+        assert but.never or query == told.query
+        assert but.fits(sent, told.sent), (but.why, sent, told.sent)
+
+
+@needed
+@of_each
+def test_what_was_answered_is_ours(operation: Operation, name: str) -> None:
+    told = recording(name)
+    at = step(operation, told)
+    if not 200 <= told.status < 300 or operation.name == "trmm.dialect":
+        error = _error(at.call, told)
+        assert isinstance(error, APIError)
+        assert error.detail
+        assert str(told.status) in str(error)
+        assert not re.search(r"<[/!a-z]", str(error))
+    elif name in NO_RESULT:
+        with pytest.raises(NO_RESULT[name]):
+            at.outcome(told.answer)
+    else:
+        leaves = list(_leaves(at.outcome(told.answer)))
+        assert [leaf for leaf in leaves if not _is(leaf, operation.into)] == []
+        if isinstance(told.body, list) and told.body:
+            assert leaves
+
+
+# -- nothing is left out, nothing is stale -------------------------------------------------------------------
+
+NAMES: Final = {name for _, name in REPLAYED}
+
+
+@needed
+def test_every_recording_is_replayed_or_spared() -> None:
+    assert {path.stem for path in HTTP.glob("*.json")} == NAMES | SPARED.keys()
+    assert {path.stem for path in SOCKETS.glob("*.json")} == {*SOCKETS_READ} | SOCKETS_SPARED.keys()
+
+
+def test_none_is_both() -> None:
+    assert NAMES & SPARED.keys() == set()
+    assert {*SOCKETS_READ} & SOCKETS_SPARED.keys() == set()
+    assert len(REPLAYED) == len({(*key, name) for key, name in _keyed()}), "named twice"
+    assert DIFFERENT.keys() | NO_RESULT.keys() <= NAMES
+
+
+def _keyed() -> Iterator[tuple[tuple[Any, ...], str]]:
+    for operation, name in REPLAYED:
+        yield (operation.name, operation.method, operation.path, operation.into), name
+
+
+@needed
+@pytest.mark.parametrize("name", DIFFERENT)
+def test_what_is_said_to_differ_does(name: str) -> None:
+    told = recording(name)
+    asked = [sent_by(step(operation, told).call)[2:] for operation, each in REPLAYED if each == name]
+    assert all(ours != (told.query, told.sent) for ours in asked)
+
+
+@needed
+def test_what_went_well_on_the_path_of_an_operation_is_spared_for_these_reasons_only() -> None:
+    paths = {(operation.method, operation.path) for operation in OPERATIONS}
+    on_path = {
+        name
+        for name in SPARED
+        for told in [recording(name)]
+        if told.status < 300
+        and any(method == told.method and re.fullmatch(path, told.path) for method, path in paths)
+    }
+    assert {SPARED[name] for name in on_path} == {
+        "no operation of ours: patch policies of an agent",
+        "a change of nothing, or of what is no setting: refused here",
+        "no operation of ours: making alerts, their templates and their top",
+        "no operation of ours: commands and patches in bulk",
+        "we store output by the call for many: this one waits, and holds a worker",
+        "no operation of ours: output by mail and into notes, and scripts on the server itself",
+        "a bad request that we never send, and the server takes",
+        "no operation of ours: tasks without a schedule, of commands, that run once, or of policies",
+        "a host, a header or a form of body that we never send",
+    }
+
+
+# -- the page ------------------------------------------------------------------------------------------------
+
+NONE: Final = "none; from the server's source"
+AS_ANOTHER: Final[Mapping[str, str]] = {
+    "agents.stream_script": "as `agents.run_script`",
+    "alerts.acknowledge": "not on a stock server",
+    "audit_log.list": "as `audit_log.iter`",
+    "trmm.events": "not on a stock server",
+    "trmm.request": "whatever you ask for",
+}
+LOCAL: Final = {"trmm.from_env", "trmm.aclose", "fleet.resume"}
+"""They ask the server for nothing of their own."""
+
+SECTION: Final = PAGE.read_text().partition("## What was recorded")[2].partition("\n## ")[0]
+
+
+def table() -> dict[str, str]:
+    """What the page's table has to say."""
+    rows: dict[str, list[str]] = {operation.name: [] for operation in OPERATIONS}
+    for operation, name in REPLAYED:
+        if name not in rows[operation.name]:
+            rows[operation.name].append(name)
+    rows["agents.stream_command"] = [*SOCKETS_READ]
+    said = {
+        name: f"{len(names)}: " + ", ".join(f"`{each}`" for each in names) if names else NONE
+        for name, names in rows.items()
+    }
+    return {**said, **AS_ANOTHER}
+
+
+def test_the_page_has_the_table() -> None:
+    assert dict(re.findall(r"^\| `([\w.]+)` \| (.+) \|$", SECTION, re.MULTILINE)) == table()
+
+
+def test_the_page_has_the_numbers() -> None:
+    never = sum(but.never for but in DIFFERENT.values())
+    numbers = (
+        f"Of {len(NAMES) + len(SPARED)} recorded requests {len(NAMES)} are replayed so, and of "
+        f"{len(SOCKETS_READ) + len(SOCKETS_SPARED)} recorded sockets {len(SOCKETS_READ)}. Of the requests "
+        f"{len(NAMES) - len(DIFFERENT)} are ours to the letter, {len(DIFFERENT) - never} are ours but for "
+        f"what was wrong in them or we do in another way, and of {never} only the answer is ours."
+    )
+    assert numbers in " ".join(SECTION.split())
+
+
+def test_every_method_of_ours_is_in_the_table() -> None:
+    methods = {f"trmm.{name}" for name in _public(TRMM)}
+    for noun, kind in typing.get_type_hints(TRMM).items():
+        methods |= {f"{noun}.{name}" for name in _public(kind)}
+    assert {"agents.list", "audit_log.list", "trmm.login"} <= methods
+    assert methods - LOCAL == table().keys()
+
+
+def _public(kind: type) -> list[str]:
+    bases = (base for base in kind.__mro__ if base.__module__.startswith("trmm_async"))
+    return [name for base in bases for name in vars(base) if not name.startswith("_")]
+
+
+if __name__ == "__main__":  # pragma: no cover
+    print("\n".join(f"| `{name}` | {said} |" for name, said in sorted(table().items())))  # noqa: T201

@@ -1,0 +1,190 @@
+"""One script over many agents: `trmm.fleet`.
+
+Floor 6: over the resources. Whatever happens, every target gets one outcome, and a script is sent to each at
+most once. Inside, from the top: `run` (what the user holds), `conductor` (takes targets and sends), `ledger`
+(what became of them), `presence` (who is offline), `targets` and `journal` (where targets come from, and what
+was done), `plan`, `course` (how far a run may go; pure) and `reports` (pure).
+"""
+
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
+from datetime import timedelta
+from os import PathLike
+from pathlib import Path
+from typing import Literal
+
+from trmm_async import arguments
+from trmm_async.errors import InvalidRequestError
+from trmm_async.fleet.course import Policy, succeeded_by_default
+from trmm_async.fleet.journal import Journal
+from trmm_async.fleet.plan import Resumption, RunPlan
+from trmm_async.fleet.reports import Group, as_csv, as_jsonl, as_row, groups_of, report
+from trmm_async.fleet.run import FleetRun
+from trmm_async.fleet.targets import listed
+from trmm_async.models import Agent, Script, ScriptResult
+from trmm_async.resources import Api, checked_run
+
+__all__ = ["Fleet", "FleetRun", "Group", "Journal", "as_csv", "as_jsonl", "as_row", "groups_of", "report"]
+
+Retry = Literal["failed", "unknown", "skipped"]
+Share = int | float
+
+
+class Fleet:
+    """Scripts over many agents.
+
+    Attributes:
+        poll: seconds between two looks for agents that a run with `when_online` waits for.
+    """
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+        self.poll = 15.0
+
+    def run_script(
+        self,
+        agents: Iterable[str | Agent] | AsyncIterable[str | Agent],
+        script: int | Script,
+        *,
+        args: Iterable[str] = (),
+        timeout: int = 90,
+        env_vars: Mapping[str, str] | None = None,
+        run_as_user: bool = False,
+        width: int | None = None,
+        canary: int | None = None,
+        batch: Share | None = None,
+        max_failures: Share | None = None,
+        success: Callable[[ScriptResult], bool] = succeeded_by_default,
+        splay: float = 0.0,
+        skip_offline: bool = False,
+        when_online: timedelta | None = None,
+        dry_run: bool = False,
+        journal: str | PathLike[str] | None = None,
+    ) -> FleetRun:
+        """Run a script on all of these agents; see `FleetRun`.
+
+        Nothing is sent before the run is entered or awaited. All targets are tried, also those whose last
+        known status is offline, unless you say otherwise: the status may be old.
+
+        A stock server takes all targets in one call, and they begin at once, unless `width`, `splay` or
+        `max_failures` ask for less; the results are collected from its history.
+
+        Args:
+            agents: ids or agents, of a collection or an asynchronous stream. The same one twice is refused.
+            script: the id of a script in the server's library, or the script.
+            args: the script's arguments.
+            timeout: seconds that the script may take on each agent, 1 to 300.
+            env_vars: environment variables for the script; a stock server only.
+            run_as_user: run it as the user who is logged in; a stock server only.
+
+            width: how many may run at once. None for what suits the server: 50 on a gateway, all on a stock
+                server.
+            canary: so many first, and the others only if all of these succeed.
+            batch: so many at a time, the next when all of them have ended; a whole number, or a share of the
+                targets as a float (0.1 is a tenth).
+            max_failures: how many failures are put up with, a number or a share; one more stops the run, and
+                who was not begun is skipped. Whatever is not known to have succeeded is a failure.
+            success: whether a result is a success; by default, return code 0.
+            splay: each sending waits a random time up to so many seconds.
+
+            skip_offline: skip those that the server says are offline when the run begins.
+            when_online: don't skip them, but run them when they come back within this time.
+            dry_run: say what would happen to whom, as `Skipped` outcomes, and send no script.
+            journal: a file that the run is kept in, so that `resume` can go on with it after a crash. It must
+                not exist. Needs the extra `[journal]`.
+
+        Raises:
+            InvalidRequestError: an argument is wrong, or a target stands there twice.
+        """
+        run = checked_run(
+            script, args=args, timeout=timeout, output="wait", env_vars=env_vars, run_as_user=run_as_user
+        )
+        if skip_offline and when_online is not None:
+            raise InvalidRequestError("skip_offline and when_online exclude each other")
+        plan = RunPlan(
+            run=run,
+            targets=_targets(agents),
+            width=None if width is None else arguments.whole(width, "width", least=1),
+            policy=_policy(canary, batch, max_failures, success),
+            splay=arguments.number(splay, "splay", least=0),
+            skip_offline=arguments.flag(skip_offline, "skip_offline"),
+            when_online=_wait(when_online),
+            dry_run=arguments.flag(dry_run, "dry_run"),
+            journal=None if journal is None else _path(journal),
+            poll=self.poll,
+        )
+        return FleetRun(self._api, plan)
+
+    def resume(
+        self,
+        journal: str | PathLike[str],
+        *,
+        retry: Retry | Iterable[Retry] = (),
+        success: Callable[[ScriptResult], bool] = succeeded_by_default,
+    ) -> FleetRun:
+        """Go on with the run of a journal; awaited or iterated, one outcome for every target of it.
+
+        Those that ended have the outcome that is written there. Those that were never sent are run, as the
+        journal says. Those in flight when the process ended are settled where the server can tell (a stock
+        server's history), else they are `Unknown`. None is run twice unless `retry` says so.
+
+        Args:
+            journal: the file.
+            retry: "failed" runs those again that failed, or ran without success; "unknown" those of which it
+                isn't known; "skipped" those that were skipped for being offline. One of them, or several.
+            success: as of `run_script`: it can't be written into a file.
+
+        Raises (on entering):
+            JournalError: there is no such journal, it is of another server or a newer version, or another
+                process works on it.
+        """
+        kinds = (retry,) if isinstance(retry, str) else tuple(retry)
+        for kind in kinds:
+            arguments.choice(kind, "retry", ("failed", "unknown", "skipped"))
+        return FleetRun(self._api, Resumption(_path(journal), kinds, success, self.poll))
+
+
+def _targets(agents: object) -> list[str] | AsyncIterable[str | Agent]:
+    if isinstance(agents, str | Agent):
+        raise InvalidRequestError("agents must be several: write [agent] for one")
+    if isinstance(agents, AsyncIterable):
+        return agents
+    if not isinstance(agents, Iterable):
+        raise InvalidRequestError(f"agents must be a collection or an asynchronous stream, not {agents!r}")
+    return listed(agents)
+
+
+def _policy(
+    canary: object, batch: object, max_failures: object, success: Callable[[ScriptResult], bool]
+) -> Policy:
+    if not callable(success):
+        raise InvalidRequestError(f"success must be a function of a result, not {success!r}")
+    return Policy(
+        canary=None if canary is None else arguments.whole(canary, "canary", least=1),
+        batch=None if batch is None else _share(batch, "batch", least=1),
+        max_failures=None if max_failures is None else _share(max_failures, "max_failures", least=0),
+        success=success,
+    )
+
+
+def _share(value: object, what: str, *, least: int) -> Share:
+    if not isinstance(value, float):
+        return arguments.whole(value, what, least=least)
+    if not 0 < value < 1:
+        raise InvalidRequestError(
+            f"{what} must be a whole number, or a share between 0.0 and 1.0, not {value!r}"
+        )
+    return value
+
+
+def _wait(value: object) -> timedelta | None:
+    if value is None:
+        return None
+    if not isinstance(value, timedelta) or value <= timedelta():
+        raise InvalidRequestError(f"when_online must be a timedelta above 0, not {value!r}")
+    return value
+
+
+def _path(value: object) -> Path:
+    if not isinstance(value, str | PathLike) or not str(value):
+        raise InvalidRequestError(f"journal must be the path of a file, not {value!r}")
+    return Path(value)

@@ -1,0 +1,345 @@
+"""Takes targets and sends to them, as far as the course allows.
+
+Over `course`, `targets`, `presence` and `journal`; `run` starts it and is told the outcomes.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Coroutine, Iterable
+from functools import partial
+from typing import Any, Final
+
+from trmm_async.dialects import Collected, Dialect
+from trmm_async.errors import AuthenticationError, JournalError, OutcomeUnknownError, TRMMError
+from trmm_async.fleet.course import Course
+from trmm_async.fleet.journal import InFlight, Journal
+from trmm_async.fleet.ledger import Ledger
+from trmm_async.fleet.plan import RunPlan
+from trmm_async.fleet.presence import Presence
+from trmm_async.fleet.targets import Queue
+from trmm_async.models import ScriptResult
+from trmm_async.outcomes import Done, Failed, Outcome, Skipped, Unknown
+from trmm_async.resources import Api, Before, LookBack, Sending
+
+__all__ = ["LEFT_EARLY", "Conductor"]
+
+LEFT_EARLY: Final = "the run was left early"
+
+_WIDTH: Final = 50
+_AT_ONCE_MOST: Final = 5000
+"""Targets of one call for many: their ids make a body of 200 kB."""
+
+
+class Conductor:
+    """The course of one run. `run` goes through it; cancelled, it leaves nothing behind."""
+
+    def __init__(  # noqa: PLR0917 - the rooms that it goes through
+        self, api: Api, plan: RunPlan, queue: Queue, course: Course, ledger: Ledger, journal: Journal | None
+    ) -> None:
+        self._api = api
+        self._plan = plan
+        self._queue = queue
+        self._course = course
+        self._ledger = ledger
+        self._journal = journal
+        self._presence = Presence(api, plan.poll)
+        self._filling = asyncio.Lock()
+        self._moved = asyncio.Event()
+        self._parked: set[str] = set()
+        self._parked_until = 0.0
+        self._watch: asyncio.Task[None] | None = None
+
+    @property
+    def waiting(self) -> list[str]:
+        """Those that are offline, and would be run if they came back."""
+        return sorted(self._parked)
+
+    def wake(self) -> None:
+        """Something has changed: more may start, or nothing may any more."""
+        self._moved.set()
+        self._moved = asyncio.Event()
+
+    async def run(self) -> None:
+        """Send to all targets that may be sent to. Raises only what is a mistake, or a journal's failure."""
+        try:
+            dialect = await self._api.dialect()
+            if self._plan.asks_who_is_offline:
+                await self._presence.ask()
+        except TRMMError as error:
+            # Not even that could be found out, so nothing was sent.
+            await self._end_rest(partial(_failed, error))
+            return
+        if self._plan.dry_run:
+            await self._pretend()
+            return
+        try:
+            await self._settle_in_flight(dialect)
+            await self._send_all(dialect)
+        finally:
+            if self._watch is not None:
+                self._watch.cancel()
+                await asyncio.gather(self._watch, return_exceptions=True)
+        await self._end_rest(partial(_skipped, self._course.stopped))
+
+    async def _send_all(self, dialect: Dialect) -> None:
+        total = self._queue.source.total
+        if self._plan.is_for_all_at_once(total) and self._order_for((), dialect) is not None:
+            await self._send_in_chunks(dialect)
+            return
+        most = self._plan.width or _WIDTH
+        width = most if total is None else min(most, total)
+        await _together(self._work() for _ in range(width))
+
+    async def _end_rest(self, end: Callable[[str], Outcome]) -> None:
+        """What was never taken, and what still waits to come back."""
+        for agent_id in self._unparked():
+            await self._ledger.tell(end(agent_id), begun=False, is_final=False)
+        while self._queue.source.total is not None and not self._queue.exhausted:
+            async with self._filling:
+                await self._queue.fill()
+            while self._queue:
+                await self._ledger.tell(end(self._queue.take()), begun=False, is_final=False)
+
+    # -- taking ----------------------------------------------------------------------------------------------
+
+    async def _next(self) -> str | None:
+        """The next target that may start, when it may; None when there is none any more."""
+        while not self._course.stopped:
+            if (agent_id := await self._take_now()) is not None:
+                return agent_id
+            if self._queue.exhausted and not self._queue and not self._parked:
+                return None
+            await self._wait()
+        return None
+
+    async def _take_now(self) -> str | None:
+        while self._course.allowance > 0:
+            if not self._queue and not self._queue.exhausted:
+                async with self._filling:
+                    await self._queue.fill()
+            if not self._queue:
+                return None
+            agent_id = self._queue.take()
+            if not await self._is_put_off(agent_id):
+                self._course.start()
+                return agent_id
+        return None
+
+    async def _wait(self) -> None:
+        """Wait until something moves; for those that are parked, not for ever."""
+        moved, loop = self._moved, asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout_at(self._parked_until if self._parked else None):
+                await moved.wait()
+        except TimeoutError:
+            if loop.time() >= self._parked_until:
+                for agent_id in self._unparked():
+                    await self._ledger.tell(Skipped(agent_id, self._not_back), begun=False)
+
+    # -- those that are offline ------------------------------------------------------------------------------
+
+    async def _is_put_off(self, agent_id: str) -> bool:
+        if not self._plan.asks_who_is_offline or not self._presence.is_offline(agent_id):
+            return False
+        if self._plan.when_online is None:
+            await self._ledger.tell(Skipped(agent_id, "it is offline"), begun=False)
+            return True
+        if self._watch is None:
+            self._parked_until = asyncio.get_running_loop().time() + self._plan.when_online.total_seconds()
+            watching = self._presence.watch(self._parked, self._come_back)
+            self._watch = asyncio.create_task(watching, name="trmm_async: who comes back")
+        self._parked.add(agent_id)
+        return True
+
+    def _come_back(self, agent_ids: Iterable[str]) -> None:
+        back = [agent_id for agent_id in agent_ids if agent_id in self._parked]
+        if back:
+            self._parked.difference_update(back)
+            self._presence.came_back(back)
+            self._queue.put_first(back)
+            self.wake()
+
+    def _unparked(self) -> list[str]:
+        parked = sorted(self._parked)
+        self._parked.clear()
+        return parked
+
+    @property
+    def _not_back(self) -> str:
+        return f"it is offline, and did not come back within {self._plan.when_online}"
+
+    # -- sending ---------------------------------------------------------------------------------------------
+
+    async def _work(self) -> None:
+        while (agent_id := await self._next()) is not None:
+            await self._single(agent_id)
+
+    async def _single(self, agent_id: str) -> None:
+        sent = _Flag()
+        try:
+            if self._plan.splay and not await self._may_start_after_splay(agent_id):
+                return
+            result = await self._api.run_script(agent_id, self._plan.run, sent.set, self._before([agent_id]))
+            outcome: Outcome = Done(agent_id, result or ScriptResult())
+        except asyncio.CancelledError:
+            self._ledger.keep(cancelled(agent_id, sent=sent.is_set))
+            raise
+        except TRMMError as error:
+            outcome = self._trouble(agent_id, error)
+        await self._ledger.tell(outcome)
+
+    async def _may_start_after_splay(self, agent_id: str) -> bool:
+        await asyncio.sleep(random.uniform(0, self._plan.splay))  # noqa: S311 - no secret
+        if self._course.stopped:
+            await self._ledger.tell(Skipped(agent_id, self._course.stopped), is_final=False)
+        return not self._course.stopped
+
+    async def _send_in_chunks(self, dialect: Dialect) -> None:
+        chunks: set[asyncio.Task[None]] = set()
+        try:
+            while chunk := await self._chunk():
+                task = asyncio.create_task(self._send_chunk(chunk, dialect), name="trmm_async: a chunk")
+                chunks.add(task)
+            await asyncio.gather(*chunks)
+        except BaseException:
+            for task in chunks:
+                task.cancel()
+            await asyncio.gather(*chunks, return_exceptions=True)
+            raise
+
+    async def _chunk(self) -> list[str]:
+        first = await self._next()
+        chunk = [] if first is None else [first]
+        try:
+            while chunk and len(chunk) < _AT_ONCE_MOST and (more := await self._take_now()) is not None:
+                chunk.append(more)
+        except BaseException:
+            self._queue.put_first(chunk)
+            raise
+        return chunk
+
+    async def _send_chunk(self, chunk: list[str], dialect: Dialect) -> None:
+        order = self._order_for(tuple(chunk), dialect) if len(chunk) > 1 else None
+        if order is None:
+            for agent_id in chunk:
+                await self._single(agent_id)
+            return
+        sent = _Flag()
+        await self._collect(Sending(self._api.desk, order, sent.set, self._before(chunk)), chunk, sent)
+
+    def _order_for(self, agent_ids: tuple[str, ...], dialect: Dialect) -> Collected | None:
+        return dialect.run_everywhere(agent_ids, self._plan.run)
+
+    async def _collect(self, sending: Sending, agent_ids: Iterable[str], sent: "_Flag") -> None:
+        left = dict.fromkeys(agent_ids)
+        try:
+            async with sending:
+                async for agent_id, told in sending:
+                    del left[agent_id]
+                    await self._ledger.tell(self._outcome(agent_id, told))
+        except asyncio.CancelledError:
+            for agent_id in left:
+                self._ledger.keep(cancelled(agent_id, sent=sent.is_set))
+            raise
+        except TRMMError as error:
+            # Raised on entering alone: the call for all of them was refused, or never sent.
+            for agent_id in left:
+                await self._ledger.tell(self._trouble(agent_id, error))
+
+    def _before(self, agent_ids: list[str]) -> Before | None:
+        journal = self._journal
+        if journal is None:
+            return None
+        return lambda mark, moment: journal.begin(agent_ids, mark, moment)
+
+    def _outcome(self, agent_id: str, told: ScriptResult | TRMMError) -> Outcome:
+        return self._trouble(agent_id, told) if isinstance(told, TRMMError) else Done(agent_id, told)
+
+    def _trouble(self, agent_id: str, error: TRMMError) -> Outcome:
+        if isinstance(error, AuthenticationError | JournalError):
+            # The key is the same for all of them, and so is the journal.
+            self._course.stop(f"stopped: {error}")
+            self.wake()
+        return Unknown(agent_id, error) if isinstance(error, OutcomeUnknownError) else Failed(agent_id, error)
+
+    # -- after a crash ---------------------------------------------------------------------------------------
+
+    async def _settle_in_flight(self, dialect: Dialect) -> None:
+        """Those that an earlier process had begun: what the server can still tell of them."""
+        rows = await self._journal.in_flight() if self._journal is not None else []
+        by_mark: dict[int, list[InFlight]] = {}
+        for row in rows:
+            by_mark.setdefault(row.mark, []).append(row)
+        self._course.start(len(rows))
+        await _together(self._look_back(group, dialect) for group in by_mark.values())
+
+    async def _look_back(self, rows: list[InFlight], dialect: Dialect) -> None:
+        agent_ids = tuple(row.agent_id for row in rows)
+        order = self._order_for(agent_ids, dialect)
+        if order is None:
+            for row in rows:
+                said = f"sent to {row.agent_id} by a process that ended before the answer came"
+                await self._ledger.tell(Unknown(row.agent_id, OutcomeUnknownError(said)))
+            return
+        sent, first = _Flag(), rows[0]
+        sent.set()
+        back = LookBack(mark=first.mark, moment=first.mark_time, sent_at=min(row.sent_at for row in rows))
+        await self._collect(Sending(self._api.desk, order, look_back=back), agent_ids, sent)
+
+    # -- only saying -----------------------------------------------------------------------------------------
+
+    async def _pretend(self) -> None:
+        """Say of each target what would happen to it."""
+        place = 0
+        while not self._queue.exhausted:
+            await self._queue.fill()
+            while self._queue:
+                agent_id = self._queue.take()
+                offline = self._plan.asks_who_is_offline and self._presence.is_offline(agent_id)
+                said = self._plan.policy.words_for(place, self._queue.source.total)
+                if offline:
+                    said = (
+                        "would wait until it is online"
+                        if self._plan.when_online
+                        else "would be skipped: offline"
+                    )
+                place += not offline
+                await self._ledger.tell(Skipped(agent_id, f"dry run: {said}"), begun=False, is_final=False)
+
+
+async def _together(jobs: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """All of them at once; the first that breaks ends the others, and is raised."""
+    tasks = [asyncio.create_task(job) for job in jobs]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _failed(error: TRMMError, agent_id: str) -> Outcome:
+    return Failed(agent_id, error)
+
+
+def _skipped(reason: str, agent_id: str) -> Outcome:
+    return Skipped(agent_id, reason)
+
+
+def cancelled(agent_id: str, *, sent: bool) -> Outcome:
+    """What became of a target when the run was left."""
+    if not sent:
+        return Skipped(agent_id, LEFT_EARLY)
+    return Unknown(agent_id, OutcomeUnknownError(f"sent to {agent_id}, and {LEFT_EARLY}"))
+
+
+class _Flag:
+    """Whether something has happened."""
+
+    __slots__ = ("is_set",)
+
+    def __init__(self) -> None:
+        self.is_set = False
+
+    def set(self) -> None:
+        self.is_set = True

@@ -1,0 +1,130 @@
+"""How far a run may go: canaries first, batch after batch, and when to stop. Pure: no I/O, no time.
+
+Told what is started and how it ends, it says how many more may start now. `run` obeys it.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from trmm_async.errors import InvalidRequestError
+from trmm_async.models import ScriptResult
+from trmm_async.outcomes import Done, Outcome, Skipped
+
+__all__ = ["Course", "Policy", "succeeded_by_default"]
+
+_ENDLESS: Final = 2**62
+
+
+def succeeded_by_default(result: ScriptResult) -> bool:
+    """A script that ended with return code 0."""
+    return result.ok
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """How careful a run is.
+
+    Attributes:
+        canary: this many targets first; the others only if all of these succeed.
+        batch: so many after that at a time (a whole number), or that share of all targets (a float below 1).
+        max_failures: how many failures are put up with, as a number or a share of all targets; one more stops
+            the run. A failure is whatever was tried and is not known to have succeeded.
+        success: whether a result counts as one.
+    """
+
+    canary: int | None = None
+    batch: int | float | None = None
+    max_failures: int | float | None = None
+    success: Callable[[ScriptResult], bool] = succeeded_by_default
+
+    @property
+    def needs_total(self) -> bool:
+        """Whether it can't be kept without knowing how many targets there are."""
+        return isinstance(self.batch, float) or isinstance(self.max_failures, float)
+
+    @property
+    def is_in_waves(self) -> bool:
+        """Whether some targets wait for the end of others."""
+        return self.canary is not None or self.batch is not None
+
+    def words_for(self, place: int, total: int | None) -> str:
+        """What would become of the target at this place, counted from 0."""
+        if self.canary is not None and place < self.canary:
+            return "would run first, as a canary"
+        size = _amount(self.batch, total, rounding=math.ceil)
+        if size is None:
+            return "would run" if self.canary is None else "would run, if the canaries succeed"
+        return f"would run in batch {(place - (self.canary or 0)) // size + 1}"
+
+    def succeeded(self, outcome: Outcome) -> bool:
+        """Whether an outcome is a success."""
+        return isinstance(outcome, Done) and self.success(outcome.result)
+
+
+class Course:
+    """The course of one run under its policy.
+
+    Attributes:
+        failures: how many failures there were.
+        stopped: why no more may start; empty while they may.
+    """
+
+    def __init__(self, policy: Policy, total: int | None) -> None:
+        if total is None and policy.needs_total:
+            raise InvalidRequestError(
+                "a share of the targets needs to know how many there are: give a list, a journal, or a number"
+            )
+        self._most = _amount(policy.max_failures, total, rounding=math.floor)
+        self._batch = _amount(policy.batch, total, rounding=math.ceil)
+        self._is_canary = policy.canary is not None
+        first = policy.canary if policy.canary is not None else self._batch
+        self._wave_end = _ENDLESS if first is None else first
+        self._started = 0
+        self._settled = 0
+        self.failures = 0
+        self.stopped = ""
+
+    def __repr__(self) -> str:
+        state = self.stopped or "going on"
+        return f"<Course {self._started} started, {self._settled} settled, {self.failures} failed: {state}>"
+
+    @property
+    def allowance(self) -> int:
+        """How many more may start now."""
+        return 0 if self.stopped else self._wave_end - self._started
+
+    def start(self, count: int = 1) -> None:
+        """So many are started."""
+        self._started += count
+
+    def settle(self, outcome: Outcome, *, succeeded: bool) -> None:
+        """One of those that were started has ended."""
+        self._settled += 1
+        if not isinstance(outcome, Skipped) and not succeeded:
+            self.failures += 1
+            self._judge_failure()
+        if self._settled == self._wave_end and not self.stopped:
+            self._next_wave()
+
+    def stop(self, why: str) -> None:
+        """Nothing more may start. The first reason stands."""
+        self.stopped = self.stopped or why
+
+    def _judge_failure(self) -> None:
+        if self._is_canary:
+            self.stop("a canary did not succeed")
+        elif self._most is not None and self.failures > self._most:
+            self.stop(f"more than {self._most} failures")
+
+    def _next_wave(self) -> None:
+        self._is_canary = False
+        self._wave_end = _ENDLESS if self._batch is None else self._wave_end + self._batch
+
+
+def _amount(value: float | None, total: int | None, *, rounding: Callable[[float], int]) -> int | None:
+    """A number, from itself or from the share of the total that it is."""
+    if not isinstance(value, float):
+        return value
+    return max(rounding(value * (total or 0)), 1 if rounding is math.ceil else 0)

@@ -1,0 +1,59 @@
+"""A journal's file, and the lock beside it. No asyncio: each of these is done at once.
+
+Below `journal`.
+"""
+
+import os
+import sqlite3
+from contextlib import suppress
+from pathlib import Path
+
+from trmm_async.errors import JournalError
+
+__all__ = ["existing", "locked", "make_file", "unlock", "uri_of"]
+
+
+def make_file(path: Path) -> None:
+    """For the eyes of this user only: what scripts print, and their variables, may be nobody else's."""
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except FileExistsError:
+        raise JournalError(f"{path} is there already: fleet.resume({str(path)!r}) goes on with it") from None
+    except OSError as error:
+        raise JournalError(f"{path} can't be made: {error}") from error
+
+
+def uri_of(path: Path) -> str:
+    """The path as SQLite wants it where a mode is to be told."""
+    return path.resolve().as_uri()
+
+
+def existing(path: str | os.PathLike[str]) -> Path:
+    """The path of a file that is there. Raises `JournalError`."""
+    place = Path(path)
+    if not place.is_file():
+        raise JournalError(f"there is no journal {place}")
+    return place
+
+
+def locked(path: Path) -> sqlite3.Connection:
+    """A lock beside the file, held by an open transaction: SQLite does that on every system."""
+    beside = path.with_name(f"{path.name}.lock")
+    try:
+        with suppress(FileExistsError):
+            os.close(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        lock = sqlite3.connect(beside, timeout=0, isolation_level=None, check_same_thread=False)
+    except (OSError, sqlite3.Error) as error:
+        raise JournalError(f"{beside} can't be made: {error}") from error
+    try:
+        lock.execute("BEGIN EXCLUSIVE")
+    except sqlite3.OperationalError:
+        lock.close()
+        raise JournalError(f"another process works on {path}; it can only be read now") from None
+    return lock
+
+
+def unlock(lock: sqlite3.Connection | None) -> None:
+    """Let others work on it; nothing to do without a lock."""
+    if lock is not None:
+        lock.close()

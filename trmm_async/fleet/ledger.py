@@ -1,0 +1,105 @@
+"""What has become of a run's targets so far: counted, grouped, written to the journal, handed to the reader.
+
+Between `conductor`, who tells, and `run`, who reads.
+"""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from trmm_async.fleet.course import Course, Policy
+from trmm_async.fleet.journal import Journal
+from trmm_async.fleet.reports import Grouping
+from trmm_async.outcomes import Counts, Done, Failed, Outcome, Skipped, Unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Ledger"]
+
+
+class Ledger:
+    """The outcomes of one run.
+
+    Attributes:
+        ready: those that the reader has not taken; None is the end, an exception is a mistake of ours.
+        rest: those that the reader was never given.
+        kept: those of them that came of being cancelled.
+        grouping: all of them, folded.
+        succeeded: how many were successes by the run's policy.
+        changed: called when the course has moved on.
+    """
+
+    def __init__(self, policy: Policy, course: Course, journal: Journal | None, lag: int) -> None:
+        self._policy = policy
+        self._course = course
+        self._journal = journal
+        self._tally = dict.fromkeys((Done, Failed, Unknown, Skipped), 0)
+        self.ready: asyncio.Queue[Outcome | BaseException | None] = asyncio.Queue(lag)
+        self.rest: list[Outcome] = []
+        self.kept: list[Outcome] = []
+        self.grouping = Grouping()
+        self.succeeded = 0
+        self.changed: Callable[[], None] = _nothing
+
+    async def tell(self, outcome: Outcome, *, begun: bool = True, is_final: bool = True) -> None:
+        """Take down an outcome and hand it to the reader; waits while the reader lags behind.
+
+        `begun`: it counts for the course; `is_final`: the journal may take it for the end of this target.
+        """
+        ok = self._policy.succeeded(outcome)
+        if self._journal is not None and is_final:
+            await self._journal.settle(outcome, ok=ok)
+        if begun:
+            self._course.settle(outcome, succeeded=ok)
+            self.changed()
+        self._count(outcome, ok=ok)
+        await self._hand_over(outcome)
+
+    async def tell_again(self, outcome: Outcome) -> None:
+        """Hand over an outcome of an earlier process."""
+        self._count(outcome, ok=self._policy.succeeded(outcome))
+        await self._hand_over(outcome)
+
+    def keep(self, outcome: Outcome) -> None:
+        """An outcome that came of leaving: there is no reader any more, and the journal knows it as begun."""
+        self._count(outcome, ok=False)
+        self.kept.append(outcome)
+        self.rest.append(outcome)
+
+    def drop_the_rest(self, count: int) -> None:
+        """So many were never begun, and stand as pending in the journal."""
+        self._tally[Skipped] += count
+
+    def close(self) -> None:
+        """The reader has left: what it was not given is in `rest`."""
+        while not self.ready.empty():
+            outcome = self.ready.get_nowait()
+            if outcome is not None and not isinstance(outcome, BaseException):
+                self.rest.append(outcome)
+
+    def counts(self, total: int) -> Counts:
+        """Where that many targets stand."""
+        settled = sum(self._tally.values())
+        return Counts(
+            done=self._tally[Done],
+            failed=self._tally[Failed],
+            unknown=self._tally[Unknown],
+            skipped=self._tally[Skipped],
+            pending=total - settled,
+        )
+
+    def _count(self, outcome: Outcome, *, ok: bool) -> None:
+        self._tally[type(outcome)] += 1
+        self.succeeded += ok
+        self.grouping.add(outcome)
+
+    async def _hand_over(self, outcome: Outcome) -> None:
+        try:
+            await self.ready.put(outcome)
+        except asyncio.CancelledError:
+            self.rest.append(outcome)
+            raise
+
+
+def _nothing() -> None:
+    """Nobody needs to know."""

@@ -1,0 +1,79 @@
+"""Who is offline when a run begins, and who of them comes back in time.
+
+Over the resources; `run` asks it. Where a server pushes events they tell who comes back, for some few agents;
+else, and to make sure, the list of agents is read now and then.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Final
+
+from trmm_async.dialects import AgentFilter
+from trmm_async.errors import TRMMError
+from trmm_async.events import AgentOnline
+from trmm_async.resources import AgentStream, Api, subscribe
+from trmm_async.stream import StreamSettings
+
+__all__ = ["Presence"]
+
+_GONE: Final = frozenset({"offline", "overdue"})
+_BY_EVENTS_MOST: Final = 20
+"""Each subscription costs a handshake, and each handshake a place under the rate limit."""
+
+Back = Callable[[Iterable[str]], None]
+"""Told which agents have come back."""
+
+
+class Presence:
+    """Which agents are offline, as the server has it; looks every `poll` seconds for those that wait."""
+
+    def __init__(self, api: Api, poll: float) -> None:
+        self._api = api
+        self._poll = poll
+        self._offline: frozenset[str] = frozenset()
+        self._followed: set[str] = set()
+
+    async def ask(self) -> None:
+        """Ask the server who is offline, in flat memory. Raises `TRMMError`."""
+        async with AgentStream(self._api, AgentFilter()) as agents:
+            self._offline = frozenset([one.agent_id async for one in agents if one.status in _GONE])
+
+    def is_offline(self, agent_id: str) -> bool:
+        """Whether it was, when last asked."""
+        return agent_id in self._offline
+
+    def came_back(self, agent_ids: Iterable[str]) -> None:
+        """These are online by now."""
+        self._offline = self._offline.difference(agent_ids)
+
+    async def watch(self, waiting: set[str], back: Back) -> None:
+        """Tell who of those that wait has come back, until cancelled. `waiting` may change meanwhile."""
+        followers: list[asyncio.Task[None]] = []
+        try:
+            while True:
+                new = waiting - self._followed
+                if new and len(self._followed) + len(new) <= _BY_EVENTS_MOST:
+                    self._followed |= new
+                    followers.append(asyncio.create_task(self._follow(sorted(new), back)))
+                await asyncio.sleep(self._poll)
+                if waiting:
+                    await self._look(waiting, back)
+        finally:
+            for follower in followers:
+                follower.cancel()
+            await asyncio.gather(*followers, return_exceptions=True)
+
+    async def _look(self, waiting: set[str], back: Back) -> None:
+        # A look that failed is made up for by the next.
+        with suppress(TRMMError):
+            await self.ask()
+            back([agent_id for agent_id in waiting if agent_id not in self._offline])
+
+    async def _follow(self, agent_ids: list[str], back: Back) -> None:
+        # A server that pushes no events, or refuses them: the looks go on.
+        with suppress(TRMMError):
+            async with subscribe(self._api, agent_ids, StreamSettings()) as events:
+                async for event in events:
+                    if isinstance(event, AgentOnline):
+                        back([event.agent_id])

@@ -1,0 +1,135 @@
+"""Where a run's targets come from: a list, a stream that is read as it goes, or a journal.
+
+Each gives them page by page, so that a run holds few of them at a time.
+"""
+
+from collections import Counter, deque
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from hashlib import blake2b
+from itertools import islice
+from typing import Final, Protocol
+
+from trmm_async import arguments
+from trmm_async.errors import InvalidRequestError
+from trmm_async.fleet.journal import Journal
+from trmm_async.models import Agent
+
+__all__ = ["JournalTargets", "ListedTargets", "StreamedTargets", "Targets", "listed", "streamed"]
+
+_PAGE: Final = 256
+
+
+class Targets(Protocol):
+    """A source of targets.
+
+    Attributes:
+        total: how many there are; None while that isn't known.
+    """
+
+    total: int | None
+
+    async def page(self) -> list[str]:
+        """The next few; empty when there are no more. Raises `TRMMError`."""
+
+
+class ListedTargets:
+    """Targets that are known all at once."""
+
+    def __init__(self, agent_ids: list[str]) -> None:
+        self.total: int | None = len(agent_ids)
+        self._rest = iter(agent_ids)
+
+    async def page(self) -> list[str]:
+        """See `Targets`."""
+        return list(islice(self._rest, _PAGE))
+
+
+class StreamedTargets:
+    """Targets that are read while the run is under way. Of those read, only a digest is kept."""
+
+    def __init__(self, agents: AsyncIterable[str | Agent]) -> None:
+        self.total: int | None = None
+        self._agents = streamed(agents)
+        self._read = 0
+
+    async def page(self) -> list[str]:
+        """See `Targets`. A small page, since the stream may be slow."""
+        async for agent_id in self._agents:
+            self._read += 1
+            return [agent_id]
+        self.total = self._read
+        return []
+
+
+class JournalTargets:
+    """Those of a journal that were never sent."""
+
+    def __init__(self, journal: Journal, total: int) -> None:
+        self.total: int | None = total
+        self._journal = journal
+        self._place = 0
+
+    async def page(self) -> list[str]:
+        """See `Targets`."""
+        rows = await self._journal.pending(self._place)
+        if rows:
+            self._place = rows[-1][0]
+        return [agent_id for _, agent_id in rows]
+
+
+def listed(agents: Iterable[str | Agent]) -> list[str]:
+    """The ids of the agents of a collection, each there once.
+
+    Raises:
+        InvalidRequestError: one is no agent, or is there twice.
+    """
+    targets = [arguments.agent_id(agent) for agent in agents]
+    if len(set(targets)) < len(targets):
+        twice = next(target for target, times in Counter(targets).items() if times > 1)
+        raise _twice(twice)
+    return targets
+
+
+async def streamed(agents: AsyncIterable[str | Agent]) -> AsyncIterator[str]:
+    """The same of a stream, as it comes."""
+    seen: set[bytes] = set()
+    async for agent in agents:
+        agent_id = arguments.agent_id(agent)
+        digest = blake2b(agent_id.encode(), digest_size=16).digest()
+        if digest in seen:
+            raise _twice(agent_id)
+        seen.add(digest)
+        yield agent_id
+
+
+def _twice(agent_id: str) -> InvalidRequestError:
+    return InvalidRequestError(f"agents: {agent_id!r} is there more than once; a script runs once on each")
+
+
+class Queue:
+    """The targets that may be taken now: what the source has given, and what has come back to it."""
+
+    def __init__(self, source: Targets) -> None:
+        self.source = source
+        self.given = 0
+        self.exhausted = False
+        self._ready: deque[str] = deque()
+
+    def __len__(self) -> int:
+        return len(self._ready)
+
+    async def fill(self) -> None:
+        """Take the next page of the source, if nothing is left of the last. Not for two tasks at once."""
+        if not self._ready and not self.exhausted:
+            page = await self.source.page()
+            self.given += len(page)
+            self.exhausted = not page
+            self._ready.extend(page)
+
+    def take(self) -> str:
+        """The next one; there must be one."""
+        return self._ready.popleft()
+
+    def put_first(self, agent_ids: Iterator[str] | list[str]) -> None:
+        """These may be taken next."""
+        self._ready.extendleft(agent_ids)
