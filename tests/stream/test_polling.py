@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -303,3 +304,48 @@ async def test_leaving_at_any_time_leaves_nothing(server: Simulator) -> None:
             await asyncio.gather(entering, return_exceptions=True)
             await events.__aexit__(None, None, None)
             assert not events._tasks
+
+
+BAD = {
+    "garbage": lambda server: server.answer("*", "/alerts/", body=b"\xff{", times=3),
+    "a page": lambda server: server.answer(
+        "*", "/alerts/", body=b"<html>", content_type="text/html", times=3
+    ),
+    "of another shape": lambda server: server.answer("*", "scripthistory", body=b'{"a": [1]}', times=3),
+    "cut": lambda server: server.cut("*", "/alerts/", at="body", times=3),
+    "reset": lambda server: server.cut("*", "scripthistory", at="reset", times=3),
+    "broken": lambda server: server.fail("*", "/alerts/", status=500, times=3),
+    "busy": lambda server: server.fail("*", "/alerts/", status=429, retry_after=0, times=3),
+    "late": lambda server: server.slow("*", "/alerts/", 0.5, times=2),
+}
+
+
+@pytest.mark.parametrize("fault", BAD)
+async def test_whatever_the_server_does_wrong_is_a_gap_and_then_caught_up(
+    server: Simulator, fault: str
+) -> None:
+    who = server.agent_ids[0]
+    async with client(server, timeout=0.2) as trmm, trmm.events(who, settings=quick()) as events:
+        with BAD[fault](server):
+            gap = (await all_of(events, 1))[0]
+            assert isinstance(gap, Gap)
+            assert gap.reason
+            rest = await all_of(events, 1)
+            assert kinds(rest) == ["Live"]
+        server.go_offline(who)
+        assert await all_of(events, 1) == [AgentOffline(agent_id=who)]
+
+
+async def test_a_clock_that_jumps_makes_no_event_and_no_gap(server: Simulator) -> None:
+    who = server.agent_ids[0]
+    ahead = [0.0]
+
+    def clock() -> datetime:
+        ahead[0] = -ahead[0] + (86_400 if ahead[0] <= 0 else 0)
+        return datetime.now(UTC) + timedelta(seconds=ahead[0])
+
+    async with client(server) as trmm, trmm.events(who, settings=quick(clock=clock)) as events:
+        before = looks(server)
+        await until(lambda: looks(server) > before + 5)
+        server.raise_alert(who)
+        assert kinds(await all_of(events, 1)) == ["AlertEvent"]
