@@ -283,3 +283,28 @@ async def test_removing_an_agent_lets_the_others_that_waited_for_room_in(gateway
         await until(lambda: events.received == 6)
         events.remove("a")
         assert await take(events, 1) == [ScriptOutput(agent_id="b", output="7")]
+
+
+async def test_an_agent_that_has_ended_is_caught_up_when_it_is_tried_again(gateway: Gateway) -> None:
+    rest = Rest(statuses={"a": "online", "b": "online"})
+    async with subscribe(gateway, ["a", "b"], rest, snapshot=True) as events:
+        await all_of(events, 4)
+        peer = next(peer for peer in gateway.peers if peer.agent_id == "b")
+        peer.close(4403, "no more")
+        assert isinstance((await take(events, 1))[0], Ended)
+        rest.statuses["b"] = "offline"
+        await events.add("b")
+        assert kinds(await all_of(events, 3)) == ["Gap", "AgentOffline", "Live"]
+
+
+async def test_an_agent_that_was_removed_begins_anew(gateway: Gateway) -> None:
+    rest = Rest()
+    async with subscribe(gateway, rest=rest) as events:
+        await based(rest, await gateway.peer())
+        position = events.position
+    rest.keep(an_alert(1))
+    async with subscribe(gateway, rest=rest, since=position, snapshot=True) as events:
+        assert kinds(await all_of(events, 3)) == ["Gap", "AlertEvent", "Live"]
+        events.remove("a")
+        await events.add("a")
+        assert kinds(await all_of(events, 3)) == ["AgentOnline", "AlertEvent", "Live"]

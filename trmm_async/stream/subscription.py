@@ -72,6 +72,7 @@ class Subscription:
         self._source: Source | None = None
         self._snapshot = snapshot
         self._begun = read_position(since) if since is not None else Position()
+        self._places = dict(self._begun.agents)
         self._last: Position | None = None
         self._courses: dict[str, Course] = {}
         self._going_on: set[str] = set()
@@ -251,8 +252,8 @@ class Subscription:
         """Follow one more agent from now on; what is returned may be awaited, and needn't be.
 
         Its stream begins as those of the others did: with its present state for `snapshot=True`, from its
-        place in `since` if it has one there. One that has ended is tried once more; one that is followed
-        already is left as it is. Refused, it is told as `Ended`.
+        place in `since` if it has one there. One that has ended is tried once more, and caught up from
+        there; one that is followed already is left as it is. Refused, it is told as `Ended`.
 
         Returns:
             an awaitable of nothing, done when the agent's stream stands, or was refused.
@@ -271,6 +272,7 @@ class Subscription:
         if self._source is None:
             self._waiting += [agent_id] * (agent_id not in self._waiting)
         elif agent_id not in self._going_on:
+            self._keep_place(agent_id)
             self._let_go(agent_id)
             self._follow(self._source, agent_id)
         return Standing(self._courses.get(agent_id))
@@ -319,9 +321,17 @@ class Subscription:
             self._fanout.run()
 
     def _follow(self, source: Source, agent_id: str) -> None:
-        start = Start(self._begun.agents.get(agent_id), self._snapshot)
+        start = Start(self._places.pop(agent_id, None), self._snapshot)
         self._courses[agent_id] = source.follow(agent_id, start)
         self._going_on.add(agent_id)
+
+    def _keep_place(self, agent_id: str) -> None:
+        """What was told of one that has ended need not be told again."""
+        if (course := self._courses.get(agent_id)) is not None:
+            now = self._settings.clock()
+            place = course.place(now, (), now)
+            if place.based:
+                self._places[agent_id] = place
 
     def _let_go(self, agent_id: str) -> None:
         self._going_on.discard(agent_id)
