@@ -91,7 +91,8 @@ class Reader:
             self.runs.begin(self.server.history(None)[:5])
         rows = self.runs.finished(self.server.history(self.runs.after))
         for picture in self.pictures.values():
-            picture.look(self.server.snapshot(), rows, self.server.now)
+            own = [row for row in rows if row.agent_id == picture.agent_id]
+            picture.look(self.server.snapshot(), own, self.server.now)
 
     def read(self, some: int = 1000) -> None:
         for picture in self.pictures.values():

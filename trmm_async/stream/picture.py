@@ -80,12 +80,12 @@ class Picture:
 
         Args:
             snapshot: the present state of at least this agent.
-            runs: the script runs of all agents that have finished since the last look, in order.
+            runs: the script runs of this agent that have finished since the last look, in order.
             at: when the look was begun, by this machine's clock.
         """
         told = self._changes(snapshot, at)
         if self._begun or self._since is not None:
-            told += [run_told(row) for row in runs if row.agent_id == self.agent_id]
+            told += map(run_told, runs)
         self.received += len(told)
         caught_up = self._since is not None or self._due
         if self._since is not None:

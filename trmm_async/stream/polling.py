@@ -182,9 +182,12 @@ class Polling:
         alerts = {alert.id: alert for alert in seen.alerts} | self._heard
         snapshot = Snapshot(seen.statuses, alerts.values())
         self._told_looks += 1
+        by_agent: dict[str, list[HistoryEntry]] = {}
+        for row in runs:
+            by_agent.setdefault(row.agent_id or "", []).append(row)
         pictures = [picture for name, picture in self._pictures.items() if name in seen.statuses]
         for picture in pictures:
-            picture.look(snapshot, runs, at)
+            picture.look(snapshot, by_agent.get(picture.agent_id, ()), at)
             picture.settle(None)
         for picture in pictures:
             await self._deliver(picture)
