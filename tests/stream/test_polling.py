@@ -349,3 +349,20 @@ async def test_a_clock_that_jumps_makes_no_event_and_no_gap(server: Simulator) -
         await until(lambda: looks(server) > before + 5)
         server.raise_alert(who)
         assert kinds(await all_of(events, 1)) == ["AlertEvent"]
+
+
+async def test_removing_an_agent_whose_end_waits_for_room(server: Simulator) -> None:
+    who, other, third, _ = server.agent_ids
+    async with client(server) as trmm:
+        async with trmm.events(who, other, third, settings=quick(queue=1)) as events:
+            server.go_offline(third)
+            await until(lambda: len(events._mailbox) == 1)
+            await trmm.agents.delete(who)
+            await trmm.agents.delete(other)
+            await until(lambda: events.state[who] == events.state[other] == "ended")
+            events.remove(who)
+            events.remove(other)
+            assert await all_of(events, 1) == [AgentOffline(agent_id=third)]
+            server.come_online(third)
+            assert await all_of(events, 1) == [AgentOnline(agent_id=third)]
+            assert events.state == {third: "live"}

@@ -113,7 +113,9 @@ class Polling:
 
     def leave(self, agent_id: str) -> None:
         """See `source.Source`."""
-        self._pictures.pop(agent_id).pending.clear()
+        # One whose end is just being told is gone already.
+        if (picture := self._pictures.pop(agent_id, None)) is not None:
+            picture.pending.clear()
 
     def runs(self, unread: Sequence[Event]) -> RunsPlace | None:
         """See `source.Source`."""

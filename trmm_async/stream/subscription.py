@@ -362,9 +362,10 @@ class Subscription:
     async def _ended(self, agent_id: str, error: TRMMError) -> None:
         if len(self._courses) > 1:
             await self._mailbox.put(Ended(agent_id=agent_id, error=error))
-        self._going_on.discard(agent_id)
-        if not self._going_on:
-            self._finish(error)
+        if agent_id in self._going_on:  # else it was removed meanwhile
+            self._going_on.discard(agent_id)
+            if not self._going_on:
+                self._finish(error)
 
     def _finish(self, end: BaseException) -> None:
         self._end = self._end or end
