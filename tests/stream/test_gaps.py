@@ -263,6 +263,7 @@ async def test_what_does_not_fit_while_catching_up_is_counted_in_the_gap(gateway
         await gateway.peer(2)
         rest.closed = False
         gap, *heard = await take(events, 4)
+        assert events.dropped == 5
     assert isinstance(gap, Gap)
     assert gap.dropped == 5
     assert [event.output for event in heard if isinstance(event, ScriptOutput)] == ["0", "1", "2"]

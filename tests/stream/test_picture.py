@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
@@ -13,6 +13,7 @@ from trmm_async.errors import ConnectionFailedError
 from trmm_async.events import AgentOffline, AgentOnline, AlertEvent, Event, Gap, Live, ScriptOutput
 from trmm_async.models import Alert, HistoryEntry, ScriptResult
 from trmm_async.stream.catchup import Snapshot
+from trmm_async.stream.overlap import Overlap
 from trmm_async.stream.picture import Picture, run_told
 from trmm_async.stream.position import Place, Position, RunsPlace, read_position
 from trmm_async.stream.runs import LAG, PATIENCE, Runs
@@ -297,3 +298,82 @@ def test_what_was_told_long_ago_is_forgotten() -> None:
 
 def test_before_the_first_look_there_is_no_place() -> None:
     assert Runs().place() is None
+
+
+# Alerts that are read one by one besides, as webhooks have it.
+
+Turn = str
+"""What happens next: an alert changes, or one of the two who read asks, is answered, or hears the answer."""
+
+turns = st.lists(
+    st.sampled_from(["change", "ask look", "read look", "hear look", "ask one", "read one", "hear one"]),
+    min_size=20,
+    max_size=80,
+)
+
+
+@dataclass
+class Readers:
+    """A look and a question about one alert, each under way or not, in any order of their steps."""
+
+    picture: Picture = field(default_factory=lambda: Picture("a", Start(snapshot=True), THEN))
+    overlap: Overlap = field(default_factory=Overlap)
+    version: int = 0
+    look: tuple[bool, int] | None = None
+    one: tuple[int, int | None] | None = None
+
+    def alert(self, version: int) -> Alert:
+        return Alert(id=1, agent_id="a", message=str(version))
+
+    def take(self, turn: Turn) -> None:
+        match turn:
+            case "change":
+                self.version += 1
+            case "ask look" if self.look is None:
+                self.overlap.begin_look()
+                self.look = (False, 0)
+            case "read look" if self.look == (False, 0):
+                self.look = (True, self.version)
+            case "hear look" if self.look is not None and self.look[0]:
+                alerts = self.overlap.end_look([self.alert(self.look[1])])
+                self.picture.look(Snapshot({"a": "online"}, alerts), [], THEN)
+                self.look = None
+            case "ask one" if self.one is None:
+                self.one = (self.overlap.ask(), None)
+            case "read one" if self.one is not None and self.one[1] is None:
+                self.one = (self.one[0], self.version)
+            case "hear one" if self.one is not None and self.one[1] is not None:
+                asked, version = self.one
+                if self.overlap.hear(asked, self.alert(version or 0)):
+                    self.picture.hear(self.alert(version or 0))
+                self.one = None
+
+
+LOOK = ["ask look", "read look", "hear look"]
+
+
+@given(what=turns)
+@example([*LOOK, "ask one", "read one", "change", *LOOK, "hear one"])
+@example([*LOOK, "ask look", "read look", "change", "ask one", "read one", "hear one", "hear look"])
+@settings(max_examples=500, deadline=None)
+def test_however_the_two_overlap_each_state_comes_once_and_in_order(
+    what: list[Turn],
+) -> None:
+    readers = Readers()
+    for turn in [*what, *LOOK, *LOOK]:
+        readers.take(turn)
+    told = [int(event.alert.message) for event in readers.picture.pending if isinstance(event, AlertEvent)]
+    assert told == sorted(set(told))
+    assert told[-1] == readers.version
+
+
+def test_what_is_heard_while_nothing_can_be_vouched_for_is_left_to_the_next_look() -> None:
+    picture = Picture("a", Start(), THEN)
+    picture.hear(Alert(id=1, agent_id="a"))
+    picture.look(Snapshot({"a": "online"}, []), [], THEN)
+    picture.fail(DOWN, enough=False)
+    picture.hear(Alert(id=1, agent_id="a"))
+    assert not picture.pending
+    picture.look(Snapshot({"a": "online"}, [Alert(id=1, agent_id="a")]), [], THEN)
+    assert kinds([*picture.pending]) == ["Gap", "AlertEvent", "Live"]
+    assert repr(Overlap()) == "<Overlap of 0 looks with 0 alerts>"

@@ -7,8 +7,9 @@ Floor 4: above it the resources, below it the pure rooms. Inside, from the top:
   behind the seam that is `source`; `session` and `picture` (one agent's course in the first two);
 * `dialing` and `sockets` (connections), `desk` (reading the state once for all), `mailbox` (the bounded queue
   of a subscription), `errands`, `waiting`, `settings`;
-* pure: `catchup` (what a gap hid), `runs` (which script runs are news), `position` (a place to be stored),
-  `backlog` (the bounded queue of a consumer), `filters` (which events are wanted).
+* pure: `catchup` (what a gap hid), `runs` (which script runs are news), `overlap` (which of two answers is
+  newer), `position` (a place to be stored), `backlog` (the bounded queue of a consumer), `filters` (which
+  events are wanted).
 """
 
 from trmm_async.stream.catchup import Snapshot

@@ -23,6 +23,7 @@ from trmm_async.events import Event, Live, ScriptOutput
 from trmm_async.models import Alert, HistoryEntry
 from trmm_async.stream.catchup import Snapshot
 from trmm_async.stream.errands import Errands
+from trmm_async.stream.overlap import Overlap
 from trmm_async.stream.picture import Picture
 from trmm_async.stream.position import RunsPlace
 from trmm_async.stream.runs import Runs
@@ -88,8 +89,7 @@ class Polling:
         self._bell = bell
         self._errands = Errands(self._hear)
         self._delivering = asyncio.Lock()
-        self._heard: dict[int, Alert] = {}
-        self._told_looks = 0
+        self._overlap = Overlap()
         self._hush: Callable[[], None] | None = None
         self.looks = 0
 
@@ -162,7 +162,7 @@ class Polling:
 
     async def _look(self, agent_ids: frozenset[str]) -> tuple[Seen, list[HistoryEntry]]:
         self.looks += 1
-        self._heard.clear()
+        self._overlap.begin_look()
         seen = await self._watch.look(agent_ids)
         if not self._settings.poll_scripts:
             return seen, []
@@ -180,10 +180,7 @@ class Polling:
         await asyncio.sleep(max(self._backoff.next(), self._rhythm.least()))
 
     async def _tell(self, seen: Seen, runs: Sequence[HistoryEntry], at: datetime) -> None:
-        # What was read on its own meanwhile is newer than what the look shows of it, or as new.
-        alerts = {alert.id: alert for alert in seen.alerts} | self._heard
-        snapshot = Snapshot(seen.statuses, alerts.values())
-        self._told_looks += 1
+        snapshot = Snapshot(seen.statuses, self._overlap.end_look(seen.alerts))
         by_agent: dict[str, list[HistoryEntry]] = {}
         for row in runs:
             by_agent.setdefault(row.agent_id or "", []).append(row)
@@ -215,17 +212,17 @@ class Polling:
 
     async def _hear(self, alert_id: int) -> None:
         """Read one alert and tell it, if it is news; in doubt it is left to a look, at once."""
-        before = self._told_looks
+        asked = self._overlap.ask()
         try:
             alert = await self._watch.alert(alert_id)
         except TRMMError:
             self._hurry.set()
             return
-        if before != self._told_looks:
-            # A look was told while the answer was on its way, which may be the older of the two.
+        if alert is None:
+            return
+        if not self._overlap.hear(asked, alert):
             self._hurry.set()
-        elif alert is not None and (picture := self._pictures.get(alert.agent_id or "")) is not None:
-            self._heard[alert_id] = alert
+        elif (picture := self._pictures.get(alert.agent_id or "")) is not None:
             picture.hear(alert)
             await self._deliver(picture)
 
