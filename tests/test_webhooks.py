@@ -407,6 +407,24 @@ async def test_what_was_read_during_a_look_is_not_undone_by_it(server: Simulator
         assert kinds(await all_of(events, 1)) == ["AgentOffline"]
 
 
+async def test_an_alert_that_comes_while_a_look_waits_for_the_reader_stands_behind_it(
+    server: Simulator,
+) -> None:
+    who = server.agent_ids[0]
+    async with subscribed(server, who, queue=1) as (url, events, _):
+        numbers = [server.raise_alert(who) for _ in range(4)]
+        events._source._hurry.set()
+        await until(lambda: events.received == 4)
+        numbers.append(server.raise_alert(who))
+        await post(url, alert_id=numbers[-1])
+        await until(lambda: events.received == 5)
+        server.go_offline(who)
+        heard = [(await an_alert(events)).id for _ in range(5)]
+        events._source._hurry.set()
+        assert await all_of(events, 1) == [AgentOffline(agent_id=who)]
+    assert heard == numbers
+
+
 async def test_a_gateway_has_no_use_for_them() -> None:
     receiver = WebhookReceiver(SECRET)
     async with Simulator(agents=1) as server, TRMM(server.url, api_key=server.api_key) as trmm:
