@@ -63,7 +63,7 @@ if TYPE_CHECKING:
         ScriptOutput,
         UnknownEvent,
     )
-    from trmm_async.fleet import FleetRun, Group, Journal, as_csv, as_jsonl, groups_of, report
+    from trmm_async.fleet import FleetRun, Group, Journal, as_csv, as_jsonl, as_row, groups_of, report
     from trmm_async.inventory import (
         EventLogEntry,
         Note,
@@ -175,7 +175,7 @@ _ROOMS: Final = {
         "Task",
     ),
     "outcomes": ("Counts", "Done", "Failed", "Outcome", "Skipped", "Unknown"),
-    "fleet": ("FleetRun", "Group", "Journal", "as_csv", "as_jsonl", "groups_of", "report"),
+    "fleet": ("FleetRun", "Group", "Journal", "as_csv", "as_jsonl", "as_row", "groups_of", "report"),
     "limits": ("RateLimit",),
     "resources.commands": ("CommandSettings",),
     "stream": ("Consumer", "Handler", "StreamSettings", "StreamState", "Subscription"),
@@ -272,6 +272,7 @@ __all__ = [
     "__version__",
     "as_csv",
     "as_jsonl",
+    "as_row",
     "groups_of",
     "report",
 ]

@@ -31,8 +31,8 @@ def test_like_outcomes_are_one_group_the_largest_first() -> None:
         ("failed", None, ["e5", "f6"]),
         ("unknown", None, ["g7", "h8"]),
         ("done", 3, ["b2"]),
-        ("unknown", None, ["i9"]),
         ("skipped", None, ["j0"]),
+        ("unknown", None, ["i9"]),
     ]
     assert [len(group) for group in groups] == [3, 2, 2, 1, 1, 1]
     assert groups[1].output == "NotFoundError: 404 the server has no agent <agent>"
@@ -49,6 +49,12 @@ def test_the_report_says_who_and_what() -> None:
         report([Group("done", 0, "", ["x"])])
         == "---------------\nx (1: done, return code 0)\n" + "-" * 15 + "\n\n"
     )
+
+
+def test_the_report_does_nothing_to_a_terminal() -> None:
+    (group,) = groups_of([Done("a", ScriptResult(stdout="one\r\n\x1b[2Jtwo\t\x9b3\x07\n"))])
+    assert "\none\n[2Jtwo\t3\n" in report([group])
+    assert group.output.startswith("one\r\n"), "the text itself is as it was"
 
 
 def test_a_row_has_every_column() -> None:

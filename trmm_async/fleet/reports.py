@@ -5,6 +5,7 @@ Over `outcomes`. Everything works on any iterable of outcomes: a run's, or a jou
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -17,6 +18,7 @@ __all__ = ["Group", "Grouping", "as_csv", "as_jsonl", "as_row", "groups_of", "re
 
 _KINDS: Final = {Done: "done", Failed: "failed", Unknown: "unknown", Skipped: "skipped"}
 _COLUMNS: Final = ("agent_id", "outcome", "retcode", "execution_time", "stdout", "stderr", "error", "reason")
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -53,8 +55,11 @@ class Grouping:
         group.agent_ids.append(outcome.agent_id)
 
     def groups(self) -> list[Group]:
-        """The groups, the largest first."""
-        return sorted(self._groups.values(), key=len, reverse=True)
+        """The groups, the largest first; those of one size in an order that is the same each time."""
+        return sorted(
+            self._groups.values(),
+            key=lambda group: (-len(group), group.kind, group.retcode or 0, group.output),
+        )
 
     @property
     def worst(self) -> int | None:
@@ -73,6 +78,8 @@ def groups_of(outcomes: Iterable[Outcome]) -> list[Group]:
 
 def report(groups: Iterable[Group], names: Mapping[str, str] | None = None) -> str:
     """The groups as text, as `clush -b` shows them: which hosts, and what all of them printed.
+
+    Control characters in what they printed are left out: they could rewrite the terminal that shows it.
 
     Args:
         groups: see `groups_of`.
@@ -148,5 +155,5 @@ def _words(error: TRMMError) -> str:
 def _paragraph(group: Group, names: Mapping[str, str]) -> str:
     hosts = ", ".join(sorted(names.get(agent_id, agent_id) for agent_id in group.agent_ids))
     code = "" if group.retcode is None else f", return code {group.retcode}"
-    rule = "-" * 15
-    return f"{rule}\n{hosts} ({len(group)}: {group.kind}{code})\n{rule}\n{group.output.rstrip()}\n"
+    rule, output = "-" * 15, _CONTROL.sub("", group.output).rstrip()
+    return f"{rule}\n{hosts} ({len(group)}: {group.kind}{code})\n{rule}\n{output}\n"

@@ -1,0 +1,175 @@
+"""A simulator in a thread of its own, and the command line, run as people and programs run it."""
+
+import asyncio
+import fcntl
+import json
+import os
+import pty
+import select
+import struct
+import subprocess
+import sys
+import termios
+import threading
+import time
+from codecs import getincrementaldecoder
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, Self, TypeVar
+
+from trmm_async.testing import Simulator
+
+T = TypeVar("T")
+LONGEST = 30.0
+
+
+class Backstage:
+    """A running simulator. What is done to it, and asked of it, happens in its own thread."""
+
+    def __init__(self, **settings: Any) -> None:
+        self._settings = settings
+        self._loop = asyncio.new_event_loop()
+        self._stop: asyncio.Event | None = None
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self.url = self.api_key = ""
+        self.server: Simulator
+
+    def _run(self) -> None:
+        self._loop.run_until_complete(self._serve())
+        self._loop.close()
+
+    async def _serve(self) -> None:
+        self._stop = asyncio.Event()
+        async with Simulator(**self._settings) as self.server:
+            self.url, self.api_key = self.server.url, self.server.api_key
+            self._ready.set()
+            await self._stop.wait()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        assert self._ready.wait(LONGEST)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._stop is not None
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(LONGEST)
+        assert not self._thread.is_alive()
+
+    def do(self, work: Callable[[Simulator], T]) -> T:
+        """Do something to the simulator, or ask it something."""
+
+        async def inside() -> T:
+            return work(self.server)
+
+        return asyncio.run_coroutine_threadsafe(inside(), self._loop).result(10)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"TRMM_URL": self.url, "TRMM_API_KEY": self.api_key}
+
+    @property
+    def first(self) -> str:
+        """The id of JADE-PC."""
+        return self.do(lambda server: server.agent_ids[0])
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command printed, and its exit code."""
+
+    code: int
+    out: str
+    error: str = ""
+
+    @property
+    def data(self) -> Any:
+        return json.loads(self.out)
+
+    @property
+    def lines(self) -> list[Any]:
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+def environment(extra: Mapping[str, str]) -> dict[str, str]:
+    """This process's, without what would make a difference."""
+    strange = ("TRMM", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "TERM")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(strange)}
+    return {**kept, "TERM": "xterm-256color", **extra}
+
+
+def program(words: Sequence[str], extra: Mapping[str, str], typed: str = "") -> Said:
+    """The command as a process of its own, without a terminal."""
+    done = subprocess.run(
+        [sys.executable, "-m", "trmm_async.cli", *words],
+        env=environment(extra),
+        input=typed,
+        capture_output=True,
+        text=True,
+        timeout=LONGEST,
+        check=False,
+    )
+    return Said(done.returncode, done.stdout, done.stderr)
+
+
+class Terminal:
+    """The command in a terminal of its own: what it shows can be waited for, and keys can be typed."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", handle: int) -> None:
+        self.process = process
+        self._handle = handle
+        self._decoder = getincrementaldecoder("utf-8")(errors="replace")
+        self.shown = ""
+
+    def type(self, keys: str) -> None:
+        os.write(self._handle, keys.encode())
+
+    def wait_for(self, text: str) -> None:
+        deadline = time.monotonic() + LONGEST
+        while text not in self.shown:
+            assert self._read(deadline), f"never showed {text!r}: {self.shown}"
+
+    def finish(self) -> int:
+        deadline = time.monotonic() + LONGEST
+        while self._read(deadline):
+            pass
+        return self.process.wait(LONGEST)
+
+    def _read(self, deadline: float) -> bool:
+        ready, _, _ = select.select([self._handle], [], [], max(0.0, deadline - time.monotonic()))
+        assert ready, f"nothing more came: {self.shown}"
+        with suppress(OSError):  # that is how a terminal ends
+            data = os.read(self._handle, 65_536)
+            self.shown += self._decoder.decode(data)
+            return bool(data)
+        return False
+
+
+def _have_terminal() -> None:
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+@contextmanager
+def terminal(words: Sequence[str], extra: Mapping[str, str], width: int = 80) -> Iterator[Terminal]:
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, width, 0, 0))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "trmm_async.cli", *words],
+        env=environment(extra),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+        # Safe enough: the child has nothing to lock.
+        preexec_fn=_have_terminal,  # noqa: PLW1509
+    )
+    os.close(theirs)
+    try:
+        yield Terminal(process, ours)
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait(LONGEST)
+        os.close(ours)

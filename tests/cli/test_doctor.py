@@ -1,0 +1,187 @@
+"""`trmm doctor` finds out what is wrong, and says it."""
+
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.cli.conftest import Cli
+from tests.cli.stage import Backstage, Said, program
+from tests.stream.fake_gateway import TLS_CERTIFICATE, TLS_KEY
+from trmm_async.cli.doctor import _clock, _encryption, _Peek, _time
+
+
+def states(said: Said) -> dict[str, str]:
+    return {row["what"]: row["state"] for row in said.data}
+
+
+def words_of(said: Said, what: str) -> str:
+    text: str = next(row["text"] for row in said.data if row["what"] == what)
+    return text
+
+
+def test_all_is_well(cli: Cli, either: Backstage) -> None:
+    said = cli("doctor", "--json")
+    assert said.code == 0
+    assert set(states(said).values()) == {"ok"}
+    dialect = either.do(lambda server: server.dialect)
+    assert words_of(said, "dialect") == dialect
+    assert ("version" in states(said)) == (dialect == "stock")
+    assert words_of(said, "server") == f"{either.url} (from TRMM_URL)"
+    assert words_of(said, "key") == "from TRMM_API_KEY"
+    for noun in ("agents", "clients", "scripts", "tasks", "alerts", "deployments"):
+        assert noun in words_of(said, "access")
+    assert either.api_key not in said.out
+
+
+def test_people_see_a_line_for_each(cli: Cli, gateway: Backstage) -> None:
+    said = cli("doctor")
+    assert said.code == 0
+    assert [line.split()[0] for line in said.out.splitlines()] == [
+        *("server", "key", "reached", "TLS", "clock", "dialect", "access"),
+    ]
+
+
+def test_a_key_that_is_refused(cli: Cli, either: Backstage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRMM_API_KEY", "WRONG")
+    said = cli("doctor", "--json")
+    assert said.code == 4
+    assert states(said)["access"] == "bad"
+    assert "the key is refused" in words_of(said, "access")
+
+
+def test_what_the_key_may_not_do(cli: Cli, either: Backstage) -> None:
+    restriction = either.do(lambda server: server.restrict("can_list_alerts", "can_list_scripts"))
+    said = cli("doctor", "--json")
+    either.do(lambda _: restriction.lift())
+    assert said.code == 0
+    assert states(said)["access"] == "warning"
+    assert words_of(said, "access").endswith("; not scripts, alerts")
+
+
+def test_no_server(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRMM_API_KEY", "k")
+    said = cli("doctor", "--json", "--url", "http://127.0.0.1:9")
+    assert said.code == 1
+    assert states(said)["reached"] == "bad"
+    assert "is the address right" in words_of(said, "reached")
+
+
+def test_a_server_that_fails(cli: Cli, gateway: Backstage) -> None:
+    gateway.do(lambda server: server.fail("GET", "/clients/", status=500, times=None))
+    said = cli("doctor", "--json")
+    assert said.code == 1
+    assert words_of(said, "access").startswith("clients can't be read: ")
+
+
+def test_a_server_of_neither_kind(cli: Cli, gateway: Backstage) -> None:
+    gateway.do(lambda server: server.answer("GET", "/deployments/", body="<html></html>", times=None))
+    said = cli("doctor", "--json")
+    assert said.code == 1
+    assert states(said)["dialect"] == "bad"
+
+
+class Refusing(BaseHTTPRequestHandler):
+    """A gateway that knows no key, and the time of another year."""
+
+    date = "Thu, 01 Jan 2026 00:00:00 GMT"
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def do_GET(self) -> None:
+        body = b'{"detail": "Invalid token"}'
+        self.send_response(401)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(body)
+
+    def date_time_string(self, timestamp: Any = None) -> str:
+        return self.date
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@contextmanager
+def encrypted(folder: Path) -> Iterator[tuple[str, Path]]:
+    certificate, key = folder / "cert.pem", folder / "key.pem"
+    certificate.write_text(TLS_CERTIFICATE)
+    key.write_text(TLS_KEY)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            yield f"https://127.0.0.1:{server.server_address[1]}", certificate
+        finally:
+            server.shutdown()
+            thread.join(10)
+
+
+class TestTLS:
+    def test_a_certificate_that_is_trusted_and_a_clock_that_is_wrong(self, tmp_path: Path) -> None:
+        with encrypted(tmp_path) as (url, certificate):
+            extra = {"TRMM_URL": url, "TRMM_API_KEY": "k", "SSL_CERT_FILE": str(certificate)}
+            said = program(["doctor", "--json"], extra)
+        assert said.code == 4
+        assert states(said)["TLS"] == "ok"
+        assert words_of(said, "TLS").startswith("by ")
+        assert states(said)["clock"] == "warning"
+        assert " d behind this machine's" in words_of(said, "clock")
+        assert states(said)["dialect"] == "ok"
+
+    def test_one_that_is_not(self, tmp_path: Path) -> None:
+        with encrypted(tmp_path) as (url, _):
+            said = program(["doctor", "--json"], {"TRMM_URL": url, "TRMM_API_KEY": "k"})
+        assert said.code == 1
+        assert states(said)["TLS"] == "bad"
+        assert "its certificate is not trusted" in words_of(said, "TLS")
+
+
+class TestWhatAServerTells:
+    ASKED = datetime(2026, 5, 1, 12, tzinfo=UTC)
+
+    @pytest.mark.parametrize(
+        ("seconds", "state", "says"),
+        [
+            (10, "ok", "agree"),
+            (-20, "ok", "agree"),
+            (300, "warning", "5 min ahead of"),
+            (-7_200, "warning", "2 h behind"),
+        ],
+    )
+    def test_of_its_clock(self, seconds: int, state: str, says: str) -> None:
+        finding = _clock(_Peek(self.ASKED + timedelta(seconds=seconds), self.ASKED, None))
+        assert finding.state == state
+        assert says in finding.text
+
+    def test_nothing_of_its_clock(self) -> None:
+        assert _clock(_Peek(_time(None), self.ASKED, None)).state == "warning"
+        assert _time("yesterday") is None
+
+    @pytest.mark.parametrize(("days", "state"), [(90, "ok"), (5, "warning")])
+    def test_of_its_certificate(self, days: int, state: str) -> None:
+        until = datetime.now(UTC) + timedelta(days=days)
+        certificate = {
+            "notAfter": f"{until:%b %d %H:%M:%S %Y} GMT",
+            "issuer": ((("organizationName", "Let's Encrypt"),), (("commonName", "R3"),)),
+        }
+        finding = _encryption(_Peek(None, self.ASKED, certificate), urlsplit("https://x.example"))
+        assert finding.state == state
+        assert finding.text.startswith(f"by Let's Encrypt, until {until:%Y-%m-%d} (in ")
+
+    def test_without_encryption(self) -> None:
+        peek = _Peek(None, self.ASKED, None)
+        assert _encryption(peek, urlsplit("http://localhost:80")).state == "ok"
+        assert _encryption(peek, urlsplit("http://rmm.example")).state == "warning"

@@ -1,0 +1,172 @@
+"""Every error is one line on stderr that says what to do, with its exit code. No traceback, no key."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import trmm_async as sdk
+from tests.cli.conftest import Cli
+from tests.cli.stage import Backstage, Said, program
+from trmm_async.cli.exits import CommandError, Exit, guarded
+
+WHERE = {"method": "GET", "path": "/x/"}
+ERRORS: list[tuple[Exception, int, str]] = [
+    (sdk.InvalidRequestError("client must be an id"), 2, "client must be an id"),
+    (sdk.BadRequestError(400, "bad name", **WHERE), 4, "the server refuses: GET /x/: 400: bad name"),
+    (sdk.AmbiguousNameError("PC", ["a", "b"]), 2, "2 agents are named 'PC': a, b"),
+    (sdk.UnsupportedError("not here"), 4, "not here"),
+    (sdk.ClosedError("closed"), 1, "closed"),
+    (sdk.ConnectionFailedError("refused", **WHERE), 1, "no answer from the server; `trmm doctor`"),
+    (sdk.TimeoutError("late", **WHERE), 1, "no answer in time; `trmm doctor`"),
+    (sdk.OutcomeUnknownError("lost", **WHERE), 3, "look before you repeat it. POST"),
+    (sdk.ServerFaultError(502, "bad gateway", **WHERE), 3, "look before you repeat it."),
+    (sdk.AgentSilentError("abc", "offline", 3.0), 3, "look before you repeat it."),
+    (sdk.UnidentifiedError("which?"), 3, "look before you repeat it. which?"),
+    (sdk.AgentLostError(200, "timeout", **WHERE), 3, "look before you repeat it."),
+    (sdk.AuthenticationError(401, "Invalid", **WHERE), 4, "the API key is refused: `trmm login`"),
+    (
+        sdk.PermissionDeniedError(403, "no", **WHERE),
+        4,
+        "not allowed; `trmm doctor` tells what the key may do.",
+    ),
+    (sdk.NotFoundError(404, "Not found.", **WHERE), 1, "the server has no such thing: "),
+    (sdk.AgentUnreachableError(200, "natsdown", **WHERE), 1, "GET /x/: 200: natsdown"),
+    (sdk.RateLimitedError(429, "slow down", **WHERE), 4, "wait a minute."),
+    (sdk.ServerError(500, "oops", **WHERE), 1, "GET /x/: 500: oops"),
+    (sdk.RedirectedError(302, "moved", **WHERE), 1, "GET /x/: 302: moved"),
+    (sdk.DecodeError(200, "no JSON", body="<html>\n<p>", **WHERE), 1, "the body begins"),
+    (sdk.JournalError("no journal x"), 1, "no journal x"),
+    (sdk.RecordedError("TimeoutError", "late"), 1, "late"),
+    (OSError(28, "No space left on device"), 1, "No space left on device"),
+    (CommandError(Exit.REFUSED, "not done"), 4, "not done"),
+    (KeyError("a\nbug"), 1, "a bug of ours: KeyError: "),
+    (KeyboardInterrupt(), 130, "interrupted"),  # type: ignore[list-item]
+]
+
+
+@pytest.mark.parametrize(("error", "code", "says"), ERRORS, ids=lambda value: type(value).__name__)
+def test_each_kind(error: BaseException, code: int, says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    def work() -> None:
+        raise error
+
+    assert guarded(work, debug=False) == code
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    assert captured.err.startswith("trmm: ")
+    assert says.removesuffix(" POST") in captured.err
+
+
+def test_every_public_error_was_looked_at() -> None:
+    kinds = {type(error).__name__ for error, _, _ in ERRORS}
+    public = {name for name in sdk.__all__ if name.endswith("Error")}
+    assert public - kinds == {"TRMMError", "APIError"}
+
+
+def test_a_traceback_is_shown_to_those_who_ask(cli: Cli, gateway: Backstage) -> None:
+    for words in (["--debug", "agent", "nobody"], ["agent", "nobody", "--debug"]):
+        said = cli(*words)
+        assert said.code == 2
+        assert "Traceback (most recent call last)" in said.error
+        assert said.error.splitlines()[-1] == "trmm: there is no agent 'nobody'"
+    assert "Traceback" not in cli("agent", "nobody", "--", "--debug").error
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["nonsense"], "No such command 'nonsense'. See: trmm --help"),
+        (["agents", "--nonsense"], "No such option: --nonsense"),
+        (["agents", "extra"], "unexpected extra argument"),
+        (["agent"], "Missing argument 'AGENT'. See: trmm agent --help"),
+        (["agents", "--json", "--jsonl"], "--json and --jsonl are two formats: choose one"),
+        (["agents", "--kind", "toaster"], "--kind is server or workstation, not 'toaster'"),
+        (["agents", "--client", "nobody"], "there is no client 'nobody'"),
+        (["agents", "--rate-limit", "many"], "--rate-limit is COUNT/SECONDS as 100/60, or none"),
+        (["agents", "--dialect", "french"], "auto, gateway or stock"),
+        (["agents", "--url", "gopher://x"], "url"),
+        (["run", "1"], "on which agents?"),
+        (["run", "nothing", "--all"], "there is no script 'nothing'"),
+        (["run", "1", "--all", "--env", "x"], "--env is NAME=VALUE"),
+        (["run", "1", "--all", "--timeout", "301"], "--timeout"),
+        (["alerts", "resolve", "x"], "ID"),
+        (["profiles", "use", "nobody"], "there is no profile 'nobody'"),
+    ],
+)
+def test_what_is_used_wrongly(
+    cli: Cli, gateway: Backstage, words: list[str], says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if "--url" in words:
+        monkeypatch.delenv("TRMM_URL")
+    said = cli(*words)
+    assert (said.code, said.out) == (2, "")
+    assert said.error.count("\n") == 1
+    assert says in said.error
+
+
+class TestFromOutside:
+    def test_no_server(self, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("TRMM_API_KEY", "k")
+        said = cli("agents", "--url", "http://127.0.0.1:9")
+        assert (said.code, said.out) == (1, "")
+        assert "trmm: no answer from the server; `trmm doctor` looks why." in said.error
+
+    def test_a_key_that_is_refused(
+        self, cli: Cli, either: Backstage, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("TRMM_API_KEY", "SECRET-AND-WRONG")
+        said = cli("agents")
+        assert said.code == 4
+        assert "the API key is refused: `trmm login` sets another" in said.error
+        assert "SECRET" not in said.error
+
+    def test_what_the_key_may_not_do(self, cli: Cli, either: Backstage) -> None:
+        restriction = either.do(lambda server: server.restrict("can_list_agents"))
+        said = cli("agents")
+        either.do(lambda _: restriction.lift())
+        assert said.code == 4
+        assert "trmm: not allowed; `trmm doctor` tells what the key may do." in said.error
+
+    def test_a_broken_answer(self, cli: Cli, either: Backstage) -> None:
+        either.do(lambda server: server.answer("GET", "/agents/", body="<html>\noops</html>"))
+        said = cli("agents", "--dialect", either.do(lambda server: server.dialect))
+        assert said.code == 1
+        assert said.error.count("\n") == 1
+
+
+def test_a_file_that_is_not_there(cli: Cli, gateway: Backstage, tmp_path: Path) -> None:
+    said = cli("run", "1", "--file", str(tmp_path / "nobody"))
+    assert said.code == 1
+    assert "No such file" in said.error
+
+
+@pytest.mark.parametrize("words", [["agents"], ["agents", "--json"], ["agents", "--debug"], ["doctor"]])
+def test_the_key_is_never_shown(cli: Cli, gateway: Backstage, words: list[str]) -> None:
+    said: Said = cli(*words)
+    assert gateway.api_key not in said.out + said.error
+
+
+def test_a_reader_that_goes_away_is_no_error(gateway: Backstage) -> None:
+    import subprocess
+    import sys
+
+    from tests.cli.stage import environment
+
+    command = f"{sys.executable} -m trmm_async.cli agents --jsonl; echo $? >&2"
+    done = subprocess.run(
+        ["bash", "-c", f"({command}) | true"],
+        env=environment(gateway.environment),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    assert "Traceback" not in done.stderr
+    assert re.fullmatch(r"(141|0)\n", done.stderr), done.stderr
+
+
+def test_as_a_process_it_ends_with_the_same_code() -> None:
+    said = program(["agents"], {"TRMM_CONFIG": "/nonexistent"})
+    assert (said.code, said.out) == (2, "")
+    assert said.error.startswith("trmm: which server?")

@@ -1,0 +1,91 @@
+"""What goes to stdout: widths, JSON's kinds, terminals."""
+
+import re
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import trmm_async as sdk
+from tests.cli.conftest import Cli
+from tests.cli.stage import Backstage
+from trmm_async.cli.printing import fitted, plain
+
+ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
+
+
+class TestWidths:
+    @given(
+        st.lists(st.tuples(st.integers(0, 60), st.booleans()), min_size=1, max_size=9), st.integers(20, 200)
+    )
+    def test_fit_where_they_can(self, columns: list[tuple[int, bool]], room: int) -> None:
+        widths, keeps = [width for width, _ in columns], [keep for _, keep in columns]
+        fit = fitted(widths, keeps, room)
+        assert all(0 <= new <= old for new, old in zip(fit, widths, strict=True))
+        assert sum(fit) <= room or all(width <= 8 for width in fit)
+        if sum(widths) <= room:
+            assert fit == widths
+
+    def test_the_widest_gives_first_and_those_that_keep_theirs_last(self) -> None:
+        assert fitted([20, 30, 10], [False, False, True], 50) == [20, 20, 10]
+        assert fitted([20, 30, 10], [False, False, True], 30) == [10, 10, 10]
+        assert fitted([20, 30, 40], [False, False, True], 46) == [8, 8, 30]
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (None, None),
+        (True, True),
+        (1.5, 1.5),
+        (datetime(2026, 5, 1, tzinfo=UTC), "2026-05-01T00:00:00+00:00"),
+        (date(2026, 5, 1), "2026-05-01"),
+        ({1: (b"a\xff",)}, {"1": ["a\ufffd"]}),
+        (frozenset({3}), [3]),
+        (sdk.NotFoundError(404, "gone"), {"type": "NotFoundError", "message": "404: gone"}),
+        (sdk.Counts(done=1), {"done": 1, "failed": 0, "unknown": 0, "skipped": 0, "pending": 0}),
+        (sdk.SiteRef(id=1, name="x"), {"id": 1, "name": "x"}),
+        (1 + 2j, "(1+2j)"),
+    ],
+)
+def test_everything_has_a_form_in_json(value: Any, told: Any) -> None:
+    assert plain(value) == told
+
+
+def test_fields_go_by_their_attributes_names_and_not_by_those_on_the_wire() -> None:
+    row = plain(sdk.Agent(agent_id="a", needs_reboot=True))
+    assert set(row) == set(sdk.Agent.__struct_fields__)
+    assert row["needs_reboot"] is True
+
+
+class TestOnATerminalInThisProcess:
+    @pytest.fixture(autouse=True)
+    def wide(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("FORCE_COLOR", "1")
+        monkeypatch.setenv("TERM", "xterm-256color")
+
+    @pytest.mark.parametrize("columns", [60, 80, 160])
+    @pytest.mark.parametrize("words", [["agents"], ["agent", "JADE-PC"], ["doctor"], ["checks", "JADE-PC"]])
+    def test_everything_fits(
+        self,
+        cli: Cli,
+        gateway: Backstage,
+        words: list[str],
+        columns: int,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setenv("COLUMNS", str(columns))
+        said = cli(*words)
+        assert said.code == 0
+        assert "\x1b[" in said.out
+        assert max(len(ESCAPE.sub("", line)) for line in said.out.splitlines()) <= columns
+
+    def test_the_report_of_a_run_fits(
+        self, cli: Cli, gateway: Backstage, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("COLUMNS", "60")
+        said = cli("run", "3", "--all", "--dry-run")
+        assert said.code == 0
+        assert max(len(ESCAPE.sub("", line)) for line in said.out.splitlines()) <= 60

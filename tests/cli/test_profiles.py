@@ -1,0 +1,227 @@
+"""`trmm login` and `trmm profiles`: what is written, what is checked first, and where the key is."""
+
+import stat
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import keyring
+import keyring.backend
+import keyring.backends.fail
+import keyring.errors
+import pytest
+
+from tests.cli.conftest import Cli
+from tests.cli.stage import Backstage, terminal
+
+
+class Drawer(keyring.backend.KeyringBackend):
+    """A keyring in memory."""
+
+    priority = 1
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.keys: dict[tuple[str, str], str] = {}
+
+    def get_password(self, service: str, username: str) -> str | None:
+        return self.keys.get((service, username))
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        self.keys[service, username] = password
+
+    def delete_password(self, service: str, username: str) -> None:
+        if self.keys.pop((service, username), None) is None:
+            raise keyring.errors.PasswordDeleteError
+
+
+@pytest.fixture
+def drawer() -> Iterator[Drawer]:
+    before = keyring.get_keyring()
+    drawer = Drawer()
+    keyring.set_keyring(drawer)
+    yield drawer
+    keyring.set_keyring(before)
+
+
+@pytest.fixture
+def stage(either: Backstage, monkeypatch: pytest.MonkeyPatch) -> Backstage:
+    monkeypatch.delenv("TRMM_URL")
+    monkeypatch.delenv("TRMM_API_KEY")
+    return either
+
+
+def login(cli: Cli, stage: Backstage, *words: str) -> None:
+    said = cli("login", "--url", stage.url, "--key-stdin", *words, typed=f"{stage.api_key}\n")
+    assert (said.code, said.out) == (0, ""), said.error
+    assert stage.api_key not in said.error
+
+
+def test_the_key_is_checked_and_written_for_its_owner_alone(cli: Cli, stage: Backstage, bare: Path) -> None:
+    login(cli, stage)
+    assert stat.S_IMODE(bare.stat().st_mode) == 0o600
+    assert stage.api_key in bare.read_text()
+    (row,) = cli("profiles", "--json").data
+    assert row == {
+        "name": "default",
+        "url": stage.url,
+        "dialect": stage.do(lambda server: server.dialect),
+        "key": "file",
+        "default": True,
+    }
+    assert cli("agents", "--jsonl").code == 0
+    for words in (["profiles"], ["profiles", "--json"], ["doctor"]):
+        said = cli(*words)
+        assert stage.api_key not in said.out + said.error
+
+
+def test_the_address_may_be_in_the_environment(
+    cli: Cli, stage: Backstage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRMM_URL", stage.url)
+    said = cli("login", "--key-stdin", typed=f"{stage.api_key}\n")
+    assert said.code == 0
+    monkeypatch.delenv("TRMM_URL")
+    assert cli("profiles", "--json").data[0]["url"] == stage.url
+    # A profile that is there keeps its own.
+    monkeypatch.setenv("TRMM_URL", "https://other.example")
+    assert cli("login", "--key-stdin", typed=f"{stage.api_key}\n").code == 0
+    assert cli("profiles", "--json").data[0]["url"] == stage.url
+
+
+def test_a_key_that_does_not_work_is_not_written(cli: Cli, stage: Backstage, bare: Path) -> None:
+    said = cli("login", "--url", stage.url, "--key-stdin", typed="WRONG\n")
+    assert said.code == 4
+    assert "the API key is refused" in said.error
+    assert not bare.exists()
+
+
+def test_a_key_that_may_little_is(cli: Cli, stage: Backstage, bare: Path) -> None:
+    restriction = stage.do(lambda server: server.restrict("can_list_clients"))
+    said = cli("login", "--url", stage.url, "--key-stdin", typed=f"{stage.api_key}\n")
+    stage.do(lambda _: restriction.lift())
+    assert said.code == 0
+    assert "the key works, but may not list clients" in said.error
+    assert bare.exists()
+
+
+def test_several_profiles(cli: Cli, gateway: Backstage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TRMM_URL")
+    monkeypatch.delenv("TRMM_API_KEY")
+    login(cli, gateway, "--profile", "one")
+    login(cli, gateway, "--profile", "two", "--rate-limit", "50/60")
+    login(cli, gateway, "--profile", "three", "--default")
+    rows = {row["name"]: row for row in cli("profiles", "--jsonl").lines}
+    assert [name for name, row in rows.items() if row["default"]] == ["three"]
+    assert cli("profiles", "use", "two").error == "two is the default\n"
+    assert cli("agents", "--profile", "one", "--json").code == 0
+    assert cli("profiles", "remove", "two").error == "two is removed\n"
+    assert cli("agents").error.startswith("trmm: which server?")
+    assert [row["name"] for row in cli("profiles", "--json").data] == ["one", "three"]
+    table = cli("profiles").out.splitlines()
+    assert table[0].split() == ["Profile", "URL", "Dialect", "Key"]
+
+
+def test_a_profile_that_others_can_read_says_so(cli: Cli, stage: Backstage, bare: Path) -> None:
+    login(cli, stage)
+    bare.chmod(0o644)
+    said = cli("agents")
+    assert said.code == 2
+    assert f"chmod 600 {bare}" in said.error
+    assert cli("profiles", "--json").data[0]["key"] == "file, not used: others can get at it (mode 644)"
+    login(cli, stage)  # writes it anew
+    assert stat.S_IMODE(bare.stat().st_mode) == 0o600
+    assert cli("agents", "--json").code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["login", "--key-stdin"], "which server? Say --url"),
+        (["login", "--url", "http://127.0.0.1:9"], "nobody is here to be asked for the key: --key-stdin"),
+        (["login", "--url", "http://127.0.0.1:9", "--key-stdin"], "there was no key on stdin"),
+    ],
+)
+def test_what_is_missing_is_said(cli: Cli, words: list[str], says: str) -> None:
+    said = cli(*words)
+    assert (said.code, said.out) == (2, "")
+    assert says in said.error
+
+
+class TestKeyring:
+    def test_has_the_key_in_place_of_the_file(
+        self, cli: Cli, stage: Backstage, drawer: Drawer, bare: Path
+    ) -> None:
+        login(cli, stage, "--keyring")
+        assert stage.api_key not in bare.read_text()
+        assert drawer.keys == {("trmm", stage.url): stage.api_key}
+        assert cli("agents", "--json").code == 0
+        assert cli("profiles", "--json").data[0]["key"] == "keyring"
+        bare.chmod(0o644)  # no secret in it: no matter
+        assert cli("agents", "--json").code == 0
+
+        assert cli("profiles", "remove", "default").code == 0
+        assert drawer.keys == {}
+
+    def test_that_lost_the_key(self, cli: Cli, stage: Backstage, drawer: Drawer) -> None:
+        login(cli, stage, "--keyring")
+        drawer.keys.clear()
+        said = cli("agents")
+        assert said.code == 2
+        assert "the keyring has no key for" in said.error
+        assert cli("profiles", "remove", "default").code == 0
+
+    def test_that_is_none(self, cli: Cli, stage: Backstage, drawer: Drawer) -> None:
+        login(cli, stage, "--keyring")
+        keyring.set_keyring(keyring.backends.fail.Keyring())  # type: ignore[no-untyped-call]
+        said = cli("agents")
+        assert said.code == 1
+        assert "the keyring can't be read" in said.error
+        words = ["login", "--url", stage.url, "--key-stdin", "--keyring"]
+        said = cli(*words, typed=f"{stage.api_key}\n")
+        assert said.code == 1
+        assert "the keyring takes no key" in said.error
+        assert cli("profiles", "remove", "default").code == 1
+
+    def test_without_the_package(
+        self, cli: Cli, stage: Backstage, drawer: Drawer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(sys.modules, "keyring", None)
+        words = ["login", "--url", stage.url, "--key-stdin", "--keyring"]
+        said = cli(*words, typed=f"{stage.api_key}\n")
+        assert said.code == 2
+        assert 'pip install "trmm-async[keyring]"' in said.error
+
+
+class TestOnATerminal:
+    def test_the_key_is_asked_for_without_echo(self, gateway: Backstage, bare: Path) -> None:
+        with terminal(["login"], {"TRMM_CONFIG": str(bare)}) as screen:
+            screen.wait_for("The server's address: ")
+            screen.type(f"{gateway.url}\r")
+            screen.wait_for("API key for ")
+            screen.type(f"{gateway.api_key}\r")
+            assert screen.finish() == 0
+        assert gateway.api_key not in screen.shown
+        assert gateway.api_key in bare.read_text()
+
+    def test_the_question_can_be_interrupted(self, gateway: Backstage, bare: Path) -> None:
+        with terminal(["clients", "--url", gateway.url], {"TRMM_CONFIG": str(bare)}) as screen:
+            screen.wait_for("API key for ")
+            screen.type("\x03")
+            assert screen.finish() == 130
+        assert "Traceback" not in screen.shown
+
+    def test_nothing_is_no_key(self, gateway: Backstage, bare: Path) -> None:
+        with terminal(["clients", "--url", gateway.url], {"TRMM_CONFIG": str(bare)}) as screen:
+            screen.wait_for("API key for ")
+            screen.type("\r")
+            assert screen.finish() == 2
+        assert "no API key was given" in screen.shown
+
+    def test_it_is_asked_for_by_any_command(self, gateway: Backstage, bare: Path) -> None:
+        with terminal(["clients", "--url", gateway.url], {"TRMM_CONFIG": str(bare)}) as screen:
+            screen.wait_for("API key for ")
+            screen.type(f"{gateway.api_key}\r")
+            assert screen.finish() == 0
+        assert "Hermes Network Inc." in screen.shown
+        assert gateway.api_key not in screen.shown

@@ -1,0 +1,125 @@
+"""Which server: the command line, the environment, the file; and the file itself."""
+
+import stat
+from io import StringIO
+from pathlib import Path
+
+import pytest
+
+from trmm_async.cli.exits import CommandError, Exit
+from trmm_async.cli.keys import find_key
+from trmm_async.cli.settings import Book, Given, Profile, config_path, read_book, resolve, write_book
+
+MAIN = Profile("main", url="https://main.example", dialect="stock", api_key="main-key")
+LAB = Profile("lab", url="https://lab.example", api_key="lab-key", rate_limit="50/60", allow_http=True)
+BOOK = Book(Path("config.toml"), default="main", profiles={"main": MAIN, "lab": LAB})
+
+
+def settled(given: Given, environ: dict[str, str], book: Book = BOOK) -> tuple[str, str, str]:
+    settings = resolve(given, book, environ)
+    return settings.url, settings.dialect, find_key(settings, book, environ).value
+
+
+ENVIRONMENT = {"TRMM_URL": "https://env.example", "TRMM_API_KEY": "env-key", "TRMM_DIALECT": "gateway"}
+
+
+class TestPrecedence:
+    def test_the_default_profile_where_nothing_else_is_said(self) -> None:
+        assert settled(Given(), {}) == ("https://main.example", "stock", "main-key")
+
+    def test_the_environment_goes_before_the_file(self) -> None:
+        assert settled(Given(), ENVIRONMENT) == ("https://env.example", "gateway", "env-key")
+        assert settled(Given(), {"TRMM_PROFILE": "lab"}) == ("https://lab.example", "auto", "lab-key")
+        assert settled(Given(), {"TRMM_API_KEY": "env-key"})[2] == "env-key"
+
+    def test_a_profile_that_is_asked_for_goes_before_the_environment(self) -> None:
+        asked = Given(profile="main")
+        assert settled(asked, ENVIRONMENT) == ("https://main.example", "stock", "main-key")
+
+    def test_options_go_before_all(self) -> None:
+        given = Given(url="https://lab.example/", profile="lab", dialect="gateway", rate_limit="none")
+        assert settled(given, {}) == ("https://lab.example/", "gateway", "lab-key")
+        settings = resolve(given, BOOK, {})
+        assert (settings.rate_limit, settings.allow_http) == ("none", True)
+
+    def test_a_lone_profile_is_the_default(self) -> None:
+        book = Book(Path("x"), profiles={"lab": LAB})
+        assert settled(Given(), {}, book)[0] == "https://lab.example"
+
+    def test_without_any_it_says_what_to_do(self) -> None:
+        with pytest.raises(CommandError, match="--url, set TRMM_URL, or write a profile"):
+            resolve(Given(), Book(Path("x")), {})
+
+    def test_a_profile_that_is_not_there_lists_those_that_are(self) -> None:
+        with pytest.raises(CommandError, match="there is lab, main") as caught:
+            resolve(Given(profile="nope"), BOOK, {})
+        assert caught.value.code == Exit.USAGE
+
+    def test_a_dialect_that_is_none(self) -> None:
+        with pytest.raises(CommandError, match="auto, gateway or stock, not 'french'"):
+            resolve(Given(dialect="french"), BOOK, {})
+
+
+class TestAKeyBelongsToItsAddress:
+    @pytest.mark.parametrize("environ", [{}, ENVIRONMENT])
+    def test_no_other_server_gets_it(self, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("sys.stdin", StringIO())
+        settings = resolve(Given(url="https://evil.example"), BOOK, environ)
+        with pytest.raises(CommandError, match=r"no API key for https://evil\.example"):
+            find_key(settings, BOOK, environ)
+
+    def test_one_that_stands_alone_in_the_environment_is_for_any(self) -> None:
+        assert settled(Given(url="https://x.example"), {"TRMM_API_KEY": "k"})[2] == "k"
+
+
+class TestTheFile:
+    def test_is_written_for_its_owner_alone_and_read_again(self, bare: Path) -> None:
+        write_book(Book(bare, default="lab", profiles={"lab": LAB, "main": MAIN}))
+        assert stat.S_IMODE(bare.stat().st_mode) == 0o600
+        assert stat.S_IMODE(bare.parent.stat().st_mode) == 0o700
+        assert list(bare.parent.iterdir()) == [bare]
+        again = read_book()
+        assert (again.default, again.profiles, again.exposed) == ("lab", {"lab": LAB, "main": MAIN}, None)
+
+    @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o644])
+    def test_a_key_that_others_can_read_is_not_used(self, bare: Path, mode: int) -> None:
+        write_book(Book(bare, default="main", profiles={"main": MAIN}))
+        bare.chmod(mode)
+        book = read_book()
+        settings = resolve(Given(), book, {})
+        with pytest.raises(CommandError, match=f"mode {mode:o}.*chmod 600"):
+            find_key(settings, book, {})
+        # One from elsewhere is.
+        assert find_key(settings, book, {"TRMM_API_KEY": "k"}).value == "k"
+
+    @pytest.mark.parametrize(
+        ("text", "says"),
+        [
+            ("default = ", "is no TOML"),
+            ("profiles = 3", "profiles must be tables"),
+            ("[profiles]\nmain = 3", "profiles must be tables"),
+            ("[profiles.main]\nurl = 3", r"profiles.main.url must be text"),
+            ("[profiles.main]\nkeyring = 3", "must be true or false"),
+            ("default = 3", "default must be text"),
+        ],
+    )
+    def test_what_is_wrong_in_it_is_said(self, bare: Path, text: str, says: str) -> None:
+        bare.parent.mkdir()
+        bare.write_text(text)
+        with pytest.raises(CommandError, match=says):
+            read_book()
+
+    def test_that_cannot_be_written_is_said(self, bare: Path) -> None:
+        bare.parent.write_text("in the way")
+        with pytest.raises(CommandError, match="can't be written"):
+            write_book(Book(bare))
+
+    def test_is_in_the_platforms_folder_unless_said_otherwise(self, tmp_path: Path) -> None:
+        assert config_path({}).parts[-2:] == ("trmm", "config.toml")
+        assert config_path({"TRMM_CONFIG": str(tmp_path)}) == tmp_path
+
+
+def test_no_repr_shows_a_key() -> None:
+    assert "main-key" not in repr(BOOK)
+    settings = resolve(Given(), BOOK, {})
+    assert "main-key" not in repr(settings) + repr(find_key(settings, BOOK, {}))

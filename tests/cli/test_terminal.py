@@ -1,0 +1,106 @@
+"""On a real terminal: tables that fit, colour, the question, bars, and what is typed."""
+
+import re
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.cli.stage import Backstage, program, terminal
+
+ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+COLOUR = re.compile(r"\x1b\[[0-9;]*3[0-7]")
+
+
+def lines(shown: str) -> list[str]:
+    return ESCAPE.sub("", shown).replace("\r", "").splitlines()
+
+
+@pytest.mark.parametrize("width", [60, 80, 160])
+@pytest.mark.parametrize("words", [["agents"], ["checks", "JADE-PC"], ["scripts"], ["clients"], ["tasks"]])
+def test_tables_fit(gateway: Backstage, width: int, words: list[str]) -> None:
+    with terminal(words, gateway.environment, width) as screen:
+        assert screen.finish() == 0
+    shown = lines(screen.shown)
+    assert len(shown) > 2
+    assert max(len(line) for line in shown) <= width
+
+
+def test_a_wide_terminal_shows_more(gateway: Backstage) -> None:
+    heads = {}
+    for width in (80, 160):
+        with terminal(["agents"], gateway.environment, width) as screen:
+            assert screen.finish() == 0
+        heads[width] = lines(screen.shown)[0].split()
+    assert set(heads[80]) < set(heads[160])
+    assert heads[160] == ["Agent", "Client", "Site", "Status", "Seen", "System", "Version"]
+
+
+def test_colour_is_for_terminals_and_not_with_no_color(gateway: Backstage) -> None:
+    with terminal(["agents"], gateway.environment) as screen:
+        assert screen.finish() == 0
+    assert COLOUR.search(screen.shown)
+    with terminal(["agents"], {**gateway.environment, "NO_COLOR": "1"}) as screen:
+        assert screen.finish() == 0
+    assert not COLOUR.search(screen.shown)
+    assert "\x1b" not in program(["agents"], gateway.environment).out
+
+
+def test_help_is_for_narrow_terminals_too(gateway: Backstage) -> None:
+    for words in ([], ["--help"], ["run", "-h"], ["alerts", "snooze", "--help"]):
+        with terminal(words, gateway.environment) as screen:
+            assert screen.finish() == 0
+        shown = lines(screen.shown)
+        assert max(len(line) for line in shown) <= 80
+        assert any("Usage: trmm" in line for line in shown)
+
+
+class TestTheQuestion:
+    @pytest.mark.parametrize(("answer", "code"), [("y", 0), ("yes", 0), ("n", 4), ("", 4)])
+    def test_is_answered(self, gateway: Backstage, answer: str, code: int) -> None:
+        gateway.do(lambda server: server.reset_ledger())
+        with terminal(["run", "3", "--client", "34"], gateway.environment) as screen:
+            screen.wait_for("Go on? [y/N] ")
+            screen.type(f"{answer}\r")
+            assert screen.finish() == code
+        assert re.search(r"Run Clear-TempFiles on \d agents: JADE-PC, DESKTOP-001", screen.shown)
+        assert bool(gateway.do(lambda server: server.runs)) == (code == 0)
+
+    def test_is_interrupted(self, gateway: Backstage) -> None:
+        gateway.do(lambda server: server.reset_ledger())
+        with terminal(["run", "3", "--client", "34"], gateway.environment) as screen:
+            screen.wait_for("Go on? [y/N] ")
+            screen.type("\x03")
+            assert screen.finish() == 130
+        assert "Traceback" not in screen.shown
+        assert gateway.do(lambda server: server.runs) == []
+
+
+def test_a_run_shows_how_far_it_is(gateway: Backstage) -> None:
+    with terminal(["run", "3", "--client", "34", "--yes"], gateway.environment, 100) as screen:
+        assert screen.finish() == 0
+    assert re.search(r"\d+/\d+ +\d+\.\d/s", ESCAPE.sub("", screen.shown))
+    assert re.search(r"\d+ done", screen.shown)
+
+
+def test_a_download_shows_how_far_it_is(gateway: Backstage, tmp_path: Path) -> None:
+    made = program(["deploy", "create", "--client", "34", "--site", "41", "--json"], gateway.environment).data
+    words = ["deploy", "download", str(made["id"]), str(tmp_path)]
+    with terminal(words, gateway.environment) as screen:
+        assert screen.finish() == 0
+    assert re.search(r"installer .*(kB|bytes)", ESCAPE.sub("", screen.shown))
+
+
+class TestWatch:
+    def test_shows_events_until_it_is_interrupted(self, gateway: Backstage) -> None:
+        with terminal(["watch", "jade-pc"], gateway.environment) as screen:
+            screen.wait_for("watching 1 agent: JADE-PC")
+            gateway.do(lambda server: server.go_offline(server.agent_ids[0]))
+            screen.wait_for("went offline")
+            gateway.do(lambda server: server.come_online(server.agent_ids[0]))
+            screen.wait_for("came online")
+            gateway.do(lambda server: server.raise_alert(server.agent_ids[0], message="C: \x1b[2J97% used"))
+            screen.wait_for("C: [2J97% used")
+            screen.process.send_signal(signal.SIGINT)
+            assert screen.finish() == 130
+        assert "Traceback" not in screen.shown

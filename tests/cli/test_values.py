@@ -1,0 +1,50 @@
+"""What people write for lengths of time, times, and parts of a whole."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from trmm_async.cli.exits import CommandError
+from trmm_async.cli.values import amount, codes, length, moment
+
+NOW = datetime(2026, 5, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90s", 90), ("30m", 1_800), (" 12h", 43_200), ("7d", 604_800), ("2w", 1_209_600)]
+)
+def test_a_length_of_time(text: str, seconds: int) -> None:
+    assert length(text, "--x") == timedelta(seconds=seconds)
+    assert moment(text, "--x", NOW) == NOW + timedelta(seconds=seconds)
+
+
+def test_a_time_is_a_date_as_well() -> None:
+    assert moment("2030-01-31T18:00+01:00", "--x", NOW) == datetime(2030, 1, 31, 17, tzinfo=UTC)
+    assert moment("2030-01-31", "--x", NOW).tzinfo is not None
+
+
+def test_an_amount_is_a_number_or_a_share() -> None:
+    assert [amount(text, "--x") for text in ("5", "10%", "2.5%", "100%")] == [5, 0.1, 0.025, 1.0]
+
+
+@pytest.mark.parametrize("text", ["", "5", "h", "-1h", "1 h", "1y"])
+def test_what_is_no_length(text: str) -> None:
+    with pytest.raises(CommandError, match="--x is a length of time"):
+        length(text, "--x")
+
+
+@pytest.mark.parametrize("text", ["", "%", "-1", "many", "1.5"])
+def test_what_is_no_amount(text: str) -> None:
+    with pytest.raises(CommandError, match="--x is a number as 5, or a share as 10%"):
+        amount(text, "--x")
+
+
+def test_what_is_no_time() -> None:
+    with pytest.raises(CommandError, match="--x is as 12h"):
+        moment("soon", "--x", NOW)
+
+
+def test_return_codes() -> None:
+    assert codes("0, 3010,-1", "--x") == {0, 3010, -1}
+    with pytest.raises(CommandError, match="--x is return codes as 0,3010"):
+        codes("good", "--x")

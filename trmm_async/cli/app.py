@@ -1,0 +1,161 @@
+"""`trmm`, put together: the commands, and the options that all of them take.
+
+Below: everything else in this folder. Above: `main`.
+"""
+
+from collections.abc import Sequence
+from typing import Annotated, Final
+
+import typer
+
+from trmm_async._version import __version__
+from trmm_async.cli.commands import (
+    agents,
+    alerts,
+    checks,
+    clients,
+    command,
+    deployments,
+    examination,
+    journals,
+    profiles,
+    running,
+    scripts,
+    simulated,
+    tasks,
+    watch,
+)
+from trmm_async.cli.exits import CommandError, guarded
+from trmm_async.cli.settings import DIALECTS, Given, read_book
+
+__all__ = ["app", "hoisted", "run"]
+
+_SERVER: Final = "Which server"
+_WITH_VALUE: Final = frozenset({"--url", "--profile", "--dialect", "--rate-limit"})
+_FLAGS: Final = frozenset({"--allow-http", "--debug"})
+
+app = typer.Typer(
+    name="trmm",
+    help="Tactical RMM from the terminal: agents, scripts on a fleet, alerts, live events.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def run(words: Sequence[str]) -> int:
+    """Run the command line; the exit code."""
+    ordered = hoisted(words)
+    return guarded(
+        lambda: app(ordered or ["--help"], prog_name="trmm", standalone_mode=False),
+        debug="--debug" in ordered[: _hoisted_count(words)],
+    )
+
+
+def hoisted(words: Sequence[str]) -> list[str]:
+    """The words with the options for all commands in front, where they are understood.
+
+    So `trmm agents --profile lab` works as `trmm --profile lab agents` does. What stands behind a lone `--`
+    stays there.
+    """
+    front, rest = _split(words)
+    return front + rest
+
+
+def _hoisted_count(words: Sequence[str]) -> int:
+    return len(_split(words)[0])
+
+
+def _split(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    front: list[str] = []
+    rest: list[str] = []
+    left = list(words)
+    while left:
+        word = left.pop(0)
+        if word == "--":
+            return front, [*rest, word, *left]
+        if word in _FLAGS or (word.partition("=")[0] in _WITH_VALUE and "=" in word):
+            front.append(word)
+        elif word in _WITH_VALUE:
+            front += [word, *left[:1]]
+            del left[:1]
+        else:
+            rest.append(word)
+    return front, rest
+
+
+def _profile_names() -> list[str]:
+    try:
+        return sorted(read_book().profiles)
+    except CommandError:
+        return []  # nobody wants to read of it while they press Tab
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"trmm {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _for_all(
+    context: typer.Context,
+    url: Annotated[
+        str | None,
+        typer.Option("--url", metavar="URL", help="The server's address.", rich_help_panel=_SERVER),
+    ] = None,
+    profile: Annotated[
+        str | None,
+        typer.Option(
+            "--profile",
+            metavar="NAME",
+            help="A profile that `trmm login` wrote.",
+            autocompletion=_profile_names,
+            rich_help_panel=_SERVER,
+        ),
+    ] = None,
+    dialect: Annotated[
+        str | None,
+        typer.Option(
+            "--dialect",
+            metavar="DIALECT",
+            help="gateway, stock, or auto, which finds out (the default).",
+            autocompletion=lambda: DIALECTS,
+            rich_help_panel=_SERVER,
+        ),
+    ] = None,
+    rate_limit: Annotated[
+        str | None,
+        typer.Option(
+            "--rate-limit",
+            metavar="COUNT/SECONDS",
+            help="What the server allows the key, if it is not the usual; or none.",
+            rich_help_panel=_SERVER,
+        ),
+    ] = None,
+    allow_http: Annotated[
+        bool,
+        typer.Option("--allow-http", help="Allow plain http to another machine.", rich_help_panel=_SERVER),
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version),
+    ] = False,
+) -> None:
+    context.obj = Given(
+        url=url,
+        profile=profile,
+        dialect=dialect,
+        rate_limit=rate_limit,
+        allow_http=allow_http or None,
+        debug=debug,
+    )
+
+
+_LOOKING = (agents, scripts, clients, checks, tasks, watch)
+_DOING = (running, journals, command, alerts, deployments)
+_SETTING_UP = (profiles, examination, simulated)
+for _noun in (*_LOOKING, *_DOING, *_SETTING_UP):
+    _noun.add_to(app)

@@ -1,0 +1,126 @@
+"""`trmm alerts`: list, ack, resolve, snooze."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
+
+import typer
+
+import trmm_async as sdk
+from trmm_async.cli.exits import Exit
+from trmm_async.cli.grouping import ListFirst
+from trmm_async.cli.options import DO, Json, JsonLines, Yes, examples
+from trmm_async.cli.picking import agents_named, confirm, host_names
+from trmm_async.cli.printing import Column, Output, say
+from trmm_async.cli.session import connected, runs
+from trmm_async.cli.text import ago
+
+__all__ = ["add_to"]
+
+Ids = Annotated[list[int], typer.Argument(metavar="ID", help="The alerts' ids, as the list has them.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    group = typer.Typer(cls=ListFirst, help="List alerts; acknowledge, resolve, snooze them.")
+    group.command("list", epilog=examples("trmm alerts", "trmm alerts --severity error --json"))(list_alerts)
+    group.command("ack", epilog=examples("trmm alerts ack 17"))(ack)
+    group.command("resolve", epilog=examples("trmm alerts resolve 17 18 --yes"))(resolve)
+    group.command("snooze", epilog=examples("trmm alerts snooze 17 --days 3"))(snooze)
+    app.add_typer(group, rich_help_panel=DO, name="alerts")
+
+
+@runs
+async def list_alerts(
+    context: typer.Context,
+    agent: Annotated[
+        str | None, typer.Option("--agent", metavar="AGENT", help="Those of this agent.")
+    ] = None,
+    severity: Annotated[
+        str | None,
+        typer.Option("--severity", metavar="SEVERITY", help="Those of this severity: error, warning, info."),
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Those that are resolved or snoozed, too.")
+    ] = False,
+    as_json: Json = False,
+    as_jsonl: JsonLines = False,
+) -> None:
+    """List alerts, the newest first: those that are open, unless --all says otherwise."""
+    output = Output(as_json=as_json, as_jsonl=as_jsonl)
+    async with connected(context) as trmm:
+        chosen = await agents_named(trmm, [agent] if agent else [])
+        listed = await trmm.alerts.list()
+        names = await host_names(trmm, chosen, needed=output.for_people)
+    wanted = {each.agent_id for each in chosen}
+    found = [
+        alert
+        for alert in listed
+        if (everything or not (alert.resolved or alert.snoozed))
+        and severity in {None, alert.severity}
+        and (not wanted or alert.agent_id in wanted)
+    ]
+    found.sort(key=lambda alert: (alert.created_at is not None, alert.created_at, alert.id), reverse=True)
+    output.rows(found, _columns(names), none="no alert is open")
+
+
+def _columns(names: dict[str, str]) -> tuple[Column[Any], ...]:
+    return (
+        Column("Id", lambda alert: alert.id, keep=True),
+        Column("Severity", lambda alert: alert.severity, keep=True, styled=True),
+        Column("Agent", lambda alert: alert.hostname or names.get(alert.agent_id or "", alert.agent_id)),
+        Column("Message", lambda alert: alert.message),
+        Column("Raised", lambda alert: ago(alert.created_at), keep=True),
+        Column("State", _state),
+        Column("Type", lambda alert: alert.alert_type, wide=True),
+    )
+
+
+def _state(alert: "sdk.Alert") -> str:
+    return "resolved" if alert.resolved else "snoozed" if alert.snoozed else "open"
+
+
+@runs
+async def ack(context: typer.Context, ids: Ids, yes: Yes = False) -> int:
+    """Mark alerts as seen; they stay open. A gateway only: on a stock server, snooze them."""
+    async with connected(context) as trmm:
+        return await _each(ids, "acknowledge", "acknowledged", trmm.alerts.acknowledge, yes=yes)
+
+
+@runs
+async def resolve(context: typer.Context, ids: Ids, yes: Yes = False) -> int:
+    """Mark alerts as resolved."""
+    async with connected(context) as trmm:
+        return await _each(ids, "resolve", "resolved", trmm.alerts.resolve, yes=yes)
+
+
+@runs
+async def snooze(
+    context: typer.Context,
+    ids: Ids,
+    days: Annotated[int, typer.Option("--days", metavar="N", min=1, help="For so many days.")] = 1,
+    yes: Yes = False,
+) -> int:
+    """Quieten alerts for some days. A stock server only: on a gateway, acknowledge them."""
+    async with connected(context) as trmm:
+        return await _each(
+            ids, "snooze", "snoozed", lambda alert: trmm.alerts.snooze(alert, days=days), yes=yes
+        )
+
+
+async def _each(
+    ids: list[int], verb: str, done: str, act: Callable[[int], Awaitable[None]], *, yes: bool
+) -> int:
+    """Do it to all of them; one that fails is told, and does not keep the others from it."""
+    alerts = list(dict.fromkeys(ids))
+    confirm(verb, [str(alert) for alert in alerts], yes=yes, word="alerts")
+    if len(alerts) == 1:
+        await act(alerts[0])
+    results = [] if len(alerts) == 1 else await asyncio.gather(*map(act, alerts), return_exceptions=True)
+    errors = {alert: error for alert, error in zip(alerts, results, strict=False) if error is not None}
+    for alert, error in errors.items():
+        if not isinstance(error, sdk.TRMMError):
+            raise error
+        say(f"alert {alert}: {error}", "red")
+    say(f"{len(alerts) - len(errors)} {done}" + (f", {len(errors)} not" if errors else ""))
+    return Exit.FAILED if errors else Exit.OK

@@ -1,0 +1,50 @@
+"""`trmm doctor`."""
+
+import typer
+
+from trmm_async.cli.doctor import Finding, examine
+from trmm_async.cli.exits import Exit
+from trmm_async.cli.options import SET_UP, Json, JsonLines, examples
+from trmm_async.cli.printing import STYLES, Output, hanging
+from trmm_async.cli.session import login_of, runs
+from trmm_async.cli.text import clean, one_line
+
+__all__ = ["add_to"]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    hint = examples("trmm doctor", "trmm doctor --profile lab --json")
+    app.command("doctor", rich_help_panel=SET_UP, epilog=hint)(doctor)
+
+
+@runs
+async def doctor(context: typer.Context, as_json: Json = False, as_jsonl: JsonLines = False) -> int:
+    """Find out whether the server is there, what it speaks, and what the key may do.
+
+    It looks at the certificate and the clock as well. It only reads, by about ten requests.
+    """
+    output = Output(as_json=as_json, as_jsonl=as_jsonl)
+    findings = []
+    with output.stream() as emit:
+        async for finding in examine(login_of(context)):
+            findings.append(finding)
+            if output.for_people:
+                _show(finding)
+            else:
+                emit({"what": finding.what, "state": finding.state, "text": finding.text})
+    return _verdict(findings)
+
+
+def _verdict(findings: list[Finding]) -> Exit:
+    if any(finding.refused for finding in findings):
+        return Exit.REFUSED
+    return Exit.FAILED if any(finding.state == "bad" for finding in findings) else Exit.OK
+
+
+def _show(finding: Finding) -> None:
+    from rich.text import Text
+
+    head = Text(f"{finding.what:<9}", style="bold", end="")
+    mark = Text(f"{finding.state:<8}", style=STYLES[finding.state], end="")
+    hanging(head + mark, one_line(clean(finding.text)))

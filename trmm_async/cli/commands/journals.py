@@ -1,0 +1,144 @@
+"""`trmm resume`, `trmm results`: what to do with the journal of a run."""
+
+import sys
+from collections.abc import Collection
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+import trmm_async as sdk
+from trmm_async.cli.exits import CommandError, Exit, usage
+from trmm_async.cli.following import Following
+from trmm_async.cli.options import DO, LOOK, Json, JsonLines, Success, Yes, examples
+from trmm_async.cli.picking import confirm, host_names
+from trmm_async.cli.printing import Output, say
+from trmm_async.cli.report import is_refusal, print_groups, row, summary, verdict
+from trmm_async.cli.session import client_of, connected, login_of, runs
+from trmm_async.cli.settings import same_server
+from trmm_async.cli.values import codes
+
+__all__ = ["add_to"]
+
+RETRIES: Final = ("failed", "unknown", "skipped")
+File = Annotated[Path, typer.Argument(metavar="JOURNAL", help="The file, as --journal of trmm run named it.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    hint = examples("trmm resume tuesday.db", "trmm resume tuesday.db --retry failed --retry skipped")
+    app.command("resume", rich_help_panel=DO, epilog=hint)(resume)
+    hint = examples("trmm results tuesday.db", "trmm results tuesday.db --csv > tuesday.csv")
+    app.command("results", rich_help_panel=LOOK, epilog=hint)(results)
+
+
+@runs
+async def resume(
+    context: typer.Context,
+    journal: File,
+    retry: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--retry",
+            metavar="KIND",
+            help="Run those again, too, that failed, are unknown, or were skipped; may be repeated.",
+            autocompletion=lambda: RETRIES,
+        ),
+    ] = None,
+    success: Success = "0",
+    yes: Yes = False,
+    as_json: Json = False,
+    as_jsonl: JsonLines = False,
+) -> int:
+    """Go on with a run, as its journal has it: after a crash, or to try some again.
+
+    None is run twice unless --retry says so. What was under way then is settled where the server can tell.
+    """
+    output, good = Output(as_json=as_json, as_jsonl=as_jsonl), codes(success, "--success")
+    kinds = _kinds(retry or ())
+    async with await sdk.Journal.read(journal) as book:
+        script, again = book.order.script, await _to_be_run(book, kinds, good)
+    async with connected(context) as trmm:
+        names = await host_names(trmm)
+        confirm(f"run script {script} on", [names.get(each, each) for each in again], yes=yes)
+        job = trmm.fleet.resume(journal, retry=kinds, success=lambda result: result.retcode in good)
+        return await Following(output, names, good).follow(job)
+
+
+def _kinds(names: Collection[str]) -> Any:
+    for name in names:
+        if name not in RETRIES:
+            raise usage(f"--retry is {', '.join(RETRIES[:-1])} or {RETRIES[-1]}, not {name!r}")
+    return tuple(names)
+
+
+async def _to_be_run(book: "sdk.Journal", kinds: Collection[str], good: Collection[int]) -> list[str]:
+    """Who was never begun, and who is to be tried again."""
+    found, place = [], 0
+    while page := await book.pending(place):
+        place = page[-1][0]
+        found += [agent_id for _, agent_id in page]
+    async for outcome in book.outcomes():
+        if _end(outcome, good) in kinds:
+            found.append(outcome.agent_id)
+    return found
+
+
+def _end(outcome: "sdk.Outcome", good: Collection[int]) -> str:
+    """What `--retry` calls this end."""
+    if isinstance(outcome, sdk.Done):
+        return "" if outcome.result.retcode in good else "failed"
+    return type(outcome).__name__.lower()
+
+
+@runs
+async def results(
+    context: typer.Context,
+    journal: File,
+    success: Success = "0",
+    ids: Annotated[
+        bool, typer.Option("--ids", help="Show agents' ids, and ask no server for their names.")
+    ] = False,
+    as_csv: Annotated[
+        bool, typer.Option("--csv", help="Print CSV, a line for each outcome.", rich_help_panel="Output")
+    ] = False,
+    as_json: Json = False,
+    as_jsonl: JsonLines = False,
+) -> int:
+    """Show what came of a run, as its journal has it; also while it is under way.
+
+    The exit code is that of the run; agents that are pending count as unknown.
+    """
+    output, good = Output(as_json=as_json, as_jsonl=as_jsonl), codes(success, "--success")
+    if as_csv and not output.for_people:
+        raise usage("--csv, --json and --jsonl are formats: choose one")
+    async with await sdk.Journal.read(journal) as book:
+        outcomes = [outcome async for outcome in book.outcomes()]
+        counts = await book.counts()
+        names = {} if ids or as_csv else await _names(context, book.order.server)
+    if as_csv:
+        sys.stdout.writelines(sdk.as_csv(outcomes))
+    elif output.for_people:
+        print_groups(sdk.groups_of(outcomes), names, good)
+    else:
+        with output.stream() as emit:
+            for outcome in outcomes:
+                emit(row(outcome, names))
+    succeeded = sum(_end(outcome, good) == "" for outcome in outcomes)
+    worst = max((group.retcode or 0 for group in sdk.groups_of(outcomes)), key=abs, default=None)
+    say(summary(counts, succeeded, worst))
+    code = verdict(counts, succeeded, refused=any(map(is_refusal, outcomes)))
+    return Exit.UNKNOWN if counts.pending else code
+
+
+async def _names(context: typer.Context, server: str) -> dict[str, str]:
+    """Host names, if that server can be asked without asking anybody else."""
+    try:
+        login = login_of(context, may_ask=False)
+        if not same_server(login.settings.url, server):
+            raise usage(f"the run was on {server}")
+        async with client_of(login.settings, login.key.value, retries=0) as trmm:
+            return await host_names(trmm)
+    except (CommandError, sdk.TRMMError) as error:
+        say(f"without host names: {error}")
+        return {}

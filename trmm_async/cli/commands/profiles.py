@@ -1,0 +1,171 @@
+"""`trmm login`, `trmm profiles`: the file of settings."""
+
+import os
+import sys
+from dataclasses import replace
+from typing import Annotated, Any, Final
+
+import typer
+
+import trmm_async as sdk
+from trmm_async.cli.asking import ask, somebody_is_here
+from trmm_async.cli.exits import Exit, usage
+from trmm_async.cli.grouping import ListFirst
+from trmm_async.cli.keys import ask_key, forget_in_keyring, store_in_keyring
+from trmm_async.cli.options import SET_UP, Json, JsonLines, examples
+from trmm_async.cli.printing import Column, Output, say
+from trmm_async.cli.session import client_of, given_of, runs
+from trmm_async.cli.settings import Book, Given, Profile, Settings, read_book, same_server, write_book
+
+__all__ = ["add_to"]
+
+_COLUMNS: Final[tuple[Column[Any], ...]] = (
+    Column("Profile", lambda row: row["name"], keep=True),
+    Column("URL", lambda row: row["url"]),
+    Column("Dialect", lambda row: row["dialect"]),
+    Column("Key", lambda row: row["key"]),
+    Column("Default", lambda row: "yes" if row["default"] else ""),
+)
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The profile's name.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command(
+        "login",
+        rich_help_panel=SET_UP,
+        epilog=examples(
+            "trmm login --url https://api.example.com",
+            "trmm login --url https://api.lab.example.com --profile lab --keyring",
+            "pass trmm | trmm login --url https://api.example.com --key-stdin",
+        ),
+    )(login)
+    group = typer.Typer(cls=ListFirst, help="The profiles that `trmm login` wrote: list, use, remove.")
+    group.command("list", epilog=examples("trmm profiles"))(list_profiles)
+    group.command("use", epilog=examples("trmm profiles use lab"))(use)
+    group.command("remove", epilog=examples("trmm profiles remove lab"))(remove)
+    app.add_typer(group, rich_help_panel=SET_UP, name="profiles")
+
+
+@runs
+async def login(
+    context: typer.Context,
+    keyring: Annotated[
+        bool, typer.Option("--keyring", help="Put the key into the system's keyring, not into the file.")
+    ] = False,
+    key_stdin: Annotated[
+        bool, typer.Option("--key-stdin", help="Read the key from stdin, in place of asking.")
+    ] = False,
+    use_it: Annotated[
+        bool, typer.Option("--default", help="Make it the profile that is used without --profile.")
+    ] = False,
+) -> None:
+    """Check a key, and write a profile with it: --url says which server, --profile the profile's name.
+
+    The file is readable for you alone. The key is never an option: the list of processes would show it.
+    """
+    book, given = read_book(), given_of(context)
+    name = given.profile or "default"
+    old = book.profiles.get(name)
+    url = _url(given, old, may_ask=not key_stdin)
+    key = _read_key() if key_stdin else _ask(url)
+    new = _profile(name, url, given, old)
+    new = replace(new, dialect=await _checked(new, key))
+    if keyring:
+        store_in_keyring(url, key)
+    new = replace(new, keyring=keyring, api_key=None if keyring else key)
+    default = name if use_it or not book.default else book.default
+    write_book(replace(book, default=default, profiles={**book.profiles, name: new}))
+    where = "the keyring" if keyring else str(book.path)
+    say(f"profile {name} is written: {url}, {new.dialect}; the key is in {where}")
+
+
+def _url(given: Given, old: Profile | None, *, may_ask: bool) -> str:
+    url = given.url or (old.url if old else "") or os.environ.get("TRMM_URL", "")
+    if not url and may_ask and somebody_is_here():
+        url = ask("The server's address: ")
+    if not url:
+        raise usage("which server? Say --url https://api.example.com")
+    return url
+
+
+def _ask(url: str) -> str:
+    if not somebody_is_here():
+        raise usage("nobody is here to be asked for the key: --key-stdin reads it from stdin")
+    return ask_key(url)
+
+
+def _read_key() -> str:
+    key = sys.stdin.readline().strip()
+    if not key:
+        raise usage("there was no key on stdin")
+    return key
+
+
+def _profile(name: str, url: str, given: Given, old: Profile | None) -> Profile:
+    same = old if old and same_server(old.url, url) else Profile(name)
+    return Profile(
+        name,
+        url=url,
+        dialect=given.dialect or same.dialect,
+        rate_limit=given.rate_limit or same.rate_limit,
+        allow_http=given.allow_http or same.allow_http,
+    )
+
+
+async def _checked(profile: Profile, key: str) -> str:
+    """Have the server look at the key; the dialect that it speaks."""
+    settings = Settings(
+        profile.url,
+        dialect=profile.dialect or "auto",
+        rate_limit=profile.rate_limit,
+        allow_http=bool(profile.allow_http),
+    )
+    async with client_of(settings, key) as trmm:
+        try:
+            await trmm.clients.list()
+        except sdk.PermissionDeniedError:
+            say("the key works, but may not list clients; `trmm doctor` shows what it may", "yellow")
+        return trmm.dialect
+
+
+def list_profiles(as_json: Json = False, as_jsonl: JsonLines = False) -> None:
+    """List profiles. Keys are not shown."""
+    output, book = Output(as_json=as_json, as_jsonl=as_jsonl), read_book()
+    rows = [_row(profile, book) for _, profile in sorted(book.profiles.items())]
+    output.rows(rows, _COLUMNS, none=f"no profile in {book.path}: `trmm login` writes one")
+
+
+def _row(profile: Profile, book: Book) -> dict[str, Any]:
+    return {
+        "name": profile.name,
+        "url": profile.url,
+        "dialect": profile.dialect or "auto",
+        "key": _where_the_key_is(profile, book),
+        "default": profile.name == book.default,
+    }
+
+
+def _where_the_key_is(profile: Profile, book: Book) -> str:
+    if profile.api_key:
+        return f"file, not used: {book.exposed}" if book.exposed else "file"
+    return "keyring" if profile.keyring else "asked for"
+
+
+def use(name: Name) -> None:
+    """Make a profile the one that is used without --profile."""
+    book = read_book()
+    write_book(replace(book, default=book.find(name).name))
+    say(f"{name} is the default")
+
+
+def remove(name: Name) -> int:
+    """Remove a profile, and its key from the keyring."""
+    book = read_book()
+    profile = book.find(name)
+    if profile.keyring:
+        forget_in_keyring(profile.url)
+    left = {other: each for other, each in book.profiles.items() if other != name}
+    write_book(replace(book, default=book.default if book.default in left else None, profiles=left))
+    say(f"{name} is removed")
+    return Exit.OK

@@ -1,0 +1,129 @@
+"""`trmm watch`."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+import trmm_async as sdk
+from trmm_async.cli.options import LOOK, Client, Host, Json, JsonLines, Kind, Site, examples
+from trmm_async.cli.picking import Where, agents_where
+from trmm_async.cli.printing import Output, plain, say, screen
+from trmm_async.cli.session import connected, runs
+from trmm_async.cli.text import clean, named, one_line
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+__all__ = ["add_to"]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    hint = examples(
+        "trmm watch --client Acme", "trmm watch JADE-PC SRV-002", "trmm watch --jsonl | jq -r .event"
+    )
+    app.command("watch", rich_help_panel=LOOK, epilog=hint)(watch)
+
+
+@runs
+async def watch(
+    context: typer.Context,
+    agents: Annotated[
+        list[str] | None, typer.Argument(metavar="AGENT", help="Host names or ids; all agents without.")
+    ] = None,
+    client: Client = None,
+    site: Site = None,
+    kind: Kind = None,
+    hostname: Host = None,
+    count: Annotated[
+        int | None, typer.Option("--count", metavar="N", min=1, help="End after so many events.")
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option("--for", metavar="SECONDS", help="End after so many seconds.")
+    ] = None,
+    as_json: Json = False,
+    as_jsonl: JsonLines = False,
+) -> None:
+    """Show events as they come: agents on- and offline, alerts, scripts' output. Ctrl-C ends it.
+
+    A stock server is looked at again and again, so that its events come some seconds late. --json prints all
+    of them at the end.
+    """
+    output = Output(as_json=as_json, as_jsonl=as_jsonl)
+    async with connected(context) as trmm:
+        chosen = await agents_where(trmm, Where(client, site, kind, hostname), agents or ())
+        names = {agent.agent_id: agent.hostname for agent in chosen}
+        if not chosen:
+            say("no agent matches")
+            return
+        async with trmm.events(chosen) as events:
+            say(f"watching {len(chosen)} agent{'s' * (len(chosen) != 1)}: {named(list(names.values()))}")
+            with output.stream() as emit, _until(limit := asyncio.timeout(seconds)):
+                async with limit:
+                    if output.for_people:
+                        await _follow(events, count, lambda event: screen().print(_told(event, names)))
+                    else:
+                        await _follow(events, count, lambda event: emit(_row(event, names)))
+
+
+@contextmanager
+def _until(limit: asyncio.Timeout) -> Iterator[None]:
+    """Time that is over is no error here; a server that took too long is one."""
+    try:
+        yield
+    except TimeoutError:
+        if not limit.expired():
+            raise
+
+
+async def _follow(events: Any, count: int | None, show: Callable[[Any], None]) -> None:
+    seen = 0
+    async for event in events:
+        show(event)
+        seen += 1
+        if seen == count:
+            break
+
+
+def _row(event: Any, names: dict[str, str]) -> dict[str, Any]:
+    """The event for programs: what kind it is, its agent's host name, and its fields."""
+    return {"event": type(event).__name__, "hostname": names.get(event.agent_id), **plain(event)}
+
+
+def _told(event: Any, names: dict[str, str]) -> "Text":
+    from rich.text import Text
+
+    style, words = _words(event)
+    when = getattr(event, "time", None) or datetime.now().astimezone()
+    who = clean(names.get(event.agent_id, event.agent_id))
+    head = Text(f"{when.astimezone():%H:%M:%S}  {who}  ", end="")
+    return head + Text(one_line(clean(words)), style=style)
+
+
+def _words(event: Any) -> tuple[str, str]:
+    match event:
+        case sdk.AgentOnline():
+            told = ("green", "came online")
+        case sdk.AgentOffline():
+            told = ("red", "went offline")
+        case sdk.AlertEvent(alert=alert):
+            state = "resolved" if alert.resolved else "snoozed" if alert.snoozed else alert.severity
+            told = ("yellow", f"alert {alert.id}, {state}: {alert.message}")
+        case sdk.ScriptOutput(output=output, done=True, exit_code=code):
+            told = ("cyan", f"script ended with {code}{output and ': '}{output}")
+        case sdk.ScriptOutput(output=output):
+            told = ("cyan", f"script says {output}")
+        case sdk.Gap(since=since, until=until, dropped=dropped):
+            lost = f", {dropped} events lost" if dropped else ""
+            told = ("magenta", f"out of sight from {since.astimezone():%X} to {until.astimezone():%X}{lost}")
+        case sdk.Live():
+            told = ("dim", "up to date again")
+        case sdk.Ended(error=error):
+            told = ("red", f"no more events: {error}")
+        case _:
+            told = ("dim", str(plain(event)))
+    return told

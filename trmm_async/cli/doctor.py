@@ -1,0 +1,192 @@
+"""What `trmm doctor` finds out: is the server there, what is it, does the key work, what may it do.
+
+Below: `session`. Above: the command. The first look (TLS, the clock) goes without the key, by the standard
+library: a client of the SDK tells neither certificates nor headers.
+"""
+
+import asyncio
+import http.client
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any, Final, Literal
+from urllib.parse import SplitResult, urlsplit
+
+import trmm_async as sdk
+from trmm_async.cli.session import Login, client_of
+from trmm_async.cli.text import ago, span
+
+__all__ = ["Finding", "examine"]
+
+_PATIENCE: Final = 15.0
+_SKEW_MOST: Final = timedelta(seconds=30)
+_EXPIRES_SOON: Final = timedelta(days=14)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at. `state` is "ok", "warning" or "bad"; `refused` that the key is."""
+
+    what: str
+    state: Literal["ok", "warning", "bad"]
+    text: str
+    refused: bool = False
+
+
+@dataclass(frozen=True)
+class _Peek:
+    """What one request without a key tells."""
+
+    date: datetime | None
+    asked: datetime
+    certificate: dict[str, Any] | None
+
+
+async def examine(login: Login) -> AsyncIterator[Finding]:
+    """The findings, as they are found. Ends early where nothing more can be found."""
+    settings = login.settings
+    yield Finding("server", "ok", f"{settings.url} (from {settings.source})")
+    yield Finding("key", "ok", f"from {login.key.source}")
+    parts = urlsplit(settings.url)
+    try:
+        peek = await asyncio.to_thread(_peek, parts)
+    except (OSError, http.client.HTTPException) as error:
+        yield _unreachable(error)
+        return
+    yield Finding("reached", "ok", f"{parts.hostname} answers")
+    yield _encryption(peek, parts)
+    yield _clock(peek)
+    async with client_of(settings, login.key.value, retries=1) as trmm:
+        async for finding in _ask(trmm):
+            yield finding
+
+
+def _peek(parts: SplitResult) -> _Peek:
+    host, path = parts.hostname or "", f"{parts.path.rstrip('/')}/"
+    if parts.scheme == "https":
+        context = ssl.create_default_context()
+        line: http.client.HTTPConnection = http.client.HTTPSConnection(
+            host, parts.port, timeout=_PATIENCE, context=context
+        )
+    else:
+        line = http.client.HTTPConnection(host, parts.port, timeout=_PATIENCE)
+    try:
+        line.connect()
+        certificate = line.sock.getpeercert() if isinstance(line.sock, ssl.SSLSocket) else None
+        asked = datetime.now(UTC)
+        line.request("HEAD", path)
+        date = line.getresponse().headers.get("Date")
+        asked += (datetime.now(UTC) - asked) / 2
+    finally:
+        line.close()
+    return _Peek(_time(date), asked, certificate)
+
+
+def _time(text: str | None) -> datetime | None:
+    try:
+        return parsedate_to_datetime(text) if text else None
+    except ValueError:
+        return None
+
+
+def _unreachable(error: Exception) -> Finding:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        advice = "its certificate is not trusted"
+        return Finding(
+            "TLS", "bad", f"{advice}: {error.verify_message}; SSL_CERT_FILE names another authority"
+        )
+    advice = "is the address right, is the server up, is a firewall in between?"
+    return Finding("reached", "bad", f"no answer: {str(error) or type(error).__name__}; {advice}")
+
+
+def _encryption(peek: _Peek, parts: SplitResult) -> Finding:
+    if peek.certificate is None:
+        mine = parts.hostname in {"localhost", "127.0.0.1", "::1"}
+        words = "none, and none needed on this machine" if mine else "none: the key can be read on its way"
+        return Finding("TLS", "ok" if mine else "warning", words)
+    until = datetime.fromtimestamp(ssl.cert_time_to_seconds(peek.certificate["notAfter"]), UTC)
+    issuer = dict(pair for part in peek.certificate.get("issuer", ()) for pair in part)
+    by = issuer.get("organizationName") or issuer.get("commonName") or "nobody named"
+    soon = until - datetime.now(UTC) < _EXPIRES_SOON
+    return Finding("TLS", "warning" if soon else "ok", f"by {by}, until {until:%Y-%m-%d} ({ago(until)})")
+
+
+def _clock(peek: _Peek) -> Finding:
+    if peek.date is None:
+        return Finding("clock", "warning", "the server does not tell its time")
+    skew = peek.date - peek.asked
+    if abs(skew) <= _SKEW_MOST:
+        return Finding("clock", "ok", "the server's and this machine's agree")
+    side = "ahead of" if skew > timedelta() else "behind"
+    return Finding("clock", "warning", f"the server's is {span(skew)} {side} this machine's: set one of them")
+
+
+async def _ask(trmm: "sdk.TRMM") -> AsyncIterator[Finding]:
+    verdicts: dict[str, sdk.TRMMError | None] = {}
+    for name, read in _reads(trmm).items():
+        verdicts[name] = await _try(read)
+        if len(verdicts) == 1:
+            yield _language(trmm, verdicts[name])
+        error = verdicts[name]
+        if isinstance(error, sdk.AuthenticationError):
+            yield Finding("access", "bad", f"the key is refused ({error}): `trmm login`", refused=True)
+            return
+        if error is not None and not isinstance(error, sdk.PermissionDeniedError):
+            yield Finding("access", "bad", f"{name} can't be read: {error}")
+            return
+    version = await _version(trmm)
+    if version:
+        yield version
+    yield _access(verdicts)
+
+
+def _reads(trmm: "sdk.TRMM") -> dict[str, Callable[[], Awaitable[object]]]:
+    """What a key may look at, by one small request each."""
+    return {
+        "clients": trmm.clients.list,
+        "agents": lambda: _first_agent(trmm),
+        "scripts": trmm.scripts.list,
+        "tasks": trmm.tasks.list,
+        "alerts": trmm.alerts.list,
+        "deployments": trmm.deployments.list,
+    }
+
+
+async def _first_agent(trmm: "sdk.TRMM") -> None:
+    async with trmm.agents.iter() as agents:
+        async for _ in agents:
+            return
+
+
+async def _try(read: Callable[[], Awaitable[object]]) -> "sdk.TRMMError | None":
+    try:
+        await read()
+    except sdk.TRMMError as error:
+        return error
+    return None
+
+
+def _language(trmm: "sdk.TRMM", error: "sdk.TRMMError | None") -> Finding:
+    if trmm.dialect == "auto":
+        return Finding("dialect", "bad", f"can't be told: {error}")
+    return Finding("dialect", "ok", trmm.dialect)
+
+
+async def _version(trmm: "sdk.TRMM") -> Finding | None:
+    if trmm.dialect != "stock":
+        return None  # a gateway does not tell one
+    try:
+        return Finding("version", "ok", f"Tactical RMM {await trmm.core.version()}")
+    except sdk.TRMMError as error:
+        return Finding("version", "warning", f"not told: {error}")
+
+
+def _access(verdicts: "dict[str, sdk.TRMMError | None]") -> Finding:
+    may = [name for name, error in verdicts.items() if error is None]
+    may_not = [name for name, error in verdicts.items() if error is not None]
+    words = f"the key works; it may read {', '.join(may)}" if may else "the key works, and may read nothing"
+    if may_not:
+        return Finding("access", "warning", f"{words}; not {', '.join(may_not)}")
+    return Finding("access", "ok", f"{words}. What it may change shows only when it is tried")

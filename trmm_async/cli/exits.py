@@ -1,0 +1,131 @@
+"""Exit codes, and errors as one line that says what to do.
+
+Below: nothing of the command line. Above: everything in it.
+"""
+
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from enum import IntEnum
+from io import TextIOWrapper
+from typing import Final
+
+import trmm_async as sdk
+from trmm_async.cli.text import clean, one_line
+
+__all__ = ["CommandError", "Exit", "guarded", "refuse", "usage"]
+
+
+class Exit(IntEnum):
+    """What `trmm` ends with; documented in docs/cli.md."""
+
+    OK = 0
+    FAILED = 1
+    USAGE = 2
+    UNKNOWN = 3
+    REFUSED = 4
+    INTERRUPTED = 130
+    PIPE_CLOSED = 141
+
+
+class CommandError(Exception):
+    """A command can't go on; the text says what to do."""
+
+    def __init__(self, code: Exit, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+_ADVICE: Final = (
+    (
+        "AuthenticationError",
+        Exit.REFUSED,
+        "the API key is refused: `trmm login` sets another. ",
+    ),
+    (
+        "PermissionDeniedError",
+        Exit.REFUSED,
+        "not allowed; `trmm doctor` tells what the key may do. ",
+    ),
+    ("OutcomeUnknownError", Exit.UNKNOWN, "it may have happened or not: look before you repeat it. "),
+    ("RateLimitedError", Exit.REFUSED, "the server wants fewer requests: wait a minute. "),
+    ("UnsupportedError", Exit.REFUSED, ""),
+    ("BadRequestError", Exit.REFUSED, "the server refuses: "),
+    ("InvalidRequestError", Exit.USAGE, ""),
+    ("NotFoundError", Exit.FAILED, "the server has no such thing: "),
+    ("ConnectionFailedError", Exit.FAILED, "no answer from the server; `trmm doctor` looks why. "),
+    ("TimeoutError", Exit.FAILED, "no answer in time; `trmm doctor` looks why. "),
+)
+"""Errors of the SDK by name (the first that fits), so that none is loaded before one was raised."""
+
+
+def usage(text: str) -> CommandError:
+    """To raise: that is not how it is used."""
+    return CommandError(Exit.USAGE, text)
+
+
+def refuse(text: str) -> CommandError:
+    """To raise: this is not done."""
+    return CommandError(Exit.REFUSED, text)
+
+
+def guarded(work: Callable[[], object], *, debug: bool) -> int:
+    """Do the work; the exit code, after a line on stderr if it went wrong. With `debug` the traceback too."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a letter that can't be shown is no failure
+    try:
+        code = work()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return _without_reader()
+    except KeyboardInterrupt:
+        _complain("interrupted")
+        return Exit.INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - people get a line and never a traceback, unless they ask
+        if debug:
+            traceback.print_exc()
+        code, text = _judged(error)
+        if code == Exit.PIPE_CLOSED:
+            return _without_reader()
+        _complain(text)
+        return code
+    return code if isinstance(code, int) else Exit.OK
+
+
+def _without_reader() -> Exit:
+    """What is left unwritten must not be flushed at the end: that would fail once more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return Exit.PIPE_CLOSED
+
+
+def _complain(text: str) -> None:
+    print(f"trmm: {one_line(clean(text))}", file=sys.stderr)
+
+
+def _judged(error: Exception) -> tuple[int, str]:
+    if isinstance(error, CommandError):
+        return error.code, str(error)
+    if isinstance(error, sdk.TRMMError):
+        return _judged_of_sdk(error)
+    if isinstance(error, OSError):
+        return Exit.FAILED, str(error)
+    said = getattr(error, "format_message", None)
+    if said is not None:  # what typer raises of a command line that is wrong
+        return Exit.USAGE, f"{said()} {_hint(error)}"
+    if type(error).__name__ == "Abort":
+        return Exit.INTERRUPTED, "interrupted"
+    return Exit.FAILED, f"a bug of ours: {type(error).__name__}: {error}; --debug shows where"
+
+
+def _hint(error: Exception) -> str:
+    context = getattr(error, "ctx", None)
+    return f"See: {getattr(context, 'command_path', 'trmm')} --help"
+
+
+def _judged_of_sdk(error: "sdk.TRMMError") -> tuple[Exit, str]:
+    for kind, code, advice in _ADVICE:
+        if isinstance(error, getattr(sdk, kind)):
+            return code, f"{advice}{error}"
+    return Exit.FAILED, str(error)

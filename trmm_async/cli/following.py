@@ -1,0 +1,101 @@
+"""A run on its way: shown while it goes on, ended gently by Ctrl-C, and told when it is over.
+
+Below: `progress`, `report`. Above: the commands.
+"""
+
+import asyncio
+import signal
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from trmm_async.cli.exits import Exit
+from trmm_async.cli.printing import Output, say
+from trmm_async.cli.progress import RunBar, run_bar
+from trmm_async.cli.report import counted, is_refusal, print_groups, row, summary, verdict
+
+if TYPE_CHECKING:
+    import trmm_async as sdk
+
+__all__ = ["Following"]
+
+
+class Following:
+    """Follows a run to its end.
+
+    Ctrl-C once: nothing more is sent, and what is under way is waited for, which the scripts' own time limit
+    bounds. Twice: what is under way is given up. In both cases what is known is told.
+
+    Args:
+        output: where outcomes go.
+        names: host names, by agents' ids.
+        codes: the return codes that are successes.
+    """
+
+    def __init__(self, output: Output, names: Mapping[str, str], codes: Collection[int] = (0,)) -> None:
+        self._output = output
+        self._names = names
+        self._codes = codes
+        self._interrupted = 0
+        self._refused = False
+
+    async def follow(self, job: "sdk.FleetRun") -> Exit:
+        """Run it, show it, tell what came of it; the exit code."""
+        with self._output.stream() as emit:
+            try:
+                async with job as run:
+                    await self._watch(run, emit)
+            except asyncio.CancelledError:
+                if not self._give_up():
+                    raise
+            for outcome in job.rest:
+                self._take(outcome, emit)
+        if self._output.for_people:
+            print_groups(job.groups(), self._names, self._codes)
+        if job.stopped:
+            say(f"stopped: {job.stopped}")
+        say(summary(job.counts, job.succeeded, job.worst_retcode))
+        if self._interrupted:
+            return Exit.INTERRUPTED
+        return verdict(job.counts, job.succeeded, refused=self._refused)
+
+    async def _watch(self, run: "sdk.FleetRun", emit: Callable[[object], None]) -> None:
+        with run_bar(run.counts.total) as bar, self._interruptible(run, bar):
+            async for outcome in run:
+                self._take(outcome, emit)
+                bar.advance(counted(run.counts))
+
+    def _take(self, outcome: "sdk.Outcome", emit: Callable[[object], None]) -> None:
+        self._refused = self._refused or is_refusal(outcome)
+        if not self._output.for_people:
+            emit(row(outcome, self._names))
+
+    @contextmanager
+    def _interruptible(self, run: "sdk.FleetRun", bar: RunBar) -> Iterator[None]:
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+
+        def interrupt() -> None:
+            self._interrupted += 1
+            if self._interrupted == 1:
+                bar.say("Nothing more is sent; what is under way is waited for. Ctrl-C again: at once.")
+                run.stop()
+            elif task is not None:
+                task.cancel()
+
+        try:
+            loop.add_signal_handler(signal.SIGINT, interrupt)
+        except (NotImplementedError, RuntimeError):  # Windows, or not the main thread: it ends at once there
+            yield
+            return
+        try:
+            yield
+        finally:
+            loop.remove_signal_handler(signal.SIGINT)
+
+    def _give_up(self) -> bool:
+        """Whether it was a second Ctrl-C that ended it; then it goes on to be told."""
+        task = asyncio.current_task()
+        if self._interrupted < 2 or task is None:
+            return False
+        task.uncancel()
+        return True

@@ -1,0 +1,107 @@
+"""Options and arguments that several commands share.
+
+Below: `settings`. Above: the commands.
+"""
+
+from typing import Annotated, Final
+
+import typer
+
+__all__ = [
+    "DO",
+    "KINDS",
+    "LOOK",
+    "SET_UP",
+    "STATUSES",
+    "AgentName",
+    "Client",
+    "Host",
+    "Json",
+    "JsonLines",
+    "Kind",
+    "OptionalAgent",
+    "Site",
+    "Status",
+    "Success",
+    "Yes",
+    "examples",
+]
+
+KINDS: Final = ("server", "workstation")
+LOOK: Final = "Look"
+DO: Final = "Do"
+SET_UP: Final = "Set up"
+STATUSES: Final = ("online", "offline", "overdue")
+_PICK: Final = "Which agents"
+_FORM: Final = "Output"
+
+Json = Annotated[
+    bool,
+    typer.Option(
+        "--json", help="Print one JSON document, and nothing else on stdout.", rich_help_panel=_FORM
+    ),
+]
+JsonLines = Annotated[
+    bool,
+    typer.Option("--jsonl", help="Print JSON Lines, one thing a line.", rich_help_panel=_FORM),
+]
+Success = Annotated[
+    str,
+    typer.Option(
+        "--success",
+        metavar="CODE,…",
+        help="The return codes that are successes.",
+        rich_help_panel="How carefully",
+    ),
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask before several are touched.")]
+Client = Annotated[
+    str | None,
+    typer.Option(
+        "--client", metavar="NAME", help="Those of this client, by name or id.", rich_help_panel=_PICK
+    ),
+]
+Site = Annotated[
+    str | None,
+    typer.Option(
+        "--site",
+        metavar="NAME",
+        help="Those of this site, by name, CLIENT/SITE, or id.",
+        rich_help_panel=_PICK,
+    ),
+]
+Kind = Annotated[
+    str | None,
+    typer.Option(
+        "--kind",
+        metavar="KIND",
+        help="server or workstation.",
+        autocompletion=lambda: KINDS,
+        rich_help_panel=_PICK,
+    ),
+]
+Host = Annotated[
+    str | None,
+    typer.Option(
+        "--hostname", metavar="PATTERN", help="A pattern as 'WEB-*', case ignored.", rich_help_panel=_PICK
+    ),
+]
+Status = Annotated[
+    str | None,
+    typer.Option(
+        "--status",
+        metavar="STATUS",
+        help="online, offline or overdue, as the server last knew.",
+        autocompletion=lambda: STATUSES,
+        rich_help_panel=_PICK,
+    ),
+]
+AgentName = Annotated[str, typer.Argument(metavar="AGENT", help="A host name or an agent's id.")]
+OptionalAgent = Annotated[
+    str | None, typer.Argument(metavar="AGENT", help="A host name or an agent's id; all agents without.")
+]
+
+
+def examples(*lines: str) -> str:
+    """What stands below a command's help. Blank lines keep the lines apart."""
+    return "\n\n".join(("Examples:", *(line.replace("[", r"\[") for line in lines)))

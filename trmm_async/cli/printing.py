@@ -1,0 +1,227 @@
+"""What goes to stdout: tables for people, JSON and JSON Lines for programs. Messages go to stderr.
+
+Below: `exits`, `text`. Above: the commands.
+"""
+
+import dataclasses
+import json
+import sys
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+
+from trmm_async.cli.exits import usage
+from trmm_async.cli.text import clean, one_line
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+__all__ = ["STYLES", "WIDE", "Column", "Output", "fitted", "hanging", "plain", "say", "screen"]
+
+T = TypeVar("T")
+WIDE: Final = 130
+"""From so many columns on a terminal shows the wide columns of a table."""
+_GAP: Final = 2
+_LEAST: Final = 8
+STYLES: Final = {
+    "online": "green",
+    "offline": "red",
+    "overdue": "yellow",
+    "passing": "green",
+    "failing": "red",
+    "error": "red",
+    "critical": "red",
+    "warning": "yellow",
+    "ok": "green",
+    "bad": "red",
+    "unknown": "magenta",
+}
+"""The colour of a word that says how something is."""
+
+
+@dataclass(frozen=True)
+class Column(Generic[T]):
+    """One column of a table.
+
+    Attributes:
+        title: what stands above it.
+        text: what it shows of a row.
+        keep: whether it keeps its width while others still can shrink.
+        wide: whether it is shown on wide terminals only.
+        styled: whether its words have a colour (see `STYLES`).
+    """
+
+    title: str
+    text: Callable[[T], object]
+    keep: bool = False
+    wide: bool = False
+    styled: bool = False
+
+
+class Output:
+    """Where a command's data goes, in the format that was asked for."""
+
+    def __init__(self, *, as_json: bool = False, as_jsonl: bool = False) -> None:
+        if as_json and as_jsonl:
+            raise usage("--json and --jsonl are two formats: choose one")
+        self.as_json = as_json
+        self.as_jsonl = as_jsonl
+
+    @property
+    def for_people(self) -> bool:
+        """Whether people read it, and no program."""
+        return not (self.as_json or self.as_jsonl)
+
+    def rows(self, things: Sequence[T], columns: Sequence[Column[T]], *, none: str = "nothing") -> None:
+        """Show things: a table, a JSON array, or a line for each."""
+        if self.for_people:
+            _table(things, columns) if things else say(none)
+            return
+        with self.stream() as emit:
+            for thing in things:
+                emit(thing)
+
+    def one(self, thing: T, show: Callable[[T], None]) -> None:
+        """Show one thing: as `show` does for people, or as one JSON object."""
+        if self.for_people:
+            show(thing)
+        else:
+            print(_json(plain(thing), indent=2 if self.as_json else None))
+
+    @contextmanager
+    def stream(self) -> Iterator[Callable[[object], None]]:
+        """For programs: things as they come. JSON Lines at once, a JSON array when the block ends."""
+        collected: list[object] = []
+
+        def emit(thing: object) -> None:
+            if self.as_json:
+                collected.append(plain(thing))
+            else:
+                print(_json(plain(thing)), flush=True)
+
+        try:
+            yield emit
+        finally:
+            if self.as_json:
+                print(_json(collected, indent=2))
+
+
+def plain(value: Any) -> Any:
+    """The value in JSON's kinds; our nouns by their attributes' names, since wire names are private."""
+    match value:
+        case None | str() | int() | float():
+            told: Any = value
+        case datetime() | date():
+            told = value.isoformat()
+        case Mapping():
+            told = {str(key): plain(each) for key, each in value.items()}
+        case list() | tuple() | set() | frozenset():
+            told = [plain(each) for each in value]
+        case bytes():
+            told = value.decode(errors="replace")
+        case Exception():
+            told = {"type": type(value).__name__, "message": str(value)}
+        case _:
+            told = {name: plain(getattr(value, name)) for name in _attributes(value)} or str(value)
+    return told
+
+
+def _json(value: Any, indent: int | None = None) -> str:
+    # Where the reader's encoding has not all letters, JSON has a way to write them.
+    every = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    return json.dumps(value, ensure_ascii=not every, indent=indent)
+
+
+def _attributes(value: Any) -> tuple[str, ...]:
+    names: tuple[str, ...] = getattr(type(value), "__struct_fields__", ())
+    if dataclasses.is_dataclass(value):
+        names = tuple(field.name for field in dataclasses.fields(value))
+    return names
+
+
+def screen(*, stderr: bool = False) -> "Console":
+    """A terminal, or what stands in its place. Colour only on a terminal, and none with `NO_COLOR`."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=True)
+
+
+def say(text: str, style: str = "") -> None:
+    """A message to people, on stderr; on a terminal it is broken between words."""
+    terminal = screen(stderr=True)
+    terminal.print(clean(text), style=style, soft_wrap=not terminal.is_terminal)
+
+
+def hanging(head: "Text", text: str) -> None:
+    """A line for people, on stdout: what follows the head is broken between words, and stays beside it."""
+    from rich.text import Text
+
+    terminal = screen()
+    room = terminal.width - head.cell_len if terminal.is_terminal else 0
+    lines = textwrap.wrap(text, max(room, 20), break_on_hyphens=False) if room else [text]
+    for place, line in enumerate(lines):
+        terminal.print((head if place == 0 else Text(" " * head.cell_len)) + Text(line, style="not bold"))
+
+
+def fitted(widths: Sequence[int], keeps: Sequence[bool], room: int) -> list[int]:
+    """Widths that fit into the room: the widest gives first, those that keep theirs give last."""
+    fit = list(widths)
+    yielding = [place for place, keep in enumerate(keeps) if not keep]
+    for places in (yielding, range(len(fit))):
+        while sum(fit) > room:
+            wide = [place for place in places if fit[place] > _LEAST]
+            if not wide:
+                break
+            fit[max(wide, key=fit.__getitem__)] -= 1
+    return fit
+
+
+def _table(things: Sequence[T], columns: Sequence[Column[T]]) -> None:
+    terminal = screen()
+    narrow = terminal.is_terminal and terminal.width < WIDE
+    shown = [column for column in columns if not (narrow and column.wide)]
+    shown, rows = _without_empty(shown, [[_cell(column, thing) for column in shown] for thing in things])
+    titles = [_styled(column.title, "bold") for column in shown]
+    widths = [max(cell.cell_len for cell in cells) for cells in zip(titles, *rows, strict=True)]
+    if terminal.is_terminal:
+        room = terminal.width - _GAP * (len(shown) - 1)
+        widths = fitted(widths, [column.keep for column in shown], room)
+    for row in (titles, *rows):
+        terminal.print(_line(row, widths))
+
+
+def _without_empty(
+    columns: Sequence[Column[T]], rows: Sequence[Sequence["Text"]]
+) -> tuple[list[Column[T]], list[list["Text"]]]:
+    """Without the columns in which no row has anything: what one kind of server tells, another doesn't."""
+    places = [place for place in range(len(columns)) if any(row[place].plain for row in rows)] or [0]
+    return [columns[place] for place in places], [[row[place] for place in places] for row in rows]
+
+
+def _cell(column: Column[T], thing: T) -> "Text":
+    value = column.text(thing)
+    text = "" if value is None else one_line(clean(str(value)))
+    return _styled(text, STYLES.get(text, "") if column.styled else "")
+
+
+def _styled(text: str, style: str) -> "Text":
+    from rich.text import Text
+
+    return Text(text, style=style, end="")
+
+
+def _line(cells: Iterable["Text"], widths: Sequence[int]) -> "Text":
+    from rich.text import Text
+
+    padded = []
+    for cell, width in zip(cells, widths, strict=True):
+        fit = cell.copy()
+        fit.truncate(width, overflow="ellipsis", pad=True)
+        padded.append(fit)
+    line = Text(" " * _GAP, end="").join(padded)
+    line.rstrip()
+    return line

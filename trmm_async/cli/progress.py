@@ -1,0 +1,75 @@
+"""Bars of long work, on stderr, and on a terminal only: rate, time left, counts.
+
+Below: `printing`. Above: the commands.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from trmm_async.cli.printing import screen
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["RunBar", "bytes_bar", "run_bar"]
+
+
+@contextmanager
+def bytes_bar(title: str) -> Iterator[Callable[[int, int | None], object]]:
+    """A bar of a download; what it gives is called with the bytes done and the bytes in all."""
+    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    columns = (TextColumn(title), BarColumn(30), DownloadColumn(), TransferSpeedColumn())
+    with _bar(*columns, TimeRemainingColumn()) as update:
+        yield lambda done, total: update(completed=done, total=total)
+
+
+@dataclass(frozen=True)
+class RunBar:
+    """A bar of a run over agents.
+
+    Attributes:
+        advance: called for each that is settled, with the counts.
+        say: a message that stands above the bar.
+    """
+
+    advance: Callable[[str], object]
+    say: Callable[[str], object]
+
+
+@contextmanager
+def run_bar(total: int) -> Iterator[RunBar]:
+    """A bar of so many agents; messages alone without a terminal."""
+    from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, TextColumn
+    from rich.progress import TimeRemainingColumn as Left
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        """How many a second, so far."""
+
+        def render(self, task: Task) -> Text:
+            return Text(f"{task.completed / (task.elapsed or 1):.1f}/s")
+
+    columns = (BarColumn(20), MofNCompleteColumn(), Rate(), Left(), TextColumn("{task.fields[counts]}"))
+    terminal = screen(stderr=True)
+    with _bar(*columns, total=total, counts="", console=terminal) as update:
+        yield RunBar(
+            advance=lambda counts: update(advance=1, counts=counts),
+            say=lambda text: terminal.print(text, soft_wrap=not terminal.is_terminal),
+        )
+
+
+@contextmanager
+def _bar(*columns: Any, console: "Console | None" = None, **first: Any) -> Iterator[Callable[..., object]]:
+    """A bar that goes when the work is done; none without a terminal."""
+    terminal = console or screen(stderr=True)
+    if not terminal.is_terminal:
+        yield lambda **_: None
+        return
+    from rich.progress import Progress
+
+    with Progress(*columns, console=terminal, transient=True) as progress:
+        bar = progress.add_task("", **{"total": None, **first})
+        yield lambda **changes: progress.update(bar, **changes)

@@ -1,0 +1,98 @@
+"""What became of a run, for people and for programs.
+
+Below: `printing`. Above: `following` and the commands. Identical output is put together, the largest group
+first, as `clush -b` does.
+"""
+
+import json
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, Final
+
+import trmm_async as sdk
+from trmm_async.cli.exits import Exit
+from trmm_async.cli.printing import screen
+from trmm_async.cli.text import clean, folded, wrapped
+
+__all__ = ["counted", "is_refusal", "print_groups", "row", "summary", "verdict"]
+
+_RULE: Final = "-" * 15
+_REFUSALS: Final = ("AuthenticationError", "PermissionDeniedError")
+_TITLES: Final = {
+    "failed": ("did not run", "red"),
+    "unknown": ("may have run", "magenta"),
+    "skipped": ("not tried", "yellow"),
+}
+
+
+def row(outcome: "sdk.Outcome", names: Mapping[str, str]) -> dict[str, Any]:
+    """One outcome for programs: a row as the SDK exports it, with the host's name."""
+    (line,) = sdk.as_jsonl([outcome])
+    told: dict[str, Any] = json.loads(line)
+    return {"agent_id": told["agent_id"], "hostname": names.get(told["agent_id"]), **told}
+
+
+def is_refusal(outcome: "sdk.Outcome") -> bool:
+    """Whether the server would not let this key do it."""
+    error = getattr(outcome, "error", None)
+    return getattr(error, "kind", type(error).__name__) in _REFUSALS
+
+
+def print_groups(
+    groups: Iterable["sdk.Group"], names: Mapping[str, str], codes: Collection[int] = (0,)
+) -> None:
+    """The groups of hosts that said the same, the largest first.
+
+    Args:
+        groups: see `FleetRun.groups`.
+        names: host names, by agents' ids.
+        codes: the return codes that are successes.
+    """
+    named = [(sorted(names.get(each, each) for each in group.agent_ids), group) for group in groups]
+    for hosts, group in sorted(named, key=lambda pair: (-len(pair[0]), pair[0])):
+        _print_group(hosts, group, codes)
+
+
+def _print_group(hosts: list[str], group: "sdk.Group", codes: Collection[int]) -> None:
+    from rich.text import Text
+
+    code_style = "green" if group.retcode in codes else "yellow"
+    title, style = _TITLES.get(group.kind, (f"return code {group.retcode}", code_style))
+    terminal = screen()
+    names = clean(folded(hosts))
+    if terminal.is_terminal:
+        names = wrapped(names, terminal.width)
+    terminal.print(_RULE)
+    head = Text(names, style="bold", end="") + Text(f" ({len(hosts)}) ", style="not bold")
+    terminal.print(head + Text(title, style=style), soft_wrap=not terminal.is_terminal)
+    terminal.print(_RULE)
+    if group.output.strip():
+        terminal.print(Text(clean(group.output).rstrip()))
+
+
+def counted(counts: "sdk.Counts") -> str:
+    """The counts while a run is under way."""
+    told = {"failed": counts.failed, "unknown": counts.unknown, "skipped": counts.skipped}
+    return ", ".join([f"{counts.done} done", *(f"{count} {name}" for name, count in told.items() if count)])
+
+
+def summary(counts: "sdk.Counts", succeeded: int, worst: int | None) -> str:
+    """How many came to which end, in a line; `worst` is the worst return code."""
+    ends = {
+        "succeeded": succeeded,
+        f"with another return code (the worst is {worst})": counts.done - succeeded,
+        "failed": counts.failed,
+        "unknown": counts.unknown,
+        "skipped": counts.skipped,
+        "pending": counts.pending,
+    }
+    words = ", ".join(f"{count} {name}" for name, count in ends.items() if count)
+    return f"{counts.total} agent{'s' * (counts.total != 1)}: {words or 'nothing to do'}"
+
+
+def verdict(counts: "sdk.Counts", succeeded: int, *, refused: bool = False) -> Exit:
+    """The exit code: what is unknown goes before what was refused, and that before what failed."""
+    if counts.unknown:
+        return Exit.UNKNOWN
+    if refused:
+        return Exit.REFUSED
+    return Exit.OK if succeeded == counts.total else Exit.FAILED

@@ -1,0 +1,91 @@
+"""From the settings to a connected client, and from an async function to a command.
+
+Below: `keys`, `settings`. Above: the commands.
+"""
+
+import asyncio
+import functools
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, ParamSpec, TypeVar
+
+import typer
+
+import trmm_async as sdk
+from trmm_async.cli.exits import CommandError, Exit, usage
+from trmm_async.cli.keys import Key, find_key
+from trmm_async.cli.settings import Given, Settings, read_book, resolve
+
+__all__ = ["Login", "client_of", "connected", "given_of", "login_of", "runs"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Login:
+    """A server and a key for it."""
+
+    settings: Settings
+    key: Key
+
+
+def runs(function: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
+    """Make a command of an async function."""
+
+    @functools.wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return asyncio.run(function(*args, **kwargs))
+        except BrokenPipeError as error:
+            # Otherwise typer would take it for a failure. The reader has enough: `trmm agents | head`.
+            raise CommandError(Exit.PIPE_CLOSED, "") from error
+
+    return run
+
+
+def given_of(context: typer.Context) -> Given:
+    """What stood on the command line for all commands."""
+    given = context.find_object(Given)
+    return given if given is not None else Given()
+
+
+def login_of(context: typer.Context, *, may_ask: bool = True) -> Login:
+    """The server and the key that are in force."""
+    book = read_book()
+    settings = resolve(given_of(context), book)
+    return Login(settings, find_key(settings, book, may_ask=may_ask))
+
+
+def client_of(settings: Settings, key: str, *, retries: int = 3) -> "sdk.TRMM":
+    """A client with these settings."""
+    dialect: Any = settings.dialect
+    return sdk.TRMM(
+        settings.url,
+        api_key=key,
+        dialect=dialect,
+        rate_limit=_rate_limit(settings.rate_limit),
+        allow_http=settings.allow_http,
+        retries=retries,
+    )
+
+
+@asynccontextmanager
+async def connected(context: typer.Context) -> AsyncIterator["sdk.TRMM"]:
+    """The client for this command."""
+    login = login_of(context)
+    async with client_of(login.settings, login.key.value) as trmm:
+        yield trmm
+
+
+def _rate_limit(text: str | None) -> Any:
+    if text is None:
+        return "default"
+    if text == "none":
+        return None
+    count, _, seconds = text.partition("/")
+    try:
+        return sdk.RateLimit(int(count), per=float(seconds))
+    except ValueError as error:
+        raise usage(f"--rate-limit is COUNT/SECONDS as 100/60, or none; not {text!r}") from error
