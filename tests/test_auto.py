@@ -82,6 +82,15 @@ async def test_twenty_calls_at_once_ask_once(dialect: str) -> None:
         assert (count(server, "GET", PROBE), trmm.dialect) == (1, dialect)
 
 
+async def test_twenty_calls_at_once_share_its_failure(dialect: str) -> None:
+    async with auto(dialect, agents=3, latency=0.02) as (server, trmm):
+        server.fail("GET", PROBE, status=502)
+        told = await asyncio.gather(*(trmm.agents.list() for _ in range(20)), return_exceptions=True)
+        assert [type(one) for one in told] == [ServerError] * 20
+        assert (count(server, "GET", PROBE), trmm.dialect) == (1, "auto")
+        assert len(await trmm.agents.list()) == 3
+
+
 async def test_a_call_that_is_given_up_while_it_asks_does_not_keep_the_others_from_it(dialect: str) -> None:
     async with auto(dialect, agents=1) as (server, trmm):
         rule = server.slow("GET", PROBE, 20, after=False)

@@ -8,6 +8,7 @@ from trmm_async.dialects.detection import PROBE, language_of
 from trmm_async.errors import (
     APIError,
     AuthenticationError,
+    BadRequestError,
     ConnectionFailedError,
     DecodeError,
     NotFoundError,
@@ -39,6 +40,10 @@ def test_an_answer_tells(error: TRMMError | None, language: str) -> None:
     "error",
     [
         NotFoundError(404, "nothing", body='{"detail": "nothing"}'),
+        NotFoundError(404, "404 Not Found", body="<html><title>404 Not Found</title><hr>nginx</html>"),
+        BadRequestError(
+            400, "Bad Request", body="<html>the plain HTTP request was sent to HTTPS port</html>"
+        ),
         DecodeError(200, "no JSON", body=PAGE),
     ],
 )

@@ -297,6 +297,7 @@ class TestTheOthers:
             assert await trmm.clients.sites(clients[0]) == list(clients[0].sites)
             made = await trmm.clients.create(name="New tenant")
             assert made in await trmm.clients.list()
+            assert (await trmm.clients.create(name=" Another ")).name == "Another"
             with pytest.raises(InvalidRequestError, match="name"):
                 await trmm.clients.create(name="  ")
 
@@ -308,8 +309,9 @@ class TestTheOthers:
             assert own
             assert {check.agent_id for check in own} == {agent_id}
             assert len(await trmm.checks.list()) > len(own)
-            made = await trmm.tasks.create(name="t", agent=agent_id, script=1, schedule="0  3 * * SUN")
+            made = await trmm.tasks.create(name=" t ", agent=agent_id, script=1, schedule="0  3 * * SUN")
             assert made in await trmm.tasks.list()
+            assert made.name == "t"
             assert (made.agent_id, made.schedule, made.enabled) == (
                 agent_id,
                 SUNDAYS_AT_THREE[dialect],
@@ -581,5 +583,11 @@ class TestSettings:
                 await trmm.request(method, path)
             with pytest.raises(InvalidRequestError, match="json"):
                 await trmm.request("POST", "/x/", json={"a": object()})
+
+    @pytest.mark.parametrize("params", [[("a", "b")], "a=b", {"a": ["b", "c"]}, {"a": {"b": 1}}, {"a": b"c"}])
+    async def test_a_raw_query_is_checked(self, params: Any) -> None:
+        async with TRMM("http://127.0.0.1:9", api_key=KEY) as trmm:
+            with pytest.raises(InvalidRequestError, match="params"):
+                await trmm.request("GET", "/x/", params=params)
             with pytest.raises(TRMMError, match="which agents"):
                 trmm.events()

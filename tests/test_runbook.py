@@ -201,6 +201,31 @@ class TestMany:
         book.read([row(one, "ab"[one % 2], user=user, out="?") for one, user in users.items()], now=1)
         assert {type(how) for how in batch.take().values()} == {Mixed}
 
+    def test_a_second_row_of_our_user_on_one_of_them_may_be_ours_too(self) -> None:
+        book = RunBook()
+        batch = sent(book, "a", "b")
+        book.read([row(1, "a"), row(2, "b")], now=1)
+        book.read([row(1, "a", out="?"), row(2, "b", out="ours"), row(3, "a")], now=2)
+        told = batch.take()
+        assert (type(told["a"]), told["b"]) == (Mixed, Told(ScriptResult(retcode=0, stdout="ours")))
+
+    def test_that_of_a_later_sending_of_ours_is_not(self) -> None:
+        book = RunBook()
+        first = sent(book, "a", "b")
+        rows = [row(1, "a"), row(2, "b")]
+        book.read(rows, now=1)
+        second = sent(book, "a", "b", at=1)
+        rows = [row(1, "a", out="1"), row(2, "b", out="1"), row(3, "a", out="2"), row(4, "b", out="2")]
+        book.read(rows, now=2)
+        for batch, said in ((first, "1"), (second, "2")):
+            assert set(batch.take().values()) == {Told(ScriptResult(retcode=0, stdout=said))}
+
+    def test_a_call_that_was_lost_is_not_waited_for_as_long(self) -> None:
+        book = RunBook(Patience(row=15, bulk_row=60))
+        batch = sent(book, "a", "b", lost=True)
+        book.read([], now=15)
+        assert {type(how) for how in batch.take().values()} == {Silent}
+
     def test_those_that_the_server_never_began(self) -> None:
         book = RunBook(Patience(bulk_row=60))
         batch = sent(book, "a", "b")
@@ -334,14 +359,30 @@ class TestLooks:
         book = RunBook()
         book.note([row(100, out="old")])
         sent(book, "a")
-        assert book.since() == START + timedelta(seconds=100 - 5)
+        assert book.since(1) == START + timedelta(seconds=100 - 5)
         book.read([row(200)], now=1)
-        assert book.since() == START + timedelta(seconds=200 - 5)
+        assert book.since(1) == START + timedelta(seconds=200 - 5)
+
+    def test_all_of_it_once_where_a_row_is_overdue(self) -> None:
+        book = RunBook(Patience(row=15))
+        book.note([row(100, out="old")])
+        batch = sent(book, "a")
+        assert book.since(8) is None
+        assert book.since(9) is not None
+        book.read([row(100, out="old"), row(101, out="x")], now=9, whole=True)
+        assert batch.take() == {"a": Told(ScriptResult(retcode=0, stdout="x"))}
+
+    def test_a_history_that_was_emptied_gives_a_new_mark(self) -> None:
+        book = RunBook()
+        book.note([row(100, out="old")])
+        sent(book, "a")
+        book.read([row(3)], now=9, whole=True)
+        assert book.newest[0] == 3
 
     def test_all_of_it_where_there_was_no_mark(self) -> None:
         book = RunBook()
         sent(book, "a")
-        assert book.since() is None
+        assert book.since(1) is None
 
 
 class World:

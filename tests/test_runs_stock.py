@@ -10,6 +10,7 @@ from tests.servers import count, served, until
 from trmm_async import (
     TRMM,
     AgentSilentError,
+    Outcome,
     OutcomeUnknownError,
     PermissionDeniedError,
     ScriptResult,
@@ -114,6 +115,19 @@ class TestRunsAtTheSameTime:
             await asyncio.gather(first, return_exceptions=True)
             assert (await trmm.agents.run_script(agent, script, args=["mine"])).stdout == "mine"
 
+    async def test_a_run_on_many_is_not_kept_waiting_by_later_ones_on_each(self) -> None:
+        async with served("stock", agents=2) as (server, trmm):
+            script, (one, other) = echoing(server), server.agent_ids
+            first = asyncio.create_task(trmm.agents.run_script(one, script))
+            await until(lambda: count(server, "POST"))
+            many = asyncio.create_task(_outcomes(trmm, [one, other], script))
+            for _ in range(50):
+                await asyncio.sleep(0)  # it waits for its turn on the first of the two
+            later = asyncio.create_task(trmm.agents.run_script(other, script))
+            await asyncio.gather(first, many, later)
+            posts = [seen.path.rsplit("/", 2)[-2] for seen in server.requests if seen.method == "POST"]
+            assert posts == ["runscript", "bulk", "runscript"]
+
     async def test_runs_that_are_given_up_while_others_wait_their_turn_keep_nobody_waiting(self) -> None:
         async with served("stock", agents=1) as (server, trmm):
             script, agent = echoing(server), server.agent_ids[0]
@@ -209,6 +223,15 @@ class TestTheHistory:
                     await trmm.agents.run_script(server.agent_ids[0], 1)
             assert count(server, "POST") == 0
 
+    async def test_that_fails_fails_for_all_who_waited_for_it(self) -> None:
+        async with served("stock", agents=9) as (server, trmm):
+            server.fail("GET", HISTORY, status=502, after=False)
+            runs = (trmm.agents.run_script(agent, 1) for agent in server.agent_ids)
+            told = await asyncio.gather(*runs, return_exceptions=True)
+            assert [type(one) for one in told] == [ServerError] * 9
+            assert (count(server, "GET", HISTORY), count(server, "POST")) == (1, 0)
+            assert (await trmm.agents.run_script(server.agent_ids[0], 1)).ok
+
     async def test_that_is_refused_later_leaves_the_outcome_unknown(self) -> None:
         async with served("stock", agents=1) as (server, trmm):
             server.script(1, seconds=0.5)
@@ -269,6 +292,16 @@ class TestTheEnd:
             left = [one for one in asyncio.all_tasks() if one.get_name().startswith("trmm_async")]
             assert left == []
 
+    async def test_all_tasks_cancelled_by_somebody_else_keep_nobody_waiting(self) -> None:
+        async with served("stock", agents=1) as (server, trmm):
+            server.script(1, seconds=20)
+            task = asyncio.create_task(trmm.agents.run_script(server.agent_ids[0], 1))
+            await until(lambda: server.runs)
+            (look,) = (one for one in asyncio.all_tasks() if one.get_name() == "trmm_async: history")
+            look.cancel()
+            with pytest.raises(OutcomeUnknownError, match="was cancelled"):
+                await asyncio.wait_for(task, 5)
+
     async def test_a_cancelled_run_leaves_no_look_at_the_history_behind(self) -> None:
         async with served("stock", agents=1) as (server, trmm):
             server.script(1, seconds=20)
@@ -278,3 +311,7 @@ class TestTheEnd:
             assert isinstance((await asyncio.gather(task, return_exceptions=True))[0], asyncio.CancelledError)
             assert [one for one in asyncio.all_tasks() if one.get_name().startswith("trmm_async")] == []
             assert len(server.runs) == 1
+
+
+async def _outcomes(trmm: TRMM, agent_ids: list[str], script: int) -> list[Outcome]:
+    return list(await trmm.fleet.run_script(agent_ids, script=script))

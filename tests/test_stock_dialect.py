@@ -135,6 +135,12 @@ class TestAgents:
         _, agents = follow(STOCK.list_agents(AgentFilter(client=1, site=1)), both, json.dumps(items).encode())
         assert [agent.agent_id for agent in agents] == ["a" * 40]
 
+    def test_of_a_client_whose_names_can_not_be_seen_there_is_none_by_site(self) -> None:
+        refused = PermissionDeniedError(403, "no", method="GET", path="/clients/")
+        items = json.dumps([{"agent_id": "a" * 40, "client_name": "Acme", "site_name": "HQ"}]).encode()
+        assert follow(STOCK.list_agents(AgentFilter(client=1, site=1)), refused, items)[1] == []
+        assert len(follow(STOCK.list_agents(AgentFilter(client=1)), refused, items)[1]) == 1
+
     @needed
     def test_a_host_name_is_found_by_the_short_list_and_the_detail(self) -> None:
         short, detail = recording("agents_list_detail_false"), recording("agent_detail_linux")
@@ -247,7 +253,13 @@ class TestScripts:
 
     @pytest.mark.parametrize(
         ("said", "count"),
-        [('"X will now be run on 1 agents. Check"', 1), ('"ok"', None), ("<html>", None), ('{"a": 1}', None)],
+        [
+            ('"X will now be run on 1 agents. Check"', 1),
+            ('"ok"', None),
+            ("<html>", None),
+            ('{"a": 1}', None),
+            (f'"X will now be run on {"9" * 5000} agents."', None),
+        ],
     )
     def test_how_many_it_goes_to(self, said: str, count: int | None) -> None:
         order = STOCK.run_everywhere((AGENT,), ScriptRun(script=2))
@@ -282,6 +294,14 @@ class TestScripts:
         assert commands[0].output is not None
 
     @needed
+    @pytest.mark.parametrize(
+        "time",
+        ["2026-01-01T00:00:00", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59-12:00"],
+    )
+    def test_a_time_that_can_not_be_held_against_others_is_none(self, time: str) -> None:
+        (entry,) = agent_history(AGENT).decode(json.dumps([{"id": 1, "time": time}]).encode())
+        assert entry.time is None
+
     def test_statuses_and_known_agents(self) -> None:
         order = STOCK.run_script(AGENT, ScriptRun(script=2))
         assert isinstance(order, Collected)
@@ -558,6 +578,20 @@ class TestSchedules:
         sent = self.body(schedule) | {"id": 1, "agent": 1}
         listed = follow(STOCK.list_tasks(None), b"[]", json.dumps([sent]).encode())[1]
         assert _same(listed[0].schedule, schedule)
+
+    @pytest.mark.parametrize(
+        "timing",
+        [
+            {"task_type": "weekly", "weekly_interval": 1, "run_time_bit_weekdays": 128},
+            {"task_type": "weekly", "weekly_interval": 1},
+            {"task_type": "monthly", "monthly_days_of_month": 1, "monthly_months_of_year": 4096},
+            {"task_type": "monthly", "monthly_days_of_month": 0, "monthly_months_of_year": 1},
+        ],
+    )
+    def test_that_name_no_day_are_none(self, timing: dict[str, Any]) -> None:
+        sent = {"id": 1, "name": "t", "run_time_date": "2026-12-01T03:00:00Z"} | timing
+        (task,) = follow(STOCK.list_tasks(None), b"[]", json.dumps([sent]).encode())[1]
+        assert task.schedule is None
 
 
 def _same(one_: str, other: str) -> bool:

@@ -16,6 +16,7 @@ from trmm_async import (
     BadRequestError,
     Check,
     ClosedError,
+    DecodeError,
     InvalidRequestError,
     NotFoundError,
     OutcomeUnknownError,
@@ -377,6 +378,21 @@ class TestSettings:
             await trmm.key_store.delete(made)
             assert made.id not in {key.id for key in await trmm.key_store.list()}
 
+    @pytest.mark.parametrize(
+        ("path", "ask"),
+        [
+            ("/core/keystore/", lambda trmm: trmm.key_store.list()),
+            ("/core/settings/", lambda trmm: trmm.core.settings()),
+        ],
+    )
+    async def test_no_error_shows_an_answer_that_holds_secrets(self, path: str, ask: Any) -> None:
+        async with stock() as (server, trmm):
+            server.answer("GET", path, body=b'[{"id": 1, "value": "s3cr3t"}')
+            with pytest.raises(DecodeError) as caught:
+                await ask(trmm)
+            shown = f"{caught.value} {caught.value!r} {caught.value.body}"
+            assert ("s3cr3t" in shown, "not shown" in shown) == (False, True)
+
     async def test_the_server_tells_of_itself(self) -> None:
         async with stock() as (_, trmm):
             assert await trmm.core.version() == (await trmm.core.dashboard()).version == "1.5.1"
@@ -532,6 +548,8 @@ BAD: list[Callable[[TRMM], Coroutine[Any, Any, Any]]] = [
     lambda trmm: trmm.key_store.create(name="x" * 26, value="v"),
     lambda trmm: trmm.key_store.create(name="x", value=" "),
     lambda trmm: trmm.key_store.update(1),
+    lambda trmm: trmm.agents.event_log("a" * 40, days=10**12),
+    lambda trmm: trmm.agents.kill_process("a" * 40, 2**32),
     lambda trmm: trmm.audit_log.list(limit=0),
     lambda trmm: trmm.audit_log.list(agent="a" * 40, client=1),
     lambda trmm: trmm.audit_log.list(agent=[]),

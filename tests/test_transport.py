@@ -515,6 +515,21 @@ class TestRawRequests:
                 await trmm.request("PUT", "/x/1/", json={"a": 1})
             assert server.bodies() == [b'{"a":1}']
 
+    @pytest.mark.parametrize("params", [{"a": "\ud800"}, {"\ud800": 1}])
+    async def test_a_query_that_can_not_be_sent_is_refused(self, params: dict[str, object]) -> None:
+        async with peer(always(answer(b"{}"))) as server, client(server.url) as trmm:
+            with pytest.raises(InvalidRequestError, match="params"):
+                await trmm.request("GET", "/x/", params=params)
+            assert server.requests == []
+
+    async def test_a_body_without_an_end_is_refused(self) -> None:
+        endless: list[object] = []
+        endless.append(endless)
+        async with peer(always(answer(b"{}"))) as server, client(server.url) as trmm:
+            with pytest.raises(InvalidRequestError, match="json"):
+                await trmm.request("POST", "/x/", json=endless)
+            assert server.requests == []
+
 
 def told(error: BaseException | None) -> list[str]:
     """All that a traceback would show of an error and what led to it."""

@@ -32,6 +32,7 @@ from trmm_async.retry import Fault, Meaning, Reply, Stage, Tries
 __all__ = ["Scrub", "detail_of", "error_for", "failure", "kind_of"]
 
 BODY_KEPT: Final = 2000
+HIDDEN: Final = "(not shown: it may hold secrets)"
 _DETAIL_MOST: Final = 300
 _TITLE: Final = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 
@@ -111,7 +112,7 @@ _Error = TypeVar("_Error", bound=APIError)
 
 
 def _build(kind: type[_Error], call: Call[Any], reply: Reply, scrub: Scrub, detail: str) -> _Error:
-    body = _beginning(reply.body, scrub)
+    body = HIDDEN if call.is_secret else _beginning(reply.body, scrub)
     error = kind(reply.status, detail, method=call.method, path=call.path, body=body)
     if isinstance(error, BadRequestError):
         error.fields = _fields(reply.body, scrub)

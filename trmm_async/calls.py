@@ -92,6 +92,7 @@ class Call(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True):
         lanes: further budgets that it draws on.
         answers_within: seconds in which the server itself may take to answer (a script that is waited for);
             None for the client's own timeout.
+        is_secret: its answer holds secrets of the user's: no error shows the body.
         gone_is_done: 404 after a lost answer means that the lost one had succeeded (deletes).
         explain: what an answer that isn't success means on this server, beyond its status.
         definite: statuses that look like a passing failure and are an answer on this server: final.
@@ -106,6 +107,7 @@ class Call(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True):
     lanes: tuple[Lane, ...] = ()
     answers_within: float | None = None
     gone_is_done: bool = False
+    is_secret: bool = False
     explain: Explain = _no_words
     definite: frozenset[int] = frozenset()
 

@@ -6,7 +6,7 @@ Floor 7: over everything that answers a user's call, below the command line.
 import os
 import re
 import ssl as tls
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
@@ -271,7 +271,7 @@ class TRMM:
                 again only where it certainly never reached the server.
             path: from the server's root (behind the base URL's prefix), as in "/core/version/". Mind the
                 closing slash.
-            params: the query; None values are left out.
+            params: the query, each name once; None values are left out.
             json: the body; None for none.
 
         Returns:
@@ -362,21 +362,32 @@ def _raw_call(method: object, path: str, params: Mapping[str, object] | None, js
         raise InvalidRequestError(f"method must be an HTTP method, not {method!r}")
     try:
         body = None if json is None else codec.encode(json)
-    except (TypeError, ValueError, OverflowError) as error:
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise InvalidRequestError(f"json can't be encoded: {error}") from error
     return Call(
         method=verb,
         path=arguments.raw_path(path),
         decode=_json_or_nothing,
-        query={name: _query_text(value) for name, value in (params or {}).items() if value is not None},
+        query=_query(params),
         body=body,
         replay=Replay.SAFE if verb in {"GET", "HEAD", "OPTIONS"} else Replay.NEVER,
     )
 
 
+def _query(params: object) -> dict[str, str]:
+    if params is None:
+        return {}
+    if not isinstance(params, Mapping):
+        raise InvalidRequestError(f"params must be a mapping of names to values, not {params!r}")
+    return {_query_text(name): _query_text(value) for name, value in params.items() if value is not None}
+
+
 def _query_text(value: object) -> str:
+    if isinstance(value, Collection) and not isinstance(value, str):
+        raise InvalidRequestError(f"params must have text, numbers or booleans as values, not {value!r}")
     # As the server's own web client writes it.
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return arguments.free_text(text, "params", empty=True)
 
 
 def _json_or_nothing(body: bytes) -> Any:

@@ -25,6 +25,8 @@ _CALMEST: Final = 5.0
 _LOAD_MOST: Final = 2.0
 """The pause after a look, at least, as a multiple of the time that the server took for it."""
 
+_PRUNE_EVERY: Final = 1.0
+
 _SLACK: Final = timedelta(seconds=5)
 """By how much a row's time may be out of the order of the numbers."""
 
@@ -86,6 +88,8 @@ class Batch:
         expected: to how many of the agents the server sends it.
         rows: the rows that are ours, by agent.
         unseen: the agents whose rows did not come in time, though others' did.
+        certain: the agents on which a further row can only be that of a later sending of ours.
+        was_sought: the whole history was looked through for its row.
         settled: what has been found out and not yet been fetched, by agent.
     """
 
@@ -105,6 +109,8 @@ class Batch:
     rows: dict[str, HistoryEntry] = field(default_factory=dict)
     settled: dict[str, Settled] = field(default_factory=dict)
     unseen: set[str] = field(default_factory=set)
+    certain: set[str] = field(default_factory=set)
+    was_sought: bool = False
     identified: bool = False
     progress_at: float = 0.0
 
@@ -153,7 +159,7 @@ class RunBook:
         self._held: dict[tuple[str, int], Batch] = {}
         self._claimed: set[int] = set()
         self._ghosts: dict[tuple[str, int], list[_Ghost]] = {}
-        self._youngest: _Ghost | None = None
+        self._pruned_at = 0.0
         self._look_took = 0.0
         self._looked_at: float | None = None
         self.username: str | None = None
@@ -172,6 +178,9 @@ class RunBook:
 
     def open(self, batch: Batch) -> None:
         """It is about to be sent; until its rows are known, no other may be that could be mistaken for it."""
+        for other in self._batches:
+            if other.bulk and other.script == batch.script:
+                other.certain |= other.pending & batch.pending
         self._batches.append(batch)
         self._held.update(((agent_id, batch.script), batch) for agent_id in batch.pending)
 
@@ -194,15 +203,20 @@ class RunBook:
         self._release(batch)
         unseen = batch.unseen if batch.identified else batch.agent_ids
         if batch.may_be_sent and unseen:
-            self._youngest = _Ghost(batch.mark, batch.moment, now + self._patience.bulk_row)
+            ghost = _Ghost(batch.mark, batch.moment, now + self._patience.bulk_row)
             for agent_id in unseen:
-                self._ghosts.setdefault((agent_id, batch.script), []).append(self._youngest)
-        elif self._youngest is not None and self._youngest.until <= now:
-            self._ghosts.clear()
-            self._youngest = None
-        if self._youngest is not None:
+                self._ghosts.setdefault((agent_id, batch.script), []).append(ghost)
+        self._prune(now)
+
+    def _prune(self, now: float) -> None:
+        """Forget what can't matter any more: ghosts whose time is over, and claims below every mark."""
+        if self._ghosts and now - self._pruned_at < _PRUNE_EVERY:
             return
-        floor = min([self.newest[0], *(open_.mark for open_ in self._batches)])
+        self._pruned_at = now
+        for key in list(self._ghosts):
+            self._ghosts_of(key, now)
+        marks = {ghost.mark for ghosts in self._ghosts.values() for ghost in ghosts}
+        floor = min([self.newest[0], *marks, *(open_.mark for open_ in self._batches)])
         self._claimed = {row for row in self._claimed if row > floor}
 
     def _release(self, batch: Batch) -> None:
@@ -213,6 +227,7 @@ class RunBook:
 
     def haunted(self, agent_ids: Iterable[str], script: int, now: float) -> bool:
         """Whether a row of an earlier sending may yet appear on one of these agents."""
+        self._prune(now)
         return bool(self._ghosts) and any(self._ghosts_of((one, script), now) for one in agent_ids)
 
     def ghosts_since(self) -> datetime | None:
@@ -250,21 +265,45 @@ class RunBook:
         rest = 0.0 if self._looked_at is None else self._looked_at + _LOAD_MOST * self._look_took - now
         return max(0.0, min(waits), rest)
 
-    def since(self) -> datetime | None:
-        """From which moment on the history matters now; None for all of it."""
+    def since(self, now: float) -> datetime | None:
+        """From which moment on the history matters now; None for all of it.
+
+        All of it also once where the row of what was accepted is overdue: the times of the server's rows may
+        be out of order, or their numbers have begun anew.
+        """
+        overdue = [batch for batch in self._waiting() if self._is_overdue(batch, now)]
+        for batch in overdue:
+            batch.was_sought = True
+        if overdue:
+            return None
         moments = [_moment(batch) for batch in self._waiting()]
         known = [moment for moment in moments if moment is not None]
         return min(known) - _SLACK if known and len(known) == len(moments) else None
 
-    def read(self, rows: Sequence[HistoryEntry], now: float, took: float = 0.0) -> None:
-        """Take in the rows of a look that has just come, `took` seconds after it was asked for."""
+    def _is_overdue(self, batch: Batch, now: float) -> bool:
+        if batch.identified or batch.lost or batch.was_sought:
+            return False
+        return now - batch.sent_at > self._patience.row / 2
+
+    def read(
+        self, rows: Sequence[HistoryEntry], now: float, took: float = 0.0, *, whole: bool = False
+    ) -> None:
+        """Take in the rows of a look that has just come, `took` seconds after it was asked for.
+
+        `whole`: they are all that there are.
+        """
         self._look_took, self._looked_at = took, now
+        if whole:
+            self.newest = (0, None)
         self.note(rows)
         by_agent = _by_agent(rows)
         by_id = {row.id: row for row in rows}
         for batch in self._waiting():
             if not batch.identified:
                 self._identify(batch, by_agent, now)
+        for batch in self._waiting():
+            if batch.bulk and batch.identified:
+                self._look_for_doubles(batch, by_agent)
             _collect(batch, by_id)
             if not batch.identified and now >= self._deadline(batch):
                 self._doubt(batch, {})
@@ -336,6 +375,14 @@ class RunBook:
             for agent_id in batch.unseen:
                 batch.settle(agent_id, Silent(started=False, waited=now - batch.sent_at))
 
+    def _look_for_doubles(self, batch: Batch, by_agent: Index) -> None:
+        """A second row, no later sending of ours: the first may have been a stranger's, and this ours."""
+        for agent_id in tuple(batch.pending - batch.certain):
+            others = [row for row in by_agent.get(agent_id, ()) if self._could_be(batch, row)]
+            if others and agent_id in batch.rows:
+                batch.settle(agent_id, Mixed((batch.rows[agent_id], *others)))
+                self._claimed.update(row.id for row in others)
+
     def _claim(self, batch: Batch, found: Index, now: float) -> None:
         batch.identified = True
         batch.progress_at = now
@@ -360,7 +407,9 @@ class RunBook:
     def _deadline(self, batch: Batch) -> float:
         if batch.identified:
             return batch.progress_at + batch.timeout + self._patience.report
-        return batch.progress_at + (self._patience.bulk_row if batch.bulk else self._patience.row)
+        # A call for many that failed or was lost has most likely queued nothing.
+        is_queued = batch.bulk and not batch.lost
+        return batch.progress_at + (self._patience.bulk_row if is_queued else self._patience.row)
 
     def _expire(self, batch: Batch, now: float) -> None:
         if now < self._deadline(batch):

@@ -58,6 +58,23 @@ class TestTheFile:
             assert sum(pages) == 1200
             assert len(pages) > 1
 
+    async def test_is_not_taken_for_whole_while_its_targets_are_written(self, tmp_path: Path) -> None:
+        async def targets() -> AsyncIterator[str]:
+            for agent_id in IDS:
+                yield agent_id
+            with pytest.raises(JournalError, match="was not begun"):
+                await Journal.read(tmp_path / "a.db")
+
+        await (await Journal.create(tmp_path / "a.db", ORDER, targets())).aclose()
+        async with await Journal.read(tmp_path / "a.db") as journal:
+            assert (await journal.counts()).total == len(IDS)
+
+    async def test_is_locked_by_whatever_name(self, tmp_path: Path) -> None:
+        (tmp_path / "b.db").symlink_to(tmp_path / "a.db")
+        async with await Journal.create(tmp_path / "a.db", ORDER, IDS):
+            with pytest.raises(JournalError, match="another process works on"):
+                await Journal.resume(tmp_path / "b.db")
+
     async def test_is_for_the_eyes_of_its_owner(self, tmp_path: Path) -> None:
         await (await Journal.create(tmp_path / "a.db", ORDER, IDS[:1])).aclose()
         for name in os.listdir(tmp_path):

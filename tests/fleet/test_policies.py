@@ -56,6 +56,25 @@ class TestCanary:
             assert run.succeeded == 2
             assert len(server.runs) == 3
 
+    @pytest.mark.parametrize("source", ["stream", "journal"])
+    async def test_are_no_more_where_targets_have_to_be_fetched(
+        self, dialect: str, source: str, tmp_path: Path
+    ) -> None:
+        async with fleet(dialect) as (server, trmm):
+            server.script(1, agent_id=server.agent_ids[0], retcode=1, seconds=0.1)
+            targets: Any = server.agent_ids if source == "journal" else streamed(server.agent_ids)
+            journal = tmp_path / "run.db" if source == "journal" else None
+            run = trmm.fleet.run_script(targets, 1, canary=1, journal=journal)
+            await run
+            assert run.stopped == "a canary did not succeed"
+            assert [each.agent_id for each in server.runs] == server.agent_ids[:1]
+
+
+async def streamed(agent_ids: list[str]) -> AsyncIterator[str]:
+    for agent_id in agent_ids:
+        await asyncio.sleep(0)
+        yield agent_id
+
 
 class TestBatches:
     @pytest.mark.parametrize("batch", [5, 0.25])
@@ -66,6 +85,12 @@ class TestBatches:
             assert at_once(server.runs) <= 5
             if dialect == "stock":
                 assert posts(server) == 4
+
+    async def test_of_a_journal_are_no_larger(self, dialect: str, tmp_path: Path) -> None:
+        async with fleet(dialect) as (server, trmm):
+            await trmm.fleet.run_script(server.agent_ids, 1, batch=2, journal=tmp_path / "run.db")
+            assert len(server.runs) == 20
+            assert at_once(server.runs) <= 2
 
     async def test_of_one_are_one_after_the_other(self, dialect: str) -> None:
         async with fleet(dialect, agents=4) as (server, trmm):
@@ -250,6 +275,21 @@ class TestDryRun:
 
 
 class TestStopping:
+    @pytest.mark.parametrize("after", range(6))
+    async def test_while_targets_are_fetched(self, dialect: str, after: int) -> None:
+        async def slowly() -> AsyncIterator[str]:
+            for agent_id in server.agent_ids:
+                await asyncio.sleep(0.01)
+                yield agent_id
+
+        async with fleet(dialect) as (server, trmm):
+            run = trmm.fleet.run_script(slowly(), 1)
+            asyncio.get_running_loop().call_later(0.005 + 0.011 * after, run.stop)
+            outcomes = await run
+            assert len(server.runs) < 15
+            assert len(outcomes) == run.counts.total
+            assert run.counts.pending == 0
+
     async def test_waits_for_what_is_in_flight(self, dialect: str) -> None:
         async with fleet(dialect, agents=30) as (server, trmm):
             server.script(1, seconds=0.1)

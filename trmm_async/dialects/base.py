@@ -129,7 +129,13 @@ class Forgotten:
     send: Request[None]
     script: int
     agent_id: str
+    history: History
     late: bool = False
+
+    @property
+    def agent_ids(self) -> tuple[str, ...]:
+        """The one target."""
+        return (self.agent_id,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from trmm_async.calls import Call
 from trmm_async.errors import (
     APIError,
     AuthenticationError,
+    BadRequestError,
     DecodeError,
     NotFoundError,
     PermissionDeniedError,
@@ -35,11 +36,13 @@ def language_of(error: TRMMError | None) -> str:
     if error is None:
         return "gateway"
     is_page = isinstance(error, APIError) and error.body.lstrip().startswith("<")
+    # Django's own page, as a stock server has it; a proxy's or a web site's has other words.
+    is_djangos = is_page and isinstance(error, APIError) and "<title>Not Found</title>" in error.body
     if isinstance(error, AuthenticationError | PermissionDeniedError) and not is_page:
         return "gateway"
-    if isinstance(error, NotFoundError) and is_page:
+    if isinstance(error, NotFoundError) and is_djangos:
         return "stock"
-    if isinstance(error, NotFoundError | DecodeError):
+    if isinstance(error, NotFoundError | BadRequestError | DecodeError):
         raise UnsupportedError(
             "this is neither a gateway's answer nor a stock server's: is it the API's address (often api.…), "
             f'and not the web client\'s? Else say dialect="gateway" or "stock" yourself. {error}'

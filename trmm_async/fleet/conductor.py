@@ -94,7 +94,7 @@ class Conductor:
         """What was never taken, and what still waits to come back."""
         for agent_id in self._unparked():
             await self._ledger.tell(end(agent_id), begun=False, is_final=False)
-        while self._queue.source.total is not None and not self._queue.exhausted:
+        while self._queue or (self._queue.source.total is not None and not self._queue.exhausted):
             async with self._filling:
                 await self._queue.fill()
             while self._queue:
@@ -104,21 +104,21 @@ class Conductor:
 
     async def _next(self) -> str | None:
         """The next target that may start, when it may; None when there is none any more."""
-        while not self._course.stopped:
-            if (agent_id := await self._take_now()) is not None:
-                return agent_id
-            if self._queue.exhausted and not self._queue and not self._parked:
+        while (agent_id := await self._take_now()) is None:
+            if self._course.stopped or (self._queue.exhausted and not self._queue and not self._parked):
                 return None
             await self._wait()
-        return None
+        return agent_id
 
     async def _take_now(self) -> str | None:
         while self._course.allowance > 0:
-            if not self._queue and not self._queue.exhausted:
-                async with self._filling:
-                    await self._queue.fill()
             if not self._queue:
-                return None
+                if self._queue.exhausted:
+                    return None
+                async with self._filling:
+                    if self._course.allowance > 0:
+                        await self._queue.fill()
+                continue  # others may have started meanwhile, or the run was stopped
             agent_id = self._queue.take()
             if not await self._is_put_off(agent_id):
                 self._course.start()

@@ -38,7 +38,8 @@ def existing(path: str | os.PathLike[str]) -> Path:
 
 def locked(path: Path) -> sqlite3.Connection:
     """A lock beside the file, held by an open transaction: SQLite does that on every system."""
-    beside = path.with_name(f"{path.name}.lock")
+    real = path.resolve()  # one file has one lock, also where a link leads to it
+    beside = real.with_name(f"{real.name}.lock")
     try:
         with suppress(FileExistsError):
             os.close(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))

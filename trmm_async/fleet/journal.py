@@ -193,7 +193,6 @@ class Journal:
     async def fill(self, order: Order, agents: AsyncIterable[str] | Iterable[str]) -> None:
         """Write down what is to be done. For `create`."""
         meta = {"format": FORMAT, "version": str(VERSION), "created": datetime.now(UTC).isoformat()}
-        meta["order"] = codec.encode(order).decode()
         await self._database.executescript(_SCHEMA)
         await self._write("INSERT INTO meta VALUES (?, ?)", list(meta.items()))
         async for page in _pages(agents):
@@ -204,6 +203,8 @@ class Journal:
                     said = "agents: one is there more than once; a script runs once on each"
                     raise InvalidRequestError(said) from error
                 raise
+        # Last: a journal with an order has all its targets.
+        await self._write("INSERT INTO meta VALUES (?, ?)", [("order", codec.encode(order).decode())])
         self.order = order
 
     async def check(self) -> Self:

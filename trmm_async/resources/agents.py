@@ -87,7 +87,7 @@ class Agents(AgentActions, AgentMachine):
         return found[0] if found else None
 
     async def delete(self, agent: str | Agent) -> None:
-        """Remove the server's record of an agent; what is installed on the machine stays.
+        """Remove the server's record of an agent. A stock server uninstalls the agent as well.
 
         An agent that is gone when an answer was lost before counts as removed.
         """
@@ -205,7 +205,7 @@ class Agents(AgentActions, AgentMachine):
             agent: its id, or the agent; version 2.10.0 or later.
             command: the command, as the shell reads it.
             shell: "cmd" or "powershell" on Windows, elsewhere a path such as "/bin/bash".
-            timeout: whole seconds that the command may take.
+            timeout: whole seconds that the command may take, a day at most.
             run_as_user: run it as the user who is logged in.
             settings: times and sizes; the defaults suit most.
 

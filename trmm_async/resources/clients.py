@@ -34,8 +34,9 @@ class Clients:
             UnidentifiedError: it was created, and can't be told from others.
             UnsupportedError: a site was named, and the server is a gateway.
         """
-        name = arguments.plain_text(name, "name")
-        first = None if site is None else arguments.plain_text(site, "site")
+        # Without the spaces around them, which the server takes away: by its name it is found in the list.
+        name = arguments.plain_text(name, "name").strip()
+        first = None if site is None else arguments.plain_text(site, "site").strip()
         return await self._api.send(lambda dialect: dialect.create_client(name, first))
 
     async def list(self) -> list[Client]:

@@ -61,11 +61,13 @@ class Desk:
         self.book = RunBook(patience)
         self._marking = asyncio.Lock()
         self._marked_at: float | None = None
+        self._mark_failures = 0
+        self._mark_failure: TRMMError | None = None
         self._blurred_at = 0.0
         self._sendings: set[Sending] = set()
         self._clerk: asyncio.Task[None] | None = None
         self._news = asyncio.Event()
-        self._queue: list[asyncio.Event] = []
+        self._queue: list[tuple[Batch, asyncio.Event]] = []
 
     def __repr__(self) -> str:
         return f"<Desk {self.book!r}>"
@@ -82,8 +84,7 @@ class Desk:
 
     async def aclose(self) -> None:
         """Look no more; who waits for a run is told that its outcome is unknown."""
-        for sending in self._sendings:
-            sending.give_up(OutcomeUnknownError("sent, and the client was closed before its result came"))
+        self._give_up(OutcomeUnknownError("sent, and the client was closed before its result came"))
         await self._stop()
 
     @asynccontextmanager
@@ -92,7 +93,7 @@ class Desk:
 
         Gives what to call when the first byte may leave. Safe to cancel.
         """
-        batch = Batch(script=order.script, timeout=0, agent_ids=(order.agent_id,))
+        batch = Batch(script=order.script, timeout=0, agent_ids=order.agent_ids)
         await self._open(batch)
 
         def leaves() -> None:
@@ -101,8 +102,12 @@ class Desk:
                 on_sent()
 
         try:
+            # Its row is expected where another is expected already: which comes first can't be told.
+            expected = order.late or self.book.haunted(order.agent_ids, order.script, _now())
+            if expected:
+                batch.mark, batch.moment = await self._mark_if_allowed(order)
             yield leaves
-            self.book.forget(batch, late=order.late)
+            self.book.forget(batch, late=expected)
         finally:
             self._close(batch)
 
@@ -120,20 +125,36 @@ class Desk:
         if not self._sendings:
             await self._stop()
 
-    async def mark(self, order: Collected) -> tuple[int, datetime | None]:
-        """The row that is now the last, and its time."""
+    async def mark(self, order: Collected | Forgotten) -> tuple[int, datetime | None]:
+        """The row that is now the last, and its time. Those who wait for one share a failure."""
+        failures = self._mark_failures
         async with self._marking:
-            asked = _now()
-            since = max(asked - _MARK_FRESH, self._blurred_at)
-            if self.book.haunted(order.agent_ids, order.script, asked):
-                rows = await self.transport.send(order.history.since(self.book.ghosts_since()))
-                self.book.note(rows)
-                self.book.lay(order.agent_ids, order.script, rows)
-                self._marked_at = asked
-            elif self._marked_at is None or self._marked_at < since:
-                self.book.note(await self.transport.send(order.history.newest()))
-                self._marked_at = asked
+            if self._mark_failure is not None and self._mark_failures > failures:
+                raise self._mark_failure
+            try:
+                await self._take_mark(order)
+            except TRMMError as error:
+                self._mark_failures, self._mark_failure = self._mark_failures + 1, error
+                raise
         return self.book.newest
+
+    async def _mark_if_allowed(self, order: Forgotten) -> tuple[int, datetime | None]:
+        # A script that nobody waits for needs no permission to see the history.
+        with suppress(PermissionDeniedError):
+            return await self.mark(order)
+        return self.book.newest
+
+    async def _take_mark(self, order: Collected | Forgotten) -> None:
+        asked = _now()
+        since = max(asked - _MARK_FRESH, self._blurred_at)
+        if self.book.haunted(order.agent_ids, order.script, asked):
+            rows = await self.transport.send(order.history.since(self.book.ghosts_since()))
+            self.book.note(rows)
+            self.book.lay(order.agent_ids, order.script, rows)
+            self._marked_at = asked
+        elif self._marked_at is None or self._marked_at < since:
+            self.book.note(await self.transport.send(order.history.newest()))
+            self._marked_at = asked
 
     def watch(self, batch: Batch, age: float = 0.0) -> None:
         """It was sent, so many seconds ago: look for its rows from now on."""
@@ -153,33 +174,58 @@ class Desk:
                 else:
                     await self._look()
                     self._tell_waiters()
+        except asyncio.CancelledError:
+            if self._clerk is asyncio.current_task():
+                # Not by us: whoever cancels all tasks of the loop ends what is waited for, too.
+                self._give_up(OutcomeUnknownError("sent, and the looking for its result was cancelled"))
+            raise
         except Exception as error:
             # A mistake of ours: those who wait must not wait for ever.
-            for sending in self._sendings:
-                sending.give_up(error)
+            self._give_up(error)
             raise
+
+    def _give_up(self, error: Exception) -> None:
+        for sending in self._sendings:
+            sending.give_up(error)
 
     async def _look(self) -> None:
         history = next(iter(self._sendings)).order.history
         asked = _now()
         trouble: TRMMError | None = None
         try:
-            rows = await self.transport.send(history.since(self.book.since()))
+            since = self.book.since(asked)
+            rows = await self.transport.send(history.since(since))
         except TRMMError as error:
             trouble = error
             self.book.unread(_now(), _now() - asked)
         else:
             self._marked_at = asked
-            self.book.read(rows, _now(), _now() - asked)
+            self.book.read(rows, _now(), _now() - asked, whole=since is None)
         for sending in self._sendings:
             sending.looked(trouble)
 
     async def _open(self, batch: Batch) -> None:
-        while self.book.holder(batch.agent_ids, batch.script) is not None:
-            turn = asyncio.Event()
-            self._queue.append(turn)
-            await turn.wait()
-        self.book.open(batch)
+        """Wait for its turn on every one of its agents, first come, first served. Safe to cancel."""
+        turn = asyncio.Event()
+        self._queue.append((batch, turn))
+        try:
+            while self._is_held_back(batch):
+                turn.clear()
+                await turn.wait()
+            self.book.open(batch)
+        finally:
+            self._queue.remove((batch, turn))
+            self._tell_waiters()
+
+    def _is_held_back(self, batch: Batch) -> bool:
+        if self.book.holder(batch.agent_ids, batch.script) is not None:
+            return True
+        for other, _ in self._queue:
+            if other is batch:
+                return False
+            if other.script == batch.script and not other.pending.isdisjoint(batch.pending):
+                return True
+        return False
 
     def _close(self, batch: Batch) -> None:
         self.book.close(batch, _now())
@@ -190,8 +236,7 @@ class Desk:
 
     def _tell_waiters(self) -> None:
         """Synchronous: no cancellation can come between a change in the book and the news of it."""
-        queue, self._queue = self._queue, []
-        for turn in queue:
+        for _, turn in self._queue:
             turn.set()
 
     async def _stop(self) -> None:
@@ -351,9 +396,13 @@ class Sending:
         self._given_up = None
 
     async def _translate(self, settled: Mapping[str, Settled]) -> None:
-        silent = frozenset(one for one, how in settled.items() if isinstance(how, Silent) and how.started)
-        statuses = await self._statuses(silent) if silent else {}
-        self._told.extend((one, self._outcome(one, how, statuses)) for one, how in settled.items())
+        silent = {one: how for one, how in settled.items() if isinstance(how, Silent) and how.started}
+        # What is known is not kept waiting, nor lost, for the sake of what is to be asked.
+        self._told.extend(
+            (one, self._outcome(one, how, {})) for one, how in settled.items() if one not in silent
+        )
+        statuses = await self._statuses(frozenset(silent)) if silent else {}
+        self._told.extend((one, self._outcome(one, how, statuses)) for one, how in silent.items())
 
     async def _statuses(self, agent_ids: frozenset[str]) -> Mapping[str, str]:
         try:

@@ -44,6 +44,8 @@ __all__ = ["CommandLog", "CommandSettings", "CommandStream", "checked_command", 
 
 _GONE: Final = frozenset({"offline", "overdue"})
 _PAUSE_MOST: Final = 5.0
+_TIMEOUT_MOST: Final = 86_400
+"""One day, as for scripts: no connection can be trusted to last longer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -421,7 +423,7 @@ def checked_command(command: object, *, shell: object, timeout: object, run_as_u
     return CommandOrder(
         command=arguments.command(command),
         shell=arguments.plain_text(shell, "shell"),
-        timeout=arguments.whole(timeout, "timeout", least=1),
+        timeout=arguments.whole(timeout, "timeout", least=1, most=_TIMEOUT_MOST),
         run_as_user=arguments.flag(run_as_user, "run_as_user"),
         cmd_id=new_cmd_id(),
     )

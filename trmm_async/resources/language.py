@@ -27,6 +27,8 @@ class Language:
         self._choice = choice
         self._found = found
         self._asking = asyncio.Lock()
+        self._failures = 0
+        self._failure: TRMMError | None = None
         self.known: Dialect | None = next(iter(choice.values())) if len(choice) == 1 else None
 
     def __repr__(self) -> str:
@@ -38,17 +40,20 @@ class Language:
         return self.known.name if self.known is not None else "auto"
 
     async def dialect(self) -> Dialect:
-        """The dialect, asked for once for all who wait. If that failed, the next call asks again.
+        """The dialect, asked for once for all who wait. They share a failure; who comes later asks again.
 
         Raises:
             UnsupportedError: the server's answer is that of neither dialect.
             TRMMError: the server could not be asked.
         """
-        if self.known is None:
-            async with self._asking:
-                if self.known is None:
-                    self.known = await self._ask()
-        return self.known
+        known = self.known
+        if known is not None:
+            return known
+        failures = self._failures
+        async with self._asking:
+            if self._failure is not None and self._failures > failures:
+                raise self._failure
+            return self.known or await self._ask()
 
     async def _ask(self) -> Dialect:
         error: TRMMError | None = None
@@ -56,6 +61,11 @@ class Language:
             await self._transport.send(PROBE)
         except TRMMError as failed:
             error = failed
-        dialect = self._choice[language_of(error)]
-        self._found(dialect)
-        return dialect
+        try:
+            name = language_of(error)
+        except TRMMError as failed:
+            self._failures, self._failure = self._failures + 1, failed
+            raise
+        self.known = self._choice[name]
+        self._found(self.known)
+        return self.known

@@ -4,7 +4,7 @@ Beside `actions`, below `agents`, which is both. On a gateway every method raise
 sends nothing.
 """
 
-from typing import Literal
+from typing import Final, Literal
 
 from trmm_async import arguments
 from trmm_async.inventory import EventLogEntry, Note, Process, Service, Software, WindowsUpdate
@@ -12,6 +12,10 @@ from trmm_async.models import Agent
 from trmm_async.resources.api import Api
 
 __all__ = ["AgentMachine"]
+
+_DAYS_MOST: Final = 36_500
+_PID_MOST: Final = 2**32 - 1
+"""What Windows has for one: more than any other system."""
 
 
 class AgentMachine:
@@ -40,7 +44,7 @@ class AgentMachine:
             BadRequestError: the agent could not; the text is what its system says.
         """
         agent_id = arguments.agent_id(agent)
-        pid = arguments.whole(getattr(process, "pid", process), "process", least=0)
+        pid = arguments.whole(getattr(process, "pid", process), "process", least=0, most=_PID_MOST)
         await self._api.send(
             lambda dialect: dialect.beyond("agents.kill_process").kill_process(agent_id, pid)
         )
@@ -127,10 +131,16 @@ class AgentMachine:
         *,
         days: int = 1,
     ) -> list[EventLogEntry]:
-        """What a Windows event log has of the last days. The agent is asked: 32 seconds, Security 182."""
+        """What a Windows event log has of the last days. The agent is asked: 32 seconds, Security 182.
+
+        Args:
+            agent: whose, or its id.
+            log: which.
+            days: how many, from 1 to 36500. The more, the less likely that the agent answers in time.
+        """
         agent_id = arguments.agent_id(agent)
         name = arguments.choice(log, "log", ("Application", "System", "Security"))
-        since = arguments.whole(days, "days", least=1)
+        since = arguments.whole(days, "days", least=1, most=_DAYS_MOST)
         return await self._api.send(
             lambda dialect: dialect.beyond("agents.event_log").read_event_log(agent_id, name, since)
         )

@@ -34,7 +34,7 @@ class Tasks:
             OutcomeUnknownError: sent, and the answer was lost: it may exist.
         """
         order = TaskOrder(
-            name=arguments.plain_text(name, "name"),
+            name=arguments.plain_text(name, "name").strip(),
             agent=arguments.agent_id(agent),
             script=arguments.object_id(script, "script"),
             schedule=cron_expression(schedule),

@@ -26,7 +26,7 @@ __all__ = ["StockActions"]
 _POWER_SECONDS: Final = 10
 _RECOVER_SECONDS: Final = 60
 _BY_MESH: Final = "recovering the agent goes through MeshCentral, which the server could not reach, it seems"
-_COUNT: Final = re.compile(r" on ([0-9]+) agents?\b")
+_COUNT: Final = re.compile(r" on ([0-9]{1,9}) agents?\b")
 
 
 class _Clock(msgspec.Struct):

@@ -52,7 +52,13 @@ from trmm_async.dialects.stock.nouns import (
 )
 from trmm_async.dialects.stock.tasks import task_body, tasks_of
 from trmm_async.dialects.stock.wording import change, change_for, get, segment, sentence, worded
-from trmm_async.errors import APIError, InvalidRequestError, NotFoundError, UnsupportedError
+from trmm_async.errors import (
+    APIError,
+    InvalidRequestError,
+    NotFoundError,
+    PermissionDeniedError,
+    UnsupportedError,
+)
 from trmm_async.limits import RateLimit
 from trmm_async.models import Agent, Alert, Check, Client, Deployment, Script, Site, Task
 
@@ -71,7 +77,7 @@ _ALLOWED_ON_TOP: Final = 3
 """Seconds that the server adds to the timeout of a single script, for the agent too."""
 
 _SINGLY: Final = 3
-_COUNT: Final = re.compile(r" will now be run on ([0-9]+) agents?\b")
+_COUNT: Final = re.compile(r" will now be run on ([0-9]{1,9}) agents?\b")
 
 
 class Stock:
@@ -116,9 +122,11 @@ class Stock:
                 )
             case "collector":
                 store = Plan(partial(_store_output, agent_id, run))
-                return Forgotten(send=store, script=run.script, agent_id=agent_id, late=True)
+                return Forgotten(
+                    send=store, script=run.script, agent_id=agent_id, history=StockHistory(), late=True
+                )
         send = _post_script(agent_id, run, decode=ignore_answer)
-        return Forgotten(send=send, script=run.script, agent_id=agent_id)
+        return Forgotten(send=send, script=run.script, agent_id=agent_id, history=StockHistory())
 
     def run_everywhere(self, agent_ids: tuple[str, ...], run: ScriptRun) -> Collected | None:
         return Collected(
@@ -251,7 +259,7 @@ def _places() -> Steps[Places]:
     """The ids behind the names in a list of agents; without them where the key may not see clients."""
     try:
         return Places((yield from ask(get("/clients/", codec.decoder(list[Client])))))
-    except APIError:
+    except PermissionDeniedError:
         return Places()
 
 
@@ -275,10 +283,15 @@ def _agent_query(which: AgentFilter) -> dict[str, object]:
 
 
 def _is_wanted(which: AgentFilter, agent: Agent) -> bool:
-    """What the server's filters leave to do: none is for host names, and `site` makes it forget `client`."""
+    """What the server's filters leave to do: none is for host names, and `site` makes it forget `client`.
+
+    Of both it is minded only the site; whose client can't be told then is not taken for one of that client.
+    """
     if which.hostname is not None and agent.hostname != which.hostname:
         return False
-    return which.client is None or agent.client.id in {None, which.client}
+    if which.client is None or (agent.client.id is None and which.site is None):
+        return True
+    return agent.client.id == which.client
 
 
 def _post_script(agent_id: str, run: ScriptRun, *, decode: Callable[[bytes], T]) -> Call[T]:

@@ -1,7 +1,7 @@
 """What was run, as a stock server keeps it: one agent's history, and the script runs of all."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import MAXYEAR, UTC, datetime
 from functools import partial
 from typing import Final
 
@@ -88,7 +88,7 @@ def _entry(row: _Row, agent_id: str | None) -> HistoryEntry:
         id=row.id,
         agent_id=agent_id,
         type=row.type,
-        time=row.time,
+        time=_placed(row.time),
         username=row.username,
         command=row.command or None,
         output=row.results,
@@ -96,6 +96,11 @@ def _entry(row: _Row, agent_id: str | None) -> HistoryEntry:
         script_name=row.script_name,
         result=None if row.script_results is None else _result(row.script_results),
     )
+
+
+def _placed(time: datetime | None) -> datetime | None:
+    """A time that can be held against others; none without a zone, or at an end of the calendar."""
+    return time if time is not None and time.tzinfo is not None and 1 < time.year < MAXYEAR else None
 
 
 def _result(sent: _Result) -> ScriptResult:

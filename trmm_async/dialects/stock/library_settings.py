@@ -17,7 +17,7 @@ from trmm_async.administration import (
 from trmm_async.calls import Call, Plan, Replay
 from trmm_async.dialects.library import AuditFilter, Changes, CustomFieldOrder, FieldValue
 from trmm_async.dialects.stock.making import make
-from trmm_async.dialects.stock.wording import change, change_for, get
+from trmm_async.dialects.stock.wording import change, change_for, get, get_secret
 from trmm_async.models import ClientRef, Extra, SiteRef
 
 __all__ = ["StockSettings"]
@@ -54,7 +54,7 @@ class StockSettings:
         return change("DELETE", f"/core/customfields/{field_id}/")
 
     def list_keys(self) -> Call[list[KeyStoreEntry]]:
-        return get("/core/keystore/", codec.decoder(list[KeyStoreEntry]))
+        return get_secret("/core/keystore/", codec.decoder(list[KeyStoreEntry]))
 
     def create_key(self, name: str, value: str) -> Plan[KeyStoreEntry]:
         send = change("POST", "/core/keystore/", {"name": name, "value": value})
@@ -76,7 +76,7 @@ class StockSettings:
         return get("/core/dashinfo/", _version, waits=_DASHBOARD_SECONDS)
 
     def server_settings(self) -> Call[ServerSettings]:
-        return get("/core/settings/", _settings)
+        return get_secret("/core/settings/", _settings)
 
     def dashboard(self) -> Call[Dashboard]:
         return get("/core/dashinfo/", _dashboard, waits=_DASHBOARD_SECONDS)

@@ -151,17 +151,19 @@ def _cron(task: _Task) -> str | None:
     match task.task_type:
         case "daily" if task.daily_interval == 1:
             return f"{at} * * *"
-        case "weekly" if task.weekly_interval == 1 and task.run_time_bit_weekdays:
-            return f"{at} * * {_list(task.run_time_bit_weekdays, 7, 0)}"
-        case "monthly" if task.monthly_days_of_month and task.monthly_months_of_year:
-            return _monthly(at, task.monthly_days_of_month, task.monthly_months_of_year)
+        case "weekly" if task.weekly_interval == 1:
+            weekdays = _list(task.run_time_bit_weekdays or 0, 7, 0)
+            return f"{at} * * {weekdays}" if weekdays else None
+        case "monthly":
+            return _monthly(at, task.monthly_days_of_month or 0, task.monthly_months_of_year or 0)
     return None
 
 
 def _monthly(at: str, days: int, months: int) -> str | None:
-    if days & _LAST_DAY:
+    on, during = _list(days, 31, 1), _list(months, 12, 1)
+    if days & _LAST_DAY or not on or not during:
         return None
-    return f"{at} {_list(days, 31, 1)} {_list(months, 12, 1)} *"
+    return f"{at} {on} {during} *"
 
 
 def _mask(values: Iterable[int], least: int) -> int:
@@ -169,7 +171,7 @@ def _mask(values: Iterable[int], least: int) -> int:
 
 
 def _list(mask: int, size: int, least: int) -> str:
-    """The values of a mask as a cron field."""
+    """The values of a mask as a cron field; empty where it has none that such a field can have."""
     if mask == (1 << size) - 1:
         return "*"
     return ",".join(str(place + least) for place in range(size) if mask >> place & 1)

@@ -17,7 +17,7 @@ from trmm_async import codec
 from trmm_async.calls import Call, Lane, Replay, Words, ignore_answer
 from trmm_async.errors import AgentLostError, AgentUnreachableError
 
-__all__ = ["UNREACHABLE", "change", "change_for", "get", "worded", "segment", "sentence"]
+__all__ = ["UNREACHABLE", "change", "change_for", "get", "get_secret", "worded", "segment", "sentence"]
 
 T = TypeVar("T")
 
@@ -71,6 +71,11 @@ def get(
     """A call that only reads; `waits` is for how many seconds the server itself may wait for an agent."""
     given = {name: str(value) for name, value in (query or {}).items() if value is not None}
     return worded(Call(method="GET", path=path, decode=decode, query=given), waits=waits)
+
+
+def get_secret(path: str, decode: Callable[[bytes], T]) -> Call[T]:
+    """The same for what holds secrets of the user's."""
+    return msgspec.structs.replace(get(path, decode), is_secret=True)
 
 
 def change(
