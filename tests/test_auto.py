@@ -136,10 +136,5 @@ async def test_a_server_of_neither_kind_is_said_to_be(dialect: str) -> None:
 
 
 async def _subscribe(trmm: TRMM, dialect: str, agent: str) -> None:
-    if dialect == "gateway":
-        async with trmm.events(agent):
-            await until(lambda: trmm.dialect != "auto")
-        return
-    with pytest.raises(UnsupportedError, match=r"poll agents\.list\(\) and alerts\.list\(\)"):
-        async with trmm.events(agent) as events:
-            await anext(events)
+    async with trmm.events(agent):
+        assert trmm.dialect == dialect

@@ -33,6 +33,8 @@ def made(kind: Any) -> Any:
         "field": 1,
         "alert": Alert(id=1),
         "since": datetime(2026, 4, 21, tzinfo=UTC),
+        "time": datetime(2026, 4, 21, tzinfo=UTC),
+        **dict.fromkeys(("servers", "servers_offline", "workstations", "workstations_offline"), 1),
         "until": datetime(2026, 4, 22, tzinfo=UTC),
         "action": None,
         "raw": b"{}",

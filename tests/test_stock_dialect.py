@@ -18,6 +18,7 @@ from trmm_async.dialects import (
     Collected,
     DeploymentOrder,
     Forgotten,
+    Polled,
     ScriptRun,
     Stock,
     TaskOrder,
@@ -504,8 +505,7 @@ class TestTheOthers:
     def test_what_a_stock_server_has_not_says_what_to_use(self) -> None:
         with pytest.raises(UnsupportedError, match=r"alerts\.snooze.*alerts\.resolve"):
             STOCK.acknowledge_alert(1)
-        with pytest.raises(UnsupportedError, match=r"agents\.list\(\).*agents\.stream_command"):
-            STOCK.agent_events(AGENT)
+        assert isinstance(STOCK.event_source(), Polled)
         assert STOCK.script_output(AGENT) is None
 
 

@@ -55,9 +55,11 @@ if TYPE_CHECKING:
         AgentOnline,
         AlertEvent,
         CommandOutput,
+        DashboardCounts,
         Ended,
         Event,
         Gap,
+        Live,
         ScriptOutput,
         UnknownEvent,
     )
@@ -91,8 +93,9 @@ if TYPE_CHECKING:
     )
     from trmm_async.outcomes import Counts, Done, Failed, Outcome, Skipped, Unknown
     from trmm_async.resources.commands import CommandSettings
-    from trmm_async.stream import StreamSettings, StreamState, Subscription
+    from trmm_async.stream import Consumer, Handler, StreamSettings, StreamState, Subscription
     from trmm_async.transport.connector import Connector
+    from trmm_async.webhooks import WebhookReceiver
 
 _ROOMS: Final = {
     "administration": (
@@ -137,9 +140,11 @@ _ROOMS: Final = {
         "AgentOnline",
         "AlertEvent",
         "CommandOutput",
+        "DashboardCounts",
         "Ended",
         "Event",
         "Gap",
+        "Live",
         "ScriptOutput",
         "UnknownEvent",
     ),
@@ -173,8 +178,9 @@ _ROOMS: Final = {
     "fleet": ("FleetRun", "Group", "Journal", "as_csv", "as_jsonl", "as_row", "groups_of", "report"),
     "limits": ("RateLimit",),
     "resources.commands": ("CommandSettings",),
-    "stream": ("StreamSettings", "StreamState", "Subscription"),
+    "stream": ("Consumer", "Handler", "StreamSettings", "StreamState", "Subscription"),
     "transport.connector": ("Connector",),
+    "webhooks": ("WebhookReceiver",),
 }
 _ROOM_OF: Final = {name: room for room, names in _ROOMS.items() for name in names}
 
@@ -203,10 +209,12 @@ __all__ = [
     "CommandSettings",
     "ConnectionFailedError",
     "Connector",
+    "Consumer",
     "Counts",
     "CustomField",
     "CustomFieldValue",
     "Dashboard",
+    "DashboardCounts",
     "DecodeError",
     "Deployment",
     "Disk",
@@ -218,11 +226,13 @@ __all__ = [
     "FleetRun",
     "Gap",
     "Group",
+    "Handler",
     "HistoryEntry",
     "InvalidRequestError",
     "Journal",
     "JournalError",
     "KeyStoreEntry",
+    "Live",
     "NotFoundError",
     "Note",
     "Outcome",
@@ -257,6 +267,7 @@ __all__ = [
     "Unknown",
     "UnknownEvent",
     "UnsupportedError",
+    "WebhookReceiver",
     "WindowsUpdate",
     "__version__",
     "as_csv",

@@ -164,9 +164,11 @@ class StreamSpec:
 
     Attributes:
         refusals: close code to the HTTP status it stands for. Any other close is a lost connection.
+        begins_with_state: the first frame of every connection tells how things stand.
     """
 
     agent_id: str
     path: str
     read: FrameReader
     refusals: Mapping[int, int]
+    begins_with_state: bool = False

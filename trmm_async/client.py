@@ -43,6 +43,7 @@ from trmm_async.retry import RetryPolicy
 from trmm_async.runbook import Patience
 from trmm_async.stream import Dialer, StreamSettings, Subscription
 from trmm_async.transport import Server, Transport
+from trmm_async.webhooks import WebhookReceiver
 
 if TYPE_CHECKING:
     import aiohttp
@@ -194,7 +195,13 @@ class TRMM:
         return self._api.language.name
 
     def events(
-        self, *agents: str | Agent | Iterable[str | Agent], settings: StreamSettings | None = None
+        self,
+        *agents: str | Agent | Iterable[str | Agent],
+        snapshot: bool = False,
+        since: str | None = None,
+        webhooks: WebhookReceiver | None = None,
+        dashboard: bool = False,
+        settings: StreamSettings | None = None,
     ) -> Subscription:
         """The live events of one agent or any number of them, as one stream; see `Subscription`.
 
@@ -203,12 +210,31 @@ class TRMM:
 
         Args:
             agents: ids, agents, or iterables of them; one given twice counts once.
+            snapshot: tell first how each agent stands, its status and the alerts that are not resolved, and
+                then `Live`; what comes behind that is changes.
+            since: the `position` of an earlier subscription: what has happened since is caught up, behind a
+                `Gap` and with a `Live` at its end. Agents that are not in it begin as without it.
+            webhooks: takes a stock server's alert webhooks, so that alerts come at once and not with the next
+                look. A gateway pushes its alerts itself, and this is not used.
+            dashboard: tell `DashboardCounts` too, of a stock server to which somebody has logged in
+                (`login`); then no agent is needed.
             settings: sizes and times; the defaults suit most.
 
         Raises:
-            InvalidRequestError: no agent, or an id that is none.
+            InvalidRequestError: no agent, or an id that is none; `since` is no position.
+
+        The block raises on entering, besides what `Subscription` says, UnsupportedError for the dashboard of
+        a gateway.
         """
-        return subscribe(self._api, agents, settings or StreamSettings())
+        return subscribe(
+            self._api,
+            agents,
+            settings or StreamSettings(),
+            snapshot=snapshot,
+            since=since,
+            webhooks=webhooks,
+            dashboard=dashboard,
+        )
 
     async def login(self, username: str, password: str, *, totp: TOTP | None = None) -> None:
         """Log a user of a stock server in: its sockets (`agents.stream_command`) don't take the API key.

@@ -7,6 +7,7 @@ Every event says which agent it is about. Times are aware datetimes. The structs
 """
 
 from datetime import datetime
+from typing import Final
 
 import msgspec
 
@@ -14,16 +15,23 @@ from trmm_async.errors import TRMMError
 from trmm_async.models import Alert
 
 __all__ = [
+    "DASHBOARD",
     "AgentOffline",
     "AgentOnline",
     "AlertEvent",
     "CommandOutput",
+    "DashboardCounts",
     "Ended",
     "Event",
     "Gap",
+    "Live",
     "ScriptOutput",
     "UnknownEvent",
 ]
+
+
+DASHBOARD: Final = "dashboard"
+"""What stands for the dashboard where there would be an agent's id."""
 
 
 class AgentOnline(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,11 +83,28 @@ class AlertEvent(msgspec.Struct, frozen=True, kw_only=True):
     alert: Alert
 
 
+class DashboardCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """How many agents there are, as the dashboard of a stock server shows it.
+
+    `agent_id` is `DASHBOARD`, as it is of a `Gap`, `Live` or `Ended` of the dashboard. The counts are of the
+    agents that the user who has logged in may see; `certificate_days` are those until the server's
+    certificate ends, None where it does not say.
+    """
+
+    servers: int
+    servers_offline: int
+    workstations: int
+    workstations_offline: int
+    certificate_days: int | None = None
+    agent_id: str = DASHBOARD
+
+
 class Gap(msgspec.Struct, frozen=True, kw_only=True):
     """Events of this agent may be missing between `since` and `until` (this machine's clock, UTC).
 
-    What the server can still tell of that time (agent status, alerts) follows as ordinary events. Script
-    output can't be caught up. `dropped` counts the events that are known to be lost here.
+    What the server can still tell of that time (agent status, alerts) follows as ordinary events, and `Live`
+    behind them. Script output can't be caught up over a socket. `dropped` counts the events that are known to
+    be lost here.
     """
 
     agent_id: str
@@ -87,6 +112,17 @@ class Gap(msgspec.Struct, frozen=True, kw_only=True):
     until: datetime
     reason: str = ""
     dropped: int = 0
+
+
+class Live(msgspec.Struct, frozen=True, kw_only=True):
+    """From here on this agent's events are changes: what was told before adds up to its state at `time`.
+
+    Comes behind the present state that was asked for (`snapshot=True`), and behind the catch-up of every
+    `Gap`. `time` is this machine's clock, UTC, from before that state was read.
+    """
+
+    agent_id: str
+    time: datetime
 
 
 class UnknownEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,4 +140,14 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True):
     error: TRMMError
 
 
-Event = AgentOnline | AgentOffline | ScriptOutput | AlertEvent | Gap | UnknownEvent | Ended
+Event = (
+    AgentOnline
+    | AgentOffline
+    | ScriptOutput
+    | AlertEvent
+    | DashboardCounts
+    | Gap
+    | Live
+    | UnknownEvent
+    | Ended
+)

@@ -20,6 +20,12 @@ EVENTS: list[tuple[Any, str]] = [
     (sdk.ScriptOutput(**WHO, output="one\x1b[2J\n"), "script says one[2J"),
     (sdk.ScriptOutput(**WHO, done=True, exit_code=3), "script ended with 3"),
     (sdk.Gap(**WHO, since=NOON, until=NOON, dropped=4), "out of sight from "),
+    (sdk.ScriptOutput(**WHO, output="one\n", done=True, exit_code=3), "script ended with 3: one"),
+    (sdk.Live(**WHO, time=NOON), "up to date again"),
+    (
+        sdk.DashboardCounts(**WHO, servers=1, servers_offline=0, workstations=0, workstations_offline=0),
+        "servers",
+    ),
     (sdk.Ended(**WHO, error=sdk.NotFoundError(404, "gone")), "no more events: 404: gone"),
     (sdk.UnknownEvent(**WHO, action="news", raw=b'{"action": "news"}'), "news"),
 ]

@@ -25,6 +25,7 @@ from trmm_async.events import (
     AgentOnline,
     AlertEvent,
     Event,
+    Live,
     ScriptOutput,
     UnknownEvent,
 )
@@ -32,7 +33,9 @@ from trmm_async.models import Alert
 from trmm_async.pacing import Limiter
 from trmm_async.stream.catchup import Snapshot
 from trmm_async.stream.dialing import Dialer
-from trmm_async.stream.session import StreamSettings
+from trmm_async.stream.pushed import Sockets
+from trmm_async.stream.session import Session, StreamSettings
+from trmm_async.stream.sockets import Link
 from trmm_async.stream.subscription import Subscription
 
 KEY = "a-very-secret-key"
@@ -261,6 +264,16 @@ async def until(true: Callable[[], bool], within: float = 5.0) -> None:
 
 
 async def take(events: Subscription, count: int) -> list[Event]:
+    """So many events, `Live` not counted; what is about that takes them by `all_of`."""
+    heard: list[Event] = []
+    async with asyncio.timeout(5):
+        while len(heard) < count:
+            if not isinstance(event := await anext(events), Live):
+                heard.append(event)
+    return heard
+
+
+async def all_of(events: Subscription, count: int) -> list[Event]:
     async with asyncio.timeout(5):
         return [await anext(events) for _ in range(count)]
 
@@ -277,12 +290,13 @@ async def drain(events: Subscription) -> tuple[list[Event], BaseException | None
     return heard, None
 
 
-def specs(agents: Iterable[str]) -> list[StreamSpec]:
+def spec_of(agent: str) -> StreamSpec:
     refusals = {4401: 401, 4403: 403, 4003: 403, 4404: 404}
-    return [
-        StreamSpec(agent_id=agent, path=f"/trmm/{agent}/", read=read_frame, refusals=refusals)
-        for agent in agents
-    ]
+    return StreamSpec(agent_id=agent, path=f"/trmm/{agent}/", read=read_frame, refusals=refusals)
+
+
+def specs(agents: Iterable[str]) -> list[StreamSpec]:
+    return [spec_of(agent) for agent in agents]
 
 
 def dialer(url: str, limiter: Limiter | None = None, *, tls: ssl.SSLContext | None = None) -> Dialer:
@@ -311,9 +325,37 @@ def quick(**changes: Any) -> StreamSettings:
 
 
 def subscribe(
-    gateway: Gateway, agents: Sequence[str] = ("a",), rest: Rest | None = None, **settings: Any
+    gateway: Gateway,
+    agents: Sequence[str] = ("a",),
+    rest: Rest | None = None,
+    *,
+    snapshot: bool = False,
+    since: str | None = None,
+    **settings: Any,
 ) -> Subscription:
-    return Subscription(specs(agents), dialer(gateway.url), rest, quick(**settings))
+    quickly = quick(**settings)
+    source = Sockets(spec_of, dialer(gateway.url), rest, quickly)
+    return Subscription(source, agents, quickly, snapshot=snapshot, since=since)
+
+
+def over(
+    specs: Sequence[StreamSpec], dial: Dialer, rest: Rest | None, settings: StreamSettings
+) -> Subscription:
+    by_agent = {spec.agent_id: spec for spec in specs}
+    agent_ids = [spec.agent_id for spec in specs]
+    return Subscription(Sockets(by_agent.__getitem__, dial, rest, settings), agent_ids, settings)
+
+
+def roll(events: Subscription) -> set[Link]:
+    """The connections there are."""
+    assert isinstance(events._source, Sockets)
+    return events._source.shared.roll
+
+
+def session(events: Subscription, agent_id: str) -> Session:
+    course = events._courses[agent_id]
+    assert isinstance(course, Session)
+    return course
 
 
 async def based(rest: Rest, peer: Peer, fetches: int = 1) -> None:

@@ -18,7 +18,9 @@ from tests.stream.fake_gateway import (
     fill,
     line,
     nothing_is_left,
+    roll,
     running,
+    session,
     subscribe,
     take,
     until,
@@ -175,7 +177,7 @@ async def test_a_baseline_waits_until_a_slow_reader_has_what_came_before_it(gate
     async with subscribe(gateway, rest=rest, queue=1) as events:
         peer = await gateway.peer()
         fill(peer, 60)
-        await until(lambda: any(link._deaf for link in events._shared.roll))
+        await until(lambda: any(link._deaf for link in roll(events)))
         rest.closed = False
         await until(lambda: rest.answered >= 2)
         assert peer.pings == 0
@@ -228,7 +230,7 @@ async def test_lost_again_while_catching_up_is_one_gap_and_keeps_what_had_come(g
         second = await gateway.peer(1)
         await until(lambda: len(rest.calls) == 2)
         second.send(line(1), data("alert", id=1, message="old"))
-        await until(lambda: any(link._frames for link in events._shared.roll))
+        await until(lambda: any(link._frames for link in roll(events)))
         second.cut()
         rest.keep(an_alert(1, "new"))
         third = await gateway.peer(2)
@@ -256,11 +258,12 @@ async def test_what_does_not_fit_while_catching_up_is_counted_in_the_gap(gateway
         second = await gateway.peer(1)
         await until(lambda: len(rest.calls) == 2)
         second.send(*(line(number) for number in range(8)))
-        await until(lambda: any(len(link._frames) == 8 for link in events._shared.roll))
+        await until(lambda: any(len(link._frames) == 8 for link in roll(events)))
         second.cut()
         await gateway.peer(2)
         rest.closed = False
         gap, *heard = await take(events, 4)
+        assert events.dropped == 5
     assert isinstance(gap, Gap)
     assert gap.dropped == 5
     assert [event.output for event in heard if isinstance(event, ScriptOutput)] == ["0", "1", "2"]
@@ -302,7 +305,7 @@ async def test_a_server_that_accepts_and_closes_is_not_hammered(gateway: Gateway
 
 async def test_only_a_decoded_event_resets_the_back_off(gateway: Gateway) -> None:
     async with subscribe(gateway, backoff_first=0.001, backoff_most=0.004) as events:
-        backoff = events._sessions["a"]._backoff
+        backoff = session(events, "a")._backoff
         for number in range(3):
             (await gateway.peer(number)).send("garbage")
             await until(lambda: events.state["a"] == "live")
@@ -388,7 +391,7 @@ async def test_our_own_slowness_does_not_look_like_a_dead_peer(gateway: Gateway)
     async with subscribe(gateway, queue=1, ping_interval=0.02, ping_timeout=0.02) as events:
         peer = await gateway.peer()
         fill(peer, 60)
-        await until(lambda: any(link._deaf for link in events._shared.roll))
+        await until(lambda: any(link._deaf for link in roll(events)))
         await asyncio.sleep(0.1)
         heard = await take(events, 60)
         assert [type(event) for event in heard] == [ScriptOutput] * 60
@@ -402,7 +405,7 @@ async def test_what_had_come_before_a_loss_is_told_before_its_gap_however_slow_t
     async with subscribe(gateway, queue=1) as events:
         peer = await gateway.peer()
         peer.send(*(line(number) for number in range(100)))
-        await until(lambda: any(link._frames or events.received for link in events._shared.roll))
+        await until(lambda: any(link._frames or events.received for link in roll(events)))
         peer.close(1001)
         await peer.gone.wait()
         *outputs, gap = await take(events, 101)
@@ -417,7 +420,7 @@ async def test_a_catch_up_goes_through_a_full_pipe(gateway: Gateway) -> None:
         rest.closed = True
         (await gateway.peer()).cut()
         fill(await gateway.peer(1), 100)
-        await until(lambda: any(link._deaf for link in events._shared.roll))
+        await until(lambda: any(link._deaf for link in roll(events)))
         rest.closed = False
         gap, *outputs = await take(events, 101)
     assert isinstance(gap, Gap)

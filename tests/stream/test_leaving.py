@@ -15,7 +15,9 @@ from tests.stream.fake_gateway import (
     fill,
     line,
     nothing_is_left,
+    over,
     quick,
+    roll,
     running,
     specs,
     subscribe,
@@ -35,7 +37,6 @@ from trmm_async.limits import RateLimit
 from trmm_async.pacing import Limiter
 from trmm_async.stream.dialing import Dialer
 from trmm_async.stream.sockets import Link
-from trmm_async.stream.subscription import Subscription
 
 gateway = pytest.fixture(running)
 nothing_left = pytest.fixture(autouse=True)(nothing_is_left)
@@ -80,7 +81,7 @@ async def test_a_peer_that_never_says_goodbye_is_cut_off_in_time(gateway: Gatewa
 async def test_a_full_pipe_does_not_keep_from_leaving(gateway: Gateway) -> None:
     async with all_closed(gateway), subscribe(gateway, queue=1, close_timeout=60.0) as events:
         fill(await gateway.peer(), 300)
-        await until(lambda: any(link._deaf for link in events._shared.roll))
+        await until(lambda: any(link._deaf for link in roll(events)))
         began = time.monotonic()
     assert time.monotonic() - began < 30
 
@@ -117,7 +118,7 @@ async def test_entering_can_be_cancelled_at_any_point(gateway: Gateway, turns: i
     limiter = Limiter(RateLimit(100, per=60))
     async with all_closed(gateway):
         dial = dialer(gateway.url, limiter)
-        events = Subscription(specs(["a", "b"]), dial, Rest(), quick(connect_attempts=1000))
+        events = over(specs(["a", "b"]), dial, Rest(), quick(connect_attempts=1000))
         entering = asyncio.create_task(events.__aenter__())
         for _ in range(turns):
             await asyncio.sleep(0)
@@ -174,7 +175,7 @@ async def test_two_loops_at_once_are_an_error(gateway: Gateway) -> None:
 def test_a_subscription_is_of_at_least_one_agent_and_of_each_once() -> None:
     for agents in ([], ["a", "a"]):
         with pytest.raises(InvalidRequestError):
-            Subscription(specs(agents), dialer("http://localhost"), None, quick())
+            over(specs(agents), dialer("http://localhost"), None, quick())
 
 
 @pytest.mark.parametrize(
@@ -192,13 +193,13 @@ def broken(*_: object) -> Any:
 async def test_a_mistake_in_the_code_under_entering_is_raised_and_not_waited_for(gateway: Gateway) -> None:
     dial = Dialer(gateway.url, headers={}, pace=broken, pause=broken, scrub=str)
     with pytest.raises(ZeroDivisionError):
-        async with asyncio.timeout(5), Subscription(specs("a"), dial, None, quick()):
+        async with asyncio.timeout(5), over(specs("a"), dial, None, quick()):
             pass
 
 
 async def test_a_mistake_in_the_code_under_reading_is_raised_and_not_waited_for(gateway: Gateway) -> None:
     spec = StreamSpec(agent_id="a", path="/trmm/a/", read=broken, refusals={})
-    async with Subscription([spec], dialer(gateway.url), None, quick()) as events:
+    async with over([spec], dialer(gateway.url), None, quick()) as events:
         (await gateway.peer()).send(line(1))
         with pytest.raises(ZeroDivisionError):
             await take(events, 1)
@@ -213,7 +214,7 @@ async def test_a_mistake_in_the_code_that_fetches_is_raised_and_not_waited_for(g
 async def test_a_peer_that_reads_nothing_does_not_fill_our_memory(gateway: Gateway) -> None:
     async with subscribe(gateway) as events:
         peer = await gateway.peer()
-        (link,) = events._shared.roll
+        (link,) = roll(events)
         assert isinstance(link, Link)
         peer.transport.pause_reading()
         async with asyncio.timeout(5):

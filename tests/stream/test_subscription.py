@@ -22,8 +22,11 @@ from tests.stream.fake_gateway import (
     drain,
     line,
     nothing_is_left,
+    over,
     quick,
+    roll,
     running,
+    session,
     specs,
     subscribe,
     take,
@@ -49,7 +52,6 @@ from trmm_async.pacing import Limiter
 from trmm_async.stream.dialing import Dialer
 from trmm_async.stream.session import StreamState
 from trmm_async.stream.sockets import Link
-from trmm_async.stream.subscription import Subscription
 
 gateway = pytest.fixture(running)
 nothing_left = pytest.fixture(autouse=True)(nothing_is_left)
@@ -120,9 +122,9 @@ async def test_state_and_repr_tell_how_it_stands(gateway: Gateway) -> None:
         rest.closed = False
         await take(events, 1)
         assert events.state == {"a": "live"}
-        assert repr(events) == "<Subscription 1 live; 0 received, 1 reconnects, 0 waiting>"
-        assert repr(events._sessions["a"]) == "<Session a: live, 0 received>"
-        assert {repr(link) for link in events._shared.roll} == {"<Link /trmm/a/: open, 0 frames waiting>"}
+        assert repr(events) == "<Subscription 1 live; 0 received, 1 reconnects, 1 waiting>"
+        assert repr(session(events, "a")) == "<Session a: live, 0 received>"
+        assert {repr(link) for link in roll(events)} == {"<Link /trmm/a/: open, 0 frames waiting>"}
     assert events.state == {"a": "ended"}
 
 
@@ -276,7 +278,7 @@ async def test_a_refused_connection_costs_no_rate_limit(gateway: Gateway) -> Non
     dial = dialer(f"http://127.0.0.1:{port}", limiter)
     assert repr(dial) == f"<Dialer 127.0.0.1:{port}>"
     with pytest.raises(ConnectionFailedError):
-        async with asyncio.timeout(5), Subscription(specs("a"), dial, None, quick()):
+        async with asyncio.timeout(5), over(specs("a"), dial, None, quick()):
             pass
     async with asyncio.timeout(1):
         (await limiter.acquire()).give_back()
@@ -284,7 +286,7 @@ async def test_a_refused_connection_costs_no_rate_limit(gateway: Gateway) -> Non
 
 async def test_an_answered_handshake_counts_against_the_rate_limit(gateway: Gateway) -> None:
     limiter = Limiter(RateLimit(1, per=3600))
-    async with Subscription(specs("a"), dialer(gateway.url, limiter), None, quick()):
+    async with over(specs("a"), dialer(gateway.url, limiter), None, quick()):
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
                 await limiter.acquire()
@@ -295,7 +297,7 @@ async def test_a_server_that_says_nothing_is_given_up_on(gateway: Gateway) -> No
     dial = dialer(gateway.url)
     dial._open_timeout = 0.05
     with pytest.raises(ConnectionFailedError, match=r"no connection within 0\.05 s"):
-        async with Subscription(specs("a"), dial, None, quick(connect_attempts=2)):
+        async with over(specs("a"), dial, None, quick(connect_attempts=2)):
             pass
     assert len(gateway.handshakes) == 2
 
@@ -311,7 +313,7 @@ async def test_a_server_that_speaks_no_websocket_is_a_failed_connection() -> Non
     port = server.sockets[0].getsockname()[1]
     async with server:
         with pytest.raises(ConnectionFailedError, match="broken protocol"):
-            async with Subscription(specs("a"), dialer(f"http://127.0.0.1:{port}"), None, quick()):
+            async with over(specs("a"), dialer(f"http://127.0.0.1:{port}"), None, quick()):
                 pass
 
 
@@ -319,7 +321,7 @@ async def test_a_429_is_waited_out_as_the_server_asks_and_everybody_is_told(gate
     gateway.answers["a"] = [(429, {"Retry-After": "1"}, ""), (101, {}, "")]
     told: list[float] = []
     dial = Dialer(gateway.url, headers={}, pace=Limiter(None).acquire, pause=told.append, scrub=str)
-    async with Subscription(specs("a"), dial, None, quick()):
+    async with over(specs("a"), dial, None, quick()):
         (_, first), (_, second) = gateway.handshakes
     assert second - first >= 1
     assert told == [1.0]
@@ -393,10 +395,10 @@ async def test_tls_is_spoken_and_checked(tmp_path: Path) -> None:
     trusting = ssl.create_default_context(cafile=certificate)
     async with Gateway(tls=serving) as gateway:
         gateway.welcome = lambda peer: peer.send(line(1))
-        async with Subscription(specs("a"), dialer(gateway.url, tls=trusting), None, quick()) as events:
+        async with over(specs("a"), dialer(gateway.url, tls=trusting), None, quick()) as events:
             assert isinstance((await take(events, 1))[0], ScriptOutput)
         distrusting = dialer(gateway.url)
         with pytest.raises(ConnectionFailedError, match="certificate"):
-            async with Subscription(specs("a"), distrusting, None, quick(connect_attempts=1)):
+            async with over(specs("a"), distrusting, None, quick(connect_attempts=1)):
                 pass
         assert len(gateway.handshakes) == 1

@@ -4,7 +4,7 @@ Values arrive here checked (`arguments`). Every method is a pure function; one t
 raises `UnsupportedError` with what to use instead.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Protocol
@@ -32,6 +32,8 @@ __all__ = [
     "Dialect",
     "Forgotten",
     "History",
+    "Polled",
+    "Pushed",
     "ScriptRun",
     "TaskOrder",
 ]
@@ -80,6 +82,20 @@ class History(Protocol):
 
     def statuses(self, agent_ids: frozenset[str]) -> Call[Mapping[str, str]]:
         """The status of these agents, as in `Agent.status`; one that is not in it is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """Events come over a socket for each agent; `socket` says where that is."""
+
+    socket: Callable[[str], StreamSpec]
+
+
+@dataclass(frozen=True, slots=True)
+class Polled:
+    """Events are what is different from one look to the next: at agents, alerts, and this history."""
+
+    history: History
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,7 +203,9 @@ class Dialect(Protocol):
     def acknowledge_alert(self, alert_id: int) -> Request[None]: ...
     def resolve_alert(self, alert_id: int) -> Request[None]: ...
 
-    def agent_events(self, agent_id: str) -> StreamSpec: ...
+    def event_source(self) -> "Pushed | Polled":
+        """Where events of agents come from."""
+
     def script_output(self, agent_id: str) -> StreamSpec | None:
         """The socket on which a script's output comes while it runs; None where a server has none."""
 

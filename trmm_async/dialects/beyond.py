@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol, TypeAlias
 
-from trmm_async.calls import Call, Request
+from trmm_async.calls import Call, Request, StreamSpec
 from trmm_async.dialects.library import Library
 from trmm_async.errors import TRMMError
 from trmm_async.events import CommandOutput
@@ -24,6 +24,7 @@ __all__ = [
     "CommandOrder",
     "CommandRun",
     "CommandSpec",
+    "DashboardSpec",
     "Library",
     "LiveCommands",
     "Logins",
@@ -127,6 +128,21 @@ class CommandSpec:
     statuses: Call[Mapping[str, str]]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DashboardSpec:
+    """The dashboard's socket.
+
+    Attributes:
+        socket: where it is, and how its frames read.
+        query: what a token makes of the query behind its path.
+        bad_token: the handshake's statuses that mean the token is no good.
+    """
+
+    socket: StreamSpec
+    query: Callable[[Token], str]
+    bad_token: frozenset[int]
+
+
 class AgentActions(Protocol):
     """What is done to one agent, and asked of it."""
 
@@ -182,5 +198,11 @@ class LiveCommands(Protocol):
     def command_stream(self, agent_id: str, order: CommandOrder) -> CommandSpec: ...
 
 
-class Beyond(AgentActions, Library, Logins, LiveCommands, Protocol):
+class Dashboards(Protocol):
+    """What the web client shows of all agents."""
+
+    def dashboard_counts(self) -> DashboardSpec: ...
+
+
+class Beyond(AgentActions, Library, Logins, LiveCommands, Dashboards, Protocol):
     """All of it."""

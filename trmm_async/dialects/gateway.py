@@ -15,7 +15,7 @@ import msgspec
 
 from trmm_async import codec
 from trmm_async.calls import ArrayCall, Call, Lane, Replay, StreamSpec, Words, ignore_answer
-from trmm_async.dialects.base import AgentFilter, Collected, DeploymentOrder, ScriptRun, TaskOrder
+from trmm_async.dialects.base import AgentFilter, Collected, DeploymentOrder, Pushed, ScriptRun, TaskOrder
 from trmm_async.dialects.beyond import Beyond
 from trmm_async.errors import UnsupportedError
 from trmm_async.events import AgentOffline, AgentOnline, AlertEvent, Event, ScriptOutput, UnknownEvent
@@ -211,6 +211,9 @@ class Gateway:
 
     def resolve_alert(self, alert_id: int) -> Call[None]:
         return _act(f"alerts/{alert_id}/resolve")
+
+    def event_source(self) -> Pushed:
+        return Pushed(self.agent_events)
 
     def agent_events(self, agent_id: str) -> StreamSpec:
         return StreamSpec(

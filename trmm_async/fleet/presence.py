@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Final
 
-from trmm_async.dialects import AgentFilter
+from trmm_async.dialects import AgentFilter, Pushed
 from trmm_async.errors import TRMMError
 from trmm_async.events import AgentOnline
 from trmm_async.resources import AgentStream, Api, subscribe
@@ -73,6 +73,8 @@ class Presence:
     async def _follow(self, agent_ids: list[str], back: Back) -> None:
         # A server that pushes no events, or refuses them: the looks go on.
         with suppress(TRMMError):
+            if not isinstance((await self._api.dialect()).event_source(), Pushed):
+                return
             async with subscribe(self._api, agent_ids, StreamSettings()) as events:
                 async for event in events:
                     if isinstance(event, AgentOnline):

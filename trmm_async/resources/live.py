@@ -8,14 +8,16 @@ from typing import Self
 from uuid import uuid4
 
 from trmm_async import arguments
-from trmm_async.calls import StreamSpec
-from trmm_async.dialects import ScriptRun
+from trmm_async.dialects import Pushed, ScriptRun
 from trmm_async.errors import ClosedError, InvalidRequestError, OutcomeUnknownError, TRMMError
-from trmm_async.events import Event, Gap, ScriptOutput
+from trmm_async.events import DASHBOARD, Event, Gap, ScriptOutput
 from trmm_async.models import Agent, ScriptResult
 from trmm_async.resources.api import Api
+from trmm_async.resources.dashboard import TokenDialer
 from trmm_async.resources.snapshots import take_snapshot
-from trmm_async.stream import SpecsLater, StreamSettings, Subscription
+from trmm_async.resources.watching import ServerWatch
+from trmm_async.stream import Merged, Polling, Sockets, Source, SourceLater, StreamSettings, Subscription
+from trmm_async.webhooks import WebhookReceiver
 
 __all__ = ["ScriptStream", "new_cmd_id", "subscribe"]
 
@@ -24,26 +26,47 @@ _STRAGGLERS = 2.0
 
 
 def subscribe(
-    api: Api, agents: Iterable[str | Agent | Iterable[str | Agent]], settings: StreamSettings
+    api: Api,
+    agents: Iterable[str | Agent | Iterable[str | Agent]],
+    settings: StreamSettings,
+    *,
+    snapshot: bool = False,
+    since: str | None = None,
+    webhooks: WebhookReceiver | None = None,
+    dashboard: bool = False,
 ) -> Subscription:
-    """A subscription to these agents, each once, with catch-up over REST."""
-    agent_ids = tuple(dict.fromkeys(_flat(agents)))
-    if not agent_ids:
+    """A subscription to these agents, each once, from whatever source this server has for events."""
+    given = list(_flat(agents))
+    agent_ids = tuple(dict.fromkeys(arguments.agent_id(one) for one in given))
+    clients = {one.agent_id: one.client for one in given if isinstance(one, Agent)}
+    if not agent_ids and not dashboard:
         raise InvalidRequestError("events of which agents? give at least one")
 
-    async def find() -> list[StreamSpec]:
-        dialect = await api.dialect()
-        return [dialect.agent_events(agent_id) for agent_id in agent_ids]
+    async def find() -> Source:
+        if not dashboard:
+            return await agents_source()
+        spec = (await api.dialect()).beyond("events(dashboard=True)").dashboard_counts()
+        sockets = Sockets(lambda _: spec.socket, TokenDialer(api.dialer, api.access, spec), None, settings)
+        return Merged({DASHBOARD: sockets}, await agents_source())
 
-    return Subscription(SpecsLater(agent_ids, find), api.dialer, partial(take_snapshot, api), settings)
+    async def agents_source() -> Source:
+        source = (await api.dialect()).event_source()
+        if isinstance(source, Pushed):
+            return Sockets(source.socket, api.dialer, partial(take_snapshot, api), settings)
+        bell = webhooks.listen if webhooks is not None else None
+        return Polling(ServerWatch(api, source), settings, bell)
+
+    names = [*agent_ids, DASHBOARD] if dashboard else agent_ids
+    source = SourceLater(find)
+    return Subscription(source, names, settings, snapshot=snapshot, since=since, clients=clients)
 
 
-def _flat(agents: Iterable[object]) -> Iterable[str]:
+def _flat(agents: Iterable[object]) -> Iterable[object]:
     for one in agents:
         if isinstance(one, Iterable) and not isinstance(one, str | bytes):
-            yield from map(arguments.agent_id, one)
+            yield from one
         else:
-            yield arguments.agent_id(one)
+            yield one
 
 
 class ScriptStream:
@@ -97,7 +120,9 @@ class ScriptStream:
         self._entered = True
         spec = (await self._api.dialect()).script_output(self._agent_id)
         if spec is not None:
-            self._events = Subscription([spec], self._api.dialer, None, StreamSettings())
+            settings = StreamSettings()
+            sockets = Sockets(lambda _: spec, self._api.dialer, None, settings)
+            self._events = Subscription(sockets, [self._agent_id], settings)
             await self._events.__aenter__()
         self._answer = asyncio.create_task(self._api.run_script(self._agent_id, self._run))
         self._answer.add_done_callback(self._answered)

@@ -1,26 +1,46 @@
-"""Live events over WebSockets. The only place that knows `websockets`.
+"""Live events. The only place that knows `websockets`.
 
-Floor 4: above it the resources, below it the pure rooms. Inside, from the top: `subscription` (many agents'
-events as one stream), `session` (one agent's course), `dialing` (a handshake and what its answer means),
-`mailbox` (the bounded queue), `catchup` (what a gap hid; pure), `sockets` (one connection).
+Floor 4: above it the resources, below it the pure rooms. Inside, from the top:
+
+* `subscription` (many agents' events as one stream), `fanout` (several consumers of it);
+* `pushed`, `polling`, `merged` (where they come from: sockets, looking again and again, several of these),
+  behind the seam that is `source`; `session` and `picture` (one agent's course in the first two);
+* `dialing` and `sockets` (connections), `desk` (reading the state once for all), `mailbox` (the bounded queue
+  of a subscription), `errands`, `waiting`, `settings`;
+* pure: `catchup` (what a gap hid), `runs` (which script runs are news), `overlap` (which of two answers is
+  newer), `position` (a place to be stored), `backlog` (the bounded queue of a consumer), `filters` (which
+  events are wanted).
 """
 
 from trmm_async.stream.catchup import Snapshot
+from trmm_async.stream.desk import SnapshotSource
 from trmm_async.stream.dialing import Dialer, NoLink
-from trmm_async.stream.session import SnapshotSource, StreamSettings, StreamState
+from trmm_async.stream.fanout import Consumer, Handler
+from trmm_async.stream.merged import Merged
+from trmm_async.stream.polling import Polling, Seen
+from trmm_async.stream.pushed import Sockets
+from trmm_async.stream.settings import StreamSettings, StreamState
 from trmm_async.stream.sockets import SEND_MOST, Link, LinkSettings, Lost
-from trmm_async.stream.subscription import SpecsLater, Subscription
+from trmm_async.stream.source import Source, SourceLater
+from trmm_async.stream.subscription import Subscription
 
 __all__ = [
     "SEND_MOST",
+    "Consumer",
     "Dialer",
+    "Handler",
+    "Polling",
+    "Seen",
     "Link",
     "LinkSettings",
     "Lost",
+    "Merged",
     "NoLink",
     "Snapshot",
     "SnapshotSource",
-    "SpecsLater",
+    "Sockets",
+    "Source",
+    "SourceLater",
     "StreamSettings",
     "StreamState",
     "Subscription",

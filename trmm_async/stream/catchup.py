@@ -1,17 +1,19 @@
 """What a reader missed while the connection was lost. Pure: no time, no I/O.
 
-Over `events` and `models`; `session` feeds it. `Snapshot` is the server's present state, read over
-REST; `Known` is what the reader of one agent's stream has been told. The difference is what was missed.
+Over `events`, `models` and `position`; the sources feed it. `Snapshot` is the server's present state, read
+over REST; `Known` is what the reader of one agent's stream has been told. The difference is what was missed.
 
 Both see the world as facts: a key (the agent's status, or one alert) and a token for its present state.
 """
 
 from collections.abc import Hashable, Iterable, Mapping
 from datetime import datetime, timedelta
+from hashlib import blake2b
 from typing import Final
 
 from trmm_async.events import AgentOffline, AgentOnline, AlertEvent, Event
 from trmm_async.models import Alert
+from trmm_async.stream.position import Place
 
 __all__ = ["CLOCK_SKEW", "Known", "Snapshot"]
 
@@ -23,8 +25,10 @@ Counts only where nothing but `created_at` can tell. Generous: an alert told twi
 
 _STATUS: Final = "status"
 _UP: Final = {"online": True, "offline": False, "overdue": False}
+_UNREAD: Final = None
+"""The token of what was put before the reader, and may not have been read: whatever there is, is news."""
 
-Fact = tuple[Hashable, Hashable]
+Fact = tuple[Hashable, int | None]
 
 
 class Snapshot:
@@ -57,15 +61,24 @@ class Snapshot:
 
 
 class Known:
-    """What the reader of one agent's stream has been told, or was already so when the stream began."""
+    """What the reader of one agent's stream has been told, or was already so when the stream began.
 
-    __slots__ = ("_agent_id", "_based", "_given", "_told")
+    Args:
+        agent_id: whose stream.
+        place: what the reader of an earlier stream had been told, to go on from there.
+    """
 
-    def __init__(self, agent_id: str) -> None:
+    __slots__ = ("_agent_id", "_based", "_given", "_mark", "_told")
+
+    def __init__(self, agent_id: str, place: Place | None = None) -> None:
         self._agent_id = agent_id
-        self._told: dict[Hashable, Hashable] = {}
-        self._given: dict[Hashable, Hashable] = {}
+        self._told: dict[Hashable, int | None] = {}
+        self._given: dict[Hashable, int | None] = {}
         self._based = False
+        self._mark = 0
+        if place is not None:
+            self._told = dict([(_STATUS, place.up), *place.alerts.items()])
+            self._based, self._mark = place.based, place.mark
 
     def __repr__(self) -> str:
         based = "based" if self._based else "not based"
@@ -85,13 +98,28 @@ class Known:
         self._told[key] = token
         return True
 
+    def learn(self, event: Event) -> bool:
+        """Note how something stands, read on its own. Whether that is news to the reader."""
+        fact = _fact(event)
+        if fact is None or self._told.get(fact[0], _UNREAD) == fact[1]:
+            return False
+        self._told[fact[0]] = fact[1]
+        return True
+
     def baseline(self, snapshot: Snapshot) -> None:
         """Take in how things stood when the stream began. What the socket told since is newer: it stays."""
         for key, token in _facts(snapshot.about(self._agent_id)):
             self._told.setdefault(key, token)
         self._based = True
 
-    def missed(self, snapshot: Snapshot, since: datetime, arrived: Iterable[Event] = ()) -> list[Event]:
+    def missed(
+        self,
+        snapshot: Snapshot,
+        since: datetime,
+        arrived: Iterable[Event] = (),
+        *,
+        everything: bool = False,
+    ) -> list[Event]:
         """What to tell before `arrived`, in order; the snapshot is the new baseline.
 
         Where there was no baseline, a status that was never told is told: it may be old, but better twice
@@ -103,10 +131,16 @@ class Known:
             since: when the stream was last known to be good.
             arrived: what has come over the new connection so far. Where it leads to the snapshot's state by
                 itself, it is left to it: it tells more (times, the steps between), and nothing twice.
+            everything: the reader wants to know how things stand: also what was so before, but for alerts
+                that are resolved.
         """
         present = snapshot.about(self._agent_id)
         coming = set(_facts(arrived))
-        news = [event for event in present if self._is_news(event, since) and _fact(event) not in coming]
+        news = [
+            event
+            for event in present
+            if self._is_news(event, since, everything=everything) and _fact(event) not in coming
+        ]
         # An alert that the server no longer has is forgotten: a stream of months must not grow for ever.
         status = [(_STATUS, self._told[_STATUS])] if _STATUS in self._told else []
         self._told = dict([*status, *_facts(present)])
@@ -114,14 +148,38 @@ class Known:
         self._based = True
         return news
 
-    def _is_news(self, event: Event, since: datetime) -> bool:
+    def place(self, since: datetime, unread: Iterable[Event] = ()) -> Place:
+        """All this, to be stored, less what was not read: that is news to whoever takes it up again.
+
+        Args:
+            since: when the stream was last known to be good.
+            unread: events of this agent that the reader was not given.
+        """
+        told = {**self._told, **dict.fromkeys((key for key, _ in _facts(unread)), _UNREAD)}
+        up = told.pop(_STATUS, _UNREAD)
+        alerts = {key: token for key, token in told.items() if isinstance(key, int)}
+        if self._based:
+            # Those that were resolved long ago are many, and their number says as much.
+            kept = {key: token for key, token in alerts.items() if not _is_resolved(token)}
+            mark = max(self._mark, max(alerts, default=0))
+        else:
+            kept, mark = alerts, self._mark
+        return Place(
+            since=since, based=self._based, up=None if up is _UNREAD else bool(up), mark=mark, alerts=kept
+        )
+
+    def _is_news(self, event: Event, since: datetime, *, everything: bool) -> bool:
         fact = _fact(event)
         if fact is None or fact[0] in self._told:
             return fact is not None and self._told[fact[0]] != fact[1]
         if not isinstance(event, AlertEvent):
-            return not self._based
-        created = event.alert.created_at
-        return self._based or created is None or created > since - CLOCK_SKEW
+            return True
+        alert = event.alert
+        if everything:
+            return not alert.resolved
+        if self._based:
+            return not alert.resolved or alert.id > self._mark
+        return alert.created_at is None or alert.created_at > since - CLOCK_SKEW
 
 
 def _fact(event: Event) -> Fact | None:
@@ -140,6 +198,13 @@ def _facts(events: Iterable[Event]) -> list[Fact]:
 
 
 def _state_of(alert: Alert) -> int:
-    # Only what can change: times come with fewer digits from some encoders than from others. A hash and not
-    # the fields, since thousands of streams each keep one for every alert.
-    return hash((alert.severity, alert.message, alert.snoozed, alert.resolved))
+    # Only what can change: times come with fewer digits from some encoders than from others. A digest and not
+    # the fields, since thousands of streams each keep one for every alert; and one that other processes get
+    # too, in fewer bits than JSON's numbers have.
+    text = f"{alert.severity}\0{alert.message}\0{alert.snoozed:d}"
+    digest = blake2b(text.encode(errors="surrogatepass"), digest_size=6).digest()
+    return int.from_bytes(digest) << 1 | alert.resolved
+
+
+def _is_resolved(token: int | None) -> bool:
+    return token is not _UNREAD and bool(token & 1)

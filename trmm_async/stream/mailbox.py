@@ -5,7 +5,9 @@ common case, room on one side and something waiting on the other, is a deque ope
 """
 
 import asyncio
+import time
 from collections import deque
+from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
 from trmm_async.errors import InvalidRequestError
@@ -19,10 +21,15 @@ class Mailbox(Generic[T]):
     """First in, first out, never more than `size` items. A writer that finds it full waits; nothing is lost.
 
     Belongs to one event loop. Waiting writers are served first come, first served.
+
+    Attributes:
+        filled_at: when it was last empty and something came, by `clock`.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._size = size
+        self._clock = clock
+        self.filled_at = clock()
         self._items: deque[T] = deque()
         self._writers: deque[tuple[T, asyncio.Future[None]]] = deque()
         self._reader: asyncio.Future[None] | None = None
@@ -34,11 +41,26 @@ class Mailbox(Generic[T]):
     def __repr__(self) -> str:
         return f"<Mailbox {len(self._items)}/{self._size}, {len(self._writers)} writers waiting>"
 
+    def __iter__(self) -> Iterator[T]:
+        """What is in here, the oldest first; without what waiting writers have."""
+        return iter(self._items)
+
+    def purge(self, unwanted: Callable[[T], bool]) -> None:
+        """Throw away what is unwanted, and let waiting writers into the room that makes."""
+        self._items = deque(item for item in self._items if not unwanted(item))
+        for item, turn in self._writers:
+            if unwanted(item) and not turn.done():
+                turn.set_result(None)
+        while self._writers and len(self._items) < self._size:
+            self._let_in()
+
     def offer(self, item: T) -> bool:
         """Put the item in if there is room; whether there was."""
         # Room is given to a waiting writer in the moment it comes up: where there is some, nobody waits.
         if len(self._items) >= self._size:
             return False
+        if not self._items:
+            self.filled_at = self._clock()
         self._items.append(item)
         if self._reader is not None:
             self._call_reader()

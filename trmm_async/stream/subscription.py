@@ -1,42 +1,33 @@
-"""Live events: many agents' sockets merged into one bounded stream.
+"""Live events: many agents' events merged into one bounded stream, whatever they come from.
 
-At the top of this floor, over the rooms behind it: `session` (one agent's course), `dialing` and
-`sockets` (one connection), `mailbox` (the bounded queue), `catchup` (what a gap hid). `client` makes a
-`Subscription`. Nothing here calls the server's REST API: its present state comes from a `SnapshotSource`.
-
-Tasks: one for each agent, and one more for the time of a fetch.
+At the top of this floor. `client` makes a `Subscription` over a `Source` (`pushed`, `polling`), which knows
+how the events come; here is who is followed, what the reader has got, and the life of it all.
 """
 
 import asyncio
+import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from datetime import timedelta
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, TypeVar
 
-from trmm_async.calls import StreamSpec
-from trmm_async.errors import ClosedError, InvalidRequestError
-from trmm_async.events import Ended, Event
-from trmm_async.stream.dialing import Dialer
+from trmm_async import arguments
+from trmm_async.errors import ClosedError, InvalidRequestError, TRMMError
+from trmm_async.events import DASHBOARD, Ended, Event
+from trmm_async.models import Agent, ClientRef
+from trmm_async.stream.backlog import Backlog
+from trmm_async.stream.fanout import Consumer, Fanout, Handler
+from trmm_async.stream.filters import Agents, Clients, Kinds, Severities, Wanted, wanted
 from trmm_async.stream.mailbox import Mailbox
-from trmm_async.stream.session import (
-    Session,
-    Shared,
-    SnapshotDesk,
-    SnapshotSource,
-    StreamSettings,
-    StreamState,
-)
+from trmm_async.stream.position import Place, Position, read_position
+from trmm_async.stream.settings import StreamSettings, StreamState
+from trmm_async.stream.source import Course, Outlet, Source, SourceLater, Start
+from trmm_async.stream.waiting import Standing, wait_out
 
-__all__ = ["SpecsLater", "Subscription"]
+__all__ = ["Subscription"]
 
-
-@dataclass(frozen=True, slots=True)
-class SpecsLater:
-    """The agents' sockets, where it takes a question to the server to know them. `find` may raise."""
-
-    agent_ids: tuple[str, ...]
-    find: Callable[[], Awaitable[Sequence[StreamSpec]]]
+E = TypeVar("E", bound=Event)
 
 
 class Subscription:
@@ -44,42 +35,53 @@ class Subscription:
 
     `async with` connects, `async for` inside of it yields events until the block is left, or until the server
     has refused all agents. Events of one agent come in order. When `settings.queue` events wait for a slow
-    reader, the sockets are not read on, and nothing is dropped. A lost connection is made again, and told as
-    a `Gap`, behind which stands what could be caught up.
+    reader, the source is not read on, and nothing is dropped. A lost connection is made again, and told as
+    a `Gap`, behind which stands what could be caught up, and then `Live`.
 
     Belongs to one event loop, is entered once, and is read by one loop at a time.
 
     Args:
-        specs: the agents' sockets, at least one, each agent once; or how to find them out when it is entered.
-        dial: opens the connections.
-        snapshot: reads the server's present state, for the catch-up; None for a stream without one.
+        source: where the events come from; or how to find it out when the block is entered.
+        agent_ids: of whom, at least one, each once.
         settings: see there.
+        snapshot: tell each agent's present state first, and then `Live`.
+        since: a `position` that was stored: agents that are in it are caught up from there.
+        clients: the client of each agent of which it is known, for filters.
 
     Raises:
-        InvalidRequestError: no agent, or one twice.
+        InvalidRequestError: no agent, or one twice; `since` is no position.
     """
 
     def __init__(
         self,
-        specs: Sequence[StreamSpec] | SpecsLater,
-        dial: Dialer,
-        snapshot: SnapshotSource | None,
+        source: Source | SourceLater,
+        agent_ids: Iterable[str],
         settings: StreamSettings,
+        *,
+        snapshot: bool = False,
+        since: str | None = None,
+        clients: Mapping[str, ClientRef] | None = None,
     ) -> None:
-        agent_ids = specs.agent_ids if isinstance(specs, SpecsLater) else [spec.agent_id for spec in specs]
-        if not agent_ids or len(set(agent_ids)) != len(agent_ids):
+        self._waiting = list(agent_ids)
+        if not self._waiting or len(set(self._waiting)) != len(self._waiting):
             raise InvalidRequestError("events are of at least one agent, and of each agent once")
+        self._settings = settings
         self._mailbox: Mailbox[Event] = Mailbox(settings.queue)
         self._mailbox.close(ClosedError("events are read inside of `async with`"))
-        desk = SnapshotDesk(snapshot, settings.gather, self._watch) if snapshot is not None else None
-        gate = asyncio.Semaphore(settings.handshakes)
-        self._shared = Shared(dial, settings, desk, self._mailbox, gate, roll=set())
-        self._specs = specs
-        self._agent_ids = agent_ids
-        self._sessions: dict[str, Session] = {}
-        self._going_on = len(agent_ids)
+        self._finder = source
+        self._source: Source | None = None
+        self._snapshot = snapshot
+        self._begun = read_position(since) if since is not None else Position()
+        self._places = dict(self._begun.agents)
+        self._last: Position | None = None
+        self._courses: dict[str, Course] = {}
+        self._going_on: set[str] = set()
+        self._gone: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._clients = dict(clients or {})
+        self._fanout = Fanout(self._mailbox.get, self._watch, self._clients)
         self._entered = False
+        self._end: BaseException | None = None
         self._crash: BaseException | None = None
 
     def __repr__(self) -> str:
@@ -90,18 +92,32 @@ class Subscription:
     @property
     def state(self) -> dict[str, StreamState]:
         """By agent_id: "connecting", "catching up", "live" or "ended"; a copy."""
-        waiting = dict.fromkeys(self._agent_ids, StreamState.CONNECTING)
-        return waiting | {agent_id: session.state for agent_id, session in self._sessions.items()}
+        waiting = dict.fromkeys(self._waiting, StreamState.CONNECTING)
+        return waiting | {agent_id: course.state for agent_id, course in self._courses.items()}
 
     @property
     def received(self) -> int:
-        """How many frames have come over the sockets."""
-        return sum(session.received for session in self._sessions.values())
+        """How many frames, or changes that polling has shown, have come."""
+        return self._total("received")
+
+    @property
+    def dropped(self) -> int:
+        """How many events are known to be lost; each was told in a `Gap`."""
+        return self._total("dropped")
 
     @property
     def reconnects(self) -> int:
         """How often a connection that was lost has been made again."""
-        return sum(max(0, session.connections - 1) for session in self._sessions.values())
+        return self._total("reconnects")
+
+    @property
+    def position(self) -> str:
+        """The place up to which events were handed to the reader, to be stored and given back as `since`.
+
+        JSON text, some dozen bytes for each agent and each of its open alerts. Events that still wait here
+        count as not told, and so do those that were thrown away when the block was left.
+        """
+        return (self._last or self._position()).text()
 
     async def __aenter__(self) -> Self:
         """Connect: returns when every agent's stream stands or was refused; its present state is known then.
@@ -115,20 +131,22 @@ class Subscription:
                 `settings.connect_attempts` times.
             RateLimitedError: the same, by 429 each time.
             ClosedError: entered before.
-            UnsupportedError: this server pushes no events.
         """
         if self._entered:
             raise ClosedError("a subscription is entered once; open another")
         self._entered = True
-        specs = await self._specs.find() if isinstance(self._specs, SpecsLater) else self._specs
-        self._sessions = {spec.agent_id: Session(spec, self._shared) for spec in specs}
+        found = await self._finder.find() if isinstance(self._finder, SourceLater) else self._finder
+        found.open(Outlet(self._mailbox, self._watch, self._ended), self._begun.runs)
+        self._source = found
         self._mailbox.reopen()
-        for agent_id, session in self._sessions.items():
-            self._watch(asyncio.create_task(self._follow(agent_id, session), name=f"trmm_async: {agent_id}"))
         try:
-            for session in self._sessions.values():
-                await session.settled.wait()
+            for agent_id in self._waiting:
+                self._follow(found, agent_id)
+            for course in list(self._courses.values()):
+                await course.settled.wait()
             self._check_reached()
+            if len(self._fanout):
+                self._fanout.run()
         except BaseException:
             await self._shut()
             raise
@@ -154,71 +172,241 @@ class Subscription:
 
         Raises:
             ClosedError: before entering the block, and after leaving it.
-            InvalidRequestError: another loop is waiting for the next event.
+            InvalidRequestError: another loop is waiting for the next event; or there are handlers or
+                consumers, which read in place of it.
             APIError: the server has refused all agents; what it said of the last.
         """
+        if self._fanout.is_running:
+            raise InvalidRequestError("handlers and consumers read these events: make a consumer() to read")
         return self._mailbox.get()
 
-    async def _follow(self, agent_id: str, session: Session) -> None:
-        error = await session.run()
-        if len(self._agent_ids) > 1:
+    def on(
+        self,
+        kind: type[E] | tuple[type[E], ...],
+        callback: Callable[[E], object],
+        *,
+        agent: Agents | None = None,
+        client: Clients | None = None,
+        severity: Severities | None = None,
+        queue: int = 1000,
+        on_error: Callable[[E, Exception], object] | None = None,
+    ) -> Handler:
+        """Have a callback called with events, in place of a loop; see `Handler`, and `run`.
+
+        Args:
+            kind: the type of event, or several.
+            callback: is called with one event after the other; it may be asynchronous.
+            agent: of these agents alone.
+            client: of the agents of this client alone, by id, name or object.
+            severity: alerts of this severity alone, or of these.
+            queue: how many may wait for it; what has no room is dropped and counted, and of what has a state
+                it is called with the last in the end.
+            on_error: is called with what the callback raised.
+
+        Raises:
+            InvalidRequestError: no such filter; or it is by client, and an agent was given by its id alone.
+        """
+        wants = self._wanted(kind, agent, client, severity, marks=False)
+        handler = self._fanout.handler(self._consumer(wants, queue), callback, on_error)
+        self._begin_fanout()
+        return handler
+
+    def consumer(
+        self,
+        kind: Kinds | None = None,
+        *,
+        agent: Agents | None = None,
+        client: Clients | None = None,
+        severity: Severities | None = None,
+        queue: int = 1000,
+    ) -> Consumer:
+        """One of several readers, each at its own pace, of what comes from now on; see `Consumer`.
+
+        Args:
+            kind: types of events; `Gap`, `Live` and `Ended` come in any case.
+            agent: of these agents alone.
+            client: of the agents of this client alone, by id, name or object.
+            severity: alerts of this severity alone, or of these.
+            queue: how many may wait.
+
+        Raises:
+            InvalidRequestError: as `on`.
+        """
+        consumer = self._consumer(self._wanted(kind, agent, client, severity, marks=True), queue)
+        self._begin_fanout()
+        return consumer
+
+    async def run(self) -> None:
+        """Wait while handlers and consumers do the work, until the stream ends.
+
+        Raises:
+            ClosedError: outside of the block, or when it is left meanwhile.
+            APIError: the server has refused all agents, and every handler has dealt with what had come.
+        """
+        if self._source is None or self._last is not None:
+            raise ClosedError("events are read inside of `async with`")
+        self._fanout.run()
+        await self._fanout.over()
+
+    def add(self, agent: str | Agent) -> "Standing":
+        """Follow one more agent from now on; what is returned may be awaited, and needn't be.
+
+        Its stream begins as those of the others did: with its present state for `snapshot=True`, from its
+        place in `since` if it has one there. One that has ended is tried once more, and caught up from
+        there; one that is followed already is left as it is. Refused, it is told as `Ended`.
+
+        Returns:
+            an awaitable of nothing, done when the agent's stream stands, or was refused.
+
+        Raises:
+            InvalidRequestError: not an agent.
+            ClosedError: the block was left, or the stream has ended.
+        """
+        agent_id = arguments.agent_id(agent)
+        if self._end is not None:
+            raise ClosedError("the stream has ended; open another")
+        if isinstance(agent, Agent):
+            self._clients[agent_id] = agent.client
+        elif self._fanout.by_client:
+            self._check_clients([agent_id])
+        if self._source is None:
+            self._waiting += [agent_id] * (agent_id not in self._waiting)
+        elif agent_id not in self._going_on:
+            self._keep_place(agent_id)
+            self._let_go(agent_id)
+            self._follow(self._source, agent_id)
+        return Standing(self._courses.get(agent_id))
+
+    def remove(self, agent: str | Agent) -> None:
+        """Follow an agent no more: no event of it comes from now on, not even one that waits here.
+
+        One that is not followed is no mistake. When the last is removed, the stream goes on, empty.
+        """
+        agent_id = arguments.agent_id(agent)
+        if agent_id in self._waiting:
+            self._waiting.remove(agent_id)
+        if self._source is not None and self._end is None:
+            if agent_id in self._going_on:
+                self._source.leave(agent_id)
+            self._let_go(agent_id)
+            self._mailbox.purge(lambda event: event.agent_id == agent_id)
+            self._fanout.forget(agent_id)
+
+    def _wanted(
+        self,
+        kind: Any,
+        agent: Agents | None,
+        client: Clients | None,
+        severity: Severities | None,
+        *,
+        marks: bool,
+    ) -> Wanted:
+        if client is not None:
+            self._check_clients(self.state)
+        return wanted(kind, agent, client, severity, marks=marks)
+
+    def _check_clients(self, agent_ids: Iterable[str]) -> None:
+        unknown = [who for who in agent_ids if who not in self._clients and who != DASHBOARD]
+        if unknown:
+            raise InvalidRequestError(
+                f"whose client {unknown[0]} is of is not known: give agents as objects to filter by client"
+            )
+
+    def _consumer(self, wants: Wanted, queue: int) -> Consumer:
+        size = arguments.whole(queue, "queue", least=1)
+        return self._fanout.consumer(wants, Backlog(size, self._settings.clock))
+
+    def _begin_fanout(self) -> None:
+        if self._source is not None and self._last is None:
+            self._fanout.run()
+
+    def _follow(self, source: Source, agent_id: str) -> None:
+        start = Start(self._places.pop(agent_id, None), self._snapshot)
+        self._courses[agent_id] = source.follow(agent_id, start)
+        self._going_on.add(agent_id)
+
+    def _keep_place(self, agent_id: str) -> None:
+        """What was told of one that has ended need not be told again."""
+        if (course := self._courses.get(agent_id)) is not None:
+            now = self._settings.clock()
+            place = course.place(now, (), now)
+            if place.based:
+                self._places[agent_id] = place
+
+    def _let_go(self, agent_id: str) -> None:
+        self._going_on.discard(agent_id)
+        course = self._courses.pop(agent_id, None)
+        if course is not None:
+            course.settled.set()
+            self._gone.update({name: getattr(course, name) for name in ("received", "dropped", "reconnects")})
+
+    def _total(self, name: str) -> int:
+        counts: list[int] = [getattr(course, name) for course in self._courses.values()]
+        return self._gone[name] + sum(counts)
+
+    def _position(self) -> Position:
+        if self._source is None:
+            return self._begun
+        now = self._settings.clock()
+        filled_at = now - timedelta(seconds=max(0.0, time.monotonic() - self._mailbox.filled_at))
+        unread: dict[str, list[Event]] = {}
+        waiting = [*self._fanout.unread(), *self._mailbox]
+        for event in waiting:
+            unread.setdefault(event.agent_id, []).append(event)
+        places: Mapping[str, Place] = {
+            agent_id: course.place(now, unread.get(agent_id, ()), filled_at)
+            for agent_id, course in self._courses.items()
+        }
+        return Position(agents=places, runs=self._source.runs(waiting))
+
+    async def _ended(self, agent_id: str, error: TRMMError) -> None:
+        if len(self._courses) > 1:
             await self._mailbox.put(Ended(agent_id=agent_id, error=error))
-        self._going_on -= 1
-        if not self._going_on:
-            self._mailbox.finish(error)
+        if agent_id in self._going_on:  # else it was removed meanwhile
+            self._going_on.discard(agent_id)
+            if not self._going_on:
+                self._finish(error)
+
+    def _finish(self, end: BaseException) -> None:
+        self._end = self._end or end
+        self._mailbox.finish(end)
 
     def _watch(self, task: asyncio.Task[None]) -> None:
         self._tasks.add(task)
-        task.add_done_callback(self._ended)
+        task.add_done_callback(self._done)
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if task.cancelled() or (crash := task.exception()) is None:
             return
         # Not the server's doing but a mistake in code: the reader must not wait for ever.
         self._crash = crash
-        self._mailbox.finish(crash)
-        for session in self._sessions.values():
-            session.settled.set()
+        self._finish(crash)
+        for course in self._courses.values():
+            course.settled.set()
 
     def _check_reached(self) -> None:
         if self._crash is not None:
             raise self._crash
-        sessions = self._sessions.values()
-        if any(session.problem is None for session in sessions):
+        courses = self._courses.values()
+        if any(course.problem is None for course in courses):
             return
         # Several that were all refused are told one by one; to be read.
-        telling = [one for one in sessions if len(sessions) == 1 or one.state is not StreamState.ENDED]
-        for session in telling:
-            if session.problem is not None:
-                raise session.problem
+        telling = [one for one in courses if len(courses) == 1 or one.state is not StreamState.ENDED]
+        for course in telling:
+            if course.problem is not None:
+                raise course.problem
 
     async def _shut(self) -> None:
-        self._mailbox.close(ClosedError("the subscription is closed"))
-        for session in self._sessions.values():
-            session.state = StreamState.ENDED
+        self._last = self._last or self._position()
+        closed = ClosedError("the subscription is closed")
+        self._end = self._end or closed
+        self._fanout.finish(closed)
+        self._mailbox.close(closed)
+        for course in self._courses.values():
+            course.state = StreamState.ENDED
         for task in self._tasks:
             task.cancel()
-        for link in list(self._shared.roll):
-            link.hang_up()
-        await _wait_out(self._remaining, self._cut)
-
-    def _remaining(self) -> list[asyncio.Future[None]]:
-        return [*self._tasks, *(link.gone for link in self._shared.roll)]
-
-    def _cut(self) -> None:
-        for link in list(self._shared.roll):
-            link.abort()
-
-
-async def _wait_out(remaining: Callable[[], list[asyncio.Future[None]]], hurry: Callable[[], None]) -> None:
-    """Wait until nothing remains. Cancelled, it hurries, and still waits: for a turn of the loop, then."""
-    cancelled: asyncio.CancelledError | None = None
-    while waiting := remaining():
-        try:
-            await asyncio.wait(waiting)
-        except asyncio.CancelledError as error:
-            cancelled = error
-            hurry()
-    if cancelled is not None:
-        raise cancelled
+        if (source := self._source) is not None:
+            source.close()
+            await wait_out(lambda: [*self._tasks, *source.remaining()], source.cut)

@@ -50,7 +50,8 @@ async def watch(
 ) -> None:
     """Show events as they come: agents on- and offline, alerts, scripts' output. Ctrl-C ends it.
 
-    A gateway only: a stock server pushes no events. --json prints all of them at the end.
+    A stock server is looked at again and again, so that its events come some seconds late. --json prints all
+    of them at the end.
     """
     output = Output(as_json=as_json, as_jsonl=as_jsonl)
     async with connected(context) as trmm:
@@ -112,13 +113,15 @@ def _words(event: Any) -> tuple[str, str]:
         case sdk.AlertEvent(alert=alert):
             state = "resolved" if alert.resolved else "snoozed" if alert.snoozed else alert.severity
             told = ("yellow", f"alert {alert.id}, {state}: {alert.message}")
-        case sdk.ScriptOutput(done=True, exit_code=code):
-            told = ("cyan", f"script ended with {code}")
+        case sdk.ScriptOutput(output=output, done=True, exit_code=code):
+            told = ("cyan", f"script ended with {code}{output and ': '}{output}")
         case sdk.ScriptOutput(output=output):
             told = ("cyan", f"script says {output}")
         case sdk.Gap(since=since, until=until, dropped=dropped):
             lost = f", {dropped} events lost" if dropped else ""
             told = ("magenta", f"out of sight from {since.astimezone():%X} to {until.astimezone():%X}{lost}")
+        case sdk.Live():
+            told = ("dim", "up to date again")
         case sdk.Ended(error=error):
             told = ("red", f"no more events: {error}")
         case _:

@@ -26,6 +26,7 @@ from trmm_async.dialects.base import (
     Collected,
     DeploymentOrder,
     Forgotten,
+    Polled,
     ScriptRun,
     TaskOrder,
 )
@@ -201,11 +202,8 @@ class Stock:
         body = {"id": alert_id, "type": "resolve"}
         return change("PUT", f"/alerts/{alert_id}/", body, replay=Replay.IDEMPOTENT)
 
-    def agent_events(self, agent_id: str) -> StreamSpec:
-        raise UnsupportedError(
-            f"a stock server pushes no events of an agent ({agent_id}): poll agents.list() and "
-            "alerts.list(); the live output of a command is in agents.stream_command(…)"
-        )
+    def event_source(self) -> Polled:
+        return Polled(StockHistory())
 
     def beyond(self, feature: str) -> Beyond:
         del feature

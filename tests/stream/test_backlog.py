@@ -1,0 +1,216 @@
+"""What waits for a slow consumer: bounded, told as a gap, true in the end. And which events are wanted."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trmm_async.errors import InvalidRequestError, NotFoundError
+from trmm_async.events import (
+    AgentOffline,
+    AgentOnline,
+    AlertEvent,
+    DashboardCounts,
+    Ended,
+    Event,
+    Gap,
+    Live,
+    ScriptOutput,
+    UnknownEvent,
+)
+from trmm_async.models import Agent, Alert, Client, ClientRef
+from trmm_async.stream.backlog import TOO_SLOW, Backlog
+from trmm_async.stream.filters import wanted
+
+THEN = datetime(2026, 4, 21, 8, 0, tzinfo=UTC)
+
+
+def up(who: str = "a") -> AgentOnline:
+    return AgentOnline(agent_id=who)
+
+
+def down(who: str = "a") -> AgentOffline:
+    return AgentOffline(agent_id=who)
+
+
+def raised(number: int, message: str = "", who: str = "a", severity: str = "error") -> AlertEvent:
+    return AlertEvent(agent_id=who, alert=Alert(id=number, agent_id=who, severity=severity, message=message))
+
+
+def out(text: str, who: str = "a") -> ScriptOutput:
+    return ScriptOutput(agent_id=who, output=text)
+
+
+def gap(who: str = "a", dropped: int = 0) -> Gap:
+    return Gap(agent_id=who, since=THEN - timedelta(hours=1), until=THEN, reason="away", dropped=dropped)
+
+
+def live(who: str = "a") -> Live:
+    return Live(agent_id=who, time=THEN)
+
+
+def too_slow(dropped: int, who: str = "a", since: datetime = THEN) -> Gap:
+    return Gap(agent_id=who, since=since, until=THEN, reason=TOO_SLOW, dropped=dropped)
+
+
+def full(*events: Event, size: int = 1) -> Backlog:
+    backlog = Backlog(size, lambda: THEN)
+    for event in events:
+        backlog.push(event)
+    return backlog
+
+
+def popped(backlog: Backlog) -> list[Event]:
+    found: list[Event] = []
+    while (event := backlog.pop()) is not None:
+        found.append(event)
+    return found
+
+
+def test_with_room_everything_comes_in_order() -> None:
+    backlog = full(up(), out("1"), up("b"), size=3)
+    assert popped(backlog) == [up(), out("1"), up("b")]
+    assert backlog.pop() is None
+    assert repr(backlog) == "<Backlog 0/3, 0 dropped>"
+
+
+def test_what_has_no_room_is_told_as_a_gap_and_then_as_it_stands() -> None:
+    backlog = full(out("kept"), down(), raised(1, "x"), out("lost"), raised(2), up(), raised(1, "y"))
+    assert (len(backlog), backlog.dropped) == (2, 6)
+    assert popped(backlog) == [out("kept"), too_slow(6), raised(2), up(), raised(1, "y"), live()]
+    backlog.push(out("again"))
+    assert popped(backlog) == [out("again")]
+
+
+def test_a_gap_that_is_dropped_is_part_of_the_other_and_live_waits_for_the_streams_own() -> None:
+    backlog = full(up(), gap(dropped=3), down())
+    assert popped(backlog) == [up(), too_slow(4, since=THEN - timedelta(hours=1)), down()]
+    backlog.push(live())
+    assert popped(backlog) == [live()]
+    assert popped(full(up(), gap(), down(), live()))[-1] == live()
+
+
+def test_an_agent_that_has_ended_is_told_so_and_is_not_live() -> None:
+    ended = Ended(agent_id="a", error=NotFoundError(404, ""))
+    assert popped(full(up(), down(), ended)) == [up(), too_slow(2), down(), ended]
+
+
+def test_each_agent_has_a_gap_of_its_own_and_what_is_forgotten_is_gone() -> None:
+    counts = DashboardCounts(servers=1, servers_offline=0, workstations=0, workstations_offline=0)
+    backlog = full(up("b"), down("a"), down("b"), counts, counts)
+    assert backlog.unread() == [up("b"), down("a"), down("b"), counts]
+    backlog.forget("b")
+    assert popped(backlog) == [too_slow(1), down("a"), live(), *popped(full(up(), counts, counts))[1:]]
+    backlog = full(up(), down())
+    backlog.clear()
+    assert popped(backlog) == []
+
+
+happenings = st.lists(
+    st.one_of(
+        st.sampled_from([up(), down(), up("b"), down("b"), out("x")]),
+        st.builds(raised, st.integers(1, 3), st.sampled_from("xyz"), st.sampled_from("ab")),
+        st.none(),
+    ),
+    max_size=40,
+)
+
+
+@given(what=happenings, size=st.integers(1, 3))
+def test_however_it_is_read_the_end_is_the_true_state(what: list[Event | None], size: int) -> None:
+    backlog, heard, sent = Backlog(size, lambda: THEN), list[Event](), list[Event]()
+    for event in what:
+        if event is None:
+            heard += [one for one in [backlog.pop()] if one is not None]
+        else:
+            sent.append(event)
+            backlog.push(event)
+        assert len(backlog) <= size + 7
+    heard += popped(backlog)
+    assert state(heard) == state(sent)
+    dropped = sum(event.dropped for event in heard if isinstance(event, Gap))
+    assert dropped == backlog.dropped
+    told_again = [event for event in heard if not isinstance(event, Gap | Live)]
+    assert len(sent) - dropped <= len(told_again) <= len(sent)
+
+
+def state(events: Sequence[Event]) -> dict[object, Event]:
+    known: dict[object, Event] = {}
+    for event in events:
+        if isinstance(event, AlertEvent):
+            known[event.agent_id, event.alert.id] = event
+        elif isinstance(event, AgentOnline | AgentOffline):
+            known[event.agent_id] = event
+    return known
+
+
+# Filters.
+
+CLIENTS = {"a": ClientRef(id=1, name="Hermes"), "b": ClientRef(name="Other")}
+
+
+def passing(
+    events: Sequence[Event],
+    *,
+    kinds: Any = None,
+    agent: Any = None,
+    client: Any = None,
+    severity: Any = None,
+    marks: bool = False,
+) -> list[Event]:
+    wants = wanted(kinds, agent, client, severity, marks=marks)
+    return [event for event in events if wants.lets(event, CLIENTS)]
+
+
+ALL: list[Event] = [up("a"), down("b"), raised(1), raised(2, severity="info", who="b"), gap(), live("b")]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, ALL),
+        ({"kinds": AlertEvent}, ALL[2:4]),
+        ({"kinds": (AgentOnline, AgentOffline)}, ALL[:2]),
+        ({"kinds": AlertEvent, "marks": True}, ALL[2:]),
+        ({"agent": "a"}, [ALL[0], ALL[2], ALL[4]]),
+        ({"agent": Agent(agent_id="b")}, [ALL[1], ALL[3], ALL[5]]),
+        ({"agent": ["a", Agent(agent_id="b")]}, ALL),
+        ({"client": 1}, [ALL[0], ALL[2], ALL[4]]),
+        ({"client": "Other"}, [ALL[1], ALL[3], ALL[5]]),
+        ({"client": Client(id=1)}, [ALL[0], ALL[2], ALL[4]]),
+        ({"client": Client(id=7, name="Other")}, [ALL[1], ALL[3], ALL[5]]),
+        ({"client": ClientRef(name="Hermes")}, [ALL[0], ALL[2], ALL[4]]),
+        ({"client": 7}, []),
+        ({"severity": "error"}, [ALL[2]]),
+        ({"severity": ["error", "info"], "marks": True}, ALL[2:]),
+    ],
+)
+def test_only_what_is_wanted_passes(given: dict[str, Any], expected: list[Event]) -> None:
+    assert passing(ALL, **given) == expected
+
+
+def test_an_agent_whose_client_is_not_known_is_of_no_client() -> None:
+    assert passing([up("c")], client=1) == []
+
+
+NONE: list[dict[str, Any]] = [
+    {"kinds": int},
+    {"kinds": ()},
+    {"kinds": "AlertEvent"},
+    {"kinds": (AlertEvent, int)},
+    {"kinds": [AlertEvent]},
+    {"agent": ""},
+    {"agent": [5]},
+    {"client": -1},
+    {"client": ""},
+    {"severity": "bad"},
+]
+
+
+@pytest.mark.parametrize("given", NONE)
+def test_a_filter_that_is_none_is_refused(given: dict[str, Any]) -> None:
+    with pytest.raises(InvalidRequestError):
+        passing([UnknownEvent(agent_id="a", action=None, raw=b"")], **given)

@@ -1,0 +1,160 @@
+"""The counts of a stock server's dashboard, in the same stream."""
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.stream.fake_gateway import all_of, nothing_is_left, until
+from tests.stream.test_polling import client, kinds, quick
+from trmm_async import TRMM
+from trmm_async.dialects.stock.dashboard import counts
+from trmm_async.errors import AuthenticationError, ConnectionFailedError, UnsupportedError
+from trmm_async.events import DASHBOARD, AgentOffline, DashboardCounts, Ended, Event, UnknownEvent
+from trmm_async.stream.merged import Merged
+from trmm_async.testing import Simulator
+
+nothing_left = pytest.fixture(autouse=True)(nothing_is_left)
+
+RECORDING = Path(__file__).parents[3] / "shared" / "stock" / "ws" / "dashinfo.json"
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Simulator]:
+    async with Simulator(agents=10, dialect="stock") as running:
+        yield running
+
+
+def offline(event: Event) -> int:
+    assert isinstance(event, DashboardCounts)
+    return event.servers_offline + event.workstations_offline
+
+
+async def test_counts_come_at_once_and_then_again_and_again(server: Simulator) -> None:
+    async with client(server, access_token=server.new_token) as trmm:
+        async with trmm.events(dashboard=True, settings=quick()) as events:
+            assert events.state == {DASHBOARD: "live"}
+            (first,) = await all_of(events, 1)
+            server.go_offline(server.agent_ids[0])
+            server.dashinfo_seconds = 0.01
+            assert offline((await all_of(events, 2))[1]) == 1
+    assert isinstance(first, DashboardCounts)
+    assert (first.servers + first.workstations, offline(first), first.agent_id) == (10, 0, DASHBOARD)
+
+
+async def test_they_stand_among_the_events_of_agents(server: Simulator) -> None:
+    who = server.agent_ids[0]
+    async with client(server, access_token=server.new_token) as trmm:
+        async with trmm.events(who, dashboard=True, snapshot=True, settings=quick()) as events:
+            assert isinstance(events._source, Merged)
+            assert repr(events._source).startswith("<Merged <Polling of 1 agents, 1 looks>, <Sockets of 1")
+            heard = await all_of(events, 4)
+            assert kinds([event for event in heard if event.agent_id == DASHBOARD]) == [
+                "DashboardCounts",
+                "Live",
+            ]
+            server.go_offline(who)
+            assert await all_of(events, 1) == [AgentOffline(agent_id=who)]
+            position = events.position
+            events.remove(DASHBOARD)
+            assert events.state == {who: "live"}
+        async with trmm.events(who, dashboard=True, since=position, settings=quick()) as events:
+            heard = await all_of(events, 5)
+            assert kinds([event for event in heard if event.agent_id == DASHBOARD]) == [
+                "Gap",
+                "DashboardCounts",
+                "Live",
+            ]
+
+
+async def test_a_lost_connection_is_a_gap_and_then_the_counts_as_they_are(server: Simulator) -> None:
+    async with client(server, access_token=server.new_token) as trmm:
+        async with trmm.events(dashboard=True, settings=quick()) as events:
+            await all_of(events, 1)
+            server.drop_connections()
+            assert kinds(await all_of(events, 3)) == ["Gap", "DashboardCounts", "Live"]
+            assert events.reconnects == 1
+
+
+async def test_a_token_that_has_ended_is_renewed(server: Simulator) -> None:
+    async with client(server, access_token=server.new_token) as trmm:
+        async with trmm.events(dashboard=True, settings=quick()) as events:
+            await all_of(events, 1)
+            server.expire_tokens()
+            server.drop_connections()
+            assert kinds(await all_of(events, 3)) == ["Gap", "DashboardCounts", "Live"]
+
+
+async def test_without_a_login_the_dashboard_is_refused_and_agents_go_on(server: Simulator) -> None:
+    who = server.agent_ids[0]
+    async with client(server) as trmm:
+        with pytest.raises(AuthenticationError, match=r"trmm\.login"):
+            async with trmm.events(dashboard=True, settings=quick()):
+                pass
+        async with trmm.events(who, dashboard=True, settings=quick()) as events:
+            (ended,) = await all_of(events, 1)
+            assert isinstance(ended, Ended)
+            assert (ended.agent_id, type(ended.error)) == (DASHBOARD, AuthenticationError)
+            server.go_offline(who)
+            assert await all_of(events, 1) == [AgentOffline(agent_id=who)]
+
+
+async def test_a_user_without_the_dashboard_is_refused_once(server: Simulator) -> None:
+    async with client(server, access_token=lambda: "no-such-token") as trmm:
+        with pytest.raises(AuthenticationError, match="fresh token"):
+            async with trmm.events(dashboard=True, settings=quick()):
+                pass
+    assert sum(request.path == "/ws/dashinfo/" for request in server.requests) == 2
+
+
+async def test_a_login_that_fails_for_now_is_tried_again(server: Simulator) -> None:
+    attempts: list[int] = []
+
+    def token() -> str:
+        attempts.append(1)
+        if len(attempts) < 3:
+            raise ConnectionFailedError("away")
+        return server.new_token()
+
+    async with client(server, access_token=token) as trmm:
+        async with trmm.events(dashboard=True, settings=quick()) as events:
+            assert kinds(await all_of(events, 1)) == ["DashboardCounts"]
+    assert len(attempts) == 3
+
+
+async def test_a_gateway_has_no_dashboard() -> None:
+    async with Simulator(agents=1) as server, TRMM(server.url, api_key=server.api_key) as trmm:
+        with pytest.raises(UnsupportedError, match="dashboard"):
+            async with trmm.events(server.agent_ids, dashboard=True):
+                pass
+
+
+async def test_leaving_while_it_connects_leaves_nothing(server: Simulator) -> None:
+    async with client(server, access_token=server.new_token) as trmm:
+        async with trmm.events(server.agent_ids, dashboard=True, settings=quick()) as events:
+            await until(lambda: events.received > 0)
+
+
+@pytest.mark.skipif(not RECORDING.exists(), reason="the recordings are not here")
+def test_the_recorded_frames_are_read() -> None:
+    frames = json.loads(RECORDING.read_text())["frames"]
+    for frame in frames:
+        assert counts(DASHBOARD, json.dumps(frame["data"]).encode()) == DashboardCounts(
+            servers=103, servers_offline=22, workstations=117, workstations_offline=22, certificate_days=89
+        )
+
+
+@pytest.mark.parametrize(
+    ("frame", "action"),
+    [
+        (b"no json", None),
+        (b"[]", None),
+        (b'{"action": "news", "data": {}}', "news"),
+        (b'{"action": "dashboard.agentcount", "data": {}}', "dashboard.agentcount"),
+        (b'{"action": "dashboard.agentcount"}', "dashboard.agentcount"),
+        (b'{"action": 5}', None),
+    ],
+)
+def test_any_other_frame_is_an_unknown_event(frame: bytes, action: str | None) -> None:
+    assert counts(DASHBOARD, frame) == UnknownEvent(agent_id=DASHBOARD, action=action, raw=frame)

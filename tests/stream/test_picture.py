@@ -1,0 +1,379 @@
+"""What looks at a server tell: for any course of a server the events lead to its state, none twice."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from msgspec import structs
+
+from trmm_async.errors import ConnectionFailedError
+from trmm_async.events import AgentOffline, AgentOnline, AlertEvent, Event, Gap, Live, ScriptOutput
+from trmm_async.models import Alert, HistoryEntry, ScriptResult
+from trmm_async.stream.catchup import Snapshot
+from trmm_async.stream.overlap import Overlap
+from trmm_async.stream.picture import Picture, run_told
+from trmm_async.stream.position import Place, Position, RunsPlace, read_position
+from trmm_async.stream.runs import LAG, PATIENCE, Runs
+from trmm_async.stream.source import Start
+
+THEN = datetime(2026, 4, 21, 8, 0, tzinfo=UTC)
+DOWN = ConnectionFailedError("down")
+WHO = ("a", "b")
+
+Step = tuple[str, str, int]
+"""What happens: to which agent, to which of its alerts or runs."""
+
+steps = st.lists(
+    st.tuples(
+        st.sampled_from(["flip", "raise", "resolve", "start", "finish", "look", "look", "fail", "restart"]),
+        st.sampled_from(WHO),
+        st.integers(1, 3),
+    ),
+    max_size=40,
+)
+
+
+@dataclass
+class Server:
+    up: dict[str, bool] = field(default_factory=lambda: dict.fromkeys(WHO, True))
+    alerts: dict[int, Alert] = field(default_factory=dict)
+    rows: dict[int, HistoryEntry] = field(default_factory=dict)
+    now: datetime = THEN
+
+    def do(self, what: str, who: str, number: int) -> None:
+        self.now += timedelta(seconds=20)
+        match what:
+            case "flip":
+                self.up[who] = not self.up[who]
+            case "raise":
+                key = len(self.alerts) + 1
+                self.alerts[key] = Alert(id=key, agent_id=who, severity="error", created_at=self.now)
+            case "resolve" if number in self.alerts:
+                self.alerts[number] = structs.replace(self.alerts[number], resolved=True)
+            case "start":
+                key = len(self.rows) + 1
+                self.rows[key] = HistoryEntry(id=key, agent_id=who, time=self.now, script=number)
+            case "finish" if number in self.rows:
+                result = ScriptResult(retcode=0, stdout=f"{number}")
+                self.rows[number] = structs.replace(self.rows[number], result=result)
+
+    def snapshot(self) -> Snapshot:
+        statuses = {who: "online" if up else "overdue" for who, up in self.up.items()}
+        return Snapshot(statuses, [*self.alerts.values()])
+
+    def history(self, after: datetime | None) -> list[HistoryEntry]:
+        rows = [row for row in self.rows.values() if after is None or (row.time or THEN) >= after]
+        return rows[::-1]
+
+
+@dataclass
+class Reader:
+    """Looks as `polling` does, takes some of what is found, and restarts from a stored position."""
+
+    server: Server
+    snapshot: bool
+    heard: list[Event] = field(default_factory=list)
+    places: dict[str, Place] = field(default_factory=dict)
+    runs: Runs = field(default_factory=Runs)
+
+    def __post_init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        self.pictures = {
+            who: Picture(who, Start(self.places.get(who), self.snapshot), self.server.now) for who in WHO
+        }
+
+    def look(self) -> None:
+        if not self.runs.begun:
+            self.runs.begin(self.server.history(None)[:5])
+        rows = self.runs.finished(self.server.history(self.runs.after))
+        for picture in self.pictures.values():
+            own = [row for row in rows if row.agent_id == picture.agent_id]
+            picture.look(self.server.snapshot(), own, self.server.now)
+
+    def read(self, some: int = 1000) -> None:
+        for picture in self.pictures.values():
+            while picture.pending and some > 0:
+                some -= 1
+                self.heard.append(picture.pending.popleft())
+
+    def restart(self) -> None:
+        unread = [event for picture in self.pictures.values() for event in picture.pending]
+        numbers = [int(event.cmd_id) for event in unread if isinstance(event, ScriptOutput)]
+        places = {
+            who: each.place(self.server.now, (), self.server.now) for who, each in self.pictures.items()
+        }
+        position = read_position(Position(agents=places, runs=self.runs.place(numbers)).text())
+        self.places, self.runs = dict(position.agents), Runs(position.runs)
+        self.begin()
+
+    def replayed(self) -> tuple[dict[str, bool], dict[int, bool]]:
+        up: dict[str, bool] = {}
+        alerts: dict[int, bool] = {}
+        for event in self.heard:
+            if isinstance(event, AgentOnline | AgentOffline):
+                up[event.agent_id] = isinstance(event, AgentOnline)
+            elif isinstance(event, AlertEvent):
+                alerts[event.alert.id] = event.alert.resolved
+        return up, alerts
+
+
+@given(before=steps, after=steps)
+@settings(max_examples=300, deadline=None)
+def test_the_events_replayed_give_the_servers_state_and_none_comes_twice(
+    before: list[Step], after: list[Step]
+) -> None:
+    server = Server()
+    for step in before:
+        server.do(*step)
+    finished = {number for number, row in server.rows.items() if row.result is not None}
+    quiet = {number for number, each in server.alerts.items() if each.resolved}
+    reader = Reader(server, snapshot=True)
+    reader.look()
+    reader.read()
+    for what, who, number in after:
+        server.do(what, who, number)
+        if what == "fail":
+            for picture in reader.pictures.values():
+                picture.fail(DOWN, enough=False)
+        elif what == "restart":
+            reader.restart()
+        elif what == "look":
+            reader.look()
+            reader.read()
+    reader.look()
+    reader.read()
+
+    up, alerts = reader.replayed()
+    assert up == server.up
+    assert alerts == {number: one.resolved for number, one in server.alerts.items() if number not in quiet}
+    told = [(event.alert.id, event.alert.resolved) for event in reader.heard if isinstance(event, AlertEvent)]
+    assert len(told) == len(set(told))
+    for agent in WHO:
+        flips = [
+            type(e) for e in reader.heard if e.agent_id == agent and type(e) in {AgentOnline, AgentOffline}
+        ]
+        assert all(one is not other for one, other in pairwise(flips))
+    runs = [int(event.cmd_id) for event in reader.heard if isinstance(event, ScriptOutput)]
+    assert sorted(runs) == sorted(
+        number for number, row in server.rows.items() if row.result is not None and number not in finished
+    )
+
+
+@given(after=steps, some=st.integers(0, 3))
+@settings(max_examples=200, deadline=None)
+def test_a_slow_reader_that_restarts_loses_nothing(after: list[Step], some: int) -> None:
+    server = Server()
+    reader = Reader(server, snapshot=True)
+    reader.look()
+    for what, who, number in after:
+        server.do(what, who, number)
+        if what == "restart":
+            reader.restart()
+        elif what == "look":
+            reader.look()
+            reader.read(some)
+    reader.restart()
+    reader.look()
+    reader.read()
+    up, alerts = reader.replayed()
+    assert up == server.up
+    unresolved = {number for number, one in server.alerts.items() if not one.resolved}
+    assert unresolved <= {number for number, resolved in alerts.items() if not resolved}
+    assert all(server.alerts[number].resolved == resolved for number, resolved in alerts.items())
+    runs = {int(event.cmd_id) for event in reader.heard if isinstance(event, ScriptOutput)}
+    assert runs == {number for number, row in server.rows.items() if row.result is not None}
+
+
+def kinds(events: Sequence[Event]) -> list[str]:
+    return [type(event).__name__ for event in events]
+
+
+def test_without_a_snapshot_only_changes_are_told() -> None:
+    server = Server()
+    server.do("raise", "a", 1)
+    reader = Reader(server, snapshot=False)
+    reader.look()
+    server.do("flip", "a", 1)
+    reader.look()
+    reader.read()
+    assert reader.heard == [AgentOffline(agent_id="a")]
+
+
+def test_a_look_that_failed_is_told_as_a_gap_from_the_last_good_one() -> None:
+    server = Server()
+    reader = Reader(server, snapshot=False)
+    reader.look()
+    since = server.now
+    server.do("flip", "a", 1)
+    for picture in reader.pictures.values():
+        picture.fail(DOWN, enough=False)
+        picture.fail(ConnectionFailedError("still"), enough=False)
+    server.do("wait", "a", 1)
+    reader.look()
+    reader.read()
+    until = server.now
+    assert [event for event in reader.heard if event.agent_id == "a"] == [
+        Gap(agent_id="a", since=since, until=until, reason="down"),
+        AgentOffline(agent_id="a"),
+        Live(agent_id="a", time=until),
+    ]
+    assert reader.pictures["a"].reconnects == 1
+
+
+def test_an_agent_that_was_given_up_is_told_as_a_gap_from_its_beginning() -> None:
+    picture = Picture("a", Start(), THEN)
+    picture.fail(DOWN, enough=True)
+    assert picture.problem is DOWN
+    picture.look(Snapshot({"a": "online"}, []), [], THEN + timedelta(minutes=1))
+    assert kinds([*picture.pending]) == ["Gap", "AgentOnline", "Live"]
+    assert picture.place(THEN, (), THEN).since == THEN
+    assert repr(picture) == "<Picture of a: catching up, 1 changes>"
+
+
+def test_a_clock_that_is_set_back_makes_no_gap_that_ends_before_it_began() -> None:
+    picture = Picture("a", Start(Place(since=THEN)), THEN)
+    picture.look(Snapshot({}, []), [], THEN - timedelta(hours=1))
+    gap = picture.pending[0]
+    assert isinstance(gap, Gap)
+    assert gap.since == gap.until == THEN
+
+
+# Script runs.
+
+
+def row(number: int, *, at: timedelta = timedelta(0), done: bool = True) -> HistoryEntry:
+    result = ScriptResult(retcode=3, stdout="out\n", stderr="err\n") if done else None
+    return HistoryEntry(id=number, agent_id="a", time=THEN + at, script=7, result=result)
+
+
+def test_a_run_is_told_with_all_of_its_output() -> None:
+    assert run_told(row(5)) == ScriptOutput(
+        agent_id="a", cmd_id="5", script=7, output="out\nerr\n", done=True, exit_code=3
+    )
+
+
+def test_rows_that_turn_up_late_or_finish_late_are_told() -> None:
+    runs = Runs()
+    runs.begin([row(1)])
+    assert runs.after == THEN - PATIENCE
+    assert runs.finished([row(1), row(2, done=False)]) == []
+    second = timedelta(seconds=1)
+    assert runs.after == THEN - LAG
+    assert runs.finished([row(4, at=30 * second)]) == [row(4, at=30 * second)]
+    late = [row(2), row(3, at=second), row(4, at=30 * second)]
+    assert runs.finished(late) == [row(2), row(3, at=second)]
+    assert runs.finished(late) == []
+    assert "4 told" in repr(runs)
+
+
+def test_a_row_without_an_end_is_not_waited_for_for_ever() -> None:
+    runs = Runs()
+    runs.begin([])
+    assert runs.after is None
+    assert runs.finished([]) == []
+    runs.finished([row(1, done=False), row(2, at=PATIENCE)])
+    assert runs.after == THEN
+    runs.finished([row(1, done=False), row(3, at=2 * PATIENCE)])
+    assert runs.after == THEN + 2 * PATIENCE - LAG
+
+
+def test_what_was_told_long_ago_is_forgotten() -> None:
+    runs = Runs(RunsPlace())
+    second = timedelta(seconds=1)
+    for start in range(0, 12_000, 1000):
+        rows = [row(number, at=number * second) for number in range(start, start + 1000)]
+        assert len(runs.finished(rows)) == 1000
+    assert len(runs._told) < 6100
+    place = runs.place([11_000])
+    assert place is not None
+    assert place.after == THEN + 11_000 * second
+    assert 11_000 not in place.told
+    assert 11_001 in place.told
+
+
+def test_before_the_first_look_there_is_no_place() -> None:
+    assert Runs().place() is None
+
+
+# Alerts that are read one by one besides, as webhooks have it.
+
+Turn = str
+"""What happens next: an alert changes, or one of the two who read asks, is answered, or hears the answer."""
+
+turns = st.lists(
+    st.sampled_from(["change", "ask look", "read look", "hear look", "ask one", "read one", "hear one"]),
+    min_size=20,
+    max_size=80,
+)
+
+
+@dataclass
+class Readers:
+    """A look and a question about one alert, each under way or not, in any order of their steps."""
+
+    picture: Picture = field(default_factory=lambda: Picture("a", Start(snapshot=True), THEN))
+    overlap: Overlap = field(default_factory=Overlap)
+    version: int = 0
+    look: tuple[bool, int] | None = None
+    one: tuple[int, int | None] | None = None
+
+    def alert(self, version: int) -> Alert:
+        return Alert(id=1, agent_id="a", message=str(version))
+
+    def take(self, turn: Turn) -> None:
+        match turn:
+            case "change":
+                self.version += 1
+            case "ask look" if self.look is None:
+                self.overlap.begin_look()
+                self.look = (False, 0)
+            case "read look" if self.look == (False, 0):
+                self.look = (True, self.version)
+            case "hear look" if self.look is not None and self.look[0]:
+                alerts = self.overlap.end_look([self.alert(self.look[1])])
+                self.picture.look(Snapshot({"a": "online"}, alerts), [], THEN)
+                self.look = None
+            case "ask one" if self.one is None:
+                self.one = (self.overlap.ask(), None)
+            case "read one" if self.one is not None and self.one[1] is None:
+                self.one = (self.one[0], self.version)
+            case "hear one" if self.one is not None and self.one[1] is not None:
+                asked, version = self.one
+                if self.overlap.hear(asked, self.alert(version or 0)):
+                    self.picture.hear(self.alert(version or 0))
+                self.one = None
+
+
+LOOK = ["ask look", "read look", "hear look"]
+
+
+@given(what=turns)
+@example([*LOOK, "ask one", "read one", "change", *LOOK, "hear one"])
+@example([*LOOK, "ask look", "read look", "change", "ask one", "read one", "hear one", "hear look"])
+@settings(max_examples=500, deadline=None)
+def test_however_the_two_overlap_each_state_comes_once_and_in_order(
+    what: list[Turn],
+) -> None:
+    readers = Readers()
+    for turn in [*what, *LOOK, *LOOK]:
+        readers.take(turn)
+    told = [int(event.alert.message) for event in readers.picture.pending if isinstance(event, AlertEvent)]
+    assert told == sorted(set(told))
+    assert told[-1] == readers.version
+
+
+def test_what_is_heard_while_nothing_can_be_vouched_for_is_left_to_the_next_look() -> None:
+    picture = Picture("a", Start(), THEN)
+    picture.hear(Alert(id=1, agent_id="a"))
+    picture.look(Snapshot({"a": "online"}, []), [], THEN)
+    picture.fail(DOWN, enough=False)
+    picture.hear(Alert(id=1, agent_id="a"))
+    assert not picture.pending
+    picture.look(Snapshot({"a": "online"}, [Alert(id=1, agent_id="a")]), [], THEN)
+    assert kinds([*picture.pending]) == ["Gap", "AlertEvent", "Live"]
+    assert repr(Overlap()) == "<Overlap of 0 looks with 0 alerts>"

@@ -1,0 +1,368 @@
+"""Live events of a stock server, which pushes none: by looking at it, over real HTTP."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests.stream.fake_gateway import all_of, nothing_is_left, until
+from trmm_async import TRMM
+from trmm_async.errors import (
+    AuthenticationError,
+    ConnectionFailedError,
+    InvalidRequestError,
+    NotFoundError,
+    PermissionDeniedError,
+    TRMMError,
+)
+from trmm_async.events import AgentOffline, AgentOnline, AlertEvent, Ended, Event, Gap, ScriptOutput
+from trmm_async.stream.polling import Polling
+from trmm_async.stream.settings import Rhythm, StreamSettings
+from trmm_async.testing import Simulator
+
+nothing_left = pytest.fixture(autouse=True)(nothing_is_left)
+
+
+def quick(**changes: Any) -> StreamSettings:
+    settings: dict[str, Any] = {"poll_interval": 0.01, "poll_share": 1.0, "backoff_first": 0.01, **changes}
+    return StreamSettings(**settings)
+
+
+@asynccontextmanager
+async def client(server: Simulator, **settings: Any) -> AsyncIterator[TRMM]:
+    options: dict[str, Any] = {"dialect": "stock", "retries": 0, **settings}
+    async with TRMM(server.url, api_key=server.api_key, **options) as trmm:
+        yield trmm
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Simulator]:
+    async with Simulator(agents=4, dialect="stock") as running:
+        yield running
+
+
+def kinds(events: Sequence[Event]) -> list[str]:
+    return [type(event).__name__ for event in events]
+
+
+def looks(server: Simulator) -> int:
+    return sum(request.path == "/alerts/" for request in server.requests)
+
+
+@pytest.mark.parametrize("dialect", ["stock", "auto"])
+async def test_agents_alerts_and_finished_runs_are_told_as_they_change(
+    server: Simulator, dialect: str
+) -> None:
+    who, other, *_ = server.agent_ids
+    server.add_history(who, 1, stdout="before")
+    server.raise_alert(who, message="before")
+    async with client(server, dialect=dialect) as trmm, trmm.events(who, other, settings=quick()) as events:
+        assert events.state == {who: "live", other: "live"}
+        server.go_offline(who)
+        assert await all_of(events, 1) == [AgentOffline(agent_id=who)]
+        number = server.raise_alert(who, message="full")
+        (raised,) = await all_of(events, 1)
+        server.resolve_alert(number)
+        (resolved,) = await all_of(events, 1)
+        server.come_online(who)
+        assert await all_of(events, 1) == [AgentOnline(agent_id=who)]
+        row = server.add_history(other, 2, stdout="out\n", stderr="err\n", retcode=3)
+        (ran,) = await all_of(events, 1)
+        assert "5 received" in repr(events)
+    assert isinstance(raised, AlertEvent)
+    assert (raised.alert.id, raised.alert.message, raised.alert.resolved) == (number, "full", False)
+    assert isinstance(resolved, AlertEvent)
+    assert resolved.alert.resolved
+    assert ran == ScriptOutput(
+        agent_id=other, cmd_id=str(row.id), script=2, output="out\nerr\n", done=True, exit_code=3
+    )
+
+
+async def test_a_run_is_told_when_its_agent_reports(server: Simulator) -> None:
+    who = server.agent_ids[0]
+    server.script(1, stdout="hello", seconds=0.01)
+    async with client(server) as trmm, trmm.events(who, settings=quick()) as events:
+        await trmm.agents.run_script(who, script=1, output="forget")
+        (ran,) = await all_of(events, 1)
+    assert isinstance(ran, ScriptOutput)
+    assert (ran.script, ran.output.strip(), ran.done, ran.exit_code) == (1, "hello", True, 0)
+
+
+async def test_the_present_state_first(server: Simulator) -> None:
+    who = server.agent_ids[0]
+    server.go_offline(who)
+    server.raise_alert(who)
+    server.resolve_alert(server.raise_alert(who))
+    async with client(server) as trmm, trmm.events(who, snapshot=True, settings=quick()) as events:
+        assert kinds(await all_of(events, 3)) == ["AgentOffline", "AlertEvent", "Live"]
+        server.come_online(who)
+        assert await all_of(events, 1) == [AgentOnline(agent_id=who)]
+
+
+async def test_one_look_serves_all_agents_and_one_worker_at_a_time() -> None:
+    async with Simulator(agents=300, dialect="stock", workers=5) as server, client(server) as trmm:
+        async with trmm.events(server.agent_ids, snapshot=True, settings=quick(queue=50)) as events:
+            heard = await all_of(events, 600)
+            assert looks(server) == 1
+            assert server.max_in_flight == 1
+            for who in server.agent_ids:
+                server.go_offline(who)
+            assert len({event.agent_id for event in await all_of(events, 300)}) == 300
+    assert kinds(heard).count("Live") == 300
+
+
+async def test_a_server_that_fails_is_told_as_a_gap_and_then_caught_up(server: Simulator) -> None:
+    who = server.agent_ids[0]
+    async with client(server) as trmm, trmm.events(who, settings=quick()) as events:
+        with server.fail("*", "/alerts/", status=502, times=None):
+            await until(lambda: events.state == {who: "connecting"})
+            server.go_offline(who)
+            server.raise_alert(who)
+            server.add_history(who, 1)
+        gap, *caught_up = await all_of(events, 5)
+        assert events.state == {who: "live"}
+        assert events.reconnects == 1
+    assert isinstance(gap, Gap)
+    assert "502" in gap.reason
+    assert gap.since <= gap.until
+    assert kinds(caught_up) == ["AgentOffline", "AlertEvent", "ScriptOutput", "Live"]
+
+
+async def test_a_position_is_taken_up_again_with_the_runs_of_the_meantime(server: Simulator) -> None:
+    who = server.agent_ids[0]
+    server.add_history(who, 1)
+    async with client(server) as trmm:
+        async with trmm.events(who, snapshot=True, settings=quick()) as events:
+            assert kinds(await all_of(events, 2)) == ["AgentOnline", "Live"]
+            row = server.add_history(who, 2, reported=False)
+            position = events.position
+        server.go_offline(who)
+        row.script_results = {"id": 1, "stdout": "late", "stderr": "", "retcode": 0, "execution_time": 0.1}
+        async with trmm.events(who, since=position, settings=quick()) as events:
+            gap, down, ran, live = await all_of(events, 4)
+            assert kinds([gap, down, live]) == ["Gap", "AgentOffline", "Live"]
+            assert isinstance(ran, ScriptOutput)
+            assert ran.output == "late"
+            after = events.position
+        async with trmm.events(who, since=after, settings=quick()) as events:
+            assert kinds(await all_of(events, 2)) == ["Gap", "Live"]
+
+
+async def test_an_unknown_agent_is_refused_and_the_others_go_on(server: Simulator) -> None:
+    who, unknown = server.agent_ids[0], "x" * 40
+    async with client(server) as trmm:
+        with pytest.raises(NotFoundError):
+            async with trmm.events(unknown, settings=quick()):
+                pass
+        async with trmm.events(who, unknown, settings=quick()) as events:
+            (ended,) = await all_of(events, 1)
+            assert isinstance(ended, Ended)
+            assert (ended.agent_id, type(ended.error)) == (unknown, NotFoundError)
+            assert events.state == {who: "live", unknown: "ended"}
+            server.go_offline(who)
+            assert await all_of(events, 1) == [AgentOffline(agent_id=who)]
+
+
+async def test_many_unknown_agents_keep_nobody_from_entering(server: Simulator) -> None:
+    unknown = [f"{number:040}" for number in range(20)]
+    async with client(server) as trmm, trmm.events(unknown, settings=quick(queue=2)) as events:
+        assert kinds(await all_of(events, 20)) == ["Ended"] * 20
+        with pytest.raises(NotFoundError):
+            await all_of(events, 1)
+
+
+async def test_an_agent_that_is_deleted_has_ended(server: Simulator) -> None:
+    who, other, *_ = server.agent_ids
+    async with client(server) as trmm, trmm.events(who, other, settings=quick()) as events:
+        await trmm.agents.delete(other)
+        assert isinstance((await all_of(events, 1))[0], Ended)
+
+
+async def test_a_key_that_may_not_look_is_refused_with_the_error_for_it(server: Simulator) -> None:
+    who = server.agent_ids[0]
+    async with TRMM(server.url, api_key="wrong", dialect="stock") as trmm:
+        with pytest.raises(AuthenticationError):
+            async with trmm.events(who, settings=quick()):
+                pass
+    async with client(server) as trmm, trmm.events(who, settings=quick()) as events:
+        with server.fail("GET", "scripthistory", status=403, times=None):
+            with pytest.raises(PermissionDeniedError):
+                await all_of(events, 1)
+            async with trmm.events(who, settings=quick(poll_scripts=False)) as modest:
+                assert modest.state == {who: "live"}
+
+
+async def test_a_server_that_can_not_be_reached_fails_the_entering_in_time(server: Simulator) -> None:
+    with server.fail("*", "/agents/", status=502, times=None):
+        async with client(server) as trmm:
+            with pytest.raises(TRMMError) as caught:
+                async with trmm.events(server.agent_ids, settings=quick(connect_attempts=3)):
+                    pass
+    assert isinstance(caught.value, TRMMError)
+    assert len(server.requests) == 3
+    async with TRMM("http://127.0.0.1:9", api_key="k", dialect="stock", retries=0) as trmm:
+        with pytest.raises(ConnectionFailedError):
+            async with trmm.events("a" * 40, settings=quick(connect_attempts=2)):
+                pass
+
+
+async def test_agents_come_and_go_while_it_runs(server: Simulator) -> None:
+    who, other, *_ = server.agent_ids
+    async with client(server) as trmm:
+        async with trmm.events(who, snapshot=True, settings=quick(poll_interval=60.0)) as events:
+            assert kinds(await all_of(events, 2)) == ["AgentOnline", "Live"]
+            await events.add(other)  # sooner than the next look was due
+            assert [event.agent_id for event in await all_of(events, 2)] == [other, other]
+            events.remove(who)
+            events.remove(other)
+            assert events.state == {}
+            await events.add(who)
+            assert kinds(await all_of(events, 2)) == ["AgentOnline", "Live"]
+
+
+async def test_a_slow_reader_stops_the_looking_and_loses_nothing(server: Simulator) -> None:
+    who = server.agent_ids[0]
+    async with client(server) as trmm, trmm.events(who, settings=quick(queue=1)) as events:
+        numbers = [server.raise_alert(who) for _ in range(5)]
+        await until(lambda: events.received == 5)
+        before = looks(server)
+        position = events.position
+        server.go_offline(who)
+        heard = await all_of(events, 6)
+        assert looks(server) <= before + 2
+        assert [event.alert.id for event in heard if isinstance(event, AlertEvent)] == numbers
+        async with trmm.events(who, since=position, settings=quick()) as again:
+            assert kinds(await all_of(again, 8)) == ["Gap", "AgentOffline", *["AlertEvent"] * 5, "Live"]
+
+
+async def test_removing_an_agent_that_the_queue_has_no_room_for(server: Simulator) -> None:
+    who, other, *_ = server.agent_ids
+    async with client(server) as trmm, trmm.events(who, other, settings=quick(queue=1)) as events:
+        for _ in range(5):
+            server.raise_alert(who)
+        await until(lambda: events.received >= 5)
+        events.remove(who)
+        server.go_offline(other)
+        assert await all_of(events, 1) == [AgentOffline(agent_id=other)]
+
+
+async def test_the_pause_between_looks_grows_with_what_they_cost(server: Simulator) -> None:
+    who = server.agent_ids[0]
+    server.slow("*", "/alerts/", 0.05, times=None)
+    async with client(server) as trmm, trmm.events(who, settings=quick(poll_share=0.1)):
+        began, first = time.monotonic(), looks(server)
+        await until(lambda: looks(server) > first)
+    assert time.monotonic() - began > 0.3
+
+
+@pytest.mark.parametrize(
+    ("took", "share", "interval", "jitter", "wait"),
+    [
+        (0.1, 0.1, 5.0, 0.0, 5.0),
+        (12.0, 0.1, 5.0, 0.0, 108.0),
+        (12.0, 1.0, 5.0, 1.0, 6.25),
+        (1, 0.5, 0.1, 0, 1),
+    ],
+)
+def test_the_rhythm_keeps_to_the_share_of_a_worker(
+    took: float, share: float, interval: float, jitter: float, wait: float
+) -> None:
+    settings = StreamSettings(poll_share=share, poll_interval=interval, jitter=lambda: jitter)
+    rhythm = Rhythm(settings)
+    rhythm.looked(took)
+    assert rhythm.next() == pytest.approx(wait)
+    assert took / (took + rhythm.next()) <= share + 1e-9
+
+
+@pytest.mark.parametrize("wrong", [{"poll_share": 0.0}, {"poll_share": 1.5}, {"poll_interval": 0.0}])
+def test_settings_that_make_no_sense_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(InvalidRequestError):
+        StreamSettings(**wrong)  # type: ignore[arg-type]
+
+
+async def test_a_mistake_in_code_ends_the_stream_with_it(server: Simulator) -> None:
+    async with client(server) as trmm, trmm.events(server.agent_ids, settings=quick()) as events:
+        assert isinstance(events._source, Polling)
+        assert repr(events._source).startswith("<Polling of 4 agents, ")
+        events._source._watch = None  # type: ignore[assignment]
+        with pytest.raises(AttributeError):
+            await all_of(events, 1)
+
+
+async def test_leaving_at_any_time_leaves_nothing(server: Simulator) -> None:
+    async with client(server) as trmm:
+        for turns in range(40):
+            events = trmm.events(server.agent_ids, snapshot=True, settings=quick())
+            entering = asyncio.ensure_future(events.__aenter__())
+            for _ in range(turns * 3):
+                await asyncio.sleep(0)
+            entering.cancel()
+            await asyncio.gather(entering, return_exceptions=True)
+            await events.__aexit__(None, None, None)
+            assert not events._tasks
+
+
+BAD = {
+    "garbage": lambda server: server.answer("*", "/alerts/", body=b"\xff{", times=3),
+    "a page": lambda server: server.answer(
+        "*", "/alerts/", body=b"<html>", content_type="text/html", times=3
+    ),
+    "of another shape": lambda server: server.answer("*", "scripthistory", body=b'{"a": [1]}', times=3),
+    "cut": lambda server: server.cut("*", "/alerts/", at="body", times=3),
+    "reset": lambda server: server.cut("*", "scripthistory", at="reset", times=3),
+    "broken": lambda server: server.fail("*", "/alerts/", status=500, times=3),
+    "busy": lambda server: server.fail("*", "/alerts/", status=429, retry_after=0, times=3),
+    "late": lambda server: server.slow("*", "/alerts/", 0.5, times=2),
+}
+
+
+@pytest.mark.parametrize("fault", BAD)
+async def test_whatever_the_server_does_wrong_is_a_gap_and_then_caught_up(
+    server: Simulator, fault: str
+) -> None:
+    who = server.agent_ids[0]
+    async with client(server, timeout=0.2) as trmm, trmm.events(who, settings=quick()) as events:
+        with BAD[fault](server):
+            gap = (await all_of(events, 1))[0]
+            assert isinstance(gap, Gap)
+            assert gap.reason
+            rest = await all_of(events, 1)
+            assert kinds(rest) == ["Live"]
+        server.go_offline(who)
+        assert await all_of(events, 1) == [AgentOffline(agent_id=who)]
+
+
+async def test_a_clock_that_jumps_makes_no_event_and_no_gap(server: Simulator) -> None:
+    who = server.agent_ids[0]
+    ahead = [0.0]
+
+    def clock() -> datetime:
+        ahead[0] = -ahead[0] + (86_400 if ahead[0] <= 0 else 0)
+        return datetime.now(UTC) + timedelta(seconds=ahead[0])
+
+    async with client(server) as trmm, trmm.events(who, settings=quick(clock=clock)) as events:
+        before = looks(server)
+        await until(lambda: looks(server) > before + 5)
+        server.raise_alert(who)
+        assert kinds(await all_of(events, 1)) == ["AlertEvent"]
+
+
+async def test_removing_an_agent_whose_end_waits_for_room(server: Simulator) -> None:
+    who, other, third, _ = server.agent_ids
+    async with client(server) as trmm:
+        async with trmm.events(who, other, third, settings=quick(queue=1)) as events:
+            server.go_offline(third)
+            await until(lambda: len(events._mailbox) == 1)
+            await trmm.agents.delete(who)
+            await trmm.agents.delete(other)
+            await until(lambda: events.state[who] == events.state[other] == "ended")
+            events.remove(who)
+            events.remove(other)
+            assert await all_of(events, 1) == [AgentOffline(agent_id=third)]
+            server.come_online(third)
+            assert await all_of(events, 1) == [AgentOnline(agent_id=third)]
+            assert events.state == {third: "live"}

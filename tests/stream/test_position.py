@@ -1,0 +1,128 @@
+"""A stored place in a stream: what it holds, and that nothing is lost or told twice from there on."""
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.stream.test_catchup import THEN, WHO, Change, Reader, Server, alert, changes, offline, run, told
+from trmm_async.errors import InvalidRequestError
+from trmm_async.models import Alert
+from trmm_async.stream.catchup import Known, Snapshot
+from trmm_async.stream.position import Place, Position, RunsPlace, read_position
+
+
+def resolved(number: int) -> Alert:
+    return Alert(id=number, agent_id=WHO, severity="warning", created_at=THEN, resolved=True)
+
+
+def stored(place: Place) -> Place:
+    return read_position(Position(agents={WHO: place}).text()).agents[WHO]
+
+
+def test_a_position_survives_being_stored() -> None:
+    place = Place(since=THEN, based=True, up=False, mark=9, alerts={3: 2**48, 4: None})
+    position = Position(agents={WHO: place}, runs=RunsPlace(after=THEN, told={1: THEN, 2: THEN}))
+    assert read_position(position.text()) == position
+
+
+NO_POSITIONS: list[object] = [
+    "",
+    "nonsense",
+    "{",
+    "[]",
+    '{"agents": 1}',
+    '{"version": 2}',
+    None,
+    b"{}",
+    "\ud800",
+]
+WITHOUT_ZONE = ['{"agents": {"a": ["2026-01-01T00:00:00"]}}', '{"runs": ["2026-01-01T00:00:00"]}']
+
+
+@pytest.mark.parametrize("text", [*NO_POSITIONS, *WITHOUT_ZONE])
+def test_what_is_no_position_is_refused(text: object) -> None:
+    with pytest.raises(InvalidRequestError, match="since"):
+        read_position(text)
+
+
+def test_from_a_place_on_only_what_changed_is_missed() -> None:
+    known = Known(WHO)
+    known.baseline(Snapshot({WHO: "online"}, [alert(1), alert(2), resolved(3), alert(4)]))
+    again = Known(WHO, stored(known.place(THEN)))
+    after = Snapshot({WHO: "offline"}, [alert(1), resolved(2), resolved(3), alert(4, "worse"), alert(5)])
+    assert again.missed(after, THEN) == [offline(), *told(resolved(2), alert(4, "worse"), alert(5))]
+
+
+def test_what_was_not_read_is_told_again() -> None:
+    known = Known(WHO)
+    known.baseline(Snapshot({WHO: "online"}, []))
+    unread = [offline(THEN), *told(alert(1), resolved(2))]
+    assert all(known.admit(event) for event in unread)
+    again = Known(WHO, stored(known.place(THEN, unread)))
+    assert again.missed(Snapshot({WHO: "offline"}, [alert(1), resolved(2)]), THEN) == [
+        offline(),
+        *told(alert(1), resolved(2)),
+    ]
+
+
+def test_old_alerts_that_are_resolved_take_no_room() -> None:
+    known = Known(WHO)
+    known.baseline(Snapshot({}, [*(resolved(number) for number in range(1, 1000)), alert(1000)]))
+    place = known.place(THEN)
+    assert (place.mark, list(place.alerts)) == (1000, [1000])
+    assert stored(Known(WHO, place).place(THEN)) == place
+
+
+def test_the_digest_is_the_same_in_every_process() -> None:
+    known = Known(WHO)
+    known.admit(told(Alert(id=1, severity="error", message="C: full"))[0])
+    assert known.place(datetime(2026, 1, 1, tzinfo=UTC)).alerts == {1: 42173452396552}
+
+
+@given(before=changes(5), live=changes(6), read=st.integers(0, 6), away=changes(6), after=changes(4))
+@settings(max_examples=300, deadline=None)
+def test_a_reader_that_comes_back_knows_what_the_server_does(
+    before: list[Change], live: list[Change], read: int, away: list[Change], after: list[Change]
+) -> None:
+    server = Server()
+    run(server, before)
+    reader = Reader(server.up, {number: one.message for number, one in server.alerts.items()})
+    known = Known(WHO)
+    known.baseline(server.snapshot())
+    frames = [event for event in run(server, live) if known.admit(event)]
+    reader.hear(frames[:read])
+    place = stored(known.place(THEN, frames[read:]))
+
+    run(server, away)  # the process is gone
+
+    again = Known(WHO, place)
+    reader.hear(again.missed(server.snapshot(), THEN))
+    reader.hear(event for event in run(server, after) if again.admit(event))
+    assert reader.knows(server)
+
+
+@given(before=changes(5), early=changes(5), late=changes(5), after=changes(5))
+@settings(max_examples=300, deadline=None)
+def test_a_reader_that_asked_for_everything_knows_what_the_server_does(
+    before: list[Change], early: list[Change], late: list[Change], after: list[Change]
+) -> None:
+    server = Server()
+    run(server, before)
+    reader = Reader(not server.up, {})
+    known = Known(WHO)
+    arrived = run(server, early)
+    snapshot = server.snapshot()
+    arrived += run(server, late)
+    reader.hear(known.missed(snapshot, THEN, arrived, everything=True))
+    reader.hear(event for event in arrived if known.admit(event))
+    reader.hear(event for event in run(server, after) if known.admit(event))
+    assert reader.knows(server)
+
+
+def test_everything_is_without_what_is_resolved() -> None:
+    known = Known(WHO)
+    state = Snapshot({WHO: "offline"}, [alert(1), resolved(2)])
+    assert known.missed(state, THEN, everything=True) == [offline(), *told(alert(1))]
+    assert known.missed(state, THEN) == []

@@ -1,0 +1,132 @@
+"""What waits for one of several consumers, bounded. Pure: told the time.
+
+Below `fanout`. A consumer that is slow holds up nobody: what there is no room for is dropped, for each agent
+from then on until the consumer has taken all that waits. Then a `Gap` says how many were dropped, behind it
+comes the last that was dropped of each thing that has a state, and then `Live`.
+"""
+
+from collections import deque
+from collections.abc import Callable, Hashable
+from datetime import datetime
+
+from trmm_async.events import (
+    AgentOffline,
+    AgentOnline,
+    AlertEvent,
+    DashboardCounts,
+    Ended,
+    Event,
+    Gap,
+    Live,
+)
+
+__all__ = ["TOO_SLOW", "Backlog"]
+
+TOO_SLOW = "the consumer was too slow"
+"""The reason of the `Gap` for events that were dropped here."""
+
+
+class _Dropped:
+    """What was dropped of one agent: how many, since when, and the last of each thing that has a state."""
+
+    __slots__ = ("count", "last", "since")
+
+    def __init__(self, since: datetime) -> None:
+        self.since = since
+        self.count = 0
+        self.last: dict[Hashable, Event] = {}
+
+    def add(self, event: Event) -> None:
+        if isinstance(event, Gap):
+            self.since = min(self.since, event.since)
+            self.count += event.dropped
+            return
+        if isinstance(event, Live):
+            return
+        self.count += 1
+        if (key := _thing(event)) is not None:
+            self.last.pop(key, None)
+            self.last[key] = event
+
+
+class Backlog:
+    """A bounded queue of events, with a memory of what it had no room for.
+
+    Args:
+        size: how many may wait.
+        clock: the time of day, aware.
+
+    Attributes:
+        dropped: how many had no room, in all.
+    """
+
+    def __init__(self, size: int, clock: Callable[[], datetime]) -> None:
+        self._size = size
+        self._clock = clock
+        self._queue: deque[Event] = deque()
+        self._missing: dict[str, _Dropped] = {}
+        self._in_gap: set[str] = set()
+        self.dropped = 0
+
+    def __len__(self) -> int:
+        return len(self._queue) + len(self._missing)
+
+    def __repr__(self) -> str:
+        return f"<Backlog {len(self._queue)}/{self._size}, {self.dropped} dropped>"
+
+    def push(self, event: Event) -> None:
+        """Put it in, or drop it."""
+        who = event.agent_id
+        if isinstance(event, Gap):
+            self._in_gap.add(who)
+        elif isinstance(event, Live | Ended):
+            self._in_gap.discard(who)
+        if who not in self._missing:
+            if len(self._queue) < self._size:
+                self._queue.append(event)
+                return
+            self._missing[who] = _Dropped(self._clock())
+        before = self._missing[who].count
+        self._missing[who].add(event)
+        self.dropped += self._missing[who].count - before
+
+    def pop(self) -> Event | None:
+        """The next event; None if there is none."""
+        if not self._queue and self._missing:
+            who = next(iter(self._missing))
+            self._queue.extend(self._caught_up(who, self._missing.pop(who)))
+        return self._queue.popleft() if self._queue else None
+
+    def clear(self) -> None:
+        """Throw all of it away."""
+        self._queue.clear()
+        self._missing.clear()
+
+    def forget(self, agent_id: str) -> None:
+        """Nothing of this agent is to come any more."""
+        self._missing.pop(agent_id, None)
+        self._in_gap.discard(agent_id)
+        self._queue = deque(event for event in self._queue if event.agent_id != agent_id)
+
+    def unread(self) -> list[Event]:
+        """All that was not popped and is known in full."""
+        dropped = [event for missing in self._missing.values() for event in missing.last.values()]
+        return [*self._queue, *dropped]
+
+    def _caught_up(self, who: str, dropped: _Dropped) -> list[Event]:
+        until = max(dropped.since, self._clock())
+        gap = Gap(agent_id=who, since=dropped.since, until=until, reason=TOO_SLOW, dropped=dropped.count)
+        told = list(dropped.last.values())
+        is_over = who in self._in_gap or (told and isinstance(told[-1], Ended))
+        return [gap, *told] if is_over else [gap, *told, Live(agent_id=who, time=until)]
+
+
+def _thing(event: Event) -> Hashable:
+    """What has a state, and this event tells it; None for what is a happening and no state."""
+    if isinstance(event, AgentOnline | AgentOffline):
+        return "status"
+    if isinstance(event, AlertEvent):
+        return event.alert.id
+    if isinstance(event, DashboardCounts | Ended):
+        return type(event)
+    return None

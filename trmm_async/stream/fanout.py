@@ -1,0 +1,284 @@
+"""One subscription for several consumers and handlers, each at its own pace.
+
+Over `backlog` and `filters`; below `subscription`, which reads for all of them. One task reads, and one more
+runs the callbacks of each handler, one after the other.
+"""
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import Any, Final, Self
+
+from trmm_async.errors import ClosedError, InvalidRequestError
+from trmm_async.events import Event
+from trmm_async.models import ClientRef
+from trmm_async.stream.backlog import Backlog
+from trmm_async.stream.filters import Wanted
+
+__all__ = ["Consumer", "Fanout", "Handler"]
+
+_LOG: Final = logging.getLogger("trmm_async.events")
+
+Callback = Callable[[Any], object]
+OnError = Callable[[Any, Exception], object]
+
+
+class Consumer:
+    """One of several readers of a subscription, with a queue of its own; made by `Subscription.consumer`.
+
+        with events.consumer(AlertEvent, severity="error", queue=100) as alerts:
+            async for event in alerts: ...
+
+    It holds up nobody: what there is no room for is dropped, and told as a `Gap` with its `dropped`; behind
+    it comes how things stand that were dropped, and `Live`. Is read by one loop at a time, and ends as the
+    subscription does. Leaving its block, or `close`, ends it alone.
+    """
+
+    def __init__(self, wants: Wanted, backlog: Backlog, leave: Callable[["Consumer"], None]) -> None:
+        self.wants = wants
+        self.backlog = backlog
+        self._leave = leave
+        self._news = asyncio.Event()
+        self._end: BaseException | None = None
+        self._reading = False
+
+    def __repr__(self) -> str:
+        return f"<Consumer {self.backlog!r}>"
+
+    @property
+    def dropped(self) -> int:
+        """How many events had no room, in all; each was told in a `Gap`."""
+        return self.backlog.dropped
+
+    def close(self) -> None:
+        """Take no more events; what waits is gone. Twice is the same as once."""
+        self._leave(self)
+        self.backlog.clear()
+        self.finish(ClosedError("the consumer is closed"))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Event:
+        """The next event. Safe to cancel: nothing is taken then.
+
+        Raises:
+            ClosedError: the consumer or the subscription is closed.
+            InvalidRequestError: another loop is waiting for the next event.
+            APIError: the server has refused all agents; what it said of the last.
+        """
+        if self._reading:
+            raise InvalidRequestError("two loops read the same consumer at once: make one for each")
+        self._reading = True
+        try:
+            while (event := self.backlog.pop()) is None:
+                if self._end is not None:
+                    raise self._end
+                self._news.clear()
+                await self._news.wait()
+        finally:
+            self._reading = False
+        return event
+
+    def offer(self, event: Event) -> None:
+        """Something has come that it wants."""
+        self.backlog.push(event)
+        self._news.set()
+
+    def finish(self, end: BaseException) -> None:
+        """Nothing more will come; behind what waits, `end` is raised."""
+        self._end = self._end or end
+        self._news.set()
+
+
+class Handler:
+    """A callback that is called with events, made by `Subscription.on`.
+
+    It is called with one event after the other, and may be asynchronous. What it raises is logged to
+    "trmm_async.events" and handed to `on_error`, and is the end of nothing.
+
+    Attributes:
+        consumer: what it takes its events from.
+        calls: how often it was called.
+        errors: how often it raised.
+    """
+
+    def __init__(self, consumer: Consumer, callback: Callback, on_error: OnError | None) -> None:
+        self.consumer = consumer
+        self._callback = callback
+        self._on_error = on_error
+        self._current: Event | None = None
+        self.task: asyncio.Task[None] | None = None
+        self.calls = 0
+        self.errors = 0
+
+    def __repr__(self) -> str:
+        counts = f"{self.calls} calls, {self.errors} errors, {self.dropped} dropped"
+        return f"<Handler {self._callback!r}: {counts}>"
+
+    @property
+    def dropped(self) -> int:
+        """How many events came while its queue was full; of what has a state it is called with the last."""
+        return self.consumer.dropped
+
+    def remove(self) -> None:
+        """Call it no more. A call that is under way goes on to its end."""
+        self.consumer.close()
+
+    def unread(self) -> list[Event]:
+        """What it was not called with, or has not yet dealt with."""
+        current = [] if self._current is None else [self._current]
+        return [*current, *self.consumer.backlog.unread()]
+
+    async def run(self) -> None:
+        """Call it, until its consumer ends."""
+        while True:
+            try:
+                event = await anext(self.consumer)
+            except Exception:  # noqa: BLE001 - the end of the stream is told to whoever waits for it
+                return
+            # The gap that its own slowness makes is told by its queue, whatever it wants.
+            if self.consumer.wants.takes(event):
+                self._current = event
+                await self._call(event)
+                self._current = None
+
+    async def _call(self, event: Event) -> None:
+        self.calls += 1
+        try:
+            await _called(self._callback, event)
+        except Exception as error:  # noqa: BLE001 - whatever a callback does wrong, the stream goes on
+            self.errors += 1
+            _LOG.exception("a callback for events has failed: %r", self._callback)
+            await self._report(event, error)
+
+    async def _report(self, event: Event, error: Exception) -> None:
+        if self._on_error is None:
+            return
+        try:
+            await _called(self._on_error, event, error)
+        except Exception:  # noqa: BLE001 - the same
+            _LOG.exception("on_error of a callback for events has failed: %r", self._on_error)
+
+
+class Fanout:
+    """Reads for all consumers and handlers. Belongs to one event loop.
+
+    Args:
+        read: the next event of the subscription.
+        watch: is told every task.
+        clients: the client of each agent of which it is known.
+
+    Attributes:
+        is_running: it reads, so that nobody else can.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[], Awaitable[Event]],
+        watch: Callable[[asyncio.Task[None]], None],
+        clients: dict[str, ClientRef],
+    ) -> None:
+        self._read = read
+        self._watch = watch
+        self._clients = clients
+        self._consumers: list[Consumer] = []
+        self._handlers: list[Handler] = []
+        self.is_running = False
+        self._over = asyncio.Event()
+        self._end: BaseException | None = None
+
+    def __repr__(self) -> str:
+        return f"<Fanout to {len(self._consumers)} consumers, {len(self._handlers)} of them handlers>"
+
+    def __len__(self) -> int:
+        return len(self._consumers)
+
+    @property
+    def by_client(self) -> bool:
+        """Whether somebody wants to know of agents to which client they belong."""
+        return any(consumer.wants.client is not None for consumer in self._consumers)
+
+    def consumer(self, wants: Wanted, backlog: Backlog) -> Consumer:
+        """One more."""
+        made = Consumer(wants, backlog, self._leave)
+        if self._end is not None:
+            made.finish(self._end)
+        self._consumers.append(made)
+        return made
+
+    def handler(self, consumer: Consumer, callback: Callback, on_error: OnError | None) -> Handler:
+        """One more."""
+        made = Handler(consumer, callback, on_error)
+        self._handlers.append(made)
+        if self.is_running:
+            self._start(made)
+        return made
+
+    def run(self) -> None:
+        """Begin to read. Twice is the same as once."""
+        if not self.is_running:
+            self.is_running = True
+            self._watch(asyncio.create_task(self._spread(), name="trmm_async: consumers"))
+            for handler in self._handlers:
+                self._start(handler)
+
+    async def over(self) -> None:
+        """Wait until nothing more comes, and every handler has dealt with what came. Raises how it ended."""
+        await self._over.wait()
+        tasks = [handler.task for handler in self._handlers if handler.task is not None]
+        if tasks:
+            await asyncio.wait(tasks)
+        if self._end is not None:
+            raise self._end
+
+    def finish(self, end: BaseException) -> None:
+        """Nothing more comes."""
+        self._end = self._end or end
+        for consumer in self._consumers:
+            consumer.finish(end)
+        self._over.set()
+
+    def forget(self, agent_id: str) -> None:
+        """Nothing of this agent is to come any more."""
+        for consumer in self._consumers:
+            consumer.backlog.forget(agent_id)
+
+    def unread(self) -> list[Event]:
+        """What some consumer was not given, or some handler has not dealt with."""
+        waiting = [event for consumer in self._consumers for event in consumer.backlog.unread()]
+        return [*waiting, *(event for handler in self._handlers for event in handler.unread())]
+
+    def _start(self, handler: Handler) -> None:
+        handler.task = asyncio.create_task(handler.run(), name="trmm_async: handler")
+        self._watch(handler.task)
+
+    def _leave(self, consumer: Consumer) -> None:
+        self._consumers = [one for one in self._consumers if one is not consumer]
+        self._handlers = [one for one in self._handlers if one.consumer is not consumer]
+
+    async def _spread(self) -> None:
+        try:
+            while True:
+                event = await self._read()
+                for consumer in self._consumers:
+                    if consumer.wants.lets(event, self._clients):
+                        consumer.offer(event)
+        except Exception as error:  # noqa: BLE001 - however it ends, those who read must not wait for ever
+            self.finish(error)
+
+
+async def _called(callback: Callable[..., object], *args: object) -> None:
+    result = callback(*args)
+    if inspect.isawaitable(result):
+        await result

@@ -1,0 +1,118 @@
+"""Which events a handler or a consumer wants. Pure.
+
+Below `fanout`. An event says which agent it is of; whose client that agent belongs to is known of agents that
+were given as `Agent` objects.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from trmm_async import arguments
+from trmm_async.errors import InvalidRequestError
+from trmm_async.events import AlertEvent, Ended, Event, Gap, Live
+from trmm_async.models import Agent, Client, ClientRef
+
+__all__ = ["Agents", "Clients", "Kinds", "Severities", "Wanted", "wanted"]
+
+Kinds = type[Event] | tuple[type[Event], ...]
+Agents = str | Agent | Iterable[str | Agent]
+Clients = int | str | Client | ClientRef
+Severities = str | Iterable[str]
+
+_MARKS = (Gap, Live, Ended)
+_SEVERITIES = ("info", "warning", "error")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A filter; None in a field: any.
+
+    Attributes:
+        marks: whether what says how fresh the picture is (`Gap`, `Live`, `Ended`) passes whatever its type.
+    """
+
+    kinds: tuple[type, ...] | None = None
+    agent_ids: frozenset[str] | None = None
+    client: ClientRef | None = None
+    severities: frozenset[str] | None = None
+    marks: bool = False
+
+    def lets(self, event: Event, clients: Mapping[str, ClientRef]) -> bool:
+        """Whether it passes.
+
+        Args:
+            event: any.
+            clients: the client of each agent of which it is known.
+        """
+        if self.agent_ids is not None and event.agent_id not in self.agent_ids:
+            return False
+        if self.client is not None and not _is_same(self.client, clients.get(event.agent_id)):
+            return False
+        if self.marks and isinstance(event, _MARKS):
+            return True
+        if not self.takes(event):
+            return False
+        if self.severities is None:
+            return True
+        return isinstance(event, AlertEvent) and event.alert.severity in self.severities
+
+    def takes(self, event: Event) -> bool:
+        """Whether it is of a type that is wanted."""
+        return self.kinds is None or isinstance(event, self.kinds)
+
+
+def wanted(
+    kinds: Kinds | None,
+    agent: Agents | None,
+    client: Clients | None,
+    severity: Severities | None,
+    *,
+    marks: bool,
+) -> Wanted:
+    """A filter of what a user gave, checked.
+
+    Raises:
+        InvalidRequestError: something of it is none.
+    """
+    return Wanted(
+        kinds=None if kinds is None else _kinds(kinds),
+        agent_ids=None if agent is None else _agent_ids(agent),
+        client=None if client is None else _client(client),
+        severities=None if severity is None else _severities(severity),
+        marks=marks,
+    )
+
+
+def _kinds(given: object) -> tuple[type, ...]:
+    kinds = given if isinstance(given, tuple) else (given,)
+    if not kinds or not all(kind in Event.__args__ for kind in kinds):
+        raise InvalidRequestError(f"not a type of event, or a tuple of them: {given!r}")
+    return kinds
+
+
+def _agent_ids(given: Agents) -> frozenset[str]:
+    if isinstance(given, str | Agent):
+        return frozenset({arguments.agent_id(given)})
+    return frozenset(map(arguments.agent_id, given))
+
+
+def _client(given: object) -> ClientRef:
+    if isinstance(given, str):
+        return ClientRef(name=arguments.plain_text(given, "client"))
+    if isinstance(given, ClientRef):
+        return given
+    name = given.name if isinstance(given, Client) else ""
+    return ClientRef(id=arguments.object_id(given, "client"), name=name)
+
+
+def _severities(given: Severities) -> frozenset[str]:
+    words = [given] if isinstance(given, str) else list(given)
+    return frozenset(arguments.choice(word, "severity", _SEVERITIES) for word in words)
+
+
+def _is_same(one: ClientRef, other: ClientRef | None) -> bool:
+    if other is None:
+        return False
+    if one.id is not None and other.id is not None:
+        return one.id == other.id
+    return bool(one.name) and one.name == other.name

@@ -1,0 +1,110 @@
+"""Where events come from, as a subscription sees it: the seam between it and the sources.
+
+Over `mailbox`, `position` and `settings`; the sources (`pushed`, `polling`) satisfy `Source`, `subscription`
+uses it.
+
+A source puts each agent's events into the outlet's mailbox in their order, and waits where that is full:
+nothing is dropped. It tells a `Gap` for a time of which it can't vouch, what that hid, and then `Live`.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from trmm_async.errors import TRMMError
+from trmm_async.events import Event
+from trmm_async.stream.mailbox import Mailbox
+from trmm_async.stream.position import Place, RunsPlace
+from trmm_async.stream.settings import StreamState
+
+__all__ = ["AFTER_RESTART", "Course", "Outlet", "Source", "SourceLater", "Start"]
+
+AFTER_RESTART = "taken up at a stored position"
+"""The reason of the `Gap` between a stored position and now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """How an agent's stream begins.
+
+    Attributes:
+        place: catch up from there, as after a gap.
+        snapshot: where there is no place, tell the present state first, and then `Live`.
+    """
+
+    place: Place | None = None
+    snapshot: bool = False
+
+
+class Course(Protocol):
+    """One agent's part of a stream.
+
+    Attributes:
+        state: see `StreamState`.
+        received: frames or answers that came for it.
+        dropped: events that are known to be lost.
+        settled: set when the stream stands, was refused, or has failed for `connect_attempts` times.
+        problem: why that was no success; None if it was.
+    """
+
+    state: StreamState
+    received: int
+    dropped: int
+    settled: asyncio.Event
+    problem: TRMMError | None
+
+    @property
+    def reconnects(self) -> int:
+        """How often the source was lost and found again."""
+
+    def place(self, now: datetime, unread: Sequence[Event], unread_since: datetime) -> Place:
+        """What the reader was told, less `unread`, the oldest of which has waited since then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outlet:
+    """What a source is given by the subscription.
+
+    Attributes:
+        mailbox: where the events go.
+        watch: is told every task that the source starts; closing cancels it and waits for it.
+        ended: is told that an agent was refused; nothing more comes of it.
+    """
+
+    mailbox: Mailbox[Event]
+    watch: Callable[[asyncio.Task[None]], None]
+    ended: Callable[[str, TRMMError], Awaitable[None]]
+
+
+class Source(Protocol):
+    """Where the events of many agents come from. Belongs to one event loop; opened and closed once."""
+
+    def open(self, outlet: Outlet, runs: RunsPlace | None) -> None:
+        """Before the first agent; `runs` is what `runs()` gave when the position was stored."""
+
+    def follow(self, agent_id: str, start: Start) -> Course:
+        """Begin with an agent, at once and without waiting."""
+
+    def leave(self, agent_id: str) -> None:
+        """Go on without this agent; no event of it comes any more."""
+
+    def runs(self, unread: Sequence[Event]) -> RunsPlace | None:
+        """How far the history of script runs was told, less what was not read; None if it tells none."""
+
+    def close(self) -> None:
+        """The tasks are cancelled: say goodbye to the peers. Does not wait."""
+
+    def remaining(self) -> list[asyncio.Future[None]]:
+        """What closing has still to wait for, besides the tasks."""
+
+    def cut(self) -> None:
+        """Wait no longer for the peers: the lines are cut at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceLater:
+    """A source, where it takes a question to the server to know which. `find` may raise `TRMMError`."""
+
+    find: Callable[[], Awaitable[Source]]
