@@ -120,6 +120,7 @@ class Fleet:
         *,
         retry: Retry | Iterable[Retry] = (),
         success: Callable[[ScriptResult], bool] = succeeded_by_default,
+        forgive: bool = False,
     ) -> FleetRun:
         """Go on with the run of a journal; awaited or iterated, one outcome for every target of it.
 
@@ -127,11 +128,16 @@ class Fleet:
         journal says. Those in flight when the process ended are settled where the server can tell (a stock
         server's history), else they are `Unknown`. None is run twice unless `retry` says so.
 
+        The policy goes on, too: a run whose canary has failed, or that had more failures than `max_failures`,
+        stays stopped, and what was not begun is skipped, unless those are retried or `forgive` says so. Those
+        that were in flight, and of which nothing is known, count for a canary alone.
+
         Args:
             journal: the file.
             retry: "failed" runs those again that failed, or ran without success; "unknown" those of which it
                 isn't known; "skipped" those that were skipped for being offline. One of them, or several.
-            success: as of `run_script`: it can't be written into a file.
+            success: as of `run_script`: it can't be written into a file. For what ends from now on.
+            forgive: go on as if what has ended by now had succeeded.
 
         Raises (on entering):
             JournalError: there is no such journal, it is of another server or a newer version, or another
@@ -140,7 +146,10 @@ class Fleet:
         kinds = (retry,) if isinstance(retry, str) else tuple(retry)
         for kind in kinds:
             arguments.choice(kind, "retry", ("failed", "unknown", "skipped"))
-        return FleetRun(self._api, Resumption(_path(journal), kinds, success, self.poll))
+        if not callable(success):
+            raise InvalidRequestError(f"success must be a function of a result, not {success!r}")
+        forgive = arguments.flag(forgive, "forgive")
+        return FleetRun(self._api, Resumption(_path(journal), kinds, success, self.poll, forgive))
 
 
 def _targets(agents: object) -> list[str] | AsyncIterable[str | Agent]:

@@ -211,7 +211,7 @@ class Conductor:
         if outcome is None:
             await self._skip_unsent([agent_id])
         else:
-            await self._ledger.tell(outcome)
+            await self._tell(outcome)
 
     async def _run_script(self, agent_id: str, sent: Flag) -> Outcome:
         if self._plan.splay:
@@ -221,6 +221,11 @@ class Conductor:
         except TRMMError as error:
             return self._trouble(agent_id, error)
         return Done(agent_id, result or ScriptResult())
+
+    async def _tell(self, outcome: Outcome, *, crashed: bool = False) -> None:
+        await self._ledger.tell(outcome, crashed=crashed)
+        if self._journal is not None and self._api.desk.username is not None:
+            await self._journal.remember_user(self._api.desk.username)
 
     async def _skip_unsent(self, agent_ids: Iterable[str]) -> None:
         """The run was stopped before anything was sent to these, which had been begun."""
@@ -274,7 +279,7 @@ class Conductor:
                     return
                 async for agent_id, told in sending:
                     del left[agent_id]
-                    await self._ledger.tell(self._outcome(agent_id, told), crashed=crashed)
+                    await self._tell(self._outcome(agent_id, told), crashed=crashed)
         except BaseException:
             for agent_id, told in sending.known():
                 del left[agent_id]
@@ -328,7 +333,10 @@ class Conductor:
 
     async def _settle_in_flight(self, dialect: Dialect) -> None:
         """Those that an earlier process had begun: what the server can still tell of them."""
-        rows = await self._journal.in_flight() if self._journal is not None else []
+        if self._journal is None:
+            return
+        rows = await self._journal.in_flight()
+        self._api.desk.username = self._api.desk.username or self._journal.username
         by_mark: dict[int, list[InFlight]] = {}
         for row in rows:
             by_mark.setdefault(row.mark, []).append(row)

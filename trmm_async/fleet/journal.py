@@ -114,6 +114,7 @@ class Journal:
         self._queue: list[tuple[_Statement, asyncio.Future[None]]] = []
         self._flushes: set[asyncio.Task[None]] = set()
         self.order = Order(server="", script=0)
+        self.username: str | None = None
 
     def __repr__(self) -> str:
         return f"<Journal {self.path}>"
@@ -213,6 +214,7 @@ class Journal:
             rows = await self._rows("SELECT name, value FROM meta")
             meta = dict(rows)
             self.order = self._order_of(meta)
+            self.username = meta.get("username")
         except BaseException:
             await self.aclose()
             raise
@@ -275,6 +277,12 @@ class Journal:
             *(None if error is None else _name(error), reason, outcome.agent_id),
         )
         await self._write(_SETTLE, [row])
+
+    async def remember_user(self, username: str) -> None:
+        """By this name the server's history has our runs: what is in flight may have to be found by it."""
+        if username != self.username:
+            await self._write("INSERT OR REPLACE INTO meta VALUES ('username', ?)", [(username,)])
+            self.username = username
 
     async def retry(self, kinds: Iterable[str]) -> None:
         """Make those pending again that ended so; "failed" are also those that ran without success."""

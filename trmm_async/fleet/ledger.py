@@ -37,6 +37,7 @@ class Ledger:
         self._journal = journal
         self._tally = dict.fromkeys(_KINDS, 0)
         self._earlier = dict.fromkeys(_KINDS, 0)
+        self._forgives = False
         self.ready: asyncio.Queue[Outcome | BaseException | None] = asyncio.Queue(lag)
         self.rest: list[Outcome] = []
         self.kept: list[Outcome] = []
@@ -59,7 +60,7 @@ class Ledger:
             if self._journal is not None and is_final:
                 await self._journal.settle(outcome, ok=ok)
             if begun:
-                self._course.settle(outcome, succeeded=ok, crashed=crashed)
+                self._course.settle(outcome, succeeded=ok or (crashed and self._forgives), crashed=crashed)
                 self.changed()
             await self.ready.put(outcome)
         except BaseException:
@@ -70,7 +71,7 @@ class Ledger:
         """Hand over an outcome of an earlier process, which judged it so."""
         if not isinstance(outcome, Skipped):
             self._course.start()
-            self._course.settle(outcome, succeeded=ok, crashed=isinstance(outcome, Unknown))
+            self._course.settle(outcome, succeeded=ok or self._forgives, crashed=isinstance(outcome, Unknown))
         self._earlier[type(outcome)] -= 1
         self._count(outcome, ok=ok)
         try:
@@ -85,8 +86,9 @@ class Ledger:
         self.kept.append(outcome)
         self.rest.append(outcome)
 
-    def expect(self, earlier: Counts) -> None:
-        """So many outcomes of earlier processes are to be told again."""
+    def expect(self, earlier: Counts, *, forgives: bool) -> None:
+        """So many outcomes of earlier processes are to be told again; `forgives`: as successes."""
+        self._forgives = forgives
         self._earlier = {
             Done: earlier.done, Failed: earlier.failed, Unknown: earlier.unknown, Skipped: earlier.skipped
         }  # fmt: skip

@@ -84,6 +84,7 @@ class Resumption:
     retry: tuple[str, ...]
     success: Callable[[ScriptResult], bool]
     poll: float
+    forgive: bool = False
 
     def plan(self, order: Order) -> RunPlan:
         """The plan of the rest of it."""

@@ -65,6 +65,7 @@ class FleetRun:
         self._journal: Journal | None = None
         self._task: asyncio.Task[None] | None = None
         self._earlier: Counts | None = None
+        self._stop_wanted = False
         self._state = "new"
 
     def __repr__(self) -> str:
@@ -113,6 +114,7 @@ class FleetRun:
 
     def stop(self) -> None:
         """Send nothing more. What is in flight is waited for, what was never sent is skipped."""
+        self._stop_wanted = True
         if self._course is not None and self._conductor is not None:
             self._course.stop(_STOPPED)
             self._conductor.wake()
@@ -149,11 +151,13 @@ class FleetRun:
         self._plan = plan
         self._queue = Queue(source)
         self._course = Course(plan.policy, source.total)
+        if self._stop_wanted:
+            self._course.stop(_STOPPED)
         self._ledger = Ledger(plan.policy, self._course, self._journal, plan.width or _LAG)
         self._conductor = Conductor(self._api, plan, self._queue, self._course, self._ledger, self._journal)
         self._ledger.changed = self._conductor.wake
-        if self._earlier is not None:
-            self._ledger.expect(self._earlier)
+        if self._earlier is not None and self._resumption is not None:
+            self._ledger.expect(self._earlier, forgives=self._resumption.forgive)
         self._task = asyncio.create_task(self._conduct(self._conductor, self._ledger))
         return self
 

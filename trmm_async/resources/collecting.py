@@ -72,6 +72,15 @@ class Desk:
     def __repr__(self) -> str:
         return f"<Desk {self.book!r}>"
 
+    @property
+    def username(self) -> str | None:
+        """By which name the history has our runs, as far as it is known."""
+        return self.book.username
+
+    @username.setter
+    def username(self, name: str | None) -> None:
+        self.book.username = name
+
     async def run(
         self, order: Collected, on_sent: OnSent | None = None, before: Before | None = None
     ) -> ScriptResult:
