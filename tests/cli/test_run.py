@@ -221,8 +221,20 @@ class TestCtrlC:
         slow(gateway, 0.01)
         assert code == 130
         assert "Traceback" not in screen.shown
-        assert "2 unknown" in screen.shown
+        assert "4 agents: 2 unknown, 2 pending" in screen.shown
         assert "trmm resume" in screen.shown
+
+    def test_what_was_never_begun_has_one_name(self, cli: Cli, gateway: Backstage, tmp_path: Path) -> None:
+        path = str(tmp_path / "run.db")
+        slow(gateway, 2.0)
+        with terminal((*self.WORDS, "--journal", path), gateway.environment) as screen:
+            wait_for_runs(gateway, 2)
+            screen.type("\x03")
+            assert screen.finish() == 130
+        slow(gateway, 0.01)
+        said = cli("results", path)
+        assert (said.code, said.error) == (3, "4 agents: 2 succeeded, 2 pending\n")
+        assert said.error.strip() in screen.shown
 
     def test_ends_the_wait_for_those_that_are_off(self, gateway: Backstage) -> None:
         gateway.do(lambda server: server.go_offline(server.agent_ids[0]))
@@ -282,7 +294,7 @@ class TestJournal:
         begun = ran(gateway)
         halfway = cli("results", path)
         assert halfway.code == 3
-        assert halfway.error == "4 agents: 4 pending\n"
+        assert halfway.error == "4 agents: 2 pending, 2 in flight\n"
 
         said = cli("resume", path)
         assert said.code == 4
@@ -309,6 +321,40 @@ class TestJournal:
         assert (said.code, said.error) == (1, "1 agent: 1 with another return code (the worst is 5)\n")
         assert cli("resume", path, "--retry", "failed").code == 0
         assert len(ran(gateway)) == 2
+
+    def test_the_question_is_about_those_that_are_run(
+        self, cli: Cli, gateway: Backstage, tmp_path: Path
+    ) -> None:
+        path = str(tmp_path / "run.db")
+        gateway.do(lambda server: server.script(2, retcode=3010))
+        said = cli("run", "2", "--client", "34", "--yes", "--journal", path)
+        assert said.code == 1
+        begun = len(ran(gateway))
+        assert begun == 4
+        again = ("resume", path, "--retry", "failed", "--success", "0,3010")
+        said = cli(*again)
+        assert said.code == 4
+        assert "on 4 agents: " in said.error
+        assert len(ran(gateway)) == begun
+        said = cli(*again, "--yes")
+        assert (said.code, said.error) == (0, "4 agents: 4 succeeded\n")
+        assert len(ran(gateway)) == 2 * begun
+        gateway.do(lambda server: server.script(2, retcode=0))
+
+    def test_what_succeeded_by_the_rule_of_its_run_stays_so(
+        self, cli: Cli, gateway: Backstage, tmp_path: Path
+    ) -> None:
+        path = str(tmp_path / "run.db")
+        gateway.do(lambda server: server.script(2, retcode=3010))
+        said = cli("run", "2", "--client", "34", "--yes", "--success", "0,3010", "--journal", path)
+        gateway.do(lambda server: server.script(2, retcode=0))
+        assert said.code == 0
+        for words in (["results", path], ["resume", path, "--retry", "failed"]):
+            again = cli(*words)
+            assert (again.code, again.error) == (0, "4 agents: 4 succeeded\n")
+        assert len(ran(gateway)) == 4
+        said = cli("results", path, "--success", "0")
+        assert (said.code, said.error) == (1, "4 agents: 4 with another return code (the worst is 3010)\n")
 
     @pytest.mark.parametrize(
         ("words", "code", "says"),

@@ -124,8 +124,18 @@ class TestTheFile:
             await journal.settle(Failed("c", InvalidRequestError("x")), ok=False)
             await journal.settle(Unknown("d", OutcomeUnknownError("x")), ok=False)
             await journal.settle(Skipped("e", "x"), ok=False)
+            again = await journal.to_run(kinds)
+            assert await journal.to_run() == []
             await journal.retry(kinds)
             assert (await journal.counts()).pending == pending
+            assert again == await journal.to_run() == [each for _, each in await journal.pending(0)]
+
+    async def test_what_succeeded_is_told_by_the_rule_of_its_run(self, tmp_path: Path) -> None:
+        async with await Journal.create(tmp_path / "a.db", ORDER, "abcde") as journal:
+            for agent_id, retcode in (("a", 0), ("b", 3010), ("c", 3010), ("d", None)):
+                await journal.settle(Done(agent_id, ScriptResult(retcode=retcode)), ok=agent_id != "a")
+            await journal.settle(Skipped("e", "x"), ok=False)
+            assert await journal.successes() == {3010: 2, None: 1}
 
     async def test_many_writers_share_the_wait_for_the_disk(self, tmp_path: Path) -> None:
         async with await Journal.create(tmp_path / "a.db", ORDER, IDS) as journal:

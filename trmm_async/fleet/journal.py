@@ -276,9 +276,8 @@ class Journal:
 
     async def retry(self, kinds: Iterable[str]) -> None:
         """Make those pending again that ended so; "failed" are also those that ran without success."""
-        where = [f"({_RETRIES[kind]})" for kind in kinds]
-        if where:
-            await self._write(f"UPDATE targets SET state = 'pending' WHERE {' OR '.join(where)}", [()])  # noqa: S608
+        if kinds := tuple(kinds):
+            await self._write(f"UPDATE targets SET state = 'pending' WHERE {_to_run(kinds)}", [()])  # noqa: S608
 
     async def _write(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
         """Write in one transaction with what others want to write at this moment: one wait for the disk."""
@@ -342,6 +341,16 @@ class Journal:
         )
         return [(place, agent_id) for place, agent_id in await self._rows(sql, (after, _PAGE))]
 
+    async def to_run(self, retry: Iterable[str] = ()) -> list[str]:
+        """Who a resumption would send to: those that are pending, and those that `retry` makes pending."""
+        sql = f"SELECT agent_id FROM targets WHERE {_to_run(retry)} ORDER BY place"  # noqa: S608
+        return [agent_id for (agent_id,) in await self._rows(sql)]
+
+    async def successes(self) -> dict[int | None, int]:
+        """How many succeeded by the rule of the run that wrote it, by their return codes."""
+        sql = "SELECT retcode, count(*) FROM targets WHERE state = 'done' AND ok GROUP BY retcode"
+        return dict(await self._rows(sql))
+
     async def agent_ids(self) -> AsyncIterator[str]:
         """All targets, in their order, read page by page."""
         after = 0
@@ -365,6 +374,11 @@ class Journal:
             return list(await self._database.execute_fetchall(sql, values))
         except (sqlite3.Error, ValueError) as error:
             raise JournalError(f"{self.path} can't be read: {error}") from error
+
+
+def _to_run(retry: Iterable[str]) -> str:
+    """The condition for those that are pending once these were made so; the same for asking and for doing."""
+    return " OR ".join(f"({each})" for each in ("state = 'pending'", *(_RETRIES[kind] for kind in retry)))
 
 
 def _outcome(  # noqa: PLR0917 - a row of the table

@@ -148,7 +148,8 @@ async def run(
             raise CommandError(Exit.FAILED, "no agent matches; nothing was run")
         confirm(f"run {chosen.name} on", [each.hostname for each in targets], yes=yes or dry_run)
         job = trmm.fleet.run_script(targets, chosen, args=args or (), **settings)
-        following = Following(output, {each.agent_id: each.hostname for each in targets}, good)
+        hosts = {each.agent_id: each.hostname for each in targets}
+        following = Following(output, hosts, good, None if dry_run else journal)
         code = await following.follow(job)
     if journal is not None and code != Exit.OK and not dry_run:
         say(f"`trmm resume {journal}` goes on, and tries some again with --retry")
