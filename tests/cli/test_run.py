@@ -1,6 +1,10 @@
 """`trmm run`: which agents, whether to go on, what is shown, and the exit code."""
 
+import itertools
+import sqlite3
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -268,6 +272,28 @@ class TestJournal:
         assert csv[0].startswith("agent_id,outcome,retcode")
         assert either.first in cli("results", path, "--ids").out
         assert cli("results", path, "--csv", "--json").code == 2
+
+    def test_adds_up_while_it_is_written(self, cli: Cli, gateway: Backstage, tmp_path: Path) -> None:
+        path = tmp_path / "run.db"
+        assert cli("run", "3", "--all", "--yes", "--journal", str(path)).code == 0
+        ended = threading.Event()
+
+        def write() -> None:
+            with sqlite3.connect(path, timeout=20, isolation_level=None) as database:
+                for state in itertools.cycle(("pending", "done")):
+                    if ended.is_set():
+                        break
+                    database.execute("UPDATE targets SET state = ?", (state,))
+            database.close()
+
+        with ThreadPoolExecutor(1) as pool:
+            writing = pool.submit(write)
+            try:
+                lines = {cli("results", str(path), "--ids").error for _ in range(40)}
+            finally:
+                ended.set()
+            writing.result()
+        assert lines <= {"20 agents: 20 succeeded\n", "20 agents: 20 pending\n"}
 
     def test_can_be_read_without_a_server(
         self, cli: Cli, gateway: Backstage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

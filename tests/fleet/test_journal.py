@@ -106,6 +106,21 @@ class TestTheFile:
             assert isinstance(outcome.error, RecordedError)
             assert (outcome.error.kind, str(outcome.error)) == (kind, text)
 
+    async def test_stands_still_for_a_reader_while_it_is_written(self, tmp_path: Path) -> None:
+        async with await Journal.create(tmp_path / "a.db", ORDER, IDS) as journal:
+            with pytest.raises(JournalError, match="doesn't stand still"):
+                async with journal.still():
+                    pass
+            for agent_id in IDS[:5]:
+                await journal.settle(Done(agent_id, ScriptResult(retcode=0)), ok=True)
+            async with await Journal.read(tmp_path / "a.db") as reader:
+                async with reader.still():
+                    assert len([one async for one in reader.outcomes()]) == 5
+                    await journal.settle(Done(IDS[6], ScriptResult(retcode=0)), ok=True)
+                    assert await reader.counts() == Counts(done=5, pending=1195)
+                    assert await reader.successes() == {0: 5}
+                assert await reader.successes() == {0: 6}
+
     async def test_begins_and_withdraws(self, tmp_path: Path) -> None:
         async with await Journal.create(tmp_path / "a.db", ORDER, "ab") as journal:
             await journal.begin(["a"], 0, None)

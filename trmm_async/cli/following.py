@@ -71,7 +71,7 @@ class Following:
         """Where the targets stand, and how many succeeded, each by the rule of the run that it ran in."""
         if self._journal is None:
             return job.counts, job.succeeded
-        async with await sdk.Journal.read(self._journal) as book:
+        async with await sdk.Journal.read(self._journal) as book, book.still():
             counts, lost = await book.counts(), len(await book.in_flight())
             succeeded = sum((await book.successes()).values())
         # The run is over: of those that were begun, nothing more will come.

@@ -14,7 +14,7 @@ import os
 import sqlite3
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -314,6 +314,17 @@ class Journal:
         return None
 
     # -- reading ---------------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def still(self) -> AsyncIterator[Self]:
+        """What is read inside is of one moment, and adds up, though a run is writing. For `read` only."""
+        if self._lock is not None:
+            raise JournalError(f"{self.path} is open to be written: it doesn't stand still")
+        await self._rows("BEGIN")
+        try:
+            yield self
+        finally:
+            await self._rows("ROLLBACK")
 
     async def counts(self) -> Counts:
         """Where the targets stand; those in flight are pending."""

@@ -59,7 +59,7 @@ async def resume(
     """
     output, given = Output(as_json=as_json, as_jsonl=as_jsonl), _codes(success)
     kinds = _kinds(retry or ())
-    async with await sdk.Journal.read(journal) as book:
+    async with await sdk.Journal.read(journal) as book, book.still():
         script, again = book.order.script, await book.to_run(kinds)
         before = {code for code in await book.successes() if code is not None}
     good = {0, *before} if given is None else given
@@ -111,9 +111,10 @@ async def results(
     if as_csv and not output.for_people:
         raise usage("--csv, --json and --jsonl are formats: choose one")
     async with await sdk.Journal.read(journal) as book:
-        outcomes = [outcome async for outcome in book.outcomes()]
-        counts, in_flight = await book.counts(), len(await book.in_flight())
-        successes = await book.successes()
+        async with book.still():
+            outcomes = [outcome async for outcome in book.outcomes()]
+            counts, in_flight = await book.counts(), len(await book.in_flight())
+            successes = await book.successes()
         names = {} if ids or as_csv else await _names(context, book.order.server)
     if given is not None:
         codes_now = Counter(each.result.retcode for each in outcomes if isinstance(each, sdk.Done))
