@@ -9,7 +9,7 @@ import stat
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
@@ -186,6 +186,31 @@ class TestRefusals:
             await Journal.create(tmp_path / "no" / "a.db", ORDER, IDS)
         with pytest.raises(JournalError, match="no journal"):
             await Journal.resume(tmp_path / "a.db")
+
+    @pytest.mark.parametrize("opening", ["create", "resume"])
+    async def test_a_lock_that_is_none(self, opening: str, tmp_path: Path) -> None:
+        path, lock = tmp_path / "a.db", tmp_path / "a.db.lock"
+        if opening == "resume":
+            await (await Journal.create(path, ORDER, IDS[:1])).aclose()
+        lock.write_text("no database, and longer than the head of one " * 20)
+
+        async def opened() -> None:
+            being = Journal.resume(path) if opening == "resume" else Journal.create(path, ORDER, IDS[:1])
+            await (await being).aclose()
+
+        for _ in range(2):
+            with pytest.raises(JournalError, match=r"a\.db\.lock can't be locked: file is not a database"):
+                await opened()
+            assert path.exists() == (opening == "resume")
+        lock.unlink()
+        await opened()
+
+    async def test_a_lock_that_is_held_before_there_is_a_file(self, tmp_path: Path) -> None:
+        with closing(sqlite3.connect(tmp_path / "a.db.lock", isolation_level=None)) as holder:
+            holder.execute("BEGIN EXCLUSIVE")
+            with pytest.raises(JournalError, match="another process works on"):
+                await Journal.create(tmp_path / "a.db", ORDER, IDS[:1])
+        assert not (tmp_path / "a.db").exists()
 
     async def test_a_target_twice(self, tmp_path: Path) -> None:
         with pytest.raises(InvalidRequestError, match="more than once"):

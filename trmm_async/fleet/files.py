@@ -7,20 +7,35 @@ import os
 import sqlite3
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 from trmm_async.errors import JournalError
 
 __all__ = ["existing", "locked", "make_file", "unlock", "uri_of"]
 
+_HELD: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 
-def make_file(path: Path) -> None:
-    """For the eyes of this user only: what scripts print, and their variables, may be nobody else's."""
+
+def make_file(path: Path) -> sqlite3.Connection:
+    """A new, empty file with its lock, see `locked`. What fails leaves no file behind.
+
+    For the eyes of this user only: what scripts print, and their variables, may be nobody else's.
+    """
+    if os.path.lexists(path):  # asks of no link where it leads
+        raise _there_already(path)
+    lock = locked(path)
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-    except FileExistsError:
-        raise JournalError(f"{path} is there already: fleet.resume({str(path)!r}) goes on with it") from None
     except OSError as error:
+        unlock(lock)
+        if isinstance(error, FileExistsError):
+            raise _there_already(path) from None
         raise JournalError(f"{path} can't be made: {error}") from error
+    return lock
+
+
+def _there_already(path: Path) -> JournalError:
+    return JournalError(f"{path} is there already: fleet.resume({str(path)!r}) goes on with it")
 
 
 def uri_of(path: Path) -> str:
@@ -48,10 +63,17 @@ def locked(path: Path) -> sqlite3.Connection:
         raise JournalError(f"{beside} can't be made: {error}") from error
     try:
         lock.execute("BEGIN EXCLUSIVE")
-    except sqlite3.OperationalError:
+    except sqlite3.Error as error:
         lock.close()
-        raise JournalError(f"another process works on {path}; it can only be read now") from None
+        if _is_held(error):
+            raise JournalError(f"another process works on {path}; it can only be read now") from None
+        raise JournalError(f"{beside} can't be locked: {error}") from error
     return lock
+
+
+def _is_held(error: sqlite3.Error) -> bool:
+    """Whether another connection has the lock; the low byte of SQLite's code says what kind it is."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _HELD
 
 
 def unlock(lock: sqlite3.Connection | None) -> None:

@@ -131,12 +131,14 @@ class Journal:
             InvalidRequestError: a target stands there twice.
         """
         place = Path(path)
-        make_file(place)
-        journal = await cls._open(place, locked(place))
+        lock = make_file(place)
+        journal = None
         try:
+            journal = await cls._open(place, lock)
             await journal.fill(order, agents)
         except BaseException:
-            await journal.aclose()
+            if journal is not None:
+                await journal.aclose()
             with suppress(OSError):
                 os.unlink(place)  # noqa: PTH108 - also where the task is being cancelled
             raise
@@ -169,8 +171,10 @@ class Journal:
         mode = "ro" if lock is None else "rw"
         try:
             database = await aiosqlite.connect(f"{uri_of(path)}?mode={mode}", uri=True, isolation_level=None)
-        except sqlite3.Error as error:
+        except BaseException as error:
             unlock(lock)
+            if not isinstance(error, sqlite3.Error):
+                raise
             raise JournalError(f"{path} can't be opened: {error}") from error
         journal = cls(path, lock, database)
         try:
