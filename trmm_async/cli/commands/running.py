@@ -160,7 +160,15 @@ def _names_of(file: str | None) -> list[str]:
     """The lines of the file, without blank ones and comments."""
     if file is None:
         return []
-    text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+    try:
+        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise usage(f"--file: there is no file {file}; - is stdin") from None
+    except OSError as error:
+        raise usage(f"--file: {file} can't be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        what = "stdin" if file == "-" else file
+        raise usage(f"--file: {what} is no text in UTF-8, see byte {error.start}: save it as such") from error
     lines = (line.strip() for line in text.splitlines())
     return [line for line in lines if line and not line.startswith("#")]
 
