@@ -186,12 +186,23 @@ class TestPolicy:
             (["--when-online", "soon"], "--when-online is a length of time"),
             (["--success", "good"], "--success is return codes as 0,3010"),
             (["--skip-offline", "--when-online", "1h"], "exclude each other"),
+            (["--batch", "0%"], "--batch is at least 1, or a share above 0%, not '0%'"),
+            (["--max-failures", "101%"], "--max-failures is a share of 100% at most, not '101%'"),
+            (["--when-online", "0s"], "--when-online is a length of time above 0, not '0s'"),
+            (["--splay", "inf"], "splay"),
         ],
     )
-    def test_what_is_wrong_is_said(self, cli: Cli, gateway: Backstage, words: list[str], says: str) -> None:
-        said = cli("run", "3", "--all", "--yes", *words)
-        assert (said.code, said.out) == (2, "")
-        assert says in said.error
+    def test_what_is_wrong_is_said_before_anything_is_asked(
+        self, cli: Cli, gateway: Backstage, words: list[str], says: str
+    ) -> None:
+        for yes in ([], ["--yes"]):
+            said = cli("run", "3", "--all", *yes, *words)
+            assert (said.code, said.out) == (2, "")
+            assert says in said.error
+
+    def test_a_share_may_be_the_whole_or_nothing(self, cli: Cli, gateway: Backstage) -> None:
+        said = cli("run", "3", "--client", "34", "--yes", "--batch", "100%", "--max-failures", "0%")
+        assert (said.code, said.error) == (0, "4 agents: 4 succeeded\n")
 
 
 def slow(stage: Backstage, seconds: float) -> None:
