@@ -10,7 +10,7 @@ import sys
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 
 import pytest
 
@@ -29,6 +29,7 @@ from trmm_async import (
     Skipped,
     Unknown,
 )
+from trmm_async.fleet.files import as_uri
 from trmm_async.fleet.journal import Journal, Order
 from trmm_async.testing import Simulator
 
@@ -74,6 +75,25 @@ class TestTheFile:
         async with await Journal.create(tmp_path / "a.db", ORDER, IDS):
             with pytest.raises(JournalError, match="another process works on"):
                 await Journal.resume(tmp_path / "b.db")
+
+    async def test_may_have_any_name(self, tmp_path: Path) -> None:
+        path = tmp_path / "50% é #1?mode=ro&x.db"
+        await (await Journal.create(path, ORDER, IDS[:1])).aclose()
+        async with await Journal.read(path) as journal:
+            assert journal.order == ORDER
+        assert path.exists()
+        assert all(name.startswith(path.name) for name in os.listdir(tmp_path))
+
+    @pytest.mark.parametrize(
+        ("path", "uri"),
+        [
+            (PurePosixPath("/srv/a b.db"), "file:///srv/a%20b.db"),
+            (PureWindowsPath(r"C:\runs\a?.db"), "file:///C:/runs/a%3F.db"),
+            (PureWindowsPath(r"\\server\share\a.db"), "file:////server/share/a.db"),
+        ],
+    )
+    def test_is_named_without_a_host(self, path: PurePath, uri: str) -> None:
+        assert as_uri(path) == uri
 
     async def test_is_for_the_eyes_of_its_owner(self, tmp_path: Path) -> None:
         await (await Journal.create(tmp_path / "a.db", ORDER, IDS[:1])).aclose()

@@ -5,9 +5,11 @@ Below: `progress`, `report`. Above: the commands.
 
 import asyncio
 import signal
+import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import trmm_async as sdk
@@ -100,15 +102,8 @@ class Following:
             elif task is not None:
                 task.cancel()
 
-        try:
-            loop.add_signal_handler(signal.SIGINT, interrupt)
-        except (NotImplementedError, RuntimeError):  # Windows, or not the main thread: it ends at once there
+        with _on_ctrl_c(loop, interrupt):
             yield
-            return
-        try:
-            yield
-        finally:
-            loop.remove_signal_handler(signal.SIGINT)
 
     def _give_up(self) -> bool:
         """Whether it was a second Ctrl-C that ended it; then it goes on to be told."""
@@ -117,3 +112,21 @@ class Following:
             return False
         task.uncancel()
         return True
+
+
+@contextmanager
+def _on_ctrl_c(loop: asyncio.AbstractEventLoop, interrupt: Callable[[], None]) -> Iterator[None]:
+    """Call that for each Ctrl-C. Not in another thread than the main one, which alone is told of it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    try:
+        loop.add_signal_handler(signal.SIGINT, interrupt)
+        undo: Callable[[], object] = partial(loop.remove_signal_handler, signal.SIGINT)
+    except NotImplementedError:  # the loops of Windows
+        before = signal.signal(signal.SIGINT, lambda *_: loop.call_soon_threadsafe(interrupt))
+        undo = partial(signal.signal, signal.SIGINT, before)
+    try:
+        yield
+    finally:
+        undo()

@@ -6,12 +6,13 @@ Below `journal`.
 import os
 import sqlite3
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Final
+from urllib.parse import quote
 
 from trmm_async.errors import JournalError
 
-__all__ = ["existing", "locked", "make_file", "unlock", "uri_of"]
+__all__ = ["as_uri", "existing", "locked", "make_file", "unlock", "uri_of"]
 
 _HELD: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 
@@ -19,7 +20,8 @@ _HELD: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 def make_file(path: Path) -> sqlite3.Connection:
     """A new, empty file with its lock, see `locked`. What fails leaves no file behind.
 
-    For the eyes of this user only: what scripts print, and their variables, may be nobody else's.
+    For the eyes of this user only: what scripts print, and their variables, may be nobody else's. On Windows
+    a mode says nothing; there it has the permissions that its folder hands down.
     """
     if os.path.lexists(path):  # asks of no link where it leads
         raise _there_already(path)
@@ -40,7 +42,16 @@ def _there_already(path: Path) -> JournalError:
 
 def uri_of(path: Path) -> str:
     """The path as SQLite wants it where a mode is to be told."""
-    return path.resolve().as_uri()
+    return as_uri(path.resolve())
+
+
+def as_uri(path: PurePath) -> str:
+    """An absolute path of any system.
+
+    Not by the path's own method: that makes a host of a Windows share's server, and SQLite refuses hosts.
+    """
+    place = quote(os.fsencode(path.as_posix()), safe="/:")
+    return f"file://{'' if place.startswith('/') else '/'}{place}"
 
 
 def existing(path: str | os.PathLike[str]) -> Path:
