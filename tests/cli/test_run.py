@@ -335,6 +335,11 @@ class TestJournal:
 
         said = cli("resume", path)
         assert said.code == 4
+        assert "It would run Clear-TempFiles on 2 agents: " in said.error
+        restriction = gateway.do(lambda server: server.restrict("can_list_scripts"))
+        said = cli("resume", path)
+        gateway.do(lambda _: restriction.lift())
+        assert said.code == 4
         assert "It would run script 3 on 2 agents: " in said.error
         said = cli("resume", path, "--yes")
         assert said.code == 3

@@ -65,9 +65,20 @@ async def resume(
     good = {0, *before} if given is None else given
     async with connected(context) as trmm:
         names = await host_names(trmm)
-        confirm(f"run script {script} on", [names.get(each, each) for each in again], yes=yes)
+        if len(again) > 1 and not yes:
+            doing = f"run {await _script_name(trmm, script)} on"
+            confirm(doing, [names.get(each, each) for each in again], yes=yes)
         job = trmm.fleet.resume(journal, retry=kinds, success=lambda result: result.retcode in good)
         return await Following(output, names, {*good, *before}, journal).follow(job)
+
+
+async def _script_name(trmm: "sdk.TRMM", script: int) -> str:
+    """What the script is called, for the question; by its id where its name can't be found out."""
+    try:
+        found = [each.name for each in await trmm.scripts.list() if each.id == script]
+    except sdk.TRMMError:
+        found = []
+    return found[0] if found else f"script {script}"
 
 
 def _kinds(names: Collection[str]) -> Any:
