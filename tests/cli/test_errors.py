@@ -1,13 +1,15 @@
 """Every error is one line on stderr that says what to do, with its exit code. No traceback, no key."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 import trmm_async as sdk
 from tests.cli.conftest import Cli
-from tests.cli.stage import Backstage, Said, program
+from tests.cli.stage import Backstage, Said, environment, program
 from trmm_async.cli.exits import CommandError, Exit, guarded
 
 WHERE = {"method": "GET", "path": "/x/"}
@@ -135,10 +137,47 @@ class TestFromOutside:
         assert said.error.count("\n") == 1
 
 
-def test_a_file_that_is_not_there(cli: Cli, gateway: Backstage, tmp_path: Path) -> None:
-    said = cli("run", "1", "--file", str(tmp_path / "nobody"))
-    assert said.code == 1
-    assert "No such file" in said.error
+class TestAFileOfNames:
+    def test_that_is_not_there(self, cli: Cli, gateway: Backstage, tmp_path: Path) -> None:
+        path = tmp_path / "nobody"
+        said = cli("run", "1", "--file", str(path))
+        assert (said.code, said.error) == (2, f"trmm: --file: there is no file {path}; - is stdin\n")
+
+    def test_that_is_a_folder(self, cli: Cli, gateway: Backstage, tmp_path: Path) -> None:
+        said = cli("run", "1", "--file", str(tmp_path))
+        assert (said.code, said.error.count("\n")) == (2, 1)
+        assert f"{tmp_path} can't be read: " in said.error
+
+    @pytest.mark.parametrize(("content", "place"), [(b"J\xe4DE-PC\n", 1), ("JADE-PC\n".encode("utf-16"), 0)])
+    def test_that_is_no_text(
+        self, cli: Cli, gateway: Backstage, content: bytes, place: int, tmp_path: Path
+    ) -> None:
+        path = tmp_path / "hosts.txt"
+        path.write_bytes(content)
+        said = cli("run", "1", "--file", str(path))
+        words = f"--file: {path} is no text in UTF-8, see byte {place}: save it as such"
+        assert (said.code, said.error) == (2, f"trmm: {words}\n")
+
+    def test_with_a_mark_in_front_as_windows_writes_it(
+        self, cli: Cli, gateway: Backstage, tmp_path: Path
+    ) -> None:
+        path = tmp_path / "hosts.txt"
+        path.write_text("JADE-PC\n", encoding="utf-8-sig")
+        said = cli("run", "3", "--file", str(path))
+        assert (said.code, said.error) == (0, "1 agent: 1 succeeded\n")
+
+    def test_that_is_typed_and_no_text(self, gateway: Backstage) -> None:
+        strict = {**gateway.environment, "PYTHONIOENCODING": "utf-8:strict"}
+        done = subprocess.run(
+            [sys.executable, "-m", "trmm_async.cli", "run", "3", "--file", "-"],
+            env=environment(strict),
+            input=b"\xff\n",
+            capture_output=True,
+            timeout=30,
+            check=False,
+        )
+        said = b"trmm: --file: stdin is no text in UTF-8, see byte 0: save it as such\n"
+        assert (done.returncode, done.stderr) == (2, said)
 
 
 @pytest.mark.parametrize("words", [["agents"], ["agents", "--json"], ["agents", "--debug"], ["doctor"]])
@@ -148,11 +187,6 @@ def test_the_key_is_never_shown(cli: Cli, gateway: Backstage, words: list[str]) 
 
 
 def test_a_reader_that_goes_away_is_no_error(gateway: Backstage) -> None:
-    import subprocess
-    import sys
-
-    from tests.cli.stage import environment
-
     command = f"{sys.executable} -m trmm_async.cli agents --jsonl; echo $? >&2"
     done = subprocess.run(
         ["bash", "-c", f"({command}) | true"],

@@ -1,6 +1,10 @@
 """`trmm run`: which agents, whether to go on, what is shown, and the exit code."""
 
+import itertools
+import sqlite3
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -141,6 +145,22 @@ class TestPolicy:
         assert said.error.endswith("1 with another return code (the worst is 1), 3 skipped\n")
         assert ran(gateway) == [first]
 
+    def test_a_run_that_was_stopped_goes_on_when_that_is_said(
+        self, cli: Cli, gateway: Backstage, tmp_path: Path
+    ) -> None:
+        first, journal = gateway.first, str(tmp_path / "run.db")
+        gateway.do(lambda server: server.script(3, agent_id=first, retcode=1))
+        cli("run", "3", "--client", "34", "--yes", "--canary", "1", "--journal", journal)
+        gateway.do(lambda server: server.script(3, agent_id=first, retcode=0))
+        said = cli("resume", journal, "--yes")
+        assert said.code != 0
+        assert said.error.endswith(
+            "--retry failed tries those again that failed; --forgive goes on without them\n"
+        )
+        assert ran(gateway) == [first]
+        cli("resume", journal, "--yes", "--forgive")
+        assert len(ran(gateway)) == len(set(ran(gateway))) == 4
+
     def test_another_return_code_may_be_a_success(self, cli: Cli, gateway: Backstage) -> None:
         gateway.do(lambda server: server.script(2, retcode=3010))
         words = ["run", "2", "--agent", "JADE-PC"]
@@ -182,12 +202,23 @@ class TestPolicy:
             (["--when-online", "soon"], "--when-online is a length of time"),
             (["--success", "good"], "--success is return codes as 0,3010"),
             (["--skip-offline", "--when-online", "1h"], "exclude each other"),
+            (["--batch", "0%"], "--batch is at least 1, or a share above 0%, not '0%'"),
+            (["--max-failures", "101%"], "--max-failures is a share of 100% at most, not '101%'"),
+            (["--when-online", "0s"], "--when-online is a length of time above 0, not '0s'"),
+            (["--splay", "inf"], "splay"),
         ],
     )
-    def test_what_is_wrong_is_said(self, cli: Cli, gateway: Backstage, words: list[str], says: str) -> None:
-        said = cli("run", "3", "--all", "--yes", *words)
-        assert (said.code, said.out) == (2, "")
-        assert says in said.error
+    def test_what_is_wrong_is_said_before_anything_is_asked(
+        self, cli: Cli, gateway: Backstage, words: list[str], says: str
+    ) -> None:
+        for yes in ([], ["--yes"]):
+            said = cli("run", "3", "--all", *yes, *words)
+            assert (said.code, said.out) == (2, "")
+            assert says in said.error
+
+    def test_a_share_may_be_the_whole_or_nothing(self, cli: Cli, gateway: Backstage) -> None:
+        said = cli("run", "3", "--client", "34", "--yes", "--batch", "100%", "--max-failures", "0%")
+        assert (said.code, said.error) == (0, "4 agents: 4 succeeded\n")
 
 
 def slow(stage: Backstage, seconds: float) -> None:
@@ -221,8 +252,20 @@ class TestCtrlC:
         slow(gateway, 0.01)
         assert code == 130
         assert "Traceback" not in screen.shown
-        assert "2 unknown" in screen.shown
+        assert "4 agents: 2 unknown, 2 pending" in screen.shown
         assert "trmm resume" in screen.shown
+
+    def test_what_was_never_begun_has_one_name(self, cli: Cli, gateway: Backstage, tmp_path: Path) -> None:
+        path = str(tmp_path / "run.db")
+        slow(gateway, 2.0)
+        with terminal((*self.WORDS, "--journal", path), gateway.environment) as screen:
+            wait_for_runs(gateway, 2)
+            screen.type("\x03")
+            assert screen.finish() == 130
+        slow(gateway, 0.01)
+        said = cli("results", path)
+        assert (said.code, said.error) == (3, "4 agents: 2 succeeded, 2 pending\n")
+        assert said.error.strip() in screen.shown
 
     def test_ends_the_wait_for_those_that_are_off(self, gateway: Backstage) -> None:
         gateway.do(lambda server: server.go_offline(server.agent_ids[0]))
@@ -257,6 +300,28 @@ class TestJournal:
         assert either.first in cli("results", path, "--ids").out
         assert cli("results", path, "--csv", "--json").code == 2
 
+    def test_adds_up_while_it_is_written(self, cli: Cli, gateway: Backstage, tmp_path: Path) -> None:
+        path = tmp_path / "run.db"
+        assert cli("run", "3", "--all", "--yes", "--journal", str(path)).code == 0
+        ended = threading.Event()
+
+        def write() -> None:
+            with sqlite3.connect(path, timeout=20, isolation_level=None) as database:
+                for state in itertools.cycle(("pending", "done")):
+                    if ended.is_set():
+                        break
+                    database.execute("UPDATE targets SET state = ?", (state,))
+            database.close()
+
+        with ThreadPoolExecutor(1) as pool:
+            writing = pool.submit(write)
+            try:
+                lines = {cli("results", str(path), "--ids").error for _ in range(40)}
+            finally:
+                ended.set()
+            writing.result()
+        assert lines <= {"20 agents: 20 succeeded\n", "20 agents: 20 pending\n"}
+
     def test_can_be_read_without_a_server(
         self, cli: Cli, gateway: Backstage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -282,9 +347,14 @@ class TestJournal:
         begun = ran(gateway)
         halfway = cli("results", path)
         assert halfway.code == 3
-        assert halfway.error == "4 agents: 4 pending\n"
+        assert halfway.error == "4 agents: 2 pending, 2 in flight\n"
 
         said = cli("resume", path)
+        assert said.code == 4
+        assert "It would run Clear-TempFiles on 2 agents: " in said.error
+        restriction = gateway.do(lambda server: server.restrict("can_list_scripts"))
+        said = cli("resume", path)
+        gateway.do(lambda _: restriction.lift())
         assert said.code == 4
         assert "It would run script 3 on 2 agents: " in said.error
         said = cli("resume", path, "--yes")
@@ -309,6 +379,40 @@ class TestJournal:
         assert (said.code, said.error) == (1, "1 agent: 1 with another return code (the worst is 5)\n")
         assert cli("resume", path, "--retry", "failed").code == 0
         assert len(ran(gateway)) == 2
+
+    def test_the_question_is_about_those_that_are_run(
+        self, cli: Cli, gateway: Backstage, tmp_path: Path
+    ) -> None:
+        path = str(tmp_path / "run.db")
+        gateway.do(lambda server: server.script(2, retcode=3010))
+        said = cli("run", "2", "--client", "34", "--yes", "--journal", path)
+        assert said.code == 1
+        begun = len(ran(gateway))
+        assert begun == 4
+        again = ("resume", path, "--retry", "failed", "--success", "0,3010")
+        said = cli(*again)
+        assert said.code == 4
+        assert "on 4 agents: " in said.error
+        assert len(ran(gateway)) == begun
+        said = cli(*again, "--yes")
+        assert (said.code, said.error) == (0, "4 agents: 4 succeeded\n")
+        assert len(ran(gateway)) == 2 * begun
+        gateway.do(lambda server: server.script(2, retcode=0))
+
+    def test_what_succeeded_by_the_rule_of_its_run_stays_so(
+        self, cli: Cli, gateway: Backstage, tmp_path: Path
+    ) -> None:
+        path = str(tmp_path / "run.db")
+        gateway.do(lambda server: server.script(2, retcode=3010))
+        said = cli("run", "2", "--client", "34", "--yes", "--success", "0,3010", "--journal", path)
+        gateway.do(lambda server: server.script(2, retcode=0))
+        assert said.code == 0
+        for words in (["results", path], ["resume", path, "--retry", "failed"]):
+            again = cli(*words)
+            assert (again.code, again.error) == (0, "4 agents: 4 succeeded\n")
+        assert len(ran(gateway)) == 4
+        said = cli("results", path, "--success", "0")
+        assert (said.code, said.error) == (1, "4 agents: 4 with another return code (the worst is 3010)\n")
 
     @pytest.mark.parametrize(
         ("words", "code", "says"),

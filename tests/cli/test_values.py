@@ -1,11 +1,12 @@
 """What people write for lengths of time, times, and parts of a whole."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from trmm_async.cli.exits import CommandError
-from trmm_async.cli.values import amount, codes, length, moment
+from trmm_async.cli.values import batch_size, codes, failures, length, moment
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 
@@ -24,10 +25,25 @@ def test_a_time_is_a_date_as_well() -> None:
 
 
 def test_an_amount_is_a_number_or_a_share() -> None:
-    assert [amount(text, "--x") for text in ("5", "10%", "2.5%", "100%")] == [5, 0.1, 0.025, 1.0]
+    for amount in (batch_size, failures):
+        told = [amount(text, "--x") for text in ("1", "5", "10%", "2.5%", "100%", "100.0%")]
+        assert told == [1, 5, 0.1, 0.025, None, None]
+    assert [(each, type(each)) for each in (failures("0", "--x"), failures("0%", "--x"))] == [(0, int)] * 2
 
 
-@pytest.mark.parametrize("text", ["", "5", "h", "-1h", "1 h", "1y"])
+@pytest.mark.parametrize("text", ["0", "0%", "0.0%"])
+def test_a_batch_of_nobody_is_none(text: str) -> None:
+    with pytest.raises(CommandError, match="--x is at least 1, or a share above 0%"):
+        batch_size(text, "--x")
+
+
+@pytest.mark.parametrize("amount", [batch_size, failures])
+def test_a_share_is_not_above_the_whole(amount: Callable[[str, str], object]) -> None:
+    with pytest.raises(CommandError, match="--x is a share of 100% at most, not '101%'"):
+        amount("101%", "--x")
+
+
+@pytest.mark.parametrize("text", ["", "5", "h", "-1h", "1 h", "1y", "0h"])
 def test_what_is_no_length(text: str) -> None:
     with pytest.raises(CommandError, match="--x is a length of time"):
         length(text, "--x")
@@ -36,7 +52,7 @@ def test_what_is_no_length(text: str) -> None:
 @pytest.mark.parametrize("text", ["", "%", "-1", "many", "1.5"])
 def test_what_is_no_amount(text: str) -> None:
     with pytest.raises(CommandError, match="--x is a number as 5, or a share as 10%"):
-        amount(text, "--x")
+        failures(text, "--x")
 
 
 def test_what_is_no_time() -> None:

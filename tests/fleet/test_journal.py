@@ -9,8 +9,8 @@ import stat
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from pathlib import Path
+from contextlib import asynccontextmanager, closing
+from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 
 import pytest
 
@@ -29,6 +29,7 @@ from trmm_async import (
     Skipped,
     Unknown,
 )
+from trmm_async.fleet.files import as_uri
 from trmm_async.fleet.journal import Journal, Order
 from trmm_async.testing import Simulator
 
@@ -75,6 +76,25 @@ class TestTheFile:
             with pytest.raises(JournalError, match="another process works on"):
                 await Journal.resume(tmp_path / "b.db")
 
+    async def test_may_have_any_name(self, tmp_path: Path) -> None:
+        path = tmp_path / "50% é #1?mode=ro&x.db"
+        await (await Journal.create(path, ORDER, IDS[:1])).aclose()
+        async with await Journal.read(path) as journal:
+            assert journal.order == ORDER
+        assert path.exists()
+        assert all(name.startswith(path.name) for name in os.listdir(tmp_path))
+
+    @pytest.mark.parametrize(
+        ("path", "uri"),
+        [
+            (PurePosixPath("/srv/a b.db"), "file:///srv/a%20b.db"),
+            (PureWindowsPath(r"C:\runs\a?.db"), "file:///C:/runs/a%3F.db"),
+            (PureWindowsPath(r"\\server\share\a.db"), "file:////server/share/a.db"),
+        ],
+    )
+    def test_is_named_without_a_host(self, path: PurePath, uri: str) -> None:
+        assert as_uri(path) == uri
+
     async def test_is_for_the_eyes_of_its_owner(self, tmp_path: Path) -> None:
         await (await Journal.create(tmp_path / "a.db", ORDER, IDS[:1])).aclose()
         for name in os.listdir(tmp_path):
@@ -106,6 +126,21 @@ class TestTheFile:
             assert isinstance(outcome.error, RecordedError)
             assert (outcome.error.kind, str(outcome.error)) == (kind, text)
 
+    async def test_stands_still_for_a_reader_while_it_is_written(self, tmp_path: Path) -> None:
+        async with await Journal.create(tmp_path / "a.db", ORDER, IDS) as journal:
+            with pytest.raises(JournalError, match="doesn't stand still"):
+                async with journal.still():
+                    pass
+            for agent_id in IDS[:5]:
+                await journal.settle(Done(agent_id, ScriptResult(retcode=0)), ok=True)
+            async with await Journal.read(tmp_path / "a.db") as reader:
+                async with reader.still():
+                    assert len([one async for one in reader.outcomes()]) == 5
+                    await journal.settle(Done(IDS[6], ScriptResult(retcode=0)), ok=True)
+                    assert await reader.counts() == Counts(done=5, pending=1195)
+                    assert await reader.successes() == {0: 5}
+                assert await reader.successes() == {0: 6}
+
     async def test_begins_and_withdraws(self, tmp_path: Path) -> None:
         async with await Journal.create(tmp_path / "a.db", ORDER, "ab") as journal:
             await journal.begin(["a"], 0, None)
@@ -124,8 +159,18 @@ class TestTheFile:
             await journal.settle(Failed("c", InvalidRequestError("x")), ok=False)
             await journal.settle(Unknown("d", OutcomeUnknownError("x")), ok=False)
             await journal.settle(Skipped("e", "x"), ok=False)
+            again = await journal.to_run(kinds)
+            assert await journal.to_run() == []
             await journal.retry(kinds)
             assert (await journal.counts()).pending == pending
+            assert again == await journal.to_run() == [each for _, each in await journal.pending(0)]
+
+    async def test_what_succeeded_is_told_by_the_rule_of_its_run(self, tmp_path: Path) -> None:
+        async with await Journal.create(tmp_path / "a.db", ORDER, "abcde") as journal:
+            for agent_id, retcode in (("a", 0), ("b", 3010), ("c", 3010), ("d", None)):
+                await journal.settle(Done(agent_id, ScriptResult(retcode=retcode)), ok=agent_id != "a")
+            await journal.settle(Skipped("e", "x"), ok=False)
+            assert await journal.successes() == {3010: 2, None: 1}
 
     async def test_many_writers_share_the_wait_for_the_disk(self, tmp_path: Path) -> None:
         async with await Journal.create(tmp_path / "a.db", ORDER, IDS) as journal:
@@ -161,6 +206,31 @@ class TestRefusals:
             await Journal.create(tmp_path / "no" / "a.db", ORDER, IDS)
         with pytest.raises(JournalError, match="no journal"):
             await Journal.resume(tmp_path / "a.db")
+
+    @pytest.mark.parametrize("opening", ["create", "resume"])
+    async def test_a_lock_that_is_none(self, opening: str, tmp_path: Path) -> None:
+        path, lock = tmp_path / "a.db", tmp_path / "a.db.lock"
+        if opening == "resume":
+            await (await Journal.create(path, ORDER, IDS[:1])).aclose()
+        lock.write_text("no database, and longer than the head of one " * 20)
+
+        async def opened() -> None:
+            being = Journal.resume(path) if opening == "resume" else Journal.create(path, ORDER, IDS[:1])
+            await (await being).aclose()
+
+        for _ in range(2):
+            with pytest.raises(JournalError, match=r"a\.db\.lock can't be locked: file is not a database"):
+                await opened()
+            assert path.exists() == (opening == "resume")
+        lock.unlink()
+        await opened()
+
+    async def test_a_lock_that_is_held_before_there_is_a_file(self, tmp_path: Path) -> None:
+        with closing(sqlite3.connect(tmp_path / "a.db.lock", isolation_level=None)) as holder:
+            holder.execute("BEGIN EXCLUSIVE")
+            with pytest.raises(JournalError, match="another process works on"):
+                await Journal.create(tmp_path / "a.db", ORDER, IDS[:1])
+        assert not (tmp_path / "a.db").exists()
 
     async def test_a_target_twice(self, tmp_path: Path) -> None:
         with pytest.raises(InvalidRequestError, match="more than once"):

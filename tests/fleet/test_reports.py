@@ -3,12 +3,14 @@
 import csv
 import io
 import json
+import tracemalloc
 
 import pytest
 
 from trmm_async import Done, Failed, Outcome, ScriptResult, Skipped, Unknown
 from trmm_async.errors import AgentSilentError, NotFoundError, OutcomeUnknownError
 from trmm_async.fleet import Group, as_csv, as_jsonl, as_row, groups_of, report
+from trmm_async.fleet.reports import Grouping
 
 OUTCOMES: list[Outcome] = [
     Done("a1", ScriptResult(retcode=0, stdout="ok\n", execution_time=0.5)),
@@ -37,6 +39,45 @@ def test_like_outcomes_are_one_group_the_largest_first() -> None:
     assert [len(group) for group in groups] == [3, 2, 2, 1, 1, 1]
     assert groups[1].output == "NotFoundError: 404 the server has no agent <agent>"
     assert groups[2].output == "AgentSilentError: offline"
+
+
+def test_texts_are_kept_up_to_an_amount_in_all() -> None:
+    grouping = Grouping(room=10)
+    for agent_id, text in (
+        ("a", "12345678"),
+        ("b", "123"),
+        ("c", "123"),
+        ("d", "12"),
+        ("e", "12345678"),
+        ("f", "4"),
+    ):
+        grouping.add(Done(agent_id, ScriptResult(retcode=5, stdout=text)))
+    groups = {tuple(group.agent_ids): group for group in grouping.groups()}
+    assert {ids: group.output for ids, group in groups.items() if group.kept} == {
+        ("a", "e"): "12345678",
+        ("d",): "12",
+    }
+    lost = [ids for ids, group in groups.items() if not group.kept]
+    assert sorted(lost) == [("b", "c"), ("f",)], "they are told apart all the same"
+    assert "not kept here" in groups["f",].output
+    assert grouping.worst == 5
+
+
+def test_outputs_that_all_differ_do_not_pile_up() -> None:
+    tracemalloc.start()
+    grouping = Grouping(room=1_000_000)
+    before, _ = tracemalloc.get_traced_memory()
+    for number in range(10_000):
+        grouping.add(Done(f"agent-{number}", ScriptResult(retcode=0, stdout=f"{number:1000}")))
+    after, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(grouping.groups()) == 10_000
+    assert after - before < 10_000 * 600
+
+
+def test_texts_that_are_no_utf_8_are_told_apart() -> None:
+    groups = groups_of([Done("a", ScriptResult(stdout="\udcff")), Done("b", ScriptResult(stdout="\udcfe"))])
+    assert [group.output for group in groups] == ["\udcfe", "\udcff"]
 
 
 def test_the_report_says_who_and_what() -> None:

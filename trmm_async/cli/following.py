@@ -5,17 +5,18 @@ Below: `progress`, `report`. Above: the commands.
 
 import asyncio
 import signal
+import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
 
+import trmm_async as sdk
 from trmm_async.cli.exits import Exit
 from trmm_async.cli.printing import Output, say
 from trmm_async.cli.progress import RunBar, run_bar
 from trmm_async.cli.report import counted, is_refusal, print_groups, row, summary, verdict
-
-if TYPE_CHECKING:
-    import trmm_async as sdk
 
 __all__ = ["Following"]
 
@@ -30,12 +31,20 @@ class Following:
         output: where outcomes go.
         names: host names, by agents' ids.
         codes: the return codes that are successes.
+        journal: where the run is kept; what stands there at the end is what is told, as `trmm results` does.
     """
 
-    def __init__(self, output: Output, names: Mapping[str, str], codes: Collection[int] = (0,)) -> None:
+    def __init__(
+        self,
+        output: Output,
+        names: Mapping[str, str],
+        codes: Collection[int | None] = (0,),
+        journal: Path | None = None,
+    ) -> None:
         self._output = output
         self._names = names
         self._codes = codes
+        self._journal = journal
         self._interrupted = 0
         self._refused = False
 
@@ -54,10 +63,21 @@ class Following:
             print_groups(job.groups(), self._names, self._codes)
         if job.stopped:
             say(f"stopped: {job.stopped}")
-        say(summary(job.counts, job.succeeded, job.worst_retcode))
+        counts, succeeded = await self._end_of(job)
+        say(summary(counts, succeeded, job.worst_retcode))
         if self._interrupted:
             return Exit.INTERRUPTED
-        return verdict(job.counts, job.succeeded, refused=self._refused)
+        return verdict(counts, succeeded, refused=self._refused)
+
+    async def _end_of(self, job: "sdk.FleetRun") -> "tuple[sdk.Counts, int]":
+        """Where the targets stand, and how many succeeded, each by the rule of the run that it ran in."""
+        if self._journal is None:
+            return job.counts, job.succeeded
+        async with await sdk.Journal.read(self._journal) as book, book.still():
+            counts, lost = await book.counts(), len(await book.in_flight())
+            succeeded = sum((await book.successes()).values())
+        # The run is over: of those that were begun, nothing more will come.
+        return replace(counts, unknown=counts.unknown + lost, pending=counts.pending - lost), succeeded
 
     async def _watch(self, run: "sdk.FleetRun", emit: Callable[[object], None]) -> None:
         with run_bar(run.counts.total) as bar, self._interruptible(run, bar):
@@ -82,15 +102,8 @@ class Following:
             elif task is not None:
                 task.cancel()
 
-        try:
-            loop.add_signal_handler(signal.SIGINT, interrupt)
-        except (NotImplementedError, RuntimeError):  # Windows, or not the main thread: it ends at once there
+        with _on_ctrl_c(loop, interrupt):
             yield
-            return
-        try:
-            yield
-        finally:
-            loop.remove_signal_handler(signal.SIGINT)
 
     def _give_up(self) -> bool:
         """Whether it was a second Ctrl-C that ended it; then it goes on to be told."""
@@ -99,3 +112,21 @@ class Following:
             return False
         task.uncancel()
         return True
+
+
+@contextmanager
+def _on_ctrl_c(loop: asyncio.AbstractEventLoop, interrupt: Callable[[], None]) -> Iterator[None]:
+    """Call that for each Ctrl-C. Not in another thread than the main one, which alone is told of it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    try:
+        loop.add_signal_handler(signal.SIGINT, interrupt)
+        undo: Callable[[], object] = partial(loop.remove_signal_handler, signal.SIGINT)
+    except NotImplementedError:  # the loops of Windows
+        before = signal.signal(signal.SIGINT, lambda *_: loop.call_soon_threadsafe(interrupt))
+        undo = partial(signal.signal, signal.SIGINT, before)
+    try:
+        yield
+    finally:
+        undo()

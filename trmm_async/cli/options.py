@@ -23,6 +23,7 @@ __all__ = [
     "Site",
     "Status",
     "Success",
+    "SuccessOfRun",
     "Yes",
     "examples",
 ]
@@ -51,6 +52,15 @@ Success = Annotated[
         "--success",
         metavar="CODE,…",
         help="The return codes that are successes.",
+        rich_help_panel="How carefully",
+    ),
+]
+SuccessOfRun = Annotated[
+    str | None,
+    typer.Option(
+        "--success",
+        metavar="CODE,…",
+        help="The return codes that are successes; without, 0 and those that the journal has as such.",
         rich_help_panel="How carefully",
     ),
 ]

@@ -38,7 +38,7 @@ def is_refusal(outcome: "sdk.Outcome") -> bool:
 
 
 def print_groups(
-    groups: Iterable["sdk.Group"], names: Mapping[str, str], codes: Collection[int] = (0,)
+    groups: Iterable["sdk.Group"], names: Mapping[str, str], codes: Collection[int | None] = (0,)
 ) -> None:
     """The groups of hosts that said the same, the largest first.
 
@@ -52,7 +52,7 @@ def print_groups(
         _print_group(hosts, group, codes)
 
 
-def _print_group(hosts: list[str], group: "sdk.Group", codes: Collection[int]) -> None:
+def _print_group(hosts: list[str], group: "sdk.Group", codes: Collection[int | None]) -> None:
     from rich.text import Text
 
     code_style = "green" if group.retcode in codes else "yellow"
@@ -75,15 +75,23 @@ def counted(counts: "sdk.Counts") -> str:
     return ", ".join([f"{counts.done} done", *(f"{count} {name}" for name, count in told.items() if count)])
 
 
-def summary(counts: "sdk.Counts", succeeded: int, worst: int | None) -> str:
-    """How many came to which end, in a line; `worst` is the worst return code."""
+def summary(counts: "sdk.Counts", succeeded: int, worst: int | None, *, in_flight: int = 0) -> str:
+    """How many came to which end, in a line.
+
+    Args:
+        counts: where the agents stand.
+        succeeded: how many of those that ran.
+        worst: the worst return code.
+        in_flight: how many of the pending were begun, and have no outcome.
+    """
     ends = {
         "succeeded": succeeded,
         f"with another return code (the worst is {worst})": counts.done - succeeded,
         "failed": counts.failed,
         "unknown": counts.unknown,
         "skipped": counts.skipped,
-        "pending": counts.pending,
+        "pending": counts.pending - in_flight,
+        "in flight": in_flight,
     }
     words = ", ".join(f"{count} {name}" for name, count in ends.items() if count)
     return f"{counts.total} agent{'s' * (counts.total != 1)}: {words or 'nothing to do'}"

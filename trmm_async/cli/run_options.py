@@ -86,7 +86,7 @@ Batch = Annotated[
     typer.Option(
         "--batch",
         metavar="N|N%",
-        help="So many at a time, one batch after the other.",
+        help="So many at a time, one batch after the other; 100% is all in one.",
         rich_help_panel=_POLICY,
     ),
 ]

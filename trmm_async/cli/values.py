@@ -9,7 +9,7 @@ from typing import Final
 
 from trmm_async.cli.exits import usage
 
-__all__ = ["amount", "codes", "length", "moment"]
+__all__ = ["batch_size", "codes", "failures", "length", "moment"]
 
 _LENGTH: Final = re.compile(r"(\d{1,6})([smhdw])")
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -21,6 +21,8 @@ def length(text: str, option: str) -> timedelta:
     found = _LENGTH.fullmatch(text.strip())
     if not found:
         raise usage(f"{option} is a length of time as 30m, 12h or 7d, not {text!r}")
+    if not int(found[1]):
+        raise usage(f"{option} is a length of time above 0, not {text!r}")
     return timedelta(**{_UNITS[found[2]]: int(found[1])})
 
 
@@ -34,12 +36,33 @@ def moment(text: str, option: str, now: datetime) -> datetime:
         raise usage(f"{option} is as 12h, 7d, 2w or 2030-01-31T18:00, not {text!r}") from error
 
 
-def amount(text: str, option: str) -> int | float:
-    """A number, or a share of the whole: "5" is 5, "10%" is 0.1."""
+def batch_size(text: str, option: str) -> int | float | None:
+    """How many at a time: "5" is 5, "10%" is 0.1, and "100%", which is all of them, is None."""
+    size = _amount(text, option)
+    if not size:
+        raise usage(f"{option} is at least 1, or a share above 0%, not {text!r}")
+    return None if size == 1.0 and isinstance(size, float) else size
+
+
+def failures(text: str, option: str) -> int | float | None:
+    """How many failures are put up with: "5" is 5, "10%" is 0.1, "0%" is 0; of "100%" all are, so None."""
+    most = _amount(text, option)
+    if isinstance(most, float) and most in {0.0, 1.0}:
+        return None if most else 0
+    return most
+
+
+def _amount(text: str, option: str) -> int | float:
+    """A number, or a share of the whole."""
     found = _AMOUNT.fullmatch(text.strip())
     if not found:
         raise usage(f"{option} is a number as 5, or a share as 10%, not {text!r}")
-    return int(found[1]) if found[1] else float(found[2]) / 100
+    if found[1]:
+        return int(found[1])
+    share = float(found[2]) / 100
+    if share > 1:
+        raise usage(f"{option} is a share of 100% at most, not {text!r}")
+    return share
 
 
 def codes(text: str, option: str) -> frozenset[int]:

@@ -14,7 +14,7 @@ import os
 import sqlite3
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -132,12 +132,14 @@ class Journal:
             InvalidRequestError: a target stands there twice.
         """
         place = Path(path)
-        make_file(place)
-        journal = await cls._open(place, locked(place))
+        lock = make_file(place)
+        journal = None
         try:
+            journal = await cls._open(place, lock)
             await journal.fill(order, agents)
         except BaseException:
-            await journal.aclose()
+            if journal is not None:
+                await journal.aclose()
             with suppress(OSError):
                 os.unlink(place)  # noqa: PTH108 - also where the task is being cancelled
             raise
@@ -170,8 +172,10 @@ class Journal:
         mode = "ro" if lock is None else "rw"
         try:
             database = await aiosqlite.connect(f"{uri_of(path)}?mode={mode}", uri=True, isolation_level=None)
-        except sqlite3.Error as error:
+        except BaseException as error:
             unlock(lock)
+            if not isinstance(error, sqlite3.Error):
+                raise
             raise JournalError(f"{path} can't be opened: {error}") from error
         journal = cls(path, lock, database)
         try:
@@ -286,9 +290,8 @@ class Journal:
 
     async def retry(self, kinds: Iterable[str]) -> None:
         """Make those pending again that ended so; "failed" are also those that ran without success."""
-        where = [f"({_RETRIES[kind]})" for kind in kinds]
-        if where:
-            await self._write(f"UPDATE targets SET state = 'pending' WHERE {' OR '.join(where)}", [()])  # noqa: S608
+        if kinds := tuple(kinds):
+            await self._write(f"UPDATE targets SET state = 'pending' WHERE {_to_run(kinds)}", [()])  # noqa: S608
 
     async def _write(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
         """Write in one transaction with what others want to write at this moment: one wait for the disk."""
@@ -326,6 +329,17 @@ class Journal:
 
     # -- reading ---------------------------------------------------------------------------------------------
 
+    @asynccontextmanager
+    async def still(self) -> AsyncIterator[Self]:
+        """What is read inside is of one moment, and adds up, though a run is writing. For `read` only."""
+        if self._lock is not None:
+            raise JournalError(f"{self.path} is open to be written: it doesn't stand still")
+        await self._rows("BEGIN")
+        try:
+            yield self
+        finally:
+            await self._rows("ROLLBACK")
+
     async def counts(self) -> Counts:
         """Where the targets stand; those in flight are pending."""
         rows = dict(await self._rows("SELECT state, count(*) FROM targets GROUP BY state"))
@@ -351,6 +365,16 @@ class Journal:
             "SELECT place, agent_id FROM targets WHERE state = 'pending' AND place > ? ORDER BY place LIMIT ?"
         )
         return [(place, agent_id) for place, agent_id in await self._rows(sql, (after, _PAGE))]
+
+    async def to_run(self, retry: Iterable[str] = ()) -> list[str]:
+        """Who a resumption would send to: those that are pending, and those that `retry` makes pending."""
+        sql = f"SELECT agent_id FROM targets WHERE {_to_run(retry)} ORDER BY place"  # noqa: S608
+        return [agent_id for (agent_id,) in await self._rows(sql)]
+
+    async def successes(self) -> dict[int | None, int]:
+        """How many succeeded by the rule of the run that wrote it, by their return codes."""
+        sql = "SELECT retcode, count(*) FROM targets WHERE state = 'done' AND ok GROUP BY retcode"
+        return dict(await self._rows(sql))
 
     async def agent_ids(self) -> AsyncIterator[str]:
         """All targets, in their order, read page by page."""
@@ -380,6 +404,11 @@ class Journal:
             return list(await self._database.execute_fetchall(sql, values))
         except (sqlite3.Error, ValueError) as error:
             raise JournalError(f"{self.path} can't be read: {error}") from error
+
+
+def _to_run(retry: Iterable[str]) -> str:
+    """The condition for those that are pending once these were made so; the same for asking and for doing."""
+    return " OR ".join(f"({each})" for each in ("state = 'pending'", *(_RETRIES[kind] for kind in retry)))
 
 
 def _outcome(  # noqa: PLR0917 - a row of the table

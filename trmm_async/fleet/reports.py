@@ -4,6 +4,7 @@ Over `outcomes`. Everything works on any iterable of outcomes: a run's, or a jou
 """
 
 import csv
+import hashlib
 import io
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,6 +20,8 @@ __all__ = ["Group", "Grouping", "as_csv", "as_jsonl", "as_row", "groups_of", "re
 _KINDS: Final = {Done: "done", Failed: "failed", Unknown: "unknown", Skipped: "skipped"}
 _COLUMNS: Final = ("agent_id", "outcome", "retcode", "execution_time", "stdout", "stderr", "error", "reason")
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_HELD_MOST: Final = 16_000_000
+_NOT_HELD: Final = "(what they printed is not kept here: the outcomes differ too much, and are too long)"
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -29,42 +32,60 @@ class Group:
     Attributes:
         kind: "done", "failed", "unknown" or "skipped".
         retcode: of those that ran.
-        output: what they printed, stdout and then stderr; for others, why in words.
+        output: what they printed, stdout and then stderr; for others, why in words. Where the texts of all
+            groups are more than 16 million letters, those that came last say only that they are not kept.
         agent_ids: who they are, in the order of completion.
+        kept: whether `output` is what they printed.
     """
 
     kind: str
     retcode: int | None
     output: str
     agent_ids: list[str] = field(default_factory=list)
+    kept: bool = True
 
     def __len__(self) -> int:
         return len(self.agent_ids)
 
 
 class Grouping:
-    """Folds outcomes into groups as they come: keeps each text once, and of a target only its id."""
+    """Folds outcomes into groups as they come: keeps each text once, and of a target only its id.
 
-    def __init__(self) -> None:
-        self._groups: dict[tuple[str, int | None, str], Group] = {}
+    Texts are told apart by their digests, and kept up to `room` letters in all: where each target prints
+    something else, a run would otherwise hold all of it in memory.
+    """
+
+    def __init__(self, room: int = _HELD_MOST) -> None:
+        self._groups: dict[bytes, Group] = {}
+        self._room = room
 
     def add(self, outcome: Outcome) -> None:
         """Put one outcome to its like."""
         kind, retcode, output = _key(outcome)
-        group = self._groups.setdefault((kind, retcode, output), Group(kind, retcode, output))
+        key = _digest(kind, retcode, output)
+        group = self._groups.get(key)
+        if group is None:
+            group = self._groups[key] = self._new(kind, retcode, output)
         group.agent_ids.append(outcome.agent_id)
+
+    def _new(self, kind: str, retcode: int | None, output: str) -> Group:
+        if len(output) > self._room:
+            return Group(kind, retcode, _NOT_HELD, kept=False)
+        self._room -= len(output)
+        return Group(kind, retcode, output)
 
     def groups(self) -> list[Group]:
         """The groups, the largest first; those of one size in an order that is the same each time."""
-        return sorted(
-            self._groups.values(),
-            key=lambda group: (-len(group), group.kind, group.retcode or 0, group.output),
+        ordered = sorted(
+            self._groups.items(),
+            key=lambda pair: (-len(pair[1]), pair[1].kind, pair[1].retcode or 0, pair[1].output, pair[0]),
         )
+        return [group for _, group in ordered]
 
     @property
     def worst(self) -> int | None:
         """The return code of the worst kind: the largest by size; None if nothing has ended with one."""
-        codes = [code for _, code, _ in self._groups if code is not None]
+        codes = [group.retcode for group in self._groups.values() if group.retcode is not None]
         return max(codes, key=abs, default=None)
 
 
@@ -140,6 +161,11 @@ def _key(outcome: Outcome) -> tuple[str, int | None, str]:
             return kind, None, _words(error).replace(outcome.agent_id, "<agent>")
         case Skipped(reason=reason):
             return kind, None, reason
+
+
+def _digest(kind: str, retcode: int | None, output: str) -> bytes:
+    head = f"{kind} {retcode}\n{output}"
+    return hashlib.blake2b(head.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 def _words(error: TRMMError) -> str:

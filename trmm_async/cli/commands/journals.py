@@ -1,6 +1,7 @@
 """`trmm resume`, `trmm results`: what to do with the journal of a run."""
 
 import sys
+from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -10,7 +11,7 @@ import typer
 import trmm_async as sdk
 from trmm_async.cli.exits import CommandError, Exit, usage
 from trmm_async.cli.following import Following
-from trmm_async.cli.options import DO, LOOK, Json, JsonLines, Success, Yes, examples
+from trmm_async.cli.options import DO, LOOK, Json, JsonLines, SuccessOfRun, Yes, examples
 from trmm_async.cli.picking import confirm, host_names
 from trmm_async.cli.printing import Output, say
 from trmm_async.cli.report import is_refusal, print_groups, row, summary, verdict
@@ -45,7 +46,15 @@ async def resume(
             autocompletion=lambda: RETRIES,
         ),
     ] = None,
-    success: Success = "0",
+    success: SuccessOfRun = None,
+    forgive: Annotated[
+        bool,
+        typer.Option(
+            "--forgive",
+            help="Go on although a canary has failed, or more than --max-failures.",
+            rich_help_panel="How carefully",
+        ),
+    ] = False,
     yes: Yes = False,
     as_json: Json = False,
     as_jsonl: JsonLines = False,
@@ -53,16 +62,38 @@ async def resume(
     """Go on with a run, as its journal has it: after a crash, or to try some again.
 
     None is run twice unless --retry says so. What was under way then is settled where the server can tell.
+
+    A run that its canary or --max-failures has stopped stays so, without --retry failed or --forgive.
+
+    --success is for what is run now. What ran before stands as it was judged then, for --retry as well.
     """
-    output, good = Output(as_json=as_json, as_jsonl=as_jsonl), codes(success, "--success")
+    output, given = Output(as_json=as_json, as_jsonl=as_jsonl), _codes(success)
     kinds = _kinds(retry or ())
-    async with await sdk.Journal.read(journal) as book:
-        script, again = book.order.script, await _to_be_run(book, kinds, good)
+    async with await sdk.Journal.read(journal) as book, book.still():
+        script, again = book.order.script, await book.to_run(kinds)
+        before = {code for code in await book.successes() if code is not None}
+    good = {0, *before} if given is None else given
     async with connected(context) as trmm:
         names = await host_names(trmm)
-        confirm(f"run script {script} on", [names.get(each, each) for each in again], yes=yes)
-        job = trmm.fleet.resume(journal, retry=kinds, success=lambda result: result.retcode in good)
-        return await Following(output, names, good).follow(job)
+        if len(again) > 1 and not yes:
+            doing = f"run {await _script_name(trmm, script)} on"
+            confirm(doing, [names.get(each, each) for each in again], yes=yes)
+        job = trmm.fleet.resume(
+            journal, retry=kinds, success=lambda result: result.retcode in good, forgive=forgive
+        )
+        code = await Following(output, names, {*good, *before}, journal).follow(job)
+    if job.stopped and code in {Exit.FAILED, Exit.UNKNOWN} and not forgive:
+        say("--retry failed tries those again that failed; --forgive goes on without them")
+    return code
+
+
+async def _script_name(trmm: "sdk.TRMM", script: int) -> str:
+    """What the script is called, for the question; by its id where its name can't be found out."""
+    try:
+        found = [each.name for each in await trmm.scripts.list() if each.id == script]
+    except sdk.TRMMError:
+        found = []
+    return found[0] if found else f"script {script}"
 
 
 def _kinds(names: Collection[str]) -> Any:
@@ -72,30 +103,23 @@ def _kinds(names: Collection[str]) -> Any:
     return tuple(names)
 
 
-async def _to_be_run(book: "sdk.Journal", kinds: Collection[str], good: Collection[int]) -> list[str]:
-    """Who was never begun, and who is to be tried again."""
-    found, place = [], 0
-    while page := await book.pending(place):
-        place = page[-1][0]
-        found += [agent_id for _, agent_id in page]
-    async for outcome in book.outcomes():
-        if _end(outcome, good) in kinds:
-            found.append(outcome.agent_id)
-    return found
-
-
-def _end(outcome: "sdk.Outcome", good: Collection[int]) -> str:
-    """What `--retry` calls this end."""
-    if isinstance(outcome, sdk.Done):
-        return "" if outcome.result.retcode in good else "failed"
-    return type(outcome).__name__.lower()
+def _codes(success: str | None) -> frozenset[int] | None:
+    return None if success is None else codes(success, "--success")
 
 
 @runs
 async def results(
     context: typer.Context,
     journal: File,
-    success: Success = "0",
+    success: Annotated[
+        str | None,
+        typer.Option(
+            "--success",
+            metavar="CODE,…",
+            help="Judge by these return codes, and not as the run did.",
+            rich_help_panel="How carefully",
+        ),
+    ] = None,
     ids: Annotated[
         bool, typer.Option("--ids", help="Show agents' ids, and ask no server for their names.")
     ] = False,
@@ -109,24 +133,29 @@ async def results(
 
     The exit code is that of the run; agents that are pending count as unknown.
     """
-    output, good = Output(as_json=as_json, as_jsonl=as_jsonl), codes(success, "--success")
+    output, given = Output(as_json=as_json, as_jsonl=as_jsonl), _codes(success)
     if as_csv and not output.for_people:
         raise usage("--csv, --json and --jsonl are formats: choose one")
     async with await sdk.Journal.read(journal) as book:
-        outcomes = [outcome async for outcome in book.outcomes()]
-        counts = await book.counts()
+        async with book.still():
+            outcomes = [outcome async for outcome in book.outcomes()]
+            counts, in_flight = await book.counts(), len(await book.in_flight())
+            successes = await book.successes()
         names = {} if ids or as_csv else await _names(context, book.order.server)
+    if given is not None:
+        codes_now = Counter(each.result.retcode for each in outcomes if isinstance(each, sdk.Done))
+        successes = {code: count for code, count in codes_now.items() if code in given}
     if as_csv:
         sys.stdout.writelines(sdk.as_csv(outcomes))
     elif output.for_people:
-        print_groups(sdk.groups_of(outcomes), names, good)
+        print_groups(sdk.groups_of(outcomes), names, successes)
     else:
         with output.stream() as emit:
             for outcome in outcomes:
                 emit(row(outcome, names))
-    succeeded = sum(_end(outcome, good) == "" for outcome in outcomes)
+    succeeded = sum(successes.values())
     worst = max((group.retcode or 0 for group in sdk.groups_of(outcomes)), key=abs, default=None)
-    say(summary(counts, succeeded, worst))
+    say(summary(counts, succeeded, worst, in_flight=in_flight))
     code = verdict(counts, succeeded, refused=any(map(is_refusal, outcomes)))
     return Exit.UNKNOWN if counts.pending else code
 

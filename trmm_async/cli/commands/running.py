@@ -45,7 +45,7 @@ from trmm_async.cli.run_options import (
     Width,
 )
 from trmm_async.cli.session import connected, runs
-from trmm_async.cli.values import amount, codes, length
+from trmm_async.cli.values import batch_size, codes, failures, length
 
 __all__ = ["add_to"]
 
@@ -132,8 +132,8 @@ async def run(
         run_as_user=as_user,
         width=width,
         canary=canary,
-        batch=None if batch is None else amount(batch, "--batch"),
-        max_failures=None if max_failures is None else amount(max_failures, "--max-failures"),
+        batch=None if batch is None else batch_size(batch, "--batch"),
+        max_failures=None if max_failures is None else failures(max_failures, "--max-failures"),
         success=lambda result: result.retcode in good,
         splay=splay,
         skip_offline=skip_offline,
@@ -146,9 +146,11 @@ async def run(
         targets = [] if file and not names else await agents_where(trmm, where, names)
         if not targets:
             raise CommandError(Exit.FAILED, "no agent matches; nothing was run")
-        confirm(f"run {chosen.name} on", [each.hostname for each in targets], yes=yes or dry_run)
+        # What is wrong with the settings is said here, and not once the question was answered.
         job = trmm.fleet.run_script(targets, chosen, args=args or (), **settings)
-        following = Following(output, {each.agent_id: each.hostname for each in targets}, good)
+        confirm(f"run {chosen.name} on", [each.hostname for each in targets], yes=yes or dry_run)
+        hosts = {each.agent_id: each.hostname for each in targets}
+        following = Following(output, hosts, good, None if dry_run else journal)
         code = await following.follow(job)
     if journal is not None and code != Exit.OK and not dry_run:
         say(f"`trmm resume {journal}` goes on, and tries some again with --retry")
@@ -159,7 +161,15 @@ def _names_of(file: str | None) -> list[str]:
     """The lines of the file, without blank ones and comments."""
     if file is None:
         return []
-    text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+    try:
+        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise usage(f"--file: there is no file {file}; - is stdin") from None
+    except OSError as error:
+        raise usage(f"--file: {file} can't be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        what = "stdin" if file == "-" else file
+        raise usage(f"--file: {what} is no text in UTF-8, see byte {error.start}: save it as such") from error
     lines = (line.strip() for line in text.splitlines())
     return [line for line in lines if line and not line.startswith("#")]
 
