@@ -5,6 +5,7 @@ Over `course`, `targets`, `presence` and `journal`; `run` starts it and is told 
 
 import asyncio
 import random
+from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
 from contextlib import AsyncExitStack
 from functools import partial
@@ -105,8 +106,7 @@ class Conductor:
 
     async def _end_rest(self, end: Callable[[str], Outcome]) -> None:
         """What was never taken, and what still waits to come back."""
-        for agent_id in self._unparked():
-            await self._ledger.tell(end(agent_id), begun=False, is_final=False)
+        await self._end_parked(end, is_final=False)
         while self._queue or (self._queue.source.total is not None and not self._queue.exhausted):
             async with self._filling:
                 await self._queue.fill()
@@ -156,8 +156,7 @@ class Conductor:
                 await moved.wait()
         except TimeoutError:
             if loop.time() >= self._parked_until:
-                for agent_id in self._unparked():
-                    await self._ledger.tell(Skipped(agent_id, self._not_back), begun=False)
+                await self._end_parked(self._not_back, is_final=True)
 
     # -- those that are offline ------------------------------------------------------------------------------
 
@@ -182,14 +181,14 @@ class Conductor:
             self._queue.put_first(back)
             self.wake()
 
-    def _unparked(self) -> list[str]:
-        parked = sorted(self._parked)
-        self._parked.clear()
-        return parked
+    async def _end_parked(self, end: Callable[[str], Outcome], *, is_final: bool) -> None:
+        for agent_id in sorted(self._parked):
+            if agent_id in self._parked:  # it may have come back meanwhile
+                self._parked.discard(agent_id)
+                await self._ledger.tell(end(agent_id), begun=False, is_final=is_final)
 
-    @property
-    def _not_back(self) -> str:
-        return f"it is offline, and did not come back within {self._plan.when_online}"
+    def _not_back(self, agent_id: str) -> Outcome:
+        return Skipped(agent_id, f"it is offline, and did not come back within {self._plan.when_online}")
 
     # -- sending ---------------------------------------------------------------------------------------------
 
@@ -229,11 +228,16 @@ class Conductor:
 
     async def _skip_unsent(self, agent_ids: Iterable[str]) -> None:
         """The run was stopped before anything was sent to these, which had been begun."""
-        skipped = list(agent_ids)
-        if self._journal is not None:
-            await self._journal.withdraw(skipped)
-        for agent_id in skipped:
-            await self._ledger.tell(Skipped(agent_id, self._course.stopped), is_final=False)
+        left = deque(agent_ids)
+        try:
+            if self._journal is not None:
+                await self._journal.withdraw(left)
+            while left:
+                await self._ledger.tell(Skipped(left.popleft(), self._course.stopped), is_final=False)
+        except BaseException:
+            for agent_id in left:
+                self._ledger.keep(Skipped(agent_id, self._course.stopped))
+            raise
 
     async def _send_in_chunks(self, dialect: Dialect) -> None:
         try:
@@ -293,21 +297,19 @@ class Conductor:
     ) -> bool:
         """Send; whether that was done. Else all of them have their outcome already."""
         if self._course.stopped and not sent.is_set:
-            await self._skip_unsent(left)
-            left.clear()
+            await self._skip_unsent(_emptied(left))
             return False
         try:
             with self._gates.until_stopped(sent) as gate:
                 await stack.enter_async_context(sending)
         except TRMMError as error:
             # The call for all of them was refused, or never sent.
-            while left:
-                agent_id = left.popitem()[0]
+            for agent_id in tuple(left):
+                del left[agent_id]
                 await self._ledger.tell(self._trouble(agent_id, error))
             return False
         if gate.was_shut:
-            await self._skip_unsent(left)
-            left.clear()
+            await self._skip_unsent(_emptied(left))
         return not gate.was_shut
 
     def _before(self, agent_ids: list[str]) -> Before | None:
@@ -387,6 +389,12 @@ async def _together(jobs: Iterable[Coroutine[Any, Any, None]]) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _emptied(agents: dict[str, None]) -> list[str]:
+    taken = list(agents)
+    agents.clear()
+    return taken
 
 
 def _failed(error: TRMMError, agent_id: str) -> Outcome:
