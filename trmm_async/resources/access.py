@@ -1,13 +1,12 @@
 """What lets a WebSocket in where the API key does not: the token of a user who has logged in.
 
-The lowest of the resources: over the transport, which sends the logins. A token is asked for when it is
+Low among the resources: over the transport, which sends the logins. A token is asked for when it is
 needed, is renewed a little before it ends where that can be done without anybody, and once more when a server
 refuses it. Password, code and token are handed to `Server.secrets`, so that no text of a server can bring
 them into an error.
 """
 
 import asyncio
-import copy
 import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -16,7 +15,8 @@ from typing import Final, TypeAlias
 
 from trmm_async import arguments
 from trmm_async.dialects import Dialect, Token
-from trmm_async.errors import AuthenticationError, DecodeError, TRMMError
+from trmm_async.errors import AuthenticationError, DecodeError
+from trmm_async.resources.turns import Turns
 from trmm_async.transport import Transport
 
 __all__ = ["TOTP", "Access", "TokenSource"]
@@ -63,11 +63,9 @@ class Access:
         self._transport = transport
         self._dialect = dialect
         self._now = now
-        self._asking = asyncio.Lock()
+        self._turns = Turns()
         self._held: _Held | None = None
         self._source: Source | None = None
-        self._asked = 0
-        self._failure: TRMMError | None = None
         self._who = ""
         if access_token is not None:
             self._adopt(access_token)
@@ -93,8 +91,8 @@ class Access:
         async def again() -> Token:
             return await self._log_in(name, password, totp)
 
-        async with self._asking:
-            self._failure = None
+        async with self._turns.take():
+            self._turns.forget()
             token = await again()
             self._who = name
             self._source = again if totp is None or callable(totp) else None
@@ -121,28 +119,17 @@ class Access:
         return await self._renew(refused)
 
     async def _renew(self, refused: Token | None) -> Token:
-        # An attempt that is under way is one that we wait for.
-        asked = self._asked - self._asking.locked()
-        async with self._asking:
+        async with self._turns.take() as share_failure:
             held = self._held
             if held is not None and self._is_fresh(held) and held.token is not refused:
                 return held.token
-            if asked != self._asked and self._failure is not None:
-                # Somebody has asked while we waited for our turn: many sockets are one attempt.
-                raise copy.copy(self._failure)
+            share_failure()
             return await self._ask()
 
     async def _ask(self) -> Token:
         if self._source is None:
             raise _not_logged_in() if self._held is None else _ended(self._who)
-        self._asked += 1
-        self._failure = None
-        try:
-            token = await self._source()
-        except TRMMError as error:
-            self._failure = error
-            raise
-        return self._hold(token)
+        return self._hold(await self._turns.attempt(self._source()))
 
     def _is_fresh(self, held: _Held) -> bool:
         # What can't be renewed is used for as long as the server takes it: a use makes it last longer there.

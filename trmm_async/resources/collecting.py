@@ -28,6 +28,7 @@ from trmm_async.errors import (
     UnidentifiedError,
 )
 from trmm_async.models import HistoryEntry, ScriptResult
+from trmm_async.resources.turns import Turns
 from trmm_async.runbook import Batch, Mixed, NotRun, Patience, RunBook, Settled, Silent, Told
 from trmm_async.transport import Transport
 
@@ -59,10 +60,8 @@ class Desk:
     def __init__(self, transport: Transport, patience: Patience | None = None) -> None:
         self.transport = transport
         self.book = RunBook(patience)
-        self._marking = asyncio.Lock()
+        self._marking = Turns()
         self._marked_at: float | None = None
-        self._mark_failures = 0
-        self._mark_failure: TRMMError | None = None
         self._blurred_at = 0.0
         self._sendings: set[Sending] = set()
         self._clerk: asyncio.Task[None] | None = None
@@ -136,15 +135,9 @@ class Desk:
 
     async def mark(self, order: Collected | Forgotten) -> tuple[int, datetime | None]:
         """The row that is now the last, and its time. Those who wait for one share a failure."""
-        failures = self._mark_failures
-        async with self._marking:
-            if self._mark_failure is not None and self._mark_failures > failures:
-                raise self._mark_failure
-            try:
-                await self._take_mark(order)
-            except TRMMError as error:
-                self._mark_failures, self._mark_failure = self._mark_failures + 1, error
-                raise
+        async with self._marking.take() as share_failure:
+            share_failure()
+            await self._marking.attempt(self._take_mark(order))
         return self.book.newest
 
     async def _mark_if_allowed(self, order: Forgotten) -> tuple[int, datetime | None]:

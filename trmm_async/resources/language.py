@@ -1,11 +1,11 @@
 """Which dialect the server of one client speaks: given, or found out when it is first needed."""
 
-import asyncio
 from collections.abc import Callable, Mapping
 
 from trmm_async.dialects import Dialect
 from trmm_async.dialects.detection import PROBE, language_of
 from trmm_async.errors import TRMMError
+from trmm_async.resources.turns import Turns
 from trmm_async.transport import Transport
 
 __all__ = ["Language"]
@@ -26,9 +26,7 @@ class Language:
         self._transport = transport
         self._choice = choice
         self._found = found
-        self._asking = asyncio.Lock()
-        self._failures = 0
-        self._failure: TRMMError | None = None
+        self._turns = Turns()
         self.known: Dialect | None = next(iter(choice.values())) if len(choice) == 1 else None
 
     def __repr__(self) -> str:
@@ -49,11 +47,10 @@ class Language:
         known = self.known
         if known is not None:
             return known
-        failures = self._failures
-        async with self._asking:
-            if self._failure is not None and self._failures > failures:
-                raise self._failure
-            return self.known or await self._ask()
+        async with self._turns.take() as share_failure:
+            share_failure()
+            known = self.known
+            return known if known is not None else await self._turns.attempt(self._ask())
 
     async def _ask(self) -> Dialect:
         error: TRMMError | None = None
@@ -61,11 +58,6 @@ class Language:
             await self._transport.send(PROBE)
         except TRMMError as failed:
             error = failed
-        try:
-            name = language_of(error)
-        except TRMMError as failed:
-            self._failures, self._failure = self._failures + 1, failed
-            raise
-        self.known = self._choice[name]
+        self.known = self._choice[language_of(error)]
         self._found(self.known)
         return self.known
