@@ -1,6 +1,6 @@
 """Fault rules: which request meets which failure, and how often.
 
-Below: nothing, this room is pure. Above: `front.py` asks it twice about every request, on arrival and before
+Below: `rules.py`. Pure. Above: `front.py` asks it twice about every request, on arrival and before
 the answer goes out; `switches.py` is how a test writes the rules.
 """
 
@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import fnmatch
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Literal
+
+from .rules import Rule
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from types import TracebackType
 
 __all__ = ["Cut", "Delay", "Effect", "Failure", "Fault", "Faults", "Refusal", "Unreadable"]
 
@@ -65,7 +66,7 @@ class Refusal:
 Effect = Failure | Unreadable | Cut | Delay | Refusal
 
 
-class Fault:
+class Fault(Rule):
     """A rule that has been written down, and how often it has struck.
 
     `hits` counts that. `remove()` takes the rule back; so does leaving the block where it is used as a
@@ -73,43 +74,20 @@ class Fault:
     """
 
     def __init__(self, method: str, path: str, effect: Effect, *, times: int | None, after: bool) -> None:
-        if times is not None and times < 1:
-            msg = f"times must be at least 1, or None for ever, got {times}"
-            raise ValueError(msg)
+        super().__init__(times)
         self.method = method.upper()
         self.path = path
         self.effect = effect
-        self.times = times
         self.after = after
-        self.hits = 0
-        self._removed = False
 
     def __repr__(self) -> str:
-        left = "for ever" if self.times is None else f"{self.times - self.hits} left"
-        return f"<Fault {self.method} {self.path} {self.effect} hits={self.hits} {left}>"
-
-    @property
-    def over(self) -> bool:
-        """Whether it will strike no more."""
-        return self._removed or self.hits == self.times
+        return f"<Fault {self.method} {self.path} {self.effect} {self.state}>"
 
     def matches(self, method: str, path: str) -> bool:
         """Tell whether a request is meant: by a part of its path or, with a `*`, by a pattern for it all."""
         if self.method not in {"*", method.upper()}:
             return False
         return fnmatch.fnmatchcase(path, self.path) if "*" in self.path else self.path in path
-
-    def remove(self) -> None:
-        """Take the rule back; twice is harmless."""
-        self._removed = True
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.remove()
 
 
 class Faults:

@@ -1,17 +1,15 @@
 """Frames of live commands that get lost on their way, as they do on the real server.
 
-Below: nothing. Above: `sockets.py` asks about every frame; `stock_switches.py` is how a test has them lost.
-Pure.
+Below: `rules.py`. Above: `sockets.py` asks about every frame; `stock_switches.py` is how a test has them
+lost. Pure.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Self
 
-if TYPE_CHECKING:
-    from types import TracebackType
+from trmm_async.testing.rules import Rule
 
 __all__ = ["Frame", "FrameLoss", "Losses"]
 
@@ -19,29 +17,18 @@ Frame = Mapping[str, object]
 """A frame of a live command, as it would go onto the wire."""
 
 
-class FrameLoss:
+class FrameLoss(Rule):
     """Frames of live commands that are lost on the way, until `times` of them are or `remove()` is called.
 
     `hits` counts them. Usable as a context manager, which removes it at the end of the block.
     """
 
     def __init__(self, meant: Callable[[Frame], bool], times: int | None) -> None:
-        if times is not None and times < 1:
-            msg = f"times must be at least 1, or None for ever, got {times}"
-            raise ValueError(msg)
+        super().__init__(times)
         self._meant = meant
-        self.times = times
-        self.hits = 0
-        self._removed = False
 
     def __repr__(self) -> str:
-        left = "for ever" if self.times is None else f"{self.times - self.hits} left"
-        return f"<FrameLoss hits={self.hits} {left}>"
-
-    @property
-    def over(self) -> bool:
-        """Whether no further frame will be lost to it."""
-        return self._removed or self.hits == self.times
+        return f"<FrameLoss {self.state}>"
 
     def takes(self, frame: Frame) -> bool:
         """Tell whether this frame is lost, and count it if it is."""
@@ -49,18 +36,6 @@ class FrameLoss:
             return False
         self.hits += 1
         return True
-
-    def remove(self) -> None:
-        """End it; twice is harmless."""
-        self._removed = True
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.remove()
 
 
 @dataclass(slots=True)
