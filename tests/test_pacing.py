@@ -10,12 +10,17 @@ from hypothesis import strategies as st
 
 from tests.clock import MOMENT, VirtualLoop, in_steps, live_timers, now, run, soon
 from trmm_async import RateLimit
-from trmm_async.pacing import Limiter, Slot, give_back, settle
+from trmm_async.pacing import Limiter, Slot, give_back
 
 
 def held_and_cooling(limiter: Limiter) -> tuple[int, int]:
     words = repr(limiter).rstrip(">").split(", ")
     return int(words[-2].split()[0]), int(words[-1].split()[0])
+
+
+def settle(slots: list[Slot]) -> None:
+    for slot in slots:
+        slot.settle()
 
 
 async def after(seconds: float, call: Callable[[], object]) -> None:

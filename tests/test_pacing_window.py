@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.clock import in_steps
 from trmm_async import RateLimit
-from trmm_async.pacing import RollingWindow
+from trmm_async.pacing import Place, RollingWindow
 
 
 @dataclass
@@ -17,51 +17,77 @@ class NaiveWindow:
     """What `RollingWindow` promises, said without any thrift."""
 
     limit: RateLimit
-    held: int = 0
+    held: list[Place] = field(default_factory=list)
+    written: dict[Place, float] = field(default_factory=dict)
     settled: list[float] = field(default_factory=list)
     closed: float = -math.inf
 
+    def counted(self, place: Place) -> float:
+        return self.written.get(place, math.inf) + self.limit.surely_counted
+
     def free(self, at: float) -> bool:
-        cooling = sum(at < when + self.limit.per for when in self.settled)
-        return at >= self.closed and self.held + cooling < self.limit.count
+        held = sum(at < self.counted(place) for place in self.held)
+        return at >= self.closed and held + self.cooling(at) < self.limit.count
+
+    def cooling(self, at: float) -> int:
+        ended = [when for place in self.held if (when := self.counted(place)) <= at]
+        return sum(at < when + self.limit.per for when in [*self.settled, *ended])
 
     def wait(self, at: float) -> float:
         """The least of the moments at which anything changes by itself, and at which it is free."""
-        moments = sorted({at, self.closed, *(when + self.limit.per for when in self.settled)})
+        frees = [when + self.limit.per for when in [*self.settled, *map(self.counted, self.held)]]
+        moments = sorted({at, self.closed, *frees})
         return next((moment - at for moment in moments if moment >= at and self.free(moment)), math.inf)
 
 
+STEPS = ["take", "give back", "settle", "written", "pause"]
+
+
 class TestTheWindow:
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=300, deadline=None)
     @given(
         st.integers(1, 4),
-        st.lists(
-            st.tuples(st.sampled_from(["take", "give back", "settle", "pause"]), in_steps(0, 96)), max_size=40
-        ),
+        st.lists(st.tuples(st.sampled_from(STEPS), in_steps(0, 96), st.integers(0, 3)), max_size=40),
     )
-    @example(1, [("take", 0.0), ("settle", 0.0), ("take", 1.0), ("settle", 0.5)])
+    @example(1, [("take", 0.0, 0), ("settle", 0.0, 0), ("take", 1.0, 0), ("settle", 0.5, 0)])
+    @example(1, [("take", 0.0, 0), ("written", 0.0, 0), ("settle", 0.75, 0), ("take", 0.75, 0)])
+    @example(2, [("take", 0.0, 0), ("take", 0.0, 0), ("written", 0.0, 1), ("written", 0.25, 0)])
     def test_says_how_long_to_wait_and_never_too_short(
-        self, count: int, steps: list[tuple[str, float]]
+        self, count: int, steps: list[tuple[str, float, int]]
     ) -> None:
         limit = RateLimit(count, per=1)
         window, naive, time = RollingWindow(limit), NaiveWindow(limit), 0.0
-        for what, passed in steps:
+        for what, passed, which in steps:
             time += passed
             if what == "take" and naive.free(time):
                 assert window.wait(time) == 0
-                window.take()
-                naive.held += 1
-            elif what == "give back" and naive.held:
-                window.give_back()
-                naive.held -= 1
-            elif what == "settle" and naive.held:
-                window.settle(time)
-                naive.held -= 1
-                naive.settled.append(time)
+                naive.held.append(Place())
+                window.take(naive.held[-1])
             elif what == "pause":
                 window.close_until(time + passed)
                 naive.closed = max(naive.closed, time + passed)
+            elif naive.held:
+                self.move_on(window, naive, what, naive.held[which % len(naive.held)], time)
             self.waits_alike(window, naive, time)
+
+    def move_on(
+        self, window: RollingWindow, naive: NaiveWindow, what: str, place: Place, time: float
+    ) -> None:
+        over = naive.counted(place) <= time
+        if what == "written":
+            window.written(place, time)
+            naive.written.setdefault(place, time)
+        elif what == "settle":
+            window.settle(place, time)
+            self.end(naive, place, naive.counted(place) if over else time)
+        elif what == "give back":
+            window.give_back(place, time)
+            self.end(naive, place, naive.counted(place) if over else None)
+
+    def end(self, naive: NaiveWindow, place: Place, counted: float | None) -> None:
+        naive.held.remove(place)
+        if counted is not None:
+            naive.settled.append(counted)
 
     def waits_alike(self, window: RollingWindow, naive: NaiveWindow, time: float) -> None:
         """A waiter asks again when it wakes, so being woken early is no mistake; being let in early is."""

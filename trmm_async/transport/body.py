@@ -12,7 +12,7 @@ from trmm_async.retry import Fault, Reply, Stage
 from trmm_async.transport.connector import SentOnceError
 from trmm_async.transport.server import Server
 
-__all__ = ["FAULTS", "Body", "shown", "words"]
+__all__ = ["FAULTS", "Body", "at_hand", "shown", "words"]
 
 FAULTS: Final = (aiohttp.ClientError, OSError, TimeoutError)
 """All that aiohttp raises where the network or the server is at fault."""
@@ -51,6 +51,14 @@ class Body:
         """The fault for a body that came whole and does not read."""
         reply = Reply(self._response.status, self.headers, head)
         return Fault(Stage.UNREADABLE, f"the answer can't be read: {error}", error, reply)
+
+
+def at_hand(response: aiohttp.ClientResponse) -> bytes | None:
+    """The whole body, if all of it came with the head, as small ones do; its connection is free by then."""
+    content = response.content
+    if response.connection is not None or not content.is_eof() or content.exception() is not None:
+        return None
+    return content.read_nowait()
 
 
 def words(error: BaseException) -> str:

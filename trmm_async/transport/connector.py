@@ -9,11 +9,10 @@ import asyncio
 import select
 from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
-from functools import partial
-from typing import Any, Final, Protocol
-from weakref import WeakKeyDictionary
+from typing import Any, Final, Protocol, cast
 
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 
 from trmm_async.keepalive import KeepAliveTrust
@@ -21,6 +20,7 @@ from trmm_async.keepalive import KeepAliveTrust
 __all__ = ["SENDING", "Connector", "Sending", "SentOnceError", "send_once"]
 
 _PROBE_SECONDS: Final = 0.05
+_KNOWN_AT_FIRST: Final = 256
 
 
 class Sending(Protocol):
@@ -48,7 +48,8 @@ class Connector(aiohttp.TCPConnector):
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         self._keep_alive = KeepAliveTrust()
-        self._idle_since: WeakKeyDictionary[object, float] = WeakKeyDictionary()
+        self._known: dict[ResponseHandler, _Known] = {}
+        self._known_most = _KNOWN_AT_FIRST
         self._probe: _Probe | None = None
 
     async def connect(
@@ -60,7 +61,6 @@ class Connector(aiohttp.TCPConnector):
         connection = await super().connect(req, traces, timeout)
         while not self._usable(connection, careful=careful):
             connection = await super().connect(req, traces, timeout)
-        connection.add_callback(partial(self._note_idle, connection.protocol))
         if sending is not None:
             sending.has_connection()
         return connection
@@ -72,65 +72,99 @@ class Connector(aiohttp.TCPConnector):
             self._probe = None
         return super().close(**how)
 
-    def _note_idle(self, protocol: object) -> None:
-        self._idle_since[protocol] = self._loop.time()
-
     def _usable(self, connection: Connection, *, careful: bool) -> bool:
         """Whether to send on this connection. If not, it has been disposed of."""
-        since = self._idle_since.pop(connection.protocol, None)
-        if since is None:
-            return True
-        idle = self._loop.time() - since
-        if not self._learn(connection, idle):
-            connection.close()
-            return False
-        if not careful or idle <= self._keep_alive.limit:
-            return True
+        # It has one until it is given back.
+        protocol = cast("ResponseHandler", connection.protocol)
+        known = self._known.get(protocol) or self._meet(protocol)
+        if known.idle_since is not None:
+            idle = self._loop.time() - known.idle_since
+            if known.is_over():
+                self._keep_alive.died(idle)
+                connection.close()
+                return False
+            self._keep_alive.survived(idle)
+            if careful and idle > self._keep_alive.limit:
+                self._set_aside(connection, known)
+                return False
+        connection.add_callback(known.is_free)
+        return True
+
+    def _meet(self, protocol: ResponseHandler) -> "_Known":
+        if len(self._known) >= self._known_most:
+            # aiohttp does not tell which of its connections are gone.
+            self._known = {one: known for one, known in self._known.items() if one.is_connected()}
+            self._known_most = max(_KNOWN_AT_FIRST, 2 * len(self._known))
+        known = self._known[protocol] = _Known(protocol, self._loop)
+        return known
+
+    def _set_aside(self, connection: Connection, known: "_Known") -> None:
         if self._probe is None:
             # One connection is enough to learn from.
-            self._probe = _Probe(connection, since, self._conclude)
+            self._probe = _Probe(connection, known, self._conclude)
         else:
             connection.close()
-        return False
-
-    def _learn(self, connection: Connection, idle: float) -> bool:
-        alive = not _has_input(connection)
-        (self._keep_alive.survived if alive else self._keep_alive.died)(idle)
-        return alive
 
     def _conclude(self, probe: "_Probe") -> None:
         self._probe = None
-        if self._learn(probe.connection, self._loop.time() - probe.since):
-            self._idle_since[probe.connection.protocol] = probe.since
-            probe.connection.release()
-        else:
+        if probe.known.is_over():
+            self._keep_alive.died(probe.idle)
             probe.connection.close()
+        else:
+            self._keep_alive.survived(probe.idle)
+            probe.connection.release()
+
+
+class _Known:
+    """One connection: since when it is idle (None: it never was), and whether the server has ended it."""
+
+    __slots__ = ("_has_input", "_loop", "_protocol", "idle_since")
+
+    def __init__(self, protocol: ResponseHandler, loop: asyncio.AbstractEventLoop) -> None:
+        self._protocol = protocol
+        self._loop = loop
+        self._has_input: Callable[[], bool] | None = None
+        self.idle_since: float | None = None
+
+    def is_free(self) -> None:
+        self.idle_since = self._loop.time()
+
+    def is_over(self) -> bool:
+        """Whether the kernel holds anything of the server's: on an idle connection, its end."""
+        transport = self._protocol.transport
+        if transport is None or transport.is_closing():
+            return True
+        if self._has_input is None:
+            self._has_input = _input_of(transport.get_extra_info("socket").fileno())
+        return self._has_input()
 
 
 class _Probe:
     """An idle connection kept out of use for a moment, to see whether the server closes it."""
 
-    def __init__(self, connection: Connection, since: float, conclude: Callable[["_Probe"], None]) -> None:
+    def __init__(self, connection: Connection, known: _Known, conclude: Callable[["_Probe"], None]) -> None:
         self.connection = connection
-        self.since = since
-        self._timer = asyncio.get_running_loop().call_later(_PROBE_SECONDS, conclude, self)
+        self.known = known
+        self._since = known.idle_since or 0.0
+        self._loop = asyncio.get_running_loop()
+        self._timer = self._loop.call_later(_PROBE_SECONDS, conclude, self)
+
+    @property
+    def idle(self) -> float:
+        return self._loop.time() - self._since
 
     def cancel(self) -> None:
         self._timer.cancel()
         self.connection.close()
 
 
-def _has_input(connection: Connection) -> bool:
-    """Whether the kernel holds anything of the server's. On an idle connection that can only be its end."""
-    transport = connection.transport
-    if transport is None or transport.is_closing():
-        return True
-    sock = transport.get_extra_info("socket")
-    if hasattr(select, "poll"):
-        poll = select.poll()
-        poll.register(sock.fileno(), select.POLLIN)
-        return bool(poll.poll(0))
-    return bool(select.select([sock.fileno()], [], [], 0)[0])
+def _input_of(number: int) -> Callable[[], bool]:
+    """Tells whether there is something to be read from the open file of that number."""
+    if not hasattr(select, "poll"):
+        return lambda: bool(select.select([number], [], [], 0)[0])
+    poll = select.poll()
+    poll.register(number, select.POLLIN)
+    return lambda: bool(poll.poll(0))
 
 
 class SentOnceError(aiohttp.ClientError):

@@ -10,23 +10,25 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache, partial
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Final, Generic, TypeVar, cast
 from urllib.parse import urlencode, urljoin, urlsplit
 
 import aiohttp
 import msgspec
+from multidict import CIMultiDict
 from yarl import URL
 
 from trmm_async.answers import failure
 from trmm_async.calls import Call, Lane, Replay, ignore_answer
 from trmm_async.errors import ClosedError, ConnectionFailedError
 from trmm_async.limits import RateLimit
-from trmm_async.pacing import Limiter, Slot, give_back, settle
+from trmm_async.pacing import Limiter, Slot, give_back
 from trmm_async.retry import Again, Fault, Meaning, Reply, RetryPolicy, Stage, Tries
-from trmm_async.transport.body import FAULTS, Body, shown, words
+from trmm_async.transport.body import FAULTS, Body, at_hand, shown, words
 from trmm_async.transport.connector import SENDING, Connector, send_once
+from trmm_async.transport.deadlines import Deadlines
 from trmm_async.transport.server import Server, check_hop
 
 __all__ = ["Transport"]
@@ -34,6 +36,10 @@ __all__ = ["Transport"]
 T = TypeVar("T")
 
 _REDIRECTS_MOST: Final = 5
+_SENT_ONCE: Final = frozenset({"POST", "PATCH"})
+"""Methods that aiohttp never sends a second time by itself."""
+_ENDLESS: Final = aiohttp.ClientTimeout()
+"""Our own deadline bounds the call: aiohttp would make a timer for each."""
 
 
 class _Attempt:
@@ -66,7 +72,8 @@ class _Attempt:
 
     def answered(self) -> None:
         """The server has counted it."""
-        settle(self._slots)
+        for slot in self._slots:
+            slot.settle()
 
     def broke_off(self) -> None:
         """Broken or cancelled without an answer: what may have reached the server may yet be counted."""
@@ -89,12 +96,12 @@ class _Attempt:
         return Fault(stage, words(error), shown(error))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Success(Generic[T]):
     value: T
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Opened:
     response: aiohttp.ClientResponse
     attempt: _Attempt
@@ -123,17 +130,21 @@ class Transport:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.server = server
-        self._headers = dict(server.headers)
-        self._json_headers = {**self._headers, "Content-Type": "application/json"}
+        self._root = URL(server.base_url, encoded=True)
+        self._prefix = self._root.raw_path.rstrip("/")
+        # In the form in which aiohttp takes them without making another of it.
+        self._headers = CIMultiDict(server.headers)
+        self._json_headers = CIMultiDict({**server.headers, "Content-Type": "application/json"})
         self.adopt(rate_limit=rate_limit, lanes=lanes, max_waiting=max_waiting)
         self._places = asyncio.Semaphore(max_connections)
         self._max_connections = max_connections
         self._timeout = timeout
-        # At most 301 of them, one for each length of script; making one anew costs as much as a small answer.
-        self._total = cache(lambda on_top: aiohttp.ClientTimeout(total=timeout + on_top))
+        self._deadlines = Deadlines()
         self._policy = policy or RetryPolicy()
         self._session = session
         self._session_is_ours = session is None
+        # Those of a session that was handed in would be replaced by ours; aiohttp has no way to add.
+        self._once = (*getattr(session, "_middlewares", ()), send_once)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
         self._jitter = jitter
@@ -150,6 +161,7 @@ class Transport:
     async def aclose(self) -> None:
         """Close the connections. A session that was handed in stays open. Twice is the same as once."""
         self._closed = True
+        self._deadlines.close()
         if self._session is not None and self._session_is_ours:
             await self._session.close()
 
@@ -177,6 +189,8 @@ class Transport:
 
         Safe to cancel: what was already had is given back.
         """
+        if not lanes:
+            return (self._limiter.acquire_now() or await self._limiter.acquire(),)
         slots: list[Slot] = []
         try:
             for limiter in (*self._limiters(lanes), self._limiter):
@@ -195,12 +209,16 @@ class Transport:
         Raises:
             TRMMError: see `errors`. Nothing else.
         """
-        return cast("T", await self._persist(call, partial(self._send_once, call, on_sent)))
+        result = await self._send_once(call, on_sent)
+        if isinstance(result, _Success):
+            return result.value
+        return cast("T", await self._persist(call, result, partial(self._send_once, call, on_sent)))
 
     @asynccontextmanager
     async def open(self, call: Call[Any]) -> AsyncIterator[Body]:
         """Open a call's answer, to read it while it downloads. Leaving early drops the connection."""
-        opened = await self._persist(call, partial(self._open_once, call, self._url(call), self._headers))
+        attempt = partial(self._open_once, call, self._url(call), self._headers)
+        opened = await self._persist(call, await attempt(), attempt)
         async with self._reading(opened, call) as body:
             yield body
 
@@ -229,27 +247,28 @@ class Transport:
 
     async def _follow(self, url: str) -> tuple[_Opened, Call[Any]]:
         check_hop(self.server, url)
-        headers = self._headers if self.server.is_home_of(url) else {}
+        headers = self._headers if self.server.is_home_of(url) else CIMultiDict[str]()
         for _ in range(_REDIRECTS_MOST + 1):
             call = Call(method="GET", path=urlsplit(url).path or "/", decode=ignore_answer)
             attempt = partial(self._open_once, call, URL(url), headers, redirects=True)
-            opened = await self._persist(call, attempt)
+            opened = await self._persist(call, await attempt(), attempt)
             if opened.response.status < 300:
                 return opened, call
             opened.close()
-            url, headers = urljoin(url, opened.response.headers["Location"]), {}
+            url, headers = urljoin(url, opened.response.headers["Location"]), CIMultiDict[str]()
             check_hop(self.server, url)
         reason = f"more than {_REDIRECTS_MOST} redirects"
         raise ConnectionFailedError(reason, method="GET", path=urlsplit(url).path)
 
     async def _persist(
-        self, call: Call[Any], attempt: Callable[[], Awaitable[_Success[T] | Reply | Fault]]
+        self,
+        call: Call[Any],
+        result: _Success[T] | Reply | Fault,
+        attempt: Callable[[], Awaitable[_Success[T] | Reply | Fault]],
     ) -> T:
+        """What comes of a call whose first attempt had this result."""
         tries: Tries | None = None
-        while True:
-            result = await attempt()
-            if isinstance(result, _Success):
-                return result.value
+        while not isinstance(result, _Success):
             tries = tries or Tries(
                 call.replay,
                 self._policy,
@@ -260,10 +279,12 @@ class Transport:
             verdict = tries.judge(result, self._now())
             if isinstance(verdict, Again):
                 await self._wait(call, verdict)
+                result = await attempt()
             elif verdict.meaning is Meaning.DONE:
                 return cast("T", None)
             else:
                 raise failure(call, result, verdict.meaning, tries, self.server.scrub)
+        return result.value
 
     async def _wait(self, call: Call[Any], again: Again) -> None:
         if again.everyone:
@@ -275,17 +296,24 @@ class Transport:
         self, call: Call[T], on_sent: Callable[[], None] | None
     ) -> _Success[T] | Reply | Fault:
         attempt = await self._admit(call, on_sent)
-        timeout = self._total(call.answers_within or 0.0)
         try:
-            response = await self._request(call, attempt, self._url(call), self._headers, timeout)
-            async with response:
-                body = await response.read()
+            with self._deadlines.within(self._timeout + (call.answers_within or 0.0)):
+                response = await self._request(call, attempt, self._url(call), self._headers, _ENDLESS)
+                body = at_hand(response)
+                if body is None:
+                    async with response:
+                        body = await response.read()
         except FAULTS as error:
             return attempt.fault(error)
         finally:
             attempt.leave()
-        reply = Reply(response.status, response.headers, body)
-        return _decoded(call, reply) if reply.ok else reply
+        if not 200 <= response.status < 300:
+            return Reply(response.status, response.headers, body)
+        try:
+            return _Success(call.decode(body))
+        except msgspec.DecodeError as error:
+            reply = Reply(response.status, response.headers, body)
+            return Fault(Stage.UNREADABLE, f"the answer can't be read: {error}", error, reply)
 
     async def _open_once(
         self, call: Call[Any], url: URL, headers: Mapping[str, str], *, redirects: bool = False
@@ -350,8 +378,7 @@ class Transport:
                 timeout=timeout,
                 allow_redirects=False,
                 raise_for_status=False,
-                # Those of a session that was handed in would be replaced by ours; aiohttp has no way to add.
-                middlewares=(*getattr(session, "_middlewares", ()), send_once),
+                middlewares=None if call.method in _SENT_ONCE else self._once,
             )
         except BaseException:
             attempt.broke_off()
@@ -365,8 +392,10 @@ class Transport:
         return [self._lanes[lane] for lane in lanes if lane in self._lanes]
 
     def _url(self, call: Call[Any]) -> URL:
-        query = f"?{urlencode(call.query)}" if call.query else ""
-        return URL(f"{self.server.base_url}{call.path}{query}", encoded=True)
+        if call.query:
+            return URL(f"{self.server.base_url}{call.path}?{urlencode(call.query)}", encoded=True)
+        # Spares parsing the part that is always the same.
+        return self._root.with_path(f"{self._prefix}{call.path}", encoded=True)
 
     def _check_open(self) -> None:
         if self._closed:
@@ -388,10 +417,3 @@ class Transport:
         if self._closed or self._session.closed:
             raise ClosedError("the session was closed, by us or by you")
         return self._session
-
-
-def _decoded(call: Call[T], reply: Reply) -> _Success[T] | Fault:
-    try:
-        return _Success(call.decode(reply.body))
-    except msgspec.DecodeError as error:
-        return Fault(Stage.UNREADABLE, f"the answer can't be read: {error}", error, reply)
