@@ -5,38 +5,36 @@ Floor 1: over `errors` and `models`. Every target of a run gets exactly one of t
 
 from dataclasses import dataclass
 
+import msgspec
+
 from trmm_async.errors import TRMMError
 from trmm_async.models import ScriptResult
 
 __all__ = ["Counts", "Done", "Failed", "Outcome", "Skipped", "Unknown"]
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(msgspec.Struct, frozen=True, gc=False):
     """The script ran; its return code may still be other than 0."""
 
     agent_id: str
     result: ScriptResult
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(msgspec.Struct, frozen=True):
     """The script certainly did not run."""
 
     agent_id: str
     error: TRMMError
 
 
-@dataclass(frozen=True, slots=True)
-class Unknown:
+class Unknown(msgspec.Struct, frozen=True):
     """The script may have run: the answer was lost, or the run was left while it was under way."""
 
     agent_id: str
     error: TRMMError
 
 
-@dataclass(frozen=True, slots=True)
-class Skipped:
+class Skipped(msgspec.Struct, frozen=True, gc=False):
     """Never tried."""
 
     agent_id: str

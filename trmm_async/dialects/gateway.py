@@ -29,6 +29,16 @@ T = TypeVar("T")
 _AGENT_FIELDS: Final = frozenset(field.encode_name for field in msgspec.structs.fields(Agent))
 
 
+class _Order(msgspec.Struct, omit_defaults=True, gc=False):
+    """The body of a script's run."""
+
+    script: int
+    output: str
+    args: tuple[str, ...]
+    timeout: int
+    cmd_id: str | None = None
+
+
 class _Result(msgspec.Struct):
     """The answer to a waiting script; the time is a string of seconds."""
 
@@ -129,28 +139,23 @@ class Gateway:
         return _delete(f"agents/{_segment(agent_id)}")
 
     def run_script(self, agent_id: str, run: ScriptRun) -> Call[ScriptResult | None]:
-        _refuse_extras("agents.run_script", env_vars=run.env_vars, run_as_user=run.run_as_user)
-        _refuse_extras(
-            "agents.run_script", custom_field=run.custom_field, save_all_output=run.save_all_output
-        )
-        body: dict[str, Any] = {
-            "script": run.script,
-            "output": run.output,
-            "args": run.args,
-            "timeout": run.timeout,
-        }
-        if run.cmd_id is not None:
-            body["cmd_id"] = run.cmd_id
-        waits = run.output == "wait"
-        return _worded(
-            Call(
-                method="POST",
-                path=_path(f"agents/{_segment(agent_id)}/runscript"),
-                decode=_result if waits else ignore_answer,
-                body=codec.encode(body),
-                replay=Replay.NEVER,
-                answers_within=run.timeout if waits else None,
+        if run.env_vars or run.run_as_user or run.custom_field is not None or run.save_all_output:
+            _refuse_extras("agents.run_script", env_vars=run.env_vars, run_as_user=run.run_as_user)
+            _refuse_extras(
+                "agents.run_script", custom_field=run.custom_field, save_all_output=run.save_all_output
             )
+        waits = run.output == "wait"
+        order = _Order(
+            script=run.script, output=run.output, args=run.args, timeout=run.timeout, cmd_id=run.cmd_id
+        )
+        return Call(
+            method="POST",
+            path=f"/api/v3/agents/{_segment(agent_id)}/runscript/",
+            decode=_result if waits else ignore_answer,
+            body=codec.encode(order),
+            replay=Replay.NEVER,
+            answers_within=run.timeout if waits else None,
+            explain=_explain,
         )
 
     def run_everywhere(self, agent_ids: tuple[str, ...], run: ScriptRun) -> Collected | None:
@@ -244,7 +249,8 @@ def _path(place: str) -> str:
 
 
 def _segment(text: str) -> str:
-    return quote(text, safe="")
+    # As nearly all ids are: nothing to quote.
+    return text if text.isascii() and text.isalnum() else quote(text, safe="")
 
 
 def _get(place: str, decode: Callable[[bytes], T], **query: object) -> Call[T]:

@@ -14,7 +14,7 @@ from typing import Any, Final
 from trmm_async.dialects import Collected, Dialect
 from trmm_async.errors import AuthenticationError, JournalError, OutcomeUnknownError, TRMMError
 from trmm_async.fleet.course import Course
-from trmm_async.fleet.gates import Flag, Gates
+from trmm_async.fleet.gates import Gate, Gates
 from trmm_async.fleet.journal import InFlight, Journal
 from trmm_async.fleet.ledger import Ledger
 from trmm_async.fleet.plan import RunPlan
@@ -45,11 +45,13 @@ class Conductor:
         self._course = course
         self._ledger = ledger
         self._journal = journal
+        self._asks_who_is_offline = plan.asks_who_is_offline
         self._presence = Presence(api, plan.poll)
         self._gates = Gates()
         self._filling = asyncio.Lock()
         self._broken: Exception | None = None
         self._moved = asyncio.Event()
+        self._waiting = 0
         self._parked: set[str] = set()
         self._parked_until = 0.0
         self._watch: asyncio.Task[None] | None = None
@@ -61,8 +63,9 @@ class Conductor:
 
     def wake(self) -> None:
         """Something has changed: more may start, or nothing may any more."""
-        self._moved.set()
-        self._moved = asyncio.Event()
+        if self._waiting:
+            self._moved.set()
+            self._moved = asyncio.Event()
         if self._course.stopped:
             self._gates.shut()
 
@@ -73,7 +76,7 @@ class Conductor:
         """
         try:
             dialect = await self._api.dialect()
-            if self._plan.asks_who_is_offline:
+            if self._asks_who_is_offline:
                 await self._presence.ask()
         except TRMMError as error:
             # Not even that could be found out, so nothing was sent.
@@ -115,20 +118,29 @@ class Conductor:
 
     # -- taking ----------------------------------------------------------------------------------------------
 
-    async def _next(self) -> str | None:
+    async def _next(self, gate: Gate) -> str | None:
         """The next target that may start, when it may; None when there is none any more."""
-        while (agent_id := await self._take_now()) is None:
+        while (agent_id := await self._take_now(gate)) is None:
             if self._course.stopped or (self._queue.exhausted and not self._queue and not self._parked):
                 return None
             await self._wait()
         return agent_id
 
-    async def _take_now(self) -> str | None:
+    def _take_at_once(self) -> str | None:
+        """The next target where there is nothing to wait for and nobody to be asked, which is the usual."""
+        if self._asks_who_is_offline or self._course.allowance <= 0:
+            return None
+        agent_id = self._queue.take_if_any()
+        if agent_id is not None:
+            self._course.start()
+        return agent_id
+
+    async def _take_now(self, gate: Gate) -> str | None:
         while self._course.allowance > 0:
             if not self._queue:
                 if self._queue.exhausted:
                     return None
-                with self._gates.until_stopped():
+                with gate:
                     await self._fill()
                 if self._broken is not None:
                     self._stop("stopped: the targets can't be read")
@@ -151,17 +163,20 @@ class Conductor:
     async def _wait(self) -> None:
         """Wait until something moves; for those that are parked, not for ever."""
         moved, loop = self._moved, asyncio.get_running_loop()
+        self._waiting += 1
         try:
             async with asyncio.timeout_at(self._parked_until if self._parked else None):
                 await moved.wait()
         except TimeoutError:
             if loop.time() >= self._parked_until:
                 await self._end_parked(self._not_back, is_final=True)
+        finally:
+            self._waiting -= 1
 
     # -- those that are offline ------------------------------------------------------------------------------
 
     async def _is_put_off(self, agent_id: str) -> bool:
-        if not self._plan.asks_who_is_offline or not self._presence.is_offline(agent_id):
+        if not self._asks_who_is_offline or not self._presence.is_offline(agent_id):
             return False
         if self._plan.when_online is None:
             await self._ledger.tell(Skipped(agent_id, "it is offline"), begun=False)
@@ -193,33 +208,33 @@ class Conductor:
     # -- sending ---------------------------------------------------------------------------------------------
 
     async def _work(self) -> None:
-        while (agent_id := await self._next()) is not None:
-            await self._single(agent_id)
+        gate = self._gates.gate()
+        while (agent_id := self._take_at_once() or await self._next(gate)) is not None:
+            await self._single(agent_id, gate)
 
-    async def _single(self, agent_id: str) -> None:
+    async def _single(self, agent_id: str, gate: Gate) -> None:
         if self._course.stopped:
             await self._skip_unsent([agent_id])
             return
-        sent, outcome = Flag(), None
+        outcome: Outcome | None = None
         try:
-            with self._gates.until_stopped(sent):
-                outcome = await self._run_script(agent_id, sent)
+            with gate:
+                if self._plan.splay:
+                    await asyncio.sleep(random.uniform(0, self._plan.splay))  # noqa: S311 - no secret
+                before = None if self._journal is None else self._before([agent_id])
+                result = await self._api.run_script(agent_id, self._plan.run, gate.sent, before)
+                outcome = Done(agent_id, result or ScriptResult())
+        except TRMMError as error:
+            outcome = self._trouble(agent_id, error)
         except asyncio.CancelledError:
-            self._ledger.keep(cancelled(agent_id, sent=sent.is_set))
+            self._ledger.keep(cancelled(agent_id, sent=gate.is_sent))
             raise
         if outcome is None:
             await self._skip_unsent([agent_id])
+        elif self._journal is None:
+            await self._ledger.tell(outcome)
         else:
             await self._tell(outcome)
-
-    async def _run_script(self, agent_id: str, sent: Flag) -> Outcome:
-        if self._plan.splay:
-            await asyncio.sleep(random.uniform(0, self._plan.splay))  # noqa: S311 - no secret
-        try:
-            result = await self._api.run_script(agent_id, self._plan.run, sent.set, self._before([agent_id]))
-        except TRMMError as error:
-            return self._trouble(agent_id, error)
-        return Done(agent_id, result or ScriptResult())
 
     async def _tell(self, outcome: Outcome, *, crashed: bool = False) -> None:
         await self._ledger.tell(outcome, crashed=crashed)
@@ -240,18 +255,19 @@ class Conductor:
             raise
 
     async def _send_in_chunks(self, dialect: Dialect) -> None:
+        gate = self._gates.gate()
         try:
             async with asyncio.TaskGroup() as chunks:
-                while chunk := await self._chunk():
+                while chunk := await self._chunk(gate):
                     chunks.create_task(self._send_chunk(chunk, dialect), name="trmm_async: a chunk")
         except BaseExceptionGroup as group:
             raise group.exceptions[0] from None
 
-    async def _chunk(self) -> list[str]:
-        first = await self._next()
+    async def _chunk(self, gate: Gate) -> list[str]:
+        first = await self._next(gate)
         chunk = [] if first is None else [first]
         try:
-            while chunk and len(chunk) < _AT_ONCE_MOST and (more := await self._take_now()) is not None:
+            while chunk and len(chunk) < _AT_ONCE_MOST and (more := await self._take_now(gate)) is not None:
                 chunk.append(more)
         except BaseException:
             self._queue.put_first(chunk)
@@ -261,25 +277,25 @@ class Conductor:
     async def _send_chunk(self, chunk: list[str], dialect: Dialect) -> None:
         order = self._order_for(tuple(chunk), dialect) if len(chunk) > 1 else None
         if order is None:
+            gate = self._gates.gate()
             for agent_id in chunk:
-                await self._single(agent_id)
+                await self._single(agent_id, gate)
             return
-        await self._collect(
-            chunk, partial(Sending, self._api.desk, order, before=self._before(chunk)), Flag()
-        )
+        await self._collect(chunk, partial(Sending, self._api.desk, order, before=self._before(chunk)))
 
     def _order_for(self, agent_ids: tuple[str, ...], dialect: Dialect) -> Collected | None:
         return dialect.run_everywhere(agent_ids, self._plan.run)
 
     async def _collect(
-        self, agent_ids: Iterable[str], make: Callable[..., Sending], sent: Flag, *, crashed: bool = False
+        self, agent_ids: Iterable[str], make: Callable[..., Sending], *, crashed: bool = False
     ) -> None:
-        """Tell of each of them, whatever happens: by leaving, too."""
+        """Tell of each of them, whatever happens: by leaving, too. `crashed`: they were sent before."""
         left = dict.fromkeys(agent_ids)
-        sending = make(on_sent=sent.set)
+        gate = self._gates.gate()
+        sending = make(on_sent=gate.sent)
         try:
             async with AsyncExitStack() as stack:
-                if not await self._enter(stack, sending, left, sent):
+                if not await self._enter(stack, sending, left, gate, crashed=crashed):
                     return
                 async for agent_id, told in sending:
                     del left[agent_id]
@@ -289,18 +305,19 @@ class Conductor:
                 del left[agent_id]
                 self._ledger.keep(self._outcome(agent_id, told))
             for agent_id in left:
-                self._ledger.keep(cancelled(agent_id, sent=sent.is_set))
+                self._ledger.keep(cancelled(agent_id, sent=crashed or gate.is_sent))
             raise
 
     async def _enter(
-        self, stack: AsyncExitStack, sending: Sending, left: dict[str, None], sent: Flag
+        self, stack: AsyncExitStack, sending: Sending, left: dict[str, None], gate: Gate, *, crashed: bool
     ) -> bool:
         """Send; whether that was done. Else all of them have their outcome already."""
-        if self._course.stopped and not sent.is_set:
+        if self._course.stopped and not crashed:
             await self._skip_unsent(_emptied(left))
             return False
         try:
-            with self._gates.until_stopped(sent) as gate:
+            with gate:
+                gate.is_sent = crashed
                 await stack.enter_async_context(sending)
         except TRMMError as error:
             # The call for all of them was refused, or never sent.
@@ -353,11 +370,10 @@ class Conductor:
                 said = f"sent to {row.agent_id} by a process that ended before the answer came"
                 await self._ledger.tell(Unknown(row.agent_id, OutcomeUnknownError(said)), crashed=True)
             return
-        sent, first = Flag(), rows[0]
-        sent.set()
+        first = rows[0]
         back = LookBack(mark=first.mark, moment=first.mark_time, sent_at=min(row.sent_at for row in rows))
         make = partial(Sending, self._api.desk, order, look_back=back)
-        await self._collect(agent_ids, make, sent, crashed=True)
+        await self._collect(agent_ids, make, crashed=True)
 
     # -- only saying -----------------------------------------------------------------------------------------
 
@@ -368,7 +384,7 @@ class Conductor:
             await self._queue.fill()
             while self._queue:
                 agent_id = self._queue.take()
-                offline = self._plan.asks_who_is_offline and self._presence.is_offline(agent_id)
+                offline = self._asks_who_is_offline and self._presence.is_offline(agent_id)
                 said = self._plan.policy.words_for(place, self._queue.source.total)
                 if offline:
                     said = (

@@ -19,7 +19,7 @@ _ENDLESS: Final = 2**62
 
 def succeeded_by_default(result: ScriptResult) -> bool:
     """A script that ended with return code 0."""
-    return result.ok
+    return result.retcode == 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +67,7 @@ class Course:
     """The course of one run under its policy.
 
     Attributes:
+        allowance: how many more may start now.
         failures: how many failures there were.
         stopped: why no more may start; empty while they may.
     """
@@ -83,6 +84,7 @@ class Course:
         self._wave_end = _ENDLESS if first is None else first
         self._started = 0
         self._settled = 0
+        self.allowance = self._wave_end
         self.failures = 0
         self.stopped = ""
 
@@ -90,32 +92,35 @@ class Course:
         state = self.stopped or "going on"
         return f"<Course {self._started} started, {self._settled} settled, {self.failures} failed: {state}>"
 
-    @property
-    def allowance(self) -> int:
-        """How many more may start now."""
-        return 0 if self.stopped else self._wave_end - self._started
-
     def start(self, count: int = 1) -> None:
         """So many are started."""
         self._started += count
+        self.allowance -= count
 
-    def settle(self, outcome: Outcome, *, succeeded: bool, crashed: bool = False) -> None:
-        """One of those that were started has ended.
+    def settle(self, outcome: Outcome, *, succeeded: bool, crashed: bool = False) -> bool:
+        """One of those that were started has ended; whether more may start by that, or none any more.
 
         `crashed`: an earlier process had begun it. What isn't known of such a one is no failure of the run,
         but no proof of a canary either.
         """
+        before = self.allowance
         self._settled += 1
-        counts = self._is_canary or not (crashed and isinstance(outcome, Unknown))
-        if not isinstance(outcome, Skipped) and not succeeded and counts:
+        if not succeeded and self._is_failure(outcome, crashed=crashed):
             self.failures += 1
             self._judge_failure()
         if self._settled == self._wave_end and not self.stopped:
             self._next_wave()
+        return self.allowance != before or bool(self.stopped)
 
     def stop(self, why: str) -> None:
         """Nothing more may start. The first reason stands."""
         self.stopped = self.stopped or why
+        self.allowance = 0
+
+    def _is_failure(self, outcome: Outcome, *, crashed: bool) -> bool:
+        if isinstance(outcome, Skipped):
+            return False
+        return self._is_canary or not (crashed and isinstance(outcome, Unknown))
 
     def _judge_failure(self) -> None:
         if self._is_canary:
@@ -126,6 +131,7 @@ class Course:
     def _next_wave(self) -> None:
         self._is_canary = False
         self._wave_end = _ENDLESS if self._batch is None else self._wave_end + self._batch
+        self.allowance = self._wave_end - self._started
 
 
 def _amount(value: float | None, total: int | None, *, rounding: Callable[[float], int]) -> int | None:

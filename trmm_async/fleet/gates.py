@@ -8,74 +8,74 @@ import asyncio
 from types import TracebackType
 from typing import Self
 
-__all__ = ["Flag", "Gate", "Gates"]
-
-
-class Flag:
-    """Whether something has happened."""
-
-    __slots__ = ("is_set",)
-
-    def __init__(self) -> None:
-        self.is_set = False
-
-    def set(self) -> None:
-        """It has."""
-        self.is_set = True
+__all__ = ["Gate", "Gates"]
 
 
 class Gate:
-    """A block in which the current task is at work on something that is not sent yet.
+    """A block in which one task is at work on something that may not be sent yet. Entered again for the next.
 
     Broken off, the block ends as if it had come to its end.
 
     Attributes:
+        is_sent: whether its first byte may have left: it is not broken off any more.
         was_shut: whether it was broken off, with nothing sent.
     """
 
-    __slots__ = ("_gates", "_sent", "_task", "was_shut")
+    __slots__ = ("_is_at_work", "_task", "is_sent", "was_shut")
 
-    def __init__(self, gates: "set[Gate]", sent: Flag) -> None:
-        self._gates = gates
-        self._sent = sent
-        self._task: asyncio.Task[object] | None = None
+    def __init__(self, task: asyncio.Task[object]) -> None:
+        self._task = task
+        self._is_at_work = False
+        self.is_sent = False
         self.was_shut = False
 
     def __enter__(self) -> Self:
-        self._task = asyncio.current_task()
-        self._gates.add(self)
+        self._is_at_work = True
+        self.is_sent = self.was_shut = False
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
-        self._gates.discard(self)
-        if not self.was_shut or self._task is None:
+        self._is_at_work = False
+        if not self.was_shut:
             return False
         # Swallowed only where nobody else has cancelled the task as well.
         others = self._task.uncancel()
         self.was_shut = isinstance(error, asyncio.CancelledError)
         return self.was_shut and not others
 
+    def sent(self) -> None:
+        """Its first byte may leave now."""
+        self.is_sent = True
+
     def shut(self) -> None:
         """Break it off, unless it was sent. Not from within: who is at work there sees to it itself."""
-        if self._task is None or self._sent.is_set or self.was_shut or self._task is asyncio.current_task():
-            return
-        self.was_shut = True
-        self._task.cancel()
+        if (
+            self._is_at_work
+            and not (self.is_sent or self.was_shut)
+            and self._task is not asyncio.current_task()
+        ):
+            self.was_shut = True
+            self._task.cancel()
 
 
 class Gates:
     """All that may have to be broken off."""
 
     def __init__(self) -> None:
-        self._open: set[Gate] = set()
+        self._gates: list[Gate] = []
 
     def shut(self) -> None:
         """The run was stopped: break off whatever is not sent."""
-        for gate in tuple(self._open):
+        for gate in self._gates:
             gate.shut()
 
-    def until_stopped(self, sent: Flag | None = None) -> Gate:
-        """A block that is broken off when the run is stopped, unless it is `sent` by then."""
-        return Gate(self._open, sent or Flag())
+    def gate(self) -> Gate:
+        """A gate for the current task, which is broken off in it when the run is stopped. One a task."""
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("a gate is for a task")
+        gate = Gate(task)
+        self._gates.append(gate)
+        return gate

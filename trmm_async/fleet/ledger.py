@@ -59,10 +59,14 @@ class Ledger:
             self._count(outcome, ok=ok)
             if self._journal is not None and is_final:
                 await self._journal.settle(outcome, ok=ok)
-            if begun:
-                self._course.settle(outcome, succeeded=ok or (crashed and self._forgives), crashed=crashed)
+            if begun and self._course.settle(
+                outcome, succeeded=ok or (crashed and self._forgives), crashed=crashed
+            ):
                 self.changed()
-            await self.ready.put(outcome)
+            if self.ready.full():
+                await self.ready.put(outcome)
+            else:
+                self.ready.put_nowait(outcome)
         except BaseException:
             self.rest.append(outcome)
             raise

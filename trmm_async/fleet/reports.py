@@ -51,41 +51,47 @@ class Group:
 class Grouping:
     """Folds outcomes into groups as they come: keeps each text once, and of a target only its id.
 
-    Texts are told apart by their digests, and kept up to `room` letters in all: where each target prints
-    something else, a run would otherwise hold all of it in memory.
+    Texts are kept up to `room` letters in all, those that came later only as digests: where each target
+    prints something else, a run would otherwise hold all of it in memory.
     """
 
     def __init__(self, room: int = _HELD_MOST) -> None:
-        self._groups: dict[bytes, Group] = {}
+        self._kept: dict[tuple[str, int | None, str], Group] = {}
+        self._digests: dict[bytes, Group] = {}
         self._room = room
 
     def add(self, outcome: Outcome) -> None:
         """Put one outcome to its like."""
-        kind, retcode, output = _key(outcome)
-        key = _digest(kind, retcode, output)
-        group = self._groups.get(key)
+        key = _key(outcome)
+        group = self._kept.get(key)
         if group is None:
-            group = self._groups[key] = self._new(kind, retcode, output)
+            group = self._begin(*key)
         group.agent_ids.append(outcome.agent_id)
 
-    def _new(self, kind: str, retcode: int | None, output: str) -> Group:
-        if len(output) > self._room:
-            return Group(kind, retcode, _NOT_HELD, kept=False)
-        self._room -= len(output)
-        return Group(kind, retcode, output)
+    def _begin(self, kind: str, retcode: int | None, output: str) -> Group:
+        if len(output) <= self._room:
+            self._room -= len(output)
+            group = self._kept[kind, retcode, output] = Group(kind, retcode, output)
+            return group
+        digest = _digest(kind, retcode, output)
+        if digest not in self._digests:
+            self._digests[digest] = Group(kind, retcode, _NOT_HELD, kept=False)
+        return self._digests[digest]
 
     def groups(self) -> list[Group]:
         """The groups, the largest first; those of one size in an order that is the same each time."""
+        kept = [(group, b"") for group in self._kept.values()]
         ordered = sorted(
-            self._groups.items(),
-            key=lambda pair: (-len(pair[1]), pair[1].kind, pair[1].retcode or 0, pair[1].output, pair[0]),
+            [*kept, *((group, digest) for digest, group in self._digests.items())],
+            key=lambda pair: (-len(pair[0]), pair[0].kind, pair[0].retcode or 0, pair[0].output, pair[1]),
         )
-        return [group for _, group in ordered]
+        return [group for group, _ in ordered]
 
     @property
     def worst(self) -> int | None:
         """The return code of the worst kind: the largest by size; None if nothing has ended with one."""
-        codes = [group.retcode for group in self._groups.values() if group.retcode is not None]
+        groups = (*self._kept.values(), *self._digests.values())
+        codes = [group.retcode for group in groups if group.retcode is not None]
         return max(codes, key=abs, default=None)
 
 
@@ -153,10 +159,10 @@ def _harmless(value: object) -> object:
 
 
 def _key(outcome: Outcome) -> tuple[str, int | None, str]:
+    if isinstance(outcome, Done):
+        return "done", outcome.result.retcode, outcome.result.stdout + outcome.result.stderr
     kind = _KINDS[type(outcome)]
     match outcome:
-        case Done(result=result):
-            return kind, result.retcode, result.stdout + result.stderr
         case Failed(error=error) | Unknown(error=error):
             return kind, None, _words(error).replace(outcome.agent_id, "<agent>")
         case Skipped(reason=reason):

@@ -4,7 +4,7 @@ At the top of this floor, over `conductor`, which sends, and `ledger`, which cou
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Generator, Mapping
+from collections.abc import Coroutine, Generator, Iterable, Mapping
 from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Final, Self
@@ -127,17 +127,14 @@ class FleetRun:
     async def _collect(self) -> list[Outcome]:
         async with self:
             by_agent = {outcome.agent_id: outcome async for outcome in self}
-            order = [agent_id async for agent_id in self._in_order(by_agent)]
+            order = await self._order(by_agent)
         return [by_agent[agent_id] for agent_id in order if agent_id in by_agent]
 
-    async def _in_order(self, by_agent: Mapping[str, Outcome]) -> AsyncIterator[str]:
+    async def _order(self, by_agent: Mapping[str, Outcome]) -> Iterable[str]:
         """The targets in the order in which they were given; of a stream, that of completion."""
         if self._journal is not None:
-            async for agent_id in self._journal.agent_ids():
-                yield agent_id
-        else:
-            for agent_id in self._targets if isinstance(self._targets, list) else by_agent:
-                yield agent_id
+            return [agent_id async for agent_id in self._journal.agent_ids()]
+        return self._targets if isinstance(self._targets, list) else by_agent
 
     async def __aenter__(self) -> Self:
         if self._state != "new":
@@ -174,7 +171,8 @@ class FleetRun:
             raise ClosedError("enter the run first: async with trmm.fleet.run_script(…) as run")
         if self._ledger is None or self._state != "running":
             raise StopAsyncIteration
-        outcome = await self._ledger.ready.get()
+        ready = self._ledger.ready
+        outcome = await ready.get() if ready.empty() else ready.get_nowait()
         if isinstance(outcome, BaseException):
             raise outcome
         if outcome is None:

@@ -148,6 +148,10 @@ class Queue:
         """The next one; there must be one."""
         return self._ready.popleft()
 
+    def take_if_any(self) -> str | None:
+        """The next one, if there is one now."""
+        return self._ready.popleft() if self._ready else None
+
     def put_first(self, agent_ids: Iterator[str] | list[str]) -> None:
         """These may be taken next."""
         self._ready.extendleft(agent_ids)

@@ -50,11 +50,13 @@ class Api:
 
         `before` is awaited when all is ready, and nothing has been sent; see `Before`.
         """
-        request = (await self.dialect()).run_script(agent_id, run)
+        request = (self.language.known or await self.language.dialect()).run_script(agent_id, run)
         if isinstance(request, Collected):
             return await self.desk.run(request, on_sent, before)
         if before is not None:
             await before(0, None)
+        if isinstance(request, Call):
+            return await self.transport.send(request, on_sent)
         if isinstance(request, Forgotten):
             async with self.desk.aside(request, on_sent) as leaves:
                 return await self.carry_out(request.send, leaves)
