@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.peer import Peer, Request, peer
-from tests.servers import DIALECTS, at_once, served
+from tests.servers import DIALECTS, at_once, served, until
 from trmm_async import (
     TRMM,
     AgentSilentError,
@@ -237,6 +237,17 @@ class TestLeaving:
             await asyncio.gather(task, return_exceptions=True)
             workers = [one for one in asyncio.all_tasks() if "FleetRun" in repr(one.get_coro())]
             assert workers == []
+
+    async def test_cancelled_while_awaited_it_keeps_what_is_known(self, dialect: str) -> None:
+        async with served(dialect, agents=8) as (server, trmm):
+            server.script(1, agent_id=server.agent_ids[0], seconds=60)
+            run = trmm.fleet.run_script(server.agent_ids, script=1, width=4)
+            task = asyncio.ensure_future(_await(run))
+            await until(lambda: run.counts.done == 7)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            assert Counter(type(outcome) for outcome in run.rest) == {Done: 7, Unknown: 1}
+            assert {outcome.agent_id for outcome in run.rest} == set(server.agent_ids)
 
     async def test_what_waits_for_the_limit_was_never_sent(self) -> None:
         from trmm_async import RateLimit

@@ -255,6 +255,40 @@ class TestKeepAlive:
                 await trmm.agents.run_script("a", 1)
             assert server.connections <= opened + 1
 
+    async def test_a_pause_that_recurs_is_learnt_to_be_harmless(self) -> None:
+        """One is watched for longer than any was idle; twice the pause would never be seen otherwise."""
+        async with peer(always(RESULT)) as server, client(server.url) as trmm:
+            async with asyncio.timeout(10):
+                while server.connections >= len(server.requests):
+                    await trmm.agents.run_script("a", 1)
+                    await asyncio.sleep(0.15)
+            async with asyncio.timeout(10):
+                opened = -1
+                while server.connections > opened:
+                    opened = server.connections
+                    await asyncio.sleep(0.15)
+                    await trmm.agents.run_script("a", 1)
+
+    async def test_where_aiohttp_does_not_say_when_one_is_free_none_is_trusted(self) -> None:
+        class Silent(Connector):
+            def _release(self, key: Any, protocol: Any, **how: Any) -> None:
+                aiohttp.TCPConnector._release(self, key, protocol, **how)
+
+        async with peer(always(RESULT)) as server, aiohttp.ClientSession(connector=Silent()) as session:
+            async with client(server.url, session=session) as trmm:
+                for _ in range(5):
+                    await trmm.agents.run_script("a", 1)
+            assert server.connections == 5
+
+    async def test_what_is_known_of_connections_that_are_gone_is_forgotten(self) -> None:
+        async with peer(always(RESULT, stay=False)) as server:
+            connector = Connector()
+            async with aiohttp.ClientSession(connector=connector) as session:
+                async with client(server.url, session=session, rate_limit=None) as trmm:
+                    for _ in range(600):
+                        await trmm.agents.run_script("a", 1)
+                assert len(connector._known) <= 257
+
     async def test_reads_reuse_connections_from_the_start(self) -> None:
         async with peer(always(answer(b"[]"))) as server, client(server.url) as trmm:
             for _ in range(10):

@@ -15,6 +15,7 @@ from trmm_async.errors import InvalidRequestError
 
 __all__ = [
     "agent_id",
+    "agent_ids",
     "api_key",
     "base_url",
     "changes",
@@ -94,6 +95,14 @@ def path_segment(value: object, what: str) -> str:
 def agent_id(value: object) -> str:
     """An agent's id, from itself or from the object that has it; fit to be one segment of a path."""
     return path_segment(getattr(value, "agent_id", value), "agent_id")
+
+
+def agent_ids(values: Iterable[object]) -> list[str]:
+    """The ids of several; a plain one, as nearly all are, costs no call of its own."""
+    return [
+        value if isinstance(value, str) and value.isascii() and value.isalnum() else agent_id(value)
+        for value in values
+    ]
 
 
 def object_id(value: object, what: str) -> int:

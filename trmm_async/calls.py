@@ -7,6 +7,7 @@ Floor 2: a dialect makes these (pure functions, testable without I/O), the trans
 import enum
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final, Generic, Protocol, TypeAlias, TypeVar
 
 import msgspec
@@ -67,6 +68,7 @@ Explain: TypeAlias = Callable[[int, bytes], Words]
 """(status, body) of an answer that isn't success -> what that means on this server. Pure."""
 
 _NO_WORDS: Final = Words()
+_NO_QUERY: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 def _no_words(status: int, body: bytes) -> Words:
@@ -79,7 +81,7 @@ def ignore_answer(body: bytes) -> None:
     del body
 
 
-class Call(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True):
+class Call(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True, gc=False):
     """One request.
 
     Attributes:
@@ -101,7 +103,7 @@ class Call(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True):
     method: str
     path: str
     decode: Callable[[bytes], T_co]
-    query: Mapping[str, str] = {}
+    query: Mapping[str, str] = _NO_QUERY
     body: bytes | None = None
     replay: Replay = Replay.SAFE
     lanes: tuple[Lane, ...] = ()

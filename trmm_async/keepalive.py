@@ -16,23 +16,32 @@ IDLE_MOST: Final = 5.0
 
 
 class KeepAliveTrust:
-    """What has been seen of one server's patience with idle connections."""
+    """What has been seen of one server's patience with idle connections.
+
+    Attributes:
+        limit: seconds of idleness up to which a connection is trusted.
+    """
+
+    enough: Final = 2 * IDLE_MOST
+    """Seconds of idleness beyond which nothing more is to be learnt."""
 
     def __init__(self) -> None:
         self._seen_alive = 0.0
+        self.limit = 0.0
 
     def __repr__(self) -> str:
         return f"<KeepAliveTrust up to {self.limit:.3f} s>"
 
-    @property
-    def limit(self) -> float:
-        """Seconds of idleness up to which a connection is trusted."""
-        return min(self._seen_alive / 2, IDLE_MOST)
-
     def survived(self, idle: float) -> None:
         """A connection was still open after that long."""
-        self._seen_alive = max(self._seen_alive, idle)
+        if idle > self._seen_alive:
+            self._learn(idle)
 
     def died(self, idle: float) -> None:
         """The server had closed a connection after that long, or less."""
-        self._seen_alive = min(self._seen_alive, idle)
+        if idle < self._seen_alive:
+            self._learn(idle)
+
+    def _learn(self, seen_alive: float) -> None:
+        self._seen_alive = seen_alive
+        self.limit = min(seen_alive / 2, IDLE_MOST)

@@ -14,8 +14,9 @@ window holds at every moment all that the server's does.
 import asyncio
 import math
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import cached_property
 
 from aiolimiter import AsyncLimiter
 
@@ -25,13 +26,16 @@ __all__ = ["Limiter", "Place", "RollingWindow", "Slot", "give_back"]
 
 
 class Place:
-    """One request's place in a window. Which state it is in, only the window says."""
+    """One request's place in a window.
 
-    __slots__ = ("is_held", "is_under_way")
+    Attributes:
+        counted_at: when the server has certainly counted it, answered or not; infinity while unknown.
+    """
+
+    __slots__ = ("counted_at",)
 
     def __init__(self) -> None:
-        self.is_held = False
-        self.is_under_way = False
+        self.counted_at = math.inf
 
 
 class RollingWindow:
@@ -43,15 +47,15 @@ class RollingWindow:
 
     def __init__(self, limit: RateLimit | None) -> None:
         self._limit = limit
+        self._per = 0.0 if limit is None else limit.per
         self._counted_after = math.inf if limit is None else limit.surely_counted
-        self._held = 0
-        self._freed_at: deque[float] = deque()
-        # In the order of time, since all take equally long. Those answered meanwhile are passed over.
-        self._under_way: deque[tuple[float, Place]] = deque()
+        # Without values: a set that keeps its order.
+        self._held: dict[Place, None] = {}
+        self._free_at: deque[float] = deque()
         self._closed_until = -math.inf
 
     def __repr__(self) -> str:
-        return f"<RollingWindow {self._limit}, {self._held} held, {len(self._freed_at)} cooling>"
+        return f"<RollingWindow {self._limit}, {len(self._held)} held, {len(self._free_at)} cooling>"
 
     def wait(self, now: float) -> float:
         """Seconds until a place can be free; 0 for at once, infinity if only an answer can free one."""
@@ -59,62 +63,58 @@ class RollingWindow:
             return self._closed_until - now
         if self._limit is None:
             return 0.0
-        if self._under_way or self._freed_at:
-            self.look(now)
-        if self._held + len(self._freed_at) < self._limit.count:
+        free_at = self._free_at
+        while free_at and free_at[0] <= now:
+            free_at.popleft()
+        if len(self._held) + len(free_at) < self._limit.count:
             return 0.0
-        if self._freed_at:
-            return self._freed_at[0] - now
-        return self._under_way[0][0] + self._limit.per - now if self._under_way else math.inf
+        self.look(now)
+        if len(self._held) + len(free_at) < self._limit.count:
+            return 0.0
+        return min((*free_at, *(place.counted_at + self._per for place in self._held))) - now
 
     def look(self, now: float) -> None:
         """Take note of what time alone has brought: requests surely counted, places that are free."""
-        self._count(now)
-        while self._under_way and not self._under_way[0][1].is_held:
-            self._under_way.popleft()
-        while self._freed_at and self._freed_at[0] <= now:
-            self._freed_at.popleft()
+        for place in [place for place in self._held if place.counted_at <= now]:
+            self._end(place, place.counted_at)
+        while self._free_at and self._free_at[0] <= now:
+            self._free_at.popleft()
 
     def take(self, place: Place) -> None:
         """A request is about to be sent."""
-        place.is_held = True
-        self._held += 1
+        self._held[place] = None
 
     def give_back(self, place: Place, now: float) -> None:
         """That request was never sent."""
-        self._count(now)
-        if place.is_held:
-            place.is_held = False
-            self._held -= 1
+        if place.counted_at <= now:
+            self.settle(place, now)
+        else:
+            self._held.pop(place, None)
 
     def settle(self, place: Place, now: float) -> None:
         """That request was answered, or is known to have been counted by now."""
-        self._count(now)
-        if place.is_held:
-            self._end(place, now)
+        if place in self._held:
+            self._end(place, min(place.counted_at, now))
 
     def written(self, place: Place, now: float) -> None:
         """That request's bytes are on their way: some time from now it has been counted, answered or not."""
-        if place.is_held and not place.is_under_way and self._limit is not None:
-            place.is_under_way = True
-            self._under_way.append((now + self._counted_after, place))
+        if place.counted_at == math.inf:
+            place.counted_at = now + self._counted_after
 
     def close_until(self, when: float) -> None:
         """The server asked to wait: nothing is free before `when`."""
         self._closed_until = max(self._closed_until, when)
 
-    def _count(self, now: float) -> None:
-        # Before anything else ends, so that the places are free in the order of time.
-        while self._under_way and self._under_way[0][0] <= now:
-            when, place = self._under_way.popleft()
-            if place.is_held:
-                self._end(place, when)
-
     def _end(self, place: Place, when: float) -> None:
-        place.is_held = False
-        self._held -= 1
-        if self._limit is not None:
-            self._freed_at.append(when + self._limit.per)
+        del self._held[place]
+        if self._limit is None:
+            return
+        free_at = when + self._per
+        if self._free_at and self._free_at[-1] > free_at:
+            # It was counted before another was answered, and answered after it.
+            self._free_at = deque(sorted((*self._free_at, free_at)))
+        else:
+            self._free_at.append(free_at)
 
 
 class Slot(Place):
@@ -123,23 +123,26 @@ class Slot(Place):
     __slots__ = ("_limiter",)
 
     def __init__(self, limiter: "Limiter") -> None:
-        self.is_held = self.is_under_way = False
+        self.counted_at = math.inf
         self._limiter = limiter
 
     def settle(self) -> None:
         """The server has counted the request: the slot is free a window's length from now."""
-        if self.is_held:
-            self._limiter.settle(self)
+        limiter = self._limiter
+        limiter.window.settle(self, limiter.now())
+        limiter.wake()
 
     def give_back(self) -> None:
         """The request was never sent: the slot is free at once."""
-        if self.is_held:
-            self._limiter.give_back(self)
+        limiter = self._limiter
+        limiter.window.give_back(self, limiter.now())
+        limiter.wake()
 
     def written(self) -> None:
         """The request's bytes are on their way, and its answer will be long in coming."""
-        if self.is_held:
-            self._limiter.written(self)
+        limiter = self._limiter
+        limiter.window.written(self, limiter.now())
+        limiter.wake()
 
 
 class Limiter:
@@ -147,11 +150,14 @@ class Limiter:
 
     Only the head of the queue ever waits for time; all others wait for a plain lock, which keeps ten
     thousand of them cheap. A waiter that is cancelled leaves no trace.
+
+    Attributes:
+        window: what the server may have counted.
+        now: the loop's clock.
     """
 
     def __init__(self, limit: RateLimit | None) -> None:
-        self.limit = limit
-        self._window = RollingWindow(limit)
+        self.window = RollingWindow(limit)
         self._bucket = _bucket(limit)
         self._turn = asyncio.Lock()
         self._queued = 0
@@ -159,8 +165,13 @@ class Limiter:
 
     def __repr__(self) -> str:
         with suppress(RuntimeError):  # outside of the event loop: as it was when last looked at
-            self._window.look(asyncio.get_running_loop().time())
-        return f"<Limiter {self._window!r}>"
+            self.window.look(self.now())
+        return f"<Limiter {self.window!r}>"
+
+    @cached_property
+    def now(self) -> Callable[[], float]:
+        """Of the event loop that first asks."""
+        return asyncio.get_running_loop().time
 
     async def acquire(self) -> Slot:
         """Wait for the right to send one request. Safe to cancel: the place goes to the next in line."""
@@ -168,14 +179,14 @@ class Limiter:
 
     def acquire_now(self) -> Slot | None:
         """The right to send one request, if nobody waits for it and it is there; None otherwise."""
-        if self._queued or self._bucket is not None or not self._has_room():
+        if self._queued or self._bucket is not None or self.window.wait(self.now()) > 0:
             return None
-        slot = Slot(self)
-        self._window.take(slot)
-        return slot
+        return self._take()
 
-    def _has_room(self) -> bool:
-        return self._window.wait(asyncio.get_running_loop().time()) <= 0
+    def _take(self) -> Slot:
+        slot = Slot(self)
+        self.window.take(slot)
+        return slot
 
     async def _queue(self) -> Slot:
         self._queued += 1
@@ -184,37 +195,21 @@ class Limiter:
                 await self._wait_for_window()
                 if self._bucket is not None:
                     await self._smooth(self._bucket)
-                slot = Slot(self)
-                self._window.take(slot)
-                return slot
+                return self._take()
         finally:
             self._queued -= 1
 
     def pause(self, seconds: float) -> None:
         """The server asked all of us to wait that long."""
-        self._window.close_until(asyncio.get_running_loop().time() + seconds)
+        self.window.close_until(self.now() + seconds)
 
-    def settle(self, slot: Slot) -> None:
-        """It was counted by the server. For `Slot`."""
-        self._window.settle(slot, asyncio.get_running_loop().time())
-        if self._queued:
-            self._changed.set()
-
-    def give_back(self, slot: Slot) -> None:
-        """It was not used. For `Slot`."""
-        self._window.give_back(slot, asyncio.get_running_loop().time())
-        if self._queued:
-            self._changed.set()
-
-    def written(self, slot: Slot) -> None:
-        """Its request is under way. For `Slot`."""
-        self._window.written(slot, asyncio.get_running_loop().time())
+    def wake(self) -> None:
+        """Something has changed in the window. For `Slot`."""
         if self._queued:
             self._changed.set()
 
     async def _wait_for_window(self) -> None:
-        loop = asyncio.get_running_loop()
-        while (delay := self._window.wait(loop.time())) > 0:
+        while (delay := self.window.wait(self.now())) > 0:
             self._changed.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout(delay if delay < math.inf else None):
@@ -224,7 +219,7 @@ class Limiter:
         # Never more than 1: aiolimiter wakes its waiters by amount, not in order.
         await bucket.acquire(1)
         # Out of a pause they pay again: the bucket has leaked meanwhile, and would let one more pass.
-        while not self._has_room():
+        while self.window.wait(self.now()) > 0:
             await self._wait_for_window()
             await bucket.acquire(1)
 

@@ -20,7 +20,7 @@ OFFLINE = Skipped("a", "it is offline")
 
 def settle(course: Course, policy: Policy, *outcomes: Outcome) -> None:
     for outcome in outcomes:
-        course.settle(outcome, succeeded=policy.succeeded(outcome))
+        course.settle(outcome, succeeded=isinstance(outcome, Done) and policy.success(outcome.result))
 
 
 def test_without_a_policy_all_may_start() -> None:

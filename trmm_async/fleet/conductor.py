@@ -105,7 +105,7 @@ class Conductor:
             return
         most = self._plan.width or _WIDTH
         width = most if total is None else min(most, total)
-        await _together(self._work() for _ in range(width))
+        await _together(self._work(dialect) for _ in range(width))
 
     async def _end_rest(self, end: Callable[[str], Outcome]) -> None:
         """What was never taken, and what still waits to come back."""
@@ -130,10 +130,10 @@ class Conductor:
         """The next target where there is nothing to wait for and nobody to be asked, which is the usual."""
         if self._asks_who_is_offline or self._course.allowance <= 0:
             return None
-        agent_id = self._queue.take_if_any()
-        if agent_id is not None:
-            self._course.start()
-        return agent_id
+        if not self._queue.ready:
+            return None
+        self._course.start()
+        return self._queue.ready.popleft()
 
     async def _take_now(self, gate: Gate) -> str | None:
         while self._course.allowance > 0:
@@ -207,12 +207,12 @@ class Conductor:
 
     # -- sending ---------------------------------------------------------------------------------------------
 
-    async def _work(self) -> None:
+    async def _work(self, dialect: Dialect) -> None:
         gate = self._gates.gate()
         while (agent_id := self._take_at_once() or await self._next(gate)) is not None:
-            await self._single(agent_id, gate)
+            await self._single(agent_id, dialect, gate)
 
-    async def _single(self, agent_id: str, gate: Gate) -> None:
+    async def _single(self, agent_id: str, dialect: Dialect, gate: Gate) -> None:
         if self._course.stopped:
             await self._skip_unsent([agent_id])
             return
@@ -222,7 +222,8 @@ class Conductor:
                 if self._plan.splay:
                     await asyncio.sleep(random.uniform(0, self._plan.splay))  # noqa: S311 - no secret
                 before = None if self._journal is None else self._before([agent_id])
-                result = await self._api.run_script(agent_id, self._plan.run, gate.sent, before)
+                request = dialect.run_script(agent_id, self._plan.run)
+                result = await self._api.run(request, gate.sent, before)
                 outcome = Done(agent_id, result or ScriptResult())
         except TRMMError as error:
             outcome = self._trouble(agent_id, error)
@@ -279,7 +280,7 @@ class Conductor:
         if order is None:
             gate = self._gates.gate()
             for agent_id in chunk:
-                await self._single(agent_id, gate)
+                await self._single(agent_id, dialect, gate)
             return
         await self._collect(chunk, partial(Sending, self._api.desk, order, before=self._before(chunk)))
 

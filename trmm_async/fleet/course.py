@@ -10,7 +10,7 @@ from typing import Final
 
 from trmm_async.errors import InvalidRequestError
 from trmm_async.models import ScriptResult
-from trmm_async.outcomes import Done, Outcome, Skipped, Unknown
+from trmm_async.outcomes import Outcome, Skipped, Unknown
 
 __all__ = ["Course", "Policy", "succeeded_by_default"]
 
@@ -57,10 +57,6 @@ class Policy:
         if size is None:
             return "would run" if self.canary is None else "would run, if the canaries succeed"
         return f"would run in batch {(place - (self.canary or 0)) // size + 1}"
-
-    def succeeded(self, outcome: Outcome) -> bool:
-        """Whether an outcome is a success."""
-        return isinstance(outcome, Done) and self.success(outcome.result)
 
 
 class Course:

@@ -24,6 +24,7 @@ class Ledger:
 
     Attributes:
         ready: those that the reader has not taken; None is the end, an exception is a mistake of ours.
+        collected: those for a reader who wants all of them at the end, by agent; else None.
         rest: those that the reader was never given.
         kept: those of them that came of being cancelled.
         grouping: all of them, folded.
@@ -32,13 +33,14 @@ class Ledger:
     """
 
     def __init__(self, policy: Policy, course: Course, journal: Journal | None, lag: int) -> None:
-        self._policy = policy
+        self._success = policy.success
         self._course = course
         self._journal = journal
         self._tally = dict.fromkeys(_KINDS, 0)
         self._earlier = dict.fromkeys(_KINDS, 0)
         self._forgives = False
         self.ready: asyncio.Queue[Outcome | BaseException | None] = asyncio.Queue(lag)
+        self.collected: dict[str, Outcome] | None = None
         self.rest: list[Outcome] = []
         self.kept: list[Outcome] = []
         self.grouping = Grouping()
@@ -55,7 +57,7 @@ class Ledger:
         """
         ok = False
         try:
-            ok = self._policy.succeeded(outcome)
+            ok = isinstance(outcome, Done) and self._success(outcome.result)
             self._count(outcome, ok=ok)
             if self._journal is not None and is_final:
                 await self._journal.settle(outcome, ok=ok)
@@ -63,10 +65,10 @@ class Ledger:
                 outcome, succeeded=ok or (crashed and self._forgives), crashed=crashed
             ):
                 self.changed()
-            if self.ready.full():
+            if self.collected is None:
                 await self.ready.put(outcome)
             else:
-                self.ready.put_nowait(outcome)
+                self.collected[outcome.agent_id] = outcome
         except BaseException:
             self.rest.append(outcome)
             raise
@@ -78,6 +80,9 @@ class Ledger:
             self._course.settle(outcome, succeeded=ok or self._forgives, crashed=isinstance(outcome, Unknown))
         self._earlier[type(outcome)] -= 1
         self._count(outcome, ok=ok)
+        if self.collected is not None:
+            self.collected[outcome.agent_id] = outcome
+            return
         try:
             await self.ready.put(outcome)
         except asyncio.CancelledError:
@@ -105,6 +110,8 @@ class Ledger:
 
     def close(self) -> None:
         """The reader has left: what it was not given is in `rest`."""
+        self.rest += (self.collected or {}).values()
+        self.collected = None
         while not self.ready.empty():
             outcome = self.ready.get_nowait()
             if outcome is not None and not isinstance(outcome, BaseException):

@@ -9,7 +9,7 @@ import io
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from trmm_async import codec
 from trmm_async.errors import AgentSilentError, APIError, TRMMError
@@ -22,6 +22,7 @@ _COLUMNS: Final = ("agent_id", "outcome", "retcode", "execution_time", "stdout",
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _HELD_MOST: Final = 16_000_000
 _NOT_HELD: Final = "(what they printed is not kept here: the outcomes differ too much, and are too long)"
+_Key: TypeAlias = tuple[str, int | None, str]
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -56,13 +57,17 @@ class Grouping:
     """
 
     def __init__(self, room: int = _HELD_MOST) -> None:
-        self._kept: dict[tuple[str, int | None, str], Group] = {}
+        self._kept: dict[_Key, Group] = {}
         self._digests: dict[bytes, Group] = {}
         self._room = room
 
     def add(self, outcome: Outcome) -> None:
         """Put one outcome to its like."""
-        key = _key(outcome)
+        if isinstance(outcome, Done):
+            result = outcome.result
+            key: _Key = ("done", result.retcode, result.stdout + result.stderr)
+        else:
+            key = _key(outcome)
         group = self._kept.get(key)
         if group is None:
             group = self._begin(*key)
@@ -158,9 +163,7 @@ def _harmless(value: object) -> object:
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
-def _key(outcome: Outcome) -> tuple[str, int | None, str]:
-    if isinstance(outcome, Done):
-        return "done", outcome.result.retcode, outcome.result.stdout + outcome.result.stderr
+def _key(outcome: Failed | Unknown | Skipped) -> _Key:
     kind = _KINDS[type(outcome)]
     match outcome:
         case Failed(error=error) | Unknown(error=error):

@@ -126,9 +126,19 @@ class FleetRun:
 
     async def _collect(self) -> list[Outcome]:
         async with self:
-            by_agent = {outcome.agent_id: outcome async for outcome in self}
+            by_agent = {} if self._ledger is None else await self._all(self._ledger)
             order = await self._order(by_agent)
         return [by_agent[agent_id] for agent_id in order if agent_id in by_agent]
+
+    async def _all(self, ledger: Ledger) -> Mapping[str, Outcome]:
+        """All outcomes at the end. Nobody waits for one alone, so that none goes through the queue."""
+        ledger.collected = {}
+        end = await ledger.ready.get()
+        if isinstance(end, BaseException):
+            raise end
+        self._state = "over"
+        by_agent, ledger.collected = ledger.collected, None
+        return by_agent
 
     async def _order(self, by_agent: Mapping[str, Outcome]) -> Iterable[str]:
         """The targets in the order in which they were given; of a stream, that of completion."""
@@ -171,8 +181,7 @@ class FleetRun:
             raise ClosedError("enter the run first: async with trmm.fleet.run_script(…) as run")
         if self._ledger is None or self._state != "running":
             raise StopAsyncIteration
-        ready = self._ledger.ready
-        outcome = await ready.get() if ready.empty() else ready.get_nowait()
+        outcome = await self._ledger.ready.get()
         if isinstance(outcome, BaseException):
             raise outcome
         if outcome is None:

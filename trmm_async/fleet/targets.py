@@ -96,7 +96,7 @@ def listed(agents: Iterable[str | Agent]) -> list[str]:
     Raises:
         InvalidRequestError: one is no agent, or is there twice.
     """
-    targets = [arguments.agent_id(agent) for agent in agents]
+    targets = arguments.agent_ids(agents)
     if len(set(targets)) < len(targets):
         twice = next(target for target, times in Counter(targets).items() if times > 1)
         raise _twice(twice)
@@ -125,33 +125,35 @@ def _twice(agent_id: str) -> InvalidRequestError:
 
 
 class Queue:
-    """The targets that may be taken now: what the source has given, and what has come back to it."""
+    """The targets that may be taken now: what the source has given, and what has come back to it.
+
+    Attributes:
+        given: how many the source has given.
+        exhausted: whether it has no more.
+        ready: those that may be taken.
+    """
 
     def __init__(self, source: Targets) -> None:
         self.source = source
         self.given = 0
         self.exhausted = False
-        self._ready: deque[str] = deque()
+        self.ready: deque[str] = deque()
 
     def __len__(self) -> int:
-        return len(self._ready)
+        return len(self.ready)
 
     async def fill(self) -> None:
         """Take the next page of the source, if nothing is left of the last. Not for two tasks at once."""
-        if not self._ready and not self.exhausted:
+        if not self.ready and not self.exhausted:
             page = await self.source.page()
             self.given += len(page)
             self.exhausted = not page
-            self._ready.extend(page)
+            self.ready.extend(page)
 
     def take(self) -> str:
         """The next one; there must be one."""
-        return self._ready.popleft()
-
-    def take_if_any(self) -> str | None:
-        """The next one, if there is one now."""
-        return self._ready.popleft() if self._ready else None
+        return self.ready.popleft()
 
     def put_first(self, agent_ids: Iterator[str] | list[str]) -> None:
         """These may be taken next."""
-        self._ready.extendleft(agent_ids)
+        self.ready.extendleft(agent_ids)

@@ -1,6 +1,6 @@
 """What every resource works with: a dialect to ask for calls, a transport and a dialer to carry them out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar, cast
 
 from trmm_async.calls import ArrayCall, Call, Plan, Replay, Request
@@ -50,13 +50,31 @@ class Api:
 
         `before` is awaited when all is ready, and nothing has been sent; see `Before`.
         """
-        request = (self.language.known or await self.language.dialect()).run_script(agent_id, run)
+        dialect = self.language.known or await self.language.dialect()
+        return await self.run(dialect.run_script(agent_id, run), on_sent, before)
+
+    def run(
+        self,
+        request: Request[ScriptResult | None] | Collected | Forgotten,
+        on_sent: OnSent | None = None,
+        before: Before | None = None,
+    ) -> Coroutine[Any, Any, ScriptResult | None]:
+        """Carry out what a dialect made of a script's run, as `run_script` does."""
+        # No coroutine of its own around the usual: of those that are under way at once, each is held.
+        if isinstance(request, Call) and before is None:
+            return self.transport.send(request, on_sent)
+        return self._run(request, on_sent, before)
+
+    async def _run(
+        self,
+        request: Request[ScriptResult | None] | Collected | Forgotten,
+        on_sent: OnSent | None,
+        before: Before | None,
+    ) -> ScriptResult | None:
         if isinstance(request, Collected):
             return await self.desk.run(request, on_sent, before)
         if before is not None:
             await before(0, None)
-        if isinstance(request, Call):
-            return await self.transport.send(request, on_sent)
         if isinstance(request, Forgotten):
             async with self.desk.aside(request, on_sent) as leaves:
                 return await self.carry_out(request.send, leaves)

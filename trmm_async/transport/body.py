@@ -12,7 +12,7 @@ from trmm_async.retry import Fault, Reply, Stage
 from trmm_async.transport.connector import SentOnceError
 from trmm_async.transport.server import Server
 
-__all__ = ["FAULTS", "Body", "at_hand", "shown", "words"]
+__all__ = ["FAULTS", "Body", "at_hand", "shown", "unreadable", "words"]
 
 FAULTS: Final = (aiohttp.ClientError, OSError, TimeoutError)
 """All that aiohttp raises where the network or the server is at fault."""
@@ -49,8 +49,7 @@ class Body:
 
     def unreadable(self, error: msgspec.DecodeError, head: bytes) -> Fault:
         """The fault for a body that came whole and does not read."""
-        reply = Reply(self._response.status, self.headers, head)
-        return Fault(Stage.UNREADABLE, f"the answer can't be read: {error}", error, reply)
+        return unreadable(self._response, error, head)
 
 
 def at_hand(response: aiohttp.ClientResponse) -> bytes | None:
@@ -59,6 +58,12 @@ def at_hand(response: aiohttp.ClientResponse) -> bytes | None:
     if response.connection is not None or not content.is_eof() or content.exception() is not None:
         return None
     return content.read_nowait()
+
+
+def unreadable(response: aiohttp.ClientResponse, error: msgspec.DecodeError, head: bytes) -> Fault:
+    """The fault for an answer of success that does not read; `head` is its body, or the beginning of it."""
+    reply = Reply(response.status, response.headers, head)
+    return Fault(Stage.UNREADABLE, f"the answer can't be read: {error}", error, reply)
 
 
 def words(error: BaseException) -> str:

@@ -6,6 +6,7 @@ for nothing; the second is a request that no limiter saw and no policy was asked
 """
 
 import asyncio
+import math
 import select
 from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
@@ -19,7 +20,7 @@ from trmm_async.keepalive import KeepAliveTrust
 
 __all__ = ["SENDING", "Connector", "Sending", "SentOnceError", "send_once"]
 
-_PROBE_SECONDS: Final = 0.05
+_FIRST_LOOK: Final = 0.05
 _KNOWN_AT_FIRST: Final = 256
 
 
@@ -50,7 +51,7 @@ class Connector(aiohttp.TCPConnector):
         self._keep_alive = KeepAliveTrust()
         self._known: dict[ResponseHandler, _Known] = {}
         self._known_most = _KNOWN_AT_FIRST
-        self._probe: _Probe | None = None
+        self._scout: _Scout | None = None
 
     async def connect(
         self, req: aiohttp.ClientRequest, traces: list[Any], timeout: aiohttp.ClientTimeout
@@ -67,104 +68,136 @@ class Connector(aiohttp.TCPConnector):
 
     def close(self, **how: Any) -> Coroutine[Any, Any, None]:
         """Close all connections, as `aiohttp.TCPConnector.close` does."""
-        if self._probe is not None:
-            self._probe.cancel()
-            self._probe = None
+        if self._scout is not None:
+            self._scout.cancel()
+            self._scout = None
         return super().close(**how)
+
+    def _release(self, key: Any, protocol: ResponseHandler, **how: Any) -> None:
+        """Note when a connection is free again; called by aiohttp, which has no public place for it.
+
+        Should it no longer be called one day, connections are just never trusted: see `_usable`. A callback
+        of each `Connection` would tell the same, for an eighth of the cost of a call.
+        """
+        known = self._known.get(protocol)
+        if known is not None:
+            known.idle_since = self._loop.time()
+        super()._release(key, protocol, **how)
 
     def _usable(self, connection: Connection, *, careful: bool) -> bool:
         """Whether to send on this connection. If not, it has been disposed of."""
         # It has one until it is given back.
         protocol = cast("ResponseHandler", connection.protocol)
-        known = self._known.get(protocol) or self._meet(protocol)
-        if known.idle_since is not None:
-            idle = self._loop.time() - known.idle_since
-            if known.is_over():
-                self._keep_alive.died(idle)
-                connection.close()
-                return False
-            self._keep_alive.survived(idle)
-            if careful and idle > self._keep_alive.limit:
-                self._set_aside(connection, known)
-                return False
-        connection.add_callback(known.is_free)
+        known = self._known.get(protocol)
+        if known is None:
+            self._meet(protocol)
+            return True
+        idle = self._loop.time() - known.idle_since
+        if known.is_over():
+            self._keep_alive.died(idle)
+            connection.close()
+            return False
+        self._keep_alive.survived(idle)
+        if careful and idle > self._keep_alive.limit:
+            self._set_aside(connection, known)
+            return False
+        known.idle_since = -math.inf
         return True
 
-    def _meet(self, protocol: ResponseHandler) -> "_Known":
+    def _meet(self, protocol: ResponseHandler) -> None:
         if len(self._known) >= self._known_most:
             # aiohttp does not tell which of its connections are gone.
             self._known = {one: known for one, known in self._known.items() if one.is_connected()}
             self._known_most = max(_KNOWN_AT_FIRST, 2 * len(self._known))
-        known = self._known[protocol] = _Known(protocol, self._loop)
-        return known
+        self._known[protocol] = _Known(protocol)
 
     def _set_aside(self, connection: Connection, known: "_Known") -> None:
-        if self._probe is None:
+        if self._scout is None:
             # One connection is enough to learn from.
-            self._probe = _Probe(connection, known, self._conclude)
+            self._scout = _Scout(connection, known, self._keep_alive, self._loop, self._relieve)
         else:
             connection.close()
 
-    def _conclude(self, probe: "_Probe") -> None:
-        self._probe = None
-        if probe.known.is_over():
-            self._keep_alive.died(probe.idle)
-            probe.connection.close()
-        else:
-            self._keep_alive.survived(probe.idle)
-            probe.connection.release()
+    def _relieve(self) -> None:
+        self._scout = None
 
 
 class _Known:
-    """One connection: since when it is idle (None: it never was), and whether the server has ended it."""
+    """One connection: since when it is idle, and whether the server has ended it.
 
-    __slots__ = ("_has_input", "_loop", "_protocol", "idle_since")
+    `idle_since` is in the loop's time; long ago while it is in use.
+    """
 
-    def __init__(self, protocol: ResponseHandler, loop: asyncio.AbstractEventLoop) -> None:
+    __slots__ = ("_input", "_protocol", "idle_since")
+
+    def __init__(self, protocol: ResponseHandler) -> None:
         self._protocol = protocol
-        self._loop = loop
-        self._has_input: Callable[[], bool] | None = None
-        self.idle_since: float | None = None
-
-    def is_free(self) -> None:
-        self.idle_since = self._loop.time()
+        self._input: Callable[[int], object] | None = None
+        self.idle_since = -math.inf
 
     def is_over(self) -> bool:
         """Whether the kernel holds anything of the server's: on an idle connection, its end."""
         transport = self._protocol.transport
         if transport is None or transport.is_closing():
             return True
-        if self._has_input is None:
-            self._has_input = _input_of(transport.get_extra_info("socket").fileno())
-        return self._has_input()
+        if self._input is None:
+            self._input = _input_of(transport.get_extra_info("socket").fileno())
+        return bool(self._input(0))
 
 
-class _Probe:
-    """An idle connection kept out of use for a moment, to see whether the server closes it."""
+class _Scout:
+    """An idle connection kept out of use, to see for how long the server puts up with it.
 
-    def __init__(self, connection: Connection, known: _Known, conclude: Callable[["_Probe"], None]) -> None:
-        self.connection = connection
-        self.known = known
-        self._since = known.idle_since or 0.0
-        self._loop = asyncio.get_running_loop()
-        self._timer = self._loop.call_later(_PROBE_SECONDS, conclude, self)
+    Watched until that is more than can matter, or the server has closed it: from then on no connection has
+    to be given up for nothing.
+    """
 
-    @property
-    def idle(self) -> float:
-        return self._loop.time() - self._since
+    def __init__(
+        self,
+        connection: Connection,
+        known: _Known,
+        trust: KeepAliveTrust,
+        loop: asyncio.AbstractEventLoop,
+        relieved: Callable[[], None],
+    ) -> None:
+        self._connection = connection
+        self._known = known
+        self._since = known.idle_since
+        self._trust = trust
+        self._loop = loop
+        self._relieved = relieved
+        self._timer = loop.call_later(_FIRST_LOOK, self._look)
 
     def cancel(self) -> None:
         self._timer.cancel()
-        self.connection.close()
+        self._connection.close()
+
+    def _look(self) -> None:
+        idle = self._loop.time() - self._since
+        if self._known.is_over():
+            self._trust.died(idle)
+            self._connection.close()
+            self._relieved()
+            return
+        self._trust.survived(idle)
+        if idle < self._trust.enough:
+            self._timer = self._loop.call_later(
+                min(max(idle, _FIRST_LOOK), self._trust.enough - idle), self._look
+            )
+            return
+        self._connection.release()
+        # That it was kept aside has not made it any younger.
+        self._known.idle_since = self._since
+        self._relieved()
 
 
-def _input_of(number: int) -> Callable[[], bool]:
-    """Tells whether there is something to be read from the open file of that number."""
+def _input_of(number: int) -> Callable[[int], object]:
+    """What there is to be read from the open file of that number, within so many milliseconds."""
     if not hasattr(select, "poll"):
-        return lambda: bool(select.select([number], [], [], 0)[0])
+        return lambda wait: select.select([number], [], [], wait / 1000)[0]
     poll = select.poll()
     poll.register(number, select.POLLIN)
-    return lambda: bool(poll.poll(0))
+    return poll.poll
 
 
 class SentOnceError(aiohttp.ClientError):

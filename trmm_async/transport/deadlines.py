@@ -54,7 +54,11 @@ class Deadline:
             raise RuntimeError("a deadline is entered inside a task")
         self._task = task
         self._cancelling = task.cancelling()
-        self.when = self._queue.add(self)
+        queue = self._queue
+        self.when = queue.now() + queue.seconds
+        queue.waiting[self] = None
+        if not queue.is_watched:
+            queue.watch(self.when)
         return self
 
     def __exit__(
@@ -78,34 +82,33 @@ class _Queue:
     """Those that may take equally long: who came first is due first, so that one timer serves all."""
 
     def __init__(self, seconds: float, forget: Callable[[float], object]) -> None:
-        self._seconds = seconds
+        self.seconds = seconds
         self._forget = forget
         self._loop = asyncio.get_running_loop()
+        self.now = self._loop.time
         # Without values: a set that keeps its order.
         self.waiting: dict[Deadline, None] = {}
+        self.is_watched = False
         self._timer: asyncio.TimerHandle | None = None
 
-    def add(self, deadline: Deadline) -> float:
-        """When it will be due."""
-        when = self._loop.time() + self._seconds
-        self.waiting[deadline] = None
-        if self._timer is None:
-            self._timer = self._loop.call_at(when, self._look)
-        return when
+    def watch(self, when: float) -> None:
+        """Look then."""
+        self._timer = self._loop.call_at(when, self._look)
+        self.is_watched = True
 
     def close(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = None
+        self.is_watched = False
 
     def _look(self) -> None:
-        self._timer = None
-        now = self._loop.time()
+        self.is_watched = False
+        now = self.now()
         for deadline in list(takewhile(lambda one: one.when <= now, self.waiting)):
             del self.waiting[deadline]
             deadline.passes()
         first = next(iter(self.waiting), None)
         if first is None:
-            self._forget(self._seconds)
+            self._forget(self.seconds)
         else:
-            self._timer = self._loop.call_at(first.when, self._look)
+            self.watch(first.when)

@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
-from types import MappingProxyType
-from typing import Any, Final, Generic, TypeVar, cast
+from http.cookies import BaseCookie, SimpleCookie
+from types import MappingProxyType, TracebackType
+from typing import Any, Final, TypeVar, cast
 from urllib.parse import urlencode, urljoin, urlsplit
 
 import aiohttp
@@ -26,7 +26,7 @@ from trmm_async.errors import ClosedError, ConnectionFailedError
 from trmm_async.limits import RateLimit
 from trmm_async.pacing import Limiter, Slot, give_back
 from trmm_async.retry import Again, Fault, Meaning, Reply, RetryPolicy, Stage, Tries
-from trmm_async.transport.body import FAULTS, Body, at_hand, shown, words
+from trmm_async.transport.body import FAULTS, Body, at_hand, shown, unreadable, words
 from trmm_async.transport.connector import SENDING, Connector, send_once
 from trmm_async.transport.deadlines import Deadlines
 from trmm_async.transport.server import Server, check_hop
@@ -43,9 +43,9 @@ _ENDLESS: Final = aiohttp.ClientTimeout()
 
 
 class _Attempt:
-    """One sending of one call: what it holds, and how far it got."""
+    """One sending of one call: what it holds, and how far it got. A block in which its head is waited for."""
 
-    __slots__ = ("_on_sent", "_places", "_slots", "_slow", "careful", "connected")
+    __slots__ = ("_on_sent", "_places", "_slots", "_slow", "_token", "careful", "connected")
 
     def __init__(
         self,
@@ -61,6 +61,20 @@ class _Attempt:
         self._slots = slots
         self._places = places
 
+    def __enter__(self) -> None:
+        self._token = SENDING.set(self)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        SENDING.reset(self._token)
+        if kind is None:
+            # The server has counted it.
+            for slot in self._slots:
+                slot.settle()
+        else:
+            self._break_off()
+
     def has_connection(self) -> None:
         """From here on bytes may flow. Told by the connector."""
         self.connected = True
@@ -70,12 +84,7 @@ class _Attempt:
             for slot in self._slots:
                 slot.written()
 
-    def answered(self) -> None:
-        """The server has counted it."""
-        for slot in self._slots:
-            slot.settle()
-
-    def broke_off(self) -> None:
+    def _break_off(self) -> None:
         """Broken or cancelled without an answer: what may have reached the server may yet be counted."""
         if not self.connected:
             give_back(self._slots)
@@ -96,12 +105,17 @@ class _Attempt:
         return Fault(stage, words(error), shown(error))
 
 
-@dataclass(slots=True)
-class _Success(Generic[T]):
-    value: T
+class _NoCookies(aiohttp.DummyCookieJar):
+    """Keeps none, and makes no new empty jar for each request."""
+
+    _none: Final[SimpleCookie] = SimpleCookie()
+
+    def filter_cookies(self, request_url: URL) -> "BaseCookie[str]":
+        del request_url
+        return self._none
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Opened:
     response: aiohttp.ClientResponse
     attempt: _Attempt
@@ -209,16 +223,38 @@ class Transport:
         Raises:
             TRMMError: see `errors`. Nothing else.
         """
-        result = await self._send_once(call, on_sent)
-        if isinstance(result, _Success):
-            return result.value
-        return cast("T", await self._persist(call, result, partial(self._send_once, call, on_sent)))
+        tries: Tries | None = None
+        while True:
+            # All in one coroutine: of each call that is under way, as many are held as it has layers.
+            attempt = await self._admit(call, on_sent)
+            result: Reply | Fault
+            try:
+                with self._deadlines.within(self._timeout + (call.answers_within or 0.0)):
+                    with attempt:
+                        response = await self._ask(call, attempt, self._url(call), self._headers, _ENDLESS)
+                    body = at_hand(response)
+                    if body is None:
+                        async with response:
+                            body = await response.read()
+                if not 200 <= response.status < 300:
+                    result = Reply(response.status, response.headers, body)
+                else:
+                    try:
+                        return call.decode(body)
+                    except msgspec.DecodeError as error:
+                        result = unreadable(response, error, body)
+            except FAULTS as error:
+                result = attempt.fault(error)
+            finally:
+                attempt.leave()
+            tries = tries or self._begin(call)
+            if not await self._is_sent_again(call, result, tries):
+                return cast("T", None)
 
     @asynccontextmanager
     async def open(self, call: Call[Any]) -> AsyncIterator[Body]:
         """Open a call's answer, to read it while it downloads. Leaving early drops the connection."""
-        attempt = partial(self._open_once, call, self._url(call), self._headers)
-        opened = await self._persist(call, await attempt(), attempt)
+        opened = await self._open(call, self._url(call), self._headers)
         async with self._reading(opened, call) as body:
             yield body
 
@@ -250,8 +286,7 @@ class Transport:
         headers = self._headers if self.server.is_home_of(url) else CIMultiDict[str]()
         for _ in range(_REDIRECTS_MOST + 1):
             call = Call(method="GET", path=urlsplit(url).path or "/", decode=ignore_answer)
-            attempt = partial(self._open_once, call, URL(url), headers, redirects=True)
-            opened = await self._persist(call, await attempt(), attempt)
+            opened = await self._open(call, URL(url), headers, redirects=True)
             if opened.response.status < 300:
                 return opened, call
             opened.close()
@@ -260,31 +295,24 @@ class Transport:
         reason = f"more than {_REDIRECTS_MOST} redirects"
         raise ConnectionFailedError(reason, method="GET", path=urlsplit(url).path)
 
-    async def _persist(
-        self,
-        call: Call[Any],
-        result: _Success[T] | Reply | Fault,
-        attempt: Callable[[], Awaitable[_Success[T] | Reply | Fault]],
-    ) -> T:
-        """What comes of a call whose first attempt had this result."""
-        tries: Tries | None = None
-        while not isinstance(result, _Success):
-            tries = tries or Tries(
-                call.replay,
-                self._policy,
-                gone_is_done=call.gone_is_done,
-                definite=call.definite,
-                jitter=self._jitter,
-            )
-            verdict = tries.judge(result, self._now())
-            if isinstance(verdict, Again):
-                await self._wait(call, verdict)
-                result = await attempt()
-            elif verdict.meaning is Meaning.DONE:
-                return cast("T", None)
-            else:
-                raise failure(call, result, verdict.meaning, tries, self.server.scrub)
-        return result.value
+    def _begin(self, call: Call[Any]) -> Tries:
+        return Tries(
+            call.replay,
+            self._policy,
+            gone_is_done=call.gone_is_done,
+            definite=call.definite,
+            jitter=self._jitter,
+        )
+
+    async def _is_sent_again(self, call: Call[Any], result: Reply | Fault, tries: Tries) -> bool:
+        """Whether to send it again, waited for; if not, it has succeeded, or what it came to is raised."""
+        verdict = tries.judge(result, self._now())
+        if isinstance(verdict, Again):
+            await self._wait(call, verdict)
+            return True
+        if verdict.meaning is not Meaning.DONE:
+            raise failure(call, result, verdict.meaning, tries, self.server.scrub)
+        return False
 
     async def _wait(self, call: Call[Any], again: Again) -> None:
         if again.everyone:
@@ -292,48 +320,31 @@ class Transport:
             (*self._limiters(call.lanes), self._limiter)[0].pause(again.delay)
         await asyncio.sleep(again.delay)
 
-    async def _send_once(
-        self, call: Call[T], on_sent: Callable[[], None] | None
-    ) -> _Success[T] | Reply | Fault:
-        attempt = await self._admit(call, on_sent)
-        try:
-            with self._deadlines.within(self._timeout + (call.answers_within or 0.0)):
-                response = await self._request(call, attempt, self._url(call), self._headers, _ENDLESS)
-                body = at_hand(response)
-                if body is None:
-                    async with response:
-                        body = await response.read()
-        except FAULTS as error:
-            return attempt.fault(error)
-        finally:
-            attempt.leave()
-        if not 200 <= response.status < 300:
-            return Reply(response.status, response.headers, body)
-        try:
-            return _Success(call.decode(body))
-        except msgspec.DecodeError as error:
-            reply = Reply(response.status, response.headers, body)
-            return Fault(Stage.UNREADABLE, f"the answer can't be read: {error}", error, reply)
-
-    async def _open_once(
+    async def _open(
         self, call: Call[Any], url: URL, headers: Mapping[str, str], *, redirects: bool = False
-    ) -> _Success[_Opened] | Reply | Fault:
-        attempt = await self._admit(call)
+    ) -> _Opened:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=self._timeout, sock_read=self._timeout)
-        opened = False
-        try:
-            response = await self._request(call, attempt, url, headers, timeout)
-            elsewhere = redirects and 300 <= response.status < 400 and "Location" in response.headers
-            if elsewhere or 200 <= response.status < 300:
-                opened = True
-                return _Success(_Opened(response, attempt))
-            async with response:
-                return Reply(response.status, response.headers, await response.read())
-        except FAULTS as error:
-            return attempt.fault(error)
-        finally:
-            if not opened:
-                attempt.leave()
+        tries: Tries | None = None
+        while True:
+            attempt = await self._admit(call)
+            result: Reply | Fault
+            opened = False
+            try:
+                with attempt:
+                    response = await self._ask(call, attempt, url, headers, timeout)
+                elsewhere = redirects and 300 <= response.status < 400 and "Location" in response.headers
+                if elsewhere or 200 <= response.status < 300:
+                    opened = True
+                    return _Opened(response, attempt)
+                async with response:
+                    result = Reply(response.status, response.headers, await response.read())
+            except FAULTS as error:
+                result = attempt.fault(error)
+            finally:
+                if not opened:
+                    attempt.leave()
+            tries = tries or self._begin(call)
+            await self._is_sent_again(call, result, tries)
 
     async def _admit(self, call: Call[Any], on_sent: Callable[[], None] | None = None) -> _Attempt:
         """Wait for one of the server's workers if it holds one, for the limits, for a connection's place.
@@ -356,37 +367,28 @@ class Transport:
             raise
         return _Attempt(call, slots, (self._places, *places), on_sent)
 
-    async def _request(
+    def _ask(
         self,
         call: Call[Any],
         attempt: _Attempt,
         url: URL,
         headers: Mapping[str, str],
         timeout: aiohttp.ClientTimeout,
-    ) -> aiohttp.ClientResponse:
-        token = SENDING.set(attempt)
-        try:
-            session = self._get_session()
-            if not isinstance(session.connector, Connector):
-                # A connector that tells us nothing: it may send from here on.
-                attempt.has_connection()
-            response = await session.request(
-                call.method,
-                url,
-                data=call.body,
-                headers=headers if call.body is None else self._json_headers,
-                timeout=timeout,
-                allow_redirects=False,
-                raise_for_status=False,
-                middlewares=None if call.method in _SENT_ONCE else self._once,
-            )
-        except BaseException:
-            attempt.broke_off()
-            raise
-        finally:
-            SENDING.reset(token)
-        attempt.answered()
-        return response
+    ) -> Awaitable[aiohttp.ClientResponse]:
+        session = self._get_session()
+        if not isinstance(session.connector, Connector):
+            # A connector that tells us nothing: it may send from here on.
+            attempt.has_connection()
+        return session.request(
+            call.method,
+            url,
+            data=call.body,
+            headers=headers if call.body is None else self._json_headers,
+            timeout=timeout,
+            allow_redirects=False,
+            raise_for_status=False,
+            middlewares=None if call.method in _SENT_ONCE else self._once,
+        )
 
     def _limiters(self, lanes: Iterable[Lane]) -> list[Limiter]:
         return [self._lanes[lane] for lane in lanes if lane in self._lanes]
@@ -413,7 +415,7 @@ class Transport:
                 limit=self._max_connections + 1,
                 **({"ssl": self.server.ssl} if self.server.ssl is not None else {}),
             )
-            self._session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+            self._session = aiohttp.ClientSession(connector=connector, cookie_jar=_NoCookies())
         if self._closed or self._session.closed:
             raise ClosedError("the session was closed, by us or by you")
         return self._session
