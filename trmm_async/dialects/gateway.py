@@ -126,7 +126,8 @@ class Gateway:
     max_waiting: int | None = None
 
     def list_agents(self, which: AgentFilter) -> Call[list[Agent]]:
-        return _get("agents", codec.decoder(list[Agent]), **_agent_query(which))
+        call = _get("agents", codec.decoder(list[Agent]), **_agent_query(which))
+        return msgspec.structs.replace(call, rows=partial(codec.ArrayDecoder, Agent, batch=codec.LARGE))
 
     def iter_agents(self, which: AgentFilter) -> ArrayCall[Agent]:
         call = _get("agents", ignore_answer, **_agent_query(which))

@@ -1,21 +1,35 @@
 """An answer's body, and the ways in which aiohttp says that there won't be one."""
 
-from collections.abc import AsyncIterator, Mapping
-from typing import Any, Final
+from collections.abc import AsyncIterator, Callable, Mapping
+from itertools import chain
+from typing import Any, Final, TypeVar, cast
 
 import aiohttp
 import msgspec
 
-from trmm_async.calls import Call
+from trmm_async.calls import Call, RowReader
 from trmm_async.errors import ConnectionFailedError
 from trmm_async.retry import Fault, Reply, Stage
 from trmm_async.transport.connector import SentOnceError
 from trmm_async.transport.server import Server
 
-__all__ = ["FAULTS", "Body", "at_hand", "shown", "unreadable", "words"]
+__all__ = ["FAULTS", "Body", "UnreadableError", "at_hand", "download", "shown", "unreadable", "words"]
+
+T = TypeVar("T")
+
+_SHORT: Final = 1 << 17
+"""Bytes up to which an answer is decoded in one piece: beginning to read it in pieces would take longer."""
 
 FAULTS: Final = (aiohttp.ClientError, OSError, TimeoutError)
 """All that aiohttp raises where the network or the server is at fault."""
+
+
+class UnreadableError(Exception):
+    """An answer of success that does not read; `fault` says so. It ends in this room and the sender's."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.reason)
+        self.fault = fault
 
 
 class Body:
@@ -58,6 +72,42 @@ def at_hand(response: aiohttp.ClientResponse) -> bytes | None:
     if response.connection is not None or not content.is_eof() or content.exception() is not None:
         return None
     return content.read_nowait()
+
+
+async def download(response: aiohttp.ClientResponse, call: Call[T], rows: Callable[[], RowReader[Any]]) -> T:
+    """What an answer comes to that may be long: decoded while it downloads, from some length on.
+
+    Spares holding all of its bytes, and the time that the rest of it is on its way.
+
+    Raises:
+        UnreadableError: it does not read.
+        FAULTS: it broke off.
+    """
+    content = response.content
+    begun: list[bytes] = []
+    async for chunk in content.iter_any():
+        begun.append(chunk)
+        if sum(map(len, begun)) > _SHORT and not content.at_eof():
+            return cast("T", await _rest(response, begun, rows()))
+    body = b"".join(begun)
+    try:
+        return call.decode(body)
+    except msgspec.DecodeError as error:
+        raise UnreadableError(unreadable(response, error, body)) from error
+
+
+async def _rest(response: aiohttp.ClientResponse, begun: list[bytes], reader: RowReader[Any]) -> list[Any]:
+    found: list[Any] = []
+    try:
+        for batch in chain.from_iterable(map(reader.feed, begun)):
+            found += batch
+        async for chunk in response.content.iter_any():
+            for batch in reader.feed(chunk):
+                found += batch
+        found += reader.finish()
+    except msgspec.DecodeError as error:
+        raise UnreadableError(unreadable(response, error, begun[0])) from error
+    return found
 
 
 def unreadable(response: aiohttp.ClientResponse, error: msgspec.DecodeError, head: bytes) -> Fault:

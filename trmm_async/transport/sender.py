@@ -26,7 +26,16 @@ from trmm_async.errors import ClosedError, ConnectionFailedError
 from trmm_async.limits import RateLimit
 from trmm_async.pacing import Limiter, Slot, give_back
 from trmm_async.retry import Again, Fault, Meaning, Reply, RetryPolicy, Stage, Tries
-from trmm_async.transport.body import FAULTS, Body, at_hand, shown, unreadable, words
+from trmm_async.transport.body import (
+    FAULTS,
+    Body,
+    UnreadableError,
+    at_hand,
+    download,
+    shown,
+    unreadable,
+    words,
+)
 from trmm_async.transport.connector import SENDING, Connector, send_once
 from trmm_async.transport.deadlines import Deadlines
 from trmm_async.transport.server import Server, check_hop
@@ -235,6 +244,8 @@ class Transport:
                     body = at_hand(response)
                     if body is None:
                         async with response:
+                            if call.rows is not None and 200 <= response.status < 300:
+                                return await download(response, call, call.rows)
                             body = await response.read()
                 if not 200 <= response.status < 300:
                     result = Reply(response.status, response.headers, body)
@@ -243,6 +254,8 @@ class Transport:
                         return call.decode(body)
                     except msgspec.DecodeError as error:
                         result = unreadable(response, error, body)
+            except UnreadableError as error:
+                result = error.fault
             except FAULTS as error:
                 result = attempt.fault(error)
             finally:

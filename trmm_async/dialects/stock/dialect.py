@@ -219,9 +219,8 @@ class Stock:
     def _listed_agents(self, which: AgentFilter) -> Steps[list[Agent]]:
         places = yield from _places()
         wanted = partial(_is_wanted, which)
-        return (
-            yield from ask(get("/agents/", partial(listed_agents, places, wanted), query=_agent_query(which)))
-        )
+        call = get("/agents/", partial(listed_agents, places, wanted), query=_agent_query(which))
+        return (yield from ask(msgspec.structs.replace(call, rows=partial(rows_of_agents, places, wanted))))
 
     def _named_agents(self, hostname: str, which: AgentFilter) -> Steps[list[Agent]]:
         """By the short list, which takes a tenth of the time, and the details of the few that it finds."""
