@@ -168,3 +168,43 @@ class TestMemory:
             assert len(held) == 20_000
             # What is in the socket's and the peer's buffers is not ours, and is counted here all the same.
             assert most - now < len(body) / 2
+
+    async def test_an_iterated_list_is_inflated_in_slices(self) -> None:
+        """aiohttp would inflate some eighty times as much as stands in one piece of what comes."""
+        body = agents(40_000)
+        packed = gzip.compress(body)
+        answered = in_pieces(head(len(packed), "Content-Encoding: gzip"), packed)
+        async with peer(answered) as server, client(server.url) as trmm:
+            tracemalloc.start()
+            try:
+                async with trmm.agents.iter() as stream:
+                    count = sum([1 async for _ in stream])
+                _, most = tracemalloc.get_traced_memory()
+            finally:
+                tracemalloc.stop()
+        assert count == 40_000
+        assert 10 * len(packed) < len(body)
+        assert most < 2_500_000
+
+    async def test_the_event_loop_has_its_turn_while_a_list_is_inflated(self) -> None:
+        body = agents(40_000)
+        packed = gzip.compress(body)
+        answered = in_pieces(head(len(packed), "Content-Encoding: gzip"), packed)
+        async with peer(answered) as server, client(server.url) as trmm:
+            turns: list[int] = []
+            loop, seen = asyncio.get_running_loop(), 0
+
+            is_over = False
+
+            def turn() -> None:
+                turns.append(seen)
+                if not is_over:
+                    loop.call_soon(turn)
+
+            loop.call_soon(turn)
+            async with trmm.agents.iter() as stream:
+                async for _ in stream:
+                    seen += 1
+            is_over = True
+        # Of the agents, which are 250 bytes each, no more than some hundred kilobytes between two turns.
+        assert max(later - earlier for earlier, later in pairwise([*turns, seen])) < 3000

@@ -24,7 +24,7 @@ __all__ = ["LARGE", "ArrayDecoder", "ArrayTruncatedError", "Decoder", "decoder",
 T = TypeVar("T")
 Body: TypeAlias = bytes | bytearray | memoryview
 
-LARGE: Final = 1 << 17
+LARGE: Final = 3 << 15
 """A batch for arrays that are held as a whole in the end: a little faster than a small one."""
 
 _encoder = msgspec.json.Encoder()
@@ -143,6 +143,7 @@ class ArrayDecoder(Generic[T]):
         """Decode elements of `item_type`, those of about `batch` bytes at a time."""
         self._decode: Decoder[list[T]] = decoder(list[item_type])  # type: ignore[valid-type]
         self._batch = max(batch, 1)
+        self._chunk, self._read = b"", 0  # a chunk that is gone through, and how far
         self._buffer = bytearray()
         self._consumed = 0  # bytes before the buffer, which starts with the first element not given yet
         self._given = 0
@@ -152,7 +153,8 @@ class ArrayDecoder(Generic[T]):
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else "open" if self._opened else "new"
-        return f"<ArrayDecoder {state} given={self._given} buffered={len(self._buffer)}>"
+        buffered = len(self._buffer) + len(self._chunk) - self._read
+        return f"<ArrayDecoder {state} given={self._given} buffered={buffered}>"
 
     def feed(self, chunk: Body) -> Iterator[list[T]]:
         """Take the next bytes of the body and give the elements that are complete and make a batch.
@@ -160,6 +162,10 @@ class ArrayDecoder(Generic[T]):
         The chunk is taken at the call; batches left in the iterator are given by the next `feed` or `finish`.
         Raises (from the iterator) what a `Decoder` raises, with indexes and byte positions in the whole body.
         """
+        self._keep_rest()
+        if isinstance(chunk, bytes) and self._opened and not self._closed and not self._scan.position:
+            self._chunk = chunk
+            return self._through()
         self._buffer += chunk
         return self._batches(self._batch)
 
@@ -168,6 +174,7 @@ class ArrayDecoder(Generic[T]):
 
         Raises `ArrayTruncatedError` if the array has not ended (a cut body is no short list), else as `feed`.
         """
+        self._keep_rest()
         rest: list[T] = []
         for items in self._batches(self._batch):
             rest += items
@@ -208,6 +215,32 @@ class ArrayDecoder(Generic[T]):
         self._opened = first is not None
         self._drop(int(self._opened))
         self._guess.begin(self._buffer)
+
+    def _through(self) -> Iterator[list[T]]:
+        """Go through the chunk by the guess alone, for as long as it is right: without copying it first."""
+        while (stop := self._read + self._batch) <= len(self._chunk):
+            cut = self._guess.find(self._chunk, self._read, stop)
+            if cut < 0:
+                break
+            items: list[T] = []
+            with suppress(msgspec.DecodeError):
+                # The buffer has what was left of the chunk before.
+                parts = (b"[", self._buffer, memoryview(self._chunk)[self._read : cut], b"]")
+                items = self._decode(b"".join(parts))
+            self._guess.judge(right=bool(items))
+            if not items:
+                break
+            self._given += len(items)
+            self._consumed += len(self._buffer) + cut + 1 - self._read
+            self._buffer.clear()
+            self._read = cut + 1
+            yield items
+        self._keep_rest()
+        yield from self._batches(self._batch)
+
+    def _keep_rest(self) -> None:
+        self._buffer += memoryview(self._chunk)[self._read :]
+        self._chunk, self._read = b"", 0
 
     def _by_guess(self, stop: int) -> list[T]:
         """What stands before the comma of the guess, or nothing if there is no guess or it is wrong."""
@@ -285,7 +318,7 @@ class _Guess:
         self._comma = 0  # where it is in the mark
         self._misses = 0
 
-    def find(self, buffer: bytearray, start: int, stop: int) -> int:
+    def find(self, buffer: bytes | bytearray, start: int, stop: int) -> int:
         """The last such comma in `buffer[start:stop]`, or -1."""
         at = buffer.rfind(self._mark, start, stop) if self._mark else -1
         return at if at < 0 else at + self._comma

@@ -1,5 +1,6 @@
 """An answer's body, and the ways in which aiohttp says that there won't be one."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from itertools import chain
 from typing import Any, Final, TypeVar, cast
@@ -16,6 +17,9 @@ from trmm_async.transport.server import Server
 __all__ = ["FAULTS", "Body", "UnreadableError", "at_hand", "download", "shown", "unreadable", "words"]
 
 T = TypeVar("T")
+
+_TURN: Final = 1 << 18
+"""Bytes of an inflated answer after which the event loop has its turn: about a millisecond's work."""
 
 _SHORT: Final = 1 << 17
 """Bytes up to which an answer is decoded in one piece: beginning to read it in pieces would take longer."""
@@ -53,7 +57,7 @@ class Body:
             ConnectionFailedError: the body ended early, or no more of it came in time.
         """
         try:
-            async for chunk in self._response.content.iter_any():
+            async for chunk in pieces(self._response):
                 yield chunk
         except FAULTS as error:
             reason = self._server.scrub(f"the answer broke off: {words(error)}")
@@ -64,6 +68,22 @@ class Body:
     def unreadable(self, error: msgspec.DecodeError, head: bytes) -> Fault:
         """The fault for a body that came whole and does not read."""
         return unreadable(self._response, error, head)
+
+
+async def pieces(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    """An answer's bytes as they come. Raises `FAULTS`."""
+    if "content-encoding" not in response.headers:
+        async for chunk in response.content.iter_any():
+            yield chunk
+        return
+    since_turn = 0
+    async for chunk in response.content.iter_any():
+        yield chunk
+        since_turn += len(chunk)
+        if since_turn > _TURN:
+            # aiohttp inflates the next piece when the last one is taken, and never lets the loop turn.
+            since_turn = 0
+            await asyncio.sleep(0)
 
 
 def at_hand(response: aiohttp.ClientResponse) -> bytes | None:
@@ -85,7 +105,7 @@ async def download(response: aiohttp.ClientResponse, call: Call[T], rows: Callab
     """
     content = response.content
     begun: list[bytes] = []
-    async for chunk in content.iter_any():
+    async for chunk in pieces(response):
         begun.append(chunk)
         if sum(map(len, begun)) > _SHORT and not content.at_eof():
             return cast("T", await _rest(response, begun, rows()))
@@ -101,7 +121,7 @@ async def _rest(response: aiohttp.ClientResponse, begun: list[bytes], reader: Ro
     try:
         for batch in chain.from_iterable(map(reader.feed, begun)):
             found += batch
-        async for chunk in response.content.iter_any():
+        async for chunk in pieces(response):
             for batch in reader.feed(chunk):
                 found += batch
         found += reader.finish()

@@ -47,6 +47,8 @@ T = TypeVar("T")
 _REDIRECTS_MOST: Final = 5
 _SENT_ONCE: Final = frozenset({"POST", "PATCH"})
 """Methods that aiohttp never sends a second time by itself."""
+_SLICE: Final = 1 << 14
+"""A bound for what aiohttp inflates ahead of the reader of an open answer: some times this. Bytes."""
 _ENDLESS: Final = aiohttp.ClientTimeout()
 """Our own deadline bounds the call: aiohttp would make a timer for each."""
 
@@ -240,7 +242,7 @@ class Transport:
             try:
                 with self._deadlines.within(self._timeout + (call.answers_within or 0.0)):
                     with attempt:
-                        response = await self._ask(call, attempt, self._url(call), self._headers, _ENDLESS)
+                        response = await self._ask(call, attempt, self._url(call), self._headers)
                     body = at_hand(response)
                     if body is None:
                         async with response:
@@ -344,7 +346,7 @@ class Transport:
             opened = False
             try:
                 with attempt:
-                    response = await self._ask(call, attempt, url, headers, timeout)
+                    response = await self._ask(call, attempt, url, headers, timeout=timeout, slices=_SLICE)
                 elsewhere = redirects and 300 <= response.status < 400 and "Location" in response.headers
                 if elsewhere or 200 <= response.status < 300:
                     opened = True
@@ -386,7 +388,9 @@ class Transport:
         attempt: _Attempt,
         url: URL,
         headers: Mapping[str, str],
-        timeout: aiohttp.ClientTimeout,
+        *,
+        timeout: aiohttp.ClientTimeout = _ENDLESS,
+        slices: int | None = None,
     ) -> Awaitable[aiohttp.ClientResponse]:
         session = self._get_session()
         if not isinstance(session.connector, Connector):
@@ -400,6 +404,7 @@ class Transport:
             timeout=timeout,
             allow_redirects=False,
             raise_for_status=False,
+            read_bufsize=slices,
             middlewares=None if call.method in _SENT_ONCE else self._once,
         )
 
