@@ -185,7 +185,8 @@ class TestWidth:
                     held_now, _ = tracemalloc.get_traced_memory()
             finally:
                 tracemalloc.stop()
-        assert held_now < 2_000_000
+        # With the eight calls that are under way, and the peer's side of them.
+        assert held_now < 1_100_000
 
     async def test_a_reader_that_lags_behind_holds_the_workers_back(self, dialect: str) -> None:
         async with served(dialect, agents=40) as (server, trmm):
