@@ -46,7 +46,7 @@ class CountingLoop(asyncio.SelectorEventLoop):
         self.timers += 1
         return super().call_at(*args, **how)
 
-    def create_task(self, *args: Any, **how: Any) -> asyncio.Task[Any]:  # type: ignore[override]
+    def create_task(self, *args: Any, **how: Any) -> asyncio.Task[Any]:
         self.tasks += 1
         return super().create_task(*args, **how)
 
