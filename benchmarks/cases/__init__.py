@@ -6,6 +6,7 @@ from typing import Final
 from benchmarks.cases.events import events, subscriptions
 from benchmarks.cases.fleet import fanout, pending
 from benchmarks.cases.imports import imports
+from benchmarks.cases.inflating import inflating
 from benchmarks.cases.iteration import iteration
 from benchmarks.cases.listing import collection, listing
 from benchmarks.cases.pacing import pacing
@@ -20,6 +21,7 @@ CASES: Final[dict[str, Case]] = {
     "imports": imports,
     "list": listing,
     "iter": iteration,
+    "inflate": inflating,
     "gc": collection,
     "fanout": fanout,
     "pending": pending,
