@@ -292,6 +292,22 @@ class TestTheEnd:
             left = [one for one in asyncio.all_tasks() if one.get_name().startswith("trmm_async")]
             assert left == []
 
+    async def test_a_look_that_is_cancelled_before_it_begins_keeps_nobody_waiting_either(self) -> None:
+        def born_cancelled(loop: asyncio.AbstractEventLoop, coro: Any, **how: Any) -> asyncio.Task[Any]:
+            task = asyncio.Task(coro, loop=loop, **how)
+            if coro.__qualname__ == "Desk._look_on":
+                task.cancel()
+            return task
+
+        async with served("stock", agents=1) as (server, trmm):
+            server.script(1, seconds=20)
+            asyncio.get_running_loop().set_task_factory(born_cancelled)
+            try:
+                with pytest.raises(OutcomeUnknownError, match="was cancelled"):
+                    await asyncio.wait_for(trmm.agents.run_script(server.agent_ids[0], 1), 5)
+            finally:
+                asyncio.get_running_loop().set_task_factory(None)
+
     async def test_all_tasks_cancelled_by_somebody_else_keep_nobody_waiting(self) -> None:
         async with served("stock", agents=1) as (server, trmm):
             server.script(1, seconds=20)

@@ -164,6 +164,7 @@ class Desk:
         self._news.set()
         if self._clerk is None or self._clerk.done():
             self._clerk = asyncio.create_task(self._look_on(), name="trmm_async: history")
+            self._clerk.add_done_callback(self._clerk_is_over)
 
     # -- looking ---------------------------------------------------------------------------------------------
 
@@ -176,15 +177,16 @@ class Desk:
                 else:
                     await self._look()
                     self._tell_waiters()
-        except asyncio.CancelledError:
-            if self._clerk is asyncio.current_task():
-                # Not by us: whoever cancels all tasks of the loop ends what is waited for, too.
-                self._give_up(OutcomeUnknownError("sent, and the looking for its result was cancelled"))
-            raise
         except Exception as error:
             # A mistake of ours: those who wait must not wait for ever.
             self._give_up(error)
             raise
+
+    def _clerk_is_over(self, clerk: asyncio.Task[None]) -> None:
+        if clerk.cancelled() and clerk is self._clerk:
+            # Not by us: whoever cancels all tasks of the loop ends what is waited for, too. Told here, since
+            # a task that is cancelled before its first step never gets as far as to tell it.
+            self._give_up(OutcomeUnknownError("sent, and the looking for its result was cancelled"))
 
     def _give_up(self, error: Exception) -> None:
         for sending in self._sendings:
