@@ -52,6 +52,7 @@ class TestTheWindow:
     @example(1, [("take", 0.0, 0), ("settle", 0.0, 0), ("take", 1.0, 0), ("settle", 0.5, 0)])
     @example(1, [("take", 0.0, 0), ("written", 0.0, 0), ("settle", 0.75, 0), ("take", 0.75, 0)])
     @example(2, [("take", 0.0, 0), ("take", 0.0, 0), ("written", 0.0, 1), ("written", 0.25, 0)])
+    @example(2, [("take", 0.0, 0), ("take", 0.0, 0), ("written", 0.0, 0), ("settle", 0.625, 1)])
     def test_says_how_long_to_wait_and_never_too_short(
         self, count: int, steps: list[tuple[str, float, int]]
     ) -> None:

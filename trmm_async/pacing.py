@@ -112,7 +112,9 @@ class RollingWindow:
         free_at = when + self._per
         if self._free_at and self._free_at[-1] > free_at:
             # It was counted before another was answered, and answered after it.
-            self._free_at = deque(sorted((*self._free_at, free_at)))
+            ordered = sorted((*self._free_at, free_at))
+            self._free_at.clear()
+            self._free_at.extend(ordered)
         else:
             self._free_at.append(free_at)
 
