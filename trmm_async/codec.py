@@ -24,7 +24,7 @@ __all__ = ["LARGE", "ArrayDecoder", "ArrayTruncatedError", "Decoder", "decoder",
 T = TypeVar("T")
 Body: TypeAlias = bytes | bytearray | memoryview
 
-LARGE: Final = 3 << 15
+LARGE: Final = 1 << 18
 """A batch for arrays that are held as a whole in the end: a little faster than a small one."""
 
 _encoder = msgspec.json.Encoder()
@@ -218,7 +218,8 @@ class ArrayDecoder(Generic[T]):
 
     def _through(self) -> Iterator[list[T]]:
         """Go through the chunk by the guess alone, for as long as it is right: without copying it first."""
-        while (stop := self._read + self._batch) <= len(self._chunk):
+        while len(self._chunk) - self._read >= min(self._batch, 1 << 15):
+            stop = min(self._read + self._batch, len(self._chunk))
             cut = self._guess.find(self._chunk, self._read, stop)
             if cut < 0:
                 break

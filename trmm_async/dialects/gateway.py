@@ -6,7 +6,7 @@ and the redirect loses a POST's body.
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import partial
+from functools import lru_cache, partial
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias, TypeVar
 from urllib.parse import quote
@@ -126,8 +126,7 @@ class Gateway:
     max_waiting: int | None = None
 
     def list_agents(self, which: AgentFilter) -> Call[list[Agent]]:
-        call = _get("agents", codec.decoder(list[Agent]), **_agent_query(which))
-        return msgspec.structs.replace(call, rows=partial(codec.ArrayDecoder, Agent, batch=codec.LARGE))
+        return _agent_list(which)
 
     def iter_agents(self, which: AgentFilter) -> ArrayCall[Agent]:
         call = _get("agents", ignore_answer, **_agent_query(which))
@@ -256,7 +255,14 @@ def _segment(text: str) -> str:
 
 def _get(place: str, decode: Callable[[bytes], T], **query: object) -> Call[T]:
     given = {name: str(value) for name, value in query.items() if value is not None}
-    return _worded(Call(method="GET", path=_path(place), decode=decode, query=given))
+    return Call(method="GET", path=_path(place), decode=decode, query=given, explain=_explain)
+
+
+@lru_cache(maxsize=16)
+def _agent_list(which: AgentFilter) -> Call[list[Agent]]:
+    # The same call most of the time; making it takes a while beside a short list.
+    call = _get("agents", codec.decoder(list[Agent]), **_agent_query(which))
+    return msgspec.structs.replace(call, rows=partial(codec.ArrayDecoder, Agent, batch=codec.LARGE))
 
 
 def _delete(place: str) -> Call[None]:

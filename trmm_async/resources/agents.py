@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack
 from types import TracebackType
-from typing import Literal, Self, overload
+from typing import Final, Literal, Self, overload
 
 import msgspec
 
@@ -22,6 +22,8 @@ from trmm_async.transport import Body
 __all__ = ["AgentStream", "Agents", "checked_run"]
 
 MonitoringType = Literal["server", "workstation"]
+
+_ALL: Final = AgentFilter()
 
 
 class Agents(AgentActions, AgentMachine):
@@ -296,6 +298,8 @@ def _filter(
     site: int | Site | SiteRef | None,
     monitoring_type: str | None,
 ) -> AgentFilter:
+    if hostname is None and client is None and site is None and monitoring_type is None:
+        return _ALL
     return AgentFilter(
         hostname=None if hostname is None else arguments.plain_text(hostname, "hostname"),
         client=None if client is None else arguments.object_id(client, "client"),

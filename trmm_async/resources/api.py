@@ -41,7 +41,10 @@ class Api:
         `on_sent` is called when the first byte of a call that changes something may leave; of a single call,
         also if it only reads.
         """
-        return await self.carry_out(intent(self.language.known or await self.language.dialect()), on_sent)
+        request = intent(self.language.known or await self.language.dialect())
+        if isinstance(request, Call):
+            return await self.transport.send(request, on_sent)
+        return await self._follow(request, on_sent)
 
     async def run_script(
         self, agent_id: str, run: ScriptRun, on_sent: OnSent | None = None, before: Before | None = None

@@ -21,7 +21,7 @@ T = TypeVar("T")
 _TURN: Final = 1 << 18
 """Bytes of an inflated answer after which the event loop has its turn: about a millisecond's work."""
 
-_SHORT: Final = 1 << 17
+_SHORT: Final = 3 << 18
 """Bytes up to which an answer is decoded in one piece: beginning to read it in pieces would take longer."""
 
 FAULTS: Final = (aiohttp.ClientError, OSError, TimeoutError)
