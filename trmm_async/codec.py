@@ -370,7 +370,7 @@ class _Scan:
         return text
 
 
-def _search(text: bytes, depth: int, in_string: bool, size: int = 4096) -> tuple[int, int, bool]:
+def _search(text: bytes, depth: int, in_string: bool, size: int = 16384) -> tuple[int, int, bool]:
     """What `_Scan.advance` looks for, in `text` that starts in this state; and the state at the end of it."""
     candidates = []
     for start in range(0, len(text), size):
