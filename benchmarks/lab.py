@@ -2,11 +2,14 @@
 
 import asyncio
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 import msgspec
 
+from benchmarks.measure import Cost, Entry
 from trmm_async import TRMM
 
 __all__ = ["Lab"]
@@ -48,3 +51,27 @@ class Lab:
         if child.returncode:
             raise RuntimeError(f"probe {name} {arguments} failed; what it wrote is above")
         return msgspec.json.decode(found, type=dict[str, float])
+
+    @asynccontextmanager
+    async def contestant(self, who: str, url: str, calls: int) -> AsyncIterator[Entry]:
+        """An entry that does that many calls in a process of its own, which ends with the block."""
+        child = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "benchmarks.contestant", who, url),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        assert child.stdin is not None
+        assert child.stdout is not None
+        ask, answers = child.stdin, child.stdout
+
+        async def enter() -> Cost:
+            ask.write(b"%d\n" % calls)
+            async with asyncio.timeout(_PROBE_LONGEST):
+                return msgspec.json.decode(await answers.readline(), type=Cost)
+
+        try:
+            yield enter
+        finally:
+            if child.returncode is None:
+                child.terminate()
+            await child.wait()

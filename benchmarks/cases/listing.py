@@ -4,15 +4,13 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from typing import Final
 
+from benchmarks.contestant import BARE, OURS
 from benchmarks.lab import Lab
 from benchmarks.measure import Contest, Entry, contest, timed
 from benchmarks.report import Row
 from benchmarks.rivals import bare_reader, chatty_readers, installed
 
 __all__ = ["collection", "listing"]
-
-OURS: Final = "trmm_async"
-BARE: Final = "aiohttp + msgspec"
 
 # agents: calls in a sample, rounds of a whole run, rounds of a quick one, the target.
 _SIZES: Final = {
@@ -40,9 +38,9 @@ async def listing(lab: Lab) -> list[Row]:
 
 
 async def _against_bare(lab: Lab, place: str, calls: int, rounds: int) -> Contest:
-    async with bare_reader(f"{lab.url}/{place}") as bare, lab.client(place) as trmm:
-        entries = {BARE: timed(bare, calls), OURS: timed(trmm.agents.list, calls)}
-        return await contest(entries, rounds=rounds)
+    url = f"{lab.url}/{place}"
+    async with lab.contestant(BARE, url, calls) as bare, lab.contestant(OURS, url, calls) as ours:
+        return await contest({BARE: bare, OURS: ours}, rounds=rounds)
 
 
 async def _against_chatty(lab: Lab, place: str, calls: int) -> Mapping[str, float]:
