@@ -279,9 +279,11 @@ class TestUse:
     async def test_a_refused_key_stops_the_run(self, dialect: str) -> None:
         async with served(dialect, agents=30) as (server, trmm):
             server.revoke_key()
-            outcomes = await trmm.fleet.run_script(server.agent_ids, script=1, width=3)
+            run = trmm.fleet.run_script(server.agent_ids, script=1, width=3)
+            outcomes = await run
             failed = [outcome for outcome in outcomes if isinstance(outcome, Failed)]
             skipped = [outcome for outcome in outcomes if isinstance(outcome, Skipped)]
+            assert run.stopped == str(failed[0].error)
             assert all(isinstance(outcome.error, AuthenticationError) for outcome in failed)
             assert 1 <= len(failed) <= 3
             assert len(failed) + len(skipped) == 30

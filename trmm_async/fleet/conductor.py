@@ -143,7 +143,7 @@ class Conductor:
                 with gate:
                     await self._fill()
                 if self._broken is not None:
-                    self._stop("stopped: the targets can't be read")
+                    self._stop("the targets can't be read")
                 continue  # others may have started meanwhile, or the run was stopped
             agent_id = self._queue.take()
             if not await self._is_put_off(agent_id):
@@ -342,7 +342,7 @@ class Conductor:
     def _trouble(self, agent_id: str, error: TRMMError) -> Outcome:
         if isinstance(error, AuthenticationError | JournalError):
             # The key is the same for all of them, and so is the journal.
-            self._stop(f"stopped: {error}")
+            self._stop(str(error))
         return Unknown(agent_id, error) if isinstance(error, OutcomeUnknownError) else Failed(agent_id, error)
 
     def _stop(self, why: str) -> None:
