@@ -145,6 +145,15 @@ class TestAFault:
             with pytest.raises(DecodeError):
                 await trmm.agents.list()
 
+    @pytest.mark.parametrize("body", [b'[{"agent_id": 7}' + b" " * 100_000 + b"]", b"[{" + b" " * 100_000])
+    async def test_of_a_short_text_is_the_same_error(self, body: bytes) -> None:
+        async with peer(in_pieces(head(len(body)), body, cuts=[50_000])) as server:
+            async with client(server.url) as trmm:
+                with pytest.raises(DecodeError) as caught:
+                    await trmm.agents.list()
+        assert (caught.value.status, caught.value.path) == (200, "/api/v3/agents/")
+        assert caught.value.body.startswith(body[:20].decode())
+
     async def test_of_the_status_is_no_list(self) -> None:
         page = answer(b"<html>" + b"x" * 400_000, "404 Not Found")
         async with peer(in_pieces(b"", page)) as server, client(server.url) as trmm:
