@@ -5,6 +5,7 @@ import gzip
 import tracemalloc
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from importlib.metadata import version
 from itertools import pairwise
 from typing import Any
 
@@ -162,6 +163,12 @@ class TestAFault:
             assert caught.value.body.startswith("<html>")
 
 
+inflates_in_slices = pytest.mark.skipif(
+    tuple(map(int, version("aiohttp").split(".")[:2])) < (3, 14),
+    reason="this aiohttp inflates each piece of the network whole",
+)
+
+
 class TestMemory:
     """Bytes, which are the same on every machine."""
 
@@ -178,6 +185,7 @@ class TestMemory:
             # What is in the socket's and the peer's buffers is not ours, and is counted here all the same.
             assert most - now < len(body) / 2
 
+    @inflates_in_slices
     async def test_an_iterated_list_is_inflated_in_slices(self) -> None:
         """aiohttp would inflate some eighty times as much as stands in one piece of what comes."""
         body = agents(40_000)
@@ -195,6 +203,7 @@ class TestMemory:
         assert 10 * len(packed) < len(body)
         assert most < 2_500_000
 
+    @inflates_in_slices
     async def test_the_event_loop_has_its_turn_while_a_list_is_inflated(self) -> None:
         body = agents(40_000)
         packed = gzip.compress(body)
