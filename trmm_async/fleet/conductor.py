@@ -51,7 +51,7 @@ class Conductor:
         self._filling = asyncio.Lock()
         self._broken: Exception | None = None
         self._moved = asyncio.Event()
-        self._waiting = 0
+        self._sleepers = 0
         self._parked: set[str] = set()
         self._parked_until = 0.0
         self._watch: asyncio.Task[None] | None = None
@@ -63,7 +63,7 @@ class Conductor:
 
     def wake(self) -> None:
         """Something has changed: more may start, or nothing may any more."""
-        if self._waiting:
+        if self._sleepers:
             self._moved.set()
             self._moved = asyncio.Event()
         if self._course.stopped:
@@ -163,7 +163,7 @@ class Conductor:
     async def _wait(self) -> None:
         """Wait until something moves; for those that are parked, not for ever."""
         moved, loop = self._moved, asyncio.get_running_loop()
-        self._waiting += 1
+        self._sleepers += 1
         try:
             async with asyncio.timeout_at(self._parked_until if self._parked else None):
                 await moved.wait()
@@ -171,7 +171,7 @@ class Conductor:
             if loop.time() >= self._parked_until:
                 await self._end_parked(self._not_back, is_final=True)
         finally:
-            self._waiting -= 1
+            self._sleepers -= 1
 
     # -- those that are offline ------------------------------------------------------------------------------
 

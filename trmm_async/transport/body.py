@@ -1,7 +1,8 @@
 """An answer's body, and the ways in which aiohttp says that there won't be one."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import aclosing
 from itertools import chain
 from typing import Any, Final, TypeVar, cast
 
@@ -70,7 +71,7 @@ class Body:
         return unreadable(self._response, error, head)
 
 
-async def pieces(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+async def pieces(response: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]:
     """An answer's bytes as they come. Raises `FAULTS`."""
     if "content-encoding" not in response.headers:
         async for chunk in response.content.iter_any():
@@ -103,12 +104,17 @@ async def download(response: aiohttp.ClientResponse, call: Call[T], rows: Callab
         UnreadableError: it does not read.
         FAULTS: it broke off.
     """
-    content = response.content
     begun: list[bytes] = []
-    async for chunk in pieces(response):
-        begun.append(chunk)
-        if sum(map(len, begun)) > _SHORT and not content.at_eof():
-            return cast("T", await _rest(response, begun, rows()))
+    size = 0
+    async with aclosing(pieces(response)) as chunks:
+        async for chunk in chunks:
+            begun.append(chunk)
+            size += len(chunk)
+            if size > _SHORT and not response.content.at_eof():
+                try:
+                    return cast("T", await _in_pieces(begun, chunks, rows()))
+                except msgspec.DecodeError as error:
+                    raise UnreadableError(unreadable(response, error, begun[0])) from error
     body = b"".join(begun)
     try:
         return call.decode(body)
@@ -116,17 +122,14 @@ async def download(response: aiohttp.ClientResponse, call: Call[T], rows: Callab
         raise UnreadableError(unreadable(response, error, body)) from error
 
 
-async def _rest(response: aiohttp.ClientResponse, begun: list[bytes], reader: RowReader[Any]) -> list[Any]:
-    found: list[Any] = []
-    try:
-        for batch in chain.from_iterable(map(reader.feed, begun)):
+async def _in_pieces(begun: list[bytes], more: AsyncIterator[bytes], reader: RowReader[T]) -> list[T]:
+    found: list[T] = []
+    for batch in chain.from_iterable(map(reader.feed, begun)):
+        found += batch
+    async for chunk in more:
+        for batch in reader.feed(chunk):
             found += batch
-        async for chunk in pieces(response):
-            for batch in reader.feed(chunk):
-                found += batch
-        found += reader.finish()
-    except msgspec.DecodeError as error:
-        raise UnreadableError(unreadable(response, error, begun[0])) from error
+    found += reader.finish()
     return found
 
 
