@@ -1,11 +1,16 @@
 """What every test is held to: it leaves no task behind."""
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator
 
 import pytest
 
 from tests.servers import DIALECTS
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell's job in the background ignores Ctrl-C, and so would the programs that tests stop by it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
