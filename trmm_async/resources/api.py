@@ -41,10 +41,7 @@ class Api:
         `on_sent` is called when the first byte of a call that changes something may leave; of a single call,
         also if it only reads.
         """
-        request = intent(self.language.known or await self.language.dialect())
-        if isinstance(request, Call):
-            return await self.transport.send(request, on_sent)
-        return await self._follow(request, on_sent)
+        return await self.carry_out(intent(self.language.known or await self.language.dialect()), on_sent)
 
     async def run_script(
         self, agent_id: str, run: ScriptRun, on_sent: OnSent | None = None, before: Before | None = None
@@ -63,9 +60,8 @@ class Api:
         before: Before | None = None,
     ) -> Coroutine[Any, Any, ScriptResult | None]:
         """Carry out what a dialect made of a script's run, as `run_script` does."""
-        # No coroutine of its own around the usual: of those that are under way at once, each is held.
         if isinstance(request, Call) and before is None:
-            return self.transport.send(request, on_sent)
+            return self.carry_out(request, on_sent)
         return self._run(request, on_sent, before)
 
     async def _run(
@@ -88,11 +84,12 @@ class Api:
         await self.desk.aclose()
         await self.transport.aclose()
 
-    async def carry_out(self, request: Request[T], on_sent: OnSent | None = None) -> T:
+    def carry_out(self, request: Request[T], on_sent: OnSent | None = None) -> Coroutine[Any, Any, T]:
         """Send a call, or the calls of a plan one after the other."""
+        # No coroutine of its own: of those that are under way at once, each is held.
         if isinstance(request, Call):
-            return await self.transport.send(request, on_sent)
-        return await self._follow(request, on_sent)
+            return self.transport.send(request, on_sent)
+        return self._follow(request, on_sent)
 
     async def prepare(self, request: ArrayCall[T] | Plan[ArrayCall[T]]) -> ArrayCall[T]:
         """A long list's call, where other calls have to come before it."""
