@@ -57,7 +57,7 @@ class Deadline:
         queue = self._queue
         self.when = queue.now() + queue.seconds
         queue.waiting[self] = None
-        if not queue.is_watched:
+        if queue.timer is None:
             queue.watch(self.when)
         return self
 
@@ -88,21 +88,19 @@ class _Queue:
         self.now = self._loop.time
         # Without values: a set that keeps its order.
         self.waiting: dict[Deadline, None] = {}
-        self.is_watched = False
-        self._timer: asyncio.TimerHandle | None = None
+        self.timer: asyncio.TimerHandle | None = None
 
     def watch(self, when: float) -> None:
         """Look then."""
-        self._timer = self._loop.call_at(when, self._look)
-        self.is_watched = True
+        self.timer = self._loop.call_at(when, self._look)
 
     def close(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self.is_watched = False
+        if self.timer is not None:
+            self.timer.cancel()
+        self.timer = None
 
     def _look(self) -> None:
-        self.is_watched = False
+        self.timer = None
         now = self.now()
         for deadline in list(takewhile(lambda one: one.when <= now, self.waiting)):
             del self.waiting[deadline]
