@@ -12,7 +12,7 @@ import msgspec
 from benchmarks.measure import Cost, Entry
 from trmm_async import TRMM
 
-__all__ = ["Lab"]
+__all__ = ["Lab", "drain"]
 
 T = TypeVar("T")
 
@@ -75,3 +75,10 @@ class Lab:
             if child.returncode is None:
                 child.terminate()
             await child.wait()
+
+
+async def drain(trmm: TRMM) -> None:
+    """Iterate all agents, and keep none."""
+    async with trmm.agents.iter() as stream:
+        async for _ in stream:
+            pass

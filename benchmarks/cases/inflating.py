@@ -4,11 +4,10 @@ import zlib
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from benchmarks.lab import Lab
+from benchmarks.lab import Lab, drain
 from benchmarks.measure import Cost, Entry, contest, timed
 from benchmarks.report import Row
 from benchmarks.rivals import installed, library
-from trmm_async import TRMM
 
 __all__ = ["inflating"]
 
@@ -21,14 +20,8 @@ async def inflating(lab: Lab) -> list[Row]:
     async with lab.client(f"list/{_SIZE}/identity") as plain, lab.client(f"list/{_SIZE}/gzip") as packed:
         return [
             await _row(lab, "agents.list()", plain.agents.list, packed.agents.list),
-            await _row(lab, "agents.iter()", lambda: _drain(plain), lambda: _drain(packed)),
+            await _row(lab, "agents.iter()", lambda: drain(plain), lambda: drain(packed)),
         ]
-
-
-async def _drain(trmm: TRMM) -> None:
-    async with trmm.agents.iter() as stream:
-        async for _ in stream:
-            pass
 
 
 async def _row(

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from benchmarks import bodies
-from benchmarks.lab import Lab
+from benchmarks.lab import Lab, drain
 from benchmarks.measure import Clock, Cost, Estimate, contest, timed
 from benchmarks.report import Row
 from benchmarks.rivals import Reader, bare_reader
@@ -34,18 +34,12 @@ async def iteration(lab: Lab) -> list[Row]:
     return rows
 
 
-async def _drain(trmm: TRMM) -> None:
-    async with trmm.agents.iter() as stream:
-        async for _ in stream:
-            pass
-
-
 async def _time(lab: Lab, encoding: str, bare: Reader, trmm: TRMM) -> Row:
     async def walk() -> None:
         for _ in await bare():  # type: ignore[attr-defined] # it is a list
             pass
 
-    entries = {BARE: timed(walk), OURS: timed(lambda: _drain(trmm))}
+    entries = {BARE: timed(walk), OURS: timed(lambda: drain(trmm))}
     result = await contest(entries, rounds=lab.pick(25, 3))
     ratio = result.ratio(OURS, BARE)
     return _row(
@@ -78,7 +72,7 @@ async def _first(lab: Lab, encoding: str, bare: Reader, trmm: TRMM) -> Row:
 
 
 async def _stall(lab: Lab, encoding: str, bare: Reader, trmm: TRMM) -> Row:
-    ours = [await _longest_stall(lambda: _drain(trmm)) for _ in range(lab.pick(15, 3))]
+    ours = [await _longest_stall(lambda: drain(trmm)) for _ in range(lab.pick(15, 3))]
     theirs = [await _longest_stall(bare) for _ in range(3)]
     what = f"longest event-loop stall of agents.iter(), {encoding}"
     stalls = Estimate.of([1e3 * stall.wall for stall in ours])
@@ -133,7 +127,7 @@ async def _hostile(lab: Lab) -> Row:
     for kind in bodies.HOSTILE:
         place = f"hostile/{kind.replace(' ', '%20')}/{_HOSTILE_BYTES}"
         async with bare_reader(f"{lab.url}/{place}") as bare, lab.client(place) as trmm:
-            entries = {BARE: timed(bare), OURS: timed(lambda trmm=trmm: _drain(trmm))}  # type: ignore[misc]
+            entries = {BARE: timed(bare), OURS: timed(lambda trmm=trmm: drain(trmm))}  # type: ignore[misc]
             ratio = (await contest(entries, rounds=lab.pick(9, 1))).ratio(OURS, BARE)
         at[kind] = ratio.value
         worst = max(worst, ratio, key=lambda found: found.value)
