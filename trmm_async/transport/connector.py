@@ -77,7 +77,7 @@ class Connector(aiohttp.TCPConnector):
         """Note when a connection is free again; called by aiohttp, which has no public place for it.
 
         Should it no longer be called one day, connections are just never trusted: see `_usable`. A callback
-        of each `Connection` would tell the same, for an eighth of the cost of a call.
+        of each `Connection` would tell the same, and take several calls more each time.
         """
         known = self._known.get(protocol)
         if known is not None:
