@@ -38,7 +38,7 @@ from trmm_async.resources.commands import CommandLog, CommandStream, report_of
 from trmm_async.stream import LinkSettings, NoLink
 from trmm_async.testing import Simulator
 
-RECORDED = Path(__file__).parents[2] / "shared" / "stock" / "ws"
+RECORDED = Path(__file__).parent / "recordings" / "ws"
 QUICK = CommandSettings(grace=0.2, report=0.3, look_every=0.05)
 AT_ONCE = CommandSettings(grace=-2.0, report=0.3, look_every=0.05)
 """Gives up when the command's timeout is over, without the server's 2 s on top."""
@@ -554,8 +554,6 @@ HANDSHAKES = {
 }
 CUT = {"cmd_id_with_space", "payload_binary", "payload_not_json"}
 
-needs_recordings = pytest.mark.skipif(not RECORDED.exists(), reason="the recordings are not here")
-
 
 def recording(name: str) -> dict[str, Any]:
     found: dict[str, Any] = json.loads((RECORDED / f"cmd_stream_{name}.json").read_text())
@@ -583,7 +581,6 @@ def log_of(recorded: dict[str, Any], settings: CommandSettings | None = None) ->
     return log
 
 
-@needs_recordings
 @pytest.mark.parametrize("name", EXPECTED)
 def test_a_recorded_command_reads_as_what_it_was(name: str) -> None:
     printed, done, code, complete = EXPECTED[name]
@@ -594,7 +591,6 @@ def test_a_recorded_command_reads_as_what_it_was(name: str) -> None:
     assert (log.done and not log.why) is complete
 
 
-@needs_recordings
 def test_a_recorded_burst_counts_as_one_at_its_own_pace() -> None:
     # The recording keeps the first 59 of 1,561 frames.
     assert log_of(recording("big_2000_lines"), CommandSettings(burst=50)).why
@@ -602,7 +598,6 @@ def test_a_recorded_burst_counts_as_one_at_its_own_pace() -> None:
         assert not log_of(recording(name), CommandSettings(burst=3)).why
 
 
-@needs_recordings
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_recorded_refusal_has_its_error(name: str) -> None:
     recorded = recording(name)
@@ -614,7 +609,6 @@ def test_a_recorded_refusal_has_its_error(name: str) -> None:
     assert (type(closed) is PermissionDeniedError) == (code == 4003)
 
 
-@needs_recordings
 @pytest.mark.parametrize("name", HANDSHAKES)
 def test_a_recorded_handshake_that_was_refused(name: str) -> None:
     spec = Stock().beyond("x").command_stream(AGENT, order())
@@ -623,7 +617,6 @@ def test_a_recorded_handshake_that_was_refused(name: str) -> None:
     assert (status in spec.bad_token, status in spec.no_agent) == (status == 403, status == 500)
 
 
-@needs_recordings
 def test_what_cuts_the_connection_is_never_sent() -> None:
     for name in CUT:
         assert recording(name)["close"]["abnormal"]
@@ -640,7 +633,6 @@ def test_what_cuts_the_connection_is_never_sent() -> None:
     assert spec.path == f"/ws/agent/{AGENT}/cmd/"
 
 
-@needs_recordings
 def test_every_recording_is_covered() -> None:
     names = {path.stem.removeprefix("cmd_stream_") for path in RECORDED.glob("cmd_stream_*.json")}
     assert names == {*EXPECTED, *REFUSED, *HANDSHAKES, *CUT}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.recorded import needed, recording
+from tests.recorded import recording
 from trmm_async.answers import error_for
 from trmm_async.dialects.detection import PROBE, language_of
 from trmm_async.errors import (
@@ -68,7 +68,6 @@ def test_what_tells_nothing_is_raised_as_it_is(error: TRMMError) -> None:
     assert caught.value is error
 
 
-@needed
 def test_a_stock_server_answers_as_recorded() -> None:
     told = recording("x_api_v3_agents_deployments")
     assert (PROBE.method, PROBE.path) == (told.method, told.path)

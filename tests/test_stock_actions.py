@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tests.recorded import asks_as_recorded, needed, recording
+from tests.recorded import asks_as_recorded, recording
 from trmm_async import (
     APIError,
     CommandResult,
@@ -148,7 +148,6 @@ def _named(rows: list[Any]) -> list[Any]:
     return [pytest.param(*row, id="+".join(row[1])) for row in rows]
 
 
-@needed
 @pytest.mark.parametrize(("request_", "names", "result"), _named(GOOD))
 def test_a_call_is_worded_as_the_recorded_one_and_its_answer_is_read(
     request_: Requested, names: tuple[str, ...], result: object
@@ -301,7 +300,6 @@ BAD: list[tuple[Requested, tuple[str, ...], type[TRMMError], str]] = [
 ]
 
 
-@needed
 @pytest.mark.parametrize(("request_", "names", "error", "words"), _named(BAD))
 def test_a_refusal_is_the_error_that_it_means(
     request_: Requested, names: tuple[str, ...], error: type[TRMMError], words: str
@@ -312,7 +310,6 @@ def test_a_refusal_is_the_error_that_it_means(
         assert not isinstance(caught.value, OutcomeUnknownError)
 
 
-@needed
 class TestWhatIsRecordedOf:
     def test_processes(self) -> None:
         found = carried_out(ACTIONS.list_processes(WINDOWS), "processes")

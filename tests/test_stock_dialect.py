@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.recorded import asks_as_recorded, needed, recording, sent_by
+from tests.recorded import asks_as_recorded, recording, sent_by
 from trmm_async.answers import error_for, failure
 from trmm_async.calls import ArrayCall, Call, Lane, Plan, Replay
 from trmm_async.cron import cron_expression, cron_values
@@ -74,7 +74,6 @@ def one(request: object) -> Call[Any]:
 
 
 class TestAgents:
-    @needed
     @pytest.mark.parametrize(
         "name", ["agents_list_default", "agents_list_client", "agents_list_site", "gzip_accept"]
     )
@@ -95,7 +94,6 @@ class TestAgents:
             assert len(agent.custom_fields) == len(sent["custom_fields"])
             assert agent.last_seen is None or isinstance(agent.last_seen, datetime)
 
-    @needed
     def test_ids_are_found_by_the_names(self) -> None:
         _, agents = follow(
             STOCK.list_agents(AgentFilter(client=1)), CLIENTS, recording("agents_list_client").answer
@@ -105,7 +103,6 @@ class TestAgents:
             (ClientRef(id=1, name="Acme Corp"), SiteRef(id=2, name="Warehouse")),
         }
 
-    @needed
     @pytest.mark.parametrize(
         ("which", "name"),
         [
@@ -141,7 +138,6 @@ class TestAgents:
         assert follow(STOCK.list_agents(AgentFilter(client=1, site=1)), refused, items)[1] == []
         assert len(follow(STOCK.list_agents(AgentFilter(client=1)), refused, items)[1]) == 1
 
-    @needed
     def test_a_host_name_is_found_by_the_short_list_and_the_detail(self) -> None:
         short, detail = recording("agents_list_detail_false"), recording("agent_detail_linux")
         name = next(agent["hostname"] for agent in short.body if agent["agent_id"] == LINUX)
@@ -158,7 +154,6 @@ class TestAgents:
         gone = NotFoundError(404, "No Agent matches the given query.", method="GET", path="/")
         assert follow(STOCK.list_agents(AgentFilter(hostname="X")), short, gone)[1] == []
 
-    @needed
     @pytest.mark.parametrize(
         "name",
         ["agent_detail_windows", "agent_detail_linux", "agent_detail_darwin", "agent_detail_never_seen"],
@@ -176,7 +171,6 @@ class TestAgents:
         assert "all_timezones" not in agent.extra
         assert (agent.last_seen is None) == (told.body["last_seen"] is None)
 
-    @needed
     def test_while_it_downloads(self) -> None:
         array, calls = _array(AgentFilter(client=1))
         assert [call.path for call in calls] == ["/clients/"]
@@ -192,7 +186,6 @@ class TestAgents:
         ]
         assert agents == follow(STOCK.list_agents(AgentFilter(client=1)), CLIENTS, told)[1]
 
-    @needed
     def test_deleting(self) -> None:
         call = one(STOCK.delete_agent("ZwfDQbVjkyNIhcsXorTEmmWrgnjJewXHPnmKzKid"))
         asks_as_recorded(call, "agent_delete")
@@ -228,7 +221,6 @@ def _array(which: AgentFilter) -> tuple[ArrayCall[Agent], list[Call[Any]]]:
 
 
 class TestScripts:
-    @needed
     @pytest.mark.parametrize("output", ["wait", "forget"])
     def test_one_is_sent_as_recorded(self, output: str) -> None:
         args = ("stdout=hello world\\n",)
@@ -239,7 +231,6 @@ class TestScripts:
         assert call.replay is Replay.NEVER
         assert call.lanes == ()
 
-    @needed
     def test_many_are_sent_to_as_recorded(self) -> None:
         order = STOCK.run_everywhere((AGENT, LINUX), ScriptRun(script=2, timeout=10))
         assert order is not None
@@ -266,7 +257,6 @@ class TestScripts:
         assert order is not None
         assert order.send.decode(said.encode()) == count
 
-    @needed
     def test_the_history_of_all(self) -> None:
         order = STOCK.run_script(AGENT, ScriptRun(script=2))
         assert isinstance(order, Collected)
@@ -282,7 +272,6 @@ class TestScripts:
         assert since.query == {"start": "2026-11-01T12:00:00.000250Z", "end": "2100-01-01T00:00:00Z"}
         assert order.history.since(None).query == {}
 
-    @needed
     def test_the_history_of_one(self) -> None:
         call = agent_history(AGENT)
         asks_as_recorded(call, "history_after_runscript")
@@ -293,7 +282,6 @@ class TestScripts:
         assert commands[0].command == "ping google.com"
         assert commands[0].output is not None
 
-    @needed
     @pytest.mark.parametrize(
         "time",
         ["2026-01-01T00:00:00", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59-12:00"],
@@ -335,7 +323,6 @@ class TestDeployments:
         client=1, site=1, expires=datetime(2027, 6, 1, 12, 0, 0, 5, tzinfo=UTC), arch="amd64"
     )
 
-    @needed
     def test_one_is_made_and_found(self) -> None:
         listed = recording("deployments_list")
         calls, made = follow(
@@ -350,7 +337,6 @@ class TestDeployments:
         assert (made.id, made.client, made.site, made.install_flags) == (1, 1, 1, "")
         assert made.download_url == f"https://rmm.example.com/clients/{listed.body[0]['uid']}/deploy/"
 
-    @needed
     def test_of_two_alike_none_is_picked(self) -> None:
         listed = recording("deployments_list").body
         twins = json.dumps([listed[0], listed[0] | {"id": 99}]).encode()
@@ -377,13 +363,11 @@ class TestDeployments:
         with pytest.raises(InvalidRequestError, match="--silent"):
             STOCK.create_deployment(bad)
 
-    @needed
     def test_one_is_revoked(self) -> None:
         asks_as_recorded(one(STOCK.delete_deployment(1)), "deployment_delete")
 
 
 class TestClients:
-    @needed
     def test_are_listed_with_their_sites(self) -> None:
         call = one(STOCK.list_clients())
         asks_as_recorded(call, "clients_list")
@@ -393,7 +377,6 @@ class TestClients:
         asks_as_recorded(sites, "client_get")
         assert sites.decode(recording("client_get").answer) == list(clients[0].sites)
 
-    @needed
     def test_one_is_made_with_a_site_and_found(self) -> None:
         after = recording("clients_list_after")
         new = next(client for client in after.body if client["name"] == "New Client")
@@ -434,7 +417,6 @@ class TestClients:
 
 
 class TestTheOthers:
-    @needed
     def test_scripts(self) -> None:
         call = one(STOCK.list_scripts())
         asks_as_recorded(call, "scripts_list")
@@ -445,7 +427,6 @@ class TestTheOthers:
         assert single.code is not None
         assert single.env_vars == ("A=1",)
 
-    @needed
     @pytest.mark.parametrize("name", ["checks_agent", "checks_agent_linux", "checks_agent_after"])
     def test_checks_of_one_agent(self, name: str) -> None:
         told = recording(name)
@@ -457,7 +438,6 @@ class TestTheOthers:
             assert (check.id, check.agent_id, check.name) == (sent["id"], agent_id, sent["readable_desc"])
             assert (check.status, check.result_id) == (result.get("status", "pending"), result.get("id"))
 
-    @needed
     def test_all_checks_have_no_results(self) -> None:
         short, told = recording("agents_list_detail_false"), recording("checks_list_all")
         calls, checks = follow(STOCK.list_checks(None), short.answer, told.answer)
@@ -468,7 +448,6 @@ class TestTheOthers:
             (check.agent_id is None) == (check.id in {1, 2}) or check.agent_id is None for check in checks
         )
 
-    @needed
     @pytest.mark.parametrize(("agent", "name"), [(None, "tasks_list_all"), (AGENT, "tasks_agent")])
     def test_tasks(self, agent: str | None, name: str) -> None:
         short = json.dumps([{"id": 1, "agent_id": AGENT}]).encode()
@@ -480,7 +459,6 @@ class TestTheOthers:
             assert task.policy == sent["policy"]
             assert (task.status is None) == ("status" not in sent["task_result"])
 
-    @needed
     def test_alerts(self) -> None:
         call = one(STOCK.list_alerts())
         asks_as_recorded(call, "alerts_patch_nobody")
@@ -496,7 +474,6 @@ class TestTheOthers:
         assert alert_of(recording("alert_get_no_agent").answer).agent_id is None
         assert alert_of(recording("alert_get_resolved").answer).resolved
 
-    @needed
     def test_an_alert_is_resolved(self) -> None:
         call = one(STOCK.resolve_alert(1))
         asks_as_recorded(call, "alert_resolve")
@@ -518,7 +495,6 @@ class TestSchedules:
         sent: dict[str, Any] = sent_by(steps.send([]))[3]
         return sent
 
-    @needed
     @pytest.mark.parametrize(
         ("schedule", "name"),
         [
@@ -633,7 +609,6 @@ class TestErrors:
             )
         )
 
-    @needed
     @pytest.mark.parametrize(
         ("name", "missing"),
         [
@@ -662,7 +637,6 @@ class TestErrors:
         assert isinstance(error, ServerFaultError)
         assert f"a body that lacks {missing}" in str(error)
 
-    @needed
     @pytest.mark.parametrize(
         "name", ["agents_list_client_name", "scripthistory_bad_limit", "alert_delete_404"]
     )
@@ -671,7 +645,6 @@ class TestErrors:
         assert isinstance(error, ServerError)
         assert "answers so to a bad request too" in str(error)
 
-    @needed
     @pytest.mark.parametrize(
         ("name", "said", "fields"),
         [
@@ -689,7 +662,6 @@ class TestErrors:
         assert set(fields) <= set(error.fields)
         assert not {"detail", "non_field_errors"} & set(error.fields)
 
-    @needed
     @pytest.mark.parametrize(
         ("name", "kind"),
         [
@@ -704,7 +676,6 @@ class TestErrors:
         assert isinstance(error, OutcomeUnknownError) is (kind is AgentLostError)
         assert "Unable to contact the agent" in str(error)
 
-    @needed
     @pytest.mark.parametrize(
         ("name", "said"),
         [
@@ -716,13 +687,11 @@ class TestErrors:
     def test_a_404_page_says_that_it_may_be_the_dialect(self, name: str, said: str) -> None:
         assert said in str(self.error(self.raw(name), name))
 
-    @needed
     def test_a_404_of_a_real_path_does_not(self) -> None:
         error = self.error(self.raw("err_404_agent"), "err_404_agent")
         assert isinstance(error, NotFoundError)
         assert error.detail == "No Agent matches the given query."
 
-    @needed
     def test_every_recorded_refusal_is_a_typed_error_that_reads(self) -> None:
         from tests.recorded import HTTP
 

@@ -18,7 +18,7 @@ from typing import Any, Final
 import msgspec
 import pytest
 
-from tests.recorded import HTTP, Recording, needed, recording, sent_by
+from tests.recorded import HTTP, NOT_YET_REPLAYED, Recording, recording, sent_by
 from trmm_async import TRMM, ScriptResult
 from trmm_async.answers import failure
 from trmm_async.calls import ArrayCall, Call, Plan, Request
@@ -1501,7 +1501,6 @@ of_each = pytest.mark.parametrize(
 )
 
 
-@needed
 @of_each
 def test_what_we_send_is_what_was_recorded(operation: Operation, name: str) -> None:
     told = recording(name)
@@ -1516,7 +1515,6 @@ def test_what_we_send_is_what_was_recorded(operation: Operation, name: str) -> N
         assert but.fits(sent, told.sent), (but.why, sent, told.sent)
 
 
-@needed
 @of_each
 def test_what_was_answered_is_ours(operation: Operation, name: str) -> None:
     told = recording(name)
@@ -1542,9 +1540,9 @@ def test_what_was_answered_is_ours(operation: Operation, name: str) -> None:
 NAMES: Final = {name for _, name in REPLAYED}
 
 
-@needed
 def test_every_recording_is_replayed_or_spared() -> None:
-    assert {path.stem for path in HTTP.glob("*.json")} == NAMES | SPARED.keys()
+    assert {path.stem for path in HTTP.glob("*.json")} == NAMES | SPARED.keys() | NOT_YET_REPLAYED
+    assert not NOT_YET_REPLAYED & (NAMES | SPARED.keys()), "these are replayed: take them out of the file"
     assert {path.stem for path in SOCKETS.glob("*.json")} == {*SOCKETS_READ} | SOCKETS_SPARED.keys()
 
 
@@ -1560,7 +1558,6 @@ def _keyed() -> Iterator[tuple[tuple[Any, ...], str]]:
         yield (operation.name, operation.method, operation.path, operation.into), name
 
 
-@needed
 @pytest.mark.parametrize("name", DIFFERENT)
 def test_what_is_said_to_differ_does(name: str) -> None:
     told = recording(name)
@@ -1568,7 +1565,6 @@ def test_what_is_said_to_differ_does(name: str) -> None:
     assert all(ours != (told.query, told.sent) for ours in asked)
 
 
-@needed
 def test_what_went_well_on_the_path_of_an_operation_is_spared_for_these_reasons_only() -> None:
     paths = {(operation.method, operation.path) for operation in OPERATIONS}
     on_path = {

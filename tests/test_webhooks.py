@@ -23,7 +23,7 @@ from trmm_async.stream.errands import Errands
 from trmm_async.testing import Simulator
 from trmm_async.webhooks.delivery import TEMPLATE, Delivery, verdict_on
 
-RECORDINGS = Path(__file__).parents[2] / "shared" / "stock" / "webhooks"
+RECORDINGS = Path(__file__).parent / "recordings" / "webhooks"
 SECRET = "s3cr3t-hook"
 HEADERS = {"Content-Type": "application/json", "X-TRMM-Secret": SECRET}
 
@@ -86,7 +86,6 @@ def dumped(**changes: Any) -> bytes:
 # The recordings.
 
 
-@pytest.mark.skipif(not RECORDINGS.is_dir(), reason="the recordings are not here")
 async def test_every_recorded_delivery_is_taken_or_refused_as_it_should() -> None:
     outcomes: dict[str, tuple[int | None, list[tuple[int | None, str | None]]]] = {}
     for path in sorted(RECORDINGS.glob("*.json")):
@@ -117,7 +116,6 @@ async def test_every_recorded_delivery_is_taken_or_refused_as_it_should() -> Non
     assert all(not rung for status, rung in outcomes.values() if status in {200, 401, 405})
 
 
-@pytest.mark.skipif(not RECORDINGS.is_dir(), reason="the recordings are not here")
 def test_the_template_is_the_one_that_was_tried_and_the_docs_have_it() -> None:
     tried = json.loads((RECORDINGS / "RECOMMENDED.json").read_text())
     assert json.loads(tried["body"]) == TEMPLATE

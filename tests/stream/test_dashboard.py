@@ -17,7 +17,7 @@ from trmm_async.testing import Simulator
 
 nothing_left = pytest.fixture(autouse=True)(nothing_is_left)
 
-RECORDING = Path(__file__).parents[3] / "shared" / "stock" / "ws" / "dashinfo.json"
+RECORDING = Path(__file__).parents[1] / "recordings" / "ws" / "dashinfo.json"
 
 
 @pytest.fixture
@@ -136,7 +136,6 @@ async def test_leaving_while_it_connects_leaves_nothing(server: Simulator) -> No
             await until(lambda: events.received > 0)
 
 
-@pytest.mark.skipif(not RECORDING.exists(), reason="the recordings are not here")
 def test_the_recorded_frames_are_read() -> None:
     frames = json.loads(RECORDING.read_text())["frames"]
     for frame in frames:
