@@ -82,7 +82,9 @@ class RollingWindow:
 
     def take(self, place: Place) -> None:
         """A request is about to be sent."""
-        self._held[place] = None
+        if self._limit is not None:
+            # Without a limit no place is ever counted, and so none that breaks would ever end.
+            self._held[place] = None
 
     def give_back(self, place: Place, now: float) -> None:
         """That request was never sent."""
@@ -107,8 +109,6 @@ class RollingWindow:
 
     def _end(self, place: Place, when: float) -> None:
         del self._held[place]
-        if self._limit is None:
-            return
         free_at = when + self._per
         if self._free_at and self._free_at[-1] > free_at:
             # It was counted before another was answered, and answered after it.
