@@ -5,7 +5,7 @@ Floor 3: over `calls` and `retry`. The transport collects a `Reply` or a `Fault`
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 import msgspec
 
@@ -54,7 +54,7 @@ _BY_STATUS: Final[dict[int, type[APIError]]] = {
 def detail_of(body: bytes, scrub: Scrub) -> str:
     """What an error's body says: `detail`, fields and messages, or a page's title; else its first line."""
     try:
-        words = _in_words(codec.decoder(Any)(body))
+        words = _in_words(codec.decoder(cast("type[Any]", Any))(body))
     except (msgspec.DecodeError, RecursionError):
         words = _first_words(_beginning(body, scrub))
     return scrub(words)[:_DETAIL_MOST]

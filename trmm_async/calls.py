@@ -145,9 +145,11 @@ class RowReader(Protocol[T]):
 
     def feed(self, chunk: bytes, /) -> Iterator[list[T]]:
         """Take some bytes; the elements that are complete by them. Raises `msgspec.DecodeError`."""
+        ...
 
     def finish(self) -> list[T]:
         """The body is over; the elements not yet given. Raises `msgspec.DecodeError`, also if it was cut."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -381,7 +381,7 @@ def _search(text: bytes, depth: int, in_string: bool, size: int = 16384) -> tupl
         if lowest < 0:
             break
     for start, block in reversed(candidates):
-        found = _search(*block, 256)[0] if size > 256 else _boundary(*block)
+        found = _search(*block, size=256)[0] if size > 256 else _boundary(*block)
         if found >= 0:
             return start + found, depth, in_string
     return -1, depth, in_string

@@ -279,7 +279,8 @@ class ServerFaultError(OutcomeUnknownError, ServerError):
         ServerError.__init__(self, status, detail, method=method, path=path, body=body)
         self.message = f"{status}: {detail}"
 
-    __str__ = ServerError.__str__
+    def __str__(self) -> str:
+        return ServerError.__str__(self)
 
 
 class AgentLostError(OutcomeUnknownError, AgentUnreachableError):
@@ -289,4 +290,5 @@ class AgentLostError(OutcomeUnknownError, AgentUnreachableError):
         AgentUnreachableError.__init__(self, status, detail, method=method, path=path, body=body)
         self.message = f"{status}: {detail}"
 
-    __str__ = AgentUnreachableError.__str__
+    def __str__(self) -> str:
+        return AgentUnreachableError.__str__(self)

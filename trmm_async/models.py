@@ -48,8 +48,9 @@ class Extra(dict[str, Any]):
     def _refuse(self, *_args: object, **_named: object) -> NoReturn:
         raise TypeError("extra can't be changed")
 
-    __setitem__ = __delitem__ = __ior__ = _refuse
-    clear = pop = popitem = setdefault = update = _refuse
+    _refused: Any = _refuse
+    __setitem__ = __delitem__ = __ior__ = _refused
+    clear = pop = popitem = setdefault = update = _refused
 
 
 _NOTHING: Final = Extra()

@@ -73,15 +73,19 @@ class History(Protocol):
 
     def newest(self) -> Call[list[HistoryEntry]]:
         """The newest script runs, a few."""
+        ...
 
     def since(self, moment: datetime | None) -> Call[list[HistoryEntry]]:
         """The script runs from that moment of the server's clock on; None for all there are."""
+        ...
 
     def known(self) -> Call[frozenset[str]]:
         """The ids of the agents that the key may see."""
+        ...
 
     def statuses(self, agent_ids: frozenset[str]) -> Call[Mapping[str, str]]:
         """The status of these agents, as in `Agent.status`; one that is not in it is not known."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +209,7 @@ class Dialect(Protocol):
 
     def event_source(self) -> "Pushed | Polled":
         """Where events of agents come from."""
+        ...
 
     def script_output(self, agent_id: str) -> StreamSpec | None:
         """The socket on which a script's output comes while it runs; None where a server has none."""
@@ -215,6 +220,8 @@ class Dialect(Protocol):
         Raises:
             UnsupportedError: this server has none of it; the text names the feature.
         """
+        ...
 
     def raw(self, call: Call[Any]) -> Call[Any]:
         """A call that the user has worded, with what this server's answers to such calls mean."""
+        ...

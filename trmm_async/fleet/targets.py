@@ -30,6 +30,7 @@ class Targets(Protocol):
 
     async def page(self) -> list[str]:
         """The next few; empty when there are no more. Raises `TRMMError`, or what a stream raises."""
+        ...
 
     async def aclose(self) -> None:
         """No more is wanted of it."""

@@ -207,4 +207,4 @@ def _state_of(alert: Alert) -> int:
 
 
 def _is_resolved(token: int | None) -> bool:
-    return token is not _UNREAD and bool(token & 1)
+    return token is not None and bool(token & 1)

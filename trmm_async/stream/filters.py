@@ -6,6 +6,7 @@ were given as `Agent` objects.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from trmm_async import arguments
 from trmm_async.errors import InvalidRequestError
@@ -84,7 +85,7 @@ def wanted(
 
 
 def _kinds(given: object) -> tuple[type, ...]:
-    kinds = given if isinstance(given, tuple) else (given,)
+    kinds: tuple[Any, ...] = given if isinstance(given, tuple) else (given,)
     if not kinds or not all(kind in Event.__args__ for kind in kinds):
         raise InvalidRequestError(f"not a type of event, or a tuple of them: {given!r}")
     return kinds

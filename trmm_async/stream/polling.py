@@ -53,15 +53,18 @@ class Watch(Protocol):
 
     async def look(self, agent_ids: frozenset[str]) -> Seen:
         """The present state of these agents."""
+        ...
 
     async def alert(self, alert_id: int) -> Alert | None:
         """One alert as it is now; None if there is no such alert."""
 
     async def newest_runs(self) -> list[HistoryEntry]:
         """The newest script runs of its history, a few."""
+        ...
 
     async def runs_since(self, moment: datetime | None) -> list[HistoryEntry]:
         """The script runs from that moment of the server's clock on; None for all there are."""
+        ...
 
 
 Bell = Callable[[Callable[[int | None, str | None], None]], Callable[[], None]]

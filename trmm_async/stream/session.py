@@ -50,6 +50,7 @@ class Opener(Protocol):
 
     async def dial(self, path: str, settings: LinkSettings, roll: set[Link]) -> Link | NoLink:
         """See `Dialer.dial`."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

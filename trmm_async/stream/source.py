@@ -58,9 +58,11 @@ class Course(Protocol):
     @property
     def reconnects(self) -> int:
         """How often the source was lost and found again."""
+        ...
 
     def place(self, now: datetime, unread: Sequence[Event], unread_since: datetime) -> Place:
         """What the reader was told, less `unread`, the oldest of which has waited since then."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,7 @@ class Source(Protocol):
 
     def follow(self, agent_id: str, start: Start) -> Course:
         """Begin with an agent, at once and without waiting."""
+        ...
 
     def leave(self, agent_id: str) -> None:
         """Go on without this agent; no event of it comes any more."""
@@ -98,6 +101,7 @@ class Source(Protocol):
 
     def remaining(self) -> list[asyncio.Future[None]]:
         """What closing has still to wait for, besides the tasks."""
+        ...
 
     def cut(self) -> None:
         """Wait no longer for the peers: the lines are cut at once."""

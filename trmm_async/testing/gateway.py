@@ -94,11 +94,14 @@ class Gateway:
         """Return the API key of a request."""
         return headers.get("X-API-KEY")
 
-    def denial(self, _denial: Denial, _key: str | None) -> None:
+    def denial(self, denial: Denial, key: str | None) -> str | None:
         """Have the usual words for a request that is not let in."""
+        del denial, key
+        return None
 
-    def unknown(self, _error: UnknownThingError) -> Reply:
+    def unknown(self, error: UnknownThingError) -> Reply:
         """Return 404."""
+        del error
         return self.refusal(404)
 
     def frame(self, event: Event) -> str:

@@ -66,7 +66,8 @@ class Connector(aiohttp.TCPConnector):
             sending.has_connection()
         return connection
 
-    def close(self, **how: Any) -> Coroutine[Any, Any, None]:
+    # aiohttp's is an `async def`; what it has to do first must not wait for the first step of a coroutine.
+    def close(self, **how: Any) -> Coroutine[Any, Any, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Close all connections, as `aiohttp.TCPConnector.close` does."""
         if self._scout is not None:
             self._scout.cancel()

@@ -99,7 +99,7 @@ def _told(event: Any, names: dict[str, str]) -> "Text":
 
     style, words = _words(event)
     when = getattr(event, "time", None) or datetime.now().astimezone()
-    who = clean(names.get(event.agent_id, event.agent_id))
+    who = clean(names.get(event.agent_id) or event.agent_id)
     head = Text(f"{when.astimezone():%H:%M:%S}  {who}  ", end="")
     return head + Text(one_line(clean(words)), style=style)
 

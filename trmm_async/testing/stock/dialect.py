@@ -104,6 +104,7 @@ class Stock:
         model = MODELS.get(error.noun, error.noun.title().replace(" ", ""))
         return self.refusal(404, f"No {model} matches the given query.")
 
-    def frame(self, _event: Event) -> str:
+    def frame(self, event: Event) -> str:
         """Return nothing: this server pushes no events."""
+        del event
         return ""
