@@ -310,6 +310,30 @@ class TestGhosts:
         book.lay(["a"], 1, [row(1, "a"), row(2, "a")])
         assert not book.haunted(["a"], 1, now=2)
 
+    def test_keep_no_claims_but_those_that_their_own_rows_could_be_taken_for(self) -> None:
+        book = RunBook(Patience(bulk_row=60))
+        book.username = OURS
+        for number in range(1, 500):
+            agent, now = "abc"[number % 3], float(number)
+            batch = Batch(script=1, timeout=0, agent_ids=(agent,))
+            book.open(batch)
+            batch.mark, batch.moment = book.newest
+            batch.may_be_sent = True
+            book.close(batch, now)  # its answer was lost
+            rows = [row(number, agent)]
+            book.note(rows)
+            book.lay([agent], 1, rows)
+            assert len(book._claimed) <= 3
+
+    def test_keep_the_claims_of_rows_that_could_be_theirs(self) -> None:
+        book = RunBook(Patience(bulk_row=60))
+        first = sent(book, "a")
+        self.left(book, "a", "b")
+        book.read([row(1, "a", out="first")], now=2)
+        book.close(first, now=3)
+        book.lay(["a"], 1, [row(1, "a", out="first")])
+        assert book.haunted(["a"], 1, now=4), "the row was another's"
+
     def test_do_not_come_for_ever(self) -> None:
         book = RunBook(Patience(bulk_row=60))
         self.left(book, "a", "b")

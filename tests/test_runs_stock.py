@@ -96,6 +96,19 @@ class TestRunsAtTheSameTime:
             await until(lambda: len(server.runs) == 2)
             assert (await trmm.agents.run_script(agent, script, args=["mine"])).stdout == "mine"
 
+    async def test_many_that_nobody_waits_for_and_whose_answers_get_lost_leave_nothing_behind(self) -> None:
+        async with served("stock", agents=3) as (server, trmm):
+            script = echoing(server)
+            await trmm.agents.run_script(server.agent_ids[0], script)
+            with server.cut("POST", POST, times=60):
+                for number in range(60):
+                    with pytest.raises(OutcomeUnknownError):
+                        await trmm.agents.run_script(server.agent_ids[number % 3], script, output="forget")
+            assert len(server.runs) == 61
+            trmm._api.desk.book._prune(asyncio.get_running_loop().time() + 2)  # it does so once a second
+            assert len(trmm._api.desk.book._claimed) < 10
+            assert (await trmm.agents.run_script(server.agent_ids[0], script, args=["mine"])).stdout == "mine"
+
     async def test_one_that_nobody_waits_for_may_be_sent_while_another_is_waited_for(self) -> None:
         async with served("stock", agents=1) as (server, trmm):
             script, agent = echoing(server), server.agent_ids[0]

@@ -157,7 +157,7 @@ class RunBook:
         self._patience = patience or Patience()
         self._batches: list[Batch] = []
         self._held: dict[tuple[str, int], Batch] = {}
-        self._claimed: set[int] = set()
+        self._claimed: dict[int, tuple[str, int]] = {}
         self._ghosts: dict[tuple[str, int], list[_Ghost]] = {}
         self._pruned_at = 0.0
         self._look_took = 0.0
@@ -166,7 +166,8 @@ class RunBook:
         self.newest: tuple[int, datetime | None] = (0, None)
 
     def __repr__(self) -> str:
-        return f"<RunBook {len(self._batches)} batches, as {self.username or 'an unknown user'}>"
+        known = f"{len(self._batches)} batches, {len(self._claimed)} claims"
+        return f"<RunBook {known}, as {self.username or 'an unknown user'}>"
 
     # -- sendings --------------------------------------------------------------------------------------------
 
@@ -215,9 +216,17 @@ class RunBook:
         self._pruned_at = now
         for key in list(self._ghosts):
             self._ghosts_of(key, now)
-        marks = {ghost.mark for ghosts in self._ghosts.values() for ghost in ghosts}
-        floor = min([self.newest[0], *marks, *(open_.mark for open_ in self._batches)])
-        self._claimed = {row for row in self._claimed if row > floor}
+        floor = min([self.newest[0], *(open_.mark for open_ in self._batches)])
+        # A ghost keeps the claims of its own agent and script only: with one always about, as there is where
+        # answers get lost all the time, those of all others would never be given back.
+        self._claimed = {
+            row: key
+            for row, key in self._claimed.items()
+            if row > floor or any(ghost.mark < row for ghost in self._ghosts.get(key, ()))
+        }
+
+    def _claim_row(self, agent_id: str, script: int, row: HistoryEntry) -> None:
+        self._claimed[row.id] = agent_id, script
 
     def _release(self, batch: Batch) -> None:
         for key in [key for key, held in self._held.items() if held is batch]:
@@ -244,7 +253,7 @@ class RunBook:
                 ghosts = self._ghosts.get((agent_id, script), [])
                 ghost = next((one for one in ghosts if self._is_it(one.mark, script, row)), None)
                 if ghost is not None:
-                    self._claimed.add(row.id)
+                    self._claim_row(agent_id, script, row)
                     ghosts.remove(ghost)
 
     def _ghosts_of(self, key: tuple[str, int], now: float) -> list[_Ghost]:
@@ -381,7 +390,8 @@ class RunBook:
             others = [row for row in by_agent.get(agent_id, ()) if self._could_be(batch, row)]
             if others and agent_id in batch.rows:
                 batch.settle(agent_id, Mixed((batch.rows[agent_id], *others)))
-                self._claimed.update(row.id for row in others)
+                for row in others:
+                    self._claim_row(agent_id, batch.script, row)
 
     def _claim(self, batch: Batch, found: Index, now: float) -> None:
         batch.identified = True
@@ -392,11 +402,11 @@ class RunBook:
             ghosts = self._ghosts_of((agent_id, batch.script), now) if batch.bulk else []
             if len(rows) > 1 or ghosts:
                 batch.settle(agent_id, Mixed(tuple(rows)))
-                self._claimed.update(row.id for row in rows)
                 del ghosts[: len(rows) - 1]
-                continue
-            batch.rows[agent_id] = rows[0]
-            self._claimed.add(rows[0].id)
+            else:
+                batch.rows[agent_id] = rows[0]
+            for row in rows:
+                self._claim_row(agent_id, batch.script, row)
         # Of a sending that was accepted, its own row is among those found: if it is the only one, it is ours.
         if self.username is None and not batch.lost and batch.rows and len(batch.rows) == len(found):
             users = {row.username for row in batch.rows.values()}

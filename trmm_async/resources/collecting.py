@@ -103,6 +103,8 @@ class Desk:
         """
         batch = Batch(script=order.script, timeout=0, agent_ids=order.agent_ids)
         await self._open(batch)
+        # Its row will be above what was seen of the history up to now, little as that may be.
+        batch.mark, batch.moment = self.book.newest
 
         def leaves() -> None:
             batch.may_be_sent = True
@@ -124,6 +126,7 @@ class Desk:
     async def enter(self, sending: "Sending", batch: Batch) -> None:
         """Wait until its rows can't be mistaken for those of another sending of ours. Safe to cancel."""
         await self._open(batch)
+        batch.mark, batch.moment = self.book.newest
         self._sendings.add(sending)
 
     async def leave(self, sending: "Sending", batch: Batch) -> None:
