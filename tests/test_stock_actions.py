@@ -12,6 +12,7 @@ from tests.recorded import asks_as_recorded, recording
 from trmm_async import (
     APIError,
     CommandResult,
+    ConnectionFailedError,
     EventLogEntry,
     HistoryEntry,
     InvalidRequestError,
@@ -462,6 +463,18 @@ def test_a_bus_that_may_be_up_again_leaves_it_open_whether_the_command_ran(ping:
     assert last.path == "/agents/a/history/"
     with pytest.raises(AgentLostError, match="could not reach its message bus, or"):
         steps.send([])
+
+
+def test_where_its_history_can_not_be_read_it_is_not_said_that_the_command_did_not_run() -> None:
+    plan = ACTIONS.run_command("a", command("say"))
+    assert isinstance(plan, Plan)
+    steps = plan.steps()
+    next(steps)
+    steps.send("natsdown")
+    steps.throw(ConnectionFailedError("no connection"))
+    steps.send(False)
+    with pytest.raises(AgentLostError, match="could not reach its message bus, or"):
+        steps.throw(ConnectionFailedError("no connection"))
 
 
 FIELDS = json.dumps(

@@ -27,10 +27,16 @@ from trmm_async.dialects.stock.library import StockLibrary
 from trmm_async.errors import (
     AgentLostError,
     AgentUnreachableError,
+    ConnectionFailedError,
+    DecodeError,
     InvalidRequestError,
     NotFoundError,
     OutcomeUnknownError,
+    PermissionDeniedError,
+    RateLimitedError,
+    ServerError,
     ServerFaultError,
+    TimeoutError,
     TRMMError,
     UnidentifiedError,
 )
@@ -349,6 +355,33 @@ class TestAlerts:
         there = ByHand(lost, b'{"id": 8}', b'"ok"')
         there.of(LIBRARY.delete_alert(8))
         assert [call.method for call in there.calls] == ["DELETE", "GET", "DELETE"]
+        twice = ByHand(lost, b'{"id": 8}', missing)
+        twice.of(LIBRARY.delete_alert(8))
+
+    @pytest.mark.parametrize("lost", [OutcomeUnknownError("lost"), ServerFaultError(500, "page")])
+    @pytest.mark.parametrize(
+        "error",
+        [
+            ConnectionFailedError("no connection"),
+            TimeoutError("no answer"),
+            PermissionDeniedError(403, "no"),
+            ServerError(502, "proxy"),
+            DecodeError(200, "no JSON"),
+        ],
+    )
+    def test_where_the_look_is_lost_too_it_is_not_known(
+        self, lost: OutcomeUnknownError, error: TRMMError
+    ) -> None:
+        with pytest.raises(OutcomeUnknownError) as caught:
+            ByHand(lost, error).of(LIBRARY.delete_alert(8))
+        assert (caught.value, caught.value.__cause__) == (lost, error)
+
+    def test_nor_where_the_second_delete_comes_to_nothing(self) -> None:
+        lost = OutcomeUnknownError("lost")
+        for error in (ConnectionFailedError("no connection"), RateLimitedError(429, "slow down")):
+            with pytest.raises(OutcomeUnknownError) as caught:
+                ByHand(lost, b'{"id": 8}', error).of(LIBRARY.delete_alert(8))
+            assert (caught.value, caught.value.__cause__) == (lost, error)
 
 
 class TestTasks:

@@ -110,6 +110,15 @@ class TestAlerts:
                 await trmm.alerts.delete(alert_id)
                 assert await trmm.alerts.list() == []
 
+    async def test_where_the_look_is_lost_too_it_is_not_known_what_came_of_a_delete(self) -> None:
+        async with stock() as (server, trmm):
+            for after in (True, False):
+                alert_id = server.raise_alert(server.agent_ids[0])
+                server.cut("DELETE", "/alerts/", after=after)
+                look = server.cut("GET", "/alerts/", times=None, after=False)
+                with look, pytest.raises(OutcomeUnknownError):
+                    await trmm.alerts.delete(alert_id)
+
 
 class TestChecks:
     async def test_run_on_an_agent(self) -> None:

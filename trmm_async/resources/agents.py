@@ -160,7 +160,8 @@ class Agents(AgentActions, AgentMachine):
             AgentSilentError: the same, on a stock server: the agent did not report an end in time.
             UnidentifiedError: the same: it ran, and its result can't be told from that of another run of this
                 script on this agent at this time.
-            UnsupportedError: the server has no such option.
+            UnsupportedError: the server has no such option, or would store nothing ("collector" on a stock
+                server before 0.19.4).
         """
         agent_id = arguments.agent_id(agent)
         run = checked_run(

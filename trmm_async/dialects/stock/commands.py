@@ -82,24 +82,26 @@ def _settle(agent_id: str, command: str, call: Call[Any]) -> Steps[None]:
     The history has a row of the command before it is sent; what it printed is reported behind the answer, so
     a row without it proves nothing before the agent has answered something else.
     """
-    if (yield from _printed(agent_id, command)):
+    printed = yield from _printed(agent_id, command)
+    if printed:
         return
     try:
         answers = yield from ask(ping(agent_id))
     except TRMMError:
         answers = True
-    if not answers:
+    if not answers and printed is not None:
         raise _error(AgentUnreachableError, NO_BUS, call)
     if not (yield from _printed(agent_id, command)):
         said = "the server could not reach its message bus, or the command printed just that word"
         raise _error(AgentLostError, said, call)
 
 
-def _printed(agent_id: str, command: str) -> Steps[bool]:
+def _printed(agent_id: str, command: str) -> Steps[bool | None]:
+    """Whether the agent has reported that it printed that word; None where the history can't be read."""
     try:
         entries = yield from ask(agent_history(agent_id))
     except TRMMError:
-        return False
+        return None
     ours = [entry for entry in entries if (entry.type, entry.command) == ("cmd_run", command)]
     return bool(ours) and ours[-1].output == BUS_DOWN
 

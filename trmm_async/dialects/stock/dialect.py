@@ -41,6 +41,7 @@ from trmm_async.dialects.stock.agents import (
 )
 from trmm_async.dialects.stock.beyond import StockBeyond
 from trmm_async.dialects.stock.history import StockHistory
+from trmm_async.dialects.stock.library_settings import server_version
 from trmm_async.dialects.stock.making import make
 from trmm_async.dialects.stock.nouns import (
     alerts_of,
@@ -75,6 +76,9 @@ _ALL_CHECKS_SECONDS: Final = 180.0
 
 _ALLOWED_ON_TOP: Final = 3
 """Seconds that the server adds to the timeout of a single script, for the agent too."""
+
+_STORES_SINCE: Final = (0, 19, 4)
+"""Older servers pass over the field of a call for many in silence: the script runs, nothing is stored."""
 
 _SINGLY: Final = 3
 _COUNT: Final = re.compile(r" will now be run on ([0-9]{1,9}) agents?\b")
@@ -341,6 +345,12 @@ def _store_output(agent_id: str, run: ScriptRun) -> Steps[None]:
         raise InvalidRequestError(
             'output="collector" on a stock server needs custom_field=, the field to store it in'
         )
+    version = yield from ask(server_version())
+    if (known := _numbers(version)) and known < _STORES_SINCE:
+        raise UnsupportedError(
+            f'output="collector" needs Tactical RMM 0.19.4 or newer, this server is {version}: it would run '
+            'the script and store nothing. Use output="wait", and agents.update(agent, custom_fields=…)'
+        )
     fields = yield from ask(get("/core/customfields/", codec.decoder(list[_Numbered])))
     if run.custom_field not in {field.id for field in fields}:
         raise InvalidRequestError(
@@ -351,6 +361,11 @@ def _store_output(agent_id: str, run: ScriptRun) -> Steps[None]:
 
 class _Numbered(msgspec.Struct):
     id: int
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """A version to compare; none for what has no number, as that of a server under development."""
+    return tuple(int(number) for number in re.findall(r"[0-9]{1,9}", version)[:3])
 
 
 def _not_told(body: bytes) -> int | None:

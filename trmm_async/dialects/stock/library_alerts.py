@@ -7,7 +7,7 @@ from trmm_async.calls import Call, Plan, Replay, Steps, ask, ignore_answer
 from trmm_async.dialects.library import AlertFilter
 from trmm_async.dialects.stock.nouns import alert_of, alerts_of
 from trmm_async.dialects.stock.wording import change, change_for, get, worded
-from trmm_async.errors import NotFoundError, OutcomeUnknownError, ServerFaultError
+from trmm_async.errors import NotFoundError, OutcomeUnknownError, ServerFaultError, TRMMError
 from trmm_async.models import Alert
 
 __all__ = ["StockAlerts"]
@@ -79,11 +79,27 @@ def _delete(alert_id: int) -> Steps[None]:
         return (yield from ask(once))
     except ServerFaultError as fault:
         if fault.status == 500:
-            yield from ask(get(path, alert_of))  # NotFoundError: there was none
+            yield from _look(path, fault)  # NotFoundError: there was none
         raise
+    except OutcomeUnknownError as error:
+        lost = error
+    try:
+        yield from _look(path, lost)
+        return (yield from ask(once))
+    except NotFoundError:
+        return None
     except OutcomeUnknownError:
-        try:
-            yield from ask(get(path, alert_of))
-        except NotFoundError:
-            return None
-    return (yield from ask(once))
+        raise
+    except TRMMError as error:
+        # The second call came to nothing; of the first one nothing more is known for that.
+        raise lost from error
+
+
+def _look(path: str, lost: OutcomeUnknownError) -> Steps[Alert]:
+    """The alert, if it is there; `lost` where that can't be found out, so that it stays unknown."""
+    try:
+        return (yield from ask(get(path, alert_of)))
+    except NotFoundError:
+        raise
+    except TRMMError as error:
+        raise lost from error

@@ -20,7 +20,7 @@ from trmm_async.dialects.stock.making import make
 from trmm_async.dialects.stock.wording import change, change_for, get, get_secret
 from trmm_async.models import ClientRef, Extra, SiteRef
 
-__all__ = ["StockSettings"]
+__all__ = ["StockSettings", "server_version"]
 
 
 _DASHBOARD_SECONDS: Final = 20.0
@@ -72,14 +72,19 @@ class StockSettings:
         )
 
     def server_version(self) -> Call[str]:
-        # Not /core/version/, which is the version of the web pages.
-        return get("/core/dashinfo/", _version, waits=_DASHBOARD_SECONDS)
+        return server_version()
 
     def server_settings(self) -> Call[ServerSettings]:
         return get_secret("/core/settings/", _settings)
 
     def dashboard(self) -> Call[Dashboard]:
         return get("/core/dashinfo/", _dashboard, waits=_DASHBOARD_SECONDS)
+
+
+def server_version() -> Call[str]:
+    """The server's own version, as "1.5.1"; any key may ask."""
+    # Not /core/version/, which is the version of the web pages.
+    return get("/core/dashinfo/", _version, waits=_DASHBOARD_SECONDS)
 
 
 class _Field(msgspec.Struct):
