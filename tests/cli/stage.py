@@ -16,6 +16,7 @@ from codecs import getincrementaldecoder
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from trmm_async.testing import Simulator
@@ -95,7 +96,7 @@ class Said:
 
 def environment(extra: Mapping[str, str]) -> dict[str, str]:
     """This process's, without what would make a difference."""
-    strange = ("TRMM", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "TERM")
+    strange = ("TRMM", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "TERM", "TTY_", "GITHUB_", "PY_COLORS")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(strange)}
     return {**kept, "TERM": "xterm-256color", **extra}
 
@@ -152,14 +153,17 @@ def _have_terminal() -> None:
 
 
 @contextmanager
-def terminal(words: Sequence[str], extra: Mapping[str, str], width: int = 80) -> Iterator[Terminal]:
+def terminal(
+    words: Sequence[str], extra: Mapping[str, str], width: int = 80, *, output: Path | None = None
+) -> Iterator[Terminal]:
+    """The command on a terminal of that width; its stdout goes into that file, if one is given."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, width, 0, 0))
     process = subprocess.Popen(
         [sys.executable, "-m", "trmm_async.cli", *words],
         env=environment(extra),
         stdin=theirs,
-        stdout=theirs,
+        stdout=theirs if output is None else os.open(output, os.O_WRONLY | os.O_CREAT, 0o600),
         stderr=theirs,
         start_new_session=True,
         # Safe enough: the child has nothing to lock.

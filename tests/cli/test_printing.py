@@ -1,6 +1,5 @@
 """What goes to stdout: widths, JSON's kinds, terminals."""
 
-import re
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -9,11 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import trmm_async as sdk
-from tests.cli.conftest import Cli
-from tests.cli.stage import Backstage
 from trmm_async.cli.printing import fitted, plain
-
-ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class TestWidths:
@@ -58,34 +53,3 @@ def test_fields_go_by_their_attributes_names_and_not_by_those_on_the_wire() -> N
     row = plain(sdk.Agent(agent_id="a", needs_reboot=True))
     assert set(row) == set(sdk.Agent.__struct_fields__)
     assert row["needs_reboot"] is True
-
-
-class TestOnATerminalInThisProcess:
-    @pytest.fixture(autouse=True)
-    def wide(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("FORCE_COLOR", "1")
-        monkeypatch.setenv("TERM", "xterm-256color")
-
-    @pytest.mark.parametrize("columns", [60, 80, 160])
-    @pytest.mark.parametrize("words", [["agents"], ["agent", "JADE-PC"], ["doctor"], ["checks", "JADE-PC"]])
-    def test_everything_fits(
-        self,
-        cli: Cli,
-        gateway: Backstage,
-        words: list[str],
-        columns: int,
-        monkeypatch: pytest.MonkeyPatch,
-    ) -> None:
-        monkeypatch.setenv("COLUMNS", str(columns))
-        said = cli(*words)
-        assert said.code == 0
-        assert "\x1b[" in said.out
-        assert max(len(ESCAPE.sub("", line)) for line in said.out.splitlines()) <= columns
-
-    def test_the_report_of_a_run_fits(
-        self, cli: Cli, gateway: Backstage, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setenv("COLUMNS", "60")
-        said = cli("run", "3", "--all", "--dry-run")
-        assert said.code == 0
-        assert max(len(ESCAPE.sub("", line)) for line in said.out.splitlines()) <= 60

@@ -1,12 +1,15 @@
 """On a real terminal: tables that fit, colour, the question, bars, and what is typed."""
 
+import os
 import re
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.cli.stage import Backstage, program, terminal
+from tests.cli.stage import Backstage, environment, program, terminal
 
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 COLOUR = re.compile(r"\x1b\[[0-9;]*3[0-7]")
@@ -17,13 +20,31 @@ def lines(shown: str) -> list[str]:
 
 
 @pytest.mark.parametrize("width", [60, 80, 160])
-@pytest.mark.parametrize("words", [["agents"], ["checks", "JADE-PC"], ["scripts"], ["clients"], ["tasks"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["agents"],
+        ["agent", "JADE-PC"],
+        ["checks", "JADE-PC"],
+        ["scripts"],
+        ["clients"],
+        ["tasks"],
+        ["doctor"],
+    ],
+)
 def test_tables_fit(gateway: Backstage, width: int, words: list[str]) -> None:
     with terminal(words, gateway.environment, width) as screen:
         assert screen.finish() == 0
     shown = lines(screen.shown)
     assert len(shown) > 2
     assert max(len(line) for line in shown) <= width
+
+
+def test_the_report_of_a_run_fits(gateway: Backstage) -> None:
+    still = {"TERM": "dumb"}  # no bar is drawn over it
+    with terminal(["run", "3", "--all", "--dry-run"], {**gateway.environment, **still}, 60) as screen:
+        assert screen.finish() == 0
+    assert max(len(line) for line in lines(screen.shown)) <= 60
 
 
 def test_a_wide_terminal_shows_more(gateway: Backstage) -> None:
@@ -44,6 +65,91 @@ def test_colour_is_for_terminals_and_not_with_no_color(gateway: Backstage) -> No
         assert screen.finish() == 0
     assert not COLOUR.search(screen.shown)
     assert "\x1b" not in program(["agents"], gateway.environment).out
+
+
+WIDE = ["agents", "--columns", "hostname,operating_system,public_ip,last_seen,client"]
+MISLEADING = [
+    {"COLUMNS": "0"},
+    {"COLUMNS": "30"},
+    {"FORCE_COLOR": "1"},
+    {"FORCE_COLOR": "0"},
+    {"TTY_COMPATIBLE": "1", "TTY_INTERACTIVE": "1"},
+    {"FORCE_COLOR": "1", "NO_COLOR": "1"},
+    {"GITHUB_ACTIONS": "true", "PY_COLORS": "1"},
+]
+
+
+class TestTheStreamIsAskedAndNotTheEnvironment:
+    @pytest.mark.parametrize("misleading", MISLEADING, ids="-".join)
+    def test_into_a_pipe_all_is_whole_and_plain(self, gateway: Backstage, misleading: dict[str, str]) -> None:
+        extra = {**gateway.environment, **misleading}
+        for words in (WIDE, ["run", "5", "--client", "34", "--yes"], ["run", "--help"]):
+            expected, said = program(words, gateway.environment), program(words, extra)
+            assert (said.code, said.out, said.error) == (0, expected.out, expected.error)
+            assert said.out
+            assert "\x1b" not in said.out + said.error
+
+    @pytest.mark.parametrize("misleading", MISLEADING[:2], ids=["0", "30"])
+    def test_a_terminal_is_as_wide_as_it_says(self, gateway: Backstage, misleading: dict[str, str]) -> None:
+        with terminal(["agents"], {**gateway.environment, **misleading}, 100) as screen:
+            assert screen.finish() == 0
+        assert 80 < max(len(line) for line in lines(screen.shown)) <= 100
+
+    def test_a_terminal_without_a_width_has_the_usual(self, gateway: Backstage) -> None:
+        for words in (["agents"], ["--help"]):
+            with terminal(words, gateway.environment, 0) as screen:
+                assert screen.finish() == 0
+            assert 40 < max(len(line) for line in lines(screen.shown)) <= 80
+
+    def test_a_bar_on_stderr_is_drawn_where_stdout_is_none(self, gateway: Backstage, tmp_path: Path) -> None:
+        words = ["run", "5", "--client", "34", "--yes", "--jsonl"]
+        with terminal(words, gateway.environment, output=tmp_path / "outcomes") as screen:
+            assert screen.finish() == 0
+        assert re.search(r"\d+/\d+", ESCAPE.sub("", screen.shown))
+        assert "\x1b" not in (tmp_path / "outcomes").read_text()
+
+    def test_no_color_leaves_no_style_at_all(self, gateway: Backstage) -> None:
+        for words in (["agents"], ["--help"]):
+            with terminal(words, {**gateway.environment, "NO_COLOR": "1", "FORCE_COLOR": "1"}) as screen:
+                assert screen.finish() == 0
+            assert not re.search(r"\x1b\[[0-9;]*m", screen.shown)
+
+
+PRINTING = [
+    ["agents"],
+    ["agents", "--json"],
+    ["agents", "--jsonl"],
+    ["agent", "JADE-PC"],
+    ["doctor"],
+    ["checks", "JADE-PC"],
+    ["profiles"],
+    ["--help"],
+    ["--version"],
+    ["--show-completion", "bash"],
+]
+
+
+@pytest.mark.parametrize("words", PRINTING, ids=" ".join)
+def test_a_reader_that_goes_away_is_141_everywhere(gateway: Backstage, words: list[str], bare: Path) -> None:
+    bare.parent.mkdir()
+    bare.write_text('[profiles.lab]\nurl = "https://lab.example"\n')
+    config = {"TRMM_CONFIG": str(bare), "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "trmm_async.cli", *words],
+            env=environment({**gateway.environment, **config}),
+            stdin=subprocess.DEVNULL,
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    finally:
+        os.close(writing)
+    assert (done.returncode, done.stderr) == (141, "")
 
 
 def test_help_is_for_narrow_terminals_too(gateway: Backstage) -> None:

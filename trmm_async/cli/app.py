@@ -3,6 +3,7 @@
 Below: everything else in this folder. Above: `main`.
 """
 
+import sys
 from collections.abc import Sequence
 from typing import Annotated, Final
 
@@ -47,10 +48,27 @@ app = typer.Typer(
 def run(words: Sequence[str]) -> int:
     """Run the command line; the exit code."""
     ordered = hoisted(words)
+
+    def work() -> object:
+        if not ordered or {"-h", "--help"} & set(ordered):
+            _have_help_fit()
+        return app(ordered or ["--help"], prog_name="trmm", standalone_mode=False)
+
     return guarded(
-        lambda: app(ordered or ["--help"], prog_name="trmm", standalone_mode=False),
+        work,
         debug="--debug" in ordered[: _hoisted_count(words)],
     )
+
+
+def _have_help_fit() -> None:
+    """The pages of --help, which typer prints, ask stdout how wide they are, too."""
+    from typer import rich_utils
+
+    from trmm_async.cli.console import is_terminal, size_of, without_colour
+
+    rich_utils.FORCE_TERMINAL = is_terminal(sys.stdout)
+    rich_utils.MAX_WIDTH = size_of(sys.stdout).width
+    rich_utils.COLOR_SYSTEM = None if without_colour() else "auto"
 
 
 def hoisted(words: Sequence[str]) -> list[str]:

@@ -15,7 +15,7 @@ __all__ = ["ask", "ask_secretly", "somebody_is_here"]
 
 def somebody_is_here() -> bool:
     """Whether there is anybody to be asked."""
-    return sys.stdin.isatty()
+    return sys.stdin is not None and sys.stdin.isatty()
 
 
 def ask(question: str) -> str:

@@ -30,6 +30,7 @@ from trmm_async import (
     TRMMError,
     Unknown,
 )
+from trmm_async.cli.console import Screen
 from trmm_async.testing import Simulator
 
 __all__ = ["demonstrate", "main"]
@@ -189,7 +190,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m trmm_async.cli.demo", description=__doc__)
     parser.add_argument("--agents", type=int, default=300, help="how many agents to simulate (default 300)")
     options = parser.parse_args(argv)
-    asyncio.run(demonstrate(Console(), max(20, options.agents)))
+    asyncio.run(demonstrate(Screen(), max(20, options.agents)))
 
 
 if __name__ == "__main__":

@@ -78,25 +78,40 @@ def guarded(work: Callable[[], object], *, debug: bool) -> int:
     try:
         code = work()
         sys.stdout.flush()
-    except BrokenPipeError:
-        return _without_reader()
     except KeyboardInterrupt:
         _complain("interrupted")
         return Exit.INTERRUPTED
+    except SystemExit as end:
+        if not _is_without_reader(end):
+            raise
+        return _without_reader()
     except Exception as error:  # noqa: BLE001 - people get a line and never a traceback, unless they ask
-        if debug:
-            traceback.print_exc()
-        code, text = _judged(error)
-        if code == Exit.PIPE_CLOSED:
+        if _is_without_reader(error):
             return _without_reader()
+        if debug:
+            print(clean(traceback.format_exc()), end="", file=sys.stderr)
+        code, text = _judged(error)
         _complain(text)
         return code
     return code if isinstance(code, int) else Exit.OK
 
 
+def _is_without_reader(error: BaseException) -> bool:
+    """Whether the reader of stdout went away; typer and rich make an end of the process of it."""
+    if isinstance(error, SystemExit):
+        return isinstance(error.__context__, BrokenPipeError)
+    if isinstance(error, BaseExceptionGroup):
+        return any(map(_is_without_reader, error.exceptions))
+    return isinstance(error, BrokenPipeError) or getattr(error, "code", None) is Exit.PIPE_CLOSED
+
+
 def _without_reader() -> Exit:
     """What is left unwritten must not be flushed at the end: that would fail once more."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     return Exit.PIPE_CLOSED
 
 

@@ -144,10 +144,10 @@ def _attributes(value: Any) -> tuple[str, ...]:
 
 
 def screen(*, stderr: bool = False) -> "Console":
-    """A terminal, or what stands in its place. Colour only on a terminal, and none with `NO_COLOR`."""
-    from rich.console import Console
+    """A terminal, or what stands in its place; see `console`."""
+    from trmm_async.cli.console import Screen
 
-    return Console(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=True)
+    return Screen(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
 def say(text: str, style: str = "") -> None:
