@@ -119,6 +119,11 @@ class Tries:
     def __repr__(self) -> str:
         return f"<Tries {self._replay.name}: {self.sent} sent, {self.waited:.1f} s waited>"
 
+    @property
+    def had_effect(self) -> bool:
+        """Whether any of the attempts so far may have changed something."""
+        return self._answer_lost
+
     def judge(self, result: Reply | Fault, now: datetime) -> Again | Final:
         """What to do after this attempt; `now` is the wall clock, to read a Retry-After date by."""
         self.sent += 1

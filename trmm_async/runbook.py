@@ -82,7 +82,7 @@ class Batch:
 
     Attributes:
         agent_ids: all of the targets; `pending` are those of whom nothing is known yet.
-        may_be_sent: from here on it may reach the server.
+        may_be_sent: it may have reached the server, and run.
         lost: the answer to the sending was lost.
         absent_is_not_run: a missing row means that it did not run.
         expected: to how many of the agents the server sends it.

@@ -37,7 +37,14 @@ class Conductor:
     """The course of one run. `run` goes through it; cancelled, it leaves nothing behind."""
 
     def __init__(  # noqa: PLR0917 - the rooms that it goes through
-        self, api: Api, plan: RunPlan, queue: Queue, course: Course, ledger: Ledger, journal: Journal | None
+        self,
+        api: Api,
+        plan: RunPlan,
+        queue: Queue,
+        course: Course,
+        gates: Gates,
+        ledger: Ledger,
+        journal: Journal | None,
     ) -> None:
         self._api = api
         self._plan = plan
@@ -47,7 +54,7 @@ class Conductor:
         self._journal = journal
         self._asks_who_is_offline = plan.asks_who_is_offline
         self._presence = Presence(api, plan.poll)
-        self._gates = Gates()
+        self._gates = gates
         self._filling = asyncio.Lock()
         self._broken: Exception | None = None
         self._moved = asyncio.Event()
@@ -74,18 +81,25 @@ class Conductor:
 
         Raises only what is a mistake, a journal's failure, or that of a stream of targets.
         """
+        gate = self._gates.gate()
         try:
-            dialect = await self._api.dialect()
-            if self._asks_who_is_offline:
-                await self._presence.ask()
+            with gate:
+                dialect = await self._api.dialect()
+                if self._asks_who_is_offline and not self._course.stopped:
+                    await self._presence.ask()
         except TRMMError as error:
             # Not even that could be found out, so nothing was sent.
             if self._queue.source.total is None:
                 raise
+            await self._end_untold(error)
             await self._end_rest(partial(_failed, error))
             return
+        if gate.was_shut:
+            await self._end_untold(self._course.stopped)
+            await self._end_rest(partial(_skipped, self._course.stopped))
+            return
         if self._plan.dry_run:
-            await self._pretend()
+            await self._pretend(gate)
             return
         try:
             await self._settle_in_flight(dialect)
@@ -97,6 +111,8 @@ class Conductor:
         await self._end_rest(partial(_skipped, self._course.stopped))
         if self._broken is not None:
             raise self._broken
+        if self._ledger.unwritten is not None:
+            raise self._ledger.unwritten
 
     async def _send_all(self, dialect: Dialect) -> None:
         total = self._queue.source.total
@@ -240,14 +256,14 @@ class Conductor:
     async def _tell(self, outcome: Outcome, *, crashed: bool = False) -> None:
         await self._ledger.tell(outcome, crashed=crashed)
         if self._journal is not None and self._api.desk.username is not None:
-            await self._journal.remember_user(self._api.desk.username)
+            await self._ledger.write(self._journal.remember_user(self._api.desk.username))
 
     async def _skip_unsent(self, agent_ids: Iterable[str]) -> None:
         """The run was stopped before anything was sent to these, which had been begun."""
         left = deque(agent_ids)
         try:
             if self._journal is not None:
-                await self._journal.withdraw(left)
+                await self._ledger.write(self._journal.withdraw(left))
             while left:
                 await self._ledger.tell(Skipped(left.popleft(), self._course.stopped), is_final=False)
         except BaseException:
@@ -363,6 +379,15 @@ class Conductor:
         self._course.start(len(rows))
         await _together(self._look_back(group, dialect) for group in by_mark.values())
 
+    async def _end_untold(self, why: object) -> None:
+        """The server was not even asked for those: they stay in flight in the journal, for the next time."""
+        rows = [] if self._journal is None else await self._journal.in_flight()
+        self._course.start(len(rows))
+        for row in rows:
+            said = f"sent to {row.agent_id} by an earlier process, and the server was not asked: {why}"
+            outcome = Unknown(row.agent_id, OutcomeUnknownError(said))
+            await self._ledger.tell(outcome, is_final=False, crashed=True)
+
     async def _look_back(self, rows: list[InFlight], dialect: Dialect) -> None:
         agent_ids = tuple(row.agent_id for row in rows)
         order = self._order_for(agent_ids, dialect)
@@ -378,11 +403,12 @@ class Conductor:
 
     # -- only saying -----------------------------------------------------------------------------------------
 
-    async def _pretend(self) -> None:
+    async def _pretend(self, gate: Gate) -> None:
         """Say of each target what would happen to it."""
         place = 0
-        while not self._queue.exhausted:
-            await self._queue.fill()
+        while not (self._queue.exhausted or self._course.stopped):
+            with gate:
+                await self._queue.fill()
             while self._queue:
                 agent_id = self._queue.take()
                 offline = self._asks_who_is_offline and self._presence.is_offline(agent_id)
@@ -395,6 +421,7 @@ class Conductor:
                     )
                 place += not offline
                 await self._ledger.tell(Skipped(agent_id, f"dry run: {said}"), begun=False, is_final=False)
+        await self._end_rest(partial(_skipped, self._course.stopped))
 
 
 async def _together(jobs: Iterable[Coroutine[Any, Any, None]]) -> None:

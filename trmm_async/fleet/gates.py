@@ -1,7 +1,8 @@
 """What is broken off when a run is stopped: whatever has not been sent yet, and nothing else.
 
 Over `course`. A target that waits for a rate limit, for its turn or for its splay must not be sent once
-nothing more may be; one that was sent is waited for.
+nothing more may be; one that was sent is waited for. One that was refused (429) and is to be sent again has
+not been sent.
 """
 
 import asyncio
@@ -17,14 +18,15 @@ class Gate:
     Broken off, the block ends as if it had come to its end.
 
     Attributes:
-        is_sent: whether its first byte may have left: it is not broken off any more.
+        is_sent: whether it may have run by now: then it is not broken off.
         was_shut: whether it was broken off, with nothing sent.
     """
 
-    __slots__ = ("_is_at_work", "_task", "is_sent", "was_shut")
+    __slots__ = ("_gates", "_is_at_work", "_task", "is_sent", "was_shut")
 
-    def __init__(self, task: asyncio.Task[object]) -> None:
+    def __init__(self, task: asyncio.Task[object], gates: "Gates") -> None:
         self._task = task
+        self._gates = gates
         self._is_at_work = False
         self.is_sent = False
         self.was_shut = False
@@ -45,9 +47,12 @@ class Gate:
         self.was_shut = isinstance(error, asyncio.CancelledError)
         return self.was_shut and not others
 
-    def sent(self) -> None:
-        """Its first byte may leave now."""
-        self.is_sent = True
+    def sent(self, maybe: bool) -> None:
+        """It may have run from now on; or, if not `maybe`, what was sent is known to have run nothing."""
+        self.is_sent = maybe
+        if not maybe and self._gates.are_shut:
+            # Told by the task itself, on its way into a wait: it is broken off once it is there.
+            asyncio.get_running_loop().call_soon(self.shut)
 
     def shut(self) -> None:
         """Break it off, unless it was sent. Not from within: who is at work there sees to it itself."""
@@ -61,13 +66,19 @@ class Gate:
 
 
 class Gates:
-    """All that may have to be broken off."""
+    """All that may have to be broken off.
+
+    Attributes:
+        are_shut: whether the run was stopped.
+    """
 
     def __init__(self) -> None:
         self._gates: list[Gate] = []
+        self.are_shut = False
 
     def shut(self) -> None:
         """The run was stopped: break off whatever is not sent."""
+        self.are_shut = True
         for gate in self._gates:
             gate.shut()
 
@@ -76,6 +87,6 @@ class Gates:
         task = asyncio.current_task()
         if task is None:
             raise RuntimeError("a gate is for a task")
-        gate = Gate(task)
+        gate = Gate(task, self)
         self._gates.append(gate)
         return gate

@@ -4,8 +4,10 @@ Between `conductor`, who tells, and `run`, who reads.
 """
 
 import asyncio
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Final
 
+from trmm_async.errors import JournalError
 from trmm_async.fleet.course import Course, Policy
 from trmm_async.fleet.journal import Journal
 from trmm_async.fleet.reports import Grouping
@@ -29,6 +31,7 @@ class Ledger:
         kept: those of them that came of being cancelled.
         grouping: all of them, folded.
         succeeded: how many were successes by the run's policy.
+        unwritten: why the journal could not be written, if it could not.
         changed: called when the course has moved on.
     """
 
@@ -45,6 +48,7 @@ class Ledger:
         self.kept: list[Outcome] = []
         self.grouping = Grouping()
         self.succeeded = 0
+        self.unwritten: JournalError | None = None
         self.changed: Callable[[], None] = _nothing
 
     async def tell(
@@ -60,7 +64,7 @@ class Ledger:
             ok = isinstance(outcome, Done) and self._success(outcome.result)
             self._count(outcome, ok=ok)
             if self._journal is not None and is_final:
-                await self._journal.settle(outcome, ok=ok)
+                await self.write(self._journal.settle(outcome, ok=ok))
             if begun and self._course.settle(
                 outcome, succeeded=ok or (crashed and self._forgives), crashed=crashed
             ):
@@ -72,6 +76,19 @@ class Ledger:
         except BaseException:
             self.rest.append(outcome)
             raise
+
+    async def write(self, writing: Awaitable[None]) -> None:
+        """Wait for the journal to be written. If it can't be, the run is stopped; it does not break.
+
+        What is under way then ends, and its outcome is told: scripts that have run must not become unknown
+        for a disk that is full.
+        """
+        try:
+            await writing
+        except JournalError as error:
+            self.unwritten = self.unwritten or error
+            self._course.stop(str(error))
+            self.changed()
 
     async def tell_again(self, outcome: Outcome, *, ok: bool) -> None:
         """Hand over an outcome of an earlier process, which judged it so."""

@@ -12,6 +12,7 @@ from typing import Any, Final, Self
 from trmm_async.errors import ClosedError, InvalidRequestError, JournalError
 from trmm_async.fleet.conductor import LEFT_EARLY, Conductor
 from trmm_async.fleet.course import Course
+from trmm_async.fleet.gates import Gates
 from trmm_async.fleet.journal import Journal
 from trmm_async.fleet.ledger import Ledger
 from trmm_async.fleet.plan import Resumption, RunPlan
@@ -65,6 +66,7 @@ class FleetRun:
         self._journal: Journal | None = None
         self._task: asyncio.Task[None] | None = None
         self._earlier: Counts | None = None
+        self._gates = Gates()
         self._stop_wanted = False
         self._state = "new"
 
@@ -113,8 +115,12 @@ class FleetRun:
         return report(self.groups(), names)
 
     def stop(self) -> None:
-        """Send nothing more. What is in flight is waited for, what was never sent is skipped."""
+        """Send nothing more. What is in flight is waited for, what was never sent is skipped.
+
+        Also what was sent and refused with 429, and would have been sent again: that certainly ran nothing.
+        """
         self._stop_wanted = True
+        self._gates.shut()
         if self._course is not None and self._conductor is not None:
             self._course.stop(_STOPPED)
             self._conductor.wake()
@@ -161,7 +167,9 @@ class FleetRun:
         if self._stop_wanted:
             self._course.stop(_STOPPED)
         self._ledger = Ledger(plan.policy, self._course, self._journal, plan.width or _LAG)
-        self._conductor = Conductor(self._api, plan, self._queue, self._course, self._ledger, self._journal)
+        self._conductor = Conductor(
+            self._api, plan, self._queue, self._course, self._gates, self._ledger, self._journal
+        )
         self._ledger.changed = self._conductor.wake
         if self._earlier is not None and self._resumption is not None:
             self._ledger.expect(self._earlier, forgives=self._resumption.forgive)
@@ -216,8 +224,14 @@ class FleetRun:
         if isinstance(self._targets, list):
             self._journal = await Journal.create(self._plan.journal, order, self._targets)
         else:
-            async with aclosing(streamed(self._targets)) as targets:
-                self._journal = await Journal.create(self._plan.journal, order, targets)
+            gate = self._gates.gate()
+            with gate:
+                async with aclosing(streamed(self._targets)) as targets:
+                    if not self._stop_wanted:
+                        self._journal = await Journal.create(self._plan.journal, order, targets)
+            if self._journal is None:
+                # Stopped before the last target was read: there is no journal of a part of them.
+                return self._plan, ListedTargets([])
         return self._plan, await self._journal_targets(self._journal)
 
     async def _reopen(self, resumption: Resumption) -> tuple[RunPlan, Targets]:

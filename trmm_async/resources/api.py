@@ -16,7 +16,7 @@ from trmm_async.transport import Transport
 __all__ = ["Api"]
 
 T = TypeVar("T")
-OnSent = Callable[[], None]
+OnSent = Callable[[bool], None]
 
 
 class Api:
@@ -38,8 +38,9 @@ class Api:
     async def send(self, intent: Callable[[Dialect], Request[T]], on_sent: OnSent | None = None) -> T:
         """Ask the dialect for a request and carry it out. Raises `TRMMError`s only; safe to cancel.
 
-        `on_sent` is called when the first byte of a call that changes something may leave; of a single call,
-        also if it only reads.
+        `on_sent` is called with True when the first byte of a call that changes something may leave (of a
+        single call, also if it only reads), and with False when that attempt is known to have had no effect,
+        and is to be made again.
         """
         return await self.carry_out(intent(self.language.known or await self.language.dialect()), on_sent)
 

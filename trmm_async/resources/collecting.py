@@ -40,7 +40,8 @@ _MARK_FRESH: Final = 1.0
 _GONE: Final = frozenset({"offline", "overdue"})
 
 Outcome = ScriptResult | TRMMError
-OnSent = Callable[[], None]
+OnSent = Callable[[bool], None]
+"""Called with whether it may have run by now."""
 Before = Callable[[int, datetime | None], Awaitable[None]]
 """Called with the mark before anything is sent; what it raises keeps the sending from being sent."""
 
@@ -99,17 +100,17 @@ class Desk:
     async def aside(self, order: Forgotten, on_sent: OnSent | None = None) -> AsyncIterator[OnSent]:
         """Room for a sending that nobody waits for: its row is not mistaken for another's.
 
-        Gives what to call when the first byte may leave. Safe to cancel.
+        Gives what to call with whether it may have run by now. Safe to cancel.
         """
         batch = Batch(script=order.script, timeout=0, agent_ids=order.agent_ids)
         await self._open(batch)
         # Its row will be above what was seen of the history up to now, little as that may be.
         batch.mark, batch.moment = self.book.newest
 
-        def leaves() -> None:
-            batch.may_be_sent = True
+        def leaves(maybe: bool) -> None:
+            batch.may_be_sent = maybe
             if on_sent is not None:
-                on_sent()
+                on_sent(maybe)
 
         try:
             # Its row is expected where another is expected already: which comes first can't be told.
@@ -366,6 +367,7 @@ class Sending:
         except BadRequestError as error:
             if not self.order.bulk:
                 raise
+            self._bytes_leave(False)
             await self._drop_unknown()
             # Of these the server knows, so there was something else that it did not like.
             self._settle(self._batch.pending, error)
@@ -376,10 +378,10 @@ class Sending:
         if self._batch.pending:
             self._desk.watch(self._batch)
 
-    def _bytes_leave(self) -> None:
-        self._batch.may_be_sent = True
+    def _bytes_leave(self, maybe: bool) -> None:
+        self._batch.may_be_sent = maybe
         if self._on_sent is not None:
-            self._on_sent()
+            self._on_sent(maybe)
 
     async def _drop_unknown(self) -> None:
         """Find out which agents the server leaves out without a word: those that this key can't see."""

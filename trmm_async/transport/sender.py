@@ -43,6 +43,8 @@ from trmm_async.transport.server import Server, check_hop
 __all__ = ["Transport"]
 
 T = TypeVar("T")
+OnSent = Callable[[bool], None]
+"""Called with whether the call may have had an effect by now."""
 
 _REDIRECTS_MOST: Final = 5
 _SENT_ONCE: Final = frozenset({"POST", "PATCH"})
@@ -63,7 +65,7 @@ class _Attempt:
         call: Call[Any],
         slots: tuple[Slot, ...],
         places: tuple[asyncio.Semaphore, ...],
-        on_sent: Callable[[], None] | None,
+        on_sent: OnSent | None,
     ) -> None:
         self.careful = call.replay is Replay.NEVER
         self.connected = False
@@ -90,7 +92,7 @@ class _Attempt:
         """From here on bytes may flow. Told by the connector."""
         self.connected = True
         if self._on_sent is not None:
-            self._on_sent()
+            self._on_sent(True)
         if self._slow:
             for slot in self._slots:
                 slot.written()
@@ -225,11 +227,12 @@ class Transport:
             raise
         return tuple(slots)
 
-    async def send(self, call: Call[T], on_sent: Callable[[], None] | None = None) -> T:
+    async def send(self, call: Call[T], on_sent: OnSent | None = None) -> T:
         """Carry a call out, as often as its replay rule and the settings allow; its decoded answer.
 
-        Safe to cancel; a call that changes something may then have taken effect. `on_sent` is called when
-        the first byte of an attempt may leave: until then it certainly had none.
+        Safe to cancel; a call that changes something may then have taken effect. `on_sent` is called with
+        True when the first byte of an attempt may leave: until then it certainly had none. It is called with
+        False before a wait for the next attempt, if none of those so far had any effect.
 
         Raises:
             TRMMError: see `errors`. Nothing else.
@@ -263,7 +266,7 @@ class Transport:
             finally:
                 attempt.leave()
             tries = tries or self._begin(call)
-            if not await self._is_sent_again(call, result, tries):
+            if not await self._is_sent_again(call, result, tries, on_sent):
                 return cast("T", None)
 
     @asynccontextmanager
@@ -319,10 +322,14 @@ class Transport:
             jitter=self._jitter,
         )
 
-    async def _is_sent_again(self, call: Call[Any], result: Reply | Fault, tries: Tries) -> bool:
+    async def _is_sent_again(
+        self, call: Call[Any], result: Reply | Fault, tries: Tries, on_sent: OnSent | None = None
+    ) -> bool:
         """Whether to send it again, waited for; if not, it has succeeded, or what it came to is raised."""
         verdict = tries.judge(result, self._now())
         if isinstance(verdict, Again):
+            if on_sent is not None and not tries.had_effect:
+                on_sent(False)
             await self._wait(call, verdict)
             return True
         if verdict.meaning is not Meaning.DONE:
@@ -361,7 +368,7 @@ class Transport:
             tries = tries or self._begin(call)
             await self._is_sent_again(call, result, tries)
 
-    async def _admit(self, call: Call[Any], on_sent: Callable[[], None] | None = None) -> _Attempt:
+    async def _admit(self, call: Call[Any], on_sent: OnSent | None = None) -> _Attempt:
         """Wait for one of the server's workers if it holds one, for the limits, for a connection's place.
 
         Safe to cancel.
