@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.recorded import Recording, recording, sent_by
-from trmm_async.administration import AuditPage, CustomField, KeyStoreEntry, Policy, PolicyUse
+from trmm_async.administration import AuditPage, CustomField, KeyStoreEntry
 from trmm_async.calls import Call, Lane, Plan, Replay
 from trmm_async.dialects.library import (
     AlertFilter,
@@ -41,6 +41,8 @@ from trmm_async.errors import (
     UnidentifiedError,
 )
 from trmm_async.models import Alert, Check, Client, ClientRef, Script, ScriptResult, Site, SiteRef, Task
+from trmm_async.resources.stock import policies
+from trmm_async.resources.stock.policies import Policy, PolicyUse
 
 WINDOWS = "WKPFklJfIyyVlbPegBPrUhRZdsvDQucdWrdEWKpm"
 OFFLINE = "RJhyjPzSJxkKIvIKwFQsVFOsCfYlcdgDssPddTey"
@@ -164,10 +166,10 @@ CALLS = [
     Case("client_get", lambda it: it.find_sites(1), list),
     Case("site_get", lambda it: it.get_site(1), Site),
     Case("site_delete", lambda it: it.delete_site(11, None), replay=AGAIN),
-    Case("automation_policies", lambda it: it.list_policies(), list),
-    Case("automation_policy", lambda it: it.get_policy(1), Policy),
-    Case("automation_policy_checks", lambda it: it.policy_checks(1), list),
-    Case("automation_policy_tasks", lambda it: it.policy_tasks(1), list),
+    Case("automation_policies", lambda _: policies.LIST.call(), list),
+    Case("automation_policy", lambda _: policies.GET.call(1), Policy),
+    Case("automation_policy_checks", lambda _: policies.CHECKS.call(1), list),
+    Case("automation_policy_tasks", lambda _: policies.TASKS.call(1), list),
     Case("core_customfields", lambda it: it.list_custom_fields(None), list),
     Case("core_customfields_model", lambda it: it.list_custom_fields("client"), list),
     Case("core_keystore", lambda it: it.list_keys(), list),
@@ -213,7 +215,7 @@ PLANS = [
     ("script_update", lambda it: it.update_script(11, {"description": "new"})),
     ("script_favorite_community", lambda it: it.update_script(9, {"favorite": True})),
     ("script_test", lambda it: it.test_script(WINDOWS, TRIAL)),
-    ("automation_policy_related", lambda it: it.policy_use(1)),
+    ("automation_policy_related", lambda _: policies.use_of(policies.RELATED.call(1))),
     ("alert_delete", lambda it: it.delete_alert(8)),
     ("site_update", lambda it: it.update_site(11, {"name": "Second renamed"})),
 ]
@@ -415,31 +417,31 @@ class TestAnswers:
         assert (call.lanes, call.answers_within) == ((Lane.WORKERS,), 15)
 
     def test_where_a_policy_is_set(self) -> None:
-        use = ByHand(answer_of("automation_policy_related")).of(LIBRARY.policy_use(1))
+        use = ByHand(answer_of("automation_policy_related")).of(policies.use_of(policies.RELATED.call(1)))
         assert use == PolicyUse(server_clients=(ClientRef(id=1, name="Acme Corp"),))
         agents = (
             b'{"pk": 1, "agents": [{"agent_id": "a", "hostname": "h"}], '
             b'"server_sites": [{"id": 3, "name": "s"}]}'
         )
-        assert ByHand(agents).of(LIBRARY.policy_use(1)) == PolicyUse(
+        assert ByHand(agents).of(policies.use_of(policies.RELATED.call(1))) == PolicyUse(
             agents=("a",), server_sites=(SiteRef(id=3, name="s"),)
         )
         with pytest.raises(NotFoundError, match="no policy 999"):
-            ByHand(answer_of("automation_related_404")).of(LIBRARY.policy_use(999))
+            ByHand(answer_of("automation_related_404")).of(policies.use_of(policies.RELATED.call(999)))
 
     def test_a_policys_checks_have_no_result(self) -> None:
-        call: Any = LIBRARY.policy_checks(1)
+        call: Any = policies.CHECKS.call(1)
         check = call.decode(answer_of("automation_policy_checks"))[0]
         assert isinstance(check, Check)
         assert (check.status, check.agent_id, check.result_id) == ("unknown", None, None)
 
     def test_policies(self) -> None:
-        listed: Any = LIBRARY.list_policies()
-        policies = {policy.id: policy for policy in listed.decode(answer_of("automation_policies"))}
-        one: Any = LIBRARY.get_policy(1)
+        listed: Any = policies.LIST.call()
+        by_id = {policy.id: policy for policy in listed.decode(answer_of("automation_policies"))}
+        one: Any = policies.GET.call(1)
         policy = one.decode(answer_of("automation_policy"))
         assert (policy.name, policy.description, policy.agents_count) == ("Server baseline", "servers", None)
-        assert policies[1].agents_count is not None
+        assert by_id[1].agents_count is not None
 
     def test_sites_know_their_client(self) -> None:
         call: Any = LIBRARY.get_site(1)

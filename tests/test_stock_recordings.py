@@ -50,6 +50,7 @@ from trmm_async.errors import (
     TRMMError,
 )
 from trmm_async.models import Deployment
+from trmm_async.resources.stock import policies
 from trmm_async.retry import Final as Judged
 from trmm_async.retry import Reply, RetryPolicy, Tries
 
@@ -962,35 +963,35 @@ OPERATIONS: Final = [
     _op(
         "policies.list",
         "GET /automation/policies/",
-        lambda _: BEYOND.list_policies(),
+        lambda _: policies.LIST.call(),
         "Policy",
         "automation_policies",
     ),
     _op(
         "policies.get",
         "GET /automation/policies/<id>/",
-        lambda _, number: BEYOND.get_policy(int(number)),
+        lambda _, number: policies.GET.call(int(number)),
         "Policy",
         "automation_policy automation_policy_404",
     ),
     _op(
         "policies.related",
         "GET /automation/policies/<id>/related/",
-        lambda _, number: BEYOND.policy_use(int(number)),
+        lambda _, number: policies.use_of(policies.RELATED.call(int(number))),
         "PolicyUse",
         "automation_policy_related automation_related_404",
     ),
     _op(
         "policies.checks",
         "GET /automation/policies/<id>/checks/",
-        lambda _, number: BEYOND.policy_checks(int(number)),
+        lambda _, number: policies.CHECKS.call(int(number)),
         "Check",
         "automation_policy_checks",
     ),
     _op(
         "policies.tasks",
         "GET /automation/policies/<id>/tasks/",
-        lambda _, number: BEYOND.policy_tasks(int(number)),
+        lambda _, number: policies.TASKS.call(int(number)),
         "Task",
         "automation_policy_tasks",
     ),

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
         CustomField,
         Dashboard,
         KeyStoreEntry,
-        Policy,
-        PolicyUse,
         ServerSettings,
     )
     from trmm_async.client import TRMM
@@ -93,6 +91,7 @@ if TYPE_CHECKING:
     )
     from trmm_async.outcomes import Counts, Done, Failed, Outcome, Skipped, Unknown
     from trmm_async.resources.commands import CommandSettings
+    from trmm_async.resources.stock.policies import Policy, PolicyUse
     from trmm_async.stream import Consumer, Handler, StreamSettings, StreamState, Subscription
     from trmm_async.transport.connector import Connector
     from trmm_async.webhooks import WebhookReceiver
@@ -104,8 +103,6 @@ _ROOMS: Final = {
         "CustomField",
         "Dashboard",
         "KeyStoreEntry",
-        "Policy",
-        "PolicyUse",
         "ServerSettings",
     ),
     "client": ("TRMM",),
@@ -178,6 +175,7 @@ _ROOMS: Final = {
     "fleet": ("FleetRun", "Group", "Journal", "as_csv", "as_jsonl", "as_row", "groups_of", "report"),
     "limits": ("RateLimit",),
     "resources.commands": ("CommandSettings",),
+    "resources.stock.policies": ("Policy", "PolicyUse"),
     "stream": ("Consumer", "Handler", "StreamSettings", "StreamState", "Subscription"),
     "transport.connector": ("Connector",),
     "webhooks": ("WebhookReceiver",),

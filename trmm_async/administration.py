@@ -1,4 +1,4 @@
-"""What an administrator sets up and reads: policies, custom fields, keys, logs, the server's settings.
+"""What an administrator sets up and reads: custom fields, keys, logs, the server's settings.
 
 Floor 1: over the nouns. Only a stock server has them. Frozen and tolerant as the nouns are; what may be
 secret is in no repr.
@@ -19,8 +19,6 @@ __all__ = [
     "CustomField",
     "Dashboard",
     "KeyStoreEntry",
-    "Policy",
-    "PolicyUse",
     "ServerSettings",
 ]
 
@@ -39,38 +37,6 @@ class _Discreet(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return (
             f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"
         )
-
-
-class Policy(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """An automation policy; what is excluded from it is named by ids.
-
-    `default_server`, `default_workstation` and `agents_count` are told by `policies.list` alone.
-    """
-
-    id: int
-    name: str = ""
-    description: str | None = None
-    active: bool | None = None
-    enforced: bool | None = None
-    alert_template: int | None = None
-    excluded_sites: tuple[int, ...] = ()
-    excluded_clients: tuple[int, ...] = ()
-    excluded_agents: tuple[int, ...] = ()
-    default_server: bool | None = None
-    default_workstation: bool | None = None
-    agents_count: int | None = None
-
-
-class PolicyUse(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Where a policy is set directly; agents by their ids. What inherits it from there is not in it."""
-
-    server_clients: tuple[ClientRef, ...] = ()
-    server_sites: tuple[SiteRef, ...] = ()
-    workstation_clients: tuple[ClientRef, ...] = ()
-    workstation_sites: tuple[SiteRef, ...] = ()
-    agents: tuple[str, ...] = ()
-    default_server: bool = False
-    default_workstation: bool = False
 
 
 class CustomField(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -214,6 +214,14 @@ class Dialect(Protocol):
     def script_output(self, agent_id: str) -> StreamSpec | None:
         """The socket on which a script's output comes while it runs; None where a server has none."""
 
+    def require_stock(self, feature: str) -> None:
+        """Nothing on a stock server. `feature` is what the user asked for, as `agents.ping`.
+
+        Raises:
+            UnsupportedError: this server has none of it; the text names the feature.
+        """
+        ...
+
     def beyond(self, feature: str) -> Beyond:
         """What only some servers offer. `feature` is what the user asked for, as `agents.ping`.
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from types import MappingProxyType
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, NoReturn, TypeAlias, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -229,6 +229,9 @@ class Gateway:
         )
 
     def beyond(self, feature: str) -> Beyond:
+        self.require_stock(feature)
+
+    def require_stock(self, feature: str) -> NoReturn:
         if feature in _INSTEAD:
             raise UnsupportedError(f"{feature}: {_INSTEAD[feature]}")
         raise UnsupportedError(f'{feature}: a gateway has no such call; a stock server has (dialect="stock")')

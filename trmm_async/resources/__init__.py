@@ -18,9 +18,9 @@ from trmm_async.resources.deployments import Deployments
 from trmm_async.resources.key_store import KeyStore
 from trmm_async.resources.language import Language
 from trmm_async.resources.live import subscribe
-from trmm_async.resources.policies import Policies
 from trmm_async.resources.scripts import Scripts
 from trmm_async.resources.sites import Sites
+from trmm_async.resources.stock.policies import Policies
 from trmm_async.resources.tasks import Tasks
 
 __all__ = [

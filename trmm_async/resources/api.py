@@ -44,6 +44,16 @@ class Api:
         """
         return await self.carry_out(intent(self.language.known or await self.language.dialect()), on_sent)
 
+    async def on_stock(self, name: str, request: Request[T]) -> T:
+        """Carry out what only a stock server has, as `send` does; `name` is what the user asked for.
+
+        Raises:
+            UnsupportedError: the server is a gateway; nothing was sent.
+        """
+        dialect = self.language.known or await self.language.dialect()
+        dialect.require_stock(name)
+        return await self.carry_out(request)
+
     async def run_script(
         self, agent_id: str, run: ScriptRun, on_sent: OnSent | None = None, before: Before | None = None
     ) -> ScriptResult | None:

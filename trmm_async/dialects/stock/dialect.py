@@ -209,6 +209,9 @@ class Stock:
     def event_source(self) -> Polled:
         return Polled(StockHistory())
 
+    def require_stock(self, feature: str) -> None:
+        del feature
+
     def beyond(self, feature: str) -> Beyond:
         del feature
         return StockBeyond()

@@ -115,10 +115,13 @@ def change_for(
     return worded(call, waits=waits)
 
 
-def worded(call: Call[T], *, waits: float | None = None) -> Call[T]:
-    """The call with what a stock server's answers to it mean, and the bound on its workers if it waits."""
+def worded(call: Call[T], *, waits: float | None = None, needs: tuple[str, ...] = ()) -> Call[T]:
+    """The call with what a stock server's answers to it mean, and the bound on its workers if it waits.
+
+    `needs` are keys of its body; where none are given, they are looked up by the path.
+    """
     lanes = call.lanes if waits is None else (*call.lanes, Lane.WORKERS)
-    explain = partial(_explain, call)
+    explain = partial(_explain, call, needs)
     return msgspec.structs.replace(
         call,
         explain=explain,
@@ -137,25 +140,25 @@ def sentence(body: bytes) -> str:
     return said if isinstance(said, str) else ""
 
 
-def _explain(call: Call[Any], status: int, body: bytes) -> Words:
+def _explain(call: Call[Any], needs: tuple[str, ...], status: int, body: bytes) -> Words:
     if status == 400 and sentence(body) == UNREACHABLE:
         return Words(kind=AgentUnreachableError if call.replay is Replay.SAFE else AgentLostError)
     if not _PAGE.match(body):
         return Words()
     if status == 500:
-        return Words(advice=_why_500(call.method, call.path, call.body))
+        return Words(advice=_why_500(call, needs))
     if status == 404:
         return Words(advice=_why_404(call.path))
     return Words()
 
 
-def _why_500(method: str, path: str, sent: bytes | None) -> str:
-    missing = _missing(method, path, sent)
+def _why_500(call: Call[Any], needs: tuple[str, ...]) -> str:
+    missing = _missing(call.method, call.path, call.body, needs)
     if missing:
         return f"a stock server says so to a body that lacks {', '.join(missing)}"
     what = (
         "a filter of the wrong kind"
-        if method == "GET"
+        if call.method == "GET"
         else "a body that lacks a key, or names what is not there"
     )
     return f"a stock server answers so to a bad request too: {what}"
@@ -168,9 +171,9 @@ def _why_404(path: str) -> str:
     return 'no such path here: is the server a gateway (dialect="gateway"), or of another version?'
 
 
-def _missing(method: str, path: str, sent: bytes | None) -> list[str]:
+def _missing(method: str, path: str, sent: bytes | None, needs: tuple[str, ...]) -> list[str]:
     given = _keys(sent)
-    needed: Collection[str] = next(
+    needed: Collection[str] = needs or next(
         (keys for verb, where, keys in _NEEDED if verb == method and where.fullmatch(path)), ()
     )
     if path == "/agents/actions/bulk/":

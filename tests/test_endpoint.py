@@ -1,0 +1,89 @@
+"""Endpoints of a stock server: what a declaration comes to."""
+
+import json
+
+import msgspec
+import pytest
+
+from trmm_async import InvalidRequestError
+from trmm_async.calls import Lane, Replay
+from trmm_async.dialects.stock.endpoint import EVERY, Endpoint, delete, put, read, send
+from trmm_async.models import Agent
+
+
+class Thing(msgspec.Struct, frozen=True, kw_only=True):
+    id: int
+    description: str | None = None
+    tags: tuple[str, ...] = ()
+
+
+WIRE = {"description": "desc"}
+ONE = "/core/things/{thing:id}/"
+
+
+@pytest.fixture(autouse=True)
+def forgets() -> object:
+    known = set(EVERY)
+    yield
+    for name in set(EVERY) - known:
+        del EVERY[name]
+
+
+def test_a_read_is_a_call_that_may_be_repeated() -> None:
+    call = read("things.get", ONE, Thing).call(7)
+    assert (call.method, call.path, call.replay, call.body) == ("GET", "/core/things/7/", Replay.SAFE, None)
+    assert call.decode(b'{"id": 7}') == Thing(id=7)
+
+
+def test_an_object_stands_for_its_id_and_an_agent_for_its_own() -> None:
+    assert read("things.get", ONE, Thing).call(Thing(id=8)).path == "/core/things/8/"
+    one = read("agents.things", "/agents/{agent:agent}/things/{name:text}/", Thing)
+    assert one.call(Agent(agent_id="a/b"), "x y").path == "/agents/a%2Fb/things/x%20y/"
+
+
+@pytest.mark.parametrize("given", [0, -1, True, "7", None, 1.5])
+def test_a_place_that_does_not_fit_is_named(given: object) -> None:
+    with pytest.raises(InvalidRequestError, match="thing"):
+        read("things.get", ONE, Thing).call(given)
+
+
+def test_what_is_sent_under_another_name_has_ours_for_users() -> None:
+    one: Endpoint[Thing] = read("things.get", ONE, Thing, wire=WIRE)
+    many: Endpoint[list[Thing]] = read("things.list", "/core/things/", list[Thing], wire=WIRE)
+    sent = {"id": 1, "desc": "x", "tags": ["a"], "else": 2}
+    thing = Thing(id=1, description="x", tags=("a",))
+    assert one.decode(json.dumps(sent).encode()) == thing
+    assert many.decode(json.dumps([sent]).encode()) == [thing]
+    assert json.loads(msgspec.json.encode(thing)) == {"id": 1, "description": "x", "tags": ["a"]}
+    with pytest.raises(msgspec.DecodeError, match="id"):
+        one.decode(b"{}")
+
+
+def test_what_a_second_sending_means_is_declared() -> None:
+    assert send("things.create", "/core/things/").call(body={}).replay is Replay.NEVER
+    assert put("things.update", ONE).call(1, body={}).replay is Replay.IDEMPOTENT
+    gone = delete("things.delete", ONE).call(1)
+    assert (gone.method, gone.replay, gone.gone_is_done) == ("DELETE", Replay.IDEMPOTENT, True)
+
+
+def test_who_waits_for_an_agent_holds_a_worker() -> None:
+    call = send("things.run", ONE, waits=15.0).call(1)
+    assert (call.lanes, call.answers_within) == ((Lane.WORKERS,), 15.0)
+
+
+def test_a_query_leaves_out_what_is_not_given() -> None:
+    call = read("things.list", "/core/things/", list[Thing]).call(
+        query={"model": "agent", "page": None, "n": 3}
+    )
+    assert call.query == {"model": "agent", "n": "3"}
+
+
+def test_the_keys_that_a_body_needs_are_named_where_the_server_fails() -> None:
+    call = send("things.create", "/core/things/", needs="name kind").call(body={"name": "x"})
+    assert "lacks kind" in call.explain(500, b"<!doctype html>").advice
+
+
+def test_every_declaration_is_kept_under_the_methods_name() -> None:
+    first = read("things.get", ONE, Thing)
+    second = read("things.get", "/core/others/", Thing)
+    assert EVERY["things.get"] == [first, second]

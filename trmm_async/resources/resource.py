@@ -1,0 +1,57 @@
+"""What the nouns have in common: they send endpoints of a stock server, and say so where there is none."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, TypeVar
+
+from trmm_async.calls import Request
+from trmm_async.dialects.stock.endpoint import Endpoint
+from trmm_async.dialects.stock.making import make
+from trmm_async.resources.api import Api
+
+__all__ = ["Resource"]
+
+T = TypeVar("T")
+
+
+class _HasId(Protocol):
+    @property
+    def id(self) -> int: ...
+
+
+Made = TypeVar("Made", bound=_HasId)
+
+
+class Resource:
+    """A noun's methods. Every method raises `TRMMError`s only."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+
+    async def _send(
+        self,
+        endpoint: Endpoint[T],
+        *places: object,
+        body: object = None,
+        query: Mapping[str, object] | None = None,
+    ) -> T:
+        """Send one endpoint; what it is given is checked before anything else happens."""
+        call = endpoint.call(*places, body=body, query=query)
+        return await self._api.on_stock(endpoint.name, call)
+
+    async def _create(
+        self,
+        endpoint: Endpoint[Any],
+        listing: Endpoint[list[Made]],
+        *,
+        body: object,
+        is_it: Callable[[Made], bool],
+        query: Mapping[str, object] | None = None,
+    ) -> Made:
+        """Make one thing, whose id the server does not tell: it is what is new in the list, and is it."""
+        what = endpoint.name.partition(".")[0].rstrip("s").replace("_", " ")
+        plan = make(what, listing.call(query=query), endpoint.call(body=body), is_it)
+        return await self._on_stock(endpoint.name, plan)
+
+    async def _on_stock(self, name: str, request: Request[T]) -> T:
+        """Carry out what only a stock server has; `name` is the method's."""
+        return await self._api.on_stock(name, request)
