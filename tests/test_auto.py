@@ -1,6 +1,7 @@
 """`dialect="auto"`: one harmless question, when it is first needed; then all is as if it had been said."""
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from trmm_async import (
     Done,
     Failed,
     NotFoundError,
+    RateLimit,
     ServerError,
     UnsupportedError,
 )
@@ -118,6 +120,19 @@ async def test_a_question_that_failed_says_nothing_and_is_asked_again(dialect: s
         server.clear_faults()
         assert len(await trmm.agents.list()) == 2
         assert trmm.dialect == dialect
+
+
+@pytest.mark.parametrize("answers", ["at once", "after a refusal"])
+async def test_what_finds_out_is_counted_like_any_other(answers: str) -> None:
+    client = {"rate_limit": RateLimit(10, per=0.5)}
+    async with auto("gateway", agents=1, rate_limit=(10, 0.5), client=client) as (server, trmm):
+        if answers == "after a refusal":
+            server.fail("GET", PROBE, status=502, after=True)
+        # What finds out is a request of the same window: one too many, were it not counted.
+        with suppress(ServerError):
+            await trmm.clients.list()
+        await asyncio.gather(*(trmm.clients.list() for _ in range(25)))
+        assert server.throttled == 0
 
 
 async def test_a_key_that_is_refused_is_said_to_be(dialect: str) -> None:

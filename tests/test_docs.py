@@ -307,14 +307,14 @@ REPLAYS = (Replay.SAFE, Replay.IDEMPOTENT, Replay.NEVER)
 HAPPENINGS: Mapping[str, Reply | Fault] = {
     "it never reached the server": Fault(Stage.NOT_SENT, "refused"),
     "429": Reply(429, {}, b""),
-    "503 with `Retry-After`": Reply(503, {"retry-after": "1"}, b""),
-    "502, 504, and 503": Reply(504, {}, b""),
+    "502, 503, 504": Reply(503, {"retry-after": "1"}, b""),
     "500": Reply(500, {}, b""),
     "any other 5xx": Reply(501, {}, b""),
     "the connection broke": Fault(Stage.LOST, "closed"),
     "sent, and no answer": Fault(Stage.LATE, "late"),
     "success, with a body": Fault(Stage.UNREADABLE, "no JSON", None, Reply(200, {}, b"<html>")),
     "3xx": Reply(302, {"location": "https://example.com/"}, b""),
+    "101": Reply(101, {}, b""),
     "any other 4xx": Reply(409, {}, b""),
 }
 

@@ -202,10 +202,10 @@ class TestSilence:
 
 
 class TestALostAnswer:
-    @pytest.mark.parametrize("status", [500, 502, 504])
+    @pytest.mark.parametrize("status", [302, 500, 502, 503, 504])
     async def test_to_a_call_that_worked_costs_nothing(self, status: int) -> None:
         async with served("stock", agents=3, patience=Patience(bulk_row=5)) as (server, trmm):
-            server.fail("POST", BULK, status=status, after=True)
+            server.fail("POST", BULK, status=status, after=True, retry_after=0)
             outcomes = await trmm.fleet.run_script(server.agent_ids, script=1)
             assert all(isinstance(outcome, Done) for outcome in outcomes)
             assert none_twice(server)
@@ -220,11 +220,11 @@ class TestALostAnswer:
             assert isinstance(unknown, Failed)
             assert none_twice(server)
 
-    @pytest.mark.parametrize("fault", ["cut", 502, 504, 500])
+    @pytest.mark.parametrize("fault", ["cut", 302, 502, 503, 504, 500])
     async def test_to_one_that_never_arrived_is_unknown(self, fault: str | int) -> None:
         async with served("stock", agents=3, patience=Patience(bulk_row=0.4)) as (server, trmm):
             if isinstance(fault, int):
-                server.fail("POST", BULK, status=fault)
+                server.fail("POST", BULK, status=fault, retry_after=0)
             else:
                 server.cut("POST", BULK, after=False)
             outcomes = await trmm.fleet.run_script(server.agent_ids, script=1)

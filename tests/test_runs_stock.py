@@ -159,11 +159,11 @@ class TestRunsAtTheSameTime:
 
 
 class TestALostAnswer:
-    @pytest.mark.parametrize("status", [500, 502, 504])
+    @pytest.mark.parametrize("status", [302, 500, 502, 503, 504])
     async def test_to_a_script_that_ran_costs_nothing(self, status: int) -> None:
         async with served("stock", agents=1) as (server, trmm):
             script = echoing(server)
-            server.fail("POST", POST, status=status, after=True)
+            server.fail("POST", POST, status=status, after=True, retry_after=0)
             assert (await trmm.agents.run_script(server.agent_ids[0], script, args=["x"])).stdout == "x"
             assert len(server.runs) == 1
 
@@ -175,10 +175,10 @@ class TestALostAnswer:
             assert (await trmm.agents.run_script(server.agent_ids[0], script, args=["x"])).stdout == "x"
             assert len(server.runs) == 1
 
-    @pytest.mark.parametrize("status", [502, 504])
+    @pytest.mark.parametrize("status", [302, 502, 503, 504])
     async def test_to_one_that_never_arrived_is_unknown(self, status: int) -> None:
         async with served("stock", agents=1, patience=Patience(row=0.5)) as (server, trmm):
-            server.fail("POST", POST, status=status)
+            server.fail("POST", POST, status=status, retry_after=0)
             with pytest.raises(OutcomeUnknownError, match=str(status)):
                 await trmm.agents.run_script(server.agent_ids[0], 1)
             assert (server.runs, count(server, "POST")) == ([], 1)

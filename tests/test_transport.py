@@ -16,12 +16,14 @@ import pytest
 from tests.peer import Peer, Request, always, answer, in_turn, peer
 from trmm_async import (
     TRMM,
+    APIError,
     AuthenticationError,
     BadRequestError,
     ClosedError,
     ConnectionFailedError,
     Connector,
     DecodeError,
+    Done,
     InvalidRequestError,
     NotFoundError,
     OutcomeUnknownError,
@@ -33,6 +35,7 @@ from trmm_async import (
     ServerFaultError,
     TimeoutError,
     TRMMError,
+    Unknown,
 )
 from trmm_async.calls import Call, Lane, ignore_answer
 from trmm_async.retry import RetryPolicy
@@ -122,7 +125,9 @@ class TestReads:
 
 
 class TestChanges:
-    @pytest.mark.parametrize("fault", [status(500), status(502), status(503), status(504)])
+    @pytest.mark.parametrize(
+        "fault", [status(500), status(502), status(503), status(503, Retry_After="0"), status(504)]
+    )
     async def test_are_not_sent_again_after_a_server_error(self, fault: bytes) -> None:
         async with peer(in_turn(fault, RESULT)) as server, client(server.url) as trmm:
             with pytest.raises(ServerFaultError) as caught:
@@ -170,8 +175,68 @@ class TestChanges:
             assert len(server.requests) == 1
 
     @pytest.mark.parametrize(
-        "refusal", [status(429), status(429, Retry_After="0"), status(503, Retry_After="0")]
+        "proxied",
+        [
+            status(503, Retry_After="0"),
+            status(302, Location="/there/"),
+            status(304),
+            status(307),
+            b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n",
+        ],
     )
+    async def test_are_not_sent_again_after_an_answer_that_proves_nothing(self, proxied: bytes) -> None:
+        async def created(trmm: TRMM) -> None:
+            await trmm.clients.create(name="x")
+
+        async def deployed(trmm: TRMM) -> None:
+            later = datetime.now(UTC) + timedelta(days=1)
+            await trmm.deployments.create(client=1, site=1, expires=later, arch="amd64")
+
+        async def posted(trmm: TRMM) -> None:
+            await trmm.request("POST", "/api/v3/tasks/", json={})
+
+        async def put(trmm: TRMM) -> None:
+            await trmm.request("PUT", "/api/v3/tasks/", json={})
+
+        async def ran(trmm: TRMM) -> None:
+            await trmm.agents.run_script("a", 1)
+
+        for change in (created, deployed, posted, put, ran):
+            async with peer(in_turn(proxied, RESULT)) as server, client(server.url) as trmm:
+                with pytest.raises(OutcomeUnknownError):
+                    await change(trmm)
+                assert len(server.requests) == 1
+
+    async def test_that_were_redirected_say_where_to(self) -> None:
+        moved = status(301, Location="https://there.example/api/v3/clients/?token=1")
+        async with peer(always(moved)) as server, client(server.url) as trmm:
+            for change in (trmm.clients.create(name="x"), trmm.alerts.resolve(1)):
+                with pytest.raises(
+                    OutcomeUnknownError, match=r"redirected to https://there\.example/"
+                ) as caught:
+                    await change
+                assert isinstance(caught.value.__cause__, RedirectedError)
+                assert "token" not in str(caught.value)
+            assert len(server.requests) == 2
+
+    async def test_of_a_fleet_are_told_as_unknown(self) -> None:
+        busy = status(503, Retry_After="0")
+        async with peer(in_turn(busy, busy, RESULT)) as server, client(server.url) as trmm:
+            outcomes = await trmm.fleet.run_script(["a", "b", "c"], 1, width=1)
+            assert [type(outcome) for outcome in outcomes] == [Unknown, Unknown, Done]
+            assert len(server.requests) == 3
+
+    @pytest.mark.parametrize("then", [400, 401, 403, 404, 409, 429])
+    async def test_that_are_refused_after_a_lost_answer_are_still_unknown(self, then: int) -> None:
+        async with peer(in_turn(None, status(then))) as server, client(server.url, retries=1) as trmm:
+            with pytest.raises(
+                OutcomeUnknownError, match=f"its answer was lost, .* got {then}: no"
+            ) as caught:
+                await trmm.alerts.resolve(1)
+            assert isinstance(caught.value.__cause__, APIError)
+            assert len(server.requests) == 2
+
+    @pytest.mark.parametrize("refusal", [status(429), status(429, Retry_After="0")])
     async def test_that_were_turned_away_are_sent_again(self, refusal: bytes) -> None:
         async with peer(in_turn(refusal, RESULT)) as server, client(server.url) as trmm:
             assert (await trmm.agents.run_script("a", 1)).ok
@@ -335,6 +400,15 @@ class TestLimits:
                 started = time.monotonic()
                 await asyncio.gather(first, trmm.scripts.list())
                 assert time.monotonic() - started > 0.5
+
+    @pytest.mark.parametrize("year", [2020, 2040])
+    async def test_a_date_is_waited_for_by_the_server_s_clock(self, year: int) -> None:
+        dates = {"Date": f"1 Mar {year} 10:00:00 GMT", "Retry_After": f"1 Mar {year} 10:00:01 GMT"}
+        async with peer(in_turn(status(429, **dates), answer(b"[]"))) as server, client(server.url) as trmm:
+            started = time.monotonic()
+            await trmm.scripts.list()
+            assert time.monotonic() - started >= 1
+            assert len(server.requests) == 2
 
     async def test_and_ends_in_an_error_that_says_what_is_known(self) -> None:
         async with (

@@ -139,10 +139,14 @@ def failure(
     if meaning is Meaning.UNKNOWN and result.status >= 500:
         words = call.explain(result.status, result.body)
         return _build(ServerFaultError, call, result, scrub, _detail(result, words, scrub))
-    if meaning is Meaning.UNKNOWN:
-        said = f"sent, its answer was lost, and sending it again got {result.status}"
-        return OutcomeUnknownError(said, method=call.method, path=call.path)
     answered = error_for(call, result, scrub)
+    if meaning is Meaning.UNKNOWN:
+        refused = result.status >= 400
+        told = "sent, its answer was lost, and sending it again got" if refused else "sent, and answered with"
+        said = f"{told} {result.status}: {answered.detail or 'no words'}; it may have taken effect"
+        unknown = OutcomeUnknownError(said, method=call.method, path=call.path)
+        unknown.__cause__ = answered
+        return unknown
     if isinstance(answered, RateLimitedError):
         answered.attempts, answered.waited, answered.retry_after = tries.sent, tries.waited, tries.asked
     return answered

@@ -13,7 +13,7 @@ TRMMError
 ├── RecordedError                an error of an earlier process, as a journal has it
 ├── ConnectionFailedError        no answer came, and nothing that changes something was sent
 ├── TimeoutError                 the same, because time ran out (also the built-in TimeoutError)
-├── OutcomeUnknownError          a call that changes something was sent, its answer is lost
+├── OutcomeUnknownError          a call that changes something was sent, its answer is lost or proves nothing
 │   ├── ServerFaultError         the same: the server, or a proxy, answered 5xx (also a ServerError)
 │   ├── AgentSilentError         a script was sent, and the agent has not reported its end
 │   ├── UnidentifiedError        it took effect; which of the server's objects it is can't be told
@@ -141,7 +141,7 @@ class TimeoutError(CallError, builtins.TimeoutError):  # noqa: A001 - USAGE name
 
 
 class OutcomeUnknownError(CallError):
-    """A call that changes something was sent, and its answer was lost, cut short or unreadable.
+    """A call that changes something was sent, and its answer was lost, cut short, unreadable or no proof.
 
     It may have taken effect, and was not sent again. `__cause__` holds what went wrong, where that
     can be shown safely.
@@ -255,7 +255,10 @@ class ServerError(APIError):
 
 
 class RedirectedError(APIError):
-    """3xx: the server sends callers elsewhere. Not followed, so that the key goes nowhere else.
+    """3xx to a read: the server sends callers elsewhere. Not followed, so that the key goes nowhere else.
+
+    To a call that changes something, a redirect is an `OutcomeUnknownError` with this as its `__cause__`: it
+    may stand in front of the application, or behind it.
 
     Attributes:
         location: where to, without its query (which may hold secrets).

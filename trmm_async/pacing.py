@@ -154,11 +154,13 @@ class Limiter:
     thousand of them cheap. A waiter that is cancelled leaves no trace.
 
     Attributes:
+        limit: what it keeps to.
         window: what the server may have counted.
         now: the loop's clock.
     """
 
     def __init__(self, limit: RateLimit | None) -> None:
+        self.limit = limit
         self.window = RollingWindow(limit)
         self._bucket = _bucket(limit)
         self._turn = asyncio.Lock()

@@ -125,7 +125,7 @@ class Tries:
         return self._answer_lost
 
     def judge(self, result: Reply | Fault, now: datetime) -> Again | Final:
-        """What to do after this attempt; `now` is the wall clock, to read a Retry-After date by."""
+        """What to do after this attempt; `now` is our wall clock; see `retry_after`."""
         self.sent += 1
         if isinstance(result, Reply) and result.ok:
             return Final(Meaning.ANSWERED)
@@ -143,7 +143,7 @@ class Tries:
         status = result.status
         if status in self._definite:
             return False
-        if status == 429 or (status == 503 and self.asked is not None):
+        if status == 429:
             return True
         if status in _OF_A_PROXY:
             return self._replay is not Replay.NEVER
@@ -156,7 +156,9 @@ class Tries:
         # The upper half of the interval, so that many clients that failed together don't come back together.
         doubled = _BACKOFF_FIRST * 2.0 ** min(self.sent - 1, _DOUBLINGS_MOST)
         backoff = min(_BACKOFF_MOST, doubled) * (0.5 + self._jitter() / 2)
-        delay = backoff if self.asked is None else self.asked + self._jitter() * _BACKOFF_FIRST
+        asked = 0.0 if self.asked is None else self.asked + self._jitter() * _BACKOFF_FIRST
+        # A server that asks for no wait at all is not to be hammered either.
+        delay = max(backoff, asked)
         if self.waited + delay > self._policy.patience:
             return None
         self.waited += delay
@@ -167,28 +169,39 @@ class Tries:
             return False
         if isinstance(result, Fault):
             return result.stage is not Stage.NOT_SENT
-        return result.status >= 500 and not (result.status == 503 and self.asked is not None)
+        # Only a refusal proves that nothing was done. A 503 doesn't, whatever its headers: a stock Varnish
+        # adds Retry-After to each, also where its backend had read the request. Nor does a redirect, or a
+        # 101: the application may have answered so when all was done.
+        return not 400 <= result.status < 500
 
     def _meaning(self, result: Reply | Fault) -> Meaning:
         if self._may_have_worked(result):
             return Meaning.UNKNOWN
-        if isinstance(result, Fault):
-            return Meaning.UNKNOWN if self._answer_lost else Meaning.FAILED
-        if self._answer_lost and result.status == 404 and self._gone_is_done:
-            return Meaning.DONE
-        if self._answer_lost and result.status in (429, 503):
-            return Meaning.UNKNOWN
-        return Meaning.ANSWERED
+        if self._answer_lost:
+            gone = isinstance(result, Reply) and result.status == 404 and self._gone_is_done
+            return Meaning.DONE if gone else Meaning.UNKNOWN
+        return Meaning.FAILED if isinstance(result, Fault) else Meaning.ANSWERED
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Seconds that `Retry-After` asks for, given as a number or a date; None if absent or unreadable."""
+    """Seconds that `Retry-After` asks for, given as a number or a date; None if absent or unreadable.
+
+    A date is measured against the answer's own `Date`: our clock may be minutes off the server's. `now` is
+    that of ours, for an answer without one.
+    """
     value = headers.get("retry-after", "").strip()
     if _SECONDS.fullmatch(value):
         return float(value)
+    until = _moment(value)
+    if until is None:
+        return None
+    since = _moment(headers.get("date", "").strip()) or now
+    return max(0.0, (until - since).total_seconds())
+
+
+def _moment(text: str) -> datetime | None:
     try:
-        when = parsedate_to_datetime(value)
+        when = parsedate_to_datetime(text)
     except (ValueError, OverflowError):
         return None
-    aware = when if when.tzinfo is not None else when.replace(tzinfo=UTC)
-    return max(0.0, (aware - now).total_seconds())
+    return when if when.tzinfo is not None else when.replace(tzinfo=UTC)

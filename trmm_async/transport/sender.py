@@ -139,6 +139,10 @@ class _Opened:
         self.attempt.leave()
 
 
+def _kept(limiter: Limiter | None, limit: RateLimit | None) -> Limiter:
+    return limiter if limiter is not None and limiter.limit == limit else Limiter(limit)
+
+
 class Transport:
     """One server's connections, limits and rules. Belongs to the event loop that first uses it."""
 
@@ -162,6 +166,8 @@ class Transport:
         # In the form in which aiohttp takes them without making another of it.
         self._headers = CIMultiDict(server.headers)
         self._json_headers = CIMultiDict({**server.headers, "Content-Type": "application/json"})
+        self._limiter = Limiter(rate_limit)
+        self._lanes: dict[Lane, Limiter] = {}
         self.adopt(rate_limit=rate_limit, lanes=lanes, max_waiting=max_waiting)
         self._places = asyncio.Semaphore(max_connections)
         self._max_connections = max_connections
@@ -195,12 +201,13 @@ class Transport:
     def adopt(
         self, *, rate_limit: RateLimit | None, lanes: Mapping[Lane, RateLimit | None], max_waiting: int | None
     ) -> None:
-        """Keep to these bounds from now on; what waits under the former ones is not taken over.
+        """Keep to these bounds from now on. A limit that stays as it was keeps what it has counted.
 
+        What waits under one that changes is not taken over.
         `max_waiting` calls may hold a worker of the server at once (`Lane.WORKERS`); None for any number.
         """
-        self._limiter = Limiter(rate_limit)
-        self._lanes = {lane: Limiter(limit) for lane, limit in lanes.items()}
+        self._limiter = _kept(self._limiter, rate_limit)
+        self._lanes = {lane: _kept(self._lanes.get(lane), limit) for lane, limit in lanes.items()}
         self._workers = None if max_waiting is None else asyncio.Semaphore(max_waiting)
 
     async def acquire(self) -> Slot:
