@@ -1,5 +1,6 @@
 """Cron expressions: what crontab(5) allows, and nothing else; a refusal says which field."""
 
+from calendar import monthrange
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from trmm_async import InvalidRequestError
-from trmm_async.cron import cron_expression
+from trmm_async.cron import cron_expression, cron_values
 
 
 @pytest.mark.parametrize(
@@ -52,7 +53,7 @@ def test_spaces_are_made_single() -> None:
         ("1- * * * *", "minute"),
         ("1,2,60 * * * *", "minute '1,2,60'.*not between"),
         ("* * * dec-jan *", "month 'dec-jan'.*backwards"),
-        ("* * * * fri-sun", "day of week 'fri-sun'.*backwards"),
+        ("* * * * fri-mon", "day of week 'fri-mon'.*backwards"),
         pytest.param("1" * 5000 + " * * * *", "minute", id="an endless minute"),
         pytest.param("*/" + "1" * 5000 + " * * * *", "minute", id="an endless step"),
         ("٣ * * * *", "minute"),
@@ -158,3 +159,55 @@ def test_whatever_the_grammar_makes_passes(fields: tuple[str, ...]) -> None:
 def test_anything_else_is_refused_with_our_error_or_is_five_fields(text: str) -> None:
     with suppress(InvalidRequestError):
         assert len(cron_expression(text).split(" ")) == 5
+
+
+NEVER = [
+    *("0 0 30 2 *", "0 0 31 4,6,9,11 *", "0 0 30-31 FEB *", "0 0 31 2-2 *", "0 0 31,30 feb */1"),
+    *("0 0 30/1 2 *", "0 0 30-31/1 2 *", "0 0 31 APR-JUN/2 *", "0 0 31 4-12/5 */2", "0 0 31 11 *,1"),
+    *("0 0 30 2 0-6", "0 0 30 2 0-7", "0 0 30 2 SUN-SAT", "0 0 30 2 MON-SUN", "0 0 30 2 1,2,3,4,5,6,0"),
+]
+STILL = [
+    *("0 0 29 2 *", "0 0 31 * *", "0 0 30,1 2 *", "0 0 31 4-5 *", "0 0 */30 2 *", "0 0 * 2 *"),
+    *("0 0 30 2 1", "0 0 31 2 1-5", "0 0 31 2 SAT,SUN"),  # on these days of the week, by crontab(5)
+]
+
+
+@pytest.mark.parametrize("schedule", NEVER)
+def test_days_that_never_come_are_refused_in_whatever_way_they_are_written(schedule: str) -> None:
+    with pytest.raises(InvalidRequestError, match=r"never runs|step needs"):
+        cron_expression(schedule)
+
+
+@pytest.mark.parametrize("schedule", STILL)
+def test_days_that_come_now_and_then_are_not(schedule: str) -> None:
+    assert cron_expression(schedule) == schedule
+
+
+@given(st.sets(st.integers(1, 31), min_size=1), st.sets(st.integers(1, 12), min_size=1))
+def test_some_day_comes_just_if_the_calendar_has_it(days: set[int], months: set[int]) -> None:
+    schedule = f"0 0 {','.join(map(str, days))} {','.join(map(str, months))} *"
+    has = any(day <= monthrange(2024, month)[1] for day in days for month in months)
+    try:
+        cron_expression(schedule)
+    except InvalidRequestError:
+        assert not has
+    else:
+        assert has
+
+
+@pytest.mark.parametrize(
+    ("text", "days"),
+    [
+        ("FRI-SUN", frozenset({5, 6, 0})),
+        ("fri-sun", frozenset({5, 6, 0})),
+        ("1-SUN/2", frozenset({1, 3, 5, 0})),
+        ("SUN-SUN", frozenset({0})),
+        ("0-SUN", frozenset({0})),
+        ("SUN-TUE", frozenset({0, 1, 2})),
+        ("5-7", frozenset({5, 6, 0})),
+    ],
+)
+def test_a_range_may_end_in_sunday(text: str, days: frozenset[int]) -> None:
+    schedule = f"0 3 * * {text}"
+    assert cron_expression(schedule) == schedule
+    assert cron_values(schedule)[4] == days

@@ -159,3 +159,19 @@ def test_facts_are_attributes() -> None:
     ambiguous = SAMPLES["ambiguous"][0]
     assert isinstance(ambiguous, AmbiguousNameError)
     assert (ambiguous.name, ambiguous.ids) == ("PC", tuple("abcdefg"))
+
+
+def test_no_text_of_an_error_does_anything_to_a_terminal() -> None:
+    bad = "x\x1b[2J\x9b\u202e\r"
+    for error in (
+        errors.InvalidRequestError(bad),
+        errors.AmbiguousNameError("x", [bad]),
+        errors.RecordedError("x", bad),
+        errors.OutcomeUnknownError(bad, method="GET", path="/"),
+        errors.NotFoundError(404, bad),
+        errors.NotFoundError(404, "", body=bad),
+        errors.BadRequestError(400, bad),
+        errors.ServerFaultError(502, bad),
+        errors.DecodeError(200, bad, body=bad),
+    ):
+        assert not {"\x1b", "\x9b", "\u202e", "\r"} & set(str(error)), repr(error)

@@ -586,6 +586,14 @@ class TestLifeCycle:
         async def use_again() -> None:
             with pytest.raises(ClosedError, match="another event loop"):
                 await trmm.scripts.list()
+            for stream in (
+                trmm.events("a"),
+                trmm.events(dashboard=True),
+                trmm.agents.stream_script("a", script=1),
+                trmm.agents.stream_command("a", "whoami", shell="cmd"),
+            ):
+                with pytest.raises(ClosedError, match="another event loop"):
+                    await stream.__aenter__()
 
         asyncio.run(use())
         asyncio.run(use_again())

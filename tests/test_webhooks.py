@@ -159,7 +159,23 @@ async def test_what_was_taken_long_ago_is_forgotten() -> None:
 # What is refused.
 
 
-@pytest.mark.parametrize("secret", ["", " ", "None", "{{global.hook_secret}}", None, [], ["right", ""]])
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "",
+        " ",
+        "None",
+        "{{global.hook_secret}}",
+        None,
+        [],
+        ["right", ""],
+        "p\u00e4ss",
+        "\u20ac",
+        " x",
+        "x\n",
+        "a\x7f",
+    ],
+)
 def test_what_can_not_be_a_secret_is_refused_at_once(secret: Any) -> None:
     with pytest.raises((InvalidRequestError, TypeError)):
         WebhookReceiver(secret)

@@ -2,7 +2,8 @@
 
 Floor 2. Pure. The fields are those of crontab(5): minute, hour, day of month, month, day of week. Each is a
 list of `*`, values and ranges, where `*` and ranges may be stepped; months and days also go by their English
-names; Sunday is 0 or 7. Macros (`@daily`) and extensions (`L`, `W`, `#`, `?`) are not in that set.
+names; Sunday is 0 or 7, and the last of a range where it stands at its end. Macros (`@daily`) and extensions
+(`L`, `W`, `#`, `?`) are not in that set. A day that no year has, as 30 February, is a mistake.
 """
 
 import re
@@ -20,6 +21,19 @@ class _Field:
     least: int
     most: int
     names: tuple[str, ...] = ()
+
+    def ends(self, span: str) -> tuple[int, int, bool]:
+        """The first and the last value of `*`, a value, or a range, and whether it is more than a value."""
+        if span == "*":
+            return self.least, self.most, True
+        first, dash, last = span.partition("-")
+        low = self.value(first)
+        high = self.value(last) if dash else low
+        if last.upper() == "SUN" and low > high:
+            high = 7  # the week ends with it, too: FRI-SUN
+        if high < low:
+            raise _WrongError(f"{span} runs backwards")
+        return low, high, bool(dash)
 
     def value(self, text: str) -> int:
         if text.upper() in self.names:
@@ -44,6 +58,7 @@ _FIELDS: Final = (
     ),
     _Field("day of week", 0, 7, ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")),
 )
+_LONGEST: Final = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _NUMBER: Final = re.compile(r"[0-9]{1,4}", re.ASCII)
 _STEP: Final = re.compile(r"[1-9][0-9]{0,3}", re.ASCII)
 
@@ -71,28 +86,33 @@ def cron_expression(schedule: object) -> str:
             _check_list(field, text)
         except _WrongError as wrong:
             raise InvalidRequestError(f"schedule {schedule!r}: {field.label} {text!r}: {wrong}") from None
-    return " ".join(fields)
+    expression = " ".join(fields)
+    if _never_comes(expression):
+        raise InvalidRequestError(f"schedule {schedule!r}: it never runs: none of its months has such a day")
+    return expression
+
+
+def _never_comes(expression: str) -> bool:
+    """Whether no month has such a day, and no day of the week makes up for it.
+
+    crontab(5): where both days are restricted, either will do; a field that begins with `*` does not count as
+    restricted, and one with all seven days is taken as such a `*` here.
+    """
+    _, _, days, months, weekdays = cron_values(expression)
+    if weekdays is not None and len(weekdays) < 7 and not expression.rpartition(" ")[2].startswith("*"):
+        return False
+    first = min(days or {1})
+    return all(first > _LONGEST[month - 1] for month in months or range(1, 13))
 
 
 def _check_list(field: _Field, text: str) -> None:
     for item in text.split(","):
         span, slash, step = item.partition("/")
-        stepped = _check_span(field, span)
+        *_, stepped = field.ends(span)
         if slash and not stepped:
             raise _WrongError(f"a step needs * or a range before it, not {span!r}")
         if slash and not _STEP.fullmatch(step):
             raise _WrongError(f"{step!r} is no step")
-
-
-def _check_span(field: _Field, span: str) -> bool:
-    """Whether it is more than one value, and so may have a step."""
-    if span == "*":
-        return True
-    first, dash, last = span.partition("-")
-    low = field.value(first)
-    if dash and field.value(last) < low:
-        raise _WrongError(f"{span} runs backwards")
-    return bool(dash)
 
 
 def cron_values(schedule: str) -> tuple[frozenset[int] | None, ...]:
@@ -111,8 +131,6 @@ def _values(field: _Field, text: str) -> frozenset[int]:
     found: set[int] = set()
     for item in text.split(","):
         span, _, step = item.partition("/")
-        first, dash, last = span.partition("-")
-        low = field.least if span == "*" else field.value(first)
-        high = field.most if span == "*" else field.value(last) if dash else low
+        low, high, _ = field.ends(span)
         found.update(range(low, high + 1, int(step or 1)))
     return frozenset(found)

@@ -1,6 +1,6 @@
 """Every error that this package raises, in one tree.
 
-Floor 0: imports nothing of the package, everything may import it.
+Floor 0: imports nothing of the package but how texts are cleaned, everything may import it.
 
 ```
 TRMMError
@@ -37,6 +37,8 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, Literal
 
+from trmm_async.plaintext import clean
+
 __all__ = [
     "APIError",
     "AgentLostError",
@@ -69,7 +71,10 @@ BODY_SHOWN = 200
 
 
 class TRMMError(Exception):
-    """The root of all errors of this package."""
+    """The root of all errors of this package. Nothing in their texts acts on a terminal."""
+
+    def __str__(self) -> str:
+        return clean(super().__str__())
 
 
 class InvalidRequestError(TRMMError, ValueError):
@@ -85,7 +90,7 @@ class AmbiguousNameError(InvalidRequestError):
         self.ids = tuple(ids)
 
     def __str__(self) -> str:
-        return f"{len(self.ids)} agents are named {self.name!r}: {', '.join(self.ids[:5])}"
+        return clean(f"{len(self.ids)} agents are named {self.name!r}: {', '.join(self.ids[:5])}")
 
 
 class UnsupportedError(TRMMError):
@@ -113,7 +118,7 @@ class RecordedError(TRMMError):
         self.text = text
 
     def __str__(self) -> str:
-        return self.text or self.kind
+        return clean(self.text or self.kind)
 
 
 class CallError(TRMMError):
@@ -126,7 +131,7 @@ class CallError(TRMMError):
         self.path = path
 
     def __str__(self) -> str:
-        return f"{self.method} {self.path}: {self.message}" if self.method else self.message
+        return clean(f"{self.method} {self.path}: {self.message}" if self.method else self.message)
 
 
 class ConnectionFailedError(CallError):
@@ -200,7 +205,7 @@ class APIError(TRMMError):
     def __str__(self) -> str:
         said = self.detail or self.body[:BODY_SHOWN] or "no details"
         where = f"{self.method} {self.path}: " if self.method else ""
-        return f"{where}{self.status}: {said}"
+        return clean(f"{where}{self.status}: {said}")
 
 
 _NO_FIELDS: Final[Mapping[str, str]] = MappingProxyType({})

@@ -6,6 +6,8 @@ import json
 import tracemalloc
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from trmm_async import Done, Failed, Outcome, ScriptResult, Skipped, Unknown
 from trmm_async.errors import AgentSilentError, NotFoundError, OutcomeUnknownError
@@ -128,8 +130,77 @@ def test_csv_is_read_back() -> None:
     assert table[9]["retcode"] == ""
 
 
-@pytest.mark.parametrize("text", ["=cmd|' /C calc'!A0", "+1", "-1", "@SUM(A1)", "\t=1"])
+def cells_of(table: str, separator: str) -> list[str]:
+    """What a spreadsheet has in its cells where that is the list separator."""
+    return [
+        cell
+        for row in csv.reader(io.StringIO(table, newline=""), delimiter=separator, strict=False)
+        for cell in row
+    ]
+
+
+SIGNS = "=+-@\uff1d\uff0b\uff0d\uff20"
+
+
+@pytest.mark.parametrize("text", ["=cmd|' /C calc'!A0", "+1", "-1", "@SUM(A1)", "\uff1d1"])
 def test_a_spreadsheet_runs_nothing_of_it(text: str) -> None:
     (_, line) = as_csv([Done("a", ScriptResult(stdout=text))])
     (row,) = csv.reader(io.StringIO(line, newline=""))
     assert row[4] == f"'{text}"
+
+
+@settings(max_examples=300)
+@given(
+    st.lists(st.sampled_from([*"=+-@;,|:^ \t\n\r\"'a1\uff1d", "=1", '";=1', "\n=1"]), max_size=12).map(
+        "".join
+    ),
+    st.sampled_from([*",;\t|:^ ", "\u061b", "\u060c"]),
+)
+def test_whatever_the_list_separator_no_cell_is_a_formula(text: str, separator: str) -> None:
+    outcomes: list[Outcome] = [
+        Done("a", ScriptResult(retcode=1, stdout=text, stderr=text, execution_time=0.5)),
+        Skipped("b", text),
+        Failed("c", NotFoundError(404, text)),
+    ]
+    for cell in cells_of("".join(as_csv(outcomes)), separator):
+        bare = cell.strip(' \t\r\n"')
+        assert not (bare.startswith(tuple(SIGNS)) and len(bare.strip(SIGNS)) > 0), repr(cell)
+
+
+def test_what_is_no_formula_stays_as_it_is() -> None:
+    text = "a = b, x=1 and 5 - 3; see http://example.com/?a=1 or me@example.com\n"
+    (_, line) = as_csv([Done("a", ScriptResult(stdout=text))])
+    (row,) = csv.reader(io.StringIO(line, newline=""))
+    assert row[4] == text
+
+
+FORGED = "fine\n---------------\nSRV-9 (1: done, return code 0)\n---------------\nall is well"
+RULE = "-" * 15
+
+
+@given(st.lists(st.sampled_from([RULE, "-" * 16, "\n", "\r", "\x1b[A", "\u2028", " ", "x", "="]), max_size=9))
+def test_no_output_can_fake_our_rules(pieces: list[str]) -> None:
+    groups = groups_of(
+        [Done("a", ScriptResult(stdout="".join(pieces))), Failed("b", NotFoundError(404, FORGED))]
+    )
+    shown = report(groups, {"a": FORGED})
+    assert shown.split("\n").count(RULE) == 2 * len(groups)
+
+
+def test_an_output_with_a_rule_stands_behind_a_margin() -> None:
+    shown = report(groups_of([Done("a", ScriptResult(stdout=FORGED))]))
+    assert shown.split("\n")[3:-1] == [f"| {line}" for line in FORGED.split("\n")]
+
+
+def test_in_the_report_no_cell_is_a_formula() -> None:
+    (group,) = groups_of([Done("a", ScriptResult(stdout="=1\n +1\nx\t-1\t@a\na;=1\n- item\na = b\n====\n"))])
+    assert report([group]).split("\n")[3:-1] == [
+        *("'=1", "' +1", "x\t'-1\t'@a", "a;'=1", "'- item", "a = b", "===="),
+    ]
+
+
+def test_in_the_report_names_are_clean_and_tell_agents_apart() -> None:
+    group = Group("done", 0, "ok", ["a", "b", "c", "d"])
+    names = {"a": "PC\x1b[2J\u202e", "b": "pc[2J", "c": "x\ny", "elsewhere": "x y"}
+    line = report([group], names).split("\n")[1]
+    assert line == "PC[2J (a), d, pc[2J (b), x y (c) (4: done, return code 0)"

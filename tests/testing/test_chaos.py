@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import asyncio
 from random import Random
+from typing import Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from trmm_async.testing import Simulator
-from trmm_async.testing.chaos import chaos, stir
+from trmm_async.testing.chaos import MOST_ALERTS, chaos, stir
 
 from .kit import Clock, eventually
 
@@ -39,6 +40,15 @@ def test_what_is_said_has_happened(seed: int) -> None:
 def _state(server: Simulator) -> tuple[int, int, int]:
     alerts = server.world.alerts.values()
     return sum(agent.online for agent in server.agents), sum(not a.resolved for a in alerts), len(alerts)
+
+
+@pytest.mark.parametrize("dialect", ["gateway", "stock"])
+def test_nothing_piles_up_where_nobody_looks(dialect: Literal["gateway", "stock"]) -> None:
+    server, rng = Simulator(agents=3, clock=Clock(), dialect=dialect), Random(5)
+    said = {stir(server, rng) for _ in range(5_000)}
+    assert "the next GET is answered 502" in said
+    assert len(server.faults) == 1
+    assert len(server.world.alerts) <= MOST_ALERTS
 
 
 async def test_it_goes_on_until_the_block_ends() -> None:

@@ -62,3 +62,26 @@ def test_usual_schedules_are_good(expression: str) -> None:
 )
 def test_what_is_wrong_is_said(expression: str, words: str) -> None:
     assert words in str(cron_error(expression))
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "0 0 30 2 *",
+        "0 0 31 4,6,9,11 *",
+        "0 0 30-31 FEB */2",
+        "0 0 31 apr-jun/2 *",
+        "0 0 31 2-2 0-7",
+        "0 0 31 2 mon-sun",
+    ],
+)
+def test_a_day_that_never_comes_makes_no_sense(expression: str) -> None:
+    assert "never comes" in str(cron_error(expression))
+
+
+@pytest.mark.parametrize(
+    "expression",
+    ["0 0 29 2 *", "0 0 */30 2 *", "0 0 31 2 mon", "0 0 31 4-5 *", "0 0 * * FRI-SUN", "0 0 * * 1-sun/2"],
+)
+def test_a_day_that_comes_now_and_then_does(expression: str) -> None:
+    assert cron_error(expression) is None

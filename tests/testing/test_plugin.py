@@ -164,6 +164,45 @@ def test_without_pytest_asyncio_the_fixtures_say_so_in_one_line(fixture: str, tm
     assert "1 passed, 1 error" in out
 
 
+@pytest.mark.parametrize("fixture", ["trmm_simulator", "trmm"])
+def test_a_synchronous_test_fails_at_once_and_says_why(fixture: str, tmp_path: Path) -> None:
+    test = f"""
+        import urllib.request
+
+        def test_it({fixture}):
+            urllib.request.urlopen({fixture}.url)  # nobody would ever answer
+
+        class TestIt:
+            def test_it(self, {fixture}, {"trmm" if fixture != "trmm" else "trmm_simulator"}):
+                urllib.request.urlopen({fixture}.url)
+    """
+    code, out = run(tmp_path, test, *AUTO)
+    assert code == 1
+    assert "answers asynchronous tests only: write `async def test_it`" in out
+    assert "Traceback" not in out
+    assert "2 errors" in out
+
+
+def test_what_an_asynchronous_fixture_has_read_is_for_synchronous_tests_too(tmp_path: Path) -> None:
+    test = """
+        import pytest_asyncio
+        from hypothesis import HealthCheck, given, settings, strategies
+
+        @pytest_asyncio.fixture
+        async def agents(trmm):
+            return await trmm.agents.list()
+
+        def test_it(agents):
+            assert len(agents) == 20
+
+        @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=2)
+        @given(strategies.integers())
+        async def test_a_property(trmm_simulator, number):
+            assert trmm_simulator.agents
+    """
+    passed(run(tmp_path, test, *AUTO), 2)
+
+
 def test_whoever_does_not_use_it_pays_nothing_for_it(tmp_path: Path) -> None:
     test = """
         import sys

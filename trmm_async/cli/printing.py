@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from trmm_async.cli.exits import usage
 from trmm_async.cli.text import clean, one_line
+from trmm_async.plaintext import UNFIT
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -133,7 +134,9 @@ def plain(value: Any) -> Any:
 def _json(value: Any, indent: int | None = None) -> str:
     # Where the reader's encoding has not all letters, JSON has a way to write them.
     every = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
-    return json.dumps(value, ensure_ascii=not every, indent=indent)
+    text = json.dumps(value, ensure_ascii=not every, indent=indent)
+    # It may be on a terminal that it ends: nothing there acts on it, and what reads it has the same data.
+    return UNFIT.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _attributes(value: Any) -> tuple[str, ...]:

@@ -6,12 +6,16 @@ first, as `clush -b` does.
 
 import json
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import trmm_async as sdk
 from trmm_async.cli.exits import Exit
 from trmm_async.cli.printing import screen
 from trmm_async.cli.text import clean, folded, wrapped
+from trmm_async.plaintext import MARGIN, set_apart
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 __all__ = ["counted", "is_refusal", "print_groups", "row", "summary", "verdict"]
 
@@ -66,7 +70,19 @@ def _print_group(hosts: list[str], group: "sdk.Group", codes: Collection[int | N
     terminal.print(head + Text(title, style=style), soft_wrap=not terminal.is_terminal)
     terminal.print(_RULE)
     if group.output.strip():
-        terminal.print(Text(clean(group.output).rstrip()))
+        _print_output(terminal, set_apart(group.output))
+
+
+def _print_output(terminal: "Console", output: str) -> None:
+    """What was printed. What has a margin keeps it: lines are broken before a terminal does it."""
+    from rich.cells import chop_cells
+    from rich.text import Text
+
+    if terminal.is_terminal and output.startswith(MARGIN):
+        room = max(terminal.width - len(MARGIN), 1)
+        lines = (line.removeprefix(MARGIN).expandtabs() for line in output.split("\n"))
+        output = "\n".join(f"{MARGIN}{part}" for line in lines for part in chop_cells(line, room) or [""])
+    terminal.print(Text(output))
 
 
 def counted(counts: "sdk.Counts") -> str:

@@ -1,29 +1,16 @@
-"""Texts as a terminal may show them. Pure.
-
-What a server sends (host names, alerts, a script's output) is not to be trusted: an escape sequence in it
-could move the cursor, rename the window, or hide what stands there.
-"""
+"""Texts as people read them: spans, folded names. Pure. How they are cleaned is `plaintext`'s."""
 
 import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from trmm_async.plaintext import clean, one_line
+
 __all__ = ["ago", "clean", "folded", "named", "one_line", "span", "wrapped"]
 
-_UNFIT: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
-_NUMBERED: Final = re.compile(r"(.*?)(\d+)(\D*)", re.DOTALL)
+_NUMBERED: Final = re.compile(r"(.*?)([0-9]{1,18})([^0-9]*)", re.DOTALL)
 _UNITS: Final = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
-
-
-def clean(text: str) -> str:
-    """The text without control characters; lines and tabs stay."""
-    return _UNFIT.sub("", text)
-
-
-def one_line(text: str) -> str:
-    """The text on one line."""
-    return " ".join(text.split())
 
 
 def span(length: timedelta) -> str:

@@ -7,6 +7,7 @@ import csv
 import hashlib
 import io
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
@@ -14,16 +15,18 @@ from typing import Any, Final, TypeAlias
 from trmm_async import codec
 from trmm_async.errors import AgentSilentError, APIError, TRMMError
 from trmm_async.outcomes import Done, Failed, Outcome, Skipped, Unknown
+from trmm_async.plaintext import clean, one_line, set_apart, without_formulas
 
 __all__ = ["Group", "Grouping", "as_csv", "as_jsonl", "as_row", "groups_of", "report"]
 
 _KINDS: Final = {Done: "done", Failed: "failed", Unknown: "unknown", Skipped: "skipped"}
 _COLUMNS: Final = ("agent_id", "outcome", "retcode", "execution_time", "stdout", "stderr", "error", "reason")
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _HELD_MOST: Final = 16_000_000
 _NOT_HELD: Final = "(what they printed is not kept here: the outcomes differ too much, and are too long)"
 _Key: TypeAlias = tuple[str, int | None, str]
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+_CELL_START: Final = re.compile(
+    r'(?m)(?:^|(?<=[\t,;|]))(?=[ "]*[=+@\-\uff1d\uff0b\uff20\uff0d])(?![-=+]+$)'  # a rule is no formula
+)
 
 
 @dataclass(slots=True)
@@ -111,13 +114,19 @@ def groups_of(outcomes: Iterable[Outcome]) -> list[Group]:
 def report(groups: Iterable[Group], names: Mapping[str, str] | None = None) -> str:
     """The groups as text, as `clush -b` shows them: which hosts, and what all of them printed.
 
-    Control characters in what they printed are left out: they could rewrite the terminal that shows it.
+    Control characters are left out: they could rewrite the terminal that shows it. An output that has a line
+    like our rules stands behind a margin, and a line or cell that a spreadsheet would take for a formula
+    behind an apostrophe.
 
     Args:
         groups: see `groups_of`.
-        names: what to call an agent, by its id; its id where there is none.
+        names: what to call an agent, by its id; its id where there is none. A name that several have is told
+            with the id.
     """
-    return "\n".join(_paragraph(group, names or {}) for group in groups)
+    told = {agent_id: one_line(clean(name)) for agent_id, name in (names or {}).items()}
+    times = Counter(map(str.casefold, told.values()))
+    called = {who: name if times[name.casefold()] == 1 else f"{name} ({who})" for who, name in told.items()}
+    return "\n".join(_paragraph(group, called) for group in groups)
 
 
 def as_row(outcome: Outcome) -> dict[str, Any]:
@@ -144,7 +153,8 @@ def as_jsonl(outcomes: Iterable[Outcome]) -> Iterator[str]:
 def as_csv(outcomes: Iterable[Outcome]) -> Iterator[str]:
     """Lines of CSV with a header, each with its line end; an output of several lines is one field.
 
-    A field that a spreadsheet would take for a formula begins with an apostrophe.
+    Whatever a spreadsheet could take for a formula has an apostrophe before it, in the middle of a
+    field, too: with another list separator than the comma cells begin there. `as_jsonl` has texts as they are.
     """
     yield _csv_line(_COLUMNS)
     for outcome in outcomes:
@@ -160,7 +170,10 @@ def _csv_line(values: Iterable[object]) -> str:
 
 def _harmless(value: object) -> object:
     # What a script printed is not to be run by whoever opens the table.
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+    if not isinstance(value, str):
+        return value
+    head = "'" if value.startswith(("\t", "\r")) else ""
+    return head + without_formulas(value)
 
 
 def _key(outcome: Failed | Unknown | Skipped) -> _Key:
@@ -188,7 +201,7 @@ def _words(error: TRMMError) -> str:
 
 
 def _paragraph(group: Group, names: Mapping[str, str]) -> str:
-    hosts = ", ".join(sorted(names.get(agent_id, agent_id) for agent_id in group.agent_ids))
+    hosts = ", ".join(sorted(names.get(agent_id) or clean(agent_id) for agent_id in group.agent_ids))
     code = "" if group.retcode is None else f", return code {group.retcode}"
-    rule, output = "-" * 15, _CONTROL.sub("", group.output).rstrip()
+    rule, output = "-" * 15, set_apart(_CELL_START.sub("'", clean(group.output)))
     return f"{rule}\n{hosts} ({len(group)}: {group.kind}{code})\n{rule}\n{output}\n"

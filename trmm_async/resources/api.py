@@ -32,7 +32,11 @@ class Api:
         self.access = access
 
     async def dialect(self) -> Dialect:
-        """The dialect in use; asks the server where that is to be found out. Raises `TRMMError`s only."""
+        """The dialect in use; asks the server where that is to be found out. Raises `TRMMError`s only.
+
+        What goes on by other ways than calls begins here, too: so it is refused where a call would be.
+        """
+        self.transport.check_open()
         return self.language.known or await self.language.dialect()
 
     async def send(self, intent: Callable[[Dialect], Request[T]], on_sent: OnSent | None = None) -> T:

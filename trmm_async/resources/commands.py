@@ -242,8 +242,6 @@ class CommandStream:
         if self._entered:
             raise ClosedError("this stream was used already; call agents.stream_command() again")
         self._entered = True
-        if self._api.transport.state == "closed":
-            raise ClosedError("this TRMM is closed")
         beyond = (await self._api.dialect()).beyond("agents.stream_command")
         self._spec = spec = beyond.command_stream(self._agent_id, self._order)
         if len(spec.opening.encode()) > SEND_MOST:

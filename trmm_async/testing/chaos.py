@@ -29,8 +29,16 @@ MESSAGES = (
 )
 
 
+MOST_ALERTS = 200
+"""Older ones that are resolved go when there are more: a simulator may run for weeks, and nobody look."""
+
+
 def stir(server: Simulator, rng: Random) -> str:
-    """Let one thing happen to a server that has agents, and say what in a few words."""
+    """Let one thing happen to a server that has agents, and say what in a few words.
+
+    Nothing piles up where nobody asks the server: one call at a time is about to fail, and alerts are kept to
+    `MOST_ALERTS`.
+    """
     agent = rng.choice(server.agents)
     unresolved = [alert for alert in server.world.alerts.values() if not alert.resolved]
     match rng.choices(("agent", "raise", "resolve", "fail"), (6, 3, 3, 1))[0]:
@@ -45,12 +53,23 @@ def stir(server: Simulator, rng: Random) -> str:
             server.resolve_alert(alert.id)
             return f"alert {alert.id} was resolved"
         case "fail":
-            server.fail("GET", "/api/v3/" if server.dialect == "gateway" else "/agents/", status=502)
+            if not server.faults:
+                server.fail("GET", "/api/v3/" if server.dialect == "gateway" else "/agents/", status=502)
             return "the next GET is answered 502"
         case _:
+            _make_room(server)
             message = rng.choice(MESSAGES)
             number = server.raise_alert(agent.agent_id, rng.choice(("info", "warning", "error")), message)
             return f"alert {number} was raised for {agent.hostname}: {message}"
+
+
+def _make_room(server: Simulator) -> None:
+    alerts = server.world.alerts
+    while len(alerts) >= MOST_ALERTS:
+        resolved = (alert for alert in alerts.values() if alert.resolved)
+        oldest = next(resolved, None) or next(iter(alerts.values()))
+        server.resolve_alert(oldest.id)
+        del alerts[oldest.id]
 
 
 @asynccontextmanager

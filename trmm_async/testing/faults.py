@@ -101,6 +101,10 @@ class Faults:
         self._rules.append(fault)
         return fault
 
+    def pending(self) -> tuple[Fault, ...]:
+        """The rules that are not over."""
+        return tuple(rule for rule in self._rules if not rule.over)
+
     def clear(self) -> None:
         """Take every rule back."""
         for rule in self._rules:

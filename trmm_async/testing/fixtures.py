@@ -6,14 +6,14 @@ test asks for them. Above: `plugin.py`, which registers this module.
 
 from __future__ import annotations
 
+from inspect import iscoroutinefunction, signature
 from typing import TYPE_CHECKING
 
+import pytest
 import pytest_asyncio
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-
-    import pytest
 
     from trmm_async import TRMM
 
@@ -29,7 +29,10 @@ async def trmm_simulator(request: pytest.FixtureRequest) -> AsyncIterator[Simula
 
     `@pytest.mark.trmm(agents=50, rate_limit=None)` sets what its constructor takes; of several markers on a
     test, its class and its module, the nearest one to the test wins setting by setting.
+
+    It is for asynchronous tests: while a synchronous one runs, the loop that would answer it stands still.
     """
+    _check_asynchronous(request)
     from .simulator import Simulator  # noqa: PLC0415 - this module is loaded in runs that never use it
 
     settings: dict[str, object] = {}
@@ -37,6 +40,20 @@ async def trmm_simulator(request: pytest.FixtureRequest) -> AsyncIterator[Simula
         settings = {**marker.kwargs, **settings}
     async with Simulator(**settings) as server:  # type: ignore[arg-type]
         yield server
+
+
+def _check_asynchronous(request: pytest.FixtureRequest) -> None:
+    """Fail a test that takes one of the fixtures itself and would wait for ever for its first answer."""
+    function = getattr(request.node, "function", None)
+    if function is None or pytest_asyncio.is_async_test(request.node) or iscoroutinefunction(function):
+        return
+    for name in ("trmm_simulator", "trmm"):
+        if name in signature(function).parameters:
+            pytest.fail(
+                f"the fixture {name!r} answers asynchronous tests only: write `async def "
+                f"{function.__name__}`, or run `python -m trmm_async.testing` beside a synchronous test",
+                pytrace=False,
+            )
 
 
 @pytest_asyncio.fixture

@@ -197,6 +197,11 @@ class Switches:
     ) -> Fault:
         return self._faults.add(Fault(method, path, effect, times=times, after=after))
 
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        """The rules that may still strike, the oldest first."""
+        return self._faults.pending()
+
     def clear_faults(self) -> None:
         """Take back every fault rule, those of `refuse_events` included, and every loss of frames."""
         self._faults.clear()

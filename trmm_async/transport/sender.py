@@ -380,7 +380,7 @@ class Transport:
 
         Safe to cancel.
         """
-        self._check_open()
+        self.check_open()
         places: tuple[asyncio.Semaphore, ...] = ()
         slots: tuple[Slot, ...] = ()
         try:
@@ -431,7 +431,12 @@ class Transport:
         # Spares parsing the part that is always the same.
         return self._root.with_path(f"{self._prefix}{call.path}", encoded=True)
 
-    def _check_open(self) -> None:
+    def check_open(self) -> None:
+        """Refuse to go on where this is closed, or belongs to another event loop than the one that runs.
+
+        Raises:
+            ClosedError: so it is.
+        """
         if self._closed:
             raise ClosedError("this TRMM is closed")
         loop = asyncio.get_running_loop()

@@ -87,8 +87,19 @@ class _Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def may_be_secret(text: object) -> bool:
-    """Whether it can be one: a missing entry of TRMM's key store arrives as "None", or as its name."""
-    return isinstance(text, str) and bool(text.strip()) and text.strip() != _NOTHING and "{{" not in text
+    """Whether it can be one: a missing entry of TRMM's key store arrives as "None", or as its name.
+
+    Nor can one that does not come through a header as it is: beyond ASCII, hosts read it in different ways
+    (TRMM sends Latin-1), and spaces around it are lost.
+    """
+    return (
+        isinstance(text, str)
+        and text.isascii()
+        and text.isprintable()
+        and text.strip() == text
+        and text not in {"", _NOTHING}
+        and "{{" not in text
+    )
 
 
 def refuse_early(

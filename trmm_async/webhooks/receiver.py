@@ -50,8 +50,8 @@ class WebhookReceiver:
         body_timeout: seconds that a body may take to come.
 
     Raises:
-        InvalidRequestError: no secret, an empty one, or one that a server sends for want of one ("None",
-            "{{…}}"); or `max_body` is not positive.
+        InvalidRequestError: no secret, an empty one, one beyond printable ASCII or with spaces around it, or
+            one that a server sends for want of one ("None", "{{…}}"); or `max_body` is not positive.
 
     Attributes:
         received: deliveries that were taken.
@@ -64,7 +64,10 @@ class WebhookReceiver:
     ) -> None:
         secrets = [secret] if isinstance(secret, str) else list(secret)
         if not secrets or not all(map(may_be_secret, secrets)):
-            raise InvalidRequestError('a secret must be a text, not empty, not "None", and without "{{"')
+            raise InvalidRequestError(
+                "a secret must be a text of printable ASCII (hosts read nothing else the same way), "
+                'not empty, without spaces around it, not "None", and without "{{"'
+            )
         if max_body < 1:
             raise InvalidRequestError(f"max_body must be at least 1, not {max_body!r}")
         self._secrets = [one.encode() for one in secrets]

@@ -164,7 +164,8 @@ async def agent(
 
 def _show(agent: "sdk.Agent") -> None:
     facts = {name: _text(getattr(agent, name)) for name in _field_names() if name != "extra"}
-    facts |= {name: _text(value) for name, value in agent.extra.items() if not isinstance(value, list | dict)}
+    more = {one_line(clean(name)): value for name, value in agent.extra.items()}
+    facts |= {name: _text(value) for name, value in more.items() if not isinstance(value, list | dict)}
     from rich.text import Text
 
     widest = max(len(name) for name in facts)

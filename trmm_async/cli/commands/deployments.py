@@ -12,7 +12,7 @@ from trmm_async.cli.picking import client_named, site_named
 from trmm_async.cli.printing import Column, Output, say
 from trmm_async.cli.progress import bytes_bar
 from trmm_async.cli.session import connected, runs
-from trmm_async.cli.text import ago
+from trmm_async.cli.text import ago, clean, one_line
 from trmm_async.cli.values import moment
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ async def create(
 
 def _show(made: "sdk.Deployment") -> None:
     say(f"deployment {made.id}, for {owner_words(made)}; it expires {ago(made.expiry)}")
-    print(made.download_url)
+    print(one_line(clean(made.download_url)))
 
 
 def owner_words(made: "sdk.Deployment") -> str:

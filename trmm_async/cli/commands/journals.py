@@ -17,6 +17,7 @@ from trmm_async.cli.printing import Output, say
 from trmm_async.cli.report import is_refusal, print_groups, row, summary, verdict
 from trmm_async.cli.session import client_of, connected, login_of, runs
 from trmm_async.cli.settings import same_server
+from trmm_async.cli.text import clean
 from trmm_async.cli.values import codes
 
 __all__ = ["add_to"]
@@ -146,7 +147,8 @@ async def results(
         codes_now = Counter(each.result.retcode for each in outcomes if isinstance(each, sdk.Done))
         successes = {code: count for code, count in codes_now.items() if code in given}
     if as_csv:
-        sys.stdout.writelines(sdk.as_csv(outcomes))
+        lines = sdk.as_csv(outcomes)
+        sys.stdout.writelines(map(clean, lines) if sys.stdout.isatty() else lines)
     elif output.for_people:
         print_groups(sdk.groups_of(outcomes), names, successes)
     else:

@@ -1,0 +1,54 @@
+"""Texts of a server or an agent, before they reach a terminal or a spreadsheet. Pure.
+
+Floor 0. Host names, alerts, errors and what scripts print are not to be trusted: an escape sequence could
+move the cursor or rename the window, a control for the direction of writing could hide what stands there, and a
+cell that begins with an equals sign is run by whoever opens the table.
+"""
+
+import re
+from typing import Final
+
+__all__ = ["MARGIN", "UNFIT", "clean", "one_line", "set_apart", "without_formulas"]
+
+UNFIT: Final = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f\ufff9-\ufffb]"
+)
+"""What a terminal acts upon: C0 but for tab and line end, C1, and what turns the writing round."""
+_RULE: Final = re.compile(r"[-_=~*\u00ad\u2010-\u2015\u2043\u2212\u2500-\u257f\u30fc\ufe58\ufe63\uff0d]{8}")
+_STARTS: Final = "=+\\-@\uff1d\uff0b\uff0d\uff20"
+_FORMULA: Final = re.compile(
+    # "a = b" and "a - b" stay: alone in a cell such a sign does nothing.
+    rf"(?<![\w{_STARTS}])(?:(?=[{_STARTS}]\S)|(?<!\w )(?=[{_STARTS}]))"
+)
+MARGIN: Final = "| "
+"""What stands before each line of an output that could be taken for ours."""
+
+
+def clean(text: str) -> str:
+    """The text without control characters; lines and tabs stay."""
+    return UNFIT.sub("", text)
+
+
+def one_line(text: str) -> str:
+    """The text on one line."""
+    return " ".join(text.split())
+
+
+def set_apart(output: str) -> str:
+    """What was printed, cleaned, for between our rules: behind a margin if it has anything like a rule.
+
+    So a line of it can't be taken for one of ours, and no made-up result for another agent's.
+    """
+    text = clean(output).rstrip()
+    if not _RULE.search(text):
+        return text
+    return "\n".join(f"{MARGIN}{line}" for line in text.split("\n"))
+
+
+def without_formulas(text: str) -> str:
+    """The text with an apostrophe before whatever a spreadsheet could take for a formula.
+
+    That is not only at the beginning: a table is cut at whatever the reader's list separator is, and
+    where that is not the comma, quotes don't hold a text of several lines together either.
+    """
+    return _FORMULA.sub("'", text)
