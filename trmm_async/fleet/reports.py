@@ -154,7 +154,7 @@ def as_csv(outcomes: Iterable[Outcome]) -> Iterator[str]:
     """Lines of CSV with a header, each with its line end; an output of several lines is one field.
 
     Whatever a spreadsheet could take for a formula has an apostrophe before it, in the middle of a
-    field, too: with another list separator than the comma cells begin there. `as_jsonl` has texts as they are.
+    field, too: with another list separator than the comma cells begin there. `as_jsonl` leaves texts alone.
     """
     yield _csv_line(_COLUMNS)
     for outcome in outcomes:
