@@ -9,11 +9,12 @@ PYTEST_ARGS ?= -n 4
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench clean
+.PHONY: help demo test test-versions suite check format bench clean
 
 help:
 	@echo "make demo    see the main job, against the embedded simulator"
 	@echo "make test    the whole suite, with every quality gate"
+	@echo "make test-versions  the suite with the lowest versions allowed, and on other Pythons that are here"
 	@echo "make bench   measure against rivals (needs a quiet machine)"
 	@echo "make format  format and fix what can be fixed"
 
@@ -33,6 +34,29 @@ check: $(DEVELOPING)
 	$(BIN)/basedpyright --level error
 	$(BIN)/lint-imports
 
+# The suite with the lowest versions that pyproject.toml allows, then on each other Python that is installed.
+PYTHONS := 3.12 3.13
+LOWEST := .venv-lowest
+test-versions:
+	test -x $(LOWEST)/bin/python || $(PYTHON) -m venv $(LOWEST)
+	$(PYTHON) tools/lowest.py > $(LOWEST)/lowest.txt
+	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check "pip>=25.1"
+	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check --constraint $(LOWEST)/lowest.txt \
+		--editable ".[cli,keyring,isal]" --group dev
+	$(LOWEST)/bin/pytest $(PYTEST_ARGS)
+	@for version in $(PYTHONS); do \
+		for python in python$$version $$HOME/.pyenv/versions/$$version.*/bin/python; do \
+			$$python -c pass 2>/dev/null || continue; \
+			echo "== $$($$python --version)"; \
+			$(MAKE) VENV=.venv-$$version PYTHON=$$python suite || exit 1; \
+			continue 2; \
+		done; \
+		echo "== no Python $$version here"; \
+	done
+
+suite: $(DEVELOPING)
+	$(BIN)/pytest $(PYTEST_ARGS)
+
 format: $(DEVELOPING)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -42,7 +66,7 @@ bench: $(DEVELOPING)
 	$(BIN)/python -m benchmarks
 
 clean:
-	rm -rf $(VENV) .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis dist
+	rm -rf $(VENV) .venv-* .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis dist
 
 $(INSTALLED): pyproject.toml
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "Python 3.11 or newer is needed"'
