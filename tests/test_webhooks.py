@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,6 +57,8 @@ async def asgi(
     method: str = "POST",
     headers: Mapping[str, str] = HEADERS,
     ends: bool = True,
+    stalls: bool = False,
+    send: Callable[[Any], Awaitable[None]] | None = None,
 ) -> tuple[int | None, bytes, dict[bytes, bytes]]:
     """One request as an ASGI server makes it; the answer's status, body and headers."""
     last: dict[str, Any] = {"type": "http.request", "body": b"", "more_body": False}
@@ -67,13 +69,16 @@ async def asgi(
     sent: list[dict[str, Any]] = []
 
     async def receive() -> dict[str, Any]:
-        return next(messages)
+        message = next(messages)
+        if message is last and stalls:
+            await asyncio.Event().wait()
+        return message
 
-    async def send(message: Any) -> None:
+    async def keep(message: Any) -> None:
         sent.append(message)
 
     pairs = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
-    await receiver({"type": "http", "method": method, "headers": pairs}, receive, send)
+    await receiver({"type": "http", "method": method, "headers": pairs}, receive, send or keep)
     if not sent:
         return None, b"", {}
     return sent[0]["status"], sent[1]["body"], dict(sent[0]["headers"])
@@ -259,6 +264,36 @@ async def test_a_sender_that_goes_away_or_dawdles_gets_no_further() -> None:
     assert (await heard.receiver._judge("POST", headers, never)).status == 408
 
 
+async def test_what_came_in_whole_is_told_also_where_the_answer_reaches_nobody() -> None:
+    heard = Heard()
+
+    async def gone(_: Any) -> None:
+        raise OSError("the other side has hung up")
+
+    await asgi(heard.receiver, dumped(alert_id=1), send=gone)
+    assert heard.rung == [(1, None)]
+
+    async def stuck(_: Any) -> None:
+        await asyncio.Event().wait()
+
+    task = asyncio.create_task(asgi(heard.receiver, dumped(alert_id=2), send=stuck))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert heard.rung == [(1, None), (2, None)]
+
+
+async def test_a_request_that_is_cancelled_half_way_makes_somebody_look() -> None:
+    heard = Heard()
+    task = asyncio.create_task(asgi(heard.receiver, dumped()[:5], stalls=True))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert heard.rung == [(None, None)]
+
+
 async def test_other_questions_of_an_asgi_server() -> None:
     receiver = WebhookReceiver(SECRET)
     asked = iter([{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}])
@@ -279,10 +314,10 @@ async def test_other_questions_of_an_asgi_server() -> None:
 
 
 @asynccontextmanager
-async def mounted(receiver: WebhookReceiver) -> AsyncIterator[str]:
+async def mounted(receiver: WebhookReceiver, **settings: Any) -> AsyncIterator[str]:
     app = web.Application()
     app.add_subapp("/hooks/trmm/", receiver.aiohttp_app())
-    runner = web.AppRunner(app)
+    runner = web.AppRunner(app, **settings)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     try:
@@ -456,6 +491,34 @@ async def test_aiohttp_refuses_as_asgi_does(server: Simulator) -> None:
         assert await post(url, severity="x" * 1000) == 413
         async with aiohttp.ClientSession() as session, session.get(url) as answer:
             assert (answer.status, answer.headers["Allow"]) == (405, "POST")
+
+
+@pytest.mark.parametrize("cancels", [False, True])
+async def test_whoever_hangs_up_early_what_came_in_whole_is_told(
+    caplog: pytest.LogCaptureFixture, *, cancels: bool
+) -> None:
+    heard = Heard()
+    async with mounted(heard.receiver, handler_cancellation=cancels) as url:
+        host, port = url.removeprefix("http://").partition("/")[0].split(":")
+
+        async def post_and_run(number: int) -> None:
+            raw = dumped(alert_id=number)
+            head = {**HEADERS, "Host": host, "Content-Length": str(len(raw))}
+            lines = ["POST /hooks/trmm/ HTTP/1.1", *(f"{name}: {value}" for name, value in head.items())]
+            _, writer = await asyncio.open_connection(host, int(port))
+            writer.write("\r\n".join([*lines, "", ""]).encode() + raw)
+            if number % 2:
+                writer.close()  # a goodbye; else the line is cut
+                await writer.wait_closed()
+            else:
+                await writer.drain()
+                writer.transport.abort()
+
+        await asyncio.gather(*map(post_and_run, range(1, 101)))
+        await until(lambda: len(heard.rung) == 100)
+    assert sorted(heard.rung) == [(number, None) for number in range(1, 101)]
+    assert (heard.receiver.received, heard.receiver.refused) == (100, 0)
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 async def test_errands_are_bounded_and_done_once() -> None:

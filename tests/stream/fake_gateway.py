@@ -168,7 +168,10 @@ class Peer(asyncio.Protocol):
 
 @dataclass
 class Gateway:
-    """Accepts everything, but what `answers` (by agent; the first of several is used up) says otherwise."""
+    """Accepts everything, but what `answers` (by agent; the first of several is used up) says otherwise.
+
+    `interim`: pieces of bytes that it writes in front of its answer.
+    """
 
     tls: ssl.SSLContext | None = None
     answers: dict[str, list[Answer]] = field(default_factory=dict)
@@ -178,6 +181,7 @@ class Gateway:
     peers: list[Peer] = field(default_factory=list)
     connections: set[Peer] = field(default_factory=set)
     held: list[Callable[[], None]] | None = None
+    interim: Sequence[bytes] = ()
     host: str = "127.0.0.1"
 
     async def __aenter__(self) -> Self:
@@ -211,6 +215,8 @@ class Gateway:
 
     def accept(self, peer: Peer, request: Request) -> None:
         answers = self.answers.get(peer.agent_id)
+        for piece in self.interim:
+            peer.transport.write(piece)
         if answers:
             status, headers, body = answers[0] if len(answers) == 1 else answers.pop(0)
             if status != 101:

@@ -11,6 +11,7 @@ DEBUG, and runs for each connection a keep-alive task that cuts it when it is us
 import asyncio
 import enum
 import logging
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -121,6 +122,43 @@ class Pulse:
         self._asked = None
 
 
+class InterimAnswers:
+    """Takes answers that are not the last word (1xx but 101) out of what comes in front of it. Pure.
+
+    HTTP lets a server, or a proxy in front of it, send any number of them ahead of the real answer (RFC 9110,
+    15.2); the library takes the first for that. At most `most` are passed over, of 16 KiB each.
+    """
+
+    __slots__ = ("_kept", "_left")
+
+    _INTERIM: Final = re.compile(rb"HTTP/1\.[01] 1(?!01)[0-9]{2}[ \r]")
+    _ENOUGH: Final = len(b"HTTP/1.1 100 ")
+    _HEAD_MOST: Final = 2**14
+
+    def __init__(self, most: int = 16) -> None:
+        self._kept = b""
+        self._left = most
+
+    def feed(self, data: bytes) -> bytes | None:
+        """What belongs to the real answer, which has begun then; None as long as it has not."""
+        self._kept += data
+        while self._left:
+            if len(self._kept) < self._ENOUGH:
+                return None
+            if self._INTERIM.match(self._kept) is None:
+                break
+            head, end, rest = self._kept.partition(b"\r\n\r\n")
+            if not end and len(head) <= self._HEAD_MOST:
+                return None
+            self._kept, self._left = (rest, self._left - 1) if end else (head, 0)
+        return self.rest()
+
+    def rest(self) -> bytes:
+        """What was kept back: nothing more comes."""
+        kept, self._kept = self._kept, b""
+        return kept
+
+
 @dataclass(frozen=True, slots=True)
 class Lost:
     """Why a connection is no more: in words, and the server's close code and reason if it sent one."""
@@ -147,7 +185,18 @@ class Link(asyncio.Protocol):
     """
 
     __slots__ = (
-        *("_clock", "_deaf", "_fences", "_frames", "_headers", "_loop", "_partial", "_path", "_pings"),
+        *(
+            "_clock",
+            "_deaf",
+            "_fences",
+            "_frames",
+            "_headers",
+            "_interim",
+            "_loop",
+            "_partial",
+            "_path",
+            "_pings",
+        ),
         *("_pulse", "_query", "_roll", "_settings", "_timer", "_transport", "_unread", "_waiter", "_ws"),
         *("accepted", "answer", "ended", "gone", "heard_at", "lost", "opened", "spoke"),
     )
@@ -168,6 +217,7 @@ class Link(asyncio.Protocol):
         uri = WebSocketURI(address.secure, address.host, address.port, address.prefix + path, "")
         self._ws = ClientProtocol(uri, max_size=settings.max_frame, logger=_SILENCE)
         self._headers = headers
+        self._interim: InterimAnswers | None = InterimAnswers()
         self._settings = settings
         self._roll = roll
         self._clock = settings.clock
@@ -274,6 +324,10 @@ class Link(asyncio.Protocol):
         """Callback of the event loop."""
         self._pulse.heard = self._loop.time()
         self.heard_at = self._clock()
+        if self._interim is not None:
+            if (begun := self._interim.feed(data)) is None:
+                return
+            data, self._interim = begun, None
         self._ws.receive_data(data)
         self._sort(self._ws.events_received())
         self._flush()
@@ -284,6 +338,8 @@ class Link(asyncio.Protocol):
 
     def eof_received(self) -> None:
         """Callback of the event loop. An answer without a length is complete only now."""
+        if self._interim is not None:
+            self._ws.receive_data(self._interim.rest())
         self._ws.receive_eof()
         self._sort(self._ws.events_received())
 

@@ -1,12 +1,13 @@
 """`WebhookReceiver`: takes TRMM's alert webhooks, under any ASGI framework or aiohttp.
 
 Over `delivery`, which decides. Answers first: for checks and tasks TRMM posts inside the agent's own request,
-and waits. Who listens is told after the answer, and reads the alert from the server then.
+and waits. Who listens is told after the answer, and reads the alert from the server then; also where the answer
+reaches nobody, since TRMM hangs up when it has waited long enough, and posts once.
 """
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any, Final
 
 from trmm_async.errors import InvalidRequestError
@@ -103,8 +104,7 @@ class WebhookReceiver:
             await _live(receive, send)
         elif scope["type"] == "http":
             verdict = await self._judge_asgi(scope, receive)
-            await _answer(verdict, send)
-            self._tell(verdict)
+            await self._finish(verdict, _answer(verdict, send))
         else:
             await send({"type": "websocket.close", "code": 1008})
 
@@ -121,9 +121,12 @@ class WebhookReceiver:
 
             verdict = await self._judge(request.method, headers, more)
             response = web.Response(status=verdict.status, text=verdict.says, headers=_extra(verdict))
-            await response.prepare(request)
-            await response.write_eof()
-            self._tell(verdict)
+
+            async def answer() -> None:
+                await response.prepare(request)
+                await response.write_eof()
+
+            await self._finish(verdict, answer())
             return response
 
         # Its own bound on bodies is for handlers that read them whole.
@@ -167,7 +170,20 @@ class WebhookReceiver:
             return Verdict(408, "the body did not come in time", genuine=True)
         except ConnectionError:
             return Verdict(_GONE, genuine=True)
+        except asyncio.CancelledError:
+            # So some servers end the request of a sender that hangs up: it was one with the secret.
+            self._tell(Verdict(_GONE, genuine=True))
+            raise
         return verdict_on(body)
+
+    async def _finish(self, verdict: Verdict, answer: Coroutine[Any, Any, None]) -> None:
+        """Answer, and then tell; a sender that has hung up since, or a server that cancels us, changes nothing."""
+        try:
+            await answer
+        except OSError:
+            pass  # nobody waits for the answer: what came in whole was taken all the same
+        finally:
+            self._tell(verdict)
 
     def _tell(self, verdict: Verdict) -> None:
         delivery = verdict.delivery
