@@ -19,6 +19,7 @@ from trmm_async.errors import (
     PermissionDeniedError,
     TRMMError,
 )
+from trmm_async.errors import TimeoutError as TRMMTimeoutError
 from trmm_async.events import AgentOffline, AgentOnline, AlertEvent, Ended, Event, Gap, ScriptOutput
 from trmm_async.stream.polling import Polling
 from trmm_async.stream.settings import Rhythm, StreamSettings
@@ -208,6 +209,31 @@ async def test_a_server_that_can_not_be_reached_fails_the_entering_in_time(serve
         with pytest.raises(ConnectionFailedError):
             async with trmm.events("a" * 40, settings=quick(connect_attempts=2)):
                 pass
+
+
+async def test_a_list_that_takes_longer_than_its_time_is_told_at_once(server: Simulator) -> None:
+    with server.slow("GET", "/agents/", 5.0, times=None) as slow:
+        async with client(server, timeout=0.1) as trmm:
+            with pytest.raises(TRMMTimeoutError):
+                async with trmm.events(
+                    server.agent_ids, settings=quick(backoff_first=60.0, backoff_most=60.0)
+                ):
+                    pass
+    assert slow.hits == 1
+
+
+async def test_entering_does_not_wait_out_the_pauses_behind_slow_answers(server: Simulator) -> None:
+    # A look of 0.2 s is followed by a pause of 20 s.
+    patient = quick(poll_share=0.01, backoff_most=1.0)
+    with (
+        server.fail("*", "/agents/", status=502, times=None),
+        server.slow("GET", "/agents/", 0.2, times=None),
+    ):
+        async with client(server) as trmm:
+            with pytest.raises(TRMMError):
+                async with asyncio.timeout(10):
+                    async with trmm.events(server.agent_ids, settings=patient):
+                        pass
 
 
 async def test_agents_come_and_go_while_it_runs(server: Simulator) -> None:

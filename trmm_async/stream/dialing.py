@@ -36,12 +36,14 @@ class NoLink:
         final: the server refuses; to ask again would be hammering.
         wait: seconds that the server asked to wait; 0 if it did not.
         status: the HTTP status it answered with; 0 if it gave no answer.
+        late: it had all the time there is, and will hardly be faster the next time.
     """
 
     error: TRMMError
     final: bool = False
     wait: float = 0.0
     status: int = 0
+    late: bool = False
 
 
 class Dialer:
@@ -98,8 +100,11 @@ class Dialer:
         """
         slot = await self._pace()
         link = Link(self._address, path, self._headers, settings, roll, query=query)
+        problem, late = "", False
         try:
             problem = await self._open(link)
+        except TimeoutError:
+            problem, late = f"no connection within {self._open_timeout:g} s", True
         except BaseException:
             link.abort()
             raise
@@ -108,10 +113,14 @@ class Dialer:
         if link.accepted:
             return link
         link.abort()
-        return self._explain(link, path, problem)
+        return replace(self._explain(link, path, problem), late=late)
 
     async def _open(self, link: Link) -> str:
-        """Connect and shake hands; what went wrong below the WebSocket, if anything did."""
+        """Connect and shake hands; what went wrong below the WebSocket, if anything did.
+
+        Raises:
+            TimeoutError: it took longer than `open_timeout`.
+        """
         loop = asyncio.get_running_loop()
         host, port, secure = self._address.host, self._address.port, self._address.secure
         try:
@@ -124,7 +133,7 @@ class Dialer:
                     await loop.create_connection(lambda: link, host, port)
                 await link.opened
         except TimeoutError:
-            return f"no connection within {self._open_timeout:g} s"
+            raise
         except (OSError, UnicodeError) as error:
             return str(error) or type(error).__name__
         return ""

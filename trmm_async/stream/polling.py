@@ -93,6 +93,7 @@ class Polling:
         self._errands = Errands(self._hear)
         self._delivering = asyncio.Lock()
         self._overlap = Overlap()
+        self._failing_since = 0.0
         self._hush: Callable[[], None] | None = None
         self.looks = 0
 
@@ -148,7 +149,7 @@ class Polling:
                 seen, runs = await self._look(frozenset(self._pictures))
             except TRMMError as error:
                 self._rhythm.looked(time.monotonic() - began)
-                await self._fail(error)
+                await self._fail(error, began)
             else:
                 self._rhythm.looked(time.monotonic() - began)
                 self._backoff.reset()
@@ -173,14 +174,21 @@ class Polling:
             self._runs.begin(await self._watch.newest_runs())
         return seen, self._runs.finished(await self._watch.runs_since(self._runs.after))
 
-    async def _fail(self, error: TRMMError) -> None:
+    async def _fail(self, error: TRMMError, began: float) -> None:
         if isinstance(error, AuthenticationError | PermissionDeniedError | ClosedError):
             await self._end(dict.fromkeys(self._pictures, error))
             return
-        enough = self._backoff.failures + 1 >= self._settings.connect_attempts
+        if not self._backoff.failures:
+            self._failing_since = began
+        attempts = self._backoff.failures + 1
+        pause = max(self._backoff.next(), self._rhythm.least())
+        # A list that takes longer than its time is no faster the next time, and the pauses behind slow answers
+        # are long: who is entering is told now, and not after `connect_attempts` of them.
+        lasts = time.monotonic() + pause - self._failing_since > self._settings.backoff_most
+        enough = attempts >= self._settings.connect_attempts or lasts or isinstance(error, TimeoutError)
         for picture in self._pictures.values():
             picture.fail(error, enough=enough)
-        await asyncio.sleep(max(self._backoff.next(), self._rhythm.least()))
+        await asyncio.sleep(pause)
 
     async def _tell(self, seen: Seen, runs: Sequence[HistoryEntry], at: datetime) -> None:
         snapshot = Snapshot(seen.statuses, self._overlap.end_look(seen.alerts))

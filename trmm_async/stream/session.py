@@ -71,7 +71,7 @@ class Session:
     Attributes:
         connections: handshakes that were accepted.
         settled: set when the stream stands (accepted, and its baseline known or not to be had), or is
-            refused, or has failed for `connect_attempts` times.
+            refused, or has failed for `connect_attempts` times, or once by taking all the time it had.
     """
 
     __slots__ = (
@@ -154,7 +154,7 @@ class Session:
             failures += 1
             if isinstance(link.error, RateLimitedError):
                 link.error.attempts, link.error.waited = failures, waited
-            if failures >= settings.connect_attempts and not self.settled.is_set():
+            if (failures >= settings.connect_attempts or link.late) and not self.settled.is_set():
                 if self._since is None:
                     self._since, self._why = started, str(link.error)
                 self._settle(link.error)

@@ -128,7 +128,9 @@ class Subscription:
         Raises:
             APIError: the server refuses the only agent.
             ConnectionFailedError: no agent was accepted, and the server could not be reached
-                `settings.connect_attempts` times.
+                `settings.connect_attempts` times, or for `settings.backoff_most`, or not in the time that the
+                client gives a handshake.
+            TimeoutError: the server did not tell its state within the client's timeout.
             RateLimitedError: the same, by 429 each time.
             ClosedError: entered before.
         """
