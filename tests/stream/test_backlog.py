@@ -109,6 +109,32 @@ def test_each_agent_has_a_gap_of_its_own_and_what_is_forgotten_is_gone() -> None
     assert popped(backlog) == []
 
 
+def test_the_states_of_what_was_dropped_are_bounded_and_what_is_not_whole_is_not_live() -> None:
+    backlog = full(up(), up("b"), *(raised(number) for number in range(1000)), down(), raised(5, who="b"))
+    assert len(backlog.unread()) <= 103
+    first, gap_of_b, *of_b = popped(backlog)[:4]
+    assert (first, of_b) == (up(), [up("b"), raised(5, who="b")])
+    assert isinstance(gap_of_b, Gap)
+    assert gap_of_b.reason == TOO_SLOW
+    backlog = full(up(), *(raised(number) for number in range(1000)), down(), size=200)
+    assert len(backlog.unread()) == 401
+    kept = popped(backlog)
+    gap_of_a, *state_of_a = kept[200:]
+    assert isinstance(gap_of_a, Gap)
+    assert gap_of_a.dropped == backlog.dropped == 802
+    assert gap_of_a.reason == f"{TOO_SLOW}; how some of its alerts stand is lost as well"
+    assert state_of_a == [*(raised(number) for number in range(800, 1000)), down()]
+    backlog.push(live())
+    assert popped(backlog) == [live()]
+    heard: list[Event] = []
+    for number in range(1000):  # what was let go makes room
+        backlog.push(raised(number))
+        if number % 150 == 0:
+            heard += popped(backlog)
+    assert all(event.reason == TOO_SLOW for event in heard if isinstance(event, Gap))
+    assert len(backlog._alerts) <= 200
+
+
 happenings = st.lists(
     st.one_of(
         st.sampled_from([up(), down(), up("b"), down("b"), out("x")]),

@@ -11,6 +11,7 @@ from tests.stream.fake_gateway import (
     Gateway,
     Peer,
     Rest,
+    all_of,
     an_alert,
     based,
     data,
@@ -35,6 +36,7 @@ from trmm_async.events import (
     AgentOffline,
     AlertEvent,
     Gap,
+    Live,
     ScriptOutput,
     UnknownEvent,
 )
@@ -267,6 +269,43 @@ async def test_what_does_not_fit_while_catching_up_is_counted_in_the_gap(gateway
     assert isinstance(gap, Gap)
     assert gap.dropped == 5
     assert [event.output for event in heard if isinstance(event, ScriptOutput)] == ["0", "1", "2"]
+
+
+async def test_what_is_kept_while_catching_up_is_bounded_for_all_agents_together(gateway: Gateway) -> None:
+    agents = [f"agent-{number}" for number in range(10)]
+    rest = Rest(dict.fromkeys(agents, "online"))
+    async with subscribe(gateway, agents, rest, queue=3, handshakes=10) as events:
+        await until(lambda: rest.answered >= 1 and all(peer.pings for peer in gateway.peers))
+        for turn in (1, 2):
+            rest.closed = True
+            for peer in list(gateway.peers)[-10:]:
+                peer.cut()
+            await until(lambda turn=turn: len(gateway.peers) == 20 * turn)  # type: ignore[misc]
+            second = list(gateway.peers)[-10:]
+            for peer in second:
+                peer.send(*(line(number, peer.agent_id) for number in range(4)))
+            await until(lambda: sum(len(link._frames) for link in roll(events)) == 40)
+            for peer in second:
+                peer.cut()
+            await until(lambda turn=turn: len(gateway.peers) == 10 + 20 * turn)  # type: ignore[misc]
+            rest.closed = False
+            heard = await all_of(events, 10 + 3 + 10)
+            assert sum(isinstance(event, ScriptOutput) for event in heard) == 3
+            assert sum(event.dropped for event in heard if isinstance(event, Gap)) == 37
+
+
+async def test_where_sockets_drop_again_and_again_agents_are_live_in_between(gateway: Gateway) -> None:
+    def drop_soon(peer: Peer) -> None:
+        asyncio.get_running_loop().call_later(0.3, peer.cut)
+
+    gateway.welcome = drop_soon
+    rest = Rest()
+    # The pause before the state is read doubles as long as reads follow one another: to 5 s, in the end.
+    async with subscribe(gateway, ["a", "b", "c"], rest, snapshot=True, gather=0.05) as events:
+        async with asyncio.timeout(30):
+            lives = 0
+            while lives < 30:
+                lives += isinstance(await anext(events), Live)
 
 
 async def test_without_a_snapshot_source_there_is_a_gap_and_no_catch_up(gateway: Gateway) -> None:

@@ -1,7 +1,9 @@
 """Live events: leaving, being cancelled, and being used wrongly."""
 
 import asyncio
+import gc
 import time
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -50,6 +52,16 @@ async def all_closed(gateway: Gateway) -> AsyncIterator[None]:
     yield
     assert not [task for task in asyncio.all_tasks() if task.get_name().startswith("trmm_async")]
     await until(lambda: not gateway.connections)
+
+
+@pytest.mark.parametrize("snapshot", [False, True])
+async def test_a_subscription_that_was_left_is_held_by_nothing(gateway: Gateway, *, snapshot: bool) -> None:
+    async with subscribe(gateway, ["a", "b"], Rest(), snapshot=snapshot, baseline_wait=60.0) as events:
+        pass
+    held = weakref.ref(events)
+    del events
+    gc.collect()
+    assert held() is None
 
 
 async def test_breaking_out_of_the_loop_closes_everything_politely(gateway: Gateway) -> None:

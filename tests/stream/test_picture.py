@@ -90,10 +90,14 @@ class Reader:
     def look(self) -> None:
         if not self.runs.begun:
             self.runs.begin(self.server.history(None)[:5])
-        rows = self.runs.finished(self.server.history(self.runs.after))
+        rows = self.runs.finished(self.server.history(self.runs.after), self.unread())
         for picture in self.pictures.values():
             own = [row for row in rows if row.agent_id == picture.agent_id]
             picture.look(self.server.snapshot(), own, self.server.now)
+
+    def unread(self) -> list[int]:
+        unread = [event for picture in self.pictures.values() for event in picture.pending]
+        return [int(event.cmd_id) for event in unread if isinstance(event, ScriptOutput)]
 
     def read(self, some: int = 1000) -> None:
         for picture in self.pictures.values():
@@ -102,8 +106,7 @@ class Reader:
                 self.heard.append(picture.pending.popleft())
 
     def restart(self) -> None:
-        unread = [event for picture in self.pictures.values() for event in picture.pending]
-        numbers = [int(event.cmd_id) for event in unread if isinstance(event, ScriptOutput)]
+        numbers = self.unread()
         places = {
             who: each.place(self.server.now, (), self.server.now) for who, each in self.pictures.items()
         }
@@ -268,6 +271,7 @@ def test_rows_that_turn_up_late_or_finish_late_are_told() -> None:
     late = [row(2), row(3, at=second), row(4, at=30 * second)]
     assert runs.finished(late) == [row(2), row(3, at=second)]
     assert runs.finished(late) == []
+    assert runs.finished(late) == []
     assert "4 told" in repr(runs)
 
 
@@ -282,18 +286,55 @@ def test_a_row_without_an_end_is_not_waited_for_for_ever() -> None:
     assert runs.after == THEN + 2 * PATIENCE - LAG
 
 
-def test_what_was_told_long_ago_is_forgotten() -> None:
+def test_of_a_long_history_the_last_minute_is_known_and_what_was_not_read() -> None:
     runs = Runs(RunsPlace())
     second = timedelta(seconds=1)
+    rows: list[HistoryEntry] = []
     for start in range(0, 12_000, 1000):
         rows = [row(number, at=number * second) for number in range(start, start + 1000)]
-        assert len(runs.finished(rows)) == 1000
-    assert len(runs._told) < 6100
-    place = runs.place([11_000])
+        assert len(runs.finished(rows, [500])) == 1000
+    assert runs.finished(rows, [500]) == []
+    assert len(runs._told) == 62
+    place = runs.place([500, 11_990])
     assert place is not None
-    assert place.after == THEN + 11_000 * second
-    assert 11_000 not in place.told
-    assert 11_001 in place.told
+    assert place.after == THEN + 500 * second
+    assert place.open == {500, 11_990}
+    assert place.told == {*range(11_939, 12_000)} - {11_990}
+    again = Runs(read_position(Position(runs=place).text()).runs)
+    assert again.finished([row(500, at=500 * second), row(501, at=501 * second), *rows]) == [
+        row(500, at=500 * second),
+        row(11_990, at=11_990 * second),
+    ]
+
+
+def test_a_run_that_is_waited_for_keeps_no_others_in_the_place() -> None:
+    runs = Runs(RunsPlace())
+    second = timedelta(seconds=1)
+    waiting = [row(number, done=False) for number in range(100)]
+    for minute in range(50):
+        rows = [row(1000 + minute * 60 + number, at=(minute * 60 + number) * second) for number in range(60)]
+        runs.finished([*waiting, *rows])
+    place = runs.place()
+    assert place is not None
+    assert (place.after, place.open) == (THEN, frozenset(range(100)))
+    assert len(place.told) == 61
+    assert len(Position(runs=place).text()) < 150
+
+
+def test_numbers_that_begin_anew_are_noticed_and_their_runs_told() -> None:
+    runs = Runs()
+    assert not runs.begins_anew([row(50)])
+    runs.finished([row(50), row(51)])
+    later = [row(40, at=LAG), row(52, at=2 * LAG)]
+    assert not runs.begins_anew(later)  # workers write in another order, within a minute
+    runs.finished(later)
+    again = Runs(read_position(Position(runs=runs.place()).text()).runs)
+    restored = [row(52, at=4 * LAG), row(41, at=3 * LAG)]
+    for each in (runs, again):
+        assert each.begins_anew(restored)
+        assert each.finished(restored) == restored[::-1]
+        assert not each.begins_anew(restored)
+        assert each.finished(restored) == []
 
 
 def test_before_the_first_look_there_is_no_place() -> None:

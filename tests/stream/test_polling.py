@@ -1,16 +1,18 @@
 """Live events of a stock server, which pushes none: by looking at it, over real HTTP."""
 
 import asyncio
+import gc
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import Any
 
 import pytest
 
 from tests.stream.fake_gateway import all_of, nothing_is_left, until
-from trmm_async import TRMM
+from trmm_async import TRMM, WebhookReceiver
 from trmm_async.errors import (
     AuthenticationError,
     ConnectionFailedError,
@@ -21,6 +23,7 @@ from trmm_async.errors import (
 )
 from trmm_async.errors import TimeoutError as TRMMTimeoutError
 from trmm_async.events import AgentOffline, AgentOnline, AlertEvent, Ended, Event, Gap, ScriptOutput
+from trmm_async.models import Alert
 from trmm_async.stream.polling import Polling
 from trmm_async.stream.settings import Rhythm, StreamSettings
 from trmm_async.testing import Simulator
@@ -151,6 +154,54 @@ async def test_a_position_is_taken_up_again_with_the_runs_of_the_meantime(server
             after = events.position
         async with trmm.events(who, since=after, settings=quick()) as events:
             assert kinds(await all_of(events, 2)) == ["Gap", "Live"]
+
+
+async def test_an_alert_raised_in_a_gap_is_told_after_a_restart_though_a_later_one_was_read(
+    server: Simulator,
+) -> None:
+    who = server.agent_ids[0]
+    async with client(server) as trmm:
+        bell = WebhookReceiver("s3cr3t-hook")
+        async with trmm.events(who, webhooks=bell, settings=quick(poll_interval=60.0)) as events:
+            missed = server.raise_alert(who, message="nobody posted this one")
+            number = server.raise_alert(who)
+            bell._listeners[0](number, who)
+            assert kinds(await all_of(events, 1)) == ["AlertEvent"]
+            position = events.position
+        server.resolve_alert(missed)
+        async with trmm.events(who, since=position, settings=quick()) as events:
+            _, told, live = await all_of(events, 3)
+    assert isinstance(told, AlertEvent)
+    assert (told.alert.id, told.alert.resolved, type(live).__name__) == (missed, True, "Live")
+
+
+async def test_a_history_that_is_numbered_anew_is_a_gap_and_its_runs_are_told(server: Simulator) -> None:
+    who, other, *_ = server.agent_ids
+    for _ in range(5):
+        server.add_history(who, 1)
+    async with client(server) as trmm, trmm.events(who, other, settings=quick()) as events:
+        assert events.state == {who: "live", other: "live"}
+        journal = server.world.journal
+        journal.history.clear()
+        journal._row_ids = count(1)
+        row = server.add_history(who, 2, stdout="after the restore", time=journal._clock() + 3600)
+        heard = await all_of(events, 5)
+    assert sorted(kinds(heard)) == ["Gap", "Gap", "Live", "Live", "ScriptOutput"]
+    assert all("restored" in event.reason for event in heard if isinstance(event, Gap))
+    (ran,) = (event for event in heard if isinstance(event, ScriptOutput))
+    assert ran == ScriptOutput(
+        agent_id=who, cmd_id=str(row.id), script=2, output="after the restore", done=True, exit_code=0
+    )
+
+
+async def test_nothing_holds_the_last_answer_between_two_looks(server: Simulator) -> None:
+    who = server.agent_ids[0]
+    for _ in range(50):
+        server.resolve_alert(server.raise_alert(who))
+    async with client(server) as trmm, trmm.events(who, settings=quick(poll_interval=60.0)):
+        gc.collect()
+        held = [each for each in gc.get_objects() if type(each) is list and each and type(each[0]) is Alert]
+        assert held == []
 
 
 async def test_an_unknown_agent_is_refused_and_the_others_go_on(server: Simulator) -> None:

@@ -1,9 +1,10 @@
 """When a peer is asked whether it is there, and when it counts as gone. (The socket itself: test_stream.)"""
 
-from hypothesis import given
-from hypothesis import strategies as st
+from itertools import pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.stream.fake_gateway import Gateway, data, nothing_is_left, running, subscribe, take
 from trmm_async.errors import DecodeError, PermissionDeniedError
@@ -88,7 +89,7 @@ def test_whatever_the_pieces_only_the_real_answer_is_left(
     whole = b"".join([*interim, answer])
     places = [0, *sorted(cut for cut in cuts if cut < len(whole)), len(whole)]
     passed, got, begun = InterimAnswers(), b"", False
-    for first, last in zip(places, places[1:], strict=False):
+    for first, last in pairwise(places):
         piece = whole[first:last] if begun else passed.feed(whole[first:last])
         begun = piece is not None
         got += piece or b""

@@ -380,7 +380,9 @@ async def test_few_handshakes_are_under_way_at_once(gateway: Gateway) -> None:
 async def test_an_agent_has_one_task_and_no_more(gateway: Gateway) -> None:
     rest = Rest()
     before = len(asyncio.all_tasks())
-    async with subscribe(gateway, [f"agent-{number}" for number in range(30)], rest, gather=0.05):
+    async with subscribe(
+        gateway, [f"agent-{number}" for number in range(30)], rest, gather=0.3, handshakes=30
+    ):
         await until(lambda: rest.answered >= 1 and all(peer.pings for peer in gateway.peers))
         assert len(asyncio.all_tasks()) - before == 30
     assert len(rest.calls) <= 2

@@ -3,11 +3,15 @@
 Below `fanout`. A consumer that is slow holds up nobody: what there is no room for is dropped, for each agent
 from then on until the consumer has taken all that waits. Then a `Gap` says how many were dropped, behind it
 comes the last that was dropped of each thing that has a state, and then `Live`.
+
+These are bounded, too: of alerts as many are kept as may wait, or a hundred. Where there was no room for one
+of an agent's, its picture is not whole: its `Gap` says so, and no `Live` comes behind it.
 """
 
 from collections import deque
 from collections.abc import Callable, Hashable
 from datetime import datetime
+from typing import Final
 
 from trmm_async.events import (
     AgentOffline,
@@ -22,18 +26,23 @@ from trmm_async.events import (
 
 __all__ = ["TOO_SLOW", "Backlog"]
 
+_ALERTS_LEAST: Final = 100
+
 TOO_SLOW = "the consumer was too slow"
-"""The reason of the `Gap` for events that were dropped here."""
+"""The reason of the `Gap` for events that were dropped here, but see `_NOT_ALL`."""
+
+_NOT_ALL: Final = "; how some of its alerts stand is lost as well"
 
 
 class _Dropped:
     """What was dropped of one agent: how many, since when, and the last of each thing that has a state."""
 
-    __slots__ = ("count", "last", "since")
+    __slots__ = ("count", "is_whole", "last", "since")
 
     def __init__(self, since: datetime) -> None:
         self.since = since
         self.count = 0
+        self.is_whole = True
         self.last: dict[Hashable, Event] = {}
 
     def add(self, event: Event) -> None:
@@ -62,6 +71,8 @@ class Backlog:
 
     def __init__(self, size: int, clock: Callable[[], datetime]) -> None:
         self._size = size
+        self._alerts_most = max(size, _ALERTS_LEAST)
+        self._alerts: dict[tuple[str, Hashable], None] = {}
         self._clock = clock
         self._queue: deque[Event] = deque()
         self._missing: dict[str, _Dropped] = {}
@@ -89,22 +100,27 @@ class Backlog:
         before = self._missing[who].count
         self._missing[who].add(event)
         self.dropped += self._missing[who].count - before
+        if isinstance(event, AlertEvent):
+            self._bound_alerts(who, event.alert.id)
 
     def pop(self) -> Event | None:
         """The next event; None if there is none."""
         if not self._queue and self._missing:
             who = next(iter(self._missing))
-            self._queue.extend(self._caught_up(who, self._missing.pop(who)))
+            dropped = self._missing.pop(who)
+            self._let_go(dropped, who)
+            self._queue.extend(self._caught_up(who, dropped))
         return self._queue.popleft() if self._queue else None
 
     def clear(self) -> None:
         """Throw all of it away."""
         self._queue.clear()
         self._missing.clear()
+        self._alerts.clear()
 
     def forget(self, agent_id: str) -> None:
         """Nothing of this agent is to come any more."""
-        self._missing.pop(agent_id, None)
+        self._let_go(self._missing.pop(agent_id, None), agent_id)
         self._in_gap.discard(agent_id)
         self._queue = deque(event for event in self._queue if event.agent_id != agent_id)
 
@@ -113,11 +129,24 @@ class Backlog:
         dropped = [event for missing in self._missing.values() for event in missing.last.values()]
         return [*self._queue, *dropped]
 
+    def _bound_alerts(self, who: str, number: int) -> None:
+        self._alerts.pop((who, number), None)
+        self._alerts[who, number] = None
+        if len(self._alerts) > self._alerts_most:
+            oldest, key = next(iter(self._alerts))
+            del self._alerts[oldest, key], self._missing[oldest].last[key]
+            self._missing[oldest].is_whole = False
+
+    def _let_go(self, dropped: _Dropped | None, who: str) -> None:
+        for key in () if dropped is None else dropped.last:
+            self._alerts.pop((who, key), None)
+
     def _caught_up(self, who: str, dropped: _Dropped) -> list[Event]:
         until = max(dropped.since, self._clock())
-        gap = Gap(agent_id=who, since=dropped.since, until=until, reason=TOO_SLOW, dropped=dropped.count)
+        why = TOO_SLOW if dropped.is_whole else TOO_SLOW + _NOT_ALL
+        gap = Gap(agent_id=who, since=dropped.since, until=until, reason=why, dropped=dropped.count)
         told = list(dropped.last.values())
-        is_over = who in self._in_gap or (told and isinstance(told[-1], Ended))
+        is_over = not dropped.is_whole or who in self._in_gap or (told and isinstance(told[-1], Ended))
         return [gap, *told] if is_over else [gap, *told, Live(agent_id=who, time=until)]
 
 

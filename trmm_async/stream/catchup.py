@@ -25,6 +25,14 @@ Counts only where nothing but `created_at` can tell. Generous: an alert told twi
 
 _STATUS: Final = "status"
 _UP: Final = {"online": True, "offline": False, "overdue": False}
+_LAG: Final = timedelta(minutes=1)
+"""How much later than its own time an alert may get its number: workers write in another order."""
+
+_RESOLVED_KEPT: Final = 16
+"""So many alerts that were told as resolved are known one by one where a stream stands for long."""
+
+_MANY: Final = 64
+
 _UNREAD: Final = None
 """The token of what was put before the reader, and may not have been read: whatever there is, is news."""
 
@@ -63,12 +71,19 @@ class Snapshot:
 class Known:
     """What the reader of one agent's stream has been told, or was already so when the stream began.
 
+    Alerts that are open are known one by one. Of those that are resolved a mark is enough, the highest number
+    that was compared with *all* of the server's alerts: one at or below it that is resolved is no news. What
+    was only heard of by itself does not move the mark: another may have been raised before it, in a gap.
+
     Args:
         agent_id: whose stream.
         place: what the reader of an earlier stream had been told, to go on from there.
+
+    Attributes:
+        changes: counts; as long as it stands, `place` says the same.
     """
 
-    __slots__ = ("_agent_id", "_based", "_given", "_mark", "_told")
+    __slots__ = ("_agent_id", "_based", "_given", "_latest", "_many", "_mark", "_told", "changes")
 
     def __init__(self, agent_id: str, place: Place | None = None) -> None:
         self._agent_id = agent_id
@@ -76,9 +91,12 @@ class Known:
         self._given: dict[Hashable, int | None] = {}
         self._based = False
         self._mark = 0
+        self._latest: datetime | None = None
+        self._many = _MANY
+        self.changes = 0
         if place is not None:
             self._told = dict([(_STATUS, place.up), *place.alerts.items()])
-            self._based, self._mark = place.based, place.mark
+            self._based, self._mark, self._latest = place.based, place.mark, place.latest
 
     def __repr__(self) -> str:
         based = "based" if self._based else "not based"
@@ -95,7 +113,7 @@ class Known:
         key, token = fact
         if self._given and self._given.pop(key, None) == token:
             return False
-        self._told[key] = token
+        self._note(event, key, token)
         return True
 
     def learn(self, event: Event) -> bool:
@@ -103,14 +121,29 @@ class Known:
         fact = _fact(event)
         if fact is None or self._told.get(fact[0], _UNREAD) == fact[1]:
             return False
-        self._told[fact[0]] = fact[1]
+        self._note(event, *fact)
         return True
+
+    def tidy(self) -> None:
+        """Forget alerts that were told as resolved, but for the last few: the stream stands and tells all.
+
+        Only then: the mark moves on by it.
+        """
+        if len(self._told) <= self._many:
+            return
+        resolved = sorted(key for key, token in self._alerts() if _is_resolved(token))
+        for key in resolved[:-_RESOLVED_KEPT]:
+            del self._told[key]
+            self._mark = max(self._mark, key)
+        self._many = max(_MANY, 2 * len(self._told))
+        self.changes += 1
 
     def baseline(self, snapshot: Snapshot) -> None:
         """Take in how things stood when the stream began. What the socket told since is newer: it stays."""
-        for key, token in _facts(snapshot.about(self._agent_id)):
+        present = snapshot.about(self._agent_id)
+        for key, token in _facts(present):
             self._told.setdefault(key, token)
-        self._based = True
+        self._compared(present)
 
     def missed(
         self,
@@ -145,7 +178,7 @@ class Known:
         status = [(_STATUS, self._told[_STATUS])] if _STATUS in self._told else []
         self._told = dict([*status, *_facts(present)])
         self._given = dict(_facts(news))
-        self._based = True
+        self._compared(present)
         return news
 
     def place(self, since: datetime, unread: Iterable[Event] = ()) -> Place:
@@ -158,15 +191,34 @@ class Known:
         told = {**self._told, **dict.fromkeys((key for key, _ in _facts(unread)), _UNREAD)}
         up = told.pop(_STATUS, _UNREAD)
         alerts = {key: token for key, token in told.items() if isinstance(key, int)}
-        if self._based:
-            # Those that were resolved long ago are many, and their number says as much.
-            kept = {key: token for key, token in alerts.items() if not _is_resolved(token)}
-            mark = max(self._mark, max(alerts, default=0))
-        else:
-            kept, mark = alerts, self._mark
         return Place(
-            since=since, based=self._based, up=None if up is _UNREAD else bool(up), mark=mark, alerts=kept
+            since=since,
+            based=self._based,
+            up=None if up is _UNREAD else bool(up),
+            mark=self._mark,
+            latest=self._latest,
+            alerts=alerts,
         )
+
+    def _note(self, event: Event, key: Hashable, token: int | None) -> None:
+        self._told[key] = token
+        self.changes += 1
+        if isinstance(event, AlertEvent):
+            self._latest = _later(self._latest, event.alert.created_at)
+
+    def _compared(self, present: Iterable[Event]) -> None:
+        """All alerts there are have been compared with what was told."""
+        for event in present:
+            if isinstance(event, AlertEvent):
+                self._mark = max(self._mark, event.alert.id)
+                self._latest = _later(self._latest, event.alert.created_at)
+        for key in [key for key, token in self._alerts() if key <= self._mark and _is_resolved(token)]:
+            del self._told[key]
+        self._based = True
+        self.changes += 1
+
+    def _alerts(self) -> list[tuple[int, int | None]]:
+        return [(key, token) for key, token in self._told.items() if isinstance(key, int)]
 
     def _is_news(self, event: Event, since: datetime, *, everything: bool) -> bool:
         fact = _fact(event)
@@ -177,9 +229,19 @@ class Known:
         alert = event.alert
         if everything:
             return not alert.resolved
-        if self._based:
-            return not alert.resolved or alert.id > self._mark
-        return alert.created_at is None or alert.created_at > since - CLOCK_SKEW
+        if alert.resolved and alert.id <= self._mark:
+            return self._is_numbered_anew(alert)
+        return self._based or alert.created_at is None or alert.created_at > since - CLOCK_SKEW
+
+    def _is_numbered_anew(self, alert: Alert) -> bool:
+        """Whether another alert once had its number: a server whose database was restored counts anew."""
+        if alert.created_at is None or self._latest is None:
+            return False
+        return alert.created_at > self._latest + _LAG
+
+
+def _later(one: datetime | None, other: datetime | None) -> datetime | None:
+    return max(one, other) if one is not None and other is not None else one or other
 
 
 def _fact(event: Event) -> Fact | None:

@@ -24,7 +24,8 @@ class SnapshotDesk:
     """Fetches the server's state once for all who ask at about the same time.
 
     Who asks while a fetch is under way gets the next one: that fetch may have looked before the question. As
-    long as fetches follow one another, each waits twice as long for company as the one before, up to 5 s.
+    long as fetches follow one another, each waits twice as long for company as the one before, up to 5 s; but
+    not where connections get lost while they wait, which would be caught up never.
     """
 
     def __init__(
@@ -52,9 +53,11 @@ class SnapshotDesk:
             self._pause = self._gather
         while self._asked:
             await asyncio.sleep(self._pause)
+            asked = [(who, answer) for who, answer in self._asked if not answer.done()]
             # Thousands of agents that connect at the pace of a rate limit must not spend it on fetches.
-            self._pause = min(self._pause * 2, _GATHER_MOST)
-            asked, self._asked = [(who, answer) for who, answer in self._asked if not answer.done()], []
+            too_long = len(asked) < len(self._asked)
+            self._pause = self._gather if too_long else min(self._pause * 2, _GATHER_MOST)
+            self._asked = []
             fetched = await self._fetch(frozenset(who for who, _ in asked)) if asked else None
             for _, answer in asked:
                 if fetched is not None and not answer.done():

@@ -17,6 +17,7 @@ class Overlap:
 
     def __init__(self) -> None:
         self._told_looks = 0
+        self._is_looking = False
         self._heard: dict[int, Alert] = {}
 
     def __repr__(self) -> str:
@@ -24,12 +25,13 @@ class Overlap:
 
     def begin_look(self) -> None:
         """All alerts are asked for from now on."""
-        self._heard = {}
+        self._is_looking, self._heard = True, {}
 
     def end_look(self, alerts: Iterable[Alert]) -> Collection[Alert]:
         """The answer, as it may be told: now."""
         self._told_looks += 1
-        return ({alert.id: alert for alert in alerts} | self._heard).values()
+        heard, self._is_looking, self._heard = self._heard, False, {}
+        return ({alert.id: alert for alert in alerts} | heard).values()
 
     def ask(self) -> int:
         """One alert is asked for from now on; what `hear` is to be given with the answer."""
@@ -39,5 +41,6 @@ class Overlap:
         """The answer. Whether it may be told; if so: now."""
         if asked != self._told_looks:
             return False
-        self._heard[alert.id] = alert
+        if self._is_looking:
+            self._heard[alert.id] = alert
         return True

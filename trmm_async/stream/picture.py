@@ -64,11 +64,17 @@ class Picture:
             error: why not.
             enough: who waits for this agent to stand waits no longer.
         """
-        if self._since is None and (self._begun or enough):
+        if enough and self._since is None:
             self._since, self._why = self._looked_at, str(error)
+        self.doubt(str(error))
         self.state = StreamState.CONNECTING
         if enough:
             self.settle(error)
+
+    def doubt(self, why: str) -> None:
+        """The look that comes can't tell all that was since the last: that is a gap."""
+        if self._since is None and self._begun:
+            self._since, self._why = self._looked_at, why
 
     def end(self, error: TRMMError) -> None:
         """The server refuses this agent."""
@@ -107,6 +113,11 @@ class Picture:
         if self._begun and self._since is None and self._known.learn(event):
             self.received += 1
             self.pending.append(event)
+
+    @property
+    def stamp(self) -> object:
+        """See `source.Course`."""
+        return None if self.pending else (self._known.changes, self._since or self._looked_at)
 
     def place(self, now: datetime, unread: Sequence[Event], unread_since: datetime) -> Place:
         """See `source.Course`."""

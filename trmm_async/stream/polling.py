@@ -7,11 +7,11 @@ of the server at a time. Nothing here calls the server: how to look is given.
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 from trmm_async.errors import (
     AuthenticationError,
@@ -31,6 +31,8 @@ from trmm_async.stream.settings import Backoff, Rhythm, StreamSettings, StreamSt
 from trmm_async.stream.source import Outlet, Start
 
 __all__ = ["Polling", "Seen", "Watch"]
+
+_NUMBERED_ANEW: Final = "the server's history of scripts is numbered anew: was its database restored?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +125,7 @@ class Polling:
 
     def runs(self, unread: Sequence[Event]) -> RunsPlace | None:
         """See `source.Source`."""
-        pending = [event for picture in self._pictures.values() for event in picture.pending]
-        numbers = [int(event.cmd_id) for event in [*pending, *unread] if isinstance(event, ScriptOutput)]
-        return self._runs.place(numbers)
+        return self._runs.place(self._unread_runs(unread))
 
     def close(self) -> None:
         """See `source.Source`: the client's connections are not ours."""
@@ -144,17 +144,26 @@ class Polling:
             if not self._pictures:
                 await self._hurry.wait()
             self._hurry.clear()
-            began, at = time.monotonic(), self._settings.clock()
-            try:
-                seen, runs = await self._look(frozenset(self._pictures))
-            except TRMMError as error:
-                self._rhythm.looked(time.monotonic() - began)
-                await self._fail(error, began)
-            else:
-                self._rhythm.looked(time.monotonic() - began)
-                self._backoff.reset()
-                await self._tell(seen, runs, at)
+            if await self._turn():
                 await self._rest()
+
+    async def _turn(self) -> bool:
+        """Look, and tell. Whether the look was one; if not, the pause behind it is over."""
+        # A method of its own, so that nothing holds the answer, all alerts of a server, between two looks.
+        began, at = time.monotonic(), self._settings.clock()
+        try:
+            seen, runs, why = await self._look(frozenset(self._pictures))
+        except TRMMError as error:
+            self._rhythm.looked(time.monotonic() - began)
+            await self._fail(error, began)
+            return False
+        self._rhythm.looked(time.monotonic() - began)
+        self._backoff.reset()
+        if why:
+            for picture in self._pictures.values():
+                picture.doubt(why)
+        await self._tell(seen, runs, at)
+        return True
 
     async def _rest(self) -> None:
         """Until the next look is due; where agents were added meanwhile, as soon as is fair to the server."""
@@ -164,15 +173,18 @@ class Polling:
                 await self._hurry.wait()
         await asyncio.sleep(max(0.0, min(whole, self._rhythm.least()) - (time.monotonic() - began)))
 
-    async def _look(self, agent_ids: frozenset[str]) -> tuple[Seen, list[HistoryEntry]]:
+    async def _look(self, agent_ids: frozenset[str]) -> tuple[Seen, list[HistoryEntry], str]:
+        """How things stand, the runs that are news, and why there may be more of them than these."""
         self.looks += 1
         self._overlap.begin_look()
         seen = await self._watch.look(agent_ids)
         if not self._settings.poll_scripts:
-            return seen, []
+            return seen, [], ""
         if not self._runs.begun:
             self._runs.begin(await self._watch.newest_runs())
-        return seen, self._runs.finished(await self._watch.runs_since(self._runs.after))
+        rows = await self._watch.runs_since(self._runs.after)
+        why = _NUMBERED_ANEW if self._runs.begins_anew(rows) else ""
+        return seen, self._runs.finished(rows, self._unread_runs(self._outlet.unread())), why
 
     async def _fail(self, error: TRMMError, began: float) -> None:
         if isinstance(error, AuthenticationError | PermissionDeniedError | ClosedError):
@@ -182,8 +194,8 @@ class Polling:
             self._failing_since = began
         attempts = self._backoff.failures + 1
         pause = max(self._backoff.next(), self._rhythm.least())
-        # A list that takes longer than its time is no faster the next time, and the pauses behind slow answers
-        # are long: who is entering is told now, and not after `connect_attempts` of them.
+        # A list that takes longer than its time is no faster the next time, and a pause behind a slow answer
+        # is long: who is entering is told now, and not after `connect_attempts` of them.
         lasts = time.monotonic() + pause - self._failing_since > self._settings.backoff_most
         enough = attempts >= self._settings.connect_attempts or lasts or isinstance(error, TimeoutError)
         for picture in self._pictures.values():
@@ -214,6 +226,10 @@ class Polling:
                     picture.state = StreamState.LIVE
                 if pending:  # else the agent was removed meanwhile
                     pending.popleft()
+
+    def _unread_runs(self, unread: Iterable[Event]) -> list[int]:
+        pending = [event for picture in self._pictures.values() for event in picture.pending]
+        return [int(event.cmd_id) for event in [*pending, *unread] if isinstance(event, ScriptOutput)]
 
     def _ring(self, alert_id: int | None, agent_id: str | None) -> None:
         if agent_id is not None and agent_id not in self._pictures:

@@ -1,11 +1,12 @@
 """A place in a stream that can be stored, and taken up again by another process. Pure.
 
 Below everything of this floor: `catchup` makes and reads a `Place`, `subscription` puts them together. The
-text is JSON, and for nobody but us: it holds what the reader was told last of each agent, in digests.
+text is JSON, and for nobody but us: it holds what the reader was told last of each agent, in digests. It is
+short, and each agent's part of it stands by itself (`Place.text`): a careful reader writes it at every event.
 """
 
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import msgspec
@@ -13,20 +14,25 @@ import msgspec
 from trmm_async import codec
 from trmm_async.errors import InvalidRequestError
 
-__all__ = ["Place", "Position", "RunsPlace", "read_position"]
+__all__ = ["Newest", "Place", "Position", "RunsPlace", "read_position", "written"]
 
-_VERSION: Final = 1
-_AWARE: Final = datetime(2000, 1, 1, tzinfo=UTC)
+_VERSION: Final = 2
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+_NUMBERS_MOST: Final = 1_000_000
+_UP: Final = (None, True, False)
 
 
-class Place(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
+class Place(msgspec.Struct, frozen=True, kw_only=True):
     """What the reader of one agent's events has been told.
 
     Attributes:
         since: when the stream was last known to be good; aware.
         based: it was compared with the server's state; else only what was told is known.
         up: the status that was told last; None if it was not, or was not read.
-        mark: the highest id of an alert that was there. Those that are resolved are not kept one by one.
+        mark: the highest id of an alert that was compared. Up to it those that are resolved are not kept one
+            by one.
+        latest: the time of the latest alert that is known of, by the server's clock.
         alerts: alert id to the digest of what was told of it; None if that was not read.
     """
 
@@ -34,19 +40,41 @@ class Place(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     based: bool = False
     up: bool | None = None
     mark: int = 0
+    latest: datetime | None = None
     alerts: Mapping[int, int | None] = {}
 
+    def text(self, agent_id: str) -> bytes:
+        """As it stands in a position, see `written`."""
+        state = self.based + 2 * _UP.index(self.up)
+        latest = None if self.latest is None else _stamp(self.latest)
+        row = _Agent(_stamp(self.since), state, self.mark, latest, self.alerts or None)
+        return codec.encode(agent_id) + b":" + codec.encode(row)
 
-class RunsPlace(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
+
+class Newest(msgspec.Struct, frozen=True):
+    """The row of a history with the highest number, and its time there."""
+
+    id: int
+    time: datetime
+
+
+class RunsPlace(msgspec.Struct, frozen=True, kw_only=True):
     """How far a server's history of script runs has been told.
 
     Attributes:
         after: the server's time from which on rows are compared; None for all.
-        told: the rows from then on that were told or were there before: id to the row's time.
+        settled: rows of an earlier time were told or were so before, but for those that are `open`; None if
+            none were.
+        open: numbers of rows from before `settled` that were not told.
+        told: numbers of rows from `settled` on that were told.
+        newest: of what was looked at; None if there was nothing.
     """
 
     after: datetime | None = None
-    told: Mapping[int, datetime] = {}
+    settled: datetime | None = None
+    open: frozenset[int] = frozenset()
+    told: frozenset[int] = frozenset()
+    newest: Newest | None = None
 
 
 class Position(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,11 +82,41 @@ class Position(msgspec.Struct, frozen=True, kw_only=True):
 
     agents: Mapping[str, Place] = {}
     runs: RunsPlace | None = None
-    version: int = _VERSION
 
     def text(self) -> str:
         """As `read_position` takes it."""
-        return codec.encode(self).decode()
+        return written([place.text(agent_id) for agent_id, place in self.agents.items()], self.runs)
+
+
+_Spans = list[tuple[int, int]]
+
+
+class _Runs(msgspec.Struct, frozen=True, array_like=True):
+    after: int | None = None
+    settled: int | None = None
+    open: _Spans = []
+    told: _Spans = []
+    newest: tuple[int, int] | None = None
+
+
+class _Agent(msgspec.Struct, frozen=True, array_like=True):
+    since: int
+    state: int
+    mark: int
+    latest: int | None
+    alerts: Mapping[int, int | None] | None
+
+
+class _Stored(msgspec.Struct, frozen=True):
+    version: int = 0
+    runs: _Runs | None = None
+    agents: Mapping[str, _Agent] = {}
+
+
+def written(agents: Iterable[bytes], runs: RunsPlace | None) -> str:
+    """A position's text, from what `Place.text` gave for each agent."""
+    stored = codec.encode(None if runs is None else _stored(runs))
+    return (b'{"version":%d,"runs":%b,"agents":{%b}}' % (_VERSION, stored, b",".join(agents))).decode()
 
 
 def read_position(text: object) -> Position:
@@ -70,11 +128,61 @@ def read_position(text: object) -> Position:
     if not isinstance(text, str):
         raise InvalidRequestError(f"since must be a position (a str), not {type(text).__name__}")
     try:
-        position = codec.decoder(Position)(text.encode())
-    except (msgspec.DecodeError, UnicodeEncodeError) as error:
+        stored = codec.decoder(_Stored)(text.encode())
+        if stored.version != _VERSION:
+            raise ValueError(f"it is of version {stored.version}, and this package writes {_VERSION}")
+        agents = {agent_id: _place(row) for agent_id, row in stored.agents.items()}
+        return Position(agents=agents, runs=None if stored.runs is None else _runs(stored.runs))
+    except (msgspec.DecodeError, UnicodeEncodeError, ValueError, OverflowError) as error:
         raise InvalidRequestError(f"since is no position of a stream: {error}") from error
-    runs = position.runs or RunsPlace()
-    times = [*(place.since for place in position.agents.values()), *runs.told.values()]
-    if position.version != _VERSION or any(time.tzinfo is None for time in [*times, runs.after or _AWARE]):
-        raise InvalidRequestError("since is a position of another version of this package")
-    return position
+
+
+def _place(row: _Agent) -> Place:
+    if not 0 <= row.state < 2 * len(_UP):
+        raise ValueError(f"{row.state} is no state of an agent")
+    return Place(
+        since=_time(row.since),
+        based=bool(row.state & 1),
+        up=_UP[row.state >> 1],
+        mark=row.mark,
+        latest=None if row.latest is None else _time(row.latest),
+        alerts=row.alerts or {},
+    )
+
+
+def _stored(runs: RunsPlace) -> _Runs:
+    newest = None if runs.newest is None else (runs.newest.id, _stamp(runs.newest.time))
+    after, settled = (None if time is None else _stamp(time) for time in (runs.after, runs.settled))
+    return _Runs(after, settled, _spans(runs.open), _spans(runs.told), newest)
+
+
+def _runs(stored: _Runs) -> RunsPlace:
+    after, settled = (None if stamp is None else _time(stamp) for stamp in (stored.after, stored.settled))
+    newest = None if stored.newest is None else Newest(stored.newest[0], _time(stored.newest[1]))
+    is_open, told = (frozenset(_numbers(spans)) for spans in (stored.open, stored.told))
+    return RunsPlace(after=after, settled=settled, open=is_open, told=told, newest=newest)
+
+
+def _stamp(time: datetime) -> int:
+    return (time - _EPOCH) // _MICROSECOND
+
+
+def _time(stamp: int) -> datetime:
+    return _EPOCH + stamp * _MICROSECOND
+
+
+def _spans(numbers: Iterable[int]) -> _Spans:
+    """Numbers as the first and the last of each unbroken row of them: those of one bulk run are one."""
+    spans: _Spans = []
+    for number in sorted(numbers):
+        if spans and spans[-1][1] == number - 1:
+            spans[-1] = (spans[-1][0], number)
+        else:
+            spans.append((number, number))
+    return spans
+
+
+def _numbers(spans: _Spans) -> Iterable[int]:
+    if sum(max(0, last - first) + 1 for first, last in spans) > _NUMBERS_MOST:
+        raise ValueError("more numbers of rows than a history has in an hour")
+    return (number for first, last in spans for number in range(first, last + 1))

@@ -11,7 +11,7 @@ from trmm_async.calls import StreamSpec
 from trmm_async.events import Event
 from trmm_async.stream.desk import SnapshotDesk, SnapshotSource
 from trmm_async.stream.position import RunsPlace
-from trmm_async.stream.session import Opener, Session, Shared
+from trmm_async.stream.session import Opener, Room, Session, Shared
 from trmm_async.stream.settings import StreamSettings
 from trmm_async.stream.source import Outlet, Start
 
@@ -50,7 +50,8 @@ class Sockets:
         settings, snapshot = self._settings, self._snapshot
         desk = SnapshotDesk(snapshot, settings.gather, outlet.watch) if snapshot is not None else None
         gate = asyncio.Semaphore(settings.handshakes)
-        self.shared = Shared(self._dial, settings, desk, outlet.mailbox, gate, roll=set())
+        room = Room(settings.queue)
+        self.shared = Shared(self._dial, settings, desk, outlet.mailbox, gate, roll=set(), room=room)
         self._outlet = outlet
 
     def follow(self, agent_id: str, start: Start) -> Session:

@@ -7,12 +7,12 @@ looked at again: from the oldest that is still without one, or from a little bef
 write rows in another order than that of their times.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
 from trmm_async.models import HistoryEntry
-from trmm_async.stream.position import RunsPlace
+from trmm_async.stream.position import Newest, RunsPlace
 
 __all__ = ["LAG", "PATIENCE", "Runs"]
 
@@ -22,11 +22,12 @@ LAG: Final = timedelta(minutes=1)
 PATIENCE: Final = timedelta(hours=1)
 """How much older than the newest row one may be that is still waited for."""
 
-_REMEMBERED: Final = 5000
-
 
 class Runs:
     """How far the history was told.
+
+    Known one by one are only the rows of the last minute, by the server's clock, and those from before it
+    that are not told yet: a history is long, and so would be what is kept of it.
 
     Args:
         place: where an earlier reader was; None: what is in the history at the first look was so before.
@@ -34,8 +35,12 @@ class Runs:
 
     def __init__(self, place: RunsPlace | None = None) -> None:
         self._based = self._begun = place is not None
-        self._after = place.after if place is not None else None
-        self._told: dict[int, datetime] = dict(place.told) if place is not None else {}
+        place = place or RunsPlace()
+        self._after = place.after
+        self._settled = place.settled
+        self._open = place.open
+        self._told: dict[int, datetime | None] = dict.fromkeys(place.told)
+        self._newest = place.newest
 
     def __repr__(self) -> str:
         return f"<Runs from {self._after}, {len(self._told)} told>"
@@ -56,21 +61,38 @@ class Runs:
         self._after = None if latest is None else latest - PATIENCE
         self._begun = True
 
-    def finished(self, rows: Sequence[HistoryEntry]) -> list[HistoryEntry]:
+    def begins_anew(self, rows: Iterable[HistoryEntry]) -> bool:
+        """Whether the rows are numbered anew, as those of a restored database are. Ask it before `finished`.
+
+        All of them that are not known by their own time count as news then. A lower number with a later time
+        is no sign of it within `LAG`.
+        """
+        if (known := self._newest) is None:
+            return False
+        if not any(
+            row.time is not None and row.id <= known.id and row.time > known.time + LAG for row in rows
+        ):
+            return False
+        # Of the numbers there were nothing is left but their times: what is later than all of them is new.
+        self._told, self._open, self._newest = {}, frozenset(), None
+        self._settled = known.time
+        return True
+
+    def finished(self, rows: Sequence[HistoryEntry], unread: Iterable[int] = ()) -> list[HistoryEntry]:
         """The rows that are finished and were not told, the oldest first; they count as told from now on.
 
         None the first time where there was no place: what is finished then was so before.
 
         Args:
             rows: all from `after` on.
+            unread: numbers of rows that were told, and not read: a `place` may have to go back to them.
         """
         timed = {row.id: row.time for row in rows if row.time is not None}
         done = [row for row in rows if row.result is not None and row.id in timed]
-        fresh = [row for row in done if row.id not in self._told]
-        self._told.update((row.id, timed[row.id]) for row in fresh)
-        self._move_on(
-            [*timed.values()], [timed[row.id] for row in rows if row.result is None and row.id in timed]
-        )
+        fresh = [row for row in done if not self._is_told(row.id, timed[row.id])]
+        self._told.update((row.id, timed[row.id]) for row in done)
+        waiting = {row.id: timed[row.id] for row in rows if row.result is None and row.id in timed}
+        self._move_on(timed, waiting, frozenset(unread).union(row.id for row in fresh))
         news, self._based = fresh if self._based else [], True
         return sorted(news, key=lambda row: (timed[row.id], row.id))
 
@@ -78,22 +100,43 @@ class Runs:
         """All this, to be stored, less the rows that were not read; None before the first look."""
         if not self._based:
             return None
-        times = {number: self._told[number] for number in unread if number in self._told}
-        after = None if self._after is None else min([self._after, *times.values()])
-        told = {
-            number: time
-            for number, time in self._told.items()
-            if number not in times and (after is None or time >= after)
-        }
-        return RunsPlace(after=after, told=told)
+        missing = {number: self._told[number] for number in unread if number in self._told}
+        times = [time for time in missing.values() if time is not None]
+        return RunsPlace(
+            after=None if self._after is None else min([self._after, *times]),
+            settled=self._settled,
+            open=self._open.union(missing),
+            told=frozenset(
+                number for number in self._told if number not in missing and self._is_late(number)
+            ),
+            newest=self._newest,
+        )
 
-    def _move_on(self, times: Sequence[datetime], waiting: Sequence[datetime]) -> None:
+    def _is_told(self, number: int, time: datetime) -> bool:
+        if number in self._told:
+            return True
+        return self._settled is not None and time < self._settled and number not in self._open
+
+    def _is_late(self, number: int) -> bool:
+        time = self._told[number]
+        return time is None or self._settled is None or time >= self._settled
+
+    def _move_on(
+        self, times: Mapping[int, datetime], waiting: Mapping[int, datetime], unread: Collection[int]
+    ) -> None:
         if not times:
             return
-        newest = max(times)
-        after = min([newest - LAG, *(time for time in waiting if time >= newest - PATIENCE)])
+        top, newest = max(times), max(times.values())
+        if self._newest is None or top > self._newest.id:
+            self._newest = Newest(top, newest)
+        settled = newest - LAG
+        self._settled = settled = settled if self._settled is None else max(self._settled, settled)
+        late = {number: time for number, time in waiting.items() if newest - PATIENCE <= time < settled}
+        self._open = frozenset(late)
+        after = min([settled, *late.values()])
         self._after = after if self._after is None else max(self._after, after)
-        # Older ones can't come again, and are of use only for the place of a reader who is behind.
-        gone = [number for number, time in self._told.items() if time < self._after]
-        for number in gone[: max(0, len(self._told) - _REMEMBERED)]:
-            del self._told[number]
+        # Older ones are of use only for the place of a reader who is behind.
+        for number, time in list(self._told.items()):
+            # Without a time: from a stored place, and the server has it no more.
+            if time is None or (time < settled and number not in unread):
+                del self._told[number]

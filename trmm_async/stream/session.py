@@ -53,6 +53,26 @@ class Opener(Protocol):
         ...
 
 
+class Room:
+    """How many more events may be kept for later, of all agents of a subscription together."""
+
+    __slots__ = ("_left",)
+
+    def __init__(self, most: int) -> None:
+        self._left = most
+
+    def take(self) -> bool:
+        """For one more; False if there is none."""
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
+
+    def give_back(self, some: int) -> None:
+        """So many are kept no longer."""
+        self._left += some
+
+
 @dataclass(frozen=True, slots=True)
 class Shared:
     """What all agents of a subscription have in common; `roll` holds the connections there are."""
@@ -63,6 +83,7 @@ class Shared:
     mailbox: Mailbox[Event]
     gate: asyncio.Semaphore
     roll: set[Link]
+    room: Room
 
 
 class Session:
@@ -76,7 +97,7 @@ class Session:
 
     __slots__ = (
         *("_backoff", "_baseline", "_due", "_early", "_heard_at", "_known", "_last", "_link", "_lost_count"),
-        *("_on_the_way", "_shared", "_since", "_spec", "_why"),
+        *("_on_the_way", "_shared", "_since", "_spec", "_timer", "_why"),
         *("connections", "dropped", "problem", "received", "settled", "state"),
     )
 
@@ -86,6 +107,7 @@ class Session:
         self._known = Known(spec.agent_id, start.place)
         self._backoff = Backoff(shared.settings)
         self._baseline: Answer | asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._due = start.snapshot and start.place is None
         """The present state is still to be told."""
         self._since: datetime | None = None if start.place is None else start.place.since
@@ -111,10 +133,21 @@ class Session:
         """How often a connection that was lost has been made again."""
         return max(0, self.connections - 1)
 
+    @property
+    def stamp(self) -> object:
+        """See `source.Course`."""
+        if self._early or self._on_the_way:
+            return None
+        return self._known.changes, self._good_until
+
+    @property
+    def _good_until(self) -> datetime:
+        return self._since or (self._link.heard_at if self._link is not None else self._heard_at)
+
     def place(self, now: datetime, unread: Sequence[Event], unread_since: datetime) -> Place:
         """See `source.Course`."""
         waiting = [*self._early, *self._on_the_way, *unread]
-        since = [self._since or (self._link.heard_at if self._link is not None else self._heard_at), now]
+        since = [self._good_until, now]
         if self._on_the_way or unread:
             since.append(unread_since)
         since.extend(event.since for event in waiting if isinstance(event, Gap))
@@ -134,11 +167,19 @@ class Session:
                 self._settle(None)
                 await asyncio.sleep(self._backoff.next())
         except TRMMError as error:
-            if self._early:
-                await self._deliver([self._gap(self._shared.settings.clock()), *self._early])
+            if early := self._take_early():
+                await self._deliver([self._gap(self._shared.settings.clock()), *early])
             self.state = StreamState.ENDED
             self._settle(error)
             return error
+        finally:
+            self._take_early()
+            self._set_timer(None)
+
+    def _take_early(self) -> list[Event]:
+        early, self._early = self._early, []
+        self._shared.room.give_back(len(early))
+        return early
 
     async def _connect(self, started: datetime) -> Link:
         settings = self._shared.settings
@@ -164,6 +205,7 @@ class Session:
             await asyncio.sleep(delay)
 
     def _settle(self, problem: TRMMError | None) -> None:
+        self._set_timer(None)
         if not self.settled.is_set():
             self.problem = problem
             self.settled.set()
@@ -178,6 +220,7 @@ class Session:
         admit = self._known.admit
         while frames := await link.receive():
             await self._deliver([event for event in self._decode(frames) if admit(event)])
+            self._known.tidy()
 
     def _decode(self, frames: Iterable[bytes]) -> list[Event]:
         agent_id, read = self._spec.agent_id, self._spec.read
@@ -203,11 +246,13 @@ class Session:
             self._baseline.cancel()
         link.hang_up()
         for event in self._decode(link.take()):
-            if len(self._early) >= self._shared.settings.queue:
+            if not self._shared.room.take():
                 self._lost_count += 1
                 self.dropped += 1
             elif self._known.admit(event):
                 self._early.append(event)
+            else:
+                self._shared.room.give_back(1)
 
     def _judge(self, link: Link) -> None:
         """What the loss of the connection means. Raises the typed error if it is a refusal."""
@@ -236,7 +281,13 @@ class Session:
     def _settle_in_time(self) -> None:
         if not self.settled.is_set():
             wait = self._shared.settings.baseline_wait
-            asyncio.get_running_loop().call_later(wait, self._settle, None)
+            self._set_timer(asyncio.get_running_loop().call_later(wait, self._settle, None))
+
+    def _set_timer(self, timer: asyncio.TimerHandle | None) -> None:
+        # One that is left behind would hold all of a closed subscription until its time.
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = timer
 
     def _baseline_came(self, link: Link, answer: Answer) -> None:
         if answer.cancelled() or link.lost is not None:
@@ -281,8 +332,9 @@ class Session:
             self._due = False
         fresh = [event for event in arrived if self._known.admit(event)]
         gap = [] if self._since is None else [self._gap(until)]
-        told = [*gap, *self._early, *missed, *fresh, Live(agent_id=self._spec.agent_id, time=until)]
-        self._since, self._early, self._lost_count = None, [], 0
+        early = self._take_early()
+        told = [*gap, *early, *missed, *fresh, Live(agent_id=self._spec.agent_id, time=until)]
+        self._since, self._lost_count = None, 0
         self._settle(None)
         return told
 

@@ -8,7 +8,7 @@ nothing is dropped. It tells a `Gap` for a time of which it can't vouch, what th
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -60,6 +60,10 @@ class Course(Protocol):
         """How often the source was lost and found again."""
         ...
 
+    @property
+    def stamp(self) -> object:
+        """Equal as long as `place` says the same to one who has read all; None: something waits here."""
+
     def place(self, now: datetime, unread: Sequence[Event], unread_since: datetime) -> Place:
         """What the reader was told, less `unread`, the oldest of which has waited since then."""
         ...
@@ -73,11 +77,13 @@ class Outlet:
         mailbox: where the events go.
         watch: is told every task that the source starts; closing cancels it and waits for it.
         ended: is told that an agent was refused; nothing more comes of it.
+        unread: what has left the source, and no reader has got yet.
     """
 
     mailbox: Mailbox[Event]
     watch: Callable[[asyncio.Task[None]], None]
     ended: Callable[[str, TRMMError], Awaitable[None]]
+    unread: Callable[[], Iterable[Event]]
 
 
 class Source(Protocol):

@@ -20,7 +20,7 @@ from trmm_async.stream.backlog import Backlog
 from trmm_async.stream.fanout import Consumer, Fanout, Handler
 from trmm_async.stream.filters import Agents, Clients, Kinds, Severities, Wanted, wanted
 from trmm_async.stream.mailbox import Mailbox
-from trmm_async.stream.position import Place, Position, read_position
+from trmm_async.stream.position import Position, read_position, written
 from trmm_async.stream.settings import StreamSettings, StreamState
 from trmm_async.stream.source import Course, Outlet, Source, SourceLater, Start
 from trmm_async.stream.waiting import Standing, wait_out
@@ -73,7 +73,8 @@ class Subscription:
         self._snapshot = snapshot
         self._begun = read_position(since) if since is not None else Position()
         self._places = dict(self._begun.agents)
-        self._last: Position | None = None
+        self._last: str | None = None
+        self._written: dict[str, tuple[object, bytes]] = {}
         self._courses: dict[str, Course] = {}
         self._going_on: set[str] = set()
         self._gone: Counter[str] = Counter()
@@ -117,7 +118,7 @@ class Subscription:
         JSON text, some dozen bytes for each agent and each of its open alerts. Events that still wait here
         count as not told, and so do those that were thrown away when the block was left.
         """
-        return (self._last or self._position()).text()
+        return self._last or self._position()
 
     async def __aenter__(self) -> Self:
         """Connect: returns when every agent's stream stands or was refused; its present state is known then.
@@ -138,7 +139,7 @@ class Subscription:
             raise ClosedError("a subscription is entered once; open another")
         self._entered = True
         found = await self._finder.find() if isinstance(self._finder, SourceLater) else self._finder
-        found.open(Outlet(self._mailbox, self._watch, self._ended), self._begun.runs)
+        found.open(Outlet(self._mailbox, self._watch, self._ended, self._unread), self._begun.runs)
         self._source = found
         self._mailbox.reopen()
         try:
@@ -346,20 +347,29 @@ class Subscription:
         counts: list[int] = [getattr(course, name) for course in self._courses.values()]
         return self._gone[name] + sum(counts)
 
-    def _position(self) -> Position:
+    def _position(self) -> str:
         if self._source is None:
-            return self._begun
+            return self._begun.text()
         now = self._settings.clock()
         filled_at = now - timedelta(seconds=max(0.0, time.monotonic() - self._mailbox.filled_at))
+        waiting = self._unread()
         unread: dict[str, list[Event]] = {}
-        waiting = [*self._fanout.unread(), *self._mailbox]
         for event in waiting:
             unread.setdefault(event.agent_id, []).append(event)
-        places: Mapping[str, Place] = {
-            agent_id: course.place(now, unread.get(agent_id, ()), filled_at)
-            for agent_id, course in self._courses.items()
-        }
-        return Position(agents=places, runs=self._source.runs(waiting))
+        # It is asked for at every event, and of thousands of agents one has changed since.
+        kept, written_now = self._written, {}
+        for agent_id, course in self._courses.items():
+            stamp = course.stamp
+            entry = kept.get(agent_id)
+            if entry is None or stamp is None or entry[0] != stamp or agent_id in unread:
+                behind = unread.get(agent_id, ())
+                entry = (None if behind else stamp, course.place(now, behind, filled_at).text(agent_id))
+            written_now[agent_id] = entry
+        self._written = written_now
+        return written([text for _, text in written_now.values()], self._source.runs(waiting))
+
+    def _unread(self) -> list[Event]:
+        return [*self._fanout.unread(), *self._mailbox]
 
     async def _ended(self, agent_id: str, error: TRMMError) -> None:
         if len(self._courses) > 1:

@@ -1,8 +1,8 @@
 """`WebhookReceiver`: takes TRMM's alert webhooks, under any ASGI framework or aiohttp.
 
 Over `delivery`, which decides. Answers first: for checks and tasks TRMM posts inside the agent's own request,
-and waits. Who listens is told after the answer, and reads the alert from the server then; also where the answer
-reaches nobody, since TRMM hangs up when it has waited long enough, and posts once.
+and waits. Who listens is told after the answer, and reads the alert from the server then; also where the
+answer reaches nobody, since TRMM hangs up when it has waited long enough, and posts once.
 """
 
 import asyncio
@@ -177,7 +177,7 @@ class WebhookReceiver:
         return verdict_on(body)
 
     async def _finish(self, verdict: Verdict, answer: Coroutine[Any, Any, None]) -> None:
-        """Answer, and then tell; a sender that has hung up since, or a server that cancels us, changes nothing."""
+        """Answer, and then tell; also where the sender has hung up, or we are cancelled for it."""
         try:
             await answer
         except OSError:
