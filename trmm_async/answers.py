@@ -90,7 +90,9 @@ def error_for(call: Call[Any], reply: Reply, scrub: Scrub) -> APIError:
     if not 300 <= reply.status < 400:
         words = call.explain(reply.status, reply.body)
         return _build(words.kind or kind_of(reply.status), call, reply, scrub, _detail(reply, words, scrub))
-    location = scrub(_BEFORE_QUERY.split(reply.headers.get("location", ""))[0])
+    # Bytes that are no UTF-8 stand in headers as what can't be printed.
+    said = reply.headers.get("location", "").encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    location = scrub(_BEFORE_QUERY.split(said)[0])
     error = _build(RedirectedError, call, reply, scrub, f"redirected to {location}; is that the URL to use?")
     error.location = location
     return error

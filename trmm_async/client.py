@@ -76,6 +76,8 @@ class TRMM:
         retries: how often a call may be sent again where that is safe, 3 by default.
         patience: seconds that a call may spend waiting between its attempts in all, 120 by default. A longer
             `Retry-After` is an error at once.
+        max_answer: how many bytes of one answer may be held at once, unpacked, 256 MiB by default; a larger
+            one is an error. While a list is iterated, this bounds one element. A file may be of any size.
         report_grace: seconds that an agent of a stock server has, beyond a script's own timeout, to report
         its
             end, 10 by default; then the run is an `AgentSilentError`.
@@ -121,6 +123,7 @@ class TRMM:
         timeout: float = 30.0,
         retries: int = 3,
         patience: float = 120.0,
+        max_answer: int = 1 << 28,
         report_grace: float = 10.0,
         dialect: Literal["gateway", "stock", "auto"] = "gateway",
         access_token: TokenSource | None = None,
@@ -140,6 +143,7 @@ class TRMM:
             **bounds.of(next(iter(dialects.values()))),
             max_connections=arguments.whole(max_connections, "max_connections", least=1),
             timeout=arguments.number(timeout, "timeout", above=0),
+            max_answer=arguments.whole(max_answer, "max_answer", least=1),
             policy=RetryPolicy(
                 retries=arguments.whole(retries, "retries", least=0),
                 patience=arguments.number(patience, "patience", least=0),

@@ -253,18 +253,27 @@ class AgentStream:
         return self._agents
 
     async def _read(self, array: ArrayCall[Agent], body: Body) -> AsyncIterator[Agent]:
+        transport = self._api.transport
         rows = array.rows()
-        head = b""
+        head, held = b"", 0
         try:
             async for chunk in body.chunks():
                 head = head or chunk
+                held += len(chunk)
                 for batch in rows.feed(chunk):
+                    held = 0
                     for agent in batch:
                         yield agent
-            for agent in rows.finish():
-                yield agent
+                if held > transport.max_answer:
+                    fault = body.too_large(transport.max_answer, head)
+                    break
+            else:
+                for agent in rows.finish():
+                    yield agent
+                return
         except msgspec.DecodeError as error:
-            raise self._api.transport.error(array.call, body.unreadable(error, head)) from error
+            fault = body.unreadable(error, head)
+        raise transport.error(array.call, fault)
 
 
 def checked_run(

@@ -1,6 +1,7 @@
 """`trmm.deployments`."""
 
 import asyncio
+import errno
 import os
 import re
 import tempfile
@@ -14,7 +15,7 @@ from urllib.parse import urlsplit
 
 from trmm_async import arguments
 from trmm_async.dialects import DeploymentOrder
-from trmm_async.errors import NotFoundError
+from trmm_async.errors import InvalidRequestError, NotFoundError
 from trmm_async.models import Client, ClientRef, Deployment, Site, SiteRef
 from trmm_async.resources.api import Api
 
@@ -27,7 +28,7 @@ Progress = Callable[[int, int | None], object]
 """Called with the bytes written so far and the bytes in all, None where the server does not say."""
 
 _NAME_MOST: Final = 150
-_UNFIT: Final = re.compile(r'[\x00-\x1f\x7f-\x9f<>:"|?*\u2028-\u202e\u2066-\u2069]')
+_UNFIT: Final = re.compile(r'[\x00-\x1f\x7f-\x9f<>:"|?*\u2028-\u202e\u2066-\u2069\ud800-\udfff]')
 _DEVICES: Final = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 
 
@@ -93,14 +94,20 @@ class Deployments:
         is the server's, without a path and what is unfit in a name. Broken or cancelled, it leaves nothing.
 
         Raises:
-            ConnectionFailedError: the download broke off.
+            ConnectionFailedError: the download broke off, or the server does not say where the file ends.
+            InvalidRequestError: `folder` can't be one (found before anything is sent), or has a folder of the
+                file's name in it.
             NotFoundError: the deployment has expired or was revoked.
+            RedirectedError: the server redirects to what is no URL.
             OSError: the file can't be written.
         """
+        into = await asyncio.to_thread(_folder, folder)
         found = await self._find(deployment)
         async with self._api.transport.download(found.download_url) as body:
-            name = safe_file_name(body.headers, found)
-            return await _write(Path(folder), name, body.chunks(), body.length, progress)
+            target = into / safe_file_name(body.headers, found)
+            if await asyncio.to_thread(target.is_dir):
+                raise InvalidRequestError(f"{target} is a folder, and the server's name for the file")
+            return await _write(target, body.chunks(whole=True), body.length, progress)
 
     async def _find(self, deployment: int | Deployment) -> Deployment:
         if isinstance(deployment, Deployment):
@@ -119,22 +126,59 @@ def safe_file_name(headers: Mapping[str, str], deployment: Deployment) -> str:
     message = Message()
     message["Content-Disposition"] = headers.get("content-disposition", "")
     said = message.get_filename() or ""
-    last = re.split(r"[/\\]", said)[-1]
-    fit = _UNFIT.sub("", last).strip(" .")
+    fit = _plain(said).strip(" .")
     if not fit or _DEVICES.fullmatch(fit):
         suffix = PurePosixPath(urlsplit(deployment.download_url).path).suffix
-        return f"trmm-agent-{_UNFIT.sub('', deployment.uuid) or deployment.id}{suffix}"
+        return _shortened(f"trmm-agent-{_plain(deployment.uuid) or deployment.id}{_plain(suffix)}")
     return _shortened(fit)
 
 
+def _plain(text: str) -> str:
+    return _UNFIT.sub("", re.split(r"[/\\]", text)[-1])
+
+
 def _shortened(name: str) -> str:
-    suffix = PurePosixPath(name).suffix[:20]
-    return name if len(name) <= _NAME_MOST else name[: _NAME_MOST - len(suffix)] + suffix
+    # Bytes are what file systems count.
+    suffix = _first_bytes(PurePosixPath(name).suffix, 20)
+    return (
+        name
+        if len(name.encode()) <= _NAME_MOST
+        else _first_bytes(name, _NAME_MOST - len(suffix.encode())) + suffix
+    )
+
+
+def _first_bytes(text: str, most: int) -> str:
+    return text.encode()[:most].decode(errors="ignore")
+
+
+def _folder(folder: object) -> Path:
+    """A folder that is there, or may be made."""
+    try:
+        path = Path(folder)  # type: ignore[arg-type] # what it isn't is found out
+        there = _first_there(path.absolute())
+    except (TypeError, ValueError) as error:
+        raise InvalidRequestError(f"folder must be a path, not {folder!r} ({error})") from None
+    except OSError as error:
+        if error.errno not in {errno.ENAMETOOLONG, errno.ENOTDIR}:
+            raise
+        raise InvalidRequestError(f"folder can't be made: {error}") from None
+    if not there.is_dir():
+        raise InvalidRequestError(f"folder must be a folder, and {str(there)!r} is something else")
+    return path
+
+
+def _first_there(path: Path) -> Path:
+    for each in (path, *path.parents):
+        with suppress(FileNotFoundError):
+            each.stat()
+            return each
+    return path
 
 
 async def _write(
-    folder: Path, name: str, chunks: AsyncIterator[bytes], total: int | None, progress: Progress | None
+    target: Path, chunks: AsyncIterator[bytes], total: int | None, progress: Progress | None
 ) -> Path:
+    folder = target.parent
     await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
     handle, aside = await asyncio.to_thread(tempfile.mkstemp, ".part", ".", folder)
     try:
@@ -145,7 +189,6 @@ async def _write(
                 done += len(chunk)
                 if progress is not None:
                     progress(done, total)
-        target = folder / name
         await asyncio.to_thread(Path(aside).replace, target)
     except BaseException:
         # Not in a thread: this must happen even where the task is being cancelled.

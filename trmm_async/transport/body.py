@@ -1,21 +1,38 @@
-"""An answer's body, and the ways in which aiohttp says that there won't be one."""
+"""An answer's body, whole or not taken, and the ways in which aiohttp says that there won't be one.
+
+That a body has ended does not say that it is whole. It is if its length or its chunks say so, or what it is
+packed in does. One that ends with the connection is if it says so itself, as JSON does by a closing bracket.
+"""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from itertools import chain
 from typing import Any, Final, TypeVar, cast
 
 import aiohttp
 import msgspec
 
-from trmm_async.calls import Call, RowReader
+from trmm_async.calls import Call, RowReader, ignore_answer
 from trmm_async.errors import ConnectionFailedError
 from trmm_async.retry import Fault, Reply, Stage
 from trmm_async.transport.connector import SentOnceError
+from trmm_async.transport.inflate import Inflater, PackedOtherwiseError, packing
 from trmm_async.transport.server import Server
 
-__all__ = ["FAULTS", "Body", "UnreadableError", "at_hand", "download", "shown", "unreadable", "words"]
+__all__ = [
+    "FAULTS",
+    "Body",
+    "UnreadableError",
+    "at_hand",
+    "beginning",
+    "decoded",
+    "download",
+    "shown",
+    "unreadable",
+    "whole",
+    "words",
+]
 
 T = TypeVar("T")
 
@@ -25,8 +42,16 @@ _TURN: Final = 1 << 18
 _SHORT: Final = 3 << 18
 """Bytes up to which an answer is decoded in one piece: beginning to read it in pieces would take longer."""
 
-FAULTS: Final = (aiohttp.ClientError, OSError, TimeoutError)
-"""All that aiohttp raises where the network or the server is at fault."""
+_ERROR_MOST: Final = 1 << 16
+"""Bytes that are read of an answer that isn't success: it has words for a person, who reads a few."""
+
+_CHUNKED: Final = "chunked"
+_BODILESS: Final = frozenset({204, 304})
+_CLOSINGS: Final = (b"]", b"}", b'"', b"true", b"false", b"null")
+"""How JSON ends that can't go on: a cut number is a number, too."""
+
+FAULTS: Final = (aiohttp.ClientError, OSError, TimeoutError, UnicodeError)
+"""All that aiohttp raises where the network or the server is at fault, or a host's name can't be one."""
 
 
 class UnreadableError(Exception):
@@ -38,12 +63,19 @@ class UnreadableError(Exception):
 
 
 class Body:
-    """An answer's body while it downloads."""
+    """An answer's body while it downloads. `fail` makes the error for a fault of it."""
 
-    def __init__(self, response: aiohttp.ClientResponse, call: Call[Any], server: Server) -> None:
+    def __init__(
+        self,
+        response: aiohttp.ClientResponse,
+        call: Call[Any],
+        server: Server,
+        fail: Callable[[Fault], Exception],
+    ) -> None:
         self._response = response
         self._call = call
         self._server = server
+        self._fail = fail
         self.headers: Mapping[str, str] = response.headers
 
     @property
@@ -51,20 +83,33 @@ class Body:
         """Bytes to come in all, where the server said so and did not compress them."""
         return None if "content-encoding" in self.headers else self._response.content_length
 
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """The bytes as they come.
+    async def chunks(self, *, whole: bool = False) -> AsyncIterator[bytes]:
+        """The bytes as they come; `whole`: only if it is certain that they are all.
 
         Raises:
-            ConnectionFailedError: the body ended early, or no more of it came in time.
+            ConnectionFailedError: the body ended early, no more of it came in time, or it can't be told
+                whether it is whole.
+            DecodeError: it is packed in a way that was not asked for.
         """
+        broken: BaseException
         try:
+            if whole and not _has_an_end(self._response):
+                raise aiohttp.ClientPayloadError("the server does not say where the file ends")
             async for chunk in pieces(self._response):
                 yield chunk
-        except FAULTS as error:
-            reason = self._server.scrub(f"the answer broke off: {words(error)}")
-            raise ConnectionFailedError(reason, method=self._call.method, path=self._call.path) from shown(
-                error
-            )
+        except (*FAULTS, UnreadableError) as error:
+            broken = error
+        else:
+            return
+        # Not where it was caught: what came of the network must not hang on the error as its context.
+        if isinstance(broken, UnreadableError):
+            raise self._fail(broken.fault)
+        reason = self._server.scrub(f"the answer broke off: {words(broken)}")
+        raise ConnectionFailedError(reason, method=self._call.method, path=self._call.path) from shown(broken)
+
+    def too_large(self, most: int, head: bytes) -> Fault:
+        """The fault for a body of which more than `most` bytes would have to be held at once."""
+        return too_large(self._response, most, head).fault
 
     def unreadable(self, error: msgspec.DecodeError, head: bytes) -> Fault:
         """The fault for a body that came whole and does not read."""
@@ -72,36 +117,141 @@ class Body:
 
 
 async def pieces(response: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]:
-    """An answer's bytes as they come. Raises `FAULTS`."""
-    if "content-encoding" not in response.headers:
+    """An answer's bytes as they come, unpacked. Raises `FAULTS` and `UnreadableError`."""
+    inflater = _inflater(response)
+    if inflater is None:
         async for chunk in response.content.iter_any():
             yield chunk
         return
     since_turn = 0
-    async for chunk in response.content.iter_any():
-        yield chunk
-        since_turn += len(chunk)
-        if since_turn > _TURN:
-            # aiohttp inflates the next piece when the last one is taken, and never lets the loop turn.
-            since_turn = 0
-            await asyncio.sleep(0)
+    async for packed in response.content.iter_any():
+        for chunk in inflater.feed(packed):
+            yield chunk
+            since_turn += len(chunk)
+            if since_turn > _TURN:
+                # A little of what comes may be a lot to inflate: the loop has to have its turn meanwhile.
+                since_turn = 0
+                await asyncio.sleep(0)
+    inflater.finish()
 
 
 def at_hand(response: aiohttp.ClientResponse) -> bytes | None:
     """The whole body, if all of it came with the head, as small ones do; its connection is free by then."""
     content = response.content
-    if response.connection is not None or not content.is_eof() or content.exception() is not None:
+    if (
+        response.connection is not None
+        or not content.is_eof()
+        or content.exception() is not None
+        or "content-encoding" in response.headers
+        or response.headers.get("transfer-encoding", _CHUNKED) != _CHUNKED
+    ):
         return None
     return content.read_nowait()
 
 
-async def download(response: aiohttp.ClientResponse, call: Call[T], rows: Callable[[], RowReader[Any]]) -> T:
+async def whole(response: aiohttp.ClientResponse, most: int) -> bytes:
+    """An answer's whole body, which may have so many bytes, unpacked. Raises `FAULTS`, `UnreadableError`."""
+    parts: list[bytes] = []
+    size = 0
+    async with aclosing(pieces(response)) as chunks:
+        async for chunk in chunks:
+            size = _counted(response, size + len(chunk), most, parts or [chunk])
+            parts.append(chunk)
+    return b"".join(parts)
+
+
+async def beginning(response: aiohttp.ClientResponse) -> bytes:
+    """The beginning of the body of an answer that isn't success. Raises `FAULTS`.
+
+    Its status is the answer: that the body is damaged or packed otherwise changes nothing of that.
+    """
+    parts: list[bytes] = []
+    left = _ERROR_MOST
+    with suppress(UnreadableError, aiohttp.ClientPayloadError):
+        async with aclosing(pieces(response)) as chunks:
+            async for chunk in chunks:
+                parts.append(chunk[:left])
+                left -= len(chunk)
+                if left <= 0:
+                    break
+    return b"".join(parts)
+
+
+def decoded(response: aiohttp.ClientResponse, call: Call[T], body: bytes, most: int) -> T:
+    """What a body comes to.
+
+    Raises:
+        UnreadableError: it does not read.
+        FAULTS: it was cut.
+    """
+    _counted(response, len(body), most, [body])
+    certain = call.decode is ignore_answer or _has_an_end(response) or body.rstrip().endswith(_CLOSINGS)
+    try:
+        if certain:
+            return call.decode(body)
+    except msgspec.DecodeError as error:
+        if _has_an_end(response):
+            raise UnreadableError(unreadable(response, error, body)) from None
+    raise _cut()
+
+
+def _cut() -> aiohttp.ClientPayloadError:
+    return aiohttp.ClientPayloadError("the connection ended before the answer did")
+
+
+def _has_an_end(response: aiohttp.ClientResponse) -> bool:
+    """Whether an answer says where it ends, otherwise than by the end of the connection."""
+    headers = response.headers
+    return (
+        "content-length" in headers
+        or "transfer-encoding" in headers
+        or "content-encoding" in headers
+        or _is_bodiless(response)
+    )
+
+
+def _is_bodiless(response: aiohttp.ClientResponse) -> bool:
+    return response.method == "HEAD" or response.status in _BODILESS
+
+
+def _inflater(response: aiohttp.ClientResponse) -> Inflater | None:
+    headers = response.headers
+    if "content-encoding" not in headers and "transfer-encoding" not in headers:
+        return None
+    try:
+        coding = packing(", ".join(headers.getall("content-encoding", ())))
+        transfer = ", ".join(headers.getall("transfer-encoding", ()))
+        if transfer.strip().lower() not in {"", _CHUNKED, "identity"}:
+            raise PackedOtherwiseError(f"the answer is sent as {transfer[:50]!r}, which was not asked for")
+    except PackedOtherwiseError as error:
+        reply = Reply(response.status, headers, b"")
+        raise UnreadableError(Fault(Stage.UNREADABLE, str(error), None, reply)) from None
+    return None if coding is None or _is_bodiless(response) else Inflater(coding)
+
+
+def _counted(response: aiohttp.ClientResponse, size: int, most: int, begun: list[bytes]) -> int:
+    """The size, if it is not too much."""
+    if size <= most:
+        return size
+    raise too_large(response, most, begun[0])
+
+
+def too_large(response: aiohttp.ClientResponse, most: int, head: bytes) -> UnreadableError:
+    """For an answer, or a part of one that is held at once, larger than `most` bytes."""
+    reply = Reply(response.status, response.headers, head[:_ERROR_MOST])
+    reason = f"the answer is larger than {most} bytes, unpacked; TRMM(max_answer=…) bounds it"
+    return UnreadableError(Fault(Stage.UNREADABLE, reason, None, reply))
+
+
+async def download(
+    response: aiohttp.ClientResponse, call: Call[T], rows: Callable[[], RowReader[Any]], most: int
+) -> T:
     """What an answer comes to that may be long: decoded while it downloads, from some length on.
 
     Spares holding all of its bytes, and the time that the rest of it is on its way.
 
     Raises:
-        UnreadableError: it does not read.
+        UnreadableError: it does not read, or has more than `most` bytes, unpacked.
         FAULTS: it broke off.
     """
     begun: list[bytes] = []
@@ -109,17 +259,24 @@ async def download(response: aiohttp.ClientResponse, call: Call[T], rows: Callab
     async with aclosing(pieces(response)) as chunks:
         async for chunk in chunks:
             begun.append(chunk)
-            size += len(chunk)
+            size = _counted(response, size + len(chunk), most, begun)
             if size > _SHORT and not response.content.at_eof():
                 try:
-                    return cast("T", await _in_pieces(begun, chunks, rows()))
+                    counted = _bounded(response, chunks, size, most, begun)
+                    return cast("T", await _in_pieces(begun, counted, rows()))
                 except msgspec.DecodeError as error:
-                    raise UnreadableError(unreadable(response, error, begun[0])) from error
-    body = b"".join(begun)
-    try:
-        return call.decode(body)
-    except msgspec.DecodeError as error:
-        raise UnreadableError(unreadable(response, error, body)) from error
+                    if not _has_an_end(response):
+                        raise _cut() from None
+                    raise UnreadableError(unreadable(response, error, begun[0])) from None
+    return decoded(response, call, b"".join(begun), most)
+
+
+async def _bounded(
+    response: aiohttp.ClientResponse, chunks: AsyncIterator[bytes], size: int, most: int, begun: list[bytes]
+) -> AsyncIterator[bytes]:
+    async for chunk in chunks:
+        size = _counted(response, size + len(chunk), most, begun)
+        yield chunk
 
 
 async def _in_pieces(begun: list[bytes], more: AsyncIterator[bytes], reader: RowReader[T]) -> list[T]:

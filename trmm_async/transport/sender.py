@@ -10,17 +10,17 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from http.cookies import BaseCookie, SimpleCookie
 from types import MappingProxyType, TracebackType
 from typing import Any, Final, TypeVar, cast
-from urllib.parse import urlencode, urljoin, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import aiohttp
-import msgspec
 from multidict import CIMultiDict
 from yarl import URL
 
-from trmm_async.answers import failure
+from trmm_async.answers import error_for, failure
 from trmm_async.calls import Call, Lane, Replay, ignore_answer
 from trmm_async.errors import ClosedError, ConnectionFailedError
 from trmm_async.limits import RateLimit
@@ -31,14 +31,16 @@ from trmm_async.transport.body import (
     Body,
     UnreadableError,
     at_hand,
+    beginning,
+    decoded,
     download,
     shown,
-    unreadable,
+    whole,
     words,
 )
 from trmm_async.transport.connector import SENDING, Connector, send_once
 from trmm_async.transport.deadlines import Deadlines
-from trmm_async.transport.server import Server, check_hop
+from trmm_async.transport.server import Server, check_hop, next_hop
 
 __all__ = ["Transport"]
 
@@ -49,8 +51,6 @@ OnSent = Callable[[bool], None]
 _REDIRECTS_MOST: Final = 5
 _SENT_ONCE: Final = frozenset({"POST", "PATCH"})
 """Methods that aiohttp never sends a second time by itself."""
-_SLICE: Final = 1 << 14
-"""A bound for what aiohttp inflates ahead of the reader of an open answer: some times this. Bytes."""
 _ENDLESS: Final = aiohttp.ClientTimeout()
 """Our own deadline bounds the call: aiohttp would make a timer for each."""
 
@@ -155,6 +155,7 @@ class Transport:
         max_waiting: int | None = None,
         max_connections: int = 100,
         timeout: float = 30.0,
+        max_answer: int = 1 << 28,
         policy: RetryPolicy | None = None,
         session: aiohttp.ClientSession | None = None,
         jitter: Callable[[], float] = random.random,
@@ -164,14 +165,17 @@ class Transport:
         self._root = URL(server.base_url, encoded=True)
         self._prefix = self._root.raw_path.rstrip("/")
         # In the form in which aiohttp takes them without making another of it.
-        self._headers = CIMultiDict(server.headers)
-        self._json_headers = CIMultiDict({**server.headers, "Content-Type": "application/json"})
+        self._headers = CIMultiDict({**server.headers, "Accept-Encoding": "gzip"})
+        self._json_headers = CIMultiDict({**self._headers, "Content-Type": "application/json"})
+        # Files are asked for as they are: what is packed on the way has no length beforehand.
+        self._file_headers = CIMultiDict({"Accept-Encoding": "identity"})
         self._limiter = Limiter(rate_limit)
         self._lanes: dict[Lane, Limiter] = {}
         self.adopt(rate_limit=rate_limit, lanes=lanes, max_waiting=max_waiting)
         self._places = asyncio.Semaphore(max_connections)
         self._max_connections = max_connections
         self._timeout = timeout
+        self._max_answer = max_answer
         self._deadlines = Deadlines()
         self._policy = policy or RetryPolicy()
         self._session = session
@@ -185,6 +189,11 @@ class Transport:
 
     def __repr__(self) -> str:
         return f"<Transport {self.server.base_url}, {self.state}, {self._limiter!r}>"
+
+    @property
+    def max_answer(self) -> int:
+        """How many bytes of an answer may be held at once."""
+        return self._max_answer
 
     @property
     def state(self) -> str:
@@ -256,16 +265,15 @@ class Transport:
                     body = at_hand(response)
                     if body is None:
                         async with response:
-                            if call.rows is not None and 200 <= response.status < 300:
-                                return await download(response, call, call.rows)
-                            body = await response.read()
-                if not 200 <= response.status < 300:
-                    result = Reply(response.status, response.headers, body)
-                else:
-                    try:
-                        return call.decode(body)
-                    except msgspec.DecodeError as error:
-                        result = unreadable(response, error, body)
+                            if not 200 <= response.status < 300:
+                                body = await beginning(response)
+                            elif call.rows is not None:
+                                return await download(response, call, call.rows, self._max_answer)
+                            else:
+                                body = await whole(response, self._max_answer)
+                if 200 <= response.status < 300:
+                    return decoded(response, call, body, self._max_answer)
+                result = Reply(response.status, response.headers, body)
             except UnreadableError as error:
                 result = error.fault
             except FAULTS as error:
@@ -302,20 +310,28 @@ class Transport:
     @asynccontextmanager
     async def _reading(self, opened: _Opened, call: Call[Any]) -> AsyncIterator[Body]:
         try:
-            yield Body(opened.response, call, self.server)
+            yield Body(opened.response, call, self.server, partial(self.error, call))
         finally:
             opened.close()
 
     async def _follow(self, url: str) -> tuple[_Opened, Call[Any]]:
         check_hop(self.server, url)
-        headers = self._headers if self.server.is_home_of(url) else CIMultiDict[str]()
+        headers = self._file_headers
+        if self.server.is_home_of(url):
+            headers = CIMultiDict({**self.server.headers, **headers})
         for _ in range(_REDIRECTS_MOST + 1):
             call = Call(method="GET", path=urlsplit(url).path or "/", decode=ignore_answer)
             opened = await self._open(call, URL(url), headers, redirects=True)
-            if opened.response.status < 300:
+            if opened.response.status == 200:
                 return opened, call
             opened.close()
-            url, headers = urljoin(url, opened.response.headers["Location"]), CIMultiDict[str]()
+            reply = Reply(opened.response.status, opened.response.headers, b"")
+            if reply.status < 300:
+                reason = f"the server answered {reply.status}, which is no whole file"
+                raise self.error(call, Fault(Stage.UNREADABLE, reason, None, reply))
+            url, headers = next_hop(url, reply.headers["Location"]), self._file_headers
+            if not url:
+                raise error_for(call, reply, self.server.scrub)
             check_hop(self.server, url)
         reason = f"more than {_REDIRECTS_MOST} redirects"
         raise ConnectionFailedError(reason, method="GET", path=urlsplit(url).path)
@@ -360,13 +376,13 @@ class Transport:
             opened = False
             try:
                 with attempt:
-                    response = await self._ask(call, attempt, url, headers, timeout=timeout, slices=_SLICE)
+                    response = await self._ask(call, attempt, url, headers, timeout=timeout)
                 elsewhere = redirects and 300 <= response.status < 400 and "Location" in response.headers
                 if elsewhere or 200 <= response.status < 300:
                     opened = True
                     return _Opened(response, attempt)
                 async with response:
-                    result = Reply(response.status, response.headers, await response.read())
+                    result = Reply(response.status, response.headers, await beginning(response))
             except FAULTS as error:
                 result = attempt.fault(error)
             finally:
@@ -404,7 +420,6 @@ class Transport:
         headers: Mapping[str, str],
         *,
         timeout: aiohttp.ClientTimeout = _ENDLESS,
-        slices: int | None = None,
     ) -> Awaitable[aiohttp.ClientResponse]:
         session = self._get_session()
         if not isinstance(session.connector, Connector):
@@ -418,7 +433,8 @@ class Transport:
             timeout=timeout,
             allow_redirects=False,
             raise_for_status=False,
-            read_bufsize=slices,
+            # Ours tells a cut stream from a whole one; see `inflate`.
+            auto_decompress=False,
             middlewares=None if call.method in _SENT_ONCE else self._once,
         )
 

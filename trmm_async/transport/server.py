@@ -6,14 +6,14 @@ import ssl as tls
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import quote, quote_plus, urlsplit
+from urllib.parse import quote, quote_plus, urljoin, urlsplit
 
 from yarl import URL
 
 from trmm_async._version import __version__
 from trmm_async.errors import InvalidRequestError
 
-__all__ = ["Secrets", "Server", "check_hop"]
+__all__ = ["Secrets", "Server", "check_hop", "next_hop"]
 
 _SECRETS_MOST: Final = 64
 
@@ -90,10 +90,20 @@ def check_hop(server: Server, url: str) -> None:
         raise InvalidRequestError("a download from an https server must not lead to plain http")
 
 
+def next_hop(url: str, location: str) -> str:
+    """Where a redirect from that URL leads; empty if what the server says is no URL."""
+    try:
+        target = urljoin(url, location)
+    except ValueError:
+        return ""
+    return target if _web_scheme(target) is not None else ""
+
+
 def _web_scheme(url: str) -> str | None:
     try:
         parts = urlsplit(url)
-        whole = bool(parts.hostname) and parts.port != 0
+        # The one that will be used has its own idea of what a URL is.
+        whole = bool(parts.hostname) and parts.port != 0 and bool(URL(url).raw_host)
     except ValueError:
         return None
     return parts.scheme if whole and parts.scheme in {"http", "https"} else None
