@@ -2,6 +2,7 @@
 
 import random
 import re
+import tracemalloc
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -445,7 +446,7 @@ def test_an_array_decoder_shows_where_it_is() -> None:
 class Counted:
     """A decoder that counts the bytes it is given."""
 
-    def __init__(self, inner: Decoder[Any]) -> None:
+    def __init__(self, inner: Callable[[Any], Any]) -> None:
         self.inner, self.bytes, self.largest = inner, 0, 0
 
     def __call__(self, body: bytes) -> Any:
@@ -636,3 +637,44 @@ def test_annotated_items_keep_their_constraints() -> None:
     small = Annotated[int, msgspec.Meta(le=9)]
     with pytest.raises(msgspec.ValidationError, match=r"`\$\[3\]`"):
         streamed(small, [b"[1,2,3,10]"])
+
+
+class TestALargeAnswerOfWrongShape:
+    """The second try takes ten times as long, and as much memory: not of what can't be right."""
+
+    @pytest.mark.parametrize("kind", [list[Agent], Agent, dict[str, Agent]])
+    @pytest.mark.parametrize(
+        "body", [b"[" + b"1," * 3_000_000 + b"1]", b'{"a":[' + b"1," * 3_000_000 + b"1]}"]
+    )
+    def test_is_refused_without_making_all_of_it(self, kind: Any, body: bytes) -> None:
+        read = decoder(kind)
+        with pytest.raises(msgspec.ValidationError):
+            read(b"7")
+        tracemalloc.start()
+        try:
+            with pytest.raises(msgspec.ValidationError) as caught:
+                read(body)
+            _, most = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert most < 2 * len(body)
+        with pytest.raises(msgspec.ValidationError) as first:
+            msgspec.json.decode(body, type=kind)
+        assert str(caught.value) == str(first.value)
+
+    def test_a_large_list_with_nulls_here_and_there_is_read(self) -> None:
+        sent = [
+            {"agent_id": str(number), "hostname": None if number % 997 == 0 else "h"}
+            for number in range(60_000)
+        ]
+        found = decoder(list[Agent])(encode(sent))
+        assert found == [
+            Agent(agent_id=one["agent_id"] or "", hostname=one["hostname"] or "unnamed") for one in sent
+        ]
+
+    def test_only_a_list_has_rows(self) -> None:
+        assert decoder(Agent).rows is None
+        rows = decoder(list[Ref]).rows
+        assert rows is not None
+        reader = rows()
+        assert [one for batch in reader.feed(b'[{"id":1}]') for one in batch] + reader.finish() == [Ref(id=1)]

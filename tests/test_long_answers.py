@@ -5,7 +5,6 @@ import gzip
 import tracemalloc
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from importlib.metadata import version
 from itertools import pairwise
 from typing import Any
 
@@ -172,12 +171,6 @@ async def packed_away(body: bytes) -> AsyncIterator[tuple[TRMM, int]]:
         yield trmm, len(packed)
 
 
-inflates_in_slices = pytest.mark.skipif(
-    tuple(map(int, version("aiohttp").split(".")[:2])) < (3, 14),
-    reason="this aiohttp inflates each piece of the network whole",
-)
-
-
 class TestMemory:
     """Bytes, which are the same on every machine."""
 
@@ -194,7 +187,6 @@ class TestMemory:
             # What is in the socket's and the peer's buffers is not ours, and is counted here all the same.
             assert most - now < len(body) / 2
 
-    @inflates_in_slices
     async def test_an_iterated_list_is_inflated_in_slices(self) -> None:
         """aiohttp would inflate some eighty times as much as stands in one piece of what comes."""
         async with packed_away(body := agents(40_000)) as (trmm, size):
@@ -209,7 +201,6 @@ class TestMemory:
         assert 10 * size < len(body)
         assert most < 2_500_000
 
-    @inflates_in_slices
     async def test_the_event_loop_has_its_turn_while_a_list_is_inflated(self) -> None:
         async with packed_away(agents(40_000)) as (trmm, _):
             turns: list[int] = []

@@ -6,7 +6,7 @@ import json
 import os
 import tracemalloc
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,7 @@ def members(body: bytes) -> bytes:
     return b"".join(map(gzip.compress, (body[:third], body[third:third], body[third:])))
 
 
-PACKINGS = {
+PACKINGS: dict[str, Callable[[bytes], bytes]] = {
     "gzip": gzip.compress,
     "x-gzip": gzip.compress,
     "Gzip, identity": members,

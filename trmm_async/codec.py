@@ -10,11 +10,11 @@ was good and its shape was not.
 
 import re
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
 from itertools import accumulate
-from typing import Final, Generic, TypeAlias, TypeVar
+from typing import Any, Final, Generic, TypeAlias, TypeVar, cast, get_args, get_origin
 
 import msgspec
 from msgspec import inspect
@@ -26,6 +26,9 @@ Body: TypeAlias = bytes | bytearray | memoryview
 
 LARGE: Final = 1 << 18
 """A batch for arrays that are held as a whole in the end: a little faster than a small one."""
+
+_AGAIN_MOST: Final = 1 << 22
+"""Bytes up to which a piece of wrong shape is tried again: a fraction of a second's work."""
 
 _encoder = msgspec.json.Encoder()
 # A float passes as it was written, so that a Decimal field keeps every digit through the second try.
@@ -46,24 +49,54 @@ class Decoder(Generic[T]):
     def __init__(self, kind: type[T]) -> None:
         self._strict = msgspec.json.Decoder(kind)
         self._info = inspect.type_info(kind)
+        self._item = get_args(kind)[0] if get_origin(kind) is list else None
+
+    @property
+    def rows(self) -> "Callable[[], ArrayDecoder[Any]] | None":
+        """Makes a reader of the same list while it downloads; None if it is none."""
+        return None if self._item is None else partial(ArrayDecoder, self._item, batch=LARGE)
 
     def __call__(self, body: Body) -> T:
         """Decode `body` strictly; if its shape is wrong, once more with null standing for an absent field.
 
         A null is dropped only as the value of a field (of a Struct, dataclass or TypedDict) whose type takes
-        no null; the field then has its default. Nulls in dicts, in lists and under `Any` stay.
+        no null; the field then has its default. Nulls in dicts, in lists and under `Any` stay. The second try
+        takes ten times as long: of a large list it is made piece by piece, up to the first that stays wrong,
+        and of another answer only up to 4 MiB.
 
         Raises `msgspec.ValidationError` if the shape is wrong (always the error of the first try), and
         `msgspec.DecodeError` for all else: bad syntax, bad UTF-8, nesting beyond the interpreter's limit.
         """
+        return self._decoded(body, self._without_nulls if self._item is None else self._piecemeal)
+
+    def at_once(self, body: Body) -> T:
+        """The same of a piece of a list, which is not divided further."""
+        return self._decoded(body, self._without_nulls)
+
+    def _decoded(self, body: Body, again: Callable[[Body, msgspec.ValidationError], T]) -> T:
         try:
             return self._strict.decode(body)
         except msgspec.ValidationError as error:
-            return self._without_nulls(body, error)
+            return again(body, error)
         except (UnicodeDecodeError, RecursionError) as error:
             raise msgspec.DecodeError(str(error)) from error
 
+    def _piecemeal(self, body: Body, first: msgspec.ValidationError) -> T:
+        if len(body) <= LARGE or self._item is None:
+            return self._without_nulls(body, first)
+        reader: ArrayDecoder[Any] = ArrayDecoder(self._item, batch=LARGE)
+        found: list[Any] = []
+        try:
+            for at in range(0, len(body), LARGE):
+                for items in reader.feed(body[at : at + LARGE]):
+                    found += items
+            return cast("T", found + reader.finish())
+        except msgspec.DecodeError:
+            raise first from None
+
     def _without_nulls(self, body: Body, first: msgspec.ValidationError) -> T:
+        if len(body) > _AGAIN_MOST:
+            raise first
         try:
             plain = _plain.decode(body)
             _drop_nulls(plain, self._info)
@@ -141,7 +174,8 @@ class ArrayDecoder(Generic[T]):
 
     def __init__(self, item_type: type[T], *, batch: int = 1 << 15) -> None:
         """Decode elements of `item_type`, those of about `batch` bytes at a time."""
-        self._decode: Decoder[list[T]] = decoder(list[item_type])  # type: ignore[valid-type]
+        whole: Decoder[list[T]] = decoder(list[item_type])  # type: ignore[valid-type]
+        self._decode = whole.at_once
         self._batch = max(batch, 1)
         self._chunk, self._read = b"", 0  # a chunk that is gone through, and how far
         self._buffer = bytearray()

@@ -267,8 +267,8 @@ class Transport:
                         async with response:
                             if not 200 <= response.status < 300:
                                 body = await beginning(response)
-                            elif call.rows is not None:
-                                return await download(response, call, call.rows, self._max_answer)
+                            elif rows := call.rows or getattr(call.decode, "rows", None):
+                                return await download(response, call, rows, self._max_answer)
                             else:
                                 body = await whole(response, self._max_answer)
                 if 200 <= response.status < 300:
