@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -115,6 +116,40 @@ def program(words: Sequence[str], extra: Mapping[str, str], typed: str = "") -> 
     return Said(done.returncode, done.stdout, done.stderr)
 
 
+@contextmanager
+def started(
+    words: Sequence[str], extra: Mapping[str, str], *, ignoring: Sequence[signal.Signals] = (), **streams: Any
+) -> Iterator["subprocess.Popen[str]"]:
+    """The command on its way, in a session of its own, with pipes unless `streams` says otherwise."""
+
+    def set_up() -> None:
+        for number in signal.SIGINT, signal.SIGTERM, signal.SIGHUP:
+            signal.signal(number, signal.SIG_IGN if number in ignoring else signal.SIG_DFL)
+        if signal.SIGINT not in ignoring:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "trmm_async.cli", *words],
+        env=environment(extra),
+        text=True,
+        start_new_session=True,
+        preexec_fn=set_up,  # noqa: PLW1509 - the child has nothing to lock
+        **{**pipes, **streams},
+    )
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def ended(process: "subprocess.Popen[str]") -> Said:
+    """Its end, waited for."""
+    out, error = process.communicate(timeout=LONGEST)
+    return Said(process.returncode, out or "", error or "")
+
+
 class Terminal:
     """The command in a terminal of its own: what it shows can be waited for, and keys can be typed."""
 
@@ -131,6 +166,11 @@ class Terminal:
         deadline = time.monotonic() + LONGEST
         while text not in self.shown:
             assert self._read(deadline), f"never showed {text!r}: {self.shown}"
+
+    def hang_up(self) -> None:
+        """The terminal is gone, as when a connection by ssh ends."""
+        os.close(self._handle)
+        self._handle = os.open(os.devnull, os.O_RDONLY)
 
     def finish(self) -> int:
         deadline = time.monotonic() + LONGEST

@@ -1,20 +1,23 @@
 """Exit codes, and errors as one line that says what to do.
 
-Below: nothing of the command line. Above: everything in it.
+Below: `signals`, `streams`. Above: everything in the command line.
 """
 
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import IntEnum
 from io import TextIOWrapper
 from typing import Final
 
 import trmm_async as sdk
+from trmm_async.cli.signals import like_ctrl_c
+from trmm_async.cli.streams import sturdy
 from trmm_async.cli.text import clean, one_line
 
-__all__ = ["CommandError", "Exit", "guarded", "refuse", "usage"]
+__all__ = ["CommandError", "Exit", "guarded", "printed", "refuse", "told", "usage"]
 
 
 class Exit(IntEnum):
@@ -71,7 +74,36 @@ def refuse(text: str) -> CommandError:
 
 
 def guarded(work: Callable[[], object], *, debug: bool) -> int:
-    """Do the work; the exit code, after a line on stderr if it went wrong. With `debug` the traceback too."""
+    """Do the work; the exit code, after a line on stderr if it went wrong. With `debug` the traceback too.
+
+    SIGTERM and SIGHUP are as Ctrl-C for it.
+    """
+    with sturdy(), like_ctrl_c():
+        return _guarded(work, debug=debug)
+
+
+@contextmanager
+def printed(done: str) -> Iterator[None]:
+    """A block that prints what came of something that is done, in these words, and can't be taken back.
+
+    If it can't be printed the command must not look as if nothing had happened.
+    """
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        said = f"{done}, but what came of it can't be printed: {error.strerror or error}"
+        raise CommandError(Exit.UNKNOWN, said) from error
+
+
+def told(error: Exception) -> str:
+    """An error in the words in which a command that ended with it would say it."""
+    return one_line(clean(_judged(error)[1]))
+
+
+def _guarded(work: Callable[[], object], *, debug: bool) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a letter that can't be shown is no failure

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from trmm_async.cli.exits import Exit
+from trmm_async.cli.exits import Exit, printed
 from trmm_async.cli.options import DO, AgentName, Json, JsonLines, examples
 from trmm_async.cli.picking import agents_named
 from trmm_async.cli.printing import Output
@@ -54,7 +54,8 @@ async def cmd(
             timeout=timeout,
             run_as_user=as_user,
         )
-    output.one(result, _show)
+    with printed("the command has run"):
+        output.one(result, _show)
     return Exit.OK
 
 

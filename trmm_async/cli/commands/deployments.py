@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from trmm_async.cli.exits import printed
 from trmm_async.cli.grouping import ListFirst
 from trmm_async.cli.options import DO, Json, JsonLines, examples
 from trmm_async.cli.picking import client_named, site_named
@@ -97,7 +98,8 @@ async def create(
             install_flags=flags,
             monitoring_type=chosen_kind,
         )
-    output.one(made, _show)
+    with printed("the deployment is made"):
+        output.one(made, _show)
 
 
 def _show(made: "sdk.Deployment") -> None:

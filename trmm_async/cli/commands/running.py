@@ -152,7 +152,7 @@ async def run(
         hosts = {each.agent_id: each.hostname for each in targets}
         following = Following(output, hosts, good, None if dry_run else journal)
         code = await following.follow(job)
-    if journal is not None and code != Exit.OK and not dry_run:
+    if journal is not None and code not in {Exit.OK, Exit.PIPE_CLOSED} and not dry_run:
         say(f"`trmm resume {journal}` goes on, and tries some again with --retry")
     return Exit.OK if dry_run and code == Exit.FAILED else code
 

@@ -1,0 +1,145 @@
+"""Ctrl-C, SIGTERM and SIGHUP stop every command alike; what was ignored from the start stays so."""
+
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Cli
+from tests.cli.stage import LONGEST, Backstage, ended, started, terminal
+
+ALL = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+RUN = ("run", "3", "--all", "--yes", "--width", "2", "--jsonl")
+
+
+@pytest.fixture
+def stage(gateway: Backstage) -> Iterator[Backstage]:
+    gateway.do(lambda server: server.reset_ledger())
+    gateway.do(lambda server: server.script(3, seconds=0.5))
+    yield gateway
+    gateway.do(lambda server: server.script(3, seconds=0.01))
+
+
+def wait_until_it_ran(stage: Backstage, count: int = 1) -> None:
+    deadline = time.monotonic() + LONGEST
+    while stage.do(lambda server: len(server.runs)) < count:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("number", ALL)
+def test_a_run_ends_gently_and_is_told(
+    cli: Cli, stage: Backstage, tmp_path: Path, number: signal.Signals
+) -> None:
+    path = str(tmp_path / "run.db")
+    with started([*RUN, "--journal", path], stage.environment) as process:
+        wait_until_it_ran(stage, 2)
+        process.send_signal(number)
+        said = ended(process)
+    assert said.code == 130
+    ran = stage.do(lambda server: {run.agent_id for run in server.runs})
+    assert 2 <= len(ran) < 20
+    assert {row["agent_id"] for row in said.lines if row["outcome"] == "done"} == ran
+    assert "Nothing more is sent" in said.error
+    assert "stopped: the run was stopped" in said.error
+    rest = 20 - len(ran)
+    assert cli("results", path, "--ids").error == f"20 agents: {len(ran)} succeeded, {rest} pending\n"
+
+
+def test_what_waits_out_a_refusal_is_not_sent_and_not_waited_for(stage: Backstage) -> None:
+    stage.do(lambda server: server.fail("POST", "/runscript/", status=429, times=None, retry_after=100))
+    with started(RUN, stage.environment) as process:
+        deadline = time.monotonic() + LONGEST
+        while not stage.do(lambda server: [each for each in server.requests if each.method == "POST"]):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        process.send_signal(signal.SIGTERM)
+        said = ended(process)
+    assert said.code == 130
+    assert {row["outcome"] for row in said.lines} == {"skipped"}
+    assert said.error.endswith("20 agents: 20 skipped\n")
+    assert stage.do(lambda server: server.runs) == []
+
+
+def test_twice_ends_at_once(stage: Backstage) -> None:
+    stage.do(lambda server: server.script(3, seconds=600))
+    with started(RUN, stage.environment) as process:
+        wait_until_it_ran(stage, 2)
+        process.send_signal(signal.SIGTERM)
+        assert process.stderr is not None
+        assert "Nothing more is sent" in process.stderr.readline()
+        process.send_signal(signal.SIGHUP)
+        said = ended(process)
+    assert said.code == 130
+    assert said.error.endswith("20 agents: 2 unknown, 18 skipped\n")
+
+
+def test_one_that_is_ignored_stays_so(stage: Backstage) -> None:
+    words = ["run", "3", "--client", "34", "--yes", "--width", "1"]
+    with started(words, stage.environment, ignoring=[signal.SIGHUP, signal.SIGINT]) as process:
+        wait_until_it_ran(stage)
+        process.send_signal(signal.SIGHUP)
+        process.send_signal(signal.SIGINT)
+        said = ended(process)
+    assert (said.code, said.error) == (0, "4 agents: 4 succeeded\n")
+
+
+def test_others_stop_it_then(stage: Backstage) -> None:
+    with started(RUN, stage.environment, ignoring=[signal.SIGHUP, signal.SIGINT]) as process:
+        wait_until_it_ran(stage, 2)
+        process.send_signal(signal.SIGTERM)
+        assert ended(process).code == 130
+
+
+@pytest.mark.parametrize("ignoring", [(), (signal.SIGINT,)])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_command_that_waits_for_its_answer(
+    stock: Backstage, number: signal.Signals, ignoring: tuple[signal.Signals, ...]
+) -> None:
+    stock.do(lambda server: server.slow("POST", "/cmd/", 600))
+    with started(["cmd", "JADE-PC", "hostname"], stock.environment, ignoring=ignoring) as process:
+        deadline = time.monotonic() + LONGEST
+        while not stock.do(lambda server: [each for each in server.requests if "/cmd/" in each.path]):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        process.send_signal(number)
+        said = ended(process)
+    stock.do(lambda server: server.reset_ledger())
+    assert (said.code, said.out) == (130, "")
+    assert "Traceback" not in said.error
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_events_that_are_watched(stage: Backstage, number: signal.Signals) -> None:
+    with started(["watch", "jade-pc", "--json"], stage.environment) as process:
+        assert process.stderr is not None
+        assert "watching 1 agent" in process.stderr.readline()
+        process.send_signal(number)
+        said = ended(process)
+    assert (said.code, said.data) == (130, [])
+    assert "Traceback" not in said.error
+
+
+def test_a_question(stage: Backstage) -> None:
+    with terminal(["run", "3", "--client", "34"], stage.environment) as screen:
+        screen.wait_for("Go on? [y/N] ")
+        screen.process.send_signal(signal.SIGTERM)
+        assert screen.finish() == 130
+    assert stage.do(lambda server: server.runs) == []
+
+
+def test_a_terminal_that_is_gone(stage: Backstage) -> None:
+    with terminal(["run", "3", "--all", "--yes", "--width", "2"], stage.environment) as screen:
+        wait_until_it_ran(stage, 2)
+        screen.hang_up()
+        assert screen.process.wait(LONGEST) == 130
+    assert stage.do(lambda server: len(server.runs)) < 20
+
+
+def test_nothing_is_left_of_it_in_this_process(cli: Cli, stage: Backstage) -> None:
+    before = [signal.getsignal(number) for number in ALL], sys.stdout, sys.stderr
+    assert cli("run", "3", "--agent", "JADE-PC").code == 0
+    assert ([signal.getsignal(number) for number in ALL], sys.stdout, sys.stderr) == before
