@@ -20,6 +20,11 @@ GRACE: Final = 0.3
 
 _LONGEST: Final = 30.0
 _UNLIMITED: Final[Mapping[str, Any]] = {"rate_limit": None, "deployment_rate_limit": None}
+_QUICK: Final[Mapping[str, Any]] = {
+    "script_seconds": (0.001, 0.01),
+    "row_seconds": 0.0,
+    "result_seconds": 0.0,
+}
 
 
 @asynccontextmanager
@@ -39,7 +44,7 @@ async def served(
     settings: dict[str, Any] = {"retries": 0, "report_grace": GRACE, **_UNLIMITED, **(client or {})}
     async with (
         asyncio.timeout(longest),
-        Simulator(dialect=dialect, **{"script_seconds": (0.001, 0.01), **_UNLIMITED, **world}) as server,
+        Simulator(dialect=dialect, **{**_QUICK, **_UNLIMITED, **world}) as server,
         TRMM(server.url, api_key=server.api_key, dialect=said or dialect, **settings) as trmm,  # type: ignore[arg-type]
     ):
         be_patient(trmm, patience or Patience(report=settings["report_grace"], row=1.0, bulk_row=5.0))

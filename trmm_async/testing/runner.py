@@ -90,10 +90,18 @@ class Runner:
 
     A run whose agent goes offline is lost: it is held until its timeout is over, at most `offline_hold`
     seconds, and its end is never known. `report_delay` is how many seconds after the end of a run the agent
-    reports to `Order.report`.
+    reports to `Order.report`; reports that come at once are taken in one after the other, each in
+    `report_seconds`.
     """
 
-    def __init__(self, world: World, ledger: Ledger, playbook: Playbook, offline_hold: float | None) -> None:
+    def __init__(
+        self,
+        world: World,
+        ledger: Ledger,
+        playbook: Playbook,
+        offline_hold: float | None,
+        report_seconds: float = 0.0,
+    ) -> None:
         self._world = world
         self._ledger = ledger
         self._playbook = playbook
@@ -101,6 +109,8 @@ class Runner:
         self._tasks: set[asyncio.Task[None]] = set()
         self._live: defaultdict[str, list[Execution]] = defaultdict(list)
         self.report_delay = 0.0
+        self._report_seconds = report_seconds
+        self._taken_in_at = -math.inf
         world.listen(self._notice)
 
     def start(self, agent: Agent, order: Order) -> Execution:
@@ -165,7 +175,15 @@ class Runner:
             # With no delay the report is there before the answer to a waiting call goes out.
             if self.report_delay > 0:
                 await asyncio.sleep(self.report_delay)
+            if (seconds := self._queue_report()) > 0:
+                await asyncio.sleep(seconds)
             execution.order.report(execution.run)
+
+    def _queue_report(self) -> float:
+        """Put a report behind those that are being taken in; the seconds until that is done with it."""
+        now = asyncio.get_running_loop().time()
+        self._taken_in_at = max(now, self._taken_in_at + self._report_seconds)
+        return self._taken_in_at - now
 
     async def _print(self, execution: Execution, started: float) -> bool:
         """Stream the output while time passes; False if the agent was lost over it."""

@@ -55,6 +55,10 @@ AGENT_VERSIONS = {"stock": "2.11.0"}
 BACKLOG = 1024
 RATE_LIMIT = (100, 60.0)
 DEPLOYMENT_RATE_LIMIT = (20, 60.0)
+ROW_SECONDS = 0.007
+"""As measured on a live server: the rows of 195 agents took 1.3 s, of 4,800 agents 36 s."""
+RESULT_SECONDS = 0.045
+"""As measured on a live server: the results of 120 agents at once took 5.3 to 7.4 s, of 4,800 187 s."""
 
 
 class Simulator(Switches, AgentSwitches, StockSwitches):
@@ -86,6 +90,10 @@ class Simulator(Switches, AgentSwitches, StockSwitches):
         offline_hold: the most seconds that a waiting call is held after its agent went offline under it; None
             holds it until the script's timeout is over. With the stock dialect it caps every time that the
             server waits for an agent in vain.
+        row_seconds: how long the stock dialect's queue takes over each history row of a bulk action; it
+            writes one after the other, behind the answer, and sends the orders when all are written.
+        result_seconds: how long the stock dialect takes over each result that an agent reports; those that
+            come at once are in the history one after the other, one that comes alone at once.
         latency: seconds there and back of every request, or the span to draw them from; half of it passes
             before the request is counted.
 
@@ -114,6 +122,8 @@ class Simulator(Switches, AgentSwitches, StockSwitches):
         knows_cmd_id: bool = True,
         script_seconds: float | Span = (0.05, 0.3),
         offline_hold: float | None = None,
+        row_seconds: float = ROW_SECONDS,
+        result_seconds: float = RESULT_SECONDS,
         latency: float | Span = 0.0,
         host: str = "127.0.0.1",
         port: int = 0,
@@ -140,7 +150,7 @@ class Simulator(Switches, AgentSwitches, StockSwitches):
         self._playbook = Playbook(Random(f"{seed} scripts"), script_seconds)
         self._downloads = Downloads()
         self._hub = Hub(compress=compress)
-        self._runner = Runner(self.world, self._ledger, self._playbook, offline_hold)
+        self._runner = Runner(self.world, self._ledger, self._playbook, offline_hold, result_seconds)
         self._bus = Bus(hold=offline_hold)
         self._accounts = self._gate.accounts = first_accounts(clock, Random(f"{seed} accounts"))
         self._diary, self._losses, self._pulse = Diary(clock), Losses(), Pulse()
@@ -159,6 +169,7 @@ class Simulator(Switches, AgentSwitches, StockSwitches):
                 diary=self._diary,
                 losses=self._losses,
                 pulse=self._pulse,
+                row_seconds=row_seconds,
                 database=self._database,
                 machines=Machines(Random(f"{seed} machines"), clock),
             )

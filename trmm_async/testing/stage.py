@@ -34,7 +34,7 @@ class Stage:
     `bus` is the way from the server to its agents, which the stock dialect alone has; `gate` knows the keys
     and whose they are. What follows `bus` is the stock dialect's too: who may log in, what the server keeps
     about itself, which frames of live commands get lost, its tables, what is on the endpoints, and how often
-    the dashboard is told.
+    the dashboard is told. `row_seconds` is how long its queue takes over each row of a bulk action.
     """
 
     world: World
@@ -51,3 +51,4 @@ class Stage:
     database: Database = field(kw_only=True)
     machines: Machines = field(kw_only=True)
     pulse: Pulse = field(kw_only=True)
+    row_seconds: float = field(kw_only=True)

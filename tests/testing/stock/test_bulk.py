@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.testing.kit import eventually
+from tests.testing.kit import Http, eventually
+from trmm_async.testing import Simulator
 
 if TYPE_CHECKING:
-    from tests.testing.kit import Answer, Http
-    from trmm_async.testing import Simulator
+    import aiohttp
+
+    from tests.testing.kit import Answer
 
 SCRIPT: dict[str, object] = {
     "mode": "script", "target": "all", "monType": "all", "osType": "all", "script": 1, "args": ["a"],
@@ -43,6 +46,45 @@ async def test_a_script_runs_on_all_and_the_history_has_the_results(server: Simu
         ("bulk", ("a",), ("A=1",), "admin")
     }
     assert sorted(run.history or 0 for run in server.runs) == sorted(server.world.journal.history)
+
+
+async def test_rows_are_written_one_after_the_other_and_then_the_orders_are_sent(
+    session: aiohttp.ClientSession,
+) -> None:
+    async with Simulator(dialect="stock", agents=6, script_seconds=0.0, row_seconds=0.05) as server:
+        rows, loop = server.world.journal.history, asyncio.get_running_loop()
+        begun = loop.time()
+        await bulk(Http(server, session), SCRIPT)
+        assert rows == {}
+        await eventually(lambda: len(rows) == 1)
+        assert server.runs == []
+        await eventually(lambda: len(rows) == 6)
+        assert loop.time() - begun >= 0.3
+        await eventually(lambda: len(server.runs) == 6)
+
+
+async def test_results_that_come_at_once_are_taken_in_one_after_the_other(
+    session: aiohttp.ClientSession,
+) -> None:
+    async with Simulator(dialect="stock", agents=6, script_seconds=0.0, result_seconds=0.1) as server:
+        await bulk(Http(server, session), SCRIPT)
+        await eventually(lambda: finished(server) == 1)
+        begun = asyncio.get_running_loop().time()
+        assert all(run.finished for run in server.runs)
+        await eventually(lambda: finished(server) == 6)
+        assert asyncio.get_running_loop().time() - begun >= 0.4
+
+
+async def test_both_take_as_long_as_was_measured(session: aiohttp.ClientSession) -> None:
+    async with Simulator(dialect="stock", agents=120, script_seconds=0.0) as server:
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        await bulk(Http(server, session), SCRIPT)
+        await eventually(lambda: len(server.runs) == 120, 20)
+        assert loop.time() - begun >= 1.3 * 120 / 195
+        written = loop.time()
+        await eventually(lambda: finished(server) == 120, 30)
+        assert loop.time() - written >= 5.2
 
 
 async def test_a_command_runs_on_all(server: Simulator, http: Http) -> None:

@@ -1,11 +1,12 @@
 """Bulk actions: a script, a command or a look for patches on many agents in one call.
 
 Below: `dispatch.py`. Above: `dialect.py`. The answer counts the agents that were chosen, offline ones too; a
-worker then writes all history rows and sends all orders, and nobody waits for them.
+worker then writes all history rows, one after the other, and sends all orders, and nobody waits for them.
 """
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -135,8 +136,19 @@ class Bulk:
         return said(f"{script.name} will now be run on {len(agents)} agents. {HINT}")
 
     async def _work(self, agents: list[Agent], make: Callable[[Agent], tuple[HistoryRow, Order]]) -> None:
-        """Do what the server's worker does: all rows first, then all orders; with the bus down only rows."""
-        orders = [(agent, make(agent)[1]) for agent in agents if agent.agent_id in self._world.agents]
+        """Do what the server's worker does: all rows first, one after the other, then all orders.
+
+        With the bus down there are only rows.
+        """
+        orders: list[tuple[Agent, Order]] = []
+        clock = asyncio.get_running_loop().time
+        due = clock()
+        for agent in agents:
+            due += self._stage.row_seconds
+            if (pause := due - clock()) > 0:
+                await asyncio.sleep(pause)
+            if agent.agent_id in self._world.agents:
+                orders.append((agent, make(agent)[1]))
         if await self._stage.bus.reached():
             for agent, order in orders:
                 self._dispatch.publish(agent, order)
