@@ -1,6 +1,7 @@
 """One script on one agent of a stock server: sent once, and its own result found in the history, or none."""
 
 import asyncio
+import logging
 from collections import Counter
 from typing import Any
 
@@ -20,7 +21,7 @@ from trmm_async import (
 from trmm_async.runbook import Patience
 from trmm_async.testing import Run, ScriptReply, Simulator
 
-POST, HISTORY = "/runscript/", "/agents/scripthistory/"
+POST, HISTORY, KEYS = "/runscript/", "/agents/scripthistory/", "/accounts/apikeys/"
 
 
 def echo(run: Run) -> ScriptReply:
@@ -84,7 +85,7 @@ class TestRunsAtTheSameTime:
             runs = (trmm.agents.run_script(agent, 1) for agent in server.agent_ids)
             assert all(result.ok for result in await asyncio.gather(*runs))
             assert count(server, "POST", POST) == 50
-            assert count(server, "GET", HISTORY) == count(server, "GET") <= 8
+            assert count(server, "GET", HISTORY) == count(server, "GET") - count(server, "GET", KEYS) <= 10
 
     @pytest.mark.parametrize("how", ["forget", "collector"])
     async def test_one_that_nobody_waits_for_is_not_mistaken_for_one_that_is(self, how: Any) -> None:
@@ -274,7 +275,6 @@ class TestTheHistory:
     async def test_rows_of_others_are_not_ours(self) -> None:
         async with served("stock", agents=1) as (server, trmm):
             script, agent = echoing(server), server.agent_ids[0]
-            await trmm.agents.run_script(agent, script)  # by which our own name becomes known
             server.slow("POST", POST, 0.2, after=False)
             task = asyncio.create_task(trmm.agents.run_script(agent, script, args=["mine"]))
             await until(lambda: server.in_flight)
@@ -285,12 +285,38 @@ class TestTheHistory:
         async with served("stock", agents=1) as (server, trmm):
             script, agent = echoing(server), server.agent_ids[0]
             server.slow("POST", POST, 0.2, after=False)
-            task = asyncio.create_task(trmm.agents.run_script(agent, script, args=["mine"]))
-            await until(lambda: count(server, "POST"))
-            server.add_history(agent, script, username="eve", stdout="hers")
-            with pytest.raises(UnidentifiedError) as caught:
-                await task
+            with server.restrict("can_list_api_keys"):
+                task = asyncio.create_task(trmm.agents.run_script(agent, script, args=["mine"]))
+                await until(lambda: count(server, "POST"))
+                server.add_history(agent, script, username="eve", stdout="hers")
+                with pytest.raises(UnidentifiedError) as caught:
+                    await task
             assert {row.username for row in caught.value.candidates} == {"eve", server.username}  # type: ignore[attr-defined]
+
+    async def test_our_name_is_asked_for_once_and_by_nobody_who_knows_it(self) -> None:
+        async with served("stock", agents=2) as (server, trmm):
+            server.username = "n" * 60
+            with server.restrict("can_list_api_keys"):
+                await trmm.agents.run_script(server.agent_ids[0], 1)
+                assert trmm._api.desk.username == "n" * 50
+            await trmm.agents.run_script(server.agent_ids[1], 1)
+            assert count(server, "GET", KEYS) == 1
+            async with TRMM(server.url, api_key=server.api_key, dialect="stock") as other:
+                await other.agents.run_script(server.agent_ids[1], 1)
+                assert other._api.desk.username == "n" * 50
+                await other.agents.run_script(server.agent_ids[1], 1)
+            assert count(server, "GET", KEYS) == 2
+
+    @pytest.mark.parametrize("status", [200, 500])
+    async def test_the_keys_of_others_are_shown_nowhere(
+        self, status: int, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.DEBUG)
+        async with served("stock", agents=1) as (server, trmm):
+            server.script(1, retcode=0)
+            server.answer("GET", KEYS, body='[{"key": "THEIRS", "username": 1}]', status=status)
+            assert (await trmm.agents.run_script(server.agent_ids[0], 1)).ok
+        assert "THEIRS" not in caplog.text
 
 
 class TestTheEnd:

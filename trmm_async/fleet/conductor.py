@@ -8,6 +8,7 @@ import random
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
 from contextlib import AsyncExitStack
+from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
@@ -350,7 +351,13 @@ class Conductor:
         journal = self._journal
         if journal is None:
             return None
-        return lambda mark, moment: journal.begin(agent_ids, mark, moment)
+
+        async def begin(mark: int, moment: datetime | None) -> None:
+            if (name := self._api.desk.username) is not None:
+                await journal.remember_user(name)
+            await journal.begin(agent_ids, mark, moment)
+
+        return begin
 
     def _outcome(self, agent_id: str, told: ScriptResult | TRMMError) -> Outcome:
         return self._trouble(agent_id, told) if isinstance(told, TRMMError) else Done(agent_id, told)
@@ -373,11 +380,12 @@ class Conductor:
             return
         rows = await self._journal.in_flight()
         self._api.desk.username = self._api.desk.username or self._journal.username
-        by_mark: dict[int, list[InFlight]] = {}
+        by_call: dict[tuple[int, float], list[InFlight]] = {}
         for row in rows:
-            by_mark.setdefault(row.mark, []).append(row)
+            # Those of one call for many were begun together: only these are waited for together.
+            by_call.setdefault((row.mark, row.sent_at), []).append(row)
         self._course.start(len(rows))
-        await _together(self._look_back(group, dialect) for group in by_mark.values())
+        await _together(self._look_back(group, dialect) for group in by_call.values())
 
     async def _end_untold(self, why: object) -> None:
         """The server was not even asked for those: they stay in flight in the journal, for the next time."""
@@ -397,7 +405,7 @@ class Conductor:
                 await self._ledger.tell(Unknown(row.agent_id, OutcomeUnknownError(said)), crashed=True)
             return
         first = rows[0]
-        back = LookBack(mark=first.mark, moment=first.mark_time, sent_at=min(row.sent_at for row in rows))
+        back = LookBack(mark=first.mark, moment=first.mark_time, sent_at=first.sent_at)
         make = partial(Sending, self._api.desk, order, look_back=back)
         await self._collect(agent_ids, make, crashed=True)
 

@@ -62,6 +62,7 @@ class Desk:
         self.transport = transport
         self.book = RunBook(patience)
         self._marking = Turns()
+        self._was_asked_for_name = False
         self._marked_at: float | None = None
         self._blurred_at = 0.0
         self._sendings: set[Sending] = set()
@@ -142,7 +143,17 @@ class Desk:
         async with self._marking.take() as share_failure:
             share_failure()
             await self._marking.attempt(self._take_mark(order))
+            await self.learn_name(order)
         return self.book.newest
+
+    async def learn_name(self, order: Collected | Forgotten) -> None:
+        """Ask once by which name the history has our runs. Many keys may not: then the first run tells it."""
+        if self.book.username is not None or self._was_asked_for_name:
+            return
+        self._was_asked_for_name = True
+        with suppress(TRMMError):
+            name = await self.transport.send(order.history.user_of(self.transport.server.is_our_key))
+            self.book.username = self.book.username or name
 
     async def _mark_if_allowed(self, order: Forgotten) -> tuple[int, datetime | None]:
         # A script that nobody waits for needs no permission to see the history.
@@ -285,7 +296,7 @@ class Sending:
             script=order.script,
             timeout=order.timeout,
             agent_ids=order.agent_ids,
-            bulk=order.bulk and look_back is None,
+            bulk=order.bulk and (look_back is None or len(order.agent_ids) > 1),
         )
 
     def __repr__(self) -> str:
@@ -301,7 +312,7 @@ class Sending:
                     await self._before(self._batch.mark, self._batch.moment)
                 await self._send()
             else:
-                self._resume(self._look_back)
+                await self._resume(self._look_back)
         except BaseException:
             await self._desk.leave(self, self._batch)
             raise
@@ -351,11 +362,17 @@ class Sending:
 
     # -- sending ---------------------------------------------------------------------------------------------
 
-    def _resume(self, back: LookBack) -> None:
+    async def _resume(self, back: LookBack) -> None:
         """Nothing is sent: the history is looked through for what an earlier process had sent."""
         self._lost = OutcomeUnknownError("sent by an earlier process, and the history has no row of it")
-        self._batch.mark, self._batch.moment, self._batch.lost = back.mark, back.moment, True
-        self._desk.watch(self._batch, max(0.0, time.time() - back.sent_at))
+        self._batch.mark, self._batch.moment = back.mark, back.moment
+        self._batch.lost = self._batch.recovered = True
+        await self._desk.learn_name(self.order)
+        if self._batch.bulk:
+            # The server may be writing its rows still: it is to be known for how many to wait.
+            await self._drop_unknown()
+        if self._batch.pending:
+            self._desk.watch(self._batch, max(0.0, time.time() - back.sent_at))
 
     async def _send(self) -> None:
         count: int | None = None
@@ -392,9 +409,17 @@ class Sending:
             self._trouble = error
             return
         for agent_id in self._batch.pending - known:
-            said = f"the server has no agent {agent_id} that this key may run scripts on, and left it out"
-            self._settle({agent_id}, NotFoundError(404, said, method="POST", path=self.order.send.path))
+            self._settle({agent_id}, self._left_out(agent_id))
         self._batch.expected = len(self._batch.pending)
+
+    def _left_out(self, agent_id: str) -> TRMMError:
+        if self._look_back is not None:
+            # It may have been there when the script was sent; its history is gone with it.
+            return OutcomeUnknownError(
+                f"sent to {agent_id} by an earlier process, and the server no longer has such an agent"
+            )
+        said = f"the server has no agent {agent_id} that this key may run scripts on, and left it out"
+        return NotFoundError(404, said, method="POST", path=self.order.send.path)
 
     def _settle(self, agent_ids: Iterable[str], error: TRMMError) -> None:
         for agent_id in tuple(agent_ids):

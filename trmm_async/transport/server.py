@@ -5,6 +5,7 @@ import json
 import ssl as tls
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from hmac import compare_digest
 from typing import Final
 from urllib.parse import quote, quote_plus, urljoin, urlsplit
 
@@ -62,6 +63,10 @@ class Server:
         for form in sorted(forms, key=len, reverse=True):
             text = text.replace(form, "***")
         return text
+
+    def is_our_key(self, text: str) -> bool:
+        """Whether this is the key that we use."""
+        return compare_digest(text.encode(), self.api_key.encode())
 
     def is_home_of(self, url: str) -> bool:
         """Whether the URL is on this very server: same scheme, host and port."""

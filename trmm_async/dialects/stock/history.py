@@ -1,6 +1,6 @@
 """What was run, as a stock server keeps it: one agent's history, and the script runs of all."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import MAXYEAR, UTC, datetime
 from functools import partial
 from typing import Final
@@ -10,13 +10,15 @@ import msgspec
 from trmm_async import codec
 from trmm_async.calls import Call
 from trmm_async.dialects.stock.agents import Places, agent_of_detail, ids_of_agents, listed_agents
-from trmm_async.dialects.stock.wording import get, segment
+from trmm_async.dialects.stock.wording import get, get_secret, segment
 from trmm_async.models import HistoryEntry, ScriptResult
 
 __all__ = ["StockHistory", "agent_history"]
 
 _NEWEST: Final = 5
 """More than one, since the list goes by time and the mark by id: workers may write in another order."""
+
+_NAME_MOST: Final = 50
 
 _FOREVER: Final = "2100-01-01T00:00:00Z"
 """The server minds the beginning of a span only if an end is given as well."""
@@ -59,6 +61,10 @@ class StockHistory:
     def known(self) -> Call[frozenset[str]]:
         """See `History`."""
         return get("/agents/", ids_of_agents, query={"detail": "false"})
+
+    def user_of(self, is_it: Callable[[str], bool]) -> Call[str | None]:
+        """See `History`. No call says whose key it is; the list of all keys does, to whoever may see it."""
+        return get_secret("/accounts/apikeys/", partial(_user_of, is_it))
 
     def statuses(self, agent_ids: frozenset[str]) -> Call[Mapping[str, str]]:
         """See `History`. One agent is asked for singly; for more, the one list there is."""
@@ -118,6 +124,21 @@ def seconds(value: str | float | None) -> float | None:
         return None if value is None else float(value)
     except ValueError:
         return None
+
+
+class _Key(msgspec.Struct):
+    username: str
+    key: str
+
+    def __repr__(self) -> str:
+        return f"<a key of {self.username}>"
+
+
+def _user_of(is_it: Callable[[str], bool], body: bytes) -> str | None:
+    # A row keeps the first 50 characters of a name.
+    return next(
+        (one.username[:_NAME_MOST] for one in codec.decoder(list[_Key])(body) if is_it(one.key)), None
+    )
 
 
 def _status(body: bytes) -> Mapping[str, str]:
