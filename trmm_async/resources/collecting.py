@@ -153,7 +153,7 @@ class Desk:
         self._was_asked_for_name = True
         with suppress(TRMMError):
             name = await self.transport.send(order.history.user_of(self.transport.server.is_our_key))
-            self.book.username = self.book.username or name
+            self.book.username = name or self.book.username
 
     async def _mark_if_allowed(self, order: Forgotten) -> tuple[int, datetime | None]:
         # A script that nobody waits for needs no permission to see the history.
