@@ -37,7 +37,7 @@ from trmm_async import (
     TRMMError,
     Unknown,
 )
-from trmm_async.calls import Call, Lane, ignore_answer
+from trmm_async.calls import Call, Lane, Replay, ignore_answer
 from trmm_async.retry import RetryPolicy
 from trmm_async.testing import Simulator
 from trmm_async.transport import Server, Transport
@@ -345,20 +345,124 @@ class TestKeepAlive:
                     await trmm.agents.run_script("a", 1)
             assert server.connections == 5
 
-    async def test_what_is_known_of_connections_that_are_gone_is_forgotten(self) -> None:
-        async with peer(always(RESULT, stay=False)) as server:
-            connector = Connector()
-            async with aiohttp.ClientSession(connector=connector) as session:
-                async with client(server.url, session=session, rate_limit=None) as trmm:
-                    for _ in range(600):
-                        await trmm.agents.run_script("a", 1)
-                assert len(connector._known) <= 257
-
     async def test_reads_reuse_connections_from_the_start(self) -> None:
         async with peer(always(answer(b"[]"))) as server, client(server.url) as trmm:
             for _ in range(10):
                 await trmm.scripts.list()
             assert server.connections == 1
+
+
+class TestBytesThatNobodyAskedFor:
+    """They are no answer to the next call: a script would be told as done that never ran."""
+
+    STRANGER = answer(b'{"execution_time":"0.1","retcode":0,"stdout":"a stranger","stderr":""}')
+    HALVES = (STRANGER, STRANGER[:9], b"HTTP/1.1 100 Continue\r\n\r\n", b"\r\n", b"x")
+
+    @staticmethod
+    @asynccontextmanager
+    async def trusting(url: str, connector: aiohttp.BaseConnector, **settings: Any) -> AsyncIterator[TRMM]:
+        """A client that uses its connections again for everything, as after ten seconds of quiet."""
+        if isinstance(connector, Connector):
+            connector._keep_alive.survived(60)
+        async with aiohttp.ClientSession(connector=connector) as session:
+            async with client(url, session=session, **settings) as trmm:
+                yield trmm
+
+    @pytest.mark.parametrize("kind", [Connector, aiohttp.TCPConnector])
+    @pytest.mark.parametrize("delay", [0, 0.001, 0.02])
+    @pytest.mark.parametrize("turns", [0, 1, 5])
+    async def test_before_it(self, kind: Any, delay: float, turns: int) -> None:
+        brought = 0
+
+        async def handle(state: Peer, request: Request, writer: asyncio.StreamWriter) -> bool:
+            own = answer(
+                self.STRANGER.partition(b"\r\n\r\n")[2].replace(b"a stranger", request.body or b"get")
+            )
+            late.append(asyncio.get_running_loop().call_later(delay, bring, writer))
+            writer.write(own)
+            return True
+
+        def bring(writer: asyncio.StreamWriter) -> None:
+            nonlocal brought
+            brought += 1
+            if not writer.is_closing():
+                writer.write(self.STRANGER)
+
+        late: list[asyncio.TimerHandle] = []
+        async with peer(handle) as server, self.trusting(server.url, kind()) as trmm:
+            for number in range(12):
+                if number % 2:
+                    said = await trmm.request("POST", "/x/", json=number)
+                    assert said["stdout"] == str(number)
+                else:
+                    assert (await trmm.request("GET", "/x/"))["stdout"] == "get"
+                async with asyncio.timeout(5):
+                    while brought <= number:
+                        await asyncio.sleep(0)
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+            assert len(server.requests) == 12
+            assert server.connections == 12
+
+    @pytest.mark.parametrize("bytes_", HALVES)
+    @pytest.mark.parametrize("method", ["GET", "POST"])
+    async def test_between_the_last_look_and_the_first_byte(self, bytes_: bytes, method: str) -> None:
+        writers: list[asyncio.StreamWriter] = []
+
+        async def handle(state: Peer, request: Request, writer: asyncio.StreamWriter) -> bool:
+            writers.append(writer)
+            writer.write(RESULT)
+            return True
+
+        call = Call(method=method, path="/x/", decode=bytes.decode, replay=Replay.NEVER, body=b"{}")
+        async with peer(handle) as server, self.trusting(server.url, Connector()) as trmm:
+            transport = trmm._api.transport
+            await transport.send(call)
+
+            def bring(begins: bool) -> None:
+                # It has a connection: the request's first byte is still to be written.
+                if begins and len(writers) == 1:
+                    writers[0].write(bytes_)
+
+            assert await transport.send(call, bring) in RESULT.decode()
+            assert (len(server.requests), server.connections) == (2, 2)
+
+    @pytest.mark.parametrize("bytes_", HALVES)
+    async def test_however_little(self, bytes_: bytes) -> None:
+        async def handle(state: Peer, request: Request, writer: asyncio.StreamWriter) -> bool:
+            writer.write(RESULT)
+            await writer.drain()
+            went.set()
+            async with asyncio.timeout(5):
+                await idle.wait()
+            writer.write(bytes_)
+            brought.set()
+            return True
+
+        went, idle, brought = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        async with peer(handle) as server, self.trusting(server.url, Connector()) as trmm:
+            for number in range(1, 5):
+                await trmm.agents.run_script("a", 1)
+                idle.set()
+                await brought.wait()
+                # Till it is read, and an answer that was cut no longer shows in the socket.
+                for _ in range(5):
+                    await asyncio.sleep(0)
+                assert server.connections == number
+                idle.clear()
+                brought.clear()
+
+    async def test_on_a_fleet(self) -> None:
+        async def handle(state: Peer, request: Request, writer: asyncio.StreamWriter) -> bool:
+            name = request.target.split("/")[4].encode()
+            own = answer(self.STRANGER.partition(b"\r\n\r\n")[2].replace(b"a stranger", name))
+            writer.write(own + self.STRANGER)
+            return True
+
+        async with peer(handle) as server, self.trusting(server.url, Connector()) as trmm:
+            outcomes = await trmm.fleet.run_script([f"agent-{n}" for n in range(60)], 1, width=4)
+            assert all(isinstance(one, Done) and one.result.stdout == one.agent_id for one in outcomes)
+            assert (len(server.requests), server.connections) == (60, 60)
 
 
 class TestLimits:

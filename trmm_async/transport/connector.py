@@ -1,14 +1,17 @@
 """aiohttp's connection pool, kept from what would break a promise of ours.
 
-Two of its habits: it hands out kept-alive connections that the server may be closing at this moment, and it
+Three of its habits: it hands out kept-alive connections that the server may be closing at this moment, and it
 sends GET, PUT and DELETE again by itself when that happened. The first would make a POST's outcome unknown
-for nothing; the second is a request that no limiter saw and no policy was asked about.
+for nothing; the second is a request that no limiter saw and no policy was asked about. The third: bytes that
+come unasked on an idle connection are the next request's answer to it. A server, or a proxy, that sends a
+second answer would have its stranger's result told as that of a script that never ran.
 """
 
 import asyncio
+import functools
 import math
 import select
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from contextvars import ContextVar
 from typing import Any, Final, Protocol, cast
 
@@ -18,10 +21,9 @@ from aiohttp.connector import Connection
 
 from trmm_async.keepalive import KeepAliveTrust
 
-__all__ = ["SENDING", "Connector", "Sending", "SentOnceError", "send_once"]
+__all__ = ["SENDING", "Connector", "Sending", "SentOnceError", "UnaskedError", "ask_first", "send_once"]
 
 _FIRST_LOOK: Final = 0.05
-_KNOWN_AT_FIRST: Final = 256
 
 
 class Sending(Protocol):
@@ -29,6 +31,9 @@ class Sending(Protocol):
 
     careful: bool
     """Whether it must not meet a connection that may be stale."""
+
+    unwritten: bool
+    """Whether it is certain that no byte of it was written, though it has a connection."""
 
     def has_connection(self) -> None:
         """A connection was found: from here on bytes may flow."""
@@ -41,6 +46,8 @@ SENDING: Final[ContextVar[Sending | None]] = ContextVar("trmm_async_sending", de
 class Connector(aiohttp.TCPConnector):
     """A pool in which a call that must not be sent twice never meets a stale connection.
 
+    Nor does any call meet one that has brought anything since its last answer.
+
     `KeepAliveTrust` decides what may be reused for such a call. `TRMM` makes its own; give one to a session
     of yours that you hand to `TRMM(session=…)`: `aiohttp.ClientSession(connector=Connector())`. Takes the
     keywords of `aiohttp.TCPConnector`.
@@ -49,8 +56,9 @@ class Connector(aiohttp.TCPConnector):
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         self._keep_alive = KeepAliveTrust()
-        self._known: dict[ResponseHandler, _Known] = {}
-        self._known_most = _KNOWN_AT_FIRST
+        # aiohttp has no public place for what its connections are made of. Should it make them otherwise one
+        # day, each is used once: see `_usable`.
+        self._factory = functools.partial(cast("type[ResponseHandler]", _Line), self._loop)
         self._scout: _Scout | None = None
 
     async def connect(
@@ -64,6 +72,8 @@ class Connector(aiohttp.TCPConnector):
             connection = await super().connect(req, traces, timeout)
         if sending is not None:
             sending.has_connection()
+        if isinstance(connection.protocol, _Line):
+            connection.protocol.guard(sending)
         return connection
 
     # aiohttp's is an `async def`; what it has to do first must not wait for the first step of a coroutine.
@@ -80,42 +90,34 @@ class Connector(aiohttp.TCPConnector):
         Should it no longer be called one day, connections are just never trusted: see `_usable`. A callback
         of each `Connection` would tell the same, and take several calls more each time.
         """
-        known = self._known.get(protocol)
-        if known is not None:
-            known.idle_since = self._loop.time()
+        if isinstance(protocol, _Line):
+            protocol.rest()
         super()._release(key, protocol, **how)
 
     def _usable(self, connection: Connection, *, careful: bool) -> bool:
         """Whether to send on this connection. If not, it has been disposed of."""
         # It has one until it is given back.
-        protocol = cast("ResponseHandler", connection.protocol)
-        known = self._known.get(protocol)
-        if known is None:
-            self._meet(protocol)
+        line = cast("ResponseHandler", connection.protocol)
+        if not isinstance(line, _Line):
+            line.force_close()
             return True
-        idle = self._loop.time() - known.idle_since
-        if known.is_over():
+        if line.is_new:
+            return True
+        idle = self._loop.time() - line.idle_since
+        if line.is_over():
             self._keep_alive.died(idle)
             connection.close()
             return False
         self._keep_alive.survived(idle)
         if careful and idle > self._keep_alive.limit:
-            self._set_aside(connection, known)
+            self._set_aside(connection, line)
             return False
-        known.idle_since = -math.inf
         return True
 
-    def _meet(self, protocol: ResponseHandler) -> None:
-        if len(self._known) >= self._known_most:
-            # aiohttp does not tell which of its connections are gone.
-            self._known = {one: known for one, known in self._known.items() if one.is_connected()}
-            self._known_most = max(_KNOWN_AT_FIRST, 2 * len(self._known))
-        self._known[protocol] = _Known(protocol)
-
-    def _set_aside(self, connection: Connection, known: "_Known") -> None:
+    def _set_aside(self, connection: Connection, line: "_Line") -> None:
         if self._scout is None:
             # One connection is enough to learn from.
-            self._scout = _Scout(connection, known, self._keep_alive, self._loop, self._relieve)
+            self._scout = _Scout(connection, line, self._keep_alive, self._loop, self._relieve)
         else:
             connection.close()
 
@@ -123,27 +125,96 @@ class Connector(aiohttp.TCPConnector):
         self._scout = None
 
 
-class _Known:
-    """One connection: since when it is idle, and whether the server has ended it.
+class _Line(ResponseHandler):
+    """One connection, as aiohttp has it; but bytes that come unasked close it, and are nobody's answer.
 
-    `idle_since` is in the loop's time; long ago while it is in use.
+    Attributes:
+        is_new: no request has been sent on it yet.
+        idle_since: in the loop's time; long ago while it is in use.
     """
 
-    __slots__ = ("_input", "_protocol", "idle_since")
-
-    def __init__(self, protocol: ResponseHandler) -> None:
-        self._protocol = protocol
-        self._input: Callable[[int], object] | None = None
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop)
+        self.is_new = True
         self.idle_since = -math.inf
+        self._is_asked = False
+        self._input: Callable[[int], object] | None = None
+
+    def guard(self, sending: Sending | None) -> None:
+        """It is handed out: what comes before a request is written is not the answer to it."""
+        self.idle_since = -math.inf
+        self._is_asked = False
+        if sending is not None:
+            sending.unwritten = True
+        transport: Any = self.transport
+        if transport is not None:
+            real = transport.real if isinstance(transport, _Guard) else transport
+            self.transport = cast("asyncio.Transport", _Guard(self, real, sending))
+
+    def begin(self, transport: asyncio.Transport) -> bool:
+        """Whether a request may be written now; if not, the connection is closed. Told by the guard."""
+        self.transport = transport
+        # A new one is not looked at: TLS 1.3 has tickets to bring.
+        if not self.is_new and self._has_input(transport):
+            transport.abort()
+            return False
+        self.is_new, self._is_asked = False, True
+        return True
+
+    def rest(self) -> None:
+        """It is free again: nothing is to come before the next request."""
+        self.idle_since = self._loop.time()
+        self._is_asked = False
 
     def is_over(self) -> bool:
-        """Whether the kernel holds anything of the server's: on an idle connection, its end."""
-        transport = self._protocol.transport
-        if transport is None or transport.is_closing():
+        """Whether the server has ended it, or sent what nobody has asked for: read by now, or not yet."""
+        transport = self.transport
+        if transport is None or transport.is_closing() or self.should_close:
             return True
+        return self._has_input(transport)
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_asked or not data:
+            super().data_received(data)
+        elif self.transport is not None:
+            self.transport.abort()
+
+    def _has_input(self, transport: asyncio.Transport) -> bool:
         if self._input is None:
             self._input = _input_of(transport.get_extra_info("socket").fileno())
         return bool(self._input(0))
+
+
+class _Guard:
+    """Stands for a connection's transport until a request's first byte is written.
+
+    aiohttp writes a body in a task of its own: between the last look at the connection and the first byte the
+    loop turns, which takes milliseconds where it is busy.
+    """
+
+    __slots__ = ("_line", "_sending", "real")
+
+    def __init__(self, line: _Line, real: asyncio.Transport, sending: Sending | None) -> None:
+        self._line = line
+        self._sending = sending
+        self.real = real
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.real, name)
+
+    def write(self, data: bytes) -> None:
+        if self._begin():
+            self.real.write(data)
+
+    def writelines(self, chunks: Iterable[bytes]) -> None:
+        if self._begin():
+            self.real.writelines(chunks)
+
+    def _begin(self) -> bool:
+        begins = self._line.begin(self.real)
+        if begins and self._sending is not None:
+            self._sending.unwritten = False
+        return begins
 
 
 class _Scout:
@@ -156,14 +227,14 @@ class _Scout:
     def __init__(
         self,
         connection: Connection,
-        known: _Known,
+        line: _Line,
         trust: KeepAliveTrust,
         loop: asyncio.AbstractEventLoop,
         relieved: Callable[[], None],
     ) -> None:
         self._connection = connection
-        self._known = known
-        self._since = known.idle_since
+        self._line = line
+        self._since = line.idle_since
         self._trust = trust
         self._loop = loop
         self._relieved = relieved
@@ -175,7 +246,7 @@ class _Scout:
 
     def _look(self) -> None:
         idle = self._loop.time() - self._since
-        if self._known.is_over():
+        if self._line.is_over():
             self._trust.died(idle)
             self._connection.close()
             self._relieved()
@@ -188,7 +259,7 @@ class _Scout:
             return
         self._connection.release()
         # That it was kept aside has not made it any younger.
-        self._known.idle_since = self._since
+        self._line.idle_since = self._since
         self._relieved()
 
 
@@ -215,3 +286,28 @@ async def send_once(
         raise
     except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
         raise SentOnceError(str(error)) from error
+
+
+class UnaskedError(aiohttp.ClientConnectionError):
+    """The connection had brought bytes that nobody has asked for. Nothing was written to it."""
+
+
+async def ask_first(
+    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """A client middleware for other connectors than ours: none of an earlier call's bytes is an answer.
+
+    All that aiohttp lets be seen of a connection: what has come by now and begins an answer, or ends none.
+    """
+    send = request.send
+
+    async def send_if_unasked(connection: Connection) -> aiohttp.ClientResponse:
+        # In the first turn the loop sees what has come, in the second aiohttp has read it.
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        if connection.protocol is None or connection.protocol.should_close:
+            raise UnaskedError("the connection had brought what nobody has asked for")
+        return await send(connection)
+
+    request.send = send_if_unasked  # type: ignore[assignment, method-assign]
+    return await handler(request)

@@ -38,7 +38,7 @@ from trmm_async.transport.body import (
     whole,
     words,
 )
-from trmm_async.transport.connector import SENDING, Connector, send_once
+from trmm_async.transport.connector import SENDING, Connector, UnaskedError, ask_first, send_once
 from trmm_async.transport.deadlines import Deadlines
 from trmm_async.transport.server import Server, check_hop, next_hop
 
@@ -58,7 +58,7 @@ _ENDLESS: Final = aiohttp.ClientTimeout()
 class _Attempt:
     """One sending of one call: what it holds, and how far it got. A block in which its head is waited for."""
 
-    __slots__ = ("_on_sent", "_places", "_slots", "_slow", "_token", "careful", "connected")
+    __slots__ = ("_on_sent", "_places", "_slots", "_slow", "_token", "careful", "connected", "unwritten")
 
     def __init__(
         self,
@@ -69,6 +69,7 @@ class _Attempt:
     ) -> None:
         self.careful = call.replay is Replay.NEVER
         self.connected = False
+        self.unwritten = False
         self._on_sent = on_sent
         self._slow = call.answers_within is not None
         self._slots = slots
@@ -111,8 +112,10 @@ class _Attempt:
 
     def fault(self, error: BaseException) -> Fault:
         """What this exception means for the call."""
-        unsent = isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
-        if unsent or not self.connected:
+        unsent = isinstance(
+            error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError | UnaskedError
+        )
+        if unsent or not self.connected or self.unwritten:
             return Fault(Stage.NOT_SENT, words(error), shown(error))
         stage = Stage.LATE if isinstance(error, TimeoutError) else Stage.LOST
         return Fault(stage, words(error), shown(error))
@@ -182,6 +185,7 @@ class Transport:
         self._session_is_ours = session is None
         # Those of a session that was handed in would be replaced by ours; aiohttp has no way to add.
         self._once = (*getattr(session, "_middlewares", ()), send_once)
+        self._once_on_another = (*self._once, ask_first)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
         self._jitter = jitter
@@ -422,9 +426,11 @@ class Transport:
         timeout: aiohttp.ClientTimeout = _ENDLESS,
     ) -> Awaitable[aiohttp.ClientResponse]:
         session = self._get_session()
+        middlewares = None if call.method in _SENT_ONCE else self._once
         if not isinstance(session.connector, Connector):
             # A connector that tells us nothing: it may send from here on.
             attempt.has_connection()
+            middlewares = self._once_on_another
         return session.request(
             call.method,
             url,
@@ -435,7 +441,7 @@ class Transport:
             raise_for_status=False,
             # Ours tells a cut stream from a whole one; see `inflate`.
             auto_decompress=False,
-            middlewares=None if call.method in _SENT_ONCE else self._once,
+            middlewares=middlewares,
         )
 
     def _limiters(self, lanes: Iterable[Lane]) -> list[Limiter]:
