@@ -354,7 +354,7 @@ def _tls(context: object) -> tls.SSLContext | None:
 
 
 def _variable(name: str) -> str:
-    value = os.environ.get(name)
+    value = os.environ.get(name, "").removeprefix("\ufeff")  # $(cat key.txt), which an editor has saved
     if not value:
         raise InvalidRequestError(f"the environment variable {name} is not set")
     return value

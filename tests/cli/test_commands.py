@@ -1,15 +1,20 @@
 """The commands that read, and those that change a thing or two, on both kinds of server."""
 
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import trmm_async as sdk
 from tests.cli.conftest import Cli
 from tests.cli.stage import Backstage
+from trmm_async.cli.picking import labels
+from trmm_async.cli.text import folded
 
 AGENT_FIELDS = set(sdk.Agent.__struct_fields__)
 
@@ -99,6 +104,91 @@ class TestAnAgent:
         assert f"{twin} (Ostermann & Söhne GmbH/Hauptsitz Köln)" in said.error
 
 
+@pytest.fixture(scope="module")
+def twins() -> Iterator[Backstage]:
+    with Backstage(agents=2, rate_limit=None, script_seconds=0.01) as stage:
+        # Another customer's, a clone at the same site, and one that pretends to be the first.
+        for name, site in (("JADE-PC", 43), ("jade-pc", 43), ("JADE\u202e-PC", 41)):
+            stage.do(lambda server, name=name, site=site: server.add_agent(hostname=name, site=site))  # type: ignore[misc]
+        stage.do(lambda server: server.script(3, stdout="same\n"))
+        yield stage
+
+
+class TestTwins:
+    """Agents with the same host name are told apart wherever people see names, and never folded into one."""
+
+    @pytest.fixture(autouse=True)
+    def used(self, twins: Backstage, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name, value in twins.environment.items():
+            monkeypatch.setenv(name, value)
+
+    @staticmethod
+    def names(twins: Backstage) -> list[str]:
+        one, _, two, three, four = twins.do(lambda server: server.agent_ids)
+        return [f"JADE-PC ({one})", f"JADE-PC ({two})", f"jade-pc ({three})", f"JADE-PC ({four})"]
+
+    def test_in_tables_and_reports(self, cli: Cli, twins: Backstage, tmp_path: Path) -> None:
+        journal = str(tmp_path / "run.db")
+        for words in (
+            ["agents"],
+            ["agents", "--columns", "hostname"],
+            ["run", "3", "--all", "--yes", "--journal", journal],
+            ["results", journal],
+        ):
+            said = cli(*words)
+            assert said.code == 0, said.error
+            for name in self.names(twins):
+                assert name in said.out, words
+
+    def test_in_the_question(self, cli: Cli, twins: Backstage) -> None:
+        said = cli("run", "3", "--all")
+        assert said.code == 4
+        assert all(name in said.error for name in self.names(twins))
+
+    def test_in_data_they_are_as_they_are(self, cli: Cli, twins: Backstage) -> None:
+        rows = cli("run", "3", "--all", "--yes", "--jsonl").lines
+        assert sorted(row["hostname"] for row in rows) == sorted(
+            ["JADE-PC", "DESKTOP-001", "JADE-PC", "jade-pc", "JADE\u202e-PC"]
+        )
+
+    def test_the_client_and_the_site_are_enough_where_they_differ(self) -> None:
+        hermes, acme = sdk.ClientRef(id=1, name="Hermes"), sdk.ClientRef(id=2, name="Acme")
+        site = sdk.SiteRef(id=1, name="Office")
+        agents = [
+            sdk.Agent(agent_id="a", hostname="PC", client=hermes, site=site),
+            sdk.Agent(agent_id="b", hostname="pc", client=acme, site=site),
+            sdk.Agent(agent_id="c", hostname="SRV", client=acme, site=site),
+            sdk.Agent(agent_id="d", hostname="PC (Hermes/Office)", client=acme, site=site),
+        ]
+        assert labels(agents[:3]) == {"a": "PC (Hermes/Office)", "b": "pc (Acme/Office)", "c": "SRV"}
+        assert labels(agents) == {
+            "a": "PC (a)",
+            "b": "pc (Acme/Office)",
+            "c": "SRV",
+            "d": "PC (Hermes/Office) (d)",
+        }
+        assert labels(agents, for_people=False)["b"] == "pc"
+
+
+NAMES = st.sampled_from(["PC", "pc", "P\x1bC", "PC (C/S)", "PC (0)", "PC (1)", "WEB-01"])
+
+
+@given(st.lists(st.tuples(NAMES, st.sampled_from(["C", "D"])), max_size=6))
+def test_no_two_agents_are_called_the_same(found: list[tuple[str, str]]) -> None:
+    agents = [
+        sdk.Agent(
+            agent_id=f"id-{place}",
+            hostname=name,
+            client=sdk.ClientRef(id=1, name=client),
+            site=sdk.SiteRef(id=1, name="S"),
+        )
+        for place, (name, client) in enumerate(found)
+    ]
+    told = labels(agents)
+    assert len({name.casefold() for name in told.values()}) == len(agents)
+    assert folded(told.values()).count("id-") <= len(agents)
+
+
 class TestLists:
     def test_scripts(self, cli: Cli, either: Backstage) -> None:
         assert "Get-DiskInfo" in cli("scripts").out
@@ -115,7 +205,7 @@ class TestLists:
         assert "Print Spooler" in cli("checks", "JADE-PC").out
         rows = cli("checks", "JADE-PC", "--status", "passing", "--json").data
         assert {row["agent_id"] for row in rows} == {either.first}
-        assert cli("checks", "JADE-PC", "--status", "nothing").error == "no check matches\n"
+        assert cli("checks", "JADE-PC", "--status", "pending").error == "no check matches\n"
         assert len(cli("checks", "--jsonl").lines) > len(rows)
 
     def test_tasks(self, cli: Cli, either: Backstage) -> None:
@@ -145,7 +235,7 @@ class TestAlerts:
         rows = cli("alerts", "--json").data
         assert alert in {row["id"] for row in rows}
         assert {row["severity"] for row in rows} == {"error"}
-        assert cli("alerts", "--severity", "info").error == "no alert is open\n"
+        assert cli("alerts", "--severity", "INFO").error == "no alert is open\n"
 
     def test_are_resolved(self, cli: Cli, either: Backstage, alert: int) -> None:
         said = cli("alerts", "resolve", str(alert))

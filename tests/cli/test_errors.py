@@ -84,6 +84,31 @@ def test_a_traceback_is_shown_to_those_who_ask(cli: Cli, gateway: Backstage) -> 
         (["agent"], "Missing argument 'AGENT'. See: trmm agent --help"),
         (["agents", "--json", "--jsonl"], "--json and --jsonl are two formats: choose one"),
         (["agents", "--kind", "toaster"], "--kind is server or workstation, not 'toaster'"),
+        (["agents", "--kind", "severs"], "not 'severs'; did you mean server?"),
+        (
+            ["agents", "--status", "onlin"],
+            "--status is online, offline or overdue, not 'onlin'; did you mean online",
+        ),
+        (["agents", "--status", ""], "--status is online, offline or overdue, not ''"),
+        (["agents", "--hostname", " "], "--hostname is a pattern"),
+        (["agents", "--sort", "last_sen"], "did you mean last_seen?"),
+        (
+            ["checks", "--status", "fail"],
+            "--status is passing, failing or pending, not 'fail'; did you mean failing?",
+        ),
+        (["alerts", "--severity", "critical"], "--severity is error, warning or info, not 'critical'"),
+        (["alerts", "--severity", "warn"], "did you mean warning?"),
+        (["deploy", "create", "--client", "34", "--site", "41", "--arch", "amd46"], "did you mean amd64"),
+        (
+            ["deploy", "create", "--client", "34", "--site", "41", "--kind", "x"],
+            "--kind is server or workstation",
+        ),
+        (["deploy", "create", "--client", "34", "--site", "41", "--expires", "999999w"], "5200w at most"),
+        (["run", "1", "--all", "--when-online", "999999w"], "5200w at most"),
+        (["watch", "--for", "-1"], "--for is a number of seconds above 0, not -1"),
+        (["watch", "--for", "nan"], "--for is a number of seconds above 0, not nan"),
+        (["resume", "x.db", "--retry", "faild"], "did you mean failed?"),
+        (["simulator", "--port", "70000"], "--port"),
         (["agents", "--client", "nobody"], "there is no client 'nobody'"),
         (["agents", "--rate-limit", "many"], "--rate-limit is COUNT/SECONDS as 100/60, or none"),
         (["agents", "--dialect", "french"], "auto, gateway or stock"),
@@ -148,7 +173,7 @@ class TestAFileOfNames:
         assert (said.code, said.error.count("\n")) == (2, 1)
         assert f"{tmp_path} can't be read: " in said.error
 
-    @pytest.mark.parametrize(("content", "place"), [(b"J\xe4DE-PC\n", 1), ("JADE-PC\n".encode("utf-16"), 0)])
+    @pytest.mark.parametrize(("content", "place"), [(b"J\xe4DE-PC\n", 1), (b"\xff\xfd", 0)])
     def test_that_is_no_text(
         self, cli: Cli, gateway: Backstage, content: bytes, place: int, tmp_path: Path
     ) -> None:
@@ -158,13 +183,38 @@ class TestAFileOfNames:
         words = f"--file: {path} is no text in UTF-8, see byte {place}: save it as such"
         assert (said.code, said.error) == (2, f"trmm: {words}\n")
 
+    @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
     def test_with_a_mark_in_front_as_windows_writes_it(
-        self, cli: Cli, gateway: Backstage, tmp_path: Path
+        self, cli: Cli, gateway: Backstage, encoding: str, tmp_path: Path
     ) -> None:
         path = tmp_path / "hosts.txt"
-        path.write_text("JADE-PC\n", encoding="utf-8-sig")
+        path.write_text("JADE-PC\n", encoding=encoding)
         said = cli("run", "3", "--file", str(path))
         assert (said.code, said.error) == (0, "1 agent: 1 succeeded\n")
+
+    @pytest.mark.parametrize(
+        ("piped", "page"),
+        [
+            ("JADE-PC\n".encode("utf-8-sig"), "utf-8"),
+            ("JADE-PC\r\n".encode("utf-16"), "utf-8"),
+            ("B\u00dcRO-1\n".encode(), "cp1252"),
+            ("B\u00dcRO-1\n".encode("cp1252"), "cp1252"),
+            ("B\u00dcRO-1\n".encode("cp850"), "cp850"),
+        ],
+    )
+    def test_that_is_piped(self, piped: bytes, page: str) -> None:
+        with Backstage(agents=1, rate_limit=None, script_seconds=0.01) as stage:
+            stage.do(lambda server: server.add_agent(hostname="B\u00dcRO-1", site=41))
+            done = subprocess.run(
+                [sys.executable, "-m", "trmm_async.cli", "run", "3", "--file", "-"],
+                env=environment({**stage.environment, "PYTHONIOENCODING": page}),
+                input=piped,
+                capture_output=True,
+                timeout=30,
+                check=False,
+            )
+        assert (done.returncode, done.stderr) == (0, b"1 agent: 1 succeeded\n")
+        assert ("B\u00dcRO-1" in done.stdout.decode(page)) is (b"RO" in piped)
 
     def test_that_is_typed_and_no_text(self, gateway: Backstage) -> None:
         strict = {**gateway.environment, "PYTHONIOENCODING": "utf-8:strict"}

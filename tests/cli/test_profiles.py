@@ -1,6 +1,7 @@
 """`trmm login` and `trmm profiles`: what is written, what is checked first, and where the key is."""
 
 import stat
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,11 +9,12 @@ from pathlib import Path
 import keyring
 import keyring.backend
 import keyring.backends.fail
+import keyring.backends.null
 import keyring.errors
 import pytest
 
 from tests.cli.conftest import Cli
-from tests.cli.stage import Backstage, terminal
+from tests.cli.stage import Backstage, environment, program, terminal
 
 
 class Drawer(keyring.backend.KeyringBackend):
@@ -73,6 +75,20 @@ def test_the_key_is_checked_and_written_for_its_owner_alone(cli: Cli, stage: Bac
     for words in (["profiles"], ["profiles", "--json"], ["doctor"]):
         said = cli(*words)
         assert stage.api_key not in said.out + said.error
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_key_that_powershell_pipes(stage: Backstage, bare: Path, encoding: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "trmm_async.cli", "login", "--url", stage.url, "--key-stdin"],
+        env=environment({"TRMM_CONFIG": str(bare)}),
+        input=f"{stage.api_key}\r\n".encode(encoding),
+        capture_output=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert f'"{stage.api_key}"' in bare.read_text()
 
 
 def test_the_address_may_be_in_the_environment(
@@ -182,6 +198,45 @@ class TestKeyring:
         assert said.code == 1
         assert "the keyring takes no key" in said.error
         assert cli("profiles", "remove", "default").code == 1
+
+    def test_that_keeps_nothing_is_said_to(
+        self, cli: Cli, stage: Backstage, drawer: Drawer, bare: Path
+    ) -> None:
+        keyring.set_keyring(keyring.backends.null.Keyring())  # type: ignore[no-untyped-call]
+        words = ["login", "--url", stage.url, "--key-stdin", "--keyring"]
+        said = cli(*words, typed=f"{stage.api_key}\n")
+        assert said.code == 1
+        assert "the keyring (keyring.backends.null.Keyring) keeps nothing" in said.error
+        assert not bare.exists()
+
+    def test_that_can_not_be_loaded_is_a_line(self, stage: Backstage, bare: Path) -> None:
+        extra = {"TRMM_CONFIG": str(bare), "PYTHON_KEYRING_BACKEND": "no.such.Backend"}
+        words = ["login", "--url", stage.url, "--key-stdin", "--keyring"]
+        said = program(words, extra, typed=stage.api_key)
+        assert (said.code, said.error) == (
+            1,
+            "trmm: the keyring takes no key: No module named 'no'; without --keyring the file has it\n",
+        )
+        bare.parent.mkdir(exist_ok=True)
+        bare.write_text(f'[profiles.a]\nurl = "{stage.url}"\nkeyring = true\n')
+        said = program(["agents"], extra)
+        assert (said.code, said.error) == (1, "trmm: the keyring can't be read: No module named 'no'\n")
+
+    def test_that_does_not_let_go_of_the_key(
+        self, cli: Cli, stage: Backstage, drawer: Drawer, bare: Path
+    ) -> None:
+        login(cli, stage, "--keyring")
+
+        class Locked(Drawer):
+            def delete_password(self, service: str, username: str) -> None:
+                raise keyring.errors.PasswordDeleteError("locked")
+
+        locked = Locked()
+        locked.keys = drawer.keys
+        keyring.set_keyring(locked)
+        said = cli("profiles", "remove", "default")
+        assert (said.code, said.error) == (1, "trmm: the keyring can't be changed: locked\n")
+        assert "keyring = true" in bare.read_text()
 
     def test_without_the_package(
         self, cli: Cli, stage: Backstage, drawer: Drawer, monkeypatch: pytest.MonkeyPatch

@@ -1,11 +1,16 @@
 """Which server: the command line, the environment, the file; and the file itself."""
 
+import os
+import shutil
 import stat
+import subprocess
+import sys
 from io import StringIO
 from pathlib import Path
 
 import pytest
 
+from tests.cli.stage import Backstage, environment
 from trmm_async.cli.exits import CommandError, Exit
 from trmm_async.cli.keys import find_key
 from trmm_async.cli.settings import Book, Given, Profile, config_path, read_book, resolve, write_book
@@ -31,6 +36,10 @@ class TestPrecedence:
         assert settled(Given(), ENVIRONMENT) == ("https://env.example", "gateway", "env-key")
         assert settled(Given(), {"TRMM_PROFILE": "lab"}) == ("https://lab.example", "auto", "lab-key")
         assert settled(Given(), {"TRMM_API_KEY": "env-key"})[2] == "env-key"
+
+    def test_of_a_key_and_an_address_what_an_editor_has_put_around_them_is_passed_over(self) -> None:
+        environ = {"TRMM_URL": "\ufeffhttps://env.example\r", "TRMM_API_KEY": "\ufeffenv-key\n"}
+        assert settled(Given(), environ) == ("https://env.example", "auto", "env-key")
 
     def test_a_profile_that_is_asked_for_goes_before_the_environment(self) -> None:
         asked = Given(profile="main")
@@ -113,6 +122,66 @@ class TestTheFile:
         bare.parent.write_text("in the way")
         with pytest.raises(CommandError, match="can't be written"):
             write_book(Book(bare))
+
+    def test_behind_a_link_stays_behind_it(self, bare: Path, tmp_path: Path) -> None:
+        bare.parent.mkdir()
+        kept = tmp_path / "dotfiles" / "trmm.toml"
+        bare.symlink_to("../dotfiles/trmm.toml")
+        for name in ("lab", "main"):
+            write_book(Book(bare, default=name, profiles={"lab": LAB}))
+            assert bare.is_symlink()
+            assert list(kept.parent.iterdir()) == [kept]
+            assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+            assert read_book().default == name
+
+    @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+    def test_that_an_editor_of_windows_has_saved(self, bare: Path, encoding: str) -> None:
+        bare.parent.mkdir()
+        text = '[profiles.a]\r\nurl = "https://a.example"\r\napi_key = "\ufeffkey"\r\n'
+        bare.write_bytes(text.encode(encoding))
+        bare.chmod(0o600)
+        assert settled(Given(), {}, read_book()) == ("https://a.example", "auto", "key")
+
+    def test_that_can_not_be_read_matters_only_if_it_is_needed(self, bare: Path) -> None:
+        bare.mkdir(parents=True)  # in the place of the file
+        book = read_book()
+        assert settled(Given(), ENVIRONMENT, book)[2] == "env-key"
+        assert settled(Given(url="https://x.example"), {"TRMM_API_KEY": "k"}, book)[2] == "k"
+        says = rf"{bare} can't be read \(Is a directory\): mend that, or name another by TRMM_CONFIG"
+        for given, environ in (
+            (Given(), {}),
+            (Given(profile="main"), ENVIRONMENT),
+            (Given(), {"TRMM_PROFILE": "x"}),
+        ):
+            with pytest.raises(CommandError, match=says):
+                resolve(given, book, environ)
+        with pytest.raises(CommandError, match=says):
+            write_book(book)
+
+    @pytest.mark.skipif(
+        os.geteuid() != 0 or shutil.which("setpriv") is None,
+        reason="only root can be somebody without a home",
+    )
+    def test_of_a_user_without_a_home_matters_only_if_it_is_needed(self, gateway: Backstage) -> None:
+        nobody = ["setpriv", "--reuid=12345", "--regid=12345", "--clear-groups", sys.executable]
+        homeless = environment({"TRMM_URL": gateway.url, "TRMM_API_KEY": gateway.api_key})
+        for name in ("HOME", "XDG_CONFIG_HOME"):
+            homeless.pop(name, None)
+        for words, code, says in (
+            (["agents", "--jsonl"], 0, ""),
+            (
+                ["profiles"],
+                2,
+                "trmm: there is no home folder to keep profiles in: name a file by TRMM_CONFIG\n",
+            ),
+            (["agents", "--profile", "x"], 2, "trmm: there is no home folder"),
+        ):
+            done = subprocess.run(
+                [*nobody, "-m", "trmm_async.cli", *words],
+                env=homeless, cwd="/",
+                capture_output=True, text=True, timeout=30, check=False,
+            )  # fmt: skip
+            assert (done.returncode, done.stderr[: len(says)]) == (code, says), done.stderr
 
     def test_is_in_the_platforms_folder_unless_said_otherwise(self, tmp_path: Path) -> None:
         assert config_path({}).parts[-2:] == ("trmm", "config.toml")

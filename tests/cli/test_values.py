@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from trmm_async.cli.exits import CommandError
-from trmm_async.cli.values import batch_size, codes, failures, length, moment
+from trmm_async.cli.values import batch_size, choice, codes, failures, length, moment, seconds
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 
@@ -47,6 +47,35 @@ def test_a_share_is_not_above_the_whole(amount: Callable[[str, str], object]) ->
 def test_what_is_no_length(text: str) -> None:
     with pytest.raises(CommandError, match="--x is a length of time"):
         length(text, "--x")
+
+
+@pytest.mark.parametrize("text", ["5201w", "999999w", "36401d"])
+def test_a_length_that_is_absurd(text: str) -> None:
+    for read in (lambda: length(text, "--x"), lambda: moment(text, "--x", NOW)):
+        with pytest.raises(CommandError, match=f"--x is a length of time of 5200w at most, not '{text}'"):
+            read()
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T00:00+14:00", "9999-12-31T23:59:59-14:00"])
+def test_a_time_that_can_not_be_counted(text: str) -> None:
+    with pytest.raises(CommandError, match="--x is as 12h"):
+        moment(text, "--x", NOW)
+
+
+def test_one_of_some_words() -> None:
+    assert choice(" ONLINE", "--x", ("online", "offline")) == "online"
+    with pytest.raises(CommandError, match=r"--x is a, b or c, not 'd'$"):
+        choice("d", "--x", ("a", "b", "c"))
+    with pytest.raises(CommandError, match=r"not 'onlin'; did you mean online"):
+        choice("onlin", "--x", ("online", "offline"))
+
+
+@pytest.mark.parametrize("number", [0.0, -1.0, float("nan"), float("inf")])
+def test_what_is_no_number_of_seconds(number: float) -> None:
+    assert seconds(None, "--x") is None
+    assert seconds(0.5, "--x") == 0.5
+    with pytest.raises(CommandError, match="--x is a number of seconds above 0"):
+        seconds(number, "--x")
 
 
 @pytest.mark.parametrize("text", ["", "%", "-1", "many", "1.5"])

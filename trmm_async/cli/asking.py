@@ -1,6 +1,6 @@
 """What is asked of whoever sits at the terminal.
 
-Below: nothing of the command line. Above: `keys`, `picking`, and the commands.
+Below: `text`. Above: `keys`, `picking`, and the commands.
 """
 
 import getpass
@@ -10,12 +10,30 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["ask", "ask_secretly", "somebody_is_here"]
+from trmm_async.cli.text import code_page, decoded
+
+__all__ = ["ask", "ask_secretly", "read_stdin", "somebody_is_here"]
 
 
 def somebody_is_here() -> bool:
     """Whether there is anybody to be asked."""
     return sys.stdin is not None and sys.stdin.isatty()
+
+
+def read_stdin(*, line: bool = False) -> str:
+    """All that is piped in, or its first line: as text, in whatever encoding the other side writes it.
+
+    Raises:
+        UnicodeDecodeError: that can't be told.
+    """
+    piped = getattr(sys.stdin, "buffer", None)
+    if piped is None:
+        return "" if sys.stdin is None else sys.stdin.readline() if line else sys.stdin.read()
+    data: bytes = piped.readline() if line else piped.read()
+    if line and b"\0" in data:
+        data += piped.read()  # a letter has several bytes, and a line was not what ended there
+    text = decoded(data, code_page())
+    return text.partition("\n")[0] if line else text
 
 
 def ask(question: str) -> str:

@@ -6,14 +6,15 @@ Below: `settings`. Above: `session`.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from types import ModuleType
-from typing import Final
+from typing import Any, Final
 
 from trmm_async.cli.asking import ask_secretly, somebody_is_here
 from trmm_async.cli.exits import CommandError, Exit, usage
 from trmm_async.cli.settings import Book, Settings, same_server
+from trmm_async.cli.text import bare
 
 __all__ = ["Key", "ask_key", "find_key", "forget_in_keyring", "store_in_keyring"]
 
@@ -45,11 +46,12 @@ def find_key(
     other = f" (that in TRMM_API_KEY is for {url})" if environ.get("TRMM_API_KEY") and url else ""
     raise usage(
         f"no API key for {settings.url}{other}: set TRMM_API_KEY, or write a profile with `trmm login`"
+        + (f" ({book.problem})" if book.problem else "")
     )
 
 
 def _from_environment(settings: Settings, environ: Mapping[str, str]) -> Key | None:
-    value, url = environ.get("TRMM_API_KEY"), environ.get("TRMM_URL")
+    value, url = bare(environ.get("TRMM_API_KEY", "")), bare(environ.get("TRMM_URL", ""))
     if not value or (url and not same_server(url, settings.url)):
         return None
     return Key(value, "TRMM_API_KEY")
@@ -62,7 +64,7 @@ def _from_profile(settings: Settings, book: Book) -> Key | None:
     if profile.api_key:
         if book.exposed:
             raise usage(f"the key in {book.path} is not used, for {book.exposed}: chmod 600 {book.path}")
-        return Key(profile.api_key, f"profile {profile.name}")
+        return Key(bare(profile.api_key), f"profile {profile.name}")
     if profile.keyring:
         return Key(_from_keyring(settings.url), "keyring")
     return None
@@ -77,39 +79,53 @@ def ask_key(url: str) -> str:
 
 
 def _from_keyring(url: str) -> str:
-    keyring = _keyring()
-    try:
-        value: str | None = keyring.get_password(SERVICE, url.rstrip("/"))
-    except keyring.errors.KeyringError as error:
-        raise CommandError(Exit.FAILED, f"the keyring can't be read: {error}") from error
+    with _telling("the keyring can't be read"):
+        value = _keyring().get_password(SERVICE, url.rstrip("/"))
     if not value:
         raise usage(f"the keyring has no key for {url}: `trmm login --keyring` puts it there")
-    return value
+    return bare(value)
 
 
 def store_in_keyring(url: str, value: str) -> None:
-    """Put the key into the system's keyring."""
-    keyring = _keyring()
-    try:
-        keyring.set_password(SERVICE, url.rstrip("/"), value)
-    except keyring.errors.KeyringError as error:
+    """Put the key into the system's keyring, and see that it is there: there are some that keep nothing."""
+    name = url.rstrip("/")
+    with _telling("the keyring takes no key", "; without --keyring the file has it"):
+        keyring = _keyring()
+        keyring.set_password(SERVICE, name, value)
+        kept = keyring.get_password(SERVICE, name)
+        backend = type(keyring.get_keyring())
+    if kept != value:
         raise CommandError(
-            Exit.FAILED, f"the keyring takes no key: {error}; without --keyring the file has it"
-        ) from error
+            Exit.FAILED,
+            f"the keyring ({backend.__module__}.{backend.__qualname__}) keeps nothing: `keyring diagnose` "
+            "tells more; without --keyring the file has the key",
+        )
 
 
 def forget_in_keyring(url: str) -> None:
     """Take the key out of the system's keyring; it need not be there."""
-    keyring = _keyring()
+    with _telling("the keyring can't be changed"):
+        keyring, name = _keyring(), url.rstrip("/")
+        try:
+            keyring.delete_password(SERVICE, name)
+        except keyring.errors.PasswordDeleteError:  # which says that it is not there, or not to be deleted
+            if keyring.get_password(SERVICE, name):
+                raise
+
+
+@contextmanager
+def _telling(what: str, advice: str = "") -> Iterator[None]:
+    """A keyring's error in a line: each kind of keyring has its own, and one may fail to be loaded."""
     try:
-        keyring.delete_password(SERVICE, url.rstrip("/"))
-    except keyring.errors.PasswordDeleteError:
-        return
-    except keyring.errors.KeyringError as error:
-        raise CommandError(Exit.FAILED, f"the keyring can't be changed: {error}") from error
+        yield
+    except CommandError:
+        raise
+    except Exception as error:
+        reason = str(error) or type(error).__name__
+        raise CommandError(Exit.FAILED, f"{what}: {reason}{advice}") from error
 
 
-def _keyring() -> ModuleType:
+def _keyring() -> Any:
     try:
         import keyring
         import keyring.errors

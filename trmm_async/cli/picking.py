@@ -3,17 +3,18 @@
 Below: `printing`, `exits`. Above: the commands.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from trmm_async.cli.asking import ask, somebody_is_here
 from trmm_async.cli.exits import refuse, usage
-from trmm_async.cli.options import KINDS
+from trmm_async.cli.options import KINDS, STATUSES
 from trmm_async.cli.printing import say
-from trmm_async.cli.text import clean, named
+from trmm_async.cli.text import alike, clean, named, one_line
+from trmm_async.cli.values import choice
 
 if TYPE_CHECKING:
     import trmm_async as sdk
@@ -25,6 +26,7 @@ __all__ = [
     "client_named",
     "confirm",
     "host_names",
+    "labels",
     "script_named",
     "site_named",
 ]
@@ -54,16 +56,9 @@ class _Noun(Generic[T]):
             choices = [f"{self.id(thing)} ({self.more(thing)})" for thing in found]
             said = f"{len(found)} {self.word}s are named {wanted!r}"
             raise usage(f"{said}, give the id: {named(choices, _CHOICES)}")
-        near = _alike(wanted, [self.name(thing) for thing in things])
-        hint = f"; did you mean {' or '.join(near)}?" if near else ""
-        raise usage(f"there is no {self.word} {wanted!r}{hint}")
-
-
-def _alike(wanted: str, names: Sequence[str]) -> list[str]:
-    folded = {name.casefold(): name for name in names}
-    within = [name for name in names if wanted.casefold() in name.casefold()]
-    close = [folded[name] for name in get_close_matches(wanted.casefold(), folded, n=3)]
-    return list(dict.fromkeys([*within, *close]))[:3]
+        raise usage(
+            f"there is no {self.word} {wanted!r}{alike(wanted, [self.name(thing) for thing in things])}"
+        )
 
 
 _AGENT: _Noun["sdk.Agent"] = _Noun(
@@ -92,7 +87,7 @@ _SITE: _Noun[_Place] = _Noun(
 
 @dataclass(frozen=True)
 class Where:
-    """What agents have in common, as options say it."""
+    """What agents have in common, as options say it. One that can't be is a wrong use."""
 
     client: str | None = None
     site: str | None = None
@@ -100,14 +95,20 @@ class Where:
     hostname: str | None = None
     status: str | None = None
 
+    def __post_init__(self) -> None:
+        if self.kind is not None:
+            object.__setattr__(self, "kind", choice(self.kind, "--kind", KINDS))
+        if self.status is not None:
+            object.__setattr__(self, "status", choice(self.status, "--status", STATUSES))
+        if self.hostname is not None and not self.hostname.strip():
+            raise usage("--hostname is a pattern as 'WEB-*', not empty")
+
     def __bool__(self) -> bool:
         return any((self.client, self.site, self.kind, self.hostname, self.status))
 
 
 async def agents_where(trmm: "sdk.TRMM", where: Where, names: Sequence[str] = ()) -> list["sdk.Agent"]:
     """The agents that match all of it; of those that are named, if any are."""
-    if where.kind is not None and where.kind not in KINDS:
-        raise usage(f"--kind is {' or '.join(KINDS)}, not {where.kind!r}")
     named_ones = await agents_named(trmm, names)
     if names and not where:
         return named_ones
@@ -174,9 +175,28 @@ def confirm(doing: str, names: Sequence[str], *, yes: bool, word: str = "agents"
 
 
 async def host_names(
-    trmm: "sdk.TRMM", known: "Sequence[sdk.Agent]" = (), *, needed: bool = True
+    trmm: "sdk.TRMM", known: "Sequence[sdk.Agent]" = (), *, for_people: bool = True, needed: bool = True
 ) -> dict[str, str]:
     """Host names by agents' ids: of those that are known, or else of all. Nothing where it isn't needed."""
     if not needed:
         return {}
-    return {agent.agent_id: agent.hostname for agent in known or await trmm.agents.list()}
+    return labels(known or await trmm.agents.list(), for_people=for_people)
+
+
+def labels(agents: "Sequence[sdk.Agent]", *, for_people: bool = True) -> dict[str, str]:
+    """What agents are called, by their ids.
+
+    For people no two are called the same: one whose host name others have too is told with its client and
+    site, and where that is not enough, with its id. Programs have the host names alone: they have the ids.
+    """
+    if not for_people:
+        return {agent.agent_id: agent.hostname for agent in agents}
+    told = {agent.agent_id: one_line(clean(agent.hostname)) for agent in agents}
+    places = {agent.agent_id: f"{agent.client.name}/{agent.site.name}" for agent in agents}
+    for more in (places, {agent.agent_id: agent.agent_id for agent in agents}):
+        times = Counter(name.casefold() for name in told.values())
+        for agent in agents:
+            if times[told[agent.agent_id].casefold()] > 1:
+                name = f"{agent.hostname} ({more[agent.agent_id]})"
+                told[agent.agent_id] = one_line(clean(name))
+    return told

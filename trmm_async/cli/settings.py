@@ -2,7 +2,7 @@
 
 A key belongs to the address it stands beside: one that stands beside another address is never sent.
 
-Below: `exits`. Above: `keys`, which finds the key, and `session`, which connects.
+Below: `exits`, `values`. Above: `keys`, which finds the key, and `session`, which connects.
 """
 
 import os
@@ -13,9 +13,11 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 from trmm_async.cli.exits import CommandError, Exit, usage
+from trmm_async.cli.text import alike, bare, code_page, decoded
+from trmm_async.cli.values import choice
 
 __all__ = [
     "DIALECTS",
@@ -31,6 +33,7 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+_HOMELESS: Final = "there is no home folder to keep profiles in: name a file by TRMM_CONFIG"
 DIALECTS: Final = ("auto", "gateway", "stock")
 
 
@@ -61,18 +64,32 @@ class Profile:
 
 @dataclass(frozen=True)
 class Book:
-    """The file of profiles; `exposed` says what is wrong with its permissions, None if nothing is."""
+    """The file of profiles.
+
+    Attributes:
+        exposed: what is wrong with its permissions; None if nothing is.
+        problem: why it can't be read, and what to do; None if it can. It matters only to who needs it.
+    """
 
     path: Path
     default: str | None = None
     profiles: Mapping[str, Profile] = field(default_factory=dict)
     exposed: str | None = None
+    problem: str | None = None
+
+    def checked(self) -> Self:
+        """The book, if it could be read."""
+        if self.problem:
+            raise usage(self.problem)
+        return self
 
     def find(self, name: str) -> Profile:
         """The profile of this name."""
+        self.checked()
         if name not in self.profiles:
             there = ", ".join(sorted(self.profiles)) or "none: `trmm login` writes one"
-            raise usage(f"there is no profile {name!r} in {self.path}; there is {there}")
+            hint = alike(name, list(self.profiles))
+            raise usage(f"there is no profile {name!r} in {self.path}; there is {there}{hint}")
         return self.profiles[name]
 
 
@@ -105,11 +122,12 @@ def resolve(given: Given, book: Book, environ: Mapping[str, str] = os.environ) -
     """The settings in force."""
     profile, first = _profile(given, book, environ)
     of_profile = (f"profile {profile.name}", profile.url) if profile else ("", "")
-    environment = ("TRMM_URL", environ.get("TRMM_URL"))
+    environment = ("TRMM_URL", bare(environ.get("TRMM_URL", "")))
     layers = [("--url", given.url), *_ordered(environment, of_profile, first)]
     source, url = next(((source, url) for source, url in layers if url), ("", None))
     if not url:
-        raise usage("which server? Give --url, set TRMM_URL, or write a profile with `trmm login`")
+        advice = f" ({book.problem})" if book.problem else ""
+        raise usage(f"which server? Give --url, set TRMM_URL, or write a profile with `trmm login`{advice}")
     fitting = profile if profile and same_server(profile.url, url) else None
     of_fitting = fitting.dialect if fitting else None
     dialects = [given.dialect, *_ordered(environ.get("TRMM_DIALECT"), of_fitting, first)]
@@ -146,9 +164,7 @@ def _first(*values: bool | None) -> bool:
 
 
 def _dialect(name: str) -> str:
-    if name not in DIALECTS:
-        raise usage(f"the dialect is {', '.join(DIALECTS[:-1])} or {DIALECTS[-1]}, not {name!r}")
-    return name
+    return choice(name, "the dialect", DIALECTS)
 
 
 def same_server(one: str, other: str) -> bool:
@@ -158,13 +174,21 @@ def same_server(one: str, other: str) -> bool:
 
 def read_book(path: Path | None = None) -> Book:
     """The profiles of the file; none if there is no file."""
-    path = path or config_path()
+    try:
+        path = path or config_path()
+    except RuntimeError:  # platformdirs', for a user without a home
+        return Book(Path("config.toml"), problem=_HOMELESS)
     try:
         with path.open("rb") as file:
             status = os.fstat(file.fileno())
-            content = tomllib.load(file)
+            content = tomllib.loads(decoded(file.read(), code_page()))
     except FileNotFoundError:
         return Book(path)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        return Book(
+            path, problem=f"{path} can't be read ({reason}): mend that, or name another by TRMM_CONFIG"
+        )
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise usage(f"{path} is no TOML: {error}") from error
     tables = content.get("profiles", {})
@@ -207,19 +231,22 @@ def _exposed(status: os.stat_result) -> str | None:
 
 
 def write_book(book: Book) -> None:
-    """Write the file anew, for its owner alone, whole or not at all."""
+    """Write the file anew, for its owner alone, whole or not at all. Behind a link it stays behind it."""
     import tomli_w
+
+    book.checked()
+    path = Path(os.path.realpath(book.path))
 
     content: dict[str, Any] = {"default": book.default} if book.default else {}
     content["profiles"] = {name: _table(profile) for name, profile in sorted(book.profiles.items())}
-    folder = book.path.parent
+    folder = path.parent
     aside = None
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle, aside = tempfile.mkstemp(".part", ".", folder)  # made with mode 0600
         with os.fdopen(handle, "wb") as file:
             tomli_w.dump(content, file)
-        Path(aside).replace(book.path)
+        Path(aside).replace(path)
     except OSError as error:
         raise CommandError(Exit.FAILED, f"{book.path} can't be written: {error}") from error
     finally:

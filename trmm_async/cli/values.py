@@ -3,17 +3,37 @@
 Below: `exits`. Above: the commands.
 """
 
+import math
 import re
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
 from trmm_async.cli.exits import usage
+from trmm_async.cli.text import alike
 
-__all__ = ["batch_size", "codes", "failures", "length", "moment"]
+__all__ = ["batch_size", "choice", "codes", "failures", "length", "moment", "seconds"]
 
 _LENGTH: Final = re.compile(r"(\d{1,6})([smhdw])")
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_LONGEST: Final = timedelta(weeks=5_200)
 _AMOUNT: Final = re.compile(r"(\d{1,9})|(\d{1,3}(?:\.\d{1,3})?)%")
+
+
+def choice(text: str, option: str, choices: Sequence[str]) -> str:
+    """One of these words, case ignored."""
+    for each in choices:
+        if each.casefold() == text.strip().casefold():
+            return each
+    words = f"{', '.join(choices[:-1])} or {choices[-1]}"
+    raise usage(f"{option} is {words}, not {text!r}{alike(text, choices)}")
+
+
+def seconds(number: float | None, option: str) -> float | None:
+    """A number of seconds above 0; None for none."""
+    if number is not None and not (math.isfinite(number) and number > 0):
+        raise usage(f"{option} is a number of seconds above 0, not {number:g}")
+    return number
 
 
 def length(text: str, option: str) -> timedelta:
@@ -23,7 +43,10 @@ def length(text: str, option: str) -> timedelta:
         raise usage(f"{option} is a length of time as 30m, 12h or 7d, not {text!r}")
     if not int(found[1]):
         raise usage(f"{option} is a length of time above 0, not {text!r}")
-    return timedelta(**{_UNITS[found[2]]: int(found[1])})
+    told = timedelta(**{_UNITS[found[2]]: int(found[1])})
+    if told > _LONGEST:
+        raise usage(f"{option} is a length of time of {_LONGEST.days // 7}w at most, not {text!r}")
+    return told
 
 
 def moment(text: str, option: str, now: datetime) -> datetime:
@@ -32,7 +55,7 @@ def moment(text: str, option: str, now: datetime) -> datetime:
         return now + length(text, option)
     try:
         return datetime.fromisoformat(text).astimezone()
-    except ValueError as error:
+    except (ValueError, OverflowError, OSError) as error:  # a year that this machine's zone can't count in
         raise usage(f"{option} is as 12h, 7d, 2w or 2030-01-31T18:00, not {text!r}") from error
 
 

@@ -1,6 +1,7 @@
 """`trmm agents`, `trmm agent`."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any, Final
 
@@ -20,10 +21,10 @@ from trmm_async.cli.options import (
     Status,
     examples,
 )
-from trmm_async.cli.picking import Where, agents_named, agents_where
+from trmm_async.cli.picking import Where, agents_named, agents_where, labels
 from trmm_async.cli.printing import Column, Output, hanging, plain
 from trmm_async.cli.session import connected, runs
-from trmm_async.cli.text import ago, clean, one_line
+from trmm_async.cli.text import ago, alike, clean, one_line
 
 __all__ = ["add_to"]
 
@@ -90,13 +91,19 @@ async def agents(
     as_jsonl: JsonLines = False,
 ) -> None:
     """List agents."""
-    output = Output(as_json=as_json, as_jsonl=as_jsonl)
+    output, where = Output(as_json=as_json, as_jsonl=as_jsonl), Where(client, site, kind, hostname, status)
     shown = _columns(columns) if columns else _USUAL
     order = _order(sort or "hostname")
     async with connected(context) as trmm:
-        found = await agents_where(trmm, Where(client, site, kind, hostname, status))
+        found = await agents_where(trmm, where)
     found.sort(key=order, reverse=(sort or "").startswith("-"))
-    output.rows(found, shown, none="no agent matches")
+    names = labels(found)
+    apart = {"Agent", "hostname"}
+    told = [
+        replace(column, text=lambda agent: names[agent.agent_id]) if column.title in apart else column
+        for column in shown
+    ]
+    output.rows(found, told, none="no agent matches")
 
 
 def _columns(names: str) -> tuple[Column[Any], ...]:
@@ -107,7 +114,8 @@ def _columns(names: str) -> tuple[Column[Any], ...]:
 
 def _checked(name: str) -> str:
     if name not in _field_names():
-        raise usage(f"agents have no field {name!r}; there is {', '.join(_field_names())}")
+        hint = alike(name, _field_names())
+        raise usage(f"agents have no field {name!r}; there is {', '.join(_field_names())}{hint}")
     return name
 
 

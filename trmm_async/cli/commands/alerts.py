@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -14,9 +14,11 @@ from trmm_async.cli.picking import agents_named, confirm, host_names
 from trmm_async.cli.printing import Column, Output, say
 from trmm_async.cli.session import connected, runs
 from trmm_async.cli.text import ago
+from trmm_async.cli.values import choice
 
 __all__ = ["add_to"]
 
+SEVERITIES: Final = ("error", "warning", "info")
 Ids = Annotated[list[int], typer.Argument(metavar="ID", help="The alerts' ids, as the list has them.")]
 
 
@@ -38,7 +40,12 @@ async def list_alerts(
     ] = None,
     severity: Annotated[
         str | None,
-        typer.Option("--severity", metavar="SEVERITY", help="Those of this severity: error, warning, info."),
+        typer.Option(
+            "--severity",
+            metavar="SEVERITY",
+            help="Those of this severity: error, warning, info.",
+            autocompletion=lambda: SEVERITIES,
+        ),
     ] = None,
     everything: Annotated[
         bool, typer.Option("--all", help="Those that are resolved or snoozed, too.")
@@ -48,6 +55,7 @@ async def list_alerts(
 ) -> None:
     """List alerts, the newest first: those that are open, unless --all says otherwise."""
     output = Output(as_json=as_json, as_jsonl=as_jsonl)
+    severity = None if severity is None else choice(severity, "--severity", SEVERITIES)
     async with connected(context) as trmm:
         chosen = await agents_named(trmm, [agent] if agent else [])
         listed = await trmm.alerts.list()
@@ -68,7 +76,7 @@ def _columns(names: dict[str, str]) -> tuple[Column[Any], ...]:
     return (
         Column("Id", lambda alert: alert.id, keep=True),
         Column("Severity", lambda alert: alert.severity, keep=True, styled=True),
-        Column("Agent", lambda alert: alert.hostname or names.get(alert.agent_id or "", alert.agent_id)),
+        Column("Agent", lambda alert: names.get(alert.agent_id or "") or alert.hostname or alert.agent_id),
         Column("Message", lambda alert: alert.message),
         Column("Raised", lambda alert: ago(alert.created_at), keep=True),
         Column("State", _state),

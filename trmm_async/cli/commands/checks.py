@@ -9,11 +9,14 @@ from trmm_async.cli.picking import agents_named, host_names
 from trmm_async.cli.printing import Column, Output
 from trmm_async.cli.session import connected, runs
 from trmm_async.cli.text import ago
+from trmm_async.cli.values import choice
 
 if TYPE_CHECKING:
     import trmm_async as sdk
 
 __all__ = ["add_to"]
+
+STATUSES: Final = ("passing", "failing", "pending")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -29,7 +32,12 @@ async def checks(
     agent: OptionalAgent = None,
     status: Annotated[
         str | None,
-        typer.Option("--status", metavar="STATUS", help="Those that stand so: passing, failing, pending."),
+        typer.Option(
+            "--status",
+            metavar="STATUS",
+            help="Those that stand so: passing, failing, pending.",
+            autocompletion=lambda: STATUSES,
+        ),
     ] = None,
     as_json: Json = False,
     as_jsonl: JsonLines = False,
@@ -39,6 +47,7 @@ async def checks(
     A stock server's list of all has no results, and takes it minutes on a large fleet: name an agent there.
     """
     output = Output(as_json=as_json, as_jsonl=as_jsonl)
+    status = None if status is None else choice(status, "--status", STATUSES)
     async with connected(context) as trmm:
         chosen = await agents_named(trmm, [agent] if agent else [])
         listed = await trmm.checks.list(agent=chosen[0] if chosen else None)

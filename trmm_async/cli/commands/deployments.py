@@ -8,13 +8,13 @@ import typer
 
 from trmm_async.cli.exits import printed
 from trmm_async.cli.grouping import ListFirst
-from trmm_async.cli.options import DO, Json, JsonLines, examples
+from trmm_async.cli.options import DO, KINDS, Json, JsonLines, examples
 from trmm_async.cli.picking import client_named, site_named
 from trmm_async.cli.printing import Column, Output, say
 from trmm_async.cli.progress import bytes_bar
 from trmm_async.cli.session import connected, runs
 from trmm_async.cli.text import ago, clean, one_line
-from trmm_async.cli.values import moment
+from trmm_async.cli.values import choice, moment
 
 if TYPE_CHECKING:
     import trmm_async as sdk
@@ -85,8 +85,8 @@ async def create(
     """Create a deployment and print its URL."""
     output = Output(as_json=as_json, as_jsonl=as_jsonl)
     until = moment(expires, "--expires", datetime.now(UTC))
-    chosen_arch: Any = arch
-    chosen_kind: Any = kind
+    chosen_arch: Any = choice(arch, "--arch", ARCHES)
+    chosen_kind: Any = None if kind is None else choice(kind, "--kind", KINDS)
     async with connected(context) as trmm:
         clients = await trmm.clients.list()
         owner = client_named(client, clients)

@@ -18,7 +18,7 @@ from trmm_async.cli.report import is_refusal, print_groups, row, summary, verdic
 from trmm_async.cli.session import client_of, connected, login_of, runs
 from trmm_async.cli.settings import same_server
 from trmm_async.cli.text import clean
-from trmm_async.cli.values import codes
+from trmm_async.cli.values import choice, codes
 
 __all__ = ["add_to"]
 
@@ -75,7 +75,7 @@ async def resume(
         before = {code for code in await book.successes() if code is not None}
     good = {0, *before} if given is None else given
     async with connected(context) as trmm:
-        names = await host_names(trmm)
+        names = await host_names(trmm, for_people=output.for_people)
         if len(again) > 1 and not yes:
             doing = f"run {await _script_name(trmm, script)} on"
             confirm(doing, [names.get(each, each) for each in again], yes=yes)
@@ -98,10 +98,7 @@ async def _script_name(trmm: "sdk.TRMM", script: int) -> str:
 
 
 def _kinds(names: Collection[str]) -> Any:
-    for name in names:
-        if name not in RETRIES:
-            raise usage(f"--retry is {', '.join(RETRIES[:-1])} or {RETRIES[-1]}, not {name!r}")
-    return tuple(names)
+    return tuple(choice(name, "--retry", RETRIES) for name in names)
 
 
 def _codes(success: str | None) -> frozenset[int] | None:
@@ -142,7 +139,9 @@ async def results(
             outcomes = [outcome async for outcome in book.outcomes()]
             counts, in_flight = await book.counts(), len(await book.in_flight())
             successes = await book.successes()
-        names = {} if ids or as_csv else await _names(context, book.order.server)
+        names = (
+            {} if ids or as_csv else await _names(context, book.order.server, for_people=output.for_people)
+        )
     if given is not None:
         codes_now = Counter(each.result.retcode for each in outcomes if isinstance(each, sdk.Done))
         successes = {code: count for code, count in codes_now.items() if code in given}
@@ -162,14 +161,14 @@ async def results(
     return Exit.UNKNOWN if counts.pending else code
 
 
-async def _names(context: typer.Context, server: str) -> dict[str, str]:
+async def _names(context: typer.Context, server: str, *, for_people: bool) -> dict[str, str]:
     """Host names, if that server can be asked without asking anybody else."""
     try:
         login = login_of(context, may_ask=False)
         if not same_server(login.settings.url, server):
             raise usage(f"the run was on {server}")
         async with client_of(login.settings, login.key.value, retries=0) as trmm:
-            return await host_names(trmm)
+            return await host_names(trmm, for_people=for_people)
     except (CommandError, sdk.TRMMError) as error:
         say(f"without host names: {error}")
         return {}

@@ -1,14 +1,13 @@
 """`trmm login`, `trmm profiles`: the file of settings."""
 
 import os
-import sys
 from dataclasses import replace
 from typing import Annotated, Any, Final
 
 import typer
 
 import trmm_async as sdk
-from trmm_async.cli.asking import ask, somebody_is_here
+from trmm_async.cli.asking import ask, read_stdin, somebody_is_here
 from trmm_async.cli.exits import Exit, usage
 from trmm_async.cli.grouping import ListFirst
 from trmm_async.cli.keys import ask_key, forget_in_keyring, store_in_keyring
@@ -16,6 +15,7 @@ from trmm_async.cli.options import SET_UP, Json, JsonLines, examples
 from trmm_async.cli.printing import Column, Output, say
 from trmm_async.cli.session import client_of, given_of, runs
 from trmm_async.cli.settings import Book, Given, Profile, Settings, read_book, same_server, write_book
+from trmm_async.cli.text import bare
 
 __all__ = ["add_to"]
 
@@ -64,7 +64,7 @@ async def login(
 
     The file is readable for you alone. The key is never an option: the list of processes would show it.
     """
-    book, given = read_book(), given_of(context)
+    book, given = read_book().checked(), given_of(context)
     name = given.profile or "default"
     old = book.profiles.get(name)
     url = _url(given, old, may_ask=not key_stdin)
@@ -81,7 +81,7 @@ async def login(
 
 
 def _url(given: Given, old: Profile | None, *, may_ask: bool) -> str:
-    url = given.url or (old.url if old else "") or os.environ.get("TRMM_URL", "")
+    url = given.url or (old.url if old else "") or bare(os.environ.get("TRMM_URL", ""))
     if not url and may_ask and somebody_is_here():
         url = ask("The server's address: ")
     if not url:
@@ -96,7 +96,10 @@ def _ask(url: str) -> str:
 
 
 def _read_key() -> str:
-    key = sys.stdin.readline().strip()
+    try:
+        key = bare(read_stdin(line=True))
+    except UnicodeDecodeError as error:
+        raise usage("the key on stdin is no text in UTF-8") from error
     if not key:
         raise usage("there was no key on stdin")
     return key
@@ -131,7 +134,7 @@ async def _checked(profile: Profile, key: str) -> str:
 
 def list_profiles(as_json: Json = False, as_jsonl: JsonLines = False) -> None:
     """List profiles. Keys are not shown."""
-    output, book = Output(as_json=as_json, as_jsonl=as_jsonl), read_book()
+    output, book = Output(as_json=as_json, as_jsonl=as_jsonl), read_book().checked()
     rows = [_row(profile, book) for _, profile in sorted(book.profiles.items())]
     output.rows(rows, _COLUMNS, none=f"no profile in {book.path}: `trmm login` writes one")
 

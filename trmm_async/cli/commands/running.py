@@ -1,6 +1,5 @@
 """`trmm run`."""
 
-import sys
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any, TypedDict
 
 import typer
 
+from trmm_async.cli.asking import read_stdin
 from trmm_async.cli.exits import CommandError, Exit, usage
 from trmm_async.cli.following import Following
 from trmm_async.cli.options import (
@@ -23,7 +23,7 @@ from trmm_async.cli.options import (
     Yes,
     examples,
 )
-from trmm_async.cli.picking import Where, agents_where, confirm, script_named
+from trmm_async.cli.picking import Where, agents_where, confirm, labels, script_named
 from trmm_async.cli.printing import Output, say
 from trmm_async.cli.run_options import (
     Agents,
@@ -45,6 +45,7 @@ from trmm_async.cli.run_options import (
     Width,
 )
 from trmm_async.cli.session import connected, runs
+from trmm_async.cli.text import code_page, decoded
 from trmm_async.cli.values import batch_size, codes, failures, length
 
 __all__ = ["add_to"]
@@ -148,8 +149,8 @@ async def run(
             raise CommandError(Exit.FAILED, "no agent matches; nothing was run")
         # What is wrong with the settings is said here, and not once the question was answered.
         job = trmm.fleet.run_script(targets, chosen, args=args or (), **settings)
-        confirm(f"run {chosen.name} on", [each.hostname for each in targets], yes=yes or dry_run)
-        hosts = {each.agent_id: each.hostname for each in targets}
+        confirm(f"run {chosen.name} on", list(labels(targets).values()), yes=yes or dry_run)
+        hosts = labels(targets, for_people=output.for_people)
         following = Following(output, hosts, good, None if dry_run else journal)
         code = await following.follow(job)
     if journal is not None and code not in {Exit.OK, Exit.PIPE_CLOSED} and not dry_run:
@@ -162,7 +163,7 @@ def _names_of(file: str | None) -> list[str]:
     if file is None:
         return []
     try:
-        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8-sig")
+        text = read_stdin() if file == "-" else decoded(Path(file).read_bytes(), code_page())
     except FileNotFoundError:
         raise usage(f"--file: there is no file {file}; - is stdin") from None
     except OSError as error:

@@ -22,7 +22,8 @@ def simulator(
     agents: Annotated[int, typer.Option("--agents", metavar="N", min=0, help="How many agents it has.")] = 20,
     host: Annotated[str, typer.Option("--host", metavar="ADDRESS", help="Where to listen.")] = "127.0.0.1",
     port: Annotated[
-        int, typer.Option("--port", metavar="PORT", min=0, help="Where to listen; 0 is any free one.")
+        int,
+        typer.Option("--port", metavar="PORT", min=0, max=65_535, help="Where to listen; 0 is any free one."),
     ] = 0,
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="Another seed makes another fleet.")] = 0,
     no_limits: Annotated[bool, typer.Option("--no-limits", help="Do not limit the rate.")] = False,

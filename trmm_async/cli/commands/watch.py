@@ -10,10 +10,11 @@ import typer
 
 import trmm_async as sdk
 from trmm_async.cli.options import LOOK, Client, Host, Json, JsonLines, Kind, Site, examples
-from trmm_async.cli.picking import Where, agents_where
+from trmm_async.cli.picking import Where, agents_where, labels
 from trmm_async.cli.printing import Output, plain, say, screen
 from trmm_async.cli.session import connected, runs
 from trmm_async.cli.text import clean, named, one_line
+from trmm_async.cli.values import seconds
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -42,7 +43,7 @@ async def watch(
     count: Annotated[
         int | None, typer.Option("--count", metavar="N", min=1, help="End after so many events.")
     ] = None,
-    seconds: Annotated[
+    duration: Annotated[
         float | None, typer.Option("--for", metavar="SECONDS", help="End after so many seconds.")
     ] = None,
     as_json: Json = False,
@@ -53,16 +54,17 @@ async def watch(
     A stock server is looked at again and again, so that its events come some seconds late. --json prints all
     of them at the end.
     """
-    output = Output(as_json=as_json, as_jsonl=as_jsonl)
+    output, where = Output(as_json=as_json, as_jsonl=as_jsonl), Where(client, site, kind, hostname)
+    end_after = seconds(duration, "--for")
     async with connected(context) as trmm:
-        chosen = await agents_where(trmm, Where(client, site, kind, hostname), agents or ())
-        names = {agent.agent_id: agent.hostname for agent in chosen}
+        chosen = await agents_where(trmm, where, agents or ())
+        names = labels(chosen, for_people=output.for_people)
         if not chosen:
             say("no agent matches")
             return
         async with trmm.events(chosen) as events:
             say(f"watching {len(chosen)} agent{'s' * (len(chosen) != 1)}: {named(list(names.values()))}")
-            with output.stream() as emit, _until(limit := asyncio.timeout(seconds)):
+            with output.stream() as emit, _until(limit := asyncio.timeout(end_after)):
                 async with limit:
                     if output.for_people:
                         await _follow(events, count, lambda event: screen().print(_told(event, names)))
