@@ -176,16 +176,16 @@ class TestAFailure:
 
     @pytest.mark.parametrize("stage", Stage)
     def test_that_may_have_taken_effect_says_so(self, stage: Stage) -> None:
-        answered = reply(200, b"<html>") if stage is Stage.UNREADABLE else None
+        answered = reply(200, b"no JSON") if stage is Stage.UNREADABLE else None
         error = error_of(Fault(stage, "the line broke", reply=answered), Meaning.UNKNOWN)
         assert type(error) is OutcomeUnknownError
         assert str(error) == "POST /api/v3/tasks/: sent, and it may have taken effect: the line broke"
 
     def test_that_nobody_can_read_shows_how_it_begins(self) -> None:
-        error = error_of(Fault(Stage.UNREADABLE, "not JSON", reply=reply(200, b"<html>")), Meaning.FAILED)
+        error = error_of(Fault(Stage.UNREADABLE, "not JSON", reply=reply(200, b"no JSON")), Meaning.FAILED)
         assert type(error) is DecodeError
-        assert (error.status, error.body) == (200, "<html>")
-        assert str(error) == "POST /api/v3/tasks/: 200: not JSON; the body begins '<html>'"
+        assert (error.status, error.body) == (200, "no JSON")
+        assert str(error) == "POST /api/v3/tasks/: 200: not JSON; the body begins 'no JSON'"
 
     @pytest.mark.parametrize("status", [500, 502, 503, 504])
     def test_of_the_server_that_may_have_taken_effect_is_both(self, status: int) -> None:

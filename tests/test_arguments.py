@@ -358,9 +358,16 @@ class TestABaseUrl:
             ("https://192.168.1.5", "https://192.168.1.5"),
             ("https://[2001:db8::1]:443/x", "https://[2001:db8::1]:443/x"),
             ("https://my_host-1", "https://my_host-1"),
+            ("https://api.example.com/api/v3", "https://api.example.com"),
+            ("https://api.example.com/rmm//api/v3//", "https://api.example.com/rmm"),
+            ("https://api.example.com/api/v30", "https://api.example.com/api/v30"),
+            ("https://api.example.com/my-api/v3", "https://api.example.com/my-api/v3"),
+            ("https://api.example.com/api", "https://api.example.com/api"),
         ],
     )
-    def test_passes_without_its_closing_slash(self, url: str, base: str) -> None:
+    def test_passes_without_its_closing_slash_and_without_the_path_of_calls(
+        self, url: str, base: str
+    ) -> None:
         assert arguments.base_url(url, allow_http=False) == base
 
     @pytest.mark.parametrize(
@@ -384,6 +391,11 @@ class TestABaseUrl:
     )
     def test_has_a_scheme_that_we_speak_and_a_host(self, url: str) -> None:
         assert "must have a scheme and a host" in refusal(arguments.base_url, url, allow_http=True)
+
+    @pytest.mark.parametrize("path", ["/api/v3/agents", "/x/api/v3/agents/", "/api/v3/api/v3"])
+    def test_is_no_call_s(self, path: str) -> None:
+        said = refusal(arguments.base_url, f"https://api.example.com{path}", allow_http=False)
+        assert 'must end before "/api/v3"' in said
 
     @pytest.mark.parametrize("host", LOOPBACK)
     def test_may_be_plain_http_on_this_machine(self, host: str) -> None:

@@ -352,6 +352,71 @@ class TestKeepAlive:
             assert server.connections == 1
 
 
+WEB_CLIENT = b"<!DOCTYPE html><html><head><title>Tactical RMM</title></head></html>"
+
+
+class TestAWrongAddress:
+    HINT = r"is it the API's address \(often api\.…\), and not the web client's\?"
+
+    @staticmethod
+    async def web_client(state: Peer, request: Request, writer: asyncio.StreamWriter) -> bool:
+        """A web server of files, as the web client has it: its one page for every path."""
+        page = answer(WEB_CLIENT) if request.method == "GET" else answer(b"<html>", "405 Not Allowed")
+        writer.write(page)
+        return True
+
+    @pytest.mark.parametrize("dialect", ["gateway", "stock", "auto"])
+    async def test_is_said_to_be_one(self, dialect: Any) -> None:
+        async with peer(self.web_client) as server, client(server.url, dialect=dialect) as trmm:
+            for call in (
+                trmm.agents.list(),
+                trmm.agents.get("a" * 40),
+                trmm.clients.list(),
+                self.streamed(trmm),
+            ):
+                with pytest.raises(TRMMError, match=self.HINT):
+                    await call
+            with pytest.raises(TRMMError, match=self.HINT):
+                async with trmm.events("a" * 40):
+                    pass
+
+    @pytest.mark.parametrize("dialect", ["gateway", "stock", "auto"])
+    async def test_is_said_to_be_one_by_what_changes_something(self, dialect: Any) -> None:
+        async with peer(self.web_client) as server, client(server.url, dialect=dialect) as trmm:
+            for call in (trmm.agents.run_script("a" * 40, 1), trmm.request("POST", "/x/", json={})):
+                with pytest.raises(TRMMError, match=self.HINT):
+                    await call
+
+    async def test_that_takes_what_changes_something_leaves_it_unknown(self) -> None:
+        async with peer(always(answer(WEB_CLIENT))) as server, client(server.url) as trmm:
+            with pytest.raises(OutcomeUnknownError, match=self.HINT):
+                await trmm.clients.create(name="x")
+
+    @pytest.mark.parametrize("body", [b"", b"no JSON", b"{}", b'"<html>"'])
+    async def test_is_not_what_is_wrong_elsewhere(self, body: bytes) -> None:
+        async with peer(always(answer(body))) as server, client(server.url) as trmm:
+            with pytest.raises(DecodeError) as caught:
+                await trmm.agents.list()
+        assert "address" not in str(caught.value)
+
+    @pytest.mark.parametrize("said", ["gateway", "auto"])
+    @pytest.mark.parametrize("behind", ["/api/v3", "/api/v3/"])
+    async def test_with_the_path_of_calls_behind_it_is_understood(self, said: Any, behind: str) -> None:
+        async with Simulator(agents=1) as server:
+            url = server.url + behind
+            async with TRMM(url, api_key=server.api_key, dialect=said) as trmm:
+                (agent,) = await trmm.agents.list()
+                assert trmm.dialect == "gateway"
+                assert agent.client is not None
+                assert (await trmm.agents.run_script(agent, 1)).ok
+
+    @staticmethod
+    async def streamed(trmm: TRMM) -> None:
+        async with trmm.agents.iter() as agents:
+            async for _ in agents:
+                pass
+
+
 class TestBytesThatNobodyAskedFor:
     """They are no answer to the next call: a script would be told as done that never ran."""
 

@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar, cast
 import msgspec
 
 from trmm_async import codec
-from trmm_async.calls import Call, Words
+from trmm_async.calls import WRONG_ADDRESS, Call, Words
 from trmm_async.errors import (
     APIError,
     AuthenticationError,
@@ -29,11 +29,14 @@ from trmm_async.errors import (
 )
 from trmm_async.retry import Fault, Meaning, Reply, Stage, Tries
 
-__all__ = ["Scrub", "detail_of", "error_for", "failure", "kind_of"]
+__all__ = ["Scrub", "detail_of", "error_for", "failure", "is_page", "kind_of"]
 
 BODY_KEPT: Final = 2000
 HIDDEN: Final = "(not shown: it may hold secrets)"
 _DETAIL_MOST: Final = 300
+_PAGE: Final = re.compile(rb"(\xef\xbb\xbf)?\s*<")
+_NO_SUCH_CALL: Final = frozenset({404, 405})
+"""What a web server of files says to calls: it has no such path, or takes no POST."""
 _TITLE: Final = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 
 _NOT_FIELDS: Final = frozenset({"detail", "non_field_errors"})
@@ -49,6 +52,11 @@ _BY_STATUS: Final[dict[int, type[APIError]]] = {
     404: NotFoundError,
     429: RateLimitedError,
 }
+
+
+def is_page(body: bytes) -> bool:
+    """Whether an answer is a page of HTML, or of XML: no API's."""
+    return _PAGE.match(body) is not None
 
 
 def detail_of(body: bytes, scrub: Scrub) -> str:
@@ -107,7 +115,10 @@ def kind_of(status: int) -> type[APIError]:
 
 def _detail(reply: Reply, words: Words, scrub: Scrub) -> str:
     said = detail_of(reply.body, scrub)
-    return "; ".join(filter(None, (said, words.advice)))
+    advice = words.advice
+    if not advice and reply.status in _NO_SUCH_CALL and is_page(reply.body):
+        advice = f"a page of HTML: {WRONG_ADDRESS}"
+    return "; ".join(filter(None, (said, advice)))
 
 
 _Error = TypeVar("_Error", bound=APIError)
@@ -156,6 +167,8 @@ def failure(
 
 def _fault(call: Call[Any], fault: Fault, meaning: Meaning, scrub: Scrub) -> TRMMError:
     reason = scrub(fault.reason)
+    if fault.reply is not None and is_page(fault.reply.body):
+        reason = f"a page of HTML where JSON is due: {WRONG_ADDRESS} ({reason})"
     if meaning is Meaning.UNKNOWN:
         said = f"sent, and it may have taken effect: {reason}"
         return OutcomeUnknownError(said, method=call.method, path=call.path)

@@ -327,8 +327,15 @@ def token(value: object) -> str:
     return value
 
 
+_API: Final = re.compile(r"/+api/+v3/*\Z", re.IGNORECASE)
+_API_WITHIN: Final = re.compile(r"/+api/+v3(/|\Z)", re.IGNORECASE)
+
+
 def base_url(value: object, *, allow_http: bool) -> str:
-    """The server's URL without a closing slash. Plain http only to this machine, unless allowed."""
+    """The server's URL without a closing slash, and without `/api/v3`, which is a part of each call's path.
+
+    Plain http only to this machine, unless allowed.
+    """
     parts = _split_url(value)
     _check_url_parts(parts)
     if parts.scheme == "http" and not allow_http and not _is_loopback(parts.hostname or ""):
@@ -336,7 +343,10 @@ def base_url(value: object, *, allow_http: bool) -> str:
             f"url: plain http would show the API key to everybody on the way to {parts.hostname}; "
             "use https, or allow_http=True if you must"
         )
-    return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
+    path = _API.sub("", parts.path).rstrip("/")
+    if _API_WITHIN.search(path):
+        raise InvalidRequestError('url must end before "/api/v3", which each call has in its path')
+    return f"{parts.scheme}://{parts.netloc}{path}"
 
 
 # The URL itself stands in no message: it may hold a password.

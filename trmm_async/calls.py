@@ -16,6 +16,7 @@ from trmm_async.errors import APIError
 from trmm_async.events import Event
 
 __all__ = [
+    "WRONG_ADDRESS",
     "ArrayCall",
     "Call",
     "Explain",
@@ -66,6 +67,9 @@ class Words:
 
 Explain: TypeAlias = Callable[[int, bytes], Words]
 """(status, body) of an answer that isn't success -> what that means on this server. Pure."""
+
+WRONG_ADDRESS: Final = "is it the API's address (often api.…), and not the web client's?"
+"""What to ask where a page of HTML stands in an answer's place."""
 
 _NO_WORDS: Final = Words()
 _NO_QUERY: Final[Mapping[str, str]] = MappingProxyType({})

@@ -61,7 +61,7 @@ class TRMM:
     loop. Use it as `async with TRMM(…) as trmm`, or call `aclose()` at the end. Making one sends nothing.
 
     Args:
-        url: the server's base URL, `https://host[:port][/prefix]`.
+        url: the server's base URL, `https://host[:port][/prefix]`; `/api/v3` at its end is left out.
         api_key: the API key. It is in no repr, log line or error, and goes to this server alone.
 
         rate_limit: what the server allows this key in all. "default" is what such a server allows unless its

@@ -84,6 +84,12 @@ def test_any_answer_has_an_error_under_the_root(status: int, body: bytes, asked:
     assert 0 <= failed.wait <= 3600
 
 
+def test_a_page_in_place_of_a_socket_says_what_to_look_at() -> None:
+    failed = no_link("/trmm/a/", reply(200, "\ufeff <!DOCTYPE html>"), NOW)
+    assert "is it the API's address" in str(failed.error)
+    assert "is it the API's address" not in str(no_link("/trmm/a/", reply(200, "[]"), NOW).error)
+
+
 def test_an_address_is_read_from_a_url() -> None:
     assert Address.of("https://rmm.example.com/prefix/") == Address("rmm.example.com", 443, True, "/prefix")
     assert Address.of("http://[::1]:8080") == Address("::1", 8080, False, "")

@@ -7,7 +7,7 @@ does not exist, which it says before it looks at the key.
 from typing import Any, Final
 
 from trmm_async import codec
-from trmm_async.calls import Call
+from trmm_async.calls import WRONG_ADDRESS, Call
 from trmm_async.errors import (
     APIError,
     AuthenticationError,
@@ -44,7 +44,7 @@ def language_of(error: TRMMError | None) -> str:
         return "stock"
     if isinstance(error, NotFoundError | BadRequestError | DecodeError):
         raise UnsupportedError(
-            "this is neither a gateway's answer nor a stock server's: is it the API's address (often api.…), "
-            f'and not the web client\'s? Else say dialect="gateway" or "stock" yourself. {error}'
+            f"this is neither a gateway's answer nor a stock server's: {WRONG_ADDRESS} "
+            f'Else say dialect="gateway" or "stock" yourself. {error}'
         ) from error
     raise error

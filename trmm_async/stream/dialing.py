@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Final
 
-from trmm_async.answers import error_for, kind_of
-from trmm_async.calls import Call, ignore_answer
+from trmm_async.answers import error_for, is_page, kind_of
+from trmm_async.calls import WRONG_ADDRESS, Call, ignore_answer
 from trmm_async.errors import APIError, ConnectionFailedError, DecodeError, RateLimitedError, TRMMError
 from trmm_async.pacing import Slot
 from trmm_async.retry import Reply, retry_after
@@ -170,9 +170,8 @@ def no_link(path: str, answer: Reply, now: datetime) -> NoLink:
         return NoLink(failed, wait=wait)
     if answer.status < 300:
         body = answer.body.decode(errors="replace")
-        return NoLink(
-            DecodeError(answer.status, "not a WebSocket", method="GET", path=path, body=body), final=True
-        )
+        said = f"not a WebSocket, but a page: {WRONG_ADDRESS}" if is_page(answer.body) else "not a WebSocket"
+        return NoLink(DecodeError(answer.status, said, method="GET", path=path, body=body), final=True)
     error = error_for(handshake, answer, str)
     if isinstance(error, RateLimitedError):
         error.retry_after = asked
