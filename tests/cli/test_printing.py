@@ -1,5 +1,6 @@
 """What goes to stdout: widths, JSON's kinds, terminals."""
 
+import json
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -8,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import trmm_async as sdk
-from trmm_async.cli.printing import fitted, plain
+from trmm_async.cli.commands.agents import _show
+from trmm_async.cli.printing import _json, fitted, plain
 
 
 class TestWidths:
@@ -47,6 +49,20 @@ class TestWidths:
 )
 def test_everything_has_a_form_in_json(value: Any, told: Any) -> None:
     assert plain(value) == told
+
+
+@given(st.text())
+def test_json_has_the_same_data_and_nothing_that_a_terminal_acts_upon(text: str) -> None:
+    told = _json({"x": f"\x9b\u202e\x7f{text}"})
+    assert not {"\x9b", "\u202e", "\x7f"} & set(told)
+    assert json.loads(told) == {"x": f"\x9b\u202e\x7f{text}"}
+
+
+def test_names_of_extra_fields_are_clean(capsys: pytest.CaptureFixture[str]) -> None:
+    _show(sdk.Agent(agent_id="a", hostname="PC\x1b[2J", extra={"odd\x1b[2J\u202e\nname": "x\x9b"}))
+    shown = capsys.readouterr().out
+    assert "odd[2J name" in shown
+    assert not {"\x1b", "\u202e", "\x9b"} & set(shown)
 
 
 def test_fields_go_by_their_attributes_names_and_not_by_those_on_the_wire() -> None:

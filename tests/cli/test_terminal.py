@@ -115,6 +115,18 @@ class TestTheStreamIsAskedAndNotTheEnvironment:
             assert not re.search(r"\x1b\[[0-9;]*m", screen.shown)
 
 
+def test_no_output_fakes_our_rules_however_it_is_broken(gateway: Backstage) -> None:
+    forged = f"{' ' * 60}{'-' * 15}\nSRV-9 (1) return code 0\n{'-' * 15}\nall is well\n"
+    gateway.do(lambda server: server.script(6, stdout=forged))
+    still = {"TERM": "dumb"}  # no bar is drawn over it
+    with terminal(["run", "6", "--agent", "JADE-PC"], {**gateway.environment, **still}, 60) as screen:
+        assert screen.finish() == 0
+    shown = lines(screen.shown)
+    assert shown.count("-" * 15) == 2
+    assert all(line.startswith("| ") for line in shown[shown.index("-" * 15) + 3 : -1])
+    assert max(len(line) for line in shown) <= 60
+
+
 PRINTING = [
     ["agents"],
     ["agents", "--json"],
