@@ -1,7 +1,7 @@
 """`trmm run`: which agents, whether to go on, what is shown, and the exit code."""
 
+import asyncio
 import itertools
-import sqlite3
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +11,7 @@ import pytest
 
 from tests.cli.conftest import Cli
 from tests.cli.stage import Backstage, terminal
+from trmm_async import Done, Journal, Outcome, ScriptResult, Skipped
 
 
 @pytest.fixture(autouse=True)
@@ -286,6 +287,14 @@ def wait_for_runs(stage: Backstage, count: int) -> None:
         time.sleep(0.01)
 
 
+def _done(agent_id: str) -> Outcome:
+    return Done(agent_id, ScriptResult(retcode=0))
+
+
+def _skipped(agent_id: str) -> Outcome:
+    return Skipped(agent_id, "later")
+
+
 class TestJournal:
     def test_keeps_a_run_and_shows_it_again(self, cli: Cli, either: Backstage, tmp_path: Path) -> None:
         path = str(tmp_path / "run.db")
@@ -305,22 +314,25 @@ class TestJournal:
         assert cli("run", "3", "--all", "--yes", "--journal", str(path)).code == 0
         ended = threading.Event()
 
-        def write() -> None:
-            with sqlite3.connect(path, timeout=20, isolation_level=None) as database:
-                for state in itertools.cycle(("pending", "done")):
+        async def write() -> None:
+            async with await Journal.resume(path) as journal:
+                ids = [agent_id async for agent_id in journal.agent_ids()]
+                for outcome in itertools.cycle((_skipped, _done)):
                     if ended.is_set():
                         break
-                    database.execute("UPDATE targets SET state = ?", (state,))
-            database.close()
+                    # At once, and so in one transaction.
+                    await asyncio.gather(
+                        *(journal.settle(outcome(each), ok=outcome is _done) for each in ids)
+                    )
 
         with ThreadPoolExecutor(1) as pool:
-            writing = pool.submit(write)
+            writing = pool.submit(asyncio.run, write())
             try:
                 lines = {cli("results", str(path), "--ids").error for _ in range(40)}
             finally:
                 ended.set()
             writing.result()
-        assert lines <= {"20 agents: 20 succeeded\n", "20 agents: 20 pending\n"}
+        assert lines <= {"20 agents: 20 succeeded\n", "20 agents: 20 skipped\n"}
 
     def test_can_be_read_without_a_server(
         self, cli: Cli, gateway: Backstage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

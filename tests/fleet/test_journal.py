@@ -175,7 +175,7 @@ class TestTheFile:
     async def test_many_writers_share_the_wait_for_the_disk(self, tmp_path: Path) -> None:
         async with await Journal.create(tmp_path / "a.db", ORDER, IDS) as journal:
             transactions = []
-            await journal._database.set_trace_callback(
+            journal._store.database.set_trace_callback(
                 lambda sql: transactions.append(sql) if sql.startswith("COMMIT") else None
             )
             await asyncio.gather(*(journal.begin([one], 0, None) for one in IDS))
@@ -247,9 +247,9 @@ class TestRefusals:
     async def test_a_journal_of_a_newer_version(self, tmp_path: Path) -> None:
         await (await Journal.create(tmp_path / "a.db", ORDER, IDS[:1])).aclose()
         with sqlite3.connect(tmp_path / "a.db") as database:
-            database.execute("UPDATE meta SET value = '2' WHERE name = 'version'")
+            database.execute("UPDATE meta SET value = '3' WHERE name = 'version'")
         database.close()
-        with pytest.raises(JournalError, match="version 2"):
+        with pytest.raises(JournalError, match="version 3"):
             await Journal.resume(tmp_path / "a.db")
 
     async def test_two_at_once(self, tmp_path: Path) -> None:
@@ -319,7 +319,7 @@ class TestRuns:
                 async with run:
                     async for _ in run:
                         assert run._journal is not None
-                        await run._journal._database.execute("PRAGMA query_only = 1")
+                        run._journal._store.database.execute("PRAGMA query_only = 1")
             assert len(server.runs) == 1
 
     async def test_a_stream_of_targets_is_written_before_anything_is_sent(

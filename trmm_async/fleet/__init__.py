@@ -14,9 +14,9 @@ from typing import Literal
 
 from trmm_async import arguments
 from trmm_async.errors import InvalidRequestError
-from trmm_async.fleet.course import Policy, succeeded_by_default
+from trmm_async.fleet.course import Share, succeeded_by_default
 from trmm_async.fleet.journal import Journal
-from trmm_async.fleet.plan import Resumption, RunPlan
+from trmm_async.fleet.plan import Resumption, RunPlan, checked_policy, checked_wait
 from trmm_async.fleet.reports import Group, as_csv, as_jsonl, as_row, groups_of, report
 from trmm_async.fleet.run import FleetRun
 from trmm_async.fleet.targets import listed
@@ -26,7 +26,6 @@ from trmm_async.resources import Api, checked_run
 __all__ = ["Fleet", "FleetRun", "Group", "Journal", "as_csv", "as_jsonl", "as_row", "groups_of", "report"]
 
 Retry = Literal["failed", "unknown", "skipped"]
-Share = int | float
 
 
 class Fleet:
@@ -90,7 +89,7 @@ class Fleet:
             when_online: don't skip them, but run them when they come back within this time.
             dry_run: say what would happen to whom, as `Skipped` outcomes, and send no script.
             journal: a file that the run is kept in, so that `resume` can go on with it after a crash. It must
-                not exist. Needs the extra `[journal]`.
+                not exist.
 
         Raises:
             InvalidRequestError: an argument is wrong, or a target stands there twice.
@@ -104,10 +103,10 @@ class Fleet:
             run=run,
             targets=_targets(agents),
             width=None if width is None else arguments.whole(width, "width", least=1),
-            policy=_policy(canary, batch, max_failures, success),
+            policy=checked_policy(canary, batch, max_failures, success),
             splay=arguments.number(splay, "splay", least=0),
             skip_offline=arguments.flag(skip_offline, "skip_offline"),
-            when_online=_wait(when_online),
+            when_online=checked_wait(when_online),
             dry_run=arguments.flag(dry_run, "dry_run"),
             journal=None if journal is None else _path(journal),
             poll=self.poll,
@@ -140,8 +139,8 @@ class Fleet:
             forgive: go on as if what has ended by now had succeeded.
 
         Raises (on entering):
-            JournalError: there is no such journal, it is of another server or a newer version, or another
-                process works on it.
+            JournalError: there is no such journal, it is of another server or a newer version, another
+                process works on it, it isn't whole, or another user could have written it.
         """
         kinds = (retry,) if isinstance(retry, str) else tuple(retry)
         for kind in kinds:
@@ -160,37 +159,6 @@ def _targets(agents: object) -> list[str] | AsyncIterable[str | Agent]:
     if not isinstance(agents, Iterable):
         raise InvalidRequestError(f"agents must be a collection or an asynchronous stream, not {agents!r}")
     return listed(agents)
-
-
-def _policy(
-    canary: object, batch: object, max_failures: object, success: Callable[[ScriptResult], bool]
-) -> Policy:
-    if not callable(success):
-        raise InvalidRequestError(f"success must be a function of a result, not {success!r}")
-    return Policy(
-        canary=None if canary is None else arguments.whole(canary, "canary", least=1),
-        batch=None if batch is None else _share(batch, "batch", least=1),
-        max_failures=None if max_failures is None else _share(max_failures, "max_failures", least=0),
-        success=success,
-    )
-
-
-def _share(value: object, what: str, *, least: int) -> Share:
-    if not isinstance(value, float):
-        return arguments.whole(value, what, least=least)
-    if not 0 < value < 1:
-        raise InvalidRequestError(
-            f"{what} must be a whole number, or a share between 0.0 and 1.0, not {value!r}"
-        )
-    return value
-
-
-def _wait(value: object) -> timedelta | None:
-    if value is None:
-        return None
-    if not isinstance(value, timedelta) or value <= timedelta():
-        raise InvalidRequestError(f"when_online must be a timedelta above 0, not {value!r}")
-    return value
 
 
 def _path(value: object) -> Path:

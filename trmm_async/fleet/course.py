@@ -12,7 +12,10 @@ from trmm_async.errors import InvalidRequestError
 from trmm_async.models import ScriptResult
 from trmm_async.outcomes import Outcome, Skipped, Unknown
 
-__all__ = ["Course", "Policy", "succeeded_by_default"]
+__all__ = ["Course", "Policy", "Share", "succeeded_by_default"]
+
+Share = int | float
+"""A whole number, or a part of all as a float below 1."""
 
 _ENDLESS: Final = 2**62
 

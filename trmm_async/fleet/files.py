@@ -1,43 +1,35 @@
-"""A journal's file, and the lock beside it. No asyncio: each of these is done at once.
+"""A journal's files: whose they are, the lock, and the mark of what was committed. No asyncio here.
 
-Below `journal`.
+Below `store`. Beside a journal lie, while it is open or after a crash, `-wal`, `-shm` and perhaps `-journal`
+(SQLite's), `.lock`, and `.mark`. Whoever could write one of them could have another script run, and whoever
+could take one away could have a script run twice. So none is taken over that is not plainly ours.
 """
 
 import os
 import sqlite3
-from contextlib import suppress
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path, PurePath
-from typing import Final
+from typing import Final, Self
 from urllib.parse import quote
 
 from trmm_async.errors import JournalError
 
-__all__ = ["as_uri", "existing", "locked", "make_file", "unlock", "uri_of"]
+__all__ = ["Lock", "Mark", "as_uri", "check_owner", "existing", "make_file", "refuse_leftovers", "uri_of"]
 
 _HELD: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+_SQLITES: Final = ("-wal", "-shm", "-journal")
+_BESIDE: Final = (*_SQLITES, ".mark", ".lock", ".lock-journal")
+_NEW: Final = os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+_READ: Final = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+_HAS_OWNERS: Final = os.name == "posix"
+"""Elsewhere a mode says nothing: there a file has the permissions that its folder hands down."""
 
 
-def make_file(path: Path) -> sqlite3.Connection:
-    """A new, empty file with its lock, see `locked`. What fails leaves no file behind.
-
-    For the eyes of this user only: what scripts print, and their variables, may be nobody else's. On Windows
-    a mode says nothing; there it has the permissions that its folder hands down.
-    """
-    if os.path.lexists(path):  # asks of no link where it leads
-        raise _there_already(path)
-    lock = locked(path)
-    try:
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-    except OSError as error:
-        unlock(lock)
-        if isinstance(error, FileExistsError):
-            raise _there_already(path) from None
-        raise JournalError(f"{path} can't be made: {error}") from error
-    return lock
-
-
-def _there_already(path: Path) -> JournalError:
-    return JournalError(f"{path} is there already: fleet.resume({str(path)!r}) goes on with it")
+# -- paths ---------------------------------------------------------------------------------------------------
 
 
 def uri_of(path: Path) -> str:
@@ -55,31 +47,184 @@ def as_uri(path: PurePath) -> str:
 
 
 def existing(path: str | os.PathLike[str]) -> Path:
-    """The path of a file that is there. Raises `JournalError`."""
+    """The path of a file that is there, with no link left in it. Raises `JournalError`."""
     place = Path(path)
-    if not place.is_file():
-        raise JournalError(f"there is no journal {place}")
-    return place
+    with _as_journal_error(f"{place} can't be opened"):
+        if not place.is_file():
+            raise JournalError(f"there is no journal {place}")
+        return place.resolve()
 
 
-def locked(path: Path) -> sqlite3.Connection:
-    """A lock beside the file, held by an open transaction: SQLite does that on every system."""
-    real = path.resolve()  # one file has one lock, also where a link leads to it
-    beside = real.with_name(f"{real.name}.lock")
+def _beside(path: Path, suffix: str) -> Path:
+    return path.with_name(f"{path.name}{suffix}")
+
+
+@contextmanager
+def _as_journal_error(said: str) -> Iterator[None]:
     try:
-        with suppress(FileExistsError):
-            os.close(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-        lock = sqlite3.connect(beside, timeout=0, isolation_level=None, check_same_thread=False)
-    except (OSError, sqlite3.Error) as error:
-        raise JournalError(f"{beside} can't be made: {error}") from error
+        yield
+    except (OSError, ValueError, RuntimeError) as error:  # also a name with a null in it, and links in a ring
+        raise JournalError(f"{said}: {error}") from error
+
+
+# -- whose they are ------------------------------------------------------------------------------------------
+
+
+def make_file(path: Path) -> None:
+    """A new, empty file for this user alone: it holds what scripts print, and their variables."""
     try:
-        lock.execute("BEGIN EXCLUSIVE")
-    except sqlite3.Error as error:
-        lock.close()
-        if _is_held(error):
-            raise JournalError(f"another process works on {path}; it can only be read now") from None
-        raise JournalError(f"{beside} can't be locked: {error}") from error
-    return lock
+        os.close(os.open(path, _NEW, 0o600))
+    except FileExistsError:
+        raise _there_already(path) from None
+    except (OSError, ValueError) as error:
+        raise JournalError(f"{path} can't be made: {error}") from error
+
+
+def refuse_leftovers(path: Path) -> None:
+    """Refuse to make a journal where one is, or anything that SQLite or we would take for a part of it."""
+    with _as_journal_error(f"{path} can't be made"):
+        if os.path.lexists(path):  # asks of no link where it leads
+            raise _there_already(path)
+        for suffix in (*_SQLITES, ".mark"):
+            if os.path.lexists(beside := _beside(path, suffix)):
+                raise _left_over(path, beside)
+
+
+def _there_already(path: Path) -> JournalError:
+    return JournalError(f"{path} is there already: fleet.resume({str(path)!r}) goes on with it")
+
+
+def _left_over(path: Path, beside: Path) -> JournalError:
+    return JournalError(
+        f"{beside} is there already, and would be taken for a part of {path}: remove it if it is left of "
+        "another journal, or give another name"
+    )
+
+
+def check_owner(path: Path, *, to_write: bool) -> None:
+    """Refuse a journal that somebody else could have written, or could have put something beside.
+
+    One that is only read may be another user's; then what lies beside it must be that user's as well.
+    """
+    if not _HAS_OWNERS:
+        return
+    with _as_journal_error(f"{path} can't be opened"):
+        found = path.stat()
+    owner = os.geteuid() if to_write else found.st_uid
+    _check(path, found, owner, 0o022 if to_write else 0)
+    for suffix in _BESIDE:
+        beside = _beside(path, suffix)
+        with _as_journal_error(f"{beside} can't be looked at"), suppress(FileNotFoundError):
+            # Not more open than the journal itself: SQLite gives what it makes the journal's own mode.
+            closed = 0 if suffix == ".lock" else 0o077 & ~found.st_mode
+            _check(beside, beside.lstat(), owner, 0o022 | closed)
+
+
+def _check(path: Path, found: os.stat_result, owner: int, closed: int) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        raise JournalError(f"{path} is a link, or no plain file: a journal's files are plain files")
+    if found.st_uid != owner:
+        raise JournalError(
+            f"{path} belongs to another user (uid {found.st_uid}, not {owner}), who could have written what "
+            "would be run: go on as that user, or remove it if it isn't part of your journal"
+        )
+    if found.st_mode & closed:
+        mode = stat.S_IMODE(found.st_mode)
+        raise JournalError(
+            f"{path} is open to other users (mode {mode:04o}), who could have written what would be run: if "
+            f"you know that nobody did, say chmod 600 {path}"
+        )
+
+
+# -- the lock ------------------------------------------------------------------------------------------------
+
+
+class Lock:
+    """A lock beside a journal, held by an open transaction: SQLite does that on every system.
+
+    The system takes it back when the process dies. Let go of, its file is gone: a finished journal is one
+    file.
+    """
+
+    def __init__(self, path: Path, *, new: bool = False) -> None:
+        """Take it; `new`: for a journal that is being made, so that no lock may be there yet.
+
+        Raises:
+            JournalError: another process has it, it can't be made, or it is not plainly ours.
+        """
+        self._path = _beside(path, ".lock")
+        while True:
+            was_there = self._make()
+            before = self._number()
+            self._holder = self._hold(path, made=not was_there)
+            if before is not None and before == self._number():
+                break
+            # Whoever held it has removed it meanwhile: that lock is nobody's any more.
+            self._holder.close()
+        if was_there and new:
+            self._holder.close()
+            raise _left_over(path, self._path)
+
+    def _make(self) -> bool:
+        """Make the file; whether it was there already."""
+        try:
+            os.close(os.open(self._path, _NEW, 0o600))
+        except FileExistsError:
+            return True
+        except (OSError, ValueError) as error:
+            raise JournalError(f"{self._path} can't be made: {error}") from error
+        return False
+
+    def _number(self) -> tuple[int, int] | None:
+        """Which file lies there now. SQLite would follow a link, so that is looked for first."""
+        with _as_journal_error(f"{self._path} can't be locked"):
+            try:
+                found = self._path.lstat()
+            except FileNotFoundError:
+                return None
+        if _HAS_OWNERS:
+            _check(self._path, found, os.geteuid(), 0o022)
+        return found.st_dev, found.st_ino
+
+    def _hold(self, path: Path, *, made: bool) -> sqlite3.Connection:
+        try:
+            # "rw": it does not make the file anew where that has just been removed.
+            uri = f"{as_uri(self._path)}?mode=rw"
+            holder = sqlite3.connect(uri, uri=True, timeout=0, isolation_level=None, check_same_thread=False)
+        except sqlite3.Error as error:
+            if not self._path.exists():
+                return sqlite3.connect(":memory:", check_same_thread=False)
+            raise JournalError(f"{self._path} can't be locked: {error}") from error
+        try:
+            holder.execute("BEGIN EXCLUSIVE")
+        except sqlite3.Error as error:
+            holder.close()
+            if _is_held(error):
+                raise JournalError(f"another process works on {path}; it can only be read now") from None
+            if made:
+                with suppress(OSError):
+                    self._path.unlink(missing_ok=True)
+            raise JournalError(f"{self._path} can't be locked: {error}") from error
+        return holder
+
+    def release(self) -> None:
+        """Let others work on the journal. Twice is the same as once."""
+        holder, self._holder = self._holder, None
+        if holder is None:
+            return
+        try:
+            # While it is held: who waits for it finds out that this one is gone.
+            if _HAS_OWNERS:
+                self._path.unlink(missing_ok=True)
+        except OSError:
+            pass  # it may lie there: it is empty, and nobody's
+        finally:
+            holder.close()
+        if not _HAS_OWNERS:
+            with suppress(OSError):  # there a file that is open can't be removed: somebody has it again
+                self._path.unlink(missing_ok=True)
+
+    _holder: sqlite3.Connection | None
 
 
 def _is_held(error: sqlite3.Error) -> bool:
@@ -87,7 +232,112 @@ def _is_held(error: sqlite3.Error) -> bool:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in _HELD
 
 
-def unlock(lock: sqlite3.Connection | None) -> None:
-    """Let others work on it; nothing to do without a lock."""
-    if lock is not None:
-        lock.close()
+# -- the mark ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How far a run has written its journal: its own id, and the number of its last commit.
+
+    SQLite takes a log that is cut, or flipped somewhere, for one that ends there, and says nothing. This says
+    how far it went. It lies in a file of fixed size, written over in place after each commit and before what
+    was committed is acted upon. It is not waited for to reach the disk: after a power cut an older mark asks
+    for less than there is, and what was committed is on the disk by itself.
+    """
+
+    run: str
+    commits: int
+
+    def encoded(self) -> bytes:
+        """Its bytes, always as many."""
+        text = f"trmm_async.mark {self.run:>32} {self.commits:020}".encode()
+        return text + b" " + blake2b(text, digest_size=12).hexdigest().encode() + b"\n"
+
+    @classmethod
+    def read(cls, path: Path) -> Self | None:
+        """That of a journal; None if there is none. Raises `JournalError` if it isn't what was written."""
+        beside = _beside(path, ".mark")
+        try:
+            file = os.open(beside, _READ)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise JournalError(f"{beside} can't be read: {error}") from error
+        try:
+            text = os.read(file, 1000)
+        except OSError as error:
+            raise JournalError(f"{beside} can't be read: {error}") from error
+        finally:
+            os.close(file)
+        with suppress(ValueError, UnicodeDecodeError):
+            _, run, commits, _ = text.decode("ascii").split()
+            mark = cls(run, int(commits))
+            if mark.encoded() == text:
+                return mark
+        raise JournalError(f"{beside} is damaged: how much of {path} was written isn't known. {GO_ON}")
+
+
+GO_ON: Final = (
+    "Nothing is sent, since a script might run twice. Put the files back as they lay beside each other, or "
+    "start a new run on those of which you know that they lack it"
+)
+
+
+class MarkFile:
+    """The mark of a journal that is being worked on, kept open."""
+
+    def __init__(self, path: Path, mark: Mark) -> None:
+        """Make it, or write over what is there; on the disk when this returns."""
+        self._path = _beside(path, ".mark")
+        self.mark = mark
+        flags = (_NEW & ~os.O_EXCL) if self._path.exists() else _NEW
+        with _as_journal_error(f"{self._path} can't be written"):
+            self._file = os.open(self._path, flags, 0o600)
+            try:
+                self._write(mark)
+                os.ftruncate(self._file, len(mark.encoded()))
+                os.fsync(self._file)
+                _sync_folder(path)
+            except BaseException:
+                self.close()
+                raise
+
+    def advance(self, commits: int) -> None:
+        """So many commits there are now. Raises `JournalError`."""
+        self.mark = Mark(self.mark.run, commits)
+        with _as_journal_error(f"{self._path} can't be written"):
+            self._write(self.mark)
+
+    def _write(self, mark: Mark) -> None:
+        os.lseek(self._file, 0, os.SEEK_SET)
+        if os.write(self._file, mark.encoded()) != len(mark.encoded()):
+            raise OSError("not all of it was written")
+
+    def close(self) -> None:
+        """Let go of it."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def remove(self) -> None:
+        """All that it speaks of stands in the journal's own file."""
+        self.close()
+        with suppress(OSError):
+            self._path.unlink(missing_ok=True)
+
+
+def _sync_folder(path: Path) -> None:
+    """A name must outlive a power cut, too; not every system can say so."""
+    with suppress(OSError):
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def remove_all(path: Path) -> None:
+    """What was begun, and failed, leaves nothing behind."""
+    for suffix in ("", *_SQLITES, ".mark"):
+        with suppress(OSError):
+            _beside(path, suffix).unlink(missing_ok=True)

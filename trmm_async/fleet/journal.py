@@ -1,78 +1,50 @@
-"""A run's journal: what was to be done, what was begun, and what came of it, in one SQLite file.
+"""A run's journal: what was to be done, what was begun, and what came of it, in one file.
 
-The only user of aiosqlite (extra `[journal]`). A target's state is on disk before the call that could change
-it leaves, and its outcome before it is told. So after a crash, of the process or of the machine, the file
-says of each target whether it was surely never sent, may have been, or how it ended. `docs/journal.md` has
-the format.
+A target's state is on disk before the call that could change it leaves, and its outcome before it is told.
+So after a crash, of the process or of the machine, the file says of each target whether it was surely never
+sent, may have been, or how it ended. `docs/journal.md` has the format.
+
+Over `store`, which has the file, says what it is made of, and finds out where it isn't whole; it blocks, so
+it is called in a thread of the journal's own. Every failure of it is a `JournalError`.
 
 One process works on a journal at a time: it holds a lock that the system takes back when it dies. Any number
 may read meanwhile.
 """
 
 import asyncio
-import os
-import sqlite3
+import threading
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+import weakref
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
+from os import PathLike
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import Final, ParamSpec, Self, TypeVar
 
 import msgspec
 
 from trmm_async import codec
-from trmm_async.errors import InvalidRequestError, JournalError, RecordedError
-from trmm_async.fleet.files import existing, locked, make_file, unlock, uri_of
+from trmm_async.errors import JournalError, RecordedError, TRMMError
+from trmm_async.fleet.files import existing
+from trmm_async.fleet.rows import Change, Page
+from trmm_async.fleet.store import TROUBLES, SQLiteStore
 from trmm_async.models import ScriptResult
 from trmm_async.outcomes import Counts, Done, Failed, Outcome, Skipped, Unknown
 
-if TYPE_CHECKING:
-    import aiosqlite
-
 __all__ = ["InFlight", "Journal", "Order"]
 
-FORMAT: Final = "trmm_async.journal"
-VERSION: Final = 1
+P = ParamSpec("P")
+T = TypeVar("T")
 
-_PAGE: Final = 500
+_KIND: Final = "script"
+_PAGE: Final = 2000
+"""Targets that are written in one go: each costs a wait for the disk."""
 _KINDS: Final = {Done: "done", Failed: "failed", Unknown: "unknown", Skipped: "skipped"}
-_RETRIES: Final = {
-    "failed": "state = 'failed' OR (state = 'done' AND NOT ok)",
-    "unknown": "state = 'unknown'",
-    "skipped": "state = 'skipped'",
-}
-_SCHEMA: Final = """
-CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE targets (
-    place INTEGER PRIMARY KEY,
-    agent_id TEXT NOT NULL UNIQUE,
-    state TEXT NOT NULL DEFAULT 'pending',
-    attempts INTEGER NOT NULL DEFAULT 0,
-    sent_at REAL, mark INTEGER, mark_time TEXT,
-    settled_at REAL, ok INTEGER,
-    retcode INTEGER, execution_time REAL, stdout TEXT, stderr TEXT, error TEXT, reason TEXT
-);
-CREATE INDEX by_state ON targets (state, place);
-"""
-_BEGIN: Final = (
-    "UPDATE targets SET state = 'sending', attempts = attempts + 1, sent_at = ?, mark = ?, mark_time = ?, "
-    "settled_at = NULL, ok = NULL, retcode = NULL, execution_time = NULL, stdout = NULL, stderr = NULL, "
-    "error = NULL, reason = NULL WHERE agent_id = ?"
-)
-_WITHDRAW: Final = (
-    "UPDATE targets SET state = 'pending', attempts = attempts - 1, sent_at = NULL "
-    "WHERE agent_id = ? AND state = 'sending'"
-)
-_SETTLE: Final = (
-    "UPDATE targets SET state = ?, settled_at = ?, ok = ?, retcode = ?, execution_time = ?, stdout = ?, "
-    "stderr = ?, error = ?, reason = ? WHERE agent_id = ?"
-)
-_READ: Final = "SELECT agent_id, state, retcode, execution_time, stdout, stderr, error, reason FROM targets "
-
-_Statement = tuple[str, Sequence[Sequence[Any]]]
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,147 +78,120 @@ class InFlight:
 class Journal:
     """One open journal: `create` and `resume` work on it, `read` only looks. Close it with `aclose()`."""
 
-    def __init__(self, path: Path, lock: sqlite3.Connection | None, database: "aiosqlite.Connection") -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
-        self._lock = lock
-        self._database = database
-        self._writing = asyncio.Lock()
-        self._queue: list[tuple[_Statement, asyncio.Future[None]]] = []
-        self._flushes: set[asyncio.Task[None]] = set()
         self.order = Order(server="", script=0)
-        self.username: str | None = None
+        self._store = SQLiteStore(path)
+        self._thread = ThreadPoolExecutor(1, "trmm_async journal")
+        self._busy = threading.Lock()
+        self._writing = asyncio.Lock()
+        self._queue: list[tuple[Change, asyncio.Future[None]]] = []
+        self._flushes: set[asyncio.Task[None]] = set()
+        self._closing: asyncio.Task[None] | None = None
+        # One that nobody has any more gives its lock back, and its thread.
+        self._dropped = weakref.finalize(self, _let_go, self._store, self._thread, self._busy)
 
     def __repr__(self) -> str:
         return f"<Journal {self.path}>"
+
+    @property
+    def username(self) -> str | None:
+        """By which name the server's history has the runs, if that was noted."""
+        return self._store.meta.get("username")
 
     # -- opening ---------------------------------------------------------------------------------------------
 
     @classmethod
     async def create(
-        cls, path: str | os.PathLike[str], order: Order, agents: AsyncIterable[str] | Iterable[str]
+        cls, path: str | PathLike[str], order: Order, agents: AsyncIterable[str] | Iterable[str]
     ) -> Self:
         """Begin a journal of these targets, all of them pending, and nothing sent. Safe to cancel.
 
         Raises:
-            JournalError: there is such a file already, or it can't be written.
+            JournalError: there is such a file already, or one that SQLite would take for a part of it; or it
+                can't be written.
             InvalidRequestError: a target stands there twice.
         """
-        place = Path(path)
-        lock = make_file(place)
-        journal = None
+        journal = cls(Path(path))
         try:
-            journal = await cls._open(place, lock)
+            await journal._call(journal._store.create, _KIND)
             await journal.fill(order, agents)
         except BaseException:
-            if journal is not None:
-                await journal.aclose()
-            with suppress(OSError):
-                os.unlink(place)  # noqa: PTH108 - also where the task is being cancelled
+            await journal._finish(journal._store.discard)
             raise
         return journal
 
     @classmethod
-    async def resume(cls, path: str | os.PathLike[str]) -> Self:
-        """Open a journal to go on with its run.
+    async def resume(cls, path: str | PathLike[str]) -> Self:
+        """Open a journal to go on with its run. It is read in whole before, to see that it is whole.
 
         Raises:
-            JournalError: there is none, it is none, it is of a newer version, or another process works on it.
+            JournalError: there is none, it is none, or of a newer version; another process works on it; it is
+                damaged, or what was last written is missing; another user could have written it.
         """
-        place = existing(path)
-        journal = await cls._open(place, locked(place))
-        return await journal.check()
+        journal = cls(existing(path))
+        return await journal._opened(journal._store.resume)
 
     @classmethod
-    async def read(cls, path: str | os.PathLike[str]) -> Self:
-        """Open a journal to look at it, also while its run is under way. Raises `JournalError`."""
-        journal = await cls._open(existing(path), None)
-        return await journal.check()
+    async def read(cls, path: str | PathLike[str]) -> Self:
+        """Open a journal to look at it, also while its run is under way.
 
-    @classmethod
-    async def _open(cls, path: Path, lock: sqlite3.Connection | None) -> Self:
+        Raises:
+            JournalError: there is none, it is none, or of a newer version, or it isn't whole.
+        """
+        journal = cls(existing(path))
+        return await journal._opened(journal._store.read)
+
+    async def _opened(self, opening: Callable[[], None]) -> Self:
         try:
-            import aiosqlite  # noqa: PLC0415 - an extra
-        except ImportError as error:
-            unlock(lock)
-            raise JournalError('a journal needs aiosqlite: pip install "trmm-async[journal]"') from error
-        mode = "ro" if lock is None else "rw"
-        try:
-            database = await aiosqlite.connect(f"{uri_of(path)}?mode={mode}", uri=True, isolation_level=None)
-        except BaseException as error:
-            unlock(lock)
-            if not isinstance(error, sqlite3.Error):
-                raise
-            raise JournalError(f"{path} can't be opened: {error}") from error
-        journal = cls(path, lock, database)
-        try:
-            await journal._settings()
+            await self._call(opening)
+            self.order = self._order()
         except BaseException:
-            await journal.aclose()
-            raise
-        return journal
-
-    async def _settings(self) -> None:
-        try:
-            await self._database.execute("PRAGMA busy_timeout = 10000")
-            if self._lock is not None:
-                await self._database.execute("PRAGMA journal_mode = WAL")
-                # A target that is said to be pending must never have been sent, not even after a power cut.
-                await self._database.execute("PRAGMA synchronous = FULL")
-        except sqlite3.Error as error:
-            raise JournalError(f"{self.path} is no journal: {error}") from error
-
-    async def fill(self, order: Order, agents: AsyncIterable[str] | Iterable[str]) -> None:
-        """Write down what is to be done. For `create`."""
-        meta = {"format": FORMAT, "version": str(VERSION), "created": datetime.now(UTC).isoformat()}
-        await self._database.executescript(_SCHEMA)
-        await self._write("INSERT INTO meta VALUES (?, ?)", list(meta.items()))
-        async for page in _pages(agents):
-            try:
-                await self._write("INSERT INTO targets (agent_id) VALUES (?)", [(one,) for one in page])
-            except JournalError as error:
-                if isinstance(error.__cause__, sqlite3.IntegrityError):
-                    said = "agents: one is there more than once; a script runs once on each"
-                    raise InvalidRequestError(said) from error
-                raise
-        # Last: a journal with an order has all its targets.
-        await self._write("INSERT INTO meta VALUES (?, ?)", [("order", codec.encode(order).decode())])
-        self.order = order
-
-    async def check(self) -> Self:
-        """Read what run it is of. For `resume` and `read`."""
-        try:
-            rows = await self._rows("SELECT name, value FROM meta")
-            meta = dict(rows)
-            self.order = self._order_of(meta)
-            self.username = meta.get("username")
-        except BaseException:
-            await self.aclose()
+            await self._finish(self._store.close)
             raise
         return self
 
-    def _order_of(self, meta: Mapping[str, str]) -> Order:
-        if meta.get("format") != FORMAT:
-            raise JournalError(f"{self.path} is no journal of a run")
-        if meta.get("version") != str(VERSION):
+    async def fill(self, order: Order, agents: AsyncIterable[str] | Iterable[str]) -> None:
+        """Write down what is to be done. For `create`."""
+        async for page in _pages(agents):
+            await self._write(partial(Page.add, agent_ids=page))
+        # Last: a journal with an order has all its targets.
+        try:
+            text = codec.encode(order).decode()
+        except (TypeError, ValueError) as error:
+            raise JournalError(f"{self.path} can't be written: {error}") from error
+        await self._write(lambda out: out.note("order", text))
+        await self._call(self._store.checkpoint)
+        self.order = order
+
+    def _order(self) -> Order:
+        meta = self._store.meta
+        if meta.get("kind", _KIND) != _KIND:
             raise JournalError(
-                f"{self.path} is a journal of version {meta.get('version')}; this program reads {VERSION}"
+                f"{self.path} is of a run of the kind {meta['kind']!r}; this program knows none"
             )
-        if "order" not in meta:
-            raise JournalError(f"{self.path} was not begun: its targets were never written")
         try:
             return codec.decoder(Order)(meta["order"].encode())
-        except msgspec.DecodeError as error:
-            raise JournalError(f"{self.path} can't be read: {error}") from error
+        except (msgspec.DecodeError, ValueError) as error:
+            raise JournalError(f"{self.path} can't be read: its order: {error}") from error
 
     async def aclose(self) -> None:
-        """Close it, and let others work on it. Twice is the same as once."""
+        """Close it, and let others work on it. Twice is the same as once. Cancelled, it goes on."""
+        await self._finish(self._store.close)
+
+    async def _finish(self, end: Callable[[], None]) -> None:
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close(end), name="trmm_async: closing a journal")
+        await asyncio.shield(self._closing)
+
+    async def _close(self, end: Callable[[], None]) -> None:
+        if self._flushes:
+            await asyncio.wait(self._flushes)
         try:
-            if self._flushes:
-                await asyncio.wait(self._flushes)
-            await self._database.close()
+            await self._call(end)
         finally:
-            unlock(self._lock)
-            self._lock = None
+            self._dropped.detach()
+            self._thread.shutdown(wait=False)
 
     async def __aenter__(self) -> Self:
         return self
@@ -256,47 +201,68 @@ class Journal:
     ) -> None:
         await self.aclose()
 
+    async def _call(self, does: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do that in the journal's thread, one after the other. Cancelled, it is done all the same."""
+        busy = self._busy
+
+        def do() -> T:
+            with busy:
+                return does(*args, **kwargs)
+
+        try:
+            done = asyncio.get_running_loop().run_in_executor(self._thread, do)
+        except RuntimeError as error:
+            raise JournalError(f"{self.path} is closed") from error
+        try:
+            return await asyncio.shield(done)
+        except TROUBLES as error:
+            raise JournalError(f"{self.path} can't be used: {error}") from error
+
     # -- writing ---------------------------------------------------------------------------------------------
 
     async def begin(self, agent_ids: Iterable[str], mark: int, mark_time: datetime | None) -> None:
-        """These are about to be sent. On disk when this returns; nothing may be sent before."""
+        """These are about to be sent. On disk when this returns; nothing may be sent before.
+
+        Raises:
+            JournalError: it can't be written, or one of them isn't pending.
+        """
         now, moment = time.time(), None if mark_time is None else mark_time.isoformat()
-        await self._write(_BEGIN, [(now, mark, moment, agent_id) for agent_id in agent_ids])
+        ids = tuple(agent_ids)
+        await self._write(lambda page: page.begin(ids, now, mark, moment))
 
     async def withdraw(self, agent_ids: Iterable[str]) -> None:
         """These were begun, and then certainly not sent: they are pending again."""
-        rows = [(agent_id,) for agent_id in agent_ids]
-        if rows:
-            await self._write(_WITHDRAW, rows)
+        if ids := tuple(agent_ids):
+            await self._write(lambda page: page.withdraw(ids))
 
     async def settle(self, outcome: Outcome, *, ok: bool) -> None:
-        """This is what became of a target. On disk when this returns."""
-        result = outcome.result if isinstance(outcome, Done) else ScriptResult()
+        """This is what became of a target. On disk when this returns. Whatever a server sends can be kept."""
         error = outcome.error if isinstance(outcome, Failed | Unknown) else None
-        reason = outcome.reason if isinstance(outcome, Skipped) else None if error is None else str(error)
-        ran = isinstance(outcome, Done)
-        row = (
-            *(_KINDS[type(outcome)], time.time(), int(ok), result.retcode, result.execution_time),
-            *(result.stdout if ran else None, result.stderr if ran else None),
-            *(None if error is None else _name(error), reason, outcome.agent_id),
-        )
-        await self._write(_SETTLE, [row])
+        values: dict[str, object] = {"state": _KINDS[type(outcome)], "settled_at": time.time(), "ok": int(ok)}
+        if isinstance(outcome, Done):
+            result = outcome.result
+            values |= {"retcode": result.retcode, "execution_time": result.execution_time}
+            values |= {"stdout": result.stdout, "stderr": result.stderr}
+        elif isinstance(outcome, Skipped):
+            values |= {"reason": outcome.reason}
+        elif error is not None:
+            values |= {"error": _name(error), "reason": str(error)}
+        await self._write(lambda page: page.settle(outcome.agent_id, values))
 
     async def remember_user(self, username: str) -> None:
         """By this name the server's history has our runs: what is in flight may have to be found by it."""
         if username != self.username:
-            await self._write("INSERT OR REPLACE INTO meta VALUES ('username', ?)", [(username,)])
-            self.username = username
+            await self._write(lambda page: page.note("username", username))
 
     async def retry(self, kinds: Iterable[str]) -> None:
         """Make those pending again that ended so; "failed" are also those that ran without success."""
         if kinds := tuple(kinds):
-            await self._write(f"UPDATE targets SET state = 'pending' WHERE {_to_run(kinds)}", [()])  # noqa: S608
+            await self._write(lambda page: page.retry(kinds))
 
-    async def _write(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+    async def _write(self, change: Change) -> None:
         """Write in one transaction with what others want to write at this moment: one wait for the disk."""
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._queue.append(((sql, rows), done))
+        self._queue.append((change, done))
         flush = asyncio.create_task(self._flush(done), name="trmm_async: journal")
         self._flushes.add(flush)
         flush.add_done_callback(self._flushes.discard)
@@ -309,40 +275,30 @@ class Journal:
             if mine.done():
                 return
             queue, self._queue = self._queue, []
-            error = await self._transact([statement for statement, _ in queue])
-            for _, done in queue:
-                done.set_result(None) if error is None else done.set_exception(error)
-
-    async def _transact(self, statements: Iterable[_Statement]) -> JournalError | None:
-        try:
-            await self._database.execute("BEGIN IMMEDIATE")
-            for sql, rows in statements:
-                await self._database.executemany(sql, rows)
-            await self._database.execute("COMMIT")
-        except (sqlite3.Error, ValueError) as cause:
-            with suppress(sqlite3.Error, ValueError):
-                await self._database.execute("ROLLBACK")
-            error = JournalError(f"{self.path} can't be written: {cause}")
-            error.__cause__ = cause
-            return error
-        return None
+            told: Sequence[TRMMError | None]
+            try:
+                told = await self._call(self._store.transact, [change for change, _ in queue])
+            except JournalError as error:
+                told = [error] * len(queue)
+            for (_, done), trouble in zip(queue, told, strict=True):
+                done.set_result(None) if trouble is None else done.set_exception(trouble)
 
     # -- reading ---------------------------------------------------------------------------------------------
 
     @asynccontextmanager
     async def still(self) -> AsyncIterator[Self]:
         """What is read inside is of one moment, and adds up, though a run is writing. For `read` only."""
-        if self._lock is not None:
+        if self._store.writes:
             raise JournalError(f"{self.path} is open to be written: it doesn't stand still")
-        await self._rows("BEGIN")
+        await self._call(self._store.hold_still)
         try:
             yield self
         finally:
-            await self._rows("ROLLBACK")
+            await self._call(self._store.move_on)
 
     async def counts(self) -> Counts:
         """Where the targets stand; those in flight are pending."""
-        rows = dict(await self._rows("SELECT state, count(*) FROM targets GROUP BY state"))
+        rows = await self._call(self._store.counts)
         return Counts(
             done=rows.get("done", 0),
             failed=rows.get("failed", 0),
@@ -353,34 +309,27 @@ class Journal:
 
     async def in_flight(self) -> list[InFlight]:
         """Those that were begun and have no outcome."""
-        sql = "SELECT agent_id, sent_at, mark, mark_time FROM targets WHERE state = 'sending' ORDER BY place"
         return [
-            InFlight(agent_id, sent_at, mark, None if moment is None else datetime.fromisoformat(moment))
-            for agent_id, sent_at, mark, moment in await self._rows(sql)
+            InFlight(agent_id, sent_at, mark, None if moment is None else _moment(moment))
+            for agent_id, sent_at, mark, moment in await self._call(self._store.in_flight)
         ]
 
     async def pending(self, after: int) -> list[tuple[int, str]]:
         """A page of those that were never sent, with their places, from behind that place on."""
-        sql = (
-            "SELECT place, agent_id FROM targets WHERE state = 'pending' AND place > ? ORDER BY place LIMIT ?"
-        )
-        return [(place, agent_id) for place, agent_id in await self._rows(sql, (after, _PAGE))]
+        return await self._call(self._store.pending, after)
 
     async def to_run(self, retry: Iterable[str] = ()) -> list[str]:
         """Who a resumption would send to: those that are pending, and those that `retry` makes pending."""
-        sql = f"SELECT agent_id FROM targets WHERE {_to_run(retry)} ORDER BY place"  # noqa: S608
-        return [agent_id for (agent_id,) in await self._rows(sql)]
+        return await self._call(self._store.to_run, tuple(retry))
 
     async def successes(self) -> dict[int | None, int]:
         """How many succeeded by the rule of the run that wrote it, by their return codes."""
-        sql = "SELECT retcode, count(*) FROM targets WHERE state = 'done' AND ok GROUP BY retcode"
-        return dict(await self._rows(sql))
+        return await self._call(self._store.successes)
 
     async def agent_ids(self) -> AsyncIterator[str]:
         """All targets, in their order, read page by page."""
         after = 0
-        sql = "SELECT place, agent_id FROM targets WHERE place > ? ORDER BY place LIMIT ?"
-        while page := await self._rows(sql, (after, _PAGE)):
+        while page := await self._call(self._store.targets, after):
             after = page[-1][0]
             for _, agent_id in page:
                 yield agent_id
@@ -393,22 +342,29 @@ class Journal:
     async def judged(self) -> AsyncIterator[tuple[Outcome, bool]]:
         """The same, each with whether it was a success when it was written."""
         after = 0
-        sql = f"SELECT place, ok, {_READ[7:]} WHERE state NOT IN ('pending', 'sending') AND place > ? "
-        while page := await self._rows(f"{sql} ORDER BY place LIMIT ?", (after, _PAGE)):
+        while page := await self._call(self._store.ended, after):
             after = page[-1][0]
             for _, ok, *row in page:
                 yield _outcome(*row), bool(ok)
 
-    async def _rows(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
-        try:
-            return list(await self._database.execute_fetchall(sql, values))
-        except (sqlite3.Error, ValueError) as error:
-            raise JournalError(f"{self.path} can't be read: {error}") from error
+
+def _let_go(store: SQLiteStore, thread: ThreadPoolExecutor, busy: threading.Lock) -> None:
+    """Close what nobody has any more: at once, unless its thread is at work, which then does it."""
+    if not busy.acquire(blocking=False):
+        thread.submit(store.close)
+        thread.shutdown(wait=False)
+        return
+    try:
+        thread.shutdown(wait=False)
+        store.close()
+    finally:
+        busy.release()
 
 
-def _to_run(retry: Iterable[str]) -> str:
-    """The condition for those that are pending once these were made so; the same for asking and for doing."""
-    return " OR ".join(f"({each})" for each in ("state = 'pending'", *(_RETRIES[kind] for kind in retry)))
+def _moment(text: str) -> datetime:
+    """A time that names no zone is UTC, as all times of a server are."""
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 def _outcome(  # noqa: PLR0917 - a row of the table

@@ -8,12 +8,15 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
+from trmm_async import arguments
 from trmm_async.dialects import ScriptRun
-from trmm_async.fleet.course import Policy
+from trmm_async.errors import InvalidRequestError, JournalError
+from trmm_async.fleet.course import Policy, Share
 from trmm_async.fleet.journal import Order
 from trmm_async.models import Agent, ScriptResult
+from trmm_async.resources import checked_run
 
-__all__ = ["Resumption", "RunPlan"]
+__all__ = ["Resumption", "RunPlan", "checked_policy", "checked_wait"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,23 +90,81 @@ class Resumption:
     forgive: bool = False
 
     def plan(self, order: Order) -> RunPlan:
-        """The plan of the rest of it."""
+        """The plan of the rest of it, every part checked again: a file is no argument that was checked.
+
+        Raises:
+            JournalError: no run of ours has such an order.
+        """
+        try:
+            return self._plan(order)
+        except InvalidRequestError as error:
+            raise JournalError(f"{self.journal} can't be gone on with: in its order, {error}") from error
+
+    def _plan(self, order: Order) -> RunPlan:
+        skip_offline = arguments.flag(order.skip_offline, "skip_offline")
+        when_online = None if order.when_online is None else _seconds(order.when_online)
         return RunPlan(
-            run=ScriptRun(
-                script=order.script,
+            run=checked_run(
+                order.script,
                 args=order.args,
                 timeout=order.timeout,
-                env_vars=order.env_vars,
+                output="wait",
+                env_vars=_variables(order.env_vars),
                 run_as_user=order.run_as_user,
             ),
             targets=None,
-            width=order.width,
-            policy=Policy(
-                canary=order.canary, batch=order.batch, max_failures=order.max_failures, success=self.success
-            ),
-            splay=order.splay,
-            skip_offline=order.skip_offline,
-            when_online=None if order.when_online is None else timedelta(seconds=order.when_online),
+            width=None if order.width is None else arguments.whole(order.width, "width", least=1),
+            policy=checked_policy(order.canary, order.batch, order.max_failures, self.success),
+            splay=arguments.number(order.splay, "splay", least=0),
+            skip_offline=skip_offline,
+            when_online=when_online,
             journal=self.journal,
             poll=self.poll,
         )
+
+
+def _variables(env_vars: tuple[str, ...]) -> dict[str, str]:
+    pairs = [each.partition("=") for each in env_vars]
+    if not all(sign for _, sign, _ in pairs):
+        raise InvalidRequestError("env_vars: one has no equals sign")
+    return {name: value for name, _, value in pairs}
+
+
+def _seconds(value: float) -> timedelta | None:
+    try:
+        return checked_wait(timedelta(seconds=value))
+    except OverflowError as error:
+        raise InvalidRequestError(f"when_online is {value} seconds, which is too long") from error
+
+
+def checked_policy(
+    canary: object, batch: object, max_failures: object, success: Callable[[ScriptResult], bool]
+) -> Policy:
+    """How careful a run is to be. Raises `InvalidRequestError`."""
+    if not callable(success):
+        raise InvalidRequestError(f"success must be a function of a result, not {success!r}")
+    return Policy(
+        canary=None if canary is None else arguments.whole(canary, "canary", least=1),
+        batch=None if batch is None else _share(batch, "batch", least=1),
+        max_failures=None if max_failures is None else _share(max_failures, "max_failures", least=0),
+        success=success,
+    )
+
+
+def _share(value: object, what: str, *, least: int) -> Share:
+    if not isinstance(value, float):
+        return arguments.whole(value, what, least=least)
+    if not 0 < value < 1:
+        raise InvalidRequestError(
+            f"{what} must be a whole number, or a share between 0.0 and 1.0, not {value!r}"
+        )
+    return value
+
+
+def checked_wait(value: object) -> timedelta | None:
+    """For how long those that are offline may come back. Raises `InvalidRequestError`."""
+    if value is None:
+        return None
+    if not isinstance(value, timedelta) or value <= timedelta():
+        raise InvalidRequestError(f"when_online must be a timedelta above 0, not {value!r}")
+    return value

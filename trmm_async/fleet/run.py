@@ -4,6 +4,7 @@ At the top of this floor, over `conductor`, which sends, and `ledger`, which cou
 """
 
 import asyncio
+import weakref
 from collections.abc import Coroutine, Generator, Iterable, Mapping
 from contextlib import aclosing
 from types import TracebackType
@@ -65,6 +66,7 @@ class FleetRun:
         self._conductor: Conductor | None = None
         self._journal: Journal | None = None
         self._task: asyncio.Task[None] | None = None
+        self._dropped: weakref.finalize[..., FleetRun] | None = None
         self._earlier: Counts | None = None
         self._gates = Gates()
         self._stop_wanted = False
@@ -173,7 +175,10 @@ class FleetRun:
         self._ledger.changed = self._conductor.wake
         if self._earlier is not None and self._resumption is not None:
             self._ledger.expect(self._earlier, forgives=self._resumption.forgive)
-        self._task = asyncio.create_task(self._conduct(self._conductor, self._ledger))
+        conduct = _conduct(self._conductor, self._ledger, self._journal, again=self._resumption is not None)
+        task = self._task = asyncio.create_task(conduct, name="trmm_async: a run")
+        self._dropped = weakref.finalize(self, _drop, asyncio.get_running_loop(), task, self._journal)
+        self._dropped.atexit = False
         return self
 
     async def __aexit__(
@@ -200,6 +205,8 @@ class FleetRun:
     # -- inside ----------------------------------------------------------------------------------------------
 
     async def _leave(self) -> None:
+        if self._dropped is not None:
+            self._dropped.detach()
         try:
             if self._task is not None:
                 self._task.cancel()
@@ -239,23 +246,14 @@ class FleetRun:
         ours = self._api.transport.server.base_url
         if journal.order.server != ours:
             raise JournalError(f"{journal.path} is a run on {journal.order.server}, and this is {ours}")
+        plan = resumption.plan(journal.order)
         await journal.retry(resumption.retry)
         self._earlier = await journal.counts()
-        return resumption.plan(journal.order), await self._journal_targets(journal)
+        return plan, await self._journal_targets(journal)
 
     async def _journal_targets(self, journal: Journal) -> Targets:
         self._total = (await journal.counts()).total
         return JournalTargets(journal, self._total)
-
-    async def _conduct(self, conductor: Conductor, ledger: Ledger) -> None:
-        try:
-            if self._journal is not None and self._resumption is not None:
-                async for outcome, ok in self._journal.judged():
-                    await ledger.tell_again(outcome, ok=ok)
-            await conductor.run()
-            await ledger.ready.put(None)
-        except Exception as error:  # noqa: BLE001 - it must reach the one who waits, not hang them
-            await ledger.ready.put(error)
 
     async def _skip_the_rest(self, ledger: Ledger, queue: Queue) -> None:
         """Those that were never begun. A journal has them as pending, and needs no list of them."""
@@ -278,6 +276,42 @@ class FleetRun:
         finally:
             if self._journal is not None:
                 await self._journal.aclose()
+
+
+async def _conduct(conductor: Conductor, ledger: Ledger, journal: Journal | None, *, again: bool) -> None:
+    """Go through with a run. It doesn't know the run, so that a run that nobody has any more ends."""
+    try:
+        if journal is not None and again:
+            async for outcome, ok in journal.judged():
+                await ledger.tell_again(outcome, ok=ok)
+        await conductor.run()
+        await ledger.ready.put(None)
+    except Exception as error:  # noqa: BLE001 - it must reach the one who waits, not hang them
+        await ledger.ready.put(error)
+
+
+_leaving: Final[set[asyncio.Task[None]]] = set()
+
+
+def _drop(loop: asyncio.AbstractEventLoop, task: asyncio.Task[None], journal: Journal | None) -> None:
+    """A run was entered, and never left, and nobody has it: end it, and give its journal's lock back.
+
+    Where the loop has ended, too, nothing goes on by itself; the journal then lets go when it is collected.
+    """
+
+    async def leave() -> None:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        if journal is not None:
+            await journal.aclose()
+
+    def begin() -> None:
+        leaving = loop.create_task(leave(), name="trmm_async: a run that was dropped")
+        _leaving.add(leaving)
+        leaving.add_done_callback(_leaving.discard)
+
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(begin)
 
 
 async def _undisturbed(leaving: Coroutine[Any, Any, None]) -> None:
