@@ -29,7 +29,7 @@ from trmm_async.errors import (
 )
 from trmm_async.retry import Fault, Meaning, Reply, Stage, Tries
 
-__all__ = ["Scrub", "detail_of", "error_for", "failure", "is_page", "kind_of"]
+__all__ = ["Scrub", "detail_of", "error_for", "failure", "frameless", "is_page", "kind_of"]
 
 BODY_KEPT: Final = 2000
 HIDDEN: Final = "(not shown: it may hold secrets)"
@@ -137,7 +137,9 @@ def _fields(body: bytes, scrub: Scrub) -> Mapping[str, str]:
         said = codec.decoder(dict[str, Any])(body)
     except (msgspec.DecodeError, RecursionError):
         return {}
-    named = {name: scrub(_in_words(value))[:_DETAIL_MOST] for name, value in said.items()}
+    named = {
+        scrub(name)[:_DETAIL_MOST]: scrub(_in_words(value))[:_DETAIL_MOST] for name, value in said.items()
+    }
     return {name: words for name, words in named.items() if name not in _NOT_FIELDS}
 
 
@@ -147,7 +149,7 @@ def failure(
     """The error to raise for a call's last result."""
     if isinstance(result, Fault):
         error = _fault(call, result, meaning, scrub)
-        error.__cause__ = result.cause
+        error.__cause__ = frameless(result.cause)
         return error
     if meaning is Meaning.UNKNOWN and result.status >= 500:
         words = call.explain(result.status, result.body)
@@ -163,6 +165,22 @@ def failure(
     if isinstance(answered, RateLimitedError):
         answered.attempts, answered.waited, answered.retry_after = tries.sent, tries.waited, tries.asked
     return answered
+
+
+def frameless(error: BaseException | None) -> BaseException | None:
+    """The same without the frames that it went through, and so with all that led to it.
+
+    They hold the request as it went out, with the key, and the answer, and some reporters write that down.
+    """
+    seen: set[int] = set()
+    left = [error]
+    while left:
+        one = left.pop()
+        if one is not None and id(one) not in seen:
+            seen.add(id(one))
+            one.__traceback__ = None
+            left += (one.__cause__, one.__context__)
+    return error
 
 
 def _fault(call: Call[Any], fault: Fault, meaning: Meaning, scrub: Scrub) -> TRMMError:

@@ -15,6 +15,7 @@ from trmm_async.calls import Call, Lane, Replay
 from trmm_async.dialects import Dialect, Gateway, Stock
 from trmm_async.errors import InvalidRequestError
 from trmm_async.fleet import Fleet
+from trmm_async.hidden import hide
 from trmm_async.limits import RateLimit
 from trmm_async.models import Agent
 from trmm_async.resources import (
@@ -131,6 +132,8 @@ class TRMM:
         session: "aiohttp.ClientSession | None" = None,
         ssl: tls.SSLContext | None = None,
     ) -> None:
+        # Before anything can fail: the locals of a frame are written down by some.
+        api_key, access_token = hide(api_key), hide(access_token)
         server = Server(
             base_url=arguments.base_url(url, allow_http=allow_http),
             api_key=arguments.api_key(api_key),
@@ -188,9 +191,11 @@ class TRMM:
         Raises:
             InvalidRequestError: one of the two is not set, or a setting is wrong.
         """
-        return cls(_variable("TRMM_URL"), api_key=_variable("TRMM_API_KEY"), **settings)
+        return cls(_variable("TRMM_URL"), api_key=hide(_variable("TRMM_API_KEY")), **settings)
 
     def __repr__(self) -> str:
+        if not hasattr(self, "_api"):
+            return "<TRMM, a setting of which is wrong>"
         return f"<TRMM {self._api.transport.server.base_url} {self.dialect}, {self._api.transport.state}>"
 
     @property
@@ -258,6 +263,7 @@ class TRMM:
             RateLimitedError: too many logins; `retry_after` says for how long. It is not tried again.
             UnsupportedError: the server is a gateway, which takes the API key for its sockets.
         """
+        password, totp = hide(password), hide(totp)
         await self._api.access.login(username, password, totp)
 
     async def request(

@@ -8,7 +8,7 @@ import enum
 import random
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
@@ -34,11 +34,14 @@ class Stage(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What the server answered. Headers are found by their lower-case names."""
+    """What the server answered. Headers are found by their lower-case names.
+
+    What it said may be what it was told, the key too: no repr has it.
+    """
 
     status: int
-    headers: Mapping[str, str]
-    body: bytes
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
 
     @property
     def ok(self) -> bool:

@@ -13,6 +13,7 @@ from trmm_async.calls import Call, Request, StreamSpec
 from trmm_async.dialects.library import Library
 from trmm_async.errors import TRMMError
 from trmm_async.events import CommandOutput
+from trmm_async.hidden import HiddenText
 from trmm_async.inventory import EventLogEntry, Note, Process, Service, Software, WindowsUpdate
 from trmm_async.models import CommandResult, HistoryEntry
 
@@ -57,6 +58,11 @@ class Token:
 
     text: str = field(repr=False)
     expiry: datetime | None = None
+
+    @property
+    def query(self) -> str:
+        """What goes behind the question mark of a socket's address."""
+        return HiddenText(f"access_token={self.text}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from typing import Final, TypeAlias
 from trmm_async import arguments
 from trmm_async.dialects import Dialect, Token
 from trmm_async.errors import AuthenticationError, DecodeError
+from trmm_async.hidden import hide
 from trmm_async.resources.turns import Turns
 from trmm_async.transport import Transport
 
@@ -174,7 +175,7 @@ class Access:
             return _fit(checked.token, first.path)
         if totp is None:
             raise AuthenticationError(401, f"{username} has a second factor: call login(…, totp=…)")
-        code = arguments.secret(await _obtain(totp), "totp")
+        code = hide(arguments.secret(await _obtain(totp), "totp"))
         self._keep(code)
         second = logins.log_in(username, password, code)
         token = await self._transport.send(second)
@@ -190,7 +191,7 @@ async def _obtain(secret: Secret) -> object:
     if not callable(secret):
         return secret
     given = secret()
-    return await given if inspect.isawaitable(given) else given
+    return hide(await given if inspect.isawaitable(given) else given)
 
 
 def _fit(token: Token, path: str) -> Token:

@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar, cast
 import aiohttp
 import msgspec
 
+from trmm_async.answers import frameless
 from trmm_async.calls import Call, RowReader, ignore_answer
 from trmm_async.errors import ConnectionFailedError
 from trmm_async.retry import Fault, Reply, Stage
@@ -307,6 +308,6 @@ def words(error: BaseException) -> str:
 
 
 def shown(error: BaseException) -> BaseException | None:
-    """The exception as a cause, unless it holds the request's headers and with them the key."""
+    """The exception as a cause, without its frames, unless it holds the request's headers with the key."""
     real = error.__cause__ if isinstance(error, SentOnceError) and error.__cause__ else error
-    return None if isinstance(real, aiohttp.ClientResponseError) else real
+    return None if isinstance(real, aiohttp.ClientResponseError) else frameless(real)

@@ -8,7 +8,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from http.cookies import BaseCookie, SimpleCookie
@@ -23,6 +23,7 @@ from yarl import URL
 from trmm_async.answers import error_for, failure
 from trmm_async.calls import Call, Lane, Replay, ignore_answer
 from trmm_async.errors import ClosedError, ConnectionFailedError
+from trmm_async.hidden import HiddenBytes
 from trmm_async.limits import RateLimit
 from trmm_async.pacing import Limiter, Slot, give_back
 from trmm_async.retry import Again, Fault, Meaning, Reply, RetryPolicy, Stage, Tries
@@ -133,7 +134,7 @@ class _NoCookies(aiohttp.DummyCookieJar):
 
 @dataclass(frozen=True, slots=True)
 class _Opened:
-    response: aiohttp.ClientResponse
+    response: aiohttp.ClientResponse = field(repr=False)
     attempt: _Attempt
 
     def close(self) -> None:
@@ -262,6 +263,8 @@ class Transport:
             # All in one coroutine: of each call that is under way, as many are held as it has layers.
             attempt = await self._admit(call, on_sent)
             result: Reply | Fault
+            response: aiohttp.ClientResponse | None
+            body: bytes | None
             try:
                 with self._deadlines.within(self._timeout + (call.answers_within or 0.0)):
                     with attempt:
@@ -284,6 +287,8 @@ class Transport:
                 result = attempt.fault(error)
             finally:
                 attempt.leave()
+            # No frame that an error goes through has what the server said: it may say what it was told.
+            response = body = None
             tries = tries or self._begin(call)
             if not await self._is_sent_again(call, result, tries, on_sent):
                 return cast("T", None)
@@ -377,6 +382,7 @@ class Transport:
         while True:
             attempt = await self._admit(call)
             result: Reply | Fault
+            response: aiohttp.ClientResponse | None
             opened = False
             try:
                 with attempt:
@@ -392,6 +398,7 @@ class Transport:
             finally:
                 if not opened:
                     attempt.leave()
+            response = None
             tries = tries or self._begin(call)
             await self._is_sent_again(call, result, tries)
 
@@ -434,7 +441,7 @@ class Transport:
         return session.request(
             call.method,
             url,
-            data=call.body,
+            data=call.body if call.body is None else HiddenBytes(call.body),
             headers=headers if call.body is None else self._json_headers,
             timeout=timeout,
             allow_redirects=False,

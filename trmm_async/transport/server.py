@@ -13,6 +13,7 @@ from yarl import URL
 
 from trmm_async._version import __version__
 from trmm_async.errors import InvalidRequestError
+from trmm_async.hidden import hide
 
 __all__ = ["Secrets", "Server", "check_hop", "next_hop"]
 
@@ -54,7 +55,7 @@ class Server:
     @property
     def headers(self) -> Mapping[str, str]:
         """What every request to this server carries. Holds the key: for no eyes."""
-        return {"X-API-KEY": self.api_key, "User-Agent": f"trmm_async/{__version__}"}
+        return {"X-API-KEY": hide(self.api_key), "User-Agent": f"trmm_async/{__version__}"}
 
     def scrub(self, text: str) -> str:
         """The text without key, passwords, codes and tokens, plain or as JSON, HTML or URLs have them."""

@@ -23,9 +23,7 @@ class StockDashboard:
         socket = StreamSpec(
             agent_id=DASHBOARD, path="/ws/dashinfo/", read=counts, refusals={}, begins_with_state=True
         )
-        return DashboardSpec(
-            socket=socket, query=lambda token: f"access_token={token.text}", bad_token=frozenset({403})
-        )
+        return DashboardSpec(socket=socket, query=lambda token: token.query, bad_token=frozenset({403}))
 
 
 class _Counts(msgspec.Struct):

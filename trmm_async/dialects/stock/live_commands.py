@@ -62,7 +62,7 @@ class StockCommands:
         return CommandSpec(
             path=path,
             # The server takes whatever follows these words, to the very end, and takes it as it is.
-            query=lambda token: f"access_token={token.text}",
+            query=lambda token: token.query,
             opening=codec.encode(body).decode(),
             read=partial(command_frame, agent_id, order.cmd_id, path),
             refused=partial(_refused, path),

@@ -19,6 +19,7 @@ from trmm_async import codec
 from trmm_async.calls import Call, Replay, Words
 from trmm_async.dialects.beyond import Checked, Token
 from trmm_async.errors import AuthenticationError
+from trmm_async.hidden import HiddenBytes
 
 __all__ = ["StockLogins"]
 
@@ -44,13 +45,6 @@ class StockLogins:
         return _call("/v2/login/", body, _token, "are the password and the TOTP code right?")
 
 
-class _Veiled(bytes):
-    """A body that holds a password."""
-
-    def __repr__(self) -> str:
-        return "b'***'"
-
-
 class _Sent(msgspec.Struct):
     token: str | None = None
     expiry: datetime | None = None
@@ -68,7 +62,7 @@ def _call(path: str, body: dict[str, str], decode: Callable[[bytes], T], doubt: 
         method="POST",
         path=path,
         decode=decode,
-        body=_Veiled(codec.encode(body)),
+        body=HiddenBytes(codec.encode({name: str(value) for name, value in body.items()})),
         replay=Replay.NEVER,
         explain=explain,
         definite=_NEVER_AGAIN,
