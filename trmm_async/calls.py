@@ -29,7 +29,6 @@ __all__ = [
     "Steps",
     "StreamSpec",
     "Words",
-    "ask",
     "ignore_answer",
 ]
 
@@ -119,15 +118,14 @@ class Call(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True, gc=False):
     explain: Explain = _no_words
     definite: frozenset[int] = frozenset()
 
+    def __iter__(self) -> "Generator[Call[Any], Any, T_co]":
+        """One step of a plan: `answer = yield from call`."""
+        answer: T_co = yield self
+        return answer
+
 
 Steps: TypeAlias = Generator[Call[Any], Any, T]
 """A generator that yields calls, is sent their answers (or thrown their errors), and returns the outcome."""
-
-
-def ask(call: Call[T]) -> Steps[T]:
-    """One step of a plan: its answer is what `yield from` gives."""
-    answer: T = yield call
-    return answer
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from trmm_async import codec
-from trmm_async.calls import Call, Plan, Replay, Request, Steps, ask
+from trmm_async.calls import Call, Plan, Replay, Request, Steps
 from trmm_async.dialects.beyond import CommandRun
 from trmm_async.dialects.stock.asking import tell_agent
 from trmm_async.dialects.stock.commands import ping, run_command
@@ -80,8 +80,8 @@ def _reboot_at(agent_id: str, local: datetime) -> Call[None]:
 
 def _reboot_at_moment(agent_id: str, at: datetime) -> Steps[None]:
     """At a moment: the server wants to be told what the agent's clock says then."""
-    name = (yield from ask(get(f"/agents/{segment(agent_id)}/", codec.decoder(_Clock)))).timezone
-    yield from ask(_reboot_at(agent_id, at.astimezone(_zone(name))))
+    name = (yield from get(f"/agents/{segment(agent_id)}/", codec.decoder(_Clock))).timezone
+    yield from _reboot_at(agent_id, at.astimezone(_zone(name)))
 
 
 def _zone(name: str | None) -> ZoneInfo:

@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from trmm_async import codec
-from trmm_async.calls import Call, Plan, Steps, ask
+from trmm_async.calls import Call, Plan, Steps
 from trmm_async.dialects.beyond import CommandRun
 from trmm_async.dialects.stock.asking import BUS_DOWN, NO_BUS, ask_agent, tell_agent_for
 from trmm_async.dialects.stock.history import agent_history
@@ -51,7 +51,7 @@ def _is_online(body: bytes) -> bool:
 def _run(agent_id: str, run: CommandRun) -> Steps[CommandResult]:
     shell = run.shell or (yield from _usual_shell(agent_id, run.plat))
     call = _post(agent_id, run, _CUSTOM if run.custom_shell else shell)
-    output = yield from ask(call)
+    output = yield from call
     if output == BUS_DOWN:
         yield from _settle(agent_id, run.command, call)
     return CommandResult(output=output)
@@ -59,7 +59,7 @@ def _run(agent_id: str, run: CommandRun) -> Steps[CommandResult]:
 
 def _usual_shell(agent_id: str, plat: str | None) -> Steps[str]:
     if plat is None:
-        plat = (yield from ask(get(f"/agents/{segment(agent_id)}/", codec.decoder(_Platform)))).plat
+        plat = (yield from get(f"/agents/{segment(agent_id)}/", codec.decoder(_Platform))).plat
     return _SHELLS.get(plat, _OTHER_SHELL)
 
 
@@ -86,7 +86,7 @@ def _settle(agent_id: str, command: str, call: Call[Any]) -> Steps[None]:
     if printed:
         return
     try:
-        answers = yield from ask(ping(agent_id))
+        answers = yield from ping(agent_id)
     except TRMMError:
         answers = True
     if not answers and printed is not None:
@@ -99,7 +99,7 @@ def _settle(agent_id: str, command: str, call: Call[Any]) -> Steps[None]:
 def _printed(agent_id: str, command: str) -> Steps[bool | None]:
     """Whether the agent has reported that it printed that word; None where the history can't be read."""
     try:
-        entries = yield from ask(agent_history(agent_id))
+        entries = yield from agent_history(agent_id)
     except TRMMError:
         return None
     ours = [entry for entry in entries if (entry.type, entry.command) == ("cmd_run", command)]

@@ -18,7 +18,6 @@ from trmm_async.calls import (
     Request,
     Steps,
     StreamSpec,
-    ask,
     ignore_answer,
 )
 from trmm_async.dialects.base import (
@@ -174,7 +173,7 @@ class Stock:
         def steps() -> Steps[list[Check]]:
             ids = yield from _agent_ids()
             listing = get("/checks/", partial(checks_of, agent_ids=ids), waits=_ALL_CHECKS_SECONDS)
-            return (yield from ask(listing))
+            return (yield from listing)
 
         return Plan(steps)
 
@@ -182,7 +181,7 @@ class Stock:
         def steps() -> Steps[list[Task]]:
             ids = yield from _agent_ids()
             path = "/tasks/" if agent_id is None else f"/agents/{segment(agent_id)}/tasks/"
-            return (yield from ask(get(path, partial(tasks_of, agent_ids=ids))))
+            return (yield from get(path, partial(tasks_of, agent_ids=ids)))
 
         return Plan(steps)
 
@@ -227,13 +226,13 @@ class Stock:
         places = yield from _places()
         wanted = partial(_is_wanted, which)
         call = get("/agents/", partial(listed_agents, places, wanted), query=_agent_query(which))
-        return (yield from ask(msgspec.structs.replace(call, rows=partial(rows_of_agents, places, wanted))))
+        return (yield from msgspec.structs.replace(call, rows=partial(rows_of_agents, places, wanted)))
 
     def _named_agents(self, hostname: str, which: AgentFilter) -> Steps[list[Agent]]:
         """By the short list, which takes a tenth of the time, and the details of the few that it finds."""
         query = {**_agent_query(which), "detail": "false"}
         listing = get("/agents/", codec.decoder(list[ShortAgent]), query=query)
-        found = [short.agent_id for short in (yield from ask(listing)) if short.hostname == hostname]
+        found = [short.agent_id for short in (yield from listing) if short.hostname == hostname]
         if len(found) > _SINGLY:
             return (yield from self._listed_agents(which))
         agents: list[Agent] = []
@@ -264,24 +263,24 @@ class _All(Mapping[int, str]):
 def _places() -> Steps[Places]:
     """The ids behind the names in a list of agents; without them where the key may not see clients."""
     try:
-        return Places((yield from ask(get("/clients/", codec.decoder(list[Client])))))
+        return Places((yield from get("/clients/", codec.decoder(list[Client]))))
     except PermissionDeniedError:
         return Places()
 
 
 def _agent(agent_id: str) -> Steps[Agent]:
-    agent = yield from ask(get(f"/agents/{segment(agent_id)}/", agent_of_detail))
+    agent = yield from get(f"/agents/{segment(agent_id)}/", agent_of_detail)
     if agent.site.id is None:
         return agent
     try:
-        client = yield from ask(get(f"/clients/sites/{agent.site.id}/", client_of_site))
+        client = yield from get(f"/clients/sites/{agent.site.id}/", client_of_site)
     except APIError:
         return agent
     return msgspec.structs.replace(agent, client=msgspec.structs.replace(agent.client, id=client))
 
 
 def _agent_ids() -> Steps[Mapping[int, str]]:
-    return (yield from ask(get("/agents/", agent_ids_by_key, query={"detail": "false"})))
+    return (yield from get("/agents/", agent_ids_by_key, query={"detail": "false"}))
 
 
 def _agent_query(which: AgentFilter) -> dict[str, object]:
@@ -348,18 +347,18 @@ def _store_output(agent_id: str, run: ScriptRun) -> Steps[None]:
         raise InvalidRequestError(
             'output="collector" on a stock server needs custom_field=, the field to store it in'
         )
-    version = yield from ask(server_version())
+    version = yield from server_version()
     if (known := _numbers(version)) and known < _STORES_SINCE:
         raise UnsupportedError(
             f'output="collector" needs Tactical RMM 0.19.4 or newer, this server is {version}: it would run '
             'the script and store nothing. Use output="wait", and agents.update(agent, custom_fields=…)'
         )
-    fields = yield from ask(get("/core/customfields/", codec.decoder(list[_Numbered])))
+    fields = yield from get("/core/customfields/", codec.decoder(list[_Numbered]))
     if run.custom_field not in {field.id for field in fields}:
         raise InvalidRequestError(
             f"custom_field: the server has no custom field with the id {run.custom_field}"
         )
-    yield from ask(_bulk_script((agent_id,), run))
+    yield from _bulk_script((agent_id,), run)
 
 
 class _Numbered(msgspec.Struct):

@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from trmm_async import codec
-from trmm_async.calls import Call, Plan, Replay, Request, Steps, ask
+from trmm_async.calls import Call, Plan, Replay, Request, Steps
 from trmm_async.dialects.stock.wording import change, get, segment
 from trmm_async.errors import InvalidRequestError
 
@@ -39,7 +39,7 @@ def update_agent(
 
 def _update(agent_id: str, changes: Mapping[str, object], custom_fields: Mapping[int, Any]) -> Steps[None]:
     values = yield from custom_field_values("agent", custom_fields)
-    yield from ask(_put(agent_id, {**changes, "custom_fields": values}))
+    yield from _put(agent_id, {**changes, "custom_fields": values})
 
 
 def custom_field_values(model: str, values: Mapping[int, Any]) -> Steps[list[Mapping[str, object]]]:
@@ -48,7 +48,7 @@ def custom_field_values(model: str, values: Mapping[int, Any]) -> Steps[list[Map
     Raises (in its steps):
         InvalidRequestError: such things have no such field, or a value does not fit its type.
     """
-    listed = yield from ask(get("/core/customfields/", codec.decoder(list[_Field])))
+    listed = yield from get("/core/customfields/", codec.decoder(list[_Field]))
     known = {field.id: field for field in listed if field.model == model}
     if unknown := [number for number in values if number not in known]:
         raise InvalidRequestError(f"custom_fields: {model}s have no custom field with the id {unknown[0]}")

@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Any
 
-from trmm_async.calls import Call, Plan, Replay, Steps, ask, ignore_answer
+from trmm_async.calls import Call, Plan, Replay, Steps, ignore_answer
 from trmm_async.dialects.library import AlertFilter
 from trmm_async.dialects.stock.nouns import alert_of, alerts_of
 from trmm_async.dialects.stock.wording import change, change_for, get, worded
@@ -76,7 +76,7 @@ def _delete(alert_id: int) -> Steps[None]:
     path = f"/alerts/{alert_id}/"
     once = worded(Call(method="DELETE", path=path, decode=ignore_answer, replay=Replay.NEVER))
     try:
-        return (yield from ask(once))
+        return (yield from once)
     except ServerFaultError as fault:
         if fault.status == 500:
             yield from _look(path, fault)  # NotFoundError: there was none
@@ -85,7 +85,7 @@ def _delete(alert_id: int) -> Steps[None]:
         lost = error
     try:
         yield from _look(path, lost)
-        return (yield from ask(once))
+        return (yield from once)
     except NotFoundError:
         return None
     except OutcomeUnknownError:
@@ -98,7 +98,7 @@ def _delete(alert_id: int) -> Steps[None]:
 def _look(path: str, lost: OutcomeUnknownError) -> Steps[Alert]:
     """The alert, if it is there; `lost` where that can't be found out, so that it stays unknown."""
     try:
-        return (yield from ask(get(path, alert_of)))
+        return (yield from get(path, alert_of))
     except NotFoundError:
         raise
     except TRMMError as error:

@@ -8,7 +8,7 @@ import msgspec
 
 from trmm_async import codec
 from trmm_async.administration import CheckHistoryPoint
-from trmm_async.calls import Call, Plan, Replay, Steps, ask
+from trmm_async.calls import Call, Plan, Replay, Steps
 from trmm_async.dialects.library import Changes
 from trmm_async.dialects.stock.agents import agent_ids_by_key
 from trmm_async.dialects.stock.tasks import owner_of_task, task_of
@@ -68,10 +68,10 @@ def _history(body: bytes) -> list[CheckHistoryPoint]:
 
 def _get_task(task_id: int) -> Steps[Task]:
     """The task, and the id of its agent, of which the server tells another."""
-    task, agent = yield from ask(get(f"/tasks/{task_id}/", _task_and_agent))
+    task, agent = yield from get(f"/tasks/{task_id}/", _task_and_agent)
     if agent is None:
         return task
-    ids = yield from ask(get("/agents/", agent_ids_by_key, query={"detail": "false"}))
+    ids = yield from get("/agents/", agent_ids_by_key, query={"detail": "false"})
     return msgspec.structs.replace(task, agent_id=ids.get(agent))
 
 
@@ -81,9 +81,9 @@ def _task_and_agent(body: bytes) -> tuple[Task, int | None]:
 
 def _run_own_task(task_id: int) -> Steps[None]:
     """The server promises to run a policy's task on no agent too, and then runs nothing."""
-    owner = yield from ask(get(f"/tasks/{task_id}/", owner_of_task))
+    owner = yield from get(f"/tasks/{task_id}/", owner_of_task)
     if owner.agent is None:
         raise InvalidRequestError(
             f"task {task_id} is a policy's and has no agent of its own: name one, agent=…"
         )
-    yield from ask(change("POST", f"/tasks/{task_id}/run/", {}))
+    yield from change("POST", f"/tasks/{task_id}/run/", {})

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from trmm_async import codec
-from trmm_async.calls import Call, Plan, Replay, Steps, ask
+from trmm_async.calls import Call, Plan, Replay, Steps
 from trmm_async.dialects.library import Changes
 from trmm_async.dialects.stock.editing import custom_field_values
 from trmm_async.dialects.stock.making import make
@@ -53,7 +53,7 @@ def _put(path: str, model: str, changes: Changes) -> Steps[None]:
     body: dict[str, Any] = {model: fields}
     if "custom_fields" in changes:
         body["custom_fields"] = yield from custom_field_values(model, changes["custom_fields"])
-    yield from ask(change("PUT", path, body, replay=Replay.IDEMPOTENT))
+    yield from change("PUT", path, body, replay=Replay.IDEMPOTENT)
 
 
 def _delete(path: str, move_to: int | None) -> Call[None]:

@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from trmm_async import codec
-from trmm_async.calls import Call, Plan, Replay, Steps, ask
+from trmm_async.calls import Call, Plan, Replay, Steps
 from trmm_async.dialects.library import Changes, ScriptOrder, ScriptTrial
 from trmm_async.dialects.stock.making import make
 from trmm_async.dialects.stock.nouns import script_of, scripts_of
@@ -64,7 +64,7 @@ def _update(script_id: int, changes: Changes) -> Steps[None]:
     content = {name: value for name, value in changes.items() if name not in _MARKS}
     marks = [{name: changes[name]} for name in _MARKS if name in changes]
     for part in ([content] if content else []) + marks:
-        yield from ask(change("PUT", f"/scripts/{script_id}/", _body(part), replay=Replay.IDEMPOTENT))
+        yield from change("PUT", f"/scripts/{script_id}/", _body(part), replay=Replay.IDEMPOTENT)
 
 
 class _Result(msgspec.Struct):
@@ -87,7 +87,7 @@ def _test(agent_id: str, trial: ScriptTrial) -> Steps[ScriptResult]:
         asdict(trial),
         waits=trial.timeout,
     )
-    answer = yield from ask(call)
+    answer = yield from call
     if isinstance(answer, _Result):
         return ScriptResult(**msgspec.structs.asdict(answer))
     # A word in the place of a result is the server's own: "natsdown" before it could send the script at all.

@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from trmm_async import codec
-from trmm_async.calls import Call, Plan, Replay, Steps, ask
+from trmm_async.calls import Call, Plan, Replay, Steps
 from trmm_async.dialects.stock.asking import BUS_DOWN, NO_BUS, ask_agent, tell_agent
 from trmm_async.dialects.stock.making import make
 from trmm_async.dialects.stock.wording import change, get, segment, sentence
@@ -188,7 +188,7 @@ def _services(body: bytes) -> list[Service]:
 
 def _one_service(path: str, name: str) -> Steps[Service]:
     """One service; 200 also for one that is not there (empty), and for a bus that is down (a word)."""
-    answer = yield from ask(ask_agent(path, _service_or_word, waits=_SERVICES_SECONDS))
+    answer = yield from ask_agent(path, _service_or_word, waits=_SERVICES_SECONDS)
     if answer is None:
         raise AgentUnreachableError(200, NO_BUS, method="GET", path=path, body=f'"{BUS_DOWN}"')
     if not answer.name:

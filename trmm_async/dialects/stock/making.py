@@ -7,7 +7,7 @@ settles a call whose answer was lost: the object is there, so it was made.
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
-from trmm_async.calls import Call, Plan, Steps, ask
+from trmm_async.calls import Call, Plan, Steps
 from trmm_async.errors import OutcomeUnknownError, TRMMError, UnidentifiedError
 
 __all__ = ["make"]
@@ -31,14 +31,14 @@ def make(what: str, listing: Call[list[Made]], send: Call[Any], is_it: Callable[
     """
 
     def steps() -> Steps[Made]:
-        before = {one.id for one in (yield from ask(listing))}
+        before = {one.id for one in (yield from listing)}
         lost: OutcomeUnknownError | None = None
         try:
-            yield from ask(send)
+            yield from send
         except OutcomeUnknownError as error:
             lost = error
         try:
-            after = yield from ask(listing)
+            after = yield from listing
         except TRMMError as error:
             raise lost or UnidentifiedError(
                 f"the {what} was made, but it can't be listed: {error}"

@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from trmm_async.calls import Call, Plan, Steps, ask
+from trmm_async.calls import Call, Plan, Steps
 from trmm_async.dialects.stock.endpoint import read
 from trmm_async.dialects.stock.nouns import checks_of
 from trmm_async.dialects.stock.tasks import tasks_of
@@ -119,7 +119,7 @@ def use_of(call: Call[_Use]) -> Plan[PolicyUse]:
     """Where a policy is set: of one that is not there the server says that it is nowhere, without its key."""
 
     def steps() -> Steps[PolicyUse]:
-        sent = yield from ask(call)
+        sent = yield from call
         if sent.pk is None:
             policy = call.path.split("/")[-3]
             raise NotFoundError(404, f"there is no policy {policy}", method=call.method, path=call.path)
