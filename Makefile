@@ -9,13 +9,14 @@ PYTEST_ARGS ?= -n 4
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-versions suite check format bench clean
+.PHONY: help demo test test-versions suite check format bench soak clean
 
 help:
 	@echo "make demo    see the main job, against the embedded simulator"
 	@echo "make test    the whole suite, with every quality gate"
 	@echo "make test-versions  the suite with the lowest versions allowed, and on other Pythons that are here"
 	@echo "make bench   measure against rivals (needs a quiet machine)"
+	@echo "make soak    an hour's work, and whether anything it holds has grown (SOAK_MINUTES=5: less)"
 	@echo "make format  format and fix what can be fixed"
 
 demo: $(INSTALLED)
@@ -64,6 +65,10 @@ format: $(DEVELOPING)
 bench: $(DEVELOPING)
 	$(PIP) --group bench
 	$(BIN)/python -m benchmarks
+
+SOAK_MINUTES ?= 60
+soak: $(DEVELOPING)
+	$(BIN)/python -m soak --minutes $(SOAK_MINUTES)
 
 clean:
 	rm -rf $(VENV) .venv-* .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis dist

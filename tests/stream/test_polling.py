@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -154,6 +154,31 @@ async def test_a_position_is_taken_up_again_with_the_runs_of_the_meantime(server
             after = events.position
         async with trmm.events(who, since=after, settings=quick()) as events:
             assert kinds(await all_of(events, 2)) == ["Gap", "Live"]
+
+
+async def test_a_position_is_written_anew_only_for_those_of_whom_something_has_changed(
+    server: Simulator,
+) -> None:
+    who, *others = server.agent_ids
+    async with (
+        client(server) as trmm,
+        trmm.events(server.agent_ids, settings=quick(poll_interval=60.0)) as events,
+    ):
+        changes: list[Callable[[], object]] = [
+            lambda: server.raise_alert(who),
+            lambda: server.go_offline(who),
+            lambda: server.add_history(others[0], 1),
+        ]
+        for change in changes:
+            change()
+            events._source._hurry.set()  # type: ignore[union-attr]
+            await all_of(events, 1)
+            position = events.position
+            kept = {name: text for name, (_, text) in events._written.items()}
+            assert events.position == position
+            assert all(events._written[name][1] is text for name, text in kept.items())
+            events._written.clear()
+            assert events.position == position
 
 
 async def test_an_alert_raised_in_a_gap_is_told_after_a_restart_though_a_later_one_was_read(

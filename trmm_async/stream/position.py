@@ -14,7 +14,7 @@ import msgspec
 from trmm_async import codec
 from trmm_async.errors import InvalidRequestError
 
-__all__ = ["Newest", "Place", "Position", "RunsPlace", "read_position", "written"]
+__all__ = ["Newest", "Place", "Position", "RunsPlace", "read_position", "runs_text", "written"]
 
 _VERSION: Final = 2
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -85,7 +85,9 @@ class Position(msgspec.Struct, frozen=True, kw_only=True):
 
     def text(self) -> str:
         """As `read_position` takes it."""
-        return written([place.text(agent_id) for agent_id, place in self.agents.items()], self.runs)
+        return written(
+            [place.text(agent_id) for agent_id, place in self.agents.items()], runs_text(self.runs)
+        )
 
 
 _Spans = list[tuple[int, int]]
@@ -113,10 +115,14 @@ class _Stored(msgspec.Struct, frozen=True):
     agents: Mapping[str, _Agent] = {}
 
 
-def written(agents: Iterable[bytes], runs: RunsPlace | None) -> str:
-    """A position's text, from what `Place.text` gave for each agent."""
-    stored = codec.encode(None if runs is None else _stored(runs))
-    return (b'{"version":%d,"runs":%b,"agents":{%b}}' % (_VERSION, stored, b",".join(agents))).decode()
+def written(agents: Iterable[bytes], runs: bytes) -> str:
+    """A position's text, from what `Place.text` gave for each agent, and `runs_text`."""
+    return (b'{"version":%d,"runs":%b,"agents":{%b}}' % (_VERSION, runs, b",".join(agents))).decode()
+
+
+def runs_text(runs: RunsPlace | None) -> bytes:
+    """As it stands in a position."""
+    return codec.encode(None if runs is None else _stored(runs))
 
 
 def read_position(text: object) -> Position:

@@ -41,6 +41,7 @@ class Runs:
         self._open = place.open
         self._told: dict[int, datetime | None] = dict.fromkeys(place.told)
         self._newest = place.newest
+        self._place: RunsPlace | None = None
 
     def __repr__(self) -> str:
         return f"<Runs from {self._after}, {len(self._told)} told>"
@@ -87,6 +88,7 @@ class Runs:
             rows: all from `after` on.
             unread: numbers of rows that were told, and not read: a `place` may have to go back to them.
         """
+        self._place = None
         timed = {row.id: row.time for row in rows if row.time is not None}
         done = [row for row in rows if row.result is not None and row.id in timed]
         fresh = [row for row in done if not self._is_told(row.id, timed[row.id])]
@@ -101,8 +103,10 @@ class Runs:
         if not self._based:
             return None
         missing = {number: self._told[number] for number in unread if number in self._told}
+        if not missing and self._place is not None:
+            return self._place
         times = [time for time in missing.values() if time is not None]
-        return RunsPlace(
+        place = RunsPlace(
             after=None if self._after is None else min([self._after, *times]),
             settled=self._settled,
             open=self._open.union(missing),
@@ -111,6 +115,9 @@ class Runs:
             ),
             newest=self._newest,
         )
+        if not missing:
+            self._place = place
+        return place
 
     def _is_told(self, number: int, time: datetime) -> bool:
         if number in self._told:

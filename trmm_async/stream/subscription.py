@@ -20,7 +20,7 @@ from trmm_async.stream.backlog import Backlog
 from trmm_async.stream.fanout import Consumer, Fanout, Handler
 from trmm_async.stream.filters import Agents, Clients, Kinds, Severities, Wanted, wanted
 from trmm_async.stream.mailbox import Mailbox
-from trmm_async.stream.position import Position, read_position, written
+from trmm_async.stream.position import Position, RunsPlace, read_position, runs_text, written
 from trmm_async.stream.settings import StreamSettings, StreamState
 from trmm_async.stream.source import Course, Outlet, Source, SourceLater, Start
 from trmm_async.stream.waiting import Standing, wait_out
@@ -75,6 +75,7 @@ class Subscription:
         self._places = dict(self._begun.agents)
         self._last: str | None = None
         self._written: dict[str, tuple[object, bytes]] = {}
+        self._written_runs: tuple[RunsPlace | None, bytes] = (None, runs_text(None))
         self._courses: dict[str, Course] = {}
         self._going_on: set[str] = set()
         self._gone: Counter[str] = Counter()
@@ -338,6 +339,7 @@ class Subscription:
 
     def _let_go(self, agent_id: str) -> None:
         self._going_on.discard(agent_id)
+        self._written.pop(agent_id, None)
         course = self._courses.pop(agent_id, None)
         if course is not None:
             course.settled.set()
@@ -357,16 +359,18 @@ class Subscription:
         for event in waiting:
             unread.setdefault(event.agent_id, []).append(event)
         # It is asked for at every event, and of thousands of agents one has changed since.
-        kept, written_now = self._written, {}
+        kept = self._written
         for agent_id, course in self._courses.items():
             stamp = course.stamp
-            entry = kept.get(agent_id)
-            if entry is None or stamp is None or entry[0] != stamp or agent_id in unread:
-                behind = unread.get(agent_id, ())
-                entry = (None if behind else stamp, course.place(now, behind, filled_at).text(agent_id))
-            written_now[agent_id] = entry
-        self._written = written_now
-        return written([text for _, text in written_now.values()], self._source.runs(waiting))
+            if agent_id in unread:
+                behind = unread[agent_id]
+                kept[agent_id] = None, course.place(now, behind, filled_at).text(agent_id)
+            elif (entry := kept.get(agent_id)) is None or stamp is None or entry[0] != stamp:
+                kept[agent_id] = stamp, course.place(now, (), filled_at).text(agent_id)
+        runs = self._source.runs(waiting)
+        if runs is not self._written_runs[0]:
+            self._written_runs = runs, runs_text(runs)
+        return written([text for _, text in kept.values()], self._written_runs[1])
 
     def _unread(self) -> list[Event]:
         return [*self._fanout.unread(), *self._mailbox]
