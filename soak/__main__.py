@@ -20,6 +20,7 @@ from trmm_async import TRMM, AlertEvent, StreamSettings, Subscription, TRMMError
 
 __all__ = ["main", "soaked"]
 
+_KEPT = 60
 QUICKLY = StreamSettings(poll_interval=0.2, poll_share=1.0, backoff_first=0.05)
 
 
@@ -141,10 +142,12 @@ async def soaked(
         while goes_on():
             began = time.monotonic()
             await asyncio.gather(*(kind() for kind in work.kinds()))
+            if len(samples) >= _KEPT:
+                del samples[::2]
             samples.append(take())
             counts = samples[-1].counts
             told(
-                f"round {len(samples)}: {time.monotonic() - began:.1f} s, {counts['blocks']:,} blocks, "
+                f"{time.monotonic() - began:.1f} s, {counts['blocks']:,} blocks, "
                 f"{counts['tasks']} tasks, {counts['sockets']} sockets, {samples[-1].resident / 1e6:.1f} MB"
             )
             for task in reading:
@@ -165,10 +168,13 @@ def main(given: Sequence[str] | None = None) -> int:
     options = parser.parse_args(given)
     samples: list[Sample] = []
     ends_at = time.monotonic() + options.minutes * 60
+    left = options.rounds
 
     def goes_on() -> bool:
-        if options.rounds is not None:
-            return len(samples) < int(options.rounds)
+        nonlocal left
+        if left is not None:
+            left -= 1
+            return bool(left >= 0)
         return len(samples) < 3 or time.monotonic() < ends_at
 
     asyncio.run(

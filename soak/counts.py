@@ -50,7 +50,8 @@ def take() -> Sample:
     counts["blocks"] = sys.getallocatedblocks()
     counts["tasks"] = len(asyncio.all_tasks())
     counts["sockets"] = _sockets()
-    return Sample(dict(counts), _resident())
+    # Samples are held, too: their names once, or they would be what grows.
+    return Sample({sys.intern(name): count for name, count in counts.items()}, _resident())
 
 
 def growth(samples: Sequence[Sample]) -> list[Growth]:
