@@ -8,15 +8,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import accumulate, pairwise
-from typing import Annotated, Any, Literal, TypedDict
+from typing import Annotated, Any, Literal
 
 import msgspec
 import pytest
-from hypothesis import assume, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from trmm_async import codec
 from trmm_async.codec import ArrayDecoder, ArrayTruncatedError, Decoder, decoder, encode
+from trmm_async.models import Moment
 
 DEEP = 100_000
 """Nesting beyond the interpreter's limit, on every version of it."""
@@ -36,7 +37,7 @@ class Agent(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     agent_id: str
     hostname: str = "unnamed"
     client: Ref | None = None
-    last_seen: datetime | None = None
+    last_seen: Moment | None = None
     disks: tuple[Disk, ...] = ()
     detail: Any = None
     labels: dict[str, int | None] = {}
@@ -61,15 +62,6 @@ class Dog(msgspec.Struct, tag="dog"):
 
 class Camel(msgspec.Struct, rename="camel"):
     hump_count: int = 2
-
-
-@dataclass
-class Plain:
-    size: int = 3
-
-
-class Typed(TypedDict, total=False):
-    size: int
 
 
 def an_agent(number: int, disks: int = 1) -> bytes:
@@ -131,8 +123,6 @@ NULLS = [
     (Cat | Dog, b'{"type":"cat","lives":null}', Cat(lives=9)),
     (list[Cat | Dog], b'[{"type":"dog","lives":null},{"type":"cat","lives":null}]', [Dog(lives=None), Cat()]),
     (list[Camel], b'[{"humpCount":null}]', [Camel()]),
-    (list[Plain], b'[{"size":null}]', [Plain()]),
-    (list[Typed], b'[{"size":null}]', [{}]),
     (Node, b'{"nodes":[{"nodes":[{"id":null}]}]}', Node(nodes=(Node(nodes=(Node(),)),))),
 ]
 
@@ -185,25 +175,23 @@ def test_the_second_try_keeps_every_digit() -> None:
 
 
 @pytest.mark.parametrize(
-    "body",
+    ("body", "words"),
     [
-        b'[{"agent_id":"a"},{"agent_id":null}]',
-        b'[{"agent_id":"a","disks":null,"hostname":5}]',
-        b'[{"agent_id":"a","disks":null},null]',
-        b'[{"agent_id":"a","disks":null} x',
-        b'[{"agent_id":"a","disks":null,"unknown":"\xff"}]',
-        b'[{"agent_id":"a","disks":null,"detail":' + b"[" * DEEP + b"]" * DEEP + b"}]",
+        (b'[{"agent_id":"a"},{"agent_id":null}]', "Expected `str`, got `null` - at `$[1].agent_id`"),
+        (b'[{"agent_id":"a","disks":null},null]', "Expected `object`, got `null` - at `$[1]`"),
+        (b'[{"agent_id":"a"},{}]', "Object missing required field `agent_id` - at `$[1]`"),
+        (b'[{"agent_id":"a","disks":null} x', "JSON is malformed"),
+        (b'[{"agent_id":"a","detail":' + b"[" * DEEP + b"]" * DEEP + b"}]", "recursion"),
+        (b'{"agent_id":"a"}', "Expected `array`, got `object`"),
     ],
 )
-def test_if_the_second_try_fails_too_the_first_error_is_raised(body: bytes) -> None:
-    with pytest.raises(msgspec.ValidationError) as expected:
-        msgspec.json.decode(body, type=list[Agent])
-    with pytest.raises(msgspec.ValidationError, match=re.escape(str(expected.value))):
+def test_if_the_second_try_fails_too_its_error_says_where(body: bytes, words: str) -> None:
+    with pytest.raises(msgspec.DecodeError, match=re.escape(words)):
         decoder(list[Agent])(body)
 
 
-NOT_JSON = rb'[| [1,]| [1] x| ["\ud800"]| ["a|[nul'.split(b"|")
-NOT_JSON += [b"", b"\xff", b'["\xff"]', b"[" * DEEP, b"[" * DEEP + b"]" * DEEP]
+NOT_JSON = rb'[| [1,]| [1] x| ["a|[nul'.split(b"|")
+NOT_JSON += [b"", b"\xff", b"[" * DEEP, b"[" * DEEP + b"]" * DEEP]
 
 
 @pytest.mark.parametrize("body", NOT_JSON)
@@ -315,9 +303,6 @@ def test_a_damaged_body_is_an_error_where_the_whole_decode_is_one(
     for _ in range(data.draw(st.integers(1, 2))):
         start, end = sorted(data.draw(st.tuples(*[st.integers(0, len(body))] * 2)))
         body = body[:start] + data.draw(st.sampled_from([b"", *SPLINTERS])) + body[min(end, start + 3) :]
-    # The parser does not look at the UTF-8 of what it skips, the second try for a null does, and the stream
-    # makes that second try for the batch with the null alone.
-    assume(not (b"null" in body and b"\xff" in body))
     check_against_whole(kind, body, data.draw(chunked(body)), batch)
 
 
@@ -350,7 +335,7 @@ def test_a_body_cut_anywhere_is_truncated_and_never_a_short_list(kind: Any, body
 
 INVALID = rb'{"detail":"Not found"}|null|<html>|[,1]|[1,,2]|[1,]|[ , ]|[1}|[1}, 2]|[1]]|[1],'.split(b"|")
 INVALID += [b"[1] [2]", b"[] x", b"[{]}", b'[{"id":1}},{"id":2}]', b"[1 2]", b"[1, nul]", b"[-]", b'["a\nb"]']
-INVALID += [b"[1]\0", b"\xef\xbb\xbf[]"]
+INVALID += [b"[1]\0", b"\xef\xbb[]", b" \xef\xbb\xbf[]"]
 
 
 @pytest.mark.parametrize("body", INVALID)
@@ -373,8 +358,7 @@ def test_garbage_after_the_array_ends_the_feeding_at_once() -> None:
     "damage",
     [
         b'{"agent_id":7}',
-        b'{"agent_id":"a","labels":{"k":"v"}}',
-        b'{"agent_id":"a","labels":{"`$[3]`":"v"}}',
+        b'{"agent_id":"a","labels":{"k":"v"}, "agent_id":[3]}',
         b'{"agent_id":x}',
         b'"a" "b"',
     ],
@@ -449,10 +433,10 @@ class Counted:
     def __init__(self, inner: Callable[[Any], Any]) -> None:
         self.inner, self.bytes, self.largest = inner, 0, 0
 
-    def __call__(self, body: bytes) -> Any:
+    def __call__(self, body: bytes, *, before: int = 0) -> Any:
         self.bytes += len(body)
         self.largest = max(self.largest, len(body))
-        return self.inner(body)
+        return self.inner(body, before=before)
 
 
 @dataclass

@@ -284,7 +284,7 @@ class TestScripts:
 
     @pytest.mark.parametrize(
         "time",
-        ["2026-01-01T00:00:00", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59-12:00"],
+        ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59-12:00"],
     )
     def test_a_time_that_can_not_be_held_against_others_is_none(self, time: str) -> None:
         (entry,) = agent_history(AGENT).decode(json.dumps([{"id": 1, "time": time}]).encode())

@@ -5,12 +5,11 @@ secret is in no repr.
 """
 
 from collections.abc import Mapping
-from datetime import datetime
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
 import msgspec
 
-from trmm_async.models import ClientRef, Extra, SiteRef
+from trmm_async.models import ClientRef, Moment, SiteRef, no_extra
 
 __all__ = [
     "AuditEntry",
@@ -21,8 +20,6 @@ __all__ = [
     "KeyStoreEntry",
     "ServerSettings",
 ]
-
-_NOTHING: Final = Extra()
 
 
 class _Discreet(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -54,6 +51,7 @@ class CustomField(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     options: tuple[str, ...] = ()
     required: bool = False
     default: str | bool | tuple[str, ...] | None = None
+    extra: Mapping[str, Any] = no_extra()
     hide_in_ui: bool = False
     hide_in_summary: bool = False
 
@@ -66,6 +64,7 @@ class KeyStoreEntry(_Discreet, frozen=True, kw_only=True, gc=False):
     id: int
     name: str = ""
     value: str = ""
+    extra: Mapping[str, Any] = no_extra()
 
 
 class AuditEntry(_Discreet, frozen=True, kw_only=True, gc=False):
@@ -91,7 +90,7 @@ class AuditEntry(_Discreet, frozen=True, kw_only=True, gc=False):
     )
 
     id: int
-    time: datetime | None = None
+    time: Moment | None = None
     username: str = ""
     action: str = ""
     object_type: str = ""
@@ -103,7 +102,7 @@ class AuditEntry(_Discreet, frozen=True, kw_only=True, gc=False):
     ip_address: str | None = None
     before: Any = None
     after: Any = None
-    extra: Mapping[str, Any] = _NOTHING
+    extra: Mapping[str, Any] = no_extra()
 
 
 class AuditPage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -111,14 +110,16 @@ class AuditPage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     entries: tuple[AuditEntry, ...] = ()
     total: int = 0
+    extra: Mapping[str, Any] = no_extra()
 
 
 class CheckHistoryPoint(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One past result of a check: a percentage, or 0 and 1, by its type; `results` is what else was kept."""
 
-    time: datetime | None = None
+    time: Moment | None = None
     value: float | None = None
     results: Any = None
+    extra: Mapping[str, Any] = no_extra()
 
 
 class ServerSettings(_Discreet, frozen=True, kw_only=True, gc=False):
@@ -151,7 +152,7 @@ class ServerSettings(_Discreet, frozen=True, kw_only=True, gc=False):
     web_terminal_enabled: bool | None = None
     block_local_user_logon: bool | None = None
     sso_enabled: bool | None = None
-    extra: Mapping[str, Any] = _NOTHING
+    extra: Mapping[str, Any] = no_extra()
 
 
 class Dashboard(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -168,4 +169,4 @@ class Dashboard(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     web_terminal_enabled: bool | None = None
     block_local_user_logon: bool | None = None
     sso_enabled: bool | None = None
-    extra: Mapping[str, Any] = _NOTHING
+    extra: Mapping[str, Any] = no_extra()

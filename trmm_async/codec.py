@@ -1,13 +1,14 @@
 """The only JSON coder of the SDK: whole answers, and long arrays while they download.
 
 Above lie the calls and dialects, which name the type of an answer, and the transport, which has its bytes.
-Below lies nothing but msgspec. The room is for what every answer needs: decoders built once for each type,
-nulls where a field may be absent, and `ArrayDecoder` for arrays too long to hold. Nothing here does I/O.
+Below lie msgspec and `forgiving`. The room is for what every answer needs: decoders built once for each type,
+a second, forgiving reading of what didn't read, and `ArrayDecoder` for arrays too long to hold. No I/O.
 
 Every error of decoding is a `msgspec.DecodeError`; its subclass `msgspec.ValidationError` says that the JSON
 was good and its shape was not.
 """
 
+import logging
 import re
 from array import array
 from collections.abc import Callable, Iterator
@@ -19,7 +20,20 @@ from typing import Any, Final, Generic, TypeAlias, TypeVar, cast, get_args, get_
 import msgspec
 from msgspec import inspect
 
-__all__ = ["LARGE", "ArrayDecoder", "ArrayTruncatedError", "Decoder", "decoder", "encode"]
+from trmm_async import forgiving
+from trmm_async.forgiving import BOM, aware, http_date
+
+__all__ = [
+    "LARGE",
+    "ArrayDecoder",
+    "ArrayTruncatedError",
+    "Decoder",
+    "aware",
+    "decoder",
+    "encode",
+    "exact",
+    "http_date",
+]
 
 T = TypeVar("T")
 Body: TypeAlias = bytes | bytearray | memoryview
@@ -30,9 +44,8 @@ LARGE: Final = 1 << 18
 _AGAIN_MOST: Final = 1 << 22
 """Bytes up to which a piece of wrong shape is tried again: a fraction of a second's work."""
 
+_LOG: Final = logging.getLogger("trmm_async.codec")
 _encoder = msgspec.json.Encoder()
-# A float passes as it was written, so that a Decimal field keeps every digit through the second try.
-_plain = msgspec.json.Decoder(float_hook=lambda text: msgspec.Raw(text.encode()))
 
 
 def encode(obj: object) -> bytes:
@@ -48,7 +61,8 @@ class Decoder(Generic[T]):
 
     def __init__(self, kind: type[T]) -> None:
         self._strict = msgspec.json.Decoder(kind)
-        self._info = inspect.type_info(kind)
+        self._kind = kind
+        _check_times(inspect.type_info(kind), set())
         self._item = get_args(kind)[0] if get_origin(kind) is list else None
 
     @property
@@ -57,53 +71,69 @@ class Decoder(Generic[T]):
         return None if self._item is None else partial(ArrayDecoder, self._item, batch=LARGE)
 
     def __call__(self, body: Body) -> T:
-        """Decode `body` strictly; if its shape is wrong, once more with null standing for an absent field.
+        """Decode `body`; where it does not read, once more, field by field and forgiving (see `forgiving`).
 
-        A null is dropped only as the value of a field (of a Struct, dataclass or TypedDict) whose type takes
-        no null; the field then has its default. Nulls in dicts, in lists and under `Any` stay. The second try
-        takes ten times as long: of a large list it is made piece by piece, up to the first that stays wrong,
-        and of another answer only up to 4 MiB.
+        An optional field that doesn't read has its default then (nearly always None), and its value stands in
+        `extra`; so has one that is null. It is logged, once for each answer. A time without a zone is UTC.
+        A large list is read again piece by piece, and another answer only up to 4 MiB.
 
-        Raises `msgspec.ValidationError` if the shape is wrong (always the error of the first try), and
-        `msgspec.DecodeError` for all else: bad syntax, bad UTF-8, nesting beyond the interpreter's limit.
+        Raises `msgspec.ValidationError` if the shape is wrong (a field that has to be there, such as an id),
+        and `msgspec.DecodeError` for all else: bad syntax, nesting beyond the interpreter's limit.
         """
-        return self._decoded(body, self._without_nulls if self._item is None else self._piecemeal)
+        return self._decoded(body, self._piecemeal, 0)
 
-    def at_once(self, body: Body) -> T:
-        """The same of a piece of a list, which is not divided further."""
-        return self._decoded(body, self._without_nulls)
+    def at_once(self, body: Body, before: int = 0) -> T:
+        """The same of a piece of a list, before which came so many elements; it is not divided further."""
+        return self._decoded(body, self._forgiving, before)
 
-    def _decoded(self, body: Body, again: Callable[[Body, msgspec.ValidationError], T]) -> T:
+    def _decoded(self, body: Body, again: Callable[[Body, int], T], before: int) -> T:
         try:
             return self._strict.decode(body)
-        except msgspec.ValidationError as error:
-            return again(body, error)
-        except (UnicodeDecodeError, RecursionError) as error:
-            raise msgspec.DecodeError(str(error)) from error
+        except msgspec.ValidationError:
+            pass
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            if isinstance(error, RecursionError) or (body := forgiving.cleaned(was := body)) == was:
+                raise msgspec.DecodeError(str(error)) from error
+        return again(body, before)
 
-    def _piecemeal(self, body: Body, first: msgspec.ValidationError) -> T:
+    def _piecemeal(self, body: Body, before: int) -> T:
         if len(body) <= LARGE or self._item is None:
-            return self._without_nulls(body, first)
+            return self._forgiving(body, before)
         reader: ArrayDecoder[Any] = ArrayDecoder(self._item, batch=LARGE)
         found: list[Any] = []
-        try:
-            for at in range(0, len(body), LARGE):
-                for items in reader.feed(body[at : at + LARGE]):
-                    found += items
-            return cast("T", found + reader.finish())
-        except msgspec.DecodeError:
-            raise first from None
+        for at in range(0, len(body), LARGE):
+            for items in reader.feed(body[at : at + LARGE]):
+                found += items
+        return cast("T", found + reader.finish())
 
-    def _without_nulls(self, body: Body, first: msgspec.ValidationError) -> T:
+    def _forgiving(self, body: Body, before: int) -> T:
         if len(body) > _AGAIN_MOST:
-            raise first
+            return self._strict.decode(body)
+        odd = forgiving.Odd()
         try:
-            plain = _plain.decode(body)
-            _drop_nulls(plain, self._info)
-            # Encoded again, not converted: so the one strict decoder decides on every type in the one way.
-            return self._strict.decode(_encoder.encode(plain))
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise first from None
+            found: T = forgiving.read(forgiving.cleaned(body), self._kind, odd)
+        except RecursionError as error:
+            raise msgspec.DecodeError(str(error)) from error
+        if odd.count:
+            first = _in_body(odd.first, before)
+            _LOG.warning("%d odd values in an answer are left out, the first: %s", odd.count, first)
+        return found
+
+
+def _check_times(info: object, seen: set[object]) -> None:
+    """Refuse types with times that may lack a zone, which nothing can be compared with."""
+    if isinstance(info, inspect.DateTimeType) and info.tz is not True:
+        raise TypeError("a time in an answer must be a models.Moment")
+    if isinstance(info, inspect.StructType):
+        if info.cls in seen:
+            return
+        seen.add(info.cls)
+    if isinstance(info, tuple):
+        for item in info:
+            _check_times(item, seen)
+    elif isinstance(info, inspect.Type | inspect.Field):
+        for name in info.__struct_fields__:
+            _check_times(getattr(info, name), seen)
 
 
 _built = cache(Decoder)
@@ -117,39 +147,15 @@ def decoder(kind: type[T]) -> Decoder[T]:
     return _built(kind)  # type: ignore[arg-type] # a type is hashable
 
 
-def _drop_nulls(value: object, info: inspect.Type) -> None:
-    """Take out of `value`, in place, each null that is the value of a field which does not accept it."""
-    if isinstance(info, inspect.UnionType):
-        for member in info.types:
-            _drop_nulls(value, member)
-    elif isinstance(value, dict):
-        _drop_nulls_of_object(value, info)
-    elif isinstance(value, list) and isinstance(info, inspect.CollectionType):
-        for item in value:
-            _drop_nulls(item, info.item_type)
+def exact(kind: type[T], text: str | bytes) -> T:
+    """Decode what we ourselves have written, without forgiving: what is left out there changes its meaning.
 
-
-def _drop_nulls_of_object(value: dict[str, object], info: inspect.Type) -> None:
-    if isinstance(info, inspect.DictType):
-        for item in value.values():
-            _drop_nulls(item, info.value_type)
-    elif isinstance(info, inspect.StructType) and info.tag_field and value.get(info.tag_field) != info.tag:
-        return  # it is another member of the union
-    elif isinstance(info, inspect.StructType | inspect.DataclassType | inspect.TypedDictType):
-        for field in info.fields:
-            item = value.get(field.encode_name)
-            if item is not None:
-                _drop_nulls(item, field.type)
-            elif not _takes_null(field.type):
-                value.pop(field.encode_name, None)
-
-
-def _takes_null(info: inspect.Type) -> bool:
-    if isinstance(info, inspect.UnionType):
-        return any(map(_takes_null, info.types))
-    if isinstance(info, inspect.LiteralType):
-        return None in info.values
-    return isinstance(info, inspect.NoneType | inspect.AnyType | inspect.RawType | inspect.CustomType)
+    Raises as a `Decoder` does.
+    """
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except (UnicodeError, RecursionError) as error:
+        raise msgspec.DecodeError(str(error)) from error
 
 
 class ArrayTruncatedError(msgspec.DecodeError):
@@ -160,8 +166,8 @@ class ArrayDecoder(Generic[T]):
     """Decodes one JSON array while it downloads: sans-IO, synchronous, exact, in flat memory.
 
     The lists of `feed` and `finish` together equal `decoder(list[T])(body)` whatever the chunks, and are its
-    beginning until then; only nulls are forgiven batch by batch. Where that call would raise, one of these
-    does, at that element or later; after an error use neither again.
+    beginning until then. Where that call would raise, one of these does, at that element or later; after an
+    error use neither again.
 
     Memory: about one chunk, one element and `batch` bytes (a `msgspec.Raw` keeps its whole batch alive).
     Time: linear in the body, whatever it holds; a list takes as long as `batch` bytes (of agents 0.1 ms).
@@ -222,7 +228,7 @@ class ArrayDecoder(Generic[T]):
         if self._opened and not self._closed:
             # With its bracket it is an array: where the parser takes it, there is nothing to look for.
             with suppress(msgspec.DecodeError):
-                items = self._decode(b"".join((b"[", self._buffer)))
+                items = self._decode(b"".join((b"[", self._buffer)), self._given)
                 if items or not self._given:
                     self._closed = True
                     self._given += len(items)
@@ -243,6 +249,10 @@ class ArrayDecoder(Generic[T]):
             raise self._malformed("trailing characters", 0)
 
     def _open(self) -> None:
+        if not self._consumed and self._buffer[:1] == BOM[:1]:
+            if len(self._buffer) < len(BOM):
+                return
+            self._drop(len(BOM) if self._buffer.startswith(BOM) else 0)
         first = self._next_byte()
         if first not in {None, ord("[")}:
             raise self._malformed("expected an array", 0)
@@ -261,7 +271,7 @@ class ArrayDecoder(Generic[T]):
             with suppress(msgspec.DecodeError):
                 # The buffer has what was left of the chunk before.
                 parts = (b"[", self._buffer, memoryview(self._chunk)[self._read : cut], b"]")
-                items = self._decode(b"".join(parts))
+                items = self._decode(b"".join(parts), self._given)
             self._guess.judge(right=bool(items))
             if not items:
                 break
@@ -312,7 +322,7 @@ class ArrayDecoder(Generic[T]):
     def _before(self, end: int) -> list[T]:
         last = self._buffer[end : end + 1].replace(b",", b"]")
         # Joined into immutable bytes, because a msgspec.Raw points into them.
-        return self._decode(b"".join((b"[", memoryview(self._buffer)[:end], last)))
+        return self._decode(b"".join((b"[", memoryview(self._buffer)[:end], last)), self._given)
 
     def _drop(self, count: int) -> None:
         del self._buffer[:count]
@@ -327,9 +337,14 @@ class ArrayDecoder(Generic[T]):
 
     def _in_body(self, error: msgspec.DecodeError) -> msgspec.DecodeError:
         """The same error with its index and byte position in the body instead of in the batch."""
-        text = _INDEX.sub(lambda found: f"`$[{int(found[1]) + self._given}]", str(error))
+        text = _in_body(str(error), self._given)
         text = _BYTE.sub(lambda found: f"(byte {int(found[1]) - 1 + self._consumed})", text)
         return type(error)(text)
+
+
+def _in_body(text: str, before: int) -> str:
+    """What an error says, with its index in the whole array, of which so many elements came before."""
+    return _INDEX.sub(lambda found: f"`$[{int(found[1]) + before}]", text)
 
 
 _INDEX = re.compile(r"`\$\[(\d+)\](?=[^`]*`$)")

@@ -1,14 +1,18 @@
 """The nouns of what is on one agent: processes, services, software, event logs, Windows updates, notes.
 
-Floor 0, beside `models`, whose rules hold here too: frozen, tuples, no garbage collection, a default for
+Floor 0, over `models`, whose rules hold here too: frozen, tuples, no garbage collection, a default for
 whatever is optional. Only a stock server tells them.
 
 A time here that no server gives a zone for is a `datetime` without one, and says whose clock it is.
 """
 
+from collections.abc import Mapping
 from datetime import date, datetime
+from typing import Any
 
 import msgspec
+
+from trmm_async.models import Moment, no_extra
 
 __all__ = ["EventLogEntry", "Note", "Process", "Service", "Software", "WindowsUpdate"]
 
@@ -21,6 +25,7 @@ class Process(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     username: str | None = None
     membytes: int | None = None
     cpu_percent: float | None = None
+    extra: Mapping[str, Any] = no_extra()
 
 
 class Service(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -39,6 +44,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     binpath: str = ""
     username: str | None = None
     description: str = ""
+    extra: Mapping[str, Any] = no_extra()
 
 
 class Software(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -55,6 +61,7 @@ class Software(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     location: str = ""
     uninstall: str = ""
     install_date: date | None = None
+    extra: Mapping[str, Any] = no_extra()
 
 
 class EventLogEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -72,6 +79,7 @@ class EventLogEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     time: datetime | None = None
     record: int | None = None
     computer: str = ""
+    extra: Mapping[str, Any] = no_extra()
 
 
 class WindowsUpdate(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -97,6 +105,7 @@ class WindowsUpdate(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     kb_article_ids: tuple[str, ...] = ()
     more_info_urls: tuple[str, ...] = ()
     support_url: str | None = None
+    extra: Mapping[str, Any] = no_extra()
 
 
 class Note(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -106,4 +115,5 @@ class Note(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     agent_id: str | None = None
     note: str = ""
     username: str | None = None
-    entry_time: datetime | None = None
+    entry_time: Moment | None = None
+    extra: Mapping[str, Any] = no_extra()

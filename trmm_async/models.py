@@ -5,13 +5,14 @@ known under `dialects/` alone.
 
 All are frozen. Sequences are tuples and the Structs opt out of garbage collection: holding a hundred
 thousand agents then costs a full collection 3 ms in place of 96 (measured). That is sound because nothing
-here can form a cycle. Whatever is optional has a default, and a server's null counts as absent. Sets that a
+here can form a cycle. Whatever is optional has a default, which stands for null too, and for a value that
+can't be read: that one is in `extra`, by the server's names. Sets that a
 server may extend (status, severity, shell, check types, …) are plain strings.
 """
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final, NoReturn
+from typing import Annotated, Any, Final, NoReturn, TypeAlias
 
 import msgspec
 
@@ -45,6 +46,9 @@ class Extra(dict[str, Any]):
     def __reduce__(self) -> tuple[type["Extra"], tuple[dict[str, Any]]]:
         return Extra, (dict(self),)
 
+    def __hash__(self) -> int:  # type: ignore[override] # a dict has none
+        return hash(frozenset(self))
+
     def _refuse(self, *_args: object, **_named: object) -> NoReturn:
         raise TypeError("extra can't be changed")
 
@@ -53,7 +57,18 @@ class Extra(dict[str, Any]):
     clear = pop = popitem = setdefault = update = _refused
 
 
-_NOTHING: Final = Extra()
+Moment: TypeAlias = Annotated[datetime, msgspec.Meta(tz=True)]
+"""A time that has a zone. Where a server leaves it out, the one place that reads answers puts in UTC."""
+
+EXTRA: Final = "trmm_async.extra"
+"""The wire name of a Struct's `extra`: what the server sent under other names, or can't be read."""
+
+NOTHING: Final = Extra()
+
+
+def no_extra() -> Any:
+    """The field `extra`, which the reading of an answer or a dialect fills."""
+    return msgspec.field(default=NOTHING, name=EXTRA)
 
 
 def _ours(name: str, default: Any) -> Any:
@@ -107,9 +122,10 @@ class Disk(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class Agent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A machine under management.
 
-    `extra` holds what `agents.get` was sent beyond these fields, by the server's names; it is empty on agents
-    that come from a list. `total_ram` is in GiB. Agents hash by their id. The fields behind `extra` are what
-    a stock server tells; on a gateway they are None or empty, and in `extra` if it sends such a thing.
+    `extra` holds what `agents.get` was sent beyond these fields, by the server's names; on agents that come
+    from a list only values that could not be read. `total_ram` is in GiB. Agents hash by their id. The fields
+    behind `extra` are what a stock server tells; on a gateway they are None or empty, and in `extra` if it
+    sends such a thing.
     """
 
     agent_id: str
@@ -119,7 +135,7 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     plat: str | None = None
     operating_system: str | None = None
     version: str | None = None
-    last_seen: datetime | None = None
+    last_seen: Moment | None = None
     status: str = "unknown"
     monitoring_type: str | None = None
     logged_in_username: str | None = None
@@ -128,7 +144,7 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     cpu_model: str | None = None
     total_ram: float | None = None
     disks: tuple[Disk, ...] = ()
-    extra: Mapping[str, Any] = _ours("extra", _NOTHING)
+    extra: Mapping[str, Any] = no_extra()
     needs_reboot: bool | None = _ours("needs_reboot", None)
     pending_actions_count: int | None = _ours("pending_actions_count", None)
     has_patches_pending: bool | None = _ours("has_patches_pending", None)
@@ -136,7 +152,7 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     checks: CheckCounts | None = _ours("checks", None)
     custom_fields: tuple[CustomFieldValue, ...] = _ours("custom_fields", ())
     description: str | None = _ours("description", None)
-    boot_time: datetime | None = _ours("boot_time", None)
+    boot_time: Moment | None = _ours("boot_time", None)
     goarch: str | None = _ours("goarch", None)
     make_model: str | None = _ours("make_model", None)
     serial_number: str | None = _ours("serial_number", None)
@@ -153,6 +169,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     id: int
     name: str = ""
     client: ClientRef | None = _ours("client", None)
+    extra: Mapping[str, Any] = no_extra()
 
 
 class Client(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -161,6 +178,7 @@ class Client(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     id: int
     name: str = ""
     sites: tuple[Site, ...] = ()
+    extra: Mapping[str, Any] = no_extra()
 
 
 class Script(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -179,6 +197,7 @@ class Script(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     args: tuple[str, ...] = _ours("args", ())
     env_vars: tuple[str, ...] = _ours("env_vars", ())
     default_timeout: int | None = _ours("default_timeout", None)
+    extra: Mapping[str, Any] = no_extra()
     run_as_user: bool | None = _ours("run_as_user", None)
     supported_platforms: tuple[str, ...] = _ours("supported_platforms", ())
     hidden: bool | None = _ours("hidden", None)
@@ -193,6 +212,7 @@ class ScriptResult(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     stdout: str = ""
     stderr: str = ""
     execution_time: float | None = None
+    extra: Mapping[str, Any] = no_extra()
 
     @property
     def ok(self) -> bool:
@@ -236,13 +256,14 @@ class HistoryEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     id: int
     agent_id: str | None = None
     type: str = ""
-    time: datetime | None = None
+    time: Moment | None = None
     username: str | None = None
     command: str | None = None
     output: str | None = None
     script: int | None = None
     script_name: str | None = None
     result: ScriptResult | None = None
+    extra: Mapping[str, Any] = no_extra()
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -256,9 +277,10 @@ class Check(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     name: str = ""
     status: str = ""
     more_info: str | None = None
-    last_run: datetime | None = None
+    last_run: Moment | None = None
     agent_id: str | None = None
     result_id: int | None = _ours("result_id", None)
+    extra: Mapping[str, Any] = no_extra()
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -278,7 +300,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     schedule_text: str | None = _ours("schedule_text", None)
     policy: int | None = _ours("policy", None)
     status: str | None = _ours("status", None)
-    last_run: datetime | None = _ours("last_run", None)
+    last_run: Moment | None = _ours("last_run", None)
+    extra: Mapping[str, Any] = no_extra()
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -289,16 +312,17 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     agent_id: str | None = None
     severity: str = ""
     message: str = ""
-    created_at: datetime | None = None
+    created_at: Moment | None = None
     snoozed: bool = False
     resolved: bool = False
     hostname: str | None = _ours("hostname", None)
     client: str | None = _ours("client", None)
     site: str | None = _ours("site", None)
-    resolved_on: datetime | None = _ours("resolved_on", None)
-    snooze_until: datetime | None = _ours("snooze_until", None)
+    resolved_on: Moment | None = _ours("resolved_on", None)
+    snooze_until: Moment | None = _ours("snooze_until", None)
     assigned_check: int | None = _ours("assigned_check", None)
     assigned_task: int | None = _ours("assigned_task", None)
+    extra: Mapping[str, Any] = no_extra()
 
 
 class Deployment(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -311,8 +335,9 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     uuid: str = ""
     client: int | None = None
     site: int | None = None
-    expiry: datetime | None = None
+    expiry: Moment | None = None
     install_flags: str | None = None
     download_url: str = ""
     arch: str | None = _ours("arch", None)
     monitoring_type: str | None = _ours("monitoring_type", None)
+    extra: Mapping[str, Any] = no_extra()

@@ -9,10 +9,10 @@ import random
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 
 from trmm_async.calls import Replay
+from trmm_async.codec import http_date
 
 __all__ = ["Again", "Fault", "Final", "Meaning", "Reply", "RetryPolicy", "Stage", "Tries", "retry_after"]
 
@@ -195,16 +195,8 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
     value = headers.get("retry-after", "").strip()
     if _SECONDS.fullmatch(value):
         return float(value)
-    until = _moment(value)
+    until = http_date(value)
     if until is None:
         return None
-    since = _moment(headers.get("date", "").strip()) or now
+    since = http_date(headers.get("date", "").strip()) or now
     return max(0.0, (until - since).total_seconds())
-
-
-def _moment(text: str) -> datetime | None:
-    try:
-        when = parsedate_to_datetime(text)
-    except (ValueError, OverflowError):
-        return None
-    return when if when.tzinfo is not None else when.replace(tzinfo=UTC)

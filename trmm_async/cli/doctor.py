@@ -86,9 +86,11 @@ def _peek(parts: SplitResult) -> _Peek:
 
 def _time(text: str | None) -> datetime | None:
     try:
-        return parsedate_to_datetime(text) if text else None
-    except ValueError:
+        when = parsedate_to_datetime(text or "")
+    except (ValueError, OverflowError):
         return None
+    # "-0000" is UTC too, and Python makes a time without a zone of it.
+    return when if when.tzinfo is not None else when.replace(tzinfo=UTC)
 
 
 def _unreachable(error: Exception) -> Finding:

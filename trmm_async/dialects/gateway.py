@@ -4,7 +4,7 @@ The source of every fact is the gateway's contract. Paths end in a slash: Django
 and the redirect loses a POST's body.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from types import MappingProxyType
@@ -20,13 +20,30 @@ from trmm_async.dialects.beyond import Beyond
 from trmm_async.errors import UnsupportedError
 from trmm_async.events import AgentOffline, AgentOnline, AlertEvent, Event, ScriptOutput, UnknownEvent
 from trmm_async.limits import RateLimit
-from trmm_async.models import Agent, Alert, Check, Client, Deployment, Extra, Script, ScriptResult, Site, Task
+from trmm_async.models import (
+    Agent,
+    Alert,
+    Check,
+    Client,
+    Deployment,
+    Extra,
+    Moment,
+    Script,
+    ScriptResult,
+    Site,
+    Task,
+    no_extra,
+)
 
 __all__ = ["Gateway"]
 
 T = TypeVar("T")
 
 _AGENT_FIELDS: Final = frozenset(field.encode_name for field in msgspec.structs.fields(Agent))
+
+
+_ESSENTIAL: Final = frozenset({"output", "done"})
+"""A frame in which these don't read is told as it came: better than without them."""
 
 
 class _Order(msgspec.Struct, omit_defaults=True, gc=False):
@@ -46,6 +63,7 @@ class _Result(msgspec.Struct):
     stdout: str = ""
     stderr: str = ""
     execution_time: str | float | None = None
+    extra: Mapping[str, Any] = no_extra()
 
 
 class _Alert(Alert, frozen=True, kw_only=True, gc=False):
@@ -62,7 +80,7 @@ class _Check(Check, frozen=True, kw_only=True, gc=False):
 
 class _Presence(msgspec.Struct):
     agent_id: str | None = None
-    time: datetime | None = None
+    time: Moment | None = None
 
 
 class _Output(msgspec.Struct):
@@ -72,6 +90,7 @@ class _Output(msgspec.Struct):
     output: str = ""
     done: bool = False
     exit_code: int | None = None
+    extra: Mapping[str, Any] = no_extra()
 
 
 class _OnlineFrame(msgspec.Struct, tag="agent.online", tag_field="action"):
@@ -93,6 +112,8 @@ class _OutputFrame(msgspec.Struct, tag="script.output", tag_field="action"):
 
     def event(self, agent_id: str) -> Event:
         data = self.data
+        if not _ESSENTIAL.isdisjoint(data.extra):
+            raise msgspec.ValidationError("a piece of output whose text or end does not read")
         return ScriptOutput(
             agent_id=data.agent_id or agent_id,
             cmd_id=data.cmd_id,
@@ -325,8 +346,8 @@ def _agent_query(which: AgentFilter) -> dict[str, object]:
 def _agent_with_extra(body: bytes) -> Agent:
     agent = codec.decoder(Agent)(body)
     sent = codec.decoder(dict[str, Any])(body)
-    extra = Extra((name, value) for name, value in sent.items() if name not in _AGENT_FIELDS)
-    return msgspec.structs.replace(agent, extra=extra)
+    extra = {name: value for name, value in sent.items() if name not in _AGENT_FIELDS}
+    return msgspec.structs.replace(agent, extra=Extra({**extra, **agent.extra}))
 
 
 def _result(body: bytes) -> ScriptResult:
@@ -336,6 +357,7 @@ def _result(body: bytes) -> ScriptResult:
         stdout=sent.stdout,
         stderr=sent.stderr,
         execution_time=_seconds(sent.execution_time),
+        extra=sent.extra,
     )
 
 

@@ -171,7 +171,7 @@ class Journal:
                 f"{self.path} is of a run of the kind {meta['kind']!r}; this program knows none"
             )
         try:
-            return codec.decoder(Order)(meta["order"].encode())
+            return codec.exact(Order, meta["order"])
         except (msgspec.DecodeError, ValueError) as error:
             raise JournalError(f"{self.path} can't be read: its order: {error}") from error
 

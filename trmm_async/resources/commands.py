@@ -9,12 +9,12 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from types import TracebackType
 from typing import Final, Self
 
 from trmm_async import arguments
+from trmm_async.codec import http_date
 from trmm_async.dialects import (
     CommandFrame,
     CommandOrder,
@@ -430,11 +430,7 @@ def checked_command(command: object, *, shell: object, timeout: object, run_as_u
 def _moment_of(link: Link) -> datetime | None:
     """When the connection was opened, by the server's clock; None where it did not say."""
     said = link.answer.headers.get("date", "") if link.answer is not None else ""
-    try:
-        moment = parsedate_to_datetime(said)
-    except ValueError:
-        return None
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+    return http_date(said)
 
 
 def _now() -> float:

@@ -134,7 +134,7 @@ def read_position(text: object) -> Position:
     if not isinstance(text, str):
         raise InvalidRequestError(f"since must be a position (a str), not {type(text).__name__}")
     try:
-        stored = codec.decoder(_Stored)(text.encode())
+        stored = codec.exact(_Stored, text)
         if stored.version != _VERSION:
             raise ValueError(f"it is of version {stored.version}, and this package writes {_VERSION}")
         agents = {agent_id: _place(row) for agent_id, row in stored.agents.items()}

@@ -135,7 +135,7 @@ def too_large(max_body: int) -> Verdict:
 def verdict_on(body: bytes) -> Verdict:
     """What the body of a genuine request says."""
     try:
-        told = codec.decoder(_Body)(body)
+        told = codec.exact(_Body, body)
     except msgspec.DecodeError as error:
         return Verdict(400, f"not the body of the template of the docs: {error}", genuine=True)
     if told.trmm != TEMPLATE["trmm"]:

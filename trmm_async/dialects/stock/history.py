@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from datetime import MAXYEAR, UTC, datetime
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -11,7 +11,7 @@ from trmm_async import codec
 from trmm_async.calls import Call
 from trmm_async.dialects.stock.agents import Places, agent_of_detail, ids_of_agents, listed_agents
 from trmm_async.dialects.stock.wording import get, get_secret, segment
-from trmm_async.models import HistoryEntry, ScriptResult
+from trmm_async.models import HistoryEntry, Moment, ScriptResult, no_extra
 
 __all__ = ["StockHistory", "agent_history"]
 
@@ -31,19 +31,21 @@ class _Result(msgspec.Struct):
     stderr: str = ""
     retcode: int | None = None
     execution_time: str | float | None = None
+    extra: Mapping[str, Any] = no_extra()
 
 
 class _Row(msgspec.Struct):
     id: int
     agent_id: str | None = None
     type: str = "script_run"
-    time: datetime | None = None
+    time: Moment | None = None
     username: str | None = None
     command: str | None = None
     results: str | None = None
     script: int | None = None
     script_name: str | None = None
     script_results: _Result | None = None
+    extra: Mapping[str, Any] = no_extra()
 
 
 class StockHistory:
@@ -101,12 +103,13 @@ def _entry(row: _Row, agent_id: str | None) -> HistoryEntry:
         script=row.script,
         script_name=row.script_name,
         result=None if row.script_results is None else _result(row.script_results),
+        extra=row.extra,
     )
 
 
 def _placed(time: datetime | None) -> datetime | None:
-    """A time that can be held against others; none without a zone, or at an end of the calendar."""
-    return time if time is not None and time.tzinfo is not None and 1 < time.year < MAXYEAR else None
+    """A time that can be held against others; none at an end of the calendar."""
+    return time if time is not None and 1 < time.year < MAXYEAR else None
 
 
 def _result(sent: _Result) -> ScriptResult:
@@ -115,6 +118,7 @@ def _result(sent: _Result) -> ScriptResult:
         stdout=sent.stdout,
         stderr=sent.stderr,
         execution_time=seconds(sent.execution_time),
+        extra=sent.extra,
     )
 
 

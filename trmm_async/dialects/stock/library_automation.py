@@ -1,6 +1,6 @@
 """Checks and tasks of a stock server, beyond their lists."""
 
-from datetime import datetime
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ from trmm_async.dialects.stock.agents import agent_ids_by_key
 from trmm_async.dialects.stock.tasks import owner_of_task, task_of
 from trmm_async.dialects.stock.wording import change, change_for, get, segment
 from trmm_async.errors import InvalidRequestError
-from trmm_async.models import Task
+from trmm_async.models import Moment, Task, no_extra
 
 __all__ = ["StockAutomation"]
 
@@ -54,14 +54,15 @@ class StockAutomation:
 
 
 class _Point(msgspec.Struct):
-    x: datetime | None = None
+    x: Moment | None = None
     y: float | None = None
     results: Any = None
+    extra: Mapping[str, Any] = no_extra()
 
 
 def _history(body: bytes) -> list[CheckHistoryPoint]:
     return [
-        CheckHistoryPoint(time=one.x, value=one.y, results=one.results)
+        CheckHistoryPoint(time=one.x, value=one.y, results=one.results, extra=one.extra)
         for one in codec.decoder(list[_Point])(body)
     ]
 

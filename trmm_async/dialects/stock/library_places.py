@@ -1,5 +1,6 @@
 """Clients and sites of a stock server, one by one. Their bodies are wrapped: `{"client": {…}}`."""
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -11,7 +12,7 @@ from trmm_async.dialects.library import Changes
 from trmm_async.dialects.stock.editing import custom_field_values
 from trmm_async.dialects.stock.making import make
 from trmm_async.dialects.stock.wording import change, get
-from trmm_async.models import Client, ClientRef, Site
+from trmm_async.models import Client, ClientRef, Site, no_extra
 
 __all__ = ["StockPlaces"]
 
@@ -67,6 +68,7 @@ class _Site(msgspec.Struct):
     name: str = ""
     client: int | None = None
     client_name: str = ""
+    extra: Mapping[str, Any] = no_extra()
 
 
 class _Client(msgspec.Struct):
@@ -86,4 +88,5 @@ def _site(body: bytes) -> Site:
 
 
 def _noun(sent: _Site) -> Site:
-    return Site(id=sent.id, name=sent.name, client=ClientRef(id=sent.client, name=sent.client_name))
+    client = ClientRef(id=sent.client, name=sent.client_name)
+    return Site(id=sent.id, name=sent.name, client=client, extra=sent.extra)

@@ -1,5 +1,6 @@
 """The script library of a stock server."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from functools import partial
 from typing import Any, Final
@@ -13,7 +14,7 @@ from trmm_async.dialects.stock.making import make
 from trmm_async.dialects.stock.nouns import script_of, scripts_of
 from trmm_async.dialects.stock.wording import change, change_for, get, segment, sentence
 from trmm_async.errors import AgentLostError, AgentUnreachableError
-from trmm_async.models import Script, ScriptResult
+from trmm_async.models import Script, ScriptResult, no_extra
 
 __all__ = ["StockScripts"]
 
@@ -72,6 +73,7 @@ class _Result(msgspec.Struct):
     stderr: str = ""
     retcode: int | None = None
     execution_time: float | None = None
+    extra: Mapping[str, Any] = no_extra()
 
 
 def _outcome(body: bytes) -> "_Result | str":

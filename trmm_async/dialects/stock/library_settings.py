@@ -1,6 +1,6 @@
 """Custom fields, the key store, the audit log and the settings of a stock server."""
 
-from datetime import datetime
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
@@ -18,7 +18,7 @@ from trmm_async.calls import Call, Plan, Replay
 from trmm_async.dialects.library import AuditFilter, Changes, CustomFieldOrder, FieldValue
 from trmm_async.dialects.stock.making import make
 from trmm_async.dialects.stock.wording import change, change_for, get, get_secret
-from trmm_async.models import ClientRef, Extra, SiteRef
+from trmm_async.models import ClientRef, Extra, Moment, SiteRef, no_extra
 
 __all__ = ["StockSettings", "server_version"]
 
@@ -95,6 +95,7 @@ class _Field(msgspec.Struct):
     options: tuple[str | None, ...] = ()
     required: bool = False
     default_value_string: str | None = None
+    extra: Mapping[str, Any] = no_extra()
     default_value_bool: bool = False
     default_values_multiple: tuple[str | None, ...] = ()
     hide_in_ui: bool = False
@@ -121,6 +122,7 @@ def _custom_field(sent: _Field) -> CustomField:
         default=default,
         hide_in_ui=sent.hide_in_ui,
         hide_in_summary=sent.hide_in_summary,
+        extra=sent.extra,
     )
 
 
@@ -141,7 +143,7 @@ class _Place(msgspec.Struct):
 
 class _Entry(msgspec.Struct):
     id: int
-    entry_time: datetime | None = None
+    entry_time: Moment | None = None
     username: str = ""
     action: str = ""
     object_type: str = ""
@@ -153,11 +155,13 @@ class _Entry(msgspec.Struct):
     before_value: Any = None
     after_value: Any = None
     debug_info: dict[str, Any] | None = None
+    extra: Mapping[str, Any] = no_extra()
 
 
 class _Page(msgspec.Struct):
     audit_logs: tuple[_Entry, ...]
     total: int
+    extra: Mapping[str, Any] = no_extra()
 
 
 def _audit_query(which: AuditFilter, page: int, size: int) -> dict[str, Any]:
@@ -179,7 +183,9 @@ def _audit_query(which: AuditFilter, page: int, size: int) -> dict[str, Any]:
 
 def _audit_page(body: bytes) -> AuditPage:
     sent = codec.decoder(_Page)(body)
-    return AuditPage(entries=tuple(_entry(one) for one in sent.audit_logs), total=sent.total)
+    return AuditPage(
+        entries=tuple(_entry(one) for one in sent.audit_logs), total=sent.total, extra=sent.extra
+    )
 
 
 def _entry(sent: _Entry) -> AuditEntry:
@@ -198,7 +204,7 @@ def _entry(sent: _Entry) -> AuditEntry:
         ip_address=sent.ip_address,
         before=sent.before_value,
         after=sent.after_value,
-        extra=Extra(sent.debug_info or {}),
+        extra=Extra({**(sent.debug_info or {}), **sent.extra}),
     )
 
 
@@ -211,10 +217,12 @@ class _Dashboard(msgspec.Struct):
     web_terminal_enabled: bool | None = None
     block_local_user_logon: bool | None = None
     sso_enabled: bool | None = None
+    extra: Mapping[str, Any] = no_extra()
 
 
 class _Settings(msgspec.Struct):
     default_time_zone: str | None = None
+    extra: Mapping[str, Any] = no_extra()
     agent_auto_update: bool | None = None
     server_policy: int | None = None
     workstation_policy: int | None = None
@@ -241,7 +249,7 @@ def _settings(body: bytes) -> ServerSettings:
     return ServerSettings(
         server_scripts_enabled=fields.pop("enable_server_scripts"),
         web_terminal_enabled=fields.pop("enable_server_webterminal"),
-        extra=_rest(body, _Settings),
+        extra=Extra({**_rest(body, _Settings), **fields.pop("extra")}),
         **fields,
     )
 
@@ -256,7 +264,7 @@ def _dashboard(body: bytes) -> Dashboard:
     return Dashboard(
         version=fields.pop("trmm_version"),
         latest_version=None if latest == "error" else latest,
-        extra=_rest(body, _Dashboard),
+        extra=Extra({**_rest(body, _Dashboard), **fields.pop("extra")}),
         **fields,
     )
 

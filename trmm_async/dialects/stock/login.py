@@ -10,7 +10,6 @@ No error may hold the answer, since a token stands in it: the decoders don't rai
 """
 
 from collections.abc import Callable
-from datetime import datetime
 from typing import Final, TypeVar
 
 import msgspec
@@ -20,6 +19,7 @@ from trmm_async.calls import Call, Replay, Words
 from trmm_async.dialects.beyond import Checked, Token
 from trmm_async.errors import AuthenticationError
 from trmm_async.hidden import HiddenBytes
+from trmm_async.models import Moment
 
 __all__ = ["StockLogins"]
 
@@ -47,7 +47,7 @@ class StockLogins:
 
 class _Sent(msgspec.Struct):
     token: str | None = None
-    expiry: datetime | None = None
+    expiry: Moment | None = None
     totp: bool | None = None
 
 

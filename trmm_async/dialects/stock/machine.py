@@ -7,7 +7,7 @@ server's own records.
 from collections.abc import Mapping
 from datetime import date, datetime
 from functools import partial
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -18,6 +18,7 @@ from trmm_async.dialects.stock.making import make
 from trmm_async.dialects.stock.wording import change, get, segment, sentence
 from trmm_async.errors import AgentUnreachableError, NotFoundError
 from trmm_async.inventory import EventLogEntry, Note, Process, Service, Software, WindowsUpdate
+from trmm_async.models import Moment, no_extra
 
 __all__ = ["StockMachine"]
 
@@ -39,6 +40,7 @@ class _Process(msgspec.Struct):
     username: str | None = None
     membytes: int | None = None
     cpu_percent: str | float | None = None
+    extra: Mapping[str, Any] = no_extra()
 
 
 class _Program(msgspec.Struct):
@@ -50,6 +52,7 @@ class _Program(msgspec.Struct):
     location: str = ""
     uninstall: str = ""
     install_date: str | None = None
+    extra: Mapping[str, Any] = no_extra()
 
 
 class _Installed(msgspec.Struct):
@@ -65,6 +68,7 @@ class _Logged(msgspec.Struct, rename="camel"):
     time: str | None = None
     record: str | int | None = None
     computer: str = ""
+    extra: Mapping[str, Any] = no_extra()
 
 
 class _Update(msgspec.Struct):
@@ -83,6 +87,7 @@ class _Update(msgspec.Struct):
     kb_article_ids: tuple[str | None, ...] = ()
     more_info_urls: tuple[str | None, ...] = ()
     support_url: str | None = None
+    extra: Mapping[str, Any] = no_extra()
 
 
 class _Note(msgspec.Struct):
@@ -90,7 +95,8 @@ class _Note(msgspec.Struct):
     agent_id: str | None = None
     note: str = ""
     username: str | None = None
-    entry_time: datetime | None = None
+    entry_time: Moment | None = None
+    extra: Mapping[str, Any] = no_extra()
 
 
 class StockMachine:
@@ -175,6 +181,7 @@ def _process(row: _Process) -> Process:
         username=row.username,
         membytes=row.membytes,
         cpu_percent=_number(row.cpu_percent),
+        extra=row.extra,
     )
 
 
@@ -235,6 +242,7 @@ def _entry(row: _Logged) -> EventLogEntry:
         time=_event_time(row.time),
         record=_whole(row.record),
         computer=row.computer,
+        extra=row.extra,
     )
 
 
@@ -274,9 +282,8 @@ def _notes(body: bytes) -> list[Note]:
 
 
 def _note(row: _Note) -> Note:
-    return Note(
-        id=row.pk, agent_id=row.agent_id, note=row.note, username=row.username, entry_time=row.entry_time
-    )
+    fields = msgspec.structs.asdict(row)
+    return Note(id=fields.pop("pk"), **fields)
 
 
 def _number(value: str | float | None) -> float | None:

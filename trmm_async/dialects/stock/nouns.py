@@ -1,13 +1,12 @@
 """Clients, sites, scripts, checks, alerts and deployments as a stock server spells them."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from trmm_async import codec
-from trmm_async.models import Alert, Check, Client, Deployment, Script, Site
+from trmm_async.models import Alert, Check, Client, Deployment, Moment, Script, Site, no_extra
 
 __all__ = [
     "alert_of",
@@ -36,6 +35,7 @@ class _Script(msgspec.Struct):
     args: tuple[str, ...] = ()
     env_vars: tuple[str, ...] = ()
     default_timeout: int | None = None
+    extra: Mapping[str, Any] = no_extra()
     run_as_user: bool | None = None
     supported_platforms: tuple[str, ...] = ()
     hidden: bool | None = None
@@ -43,40 +43,42 @@ class _Script(msgspec.Struct):
     script_body: str | None = None
 
 
-class _CheckResult(msgspec.Struct, frozen=True):
+class _CheckResult(msgspec.Struct, frozen=True, gc=False):
     """Empty before the first run, and in the list of all checks always."""
 
     id: int | None = None
     status: str | None = None
     more_info: str | None = None
-    last_run: datetime | None = None
+    last_run: Moment | None = None
 
 
-class _Check(msgspec.Struct):
+class _Check(msgspec.Struct, gc=False):
     id: int
     check_type: str = ""
     name: str | None = None
     readable_desc: str | None = None
     agent: int | None = None
     check_result: _CheckResult = _CheckResult()
+    extra: Mapping[str, Any] = no_extra()
 
 
-class _Alert(msgspec.Struct):
+class _Alert(msgspec.Struct, gc=False):
     id: int
     alert_type: str = ""
     agent_id: str | None = None
     severity: str = ""
     message: str | None = None
-    alert_time: datetime | None = None
+    alert_time: Moment | None = None
     snoozed: bool = False
     resolved: bool = False
     hostname: str | None = None
     client: str | None = None
     site: str | None = None
-    resolved_on: datetime | None = None
-    snooze_until: datetime | None = None
+    resolved_on: Moment | None = None
+    snooze_until: Moment | None = None
     assigned_check: int | None = None
     assigned_task: int | None = None
+    extra: Mapping[str, Any] = no_extra()
 
 
 class _Deployment(msgspec.Struct):
@@ -84,10 +86,11 @@ class _Deployment(msgspec.Struct):
     uid: str = ""
     client_id: int | None = None
     site_id: int | None = None
-    expiry: datetime | None = None
+    expiry: Moment | None = None
     mon_type: str | None = None
     goarch: str | None = None
     install_flags: dict[str, Any] = {}
+    extra: Mapping[str, Any] = no_extra()
 
 
 def sites_of_client(body: bytes) -> list[Site]:
@@ -138,6 +141,7 @@ def _check(sent: _Check, agent_id: str | None, agent_ids: Mapping[int, str] | No
         last_run=result.last_run,
         agent_id=agent_id,
         result_id=result.id,
+        extra=sent.extra,
     )
 
 
@@ -153,9 +157,24 @@ def alert_of(body: bytes) -> Alert:
 
 def alert_noun(sent: _Alert) -> Alert:
     """The noun of one on the wire."""
-    fields = msgspec.structs.asdict(sent)
-    fields["message"] = sent.message or ""
-    return Alert(created_at=fields.pop("alert_time"), **fields)
+    return Alert(
+        id=sent.id,
+        alert_type=sent.alert_type,
+        agent_id=sent.agent_id,
+        severity=sent.severity,
+        message=sent.message or "",
+        created_at=sent.alert_time,
+        snoozed=sent.snoozed,
+        resolved=sent.resolved,
+        hostname=sent.hostname,
+        client=sent.client,
+        site=sent.site,
+        resolved_on=sent.resolved_on,
+        snooze_until=sent.snooze_until,
+        assigned_check=sent.assigned_check,
+        assigned_task=sent.assigned_task,
+        extra=sent.extra,
+    )
 
 
 def deployments_of(base_url: str, body: bytes) -> list[Deployment]:
@@ -174,4 +193,5 @@ def _deployment(base_url: str, sent: _Deployment) -> Deployment:
         download_url=f"{base_url}/clients/{sent.uid}/deploy/",
         arch=sent.goarch,
         monitoring_type=sent.mon_type,
+        extra=sent.extra,
     )

@@ -5,7 +5,6 @@ A task's time is a wall clock's on the agent, though it is written with a Z. Fac
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from typing import Any, Final
 
 import msgspec
@@ -14,7 +13,7 @@ from trmm_async import codec
 from trmm_async.cron import cron_values
 from trmm_async.dialects.base import TaskOrder
 from trmm_async.errors import UnsupportedError
-from trmm_async.models import Task
+from trmm_async.models import Moment, Task, no_extra
 
 __all__ = ["owner_of_task", "task_body", "task_of", "tasks_of"]
 
@@ -25,7 +24,7 @@ _SCRIPT_SECONDS: Final = 90
 
 class _Outcome(msgspec.Struct):
     status: str | None = None
-    last_run: datetime | None = None
+    last_run: Moment | None = None
 
 
 class _Task(msgspec.Struct):
@@ -37,7 +36,7 @@ class _Task(msgspec.Struct):
     agent: int | None = None
     policy: int | None = None
     actions: list[dict[str, Any]] = []
-    run_time_date: datetime | None = None
+    run_time_date: Moment | None = None
     daily_interval: int | None = None
     weekly_interval: int | None = None
     run_time_bit_weekdays: int | None = None
@@ -45,6 +44,7 @@ class _Task(msgspec.Struct):
     monthly_months_of_year: int | None = None
     task_repetition_interval: str | None = None
     task_result: _Outcome | None = None
+    extra: Mapping[str, Any] = no_extra()
 
 
 def task_body(order: TaskOrder) -> dict[str, Any]:
@@ -140,6 +140,7 @@ def _noun(task: _Task, agent_ids: Mapping[int, str]) -> Task:
         policy=task.policy,
         status=task.task_result.status if task.task_result else None,
         last_run=task.task_result.last_run if task.task_result else None,
+        extra=task.extra,
     )
 
 

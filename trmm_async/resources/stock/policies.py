@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -11,7 +11,7 @@ from trmm_async.dialects.stock.endpoint import read
 from trmm_async.dialects.stock.nouns import checks_of
 from trmm_async.dialects.stock.tasks import tasks_of
 from trmm_async.errors import NotFoundError
-from trmm_async.models import Check, ClientRef, SiteRef, Task
+from trmm_async.models import Check, ClientRef, SiteRef, Task, no_extra
 from trmm_async.resources.resource import Resource
 
 __all__ = ["Policies", "Policy", "PolicyUse"]
@@ -35,6 +35,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     default_server: bool | None = None
     default_workstation: bool | None = None
     agents_count: int | None = None
+    extra: Mapping[str, Any] = no_extra()
 
 
 _WIRE: Final[Mapping[str, str]] = {
@@ -54,6 +55,7 @@ class PolicyUse(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     agents: tuple[str, ...] = ()
     default_server: bool = False
     default_workstation: bool = False
+    extra: Mapping[str, Any] = no_extra()
 
 
 class _UsedAgent(msgspec.Struct):
@@ -69,6 +71,7 @@ class _Use(msgspec.Struct):
     agents: tuple[_UsedAgent, ...] = ()
     is_default_server_policy: bool = False
     is_default_workstation_policy: bool = False
+    extra: Mapping[str, Any] = no_extra()
 
 
 _ONE: Final = "/automation/policies/{policy:id}/"
@@ -131,6 +134,7 @@ def use_of(call: Call[_Use]) -> Plan[PolicyUse]:
             agents=tuple(agent.agent_id for agent in sent.agents),
             default_server=sent.is_default_server_policy,
             default_workstation=sent.is_default_workstation_policy,
+            extra=sent.extra,
         )
 
     return Plan(steps)

@@ -1,0 +1,237 @@
+"""Reads an answer that did not read as a whole: field by field, so that one odd value costs only itself.
+
+Above it `codec`, which comes here with an answer that msgspec refused; below it only the nouns. Pure.
+
+An optional field whose value doesn't read has its default, and the value stands in `extra` of its Struct (or
+of the next one around it that has an `extra`). Only fields without a default have to read.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import cache, partial
+from types import UnionType
+from typing import Annotated, Any, Final, TypeAlias, TypeVar, Union, get_args, get_origin
+
+import msgspec
+
+from trmm_async.models import EXTRA, Extra
+
+__all__ = ["BOM", "Odd", "aware", "cleaned", "http_date", "read"]
+
+T = TypeVar("T")
+Body: TypeAlias = bytes | bytearray | memoryview
+
+_raw_object: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_raw_array: Final = msgspec.json.Decoder(list[msgspec.Raw])
+_strict: Final[Callable[[Any], msgspec.json.Decoder[Any]]] = cache(msgspec.json.Decoder)
+_fields: Final = cache(msgspec.structs.fields)
+
+BOM: Final = b"\xef\xbb\xbf"
+_ESCAPES: Final = re.compile(
+    rb"\\u[dD][89aAbB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"  # a pair
+    rb"|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})"  # half of one
+    rb"|\\.",
+    re.DOTALL,
+)
+_NO_NUMBERS: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|(-?Infinity|NaN)', re.DOTALL)
+
+
+class Odd:
+    """What did not read in one answer: how many values, and what is wrong with the first."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.first = ""
+
+    def note(self, error: msgspec.ValidationError) -> None:
+        """Count one more."""
+        self.count += 1
+        self.first = self.first or str(error)
+
+
+def aware(moment: datetime) -> datetime:
+    """A server's time: where it says no zone, it is UTC."""
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
+def http_date(text: str) -> datetime | None:
+    """The time in a header such as `Date`, aware; None for what is no date."""
+    try:
+        return aware(parsedate_to_datetime(text))
+    except (ValueError, OverflowError):
+        return None
+
+
+def cleaned(body: Body) -> bytes:
+    """The body without what is no JSON, though many write it: the same bytes if there is nothing of it.
+
+    A byte order mark is dropped, half of a surrogate pair and bad UTF-8 become U+FFFD, NaN and Infinity text.
+    """
+    text = bytes(body).removeprefix(BOM)
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        text = text.decode(errors="replace").encode()
+    if b"\\ud" in text or b"\\uD" in text:
+        text = _ESCAPES.sub(lambda found: b"\\ufffd" if found[1] else found[0], text)
+    if b"NaN" in text or b"Infinity" in text:
+        text = _NO_NUMBERS.sub(lambda found: b'"%b"' % found[1] if found[1] else found[0], text)
+    return text
+
+
+def read(body: Body, kind: Any, odd: Odd) -> Any:
+    """Decode `body` as `kind`; what is wrong in a part of it costs that part.
+
+    Raises:
+        msgspec.ValidationError: what has to be there doesn't read; it says where.
+        msgspec.DecodeError: it is no JSON.
+    """
+    return _read(body, kind, "$", _Rest(odd, "$"))
+
+
+class _Rest:
+    """Where the values go that don't read: by their places within the object that has room for them."""
+
+    def __init__(self, odd: Odd, base: str) -> None:
+        self.odd = odd
+        self.values: dict[str, Any] = {}
+        self._base = base
+
+    def keep(self, raw: Body, place: str, error: msgspec.ValidationError) -> None:
+        """Put a value aside that does not read."""
+        self.odd.note(error)
+        self.values[place[len(self._base) :].lstrip(".")] = _read(raw, Any, place, self)
+
+
+def _read(body: Body, kind: Any, place: str, rest: _Rest) -> Any:
+    try:
+        return _strict(kind).decode(body)
+    except msgspec.ValidationError as error:
+        wrong = _placed(str(error), place)
+    in_parts = _by_parts(kind)
+    if in_parts is None:
+        raise wrong
+    return in_parts(body, place, rest, wrong)
+
+
+_InParts: TypeAlias = Callable[[Body, str, _Rest, msgspec.ValidationError], Any]
+"""(body, place, rest, what is wrong as a whole) -> the value."""
+
+
+@cache
+def _by_parts(kind: Any) -> _InParts | None:
+    """How a value of this type is read where it doesn't read as a whole; None if it has no parts."""
+    origin, types = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        return _time if types[0] is datetime else _by_parts(types[0])
+    if origin in {Union, UnionType}:
+        return _union([one for one in types if _by_parts(one) is not None])
+    if kind in {Any, object}:
+        return _anything
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct) and not kind.__struct_config__.array_like:
+        return partial(_struct, kind)
+    return _collection(origin, types)
+
+
+def _collection(origin: Any, types: tuple[Any, ...]) -> _InParts | None:
+    if origin is list:
+        return partial(_array, types[0])
+    if origin is tuple and types[1:] == (...,):
+        return lambda *rest: tuple(_array(types[0], *rest))
+    if origin in {dict, Mapping} and types[0] is str:
+        return partial(_mapping, types[1])
+    return None
+
+
+def _time(body: Body, place: str, rest: _Rest, wrong: msgspec.ValidationError) -> datetime:
+    try:
+        return aware(_strict(datetime).decode(body))
+    except msgspec.ValidationError:
+        raise wrong from None
+
+
+def _union(members: Sequence[Any]) -> _InParts | None:
+    if len(members) < 2:
+        return _by_parts(members[0]) if members else None
+
+    def by_tag(body: Body, place: str, rest: _Rest, wrong: msgspec.ValidationError) -> Any:
+        for member in members:
+            if _is_tagged(member, body):
+                return _struct(member, body, place, rest, wrong)
+        raise wrong
+
+    return by_tag
+
+
+def _is_tagged(kind: Any, body: Body) -> bool:
+    config = getattr(kind, "__struct_config__", None)
+    if config is None or config.tag is None:
+        return False
+    try:
+        return bool(_strict(Any).decode(_raw_object.decode(body)[config.tag_field]) == config.tag)
+    except (msgspec.ValidationError, KeyError):
+        return False
+
+
+def _array(kind: Any, body: Body, place: str, rest: _Rest, wrong: msgspec.ValidationError) -> list[Any]:
+    items = _split(_raw_array, body, wrong)
+    return [_read(item, kind, f"{place}[{index}]", rest) for index, item in enumerate(items)]
+
+
+def _mapping(kind: Any, body: Body, place: str, rest: _Rest, wrong: msgspec.ValidationError) -> Any:
+    items = _split(_raw_object, body, wrong)
+    return {name: _read(item, kind, f"{place}[...]", rest) for name, item in items.items()}
+
+
+def _anything(body: Body, place: str, rest: _Rest, wrong: msgspec.ValidationError) -> Any:
+    """Numbers that no float can hold stay as they were written."""
+    text = bytes(body)
+    if text[:1] == b"[":
+        return _array(Any, body, place, rest, wrong)
+    if text[:1] == b"{":
+        return _mapping(Any, body, place, rest, wrong)
+    return text.decode()
+
+
+def _struct(kind: Any, body: Body, place: str, rest: _Rest, wrong: msgspec.ValidationError) -> Any:
+    sent = _split(_raw_object, body, wrong)
+    if kind.__struct_config__.tag is not None and not _is_tagged(kind, body):
+        raise wrong
+    fields = _fields(kind)
+    own = _Rest(rest.odd, place) if any(field.encode_name == EXTRA for field in fields) else rest
+    values = {}
+    for field in fields:
+        raw = sent.get(field.encode_name)
+        where = f"{place}.{field.encode_name}"
+        if raw is None and field.required:
+            raise _placed(f"Object missing required field `{field.encode_name}`", place)
+        if raw is None or field.encode_name == EXTRA:
+            continue
+        try:
+            values[field.name] = _read(raw, field.type, where, own)
+        except msgspec.ValidationError as error:
+            if field.required:
+                raise
+            # Null is as good as absent.
+            if bytes(raw) != b"null":
+                own.keep(raw, where, error)
+    if own is not rest and own.values:
+        values["extra"] = Extra(own.values)
+    return kind(**values)
+
+
+def _split(decoder: "msgspec.json.Decoder[T]", body: Body, wrong: msgspec.ValidationError) -> T:
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError:
+        raise wrong from None
+
+
+def _placed(text: str, place: str) -> msgspec.ValidationError:
+    """The error with its place in the whole answer, not in the part that was read."""
+    before, found, after = text.rpartition("`$")
+    if not found:
+        return msgspec.ValidationError(f"{text} - at `{place}`" if place != "$" else text)
+    return msgspec.ValidationError(f"{before}`{place}{after}")
