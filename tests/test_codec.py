@@ -430,13 +430,13 @@ def test_an_array_decoder_shows_where_it_is() -> None:
 class Counted:
     """A decoder that counts the bytes it is given."""
 
-    def __init__(self, inner: Callable[[Any], Any]) -> None:
+    def __init__(self, inner: Callable[..., Any]) -> None:
         self.inner, self.bytes, self.largest = inner, 0, 0
 
-    def __call__(self, body: bytes, *, before: int = 0) -> Any:
+    def __call__(self, body: bytes, before: int = 0) -> Any:
         self.bytes += len(body)
         self.largest = max(self.largest, len(body))
-        return self.inner(body, before=before)
+        return self.inner(body, before)
 
 
 @dataclass

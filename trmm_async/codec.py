@@ -99,6 +99,8 @@ class Decoder(Generic[T]):
     def _piecemeal(self, body: Body, before: int) -> T:
         if len(body) <= LARGE or self._item is None:
             return self._forgiving(body, before)
+        if not bytes(body[:LARGE]).lstrip(b" \t\r\n").startswith(b"["):
+            return self._strict.decode(body)
         reader: ArrayDecoder[Any] = ArrayDecoder(self._item, batch=LARGE)
         found: list[Any] = []
         for at in range(0, len(body), LARGE):
