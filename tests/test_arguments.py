@@ -516,3 +516,10 @@ class TestValuesOfCustomFields:
         assert arguments.field_values({1: "x", Check(id=2): True}) == {1: "x", 2: True}
         for bad in ({}, [1], None, {"x": "y"}):
             assert "custom_fields" in refusal(arguments.field_values, bad)
+
+
+@pytest.mark.parametrize("name", ["JADE-PC", "jade-pc", "Büro-1", "Bu\u0308ro-1", "STRASSE"])
+def test_a_host_name_is_meant_in_any_case_and_form(name: str) -> None:
+    wanted = {"j": "Jade-Pc", "b": "BÜRO-1", "s": "straße"}[name[0].lower()]
+    assert arguments.is_named(name, wanted)
+    assert not arguments.is_named(f"{name}2", wanted)

@@ -6,6 +6,7 @@ Floor 2: over the nouns. Pure. Each function returns the value in the form that 
 import ipaddress
 import re
 import sys
+import unicodedata
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final, TypeVar
@@ -26,6 +27,7 @@ __all__ = [
     "field_value",
     "field_values",
     "flag",
+    "is_named",
     "free_text",
     "names",
     "number",
@@ -387,3 +389,12 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def is_named(hostname: str, wanted: str) -> bool:
+    """Whether a host name is the one that was meant: in any case, and however its accents are composed."""
+    return _folded(hostname) == _folded(wanted)
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())

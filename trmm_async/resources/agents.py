@@ -43,7 +43,7 @@ class Agents(AgentActions, AgentMachine):
         site: int | Site | SiteRef | None = None,
         monitoring_type: MonitoringType | None = None,
     ) -> list[Agent]:
-        """The agents that match all of what is given; `hostname` must match exactly."""
+        """The agents that match all of what is given; `hostname` in any case on a stock server."""
         which = _filter(hostname, client, site, monitoring_type)
         return await self._api.send(lambda dialect: dialect.list_agents(which))
 
@@ -75,7 +75,7 @@ class Agents(AgentActions, AgentMachine):
         client: int | Client | ClientRef | None = None,
         site: int | Site | SiteRef | None = None,
     ) -> Agent | None:
-        """The agent of this host name, as the server compares names (a gateway: exactly); None without one.
+        """The agent of this host name, in any case (a gateway may mind it); None without one.
 
         Raises:
             AmbiguousNameError: several agents have that name; `client` or `site` may tell them apart.
@@ -83,7 +83,7 @@ class Agents(AgentActions, AgentMachine):
         hostname = arguments.plain_text(hostname, "hostname")
         listed = await self.list(hostname=hostname, client=client, site=site)
         # A server that does not know the filter ignores it, and would answer with all.
-        found = [agent for agent in listed if agent.hostname.casefold() == hostname.casefold()]
+        found = [agent for agent in listed if arguments.is_named(agent.hostname, hostname)]
         if len(found) > 1:
             raise AmbiguousNameError(hostname, [agent.agent_id for agent in found])
         return found[0] if found else None

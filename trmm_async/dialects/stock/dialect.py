@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from trmm_async import codec
+from trmm_async.arguments import is_named
 from trmm_async.calls import (
     ArrayCall,
     Call,
@@ -232,7 +233,7 @@ class Stock:
         """By the short list, which takes a tenth of the time, and the details of the few that it finds."""
         query = {**_agent_query(which), "detail": "false"}
         listing = get("/agents/", codec.decoder(list[ShortAgent]), query=query)
-        found = [short.agent_id for short in (yield from listing) if short.hostname == hostname]
+        found = [short.agent_id for short in (yield from listing) if is_named(short.hostname, hostname)]
         if len(found) > _SINGLY:
             return (yield from self._listed_agents(which))
         agents: list[Agent] = []
@@ -292,7 +293,7 @@ def _is_wanted(which: AgentFilter, agent: Agent) -> bool:
 
     Of both it is minded only the site; whose client can't be told then is not taken for one of that client.
     """
-    if which.hostname is not None and agent.hostname != which.hostname:
+    if which.hostname is not None and not is_named(agent.hostname, which.hostname):
         return False
     if which.client is None or (agent.client.id is None and which.site is None):
         return True
