@@ -5,9 +5,9 @@ import json
 import msgspec
 import pytest
 
-from trmm_async import InvalidRequestError
-from trmm_async.calls import Lane, Replay
-from trmm_async.dialects.stock.endpoint import EVERY, Endpoint, delete, put, read, send
+from trmm_async import AgentUnreachableError, InvalidRequestError
+from trmm_async.calls import Lane, Replay, Words
+from trmm_async.dialects.stock.endpoint import EVERY, Endpoint, Sent, delete, put, read, send
 from trmm_async.models import Agent
 
 
@@ -69,6 +69,28 @@ def test_what_a_second_sending_means_is_declared() -> None:
 def test_who_waits_for_an_agent_holds_a_worker() -> None:
     call = send("things.run", ONE, waits=15.0).call(1)
     assert (call.lanes, call.answers_within) == ((Lane.WORKERS,), 15.0)
+
+
+def test_an_agent_that_is_asked_is_told_apart_from_a_server_that_takes_its_time() -> None:
+    asked = read("things.list", "/core/things/", list[Thing], asks=5.0).call()
+    assert (asked.lanes, asked.answers_within) == ((Lane.WORKERS,), 5.0)
+    assert asked.explain(400, b'"natsdown"').kind is AgentUnreachableError
+    assert read("things.list", "/core/things/", list[Thing], waits=5.0).call().explain(
+        400, b'"natsdown"'
+    ) == (Words())
+    ended = send("things.end", ONE, method="DELETE", asks=5.0).call(1, waits=9.0)
+    assert (ended.gone_is_done, ended.answers_within) == (False, 9.0)
+    assert asked.decode(b" null ") == []
+    with pytest.raises(msgspec.DecodeError):
+        read("things.list", "/core/things/", list[Thing]).call().decode(b"null")
+
+
+def test_what_is_sent_as_another_type_is_fitted() -> None:
+    wire: dict[str, str | Sent] = {"id": Sent("pk", str, int), "tags": Sent("", str, lambda text: (text,))}
+    one = read("things.get", ONE, Thing, wire=wire)
+    assert one.decode(b'{"pk": "7", "tags": "a", "description": "x"}') == Thing(
+        id=7, description="x", tags=("a",)
+    )
 
 
 def test_a_query_leaves_out_what_is_not_given() -> None:

@@ -33,9 +33,10 @@ class Resource:
         *places: object,
         body: object = None,
         query: Mapping[str, object] | None = None,
+        waits: float | None = None,
     ) -> T:
         """Send one endpoint; what it is given is checked before anything else happens."""
-        call = endpoint.call(*places, body=body, query=query)
+        call = endpoint.call(*places, body=body, query=query, waits=waits)
         return await self._api.on_stock(endpoint.name, call)
 
     async def _create(

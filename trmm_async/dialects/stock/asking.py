@@ -13,7 +13,7 @@ from trmm_async.calls import Call, Explain, Replay, Words, ignore_answer
 from trmm_async.dialects.stock.wording import change_for, get, sentence
 from trmm_async.errors import AgentLostError, AgentUnreachableError
 
-__all__ = ["BUS_DOWN", "NO_BUS", "ask_agent", "tell_agent", "tell_agent_for"]
+__all__ = ["BUS_DOWN", "NO_BUS", "NO_NATS_API", "ask_agent", "asking", "tell_agent", "tell_agent_for"]
 
 T = TypeVar("T")
 
@@ -22,7 +22,7 @@ BUS_DOWN: Final = "natsdown"
 
 NO_BUS: Final = "the server's message bus (NATS) is down: nothing got to the agent"
 
-_NO_NATS_API: Final = "a stock server answers so too if its nats-api is down and the agent is offline"
+NO_NATS_API: Final = "a stock server answers so too if its nats-api is down and the agent is offline"
 
 _BARE: Final[Mapping[str, Words]] = {
     f"{before}{word}": words
@@ -37,7 +37,7 @@ _BARE: Final[Mapping[str, Words]] = {
 
 def ask_agent(path: str, decode: Callable[[bytes], T], *, waits: float) -> Call[T]:
     """A question to an agent that changes nothing; the server waits `waits` seconds for it."""
-    return _answered(get(path, decode, waits=waits))
+    return asking(get(path, decode, waits=waits))
 
 
 def tell_agent(
@@ -47,7 +47,7 @@ def tell_agent(
     *,
     waits: float,
     replay: Replay = Replay.NEVER,
-    advice: str = _NO_NATS_API,
+    advice: str = NO_NATS_API,
 ) -> Call[None]:
     """Something for an agent to do; `advice` is what to say of a 500."""
     return tell_agent_for(ignore_answer, method, path, body, waits=waits, replay=replay, advice=advice)
@@ -61,15 +61,16 @@ def tell_agent_for(
     *,
     waits: float,
     replay: Replay = Replay.NEVER,
-    advice: str = _NO_NATS_API,
+    advice: str = NO_NATS_API,
 ) -> Call[T]:
     """The same for the sake of its answer."""
     call = change_for(decode, method, path, body, replay=replay, waits=waits)
     # Ending a process is a DELETE, and its number may be another process's by the second time.
-    return _answered(msgspec.structs.replace(call, replay=replay, gone_is_done=False), advice)
+    return asking(msgspec.structs.replace(call, replay=replay, gone_is_done=False), advice)
 
 
-def _answered(call: Call[T], advice: str = _NO_NATS_API) -> Call[T]:
+def asking(call: Call[T], advice: str = NO_NATS_API) -> Call[T]:
+    """The call with what an agent's silence, and the bus's, mean; `advice` is what to say of a 500."""
     return msgspec.structs.replace(call, explain=partial(_explain, call.explain, advice))
 
 

@@ -12,15 +12,16 @@ Floor 3, over `wording`. What takes several calls, or wraps its body, is a funct
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Generic, TypedDict, TypeVar, Unpack, cast, get_args, get_origin
+from typing import Any, Final, Generic, TypeAlias, TypedDict, TypeVar, Unpack, cast, get_args, get_origin
 
 import msgspec
 
 from trmm_async import arguments, codec
 from trmm_async.calls import Call, Replay, ignore_answer
+from trmm_async.dialects.stock.asking import NO_NATS_API, asking
 from trmm_async.dialects.stock.wording import segment, worded
 
-__all__ = ["EVERY", "Endpoint", "act", "delete", "put", "read", "send"]
+__all__ = ["EVERY", "Endpoint", "Sent", "act", "delete", "put", "read", "reader", "send"]
 
 T = TypeVar("T")
 
@@ -43,7 +44,9 @@ class Endpoint(Generic[T]):
         name: of the method that sends it, as users write it behind `trmm.`.
         path: from the server's root, with its places.
         needs: keys that the server wants in a body; without one it answers 500.
-        waits: seconds that the server itself may wait for an agent, holding a worker; None if it does not.
+        waits: seconds that the server itself may take, holding a worker; None if it answers at once.
+        asks: the same, where it asks an agent over its message bus meanwhile.
+        advice: what a 500 may mean then.
         secret: the answer holds secrets of the user's.
         since: the first version of the server that has it; "" for all that we know.
     """
@@ -55,6 +58,8 @@ class Endpoint(Generic[T]):
     replay: Replay
     needs: tuple[str, ...] = ()
     waits: float | None = None
+    asks: float | None = None
+    advice: str = NO_NATS_API
     secret: bool = False
     since: str = ""
 
@@ -62,9 +67,15 @@ class Endpoint(Generic[T]):
         EVERY.setdefault(self.name, []).append(self)
 
     def call(
-        self, *places: object, body: object = None, query: Mapping[str, object] | None = None
+        self,
+        *places: object,
+        body: object = None,
+        query: Mapping[str, object] | None = None,
+        waits: float | None = None,
     ) -> Call[T]:
         """The call for these places, in the order of the path; what is None in `query` is left out.
+
+        `waits` are the seconds of this call, where they are not those of the declaration.
 
         Raises:
             InvalidRequestError: a place is not what it should be.
@@ -77,10 +88,11 @@ class Endpoint(Generic[T]):
             query={name: str(value) for name, value in (query or {}).items() if value is not None},
             body=None if body is None else codec.encode(body),
             replay=self.replay,
-            gone_is_done=self.method == "DELETE",
+            gone_is_done=self.method == "DELETE" and self.replay is Replay.IDEMPOTENT,
             is_secret=self.secret,
         )
-        return worded(call, waits=self.waits, needs=self.needs)
+        call = worded(call, waits=waits or self.asks or self.waits, needs=self.needs)
+        return call if self.asks is None else asking(call, self.advice)
 
 
 class Facts(TypedDict, total=False):
@@ -88,8 +100,29 @@ class Facts(TypedDict, total=False):
 
     needs: str
     waits: float
+    asks: float
+    advice: str
     secret: bool
     since: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """How the server sends a field of ours, where that is not by our name alone.
+
+    Attributes:
+        name: the server's; "" for ours.
+        kind: the type that it sends; None for ours.
+        fit: makes our value of what was sent, and of a default.
+    """
+
+    name: str = ""
+    kind: Any = None
+    fit: Callable[[Any], object] | None = None
+
+
+Wire: TypeAlias = Mapping[str, str | Sent]
+"""How the server sends fields of ours: under which name, or see `Sent`."""
 
 
 def read(
@@ -98,17 +131,17 @@ def read(
     answer: type[T],
     *,
     method: str = "GET",
-    wire: Mapping[str, str] | None = None,
+    wire: Wire | None = None,
     decode: Callable[[bytes], T] | None = None,
     **facts: Unpack[Facts],
 ) -> Endpoint[T]:
     """What only reads. `answer` is a type that msgspec knows.
 
-    `wire` has the server's names for fields of ours; `decode` reads what is more than a Struct, or a list of
-    them.
+    `wire` says how the server sends fields of ours; `decode` reads what is more than a Struct, or a list of
+    them. An agent that is asked for a list may send null for an empty one.
     """
-    reader = decode or (codec.decoder(answer) if wire is None else _renamed(answer, wire))
-    return Endpoint(name=name, method=method, path=path, decode=reader, replay=Replay.SAFE, **_told(facts))
+    decode = decode or reader(answer, wire, null="asks" in facts)
+    return Endpoint(name=name, method=method, path=path, decode=decode, replay=Replay.SAFE, **_told(facts))
 
 
 def send(name: str, path: str, *, method: str = "POST", **facts: Unpack[Facts]) -> Endpoint[None]:
@@ -134,39 +167,49 @@ def act(
     name: str, path: str, answer: type[T], *, method: str = "POST", **facts: Unpack[Facts]
 ) -> Endpoint[T]:
     """What is sent once, for the sake of its answer."""
-    reader = codec.decoder(answer)
-    return Endpoint(name=name, method=method, path=path, decode=reader, replay=Replay.NEVER, **_told(facts))
+    decode = codec.decoder(answer)
+    return Endpoint(name=name, method=method, path=path, decode=decode, replay=Replay.NEVER, **_told(facts))
 
 
 def _told(facts: Facts) -> dict[str, Any]:
     return {**facts, "needs": tuple(facts.get("needs", "").split())}
 
 
-def _renamed(answer: type[T], wire: Mapping[str, str]) -> Callable[[bytes], T]:
-    """A decoder for a Struct (or a list of one) that is sent under other names for some of its fields.
+def reader(answer: type[T], wire: Wire | None = None, *, null: bool = False) -> Callable[[bytes], T]:
+    """A decoder of a Struct, or a list of them, of which some fields are sent in another way than ours.
 
-    Not by `rename=` on the Struct itself: users who encode it would get the server's names.
+    `null`: it may stand for an empty list. No `rename=` on the Struct itself: users who encode it would get
+    the server's names.
     """
+    decode = codec.decoder(answer) if wire is None else _from_wire(answer, wire)
+    if not null or get_origin(answer) is not list:
+        return decode
+    return lambda body: cast("T", []) if body.strip() == b"null" else decode(body)
+
+
+def _from_wire(answer: type[T], wire: Wire) -> Callable[[bytes], T]:
     is_list = get_origin(answer) is list
     kind: Any = get_args(answer)[0] if is_list else answer
-    sent = msgspec.defstruct(
-        f"_{kind.__name__}", [_field(field, wire) for field in msgspec.structs.fields(kind)], gc=False
-    )
+    by_name = {name: Sent(one) if isinstance(one, str) else one for name, one in wire.items()}
+    fields = [_field(field, by_name.get(field.name, Sent())) for field in msgspec.structs.fields(kind)]
+    sent = msgspec.defstruct(f"_{kind.__name__}", fields, gc=False)
+    fits = {name: one.fit for name, one in by_name.items() if one.fit is not None}
+
+    def ours(one: Any) -> Any:
+        values = {name: getattr(one, name) for name in one.__struct_fields__}
+        return kind(**values | {name: fit(values[name]) for name, fit in fits.items()})
+
     if is_list:
         many = codec.decoder(list[sent])  # type: ignore[valid-type]
-        return cast("Callable[[bytes], T]", lambda body: [_ours(kind, one) for one in many(body)])
-    one: Callable[[bytes], Any] = codec.decoder(sent)
-    return lambda body: _ours(kind, one(body))
+        return cast("Callable[[bytes], T]", lambda body: [ours(one) for one in many(body)])
+    single: Callable[[bytes], Any] = codec.decoder(sent)
+    return lambda body: cast("T", ours(single(body)))
 
 
-def _field(field: msgspec.structs.FieldInfo, wire: Mapping[str, str]) -> tuple[str, Any, Any]:
-    settings: dict[str, Any] = {"name": wire.get(field.name, field.encode_name)}
+def _field(field: msgspec.structs.FieldInfo, sent: Sent) -> tuple[str, Any, Any]:
+    settings: dict[str, Any] = {"name": sent.name or field.encode_name}
     if field.default is not msgspec.NODEFAULT:
         settings["default"] = field.default
     elif field.default_factory is not msgspec.NODEFAULT:
         settings["default_factory"] = field.default_factory
-    return field.name, field.type, msgspec.field(**settings)
-
-
-def _ours(kind: Callable[..., T], sent: Any) -> T:
-    return kind(**{name: getattr(sent, name) for name in sent.__struct_fields__})
+    return field.name, field.type if sent.kind is None else sent.kind, msgspec.field(**settings)
