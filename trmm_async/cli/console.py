@@ -34,8 +34,8 @@ class Screen(Console):
         return size_of(self.file)
 
     @size.setter
-    def size(self, _: tuple[int, int]) -> None:
-        raise AttributeError("the size is the stream's")
+    def size(self, new_size: tuple[int, int]) -> None:
+        raise AttributeError(f"the size is the stream's, not {new_size}")
 
     def on_broken_pipe(self) -> None:
         """The reader went away: that is an error like any other, and not the end of the process at once."""
