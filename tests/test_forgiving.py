@@ -220,6 +220,10 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
         (b'{"id":1,"name":"a\xffb\xed\xa0\x80"}', Row(id=1, name="a�b���")),
         (b'{"id":1,"name":"NaN, \\"Infinity","inner":null}', Row(id=1, name='NaN, "Infinity')),
         (b'{"id":1,"trmm_async.extra":5}', Row(id=1)),
+        (b'{"id":1,"extra":5}', Row(id=1, extra={"extra": 5})),
+        (b'{"id":1,"extra":{"a":1e999}}', Row(id=1, extra={"extra": {"a": "1e999"}})),
+        (b'{"id":1,"name":7,"extra":{}}', Row(id=1, extra={"name": 7, "extra": {}})),
+        (b'{"id":1,"name":"extra"}', Row(id=1, name="extra")),
     ],
 )
 def test_the_value_is_kept_beside_the_fields(sent: bytes, expected: Row) -> None:

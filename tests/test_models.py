@@ -2,6 +2,7 @@
 
 import copy
 import gc
+import json
 import pickle
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -10,7 +11,8 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
-from trmm_async import errors, events, models, outcomes
+import trmm_async
+from trmm_async import codec, errors, events, models, outcomes
 from trmm_async.models import Agent, Alert, Client, ClientRef, Disk, Extra, Script, ScriptResult, Site
 
 NOUNS: list[Any] = [getattr(models, name) for name in models.__all__ if name != "Extra"]
@@ -31,6 +33,10 @@ def made(kind: Any) -> Any:
         "agent_id": "abc",
         "id": 1,
         "field": 1,
+        "pid": 1,
+        "result": ScriptResult(),
+        "reason": "offline",
+        "name": "x",
         "alert": Alert(id=1),
         "since": datetime(2026, 4, 21, tzinfo=UTC),
         "time": datetime(2026, 4, 21, tzinfo=UTC),
@@ -84,6 +90,36 @@ def test_each_survives_a_copy_and_another_process(kind: Any, journey: Any) -> No
 def test_each_noun_can_be_written_as_json_and_read_again(kind: Any) -> None:
     one = made(kind)
     assert msgspec.json.decode(msgspec.json.encode(one), type=kind) == one
+
+
+PUBLIC: list[Any] = [
+    kind
+    for kind in (getattr(trmm_async, name) for name in trmm_async.__all__)
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct) and "error" not in kind.__struct_fields__
+]
+
+
+@pytest.mark.parametrize("kind", PUBLIC)
+def test_each_is_written_by_our_names(kind: Any) -> None:
+    one = made(kind)
+    config = kind.__struct_config__
+    names = {*kind.__struct_fields__} | ({config.tag_field} if config.tag else set())
+    assert msgspec.json.decode(msgspec.json.encode(one)).keys() == names
+    assert msgspec.to_builtins(one).keys() == names
+
+
+@pytest.mark.parametrize("kind", [kind for kind in NOUNS if "extra" in kind.__struct_fields__])
+@pytest.mark.parametrize("odd", ['{"of": ["another", 1]}', "[{}]", "1e999"])
+def test_a_field_of_our_name_and_another_shape_leaves_an_answer_readable(kind: Any, odd: str) -> None:
+    required = {field.name for field in msgspec.structs.fields(kind) if field.required}
+    needed = {name: value for name, value in msgspec.to_builtins(made(kind)).items() if name in required}
+    for field in {*kind.__struct_fields__} - required:
+        body = f"{json.dumps(needed)[:-1]}{', ' if needed else ''}{json.dumps(field)}: {odd}}}".encode()
+        read = codec.decoder(kind)(body)
+        kept = read.extra.get(field) if field == "extra" else read.extra.get(field, getattr(read, field))
+        assert kept
+        assert isinstance(read.extra, Extra)
+        assert codec.decoder(list[kind])(b"[" + body + b"]") == [read]
 
 
 class TestAnAgent:

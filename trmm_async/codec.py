@@ -62,6 +62,7 @@ class Decoder(Generic[T]):
     def __init__(self, kind: type[T]) -> None:
         self._strict = msgspec.json.Decoder(kind)
         self._kind = kind
+        self._has_extra = forgiving.has_extra(kind)  # type: ignore[arg-type] # a type is hashable
         _check_times(inspect.type_info(kind), set())
         self._item = get_args(kind)[0] if get_origin(kind) is list else None
 
@@ -88,7 +89,9 @@ class Decoder(Generic[T]):
 
     def _decoded(self, body: Body, again: Callable[[Body, int], T], before: int) -> T:
         try:
-            return self._strict.decode(body)
+            # A key of that name goes into `extra` as any other, and is not taken for the whole of it.
+            if not (self._has_extra and forgiving.names_extra(body)):
+                return self._strict.decode(body)
         except msgspec.ValidationError:
             pass
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -109,7 +112,7 @@ class Decoder(Generic[T]):
         return cast("T", found + reader.finish())
 
     def _forgiving(self, body: Body, before: int) -> T:
-        if len(body) > _AGAIN_MOST:
+        if len(body) > _AGAIN_MOST and not (self._has_extra and forgiving.names_extra(body)):
             return self._strict.decode(body)
         odd = forgiving.Odd()
         try:

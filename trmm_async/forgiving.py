@@ -15,10 +15,11 @@ from types import UnionType
 from typing import Annotated, Any, Final, TypeAlias, TypeVar, Union, get_args, get_origin
 
 import msgspec
+from msgspec import inspect
 
 from trmm_async.models import EXTRA, Extra
 
-__all__ = ["BOM", "Odd", "aware", "cleaned", "http_date", "read"]
+__all__ = ["BOM", "Odd", "aware", "cleaned", "has_extra", "http_date", "names_extra", "read"]
 
 T = TypeVar("T")
 Body: TypeAlias = bytes | bytearray | memoryview
@@ -28,6 +29,7 @@ _raw_array: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _strict: Final[Callable[[Any], msgspec.json.Decoder[Any]]] = cache(msgspec.json.Decoder)
 _fields: Final = cache(msgspec.structs.fields)
 
+_EXTRA_NAMED: Final = b'"%b"' % EXTRA.encode()
 BOM: Final = b"\xef\xbb\xbf"
 _ESCAPES: Final = re.compile(
     rb"\\u[dD][89aAbB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"  # a pair
@@ -36,6 +38,31 @@ _ESCAPES: Final = re.compile(
     re.DOTALL,
 )
 _NO_NUMBERS: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|(-?Infinity|NaN)', re.DOTALL)
+
+
+@cache
+def has_extra(kind: Any) -> bool:
+    """Whether there is a Struct with the field `extra` in this type."""
+    return _holds_extra(inspect.type_info(kind), set())
+
+
+def _holds_extra(info: Any, seen: set[type]) -> bool:
+    if isinstance(info, tuple):
+        return any(_holds_extra(part, seen) for part in info)
+    if isinstance(info, inspect.StructType):
+        if info.cls in seen:
+            return False
+        seen.add(info.cls)
+        if any(field.name == EXTRA for field in info.fields):
+            return True
+    if not isinstance(info, inspect.Type | inspect.Field):
+        return False
+    return any(_holds_extra(getattr(info, name), seen) for name in info.__struct_fields__)
+
+
+def names_extra(body: Body) -> bool:
+    """Whether something in it is called so. A text within a text is not: its quotes have backslashes."""
+    return _EXTRA_NAMED in (body if isinstance(body, bytes | bytearray) else bytes(body))
 
 
 class Odd:
@@ -106,8 +133,11 @@ class _Rest:
 
 
 def _read(body: Body, kind: Any, place: str, rest: _Rest) -> Any:
+    wrong = msgspec.ValidationError()
     try:
-        return _strict(kind).decode(body)
+        found = _strict(kind).decode(body)
+        if not (has_extra(kind) and names_extra(body)):
+            return found
     except msgspec.ValidationError as error:
         wrong = _placed(str(error), place)
     in_parts = _by_parts(kind)
@@ -207,7 +237,10 @@ def _struct(kind: Any, body: Body, place: str, rest: _Rest, wrong: msgspec.Valid
         where = f"{place}.{field.encode_name}"
         if raw is None and field.required:
             raise _placed(f"Object missing required field `{field.encode_name}`", place)
-        if raw is None or field.encode_name == EXTRA:
+        if raw is None:
+            continue
+        if field.encode_name == EXTRA:
+            own.values[EXTRA] = _read(raw, Any, where, own)
             continue
         try:
             values[field.name] = _read(raw, field.type, where, own)

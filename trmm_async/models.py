@@ -60,23 +60,15 @@ class Extra(dict[str, Any]):
 Moment: TypeAlias = Annotated[datetime, msgspec.Meta(tz=True)]
 """A time that has a zone. Where a server leaves it out, the one place that reads answers puts in UTC."""
 
-EXTRA: Final = "trmm_async.extra"
-"""The wire name of a Struct's `extra`: what the server sent under other names, or can't be read."""
+EXTRA: Final = "extra"
+"""The field for what the server sent under other names, or can't be read; never read as itself."""
 
 NOTHING: Final = Extra()
 
 
 def no_extra() -> Any:
     """The field `extra`, which the reading of an answer or a dialect fills."""
-    return msgspec.field(default=NOTHING, name=EXTRA)
-
-
-def _ours(name: str, default: Any) -> Any:
-    """A field that a dialect fills, never read off the wire: no server sends anything under such a name.
-
-    Otherwise a server with a field of our name and another shape would make the whole answer unreadable.
-    """
-    return msgspec.field(default=default, name=f"trmm_async.{name}")
+    return msgspec.field(default=NOTHING)
 
 
 class CheckCounts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -124,8 +116,8 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     `extra` holds what `agents.get` was sent beyond these fields, by the server's names; on agents that come
     from a list only values that could not be read. `total_ram` is in GiB. Agents hash by their id. The fields
-    behind `extra` are what a stock server tells; on a gateway they are None or empty, and in `extra` if it
-    sends such a thing.
+    behind `extra` are what a stock server tells; on a gateway they are None or empty, unless it sends them
+    too.
     """
 
     agent_id: str
@@ -145,19 +137,19 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     total_ram: float | None = None
     disks: tuple[Disk, ...] = ()
     extra: Mapping[str, Any] = no_extra()
-    needs_reboot: bool | None = _ours("needs_reboot", None)
-    pending_actions_count: int | None = _ours("pending_actions_count", None)
-    has_patches_pending: bool | None = _ours("has_patches_pending", None)
-    maintenance_mode: bool | None = _ours("maintenance_mode", None)
-    checks: CheckCounts | None = _ours("checks", None)
-    custom_fields: tuple[CustomFieldValue, ...] = _ours("custom_fields", ())
-    description: str | None = _ours("description", None)
-    boot_time: Moment | None = _ours("boot_time", None)
-    goarch: str | None = _ours("goarch", None)
-    make_model: str | None = _ours("make_model", None)
-    serial_number: str | None = _ours("serial_number", None)
-    graphics: str | None = _ours("graphics", None)
-    physical_disks: tuple[str, ...] = _ours("physical_disks", ())
+    needs_reboot: bool | None = None
+    pending_actions_count: int | None = None
+    has_patches_pending: bool | None = None
+    maintenance_mode: bool | None = None
+    checks: CheckCounts | None = None
+    custom_fields: tuple[CustomFieldValue, ...] = ()
+    description: str | None = None
+    boot_time: Moment | None = None
+    goarch: str | None = None
+    make_model: str | None = None
+    serial_number: str | None = None
+    graphics: str | None = None
+    physical_disks: tuple[str, ...] = ()
 
     def __hash__(self) -> int:
         return hash(self.agent_id)
@@ -168,7 +160,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     id: int
     name: str = ""
-    client: ClientRef | None = _ours("client", None)
+    client: ClientRef | None = None
     extra: Mapping[str, Any] = no_extra()
 
 
@@ -192,17 +184,17 @@ class Script(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     name: str = ""
     shell: str = ""
     description: str | None = None
-    category: str | None = _ours("category", None)
-    script_type: str | None = _ours("script_type", None)
-    args: tuple[str, ...] = _ours("args", ())
-    env_vars: tuple[str, ...] = _ours("env_vars", ())
-    default_timeout: int | None = _ours("default_timeout", None)
+    category: str | None = None
+    script_type: str | None = None
+    args: tuple[str, ...] = ()
+    env_vars: tuple[str, ...] = ()
+    default_timeout: int | None = None
     extra: Mapping[str, Any] = no_extra()
-    run_as_user: bool | None = _ours("run_as_user", None)
-    supported_platforms: tuple[str, ...] = _ours("supported_platforms", ())
-    hidden: bool | None = _ours("hidden", None)
-    favorite: bool | None = _ours("favorite", None)
-    code: str | None = _ours("code", None)
+    run_as_user: bool | None = None
+    supported_platforms: tuple[str, ...] = ()
+    hidden: bool | None = None
+    favorite: bool | None = None
+    code: str | None = None
 
 
 class ScriptResult(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -279,7 +271,7 @@ class Check(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     more_info: str | None = None
     last_run: Moment | None = None
     agent_id: str | None = None
-    result_id: int | None = _ours("result_id", None)
+    result_id: int | None = None
     extra: Mapping[str, Any] = no_extra()
 
 
@@ -296,11 +288,11 @@ class Task(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     script: int | None = None
     schedule: str | None = None
     enabled: bool | None = None
-    task_type: str | None = _ours("task_type", None)
-    schedule_text: str | None = _ours("schedule_text", None)
-    policy: int | None = _ours("policy", None)
-    status: str | None = _ours("status", None)
-    last_run: Moment | None = _ours("last_run", None)
+    task_type: str | None = None
+    schedule_text: str | None = None
+    policy: int | None = None
+    status: str | None = None
+    last_run: Moment | None = None
     extra: Mapping[str, Any] = no_extra()
 
 
@@ -315,13 +307,13 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     created_at: Moment | None = None
     snoozed: bool = False
     resolved: bool = False
-    hostname: str | None = _ours("hostname", None)
-    client: str | None = _ours("client", None)
-    site: str | None = _ours("site", None)
-    resolved_on: Moment | None = _ours("resolved_on", None)
-    snooze_until: Moment | None = _ours("snooze_until", None)
-    assigned_check: int | None = _ours("assigned_check", None)
-    assigned_task: int | None = _ours("assigned_task", None)
+    hostname: str | None = None
+    client: str | None = None
+    site: str | None = None
+    resolved_on: Moment | None = None
+    snooze_until: Moment | None = None
+    assigned_check: int | None = None
+    assigned_task: int | None = None
     extra: Mapping[str, Any] = no_extra()
 
 
@@ -338,6 +330,6 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     expiry: Moment | None = None
     install_flags: str | None = None
     download_url: str = ""
-    arch: str | None = _ours("arch", None)
-    monitoring_type: str | None = _ours("monitoring_type", None)
+    arch: str | None = None
+    monitoring_type: str | None = None
     extra: Mapping[str, Any] = no_extra()
