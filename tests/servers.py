@@ -8,7 +8,7 @@ from itertools import accumulate
 from typing import Any, Final
 
 from trmm_async import TRMM
-from trmm_async.runbook import Patience
+from trmm_async.script_runs import HistoryWaits
 from trmm_async.testing import Run, Simulator
 
 DIALECTS: Final = ("gateway", "stock")
@@ -33,7 +33,7 @@ async def served(
     *,
     said: str | None = None,
     client: Mapping[str, Any] | None = None,
-    patience: Patience | None = None,
+    waits: HistoryWaits | None = None,
     longest: float = _LONGEST,
     **world: Any,
 ) -> AsyncIterator[tuple[Simulator, TRMM]]:
@@ -47,13 +47,13 @@ async def served(
         Simulator(dialect=dialect, **{**_QUICK, **_UNLIMITED, **world}) as server,
         TRMM(server.url, api_key=server.api_key, dialect=said or dialect, **settings) as trmm,  # type: ignore[arg-type]
     ):
-        be_patient(trmm, patience or Patience(report=settings["report_grace"], row=1.0, bulk_row=5.0))
+        be_patient(trmm, waits or HistoryWaits(report=settings["report_grace"], row=1.0, bulk_row=5.0))
         yield server, trmm
 
 
-def be_patient(trmm: TRMM, patience: Patience) -> None:
+def be_patient(trmm: TRMM, waits: HistoryWaits) -> None:
     """How long this client waits for rows of the history: what users can't set, and tests can't wait for."""
-    trmm._api.desk.book._patience = patience
+    trmm._api.poller.matcher.waits = waits
 
 
 def count(server: Simulator, method: str, path: str = "") -> int:

@@ -28,7 +28,7 @@ from trmm_async import (
 )
 from trmm_async.fleet.journal import Journal, Order
 from trmm_async.outcomes import Outcome
-from trmm_async.runbook import Patience
+from trmm_async.script_runs import HistoryWaits
 from trmm_async.testing import Run, ScriptReply, Simulator
 
 BULK, SINGLE, HISTORY = "/agents/actions/bulk/", "/runscript/", "/agents/scripthistory/"
@@ -57,7 +57,7 @@ class TestOneCall:
     async def test_serves_all_and_the_looks_do_not_grow_with_them(self) -> None:
         looks: dict[int, int] = {}
         for agents in (30, 300):
-            async with served("stock", agents=agents, patience=Patience(report=5)) as (server, trmm):
+            async with served("stock", agents=agents, waits=HistoryWaits(report=5)) as (server, trmm):
                 server.script(1, seconds=0.5)
                 outcomes = await trmm.fleet.run_script(server.agent_ids, script=1)
                 assert all(isinstance(outcome, Done) for outcome in outcomes)
@@ -76,7 +76,7 @@ class TestOneCall:
             assert said == {(("C:",), 7, ("A=b",), True)}
 
     async def test_gives_outcomes_as_they_come(self) -> None:
-        async with served("stock", agents=5, patience=Patience(report=5)) as (server, trmm):
+        async with served("stock", agents=5, waits=HistoryWaits(report=5)) as (server, trmm):
             slow = server.agent_ids[2]
             server.script(1, agent_id=slow, seconds=1.0)
             async with trmm.fleet.run_script(server.agent_ids, script=1) as run:
@@ -105,8 +105,8 @@ class TestOneCall:
             assert (count(server, "POST", BULK), count(server, "POST", SINGLE)) == (0, 1)
 
     async def test_five_thousand_agents(self) -> None:
-        patience = Patience(report=20, bulk_row=20)
-        async with served("stock", agents=5000, patience=patience, longest=30) as (server, trmm):
+        waits = HistoryWaits(report=20, bulk_row=20)
+        async with served("stock", agents=5000, waits=waits, longest=30) as (server, trmm):
             outcomes = await trmm.fleet.run_script(server.agent_ids, script=1)
             assert [outcome.agent_id for outcome in outcomes] == server.agent_ids
             assert all(isinstance(outcome, Done) for outcome in outcomes)
@@ -126,7 +126,7 @@ class TestWhatTheServerLeavesOut:
                 assert outcome.agent_id in str(outcome.error)
 
     async def test_where_it_may_not_be_asked_which_these_are(self) -> None:
-        async with served("stock", agents=3, patience=Patience(report=0.3, bulk_row=20)) as (server, trmm):
+        async with served("stock", agents=3, waits=HistoryWaits(report=0.3, bulk_row=20)) as (server, trmm):
             server.script(1, seconds=0)
             with server.restrict("can_list_agents"):
                 run = trmm.fleet.run_script([*server.agent_ids, NOBODIES[0]], script=1, timeout=1)
@@ -198,7 +198,7 @@ class TestSilence:
             assert server.runs == []
 
     async def test_a_late_report_is_still_a_result(self) -> None:
-        async with served("stock", agents=3, patience=Patience(report=5)) as (server, trmm):
+        async with served("stock", agents=3, waits=HistoryWaits(report=5)) as (server, trmm):
             server.report_delay = 1.2
             outcomes = await trmm.fleet.run_script(server.agent_ids, script=1, timeout=1)
             assert all(isinstance(outcome, Done) for outcome in outcomes)
@@ -207,7 +207,7 @@ class TestSilence:
 class TestALostAnswer:
     @pytest.mark.parametrize("status", [302, 500, 502, 503, 504])
     async def test_to_a_call_that_worked_costs_nothing(self, status: int) -> None:
-        async with served("stock", agents=3, patience=Patience(bulk_row=5)) as (server, trmm):
+        async with served("stock", agents=3, waits=HistoryWaits(bulk_row=5)) as (server, trmm):
             server.fail("POST", BULK, status=status, after=True, retry_after=0)
             outcomes = await trmm.fleet.run_script(server.agent_ids, script=1)
             assert all(isinstance(outcome, Done) for outcome in outcomes)
@@ -215,7 +215,7 @@ class TestALostAnswer:
             assert count(server, "POST") == 1
 
     async def test_that_was_cut_costs_nothing_either(self) -> None:
-        async with served("stock", agents=3, patience=Patience(bulk_row=5)) as (server, trmm):
+        async with served("stock", agents=3, waits=HistoryWaits(bulk_row=5)) as (server, trmm):
             server.cut("POST", BULK, after=True)
             targets = [*server.agent_ids, NOBODIES[0]]
             *known, unknown = await trmm.fleet.run_script(targets, script=1)
@@ -225,7 +225,7 @@ class TestALostAnswer:
 
     @pytest.mark.parametrize("fault", ["cut", 302, 502, 503, 504, 500])
     async def test_to_one_that_never_arrived_is_unknown(self, fault: str | int) -> None:
-        async with served("stock", agents=3, patience=Patience(row=0.4)) as (server, trmm):
+        async with served("stock", agents=3, waits=HistoryWaits(row=0.4)) as (server, trmm):
             if isinstance(fault, int):
                 server.fail("POST", BULK, status=fault, retry_after=0)
             else:
@@ -237,7 +237,7 @@ class TestALostAnswer:
             assert (server.runs, count(server, "POST")) == ([], 1)
 
     async def test_of_the_history_for_a_while_costs_nothing(self) -> None:
-        async with served("stock", agents=3, patience=Patience(bulk_row=5)) as (server, trmm):
+        async with served("stock", agents=3, waits=HistoryWaits(bulk_row=5)) as (server, trmm):
             await trmm.fleet.run_script(server.agent_ids, script=2)
             rule = server.fail("GET", HISTORY, status=502, times=3)
             outcomes = await trmm.fleet.run_script(server.agent_ids, script=1)
@@ -308,7 +308,7 @@ class TestLeaving:
 
 class TestOthers:
     async def test_runs_of_ours_over_the_same_agents_do_not_mix(self) -> None:
-        async with served("stock", agents=9, patience=Patience(report=5, bulk_row=5)) as (server, trmm):
+        async with served("stock", agents=9, waits=HistoryWaits(report=5, bulk_row=5)) as (server, trmm):
             script, ids = echoing(server), server.agent_ids
             whose = {"a": ids[:6], "b": ids[3:], "c": ids}
             single = asyncio.ensure_future(trmm.agents.run_script(ids[4], script, args=["single"]))
@@ -324,7 +324,7 @@ class TestOthers:
             assert none_twice(server, times=4)
 
     async def test_rows_of_another_user_are_never_taken_for_ours(self) -> None:
-        async with served("stock", agents=4, patience=Patience(report=5, bulk_row=5)) as (server, trmm):
+        async with served("stock", agents=4, waits=HistoryWaits(report=5, bulk_row=5)) as (server, trmm):
             script, ids = echoing(server), server.agent_ids
             await trmm.agents.run_script(ids[0], script)  # by which our own name becomes known
             server.slow("POST", BULK, 0.2, after=False)
@@ -335,7 +335,7 @@ class TestOthers:
             assert printed(await task) == {agent: f"{agent} mine" for agent in ids}
 
     async def test_nor_on_some_where_our_name_is_not_known(self) -> None:
-        async with served("stock", agents=4, patience=Patience(report=5, bulk_row=5)) as (server, trmm):
+        async with served("stock", agents=4, waits=HistoryWaits(report=5, bulk_row=5)) as (server, trmm):
             script, ids = echoing(server), server.agent_ids
             server.slow("POST", BULK, 0.2, after=False)
             task = asyncio.ensure_future(_awaited(trmm.fleet.run_script(ids, script=script, args=["mine"])))
@@ -345,7 +345,7 @@ class TestOthers:
             assert printed(await task) == {agent: f"{agent} mine" for agent in ids}
 
     async def test_nor_on_all_where_our_name_is_not_known(self) -> None:
-        async with served("stock", agents=4, patience=Patience(report=5, bulk_row=5)) as (server, trmm):
+        async with served("stock", agents=4, waits=HistoryWaits(report=5, bulk_row=5)) as (server, trmm):
             script, ids = echoing(server), server.agent_ids
             server.slow("POST", BULK, 0.2, after=False)
             with server.restrict("can_list_api_keys"):
@@ -378,8 +378,8 @@ class TestWhileTheServerStillWritesTheRows:
     """They come one after the other, behind the answer."""
 
     async def test_a_run_is_resumed_at_once_after_kill_9(self, tmp_path: Path) -> None:
-        patience = Patience(report=5, row=1, bulk_row=5)
-        async with served("stock", agents=60, row_seconds=0.05, patience=patience) as (server, trmm):
+        waits = HistoryWaits(report=5, row=1, bulk_row=5)
+        async with served("stock", agents=60, row_seconds=0.05, waits=waits) as (server, trmm):
             rows = server.world.journal.history
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-c", KILLED, server.url, server.api_key),
@@ -397,8 +397,8 @@ class TestWhileTheServerStillWritesTheRows:
             assert (count(server, "POST"), len(server.runs)) == (1, 60)
 
     async def test_an_agent_that_was_removed_meanwhile_keeps_nobody_waiting(self, tmp_path: Path) -> None:
-        patience = Patience(report=5, row=20, bulk_row=20)
-        async with served("stock", agents=4, patience=patience) as (server, trmm):
+        waits = HistoryWaits(report=5, row=20, bulk_row=20)
+        async with served("stock", agents=4, waits=waits) as (server, trmm):
             gone, ids, place = server.agent_ids[0], server.agent_ids, tmp_path / "run.db"
             order = Order(server=server.url, script=1, timeout=5)
             async with await Journal.create(place, order, ids) as journal:
@@ -414,16 +414,16 @@ class TestWhileTheServerStillWritesTheRows:
 
     @pytest.mark.parametrize("answer", ["comes", "is lost"])
     async def test_they_are_waited_for_as_long_as_new_ones_come(self, answer: str) -> None:
-        patience = Patience(report=5, row=1.5, bulk_row=1.5)
-        async with served("stock", agents=80, row_seconds=0.04, patience=patience) as (server, trmm):
+        waits = HistoryWaits(report=5, row=1.5, bulk_row=1.5)
+        async with served("stock", agents=80, row_seconds=0.04, waits=waits) as (server, trmm):
             if answer == "is lost":
                 server.cut("POST", BULK)
             outcomes = await trmm.fleet.run_script(server.agent_ids, script=1)
             assert [type(outcome) for outcome in outcomes] == [Done] * 80
 
     async def test_results_are_waited_for_as_long_as_they_come(self) -> None:
-        patience = Patience(report=1.5)
-        async with served("stock", agents=80, result_seconds=0.05, patience=patience) as (server, trmm):
+        waits = HistoryWaits(report=1.5)
+        async with served("stock", agents=80, result_seconds=0.05, waits=waits) as (server, trmm):
             server.script(1, seconds=0.1)
             outcomes = await trmm.fleet.run_script(server.agent_ids, script=1, timeout=1)
             assert [type(outcome) for outcome in outcomes] == [Done] * 80

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,13 +12,12 @@ from hypothesis import strategies as st
 
 from tests.recorded import asks_as_recorded, recording, sent_by
 from trmm_async.answers import error_for, failure
-from trmm_async.calls import ArrayCall, Call, Lane, Plan, Replay
+from trmm_async.calls import ArrayCall, Call, Lane, Plan, Replay, Steps
 from trmm_async.cron import cron_expression, cron_values
 from trmm_async.dialects import (
     AgentFilter,
-    Collected,
     DeploymentOrder,
-    Forgotten,
+    HistoryRun,
     Polled,
     ScriptRun,
     Stock,
@@ -53,7 +53,7 @@ CLIENTS = json.dumps(
 
 def follow(plan: object, *answers: bytes | TRMMError) -> tuple[list[Call[Any]], Any]:
     """Carry a plan out by hand: the calls that it makes, given these answers, and what it comes to."""
-    plan = plan.send if isinstance(plan, Forgotten) else plan
+    plan = Plan(partial(in_order, plan)) if isinstance(plan, HistoryRun) else plan
     assert isinstance(plan, Plan)
     steps, calls, rest = plan.steps(), [], list(answers)
     try:
@@ -67,8 +67,15 @@ def follow(plan: object, *answers: bytes | TRMMError) -> tuple[list[Call[Any]], 
         return calls, end.value
 
 
+def in_order(run: HistoryRun) -> Steps[int | None]:
+    """What a script's run asks: whether it may be sent, and the sending."""
+    if run.checks is not None:
+        yield from run.checks.steps()
+    return (yield from run.send)
+
+
 def one(request: object) -> Call[Any]:
-    request = request.send if isinstance(request, Forgotten) else request
+    request = request.send if isinstance(request, HistoryRun) else request
     assert isinstance(request, Call)
     return request
 
@@ -226,7 +233,7 @@ class TestScripts:
         args = ("stdout=hello world\\n",)
         run = ScriptRun(script=2, output=output, args=args, timeout=10, env_vars=("A=1",))
         made = STOCK.run_script(AGENT, run)
-        call = made.send if isinstance(made, Collected) else one(made)
+        call = one(made)
         asks_as_recorded(call, "runscript_forget")
         assert call.replay is Replay.NEVER
         assert call.lanes == ()
@@ -259,7 +266,7 @@ class TestScripts:
 
     def test_the_history_of_all(self) -> None:
         order = STOCK.run_script(AGENT, ScriptRun(script=2))
-        assert isinstance(order, Collected)
+        assert isinstance(order, HistoryRun)
         asks_as_recorded(order.history.newest(), "scripthistory")
         rows = order.history.newest().decode(recording("scripthistory").answer)
         assert [row.id for row in rows] == [579, 577, 576, 575, 573]
@@ -292,7 +299,7 @@ class TestScripts:
 
     def test_statuses_and_known_agents(self) -> None:
         order = STOCK.run_script(AGENT, ScriptRun(script=2))
-        assert isinstance(order, Collected)
+        assert isinstance(order, HistoryRun)
         known = order.history.known()
         asks_as_recorded(known, "agents_list_detail_false")
         assert LINUX in known.decode(recording("agents_list_detail_false").answer)

@@ -24,10 +24,9 @@ from trmm_async.answers import failure
 from trmm_async.calls import ArrayCall, Call, Plan, Request
 from trmm_async.dialects import (
     AgentFilter,
-    Collected,
     CommandRun,
     DeploymentOrder,
-    Forgotten,
+    HistoryRun,
     ScriptRun,
     Stock,
     TaskOrder,
@@ -123,7 +122,7 @@ def _script_run(told: Recording) -> ScriptRun:
     )
 
 
-def _many(told: Recording) -> Collected | None:
+def _many(told: Recording) -> HistoryRun | None:
     return STOCK.run_everywhere(tuple(told.sent["agents"]), _script_run(told))
 
 
@@ -1438,7 +1437,7 @@ def step(operation: Operation, told: Recording) -> Step:
     found = re.fullmatch(operation.path, told.path)
     assert found, f"{told.path} is not of {operation.name}"
     request = operation.ask(told, *found.groups())
-    if isinstance(request, Collected | Forgotten):
+    if isinstance(request, HistoryRun):
         request = request.send
     if isinstance(request, Call):
         return Step(request, request.decode)

@@ -30,7 +30,6 @@ from trmm_async.resources import (
     Core,
     CustomFields,
     Deployments,
-    Desk,
     KeyStore,
     Language,
     Policies,
@@ -41,7 +40,7 @@ from trmm_async.resources import (
 )
 from trmm_async.resources.live import subscribe
 from trmm_async.retry import RetryPolicy
-from trmm_async.runbook import Patience
+from trmm_async.script_runs import HistoryWaits, RunPoller
 from trmm_async.stream import Dialer, StreamSettings, Subscription
 from trmm_async.transport import Server, Transport
 from trmm_async.webhooks import WebhookReceiver
@@ -163,9 +162,10 @@ class TRMM:
             open_timeout=timeout,
         )
         language = Language(transport, dialects, lambda found: transport.adopt(**bounds.of(found)))
-        desk = Desk(transport, Patience(report=arguments.number(report_grace, "report_grace", least=0)))
+        waits = HistoryWaits(report=arguments.number(report_grace, "report_grace", least=0))
+        poller = RunPoller(transport, waits)
         access = Access(transport, language.dialect, _token_source(access_token, dialect))
-        self._api = Api(transport, dialer, language, desk, access)
+        self._api = Api(transport, dialer, language, poller, access)
         self.agents = Agents(self._api)
         self.deployments = Deployments(self._api)
         self.clients = Clients(self._api)

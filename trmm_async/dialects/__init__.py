@@ -6,11 +6,10 @@ events come from) lives here, one file each; nothing above this floor asks which
 
 from trmm_async.dialects.base import (
     AgentFilter,
-    Collected,
     DeploymentOrder,
     Dialect,
-    Forgotten,
     History,
+    HistoryRun,
     Polled,
     Pushed,
     ScriptRun,
@@ -32,7 +31,6 @@ from trmm_async.dialects.stock import Stock
 
 __all__ = [
     "AgentFilter",
-    "Collected",
     "CommandFrame",
     "CommandOrder",
     "CommandRun",
@@ -40,9 +38,9 @@ __all__ = [
     "DashboardSpec",
     "DeploymentOrder",
     "Dialect",
-    "Forgotten",
     "Gateway",
     "History",
+    "HistoryRun",
     "Polled",
     "Pushed",
     "Refused",

@@ -27,11 +27,10 @@ from trmm_async.models import (
 
 __all__ = [
     "AgentFilter",
-    "Collected",
     "DeploymentOrder",
     "Dialect",
-    "Forgotten",
     "History",
+    "HistoryRun",
     "Polled",
     "Pushed",
     "ScriptRun",
@@ -106,13 +105,19 @@ class Polled:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Collected:
-    """A script that is sent in one call, and whose results are then collected from the server's history.
+class HistoryRun:
+    """A script that is sent in one call, and leaves a row in the server's history on each agent.
+
+    From these rows its results are collected. Where nobody waits for them, they are not to be taken for the
+    rows of another.
 
     Attributes:
         send: the call; its answer is how many agents the server sends it to, None where it does not say.
         agent_ids: the targets.
-        bulk: whether the server makes the history's rows after it has answered, not before.
+        timeout: seconds that the script may take.
+        rows_come_late: whether the server makes the rows after it has answered, not before.
+        is_awaited: whether somebody waits for the results.
+        checks: what has to be asked before; raises what speaks against the sending.
     """
 
     send: Call[int | None]
@@ -120,29 +125,9 @@ class Collected:
     agent_ids: tuple[str, ...]
     timeout: int
     history: History
-    bulk: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Forgotten:
-    """A script whose result nobody waits for.
-
-    It leaves a row in the history, which is not to be taken for that of another.
-
-    Attributes:
-        late: whether the server makes that row after it has answered, not before.
-    """
-
-    send: Request[None]
-    script: int
-    agent_id: str
-    history: History
-    late: bool = False
-
-    @property
-    def agent_ids(self) -> tuple[str, ...]:
-        """The one target."""
-        return (self.agent_id,)
+    rows_come_late: bool = False
+    is_awaited: bool = True
+    checks: Plan[None] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,10 +172,8 @@ class Dialect(Protocol):
     def iter_agents(self, which: AgentFilter) -> ArrayCall[Agent] | Plan[ArrayCall[Agent]]: ...
     def get_agent(self, agent_id: str) -> Request[Agent]: ...
     def delete_agent(self, agent_id: str) -> Request[None]: ...
-    def run_script(
-        self, agent_id: str, run: ScriptRun
-    ) -> Request[ScriptResult | None] | Collected | Forgotten: ...
-    def run_everywhere(self, agent_ids: tuple[str, ...], run: ScriptRun) -> Collected | None:
+    def run_script(self, agent_id: str, run: ScriptRun) -> Request[ScriptResult | None] | HistoryRun: ...
+    def run_everywhere(self, agent_ids: tuple[str, ...], run: ScriptRun) -> HistoryRun | None:
         """The same on many agents by one call; None if this server has no such call."""
 
     def create_deployment(self, order: DeploymentOrder) -> Request[Deployment]: ...

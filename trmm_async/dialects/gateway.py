@@ -15,7 +15,7 @@ import msgspec
 
 from trmm_async import codec
 from trmm_async.calls import ArrayCall, Call, Lane, Replay, StreamSpec, Words, ignore_answer
-from trmm_async.dialects.base import AgentFilter, Collected, DeploymentOrder, Pushed, ScriptRun, TaskOrder
+from trmm_async.dialects.base import AgentFilter, DeploymentOrder, HistoryRun, Pushed, ScriptRun, TaskOrder
 from trmm_async.dialects.beyond import Beyond
 from trmm_async.errors import UnsupportedError
 from trmm_async.events import AgentOffline, AgentOnline, AlertEvent, Event, ScriptOutput, UnknownEvent
@@ -179,7 +179,7 @@ class Gateway:
             explain=_explain,
         )
 
-    def run_everywhere(self, agent_ids: tuple[str, ...], run: ScriptRun) -> Collected | None:
+    def run_everywhere(self, agent_ids: tuple[str, ...], run: ScriptRun) -> HistoryRun | None:
         del agent_ids, run
         return None
 

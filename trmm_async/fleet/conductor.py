@@ -8,11 +8,10 @@ import random
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
 from contextlib import AsyncExitStack
-from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
-from trmm_async.dialects import Collected, Dialect
+from trmm_async.dialects import Dialect, HistoryRun
 from trmm_async.errors import AuthenticationError, JournalError, OutcomeUnknownError, TRMMError
 from trmm_async.fleet.course import Course
 from trmm_async.fleet.gates import Gate, Gates
@@ -23,7 +22,8 @@ from trmm_async.fleet.presence import Presence
 from trmm_async.fleet.targets import Queue
 from trmm_async.models import ScriptResult
 from trmm_async.outcomes import Done, Failed, Outcome, Skipped, Unknown
-from trmm_async.resources import Api, Before, LookBack, Sending
+from trmm_async.resources import Api
+from trmm_async.script_runs import Before, PendingRun, RecoveredRun, Watermark
 
 __all__ = ["LEFT_EARLY", "Conductor"]
 
@@ -256,8 +256,8 @@ class Conductor:
 
     async def _tell(self, outcome: Outcome, *, crashed: bool = False) -> None:
         await self._ledger.tell(outcome, crashed=crashed)
-        if self._journal is not None and self._api.desk.username is not None:
-            await self._ledger.write(self._journal.remember_user(self._api.desk.username))
+        if self._journal is not None and self._api.poller.username is not None:
+            await self._ledger.write(self._journal.remember_user(self._api.poller.username))
 
     async def _skip_unsent(self, agent_ids: Iterable[str]) -> None:
         """The run was stopped before anything was sent to these, which had been begun."""
@@ -299,13 +299,13 @@ class Conductor:
             for agent_id in chunk:
                 await self._single(agent_id, dialect, gate)
             return
-        await self._collect(chunk, partial(Sending, self._api.desk, order, before=self._before(chunk)))
+        await self._collect(chunk, partial(PendingRun, self._api.poller, order, before=self._before(chunk)))
 
-    def _order_for(self, agent_ids: tuple[str, ...], dialect: Dialect) -> Collected | None:
+    def _order_for(self, agent_ids: tuple[str, ...], dialect: Dialect) -> HistoryRun | None:
         return dialect.run_everywhere(agent_ids, self._plan.run)
 
     async def _collect(
-        self, agent_ids: Iterable[str], make: Callable[..., Sending], *, crashed: bool = False
+        self, agent_ids: Iterable[str], make: Callable[..., PendingRun], *, crashed: bool = False
     ) -> None:
         """Tell of each of them, whatever happens: by leaving, too. `crashed`: they were sent before."""
         left = dict.fromkeys(agent_ids)
@@ -327,7 +327,7 @@ class Conductor:
             raise
 
     async def _enter(
-        self, stack: AsyncExitStack, sending: Sending, left: dict[str, None], gate: Gate, *, crashed: bool
+        self, stack: AsyncExitStack, sending: PendingRun, left: dict[str, None], gate: Gate, *, crashed: bool
     ) -> bool:
         """Send; whether that was done. Else all of them have their outcome already."""
         if self._course.stopped and not crashed:
@@ -352,10 +352,10 @@ class Conductor:
         if journal is None:
             return None
 
-        async def begin(mark: int, moment: datetime | None) -> None:
-            if (name := self._api.desk.username) is not None:
+        async def begin(watermark: Watermark) -> None:
+            if (name := self._api.poller.username) is not None:
                 await journal.remember_user(name)
-            await journal.begin(agent_ids, mark, moment)
+            await journal.begin(agent_ids, watermark.row, watermark.time)
 
         return begin
 
@@ -379,7 +379,7 @@ class Conductor:
         if self._journal is None:
             return
         rows = await self._journal.in_flight()
-        self._api.desk.username = self._api.desk.username or self._journal.username
+        self._api.poller.username = self._api.poller.username or self._journal.username
         by_call: dict[tuple[int, float], list[InFlight]] = {}
         for row in rows:
             # Those of one call for many were begun together: only these are waited for together.
@@ -405,8 +405,8 @@ class Conductor:
                 await self._ledger.tell(Unknown(row.agent_id, OutcomeUnknownError(said)), crashed=True)
             return
         first = rows[0]
-        back = LookBack(mark=first.mark, moment=first.mark_time, sent_at=first.sent_at)
-        make = partial(Sending, self._api.desk, order, look_back=back)
+        sent = RecoveredRun(watermark=Watermark(first.mark, first.mark_time), sent_at=first.sent_at)
+        make = partial(PendingRun, self._api.poller, order, recovered=sent)
         await self._collect(agent_ids, make, crashed=True)
 
     # -- only saying -----------------------------------------------------------------------------------------

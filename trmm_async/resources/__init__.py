@@ -11,7 +11,6 @@ from trmm_async.resources.api import Api
 from trmm_async.resources.audit_log import AuditLog
 from trmm_async.resources.checks import Checks
 from trmm_async.resources.clients import Clients
-from trmm_async.resources.collecting import Before, Desk, LookBack, Sending
 from trmm_async.resources.core import Core
 from trmm_async.resources.custom_fields import CustomFields
 from trmm_async.resources.deployments import Deployments
@@ -31,19 +30,15 @@ __all__ = [
     "Alerts",
     "Api",
     "AuditLog",
-    "Before",
     "Checks",
     "Clients",
     "Core",
     "CustomFields",
     "Deployments",
-    "Desk",
     "KeyStore",
     "Language",
     "Policies",
     "Scripts",
-    "LookBack",
-    "Sending",
     "Sites",
     "Tasks",
     "TokenSource",

@@ -17,7 +17,7 @@ from trmm_async import arguments
 from trmm_async.dialects import Dialect, Token
 from trmm_async.errors import AuthenticationError, DecodeError
 from trmm_async.hidden import hide
-from trmm_async.resources.turns import Turns
+from trmm_async.single_flight import SingleFlight
 from trmm_async.transport import Transport
 
 __all__ = ["TOTP", "Access", "TokenSource"]
@@ -64,7 +64,7 @@ class Access:
         self._transport = transport
         self._dialect = dialect
         self._now = now
-        self._turns = Turns()
+        self._single_flight = SingleFlight()
         self._held: _Held | None = None
         self._source: Source | None = None
         self._who = ""
@@ -92,8 +92,8 @@ class Access:
         async def again() -> Token:
             return await self._log_in(name, password, totp)
 
-        async with self._turns.take():
-            self._turns.forget()
+        async with self._single_flight.take():
+            self._single_flight.forget()
             token = await again()
             self._who = name
             self._source = again if totp is None or callable(totp) else None
@@ -120,7 +120,7 @@ class Access:
         return await self._renew(refused)
 
     async def _renew(self, refused: Token | None) -> Token:
-        async with self._turns.take() as share_failure:
+        async with self._single_flight.take() as share_failure:
             held = self._held
             if held is not None and self._is_fresh(held) and held.token is not refused:
                 return held.token
@@ -130,7 +130,7 @@ class Access:
     async def _ask(self) -> Token:
         if self._source is None:
             raise _not_logged_in() if self._held is None else _ended(self._who)
-        return self._hold(await self._turns.attempt(self._source()))
+        return self._hold(await self._single_flight.attempt(self._source()))
 
     def _is_fresh(self, held: _Held) -> bool:
         # What can't be renewed is used for as long as the server takes it: a use makes it last longer there.

@@ -4,12 +4,12 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar, cast
 
 from trmm_async.calls import ArrayCall, Call, Plan, Replay, Request
-from trmm_async.dialects import Collected, Dialect, Forgotten, ScriptRun
+from trmm_async.dialects import Dialect, HistoryRun, ScriptRun
 from trmm_async.errors import TRMMError
 from trmm_async.models import ScriptResult
 from trmm_async.resources.access import Access
-from trmm_async.resources.collecting import Before, Desk
 from trmm_async.resources.language import Language
+from trmm_async.script_runs import Before, RunPoller, Watermark, run_script
 from trmm_async.stream import Dialer
 from trmm_async.transport import Transport
 
@@ -23,12 +23,12 @@ class Api:
     """One server, as the resources see it."""
 
     def __init__(
-        self, transport: Transport, dialer: Dialer, language: Language, desk: Desk, access: Access
+        self, transport: Transport, dialer: Dialer, language: Language, poller: RunPoller, access: Access
     ) -> None:
         self.transport = transport
         self.dialer = dialer
         self.language = language
-        self.desk = desk
+        self.poller = poller
         self.access = access
 
     async def dialect(self) -> Dialect:
@@ -70,7 +70,7 @@ class Api:
 
     def run(
         self,
-        request: Request[ScriptResult | None] | Collected | Forgotten,
+        request: Request[ScriptResult | None] | HistoryRun,
         on_sent: OnSent | None = None,
         before: Before | None = None,
     ) -> Coroutine[Any, Any, ScriptResult | None]:
@@ -81,22 +81,21 @@ class Api:
 
     async def _run(
         self,
-        request: Request[ScriptResult | None] | Collected | Forgotten,
+        request: Request[ScriptResult | None] | HistoryRun,
         on_sent: OnSent | None,
         before: Before | None,
     ) -> ScriptResult | None:
-        if isinstance(request, Collected):
-            return await self.desk.run(request, on_sent, before)
+        if isinstance(request, HistoryRun):
+            if request.checks is not None:
+                await self.carry_out(request.checks)
+            return await run_script(self.poller, request, on_sent, before)
         if before is not None:
-            await before(0, None)
-        if isinstance(request, Forgotten):
-            async with self.desk.aside(request, on_sent) as leaves:
-                return await self.carry_out(request.send, leaves)
+            await before(Watermark(0, None))
         return await self.carry_out(request, on_sent)
 
     async def aclose(self) -> None:
         """Close the connections; what waits for the history is told so."""
-        await self.desk.aclose()
+        await self.poller.aclose()
         await self.transport.aclose()
 
     def carry_out(self, request: Request[T], on_sent: OnSent | None = None) -> Coroutine[Any, Any, T]:

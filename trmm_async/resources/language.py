@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from trmm_async.dialects import Dialect
 from trmm_async.dialects.detection import PROBE, language_of
 from trmm_async.errors import TRMMError
-from trmm_async.resources.turns import Turns
+from trmm_async.single_flight import SingleFlight
 from trmm_async.transport import Transport
 
 __all__ = ["Language"]
@@ -26,7 +26,7 @@ class Language:
         self._transport = transport
         self._choice = choice
         self._found = found
-        self._turns = Turns()
+        self._single_flight = SingleFlight()
         self.known: Dialect | None = next(iter(choice.values())) if len(choice) == 1 else None
 
     def __repr__(self) -> str:
@@ -47,10 +47,10 @@ class Language:
         known = self.known
         if known is not None:
             return known
-        async with self._turns.take() as share_failure:
+        async with self._single_flight.take() as share_failure:
             share_failure()
             known = self.known
-            return known if known is not None else await self._turns.attempt(self._ask())
+            return known if known is not None else await self._single_flight.attempt(self._ask())
 
     async def _ask(self) -> Dialect:
         error: TRMMError | None = None

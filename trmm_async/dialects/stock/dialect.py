@@ -1,7 +1,8 @@
 """`Stock`: every intent of `Dialect` as calls to a stock server."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -23,9 +24,8 @@ from trmm_async.calls import (
 )
 from trmm_async.dialects.base import (
     AgentFilter,
-    Collected,
     DeploymentOrder,
-    Forgotten,
+    HistoryRun,
     Polled,
     ScriptRun,
     TaskOrder,
@@ -114,32 +114,30 @@ class Stock:
     def delete_agent(self, agent_id: str) -> Call[None]:
         return change("DELETE", f"/agents/{segment(agent_id)}/")
 
-    def run_script(self, agent_id: str, run: ScriptRun) -> Collected | Forgotten:
-        match run.output:
-            case "wait":
-                return Collected(
-                    send=_post_script(agent_id, run, decode=_not_told),
-                    script=run.script,
-                    agent_ids=(agent_id,),
-                    timeout=run.timeout + _ALLOWED_ON_TOP,
-                    history=StockHistory(),
-                )
-            case "collector":
-                store = Plan(partial(_store_output, agent_id, run))
-                return Forgotten(
-                    send=store, script=run.script, agent_id=agent_id, history=StockHistory(), late=True
-                )
-        send = _post_script(agent_id, run, decode=ignore_answer)
-        return Forgotten(send=send, script=run.script, agent_id=agent_id, history=StockHistory())
+    def run_script(self, agent_id: str, run: ScriptRun) -> HistoryRun:
+        if run.output == "collector":
+            # By the call for many agents: it stores what the agent reports, and nothing where it does not.
+            # The call for one waits, holding a worker; it stores the word "timeout" for an agent that is
+            # silent, and looks the field up only after the script has run.
+            stored = self.run_everywhere((agent_id,), run)
+            return replace(stored, is_awaited=False, checks=Plan(partial(_check_output_is_stored, run)))
+        return HistoryRun(
+            send=_post_script(agent_id, run),
+            script=run.script,
+            agent_ids=(agent_id,),
+            timeout=run.timeout + _ALLOWED_ON_TOP,
+            history=StockHistory(),
+            is_awaited=run.output == "wait",
+        )
 
-    def run_everywhere(self, agent_ids: tuple[str, ...], run: ScriptRun) -> Collected | None:
-        return Collected(
+    def run_everywhere(self, agent_ids: tuple[str, ...], run: ScriptRun) -> HistoryRun:
+        return HistoryRun(
             send=_bulk_script(agent_ids, run),
             script=run.script,
             agent_ids=agent_ids,
             timeout=run.timeout,
             history=StockHistory(),
-            bulk=True,
+            rows_come_late=True,
         )
 
     def create_deployment(self, order: DeploymentOrder) -> Plan[Deployment]:
@@ -300,7 +298,7 @@ def _is_wanted(which: AgentFilter, agent: Agent) -> bool:
     return agent.client.id == which.client
 
 
-def _post_script(agent_id: str, run: ScriptRun, *, decode: Callable[[bytes], T]) -> Call[T]:
+def _post_script(agent_id: str, run: ScriptRun) -> Call[None]:
     body: dict[str, Any] = {
         "output": "forget",
         "emails": [],
@@ -313,7 +311,7 @@ def _post_script(agent_id: str, run: ScriptRun, *, decode: Callable[[bytes], T])
         "run_as_user": run.run_as_user,
         "env_vars": run.env_vars,
     }
-    return change_for(decode, "POST", f"/agents/{segment(agent_id)}/runscript/", body)
+    return change("POST", f"/agents/{segment(agent_id)}/runscript/", body)
 
 
 def _bulk_script(agent_ids: tuple[str, ...], run: ScriptRun) -> Call[int | None]:
@@ -338,12 +336,7 @@ def _bulk_script(agent_ids: tuple[str, ...], run: ScriptRun) -> Call[int | None]
     return change_for(_count, "POST", "/agents/actions/bulk/", body)
 
 
-def _store_output(agent_id: str, run: ScriptRun) -> Steps[None]:
-    """By the call for many agents: it stores what the agent reports, and nothing where it does not.
-
-    The call for one waits, holding a worker; it stores the word "timeout" for an agent that is silent, and
-    looks the field up only after the script has run.
-    """
+def _check_output_is_stored(run: ScriptRun) -> Steps[None]:
     if run.custom_field is None:
         raise InvalidRequestError(
             'output="collector" on a stock server needs custom_field=, the field to store it in'
@@ -359,7 +352,6 @@ def _store_output(agent_id: str, run: ScriptRun) -> Steps[None]:
         raise InvalidRequestError(
             f"custom_field: the server has no custom field with the id {run.custom_field}"
         )
-    yield from _bulk_script((agent_id,), run)
 
 
 class _Numbered(msgspec.Struct):
@@ -369,11 +361,6 @@ class _Numbered(msgspec.Struct):
 def _numbers(version: str) -> tuple[int, ...]:
     """A version to compare; none for what has no number, as that of a server under development."""
     return tuple(int(number) for number in re.findall(r"[0-9]{1,9}", version)[:3])
-
-
-def _not_told(body: bytes) -> int | None:
-    del body
-    return None
 
 
 def _count(body: bytes) -> int | None:

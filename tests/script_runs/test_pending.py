@@ -18,7 +18,7 @@ from trmm_async import (
     ServerError,
     UnidentifiedError,
 )
-from trmm_async.runbook import Patience
+from trmm_async.script_runs import HistoryWaits
 from trmm_async.testing import Run, ScriptReply, Simulator
 
 POST, HISTORY, KEYS = "/runscript/", "/agents/scripthistory/", "/accounts/apikeys/"
@@ -106,8 +106,8 @@ class TestRunsAtTheSameTime:
                     with pytest.raises(OutcomeUnknownError):
                         await trmm.agents.run_script(server.agent_ids[number % 3], script, output="forget")
             assert len(server.runs) == 61
-            trmm._api.desk.book._prune(asyncio.get_running_loop().time() + 2)  # it does so once a second
-            assert len(trmm._api.desk.book._claimed) < 10
+            trmm._api.poller.matcher._prune(asyncio.get_running_loop().time() + 2)  # it does so once a second
+            assert len(trmm._api.poller.matcher._claimed) < 10
             assert (await trmm.agents.run_script(server.agent_ids[0], script, args=["mine"])).stdout == "mine"
 
     async def test_one_that_nobody_waits_for_may_be_sent_while_another_is_waited_for(self) -> None:
@@ -178,7 +178,7 @@ class TestALostAnswer:
 
     @pytest.mark.parametrize("status", [302, 502, 503, 504])
     async def test_to_one_that_never_arrived_is_unknown(self, status: int) -> None:
-        async with served("stock", agents=1, patience=Patience(row=0.5)) as (server, trmm):
+        async with served("stock", agents=1, waits=HistoryWaits(row=0.5)) as (server, trmm):
             server.fail("POST", POST, status=status, retry_after=0)
             with pytest.raises(OutcomeUnknownError, match=str(status)):
                 await trmm.agents.run_script(server.agent_ids[0], 1)
@@ -193,7 +193,7 @@ class TestALostAnswer:
             assert server.runs == []
 
     async def test_leaves_the_next_run_its_own_result(self) -> None:
-        async with served("stock", agents=1, patience=Patience(row=0.3)) as (server, trmm):
+        async with served("stock", agents=1, waits=HistoryWaits(row=0.3)) as (server, trmm):
             script, agent = echoing(server), server.agent_ids[0]
             server.cut("POST", POST, after=False)
             with pytest.raises(OutcomeUnknownError):
@@ -256,7 +256,7 @@ class TestTheHistory:
                     await task
 
     async def test_may_fail_for_a_while(self) -> None:
-        async with served("stock", agents=1, patience=Patience(row=5.0)) as (server, trmm):
+        async with served("stock", agents=1, waits=HistoryWaits(row=5.0)) as (server, trmm):
             script = echoing(server)
             await trmm.agents.run_script(server.agent_ids[0], script)
             rule = server.fail("GET", HISTORY, status=502, times=3)
@@ -265,7 +265,7 @@ class TestTheHistory:
             assert len(server.runs) == 2
 
     async def test_that_fails_for_good_leaves_the_outcome_unknown(self) -> None:
-        async with served("stock", agents=1, patience=Patience(row=0.5)) as (server, trmm):
+        async with served("stock", agents=1, waits=HistoryWaits(row=0.5)) as (server, trmm):
             await trmm.agents.run_script(server.agent_ids[0], 1)
             server.fail("GET", HISTORY, status=502, times=None)
             with pytest.raises(OutcomeUnknownError, match=r"the history can't be read: .*502"):
@@ -298,12 +298,12 @@ class TestTheHistory:
             server.username = "n" * 60
             with server.restrict("can_list_api_keys"):
                 await trmm.agents.run_script(server.agent_ids[0], 1)
-                assert trmm._api.desk.username == "n" * 50
+                assert trmm._api.poller.username == "n" * 50
             await trmm.agents.run_script(server.agent_ids[1], 1)
             assert count(server, "GET", KEYS) == 1
             async with TRMM(server.url, api_key=server.api_key, dialect="stock") as other:
                 await other.agents.run_script(server.agent_ids[1], 1)
-                assert other._api.desk.username == "n" * 50
+                assert other._api.poller.username == "n" * 50
                 await other.agents.run_script(server.agent_ids[1], 1)
             assert count(server, "GET", KEYS) == 2
 
@@ -334,7 +334,7 @@ class TestTheEnd:
     async def test_a_look_that_is_cancelled_before_it_begins_keeps_nobody_waiting_either(self) -> None:
         def born_cancelled(loop: asyncio.AbstractEventLoop, coro: Any, **how: Any) -> asyncio.Task[Any]:
             task = asyncio.Task(coro, loop=loop, **how)
-            if coro.__qualname__ == "Desk._look_on":
+            if coro.__qualname__ == "RunPoller._poll":
                 task.cancel()
             return task
 

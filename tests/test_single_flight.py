@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from trmm_async.errors import ServerError
-from trmm_async.resources.turns import Turns
+from trmm_async.single_flight import SingleFlight
 
 
 async def failing(error: ServerError, gate: asyncio.Event) -> None:
@@ -13,17 +13,17 @@ async def failing(error: ServerError, gate: asyncio.Event) -> None:
     raise error
 
 
-async def wanted(turns: Turns, error: ServerError, gate: asyncio.Event) -> None:
-    async with turns.take() as share_failure:
+async def wanted(flight: SingleFlight, error: ServerError, gate: asyncio.Event) -> None:
+    async with flight.take() as share_failure:
         share_failure()
-        await turns.attempt(failing(error, gate))
+        await flight.attempt(failing(error, gate))
 
 
 async def test_those_who_wait_share_a_failure_each_with_an_error_of_its_own() -> None:
-    turns, gate, cause = Turns(), asyncio.Event(), ValueError("why")
+    flight, gate, cause = SingleFlight(), asyncio.Event(), ValueError("why")
     error = ServerError(502, "down", method="GET", path="/x/")
     error.__cause__ = cause
-    tasks = [asyncio.ensure_future(wanted(turns, error, gate)) for _ in range(5)]
+    tasks = [asyncio.ensure_future(wanted(flight, error, gate)) for _ in range(5)]
     await asyncio.sleep(0)
     gate.set()
     told = await asyncio.gather(*tasks, return_exceptions=True)
@@ -33,21 +33,21 @@ async def test_those_who_wait_share_a_failure_each_with_an_error_of_its_own() ->
 
 
 async def test_who_comes_later_asks_anew() -> None:
-    turns, gate = Turns(), asyncio.Event()
+    flight, gate = SingleFlight(), asyncio.Event()
     gate.set()
     for number in range(3):
         with pytest.raises(ServerError, match=f"no {number}"):
-            await wanted(turns, ServerError(502, f"no {number}"), gate)
+            await wanted(flight, ServerError(502, f"no {number}"), gate)
 
 
 async def test_what_was_made_up_for_is_shared_with_nobody() -> None:
-    turns, gate = Turns(), asyncio.Event()
-    first = asyncio.ensure_future(wanted(turns, ServerError(502, "down"), gate))
+    flight, gate = SingleFlight(), asyncio.Event()
+    first = asyncio.ensure_future(wanted(flight, ServerError(502, "down"), gate))
     await asyncio.sleep(0)
 
     async def waiting() -> str:
-        async with turns.take() as share_failure:
-            turns.forget()
+        async with flight.take() as share_failure:
+            flight.forget()
             share_failure()
             return "asked"
 

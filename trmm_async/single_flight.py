@@ -1,6 +1,6 @@
-"""One at a time, where many want the same of a server: they wait for their turn, and share a failure.
+"""Single-flight: concurrent callers share one request and its failure.
 
-At the bottom of the resources. What succeeded is kept by who asks; this room knows only of what failed.
+What succeeded is kept by who asks; this room knows only of what failed.
 """
 
 import asyncio
@@ -11,13 +11,13 @@ from typing import TypeVar
 
 from trmm_async.errors import TRMMError
 
-__all__ = ["Turns"]
+__all__ = ["SingleFlight"]
 
 T = TypeVar("T")
 
 
-class Turns:
-    """Turns at one thing. Belongs to one event loop."""
+class SingleFlight:
+    """One request at a time, for all who want the same. Belongs to one event loop."""
 
     def __init__(self) -> None:
         self._lock = asyncio.Lock()

@@ -1,0 +1,12 @@
+"""Scripts whose results are collected from a server's history: sent once, and matched to their rows.
+
+Over the transport and the dialects' values, below the resources. Inside, from the top, each calling only
+downward: `pending` (one script on its way), `poller` (reads the history for all who wait) and `matcher`
+(which row is which run; pure). What comes back up is only completion: a poller wakes who waits.
+"""
+
+from trmm_async.script_runs.matcher import HistoryWaits, Watermark
+from trmm_async.script_runs.pending import Before, PendingRun, RecoveredRun, run_script
+from trmm_async.script_runs.poller import RunPoller
+
+__all__ = ["Before", "HistoryWaits", "PendingRun", "RecoveredRun", "RunPoller", "Watermark", "run_script"]

@@ -1,0 +1,234 @@
+"""Reads the server's script history for all who wait for a run.
+
+Over `matcher`, which decides. One read serves everybody, however many they are; there is none while nobody
+waits. Knows nothing of `pending`: who waits holds a `Waiter`, and is woken by it.
+"""
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Final
+
+from trmm_async.dialects import History
+from trmm_async.errors import AuthenticationError, OutcomeUnknownError, PermissionDeniedError, TRMMError
+from trmm_async.script_runs.matcher import HistoryWaits, MatchResult, RunMatcher, TrackedRun
+from trmm_async.single_flight import SingleFlight
+from trmm_async.transport import Transport
+
+__all__ = ["RunPoller", "Waiter"]
+
+_WATERMARK_FRESH: Final = 1.0
+"""Seconds for which a watermark serves. Any from before the sending is right; a fresh one leaves less in
+doubt."""
+
+
+@dataclass(slots=True, eq=False)
+class Waiter:
+    """One run's place with the poller, from `enter` to `leave`.
+
+    Attributes:
+        news: set when something may have become known of it.
+        failure: why nothing more will be, if nothing will.
+    """
+
+    run: TrackedRun
+    history: History
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+    failure: Exception | None = None
+
+
+class RunPoller:
+    """The reader of one server's history. Belongs to one event loop.
+
+    Attributes:
+        matcher: all runs under way; it alone writes what is known of them.
+        trouble: why the history could not be read, the last time; None if it could.
+    """
+
+    def __init__(self, transport: Transport, waits: HistoryWaits | None = None) -> None:
+        self.transport = transport
+        self.matcher = RunMatcher(waits)
+        self.trouble: TRMMError | None = None
+        self._watermarks = SingleFlight()
+        self._watermark_at: float | None = None
+        self._watermark_stale_at = 0.0
+        self._was_asked_for_name = False
+        self._waiters: set[Waiter] = set()
+        self._queue: list[tuple[TrackedRun, asyncio.Event]] = []
+        self._task: asyncio.Task[None] | None = None
+        self._news = asyncio.Event()
+
+    def __repr__(self) -> str:
+        return f"<RunPoller {self.matcher!r}>"
+
+    @property
+    def username(self) -> str | None:
+        """By which name the history has our runs, as far as it is known."""
+        return self.matcher.username
+
+    @username.setter
+    def username(self, name: str | None) -> None:
+        self.matcher.username = name
+
+    async def aclose(self) -> None:
+        """Read no more; who waits for a run is told that its outcome is unknown."""
+        self._fail(OutcomeUnknownError("sent, and the client was closed before its result came"))
+        await self._stop()
+
+    # -- one run, from its turn to its end -------------------------------------------------------------------
+
+    async def enter(self, run: TrackedRun, history: History) -> Waiter:
+        """Wait until its rows can't be mistaken for those of another run of ours, first come, first served.
+
+        Safe to cancel. To be followed by `leave`, once.
+        """
+        turn = asyncio.Event()
+        self._queue.append((run, turn))
+        try:
+            while self._is_held_back(run):
+                turn.clear()
+                await turn.wait()
+            self.matcher.open(run)
+        finally:
+            self._queue.remove((run, turn))
+            self._call_next()
+        waiter = Waiter(run, history)
+        self._waiters.add(waiter)
+        return waiter
+
+    async def leave(self, waiter: Waiter) -> None:
+        """It is of no more interest."""
+        self._waiters.discard(waiter)
+        self.matcher.close(waiter.run, self.now())
+        if waiter.run.may_be_sent and not waiter.run.rows:
+            # It has, or will have, a row that no watermark from before this moment takes into account.
+            self._watermark_stale_at = self.now()
+        self._call_next()
+        if self.matcher.due(self.now()) is None:
+            await self._stop()
+
+    async def take_watermark(self, waiter: Waiter) -> None:
+        """Its rows will stand above the row that is now the last. Those who ask at once share a failure."""
+        async with self._watermarks.take() as share_failure:
+            share_failure()
+            await self._watermarks.attempt(self._read_watermark(waiter))
+            await self.learn_name(waiter.history)
+        self.matcher.start(waiter.run)
+
+    async def learn_name(self, history: History) -> None:
+        """Ask once by which name the history has our runs. Many keys may not: then the first run tells it."""
+        if self.username is not None or self._was_asked_for_name:
+            return
+        self._was_asked_for_name = True
+        with suppress(TRMMError):
+            name = await self.transport.send(history.user_of(self.transport.server.is_our_key))
+            self.username = name or self.username
+
+    def watch(self, waiter: Waiter, age: float = 0.0) -> None:
+        """It was sent, so many seconds ago: look for its rows from now on."""
+        self.matcher.sent(waiter.run, self.now() - age)
+        self._news.set()
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._poll(), name="trmm_async: history")
+            self._task.add_done_callback(self._ended)
+
+    async def results(self, waiter: Waiter) -> dict[str, MatchResult]:
+        """Wait for what is found out next, by agent; empty when all of it is known. Safe to cancel.
+
+        Raises what keeps the rest from being found out, once all that is known has been given.
+        """
+        while not (found := self.matcher.take(waiter.run)) and waiter.run.pending:
+            if waiter.failure is not None:
+                raise waiter.failure
+            waiter.news.clear()
+            await waiter.news.wait()
+        return found
+
+    @staticmethod
+    def now() -> float:
+        """The time, as the matcher is told it."""
+        return asyncio.get_running_loop().time()
+
+    # -- inside ----------------------------------------------------------------------------------------------
+
+    def _is_held_back(self, run: TrackedRun) -> bool:
+        if self.matcher.holder(run.agent_ids, run.script) is not None:
+            return True
+        for other, _ in self._queue:
+            if other is run:
+                return False
+            if other.script == run.script and not other.pending.isdisjoint(run.pending):
+                return True
+        return False
+
+    def _call_next(self) -> None:
+        """Synchronous: no cancellation can come between a change in the matcher and the news of it."""
+        for _, turn in self._queue:
+            turn.set()
+
+    async def _read_watermark(self, waiter: Waiter) -> None:
+        matcher, run, asked = self.matcher, waiter.run, self.now()
+        since = max(asked - _WATERMARK_FRESH, self._watermark_stale_at)
+        if matcher.has_stray_rows(run.agent_ids, run.script, asked):
+            rows = await self.transport.send(waiter.history.since(matcher.strays_since()))
+            matcher.note(rows)
+            matcher.claim_stray_rows(run.agent_ids, run.script, rows)
+        elif self._watermark_at is None or self._watermark_at < since:
+            matcher.note(await self.transport.send(waiter.history.newest()))
+        else:
+            return
+        self._watermark_at = asked
+
+    async def _poll(self) -> None:
+        try:
+            while (wait := self.matcher.due(self.now())) is not None:
+                if wait > 0:
+                    self._news.clear()
+                    await _at_most(wait, self._news)
+                else:
+                    await self._read()
+                    self._call_next()
+        except Exception as error:
+            # A mistake of ours: those who wait must not wait for ever.
+            self._fail(error)
+            raise
+
+    async def _read(self) -> None:
+        history, asked = next(iter(self._waiters)).history, self.now()
+        try:
+            since = self.matcher.since(asked)
+            rows = await self.transport.send(history.since(since))
+        except TRMMError as error:
+            self.trouble = error
+            self.matcher.unread(self.now(), self.now() - asked)
+            if isinstance(error, AuthenticationError | PermissionDeniedError):
+                self._fail(error)
+        else:
+            self.trouble = None
+            self._watermark_at = asked
+            self.matcher.read(rows, self.now(), self.now() - asked, whole=since is None)
+        for waiter in self._waiters:
+            waiter.news.set()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if task.cancelled() and task is self._task:
+            # Not by us: whoever cancels all tasks of the loop ends what is waited for, too. Told here, since
+            # a task that is cancelled before its first step never gets as far as to tell it.
+            self._fail(OutcomeUnknownError("sent, and the looking for its result was cancelled"))
+
+    def _fail(self, error: Exception) -> None:
+        for waiter in self._waiters:
+            waiter.failure = waiter.failure or error
+            waiter.news.set()
+
+    async def _stop(self) -> None:
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+async def _at_most(seconds: float, event: asyncio.Event) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
