@@ -87,7 +87,7 @@ class AmbiguousNameError(InvalidRequestError):
     def __init__(self, name: str, ids: Sequence[str]) -> None:
         super().__init__(name, tuple(ids))
         self.name = name
-        self.ids = tuple(ids)
+        self.ids: tuple[str, ...] = tuple(ids)
 
     def __str__(self) -> str:
         return clean(f"{len(self.ids)} agents are named {self.name!r}: {', '.join(self.ids[:5])}")
@@ -285,7 +285,7 @@ class ServerFaultError(OutcomeUnknownError, ServerError):
 
     def __init__(self, status: int, detail: str, *, method: str = "", path: str = "", body: str = "") -> None:
         ServerError.__init__(self, status, detail, method=method, path=path, body=body)
-        self.message = f"{status}: {detail}"
+        self.message: str = f"{status}: {detail}"
 
     def __str__(self) -> str:
         return ServerError.__str__(self)
@@ -296,7 +296,7 @@ class AgentLostError(OutcomeUnknownError, AgentUnreachableError):
 
     def __init__(self, status: int, detail: str, *, method: str = "", path: str = "", body: str = "") -> None:
         AgentUnreachableError.__init__(self, status, detail, method=method, path=path, body=body)
-        self.message = f"{status}: {detail}"
+        self.message: str = f"{status}: {detail}"
 
     def __str__(self) -> str:
         return AgentUnreachableError.__str__(self)

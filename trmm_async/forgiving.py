@@ -69,8 +69,8 @@ class Odd:
     """What did not read in one answer: how many values, and what is wrong with the first."""
 
     def __init__(self) -> None:
-        self.count = 0
-        self.first = ""
+        self.count: int = 0
+        self.first: str = ""
 
     def note(self, error: msgspec.ValidationError) -> None:
         """Count one more."""

@@ -27,7 +27,7 @@ class KeepAliveTrust:
 
     def __init__(self) -> None:
         self._seen_alive = 0.0
-        self.limit = 0.0
+        self.limit: float = 0.0
 
     def __repr__(self) -> str:
         return f"<KeepAliveTrust up to {self.limit:.3f} s>"

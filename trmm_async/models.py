@@ -52,9 +52,14 @@ class Extra(dict[str, Any]):
     def _refuse(self, *_args: object, **_named: object) -> NoReturn:
         raise TypeError("extra can't be changed")
 
-    _refused: Any = _refuse
-    __setitem__ = __delitem__ = __ior__ = _refused
-    clear = pop = popitem = setdefault = update = _refused
+    __setitem__: Any = _refuse
+    __delitem__: Any = _refuse
+    __ior__: Any = _refuse
+    clear: Any = _refuse
+    pop: Any = _refuse
+    popitem: Any = _refuse
+    setdefault: Any = _refuse
+    update: Any = _refuse
 
 
 Moment: TypeAlias = Annotated[datetime, msgspec.Meta(tz=True)]

@@ -115,8 +115,8 @@ class Tries:
         self._definite = definite
         self._jitter = jitter
         self._answer_lost = False
-        self.sent = 0
-        self.waited = 0.0
+        self.sent: int = 0
+        self.waited: float = 0.0
         self.asked: float | None = None
 
     def __repr__(self) -> str:

@@ -35,7 +35,7 @@ _SERVER: Final = "Which server"
 _WITH_VALUE: Final = frozenset({"--url", "--profile", "--dialect", "--rate-limit"})
 _FLAGS: Final = frozenset({"--allow-http", "--debug"})
 
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     name="trmm",
     help="Tactical RMM from the terminal: agents, scripts on a fleet, alerts, live events.",
     no_args_is_help=True,

@@ -21,7 +21,7 @@ class Screen(Console):
 
     def __init__(self, *, stderr: bool = False, **settings: Any) -> None:
         super().__init__(stderr=stderr, color_system=None if without_colour() else "auto", **settings)
-        self.is_interactive = self.is_terminal and not self.is_dumb_terminal
+        self.is_interactive: bool = self.is_terminal and not self.is_dumb_terminal
 
     @property
     def is_terminal(self) -> bool:

@@ -77,7 +77,7 @@ class Backlog:
         self._queue: deque[Event] = deque()
         self._missing: dict[str, _Dropped] = {}
         self._in_gap: set[str] = set()
-        self.dropped = 0
+        self.dropped: int = 0
 
     def __len__(self) -> int:
         return len(self._queue) + len(self._missing)

@@ -93,7 +93,7 @@ class Known:
         self._mark = 0
         self._latest: datetime | None = None
         self._many = _MANY
-        self.changes = 0
+        self.changes: int = 0
         if place is not None:
             self._told = dict([(_STATUS, place.up), *place.alerts.items()])
             self._based, self._mark, self._latest = place.based, place.mark, place.latest

@@ -119,8 +119,8 @@ class Handler:
         self._on_error = on_error
         self._current: Event | None = None
         self.task: asyncio.Task[None] | None = None
-        self.calls = 0
-        self.errors = 0
+        self.calls: int = 0
+        self.errors: int = 0
 
     def __repr__(self) -> str:
         counts = f"{self.calls} calls, {self.errors} errors, {self.dropped} dropped"
@@ -194,7 +194,7 @@ class Fanout:
         self._clients = clients
         self._consumers: list[Consumer] = []
         self._handlers: list[Handler] = []
-        self.is_running = False
+        self.is_running: bool = False
         self._over = asyncio.Event()
         self._end: BaseException | None = None
 

@@ -29,7 +29,7 @@ class Mailbox(Generic[T]):
     def __init__(self, size: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._size = size
         self._clock = clock
-        self.filled_at = clock()
+        self.filled_at: float = clock()
         self._items: deque[T] = deque()
         self._writers: deque[tuple[T, asyncio.Future[None]]] = deque()
         self._reader: asyncio.Future[None] | None = None

@@ -41,11 +41,11 @@ class Picture:
         self._looked_at = now
         self._begun = False
         self.pending: deque[Event] = deque()
-        self.state = StreamState.CONNECTING
-        self.received = 0
+        self.state: StreamState = StreamState.CONNECTING
+        self.received: int = 0
         self.dropped = 0
-        self.reconnects = 0
-        self.settled = asyncio.Event()
+        self.reconnects: int = 0
+        self.settled: asyncio.Event = asyncio.Event()
         self.problem: TRMMError | None = None
 
     def __repr__(self) -> str:

@@ -97,7 +97,7 @@ class Polling:
         self._overlap = Overlap()
         self._failing_since = 0.0
         self._hush: Callable[[], None] | None = None
-        self.looks = 0
+        self.looks: int = 0
 
     def __repr__(self) -> str:
         return f"<Polling of {len(self._pictures)} agents, {self.looks} looks>"

@@ -51,7 +51,7 @@ class Sockets:
         desk = SnapshotDesk(snapshot, settings.gather, outlet.watch) if snapshot is not None else None
         gate = asyncio.Semaphore(settings.handshakes)
         room = Room(settings.queue)
-        self.shared = Shared(self._dial, settings, desk, outlet.mailbox, gate, roll=set(), room=room)
+        self.shared: Shared = Shared(self._dial, settings, desk, outlet.mailbox, gate, roll=set(), room=room)
         self._outlet = outlet
 
     def follow(self, agent_id: str, start: Start) -> Session:

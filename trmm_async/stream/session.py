@@ -118,11 +118,11 @@ class Session:
         self._on_the_way: Sequence[Event] = ()
         self._lost_count = 0
         self._last: Event | None = None
-        self.state = StreamState.CONNECTING
-        self.received = 0
-        self.connections = 0
-        self.dropped = 0
-        self.settled = asyncio.Event()
+        self.state: StreamState = StreamState.CONNECTING
+        self.received: int = 0
+        self.connections: int = 0
+        self.dropped: int = 0
+        self.settled: asyncio.Event = asyncio.Event()
         self.problem: TRMMError | None = None
 
     def __repr__(self) -> str:

@@ -97,7 +97,7 @@ class Backoff:
 
     def __init__(self, settings: StreamSettings) -> None:
         self._settings = settings
-        self.failures = 0
+        self.failures: int = 0
 
     def next(self) -> float:
         """Seconds to wait now."""

@@ -102,7 +102,7 @@ class Pulse:
         self._interval = interval
         self._timeout = timeout
         self._asked: float | None = None
-        self.heard = now
+        self.heard: float = now
 
     def look(self, now: float) -> tuple[Verdict, float]:
         """What to do now, and in how many seconds to look again."""
@@ -231,11 +231,11 @@ class Link(asyncio.Protocol):
         self._waiter: asyncio.Future[None] | None = None
         self._pings = 0
         self._fences: dict[int, asyncio.Future[bool]] = {}
-        self.spoke = False
-        self.accepted = False
+        self.spoke: bool = False
+        self.accepted: bool = False
         self.answer: Reply | None = None
         self.lost: Lost | None = None
-        self.heard_at = settings.clock()
+        self.heard_at: datetime = settings.clock()
         self.opened: asyncio.Future[None] = loop.create_future()
         self.ended: asyncio.Future[None] = loop.create_future()
         self.gone: asyncio.Future[None] = loop.create_future()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["chaos", "stir"]
 
-log = logging.getLogger("trmm_async.testing")
+log: logging.Logger = logging.getLogger("trmm_async.testing")
 
 MESSAGES = (
     "C: drive 90% used",

@@ -110,7 +110,7 @@ class Hub:
     """Every subscriber, by agent, and what a test does to them."""
 
     def __init__(self, *, compress: bool) -> None:
-        self.refusals = Faults()
+        self.refusals: Faults = Faults()
         self._compress = compress
         self._live: defaultdict[str, set[Subscriber]] = defaultdict(set)
         self._stalled: set[Subscriber] = set()

@@ -75,7 +75,7 @@ class Fault(Rule):
 
     def __init__(self, method: str, path: str, effect: Effect, *, times: int | None, after: bool) -> None:
         super().__init__(times)
-        self.method = method.upper()
+        self.method: str = method.upper()
         self.path = path
         self.effect = effect
         self.after = after

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Front", "Way"]
 
-log = logging.getLogger("trmm_async.testing")
+log: logging.Logger = logging.getLogger("trmm_async.testing")
 
 GZIP_FROM = 200
 """Bytes; Django's GZipMiddleware leaves shorter answers as they are."""

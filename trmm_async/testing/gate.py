@@ -125,7 +125,7 @@ class Gate:
     """
 
     def __init__(self, key: str, limits: Limits) -> None:
-        self.keys = {key}
+        self.keys: set[str] = {key}
         self.limits = limits
         self.username = "admin"
         self.users: dict[str, str] = {}
@@ -171,7 +171,7 @@ class Restriction:
     """Permissions that every key lacks until `lift()`, or until the end of the block it is used in."""
 
     def __init__(self, gate: Gate, permissions: Sequence[str]) -> None:
-        self.permissions = tuple(permissions)
+        self.permissions: tuple[str, ...] = tuple(permissions)
         self._forbidden = gate.forbidden
         self._forbidden.update(self.permissions)
         self._lifted = False

@@ -108,7 +108,7 @@ class Runner:
         self._hold = math.inf if offline_hold is None else offline_hold
         self._tasks: set[asyncio.Task[None]] = set()
         self._live: defaultdict[str, list[Execution]] = defaultdict(list)
-        self.report_delay = 0.0
+        self.report_delay: float = 0.0
         self._report_seconds = report_seconds
         self._taken_in_at = -math.inf
         world.listen(self._notice)

@@ -137,9 +137,9 @@ class Simulator(Switches, AgentSwitches, StockSwitches):
             raise ValueError(msg)
         self.dialect = dialect
         version = AGENT_VERSIONS.get(dialect)
-        self.world = World(agents=agents, seed=seed, clock=clock, agent_version=version)
-        self.api_key = api_key if api_key is not None else new_key(Random(f"{seed} key"))
-        self.limits = Limits(
+        self.world: World = World(agents=agents, seed=seed, clock=clock, agent_version=version)
+        self.api_key: str = api_key if api_key is not None else new_key(Random(f"{seed} key"))
+        self.limits: Limits = Limits(
             _limit(rate_limit, RATE_LIMIT, dialect),
             _limit(deployment_rate_limit, DEPLOYMENT_RATE_LIMIT, dialect),
             clock,

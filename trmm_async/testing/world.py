@@ -70,9 +70,9 @@ class World:
             raise ValueError(msg)
         self.clock = clock
         self.seed = seed
-        self.journal = Journal(clock)
+        self.journal: Journal = Journal(clock)
         self._agent_version = agent_version
-        self.rng = Random(seed)
+        self.rng: Random = Random(seed)
         self.clients: dict[int, Client] = {}
         self.sites: dict[int, Site] = {}
         self.agents: dict[str, Agent] = {}

@@ -76,9 +76,9 @@ class WebhookReceiver:
         self._body_timeout = body_timeout
         self._listeners: list[Listener] = []
         self._seen: OrderedDict[tuple[int, bool], None] = OrderedDict()
-        self.received = 0
-        self.repeated = 0
-        self.refused = 0
+        self.received: int = 0
+        self.repeated: int = 0
+        self.refused: int = 0
 
     def __repr__(self) -> str:
         counts = f"{self.received} received, {self.repeated} repeated, {self.refused} refused"

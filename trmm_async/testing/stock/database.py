@@ -44,14 +44,14 @@ class Database:
     def __init__(self, world: World) -> None:
         self._world = world
         clock = world.clock
-        self.policies = Table("Policy", models.POLICY, clock)
-        self.checks = Table(
+        self.policies: Table = Table("Policy", models.POLICY, clock)
+        self.checks: Table = Table(
             "Check",
             models.check(self._is_agent, self.policies.__contains__, lambda key: key in world.scripts),
             clock,
             first=MADE_CHECKS,
         )
-        self.tasks = Table(
+        self.tasks: Table = Table(
             "AutomatedTask",
             models.task(
                 self._is_agent, self.policies.__contains__, self.checks.__contains__,
@@ -60,11 +60,11 @@ class Database:
             clock,
             first=MADE_TASKS,
         )  # fmt: skip
-        self.scripts = Table("Script", models.SCRIPT, clock, audited=False)
-        self.snippets = Table("ScriptSnippet", models.SNIPPET, clock, audited=False)
-        self.keys = Table("GlobalKVStore", models.KEY, clock)
-        self.url_actions = Table("URLAction", models.URL_ACTION, clock)
-        self.custom_fields = Table("CustomField", models.CUSTOM_FIELD, clock)
+        self.scripts: Table = Table("Script", models.SCRIPT, clock, audited=False)
+        self.snippets: Table = Table("ScriptSnippet", models.SNIPPET, clock, audited=False)
+        self.keys: Table = Table("GlobalKVStore", models.KEY, clock)
+        self.url_actions: Table = Table("URLAction", models.URL_ACTION, clock)
+        self.custom_fields: Table = Table("CustomField", models.CUSTOM_FIELD, clock)
         self.live: dict[int, Check] = {}
         self.results: dict[int, Row] = {}
         self._checks_of: defaultdict[int, list[int]] = defaultdict(list)
