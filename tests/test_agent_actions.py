@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from operator import attrgetter
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -29,6 +31,7 @@ from trmm_async.errors import (
     ServerFaultError,
 )
 from trmm_async.resources.agents import Agents
+from trmm_async.resources.resource import Resource
 from trmm_async.testing import ScriptReply, Simulator
 
 KEY = "key-for-tests"
@@ -368,23 +371,25 @@ class TestTheInside:
     async def test_notes(self) -> None:
         async with stock() as (server, trmm):
             agent_id = server.agent_ids[0]
-            before = await trmm.agents.notes(agent_id)
-            made = await trmm.agents.add_note(agent_id, "one\ntwo ✓")
+            before = await trmm.agents.notes.list(agent_id)
+            made = await trmm.agents.notes.create(agent_id, "one\ntwo ✓")
             assert (made.note, made.agent_id, made.username) == ("one\ntwo ✓", agent_id, server.username)
-            await trmm.agents.edit_note(made, "three")
-            assert [one.note for one in await trmm.agents.notes(agent_id) if one.id == made.id] == ["three"]
-            await trmm.agents.delete_note(made)
-            assert await trmm.agents.notes(agent_id) == before
+            await trmm.agents.notes.update(made, "three")
+            assert [one.note for one in await trmm.agents.notes.list(agent_id) if one.id == made.id] == [
+                "three"
+            ]
+            await trmm.agents.notes.delete(made)
+            assert await trmm.agents.notes.list(agent_id) == before
             with pytest.raises(NotFoundError):
-                await trmm.agents.edit_note(made.id, "four")
+                await trmm.agents.notes.update(made.id, "four")
             with pytest.raises(InvalidRequestError):
-                await trmm.agents.add_note(agent_id, " ")
+                await trmm.agents.notes.create(agent_id, " ")
 
     async def test_a_note_whose_answer_is_lost_is_found_all_the_same(self) -> None:
         async with stock() as (server, trmm):
             server.cut("POST", "/agents/notes/")
-            made = await trmm.agents.add_note(server.agent_ids[0], "once")
-            assert [one.id for one in await trmm.agents.notes(server.agent_ids[0])] == [made.id]
+            made = await trmm.agents.notes.create(server.agent_ids[0], "once")
+            assert [one.id for one in await trmm.agents.notes.list(server.agent_ids[0])] == [made.id]
 
     async def test_history(self) -> None:
         async with stock() as (server, trmm):
@@ -512,16 +517,19 @@ WHATEVER: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "edit_windows_update": ((1, "approve"), {}),
     "scan_windows_updates": (("a",), {}),
     "install_windows_updates": (("a",), {}),
-    "notes": (("a",), {}),
-    "add_note": (("a", "n"), {}),
-    "edit_note": ((1, "n"), {}),
-    "delete_note": ((1,), {}),
+    "notes.list": (("a",), {}),
+    "notes.create": (("a", "n"), {}),
+    "notes.update": ((1, "n"), {}),
+    "notes.delete": ((1,), {}),
 }
 
 
 def _of_bases() -> Iterator[str]:
     for base in Agents.__bases__:
         yield from (name for name in vars(base) if not name.startswith("_"))
+    for noun, methods in vars(Agents(cast("Any", None))).items():
+        if isinstance(methods, Resource):
+            yield from (f"{noun}.{name}" for name in vars(type(methods)) if not name.startswith("_"))
 
 
 def test_every_method_is_tried_on_a_gateway() -> None:
@@ -536,6 +544,6 @@ async def test_a_gateway_has_none_of_it(name: str) -> None:
         Simulator(agents=1) as server,
         TRMM(server.url, api_key=server.api_key) as trmm,
     ):
-        with pytest.raises(UnsupportedError, match=rf"agents\.{method}\b"):
-            await getattr(trmm.agents, method)(*given, **named)
+        with pytest.raises(UnsupportedError, match=rf"agents\.{re.escape(method)}\b"):
+            await attrgetter(method)(trmm.agents)(*given, **named)
         assert server.requests == []

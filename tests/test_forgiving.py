@@ -15,6 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import trmm_async.dialects
+import trmm_async.resources.stock
 from tests.peer import Peer, always, answer, in_turn, peer
 from trmm_async import (
     TRMM,
@@ -58,17 +59,21 @@ NOT_READ = {gateway._Order, inventory.EventLogEntry, inventory.WindowsUpdate}
 """What is sent, or made of what was read."""
 
 
+ROOMS = {"models", "inventory", "administration", "dialects", "resources"}
+
+
 def wire_types() -> Iterator[type[msgspec.Struct]]:
     rooms = [models, inventory, administration]
-    found = pkgutil.walk_packages(trmm_async.dialects.__path__, "trmm_async.dialects.")
-    rooms += [importlib.import_module(module.name) for module in found]
+    for folder in (trmm_async.dialects, trmm_async.resources.stock):
+        found = pkgutil.walk_packages(folder.__path__, f"{folder.__name__}.")
+        rooms += [importlib.import_module(module.name) for module in found]
     seen = {
         kind
         for room in rooms
         for kind in vars(room).values()
         if isinstance(kind, type)
         and issubclass(kind, msgspec.Struct)
-        and kind.__module__.split(".")[1] in {"models", "inventory", "administration", "dialects"}
+        and kind.__module__.split(".")[1] in ROOMS
     }
     for kind in sorted(seen, key=lambda kind: f"{kind.__module__}.{kind.__qualname__}"):
         if kind.__struct_config__.tag is None and kind not in NOT_READ:

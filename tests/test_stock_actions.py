@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tests.recorded import asks_as_recorded, recording
+from tests.recorded import Ask, asks_as_recorded, by_hand, recording, requested
 from trmm_async import (
     APIError,
     CommandResult,
@@ -32,6 +32,7 @@ from trmm_async.errors import (
     BadRequestError,
     ServerError,
 )
+from trmm_async.resources.stock import notes
 from trmm_async.retry import Reply
 
 WINDOWS = "WKPFklJfIyyVlbPegBPrUhRZdsvDQucdWrdEWKpm"
@@ -78,6 +79,13 @@ def command(text: str = "echo hello", shell: str = "cmd", **more: Any) -> Comman
 
 
 Requested = Callable[[], Call[Any] | Plan[Any]]
+
+
+def done(ask: Ask, *names: str) -> Any:
+    """What a method returns if the server answers so."""
+    return by_hand(ask, lambda request: carried_out(request, *names))
+
+
 NIGHT = datetime(2027, 1, 15, 23, 30)  # noqa: DTZ001 - by the agent's clock
 
 GOOD: list[tuple[Requested, tuple[str, ...], object]] = [
@@ -140,8 +148,8 @@ GOOD: list[tuple[Requested, tuple[str, ...], object]] = [
     (lambda: ACTIONS.edit_windows_update(15, "approve"), ("winupdate_edit",), None),
     (lambda: ACTIONS.scan_windows_updates(WINDOWS), ("winupdate_scan",), None),
     (lambda: ACTIONS.install_windows_updates(WINDOWS), ("winupdate_install",), None),
-    (lambda: ACTIONS.edit_note(63, "edited"), ("note_edit",), None),
-    (lambda: ACTIONS.delete_note(63), ("note_delete",), None),
+    (lambda: requested(lambda agents: agents.notes.update(63, "edited")), ("note_edit",), None),
+    (lambda: requested(lambda agents: agents.notes.delete(63)), ("note_delete",), None),
 ]
 
 
@@ -367,14 +375,17 @@ class TestWhatIsRecordedOf:
         assert second.date_installed is None
 
     def test_notes(self) -> None:
-        old, new = carried_out(ACTIONS.list_notes(WINDOWS), "notes_agent")
+        old, new = done(lambda agents: agents.notes.list(WINDOWS), "notes_agent")
         assert (old.id, old.username, old.agent_id) == (1, None, WINDOWS)
         assert (new.id, new.username, new.note) == (61, "admin", "hello world\n")
         assert new.entry_time == datetime(2026, 11, 23, 19, 24, 20, 304143, tzinfo=UTC)
 
     def test_a_note_that_is_made(self) -> None:
-        made = carried_out(
-            ACTIONS.add_note(WINDOWS, "from api"), "notes_agent", "note_add", "notes_agent_after"
+        made = done(
+            lambda agents: agents.notes.create(WINDOWS, "from api"),
+            "notes_agent",
+            "note_add",
+            "notes_agent_after",
         )
         assert (made.id, made.note, made.username) == (63, "from api", "admin")
 
@@ -409,9 +420,9 @@ MANNERS: list[tuple[Requested, Replay, float | None]] = [
     (lambda: ACTIONS.edit_windows_update(1, "ignore"), IDEMPOTENT, None),
     (lambda: ACTIONS.scan_windows_updates("a"), IDEMPOTENT, None),
     (lambda: ACTIONS.install_windows_updates("a"), NEVER, None),
-    (lambda: ACTIONS.list_notes("a"), SAFE, None),
-    (lambda: ACTIONS.edit_note(1, "n"), IDEMPOTENT, None),
-    (lambda: ACTIONS.delete_note(1), IDEMPOTENT, None),
+    (lambda: notes.LIST.call("a"), SAFE, None),
+    (lambda: notes.UPDATE.call(1), IDEMPOTENT, None),
+    (lambda: notes.DELETE.call(1), IDEMPOTENT, None),
 ]
 
 

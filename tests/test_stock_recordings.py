@@ -7,7 +7,6 @@ table in docs/stock.md is held against them without the recordings too.
 
 import json
 import re
-import typing
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -18,8 +17,9 @@ from typing import Any, Final
 import msgspec
 import pytest
 
-from tests.recorded import HTTP, NOT_YET_REPLAYED, Recording, recording, sent_by
-from trmm_async import TRMM, ScriptResult
+from tests.methods import methods
+from tests.recorded import HTTP, NOT_YET_REPLAYED, Recording, recording, requested, sent_by
+from trmm_async import ScriptResult
 from trmm_async.answers import failure
 from trmm_async.calls import ArrayCall, Call, Plan, Request
 from trmm_async.dialects import (
@@ -49,7 +49,7 @@ from trmm_async.errors import (
     TRMMError,
 )
 from trmm_async.models import Deployment
-from trmm_async.resources.stock import policies
+from trmm_async.resources.stock import notes, policies
 from trmm_async.retry import Final as Judged
 from trmm_async.retry import Reply, RetryPolicy, Tries
 
@@ -616,37 +616,39 @@ OPERATIONS: Final = [
         "winupdate_install",
     ),
     _op(
-        "agents.notes",
+        "agents.notes.list",
         "GET /agents/<agent>/notes/",
-        lambda _, agent: BEYOND.list_notes(agent),
+        lambda _, agent: notes.LIST.call(agent),
         "Note",
         "notes_agent notes_agent_after",
     ),
     _op(
-        "agents.add_note",
+        "agents.notes.create",
         "POST /agents/notes/",
-        lambda told: BEYOND.add_note(told.sent.get("agent_id", WINDOWS), told.sent.get("note", "x")),
+        lambda told: requested(
+            lambda agents: agents.notes.create(told.sent.get("agent_id", WINDOWS), told.sent.get("note", "x"))
+        ),
         None,
         "note_add note_add_no_agent note_add_no_note",
     ),
     _op(
-        "agents.add_note",
+        "agents.notes.create",
         "GET /agents/<agent>/notes/",
-        lambda _, agent: BEYOND.add_note(agent, "x"),
+        lambda _, agent: requested(lambda agents: agents.notes.create(agent, "x")),
         "Note",
         "notes_agent notes_agent_after",
     ),
     _op(
-        "agents.edit_note",
+        "agents.notes.update",
         "PUT /agents/notes/<id>/",
-        lambda told, number: BEYOND.edit_note(int(number), told.sent["note"]),
+        lambda told, number: notes.UPDATE.call(int(number), body=told.sent),
         None,
         "note_edit",
     ),
     _op(
-        "agents.delete_note",
+        "agents.notes.delete",
         "DELETE /agents/notes/<id>/",
-        lambda _, number: BEYOND.delete_note(int(number)),
+        lambda _, number: notes.DELETE.call(int(number)),
         None,
         "note_delete",
     ),
@@ -1633,16 +1635,8 @@ def test_the_page_has_the_numbers() -> None:
 
 
 def test_every_method_of_ours_is_in_the_table() -> None:
-    methods = {f"trmm.{name}" for name in _public(TRMM)}
-    for noun, kind in typing.get_type_hints(TRMM).items():
-        methods |= {f"{noun}.{name}" for name in _public(kind)}
-    assert {"agents.list", "audit_log.list", "trmm.login"} <= methods
-    assert methods - LOCAL == table().keys()
-
-
-def _public(kind: type) -> list[str]:
-    bases = (base for base in kind.__mro__ if base.__module__.startswith("trmm_async"))
-    return [name for base in bases for name in vars(base) if not name.startswith("_")]
+    assert {"agents.list", "audit_log.list", "trmm.login"} <= methods()
+    assert methods() - LOCAL == table().keys()
 
 
 if __name__ == "__main__":  # pragma: no cover

@@ -64,7 +64,6 @@ if TYPE_CHECKING:
     from trmm_async.fleet import FleetRun, Group, Journal, as_csv, as_jsonl, as_row, groups_of, report
     from trmm_async.inventory import (
         EventLogEntry,
-        Note,
         Process,
         Service,
         Software,
@@ -91,6 +90,7 @@ if TYPE_CHECKING:
     )
     from trmm_async.outcomes import Counts, Done, Failed, Outcome, Skipped, Unknown
     from trmm_async.resources.commands import CommandSettings
+    from trmm_async.resources.stock.notes import Note
     from trmm_async.resources.stock.policies import Policy, PolicyUse
     from trmm_async.stream import Consumer, Handler, StreamSettings, StreamState, Subscription
     from trmm_async.transport.connector import Connector
@@ -147,7 +147,6 @@ _ROOMS: Final = {
     ),
     "inventory": (
         "EventLogEntry",
-        "Note",
         "Process",
         "Service",
         "Software",
@@ -175,6 +174,7 @@ _ROOMS: Final = {
     "fleet": ("FleetRun", "Group", "Journal", "as_csv", "as_jsonl", "as_row", "groups_of", "report"),
     "limits": ("RateLimit",),
     "resources.commands": ("CommandSettings",),
+    "resources.stock.notes": ("Note",),
     "resources.stock.policies": ("Policy", "PolicyUse"),
     "stream": ("Consumer", "Handler", "StreamSettings", "StreamState", "Subscription"),
     "transport.connector": ("Connector",),

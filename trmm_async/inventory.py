@@ -12,9 +12,9 @@ from typing import Any
 
 import msgspec
 
-from trmm_async.models import Moment, no_extra
+from trmm_async.models import no_extra
 
-__all__ = ["EventLogEntry", "Note", "Process", "Service", "Software", "WindowsUpdate"]
+__all__ = ["EventLogEntry", "Process", "Service", "Software", "WindowsUpdate"]
 
 
 class Process(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -105,15 +105,4 @@ class WindowsUpdate(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     kb_article_ids: tuple[str, ...] = ()
     more_info_urls: tuple[str, ...] = ()
     support_url: str | None = None
-    extra: Mapping[str, Any] = no_extra()
-
-
-class Note(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A note that was put to an agent; `username` is None where its author is not known any more."""
-
-    id: int
-    agent_id: str | None = None
-    note: str = ""
-    username: str | None = None
-    entry_time: Moment | None = None
     extra: Mapping[str, Any] = no_extra()

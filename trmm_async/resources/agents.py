@@ -17,6 +17,7 @@ from trmm_async.resources.api import Api
 from trmm_async.resources.commands import CommandSettings, CommandStream, checked_command
 from trmm_async.resources.live import ScriptStream, new_cmd_id
 from trmm_async.resources.machine import AgentMachine
+from trmm_async.resources.stock.notes import Notes
 from trmm_async.transport import Body
 
 __all__ = ["AgentStream", "Agents", "checked_run"]
@@ -32,8 +33,11 @@ class Agents(AgentActions, AgentMachine):
     Every method raises `TRMMError`s only.
     """
 
+    notes: Notes
+
     def __init__(self, api: Api) -> None:
         self._api = api
+        self.notes = Notes(api)
 
     async def list(
         self,

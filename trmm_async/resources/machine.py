@@ -7,7 +7,7 @@ sends nothing.
 from typing import Final, Literal
 
 from trmm_async import arguments
-from trmm_async.inventory import EventLogEntry, Note, Process, Service, Software, WindowsUpdate
+from trmm_async.inventory import EventLogEntry, Process, Service, Software, WindowsUpdate
 from trmm_async.models import Agent
 from trmm_async.resources.api import Api
 
@@ -184,43 +184,6 @@ class AgentMachine:
         await self._api.send(
             lambda dialect: dialect.beyond("agents.install_windows_updates").install_windows_updates(agent_id)
         )
-
-    # -- notes -----------------------------------------------------------------------------------------------
-
-    async def notes(self, agent: str | Agent) -> list[Note]:
-        """The notes that were put to an agent."""
-        agent_id = arguments.agent_id(agent)
-        return await self._api.send(lambda dialect: dialect.beyond("agents.notes").list_notes(agent_id))
-
-    async def add_note(self, agent: str | Agent, note: str) -> Note:
-        """Put a note to an agent, and return it. Never sent twice.
-
-        Raises:
-            OutcomeUnknownError: the answer was lost, and the note is not there as yet.
-            UnidentifiedError: it was made, and another of the same text at the same time.
-        """
-        agent_id, text = arguments.agent_id(agent), arguments.free_text(note, "note")
-        return await self._api.send(
-            lambda dialect: dialect.beyond("agents.add_note").add_note(agent_id, text)
-        )
-
-    async def edit_note(self, note: int | Note, text: str) -> None:
-        """Give a note another text. Repeated by us if an answer is lost: twice is once.
-
-        Raises:
-            NotFoundError: there is no such note.
-        """
-        number, words = arguments.object_id(note, "note"), arguments.free_text(text, "text")
-        await self._api.send(lambda dialect: dialect.beyond("agents.edit_note").edit_note(number, words))
-
-    async def delete_note(self, note: int | Note) -> None:
-        """Remove a note. One that is gone when an answer was lost before counts as removed.
-
-        Raises:
-            NotFoundError: there is no such note.
-        """
-        number = arguments.object_id(note, "note")
-        await self._api.send(lambda dialect: dialect.beyond("agents.delete_note").delete_note(number))
 
 
 def _service_name(name: object) -> str:

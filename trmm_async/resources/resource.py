@@ -43,14 +43,17 @@ class Resource:
         self,
         endpoint: Endpoint[Any],
         listing: Endpoint[list[Made]],
-        *,
+        *places: object,
         body: object,
         is_it: Callable[[Made], bool],
         query: Mapping[str, object] | None = None,
     ) -> Made:
-        """Make one thing, whose id the server does not tell: it is what is new in the list, and is it."""
-        what = endpoint.name.partition(".")[0].rstrip("s").replace("_", " ")
-        plan = make(what, listing.call(query=query), endpoint.call(body=body), is_it)
+        """Make one thing, whose id the server does not tell: it is what is new in the list, and is it.
+
+        `places` and `query` are those of the list.
+        """
+        what = endpoint.name.split(".")[-2].rstrip("s").replace("_", " ")
+        plan = make(what, listing.call(*places, query=query), endpoint.call(body=body), is_it)
         return await self._on_stock(endpoint.name, plan)
 
     async def _on_stock(self, name: str, request: Request[T]) -> T:

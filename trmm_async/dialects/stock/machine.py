@@ -14,11 +14,10 @@ import msgspec
 from trmm_async import codec
 from trmm_async.calls import Call, Plan, Replay, Steps
 from trmm_async.dialects.stock.asking import BUS_DOWN, NO_BUS, ask_agent, tell_agent
-from trmm_async.dialects.stock.making import make
 from trmm_async.dialects.stock.wording import change, get, segment, sentence
 from trmm_async.errors import AgentUnreachableError, NotFoundError
-from trmm_async.inventory import EventLogEntry, Note, Process, Service, Software, WindowsUpdate
-from trmm_async.models import Moment, no_extra
+from trmm_async.inventory import EventLogEntry, Process, Service, Software, WindowsUpdate
+from trmm_async.models import no_extra
 
 __all__ = ["StockMachine"]
 
@@ -90,15 +89,6 @@ class _Update(msgspec.Struct):
     extra: Mapping[str, Any] = no_extra()
 
 
-class _Note(msgspec.Struct):
-    pk: int
-    agent_id: str | None = None
-    note: str = ""
-    username: str | None = None
-    entry_time: Moment | None = None
-    extra: Mapping[str, Any] = no_extra()
-
-
 class StockMachine:
     """The part of `AgentActions` about what is on an agent."""
 
@@ -149,20 +139,6 @@ class StockMachine:
 
     def install_windows_updates(self, agent_id: str) -> Call[None]:
         return change("POST", f"/winupdate/{segment(agent_id)}/install/")
-
-    def list_notes(self, agent_id: str) -> Call[list[Note]]:
-        return get(f"/agents/{segment(agent_id)}/notes/", _notes)
-
-    def add_note(self, agent_id: str, note: str) -> Plan[Note]:
-        send = change("POST", "/agents/notes/", {"agent_id": agent_id, "note": note})
-        # The server strips what it stores.
-        return make("note", self.list_notes(agent_id), send, lambda made: made.note.strip() == note.strip())
-
-    def edit_note(self, note_id: int, note: str) -> Call[None]:
-        return change("PUT", f"/agents/notes/{note_id}/", {"note": note}, replay=Replay.IDEMPOTENT)
-
-    def delete_note(self, note_id: int) -> Call[None]:
-        return change("DELETE", f"/agents/notes/{note_id}/")
 
 
 def _rows(kind: type[T], body: bytes) -> list[T]:
@@ -275,15 +251,6 @@ def _installed_at(text: str | None) -> datetime | None:
         return datetime.fromisoformat(f"{year}-{month}-{day}T{clock}")
     except ValueError:
         return None
-
-
-def _notes(body: bytes) -> list[Note]:
-    return [_note(row) for row in codec.decoder(list[_Note])(body)]
-
-
-def _note(row: _Note) -> Note:
-    fields = msgspec.structs.asdict(row)
-    return Note(id=fields.pop("pk"), **fields)
 
 
 def _number(value: str | float | None) -> float | None:

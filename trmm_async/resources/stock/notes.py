@@ -1,0 +1,73 @@
+"""`trmm.agents.notes`."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from trmm_async import arguments
+from trmm_async.dialects.stock.endpoint import delete, put, read, send
+from trmm_async.models import Agent, Moment, no_extra
+from trmm_async.resources.resource import Resource
+
+__all__ = ["Note", "Notes"]
+
+
+class Note(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A note that was put to an agent; `username` is None where its author is not known any more."""
+
+    id: int
+    agent_id: str | None = None
+    note: str = ""
+    username: str | None = None
+    entry_time: Moment | None = None
+    extra: Mapping[str, Any] = no_extra()
+
+
+_ONE: Final = "/agents/notes/{note:id}/"
+
+LIST = read("agents.notes.list", "/agents/{agent:agent}/notes/", list[Note], wire={"id": "pk"})
+CREATE = send("agents.notes.create", "/agents/notes/", needs="agent_id note")
+UPDATE = put("agents.notes.update", _ONE)
+DELETE = delete("agents.notes.delete", _ONE)
+
+
+class Notes(Resource):
+    """The notes that were put to agents of a stock server. Every method raises `TRMMError`s only.
+
+    On a gateway they are an `UnsupportedError`.
+    """
+
+    async def create(self, agent: str | Agent, note: str) -> Note:
+        """Put a note to an agent, and return it. Never sent twice.
+
+        Raises:
+            OutcomeUnknownError: the answer was lost, and the note is not there as yet.
+            UnidentifiedError: it was made, and another of the same text at the same time.
+        """
+        agent_id, text = arguments.agent_id(agent), arguments.free_text(note, "note")
+        body = {"agent_id": agent_id, "note": text}
+        # The server strips what it stores.
+        return await self._create(
+            CREATE, LIST, agent_id, body=body, is_it=lambda made: made.note.strip() == text.strip()
+        )
+
+    async def update(self, note: int | Note, text: str) -> None:
+        """Give a note another text. Repeated by us if an answer is lost: twice is once.
+
+        Raises:
+            NotFoundError: there is no such note.
+        """
+        await self._send(UPDATE, note, body={"note": arguments.free_text(text, "text")})
+
+    async def delete(self, note: int | Note) -> None:
+        """Remove a note. One that is gone when an answer was lost before counts as removed.
+
+        Raises:
+            NotFoundError: there is no such note.
+        """
+        await self._send(DELETE, note)
+
+    async def list(self, agent: str | Agent) -> list[Note]:
+        """The notes that were put to an agent."""
+        return await self._send(LIST, agent)
