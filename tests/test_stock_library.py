@@ -12,13 +12,11 @@ from typing import Any
 
 import pytest
 
+from tests.asked import NOUNS, request_of
 from tests.recorded import Recording, recording, sent_by
-from trmm_async.administration import AuditPage, CustomField, KeyStoreEntry
 from trmm_async.calls import Call, Lane, Plan, Replay
 from trmm_async.dialects.library import (
     AlertFilter,
-    AuditFilter,
-    CustomFieldOrder,
     Library,
     ScriptOrder,
     ScriptTrial,
@@ -41,7 +39,10 @@ from trmm_async.errors import (
     UnidentifiedError,
 )
 from trmm_async.models import Alert, Check, Client, ClientRef, Script, ScriptResult, Site, SiteRef, Task
-from trmm_async.resources.stock import policies
+from trmm_async.resources.stock import audit_log, policies
+from trmm_async.resources.stock.audit_log import AuditPage
+from trmm_async.resources.stock.custom_fields import CustomField
+from trmm_async.resources.stock.key_store import KeyStoreEntry
 from trmm_async.resources.stock.policies import Policy, PolicyUse
 
 WINDOWS = "WKPFklJfIyyVlbPegBPrUhRZdsvDQucdWrdEWKpm"
@@ -170,32 +171,34 @@ CALLS = [
     Case("automation_policy", lambda _: policies.GET.call(1), Policy),
     Case("automation_policy_checks", lambda _: policies.CHECKS.call(1), list),
     Case("automation_policy_tasks", lambda _: policies.TASKS.call(1), list),
-    Case("core_customfields", lambda it: it.list_custom_fields(None), list),
-    Case("core_customfields_model", lambda it: it.list_custom_fields("client"), list),
-    Case("core_keystore", lambda it: it.list_keys(), list),
-    Case("core_keystore_update", lambda it: it.update_key(3, {"value": "v2"}), replay=AGAIN),
-    Case("core_keystore_delete", lambda it: it.delete_key(3), replay=AGAIN),
+    Case("core_customfields", lambda _: request_of(NOUNS.custom_fields.list()), list),
+    Case("core_customfields_model", lambda _: request_of(NOUNS.custom_fields.list(model="client")), list),
+    Case("core_keystore", lambda _: request_of(NOUNS.key_store.list()), list),
+    Case("core_keystore_update", lambda _: request_of(NOUNS.key_store.update(3, value="v2")), replay=AGAIN),
+    Case("core_keystore_delete", lambda _: request_of(NOUNS.key_store.delete(3)), replay=AGAIN),
     Case(
         "audit_logs",
-        lambda it: it.audit_page(AuditFilter(), 1, 5),
+        lambda _: audit_log.page_of({}, 1, 5),
         AuditPage,
         but={"pagination": {**PAGES, "page": 1}},
     ),
     Case(
         "audit_logs_page_past_end",
-        lambda it: it.audit_page(AuditFilter(), 9999, 5),
+        lambda _: audit_log.page_of({}, 9999, 5),
         AuditPage,
         but={"pagination": {**PAGES, "page": 9999}},
     ),
     Case(
         "audit_logs_filters",
-        lambda it: it.audit_page(AuditFilter(agents=(WINDOWS,), actions=("execute_command",), days=30), 1, 5),
+        lambda _: audit_log.page_of(
+            audit_log.filters(agent=WINDOWS, action="execute_command", days=30), 1, 5
+        ),
         AuditPage,
         but={"pagination": {**PAGES, "page": 1}},
     ),
-    Case("core_dashinfo", lambda it: it.server_version(), str),
-    Case("core_dashinfo", lambda it: it.dashboard(), object),
-    Case("core_settings", lambda it: it.server_settings(), object),
+    Case("core_dashinfo", lambda _: request_of(NOUNS.core.version()), str),
+    Case("core_dashinfo", lambda _: request_of(NOUNS.core.dashboard()), object),
+    Case("core_settings", lambda _: request_of(NOUNS.core.settings()), object),
 ]
 
 
@@ -238,7 +241,12 @@ def test_a_client_is_changed_as_recorded() -> None:
 
 MADE = [
     ("script_create", "scripts_list_after", lambda it: it.create_script(ORDER), 11),
-    ("core_keystore_create", "core_keystore_after", lambda it: it.create_key("apikey", "v"), 3),
+    (
+        "core_keystore_create",
+        "core_keystore_after",
+        lambda _: request_of(NOUNS.key_store.create(name="apikey", value="v")),
+        3,
+    ),
     ("site_create", "client_get_new", lambda it: it.create_site(6, "Second"), 11),
 ]
 
@@ -291,9 +299,8 @@ def test_a_site_is_made_as_recorded() -> None:
 
 
 def test_a_custom_field_is_made_as_recorded() -> None:
-    order = CustomFieldOrder(name="API field", model="agent")
     script = ByHand(b"[]", b'"ok"', b'[{"id": 12, "name": "API field", "model": "agent", "type": "text"}]')
-    assert script.of(LIBRARY.create_custom_field(order)).id == 12
+    assert script.of(request_of(NOUNS.custom_fields.create(name="API field", model="agent"))).id == 12
     assert_is_recorded(script.calls[1], "core_customfield_create")
 
 
@@ -460,7 +467,7 @@ class TestAnswers:
         assert first.time > second.time
 
     def test_custom_fields_have_a_default_by_their_type(self) -> None:
-        call: Any = LIBRARY.list_custom_fields(None)
+        call: Any = request_of(NOUNS.custom_fields.list())
         fields = call.decode(answer_of("core_customfields"))
         assert fields[0].default == "none"
         kinds = {"checkbox": bool, "multiple": tuple}
@@ -470,8 +477,9 @@ class TestAnswers:
         assert call.decode(body) == [CustomField(id=1, type="multiple", options=("a",), default=())]
 
     def test_custom_fields_are_written_by_their_kind(self) -> None:
+        default: Any
         for default, name in ((True, "bool"), ("x", "string"), (("a", "b"), "multiple")):
-            call: Any = LIBRARY.update_custom_field(1, {"default": default, "required": True})
+            call = request_of(NOUNS.custom_fields.update(1, default=default, required=True))
             key = f"default_values_{name}" if name == "multiple" else f"default_value_{name}"
             assert json.loads(call.body) == {"required": True, key: json.loads(json.dumps(default))}
 
@@ -500,7 +508,7 @@ class TestAnswers:
                 script.of(LIBRARY.update_site(6, {"custom_fields": wrong}))
 
     def test_the_audit_log_has_agents_and_sites_where_there_are_some(self) -> None:
-        call: Any = LIBRARY.audit_page(AuditFilter(), 1, 5)
+        call: Any = audit_log.page_of({}, 1, 5)
         page = call.decode(answer_of("audit_logs"))
         assert page.total > len(page.entries) == 5
         first, second, *_ = page.entries
@@ -516,10 +524,10 @@ class TestAnswers:
         assert second.client == ClientRef(id=1, name="Acme Corp")
 
     def test_the_version_is_the_servers_not_that_of_its_pages(self) -> None:
-        call: Any = LIBRARY.server_version()
+        call: Any = request_of(NOUNS.core.version())
         assert call.decode(answer_of("core_dashinfo")) == "1.5.1"
         assert told("core_version").body != "1.5.1"
-        dashboard: Any = LIBRARY.dashboard()
+        dashboard: Any = request_of(NOUNS.core.dashboard())
         shown = dashboard.decode(answer_of("core_dashinfo"))
         assert (shown.version, shown.latest_version, shown.extra["loading_bar_color"]) == (
             "1.5.1",
@@ -530,16 +538,16 @@ class TestAnswers:
 
 class TestSecrets:
     def test_are_in_no_repr(self) -> None:
-        call: Any = LIBRARY.server_settings()
+        call: Any = request_of(NOUNS.core.settings())
         settings = call.decode(answer_of("core_settings"))
         assert settings.extra["smtp_host_password"] == "changeme"
         assert settings.default_time_zone == "America/New_York"
         assert settings.server_scripts_enabled is True
         assert "all_timezones" not in settings.extra
-        keys: Any = LIBRARY.list_keys()
+        keys: Any = request_of(NOUNS.key_store.list())
         entries = keys.decode(answer_of("core_keystore"))
         assert entries[1] == KeyStoreEntry(id=2, name="token", value="s3cr3t")
-        audit: Any = LIBRARY.audit_page(AuditFilter(), 1, 5)
+        audit: Any = audit_log.page_of({}, 1, 5)
         row = b'{"id": 1, "after_value": {"value": "s3cr3t"}, "debug_info": {"a": "s3cr3t"}}'
         body = b'{"total": 1, "audit_logs": [' + row + b"]}"
         for found in (settings, *entries, audit.decode(body)):

@@ -17,6 +17,7 @@ from typing import Any, Final
 import msgspec
 import pytest
 
+from tests.asked import NOUNS, request_of
 from tests.methods import methods
 from tests.recorded import HTTP, NOT_YET_REPLAYED, Recording, recording, requested, sent_by
 from trmm_async import ScriptResult
@@ -35,8 +36,6 @@ from trmm_async.dialects.beyond import Checked, Token
 from trmm_async.dialects.detection import PROBE
 from trmm_async.dialects.library import (
     AlertFilter,
-    AuditFilter,
-    CustomFieldOrder,
     ScriptOrder,
     ScriptTrial,
 )
@@ -49,7 +48,7 @@ from trmm_async.errors import (
     TRMMError,
 )
 from trmm_async.models import Deployment
-from trmm_async.resources.stock import notes, policies
+from trmm_async.resources.stock import audit_log, custom_fields, notes, policies
 from trmm_async.retry import Final as Judged
 from trmm_async.retry import Reply, RetryPolicy, Tries
 
@@ -265,20 +264,19 @@ def _alerts(told: Recording) -> Request[list[Any]]:
 def _audit(told: Recording) -> Request[Any]:
     has = told.sent
     actions = has.get("actionFilter")
-    which = AuditFilter(
-        agents=tuple(has["agentFilter"]) if "agentFilter" in has else None,
-        actions=None if actions is None else tuple(actions),
-        days=has.get("timeFilter"),
-    )
+    which = audit_log.filters(agent=has.get("agentFilter"), action=actions, days=has.get("timeFilter"))
     pages = has.get("pagination", {"page": 1, "rowsPerPage": 5})
-    return BEYOND.audit_page(which, pages["page"], pages["rowsPerPage"])
+    return audit_log.page_of(which, pages["page"], pages["rowsPerPage"])
 
 
 def _new_field(told: Recording) -> Request[Any]:
     has = told.sent
-    return BEYOND.create_custom_field(
-        CustomFieldOrder(name=has["name"], model=has["model"], type=has["type"])
+    if has["type"] == "foo":  # we don't let it through
+        return custom_fields.CREATE.call(body=has)
+    made: Request[Any] = request_of(
+        NOUNS.custom_fields.create(name=has["name"], model=has["model"], type=has["type"])
     )
+    return made
 
 
 def _login(told: Recording) -> Call[Any]:
@@ -999,7 +997,7 @@ OPERATIONS: Final = [
     _op(
         "custom_fields.list",
         "GET /core/customfields/",
-        lambda told: BEYOND.list_custom_fields(told.query.get("model")),
+        lambda told: custom_fields.LIST.call(query=told.query),
         "CustomField",
         "core_customfields core_customfields_model",
     ),
@@ -1013,40 +1011,40 @@ OPERATIONS: Final = [
     _op(
         "custom_fields.update",
         "PUT /core/customfields/<id>/",
-        lambda told, number: BEYOND.update_custom_field(int(number), told.sent),
+        lambda told, number: custom_fields.UPDATE.call(int(number), body=told.sent),
         None,
     ),
     _op(
         "custom_fields.delete",
         "DELETE /core/customfields/<id>/",
-        lambda _, number: BEYOND.delete_custom_field(int(number)),
+        lambda _, number: request_of(NOUNS.custom_fields.delete(int(number))),
         None,
     ),
     _op(
         "key_store.list",
         "GET /core/keystore/",
-        lambda _: BEYOND.list_keys(),
+        lambda _: request_of(NOUNS.key_store.list()),
         "KeyStoreEntry",
         "core_keystore core_keystore_after",
     ),
     _op(
         "key_store.create",
         "POST /core/keystore/",
-        lambda told: BEYOND.create_key(told.sent["name"], told.sent["value"]),
+        lambda told: request_of(NOUNS.key_store.create(**told.sent)),
         None,
         "core_keystore_create",
     ),
     _op(
         "key_store.update",
         "PUT /core/keystore/<id>/",
-        lambda told, number: BEYOND.update_key(int(number), told.sent),
+        lambda told, number: request_of(NOUNS.key_store.update(int(number), **told.sent)),
         None,
         "core_keystore_update",
     ),
     _op(
         "key_store.delete",
         "DELETE /core/keystore/<id>/",
-        lambda _, number: BEYOND.delete_key(int(number)),
+        lambda _, number: request_of(NOUNS.key_store.delete(int(number))),
         None,
         "core_keystore_delete",
     ),
@@ -1057,15 +1055,27 @@ OPERATIONS: Final = [
         "AuditPage",
         "audit_logs audit_logs_page2 audit_logs_page_past_end audit_logs_filters audit_logs_no_pagination",
     ),
-    _op("core.version", "GET /core/dashinfo/", lambda _: BEYOND.server_version(), str, "core_dashinfo"),
+    _op(
+        "core.version",
+        "GET /core/dashinfo/",
+        lambda _: request_of(NOUNS.core.version()),
+        str,
+        "core_dashinfo",
+    ),
     _op(
         "core.settings",
         "GET /core/settings/",
-        lambda _: BEYOND.server_settings(),
+        lambda _: request_of(NOUNS.core.settings()),
         "ServerSettings",
         "core_settings auth_limited_core_settings",
     ),
-    _op("core.dashboard", "GET /core/dashinfo/", lambda _: BEYOND.dashboard(), "Dashboard", "core_dashinfo"),
+    _op(
+        "core.dashboard",
+        "GET /core/dashinfo/",
+        lambda _: request_of(NOUNS.core.dashboard()),
+        "Dashboard",
+        "core_dashinfo",
+    ),
     _op(
         "trmm.login",
         "POST /v2/(?:checkcreds|login)/",

@@ -23,9 +23,8 @@ from trmm_async import (
     ServerFaultError,
     UnsupportedError,
 )
-from trmm_async.administration import AuditPage
 from trmm_async.errors import AgentLostError, AgentUnreachableError
-from trmm_async.resources.audit_log import Reader
+from trmm_async.resources.stock.audit_log import AuditPage, Reader
 from trmm_async.testing import Simulator
 
 NOBODY = 999_999

@@ -13,14 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from trmm_async._version import __version__
 
 if TYPE_CHECKING:
-    from trmm_async.administration import (
-        AuditEntry,
-        CheckHistoryPoint,
-        CustomField,
-        Dashboard,
-        KeyStoreEntry,
-        ServerSettings,
-    )
+    from trmm_async.administration import CheckHistoryPoint
     from trmm_async.client import TRMM
     from trmm_async.errors import (
         AgentLostError,
@@ -90,6 +83,10 @@ if TYPE_CHECKING:
     )
     from trmm_async.outcomes import Counts, Done, Failed, Outcome, Skipped, Unknown
     from trmm_async.resources.commands import CommandSettings
+    from trmm_async.resources.stock.audit_log import AuditEntry
+    from trmm_async.resources.stock.core import Dashboard, ServerSettings
+    from trmm_async.resources.stock.custom_fields import CustomField
+    from trmm_async.resources.stock.key_store import KeyStoreEntry
     from trmm_async.resources.stock.notes import Note
     from trmm_async.resources.stock.policies import Policy, PolicyUse
     from trmm_async.stream import Consumer, Handler, StreamSettings, StreamState, Subscription
@@ -97,14 +94,7 @@ if TYPE_CHECKING:
     from trmm_async.webhooks import WebhookReceiver
 
 _ROOMS: Final = {
-    "administration": (
-        "AuditEntry",
-        "CheckHistoryPoint",
-        "CustomField",
-        "Dashboard",
-        "KeyStoreEntry",
-        "ServerSettings",
-    ),
+    "administration": ("CheckHistoryPoint",),
     "client": ("TRMM",),
     "errors": (
         "APIError",
@@ -175,6 +165,10 @@ _ROOMS: Final = {
     "limits": ("RateLimit",),
     "resources.commands": ("CommandSettings",),
     "resources.stock.notes": ("Note",),
+    "resources.stock.audit_log": ("AuditEntry",),
+    "resources.stock.core": ("Dashboard", "ServerSettings"),
+    "resources.stock.custom_fields": ("CustomField",),
+    "resources.stock.key_store": ("KeyStoreEntry",),
     "resources.stock.policies": ("Policy", "PolicyUse"),
     "stream": ("Consumer", "Handler", "StreamSettings", "StreamState", "Subscription"),
     "transport.connector": ("Connector",),

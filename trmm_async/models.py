@@ -12,7 +12,7 @@ server may extend (status, severity, shell, check types, …) are plain strings.
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any, Final, NoReturn, TypeAlias
+from typing import Annotated, Any, ClassVar, Final, NoReturn, TypeAlias
 
 import msgspec
 
@@ -26,6 +26,7 @@ __all__ = [
     "CommandResult",
     "CustomFieldValue",
     "Deployment",
+    "Discreet",
     "Disk",
     "Extra",
     "HistoryEntry",
@@ -74,6 +75,20 @@ NOTHING: Final = Extra()
 def no_extra() -> Any:
     """The field `extra`, which the reading of an answer or a dialect fills."""
     return msgspec.field(default=NOTHING)
+
+
+class Discreet(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Shows in its repr, and in rich's, only the fields named in `_shown`: the others may be secret."""
+
+    _shown: ClassVar[tuple[str, ...]] = ()
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [(name, getattr(self, name)) for name in self._shown]
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"
+        )
 
 
 class CheckCounts(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -4,30 +4,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
-from trmm_async.administration import (
-    AuditPage,
-    CheckHistoryPoint,
-    CustomField,
-    Dashboard,
-    KeyStoreEntry,
-    ServerSettings,
-)
+from trmm_async.administration import CheckHistoryPoint
 from trmm_async.calls import Request
 from trmm_async.models import Alert, Client, Script, ScriptResult, Site, Task
 
 __all__ = [
     "AlertFilter",
-    "AuditFilter",
     "Changes",
-    "CustomFieldOrder",
-    "FieldValue",
     "Library",
     "ScriptOrder",
     "ScriptTrial",
 ]
-
-FieldValue: TypeAlias = str | bool | tuple[str, ...]
-"""A custom field's value: True or False, several texts, or one."""
 
 Changes: TypeAlias = Mapping[str, Any]
 """What is to be changed, by our nouns' names for it; never empty. `custom_fields` is {field id: value}."""
@@ -42,18 +29,6 @@ class AlertFilter:
     severities: tuple[str, ...] | None = None
     resolved: bool | None = None
     snoozed: bool | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuditFilter:
-    """Which entries of the audit log; None in a field: any. `clients` counts only without `agents`."""
-
-    agents: tuple[str, ...] | None = None
-    clients: tuple[int, ...] | None = None
-    users: tuple[str, ...] | None = None
-    actions: tuple[str, ...] | None = None
-    object_types: tuple[str, ...] | None = None
-    days: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,18 +57,6 @@ class ScriptTrial:
     env_vars: tuple[str, ...] = ()
     timeout: int = 90
     run_as_user: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CustomFieldOrder:
-    """A custom field to be made."""
-
-    name: str
-    model: str
-    type: str = "text"
-    options: tuple[str, ...] = ()
-    required: bool = False
-    default: FieldValue | None = None
 
 
 class Library(Protocol):
@@ -131,21 +94,3 @@ class Library(Protocol):
     def create_site(self, client_id: int, name: str) -> Request[Site]: ...
     def update_site(self, site_id: int, changes: Changes) -> Request[None]: ...
     def delete_site(self, site_id: int, move_to: int | None) -> Request[None]: ...
-
-    def list_custom_fields(self, model: str | None) -> Request[list[CustomField]]: ...
-    def create_custom_field(self, order: CustomFieldOrder) -> Request[CustomField]: ...
-    def update_custom_field(self, field_id: int, changes: Changes) -> Request[None]: ...
-    def delete_custom_field(self, field_id: int) -> Request[None]: ...
-
-    def list_keys(self) -> Request[list[KeyStoreEntry]]: ...
-    def create_key(self, name: str, value: str) -> Request[KeyStoreEntry]: ...
-    def update_key(self, key_id: int, changes: Changes) -> Request[None]: ...
-    def delete_key(self, key_id: int) -> Request[None]: ...
-
-    def audit_page(self, which: AuditFilter, page: int, size: int) -> Request[AuditPage]:
-        """A page from 1 on, the newest entries first."""
-        ...
-
-    def server_version(self) -> Request[str]: ...
-    def server_settings(self) -> Request[ServerSettings]: ...
-    def dashboard(self) -> Request[Dashboard]: ...

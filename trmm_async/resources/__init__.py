@@ -8,17 +8,17 @@ from trmm_async.resources.access import TOTP, Access, TokenSource
 from trmm_async.resources.agents import Agents, AgentStream, checked_run
 from trmm_async.resources.alerts import Alerts
 from trmm_async.resources.api import Api
-from trmm_async.resources.audit_log import AuditLog
 from trmm_async.resources.checks import Checks
 from trmm_async.resources.clients import Clients
-from trmm_async.resources.core import Core
-from trmm_async.resources.custom_fields import CustomFields
 from trmm_async.resources.deployments import Deployments
-from trmm_async.resources.key_store import KeyStore
 from trmm_async.resources.language import Language
 from trmm_async.resources.live import subscribe
 from trmm_async.resources.scripts import Scripts
 from trmm_async.resources.sites import Sites
+from trmm_async.resources.stock.audit_log import AuditLog
+from trmm_async.resources.stock.core import Core
+from trmm_async.resources.stock.custom_fields import CustomFields
+from trmm_async.resources.stock.key_store import KeyStore
 from trmm_async.resources.stock.policies import Policies
 from trmm_async.resources.tasks import Tasks
 

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 
 from trmm_async import arguments
-from trmm_async.administration import CustomField
 from trmm_async.errors import InvalidRequestError
 from trmm_async.models import Client, ClientRef, Site, SiteRef
 from trmm_async.resources.api import Api
+from trmm_async.resources.stock.custom_fields import CustomField
 
 __all__ = ["Sites"]
 

@@ -40,8 +40,8 @@ from trmm_async.dialects.stock.agents import (
     rows_of_agents,
 )
 from trmm_async.dialects.stock.beyond import StockBeyond
+from trmm_async.dialects.stock.endpoint import read
 from trmm_async.dialects.stock.history import StockHistory
-from trmm_async.dialects.stock.library_settings import server_version
 from trmm_async.dialects.stock.making import make
 from trmm_async.dialects.stock.nouns import (
     alerts_of,
@@ -63,7 +63,7 @@ from trmm_async.errors import (
 from trmm_async.limits import RateLimit
 from trmm_async.models import Agent, Alert, Check, Client, Deployment, Script, Site, Task
 
-__all__ = ["Stock"]
+__all__ = ["DASHBOARD_SECONDS", "VERSION", "Stock"]
 
 T = TypeVar("T")
 
@@ -82,6 +82,22 @@ _STORES_SINCE: Final = (0, 19, 4)
 
 _SINGLY: Final = 3
 _COUNT: Final = re.compile(r" will now be run on ([0-9]{1,9}) agents?\b")
+
+
+DASHBOARD_SECONDS: Final = 20.0
+"""What the server may take to ask the internet for the newest version (5 s) and after its token (15 s)."""
+
+
+class _Version(msgspec.Struct):
+    trmm_version: str
+
+
+def _version(body: bytes) -> str:
+    return codec.decoder(_Version)(body).trmm_version
+
+
+# Not /core/version/, which is the version of the web pages.
+VERSION: Final = read("core.version", "/core/dashinfo/", str, decode=_version, waits=DASHBOARD_SECONDS)
 
 
 class Stock:
@@ -341,7 +357,7 @@ def _check_output_is_stored(run: ScriptRun) -> Steps[None]:
         raise InvalidRequestError(
             'output="collector" on a stock server needs custom_field=, the field to store it in'
         )
-    version = yield from server_version()
+    version = yield from VERSION.call()
     if (known := _numbers(version)) and known < _STORES_SINCE:
         raise UnsupportedError(
             f'output="collector" needs Tactical RMM 0.19.4 or newer, this server is {version}: it would run '

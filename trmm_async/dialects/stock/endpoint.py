@@ -10,7 +10,7 @@ Floor 3, over `wording`. What takes several calls, or wraps its body, is a funct
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeAlias, TypedDict, TypeVar, Unpack, cast, get_args, get_origin
 
@@ -20,6 +20,7 @@ from trmm_async import arguments, codec
 from trmm_async.calls import Call, Replay, ignore_answer
 from trmm_async.dialects.stock.asking import NO_NATS_API, asking
 from trmm_async.dialects.stock.wording import segment, worded
+from trmm_async.models import Extra
 
 __all__ = ["EVERY", "Endpoint", "Sent", "act", "delete", "put", "read", "reader", "send"]
 
@@ -132,15 +133,17 @@ def read(
     *,
     method: str = "GET",
     wire: Wire | None = None,
+    rest: Collection[str] | None = None,
     decode: Callable[[bytes], T] | None = None,
     **facts: Unpack[Facts],
 ) -> Endpoint[T]:
     """What only reads. `answer` is a type that msgspec knows.
 
-    `wire` says how the server sends fields of ours; `decode` reads what is more than a Struct, or a list of
+    `wire` says how the server sends fields of ours. With `rest`, what is sent beyond them stands in the
+    Struct's `extra`, but for what has these names. `decode` reads what is more than a Struct, or a list of
     them. An agent that is asked for a list may send null for an empty one.
     """
-    decode = decode or reader(answer, wire, null="asks" in facts)
+    decode = decode or reader(answer, wire, null="asks" in facts, rest=rest)
     return Endpoint(name=name, method=method, path=path, decode=decode, replay=Replay.SAFE, **_told(facts))
 
 
@@ -175,19 +178,25 @@ def _told(facts: Facts) -> dict[str, Any]:
     return {**facts, "needs": tuple(facts.get("needs", "").split())}
 
 
-def reader(answer: type[T], wire: Wire | None = None, *, null: bool = False) -> Callable[[bytes], T]:
+def reader(
+    answer: type[T],
+    wire: Wire | None = None,
+    *,
+    null: bool = False,
+    rest: Collection[str] | None = None,
+) -> Callable[[bytes], T]:
     """A decoder of a Struct, or a list of them, of which some fields are sent in another way than ours.
 
     `null`: it may stand for an empty list. No `rename=` on the Struct itself: users who encode it would get
     the server's names.
     """
-    decode = codec.decoder(answer) if wire is None else _from_wire(answer, wire)
+    decode = codec.decoder(answer) if wire is None else _from_wire(answer, wire, rest)
     if not null or get_origin(answer) is not list:
         return decode
     return lambda body: cast("T", []) if body.strip() == b"null" else decode(body)
 
 
-def _from_wire(answer: type[T], wire: Wire) -> Callable[[bytes], T]:
+def _from_wire(answer: type[T], wire: Wire, rest: Collection[str] | None) -> Callable[[bytes], T]:
     is_list = get_origin(answer) is list
     kind: Any = get_args(answer)[0] if is_list else answer
     by_name = {name: Sent(one) if isinstance(one, str) else one for name, one in wire.items()}
@@ -203,7 +212,17 @@ def _from_wire(answer: type[T], wire: Wire) -> Callable[[bytes], T]:
         many = codec.decoder(list[sent])  # type: ignore[valid-type]
         return cast("Callable[[bytes], T]", lambda body: [ours(one) for one in many(body)])
     single: Callable[[bytes], Any] = codec.decoder(sent)
-    return lambda body: cast("T", ours(single(body)))
+    if rest is None:
+        return lambda body: cast("T", ours(single(body)))
+    known = {field.encode_name for field in msgspec.structs.fields(sent)}.union(rest)
+
+    def with_rest(body: bytes) -> T:
+        everything = codec.decoder(dict[str, Any])(body)
+        found = ours(single(body))
+        extra = {name: value for name, value in everything.items() if name not in known}
+        return cast("T", msgspec.structs.replace(found, extra=Extra({**extra, **found.extra})))
+
+    return with_rest
 
 
 def _field(field: msgspec.structs.FieldInfo, sent: Sent) -> tuple[str, Any, Any]:

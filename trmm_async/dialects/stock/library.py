@@ -4,10 +4,9 @@ from trmm_async.dialects.stock.library_alerts import StockAlerts
 from trmm_async.dialects.stock.library_automation import StockAutomation
 from trmm_async.dialects.stock.library_places import StockPlaces
 from trmm_async.dialects.stock.library_scripts import StockScripts
-from trmm_async.dialects.stock.library_settings import StockSettings
 
 __all__ = ["StockLibrary"]
 
 
-class StockLibrary(StockAlerts, StockAutomation, StockPlaces, StockScripts, StockSettings):
+class StockLibrary(StockAlerts, StockAutomation, StockPlaces, StockScripts):
     """See `Library`."""

@@ -1,29 +1,47 @@
 """`trmm.key_store`."""
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final
 
 from trmm_async import arguments
-from trmm_async.administration import KeyStoreEntry
+from trmm_async.dialects.stock.endpoint import delete, put, read, send
 from trmm_async.errors import InvalidRequestError
-from trmm_async.resources.api import Api
+from trmm_async.models import Discreet, no_extra
+from trmm_async.resources.resource import Resource
 
-__all__ = ["KeyStore"]
+__all__ = ["KeyStore", "KeyStoreEntry"]
 
 _NAME_MOST: Final = 25
 
 
-class KeyStore:
+class KeyStoreEntry(Discreet, frozen=True, kw_only=True, gc=False):
+    """What scripts use as `{{global.name}}`. The value is in no repr: it may be secret."""
+
+    _shown: ClassVar[tuple[str, ...]] = ("id", "name")
+
+    id: int
+    name: str = ""
+    value: str = ""
+    extra: Mapping[str, Any] = no_extra()
+
+
+_ONE: Final = "/core/keystore/{entry:id}/"
+
+LIST = read("key_store.list", "/core/keystore/", list[KeyStoreEntry], secret=True)
+CREATE = send("key_store.create", "/core/keystore/", needs="name value")
+UPDATE = put("key_store.update", _ONE)
+DELETE = delete("key_store.delete", _ONE)
+
+
+class KeyStore(Resource):
     """The global key store of a stock server: what scripts use as `{{global.name}}`.
 
     Methods raise `TRMMError`s only; on a gateway they are an `UnsupportedError`. Values are in no repr.
     """
 
-    def __init__(self, api: Api) -> None:
-        self._api = api
-
     async def list(self) -> list[KeyStoreEntry]:
         """All entries, with their values."""
-        return await self._api.send(lambda dialect: dialect.beyond("key_store.list").list_keys())
+        return await self._send(LIST)
 
     async def create(self, *, name: str, value: str) -> KeyStoreEntry:
         """Create an entry and return it. Never sent twice.
@@ -36,8 +54,9 @@ class KeyStore:
             UnidentifiedError: it was created, and can't be told from others.
         """
         name, value = _name(name), arguments.free_text(value, "value").strip()
-        return await self._api.send(
-            lambda dialect: dialect.beyond("key_store.create").create_key(name, value)
+        body = {"name": name, "value": value}
+        return await self._create(
+            CREATE, LIST, body=body, is_it=lambda made: (made.name, made.value) == (name, value)
         )
 
     async def update(
@@ -48,14 +67,13 @@ class KeyStore:
         Raises:
             NotFoundError: there is no such entry.
         """
-        key_id = arguments.object_id(entry, "entry")
         changes = arguments.changes(
             {
                 "name": None if name is None else _name(name),
                 "value": None if value is None else arguments.free_text(value, "value").strip(),
             }
         )
-        await self._api.send(lambda dialect: dialect.beyond("key_store.update").update_key(key_id, changes))
+        await self._send(UPDATE, entry, body=changes)
 
     async def delete(self, entry: int | KeyStoreEntry) -> None:
         """Remove an entry. Gone already, after a lost answer, counts as success.
@@ -63,8 +81,7 @@ class KeyStore:
         Raises:
             NotFoundError: there is no such entry.
         """
-        key_id = arguments.object_id(entry, "entry")
-        await self._api.send(lambda dialect: dialect.beyond("key_store.delete").delete_key(key_id))
+        await self._send(DELETE, entry)
 
 
 def _name(value: object) -> str:

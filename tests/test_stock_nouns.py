@@ -1,4 +1,4 @@
-"""What an administrator's nouns promise: frozen, cheap to hold, silent about secrets."""
+"""What the nouns of a stock server promise: frozen, cheap to hold, silent about secrets."""
 
 import copy
 import pickle
@@ -7,10 +7,19 @@ from typing import Any
 import msgspec
 import pytest
 
-from trmm_async import administration
-from trmm_async.models import Extra
+import trmm_async
+from trmm_async.models import Discreet, Extra
+from trmm_async.resources.stock.audit_log import AuditEntry, AuditPage
+from trmm_async.resources.stock.core import ServerSettings
+from trmm_async.resources.stock.key_store import KeyStoreEntry
 
-KINDS: list[type[msgspec.Struct]] = [getattr(administration, name) for name in administration.__all__]
+KINDS: list[type[msgspec.Struct]] = [
+    kind
+    for kind in [AuditPage, *(getattr(trmm_async, name) for name in trmm_async.__all__)]
+    if isinstance(kind, type)
+    and issubclass(kind, msgspec.Struct)
+    and kind.__module__.startswith("trmm_async.resources")
+]
 WITH_ID = {"AuditEntry", "CustomField", "KeyStoreEntry", "Policy"}
 
 
@@ -43,13 +52,21 @@ SECRET = "s3cr3t"
 @pytest.mark.parametrize(
     "one",
     [
-        administration.KeyStoreEntry(id=1, name="n", value=SECRET),
-        administration.ServerSettings(extra=Extra(smtp_host_password=SECRET)),
-        administration.AuditEntry(id=1, before=SECRET, after={"value": SECRET}, extra=Extra(a=SECRET)),
-        administration.AuditPage(entries=(administration.AuditEntry(id=1, after=SECRET),), total=1),
+        KeyStoreEntry(id=1, name="n", value=SECRET),
+        ServerSettings(extra=Extra(smtp_host_password=SECRET)),
+        AuditEntry(id=1, before=SECRET, after={"value": SECRET}, extra=Extra(a=SECRET)),
+        AuditPage(entries=(AuditEntry(id=1, after=SECRET),), total=1),
     ],
     ids=lambda one: type(one).__name__,
 )
 def test_a_secret_is_in_no_repr(one: msgspec.Struct) -> None:
     assert SECRET not in repr(one)
     assert SECRET not in f"{one} {[one]} {one.__rich_repr__()}"
+
+
+def test_who_keeps_secrets_is_known() -> None:
+    assert {kind for kind in KINDS if issubclass(kind, Discreet)} == {
+        AuditEntry,
+        KeyStoreEntry,
+        ServerSettings,
+    }

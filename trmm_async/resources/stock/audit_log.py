@@ -1,19 +1,20 @@
 """`trmm.audit_log`."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, ClassVar, Final, Self, TypeAlias
 
-from trmm_async import arguments
-from trmm_async.administration import AuditEntry, AuditPage
-from trmm_async.calls import Request
-from trmm_async.dialects import Dialect
-from trmm_async.dialects.library import AuditFilter
+import msgspec
+
+from trmm_async import arguments, codec
+from trmm_async.calls import Call
+from trmm_async.dialects.stock.endpoint import read
 from trmm_async.errors import ClosedError, InvalidRequestError
-from trmm_async.models import Agent, Client, ClientRef
+from trmm_async.models import Agent, Client, ClientRef, Discreet, Extra, Moment, SiteRef, no_extra
 from trmm_async.resources.api import Api
+from trmm_async.resources.resource import Resource
 
-__all__ = ["AuditLog", "AuditStream", "Reader"]
+__all__ = ["AuditEntry", "AuditLog", "AuditPage", "AuditStream", "Reader"]
 
 PAGE: Final = 200
 PAGE_LEAST: Final = 20
@@ -23,16 +24,130 @@ _DAYS_MOST: Final = 36_500
 Agents = str | Agent | Iterable[str | Agent]
 Clients = int | Client | ClientRef | Iterable[int | Client | ClientRef]
 Words = str | Iterable[str]
+Filters: TypeAlias = Mapping[str, object]
+"""What the entries are to match, by the server's names; `clientFilter` counts only without `agentFilter`."""
 
 
-class AuditLog:
+class AuditEntry(Discreet, frozen=True, kw_only=True, gc=False):
+    """One line of the audit log.
+
+    Attributes:
+        action: "login", "add", "modify", "delete", "execute_script", …
+        object_type: what it was done to: "agent", "script", "user", …
+        before, after: the object as it was and became, or what was run; whatever the server kept. In no repr:
+            they hold commands, and values of the key store.
+        extra: what else the server kept about the request. In no repr.
+        client, site: those of the agent now; None where no agent is named, or it is gone.
+    """
+
+    _shown: ClassVar[tuple[str, ...]] = (
+        "id",
+        "time",
+        "username",
+        "action",
+        "object_type",
+        "agent_id",
+        "message",
+    )
+
+    id: int
+    time: Moment | None = None
+    username: str = ""
+    action: str = ""
+    object_type: str = ""
+    message: str = ""
+    agent_id: str | None = None
+    hostname: str | None = None
+    client: ClientRef | None = None
+    site: SiteRef | None = None
+    ip_address: str | None = None
+    before: Any = None
+    after: Any = None
+    extra: Mapping[str, Any] = no_extra()
+
+
+class AuditPage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One page of the audit log, and how many entries there are in all."""
+
+    entries: tuple[AuditEntry, ...] = ()
+    total: int = 0
+    extra: Mapping[str, Any] = no_extra()
+
+
+class _Place(msgspec.Struct):
+    id: int | None = None
+    name: str = ""
+    client: int | None = None
+    client_name: str = ""
+
+
+class _Entry(msgspec.Struct):
+    id: int
+    entry_time: Moment | None = None
+    username: str = ""
+    action: str = ""
+    object_type: str = ""
+    message: str | None = None
+    agent: str | None = None
+    agent_id: str | None = None
+    ip_address: str | None = None
+    site: _Place | None = None
+    before_value: Any = None
+    after_value: Any = None
+    debug_info: dict[str, Any] | None = None
+    extra: Mapping[str, Any] = no_extra()
+
+
+class _Page(msgspec.Struct):
+    audit_logs: tuple[_Entry, ...]
+    total: int
+    extra: Mapping[str, Any] = no_extra()
+
+
+def _audit_page(body: bytes) -> AuditPage:
+    sent = codec.decoder(_Page)(body)
+    return AuditPage(
+        entries=tuple(_entry(one) for one in sent.audit_logs), total=sent.total, extra=sent.extra
+    )
+
+
+def _entry(sent: _Entry) -> AuditEntry:
+    site = sent.site
+    return AuditEntry(
+        id=sent.id,
+        time=sent.entry_time,
+        username=sent.username,
+        action=sent.action,
+        object_type=sent.object_type,
+        message=sent.message or "",
+        agent_id=sent.agent_id,
+        hostname=sent.agent,
+        client=ClientRef(id=site.client, name=site.client_name) if site else None,
+        site=SiteRef(id=site.id, name=site.name) if site else None,
+        ip_address=sent.ip_address,
+        before=sent.before_value,
+        after=sent.after_value,
+        extra=Extra({**(sent.debug_info or {}), **sent.extra}),
+    )
+
+
+PAGES = read(
+    "audit_log.iter", "/logs/audit/", AuditPage, method="PATCH", decode=_audit_page, needs="pagination"
+)
+
+
+def page_of(which: Filters, page: int, size: int) -> Call[AuditPage]:
+    """A page from 1 on, the newest entries first."""
+    # By id, and not by time as the server's own pages do: ids are unique, the order is never in doubt.
+    pagination = {"sortBy": "id", "descending": True, "page": page, "rowsPerPage": size, "rowsNumber": 0}
+    return PAGES.call(body={"pagination": pagination, **which})
+
+
+class AuditLog(Resource):
     """The audit log of a stock server: who did what. Methods raise `TRMMError`s only.
 
     On a gateway it is an `UnsupportedError`.
     """
-
-    def __init__(self, api: Api) -> None:
-        self._api = api
 
     def iter(
         self,
@@ -66,8 +181,7 @@ class AuditLog:
             InvalidRequestError: an argument is wrong.
         """
         size = arguments.whole(page_size, "page_size", least=PAGE_LEAST, most=PAGE_MOST)
-        size = arguments.whole(page_size, "page_size", least=PAGE_LEAST, most=PAGE_MOST)
-        which = _filter(
+        which = filters(
             agent=agent, client=client, user=user, action=action, object_type=object_type, days=days
         )
         return AuditStream(self._api, which, page=size)
@@ -85,7 +199,7 @@ class AuditLog:
     ) -> list[AuditEntry]:
         """The newest `limit` entries that match all of what is given, as for `iter`."""
         most = arguments.whole(limit, "limit", least=1)
-        which = _filter(
+        which = filters(
             agent=agent, client=client, user=user, action=action, object_type=object_type, days=days
         )
         found: list[AuditEntry] = []
@@ -100,7 +214,7 @@ class AuditLog:
 class AuditStream:
     """Entries of the audit log one by one. Enter it, then iterate it, once. It may be left at any time."""
 
-    def __init__(self, api: Api, which: AuditFilter, *, page: int) -> None:
+    def __init__(self, api: Api, which: Filters, *, page: int) -> None:
         self._api = api
         self._which = which
         self._reader = Reader(page)
@@ -111,7 +225,7 @@ class AuditStream:
         if self._entered:
             raise ClosedError("this stream was used already; call audit_log.iter() again")
         self._entered = True
-        (await self._api.dialect()).beyond("audit_log.iter")
+        (await self._api.dialect()).require_stock("audit_log.iter")
         self._entries = self._read()
         return self
 
@@ -129,11 +243,9 @@ class AuditStream:
     async def _read(self) -> AsyncGenerator[AuditEntry, None]:
         reader = self._reader
         while not reader.done:
-            for entry in reader.take(await self._api.send(self._page)):
+            page = page_of(self._which, reader.page, reader.size)
+            for entry in reader.take(await self._api.on_stock(PAGES.name, page)):
                 yield entry
-
-    def _page(self, dialect: Dialect) -> Request[AuditPage]:
-        return dialect.beyond("audit_log.iter").audit_page(self._which, self._reader.page, self._reader.size)
 
 
 class Reader:
@@ -188,25 +300,29 @@ class Reader:
         self.page = first // self.size + 1
 
 
-def _filter(
+def filters(
     *,
-    agent: Agents | None,
-    client: Clients | None,
-    user: Words | None,
-    action: Words | None,
-    object_type: Words | None,
-    days: int | None,
-) -> AuditFilter:
+    agent: Agents | None = None,
+    client: Clients | None = None,
+    user: Words | None = None,
+    action: Words | None = None,
+    object_type: Words | None = None,
+    days: int | None = None,
+) -> Filters:
+    """What is given, as the server wants it."""
     if agent is not None and client is not None:
         raise InvalidRequestError("give agent or client, not both: the server would look at agent alone")
-    return AuditFilter(
-        agents=None if agent is None else arguments.some(_agents(agent), "agent"),
-        clients=None if client is None else arguments.some(arguments.object_ids(client, "client"), "client"),
-        users=None if user is None else _words(user, "user"),
-        actions=None if action is None else _words(action, "action"),
-        object_types=None if object_type is None else _words(object_type, "object_type"),
-        days=None if days is None else arguments.whole(days, "days", least=1, most=_DAYS_MOST),
-    )
+    filters: dict[str, object] = {
+        "agentFilter": None if agent is None else arguments.some(_agents(agent), "agent"),
+        "clientFilter": None
+        if client is None
+        else arguments.some(arguments.object_ids(client, "client"), "client"),
+        "userFilter": None if user is None else _words(user, "user"),
+        "actionFilter": None if action is None else _words(action, "action"),
+        "objectFilter": None if object_type is None else _words(object_type, "object_type"),
+        "timeFilter": None if days is None else arguments.whole(days, "days", least=1, most=_DAYS_MOST),
+    }
+    return {name: value for name, value in filters.items() if value is not None}
 
 
 def _agents(given: Agents) -> tuple[str, ...]:
