@@ -20,11 +20,10 @@ KINDS: list[type[msgspec.Struct]] = [
     and issubclass(kind, msgspec.Struct)
     and kind.__module__.startswith("trmm_async.resources")
 ]
-WITH_ID = {"AuditEntry", "CustomField", "KeyStoreEntry", "Policy"}
 
 
 def example(kind: type[msgspec.Struct], **fields: Any) -> Any:
-    return kind(**({"id": 1} if kind.__name__ in WITH_ID else {}), **fields)
+    return kind(**({"id": 1} if "id" in kind.__struct_fields__ else {}), **fields)
 
 
 @pytest.mark.parametrize("kind", KINDS)
