@@ -981,6 +981,13 @@ OPERATIONS: Final = [
         "automation_policy_related automation_related_404",
     ),
     _op(
+        "policies.delete",
+        "DELETE /automation/policies/<id>/",
+        lambda _, number: policies.DELETE.call(int(number)),
+        None,
+        "policy_delete policy_delete_404 policy_delete_assigned policy_delete_limited_403",
+    ),
+    _op(
         "policies.checks",
         "GET /automation/policies/<id>/checks/",
         lambda _, number: policies.CHECKS.call(int(number)),

@@ -354,7 +354,13 @@ class TestPolicies:
             assert (await trmm.policies.related(policy)).agents == ()
             assert all(check.result_id is None for check in await trmm.policies.checks(policy))
             assert all(task.policy == policy.id for task in await trmm.policies.tasks(policy))
-            for call in (trmm.policies.get(NOBODY), trmm.policies.related(NOBODY)):
+            await trmm.policies.delete(policy)
+            assert policy.id not in [other.id for other in await trmm.policies.list()]
+            for call in (
+                trmm.policies.get(NOBODY),
+                trmm.policies.related(NOBODY),
+                trmm.policies.delete(NOBODY),
+            ):
                 with pytest.raises(NotFoundError):
                     await call
 
@@ -614,6 +620,7 @@ ONLY_STOCK: dict[str, Callable[[TRMM], Coroutine[Any, Any, Any]]] = {
     "sites.delete": lambda trmm: trmm.sites.delete(1),
     "policies.list": lambda trmm: trmm.policies.list(),
     "policies.get": lambda trmm: trmm.policies.get(1),
+    "policies.delete": lambda trmm: trmm.policies.delete(1),
     "policies.related": lambda trmm: trmm.policies.related(1),
     "policies.checks": lambda trmm: trmm.policies.checks(1),
     "policies.tasks": lambda trmm: trmm.policies.tasks(1),

@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from trmm_async.calls import Call, Plan, Steps
-from trmm_async.dialects.stock.endpoint import read
+from trmm_async.dialects.stock.endpoint import delete, read
 from trmm_async.dialects.stock.nouns import checks_of
 from trmm_async.dialects.stock.tasks import tasks_of
 from trmm_async.errors import NotFoundError
@@ -80,11 +80,12 @@ LIST = read("policies.list", "/automation/policies/", list[Policy], wire=_WIRE)
 GET = read("policies.get", _ONE, Policy, wire=_WIRE)
 RELATED = read("policies.related", _ONE + "related/", _Use)
 CHECKS = read("policies.checks", _ONE + "checks/", list[Check], decode=partial(checks_of, agent_ids={}))
+DELETE = delete("policies.delete", _ONE)
 TASKS = read("policies.tasks", _ONE + "tasks/", list[Task], decode=partial(tasks_of, agent_ids={}))
 
 
 class Policies(Resource):
-    """Automation policies of a stock server, to be read. Every method raises `TRMMError`s only.
+    """Automation policies of a stock server, to be read and deleted. Every method raises `TRMMError`s only.
 
     On a gateway they are an `UnsupportedError`.
     """
@@ -112,6 +113,10 @@ class Policies(Resource):
     async def tasks(self, policy: int | Policy) -> list[Task]:
         """A policy's tasks; `tasks.run(task, agent=…)` runs one."""
         return await self._send(TASKS, policy)
+
+    async def delete(self, policy: int | Policy) -> None:
+        """Remove a policy with its checks and tasks, in use or not. Gone already counts as success."""
+        await self._send(DELETE, policy)
 
     async def list(self) -> list[Policy]:
         """All policies."""
