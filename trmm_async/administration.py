@@ -1,4 +1,4 @@
-"""Past results of checks. Floor 1: over the nouns."""
+"""Past results of checks."""
 
 from collections.abc import Mapping
 from typing import Any

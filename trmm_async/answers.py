@@ -1,6 +1,6 @@
 """From what came of a call to the error that says so. Pure.
 
-Floor 3: over `calls` and `retry`. The transport collects a `Reply` or a `Fault`; this room finds the words.
+Over `calls` and `retry`. The transport collects a `Reply` or a `Fault`; this room finds the words.
 """
 
 import re

@@ -1,6 +1,6 @@
 """Checks of what users hand in: every refusal is an `InvalidRequestError`, before anything is sent.
 
-Floor 2: over the nouns. Pure. Each function returns the value in the form that the dialects take.
+Over the nouns. Pure. Each function returns the value in the form that the dialects take.
 """
 
 import ipaddress

@@ -1,6 +1,6 @@
 """Requests as values: what is to be sent, how its answer reads, and whether it may be sent again.
 
-Floor 2: a dialect makes these (pure functions, testable without I/O), the transport carries them out. A
+A dialect makes these (pure functions, testable without I/O), the transport carries them out. A
 `Call` knows nothing of hosts, keys, limits' sizes or sockets.
 """
 

@@ -1,6 +1,6 @@
 """`TRMM`: settings, wiring, life cycle. Reads as a table of contents.
 
-Floor 7: over everything that answers a user's call, below the command line.
+Over everything that answers a user's call, below the command line.
 """
 
 import os

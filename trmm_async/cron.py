@@ -1,6 +1,6 @@
 """A strict reader of five-field cron expressions, to refuse a wrong schedule before it is sent.
 
-Floor 2. Pure. The fields are those of crontab(5): minute, hour, day of month, month, day of week. Each is a
+Pure. The fields are those of crontab(5): minute, hour, day of month, month, day of week. Each is a
 list of `*`, values and ranges, where `*` and ranges may be stepped; months and days also go by their English
 names; Sunday is 0 or 7, and the last of a range where it stands at its end. Macros (`@daily`) and extensions
 (`L`, `W`, `#`, `?`) are not in that set. A day that no year has, as 30 February, is a mistake.

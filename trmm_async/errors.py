@@ -1,6 +1,6 @@
 """Every error that this package raises, in one tree.
 
-Floor 0: imports nothing of the package but how texts are cleaned, everything may import it.
+Imports nothing of the package but how texts are cleaned, everything may import it.
 
 ```
 TRMMError

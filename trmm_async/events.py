@@ -1,6 +1,6 @@
 """What an event stream yields.
 
-Floor 1: over the nouns of `models`. How a server spells its frames is known under `dialects/` alone.
+Over the nouns of `models`. How a server spells its frames is known under `dialects/` alone.
 
 Every event says which agent it is about. Times are aware datetimes. The structs may be matched by keyword:
 `case AgentOffline(agent_id=who, time=when)`.

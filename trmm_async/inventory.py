@@ -1,6 +1,6 @@
 """The nouns of what is on one agent: processes, services, software, event logs, Windows updates, notes.
 
-Floor 0, over `models`, whose rules hold here too: frozen, tuples, no garbage collection, a default for
+Over `models`, whose rules hold here too: frozen, tuples, no garbage collection, a default for
 whatever is optional. Only a stock server tells them.
 
 A time here that no server gives a zone for is a `datetime` without one, and says whose clock it is.

@@ -1,6 +1,6 @@
 """How long a connection may have been idle and still carry a call that must not be sent twice. Pure.
 
-Floor 3. A server may close an idle connection at any moment. If it does so while a POST is on its way, the
+A server may close an idle connection at any moment. If it does so while a POST is on its way, the
 client can't tell whether the POST was read, and would have to report an unknown outcome. So such a call goes
 out on a connection that the server surely still wants: a new one, or one that was idle for no more than half
 of the longest idle time that this server has been *seen* to put up with. A server that closes idle

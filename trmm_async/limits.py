@@ -1,6 +1,6 @@
 """What a server allows, as a value.
 
-Floor 1: over `errors`. `pacing` keeps to it; the dialects know what their servers allow by default.
+Over `errors`. `pacing` keeps to it; the dialects know what their servers allow by default.
 """
 
 import sys

@@ -1,6 +1,6 @@
 """The nouns: what Tactical RMM is made of, as its users name it.
 
-Floor 0: imports nothing of the package. The same on every server; how a server spells them on the wire is
+Imports nothing of the package. The same on every server; how a server spells them on the wire is
 known under `dialects/` alone.
 
 All are frozen. Sequences are tuples and the Structs opt out of garbage collection: holding a hundred

@@ -1,6 +1,6 @@
 """What became of each target of a fleet run.
 
-Floor 1: over `errors` and `models`. Every target of a run gets exactly one of these.
+Over `errors` and `models`. Every target of a run gets exactly one of these.
 """
 
 from dataclasses import dataclass

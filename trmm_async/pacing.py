@@ -1,6 +1,6 @@
 """Rate limits: never more than the server allows, and as fast as it allows.
 
-Floor 3: pure arithmetic (`RollingWindow`) under a thin shell that waits (`Limiter`). Knows nothing of HTTP.
+Pure arithmetic (`RollingWindow`) under a thin shell that waits (`Limiter`). Knows nothing of HTTP.
 
 A server that counts the requests of the last W seconds (Django REST framework's throttle) refuses what a
 token bucket lets through: a bucket of N starts full and refills while it is emptied, so up to 2N - 1 pass in

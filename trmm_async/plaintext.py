@@ -1,6 +1,6 @@
 """Texts of a server or an agent, before they reach a terminal or a spreadsheet. Pure.
 
-Floor 0. Host names, alerts, errors and what scripts print are not to be trusted: an escape sequence could
+Host names, alerts, errors and what scripts print are not to be trusted: an escape sequence could
 move the cursor or rename the window, a control for the direction of writing could hide what stands there, and
 a cell that begins with an equals sign is run by whoever opens the table.
 """

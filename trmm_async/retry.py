@@ -1,6 +1,6 @@
 """Whether a call is sent again, and what it means if not. Pure.
 
-Floor 3: over `calls`. The transport reports what happened (`Reply`, `Fault`), `Tries` answers with what to do
+Over `calls`. The transport reports what happened (`Reply`, `Fault`), `Tries` answers with what to do
 (`Again`, `Final`). Nothing else in the package decides about sending twice.
 """
 

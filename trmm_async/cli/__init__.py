@@ -1,6 +1,6 @@
 """What people run in a terminal (extra `[cli]`): `trmm`, or `python -m trmm_async.cli`.
 
-Floor 8: over the client. Composed in `app.py`; one file a noun under `commands/`. Only the SDK's public names
+Over the client. Composed in `app.py`; one file a noun under `commands/`. Only the SDK's public names
 are used here, and they are loaded when a command first needs one: `trmm --help` must be quick.
 """
 

@@ -1,6 +1,6 @@
 """What a server understands: intent in, `Call` out.
 
-Floor 3. All that differs between servers (method, path, body, the answer's shape, what they can't do, where
+All that differs between servers (method, path, body, the answer's shape, what they can't do, where
 events come from) lives here, one file each; nothing above this floor asks which server it is.
 """
 

@@ -1,6 +1,6 @@
 """One script over many agents: `trmm.fleet`.
 
-Floor 6: over the resources. Whatever happens, every target gets one outcome, and a script is sent to each at
+Over the resources. Whatever happens, every target gets one outcome, and a script is sent to each at
 most once. Inside, from the top: `run` (what the user holds), `conductor` (takes targets and sends), `ledger`
 (what became of them), `presence` (who is offline), `targets` and `journal` (where targets come from, and what
 was done), `plan`, `course` (how far a run may go; pure) and `reports` (pure).

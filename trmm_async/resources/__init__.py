@@ -1,6 +1,6 @@
 """The nouns' methods: check the arguments, ask the dialect for a call, send it.
 
-Floor 5: over the transport and the event stream, below `fleet` and `client`. One file a noun; nouns don't
+Over the transport and the event stream, below `fleet` and `client`. One file a noun; nouns don't
 import each other.
 """
 

@@ -1,6 +1,6 @@
 """Live events. The only place that knows `websockets`.
 
-Floor 4: above it the resources, below it the pure rooms. Inside, from the top:
+Above it the resources, below it the pure rooms. Inside, from the top:
 
 * `subscription` (many agents' events as one stream), `fanout` (several consumers of it);
 * `pushed`, `polling`, `merged` (where they come from: sockets, looking again and again, several of these),

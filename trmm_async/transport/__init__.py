@@ -1,6 +1,6 @@
 """Carries calls out over HTTP. The only room that knows aiohttp.
 
-Floor 4: above it the resources, below it the pure rooms that decide.
+Above it the resources, below it the pure rooms that decide.
 """
 
 from trmm_async.transport.body import Body

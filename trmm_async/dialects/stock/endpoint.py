@@ -6,7 +6,7 @@ From the declaration come the call, the name in `UnsupportedError`, and the tabl
 in a path is `{name:kind}`: `name` is what an error calls it, `kind` how it is checked: `id` (a number, or the
 object that has it), `agent` (an id or an `Agent`), `text` (one segment).
 
-Floor 3, over `wording`. What takes several calls, or wraps its body, is a function over endpoints.
+Over `wording`. What takes several calls, or wraps its body, is a function over endpoints.
 """
 
 import re
