@@ -10,15 +10,16 @@ from hypothesis import strategies as st
 
 from tests.clock import MOMENT, VirtualLoop, in_steps, live_timers, now, run, soon
 from trmm_async import RateLimit
-from trmm_async.pacing import Limiter, Slot, give_back
+from trmm_async.admission import give_back
+from trmm_async.pacing import WindowLimiter, WindowSlot
 
 
-def held_and_cooling(limiter: Limiter) -> tuple[int, int]:
+def held_and_cooling(limiter: WindowLimiter) -> tuple[int, int]:
     words = repr(limiter).rstrip(">").split(", ")
     return int(words[-2].split()[0]), int(words[-1].split()[0])
 
 
-def settle(slots: list[Slot]) -> None:
+def settle(slots: list[WindowSlot]) -> None:
     for slot in slots:
         slot.settle()
 
@@ -32,7 +33,7 @@ class TestTheFirst:
     @pytest.mark.parametrize("count", [1, 2, 100])
     def test_n_calls_do_not_wait_and_the_next_does(self, count: int) -> None:
         async def main() -> None:
-            limiter = Limiter(RateLimit(count, per=60))
+            limiter = WindowLimiter(RateLimit(count, per=60))
             slots = [await soon(limiter.acquire()) for _ in range(count)]
             begun = now()
             settle(slots)
@@ -43,7 +44,7 @@ class TestTheFirst:
 
     def test_calls_without_an_answer_yet_leave_no_place_however_long_it_takes(self) -> None:
         async def main() -> None:
-            limiter = Limiter(RateLimit(1, per=1))
+            limiter = WindowLimiter(RateLimit(1, per=1))
             slot = await limiter.acquire()
             waiting = asyncio.create_task(limiter.acquire())
             await asyncio.sleep(1000)
@@ -56,7 +57,7 @@ class TestTheFirst:
 
     def test_without_a_limit_nobody_waits(self) -> None:
         async def main() -> None:
-            limiter = Limiter(None)
+            limiter = WindowLimiter(None)
             slots = [await soon(limiter.acquire()) for _ in range(1000)]
             # A call that breaks or is cancelled ends none of its slots: without a limit none is kept.
             assert held_and_cooling(limiter) == (0, 0)
@@ -71,7 +72,7 @@ class TestTheQueue:
     @pytest.mark.parametrize("turns", range(5))
     def test_is_not_jumped_by_who_comes_in_the_moment_that_a_place_is_free(self, turns: int) -> None:
         async def main() -> None:
-            limiter = Limiter(RateLimit(1, per=8))
+            limiter = WindowLimiter(RateLimit(1, per=8))
             slot = await limiter.acquire()
             waiting = asyncio.create_task(limiter.acquire())
             await asyncio.sleep(MOMENT)
@@ -88,7 +89,7 @@ class TestTheQueue:
 
 
 class TestACancelledWaiter:
-    async def queue(self, limiter: Limiter, waiters: int) -> list[asyncio.Task[Slot]]:
+    async def queue(self, limiter: WindowLimiter, waiters: int) -> list[asyncio.Task[WindowSlot]]:
         tasks = [asyncio.create_task(limiter.acquire()) for _ in range(waiters)]
         await asyncio.sleep(MOMENT)
         return tasks
@@ -96,7 +97,7 @@ class TestACancelledWaiter:
     @pytest.mark.parametrize("victim", [0, 1, 2, 3])
     def test_in_the_queue_or_at_its_head_makes_room_for_the_next(self, victim: int) -> None:
         async def main() -> None:
-            limiter = Limiter(RateLimit(2, per=8))
+            limiter = WindowLimiter(RateLimit(2, per=8))
             slots = [await limiter.acquire() for _ in range(2)]
             tasks = await self.queue(limiter, 4)
             tasks[victim].cancel()
@@ -112,7 +113,7 @@ class TestACancelledWaiter:
 
     def test_in_the_very_turn_in_which_it_was_granted_gives_the_place_back(self) -> None:
         async def main(turns: int) -> bool:
-            limiter = Limiter(RateLimit(1, per=8))
+            limiter = WindowLimiter(RateLimit(1, per=8))
             slot = await limiter.acquire()
             tasks = await self.queue(limiter, 3)
             slot.give_back()
@@ -136,7 +137,7 @@ class TestACancelledWaiter:
 
     def test_in_the_bucket_gives_its_place_in_the_window_back(self) -> None:
         async def main() -> None:
-            limiter = Limiter(RateLimit(4, per=8, burst=1))
+            limiter = WindowLimiter(RateLimit(4, per=8, burst=1))
             await limiter.acquire()
             tasks = await self.queue(limiter, 2)
             tasks[0].cancel()
@@ -148,7 +149,7 @@ class TestACancelledWaiter:
 
     def test_is_cancelled_even_if_its_time_is_up_in_the_same_turn(self) -> None:
         async def main() -> None:
-            limiter = Limiter(RateLimit(1, per=8))
+            limiter = WindowLimiter(RateLimit(1, per=8))
             (await limiter.acquire()).settle()
             task = asyncio.create_task(limiter.acquire())
             await asyncio.sleep(MOMENT)
@@ -164,7 +165,7 @@ class TestACancelledWaiter:
 
     def test_leaves_no_timer_behind(self) -> None:
         async def main() -> None:
-            limiter = Limiter(RateLimit(1, per=8))
+            limiter = WindowLimiter(RateLimit(1, per=8))
             (await limiter.acquire()).settle()
             tasks = await self.queue(limiter, 3)
             for task in tasks:
@@ -179,11 +180,11 @@ class TestTenThousandWaiters:
     def steps(self, waiters: int, limit: RateLimit) -> int:
         """The work of the event loop: callbacks and timers, so that it is the same on every machine."""
 
-        async def one(limiter: Limiter) -> None:
+        async def one(limiter: WindowLimiter) -> None:
             (await limiter.acquire()).settle()
 
         async def main() -> int:
-            limiter = Limiter(limit)
+            limiter = WindowLimiter(limit)
             loop = asyncio.get_running_loop()
             assert isinstance(loop, VirtualLoop)
             begun = loop.handles
@@ -206,7 +207,7 @@ class TestTenThousandWaiters:
 
     def test_sleep_while_they_wait(self) -> None:
         async def main() -> None:
-            limiter = Limiter(RateLimit(1, per=64))
+            limiter = WindowLimiter(RateLimit(1, per=64))
             (await limiter.acquire()).settle()
             tasks = [asyncio.create_task(limiter.acquire()) for _ in range(10_000)]
             await asyncio.sleep(1)
@@ -224,7 +225,7 @@ class TestTenThousandWaiters:
 
 
 class TestABurst:
-    async def moments(self, limiter: Limiter, calls: int) -> list[float]:
+    async def moments(self, limiter: WindowLimiter, calls: int) -> list[float]:
         moments = []
         for _ in range(calls):
             slot = await limiter.acquire()
@@ -240,7 +241,7 @@ class TestABurst:
         pauses = data.draw(st.lists(st.tuples(in_steps(0, 1024), in_steps(1, 512)), max_size=3))
 
         async def main() -> list[float]:
-            limiter = Limiter(limit)
+            limiter = WindowLimiter(limit)
             async with asyncio.TaskGroup() as group:
                 for when, length in pauses:
                     group.create_task(after(when, partial(limiter.pause, length)))
@@ -254,7 +255,7 @@ class TestABurst:
     @pytest.mark.parametrize("burst", [1, 3, 10])
     def test_goes_out_at_once_and_the_rest_as_fast_as_the_limit_allows(self, burst: int) -> None:
         async def main() -> None:
-            moments = await self.moments(Limiter(RateLimit(10, per=10, burst=burst)), 10)
+            moments = await self.moments(WindowLimiter(RateLimit(10, per=10, burst=burst)), 10)
             expected = [max(0, number - burst + 1) for number in range(10)]
             assert moments == pytest.approx(expected, abs=MOMENT)
 
@@ -264,7 +265,7 @@ class TestABurst:
         """The bucket alone would let 19 through in the first ten seconds."""
 
         async def main() -> None:
-            moments = await self.moments(Limiter(RateLimit(10, per=10, burst=10)), 30)
+            moments = await self.moments(WindowLimiter(RateLimit(10, per=10, burst=10)), 30)
             assert all(later - earlier >= 10 for earlier, later in zip(moments, moments[10:], strict=False))
 
         run(main())
@@ -282,7 +283,7 @@ class TestAPause:
     @pytest.mark.parametrize("limit", [None, RateLimit(5, per=1), RateLimit(5, per=1, burst=1)])
     def test_holds_those_who_come_later(self, limit: RateLimit | None) -> None:
         async def main() -> None:
-            limiter = Limiter(limit)
+            limiter = WindowLimiter(limit)
             limiter.pause(30)
             await limiter.acquire()
             assert 30 <= now() < 30 + MOMENT
@@ -291,7 +292,7 @@ class TestAPause:
 
     def test_holds_the_one_whose_turn_it_is_and_all_behind_it(self) -> None:
         async def main() -> None:
-            limiter = Limiter(RateLimit(2, per=4))
+            limiter = WindowLimiter(RateLimit(2, per=4))
             settle([await limiter.acquire() for _ in range(2)])
             tasks = [asyncio.create_task(limiter.acquire()) for _ in range(2)]
             await asyncio.sleep(2)
@@ -305,7 +306,7 @@ class TestAPause:
 
     def test_holds_the_one_that_the_bucket_holds(self) -> None:
         async def main() -> None:
-            limiter = Limiter(RateLimit(10, per=10, burst=1))
+            limiter = WindowLimiter(RateLimit(10, per=10, burst=1))
             await limiter.acquire()
             task = asyncio.create_task(limiter.acquire())
             await asyncio.sleep(0.5)
@@ -319,7 +320,7 @@ class TestAPause:
 
     def test_is_not_shortened_by_a_shorter_one(self) -> None:
         async def main() -> None:
-            limiter = Limiter(None)
+            limiter = WindowLimiter(None)
             limiter.pause(30)
             limiter.pause(1)
             await limiter.acquire()
@@ -329,7 +330,7 @@ class TestAPause:
 
     def test_is_made_longer_by_a_later_one(self) -> None:
         async def main() -> None:
-            limiter = Limiter(None)
+            limiter = WindowLimiter(None)
             limiter.pause(10)
             task = asyncio.create_task(limiter.acquire())
             await asyncio.sleep(9)
@@ -341,7 +342,7 @@ class TestAPause:
 
     def test_does_not_end_because_an_answer_came(self) -> None:
         async def main() -> None:
-            limiter = Limiter(RateLimit(2, per=1))
+            limiter = WindowLimiter(RateLimit(2, per=1))
             slots = [await limiter.acquire() for _ in range(2)]
             task = asyncio.create_task(limiter.acquire())
             limiter.pause(30)
@@ -360,7 +361,7 @@ class TestASlowAnswer:
     def test_frees_the_slot_a_window_after_the_request_was_surely_counted(self, per: float) -> None:
         async def main() -> None:
             limit = RateLimit(1, per=per)
-            limiter = Limiter(limit)
+            limiter = WindowLimiter(limit)
             (await limiter.acquire()).written()
             begun = now()
             await limiter.acquire()
@@ -371,7 +372,7 @@ class TestASlowAnswer:
 
     def test_that_comes_early_frees_it_a_window_after_the_answer(self) -> None:
         async def main() -> None:
-            limiter = Limiter(RateLimit(1, per=60))
+            limiter = WindowLimiter(RateLimit(1, per=60))
             slot = await limiter.acquire()
             slot.written()
             slot.written()
@@ -385,7 +386,7 @@ class TestASlowAnswer:
 
     def test_that_comes_late_changes_nothing_any_more(self) -> None:
         async def main() -> None:
-            limiter = Limiter(RateLimit(1, per=8))
+            limiter = WindowLimiter(RateLimit(1, per=8))
             slot = await limiter.acquire()
             slot.written()
             slot.written()
@@ -402,16 +403,16 @@ class TestASlowAnswer:
 
 
 class TestASlot:
-    @pytest.mark.parametrize("how", [Slot.settle, Slot.give_back])
-    @pytest.mark.parametrize("again", [Slot.settle, Slot.give_back, Slot.written])
-    def test_ends_once(self, how: Callable[[Slot], None], again: Callable[[Slot], None]) -> None:
+    @pytest.mark.parametrize("how", [WindowSlot.settle, WindowSlot.give_back])
+    @pytest.mark.parametrize("again", [WindowSlot.settle, WindowSlot.give_back, WindowSlot.written])
+    def test_ends_once(self, how: Callable[[WindowSlot], None], again: Callable[[WindowSlot], None]) -> None:
         async def main() -> None:
-            limiter = Limiter(RateLimit(3, per=8))
+            limiter = WindowLimiter(RateLimit(3, per=8))
             kept, slot = await limiter.acquire(), await limiter.acquire()
             how(slot)
             ended = held_and_cooling(limiter)
             again(slot)
-            assert held_and_cooling(limiter) == ended == (1, int(how is Slot.settle))
+            assert held_and_cooling(limiter) == ended == (1, int(how is WindowSlot.settle))
             assert live_timers() == 0
             kept.give_back()
 
@@ -419,7 +420,7 @@ class TestASlot:
 
     def test_can_be_ended_in_company(self) -> None:
         async def main() -> None:
-            limiter = Limiter(RateLimit(6, per=8))
+            limiter = WindowLimiter(RateLimit(6, per=8))
             slots = [await limiter.acquire() for _ in range(6)]
             settle(slots[:2])
             give_back(slots[2:5])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.clock import MOMENT, in_steps, now, run, soon
 from tests.test_pacing import held_and_cooling
 from trmm_async import RateLimit
-from trmm_async.pacing import Limiter
+from trmm_async.pacing import WindowLimiter
 
 
 @dataclass
@@ -46,7 +46,7 @@ class Job:
 
 @dataclass
 class Run:
-    limiter: Limiter
+    limiter: WindowLimiter
     server: StrictServer
     arrived: list[int] = field(default_factory=list)
     granted: list[int] = field(default_factory=list)
@@ -110,7 +110,7 @@ class TestAgainstAStrictServer:
         jobs = data.draw(jobs_under(limit))
 
         async def main() -> None:
-            made = Run(Limiter(limit), StrictServer(limit))
+            made = Run(WindowLimiter(limit), StrictServer(limit))
             tasks = await made.do_all(jobs)
             assert made.server.refused == 0
             for job, task in zip(jobs, tasks, strict=True):
@@ -123,7 +123,7 @@ class TestAgainstAStrictServer:
 
         run(main())
 
-    async def is_as_new(self, limiter: Limiter, limit: RateLimit) -> None:
+    async def is_as_new(self, limiter: WindowLimiter, limit: RateLimit) -> None:
         await asyncio.sleep(limit.per + limit.surely_counted + MOMENT)
         assert held_and_cooling(limiter)[0] == 0
         for _ in range(limit.burst or limit.count):
@@ -141,7 +141,7 @@ class TestAgainstAStrictServer:
         jobs = [Job(0.0, latency, latency) for latency in latencies]
 
         async def main() -> None:
-            made = Run(Limiter(limit), StrictServer(limit))
+            made = Run(WindowLimiter(limit), StrictServer(limit))
             begun = now()
             await made.do_all(jobs)
             least = (calls - 1) // count * per
@@ -153,7 +153,7 @@ class TestAgainstAStrictServer:
     @pytest.mark.parametrize("calls", [101, 199, 300, 500, 1000])
     def test_the_usual_limit_costs_less_than_a_twentieth(self, calls: int) -> None:
         async def main() -> None:
-            made = Run(Limiter(RateLimit(100, per=60)), StrictServer(RateLimit(100, per=60)))
+            made = Run(WindowLimiter(RateLimit(100, per=60)), StrictServer(RateLimit(100, per=60)))
             await made.do_all([Job(0.0, 0.25, 0.25)] * calls)
             assert made.server.refused == 0
             assert (calls - 1) // 100 * 60 <= now() <= (calls - 1) // 100 * 60 * 1.05
@@ -163,12 +163,12 @@ class TestAgainstAStrictServer:
     def test_an_idle_server_gets_the_whole_allowance_again_at_once(self) -> None:
         async def main() -> None:
             limit = RateLimit(5, per=8)
-            made = Run(Limiter(limit), StrictServer(limit))
+            made = Run(WindowLimiter(limit), StrictServer(limit))
             await made.do_all([Job(0.0, 0.25, 0.25)] * 5)
             await asyncio.sleep(8)
             assert await soon(self.grants(made.limiter, 5)) == 5
 
         run(main())
 
-    async def grants(self, limiter: Limiter, count: int) -> int:
+    async def grants(self, limiter: WindowLimiter, count: int) -> int:
         return len([await limiter.acquire() for _ in range(count)])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.clock import in_steps
 from trmm_async import RateLimit
-from trmm_async.pacing import Place, RollingWindow
+from trmm_async.pacing import RollingWindow, WindowEntry
 
 
 @dataclass
@@ -17,12 +17,12 @@ class NaiveWindow:
     """What `RollingWindow` promises, said without any thrift."""
 
     limit: RateLimit
-    held: list[Place] = field(default_factory=list)
-    written: dict[Place, float] = field(default_factory=dict)
+    held: list[WindowEntry] = field(default_factory=list)
+    written: dict[WindowEntry, float] = field(default_factory=dict)
     settled: list[float] = field(default_factory=list)
     closed: float = -math.inf
 
-    def counted(self, place: Place) -> float:
+    def counted(self, place: WindowEntry) -> float:
         return self.written.get(place, math.inf) + self.limit.surely_counted
 
     def free(self, at: float) -> bool:
@@ -62,7 +62,7 @@ class TestTheWindow:
             time += passed
             if what == "take" and naive.free(time):
                 assert window.wait(time) == 0
-                naive.held.append(Place())
+                naive.held.append(WindowEntry())
                 window.take(naive.held[-1])
             elif what == "pause":
                 window.close_until(time + passed)
@@ -72,7 +72,7 @@ class TestTheWindow:
             self.waits_alike(window, naive, time)
 
     def move_on(
-        self, window: RollingWindow, naive: NaiveWindow, what: str, place: Place, time: float
+        self, window: RollingWindow, naive: NaiveWindow, what: str, place: WindowEntry, time: float
     ) -> None:
         over = naive.counted(place) <= time
         if what == "written":
@@ -85,7 +85,7 @@ class TestTheWindow:
             window.give_back(place, time)
             self.end(naive, place, naive.counted(place) if over else None)
 
-    def end(self, naive: NaiveWindow, place: Place, counted: float | None) -> None:
+    def end(self, naive: NaiveWindow, place: WindowEntry, counted: float | None) -> None:
         naive.held.remove(place)
         if counted is not None:
             naive.settled.append(counted)

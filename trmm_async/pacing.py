@@ -1,6 +1,7 @@
 """Rate limits: never more than the server allows, and as fast as it allows.
 
-Pure arithmetic (`RollingWindow`) under a thin shell that waits (`Limiter`). Knows nothing of HTTP.
+Pure arithmetic (`RollingWindow`) under a thin shell that waits (`WindowLimiter`). The limits of one process, as
+`admission` has them; knows nothing of HTTP.
 
 A server that counts the requests of the last W seconds (Django REST framework's throttle) refuses what a
 token bucket lets through: a bucket of N starts full and refills while it is emptied, so up to 2N - 1 pass in
@@ -14,19 +15,20 @@ window holds at every moment all that the server's does.
 import asyncio
 import math
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cached_property
 
 from aiolimiter import AsyncLimiter
 
+from trmm_async.calls import Lane
 from trmm_async.limits import RateLimit
 
-__all__ = ["Limiter", "Place", "RollingWindow", "Slot", "give_back"]
+__all__ = ["LocalLimiters", "RollingWindow", "SemaphorePool", "WindowEntry", "WindowLimiter", "WindowSlot"]
 
 
-class Place:
-    """One request's place in a window.
+class WindowEntry:
+    """One request in a window.
 
     Attributes:
         counted_at: when the server has certainly counted it, answered or not; infinity while unknown.
@@ -50,7 +52,7 @@ class RollingWindow:
         self._per = 0.0 if limit is None else limit.per
         self._counted_after = math.inf if limit is None else limit.surely_counted
         # Without values: a set that keeps its order.
-        self._held: dict[Place, None] = {}
+        self._held: dict[WindowEntry, None] = {}
         self._free_at: deque[float] = deque()
         self._closed_until = -math.inf
 
@@ -80,25 +82,25 @@ class RollingWindow:
         while self._free_at and self._free_at[0] <= now:
             self._free_at.popleft()
 
-    def take(self, place: Place) -> None:
+    def take(self, place: WindowEntry) -> None:
         """A request is about to be sent."""
         if self._limit is not None:
             # Without a limit no place is ever counted, and so none that breaks would ever end.
             self._held[place] = None
 
-    def give_back(self, place: Place, now: float) -> None:
+    def give_back(self, place: WindowEntry, now: float) -> None:
         """That request was never sent."""
         if place.counted_at <= now:
             self.settle(place, now)
         else:
             self._held.pop(place, None)
 
-    def settle(self, place: Place, now: float) -> None:
+    def settle(self, place: WindowEntry, now: float) -> None:
         """That request was answered, or is known to have been counted by now."""
         if place in self._held:
             self._end(place, min(place.counted_at, now))
 
-    def written(self, place: Place, now: float) -> None:
+    def written(self, place: WindowEntry, now: float) -> None:
         """That request's bytes are on their way: some time from now it has been counted, answered or not."""
         if place.counted_at == math.inf:
             place.counted_at = now + self._counted_after
@@ -107,7 +109,7 @@ class RollingWindow:
         """The server asked to wait: nothing is free before `when`."""
         self._closed_until = max(self._closed_until, when)
 
-    def _end(self, place: Place, when: float) -> None:
+    def _end(self, place: WindowEntry, when: float) -> None:
         del self._held[place]
         free_at = when + self._per
         if self._free_at and self._free_at[-1] > free_at:
@@ -119,35 +121,39 @@ class RollingWindow:
             self._free_at.append(free_at)
 
 
-class Slot(Place):
-    """The right to send one request. Ends in one of `settle` and `give_back`; later calls do nothing."""
+class WindowSlot(WindowEntry):
+    """See `admission.Slot`."""
 
     __slots__ = ("_limiter",)
 
-    def __init__(self, limiter: "Limiter") -> None:
+    def __init__(self, limiter: "WindowLimiter") -> None:
         self.counted_at = math.inf
         self._limiter = limiter
 
+    def may_begin(self) -> bool:
+        """See `admission.Slot`: nobody can have taken it meanwhile."""
+        return True
+
     def settle(self) -> None:
-        """The server has counted the request: the slot is free a window's length from now."""
+        """See `admission.Slot`."""
         limiter = self._limiter
         limiter.window.settle(self, limiter.now())
         limiter.wake()
 
     def give_back(self) -> None:
-        """The request was never sent: the slot is free at once."""
+        """See `admission.Slot`."""
         limiter = self._limiter
         limiter.window.give_back(self, limiter.now())
         limiter.wake()
 
     def written(self) -> None:
-        """The request's bytes are on their way, and its answer will be long in coming."""
+        """See `admission.Slot`."""
         limiter = self._limiter
         limiter.window.written(self, limiter.now())
         limiter.wake()
 
 
-class Limiter:
+class WindowLimiter:
     """First come, first served, under one `RateLimit` (None: unlimited). Belongs to one event loop.
 
     Only the head of the queue ever waits for time; all others wait for a plain lock, which keeps ten
@@ -170,29 +176,29 @@ class Limiter:
     def __repr__(self) -> str:
         with suppress(RuntimeError):  # outside of the event loop: as it was when last looked at
             self.window.look(self.now())
-        return f"<Limiter {self.window!r}>"
+        return f"<WindowLimiter {self.window!r}>"
 
     @cached_property
     def now(self) -> Callable[[], float]:
         """Of the event loop that first asks."""
         return asyncio.get_running_loop().time
 
-    async def acquire(self) -> Slot:
+    async def acquire(self) -> WindowSlot:
         """Wait for the right to send one request. Safe to cancel: the place goes to the next in line."""
         return self.acquire_now() or await self._queue()
 
-    def acquire_now(self) -> Slot | None:
+    def acquire_now(self) -> WindowSlot | None:
         """The right to send one request, if nobody waits for it and it is there; None otherwise."""
         if self._queued or self._bucket is not None or self.window.wait(self.now()) > 0:
             return None
         return self._take()
 
-    def _take(self) -> Slot:
-        slot = Slot(self)
+    def _take(self) -> WindowSlot:
+        slot = WindowSlot(self)
         self.window.take(slot)
         return slot
 
-    async def _queue(self) -> Slot:
+    async def _queue(self) -> WindowSlot:
         self._queued += 1
         try:
             async with self._turn:
@@ -208,7 +214,7 @@ class Limiter:
         self.window.close_until(self.now() + seconds)
 
     def wake(self) -> None:
-        """Something has changed in the window. For `Slot`."""
+        """Something has changed in the window. For `WindowSlot`."""
         if self._queued:
             self._changed.set()
 
@@ -234,7 +240,46 @@ def _bucket(limit: RateLimit | None) -> AsyncLimiter | None:
     return AsyncLimiter(limit.burst, limit.burst * limit.per / limit.count)
 
 
-def give_back(slots: Iterable[Slot]) -> None:
-    """Give all of them back."""
-    for slot in slots:
-        slot.give_back()
+class SemaphorePool:
+    """See `admission.WorkerPool`."""
+
+    def __init__(self, most: int) -> None:
+        self._semaphore = asyncio.Semaphore(most)
+
+    def __repr__(self) -> str:
+        return f"<SemaphorePool {self._semaphore!r}>"
+
+    async def acquire(self) -> "_Permit":
+        """See `admission.WorkerPool`; fails never."""
+        await self._semaphore.acquire()
+        return _Permit(self._semaphore)
+
+
+class _Permit:
+    """See `admission.WorkerLease`."""
+
+    __slots__ = ("_semaphore",)
+
+    def __init__(self, semaphore: asyncio.Semaphore) -> None:
+        self._semaphore: asyncio.Semaphore | None = semaphore
+
+    def may_begin(self) -> bool:
+        return True
+
+    def release(self) -> None:
+        semaphore, self._semaphore = self._semaphore, None
+        if semaphore is not None:
+            semaphore.release()
+
+
+class LocalLimiters:
+    """See `admission.LimiterFactory`: limits that this process alone keeps to. Holds nothing open."""
+
+    def limiter(self, lane: Lane | None, limit: RateLimit | None) -> WindowLimiter:
+        """See `admission.LimiterFactory`."""
+        del lane
+        return WindowLimiter(limit)
+
+    def workers(self, most: int) -> SemaphorePool:
+        """See `admission.LimiterFactory`."""
+        return SemaphorePool(most)

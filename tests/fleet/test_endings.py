@@ -24,6 +24,7 @@ from trmm_async import (
     Unknown,
 )
 from trmm_async.fleet.journal import Journal, Order
+from trmm_async.pacing import WindowLimiter
 from trmm_async.testing import Simulator
 
 
@@ -440,6 +441,7 @@ def all_wait(trmm: TRMM) -> bool:
     """Whether nothing is on its way, and nothing may be: a 429 has been taken note of."""
     transport = trmm._api.transport
     limiter = transport._limiter
+    assert isinstance(limiter, WindowLimiter)
     return transport._places._value == transport._max_connections and limiter.window.wait(limiter.now()) > 0
 
 

@@ -30,7 +30,7 @@ from trmm_async.events import (
     UnknownEvent,
 )
 from trmm_async.models import Alert
-from trmm_async.pacing import Limiter
+from trmm_async.pacing import WindowLimiter
 from trmm_async.stream.catchup import Snapshot
 from trmm_async.stream.dialing import Dialer
 from trmm_async.stream.pushed import Sockets
@@ -305,8 +305,8 @@ def specs(agents: Iterable[str]) -> list[StreamSpec]:
     return [spec_of(agent) for agent in agents]
 
 
-def dialer(url: str, limiter: Limiter | None = None, *, tls: ssl.SSLContext | None = None) -> Dialer:
-    limiter = limiter or Limiter(None)
+def dialer(url: str, limiter: WindowLimiter | None = None, *, tls: ssl.SSLContext | None = None) -> Dialer:
+    limiter = limiter or WindowLimiter(None)
     return Dialer(
         url,
         headers={"X-API-KEY": KEY, "User-Agent": "tests"},

@@ -36,7 +36,7 @@ from trmm_async.events import (
     ScriptOutput,
 )
 from trmm_async.limits import RateLimit
-from trmm_async.pacing import Limiter
+from trmm_async.pacing import WindowLimiter
 from trmm_async.stream.dialing import Dialer
 from trmm_async.stream.sockets import Link
 
@@ -127,7 +127,7 @@ async def test_leaving_can_be_cancelled_and_then_cuts(gateway: Gateway) -> None:
 @pytest.mark.parametrize("turns", range(14))
 async def test_entering_can_be_cancelled_at_any_point(gateway: Gateway, turns: int) -> None:
     gateway.answers["b"] = [(503, {}, "")]
-    limiter = Limiter(RateLimit(100, per=60))
+    limiter = WindowLimiter(RateLimit(100, per=60))
     async with all_closed(gateway):
         dial = dialer(gateway.url, limiter)
         events = over(specs(["a", "b"]), dial, Rest(), quick(connect_attempts=1000))

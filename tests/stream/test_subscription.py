@@ -48,7 +48,7 @@ from trmm_async.events import (
     UnknownEvent,
 )
 from trmm_async.limits import RateLimit
-from trmm_async.pacing import Limiter
+from trmm_async.pacing import WindowLimiter
 from trmm_async.stream.dialing import Dialer
 from trmm_async.stream.session import StreamState
 from trmm_async.stream.sockets import Link
@@ -274,7 +274,7 @@ async def test_a_server_that_stays_broken_fails_entering_after_some_attempts(gat
 async def test_a_refused_connection_costs_no_rate_limit(gateway: Gateway) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    limiter = Limiter(RateLimit(1, per=3600))
+    limiter = WindowLimiter(RateLimit(1, per=3600))
     dial = dialer(f"http://127.0.0.1:{port}", limiter)
     assert repr(dial) == f"<Dialer 127.0.0.1:{port}>"
     with pytest.raises(ConnectionFailedError):
@@ -285,7 +285,7 @@ async def test_a_refused_connection_costs_no_rate_limit(gateway: Gateway) -> Non
 
 
 async def test_an_answered_handshake_counts_against_the_rate_limit(gateway: Gateway) -> None:
-    limiter = Limiter(RateLimit(1, per=3600))
+    limiter = WindowLimiter(RateLimit(1, per=3600))
     async with over(specs("a"), dialer(gateway.url, limiter), None, quick()):
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
@@ -320,7 +320,7 @@ async def test_a_server_that_speaks_no_websocket_is_a_failed_connection() -> Non
 async def test_a_429_is_waited_out_as_the_server_asks_and_everybody_is_told(gateway: Gateway) -> None:
     gateway.answers["a"] = [(429, {"Retry-After": "1"}, ""), (101, {}, "")]
     told: list[float] = []
-    dial = Dialer(gateway.url, headers={}, pace=Limiter(None).acquire, pause=told.append, scrub=str)
+    dial = Dialer(gateway.url, headers={}, pace=WindowLimiter(None).acquire, pause=told.append, scrub=str)
     async with over(specs("a"), dial, None, quick()):
         (_, first), (_, second) = gateway.handshakes
     assert second - first >= 1

@@ -13,10 +13,17 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Final
 
+from trmm_async.admission import Slot
 from trmm_async.answers import error_for, is_page, kind_of
 from trmm_async.calls import WRONG_ADDRESS, Call, ignore_answer
-from trmm_async.errors import APIError, ConnectionFailedError, DecodeError, RateLimitedError, TRMMError
-from trmm_async.pacing import Slot
+from trmm_async.errors import (
+    APIError,
+    ClosedError,
+    ConnectionFailedError,
+    DecodeError,
+    RateLimitedError,
+    TRMMError,
+)
 from trmm_async.retry import Reply, retry_after
 from trmm_async.stream.sockets import Address, Link, LinkSettings
 
@@ -52,7 +59,7 @@ class Dialer:
     Args:
         base_url: `https://host[:port][/prefix]`; `http` is opened as `ws`, `https` as `wss`.
         headers: sent with each handshake; the key is among them.
-        pace: waits for the right to send one request, see `pacing.Limiter.acquire`.
+        pace: waits for the right to send one request, see `admission.Limiter.acquire`.
         pause: is told for how many seconds the server asks everybody to send nothing.
         scrub: takes secrets out of a text.
         ssl: for `https`; None for the defaults, which are then loaded once.
@@ -98,8 +105,11 @@ class Dialer:
             roll: holds every connection from its TCP connect until it is gone.
             query: what goes behind the question mark, quoted; a secret, which is shown nowhere.
         """
-        slot = await self._pace()
-        link = Link(self._address, path, self._headers, settings, roll, query=query)
+        try:
+            slot = await self._pace()
+        except TRMMError as error:
+            return NoLink(error, final=isinstance(error, ClosedError))
+        link = Link(self._address, path, self._headers, settings, roll, query=query, may_begin=slot.may_begin)
         problem, late = "", False
         try:
             problem = await self._open(link)

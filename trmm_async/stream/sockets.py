@@ -193,6 +193,7 @@ class Link(asyncio.Protocol):
             "_headers",
             "_interim",
             "_loop",
+            "_may_begin",
             "_partial",
             "_path",
             "_pings",
@@ -210,7 +211,9 @@ class Link(asyncio.Protocol):
         roll: set["Link"],
         *,
         query: str = "",
+        may_begin: Callable[[], bool] = lambda: True,
     ) -> None:
+        self._may_begin = may_begin
         self._loop = loop = asyncio.get_running_loop()
         self._path = path
         self._query = query
@@ -310,6 +313,10 @@ class Link(asyncio.Protocol):
         """Callback of the event loop: send the handshake."""
         self._transport = cast("asyncio.Transport", transport)
         self._roll.add(self)
+        if not self._may_begin():
+            self._lose(Lost("the right to send ran out before the handshake could begin"))
+            self.abort()
+            return
         request = self._ws.connect()
         request.headers.update(self._headers)
         if self._query:

@@ -21,7 +21,16 @@ from aiohttp.connector import Connection
 
 from trmm_async.keepalive import KeepAliveTrust
 
-__all__ = ["SENDING", "Connector", "Sending", "SentOnceError", "UnaskedError", "ask_first", "send_once"]
+__all__ = [
+    "SENDING",
+    "Connector",
+    "ExpiredError",
+    "Sending",
+    "SentOnceError",
+    "UnaskedError",
+    "ask_first",
+    "send_once",
+]
 
 _FIRST_LOOK: Final = 0.05
 
@@ -37,6 +46,10 @@ class Sending(Protocol):
 
     def has_connection(self) -> None:
         """A connection was found: from here on bytes may flow."""
+
+    def may_begin(self) -> bool:
+        """Whether the first byte may leave now; False: never, this is not sent."""
+        ...
 
 
 SENDING: Final[ContextVar[Sending | None]] = ContextVar("trmm_async_sending", default=None)
@@ -211,9 +224,13 @@ class _Guard:
             self.real.writelines(chunks)
 
     def _begin(self) -> bool:
+        sending = self._sending
+        if sending is not None and sending.unwritten and not sending.may_begin():
+            self.real.abort()
+            return False
         begins = self._line.begin(self.real)
-        if begins and self._sending is not None:
-            self._sending.unwritten = False
+        if begins and sending is not None:
+            sending.unwritten = False
         return begins
 
 
@@ -292,12 +309,17 @@ class UnaskedError(aiohttp.ClientConnectionError):
     """The connection had brought bytes that nobody has asked for. Nothing was written to it."""
 
 
+class ExpiredError(aiohttp.ClientConnectionError):
+    """The right to send ran out. Nothing was written."""
+
+
 async def ask_first(
     request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
 ) -> aiohttp.ClientResponse:
     """A client middleware for other connectors than ours: none of an earlier call's bytes is an answer.
 
-    All that aiohttp lets be seen of a connection: what has come by now and begins an answer, or ends none.
+    All that aiohttp lets be seen of a connection: what has come by now and begins an answer, or ends none. It
+    is the last moment, too, at which a right to send can be seen to have run out.
     """
     send = request.send
 
@@ -307,6 +329,9 @@ async def ask_first(
         await asyncio.sleep(0)
         if connection.protocol is None or connection.protocol.should_close:
             raise UnaskedError("the connection had brought what nobody has asked for")
+        sending = SENDING.get()
+        if sending is not None and not sending.may_begin():
+            raise ExpiredError("the right to send ran out")
         return await send(connection)
 
     request.send = send_if_unasked  # type: ignore[assignment, method-assign]

@@ -20,12 +20,13 @@ import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
+from trmm_async.admission import Limiter, LimiterFactory, Slot, WorkerLease, WorkerPool, give_back
 from trmm_async.answers import error_for, failure
 from trmm_async.calls import Call, Lane, Replay, ignore_answer
-from trmm_async.errors import ClosedError, ConnectionFailedError
+from trmm_async.errors import ClosedError, ConnectionFailedError, TRMMError
 from trmm_async.hidden import HiddenBytes
 from trmm_async.limits import RateLimit
-from trmm_async.pacing import Limiter, Slot, give_back
+from trmm_async.pacing import LocalLimiters
 from trmm_async.retry import Again, Fault, Meaning, Reply, RetryPolicy, Stage, Tries
 from trmm_async.transport.body import (
     FAULTS,
@@ -59,22 +60,28 @@ _ENDLESS: Final = aiohttp.ClientTimeout()
 class _Attempt:
     """One sending of one call: what it holds, and how far it got. A block in which its head is waited for."""
 
-    __slots__ = ("_on_sent", "_places", "_slots", "_slow", "_token", "careful", "connected", "unwritten")
+    __slots__ = (
+        *("_connections", "_on_sent", "_slots", "_slow", "_token", "_worker"),
+        *("careful", "connected", "expired", "unwritten"),
+    )
 
     def __init__(
         self,
         call: Call[Any],
         slots: tuple[Slot, ...],
-        places: tuple[asyncio.Semaphore, ...],
+        worker: WorkerLease | None,
+        connections: asyncio.Semaphore,
         on_sent: OnSent | None,
     ) -> None:
         self.careful = call.replay is Replay.NEVER
         self.connected = False
+        self.expired = False
         self.unwritten = False
         self._on_sent = on_sent
         self._slow = call.answers_within is not None
         self._slots = slots
-        self._places = places
+        self._worker = worker
+        self._connections = connections
 
     def __enter__(self) -> None:
         self._token = SENDING.set(self)
@@ -99,20 +106,33 @@ class _Attempt:
             for slot in self._slots:
                 slot.written()
 
+    def may_begin(self) -> bool:
+        """Whether its first byte may leave now. Asked by the connector; what was refused stays so."""
+        for slot in self._slots:
+            if not slot.may_begin():
+                self.expired = True
+        if self._worker is not None and not self._worker.may_begin():
+            self.expired = True
+        return not self.expired
+
     def _break_off(self) -> None:
         """Broken or cancelled without an answer: what may have reached the server may yet be counted."""
-        if not self.connected:
+        if not self.connected or self.expired:
             give_back(self._slots)
+            return
         for slot in self._slots:
             slot.written()
 
     def leave(self) -> None:
         """Its connection is free for others, and the server's worker if it held one."""
-        for place in self._places:
-            place.release()
+        self._connections.release()
+        if self._worker is not None:
+            self._worker.release()
 
     def fault(self, error: BaseException) -> Fault:
         """What this exception means for the call."""
+        if self.expired:
+            return Fault(Stage.NOT_SENT, "the right to send ran out before the first byte could leave")
         unsent = isinstance(
             error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError | UnaskedError
         )
@@ -143,10 +163,6 @@ class _Opened:
         self.attempt.leave()
 
 
-def _kept(limiter: Limiter | None, limit: RateLimit | None) -> Limiter:
-    return limiter if limiter is not None and limiter.limit == limit else Limiter(limit)
-
-
 class Transport:
     """One server's connections, limits and rules. Belongs to the event loop that first uses it."""
 
@@ -157,6 +173,7 @@ class Transport:
         rate_limit: RateLimit | None,
         lanes: Mapping[Lane, RateLimit | None] = MappingProxyType({}),
         max_waiting: int | None = None,
+        limiters: LimiterFactory | None = None,
         max_connections: int = 100,
         timeout: float = 30.0,
         max_answer: int = 1 << 28,
@@ -173,8 +190,10 @@ class Transport:
         self._json_headers = CIMultiDict({**self._headers, "Content-Type": "application/json"})
         # Files are asked for as they are: what is packed on the way has no length beforehand.
         self._file_headers = CIMultiDict({"Accept-Encoding": "identity"})
-        self._limiter = Limiter(rate_limit)
+        self._limiters: LimiterFactory = limiters or LocalLimiters()
+        self._limiter = self._limiters.limiter(None, rate_limit)
         self._lanes: dict[Lane, Limiter] = {}
+        self._workers: tuple[int, WorkerPool] | None = None
         self.adopt(rate_limit=rate_limit, lanes=lanes, max_waiting=max_waiting)
         self._places = asyncio.Semaphore(max_connections)
         self._max_connections = max_connections
@@ -220,12 +239,20 @@ class Transport:
         What waits under one that changes is not taken over.
         `max_waiting` calls may hold a worker of the server at once (`Lane.WORKERS`); None for any number.
         """
-        self._limiter = _kept(self._limiter, rate_limit)
-        self._lanes = {lane: _kept(self._lanes.get(lane), limit) for lane, limit in lanes.items()}
-        self._workers = None if max_waiting is None else asyncio.Semaphore(max_waiting)
+        self._limiter = self._kept(None, self._limiter, rate_limit)
+        self._lanes = {lane: self._kept(lane, self._lanes.get(lane), limit) for lane, limit in lanes.items()}
+        if max_waiting is None:
+            self._workers = None
+        elif self._workers is None or self._workers[0] != max_waiting:
+            self._workers = max_waiting, self._limiters.workers(max_waiting)
+
+    def _kept(self, lane: Lane | None, limiter: Limiter | None, limit: RateLimit | None) -> Limiter:
+        if limiter is not None and limiter.limit == limit:
+            return limiter
+        return self._limiters.limiter(lane, limit)
 
     async def acquire(self) -> Slot:
-        """Wait for the right to send one request on another way; see `Limiter.acquire`."""
+        """Wait for the right to send one request on another way; see `admission.Limiter.acquire`."""
         return await self._limiter.acquire()
 
     def pause(self, seconds: float) -> None:
@@ -236,12 +263,15 @@ class Transport:
         """Wait for the right to send one request that draws on these lanes and the general limit.
 
         Safe to cancel: what was already had is given back.
+
+        Raises:
+            TRMMError: whether there is room can't be known; nothing may be sent.
         """
         if not lanes:
             return (self._limiter.acquire_now() or await self._limiter.acquire(),)
         slots: list[Slot] = []
         try:
-            for limiter in (*self._limiters(lanes), self._limiter):
+            for limiter in (*self._limiters_of(lanes), self._limiter):
                 slots.append(await limiter.acquire())  # noqa: PERF401 - what was had must be known on cancel
         except BaseException:
             give_back(slots)
@@ -261,7 +291,7 @@ class Transport:
         tries: Tries | None = None
         while True:
             # All in one coroutine: of each call that is under way, as many are held as it has layers.
-            attempt = await self._admit(call, on_sent)
+            attempt = await self._admit(call, on_sent, tries)
             result: Reply | Fault
             response: aiohttp.ClientResponse | None
             body: bytes | None
@@ -371,7 +401,7 @@ class Transport:
     async def _wait(self, call: Call[Any], again: Again) -> None:
         if again.everyone:
             # The narrowest limit that the call draws on is the one that was hit, as far as we can know.
-            (*self._limiters(call.lanes), self._limiter)[0].pause(again.delay)
+            (*self._limiters_of(call.lanes), self._limiter)[0].pause(again.delay)
         await asyncio.sleep(again.delay)
 
     async def _open(
@@ -380,7 +410,7 @@ class Transport:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=self._timeout, sock_read=self._timeout)
         tries: Tries | None = None
         while True:
-            attempt = await self._admit(call)
+            attempt = await self._admit(call, None, tries)
             result: Reply | Fault
             response: aiohttp.ClientResponse | None
             opened = False
@@ -402,26 +432,29 @@ class Transport:
             tries = tries or self._begin(call)
             await self._is_sent_again(call, result, tries)
 
-    async def _admit(self, call: Call[Any], on_sent: OnSent | None = None) -> _Attempt:
+    async def _admit(self, call: Call[Any], on_sent: OnSent | None, tries: Tries | None) -> _Attempt:
         """Wait for one of the server's workers if it holds one, for the limits, for a connection's place.
 
         Safe to cancel.
         """
-        self.check_open()
-        places: tuple[asyncio.Semaphore, ...] = ()
+        worker: WorkerLease | None = None
         slots: tuple[Slot, ...] = ()
         try:
+            self.check_open()
             if self._workers is not None and Lane.WORKERS in call.lanes:
-                await self._workers.acquire()
-                places = (self._workers,)
+                worker = await self._workers[1].acquire()
             slots = await self.pace(call.lanes)
             await self._places.acquire()
-        except BaseException:
+        except BaseException as error:
             give_back(slots)
-            for place in places:
-                place.release()
+            if worker is not None:
+                worker.release()
+            if isinstance(error, TRMMError) and tries is not None and tries.had_effect:
+                # That nothing is sent now says nothing of an earlier attempt, whose answer was lost.
+                fault = Fault(Stage.NOT_SENT, str(error), error)
+                raise failure(call, fault, Meaning.UNKNOWN, tries, self.server.scrub) from error
             raise
-        return _Attempt(call, slots, (self._places, *places), on_sent)
+        return _Attempt(call, slots, worker, self._places, on_sent)
 
     def _ask(
         self,
@@ -451,7 +484,7 @@ class Transport:
             middlewares=middlewares,
         )
 
-    def _limiters(self, lanes: Iterable[Lane]) -> list[Limiter]:
+    def _limiters_of(self, lanes: Iterable[Lane]) -> list[Limiter]:
         return [self._lanes[lane] for lane in lanes if lane in self._lanes]
 
     def _url(self, call: Call[Any]) -> URL:
