@@ -1,7 +1,7 @@
 """Rate limits: never more than the server allows, and as fast as it allows.
 
-Pure arithmetic (`RollingWindow`) under a thin shell that waits (`WindowLimiter`). The limits of one process, as
-`admission` has them; knows nothing of HTTP.
+The limits of one process, as `admission` has them: pure arithmetic (`RollingWindow`) under a thin shell that
+waits (`WindowLimiter`). Knows nothing of HTTP.
 
 A server that counts the requests of the last W seconds (Django REST framework's throttle) refuses what a
 token bucket lets through: a bucket of N starts full and refills while it is emptied, so up to 2N - 1 pass in
