@@ -6,6 +6,7 @@ from typing import Any, NoReturn
 from trmm_async.calls import Call, Plan
 from trmm_async.dialects import Stock
 from trmm_async.resources import (
+    Agents,
     Alerts,
     AuditLog,
     Checks,
@@ -32,7 +33,7 @@ class _Told:
     """An `Api` that carries nothing out."""
 
     async def on_stock(self, name: str, request: Call[Any] | Plan[Any]) -> NoReturn:
-        assert "." in name
+        assert name
         raise _Asked(request)
 
     async def send(self, intent: Callable[[Stock], Call[Any] | Plan[Any]]) -> NoReturn:
@@ -45,8 +46,8 @@ class _Told:
 class Nouns:
     """The nouns of a client, without a client."""
 
-    def __init__(self) -> None:
-        api: Any = _Told()
+    def __init__(self, api: Any) -> None:
+        self.agents = Agents(api)
         self.alerts = Alerts(api)
         self.audit_log = AuditLog(api)
         self.checks = Checks(api)
@@ -60,7 +61,7 @@ class Nouns:
         self.tasks = Tasks(api)
 
 
-NOUNS = Nouns()
+NOUNS = Nouns(_Told())
 
 
 def request_of(method: Coroutine[Any, Any, Any]) -> Any:
@@ -72,3 +73,25 @@ def request_of(method: Coroutine[Any, Any, Any]) -> Any:
     finally:
         method.close()
     raise AssertionError("it asks for nothing")
+
+
+class _ByHand:
+    """An `Api` that hands to a function what it is to carry out."""
+
+    def __init__(self, carry_out: Callable[[Call[Any] | Plan[Any]], Any]) -> None:
+        self._carry_out = carry_out
+
+    async def on_stock(self, name: str, request: Call[Any] | Plan[Any]) -> Any:
+        assert name
+        return self._carry_out(request)
+
+
+def by_hand(
+    method: Callable[[Nouns], Coroutine[Any, Any, Any]], carry_out: Callable[[Call[Any] | Plan[Any]], Any]
+) -> Any:
+    """What a method returns if its request is carried out so."""
+    try:
+        method(Nouns(_ByHand(carry_out))).send(None)
+    except StopIteration as end:
+        return end.value
+    raise AssertionError("the method waits for something else")

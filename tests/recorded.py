@@ -5,14 +5,12 @@ and texts are cut in it, so a body is not always what the server sent, but alway
 """
 
 import json
-from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from trmm_async.calls import Call, Request
-from trmm_async.resources.agents import Agents
+from trmm_async.calls import Call
 
 FOLDER = Path(__file__).parent / "recordings"
 HTTP = FOLDER / "http"
@@ -64,45 +62,3 @@ def asks_as_recorded(call: Call[Any], name: str) -> None:
     """The call is the very request of the recording."""
     told = recording(name)
     assert sent_by(call) == (told.method, told.path, told.query, told.sent)
-
-
-Ask = Callable[[Agents], Coroutine[Any, Any, Any]]
-"""A call of a method, by the agents of a client."""
-
-
-class ByHand:
-    """An `Api` that hands to a function what it is to carry out."""
-
-    def __init__(self, carry_out: Callable[[Request[Any]], Any]) -> None:
-        self._carry_out = carry_out
-
-    async def on_stock(self, name: str, request: Request[Any]) -> Any:
-        assert name
-        return self._carry_out(request)
-
-
-def by_hand(ask: Ask, carry_out: Callable[[Request[Any]], Any]) -> Any:
-    """What a method returns if its request is carried out so."""
-    try:
-        ask(Agents(cast("Any", ByHand(carry_out)))).send(None)
-    except StopIteration as end:
-        return end.value
-    raise AssertionError("the method waits for something else")
-
-
-class _Asked(Exception):  # noqa: N818 - it is no error
-    def __init__(self, request: Request[Any]) -> None:
-        self.request = request
-
-
-def requested(ask: Ask) -> Any:
-    """The call, or the plan, that a method would have carried out."""
-
-    def tell(request: Request[Any]) -> Any:
-        raise _Asked(request)
-
-    try:
-        by_hand(ask, tell)
-    except _Asked as asked:
-        return asked.request
-    raise AssertionError("the method asks for nothing")

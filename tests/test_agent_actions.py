@@ -210,7 +210,7 @@ class TestPower:
             server.go_offline(agent_id)
             with server.natsapi_down():
                 with pytest.raises(ServerError, match="nats-api"):
-                    await trmm.agents.processes(agent_id)
+                    await trmm.agents.processes.list(agent_id)
                 with pytest.raises(ServerFaultError, match="nats-api"):
                     await trmm.agents.reboot(agent_id)
 
@@ -305,68 +305,68 @@ class TestTheInside:
     async def test_processes(self) -> None:
         async with stock() as (server, trmm):
             agent_id = of(server, "windows")
-            found = await trmm.agents.processes(agent_id)
+            found = await trmm.agents.processes.list(agent_id)
             victim = next(one for one in found if one.pid > 1000)
-            await trmm.agents.kill_process(agent_id, victim)
-            assert victim.pid not in {one.pid for one in await trmm.agents.processes(agent_id)}
+            await trmm.agents.processes.kill(agent_id, victim)
+            assert victim.pid not in {one.pid for one in await trmm.agents.processes.list(agent_id)}
             with pytest.raises(BadRequestError, match="denied"):
-                await trmm.agents.kill_process(agent_id, 4)
+                await trmm.agents.processes.kill(agent_id, 4)
             with pytest.raises(InvalidRequestError):
-                await trmm.agents.kill_process(agent_id, "x")  # type: ignore[arg-type]
+                await trmm.agents.processes.kill(agent_id, "x")  # type: ignore[arg-type]
 
     async def test_services(self) -> None:
         async with stock() as (server, trmm):
             agent_id = of(server, "windows")
             names = {one.name for one in await trmm.agents.services(agent_id)}
             assert "Spooler" in names
-            spooler = await trmm.agents.service(agent_id, "Spooler")
-            await trmm.agents.control_service(agent_id, spooler, "stop")
-            await trmm.agents.edit_service(agent_id, spooler, start_type="disabled")
-            after = await trmm.agents.service(agent_id, spooler)
+            spooler = await trmm.agents.services.get(agent_id, "Spooler")
+            await trmm.agents.services.control(agent_id, spooler, "stop")
+            await trmm.agents.services.update(agent_id, spooler, start_type="disabled")
+            after = await trmm.agents.services.get(agent_id, spooler)
             assert (after.status, after.start_type) == ("stopped", "Disabled")
             with pytest.raises(NotFoundError, match="no service 'nosuch'"):
-                await trmm.agents.service(agent_id, "nosuch")
+                await trmm.agents.services.get(agent_id, "nosuch")
             with pytest.raises(BadRequestError, match="denied"):
-                await trmm.agents.control_service(agent_id, "denied", "restart")
+                await trmm.agents.services.control(agent_id, "denied", "restart")
 
     @pytest.mark.parametrize("name", ["", "a/b", "..", " a", 5])
     async def test_a_service_that_is_none_is_not_sent(self, name: Any) -> None:
         async with stock(agents=1) as (server, trmm):
             with pytest.raises(InvalidRequestError):
-                await trmm.agents.service(server.agent_ids[0], name)
+                await trmm.agents.services.get(server.agent_ids[0], name)
             assert server.requests == []
 
     async def test_software(self) -> None:
         async with stock() as (server, trmm):
             windows, linux = of(server, "windows"), of(server, "linux")
-            assert {one.name for one in await trmm.agents.software(windows)}
-            assert await trmm.agents.software(linux) == []
-            await trmm.agents.refresh_software(windows)
+            assert {one.name for one in await trmm.agents.software.list(windows)}
+            assert await trmm.agents.software.list(linux) == []
+            await trmm.agents.software.refresh(windows)
             with pytest.raises(BadRequestError, match="linux"):
-                await trmm.agents.refresh_software(linux)
+                await trmm.agents.software.refresh(linux)
 
     async def test_event_logs(self) -> None:
         async with stock() as (server, trmm):
             agent_id = of(server, "windows")
-            found = await trmm.agents.event_log(agent_id, "Security", days=2)
+            found = await trmm.agents.event_log.list(agent_id, "Security", days=2)
             assert {one.event_type for one in found} >= {"INFO", "ERROR"}
             assert all(one.time is not None and one.time.tzinfo is None for one in found)
             with pytest.raises(InvalidRequestError):
-                await trmm.agents.event_log(agent_id, "Nonsense")  # type: ignore[arg-type]
+                await trmm.agents.event_log.list(agent_id, "Nonsense")  # type: ignore[arg-type]
             with pytest.raises(InvalidRequestError):
-                await trmm.agents.event_log(agent_id, days=0)
+                await trmm.agents.event_log.list(agent_id, days=0)
 
     async def test_windows_updates(self) -> None:
         async with stock() as (server, trmm):
             agent_id = of(server, "windows")
-            first = (await trmm.agents.windows_updates(agent_id))[0]
-            await trmm.agents.edit_windows_update(first, "approve")
-            again = (await trmm.agents.windows_updates(agent_id))[0]
+            first = (await trmm.agents.windows_updates.list(agent_id))[0]
+            await trmm.agents.windows_updates.update(first, "approve")
+            again = (await trmm.agents.windows_updates.list(agent_id))[0]
             assert (again.id, again.action, again.agent_id) == (first.id, "approve", agent_id)
-            await trmm.agents.scan_windows_updates(agent_id)
-            await trmm.agents.install_windows_updates(agent_id)
+            await trmm.agents.windows_updates.scan(agent_id)
+            await trmm.agents.windows_updates.install(agent_id)
             with pytest.raises(InvalidRequestError):
-                await trmm.agents.edit_windows_update(first, "manual")  # type: ignore[arg-type]
+                await trmm.agents.windows_updates.update(first, "manual")  # type: ignore[arg-type]
 
     async def test_notes(self) -> None:
         async with stock() as (server, trmm):
@@ -402,11 +402,11 @@ class TestTheInside:
     @pytest.mark.parametrize(
         "ask",
         [
-            lambda agents, agent_id: agents.processes(agent_id),
+            lambda agents, agent_id: agents.processes.list(agent_id),
             lambda agents, agent_id: agents.services(agent_id),
-            lambda agents, agent_id: agents.service(agent_id, "Spooler"),
-            lambda agents, agent_id: agents.event_log(agent_id),
-            lambda agents, agent_id: agents.event_log(agent_id, "Security"),
+            lambda agents, agent_id: agents.services.get(agent_id, "Spooler"),
+            lambda agents, agent_id: agents.event_log.list(agent_id),
+            lambda agents, agent_id: agents.event_log.list(agent_id, "Security"),
         ],
     )
     async def test_an_agent_that_is_asked_in_vain(
@@ -422,10 +422,10 @@ class TestTheInside:
     @pytest.mark.parametrize(
         "change",
         [
-            lambda agents, agent_id: agents.kill_process(agent_id, 1234),
-            lambda agents, agent_id: agents.control_service(agent_id, "Spooler", "restart"),
-            lambda agents, agent_id: agents.edit_service(agent_id, "Spooler", start_type="auto"),
-            lambda agents, agent_id: agents.refresh_software(agent_id),
+            lambda agents, agent_id: agents.processes.kill(agent_id, 1234),
+            lambda agents, agent_id: agents.services.control(agent_id, "Spooler", "restart"),
+            lambda agents, agent_id: agents.services.update(agent_id, "Spooler", start_type="auto"),
+            lambda agents, agent_id: agents.software.refresh(agent_id),
         ],
     )
     async def test_an_agent_that_is_told_in_vain(
@@ -441,7 +441,7 @@ class TestTheInside:
     async def test_a_service_behind_a_bus_that_is_down(self) -> None:
         async with stock() as (server, trmm):
             with server.nats_down(), pytest.raises(AgentUnreachableError, match="NATS"):
-                await trmm.agents.service(of(server, "windows"), "Spooler")
+                await trmm.agents.services.get(of(server, "windows"), "Spooler")
 
     async def test_an_answer_that_is_none_of_it_can_not_be_read(self) -> None:
         async def nonsense(_: Peer, request: Request, writer: asyncio.StreamWriter) -> bool:
@@ -454,9 +454,9 @@ class TestTheInside:
             TRMM(server.url, api_key=KEY, dialect="stock") as trmm,
         ):
             for asked in (
-                trmm.agents.processes("a"),
-                trmm.agents.service("a", "s"),
-                trmm.agents.software("a"),
+                trmm.agents.processes.list("a"),
+                trmm.agents.services.get("a", "s"),
+                trmm.agents.software.list("a"),
             ):
                 with pytest.raises(DecodeError):
                     await asked
@@ -474,7 +474,7 @@ async def test_the_client_waits_longer_than_the_server_does_for_the_agent() -> N
         server.hang(agent_id)
         assert not await trmm.agents.ping(agent_id)
         with pytest.raises(AgentUnreachableError):
-            await trmm.agents.event_log(agent_id)
+            await trmm.agents.event_log.list(agent_id)
         with pytest.raises(AgentLostError):
             await trmm.agents.reboot(agent_id)
 
@@ -504,19 +504,19 @@ WHATEVER: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "set_maintenance": ((True,), {"agent": "a"}),
     "set_maintenance client": ((True,), {"client": 1}),
     "history": (("a",), {}),
-    "processes": (("a",), {}),
-    "kill_process": (("a", 1), {}),
+    "processes.list": (("a",), {}),
+    "processes.kill": (("a", 1), {}),
     "services": (("a",), {}),
-    "service": (("a", "s"), {}),
-    "control_service": (("a", "s", "stop"), {}),
-    "edit_service": (("a", "s"), {"start_type": "auto"}),
-    "software": (("a",), {}),
-    "refresh_software": (("a",), {}),
-    "event_log": (("a",), {}),
-    "windows_updates": (("a",), {}),
-    "edit_windows_update": ((1, "approve"), {}),
-    "scan_windows_updates": (("a",), {}),
-    "install_windows_updates": (("a",), {}),
+    "services.get": (("a", "s"), {}),
+    "services.control": (("a", "s", "stop"), {}),
+    "services.update": (("a", "s"), {"start_type": "auto"}),
+    "software.list": (("a",), {}),
+    "software.refresh": (("a",), {}),
+    "event_log.list": (("a",), {}),
+    "windows_updates.list": (("a",), {}),
+    "windows_updates.update": ((1, "approve"), {}),
+    "windows_updates.scan": (("a",), {}),
+    "windows_updates.install": (("a",), {}),
     "notes.list": (("a",), {}),
     "notes.create": (("a", "n"), {}),
     "notes.update": ((1, "n"), {}),
@@ -530,6 +530,8 @@ def _of_bases() -> Iterator[str]:
     for noun, methods in vars(Agents(cast("Any", None))).items():
         if isinstance(methods, Resource):
             yield from (f"{noun}.{name}" for name in vars(type(methods)) if not name.startswith("_"))
+            if callable(methods):
+                yield noun
 
 
 def test_every_method_is_tried_on_a_gateway() -> None:

@@ -25,7 +25,7 @@ import pytest
 
 import trmm_async
 from tests.methods import methods
-from trmm_async import TRMM, administration, inventory, models
+from trmm_async import TRMM, administration, models
 from trmm_async.answers import failure
 from trmm_async.calls import Call, Replay, ignore_answer
 from trmm_async.fleet import FleetRun
@@ -286,7 +286,7 @@ class TestCompleteness:
         page = (ROOT / "docs" / "calls.md").read_text().partition("## The fields of the answers")[2]
         rows = re.findall(r"^\| ((?:`[A-Z]\w+`(?:, )?)+) \| (.*) \|$", page, re.MULTILINE)
         kinds = {kind: set(re.findall(r"\w+", fields)) for names, fields in rows for kind in _ticked(names)}
-        rooms = (models, inventory, administration)
+        rooms = (models, administration)
         answers = {name for room in rooms for name in room.__all__ if name in trmm_async.__all__}
         answers |= {
             name

@@ -23,10 +23,11 @@ from trmm_async import (
     AlertEvent,
     DecodeError,
     Event,
+    EventLogEntry,
     ScriptOutput,
     UnknownEvent,
+    WindowsUpdate,
     administration,
-    inventory,
     models,
 )
 from trmm_async.codec import ArrayDecoder, decoder, exact, http_date
@@ -55,15 +56,15 @@ ODD = [
 ]
 
 
-NOT_READ = {gateway._Order, inventory.EventLogEntry, inventory.WindowsUpdate}
+NOT_READ = {gateway._Order, EventLogEntry, WindowsUpdate}
 """What is sent, or made of what was read."""
 
 
-ROOMS = {"models", "inventory", "administration", "dialects", "resources"}
+ROOMS = {"models", "administration", "dialects", "resources"}
 
 
 def wire_types() -> Iterator[type[msgspec.Struct]]:
-    rooms = [models, inventory, administration]
+    rooms = [models, administration]
     for folder in (trmm_async.dialects, trmm_async.resources.stock):
         found = pkgutil.walk_packages(folder.__path__, f"{folder.__name__}.")
         rooms += [importlib.import_module(module.name) for module in found]

@@ -1,14 +1,15 @@
 """What a stock server is asked to do to an agent: calls and answers against recordings of the real one."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from datetime import UTC, date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from tests.recorded import Ask, asks_as_recorded, by_hand, recording, requested
+from tests.asked import NOUNS, Nouns, by_hand, request_of
+from tests.recorded import asks_as_recorded, recording
 from trmm_async import (
     APIError,
     CommandResult,
@@ -32,7 +33,7 @@ from trmm_async.errors import (
     BadRequestError,
     ServerError,
 )
-from trmm_async.resources.stock import notes
+from trmm_async.resources.stock import notes, processes, services, software, windows_updates
 from trmm_async.retry import Reply
 
 WINDOWS = "WKPFklJfIyyVlbPegBPrUhRZdsvDQucdWrdEWKpm"
@@ -81,7 +82,7 @@ def command(text: str = "echo hello", shell: str = "cmd", **more: Any) -> Comman
 Requested = Callable[[], Call[Any] | Plan[Any]]
 
 
-def done(ask: Ask, *names: str) -> Any:
+def done(ask: Callable[[Nouns], Coroutine[Any, Any, Any]], *names: str) -> Any:
     """What a method returns if the server answers so."""
     return by_hand(ask, lambda request: carried_out(request, *names))
 
@@ -139,17 +140,33 @@ GOOD: list[tuple[Requested, tuple[str, ...], object]] = [
     (lambda: ACTIONS.maintain_agents("Client", 3, False), ("maintenance_bulk_client_off",), 27),
     (lambda: ACTIONS.maintain_agents("Client", 5, True), ("maintenance_bulk_empty",), 0),
     (lambda: ACTIONS.maintain_agents("Site", 1, False), ("maintenance_bulk_site",), 28),
-    (lambda: ACTIONS.kill_process(WINDOWS, 1234), ("processes_kill",), None),
-    (lambda: ACTIONS.control_service(WINDOWS, "Spooler", "restart"), ("service_restart",), None),
-    (lambda: ACTIONS.control_service(WINDOWS, "Spooler", "stop"), ("service_stop",), None),
-    (lambda: ACTIONS.edit_service(WINDOWS, "Spooler", "manual"), ("service_edit",), None),
-    (lambda: ACTIONS.list_software(LINUX), ("software_agent_none",), []),
-    (lambda: ACTIONS.refresh_software(WINDOWS), ("software_refresh",), None),
-    (lambda: ACTIONS.edit_windows_update(15, "approve"), ("winupdate_edit",), None),
-    (lambda: ACTIONS.scan_windows_updates(WINDOWS), ("winupdate_scan",), None),
-    (lambda: ACTIONS.install_windows_updates(WINDOWS), ("winupdate_install",), None),
-    (lambda: requested(lambda agents: agents.notes.update(63, "edited")), ("note_edit",), None),
-    (lambda: requested(lambda agents: agents.notes.delete(63)), ("note_delete",), None),
+    (lambda: processes.KILL.call(WINDOWS, 1234), ("processes_kill",), None),
+    (
+        lambda: request_of(NOUNS.agents.services.control(WINDOWS, "Spooler", "restart")),
+        ("service_restart",),
+        None,
+    ),
+    (
+        lambda: request_of(NOUNS.agents.services.control(WINDOWS, "Spooler", "stop")),
+        ("service_stop",),
+        None,
+    ),
+    (
+        lambda: request_of(NOUNS.agents.services.update(WINDOWS, "Spooler", start_type="manual")),
+        ("service_edit",),
+        None,
+    ),
+    (lambda: software.LIST.call(LINUX), ("software_agent_none",), []),
+    (lambda: software.REFRESH.call(WINDOWS), ("software_refresh",), None),
+    (
+        lambda: request_of(NOUNS.agents.windows_updates.update(15, "approve")),
+        ("winupdate_edit",),
+        None,
+    ),
+    (lambda: windows_updates.SCAN.call(WINDOWS), ("winupdate_scan",), None),
+    (lambda: windows_updates.INSTALL.call(WINDOWS), ("winupdate_install",), None),
+    (lambda: request_of(NOUNS.agents.notes.update(63, "edited")), ("note_edit",), None),
+    (lambda: request_of(NOUNS.agents.notes.delete(63)), ("note_delete",), None),
 ]
 
 
@@ -242,66 +259,66 @@ BAD: list[tuple[Requested, tuple[str, ...], type[TRMMError], str]] = [
         InvalidRequestError,
         "no custom field with the id 99999",
     ),
-    (lambda: ACTIONS.list_processes(OFFLINE), ("processes_offline",), AgentUnreachableError, "Unable"),
-    (lambda: ACTIONS.list_processes(HUNG), ("processes_hung",), AgentUnreachableError, "Unable"),
-    (lambda: ACTIONS.list_processes(WINDOWS), ("natsdown__processes",), AgentUnreachableError, "Unable"),
+    (lambda: processes.LIST.call(OFFLINE), ("processes_offline",), AgentUnreachableError, "Unable"),
+    (lambda: processes.LIST.call(HUNG), ("processes_hung",), AgentUnreachableError, "Unable"),
+    (lambda: processes.LIST.call(WINDOWS), ("natsdown__processes",), AgentUnreachableError, "Unable"),
     (
-        lambda: ACTIONS.kill_process(WINDOWS, 4),
+        lambda: processes.KILL.call(WINDOWS, 4),
         ("processes_kill_denied",),
         BadRequestError,
         "Access is denied",
     ),
-    (lambda: ACTIONS.list_services(OFFLINE), ("services_agent_offline",), AgentUnreachableError, "Unable"),
+    (lambda: services.LIST.call(OFFLINE), ("services_agent_offline",), AgentUnreachableError, "Unable"),
     (
-        lambda: ACTIONS.get_service(WINDOWS, "nosuch"),
+        lambda: request_of(NOUNS.agents.services.get(WINDOWS, "nosuch")),
         ("service_detail_unknown",),
         NotFoundError,
         "no service 'nosuch'",
     ),
     (
-        lambda: ACTIONS.get_service(WINDOWS, "Spooler"),
+        lambda: request_of(NOUNS.agents.services.get(WINDOWS, "Spooler")),
         ("natsdown__service_detail",),
         AgentUnreachableError,
         "message bus",
     ),
     (
-        lambda: ACTIONS.control_service(WINDOWS, "denied", "stop"),
+        lambda: request_of(NOUNS.agents.services.control(WINDOWS, "denied", "stop")),
         ("service_denied",),
         BadRequestError,
         "Access is denied",
     ),
     (
-        lambda: ACTIONS.control_service(LINUX, "ssh", "stop"),
+        lambda: request_of(NOUNS.agents.services.control(LINUX, "ssh", "stop")),
         ("service_linux",),
         BadRequestError,
         "Recover Connection",
     ),
     (
-        lambda: ACTIONS.control_service(HUNG, "Spooler", "start"),
+        lambda: request_of(NOUNS.agents.services.control(HUNG, "Spooler", "start")),
         ("service_offline",),
         AgentLostError,
         "Unable",
     ),
     (
-        lambda: ACTIONS.refresh_software(LINUX),
+        lambda: software.REFRESH.call(LINUX),
         ("software_refresh_linux",),
         BadRequestError,
         "Not available for linux",
     ),
     (
-        lambda: ACTIONS.read_event_log(OFFLINE, "System", 1),
+        lambda: request_of(NOUNS.agents.event_log.list(OFFLINE, "System", days=1)),
         ("eventlog_offline",),
         AgentUnreachableError,
         "Unable",
     ),
     (
-        lambda: ACTIONS.read_event_log(OFFLINE, "System", 1),
+        lambda: request_of(NOUNS.agents.event_log.list(OFFLINE, "System", days=1)),
         ("natsapi_down__eventlog_offline",),
         ServerError,
         "nats-api is down",
     ),
     (
-        lambda: ACTIONS.scan_windows_updates(LINUX),
+        lambda: windows_updates.SCAN.call(LINUX),
         ("winupdate_scan_linux",),
         BadRequestError,
         "Not available for linux",
@@ -321,7 +338,7 @@ def test_a_refusal_is_the_error_that_it_means(
 
 class TestWhatIsRecordedOf:
     def test_processes(self) -> None:
-        found = carried_out(ACTIONS.list_processes(WINDOWS), "processes")
+        found = carried_out(processes.LIST.call(WINDOWS), "processes")
         assert found[0] == Process(
             pid=368,
             name="Registry",
@@ -332,18 +349,18 @@ class TestWhatIsRecordedOf:
         assert len(found) == 25
 
     def test_services(self) -> None:
-        found = carried_out(ACTIONS.list_services(WINDOWS), "services_agent")
+        found = carried_out(services.LIST.call(WINDOWS), "services_agent")
         assert (found[0].name, found[0].status, found[0].start_type) == (
             "AdobeARMservice",
             "running",
             "Automatic",
         )
-        spooler = carried_out(ACTIONS.get_service(WINDOWS, "Spooler"), "service_detail")
+        spooler = carried_out(request_of(NOUNS.agents.services.get(WINDOWS, "Spooler")), "service_detail")
         assert isinstance(spooler, Service)
         assert (spooler.display_name, spooler.pid, spooler.autodelay) == ("Print Spooler", 4104, False)
 
     def test_software(self) -> None:
-        found = carried_out(ACTIONS.list_software(WINDOWS), "software_agent")
+        found = carried_out(software.LIST.call(WINDOWS), "software_agent")
         assert found[0] == Software(
             name="7-Zip 19.00 (x64)",
             version="19.00",
@@ -355,19 +372,22 @@ class TestWhatIsRecordedOf:
         assert found[1].install_date == date(2019, 6, 9)
 
     def test_event_logs(self) -> None:
-        found = carried_out(ACTIONS.read_event_log(WINDOWS, "Application", 7), "eventlog_application")
+        found = carried_out(
+            request_of(NOUNS.agents.event_log.list(WINDOWS, "Application", days=7)),
+            "eventlog_application",
+        )
         first = found[0]
         assert isinstance(first, EventLogEntry)
         assert (first.event_type, first.event_id, first.record) == ("INFO", 16384, 17213)
         assert first.time == datetime(2020, 9, 24, 22, 45, 16)  # noqa: DTZ001 - by the agent's clock
         assert first.message.startswith("Successfully scheduled")
-        security = ACTIONS.read_event_log(WINDOWS, "Security", 1)
+        security = request_of(NOUNS.agents.event_log.list(WINDOWS, "Security", days=1))
         assert len(carried_out(security, "eventlog_security")) == 25
         assert isinstance(security, Call)
         assert security.answers_within == 182
 
     def test_windows_updates(self) -> None:
-        found = carried_out(ACTIONS.list_windows_updates(WINDOWS), "winupdate_agent")
+        found = done(lambda nouns: nouns.agents.windows_updates.list(WINDOWS), "winupdate_agent")
         first, second = found[:2]
         assert (first.id, first.kb, first.agent_id, first.action) == (15, "KB4558998", WINDOWS, "nothing")
         assert first.date_installed == datetime(2026, 11, 23, 14, 20)  # noqa: DTZ001 - by the server's clock
@@ -375,14 +395,14 @@ class TestWhatIsRecordedOf:
         assert second.date_installed is None
 
     def test_notes(self) -> None:
-        old, new = done(lambda agents: agents.notes.list(WINDOWS), "notes_agent")
+        old, new = done(lambda nouns: nouns.agents.notes.list(WINDOWS), "notes_agent")
         assert (old.id, old.username, old.agent_id) == (1, None, WINDOWS)
         assert (new.id, new.username, new.note) == (61, "admin", "hello world\n")
         assert new.entry_time == datetime(2026, 11, 23, 19, 24, 20, 304143, tzinfo=UTC)
 
     def test_a_note_that_is_made(self) -> None:
         made = done(
-            lambda agents: agents.notes.create(WINDOWS, "from api"),
+            lambda nouns: nouns.agents.notes.create(WINDOWS, "from api"),
             "notes_agent",
             "note_add",
             "notes_agent_after",
@@ -407,19 +427,19 @@ MANNERS: list[tuple[Requested, Replay, float | None]] = [
     (lambda: ACTIONS.update_agent("a", {"description": ""}, {}), IDEMPOTENT, None),
     (lambda: ACTIONS.maintain_agents("Site", 1, True), IDEMPOTENT, None),
     (lambda: ACTIONS.agent_history("a"), SAFE, None),
-    (lambda: ACTIONS.list_processes("a"), SAFE, 5),
-    (lambda: ACTIONS.kill_process("a", 1), NEVER, 15),
-    (lambda: ACTIONS.list_services("a"), SAFE, 10),
-    (lambda: ACTIONS.control_service("a", "s", "stop"), NEVER, 32),
-    (lambda: ACTIONS.control_service("a", "s", "restart"), NEVER, 64),
-    (lambda: ACTIONS.edit_service("a", "s", "auto"), IDEMPOTENT, 10),
-    (lambda: ACTIONS.list_software("a"), SAFE, None),
-    (lambda: ACTIONS.refresh_software("a"), IDEMPOTENT, 15),
-    (lambda: ACTIONS.read_event_log("a", "System", 1), SAFE, 32),
-    (lambda: ACTIONS.list_windows_updates("a"), SAFE, None),
-    (lambda: ACTIONS.edit_windows_update(1, "ignore"), IDEMPOTENT, None),
-    (lambda: ACTIONS.scan_windows_updates("a"), IDEMPOTENT, None),
-    (lambda: ACTIONS.install_windows_updates("a"), NEVER, None),
+    (lambda: processes.LIST.call("a"), SAFE, 5),
+    (lambda: processes.KILL.call("a", 1), NEVER, 15),
+    (lambda: services.LIST.call("a"), SAFE, 10),
+    (lambda: request_of(NOUNS.agents.services.control("a", "s", "stop")), NEVER, 32),
+    (lambda: request_of(NOUNS.agents.services.control("a", "s", "restart")), NEVER, 64),
+    (lambda: request_of(NOUNS.agents.services.update("a", "s", start_type="auto")), IDEMPOTENT, 10),
+    (lambda: software.LIST.call("a"), SAFE, None),
+    (lambda: software.REFRESH.call("a"), IDEMPOTENT, 15),
+    (lambda: request_of(NOUNS.agents.event_log.list("a", "System", days=1)), SAFE, 32),
+    (lambda: windows_updates.LIST.call("a"), SAFE, None),
+    (lambda: request_of(NOUNS.agents.windows_updates.update(1, "ignore")), IDEMPOTENT, None),
+    (lambda: windows_updates.SCAN.call("a"), IDEMPOTENT, None),
+    (lambda: windows_updates.INSTALL.call("a"), NEVER, None),
     (lambda: notes.LIST.call("a"), SAFE, None),
     (lambda: notes.UPDATE.call(1), IDEMPOTENT, None),
     (lambda: notes.DELETE.call(1), IDEMPOTENT, None),
@@ -437,7 +457,7 @@ def test_what_waits_for_an_agent_holds_a_worker_and_what_changes_it_is_not_sent_
 
 
 def test_a_process_that_was_ended_is_not_taken_for_gone() -> None:
-    call = ACTIONS.kill_process("a", 1)
+    call = processes.KILL.call("a", 1)
     assert isinstance(call, Call)
     assert not call.gone_is_done
 
@@ -566,15 +586,15 @@ class TestOddAnswers:
     @pytest.mark.parametrize("body", [b"null", b" null "])
     def test_null_is_no_row(self, body: bytes) -> None:
         for call in (
-            ACTIONS.list_processes("a"),
-            ACTIONS.list_services("a"),
-            ACTIONS.read_event_log("a", "System", 1),
+            processes.LIST.call("a"),
+            services.LIST.call("a"),
+            request_of(NOUNS.agents.event_log.list("a", "System", days=1)),
         ):
             assert isinstance(call, Call)
             assert call.decode(body) == []
 
     def test_nulls_and_news_are_taken(self) -> None:
-        call = ACTIONS.list_software("a")
+        call = software.LIST.call("a")
         assert isinstance(call, Call)
         assert call.decode(b'{"software": null}') == []
         assert call.decode(
@@ -582,17 +602,17 @@ class TestOddAnswers:
         ) == [Software(name="x")]
 
     def test_what_can_not_be_read_of_a_row_is_none(self) -> None:
-        log = ACTIONS.read_event_log("a", "System", 1)
+        log = request_of(NOUNS.agents.event_log.list("a", "System", days=1))
         assert isinstance(log, Call)
         (entry,) = log.decode(b'[{"eventID": "x", "time": "Do 24. Sep", "record": null, "eventCategory": 3}]')
         assert entry == EventLogEntry(category="3")
-        processes = ACTIONS.list_processes("a")
-        assert isinstance(processes, Call)
-        assert processes.decode(b'[{"pid": 1, "cpu_percent": "n/a"}, {"pid": 2, "cpu_percent": null}]') == [
+        listed = processes.LIST.call("a")
+        assert isinstance(listed, Call)
+        assert listed.decode(b'[{"pid": 1, "cpu_percent": "n/a"}, {"pid": 2, "cpu_percent": null}]') == [
             Process(pid=1),
             Process(pid=2),
         ]
-        updates = ACTIONS.list_windows_updates("a")
+        updates = windows_updates.LIST.call("a")
         assert isinstance(updates, Call)
         (update,) = updates.decode(
             b'[{"id": 1, "categories": null, "date_installed": "?", "severity": null}]'
@@ -600,7 +620,7 @@ class TestOddAnswers:
         assert (update.categories, update.date_installed) == ((), None)
 
     def test_a_day_of_one_digit_in_an_event_log(self) -> None:
-        log = ACTIONS.read_event_log("a", "System", 1)
+        log = request_of(NOUNS.agents.event_log.list("a", "System", days=1))
         assert isinstance(log, Call)
         (entry,) = log.decode(b'[{"time": "Fri Jan  1 02:03:04 2027"}]')
         assert entry.time == datetime(2027, 1, 1, 2, 3, 4)  # noqa: DTZ001 - by the agent's clock

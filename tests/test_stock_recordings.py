@@ -19,7 +19,7 @@ import pytest
 
 from tests.asked import NOUNS, request_of
 from tests.methods import methods
-from tests.recorded import HTTP, NOT_YET_REPLAYED, Recording, recording, requested, sent_by
+from tests.recorded import HTTP, NOT_YET_REPLAYED, Recording, recording, sent_by
 from trmm_async import ScriptResult
 from trmm_async.answers import failure
 from trmm_async.calls import ArrayCall, Call, Plan, Request
@@ -48,7 +48,17 @@ from trmm_async.errors import (
     TRMMError,
 )
 from trmm_async.models import Deployment
-from trmm_async.resources.stock import audit_log, custom_fields, notes, policies
+from trmm_async.resources.stock import (
+    audit_log,
+    custom_fields,
+    event_log,
+    notes,
+    policies,
+    processes,
+    services,
+    software,
+    windows_updates,
+)
 from trmm_async.retry import Final as Judged
 from trmm_async.retry import Reply, RetryPolicy, Tries
 
@@ -522,94 +532,94 @@ OPERATIONS: Final = [
         "history_agent history_after_runscript history_unknown_agent",
     ),
     _op(
-        "agents.processes",
+        "agents.processes.list",
         "GET /agents/<agent>/processes/",
-        lambda _, agent: BEYOND.list_processes(agent),
+        lambda _, agent: processes.LIST.call(agent),
         "Process",
         "processes processes_hung processes_offline natsdown__processes",
     ),
     _op(
-        "agents.kill_process",
+        "agents.processes.kill",
         "DELETE /agents/<agent>/processes/<id>/",
-        lambda _, agent, pid: BEYOND.kill_process(agent, int(pid)),
+        lambda _, agent, pid: processes.KILL.call(agent, int(pid)),
         None,
         "processes_kill processes_kill_denied",
     ),
     _op(
         "agents.services",
         "GET /services/<agent>/",
-        lambda _, agent: BEYOND.list_services(agent),
+        lambda _, agent: services.LIST.call(agent),
         "Service",
         "services_agent services_agent_offline",
     ),
     _op(
-        "agents.service",
+        "agents.services.get",
         "GET /services/<agent>/([A-Za-z]+)/",
-        lambda _, agent, name: BEYOND.get_service(agent, name),
+        lambda _, agent, name: request_of(NOUNS.agents.services.get(agent, name)),
         "Service",
         "service_detail service_detail_unknown natsdown__service_detail",
     ),
     _op(
-        "agents.control_service",
+        "agents.services.control",
         "POST /services/<agent>/([A-Za-z]+)/",
-        lambda told, agent, name: BEYOND.control_service(agent, name, told.sent["sv_action"]),
+        lambda told, agent, name: services.CONTROL.call(agent, name, body=told.sent),
         None,
         "service_restart service_stop service_denied service_linux service_offline",
     ),
     _op(
-        "agents.edit_service",
+        "agents.services.update",
         "PUT /services/<agent>/([A-Za-z]+)/",
-        lambda told, agent, name: BEYOND.edit_service(agent, name, told.sent["startType"]),
+        lambda told, agent, name: services.UPDATE.call(agent, name, body=told.sent),
         None,
         "service_edit",
     ),
     _op(
-        "agents.software",
+        "agents.software.list",
         "GET /software/<agent>/",
-        lambda _, agent: BEYOND.list_software(agent),
+        lambda _, agent: software.LIST.call(agent),
         "Software",
         "software_agent software_agent_none",
     ),
     _op(
-        "agents.refresh_software",
+        "agents.software.refresh",
         "PUT /software/<agent>/",
-        lambda _, agent: BEYOND.refresh_software(agent),
+        lambda _, agent: software.REFRESH.call(agent),
         None,
         "software_refresh software_refresh_linux",
     ),
     _op(
-        "agents.event_log",
+        "agents.event_log.list",
         "GET /agents/<agent>/eventlog/([A-Za-z]+)/([0-9a-c]+)/",
-        lambda _, agent, log, days: BEYOND.read_event_log(agent, log, days),
+        lambda _, agent, log, days: event_log.LIST.call(agent, log, days),
         "EventLogEntry",
         "eventlog_application eventlog_security eventlog_offline eventlog_bad_days "
         "natsapi_down__eventlog_offline",
     ),
     _op(
-        "agents.windows_updates",
+        "agents.windows_updates.list",
         "GET /winupdate/<agent>/",
-        lambda _, agent: BEYOND.list_windows_updates(agent),
+        lambda _, agent: windows_updates.LIST.call(agent),
         "WindowsUpdate",
         "winupdate_agent",
     ),
     _op(
-        "agents.edit_windows_update",
+        "agents.windows_updates.update",
         "PUT /winupdate/<id>/",
-        lambda told, number: BEYOND.edit_windows_update(int(number), told.sent["action"]),
+        lambda told, number: windows_updates.UPDATE.call(int(number), body=told.sent),
         None,
         "winupdate_edit",
     ),
     _op(
-        "agents.scan_windows_updates",
+        "agents.windows_updates.scan",
         "POST /winupdate/<agent>/scan/",
-        lambda _, agent: BEYOND.scan_windows_updates(agent),
+        lambda _, agent: windows_updates.SCAN.call(agent),
         None,
         "winupdate_scan winupdate_scan_linux",
     ),
     _op(
-        "agents.install_windows_updates",
+        "agents.windows_updates.install",
         "POST /winupdate/<agent>/install/",
-        lambda _, agent: BEYOND.install_windows_updates(agent),
+        lambda _, agent: windows_updates.INSTALL.call(agent),
         None,
         "winupdate_install",
     ),
@@ -623,8 +633,8 @@ OPERATIONS: Final = [
     _op(
         "agents.notes.create",
         "POST /agents/notes/",
-        lambda told: requested(
-            lambda agents: agents.notes.create(told.sent.get("agent_id", WINDOWS), told.sent.get("note", "x"))
+        lambda told: request_of(
+            NOUNS.agents.notes.create(told.sent.get("agent_id", WINDOWS), told.sent.get("note", "x"))
         ),
         None,
         "note_add note_add_no_agent note_add_no_note",
@@ -632,7 +642,7 @@ OPERATIONS: Final = [
     _op(
         "agents.notes.create",
         "GET /agents/<agent>/notes/",
-        lambda _, agent: requested(lambda agents: agents.notes.create(agent, "x")),
+        lambda _, agent: request_of(NOUNS.agents.notes.create(agent, "x")),
         "Note",
         "notes_agent notes_agent_after",
     ),

@@ -55,13 +55,6 @@ if TYPE_CHECKING:
         UnknownEvent,
     )
     from trmm_async.fleet import FleetRun, Group, Journal, as_csv, as_jsonl, as_row, groups_of, report
-    from trmm_async.inventory import (
-        EventLogEntry,
-        Process,
-        Service,
-        Software,
-        WindowsUpdate,
-    )
     from trmm_async.limits import RateLimit
     from trmm_async.models import (
         Agent,
@@ -86,9 +79,14 @@ if TYPE_CHECKING:
     from trmm_async.resources.stock.audit_log import AuditEntry
     from trmm_async.resources.stock.core import Dashboard, ServerSettings
     from trmm_async.resources.stock.custom_fields import CustomField
+    from trmm_async.resources.stock.event_log import EventLogEntry
     from trmm_async.resources.stock.key_store import KeyStoreEntry
     from trmm_async.resources.stock.notes import Note
     from trmm_async.resources.stock.policies import Policy, PolicyUse
+    from trmm_async.resources.stock.processes import Process
+    from trmm_async.resources.stock.services import Service
+    from trmm_async.resources.stock.software import Software
+    from trmm_async.resources.stock.windows_updates import WindowsUpdate
     from trmm_async.stream import Consumer, Handler, StreamSettings, StreamState, Subscription
     from trmm_async.transport.connector import Connector
     from trmm_async.webhooks import WebhookReceiver
@@ -135,13 +133,6 @@ _ROOMS: Final = {
         "ScriptOutput",
         "UnknownEvent",
     ),
-    "inventory": (
-        "EventLogEntry",
-        "Process",
-        "Service",
-        "Software",
-        "WindowsUpdate",
-    ),
     "models": (
         "Agent",
         "Alert",
@@ -169,6 +160,11 @@ _ROOMS: Final = {
     "resources.stock.core": ("Dashboard", "ServerSettings"),
     "resources.stock.custom_fields": ("CustomField",),
     "resources.stock.key_store": ("KeyStoreEntry",),
+    "resources.stock.event_log": ("EventLogEntry",),
+    "resources.stock.processes": ("Process",),
+    "resources.stock.services": ("Service",),
+    "resources.stock.software": ("Software",),
+    "resources.stock.windows_updates": ("WindowsUpdate",),
     "resources.stock.policies": ("Policy", "PolicyUse"),
     "stream": ("Consumer", "Handler", "StreamSettings", "StreamState", "Subscription"),
     "transport.connector": ("Connector",),

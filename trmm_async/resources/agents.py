@@ -16,8 +16,12 @@ from trmm_async.resources.actions import AgentActions
 from trmm_async.resources.api import Api
 from trmm_async.resources.commands import CommandSettings, CommandStream, checked_command
 from trmm_async.resources.live import ScriptStream, new_cmd_id
-from trmm_async.resources.machine import AgentMachine
+from trmm_async.resources.stock.event_log import EventLog
 from trmm_async.resources.stock.notes import Notes
+from trmm_async.resources.stock.processes import Processes
+from trmm_async.resources.stock.services import Services
+from trmm_async.resources.stock.software import InstalledSoftware
+from trmm_async.resources.stock.windows_updates import WindowsUpdates
 from trmm_async.transport import Body
 
 __all__ = ["AgentStream", "Agents", "checked_run"]
@@ -27,17 +31,29 @@ MonitoringType = Literal["server", "workstation"]
 _ALL: Final = AgentFilter()
 
 
-class Agents(AgentActions, AgentMachine):
-    """Agents: list, get, find, delete, run a script; of a stock server also what its bases do.
+class Agents(AgentActions):
+    """Agents: list, get, find, delete, run a script; on a stock server also what its base and nouns do.
 
-    Every method raises `TRMMError`s only.
+    Every method raises `TRMMError`s only. Where it says that the agent is asked, one that does not answer is
+    an `AgentUnreachableError` after the seconds that are named, and one of the server's workers is held until
+    then; where something is to change, it is an `AgentLostError`, an `OutcomeUnknownError` as well.
     """
 
     notes: Notes
+    processes: Processes
+    services: Services
+    software: InstalledSoftware
+    event_log: EventLog
+    windows_updates: WindowsUpdates
 
     def __init__(self, api: Api) -> None:
         self._api = api
         self.notes = Notes(api)
+        self.processes = Processes(api)
+        self.services = Services(api)
+        self.software = InstalledSoftware(api)
+        self.event_log = EventLog(api)
+        self.windows_updates = WindowsUpdates(api)
 
     async def list(
         self,

@@ -16,7 +16,6 @@ from trmm_async.dialects.stock.asking import tell_agent
 from trmm_async.dialects.stock.commands import ping, run_command
 from trmm_async.dialects.stock.editing import update_agent
 from trmm_async.dialects.stock.history import agent_history
-from trmm_async.dialects.stock.machine import StockMachine
 from trmm_async.dialects.stock.wording import change_for, get, segment, sentence
 from trmm_async.errors import InvalidRequestError
 from trmm_async.models import CommandResult, HistoryEntry
@@ -33,7 +32,7 @@ class _Clock(msgspec.Struct):
     timezone: str | None = None
 
 
-class StockActions(StockMachine):
+class StockActions:
     """See `AgentActions`."""
 
     def run_command(self, agent_id: str, run: CommandRun) -> Plan[CommandResult]:

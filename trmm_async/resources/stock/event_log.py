@@ -1,0 +1,92 @@
+"""`trmm.agents.event_log`."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final, Literal
+
+import msgspec
+
+from trmm_async import arguments
+from trmm_async.dialects.stock.endpoint import Sent, Wire, read
+from trmm_async.models import Agent, no_extra
+from trmm_async.resources.resource import Resource
+
+__all__ = ["EventLog", "EventLogEntry"]
+
+_DAYS_MOST: Final = 36_500
+_SECURITY_SECONDS: Final = 182
+_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+class EventLogEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One entry of a Windows event log.
+
+    `event_type` is "INFO", "WARNING", "ERROR", "AUDIT_SUCCESS" or "AUDIT_FAILURE". `time` is by the agent's
+    own clock, and has no time zone; None if it can't be read. `record` is its number in the log.
+    """
+
+    source: str = ""
+    event_type: str = ""
+    event_id: int | None = None
+    category: str = ""
+    message: str = ""
+    time: datetime | None = None
+    record: int | None = None
+    computer: str = ""
+    extra: Mapping[str, Any] = no_extra()
+
+
+def _whole(value: str | int | None) -> int | None:
+    try:
+        return None if value is None else int(value)
+    except ValueError:
+        return None
+
+
+def _time(text: str | None) -> datetime | None:
+    """The time of "Thu Sep 24 22:45:16 2020", whatever the locale."""
+    try:
+        _, month, day, clock, year = (text or "").split()
+        return datetime.fromisoformat(f"{year}-{_MONTHS.index(month) + 1:02}-{day:0>2}T{clock}")
+    except ValueError:
+        return None
+
+
+_WIRE: Final[Wire] = {
+    "event_type": "eventType",
+    "event_id": Sent("eventID", str | int | None, _whole),
+    "category": Sent("eventCategory", str | int, str),
+    "time": Sent(kind=str | None, fit=_time),
+    "record": Sent(kind=str | int | None, fit=_whole),
+}
+
+LIST = read(
+    "agents.event_log.list",
+    "/agents/{agent:agent}/eventlog/{log:text}/{days:text}/",
+    list[EventLogEntry],
+    wire=_WIRE,
+    asks=32,
+)
+
+
+class EventLog(Resource):
+    """The event logs of Windows agents of a stock server. On a gateway they are an `UnsupportedError`."""
+
+    async def list(
+        self,
+        agent: str | Agent,
+        log: Literal["Application", "System", "Security"] = "Application",
+        *,
+        days: int = 1,
+    ) -> list[EventLogEntry]:
+        """What a Windows event log has of the last days. The agent is asked: 32 seconds, Security 182.
+
+        Args:
+            agent: whose, or its id.
+            log: which.
+            days: how many, from 1 to 36500. The more, the less likely that the agent answers in time.
+        """
+        name = arguments.choice(log, "log", ("Application", "System", "Security"))
+        since = arguments.whole(days, "days", least=1, most=_DAYS_MOST)
+        waits = _SECURITY_SECONDS if name == "Security" else None
+        return await self._send(LIST, agent, name, str(since), waits=waits)

@@ -1,0 +1,66 @@
+"""`trmm.agents.processes`."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from trmm_async import arguments
+from trmm_async.dialects.stock.endpoint import Sent, read, send
+from trmm_async.models import Agent, no_extra
+from trmm_async.resources.resource import Resource
+
+__all__ = ["Process", "Processes"]
+
+_PID_MOST: Final = 2**32 - 1
+"""What Windows has for one: more than any other system."""
+
+
+class Process(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One process; `membytes` is the memory that it uses, in bytes."""
+
+    pid: int
+    name: str = ""
+    username: str | None = None
+    membytes: int | None = None
+    cpu_percent: float | None = None
+    extra: Mapping[str, Any] = no_extra()
+
+
+def _number(value: str | float | None) -> float | None:
+    try:
+        return None if value is None else float(value)
+    except ValueError:
+        return None
+
+
+_ALL: Final = "/agents/{agent:agent}/processes/"
+
+LIST = read(
+    "agents.processes.list",
+    _ALL,
+    list[Process],
+    wire={"cpu_percent": Sent(kind=str | float | None, fit=_number)},
+    asks=5,
+)
+KILL = send("agents.processes.kill", _ALL + "{process:id}/", method="DELETE", asks=15)
+
+
+class Processes(Resource):
+    """What runs on an agent of a stock server. Every method raises `TRMMError`s only.
+
+    The agent is asked: see `Agents`. On a gateway they are an `UnsupportedError`.
+    """
+
+    async def kill(self, agent: str | Agent, process: int | Process) -> None:
+        """End a process, by its number (pid). The agent is asked, for 15 seconds, never twice.
+
+        Raises:
+            BadRequestError: the agent could not; the text is what its system says.
+        """
+        pid = arguments.whole(getattr(process, "pid", process), "process", least=0, most=_PID_MOST)
+        await self._send(KILL, agent, pid)
+
+    async def list(self, agent: str | Agent) -> list[Process]:
+        """What runs on an agent, at this moment. The agent is asked, for 5 seconds."""
+        return await self._send(LIST, agent)

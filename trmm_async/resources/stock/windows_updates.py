@@ -1,0 +1,99 @@
+"""`trmm.agents.windows_updates`."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final, Literal
+
+import msgspec
+
+from trmm_async import arguments
+from trmm_async.dialects.stock.endpoint import Sent, Wire, put, read, send
+from trmm_async.models import Agent, no_extra
+from trmm_async.resources.resource import Resource
+
+__all__ = ["WindowsUpdate", "WindowsUpdates"]
+
+
+class WindowsUpdate(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One Windows update of an agent.
+
+    `action` is what is to become of it: "nothing", "approve", "ignore" or "inherit". `date_installed` is by
+    the clock of the server's default time zone, and has none itself.
+    """
+
+    id: int
+    agent_id: str | None = None
+    guid: str | None = None
+    kb: str | None = None
+    title: str = ""
+    description: str = ""
+    severity: str = ""
+    categories: tuple[str, ...] = ()
+    installed: bool = False
+    downloaded: bool = False
+    action: str = ""
+    result: str = ""
+    date_installed: datetime | None = None
+    kb_article_ids: tuple[str, ...] = ()
+    more_info_urls: tuple[str, ...] = ()
+    support_url: str | None = None
+    extra: Mapping[str, Any] = no_extra()
+
+
+def _time(text: str | None) -> datetime | None:
+    """The time of "11 23 2026 14:20"."""
+    try:
+        month, day, year, clock = (text or "").split()
+        return datetime.fromisoformat(f"{year}-{month}-{day}T{clock}")
+    except ValueError:
+        return None
+
+
+_TEXTS: Final = Sent(kind=tuple[str | None, ...], fit=lambda texts: tuple(filter(None, texts)))
+_WIRE: Final[Wire] = {
+    "categories": _TEXTS,
+    "kb_article_ids": _TEXTS,
+    "more_info_urls": _TEXTS,
+    "date_installed": Sent(kind=str | None, fit=_time),
+}
+_ALL: Final = "/winupdate/{agent:agent}/"
+
+LIST = read("agents.windows_updates.list", _ALL, list[WindowsUpdate], wire=_WIRE)
+UPDATE = put("agents.windows_updates.update", "/winupdate/{update:id}/")
+SCAN = put("agents.windows_updates.scan", _ALL + "scan/", method="POST")
+INSTALL = send("agents.windows_updates.install", _ALL + "install/")
+
+
+class WindowsUpdates(Resource):
+    """The Windows updates of agents of a stock server. Every method raises `TRMMError`s only.
+
+    On a gateway they are an `UnsupportedError`.
+    """
+
+    async def update(
+        self, update: int | WindowsUpdate, action: Literal["approve", "ignore", "nothing", "inherit"]
+    ) -> None:
+        """Say what is to become of one update of an agent; when it is installed is for its policy to say."""
+        what = arguments.choice(action, "action", ("approve", "ignore", "nothing", "inherit"))
+        await self._send(UPDATE, update, body={"action": what})
+
+    async def scan(self, agent: str | Agent) -> None:
+        """Have a Windows agent look for updates. Nobody waits for it, or knows whether the agent heard of it.
+
+        Raises:
+            BadRequestError: the agent is not a Windows one.
+        """
+        await self._send(SCAN, agent)
+
+    async def install(self, agent: str | Agent) -> None:
+        """Have an agent install what is approved, or approved by its policy, now. Never sent twice.
+
+        Nobody waits for it, or knows whether the agent heard of it.
+        """
+        await self._send(INSTALL, agent)
+
+    async def list(self, agent: str | Agent) -> list[WindowsUpdate]:
+        """The Windows updates of an agent, installed or not, as the server has listed them; newest first."""
+        agent_id = arguments.agent_id(agent)
+        found = await self._send(LIST, agent_id)
+        return [msgspec.structs.replace(update, agent_id=agent_id) for update in found]
