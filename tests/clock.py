@@ -1,8 +1,11 @@
-"""An event loop whose time is a number: it never waits, it turns its clock to the next timer.
+"""Event loops whose time is in the hands of the tests.
+
+The one is a loop whose time is a number: it never waits, it turns its clock to the next timer.
 
 What it runs is deterministic, and takes as long as its computing does. It is for code that waits on timers,
 events and locks alone. Code that waits for a socket or a thread has nothing to do with a clock of its own: a
-loop with nothing to run and no timer left raises `DeadlockError` in place of waiting for ever.
+loop with nothing to run and no timer left raises `DeadlockError` in place of waiting for ever. The other is
+for those: it waits as any loop does, and a test can `skip` what it would wait for.
 """
 
 import asyncio
@@ -17,11 +20,14 @@ __all__ = [
     "MOMENT",
     "TICK",
     "DeadlockError",
+    "SkippingLoop",
+    "SkippingLoops",
     "VirtualLoop",
     "in_steps",
     "live_timers",
     "now",
     "run",
+    "skip",
     "soon",
 ]
 
@@ -114,6 +120,30 @@ def live_timers() -> int:
     """How many timers are set on the running loop."""
     timers = cast("list[asyncio.TimerHandle]", vars(asyncio.get_running_loop())["_scheduled"])
     return sum(not timer.cancelled() for timer in timers)
+
+
+def skip(seconds: float) -> None:
+    """Move the running loop's clock on: what was to happen by then happens now, in the order of its times.
+
+    It is for tests over real sockets, which take the time they take: a limit of seconds need not be waited
+    out, and no slow machine passes it by itself. It moves the bounds of waits round about, too.
+    """
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, SkippingLoop)
+    loop.ahead += seconds
+
+
+class SkippingLoop(asyncio.SelectorEventLoop):
+    """The loop of all asynchronous tests: an ordinary one, whose clock `skip` can move on."""
+
+    ahead = 0.0
+
+    def time(self) -> float:
+        return super().time() + self.ahead
+
+
+class SkippingLoops(asyncio.DefaultEventLoopPolicy):
+    _loop_factory = SkippingLoop
 
 
 def in_steps(least: int, most: int) -> st.SearchStrategy[float]:

@@ -1,16 +1,31 @@
 """What every test is held to: it leaves no task behind."""
 
 import asyncio
+import os
 import signal
 from collections.abc import AsyncIterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
+from tests.clock import SkippingLoops
 from tests.servers import DIALECTS
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell's job in the background ignores Ctrl-C, and so would the programs that tests stop by it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+asyncio.set_event_loop_policy(SkippingLoops())
+
+# How long an example takes says how busy the machine is, and no more.
+settings.register_profile(
+    "trmm_async",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    print_blob=True,
+    derandomize="CI" in os.environ,
+)
+settings.load_profile("trmm_async")
 
 
 @pytest.fixture(autouse=True)

@@ -29,7 +29,7 @@ class Peer:
 
     async def received(self, number: int) -> None:
         """Wait until that many requests have come."""
-        async with asyncio.timeout(5), self.arrival:
+        async with asyncio.timeout(30), self.arrival:
             await self.arrival.wait_for(lambda: len(self.requests) >= number)
 
     def bodies(self) -> list[bytes]:

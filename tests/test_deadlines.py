@@ -115,7 +115,7 @@ class TestAll:
 
         run(main())
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     @given(
         st.lists(
             st.tuples(st.sampled_from([1.0, 2.0, 4.0]), in_steps(1, 384), in_steps(0, 256)),

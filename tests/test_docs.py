@@ -1,20 +1,17 @@
 """The pages are run: every Python block of README.md and docs/, as a script or as a test.
 
 A block is padded to its own line of its page, so that tracebacks and mypy's errors name the line to look at.
-All blocks are started together when the first is asked for, some at a time.
+Each is a process of its own, forked from one that has imported what they all import.
 """
 
 import asyncio
 import inspect
-import os
 import re
 import subprocess
 import sys
 import textwrap
 import tomllib
-import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -24,6 +21,7 @@ import msgspec
 import pytest
 
 import trmm_async
+from tests.forked import Forks, forks
 from tests.methods import methods
 from trmm_async import TRMM, administration, models
 from trmm_async.answers import failure
@@ -41,7 +39,6 @@ PAGES = [
     *(ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "SECURITY")),
     *sorted((ROOT / "docs").glob("*.md")),
 ]
-AT_ONCE = 3
 LONGEST = 60.0
 WIDEST = 120
 
@@ -51,8 +48,6 @@ LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ +(.+?) *$", re.MULTILINE)
 SETTING = re.compile(r"^\| `(\w+)` \| `([^`]+)` \|", re.MULTILINE)
 LEAK = re.compile(r"Exception ignored|Warning:|Traceback|never (?:retrieved|awaited)")
-
-Finished = subprocess.CompletedProcess[str]
 
 
 @dataclass(frozen=True)
@@ -114,76 +109,43 @@ def _named(blocks: list[Block]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("block", blocks, ids=lambda block: block.where)
 
 
-def _python(*words: object, cwd: Path) -> Finished:
-    environment = {
-        name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "TRMM"))
-    }
-    return subprocess.run(
-        [sys.executable, *map(str, words)],
-        cwd=cwd,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=LONGEST,
-    )
-
-
 @pytest.fixture(scope="module")
-def pool() -> Iterator[ThreadPoolExecutor]:
-    executor = ThreadPoolExecutor(AT_ONCE)
-    yield executor
-    executor.shutdown(cancel_futures=True)
-
-
-@pytest.fixture(scope="module")
-def scripts(
-    pool: ThreadPoolExecutor, tmp_path_factory: pytest.TempPathFactory
-) -> Mapping[Block, "Future[Finished]"]:
-    def start(block: Block) -> "Future[Finished]":
-        folder = tmp_path_factory.mktemp(block.name)
-        return pool.submit(_python, "-X", "dev", "-W", "error", block.write(folder), cwd=folder)
-
-    return {block: start(block) for block in SCRIPTS}
-
-
-@pytest.fixture(scope="module")
-def tests_report(pool: ThreadPoolExecutor, tmp_path_factory: pytest.TempPathFactory) -> "Future[Finished]":
-    folder = tmp_path_factory.mktemp("tests")
-    (folder / "pytest.ini").write_text(
-        "[pytest]\nasyncio_mode = auto\nasyncio_default_fixture_loop_scope = function\n"
-    )
-    files = [block.write(folder, "test_") for block in TESTS]
-    options = ("-q", "-W", "error", "--strict-markers", "-p", "no:cacheprovider", "--junitxml=report.xml")
-
-    def run() -> Finished:
-        done = _python("-m", "pytest", *options, *files, cwd=folder)
-        return Finished(done.args, done.returncode, (folder / "report.xml").read_text(), done.stdout)
-
-    return pool.submit(run)
+def started() -> Iterator[Forks]:
+    with forks() as server:
+        yield server
 
 
 @_named(SCRIPTS)
-def test_a_block_runs_and_ends_by_itself(block: Block, scripts: Mapping[Block, "Future[Finished]"]) -> None:
+def test_a_block_runs_and_ends_by_itself(block: Block, started: Forks, tmp_path: Path) -> None:
     assert "asyncio.run(main())" in block.code, "a block is a whole script, or a test"
-    done = scripts[block].result(2 * LONGEST)
+    done = started.run(block.write(tmp_path))
     assert done.returncode == 0, done.stderr
     assert not LEAK.search(done.stderr), done.stderr
     if block.says is not None:
         assert done.stdout == block.says
 
 
-@_named(TESTS)
-def test_a_block_passes_as_a_test(block: Block, tests_report: "Future[Finished]") -> None:
-    done = tests_report.result(2 * LONGEST)
-    cases = [case for case in ET.fromstring(done.stdout).iter("testcase") if _of(case, block)]
-    assert len(cases) == block.code.count("def test_"), done.stderr
-    assert all(len(case) == 0 for case in cases), done.stderr
+PYTEST = """
+import sys, pytest
+sys.exit(pytest.main({options!r}))
+"""
 
 
-def _of(case: ET.Element, block: Block) -> bool:
-    return f"test_{block.name}" in case.get("classname", "").split(".")
+def test_the_blocks_that_are_tests_pass(started: Forks, tmp_path: Path) -> None:
+    """All in one run, since to begin one takes longer than they do."""
+    (tmp_path / "pytest.ini").write_text(
+        "[pytest]\nasyncio_mode = auto\nasyncio_default_fixture_loop_scope = function\n"
+        # The plugins are: they were imported before the fork.
+        "filterwarnings =\n    error\n    ignore:Module already imported:pytest.PytestAssertRewriteWarning\n"
+    )
+    files = [str(block.write(tmp_path, "test_")) for block in TESTS]
+    options = ["-q", "--strict-markers", "-p", "no:cacheprovider", *files]
+    (tmp_path / "run.py").write_text(PYTEST.format(options=options))
+    done = started.run(tmp_path / "run.py")
+    assert done.returncode == 0, done.stdout + done.stderr
+    passed = re.search(r"^(\d+) passed in ", done.stdout, re.MULTILINE)
+    assert passed, done.stdout
+    assert int(passed[1]) == sum(block.code.count("def test_") for block in TESTS), done.stdout
 
 
 @_named(BLOCKS)
@@ -195,7 +157,8 @@ def test_the_blocks_of_all_pages_type_check_as_strictly_as_the_package(tmp_path:
     files = [block.write(tmp_path) for block in BLOCKS]
     cache_folder = ROOT / ".mypy_cache" / "docs"
     options = ("--strict", "--config-file=", "--no-error-summary", f"--cache-dir={cache_folder}")
-    done = _python("-m", "mypy", *options, *files, cwd=tmp_path)
+    command = [sys.executable, "-m", "mypy", *options, *map(str, files)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -391,30 +354,23 @@ WITHOUT_ON_STOCK = {
 
 
 @_named(USAGE_BLOCKS)
-async def test_user_code_runs_as_it_is_written(block: Block, dialect: str, tmp_path: Path) -> None:
+async def test_user_code_runs_as_it_is_written(
+    block: Block, dialect: str, started: Forks, tmp_path: Path
+) -> None:
     simulator = Simulator(agents=200, rate_limit=None, script_seconds=0.01, dialect=dialect)
-    async with asyncio.timeout(LONGEST), simulator as server:
+    async with simulator as server:
         server.raise_alert(server.agent_ids[0])
         code = block.code if dialect == "gateway" else _without(block.code)
         script = tmp_path / "usage.py"
         script.write_text(_adapted(code, server))
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-X", "dev", "-W", "error", script),
-            cwd=tmp_path,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
         happenings = asyncio.create_task(_happenings(server, server.agent_ids[0]))
         try:
-            said, _ = await process.communicate()
+            done = await asyncio.to_thread(started.run, script)
         finally:
             happenings.cancel()
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-        assert process.returncode == 0, said.decode()
-        assert not LEAK.search(said.decode()), said.decode()
-        assert said.decode().count("refused") == code.count("with refused("), said.decode()
+        assert done.returncode == 0, done.stderr
+        assert not LEAK.search(done.stderr), done.stderr
+        assert done.stdout.count("refused") == code.count("with refused("), done.stdout
 
 
 def test_each_thing_that_a_stock_server_has_not_is_in_the_page_once() -> None:

@@ -20,7 +20,7 @@ from trmm_async.testing import Simulator
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 LEAK = re.compile(r"Exception ignored|ResourceWarning|Traceback|never (?:retrieved|awaited)|was destroyed")
-LONGEST = 30.0
+LONGEST = 120.0
 SECRET = "correct horse battery staple"
 
 BOTH = pytest.mark.parametrize("dialect", ["gateway", "stock"])

@@ -130,7 +130,7 @@ class TestWhatTheServerLeavesOut:
             server.script(1, seconds=0)
             with server.restrict("can_list_agents"):
                 run = trmm.fleet.run_script([*server.agent_ids, NOBODIES[0]], script=1, timeout=1)
-                async with asyncio.timeout(5):
+                async with asyncio.timeout(30):
                     *known, unknown = await run
             assert all(isinstance(outcome, Done) for outcome in known)
             assert isinstance(unknown, Unknown)
@@ -406,7 +406,7 @@ class TestWhileTheServerStillWritesTheRows:
             for agent_id in ids[1:]:
                 server.add_history(agent_id, 1, username=server.username, stdout="ours")
             await trmm.agents.delete(gone)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 first, *rest = await trmm.fleet.resume(place)
             assert isinstance(first, Unknown)
             assert "no longer has such an agent" in str(first.error)
@@ -434,8 +434,10 @@ class TestWhileTheServerStillWritesTheRows:
             run = asyncio.ensure_future(_awaited(trmm.fleet.run_script(server.agent_ids, script=1)))
             rows = server.world.journal.history
             await until(lambda: len(rows) == 120 and all(row.script_results for row in rows.values()), 20)
-            async with asyncio.timeout(1.5):  # the aim is 0.3; other work on the machine is put up with
-                assert [type(outcome) for outcome in await run] == [Done] * 120
+            looks = count(server, "GET", "scripthistory")
+            assert [type(outcome) for outcome in await run] == [Done] * 120
+            # Of the seconds between looks, tests/script_runs/test_matcher.py is the judge.
+            assert count(server, "GET", "scripthistory") - looks <= 3
 
 
 FATES: dict[str, type[Outcome]] = {
@@ -445,7 +447,7 @@ ANSWERS = ("comes", "cut", "502", "500")
 
 
 class TestWhateverHappens:
-    @settings(max_examples=4, deadline=None)
+    @settings(max_examples=4)
     @given(
         fates=st.lists(st.sampled_from(sorted(FATES)), min_size=2, max_size=12),
         answered=st.sampled_from(ANSWERS),

@@ -178,7 +178,7 @@ JSON = st.recursive(
 
 
 @given(st.sampled_from(FIELDS), JSON)
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @example(FIELDS[0], {"id": {"id": None}})
 def test_nor_does_any_value_at_all(where: tuple[type[msgspec.Struct], Any], value: object) -> None:
     try:

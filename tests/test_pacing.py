@@ -233,7 +233,7 @@ class TestABurst:
             slot.settle()
         return moments
 
-    @settings(max_examples=50, deadline=None)
+    @settings(max_examples=50)
     @given(st.data())
     def test_is_no_larger_than_asked_for_and_the_rest_are_spread(self, data: st.DataObject) -> None:
         count = data.draw(st.integers(1, 12))

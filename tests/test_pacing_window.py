@@ -44,7 +44,7 @@ STEPS = ["take", "give back", "settle", "written", "pause"]
 
 
 class TestTheWindow:
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=300)
     @given(
         st.integers(1, 4),
         st.lists(st.tuples(st.sampled_from(STEPS), in_steps(0, 96), st.integers(0, 3)), max_size=40),

@@ -172,7 +172,7 @@ class TestTasks:
             agent_id = server.agent_ids[0]
             made = await trmm.tasks.create(name="t", agent=agent_id, script=1, schedule="0 3 * * *")
             await trmm.tasks.run(made)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 while not server.runs_of(agent_id):
                     await asyncio.sleep(0.01)
 

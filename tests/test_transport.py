@@ -13,7 +13,9 @@ from typing import Any
 import aiohttp
 import pytest
 
+from tests.clock import skip
 from tests.peer import Peer, Request, always, answer, in_turn, peer
+from tests.servers import until
 from trmm_async import (
     TRMM,
     APIError,
@@ -38,6 +40,7 @@ from trmm_async import (
     Unknown,
 )
 from trmm_async.calls import Call, Lane, Replay, ignore_answer
+from trmm_async.pacing import WindowLimiter
 from trmm_async.retry import RetryPolicy
 from trmm_async.testing import Simulator
 from trmm_async.transport import Server, Transport
@@ -51,7 +54,7 @@ CUT = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\nContent-Type: application/jso
 @asynccontextmanager
 async def client(url: str, **settings: Any) -> AsyncIterator[TRMM]:
     settings = {"rate_limit": None, "deployment_rate_limit": None, **settings}
-    async with asyncio.timeout(30), TRMM(url, api_key=KEY, **settings) as trmm:
+    async with asyncio.timeout(120), TRMM(url, api_key=KEY, **settings) as trmm:
         yield trmm
 
 
@@ -98,9 +101,12 @@ class TestReads:
             assert len(server.requests) == 2
 
     async def test_say_that_a_late_answer_was_late(self) -> None:
-        async with stalling() as server, client(server.url, timeout=0.05) as trmm:
+        async with stalling() as server, client(server.url, timeout=8) as trmm:
+            call = asyncio.ensure_future(trmm.scripts.list())
+            await server.received(1)
+            skip(8)
             with pytest.raises(TimeoutError) as caught:
-                await trmm.scripts.list()
+                await call
             assert len(server.requests) == 1
         assert "GET /api/v3/scripts/" in str(caught.value)
 
@@ -117,11 +123,20 @@ class TestReads:
 
     async def test_wait_for_a_connection_without_a_timeout_of_their_own(self) -> None:
         """Waiting for one of our own connections is no fault of the server's."""
-        async with (
-            Simulator(agents=1, latency=0.08, rate_limit=None) as server,
-            TRMM(server.url, api_key=server.api_key, rate_limit=None, max_connections=1, timeout=0.3) as trmm,
-        ):
-            await asyncio.gather(*(trmm.scripts.list() for _ in range(8)))
+        turn = asyncio.Semaphore(0)
+
+        async def handle(state: Peer, request: Request, writer: asyncio.StreamWriter) -> bool:
+            await turn.acquire()
+            writer.write(answer(b"[]"))
+            return True
+
+        async with peer(handle) as server, client(server.url, max_connections=1, timeout=8) as trmm:
+            calls = [asyncio.ensure_future(trmm.scripts.list()) for _ in range(4)]
+            for number in range(1, 5):
+                await server.received(number)
+                skip(5)
+                turn.release()
+            assert await asyncio.gather(*calls) == [[]] * 4
 
 
 class TestChanges:
@@ -162,9 +177,12 @@ class TestChanges:
             assert len(server.requests) == 1
 
     async def test_are_not_sent_again_when_the_answer_is_late(self) -> None:
-        async with stalling() as server, client(server.url, timeout=0.05) as trmm:
+        async with stalling() as server, client(server.url, timeout=8) as trmm:
+            call = asyncio.ensure_future(trmm.clients.create(name="x"))
+            await server.received(1)
+            skip(8)
             with pytest.raises(OutcomeUnknownError):
-                await trmm.clients.create(name="x")
+                await call
             assert len(server.requests) == 1
 
     @pytest.mark.parametrize("body", [b"", b"<html>", b'"ok"', b"{}"])
@@ -264,10 +282,13 @@ class TestChanges:
 
     async def test_a_waiting_script_has_its_own_time_on_top(self) -> None:
         async with Simulator(agents=1) as server:
-            server.script(1, seconds=0.4)
+            server.script(1, seconds=12)
             agent_id = server.agents[0].agent_id
-            async with TRMM(server.url, api_key=server.api_key, timeout=0.2) as trmm:
-                assert (await trmm.agents.run_script(agent_id, 1, timeout=1)).ok
+            async with TRMM(server.url, api_key=server.api_key, timeout=8) as trmm:
+                call = asyncio.ensure_future(trmm.agents.run_script(agent_id, 1, timeout=30))
+                await until(lambda: len(server.runs) == 1)
+                skip(12)
+                assert (await call).ok
 
 
 class TestKeepAlive:
@@ -311,7 +332,7 @@ class TestKeepAlive:
 
     async def test_connections_are_reused_once_the_server_has_shown_patience(self) -> None:
         async with peer(always(RESULT)) as server, client(server.url) as trmm:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 while server.connections == len(server.requests):
                     await trmm.agents.run_script("a", 1)
                     await asyncio.sleep(0.005)
@@ -323,11 +344,11 @@ class TestKeepAlive:
     async def test_a_pause_that_recurs_is_learnt_to_be_harmless(self) -> None:
         """One is watched for longer than any was idle; twice the pause would never be seen otherwise."""
         async with peer(always(RESULT)) as server, client(server.url) as trmm:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 while server.connections >= len(server.requests):
                     await trmm.agents.run_script("a", 1)
                     await asyncio.sleep(0.15)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 opened = -1
                 while server.connections > opened:
                     opened = server.connections
@@ -461,7 +482,7 @@ class TestBytesThatNobodyAskedFor:
                     assert said["stdout"] == str(number)
                 else:
                     assert (await trmm.request("GET", "/x/"))["stdout"] == "get"
-                async with asyncio.timeout(5):
+                async with asyncio.timeout(30):
                     while brought <= number:
                         await asyncio.sleep(0)
                 for _ in range(turns):
@@ -498,7 +519,7 @@ class TestBytesThatNobodyAskedFor:
             writer.write(RESULT)
             await writer.drain()
             went.set()
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 await idle.wait()
             writer.write(bytes_)
             brought.set()
@@ -561,14 +582,18 @@ class TestLimits:
             assert len(server.requests) == 3
 
     async def test_a_429_holds_back_everybody(self) -> None:
-        async with peer(in_turn(status(429, Retry_After="1"), answer(b"[]"))) as server:
+        async with peer(in_turn(status(429, Retry_After="20"), answer(b"[]"))) as server:
             async with client(server.url) as trmm:
+                limiter = trmm._api.transport._limiter
+                assert isinstance(limiter, WindowLimiter)
                 first = asyncio.create_task(trmm.scripts.list())
-                await server.received(1)
-                await asyncio.sleep(0.02)
-                started = time.monotonic()
-                await asyncio.gather(first, trmm.scripts.list())
-                assert time.monotonic() - started > 0.5
+                await until(lambda: limiter.window.wait(limiter.now()) > 0)
+                second = asyncio.create_task(trmm.scripts.list())
+                skip(10)
+                await asyncio.sleep(0.05)
+                assert len(server.requests) == 1
+                skip(10)
+                assert not any(await asyncio.gather(first, second))
 
     @pytest.mark.parametrize("year", [2020, 2040])
     async def test_a_date_is_waited_for_by_the_server_s_clock(self, year: int) -> None:
@@ -771,7 +796,7 @@ class TestLifeCycle:
         async with stalling() as server, client(server.url) as trmm:
             call = asyncio.create_task(trmm.scripts.list())
             await server.received(1)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 await trmm.aclose()
                 with pytest.raises(TRMMError):
                     await call

@@ -100,7 +100,7 @@ class TestWhole:
             if (framing, packing) != ("end", ""):
                 assert (await download(trmm, server, tmp_path)).read_bytes() == LIST
 
-    @settings(max_examples=12, deadline=None)
+    @settings(max_examples=12)
     @given(share=st.floats(0, 1, exclude_max=True))
     def test_cut_it_is_not(
         self, framing: str, packing: str, share: float, tmp_path_factory: pytest.TempPathFactory

@@ -23,7 +23,7 @@ from typing import Any, Self, TypeVar
 from trmm_async.testing import Simulator
 
 T = TypeVar("T")
-LONGEST = 30.0
+LONGEST = 120.0
 
 
 class Backstage:

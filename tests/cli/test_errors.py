@@ -210,7 +210,7 @@ class TestAFileOfNames:
                 env=environment({**stage.environment, "PYTHONIOENCODING": page}),
                 input=piped,
                 capture_output=True,
-                timeout=30,
+                timeout=120,
                 check=False,
             )
         assert (done.returncode, done.stderr) == (0, b"1 agent: 1 succeeded\n")
@@ -223,7 +223,7 @@ class TestAFileOfNames:
             env=environment(strict),
             input=b"\xff\n",
             capture_output=True,
-            timeout=30,
+            timeout=120,
             check=False,
         )
         said = b"trmm: --file: stdin is no text in UTF-8, see byte 0: save it as such\n"
@@ -243,7 +243,7 @@ def test_a_reader_that_goes_away_is_no_error(gateway: Backstage) -> None:
         env=environment(gateway.environment),
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=True,
     )
     assert "Traceback" not in done.stderr

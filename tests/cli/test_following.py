@@ -12,7 +12,7 @@ from trmm_async.cli.following import Following
 from trmm_async.cli.printing import Output
 from trmm_async.testing import Simulator
 
-LONGEST = 20
+LONGEST = 120
 
 
 class WindowsLoop(asyncio.SelectorEventLoop):

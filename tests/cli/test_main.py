@@ -34,7 +34,7 @@ def test_help_loads_neither_the_client_nor_its_libraries() -> None:
         env=environment({}),
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=True,
     )
     assert done.stdout.splitlines()[-1] == "[]"
@@ -59,7 +59,7 @@ def test_without_its_packages_it_says_what_to_install() -> None:
         "import sys; sys.modules['typer'] = None; from trmm_async.cli import main; sys.exit(main(['agents']))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 1
     assert 'pip install "trmm-async[cli]"' in done.stderr
@@ -131,7 +131,7 @@ class TestWatch:
             stage.do(lambda server: server.go_offline(server.agent_ids[0]))
             if count == 2:
                 stage.do(lambda server: server.come_online(server.agent_ids[0]))
-            out, _ = process.communicate(timeout=30)
+            out, _ = process.communicate(timeout=120)
         assert process.returncode == 0
         events = [re.search(r'"event": "(\w+)", "hostname": "(JADE-PC)"', line) for line in out.splitlines()]
         assert [found[1] for found in events if found] == ["AgentOffline", "AgentOnline"][:count]

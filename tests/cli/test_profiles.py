@@ -84,7 +84,7 @@ def test_a_key_that_powershell_pipes(stage: Backstage, bare: Path, encoding: str
         env=environment({"TRMM_CONFIG": str(bare)}),
         input=f"{stage.api_key}\r\n".encode(encoding),
         capture_output=True,
-        timeout=30,
+        timeout=120,
         check=False,
     )
     assert done.returncode == 0, done.stderr

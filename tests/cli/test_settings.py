@@ -179,7 +179,7 @@ class TestTheFile:
             done = subprocess.run(
                 [*nobody, "-m", "trmm_async.cli", *words],
                 env=homeless, cwd="/",
-                capture_output=True, text=True, timeout=30, check=False,
+                capture_output=True, text=True, timeout=120, check=False,
             )  # fmt: skip
             assert (done.returncode, done.stderr[: len(says)]) == (code, says), done.stderr
 

@@ -132,6 +132,7 @@ def test_a_question(stage: Backstage) -> None:
 
 
 def test_a_terminal_that_is_gone(stage: Backstage) -> None:
+    stage.do(lambda server: server.script(3, seconds=3))  # of all it would take half a minute
     with terminal(["run", "3", "--all", "--yes", "--width", "2"], stage.environment) as screen:
         wait_until_it_ran(stage, 2)
         screen.hang_up()

@@ -34,7 +34,7 @@ def lines(shown: str) -> list[str]:
 )
 def test_tables_fit(gateway: Backstage, width: int, words: list[str]) -> None:
     with terminal(words, gateway.environment, width) as screen:
-        assert screen.finish() == 0
+        assert screen.finish() == 0, screen.shown
     shown = lines(screen.shown)
     assert len(shown) > 2
     assert max(len(line) for line in shown) <= width
@@ -43,7 +43,7 @@ def test_tables_fit(gateway: Backstage, width: int, words: list[str]) -> None:
 def test_the_report_of_a_run_fits(gateway: Backstage) -> None:
     still = {"TERM": "dumb"}  # no bar is drawn over it
     with terminal(["run", "3", "--all", "--dry-run"], {**gateway.environment, **still}, 60) as screen:
-        assert screen.finish() == 0
+        assert screen.finish() == 0, screen.shown
     assert max(len(line) for line in lines(screen.shown)) <= 60
 
 
@@ -51,7 +51,7 @@ def test_a_wide_terminal_shows_more(gateway: Backstage) -> None:
     heads = {}
     for width in (80, 160):
         with terminal(["agents"], gateway.environment, width) as screen:
-            assert screen.finish() == 0
+            assert screen.finish() == 0, screen.shown
         heads[width] = lines(screen.shown)[0].split()
     assert set(heads[80]) < set(heads[160])
     assert heads[160] == ["Agent", "Client", "Site", "Status", "Seen", "System", "Version"]
@@ -59,10 +59,10 @@ def test_a_wide_terminal_shows_more(gateway: Backstage) -> None:
 
 def test_colour_is_for_terminals_and_not_with_no_color(gateway: Backstage) -> None:
     with terminal(["agents"], gateway.environment) as screen:
-        assert screen.finish() == 0
+        assert screen.finish() == 0, screen.shown
     assert COLOUR.search(screen.shown)
     with terminal(["agents"], {**gateway.environment, "NO_COLOR": "1"}) as screen:
-        assert screen.finish() == 0
+        assert screen.finish() == 0, screen.shown
     assert not COLOUR.search(screen.shown)
     assert "\x1b" not in program(["agents"], gateway.environment).out
 
@@ -92,26 +92,26 @@ class TestTheStreamIsAskedAndNotTheEnvironment:
     @pytest.mark.parametrize("misleading", MISLEADING[:2], ids=["0", "30"])
     def test_a_terminal_is_as_wide_as_it_says(self, gateway: Backstage, misleading: dict[str, str]) -> None:
         with terminal(["agents"], {**gateway.environment, **misleading}, 100) as screen:
-            assert screen.finish() == 0
+            assert screen.finish() == 0, screen.shown
         assert 80 < max(len(line) for line in lines(screen.shown)) <= 100
 
     def test_a_terminal_without_a_width_has_the_usual(self, gateway: Backstage) -> None:
         for words in (["agents"], ["--help"]):
             with terminal(words, gateway.environment, 0) as screen:
-                assert screen.finish() == 0
+                assert screen.finish() == 0, screen.shown
             assert 40 < max(len(line) for line in lines(screen.shown)) <= 80
 
     def test_a_bar_on_stderr_is_drawn_where_stdout_is_none(self, gateway: Backstage, tmp_path: Path) -> None:
         words = ["run", "5", "--client", "34", "--yes", "--jsonl"]
         with terminal(words, gateway.environment, output=tmp_path / "outcomes") as screen:
-            assert screen.finish() == 0
+            assert screen.finish() == 0, screen.shown
         assert re.search(r"\d+/\d+", ESCAPE.sub("", screen.shown))
         assert "\x1b" not in (tmp_path / "outcomes").read_text()
 
     def test_no_color_leaves_no_style_at_all(self, gateway: Backstage) -> None:
         for words in (["agents"], ["--help"]):
             with terminal(words, {**gateway.environment, "NO_COLOR": "1", "FORCE_COLOR": "1"}) as screen:
-                assert screen.finish() == 0
+                assert screen.finish() == 0, screen.shown
             assert not re.search(r"\x1b\[[0-9;]*m", screen.shown)
 
 
@@ -120,7 +120,7 @@ def test_no_output_fakes_our_rules_however_it_is_broken(gateway: Backstage) -> N
     gateway.do(lambda server: server.script(6, stdout=forged))
     still = {"TERM": "dumb"}  # no bar is drawn over it
     with terminal(["run", "6", "--agent", "JADE-PC"], {**gateway.environment, **still}, 60) as screen:
-        assert screen.finish() == 0
+        assert screen.finish() == 0, screen.shown
     shown = lines(screen.shown)
     assert shown.count("-" * 15) == 2
     assert all(line.startswith("| ") for line in shown[shown.index("-" * 15) + 3 : -1])
@@ -156,7 +156,7 @@ def test_a_reader_that_goes_away_is_141_everywhere(gateway: Backstage, words: li
             stdout=writing,
             stderr=subprocess.PIPE,
             text=True,
-            timeout=60,
+            timeout=120,
             check=False,
         )
     finally:
@@ -167,7 +167,7 @@ def test_a_reader_that_goes_away_is_141_everywhere(gateway: Backstage, words: li
 def test_help_is_for_narrow_terminals_too(gateway: Backstage) -> None:
     for words in ([], ["--help"], ["run", "-h"], ["alerts", "snooze", "--help"]):
         with terminal(words, gateway.environment) as screen:
-            assert screen.finish() == 0
+            assert screen.finish() == 0, screen.shown
         shown = lines(screen.shown)
         assert max(len(line) for line in shown) <= 80
         assert any("Usage: trmm" in line for line in shown)
@@ -196,7 +196,7 @@ class TestTheQuestion:
 
 def test_a_run_shows_how_far_it_is(gateway: Backstage) -> None:
     with terminal(["run", "3", "--client", "34", "--yes"], gateway.environment, 100) as screen:
-        assert screen.finish() == 0
+        assert screen.finish() == 0, screen.shown
     assert re.search(r"\d+/\d+ +\d+\.\d/s", ESCAPE.sub("", screen.shown))
     assert re.search(r"\d+ done", screen.shown)
 
@@ -205,7 +205,7 @@ def test_a_download_shows_how_far_it_is(gateway: Backstage, tmp_path: Path) -> N
     made = program(["deploy", "create", "--client", "34", "--site", "41", "--json"], gateway.environment).data
     words = ["deploy", "download", str(made["id"]), str(tmp_path)]
     with terminal(words, gateway.environment) as screen:
-        assert screen.finish() == 0
+        assert screen.finish() == 0, screen.shown
     assert re.search(r"installer .*(kB|bytes)", ESCAPE.sub("", screen.shown))
 
 

@@ -145,7 +145,7 @@ class TestWhole:
                 except JournalError:
                     refused[name] += 1
 
-        @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+        @settings(max_examples=60, suppress_health_check=list(HealthCheck))
         @given(st.sampled_from(sorted(whole)), st.floats(0, 1, exclude_max=True), st.integers(0, 255))
         def damage(name: str, where: float, flip: int) -> None:
             content = bytearray(whole[name])
@@ -397,7 +397,7 @@ TEXTS = st.text(st.characters(codec=None), max_size=20)
 
 class TestWhateverIsSent:
     def test_goes_in(self, tmp_path: Path) -> None:
-        @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+        @settings(max_examples=25, suppress_health_check=list(HealthCheck))
         @given(
             st.one_of(st.none(), st.integers(), st.sampled_from([2**64 - 1, -(2**63), 2**63, 10**5000])),
             *(TEXTS, TEXTS, TEXTS),

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import accumulate, pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from trmm_async.models import HistoryEntry, ScriptResult
@@ -447,7 +447,6 @@ class TestLooks:
         assert max(gaps) == pytest.approx(5.0)
         assert len(looks) < 70
 
-    @settings(deadline=None)
     @given(st.lists(st.floats(0.04, 0.3), min_size=30, max_size=120), st.floats(0.0, 0.07))
     def test_come_soon_after_the_last_result_of_many(self, gaps: list[float], took: float) -> None:
         agents = [f"agent {number}" for number in range(len(gaps))]

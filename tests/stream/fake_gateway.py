@@ -263,7 +263,7 @@ class Rest:
         self.alerts.update({alert.id: alert for alert in alerts})
 
 
-async def until(true: Callable[[], bool], within: float = 5.0) -> None:
+async def until(true: Callable[[], bool], within: float = 30.0) -> None:
     async with asyncio.timeout(within):
         while not true():
             await asyncio.sleep(0.001)
@@ -272,7 +272,7 @@ async def until(true: Callable[[], bool], within: float = 5.0) -> None:
 async def take(events: Subscription, count: int) -> list[Event]:
     """So many events, `Live` not counted; what is about that takes them by `all_of`."""
     heard: list[Event] = []
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while len(heard) < count:
             if not isinstance(event := await anext(events), Live):
                 heard.append(event)
@@ -280,7 +280,7 @@ async def take(events: Subscription, count: int) -> list[Event]:
 
 
 async def all_of(events: Subscription, count: int) -> list[Event]:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         return [await anext(events) for _ in range(count)]
 
 
@@ -288,7 +288,7 @@ async def drain(events: Subscription) -> tuple[list[Event], BaseException | None
     """All events until the stream ends, and the error it ends with."""
     heard: list[Event] = []
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             async for event in events:
                 heard.append(event)  # noqa: PERF401 - what came before the error counts
     except TRMMError as error:

@@ -203,7 +203,7 @@ def run(server: Server, what: Iterable[Change]) -> list[Event]:
 @given(
     before=changes(5), live=changes(5), lost=changes(6), early=changes(5), late=changes(5), after=changes(5)
 )
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_the_reader_ends_where_the_server_is_and_hears_nothing_twice(
     *,
     before: list[Change],
@@ -233,7 +233,7 @@ def test_the_reader_ends_where_the_server_is_and_hears_nothing_twice(
 
 
 @given(live=changes(5), lost=changes(6), early=changes(5), after=changes(5), lag=st.integers(0, 5))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_frames_that_lag_behind_the_snapshot_still_lead_to_the_servers_state(
     live: list[Change], lost: list[Change], early: list[Change], after: list[Change], lag: int
 ) -> None:
@@ -250,7 +250,7 @@ def test_frames_that_lag_behind_the_snapshot_still_lead_to_the_servers_state(
 
 
 @given(gaps=st.lists(st.tuples(changes(4), changes(4)), max_size=4))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_gap_after_gap_the_reader_keeps_up(gaps: list[tuple[list[Change], list[Change]]]) -> None:
     server = Server()
     reader = Reader(server.up, {})

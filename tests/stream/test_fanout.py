@@ -28,7 +28,7 @@ nothing_left = pytest.fixture(autouse=True)(nothing_is_left)
 
 
 async def taken(consumer: Consumer, count: int) -> list[Event]:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         return [await anext(consumer) for _ in range(count)]
 
 
@@ -104,7 +104,7 @@ async def test_running_goes_on_until_the_server_refuses_and_handlers_finish(gate
         peer.send(line(1), line(2))
         peer.close(4404, "deleted")
         with pytest.raises(NotFoundError):
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 await events.run()
     assert seen == ["1", "2"]
 
@@ -135,7 +135,7 @@ async def test_leaving_ends_a_callback_that_is_under_way(gateway: Gateway) -> No
     async with subscribe(gateway) as events:
         events.on(ScriptOutput, hang)
         (await gateway.peer()).send(line(1))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await started.wait()
     assert ended.is_set()
 

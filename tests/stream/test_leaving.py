@@ -82,7 +82,7 @@ async def test_an_exception_in_the_block_closes_everything(gateway: Gateway) -> 
 
 
 async def test_a_peer_that_never_says_goodbye_is_cut_off_in_time(gateway: Gateway) -> None:
-    async with all_closed(gateway), asyncio.timeout(2):
+    async with all_closed(gateway), asyncio.timeout(30):
         async with subscribe(gateway, close_timeout=0.05):
             (await gateway.peer()).mute = True
             began = time.monotonic()
@@ -120,7 +120,7 @@ async def test_leaving_can_be_cancelled_and_then_cuts(gateway: Gateway) -> None:
         await until(lambda: gateway.peers[0].goodbye is not None)
         leaving.cancel()
         with pytest.raises(asyncio.CancelledError):
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(30):
                 await leaving
 
 
@@ -136,7 +136,7 @@ async def test_entering_can_be_cancelled_at_any_point(gateway: Gateway, turns: i
             await asyncio.sleep(0)
         entering.cancel()
         with pytest.raises(asyncio.CancelledError):
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(30):
                 await entering
     assert ", 0 held," in repr(limiter)
 
@@ -205,7 +205,7 @@ def broken(*_: object) -> Any:
 async def test_a_mistake_in_the_code_under_entering_is_raised_and_not_waited_for(gateway: Gateway) -> None:
     dial = Dialer(gateway.url, headers={}, pace=broken, pause=broken, scrub=str)
     with pytest.raises(ZeroDivisionError):
-        async with asyncio.timeout(5), over(specs("a"), dial, None, quick()):
+        async with asyncio.timeout(30), over(specs("a"), dial, None, quick()):
             pass
 
 
@@ -229,7 +229,7 @@ async def test_a_peer_that_reads_nothing_does_not_fill_our_memory(gateway: Gatew
         (link,) = roll(events)
         assert isinstance(link, Link)
         peer.transport.pause_reading()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while link.lost is None:
                 link._ping()
                 for _ in range(2000):

@@ -261,7 +261,7 @@ async def test_a_stream_without_agents_waits_for_some(gateway: Gateway) -> None:
         waiting = asyncio.ensure_future(anext(events))
         await events.add("a")
         (await gateway.peer(1)).send(line(1))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             assert await waiting == ScriptOutput(agent_id="a", output="1")
 
 

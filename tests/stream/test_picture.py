@@ -126,7 +126,7 @@ class Reader:
 
 
 @given(before=steps, after=steps)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_the_events_replayed_give_the_servers_state_and_none_comes_twice(
     before: list[Step], after: list[Step]
 ) -> None:
@@ -168,7 +168,7 @@ def test_the_events_replayed_give_the_servers_state_and_none_comes_twice(
 
 
 @given(after=steps, some=st.integers(0, 3))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_a_slow_reader_that_restarts_loses_nothing(after: list[Step], some: int) -> None:
     server = Server()
     reader = Reader(server, snapshot=True)
@@ -396,7 +396,7 @@ LOOK = ["ask look", "read look", "hear look"]
 @given(what=turns)
 @example([*LOOK, "ask one", "read one", "change", *LOOK, "hear one"])
 @example([*LOOK, "ask look", "read look", "change", "ask one", "read one", "hear one", "hear look"])
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_however_the_two_overlap_each_state_comes_once_and_in_order(
     what: list[Turn],
 ) -> None:

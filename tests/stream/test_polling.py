@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.clock import skip
 from tests.stream.fake_gateway import all_of, nothing_is_left, until
 from trmm_async import TRMM, WebhookReceiver
 from trmm_async.errors import (
@@ -223,10 +224,13 @@ async def test_nothing_holds_the_last_answer_between_two_looks(server: Simulator
     who = server.agent_ids[0]
     for _ in range(50):
         server.resolve_alert(server.raise_alert(who))
-    async with client(server) as trmm, trmm.events(who, settings=quick(poll_interval=60.0)):
+
+    def held() -> bool:
         gc.collect()
-        held = [each for each in gc.get_objects() if type(each) is list and each and type(each[0]) is Alert]
-        assert held == []
+        return any(type(each) is list and each and type(each[0]) is Alert for each in gc.get_objects())
+
+    async with client(server) as trmm, trmm.events(who, settings=quick(poll_interval=3600.0)):
+        await until(lambda: not held())
 
 
 async def test_an_unknown_agent_is_refused_and_the_others_go_on(server: Simulator) -> None:
@@ -288,13 +292,14 @@ async def test_a_server_that_can_not_be_reached_fails_the_entering_in_time(serve
 
 
 async def test_a_list_that_takes_longer_than_its_time_is_told_at_once(server: Simulator) -> None:
-    with server.slow("GET", "/agents/", 5.0, times=None) as slow:
-        async with client(server, timeout=0.1) as trmm:
+    with server.slow("GET", "/agents/", 60.0, times=None) as slow:
+        async with client(server, timeout=8.0) as trmm:
+            events = trmm.events(server.agent_ids, settings=quick(backoff_first=60.0, backoff_most=60.0))
+            entering = asyncio.ensure_future(events.__aenter__())
+            await until(lambda: slow.hits > 0)
+            skip(8)
             with pytest.raises(TRMMTimeoutError):
-                async with trmm.events(
-                    server.agent_ids, settings=quick(backoff_first=60.0, backoff_most=60.0)
-                ):
-                    pass
+                await entering
     assert slow.hits == 1
 
 
@@ -307,7 +312,7 @@ async def test_entering_does_not_wait_out_the_pauses_behind_slow_answers(server:
     ):
         async with client(server) as trmm:
             with pytest.raises(TRMMError):
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(30):
                     async with trmm.events(server.agent_ids, settings=patient):
                         pass
 
@@ -418,7 +423,7 @@ BAD = {
     "reset": lambda server: server.cut("*", "scripthistory", at="reset", times=3),
     "broken": lambda server: server.fail("*", "/alerts/", status=500, times=3),
     "busy": lambda server: server.fail("*", "/alerts/", status=429, retry_after=0, times=3),
-    "late": lambda server: server.slow("*", "/alerts/", 0.5, times=2),
+    "late": lambda server: server.slow("*", "/alerts/", 60.0, times=2),
 }
 
 
@@ -427,8 +432,11 @@ async def test_whatever_the_server_does_wrong_is_a_gap_and_then_caught_up(
     server: Simulator, fault: str
 ) -> None:
     who = server.agent_ids[0]
-    async with client(server, timeout=0.2) as trmm, trmm.events(who, settings=quick()) as events:
-        with BAD[fault](server):
+    async with client(server, timeout=8.0) as trmm, trmm.events(who, settings=quick()) as events:
+        with BAD[fault](server) as trouble:
+            for hits in (1, 2) if fault == "late" else ():
+                await until(lambda: trouble.hits == hits)  # noqa: B023 - it is awaited here
+                skip(8)
             gap = (await all_of(events, 1))[0]
             assert isinstance(gap, Gap)
             assert gap.reason

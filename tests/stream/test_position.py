@@ -146,7 +146,7 @@ def test_the_digest_is_the_same_in_every_process() -> None:
 
 
 @given(before=changes(5), live=changes(6), read=st.integers(0, 6), away=changes(6), after=changes(4))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_a_reader_that_comes_back_knows_what_the_server_does(
     before: list[Change], live: list[Change], read: int, away: list[Change], after: list[Change]
 ) -> None:
@@ -168,7 +168,7 @@ def test_a_reader_that_comes_back_knows_what_the_server_does(
 
 
 @given(before=changes(5), early=changes(5), late=changes(5), after=changes(5))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_a_reader_that_asked_for_everything_knows_what_the_server_does(
     before: list[Change], early: list[Change], late: list[Change], after: list[Change]
 ) -> None:

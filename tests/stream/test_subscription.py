@@ -278,9 +278,9 @@ async def test_a_refused_connection_costs_no_rate_limit(gateway: Gateway) -> Non
     dial = dialer(f"http://127.0.0.1:{port}", limiter)
     assert repr(dial) == f"<Dialer 127.0.0.1:{port}>"
     with pytest.raises(ConnectionFailedError):
-        async with asyncio.timeout(5), over(specs("a"), dial, None, quick()):
+        async with asyncio.timeout(30), over(specs("a"), dial, None, quick()):
             pass
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(30):
         (await limiter.acquire()).give_back()
 
 

@@ -77,7 +77,7 @@ class Http:
         if key is not None:
             sent["X-API-KEY"] = self.server.api_key if key == "valid" else key
         async with (
-            asyncio.timeout(10),
+            asyncio.timeout(600),
             self.session.request(
                 method,
                 self.server.url + path,
@@ -97,7 +97,7 @@ class Http:
         return await self("POST", f"/api/v3/agents/{agent_id}/runscript/", body)
 
 
-async def eventually(condition: Callable[[], object], seconds: float = 5.0) -> None:
+async def eventually(condition: Callable[[], object], seconds: float = 30.0) -> None:
     """Wait until a condition holds, at most so long."""
     async with asyncio.timeout(seconds):
         while not condition():
@@ -116,7 +116,7 @@ def subscribe(server: Simulator, agent_id: str, **headers: str) -> websockets.co
 
 async def frame(socket: websockets.ClientConnection) -> dict[str, object]:
     """Receive one JSON object."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         found = json.loads(await socket.recv())
     assert isinstance(found, dict)
     return found

@@ -33,7 +33,7 @@ async def socket(server: Simulator, who: str) -> AsyncIterator[websockets.Client
 
 async def lost(socket: websockets.ClientConnection) -> websockets.ConnectionClosed:
     with pytest.raises(websockets.ConnectionClosed) as closed:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await socket.recv()
     return closed.value
 
@@ -203,7 +203,7 @@ async def test_pings_are_answered_and_words_are_not(
     server: Simulator, socket: websockets.ClientConnection, who: str
 ) -> None:
     await socket.send("hello?")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await (await socket.ping())
     server.raise_alert(who)
     assert (await frame(socket))["action"] == "alert"
@@ -220,7 +220,7 @@ async def test_a_stalled_socket_stays_up_and_is_silent(
         assert server.subscribers(who) == 1
         server.raise_alert(who)
         assert (await frame(fresh))["action"] == "alert"
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await (await fresh.ping())
     assert not pong.done()
     with pytest.raises(TimeoutError):
@@ -258,7 +258,7 @@ async def test_a_subscriber_that_does_not_keep_up_is_cut_off(
 ) -> None:
     for _ in range(BACKLOG + 1):
         server.send_frame(who, "x")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         received = await until_closed(socket)
     assert received < BACKLOG
 
@@ -278,7 +278,7 @@ async def test_a_burst_arrives_whole_and_in_order(
 ) -> None:
     for number in range(BACKLOG // 2):
         server.send_frame(who, str(number))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         assert [await socket.recv() for _ in range(BACKLOG // 2)] == [str(n) for n in range(BACKLOG // 2)]
 
 

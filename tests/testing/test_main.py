@@ -55,10 +55,10 @@ def test_it_runs_until_it_is_interrupted(ending: signal.Signals) -> None:
         assert "with 3 agents" in said
         assert re.search(r"API key +MINE", said)
         request = urllib.request.Request(f"{found[1]}/api/v3/agents/", headers={"X-API-KEY": "MINE"})
-        with urllib.request.urlopen(request, timeout=10) as response:
+        with urllib.request.urlopen(request, timeout=120) as response:
             assert response.status == 200
         process.send_signal(ending)
-        out, error = process.communicate(timeout=10)
+        out, error = process.communicate(timeout=120)
     assert process.returncode == 0
     assert "0 scripts were run. Bye." in out
     assert error == ""
@@ -71,7 +71,7 @@ def test_the_example_that_it_prints_works(dialect: str) -> None:
         found = re.search(r"curl -H '(X-API-KEY): (\w+)' (http\S+)", said)
         assert found
         request = urllib.request.Request(found[3], headers={found[1]: found[2]})
-        with urllib.request.urlopen(request, timeout=10) as response:
+        with urllib.request.urlopen(request, timeout=120) as response:
             assert b"JADE-PC" in response.read()
 
 

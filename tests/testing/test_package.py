@@ -38,7 +38,7 @@ def test_loading_it_loads_neither_aiohttp_nor_the_sdk() -> None:
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=120,
     )
     loaded = ast.literal_eval(found.stdout)
     assert "trmm_async" in loaded

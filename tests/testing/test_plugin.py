@@ -45,7 +45,7 @@ def run(folder: Path, test: str, *options: str, conftest: str = "") -> tuple[int
     command = [sys.executable, "-m", "pytest", "-p", "trmm_async.testing.plugin", "-p", "no:cacheprovider"]
     done = subprocess.run(
         [*command, "--strict-markers", "-W", "error", *options, str(folder)],
-        cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=60,
+        cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
     return done.returncode, done.stdout + done.stderr
 
@@ -195,7 +195,7 @@ def test_what_an_asynchronous_fixture_has_read_is_for_synchronous_tests_too(tmp_
         def test_it(agents):
             assert len(agents) == 20
 
-        @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=2)
+        @settings(suppress_health_check=list(HealthCheck), max_examples=2, deadline=None)
         @given(strategies.integers())
         async def test_a_property(trmm_simulator, number):
             assert trmm_simulator.agents

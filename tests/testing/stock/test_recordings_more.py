@@ -268,7 +268,7 @@ async def _tasks(server: Simulator, session: aiohttp.ClientSession) -> Change:
 
 async def _ran_policy_task(server: Simulator, session: aiohttp.ClientSession) -> Change:
     await _call(server, session, "POST", "/tasks/901/run/", {"agent_id": WINDOWS})
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not await _call(server, session, "GET", "/automation/tasks/901/status/"):
             await asyncio.sleep(0)
     return {"/tasks/1/": "/tasks/901/"}

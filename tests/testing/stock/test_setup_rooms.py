@@ -166,7 +166,7 @@ async def test_a_task_runs_its_actions_and_keeps_the_result(http: Http, server: 
     made = await one(http, path, name="mine")
     assert (made["task_result"], made["schedule"], made["created_by"]) == ({}, "Manual", "admin")
     assert (await http("POST", f"/tasks/{made['id']}/run/")).json == "mine will now be run."
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not (result := (await one(http, path, name="mine"))["task_result"]):
             pass
         while result["run_status"] != "completed":  # type: ignore[index]

@@ -415,7 +415,7 @@ async def test_the_dashboard_is_told_how_many_agents_there_are(server: Simulator
         assert (await frame(socket))["action"] == "dashboard.agentcount"
         await socket.send_str("{}")
         await socket.send_str("garbage")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while (await socket.receive()).type is aiohttp.WSMsgType.TEXT:
                 pass
     assert socket.close_code == 1006
