@@ -31,7 +31,16 @@ from trmm_async import (
     TRMMError,
     UnsupportedError,
 )
-from trmm_async.dialects import CommandOrder, Refused, Stock, Taken, Token, Unreadable
+from trmm_async.dialects.stock.live_commands import (
+    NO_AGENT,
+    CommandOrder,
+    Refused,
+    Taken,
+    Unreadable,
+    command_stream,
+    refused,
+)
+from trmm_async.dialects.stock.login import BAD_TOKEN, Token
 from trmm_async.errors import AgentSilentError
 from trmm_async.models import HistoryEntry
 from trmm_async.resources.commands import CommandLog, CommandStream, report_of
@@ -574,7 +583,7 @@ def log_of(recorded: dict[str, Any], settings: CommandSettings | None = None) ->
     """What the reader makes of a recording's first command (after a refused one: of the next)."""
     frames = said(recorded)
     cmd_id = next((data["cmd_id"] for _, data in frames if "cmd_id" in data), "none")
-    spec = Stock().beyond("x").command_stream(AGENT, order(cmd_id=cmd_id))
+    spec = command_stream(AGENT, order(cmd_id=cmd_id))
     log = CommandLog(settings or CommandSettings())
     for when, data in frames:
         log.note(spec.read(json.dumps(data).encode()), when)
@@ -605,22 +614,21 @@ def test_a_recorded_refusal_has_its_error(name: str) -> None:
     assert type(log.refusal) is REFUSED[name]
     assert not log.taken
     code = recorded.get("close", {}).get("code")
-    closed = None if code is None else Stock().beyond("x").command_stream(AGENT, order()).refused(code)
+    closed = None if code is None else refused("/ws/", code)
     assert (type(closed) is PermissionDeniedError) == (code == 4003)
 
 
 @pytest.mark.parametrize("name", HANDSHAKES)
 def test_a_recorded_handshake_that_was_refused(name: str) -> None:
-    spec = Stock().beyond("x").command_stream(AGENT, order())
     status = recording(name)["handshake"]["status"]
     assert status == HANDSHAKES[name]
-    assert (status in spec.bad_token, status in spec.no_agent) == (status == 403, status == 500)
+    assert (status in BAD_TOKEN, status in NO_AGENT) == (status == 403, status == 500)
 
 
 def test_what_cuts_the_connection_is_never_sent() -> None:
     for name in CUT:
         assert recording(name)["close"]["abnormal"]
-    spec = Stock().beyond("x").command_stream(AGENT, order(command='say "é"\n\t\\', cmd_id="trmm-0"))
+    spec = command_stream(AGENT, order(command='say "é"\n\t\\', cmd_id="trmm-0"))
     sent = json.loads(spec.opening)
     assert sent == {
         "cmd": 'say "é"\n\t\\',
@@ -629,7 +637,7 @@ def test_what_cuts_the_connection_is_never_sent() -> None:
         "run_as_user": False,
         "cmd_id": "trmm-0",
     }
-    assert spec.query(Token("abc")) == "access_token=abc"
+    assert Token("abc").query == "access_token=abc"
     assert spec.path == f"/ws/agent/{AGENT}/cmd/"
 
 
@@ -640,14 +648,14 @@ def test_every_recording_is_covered() -> None:
 
 @given(frame=st.binary(max_size=60) | st.text(max_size=60).map(str.encode))
 def test_any_frame_can_be_read(frame: bytes) -> None:
-    spec = Stock().beyond("x").command_stream(AGENT, order())
+    spec = command_stream(AGENT, order())
     assert spec.read(frame) is None or isinstance(
         spec.read(frame), Taken | Refused | Unreadable | CommandOutput
     )
 
 
 def test_frames_of_all_kinds() -> None:
-    read = Stock().beyond("x").command_stream(AGENT, order()).read
+    read = command_stream(AGENT, order()).read
     assert read(b'{"cmd_id": "a"}') == Taken()
     assert read(b'{"cmd_id": "b", "output": "x"}') is None
     assert read(b"[]") == Unreadable()

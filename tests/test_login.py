@@ -30,7 +30,8 @@ from trmm_async import (
     UnsupportedError,
 )
 from trmm_async.calls import Call
-from trmm_async.dialects import Dialect, Stock, Token
+from trmm_async.dialects import Dialect, Stock
+from trmm_async.dialects.stock.login import Token, check_credentials, log_in
 from trmm_async.resources.access import Access
 from trmm_async.testing import Simulator
 from trmm_async.transport import Server, Transport
@@ -567,8 +568,7 @@ async def test_password_code_and_token_are_shown_nowhere(
 
 
 async def test_the_body_of_a_login_is_in_no_repr_of_its_call() -> None:
-    beyond = Stock().beyond("login")
-    first, second = beyond.check_credentials("me", PASSWORD), beyond.log_in("me", PASSWORD, CODE)
+    first, second = check_credentials("me", PASSWORD), log_in("me", PASSWORD, CODE)
     assert json.loads(second.body or b"") == {"username": "me", "password": PASSWORD, "twofactor": CODE}
     for text in (repr(first), repr(second), str(second)):
         assert not [secret for secret in secrets() if secret in text]
@@ -638,12 +638,11 @@ READ = {
 def test_a_recorded_answer_is_read(name: str) -> None:
     recorded = json.loads((RECORDED / f"login_{name}.json").read_text())
     request, response = recorded["request"], recorded["response"]
-    beyond = Stock().beyond("login")
     said = {"username": "u", "password": "p", **request["body"]}
     call: Call[Any] = (
-        beyond.check_credentials(said["username"], said["password"])
+        check_credentials(said["username"], said["password"])
         if request["path"] == "/v2/checkcreds/"
-        else beyond.log_in(said["username"], said["password"], said.get("twofactor", "1"))
+        else log_in(said["username"], said["password"], said.get("twofactor", "1"))
     )
     assert (call.method, call.path) == (request["method"], request["path"])
     body = json.dumps(response["body"]).encode()

@@ -26,21 +26,21 @@ from trmm_async import (
 )
 from trmm_async.answers import error_for
 from trmm_async.calls import Call, Lane, Plan, Replay
-from trmm_async.dialects import CommandRun, Stock
+from trmm_async.dialects.stock.commands import PING, CommandRun, run_command
+from trmm_async.dialects.stock.history import AGENT_HISTORY
 from trmm_async.errors import (
     AgentLostError,
     AgentUnreachableError,
     BadRequestError,
     ServerError,
 )
-from trmm_async.resources.stock import notes, processes, services, software, windows_updates
+from trmm_async.resources.stock import actions, notes, processes, services, software, windows_updates
 from trmm_async.retry import Reply
 
 WINDOWS = "WKPFklJfIyyVlbPegBPrUhRZdsvDQucdWrdEWKpm"
 LINUX = "pzvqYMtrbuvZwnZuDMjJxyZLLKcgTAOGSfuihvmu"
 OFFLINE = "RJhyjPzSJxkKIvIKwFQsVFOsCfYlcdgDssPddTey"
 HUNG = "nCOVxkhTOabFFHiCvJtcdMoCkcXSUyQBiAXqozAZ"
-ACTIONS = Stock().beyond("test")
 
 
 # -- against the recordings ----------------------------------------------------------------------------------
@@ -90,56 +90,56 @@ def done(ask: Callable[[Nouns], Coroutine[Any, Any, Any]], *names: str) -> Any:
 NIGHT = datetime(2027, 1, 15, 23, 30)  # noqa: DTZ001 - by the agent's clock
 
 GOOD: list[tuple[Requested, tuple[str, ...], object]] = [
-    (lambda: ACTIONS.run_command(WINDOWS, command()), ("cmd_ok",), CommandResult(output="hello\r\n")),
+    (lambda: run_command(WINDOWS, command()), ("cmd_ok",), CommandResult(output="hello\r\n")),
     (
-        lambda: ACTIONS.run_command(WINDOWS, command(custom_shell="C:\\x\\pwsh.exe")),
+        lambda: run_command(WINDOWS, command(custom_shell="C:\\x\\pwsh.exe")),
         ("cmd_custom_shell",),
         CommandResult(output="hello\r\n"),
     ),
-    (lambda: ACTIONS.run_command(WINDOWS, command("exit 3")), ("cmd_empty_output",), CommandResult()),
+    (lambda: run_command(WINDOWS, command("exit 3")), ("cmd_empty_output",), CommandResult()),
     (
-        lambda: ACTIONS.run_command(LINUX, command("stderr oops", None, plat="linux")),  # type: ignore[arg-type]
+        lambda: run_command(LINUX, command("stderr oops", None, plat="linux")),  # type: ignore[arg-type]
         ("cmd_linux_stderr",),
         CommandResult(output="partial out\n\noops"),
     ),
     (
-        lambda: ACTIONS.run_command(LINUX, command("stderr oops", None)),  # type: ignore[arg-type]
+        lambda: run_command(LINUX, command("stderr oops", None)),  # type: ignore[arg-type]
         ("agent_detail_linux", "cmd_linux_stderr"),
         CommandResult(output="partial out\n\noops"),
     ),
-    (lambda: ACTIONS.ping_agent(WINDOWS), ("agent_ping_online",), True),
-    (lambda: ACTIONS.ping_agent(OFFLINE), ("agent_ping_offline",), False),
-    (lambda: ACTIONS.ping_agent(HUNG), ("agent_ping_hung",), False),
-    (lambda: ACTIONS.ping_agent(WINDOWS), ("natsdown__ping",), False),
-    (lambda: ACTIONS.reboot_agent(WINDOWS), ("reboot_online",), None),
-    (lambda: ACTIONS.reboot_agent_at(WINDOWS, NIGHT), ("reboot_later_ok",), None),
+    (lambda: PING.call(WINDOWS), ("agent_ping_online",), True),
+    (lambda: PING.call(OFFLINE), ("agent_ping_offline",), False),
+    (lambda: PING.call(HUNG), ("agent_ping_hung",), False),
+    (lambda: PING.call(WINDOWS), ("natsdown__ping",), False),
+    (lambda: actions.REBOOT.call(WINDOWS), ("reboot_online",), None),
+    (lambda: request_of(NOUNS.agents.reboot(WINDOWS, at=NIGHT)), ("reboot_later_ok",), None),
     (
-        lambda: ACTIONS.reboot_agent_at(WINDOWS, datetime(2027, 1, 15, 22, 30, tzinfo=UTC)),
+        lambda: request_of(NOUNS.agents.reboot(WINDOWS, at=datetime(2027, 1, 15, 22, 30, tzinfo=UTC))),
         ("agent_detail_windows", "reboot_later_ok"),
         None,
     ),
-    (lambda: ACTIONS.shut_down_agent(WINDOWS), ("shutdown_online",), None),
-    (lambda: ACTIONS.recover_agent(WINDOWS, "mesh"), ("recover_mesh",), None),
+    (lambda: actions.SHUTDOWN.call(WINDOWS), ("shutdown_online",), None),
+    (lambda: request_of(NOUNS.agents.recover(WINDOWS, mode="mesh")), ("recover_mesh",), None),
     (
-        lambda: ACTIONS.update_agent(WINDOWS, {"description": "edited by api", "maintenance_mode": True}, {}),
+        lambda: actions.UPDATE.call(WINDOWS, body={"description": "edited by api", "maintenance_mode": True}),
         ("agent_put_ok",),
         None,
     ),
     (
-        lambda: ACTIONS.update_agent(WINDOWS, {"policy": None, "block_policy_inheritance": False}, {}),
+        lambda: actions.UPDATE.call(WINDOWS, body={"policy": None, "block_policy_inheritance": False}),
         ("agent_put_null_policy",),
         None,
     ),
-    (lambda: ACTIONS.update_agent(WINDOWS, {"maintenance_mode": False}, {}), ("agent_put_back",), None),
+    (lambda: actions.UPDATE.call(WINDOWS, body={"maintenance_mode": False}), ("agent_put_back",), None),
     (
-        lambda: ACTIONS.update_agent(WINDOWS, {}, {1: "AT-NEW"}),
+        lambda: request_of(NOUNS.agents.update(WINDOWS, custom_fields={1: "AT-NEW"})),
         ("core_customfields", "agent_put_custom_field"),
         None,
     ),
-    (lambda: ACTIONS.maintain_agents("Client", 3, True), ("maintenance_bulk_client",), 27),
-    (lambda: ACTIONS.maintain_agents("Client", 3, False), ("maintenance_bulk_client_off",), 27),
-    (lambda: ACTIONS.maintain_agents("Client", 5, True), ("maintenance_bulk_empty",), 0),
-    (lambda: ACTIONS.maintain_agents("Site", 1, False), ("maintenance_bulk_site",), 28),
+    (lambda: request_of(NOUNS.agents.set_maintenance(True, client=3)), ("maintenance_bulk_client",), 27),
+    (lambda: request_of(NOUNS.agents.set_maintenance(False, client=3)), ("maintenance_bulk_client_off",), 27),
+    (lambda: request_of(NOUNS.agents.set_maintenance(True, client=5)), ("maintenance_bulk_empty",), 0),
+    (lambda: request_of(NOUNS.agents.set_maintenance(False, site=1)), ("maintenance_bulk_site",), 28),
     (lambda: processes.KILL.call(WINDOWS, 1234), ("processes_kill",), None),
     (
         lambda: request_of(NOUNS.agents.services.control(WINDOWS, "Spooler", "restart")),
@@ -183,78 +183,83 @@ def test_a_call_is_worded_as_the_recorded_one_and_its_answer_is_read(
 
 BAD: list[tuple[Requested, tuple[str, ...], type[TRMMError], str]] = [
     (
-        lambda: ACTIONS.run_command(OFFLINE, command(timeout=2)),
+        lambda: run_command(OFFLINE, command(timeout=2)),
         ("cmd_offline",),
         AgentLostError,
         "Unable to contact the agent",
     ),
-    (lambda: ACTIONS.run_command(HUNG, command(timeout=2)), ("cmd_hung_timeout",), AgentLostError, "Unable"),
+    (lambda: run_command(HUNG, command(timeout=2)), ("cmd_hung_timeout",), AgentLostError, "Unable"),
     (
-        lambda: ACTIONS.run_command(WINDOWS, command(timeout=2)),
+        lambda: run_command(WINDOWS, command(timeout=2)),
         ("natsdown__cmd", "history_agent", "natsdown__ping"),
         AgentUnreachableError,
         "message bus .* is down",
     ),
     (
-        lambda: ACTIONS.run_command(WINDOWS, command(timeout=2)),
+        lambda: run_command(WINDOWS, command(timeout=2)),
         ("natsdown__cmd", "history_agent", "agent_ping_online", "history_agent"),
         AgentLostError,
         "or the command printed just that word",
     ),
     (
-        lambda: ACTIONS.run_command(OFFLINE, command(timeout=2)),
+        lambda: run_command(OFFLINE, command(timeout=2)),
         ("natsapi_down__cmd_offline_no_responder",),
         ServerError,
         "nats-api is down",
     ),
     (
-        lambda: ACTIONS.ping_agent(OFFLINE),
+        lambda: PING.call(OFFLINE),
         ("natsapi_down__agent_ping_offline_no_responder",),
         ServerError,
         "nats-api is down",
     ),
-    (lambda: ACTIONS.reboot_agent(OFFLINE), ("reboot_offline",), AgentLostError, "Unable"),
-    (lambda: ACTIONS.reboot_agent(HUNG), ("reboot_hung",), AgentLostError, "Unable"),
-    (lambda: ACTIONS.reboot_agent(WINDOWS), ("natsdown__reboot",), AgentLostError, "Unable"),
+    (lambda: actions.REBOOT.call(OFFLINE), ("reboot_offline",), AgentLostError, "Unable"),
+    (lambda: actions.REBOOT.call(HUNG), ("reboot_hung",), AgentLostError, "Unable"),
+    (lambda: actions.REBOOT.call(WINDOWS), ("natsdown__reboot",), AgentLostError, "Unable"),
     (
-        lambda: ACTIONS.reboot_agent(OFFLINE),
+        lambda: actions.REBOOT.call(OFFLINE),
         ("natsapi_down__reboot_offline",),
         ServerError,
         "nats-api is down",
     ),
     (
-        lambda: ACTIONS.reboot_agent_at(LINUX, NIGHT),
+        lambda: request_of(NOUNS.agents.reboot(LINUX, at=NIGHT)),
         ("reboot_later_linux",),
         BadRequestError,
         "Not currently implemented for linux",
     ),
     (
-        lambda: ACTIONS.reboot_agent_at(WINDOWS, NIGHT.replace(year=2020)),
+        lambda: request_of(NOUNS.agents.reboot(WINDOWS, at=NIGHT.replace(year=2020))),
         ("reboot_later_past",),
         BadRequestError,
         "in the past",
     ),
     (
-        lambda: ACTIONS.recover_agent(HUNG, "mesh"),
+        lambda: request_of(NOUNS.agents.recover(HUNG, mode="mesh")),
         ("recover_mesh_hung",),
         AgentLostError,
         "the agent did not answer",
     ),
-    (lambda: ACTIONS.recover_agent(WINDOWS, "tacagent"), ("recover_tacagent",), ServerError, "MeshCentral"),
     (
-        lambda: ACTIONS.update_agent(WINDOWS, {"site": 99999}, {}),
+        lambda: request_of(NOUNS.agents.recover(WINDOWS, mode="tacagent")),
+        ("recover_tacagent",),
+        ServerError,
+        "MeshCentral",
+    ),
+    (
+        lambda: actions.UPDATE.call(WINDOWS, body={"site": 99999}),
         ("agent_put_bad_site",),
         BadRequestError,
         "site: Invalid pk",
     ),
     (
-        lambda: ACTIONS.update_agent(WINDOWS, {"monitoring_type": "laptop", "offline_time": -1}, {}),
+        lambda: actions.UPDATE.call(WINDOWS, body={"monitoring_type": "laptop", "offline_time": -1}),
         ("agent_put_bad_value",),
         BadRequestError,
         "not a valid choice",
     ),
     (
-        lambda: ACTIONS.update_agent(WINDOWS, {}, {99999: "x"}),
+        lambda: request_of(NOUNS.agents.update(WINDOWS, custom_fields={99999: "x"})),
         ("core_customfields",),
         InvalidRequestError,
         "no custom field with the id 99999",
@@ -410,7 +415,7 @@ class TestWhatIsRecordedOf:
         assert (made.id, made.note, made.username) == (63, "from api", "admin")
 
     def test_history(self) -> None:
-        found = carried_out(ACTIONS.agent_history(WINDOWS), "history_agent")
+        found = done(lambda nouns: nouns.agents.history(WINDOWS), "history_agent")
         assert (found[0].type, found[0].command, found[0].agent_id) == ("cmd_run", "ping google.com", WINDOWS)
 
 
@@ -418,15 +423,15 @@ class TestWhatIsRecordedOf:
 
 NEVER, IDEMPOTENT, SAFE = Replay.NEVER, Replay.IDEMPOTENT, Replay.SAFE
 MANNERS: list[tuple[Requested, Replay, float | None]] = [
-    (lambda: ACTIONS.ping_agent("a"), SAFE, 7.5),
-    (lambda: ACTIONS.reboot_agent("a"), NEVER, 10),
-    (lambda: ACTIONS.reboot_agent_at("a", NIGHT), NEVER, 10),
-    (lambda: ACTIONS.shut_down_agent("a"), NEVER, 10),
-    (lambda: ACTIONS.recover_agent("a", "mesh"), NEVER, 60),
-    (lambda: ACTIONS.recover_agent("a", "tacagent"), NEVER, 60),
-    (lambda: ACTIONS.update_agent("a", {"description": ""}, {}), IDEMPOTENT, None),
-    (lambda: ACTIONS.maintain_agents("Site", 1, True), IDEMPOTENT, None),
-    (lambda: ACTIONS.agent_history("a"), SAFE, None),
+    (lambda: PING.call("a"), SAFE, 7.5),
+    (lambda: actions.REBOOT.call("a"), NEVER, 10),
+    (lambda: request_of(NOUNS.agents.reboot("a", at=NIGHT)), NEVER, 10),
+    (lambda: actions.SHUTDOWN.call("a"), NEVER, 10),
+    (lambda: request_of(NOUNS.agents.recover("a", mode="mesh")), NEVER, 60),
+    (lambda: request_of(NOUNS.agents.recover("a", mode="tacagent")), NEVER, 60),
+    (lambda: actions.UPDATE.call("a", body={"description": ""}), IDEMPOTENT, None),
+    (lambda: request_of(NOUNS.agents.set_maintenance(True, site=1)), IDEMPOTENT, None),
+    (lambda: AGENT_HISTORY.call("a"), SAFE, None),
     (lambda: processes.LIST.call("a"), SAFE, 5),
     (lambda: processes.KILL.call("a", 1), NEVER, 15),
     (lambda: services.LIST.call("a"), SAFE, 10),
@@ -463,7 +468,7 @@ def test_a_process_that_was_ended_is_not_taken_for_gone() -> None:
 
 
 def test_what_a_command_printed_may_be_reported_late() -> None:
-    plan = ACTIONS.run_command("a", command("say"))
+    plan = run_command("a", command("say"))
     assert isinstance(plan, Plan)
     steps = plan.steps()
     assert next(steps).path == "/agents/a/cmd/"
@@ -477,7 +482,7 @@ def test_what_a_command_printed_may_be_reported_late() -> None:
 
 @pytest.mark.parametrize("ping", [True, APIError(500, "")])
 def test_a_bus_that_may_be_up_again_leaves_it_open_whether_the_command_ran(ping: bool | APIError) -> None:
-    plan = ACTIONS.run_command("a", command("say"))
+    plan = run_command("a", command("say"))
     assert isinstance(plan, Plan)
     steps = plan.steps()
     next(steps)
@@ -497,7 +502,7 @@ def test_a_bus_that_may_be_up_again_leaves_it_open_whether_the_command_ran(ping:
 
 
 def test_where_its_history_can_not_be_read_it_is_not_said_that_the_command_did_not_run() -> None:
-    plan = ACTIONS.run_command("a", command("say"))
+    plan = run_command("a", command("say"))
     assert isinstance(plan, Plan)
     steps = plan.steps()
     next(steps)
@@ -524,7 +529,7 @@ FIELDS = json.dumps(
 
 def custom_fields(values: dict[int, Any]) -> Any:
     """What is sent for these values of custom fields."""
-    plan = ACTIONS.update_agent("a", {"description": "d"}, values)
+    plan = request_of(NOUNS.agents.update("a", description="d", custom_fields=values))
     assert isinstance(plan, Plan)
     steps = plan.steps()
     put = steps.send(next(steps).decode(FIELDS))
@@ -627,7 +632,7 @@ class TestOddAnswers:
 
     @pytest.mark.parametrize("zone", ["Mars/Olympus", "", None, "../etc"])
     def test_a_time_zone_that_is_not_known_here(self, zone: str | None) -> None:
-        plan = ACTIONS.reboot_agent_at("a", datetime(2027, 1, 15, 22, 30, tzinfo=UTC))
+        plan = request_of(NOUNS.agents.reboot("a", at=datetime(2027, 1, 15, 22, 30, tzinfo=UTC)))
         assert isinstance(plan, Plan)
         steps = plan.steps()
         clock = next(steps).decode(json.dumps({"timezone": zone}).encode())

@@ -25,21 +25,21 @@ from trmm_async.answers import failure
 from trmm_async.calls import ArrayCall, Call, Plan, Request
 from trmm_async.dialects import (
     AgentFilter,
-    CommandRun,
     DeploymentOrder,
     HistoryRun,
     ScriptRun,
     Stock,
     TaskOrder,
 )
-from trmm_async.dialects.beyond import Checked, Token
 from trmm_async.dialects.detection import PROBE
 from trmm_async.dialects.library import (
     AlertFilter,
     ScriptOrder,
     ScriptTrial,
 )
-from trmm_async.dialects.stock.history import StockHistory
+from trmm_async.dialects.stock.commands import PING, CommandRun, run_command
+from trmm_async.dialects.stock.history import AGENT_HISTORY, StockHistory
+from trmm_async.dialects.stock.login import Checked, Token, check_credentials, log_in
 from trmm_async.errors import (
     AgentLostError,
     AgentUnreachableError,
@@ -49,6 +49,7 @@ from trmm_async.errors import (
 )
 from trmm_async.models import Deployment
 from trmm_async.resources.stock import (
+    actions,
     audit_log,
     custom_fields,
     event_log,
@@ -148,19 +149,21 @@ def _command(told: Recording) -> CommandRun:
 
 def _usual_shell(told: Recording, agent: str) -> Request[Any]:
     del told
-    return BEYOND.run_command(agent, CommandRun(command="x"))
+    return run_command(agent, CommandRun(command="x"))
 
 
-def _reboot_at(told: Recording, agent: str) -> Request[None]:
+def _reboot_at(told: Recording, agent: str) -> Any:
     at = datetime.fromisoformat(_has(told).get("datetime", "2027-01-15T23:30"))
-    return BEYOND.reboot_agent_at(agent, at)
+    return request_of(NOUNS.agents.reboot(agent, at=at))
 
 
-def _settings(told: Recording, agent: str) -> Request[None]:
+def _settings(told: Recording, agent: str) -> Any:
     has = dict(_has(told))
     written = [one for one in has.pop("custom_fields", ()) if one.get("field") in set(range(1, 12))]
     values = {one["field"]: one.get("string_value", one.get("value")) for one in written}
-    return BEYOND.update_agent(agent, has or {"description": "x"} if not values else has, values)
+    if not values:
+        return actions.UPDATE.call(agent, body=has or {"description": "x"})
+    return request_of(NOUNS.agents.update(agent, **has, custom_fields=values))
 
 
 def _deployment(told: Recording) -> Plan[Deployment]:
@@ -293,8 +296,8 @@ def _login(told: Recording) -> Call[Any]:
     has = _has(told)
     name, password = has.get("username", "u"), has.get("password", "p")
     if told.path == "/v2/checkcreds/":
-        return BEYOND.check_credentials(name, password)
-    return BEYOND.log_in(name, password, has.get("twofactor", "1"))
+        return check_credentials(name, password)
+    return log_in(name, password, has.get("twofactor", "1"))
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -435,7 +438,7 @@ OPERATIONS: Final = [
     _op(
         "agents.run_command",
         "POST /agents/<agent>/cmd/",
-        lambda told, agent: BEYOND.run_command(agent, _command(told)),
+        lambda told, agent: run_command(agent, _command(told)),
         "CommandResult",
         "cmd_ok cmd_custom_shell cmd_empty_output cmd_linux_stderr cmd_multiline cmd_windows_stderr "
         "cmd_agent_slower_than_timeout cmd_hung_timeout cmd_offline cmd_missing_custom_shell "
@@ -446,7 +449,7 @@ OPERATIONS: Final = [
     _op(
         "agents.run_command",
         "POST /agents/<agent>/cmd/",
-        lambda told, agent: BEYOND.run_command(agent, _command(told)),
+        lambda told, agent: run_command(agent, _command(told)),
         str,
         "natsdown__cmd",
     ),
@@ -460,7 +463,7 @@ OPERATIONS: Final = [
     _op(
         "agents.ping",
         "GET /agents/<agent>/ping/",
-        lambda _, agent: BEYOND.ping_agent(agent),
+        lambda _, agent: PING.call(agent),
         bool,
         "agent_ping_online agent_ping_offline agent_ping_hung natsdown__ping "
         "natsapi_down__agent_ping_offline_no_responder",
@@ -468,7 +471,7 @@ OPERATIONS: Final = [
     _op(
         "agents.reboot",
         "POST /agents/<agent>/reboot/",
-        lambda _, agent: BEYOND.reboot_agent(agent),
+        lambda _, agent: actions.REBOOT.call(agent),
         None,
         "reboot_online reboot_offline reboot_hung natsdown__reboot natsapi_down__reboot_offline",
     ),
@@ -482,14 +485,14 @@ OPERATIONS: Final = [
     _op(
         "agents.shutdown",
         "POST /agents/<agent>/shutdown/",
-        lambda _, agent: BEYOND.shut_down_agent(agent),
+        lambda _, agent: actions.SHUTDOWN.call(agent),
         None,
         "shutdown_online",
     ),
     _op(
         "agents.recover",
         "POST /agents/<agent>/recover/",
-        lambda told, agent: BEYOND.recover_agent(agent, _has(told).get("mode", "mesh")),
+        lambda told, agent: request_of(NOUNS.agents.recover(agent, mode=_has(told).get("mode", "mesh"))),
         None,
         "recover_mesh recover_mesh_hung recover_tacagent recover_missing",
     ),
@@ -505,7 +508,7 @@ OPERATIONS: Final = [
     _op(
         "agents.update",
         "GET /core/customfields/",
-        lambda _: BEYOND.update_agent(WINDOWS, {}, {1: "x"}),
+        lambda _: request_of(NOUNS.agents.update(WINDOWS, custom_fields={1: "x"})),
         "_Field",
         "core_customfields",
     ),
@@ -519,7 +522,7 @@ OPERATIONS: Final = [
     _op(
         "agents.set_maintenance",
         "POST /agents/maintenance/bulk/",
-        lambda told: BEYOND.maintain_agents(told.sent["type"], told.sent["id"], told.sent["action"]),
+        lambda told: actions.MAINTAIN.call(body=told.sent),
         int,
         "maintenance_bulk_client maintenance_bulk_client_off maintenance_bulk_empty maintenance_bulk_site "
         "maintenance_bulk_agent_type maintenance_bulk_lowercase",
@@ -527,7 +530,7 @@ OPERATIONS: Final = [
     _op(
         "agents.history",
         "GET /agents/<agent>/history/",
-        lambda _, agent: BEYOND.agent_history(agent),
+        lambda _, agent: AGENT_HISTORY.call(agent),
         "HistoryEntry",
         "history_agent history_after_runscript history_unknown_agent",
     ),

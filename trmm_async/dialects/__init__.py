@@ -15,27 +15,11 @@ from trmm_async.dialects.base import (
     ScriptRun,
     TaskOrder,
 )
-from trmm_async.dialects.beyond import (
-    CommandFrame,
-    CommandOrder,
-    CommandRun,
-    CommandSpec,
-    DashboardSpec,
-    Refused,
-    Taken,
-    Token,
-    Unreadable,
-)
 from trmm_async.dialects.gateway import Gateway
 from trmm_async.dialects.stock import Stock
 
 __all__ = [
     "AgentFilter",
-    "CommandFrame",
-    "CommandOrder",
-    "CommandRun",
-    "CommandSpec",
-    "DashboardSpec",
     "DeploymentOrder",
     "Dialect",
     "Gateway",
@@ -43,11 +27,7 @@ __all__ = [
     "HistoryRun",
     "Polled",
     "Pushed",
-    "Refused",
     "ScriptRun",
     "Stock",
-    "Taken",
     "TaskOrder",
-    "Token",
-    "Unreadable",
 ]

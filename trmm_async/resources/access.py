@@ -14,7 +14,8 @@ from datetime import UTC, datetime
 from typing import Final, TypeAlias
 
 from trmm_async import arguments
-from trmm_async.dialects import Dialect, Token
+from trmm_async.dialects import Dialect
+from trmm_async.dialects.stock.login import Token, check_credentials, log_in
 from trmm_async.errors import AuthenticationError, DecodeError
 from trmm_async.hidden import hide
 from trmm_async.single_flight import SingleFlight
@@ -87,7 +88,7 @@ class Access:
         self._keep(arguments.secret(password, "password"))
         if totp is not None and not callable(totp):
             self._keep(arguments.secret(totp, "totp"))
-        (await self._dialect()).beyond("login")
+        (await self._dialect()).require_stock("login")
 
         async def again() -> Token:
             return await self._log_in(name, password, totp)
@@ -165,9 +166,8 @@ class Access:
         return token
 
     async def _log_in(self, username: str, password: str, totp: TOTP | None) -> Token:
-        logins = (await self._dialect()).beyond("login")
         self._keep(password)
-        first = logins.check_credentials(username, password)
+        first = check_credentials(username, password)
         checked = await self._transport.send(first)
         if checked is None:
             raise _unreadable(first.path)
@@ -177,7 +177,7 @@ class Access:
             raise AuthenticationError(401, f"{username} has a second factor: call login(…, totp=…)")
         code = hide(arguments.secret(await _obtain(totp), "totp"))
         self._keep(code)
-        second = logins.log_in(username, password, code)
+        second = log_in(username, password, code)
         token = await self._transport.send(second)
         if token is None:
             raise _unreadable(second.path)

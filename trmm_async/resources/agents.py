@@ -12,10 +12,10 @@ from trmm_async.calls import ArrayCall
 from trmm_async.dialects import AgentFilter, ScriptRun
 from trmm_async.errors import AmbiguousNameError, ClosedError
 from trmm_async.models import Agent, Client, ClientRef, Script, ScriptResult, Site, SiteRef
-from trmm_async.resources.actions import AgentActions
 from trmm_async.resources.api import Api
 from trmm_async.resources.commands import CommandSettings, CommandStream, checked_command
 from trmm_async.resources.live import ScriptStream, new_cmd_id
+from trmm_async.resources.stock.actions import AgentActions
 from trmm_async.resources.stock.event_log import EventLog
 from trmm_async.resources.stock.notes import Notes
 from trmm_async.resources.stock.processes import Processes
@@ -47,7 +47,7 @@ class Agents(AgentActions):
     windows_updates: WindowsUpdates
 
     def __init__(self, api: Api) -> None:
-        self._api = api
+        super().__init__(api)
         self.notes = Notes(api)
         self.processes = Processes(api)
         self.services = Services(api)

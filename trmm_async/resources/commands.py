@@ -15,15 +15,19 @@ from typing import Final, Self
 
 from trmm_async import arguments
 from trmm_async.codec import http_date
-from trmm_async.dialects import (
+from trmm_async.dialects.stock.live_commands import (
+    NO_AGENT,
+    OWN_WORDS,
     CommandFrame,
     CommandOrder,
     CommandSpec,
     Refused,
     Taken,
-    Token,
     Unreadable,
+    command_stream,
+    refused,
 )
+from trmm_async.dialects.stock.login import BAD_TOKEN, Token
 from trmm_async.errors import (
     AgentSilentError,
     AuthenticationError,
@@ -242,8 +246,8 @@ class CommandStream:
         if self._entered:
             raise ClosedError("this stream was used already; call agents.stream_command() again")
         self._entered = True
-        beyond = (await self._api.dialect()).beyond("agents.stream_command")
-        self._spec = spec = beyond.command_stream(self._agent_id, self._order)
+        (await self._api.dialect()).require_stock("agents.stream_command")
+        self._spec = spec = command_stream(self._agent_id, self._order)
         if len(spec.opening.encode()) > SEND_MOST:
             raise InvalidRequestError(f"command is too long: it has to fit into {SEND_MOST} bytes")
         try:
@@ -282,7 +286,7 @@ class CommandStream:
     async def _connect(self, spec: CommandSpec) -> Link:
         token = await self._api.access.token()
         made = await self._dial(spec, token)
-        if isinstance(made, NoLink) and made.status in spec.bad_token:
+        if isinstance(made, NoLink) and made.status in BAD_TOKEN:
             token = await self._api.access.after(token)
             made = await self._dial(spec, token)
         if isinstance(made, NoLink):
@@ -290,13 +294,13 @@ class CommandStream:
         return made
 
     async def _dial(self, spec: CommandSpec, token: Token) -> Link | NoLink:
-        return await self._api.dialer.dial(spec.path, LinkSettings(), self._roll, query=spec.query(token))
+        return await self._api.dialer.dial(spec.path, LinkSettings(), self._roll, query=token.query)
 
     async def _no_link(self, spec: CommandSpec, made: NoLink) -> TRMMError:
-        if made.status in spec.bad_token:
+        if made.status in BAD_TOKEN:
             said = "the server refuses a fresh token too: may its user use the dashboard?"
             return AuthenticationError(made.status, said, method="GET", path=spec.path)
-        if made.status in spec.no_agent:
+        if made.status in NO_AGENT:
             try:
                 await self._api.transport.send(spec.statuses)
             except NotFoundError:
@@ -318,7 +322,7 @@ class CommandStream:
             pass
         refusal = self._log.refusal
         if refusal is None and not self._log.taken and link.lost is not None and link.lost.code is not None:
-            refusal = spec.refused(link.lost.code)
+            refusal = refused(spec.path, link.lost.code)
         if (error := refusal or unsent) is not None:
             raise error
 
@@ -353,7 +357,7 @@ class CommandStream:
         lost = link.lost
         if lost is not None:
             self._log.miss(f"{lost.why}; the command may still run")
-        elif self._log.pieces and self._log.pieces[0].startswith(spec.own_words):
+        elif self._log.pieces and self._log.pieces[0].startswith(OWN_WORDS):
             self._log.miss("the server says that it could not reach the agent")
         else:
             self._log.miss(

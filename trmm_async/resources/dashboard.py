@@ -1,6 +1,6 @@
 """The dashboard's socket: it is opened with the token of a user, and not with the API key."""
 
-from trmm_async.dialects import DashboardSpec, Token
+from trmm_async.dialects.stock.login import BAD_TOKEN, Token
 from trmm_async.errors import AuthenticationError, TRMMError
 from trmm_async.resources.access import Access
 from trmm_async.stream import Dialer, Link, LinkSettings, NoLink
@@ -11,10 +11,9 @@ __all__ = ["TokenDialer"]
 class TokenDialer:
     """A `Dialer` that shows a token in each handshake, and another one where the server refuses it."""
 
-    def __init__(self, dialer: Dialer, access: Access, spec: DashboardSpec) -> None:
+    def __init__(self, dialer: Dialer, access: Access) -> None:
         self._dialer = dialer
         self._access = access
-        self._spec = spec
         self.scrub = dialer.scrub
 
     async def dial(self, path: str, settings: LinkSettings, roll: set[Link]) -> Link | NoLink:
@@ -22,20 +21,21 @@ class TokenDialer:
         try:
             token = await self._access.token()
             made = await self._show(token, path, settings, roll)
-            if not self._is_refused(made):
+            if not _is_refused(made):
                 return made
             made = await self._show(await self._access.after(token), path, settings, roll)
         except AuthenticationError as error:
             return NoLink(error, final=True)
         except TRMMError as error:
             return NoLink(error)
-        if not self._is_refused(made):
+        if not _is_refused(made):
             return made
         said = "the server refuses a fresh token too: may its user use the dashboard?"
         return NoLink(AuthenticationError(401, said, method="GET", path=path), final=True)
 
-    def _is_refused(self, made: Link | NoLink) -> bool:
-        return isinstance(made, NoLink) and made.status in self._spec.bad_token
-
     async def _show(self, token: Token, path: str, settings: LinkSettings, roll: set[Link]) -> Link | NoLink:
-        return await self._dialer.dial(path, settings, roll, query=self._spec.query(token))
+        return await self._dialer.dial(path, settings, roll, query=token.query)
+
+
+def _is_refused(made: Link | NoLink) -> bool:
+    return isinstance(made, NoLink) and made.status in BAD_TOKEN

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from trmm_async import arguments
 from trmm_async.dialects import Pushed, ScriptRun
+from trmm_async.dialects.stock.dashboard import SOCKET as COUNTS
 from trmm_async.errors import ClosedError, InvalidRequestError, OutcomeUnknownError, TRMMError
 from trmm_async.events import DASHBOARD, Event, Gap, ScriptOutput
 from trmm_async.models import Agent, ScriptResult
@@ -45,8 +46,8 @@ def subscribe(
     async def find() -> Source:
         if not dashboard:
             return await agents_source()
-        spec = (await api.dialect()).beyond("events(dashboard=True)").dashboard_counts()
-        sockets = Sockets(lambda _: spec.socket, TokenDialer(api.dialer, api.access, spec), None, settings)
+        (await api.dialect()).require_stock("events(dashboard=True)")
+        sockets = Sockets(lambda _: COUNTS, TokenDialer(api.dialer, api.access), None, settings)
         return Merged({DASHBOARD: sockets}, await agents_source())
 
     async def agents_source() -> Source:

@@ -1,6 +1,7 @@
 """A command on one agent, and what came of it."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
@@ -8,22 +9,36 @@ import msgspec
 
 from trmm_async import codec
 from trmm_async.calls import Call, Plan, Steps
-from trmm_async.dialects.beyond import CommandRun
-from trmm_async.dialects.stock.asking import BUS_DOWN, NO_BUS, ask_agent, tell_agent_for
-from trmm_async.dialects.stock.history import agent_history
-from trmm_async.dialects.stock.wording import get, segment
+from trmm_async.dialects.stock.asking import BUS_DOWN, NO_BUS
+from trmm_async.dialects.stock.endpoint import act, read
+from trmm_async.dialects.stock.history import AGENT_HISTORY
 from trmm_async.errors import AgentLostError, AgentUnreachableError, TRMMError
 from trmm_async.models import CommandResult
 
-__all__ = ["ping", "run_command"]
+__all__ = ["PING", "RUN", "CommandRun", "run_command"]
 
 _GRACE: Final = 2
 """Seconds that the server waits for the agent beyond the command's own timeout."""
 
-_PING_SECONDS: Final = 7.5
 _SHELLS: Final[Mapping[str | None, str]] = {"linux": "/bin/bash", "darwin": "/bin/bash"}
 _OTHER_SHELL: Final = "cmd"
 _CUSTOM: Final = "custom"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandRun:
+    """One run of a command; `timeout` in seconds.
+
+    `shell` None: the usual one of the agent's platform `plat`, which the server is asked for if that is None
+    too. `custom_shell` is a program's path, for the shell "custom".
+    """
+
+    command: str
+    shell: str | None = None
+    custom_shell: str | None = None
+    timeout: int = 30
+    run_as_user: bool = False
+    plat: str | None = None
 
 
 class _Platform(msgspec.Struct):
@@ -34,18 +49,26 @@ class _Pinged(msgspec.Struct):
     status: str
 
 
+def _is_online(body: bytes) -> bool:
+    return codec.decoder(_Pinged)(body).status == "online"
+
+
+_ONE: Final = "/agents/{agent:agent}/"
+
+RUN = act(
+    "agents.run_command",
+    _ONE + "cmd/",
+    str,
+    needs="shell cmd timeout run_as_user",
+    asks=30 + _GRACE,
+)
+PLATFORM = read("agents.run_command", _ONE, _Platform)
+PING = read("agents.ping", _ONE + "ping/", bool, decode=_is_online, asks=7.5)
+
+
 def run_command(agent_id: str, run: CommandRun) -> Plan[CommandResult]:
     """A plan that runs a command and returns what it printed."""
     return Plan(partial(_run, agent_id, run))
-
-
-def ping(agent_id: str) -> Call[bool]:
-    """Whether the agent answers; 200 in either case."""
-    return ask_agent(f"/agents/{segment(agent_id)}/ping/", _is_online, waits=_PING_SECONDS)
-
-
-def _is_online(body: bytes) -> bool:
-    return codec.decoder(_Pinged)(body).status == "online"
 
 
 def _run(agent_id: str, run: CommandRun) -> Steps[CommandResult]:
@@ -59,7 +82,7 @@ def _run(agent_id: str, run: CommandRun) -> Steps[CommandResult]:
 
 def _usual_shell(agent_id: str, plat: str | None) -> Steps[str]:
     if plat is None:
-        plat = (yield from get(f"/agents/{segment(agent_id)}/", codec.decoder(_Platform))).plat
+        plat = (yield from PLATFORM.call(agent_id)).plat
     return _SHELLS.get(plat, _OTHER_SHELL)
 
 
@@ -72,8 +95,7 @@ def _post(agent_id: str, run: CommandRun, shell: str) -> Call[str]:
         "custom_shell": run.custom_shell,
         "run_as_user": run.run_as_user,
     }
-    path = f"/agents/{segment(agent_id)}/cmd/"
-    return tell_agent_for(codec.decoder(str), "POST", path, body, waits=run.timeout + _GRACE)
+    return RUN.call(agent_id, body=body, waits=run.timeout + _GRACE)
 
 
 def _settle(agent_id: str, command: str, call: Call[Any]) -> Steps[None]:
@@ -86,7 +108,7 @@ def _settle(agent_id: str, command: str, call: Call[Any]) -> Steps[None]:
     if printed:
         return
     try:
-        answers = yield from ping(agent_id)
+        answers = yield from PING.call(agent_id)
     except TRMMError:
         answers = True
     if not answers and printed is not None:
@@ -99,7 +121,7 @@ def _settle(agent_id: str, command: str, call: Call[Any]) -> Steps[None]:
 def _printed(agent_id: str, command: str) -> Steps[bool | None]:
     """Whether the agent has reported that it printed that word; None where the history can't be read."""
     try:
-        entries = yield from agent_history(agent_id)
+        entries = yield from AGENT_HISTORY.call(agent_id)
     except TRMMError:
         return None
     ours = [entry for entry in entries if (entry.type, entry.command) == ("cmd_run", command)]

@@ -1,29 +1,20 @@
-"""The counts that a stock server's web client shows; see `Dashboards`.
+"""The counts that a stock server's web client shows.
 
 The server sends them when the socket is opened and every 30 seconds from then on, of the agents that the
 token's user may see.
 """
 
+from typing import Final
+
 import msgspec
 
 from trmm_async import codec
 from trmm_async.calls import StreamSpec
-from trmm_async.dialects.beyond import DashboardSpec
 from trmm_async.events import DASHBOARD, DashboardCounts, UnknownEvent
 
-__all__ = ["StockDashboard", "counts"]
+__all__ = ["SOCKET", "counts"]
 
 _ACTION = "dashboard.agentcount"
-
-
-class StockDashboard:
-    """See `Dashboards`."""
-
-    def dashboard_counts(self) -> DashboardSpec:
-        socket = StreamSpec(
-            agent_id=DASHBOARD, path="/ws/dashinfo/", read=counts, refusals={}, begins_with_state=True
-        )
-        return DashboardSpec(socket=socket, query=lambda token: token.query, bad_token=frozenset({403}))
 
 
 class _Counts(msgspec.Struct):
@@ -57,3 +48,8 @@ def counts(agent_id: str, frame: bytes) -> DashboardCounts | UnknownEvent:
     except (msgspec.DecodeError, RecursionError):
         pass
     return UnknownEvent(agent_id=agent_id, action=action, raw=frame)
+
+
+SOCKET: Final = StreamSpec(
+    agent_id=DASHBOARD, path="/ws/dashinfo/", read=counts, refusals={}, begins_with_state=True
+)

@@ -167,11 +167,18 @@ def delete(name: str, path: str, **facts: Unpack[Facts]) -> Endpoint[None]:
 
 
 def act(
-    name: str, path: str, answer: type[T], *, method: str = "POST", **facts: Unpack[Facts]
+    name: str,
+    path: str,
+    answer: type[T],
+    *,
+    method: str = "POST",
+    decode: Callable[[bytes], T] | None = None,
+    replay: Replay = Replay.NEVER,
+    **facts: Unpack[Facts],
 ) -> Endpoint[T]:
-    """What is sent once, for the sake of its answer."""
-    decode = codec.decoder(answer)
-    return Endpoint(name=name, method=method, path=path, decode=decode, replay=Replay.NEVER, **_told(facts))
+    """What changes something and has an answer that matters; `decode` as for `read`."""
+    decode = decode or codec.decoder(answer)
+    return Endpoint(name=name, method=method, path=path, decode=decode, replay=replay, **_told(facts))
 
 
 def _told(facts: Facts) -> dict[str, Any]:

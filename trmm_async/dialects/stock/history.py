@@ -10,10 +10,11 @@ import msgspec
 from trmm_async import codec
 from trmm_async.calls import Call
 from trmm_async.dialects.stock.agents import Places, agent_of_detail, ids_of_agents, listed_agents
+from trmm_async.dialects.stock.endpoint import read
 from trmm_async.dialects.stock.wording import get, get_secret, segment
 from trmm_async.models import HistoryEntry, Moment, ScriptResult, no_extra
 
-__all__ = ["StockHistory", "agent_history"]
+__all__ = ["AGENT_HISTORY", "StockHistory"]
 
 _NEWEST: Final = 5
 """More than one, since the list goes by time and the mark by id: workers may write in another order."""
@@ -76,19 +77,19 @@ class StockHistory:
         return get("/agents/", partial(_statuses, agent_ids))
 
 
-def agent_history(agent_id: str) -> Call[list[HistoryEntry]]:
-    """All that was run on one agent, the oldest first."""
-    return get(f"/agents/{segment(agent_id)}/history/", partial(_entries_of, agent_id))
-
-
 def entries(body: bytes) -> list[HistoryEntry]:
     """Rows that say themselves which agent they are of."""
     return [_entry(row, row.agent_id) for row in codec.decoder(list[_Row])(body)]
 
 
-def _entries_of(agent_id: str, body: bytes) -> list[HistoryEntry]:
-    rows = sorted(codec.decoder(list[_Row])(body), key=lambda row: row.id)
-    return [_entry(row, agent_id) for row in rows]
+def _of_one_agent(body: bytes) -> list[HistoryEntry]:
+    return [_entry(row, None) for row in sorted(codec.decoder(list[_Row])(body), key=lambda row: row.id)]
+
+
+AGENT_HISTORY = read(
+    "agents.history", "/agents/{agent:agent}/history/", list[HistoryEntry], decode=_of_one_agent
+)
+"""All that was run on one agent, the oldest first. Its rows don't say which agent that is."""
 
 
 def _entry(row: _Row, agent_id: str | None) -> HistoryEntry:

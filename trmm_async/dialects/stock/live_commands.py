@@ -1,4 +1,4 @@
-"""Commands of a stock server whose output comes while they run; see `LiveCommands`.
+"""Commands of a stock server whose output comes while they run.
 
 The server's own code (agents/consumers.py, `Agent.nats_stream_cmd`): it answers the message with the
 command's id, writes a row into the history, gives the command to the agent, and then listens to it for
@@ -6,22 +6,16 @@ timeout + 2 s. It says nothing about an agent that is not there, nor when it sto
 prints goes by a channel that holds 100 messages, and drops without a word what comes while it is full.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 
 from trmm_async import codec
-from trmm_async.dialects.beyond import (
-    CommandFrame,
-    CommandOrder,
-    CommandSpec,
-    Refused,
-    Taken,
-    Unreadable,
-)
-from trmm_async.dialects.stock.history import StockHistory, agent_history
+from trmm_async.calls import Call
+from trmm_async.dialects.stock.history import AGENT_HISTORY, StockHistory
 from trmm_async.dialects.stock.wording import segment
 from trmm_async.errors import (
     APIError,
@@ -32,13 +26,28 @@ from trmm_async.errors import (
     UnsupportedError,
 )
 from trmm_async.events import CommandOutput
+from trmm_async.models import HistoryEntry
 
-__all__ = ["StockCommands", "command_frame"]
+__all__ = [
+    "NO_AGENT",
+    "OWN_WORDS",
+    "CommandFrame",
+    "CommandOrder",
+    "CommandSpec",
+    "Refused",
+    "Taken",
+    "Unreadable",
+    "command_frame",
+    "command_stream",
+    "refused",
+]
 
 _LISTENS: Final = 2.0
-_BAD_TOKEN: Final = frozenset({403})
-_NO_AGENT: Final = frozenset({500})
-_OWN_WORDS: Final = ("[ERROR] Could not connect to NATS", "[ERROR] NATS publish/subscribe failed")
+NO_AGENT: Final = frozenset({500})
+"""The statuses of a handshake that mean that there is no such agent."""
+
+OWN_WORDS: Final = ("[ERROR] Could not connect to NATS", "[ERROR] NATS publish/subscribe failed")
+"""How output begins that is the server's own, where it can't reach its agents."""
 
 _CLOSED: Final[Mapping[int, tuple[type[APIError], int, str]]] = {
     4401: (AuthenticationError, 401, "closed with 4401"),
@@ -47,32 +56,78 @@ _CLOSED: Final[Mapping[int, tuple[type[APIError], int, str]]] = {
 }
 
 
-class StockCommands:
-    """See `LiveCommands`."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandOrder:
+    """One run of one command; `cmd_id` ties its output to it."""
 
-    def command_stream(self, agent_id: str, order: CommandOrder) -> CommandSpec:
-        path = f"/ws/agent/{segment(agent_id)}/cmd/"
-        body = {
-            "cmd": order.command,
-            "shell": order.shell,
-            "timeout": order.timeout,
-            "run_as_user": order.run_as_user,
-            "cmd_id": order.cmd_id,
-        }
-        return CommandSpec(
-            path=path,
-            # The server takes whatever follows these words, to the very end, and takes it as it is.
-            query=lambda token: token.query,
-            opening=codec.encode(body).decode(),
-            read=partial(command_frame, agent_id, order.cmd_id, path),
-            refused=partial(_refused, path),
-            bad_token=_BAD_TOKEN,
-            no_agent=_NO_AGENT,
-            own_words=_OWN_WORDS,
-            listens=order.timeout + _LISTENS,
-            history=agent_history(agent_id),
-            statuses=StockHistory().statuses(frozenset({agent_id})),
-        )
+    command: str
+    shell: str
+    timeout: int
+    run_as_user: bool
+    cmd_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The server has taken the command, and passes it on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The server refuses the command: it was not run."""
+
+    error: TRMMError
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A frame that we can't read."""
+
+
+CommandFrame: TypeAlias = Taken | Refused | Unreadable | CommandOutput | None
+"""None is one of another command."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandSpec:
+    """A live command: the socket, what is sent on it, how its frames read, and what is known besides.
+
+    Attributes:
+        path: the socket's; the query of a token goes behind it, as it is.
+        opening: the one message to send.
+        read: a frame's meaning. Never raises.
+        listens: seconds that the server listens to the agent, from its taking the command on.
+        history: what was run on the agent.
+        statuses: the agent's status by its id.
+    """
+
+    path: str
+    opening: str
+    read: Callable[[bytes], CommandFrame]
+    listens: float
+    history: Call[list[HistoryEntry]]
+    statuses: Call[Mapping[str, str]]
+
+
+def command_stream(agent_id: str, order: CommandOrder) -> CommandSpec:
+    """A live command of an agent."""
+    path = f"/ws/agent/{segment(agent_id)}/cmd/"
+    return CommandSpec(
+        path=path,
+        opening=codec.encode(
+            {
+                "cmd": order.command,
+                "shell": order.shell,
+                "timeout": order.timeout,
+                "run_as_user": order.run_as_user,
+                "cmd_id": order.cmd_id,
+            }
+        ).decode(),
+        read=partial(command_frame, agent_id, order.cmd_id, path),
+        listens=order.timeout + _LISTENS,
+        history=AGENT_HISTORY.call(agent_id),
+        statuses=StockHistory().statuses(frozenset({agent_id})),
+    )
 
 
 class _Frame(msgspec.Struct):
@@ -117,7 +172,7 @@ def _error(path: str, words: str, status: int | None) -> TRMMError:
     return APIError(status, words, method="GET", path=path)
 
 
-def _refused(path: str, code: int) -> TRMMError | None:
+def refused(path: str, code: int) -> TRMMError | None:
     """A close code that is a refusal."""
     if code not in _CLOSED:
         return None

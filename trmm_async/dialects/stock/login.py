@@ -1,4 +1,4 @@
-"""How a user of a stock server logs in; see `Logins`.
+"""How a user of a stock server logs in; which is what its WebSockets want.
 
 Its sockets take neither the API key nor anything that could be had for it: only the token of a user who has
 logged in as the web client does. First come name and password; the server says whether a second factor is
@@ -9,64 +9,58 @@ address.
 No error may hold the answer, since a token stands in it: the decoders don't raise.
 """
 
-from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final, TypeVar
 
 import msgspec
 
 from trmm_async import codec
 from trmm_async.calls import Call, Replay, Words
-from trmm_async.dialects.beyond import Checked, Token
+from trmm_async.dialects.stock.endpoint import Endpoint
 from trmm_async.errors import AuthenticationError
-from trmm_async.hidden import HiddenBytes
+from trmm_async.hidden import HiddenBytes, HiddenText
 from trmm_async.models import Moment
 
-__all__ = ["StockLogins"]
+__all__ = ["BAD_TOKEN", "Checked", "Token", "check_credentials", "log_in"]
 
 T = TypeVar("T")
 
 _NEVER_AGAIN: Final = frozenset({429, 500, 502, 503, 504})
 """Each attempt counts, and there are few: one that was refused is told, not repeated."""
 
+BAD_TOKEN: Final = frozenset({403})
+"""The statuses of a handshake that mean that the token is no good."""
+
 _WHO_GETS_NONE: Final = (
     "a user who is blocked from the dashboard, or logs in by SSO, can't log in here at all"
 )
 
 
-class StockLogins:
-    """See `Logins`."""
+@dataclass(frozen=True, slots=True)
+class Token:
+    """What lets a WebSocket in, and when the server says it ends, if it does. The text is in no repr."""
 
-    def check_credentials(self, username: str, password: str) -> Call[Checked | None]:
-        body = {"username": username, "password": password}
-        return _call("/v2/checkcreds/", body, _checked, "is the password right?")
+    text: str = field(repr=False)
+    expiry: datetime | None = None
 
-    def log_in(self, username: str, password: str, code: str) -> Call[Token | None]:
-        body = {"username": username, "password": password, "twofactor": code}
-        return _call("/v2/login/", body, _token, "are the password and the TOTP code right?")
+    @property
+    def query(self) -> str:
+        """What goes behind the question mark of a socket's address."""
+        return HiddenText(f"access_token={self.text}")
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What the server says of a name and a password: a token at once, or that a second factor is wanted."""
+
+    token: Token | None = None
 
 
 class _Sent(msgspec.Struct):
     token: str | None = None
     expiry: Moment | None = None
     totp: bool | None = None
-
-
-def _call(path: str, body: dict[str, str], decode: Callable[[bytes], T], doubt: str) -> Call[T]:
-    advice = f"{doubt} {_WHO_GETS_NONE}"
-
-    def explain(status: int, answer: bytes) -> Words:
-        del answer
-        return Words(advice, AuthenticationError) if status == 400 else Words()
-
-    return Call(
-        method="POST",
-        path=path,
-        decode=decode,
-        body=HiddenBytes(codec.encode({name: str(value) for name, value in body.items()})),
-        replay=Replay.NEVER,
-        explain=explain,
-        definite=_NEVER_AGAIN,
-    )
 
 
 def _checked(body: bytes) -> Checked | None:
@@ -91,3 +85,31 @@ def _read(body: bytes) -> _Sent | None:
         return codec.decoder(_Sent)(body)
     except (msgspec.DecodeError, RecursionError):
         return None
+
+
+CHECK = Endpoint(
+    name="login", method="POST", path="/v2/checkcreds/", decode=_checked, replay=Replay.NEVER, secret=True
+)
+LOGIN = Endpoint(
+    name="login", method="POST", path="/v2/login/", decode=_token, replay=Replay.NEVER, secret=True
+)
+
+
+def check_credentials(username: str, password: str) -> Call[Checked | None]:
+    """The first step; None for an answer that can't be read, since no error may hold it."""
+    return _call(CHECK, "is the password right?", username=username, password=password)
+
+
+def log_in(username: str, password: str, code: str) -> Call[Token | None]:
+    """The second, with a second factor; None as above."""
+    doubt = "are the password and the TOTP code right?"
+    return _call(LOGIN, doubt, username=username, password=password, twofactor=code)
+
+
+def _call(endpoint: Endpoint[T], doubt: str, **body: str) -> Call[T]:
+    def explain(status: int, answer: bytes) -> Words:
+        del answer
+        return Words(f"{doubt} {_WHO_GETS_NONE}", AuthenticationError) if status == 400 else Words()
+
+    hidden = HiddenBytes(codec.encode({name: str(value) for name, value in body.items()}))
+    return msgspec.structs.replace(endpoint.call(), body=hidden, explain=explain, definite=_NEVER_AGAIN)

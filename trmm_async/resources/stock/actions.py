@@ -1,19 +1,24 @@
-"""`trmm.agents`, the part that does something to an agent: commands, power, settings. A stock server only.
+"""`trmm.agents`, the part that does something to an agent: commands, power, settings. A stock server only."""
 
-Beside `machine`, below `agents`, which is both. On a gateway every method raises `UnsupportedError`, and
-sends nothing.
-"""
-
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import partial
 from typing import Any, Final, Literal, TypedDict, Unpack, overload
+from zoneinfo import ZoneInfo
+
+import msgspec
 
 from trmm_async import arguments
-from trmm_async.dialects import CommandRun
+from trmm_async.calls import Call, Plan, Replay, Steps
+from trmm_async.dialects.stock.commands import PING, RUN, CommandRun, run_command
+from trmm_async.dialects.stock.editing import custom_field_values
+from trmm_async.dialects.stock.endpoint import act, put, read, send
+from trmm_async.dialects.stock.history import AGENT_HISTORY
+from trmm_async.dialects.stock.wording import sentence
 from trmm_async.errors import InvalidRequestError
 from trmm_async.models import Agent, Client, ClientRef, CommandResult, HistoryEntry, Site, SiteRef
-from trmm_async.resources.api import Api
+from trmm_async.resources.resource import Resource
 
 __all__ = ["AgentActions", "AgentChanges"]
 
@@ -44,10 +49,38 @@ class AgentChanges(TypedDict, total=False):
     custom_fields: Mapping[int, Any]
 
 
-class AgentActions:
-    """See `Agents`."""
+class _Clock(msgspec.Struct):
+    timezone: str | None = None
 
-    _api: Api
+
+def _count_of(body: bytes) -> int:
+    """On how many agents, as its sentence says; none, where it says something else."""
+    found = _COUNT.search(sentence(body))
+    return int(found.group(1)) if found else 0
+
+
+_ONE: Final = "/agents/{agent:agent}/"
+_COUNT: Final = re.compile(r" on ([0-9]{1,9}) agents?\b")
+_BY_MESH: Final = "recovering the agent goes through MeshCentral, which the server could not reach, it seems"
+
+REBOOT = send("agents.reboot", _ONE + "reboot/", asks=10)
+REBOOT_AT = send("agents.reboot", _ONE + "reboot/", method="PATCH", asks=10)
+CLOCK = read("agents.reboot", _ONE, _Clock)
+SHUTDOWN = send("agents.shutdown", _ONE + "shutdown/", asks=10)
+RECOVER = send("agents.recover", _ONE + "recover/", needs="mode", asks=60)
+RECOVER_AGENT = send("agents.recover", _ONE + "recover/", needs="mode", asks=60, advice=_BY_MESH)
+UPDATE = put("agents.update", _ONE)
+MAINTAIN = act(
+    "agents.set_maintenance",
+    "/agents/maintenance/bulk/",
+    int,
+    decode=_count_of,
+    replay=Replay.IDEMPOTENT,
+)
+
+
+class AgentActions(Resource):
+    """See `Agents`."""
 
     async def run_command(
         self,
@@ -88,17 +121,14 @@ class AgentActions:
             run_as_user=arguments.flag(run_as_user, "run_as_user"),
             plat=agent.plat if isinstance(agent, Agent) else None,
         )
-        return await self._api.send(
-            lambda dialect: dialect.beyond("agents.run_command").run_command(agent_id, run)
-        )
+        return await self._on_stock(RUN.name, run_command(agent_id, run))
 
     async def ping(self, agent: str | Agent) -> bool:
         """Whether an agent answers, at this moment; False takes the server 7.5 seconds, and a worker of its.
 
         False too if the server's message bus is down. `Agent.status` is older, and costs nothing.
         """
-        agent_id = arguments.agent_id(agent)
-        return await self._api.send(lambda dialect: dialect.beyond("agents.ping").ping_agent(agent_id))
+        return await self._send(PING, agent)
 
     async def reboot(self, agent: str | Agent, *, at: datetime | None = None) -> None:
         """Reboot an agent, now or at a time. Never sent twice; holds a worker, for 10 seconds at most.
@@ -114,12 +144,12 @@ class AgentActions:
             AgentLostError: the agent did not answer in time; it may reboot all the same.
             BadRequestError: the time has passed, or the agent can't plan a reboot.
         """
-        agent_id = arguments.agent_id(agent)
         if at is None:
-            await self._api.send(lambda dialect: dialect.beyond("agents.reboot").reboot_agent(agent_id))
+            await self._send(REBOOT, agent)
             return
-        when = arguments.whole_minute(at, "at")
-        await self._api.send(lambda dialect: dialect.beyond("agents.reboot").reboot_agent_at(agent_id, when))
+        agent_id, when = arguments.agent_id(agent), arguments.whole_minute(at, "at")
+        by_its_clock = _reboot_at(agent_id, when) if when.utcoffset() is None else None
+        await self._on_stock(REBOOT_AT.name, by_its_clock or Plan(partial(_reboot_then, agent_id, when)))
 
     async def shutdown(self, agent: str | Agent) -> None:
         """Shut an agent down, now. Never sent twice; holds a worker, for 10 seconds at most.
@@ -127,8 +157,7 @@ class AgentActions:
         Raises:
             AgentLostError: the agent did not answer in time; it may shut down all the same.
         """
-        agent_id = arguments.agent_id(agent)
-        await self._api.send(lambda dialect: dialect.beyond("agents.shutdown").shut_down_agent(agent_id))
+        await self._send(SHUTDOWN, agent)
 
     async def recover(self, agent: str | Agent, *, mode: Literal["mesh", "tacagent"] = "mesh") -> None:
         """Repair a part of an agent by means of the other. Never sent twice.
@@ -143,9 +172,8 @@ class AgentActions:
             AgentLostError: the agent did not answer in time ("mesh").
             ServerFaultError: the server could not reach MeshCentral, most likely ("tacagent").
         """
-        agent_id = arguments.agent_id(agent)
         part = arguments.choice(mode, "mode", ("mesh", "tacagent"))
-        await self._api.send(lambda dialect: dialect.beyond("agents.recover").recover_agent(agent_id, part))
+        await self._send(RECOVER if part == "mesh" else RECOVER_AGENT, agent, body={"mode": part})
 
     async def update(self, agent: str | Agent, **changes: Unpack[AgentChanges]) -> None:
         """Change settings of an agent. Repeated by us if an answer is lost: twice is once.
@@ -170,9 +198,10 @@ class AgentActions:
         """
         agent_id = arguments.agent_id(agent)
         settings, fields = _checked(changes)
-        await self._api.send(
-            lambda dialect: dialect.beyond("agents.update").update_agent(agent_id, settings, fields)
-        )
+        if fields:
+            await self._on_stock(UPDATE.name, Plan(partial(_update, agent_id, settings, fields)))
+        else:
+            await self._send(UPDATE, agent_id, body=settings)
 
     @overload
     async def set_maintenance(self, on: bool, *, agent: str | Agent) -> int: ...
@@ -202,22 +231,46 @@ class AgentActions:
         if (agent, client, site).count(None) != 2:
             raise InvalidRequestError("set_maintenance: give one of agent, client and site")
         if agent is not None:
-            agent_id = arguments.agent_id(agent)
-            changes = {"maintenance_mode": on}
-            await self._api.send(
-                lambda dialect: dialect.beyond("agents.set_maintenance").update_agent(agent_id, changes, {})
-            )
+            await self._on_stock(MAINTAIN.name, UPDATE.call(agent, body={"maintenance_mode": on}))
             return 1
         kind, whose = ("Client", client) if client is not None else ("Site", site)
-        number = arguments.object_id(whose, kind.lower())
-        return await self._api.send(
-            lambda dialect: dialect.beyond("agents.set_maintenance").maintain_agents(kind, number, on)
-        )
+        body = {"type": kind, "id": arguments.object_id(whose, kind.lower()), "action": on}
+        return await self._send(MAINTAIN, body=body)
 
     async def history(self, agent: str | Agent) -> list[HistoryEntry]:
         """All that was run on an agent, as far back as the server keeps it, the oldest first."""
         agent_id = arguments.agent_id(agent)
-        return await self._api.send(lambda dialect: dialect.beyond("agents.history").agent_history(agent_id))
+        rows = await self._send(AGENT_HISTORY, agent_id)
+        return [msgspec.structs.replace(row, agent_id=agent_id) for row in rows]
+
+
+def _reboot_at(agent_id: str, local: datetime) -> Call[None]:
+    # The server takes neither seconds nor an offset.
+    return REBOOT_AT.call(
+        agent_id, body={"datetime": local.replace(tzinfo=None).isoformat(timespec="minutes")}
+    )
+
+
+def _reboot_then(agent_id: str, at: datetime) -> Steps[None]:
+    """At a moment: the server wants to be told what the agent's clock says then."""
+    clock = yield from CLOCK.call(agent_id)
+    yield from _reboot_at(agent_id, at.astimezone(_zone(clock.timezone)))
+
+
+def _zone(name: str | None) -> ZoneInfo:
+    try:
+        return ZoneInfo(name or "")
+    except (LookupError, ValueError, OSError):
+        raise InvalidRequestError(
+            f"at: the agent's time zone, {name!r}, is not known here: give a datetime without a time zone, "
+            "by the agent's own clock"
+        ) from None
+
+
+def _update(agent_id: str, settings: Mapping[str, object], fields: Mapping[int, Any]) -> Steps[None]:
+    """The types of custom fields are looked up first: they say under which key a value goes."""
+    values = yield from custom_field_values("agent", fields)
+    yield from UPDATE.call(agent_id, body={**settings, "custom_fields": values})
 
 
 def _shell(shell: str | None, custom: str | None) -> str | None:
@@ -233,20 +286,12 @@ def _shell(shell: str | None, custom: str | None) -> str | None:
 def _checked(changes: AgentChanges) -> tuple[Mapping[str, object], Mapping[int, Any]]:
     """The settings as they are sent, and the custom fields by their ids."""
     given: dict[str, object] = dict(changes)
-    fields = _custom_fields(given.pop("custom_fields", {}))
+    fields = arguments.field_values(given.pop("custom_fields")) if "custom_fields" in given else {}
     if unknown := set(given) - set(_SETTINGS):
         raise TypeError(f"agents.update() knows no {', '.join(sorted(unknown))}")
     if not given and not fields:
         raise InvalidRequestError("agents.update: nothing to change was given")
     return {name: _SETTINGS[name](value, name) for name, value in given.items()}, fields
-
-
-def _custom_fields(values: object) -> Mapping[int, Any]:
-    if not isinstance(values, Mapping):
-        raise InvalidRequestError(
-            f"custom_fields must be a mapping of fields' ids to values, not {type(values).__name__}"
-        )
-    return {arguments.object_id(number, "custom_fields: a key"): value for number, value in values.items()}
 
 
 _Check = Callable[[object, str], object]
