@@ -36,6 +36,11 @@ steps = st.lists(
 )
 
 
+def runs_of(position: Position) -> Runs:
+    assert position.source is None or isinstance(position.source, RunsPlace)
+    return Runs(position.source)
+
+
 @dataclass
 class Server:
     up: dict[str, bool] = field(default_factory=lambda: dict.fromkeys(WHO, True))
@@ -110,8 +115,8 @@ class Reader:
         places = {
             who: each.place(self.server.now, (), self.server.now) for who, each in self.pictures.items()
         }
-        position = read_position(Position(agents=places, runs=self.runs.place(numbers)).text())
-        self.places, self.runs = dict(position.agents), Runs(position.runs)
+        position = read_position(Position(agents=places, source=self.runs.place(numbers)).text())
+        self.places, self.runs = dict(position.agents), runs_of(position)
         self.begin()
 
     def replayed(self) -> tuple[dict[str, bool], dict[int, bool]]:
@@ -300,7 +305,7 @@ def test_of_a_long_history_the_last_minute_is_known_and_what_was_not_read() -> N
     assert place.after == THEN + 500 * second
     assert place.open == {500, 11_990}
     assert place.told == {*range(11_939, 12_000)} - {11_990}
-    again = Runs(read_position(Position(runs=place).text()).runs)
+    again = runs_of(read_position(Position(source=place).text()))
     assert again.finished([row(500, at=500 * second), row(501, at=501 * second), *rows]) == [
         row(500, at=500 * second),
         row(11_990, at=11_990 * second),
@@ -318,7 +323,7 @@ def test_a_run_that_is_waited_for_keeps_no_others_in_the_place() -> None:
     assert place is not None
     assert (place.after, place.open) == (THEN, frozenset(range(100)))
     assert len(place.told) == 61
-    assert len(Position(runs=place).text()) < 150
+    assert len(Position(source=place).text()) < 150
 
 
 def test_numbers_that_begin_anew_are_noticed_and_their_runs_told() -> None:
@@ -328,7 +333,7 @@ def test_numbers_that_begin_anew_are_noticed_and_their_runs_told() -> None:
     later = [row(40, at=LAG), row(52, at=2 * LAG)]
     assert not runs.begins_anew(later)  # workers write in another order, within a minute
     runs.finished(later)
-    again = Runs(read_position(Position(runs=runs.place()).text()).runs)
+    again = runs_of(read_position(Position(source=runs.place()).text()))
     restored = [row(52, at=4 * LAG), row(41, at=3 * LAG)]
     for each in (runs, again):
         assert each.begins_anew(restored)

@@ -26,7 +26,7 @@ def test_a_position_survives_being_stored() -> None:
     place = Place(since=THEN, based=True, up=False, mark=9, latest=THEN, alerts={3: 2**48, 4: None})
     told = frozenset({1, 2, 3, 7})
     runs = RunsPlace(after=THEN, settled=THEN, open=frozenset({5}), told=told, newest=Newest(9, THEN))
-    position = Position(agents={WHO: place, '"\n': Place(since=THEN)}, runs=runs)
+    position = Position(agents={WHO: place, '"\n': Place(since=THEN)}, source=runs)
     assert read_position(position.text()) == position
 
 

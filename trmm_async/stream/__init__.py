@@ -18,13 +18,15 @@ from trmm_async.stream.dialing import Dialer, NoLink
 from trmm_async.stream.fanout import Consumer, Handler
 from trmm_async.stream.merged import Merged
 from trmm_async.stream.polling import Polling, Seen
+from trmm_async.stream.position import Place, SourcePlace
 from trmm_async.stream.pushed import Sockets
 from trmm_async.stream.settings import StreamSettings, StreamState
 from trmm_async.stream.sockets import SEND_MOST, Link, LinkSettings, Lost
-from trmm_async.stream.source import Source, SourceLater
+from trmm_async.stream.source import AgentStreamState, Outlet, Source, SourceLater, Start
 from trmm_async.stream.subscription import Subscription
 
 __all__ = [
+    "AgentStreamState",
     "SEND_MOST",
     "Consumer",
     "Dialer",
@@ -38,9 +40,13 @@ __all__ = [
     "NoLink",
     "Snapshot",
     "SnapshotSource",
+    "Outlet",
+    "Place",
     "Sockets",
     "Source",
     "SourceLater",
+    "SourcePlace",
+    "Start",
     "StreamSettings",
     "StreamState",
     "Subscription",

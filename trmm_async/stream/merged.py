@@ -7,8 +7,8 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from trmm_async.events import Event
-from trmm_async.stream.position import RunsPlace
-from trmm_async.stream.source import Course, Outlet, Source, Start
+from trmm_async.stream.position import SourcePlace
+from trmm_async.stream.source import AgentStreamState, Outlet, Source, Start
 
 __all__ = ["Merged"]
 
@@ -28,12 +28,12 @@ class Merged:
     def __repr__(self) -> str:
         return f"<Merged {', '.join(map(repr, self._all()))}>"
 
-    def open(self, outlet: Outlet, runs: RunsPlace | None) -> None:
+    def open(self, outlet: Outlet, begun: SourcePlace | None) -> None:
         """See `source.Source`."""
         for source in self._all():
-            source.open(outlet, runs)
+            source.open(outlet, begun)
 
-    def follow(self, agent_id: str, start: Start) -> Course:
+    def follow(self, agent_id: str, start: Start) -> AgentStreamState:
         """See `source.Source`."""
         return self._of(agent_id).follow(agent_id, start)
 
@@ -41,9 +41,9 @@ class Merged:
         """See `source.Source`."""
         self._of(agent_id).leave(agent_id)
 
-    def runs(self, unread: Sequence[Event]) -> RunsPlace | None:
+    def place(self, unread: Sequence[Event]) -> SourcePlace | None:
         """See `source.Source`."""
-        return self._rest.runs(unread)
+        return self._rest.place(unread)
 
     def close(self) -> None:
         """See `source.Source`."""

@@ -1,7 +1,7 @@
 """What looking at a server again and again tells of one agent. Pure: no I/O, no clock.
 
 Over `catchup`, which knows the difference of two states; below `polling`, which looks. A `Picture` is one
-agent's course (see `source.Course`): it turns each look into the events between the last and this one.
+agent's `AgentStreamState`: it turns each look into the events between the last and this one.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ __all__ = ["Picture", "run_told"]
 
 
 class Picture:
-    """The course of one agent that is looked at; see `source.Course`.
+    """The course of one agent that is looked at; see `source.AgentStreamState`.
 
     Args:
         agent_id: who.
@@ -116,11 +116,11 @@ class Picture:
 
     @property
     def stamp(self) -> object:
-        """See `source.Course`."""
+        """See `source.AgentStreamState`."""
         return None if self.pending else (self._known.changes, self._since or self._looked_at)
 
     def place(self, now: datetime, unread: Sequence[Event], unread_since: datetime) -> Place:
-        """See `source.Course`."""
+        """See `source.AgentStreamState`."""
         waiting = [*self.pending, *unread]
         since = [self._since or self._looked_at, now]
         if waiting:

@@ -25,7 +25,7 @@ from trmm_async.stream.catchup import Snapshot
 from trmm_async.stream.errands import Errands
 from trmm_async.stream.overlap import Overlap
 from trmm_async.stream.picture import Picture
-from trmm_async.stream.position import RunsPlace
+from trmm_async.stream.position import RunsPlace, SourcePlace
 from trmm_async.stream.runs import Runs
 from trmm_async.stream.settings import Backoff, Rhythm, StreamSettings, StreamState
 from trmm_async.stream.source import Outlet, Start
@@ -102,10 +102,10 @@ class Polling:
     def __repr__(self) -> str:
         return f"<Polling of {len(self._pictures)} agents, {self.looks} looks>"
 
-    def open(self, outlet: Outlet, runs: RunsPlace | None) -> None:
+    def open(self, outlet: Outlet, begun: SourcePlace | None) -> None:
         """See `source.Source`."""
         self._outlet = outlet
-        self._runs = Runs(runs)
+        self._runs = Runs(begun if isinstance(begun, RunsPlace) else None)
         outlet.watch(asyncio.create_task(self._look_on(), name="trmm_async: polling"))
         if self._bell is not None:
             outlet.watch(asyncio.create_task(self._errands.run(), name="trmm_async: alerts"))
@@ -123,7 +123,7 @@ class Polling:
         if (picture := self._pictures.pop(agent_id, None)) is not None:
             picture.pending.clear()
 
-    def runs(self, unread: Sequence[Event]) -> RunsPlace | None:
+    def place(self, unread: Sequence[Event]) -> RunsPlace | None:
         """See `source.Source`."""
         return self._runs.place(self._unread_runs(unread))
 

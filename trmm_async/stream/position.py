@@ -7,14 +7,23 @@ short, and each agent's part of it stands by itself (`Place.text`): a careful re
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 
 from trmm_async import codec
 from trmm_async.errors import InvalidRequestError
 
-__all__ = ["Newest", "Place", "Position", "RunsPlace", "read_position", "runs_text", "written"]
+__all__ = [
+    "Newest",
+    "Place",
+    "Position",
+    "RunsPlace",
+    "SourcePlace",
+    "read_position",
+    "source_text",
+    "written",
+]
 
 _VERSION: Final = 2
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -77,16 +86,20 @@ class RunsPlace(msgspec.Struct, frozen=True, kw_only=True):
     newest: Newest | None = None
 
 
+SourcePlace: TypeAlias = RunsPlace | str
+"""What a source keeps for all agents together; text is its own, and another source's has no use for it."""
+
+
 class Position(msgspec.Struct, frozen=True, kw_only=True):
     """A place for each agent, and what their source keeps for all of them together."""
 
     agents: Mapping[str, Place] = {}
-    runs: RunsPlace | None = None
+    source: SourcePlace | None = None
 
     def text(self) -> str:
         """As `read_position` takes it."""
         return written(
-            [place.text(agent_id) for agent_id, place in self.agents.items()], runs_text(self.runs)
+            [place.text(agent_id) for agent_id, place in self.agents.items()], source_text(self.source)
         )
 
 
@@ -112,17 +125,20 @@ class _Agent(msgspec.Struct, frozen=True, array_like=True):
 class _Stored(msgspec.Struct, frozen=True):
     version: int = 0
     runs: _Runs | None = None
+    feed: str | None = None
     agents: Mapping[str, _Agent] = {}
 
 
-def written(agents: Iterable[bytes], runs: bytes) -> str:
-    """A position's text, from what `Place.text` gave for each agent, and `runs_text`."""
-    return (b'{"version":%d,"runs":%b,"agents":{%b}}' % (_VERSION, runs, b",".join(agents))).decode()
+def written(agents: Iterable[bytes], source: bytes) -> str:
+    """A position's text, from what `Place.text` gave for each agent, and `source_text`."""
+    return (b'{"version":%d,%b,"agents":{%b}}' % (_VERSION, source, b",".join(agents))).decode()
 
 
-def runs_text(runs: RunsPlace | None) -> bytes:
+def source_text(place: SourcePlace | None) -> bytes:
     """As it stands in a position."""
-    return codec.encode(None if runs is None else _stored(runs))
+    if isinstance(place, str):
+        return b'"feed":' + codec.encode(place)
+    return b'"runs":' + codec.encode(None if place is None else _stored(place))
 
 
 def read_position(text: object) -> Position:
@@ -138,7 +154,7 @@ def read_position(text: object) -> Position:
         if stored.version != _VERSION:
             raise ValueError(f"it is of version {stored.version}, and this package writes {_VERSION}")
         agents = {agent_id: _place(row) for agent_id, row in stored.agents.items()}
-        return Position(agents=agents, runs=None if stored.runs is None else _runs(stored.runs))
+        return Position(agents=agents, source=stored.feed if stored.runs is None else _runs(stored.runs))
     except (msgspec.DecodeError, UnicodeEncodeError, ValueError, OverflowError) as error:
         raise InvalidRequestError(f"since is no position of a stream: {error}") from error
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from trmm_async.calls import StreamSpec
 from trmm_async.events import Event
 from trmm_async.stream.desk import SnapshotDesk, SnapshotSource
-from trmm_async.stream.position import RunsPlace
+from trmm_async.stream.position import SourcePlace
 from trmm_async.stream.session import Opener, Room, Session, Shared
 from trmm_async.stream.settings import StreamSettings
 from trmm_async.stream.source import Outlet, Start
@@ -44,9 +44,9 @@ class Sockets:
     def __repr__(self) -> str:
         return f"<Sockets of {len(self._tasks)} agents>"
 
-    def open(self, outlet: Outlet, runs: RunsPlace | None) -> None:
+    def open(self, outlet: Outlet, begun: SourcePlace | None) -> None:
         """See `source.Source`."""
-        del runs
+        del begun
         settings, snapshot = self._settings, self._snapshot
         desk = SnapshotDesk(snapshot, settings.gather, outlet.watch) if snapshot is not None else None
         gate = asyncio.Semaphore(settings.handshakes)
@@ -66,7 +66,7 @@ class Sockets:
         """See `source.Source`. Its connection says goodbye in the background."""
         self._tasks.pop(agent_id).cancel()
 
-    def runs(self, unread: Sequence[Event]) -> None:
+    def place(self, unread: Sequence[Event]) -> None:
         """See `source.Source`: a socket keeps no history."""
 
     def close(self) -> None:

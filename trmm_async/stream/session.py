@@ -87,7 +87,7 @@ class Shared:
 
 
 class Session:
-    """The course of one agent's stream; see `source.Course`.
+    """The course of one agent's stream; see `source.AgentStreamState`.
 
     Attributes:
         connections: handshakes that were accepted.
@@ -135,7 +135,7 @@ class Session:
 
     @property
     def stamp(self) -> object:
-        """See `source.Course`."""
+        """See `source.AgentStreamState`."""
         if self._early or self._on_the_way:
             return None
         return self._known.changes, self._good_until
@@ -145,7 +145,7 @@ class Session:
         return self._since or (self._link.heard_at if self._link is not None else self._heard_at)
 
     def place(self, now: datetime, unread: Sequence[Event], unread_since: datetime) -> Place:
-        """See `source.Course`."""
+        """See `source.AgentStreamState`."""
         waiting = [*self._early, *self._on_the_way, *unread]
         since = [self._good_until, now]
         if self._on_the_way or unread:

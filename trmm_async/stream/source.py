@@ -3,6 +3,8 @@
 Over `mailbox`, `position` and `settings`; the sources (`pushed`, `polling`) satisfy `Source`, `subscription`
 uses it.
 
+It need not be a server: whatever keeps a log of events, and knows how the agents stand, can be one.
+
 A source puts each agent's events into the outlet's mailbox in their order, and waits where that is full:
 nothing is dropped. It tells a `Gap` for a time of which it can't vouch, what that hid, and then `Live`.
 """
@@ -16,10 +18,10 @@ from typing import Protocol
 from trmm_async.errors import TRMMError
 from trmm_async.events import Event
 from trmm_async.stream.mailbox import Mailbox
-from trmm_async.stream.position import Place, RunsPlace
+from trmm_async.stream.position import Place, SourcePlace
 from trmm_async.stream.settings import StreamState
 
-__all__ = ["AFTER_RESTART", "Course", "Outlet", "Source", "SourceLater", "Start"]
+__all__ = ["AFTER_RESTART", "AgentStreamState", "Outlet", "Source", "SourceLater", "Start"]
 
 AFTER_RESTART = "taken up at a stored position"
 """The reason of the `Gap` between a stored position and now."""
@@ -38,7 +40,7 @@ class Start:
     snapshot: bool = False
 
 
-class Course(Protocol):
+class AgentStreamState(Protocol):
     """One agent's part of a stream.
 
     Attributes:
@@ -89,18 +91,27 @@ class Outlet:
 class Source(Protocol):
     """Where the events of many agents come from. Belongs to one event loop; opened and closed once."""
 
-    def open(self, outlet: Outlet, runs: RunsPlace | None) -> None:
-        """Before the first agent; `runs` is what `runs()` gave when the position was stored."""
+    def open(self, outlet: Outlet, begun: SourcePlace | None) -> None:
+        """Before the first agent. `begun` is what `place` gave when the position was stored.
 
-    def follow(self, agent_id: str, start: Start) -> Course:
+        That of another kind of source tells this one nothing: it has then only the agents' own places.
+
+        Raises:
+            InvalidRequestError: it is text of this kind of source, and can't be read. Nothing was begun.
+        """
+
+    def follow(self, agent_id: str, start: Start) -> AgentStreamState:
         """Begin with an agent, at once and without waiting."""
         ...
 
     def leave(self, agent_id: str) -> None:
         """Go on without this agent; no event of it comes any more."""
 
-    def runs(self, unread: Sequence[Event]) -> RunsPlace | None:
-        """How far the history of script runs was told, less what was not read; None if it tells none."""
+    def place(self, unread: Sequence[Event]) -> SourcePlace | None:
+        """How far it was told for all agents together, less what was not read; None if that means nothing.
+
+        Called at every event: the same object as before where nothing has changed spares writing it.
+        """
 
     def close(self) -> None:
         """The tasks are cancelled: say goodbye to the peers. Does not wait."""

@@ -20,9 +20,9 @@ from trmm_async.stream.backlog import Backlog
 from trmm_async.stream.fanout import Consumer, Fanout, Handler
 from trmm_async.stream.filters import Agents, Clients, Kinds, Severities, Wanted, wanted
 from trmm_async.stream.mailbox import Mailbox
-from trmm_async.stream.position import Position, RunsPlace, read_position, runs_text, written
+from trmm_async.stream.position import Position, SourcePlace, read_position, source_text, written
 from trmm_async.stream.settings import StreamSettings, StreamState
-from trmm_async.stream.source import Course, Outlet, Source, SourceLater, Start
+from trmm_async.stream.source import AgentStreamState, Outlet, Source, SourceLater, Start
 from trmm_async.stream.waiting import Standing, wait_out
 
 __all__ = ["Subscription"]
@@ -75,8 +75,8 @@ class Subscription:
         self._places = dict(self._begun.agents)
         self._last: str | None = None
         self._written: dict[str, tuple[object, bytes]] = {}
-        self._written_runs: tuple[RunsPlace | None, bytes] = (None, runs_text(None))
-        self._courses: dict[str, Course] = {}
+        self._written_source: tuple[SourcePlace | None, bytes] = (None, source_text(None))
+        self._courses: dict[str, AgentStreamState] = {}
         self._going_on: set[str] = set()
         self._gone: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -140,7 +140,7 @@ class Subscription:
             raise ClosedError("a subscription is entered once; open another")
         self._entered = True
         found = await self._finder.find() if isinstance(self._finder, SourceLater) else self._finder
-        found.open(Outlet(self._mailbox, self._watch, self._ended, self._unread), self._begun.runs)
+        found.open(Outlet(self._mailbox, self._watch, self._ended, self._unread), self._begun.source)
         self._source = found
         self._mailbox.reopen()
         try:
@@ -367,10 +367,10 @@ class Subscription:
                 kept[agent_id] = None, course.place(now, behind, filled_at).text(agent_id)
             elif (entry := kept.get(agent_id)) is None or stamp is None or entry[0] != stamp:
                 kept[agent_id] = stamp, course.place(now, (), filled_at).text(agent_id)
-        runs = self._source.runs(waiting)
-        if runs is not self._written_runs[0]:
-            self._written_runs = runs, runs_text(runs)
-        return written([text for _, text in kept.values()], self._written_runs[1])
+        place = self._source.place(waiting)
+        if place is not self._written_source[0]:
+            self._written_source = place, source_text(place)
+        return written([text for _, text in kept.values()], self._written_source[1])
 
     def _unread(self) -> list[Event]:
         return [*self._fanout.unread(), *self._mailbox]

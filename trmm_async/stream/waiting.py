@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable, Generator
 from typing import Any
 
-from trmm_async.stream.source import Course
+from trmm_async.stream.source import AgentStreamState
 
 __all__ = ["Standing", "wait_out"]
 
@@ -15,7 +15,7 @@ __all__ = ["Standing", "wait_out"]
 class Standing:
     """When an agent that was added stands; see `Subscription.add`. May be awaited often, or never."""
 
-    def __init__(self, course: Course | None) -> None:
+    def __init__(self, course: AgentStreamState | None) -> None:
         self._course = course
 
     def __await__(self) -> Generator[Any, Any, None]:
