@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -194,7 +195,9 @@ class TestAFailure:
         assert (error.status, error.detail) == (status, "server error")
 
     def test_after_a_lost_answer_is_unknown_even_if_the_last_one_was_a_429(self) -> None:
-        error = error_of(reply(429), Meaning.UNKNOWN)
+        history = Tries(Replay.IDEMPOTENT, RetryPolicy())
+        history.judge(Fault(Stage.LOST, "reset"), datetime.now(UTC))
+        error = failure(CALL, reply(429), Meaning.UNKNOWN, history, scrub)
         assert type(error) is OutcomeUnknownError
         assert "its answer was lost, and sending it again got 429" in str(error)
 

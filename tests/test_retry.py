@@ -38,6 +38,7 @@ CASES: dict[str, Reply | Fault] = {
     "401": reply(401),
     "403": reply(403),
     "404": reply(404),
+    "408": reply(408),
     "409": reply(409),
     "429": reply(429),
     "429 and a time": reply(429, "1"),
@@ -47,6 +48,7 @@ CASES: dict[str, Reply | Fault] = {
     "503": reply(503),
     "503 and a time": reply(503, "1"),
     "504": reply(504),
+    "499": reply(499),
     "302": reply(302),
     "304": reply(304),
     "101": reply(101),
@@ -164,7 +166,7 @@ def test_only_success_and_a_refusal_say_what_became_of_a_change(
     replay: Replay, status: int, headers: dict[str, str]
 ) -> None:
     verdict = tries(replay, RetryPolicy(retries=0)).judge(Reply(status, headers, b""), NOW)
-    known = 200 <= status < 300 or 400 <= status < 500
+    known = 200 <= status < 300 or (400 <= status < 500 and status not in {408, 460, 499})
     assert verdict == Final(Meaning.ANSWERED if known else Meaning.UNKNOWN)
 
 

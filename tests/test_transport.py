@@ -151,6 +151,17 @@ class TestChanges:
         assert isinstance(caught.value, OutcomeUnknownError)
         assert isinstance(caught.value, ServerError)
 
+    @pytest.mark.parametrize(
+        "fault", ["408 Request Timeout", "460 Client Closed", "499 Client Closed Request"]
+    )
+    async def test_that_time_ran_out_is_no_refusal(self, fault: str) -> None:
+        """A proxy says so, and the application behind it may have had all of the call."""
+        async with peer(always(answer(b"", fault))) as server, client(server.url) as trmm:
+            (outcome,) = await trmm.fleet.run_script(["a"], 1)
+            assert isinstance(outcome, Unknown)
+            assert f"sent, and answered with {fault[:3]}" in str(outcome.error)
+            assert len(server.requests) == 1
+
     @pytest.mark.parametrize("fault", [None, CUT, b"HTTP/1.1 200 OK\r\nContent-Le", b"garbage\r\n\r\n"])
     async def test_are_not_sent_again_when_the_answer_is_lost(self, fault: bytes | None) -> None:
         async def handle(state: Peer, request: Request, writer: asyncio.StreamWriter) -> bool:
@@ -537,6 +548,20 @@ class TestBytesThatNobodyAskedFor:
                 assert server.connections == number
                 idle.clear()
                 brought.clear()
+
+    @pytest.mark.parametrize("cut", [1, 4, 9, 12, 17, 19, 40])
+    async def test_the_beginning_of_a_head_in_the_packet_of_the_answer(self, cut: int) -> None:
+        """Its rest, which comes when the next call was written, would be that call's answer, or break it."""
+
+        async def handle(state: Peer, request: Request, writer: asyncio.StreamWriter) -> bool:
+            writer.write(RESULT + self.STRANGER[:cut])
+            await writer.drain()
+            return True
+
+        async with peer(handle) as server, self.trusting(server.url, Connector()) as trmm:
+            for number in range(1, 7):
+                assert (await trmm.agents.run_script("a", 1)).retcode == 0
+                assert (len(server.requests), server.connections) == (number, number)
 
     async def test_on_a_fleet(self) -> None:
         async def handle(state: Peer, request: Request, writer: asyncio.StreamWriter) -> bool:

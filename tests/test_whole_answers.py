@@ -213,6 +213,19 @@ async def test_files_are_asked_for_as_they_are_and_all_else_may_be_packed(tmp_pa
         assert asked == ["gzip", "identity"]
 
 
+@pytest.mark.parametrize(
+    "header", ["Content-Encoding: identity", "Content-Encoding: ", "Transfer-Encoding: Identity"]
+)
+async def test_that_it_is_not_packed_does_not_say_where_a_file_ends(header: str, tmp_path: Path) -> None:
+    reply = f"HTTP/1.1 200 OK\r\n{header}\r\n\r\n".encode() + b"12"
+    async with serving(reply) as (trmm, server):
+        with pytest.raises(ConnectionFailedError, match="does not say where the file ends"):
+            await download(trmm, server, tmp_path)
+        with pytest.raises(ConnectionFailedError, match="ended before the answer did"):
+            await trmm.request("GET", "/x/")
+    assert os.listdir(tmp_path) == []
+
+
 async def test_a_part_of_a_file_is_not_taken_for_it(tmp_path: Path) -> None:
     reply = framed(b"x" * 500, "length", status="206 Partial Content")
     async with serving(reply) as (trmm, server):

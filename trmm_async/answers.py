@@ -156,8 +156,9 @@ def failure(
         return _build(ServerFaultError, call, result, scrub, _detail(result, words, scrub))
     answered = error_for(call, result, scrub)
     if meaning is Meaning.UNKNOWN:
-        refused = result.status >= 400
-        told = "sent, its answer was lost, and sending it again got" if refused else "sent, and answered with"
+        told = "sent, and answered with"
+        if tries.had_effect:
+            told = "sent, its answer was lost, and sending it again got"
         said = f"{told} {result.status}: {answered.detail or 'no words'}; it may have taken effect"
         unknown = OutcomeUnknownError(said, method=call.method, path=call.path)
         unknown.__cause__ = answered

@@ -18,6 +18,8 @@ __all__ = ["Again", "Fault", "Final", "Meaning", "Reply", "RetryPolicy", "Stage"
 
 _SECONDS = re.compile(r"[0-9]+(\.[0-9]*)?", re.ASCII)
 _OF_A_PROXY = frozenset({502, 503, 504})
+_RAN_OUT = frozenset({408, 460, 499})
+"""What proxies say where time ran out, or they take us to have hung up (nginx, Amazon): no refusal."""
 _BACKOFF_FIRST = 0.25
 _BACKOFF_MOST = 8.0
 _DOUBLINGS_MOST = 10
@@ -174,8 +176,8 @@ class Tries:
             return result.stage is not Stage.NOT_SENT
         # Only a refusal proves that nothing was done. A 503 doesn't, whatever its headers: a stock Varnish
         # adds Retry-After to each, also where its backend had read the request. Nor does a redirect, or a
-        # 101: the application may have answered so when all was done.
-        return not 400 <= result.status < 500
+        # 101: the application may have answered so when all was done. Nor does a proxy's "time ran out".
+        return not 400 <= result.status < 500 or result.status in _RAN_OUT
 
     def _meaning(self, result: Reply | Fault) -> Meaning:
         if self._may_have_worked(result):

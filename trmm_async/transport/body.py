@@ -47,6 +47,7 @@ _ERROR_MOST: Final = 1 << 16
 """Bytes that are read of an answer that isn't success: it has words for a person, who reads a few."""
 
 _CHUNKED: Final = "chunked"
+_PLAIN: Final = frozenset({"", "identity"})
 _BODILESS: Final = frozenset({204, 304})
 _CLOSINGS: Final = (b"]", b"}", b'"', b"true", b"false", b"null")
 """How JSON ends that can't go on: a cut number is a number, too."""
@@ -205,9 +206,16 @@ def _has_an_end(response: aiohttp.ClientResponse) -> bool:
     headers = response.headers
     return (
         "content-length" in headers
-        or "transfer-encoding" in headers
-        or "content-encoding" in headers
+        or _is_packed(headers, "transfer-encoding")
+        or _is_packed(headers, "content-encoding")
         or _is_bodiless(response)
+    )
+
+
+def _is_packed(headers: Any, header: str) -> bool:
+    """Whether it is so packed that it says where it ends; not so "identity", as files are asked for."""
+    return any(
+        one.strip().lower() not in _PLAIN for said in headers.getall(header, ()) for one in said.split(",")
     )
 
 

@@ -184,7 +184,23 @@ class _Line(ResponseHandler):
         transport = self.transport
         if transport is None or transport.is_closing() or self.should_close:
             return True
-        return self._has_input(transport)
+        return self._has_input(transport) or self._has_begun_another()
+
+    def _has_begun_another(self) -> bool:
+        """Whether behind its last answer, in the same packet, there was the beginning of a head.
+
+        aiohttp shows whole heads (`should_close`), and makes a new parser for the next request: of an
+        unfinished one nothing would be left, and its rest be taken for the answer. The parser says of it what
+        it says at the end of a connection; between two answers, that there is nothing.
+        """
+        parser: Any = self._parser
+        if parser is None:
+            return False
+        try:
+            # aiohttp's parser in Python, where its extensions are missing, keeps an unfinished line here.
+            return bool(getattr(parser, "_tail", b"")) or parser.feed_eof() is not None
+        except Exception:  # noqa: BLE001 - whatever it finds wrong with it, it has something
+            return True
 
     def data_received(self, data: bytes) -> None:
         if self._is_asked or not data:
