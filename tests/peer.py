@@ -25,6 +25,8 @@ class Peer:
     url: str
     requests: list[Request] = field(default_factory=list)
     connections: int = 0
+    idled: float = 0.0
+    """Seconds, by this loop's clock, for which a connection was left open without a request, at most."""
     arrival: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def received(self, number: int) -> None:
@@ -60,7 +62,7 @@ async def peer(handler: Handler, *, idle: float | None = None) -> AsyncIterator[
         connection = state.connections
         try:
             # Read in a loop until the handler, the client or the idle time ends the connection.
-            while (request := await _read(reader, connection, len(state.requests), idle)) is not None:
+            while (request := await _read(reader, connection, state, idle)) is not None:
                 state.requests.append(request)
                 async with state.arrival:
                     state.arrival.notify_all()
@@ -86,13 +88,17 @@ async def peer(handler: Handler, *, idle: float | None = None) -> AsyncIterator[
 
 
 async def _read(
-    reader: asyncio.StreamReader, connection: int, number: int, idle: float | None
+    reader: asyncio.StreamReader, connection: int, state: Peer, idle: float | None
 ) -> Request | None:
+    clock = asyncio.get_running_loop().time
+    since, number = clock(), len(state.requests)
     try:
         async with asyncio.timeout(idle):
             head = await reader.readuntil(b"\r\n\r\n")
     except (TimeoutError, asyncio.IncompleteReadError):
         return None
+    finally:
+        state.idled = max(state.idled, clock() - since)
     first, *lines = head.decode().split("\r\n")
     method, target, _ = first.split(" ")
     headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines if line)}

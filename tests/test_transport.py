@@ -5,7 +5,7 @@ import logging
 import socket
 import struct
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 
 from tests.clock import skip
-from tests.peer import Peer, Request, always, answer, in_turn, peer
+from tests.peer import Handler, Peer, Request, always, answer, in_turn, peer
 from tests.servers import until
 from trmm_async import (
     TRMM,
@@ -305,27 +305,50 @@ class TestChanges:
 class TestKeepAlive:
     """A server that closes idle connections must not cost anyone an unknown outcome."""
 
+    @staticmethod
+    async def beside_a_timer(
+        handler: Handler, idle: float, work: Callable[[TRMM], Awaitable[None]]
+    ) -> list[Request]:
+        """Do it with a server that closes connections after `idle` seconds; all that reached it.
+
+        Its timer runs in this loop: where the machine is busy, it is late, and a connection is seen alive for
+        longer than it will be the next time. What is unknown then is done anew, but not again and again.
+        """
+        for _ in range(5):
+            async with peer(handler, idle=idle) as server, client(server.url) as trmm:
+                try:
+                    await work(trmm)
+                except OutcomeUnknownError as error:
+                    unknown = error
+                else:
+                    return server.requests
+            if server.idled < 1.5 * idle:
+                break
+        raise unknown
+
     @pytest.mark.parametrize("idle", [0.02, 0.05])
     async def test_a_script_is_never_sent_on_a_connection_that_is_about_to_close(self, idle: float) -> None:
-        async with peer(always(RESULT), idle=idle) as server, client(server.url) as trmm:
+        async def run_scripts(trmm: TRMM) -> None:
             for step in range(60):
                 await trmm.agents.run_script("a", 1)
                 # Around the moment of closing, a little earlier or later each time.
                 await asyncio.sleep(idle * (0.9 + step / 300))
-            assert len(server.requests) == 60
+
+        assert len(await self.beside_a_timer(always(RESULT), idle, run_scripts)) == 60
 
     async def test_reads_in_between_change_nothing(self) -> None:
         async def handle(state: Peer, request: Request, writer: asyncio.StreamWriter) -> bool:
             writer.write(RESULT if request.method == "POST" else answer(b"[]"))
             return True
 
-        async with peer(handle, idle=0.04) as server, client(server.url) as trmm:
+        async def read_and_run(trmm: TRMM) -> None:
             for step in range(40):
                 await trmm.scripts.list()
                 await asyncio.sleep(0.04 * (0.9 + step / 200))
                 await trmm.agents.run_script("a", 1)
-            posts = [request for request in server.requests if request.method == "POST"]
-            assert len(posts) == 40
+
+        requests = await self.beside_a_timer(handle, 0.04, read_and_run)
+        assert len([request for request in requests if request.method == "POST"]) == 40
 
     async def test_a_server_that_closes_after_every_answer_without_a_word(self) -> None:
         async with peer(always(RESULT, stay=False)) as server, client(server.url) as trmm:
