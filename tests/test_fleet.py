@@ -29,6 +29,7 @@ from trmm_async import (
     Skipped,
     Unknown,
 )
+from trmm_async.fleet.plan import RunPlan
 from trmm_async.testing import Simulator
 
 # What becomes of a target by what happens to its own call. A stock server's history tells what a lost answer
@@ -302,7 +303,7 @@ class TestUse:
     async def test_a_mistake_of_ours_reaches_the_reader(self, dialect: str) -> None:
         async with served(dialect, agents=2) as (server, trmm):
             run = trmm.fleet.run_script(server.agent_ids, script=1)
-            assert run._plan is not None
+            assert isinstance(run._plan, RunPlan)
             run._plan = dataclasses.replace(run._plan, run=None)  # type: ignore[arg-type]
             with pytest.raises(AttributeError):
                 await run

@@ -318,8 +318,9 @@ class TestRuns:
             with pytest.raises(JournalError, match="can't be written"):
                 async with run:
                     async for _ in run:
-                        assert run._journal is not None
-                        run._journal._store.database.execute("PRAGMA query_only = 1")
+                        assert run._running is not None
+                        assert run._running.journal is not None
+                        run._running.journal._store.database.execute("PRAGMA query_only = 1")
             assert len(server.runs) == 1
 
     async def test_a_stream_of_targets_is_written_before_anything_is_sent(

@@ -1,9 +1,9 @@
 """One script over many agents: `trmm.fleet`.
 
 Over the resources. Whatever happens, every target gets one outcome, and a script is sent to each at
-most once. Inside, from the top: `run` (what the user holds), `conductor` (takes targets and sends), `ledger`
-(what became of them), `presence` (who is offline), `targets` and `journal` (where targets come from, and what
-was done), `plan`, `course` (how far a run may go; pure) and `reports` (pure).
+most once. Inside, from the top: `run` (what the user holds), `scheduler` (takes targets and sends),
+`collector` (what became of them), `presence` (who is offline), `targets` and `journal` (where targets come
+from, and what was done), `plan`, `rollout` (how far a run may go; pure) and `reports` (pure).
 """
 
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
@@ -14,10 +14,10 @@ from typing import Literal
 
 from trmm_async import arguments
 from trmm_async.errors import InvalidRequestError
-from trmm_async.fleet.course import Share, succeeded_by_default
 from trmm_async.fleet.journal import Journal
 from trmm_async.fleet.plan import Resumption, RunPlan, checked_policy, checked_wait
 from trmm_async.fleet.reports import Group, as_csv, as_jsonl, as_row, groups_of, report
+from trmm_async.fleet.rollout import Share, succeeded_by_default
 from trmm_async.fleet.run import FleetRun
 from trmm_async.fleet.targets import listed
 from trmm_async.models import Agent, Script, ScriptResult

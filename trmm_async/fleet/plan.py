@@ -1,6 +1,6 @@
 """What is to be run, on whom, and how carefully: a value, every part of it checked.
 
-Over `course`; `run` and `conductor` carry it out.
+Over `rollout`; `run` and `scheduler` carry it out.
 """
 
 from collections.abc import AsyncIterable, Callable
@@ -11,8 +11,8 @@ from pathlib import Path
 from trmm_async import arguments
 from trmm_async.dialects import ScriptRun
 from trmm_async.errors import InvalidRequestError, JournalError
-from trmm_async.fleet.course import Policy, Share
 from trmm_async.fleet.journal import Order
+from trmm_async.fleet.rollout import RolloutPolicy, Share
 from trmm_async.models import Agent, ScriptResult
 from trmm_async.resources import checked_run
 
@@ -24,7 +24,7 @@ class RunPlan:
     """One run.
 
     Attributes:
-        targets: ids, or a stream of agents; None where a journal has them.
+        targets: ids, or a stream of agents; empty where a journal has them.
         width: how many at once; None for what suits the server.
         splay: each sending waits a random time up to so many seconds.
         skip_offline: don't try those that the server says are offline.
@@ -34,9 +34,9 @@ class RunPlan:
     """
 
     run: ScriptRun
-    targets: list[str] | AsyncIterable[str | Agent] | None
+    targets: list[str] | AsyncIterable[str | Agent]
     width: int | None = None
-    policy: Policy = field(default_factory=Policy)
+    policy: RolloutPolicy = field(default_factory=RolloutPolicy)
     splay: float = 0.0
     skip_offline: bool = False
     when_online: timedelta | None = None
@@ -112,7 +112,7 @@ class Resumption:
                 env_vars=_variables(order.env_vars),
                 run_as_user=order.run_as_user,
             ),
-            targets=None,
+            targets=[],
             width=None if order.width is None else arguments.whole(order.width, "width", least=1),
             policy=checked_policy(order.canary, order.batch, order.max_failures, self.success),
             splay=arguments.number(order.splay, "splay", least=0),
@@ -139,11 +139,11 @@ def _seconds(value: float) -> timedelta | None:
 
 def checked_policy(
     canary: object, batch: object, max_failures: object, success: Callable[[ScriptResult], bool]
-) -> Policy:
+) -> RolloutPolicy:
     """How careful a run is to be. Raises `InvalidRequestError`."""
     if not callable(success):
         raise InvalidRequestError(f"success must be a function of a result, not {success!r}")
-    return Policy(
+    return RolloutPolicy(
         canary=None if canary is None else arguments.whole(canary, "canary", least=1),
         batch=None if batch is None else _share(batch, "batch", least=1),
         max_failures=None if max_failures is None else _share(max_failures, "max_failures", least=0),

@@ -1,23 +1,25 @@
 """`FleetRun`: what the user holds of a run. One outcome for every target, whatever happens.
 
-At the top of this floor, over `conductor`, which sends, and `ledger`, which counts.
+At the top of this room, over `scheduler`, which sends, and `collector`, which counts. What a run consists of
+once it is entered is one value, `_Running`.
 """
 
 import asyncio
 import weakref
 from collections.abc import Coroutine, Generator, Iterable, Mapping
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Self
 
-from trmm_async.errors import ClosedError, InvalidRequestError, JournalError
-from trmm_async.fleet.conductor import LEFT_EARLY, Conductor
-from trmm_async.fleet.course import Course
-from trmm_async.fleet.gates import Gates
+from trmm_async.errors import ClosedError, JournalError
+from trmm_async.fleet.collector import OutcomeCollector
+from trmm_async.fleet.guards import UnsentGuards
 from trmm_async.fleet.journal import Journal
-from trmm_async.fleet.ledger import Ledger
 from trmm_async.fleet.plan import Resumption, RunPlan
 from trmm_async.fleet.reports import Group, report
+from trmm_async.fleet.rollout import RolloutControl
+from trmm_async.fleet.scheduler import LEFT_EARLY, Scheduler
 from trmm_async.fleet.targets import (
     JournalTargets,
     ListedTargets,
@@ -51,29 +53,18 @@ class FleetRun:
     """
 
     def __init__(self, api: Api, plan: RunPlan | Resumption) -> None:
+        if isinstance(plan, RunPlan) and not isinstance(plan.targets, list) and plan.journal is None:
+            plan.policy.check_total(None)
         self._api = api
-        self._resumption = plan if isinstance(plan, Resumption) else None
-        self._plan = plan if isinstance(plan, RunPlan) else None
-        self._targets = plan.targets if isinstance(plan, RunPlan) else None
-        self._total = len(self._targets) if isinstance(self._targets, list) else None
-        if isinstance(plan, RunPlan) and plan.policy.needs_total and self._total is None and not plan.journal:
-            raise InvalidRequestError(
-                "a share of the targets can't be told of a stream: give a list, a journal, or a number"
-            )
-        self._ledger: Ledger | None = None
-        self._course: Course | None = None
-        self._queue: Queue | None = None
-        self._conductor: Conductor | None = None
-        self._journal: Journal | None = None
-        self._task: asyncio.Task[None] | None = None
-        self._dropped: weakref.finalize[..., FleetRun] | None = None
-        self._earlier: Counts | None = None
-        self._gates = Gates()
+        self._plan = plan
+        self._guards = UnsentGuards()
+        self._running: _Running | None = None
         self._stop_wanted = False
         self._state = "new"
 
     def __repr__(self) -> str:
-        what = f"script {self._plan.run.script}" if self._plan else f"of {self._resumption!r}"
+        plan = self._plan if self._running is None else self._running.plan
+        what = f"script {plan.run.script}" if isinstance(plan, RunPlan) else f"of {plan!r}"
         return f"<FleetRun {what}, {self._state}, {self.counts}>"
 
     # -- looking ---------------------------------------------------------------------------------------------
@@ -81,19 +72,20 @@ class FleetRun:
     @property
     def counts(self) -> Counts:
         """Where the targets stand now; adds up to their number (of a stream: to those read so far)."""
-        read = 0 if self._queue is None else self._queue.given
-        total = read if self._total is None else self._total
-        return Counts(pending=total) if self._ledger is None else self._ledger.counts(total)
+        if self._running is not None:
+            return self._running.counts
+        targets = self._plan.targets if isinstance(self._plan, RunPlan) else None
+        return Counts(pending=len(targets) if isinstance(targets, list) else 0)
 
     @property
     def succeeded(self) -> int:
         """How many of them are successes: by the run's `success`, or with return code 0."""
-        return 0 if self._ledger is None else self._ledger.succeeded
+        return 0 if self._running is None else self._running.outcomes.succeeded
 
     @property
     def stopped(self) -> str:
         """Why the run was stopped before its end, in words; empty if it was not."""
-        return "" if self._course is None else self._course.stopped
+        return "" if self._running is None else self._running.control.stopped
 
     @property
     def rest(self) -> list[Outcome]:
@@ -101,16 +93,16 @@ class FleetRun:
 
         Of a run with a journal, without those that were never begun: they stand in the journal.
         """
-        return [] if self._ledger is None else list(self._ledger.rest)
+        return [] if self._running is None else list(self._running.outcomes.rest)
 
     def groups(self) -> list[Group]:
         """The outcomes so far, folded by identical output and return code; the largest group first."""
-        return [] if self._ledger is None else self._ledger.grouping.groups()
+        return [] if self._running is None else self._running.outcomes.grouping.groups()
 
     @property
     def worst_retcode(self) -> int | None:
         """The return code that is farthest from 0; None if no script has ended with one."""
-        return None if self._ledger is None else self._ledger.grouping.worst
+        return None if self._running is None else self._running.outcomes.grouping.worst
 
     def report(self, names: Mapping[str, str] | None = None) -> str:
         """The groups as text: which hosts, and what all of them printed; `names` by agent_id."""
@@ -122,10 +114,10 @@ class FleetRun:
         Also what was sent and refused with 429, and would have been sent again: that certainly ran nothing.
         """
         self._stop_wanted = True
-        self._gates.shut()
-        if self._course is not None and self._conductor is not None:
-            self._course.stop(_STOPPED)
-            self._conductor.wake()
+        self._guards.shut()
+        if self._running is not None:
+            self._running.control.stop(_STOPPED)
+            self._running.scheduler.wake()
 
     # -- using -----------------------------------------------------------------------------------------------
 
@@ -133,58 +125,23 @@ class FleetRun:
         return self._collect().__await__()
 
     async def _collect(self) -> list[Outcome]:
-        async with self:
-            by_agent = {} if self._ledger is None else await self._all(self._ledger)
-            order = await self._order(by_agent)
-        return [by_agent[agent_id] for agent_id in order if agent_id in by_agent]
-
-    async def _all(self, ledger: Ledger) -> Mapping[str, Outcome]:
-        """All outcomes at the end. Nobody waits for one alone, so that none goes through the queue."""
-        ledger.collected = {}
-        end = await ledger.ready.get()
-        if isinstance(end, BaseException):
-            raise end
-        self._state = "over"
-        by_agent, ledger.collected = ledger.collected, None
-        return by_agent
-
-    async def _order(self, by_agent: Mapping[str, Outcome]) -> Iterable[str]:
-        """The targets in the order in which they were given; of a stream, that of completion."""
-        if self._journal is not None:
-            return [agent_id async for agent_id in self._journal.agent_ids()]
-        return self._targets if isinstance(self._targets, list) else by_agent
+        running = await self._enter()
+        try:
+            by_agent = await running.all()
+            self._state = "over"
+            return [by_agent[agent_id] for agent_id in await running.order(by_agent) if agent_id in by_agent]
+        finally:
+            await self._leave(running)
 
     async def __aenter__(self) -> Self:
-        if self._state != "new":
-            raise ClosedError("this run was used already; call fleet.run_script() again")
-        self._state = "running"
-        try:
-            plan, source = await self._open()
-        except BaseException:
-            await self._end()
-            raise
-        self._plan = plan
-        self._queue = Queue(source)
-        self._course = Course(plan.policy, source.total)
-        if self._stop_wanted:
-            self._course.stop(_STOPPED)
-        self._ledger = Ledger(plan.policy, self._course, self._journal, plan.width or _LAG)
-        self._conductor = Conductor(
-            self._api, plan, self._queue, self._course, self._gates, self._ledger, self._journal
-        )
-        self._ledger.changed = self._conductor.wake
-        if self._earlier is not None and self._resumption is not None:
-            self._ledger.expect(self._earlier, forgives=self._resumption.forgive)
-        conduct = _conduct(self._conductor, self._ledger, self._journal, again=self._resumption is not None)
-        task = self._task = asyncio.create_task(conduct, name="trmm_async: a run")
-        self._dropped = weakref.finalize(self, _drop, asyncio.get_running_loop(), task, self._journal)
-        self._dropped.atexit = False
+        await self._enter()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await _undisturbed(self._leave())
+        if self._running is not None:
+            await self._leave(self._running)
 
     def __aiter__(self) -> Self:
         return self
@@ -192,9 +149,9 @@ class FleetRun:
     async def __anext__(self) -> Outcome:
         if self._state == "new":
             raise ClosedError("enter the run first: async with trmm.fleet.run_script(…) as run")
-        if self._ledger is None or self._state != "running":
+        if self._running is None or self._state != "running":
             raise StopAsyncIteration
-        outcome = await self._ledger.ready.get()
+        outcome = await self._running.outcomes.ready.get()
         if isinstance(outcome, BaseException):
             raise outcome
         if outcome is None:
@@ -204,90 +161,165 @@ class FleetRun:
 
     # -- inside ----------------------------------------------------------------------------------------------
 
-    async def _leave(self) -> None:
-        if self._dropped is not None:
-            self._dropped.detach()
+    async def _enter(self) -> "_Running":
+        if self._state != "new":
+            raise ClosedError("this run was used already; call fleet.run_script() again")
+        self._state = "running"
         try:
-            if self._task is not None:
-                self._task.cancel()
-                await asyncio.gather(self._task, return_exceptions=True)
-            if self._ledger is not None and self._queue is not None:
-                self._ledger.close()
-                await self._skip_the_rest(self._ledger, self._queue)
+            async with AsyncExitStack() as stack:
+                opened = await self._open(stack)
+                self._running = self._start(opened, stack)
+        except BaseException:
+            self._state = "ended"
+            raise
+        return self._running
+
+    def _start(self, opened: "_Opened", stack: AsyncExitStack) -> "_Running":
+        plan, journal, queue = opened.plan, opened.journal, Queue(opened.targets)
+        control = RolloutControl(plan.policy, opened.targets.total)
+        if self._stop_wanted:
+            control.stop(_STOPPED)
+        outcomes = OutcomeCollector(plan.policy, control, journal, plan.width or _LAG)
+        scheduler = Scheduler(self._api, plan, queue, control, self._guards, outcomes, journal)
+        outcomes.changed = scheduler.wake
+        if opened.earlier is not None:
+            outcomes.expect(opened.earlier, forgives=opened.forgives)
+        conduct = _conduct(scheduler, outcomes, journal, again=opened.earlier is not None)
+        task = asyncio.create_task(conduct, name="trmm_async: a run")
+        dropped = weakref.finalize(self, _drop, asyncio.get_running_loop(), task, journal)
+        dropped.atexit = False
+        return _Running(plan, queue, control, outcomes, scheduler, journal, task, dropped, stack.pop_all())
+
+    async def _leave(self, running: "_Running") -> None:
+        try:
+            await _undisturbed(running.leave())
         finally:
-            await self._end()
+            self._state = "ended"
 
-    async def _open(self) -> tuple[RunPlan, Targets]:
-        """The plan and its targets; of a run with a journal, all of them are written there by then."""
-        if self._resumption is not None:
-            return await self._reopen(self._resumption)
-        if self._plan is None or self._targets is None:
-            raise InvalidRequestError("a run without targets")
-        if self._plan.journal is None or self._plan.dry_run:
-            if isinstance(self._targets, list):
-                return self._plan, ListedTargets(self._targets)
-            return self._plan, StreamedTargets(self._targets)
-        order = self._plan.order(self._api.transport.server.base_url)
-        if isinstance(self._targets, list):
-            self._journal = await Journal.create(self._plan.journal, order, self._targets)
+    async def _open(self, stack: AsyncExitStack) -> "_Opened":
+        """The plan and its targets; of a run with a journal, all of them are written there by then.
+
+        `stack` closes what was opened for them.
+        """
+        plan = self._plan
+        if isinstance(plan, Resumption):
+            return await self._reopen(plan, stack)
+        if plan.journal is None or plan.dry_run:
+            if isinstance(plan.targets, list):
+                return _Opened(plan, ListedTargets(plan.targets))
+            stream = StreamedTargets(plan.targets)
+            stack.push_async_callback(stream.aclose)
+            return _Opened(plan, stream)
+        order = plan.order(self._api.transport.server.base_url)
+        journal: Journal | None = None
+        if isinstance(plan.targets, list):
+            journal = await Journal.create(plan.journal, order, plan.targets)
         else:
-            gate = self._gates.gate()
-            with gate:
-                async with aclosing(streamed(self._targets)) as targets:
+            with self._guards.guard():
+                async with aclosing(streamed(plan.targets)) as targets:
                     if not self._stop_wanted:
-                        self._journal = await Journal.create(self._plan.journal, order, targets)
-            if self._journal is None:
-                # Stopped before the last target was read: there is no journal of a part of them.
-                return self._plan, ListedTargets([])
-        return self._plan, await self._journal_targets(self._journal)
+                        journal = await Journal.create(plan.journal, order, targets)
+        if journal is None:
+            # Stopped before the last target was read: there is no journal of a part of them.
+            return _Opened(plan, ListedTargets([]))
+        stack.push_async_callback(journal.aclose)
+        return _Opened(plan, JournalTargets(journal, (await journal.counts()).total), journal)
 
-    async def _reopen(self, resumption: Resumption) -> tuple[RunPlan, Targets]:
-        journal = self._journal = await Journal.resume(resumption.journal)
+    async def _reopen(self, resumption: Resumption, stack: AsyncExitStack) -> "_Opened":
+        journal = await Journal.resume(resumption.journal)
+        stack.push_async_callback(journal.aclose)
         ours = self._api.transport.server.base_url
         if journal.order.server != ours:
             raise JournalError(f"{journal.path} is a run on {journal.order.server}, and this is {ours}")
         plan = resumption.plan(journal.order)
         await journal.retry(resumption.retry)
-        self._earlier = await journal.counts()
-        return plan, await self._journal_targets(journal)
+        earlier = await journal.counts()
+        return _Opened(plan, JournalTargets(journal, earlier.total), journal, earlier, resumption.forgive)
 
-    async def _journal_targets(self, journal: Journal) -> Targets:
-        self._total = (await journal.counts()).total
-        return JournalTargets(journal, self._total)
 
-    async def _skip_the_rest(self, ledger: Ledger, queue: Queue) -> None:
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """What a run begins with; of one that goes on, `earlier` says where its targets stood."""
+
+    plan: RunPlan
+    targets: Targets
+    journal: Journal | None = None
+    earlier: Counts | None = None
+    forgives: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """All that a run consists of, from its entering on. It doesn't know the `FleetRun`."""
+
+    plan: RunPlan
+    queue: Queue
+    control: RolloutControl
+    outcomes: OutcomeCollector
+    scheduler: Scheduler
+    journal: Journal | None
+    task: asyncio.Task[None]
+    dropped: "weakref.finalize[..., FleetRun]"
+    stack: AsyncExitStack
+
+    @property
+    def counts(self) -> Counts:
+        """Where the targets stand; of a stream, those that were read so far."""
+        total = self.queue.source.total
+        return self.outcomes.counts(self.queue.given if total is None else total)
+
+    async def all(self) -> Mapping[str, Outcome]:
+        """All outcomes at the end. Nobody waits for one alone, so that none goes through the queue."""
+        self.outcomes.collected = {}
+        end = await self.outcomes.ready.get()
+        if isinstance(end, BaseException):
+            raise end
+        by_agent, self.outcomes.collected = self.outcomes.collected, None
+        return by_agent
+
+    async def order(self, by_agent: Mapping[str, Outcome]) -> Iterable[str]:
+        """The targets in the order in which they were given; of a stream, that of completion."""
+        if self.journal is not None:
+            return [agent_id async for agent_id in self.journal.agent_ids()]
+        return self.plan.targets if isinstance(self.plan.targets, list) else by_agent
+
+    async def leave(self) -> None:
+        """End it. What was never begun is skipped, and what was begun is unknown."""
+        self.dropped.detach()
+        async with self.stack:
+            self.task.cancel()
+            await asyncio.gather(self.task, return_exceptions=True)
+            self.outcomes.close()
+            await self._skip_the_rest()
+
+    async def _skip_the_rest(self) -> None:
         """Those that were never begun. A journal has them as pending, and needs no list of them."""
-        if self._journal is not None:
-            ledger.drop_the_rest(self._total or 0)
-            await self._journal.withdraw([one.agent_id for one in ledger.kept if isinstance(one, Skipped)])
+        queue, outcomes = self.queue, self.outcomes
+        if self.journal is not None:
+            outcomes.drop_the_rest(queue.source.total or 0)
+            kept = [one.agent_id for one in outcomes.kept if isinstance(one, Skipped)]
+            await self.journal.withdraw(kept)
             return
-        for agent_id in [] if self._conductor is None else self._conductor.waiting:
-            ledger.keep(Skipped(agent_id, LEFT_EARLY))
-        while queue or (isinstance(self._targets, list) and not queue.exhausted):
+        for agent_id in self.scheduler.waiting:
+            outcomes.keep(Skipped(agent_id, LEFT_EARLY))
+        while queue or (isinstance(queue.source, ListedTargets) and not queue.exhausted):
             await queue.fill()
             while queue:
-                ledger.keep(Skipped(queue.take(), LEFT_EARLY))
-
-    async def _end(self) -> None:
-        self._state = "ended"
-        try:
-            if self._queue is not None:
-                await self._queue.source.aclose()
-        finally:
-            if self._journal is not None:
-                await self._journal.aclose()
+                outcomes.keep(Skipped(queue.take(), LEFT_EARLY))
 
 
-async def _conduct(conductor: Conductor, ledger: Ledger, journal: Journal | None, *, again: bool) -> None:
+async def _conduct(
+    scheduler: Scheduler, outcomes: OutcomeCollector, journal: Journal | None, *, again: bool
+) -> None:
     """Go through with a run. It doesn't know the run, so that a run that nobody has any more ends."""
     try:
         if journal is not None and again:
             async for outcome, ok in journal.judged():
-                await ledger.tell_again(outcome, ok=ok)
-        await conductor.run()
-        await ledger.ready.put(None)
+                await outcomes.tell_again(outcome, ok=ok)
+        await scheduler.run()
+        await outcomes.ready.put(None)
     except Exception as error:  # noqa: BLE001 - it must reach the one who waits, not hang them
-        await ledger.ready.put(error)
+        await outcomes.ready.put(error)
 
 
 _leaving: Final[set[asyncio.Task[None]]] = set()

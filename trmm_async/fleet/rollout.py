@@ -1,6 +1,6 @@
 """How far a run may go: canaries first, batch after batch, and when to stop. Pure: no I/O, no time.
 
-Told what is started and how it ends, it says how many more may start now. `run` obeys it.
+Told what is started and how it ends, it says how many more may start now. `scheduler` obeys it.
 """
 
 import math
@@ -12,7 +12,7 @@ from trmm_async.errors import InvalidRequestError
 from trmm_async.models import ScriptResult
 from trmm_async.outcomes import Outcome, Skipped, Unknown
 
-__all__ = ["Course", "Policy", "Share", "succeeded_by_default"]
+__all__ = ["RolloutControl", "RolloutPolicy", "Share", "succeeded_by_default"]
 
 Share = int | float
 """A whole number, or a part of all as a float below 1."""
@@ -26,7 +26,7 @@ def succeeded_by_default(result: ScriptResult) -> bool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
+class RolloutPolicy:
     """How careful a run is.
 
     Attributes:
@@ -42,10 +42,14 @@ class Policy:
     max_failures: int | float | None = None
     success: Callable[[ScriptResult], bool] = succeeded_by_default
 
-    @property
-    def needs_total(self) -> bool:
-        """Whether it can't be kept without knowing how many targets there are."""
-        return isinstance(self.batch, float) or isinstance(self.max_failures, float)
+    def check_total(self, total: int | None) -> None:
+        """Raise `InvalidRequestError` where it can't be kept without knowing how many targets there are."""
+        for name, value in (("batch", self.batch), ("max_failures", self.max_failures)):
+            if total is None and isinstance(value, float):
+                raise InvalidRequestError(
+                    f"{name}={value} needs the number of targets, which a stream doesn't have: "
+                    "pass a list, use journal=, or give a whole number"
+                )
 
     @property
     def is_in_waves(self) -> bool:
@@ -62,8 +66,8 @@ class Policy:
         return f"would run in batch {(place - (self.canary or 0)) // size + 1}"
 
 
-class Course:
-    """The course of one run under its policy.
+class RolloutControl:
+    """How many targets of one run may start, and when none may any more.
 
     Attributes:
         allowance: how many more may start now.
@@ -71,11 +75,8 @@ class Course:
         stopped: why no more may start; empty while they may.
     """
 
-    def __init__(self, policy: Policy, total: int | None) -> None:
-        if total is None and policy.needs_total:
-            raise InvalidRequestError(
-                "a share of the targets needs to know how many there are: give a list, a journal, or a number"
-            )
+    def __init__(self, policy: RolloutPolicy, total: int | None) -> None:
+        policy.check_total(total)
         self._most = _amount(policy.max_failures, total, rounding=math.floor)
         self._batch = _amount(policy.batch, total, rounding=math.ceil)
         self._is_canary = policy.canary is not None
@@ -89,7 +90,7 @@ class Course:
 
     def __repr__(self) -> str:
         state = self.stopped or "going on"
-        return f"<Course {self._started} started, {self._settled} settled, {self.failures} failed: {state}>"
+        return f"<RolloutControl {self._started} started, {self._settled} settled: {state}>"
 
     def start(self, count: int = 1) -> None:
         """So many are started."""

@@ -1,6 +1,6 @@
 """What is broken off when a run is stopped: whatever has not been sent yet, and nothing else.
 
-Over `course`. A target that waits for a rate limit, for its turn or for its splay must not be sent once
+A target that waits for a rate limit, for its turn or for its splay must not be sent once
 nothing more may be; one that was sent is waited for. One that was refused (429) and is to be sent again has
 not been sent.
 """
@@ -9,10 +9,10 @@ import asyncio
 from types import TracebackType
 from typing import Self
 
-__all__ = ["Gate", "Gates"]
+__all__ = ["UnsentGuard", "UnsentGuards"]
 
 
-class Gate:
+class UnsentGuard:
     """A block in which one task is at work on something that may not be sent yet. Entered again for the next.
 
     Broken off, the block ends as if it had come to its end.
@@ -22,11 +22,11 @@ class Gate:
         was_shut: whether it was broken off, with nothing sent.
     """
 
-    __slots__ = ("_gates", "_is_at_work", "_task", "is_sent", "was_shut")
+    __slots__ = ("_guards", "_is_at_work", "_task", "is_sent", "was_shut")
 
-    def __init__(self, task: asyncio.Task[object], gates: "Gates") -> None:
+    def __init__(self, task: asyncio.Task[object], guards: "UnsentGuards") -> None:
         self._task = task
-        self._gates = gates
+        self._guards = guards
         self._is_at_work = False
         self.is_sent = False
         self.was_shut = False
@@ -50,7 +50,7 @@ class Gate:
     def sent(self, maybe: bool) -> None:
         """It may have run from now on; or, if not `maybe`, what was sent is known to have run nothing."""
         self.is_sent = maybe
-        if not maybe and self._gates.are_shut:
+        if not maybe and self._guards.are_shut:
             # Told by the task itself, on its way into a wait: it is broken off once it is there.
             asyncio.get_running_loop().call_soon(self.shut)
 
@@ -65,7 +65,7 @@ class Gate:
             self._task.cancel()
 
 
-class Gates:
+class UnsentGuards:
     """All that may have to be broken off.
 
     Attributes:
@@ -73,20 +73,20 @@ class Gates:
     """
 
     def __init__(self) -> None:
-        self._gates: list[Gate] = []
+        self._guards: list[UnsentGuard] = []
         self.are_shut = False
 
     def shut(self) -> None:
         """The run was stopped: break off whatever is not sent."""
         self.are_shut = True
-        for gate in self._gates:
-            gate.shut()
+        for guard in self._guards:
+            guard.shut()
 
-    def gate(self) -> Gate:
-        """A gate for the current task, which is broken off in it when the run is stopped. One a task."""
+    def guard(self) -> UnsentGuard:
+        """A guard for the current task, which is broken off in it when the run is stopped. One a task."""
         task = asyncio.current_task()
         if task is None:
-            raise RuntimeError("a gate is for a task")
-        gate = Gate(task, self)
-        self._gates.append(gate)
-        return gate
+            raise RuntimeError("a guard is for a task")
+        guard = UnsentGuard(task, self)
+        self._guards.append(guard)
+        return guard

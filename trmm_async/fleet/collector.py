@@ -1,6 +1,6 @@
 """What has become of a run's targets so far: counted, grouped, written to the journal, handed to the reader.
 
-Between `conductor`, who tells, and `run`, who reads.
+Between `scheduler`, who tells, and `run`, who reads.
 """
 
 import asyncio
@@ -8,20 +8,20 @@ from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Final
 
 from trmm_async.errors import JournalError
-from trmm_async.fleet.course import Course, Policy
 from trmm_async.fleet.journal import Journal
 from trmm_async.fleet.reports import Grouping
+from trmm_async.fleet.rollout import RolloutControl, RolloutPolicy
 from trmm_async.outcomes import Counts, Done, Failed, Outcome, Skipped, Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Ledger"]
+__all__ = ["OutcomeCollector"]
 
 _KINDS: Final[tuple[type[Outcome], ...]] = (Done, Failed, Unknown, Skipped)
 
 
-class Ledger:
+class OutcomeCollector:
     """The outcomes of one run.
 
     Attributes:
@@ -32,12 +32,14 @@ class Ledger:
         grouping: all of them, folded.
         succeeded: how many were successes by the run's policy.
         unwritten: why the journal could not be written, if it could not.
-        changed: called when the course has moved on.
+        changed: called when more may start, or nothing may any more.
     """
 
-    def __init__(self, policy: Policy, course: Course, journal: Journal | None, lag: int) -> None:
+    def __init__(
+        self, policy: RolloutPolicy, control: RolloutControl, journal: Journal | None, lag: int
+    ) -> None:
         self._success = policy.success
-        self._course = course
+        self._control = control
         self._journal = journal
         self._tally = dict.fromkeys(_KINDS, 0)
         self._earlier = dict.fromkeys(_KINDS, 0)
@@ -56,7 +58,7 @@ class Ledger:
     ) -> None:
         """Take down an outcome and hand it to the reader; waits while the reader lags behind.
 
-        `begun`: it counts for the course; `is_final`: the journal may take it for the end of this target;
+        `begun`: it counts for the rollout; `is_final`: the journal may take it for the end of this target;
         `crashed`: an earlier process had begun it. Cancelled, or broken: the outcome is in `rest`.
         """
         ok = False
@@ -65,7 +67,7 @@ class Ledger:
             self._count(outcome, ok=ok)
             if self._journal is not None and is_final:
                 await self.write(self._journal.settle(outcome, ok=ok))
-            if begun and self._course.settle(
+            if begun and self._control.settle(
                 outcome, succeeded=ok or (crashed and self._forgives), crashed=crashed
             ):
                 self.changed()
@@ -87,14 +89,16 @@ class Ledger:
             await writing
         except JournalError as error:
             self.unwritten = self.unwritten or error
-            self._course.stop(str(error))
+            self._control.stop(str(error))
             self.changed()
 
     async def tell_again(self, outcome: Outcome, *, ok: bool) -> None:
         """Hand over an outcome of an earlier process, which judged it so."""
         if not isinstance(outcome, Skipped):
-            self._course.start()
-            self._course.settle(outcome, succeeded=ok or self._forgives, crashed=isinstance(outcome, Unknown))
+            self._control.start()
+            self._control.settle(
+                outcome, succeeded=ok or self._forgives, crashed=isinstance(outcome, Unknown)
+            )
         self._earlier[type(outcome)] -= 1
         self._count(outcome, ok=ok)
         if self.collected is not None:

@@ -1,6 +1,6 @@
-"""Takes targets and sends to them, as far as the course allows.
+"""Takes targets and sends to them, as far as the rollout allows.
 
-Over `course`, `targets`, `presence` and `journal`; `run` starts it and is told the outcomes.
+Over `rollout`, `collector`, `targets`, `presence` and `journal`; `run` starts it and is told the outcomes.
 """
 
 import asyncio
@@ -13,19 +13,19 @@ from typing import Any, Final
 
 from trmm_async.dialects import Dialect, HistoryRun
 from trmm_async.errors import AuthenticationError, JournalError, OutcomeUnknownError, TRMMError
-from trmm_async.fleet.course import Course
-from trmm_async.fleet.gates import Gate, Gates
+from trmm_async.fleet.collector import OutcomeCollector
+from trmm_async.fleet.guards import UnsentGuard, UnsentGuards
 from trmm_async.fleet.journal import InFlight, Journal
-from trmm_async.fleet.ledger import Ledger
 from trmm_async.fleet.plan import RunPlan
 from trmm_async.fleet.presence import Presence
+from trmm_async.fleet.rollout import RolloutControl
 from trmm_async.fleet.targets import Queue
 from trmm_async.models import ScriptResult
 from trmm_async.outcomes import Done, Failed, Outcome, Skipped, Unknown
 from trmm_async.resources import Api
 from trmm_async.script_runs import Before, PendingRun, RecoveredRun, Watermark
 
-__all__ = ["LEFT_EARLY", "Conductor"]
+__all__ = ["LEFT_EARLY", "Scheduler"]
 
 LEFT_EARLY: Final = "the run was left early"
 
@@ -34,28 +34,28 @@ _AT_ONCE_MOST: Final = 5000
 """Targets of one call for many: their ids make a body of 200 kB."""
 
 
-class Conductor:
-    """The course of one run. `run` goes through it; cancelled, it leaves nothing behind."""
+class Scheduler:
+    """Who sends one run. `run` goes through it; cancelled, it leaves nothing behind."""
 
     def __init__(  # noqa: PLR0917 - the rooms that it goes through
         self,
         api: Api,
         plan: RunPlan,
         queue: Queue,
-        course: Course,
-        gates: Gates,
-        ledger: Ledger,
+        control: RolloutControl,
+        guards: UnsentGuards,
+        outcomes: OutcomeCollector,
         journal: Journal | None,
     ) -> None:
         self._api = api
         self._plan = plan
         self._queue = queue
-        self._course = course
-        self._ledger = ledger
+        self._control = control
+        self._outcomes = outcomes
         self._journal = journal
         self._asks_who_is_offline = plan.asks_who_is_offline
         self._presence = Presence(api, plan.poll)
-        self._gates = gates
+        self._guards = guards
         self._filling = asyncio.Lock()
         self._broken: Exception | None = None
         self._moved = asyncio.Event()
@@ -74,19 +74,19 @@ class Conductor:
         if self._sleepers:
             self._moved.set()
             self._moved = asyncio.Event()
-        if self._course.stopped:
-            self._gates.shut()
+        if self._control.stopped:
+            self._guards.shut()
 
     async def run(self) -> None:
         """Send to all targets that may be sent to.
 
         Raises only what is a mistake, a journal's failure, or that of a stream of targets.
         """
-        gate = self._gates.gate()
+        guard = self._guards.guard()
         try:
-            with gate:
+            with guard:
                 dialect = await self._api.dialect()
-                if self._asks_who_is_offline and not self._course.stopped:
+                if self._asks_who_is_offline and not self._control.stopped:
                     await self._presence.ask()
         except TRMMError as error:
             # Not even that could be found out, so nothing was sent.
@@ -95,12 +95,12 @@ class Conductor:
             await self._end_untold(error)
             await self._end_rest(partial(_failed, error))
             return
-        if gate.was_shut:
-            await self._end_untold(self._course.stopped)
-            await self._end_rest(partial(_skipped, self._course.stopped))
+        if guard.was_shut:
+            await self._end_untold(self._control.stopped)
+            await self._end_rest(partial(_skipped, self._control.stopped))
             return
         if self._plan.dry_run:
-            await self._pretend(gate)
+            await self._pretend(guard)
             return
         try:
             await self._settle_in_flight(dialect)
@@ -109,11 +109,11 @@ class Conductor:
             if self._watch is not None:
                 self._watch.cancel()
                 await asyncio.gather(self._watch, return_exceptions=True)
-        await self._end_rest(partial(_skipped, self._course.stopped))
+        await self._end_rest(partial(_skipped, self._control.stopped))
         if self._broken is not None:
             raise self._broken
-        if self._ledger.unwritten is not None:
-            raise self._ledger.unwritten
+        if self._outcomes.unwritten is not None:
+            raise self._outcomes.unwritten
 
     async def _send_all(self, dialect: Dialect) -> None:
         total = self._queue.source.total
@@ -131,46 +131,46 @@ class Conductor:
             async with self._filling:
                 await self._queue.fill()
             while self._queue:
-                await self._ledger.tell(end(self._queue.take()), begun=False, is_final=False)
+                await self._outcomes.tell(end(self._queue.take()), begun=False, is_final=False)
 
     # -- taking ----------------------------------------------------------------------------------------------
 
-    async def _next(self, gate: Gate) -> str | None:
+    async def _next(self, guard: UnsentGuard) -> str | None:
         """The next target that may start, when it may; None when there is none any more."""
-        while (agent_id := await self._take_now(gate)) is None:
-            if self._course.stopped or (self._queue.exhausted and not self._queue and not self._parked):
+        while (agent_id := await self._take_now(guard)) is None:
+            if self._control.stopped or (self._queue.exhausted and not self._queue and not self._parked):
                 return None
             await self._wait()
         return agent_id
 
     def _take_at_once(self) -> str | None:
         """The next target where there is nothing to wait for and nobody to be asked, which is the usual."""
-        if self._asks_who_is_offline or self._course.allowance <= 0:
+        if self._asks_who_is_offline or self._control.allowance <= 0:
             return None
         if not self._queue.ready:
             return None
-        self._course.start()
+        self._control.start()
         return self._queue.ready.popleft()
 
-    async def _take_now(self, gate: Gate) -> str | None:
-        while self._course.allowance > 0:
+    async def _take_now(self, guard: UnsentGuard) -> str | None:
+        while self._control.allowance > 0:
             if not self._queue:
                 if self._queue.exhausted:
                     return None
-                with gate:
+                with guard:
                     await self._fill()
                 if self._broken is not None:
                     self._stop("the targets can't be read")
                 continue  # others may have started meanwhile, or the run was stopped
             agent_id = self._queue.take()
             if not await self._is_put_off(agent_id):
-                self._course.start()
+                self._control.start()
                 return agent_id
         return None
 
     async def _fill(self) -> None:
         async with self._filling:
-            if self._course.allowance <= 0:
+            if self._control.allowance <= 0:
                 return
             try:
                 await self._queue.fill()
@@ -196,7 +196,7 @@ class Conductor:
         if not self._asks_who_is_offline or not self._presence.is_offline(agent_id):
             return False
         if self._plan.when_online is None:
-            await self._ledger.tell(Skipped(agent_id, "it is offline"), begun=False)
+            await self._outcomes.tell(Skipped(agent_id, "it is offline"), begun=False)
             return True
         if self._watch is None:
             self._parked_until = asyncio.get_running_loop().time() + self._plan.when_online.total_seconds()
@@ -217,7 +217,7 @@ class Conductor:
         for agent_id in sorted(self._parked):
             if agent_id in self._parked:  # it may have come back meanwhile
                 self._parked.discard(agent_id)
-                await self._ledger.tell(end(agent_id), begun=False, is_final=is_final)
+                await self._outcomes.tell(end(agent_id), begun=False, is_final=is_final)
 
     def _not_back(self, agent_id: str) -> Outcome:
         return Skipped(agent_id, f"it is offline, and did not come back within {self._plan.when_online}")
@@ -225,67 +225,67 @@ class Conductor:
     # -- sending ---------------------------------------------------------------------------------------------
 
     async def _work(self, dialect: Dialect) -> None:
-        gate = self._gates.gate()
-        while (agent_id := self._take_at_once() or await self._next(gate)) is not None:
-            await self._single(agent_id, dialect, gate)
+        guard = self._guards.guard()
+        while (agent_id := self._take_at_once() or await self._next(guard)) is not None:
+            await self._single(agent_id, dialect, guard)
 
-    async def _single(self, agent_id: str, dialect: Dialect, gate: Gate) -> None:
-        if self._course.stopped:
+    async def _single(self, agent_id: str, dialect: Dialect, guard: UnsentGuard) -> None:
+        if self._control.stopped:
             await self._skip_unsent([agent_id])
             return
         outcome: Outcome | None = None
         try:
-            with gate:
+            with guard:
                 if self._plan.splay:
                     await asyncio.sleep(random.uniform(0, self._plan.splay))  # noqa: S311 - no secret
                 before = None if self._journal is None else self._before([agent_id])
                 request = dialect.run_script(agent_id, self._plan.run)
-                result = await self._api.run(request, gate.sent, before)
+                result = await self._api.run(request, guard.sent, before)
                 outcome = Done(agent_id, result or ScriptResult())
         except TRMMError as error:
             outcome = self._trouble(agent_id, error)
         except asyncio.CancelledError:
-            self._ledger.keep(cancelled(agent_id, sent=gate.is_sent))
+            self._outcomes.keep(cancelled(agent_id, sent=guard.is_sent))
             raise
         if outcome is None:
             await self._skip_unsent([agent_id])
         elif self._journal is None:
-            await self._ledger.tell(outcome)
+            await self._outcomes.tell(outcome)
         else:
             await self._tell(outcome)
 
     async def _tell(self, outcome: Outcome, *, crashed: bool = False) -> None:
-        await self._ledger.tell(outcome, crashed=crashed)
+        await self._outcomes.tell(outcome, crashed=crashed)
         if self._journal is not None and self._api.poller.username is not None:
-            await self._ledger.write(self._journal.remember_user(self._api.poller.username))
+            await self._outcomes.write(self._journal.remember_user(self._api.poller.username))
 
     async def _skip_unsent(self, agent_ids: Iterable[str]) -> None:
         """The run was stopped before anything was sent to these, which had been begun."""
         left = deque(agent_ids)
         try:
             if self._journal is not None:
-                await self._ledger.write(self._journal.withdraw(left))
+                await self._outcomes.write(self._journal.withdraw(left))
             while left:
-                await self._ledger.tell(Skipped(left.popleft(), self._course.stopped), is_final=False)
+                await self._outcomes.tell(Skipped(left.popleft(), self._control.stopped), is_final=False)
         except BaseException:
             for agent_id in left:
-                self._ledger.keep(Skipped(agent_id, self._course.stopped))
+                self._outcomes.keep(Skipped(agent_id, self._control.stopped))
             raise
 
     async def _send_in_chunks(self, dialect: Dialect) -> None:
-        gate = self._gates.gate()
+        guard = self._guards.guard()
         try:
             async with asyncio.TaskGroup() as chunks:
-                while chunk := await self._chunk(gate):
+                while chunk := await self._chunk(guard):
                     chunks.create_task(self._send_chunk(chunk, dialect), name="trmm_async: a chunk")
         except BaseExceptionGroup as group:
             raise group.exceptions[0] from None
 
-    async def _chunk(self, gate: Gate) -> list[str]:
-        first = await self._next(gate)
+    async def _chunk(self, guard: UnsentGuard) -> list[str]:
+        first = await self._next(guard)
         chunk = [] if first is None else [first]
         try:
-            while chunk and len(chunk) < _AT_ONCE_MOST and (more := await self._take_now(gate)) is not None:
+            while chunk and len(chunk) < _AT_ONCE_MOST and (more := await self._take_now(guard)) is not None:
                 chunk.append(more)
         except BaseException:
             self._queue.put_first(chunk)
@@ -295,9 +295,9 @@ class Conductor:
     async def _send_chunk(self, chunk: list[str], dialect: Dialect) -> None:
         order = self._order_for(tuple(chunk), dialect) if len(chunk) > 1 else None
         if order is None:
-            gate = self._gates.gate()
+            guard = self._guards.guard()
             for agent_id in chunk:
-                await self._single(agent_id, dialect, gate)
+                await self._single(agent_id, dialect, guard)
             return
         await self._collect(chunk, partial(PendingRun, self._api.poller, order, before=self._before(chunk)))
 
@@ -309,11 +309,11 @@ class Conductor:
     ) -> None:
         """Tell of each of them, whatever happens: by leaving, too. `crashed`: they were sent before."""
         left = dict.fromkeys(agent_ids)
-        gate = self._gates.gate()
-        sending = make(on_sent=gate.sent)
+        guard = self._guards.guard()
+        sending = make(on_sent=guard.sent)
         try:
             async with AsyncExitStack() as stack:
-                if not await self._enter(stack, sending, left, gate, crashed=crashed):
+                if not await self._enter(stack, sending, left, guard, crashed=crashed):
                     return
                 async for agent_id, told in sending:
                     del left[agent_id]
@@ -321,31 +321,37 @@ class Conductor:
         except BaseException:
             for agent_id, told in sending.known():
                 del left[agent_id]
-                self._ledger.keep(self._outcome(agent_id, told))
+                self._outcomes.keep(self._outcome(agent_id, told))
             for agent_id in left:
-                self._ledger.keep(cancelled(agent_id, sent=crashed or gate.is_sent))
+                self._outcomes.keep(cancelled(agent_id, sent=crashed or guard.is_sent))
             raise
 
     async def _enter(
-        self, stack: AsyncExitStack, sending: PendingRun, left: dict[str, None], gate: Gate, *, crashed: bool
+        self,
+        stack: AsyncExitStack,
+        sending: PendingRun,
+        left: dict[str, None],
+        guard: UnsentGuard,
+        *,
+        crashed: bool,
     ) -> bool:
         """Send; whether that was done. Else all of them have their outcome already."""
-        if self._course.stopped and not crashed:
+        if self._control.stopped and not crashed:
             await self._skip_unsent(_emptied(left))
             return False
         try:
-            with gate:
-                gate.is_sent = crashed
+            with guard:
+                guard.is_sent = crashed
                 await stack.enter_async_context(sending)
         except TRMMError as error:
             # The call for all of them was refused, or never sent.
             for agent_id in tuple(left):
                 del left[agent_id]
-                await self._ledger.tell(self._trouble(agent_id, error))
+                await self._outcomes.tell(self._trouble(agent_id, error))
             return False
-        if gate.was_shut:
+        if guard.was_shut:
             await self._skip_unsent(_emptied(left))
-        return not gate.was_shut
+        return not guard.was_shut
 
     def _before(self, agent_ids: list[str]) -> Before | None:
         journal = self._journal
@@ -369,7 +375,7 @@ class Conductor:
         return Unknown(agent_id, error) if isinstance(error, OutcomeUnknownError) else Failed(agent_id, error)
 
     def _stop(self, why: str) -> None:
-        self._course.stop(why)
+        self._control.stop(why)
         self.wake()
 
     # -- after a crash ---------------------------------------------------------------------------------------
@@ -384,17 +390,17 @@ class Conductor:
         for row in rows:
             # Those of one call for many were begun together: only these are waited for together.
             by_call.setdefault((row.mark, row.sent_at), []).append(row)
-        self._course.start(len(rows))
+        self._control.start(len(rows))
         await _together(self._look_back(group, dialect) for group in by_call.values())
 
     async def _end_untold(self, why: object) -> None:
         """The server was not even asked for those: they stay in flight in the journal, for the next time."""
         rows = [] if self._journal is None else await self._journal.in_flight()
-        self._course.start(len(rows))
+        self._control.start(len(rows))
         for row in rows:
             said = f"sent to {row.agent_id} by an earlier process, and the server was not asked: {why}"
             outcome = Unknown(row.agent_id, OutcomeUnknownError(said))
-            await self._ledger.tell(outcome, is_final=False, crashed=True)
+            await self._outcomes.tell(outcome, is_final=False, crashed=True)
 
     async def _look_back(self, rows: list[InFlight], dialect: Dialect) -> None:
         agent_ids = tuple(row.agent_id for row in rows)
@@ -402,7 +408,7 @@ class Conductor:
         if order is None:
             for row in rows:
                 said = f"sent to {row.agent_id} by a process that ended before the answer came"
-                await self._ledger.tell(Unknown(row.agent_id, OutcomeUnknownError(said)), crashed=True)
+                await self._outcomes.tell(Unknown(row.agent_id, OutcomeUnknownError(said)), crashed=True)
             return
         first = rows[0]
         sent = RecoveredRun(watermark=Watermark(first.mark, first.mark_time), sent_at=first.sent_at)
@@ -411,11 +417,11 @@ class Conductor:
 
     # -- only saying -----------------------------------------------------------------------------------------
 
-    async def _pretend(self, gate: Gate) -> None:
+    async def _pretend(self, guard: UnsentGuard) -> None:
         """Say of each target what would happen to it."""
         place = 0
-        while not (self._queue.exhausted or self._course.stopped):
-            with gate:
+        while not (self._queue.exhausted or self._control.stopped):
+            with guard:
                 await self._queue.fill()
             while self._queue:
                 agent_id = self._queue.take()
@@ -428,8 +434,8 @@ class Conductor:
                         else "would be skipped: offline"
                     )
                 place += not offline
-                await self._ledger.tell(Skipped(agent_id, f"dry run: {said}"), begun=False, is_final=False)
-        await self._end_rest(partial(_skipped, self._course.stopped))
+                await self._outcomes.tell(Skipped(agent_id, f"dry run: {said}"), begun=False, is_final=False)
+        await self._end_rest(partial(_skipped, self._control.stopped))
 
 
 async def _together(jobs: Iterable[Coroutine[Any, Any, None]]) -> None:
