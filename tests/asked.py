@@ -86,9 +86,7 @@ class _ByHand:
         return self._carry_out(request)
 
 
-def by_hand(
-    method: Callable[[Nouns], Coroutine[Any, Any, Any]], carry_out: Callable[[Call[Any] | Plan[Any]], Any]
-) -> Any:
+def by_hand(method: Callable[[Nouns], Coroutine[Any, Any, Any]], carry_out: Callable[[Any], Any]) -> Any:
     """What a method returns if its request is carried out so."""
     try:
         method(Nouns(_ByHand(carry_out))).send(None)

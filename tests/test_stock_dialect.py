@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.asked import by_hand
 from tests.recorded import asks_as_recorded, recording, sent_by
 from trmm_async.answers import error_for, failure
 from trmm_async.calls import ArrayCall, Call, Lane, Plan, Replay, Steps
@@ -23,7 +24,7 @@ from trmm_async.dialects import (
     Stock,
     TaskOrder,
 )
-from trmm_async.dialects.stock.history import agent_history
+from trmm_async.dialects.stock.history import AGENT_HISTORY
 from trmm_async.dialects.stock.nouns import alert_of, script_of
 from trmm_async.errors import (
     AgentLostError,
@@ -280,9 +281,9 @@ class TestScripts:
         assert order.history.since(None).query == {}
 
     def test_the_history_of_one(self) -> None:
-        call = agent_history(AGENT)
-        asks_as_recorded(call, "history_after_runscript")
-        rows = call.decode(recording("history_after_runscript").answer)
+        asks_as_recorded(AGENT_HISTORY.call(AGENT), "history_after_runscript")
+        answer = recording("history_after_runscript").answer
+        rows = by_hand(lambda nouns: nouns.agents.history(AGENT), lambda call: call.decode(answer))
         assert [row.id for row in rows] == sorted(row.id for row in rows)
         assert {row.agent_id for row in rows} == {AGENT}
         commands = [row for row in rows if row.type == "cmd_run"]
@@ -294,7 +295,7 @@ class TestScripts:
         ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59-12:00"],
     )
     def test_a_time_that_can_not_be_held_against_others_is_none(self, time: str) -> None:
-        (entry,) = agent_history(AGENT).decode(json.dumps([{"id": 1, "time": time}]).encode())
+        (entry,) = AGENT_HISTORY.call(AGENT).decode(json.dumps([{"id": 1, "time": time}]).encode())
         assert entry.time is None
 
     def test_statuses_and_known_agents(self) -> None:

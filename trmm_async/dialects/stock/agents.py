@@ -7,6 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from trmm_async import codec
+from trmm_async.dialects.stock.endpoint import read
 from trmm_async.models import (
     Agent,
     CheckCounts,
@@ -258,6 +259,13 @@ def _moment(epoch: float | None) -> datetime | None:
         return None if not epoch else datetime.fromtimestamp(epoch, UTC)
     except (ValueError, OverflowError, OSError):
         return None
+
+
+AGENTS: Final = read("agents.list", "/agents/", list[Agent])
+"""In two forms: whole, by `listed_agents`, or with `SHORT` in its query, which takes a tenth of the time."""
+
+AGENT: Final = read("agents.get", "/agents/{agent:agent}/", Agent, decode=agent_of_detail)
+SHORT: Final = {"detail": "false"}
 
 
 def ids_of_agents(body: bytes) -> frozenset[str]:

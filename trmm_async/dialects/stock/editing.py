@@ -1,18 +1,17 @@
-"""The settings of one agent, and values of custom fields: of agents, clients and sites."""
+"""Values of custom fields: of agents, clients and sites."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any, Final
 
 import msgspec
 
 from trmm_async import codec
-from trmm_async.calls import Call, Plan, Replay, Request, Steps
-from trmm_async.dialects.stock.wording import change, get, segment
+from trmm_async.calls import Steps
+from trmm_async.dialects.stock.wording import get
 from trmm_async.errors import InvalidRequestError
 
-__all__ = ["custom_field_values", "update_agent"]
+__all__ = ["custom_field_values"]
 
 
 class _Field(msgspec.Struct):
@@ -23,23 +22,6 @@ class _Field(msgspec.Struct):
     model: str = "agent"
     type: str = "text"
     options: tuple[str, ...] = ()
-
-
-def update_agent(
-    agent_id: str, changes: Mapping[str, object], custom_fields: Mapping[int, Any]
-) -> Request[None]:
-    """A change of settings; custom fields are looked up first: their type says under which key a value goes.
-
-    All in one call, which the server carries out in parts: the settings are saved before the custom fields.
-    """
-    if not custom_fields:
-        return _put(agent_id, changes)
-    return Plan(partial(_update, agent_id, changes, custom_fields))
-
-
-def _update(agent_id: str, changes: Mapping[str, object], custom_fields: Mapping[int, Any]) -> Steps[None]:
-    values = yield from custom_field_values("agent", custom_fields)
-    yield from _put(agent_id, {**changes, "custom_fields": values})
 
 
 def custom_field_values(model: str, values: Mapping[int, Any]) -> Steps[list[Mapping[str, object]]]:
@@ -53,10 +35,6 @@ def custom_field_values(model: str, values: Mapping[int, Any]) -> Steps[list[Map
     if unknown := [number for number in values if number not in known]:
         raise InvalidRequestError(f"custom_fields: {model}s have no custom field with the id {unknown[0]}")
     return [_custom_field(known[number], value) for number, value in values.items()]
-
-
-def _put(agent_id: str, body: Mapping[str, object]) -> Call[None]:
-    return change("PUT", f"/agents/{segment(agent_id)}/", body, replay=Replay.IDEMPOTENT)
 
 
 def _custom_field(field: _Field, value: Any) -> Mapping[str, object]:

@@ -17,12 +17,12 @@ from typing import Any, Final, Generic, TypeAlias, TypedDict, TypeVar, Unpack, c
 import msgspec
 
 from trmm_async import arguments, codec
-from trmm_async.calls import Call, Replay, ignore_answer
+from trmm_async.calls import Call, Lane, Replay, ignore_answer
 from trmm_async.dialects.stock.asking import NO_NATS_API, asking
 from trmm_async.dialects.stock.wording import segment, worded
 from trmm_async.models import Extra
 
-__all__ = ["EVERY", "Endpoint", "Sent", "act", "delete", "put", "read", "reader", "send"]
+__all__ = ["EVERY", "Endpoint", "Sent", "act", "delete", "put", "read", "read_as", "reader", "send"]
 
 T = TypeVar("T")
 
@@ -48,6 +48,7 @@ class Endpoint(Generic[T]):
         waits: seconds that the server itself may take, holding a worker; None if it answers at once.
         asks: the same, where it asks an agent over its message bus meanwhile.
         advice: what a 500 may mean then.
+        lanes: further budgets that it draws on.
         secret: the answer holds secrets of the user's.
         since: the first version of the server that has it; "" for all that we know.
     """
@@ -61,6 +62,7 @@ class Endpoint(Generic[T]):
     waits: float | None = None
     asks: float | None = None
     advice: str = NO_NATS_API
+    lanes: tuple[Lane, ...] = ()
     secret: bool = False
     since: str = ""
 
@@ -89,6 +91,7 @@ class Endpoint(Generic[T]):
             query={name: str(value) for name, value in (query or {}).items() if value is not None},
             body=None if body is None else codec.encode(body),
             replay=self.replay,
+            lanes=self.lanes,
             gone_is_done=self.method == "DELETE" and self.replay is Replay.IDEMPOTENT,
             is_secret=self.secret,
         )
@@ -103,6 +106,7 @@ class Facts(TypedDict, total=False):
     waits: float
     asks: float
     advice: str
+    lanes: tuple[Lane, ...]
     secret: bool
     since: str
 
@@ -179,6 +183,11 @@ def act(
     """What changes something and has an answer that matters; `decode` as for `read`."""
     decode = decode or codec.decoder(answer)
     return Endpoint(name=name, method=method, path=path, decode=decode, replay=replay, **_told(facts))
+
+
+def read_as(call: Call[Any], decode: Callable[[bytes], T]) -> Call[T]:
+    """The call, whose answer is read in another way, by what was asked or known before."""
+    return cast("Call[T]", msgspec.structs.replace(call, decode=decode))
 
 
 def _told(facts: Facts) -> dict[str, Any]:

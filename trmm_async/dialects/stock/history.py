@@ -9,9 +9,16 @@ import msgspec
 
 from trmm_async import codec
 from trmm_async.calls import Call
-from trmm_async.dialects.stock.agents import Places, agent_of_detail, ids_of_agents, listed_agents
-from trmm_async.dialects.stock.endpoint import read
-from trmm_async.dialects.stock.wording import get, get_secret, segment
+from trmm_async.dialects.stock.agents import (
+    AGENT,
+    AGENTS,
+    SHORT,
+    Places,
+    agent_of_detail,
+    ids_of_agents,
+    listed_agents,
+)
+from trmm_async.dialects.stock.endpoint import read, read_as
 from trmm_async.models import HistoryEntry, Moment, ScriptResult, no_extra
 
 __all__ = ["AGENT_HISTORY", "StockHistory"]
@@ -49,32 +56,40 @@ class _Row(msgspec.Struct):
     extra: Mapping[str, Any] = no_extra()
 
 
+class _Key(msgspec.Struct):
+    username: str
+    key: str
+
+    def __repr__(self) -> str:
+        return f"<a key of {self.username}>"
+
+
 class StockHistory:
     """See `History`. The script runs of all agents come in one call, the newest first."""
 
     def newest(self) -> Call[list[HistoryEntry]]:
         """See `History`."""
-        return get("/agents/scripthistory/", entries, query={"limit": _NEWEST})
+        return RUNS.call(query={"limit": _NEWEST})
 
     def since(self, moment: datetime | None) -> Call[list[HistoryEntry]]:
         """See `History`."""
         span = {} if moment is None else {"start": _instant(moment), "end": _FOREVER}
-        return get("/agents/scripthistory/", entries, query=span)
+        return RUNS.call(query=span)
 
     def known(self) -> Call[frozenset[str]]:
         """See `History`."""
-        return get("/agents/", ids_of_agents, query={"detail": "false"})
+        return read_as(AGENTS.call(query=SHORT), ids_of_agents)
 
     def user_of(self, is_it: Callable[[str], bool]) -> Call[str | None]:
         """See `History`. No call says whose key it is; the list of all keys does, to whoever may see it."""
-        return get_secret("/accounts/apikeys/", partial(_user_of, is_it))
+        return read_as(KEYS.call(), partial(_user_of, is_it))
 
     def statuses(self, agent_ids: frozenset[str]) -> Call[Mapping[str, str]]:
         """See `History`. One agent is asked for singly; for more, the one list there is."""
         if len(agent_ids) == 1:
             (agent_id,) = agent_ids
-            return get(f"/agents/{segment(agent_id)}/", _status)
-        return get("/agents/", partial(_statuses, agent_ids))
+            return read_as(AGENT.call(agent_id), _status)
+        return read_as(AGENTS.call(), partial(_statuses, agent_ids))
 
 
 def entries(body: bytes) -> list[HistoryEntry]:
@@ -86,10 +101,13 @@ def _of_one_agent(body: bytes) -> list[HistoryEntry]:
     return [_entry(row, None) for row in sorted(codec.decoder(list[_Row])(body), key=lambda row: row.id)]
 
 
-AGENT_HISTORY = read(
+AGENT_HISTORY: Final = read(
     "agents.history", "/agents/{agent:agent}/history/", list[HistoryEntry], decode=_of_one_agent
 )
 """All that was run on one agent, the oldest first. Its rows don't say which agent that is."""
+
+RUNS: Final = read("agents.run_script", "/agents/scripthistory/", list[HistoryEntry], decode=entries)
+KEYS: Final = read("agents.run_script", "/accounts/apikeys/", list[_Key], secret=True)
 
 
 def _entry(row: _Row, agent_id: str | None) -> HistoryEntry:
@@ -129,14 +147,6 @@ def seconds(value: str | float | None) -> float | None:
         return None if value is None else float(value)
     except ValueError:
         return None
-
-
-class _Key(msgspec.Struct):
-    username: str
-    key: str
-
-    def __repr__(self) -> str:
-        return f"<a key of {self.username}>"
 
 
 def _user_of(is_it: Callable[[str], bool], body: bytes) -> str | None:
