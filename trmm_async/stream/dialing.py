@@ -24,8 +24,9 @@ from trmm_async.errors import (
     RateLimitedError,
     TRMMError,
 )
+from trmm_async.receiving import is_shared_by
 from trmm_async.retry import Reply, retry_after
-from trmm_async.stream.sockets import Address, Link, LinkSettings
+from trmm_async.stream.sockets import Address, BufferedLink, Link, LinkSettings
 
 __all__ = ["Dialer", "NoLink", "no_link", "refusal"]
 
@@ -109,7 +110,8 @@ class Dialer:
             slot = await self._pace()
         except TRMMError as error:
             return NoLink(error, final=isinstance(error, ClosedError))
-        link = Link(self._address, path, self._headers, settings, roll, query=query, may_begin=slot.may_begin)
+        kind = BufferedLink if is_shared_by(asyncio.get_running_loop()) else Link
+        link = kind(self._address, path, self._headers, settings, roll, query=query, may_begin=slot.may_begin)
         problem, late = "", False
         try:
             problem = await self._open(link)

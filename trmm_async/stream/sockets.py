@@ -24,9 +24,10 @@ from websockets.protocol import State
 from websockets.uri import WebSocketURI, parse_uri
 
 from trmm_async.errors import ConnectionFailedError, InvalidRequestError
+from trmm_async.receiving import Buffered
 from trmm_async.retry import Reply
 
-__all__ = ["SEND_MOST", "Address", "Link", "LinkSettings", "Lost", "Pulse", "Verdict"]
+__all__ = ["SEND_MOST", "Address", "BufferedLink", "Link", "LinkSettings", "Lost", "Pulse", "Verdict"]
 
 T = TypeVar("T")
 
@@ -473,6 +474,12 @@ class Link(asyncio.Protocol):
             # Empty stands for the end of the stream: our transport has that from the peer itself.
             if data and self._transport is not None and not self._transport.is_closing():
                 self._transport.write(data)
+
+
+class BufferedLink(Link, Buffered):
+    """One that is read into the buffer of all."""
+
+    __slots__ = ()
 
 
 def _finish(future: asyncio.Future[T], result: T) -> None:

@@ -20,6 +20,7 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 
 from trmm_async.keepalive import KeepAliveTrust
+from trmm_async.receiving import Buffered, is_shared_by
 
 __all__ = [
     "SENDING",
@@ -71,7 +72,8 @@ class Connector(aiohttp.TCPConnector):
         self._keep_alive = KeepAliveTrust()
         # aiohttp has no public place for what its connections are made of. Should it make them otherwise one
         # day, each is used once: see `_usable`.
-        self._factory = functools.partial(cast("type[ResponseHandler]", _Line), self._loop)
+        line = _BufferedLine if is_shared_by(self._loop) else _Line
+        self._factory = functools.partial(cast("type[ResponseHandler]", line), self._loop)
         self._scout: _Scout | None = None
 
     async def connect(
@@ -212,6 +214,10 @@ class _Line(ResponseHandler):
         if self._input is None:
             self._input = _input_of(transport.get_extra_info("socket").fileno())
         return bool(self._input(0))
+
+
+class _BufferedLine(_Line, Buffered):
+    """One that is read into the buffer of all."""
 
 
 class _Guard:
