@@ -14,6 +14,7 @@ from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 
 import pytest
 
+from tests.fleet.stores import database_of
 from tests.servers import served
 from trmm_async import (
     TRMM,
@@ -29,8 +30,8 @@ from trmm_async import (
     Skipped,
     Unknown,
 )
-from trmm_async.fleet.files import as_uri
 from trmm_async.fleet.journal import Journal, Order
+from trmm_async.fleet.sqlite.files import as_uri
 from trmm_async.testing import Simulator
 
 ORDER = Order(server="https://x.example", script=1, args=("a",), timeout=30, batch=0.25, env_vars=("A=1",))
@@ -175,7 +176,7 @@ class TestTheFile:
     async def test_many_writers_share_the_wait_for_the_disk(self, tmp_path: Path) -> None:
         async with await Journal.create(tmp_path / "a.db", ORDER, IDS) as journal:
             transactions = []
-            journal._store.database.set_trace_callback(
+            database_of(journal).set_trace_callback(
                 lambda sql: transactions.append(sql) if sql.startswith("COMMIT") else None
             )
             await asyncio.gather(*(journal.begin([one], 0, None) for one in IDS))
@@ -319,8 +320,7 @@ class TestRuns:
                 async with run:
                     async for _ in run:
                         assert run._running is not None
-                        assert run._running.journal is not None
-                        run._running.journal._store.database.execute("PRAGMA query_only = 1")
+                        database_of(run._running.journal).execute("PRAGMA query_only = 1")
             assert len(server.runs) == 1
 
     async def test_a_stream_of_targets_is_written_before_anything_is_sent(

@@ -13,17 +13,20 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.fleet.stores import database_of
 from tests.fleet.test_journal import IDS, KILLED, ORDER, fleet
+from tests.recorded import FOLDER
 from tests.servers import until
-from trmm_async import Counts, Done, JournalError, Outcome, ScriptResult, Skipped, Unknown
+from trmm_async import Counts, Done, Failed, JournalError, Outcome, ScriptResult, Skipped, Unknown
 from trmm_async.fleet.journal import InFlight, Journal, Order
-from trmm_async.fleet.rows import COLUMNS, Seal, sum_of, wrapped
+from trmm_async.fleet.sqlite.rows import COLUMNS, Seal, sum_of, wrapped
 
 AGENTS = [f"agent{number:02}" for number in range(8)]
 
@@ -428,7 +431,7 @@ class TestWhateverIsSent:
     async def test_or_costs_its_own_row_alone(self, tmp_path: Path) -> None:
         async with await Journal.create(tmp_path / "a.db", ORDER, AGENTS) as journal:
             await journal.begin(AGENTS, 0, None)
-            journal._store.database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 10_000)
+            database_of(journal).setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 10_000)
             await asyncio.gather(
                 *(
                     journal.settle(Done(each, ScriptResult(retcode=0, stdout="x" * 3_000 * place)), ok=True)
@@ -452,7 +455,7 @@ class TestWhateverIsSent:
         async with await Journal.create(tmp_path / "a.db", ORDER, IDS[:30]) as journal:
             for each in IDS[:30]:
                 await journal.settle(Done(each, ScriptResult(retcode=0, stdout="x" * 300_000)), ok=True)
-            page = await journal._call(journal._store.ended, 0)
+            page = await journal._store.ended(0)
             assert len(page) == 4
             assert len([each async for each in journal.outcomes()]) == 30
 
@@ -528,6 +531,40 @@ UPDATE targets SET state = 'sending', attempts = 1, sent_at = 5, mark = 3, mark_
 UPDATE targets SET state = 'done', attempts = 1, ok = 1, retcode = 0, stdout = 'out', settled_at = 6
     WHERE agent_id = 'b';
 """
+
+
+async def test_a_recorded_journal_of_version_1_says_the_same_and_is_gone_on_with(
+    tmp_path: Path,
+) -> None:
+    """The file is what the code of commit 6eab3fc made, as it lay there when the run had been left."""
+    path = tmp_path / "version_1.db"
+    shutil.copyfile(FOLDER / "journal" / "version_1.db", path)
+    path.chmod(0o600)
+    ids = [f"{number:08x}-0000-4000-8000-000000000000" for number in range(1, 9)]
+    for state in (await read(path), await resumed(path), await read(path)):
+        assert (state.order.script, state.order.args, state.order.splay) == (7, ("-a", "ü"), 1.5)
+        assert [one.agent_id for one in state.in_flight] == [ids[4]]
+        assert (state.in_flight[0].mark, state.in_flight[0].mark_time) == (
+            41,
+            datetime(2026, 11, 27, 12, tzinfo=UTC),
+        )
+        assert state.pending == ids[6:]
+        (done, _), (bad, _), (failed, _), (unknown, _), (skipped, _) = state.ended
+        assert done == Done(ids[0], ScriptResult(retcode=0, stdout="fine\n", execution_time=0.5))
+        assert bad == Done(ids[1], ScriptResult(retcode=3, stderr="bad ü", execution_time=1.0))
+        assert isinstance(failed, Failed)
+        assert isinstance(unknown, Unknown)
+        assert skipped == Skipped(ids[5], "offline")
+        assert [ok for _, ok in state.ended] == [True, False, False, False, False]
+    async with await Journal.resume(path) as journal:
+        assert journal.username == "jane"
+        await journal.begin([ids[6]], 50, None)
+        with pytest.raises(JournalError, match="not pending"):
+            await journal.begin([ids[4]], 50, None)
+    with closing(sqlite3.connect(path)) as database:
+        meta = dict(database.execute("SELECT name, value FROM meta").fetchall())
+        (room,) = database.execute("SELECT DISTINCT owner, fence, lease_until FROM targets").fetchall()
+    assert (meta["version"], meta["kind"], room) == ("2", "script", (None, None, None))
 
 
 async def test_a_journal_of_version_1_can_be_gone_on_with(tmp_path: Path) -> None:

@@ -4,42 +4,35 @@ A target's state is on disk before the call that could change it leaves, and its
 So after a crash, of the process or of the machine, the file says of each target whether it was surely never
 sent, may have been, or how it ended. `docs/journal.md` has the format.
 
-Over `store`, which has the file, says what it is made of, and finds out where it isn't whole; it blocks, so
-it is called in a thread of the journal's own. Every failure of it is a `JournalError`.
+Over `storage`, which says what a journal is kept in has to do, and `sqlite`, which is one: a file, which
+finds out where it isn't whole. Every failure of it is a `JournalError`.
 
 One process works on a journal at a time: it holds a lock that the system takes back when it dies. Any number
 may read meanwhile.
 """
 
-import asyncio
-import threading
 import time
-import weakref
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
-from typing import Final, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Final, Self
 
 import msgspec
 
 from trmm_async import codec
-from trmm_async.errors import JournalError, RecordedError, TRMMError
-from trmm_async.fleet.files import existing
-from trmm_async.fleet.rows import Change, Page
-from trmm_async.fleet.store import TROUBLES, SQLiteStore
+from trmm_async.errors import JournalError, RecordedError
+from trmm_async.fleet.sqlite import SQLiteJournalStore, existing
 from trmm_async.models import ScriptResult
 from trmm_async.outcomes import Counts, Done, Failed, Outcome, Skipped, Unknown
 
-__all__ = ["InFlight", "Journal", "Order"]
+if TYPE_CHECKING:
+    from trmm_async.fleet.storage import JournalStore
 
-P = ParamSpec("P")
-T = TypeVar("T")
+__all__ = ["InFlight", "Journal", "Order"]
 
 _KIND: Final = "script"
 _PAGE: Final = 2000
@@ -81,15 +74,7 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.order = Order(server="", script=0)
-        self._store = SQLiteStore(path)
-        self._thread = ThreadPoolExecutor(1, "trmm_async journal")
-        self._busy = threading.Lock()
-        self._writing = asyncio.Lock()
-        self._queue: list[tuple[Change, asyncio.Future[None]]] = []
-        self._flushes: set[asyncio.Task[None]] = set()
-        self._closing: asyncio.Task[None] | None = None
-        # One that nobody has any more gives its lock back, and its thread.
-        self._dropped = weakref.finalize(self, _let_go, self._store, self._thread, self._busy)
+        self._store: JournalStore = SQLiteJournalStore(path)
 
     def __repr__(self) -> str:
         return f"<Journal {self.path}>"
@@ -114,10 +99,10 @@ class Journal:
         """
         journal = cls(Path(path))
         try:
-            await journal._call(journal._store.create, _KIND)
+            await journal._store.create(_KIND)
             await journal.fill(order, agents)
         except BaseException:
-            await journal._finish(journal._store.discard)
+            await journal._store.discard()
             raise
         return journal
 
@@ -142,26 +127,26 @@ class Journal:
         journal = cls(existing(path))
         return await journal._opened(journal._store.read)
 
-    async def _opened(self, opening: Callable[[], None]) -> Self:
+    async def _opened(self, opening: Callable[[], Awaitable[None]]) -> Self:
         try:
-            await self._call(opening)
+            await opening()
             self.order = self._order()
         except BaseException:
-            await self._finish(self._store.close)
+            await self._store.close()
             raise
         return self
 
     async def fill(self, order: Order, agents: AsyncIterable[str] | Iterable[str]) -> None:
         """Write down what is to be done. For `create`."""
         async for page in _pages(agents):
-            await self._write(partial(Page.add, agent_ids=page))
+            await self._store.add(page)
         # Last: a journal with an order has all its targets.
         try:
             text = codec.encode(order).decode()
         except (TypeError, ValueError) as error:
             raise JournalError(f"{self.path} can't be written: {error}") from error
-        await self._write(lambda out: out.note("order", text))
-        await self._call(self._store.checkpoint)
+        await self._store.note("order", text)
+        await self._store.checkpoint()
         self.order = order
 
     def _order(self) -> Order:
@@ -177,21 +162,7 @@ class Journal:
 
     async def aclose(self) -> None:
         """Close it, and let others work on it. Twice is the same as once. Cancelled, it goes on."""
-        await self._finish(self._store.close)
-
-    async def _finish(self, end: Callable[[], None]) -> None:
-        if self._closing is None:
-            self._closing = asyncio.create_task(self._close(end), name="trmm_async: closing a journal")
-        await asyncio.shield(self._closing)
-
-    async def _close(self, end: Callable[[], None]) -> None:
-        if self._flushes:
-            await asyncio.wait(self._flushes)
-        try:
-            await self._call(end)
-        finally:
-            self._dropped.detach()
-            self._thread.shutdown(wait=False)
+        await self._store.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -200,23 +171,6 @@ class Journal:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aclose()
-
-    async def _call(self, does: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Do that in the journal's thread, one after the other. Cancelled, it is done all the same."""
-        busy = self._busy
-
-        def do() -> T:
-            with busy:
-                return does(*args, **kwargs)
-
-        try:
-            done = asyncio.get_running_loop().run_in_executor(self._thread, do)
-        except RuntimeError as error:
-            raise JournalError(f"{self.path} is closed") from error
-        try:
-            return await asyncio.shield(done)
-        except TROUBLES as error:
-            raise JournalError(f"{self.path} can't be used: {error}") from error
 
     # -- writing ---------------------------------------------------------------------------------------------
 
@@ -228,12 +182,12 @@ class Journal:
         """
         now, moment = time.time(), None if mark_time is None else mark_time.isoformat()
         ids = tuple(agent_ids)
-        await self._write(lambda page: page.begin(ids, now, mark, moment))
+        await self._store.begin(ids, now, mark, moment)
 
     async def withdraw(self, agent_ids: Iterable[str]) -> None:
         """These were begun, and then certainly not sent: they are pending again."""
         if ids := tuple(agent_ids):
-            await self._write(lambda page: page.withdraw(ids))
+            await self._store.withdraw(ids)
 
     async def settle(self, outcome: Outcome, *, ok: bool) -> None:
         """This is what became of a target. On disk when this returns. Whatever a server sends can be kept."""
@@ -247,41 +201,17 @@ class Journal:
             values |= {"reason": outcome.reason}
         elif error is not None:
             values |= {"error": _name(error), "reason": str(error)}
-        await self._write(lambda page: page.settle(outcome.agent_id, values))
+        await self._store.settle(outcome.agent_id, values)
 
     async def remember_user(self, username: str) -> None:
         """By this name the server's history has our runs: what is in flight may have to be found by it."""
         if username != self.username:
-            await self._write(lambda page: page.note("username", username))
+            await self._store.note("username", username)
 
     async def retry(self, kinds: Iterable[str]) -> None:
         """Make those pending again that ended so; "failed" are also those that ran without success."""
         if kinds := tuple(kinds):
-            await self._write(lambda page: page.retry(kinds))
-
-    async def _write(self, change: Change) -> None:
-        """Write in one transaction with what others want to write at this moment: one wait for the disk."""
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._queue.append((change, done))
-        flush = asyncio.create_task(self._flush(done), name="trmm_async: journal")
-        self._flushes.add(flush)
-        flush.add_done_callback(self._flushes.discard)
-        # Not broken off in the middle by whoever is cancelled: others' rows are in the same transaction.
-        await asyncio.shield(flush)
-        done.result()
-
-    async def _flush(self, mine: asyncio.Future[None]) -> None:
-        async with self._writing:
-            if mine.done():
-                return
-            queue, self._queue = self._queue, []
-            told: Sequence[TRMMError | None]
-            try:
-                told = await self._call(self._store.transact, [change for change, _ in queue])
-            except JournalError as error:
-                told = [error] * len(queue)
-            for (_, done), trouble in zip(queue, told, strict=True):
-                done.set_result(None) if trouble is None else done.set_exception(trouble)
+            await self._store.retry(kinds)
 
     # -- reading ---------------------------------------------------------------------------------------------
 
@@ -290,15 +220,15 @@ class Journal:
         """What is read inside is of one moment, and adds up, though a run is writing. For `read` only."""
         if self._store.writes:
             raise JournalError(f"{self.path} is open to be written: it doesn't stand still")
-        await self._call(self._store.hold_still)
+        await self._store.hold_still()
         try:
             yield self
         finally:
-            await self._call(self._store.move_on)
+            await self._store.move_on()
 
     async def counts(self) -> Counts:
         """Where the targets stand; those in flight are pending."""
-        rows = await self._call(self._store.counts)
+        rows = await self._store.counts()
         return Counts(
             done=rows.get("done", 0),
             failed=rows.get("failed", 0),
@@ -311,25 +241,25 @@ class Journal:
         """Those that were begun and have no outcome."""
         return [
             InFlight(agent_id, sent_at, mark, None if moment is None else _moment(moment))
-            for agent_id, sent_at, mark, moment in await self._call(self._store.in_flight)
+            for agent_id, sent_at, mark, moment in await self._store.in_flight()
         ]
 
     async def pending(self, after: int) -> list[tuple[int, str]]:
         """A page of those that were never sent, with their places, from behind that place on."""
-        return await self._call(self._store.pending, after)
+        return await self._store.pending(after)
 
     async def to_run(self, retry: Iterable[str] = ()) -> list[str]:
         """Who a resumption would send to: those that are pending, and those that `retry` makes pending."""
-        return await self._call(self._store.to_run, tuple(retry))
+        return await self._store.to_run(tuple(retry))
 
     async def successes(self) -> dict[int | None, int]:
         """How many succeeded by the rule of the run that wrote it, by their return codes."""
-        return await self._call(self._store.successes)
+        return dict(await self._store.successes())
 
     async def agent_ids(self) -> AsyncIterator[str]:
         """All targets, in their order, read page by page."""
         after = 0
-        while page := await self._call(self._store.targets, after):
+        while page := await self._store.targets(after):
             after = page[-1][0]
             for _, agent_id in page:
                 yield agent_id
@@ -342,23 +272,10 @@ class Journal:
     async def judged(self) -> AsyncIterator[tuple[Outcome, bool]]:
         """The same, each with whether it was a success when it was written."""
         after = 0
-        while page := await self._call(self._store.ended, after):
+        while page := await self._store.ended(after):
             after = page[-1][0]
             for _, ok, *row in page:
                 yield _outcome(*row), bool(ok)
-
-
-def _let_go(store: SQLiteStore, thread: ThreadPoolExecutor, busy: threading.Lock) -> None:
-    """Close what nobody has any more: at once, unless its thread is at work, which then does it."""
-    if not busy.acquire(blocking=False):
-        thread.submit(store.close)
-        thread.shutdown(wait=False)
-        return
-    try:
-        thread.shutdown(wait=False)
-        store.close()
-    finally:
-        busy.release()
 
 
 def _moment(text: str) -> datetime:

@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from trmm_async.errors import InvalidRequestError, JournalError, TRMMError
-from trmm_async.fleet.files import (
+from trmm_async.fleet.sqlite.files import (
     GO_ON,
     Lock,
     Mark,
@@ -43,7 +43,7 @@ from trmm_async.fleet.files import (
     remove_all,
     uri_of,
 )
-from trmm_async.fleet.rows import (
+from trmm_async.fleet.sqlite.rows import (
     COLUMNS,
     OF_ONE_ROW,
     OLD_COLUMNS,
