@@ -19,7 +19,6 @@ from trmm_async.errors import InvalidRequestError
 from trmm_async.events import AgentOffline, AlertEvent
 from trmm_async.models import Alert
 from trmm_async.stream import Subscription
-from trmm_async.stream.errands import Errands
 from trmm_async.testing import Simulator
 from trmm_async.webhooks.delivery import TEMPLATE, Delivery, verdict_on
 
@@ -519,20 +518,3 @@ async def test_whoever_hangs_up_early_what_came_in_whole_is_told(
     assert sorted(heard.rung) == [(number, None) for number in range(1, 101)]
     assert (heard.receiver.received, heard.receiver.refused) == (100, 0)
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
-
-
-async def test_errands_are_bounded_and_done_once() -> None:
-    done: list[int] = []
-
-    async def do(number: int) -> None:
-        done.append(number)
-
-    errands = Errands(do)
-    assert all(errands.add(number) for number in range(1000))
-    assert errands.add(5)
-    assert not errands.add(1000)
-    task = asyncio.create_task(errands.run())
-    await until(lambda: not errands)
-    assert done == [*range(1000)]
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)

@@ -359,9 +359,9 @@ def roll(events: Subscription) -> set[Link]:
 
 
 def session(events: Subscription, agent_id: str) -> Session:
-    course = events._courses[agent_id]
-    assert isinstance(course, Session)
-    return course
+    agent_state = events._agent_states[agent_id]
+    assert isinstance(agent_state, Session)
+    return agent_state
 
 
 async def based(rest: Rest, peer: Peer, fetches: int = 1) -> None:

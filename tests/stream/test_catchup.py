@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from trmm_async.events import AgentOffline, AgentOnline, AlertEvent, Event, ScriptOutput
 from trmm_async.models import Alert
-from trmm_async.stream.catchup import CLOCK_SKEW, Known, Snapshot
+from trmm_async.stream.catchup import CLOCK_SKEW, ReaderState, Snapshot
 
 WHO = "agent-1"
 THEN = datetime(2026, 4, 21, 8, 0, tzinfo=UTC)
@@ -32,8 +32,8 @@ def offline(time: datetime | None = None) -> AgentOffline:
     return AgentOffline(agent_id=WHO, time=time)
 
 
-def based(snapshot: Snapshot) -> Known:
-    known = Known(WHO)
+def based(snapshot: Snapshot) -> ReaderState:
+    known = ReaderState(WHO)
     known.baseline(snapshot)
     return known
 
@@ -79,14 +79,14 @@ def test_the_same_alert_with_a_time_of_fewer_digits_is_the_same() -> None:
 
 
 def test_a_baseline_does_not_overrule_what_the_socket_told() -> None:
-    known = Known(WHO)
+    known = ReaderState(WHO)
     known.admit(offline(THEN))
     known.baseline(Snapshot({WHO: "online"}, []))
     assert known.missed(Snapshot({WHO: "online"}, []), THEN) == [online()]
 
 
 def test_without_a_baseline_the_status_is_told_and_alerts_that_are_new_by_their_time() -> None:
-    known = Known(WHO)
+    known = ReaderState(WHO)
     known.admit(AlertEvent(agent_id=WHO, alert=alert(1, "was")))
     since = THEN + timedelta(hours=1)
     skewed = alert(3, at=since - CLOCK_SKEW + timedelta(seconds=1))
@@ -96,7 +96,7 @@ def test_without_a_baseline_the_status_is_told_and_alerts_that_are_new_by_their_
 
 
 def test_without_a_baseline_a_told_status_that_changed_is_missed() -> None:
-    known = Known(WHO)
+    known = ReaderState(WHO)
     known.admit(online(THEN))
     assert known.missed(Snapshot({WHO: "offline"}, []), THEN) == [offline()]
 
@@ -124,7 +124,7 @@ def test_a_frame_that_differs_from_the_catch_up_is_told_and_so_is_the_next() -> 
 
 
 def test_script_output_is_never_a_repeat() -> None:
-    known = Known(WHO)
+    known = ReaderState(WHO)
     output = ScriptOutput(agent_id=WHO, output="line\n")
     assert known.admit(output)
     assert known.admit(output)

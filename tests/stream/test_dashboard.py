@@ -12,7 +12,7 @@ from trmm_async import TRMM
 from trmm_async.dialects.stock.dashboard import counts
 from trmm_async.errors import AuthenticationError, ConnectionFailedError, UnsupportedError
 from trmm_async.events import DASHBOARD, AgentOffline, DashboardCounts, Ended, Event, UnknownEvent
-from trmm_async.stream.merged import Merged
+from trmm_async.resources.live import MergedSource
 from trmm_async.testing import Simulator
 
 nothing_left = pytest.fixture(autouse=True)(nothing_is_left)
@@ -47,8 +47,8 @@ async def test_they_stand_among_the_events_of_agents(server: Simulator) -> None:
     who = server.agent_ids[0]
     async with client(server, access_token=server.new_token) as trmm:
         async with trmm.events(who, dashboard=True, snapshot=True, settings=quick()) as events:
-            assert isinstance(events._source, Merged)
-            assert repr(events._source).startswith("<Merged <Polling of 1 agents, 1 looks>, <Sockets of 1")
+            assert isinstance(events._source, MergedSource)
+            assert repr(events._source).startswith("<MergedSource <Polling of 1 agents, 1 looks>, <Sockets")
             heard = await all_of(events, 4)
             assert kinds([event for event in heard if event.agent_id == DASHBOARD]) == [
                 "DashboardCounts",

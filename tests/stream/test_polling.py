@@ -25,7 +25,7 @@ from trmm_async.errors import (
 from trmm_async.errors import TimeoutError as TRMMTimeoutError
 from trmm_async.events import AgentOffline, AgentOnline, AlertEvent, Ended, Event, Gap, ScriptOutput
 from trmm_async.models import Alert
-from trmm_async.stream.polling import Polling
+from trmm_async.stream.polling import DedupQueue, Polling
 from trmm_async.stream.settings import Rhythm, StreamSettings
 from trmm_async.testing import Simulator
 
@@ -476,3 +476,20 @@ async def test_removing_an_agent_whose_end_waits_for_room(server: Simulator) -> 
             server.come_online(third)
             assert await all_of(events, 1) == [AgentOnline(agent_id=third)]
             assert events.state == {third: "live"}
+
+
+async def test_a_queue_without_duplicates_is_bounded_and_done_once() -> None:
+    done: list[int] = []
+
+    async def do(number: int) -> None:
+        done.append(number)
+
+    queue = DedupQueue(do)
+    assert all(queue.add(number) for number in range(1000))
+    assert queue.add(5)
+    assert not queue.add(1000)
+    task = asyncio.create_task(queue.run())
+    await until(lambda: not queue)
+    assert done == [*range(1000)]
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

@@ -10,7 +10,7 @@ from msgspec import structs
 from tests.stream.test_catchup import THEN, WHO, Change, Reader, Server, alert, changes, offline, run, told
 from trmm_async.errors import InvalidRequestError
 from trmm_async.models import Alert
-from trmm_async.stream.catchup import Known, Snapshot
+from trmm_async.stream.catchup import ReaderState, Snapshot
 from trmm_async.stream.position import Newest, Place, Position, RunsPlace, read_position
 
 
@@ -54,19 +54,19 @@ def test_what_is_no_position_is_refused(text: object) -> None:
 
 
 def test_from_a_place_on_only_what_changed_is_missed() -> None:
-    known = Known(WHO)
+    known = ReaderState(WHO)
     known.baseline(Snapshot({WHO: "online"}, [alert(1), alert(2), resolved(3), alert(4)]))
-    again = Known(WHO, stored(known.place(THEN)))
+    again = ReaderState(WHO, stored(known.place(THEN)))
     after = Snapshot({WHO: "offline"}, [alert(1), resolved(2), resolved(3), alert(4, "worse"), alert(5)])
     assert again.missed(after, THEN) == [offline(), *told(resolved(2), alert(4, "worse"), alert(5))]
 
 
 def test_what_was_not_read_is_told_again() -> None:
-    known = Known(WHO)
+    known = ReaderState(WHO)
     known.baseline(Snapshot({WHO: "online"}, []))
     unread = [offline(THEN), *told(alert(1), resolved(2))]
     assert all(known.admit(event) for event in unread)
-    again = Known(WHO, stored(known.place(THEN, unread)))
+    again = ReaderState(WHO, stored(known.place(THEN, unread)))
     assert again.missed(Snapshot({WHO: "offline"}, [alert(1), resolved(2)]), THEN) == [
         offline(),
         *told(alert(1), resolved(2)),
@@ -74,33 +74,33 @@ def test_what_was_not_read_is_told_again() -> None:
 
 
 def test_old_alerts_that_are_resolved_take_no_room() -> None:
-    known = Known(WHO)
+    known = ReaderState(WHO)
     known.baseline(Snapshot({}, [*(resolved(number) for number in range(1, 1000)), alert(1000)]))
     place = known.place(THEN)
     assert (place.mark, list(place.alerts)) == (1000, [1000])
-    assert stored(Known(WHO, place).place(THEN)) == place
+    assert stored(ReaderState(WHO, place).place(THEN)) == place
 
 
 def test_what_was_raised_in_a_gap_is_told_though_a_later_one_was_heard_of() -> None:
-    known = Known(WHO)
+    known = ReaderState(WHO)
     known.baseline(Snapshot({WHO: "online"}, [resolved(1)]))
     assert known.learn(told(alert(3))[0])  # 2 was raised as well, and nobody told it
-    again = Known(WHO, stored(known.place(THEN)))
+    again = ReaderState(WHO, stored(known.place(THEN)))
     after = Snapshot({WHO: "online"}, [resolved(1), resolved(2), resolved(3)])
     assert again.missed(after, THEN) == told(resolved(2), resolved(3))
     assert again.missed(after, THEN) == []
 
 
 def test_what_was_told_as_resolved_is_not_told_again_from_a_place() -> None:
-    known = Known(WHO)
+    known = ReaderState(WHO)
     known.baseline(Snapshot({WHO: "online"}, []))
     assert all(known.admit(event) for event in told(alert(5), resolved(5)))
-    again = Known(WHO, stored(known.place(THEN)))
+    again = ReaderState(WHO, stored(known.place(THEN)))
     assert again.missed(Snapshot({WHO: "online"}, [resolved(4), resolved(5)]), THEN) == told(resolved(4))
 
 
 def test_a_stream_that_stands_for_long_forgets_what_was_resolved_and_tells_it_to_nobody_again() -> None:
-    known = Known(WHO)
+    known = ReaderState(WHO)
     known.baseline(Snapshot({WHO: "online"}, []))
     alerts = [resolved(number) for number in range(1, 1001)]
     for one in alerts:
@@ -110,12 +110,12 @@ def test_a_stream_that_stands_for_long_forgets_what_was_resolved_and_tells_it_to
     assert len(known._told) <= 65
     place = stored(known.place(THEN))
     assert len(place.alerts) <= 65
-    for each in (known, Known(WHO, place)):
+    for each in (known, ReaderState(WHO, place)):
         assert each.missed(Snapshot({WHO: "online"}, [*alerts, resolved(1001)]), THEN) == told(resolved(1001))
 
 
 def test_open_alerts_are_never_forgotten() -> None:
-    known = Known(WHO)
+    known = ReaderState(WHO)
     alerts = [alert(number) for number in range(500)]
     for one in alerts:
         known.admit(told(one)[0])
@@ -125,22 +125,22 @@ def test_open_alerts_are_never_forgotten() -> None:
 
 
 def test_an_alert_of_a_restored_database_is_told_though_its_number_is_an_old_one() -> None:
-    known = Known(WHO)
+    known = ReaderState(WHO)
     known.baseline(Snapshot({WHO: "online"}, [resolved(9)]))
     later = structs.replace(resolved(4), created_at=THEN + timedelta(hours=1))
-    for each in (known, Known(WHO, stored(known.place(THEN)))):
+    for each in (known, ReaderState(WHO, stored(known.place(THEN)))):
         assert each.missed(Snapshot({WHO: "online"}, [later]), THEN) == told(later)
         assert each.missed(Snapshot({WHO: "online"}, [later]), THEN) == []
 
 
 def test_a_position_takes_some_dozen_bytes_an_agent() -> None:
-    known = Known("x" * 40)
+    known = ReaderState("x" * 40)
     known.baseline(Snapshot({"x" * 40: "online"}, [resolved(123_456)]))
     assert len(known.place(datetime.now(UTC)).text("x" * 40)) < 100
 
 
 def test_the_digest_is_the_same_in_every_process() -> None:
-    known = Known(WHO)
+    known = ReaderState(WHO)
     known.admit(told(Alert(id=1, severity="error", message="C: full"))[0])
     assert known.place(datetime(2026, 1, 1, tzinfo=UTC)).alerts == {1: 42173452396552}
 
@@ -153,7 +153,7 @@ def test_a_reader_that_comes_back_knows_what_the_server_does(
     server = Server()
     run(server, before)
     reader = Reader(server.up, {number: one.message for number, one in server.alerts.items()})
-    known = Known(WHO)
+    known = ReaderState(WHO)
     known.baseline(server.snapshot())
     frames = [event for event in run(server, live) if known.admit(event)]
     reader.hear(frames[:read])
@@ -161,7 +161,7 @@ def test_a_reader_that_comes_back_knows_what_the_server_does(
 
     run(server, away)  # the process is gone
 
-    again = Known(WHO, place)
+    again = ReaderState(WHO, place)
     reader.hear(again.missed(server.snapshot(), THEN))
     reader.hear(event for event in run(server, after) if again.admit(event))
     assert reader.knows(server)
@@ -175,7 +175,7 @@ def test_a_reader_that_asked_for_everything_knows_what_the_server_does(
     server = Server()
     run(server, before)
     reader = Reader(not server.up, {})
-    known = Known(WHO)
+    known = ReaderState(WHO)
     arrived = run(server, early)
     snapshot = server.snapshot()
     arrived += run(server, late)
@@ -186,7 +186,7 @@ def test_a_reader_that_asked_for_everything_knows_what_the_server_does(
 
 
 def test_everything_is_without_what_is_resolved() -> None:
-    known = Known(WHO)
+    known = ReaderState(WHO)
     state = Snapshot({WHO: "offline"}, [alert(1), resolved(2)])
     assert known.missed(state, THEN, everything=True) == [offline(), *told(alert(1))]
     assert known.missed(state, THEN) == []

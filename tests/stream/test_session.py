@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from trmm_async.errors import ConnectionFailedError, TRMMError
 from trmm_async.stream.catchup import Snapshot
-from trmm_async.stream.session import Backoff, SnapshotDesk, StreamSettings
+from trmm_async.stream.session import Backoff, SnapshotLoader, StreamSettings
 
 
 @given(
@@ -44,11 +44,11 @@ class Source:
 
 async def test_who_asks_together_shares_a_fetch_and_who_asks_during_one_gets_the_next() -> None:
     source, tasks = Source(), list[asyncio.Task[None]]()
-    desk = SnapshotDesk(source, 0.0, tasks.append)
-    first = [desk.ask("a"), desk.ask("b")]
+    loader = SnapshotLoader(source, 0.0, tasks.append)
+    first = [loader.ask("a"), loader.ask("b")]
     async with asyncio.timeout(30):
         await source.called.wait()
-        late, gone = desk.ask("a"), desk.ask("c")
+        late, gone = loader.ask("a"), loader.ask("c")
         gone.cancel()
         source.open.set()
         answers = [await answer for answer in first]
@@ -59,33 +59,33 @@ async def test_who_asks_together_shares_a_fetch_and_who_asks_during_one_gets_the
     assert len(tasks) == 1
 
 
-async def test_a_fetch_that_fails_answers_with_the_error_and_the_desk_serves_on() -> None:
+async def test_a_fetch_that_fails_answers_with_the_error_and_the_loader_serves_on() -> None:
     source, tasks = Source(), list[asyncio.Task[None]]()
     source.open.set()
     source.error = ConnectionFailedError("away")
-    desk = SnapshotDesk(source, 0.0, tasks.append)
+    loader = SnapshotLoader(source, 0.0, tasks.append)
     async with asyncio.timeout(30):
-        assert await desk.ask("a") is source.error
+        assert await loader.ask("a") is source.error
         source.error = None
-        assert isinstance(await desk.ask("a"), Snapshot)
+        assert isinstance(await loader.ask("a"), Snapshot)
     await asyncio.wait(tasks)
 
 
 async def test_fetches_that_follow_one_another_wait_longer_and_longer_for_company() -> None:
     source, tasks = Source(), list[asyncio.Task[None]]()
     source.open.set()
-    desk = SnapshotDesk(source, 0.01, tasks.append)
+    loader = SnapshotLoader(source, 0.01, tasks.append)
     began = asyncio.get_running_loop().time()
     async with asyncio.timeout(30):
         for _ in range(3):
-            await desk.ask("a")
+            await loader.ask("a")
     assert asyncio.get_running_loop().time() - began >= 0.01 + 0.02 + 0.04
     await asyncio.wait(tasks)
 
 
 async def test_nothing_is_fetched_for_those_who_no_longer_wait() -> None:
     source, tasks = Source(), list[asyncio.Task[None]]()
-    desk = SnapshotDesk(source, 0.0, tasks.append)
-    desk.ask("a").cancel()
+    loader = SnapshotLoader(source, 0.0, tasks.append)
+    loader.ask("a").cancel()
     await asyncio.wait(tasks)
     assert source.asked == []

@@ -1,7 +1,7 @@
 """Live things: a subscription to agents' events, and a script's output while it runs."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Self
@@ -17,10 +17,12 @@ from trmm_async.resources.api import Api
 from trmm_async.resources.dashboard import TokenDialer
 from trmm_async.resources.snapshots import take_snapshot
 from trmm_async.resources.watching import ServerWatch
-from trmm_async.stream import Merged, Polling, Sockets, Source, SourceLater, StreamSettings, Subscription
+from trmm_async.stream import Polling, Sockets, Source, SourceLater, StreamSettings, Subscription
+from trmm_async.stream.position import SourcePlace
+from trmm_async.stream.source import AgentStreamState, Outlet, Start
 from trmm_async.webhooks import WebhookReceiver
 
-__all__ = ["ScriptStream", "new_cmd_id", "subscribe"]
+__all__ = ["MergedSource", "ScriptStream", "new_cmd_id", "subscribe"]
 
 _STRAGGLERS = 2.0
 """Seconds that the last pieces of output have after the run's result has come by another connection."""
@@ -48,7 +50,7 @@ def subscribe(
             return await agents_source()
         (await api.dialect()).require_stock("events(dashboard=True)")
         sockets = Sockets(lambda _: COUNTS, TokenDialer(api.dialer, api.access), None, settings)
-        return Merged({DASHBOARD: sockets}, await agents_source())
+        return MergedSource({DASHBOARD: sockets}, await agents_source())
 
     async def agents_source() -> Source:
         source = (await api.dialect()).event_source()
@@ -211,3 +213,56 @@ class ScriptStream:
 def new_cmd_id() -> str:
     """An id for one run: what TRMM takes for one is ASCII letters, digits and `-_.`, at most 48."""
     return f"trmm-{uuid4().hex}"
+
+
+class MergedSource:
+    """Several sources as one: some names come from one of their own, all others from the rest.
+
+    Args:
+        special: the source of each of these names.
+        rest: the source of all others, which alone tells script runs.
+    """
+
+    def __init__(self, special: Mapping[str, Source], rest: Source) -> None:
+        self._special = special
+        self._rest = rest
+
+    def __repr__(self) -> str:
+        return f"<MergedSource {', '.join(map(repr, self._all()))}>"
+
+    def open(self, outlet: Outlet, begun: SourcePlace | None) -> None:
+        """See `stream.source.Source`."""
+        for source in self._all():
+            source.open(outlet, begun)
+
+    def follow(self, agent_id: str, start: Start) -> AgentStreamState:
+        """See `stream.source.Source`."""
+        return self._of(agent_id).follow(agent_id, start)
+
+    def leave(self, agent_id: str) -> None:
+        """See `stream.source.Source`."""
+        self._of(agent_id).leave(agent_id)
+
+    def place(self, unread: Sequence[Event]) -> SourcePlace | None:
+        """See `stream.source.Source`."""
+        return self._rest.place(unread)
+
+    def close(self) -> None:
+        """See `stream.source.Source`."""
+        for source in self._all():
+            source.close()
+
+    def remaining(self) -> list[asyncio.Future[None]]:
+        """See `stream.source.Source`."""
+        return [future for source in self._all() for future in source.remaining()]
+
+    def cut(self) -> None:
+        """See `stream.source.Source`."""
+        for source in self._all():
+            source.cut()
+
+    def _all(self) -> list[Source]:
+        return [self._rest, *self._special.values()]
+
+    def _of(self, agent_id: str) -> Source:
+        return self._special.get(agent_id, self._rest)

@@ -3,24 +3,22 @@
 Above it the resources, below it the pure rooms. Inside, from the top:
 
 * `subscription` (many agents' events as one stream), `fanout` (several consumers of it);
-* `pushed`, `polling`, `merged` (where they come from: sockets, looking again and again, several of these),
-  behind the seam that is `source`; `session` and `picture` (one agent's course in the first two);
-* `dialing` and `sockets` (connections), `desk` (reading the state once for all), `mailbox` (the bounded queue
-  of a subscription), `errands`, `waiting`, `settings`;
-* pure: `catchup` (what a gap hid), `runs` (which script runs are news), `overlap` (which of two answers is
-  newer), `position` (a place to be stored), `backlog` (the bounded queue of a consumer), `filters` (which
-  events are wanted).
+* `pushed`, `polling` (where they come from: sockets, or looking again and again), behind the seam that is
+  `source`; `session` and `agent_diff` (where one agent's stream stands in each);
+* `dialing` and `sockets` (connections), `snapshots` (reading the state once for all), `mailbox` (the bounded
+  queue of a subscription), `settings`;
+* pure: `catchup` (what a gap hid), `runs` (which script runs are news), `position` (a place to be stored),
+  `backlog` (the bounded queue of a consumer), `filters` (which events are wanted).
 """
 
 from trmm_async.stream.catchup import Snapshot
-from trmm_async.stream.desk import SnapshotSource
 from trmm_async.stream.dialing import Dialer, NoLink
 from trmm_async.stream.fanout import Consumer, Handler
-from trmm_async.stream.merged import Merged
 from trmm_async.stream.polling import Polling, Seen
 from trmm_async.stream.position import Place, SourcePlace
 from trmm_async.stream.pushed import Sockets
 from trmm_async.stream.settings import StreamSettings, StreamState
+from trmm_async.stream.snapshots import SnapshotSource
 from trmm_async.stream.sockets import SEND_MOST, Link, LinkSettings, Lost
 from trmm_async.stream.source import AgentStreamState, Outlet, Source, SourceLater, Start
 from trmm_async.stream.subscription import Subscription
@@ -36,7 +34,6 @@ __all__ = [
     "Link",
     "LinkSettings",
     "Lost",
-    "Merged",
     "NoLink",
     "Snapshot",
     "SnapshotSource",

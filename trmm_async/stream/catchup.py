@@ -1,7 +1,8 @@
 """What a reader missed while the connection was lost. Pure: no time, no I/O.
 
 Over `events`, `models` and `position`; the sources feed it. `Snapshot` is the server's present state, read
-over REST; `Known` is what the reader of one agent's stream has been told. The difference is what was missed.
+over REST; `ReaderState` is what the reader of one agent's stream has been told. The difference is what was
+missed.
 
 Both see the world as facts: a key (the agent's status, or one alert) and a token for its present state.
 """
@@ -15,7 +16,7 @@ from trmm_async.events import AgentOffline, AgentOnline, AlertEvent, Event
 from trmm_async.models import Alert
 from trmm_async.stream.position import Place
 
-__all__ = ["CLOCK_SKEW", "Known", "Snapshot"]
+__all__ = ["CLOCK_SKEW", "ReaderState", "Snapshot"]
 
 CLOCK_SKEW: Final = timedelta(minutes=5)
 """How far the server's clock may be behind ours before an alert of a gap is mistaken for an older one.
@@ -68,7 +69,7 @@ class Snapshot:
         return told
 
 
-class Known:
+class ReaderState:
     """What the reader of one agent's stream has been told, or was already so when the stream began.
 
     Alerts that are open are known one by one. Of those that are resolved a mark is enough, the highest number
@@ -100,7 +101,7 @@ class Known:
 
     def __repr__(self) -> str:
         based = "based" if self._based else "not based"
-        return f"<Known {self._agent_id}: {len(self._told)} facts, {based}>"
+        return f"<ReaderState {self._agent_id}: {len(self._told)} facts, {based}>"
 
     def admit(self, event: Event) -> bool:
         """Note an event that came over the socket. False: the catch-up has just told this, so leave it out.

@@ -1,13 +1,13 @@
 """Events of a server that pushes none, by looking at it again and again: the second source.
 
-Over `picture` (what a look tells of one agent) and `runs` (which script runs are news); below
+Over `agent_diff` (what a look tells of one agent) and `runs` (which script runs are news); below
 `subscription`. One task, and one look for all agents, whose calls follow one another: a look costs one worker
 of the server at a time. Nothing here calls the server: how to look is given.
 """
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,17 +21,16 @@ from trmm_async.errors import (
 )
 from trmm_async.events import Event, Live, ScriptOutput
 from trmm_async.models import Alert, HistoryEntry
+from trmm_async.stream.agent_diff import AgentDiff
 from trmm_async.stream.catchup import Snapshot
-from trmm_async.stream.errands import Errands
-from trmm_async.stream.overlap import Overlap
-from trmm_async.stream.picture import Picture
 from trmm_async.stream.position import RunsPlace, SourcePlace
 from trmm_async.stream.runs import Runs
 from trmm_async.stream.settings import Backoff, Rhythm, StreamSettings, StreamState
 from trmm_async.stream.source import Outlet, Start
 
-__all__ = ["Polling", "Seen", "Watch"]
+__all__ = ["AlertOrdering", "DedupQueue", "Polling", "Seen", "Watch"]
 
+_QUEUED_MOST: Final = 1000
 _NUMBERED_ANEW: Final = "the server's history of scripts is numbered anew: was its database restored?"
 
 
@@ -89,18 +88,18 @@ class Polling:
         self._rhythm = Rhythm(settings)
         self._backoff = Backoff(settings)
         self._runs = Runs()
-        self._pictures: dict[str, Picture] = {}
+        self._diffs: dict[str, AgentDiff] = {}
         self._hurry = asyncio.Event()
         self._bell = bell
-        self._errands = Errands(self._hear)
+        self._alerts = DedupQueue(self._hear)
         self._delivering = asyncio.Lock()
-        self._overlap = Overlap()
+        self._ordering = AlertOrdering()
         self._failing_since = 0.0
         self._hush: Callable[[], None] | None = None
         self.looks: int = 0
 
     def __repr__(self) -> str:
-        return f"<Polling of {len(self._pictures)} agents, {self.looks} looks>"
+        return f"<Polling of {len(self._diffs)} agents, {self.looks} looks>"
 
     def open(self, outlet: Outlet, begun: SourcePlace | None) -> None:
         """See `source.Source`."""
@@ -108,20 +107,20 @@ class Polling:
         self._runs = Runs(begun if isinstance(begun, RunsPlace) else None)
         outlet.watch(asyncio.create_task(self._look_on(), name="trmm_async: polling"))
         if self._bell is not None:
-            outlet.watch(asyncio.create_task(self._errands.run(), name="trmm_async: alerts"))
+            outlet.watch(asyncio.create_task(self._alerts.run(), name="trmm_async: alerts"))
             self._hush = self._bell(self._ring)
 
-    def follow(self, agent_id: str, start: Start) -> Picture:
+    def follow(self, agent_id: str, start: Start) -> AgentDiff:
         """See `source.Source`. The next look comes as soon as the share of a worker allows."""
-        picture = self._pictures[agent_id] = Picture(agent_id, start, self._settings.clock())
+        diff = self._diffs[agent_id] = AgentDiff(agent_id, start, self._settings.clock())
         self._hurry.set()
-        return picture
+        return diff
 
     def leave(self, agent_id: str) -> None:
         """See `source.Source`."""
         # One whose end is just being told is gone already.
-        if (picture := self._pictures.pop(agent_id, None)) is not None:
-            picture.pending.clear()
+        if (diff := self._diffs.pop(agent_id, None)) is not None:
+            diff.pending.clear()
 
     def place(self, unread: Sequence[Event]) -> RunsPlace | None:
         """See `source.Source`."""
@@ -141,7 +140,7 @@ class Polling:
 
     async def _look_on(self) -> None:
         while True:
-            if not self._pictures:
+            if not self._diffs:
                 await self._hurry.wait()
             self._hurry.clear()
             if await self._turn():
@@ -152,7 +151,7 @@ class Polling:
         # A method of its own, so that nothing holds the answer, all alerts of a server, between two looks.
         began, at = time.monotonic(), self._settings.clock()
         try:
-            seen, runs, why = await self._look(frozenset(self._pictures))
+            seen, runs, why = await self._look(frozenset(self._diffs))
         except TRMMError as error:
             self._rhythm.looked(time.monotonic() - began)
             await self._fail(error, began)
@@ -160,8 +159,8 @@ class Polling:
         self._rhythm.looked(time.monotonic() - began)
         self._backoff.reset()
         if why:
-            for picture in self._pictures.values():
-                picture.doubt(why)
+            for diff in self._diffs.values():
+                diff.doubt(why)
         await self._tell(seen, runs, at)
         return True
 
@@ -176,7 +175,7 @@ class Polling:
     async def _look(self, agent_ids: frozenset[str]) -> tuple[Seen, list[HistoryEntry], str]:
         """How things stand, the runs that are news, and why there may be more of them than these."""
         self.looks += 1
-        self._overlap.begin_look()
+        self._ordering.begin_look()
         seen = await self._watch.look(agent_ids)
         if not self._settings.poll_scripts:
             return seen, [], ""
@@ -188,7 +187,7 @@ class Polling:
 
     async def _fail(self, error: TRMMError, began: float) -> None:
         if isinstance(error, AuthenticationError | PermissionDeniedError | ClosedError):
-            await self._end(dict.fromkeys(self._pictures, error))
+            await self._end(dict.fromkeys(self._diffs, error))
             return
         if not self._backoff.failures:
             self._failing_since = began
@@ -198,48 +197,48 @@ class Polling:
         # is long: who is entering is told now, and not after `connect_attempts` of them.
         lasts = time.monotonic() + pause - self._failing_since > self._settings.backoff_most
         enough = attempts >= self._settings.connect_attempts or lasts or isinstance(error, TimeoutError)
-        for picture in self._pictures.values():
-            picture.fail(error, enough=enough)
+        for diff in self._diffs.values():
+            diff.fail(error, enough=enough)
         await asyncio.sleep(pause)
 
     async def _tell(self, seen: Seen, runs: Sequence[HistoryEntry], at: datetime) -> None:
-        snapshot = Snapshot(seen.statuses, self._overlap.end_look(seen.alerts))
+        snapshot = Snapshot(seen.statuses, self._ordering.end_look(seen.alerts))
         by_agent: dict[str, list[HistoryEntry]] = {}
         for row in runs:
             by_agent.setdefault(row.agent_id or "", []).append(row)
-        pictures = [picture for name, picture in self._pictures.items() if name in seen.statuses]
-        for picture in pictures:
-            picture.look(snapshot, by_agent.get(picture.agent_id, ()), at)
-            picture.settle(None)
-        for picture in pictures:
-            await self._deliver(picture)
+        diffs = [diff for name, diff in self._diffs.items() if name in seen.statuses]
+        for diff in diffs:
+            diff.look(snapshot, by_agent.get(diff.agent_id, ()), at)
+            diff.settle(None)
+        for diff in diffs:
+            await self._deliver(diff)
         await self._end(seen.missing)
 
-    async def _deliver(self, picture: Picture) -> None:
-        pending, mailbox = picture.pending, self._outlet.mailbox
+    async def _deliver(self, diff: AgentDiff) -> None:
+        pending, mailbox = diff.pending, self._outlet.mailbox
         async with self._delivering:
             while pending:
                 event = pending[0]
                 if not mailbox.offer(event):
                     await mailbox.put(event)
                 if isinstance(event, Live):
-                    picture.state = StreamState.LIVE
+                    diff.state = StreamState.LIVE
                 if pending:  # else the agent was removed meanwhile
                     pending.popleft()
 
     def _unread_runs(self, unread: Iterable[Event]) -> list[int]:
-        pending = [event for picture in self._pictures.values() for event in picture.pending]
+        pending = [event for diff in self._diffs.values() for event in diff.pending]
         return [int(event.cmd_id) for event in [*pending, *unread] if isinstance(event, ScriptOutput)]
 
     def _ring(self, alert_id: int | None, agent_id: str | None) -> None:
-        if agent_id is not None and agent_id not in self._pictures:
+        if agent_id is not None and agent_id not in self._diffs:
             return
-        if alert_id is None or not self._errands.add(alert_id):
+        if alert_id is None or not self._alerts.add(alert_id):
             self._hurry.set()
 
     async def _hear(self, alert_id: int) -> None:
         """Read one alert and tell it, if it is news; in doubt it is left to a look, at once."""
-        asked = self._overlap.ask()
+        asked = self._ordering.ask()
         try:
             alert = await self._watch.alert(alert_id)
         except TRMMError:
@@ -247,20 +246,93 @@ class Polling:
             return
         if alert is None:
             return
-        if not self._overlap.hear(asked, alert):
+        if not self._ordering.hear(asked, alert):
             self._hurry.set()
-        elif (picture := self._pictures.get(alert.agent_id or "")) is not None:
-            picture.hear(alert)
-            await self._deliver(picture)
+        elif (diff := self._diffs.get(alert.agent_id or "")) is not None:
+            diff.hear(alert)
+            await self._deliver(diff)
 
     async def _end(self, errors: Mapping[str, TRMMError]) -> None:
         ended = [
-            (name, self._pictures.pop(name), error)
-            for name, error in errors.items()
-            if name in self._pictures
+            (name, self._diffs.pop(name), error) for name, error in errors.items() if name in self._diffs
         ]
         # All of them before the first is told: nobody reads before entering is over.
-        for _, picture, error in ended:
-            picture.end(error)
+        for _, diff, error in ended:
+            diff.end(error)
         for name, _, error in ended:
             await self._outlet.ended(name, error)
+
+
+class DedupQueue:
+    """A bounded work queue without duplicates, and who works it off. Belongs to one event loop.
+
+    Alerts are read so: never two questions about the same one at a time, and never more than one worker of
+    the server for all of them.
+    """
+
+    def __init__(self, do: Callable[[int], Awaitable[None]]) -> None:
+        self._do = do
+        self._waiting: dict[int, None] = {}
+        self._news = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def add(self, number: int) -> bool:
+        """Have this dealt with, from now on; False if too many wait."""
+        if number not in self._waiting and len(self._waiting) >= _QUEUED_MOST:
+            return False
+        self._waiting[number] = None
+        self._news.set()
+        return True
+
+    async def run(self) -> None:
+        """Work them off, until cancelled."""
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            while self._waiting:
+                number = next(iter(self._waiting))
+                # Before, not after: what is added while it is under way is to be done anew.
+                del self._waiting[number]
+                await self._do(number)
+
+
+class AlertOrdering:
+    """Orders the answers of concurrent reads: of all alerts by looks, and of one. Pure.
+
+    An answer can't be older than its question, and that is all that is known: what was asked before a look
+    was told may be older than that look, and is thrown away; what was asked and answered while a look was
+    under way stands over what the look shows, and the next look has the last word. One question about an
+    alert is under way at a time, and one look.
+    """
+
+    def __init__(self) -> None:
+        self._told_looks = 0
+        self._is_looking = False
+        self._heard: dict[int, Alert] = {}
+
+    def __repr__(self) -> str:
+        return f"<AlertOrdering of {self._told_looks} looks with {len(self._heard)} alerts>"
+
+    def begin_look(self) -> None:
+        """All alerts are asked for from now on."""
+        self._is_looking, self._heard = True, {}
+
+    def end_look(self, alerts: Iterable[Alert]) -> Collection[Alert]:
+        """The answer, as it may be told: now."""
+        self._told_looks += 1
+        heard, self._is_looking, self._heard = self._heard, False, {}
+        return ({alert.id: alert for alert in alerts} | heard).values()
+
+    def ask(self) -> int:
+        """One alert is asked for from now on; what `hear` is to be given with the answer."""
+        return self._told_looks
+
+    def hear(self, asked: int, alert: Alert) -> bool:
+        """The answer. Whether it may be told; if so: now."""
+        if asked != self._told_looks:
+            return False
+        if self._is_looking:
+            self._heard[alert.id] = alert
+        return True

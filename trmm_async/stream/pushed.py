@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 
 from trmm_async.calls import StreamSpec
 from trmm_async.events import Event
-from trmm_async.stream.desk import SnapshotDesk, SnapshotSource
 from trmm_async.stream.position import SourcePlace
 from trmm_async.stream.session import Opener, Room, Session, Shared
 from trmm_async.stream.settings import StreamSettings
+from trmm_async.stream.snapshots import SnapshotLoader, SnapshotSource
 from trmm_async.stream.source import Outlet, Start
 
 __all__ = ["Sockets"]
@@ -48,10 +48,12 @@ class Sockets:
         """See `source.Source`."""
         del begun
         settings, snapshot = self._settings, self._snapshot
-        desk = SnapshotDesk(snapshot, settings.gather, outlet.watch) if snapshot is not None else None
+        loader = SnapshotLoader(snapshot, settings.gather, outlet.watch) if snapshot is not None else None
         gate = asyncio.Semaphore(settings.handshakes)
         room = Room(settings.queue)
-        self.shared: Shared = Shared(self._dial, settings, desk, outlet.mailbox, gate, roll=set(), room=room)
+        self.shared: Shared = Shared(
+            self._dial, settings, loader, outlet.mailbox, gate, roll=set(), room=room
+        )
         self._outlet = outlet
 
     def follow(self, agent_id: str, start: Start) -> Session:

@@ -1,6 +1,6 @@
 """One agent's part of a live stream: connect, read, come back after a loss, tell the gap and what it hid.
 
-Over `dialing`, `mailbox`, `catchup` and `desk`, below `pushed`, which runs one `Session` for each agent.
+Over `dialing`, `mailbox`, `catchup` and `snapshots`, below `pushed`, which runs one `Session` for each agent.
 """
 
 import asyncio
@@ -18,12 +18,12 @@ from trmm_async.errors import (
     TRMMError,
 )
 from trmm_async.events import Event, Gap, Live, UnknownEvent
-from trmm_async.stream.catchup import Known, Snapshot
-from trmm_async.stream.desk import Answer, SnapshotDesk, SnapshotSource
+from trmm_async.stream.catchup import ReaderState, Snapshot
 from trmm_async.stream.dialing import NoLink, refusal
 from trmm_async.stream.mailbox import Mailbox
 from trmm_async.stream.position import Place
 from trmm_async.stream.settings import Backoff, StreamSettings, StreamState
+from trmm_async.stream.snapshots import Answer, SnapshotLoader, SnapshotSource
 from trmm_async.stream.sockets import Link, LinkSettings, Lost
 from trmm_async.stream.source import AFTER_RESTART, Start
 
@@ -32,7 +32,7 @@ __all__ = [
     "Opener",
     "Session",
     "Shared",
-    "SnapshotDesk",
+    "SnapshotLoader",
     "SnapshotSource",
     "StreamSettings",
     "StreamState",
@@ -79,7 +79,7 @@ class Shared:
 
     dialer: Opener
     settings: StreamSettings
-    desk: SnapshotDesk | None
+    loader: SnapshotLoader | None
     mailbox: Mailbox[Event]
     gate: asyncio.Semaphore
     roll: set[Link]
@@ -87,7 +87,7 @@ class Shared:
 
 
 class Session:
-    """The course of one agent's stream; see `source.AgentStreamState`.
+    """Where one agent's stream stands; see `source.AgentStreamState`.
 
     Attributes:
         connections: handshakes that were accepted.
@@ -96,7 +96,7 @@ class Session:
     """
 
     __slots__ = (
-        *("_backoff", "_baseline", "_due", "_early", "_heard_at", "_known", "_last", "_link", "_lost_count"),
+        *("_backoff", "_baseline", "_due", "_early", "_heard_at", "_reader", "_last", "_link", "_lost_count"),
         *("_on_the_way", "_shared", "_since", "_spec", "_timer", "_why"),
         *("connections", "dropped", "problem", "received", "settled", "state"),
     )
@@ -104,7 +104,7 @@ class Session:
     def __init__(self, spec: StreamSpec, shared: Shared, start: Start) -> None:
         self._spec = spec
         self._shared = shared
-        self._known = Known(spec.agent_id, start.place)
+        self._reader = ReaderState(spec.agent_id, start.place)
         self._backoff = Backoff(shared.settings)
         self._baseline: Answer | asyncio.TimerHandle | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -138,7 +138,7 @@ class Session:
         """See `source.AgentStreamState`."""
         if self._early or self._on_the_way:
             return None
-        return self._known.changes, self._good_until
+        return self._reader.changes, self._good_until
 
     @property
     def _good_until(self) -> datetime:
@@ -151,7 +151,7 @@ class Session:
         if self._on_the_way or unread:
             since.append(unread_since)
         since.extend(event.since for event in waiting if isinstance(event, Gap))
-        return self._known.place(min(since), waiting)
+        return self._reader.place(min(since), waiting)
 
     async def run(self) -> TRMMError:
         """Go on until the server refuses; returns what it said. Ends otherwise only by being cancelled."""
@@ -217,10 +217,10 @@ class Session:
         elif not await self._catch_up(link):
             return
         self.state = StreamState.LIVE
-        admit = self._known.admit
+        admit = self._reader.admit
         while frames := await link.receive():
             await self._deliver([event for event in self._decode(frames) if admit(event)])
-            self._known.tidy()
+            self._reader.tidy()
 
     def _decode(self, frames: Iterable[bytes]) -> list[Event]:
         agent_id, read = self._spec.agent_id, self._spec.read
@@ -249,7 +249,7 @@ class Session:
             if not self._shared.room.take():
                 self._lost_count += 1
                 self.dropped += 1
-            elif self._known.admit(event):
+            elif self._reader.admit(event):
                 self._early.append(event)
             else:
                 self._shared.room.give_back(1)
@@ -271,10 +271,10 @@ class Session:
 
     def _ask_baseline(self, link: Link) -> None:
         """Learn how things stand, to know later what has changed. Entering waits for it, once."""
-        if self._shared.desk is None:
+        if self._shared.loader is None:
             self._settle(None)
         elif link.lost is None:
-            self._baseline = self._shared.desk.ask(self._spec.agent_id)
+            self._baseline = self._shared.loader.ask(self._spec.agent_id)
             self._baseline.add_done_callback(partial(self._baseline_came, link))
             self._settle_in_time()
 
@@ -303,7 +303,7 @@ class Session:
 
     def _take_baseline(self, link: Link, snapshot: Snapshot, all_here: asyncio.Future[bool]) -> None:
         if all_here.result():
-            self._known.baseline(snapshot)
+            self._reader.baseline(snapshot)
         elif link.lost is None:
             self._ask_baseline_later(link)
 
@@ -328,9 +328,9 @@ class Session:
     def _caught_up(self, snapshot: Snapshot | None, arrived: list[Event], until: datetime) -> list[Event]:
         missed: list[Event] = []
         if snapshot is not None:
-            missed = self._known.missed(snapshot, self._since or until, arrived, everything=self._due)
+            missed = self._reader.missed(snapshot, self._since or until, arrived, everything=self._due)
             self._due = False
-        fresh = [event for event in arrived if self._known.admit(event)]
+        fresh = [event for event in arrived if self._reader.admit(event)]
         gap = [] if self._since is None else [self._gap(until)]
         early = self._take_early()
         told = [*gap, *early, *missed, *fresh, Live(agent_id=self._spec.agent_id, time=until)]
@@ -350,8 +350,8 @@ class Session:
         Raises:
             AuthenticationError, PermissionDeniedError: the key can't, or can no longer, read it.
         """
-        while self._shared.desk is not None and link.lost is None:
-            asked = self._shared.desk.ask(self._spec.agent_id)
+        while self._shared.loader is not None and link.lost is None:
+            asked = self._shared.loader.ask(self._spec.agent_id)
             try:
                 await asyncio.wait((asked, link.ended), return_when=asyncio.FIRST_COMPLETED)
                 answer = asked.result() if asked.done() else None

@@ -7,7 +7,7 @@ how the events come; here is who is followed, what the reader has got, and the l
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping
 from datetime import timedelta
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -23,7 +23,6 @@ from trmm_async.stream.mailbox import Mailbox
 from trmm_async.stream.position import Position, SourcePlace, read_position, source_text, written
 from trmm_async.stream.settings import StreamSettings, StreamState
 from trmm_async.stream.source import AgentStreamState, Outlet, Source, SourceLater, Start
-from trmm_async.stream.waiting import Standing, wait_out
 
 __all__ = ["Subscription"]
 
@@ -76,7 +75,7 @@ class Subscription:
         self._last: str | None = None
         self._written: dict[str, tuple[object, bytes]] = {}
         self._written_source: tuple[SourcePlace | None, bytes] = (None, source_text(None))
-        self._courses: dict[str, AgentStreamState] = {}
+        self._agent_states: dict[str, AgentStreamState] = {}
         self._going_on: set[str] = set()
         self._gone: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -95,7 +94,7 @@ class Subscription:
     def state(self) -> dict[str, StreamState]:
         """By agent_id: "connecting", "catching up", "live" or "ended"; a copy."""
         waiting = dict.fromkeys(self._waiting, StreamState.CONNECTING)
-        return waiting | {agent_id: course.state for agent_id, course in self._courses.items()}
+        return waiting | {agent_id: agent_state.state for agent_id, agent_state in self._agent_states.items()}
 
     @property
     def received(self) -> int:
@@ -146,8 +145,8 @@ class Subscription:
         try:
             for agent_id in self._waiting:
                 self._follow(found, agent_id)
-            for course in list(self._courses.values()):
-                await course.settled.wait()
+            for agent_state in list(self._agent_states.values()):
+                await agent_state.settled.wait()
             self._check_reached()
             if len(self._fanout):
                 self._fanout.run()
@@ -279,7 +278,7 @@ class Subscription:
             self._keep_place(agent_id)
             self._let_go(agent_id)
             self._follow(self._source, agent_id)
-        return Standing(self._courses.get(agent_id))
+        return Standing(self._agent_states.get(agent_id))
 
     def remove(self, agent: str | Agent) -> None:
         """Follow an agent no more: no event of it comes from now on, not even one that waits here.
@@ -326,27 +325,29 @@ class Subscription:
 
     def _follow(self, source: Source, agent_id: str) -> None:
         start = Start(self._places.pop(agent_id, None), self._snapshot)
-        self._courses[agent_id] = source.follow(agent_id, start)
+        self._agent_states[agent_id] = source.follow(agent_id, start)
         self._going_on.add(agent_id)
 
     def _keep_place(self, agent_id: str) -> None:
         """What was told of one that has ended need not be told again."""
-        if (course := self._courses.get(agent_id)) is not None:
+        if (agent_state := self._agent_states.get(agent_id)) is not None:
             now = self._settings.clock()
-            place = course.place(now, (), now)
+            place = agent_state.place(now, (), now)
             if place.based:
                 self._places[agent_id] = place
 
     def _let_go(self, agent_id: str) -> None:
         self._going_on.discard(agent_id)
         self._written.pop(agent_id, None)
-        course = self._courses.pop(agent_id, None)
-        if course is not None:
-            course.settled.set()
-            self._gone.update({name: getattr(course, name) for name in ("received", "dropped", "reconnects")})
+        agent_state = self._agent_states.pop(agent_id, None)
+        if agent_state is not None:
+            agent_state.settled.set()
+            self._gone.update(
+                {name: getattr(agent_state, name) for name in ("received", "dropped", "reconnects")}
+            )
 
     def _total(self, name: str) -> int:
-        counts: list[int] = [getattr(course, name) for course in self._courses.values()]
+        counts: list[int] = [getattr(agent_state, name) for agent_state in self._agent_states.values()]
         return self._gone[name] + sum(counts)
 
     def _position(self) -> str:
@@ -360,13 +361,13 @@ class Subscription:
             unread.setdefault(event.agent_id, []).append(event)
         # It is asked for at every event, and of thousands of agents one has changed since.
         kept = self._written
-        for agent_id, course in self._courses.items():
-            stamp = course.stamp
+        for agent_id, agent_state in self._agent_states.items():
+            stamp = agent_state.stamp
             if agent_id in unread:
                 behind = unread[agent_id]
-                kept[agent_id] = None, course.place(now, behind, filled_at).text(agent_id)
+                kept[agent_id] = None, agent_state.place(now, behind, filled_at).text(agent_id)
             elif (entry := kept.get(agent_id)) is None or stamp is None or entry[0] != stamp:
-                kept[agent_id] = stamp, course.place(now, (), filled_at).text(agent_id)
+                kept[agent_id] = stamp, agent_state.place(now, (), filled_at).text(agent_id)
         place = self._source.place(waiting)
         if place is not self._written_source[0]:
             self._written_source = place, source_text(place)
@@ -376,7 +377,7 @@ class Subscription:
         return [*self._fanout.unread(), *self._mailbox]
 
     async def _ended(self, agent_id: str, error: TRMMError) -> None:
-        if len(self._courses) > 1:
+        if len(self._agent_states) > 1:
             await self._mailbox.put(Ended(agent_id=agent_id, error=error))
         if agent_id in self._going_on:  # else it was removed meanwhile
             self._going_on.discard(agent_id)
@@ -398,20 +399,21 @@ class Subscription:
         # Not the server's doing but a mistake in code: the reader must not wait for ever.
         self._crash = crash
         self._finish(crash)
-        for course in self._courses.values():
-            course.settled.set()
+        for agent_state in self._agent_states.values():
+            agent_state.settled.set()
 
     def _check_reached(self) -> None:
         if self._crash is not None:
             raise self._crash
-        courses = self._courses.values()
-        if any(course.problem is None for course in courses):
+        agent_states = self._agent_states.values()
+        if any(agent_state.problem is None for agent_state in agent_states):
             return
         # Several that were all refused are told one by one; to be read.
-        telling = [one for one in courses if len(courses) == 1 or one.state is not StreamState.ENDED]
-        for course in telling:
-            if course.problem is not None:
-                raise course.problem
+        alone = len(agent_states) == 1
+        telling = [one for one in agent_states if alone or one.state is not StreamState.ENDED]
+        for agent_state in telling:
+            if agent_state.problem is not None:
+                raise agent_state.problem
 
     async def _shut(self) -> None:
         self._last = self._last or self._position()
@@ -419,10 +421,34 @@ class Subscription:
         self._end = self._end or closed
         self._fanout.finish(closed)
         self._mailbox.close(closed)
-        for course in self._courses.values():
-            course.state = StreamState.ENDED
+        for agent_state in self._agent_states.values():
+            agent_state.state = StreamState.ENDED
         for task in self._tasks:
             task.cancel()
         if (source := self._source) is not None:
             source.close()
-            await wait_out(lambda: [*self._tasks, *source.remaining()], source.cut)
+            await _wait_out(lambda: [*self._tasks, *source.remaining()], source.cut)
+
+
+class Standing:
+    """When an agent that was added stands; see `Subscription.add`. May be awaited often, or never."""
+
+    def __init__(self, agent_state: AgentStreamState | None) -> None:
+        self._agent_state = agent_state
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        if self._agent_state is not None:
+            yield from self._agent_state.settled.wait().__await__()
+
+
+async def _wait_out(remaining: Callable[[], list[asyncio.Future[None]]], hurry: Callable[[], None]) -> None:
+    """Wait until nothing remains. Cancelled, it hurries, and still waits: for a turn of the loop, then."""
+    cancelled: asyncio.CancelledError | None = None
+    while waiting := remaining():
+        try:
+            await asyncio.wait(waiting)
+        except asyncio.CancelledError as error:
+            cancelled = error
+            hurry()
+    if cancelled is not None:
+        raise cancelled

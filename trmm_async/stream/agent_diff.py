@@ -1,6 +1,6 @@
 """What looking at a server again and again tells of one agent. Pure: no I/O, no clock.
 
-Over `catchup`, which knows the difference of two states; below `polling`, which looks. A `Picture` is one
+Over `catchup`, which knows the difference of two states; below `polling`, which looks. An `AgentDiff` is one
 agent's `AgentStreamState`: it turns each look into the events between the last and this one.
 """
 
@@ -12,16 +12,16 @@ from datetime import datetime
 from trmm_async.errors import TRMMError
 from trmm_async.events import AlertEvent, Event, Gap, Live, ScriptOutput
 from trmm_async.models import Alert, HistoryEntry
-from trmm_async.stream.catchup import Known, Snapshot
+from trmm_async.stream.catchup import ReaderState, Snapshot
 from trmm_async.stream.position import Place
 from trmm_async.stream.settings import StreamState
 from trmm_async.stream.source import AFTER_RESTART, Start
 
-__all__ = ["Picture", "run_told"]
+__all__ = ["AgentDiff", "run_told"]
 
 
-class Picture:
-    """The course of one agent that is looked at; see `source.AgentStreamState`.
+class AgentDiff:
+    """Where the stream of one agent that is looked at stands; see `source.AgentStreamState`.
 
     Args:
         agent_id: who.
@@ -34,7 +34,7 @@ class Picture:
 
     def __init__(self, agent_id: str, start: Start, now: datetime) -> None:
         self.agent_id = agent_id
-        self._known = Known(agent_id, start.place)
+        self._reader = ReaderState(agent_id, start.place)
         self._due = start.snapshot and start.place is None
         self._since = None if start.place is None else start.place.since
         self._why = "" if start.place is None else AFTER_RESTART
@@ -49,7 +49,7 @@ class Picture:
         self.problem: TRMMError | None = None
 
     def __repr__(self) -> str:
-        return f"<Picture of {self.agent_id}: {self.state}, {self.received} changes>"
+        return f"<AgentDiff of {self.agent_id}: {self.state}, {self.received} changes>"
 
     def settle(self, problem: TRMMError | None) -> None:
         """It stands, or does not; the first word counts."""
@@ -110,14 +110,14 @@ class Picture:
         While nothing can be vouched for, it is left to the next look.
         """
         event = AlertEvent(agent_id=self.agent_id, alert=alert)
-        if self._begun and self._since is None and self._known.learn(event):
+        if self._begun and self._since is None and self._reader.learn(event):
             self.received += 1
             self.pending.append(event)
 
     @property
     def stamp(self) -> object:
         """See `source.AgentStreamState`."""
-        return None if self.pending else (self._known.changes, self._since or self._looked_at)
+        return None if self.pending else (self._reader.changes, self._since or self._looked_at)
 
     def place(self, now: datetime, unread: Sequence[Event], unread_since: datetime) -> Place:
         """See `source.AgentStreamState`."""
@@ -126,13 +126,13 @@ class Picture:
         if waiting:
             since.append(unread_since)
         since.extend(event.since for event in waiting if isinstance(event, Gap))
-        return self._known.place(min(since), waiting)
+        return self._reader.place(min(since), waiting)
 
     def _changes(self, snapshot: Snapshot, at: datetime) -> list[Event]:
         if not self._begun and not self._due and self._since is None:
-            self._known.baseline(snapshot)
+            self._reader.baseline(snapshot)
             return []
-        return self._known.missed(snapshot, self._since or at, everything=self._due)
+        return self._reader.missed(snapshot, self._since or at, everything=self._due)
 
 
 def run_told(row: HistoryEntry) -> ScriptOutput:

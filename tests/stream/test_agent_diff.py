@@ -12,9 +12,9 @@ from msgspec import structs
 from trmm_async.errors import ConnectionFailedError
 from trmm_async.events import AgentOffline, AgentOnline, AlertEvent, Event, Gap, Live, ScriptOutput
 from trmm_async.models import Alert, HistoryEntry, ScriptResult
+from trmm_async.stream.agent_diff import AgentDiff, run_told
 from trmm_async.stream.catchup import Snapshot
-from trmm_async.stream.overlap import Overlap
-from trmm_async.stream.picture import Picture, run_told
+from trmm_async.stream.polling import AlertOrdering
 from trmm_async.stream.position import Place, Position, RunsPlace, read_position
 from trmm_async.stream.runs import LAG, PATIENCE, Runs
 from trmm_async.stream.source import Start
@@ -88,33 +88,31 @@ class Reader:
         self.begin()
 
     def begin(self) -> None:
-        self.pictures = {
-            who: Picture(who, Start(self.places.get(who), self.snapshot), self.server.now) for who in WHO
+        self.diffs = {
+            who: AgentDiff(who, Start(self.places.get(who), self.snapshot), self.server.now) for who in WHO
         }
 
     def look(self) -> None:
         if not self.runs.begun:
             self.runs.begin(self.server.history(None)[:5])
         rows = self.runs.finished(self.server.history(self.runs.after), self.unread())
-        for picture in self.pictures.values():
-            own = [row for row in rows if row.agent_id == picture.agent_id]
-            picture.look(self.server.snapshot(), own, self.server.now)
+        for diff in self.diffs.values():
+            own = [row for row in rows if row.agent_id == diff.agent_id]
+            diff.look(self.server.snapshot(), own, self.server.now)
 
     def unread(self) -> list[int]:
-        unread = [event for picture in self.pictures.values() for event in picture.pending]
+        unread = [event for diff in self.diffs.values() for event in diff.pending]
         return [int(event.cmd_id) for event in unread if isinstance(event, ScriptOutput)]
 
     def read(self, some: int = 1000) -> None:
-        for picture in self.pictures.values():
-            while picture.pending and some > 0:
+        for diff in self.diffs.values():
+            while diff.pending and some > 0:
                 some -= 1
-                self.heard.append(picture.pending.popleft())
+                self.heard.append(diff.pending.popleft())
 
     def restart(self) -> None:
         numbers = self.unread()
-        places = {
-            who: each.place(self.server.now, (), self.server.now) for who, each in self.pictures.items()
-        }
+        places = {who: each.place(self.server.now, (), self.server.now) for who, each in self.diffs.items()}
         position = read_position(Position(agents=places, source=self.runs.place(numbers)).text())
         self.places, self.runs = dict(position.agents), runs_of(position)
         self.begin()
@@ -146,8 +144,8 @@ def test_the_events_replayed_give_the_servers_state_and_none_comes_twice(
     for what, who, number in after:
         server.do(what, who, number)
         if what == "fail":
-            for picture in reader.pictures.values():
-                picture.fail(DOWN, enough=False)
+            for diff in reader.diffs.values():
+                diff.fail(DOWN, enough=False)
         elif what == "restart":
             reader.restart()
         elif what == "look":
@@ -218,9 +216,9 @@ def test_a_look_that_failed_is_told_as_a_gap_from_the_last_good_one() -> None:
     reader.look()
     since = server.now
     server.do("flip", "a", 1)
-    for picture in reader.pictures.values():
-        picture.fail(DOWN, enough=False)
-        picture.fail(ConnectionFailedError("still"), enough=False)
+    for diff in reader.diffs.values():
+        diff.fail(DOWN, enough=False)
+        diff.fail(ConnectionFailedError("still"), enough=False)
     server.do("wait", "a", 1)
     reader.look()
     reader.read()
@@ -230,23 +228,23 @@ def test_a_look_that_failed_is_told_as_a_gap_from_the_last_good_one() -> None:
         AgentOffline(agent_id="a"),
         Live(agent_id="a", time=until),
     ]
-    assert reader.pictures["a"].reconnects == 1
+    assert reader.diffs["a"].reconnects == 1
 
 
 def test_an_agent_that_was_given_up_is_told_as_a_gap_from_its_beginning() -> None:
-    picture = Picture("a", Start(), THEN)
-    picture.fail(DOWN, enough=True)
-    assert picture.problem is DOWN
-    picture.look(Snapshot({"a": "online"}, []), [], THEN + timedelta(minutes=1))
-    assert kinds([*picture.pending]) == ["Gap", "AgentOnline", "Live"]
-    assert picture.place(THEN, (), THEN).since == THEN
-    assert repr(picture) == "<Picture of a: catching up, 1 changes>"
+    diff = AgentDiff("a", Start(), THEN)
+    diff.fail(DOWN, enough=True)
+    assert diff.problem is DOWN
+    diff.look(Snapshot({"a": "online"}, []), [], THEN + timedelta(minutes=1))
+    assert kinds([*diff.pending]) == ["Gap", "AgentOnline", "Live"]
+    assert diff.place(THEN, (), THEN).since == THEN
+    assert repr(diff) == "<AgentDiff of a: catching up, 1 changes>"
 
 
 def test_a_clock_that_is_set_back_makes_no_gap_that_ends_before_it_began() -> None:
-    picture = Picture("a", Start(Place(since=THEN)), THEN)
-    picture.look(Snapshot({}, []), [], THEN - timedelta(hours=1))
-    gap = picture.pending[0]
+    diff = AgentDiff("a", Start(Place(since=THEN)), THEN)
+    diff.look(Snapshot({}, []), [], THEN - timedelta(hours=1))
+    gap = diff.pending[0]
     assert isinstance(gap, Gap)
     assert gap.since == gap.until == THEN
 
@@ -362,8 +360,8 @@ turns = st.lists(
 class Readers:
     """A look and a question about one alert, each under way or not, in any order of their steps."""
 
-    picture: Picture = field(default_factory=lambda: Picture("a", Start(snapshot=True), THEN))
-    overlap: Overlap = field(default_factory=Overlap)
+    diff: AgentDiff = field(default_factory=lambda: AgentDiff("a", Start(snapshot=True), THEN))
+    ordering: AlertOrdering = field(default_factory=AlertOrdering)
     version: int = 0
     look: tuple[bool, int] | None = None
     one: tuple[int, int | None] | None = None
@@ -376,22 +374,22 @@ class Readers:
             case "change":
                 self.version += 1
             case "ask look" if self.look is None:
-                self.overlap.begin_look()
+                self.ordering.begin_look()
                 self.look = (False, 0)
             case "read look" if self.look == (False, 0):
                 self.look = (True, self.version)
             case "hear look" if self.look is not None and self.look[0]:
-                alerts = self.overlap.end_look([self.alert(self.look[1])])
-                self.picture.look(Snapshot({"a": "online"}, alerts), [], THEN)
+                alerts = self.ordering.end_look([self.alert(self.look[1])])
+                self.diff.look(Snapshot({"a": "online"}, alerts), [], THEN)
                 self.look = None
             case "ask one" if self.one is None:
-                self.one = (self.overlap.ask(), None)
+                self.one = (self.ordering.ask(), None)
             case "read one" if self.one is not None and self.one[1] is None:
                 self.one = (self.one[0], self.version)
             case "hear one" if self.one is not None and self.one[1] is not None:
                 asked, version = self.one
-                if self.overlap.hear(asked, self.alert(version or 0)):
-                    self.picture.hear(self.alert(version or 0))
+                if self.ordering.hear(asked, self.alert(version or 0)):
+                    self.diff.hear(self.alert(version or 0))
                 self.one = None
 
 
@@ -408,18 +406,18 @@ def test_however_the_two_overlap_each_state_comes_once_and_in_order(
     readers = Readers()
     for turn in [*what, *LOOK, *LOOK]:
         readers.take(turn)
-    told = [int(event.alert.message) for event in readers.picture.pending if isinstance(event, AlertEvent)]
+    told = [int(event.alert.message) for event in readers.diff.pending if isinstance(event, AlertEvent)]
     assert told == sorted(set(told))
     assert told[-1] == readers.version
 
 
 def test_what_is_heard_while_nothing_can_be_vouched_for_is_left_to_the_next_look() -> None:
-    picture = Picture("a", Start(), THEN)
-    picture.hear(Alert(id=1, agent_id="a"))
-    picture.look(Snapshot({"a": "online"}, []), [], THEN)
-    picture.fail(DOWN, enough=False)
-    picture.hear(Alert(id=1, agent_id="a"))
-    assert not picture.pending
-    picture.look(Snapshot({"a": "online"}, [Alert(id=1, agent_id="a")]), [], THEN)
-    assert kinds([*picture.pending]) == ["Gap", "AlertEvent", "Live"]
-    assert repr(Overlap()) == "<Overlap of 0 looks with 0 alerts>"
+    diff = AgentDiff("a", Start(), THEN)
+    diff.hear(Alert(id=1, agent_id="a"))
+    diff.look(Snapshot({"a": "online"}, []), [], THEN)
+    diff.fail(DOWN, enough=False)
+    diff.hear(Alert(id=1, agent_id="a"))
+    assert not diff.pending
+    diff.look(Snapshot({"a": "online"}, [Alert(id=1, agent_id="a")]), [], THEN)
+    assert kinds([*diff.pending]) == ["Gap", "AlertEvent", "Live"]
+    assert repr(AlertOrdering()) == "<AlertOrdering of 0 looks with 0 alerts>"

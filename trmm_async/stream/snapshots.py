@@ -10,7 +10,7 @@ from typing import Final
 from trmm_async.errors import TRMMError
 from trmm_async.stream.catchup import Snapshot
 
-__all__ = ["Answer", "SnapshotDesk", "SnapshotSource"]
+__all__ = ["Answer", "SnapshotLoader", "SnapshotSource"]
 
 SnapshotSource = Callable[[frozenset[str]], Awaitable[Snapshot]]
 """Reads the present state of these agents from the server. Raises `TRMMError`."""
@@ -20,7 +20,7 @@ _GATHER_MOST: Final = 5.0
 Answer = asyncio.Future[Snapshot | TRMMError]
 
 
-class SnapshotDesk:
+class SnapshotLoader:
     """Fetches the server's state once for all who ask at about the same time.
 
     Who asks while a fetch is under way gets the next one: that fetch may have looked before the question. As
