@@ -58,7 +58,7 @@ _ONE: Final = "/agents/{agent:agent}/"
 RUN = act(
     "agents.run_command",
     _ONE + "cmd/",
-    str,
+    decode=codec.decoder(str),
     needs="shell cmd timeout run_as_user",
     asks=30 + _GRACE,
 )

@@ -16,7 +16,6 @@ from trmm_async.calls import (
     Call,
     Lane,
     Plan,
-    Replay,
     Request,
     Steps,
     StreamSpec,
@@ -32,6 +31,8 @@ from trmm_async.dialects.base import (
 )
 from trmm_async.dialects.beyond import Beyond
 from trmm_async.dialects.stock.agents import (
+    AGENTS,
+    SHORT,
     Places,
     ShortAgent,
     agent_ids_by_key,
@@ -40,7 +41,7 @@ from trmm_async.dialects.stock.agents import (
     rows_of_agents,
 )
 from trmm_async.dialects.stock.beyond import StockBeyond
-from trmm_async.dialects.stock.endpoint import read
+from trmm_async.dialects.stock.endpoint import act, delete, put, read, read_as, send
 from trmm_async.dialects.stock.history import StockHistory
 from trmm_async.dialects.stock.making import make
 from trmm_async.dialects.stock.nouns import (
@@ -52,7 +53,7 @@ from trmm_async.dialects.stock.nouns import (
     sites_of_client,
 )
 from trmm_async.dialects.stock.tasks import task_body, tasks_of
-from trmm_async.dialects.stock.wording import change, change_for, get, segment, sentence, worded
+from trmm_async.dialects.stock.wording import get, segment, sentence, worded
 from trmm_async.errors import (
     APIError,
     InvalidRequestError,
@@ -100,6 +101,39 @@ def _version(body: bytes) -> str:
 VERSION: Final = read("core.version", "/core/dashinfo/", str, decode=_version, waits=DASHBOARD_SECONDS)
 
 
+def _count(body: bytes) -> int | None:
+    """On how many agents a call for many runs, as its sentence says."""
+    found = _COUNT.search(sentence(body))
+    return int(found.group(1)) if found else None
+
+
+_ONE: Final = "/agents/{agent:agent}/"
+_DEPLOYMENTS: Final = "/clients/deployments/"
+
+DELETE: Final = delete("agents.delete", _ONE)
+RUN: Final = send(
+    "agents.run_script", _ONE + "runscript/", needs="script output args timeout run_as_user env_vars"
+)
+RUN_MANY: Final = act(
+    "fleet.run_script", "/agents/actions/bulk/", decode=_count, needs="mode target agents monType osType"
+)
+DEPLOYMENTS: Final = read("deployments.list", _DEPLOYMENTS, list[Deployment])
+DEPLOY: Final = send(
+    "deployments.create",
+    _DEPLOYMENTS,
+    lanes=(Lane.DEPLOYMENTS,),
+    needs="client site expires agenttype goarch power ping rdp",
+)
+UNDEPLOY: Final = delete("deployments.delete", _DEPLOYMENTS + "{deployment:id}/")
+CREATE_CLIENT: Final = send("clients.create", "/clients/", needs="client site")
+SCRIPTS: Final = read("scripts.list", "/scripts/", list[Script], decode=scripts_of)
+CHECKS: Final = read("checks.list", _ONE + "checks/", list[Check])
+TASKS: Final = read("tasks.list", _ONE + "tasks/", list[Task])
+CREATE_TASK: Final = send("tasks.create", "/tasks/", needs="name task_type actions")
+ALERTS: Final = read("alerts.list", "/alerts/", list[Alert], method="PATCH", decode=alerts_of)
+RESOLVE: Final = put("alerts.resolve", "/alerts/{alert:id}/")
+
+
 class Stock:
     """See `Dialect`. `base_url` is the server's, for the URLs of installers, which it does not tell."""
 
@@ -119,7 +153,7 @@ class Stock:
     def iter_agents(self, which: AgentFilter) -> Plan[ArrayCall[Agent]]:
         def steps() -> Steps[ArrayCall[Agent]]:
             places = yield from _places()
-            call = get("/agents/", ignore_answer, query=_agent_query(which))
+            call = read_as(AGENTS.call(query=_agent_query(which)), ignore_answer)
             return ArrayCall(call=call, rows=partial(rows_of_agents, places, partial(_is_wanted, which)))
 
         return Plan(steps)
@@ -128,7 +162,7 @@ class Stock:
         return Plan(partial(_agent, agent_id))
 
     def delete_agent(self, agent_id: str) -> Call[None]:
-        return change("DELETE", f"/agents/{segment(agent_id)}/")
+        return DELETE.call(agent_id)
 
     def run_script(self, agent_id: str, run: ScriptRun) -> HistoryRun:
         if run.output == "collector":
@@ -157,33 +191,33 @@ class Stock:
         )
 
     def create_deployment(self, order: DeploymentOrder) -> Plan[Deployment]:
-        body = _deployment_body(order)
-        send = change("POST", "/clients/deployments/", body, lanes=(Lane.DEPLOYMENTS,))
+        send = DEPLOY.call(body=_deployment_body(order))
         return make("deployment", self.list_deployments(), send, partial(_is_ordered, order))
 
     def list_deployments(self) -> Call[list[Deployment]]:
-        return get("/clients/deployments/", partial(deployments_of, self._base_url))
+        return read_as(DEPLOYMENTS.call(), partial(deployments_of, self._base_url))
 
     def delete_deployment(self, deployment_id: int) -> Call[None]:
-        return change("DELETE", f"/clients/deployments/{deployment_id}/")
+        return UNDEPLOY.call(deployment_id)
 
     def list_clients(self) -> Call[list[Client]]:
         return get("/clients/", codec.decoder(list[Client]))
 
     def create_client(self, name: str, site: str | None = None) -> Plan[Client]:
         body = {"client": {"name": name}, "site": {"name": site or _SITE}}
-        send = change("POST", "/clients/", body)
-        return make("client", self.list_clients(), send, lambda client: client.name == name)
+        return make(
+            "client", self.list_clients(), CREATE_CLIENT.call(body=body), lambda client: client.name == name
+        )
 
     def list_sites(self, client_id: int) -> Call[list[Site]]:
         return get(f"/clients/{client_id}/", sites_of_client)
 
     def list_scripts(self) -> Call[list[Script]]:
-        return get("/scripts/", scripts_of)
+        return SCRIPTS.call()
 
     def list_checks(self, agent_id: str | None) -> Request[list[Check]]:
         if agent_id is not None:
-            return get(f"/agents/{segment(agent_id)}/checks/", partial(checks_of, agent_id=agent_id))
+            return read_as(CHECKS.call(agent_id), partial(checks_of, agent_id=agent_id))
 
         def steps() -> Steps[list[Check]]:
             ids = yield from _agent_ids()
@@ -201,14 +235,12 @@ class Stock:
         return Plan(steps)
 
     def create_task(self, order: TaskOrder) -> Plan[Task]:
-        send = change("POST", "/tasks/", task_body(order))
-        listing = get(
-            f"/agents/{segment(order.agent)}/tasks/", partial(tasks_of, agent_ids=_All(order.agent))
-        )
+        send = CREATE_TASK.call(body=task_body(order))
+        listing = read_as(TASKS.call(order.agent), partial(tasks_of, agent_ids=_All(order.agent)))
         return make("task", listing, send, lambda task: task.name == order.name and task.policy is None)
 
     def list_alerts(self) -> Call[list[Alert]]:
-        return worded(Call(method="PATCH", path="/alerts/", decode=alerts_of, replay=Replay.SAFE))
+        return ALERTS.call()
 
     def acknowledge_alert(self, alert_id: int) -> Call[None]:
         raise UnsupportedError(
@@ -217,8 +249,7 @@ class Stock:
         )
 
     def resolve_alert(self, alert_id: int) -> Call[None]:
-        body = {"id": alert_id, "type": "resolve"}
-        return change("PUT", f"/alerts/{alert_id}/", body, replay=Replay.IDEMPOTENT)
+        return RESOLVE.call(alert_id, body={"id": alert_id, "type": "resolve"})
 
     def event_source(self) -> Polled:
         return Polled(StockHistory())
@@ -240,13 +271,13 @@ class Stock:
     def _listed_agents(self, which: AgentFilter) -> Steps[list[Agent]]:
         places = yield from _places()
         wanted = partial(_is_wanted, which)
-        call = get("/agents/", partial(listed_agents, places, wanted), query=_agent_query(which))
+        call = read_as(AGENTS.call(query=_agent_query(which)), partial(listed_agents, places, wanted))
         return (yield from msgspec.structs.replace(call, rows=partial(rows_of_agents, places, wanted)))
 
     def _named_agents(self, hostname: str, which: AgentFilter) -> Steps[list[Agent]]:
         """By the short list, which takes a tenth of the time, and the details of the few that it finds."""
-        query = {**_agent_query(which), "detail": "false"}
-        listing = get("/agents/", codec.decoder(list[ShortAgent]), query=query)
+        query = {**_agent_query(which), **SHORT}
+        listing = read_as(AGENTS.call(query=query), codec.decoder(list[ShortAgent]))
         found = [short.agent_id for short in (yield from listing) if is_named(short.hostname, hostname)]
         if len(found) > _SINGLY:
             return (yield from self._listed_agents(which))
@@ -327,7 +358,7 @@ def _post_script(agent_id: str, run: ScriptRun) -> Call[None]:
         "run_as_user": run.run_as_user,
         "env_vars": run.env_vars,
     }
-    return change("POST", f"/agents/{segment(agent_id)}/runscript/", body)
+    return RUN.call(agent_id, body=body)
 
 
 def _bulk_script(agent_ids: tuple[str, ...], run: ScriptRun) -> Call[int | None]:
@@ -349,7 +380,7 @@ def _bulk_script(agent_ids: tuple[str, ...], run: ScriptRun) -> Call[int | None]
         "collector_all_output": run.save_all_output,
         "save_to_agent_note": False,
     }
-    return change_for(_count, "POST", "/agents/actions/bulk/", body)
+    return RUN_MANY.call(body=body)
 
 
 def _check_output_is_stored(run: ScriptRun) -> Steps[None]:
@@ -377,12 +408,6 @@ class _Numbered(msgspec.Struct):
 def _numbers(version: str) -> tuple[int, ...]:
     """A version to compare; none for what has no number, as that of a server under development."""
     return tuple(int(number) for number in re.findall(r"[0-9]{1,9}", version)[:3])
-
-
-def _count(body: bytes) -> int | None:
-    """On how many agents a call for many runs, as its sentence says."""
-    found = _COUNT.search(sentence(body))
-    return int(found.group(1)) if found else None
 
 
 def _deployment_body(order: DeploymentOrder) -> dict[str, Any]:

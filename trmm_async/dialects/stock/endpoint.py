@@ -173,15 +173,13 @@ def delete(name: str, path: str, **facts: Unpack[Facts]) -> Endpoint[None]:
 def act(
     name: str,
     path: str,
-    answer: type[T],
     *,
+    decode: Callable[[bytes], T],
     method: str = "POST",
-    decode: Callable[[bytes], T] | None = None,
     replay: Replay = Replay.NEVER,
     **facts: Unpack[Facts],
 ) -> Endpoint[T]:
-    """What changes something and has an answer that matters; `decode` as for `read`."""
-    decode = decode or codec.decoder(answer)
+    """What changes something, and is sent for the sake of its answer."""
     return Endpoint(name=name, method=method, path=path, decode=decode, replay=replay, **_told(facts))
 
 

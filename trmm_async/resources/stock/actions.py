@@ -73,7 +73,6 @@ UPDATE = put("agents.update", _ONE)
 MAINTAIN = act(
     "agents.set_maintenance",
     "/agents/maintenance/bulk/",
-    int,
     decode=_count_of,
     replay=Replay.IDEMPOTENT,
 )
