@@ -15,7 +15,7 @@ from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 import pytest
 
 from tests.fleet.stores import database_of
-from tests.servers import served
+from tests.servers import count, served
 from trmm_async import (
     TRMM,
     Counts,
@@ -384,6 +384,63 @@ async def test_after_kill_9_in_mid_run_nothing_is_lost_and_nothing_runs_twice(
         assert kinds[Done] >= 6
         if dialect == "stock":
             assert kinds[Unknown] <= width
+
+
+WAITING = """
+import asyncio, sys
+from trmm_async import TRMM, RateLimit
+
+async def main() -> None:
+    url, key, dialect, journal, ids, count = sys.argv[1:7]
+    limit = RateLimit(int(count), per=600) if int(count) else None
+    async with TRMM(url, api_key=key, dialect=dialect, rate_limit=limit) as trmm:
+        await trmm.fleet.run_script(ids.split(","), 1, journal=journal, width=10)
+
+asyncio.run(main())
+"""
+
+
+async def killed_while_waiting(server: Simulator, dialect: str, path: Path, limit: int, done: int) -> None:
+    """Have a run killed that has `done` targets behind it, and waits before it may send to the others.
+
+    They are 10. In its journal none is in flight by then.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", WAITING, server.url, server.api_key, dialect, str(path)),
+        *(",".join(server.agent_ids), str(limit)),
+    )
+    try:
+        async with asyncio.timeout(30):
+            while not path.exists() or not count(server, "POST"):
+                await asyncio.sleep(0.01)
+            while True:
+                async with await Journal.read(path) as journal, journal.still():
+                    if (await journal.counts()).done == done and not await journal.in_flight():
+                        break
+                await asyncio.sleep(0.01)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        await process.wait()
+
+
+async def test_what_waits_out_a_429_is_not_in_flight_when_it_is_killed(tmp_path: Path, dialect: str) -> None:
+    path = tmp_path / "a.db"
+    async with fleet(dialect, agents=10) as (server, trmm):
+        server.fail("POST", "/", status=429, times=None, retry_after=100)
+        await killed_while_waiting(server, dialect, path, 0, 0)
+        server.clear_faults()
+        outcomes = await trmm.fleet.resume(path)
+        assert [type(outcome) for outcome in outcomes] == [Done] * 10
+        assert len(server.runs) == 10
+
+
+async def test_nor_is_what_waits_for_the_rate_limit(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    async with fleet("gateway", agents=10) as (server, trmm):
+        await killed_while_waiting(server, "gateway", path, 3, 3)
+        outcomes = await trmm.fleet.resume(path)
+        assert [type(outcome) for outcome in outcomes] == [Done] * 10
+        assert len(server.runs) == 10
 
 
 def test_the_order_can_be_read_by_others() -> None:

@@ -24,6 +24,7 @@ from trmm_async.models import ScriptResult
 from trmm_async.outcomes import Done, Failed, Outcome, Skipped, Unknown
 from trmm_async.resources import Api
 from trmm_async.script_runs import Before, PendingRun, RecoveredRun, Watermark
+from trmm_async.transport import SendRecord
 
 __all__ = ["LEFT_EARLY", "Scheduler"]
 
@@ -358,12 +359,7 @@ class Scheduler:
         if journal is None:
             return None
 
-        async def begin(watermark: Watermark) -> None:
-            if (name := self._api.poller.username) is not None:
-                await journal.remember_user(name)
-            await journal.begin(agent_ids, watermark.row, watermark.time)
-
-        return begin
+        return partial(_Record, self._api, journal, agent_ids)
 
     def _outcome(self, agent_id: str, told: ScriptResult | TRMMError) -> Outcome:
         return self._trouble(agent_id, told) if isinstance(told, TRMMError) else Done(agent_id, told)
@@ -436,6 +432,24 @@ class Scheduler:
                 place += not offline
                 await self._outcomes.tell(Skipped(agent_id, f"dry run: {said}"), begun=False, is_final=False)
         await self._end_rest(partial(_skipped, self._control.stopped))
+
+
+class _Record(SendRecord):
+    """Writes down in a journal when a script leaves: what waits for a limit, or for a 429 to end, has not."""
+
+    def __init__(self, api: Api, journal: Journal, agent_ids: list[str], watermark: Watermark) -> None:
+        self._api = api
+        self._journal = journal
+        self._agent_ids = agent_ids
+        self._watermark = watermark
+
+    async def begin(self) -> None:
+        if (name := self._api.poller.username) is not None:
+            await self._journal.remember_user(name)
+        await self._journal.begin(self._agent_ids, self._watermark.row, self._watermark.time)
+
+    async def withdraw(self) -> None:
+        await self._journal.withdraw(self._agent_ids)
 
 
 async def _together(jobs: Iterable[Coroutine[Any, Any, None]]) -> None:

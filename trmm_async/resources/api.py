@@ -11,7 +11,7 @@ from trmm_async.resources.access import Access
 from trmm_async.resources.language import Language
 from trmm_async.script_runs import Before, RunPoller, Watermark, run_script
 from trmm_async.stream import Dialer
-from trmm_async.transport import Transport
+from trmm_async.transport import SendRecord, Transport
 
 __all__ = ["Api"]
 
@@ -63,7 +63,7 @@ class Api:
     ) -> ScriptResult | None:
         """Run a script on an agent, in the way this server has for it; `on_sent` as in `send`.
 
-        `before` is awaited when all is ready, and nothing has been sent; see `Before`.
+        `before` says where it is written down what leaves; see `Before`.
         """
         dialect = self.language.known or await self.language.dialect()
         return await self.run(dialect.run_script(agent_id, run), on_sent, before)
@@ -89,33 +89,33 @@ class Api:
             if request.checks is not None:
                 await self.carry_out(request.checks)
             return await run_script(self.poller, request, on_sent, before)
-        if before is not None:
-            await before(Watermark(0, None))
-        return await self.carry_out(request, on_sent)
+        return await self.carry_out(request, on_sent, None if before is None else before(Watermark(0, None)))
 
     async def aclose(self) -> None:
         """Close the connections; what waits for the history is told so."""
         await self.poller.aclose()
         await self.transport.aclose()
 
-    def carry_out(self, request: Request[T], on_sent: OnSent | None = None) -> Coroutine[Any, Any, T]:
+    def carry_out(
+        self, request: Request[T], on_sent: OnSent | None = None, record: SendRecord | None = None
+    ) -> Coroutine[Any, Any, T]:
         """Send a call, or the calls of a plan one after the other."""
         # No coroutine of its own: of those that are under way at once, each is held.
         if isinstance(request, Call):
-            return self.transport.send(request, on_sent)
-        return self._follow(request, on_sent)
+            return self.transport.send(request, on_sent, record)
+        return self._follow(request, on_sent, record)
 
     async def prepare(self, request: ArrayCall[T] | Plan[ArrayCall[T]]) -> ArrayCall[T]:
         """A long list's call, where other calls have to come before it."""
         return await self._follow(request, None) if isinstance(request, Plan) else request
 
-    async def _follow(self, plan: Plan[T], on_sent: OnSent | None) -> T:
+    async def _follow(self, plan: Plan[T], on_sent: OnSent | None, record: SendRecord | None = None) -> T:
         steps = plan.steps()
         try:
             call = next(steps)
             while True:
                 try:
-                    answer = await self._step(call, on_sent)
+                    answer = await self._step(call, on_sent, record)
                 except TRMMError as error:
                     call = steps.throw(error)
                 else:
@@ -125,5 +125,7 @@ class Api:
         finally:
             steps.close()
 
-    async def _step(self, call: Call[Any], on_sent: OnSent | None) -> Any:
-        return await self.transport.send(call, None if call.replay is Replay.SAFE else on_sent)
+    async def _step(self, call: Call[Any], on_sent: OnSent | None, record: SendRecord | None) -> Any:
+        if call.replay is Replay.SAFE:
+            return await self.transport.send(call)
+        return await self.transport.send(call, on_sent, record)

@@ -5,7 +5,7 @@ Over `poller` and `matcher`, which it tells what happened. Nothing below calls b
 
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
@@ -34,6 +34,7 @@ from trmm_async.script_runs.matcher import (
     Watermark,
 )
 from trmm_async.script_runs.poller import RunPoller, Waiter
+from trmm_async.transport import SendRecord
 
 __all__ = ["Before", "PendingRun", "RecoveredRun", "run_script"]
 
@@ -42,8 +43,8 @@ _GONE: Final = frozenset({"offline", "overdue"})
 Outcome = ScriptResult | TRMMError
 OnSent = Callable[[bool], None]
 """Called with whether it may have run by now."""
-Before = Callable[[Watermark], Awaitable[None]]
-"""Called with the watermark before anything is sent; what it raises keeps the script from being sent."""
+Before = Callable[[Watermark], SendRecord]
+"""Called with the watermark before anything is sent: where it is written down what leaves."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,8 +139,6 @@ class PendingRun:
                 await self._recover(self._recovered, waiter)
             else:
                 await self._poller.take_watermark(waiter)
-                if self._before is not None:
-                    await self._before(self._run.watermark)
                 await self._send(waiter)
         except BaseException:
             await self._poller.leave(waiter)
@@ -192,8 +191,9 @@ class PendingRun:
 
     async def _send(self, waiter: Waiter) -> None:
         count: int | None = None
+        record = None if self._before is None else self._before(self._run.watermark)
         try:
-            count = await self._poller.transport.send(self._order.send, self._bytes_leave)
+            count = await self._poller.transport.send(self._order.send, self._bytes_leave, record)
         except OutcomeUnknownError as error:
             self._lost = error
             failed = isinstance(error, ServerFaultError) and error.status == 500

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from functools import partial
 from http.cookies import BaseCookie, SimpleCookie
 from types import MappingProxyType, TracebackType
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, Protocol, TypeVar, cast
 from urllib.parse import urlencode, urlsplit
 
 import aiohttp
@@ -44,7 +44,7 @@ from trmm_async.transport.connector import SENDING, Connector, UnaskedError, ask
 from trmm_async.transport.deadlines import Deadlines
 from trmm_async.transport.server import Server, check_hop, next_hop
 
-__all__ = ["Transport"]
+__all__ = ["SendRecord", "Transport"]
 
 T = TypeVar("T")
 OnSent = Callable[[bool], None]
@@ -55,6 +55,16 @@ _SENT_ONCE: Final = frozenset({"POST", "PATCH"})
 """Methods that aiohttp never sends a second time by itself."""
 _ENDLESS: Final = aiohttp.ClientTimeout()
 """Our own deadline bounds the call: aiohttp would make a timer for each."""
+
+
+class SendRecord(Protocol):
+    """Where it is written down what leaves. What it raises keeps the attempt from leaving."""
+
+    async def begin(self) -> None:
+        """The next attempt is about to leave: no limit and no connection's place is waited for any more."""
+
+    async def withdraw(self) -> None:
+        """It certainly had no effect, and a pause comes before the next."""
 
 
 class _Attempt:
@@ -122,6 +132,15 @@ class _Attempt:
             return
         for slot in self._slots:
             slot.written()
+
+    async def note(self, record: SendRecord) -> None:
+        """Have it written down that it is about to leave; if that can't be done, it doesn't."""
+        try:
+            await record.begin()
+        except BaseException:
+            give_back(self._slots)
+            self.leave()
+            raise
 
     def leave(self) -> None:
         """Its connection is free for others, and the server's worker if it held one."""
@@ -278,12 +297,13 @@ class Transport:
             raise
         return tuple(slots)
 
-    async def send(self, call: Call[T], on_sent: OnSent | None = None) -> T:
+    async def send(self, call: Call[T], on_sent: OnSent | None = None, record: SendRecord | None = None) -> T:
         """Carry a call out, as often as its replay rule and the settings allow; its decoded answer.
 
         Safe to cancel; a call that changes something may then have taken effect. `on_sent` is called with
         True when the first byte of an attempt may leave: until then it certainly had none. It is called with
-        False before a wait for the next attempt, if none of those so far had any effect.
+        False before a wait for the next attempt, if none of those so far had any effect. `record` is told of
+        the same, and waited for.
 
         Raises:
             TRMMError: see `errors`. Nothing else.
@@ -292,6 +312,8 @@ class Transport:
         while True:
             # All in one coroutine: of each call that is under way, as many are held as it has layers.
             attempt = await self._admit(call, on_sent, tries)
+            if record is not None:
+                await attempt.note(record)
             result: Reply | Fault
             response: aiohttp.ClientResponse | None
             body: bytes | None
@@ -320,7 +342,7 @@ class Transport:
             # No frame that an error goes through has what the server said: it may say what it was told.
             response = body = None
             tries = tries or self._begin(call)
-            if not await self._is_sent_again(call, result, tries, on_sent):
+            if not await self._is_sent_again(call, result, tries, on_sent, record):
                 return cast("T", None)
 
     @asynccontextmanager
@@ -385,13 +407,20 @@ class Transport:
         )
 
     async def _is_sent_again(
-        self, call: Call[Any], result: Reply | Fault, tries: Tries, on_sent: OnSent | None = None
+        self,
+        call: Call[Any],
+        result: Reply | Fault,
+        tries: Tries,
+        on_sent: OnSent | None = None,
+        record: SendRecord | None = None,
     ) -> bool:
         """Whether to send it again, waited for; if not, it has succeeded, or what it came to is raised."""
         verdict = tries.judge(result, self._now())
         if isinstance(verdict, Again):
             if on_sent is not None and not tries.had_effect:
                 on_sent(False)
+            if record is not None and not tries.had_effect:
+                await record.withdraw()
             await self._wait(call, verdict)
             return True
         if verdict.meaning is not Meaning.DONE:
