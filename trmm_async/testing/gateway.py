@@ -1,6 +1,6 @@
 """The gateway's calls: `/api/v3` over HTTP and the event socket at `/trmm/{agent_id}/`.
 
-Below: `world.py` and `runner.py` do what is asked, `shapes.py` gives it its form, `bodies.py` reads what came
+Below: `world.py` and `runner.py` do what is asked, `shapes.py` gives it its form, `forms.py` reads what came
 in. Above: `front.py` has let the request in by then. One table of literal routes; a handler is a plain
 function from a question to an answer wherever nothing has to be waited for.
 """
@@ -11,9 +11,9 @@ from http.client import responses
 from typing import TYPE_CHECKING
 
 from . import shapes
-from .bodies import Body, optional_integer
 from .cron import cron_error
 from .downloads import file_name
+from .forms import Body, optional_integer
 from .replies import RefusedError, Reply, encode, json_reply, proxy_reply
 from .routing import Route
 from .runner import Order

@@ -10,11 +10,11 @@ import ipaddress
 import re
 from typing import TYPE_CHECKING
 
+from trmm_async.testing.forms import wrong
 from trmm_async.testing.replies import iso
 from trmm_async.testing.routing import Route
 
 from .database import RESULTS
-from .forms import wrong
 from .models import CHECK_TYPES
 from .room import Fields, crash, invalid, refuse, said
 

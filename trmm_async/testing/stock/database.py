@@ -10,11 +10,11 @@ from collections import defaultdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from trmm_async.testing.forms import no_match
 from trmm_async.testing.nouns import Check
 from trmm_async.testing.replies import iso
 
 from . import models
-from .forms import no_match
 from .table import Table
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from trmm_async.testing.forms import Field, Form, no_match
 from trmm_async.testing.routing import Route
 
-from .forms import Field, Form, no_match
 from .live import OUT_OF_REACH
 from .room import Fields, refuse, said
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from trmm_async.testing.forms import no_match
 from trmm_async.testing.replies import iso
 from trmm_async.testing.routing import Route
 
 from . import agent_shapes as shapes
-from .forms import no_match
 from .models import NOTE
 from .room import Fields, crash, refuse, said
 

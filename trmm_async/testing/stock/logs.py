@@ -9,10 +9,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from trmm_async.testing.forms import no_match
 from trmm_async.testing.replies import iso
 from trmm_async.testing.routing import Route
 
-from .forms import no_match
 from .room import Fields, crash, refuse, said
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .forms import Field, Form
+from trmm_async.testing.forms import Field, Form
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from trmm_async.testing.forms import no_match
 from trmm_async.testing.gate import PERMISSIONS, new_key
 from trmm_async.testing.replies import iso
 from trmm_async.testing.routing import Route
 
-from .forms import no_match
 from .room import Fields, invalid, refuse, said
 from .setup_rows import CORE_SETTINGS, DASHBOARD
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 from itertools import count
 from typing import TYPE_CHECKING
 
+from trmm_async.testing.forms import no_match
 from trmm_async.testing.replies import iso
-
-from .forms import no_match
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from .forms import Form
+    from trmm_async.testing.forms import Form
+
     from .room import Fields
 
 __all__ = ["Row", "Table"]

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from trmm_async.testing.forms import wrong
 from trmm_async.testing.replies import iso
 from trmm_async.testing.routing import Route
 from trmm_async.testing.runner import Order
 
 from . import schedules
 from .checks import readable
-from .forms import wrong
 from .room import Fields, crash, said
 
 if TYPE_CHECKING:
