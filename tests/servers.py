@@ -24,6 +24,8 @@ _QUICK: Final[Mapping[str, Any]] = {
     "script_seconds": (0.001, 0.01),
     "row_seconds": 0.0,
     "result_seconds": 0.0,
+    "agent_seconds": 0.0,
+    "check_seconds": 0.0,
 }
 
 

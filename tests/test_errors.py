@@ -15,6 +15,7 @@ from trmm_async.errors import (
     ClosedError,
     ConnectionFailedError,
     DecodeError,
+    IncompleteError,
     InvalidRequestError,
     NotFoundError,
     OutcomeUnknownError,
@@ -93,6 +94,10 @@ SAMPLES: dict[str, tuple[TRMMError, str]] = {
     "root": (TRMMError("words"), "words"),
     "invalid": (InvalidRequestError("timeout must be …"), "timeout must be …"),
     "ambiguous": (AmbiguousNameError("PC", list("abcdefg")), "7 agents are named 'PC': a, b, c, d, e"),
+    "incomplete": (
+        IncompleteError({name: ConnectionFailedError("refused") for name in "abcd"}, ["x"]),
+        "4 agents could not be asked: a (refused), b (refused), c (refused) and 1 more",
+    ),
     "unsupported": (UnsupportedError("use iter()"), "use iter()"),
     "closed": (ClosedError("this TRMM is closed"), "this TRMM is closed"),
     "failed": (ConnectionFailedError("refused", **WHERE), "POST /api/v3/x/: refused"),
@@ -142,7 +147,7 @@ def test_all_of_it_survives_a_copy_and_another_process(sample: str, journey: obj
     assert callable(journey)
     there = journey(error)
     assert type(there) is type(error)
-    assert (str(there), vars(there), there.args) == (text, vars(error), error.args)
+    assert (str(there), repr(vars(there)), repr(there.args)) == (text, repr(vars(error)), repr(error.args))
 
 
 def test_facts_are_attributes() -> None:

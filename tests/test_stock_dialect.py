@@ -460,16 +460,6 @@ class TestTheOthers:
             assert (check.id, check.agent_id, check.name) == (sent["id"], agent_id, sent["readable_desc"])
             assert (check.status, check.result_id) == (result.get("status", "pending"), result.get("id"))
 
-    def test_all_checks_have_no_results(self) -> None:
-        short, told = recording("agents_list_detail_false"), recording("checks_list_all")
-        calls, checks = follow(STOCK.list_checks(None), short.answer, told.answer)
-        asks_as_recorded(calls[1], "checks_list_all")
-        assert calls[1].answers_within == 180
-        assert {check.status for check in checks} == {"unknown"}
-        assert all(
-            (check.agent_id is None) == (check.id in {1, 2}) or check.agent_id is None for check in checks
-        )
-
     @pytest.mark.parametrize(("agent", "name"), [(None, "tasks_list_all"), (AGENT, "tasks_agent")])
     def test_tasks(self, agent: str | None, name: str) -> None:
         short = json.dumps([{"id": 1, "agent_id": AGENT}]).encode()

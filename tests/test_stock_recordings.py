@@ -825,14 +825,6 @@ OPERATIONS: Final = [
         "checks_agent checks_agent_after checks_agent_linux checks_agent2_policy_inherited "
         "checks_agent_never_ran checks_agent_with_pending auth_limited_own_agent_checks",
     ),
-    _op("checks.list", "GET /checks/", lambda _: STOCK.list_checks(None), "Check", "checks_list_all"),
-    _op(
-        "checks.list",
-        "GET /agents/",
-        lambda _: STOCK.list_checks(None),
-        str,
-        "agents_list_detail_false",
-    ),
     _op(
         "checks.run",
         "POST /checks/<agent>/run/",
@@ -1402,6 +1394,7 @@ SPARED: Final[Mapping[str, str]] = _spared(
         "no operation of ours: terminals, WMI and wake-on-LAN": (
             "terminal_defaults terminal_defaults_old_agent wmi_refresh wol"
         ),
+        "no operation of ours: the list of all checks, which has no results": "checks_list_all",
         "a method that the path has not": (
             "agent_patch_not_allowed alerts_get_405 audit_logs_get_405 check_run_get_405 err_405 "
             "err_405_post_agent runscript_get_405"
@@ -1626,6 +1619,7 @@ AS_ANOTHER: Final[Mapping[str, str]] = {
     "agents.stream_script": "as `agents.run_script`",
     "alerts.acknowledge": "not on a stock server",
     "audit_log.list": "as `audit_log.iter`",
+    "checks.iter": "as `checks.list`",
     "trmm.events": "not on a stock server",
     "trmm.request": "whatever you ask for",
 }

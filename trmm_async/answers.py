@@ -35,6 +35,7 @@ BODY_KEPT: Final = 2000
 HIDDEN: Final = "(not shown: it may hold secrets)"
 _DETAIL_MOST: Final = 300
 _PAGE: Final = re.compile(rb"(\xef\xbb\xbf)?\s*<")
+_MORE_TIME: Final = "TRMM(timeout=…) allows more"
 _NO_SUCH_CALL: Final = frozenset({404, 405})
 """What a web server of files says to calls: it has no such path, or takes no POST."""
 _TITLE: Final = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
@@ -193,5 +194,6 @@ def _fault(call: Call[Any], fault: Fault, meaning: Meaning, scrub: Scrub) -> TRM
         return OutcomeUnknownError(said, method=call.method, path=call.path)
     if fault.reply is not None:
         return _build(DecodeError, call, fault.reply, scrub, reason)
-    kind = TimeoutError if fault.stage is Stage.LATE else ConnectionFailedError
-    return kind(reason, method=call.method, path=call.path)
+    if fault.stage is Stage.LATE:
+        return TimeoutError(f"{reason}; {_MORE_TIME}", method=call.method, path=call.path)
+    return ConnectionFailedError(reason, method=call.method, path=call.path)

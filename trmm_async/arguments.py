@@ -6,13 +6,13 @@ Over the nouns. Pure. Each function returns the value in the form that the diale
 import ipaddress
 import re
 import sys
-import unicodedata
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final, TypeVar
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from trmm_async.errors import InvalidRequestError
+from trmm_async.plaintext import is_named
 
 __all__ = [
     "agent_id",
@@ -389,12 +389,3 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def is_named(hostname: str, wanted: str) -> bool:
-    """Whether a host name is the one that was meant: in any case, and however its accents are composed."""
-    return _folded(hostname) == _folded(wanted)
-
-
-def _folded(name: str) -> str:
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())

@@ -10,6 +10,7 @@ TRMMError
 ├── UnsupportedError             this server can't do that; says what to use instead
 ├── ClosedError                  the client or the subscription is closed
 ├── JournalError                 a run's journal can't be made, read, written, or had
+├── IncompleteError              some of many agents could not be asked; holds what the others said
 ├── RecordedError                an error of an earlier process, as a journal has it
 ├── ConnectionFailedError        no answer came, and nothing that changes something was sent
 ├── TimeoutError                 the same, because time ran out (also the built-in TimeoutError)
@@ -35,7 +36,7 @@ TRMMError
 import builtins
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from trmm_async.plaintext import clean
 
@@ -50,6 +51,7 @@ __all__ = [
     "ClosedError",
     "ConnectionFailedError",
     "DecodeError",
+    "IncompleteError",
     "InvalidRequestError",
     "JournalError",
     "NotFoundError",
@@ -65,6 +67,8 @@ __all__ = [
     "UnidentifiedError",
     "UnsupportedError",
 ]
+
+_AGENTS_NAMED: Final = 3
 
 BODY_SHOWN = 200
 """How many characters of an answer's body stand in an error's text. `APIError.body` holds more."""
@@ -103,6 +107,27 @@ class ClosedError(TRMMError, RuntimeError):
 
 class JournalError(TRMMError):
     """A run's journal can't be made, read or written, or another process works on it."""
+
+
+class IncompleteError(TRMMError):
+    """Many agents were asked, and some could not be. Nothing is lost of the others.
+
+    Attributes:
+        failed: the error of each agent that could not be asked, by its id.
+        found: what the others said, where it was gathered (`checks.list`); empty where it was given out as
+            it came (`checks.iter`).
+    """
+
+    def __init__(self, failed: Mapping[str, TRMMError], found: Sequence[Any] = ()) -> None:
+        super().__init__(failed, found)
+        self.failed = failed
+        self.found = found
+
+    def __str__(self) -> str:
+        named = [f"{agent_id} ({error})" for agent_id, error in list(self.failed.items())[:_AGENTS_NAMED]]
+        more = len(self.failed) - len(named)
+        rest = f" and {more} more" if more else ""
+        return clean(f"{len(self.failed)} agents could not be asked: {', '.join(named)}{rest}")
 
 
 class RecordedError(TRMMError):

@@ -279,7 +279,7 @@ class HistoryEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A check and its last result. `agent_id` is known where one agent's checks were asked for.
+    """A check and its last result on an agent; a policy's own checks have no `agent_id` and no result.
 
     `result_id` is what a stock server calls that result by: None before the first, and on a gateway.
     """

@@ -2,13 +2,14 @@
 
 Host names, alerts, errors and what scripts print are not to be trusted: an escape sequence could
 move the cursor or rename the window, a control for the direction of writing could hide what stands there, and
-a cell that begins with an equals sign is run by whoever opens the table.
+a cell that begins with an equals sign is run by whoever opens the table. And names, before they are compared.
 """
 
 import re
+import unicodedata
 from typing import Final
 
-__all__ = ["MARGIN", "UNFIT", "clean", "one_line", "set_apart", "without_formulas"]
+__all__ = ["MARGIN", "UNFIT", "clean", "comparable", "is_named", "one_line", "set_apart", "without_formulas"]
 
 UNFIT: Final = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f\ufff9-\ufffb]"
@@ -52,3 +53,13 @@ def without_formulas(text: str) -> str:
     where that is not the comma, quotes don't hold a text of several lines together either.
     """
     return _FORMULA.sub("'", text)
+
+
+def is_named(name: str, wanted: str) -> bool:
+    """Whether a name is the one that was meant: in any case, and however its accents are composed."""
+    return comparable(name) == comparable(wanted)
+
+
+def comparable(name: str) -> str:
+    """A name in the form in which names are compared; see `is_named`."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())

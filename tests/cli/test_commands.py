@@ -206,7 +206,27 @@ class TestLists:
         rows = cli("checks", "JADE-PC", "--status", "passing", "--json").data
         assert {row["agent_id"] for row in rows} == {either.first}
         assert cli("checks", "JADE-PC", "--status", "pending").error == "no check matches\n"
-        assert len(cli("checks", "--jsonl").lines) > len(rows)
+        every = cli("checks", "--jsonl").lines
+        assert {row["agent_id"] for row in every} == set(either.do(lambda server: server.agent_ids))
+        failing = cli("checks", "--status", "failing", "--json").data
+        assert sorted(row["id"] for row in failing) == sorted(
+            row["id"] for row in every if row["status"] == "failing"
+        )
+        servers = either.do(
+            lambda server: [one.agent_id for one in server.agents if one.monitoring_type == "server"]
+        )
+        assert {row["agent_id"] for row in cli("checks", "--kind", "server", "--json").data} == set(servers)
+        assert cli("checks", "JADE-PC", "--kind", "server").code == 2
+
+    def test_checks_name_the_agents_that_could_not_be_asked(self, cli: Cli, either: Backstage) -> None:
+        with either.do(lambda server: server.fail("GET", "/checks/", status=500, times=None)):
+            said = cli("checks", "--kind", "server", "--json")
+        servers = either.do(
+            lambda server: [one.hostname for one in server.agents if one.monitoring_type == "server"]
+        )
+        assert (said.code, said.data) == (1, [])
+        assert f"{len(servers)} agents could not be asked: " in said.error
+        assert any(name in said.error for name in servers)
 
     def test_tasks(self, cli: Cli, either: Backstage) -> None:
         assert "JADE-PC" in cli("tasks").out

@@ -18,6 +18,11 @@ ERRORS: list[tuple[Exception, int, str]] = [
     (sdk.BadRequestError(400, "bad name", **WHERE), 4, "the server refuses: GET /x/: 400: bad name"),
     (sdk.AmbiguousNameError("PC", ["a", "b"]), 2, "2 agents are named 'PC': a, b"),
     (sdk.UnsupportedError("not here"), 4, "not here"),
+    (
+        sdk.IncompleteError({"abc": sdk.ServerError(500, "oops")}),
+        1,
+        "1 agents could not be asked: abc (500: oops)",
+    ),
     (sdk.ClosedError("closed"), 1, "closed"),
     (sdk.ConnectionFailedError("refused", **WHERE), 1, "no answer from the server; `trmm doctor`"),
     (sdk.TimeoutError("late", **WHERE), 1, "no answer in time; `trmm doctor`"),

@@ -15,6 +15,7 @@ from trmm_async.cli.options import KINDS, STATUSES
 from trmm_async.cli.printing import say
 from trmm_async.cli.text import alike, clean, named, one_line
 from trmm_async.cli.values import choice
+from trmm_async.plaintext import comparable, is_named
 
 if TYPE_CHECKING:
     import trmm_async as sdk
@@ -25,6 +26,7 @@ __all__ = [
     "agents_where",
     "client_named",
     "confirm",
+    "filters_of",
     "host_names",
     "labels",
     "script_named",
@@ -49,7 +51,7 @@ class _Noun(Generic[T]):
         for thing in things:
             if str(self.id(thing)) == wanted:
                 return thing
-        found = [thing for thing in things if self.name(thing).casefold() == wanted.casefold()]
+        found = [thing for thing in things if is_named(self.name(thing), wanted)]
         if len(found) == 1:
             return found[0]
         if found:
@@ -112,20 +114,26 @@ async def agents_where(trmm: "sdk.TRMM", where: Where, names: Sequence[str] = ()
     named_ones = await agents_named(trmm, names)
     if names and not where:
         return named_ones
+    agents = await trmm.agents.list(**await filters_of(trmm, where))
+    wanted = {agent.agent_id for agent in named_ones}
+    return [agent for agent in agents if _fits(agent, where) and (not names or agent.agent_id in wanted)]
+
+
+async def filters_of(trmm: "sdk.TRMM", where: Where) -> dict[str, Any]:
+    """The filters of `agents.list` that say the same, but for host name and status."""
     client = site = None
     if where.client is not None or where.site is not None:
         clients = await trmm.clients.list()
         client = None if where.client is None else client_named(where.client, clients)
         site = None if where.site is None else site_named(where.site, clients, client)
-    kind: Any = where.kind
-    agents = await trmm.agents.list(client=client, site=site, monitoring_type=kind)
-    wanted = {agent.agent_id for agent in named_ones}
-    return [agent for agent in agents if _fits(agent, where) and (not names or agent.agent_id in wanted)]
+    return {"client": client, "site": site, "monitoring_type": where.kind}
 
 
 def _fits(agent: "sdk.Agent", where: Where) -> bool:
-    pattern = (where.hostname or "*").casefold()
-    return fnmatchcase(agent.hostname.casefold(), pattern) and where.status in {None, agent.status}
+    return fnmatchcase(comparable(agent.hostname), comparable(where.hostname or "*")) and where.status in {
+        None,
+        agent.status,
+    }
 
 
 async def agents_named(trmm: "sdk.TRMM", names: Sequence[str]) -> list["sdk.Agent"]:
@@ -150,7 +158,7 @@ def site_named(name: str, clients: Sequence["sdk.Client"], client: "sdk.Client |
     """The site of this id or name, of that client if one is given; CLIENT/SITE is understood too."""
     places = [(each, site) for each in ([client] if client else clients) for site in each.sites]
     for owner, site in places:
-        if f"{owner.name}/{site.name}".casefold() == name.casefold():
+        if is_named(f"{owner.name}/{site.name}", name):
             return site
     return _SITE.pick(name, places)[1]
 
@@ -194,9 +202,9 @@ def labels(agents: "Sequence[sdk.Agent]", *, for_people: bool = True) -> dict[st
     told = {agent.agent_id: one_line(clean(agent.hostname)) for agent in agents}
     places = {agent.agent_id: f"{agent.client.name}/{agent.site.name}" for agent in agents}
     for more in (places, {agent.agent_id: agent.agent_id for agent in agents}):
-        times = Counter(name.casefold() for name in told.values())
+        times = Counter(map(comparable, told.values()))
         for agent in agents:
-            if times[told[agent.agent_id].casefold()] > 1:
+            if times[comparable(told[agent.agent_id])] > 1:
                 name = f"{agent.hostname} ({more[agent.agent_id]})"
                 told[agent.agent_id] = one_line(clean(name))
     return told

@@ -213,7 +213,7 @@ class Gateway:
     def list_scripts(self) -> Call[list[Script]]:
         return _get("scripts", codec.decoder(list[Script]))
 
-    def list_checks(self, agent_id: str | None) -> Call[list[Check]]:
+    def list_checks(self, agent_id: str) -> Call[list[Check]]:
         return _get("checks", partial(_checks, agent_id), agent=agent_id)
 
     def list_tasks(self, agent_id: str | None = None) -> Call[list[Task]]:
@@ -361,7 +361,7 @@ def _result(body: bytes) -> ScriptResult:
     )
 
 
-def _checks(agent_id: str | None, body: bytes) -> list[Check]:
+def _checks(agent_id: str, body: bytes) -> list[Check]:
     found = [_noun(Check, check) for check in codec.decoder(list[_Check])(body)]
     return [msgspec.structs.replace(check, agent_id=check.agent_id or agent_id) for check in found]
 

@@ -15,7 +15,7 @@ from typing import Any, Final, TypeAlias
 from trmm_async import codec
 from trmm_async.errors import AgentSilentError, APIError, TRMMError
 from trmm_async.outcomes import Done, Failed, Outcome, Skipped, Unknown
-from trmm_async.plaintext import clean, one_line, set_apart, without_formulas
+from trmm_async.plaintext import clean, comparable, one_line, set_apart, without_formulas
 
 __all__ = ["Group", "Grouping", "as_csv", "as_jsonl", "as_row", "groups_of", "report"]
 
@@ -124,8 +124,8 @@ def report(groups: Iterable[Group], names: Mapping[str, str] | None = None) -> s
             with the id.
     """
     told = {agent_id: one_line(clean(name)) for agent_id, name in (names or {}).items()}
-    times = Counter(map(str.casefold, told.values()))
-    called = {who: name if times[name.casefold()] == 1 else f"{name} ({who})" for who, name in told.items()}
+    times = Counter(map(comparable, told.values()))
+    called = {who: name if times[comparable(name)] == 1 else f"{name} ({who})" for who, name in told.items()}
     return "\n".join(_paragraph(group, called) for group in groups)
 
 

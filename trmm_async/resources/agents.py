@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack
 from types import TracebackType
-from typing import Final, Literal, Self, overload
+from typing import Literal, Self, overload
 
 import msgspec
 
@@ -14,6 +14,7 @@ from trmm_async.errors import AmbiguousNameError, ClosedError
 from trmm_async.models import Agent, Client, ClientRef, Script, ScriptResult, Site, SiteRef
 from trmm_async.resources.api import Api
 from trmm_async.resources.commands import CommandSettings, CommandStream, checked_command
+from trmm_async.resources.filters import MonitoringType, agent_filter
 from trmm_async.resources.live import ScriptStream, new_cmd_id
 from trmm_async.resources.stock.actions import AgentActions
 from trmm_async.resources.stock.event_log import EventLog
@@ -25,10 +26,6 @@ from trmm_async.resources.stock.windows_updates import WindowsUpdates
 from trmm_async.transport import Body
 
 __all__ = ["AgentStream", "Agents", "checked_run"]
-
-MonitoringType = Literal["server", "workstation"]
-
-_ALL: Final = AgentFilter()
 
 
 class Agents(AgentActions):
@@ -64,7 +61,7 @@ class Agents(AgentActions):
         monitoring_type: MonitoringType | None = None,
     ) -> list[Agent]:
         """The agents that match all of what is given; `hostname` in any case on a stock server."""
-        which = _filter(hostname, client, site, monitoring_type)
+        which = agent_filter(hostname, client, site, monitoring_type)
         return await self._api.send(lambda dialect: dialect.list_agents(which))
 
     def iter(
@@ -76,7 +73,7 @@ class Agents(AgentActions):
         monitoring_type: MonitoringType | None = None,
     ) -> "AgentStream":
         """The same list in flat memory: `async with agents.iter() as stream: async for agent in stream`."""
-        which = _filter(hostname, client, site, monitoring_type)
+        which = agent_filter(hostname, client, site, monitoring_type)
         return AgentStream(self._api, which)
 
     async def get(self, agent: str | Agent) -> Agent:
@@ -319,22 +316,4 @@ def checked_run(
         run_as_user=arguments.flag(run_as_user, "run_as_user"),
         custom_field=None if custom_field is None else arguments.object_id(custom_field, "custom_field"),
         save_all_output=arguments.flag(save_all_output, "save_all_output"),
-    )
-
-
-def _filter(
-    hostname: str | None,
-    client: int | Client | ClientRef | None,
-    site: int | Site | SiteRef | None,
-    monitoring_type: str | None,
-) -> AgentFilter:
-    if hostname is None and client is None and site is None and monitoring_type is None:
-        return _ALL
-    return AgentFilter(
-        hostname=None if hostname is None else arguments.plain_text(hostname, "hostname"),
-        client=None if client is None else arguments.object_id(client, "client"),
-        site=None if site is None else arguments.object_id(site, "site"),
-        monitoring_type=None
-        if monitoring_type is None
-        else arguments.choice(monitoring_type, "monitoring_type", ("server", "workstation")),
     )

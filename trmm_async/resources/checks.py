@@ -1,20 +1,30 @@
 """`trmm.checks`."""
 
-from typing import Final
+from collections.abc import Iterator, Mapping
+from types import TracebackType
+from typing import Final, Literal, Self
 
 from trmm_async import arguments
 from trmm_async.administration import CheckHistoryPoint
-from trmm_async.errors import InvalidRequestError
-from trmm_async.models import Agent, Check
+from trmm_async.dialects import AgentFilter
+from trmm_async.errors import ClosedError, IncompleteError, InvalidRequestError, TRMMError
+from trmm_async.models import Agent, Check, Client, ClientRef, Site, SiteRef
 from trmm_async.resources.api import Api
+from trmm_async.resources.filters import MonitoringType, agent_filter
+from trmm_async.resources.gathering import Gathering
 
-__all__ = ["Checks"]
+__all__ = ["CheckStream", "Checks"]
+
+CheckStatus = Literal["passing", "failing", "pending"]
 
 _DAYS_MOST: Final = 36_500
 
 
 class Checks:
-    """Checks and their results: list; on a stock server run, reset, history. Raises `TRMMError`s only."""
+    """Checks and their results: list, iter; of a stock server also run, reset, history.
+
+    Every method raises `TRMMError`s only.
+    """
 
     def __init__(self, api: Api) -> None:
         self._api = api
@@ -36,10 +46,10 @@ class Checks:
         """Set a check's result to passing, and resolve its alert; a stock server only. Twice is once.
 
         Args:
-            check: a check of `list(agent=…)`. Its id would not do: a server resets an agent's result of it.
+            check: a check of `list`. Its id would not do: a server resets an agent's result of it.
 
         Raises:
-            InvalidRequestError: the check has no result yet, or does not come from one agent's list.
+            InvalidRequestError: the check has no result yet, or comes from elsewhere.
         """
         result_id = _result_id(check)
         await self._api.send(lambda dialect: dialect.beyond("checks.reset").reset_check(result_id))
@@ -63,20 +73,144 @@ class Checks:
             lambda dialect: dialect.beyond("checks.history").check_history(result_id, days)
         )
 
-    async def list(self, *, agent: str | Agent | None = None) -> list[Check]:
-        """The checks of one agent, or of all."""
-        agent_id = None if agent is None else arguments.agent_id(agent)
-        return await self._api.send(lambda dialect: dialect.list_checks(agent_id))
+    async def list(
+        self,
+        *,
+        agent: str | Agent | None = None,
+        status: CheckStatus | None = None,
+        hostname: str | None = None,
+        client: int | Client | ClientRef | None = None,
+        site: int | Site | SiteRef | None = None,
+        monitoring_type: MonitoringType | None = None,
+    ) -> list[Check]:
+        """The checks of one agent, or of all agents that match all of what is given, each with its result.
+
+        Of several agents they are gathered: one call for the list of agents, and one for each agent, a few at
+        a time and within the rate limit. With `status="failing"` a stock server's agents are asked only if
+        they have failing checks, which its list of agents says.
+
+        Args:
+            agent: its id, or the agent; the filters of agents are not for one.
+            status: those that stand so.
+            hostname: of agents of this name, as `agents.list`.
+            client: of this client's agents.
+            site: of this site's agents.
+            monitoring_type: of servers, or of workstations.
+
+        Raises:
+            IncompleteError: some agents could not be asked. It names them, and holds what the others said.
+            NotFoundError: there is no such agent (a gateway has no checks for it).
+        """
+        which = agent_filter(hostname, client, site, monitoring_type)
+        wanted = _checked_status(status)
+        if agent is not None:
+            if which != AgentFilter():
+                raise InvalidRequestError("agent is one, and the filters are for several: give either")
+            agent_id = arguments.agent_id(agent)
+            return _standing(await self._api.send(lambda dialect: dialect.list_checks(agent_id)), wanted)
+        found: list[Check] = []
+        try:
+            async with CheckStream(self._api, which, wanted) as stream:
+                async for check in stream:
+                    found.append(check)  # noqa: PERF401 - what came before an error counts
+        except IncompleteError as error:
+            raise IncompleteError(error.failed, found) from None
+        return found
+
+    def iter(
+        self,
+        *,
+        status: CheckStatus | None = None,
+        hostname: str | None = None,
+        client: int | Client | ClientRef | None = None,
+        site: int | Site | SiteRef | None = None,
+        monitoring_type: MonitoringType | None = None,
+    ) -> "CheckStream":
+        """The same of several agents as they answer: `async with checks.iter() as stream`; see `CheckStream`.
+
+        Arguments as those of `list`. Nothing is sent before the stream is entered.
+        """
+        which = agent_filter(hostname, client, site, monitoring_type)
+        return CheckStream(self._api, which, _checked_status(status))
+
+
+class CheckStream:
+    """Checks as their agents answer: enter it, then iterate it, once. An agent's come together.
+
+    A few agents are asked ahead, and no more while nobody reads. Leaving the block early asks no more. If
+    some agents could not be asked the iteration ends in an `IncompleteError` that names them, when all others
+    have answered; what would be the same for every agent (a key that is refused) ends it at once.
+    """
+
+    def __init__(self, api: Api, which: AgentFilter, status: str | None) -> None:
+        self._api = api
+        self._which = which
+        self._status = status
+        self._gathering: Gathering[list[Check]] | None = None
+        self._ready: Iterator[Check] = iter(())
+
+    @property
+    def failed(self) -> Mapping[str, TRMMError]:
+        """The agents so far that could not be asked, with their errors."""
+        return {} if self._gathering is None else self._gathering.failed
+
+    async def __aenter__(self) -> Self:
+        if self._gathering is not None:
+            raise ClosedError("this stream was used already; call checks.iter() again")
+        self._gathering = Gathering((), self._ask)
+        agents = await self._api.send(lambda dialect: dialect.list_agents(self._which))
+        self._gathering = Gathering([one.agent_id for one in agents if self._may_have(one)], self._ask)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._gathering is not None:
+            await self._gathering.aclose()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Check:
+        if self._gathering is None:
+            raise ClosedError("enter the stream first: async with checks.iter() as stream")
+        while (check := next(self._ready, None)) is None:
+            try:
+                self._ready = iter(await anext(self._gathering))
+            except StopAsyncIteration:
+                if self._gathering.failed:
+                    raise IncompleteError(self._gathering.failed) from None
+                raise
+        return check
+
+    async def _ask(self, agent_id: str) -> list[Check]:
+        return _standing(await self._api.send(lambda dialect: dialect.list_checks(agent_id)), self._status)
+
+    def _may_have(self, agent: Agent) -> bool:
+        """Whether it has such checks, as far as the list of agents says."""
+        counts = agent.checks
+        if counts is None:
+            return True
+        failing = counts.failing + counts.warning + counts.info
+        return failing > 0 if self._status == "failing" else counts.total > 0
+
+
+def _checked_status(status: object) -> str | None:
+    return None if status is None else arguments.choice(status, "status", ("passing", "failing", "pending"))
+
+
+def _standing(checks: list[Check], status: str | None) -> list[Check]:
+    return [check for check in checks if status in {None, check.status}]
 
 
 def _result_id(check: object) -> int:
     if not isinstance(check, Check):
         raise InvalidRequestError(
-            f"check must be a check from checks.list(agent=…), not {check!r}: "
+            f"check must be a check from checks.list(), not {check!r}: "
             "the server goes by the id of its result on that agent"
         )
     if check.result_id is None:
         raise InvalidRequestError(
-            f"check {check.id} has no result: it has not run yet, or is not from checks.list(agent=…)"
+            f"check {check.id} has no result: it has not run yet, or is not from checks.list()"
         )
     return check.result_id

@@ -34,7 +34,8 @@ class Stage:
     `bus` is the way from the server to its agents, which the stock dialect alone has; `gate` knows the keys
     and whose they are. What follows `bus` is the stock dialect's too: who may log in, what the server keeps
     about itself, which frames of live commands get lost, its tables, what is on the endpoints, and how often
-    the dashboard is told. `row_seconds` is how long its queue takes over each row of a bulk action.
+    the dashboard is told. `row_seconds` is how long its queue takes over each row of a bulk action,
+    `agent_seconds` and `check_seconds` how long it takes over each row of the list of all.
     """
 
     world: World
@@ -52,3 +53,5 @@ class Stage:
     machines: Machines = field(kw_only=True)
     pulse: Pulse = field(kw_only=True)
     row_seconds: float = field(kw_only=True)
+    agent_seconds: float = field(kw_only=True)
+    check_seconds: float = field(kw_only=True)

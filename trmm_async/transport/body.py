@@ -29,6 +29,7 @@ __all__ = [
     "beginning",
     "decoded",
     "download",
+    "expect_more_within",
     "shown",
     "unreadable",
     "whole",
@@ -116,6 +117,14 @@ class Body:
     def unreadable(self, error: msgspec.DecodeError, head: bytes) -> Fault:
         """The fault for a body that came whole and does not read."""
         return unreadable(self._response, error, head)
+
+
+def expect_more_within(response: aiohttp.ClientResponse, seconds: float) -> None:
+    """Once its head is here, an answer that may take long to begin is not to pause longer than others."""
+    protocol = None if response.connection is None else response.connection.protocol
+    if protocol is not None:
+        protocol.read_timeout = seconds
+        protocol.start_timeout()
 
 
 async def pieces(response: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]:

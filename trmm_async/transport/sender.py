@@ -36,6 +36,7 @@ from trmm_async.transport.body import (
     beginning,
     decoded,
     download,
+    expect_more_within,
     shown,
     whole,
     words,
@@ -436,7 +437,8 @@ class Transport:
     async def _open(
         self, call: Call[Any], url: URL, headers: Mapping[str, str], *, redirects: bool = False
     ) -> _Opened:
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=self._timeout, sock_read=self._timeout)
+        slowest = self._timeout + (call.answers_within or 0.0)
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=self._timeout, sock_read=slowest)
         tries: Tries | None = None
         while True:
             attempt = await self._admit(call, None, tries)
@@ -446,6 +448,8 @@ class Transport:
             try:
                 with attempt:
                     response = await self._ask(call, attempt, url, headers, timeout=timeout)
+                if slowest > self._timeout:
+                    expect_more_within(response, self._timeout)
                 elsewhere = redirects and 300 <= response.status < 400 and "Location" in response.headers
                 if elsewhere or 200 <= response.status < 300:
                     opened = True

@@ -8,6 +8,7 @@ import typer
 from trmm_async.cli.options import LOOK, Json, JsonLines, examples
 from trmm_async.cli.printing import Column, Output
 from trmm_async.cli.session import connected, runs
+from trmm_async.plaintext import comparable
 
 __all__ = ["add_to"]
 
@@ -40,5 +41,5 @@ async def scripts(
     output = Output(as_json=as_json, as_jsonl=as_jsonl)
     async with connected(context) as trmm:
         listed = await trmm.scripts.list()
-    found = [script for script in listed if fnmatchcase(script.name.casefold(), pattern.casefold())]
+    found = [script for script in listed if fnmatchcase(comparable(script.name), comparable(pattern))]
     output.rows(sorted(found, key=lambda script: script.id), _COLUMNS, none="no script matches")

@@ -48,6 +48,7 @@ class Endpoint(Generic[T]):
         waits: seconds that the server itself may take, holding a worker; None if it answers at once.
         asks: the same, where it asks an agent over its message bus meanwhile.
         advice: what a 500 may mean then.
+        takes: seconds that the server may need besides, holding a worker as any call does.
         lanes: further budgets that it draws on.
         secret: the answer holds secrets of the user's.
         since: the first version of the server that has it; "" for all that we know.
@@ -62,6 +63,7 @@ class Endpoint(Generic[T]):
     waits: float | None = None
     asks: float | None = None
     advice: str = NO_NATS_API
+    takes: float | None = None
     lanes: tuple[Lane, ...] = ()
     secret: bool = False
     since: str = ""
@@ -92,6 +94,7 @@ class Endpoint(Generic[T]):
             body=None if body is None else codec.encode(body),
             replay=self.replay,
             lanes=self.lanes,
+            answers_within=self.takes,
             gone_is_done=self.method == "DELETE" and self.replay is Replay.IDEMPOTENT,
             is_secret=self.secret,
         )
@@ -106,6 +109,7 @@ class Facts(TypedDict, total=False):
     waits: float
     asks: float
     advice: str
+    takes: float
     lanes: tuple[Lane, ...]
     secret: bool
     since: str

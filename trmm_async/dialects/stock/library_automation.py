@@ -10,7 +10,8 @@ from trmm_async import codec
 from trmm_async.administration import CheckHistoryPoint
 from trmm_async.calls import Call, Plan, Replay, Steps
 from trmm_async.dialects.library import Changes
-from trmm_async.dialects.stock.agents import agent_ids_by_key
+from trmm_async.dialects.stock.agents import AGENTS, SHORT, agent_ids_by_key
+from trmm_async.dialects.stock.endpoint import read_as
 from trmm_async.dialects.stock.tasks import owner_of_task, task_of
 from trmm_async.dialects.stock.wording import change, change_for, get, segment
 from trmm_async.errors import InvalidRequestError
@@ -72,7 +73,7 @@ def _get_task(task_id: int) -> Steps[Task]:
     task, agent = yield from get(f"/tasks/{task_id}/", _task_and_agent)
     if agent is None:
         return task
-    ids = yield from get("/agents/", agent_ids_by_key, query={"detail": "false"})
+    ids = yield from read_as(AGENTS.call(query=SHORT), agent_ids_by_key)
     return msgspec.structs.replace(task, agent_id=ids.get(agent))
 
 

@@ -57,7 +57,6 @@ class _Check(msgspec.Struct, gc=False):
     check_type: str = ""
     name: str | None = None
     readable_desc: str | None = None
-    agent: int | None = None
     check_result: _CheckResult = _CheckResult()
     extra: Mapping[str, Any] = no_extra()
 
@@ -118,25 +117,18 @@ def _script(sent: _Script) -> Script:
     return Script(code=fields.pop("script_body"), **fields)
 
 
-def checks_of(
-    body: bytes, *, agent_id: str | None = None, agent_ids: Mapping[int, str] | None = None
-) -> list[Check]:
-    """A list of checks: one agent's, or all there are, whose agents are then found by their integers.
-
-    In the list of all checks no check has a result: their status is "unknown" there.
-    """
-    return [_check(one, agent_id, agent_ids) for one in codec.decoder(list[_Check])(body)]
+def checks_of(agent_id: str | None, body: bytes) -> list[Check]:
+    """A list of checks: one agent's, or a policy's, which have no results: their status is "unknown"."""
+    return [_check(one, agent_id) for one in codec.decoder(list[_Check])(body)]
 
 
-def _check(sent: _Check, agent_id: str | None, agent_ids: Mapping[int, str] | None) -> Check:
+def _check(sent: _Check, agent_id: str | None) -> Check:
     result = sent.check_result
-    if agent_ids is not None:
-        agent_id = None if sent.agent is None else agent_ids.get(sent.agent)
     return Check(
         id=sent.id,
         check_type=sent.check_type,
         name=sent.readable_desc or sent.name or "",
-        status=result.status or ("pending" if agent_ids is None else "unknown"),
+        status=result.status or ("unknown" if agent_id is None else "pending"),
         more_info=result.more_info,
         last_run=result.last_run,
         agent_id=agent_id,

@@ -17,7 +17,16 @@ from trmm_async import codec
 from trmm_async.calls import Call, Lane, Replay, Words, ignore_answer
 from trmm_async.errors import AgentLostError, AgentUnreachableError
 
-__all__ = ["UNREACHABLE", "change", "change_for", "get", "get_secret", "worded", "segment", "sentence"]
+__all__ = [
+    "UNREACHABLE",
+    "change",
+    "change_for",
+    "get",
+    "get_secret",
+    "segment",
+    "sentence",
+    "worded",
+]
 
 T = TypeVar("T")
 

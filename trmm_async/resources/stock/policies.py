@@ -79,7 +79,7 @@ _ONE: Final = "/automation/policies/{policy:id}/"
 LIST = read("policies.list", "/automation/policies/", list[Policy], wire=_WIRE)
 GET = read("policies.get", _ONE, Policy, wire=_WIRE)
 RELATED = read("policies.related", _ONE + "related/", _Use)
-CHECKS = read("policies.checks", _ONE + "checks/", list[Check], decode=partial(checks_of, agent_ids={}))
+CHECKS = read("policies.checks", _ONE + "checks/", list[Check], decode=partial(checks_of, None))
 DELETE = delete("policies.delete", _ONE)
 TASKS = read("policies.tasks", _ONE + "tasks/", list[Task], decode=partial(tasks_of, agent_ids={}))
 

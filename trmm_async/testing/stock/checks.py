@@ -6,6 +6,7 @@ result on an agent, by which it is reset and its history is asked for.
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import re
 from typing import TYPE_CHECKING
@@ -64,10 +65,12 @@ class Checks:
 
     # -- looking ---------------------------------------------------------------------------------------------
 
-    def all(self, _asked: Asked) -> Reply:
-        """`GET /checks/`: all of them, the policies' too; without results."""
+    async def all(self, _asked: Asked) -> Reply:
+        """`GET /checks/`: all of them, the policies' too; without results, and slow."""
         tasks = self._database.all_tasks()
-        return said([shown(self._stage, row, tasks) for row in self._database.all_checks()])
+        rows = [shown(self._stage, row, tasks) for row in self._database.all_checks()]
+        await asyncio.sleep(len(rows) * self._stage.check_seconds)
+        return said(rows)
 
     def of_agent(self, asked: Asked) -> Reply:
         """`GET /agents/{agent_id}/checks/`: with results, those that have run."""
