@@ -112,6 +112,24 @@ def test_a_command_that_waits_for_its_answer(
     assert "Traceback" not in said.error
 
 
+@pytest.mark.parametrize("number", ALL)
+def test_a_run_that_is_resumed_ends_gently_too(
+    cli: Cli, stage: Backstage, tmp_path: Path, number: signal.Signals
+) -> None:
+    path = str(tmp_path / "run.db")
+    for words in ([*RUN, "--journal", path], ["resume", path, "--yes", "--jsonl"]):
+        before = stage.do(lambda server: len(server.runs))
+        with started(words, stage.environment) as process:
+            wait_until_it_ran(stage, before + 2)
+            process.send_signal(number)
+            said = ended(process)
+        assert said.code == 130
+        assert "Nothing more is sent" in said.error
+    ran = stage.do(lambda server: [run.agent_id for run in server.runs])
+    assert 4 <= len(ran) == len(set(ran)) < 20
+    assert cli("results", path, "--ids").error.startswith(f"20 agents: {len(ran)} succeeded, ")
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_events_that_are_watched(stage: Backstage, number: signal.Signals) -> None:
     with started(["watch", "jade-pc", "--json"], stage.environment) as process:

@@ -274,6 +274,21 @@ class TestOurs:
         side(path, suffix).chmod(0o600)
         assert await resumed(path) == truth
 
+    @pytest.mark.skipif(os.name != "posix", reason="elsewhere a mode says nothing")
+    async def test_a_folder_in_which_anybody_may_rename_files_is_refused(self, tmp_path: Path) -> None:
+        """They could be swapped between two looks. Where one may rename only one's own (/tmp), they can't."""
+        truth = await crash(tmp_path / "a")
+        path = tmp_path / "a" / "run.db"
+        path.parent.chmod(0o777)
+        for opening in (Journal.resume(path), Journal.create(path.with_name("new.db"), ORDER, IDS)):
+            with pytest.raises(JournalError, match=r"anybody may rename files \(mode 0777\).* chmod o-w"):
+                await opening
+        async with await Journal.read(path):
+            pass
+        assert not list(path.parent.glob("new.db*"))
+        path.parent.chmod(0o1777)
+        assert await resumed(path) == truth
+
     @pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can give a file away")
     @pytest.mark.parametrize("suffix", ["", "-wal", "-shm", "-journal", ".mark", ".lock"])
     async def test_what_is_another_users_is_refused(self, suffix: str, tmp_path: Path) -> None:

@@ -110,6 +110,8 @@ def check_owner(path: Path, *, to_write: bool) -> None:
         return
     with _as_journal_error(f"{path} can't be opened"):
         found = path.stat()
+        if to_write:
+            _check_folder(path)
     owner = os.geteuid() if to_write else found.st_uid
     _check(path, found, owner, 0o022 if to_write else 0)
     for suffix in _BESIDE:
@@ -118,6 +120,16 @@ def check_owner(path: Path, *, to_write: bool) -> None:
             # Not more open than the journal itself: SQLite gives what it makes the journal's own mode.
             closed = 0 if suffix == ".lock" else 0o077 & ~found.st_mode
             _check(beside, beside.lstat(), owner, 0o022 | closed)
+
+
+def _check_folder(path: Path) -> None:
+    # Whoever may rename files there could swap them between two looks. A group is often its user's own.
+    mode = stat.S_IMODE(path.parent.stat().st_mode)
+    if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+        raise JournalError(
+            f"{path.parent} is a folder in which anybody may rename files (mode {mode:04o}), and so change "
+            f"what would be run: say chmod o-w {path.parent}, or put the journal elsewhere"
+        )
 
 
 def _check(path: Path, found: os.stat_result, owner: int, closed: int) -> None:
