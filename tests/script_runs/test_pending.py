@@ -298,12 +298,12 @@ class TestTheHistory:
             server.username = "n" * 60
             with server.restrict("can_list_api_keys"):
                 await trmm.agents.run_script(server.agent_ids[0], 1)
-                assert trmm._api.poller.username == "n" * 50
+                assert trmm._api.poller.matcher.username == "n" * 50
             await trmm.agents.run_script(server.agent_ids[1], 1)
             assert count(server, "GET", KEYS) == 1
             async with TRMM(server.url, api_key=server.api_key, dialect="stock") as other:
                 await other.agents.run_script(server.agent_ids[1], 1)
-                assert other._api.poller.username == "n" * 50
+                assert other._api.poller.matcher.username == "n" * 50
                 await other.agents.run_script(server.agent_ids[1], 1)
             assert count(server, "GET", KEYS) == 2
 

@@ -34,7 +34,8 @@ from trmm_async.pacing import WindowLimiter
 from trmm_async.stream.catchup import Snapshot
 from trmm_async.stream.dialing import Dialer
 from trmm_async.stream.pushed import Sockets
-from trmm_async.stream.session import Session, StreamSettings
+from trmm_async.stream.session import Session
+from trmm_async.stream.settings import StreamSettings
 from trmm_async.stream.sockets import Link
 from trmm_async.stream.subscription import Subscription
 

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from trmm_async.errors import ConnectionFailedError, TRMMError
 from trmm_async.stream.catchup import Snapshot
-from trmm_async.stream.session import Backoff, SnapshotLoader, StreamSettings
+from trmm_async.stream.settings import Backoff, StreamSettings
+from trmm_async.stream.snapshots import SnapshotLoader
 
 
 @given(

@@ -4,17 +4,14 @@ Between `scheduler`, who tells, and `run`, who reads.
 """
 
 import asyncio
-from collections.abc import Awaitable
-from typing import TYPE_CHECKING, Final
+from collections.abc import Awaitable, Callable
+from typing import Final
 
 from trmm_async.errors import JournalError
 from trmm_async.fleet.journal import Journal
 from trmm_async.fleet.reports import Grouping
 from trmm_async.fleet.rollout import RolloutControl, RolloutPolicy
 from trmm_async.outcomes import Counts, Done, Failed, Outcome, Skipped, Unknown
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 __all__ = ["OutcomeCollector"]
 
@@ -51,7 +48,7 @@ class OutcomeCollector:
         self.grouping = Grouping()
         self.succeeded = 0
         self.unwritten: JournalError | None = None
-        self.changed: Callable[[], None] = _nothing
+        self.changed: Callable[[], None] = lambda: None
 
     async def tell(
         self, outcome: Outcome, *, begun: bool = True, is_final: bool = True, crashed: bool = False
@@ -153,7 +150,3 @@ class OutcomeCollector:
         self._tally[type(outcome)] += 1
         self.succeeded += ok
         self.grouping.add(outcome)
-
-
-def _nothing() -> None:
-    """Nobody needs to know."""

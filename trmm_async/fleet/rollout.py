@@ -51,11 +51,6 @@ class RolloutPolicy:
                     "pass a list, use journal=, or give a whole number"
                 )
 
-    @property
-    def is_in_waves(self) -> bool:
-        """Whether some targets wait for the end of others."""
-        return self.canary is not None or self.batch is not None
-
     def words_for(self, place: int, total: int | None) -> str:
         """What would become of the target at this place, counted from 0."""
         if self.canary is not None and place < self.canary:

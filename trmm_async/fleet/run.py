@@ -20,14 +20,7 @@ from trmm_async.fleet.plan import Resumption, RunPlan
 from trmm_async.fleet.reports import Group, report
 from trmm_async.fleet.rollout import RolloutControl
 from trmm_async.fleet.scheduler import LEFT_EARLY, Scheduler
-from trmm_async.fleet.targets import (
-    JournalTargets,
-    ListedTargets,
-    Queue,
-    StreamedTargets,
-    Targets,
-    streamed,
-)
+from trmm_async.fleet.targets import JournalTargets, ListedTargets, Queue, StreamedTargets, Targets, streamed
 from trmm_async.outcomes import Counts, Outcome, Skipped
 from trmm_async.resources import Api
 

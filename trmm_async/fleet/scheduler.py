@@ -257,8 +257,8 @@ class Scheduler:
 
     async def _tell(self, outcome: Outcome, *, crashed: bool = False) -> None:
         await self._outcomes.tell(outcome, crashed=crashed)
-        if self._journal is not None and self._api.poller.username is not None:
-            await self._outcomes.write(self._journal.remember_user(self._api.poller.username))
+        if self._journal is not None and (name := self._api.poller.matcher.username) is not None:
+            await self._outcomes.write(self._journal.remember_user(name))
 
     async def _skip_unsent(self, agent_ids: Iterable[str]) -> None:
         """The run was stopped before anything was sent to these, which had been begun."""
@@ -381,7 +381,8 @@ class Scheduler:
         if self._journal is None:
             return
         rows = await self._journal.in_flight()
-        self._api.poller.username = self._api.poller.username or self._journal.username
+        matcher = self._api.poller.matcher
+        matcher.username = matcher.username or self._journal.username
         by_call: dict[tuple[int, float], list[InFlight]] = {}
         for row in rows:
             # Those of one call for many were begun together: only these are waited for together.
@@ -444,7 +445,7 @@ class _Record(SendRecord):
         self._watermark = watermark
 
     async def begin(self) -> None:
-        if (name := self._api.poller.username) is not None:
+        if (name := self._api.poller.matcher.username) is not None:
             await self._journal.remember_user(name)
         await self._journal.begin(self._agent_ids, self._watermark.row, self._watermark.time)
 

@@ -30,6 +30,7 @@ from trmm_async.script_runs.matcher import (
     NoReport,
     NotRun,
     Reported,
+    RunMatcher,
     TrackedRun,
     Watermark,
 )
@@ -77,11 +78,6 @@ async def _run_unawaited(poller: RunPoller, order: HistoryRun, on_sent: OnSent |
     matcher = poller.matcher
     run = TrackedRun(script=order.script, timeout=order.timeout, agent_ids=order.agent_ids)
 
-    def bytes_leave(maybe: bool) -> None:
-        matcher.may_have_left(run, maybe)
-        if on_sent is not None:
-            on_sent(maybe)
-
     waiter = await poller.enter(run, order.history)
     try:
         # Its row is expected where another is expected already: which comes first can't be told.
@@ -91,10 +87,21 @@ async def _run_unawaited(poller: RunPoller, order: HistoryRun, on_sent: OnSent |
             with suppress(PermissionDeniedError):
                 await poller.take_watermark(waiter)
             matcher.start(run)
-        await poller.transport.send(order.send, bytes_leave)
+        await poller.transport.send(order.send, _telling(matcher, run, on_sent))
         matcher.forget(run, late=late)
     finally:
         await poller.leave(waiter)
+
+
+def _telling(matcher: RunMatcher, run: TrackedRun, on_sent: OnSent | None) -> OnSent:
+    """What the transport is to call when bytes leave: the matcher, and who else wants to know, are told."""
+
+    def bytes_leave(maybe: bool) -> None:
+        matcher.may_have_left(run, maybe)
+        if on_sent is not None:
+            on_sent(maybe)
+
+    return bytes_leave
 
 
 class PendingRun:
@@ -116,7 +123,6 @@ class PendingRun:
         self._order = order
         self._poller = poller
         self._matcher = poller.matcher
-        self._on_sent = on_sent
         self._before = before
         self._recovered = recovered
         self._waiter: Waiter | None = None
@@ -128,6 +134,7 @@ class PendingRun:
             agent_ids=order.agent_ids,
             rows_come_late=order.rows_come_late and (recovered is None or len(order.agent_ids) > 1),
         )
+        self._bytes_leave = _telling(self._matcher, self._run, on_sent)
 
     def __repr__(self) -> str:
         return f"<PendingRun {self._run!r}>"
@@ -212,20 +219,15 @@ class PendingRun:
         if self._run.pending:
             self._poller.watch(waiter)
 
-    def _bytes_leave(self, maybe: bool) -> None:
-        self._matcher.may_have_left(self._run, maybe)
-        if self._on_sent is not None:
-            self._on_sent(maybe)
-
     async def _leave_out_unknown(self) -> None:
         """Find out which agents the server leaves out without a word: those that this key can't see."""
         try:
             known = await self._poller.transport.send(self._order.history.known())
         except TRMMError:
             return  # a row that is missing in the end tells of it, if less well
-        for agent_id in self._run.pending - known:
-            self._told.append((agent_id, self._left_out(agent_id)))
-        self._matcher.leave_out(self._run, self._run.pending - known)
+        unknown = self._run.pending - known
+        self._told.extend((agent_id, self._left_out(agent_id)) for agent_id in unknown)
+        self._matcher.leave_out(self._run, unknown)
 
     def _left_out(self, agent_id: str) -> TRMMError:
         if self._recovered is not None:

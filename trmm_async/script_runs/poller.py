@@ -61,15 +61,6 @@ class RunPoller:
     def __repr__(self) -> str:
         return f"<RunPoller {self.matcher!r}>"
 
-    @property
-    def username(self) -> str | None:
-        """By which name the history has our runs, as far as it is known."""
-        return self.matcher.username
-
-    @username.setter
-    def username(self, name: str | None) -> None:
-        self.matcher.username = name
-
     async def aclose(self) -> None:
         """Read no more; who waits for a run is told that its outcome is unknown."""
         self._fail(OutcomeUnknownError("sent, and the client was closed before its result came"))
@@ -117,12 +108,12 @@ class RunPoller:
 
     async def learn_name(self, history: History) -> None:
         """Ask once by which name the history has our runs. Many keys may not: then the first run tells it."""
-        if self.username is not None or self._was_asked_for_name:
+        if self.matcher.username is not None or self._was_asked_for_name:
             return
         self._was_asked_for_name = True
         with suppress(TRMMError):
             name = await self.transport.send(history.user_of(self.transport.server.is_our_key))
-            self.username = name or self.username
+            self.matcher.username = name or self.matcher.username
 
     def watch(self, waiter: Waiter, age: float = 0.0) -> None:
         """It was sent, so many seconds ago: look for its rows from now on."""

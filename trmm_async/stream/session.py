@@ -23,20 +23,11 @@ from trmm_async.stream.dialing import NoLink, refusal
 from trmm_async.stream.mailbox import Mailbox
 from trmm_async.stream.position import Place
 from trmm_async.stream.settings import Backoff, StreamSettings, StreamState
-from trmm_async.stream.snapshots import Answer, SnapshotLoader, SnapshotSource
+from trmm_async.stream.snapshots import Answer, SnapshotLoader
 from trmm_async.stream.sockets import Link, LinkSettings, Lost
 from trmm_async.stream.source import AFTER_RESTART, Start
 
-__all__ = [
-    "Backoff",
-    "Opener",
-    "Session",
-    "Shared",
-    "SnapshotLoader",
-    "SnapshotSource",
-    "StreamSettings",
-    "StreamState",
-]
+__all__ = ["Opener", "Room", "Session", "Shared"]
 
 
 class Opener(Protocol):
