@@ -84,6 +84,7 @@ class History(Protocol):
 
     def user_of(self, is_it: Callable[[str], bool]) -> Call[str | None]:
         """By which name it has the runs of the API key that `is_it` picks; None if that is not to be seen."""
+        ...
 
     def statuses(self, agent_ids: frozenset[str]) -> Call[Mapping[str, str]]:
         """The status of these agents, as in `Agent.status`; one that is not in it is not known."""
