@@ -16,7 +16,7 @@ __all__ = ["cron_expression", "cron_values"]
 
 
 @dataclass(frozen=True, slots=True)
-class _Field:
+class _CronField:
     label: str
     least: int
     most: int
@@ -50,13 +50,13 @@ class _WrongError(ValueError):
 
 
 _FIELDS: Final = (
-    _Field("minute", 0, 59),
-    _Field("hour", 0, 23),
-    _Field("day of month", 1, 31),
-    _Field(
+    _CronField("minute", 0, 59),
+    _CronField("hour", 0, 23),
+    _CronField("day of month", 1, 31),
+    _CronField(
         "month", 1, 12, ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
     ),
-    _Field("day of week", 0, 7, ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")),
+    _CronField("day of week", 0, 7, ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")),
 )
 _LONGEST: Final = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _NUMBER: Final = re.compile(r"[0-9]{1,4}", re.ASCII)
@@ -105,7 +105,7 @@ def _never_comes(expression: str) -> bool:
     return all(first > _LONGEST[month - 1] for month in months or range(1, 13))
 
 
-def _check_list(field: _Field, text: str) -> None:
+def _check_list(field: _CronField, text: str) -> None:
     for item in text.split(","):
         span, slash, step = item.partition("/")
         *_, stepped = field.ends(span)
@@ -127,7 +127,7 @@ def cron_values(schedule: str) -> tuple[frozenset[int] | None, ...]:
     return minute, hour, day, month, None if weekday is None else frozenset(day % 7 for day in weekday)
 
 
-def _values(field: _Field, text: str) -> frozenset[int]:
+def _values(field: _CronField, text: str) -> frozenset[int]:
     found: set[int] = set()
     for item in text.split(","):
         span, _, step = item.partition("/")

@@ -252,7 +252,7 @@ class _Running:
     scheduler: Scheduler
     journal: Journal | None
     task: asyncio.Task[None]
-    dropped: "weakref.finalize[..., FleetRun]"
+    dropped: "weakref.finalize[..., Any]"
     stack: AsyncExitStack
 
     @property

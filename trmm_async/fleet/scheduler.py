@@ -84,6 +84,7 @@ class Scheduler:
         Raises only what is a mistake, a journal's failure, or that of a stream of targets.
         """
         guard = self._guards.guard()
+        dialect: Dialect | None = None
         try:
             with guard:
                 dialect = await self._api.dialect()
@@ -96,7 +97,7 @@ class Scheduler:
             await self._end_untold(error)
             await self._end_rest(partial(_failed, error))
             return
-        if guard.was_shut:
+        if dialect is None or guard.was_shut:
             await self._end_untold(self._control.stopped)
             await self._end_rest(partial(_skipped, self._control.stopped))
             return

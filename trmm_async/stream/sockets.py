@@ -27,7 +27,7 @@ from trmm_async.errors import ConnectionFailedError, InvalidRequestError
 from trmm_async.receiving import Buffered
 from trmm_async.retry import Reply
 
-__all__ = ["SEND_MOST", "Address", "BufferedLink", "Link", "LinkSettings", "Lost", "Pulse", "Verdict"]
+__all__ = ["SEND_MOST", "Address", "BufferedLink", "Link", "LinkSettings", "Lost", "Pulse", "Liveness"]
 
 T = TypeVar("T")
 
@@ -86,7 +86,7 @@ class Address:
         return f"{self.host}:{self.port}{self.prefix}"
 
 
-class Verdict(enum.Enum):
+class Liveness(enum.Enum):
     """What a look at the pulse says."""
 
     FINE = "nothing to do yet"
@@ -105,17 +105,17 @@ class Pulse:
         self._asked: float | None = None
         self.heard: float = now
 
-    def look(self, now: float) -> tuple[Verdict, float]:
+    def look(self, now: float) -> tuple[Liveness, float]:
         """What to do now, and in how many seconds to look again."""
         if self._asked is not None and self.heard < self._asked:
             left = self._asked + self._timeout - now
-            return (Verdict.FINE, min(left, self._interval)) if left > 0 else (Verdict.DEAD, 0.0)
+            return (Liveness.FINE, min(left, self._interval)) if left > 0 else (Liveness.DEAD, 0.0)
         self._asked = None
         left = self.heard + self._interval - now
         if left > 0:
-            return Verdict.FINE, left
+            return Liveness.FINE, left
         self._asked = now
-        return Verdict.ASK, min(self._interval, self._timeout)
+        return Liveness.ASK, min(self._interval, self._timeout)
 
     def excuse(self, now: float) -> None:
         """We have not been listening, so the silence says nothing."""
@@ -444,12 +444,12 @@ class Link(asyncio.Protocol):
     def _look(self) -> None:
         if self._deaf:
             self._pulse.excuse(self._loop.time())
-        verdict, again = self._pulse.look(self._loop.time())
-        if verdict is Verdict.DEAD:
+        liveness, again = self._pulse.look(self._loop.time())
+        if liveness is Liveness.DEAD:
             self._lose(Lost(f"no answer to a ping within {self._settings.ping_timeout:g} s"))
             self.abort()
             return
-        if verdict is Verdict.ASK:
+        if liveness is Liveness.ASK:
             self._ping()
         self._set_timer(self._loop.call_later(again, self._look))
 
