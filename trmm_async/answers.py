@@ -26,6 +26,7 @@ from trmm_async.errors import (
     ServerFaultError,
     TimeoutError,
     TRMMError,
+    UnsupportedError,
 )
 from trmm_async.retry import Fault, Meaning, Reply, Stage, Tries
 
@@ -155,6 +156,8 @@ def failure(
     if meaning is Meaning.UNKNOWN and result.status >= 500:
         words = call.explain(result.status, result.body)
         return _build(ServerFaultError, call, result, scrub, _detail(result, words, scrub))
+    if meaning is not Meaning.UNKNOWN and (said := call.explain(result.status, result.body).unsupported):
+        return UnsupportedError(said)
     answered = error_for(call, result, scrub)
     if meaning is Meaning.UNKNOWN:
         told = "sent, and answered with"

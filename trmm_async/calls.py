@@ -58,10 +58,12 @@ class Words:
     Attributes:
         advice: what to tell the user besides the server's own words; empty for nothing.
         kind: the error's class where the status alone would mean another.
+        unsupported: what to say where the server is too old for the call; empty where it isn't.
     """
 
     advice: str = ""
     kind: type[APIError] | None = None
+    unsupported: str = ""
 
 
 Explain: TypeAlias = Callable[[int, bytes], Words]

@@ -15,6 +15,7 @@ from typing import Final, Self
 
 from trmm_async import arguments
 from trmm_async.codec import http_date
+from trmm_async.dialects.stock.dialect import VERSION, version_numbers
 from trmm_async.dialects.stock.live_commands import (
     NO_AGENT,
     OWN_WORDS,
@@ -37,6 +38,7 @@ from trmm_async.errors import (
     NotFoundError,
     OutcomeUnknownError,
     TRMMError,
+    UnsupportedError,
 )
 from trmm_async.events import CommandOutput
 from trmm_async.models import CommandResult, HistoryEntry
@@ -47,6 +49,7 @@ from trmm_async.stream import SEND_MOST, Link, LinkSettings, Lost, NoLink
 __all__ = ["CommandLog", "CommandSettings", "CommandStream", "checked_command", "report_of"]
 
 _GONE: Final = frozenset({"offline", "overdue"})
+_SINCE: Final = (1, 4)
 _PAUSE_MOST: Final = 5.0
 _TIMEOUT_MOST: Final = 86_400
 """One day, as for scripts: no connection can be trusted to last longer."""
@@ -307,8 +310,20 @@ class CommandStream:
                 said = f"there is no agent {self._agent_id}: the server has failed, as it does then"
                 return NotFoundError(made.status, said, method="GET", path=spec.path)
             except TRMMError:
-                pass
+                return made.error
+            return await self._why_failed(made.error)
         return made.error
+
+    async def _why_failed(self, error: TRMMError) -> TRMMError:
+        """Of a server that fails though the agent is there: it does so where it has no such socket."""
+        with suppress(TRMMError):
+            version = await self._api.transport.send(VERSION.call())
+            if version_numbers(version) < _SINCE:
+                return UnsupportedError(
+                    f"agents.stream_command needs Tactical RMM 1.4.0 or newer, this server is {version}: "
+                    "use agents.run_command(…)"
+                )
+        return error
 
     async def _send(self, spec: CommandSpec, link: Link) -> None:
         """Send the command, and wait for the server's first word; none is for the iteration to tell."""

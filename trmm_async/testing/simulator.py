@@ -87,6 +87,8 @@ class Simulator(Switches, AgentSwitches, StockSwitches):
             `"usual"` is 100 a minute, with the stock dialect no limit. None: no limit.
         deployment_rate_limit: the same for creating deployments, besides; `"usual"` is 20 a minute.
         workers: how many HTTP requests are worked on at a time; more of them queue. None: any number.
+        version: of the stock dialect's server; one before 0.19.0 has no logins, one before 0.18.0 no
+            shutdown, one before 1.4.0 no live commands. Nothing else is different.
         knows_cmd_id: False ignores the `cmd_id` of a `runscript` body, as a gateway does that never heard of
             it.
 
@@ -128,6 +130,7 @@ class Simulator(Switches, AgentSwitches, StockSwitches):
         rate_limit: Rate | Literal["usual"] | None = "usual",
         deployment_rate_limit: Rate | Literal["usual"] | None = "usual",
         workers: int | None = None,
+        version: str = "1.5.1",
         knows_cmd_id: bool = True,
         script_seconds: float | Span = (0.05, 0.3),
         offline_hold: float | None = None,
@@ -147,8 +150,8 @@ class Simulator(Switches, AgentSwitches, StockSwitches):
             msg = f"dialect {dialect!r} is not spoken here; there is {', '.join(sorted(DIALECTS))}"
             raise ValueError(msg)
         self.dialect = dialect
-        version = AGENT_VERSIONS.get(dialect)
-        self.world: World = World(agents=agents, seed=seed, clock=clock, agent_version=version)
+        of_agents = AGENT_VERSIONS.get(dialect)
+        self.world: World = World(agents=agents, seed=seed, clock=clock, agent_version=of_agents)
         self.api_key: str = api_key if api_key is not None else new_key(Random(f"{seed} key"))
         self.limits: Limits = Limits(
             _limit(rate_limit, RATE_LIMIT, dialect),
@@ -180,6 +183,7 @@ class Simulator(Switches, AgentSwitches, StockSwitches):
                 diary=self._diary,
                 losses=self._losses,
                 pulse=self._pulse,
+                version=version,
                 row_seconds=row_seconds,
                 agent_seconds=agent_seconds,
                 check_seconds=check_seconds,

@@ -52,6 +52,12 @@ class Stage:
     database: Database = field(kw_only=True)
     machines: Machines = field(kw_only=True)
     pulse: Pulse = field(kw_only=True)
+    version: str = field(kw_only=True)
     row_seconds: float = field(kw_only=True)
     agent_seconds: float = field(kw_only=True)
     check_seconds: float = field(kw_only=True)
+
+    @property
+    def release(self) -> tuple[int, ...]:
+        """The server's version, to compare."""
+        return tuple(int(part) for part in self.version.split("."))

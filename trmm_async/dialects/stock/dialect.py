@@ -64,7 +64,7 @@ from trmm_async.errors import (
 from trmm_async.limits import RateLimit
 from trmm_async.models import Agent, Alert, Check, Client, Deployment, Script, Site, Task
 
-__all__ = ["DASHBOARD_SECONDS", "VERSION", "Stock"]
+__all__ = ["DASHBOARD_SECONDS", "VERSION", "Stock", "version_numbers"]
 
 T = TypeVar("T")
 
@@ -378,7 +378,7 @@ def _check_output_is_stored(run: ScriptRun) -> Steps[None]:
             'output="collector" on a stock server needs custom_field=, the field to store it in'
         )
     version = yield from VERSION.call()
-    if (known := _numbers(version)) and known < _STORES_SINCE:
+    if (known := version_numbers(version)) and known < _STORES_SINCE:
         raise UnsupportedError(
             f'output="collector" needs Tactical RMM 0.19.4 or newer, this server is {version}: it would run '
             'the script and store nothing. Use output="wait", and agents.update(agent, custom_fields=…)'
@@ -394,7 +394,7 @@ class _Numbered(msgspec.Struct):
     id: int
 
 
-def _numbers(version: str) -> tuple[int, ...]:
+def version_numbers(version: str) -> tuple[int, ...]:
     """A version to compare; none for what has no number, as that of a server under development."""
     return tuple(int(number) for number in re.findall(r"[0-9]{1,9}", version)[:3])
 

@@ -12,14 +12,15 @@ Over `wording`. What takes several calls, or wraps its body, is a function over 
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, Generic, TypeAlias, TypedDict, TypeVar, Unpack, cast, get_args, get_origin
 
 import msgspec
 
 from trmm_async import arguments, codec
-from trmm_async.calls import Call, Lane, Replay, ignore_answer
+from trmm_async.calls import Call, Lane, Replay, Words, ignore_answer
 from trmm_async.dialects.stock.asking import NO_NATS_API, asking
-from trmm_async.dialects.stock.wording import segment, worded
+from trmm_async.dialects.stock.wording import SHORT_ID, is_page, segment, worded
 from trmm_async.models import Extra
 
 __all__ = ["EVERY", "Endpoint", "Sent", "act", "delete", "put", "read", "read_as", "reader", "send"]
@@ -99,7 +100,22 @@ class Endpoint(Generic[T]):
             is_secret=self.secret,
         )
         call = worded(call, waits=waits or self.asks or self.waits, needs=self.needs)
-        return call if self.asks is None else asking(call, self.advice)
+        call = call if self.asks is None else asking(call, self.advice)
+        if not self.since:
+            return call
+        return msgspec.structs.replace(call, explain=partial(_explain_age, self, call))
+
+
+def _explain_age(endpoint: Endpoint[Any], call: Call[Any], status: int, body: bytes) -> Words:
+    """A page in place of an answer is how a server says that it has no such path: it is too old."""
+    if status == 404 and is_page(body) and not SHORT_ID.match(call.path):
+        return Words(unsupported=too_old(endpoint.name, endpoint.since))
+    return call.explain(status, body)
+
+
+def too_old(name: str, since: str) -> str:
+    """What to say where a server is too old for a method of ours."""
+    return f"{name} needs Tactical RMM {since} or newer, and this server has no such call"
 
 
 class Facts(TypedDict, total=False):

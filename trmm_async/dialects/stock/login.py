@@ -88,10 +88,22 @@ def _read(body: bytes) -> _Sent | None:
 
 
 CHECK = Endpoint(
-    name="login", method="POST", path="/v2/checkcreds/", decode=_checked, replay=Replay.NEVER, secret=True
+    name="login",
+    method="POST",
+    path="/v2/checkcreds/",
+    decode=_checked,
+    replay=Replay.NEVER,
+    secret=True,
+    since="0.19.0",
 )
 LOGIN = Endpoint(
-    name="login", method="POST", path="/v2/login/", decode=_token, replay=Replay.NEVER, secret=True
+    name="login",
+    method="POST",
+    path="/v2/login/",
+    decode=_token,
+    replay=Replay.NEVER,
+    secret=True,
+    since="0.19.0",
 )
 
 
@@ -107,9 +119,12 @@ def log_in(username: str, password: str, code: str) -> Call[Token | None]:
 
 
 def _call(endpoint: Endpoint[T], doubt: str, **body: str) -> Call[T]:
+    call = endpoint.call()
+
     def explain(status: int, answer: bytes) -> Words:
-        del answer
-        return Words(f"{doubt} {_WHO_GETS_NONE}", AuthenticationError) if status == 400 else Words()
+        if status == 400:
+            return Words(f"{doubt} {_WHO_GETS_NONE}", AuthenticationError)
+        return call.explain(status, answer) if status == 404 else Words()
 
     hidden = HiddenBytes(codec.encode({name: str(value) for name, value in body.items()}))
-    return msgspec.structs.replace(endpoint.call(), body=hidden, explain=explain, definite=_NEVER_AGAIN)
+    return msgspec.structs.replace(call, body=hidden, explain=explain, definite=_NEVER_AGAIN)

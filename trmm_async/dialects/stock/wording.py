@@ -18,11 +18,13 @@ from trmm_async.calls import Call, Lane, Replay, Words, ignore_answer
 from trmm_async.errors import AgentLostError, AgentUnreachableError
 
 __all__ = [
+    "SHORT_ID",
     "UNREACHABLE",
     "change",
     "change_for",
     "get",
     "get_secret",
+    "is_page",
     "segment",
     "sentence",
     "worded",
@@ -32,6 +34,9 @@ T = TypeVar("T")
 
 UNREACHABLE: Final = "Unable to contact the agent"
 """What a stock server says where an agent gave no answer in time."""
+
+SHORT_ID: Final = re.compile(r"/(?:agents|checks|services|software|scripts)/(?!\d+/)([^/]{1,20})/")
+"""A path with what is no agent's id: the server has none such."""
 
 _DEFINITE: Final = frozenset({500})
 """A 500 of a stock server is nearly always about the request: to send it again is to hear it again."""
@@ -140,6 +145,11 @@ def worded(call: Call[T], *, waits: float | None = None, needs: tuple[str, ...] 
     )
 
 
+def is_page(body: bytes) -> bool:
+    """Whether an answer is a page of HTML, as the server has for what it has no words for."""
+    return _PAGE.match(body) is not None
+
+
 def sentence(body: bytes) -> str:
     """The answer of a call that is answered with a sentence; whatever else it is, as text."""
     try:
@@ -152,7 +162,7 @@ def sentence(body: bytes) -> str:
 def _explain(call: Call[Any], needs: tuple[str, ...], status: int, body: bytes) -> Words:
     if status == 400 and sentence(body) == UNREACHABLE:
         return Words(kind=AgentUnreachableError if call.replay is Replay.SAFE else AgentLostError)
-    if not _PAGE.match(body):
+    if not is_page(body):
         return Words()
     if status == 500:
         return Words(advice=_why_500(call, needs))
@@ -174,8 +184,7 @@ def _why_500(call: Call[Any], needs: tuple[str, ...]) -> str:
 
 
 def _why_404(path: str) -> str:
-    agent = re.match(r"/(?:agents|checks|services|software|scripts)/([^/]{1,20})/", path)
-    if agent and not agent.group(1).isdigit():
+    if agent := SHORT_ID.match(path):
         return f"no such path here; an agent's id has more than 20 characters, {agent.group(1)!r} has not"
     return 'no such path here: is the server a gateway (dialect="gateway"), or of another version?'
 

@@ -66,7 +66,7 @@ _BY_MESH: Final = "recovering the agent goes through MeshCentral, which the serv
 REBOOT = send("agents.reboot", _ONE + "reboot/", asks=10)
 REBOOT_AT = send("agents.reboot", _ONE + "reboot/", method="PATCH", asks=10)
 CLOCK = read("agents.reboot", _ONE, _Clock)
-SHUTDOWN = send("agents.shutdown", _ONE + "shutdown/", asks=10)
+SHUTDOWN = send("agents.shutdown", _ONE + "shutdown/", asks=10, since="0.18.0")
 RECOVER = send("agents.recover", _ONE + "recover/", needs="mode", asks=60)
 RECOVER_AGENT = send("agents.recover", _ONE + "recover/", needs="mode", asks=60, advice=_BY_MESH)
 UPDATE = put("agents.update", _ONE)

@@ -50,6 +50,13 @@ ROOMS: tuple[Callable[[Stage], Room], ...] = (
 )  # fmt: skip
 """Of two patterns that fit a path the earlier one is meant."""
 
+SINCE = {
+    "/v2/checkcreds/": (0, 19),
+    "/v2/login/": (0, 19),
+    "/agents/{agent_id:agent}/shutdown/": (0, 18),
+}
+"""Which release of the server was the first to have a path."""
+
 NO_KEY = "Authentication credentials were not provided."
 WRONG_KEY = "Invalid token."
 FAULTS = {"expired": "The token has expired.", "inactive": "User inactive or deleted."}
@@ -69,7 +76,12 @@ class Stock:
 
     def __init__(self, stage: Stage) -> None:
         stage.database.begin()
-        self._routes = tuple(route for room in ROOMS for route in room(stage).routes())
+        self._routes = tuple(
+            route
+            for room in ROOMS
+            for route in room(stage).routes()
+            if stage.release >= SINCE.get(route.pattern, (0,))
+        )
 
     def routes(self) -> Sequence[Route]:
         """Return the calls; of two patterns that fit a path the earlier one is meant."""

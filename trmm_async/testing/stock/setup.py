@@ -89,7 +89,7 @@ class Setup:
 
     def dashboard(self, _asked: Asked) -> Reply:
         """`GET /core/dashinfo/`: with any valid key."""
-        return said(DASHBOARD)
+        return said(DASHBOARD | {"trmm_version": self._stage.version})
 
     def code_sign(self, _asked: Asked) -> Reply:
         """`GET /core/codesign/`: no token is set."""

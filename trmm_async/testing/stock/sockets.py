@@ -40,6 +40,7 @@ DASHBOARD = "dashinfo"
 """Under this name the switches for event sockets know those of the dashboard."""
 
 COMMANDS = re.compile(r"agent/([^/]+)/cmd/")
+COMMANDS_SINCE = (1, 4)
 TERMINAL = re.compile(r"agent/([^/]+)/terminal/([^/]+)/")
 GROUP_NAME = re.compile(r"[a-zA-Z0-9\-_.]{1,99}")
 OLDEST_VERSION = (2, 10, 0)
@@ -72,7 +73,7 @@ class Sockets:
         try:
             if path == f"{DASHBOARD}/":
                 return await self._dashboard(asked, user)
-            if match := COMMANDS.fullmatch(path):
+            if (match := COMMANDS.fullmatch(path)) and self._stage.release >= COMMANDS_SINCE:
                 return await self._commands(asked, user, match[1])
             if match := TERMINAL.fullmatch(path):
                 return await self._terminal(asked, user, match[1], match[2])
