@@ -67,7 +67,8 @@ def test_the_errors_hold_what_the_server_said() -> None:
     denied = no_link("/trmm/a/", reply(403, '{"detail": "permission denied"}'), NOW).error
     assert str(denied) == "GET /trmm/a/: 403: permission denied"
     page = no_link("/trmm/a/", reply(404, "<html>not here</html>"), NOW).error
-    assert str(page) == "GET /trmm/a/: 404: <html>not here</html>"
+    hint = "a page of HTML: is it the API's address (often api.…), and not the web client's?"
+    assert str(page) == f"GET /trmm/a/: 404: <html>not here</html>; {hint}"
     limited = no_link("/trmm/a/", reply(429, '{"detail": "slower"}', retry_after="9"), NOW).error
     assert isinstance(limited, RateLimitedError)
     assert (limited.detail, limited.retry_after) == ("slower", 9.0)
