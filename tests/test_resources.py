@@ -82,6 +82,17 @@ class TestAgents:
             assert (found.client, found.site) == (wanted.client, wanted.site)
             assert await trmm.agents.find("NOBODY") is None
 
+    @pytest.mark.parametrize("wanted", ["BÜRO-1", "bu\u0308ro-1", "Büro-1"])
+    async def test_on_stock_a_name_is_meant_in_any_case_and_form(self, wanted: str) -> None:
+        async with served("stock", agents=3) as (server, trmm):
+            made = server.add_agent(hostname="Büro-1")
+            found = await trmm.agents.find(wanted)
+            assert found is not None
+            listed = await trmm.agents.list(hostname=wanted)
+            assert {found.agent_id, *(one.agent_id for one in listed)} == {made.agent_id}
+            async with trmm.agents.iter(hostname=wanted) as stream:
+                assert [one.agent_id async for one in stream] == [made.agent_id]
+
     async def test_a_server_that_ignores_the_filter_does_not_mislead(self) -> None:
         body = b'[{"agent_id": "a", "hostname": "ONE"}, {"agent_id": "b", "hostname": "Two"}]'
         async with peer(always(answer(body))) as server, TRMM(server.url, api_key=KEY) as trmm:

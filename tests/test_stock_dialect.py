@@ -721,3 +721,25 @@ class TestErrors:
         tries = Tries(Replay.NEVER, RetryPolicy(), definite=frozenset({500}))
         verdict = tries.judge(Reply(500, {}, b""), datetime.now(UTC))
         assert getattr(verdict, "meaning", None) is Meaning.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    "excuse",
+    [
+        "unknown cpu model",
+        "unknown disk",
+        "unknown make/model",
+        "error getting local ips",
+        "error getting make/model",
+        "Error getting graphics cards",
+        "Graphics info requires agent v1.4.14",
+        "",
+    ],
+)
+def test_what_a_server_says_where_it_does_not_know_is_none(excuse: str) -> None:
+    told = {"cpu_model": [excuse], "graphics": excuse, "make_model": excuse, "local_ips": excuse}
+    row = {"agent_id": "a", "serial_number": excuse, "physical_disks": [excuse], **told}
+    agents = follow(STOCK.list_agents(AgentFilter()), b"[]", json.dumps([row]).encode())[1]
+    (agent,) = agents
+    known = (agent.cpu_model, agent.graphics, agent.make_model, agent.local_ip, agent.serial_number)
+    assert (known, agent.physical_disks) == ((None,) * 5, ())

@@ -218,6 +218,15 @@ class TestLists:
         assert {row["agent_id"] for row in cli("checks", "--kind", "server", "--json").data} == set(servers)
         assert cli("checks", "JADE-PC", "--kind", "server").code == 2
 
+    def test_an_agent_is_meant_in_any_form_of_its_name(self, cli: Cli, stock: Backstage) -> None:
+        made = stock.do(lambda server: server.add_agent(hostname="Büro-1"))
+        try:
+            assert cli("agent", "BU\u0308RO-1", "--json").data["agent_id"] == made.agent_id
+            (row,) = cli("agents", "--hostname", "bu\u0308ro-*", "--json").data
+            assert row["agent_id"] == made.agent_id
+        finally:
+            stock.do(lambda server: server.world.delete_agent(made.agent_id))
+
     def test_checks_name_the_agents_that_could_not_be_asked(self, cli: Cli, either: Backstage) -> None:
         with either.do(lambda server: server.fail("GET", "/checks/", status=500, times=None)):
             said = cli("checks", "--kind", "server", "--json")
