@@ -29,24 +29,28 @@ class _Asked(Exception):  # noqa: N818 - not an error, a way out
         self.request = request
 
 
-class _Told:
-    """An `Api` that carries nothing out."""
+class _Api:
+    """An `Api` that hands requests to `carry_out`."""
 
-    async def on_stock(self, name: str, request: Call[Any] | Plan[Any]) -> NoReturn:
+    def __init__(self, carry_out: Callable[[Any], Any]) -> None:
+        self._carry_out = carry_out
+
+    async def on_stock(self, name: str, request: Call[Any] | Plan[Any]) -> Any:
         assert name
-        raise _Asked(request)
+        return self._carry_out(request)
 
-    async def send(self, intent: Callable[[Stock], Call[Any] | Plan[Any]]) -> NoReturn:
-        raise _Asked(intent(STOCK))
+    async def send(self, intent: Callable[[Stock], Call[Any] | Plan[Any]]) -> Any:
+        return self._carry_out(intent(STOCK))
 
     async def dialect(self) -> Stock:
         return STOCK
 
 
 class Nouns:
-    """The nouns of a client, without a client."""
+    """The nouns of a client, without a client: what they are to do is done by `carry_out`."""
 
-    def __init__(self, api: Any) -> None:
+    def __init__(self, carry_out: Callable[[Any], Any]) -> None:
+        api: Any = _Api(carry_out)
         self.agents = Agents(api)
         self.alerts = Alerts(api)
         self.audit_log = AuditLog(api)
@@ -61,35 +65,26 @@ class Nouns:
         self.tasks = Tasks(api)
 
 
-NOUNS = Nouns(_Told())
+def _tell(request: Any) -> NoReturn:
+    raise _Asked(request)
+
+
+NOUNS = Nouns(_tell)
 
 
 def request_of(method: Coroutine[Any, Any, Any]) -> Any:
-    """The first request of a method."""
+    """The first request of a method of `NOUNS`."""
     try:
         method.send(None)
     except _Asked as asked:
         return asked.request
-    finally:
-        method.close()
     raise AssertionError("it asks for nothing")
 
 
-class _ByHand:
-    """An `Api` that hands to a function what it is to carry out."""
-
-    def __init__(self, carry_out: Callable[[Call[Any] | Plan[Any]], Any]) -> None:
-        self._carry_out = carry_out
-
-    async def on_stock(self, name: str, request: Call[Any] | Plan[Any]) -> Any:
-        assert name
-        return self._carry_out(request)
-
-
 def by_hand(method: Callable[[Nouns], Coroutine[Any, Any, Any]], carry_out: Callable[[Any], Any]) -> Any:
-    """What a method returns if its request is carried out so."""
+    """What a method returns if its requests are carried out so."""
     try:
-        method(Nouns(_ByHand(carry_out))).send(None)
+        method(Nouns(carry_out)).send(None)
     except StopIteration as end:
         return end.value
     raise AssertionError("the method waits for something else")

@@ -15,7 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import trmm_async.dialects
-import trmm_async.resources.stock
+import trmm_async.resources
 from tests.peer import Peer, always, answer, in_turn, peer
 from trmm_async import (
     TRMM,
@@ -27,7 +27,6 @@ from trmm_async import (
     ScriptOutput,
     UnknownEvent,
     WindowsUpdate,
-    administration,
     models,
 )
 from trmm_async.codec import ArrayDecoder, decoder, exact, http_date
@@ -60,12 +59,12 @@ NOT_READ = {gateway._Order, EventLogEntry, WindowsUpdate}
 """What is sent, or made of what was read."""
 
 
-ROOMS = {"models", "administration", "dialects", "resources"}
+ROOMS = {"models", "dialects", "resources"}
 
 
 def wire_types() -> Iterator[type[msgspec.Struct]]:
-    rooms = [models, administration]
-    for folder in (trmm_async.dialects, trmm_async.resources.stock):
+    rooms = [models]
+    for folder in (trmm_async.dialects, trmm_async.resources):
         found = pkgutil.walk_packages(folder.__path__, f"{folder.__name__}.")
         rooms += [importlib.import_module(module.name) for module in found]
     seen = {

@@ -12,16 +12,9 @@ from typing import Any
 
 import pytest
 
-from tests.asked import NOUNS, request_of
+from tests.asked import NOUNS, Nouns, by_hand, request_of
 from tests.recorded import Recording, recording, sent_by
 from trmm_async.calls import Call, Lane, Plan, Replay
-from trmm_async.dialects.library import (
-    AlertFilter,
-    Library,
-    ScriptOrder,
-    ScriptTrial,
-)
-from trmm_async.dialects.stock.library import StockLibrary
 from trmm_async.errors import (
     AgentLostError,
     AgentUnreachableError,
@@ -48,9 +41,14 @@ from trmm_async.resources.stock.policies import Policy, PolicyUse
 WINDOWS = "WKPFklJfIyyVlbPegBPrUhRZdsvDQucdWrdEWKpm"
 OFFLINE = "RJhyjPzSJxkKIvIKwFQsVFOsCfYlcdgDssPddTey"
 
-LIBRARY: Library = StockLibrary()
+Intent = Callable[[Nouns], Any]
+"""A method that is called, or the call itself."""
 
-Intent = Callable[[Library], Any]
+
+def asked(intent: Intent) -> Any:
+    """The first request of a method."""
+    made = intent(NOUNS)
+    return made if isinstance(made, Call | Plan) else request_of(made)
 
 
 def told(name: str) -> Recording:
@@ -75,7 +73,15 @@ class ByHand:
         self.answers = list(answers)
         self.calls: list[Call[Any]] = []
 
-    def of(self, request: Call[Any] | Plan[Any]) -> Any:
+    def of(self, request: Call[Any] | Plan[Any] | Intent) -> Any:
+        if not isinstance(request, Call | Plan):
+            found = by_hand(request, self._follow)
+        else:
+            found = self._follow(request)
+        assert self.answers == []
+        return found
+
+    def _follow(self, request: Call[Any] | Plan[Any]) -> Any:
         if isinstance(request, Call):
             return self._answer(request)
         steps = request.steps()
@@ -89,7 +95,6 @@ class ByHand:
                 else:
                     call = steps.send(answer)
         except StopIteration as end:
-            assert self.answers == []
             return end.value
 
     def _answer(self, call: Call[Any]) -> Any:
@@ -100,18 +105,23 @@ class ByHand:
         return call.decode(answer)
 
 
-ORDER = ScriptOrder(
-    name="API script",
-    shell="python",
-    code="print('hi')\n",
-    description="d",
-    category="API",
-    args=("a",),
-    env_vars=("X=1",),
-    default_timeout=60,
-    supported_platforms=("linux",),
-)
-TRIAL = ScriptTrial(code="Write-Host hi", shell="powershell", args=("stderr=warn", "rc=2"), timeout=5)
+ORDER: dict[str, Any] = {
+    "name": "API script",
+    "shell": "python",
+    "code": "print('hi')\n",
+    "description": "d",
+    "category": "API",
+    "args": ["a"],
+    "env_vars": {"X": "1"},
+    "default_timeout": 60,
+    "supported_platforms": ["linux"],
+}
+TRIAL: dict[str, Any] = {
+    "code": "Write-Host hi",
+    "shell": "powershell",
+    "args": ["stderr=warn", "rc=2"],
+    "timeout": 5,
+}
 PAGES = {"sortBy": "id", "descending": True, "rowsPerPage": 5, "rowsNumber": 0}
 
 
@@ -128,54 +138,52 @@ class Case:
 
 SAFE, AGAIN, NEVER = Replay.SAFE, Replay.IDEMPOTENT, Replay.NEVER
 CALLS = [
-    Case("alert_get", lambda it: it.get_alert(1), Alert),
-    Case("alert_get_no_agent", lambda it: it.get_alert(4), Alert),
-    Case("alert_snooze", lambda it: it.snooze_alert(4, 3), replay=AGAIN),
-    Case("alert_unsnooze", lambda it: it.unsnooze_alert(4), replay=AGAIN),
-    Case("alerts_bulk_resolve", lambda it: it.resolve_alerts((5, 6)), replay=AGAIN),
-    Case("alerts_bulk_snooze", lambda it: it.snooze_alerts((8,), 2), replay=AGAIN),
-    Case("alerts_filter_resolved_false", lambda it: it.find_alerts(AlertFilter(resolved=False)), list),
-    Case("alerts_filter_snoozed_false", lambda it: it.find_alerts(AlertFilter(snoozed=False)), list),
+    Case("alert_get", lambda it: it.alerts.get(1), Alert),
+    Case("alert_get_no_agent", lambda it: it.alerts.get(4), Alert),
+    Case("alert_snooze", lambda it: it.alerts.snooze(4, days=3), replay=AGAIN),
+    Case("alert_unsnooze", lambda it: it.alerts.unsnooze(4), replay=AGAIN),
+    Case("alerts_bulk_resolve", lambda it: it.alerts.resolve_many([5, 6]), replay=AGAIN),
+    Case("alerts_bulk_snooze", lambda it: it.alerts.snooze_many([8], days=2), replay=AGAIN),
+    Case("alerts_filter_resolved_false", lambda it: it.alerts.list(resolved=False), list),
+    Case("alerts_filter_snoozed_false", lambda it: it.alerts.list(snoozed=False), list),
     Case(
         "alerts_filter_severity",
-        lambda it: it.find_alerts(AlertFilter(severities=("warning", "error"))),
+        lambda it: it.alerts.list(severity=["warning", "error"]),
         list,
     ),
-    Case("alerts_filter_time", lambda it: it.find_alerts(AlertFilter(days=1)), list),
+    Case("alerts_filter_time", lambda it: it.alerts.list(days=1), list),
     Case(
         "alerts_filter_all",
-        lambda it: it.find_alerts(
-            AlertFilter(days=30, clients=(1,), severities=("error",), resolved=False, snoozed=False)
-        ),
+        lambda it: it.alerts.list(days=30, client=1, severity="error", resolved=False, snoozed=False),
         list,
     ),
-    Case("check_run", lambda it: it.run_checks(WINDOWS), replay=NEVER),
-    Case("check_reset", lambda it: it.reset_check(1), replay=AGAIN),
-    Case("check_resetall", lambda it: it.reset_checks(WINDOWS), replay=AGAIN),
-    Case("check_history", lambda it: it.check_history(1, 1), list),
-    Case("check_history_all", lambda it: it.check_history(1, None), list),
-    Case("task_update", lambda it: it.update_task(2, {"enabled": False}), replay=AGAIN),
-    Case("task_delete", lambda it: it.delete_task(550), replay=AGAIN),
-    Case("task_run_policy_on_agent", lambda it: it.run_task(1, WINDOWS), replay=NEVER),
-    Case("script_get", lambda it: it.get_script(1), Script),
-    Case("script_delete", lambda it: it.delete_script(11), replay=AGAIN),
-    Case("client_get", lambda it: it.get_client(1), Client),
-    Case("client_without_sites_get", lambda it: it.get_client(7), Client),
-    Case("client_delete", lambda it: it.delete_client(6, None), replay=AGAIN),
-    Case("client_delete_move_to_site", lambda it: it.delete_client(8, 1), replay=AGAIN),
-    Case("sites_list", lambda it: it.find_sites(None), list),
-    Case("client_get", lambda it: it.find_sites(1), list),
-    Case("site_get", lambda it: it.get_site(1), Site),
-    Case("site_delete", lambda it: it.delete_site(11, None), replay=AGAIN),
-    Case("automation_policies", lambda _: policies.LIST.call(), list),
-    Case("automation_policy", lambda _: policies.GET.call(1), Policy),
-    Case("automation_policy_checks", lambda _: policies.CHECKS.call(1), list),
-    Case("automation_policy_tasks", lambda _: policies.TASKS.call(1), list),
-    Case("core_customfields", lambda _: request_of(NOUNS.custom_fields.list()), list),
-    Case("core_customfields_model", lambda _: request_of(NOUNS.custom_fields.list(model="client")), list),
-    Case("core_keystore", lambda _: request_of(NOUNS.key_store.list()), list),
-    Case("core_keystore_update", lambda _: request_of(NOUNS.key_store.update(3, value="v2")), replay=AGAIN),
-    Case("core_keystore_delete", lambda _: request_of(NOUNS.key_store.delete(3)), replay=AGAIN),
+    Case("check_run", lambda it: it.checks.run(WINDOWS), replay=NEVER),
+    Case("check_reset", lambda it: it.checks.reset(Check(id=9, result_id=1)), replay=AGAIN),
+    Case("check_resetall", lambda it: it.checks.reset_all(WINDOWS), replay=AGAIN),
+    Case("check_history", lambda it: it.checks.history(Check(id=9, result_id=1), days=1), list),
+    Case("check_history_all", lambda it: it.checks.history(Check(id=9, result_id=1)), list),
+    Case("task_update", lambda it: it.tasks.update(2, enabled=False), replay=AGAIN),
+    Case("task_delete", lambda it: it.tasks.delete(550), replay=AGAIN),
+    Case("task_run_policy_on_agent", lambda it: it.tasks.run(1, agent=WINDOWS), replay=NEVER),
+    Case("script_get", lambda it: it.scripts.get(1), Script),
+    Case("script_delete", lambda it: it.scripts.delete(11), replay=AGAIN),
+    Case("client_get", lambda it: it.clients.get(1), Client),
+    Case("client_without_sites_get", lambda it: it.clients.get(7), Client),
+    Case("client_delete", lambda it: it.clients.delete(6), replay=AGAIN),
+    Case("client_delete_move_to_site", lambda it: it.clients.delete(8, move_to_site=1), replay=AGAIN),
+    Case("sites_list", lambda it: it.sites.list(), list),
+    Case("client_get", lambda it: it.sites.list(client=1), list),
+    Case("site_get", lambda it: it.sites.get(1), Site),
+    Case("site_delete", lambda it: it.sites.delete(11), replay=AGAIN),
+    Case("automation_policies", lambda it: it.policies.list(), list),
+    Case("automation_policy", lambda it: it.policies.get(1), Policy),
+    Case("automation_policy_checks", lambda it: it.policies.checks(1), list),
+    Case("automation_policy_tasks", lambda it: it.policies.tasks(1), list),
+    Case("core_customfields", lambda it: it.custom_fields.list(), list),
+    Case("core_customfields_model", lambda it: it.custom_fields.list(model="client"), list),
+    Case("core_keystore", lambda it: it.key_store.list(), list),
+    Case("core_keystore_update", lambda it: it.key_store.update(3, value="v2"), replay=AGAIN),
+    Case("core_keystore_delete", lambda it: it.key_store.delete(3), replay=AGAIN),
     Case(
         "audit_logs",
         lambda _: audit_log.page_of({}, 1, 5),
@@ -196,15 +204,15 @@ CALLS = [
         AuditPage,
         but={"pagination": {**PAGES, "page": 1}},
     ),
-    Case("core_dashinfo", lambda _: request_of(NOUNS.core.version()), str),
-    Case("core_dashinfo", lambda _: request_of(NOUNS.core.dashboard()), object),
-    Case("core_settings", lambda _: request_of(NOUNS.core.settings()), object),
+    Case("core_dashinfo", lambda it: it.core.version(), str),
+    Case("core_dashinfo", lambda it: it.core.dashboard(), object),
+    Case("core_settings", lambda it: it.core.settings(), object),
 ]
 
 
 @pytest.mark.parametrize("case", CALLS, ids=lambda case: case.name)
 def test_a_call_is_as_recorded_and_its_answer_is_ours(case: Case) -> None:
-    call = case.intent(LIBRARY)
+    call = asked(case.intent)
     assert_is_recorded(call, case.name, case.but)
     assert call.replay is case.replay
     assert call.gone_is_done is (call.method == "DELETE")
@@ -215,39 +223,39 @@ def test_a_call_is_as_recorded_and_its_answer_is_ours(case: Case) -> None:
 
 
 PLANS = [
-    ("script_update", lambda it: it.update_script(11, {"description": "new"})),
-    ("script_favorite_community", lambda it: it.update_script(9, {"favorite": True})),
-    ("script_test", lambda it: it.test_script(WINDOWS, TRIAL)),
-    ("automation_policy_related", lambda _: policies.use_of(policies.RELATED.call(1))),
-    ("alert_delete", lambda it: it.delete_alert(8)),
-    ("site_update", lambda it: it.update_site(11, {"name": "Second renamed"})),
+    ("script_update", lambda it: it.scripts.update(11, description="new")),
+    ("script_favorite_community", lambda it: it.scripts.update(9, favorite=True)),
+    ("script_test", lambda it: it.scripts.test(WINDOWS, **TRIAL)),
+    ("automation_policy_related", lambda it: it.policies.related(1)),
+    ("alert_delete", lambda it: it.alerts.delete(8)),
+    ("site_update", lambda it: it.sites.update(11, name="Second renamed")),
 ]
 
 
 @pytest.mark.parametrize(("name", "intent"), PLANS, ids=[name for name, _ in PLANS])
 def test_a_plan_of_one_call_is_as_recorded(name: str, intent: Intent) -> None:
     script = ByHand(answer_of(name))
-    script.of(intent(LIBRARY))
+    script.of(intent)
     (call,) = script.calls
     assert_is_recorded(call, name)
 
 
 def test_a_client_is_changed_as_recorded() -> None:
     script = ByHand(b'[{"id": 7, "model": "client", "type": "text"}]', answer_of("client_update"))
-    script.of(LIBRARY.update_client(6, {"name": "Renamed Client", "custom_fields": {7: "C-9"}}))
+    script.of(lambda it: it.clients.update(6, name="Renamed Client", custom_fields={7: "C-9"}))
     assert_is_recorded(script.calls[1], "client_update")
     assert script.calls[1].replay is Replay.IDEMPOTENT
 
 
 MADE = [
-    ("script_create", "scripts_list_after", lambda it: it.create_script(ORDER), 11),
+    ("script_create", "scripts_list_after", lambda it: it.scripts.create(**ORDER), 11),
     (
         "core_keystore_create",
         "core_keystore_after",
-        lambda _: request_of(NOUNS.key_store.create(name="apikey", value="v")),
+        lambda it: it.key_store.create(name="apikey", value="v"),
         3,
     ),
-    ("site_create", "client_get_new", lambda it: it.create_site(6, "Second"), 11),
+    ("site_create", "client_get_new", lambda it: it.sites.create(client=6, name="Second"), 11),
 ]
 
 
@@ -267,7 +275,7 @@ class TestMaking:
         self, name: str, listing: str, intent: Intent, found: int
     ) -> None:
         script = ByHand(self.before(listing, found), answer_of(name), answer_of(listing))
-        assert script.of(intent(LIBRARY)).id == found
+        assert script.of(intent).id == found
         _, send, _ = script.calls
         assert_is_recorded(send, name)
         assert send.replay is Replay.NEVER
@@ -277,10 +285,10 @@ class TestMaking:
     ) -> None:
         lost = OutcomeUnknownError("lost")
         script = ByHand(self.before(listing, found), lost, answer_of(listing))
-        assert script.of(intent(LIBRARY)).id == found
+        assert script.of(intent).id == found
         nothing = self.before(listing, found)
         with pytest.raises(OutcomeUnknownError) as caught:
-            ByHand(nothing, lost, nothing).of(intent(LIBRARY))
+            ByHand(nothing, lost, nothing).of(intent)
         assert caught.value is lost
 
     def test_what_is_not_in_the_list_is_said_so(
@@ -288,12 +296,12 @@ class TestMaking:
     ) -> None:
         nothing = self.before(listing, found)
         with pytest.raises(UnidentifiedError, match="is not in the list"):
-            ByHand(nothing, b'"ok"', nothing).of(intent(LIBRARY))
+            ByHand(nothing, b'"ok"', nothing).of(intent)
 
 
 def test_a_site_is_made_as_recorded() -> None:
     script = ByHand(b'{"sites": []}', b'"ok"', b'{"sites": [{"id": 11, "name": "Second", "client": 6}]}')
-    made = script.of(LIBRARY.create_site(6, "Second"))
+    made = script.of(lambda it: it.sites.create(client=6, name="Second"))
     assert made == Site(id=11, name="Second", client=ClientRef(id=6))
     assert_is_recorded(script.calls[1], "site_create")
 
@@ -306,7 +314,7 @@ def test_a_custom_field_is_made_as_recorded() -> None:
 
 def test_a_new_script_has_its_code() -> None:
     listed = b'[{"id": 1, "name": "API script", "shell": "python", "args": ["a"], "env_vars": ["X=1"]}]'
-    made = ByHand(b"[]", b'"ok"', listed).of(LIBRARY.create_script(ORDER))
+    made = ByHand(b"[]", b'"ok"', listed).of(lambda it: it.scripts.create(**ORDER))
     assert made.code == "print('hi')\n"
 
 
@@ -314,58 +322,58 @@ class TestScripts:
     def test_what_community_scripts_allow_is_sent_apart(self) -> None:
         # With "favorite" in the body, the server drops what else is in it, and says that it was edited.
         script = ByHand(b'""', b'""', b'""')
-        script.of(LIBRARY.update_script(9, {"hidden": False, "code": "x", "favorite": True, "name": "n"}))
+        script.of(lambda it: it.scripts.update(9, hidden=False, code="x", favorite=True, name="n"))
         bodies = [json.loads(call.body or b"") for call in script.calls]
         assert bodies == [{"script_body": "x", "name": "n"}, {"favorite": True}, {"hidden": False}]
         assert {call.replay for call in script.calls} == {Replay.IDEMPOTENT}
 
     def test_a_trial_waits_and_holds_a_worker(self) -> None:
         script = ByHand(answer_of("script_test"))
-        result = script.of(LIBRARY.test_script(WINDOWS, TRIAL))
+        result = script.of(lambda it: it.scripts.test(WINDOWS, **TRIAL))
         assert isinstance(result, ScriptResult)
         assert (result.retcode, result.stderr) == (2, "warn")
         (call,) = script.calls
         assert call.lanes == (Lane.WORKERS,)
-        assert call.answers_within == TRIAL.timeout
+        assert call.answers_within == TRIAL["timeout"]
         assert call.replay is Replay.NEVER
 
     def test_a_word_in_the_place_of_a_result_is_no_result(self) -> None:
         with pytest.raises(AgentLostError, match="timeout"):
-            ByHand(answer_of("script_test_offline")).of(LIBRARY.test_script(OFFLINE, TRIAL))
+            ByHand(answer_of("script_test_offline")).of(lambda it: it.scripts.test(OFFLINE, **TRIAL))
         with pytest.raises(AgentUnreachableError, match="natsdown") as caught:
-            ByHand(b'"natsdown"').of(LIBRARY.test_script(OFFLINE, TRIAL))
+            ByHand(b'"natsdown"').of(lambda it: it.scripts.test(OFFLINE, **TRIAL))
         assert not isinstance(caught.value, OutcomeUnknownError)
 
 
 class TestAlerts:
     def test_what_the_server_cannot_filter_is_filtered_here(self) -> None:
-        call = LIBRARY.find_alerts(AlertFilter(resolved=True, snoozed=True))
-        assert isinstance(call, Call)
-        assert call.body == b"{}"
         rows = [
             {"id": number, "resolved": number in {1, 2}, "snoozed": number in {2, 3}} for number in (1, 2, 3)
         ]
-        assert [alert.id for alert in call.decode(json.dumps(rows).encode())] == [2]
+        script = ByHand(json.dumps(rows).encode())
+        found = script.of(lambda it: it.alerts.list(resolved=True, snoozed=True))
+        assert [alert.id for alert in found] == [2]
+        assert [call.body for call in script.calls] == [b"{}"]
 
     def test_one_that_is_not_there_is_not_found_though_the_server_fails(self) -> None:
         fault, missing = ServerFaultError(500, "page"), NotFoundError(404, "No Alert")
         with pytest.raises(NotFoundError):
-            ByHand(fault, missing).of(LIBRARY.delete_alert(8))
+            ByHand(fault, missing).of(lambda it: it.alerts.delete(8))
         with pytest.raises(ServerFaultError):
-            ByHand(fault, b'{"id": 8}').of(LIBRARY.delete_alert(8))
+            ByHand(fault, b'{"id": 8}').of(lambda it: it.alerts.delete(8))
         with pytest.raises(ServerFaultError):
-            ByHand(ServerFaultError(502, "proxy")).of(LIBRARY.delete_alert(8))
+            ByHand(ServerFaultError(502, "proxy")).of(lambda it: it.alerts.delete(8))
 
     def test_a_lost_answer_to_a_delete_is_settled(self) -> None:
         lost, missing = OutcomeUnknownError("lost"), NotFoundError(404, "No Alert")
         gone = ByHand(lost, missing)
-        gone.of(LIBRARY.delete_alert(8))
+        gone.of(lambda it: it.alerts.delete(8))
         assert [call.method for call in gone.calls] == ["DELETE", "GET"]
         there = ByHand(lost, b'{"id": 8}', b'"ok"')
-        there.of(LIBRARY.delete_alert(8))
+        there.of(lambda it: it.alerts.delete(8))
         assert [call.method for call in there.calls] == ["DELETE", "GET", "DELETE"]
         twice = ByHand(lost, b'{"id": 8}', missing)
-        twice.of(LIBRARY.delete_alert(8))
+        twice.of(lambda it: it.alerts.delete(8))
 
     @pytest.mark.parametrize("lost", [OutcomeUnknownError("lost"), ServerFaultError(500, "page")])
     @pytest.mark.parametrize(
@@ -382,44 +390,44 @@ class TestAlerts:
         self, lost: OutcomeUnknownError, error: TRMMError
     ) -> None:
         with pytest.raises(OutcomeUnknownError) as caught:
-            ByHand(lost, error).of(LIBRARY.delete_alert(8))
+            ByHand(lost, error).of(lambda it: it.alerts.delete(8))
         assert (caught.value, caught.value.__cause__) == (lost, error)
 
     def test_nor_where_the_second_delete_comes_to_nothing(self) -> None:
         lost = OutcomeUnknownError("lost")
         for error in (ConnectionFailedError("no connection"), RateLimitedError(429, "slow down")):
             with pytest.raises(OutcomeUnknownError) as caught:
-                ByHand(lost, b'{"id": 8}', error).of(LIBRARY.delete_alert(8))
+                ByHand(lost, b'{"id": 8}', error).of(lambda it: it.alerts.delete(8))
             assert (caught.value, caught.value.__cause__) == (lost, error)
 
 
 class TestTasks:
     def test_the_task_of_an_agent_has_its_id(self) -> None:
         script = ByHand(answer_of("task_get"), b'[{"id": 1, "agent_id": "a"}]')
-        task = script.of(LIBRARY.get_task(2))
+        task = script.of(lambda it: it.tasks.get(2))
         assert isinstance(task, Task)
         assert (task.id, task.agent_id, task.script) == (2, "a", 2)
 
     def test_the_task_of_a_policy_has_none(self) -> None:
-        task = ByHand(answer_of("tasks_detail_policy")).of(LIBRARY.get_task(1))
+        task = ByHand(answer_of("tasks_detail_policy")).of(lambda it: it.tasks.get(1))
         assert (task.policy, task.agent_id) == (1, None)
 
     def test_an_agents_task_runs_as_recorded(self) -> None:
         script = ByHand(answer_of("task_get"), answer_of("task_run"))
-        script.of(LIBRARY.run_task(2, None))
+        script.of(lambda it: it.tasks.run(2))
         assert_is_recorded(script.calls[1], "task_run")
         assert script.calls[1].replay is Replay.NEVER
 
     def test_a_policys_task_is_not_run_on_nobody(self) -> None:
         script = ByHand(answer_of("tasks_detail_policy"))
         with pytest.raises(InvalidRequestError, match="name one, agent="):
-            script.of(LIBRARY.run_task(1, None))
+            script.of(lambda it: it.tasks.run(1))
         assert [call.method for call in script.calls] == ["GET"]
 
 
 class TestAnswers:
     def test_running_checks_holds_a_worker(self) -> None:
-        call = LIBRARY.run_checks(WINDOWS)
+        call = request_of(NOUNS.checks.run(WINDOWS))
         assert isinstance(call, Call)
         assert (call.lanes, call.answers_within) == ((Lane.WORKERS,), 15)
 
@@ -451,13 +459,13 @@ class TestAnswers:
         assert by_id[1].agents_count is not None
 
     def test_sites_know_their_client(self) -> None:
-        call: Any = LIBRARY.get_site(1)
+        call: Any = request_of(NOUNS.sites.get(1))
         assert call.decode(answer_of("site_get")) == Site(
             id=1, name="HQ", client=ClientRef(id=1, name="Acme Corp")
         )
 
     def test_history_points(self) -> None:
-        call: Any = LIBRARY.check_history(1, 1)
+        call: Any = request_of(NOUNS.checks.history(Check(id=9, result_id=1), days=1))
         first, second, *_ = call.decode(answer_of("check_history"))
         assert (first.time, first.value, first.results) == (
             datetime(2026, 11, 23, 19, 20, 42, 826581, UTC),
@@ -492,7 +500,7 @@ class TestAnswers:
         ]
         listed = json.dumps(fields).encode()
         script = ByHand(listed, b'""')
-        script.of(LIBRARY.update_site(6, {"custom_fields": {1: True, 2: 5, 3: ["a"]}}))
+        script.of(lambda it: it.sites.update(6, custom_fields={1: True, 2: 5, 3: ["a"]}))
         assert json.loads(script.calls[1].body or b"") == {
             "site": {},
             "custom_fields": [
@@ -505,7 +513,7 @@ class TestAnswers:
         for wrong in ({1: "yes"}, {2: "five"}, {3: ["c"]}, {4: "x"}, {5: "x"}):
             script = ByHand(listed)
             with pytest.raises(InvalidRequestError, match="custom_fields"):
-                script.of(LIBRARY.update_site(6, {"custom_fields": wrong}))
+                script.of(lambda it, wrong=wrong: it.sites.update(6, custom_fields=wrong))  # type: ignore[misc]
 
     def test_the_audit_log_has_agents_and_sites_where_there_are_some(self) -> None:
         call: Any = audit_log.page_of({}, 1, 5)

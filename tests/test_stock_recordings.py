@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 import pytest
@@ -32,12 +32,8 @@ from trmm_async.dialects import (
     TaskOrder,
 )
 from trmm_async.dialects.detection import PROBE
-from trmm_async.dialects.library import (
-    AlertFilter,
-    ScriptOrder,
-    ScriptTrial,
-)
 from trmm_async.dialects.stock.commands import PING, CommandRun, run_command
+from trmm_async.dialects.stock.editing import wrapped
 from trmm_async.dialects.stock.history import AGENT_HISTORY, StockHistory
 from trmm_async.dialects.stock.login import Checked, Token, check_credentials, log_in
 from trmm_async.errors import (
@@ -47,7 +43,8 @@ from trmm_async.errors import (
     NotFoundError,
     TRMMError,
 )
-from trmm_async.models import Deployment
+from trmm_async.models import Check, Deployment
+from trmm_async.resources import alerts, clients, scripts, tasks
 from trmm_async.resources.stock import (
     actions,
     audit_log,
@@ -57,6 +54,7 @@ from trmm_async.resources.stock import (
     policies,
     processes,
     services,
+    sites,
     software,
     windows_updates,
 )
@@ -67,7 +65,6 @@ PAGE: Final = Path(__file__).parents[1] / "docs" / "stock.md"
 SOCKETS: Final = HTTP.parent / "ws"
 
 STOCK: Final = Stock("https://rmm.example.com")
-BEYOND: Final = STOCK.beyond("test")
 HISTORY: Final = StockHistory()
 WINDOWS: Final = "WKPFklJfIyyVlbPegBPrUhRZdsvDQucdWrdEWKpm"
 CLIENTS: Final = b'[{"id": 1, "name": "Acme Corp", "sites": [{"id": 1, "name": "HQ"}]}]'
@@ -198,41 +195,47 @@ def _client_changes(told: Recording, number: str) -> Request[None]:
     changes = dict(has.get("client", has))
     if "custom_fields" in has:
         changes["custom_fields"] = {one["field"]: one["string_value"] for one in has["custom_fields"]}
-    return BEYOND.update_client(int(number), changes)
+    return wrapped(clients.UPDATE, int(number), "client", changes)
 
 
 def _new_site(told: Recording) -> Request[Any]:
     site = told.sent.get("site", told.sent)
-    return BEYOND.create_site(site["client"], site["name"])
+    made: Request[Any] = request_of(NOUNS.sites.create(client=site["client"], name=site["name"]))
+    return made
 
 
 def _new_script(told: Recording) -> Request[Any]:
     has = _has(told)
-    order = ScriptOrder(
-        name=has.get("name", "x"),
-        shell=has.get("shell", "powershell"),
-        code=has.get("script_body", ""),
-        description=has.get("description", ""),
-        category=has.get("category"),
-        args=_texts(has.get("args")),
-        env_vars=_texts(has.get("env_vars")),
-        default_timeout=has.get("default_timeout", 90),
-        run_as_user=has.get("run_as_user", False),
-        supported_platforms=_texts(has.get("supported_platforms")),
+    made: Request[Any] = request_of(
+        NOUNS.scripts.create(
+            name=has.get("name", "x"),
+            shell={"perl": "cmd"}.get(shell := has.get("shell", "powershell"), shell),
+            code=has.get("script_body") or "x",
+            description=has.get("description", ""),
+            category=has.get("category"),
+            args=_texts(has.get("args")),
+            env_vars=dict(one.split("=", 1) for one in _texts(has.get("env_vars"))),
+            default_timeout=has.get("default_timeout", 90),
+            run_as_user=has.get("run_as_user", False),
+            supported_platforms=cast("Any", _texts(has.get("supported_platforms"))),
+        )
     )
-    return BEYOND.create_script(order)
+    return made
 
 
 def _trial(told: Recording, agent: str) -> Request[ScriptResult]:
     has = told.sent
-    trial = ScriptTrial(
-        code=has["code"],
-        shell=has["shell"],
-        args=_texts(has["args"]),
-        env_vars=_texts(has.get("env_vars")),
-        timeout=int(has["timeout"]),
+    made: Request[Any] = request_of(
+        NOUNS.scripts.test(
+            agent,
+            code=has["code"],
+            shell=has["shell"],
+            args=_texts(has["args"]),
+            env_vars=dict(one.split("=", 1) for one in _texts(has.get("env_vars"))),
+            timeout=int(has["timeout"]),
+        )
     )
-    return BEYOND.test_script(agent, trial)
+    return made
 
 
 _DAYS: Final = {"weekly": "* * 0-6", "monthly": "1 * *"}
@@ -252,26 +255,26 @@ def _task(told: Recording) -> Plan[Any]:
 
 
 def _own_agent(told: Recording, number: str) -> Request[None]:
-    return BEYOND.run_task(int(number), _has(told).get("agent_id"))
+    made: Request[None] = request_of(NOUNS.tasks.run(int(number), agent=_has(told).get("agent_id")))
+    return made
 
 
 def _alerts(told: Recording) -> Request[list[Any]]:
     has = told.sent
     if has is None:
         return STOCK.list_alerts()
-    severity = has.get("severityFilter")
-    which = AlertFilter(
-        days=_whole(has.get("timeFilter")),
-        clients=tuple(has["clientFilter"]) if "clientFilter" in has else None,
-        severities=None
-        if severity is None
-        else (severity,)
-        if isinstance(severity, str)
-        else tuple(severity),
-        resolved=has.get("resolvedFilter"),
-        snoozed=has.get("snoozedFilter"),
+    if has in ({}, {"clientFilter": []}):  # we ask for all without a filter, and don't let none through
+        return alerts.FIND.call(body=has)
+    made: Request[list[Any]] = request_of(
+        NOUNS.alerts.list(
+            days=_whole(has.get("timeFilter")),
+            client=has.get("clientFilter"),
+            severity=has.get("severityFilter"),
+            resolved=has.get("resolvedFilter"),
+            snoozed=has.get("snoozedFilter"),
+        )
     )
-    return BEYOND.find_alerts(which)
+    return made
 
 
 def _audit(told: Recording) -> Request[Any]:
@@ -703,7 +706,7 @@ OPERATIONS: Final = [
     _op(
         "clients.get",
         "GET /clients/<id>/",
-        lambda _, number: BEYOND.get_client(int(number)),
+        lambda _, number: request_of(NOUNS.clients.get(int(number))),
         "Client",
         "client_get client_get_new client_without_sites_get client_get_404",
     ),
@@ -732,23 +735,25 @@ OPERATIONS: Final = [
     _op(
         "clients.delete",
         "DELETE /clients/<id>/",
-        lambda told, number: BEYOND.delete_client(int(number), _whole(told.query.get("move_to_site"))),
+        lambda told, number: request_of(
+            NOUNS.clients.delete(int(number), move_to_site=_whole(told.query.get("move_to_site")))
+        ),
         None,
         "client_delete client_delete_404 client_delete_move_to_site client_delete_with_agents "
         "client_without_sites_delete",
     ),
-    _op("sites.list", "GET /clients/sites/", lambda _: BEYOND.find_sites(None), "Site", "sites_list"),
+    _op("sites.list", "GET /clients/sites/", lambda _: request_of(NOUNS.sites.list()), "Site", "sites_list"),
     _op(
         "sites.list",
         "GET /clients/<id>/",
-        lambda _, number: BEYOND.find_sites(int(number)),
+        lambda _, number: request_of(NOUNS.sites.list(client=int(number))),
         "Site",
         "client_get client_get_new client_without_sites_get client_get_404",
     ),
     _op(
         "sites.get",
         "GET /clients/sites/<id>/",
-        lambda _, number: BEYOND.get_site(int(number)),
+        lambda _, number: request_of(NOUNS.sites.get(int(number))),
         "Site",
         "site_get",
     ),
@@ -762,14 +767,16 @@ OPERATIONS: Final = [
     _op(
         "sites.update",
         "PUT /clients/sites/<id>/",
-        lambda told, number: BEYOND.update_site(int(number), told.sent["site"]),
+        lambda told, number: wrapped(sites.UPDATE, int(number), "site", told.sent["site"]),
         None,
         "site_update",
     ),
     _op(
         "sites.delete",
         "DELETE /clients/sites/<id>/",
-        lambda told, number: BEYOND.delete_site(int(number), _whole(told.query.get("move_to_site"))),
+        lambda told, number: request_of(
+            NOUNS.sites.delete(int(number), move_to_site=_whole(told.query.get("move_to_site")))
+        ),
         None,
         "site_delete site_delete_last site_delete_with_agents",
     ),
@@ -783,7 +790,7 @@ OPERATIONS: Final = [
     _op(
         "scripts.get",
         "GET /scripts/<id>/",
-        lambda _, number: BEYOND.get_script(int(number)),
+        lambda _, number: request_of(NOUNS.scripts.get(int(number))),
         "Script",
         "script_get script_get_community script_get_404",
     ),
@@ -798,14 +805,14 @@ OPERATIONS: Final = [
     _op(
         "scripts.update",
         "PUT /scripts/<id>/",
-        lambda told, number: BEYOND.update_script(int(number), told.sent),
+        lambda told, number: scripts.UPDATE.call(int(number), body=told.sent),
         None,
         "script_update script_favorite_community script_update_community",
     ),
     _op(
         "scripts.delete",
         "DELETE /scripts/<id>/",
-        lambda _, number: BEYOND.delete_script(int(number)),
+        lambda _, number: request_of(NOUNS.scripts.delete(int(number))),
         None,
         "script_delete script_delete_404 script_delete_community",
     ),
@@ -828,28 +835,30 @@ OPERATIONS: Final = [
     _op(
         "checks.run",
         "POST /checks/<agent>/run/",
-        lambda _, agent: BEYOND.run_checks(agent),
+        lambda _, agent: request_of(NOUNS.checks.run(agent)),
         None,
         "check_run check_run_offline",
     ),
     _op(
         "checks.reset",
         "POST /checks/<id>/reset/",
-        lambda _, number: BEYOND.reset_check(int(number)),
+        lambda _, number: request_of(NOUNS.checks.reset(Check(id=0, result_id=int(number)))),
         None,
         "check_reset check_reset_404",
     ),
     _op(
         "checks.reset_all",
         "POST /checks/<agent>/resetall/",
-        lambda _, agent: BEYOND.reset_checks(agent),
+        lambda _, agent: request_of(NOUNS.checks.reset_all(agent)),
         None,
         "check_resetall",
     ),
     _op(
         "checks.history",
         "PATCH /checks/<id>/history/",
-        lambda told, number: BEYOND.check_history(int(number), _whole(told.sent.get("timeFilter"))),
+        lambda told, number: request_of(
+            NOUNS.checks.history(Check(id=0, result_id=int(number)), days=_whole(told.sent.get("timeFilter")))
+        ),
         "CheckHistoryPoint",
         "check_history check_history_all check_history_by_check_id_wrong check_history_str_filter",
     ),
@@ -865,8 +874,8 @@ OPERATIONS: Final = [
     _op(
         "tasks.get",
         "GET /tasks/<id>/",
-        lambda _, number: BEYOND.get_task(int(number)),
-        ("Task", int),
+        lambda _, number: request_of(NOUNS.tasks.get(int(number))),
+        ("Task", "Owner"),
         "task_get tasks_detail_policy task_get_404",
     ),
     _op(
@@ -888,21 +897,21 @@ OPERATIONS: Final = [
     _op(
         "tasks.run",
         "GET /tasks/<id>/",
-        lambda _, number: BEYOND.run_task(int(number), None),
-        "Owner",
+        lambda _, number: request_of(NOUNS.tasks.run(int(number))),
+        ("Task", "Owner"),
         "task_get task_get_404",
     ),
     _op(
         "tasks.update",
         "PUT /tasks/<id>/",
-        lambda told, number: BEYOND.update_task(int(number), told.sent),
+        lambda told, number: tasks.UPDATE.call(int(number), body=told.sent),
         None,
         "task_update",
     ),
     _op(
         "tasks.delete",
         "DELETE /tasks/<id>/",
-        lambda _, number: BEYOND.delete_task(int(number)),
+        lambda _, number: request_of(NOUNS.tasks.delete(int(number))),
         None,
         "task_delete",
     ),
@@ -918,7 +927,7 @@ OPERATIONS: Final = [
     _op(
         "alerts.get",
         "GET /alerts/<id>/",
-        lambda _, number: BEYOND.get_alert(int(number)),
+        lambda _, number: request_of(NOUNS.alerts.get(int(number))),
         "Alert",
         "alert_get alert_get_no_agent alert_get_resolved alert_get_snoozed alert_get_404",
     ),
@@ -932,35 +941,39 @@ OPERATIONS: Final = [
     _op(
         "alerts.resolve_many",
         "POST /alerts/bulk/",
-        lambda told: BEYOND.resolve_alerts(tuple(told.sent["alerts"])),
+        lambda told: request_of(NOUNS.alerts.resolve_many(told.sent["alerts"])),
         None,
         "alerts_bulk_resolve alerts_bulk_unknown_ids alerts_bulk_missing alerts_bulk_unknown_action",
     ),
     _op(
         "alerts.snooze",
         "PUT /alerts/<id>/",
-        lambda told, number: BEYOND.snooze_alert(int(number), _whole(told.sent.get("snooze_days")) or 1),
+        lambda told, number: request_of(
+            NOUNS.alerts.snooze(int(number), days=_whole(told.sent.get("snooze_days")) or 1)
+        ),
         None,
         "alert_snooze alert_snooze_days_bad alert_snooze_missing_days",
     ),
     _op(
         "alerts.snooze_many",
         "POST /alerts/bulk/",
-        lambda told: BEYOND.snooze_alerts(tuple(told.sent["alerts"]), told.sent.get("snooze_days", 1)),
+        lambda told: request_of(
+            NOUNS.alerts.snooze_many(told.sent["alerts"], days=told.sent.get("snooze_days", 1))
+        ),
         None,
         "alerts_bulk_snooze alerts_bulk_snooze_missing_days",
     ),
     _op(
         "alerts.unsnooze",
         "PUT /alerts/<id>/",
-        lambda _, number: BEYOND.unsnooze_alert(int(number)),
+        lambda _, number: request_of(NOUNS.alerts.unsnooze(int(number))),
         None,
         "alert_unsnooze",
     ),
     _op(
         "alerts.delete",
         "DELETE /alerts/<id>/",
-        lambda _, number: BEYOND.delete_alert(int(number)),
+        lambda _, number: request_of(NOUNS.alerts.delete(int(number))),
         None,
         "alert_delete alert_delete_404",
     ),
@@ -1225,10 +1238,9 @@ DIFFERENT: Final[Mapping[str, But]] = {
     "site_create_flat": But(
         "we wrap it", body={"site": {"client": 6, "name": "Flat"}}, without=("client", "name")
     ),
-    **{
-        name: But("we say more of it", more=True)
-        for name in ("script_create_dup_name", "script_create_minimal", "script_create_bad_shell")
-    },
+    "script_create_dup_name": But("we say more of it, and some code", body={"script_body": "x"}, more=True),
+    "script_create_minimal": But("we say more of it", more=True),
+    "script_create_bad_shell": But("we say more of it, and a shell", body={"shell": "cmd"}, more=True),
     **_with("we send every key", {"agent_id": WINDOWS}, "note_add_no_agent"),
     **_with("we send every key", {"note": "x"}, "note_add_no_note"),
     **_with("we send numbers as numbers", {"timeFilter": 1}, "check_history_str_filter"),
@@ -1480,7 +1492,7 @@ def _fit(call: Call[Any]) -> Any:
     try:
         return call.decode(b"[]")
     except msgspec.DecodeError:
-        return call.decode(b'{"agent": 1}')
+        return call.decode(b'{"id": 1, "agent": 1}')
 
 
 def _sent_on(steps: Any, call: Call[Any], answer: bytes) -> Any:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Final
 from trmm_async._version import __version__
 
 if TYPE_CHECKING:
-    from trmm_async.administration import CheckHistoryPoint
     from trmm_async.client import TRMM
     from trmm_async.errors import (
         AgentLostError,
@@ -76,6 +75,7 @@ if TYPE_CHECKING:
         Task,
     )
     from trmm_async.outcomes import Counts, Done, Failed, Outcome, Skipped, Unknown
+    from trmm_async.resources.checks import CheckHistoryPoint
     from trmm_async.resources.commands import CommandSettings
     from trmm_async.resources.stock.audit_log import AuditEntry
     from trmm_async.resources.stock.core import Dashboard, ServerSettings
@@ -93,7 +93,6 @@ if TYPE_CHECKING:
     from trmm_async.webhooks import WebhookReceiver
 
 _ROOMS: Final = {
-    "administration": ("CheckHistoryPoint",),
     "client": ("TRMM",),
     "errors": (
         "APIError",
@@ -156,6 +155,7 @@ _ROOMS: Final = {
     "outcomes": ("Counts", "Done", "Failed", "Outcome", "Skipped", "Unknown"),
     "fleet": ("FleetRun", "Group", "Journal", "as_csv", "as_jsonl", "as_row", "groups_of", "report"),
     "limits": ("RateLimit",),
+    "resources.checks": ("CheckHistoryPoint",),
     "resources.commands": ("CommandSettings",),
     "resources.stock.notes": ("Note",),
     "resources.stock.audit_log": ("AuditEntry",),

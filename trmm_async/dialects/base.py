@@ -10,7 +10,6 @@ from datetime import date, datetime
 from typing import Any, Protocol
 
 from trmm_async.calls import ArrayCall, Call, Plan, Request, StreamSpec
-from trmm_async.dialects.beyond import Beyond
 from trmm_async.limits import RateLimit
 from trmm_async.models import (
     Agent,
@@ -100,9 +99,13 @@ class Pushed:
 
 @dataclass(frozen=True, slots=True)
 class Polled:
-    """Events are what is different from one look to the next: at agents, alerts, and this history."""
+    """Events are what is different from one look to the next: at agents, at alerts, and at this history.
+
+    `alert` asks for one alert by its id.
+    """
 
     history: History
+    alert: Callable[[int], Request[Alert]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,14 +206,6 @@ class Dialect(Protocol):
 
     def require_stock(self, feature: str) -> None:
         """Nothing on a stock server. `feature` is what the user asked for, as `agents.ping`.
-
-        Raises:
-            UnsupportedError: this server has none of it; the text names the feature.
-        """
-        ...
-
-    def beyond(self, feature: str) -> Beyond:
-        """What only some servers offer. `feature` is what the user asked for, as `agents.ping`.
 
         Raises:
             UnsupportedError: this server has none of it; the text names the feature.

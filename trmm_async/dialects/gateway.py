@@ -16,7 +16,6 @@ import msgspec
 from trmm_async import codec
 from trmm_async.calls import ArrayCall, Call, Lane, Replay, StreamSpec, Words, ignore_answer
 from trmm_async.dialects.base import AgentFilter, DeploymentOrder, HistoryRun, Pushed, ScriptRun, TaskOrder
-from trmm_async.dialects.beyond import Beyond
 from trmm_async.errors import UnsupportedError
 from trmm_async.events import AgentOffline, AgentOnline, AlertEvent, Event, ScriptOutput, UnknownEvent
 from trmm_async.limits import RateLimit
@@ -248,9 +247,6 @@ class Gateway:
             read=_event,
             refusals=_REFUSALS,
         )
-
-    def beyond(self, feature: str) -> Beyond:
-        self.require_stock(feature)
 
     def require_stock(self, feature: str) -> NoReturn:
         if feature in _INSTEAD:

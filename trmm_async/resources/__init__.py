@@ -14,12 +14,12 @@ from trmm_async.resources.deployments import Deployments
 from trmm_async.resources.language import Language
 from trmm_async.resources.live import subscribe
 from trmm_async.resources.scripts import Scripts
-from trmm_async.resources.sites import Sites
 from trmm_async.resources.stock.audit_log import AuditLog
 from trmm_async.resources.stock.core import Core
 from trmm_async.resources.stock.custom_fields import CustomFields
 from trmm_async.resources.stock.key_store import KeyStore
 from trmm_async.resources.stock.policies import Policies
+from trmm_async.resources.stock.sites import Sites
 from trmm_async.resources.tasks import Tasks
 
 __all__ = [

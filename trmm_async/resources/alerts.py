@@ -1,30 +1,41 @@
 """`trmm.alerts`."""
 
 from collections.abc import Iterable
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from trmm_async import arguments
-from trmm_async.dialects.library import AlertFilter
+from trmm_async.calls import Call, Plan, Steps
+from trmm_async.dialects.stock.dialect import ALERT
+from trmm_async.dialects.stock.endpoint import put, read, send
+from trmm_async.dialects.stock.nouns import alerts_of
+from trmm_async.errors import NotFoundError, OutcomeUnknownError, ServerFaultError, TRMMError
 from trmm_async.models import Alert, Client, ClientRef
-from trmm_async.resources.api import Api
+from trmm_async.resources.resource import Resource
 
 __all__ = ["Alerts"]
 
 Severity = Literal["info", "warning", "error"]
 _SEVERITIES: Final = ("info", "warning", "error")
 _DAYS_MOST: Final = 36_500
-_ANY: Final = AlertFilter()
+
+_ONE: Final = "/alerts/{alert:id}/"
+
+# The one method whose name says more: without a filter, a gateway has it too.
+FIND = read("alerts.list with a filter", "/alerts/", list[Alert], method="PATCH", decode=alerts_of)
+RESOLVE_MANY = put("alerts.resolve_many", "/alerts/bulk/", method="POST", needs="bulk_action alerts")
+SNOOZE = put("alerts.snooze", _ONE)
+SNOOZE_MANY = put("alerts.snooze_many", "/alerts/bulk/", method="POST", needs="bulk_action alerts")
+UNSNOOZE = put("alerts.unsnooze", _ONE)
+# Never by the rule for deletes, see `deleted`.
+DELETE = send("alerts.delete", _ONE, method="DELETE")
 
 
-class Alerts:
+class Alerts(Resource):
     """Alerts: list, acknowledge, resolve; on a stock server snooze, delete, and many at once.
 
     Every method raises `TRMMError`s only. What changes alerts is repeated by us if an answer is lost: twice
     is once.
     """
-
-    def __init__(self, api: Api) -> None:
-        self._api = api
 
     async def list(
         self,
@@ -47,20 +58,25 @@ class Alerts:
         Raises:
             UnsupportedError: a filter was given, and the server is a gateway, which has none.
         """
-        which = AlertFilter(
-            days=None if days is None else arguments.whole(days, "days", least=1, most=_DAYS_MOST),
-            clients=None
+        which: dict[str, Any] = {
+            "timeFilter": None if days is None else arguments.whole(days, "days", least=1, most=_DAYS_MOST),
+            "clientFilter": None
             if client is None
             else arguments.some(arguments.object_ids(client, "client"), "client"),
-            severities=None if severity is None else _severities(severity),
-            resolved=None if resolved is None else arguments.flag(resolved, "resolved"),
-            snoozed=None if snoozed is None else arguments.flag(snoozed, "snoozed"),
-        )
-        if which == _ANY:
+            "severityFilter": None if severity is None else _severities(severity),
+            "resolvedFilter": None if resolved is None else arguments.flag(resolved, "resolved"),
+            "snoozedFilter": None if snoozed is None else arguments.flag(snoozed, "snoozed"),
+        }
+        if all(value is None for value in which.values()):
             return await self._api.send(lambda dialect: dialect.list_alerts())
-        return await self._api.send(
-            lambda dialect: dialect.beyond("alerts.list with a filter").find_alerts(which)
-        )
+        # The server can leave out those that are resolved or snoozed; that there are no others, we see to.
+        body = {name: value for name, value in which.items() if value is not None and value is not True}
+        found = await self._send(FIND, body=body)
+        return [
+            alert
+            for alert in found
+            if resolved in {None, alert.resolved} and snoozed in {None, alert.snoozed}
+        ]
 
     async def get(self, alert: int | Alert) -> Alert:
         """One alert as it is now; a stock server only.
@@ -68,8 +84,7 @@ class Alerts:
         Raises:
             NotFoundError: there is no such alert.
         """
-        alert_id = arguments.object_id(alert, "alert")
-        return await self._api.send(lambda dialect: dialect.beyond("alerts.get").get_alert(alert_id))
+        return await self._send(ALERT, alert)
 
     async def acknowledge(self, alert: int | Alert) -> None:
         """Mark an alert as seen; it stays unresolved. A gateway only: a stock server has no such state."""
@@ -83,25 +98,22 @@ class Alerts:
 
     async def resolve_many(self, alerts: Iterable[int | Alert]) -> None:
         """Resolve several by one call; a stock server only. Unknown ids are passed over silently."""
-        alert_ids = arguments.object_ids(alerts, "alerts")
-        await self._api.send(lambda dialect: dialect.beyond("alerts.resolve_many").resolve_alerts(alert_ids))
+        body = {"bulk_action": "resolve", "alerts": arguments.object_ids(alerts, "alerts")}
+        await self._send(RESOLVE_MANY, body=body)
 
     async def snooze(self, alert: int | Alert, *, days: int) -> None:
         """Quieten an alert for so many days from now; a stock server only."""
-        alert_id, days = arguments.object_id(alert, "alert"), _days(days)
-        await self._api.send(lambda dialect: dialect.beyond("alerts.snooze").snooze_alert(alert_id, days))
+        await self._send(SNOOZE, alert, body={"type": "snooze", "snooze_days": _days(days)})
 
     async def snooze_many(self, alerts: Iterable[int | Alert], *, days: int) -> None:
         """Quieten several by one call; a stock server only. Unknown ids are passed over silently."""
-        alert_ids, days = arguments.object_ids(alerts, "alerts"), _days(days)
-        await self._api.send(
-            lambda dialect: dialect.beyond("alerts.snooze_many").snooze_alerts(alert_ids, days)
-        )
+        alert_ids = arguments.object_ids(alerts, "alerts")
+        body = {"bulk_action": "snooze", "alerts": alert_ids, "snooze_days": _days(days)}
+        await self._send(SNOOZE_MANY, body=body)
 
     async def unsnooze(self, alert: int | Alert) -> None:
         """End an alert's quiet; a stock server only."""
-        alert_id = arguments.object_id(alert, "alert")
-        await self._api.send(lambda dialect: dialect.beyond("alerts.unsnooze").unsnooze_alert(alert_id))
+        await self._send(UNSNOOZE, alert, body={"type": "unsnooze"})
 
     async def delete(self, alert: int | Alert) -> None:
         """Remove an alert for good; a stock server only.
@@ -111,8 +123,7 @@ class Alerts:
         Raises:
             NotFoundError: there is no such alert.
         """
-        alert_id = arguments.object_id(alert, "alert")
-        await self._api.send(lambda dialect: dialect.beyond("alerts.delete").delete_alert(alert_id))
+        await self._on_stock(DELETE.name, deleted(DELETE.call(alert), ALERT.call(alert)))
 
 
 def _days(days: object) -> int:
@@ -124,3 +135,43 @@ def _severities(given: object) -> tuple[str, ...]:
     return arguments.some(
         tuple(arguments.choice(word, "severity", _SEVERITIES) for word in words), "severity"
     )
+
+
+def deleted(once: Call[None], get: Call[Alert]) -> Plan[None]:
+    """A 500 is the server's answer for an alert that is not there, so it is asked whether it is.
+
+    Not by the rule for deletes, which counts on a 404: where the answer was lost, whether the alert is still
+    there says what came of it, and if it is, it is deleted once more.
+    """
+
+    def steps() -> Steps[None]:
+        try:
+            return (yield from once)
+        except ServerFaultError as fault:
+            if fault.status == 500:
+                yield from _look(get, fault)  # NotFoundError: there was none
+            raise
+        except OutcomeUnknownError as error:
+            lost = error
+        try:
+            yield from _look(get, lost)
+            return (yield from once)
+        except NotFoundError:
+            return None
+        except OutcomeUnknownError:
+            raise
+        except TRMMError as error:
+            # The second call came to nothing; of the first one nothing more is known for that.
+            raise lost from error
+
+    return Plan(steps)
+
+
+def _look(get: Call[Alert], lost: OutcomeUnknownError) -> Steps[Alert]:
+    """The alert, if it is there; `lost` where that can't be found out, so that it stays unknown."""
+    try:
+        return (yield from get)
+    except NotFoundError:
+        raise
+    except TRMMError as error:
+        raise lost from error

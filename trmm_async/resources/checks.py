@@ -2,32 +2,56 @@
 
 from collections.abc import Iterator, Mapping
 from types import TracebackType
-from typing import Final, Literal, Self
+from typing import Any, Final, Literal, Self
+
+import msgspec
 
 from trmm_async import arguments
-from trmm_async.administration import CheckHistoryPoint
 from trmm_async.dialects import AgentFilter
+from trmm_async.dialects.stock.endpoint import put, read, send
 from trmm_async.errors import ClosedError, IncompleteError, InvalidRequestError, TRMMError
-from trmm_async.models import Agent, Check, Client, ClientRef, Site, SiteRef
+from trmm_async.models import Agent, Check, Client, ClientRef, Moment, Site, SiteRef, no_extra
 from trmm_async.resources.api import Api
 from trmm_async.resources.filters import MonitoringType, agent_filter
 from trmm_async.resources.gathering import Gathering
+from trmm_async.resources.resource import Resource
 
-__all__ = ["CheckStream", "Checks"]
+__all__ = ["CheckHistoryPoint", "CheckStream", "Checks"]
 
 CheckStatus = Literal["passing", "failing", "pending"]
 
 _DAYS_MOST: Final = 36_500
 
 
-class Checks:
+class CheckHistoryPoint(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One past result of a check: a percentage, or 0 and 1, by its type; `results` is what else was kept."""
+
+    time: Moment | None = None
+    value: float | None = None
+    results: Any = None
+    extra: Mapping[str, Any] = no_extra()
+
+
+_RUN_SECONDS: Final = 15.0
+"""How long the server waits for an agent to say that it runs its checks."""
+
+RUN = send("checks.run", "/checks/{agent:agent}/run/", waits=_RUN_SECONDS)
+RESET = put("checks.reset", "/checks/{result:id}/reset/", method="POST")
+RESET_ALL = put("checks.reset_all", "/checks/{agent:agent}/resetall/", method="POST")
+HISTORY = read(
+    "checks.history",
+    "/checks/{result:id}/history/",
+    list[CheckHistoryPoint],
+    method="PATCH",
+    wire={"time": "x", "value": "y"},
+)
+
+
+class Checks(Resource):
     """Checks and their results: list, iter; of a stock server also run, reset, history.
 
     Every method raises `TRMMError`s only.
     """
-
-    def __init__(self, api: Api) -> None:
-        self._api = api
 
     async def run(self, agent: str | Agent) -> None:
         """Have an agent run all its checks now; a stock server only. Never sent twice.
@@ -39,8 +63,7 @@ class Checks:
             AgentLostError: the agent did not answer; it may run them all the same.
             BadRequestError: it is running them already.
         """
-        agent_id = arguments.agent_id(agent)
-        await self._api.send(lambda dialect: dialect.beyond("checks.run").run_checks(agent_id))
+        await self._send(RUN, agent)
 
     async def reset(self, check: Check) -> None:
         """Set a check's result to passing, and resolve its alert; a stock server only. Twice is once.
@@ -51,13 +74,11 @@ class Checks:
         Raises:
             InvalidRequestError: the check has no result yet, or comes from elsewhere.
         """
-        result_id = _result_id(check)
-        await self._api.send(lambda dialect: dialect.beyond("checks.reset").reset_check(result_id))
+        await self._send(RESET, _result_id(check))
 
     async def reset_all(self, agent: str | Agent) -> None:
         """Set all results of an agent's checks to passing, and resolve their alerts; a stock server only."""
-        agent_id = arguments.agent_id(agent)
-        await self._api.send(lambda dialect: dialect.beyond("checks.reset_all").reset_checks(agent_id))
+        await self._send(RESET_ALL, agent)
 
     async def history(self, check: Check, *, days: int | None = None) -> list[CheckHistoryPoint]:
         """A check's past results on its agent, the newest first; a stock server only.
@@ -67,11 +88,8 @@ class Checks:
             days: of the last so many days; None for all that the server keeps (30 days if not set otherwise).
         """
         result_id = _result_id(check)
-        if days is not None:
-            arguments.whole(days, "days", least=1, most=_DAYS_MOST)
-        return await self._api.send(
-            lambda dialect: dialect.beyond("checks.history").check_history(result_id, days)
-        )
+        body = {} if days is None else {"timeFilter": arguments.whole(days, "days", least=1, most=_DAYS_MOST)}
+        return await self._send(HISTORY, result_id, body=body)
 
     async def list(
         self,

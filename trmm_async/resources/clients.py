@@ -1,21 +1,29 @@
 """`trmm.clients`."""
 
 from collections.abc import Mapping
+from typing import Final
 
 from trmm_async import arguments
+from trmm_async.dialects.stock.editing import wrapped
+from trmm_async.dialects.stock.endpoint import delete, put, read
+from trmm_async.dialects.stock.nouns import client_of
 from trmm_async.errors import InvalidRequestError
 from trmm_async.models import Client, ClientRef, Site, SiteRef
-from trmm_async.resources.api import Api
+from trmm_async.resources.resource import Resource
 from trmm_async.resources.stock.custom_fields import CustomField
 
 __all__ = ["Clients"]
 
 
-class Clients:
-    """Clients (customers, tenants) and their sites. Every method raises `TRMMError`s only."""
+_ONE: Final = "/clients/{client:id}/"
 
-    def __init__(self, api: Api) -> None:
-        self._api = api
+GET = read("clients.get", _ONE, Client, decode=client_of)
+UPDATE = put("clients.update", _ONE, needs="client")
+DELETE = delete("clients.delete", _ONE)
+
+
+class Clients(Resource):
+    """Clients (customers, tenants) and their sites. Every method raises `TRMMError`s only."""
 
     async def sites(self, client: int | Client | ClientRef) -> list[Site]:
         """The sites of one client."""
@@ -49,8 +57,7 @@ class Clients:
         Raises:
             NotFoundError: there is no such client.
         """
-        client_id = arguments.object_id(client, "client")
-        return await self._api.send(lambda dialect: dialect.beyond("clients.get").get_client(client_id))
+        return await self._send(GET, client)
 
     async def update(
         self,
@@ -79,9 +86,7 @@ class Clients:
                 "custom_fields": None if custom_fields is None else arguments.field_values(custom_fields),
             }
         )
-        await self._api.send(
-            lambda dialect: dialect.beyond("clients.update").update_client(client_id, changes)
-        )
+        await self._on_stock(UPDATE.name, wrapped(UPDATE, client_id, "client", changes))
 
     async def delete(
         self, client: int | Client | ClientRef, *, move_to_site: int | Site | SiteRef | None = None
@@ -99,10 +104,7 @@ class Clients:
             BadRequestError: it has agents, and no site was named.
             NotFoundError: there is no such client, or site.
         """
-        client_id = arguments.object_id(client, "client")
         target = None if move_to_site is None else arguments.object_id(move_to_site, "move_to_site")
         if isinstance(client, Client) and target in {site.id for site in client.sites}:
             raise InvalidRequestError(f"move_to_site: site {target} is one of the client that is to go")
-        await self._api.send(
-            lambda dialect: dialect.beyond("clients.delete").delete_client(client_id, target)
-        )
+        await self._send(DELETE, client, query={"move_to_site": target})

@@ -3,10 +3,16 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal
 
-from trmm_async import arguments
-from trmm_async.dialects.library import ScriptOrder, ScriptTrial
+import msgspec
+
+from trmm_async import arguments, codec
+from trmm_async.calls import Call, Plan, Steps
+from trmm_async.dialects.stock.endpoint import act, delete, put, read, send
+from trmm_async.dialects.stock.nouns import script_of, scripts_of
+from trmm_async.dialects.stock.wording import sentence
+from trmm_async.errors import AgentLostError, AgentUnreachableError
 from trmm_async.models import Agent, Script, ScriptResult
-from trmm_async.resources.api import Api
+from trmm_async.resources.resource import Resource
 
 __all__ = ["Scripts"]
 
@@ -18,14 +24,34 @@ _PLATFORMS: Final = ("windows", "linux", "darwin")
 _SECONDS_MOST: Final = 2**31 - 1
 
 
-class Scripts:
+_MARKS: Final = ("favorite", "hidden")
+"""What can be changed of community scripts: each by its own call, of which the server drops all else."""
+
+
+def _outcome(body: bytes) -> ScriptResult | str:
+    return sentence(body) or codec.decoder(ScriptResult)(body)
+
+
+_ONE: Final = "/scripts/{script:id}/"
+
+GET = read("scripts.get", _ONE, Script, decode=script_of)
+KNOWN = read("scripts.create", "/scripts/", list[Script], decode=scripts_of)
+CREATE = send("scripts.create", "/scripts/")
+UPDATE = put("scripts.update", _ONE)
+DELETE = delete("scripts.delete", _ONE)
+TEST = act(
+    "scripts.test",
+    "/scripts/{agent:agent}/test/",
+    decode=_outcome,
+    needs="code timeout args shell run_as_user env_vars",
+)
+
+
+class Scripts(Resource):
     """The server's script library: list; on a stock server get, create, update, delete, test.
 
     Every method raises `TRMMError`s only.
     """
-
-    def __init__(self, api: Api) -> None:
-        self._api = api
 
     async def list(self) -> list[Script]:
         """All scripts that the key may see, without their code; of a stock server's none that is hidden."""
@@ -37,8 +63,7 @@ class Scripts:
         Raises:
             NotFoundError: there is no such script.
         """
-        script_id = arguments.object_id(script, "script")
-        return await self._api.send(lambda dialect: dialect.beyond("scripts.get").get_script(script_id))
+        return await self._send(GET, script)
 
     async def create(
         self,
@@ -74,19 +99,29 @@ class Scripts:
             OutcomeUnknownError: sent, and the answer was lost: it may exist.
             UnidentifiedError: it was created, and can't be told from others.
         """
-        order = ScriptOrder(
-            name=arguments.plain_text(name, "name").strip(),
-            shell=arguments.choice(shell, "shell", _SHELLS),
-            code=arguments.free_text(code, "code"),
-            description=arguments.free_text(description, "description", empty=True),
-            category=None if category is None else arguments.plain_text(category, "category"),
-            args=arguments.script_args(args),
-            env_vars=arguments.env_vars(env_vars or {}),
-            default_timeout=_seconds(default_timeout),
-            run_as_user=arguments.flag(run_as_user, "run_as_user"),
-            supported_platforms=_platforms(supported_platforms),
+        name = arguments.plain_text(name, "name").strip()
+        body = {
+            "name": name,
+            "shell": arguments.choice(shell, "shell", _SHELLS),
+            "script_body": arguments.free_text(code, "code"),
+            "description": arguments.free_text(description, "description", empty=True),
+            "args": arguments.script_args(args),
+            "env_vars": arguments.env_vars(env_vars or {}),
+            "default_timeout": _seconds(default_timeout),
+            "run_as_user": arguments.flag(run_as_user, "run_as_user"),
+            "supported_platforms": _platforms(supported_platforms),
+        }
+        if category is not None:
+            body["category"] = arguments.plain_text(category, "category")
+        made = await self._create(
+            CREATE,
+            KNOWN,
+            body=body,
+            query={"showHiddenScripts": "true"},
+            # By what the server stores as it is; of arguments it takes the spaces around them away.
+            is_it=lambda made: (made.name, made.shell) == (name, shell),
         )
-        return await self._api.send(lambda dialect: dialect.beyond("scripts.create").create_script(order))
+        return msgspec.structs.replace(made, code=code)
 
     async def update(
         self,
@@ -114,11 +149,10 @@ class Scripts:
             BadRequestError: it is a community script, which can't be edited.
             NotFoundError: there is no such script.
         """
-        script_id = arguments.object_id(script, "script")
         changes: dict[str, Any] = {
             "name": None if name is None else arguments.plain_text(name, "name").strip(),
             "shell": None if shell is None else arguments.choice(shell, "shell", _SHELLS),
-            "code": None if code is None else arguments.free_text(code, "code"),
+            "script_body": None if code is None else arguments.free_text(code, "code"),
             "description": None
             if description is None
             else arguments.free_text(description, "description", empty=True),
@@ -132,7 +166,10 @@ class Scripts:
             "hidden": None if hidden is None else arguments.flag(hidden, "hidden"),
         }
         given = arguments.changes(changes)
-        await self._api.send(lambda dialect: dialect.beyond("scripts.update").update_script(script_id, given))
+        content = {name: value for name, value in given.items() if name not in _MARKS}
+        for part in (content, *({name: given[name]} for name in _MARKS if name in given)):
+            if part:
+                await self._send(UPDATE, script, body=part)
 
     async def delete(self, script: int | Script) -> None:
         """Remove a script for good; a stock server only.
@@ -143,8 +180,7 @@ class Scripts:
             BadRequestError: it is a community script.
             NotFoundError: there is no such script.
         """
-        script_id = arguments.object_id(script, "script")
-        await self._api.send(lambda dialect: dialect.beyond("scripts.delete").delete_script(script_id))
+        await self._send(DELETE, script)
 
     async def test(
         self,
@@ -176,18 +212,29 @@ class Scripts:
             AgentUnreachableError: the server could not send it.
             OutcomeUnknownError: sent, and the answer was lost: it may have run.
         """
-        agent_id = arguments.agent_id(agent)
-        trial = ScriptTrial(
-            code=arguments.free_text(code, "code"),
-            shell=arguments.choice(shell, "shell", _SHELLS),
-            args=arguments.script_args(args),
-            env_vars=arguments.env_vars(env_vars or {}),
-            timeout=arguments.script_timeout(timeout),
-            run_as_user=arguments.flag(run_as_user, "run_as_user"),
-        )
-        return await self._api.send(
-            lambda dialect: dialect.beyond("scripts.test").test_script(agent_id, trial)
-        )
+        body = {
+            "code": arguments.free_text(code, "code"),
+            "shell": arguments.choice(shell, "shell", _SHELLS),
+            "args": arguments.script_args(args),
+            "env_vars": arguments.env_vars(env_vars or {}),
+            "timeout": arguments.script_timeout(timeout),
+            "run_as_user": arguments.flag(run_as_user, "run_as_user"),
+        }
+        return await self._on_stock(TEST.name, tried(TEST.call(agent, body=body, waits=timeout)))
+
+
+def tried(call: Call[ScriptResult | str]) -> Plan[ScriptResult]:
+    """The result of code that was sent; a word in its place is the server's own."""
+
+    def steps() -> Steps[ScriptResult]:
+        answer = yield from call
+        if isinstance(answer, ScriptResult):
+            return answer
+        # "natsdown": the server could not send the script at all.
+        kind = AgentUnreachableError if answer == "natsdown" else AgentLostError
+        raise kind(200, f"no result of the agent: {answer}", method=call.method, path=call.path, body=answer)
+
+    return Plan(steps)
 
 
 def _seconds(value: object) -> int:

@@ -1,22 +1,33 @@
 """`trmm.tasks`."""
 
 from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
 
 from trmm_async import arguments
+from trmm_async.calls import Call, Plan, Steps
 from trmm_async.cron import cron_expression
 from trmm_async.dialects import TaskOrder
+from trmm_async.dialects.stock.agents import agent_ids_by_key
+from trmm_async.dialects.stock.endpoint import delete, put, read, send
+from trmm_async.dialects.stock.tasks import Owner, task_of
 from trmm_async.errors import InvalidRequestError
 from trmm_async.models import Agent, Script, Task
-from trmm_async.resources.api import Api
+from trmm_async.resources.resource import Resource
 
 __all__ = ["Tasks"]
 
+_ONE: Final = "/tasks/{task:id}/"
 
-class Tasks:
+GET = read("tasks.get", _ONE, tuple[Task, Owner], decode=task_of)
+RUN = send("tasks.run", _ONE + "run/")
+UPDATE = put("tasks.update", _ONE)
+DELETE = delete("tasks.delete", _ONE)
+
+
+class Tasks(Resource):
     """Automated tasks. Every method raises `TRMMError`s only."""
-
-    def __init__(self, api: Api) -> None:
-        self._api = api
 
     async def list(self, *, agent: str | Agent | None = None) -> list[Task]:
         """The automated tasks of one agent, or all. A stock server tells `status` with one agent's only."""
@@ -49,8 +60,7 @@ class Tasks:
         Raises:
             NotFoundError: there is no such task.
         """
-        task_id = arguments.object_id(task, "task")
-        return await self._api.send(lambda dialect: dialect.beyond("tasks.get").get_task(task_id))
+        return await self._on_stock(GET.name, with_agent(GET.call(task)))
 
     async def run(self, task: int | Task, *, agent: str | Agent | None = None) -> None:
         """Have a task run now; a stock server only. Never sent twice.
@@ -73,18 +83,20 @@ class Tasks:
             raise InvalidRequestError(
                 f"task {task_id} is a policy's: say on which agent it is to run, agent=…"
             )
-        await self._api.send(lambda dialect: dialect.beyond("tasks.run").run_task(task_id, agent_id))
+        if agent_id is None:
+            await self._on_stock(RUN.name, run_where_it_is(GET.call(task_id), RUN.call(task_id, body={})))
+        else:
+            await self._send(RUN, task_id, body={"agent_id": agent_id})
 
     async def update(self, task: int | Task, *, enabled: bool | None = None, name: str | None = None) -> None:
         """Change what is given of a task; a stock server only. Repeated by us: twice is once."""
-        task_id = arguments.object_id(task, "task")
         changes = arguments.changes(
             {
                 "enabled": None if enabled is None else arguments.flag(enabled, "enabled"),
                 "name": None if name is None else arguments.plain_text(name, "name").strip(),
             }
         )
-        await self._api.send(lambda dialect: dialect.beyond("tasks.update").update_task(task_id, changes))
+        await self._send(UPDATE, task, body=changes)
 
     async def delete(self, task: int | Task) -> None:
         """Remove a task; a stock server only. Gone already, after a lost answer, counts as success.
@@ -94,5 +106,31 @@ class Tasks:
         Raises:
             NotFoundError: there is no such task.
         """
-        task_id = arguments.object_id(task, "task")
-        await self._api.send(lambda dialect: dialect.beyond("tasks.delete").delete_task(task_id))
+        await self._send(DELETE, task)
+
+
+def with_agent(get: Call[tuple[Task, Owner]]) -> Plan[Task]:
+    """The task, and the id of its agent, of which the server tells another."""
+
+    def steps() -> Steps[Task]:
+        task, owner = yield from get
+        if owner.agent is None:
+            return task
+        ids = yield from agent_ids_by_key()
+        return msgspec.structs.replace(task, agent_id=ids.get(owner.agent))
+
+    return Plan(steps)
+
+
+def run_where_it_is(get: Call[tuple[Task, Owner]], run: Call[None]) -> Plan[None]:
+    """The server promises to run a policy's task on no agent too, and then runs nothing."""
+
+    def steps() -> Steps[None]:
+        task, owner = yield from get
+        if owner.agent is None:
+            raise InvalidRequestError(
+                f"task {task.id} is a policy's and has no agent of its own: name one, agent=…"
+            )
+        yield from run
+
+    return Plan(steps)

@@ -19,6 +19,7 @@ class ServerWatch:
     def __init__(self, api: Api, source: Polled) -> None:
         self._api = api
         self._history = source.history
+        self._alert = source.alert
 
     async def look(self, agent_ids: frozenset[str]) -> Seen:
         """See `Watch`."""
@@ -33,7 +34,7 @@ class ServerWatch:
     async def alert(self, alert_id: int) -> Alert | None:
         """See `Watch`."""
         try:
-            return await self._api.send(lambda dialect: dialect.beyond("alerts.get").get_alert(alert_id))
+            return await self._api.carry_out(self._alert(alert_id))
         except NotFoundError:
             return None
 

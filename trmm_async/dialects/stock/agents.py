@@ -7,7 +7,8 @@ from typing import Any, Final
 import msgspec
 
 from trmm_async import codec
-from trmm_async.dialects.stock.endpoint import read
+from trmm_async.calls import Call
+from trmm_async.dialects.stock.endpoint import read, read_as
 from trmm_async.models import (
     Agent,
     CheckCounts,
@@ -276,6 +277,10 @@ def ids_of_agents(body: bytes) -> frozenset[str]:
     return frozenset(agent.agent_id for agent in codec.decoder(list[ShortAgent])(body))
 
 
-def agent_ids_by_key(body: bytes) -> Mapping[int, str]:
-    """agent_id by the integer that other objects name agents by, of a short list."""
+def agent_ids_by_key() -> Call[Mapping[int, str]]:
+    """Asks for the short list: agent_id by the integer that other objects name agents by."""
+    return read_as(AGENTS.call(query=SHORT), _by_key)
+
+
+def _by_key(body: bytes) -> Mapping[int, str]:
     return {agent.id: agent.agent_id for agent in codec.decoder(list[ShortAgent])(body)}

@@ -29,7 +29,6 @@ from trmm_async.dialects.base import (
     ScriptRun,
     TaskOrder,
 )
-from trmm_async.dialects.beyond import Beyond
 from trmm_async.dialects.stock.agents import (
     AGENTS,
     SHORT,
@@ -40,17 +39,18 @@ from trmm_async.dialects.stock.agents import (
     listed_agents,
     rows_of_agents,
 )
-from trmm_async.dialects.stock.beyond import StockBeyond
 from trmm_async.dialects.stock.endpoint import act, delete, put, read, read_as, send
 from trmm_async.dialects.stock.history import StockHistory
 from trmm_async.dialects.stock.making import make
 from trmm_async.dialects.stock.nouns import (
+    alert_of,
     alerts_of,
     checks_of,
-    client_of_site,
+    clients_of,
     deployments_of,
     scripts_of,
-    sites_of_client,
+    site_of,
+    sites_within,
 )
 from trmm_async.dialects.stock.tasks import task_body, tasks_of
 from trmm_async.dialects.stock.wording import get, segment, sentence, worded
@@ -64,7 +64,7 @@ from trmm_async.errors import (
 from trmm_async.limits import RateLimit
 from trmm_async.models import Agent, Alert, Check, Client, Deployment, Script, Site, Task
 
-__all__ = ["DASHBOARD_SECONDS", "VERSION", "Stock", "version_numbers"]
+__all__ = ["ALERT", "DASHBOARD_SECONDS", "VERSION", "Stock", "version_numbers"]
 
 T = TypeVar("T")
 
@@ -93,6 +93,8 @@ class _Version(msgspec.Struct):
 def _version(body: bytes) -> str:
     return codec.decoder(_Version)(body).trmm_version
 
+
+ALERT: Final = read("alerts.get", "/alerts/{alert:id}/", Alert, decode=alert_of)
 
 # Not /core/version/, which is the version of the web pages.
 VERSION: Final = read("core.version", "/core/dashinfo/", str, decode=_version, waits=DASHBOARD_SECONDS)
@@ -198,7 +200,7 @@ class Stock:
         return UNDEPLOY.call(deployment_id)
 
     def list_clients(self) -> Call[list[Client]]:
-        return get("/clients/", codec.decoder(list[Client]))
+        return get("/clients/", clients_of)
 
     def create_client(self, name: str, site: str | None = None) -> Plan[Client]:
         body = {"client": {"name": name}, "site": {"name": site or _SITE}}
@@ -207,7 +209,7 @@ class Stock:
         )
 
     def list_sites(self, client_id: int) -> Call[list[Site]]:
-        return get(f"/clients/{client_id}/", sites_of_client)
+        return get(f"/clients/{client_id}/", sites_within)
 
     def list_scripts(self) -> Call[list[Script]]:
         return SCRIPTS.call()
@@ -217,7 +219,7 @@ class Stock:
 
     def list_tasks(self, agent_id: str | None = None) -> Plan[list[Task]]:
         def steps() -> Steps[list[Task]]:
-            ids = yield from _agent_ids()
+            ids = yield from agent_ids_by_key()
             path = "/tasks/" if agent_id is None else f"/agents/{segment(agent_id)}/tasks/"
             return (yield from get(path, partial(tasks_of, agent_ids=ids)))
 
@@ -241,14 +243,10 @@ class Stock:
         return RESOLVE.call(alert_id, body={"id": alert_id, "type": "resolve"})
 
     def event_source(self) -> Polled:
-        return Polled(StockHistory())
+        return Polled(StockHistory(), ALERT.call)
 
     def require_stock(self, feature: str) -> None:
         del feature
-
-    def beyond(self, feature: str) -> Beyond:
-        del feature
-        return StockBeyond()
 
     def script_output(self, agent_id: str) -> StreamSpec | None:
         del agent_id
@@ -298,7 +296,7 @@ class _All(Mapping[int, str]):
 def _places() -> Steps[Places]:
     """The ids behind the names in a list of agents; without them where the key may not see clients."""
     try:
-        return Places((yield from get("/clients/", codec.decoder(list[Client]))))
+        return Places((yield from get("/clients/", clients_of)))
     except PermissionDeniedError:
         return Places()
 
@@ -308,14 +306,12 @@ def _agent(agent_id: str) -> Steps[Agent]:
     if agent.site.id is None:
         return agent
     try:
-        client = yield from get(f"/clients/sites/{agent.site.id}/", client_of_site)
+        site = yield from get(f"/clients/sites/{agent.site.id}/", site_of)
     except APIError:
         return agent
-    return msgspec.structs.replace(agent, client=msgspec.structs.replace(agent.client, id=client))
-
-
-def _agent_ids() -> Steps[Mapping[int, str]]:
-    return (yield from read_as(AGENTS.call(query=SHORT), agent_ids_by_key))
+    return msgspec.structs.replace(
+        agent, client=msgspec.structs.replace(agent.client, id=site.client and site.client.id)
+    )
 
 
 def _agent_query(which: AgentFilter) -> dict[str, object]:

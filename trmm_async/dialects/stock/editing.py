@@ -7,11 +7,12 @@ from typing import Any, Final
 import msgspec
 
 from trmm_async import codec
-from trmm_async.calls import Steps
+from trmm_async.calls import Plan, Steps
+from trmm_async.dialects.stock.endpoint import Endpoint
 from trmm_async.dialects.stock.wording import get
 from trmm_async.errors import InvalidRequestError
 
-__all__ = ["custom_field_values"]
+__all__ = ["custom_field_values", "wrapped"]
 
 
 class _Field(msgspec.Struct):
@@ -22,6 +23,21 @@ class _Field(msgspec.Struct):
     model: str = "agent"
     type: str = "text"
     options: tuple[str, ...] = ()
+
+
+def wrapped(put: Endpoint[None], place: int, model: str, changes: Mapping[str, Any]) -> Plan[None]:
+    """A change of a "client" or a "site": `{"client": {…}}`, and custom fields beside it, {field id: value}.
+
+    One call for all, which the server carries out in parts: custom fields are saved after the rest.
+    """
+
+    def steps() -> Steps[None]:
+        body: dict[str, Any] = {model: {name: changes[name] for name in changes if name != "custom_fields"}}
+        if "custom_fields" in changes:
+            body["custom_fields"] = yield from custom_field_values(model, changes["custom_fields"])
+        yield from put.call(place, body=body)
+
+    return Plan(steps)
 
 
 def custom_field_values(model: str, values: Mapping[int, Any]) -> Steps[list[Mapping[str, object]]]:

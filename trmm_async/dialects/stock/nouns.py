@@ -1,46 +1,40 @@
 """Clients, sites, scripts, checks, alerts and deployments as a stock server spells them."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from trmm_async import codec
-from trmm_async.models import Alert, Check, Client, Deployment, Moment, Script, Site, no_extra
+from trmm_async.dialects.stock.endpoint import Sent, Wire, reader
+from trmm_async.models import Alert, Check, Client, ClientRef, Deployment, Moment, Script, Site, no_extra
 
 __all__ = [
     "alert_of",
     "alerts_of",
     "checks_of",
-    "client_of_site",
+    "client_of",
+    "clients_of",
     "deployments_of",
     "script_of",
     "scripts_of",
+    "site_of",
+    "sites_of",
     "sites_of_client",
+    "sites_within",
 ]
 
 
-class _SiteOfClient(msgspec.Struct):
-    id: int
-    client: int | None = None
-
-
-class _Script(msgspec.Struct):
+class _Site(msgspec.Struct, gc=False):
     id: int
     name: str = ""
-    shell: str = ""
-    description: str | None = None
-    category: str | None = None
-    script_type: str | None = None
-    args: tuple[str, ...] = ()
-    env_vars: tuple[str, ...] = ()
-    default_timeout: int | None = None
+    client: int | None = None
+    client_name: str = ""
     extra: Mapping[str, Any] = no_extra()
-    run_as_user: bool | None = None
-    supported_platforms: tuple[str, ...] = ()
-    hidden: bool | None = None
-    favorite: bool | None = None
-    script_body: str | None = None
+
+
+class _ClientSites(msgspec.Struct):
+    sites: tuple[_Site, ...] = ()
 
 
 class _CheckResult(msgspec.Struct, frozen=True, gc=False):
@@ -61,25 +55,6 @@ class _Check(msgspec.Struct, gc=False):
     extra: Mapping[str, Any] = no_extra()
 
 
-class _Alert(msgspec.Struct, gc=False):
-    id: int
-    alert_type: str = ""
-    agent_id: str | None = None
-    severity: str = ""
-    message: str | None = None
-    alert_time: Moment | None = None
-    snoozed: bool = False
-    resolved: bool = False
-    hostname: str | None = None
-    client: str | None = None
-    site: str | None = None
-    resolved_on: Moment | None = None
-    snooze_until: Moment | None = None
-    assigned_check: int | None = None
-    assigned_task: int | None = None
-    extra: Mapping[str, Any] = no_extra()
-
-
 class _Deployment(msgspec.Struct):
     id: int
     uid: str = ""
@@ -92,29 +67,50 @@ class _Deployment(msgspec.Struct):
     extra: Mapping[str, Any] = no_extra()
 
 
+def sites_of(body: bytes) -> list[Site]:
+    """A list of sites."""
+    return [_site(one) for one in codec.decoder(list[_Site])(body)]
+
+
 def sites_of_client(body: bytes) -> list[Site]:
     """The sites of one client, whose detail has them."""
-    return list(codec.decoder(Client)(body).sites)
+    return [_site(one) for one in codec.decoder(_ClientSites)(body).sites]
 
 
-def client_of_site(body: bytes) -> int | None:
-    """The id of the client that a site belongs to."""
-    return codec.decoder(_SiteOfClient)(body).client
+def sites_within(body: bytes) -> list[Site]:
+    """The same, as they stand in their client."""
+    return list(client_of(body).sites)
 
 
-def scripts_of(body: bytes) -> list[Script]:
-    """A list of scripts, without their code."""
-    return [_script(one) for one in codec.decoder(list[_Script])(body)]
+def site_of(body: bytes) -> Site:
+    """One site."""
+    return _site(codec.decoder(_Site)(body))
 
 
-def script_of(body: bytes) -> Script:
-    """One script, with its code."""
-    return _script(codec.decoder(_Script)(body))
+def _site(sent: _Site) -> Site:
+    client = ClientRef(id=sent.client, name=sent.client_name)
+    return Site(id=sent.id, name=sent.name, client=client, extra=sent.extra)
 
 
-def _script(sent: _Script) -> Script:
-    fields = msgspec.structs.asdict(sent)
-    return Script(code=fields.pop("script_body"), **fields)
+def _within(sites: tuple[_Site, ...]) -> tuple[Site, ...]:
+    """Sites of a client, which need not say whose they are."""
+    return tuple(Site(id=sent.id, name=sent.name, extra=sent.extra) for sent in sites)
+
+
+_CLIENT: Final[Wire] = {"sites": Sent(kind=tuple[_Site, ...], fit=_within)}
+clients_of: Final = reader(list[Client], _CLIENT)
+client_of: Final = reader(Client, _CLIENT)
+
+_SCRIPT: Final[Wire] = {"code": "script_body"}
+scripts_of: Final = reader(list[Script], _SCRIPT)
+script_of: Final = reader(Script, _SCRIPT)
+
+_ALERT: Final[Wire] = {
+    "created_at": "alert_time",
+    "message": Sent(kind=str | None, fit=lambda message: message or ""),
+}
+alerts_of: Final = reader(list[Alert], _ALERT)
+alert_of: Final = reader(Alert, _ALERT)
 
 
 def checks_of(agent_id: str | None, body: bytes) -> list[Check]:
@@ -133,38 +129,6 @@ def _check(sent: _Check, agent_id: str | None) -> Check:
         last_run=result.last_run,
         agent_id=agent_id,
         result_id=result.id,
-        extra=sent.extra,
-    )
-
-
-def alerts_of(body: bytes) -> list[Alert]:
-    """A list of alerts."""
-    return [alert_noun(one) for one in codec.decoder(list[_Alert])(body)]
-
-
-def alert_of(body: bytes) -> Alert:
-    """One alert."""
-    return alert_noun(codec.decoder(_Alert)(body))
-
-
-def alert_noun(sent: _Alert) -> Alert:
-    """The noun of one on the wire."""
-    return Alert(
-        id=sent.id,
-        alert_type=sent.alert_type,
-        agent_id=sent.agent_id,
-        severity=sent.severity,
-        message=sent.message or "",
-        created_at=sent.alert_time,
-        snoozed=sent.snoozed,
-        resolved=sent.resolved,
-        hostname=sent.hostname,
-        client=sent.client,
-        site=sent.site,
-        resolved_on=sent.resolved_on,
-        snooze_until=sent.snooze_until,
-        assigned_check=sent.assigned_check,
-        assigned_task=sent.assigned_task,
         extra=sent.extra,
     )
 

@@ -15,7 +15,7 @@ from trmm_async.dialects.base import TaskOrder
 from trmm_async.errors import UnsupportedError
 from trmm_async.models import Moment, Task, no_extra
 
-__all__ = ["owner_of_task", "task_body", "task_of", "tasks_of"]
+__all__ = ["Owner", "task_body", "task_of", "tasks_of"]
 
 _ALL_MONTHS: Final = 0xFFF
 _LAST_DAY: Final = 0x80000000
@@ -109,11 +109,6 @@ def tasks_of(body: bytes, agent_ids: Mapping[int, str]) -> list[Task]:
     return [_noun(task, agent_ids) for task in codec.decoder(list[_Task])(body)]
 
 
-def task_of(body: bytes, agent_ids: Mapping[int, str]) -> Task:
-    """One task."""
-    return _noun(codec.decoder(_Task)(body), agent_ids)
-
-
 class Owner(msgspec.Struct, frozen=True):
     """What a task belongs to: the integer of an agent, or a policy."""
 
@@ -121,9 +116,9 @@ class Owner(msgspec.Struct, frozen=True):
     policy: int | None = None
 
 
-def owner_of_task(body: bytes) -> Owner:
-    """What one task belongs to."""
-    return codec.decoder(Owner)(body)
+def task_of(body: bytes) -> tuple[Task, Owner]:
+    """One task, without its agent's id, and what it belongs to."""
+    return _noun(codec.decoder(_Task)(body), {}), codec.decoder(Owner)(body)
 
 
 def _noun(task: _Task, agent_ids: Mapping[int, str]) -> Task:

@@ -1,30 +1,40 @@
 """`trmm.sites`."""
 
 from collections.abc import Mapping
+from typing import Final
 
 from trmm_async import arguments
+from trmm_async.dialects.stock.editing import wrapped
+from trmm_async.dialects.stock.endpoint import delete, put, read, send
+from trmm_async.dialects.stock.nouns import site_of, sites_of, sites_of_client
 from trmm_async.errors import InvalidRequestError
 from trmm_async.models import Client, ClientRef, Site, SiteRef
-from trmm_async.resources.api import Api
+from trmm_async.resources.resource import Resource
 from trmm_async.resources.stock.custom_fields import CustomField
 
 __all__ = ["Sites"]
 
 
-class Sites:
+_ONE: Final = "/clients/sites/{site:id}/"
+
+LIST = read("sites.list", "/clients/sites/", list[Site], decode=sites_of)
+OF_CLIENT = read("sites.list", "/clients/{client:id}/", list[Site], decode=sites_of_client)
+GET = read("sites.get", _ONE, Site, decode=site_of)
+CREATE = send("sites.create", "/clients/sites/", needs="site")
+UPDATE = put("sites.update", _ONE, needs="site")
+DELETE = delete("sites.delete", _ONE)
+
+
+class Sites(Resource):
     """Sites of clients, on a stock server. Every method raises `TRMMError`s only.
 
     A gateway knows those of a client alone, `trmm.clients.sites(client)`: the methods here are an
     `UnsupportedError`.
     """
 
-    def __init__(self, api: Api) -> None:
-        self._api = api
-
     async def list(self, *, client: int | Client | ClientRef | None = None) -> list[Site]:
         """The sites of one client, or of all."""
-        client_id = None if client is None else arguments.object_id(client, "client")
-        return await self._api.send(lambda dialect: dialect.beyond("sites.list").find_sites(client_id))
+        return await (self._send(LIST) if client is None else self._send(OF_CLIENT, client))
 
     async def get(self, site: int | Site | SiteRef) -> Site:
         """One site.
@@ -32,8 +42,7 @@ class Sites:
         Raises:
             NotFoundError: there is no such site.
         """
-        site_id = arguments.object_id(site, "site")
-        return await self._api.send(lambda dialect: dialect.beyond("sites.get").get_site(site_id))
+        return await self._send(GET, site)
 
     async def create(self, *, client: int | Client | ClientRef, name: str) -> Site:
         """Create a site of a client and return it. Never sent twice.
@@ -46,8 +55,9 @@ class Sites:
         """
         client_id = arguments.object_id(client, "client")
         name = arguments.plain_text(name, "name").strip()
-        return await self._api.send(
-            lambda dialect: dialect.beyond("sites.create").create_site(client_id, name)
+        body = {"site": {"client": client_id, "name": name}}
+        return await self._create(
+            CREATE, OF_CLIENT, client_id, body=body, is_it=lambda site: site.name == name
         )
 
     async def update(
@@ -77,7 +87,7 @@ class Sites:
                 "custom_fields": None if custom_fields is None else arguments.field_values(custom_fields),
             }
         )
-        await self._api.send(lambda dialect: dialect.beyond("sites.update").update_site(site_id, changes))
+        await self._on_stock(UPDATE.name, wrapped(UPDATE, site_id, "site", changes))
 
     async def delete(
         self, site: int | Site | SiteRef, *, move_to_site: int | Site | SiteRef | None = None
@@ -96,4 +106,4 @@ class Sites:
         target = None if move_to_site is None else arguments.object_id(move_to_site, "move_to_site")
         if target == site_id:
             raise InvalidRequestError(f"move_to_site: site {target} is the one that is to go")
-        await self._api.send(lambda dialect: dialect.beyond("sites.delete").delete_site(site_id, target))
+        await self._send(DELETE, site_id, query={"move_to_site": target})
