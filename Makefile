@@ -33,6 +33,7 @@ check: $(DEVELOPING)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/basedpyright --level error
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tools/typed.py
 	$(BIN)/lint-imports
 
 # The suite with the lowest versions that pyproject.toml allows, then on each other Python that is installed.

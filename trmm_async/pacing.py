@@ -37,7 +37,7 @@ class WindowEntry:
     __slots__ = ("counted_at",)
 
     def __init__(self) -> None:
-        self.counted_at = math.inf
+        self.counted_at: float = math.inf
 
 
 class RollingWindow:
@@ -127,7 +127,7 @@ class WindowSlot(WindowEntry):
     __slots__ = ("_limiter",)
 
     def __init__(self, limiter: "WindowLimiter") -> None:
-        self.counted_at = math.inf
+        self.counted_at: float = math.inf
         self._limiter = limiter
 
     def may_begin(self) -> bool:
@@ -167,7 +167,7 @@ class WindowLimiter:
 
     def __init__(self, limit: RateLimit | None) -> None:
         self.limit = limit
-        self.window = RollingWindow(limit)
+        self.window: RollingWindow = RollingWindow(limit)
         self._bucket = _bucket(limit)
         self._turn = asyncio.Lock()
         self._queued = 0

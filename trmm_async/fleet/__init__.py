@@ -37,7 +37,7 @@ class Fleet:
 
     def __init__(self, api: Api) -> None:
         self._api = api
-        self.poll = 15.0
+        self.poll: float = 15.0
 
     def run_script(
         self,

@@ -45,8 +45,8 @@ class OutcomeCollector:
         self.collected: dict[str, Outcome] | None = None
         self.rest: list[Outcome] = []
         self.kept: list[Outcome] = []
-        self.grouping = Grouping()
-        self.succeeded = 0
+        self.grouping: Grouping = Grouping()
+        self.succeeded: int = 0
         self.unwritten: JournalError | None = None
         self.changed: Callable[[], None] = lambda: None
 

@@ -28,8 +28,8 @@ class UnsentGuard:
         self._task = task
         self._guards = guards
         self._is_at_work = False
-        self.is_sent = False
-        self.was_shut = False
+        self.is_sent: bool = False
+        self.was_shut: bool = False
 
     def __enter__(self) -> Self:
         self._is_at_work = True
@@ -74,7 +74,7 @@ class UnsentGuards:
 
     def __init__(self) -> None:
         self._guards: list[UnsentGuard] = []
-        self.are_shut = False
+        self.are_shut: bool = False
 
     def shut(self) -> None:
         """The run was stopped: break off whatever is not sent."""

@@ -73,7 +73,7 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.order = Order(server="", script=0)
+        self.order: Order = Order(server="", script=0)
         self._store: JournalStore = SQLiteJournalStore(path)
 
     def __repr__(self) -> str:

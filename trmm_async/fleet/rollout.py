@@ -79,9 +79,9 @@ class RolloutControl:
         self._wave_end = _ENDLESS if first is None else first
         self._started = 0
         self._settled = 0
-        self.allowance = self._wave_end
-        self.failures = 0
-        self.stopped = ""
+        self.allowance: int = self._wave_end
+        self.failures: int = 0
+        self.stopped: str = ""
 
     def __repr__(self) -> str:
         state = self.stopped or "going on"

@@ -136,8 +136,8 @@ class Queue:
 
     def __init__(self, source: Targets) -> None:
         self.source = source
-        self.given = 0
-        self.exhausted = False
+        self.given: int = 0
+        self.exhausted: bool = False
         self.ready: deque[str] = deque()
 
     def __len__(self) -> int:

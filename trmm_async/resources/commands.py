@@ -93,11 +93,11 @@ class CommandLog:
         self._settings = settings
         self._in_a_row = 0
         self._last: float | None = None
-        self.taken = False
-        self.done = False
+        self.taken: bool = False
+        self.done: bool = False
         self.exit_code: int | None = None
         self.pieces: list[str] = []
-        self.why = ""
+        self.why: str = ""
         self.refusal: TRMMError | None = None
 
     def __repr__(self) -> str:

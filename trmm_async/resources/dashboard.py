@@ -1,5 +1,7 @@
 """The dashboard's socket: it is opened with the token of a user, and not with the API key."""
 
+from collections.abc import Callable
+
 from trmm_async.dialects.stock.login import BAD_TOKEN, Token
 from trmm_async.errors import AuthenticationError, TRMMError
 from trmm_async.resources.access import Access
@@ -10,6 +12,8 @@ __all__ = ["TokenDialer"]
 
 class TokenDialer:
     """A `Dialer` that shows a token in each handshake, and another one where the server refuses it."""
+
+    scrub: Callable[[str], str]
 
     def __init__(self, dialer: Dialer, access: Access) -> None:
         self._dialer = dialer

@@ -100,7 +100,7 @@ class ScriptStream:
         self._limit: asyncio.Timeout | None = None
         self._pieces: list[str] = []
         self._result: ScriptResult | None = None
-        self.complete = True
+        self.complete: bool = True
 
     def __repr__(self) -> str:
         state = "ended" if self._result else "running" if self._answer else "new"

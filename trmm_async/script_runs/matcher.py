@@ -176,7 +176,7 @@ class RunMatcher:
     """
 
     def __init__(self, waits: HistoryWaits | None = None) -> None:
-        self.waits = waits or HistoryWaits()
+        self.waits: HistoryWaits = waits or HistoryWaits()
         self._runs: list[TrackedRun] = []
         self._held: dict[tuple[str, int], TrackedRun] = {}
         self._claimed: dict[int, tuple[str, int]] = {}
@@ -185,7 +185,7 @@ class RunMatcher:
         self._look_took = 0.0
         self._looked_at: float | None = None
         self.username: str | None = None
-        self.newest = _BOTTOM
+        self.newest: Watermark = _BOTTOM
 
     def __repr__(self) -> str:
         known = f"{len(self._runs)} runs, {len(self._claimed)} claims"

@@ -47,7 +47,7 @@ class RunPoller:
 
     def __init__(self, transport: Transport, waits: HistoryWaits | None = None) -> None:
         self.transport = transport
-        self.matcher = RunMatcher(waits)
+        self.matcher: RunMatcher = RunMatcher(waits)
         self.trouble: TRMMError | None = None
         self._watermarks = SingleFlight()
         self._watermark_at: float | None = None

@@ -55,7 +55,7 @@ class Deadline:
         self._task = task
         self._cancelling = task.cancelling()
         queue = self._queue
-        self.when = queue.now() + queue.seconds
+        self.when: float = queue.now() + queue.seconds
         queue.waiting[self] = None
         if queue.timer is None:
             queue.watch(self.when)
@@ -85,7 +85,7 @@ class _Queue:
         self.seconds = seconds
         self._forget = forget
         self._loop = asyncio.get_running_loop()
-        self.now = self._loop.time
+        self.now: Callable[[], float] = self._loop.time
         # Without values: a set that keeps its order.
         self.waiting: dict[Deadline, None] = {}
         self.timer: asyncio.TimerHandle | None = None

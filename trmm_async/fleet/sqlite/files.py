@@ -301,7 +301,7 @@ class MarkFile:
     def __init__(self, path: Path, mark: Mark) -> None:
         """Make it, or write over what is there; on the disk when this returns."""
         self._path = _beside(path, ".mark")
-        self.mark = mark
+        self.mark: Mark = mark
         flags = (_NEW & ~os.O_EXCL) if self._path.exists() else _NEW
         with _as_journal_error(f"{self._path} can't be written"):
             self._file = os.open(self._path, flags, 0o600)

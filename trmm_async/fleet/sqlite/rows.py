@@ -100,9 +100,9 @@ class Page:
 
     def __init__(self, database: sqlite3.Connection, meta: Mapping[str, str], seal: Seal) -> None:
         self._database = database
-        self.meta = dict(meta)
-        self.rows = seal.rows
-        self.total = seal.total
+        self.meta: dict[str, str] = dict(meta)
+        self.rows: int = seal.rows
+        self.total: int = seal.total
 
     def note(self, name: str, value: str) -> None:
         """Something about the run."""

@@ -26,7 +26,7 @@ class SQLiteJournalStore:
     """See `storage.JournalStore`."""
 
     def __init__(self, path: Path) -> None:
-        self.name = str(path)
+        self.name: str = str(path)
         self._file = SQLiteStore(path)
         self._thread = ThreadPoolExecutor(1, "trmm_async journal")
         self._busy = threading.Lock()

@@ -260,9 +260,10 @@ class Reader:
     """
 
     def __init__(self, most: int) -> None:
-        self.page = 1
-        self.size = self._most = max(most, PAGE_LEAST)
-        self.done = False
+        self.page: int = 1
+        self._most = max(most, PAGE_LEAST)
+        self.size: int = self._most
+        self.done: bool = False
         self._read = 0
         self._back = 1
         self._last: int | None = None
