@@ -5,7 +5,7 @@ import importlib
 import logging
 import pkgutil
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import msgspec
@@ -29,9 +29,10 @@ from trmm_async import (
     WindowsUpdate,
     models,
 )
-from trmm_async.codec import ArrayDecoder, decoder, exact, http_date
+from trmm_async.codec import ArrayDecoder, decoder, exact, http_date, shifted, utc
 from trmm_async.dialects import gateway
 from trmm_async.models import EXTRA
+from trmm_async.testing import Simulator
 
 KEY = "SECRET-KEY-31337"
 LATE = "2026-04-21T10:32:15"
@@ -414,3 +415,43 @@ async def test_odd_values_in_frames() -> None:
         await runner.cleanup()
     assert seen[: len(FRAMES)] == [event for _, event in FRAMES]
     assert [event.raw.decode() for event in seen if isinstance(event, UnknownEvent)] == TOLD_AS_THEY_CAME
+
+
+# What servers usually tell is not odd, and the ends of the calendar are times too.
+
+
+@pytest.mark.parametrize("dialect", ["gateway", "stock"])
+async def test_what_a_server_usually_tells_is_not_odd(dialect: Any, caplog: pytest.LogCaptureFixture) -> None:
+    async with (
+        Simulator(agents=2, dialect=dialect, rate_limit=None) as server,
+        TRMM(server.url, api_key=server.api_key, dialect=dialect) as trmm,
+    ):
+        agents = await trmm.agents.list()
+        agent = await trmm.agents.get(agents[0])
+        clients = await trmm.clients.list()
+        sites = await trmm.clients.sites(clients[0])
+        for noun in (trmm.scripts, trmm.checks, trmm.tasks, trmm.alerts, trmm.deployments):
+            await noun.list()
+    booted = next(one.boot_time for one in server.agents if one.agent_id == agent.agent_id)
+    assert agent.boot_time is not None
+    assert abs(agent.boot_time.timestamp() - booted) < 1
+    assert list(clients[0].sites) == sites
+    assert "client" not in sites[0].extra
+    assert [record.message for record in caplog.records if record.name == "trmm_async.codec"] == []
+
+
+EARLIEST, LATEST = (end.replace(tzinfo=UTC) for end in (datetime.min, datetime.max))  # noqa: DTZ901
+zones = st.integers(-23, 23).map(lambda hours: timezone(timedelta(hours=hours)))
+
+
+@given(moment=st.datetimes(timezones=zones), by=st.timedeltas())
+@example(moment=LATEST.replace(tzinfo=timezone(timedelta(hours=-12))), by=timedelta(minutes=1))
+@example(moment=EARLIEST.replace(tzinfo=timezone(timedelta(hours=14))), by=timedelta(minutes=-1))
+def test_times_are_shifted_up_to_the_ends_of_the_calendar(moment: datetime, by: timedelta) -> None:
+    try:
+        right = moment + by
+    except OverflowError:
+        right = min(moment, EARLIEST) if by < timedelta() else max(moment, LATEST)
+    assert shifted(moment, by) == right
+    assert utc(moment).utcoffset() == timedelta()
+    assert utc(moment) == min(max(moment, EARLIEST), LATEST)

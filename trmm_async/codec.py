@@ -21,7 +21,7 @@ import msgspec
 from msgspec import inspect
 
 from trmm_async import forgiving
-from trmm_async.forgiving import BOM, aware, http_date
+from trmm_async.forgiving import BOM, aware, from_epoch, http_date, shifted, utc
 
 __all__ = [
     "LARGE",
@@ -32,7 +32,10 @@ __all__ = [
     "decoder",
     "encode",
     "exact",
+    "from_epoch",
     "http_date",
+    "shifted",
+    "utc",
 ]
 
 T = TypeVar("T")

@@ -8,7 +8,7 @@ of the next one around it that has an `extra`). Only fields without a default ha
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import cache, partial
 from types import UnionType
@@ -19,7 +19,19 @@ from msgspec import inspect
 
 from trmm_async.models import EXTRA, Extra
 
-__all__ = ["BOM", "Odd", "aware", "cleaned", "has_extra", "http_date", "names_extra", "read"]
+__all__ = [
+    "BOM",
+    "Odd",
+    "aware",
+    "cleaned",
+    "from_epoch",
+    "has_extra",
+    "http_date",
+    "names_extra",
+    "read",
+    "shifted",
+    "utc",
+]
 
 T = TypeVar("T")
 Body: TypeAlias = bytes | bytearray | memoryview
@@ -37,6 +49,8 @@ _ESCAPES: Final = re.compile(
     rb"|\\.",
     re.DOTALL,
 )
+_FIRST: Final = datetime.min.replace(tzinfo=UTC)
+_LAST: Final = datetime.max.replace(tzinfo=UTC)
 _NO_NUMBERS: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|(-?Infinity|NaN)', re.DOTALL)
 
 
@@ -81,6 +95,33 @@ class Odd:
 def aware(moment: datetime) -> datetime:
     """A server's time: where it says no zone, it is UTC."""
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
+def shifted(moment: datetime, by: timedelta) -> datetime:
+    """An aware time earlier or later by so much; at an end of the calendar, that end.
+
+    Servers have such times ("never" is year 1 or 9999 to many), and arithmetic with them overflows.
+    """
+    try:
+        return moment + by
+    except OverflowError:
+        return min(moment, _FIRST) if by < timedelta() else max(moment, _LAST)
+
+
+def utc(moment: datetime) -> datetime:
+    """An aware time in UTC; where the calendar ends before that, its end."""
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        return _FIRST if moment.year == 1 else _LAST
+
+
+def from_epoch(seconds: float | None) -> datetime | None:
+    """A time that is told in seconds since 1970, where 0 is none; None for what is no time."""
+    try:
+        return None if not seconds else datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def http_date(text: str) -> datetime | None:

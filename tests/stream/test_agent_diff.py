@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from itertools import pairwise
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec import structs
@@ -13,7 +14,7 @@ from trmm_async.errors import ConnectionFailedError
 from trmm_async.events import AgentOffline, AgentOnline, AlertEvent, Event, Gap, Live, ScriptOutput
 from trmm_async.models import Alert, HistoryEntry, ScriptResult
 from trmm_async.stream.agent_diff import AgentDiff, run_told
-from trmm_async.stream.catchup import Snapshot
+from trmm_async.stream.catchup import ReaderState, Snapshot
 from trmm_async.stream.polling import AlertOrdering
 from trmm_async.stream.position import Place, Position, RunsPlace, read_position
 from trmm_async.stream.runs import LAG, PATIENCE, Runs
@@ -421,3 +422,28 @@ def test_what_is_heard_while_nothing_can_be_vouched_for_is_left_to_the_next_look
     diff.look(Snapshot({"a": "online"}, [Alert(id=1, agent_id="a")]), [], THEN)
     assert kinds([*diff.pending]) == ["Gap", "AlertEvent", "Live"]
     assert repr(AlertOrdering()) == "<AlertOrdering of 0 looks with 0 alerts>"
+
+
+ENDS = [
+    datetime(1, 1, 1, tzinfo=UTC),
+    datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14))),
+    datetime.max.replace(tzinfo=UTC),
+    datetime.max.replace(tzinfo=timezone(timedelta(hours=-12))),
+]
+
+
+@pytest.mark.parametrize("time", ENDS)
+def test_times_at_an_end_of_the_calendar_end_no_stream(time: datetime) -> None:
+    """Many write "never" so."""
+    runs, rows = Runs(), [structs.replace(row(5), time=time)]
+    runs.begin(rows)
+    known = ReaderState("a")
+    for resolved in (False, True, True):
+        assert not runs.begins_anew(rows)
+        runs.finished(rows)
+        alert = Alert(id=7, agent_id="a", severity="error", created_at=time, resolved=resolved)
+        known.missed(Snapshot({"a": "online"}, [alert]), THEN)
+    text = Position(agents={"a": known.place(time)}, source=runs.place()).text()
+    again = read_position(text)
+    ReaderState("a", again.agents["a"]).missed(Snapshot({}, [alert]), again.agents["a"].since)
+    assert not runs_of(again).begins_anew(rows)

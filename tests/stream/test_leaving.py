@@ -239,3 +239,26 @@ async def test_a_peer_that_reads_nothing_does_not_fill_our_memory(gateway: Gatew
         (gap,) = await take(events, 1)
     assert isinstance(gap, Gap)
     assert gap.reason == "the peer does not read"
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda events, consumer: anext(events),
+        lambda events, consumer: events.run(),
+        lambda events, consumer: anext(consumer),
+        lambda events, consumer: events.add("b"),
+        lambda events, consumer: events.remove("a"),
+        lambda events, consumer: events.consumer(),
+    ],
+)
+async def test_another_event_loop_is_refused_and_does_not_wait_for_ever(gateway: Gateway, use: Any) -> None:
+    async with subscribe(gateway, ["a"]) as events:
+        consumer = events.consumer()
+
+        async def elsewhere() -> None:
+            async with asyncio.timeout(5):
+                await use(events, consumer)
+
+        with pytest.raises(ClosedError, match="another event loop"):
+            await asyncio.to_thread(asyncio.run, elsewhere())

@@ -10,11 +10,11 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from typing import Any, Final, Literal
 from urllib.parse import SplitResult, urlsplit
 
 import trmm_async as sdk
+from trmm_async import codec
 from trmm_async.cli.session import Login, client_of
 from trmm_async.cli.text import ago, span
 
@@ -81,16 +81,7 @@ def _peek(parts: SplitResult) -> _Peek:
         asked += (datetime.now(UTC) - asked) / 2
     finally:
         line.close()
-    return _Peek(_time(date), asked, certificate)
-
-
-def _time(text: str | None) -> datetime | None:
-    try:
-        when = parsedate_to_datetime(text or "")
-    except (ValueError, OverflowError):
-        return None
-    # "-0000" is UTC too, and Python makes a time without a zone of it.
-    return when if when.tzinfo is not None else when.replace(tzinfo=UTC)
+    return _Peek(None if date is None else codec.http_date(date), asked, certificate)
 
 
 def _unreachable(error: Exception) -> Finding:

@@ -86,6 +86,14 @@ def span(length: timedelta) -> str:
     return f"{round(seconds / size)} {unit}"
 
 
+def local(when: datetime) -> datetime:
+    """The time on this machine's clock; as it is where the calendar ends before that."""
+    try:
+        return when.astimezone()
+    except (OverflowError, ValueError, OSError):
+        return when
+
+
 def ago(when: datetime | None, now: datetime | None = None) -> str:
     """How long ago, or how long until: "3 d ago", "in 20 min"; nothing for None."""
     if when is None:

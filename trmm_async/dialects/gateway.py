@@ -55,6 +55,12 @@ class _Order(msgspec.Struct, omit_defaults=True, gc=False):
     cmd_id: str | None = None
 
 
+class _Detail(Agent, frozen=True, kw_only=True, gc=False):
+    """An agent shown alone: what servers tell of it is passed on, and they tell its boot in seconds."""
+
+    boot_time: Moment | float | None = None  # type: ignore[assignment] # an `Agent` is made of it
+
+
 class _Result(msgspec.Struct):
     """The answer to a waiting script; the time is a string of seconds."""
 
@@ -340,10 +346,14 @@ def _agent_query(which: AgentFilter) -> dict[str, object]:
 
 
 def _agent_with_extra(body: bytes) -> Agent:
-    agent = codec.decoder(Agent)(body)
+    agent: Agent = _noun(Agent, codec.decoder(_Detail)(body))
     sent = codec.decoder(dict[str, Any])(body)
     extra = {name: value for name, value in sent.items() if name not in _AGENT_FIELDS}
-    return msgspec.structs.replace(agent, extra=Extra({**extra, **agent.extra}))
+    booted: object = agent.boot_time
+    if isinstance(booted, int | float):
+        booted = codec.from_epoch(told := booted)
+        extra |= {} if booted is not None or not told else {"boot_time": told}
+    return msgspec.structs.replace(agent, boot_time=booted, extra=Extra({**extra, **agent.extra}))
 
 
 def _result(body: bytes) -> ScriptResult:

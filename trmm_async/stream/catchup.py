@@ -1,8 +1,8 @@
 """What a reader missed while the connection was lost. Pure: no time, no I/O.
 
-Over `events`, `models` and `position`; the sources feed it. `Snapshot` is the server's present state, read
-over REST; `ReaderState` is what the reader of one agent's stream has been told. The difference is what was
-missed.
+Over `codec`, `events`, `models` and `position`; the sources feed it. `Snapshot` is the server's present
+state, read over REST; `ReaderState` is what the reader of one agent's stream has been told. The difference is
+what was missed.
 
 Both see the world as facts: a key (the agent's status, or one alert) and a token for its present state.
 """
@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from hashlib import blake2b
 from typing import Final
 
+from trmm_async.codec import shifted
 from trmm_async.events import AgentOffline, AgentOnline, AlertEvent, Event
 from trmm_async.models import Alert
 from trmm_async.stream.position import Place
@@ -232,13 +233,13 @@ class ReaderState:
             return not alert.resolved
         if alert.resolved and alert.id <= self._mark:
             return self._is_numbered_anew(alert)
-        return self._based or alert.created_at is None or alert.created_at > since - CLOCK_SKEW
+        return self._based or alert.created_at is None or alert.created_at > shifted(since, -CLOCK_SKEW)
 
     def _is_numbered_anew(self, alert: Alert) -> bool:
         """Whether another alert once had its number: a server whose database was restored counts anew."""
         if alert.created_at is None or self._latest is None:
             return False
-        return alert.created_at > self._latest + _LAG
+        return alert.created_at > shifted(self._latest, _LAG)
 
 
 def _later(one: datetime | None, other: datetime | None) -> datetime | None:

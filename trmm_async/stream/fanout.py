@@ -36,10 +36,17 @@ class Consumer:
     subscription does. Leaving its block, or `close`, ends it alone.
     """
 
-    def __init__(self, wants: Wanted, backlog: Backlog, leave: Callable[["Consumer"], None]) -> None:
+    def __init__(
+        self,
+        wants: Wanted,
+        backlog: Backlog,
+        leave: Callable[["Consumer"], None],
+        check_loop: Callable[[], None],
+    ) -> None:
         self.wants = wants
         self.backlog = backlog
         self._leave = leave
+        self._check_loop = check_loop
         self._news = asyncio.Event()
         self._end: BaseException | None = None
         self._reading = False
@@ -73,10 +80,11 @@ class Consumer:
         """The next event. Safe to cancel: nothing is taken then.
 
         Raises:
-            ClosedError: the consumer or the subscription is closed.
+            ClosedError: the consumer or the subscription is closed; or it is in another event loop.
             InvalidRequestError: another loop is waiting for the next event.
             APIError: the server has refused all agents; what it said of the last.
         """
+        self._check_loop()
         if self._reading:
             raise InvalidRequestError("two loops read the same consumer at once: make one for each")
         self._reading = True
@@ -177,6 +185,7 @@ class Fanout:
     Args:
         read: the next event of the subscription.
         watch: is told every task.
+        check_loop: raises where it is not the subscription's event loop that runs.
         clients: the client of each agent of which it is known.
 
     Attributes:
@@ -187,10 +196,12 @@ class Fanout:
         self,
         read: Callable[[], Awaitable[Event]],
         watch: Callable[[asyncio.Task[None]], None],
+        check_loop: Callable[[], None],
         clients: dict[str, ClientRef],
     ) -> None:
         self._read = read
         self._watch = watch
+        self._check_loop = check_loop
         self._clients = clients
         self._consumers: list[Consumer] = []
         self._handlers: list[Handler] = []
@@ -211,7 +222,7 @@ class Fanout:
 
     def consumer(self, wants: Wanted, backlog: Backlog) -> Consumer:
         """One more."""
-        made = Consumer(wants, backlog, self._leave)
+        made = Consumer(wants, backlog, self._leave, self._check_loop)
         if self._end is not None:
             made.finish(self._end)
         self._consumers.append(made)

@@ -190,7 +190,7 @@ def _stamp(time: datetime) -> int:
 
 
 def _time(stamp: int) -> datetime:
-    return _EPOCH + stamp * _MICROSECOND
+    return codec.shifted(_EPOCH, stamp * _MICROSECOND)
 
 
 def _spans(numbers: Iterable[int]) -> _Spans:

@@ -1,6 +1,6 @@
 """Which finished script runs of a server's history are still to be told. Pure: no time but the server's.
 
-Over `models` and `position`; `polling` feeds it with the rows of each look.
+Over `codec`, `models` and `position`; `polling` feeds it with the rows of each look.
 
 A row is written when a script is sent, and its result is put in when the agent reports. So rows have to be
 looked at again: from the oldest that is still without one, or from a little before the newest, since workers
@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
+from trmm_async.codec import shifted
 from trmm_async.models import HistoryEntry
 from trmm_async.stream.position import Newest, RunsPlace
 
@@ -59,7 +60,7 @@ class Runs:
     def begin(self, newest: Iterable[HistoryEntry]) -> None:
         """The newest rows, a few: by them it is known how late it is on the server."""
         latest = max((row.time for row in newest if row.time is not None), default=None)
-        self._after = None if latest is None else latest - PATIENCE
+        self._after = None if latest is None else shifted(latest, -PATIENCE)
         self._begun = True
 
     def begins_anew(self, rows: Iterable[HistoryEntry]) -> bool:
@@ -71,7 +72,8 @@ class Runs:
         if (known := self._newest) is None:
             return False
         if not any(
-            row.time is not None and row.id <= known.id and row.time > known.time + LAG for row in rows
+            row.time is not None and row.id <= known.id and row.time > shifted(known.time, LAG)
+            for row in rows
         ):
             return False
         # Of the numbers there were nothing is left but their times: what is later than all of them is new.
@@ -136,9 +138,10 @@ class Runs:
         top, newest = max(times), max(times.values())
         if self._newest is None or top > self._newest.id:
             self._newest = Newest(top, newest)
-        settled = newest - LAG
+        settled = shifted(newest, -LAG)
         self._settled = settled = settled if self._settled is None else max(self._settled, settled)
-        late = {number: time for number, time in waiting.items() if newest - PATIENCE <= time < settled}
+        oldest = shifted(newest, -PATIENCE)
+        late = {number: time for number, time in waiting.items() if oldest <= time < settled}
         self._open = frozenset(late)
         after = min([settled, *late.values()])
         self._after = after if self._after is None else max(self._after, after)

@@ -80,8 +80,9 @@ class Subscription:
         self._gone: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
         self._clients = dict(clients or {})
-        self._fanout = Fanout(self._mailbox.get, self._watch, self._clients)
+        self._fanout = Fanout(self._mailbox.get, self._watch, self._check_loop, self._clients)
         self._entered = False
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._end: BaseException | None = None
         self._crash: BaseException | None = None
 
@@ -137,7 +138,7 @@ class Subscription:
         """
         if self._entered:
             raise ClosedError("a subscription is entered once; open another")
-        self._entered = True
+        self._entered, self._loop = True, asyncio.get_running_loop()
         found = await self._finder.find() if isinstance(self._finder, SourceLater) else self._finder
         found.open(Outlet(self._mailbox, self._watch, self._ended, self._unread), self._begun.source)
         self._source = found
@@ -174,11 +175,12 @@ class Subscription:
         """The next event. Safe to cancel: nothing is taken then.
 
         Raises:
-            ClosedError: before entering the block, and after leaving it.
+            ClosedError: before entering the block, and after leaving it; or in another event loop.
             InvalidRequestError: another loop is waiting for the next event; or there are handlers or
                 consumers, which read in place of it.
             APIError: the server has refused all agents; what it said of the last.
         """
+        self._check_loop()
         if self._fanout.is_running:
             raise InvalidRequestError("handlers and consumers read these events: make a consumer() to read")
         return self._mailbox.get()
@@ -243,9 +245,10 @@ class Subscription:
         """Wait while handlers and consumers do the work, until the stream ends.
 
         Raises:
-            ClosedError: outside of the block, or when it is left meanwhile.
+            ClosedError: outside of the block, or when it is left meanwhile; or in another event loop.
             APIError: the server has refused all agents, and every handler has dealt with what had come.
         """
+        self._check_loop()
         if self._source is None or self._last is not None:
             raise ClosedError("events are read inside of `async with`")
         self._fanout.run()
@@ -263,9 +266,10 @@ class Subscription:
 
         Raises:
             InvalidRequestError: not an agent.
-            ClosedError: the block was left, or the stream has ended.
+            ClosedError: the block was left, or the stream has ended; or it is in another event loop.
         """
         agent_id = arguments.agent_id(agent)
+        self._check_loop()
         if self._end is not None:
             raise ClosedError("the stream has ended; open another")
         if isinstance(agent, Agent):
@@ -284,8 +288,13 @@ class Subscription:
         """Follow an agent no more: no event of it comes from now on, not even one that waits here.
 
         One that is not followed is no mistake. When the last is removed, the stream goes on, empty.
+
+        Raises:
+            InvalidRequestError: not an agent.
+            ClosedError: it is in another event loop.
         """
         agent_id = arguments.agent_id(agent)
+        self._check_loop()
         if agent_id in self._waiting:
             self._waiting.remove(agent_id)
         if self._source is not None and self._end is None:
@@ -321,6 +330,7 @@ class Subscription:
 
     def _begin_fanout(self) -> None:
         if self._source is not None and self._last is None:
+            self._check_loop()
             self._fanout.run()
 
     def _follow(self, source: Source, agent_id: str) -> None:
@@ -388,6 +398,11 @@ class Subscription:
         self._end = self._end or end
         self._mailbox.finish(end)
 
+    def _check_loop(self) -> None:
+        """Refuse another loop than that of the tasks: nobody would wake up who waits there."""
+        if self._loop is not None and _running_loop() is not self._loop:
+            raise ClosedError("these events belong to another event loop; open a subscription in each")
+
     def _watch(self, task: asyncio.Task[None]) -> None:
         self._tasks.add(task)
         task.add_done_callback(self._done)
@@ -452,3 +467,10 @@ async def _wait_out(remaining: Callable[[], list[asyncio.Future[None]]], hurry: 
             hurry()
     if cancelled is not None:
         raise cancelled
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

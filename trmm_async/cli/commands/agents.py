@@ -24,7 +24,7 @@ from trmm_async.cli.options import (
 from trmm_async.cli.picking import Where, agents_named, agents_where, labels
 from trmm_async.cli.printing import Column, Output, hanging, plain
 from trmm_async.cli.session import connected, runs
-from trmm_async.cli.text import ago, alike, clean, one_line
+from trmm_async.cli.text import ago, alike, clean, local, one_line
 
 __all__ = ["add_to"]
 
@@ -141,7 +141,7 @@ def _text(value: Any) -> str:
         case None:
             words = ""
         case datetime():
-            words = f"{value.astimezone():%Y-%m-%d %H:%M:%S}"
+            words = f"{local(value):%Y-%m-%d %H:%M:%S}"
         case sdk.ClientRef(name=name) | sdk.SiteRef(name=name):
             words = name
         case sdk.CheckCounts(passing=passing, total=total):

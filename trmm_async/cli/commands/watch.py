@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,7 +13,7 @@ from trmm_async.cli.options import LOOK, Client, Host, Json, JsonLines, Kind, Si
 from trmm_async.cli.picking import Where, agents_where, labels
 from trmm_async.cli.printing import Output, plain, say, screen
 from trmm_async.cli.session import connected, runs
-from trmm_async.cli.text import clean, named, one_line
+from trmm_async.cli.text import clean, local, named, one_line
 from trmm_async.cli.values import seconds
 
 if TYPE_CHECKING:
@@ -100,9 +100,9 @@ def _told(event: Any, names: dict[str, str]) -> "Text":
     from rich.text import Text
 
     style, words = _words(event)
-    when = getattr(event, "time", None) or datetime.now().astimezone()
+    when = getattr(event, "time", None) or datetime.now(UTC)
     who = clean(names.get(event.agent_id) or event.agent_id)
-    head = Text(f"{when.astimezone():%H:%M:%S}  {who}  ", end="")
+    head = Text(f"{local(when):%H:%M:%S}  {who}  ", end="")
     return head + Text(one_line(clean(words)), style=style)
 
 
@@ -121,7 +121,7 @@ def _words(event: Any) -> tuple[str, str]:
             told = ("cyan", f"script says {output}")
         case sdk.Gap(since=since, until=until, dropped=dropped):
             lost = f", {dropped} events lost" if dropped else ""
-            told = ("magenta", f"out of sight from {since.astimezone():%X} to {until.astimezone():%X}{lost}")
+            told = ("magenta", f"out of sight from {local(since):%X} to {local(until):%X}{lost}")
         case sdk.Live():
             told = ("dim", "up to date again")
         case sdk.Ended(error=error):

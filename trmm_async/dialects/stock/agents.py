@@ -188,7 +188,7 @@ def _agent(
         needs_reboot=sent.needs_reboot,
         status=sent.status,
         last_seen=sent.last_seen,
-        boot_time=_moment(sent.boot_time),
+        boot_time=codec.from_epoch(sent.boot_time),
         checks=sent.checks,
         maintenance_mode=sent.maintenance_mode,
         plat=sent.plat,
@@ -253,13 +253,6 @@ def _texts(value: Any) -> tuple[str, ...]:
 def _custom_field(sent: _Value) -> CustomFieldValue:
     value = tuple(sent.value) if isinstance(sent.value, list) else sent.value
     return CustomFieldValue(field=sent.field, value=value)
-
-
-def _moment(epoch: float | None) -> datetime | None:
-    try:
-        return None if not epoch else datetime.fromtimestamp(epoch, UTC)
-    except (ValueError, OverflowError, OSError):
-        return None
 
 
 AGENTS: Final = read("agents.list", "/agents/", list[Agent], takes=120.0)

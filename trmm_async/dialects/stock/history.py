@@ -1,7 +1,7 @@
 """What was run, as a stock server keeps it: one agent's history, and the script runs of all."""
 
 from collections.abc import Callable, Mapping
-from datetime import MAXYEAR, UTC, datetime
+from datetime import MAXYEAR, datetime
 from functools import partial
 from typing import Any, Final
 
@@ -167,4 +167,4 @@ def _statuses(agent_ids: frozenset[str], body: bytes) -> Mapping[str, str]:
 
 
 def _instant(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return codec.utc(moment).isoformat().replace("+00:00", "Z")
