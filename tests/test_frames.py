@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.peer import Peer, Request, answer, peer
-from trmm_async import TRMM, BadRequestError, Deployment, TRMMError
+from trmm_async import TRMM, BadRequestError, Deployment, InvalidRequestError, TRMMError, WebhookReceiver
 
 KEY = "SECRET-KEY-31337"
 PASSWORD = "Pass-Word-4711"
@@ -232,3 +232,10 @@ async def test_names_of_fields_are_scrubbed_as_their_values_are() -> None:
         with pytest.raises(BadRequestError) as caught:
             await trmm.clients.create(name="c")
     assert dict(caught.value.fields) == {"a *** b": "no ***", "n" * 300: "long"}
+
+
+@pytest.mark.parametrize("secret", [PASSWORD + "é", [PASSWORD, ""], (PASSWORD, "None")])
+def test_the_secret_of_webhooks_is_in_no_frame_of_its_refusal(secret: Any) -> None:
+    with pytest.raises(InvalidRequestError) as refused:
+        WebhookReceiver(secret)
+    assert leaks(refused.value, PASSWORD) == []

@@ -438,10 +438,11 @@ def test_times_at_an_end_of_the_calendar_end_no_stream(time: datetime) -> None:
     runs, rows = Runs(), [structs.replace(row(5), time=time)]
     runs.begin(rows)
     known = ReaderState("a")
+    alert = Alert(id=7, agent_id="a", severity="error", created_at=time)
     for resolved in (False, True, True):
         assert not runs.begins_anew(rows)
         runs.finished(rows)
-        alert = Alert(id=7, agent_id="a", severity="error", created_at=time, resolved=resolved)
+        alert = structs.replace(alert, resolved=resolved)
         known.missed(Snapshot({"a": "online"}, [alert]), THEN)
     text = Position(agents={"a": known.place(time)}, source=runs.place()).text()
     again = read_position(text)

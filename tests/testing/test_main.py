@@ -44,7 +44,7 @@ def running(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
             process.kill()
 
 
-@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_it_runs_until_it_is_interrupted(ending: signal.Signals) -> None:
     with running("--agents", "3", "--seed", "7", "--api-key", "MINE", "--no-limits", "--chaos") as (
         process,

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from hashlib import blake2b
 from typing import Final
 
-from trmm_async.codec import shifted
+from trmm_async.codec import shifted, utc
 from trmm_async.events import AgentOffline, AgentOnline, AlertEvent, Event
 from trmm_async.models import Alert
 from trmm_async.stream.position import Place
@@ -239,7 +239,7 @@ class ReaderState:
         """Whether another alert once had its number: a server whose database was restored counts anew."""
         if alert.created_at is None or self._latest is None:
             return False
-        return alert.created_at > shifted(self._latest, _LAG)
+        return utc(alert.created_at) > shifted(utc(self._latest), _LAG)
 
 
 def _later(one: datetime | None, other: datetime | None) -> datetime | None:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from trmm_async.codec import shifted
+from trmm_async.codec import shifted, utc
 from trmm_async.models import HistoryEntry
 from trmm_async.stream.position import Newest, RunsPlace
 
@@ -72,7 +72,7 @@ class Runs:
         if (known := self._newest) is None:
             return False
         if not any(
-            row.time is not None and row.id <= known.id and row.time > shifted(known.time, LAG)
+            row.time is not None and row.id <= known.id and utc(row.time) > shifted(utc(known.time), LAG)
             for row in rows
         ):
             return False

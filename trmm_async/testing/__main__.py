@@ -24,7 +24,7 @@ LEDGER_LIMIT = 10_000
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a simulator until SIGINT or SIGTERM; return the exit status: 0, or 1 if the port cannot be had."""
+    """Run a simulator until SIGINT, SIGTERM or SIGHUP; return 0, or 1 if the port cannot be had."""
     options = _parse(argv)
     try:
         asyncio.run(serve(options, asyncio.Event()))
@@ -37,10 +37,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 async def serve(options: argparse.Namespace, stop: asyncio.Event) -> None:
-    """Run a simulator until `stop` is set, as SIGTERM does, or until it is cancelled, as SIGINT does."""
-    # Windows has no add_signal_handler, and no SIGTERM that could be caught either.
-    with contextlib.suppress(NotImplementedError):
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    """Run a simulator until `stop` is set, as SIGTERM and SIGHUP do, or cancelled, as SIGINT does."""
+    for name in ("SIGTERM", "SIGHUP"):
+        # Windows has no add_signal_handler, and no SIGTERM that could be caught either.
+        with contextlib.suppress(NotImplementedError, AttributeError):
+            number = getattr(signal, name)
+            # Who started it under nohup wants it to stay.
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                asyncio.get_running_loop().add_signal_handler(number, stop.set)
     chaotic = chaos if options.chaos else contextlib.nullcontext
     async with _simulator(options) as server, chaotic(server):
         sys.stdout.write(_welcome(server))

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, M
 from typing import TYPE_CHECKING, Any, Final
 
 from trmm_async.errors import InvalidRequestError
+from trmm_async.hidden import HiddenBytes, hide
 from trmm_async.webhooks.delivery import (
     Delivery,
     Verdict,
@@ -63,7 +64,12 @@ class WebhookReceiver:
     def __init__(
         self, secret: str | Iterable[str], *, max_body: int = 16_384, body_timeout: float = 10.0
     ) -> None:
-        secrets = [secret] if isinstance(secret, str) else list(secret)
+        self._listeners: list[Listener] = []
+        self.received: int = 0
+        self.repeated: int = 0
+        self.refused: int = 0
+        # As it is, it would stand in the locals of this frame, which error reporters write down.
+        secret = secrets = list(map(hide, [secret] if isinstance(secret, str) else secret))
         if not secrets or not all(map(may_be_secret, secrets)):
             raise InvalidRequestError(
                 "a secret must be a text of printable ASCII (hosts read nothing else the same way), "
@@ -71,14 +77,10 @@ class WebhookReceiver:
             )
         if max_body < 1:
             raise InvalidRequestError(f"max_body must be at least 1, not {max_body!r}")
-        self._secrets = [one.encode() for one in secrets]
+        self._secrets = [HiddenBytes(one.encode()) for one in secrets]
         self._max_body = max_body
         self._body_timeout = body_timeout
-        self._listeners: list[Listener] = []
         self._seen: OrderedDict[tuple[int, bool], None] = OrderedDict()
-        self.received: int = 0
-        self.repeated: int = 0
-        self.refused: int = 0
 
     def __repr__(self) -> str:
         counts = f"{self.received} received, {self.repeated} repeated, {self.refused} refused"
@@ -113,7 +115,7 @@ class WebhookReceiver:
         from aiohttp import web  # noqa: PLC0415 - who mounts it elsewhere has no use for aiohttp's server
 
         async def handle(request: web.Request) -> web.StreamResponse:
-            headers = {name.lower(): value for name, value in request.headers.items()}
+            headers = {name.lower(): hide(value) for name, value in request.headers.items()}
             chunks = request.content.iter_any().__aiter__()
 
             async def more() -> bytes:
@@ -136,7 +138,7 @@ class WebhookReceiver:
 
     async def _judge_asgi(self, scope: Scope, receive: Receive) -> Verdict:
         headers = {
-            name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]
+            name.decode("latin-1").lower(): hide(value.decode("latin-1")) for name, value in scope["headers"]
         }
         is_over = False
 
