@@ -1,7 +1,6 @@
 """Agents as a stock server spells them: a list's items, the detail, and the short form."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
