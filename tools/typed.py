@@ -1,4 +1,4 @@
-"""Fails if less than 99 % of what the package exports has a type that all checkers see alike (pyright --verifytypes)."""
+"""Fails if less than 99 % of the types that we export are alike to all checkers (pyright --verifytypes)."""
 
 import json
 import shutil

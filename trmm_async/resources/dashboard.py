@@ -1,7 +1,5 @@
 """The dashboard's socket: it is opened with the token of a user, and not with the API key."""
 
-from collections.abc import Callable
-
 from trmm_async.dialects.stock.login import BAD_TOKEN, Token
 from trmm_async.errors import AuthenticationError, TRMMError
 from trmm_async.resources.access import Access
@@ -13,12 +11,13 @@ __all__ = ["TokenDialer"]
 class TokenDialer:
     """A `Dialer` that shows a token in each handshake, and another one where the server refuses it."""
 
-    scrub: Callable[[str], str]
-
     def __init__(self, dialer: Dialer, access: Access) -> None:
         self._dialer = dialer
         self._access = access
-        self.scrub = dialer.scrub
+
+    def scrub(self, text: str) -> str:
+        """See `Dialer.scrub`."""
+        return self._dialer.scrub(text)
 
     async def dial(self, path: str, settings: LinkSettings, roll: set[Link]) -> Link | NoLink:
         """See `Dialer.dial`. Where nobody has logged in, or can't be without help, that is final."""
