@@ -1,10 +1,17 @@
 """What needs a newer server says which, on one that is older; nothing is asked for that beforehand."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 import pytest
 
 from tests.servers import count, served
-from trmm_async import CommandOutput
+from tests.stream.fake_gateway import all_of
+from tests.stream.test_polling import client, kinds, quick
+from trmm_async import TRMM, CommandOutput
 from trmm_async.errors import NotFoundError, TRMMError, UnsupportedError
+from trmm_async.events import DASHBOARD, AgentOffline, Ended
+from trmm_async.testing import Simulator
 
 
 async def test_shutdown() -> None:
@@ -21,6 +28,43 @@ async def test_login() -> None:
         with pytest.raises(UnsupportedError, match=r"login needs Tactical RMM 0\.19\.0 or newer"):
             await trmm.login("admin", server.password, totp=server.real_totp_code())
         assert len(server.requests) == 1
+
+
+NO_COUNTS = r"events\(dashboard=True\) needs Tactical RMM 0\.19\.0 or newer"
+
+
+async def test_counts_of_the_dashboard_alone_are_refused_on_entering() -> None:
+    async with old_server("0.17.5") as (server, trmm):
+        with pytest.raises(UnsupportedError, match=NO_COUNTS):
+            async with trmm.events(dashboard=True, settings=quick()):
+                pass
+        assert count(server, "GET", "/ws/dashinfo/") == 1
+
+
+async def test_counts_among_the_events_of_agents_end_and_those_go_on() -> None:
+    async with old_server("0.18.2") as (server, trmm):
+        async with trmm.events(server.agent_ids, dashboard=True, settings=quick()) as events:
+            (ended,) = await all_of(events, 1)
+            assert isinstance(ended, Ended)
+            assert ended.agent_id == DASHBOARD
+            assert isinstance(ended.error, UnsupportedError)
+            server.go_offline(server.agent_ids[0])
+            assert await all_of(events, 1) == [AgentOffline(agent_id=server.agent_ids[0])]
+        assert count(server, "GET", "/ws/dashinfo/") == 1
+
+
+async def test_the_first_release_that_names_its_counts() -> None:
+    async with old_server("0.19.0") as (_, trmm):
+        async with trmm.events(dashboard=True, settings=quick()) as events:
+            assert kinds(await all_of(events, 1)) == ["DashboardCounts"]
+
+
+@asynccontextmanager
+async def old_server(version: str) -> AsyncIterator[tuple[Simulator, TRMM]]:
+    """One with an agent, and a client that was given a token."""
+    async with Simulator(agents=1, dialect="stock", version=version) as server:
+        async with client(server, access_token=server.new_token) as trmm:
+            yield server, trmm
 
 
 async def test_live_commands() -> None:

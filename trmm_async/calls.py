@@ -165,7 +165,10 @@ class ArrayCall(Generic[T]):
 
 
 FrameReader = Callable[[str, bytes], Event]
-"""(agent_id, frame) -> event. Never raises: what it can't read is an `UnknownEvent`."""
+"""(agent_id, frame) -> event. What it can't read is an `UnknownEvent`.
+
+Raises at most `UnsupportedError`, which ends the stream: the server can't tell what this is about.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,7 +177,8 @@ class StreamSpec:
 
     Attributes:
         refusals: close code to the HTTP status it stands for. Any other close is a lost connection.
-        begins_with_state: the first frame of every connection tells how things stand.
+        begins_with_state: the first frame of every connection tells how things stand; it comes at once, and
+            entering waits for it.
     """
 
     agent_id: str

@@ -233,7 +233,8 @@ class TRMM:
             InvalidRequestError: no agent, or an id that is none; `since` is no position.
 
         The block raises on entering, besides what `Subscription` says, UnsupportedError for the dashboard of
-        a gateway.
+        a gateway. So does the dashboard of a stock server before 0.19.0, known by its first frame, if no
+        agents are asked for with it; else only the dashboard is `Ended`.
         """
         return subscribe(
             self._api,

@@ -157,3 +157,8 @@ def test_the_recorded_frames_are_read() -> None:
 )
 def test_any_other_frame_is_an_unknown_event(frame: bytes, action: str | None) -> None:
     assert counts(DASHBOARD, frame) == UnknownEvent(agent_id=DASHBOARD, action=action, raw=frame)
+
+
+def test_a_frame_of_a_server_before_0_19_0_is_refused() -> None:
+    with pytest.raises(UnsupportedError, match=r"0\.19\.0"):
+        counts(DASHBOARD, json.dumps(json.loads(RECORDING.read_text())["frames"][0]["data"]["data"]).encode())

@@ -210,10 +210,14 @@ class Session:
         self.state = StreamState.LIVE
         admit = self._reader.admit
         while frames := await link.receive():
-            await self._deliver([event for event in self._decode(frames) if admit(event)])
+            events = self._decode(frames)
+            if self._spec.begins_with_state:
+                self._settle(None)
+            await self._deliver([event for event in events if admit(event)])
             self._reader.tidy()
 
     def _decode(self, frames: Iterable[bytes]) -> list[Event]:
+        """The events. Raises `UnsupportedError`, which is final, where the frames are an old server's."""
         agent_id, read = self._spec.agent_id, self._spec.read
         events = [read(agent_id, frame) for frame in frames]
         self.received += len(events)
@@ -262,7 +266,9 @@ class Session:
 
     def _ask_baseline(self, link: Link) -> None:
         """Learn how things stand, to know later what has changed. Entering waits for it, once."""
-        if self._shared.loader is None:
+        if self._spec.begins_with_state:
+            self._settle_in_time()
+        elif self._shared.loader is None:
             self._settle(None)
         elif link.lost is None:
             self._baseline = self._shared.loader.ask(self._spec.agent_id)

@@ -87,8 +87,9 @@ class Simulator(Switches, AgentSwitches, StockSwitches):
             `"usual"` is 100 a minute, with the stock dialect no limit. None: no limit.
         deployment_rate_limit: the same for creating deployments, besides; `"usual"` is 20 a minute.
         workers: how many HTTP requests are worked on at a time; more of them queue. None: any number.
-        version: of the stock dialect's server; one before 0.19.0 has no logins, one before 0.18.0 no
-            shutdown, one before 1.4.0 no live commands. Nothing else is different.
+        version: of the stock dialect's server; one before 0.19.0 has no logins and tells
+            its dashboard in an older form, one before 0.18.0 has no shutdown, one before 1.4.0 no live
+            commands. Nothing else is different.
         knows_cmd_id: False ignores the `cmd_id` of a `runscript` body, as a gateway does that never heard of
             it.
 

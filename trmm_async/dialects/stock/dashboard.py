@@ -10,11 +10,15 @@ import msgspec
 
 from trmm_async import codec
 from trmm_async.calls import StreamSpec
+from trmm_async.errors import UnsupportedError
 from trmm_async.events import DASHBOARD, DashboardCounts, UnknownEvent
 
 __all__ = ["SOCKET", "counts"]
 
 _ACTION = "dashboard.agentcount"
+_TOO_OLD = (
+    "events(dashboard=True) needs Tactical RMM 0.19.0 or newer: this server's counts are of an older form"
+)
 
 
 class _Counts(msgspec.Struct):
@@ -26,12 +30,19 @@ class _Counts(msgspec.Struct):
 
 
 class _Frame(msgspec.Struct):
+    """`total_server_count` stands here, and there is no action, before 0.19.0."""
+
     action: str | None = None
     data: msgspec.Raw = msgspec.Raw()
+    total_server_count: int | None = None
 
 
 def counts(agent_id: str, frame: bytes) -> DashboardCounts | UnknownEvent:
-    """A frame of the socket. Pure; never raises."""
+    """A frame of the socket. Pure.
+
+    Raises:
+        UnsupportedError: it is one of a server before 0.19.0, and so are all that will come.
+    """
     action: str | None = None
     try:
         said = codec.decoder(_Frame)(frame)
@@ -45,6 +56,8 @@ def counts(agent_id: str, frame: bytes) -> DashboardCounts | UnknownEvent:
                 workstations_offline=told.total_workstation_offline_count,
                 certificate_days=told.days_until_cert_expires,
             )
+        if action is None and said.total_server_count is not None:
+            raise UnsupportedError(_TOO_OLD)
     except (msgspec.DecodeError, RecursionError):
         pass
     return UnknownEvent(agent_id=agent_id, action=action, raw=frame)

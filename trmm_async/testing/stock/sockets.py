@@ -41,6 +41,9 @@ DASHBOARD = "dashinfo"
 
 COMMANDS = re.compile(r"agent/([^/]+)/cmd/")
 COMMANDS_SINCE = (1, 4)
+ACTIONS_SINCE = (0, 19)
+"""Before, a frame of the dashboard was nothing but its counts."""
+
 TERMINAL = re.compile(r"agent/([^/]+)/terminal/([^/]+)/")
 GROUP_NAME = re.compile(r"[a-zA-Z0-9\-_.]{1,99}")
 OLDEST_VERSION = (2, 10, 0)
@@ -135,10 +138,15 @@ class Dashboard:
 
     async def _tell(self, subscriber: Subscriber) -> None:
         while not subscriber.gone.is_set():
-            subscriber.offer(json.dumps({"action": "dashboard.agentcount", "data": self._counts()}))
+            subscriber.offer(json.dumps(self._frame()))
             await self._stage.pulse.pause()
 
-    def _counts(self) -> dict[str, int]:
+    def _frame(self) -> Frame:
+        counts = self._counts()
+        named = self._stage.release >= ACTIONS_SINCE
+        return {"action": "dashboard.agentcount", "data": counts} if named else counts
+
+    def _counts(self) -> Frame:
         visible = self._stage.world.agents.values() if self._user.may("can_list_agents") else ()
         servers = [agent for agent in visible if agent.monitoring_type == "server"]
         others = [agent for agent in visible if agent.monitoring_type == "workstation"]
