@@ -4,7 +4,7 @@ Over `dialing`, `mailbox`, `catchup` and `snapshots`, below `pushed`, which runs
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -37,7 +37,9 @@ class Opener(Protocol):
         scrub: takes secrets out of a text.
     """
 
-    scrub: Callable[[str], str]
+    def scrub(self, text: str, /) -> str:
+        """The text without secrets."""
+        ...
 
     async def dial(self, path: str, settings: LinkSettings, roll: set[Link]) -> Link | NoLink:
         """See `Dialer.dial`."""
