@@ -3,7 +3,7 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -40,6 +40,13 @@ async def no_task_is_left() -> AsyncIterator[None]:
     yield
     left = asyncio.all_tasks() - {asyncio.current_task()}
     assert not left, f"tasks left behind: {left}"
+
+
+@pytest.fixture
+def nothing_is_odd(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """No answer was odd to the codec, which would have read it slowly, and logged that."""
+    yield
+    assert [one.getMessage() for one in caplog.get_records("call") if one.name == "trmm_async.codec"] == []
 
 
 @pytest.fixture(params=DIALECTS)

@@ -29,6 +29,8 @@ from trmm_async import (
 )
 from trmm_async.resources.deployments import safe_file_name
 
+pytestmark = pytest.mark.usefixtures("nothing_is_odd")
+
 KEY = "key-for-tests"
 
 # What the two kinds of server do differently.

@@ -27,6 +27,8 @@ from trmm_async.errors import AgentLostError, AgentUnreachableError
 from trmm_async.resources.stock.audit_log import AuditPage, Reader
 from trmm_async.testing import Simulator
 
+pytestmark = pytest.mark.usefixtures("nothing_is_odd")
+
 NOBODY = 999_999
 
 
