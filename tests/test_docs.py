@@ -276,6 +276,7 @@ REPLAYS = (Replay.SAFE, Replay.IDEMPOTENT, Replay.NEVER)
 HAPPENINGS: Mapping[str, Reply | Fault] = {
     "it never reached the server": Fault(Stage.NOT_SENT, "refused"),
     "429": Reply(429, {}, b""),
+    "408, 460, 499": Reply(408, {}, b""),
     "502, 503, 504": Reply(503, {"retry-after": "1"}, b""),
     "500": Reply(500, {}, b""),
     "any other 5xx": Reply(501, {}, b""),
@@ -320,7 +321,7 @@ from datetime import UTC, datetime, timedelta
 from trmm_async import TRMM
 from trmm_async.testing import Simulator
 
-url, key, agent_id = {url!r}, {key!r}, Simulator(agents=200).agent_ids[0]
+url, key, agent_id = {url!r}, {key!r}, Simulator(agents=60).agent_ids[0]
 
 async def main() -> None:
     async with TRMM(url, api_key=key, rate_limit=None, dialect={dialect!r}) as trmm:
@@ -358,7 +359,7 @@ WITHOUT_ON_STOCK = {
 async def test_user_code_runs_as_it_is_written(
     block: Block, dialect: str, started: Forks, tmp_path: Path
 ) -> None:
-    simulator = Simulator(agents=200, rate_limit=None, script_seconds=0.01, dialect=dialect)
+    simulator = Simulator(agents=60, rate_limit=None, script_seconds=0.01, dialect=dialect)
     async with simulator as server:
         server.raise_alert(server.agent_ids[0])
         code = block.code if dialect == "gateway" else _without(block.code)

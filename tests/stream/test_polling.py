@@ -292,12 +292,13 @@ async def test_a_server_that_can_not_be_reached_fails_the_entering_in_time(serve
 
 
 async def test_a_list_that_takes_longer_than_its_time_is_told_at_once(server: Simulator) -> None:
-    with server.slow("GET", "/agents/", 60.0, times=None) as slow:
+    with server.slow("GET", "/agents/", 600.0, times=None) as slow:
         async with client(server, timeout=8.0) as trmm:
             events = trmm.events(server.agent_ids, settings=quick(backoff_first=60.0, backoff_most=60.0))
             entering = asyncio.ensure_future(events.__aenter__())
             await until(lambda: slow.hits > 0)
-            skip(8)
+            # The list of agents has 120 s of its own.
+            skip(8 + 120)
             with pytest.raises(TRMMTimeoutError):
                 await entering
     assert slow.hits == 1

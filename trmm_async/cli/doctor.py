@@ -14,7 +14,6 @@ from typing import Any, Final, Literal
 from urllib.parse import SplitResult, urlsplit
 
 import trmm_async as sdk
-from trmm_async import codec
 from trmm_async.cli.session import Login, client_of
 from trmm_async.cli.text import ago, span
 
@@ -81,7 +80,9 @@ def _peek(parts: SplitResult) -> _Peek:
         asked += (datetime.now(UTC) - asked) / 2
     finally:
         line.close()
-    return _Peek(None if date is None else codec.http_date(date), asked, certificate)
+    from trmm_async.codec import http_date
+
+    return _Peek(None if date is None else http_date(date), asked, certificate)
 
 
 def _unreachable(error: Exception) -> Finding:
