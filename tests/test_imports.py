@@ -1,5 +1,6 @@
 """The rules of who may import whom catch what they are there for: each is broken here once, and seen."""
 
+import ast
 import shutil
 import subprocess
 import sys
@@ -58,3 +59,15 @@ def test_a_wrong_import_is_seen(house: Path, module: str, imported: str, rule: s
 
 def test_what_stands_breaks_none(house: Path) -> None:
     assert broken_rules(house) == ""
+
+
+def test_no_class_has_the_name_of_another() -> None:
+    """The simulator, which shares no code with the rest, has names of its own."""
+    places: dict[str, list[str]] = {}
+    for path in (ROOT / "trmm_async").rglob("*.py"):
+        room = path.relative_to(ROOT / "trmm_async")
+        if room.parts[0] != "testing":
+            for node in ast.parse(path.read_text()).body:
+                if isinstance(node, ast.ClassDef):
+                    places.setdefault(node.name, []).append(str(room))
+    assert {name: rooms for name, rooms in places.items() if len(rooms) > 1} == {}

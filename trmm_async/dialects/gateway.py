@@ -55,13 +55,13 @@ class _Order(msgspec.Struct, omit_defaults=True, gc=False):
     cmd_id: str | None = None
 
 
-class _Detail(Agent, frozen=True, kw_only=True, gc=False):
+class _GatewayDetail(Agent, frozen=True, kw_only=True, gc=False):
     """An agent shown alone: what servers tell of it is passed on, and they tell its boot in seconds."""
 
     boot_time: Moment | float | None = None  # type: ignore[assignment] # an `Agent` is made of it
 
 
-class _Result(msgspec.Struct):
+class _GatewayResult(msgspec.Struct):
     """The answer to a waiting script; the time is a string of seconds."""
 
     retcode: int | None = None
@@ -75,11 +75,11 @@ class _Alert(Alert, frozen=True, kw_only=True, gc=False):
     agent_id: str | None = msgspec.field(default=None, name="agent")
 
 
-class _Task(Task, frozen=True, kw_only=True, gc=False):
+class _GatewayTask(Task, frozen=True, kw_only=True, gc=False):
     agent_id: str | None = msgspec.field(default=None, name="agent")
 
 
-class _Check(Check, frozen=True, kw_only=True, gc=False):
+class _GatewayCheck(Check, frozen=True, kw_only=True, gc=False):
     agent_id: str | None = msgspec.field(default=None, name="agent")
 
 
@@ -346,7 +346,7 @@ def _agent_query(which: AgentFilter) -> dict[str, object]:
 
 
 def _agent_with_extra(body: bytes) -> Agent:
-    agent: Agent = _noun(Agent, codec.decoder(_Detail)(body))
+    agent: Agent = _noun(Agent, codec.decoder(_GatewayDetail)(body))
     sent = codec.decoder(dict[str, Any])(body)
     extra = {name: value for name, value in sent.items() if name not in _AGENT_FIELDS}
     booted: object = agent.boot_time
@@ -357,7 +357,7 @@ def _agent_with_extra(body: bytes) -> Agent:
 
 
 def _result(body: bytes) -> ScriptResult:
-    sent = codec.decoder(_Result)(body)
+    sent = codec.decoder(_GatewayResult)(body)
     return ScriptResult(
         retcode=sent.retcode,
         stdout=sent.stdout,
@@ -368,18 +368,18 @@ def _result(body: bytes) -> ScriptResult:
 
 
 def _checks(agent_id: str, body: bytes) -> list[Check]:
-    found = [_noun(Check, check) for check in codec.decoder(list[_Check])(body)]
+    found = [_noun(Check, check) for check in codec.decoder(list[_GatewayCheck])(body)]
     return [msgspec.structs.replace(check, agent_id=check.agent_id or agent_id) for check in found]
 
 
 def _tasks(agent_id: str | None, body: bytes) -> list[Task]:
     # The contract has no filter for tasks: one agent's are picked here.
-    tasks = [_noun(Task, task) for task in codec.decoder(list[_Task])(body)]
+    tasks = [_noun(Task, task) for task in codec.decoder(list[_GatewayTask])(body)]
     return [task for task in tasks if agent_id is None or task.agent_id == agent_id]
 
 
 def _task(body: bytes) -> Task:
-    return _noun(Task, codec.decoder(_Task)(body))
+    return _noun(Task, codec.decoder(_GatewayTask)(body))
 
 
 def _alerts(body: bytes) -> list[Alert]:

@@ -167,7 +167,7 @@ class FleetRun:
             raise
         return self._running
 
-    def _start(self, opened: "_Opened", stack: AsyncExitStack) -> "_Running":
+    def _start(self, opened: "_OpenedJournal", stack: AsyncExitStack) -> "_Running":
         plan, journal, queue = opened.plan, opened.journal, Queue(opened.targets)
         control = RolloutControl(plan.policy, opened.targets.total)
         if self._stop_wanted:
@@ -189,7 +189,7 @@ class FleetRun:
         finally:
             self._state = "ended"
 
-    async def _open(self, stack: AsyncExitStack) -> "_Opened":
+    async def _open(self, stack: AsyncExitStack) -> "_OpenedJournal":
         """The plan and its targets; of a run with a journal, all of them are written there by then.
 
         `stack` closes what was opened for them.
@@ -199,10 +199,10 @@ class FleetRun:
             return await self._reopen(plan, stack)
         if plan.journal is None or plan.dry_run:
             if isinstance(plan.targets, list):
-                return _Opened(plan, ListedTargets(plan.targets))
+                return _OpenedJournal(plan, ListedTargets(plan.targets))
             stream = StreamedTargets(plan.targets)
             stack.push_async_callback(stream.aclose)
-            return _Opened(plan, stream)
+            return _OpenedJournal(plan, stream)
         order = plan.order(self._api.transport.server.base_url)
         journal: Journal | None = None
         if isinstance(plan.targets, list):
@@ -214,11 +214,11 @@ class FleetRun:
                         journal = await Journal.create(plan.journal, order, targets)
         if journal is None:
             # Stopped before the last target was read: there is no journal of a part of them.
-            return _Opened(plan, ListedTargets([]))
+            return _OpenedJournal(plan, ListedTargets([]))
         stack.push_async_callback(journal.aclose)
-        return _Opened(plan, JournalTargets(journal, (await journal.counts()).total), journal)
+        return _OpenedJournal(plan, JournalTargets(journal, (await journal.counts()).total), journal)
 
-    async def _reopen(self, resumption: Resumption, stack: AsyncExitStack) -> "_Opened":
+    async def _reopen(self, resumption: Resumption, stack: AsyncExitStack) -> "_OpenedJournal":
         journal = await Journal.resume(resumption.journal)
         stack.push_async_callback(journal.aclose)
         ours = self._api.transport.server.base_url
@@ -227,11 +227,13 @@ class FleetRun:
         plan = resumption.plan(journal.order)
         await journal.retry(resumption.retry)
         earlier = await journal.counts()
-        return _Opened(plan, JournalTargets(journal, earlier.total), journal, earlier, resumption.forgive)
+        return _OpenedJournal(
+            plan, JournalTargets(journal, earlier.total), journal, earlier, resumption.forgive
+        )
 
 
 @dataclass(frozen=True, slots=True)
-class _Opened:
+class _OpenedJournal:
     """What a run begins with; of one that goes on, `earlier` says where its targets stood."""
 
     plan: RunPlan

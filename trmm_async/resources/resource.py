@@ -1,11 +1,11 @@
 """What the nouns have in common: they send endpoints of a stock server, and say so where there is none."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from trmm_async.calls import Request
 from trmm_async.dialects.stock.endpoint import Endpoint
-from trmm_async.dialects.stock.making import make
+from trmm_async.dialects.stock.making import HasId, make
 from trmm_async.resources.api import Api
 
 __all__ = ["Resource"]
@@ -13,12 +13,7 @@ __all__ = ["Resource"]
 T = TypeVar("T")
 
 
-class _HasId(Protocol):
-    @property
-    def id(self) -> int: ...
-
-
-Made = TypeVar("Made", bound=_HasId)
+Made = TypeVar("Made", bound=HasId)
 
 
 class Resource:

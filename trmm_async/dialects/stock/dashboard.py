@@ -29,7 +29,7 @@ class _Counts(msgspec.Struct):
     days_until_cert_expires: int | None = None
 
 
-class _Frame(msgspec.Struct):
+class _CountsFrame(msgspec.Struct):
     """`total_server_count` stands here, and there is no action, before 0.19.0."""
 
     action: str | None = None
@@ -45,7 +45,7 @@ def counts(agent_id: str, frame: bytes) -> DashboardCounts | UnknownEvent:
     """
     action: str | None = None
     try:
-        said = codec.decoder(_Frame)(frame)
+        said = codec.decoder(_CountsFrame)(frame)
         action = said.action
         if action == _ACTION:
             told = codec.decoder(_Counts)(said.data)

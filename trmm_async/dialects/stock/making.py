@@ -10,15 +10,17 @@ from typing import Any, Protocol, TypeVar
 from trmm_async.calls import Call, Plan, Steps
 from trmm_async.errors import OutcomeUnknownError, TRMMError, UnidentifiedError
 
-__all__ = ["make"]
+__all__ = ["HasId", "make"]
 
 
-class _HasId(Protocol):
+class HasId(Protocol):
+    """What has an id, by which it is told apart."""
+
     @property
     def id(self) -> int: ...
 
 
-Made = TypeVar("Made", bound=_HasId)
+Made = TypeVar("Made", bound=HasId)
 
 
 def make(what: str, listing: Call[list[Made]], send: Call[Any], is_it: Callable[[Made], bool]) -> Plan[Made]:
