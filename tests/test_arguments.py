@@ -72,14 +72,14 @@ class TestFreeText:
 class TestAWholeNumber:
     @pytest.mark.parametrize("good", [1, 2, 295])
     def test_lies_within_its_span(self, good: int) -> None:
-        assert arguments.whole(good, "timeout", least=1, most=295) == good
+        assert arguments.integer(good, "timeout", minimum=1, maximum=295) == good
 
     @pytest.mark.parametrize("bad", [0, 296, 1.5, "5", None, True])
     def test_says_the_span(self, bad: object) -> None:
-        said = refusal(arguments.whole, bad, "timeout", least=1, most=295)
+        said = refusal(arguments.integer, bad, "timeout", minimum=1, maximum=295)
         assert said == f"timeout must be a whole number from 1 to 295, not {bad!r}"
         if bad != 296:
-            assert "from 1, not" in refusal(arguments.whole, bad, "timeout", least=1)
+            assert "from 1, not" in refusal(arguments.integer, bad, "timeout", minimum=1)
 
 
 class TestAWholeMinute:
@@ -174,14 +174,18 @@ class TestANumber:
         assert "timeout must be a number, not" in refusal(arguments.number, value, "timeout")
 
     def test_keeps_to_its_bounds(self) -> None:
-        assert arguments.number(0, "patience", least=0) == 0
-        assert refusal(arguments.number, -0.5, "patience", least=0) == "patience must be at least 0, not -0.5"
+        assert arguments.number(0, "patience", minimum=0) == 0
+        assert (
+            refusal(arguments.number, -0.5, "patience", minimum=0) == "patience must be at least 0, not -0.5"
+        )
         assert refusal(arguments.number, 0, "timeout", above=0) == "timeout must be more than 0, not 0"
 
     @pytest.mark.parametrize("value", [0, 1.0, True, "1", None, -1])
     def test_that_is_whole_is_an_int_from_its_least(self, value: object) -> None:
-        assert arguments.whole(1, "width", least=1) == 1
-        assert "width must be a whole number from 1, not" in refusal(arguments.whole, value, "width", least=1)
+        assert arguments.integer(1, "width", minimum=1) == 1
+        assert "width must be a whole number from 1, not" in refusal(
+            arguments.integer, value, "width", minimum=1
+        )
 
 
 class TestAScripts:
@@ -477,8 +481,8 @@ class TestSeveral:
             assert "options must" in refusal(arguments.names, bad, "options")
 
     def test_none_at_all_is_no_filter(self) -> None:
-        assert arguments.some((1,), "client") == (1,)
-        assert refusal(arguments.some, (), "client") == "client must not be empty; leave it out for any"
+        assert arguments.non_empty((1,), "client") == (1,)
+        assert refusal(arguments.non_empty, (), "client") == "client must not be empty; leave it out for any"
 
 
 class TestChanges:

@@ -33,7 +33,7 @@ from trmm_async.dialects import (
 )
 from trmm_async.dialects.detection import PROBE
 from trmm_async.dialects.stock.commands import PING, CommandRun, run_command
-from trmm_async.dialects.stock.editing import wrapped
+from trmm_async.dialects.stock.custom_field_values import wrapped
 from trmm_async.dialects.stock.history import AGENT_HISTORY, StockHistory
 from trmm_async.dialects.stock.login import Checked, Token, check_credentials, log_in
 from trmm_async.errors import (

@@ -26,7 +26,7 @@ __all__ = [
     "expiry",
     "field_value",
     "field_values",
-    "flag",
+    "boolean",
     "is_named",
     "free_text",
     "names",
@@ -39,9 +39,9 @@ __all__ = [
     "script_args",
     "script_timeout",
     "secret",
-    "some",
+    "non_empty",
     "token",
-    "whole",
+    "integer",
     "whole_minute",
 ]
 
@@ -125,22 +125,22 @@ def object_ids(values: object, what: str) -> tuple[int, ...]:
     return tuple(dict.fromkeys(object_id(value, what) for value in given))
 
 
-def number(value: object, what: str, *, least: float | None = None, above: float | None = None) -> float:
-    """A finite number, at least `least` or more than `above`."""
+def number(value: object, what: str, *, minimum: float | None = None, above: float | None = None) -> float:
+    """A finite number, at least `minimum` or more than `above`."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not -_MOST <= value <= _MOST:
         raise InvalidRequestError(f"{what} must be a number, not {value!r}")
-    if least is not None and value < least:
-        raise InvalidRequestError(f"{what} must be at least {least:g}, not {value!r}")
+    if minimum is not None and value < minimum:
+        raise InvalidRequestError(f"{what} must be at least {minimum:g}, not {value!r}")
     if above is not None and value <= above:
         raise InvalidRequestError(f"{what} must be more than {above:g}, not {value!r}")
     return value
 
 
-def whole(value: object, what: str, *, least: int, most: int | None = None) -> int:
-    """A whole number from `least`, up to `most` and with it."""
-    span = f"from {least}" if most is None else f"from {least} to {most}"
-    high = isinstance(value, int) and most is not None and value > most
-    if isinstance(value, bool) or not isinstance(value, int) or value < least or high:
+def integer(value: object, what: str, *, minimum: int, maximum: int | None = None) -> int:
+    """A whole number from `minimum`, up to `maximum` and with it."""
+    span = f"from {minimum}" if maximum is None else f"from {minimum} to {maximum}"
+    high = isinstance(value, int) and maximum is not None and value > maximum
+    if isinstance(value, bool) or not isinstance(value, int) or value < minimum or high:
         raise InvalidRequestError(f"{what} must be a whole number {span}, not {value!r}")
     return value
 
@@ -199,7 +199,7 @@ def _env_var(name: object, value: object) -> str:
     return f"{name}={value}"
 
 
-def flag(value: object, what: str) -> bool:
+def boolean(value: object, what: str) -> bool:
     """True or False, and nothing that merely counts as one."""
     if not isinstance(value, bool):
         raise InvalidRequestError(f"{what} must be True or False, not {value!r}")
@@ -214,7 +214,7 @@ def changes(given: Mapping[str, object]) -> dict[str, object]:
     return found
 
 
-def some(given: tuple[T, ...], what: str) -> tuple[T, ...]:
+def non_empty(given: tuple[T, ...], what: str) -> tuple[T, ...]:
     """Several, and not none: a filter by none lets nothing through, which nobody asks for on purpose."""
     if not given:
         raise InvalidRequestError(f"{what} must not be empty; leave it out for any")

@@ -143,12 +143,12 @@ class TRMM:
         transport = Transport(
             server,
             **bounds.of(next(iter(dialects.values()))),
-            max_connections=arguments.whole(max_connections, "max_connections", least=1),
+            max_connections=arguments.integer(max_connections, "max_connections", minimum=1),
             timeout=arguments.number(timeout, "timeout", above=0),
-            max_answer=arguments.whole(max_answer, "max_answer", least=1),
+            max_answer=arguments.integer(max_answer, "max_answer", minimum=1),
             policy=RetryPolicy(
-                retries=arguments.whole(retries, "retries", least=0),
-                patience=arguments.number(patience, "patience", least=0),
+                retries=arguments.integer(retries, "retries", minimum=0),
+                patience=arguments.number(patience, "patience", minimum=0),
             ),
             session=session,
         )
@@ -162,7 +162,7 @@ class TRMM:
             open_timeout=timeout,
         )
         language = Language(transport, dialects, lambda found: transport.adopt(**bounds.of(found)))
-        waits = HistoryWaits(report=arguments.number(report_grace, "report_grace", least=0))
+        waits = HistoryWaits(report=arguments.number(report_grace, "report_grace", minimum=0))
         poller = RunPoller(transport, waits)
         access = Access(transport, language.dialect, _token_source(access_token, dialect))
         self._api = Api(transport, dialer, language, poller, access)
@@ -331,7 +331,7 @@ class _Bounds:
         self._rate_limit = _limit("rate_limit", rate_limit)
         self._deployment_rate_limit = _limit("deployment_rate_limit", deployment_rate_limit)
         if max_waiting not in {None, "default"}:
-            arguments.whole(max_waiting, "max_waiting", least=1)
+            arguments.integer(max_waiting, "max_waiting", minimum=1)
         self._max_waiting = max_waiting
 
     def of(self, dialect: Dialect) -> dict[str, Any]:

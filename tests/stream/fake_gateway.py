@@ -32,7 +32,7 @@ from trmm_async.events import (
 from trmm_async.models import Alert
 from trmm_async.pacing import WindowLimiter
 from trmm_async.stream.catchup import Snapshot
-from trmm_async.stream.dialing import Dialer
+from trmm_async.stream.dialer import Dialer
 from trmm_async.stream.pushed import Sockets
 from trmm_async.stream.session import Session
 from trmm_async.stream.settings import StreamSettings

@@ -37,7 +37,7 @@ from trmm_async.events import (
 )
 from trmm_async.limits import RateLimit
 from trmm_async.pacing import WindowLimiter
-from trmm_async.stream.dialing import Dialer
+from trmm_async.stream.dialer import Dialer
 from trmm_async.stream.sockets import Link
 
 gateway = pytest.fixture(running)

@@ -102,12 +102,12 @@ class Fleet:
         plan = RunPlan(
             run=run,
             targets=_targets(agents),
-            width=None if width is None else arguments.whole(width, "width", least=1),
+            width=None if width is None else arguments.integer(width, "width", minimum=1),
             policy=checked_policy(canary, batch, max_failures, success),
-            splay=arguments.number(splay, "splay", least=0),
-            skip_offline=arguments.flag(skip_offline, "skip_offline"),
+            splay=arguments.number(splay, "splay", minimum=0),
+            skip_offline=arguments.boolean(skip_offline, "skip_offline"),
             when_online=checked_wait(when_online),
-            dry_run=arguments.flag(dry_run, "dry_run"),
+            dry_run=arguments.boolean(dry_run, "dry_run"),
             journal=None if journal is None else _path(journal),
             poll=self.poll,
         )
@@ -147,7 +147,7 @@ class Fleet:
             arguments.choice(kind, "retry", ("failed", "unknown", "skipped"))
         if not callable(success):
             raise InvalidRequestError(f"success must be a function of a result, not {success!r}")
-        forgive = arguments.flag(forgive, "forgive")
+        forgive = arguments.boolean(forgive, "forgive")
         return FleetRun(self._api, Resumption(_path(journal), kinds, success, self.poll, forgive))
 
 

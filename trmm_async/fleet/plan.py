@@ -101,7 +101,7 @@ class Resumption:
             raise JournalError(f"{self.journal} can't be gone on with: in its order, {error}") from error
 
     def _plan(self, order: Order) -> RunPlan:
-        skip_offline = arguments.flag(order.skip_offline, "skip_offline")
+        skip_offline = arguments.boolean(order.skip_offline, "skip_offline")
         when_online = None if order.when_online is None else _seconds(order.when_online)
         return RunPlan(
             run=checked_run(
@@ -113,9 +113,9 @@ class Resumption:
                 run_as_user=order.run_as_user,
             ),
             targets=[],
-            width=None if order.width is None else arguments.whole(order.width, "width", least=1),
+            width=None if order.width is None else arguments.integer(order.width, "width", minimum=1),
             policy=checked_policy(order.canary, order.batch, order.max_failures, self.success),
-            splay=arguments.number(order.splay, "splay", least=0),
+            splay=arguments.number(order.splay, "splay", minimum=0),
             skip_offline=skip_offline,
             when_online=when_online,
             journal=self.journal,
@@ -144,16 +144,16 @@ def checked_policy(
     if not callable(success):
         raise InvalidRequestError(f"success must be a function of a result, not {success!r}")
     return RolloutPolicy(
-        canary=None if canary is None else arguments.whole(canary, "canary", least=1),
-        batch=None if batch is None else _share(batch, "batch", least=1),
-        max_failures=None if max_failures is None else _share(max_failures, "max_failures", least=0),
+        canary=None if canary is None else arguments.integer(canary, "canary", minimum=1),
+        batch=None if batch is None else _share(batch, "batch", minimum=1),
+        max_failures=None if max_failures is None else _share(max_failures, "max_failures", minimum=0),
         success=success,
     )
 
 
-def _share(value: object, what: str, *, least: int) -> Share:
+def _share(value: object, what: str, *, minimum: int) -> Share:
     if not isinstance(value, float):
-        return arguments.whole(value, what, least=least)
+        return arguments.integer(value, what, minimum=minimum)
     if not 0 < value < 1:
         raise InvalidRequestError(
             f"{what} must be a whole number, or a share between 0.0 and 1.0, not {value!r}"

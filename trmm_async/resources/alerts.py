@@ -59,13 +59,15 @@ class Alerts(Resource):
             UnsupportedError: a filter was given, and the server is a gateway, which has none.
         """
         which: dict[str, Any] = {
-            "timeFilter": None if days is None else arguments.whole(days, "days", least=1, most=_DAYS_MOST),
+            "timeFilter": None
+            if days is None
+            else arguments.integer(days, "days", minimum=1, maximum=_DAYS_MOST),
             "clientFilter": None
             if client is None
-            else arguments.some(arguments.object_ids(client, "client"), "client"),
+            else arguments.non_empty(arguments.object_ids(client, "client"), "client"),
             "severityFilter": None if severity is None else _severities(severity),
-            "resolvedFilter": None if resolved is None else arguments.flag(resolved, "resolved"),
-            "snoozedFilter": None if snoozed is None else arguments.flag(snoozed, "snoozed"),
+            "resolvedFilter": None if resolved is None else arguments.boolean(resolved, "resolved"),
+            "snoozedFilter": None if snoozed is None else arguments.boolean(snoozed, "snoozed"),
         }
         if all(value is None for value in which.values()):
             return await self._api.send(lambda dialect: dialect.list_alerts())
@@ -127,12 +129,12 @@ class Alerts(Resource):
 
 
 def _days(days: object) -> int:
-    return arguments.whole(days, "days", least=1, most=_DAYS_MOST)
+    return arguments.integer(days, "days", minimum=1, maximum=_DAYS_MOST)
 
 
 def _severities(given: object) -> tuple[str, ...]:
     words = (given,) if isinstance(given, str) else arguments.names(given, "severity")
-    return arguments.some(
+    return arguments.non_empty(
         tuple(arguments.choice(word, "severity", _SEVERITIES) for word in words), "severity"
     )
 

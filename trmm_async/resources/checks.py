@@ -88,7 +88,11 @@ class Checks(Resource):
             days: of the last so many days; None for all that the server keeps (30 days if not set otherwise).
         """
         result_id = _result_id(check)
-        body = {} if days is None else {"timeFilter": arguments.whole(days, "days", least=1, most=_DAYS_MOST)}
+        body = (
+            {}
+            if days is None
+            else {"timeFilter": arguments.integer(days, "days", minimum=1, maximum=_DAYS_MOST)}
+        )
         return await self._send(HISTORY, result_id, body=body)
 
     async def list(

@@ -440,8 +440,8 @@ def checked_command(command: object, *, shell: object, timeout: object, run_as_u
     return CommandOrder(
         command=arguments.command(command),
         shell=arguments.plain_text(shell, "shell"),
-        timeout=arguments.whole(timeout, "timeout", least=1, most=_TIMEOUT_MOST),
-        run_as_user=arguments.flag(run_as_user, "run_as_user"),
+        timeout=arguments.integer(timeout, "timeout", minimum=1, maximum=_TIMEOUT_MOST),
+        run_as_user=arguments.boolean(run_as_user, "run_as_user"),
         cmd_id=new_cmd_id(),
     )
 

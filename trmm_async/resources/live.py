@@ -15,8 +15,8 @@ from trmm_async.events import DASHBOARD, Event, Gap, ScriptOutput
 from trmm_async.models import Agent, ScriptResult
 from trmm_async.resources.api import Api
 from trmm_async.resources.dashboard import TokenDialer
+from trmm_async.resources.server_watch import ServerWatch
 from trmm_async.resources.snapshots import take_snapshot
-from trmm_async.resources.watching import ServerWatch
 from trmm_async.stream import Polling, Sockets, Source, SourceLater, StreamSettings, Subscription
 from trmm_async.stream.position import SourcePlace
 from trmm_async.stream.source import AgentStreamState, Outlet, Start

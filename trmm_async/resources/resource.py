@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from trmm_async.calls import Request
+from trmm_async.dialects.stock.creation import HasId, make
 from trmm_async.dialects.stock.endpoint import Endpoint
-from trmm_async.dialects.stock.making import HasId, make
 from trmm_async.resources.api import Api
 
 __all__ = ["Resource"]

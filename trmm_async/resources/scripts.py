@@ -8,8 +8,8 @@ import msgspec
 from trmm_async import arguments, codec
 from trmm_async.calls import Call, Plan, Steps
 from trmm_async.dialects.stock.endpoint import act, delete, put, read, send
+from trmm_async.dialects.stock.explanations import sentence
 from trmm_async.dialects.stock.nouns import script_of, scripts_of
-from trmm_async.dialects.stock.wording import sentence
 from trmm_async.errors import AgentLostError, AgentUnreachableError
 from trmm_async.models import Agent, Script, ScriptResult
 from trmm_async.resources.resource import Resource
@@ -108,7 +108,7 @@ class Scripts(Resource):
             "args": arguments.script_args(args),
             "env_vars": arguments.env_vars(env_vars or {}),
             "default_timeout": _seconds(default_timeout),
-            "run_as_user": arguments.flag(run_as_user, "run_as_user"),
+            "run_as_user": arguments.boolean(run_as_user, "run_as_user"),
             "supported_platforms": _platforms(supported_platforms),
         }
         if category is not None:
@@ -160,10 +160,10 @@ class Scripts(Resource):
             "args": None if args is None else arguments.script_args(args),
             "env_vars": None if env_vars is None else arguments.env_vars(env_vars),
             "default_timeout": None if default_timeout is None else _seconds(default_timeout),
-            "run_as_user": None if run_as_user is None else arguments.flag(run_as_user, "run_as_user"),
+            "run_as_user": None if run_as_user is None else arguments.boolean(run_as_user, "run_as_user"),
             "supported_platforms": None if supported_platforms is None else _platforms(supported_platforms),
-            "favorite": None if favorite is None else arguments.flag(favorite, "favorite"),
-            "hidden": None if hidden is None else arguments.flag(hidden, "hidden"),
+            "favorite": None if favorite is None else arguments.boolean(favorite, "favorite"),
+            "hidden": None if hidden is None else arguments.boolean(hidden, "hidden"),
         }
         given = arguments.changes(changes)
         content = {name: value for name, value in given.items() if name not in _MARKS}
@@ -218,7 +218,7 @@ class Scripts(Resource):
             "args": arguments.script_args(args),
             "env_vars": arguments.env_vars(env_vars or {}),
             "timeout": arguments.script_timeout(timeout),
-            "run_as_user": arguments.flag(run_as_user, "run_as_user"),
+            "run_as_user": arguments.boolean(run_as_user, "run_as_user"),
         }
         return await self._on_stock(TEST.name, tried(TEST.call(agent, body=body, waits=timeout)))
 
@@ -238,7 +238,7 @@ def tried(call: Call[ScriptResult | str]) -> Plan[ScriptResult]:
 
 
 def _seconds(value: object) -> int:
-    return arguments.whole(value, "default_timeout", least=1, most=_SECONDS_MOST)
+    return arguments.integer(value, "default_timeout", minimum=1, maximum=_SECONDS_MOST)
 
 
 def _platforms(values: object) -> tuple[str, ...]:

@@ -49,7 +49,7 @@ class Tasks(Resource):
             agent=arguments.agent_id(agent),
             script=arguments.object_id(script, "script"),
             schedule=cron_expression(schedule),
-            enabled=arguments.flag(enabled, "enabled"),
+            enabled=arguments.boolean(enabled, "enabled"),
             today=datetime.now(UTC).date(),
         )
         return await self._api.send(lambda dialect: dialect.create_task(order))
@@ -92,7 +92,7 @@ class Tasks(Resource):
         """Change what is given of a task; a stock server only. Repeated by us: twice is once."""
         changes = arguments.changes(
             {
-                "enabled": None if enabled is None else arguments.flag(enabled, "enabled"),
+                "enabled": None if enabled is None else arguments.boolean(enabled, "enabled"),
                 "name": None if name is None else arguments.plain_text(name, "name").strip(),
             }
         )

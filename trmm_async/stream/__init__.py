@@ -5,14 +5,14 @@ Above it the resources, below it the pure rooms. Inside, from the top:
 * `subscription` (many agents' events as one stream), `fanout` (several consumers of it);
 * `pushed`, `polling` (where they come from: sockets, or looking again and again), behind the seam that is
   `source`; `session` and `agent_diff` (where one agent's stream stands in each);
-* `dialing` and `sockets` (connections), `snapshots` (reading the state once for all), `mailbox` (the bounded
+* `dialer` and `sockets` (connections), `snapshots` (reading the state once for all), `mailbox` (the bounded
   queue of a subscription), `settings`;
 * pure: `catchup` (what a gap hid), `runs` (which script runs are news), `position` (a place to be stored),
   `backlog` (the bounded queue of a consumer), `filters` (which events are wanted).
 """
 
 from trmm_async.stream.catchup import Snapshot
-from trmm_async.stream.dialing import Dialer, NoLink
+from trmm_async.stream.dialer import Dialer, NoLink
 from trmm_async.stream.fanout import Consumer, Handler
 from trmm_async.stream.polling import Polling, Seen
 from trmm_async.stream.position import Place, SourcePlace

@@ -1,6 +1,6 @@
 """One agent's part of a live stream: connect, read, come back after a loss, tell the gap and what it hid.
 
-Over `dialing`, `mailbox`, `catchup` and `snapshots`, below `pushed`, which runs one `Session` for each agent.
+Over `dialer`, `mailbox`, `catchup` and `snapshots`, below `pushed`, which runs one `Session` for each agent.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from trmm_async.errors import (
 )
 from trmm_async.events import Event, Gap, Live, UnknownEvent
 from trmm_async.stream.catchup import ReaderState, Snapshot
-from trmm_async.stream.dialing import NoLink, refusal
+from trmm_async.stream.dialer import NoLink, refusal
 from trmm_async.stream.mailbox import Mailbox
 from trmm_async.stream.position import Place
 from trmm_async.stream.settings import Backoff, StreamSettings, StreamState

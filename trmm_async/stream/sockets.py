@@ -1,6 +1,6 @@
 """One WebSocket: kept alive, read, closed. The only user of `websockets`.
 
-Below `dialing`, which opens it, and `session`, which reads it. Knows no agents and no events.
+Below `dialer`, which opens it, and `session`, which reads it. Knows no agents and no events.
 
 Of the library only the protocol core is used (handshake, framing: `websockets.client.ClientProtocol`), the
 bridge to asyncio is ours. The library's own client follows redirects with our headers on them (on the way to

@@ -325,7 +325,7 @@ class Subscription:
             )
 
     def _consumer(self, wants: Wanted, queue: int) -> Consumer:
-        size = arguments.whole(queue, "queue", least=1)
+        size = arguments.integer(queue, "queue", minimum=1)
         return self._fanout.consumer(wants, Backlog(size, self._settings.clock))
 
     def _begin_fanout(self) -> None:

@@ -9,7 +9,7 @@ import msgspec
 
 from trmm_async import codec
 from trmm_async.calls import Call, Plan, Steps
-from trmm_async.dialects.stock.asking import BUS_DOWN, NO_BUS
+from trmm_async.dialects.stock.agent_answers import BUS_DOWN, NO_BUS
 from trmm_async.dialects.stock.endpoint import act, read
 from trmm_async.dialects.stock.history import AGENT_HISTORY
 from trmm_async.errors import AgentLostError, AgentUnreachableError, TRMMError

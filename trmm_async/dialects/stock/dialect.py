@@ -39,9 +39,10 @@ from trmm_async.dialects.stock.agents import (
     listed_agents,
     rows_of_agents,
 )
+from trmm_async.dialects.stock.creation import make
 from trmm_async.dialects.stock.endpoint import act, delete, put, read, read_as, send
+from trmm_async.dialects.stock.explanations import get, segment, sentence, worded
 from trmm_async.dialects.stock.history import StockHistory
-from trmm_async.dialects.stock.making import make
 from trmm_async.dialects.stock.nouns import (
     alert_of,
     alerts_of,
@@ -53,7 +54,6 @@ from trmm_async.dialects.stock.nouns import (
     sites_within,
 )
 from trmm_async.dialects.stock.tasks import task_body, tasks_of
-from trmm_async.dialects.stock.wording import get, segment, sentence, worded
 from trmm_async.errors import (
     APIError,
     InvalidRequestError,

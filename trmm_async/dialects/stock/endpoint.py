@@ -6,7 +6,7 @@ From the declaration come the call, the name in `UnsupportedError`, and the tabl
 in a path is `{name:kind}`: `name` is what an error calls it, `kind` how it is checked: `id` (a number, or the
 object that has it), `agent` (an id or an `Agent`), `text` (one segment).
 
-Over `wording`. What takes several calls, or wraps its body, is a function over endpoints.
+Over `explanations`. What takes several calls, or wraps its body, is a function over endpoints.
 """
 
 import re
@@ -19,8 +19,8 @@ import msgspec
 
 from trmm_async import arguments, codec
 from trmm_async.calls import Call, Lane, Replay, Words, ignore_answer
-from trmm_async.dialects.stock.asking import NO_NATS_API, asking
-from trmm_async.dialects.stock.wording import SHORT_ID, is_page, segment, worded
+from trmm_async.dialects.stock.agent_answers import NO_NATS_API, of_an_agent
+from trmm_async.dialects.stock.explanations import SHORT_ID, is_page, segment, worded
 from trmm_async.models import Extra
 
 __all__ = ["EVERY", "Endpoint", "Sent", "act", "delete", "put", "read", "read_as", "reader", "send"]
@@ -100,7 +100,7 @@ class Endpoint(Generic[T]):
             is_secret=self.secret,
         )
         call = worded(call, waits=waits or self.asks or self.waits, needs=self.needs)
-        call = call if self.asks is None else asking(call, self.advice)
+        call = call if self.asks is None else of_an_agent(call, self.advice)
         if not self.since:
             return call
         return msgspec.structs.replace(call, explain=partial(_explain_age, self, call))

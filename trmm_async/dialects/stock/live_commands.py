@@ -15,8 +15,8 @@ import msgspec
 
 from trmm_async import codec
 from trmm_async.calls import Call
+from trmm_async.dialects.stock.explanations import segment
 from trmm_async.dialects.stock.history import AGENT_HISTORY, StockHistory
-from trmm_async.dialects.stock.wording import segment
 from trmm_async.errors import (
     APIError,
     AuthenticationError,

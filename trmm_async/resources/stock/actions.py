@@ -12,10 +12,10 @@ import msgspec
 from trmm_async import arguments
 from trmm_async.calls import Call, Plan, Replay, Steps
 from trmm_async.dialects.stock.commands import PING, RUN, CommandRun, run_command
-from trmm_async.dialects.stock.editing import custom_field_values
+from trmm_async.dialects.stock.custom_field_values import custom_field_values
 from trmm_async.dialects.stock.endpoint import act, put, read, send
+from trmm_async.dialects.stock.explanations import sentence
 from trmm_async.dialects.stock.history import AGENT_HISTORY
-from trmm_async.dialects.stock.wording import sentence
 from trmm_async.errors import InvalidRequestError
 from trmm_async.models import Agent, Client, ClientRef, CommandResult, HistoryEntry, Site, SiteRef
 from trmm_async.resources.resource import Resource
@@ -116,8 +116,8 @@ class AgentActions(Resource):
             command=arguments.free_text(command, "command"),
             shell=_shell(shell, custom_shell),
             custom_shell=None if custom_shell is None else arguments.plain_text(custom_shell, "custom_shell"),
-            timeout=arguments.whole(timeout, "timeout", least=1, most=_COMMAND_TIMEOUT_MOST),
-            run_as_user=arguments.flag(run_as_user, "run_as_user"),
+            timeout=arguments.integer(timeout, "timeout", minimum=1, maximum=_COMMAND_TIMEOUT_MOST),
+            run_as_user=arguments.boolean(run_as_user, "run_as_user"),
             plat=agent.plat if isinstance(agent, Agent) else None,
         )
         return await self._on_stock(RUN.name, run_command(agent_id, run))
@@ -226,7 +226,7 @@ class AgentActions(Resource):
         Returns:
             For how many agents; of a client or a site, as the server counts those that the key may see.
         """
-        on = arguments.flag(on, "on")
+        on = arguments.boolean(on, "on")
         if (agent, client, site).count(None) != 2:
             raise InvalidRequestError("set_maintenance: give one of agent, client and site")
         if agent is not None:
@@ -300,22 +300,22 @@ def _or_none(check: _Check) -> _Check:
     return lambda value, what: None if value is None else check(value, what)
 
 
-_count: Final[_Check] = partial(arguments.whole, least=0, most=_INTEGER_MOST)
+_count: Final[_Check] = partial(arguments.integer, minimum=0, maximum=_INTEGER_MOST)
 _any_text: Final[_Check] = partial(arguments.plain_text, empty=True)
 
 _SETTINGS: Final[Mapping[str, _Check]] = {
     "description": _or_none(_any_text),
     "site": arguments.object_id,
     "monitoring_type": partial(arguments.choice, allowed=("server", "workstation")),
-    "maintenance_mode": arguments.flag,
+    "maintenance_mode": arguments.boolean,
     "offline_time": _count,
     "overdue_time": _count,
     "check_interval": _count,
-    "overdue_email_alert": arguments.flag,
-    "overdue_text_alert": arguments.flag,
-    "overdue_dashboard_alert": arguments.flag,
+    "overdue_email_alert": arguments.boolean,
+    "overdue_text_alert": arguments.boolean,
+    "overdue_dashboard_alert": arguments.boolean,
     "policy": _or_none(arguments.object_id),
-    "block_policy_inheritance": arguments.flag,
+    "block_policy_inheritance": arguments.boolean,
     "time_zone": _or_none(arguments.plain_text),
     "default_shell": arguments.plain_text,
     "default_shell_custom": _any_text,

@@ -180,7 +180,7 @@ class AuditLog(Resource):
         Raises:
             InvalidRequestError: an argument is wrong.
         """
-        size = arguments.whole(page_size, "page_size", least=PAGE_LEAST, most=PAGE_MOST)
+        size = arguments.integer(page_size, "page_size", minimum=PAGE_LEAST, maximum=PAGE_MOST)
         which = filters(
             agent=agent, client=client, user=user, action=action, object_type=object_type, days=days
         )
@@ -198,7 +198,7 @@ class AuditLog(Resource):
         days: int | None = None,
     ) -> list[AuditEntry]:
         """The newest `limit` entries that match all of what is given, as for `iter`."""
-        most = arguments.whole(limit, "limit", least=1)
+        most = arguments.integer(limit, "limit", minimum=1)
         which = filters(
             agent=agent, client=client, user=user, action=action, object_type=object_type, days=days
         )
@@ -314,14 +314,16 @@ def filters(
     if agent is not None and client is not None:
         raise InvalidRequestError("give agent or client, not both: the server would look at agent alone")
     filters: dict[str, object] = {
-        "agentFilter": None if agent is None else arguments.some(_agents(agent), "agent"),
+        "agentFilter": None if agent is None else arguments.non_empty(_agents(agent), "agent"),
         "clientFilter": None
         if client is None
-        else arguments.some(arguments.object_ids(client, "client"), "client"),
+        else arguments.non_empty(arguments.object_ids(client, "client"), "client"),
         "userFilter": None if user is None else _words(user, "user"),
         "actionFilter": None if action is None else _words(action, "action"),
         "objectFilter": None if object_type is None else _words(object_type, "object_type"),
-        "timeFilter": None if days is None else arguments.whole(days, "days", least=1, most=_DAYS_MOST),
+        "timeFilter": None
+        if days is None
+        else arguments.integer(days, "days", minimum=1, maximum=_DAYS_MOST),
     }
     return {name: value for name, value in filters.items() if value is not None}
 
@@ -332,4 +334,4 @@ def _agents(given: Agents) -> tuple[str, ...]:
 
 
 def _words(given: object, what: str) -> tuple[str, ...]:
-    return arguments.some(arguments.names((given,) if isinstance(given, str) else given, what), what)
+    return arguments.non_empty(arguments.names((given,) if isinstance(given, str) else given, what), what)

@@ -131,7 +131,7 @@ class CustomFields(Resource):
         }
         if given := _options(options, type):
             body["options"] = given
-        if arguments.flag(required, "required"):
+        if arguments.boolean(required, "required"):
             body["required"] = True
         if default is not None:
             body |= _default(default, type)
@@ -162,11 +162,11 @@ class CustomFields(Resource):
             {
                 "name": None if name is None else arguments.plain_text(name, "name").strip(),
                 "options": None if options is None else _options(options, known),
-                "required": None if required is None else arguments.flag(required, "required"),
-                "hide_in_ui": None if hide_in_ui is None else arguments.flag(hide_in_ui, "hide_in_ui"),
+                "required": None if required is None else arguments.boolean(required, "required"),
+                "hide_in_ui": None if hide_in_ui is None else arguments.boolean(hide_in_ui, "hide_in_ui"),
                 "hide_in_summary": None
                 if hide_in_summary is None
-                else arguments.flag(hide_in_summary, "hide_in_summary"),
+                else arguments.boolean(hide_in_summary, "hide_in_summary"),
                 "default": None if default is None else _default(default, known),
             }
         )

@@ -87,6 +87,6 @@ class EventLog(Resource):
             days: how many, from 1 to 36500. The more, the less likely that the agent answers in time.
         """
         name = arguments.choice(log, "log", ("Application", "System", "Security"))
-        since = arguments.whole(days, "days", least=1, most=_DAYS_MOST)
+        since = arguments.integer(days, "days", minimum=1, maximum=_DAYS_MOST)
         waits = _SECURITY_SECONDS if name == "Security" else None
         return await self._send(LIST, agent, name, str(since), waits=waits)

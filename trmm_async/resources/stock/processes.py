@@ -58,7 +58,7 @@ class Processes(Resource):
         Raises:
             BadRequestError: the agent could not; the text is what its system says.
         """
-        pid = arguments.whole(getattr(process, "pid", process), "process", least=0, most=_PID_MOST)
+        pid = arguments.integer(getattr(process, "pid", process), "process", minimum=0, maximum=_PID_MOST)
         await self._send(KILL, agent, pid)
 
     async def list(self, agent: str | Agent) -> list[Process]:

@@ -8,9 +8,9 @@ import msgspec
 
 from trmm_async import arguments, codec
 from trmm_async.calls import Call, Plan, Steps
-from trmm_async.dialects.stock.asking import BUS_DOWN, NO_BUS
+from trmm_async.dialects.stock.agent_answers import BUS_DOWN, NO_BUS
 from trmm_async.dialects.stock.endpoint import put, read, send
-from trmm_async.dialects.stock.wording import sentence
+from trmm_async.dialects.stock.explanations import sentence
 from trmm_async.errors import AgentUnreachableError, NotFoundError
 from trmm_async.models import Agent, no_extra
 from trmm_async.resources.resource import Resource

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from trmm_async import arguments
-from trmm_async.dialects.stock.editing import wrapped
+from trmm_async.dialects.stock.custom_field_values import wrapped
 from trmm_async.dialects.stock.endpoint import delete, put, read, send
 from trmm_async.dialects.stock.nouns import site_of, sites_of, sites_of_client
 from trmm_async.errors import InvalidRequestError

@@ -9,7 +9,7 @@ import msgspec
 from trmm_async import codec
 from trmm_async.calls import Plan, Steps
 from trmm_async.dialects.stock.endpoint import Endpoint
-from trmm_async.dialects.stock.wording import get
+from trmm_async.dialects.stock.explanations import get
 from trmm_async.errors import InvalidRequestError
 
 __all__ = ["custom_field_values", "wrapped"]

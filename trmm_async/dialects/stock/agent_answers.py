@@ -1,6 +1,6 @@
 """What is answered where the server asks an agent at once, over its message bus, and waits for it.
 
-Above `wording`, below `endpoint`.
+Above `explanations`, below `endpoint`.
 """
 
 from collections.abc import Mapping
@@ -10,10 +10,10 @@ from typing import Final, TypeVar
 import msgspec
 
 from trmm_async.calls import Call, Explain, Words
-from trmm_async.dialects.stock.wording import sentence
+from trmm_async.dialects.stock.explanations import sentence
 from trmm_async.errors import AgentLostError, AgentUnreachableError
 
-__all__ = ["BUS_DOWN", "NO_BUS", "NO_NATS_API", "asking"]
+__all__ = ["BUS_DOWN", "NO_BUS", "NO_NATS_API", "of_an_agent"]
 
 T = TypeVar("T")
 
@@ -35,7 +35,7 @@ _BARE: Final[Mapping[str, Words]] = {
 """Some calls answer with the bare word for no answer."""
 
 
-def asking(call: Call[T], advice: str = NO_NATS_API) -> Call[T]:
+def of_an_agent(call: Call[T], advice: str = NO_NATS_API) -> Call[T]:
     """The call with what an agent's silence, and the bus's, mean; `advice` is what to say of a 500."""
     return msgspec.structs.replace(call, explain=partial(_explain, call.explain, advice))
 

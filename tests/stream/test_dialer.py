@@ -19,7 +19,7 @@ from trmm_async.errors import (
     TRMMError,
 )
 from trmm_async.retry import Reply
-from trmm_async.stream.dialing import no_link, refusal
+from trmm_async.stream.dialer import no_link, refusal
 from trmm_async.stream.sockets import Address
 
 NOW = datetime(2026, 4, 21, 10, 0, tzinfo=UTC)
