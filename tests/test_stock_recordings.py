@@ -512,7 +512,7 @@ OPERATIONS: Final = [
         "agents.update",
         "GET /core/customfields/",
         lambda _: request_of(NOUNS.agents.update(WINDOWS, custom_fields={1: "x"})),
-        "_Field",
+        "_FieldKind",
         "core_customfields",
     ),
     _op(
