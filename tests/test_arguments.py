@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from trmm_async import InvalidRequestError, arguments
 from trmm_async.models import Agent, Alert, Check, Client, ClientRef, Script
+from trmm_async.plaintext import is_named
 
 NOW = datetime(2026, 4, 21, 10, tzinfo=UTC)
 CONTROLS = [*map(chr, range(32)), *map(chr, range(0x7F, 0xA0)), "\u2028", "\u2029"]
@@ -525,5 +526,5 @@ class TestValuesOfCustomFields:
 @pytest.mark.parametrize("name", ["JADE-PC", "jade-pc", "Büro-1", "Bu\u0308ro-1", "STRASSE"])
 def test_a_host_name_is_meant_in_any_case_and_form(name: str) -> None:
     wanted = {"j": "Jade-Pc", "b": "BÜRO-1", "s": "straße"}[name[0].lower()]
-    assert arguments.is_named(name, wanted)
-    assert not arguments.is_named(f"{name}2", wanted)
+    assert is_named(name, wanted)
+    assert not is_named(f"{name}2", wanted)

@@ -12,7 +12,6 @@ from typing import Final, TypeVar
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from trmm_async.errors import InvalidRequestError
-from trmm_async.plaintext import is_named
 
 __all__ = [
     "agent_id",
@@ -27,7 +26,6 @@ __all__ = [
     "field_value",
     "field_values",
     "boolean",
-    "is_named",
     "free_text",
     "names",
     "number",

@@ -12,6 +12,7 @@ from trmm_async.calls import ArrayCall
 from trmm_async.dialects import AgentFilter, ScriptRun
 from trmm_async.errors import AmbiguousNameError, ClosedError
 from trmm_async.models import Agent, Client, ClientRef, Script, ScriptResult, Site, SiteRef
+from trmm_async.plaintext import is_named
 from trmm_async.resources.api import Api
 from trmm_async.resources.commands import CommandSettings, CommandStream, checked_command
 from trmm_async.resources.filters import MonitoringType, agent_filter
@@ -100,7 +101,7 @@ class Agents(AgentActions):
         hostname = arguments.plain_text(hostname, "hostname")
         listed = await self.list(hostname=hostname, client=client, site=site)
         # A server that does not know the filter ignores it, and would answer with all.
-        found = [agent for agent in listed if arguments.is_named(agent.hostname, hostname)]
+        found = [agent for agent in listed if is_named(agent.hostname, hostname)]
         if len(found) > 1:
             raise AmbiguousNameError(hostname, [agent.agent_id for agent in found])
         return found[0] if found else None

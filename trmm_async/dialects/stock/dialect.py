@@ -10,7 +10,6 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from trmm_async import codec
-from trmm_async.arguments import is_named
 from trmm_async.calls import (
     ArrayCall,
     Call,
@@ -63,6 +62,7 @@ from trmm_async.errors import (
 )
 from trmm_async.limits import RateLimit
 from trmm_async.models import Agent, Alert, Check, Client, Deployment, Script, Site, Task
+from trmm_async.plaintext import is_named
 
 __all__ = ["ALERT", "DASHBOARD_SECONDS", "VERSION", "Stock", "version_numbers"]
 

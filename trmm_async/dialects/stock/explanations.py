@@ -14,16 +14,13 @@ from urllib.parse import quote
 import msgspec
 
 from trmm_async import codec
-from trmm_async.calls import Call, Lane, Replay, Words, ignore_answer
+from trmm_async.calls import Call, Lane, Replay, Words
 from trmm_async.errors import AgentLostError, AgentUnreachableError
 
 __all__ = [
     "SHORT_ID",
     "UNREACHABLE",
-    "change",
-    "change_for",
     "get",
-    "get_secret",
     "is_page",
     "segment",
     "sentence",
@@ -85,48 +82,6 @@ def get(
     """A call that only reads; `waits` is for how many seconds the server itself may wait for an agent."""
     given = {name: str(value) for name, value in (query or {}).items() if value is not None}
     return worded(Call(method="GET", path=path, decode=decode, query=given), waits=waits)
-
-
-def get_secret(path: str, decode: Callable[[bytes], T]) -> Call[T]:
-    """The same for what holds secrets of the user's."""
-    return msgspec.structs.replace(get(path, decode), is_secret=True)
-
-
-def change(
-    method: str,
-    path: str,
-    body: object = None,
-    *,
-    replay: Replay = Replay.NEVER,
-    waits: float | None = None,
-    lanes: tuple[Lane, ...] = (),
-) -> Call[None]:
-    """A call that changes something. Deletes may be repeated, and find the thing gone then."""
-    return change_for(ignore_answer, method, path, body, replay=replay, waits=waits, lanes=lanes)
-
-
-def change_for(
-    decode: Callable[[bytes], T],
-    method: str,
-    path: str,
-    body: object = None,
-    *,
-    replay: Replay = Replay.NEVER,
-    waits: float | None = None,
-    lanes: tuple[Lane, ...] = (),
-) -> Call[T]:
-    """The same for the sake of its answer."""
-    deletes = method == "DELETE"
-    call = Call(
-        method=method,
-        path=path,
-        decode=decode,
-        body=None if body is None else codec.encode(body),
-        replay=Replay.IDEMPOTENT if deletes else replay,
-        gone_is_done=deletes,
-        lanes=lanes,
-    )
-    return worded(call, waits=waits)
 
 
 def worded(call: Call[T], *, waits: float | None = None, needs: tuple[str, ...] = ()) -> Call[T]:
