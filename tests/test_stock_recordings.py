@@ -1,14 +1,13 @@
 """Every recording of a real stock server: replayed by the operation that it is of, or spared for a reason.
 
 Replayed: our call is the recorded request, unless `DIFFERENT` says how and why it is another, and the
-recorded answer becomes our nouns, or a typed error that reads. The names are written out here, so that the
-table in docs/stock.md is held against them without the recordings too.
+recorded answer becomes our nouns, or a typed error that reads. docs/coverage.md is written from these rows.
 """
 
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
@@ -18,8 +17,17 @@ import msgspec
 import pytest
 
 from tests.asked import NOUNS, request_of
-from tests.methods import methods
 from tests.recorded import HTTP, NOT_YET_REPLAYED, Recording, recording, sent_by
+from tests.replays import FAMILIES, every
+from tests.replays.operation import But, Operation
+from tests.replays.operation import differs as _with
+from tests.replays.operation import has as _has
+from tests.replays.operation import names as _names
+from tests.replays.operation import never as _never
+from tests.replays.operation import op as _op
+from tests.replays.operation import spared as _spared
+from tests.replays.operation import texts as _texts
+from tests.replays.operation import whole as _whole
 from trmm_async import ScriptResult
 from trmm_async.answers import failure
 from trmm_async.calls import ArrayCall, Call, Plan, Request
@@ -69,24 +77,8 @@ HISTORY: Final = StockHistory()
 WINDOWS: Final = "WKPFklJfIyyVlbPegBPrUhRZdsvDQucdWrdEWKpm"
 CLIENTS: Final = b'[{"id": 1, "name": "Acme Corp", "sites": [{"id": 1, "name": "HQ"}]}]'
 
-Ask = Callable[..., Any]
-"""(the recording, the groups of its path) -> what our dialect makes of the same intent."""
-
 
 # -- the intent behind a recorded request --------------------------------------------------------------------
-
-
-def _has(told: Recording) -> dict[str, Any]:
-    """What a recorded body has; of a body that is no object nothing."""
-    return told.sent if isinstance(told.sent, dict) else {}
-
-
-def _whole(value: Any) -> int | None:
-    return int(value) if re.fullmatch("[0-9]+", str(value)) else None
-
-
-def _texts(value: Any) -> tuple[str, ...]:
-    return tuple(value) if isinstance(value, list) else ()
 
 
 def _which(told: Recording, hostname: str | None = None) -> AgentFilter:
@@ -303,35 +295,11 @@ def _login(told: Recording) -> Call[Any]:
     return log_in(name, password, has.get("twofactor", "1"))
 
 
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(text.split())
-
-
 # -- the operations ------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Operation:
-    """One request of an operation, which may make several.
-
-    `path` is a pattern; `into` is what its answer becomes, a type or the name of one, or several.
-    """
-
-    name: str
-    method: str
-    path: str
-    ask: Ask
-    into: object
-    names: tuple[str, ...] = field(default=())
-
-
-def _op(name: str, request: str, ask: Ask, into: object, names: str = "") -> Operation:
-    method, _, path = request.partition(" ")
-    where = path.replace("<agent>", "([A-Za-z]{40}|short)").replace("<id>", "([0-9]+)")
-    return Operation(name, method, where, ask, into, _names(names))
-
-
 OPERATIONS: Final = [
+    *(operation for family in FAMILIES for operation in family.OPERATIONS),
     _op(
         "agents.list",
         "GET /agents/",
@@ -1123,41 +1091,6 @@ OPERATIONS: Final = [
 # -- what is other than recorded -----------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class But:
-    """Why our request is another than the recorded one, and how.
-
-    Attributes:
-        body: what our body has in place of the recorded.
-        without: what of the recorded body ours has not.
-        more: ours has keys besides.
-        never: it is a request that we never make of it; only method and path are compared.
-    """
-
-    why: str
-    body: Mapping[str, Any] | None = None
-    without: tuple[str, ...] = ()
-    more: bool = False
-    never: bool = False
-
-    def fits(self, ours: Any, recorded: Any) -> bool:
-        if self.never:
-            return True
-        wanted = {**(recorded or {}), **(self.body or {})}
-        wanted = {key: value for key, value in wanted.items() if key not in self.without}
-        if self.more:
-            return all(key in ours and ours[key] == value for key, value in wanted.items())
-        return bool(ours == wanted)
-
-
-def _never(why: str, names: str) -> dict[str, But]:
-    return {name: But(why, never=True) for name in _names(names)}
-
-
-def _with(why: str, body: Mapping[str, Any], names: str) -> dict[str, But]:
-    return {name: But(why, body=body) for name in _names(names)}
-
-
 _FORGET: Final = "we never wait in the call, which holds a worker: we send forget and look into the history"
 _ALSO: Final = ("shell", "cmd", "custom_shell")
 _ACTION: Final = {"type": "script", "script": 1, "script_args": [], "timeout": 90, "env_vars": []}
@@ -1174,6 +1107,7 @@ def _pages(page: int) -> Mapping[str, Any]:
 
 
 DIFFERENT: Final[Mapping[str, But]] = {
+    **every("DIFFERENT"),
     **_with(
         _FORGET,
         {"output": "forget"},
@@ -1300,6 +1234,7 @@ DIFFERENT: Final[Mapping[str, But]] = {
 }
 
 NO_RESULT: Final[Mapping[str, type[TRMMError]]] = {
+    **every("NO_RESULT"),
     "service_detail_unknown": NotFoundError,
     "natsdown__service_detail": AgentUnreachableError,
     "script_test_offline": AgentLostError,
@@ -1309,16 +1244,7 @@ NO_RESULT: Final[Mapping[str, type[TRMMError]]] = {
 """A 200 that is none: the error that it is with us."""
 
 
-def _spared(rows: Mapping[str, str]) -> dict[str, str]:
-    reasons: dict[str, str] = {}
-    for why, names in rows.items():
-        for name in _names(names):
-            assert name not in reasons, name
-            reasons[name] = why
-    return reasons
-
-
-SPARED: Final[Mapping[str, str]] = _spared(
+SPARED: Final[Mapping[str, str]] = every("SPARED") | _spared(
     {
         "no operation of ours: users, roles and API keys": (
             "accounts_apikeys accounts_roles accounts_users accounts_users_ui apikey_create users_search"
@@ -1625,58 +1551,3 @@ def test_what_went_well_on_the_path_of_an_operation_is_spared_for_these_reasons_
         "no operation of ours: tasks without a schedule, of commands, that run once, or of policies",
         "a host, a header or a form of body that we never send",
     }
-
-
-# -- the page ------------------------------------------------------------------------------------------------
-
-NONE: Final = "none; from the server's source"
-AS_ANOTHER: Final[Mapping[str, str]] = {
-    "agents.stream_script": "as `agents.run_script`",
-    "alerts.acknowledge": "not on a stock server",
-    "audit_log.list": "as `audit_log.iter`",
-    "checks.iter": "as `checks.list`",
-    "trmm.events": "not on a stock server",
-    "trmm.request": "whatever you ask for",
-}
-LOCAL: Final = {"trmm.from_env", "trmm.aclose", "fleet.resume"}
-"""They ask the server for nothing of their own."""
-
-SECTION: Final = PAGE.read_text().partition("## What was recorded")[2].partition("\n## ")[0]
-
-
-def table() -> dict[str, str]:
-    """What the page's table has to say."""
-    rows: dict[str, list[str]] = {operation.name: [] for operation in OPERATIONS}
-    for operation, name in REPLAYED:
-        if name not in rows[operation.name]:
-            rows[operation.name].append(name)
-    rows["agents.stream_command"] = [*SOCKETS_READ]
-    said = {
-        name: f"{len(names)}: " + ", ".join(f"`{each}`" for each in names) if names else NONE
-        for name, names in rows.items()
-    }
-    return {**said, **AS_ANOTHER}
-
-
-def test_the_page_has_the_table() -> None:
-    assert dict(re.findall(r"^\| `([\w.]+)` \| (.+) \|$", SECTION, re.MULTILINE)) == table()
-
-
-def test_the_page_has_the_numbers() -> None:
-    never = sum(but.never for but in DIFFERENT.values())
-    numbers = (
-        f"Of {len(NAMES) + len(SPARED)} recorded requests {len(NAMES)} are replayed so, and of "
-        f"{len(SOCKETS_READ) + len(SOCKETS_SPARED)} recorded sockets {len(SOCKETS_READ)}. Of the requests "
-        f"{len(NAMES) - len(DIFFERENT)} are ours to the letter, {len(DIFFERENT) - never} are ours but for "
-        f"what was wrong in them or we do in another way, and of {never} only the answer is ours."
-    )
-    assert numbers in " ".join(SECTION.split())
-
-
-def test_every_method_of_ours_is_in_the_table() -> None:
-    assert {"agents.list", "audit_log.list", "trmm.login"} <= methods()
-    assert methods() - LOCAL == table().keys()
-
-
-if __name__ == "__main__":  # pragma: no cover
-    print("\n".join(f"| `{name}` | {said} |" for name, said in sorted(table().items())))  # noqa: T201

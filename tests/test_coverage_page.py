@@ -1,0 +1,29 @@
+"""docs/coverage.md says what is covered, and is up to date: `python -m tools.coverage_page` writes it."""
+
+from tests.methods import methods
+from tools.coverage_page import LOCAL, PAGE, operations, page, replayed
+
+
+def test_the_page_is_what_the_script_writes() -> None:
+    assert PAGE.read_text() == page(), "python -m tools.coverage_page writes it"
+
+
+def test_every_method_of_ours_is_in_the_table() -> None:
+    assert {"agents.list", "audit_log.list", "trmm.login"} <= methods()
+    assert methods() - LOCAL == replayed().keys()
+
+
+def test_the_list_of_operations_is_whole() -> None:
+    people = operations("people")
+    assert (len(people), len(operations("browser")), len(operations("ee"))) == (182, 22, 49)
+    assert len({(one.method, one.path) for one in people}) == 182
+
+
+def test_what_is_declared_is_an_operation_that_the_server_has() -> None:
+    every = [one for kind in ("people", "browser", "ee") for one in operations(kind)]
+    found = {name for one in every for name in one.ours}
+    assert methods() - found <= {*LOCAL, "agents.stream_command", "trmm.dialect", *replayed()}
+    by_path = {f"{one.method} {one.path}": one for one in every}
+    assert "agents.get" in by_path["GET /agents/{agent_id}/"].ours
+    assert by_path["POST /agents/{agent_id}/shutdown/"].ours["agents.shutdown"] == "0.18.0"
+    assert "clients.list" in by_path["GET /clients/"].ours
