@@ -1,7 +1,9 @@
 """Ctrl-C, SIGTERM and SIGHUP stop every command alike; what was ignored from the start stays so."""
 
+import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +12,7 @@ import pytest
 
 from tests.cli.conftest import Cli
 from tests.cli.stage import LONGEST, Backstage, ended, started, terminal
+from trmm_async.cli.signals import like_ctrl_c
 
 ALL = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 RUN = ("run", "3", "--all", "--yes", "--width", "2", "--jsonl")
@@ -147,6 +150,31 @@ def test_a_question(stage: Backstage) -> None:
         screen.process.send_signal(signal.SIGTERM)
         assert screen.finish() == 130
     assert stage.do(lambda server: server.runs) == []
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="a system that doesn't tell who waits")
+def test_one_that_comes_as_a_wait_begins_breaks_into_it() -> None:
+    reading, writing = os.pipe()
+    waiting = threading.Event()
+
+    def send() -> None:
+        # In this thread it breaks into nothing, as one that comes just before the wait of the other thread.
+        while Path("/proc/self/stat").read_text().rpartition(")")[2].split()[0] != "S":
+            time.sleep(0.01)
+        signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+        if not waiting.wait(LONGEST):
+            os.write(writing, b"late")
+
+    sender = threading.Thread(target=send)
+    with like_ctrl_c():
+        with pytest.raises(KeyboardInterrupt):
+            sender.start()
+            os.read(reading, 4)
+    waiting.set()
+    sender.join()
+    os.close(reading)
+    os.close(writing)
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
 
 
 def test_a_terminal_that_is_gone(stage: Backstage) -> None:

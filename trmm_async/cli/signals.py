@@ -16,13 +16,16 @@ __all__ = ["like_ctrl_c", "on_stop"]
 _OTHERS: Final = ("SIGTERM", "SIGHUP")
 """By name: Windows has no SIGHUP."""
 
+_TICK: Final = 0.25
+"""Seconds between two looks whether a signal has come."""
+
 _Handler = Callable[[int, FrameType | None], object]
 
 
 @contextmanager
 def like_ctrl_c() -> Iterator[None]:
     """SIGTERM and SIGHUP do what Ctrl-C does at that moment, whoever sees to it then."""
-    with _handled(_OTHERS, _as_ctrl_c):
+    with _handled(_OTHERS, _as_ctrl_c), _ticking():
         yield
 
 
@@ -54,3 +57,22 @@ def _handled(names: tuple[str, ...], handler: _Handler) -> Iterator[None]:
     finally:
         for number, earlier in before.items():
             signal.signal(number, earlier)  # type: ignore[arg-type] # what `signal.signal` gave
+
+
+@contextmanager
+def _ticking() -> Iterator[None]:
+    """Have no wait of the main thread outlast a signal.
+
+    Python acts on a signal between two of its steps, or when the signal breaks into a wait in the system. One
+    that comes after the last step and before the wait has begun would be left until what is waited for comes:
+    a line from a terminal, perhaps never. A tick breaks into that wait.
+    """
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
+        yield
+        return
+    with _handled(("SIGALRM",), lambda *_: None):
+        before = signal.setitimer(signal.ITIMER_REAL, _TICK, _TICK)
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, *before)
