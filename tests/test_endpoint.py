@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from trmm_async import AgentUnreachableError, InvalidRequestError
-from trmm_async.calls import Lane, Replay, Words
-from trmm_async.dialects.stock.endpoint import EVERY, Endpoint, Sent, delete, put, read, send
+from trmm_async.calls import Call, Lane, Replay, Words
+from trmm_async.dialects.stock.endpoint import EVERY, Endpoint, Sent, as_declared, delete, put, read, send
 from trmm_async.models import Agent
 
 
@@ -103,6 +103,37 @@ def test_a_query_leaves_out_what_is_not_given() -> None:
 def test_the_keys_that_a_body_needs_are_named_where_the_server_fails() -> None:
     call = send("things.create", "/core/things/", needs="name kind").call(body={"name": "x"})
     assert "lacks kind" in call.explain(500, b"<!doctype html>").advice
+
+
+def raw(path: str, body: object, method: str = "POST") -> str:
+    """What a 500 of a call in a user's own words is said to mean."""
+    call = Call(method=method, path=path, decode=bytes, body=json.dumps(body).encode(), replay=Replay.NEVER)
+    return as_declared(call).explain(500, b"<!doctype html>").advice
+
+
+def test_of_a_call_in_own_words_the_declarations_of_its_path_tell_what_it_lacks() -> None:
+    send("things.create", "/core/things/", needs="name kind")
+    put("things.update", ONE, needs="thing")
+    assert "lacks name, kind" in raw("/core/things/", {})
+    assert "lacks thing" in raw("/core/things/12/", [], "PUT")
+    for path, method in (("/core/things/x/", "PUT"), ("/core/things/", "PATCH"), ("/core/things/1/", "POST")):
+        assert "lacks a key, or names" in raw(path, {}, method)
+
+
+@pytest.mark.parametrize(
+    ("body", "lacks"),
+    [
+        ({"kind": "text", "text": "x"}, "a key, or names what is not there"),
+        ({"kind": "text"}, "text"),
+        ({"kind": "file"}, "name, mode, size"),
+        ({"text": "x"}, "kind"),
+        ({"kind": "else"}, "a key, or names what is not there"),
+    ],
+)
+def test_of_several_kinds_of_bodies_the_nearest_is_told(body: object, lacks: str) -> None:
+    send("things.write", ONE, needs="kind=text text")
+    send("things.put", ONE, needs="kind=file name mode size")
+    assert raw("/core/things/1/", body).partition("lacks ")[2] == lacks
 
 
 def test_every_declaration_is_kept_under_the_methods_name() -> None:

@@ -41,7 +41,7 @@ from trmm_async.dialects import (
 )
 from trmm_async.dialects.detection import PROBE
 from trmm_async.dialects.stock.commands import PING, CommandRun, run_command
-from trmm_async.dialects.stock.custom_field_values import wrapped
+from trmm_async.dialects.stock.dialect import ALERTS
 from trmm_async.dialects.stock.history import AGENT_HISTORY, StockHistory
 from trmm_async.dialects.stock.login import Checked, Token, check_credentials, log_in
 from trmm_async.errors import (
@@ -52,7 +52,7 @@ from trmm_async.errors import (
     TRMMError,
 )
 from trmm_async.models import Check, Deployment
-from trmm_async.resources import alerts, clients, scripts, tasks
+from trmm_async.resources import clients, scripts, tasks
 from trmm_async.resources.stock import (
     actions,
     audit_log,
@@ -66,6 +66,7 @@ from trmm_async.resources.stock import (
     software,
     windows_updates,
 )
+from trmm_async.resources.stock.custom_field_values import wrapped
 from trmm_async.retry import Final as Judged
 from trmm_async.retry import Reply, RetryPolicy, Tries
 
@@ -256,7 +257,7 @@ def _alerts(told: Recording) -> Request[list[Any]]:
     if has is None:
         return STOCK.list_alerts()
     if has in ({}, {"clientFilter": []}):  # we ask for all without a filter, and don't let none through
-        return alerts.FIND.call(body=has)
+        return ALERTS.call(body=has)
     made: Request[list[Any]] = request_of(
         NOUNS.alerts.list(
             days=_whole(has.get("timeFilter")),
@@ -480,7 +481,7 @@ OPERATIONS: Final = [
         "agents.update",
         "GET /core/customfields/",
         lambda _: request_of(NOUNS.agents.update(WINDOWS, custom_fields={1: "x"})),
-        "_FieldKind",
+        "CustomField",
         "core_customfields",
     ),
     _op(

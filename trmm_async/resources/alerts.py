@@ -5,9 +5,8 @@ from typing import Any, Final, Literal
 
 from trmm_async import arguments
 from trmm_async.calls import Call, Plan, Steps
-from trmm_async.dialects.stock.dialect import ALERT
-from trmm_async.dialects.stock.endpoint import put, read, send
-from trmm_async.dialects.stock.nouns import alerts_of
+from trmm_async.dialects.stock.dialect import ALERT, ALERTS
+from trmm_async.dialects.stock.endpoint import put, send
 from trmm_async.errors import NotFoundError, OutcomeUnknownError, ServerFaultError, TRMMError
 from trmm_async.models import Alert, Client, ClientRef
 from trmm_async.resources.resource import Resource
@@ -20,8 +19,6 @@ _DAYS_MOST: Final = 36_500
 
 _ONE: Final = "/alerts/{alert:id}/"
 
-# The one method whose name says more: without a filter, a gateway has it too.
-FIND = read("alerts.list with a filter", "/alerts/", list[Alert], method="PATCH", decode=alerts_of)
 RESOLVE_MANY = put("alerts.resolve_many", "/alerts/bulk/", method="POST", needs="bulk_action alerts")
 SNOOZE = put("alerts.snooze", _ONE)
 SNOOZE_MANY = put("alerts.snooze_many", "/alerts/bulk/", method="POST", needs="bulk_action alerts")
@@ -73,7 +70,7 @@ class Alerts(Resource):
             return await self._api.send(lambda dialect: dialect.list_alerts())
         # The server can leave out those that are resolved or snoozed; that there are no others, we see to.
         body = {name: value for name, value in which.items() if value is not None and value is not True}
-        found = await self._send(FIND, body=body)
+        found = await self._on_stock("alerts.list with a filter", ALERTS.call(body=body))
         return [
             alert
             for alert in found

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from typing import Final
 
 from trmm_async import arguments
-from trmm_async.dialects.stock.custom_field_values import wrapped
 from trmm_async.dialects.stock.endpoint import delete, put, read
 from trmm_async.dialects.stock.nouns import client_of
 from trmm_async.errors import InvalidRequestError
 from trmm_async.models import Client, ClientRef, Site, SiteRef
 from trmm_async.resources.resource import Resource
+from trmm_async.resources.stock.custom_field_values import wrapped
 from trmm_async.resources.stock.custom_fields import CustomField
 
 __all__ = ["Clients"]

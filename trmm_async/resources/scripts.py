@@ -7,9 +7,10 @@ import msgspec
 
 from trmm_async import arguments, codec
 from trmm_async.calls import Call, Plan, Steps
+from trmm_async.dialects.stock.dialect import SCRIPTS
 from trmm_async.dialects.stock.endpoint import act, delete, put, read, send
 from trmm_async.dialects.stock.explanations import sentence
-from trmm_async.dialects.stock.nouns import script_of, scripts_of
+from trmm_async.dialects.stock.nouns import script_of
 from trmm_async.errors import AgentLostError, AgentUnreachableError
 from trmm_async.models import Agent, Script, ScriptResult
 from trmm_async.resources.resource import Resource
@@ -35,7 +36,6 @@ def _outcome(body: bytes) -> ScriptResult | str:
 _ONE: Final = "/scripts/{script:id}/"
 
 GET = read("scripts.get", _ONE, Script, decode=script_of)
-KNOWN = read("scripts.create", "/scripts/", list[Script], decode=scripts_of)
 CREATE = send("scripts.create", "/scripts/")
 UPDATE = put("scripts.update", _ONE)
 DELETE = delete("scripts.delete", _ONE)
@@ -115,7 +115,7 @@ class Scripts(Resource):
             body["category"] = arguments.plain_text(category, "category")
         made = await self._create(
             CREATE,
-            KNOWN,
+            SCRIPTS,
             body=body,
             query={"showHiddenScripts": "true"},
             # By what the server stores as it is; of arguments it takes the spaces around them away.

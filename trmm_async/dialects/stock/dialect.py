@@ -29,18 +29,18 @@ from trmm_async.dialects.base import (
     TaskOrder,
 )
 from trmm_async.dialects.stock.agents import (
+    AGENT,
     AGENTS,
     SHORT,
     Places,
     ShortAgent,
     agent_ids_by_key,
-    agent_of_detail,
     listed_agents,
     rows_of_agents,
 )
 from trmm_async.dialects.stock.creation import make
-from trmm_async.dialects.stock.endpoint import act, delete, put, read, read_as, send
-from trmm_async.dialects.stock.explanations import get, segment, sentence, worded
+from trmm_async.dialects.stock.endpoint import act, as_declared, delete, put, read, read_as, send
+from trmm_async.dialects.stock.explanations import sentence
 from trmm_async.dialects.stock.history import StockHistory
 from trmm_async.dialects.stock.nouns import (
     alert_of,
@@ -64,7 +64,7 @@ from trmm_async.limits import RateLimit
 from trmm_async.models import Agent, Alert, Check, Client, Deployment, Script, Site, Task
 from trmm_async.plaintext import is_named
 
-__all__ = ["ALERT", "DASHBOARD_SECONDS", "VERSION", "Stock", "version_numbers"]
+__all__ = ["ALERT", "ALERTS", "DASHBOARD_SECONDS", "SCRIPTS", "SITE", "VERSION", "Stock", "version_numbers"]
 
 T = TypeVar("T")
 
@@ -84,6 +84,10 @@ _COUNT: Final = re.compile(r" will now be run on ([0-9]{1,9}) agents?\b")
 
 DASHBOARD_SECONDS: Final = 20.0
 """What the server may take to ask the internet for the newest version (5 s) and after its token (15 s)."""
+
+
+class _Numbered(msgspec.Struct):
+    id: int
 
 
 class _Version(msgspec.Struct):
@@ -113,9 +117,22 @@ DELETE: Final = delete("agents.delete", _ONE)
 RUN: Final = send(
     "agents.run_script", _ONE + "runscript/", needs="script output args timeout run_as_user env_vars"
 )
+FIELDS: Final = read("agents.run_script", "/core/customfields/", list[_Numbered])
+_BULK: Final = "/agents/actions/bulk/"
+_TO_MANY: Final = "target agents monType osType "
 RUN_MANY: Final = act(
-    "fleet.run_script", "/agents/actions/bulk/", decode=_count, needs="mode target agents monType osType"
+    "fleet.run_script",
+    _BULK,
+    decode=_count,
+    needs=_TO_MANY + "mode=script script args timeout run_as_user env_vars",
 )
+COMMAND_MANY: Final = act(
+    "fleet.run_command",
+    _BULK,
+    decode=_count,
+    needs=_TO_MANY + "mode=command cmd shell timeout run_as_user",
+)
+PATCH_MANY: Final = act("fleet.scan_patches", _BULK, decode=_count, needs=_TO_MANY + "mode=patch patchMode")
 DEPLOYMENTS: Final = read("deployments.list", _DEPLOYMENTS, list[Deployment])
 DEPLOY: Final = send(
     "deployments.create",
@@ -124,10 +141,14 @@ DEPLOY: Final = send(
     needs="client site expires agenttype goarch power ping rdp",
 )
 UNDEPLOY: Final = delete("deployments.delete", _DEPLOYMENTS + "{deployment:id}/")
+CLIENTS: Final = read("clients.list", "/clients/", list[Client], decode=clients_of)
+SITES: Final = read("clients.sites", "/clients/{client:id}/", list[Site], decode=sites_within)
+SITE: Final = read("sites.get", "/clients/sites/{site:id}/", Site, decode=site_of)
 CREATE_CLIENT: Final = send("clients.create", "/clients/", needs="client site")
 SCRIPTS: Final = read("scripts.list", "/scripts/", list[Script], decode=scripts_of)
 CHECKS: Final = read("checks.list", _ONE + "checks/", list[Check])
-TASKS: Final = read("tasks.list", _ONE + "tasks/", list[Task])
+TASKS: Final = read("tasks.list", "/tasks/", list[Task])
+TASKS_OF: Final = read("tasks.list", _ONE + "tasks/", list[Task])
 CREATE_TASK: Final = send("tasks.create", "/tasks/", needs="name task_type actions")
 ALERTS: Final = read("alerts.list", "/alerts/", list[Alert], method="PATCH", decode=alerts_of)
 RESOLVE: Final = put("alerts.resolve", "/alerts/{alert:id}/")
@@ -200,7 +221,7 @@ class Stock:
         return UNDEPLOY.call(deployment_id)
 
     def list_clients(self) -> Call[list[Client]]:
-        return get("/clients/", clients_of)
+        return CLIENTS.call()
 
     def create_client(self, name: str, site: str | None = None) -> Plan[Client]:
         body = {"client": {"name": name}, "site": {"name": site or _SITE}}
@@ -209,7 +230,7 @@ class Stock:
         )
 
     def list_sites(self, client_id: int) -> Call[list[Site]]:
-        return get(f"/clients/{client_id}/", sites_within)
+        return SITES.call(client_id)
 
     def list_scripts(self) -> Call[list[Script]]:
         return SCRIPTS.call()
@@ -220,14 +241,14 @@ class Stock:
     def list_tasks(self, agent_id: str | None = None) -> Plan[list[Task]]:
         def steps() -> Steps[list[Task]]:
             ids = yield from agent_ids_by_key()
-            path = "/tasks/" if agent_id is None else f"/agents/{segment(agent_id)}/tasks/"
-            return (yield from get(path, partial(tasks_of, agent_ids=ids)))
+            call = TASKS.call() if agent_id is None else TASKS_OF.call(agent_id)
+            return (yield from read_as(call, partial(tasks_of, agent_ids=ids)))
 
         return Plan(steps)
 
     def create_task(self, order: TaskOrder) -> Plan[Task]:
         send = CREATE_TASK.call(body=task_body(order))
-        listing = read_as(TASKS.call(order.agent), partial(tasks_of, agent_ids=_All(order.agent)))
+        listing = read_as(TASKS_OF.call(order.agent), partial(tasks_of, agent_ids=_All(order.agent)))
         return make("task", listing, send, lambda task: task.name == order.name and task.policy is None)
 
     def list_alerts(self) -> Call[list[Alert]]:
@@ -253,7 +274,7 @@ class Stock:
         return None
 
     def raw(self, call: Call[Any]) -> Call[Any]:
-        return worded(call)
+        return as_declared(call)
 
     def _listed_agents(self, which: AgentFilter) -> Steps[list[Agent]]:
         places = yield from _places()
@@ -296,17 +317,17 @@ class _All(Mapping[int, str]):
 def _places() -> Steps[Places]:
     """The ids behind the names in a list of agents; without them where the key may not see clients."""
     try:
-        return Places((yield from get("/clients/", clients_of)))
+        return Places((yield from CLIENTS.call()))
     except PermissionDeniedError:
         return Places()
 
 
 def _agent(agent_id: str) -> Steps[Agent]:
-    agent = yield from get(f"/agents/{segment(agent_id)}/", agent_of_detail)
+    agent = yield from AGENT.call(agent_id)
     if agent.site.id is None:
         return agent
     try:
-        site = yield from get(f"/clients/sites/{agent.site.id}/", site_of)
+        site = yield from SITE.call(agent.site.id)
     except APIError:
         return agent
     return msgspec.structs.replace(
@@ -379,15 +400,11 @@ def _check_output_is_stored(run: ScriptRun) -> Steps[None]:
             f'output="collector" needs Tactical RMM 0.19.4 or newer, this server is {version}: it would run '
             'the script and store nothing. Use output="wait", and agents.update(agent, custom_fields=…)'
         )
-    fields = yield from get("/core/customfields/", codec.decoder(list[_Numbered]))
+    fields = yield from FIELDS.call()
     if run.custom_field not in {field.id for field in fields}:
         raise InvalidRequestError(
             f"custom_field: the server has no custom field with the id {run.custom_field}"
         )
-
-
-class _Numbered(msgspec.Struct):
-    id: int
 
 
 def version_numbers(version: str) -> tuple[int, ...]:

@@ -10,9 +10,10 @@ Over `explanations`. What takes several calls, or wraps its body, is a function 
 """
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import Any, Final, Generic, TypeAlias, TypedDict, TypeVar, Unpack, cast, get_args, get_origin
 
 import msgspec
@@ -20,10 +21,22 @@ import msgspec
 from trmm_async import arguments, codec
 from trmm_async.calls import Call, Lane, Replay, Words, ignore_answer
 from trmm_async.dialects.stock.agent_answers import NO_NATS_API, of_an_agent
-from trmm_async.dialects.stock.explanations import SHORT_ID, is_page, segment, worded
+from trmm_async.dialects.stock.explanations import SHORT_ID, Needs, is_page, segment, worded
 from trmm_async.models import Extra
 
-__all__ = ["EVERY", "Endpoint", "Sent", "act", "delete", "put", "read", "read_as", "reader", "send"]
+__all__ = [
+    "EVERY",
+    "Endpoint",
+    "Sent",
+    "act",
+    "as_declared",
+    "delete",
+    "put",
+    "read",
+    "read_as",
+    "reader",
+    "send",
+]
 
 T = TypeVar("T")
 
@@ -45,7 +58,7 @@ class Endpoint(Generic[T]):
     Attributes:
         name: of the method that sends it, as users write it behind `trmm.`.
         path: from the server's root, with its places.
-        needs: keys that the server wants in a body; without one it answers 500.
+        needs: keys that the server wants in a body; without one it answers 500. See `Needs`.
         waits: seconds that the server itself may take, holding a worker; None if it answers at once.
         asks: the same, where it asks an agent over its message bus meanwhile.
         advice: what a 500 may mean then.
@@ -60,7 +73,7 @@ class Endpoint(Generic[T]):
     path: str
     decode: Callable[[bytes], T]
     replay: Replay
-    needs: tuple[str, ...] = ()
+    needs: Needs = ()
     waits: float | None = None
     asks: float | None = None
     advice: str = NO_NATS_API
@@ -99,7 +112,7 @@ class Endpoint(Generic[T]):
             gone_is_done=self.method == "DELETE" and self.replay is Replay.IDEMPOTENT,
             is_secret=self.secret,
         )
-        call = worded(call, waits=waits or self.asks or self.waits, needs=self.needs)
+        call = worded(call, bodies=lambda: (self.needs,), waits=waits or self.asks or self.waits)
         call = call if self.asks is None else of_an_agent(call, self.advice)
         if not self.since:
             return call
@@ -201,6 +214,22 @@ def act(
 ) -> Endpoint[T]:
     """What changes something, and is sent for the sake of its answer."""
     return Endpoint(name=name, method=method, path=path, decode=decode, replay=replay, **_told(facts))
+
+
+def as_declared(call: Call[T]) -> Call[T]:
+    """A call in a user's own words, with what the server's answers mean to the endpoints of its path."""
+
+    def bodies() -> list[Needs]:
+        return [one.needs for one in _declared(call.method, call.path) if one.needs]
+
+    return worded(call, bodies=bodies)
+
+
+def _declared(method: str, path: str) -> Iterator[Endpoint[Any]]:
+    for endpoint in chain.from_iterable(EVERY.values()):
+        pattern = _PLACE.sub(lambda place: "[0-9]+" if place[2] == "id" else "[^/]+", endpoint.path)
+        if endpoint.method == method and re.fullmatch(pattern, path):
+            yield endpoint
 
 
 def read_as(call: Call[Any], decode: Callable[[bytes], T]) -> Call[T]:

@@ -6,9 +6,9 @@ with 400 and a sentence.
 """
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -18,9 +18,10 @@ from trmm_async.calls import Call, Lane, Replay, Words
 from trmm_async.errors import AgentLostError, AgentUnreachableError
 
 __all__ = [
+    "Bodies",
+    "Needs",
     "SHORT_ID",
     "UNREACHABLE",
-    "get",
     "is_page",
     "segment",
     "sentence",
@@ -28,6 +29,12 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+
+Needs: TypeAlias = tuple[str, ...]
+"""The keys that a body must have; "mode=script" is one that must have this value besides."""
+
+Bodies: TypeAlias = Callable[[], Iterable[Needs]]
+"""What the bodies must have that a call may have, where there are several kinds of them."""
 
 UNREACHABLE: Final = "Unable to contact the agent"
 """What a stock server says where an agent gave no answer in time."""
@@ -40,60 +47,21 @@ _DEFINITE: Final = frozenset({500})
 
 _PAGE: Final = re.compile(rb"\s*<(!doctype|html)", re.IGNORECASE)
 
-_NEEDED: Final[tuple[tuple[str, re.Pattern[str], tuple[str, ...]], ...]] = tuple(
-    (method, re.compile(path), tuple(keys.split()))
-    for method, path, keys in (
-        ("POST", r"/agents/[^/]+/runscript/", "script output args timeout run_as_user env_vars"),
-        ("POST", r"/agents/[^/]+/cmd/", "shell cmd timeout run_as_user"),
-        ("POST", r"/agents/[^/]+/recover/", "mode"),
-        ("POST", r"/agents/actions/bulk/", "mode target agents monType osType"),
-        ("POST", r"/agents/notes/", "agent_id note"),
-        ("POST", r"/alerts/bulk/", "bulk_action alerts"),
-        ("POST", r"/clients/", "client site"),
-        ("POST", r"/clients/sites/", "site"),
-        ("POST", r"/clients/deployments/", "client site expires agenttype goarch power ping rdp"),
-        ("POST", r"/scripts/[^/]+/test/", "code timeout args shell run_as_user env_vars"),
-        ("POST", r"/tasks/", "name task_type actions"),
-        ("POST", r"/v2/login/", "username password twofactor"),
-        ("PUT", r"/clients/[0-9]+/", "client"),
-        ("PUT", r"/clients/sites/[0-9]+/", "site"),
-        ("PATCH", r"/logs/audit/", "pagination"),
-    )
-)
-_NEEDED_BY_MODE: Final = {
-    "script": ("script", "args", "timeout", "run_as_user", "env_vars"),
-    "command": ("cmd", "shell", "timeout", "run_as_user"),
-    "patch": ("patchMode",),
-}
-
 
 def segment(text: str) -> str:
     """A text as one segment of a path."""
     return quote(text, safe="")
 
 
-def get(
-    path: str,
-    decode: Callable[[bytes], T],
-    *,
-    query: Mapping[str, object] | None = None,
-    waits: float | None = None,
-) -> Call[T]:
-    """A call that only reads; `waits` is for how many seconds the server itself may wait for an agent."""
-    given = {name: str(value) for name, value in (query or {}).items() if value is not None}
-    return worded(Call(method="GET", path=path, decode=decode, query=given), waits=waits)
-
-
-def worded(call: Call[T], *, waits: float | None = None, needs: tuple[str, ...] = ()) -> Call[T]:
+def worded(call: Call[T], *, bodies: Bodies, waits: float | None = None) -> Call[T]:
     """The call with what a stock server's answers to it mean, and the bound on its workers if it waits.
 
-    `needs` are keys of its body; where none are given, they are looked up by the path.
+    `bodies` are looked at only when the server has failed.
     """
     lanes = call.lanes if waits is None else (*call.lanes, Lane.WORKERS)
-    explain = partial(_explain, call, needs)
     return msgspec.structs.replace(
         call,
-        explain=explain,
+        explain=partial(_explain, call, bodies),
         definite=_DEFINITE,
         lanes=lanes,
         answers_within=call.answers_within if waits is None else waits,
@@ -114,20 +82,20 @@ def sentence(body: bytes) -> str:
     return said if isinstance(said, str) else ""
 
 
-def _explain(call: Call[Any], needs: tuple[str, ...], status: int, body: bytes) -> Words:
+def _explain(call: Call[Any], bodies: Bodies, status: int, body: bytes) -> Words:
     if status == 400 and sentence(body) == UNREACHABLE:
         return Words(kind=AgentUnreachableError if call.replay is Replay.SAFE else AgentLostError)
     if not is_page(body):
         return Words()
     if status == 500:
-        return Words(advice=_why_500(call, needs))
+        return Words(advice=_why_500(call, bodies()))
     if status == 404:
         return Words(advice=_why_404(call.path))
     return Words()
 
 
-def _why_500(call: Call[Any], needs: tuple[str, ...]) -> str:
-    missing = _missing(call.method, call.path, call.body, needs)
+def _why_500(call: Call[Any], bodies: Iterable[Needs]) -> str:
+    missing = _missing(call.body, bodies)
     if missing:
         return f"a stock server says so to a body that lacks {', '.join(missing)}"
     what = (
@@ -144,14 +112,16 @@ def _why_404(path: str) -> str:
     return 'no such path here: is the server a gateway (dialect="gateway"), or of another version?'
 
 
-def _missing(method: str, path: str, sent: bytes | None, needs: tuple[str, ...]) -> list[str]:
+def _missing(sent: bytes | None, bodies: Iterable[Needs]) -> list[str]:
+    """The keys that the body lacks of those that it comes nearest to."""
     given = _keys(sent)
-    needed: Collection[str] = needs or next(
-        (keys for verb, where, keys in _NEEDED if verb == method and where.fullmatch(path)), ()
-    )
-    if path == "/agents/actions/bulk/":
-        needed = (*needed, *_NEEDED_BY_MODE.get(str(given.get("mode")), ()))
-    return [key for key in needed if key not in given]
+    wanted = [[key.partition("=") for key in needs] for needs in bodies]
+    lacking = [
+        [key for key, _, _ in needs if key not in given]
+        for needs in wanted
+        if all(not value or given.get(key, value) == value for key, _, value in needs)
+    ]
+    return min(lacking, key=len, default=[])
 
 
 def _keys(sent: bytes | None) -> Mapping[str, Any]:

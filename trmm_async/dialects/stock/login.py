@@ -100,6 +100,7 @@ LOGIN = Endpoint(
     name="login",
     method="POST",
     path="/v2/login/",
+    needs=("username", "password", "twofactor"),
     decode=_token,
     replay=Replay.NEVER,
     secret=True,

@@ -12,13 +12,13 @@ import msgspec
 from trmm_async import arguments
 from trmm_async.calls import Call, Plan, Replay, Steps
 from trmm_async.dialects.stock.commands import PING, RUN, CommandRun, run_command
-from trmm_async.dialects.stock.custom_field_values import custom_field_values
 from trmm_async.dialects.stock.endpoint import act, put, read, send
 from trmm_async.dialects.stock.explanations import sentence
 from trmm_async.dialects.stock.history import AGENT_HISTORY
 from trmm_async.errors import InvalidRequestError
 from trmm_async.models import Agent, Client, ClientRef, CommandResult, HistoryEntry, Site, SiteRef
 from trmm_async.resources.resource import Resource
+from trmm_async.resources.stock.custom_field_values import custom_field_values
 
 __all__ = ["AgentActions", "AgentChanges"]
 

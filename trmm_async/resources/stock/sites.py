@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from typing import Final
 
 from trmm_async import arguments
-from trmm_async.dialects.stock.custom_field_values import wrapped
+from trmm_async.dialects.stock.dialect import SITE
 from trmm_async.dialects.stock.endpoint import delete, put, read, send
-from trmm_async.dialects.stock.nouns import site_of, sites_of, sites_of_client
+from trmm_async.dialects.stock.nouns import sites_of, sites_of_client
 from trmm_async.errors import InvalidRequestError
 from trmm_async.models import Client, ClientRef, Site, SiteRef
 from trmm_async.resources.resource import Resource
+from trmm_async.resources.stock.custom_field_values import wrapped
 from trmm_async.resources.stock.custom_fields import CustomField
 
 __all__ = ["Sites"]
@@ -19,7 +20,6 @@ _ONE: Final = "/clients/sites/{site:id}/"
 
 LIST = read("sites.list", "/clients/sites/", list[Site], decode=sites_of)
 OF_CLIENT = read("sites.list", "/clients/{client:id}/", list[Site], decode=sites_of_client)
-GET = read("sites.get", _ONE, Site, decode=site_of)
 CREATE = send("sites.create", "/clients/sites/", needs="site")
 UPDATE = put("sites.update", _ONE, needs="site")
 DELETE = delete("sites.delete", _ONE)
@@ -42,7 +42,7 @@ class Sites(Resource):
         Raises:
             NotFoundError: there is no such site.
         """
-        return await self._send(GET, site)
+        return await self._send(SITE, site)
 
     async def create(self, *, client: int | Client | ClientRef, name: str) -> Site:
         """Create a site of a client and return it. Never sent twice.

@@ -4,25 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-import msgspec
-
-from trmm_async import codec
 from trmm_async.calls import Plan, Steps
 from trmm_async.dialects.stock.endpoint import Endpoint
-from trmm_async.dialects.stock.explanations import get
 from trmm_async.errors import InvalidRequestError
+from trmm_async.resources.stock.custom_fields import LIST, CustomField
 
 __all__ = ["custom_field_values", "wrapped"]
-
-
-class _FieldKind(msgspec.Struct):
-    """A custom field: what kind of thing has it, and what values it takes."""
-
-    id: int
-    name: str = ""
-    model: str = "agent"
-    type: str = "text"
-    options: tuple[str, ...] = ()
 
 
 def wrapped(put: Endpoint[None], place: int, model: str, changes: Mapping[str, Any]) -> Plan[None]:
@@ -46,29 +33,29 @@ def custom_field_values(model: str, values: Mapping[int, Any]) -> Steps[list[Map
     Raises (in its steps):
         InvalidRequestError: such things have no such field, or a value does not fit its type.
     """
-    listed = yield from get("/core/customfields/", codec.decoder(list[_FieldKind]))
+    listed = yield from LIST.call()
     known = {field.id: field for field in listed if field.model == model}
     if unknown := [number for number in values if number not in known]:
         raise InvalidRequestError(f"custom_fields: {model}s have no custom field with the id {unknown[0]}")
     return [_custom_field(known[number], value) for number, value in values.items()]
 
 
-def _custom_field(field: _FieldKind, value: Any) -> Mapping[str, object]:
+def _custom_field(field: CustomField, value: Any) -> Mapping[str, object]:
     key, fit = _FITTING.get(field.type, ("string_value", _text))
     return {"field": field.id, key: fit(field, value)}
 
 
-def _wrong(field: _FieldKind, wanted: str, value: object) -> InvalidRequestError:
+def _wrong(field: CustomField, wanted: str, value: object) -> InvalidRequestError:
     return InvalidRequestError(f"custom_fields: {field.name!r} ({field.id}) takes {wanted}, not {value!r}")
 
 
-def _text(field: _FieldKind, value: object) -> str | None:
+def _text(field: CustomField, value: object) -> str | None:
     if value is not None and not isinstance(value, str):
         raise _wrong(field, "a text", value)
     return value
 
 
-def _number(field: _FieldKind, value: Any) -> str | None:
+def _number(field: CustomField, value: Any) -> str | None:
     if value is None:
         return None
     if isinstance(value, bool):
@@ -80,7 +67,7 @@ def _number(field: _FieldKind, value: Any) -> str | None:
     return str(value)
 
 
-def _moment(field: _FieldKind, value: object) -> str | None:
+def _moment(field: CustomField, value: object) -> str | None:
     if isinstance(value, datetime):
         if value.utcoffset() is None:
             raise _wrong(field, "a datetime that says its time zone", value)
@@ -88,13 +75,13 @@ def _moment(field: _FieldKind, value: object) -> str | None:
     return _text(field, value)
 
 
-def _option(field: _FieldKind, value: object) -> str | None:
+def _option(field: CustomField, value: object) -> str | None:
     if value is not None and value not in field.options:
         raise _wrong(field, f"one of {', '.join(field.options)}", value)
     return _text(field, value)
 
 
-def _options(field: _FieldKind, value: object) -> list[str]:
+def _options(field: CustomField, value: object) -> list[str]:
     chosen = () if value is None else value
     if isinstance(chosen, str) or not isinstance(chosen, Sequence | set | frozenset):
         raise _wrong(field, "a list of texts", value)
@@ -103,13 +90,13 @@ def _options(field: _FieldKind, value: object) -> list[str]:
     return sorted(chosen) if isinstance(chosen, set | frozenset) else list(chosen)
 
 
-def _flag(field: _FieldKind, value: object) -> bool:
+def _flag(field: CustomField, value: object) -> bool:
     if not isinstance(value, bool):
         raise _wrong(field, "True or False", value)
     return value
 
 
-_FITTING: Final[Mapping[str, tuple[str, Callable[[_FieldKind, Any], object]]]] = {
+_FITTING: Final[Mapping[str, tuple[str, Callable[[CustomField, Any], object]]]] = {
     "text": ("string_value", _text),
     "number": ("string_value", _number),
     "datetime": ("string_value", _moment),
