@@ -1,24 +1,12 @@
 """What the nouns' methods ask of a stock server, told without one: `request_of(NOUNS.alerts.get(1))`."""
 
+import typing
 from collections.abc import Callable, Coroutine
 from typing import Any, NoReturn
 
+from trmm_async import TRMM
 from trmm_async.calls import Call, Plan
 from trmm_async.dialects import Stock
-from trmm_async.resources import (
-    Agents,
-    Alerts,
-    AuditLog,
-    Checks,
-    Clients,
-    Core,
-    CustomFields,
-    KeyStore,
-    Scripts,
-    Sites,
-    Tasks,
-)
-from trmm_async.resources.stock.policies import Policies
 
 STOCK = Stock("https://rmm.example.com")
 
@@ -46,23 +34,13 @@ class _Api:
         return STOCK
 
 
-class Nouns:
+class Nouns(TRMM):
     """The nouns of a client, without a client: what they are to do is done by `carry_out`."""
 
     def __init__(self, carry_out: Callable[[Any], Any]) -> None:
         api: Any = _Api(carry_out)
-        self.agents = Agents(api)
-        self.alerts = Alerts(api)
-        self.audit_log = AuditLog(api)
-        self.checks = Checks(api)
-        self.clients = Clients(api)
-        self.core = Core(api)
-        self.custom_fields = CustomFields(api)
-        self.key_store = KeyStore(api)
-        self.policies = Policies(api)
-        self.scripts = Scripts(api)
-        self.sites = Sites(api)
-        self.tasks = Tasks(api)
+        for name, kind in typing.get_type_hints(TRMM).items():
+            setattr(self, name, kind(api))
 
 
 def _tell(request: Any) -> NoReturn:

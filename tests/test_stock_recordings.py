@@ -754,7 +754,7 @@ OPERATIONS: Final = [
         "GET /scripts/",
         lambda _: STOCK.list_scripts(),
         "Script",
-        "scripts_list scripts_list_after scripts_list_no_community",
+        "scripts_list scripts_list_after scripts_list_norole_403",
     ),
     _op(
         "scripts.get",
@@ -1224,7 +1224,6 @@ DIFFERENT: Final[Mapping[str, But]] = {
     **_never("the server reads any word but true as we write false", "agents_list_detail_TRUE_upper"),
     **_never("we ask by the second, with a zone, and without a limit", "scripthistory_range"),
     **_never("we ask for five", "scripthistory_bad_limit"),
-    **_never("we don't leave community scripts out", "scripts_list_no_community"),
     **_never("a body that is no JSON object", "err_body_is_list"),
     **_never(
         "a custom field that is not there, which we find out before",
@@ -1303,10 +1302,6 @@ SPARED: Final[Mapping[str, str]] = every("SPARED") | _spared(
         "no operation of ours: the history and the notes of all agents, and one note": (
             "history_all note_get note_get_404 notes_all"
         ),
-        "no operation of ours: pending actions": (
-            "pendingaction_cancel pendingaction_cancel_404 pendingactions_agent pendingactions_all "
-            "pendingactions_all2"
-        ),
         "no operation of ours: registry": "registry_browse registry_create_key",
         "no operation of ours: reports": "reporting_history reporting_templates",
         "we store output by the call for many: this one waits, and holds a worker": (
@@ -1320,12 +1315,6 @@ SPARED: Final[Mapping[str, str]] = every("SPARED") | _spared(
         "a bad request that we never send, and the server takes": (
             "runscript_args_null runscript_args_string runscript_unknown_output_mode script_create_empty "
             "task_create_no_actions"
-        ),
-        "no operation of ours: downloading scripts, and snippets": (
-            "script_download script_download_no_snippets script_snippets"
-        ),
-        "no operation of ours: installing and removing software": (
-            "software_install software_install_offline software_uninstall"
         ),
         "no operation of ours: tasks without a schedule, of commands, that run once, or of policies": (
             "task_create_manual task_create_manual_cmd task_create_policy task_create_runonce"

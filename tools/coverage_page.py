@@ -46,8 +46,8 @@ LOCAL: Final = {"trmm.from_env", "trmm.aclose", "fleet.resume"}
 """They ask the server for nothing of their own."""
 
 _PLACES: Final = {
-    "agent": "[A-Za-z]{40}",
-    "agent_id": "[A-Za-z]{40}",
+    "agent": "[A-Za-z0-9]{40}",
+    "agent_id": "[A-Za-z0-9]{40}",
     "id": "[0-9]+",
     "logtype": "[A-Za-z]+",
     "path": ".+",

@@ -77,15 +77,18 @@ if TYPE_CHECKING:
     from trmm_async.outcomes import Counts, Done, Failed, Outcome, Skipped, Unknown
     from trmm_async.resources.checks import CheckHistoryPoint
     from trmm_async.resources.commands import CommandSettings
+    from trmm_async.resources.scripts import ScriptFile
     from trmm_async.resources.stock.audit_log import AuditEntry
     from trmm_async.resources.stock.core import Dashboard, ServerSettings
     from trmm_async.resources.stock.custom_fields import CustomField
     from trmm_async.resources.stock.event_log import EventLogEntry
     from trmm_async.resources.stock.key_store import KeyStoreEntry
     from trmm_async.resources.stock.notes import Note
+    from trmm_async.resources.stock.pending_actions import PendingAction
     from trmm_async.resources.stock.policies import Policy, PolicyUse
     from trmm_async.resources.stock.processes import Process
     from trmm_async.resources.stock.services import Service
+    from trmm_async.resources.stock.snippets import Snippet
     from trmm_async.resources.stock.software import Software
     from trmm_async.resources.stock.windows_updates import WindowsUpdate
     from trmm_async.stream import Consumer, Handler, StreamSettings, StreamState, Subscription
@@ -168,6 +171,9 @@ _ROOMS: Final = {
     "resources.stock.software": ("Software",),
     "resources.stock.windows_updates": ("WindowsUpdate",),
     "resources.stock.policies": ("Policy", "PolicyUse"),
+    "resources.stock.pending_actions": ("PendingAction",),
+    "resources.stock.snippets": ("Snippet",),
+    "resources.scripts": ("ScriptFile",),
     "stream": ("Consumer", "Handler", "StreamSettings", "StreamState", "Subscription"),
     "transport.connector": ("Connector",),
     "webhooks": ("WebhookReceiver",),
@@ -228,6 +234,7 @@ __all__ = [
     "Note",
     "Outcome",
     "OutcomeUnknownError",
+    "PendingAction",
     "PermissionDeniedError",
     "Policy",
     "PolicyUse",
@@ -237,6 +244,7 @@ __all__ = [
     "RecordedError",
     "RedirectedError",
     "Script",
+    "ScriptFile",
     "ScriptOutput",
     "ScriptResult",
     "ServerError",
@@ -246,6 +254,7 @@ __all__ = [
     "Site",
     "SiteRef",
     "Skipped",
+    "Snippet",
     "Software",
     "StreamSettings",
     "StreamState",

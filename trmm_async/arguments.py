@@ -6,14 +6,17 @@ Over the nouns. Pure. Each function returns the value in the form that the diale
 import ipaddress
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Final, TypeVar
+from difflib import get_close_matches
+from typing import Final, TypeAlias, TypeVar
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from trmm_async.errors import InvalidRequestError
 
 __all__ = [
+    "Check",
+    "Checks",
     "agent_id",
     "agent_ids",
     "api_key",
@@ -29,6 +32,7 @@ __all__ = [
     "free_text",
     "names",
     "number",
+    "or_none",
     "object_id",
     "object_ids",
     "path_segment",
@@ -37,6 +41,8 @@ __all__ = [
     "script_args",
     "script_timeout",
     "secret",
+    "settings",
+    "short_text",
     "non_empty",
     "token",
     "integer",
@@ -202,6 +208,43 @@ def boolean(value: object, what: str) -> bool:
     if not isinstance(value, bool):
         raise InvalidRequestError(f"{what} must be True or False, not {value!r}")
     return value
+
+
+Check: TypeAlias = Callable[[object, str], object]
+"""(value, what an error calls it) -> the value as it is sent. Raises `InvalidRequestError`."""
+
+Checks: TypeAlias = Mapping[str, Check | tuple[str, Check]]
+"""By the names of our keywords how each is checked, and by which name it is sent, where by another."""
+
+
+def short_text(value: object, what: str, *, most: int, empty: bool = False) -> str:
+    """A line of so many characters at most, without the spaces around it, as servers store it."""
+    text = plain_text(value, what, empty=empty).strip()
+    if len(text) > most:
+        raise InvalidRequestError(f"{what} must have {most} characters at most, {text!r} has {len(text)}")
+    return text
+
+
+def or_none(check: Check) -> Check:
+    """The check of what may be None as well, which then is sent as null."""
+    return lambda value, what: None if value is None else check(value, what)
+
+
+def settings(given: Mapping[str, object], checks: Checks, method: str) -> dict[str, object]:
+    """What `method` was given as keywords, checked and by the server's names; it must be something."""
+    for name in given:
+        if name not in checks:
+            close = get_close_matches(name, checks, n=1)
+            meant = f" (did you mean {close[0]}?)" if close else f": it takes {', '.join(checks)}"
+            raise InvalidRequestError(f"{method}() got an unexpected keyword {name!r}{meant}")
+    if not given:
+        raise InvalidRequestError(f"{method}: nothing to change: give {', '.join(checks)}, one or more")
+    found: dict[str, object] = {}
+    for name, value in given.items():
+        how = checks[name]
+        sent, check = how if isinstance(how, tuple) else (name, how)
+        found[sent] = check(value, name)
+    return found
 
 
 def changes(given: Mapping[str, object]) -> dict[str, object]:

@@ -32,6 +32,7 @@ from trmm_async.resources import (
     Deployments,
     KeyStore,
     Language,
+    PendingActions,
     Policies,
     Scripts,
     Sites,
@@ -108,6 +109,7 @@ class TRMM:
     custom_fields: CustomFields
     key_store: KeyStore
     audit_log: AuditLog
+    pending_actions: PendingActions
     core: Core
     fleet: Fleet
 
@@ -178,6 +180,7 @@ class TRMM:
         self.custom_fields = CustomFields(self._api)
         self.key_store = KeyStore(self._api)
         self.audit_log = AuditLog(self._api)
+        self.pending_actions = PendingActions(self._api)
         self.core = Core(self._api)
         self.fleet = Fleet(self._api)
 

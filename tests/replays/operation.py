@@ -46,7 +46,7 @@ class Operation:
 def op(name: str, request: str, ask: Ask, into: object, recorded: str = "") -> Operation:
     """An operation; `request` is "METHOD /path/", where `<agent>` and `<id>` are groups of the pattern."""
     method, _, path = request.partition(" ")
-    where = path.replace("<agent>", "([A-Za-z]{40}|short)").replace("<id>", "([0-9]+)")
+    where = path.replace("<agent>", "([A-Za-z0-9]{40}|short)").replace("<id>", "([0-9]+)")
     return Operation(name, method, where, ask, into, names(recorded))
 
 

@@ -18,6 +18,7 @@ from trmm_async.resources.stock.audit_log import AuditLog
 from trmm_async.resources.stock.core import Core
 from trmm_async.resources.stock.custom_fields import CustomFields
 from trmm_async.resources.stock.key_store import KeyStore
+from trmm_async.resources.stock.pending_actions import PendingActions
 from trmm_async.resources.stock.policies import Policies
 from trmm_async.resources.stock.sites import Sites
 from trmm_async.resources.tasks import Tasks
@@ -37,6 +38,7 @@ __all__ = [
     "Deployments",
     "KeyStore",
     "Language",
+    "PendingActions",
     "Policies",
     "Scripts",
     "Sites",

@@ -10,12 +10,15 @@ from trmm_async.calls import Call, Plan, Steps
 from trmm_async.dialects.stock.dialect import SCRIPTS
 from trmm_async.dialects.stock.endpoint import act, delete, put, read, send
 from trmm_async.dialects.stock.explanations import sentence
+from trmm_async.dialects.stock.history import seconds
 from trmm_async.dialects.stock.nouns import script_of
-from trmm_async.errors import AgentLostError, AgentUnreachableError
-from trmm_async.models import Agent, Script, ScriptResult
+from trmm_async.errors import AgentLostError, AgentUnreachableError, InvalidRequestError
+from trmm_async.models import Agent, Script, ScriptResult, no_extra
+from trmm_async.resources.api import Api
 from trmm_async.resources.resource import Resource
+from trmm_async.resources.stock.snippets import Snippets
 
-__all__ = ["Scripts"]
+__all__ = ["ScriptFile", "Scripts"]
 
 Shell = Literal["powershell", "cmd", "python", "shell", "nushell", "deno"]
 Platform = Literal["windows", "linux", "darwin"]
@@ -33,8 +36,44 @@ def _outcome(body: bytes) -> ScriptResult | str:
     return sentence(body) or codec.decoder(ScriptResult)(body)
 
 
+class ScriptFile(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A script as a file: its name with the ending of its shell, and its text."""
+
+    filename: str
+    code: str = ""
+    extra: Mapping[str, Any] = no_extra()
+
+
+def _server_result(body: bytes) -> ScriptResult:
+    sent = codec.decoder(_ServerResult)(body)
+    return ScriptResult(
+        retcode=sent.retcode,
+        stdout=sent.stdout,
+        stderr=sent.stderr,
+        execution_time=seconds(sent.execution_time),
+        extra=sent.extra,
+    )
+
+
+class _ServerResult(msgspec.Struct):
+    """As `ScriptResult`, but that the time is text."""
+
+    retcode: int | None = None
+    stdout: str = ""
+    stderr: str = ""
+    execution_time: str | float | None = None
+    extra: Mapping[str, Any] = no_extra()
+
+
 _ONE: Final = "/scripts/{script:id}/"
 
+DOWNLOAD = read("scripts.download", _ONE + "download/", ScriptFile)
+TEST_ON_SERVER = act(
+    "scripts.test_on_server",
+    "/core/serverscript/test/",
+    decode=_server_result,
+    needs="code timeout args shell env_vars",
+)
 GET = read("scripts.get", _ONE, Script, decode=script_of)
 CREATE = send("scripts.create", "/scripts/")
 UPDATE = put("scripts.update", _ONE)
@@ -53,9 +92,40 @@ class Scripts(Resource):
     Every method raises `TRMMError`s only.
     """
 
-    async def list(self) -> list[Script]:
-        """All scripts that the key may see, without their code; of a stock server's none that is hidden."""
+    snippets: Snippets
+
+    def __init__(self, api: Api) -> None:
+        super().__init__(api)
+        self.snippets = Snippets(api)
+
+    async def list(self, *, hidden: bool = False, community: bool = True) -> list[Script]:
+        """All scripts that the key may see, without their code.
+
+        Args:
+            hidden: with those that are hidden. A stock server only.
+            community: with those that came with Tactical RMM; False for your own alone. A stock server only.
+        """
+        query: dict[str, object] = {}
+        if arguments.boolean(hidden, "hidden"):
+            query["showHiddenScripts"] = "true"
+        if not arguments.boolean(community, "community"):
+            query["showCommunityScripts"] = "false"
+        if query:
+            return await self._send(SCRIPTS, query=query)
         return await self._api.send(lambda dialect: dialect.list_scripts())
+
+    async def download(self, script: int | Script, *, snippets: bool = True) -> ScriptFile:
+        """A script as a file. A stock server only.
+
+        Args:
+            script: its id, or the script.
+            snippets: with the code of its snippets in place of their names in braces.
+
+        Raises:
+            NotFoundError: there is no such script.
+        """
+        as_written = {} if arguments.boolean(snippets, "snippets") else {"with_snippets": "false"}
+        return await self._send(DOWNLOAD, script, query=as_written)
 
     async def get(self, script: int | Script) -> Script:
         """One script with its `code`; its `script_type` is not told here. A stock server only.
@@ -221,6 +291,42 @@ class Scripts(Resource):
             "run_as_user": arguments.boolean(run_as_user, "run_as_user"),
         }
         return await self._on_stock(TEST.name, tried(TEST.call(agent, body=body, waits=timeout)))
+
+    async def test_on_server(
+        self,
+        *,
+        shell: Shell,
+        code: str,
+        args: Iterable[str] = (),
+        env_vars: Mapping[str, str] | None = None,
+        timeout: int = 90,
+    ) -> ScriptResult:
+        """Run code on the Tactical RMM server itself, as its own user, and wait; a stock server only.
+
+        Never sent twice. It holds a worker of the server until it has ended. An administrator must have
+        switched scripts on the server on.
+
+        Args:
+            shell: what it is; what runs it is named by its first line.
+            code: its text, which begins with `#!` and a program's path.
+            args: its arguments.
+            env_vars: its environment variables.
+            timeout: seconds that it may take, 1 to 300; then its `retcode` is 98.
+
+        Raises:
+            BadRequestError: scripts on the server are switched off.
+            OutcomeUnknownError: sent, and the answer was lost: it may have run.
+        """
+        if not arguments.free_text(code, "code").startswith("#!"):
+            raise InvalidRequestError("code must begin with #! and the program that runs it: #!/bin/bash")
+        body = {
+            "code": code,
+            "shell": arguments.choice(shell, "shell", _SHELLS),
+            "args": arguments.script_args(args),
+            "env_vars": arguments.env_vars(env_vars or {}),
+            "timeout": arguments.script_timeout(timeout),
+        }
+        return await self._send(TEST_ON_SERVER, body=body, waits=timeout)
 
 
 def tried(call: Call[ScriptResult | str]) -> Plan[ScriptResult]:

@@ -6,8 +6,11 @@ from typing import Any, Final
 
 import msgspec
 
-from trmm_async import codec
-from trmm_async.dialects.stock.endpoint import Sent, put, read, reader
+from trmm_async import arguments, codec
+from trmm_async.calls import Plan, Steps
+from trmm_async.dialects.stock.agents import agent_ids_by_key
+from trmm_async.dialects.stock.endpoint import Sent, put, read, reader, send
+from trmm_async.errors import InvalidRequestError
 from trmm_async.models import Agent, no_extra
 from trmm_async.resources.resource import Resource
 
@@ -53,8 +56,33 @@ def _software(body: bytes) -> list[Software]:
     return [] if body.lstrip()[:1] == b"[" else _programs(bytes(codec.decoder(_Installed)(body).software))
 
 
+class _OfAgent(msgspec.Struct):
+    agent: int
+    software: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class _Package(msgspec.Struct):
+    name: str
+
+
+def _by_agent(body: bytes) -> dict[int, list[Software]]:
+    return {one.agent: _programs(bytes(one.software)) for one in codec.decoder(list[_OfAgent])(body)}
+
+
+def _packages(body: bytes) -> list[str]:
+    """The names; a server that has never loaded the list answers with an empty object."""
+    if body.lstrip()[:1] == b"{":
+        return []
+    return [package.name for package in codec.decoder(list[_Package])(body)]
+
+
+_SECONDS_MOST: Final = 2**31 - 1
 _ALL: Final = "/software/{agent:agent}/"
 
+EVERYWHERE = read("agents.software.everywhere", "/software/", dict[int, list[Software]], decode=_by_agent)
+PACKAGES = read("agents.software.packages", "/software/chocos/", list[str], decode=_packages)
+INSTALL = send("agents.software.install", _ALL, needs="name", asks=2)
+UNINSTALL = send("agents.software.uninstall", _ALL + "uninstall/", needs="name command timeout run_as_user")
 LIST = read("agents.software.list", _ALL, list[Software], decode=_software)
 REFRESH = put("agents.software.refresh", _ALL, asks=15)
 
@@ -73,9 +101,82 @@ class InstalledSoftware(Resource):
         """
         await self._send(REFRESH, agent)
 
+    async def install(self, agent: str | Agent, package: str) -> None:
+        """Have a Windows agent install a package by Chocolatey. The agent is asked, for 2 seconds.
+
+        It is begun only: what comes of it stands in `pending_actions.list(agent=…)`. Never sent twice.
+
+        Args:
+            agent: its id, or the agent.
+            package: the package's name, as in `packages()`. The server does not look whether there is one.
+
+        Raises:
+            AgentLostError: the agent did not answer in time; it may install it all the same.
+            BadRequestError: the agent is not a Windows one.
+        """
+        await self._send(INSTALL, agent, body={"name": arguments.plain_text(package, "package")})
+
+    async def uninstall(
+        self,
+        agent: str | Agent,
+        software: str | Software,
+        *,
+        command: str | None = None,
+        timeout: int = 1800,
+        run_as_user: bool = False,
+    ) -> None:
+        """Have a Windows agent remove a program by a command, for which nobody waits. Never sent twice.
+
+        Whether the agent is there to hear it the server does not learn; see `agents.history`, later.
+
+        Args:
+            agent: its id, or the agent.
+            software: the program, or its name.
+            command: what removes it without asking anybody, mostly its uninstaller with "/S" or "/quiet".
+                None for the `uninstall` of the program as it was listed, which may ask.
+            timeout: seconds that the command may take.
+            run_as_user: run it as the user who is logged in.
+
+        Raises:
+            BadRequestError: the agent is not a Windows one, or this would remove the agent itself.
+        """
+        listed = software if isinstance(software, Software) else None
+        how = command if command is not None else listed and listed.uninstall
+        if not how:
+            raise InvalidRequestError(
+                "agents.software.uninstall needs command=, the command that removes the program: "
+                "the list has none for it"
+            )
+        body = {
+            "name": arguments.plain_text(listed.name if listed else software, "software"),
+            "command": arguments.free_text(how, "command"),
+            "timeout": arguments.integer(timeout, "timeout", minimum=1, maximum=_SECONDS_MOST),
+            "run_as_user": arguments.boolean(run_as_user, "run_as_user"),
+        }
+        await self._send(UNINSTALL, agent, body=body)
+
+    async def packages(self) -> list[str]:
+        """The names of all packages that `install` knows; empty where the server has not loaded them yet."""
+        return await self._send(PACKAGES)
+
+    async def everywhere(self) -> dict[str, list[Software]]:
+        """What is installed on all agents, by their ids, in one call; without those that have no list.
+
+        As old as the agents' last reports. Of 5,000 agents it is some 100 MB: see `max_answer`.
+        """
+        return await self._on_stock(EVERYWHERE.name, Plan(_everywhere))
+
     async def list(self, agent: str | Agent) -> list[Software]:
         """What is installed on an agent, as the server has it listed; empty where it has no list.
 
         The list is as old as the agent's last report, or `refresh`.
         """
         return await self._send(LIST, agent)
+
+
+def _everywhere() -> Steps[dict[str, list[Software]]]:
+    """The server names agents by numbers here; the list of agents says whose they are."""
+    found = yield from EVERYWHERE.call()
+    ids = yield from agent_ids_by_key()
+    # One without an id was made or removed between the two calls.
+    return {ids[agent]: software for agent, software in found.items() if agent in ids}

@@ -15,6 +15,7 @@ from trmm_async.testing.nouns import Check
 from trmm_async.testing.replies import iso
 
 from . import models
+from .setup_rows import CORE_SETTINGS
 from .table import Table
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class Database:
         self.keys: Table = Table("GlobalKVStore", models.KEY, clock)
         self.url_actions: Table = Table("URLAction", models.URL_ACTION, clock)
         self.custom_fields: Table = Table("CustomField", models.CUSTOM_FIELD, clock)
+        self.settings: Row = dict(CORE_SETTINGS)
         self.live: dict[int, Check] = {}
         self.results: dict[int, Row] = {}
         self._checks_of: defaultdict[int, list[int]] = defaultdict(list)

@@ -25,6 +25,7 @@ __all__ = ["Endpoint"]
 SERVICES, UPDATES = "can_manage_winsvcs", "can_manage_winupdates"
 SOFTWARE, INSTALL = "can_list_software", "can_manage_software"
 NOT_HERE = "Not available for {}"
+PACKAGES = ("7zip", "firefox", "git", "googlechrome", "notepadplusplus", "vlc")
 PROTECTED = "denied"
 """The name of a service that every machine here has and that lets nobody touch it."""
 
@@ -50,6 +51,7 @@ class Endpoint:
             Route("POST", services + "{name}/", self.act, SERVICES),
             Route("PUT", services + "{name}/", self.edit, SERVICES),
             Route("GET", "/software/", self.all_software, SOFTWARE),
+            Route("GET", "/software/chocos/", self.packages),
             Route("GET", software, self.software, SOFTWARE),
             Route("POST", software, self.install, INSTALL),
             Route("PUT", software, self.refresh, INSTALL),
@@ -104,6 +106,10 @@ class Endpoint:
         """`GET /software/`: of every agent that has a list."""
         lists = (self._machines.software(agent) for agent in self._world.agents.values())
         return said([each for each in lists if each])
+
+    def packages(self, _asked: Asked) -> Reply:
+        """`GET /software/chocos/`: what can be installed, with any valid key."""
+        return said([{"name": name} for name in PACKAGES])
 
     def software(self, asked: Asked) -> Reply:
         """`GET /software/{agent_id}/`: an object, or an empty array where the server has no list."""

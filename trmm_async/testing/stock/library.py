@@ -5,13 +5,14 @@ Below: `database.py` keeps the columns, `world.py` the scripts themselves. Above
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from trmm_async.testing.routing import Route
 from trmm_async.testing.runner import Order
 
 from .dispatch import Dispatch
-from .room import Fields, crash, refuse, said
+from .room import Fields, crash, invalid, refuse, said
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,6 +37,9 @@ ALONE = (
 ENDINGS = {
     "powershell": ".ps1", "cmd": ".bat", "python": ".py", "shell": ".sh", "nushell": ".nu", "deno": ".ts",
 }  # fmt: skip
+
+
+SNIPPET_NAME = re.compile(r"\{\{\s*([^{}.]+?)\s*\}\}")
 
 
 class Library:
@@ -63,6 +67,7 @@ class Library:
             Route("PUT", snippet, self.update_snippet, MANAGED),
             Route("DELETE", snippet, self.delete_snippet, MANAGED),
             Route("POST", "/scripts/{agent_id:agent}/test/", self.test, "can_run_scripts"),
+            Route("POST", "/core/serverscript/test/", self.test_on_server, "can_run_server_scripts"),
         )
 
     # -- scripts ---------------------------------------------------------------------------------------------
@@ -123,9 +128,12 @@ class Library:
         return said(f"{script.name} was deleted!")
 
     def download(self, asked: Asked) -> Reply:
-        """`GET /scripts/{id}/download/`: as JSON, a file's name and the text."""
+        """`GET /scripts/{id}/download/`: as JSON, a file's name and the text, with its snippets in it."""
         row = self._row(asked)
-        code = row["script_body"]
+        code = str(row["script_body"])
+        if asked.row.query.get("with_snippets", "true") != "false":
+            codes = {str(snippet["name"]): str(snippet["code"]) for snippet in self._database.snippets}
+            code = SNIPPET_NAME.sub(lambda found: codes.get(found[1], found[0]), code)
         return said({"filename": f"{row['name']}{ENDINGS.get(str(row['shell']), '')}", "code": code})
 
     def _script(self, asked: Asked) -> Script:
@@ -141,8 +149,10 @@ class Library:
         return said(list(self._database.snippets))
 
     def create_snippet(self, asked: Asked) -> Reply:
-        """`POST /scripts/snippets/`: `name` and `code` must be there."""
-        self._database.snippets.create(Fields.of(asked), asked.user, partial=False)
+        """`POST /scripts/snippets/`: `name` must be there, and be no other's."""
+        given = Fields.of(asked)
+        self._name_is_free(given)
+        self._database.snippets.create(given, asked.user, partial=False)
         return said("Script snippet was saved successfully")
 
     def get_snippet(self, asked: Asked) -> Reply:
@@ -151,8 +161,14 @@ class Library:
 
     def update_snippet(self, asked: Asked) -> Reply:
         """`PUT /scripts/snippets/{id}/`."""
+        self._name_is_free(Fields.of(asked), asked.params["id"])
         self._database.snippets.update(asked.params["id"], Fields.of(asked), asked.user)
         return said("Script snippet was saved successfully")
+
+    def _name_is_free(self, given: Fields, number: str = "") -> None:
+        others = (row for row in self._database.snippets if str(row["id"]) != number)
+        if any(row["name"] == given.get("name") for row in others):
+            invalid(name="script snippet with this name already exists.")
 
     def delete_snippet(self, asked: Asked) -> Reply:
         """`DELETE /scripts/snippets/{id}/`."""
@@ -174,6 +190,29 @@ class Library:
             return said(run)
         names = ("stdout", "stderr", "retcode", "execution_time")
         return said({name: getattr(run, name) for name in names} | {"id": 0})
+
+    async def test_on_server(self, asked: Asked) -> Reply:
+        """`POST /core/serverscript/test/`: a text that begins with `#!`, on the server itself.
+
+        Nothing is run here: it prints its arguments, as a script without a word about it does on an agent. A
+        timeout that is text is answered by the exception that it was there.
+        """
+        body = Fields.of(asked)
+        code, timeout, args, env_vars = body["code"], body["timeout"], body["args"], body["env_vars"]
+        if not (isinstance(args, list) and isinstance(env_vars, list) and body["shell"]):
+            crash()
+        if not self._database.settings["enable_server_scripts"]:
+            refuse("This feature is disabled. It can be enabled in Global Settings.")
+        if not str(code).startswith("#!"):
+            refuse("Missing shebang!")
+        self._stage.diary.log(
+            asked.user, "execute_script", "core", f"{asked.user} ran a script on the server"
+        )
+        if not isinstance(timeout, int):
+            words = f"Error: unsupported operand type(s) for +: 'float' and '{type(timeout).__name__}'"
+            return said({"stdout": "", "stderr": words, "execution_time": "0.0007", "retcode": 99})
+        printed = "".join(f"{arg}\n" for arg in args)
+        return said({"stdout": printed, "stderr": "", "execution_time": "0.0018", "retcode": 0})
 
 
 def _order(body: Fields, user: str) -> Order:

@@ -162,7 +162,7 @@ SNIPPET = Form(
     {
         "name": Field.text("", limit=40, required=True),
         "desc": Field.text("", limit=50, blank=True),
-        "code": Field.text("", required=True),
+        "code": Field.text(""),
         "shell": Field.choice(SHELLS, "powershell"),
     }
 )

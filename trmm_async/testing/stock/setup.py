@@ -14,7 +14,7 @@ from trmm_async.testing.replies import iso
 from trmm_async.testing.routing import Route
 
 from .room import Fields, invalid, refuse, said
-from .setup_rows import CORE_SETTINGS, DASHBOARD
+from .setup_rows import DASHBOARD
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,7 +41,7 @@ class Setup:
         self._stage = stage
         self._world = stage.world
         self._database = stage.database
-        self._settings: Row = dict(CORE_SETTINGS)
+        self._settings = stage.database.settings
 
     def routes(self) -> Sequence[Route]:
         """Return its calls."""
@@ -84,7 +84,7 @@ class Setup:
     def change_settings(self, asked: Asked) -> Reply:
         """`PUT /core/settings/`: nothing of it is checked here, nor does it change anything."""
         body = Fields.of(asked)
-        self._settings |= {name: body[name] for name in body if name in self._settings}
+        self._settings.update({name: body[name] for name in body if name in self._settings})
         return said("ok")
 
     def dashboard(self, _asked: Asked) -> Reply:

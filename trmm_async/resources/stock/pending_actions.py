@@ -1,0 +1,125 @@
+"""`trmm.pending_actions`."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from trmm_async import arguments
+from trmm_async.calls import Plan, Steps
+from trmm_async.dialects.stock.agents import agent_ids_by_key
+from trmm_async.dialects.stock.endpoint import delete, read
+from trmm_async.errors import PermissionDeniedError
+from trmm_async.models import Agent, Moment, no_extra
+from trmm_async.resources.resource import Resource
+
+__all__ = ["PendingAction", "PendingActions"]
+
+
+class PendingAction(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What an agent is still to do, or has done; `id` is what cancels it.
+
+    `action_type` is "schedreboot", "chocoinstall", "agentupdate", …; `status` "pending" or "completed". `due`
+    is what the server says of the time: words, or a time by the agent's clock, which then is `at` as well.
+    `details` are the server's own of the action. `agent_id` is None where the key may not list agents.
+    """
+
+    id: int
+    agent_id: str | None = None
+    hostname: str = ""
+    client: str = ""
+    site: str = ""
+    action_type: str = ""
+    status: str = ""
+    description: str = ""
+    due: str = ""
+    at: datetime | None = None
+    entry_time: Moment | None = None
+    details: Mapping[str, Any] = no_extra()
+    extra: Mapping[str, Any] = no_extra()
+
+
+class _Row(msgspec.Struct, gc=False):
+    id: int
+    agent: int | None = None
+    hostname: str | None = None
+    client: str | None = None
+    site: str | None = None
+    action_type: str | None = None
+    status: str | None = None
+    description: str | None = None
+    due: str | None = None
+    entry_time: Moment | None = None
+    details: dict[str, Any] | None = None
+    extra: Mapping[str, Any] = no_extra()
+
+
+LIST = read("pending_actions.list", "/logs/pendingactions/", list[_Row])
+OF_AGENT = read("pending_actions.list", "/agents/{agent:agent}/pendingactions/", list[_Row])
+# Of a planned reboot the server asks the agent first, and of nothing else.
+CANCEL = delete("pending_actions.cancel", "/logs/pendingactions/{action:id}/", asks=10)
+
+
+class PendingActions(Resource):
+    """What agents of a stock server are still to do: planned reboots, installs of software, updates.
+
+    Every method raises `TRMMError`s only; on a gateway they are an `UnsupportedError`.
+    """
+
+    async def cancel(self, action: int | PendingAction) -> None:
+        """Take an action back, as the reboot that `agents.reboot(agent, at=…)` plans. Gone counts as done.
+
+        Of a planned reboot the agent is asked, for 10 seconds. Any other is only taken off the server's list:
+        what the agent has been told already it may do all the same.
+
+        Raises:
+            AgentLostError: the agent did not answer; its reboot is still planned, or is not.
+            NotFoundError: there is no such action.
+        """
+        await self._send(CANCEL, action)
+
+    async def list(self, *, agent: str | Agent | None = None) -> list[PendingAction]:
+        """The pending actions of all agents, or of one; completed ones are among them."""
+        if agent is not None:
+            agent_id = arguments.agent_id(agent)
+            rows = await self._send(OF_AGENT, agent_id)
+            return [_action(row, agent_id) for row in rows]
+        return await self._on_stock(LIST.name, Plan(_all))
+
+
+def _all() -> Steps[list[PendingAction]]:
+    """The server names agents by numbers here; the list of agents says whose they are."""
+    rows = yield from LIST.call()
+    ids: Mapping[int, str] = {}
+    if rows:
+        with suppress(PermissionDeniedError):
+            ids = yield from agent_ids_by_key()
+    return [_action(row, None if row.agent is None else ids.get(row.agent)) for row in rows]
+
+
+def _action(row: _Row, agent_id: str | None) -> PendingAction:
+    due = row.due or ""
+    return PendingAction(
+        id=row.id,
+        agent_id=agent_id,
+        hostname=row.hostname or "",
+        client=row.client or "",
+        site=row.site or "",
+        action_type=row.action_type or "",
+        status=row.status or "",
+        description=row.description or "",
+        due=due,
+        at=_moment(due),
+        entry_time=row.entry_time,
+        details=row.details or {},
+        extra=row.extra,
+    )
+
+
+def _moment(due: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(due)
+    except ValueError:
+        return None

@@ -1,0 +1,120 @@
+"""`trmm.scripts.snippets`."""
+
+from collections.abc import Mapping
+from typing import Any, Final, Literal, TypedDict, Unpack
+
+import msgspec
+
+from trmm_async import arguments
+from trmm_async.dialects.stock.endpoint import Wire, delete, put, read, send
+from trmm_async.models import no_extra
+from trmm_async.resources.resource import Resource
+
+__all__ = ["Snippet", "SnippetChanges", "Snippets"]
+
+_SHELLS: Final = ("powershell", "cmd", "python", "shell", "nushell", "deno")
+_NAME_MOST: Final = 40
+_DESCRIPTION_MOST: Final = 50
+
+
+class Snippet(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A piece of code that scripts use as `{{name}}`."""
+
+    id: int
+    name: str = ""
+    description: str = ""
+    code: str = ""
+    shell: str = ""
+    extra: Mapping[str, Any] = no_extra()
+
+
+class SnippetChanges(TypedDict, total=False):
+    """What `scripts.snippets.update` can change; what is not given stays."""
+
+    name: str
+    description: str
+    code: str
+    shell: Literal["powershell", "cmd", "python", "shell", "nushell", "deno"]
+
+
+def _name(value: object, what: str) -> str:
+    return arguments.short_text(value, what, most=_NAME_MOST)
+
+
+def _description(value: object, what: str) -> str:
+    return arguments.short_text(value, what, most=_DESCRIPTION_MOST, empty=True)
+
+
+_CHECKS: Final[arguments.Checks] = {
+    "name": _name,
+    "description": ("desc", _description),
+    "code": arguments.free_text,
+    "shell": lambda value, what: arguments.choice(value, what, _SHELLS),
+}
+_WIRE: Final[Wire] = {"description": "desc"}
+_ONE: Final = "/scripts/snippets/{snippet:id}/"
+
+LIST = read("scripts.snippets.list", "/scripts/snippets/", list[Snippet], wire=_WIRE)
+GET = read("scripts.snippets.get", _ONE, Snippet, wire=_WIRE)
+CREATE = send("scripts.snippets.create", "/scripts/snippets/", needs="name code")
+UPDATE = put("scripts.snippets.update", _ONE)
+DELETE = delete("scripts.snippets.delete", _ONE)
+
+
+class Snippets(Resource):
+    """Pieces of code that the scripts of a stock server use as `{{name}}`. They raise `TRMMError`s only.
+
+    On a gateway they are an `UnsupportedError`.
+    """
+
+    async def get(self, snippet: int | Snippet) -> Snippet:
+        """One snippet.
+
+        Raises:
+            NotFoundError: there is no such snippet.
+        """
+        return await self._send(GET, snippet)
+
+    async def create(
+        self,
+        *,
+        name: str,
+        code: str,
+        shell: Literal["powershell", "cmd", "python", "shell", "nushell", "deno"] = "powershell",
+        description: str = "",
+    ) -> Snippet:
+        """Make a snippet and return it. Never sent twice.
+
+        Args:
+            name: what scripts write between the braces; 40 characters at most, and no other has it.
+            code: its text, as it is.
+            shell: of which scripts it is; the server does not mind it.
+            description: 50 characters at most.
+
+        Raises:
+            BadRequestError: there is a snippet of that name.
+            OutcomeUnknownError: sent, and the answer was lost: it may exist.
+        """
+        given = {"name": name, "description": description, "code": code, "shell": shell}
+        body = arguments.settings(given, _CHECKS, CREATE.name)
+        return await self._create(CREATE, LIST, body=body, is_it=lambda made: made.name == body["name"])
+
+    async def update(self, snippet: int | Snippet, **changes: Unpack[SnippetChanges]) -> None:
+        """Change what is given of a snippet. Repeated by us if an answer is lost: twice is once.
+
+        Raises:
+            NotFoundError: there is no such snippet.
+        """
+        await self._send(UPDATE, snippet, body=arguments.settings(changes, _CHECKS, UPDATE.name))
+
+    async def delete(self, snippet: int | Snippet) -> None:
+        """Remove a snippet; scripts that use it then run with its braces in them. Gone counts as success.
+
+        Raises:
+            NotFoundError: there is no such snippet.
+        """
+        await self._send(DELETE, snippet)
+
+    async def list(self) -> list[Snippet]:
+        """All snippets, with their code."""
+        return await self._send(LIST)
