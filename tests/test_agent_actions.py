@@ -232,6 +232,8 @@ class TestSettings:
             agent = await trmm.agents.get(agent_id)
             assert (agent.description, agent.site.id, agent.monitoring_type) == ("by hand", site.id, "server")
             assert agent.extra["overdue_time"] == 60
+            await trmm.agents.update(agent_id, description=None)
+            assert (await trmm.agents.get(agent_id)).description is None
 
     async def test_custom_fields_are_changed(self) -> None:
         async with stock() as (server, trmm):
@@ -273,10 +275,10 @@ class TestSettings:
                 await trmm.agents.update(server.agent_ids[0], **changes)
             assert server.requests == []
 
-    async def test_what_is_not_known_is_a_type_error(self) -> None:
+    async def test_what_is_not_known_is_refused_and_what_could_be_meant_is_named(self) -> None:
         async with stock(agents=1) as (server, trmm):
-            with pytest.raises(TypeError, match="knows no foo, hostname"):
-                await trmm.agents.update(server.agent_ids[0], hostname="x", foo=1)  # type: ignore[call-arg]
+            with pytest.raises(InvalidRequestError, match=r"'polcy' \(did you mean policy\?\)"):
+                await trmm.agents.update(server.agent_ids[0], polcy=1)  # type: ignore[call-arg]
             assert server.requests == []
 
     async def test_maintenance_mode(self) -> None:

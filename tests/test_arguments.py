@@ -1,10 +1,10 @@
 """What users hand in is checked before anything is sent, and the refusal says what is wrong with what."""
 
 import string
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import quote, unquote, urlsplit
 
 import pytest
@@ -487,12 +487,30 @@ class TestSeveral:
 
 
 class TestChanges:
-    def test_are_what_is_given(self) -> None:
-        assert arguments.changes({"name": None, "enabled": False}) == {"enabled": False}
+    CHECKS: ClassVar[Mapping[str, arguments.Check]] = {
+        "name": arguments.name,
+        "enabled": arguments.boolean,
+        "policy": arguments.or_none(arguments.object_id),
+    }
+
+    def made(self, **given: object) -> dict[str, object]:
+        return arguments.settings(given, self.CHECKS, "tasks.update")
+
+    def test_are_what_is_given_each_by_its_check(self) -> None:
+        assert self.made(name=" x ", enabled=False) == {"name": "x", "enabled": False}
+
+    def test_none_clears_what_can_be_cleared_and_is_never_taken_for_not_given(self) -> None:
+        assert self.made(policy=None) == {"policy": None}
+        assert refusal(self.made, name=None) == "name must be text, not NoneType"
 
     def test_are_not_nothing(self) -> None:
-        said = refusal(arguments.changes, {"name": None, "enabled": None})
-        assert said == "nothing to change: give name, enabled, one or more"
+        said = refusal(self.made)
+        assert said == "tasks.update: nothing to change: give name, enabled, policy, one or more"
+
+    def test_are_none_that_is_not_known(self) -> None:
+        head = "tasks.update() got an unexpected keyword "
+        assert refusal(self.made, nam="x") == head + "'nam' (did you mean name?)"
+        assert refusal(self.made, zzz="x") == head + "'zzz': it takes name, enabled, policy"
 
 
 class TestValuesOfCustomFields:

@@ -816,9 +816,9 @@ OPERATIONS: Final = [
         "check_reset check_reset_404",
     ),
     _op(
-        "checks.reset_all",
+        "checks.reset",
         "POST /checks/<agent>/resetall/",
-        lambda _, agent: request_of(NOUNS.checks.reset_all(agent)),
+        lambda _, agent: request_of(NOUNS.checks.reset(agent=agent)),
         None,
         "check_resetall",
     ),
@@ -908,9 +908,9 @@ OPERATIONS: Final = [
         "alert_resolve alert_resolve_again alert_limited_resolve_403 alert_put_404 alert_put_bad_type",
     ),
     _op(
-        "alerts.resolve_many",
+        "alerts.resolve",
         "POST /alerts/bulk/",
-        lambda told: request_of(NOUNS.alerts.resolve_many(told.sent["alerts"])),
+        lambda told: request_of(NOUNS.alerts.resolve(told.sent["alerts"])),
         None,
         "alerts_bulk_resolve alerts_bulk_unknown_ids alerts_bulk_missing alerts_bulk_unknown_action",
     ),
@@ -924,10 +924,10 @@ OPERATIONS: Final = [
         "alert_snooze alert_snooze_days_bad alert_snooze_missing_days",
     ),
     _op(
-        "alerts.snooze_many",
+        "alerts.snooze",
         "POST /alerts/bulk/",
         lambda told: request_of(
-            NOUNS.alerts.snooze_many(told.sent["alerts"], days=told.sent.get("snooze_days", 1))
+            NOUNS.alerts.snooze(told.sent["alerts"], days=told.sent.get("snooze_days", 1))
         ),
         None,
         "alerts_bulk_snooze alerts_bulk_snooze_missing_days",

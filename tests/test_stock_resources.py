@@ -89,9 +89,9 @@ class TestAlerts:
     async def test_many_are_changed_by_one_call(self) -> None:
         async with stock() as (server, trmm):
             ids = [server.raise_alert(server.agent_ids[0]) for _ in range(3)]
-            await trmm.alerts.snooze_many(ids, days=2)
+            await trmm.alerts.snooze(ids, days=2)
             assert all(alert.snoozed for alert in await trmm.alerts.list())
-            await trmm.alerts.resolve_many([*(await trmm.alerts.list()), NOBODY])
+            await trmm.alerts.resolve([*(await trmm.alerts.list()), NOBODY])
             assert all(alert.resolved for alert in await trmm.alerts.list())
             assert methods(server).count("POST") == 2
 
@@ -134,7 +134,7 @@ class TestChecks:
         async with stock() as (server, trmm):
             check = (await trmm.checks.list(agent=server.agent_ids[0]))[0]
             await trmm.checks.reset(check)
-            await trmm.checks.reset_all(server.agent_ids[0])
+            await trmm.checks.reset(agent=server.agent_ids[0])
             assert server.requests[1].path == f"/checks/{check.result_id}/reset/"
             with pytest.raises(NotFoundError):
                 await trmm.checks.reset(Check(id=check.id, result_id=NOBODY))
@@ -206,7 +206,10 @@ class TestScripts:
             assert (made.name, made.code, made.env_vars) == ("Hello", "print('hi')\n", ("A=1",))
             assert (await trmm.scripts.get(made)).code == made.code
             await trmm.scripts.update(made, code="print(2)", favorite=True, hidden=True, env_vars={})
+            await trmm.scripts.update(made, category="Greetings")
+            await trmm.scripts.update(made, category=None)
             script = await trmm.scripts.get(made.id)
+            assert script.category is None
             assert (script.code, script.favorite, script.hidden, script.env_vars) == (
                 "print(2)",
                 True,
@@ -380,6 +383,10 @@ class TestSettings:
             assert await trmm.custom_fields.list(model="site") == []
             flag = await trmm.custom_fields.create(name="VIP", model="site", type="checkbox", default=True)
             assert flag.default is True
+            await trmm.custom_fields.update(made, default=None)
+            await trmm.custom_fields.update(flag.id, default=None)
+            tags, flag = await trmm.custom_fields.list()
+            assert (tags.default, flag.default) == ((), False)
             await trmm.custom_fields.delete(made)
             assert await trmm.custom_fields.list() == [flag]
             with pytest.raises(NotFoundError):
@@ -531,15 +538,19 @@ BAD: list[Callable[[TRMM], Coroutine[Any, Any, Any]]] = [
     lambda trmm: trmm.alerts.snooze(1, days=0),
     lambda trmm: trmm.alerts.snooze(1, days=1.5),  # type: ignore[arg-type]
     lambda trmm: trmm.alerts.snooze(1, days=10**9),
-    lambda trmm: trmm.alerts.snooze_many(["x"], days=1),  # type: ignore[list-item]
-    lambda trmm: trmm.alerts.resolve_many("12"),  # type: ignore[arg-type]
+    lambda trmm: trmm.alerts.snooze(["x"], days=1),  # type: ignore[list-item]
+    lambda trmm: trmm.alerts.resolve("12"),  # type: ignore[arg-type]
     lambda trmm: trmm.alerts.list(severity="critical"),  # type: ignore[arg-type]
     lambda trmm: trmm.alerts.list(severity=[]),
     lambda trmm: trmm.alerts.list(client=[]),
     lambda trmm: trmm.alerts.list(days="7"),  # type: ignore[arg-type]
     lambda trmm: trmm.alerts.list(resolved=0),  # type: ignore[arg-type]
     lambda trmm: trmm.checks.history(Check(id=1, result_id=1), days="1"),  # type: ignore[arg-type]
+    lambda trmm: trmm.checks.reset(),  # type: ignore[call-overload]
+    lambda trmm: trmm.checks.reset(Check(id=1, result_id=1), agent=AGENT),  # type: ignore[call-overload]
     lambda trmm: trmm.tasks.update(1),
+    lambda trmm: trmm.tasks.update(1, name=None),  # type: ignore[arg-type]
+    lambda trmm: trmm.tasks.update(1, label="x"),  # type: ignore[call-arg]
     lambda trmm: trmm.tasks.update(1, enabled=1),  # type: ignore[arg-type]
     lambda trmm: trmm.scripts.create(name="", shell="cmd", code="x"),
     lambda trmm: trmm.scripts.create(name="x", shell="perl", code="x"),  # type: ignore[arg-type]
@@ -553,7 +564,8 @@ BAD: list[Callable[[TRMM], Coroutine[Any, Any, Any]]] = [
     lambda trmm: trmm.scripts.test("a" * 40, shell="cmd", code=""),
     lambda trmm: trmm.clients.update(1),
     lambda trmm: trmm.clients.update(1, custom_fields={}),
-    lambda trmm: trmm.clients.update(1, custom_fields={"x": "y"}),  # type: ignore[dict-item]
+    lambda trmm: trmm.clients.update(1, custom_fields=None),  # type: ignore[arg-type]
+    lambda trmm: trmm.clients.update(1, custom_fields={"x": "y"}),  # type: ignore[arg-type]
     lambda trmm: trmm.sites.create(client="x", name="y"),  # type: ignore[arg-type]
     lambda trmm: trmm.sites.update(1),
     lambda trmm: trmm.custom_fields.list(model="server"),  # type: ignore[arg-type]
@@ -597,11 +609,11 @@ ONLY_STOCK: dict[str, Callable[[TRMM], Coroutine[Any, Any, Any]]] = {
     "alerts.snooze": lambda trmm: trmm.alerts.snooze(1, days=1),
     "alerts.unsnooze": lambda trmm: trmm.alerts.unsnooze(1),
     "alerts.delete": lambda trmm: trmm.alerts.delete(1),
-    "alerts.resolve_many": lambda trmm: trmm.alerts.resolve_many([1]),
-    "alerts.snooze_many": lambda trmm: trmm.alerts.snooze_many([1], days=1),
+    "alerts.resolve with several": lambda trmm: trmm.alerts.resolve([1]),
+    "alerts.snooze of several": lambda trmm: trmm.alerts.snooze([1], days=1),
     "checks.run": lambda trmm: trmm.checks.run(AGENT),
     "checks.reset": lambda trmm: trmm.checks.reset(Check(id=1, result_id=1)),
-    "checks.reset_all": lambda trmm: trmm.checks.reset_all(AGENT),
+    "checks.reset of all": lambda trmm: trmm.checks.reset(agent=AGENT),
     "checks.history": lambda trmm: trmm.checks.history(Check(id=1, result_id=1)),
     "tasks.get": lambda trmm: trmm.tasks.get(1),
     "tasks.run": lambda trmm: trmm.tasks.run(1),
@@ -645,6 +657,6 @@ ONLY_STOCK: dict[str, Callable[[TRMM], Coroutine[Any, Any, Any]]] = {
 @pytest.mark.parametrize("feature", ONLY_STOCK)
 async def test_a_gateway_has_none_of_it_and_is_not_asked(feature: str) -> None:
     async with Simulator(agents=0) as server, TRMM(server.url, api_key=server.api_key) as trmm:
-        with pytest.raises(UnsupportedError, match=feature):
+        with pytest.raises(UnsupportedError, match=feature.partition(" of ")[0]):
             await ONLY_STOCK[feature](trmm)
         assert server.requests == []

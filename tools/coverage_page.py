@@ -94,8 +94,8 @@ class Operation:
         for name, endpoints in EVERY.items():
             for endpoint in endpoints:
                 if endpoint.method == self.method and _pattern(endpoint.path).fullmatch(self.sample):
-                    found[name] = endpoint.since or found.get(name, "")
-        return dict(sorted(found.items()))
+                    found[name.partition(" ")[0]] = endpoint.since or found.get(name, "")
+        return {name: found[name] for name in sorted(found) if name in methods()}
 
 
 @cache

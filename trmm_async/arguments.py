@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
-from typing import Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from trmm_async.errors import InvalidRequestError
@@ -21,18 +21,18 @@ __all__ = [
     "agent_ids",
     "api_key",
     "base_url",
-    "changes",
     "choice",
     "command",
     "env_vars",
     "expiry",
     "field_value",
     "field_values",
+    "name",
+    "or_none",
     "boolean",
     "free_text",
     "names",
     "number",
-    "or_none",
     "object_id",
     "object_ids",
     "path_segment",
@@ -50,6 +50,7 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+
 
 SCRIPT_TIMEOUT_MOST: Final = 300
 _ID_MOST: Final = 2**63 - 1
@@ -73,6 +74,11 @@ def plain_text(value: object, what: str, *, empty: bool = False) -> str:
     if not empty and not value.strip():
         raise InvalidRequestError(f"{what} must not be empty")
     return value
+
+
+def name(value: object, what: str) -> str:
+    """A text of one line, without the spaces around it, which a server takes away where it keeps a name."""
+    return plain_text(value, what).strip()
 
 
 def free_text(value: object, what: str, *, empty: bool = False) -> str:
@@ -230,8 +236,11 @@ def or_none(check: Check) -> Check:
     return lambda value, what: None if value is None else check(value, what)
 
 
-def settings(given: Mapping[str, object], checks: Checks, method: str) -> dict[str, object]:
-    """What `method` was given as keywords, checked and by the server's names; it must be something."""
+def settings(given: Mapping[str, object], checks: Checks, method: str) -> dict[str, Any]:
+    """What `method` was given as keywords, checked and by the server's names; it must be something.
+
+    None is a value where the check takes it, and not "stays".
+    """
     for name in given:
         if name not in checks:
             close = get_close_matches(name, checks, n=1)
@@ -239,19 +248,11 @@ def settings(given: Mapping[str, object], checks: Checks, method: str) -> dict[s
             raise InvalidRequestError(f"{method}() got an unexpected keyword {name!r}{meant}")
     if not given:
         raise InvalidRequestError(f"{method}: nothing to change: give {', '.join(checks)}, one or more")
-    found: dict[str, object] = {}
+    found: dict[str, Any] = {}
     for name, value in given.items():
         how = checks[name]
         sent, check = how if isinstance(how, tuple) else (name, how)
         found[sent] = check(value, name)
-    return found
-
-
-def changes(given: Mapping[str, object]) -> dict[str, object]:
-    """Of what may be changed, what is given (is not None); something must be."""
-    found = {name: value for name, value in given.items() if value is not None}
-    if not found:
-        raise InvalidRequestError(f"nothing to change: give {', '.join(given)}, one or more")
     return found
 
 
@@ -262,11 +263,11 @@ def non_empty(given: tuple[T, ...], what: str) -> tuple[T, ...]:
     return given
 
 
-def field_values(values: object) -> dict[int, object]:
+def field_values(values: object, what: str = "custom_fields") -> dict[int, object]:
     """Values of custom fields by the fields, or their ids; whether they fit, their types say."""
     if not isinstance(values, Mapping) or not values:
-        raise InvalidRequestError("custom_fields must be a mapping of fields to values, and not empty")
-    return {object_id(field, "custom_fields: a field"): value for field, value in values.items()}
+        raise InvalidRequestError(f"{what} must be a mapping of fields to values, and not empty")
+    return {object_id(field, f"{what}: a field"): value for field, value in values.items()}
 
 
 def field_value(value: object, what: str) -> str | bool | tuple[str, ...]:

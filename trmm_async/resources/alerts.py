@@ -19,16 +19,19 @@ _DAYS_MOST: Final = 36_500
 
 _ONE: Final = "/alerts/{alert:id}/"
 
-RESOLVE_MANY = put("alerts.resolve_many", "/alerts/bulk/", method="POST", needs="bulk_action alerts")
+# Its name says more than the method's: of one alert, a gateway has it too.
+RESOLVE_SEVERAL = put(
+    "alerts.resolve with several", "/alerts/bulk/", method="POST", needs="bulk_action alerts"
+)
 SNOOZE = put("alerts.snooze", _ONE)
-SNOOZE_MANY = put("alerts.snooze_many", "/alerts/bulk/", method="POST", needs="bulk_action alerts")
+SNOOZE_SEVERAL = put("alerts.snooze", "/alerts/bulk/", method="POST", needs="bulk_action alerts")
 UNSNOOZE = put("alerts.unsnooze", _ONE)
 # Never by the rule for deletes, see `deleted`.
 DELETE = send("alerts.delete", _ONE, method="DELETE")
 
 
 class Alerts(Resource):
-    """Alerts: list, acknowledge, resolve; on a stock server snooze, delete, and many at once.
+    """Alerts: list, acknowledge, resolve; on a stock server snooze, delete, and several at once.
 
     Every method raises `TRMMError`s only. What changes alerts is repeated by us if an answer is lost: twice
     is once.
@@ -90,25 +93,32 @@ class Alerts(Resource):
         alert_id = arguments.object_id(alert, "alert")
         await self._api.send(lambda dialect: dialect.acknowledge_alert(alert_id))
 
-    async def resolve(self, alert: int | Alert) -> None:
-        """Mark an alert as resolved."""
-        alert_id = arguments.object_id(alert, "alert")
-        await self._api.send(lambda dialect: dialect.resolve_alert(alert_id))
+    async def resolve(self, alerts: int | Alert | Iterable[int | Alert]) -> None:
+        """Mark an alert as resolved, or several by one call; several on a stock server only.
 
-    async def resolve_many(self, alerts: Iterable[int | Alert]) -> None:
-        """Resolve several by one call; a stock server only. Unknown ids are passed over silently."""
-        body = {"bulk_action": "resolve", "alerts": arguments.object_ids(alerts, "alerts")}
-        await self._send(RESOLVE_MANY, body=body)
+        Of several, ids that the server doesn't know are passed over in silence.
 
-    async def snooze(self, alert: int | Alert, *, days: int) -> None:
-        """Quieten an alert for so many days from now; a stock server only."""
-        await self._send(SNOOZE, alert, body={"type": "snooze", "snooze_days": _days(days)})
+        Raises:
+            UnsupportedError: several were given, and the server is a gateway.
+        """
+        if isinstance(alerts, Iterable):
+            body = {"bulk_action": "resolve", "alerts": arguments.object_ids(alerts, "alerts")}
+            await self._send(RESOLVE_SEVERAL, body=body)
+        else:
+            alert_id = arguments.object_id(alerts, "alert")
+            await self._api.send(lambda dialect: dialect.resolve_alert(alert_id))
 
-    async def snooze_many(self, alerts: Iterable[int | Alert], *, days: int) -> None:
-        """Quieten several by one call; a stock server only. Unknown ids are passed over silently."""
-        alert_ids = arguments.object_ids(alerts, "alerts")
-        body = {"bulk_action": "snooze", "alerts": alert_ids, "snooze_days": _days(days)}
-        await self._send(SNOOZE_MANY, body=body)
+    async def snooze(self, alerts: int | Alert | Iterable[int | Alert], *, days: int) -> None:
+        """Quieten an alert for so many days from now, or several by one call; a stock server only.
+
+        Of several, ids that the server doesn't know are passed over in silence.
+        """
+        if isinstance(alerts, Iterable):
+            alert_ids = arguments.object_ids(alerts, "alerts")
+            body = {"bulk_action": "snooze", "alerts": alert_ids, "snooze_days": _days(days)}
+            await self._send(SNOOZE_SEVERAL, body=body)
+        else:
+            await self._send(SNOOZE, alerts, body={"type": "snooze", "snooze_days": _days(days)})
 
     async def unsnooze(self, alert: int | Alert) -> None:
         """End an alert's quiet; a stock server only."""

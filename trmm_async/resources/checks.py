@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from types import TracebackType
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Literal, Self, overload
 
 import msgspec
 
@@ -37,7 +37,7 @@ _RUN_SECONDS: Final = 15.0
 
 RUN = send("checks.run", "/checks/{agent:agent}/run/", waits=_RUN_SECONDS)
 RESET = put("checks.reset", "/checks/{result:id}/reset/", method="POST")
-RESET_ALL = put("checks.reset_all", "/checks/{agent:agent}/resetall/", method="POST")
+RESET_ALL = put("checks.reset", "/checks/{agent:agent}/resetall/", method="POST")
 HISTORY = read(
     "checks.history",
     "/checks/{result:id}/history/",
@@ -65,20 +65,33 @@ class Checks(Resource):
         """
         await self._send(RUN, agent)
 
-    async def reset(self, check: Check) -> None:
-        """Set a check's result to passing, and resolve its alert; a stock server only. Twice is once.
+    @overload
+    async def reset(self, check: Check) -> None: ...
+
+    @overload
+    async def reset(self, *, agent: str | Agent) -> None: ...
+
+    async def reset(self, check: Check | None = None, *, agent: str | Agent | None = None) -> None:
+        """Set a check's result to passing, or all of an agent's, and resolve the alerts of it.
+
+        A stock server only. Repeated by us if an answer is lost: twice is once.
 
         Args:
             check: a check of `list`. Its id would not do: a server resets an agent's result of it.
+            agent: in place of `check`, the agent whose checks are meant.
 
         Raises:
-            InvalidRequestError: the check has no result yet, or comes from elsewhere.
+            InvalidRequestError: the check has no result yet, or comes from elsewhere; or not one of the two
+                was given.
         """
-        await self._send(RESET, _result_id(check))
-
-    async def reset_all(self, agent: str | Agent) -> None:
-        """Set all results of an agent's checks to passing, and resolve their alerts; a stock server only."""
-        await self._send(RESET_ALL, agent)
+        if (check is None) is (agent is None):
+            raise InvalidRequestError(
+                "checks.reset: give the check whose result is meant, or agent= for all of an agent's"
+            )
+        if agent is not None:
+            await self._send(RESET_ALL, agent)
+        else:
+            await self._send(RESET, _result_id(check))
 
     async def history(self, check: Check, *, days: int | None = None) -> list[CheckHistoryPoint]:
         """A check's past results on its agent, the newest first; a stock server only.

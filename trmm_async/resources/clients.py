@@ -1,7 +1,6 @@
 """`trmm.clients`."""
 
-from collections.abc import Mapping
-from typing import Final
+from typing import Final, TypedDict, Unpack
 
 from trmm_async import arguments
 from trmm_async.dialects.stock.endpoint import delete, put, read
@@ -10,9 +9,16 @@ from trmm_async.errors import InvalidRequestError
 from trmm_async.models import Client, ClientRef, Site, SiteRef
 from trmm_async.resources.resource import Resource
 from trmm_async.resources.stock.custom_field_values import wrapped
-from trmm_async.resources.stock.custom_fields import CustomField
+from trmm_async.resources.stock.custom_fields import FieldValues
 
-__all__ = ["Clients"]
+__all__ = ["ClientChanges", "Clients"]
+
+
+class ClientChanges(TypedDict, total=False):
+    """What `clients.update` can change; what is not given stays."""
+
+    name: str
+    custom_fields: FieldValues
 
 
 _ONE: Final = "/clients/{client:id}/"
@@ -20,6 +26,12 @@ _ONE: Final = "/clients/{client:id}/"
 GET = read("clients.get", _ONE, Client, decode=client_of)
 UPDATE = put("clients.update", _ONE, needs="client")
 DELETE = delete("clients.delete", _ONE)
+
+
+_CHECKS: Final[arguments.Checks] = {
+    "name": arguments.name,
+    "custom_fields": arguments.field_values,
+}
 
 
 class Clients(Resource):
@@ -43,8 +55,8 @@ class Clients(Resource):
             UnsupportedError: a site was named, and the server is a gateway.
         """
         # Without the spaces around them, which the server takes away: by its name it is found in the list.
-        name = arguments.plain_text(name, "name").strip()
-        first = None if site is None else arguments.plain_text(site, "site").strip()
+        name = arguments.name(name, "name")
+        first = None if site is None else arguments.name(site, "site")
         return await self._api.send(lambda dialect: dialect.create_client(name, first))
 
     async def list(self) -> list[Client]:
@@ -59,34 +71,20 @@ class Clients(Resource):
         """
         return await self._send(GET, client)
 
-    async def update(
-        self,
-        client: int | Client | ClientRef,
-        *,
-        name: str | None = None,
-        custom_fields: Mapping[int | CustomField, object] | None = None,
-    ) -> None:
-        """Change what is given of a client; a stock server only. Repeated by us: twice is once.
+    async def update(self, client: int | Client | ClientRef, **changes: Unpack[ClientChanges]) -> None:
+        """Change a client; a stock server only. Repeated by us: twice is once.
 
         Args:
             client: its id, or the client.
-            name: its new name.
-            custom_fields: values of its custom fields, by the fields or their ids; texts, numbers, True or
-                False, lists of options, and None for none. Their types are asked for first, and the values
-                held against them.
+            changes: only what is to change: `name`, `custom_fields` (see `FieldValues`).
 
         Raises:
             InvalidRequestError: a value is wrong, or nothing is to change; nothing was changed.
             NotFoundError: there is no such client.
         """
         client_id = arguments.object_id(client, "client")
-        changes = arguments.changes(
-            {
-                "name": None if name is None else arguments.plain_text(name, "name").strip(),
-                "custom_fields": None if custom_fields is None else arguments.field_values(custom_fields),
-            }
-        )
-        await self._on_stock(UPDATE.name, wrapped(UPDATE, client_id, "client", changes))
+        checked = arguments.settings(changes, _CHECKS, UPDATE.name)
+        await self._on_stock(UPDATE.name, wrapped(UPDATE, client_id, "client", checked))
 
     async def delete(
         self, client: int | Client | ClientRef, *, move_to_site: int | Site | SiteRef | None = None

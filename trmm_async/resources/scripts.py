@@ -1,7 +1,8 @@
 """`trmm.scripts`."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, Literal
+from functools import partial
+from typing import Any, Final, Literal, TypedDict, Unpack
 
 import msgspec
 
@@ -18,10 +19,28 @@ from trmm_async.resources.api import Api
 from trmm_async.resources.resource import Resource
 from trmm_async.resources.stock.snippets import Snippets
 
-__all__ = ["ScriptFile", "Scripts"]
+__all__ = ["ScriptChanges", "ScriptFile", "Scripts"]
 
 Shell = Literal["powershell", "cmd", "python", "shell", "nushell", "deno"]
 Platform = Literal["windows", "linux", "darwin"]
+
+
+class ScriptChanges(TypedDict, total=False):
+    """What `scripts.update` can change; what is not given stays."""
+
+    name: str
+    shell: Shell
+    code: str
+    description: str
+    category: str | None
+    args: Iterable[str]
+    env_vars: Mapping[str, str]
+    default_timeout: int
+    run_as_user: bool
+    supported_platforms: Iterable[Platform]
+    favorite: bool
+    hidden: bool
+
 
 _SHELLS: Final = ("powershell", "cmd", "python", "shell", "nushell", "deno")
 _PLATFORMS: Final = ("windows", "linux", "darwin")
@@ -169,73 +188,46 @@ class Scripts(Resource):
             OutcomeUnknownError: sent, and the answer was lost: it may exist.
             UnidentifiedError: it was created, and can't be told from others.
         """
-        name = arguments.plain_text(name, "name").strip()
-        body = {
+        given: ScriptChanges = {
             "name": name,
-            "shell": arguments.choice(shell, "shell", _SHELLS),
-            "script_body": arguments.free_text(code, "code"),
-            "description": arguments.free_text(description, "description", empty=True),
-            "args": arguments.script_args(args),
-            "env_vars": arguments.env_vars(env_vars or {}),
-            "default_timeout": _seconds(default_timeout),
-            "run_as_user": arguments.boolean(run_as_user, "run_as_user"),
-            "supported_platforms": _platforms(supported_platforms),
+            "shell": shell,
+            "code": code,
+            "description": description,
+            "args": args,
+            "env_vars": env_vars or {},
+            "default_timeout": default_timeout,
+            "run_as_user": run_as_user,
+            "supported_platforms": supported_platforms,
         }
         if category is not None:
-            body["category"] = arguments.plain_text(category, "category")
+            given["category"] = category
+        body = arguments.settings(given, _CHECKS, CREATE.name)
         made = await self._create(
             CREATE,
             SCRIPTS,
             body=body,
             query={"showHiddenScripts": "true"},
             # By what the server stores as it is; of arguments it takes the spaces around them away.
-            is_it=lambda made: (made.name, made.shell) == (name, shell),
+            is_it=lambda made: (made.name, made.shell) == (body["name"], body["shell"]),
         )
         return msgspec.structs.replace(made, code=code)
 
-    async def update(
-        self,
-        script: int | Script,
-        *,
-        name: str | None = None,
-        shell: Shell | None = None,
-        code: str | None = None,
-        description: str | None = None,
-        category: str | None = None,
-        args: Iterable[str] | None = None,
-        env_vars: Mapping[str, str] | None = None,
-        default_timeout: int | None = None,
-        run_as_user: bool | None = None,
-        supported_platforms: Iterable[Platform] | None = None,
-        favorite: bool | None = None,
-        hidden: bool | None = None,
-    ) -> None:
-        """Change what is given of a script; a stock server only. Repeated by us: twice is once.
+    async def update(self, script: int | Script, **changes: Unpack[ScriptChanges]) -> None:
+        """Change a script; a stock server only. Repeated by us: twice is once.
 
         Of a community script only `favorite` and `hidden` can be changed. Each of those is a call of its own,
         behind the one for all else.
+
+        Args:
+            script: its id, or the script.
+            changes: only what is to change: what `create` takes (`category` None for none), `favorite`,
+                `hidden`.
 
         Raises:
             BadRequestError: it is a community script, which can't be edited.
             NotFoundError: there is no such script.
         """
-        changes: dict[str, Any] = {
-            "name": None if name is None else arguments.plain_text(name, "name").strip(),
-            "shell": None if shell is None else arguments.choice(shell, "shell", _SHELLS),
-            "script_body": None if code is None else arguments.free_text(code, "code"),
-            "description": None
-            if description is None
-            else arguments.free_text(description, "description", empty=True),
-            "category": None if category is None else arguments.plain_text(category, "category"),
-            "args": None if args is None else arguments.script_args(args),
-            "env_vars": None if env_vars is None else arguments.env_vars(env_vars),
-            "default_timeout": None if default_timeout is None else _seconds(default_timeout),
-            "run_as_user": None if run_as_user is None else arguments.boolean(run_as_user, "run_as_user"),
-            "supported_platforms": None if supported_platforms is None else _platforms(supported_platforms),
-            "favorite": None if favorite is None else arguments.boolean(favorite, "favorite"),
-            "hidden": None if hidden is None else arguments.boolean(hidden, "hidden"),
-        }
-        given = arguments.changes(changes)
+        given = arguments.settings(changes, _CHECKS, UPDATE.name)
         content = {name: value for name, value in given.items() if name not in _MARKS}
         for part in (content, *({name: given[name]} for name in _MARKS if name in given)):
             if part:
@@ -343,10 +335,22 @@ def tried(call: Call[ScriptResult | str]) -> Plan[ScriptResult]:
     return Plan(steps)
 
 
-def _seconds(value: object) -> int:
-    return arguments.integer(value, "default_timeout", minimum=1, maximum=_SECONDS_MOST)
+def _platforms(values: object, what: str) -> tuple[str, ...]:
+    names = arguments.names(values, what)
+    return tuple(arguments.choice(name, what, _PLATFORMS) for name in names)
 
 
-def _platforms(values: object) -> tuple[str, ...]:
-    names = arguments.names(values, "supported_platforms")
-    return tuple(arguments.choice(name, "supported_platforms", _PLATFORMS) for name in names)
+_CHECKS: Final[arguments.Checks] = {
+    "name": arguments.name,
+    "shell": partial(arguments.choice, allowed=_SHELLS),
+    "code": ("script_body", arguments.free_text),
+    "description": partial(arguments.free_text, empty=True),
+    "category": arguments.or_none(arguments.plain_text),
+    "args": lambda values, _: arguments.script_args(values),
+    "env_vars": lambda values, _: arguments.env_vars(values),
+    "default_timeout": partial(arguments.integer, minimum=1, maximum=_SECONDS_MOST),
+    "run_as_user": arguments.boolean,
+    "supported_platforms": _platforms,
+    "favorite": arguments.boolean,
+    "hidden": arguments.boolean,
+}

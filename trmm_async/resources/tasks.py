@@ -1,7 +1,7 @@
 """`trmm.tasks`."""
 
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, TypedDict, Unpack
 
 import msgspec
 
@@ -16,7 +16,15 @@ from trmm_async.errors import InvalidRequestError
 from trmm_async.models import Agent, Script, Task
 from trmm_async.resources.resource import Resource
 
-__all__ = ["Tasks"]
+__all__ = ["TaskChanges", "Tasks"]
+
+
+class TaskChanges(TypedDict, total=False):
+    """What `tasks.update` can change; what is not given stays."""
+
+    enabled: bool
+    name: str
+
 
 _ONE: Final = "/tasks/{task:id}/"
 
@@ -24,6 +32,9 @@ GET = read("tasks.get", _ONE, tuple[Task, Owner], decode=task_of)
 RUN = send("tasks.run", _ONE + "run/")
 UPDATE = put("tasks.update", _ONE)
 DELETE = delete("tasks.delete", _ONE)
+
+
+_CHECKS: Final[arguments.Checks] = {"enabled": arguments.boolean, "name": arguments.name}
 
 
 class Tasks(Resource):
@@ -45,7 +56,7 @@ class Tasks(Resource):
             OutcomeUnknownError: sent, and the answer was lost: it may exist.
         """
         order = TaskOrder(
-            name=arguments.plain_text(name, "name").strip(),
+            name=arguments.name(name, "name"),
             agent=arguments.agent_id(agent),
             script=arguments.object_id(script, "script"),
             schedule=cron_expression(schedule),
@@ -88,15 +99,9 @@ class Tasks(Resource):
         else:
             await self._send(RUN, task_id, body={"agent_id": agent_id})
 
-    async def update(self, task: int | Task, *, enabled: bool | None = None, name: str | None = None) -> None:
-        """Change what is given of a task; a stock server only. Repeated by us: twice is once."""
-        changes = arguments.changes(
-            {
-                "enabled": None if enabled is None else arguments.boolean(enabled, "enabled"),
-                "name": None if name is None else arguments.plain_text(name, "name").strip(),
-            }
-        )
-        await self._send(UPDATE, task, body=changes)
+    async def update(self, task: int | Task, **changes: Unpack[TaskChanges]) -> None:
+        """Change a task: `enabled`, `name`; a stock server only. Repeated by us: twice is once."""
+        await self._send(UPDATE, task, body=arguments.settings(changes, _CHECKS, UPDATE.name))
 
     async def delete(self, task: int | Task) -> None:
         """Remove a task; a stock server only. Gone already, after a lost answer, counts as success.

@@ -1,7 +1,7 @@
 """`trmm.agents`, the part that does something to an agent: commands, power, settings. A stock server only."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
 from typing import Any, Final, Literal, TypedDict, Unpack, overload
@@ -19,6 +19,8 @@ from trmm_async.errors import InvalidRequestError
 from trmm_async.models import Agent, Client, ClientRef, CommandResult, HistoryEntry, Site, SiteRef
 from trmm_async.resources.resource import Resource
 from trmm_async.resources.stock.custom_field_values import custom_field_values
+from trmm_async.resources.stock.custom_fields import FieldValues
+from trmm_async.resources.stock.policies import Policy
 
 __all__ = ["AgentActions", "AgentChanges"]
 
@@ -41,12 +43,12 @@ class AgentChanges(TypedDict, total=False):
     overdue_email_alert: bool
     overdue_text_alert: bool
     overdue_dashboard_alert: bool
-    policy: int | None
+    policy: int | Policy | None
     block_policy_inheritance: bool
     time_zone: str | None
     default_shell: str
     default_shell_custom: str
-    custom_fields: Mapping[int, Any]
+    custom_fields: FieldValues
 
 
 class _Clock(msgspec.Struct):
@@ -185,19 +187,18 @@ class AgentActions(Resource):
                 `description`, `site`, `monitoring_type`, `maintenance_mode`;
                 `offline_time` and `overdue_time` in minutes, `check_interval` in seconds;
                 `overdue_email_alert`, `overdue_text_alert`, `overdue_dashboard_alert`;
-                `policy` (an id, None for none), `block_policy_inheritance`;
+                `policy` (None for none), `block_policy_inheritance`;
                 `time_zone` (None for the server's), `default_shell`, `default_shell_custom`;
-                `custom_fields`: values by the fields' ids; texts, numbers, True or False, lists of options,
-                and None for none. Their types are asked for first, and the values held against them.
+                `custom_fields` (see `FieldValues`).
 
         Raises:
-            TypeError: there is no such setting.
-            InvalidRequestError: a value is wrong, or nothing is to change; nothing was changed.
+            InvalidRequestError: a value is wrong, there is no such setting, or nothing is to change; nothing
+                was changed.
             BadRequestError: the same, said by the server.
         """
         agent_id = arguments.agent_id(agent)
-        settings, fields = _checked(changes)
-        if fields:
+        settings = arguments.settings(changes, _CHECKS, UPDATE.name)
+        if fields := settings.pop("custom_fields", None):
             await self._on_stock(UPDATE.name, Plan(partial(_update, agent_id, settings, fields)))
         else:
             await self._send(UPDATE, agent_id, body=settings)
@@ -282,29 +283,11 @@ def _shell(shell: str | None, custom: str | None) -> str | None:
     return None if shell is None else arguments.plain_text(shell, "shell")
 
 
-def _checked(changes: AgentChanges) -> tuple[Mapping[str, object], Mapping[int, Any]]:
-    """The settings as they are sent, and the custom fields by their ids."""
-    given: dict[str, object] = dict(changes)
-    fields = arguments.field_values(given.pop("custom_fields")) if "custom_fields" in given else {}
-    if unknown := set(given) - set(_SETTINGS):
-        raise TypeError(f"agents.update() knows no {', '.join(sorted(unknown))}")
-    if not given and not fields:
-        raise InvalidRequestError("agents.update: nothing to change was given")
-    return {name: _SETTINGS[name](value, name) for name, value in given.items()}, fields
+_count: Final[arguments.Check] = partial(arguments.integer, minimum=0, maximum=_INTEGER_MOST)
+_any_text: Final[arguments.Check] = partial(arguments.plain_text, empty=True)
 
-
-_Check = Callable[[object, str], object]
-
-
-def _or_none(check: _Check) -> _Check:
-    return lambda value, what: None if value is None else check(value, what)
-
-
-_count: Final[_Check] = partial(arguments.integer, minimum=0, maximum=_INTEGER_MOST)
-_any_text: Final[_Check] = partial(arguments.plain_text, empty=True)
-
-_SETTINGS: Final[Mapping[str, _Check]] = {
-    "description": _or_none(_any_text),
+_CHECKS: Final[arguments.Checks] = {
+    "description": arguments.or_none(_any_text),
     "site": arguments.object_id,
     "monitoring_type": partial(arguments.choice, allowed=("server", "workstation")),
     "maintenance_mode": arguments.boolean,
@@ -314,9 +297,10 @@ _SETTINGS: Final[Mapping[str, _Check]] = {
     "overdue_email_alert": arguments.boolean,
     "overdue_text_alert": arguments.boolean,
     "overdue_dashboard_alert": arguments.boolean,
-    "policy": _or_none(arguments.object_id),
+    "policy": arguments.or_none(arguments.object_id),
     "block_policy_inheritance": arguments.boolean,
-    "time_zone": _or_none(arguments.plain_text),
+    "time_zone": arguments.or_none(arguments.plain_text),
     "default_shell": arguments.plain_text,
     "default_shell_custom": _any_text,
+    "custom_fields": arguments.field_values,
 }

@@ -1,7 +1,7 @@
 """`trmm.custom_fields`."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeAlias, TypedDict, Unpack
 
 import msgspec
 
@@ -11,7 +11,7 @@ from trmm_async.errors import InvalidRequestError
 from trmm_async.models import no_extra
 from trmm_async.resources.resource import Resource
 
-__all__ = ["CustomField", "CustomFields"]
+__all__ = ["CustomField", "CustomFieldChanges", "CustomFields", "FieldValues"]
 
 Model = Literal["agent", "client", "site"]
 FieldType = Literal["text", "number", "single", "multiple", "checkbox", "datetime"]
@@ -38,6 +38,24 @@ class CustomField(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     extra: Mapping[str, Any] = no_extra()
     hide_in_ui: bool = False
     hide_in_summary: bool = False
+
+
+FieldValues: TypeAlias = Mapping[int, Any] | Mapping[CustomField, Any] | Mapping[int | CustomField, Any]
+"""Values by the fields, or their ids: texts, numbers, True or False, lists of options, and None for none.
+
+Their types are asked for before anything is changed, and the values held against them.
+"""
+
+
+class CustomFieldChanges(TypedDict, total=False):
+    """What `custom_fields.update` can change; what is not given stays."""
+
+    name: str
+    options: Iterable[str]
+    required: bool
+    default: str | float | bool | Iterable[str] | None
+    hide_in_ui: bool
+    hide_in_summary: bool
 
 
 class _Field(msgspec.Struct):
@@ -123,7 +141,7 @@ class CustomFields(Resource):
             OutcomeUnknownError: sent, and the answer was lost: it may exist.
             UnidentifiedError: it was created, and can't be told from others.
         """
-        name = arguments.plain_text(name, "name").strip()
+        name = arguments.name(name, "name")
         body: dict[str, Any] = {
             "model": arguments.choice(model, "model", _MODELS),
             "type": arguments.choice(type, "type", _TYPES),
@@ -139,39 +157,30 @@ class CustomFields(Resource):
             CREATE, LIST, body=body, query={"model": model}, is_it=lambda field: field.name == name
         )
 
-    async def update(
-        self,
-        field: int | CustomField,
-        *,
-        name: str | None = None,
-        options: Iterable[str] | None = None,
-        required: bool | None = None,
-        default: str | float | bool | Iterable[str] | None = None,
-        hide_in_ui: bool | None = None,
-        hide_in_summary: bool | None = None,
-    ) -> None:
-        """Change what is given of a custom field. Repeated by us if an answer is lost: twice is once.
+    async def update(self, field: int | CustomField, **changes: Unpack[CustomFieldChanges]) -> None:
+        """Change a custom field. Repeated by us if an answer is lost: twice is once.
 
         Of a field given by its id the type is not known here: it is for you to give a fitting `default`.
+
+        Args:
+            field: its id, or the field.
+            changes: only what is to change: `name`, `options`, `required`, `default` (None for none),
+                `hide_in_ui`, `hide_in_summary`.
 
         Raises:
             NotFoundError: there is no such field.
         """
         known = field.type if isinstance(field, CustomField) else None
-        changes = arguments.changes(
-            {
-                "name": None if name is None else arguments.plain_text(name, "name").strip(),
-                "options": None if options is None else _options(options, known),
-                "required": None if required is None else arguments.boolean(required, "required"),
-                "hide_in_ui": None if hide_in_ui is None else arguments.boolean(hide_in_ui, "hide_in_ui"),
-                "hide_in_summary": None
-                if hide_in_summary is None
-                else arguments.boolean(hide_in_summary, "hide_in_summary"),
-                "default": None if default is None else _default(default, known),
-            }
-        )
-        by_kind: Any = changes.pop("default", {})
-        await self._send(UPDATE, field, body=changes | by_kind)
+        checks: dict[str, arguments.Check] = {
+            "name": arguments.name,
+            "options": lambda values, _: _options(values, known),
+            "required": arguments.boolean,
+            "default": lambda value, _: _NO_DEFAULT if value is None else _default(value, known),
+            "hide_in_ui": arguments.boolean,
+            "hide_in_summary": arguments.boolean,
+        }
+        body = arguments.settings(changes, checks, UPDATE.name)
+        await self._send(UPDATE, field, body=body | body.pop("default", {}))
 
     async def delete(self, field: int | CustomField) -> None:
         """Remove a custom field and all its values. Gone already, after a lost answer, counts as success.
@@ -187,6 +196,14 @@ def _options(values: object, of: str | None) -> tuple[str, ...]:
     if options and of not in {None, "single", "multiple"}:
         raise InvalidRequestError(f'options are for the types "single" and "multiple", not for {of!r}')
     return options
+
+
+_NO_DEFAULT: Final[Mapping[str, object]] = {
+    "default_value_string": None,
+    "default_value_bool": False,
+    "default_values_multiple": (),
+}
+"""The server keeps one for each kind of type, and minds the one that the type asks for."""
 
 
 def _default(value: object, of: str | None) -> dict[str, Any]:

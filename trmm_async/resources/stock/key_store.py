@@ -1,17 +1,17 @@
 """`trmm.key_store`."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Final
+from functools import partial
+from typing import Any, ClassVar, Final, TypedDict, Unpack
 
 from trmm_async import arguments
 from trmm_async.dialects.stock.endpoint import delete, put, read, send
-from trmm_async.errors import InvalidRequestError
 from trmm_async.models import Discreet, no_extra
 from trmm_async.resources.resource import Resource
 
-__all__ = ["KeyStore", "KeyStoreEntry"]
+__all__ = ["KeyStore", "KeyStoreChanges", "KeyStoreEntry"]
 
-_NAME_MOST: Final = 25
+_name: Final = partial(arguments.short_text, most=25)
 
 
 class KeyStoreEntry(Discreet, frozen=True, kw_only=True, gc=False):
@@ -23,6 +23,13 @@ class KeyStoreEntry(Discreet, frozen=True, kw_only=True, gc=False):
     name: str = ""
     value: str = ""
     extra: Mapping[str, Any] = no_extra()
+
+
+class KeyStoreChanges(TypedDict, total=False):
+    """What `key_store.update` can change; what is not given stays."""
+
+    name: str
+    value: str
 
 
 _ONE: Final = "/core/keystore/{entry:id}/"
@@ -53,27 +60,19 @@ class KeyStore(Resource):
             OutcomeUnknownError: sent, and the answer was lost: it may exist.
             UnidentifiedError: it was created, and can't be told from others.
         """
-        name, value = _name(name), arguments.free_text(value, "value").strip()
+        name, value = _name(name, "name"), _value(value, "value")
         body = {"name": name, "value": value}
         return await self._create(
             CREATE, LIST, body=body, is_it=lambda made: (made.name, made.value) == (name, value)
         )
 
-    async def update(
-        self, entry: int | KeyStoreEntry, *, name: str | None = None, value: str | None = None
-    ) -> None:
-        """Change what is given of an entry. Repeated by us if an answer is lost: twice is once.
+    async def update(self, entry: int | KeyStoreEntry, **changes: Unpack[KeyStoreChanges]) -> None:
+        """Change an entry: its `name`, its `value`. Repeated by us if an answer is lost: twice is once.
 
         Raises:
             NotFoundError: there is no such entry.
         """
-        changes = arguments.changes(
-            {
-                "name": None if name is None else _name(name),
-                "value": None if value is None else arguments.free_text(value, "value").strip(),
-            }
-        )
-        await self._send(UPDATE, entry, body=changes)
+        await self._send(UPDATE, entry, body=arguments.settings(changes, _CHECKS, UPDATE.name))
 
     async def delete(self, entry: int | KeyStoreEntry) -> None:
         """Remove an entry. Gone already, after a lost answer, counts as success.
@@ -84,8 +83,8 @@ class KeyStore(Resource):
         await self._send(DELETE, entry)
 
 
-def _name(value: object) -> str:
-    name = arguments.plain_text(value, "name").strip()
-    if len(name) > _NAME_MOST:
-        raise InvalidRequestError(f"name must have {_NAME_MOST} characters at most, {name!r} has {len(name)}")
-    return name
+def _value(value: object, what: str) -> str:
+    return arguments.free_text(value, what).strip()
+
+
+_CHECKS: Final[arguments.Checks] = {"name": _name, "value": _value}

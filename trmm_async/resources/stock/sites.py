@@ -1,7 +1,6 @@
 """`trmm.sites`."""
 
-from collections.abc import Mapping
-from typing import Final
+from typing import Final, TypedDict, Unpack
 
 from trmm_async import arguments
 from trmm_async.dialects.stock.dialect import SITE
@@ -11,9 +10,17 @@ from trmm_async.errors import InvalidRequestError
 from trmm_async.models import Client, ClientRef, Site, SiteRef
 from trmm_async.resources.resource import Resource
 from trmm_async.resources.stock.custom_field_values import wrapped
-from trmm_async.resources.stock.custom_fields import CustomField
+from trmm_async.resources.stock.custom_fields import FieldValues
 
-__all__ = ["Sites"]
+__all__ = ["SiteChanges", "Sites"]
+
+
+class SiteChanges(TypedDict, total=False):
+    """What `sites.update` can change; what is not given stays."""
+
+    name: str
+    client: int | Client | ClientRef
+    custom_fields: FieldValues
 
 
 _ONE: Final = "/clients/sites/{site:id}/"
@@ -23,6 +30,13 @@ OF_CLIENT = read("sites.list", "/clients/{client:id}/", list[Site], decode=sites
 CREATE = send("sites.create", "/clients/sites/", needs="site")
 UPDATE = put("sites.update", _ONE, needs="site")
 DELETE = delete("sites.delete", _ONE)
+
+
+_CHECKS: Final[arguments.Checks] = {
+    "name": arguments.name,
+    "client": arguments.object_id,
+    "custom_fields": arguments.field_values,
+}
 
 
 class Sites(Resource):
@@ -60,34 +74,20 @@ class Sites(Resource):
             CREATE, OF_CLIENT, client_id, body=body, is_it=lambda site: site.name == name
         )
 
-    async def update(
-        self,
-        site: int | Site | SiteRef,
-        *,
-        name: str | None = None,
-        client: int | Client | ClientRef | None = None,
-        custom_fields: Mapping[int | CustomField, object] | None = None,
-    ) -> None:
-        """Change what is given of a site. Repeated by us if an answer is lost: twice is once.
+    async def update(self, site: int | Site | SiteRef, **changes: Unpack[SiteChanges]) -> None:
+        """Change a site. Repeated by us if an answer is lost: twice is once.
 
         Args:
             site: its id, or the site.
-            name: its new name.
-            client: the client that it is to belong to, with all its agents.
-            custom_fields: as for `clients.update`.
+            changes: only what is to change: `name`; `client`, which it is to belong to with all its agents;
+                `custom_fields` (see `FieldValues`).
 
         Raises:
             BadRequestError: it is the last site of its client, which can't be without one.
         """
         site_id = arguments.object_id(site, "site")
-        changes = arguments.changes(
-            {
-                "name": None if name is None else arguments.plain_text(name, "name").strip(),
-                "client": None if client is None else arguments.object_id(client, "client"),
-                "custom_fields": None if custom_fields is None else arguments.field_values(custom_fields),
-            }
-        )
-        await self._on_stock(UPDATE.name, wrapped(UPDATE, site_id, "site", changes))
+        checked = arguments.settings(changes, _CHECKS, UPDATE.name)
+        await self._on_stock(UPDATE.name, wrapped(UPDATE, site_id, "site", checked))
 
     async def delete(
         self, site: int | Site | SiteRef, *, move_to_site: int | Site | SiteRef | None = None
