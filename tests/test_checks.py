@@ -129,7 +129,7 @@ class TestOfMany:
             {"status": "failed"},
             {"status": 1},
             {"hostname": ""},
-            {"client": "x"},
+            {"client": 1.5},
             {"monitoring_type": "servers"},
         ],
     )

@@ -27,7 +27,7 @@ from trmm_async import TRMM, models
 from trmm_async.answers import failure
 from trmm_async.calls import Call, Replay, ignore_answer
 from trmm_async.fleet import FleetRun
-from trmm_async.resources import agents as agents_room
+from trmm_async.resources.agent_stream import AgentStream
 from trmm_async.resources.commands import CommandStream
 from trmm_async.resources.live import ScriptStream
 from trmm_async.retry import Again, Fault, Final, Reply, RetryPolicy, Stage, Tries
@@ -214,7 +214,8 @@ class TestCompleteness:
             CommandStream,
             ScriptStream,
             Subscription,
-            agents_room.AgentStream,
+            trmm_async.Selector,
+            AgentStream,
             trmm_async.Counts,
             trmm_async.WebhookReceiver,
         ],

@@ -25,6 +25,7 @@ from trmm_async.errors import (
     ServerFaultError,
     TimeoutError,
     TRMMError,
+    UnknownNameError,
     UnsupportedError,
 )
 
@@ -93,7 +94,22 @@ def redirected() -> RedirectedError:
 SAMPLES: dict[str, tuple[TRMMError, str]] = {
     "root": (TRMMError("words"), "words"),
     "invalid": (InvalidRequestError("timeout must be …"), "timeout must be …"),
-    "ambiguous": (AmbiguousNameError("PC", list("abcdefg")), "7 agents are named 'PC': a, b, c, d, e"),
+    "ambiguous": (
+        AmbiguousNameError("PC", list("abcdefg")),
+        "7 agents are named 'PC', give the id: a, b, c, d, e, f and 1 more",
+    ),
+    "told apart": (
+        AmbiguousNameError("X", [4, 9], "script", ["cmd", "shell"]),
+        "2 scripts are named 'X', give the id: 4 (cmd), 9 (shell)",
+    ),
+    "unknown name": (
+        UnknownNameError("Hermes", "client", ["Hermes Inc."]),
+        "there is no client 'Hermes'; did you mean Hermes Inc.?",
+    ),
+    "a number": (
+        UnknownNameError("34", "client"),
+        "there is no client '34'; a text is a name: for the id, give the number 34",
+    ),
     "incomplete": (
         IncompleteError({name: ConnectionFailedError("refused") for name in "abcd"}, ["x"]),
         "4 agents could not be asked: a (refused), b (refused), c (refused) and 1 more",

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         TimeoutError,
         TRMMError,
         UnidentifiedError,
+        UnknownNameError,
         UnsupportedError,
     )
     from trmm_async.events import (
@@ -78,6 +79,7 @@ if TYPE_CHECKING:
     from trmm_async.resources.checks import CheckHistoryPoint
     from trmm_async.resources.commands import CommandSettings
     from trmm_async.resources.scripts import ScriptFile
+    from trmm_async.resources.selector import Selector
     from trmm_async.resources.stock.audit_log import AuditEntry
     from trmm_async.resources.stock.core import Dashboard, ServerSettings
     from trmm_async.resources.stock.custom_fields import CustomField
@@ -122,6 +124,7 @@ _ROOMS: Final = {
         "TRMMError",
         "TimeoutError",
         "UnidentifiedError",
+        "UnknownNameError",
         "UnsupportedError",
     ),
     "events": (
@@ -160,6 +163,7 @@ _ROOMS: Final = {
     "limits": ("RateLimit",),
     "resources.checks": ("CheckHistoryPoint",),
     "resources.commands": ("CommandSettings",),
+    "resources.selector": ("Selector",),
     "resources.stock.notes": ("Note",),
     "resources.stock.audit_log": ("AuditEntry",),
     "resources.stock.core": ("Dashboard", "ServerSettings"),
@@ -247,6 +251,7 @@ __all__ = [
     "ScriptFile",
     "ScriptOutput",
     "ScriptResult",
+    "Selector",
     "ServerError",
     "ServerFaultError",
     "ServerSettings",
@@ -266,6 +271,7 @@ __all__ = [
     "UnidentifiedError",
     "Unknown",
     "UnknownEvent",
+    "UnknownNameError",
     "UnsupportedError",
     "WebhookReceiver",
     "WindowsUpdate",

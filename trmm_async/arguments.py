@@ -128,6 +128,17 @@ def object_id(value: object, what: str) -> int:
     return found
 
 
+def reference(value: object, what: str) -> int | str:
+    """What says which script, client or site is meant: a text is a name, anything else as `object_id`.
+
+    An object that the server named without its id stands for its name.
+    """
+    if isinstance(value, str):
+        return plain_text(value, what)
+    name = getattr(value, "name", "") if getattr(value, "id", value) is None else ""
+    return plain_text(name, what) if name else object_id(value, what)
+
+
 def object_ids(values: object, what: str) -> tuple[int, ...]:
     """Several of them, each once; a lone one is as good as several."""
     several = isinstance(values, Iterable) and not isinstance(values, str | bytes)

@@ -35,6 +35,7 @@ from trmm_async.resources import (
     PendingActions,
     Policies,
     Scripts,
+    Selector,
     Sites,
     Tasks,
     TokenSource,
@@ -208,7 +209,7 @@ class TRMM:
 
     def events(
         self,
-        *agents: str | Agent | Iterable[str | Agent],
+        *agents: str | Agent | Selector | Iterable[str | Agent],
         snapshot: bool = False,
         since: str | None = None,
         webhooks: WebhookReceiver | None = None,
@@ -221,7 +222,8 @@ class TRMM:
                 async for event in events: ...
 
         Args:
-            agents: ids, agents, or iterables of them; one given twice counts once.
+            agents: ids, agents, or iterables of them; one given twice counts once. Or an `agents.select(…)`,
+                which is read when the block is entered.
             snapshot: tell first how each agent stands, its status and the alerts that are not resolved, and
                 then `Live`; what comes behind that is changes.
             since: the `position` of an earlier subscription: what has happened since is caught up, behind a

@@ -6,7 +6,8 @@ Imports nothing of the package but how texts are cleaned, everything may import 
 TRMMError
 ├── InvalidRequestError          the request is wrong; found here, nothing was sent (also a ValueError)
 │   ├── BadRequestError          the same, said by the server (400; also an APIError)
-│   └── AmbiguousNameError       several things have this name
+│   ├── AmbiguousNameError       several things have this name
+│   └── UnknownNameError         nothing has this name; says which names are alike
 ├── UnsupportedError             this server can't do that; says what to use instead
 ├── ClosedError                  the client or the subscription is closed
 ├── JournalError                 a run's journal can't be made, read, written, or had
@@ -65,10 +66,12 @@ __all__ = [
     "TRMMError",
     "TimeoutError",
     "UnidentifiedError",
+    "UnknownNameError",
     "UnsupportedError",
 ]
 
 _AGENTS_NAMED: Final = 3
+_NAMED: Final = 6
 
 BODY_SHOWN = 200
 """How many characters of an answer's body stand in an error's text. `APIError.body` holds more."""
@@ -86,15 +89,55 @@ class InvalidRequestError(TRMMError, ValueError):
 
 
 class AmbiguousNameError(InvalidRequestError):
-    """Several things have the name that was meant to name one. `ids` says which."""
+    """Several things have the name that was meant to name one.
 
-    def __init__(self, name: str, ids: Sequence[str]) -> None:
-        super().__init__(name, tuple(ids))
+    Attributes:
+        name: the name.
+        ids: which things have it: agents' ids, or the numbers of others.
+        kind: what they are: "agent", "script", "client" or "site".
+        about: by what each can be told from the others, where that is known.
+    """
+
+    def __init__(
+        self, name: str, ids: Sequence[str | int], kind: str = "agent", about: Sequence[str] = ()
+    ) -> None:
+        super().__init__(name, tuple(ids), kind, tuple(about))
         self.name = name
-        self.ids: tuple[str, ...] = tuple(ids)
+        self.ids: tuple[str | int, ...] = tuple(ids)
+        self.kind = kind
+        self.about: tuple[str, ...] = tuple(about)
 
     def __str__(self) -> str:
-        return clean(f"{len(self.ids)} agents are named {self.name!r}: {', '.join(self.ids[:5])}")
+        told = [f"{one} ({about})" for one, about in zip(self.ids, self.about, strict=False)]
+        shown = (told or [str(one) for one in self.ids])[:_NAMED]
+        more = len(self.ids) - len(shown)
+        rest = f" and {more} more" if more > 0 else ""
+        head = f"{len(self.ids)} {self.kind}s are named {self.name!r}"
+        return clean(f"{head}, give the id: {', '.join(shown)}{rest}")
+
+
+class UnknownNameError(InvalidRequestError):
+    """Nothing that the key may see has the name that was given. Nothing else was sent.
+
+    Attributes:
+        name: the name.
+        kind: what was looked for: "agent", "script", "client" or "site".
+        near: names that are alike, three at most.
+    """
+
+    def __init__(self, name: str, kind: str, near: Sequence[str] = ()) -> None:
+        super().__init__(name, kind, tuple(near))
+        self.name = name
+        self.kind = kind
+        self.near: tuple[str, ...] = tuple(near)
+
+    def __str__(self) -> str:
+        hint = ""
+        if self.near:
+            hint = f"; did you mean {' or '.join(self.near)}?"
+        elif self.name.isdecimal():
+            hint = f"; a text is a name: for the id, give the number {self.name}"
+        return clean(f"there is no {self.kind} {self.name!r}{hint}")
 
 
 class UnsupportedError(TRMMError):

@@ -7,9 +7,21 @@ a cell that begins with an equals sign is run by whoever opens the table. And na
 
 import re
 import unicodedata
+from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Final
 
-__all__ = ["MARGIN", "UNFIT", "clean", "comparable", "is_named", "one_line", "set_apart", "without_formulas"]
+__all__ = [
+    "MARGIN",
+    "UNFIT",
+    "clean",
+    "comparable",
+    "is_named",
+    "near_matches",
+    "one_line",
+    "set_apart",
+    "without_formulas",
+]
 
 UNFIT: Final = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f\ufff9-\ufffb]"
@@ -63,3 +75,12 @@ def is_named(name: str, wanted: str) -> bool:
 def comparable(name: str) -> str:
     """A name in the form in which names are compared; see `is_named`."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+def near_matches(wanted: str, names: Iterable[str]) -> tuple[str, ...]:
+    """The names that could have been meant, three at most: those that contain it, then those like it."""
+    by_form = {comparable(name): name for name in names}
+    form = comparable(wanted)
+    within = [name for each, name in by_form.items() if form and form in each]
+    close = [by_form[name] for name in get_close_matches(form, by_form, n=3)]
+    return tuple(dict.fromkeys([*within, *close]))[:3]

@@ -16,7 +16,8 @@ WHERE = {"method": "GET", "path": "/x/"}
 ERRORS: list[tuple[Exception, int, str]] = [
     (sdk.InvalidRequestError("client must be an id"), 2, "client must be an id"),
     (sdk.BadRequestError(400, "bad name", **WHERE), 4, "the server refuses: GET /x/: 400: bad name"),
-    (sdk.AmbiguousNameError("PC", ["a", "b"]), 2, "2 agents are named 'PC': a, b"),
+    (sdk.AmbiguousNameError("PC", ["a", "b"]), 2, "2 agents are named 'PC', give the id: a, b"),
+    (sdk.UnknownNameError("PC", "agent"), 2, "there is no agent 'PC'"),
     (sdk.UnsupportedError("not here"), 4, "not here"),
     (
         sdk.IncompleteError({"abc": sdk.ServerError(500, "oops")}),

@@ -6,10 +6,9 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from difflib import get_close_matches
 from typing import Final
 
-from trmm_async.plaintext import clean, comparable, one_line
+from trmm_async.plaintext import clean, near_matches, one_line
 
 __all__ = [
     "ago",
@@ -71,11 +70,7 @@ def bare(text: str) -> str:
 
 def alike(wanted: str, names: Sequence[str]) -> str:
     """The names that could have been meant, as the end of a sentence: "; did you mean JADE-PC?"."""
-    by_form = {comparable(name): name for name in names}
-    form = comparable(wanted)
-    within = [name for each, name in by_form.items() if form and form in each]
-    close = [by_form[name] for name in get_close_matches(form, by_form, n=3)]
-    near = list(dict.fromkeys([*within, *close]))[:3]
+    near = near_matches(wanted, names)
     return f"; did you mean {' or '.join(near)}?" if near else ""
 
 

@@ -21,7 +21,7 @@ from trmm_async.fleet.rollout import Share, succeeded_by_default
 from trmm_async.fleet.run import FleetRun
 from trmm_async.fleet.targets import listed
 from trmm_async.models import Agent, Script, ScriptResult
-from trmm_async.resources import Api, checked_run
+from trmm_async.resources import Api, Selector, checked_run
 
 __all__ = ["Fleet", "FleetRun", "Group", "Journal", "as_csv", "as_jsonl", "as_row", "groups_of", "report"]
 
@@ -41,7 +41,7 @@ class Fleet:
 
     def run_script(
         self,
-        agents: Iterable[str | Agent] | AsyncIterable[str | Agent],
+        agents: Iterable[str | Agent] | AsyncIterable[str | Agent] | Selector,
         script: int | Script,
         *,
         args: Iterable[str] = (),
@@ -68,7 +68,8 @@ class Fleet:
         `max_failures` ask for less; the results are collected from its history.
 
         Args:
-            agents: ids or agents, of a collection or an asynchronous stream. The same one twice is refused.
+            agents: ids or agents, of a collection or an asynchronous stream; the same one twice is refused.
+                An `agents.select(…)` is read to its end before the first is sent.
             script: the id of a script in the server's library, or the script.
             args: the script's arguments.
             timeout: seconds that the script may take on each agent, 1 to 300.
@@ -151,13 +152,15 @@ class Fleet:
         return FleetRun(self._api, Resumption(_path(journal), kinds, success, self.poll, forgive))
 
 
-def _targets(agents: object) -> list[str] | AsyncIterable[str | Agent]:
+def _targets(agents: object) -> list[str] | AsyncIterable[str | Agent] | Selector:
     if isinstance(agents, str | Agent):
         raise InvalidRequestError("agents must be several: write [agent] for one")
-    if isinstance(agents, AsyncIterable):
+    if isinstance(agents, AsyncIterable | Selector):
         return agents
     if not isinstance(agents, Iterable):
-        raise InvalidRequestError(f"agents must be a collection or an asynchronous stream, not {agents!r}")
+        raise InvalidRequestError(
+            f"agents must be a collection, an asynchronous stream or agents.select(…), not {agents!r}"
+        )
     return listed(agents)
 
 

@@ -14,7 +14,7 @@ from trmm_async.errors import InvalidRequestError, JournalError
 from trmm_async.fleet.journal import Order
 from trmm_async.fleet.rollout import RolloutPolicy, Share
 from trmm_async.models import Agent, ScriptResult
-from trmm_async.resources import checked_run
+from trmm_async.resources import Selector, checked_run
 
 __all__ = ["Resumption", "RunPlan", "checked_policy", "checked_wait"]
 
@@ -24,7 +24,7 @@ class RunPlan:
     """One run.
 
     Attributes:
-        targets: ids, or a stream of agents; empty where a journal has them.
+        targets: ids, or a stream of agents, or what says which; empty where a journal has them.
         width: how many at once; None for what suits the server.
         splay: each sending waits a random time up to so many seconds.
         skip_offline: don't try those that the server says are offline.
@@ -34,7 +34,7 @@ class RunPlan:
     """
 
     run: ScriptRun
-    targets: list[str] | AsyncIterable[str | Agent]
+    targets: list[str] | AsyncIterable[str | Agent] | Selector
     width: int | None = None
     policy: RolloutPolicy = field(default_factory=RolloutPolicy)
     splay: float = 0.0

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Final
 
-from trmm_async.dialects import AgentFilter, Pushed
+from trmm_async.dialects import Pushed
 from trmm_async.errors import TRMMError
 from trmm_async.events import AgentOnline
-from trmm_async.resources import AgentStream, Api, subscribe
+from trmm_async.resources import AgentQuery, AgentStream, Api, subscribe
 from trmm_async.stream import StreamSettings
 
 __all__ = ["Presence"]
@@ -36,7 +36,7 @@ class Presence:
 
     async def ask(self) -> None:
         """Ask the server who is offline, in flat memory. Raises `TRMMError`."""
-        async with AgentStream(self._api, AgentFilter()) as agents:
+        async with AgentStream(self._api, AgentQuery()) as agents:
             self._offline = frozenset([one.agent_id async for one in agents if one.status in _GONE])
 
     def is_offline(self, agent_id: str) -> bool:

@@ -6,9 +6,9 @@ once it is entered is one value, `_Running`.
 
 import asyncio
 import weakref
-from collections.abc import Coroutine, Generator, Iterable, Mapping
+from collections.abc import AsyncIterable, Coroutine, Generator, Iterable, Mapping
 from contextlib import AsyncExitStack, aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -22,7 +22,7 @@ from trmm_async.fleet.rollout import RolloutControl
 from trmm_async.fleet.scheduler import LEFT_EARLY, Scheduler
 from trmm_async.fleet.targets import JournalTargets, ListedTargets, Queue, StreamedTargets, Targets, streamed
 from trmm_async.outcomes import Counts, Outcome, Skipped
-from trmm_async.resources import Api
+from trmm_async.resources import Api, Selector
 
 __all__ = ["FleetRun"]
 
@@ -46,7 +46,7 @@ class FleetRun:
     """
 
     def __init__(self, api: Api, plan: RunPlan | Resumption) -> None:
-        if isinstance(plan, RunPlan) and not isinstance(plan.targets, list) and plan.journal is None:
+        if isinstance(plan, RunPlan) and isinstance(plan.targets, AsyncIterable) and plan.journal is None:
             plan.policy.check_total(None)
         self._api = api
         self._plan = plan
@@ -197,21 +197,30 @@ class FleetRun:
         plan = self._plan
         if isinstance(plan, Resumption):
             return await self._reopen(plan, stack)
+        targets = plan.targets
+        if isinstance(targets, Selector):
+            with self._guards.guard():
+                if not self._stop_wanted:
+                    targets = await targets.agent_ids()
+            if isinstance(targets, Selector):
+                # Stopped before the last target was read.
+                return _OpenedJournal(replace(plan, targets=[]), ListedTargets([]))
+            plan = replace(plan, targets=targets)
         if plan.journal is None or plan.dry_run:
-            if isinstance(plan.targets, list):
-                return _OpenedJournal(plan, ListedTargets(plan.targets))
-            stream = StreamedTargets(plan.targets)
+            if isinstance(targets, list):
+                return _OpenedJournal(plan, ListedTargets(targets))
+            stream = StreamedTargets(targets)
             stack.push_async_callback(stream.aclose)
             return _OpenedJournal(plan, stream)
         order = plan.order(self._api.transport.server.base_url)
         journal: Journal | None = None
-        if isinstance(plan.targets, list):
-            journal = await Journal.create(plan.journal, order, plan.targets)
+        if isinstance(targets, list):
+            journal = await Journal.create(plan.journal, order, targets)
         else:
             with self._guards.guard():
-                async with aclosing(streamed(plan.targets)) as targets:
+                async with aclosing(streamed(targets)) as streaming:
                     if not self._stop_wanted:
-                        journal = await Journal.create(plan.journal, order, targets)
+                        journal = await Journal.create(plan.journal, order, streaming)
         if journal is None:
             # Stopped before the last target was read: there is no journal of a part of them.
             return _OpenedJournal(plan, ListedTargets([]))

@@ -5,15 +5,19 @@ import each other.
 """
 
 from trmm_async.resources.access import TOTP, Access, TokenSource
-from trmm_async.resources.agents import Agents, AgentStream, checked_run
+from trmm_async.resources.agent_stream import AgentStream
+from trmm_async.resources.agents import Agents, checked_run
 from trmm_async.resources.alerts import Alerts
 from trmm_async.resources.api import Api
 from trmm_async.resources.checks import Checks
 from trmm_async.resources.clients import Clients
 from trmm_async.resources.deployments import Deployments
+from trmm_async.resources.filters import AgentQuery
 from trmm_async.resources.language import Language
 from trmm_async.resources.live import subscribe
+from trmm_async.resources.names import Names
 from trmm_async.resources.scripts import Scripts
+from trmm_async.resources.selector import Selector
 from trmm_async.resources.stock.audit_log import AuditLog
 from trmm_async.resources.stock.core import Core
 from trmm_async.resources.stock.custom_fields import CustomFields
@@ -26,6 +30,7 @@ from trmm_async.resources.tasks import Tasks
 __all__ = [
     "TOTP",
     "Access",
+    "AgentQuery",
     "AgentStream",
     "Agents",
     "Alerts",
@@ -39,8 +44,10 @@ __all__ = [
     "KeyStore",
     "Language",
     "PendingActions",
+    "Names",
     "Policies",
     "Scripts",
+    "Selector",
     "Sites",
     "Tasks",
     "TokenSource",

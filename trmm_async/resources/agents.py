@@ -1,32 +1,28 @@
 """`trmm.agents`."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import AsyncExitStack
-from types import TracebackType
-from typing import Literal, Self, overload
-
-import msgspec
+from collections.abc import Callable, Iterable, Mapping
+from typing import Literal, overload
 
 from trmm_async import arguments
-from trmm_async.calls import ArrayCall
-from trmm_async.dialects import AgentFilter, ScriptRun
-from trmm_async.errors import AmbiguousNameError, ClosedError
-from trmm_async.models import Agent, Client, ClientRef, Script, ScriptResult, Site, SiteRef
-from trmm_async.plaintext import is_named
+from trmm_async.dialects import ScriptRun
+from trmm_async.models import Agent, Script, ScriptResult
+from trmm_async.resources.agent_stream import AgentStream
 from trmm_async.resources.api import Api
 from trmm_async.resources.commands import CommandSettings, CommandStream, checked_command
-from trmm_async.resources.filters import MonitoringType, agent_filter
+from trmm_async.resources.filters import MonitoringType, agent_query
 from trmm_async.resources.live import ScriptStream, new_cmd_id
+from trmm_async.resources.names import AGENT, AnyClient, AnySite
+from trmm_async.resources.selector import AgentStatus, FieldValue, Platform, Selector, checked_criteria
 from trmm_async.resources.stock.actions import AgentActions
+from trmm_async.resources.stock.custom_fields import CustomField, field_ids
 from trmm_async.resources.stock.event_log import EventLog
 from trmm_async.resources.stock.notes import Notes
 from trmm_async.resources.stock.processes import Processes
 from trmm_async.resources.stock.services import Services
 from trmm_async.resources.stock.software import InstalledSoftware
 from trmm_async.resources.stock.windows_updates import WindowsUpdates
-from trmm_async.transport import Body
 
-__all__ = ["AgentStream", "Agents", "checked_run"]
+__all__ = ["Agents", "checked_run"]
 
 
 class Agents(AgentActions):
@@ -57,25 +53,75 @@ class Agents(AgentActions):
         self,
         *,
         hostname: str | None = None,
-        client: int | Client | ClientRef | None = None,
-        site: int | Site | SiteRef | None = None,
+        client: AnyClient | None = None,
+        site: AnySite | None = None,
         monitoring_type: MonitoringType | None = None,
     ) -> list[Agent]:
         """The agents that match all of what is given; `hostname` in any case on a stock server."""
-        which = agent_filter(hostname, client, site, monitoring_type)
+        query = agent_query(hostname, client, site, monitoring_type)
+        which = await query.resolve(self._api)
         return await self._api.send(lambda dialect: dialect.list_agents(which))
 
     def iter(
         self,
         *,
         hostname: str | None = None,
-        client: int | Client | ClientRef | None = None,
-        site: int | Site | SiteRef | None = None,
+        client: AnyClient | None = None,
+        site: AnySite | None = None,
         monitoring_type: MonitoringType | None = None,
-    ) -> "AgentStream":
+    ) -> AgentStream:
         """The same list in flat memory: `async with agents.iter() as stream: async for agent in stream`."""
-        which = agent_filter(hostname, client, site, monitoring_type)
-        return AgentStream(self._api, which)
+        return AgentStream(self._api, agent_query(hostname, client, site, monitoring_type))
+
+    def select(
+        self,
+        *,
+        client: AnyClient | None = None,
+        site: AnySite | None = None,
+        monitoring_type: MonitoringType | None = None,
+        plat: Platform | Iterable[Platform] | None = None,
+        operating_system: str | None = None,
+        hostname: str | None = None,
+        status: AgentStatus | Iterable[AgentStatus] | None = None,
+        custom_fields: Mapping[int | str | CustomField, FieldValue] | None = None,
+        where: Callable[[Agent], bool] | None = None,
+    ) -> Selector:
+        """The agents that match all of what is given, as a value for whatever takes agents; see `Selector`.
+
+            servers = trmm.agents.select(client="Acme", plat="windows", monitoring_type="server")
+            await trmm.fleet.run_script(servers, "Get-DiskInfo")
+
+        Nothing is sent before it is used. Then it is read to its end before the first agent of it is sent to:
+        it is one moment's answer.
+
+        Args:
+            client: of this client.
+            site: of this site.
+            monitoring_type: servers, or workstations.
+            plat: of this platform, or one of these, in any case.
+            operating_system: a pattern as "*Server 2019*", in any case, for the whole of it.
+            hostname: a pattern as "web-*", in any case, for the whole name; `?` is one letter, `[ab]` either.
+            status: whose last known status is this, or one of these.
+            custom_fields: values of custom fields by the fields, their ids or names; a stock server only.
+                A value of several options matches one that is among them. None is a field that is not set.
+            where: a function of an `Agent`, called last, for those that match all else. It is called while
+                the list downloads, and must not wait.
+
+        Raises:
+            InvalidRequestError: an argument is wrong.
+        """
+        criteria = checked_criteria(
+            client=client,
+            site=site,
+            monitoring_type=monitoring_type,
+            plat=plat,
+            operating_system=operating_system,
+            hostname=hostname,
+            status=status,
+            custom_fields=custom_fields,
+            where=where,
+        )
+        return Selector(self._api, criteria, field_ids("agent", criteria.custom_fields))
 
     async def get(self, agent: str | Agent) -> Agent:
         """One agent; `extra` holds what the server sent beyond our fields.
@@ -90,8 +136,8 @@ class Agents(AgentActions):
         self,
         hostname: str,
         *,
-        client: int | Client | ClientRef | None = None,
-        site: int | Site | SiteRef | None = None,
+        client: AnyClient | None = None,
+        site: AnySite | None = None,
     ) -> Agent | None:
         """The agent of this host name, in any case (a gateway may mind it); None without one.
 
@@ -101,10 +147,7 @@ class Agents(AgentActions):
         hostname = arguments.plain_text(hostname, "hostname")
         listed = await self.list(hostname=hostname, client=client, site=site)
         # A server that does not know the filter ignores it, and would answer with all.
-        found = [agent for agent in listed if is_named(agent.hostname, hostname)]
-        if len(found) > 1:
-            raise AmbiguousNameError(hostname, [agent.agent_id for agent in found])
-        return found[0] if found else None
+        return AGENT.find(hostname, listed)
 
     async def delete(self, agent: str | Agent) -> None:
         """Remove the server's record of an agent. A stock server uninstalls the agent as well.
@@ -235,63 +278,6 @@ class Agents(AgentActions):
         """
         order = checked_command(command, shell=shell, timeout=timeout, run_as_user=run_as_user)
         return CommandStream(self._api, arguments.agent_id(agent), order, settings or CommandSettings())
-
-
-class AgentStream:
-    """Agents one by one while their list downloads. Enter it, then iterate it, once.
-
-    Leaving the block early gives the connection up. A list that was cut short ends in an error, never in a
-    short list: `ConnectionFailedError`, or `DecodeError` if the server itself sent half of one.
-    """
-
-    def __init__(self, api: Api, which: AgentFilter) -> None:
-        self._api = api
-        self._which = which
-        self._stack = AsyncExitStack()
-        self._entered = False
-        self._agents: AsyncIterator[Agent] | None = None
-
-    async def __aenter__(self) -> Self:
-        if self._entered:
-            raise ClosedError("this stream was used already; call agents.iter() again")
-        self._entered = True
-        array = await self._api.prepare((await self._api.dialect()).iter_agents(self._which))
-        body = await self._stack.enter_async_context(self._api.transport.open(array.call))
-        self._agents = self._read(array, body)
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._stack.aclose()
-
-    def __aiter__(self) -> AsyncIterator[Agent]:
-        if self._agents is None:
-            raise ClosedError("enter the stream first: async with agents.iter() as stream")
-        return self._agents
-
-    async def _read(self, array: ArrayCall[Agent], body: Body) -> AsyncIterator[Agent]:
-        transport = self._api.transport
-        rows = array.rows()
-        head, held = b"", 0
-        try:
-            async for chunk in body.chunks():
-                head = head or chunk
-                held += len(chunk)
-                for batch in rows.feed(chunk):
-                    held = 0
-                    for agent in batch:
-                        yield agent
-                if held > transport.max_answer:
-                    fault = body.too_large(transport.max_answer, head)
-                    break
-            else:
-                for agent in rows.finish():
-                    yield agent
-                return
-        except msgspec.DecodeError as error:
-            fault = body.unreadable(error, head)
-        raise transport.error(array.call, fault)
 
 
 def checked_run(

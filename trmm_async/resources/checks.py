@@ -7,13 +7,13 @@ from typing import Any, Final, Literal, Self, overload
 import msgspec
 
 from trmm_async import arguments
-from trmm_async.dialects import AgentFilter
 from trmm_async.dialects.stock.endpoint import put, read, send
 from trmm_async.errors import ClosedError, IncompleteError, InvalidRequestError, TRMMError
-from trmm_async.models import Agent, Check, Client, ClientRef, Moment, Site, SiteRef, no_extra
+from trmm_async.models import Agent, Check, Moment, no_extra
 from trmm_async.resources.api import Api
-from trmm_async.resources.filters import MonitoringType, agent_filter
+from trmm_async.resources.filters import AgentQuery, MonitoringType, agent_query
 from trmm_async.resources.gathering import Gathering
+from trmm_async.resources.names import AnyClient, AnySite
 from trmm_async.resources.resource import Resource
 
 __all__ = ["CheckHistoryPoint", "CheckStream", "Checks"]
@@ -114,8 +114,8 @@ class Checks(Resource):
         agent: str | Agent | None = None,
         status: CheckStatus | None = None,
         hostname: str | None = None,
-        client: int | Client | ClientRef | None = None,
-        site: int | Site | SiteRef | None = None,
+        client: AnyClient | None = None,
+        site: AnySite | None = None,
         monitoring_type: MonitoringType | None = None,
     ) -> list[Check]:
         """The checks of one agent, or of all agents that match all of what is given, each with its result.
@@ -136,10 +136,10 @@ class Checks(Resource):
             IncompleteError: some agents could not be asked. It names them, and holds what the others said.
             NotFoundError: there is no such agent (a gateway has no checks for it).
         """
-        which = agent_filter(hostname, client, site, monitoring_type)
+        which = agent_query(hostname, client, site, monitoring_type)
         wanted = _checked_status(status)
         if agent is not None:
-            if which != AgentFilter():
+            if which != AgentQuery():
                 raise InvalidRequestError("agent is one, and the filters are for several: give either")
             agent_id = arguments.agent_id(agent)
             return _standing(await self._api.send(lambda dialect: dialect.list_checks(agent_id)), wanted)
@@ -157,15 +157,15 @@ class Checks(Resource):
         *,
         status: CheckStatus | None = None,
         hostname: str | None = None,
-        client: int | Client | ClientRef | None = None,
-        site: int | Site | SiteRef | None = None,
+        client: AnyClient | None = None,
+        site: AnySite | None = None,
         monitoring_type: MonitoringType | None = None,
     ) -> "CheckStream":
         """The same of several agents as they answer: `async with checks.iter() as stream`; see `CheckStream`.
 
         Arguments as those of `list`. Nothing is sent before the stream is entered.
         """
-        which = agent_filter(hostname, client, site, monitoring_type)
+        which = agent_query(hostname, client, site, monitoring_type)
         return CheckStream(self._api, which, _checked_status(status))
 
 
@@ -177,7 +177,7 @@ class CheckStream:
     have answered; what would be the same for every agent (a key that is refused) ends it at once.
     """
 
-    def __init__(self, api: Api, which: AgentFilter, status: str | None) -> None:
+    def __init__(self, api: Api, which: AgentQuery, status: str | None) -> None:
         self._api = api
         self._which = which
         self._status = status
@@ -193,7 +193,8 @@ class CheckStream:
         if self._gathering is not None:
             raise ClosedError("this stream was used already; call checks.iter() again")
         self._gathering = Gathering((), self._ask)
-        agents = await self._api.send(lambda dialect: dialect.list_agents(self._which))
+        which = await self._which.resolve(self._api)
+        agents = await self._api.send(lambda dialect: dialect.list_agents(which))
         self._gathering = Gathering([one.agent_id for one in agents if self._may_have(one)], self._ask)
         return self
 

@@ -1,31 +1,46 @@
 """Which agents are meant, where several are."""
 
-from typing import Final, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 from trmm_async import arguments
 from trmm_async.dialects import AgentFilter
-from trmm_async.models import Client, ClientRef, Site, SiteRef
+from trmm_async.resources.api import Api
+from trmm_async.resources.names import AnyClient, AnySite, Names
 
-__all__ = ["MonitoringType", "agent_filter"]
+__all__ = ["AgentQuery", "MonitoringType", "agent_query"]
 
 MonitoringType = Literal["server", "workstation"]
 
-_ALL: Final = AgentFilter()
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentQuery:
+    """Which agents; None in a field: any. `client` and `site` are ids or names, `hostname` is exact."""
+
+    hostname: str | None = None
+    client: int | str | None = None
+    site: int | str | None = None
+    monitoring_type: str | None = None
+
+    async def resolve(self, api: Api) -> AgentFilter:
+        """The same by ids. Raises what `Names` does."""
+        client, site = await Names(api).place(self.client, self.site)
+        return AgentFilter(
+            hostname=self.hostname, client=client, site=site, monitoring_type=self.monitoring_type
+        )
 
 
-def agent_filter(
+def agent_query(
     hostname: str | None,
-    client: int | Client | ClientRef | None,
-    site: int | Site | SiteRef | None,
+    client: AnyClient | None,
+    site: AnySite | None,
     monitoring_type: str | None,
-) -> AgentFilter:
+) -> AgentQuery:
     """Which agents are meant, every argument checked."""
-    if hostname is None and client is None and site is None and monitoring_type is None:
-        return _ALL
-    return AgentFilter(
+    return AgentQuery(
         hostname=None if hostname is None else arguments.plain_text(hostname, "hostname"),
-        client=None if client is None else arguments.object_id(client, "client"),
-        site=None if site is None else arguments.object_id(site, "site"),
+        client=None if client is None else arguments.reference(client, "client"),
+        site=None if site is None else arguments.reference(site, "site"),
         monitoring_type=None
         if monitoring_type is None
         else arguments.choice(monitoring_type, "monitoring_type", ("server", "workstation")),

@@ -15,6 +15,7 @@ from trmm_async.events import DASHBOARD, Event, Gap, ScriptOutput
 from trmm_async.models import Agent, ScriptResult
 from trmm_async.resources.api import Api
 from trmm_async.resources.dashboard import TokenDialer
+from trmm_async.resources.selector import Selector
 from trmm_async.resources.server_watch import ServerWatch
 from trmm_async.resources.snapshots import take_snapshot
 from trmm_async.stream import Polling, Sockets, Source, SourceLater, StreamSettings, Subscription
@@ -30,7 +31,7 @@ _STRAGGLERS = 2.0
 
 def subscribe(
     api: Api,
-    agents: Iterable[str | Agent | Iterable[str | Agent]],
+    agents: Iterable[str | Agent | Selector | Iterable[str | Agent]],
     settings: StreamSettings,
     *,
     snapshot: bool = False,
@@ -39,13 +40,21 @@ def subscribe(
     dashboard: bool = False,
 ) -> Subscription:
     """A subscription to these agents, each once, from whatever source this server has for events."""
-    given = list(_flat(agents))
+    everything = list(agents)
+    selectors = [one for one in everything if isinstance(one, Selector)]
+    given = list(_flat(one for one in everything if not isinstance(one, Selector)))
     agent_ids = tuple(dict.fromkeys(arguments.agent_id(one) for one in given))
     clients = {one.agent_id: one.client for one in given if isinstance(one, Agent)}
-    if not agent_ids and not dashboard:
+    if not agent_ids and not selectors and not dashboard:
         raise InvalidRequestError("events of which agents? give at least one")
 
     async def find() -> Source:
+        for selector in selectors:
+            async with selector.iter() as selected:
+                async for agent in selected:
+                    subscription.add(agent)
+        if not subscription.state:
+            raise InvalidRequestError(f"events of which agents? {selectors[0]!r} means none now")
         if not dashboard:
             return await agents_source()
         (await api.dialect()).require_stock("events(dashboard=True)")
@@ -61,7 +70,10 @@ def subscribe(
 
     names = [*agent_ids, DASHBOARD] if dashboard else agent_ids
     source = SourceLater(find)
-    return Subscription(source, names, settings, snapshot=snapshot, since=since, clients=clients)
+    subscription = Subscription(
+        source, names, settings, snapshot=snapshot, since=since, clients=clients, more=bool(selectors)
+    )
+    return subscription
 
 
 def _flat(agents: Iterable[object]) -> Iterable[object]:

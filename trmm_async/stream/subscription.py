@@ -46,6 +46,7 @@ class Subscription:
         snapshot: tell each agent's present state first, and then `Live`.
         since: a `position` that was stored: agents that are in it are caught up from there.
         clients: the client of each agent of which it is known, for filters.
+        more: the finding of the source adds agents, so that there need be none yet.
 
     Raises:
         InvalidRequestError: no agent, or one twice; `since` is no position.
@@ -60,9 +61,11 @@ class Subscription:
         snapshot: bool = False,
         since: str | None = None,
         clients: Mapping[str, ClientRef] | None = None,
+        more: bool = False,
     ) -> None:
-        self._waiting = list(agent_ids)
-        if not self._waiting or len(set(self._waiting)) != len(self._waiting):
+        given = list(agent_ids)
+        self._waiting = dict.fromkeys(given)
+        if not (given or more) or len(self._waiting) != len(given):
             raise InvalidRequestError("events are of at least one agent, and of each agent once")
         self._settings = settings
         self._mailbox: Mailbox[Event] = Mailbox(settings.queue)
@@ -277,7 +280,7 @@ class Subscription:
         elif self._fanout.by_client:
             self._check_clients([agent_id])
         if self._source is None:
-            self._waiting += [agent_id] * (agent_id not in self._waiting)
+            self._waiting[agent_id] = None
         elif agent_id not in self._going_on:
             self._keep_place(agent_id)
             self._let_go(agent_id)
@@ -295,8 +298,7 @@ class Subscription:
         """
         agent_id = arguments.agent_id(agent)
         self._check_loop()
-        if agent_id in self._waiting:
-            self._waiting.remove(agent_id)
+        self._waiting.pop(agent_id, None)
         if self._source is not None and self._end is None:
             if agent_id in self._going_on:
                 self._source.leave(agent_id)

@@ -1,17 +1,19 @@
 """`trmm.custom_fields`."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final, Literal, TypeAlias, TypedDict, Unpack
 
 import msgspec
 
 from trmm_async import arguments, codec
+from trmm_async.calls import Plan, Steps
 from trmm_async.dialects.stock.endpoint import delete, put, read, send
 from trmm_async.errors import InvalidRequestError
 from trmm_async.models import no_extra
+from trmm_async.resources.names import NounKind
 from trmm_async.resources.resource import Resource
 
-__all__ = ["CustomField", "CustomFieldChanges", "CustomFields", "FieldValues"]
+__all__ = ["CustomField", "CustomFieldChanges", "CustomFields", "FieldValues", "field_ids"]
 
 Model = Literal["agent", "client", "site"]
 FieldType = Literal["text", "number", "single", "multiple", "checkbox", "datetime"]
@@ -103,6 +105,27 @@ LIST = read("custom_fields.list", "/core/customfields/", list[CustomField], deco
 CREATE = send("custom_fields.create", "/core/customfields/")
 UPDATE = put("custom_fields.update", _ONE)
 DELETE = delete("custom_fields.delete", _ONE)
+
+
+_FIELD: Final[NounKind[CustomField]] = NounKind(
+    "custom field", lambda field: field.id, lambda field: field.name, lambda field: field.model
+)
+
+
+def field_ids(model: Model, given: Collection[int | str]) -> Plan[Mapping[int | str, int]]:
+    """The ids of custom fields of such things, by what they are given by: their ids, or names in any case.
+
+    Raises (in its steps):
+        UnknownNameError: such things have no field of this name.
+    """
+
+    def steps() -> Steps[Mapping[int | str, int]]:
+        listed: list[CustomField] = []
+        if any(isinstance(one, str) for one in given):
+            listed = yield from LIST.call(query={"model": model})
+        return {one: one if isinstance(one, int) else _FIELD.pick(one, listed).id for one in given}
+
+    return Plan(steps)
 
 
 class CustomFields(Resource):
