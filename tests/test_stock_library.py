@@ -199,7 +199,7 @@ CALLS = [
     Case(
         "audit_logs_filters",
         lambda _: audit_log.page_of(
-            audit_log.filters(agent=WINDOWS, action="execute_command", days=30), 1, 5
+            audit_log.filters("", {"agent": WINDOWS, "action": "execute_command", "days": 30}), 1, 5
         ),
         AuditPage,
         but={"pagination": {**PAGES, "page": 1}},

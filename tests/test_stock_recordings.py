@@ -273,7 +273,9 @@ def _alerts(told: Recording) -> Request[list[Any]]:
 def _audit(told: Recording) -> Request[Any]:
     has = told.sent
     actions = has.get("actionFilter")
-    which = audit_log.filters(agent=has.get("agentFilter"), action=actions, days=has.get("timeFilter"))
+    which = audit_log.filters(
+        "", {"agent": has.get("agentFilter"), "action": actions, "days": has.get("timeFilter")}
+    )
     pages = has.get("pagination", {"page": 1, "rowsPerPage": 5})
     return audit_log.page_of(which, pages["page"], pages["rowsPerPage"])
 

@@ -583,6 +583,7 @@ BAD: list[Callable[[TRMM], Coroutine[Any, Any, Any]]] = [
     lambda trmm: trmm.audit_log.list(agent=[]),
     lambda trmm: trmm.audit_log.list(user=5),  # type: ignore[arg-type]
     lambda trmm: trmm.audit_log.list(days=1.5),  # type: ignore[arg-type]
+    lambda trmm: trmm.audit_log.list(username="x"),  # type: ignore[call-arg]
 ]
 
 

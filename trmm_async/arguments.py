@@ -25,6 +25,7 @@ __all__ = [
     "command",
     "env_vars",
     "expiry",
+    "filters",
     "field_value",
     "field_values",
     "name",
@@ -252,15 +253,24 @@ def settings(given: Mapping[str, object], checks: Checks, method: str) -> dict[s
 
     None is a value where the check takes it, and not "stays".
     """
-    for name in given:
+    found = _checked(given, checks, method)
+    if not found:
+        raise InvalidRequestError(f"{method}: nothing to change: give {', '.join(checks)}, one or more")
+    return found
+
+
+def filters(given: Mapping[str, object], checks: Checks, method: str) -> dict[str, Any]:
+    """What narrows a list, checked and by the server's names; None is as good as not given."""
+    return _checked({name: value for name, value in given.items() if value is not None}, checks, method)
+
+
+def _checked(given: Mapping[str, object], checks: Checks, method: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in given.items():
         if name not in checks:
             close = get_close_matches(name, checks, n=1)
             meant = f" (did you mean {close[0]}?)" if close else f": it takes {', '.join(checks)}"
             raise InvalidRequestError(f"{method}() got an unexpected keyword {name!r}{meant}")
-    if not given:
-        raise InvalidRequestError(f"{method}: nothing to change: give {', '.join(checks)}, one or more")
-    found: dict[str, Any] = {}
-    for name, value in given.items():
         how = checks[name]
         sent, check = how if isinstance(how, tuple) else (name, how)
         found[sent] = check(value, name)

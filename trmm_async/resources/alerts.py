@@ -1,7 +1,7 @@
 """`trmm.alerts`."""
 
 from collections.abc import Iterable
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from trmm_async import arguments
 from trmm_async.calls import Call, Plan, Steps
@@ -58,21 +58,18 @@ class Alerts(Resource):
         Raises:
             UnsupportedError: a filter was given, and the server is a gateway, which has none.
         """
-        which: dict[str, Any] = {
-            "timeFilter": None
-            if days is None
-            else arguments.integer(days, "days", minimum=1, maximum=_DAYS_MOST),
-            "clientFilter": None
-            if client is None
-            else arguments.non_empty(arguments.object_ids(client, "client"), "client"),
-            "severityFilter": None if severity is None else _severities(severity),
-            "resolvedFilter": None if resolved is None else arguments.boolean(resolved, "resolved"),
-            "snoozedFilter": None if snoozed is None else arguments.boolean(snoozed, "snoozed"),
+        given = {
+            "days": days,
+            "client": client,
+            "severity": severity,
+            "resolved": resolved,
+            "snoozed": snoozed,
         }
-        if all(value is None for value in which.values()):
+        which = arguments.filters(given, _FILTERS, "alerts.list")
+        if not which:
             return await self._api.send(lambda dialect: dialect.list_alerts())
         # The server can leave out those that are resolved or snoozed; that there are no others, we see to.
-        body = {name: value for name, value in which.items() if value is not None and value is not True}
+        body = {name: value for name, value in which.items() if value is not True}
         found = await self._on_stock("alerts.list with a filter", ALERTS.call(body=body))
         return [
             alert
@@ -139,11 +136,22 @@ def _days(days: object) -> int:
     return arguments.integer(days, "days", minimum=1, maximum=_DAYS_MOST)
 
 
-def _severities(given: object) -> tuple[str, ...]:
-    words = (given,) if isinstance(given, str) else arguments.names(given, "severity")
-    return arguments.non_empty(
-        tuple(arguments.choice(word, "severity", _SEVERITIES) for word in words), "severity"
-    )
+def _clients(given: object, what: str) -> tuple[int, ...]:
+    return arguments.non_empty(arguments.object_ids(given, what), what)
+
+
+def _severities(given: object, what: str) -> tuple[str, ...]:
+    words = (given,) if isinstance(given, str) else arguments.names(given, what)
+    return arguments.non_empty(tuple(arguments.choice(word, what, _SEVERITIES) for word in words), what)
+
+
+_FILTERS: Final[arguments.Checks] = {
+    "days": ("timeFilter", lambda days, _: _days(days)),
+    "client": ("clientFilter", _clients),
+    "severity": ("severityFilter", _severities),
+    "resolved": ("resolvedFilter", arguments.boolean),
+    "snoozed": ("snoozedFilter", arguments.boolean),
+}
 
 
 def deleted(once: Call[None], get: Call[Alert]) -> Plan[None]:

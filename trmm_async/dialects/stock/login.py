@@ -16,8 +16,8 @@ from typing import Final, TypeVar
 import msgspec
 
 from trmm_async import codec
-from trmm_async.calls import Call, Replay, Words
-from trmm_async.dialects.stock.endpoint import Endpoint
+from trmm_async.calls import Call, Words
+from trmm_async.dialects.stock.endpoint import Endpoint, act
 from trmm_async.errors import AuthenticationError
 from trmm_async.hidden import HiddenBytes, HiddenText
 from trmm_async.models import Moment
@@ -87,24 +87,14 @@ def _read(body: bytes) -> _Sent | None:
         return None
 
 
-CHECK = Endpoint(
-    name="login",
-    method="POST",
-    path="/v2/checkcreds/",
-    decode=_checked,
-    replay=Replay.NEVER,
-    secret=True,
-    since="0.19.0",
-)
-LOGIN = Endpoint(
-    name="login",
-    method="POST",
-    path="/v2/login/",
-    needs=("username", "password", "twofactor"),
+CHECK = act("login", "/v2/checkcreds/", decode=_checked, secret=True, since="0.19.0")
+LOGIN = act(
+    "login",
+    "/v2/login/",
     decode=_token,
-    replay=Replay.NEVER,
     secret=True,
     since="0.19.0",
+    needs="username password twofactor",
 )
 
 

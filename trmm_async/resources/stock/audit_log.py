@@ -1,8 +1,9 @@
 """`trmm.audit_log`."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
+from functools import partial
 from types import TracebackType
-from typing import Any, ClassVar, Final, Self, TypeAlias
+from typing import Any, ClassVar, Final, Self, TypeAlias, TypedDict, Unpack
 
 import msgspec
 
@@ -14,7 +15,7 @@ from trmm_async.models import Agent, Client, ClientRef, Discreet, Extra, Moment,
 from trmm_async.resources.api import Api
 from trmm_async.resources.resource import Resource
 
-__all__ = ["AuditEntry", "AuditLog", "AuditPage", "AuditStream", "Reader"]
+__all__ = ["AuditEntry", "AuditFilters", "AuditLog", "AuditPage", "AuditStream", "Reader"]
 
 PAGE: Final = 200
 PAGE_LEAST: Final = 20
@@ -24,6 +25,28 @@ _DAYS_MOST: Final = 36_500
 Agents = str | Agent | Iterable[str | Agent]
 Clients = int | Client | ClientRef | Iterable[int | Client | ClientRef]
 Words = str | Iterable[str]
+
+
+class AuditFilters(TypedDict, total=False):
+    """Which entries are meant: those that match all of what is given, each one value or several.
+
+    Attributes:
+        agent: what was done to this agent, or to these.
+        client: what was done to the agents of this client, or of these; not together with `agent`.
+        user: by whom, by name.
+        action: what was done: "login", "add", "modify", "delete", "execute_script", "execute_command", …
+        object_type: to what kind of thing: "agent", "script", "user", …
+        days: in the last so many days.
+    """
+
+    agent: Agents | None
+    client: Clients | None
+    user: Words | None
+    action: Words | None
+    object_type: Words | None
+    days: int | None
+
+
 Filters: TypeAlias = Mapping[str, object]
 """What the entries are to match, by the server's names; `clientFilter` counts only without `agentFilter`."""
 
@@ -149,17 +172,7 @@ class AuditLog(Resource):
     On a gateway it is an `UnsupportedError`.
     """
 
-    def iter(
-        self,
-        *,
-        agent: Agents | None = None,
-        client: Clients | None = None,
-        user: Words | None = None,
-        action: Words | None = None,
-        object_type: Words | None = None,
-        days: int | None = None,
-        page_size: int = PAGE,
-    ) -> "AuditStream":
+    def iter(self, *, page_size: int = PAGE, **which: Unpack[AuditFilters]) -> "AuditStream":
         """All entries that match all of what is given, the newest first, page by page in flat memory.
 
             async with trmm.audit_log.iter(action="login", days=7) as entries:
@@ -169,41 +182,20 @@ class AuditLog(Resource):
         it.
 
         Args:
-            agent: what was done to this agent, or to these.
-            client: what was done to the agents of this client, or of these; not together with `agent`.
-            user: by whom, by name.
-            action: what was done: "login", "add", "modify", "delete", "execute_script", "execute_command", …
-            object_type: to what kind of thing: "agent", "script", "user", …
-            days: in the last so many days.
             page_size: how many are asked for at once at most, 20 to 1000.
+            which: see `AuditFilters`.
 
         Raises:
             InvalidRequestError: an argument is wrong.
         """
         size = arguments.integer(page_size, "page_size", minimum=PAGE_LEAST, maximum=PAGE_MOST)
-        which = filters(
-            agent=agent, client=client, user=user, action=action, object_type=object_type, days=days
-        )
-        return AuditStream(self._api, which, page=size)
+        return AuditStream(self._api, filters("audit_log.iter", which), page=size)
 
-    async def list(
-        self,
-        *,
-        limit: int = 100,
-        agent: Agents | None = None,
-        client: Clients | None = None,
-        user: Words | None = None,
-        action: Words | None = None,
-        object_type: Words | None = None,
-        days: int | None = None,
-    ) -> list[AuditEntry]:
+    async def list(self, *, limit: int = 100, **which: Unpack[AuditFilters]) -> list[AuditEntry]:
         """The newest `limit` entries that match all of what is given, as for `iter`."""
         most = arguments.integer(limit, "limit", minimum=1)
-        which = filters(
-            agent=agent, client=client, user=user, action=action, object_type=object_type, days=days
-        )
         found: list[AuditEntry] = []
-        async with AuditStream(self._api, which, page=min(most, PAGE)) as entries:
+        async with AuditStream(self._api, filters("audit_log.list", which), page=min(most, PAGE)) as entries:
             async for entry in entries:
                 found.append(entry)
                 if len(found) == most:
@@ -301,37 +293,34 @@ class Reader:
         self.page = first // self.size + 1
 
 
-def filters(
-    *,
-    agent: Agents | None = None,
-    client: Clients | None = None,
-    user: Words | None = None,
-    action: Words | None = None,
-    object_type: Words | None = None,
-    days: int | None = None,
-) -> Filters:
+def filters(method: str, which: AuditFilters) -> Filters:
     """What is given, as the server wants it."""
-    if agent is not None and client is not None:
-        raise InvalidRequestError("give agent or client, not both: the server would look at agent alone")
-    filters: dict[str, object] = {
-        "agentFilter": None if agent is None else arguments.non_empty(_agents(agent), "agent"),
-        "clientFilter": None
-        if client is None
-        else arguments.non_empty(arguments.object_ids(client, "client"), "client"),
-        "userFilter": None if user is None else _words(user, "user"),
-        "actionFilter": None if action is None else _words(action, "action"),
-        "objectFilter": None if object_type is None else _words(object_type, "object_type"),
-        "timeFilter": None
-        if days is None
-        else arguments.integer(days, "days", minimum=1, maximum=_DAYS_MOST),
-    }
-    return {name: value for name, value in filters.items() if value is not None}
+    found = arguments.filters(which, _CHECKS, method)
+    if "agentFilter" in found and "clientFilter" in found:
+        raise InvalidRequestError(
+            f"{method}: give agent or client, not both: the server would look at agent alone"
+        )
+    return found
 
 
-def _agents(given: Agents) -> tuple[str, ...]:
+def _agents(given: object, what: str) -> tuple[str, ...]:
     several = given if isinstance(given, Iterable) and not isinstance(given, str) else (given,)
-    return tuple(arguments.agent_id(agent) for agent in several)
+    return arguments.non_empty(tuple(arguments.agent_id(agent) for agent in several), what)
+
+
+def _clients(given: object, what: str) -> tuple[int, ...]:
+    return arguments.non_empty(arguments.object_ids(given, what), what)
 
 
 def _words(given: object, what: str) -> tuple[str, ...]:
     return arguments.non_empty(arguments.names((given,) if isinstance(given, str) else given, what), what)
+
+
+_CHECKS: Final[arguments.Checks] = {
+    "agent": ("agentFilter", _agents),
+    "client": ("clientFilter", _clients),
+    "user": ("userFilter", _words),
+    "action": ("actionFilter", _words),
+    "object_type": ("objectFilter", _words),
+    "days": ("timeFilter", partial(arguments.integer, minimum=1, maximum=_DAYS_MOST)),
+}
