@@ -304,7 +304,7 @@ class TestUse:
         async with served(dialect, agents=2) as (server, trmm):
             run = trmm.fleet.run_script(server.agent_ids, script=1)
             assert isinstance(run._plan, RunPlan)
-            run._plan = dataclasses.replace(run._plan, run=None)  # type: ignore[arg-type]
+            run._plan = dataclasses.replace(run._plan, work=None)  # type: ignore[arg-type]
             with pytest.raises(AttributeError):
                 await run
 

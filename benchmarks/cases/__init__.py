@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from benchmarks.cases.events import events, subscriptions
-from benchmarks.cases.fleet import fanout, pending
+from benchmarks.cases.fleet import fanout, mapped, pending
 from benchmarks.cases.imports import imports
 from benchmarks.cases.inflating import inflating
 from benchmarks.cases.iteration import iteration
@@ -24,6 +24,7 @@ CASES: Final[dict[str, Case]] = {
     "inflate": inflating,
     "gc": collection,
     "fanout": fanout,
+    "map": mapped,
     "pending": pending,
     "pacing": pacing,
     "events": events,

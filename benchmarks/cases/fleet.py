@@ -13,10 +13,11 @@ from benchmarks.report import Row
 from benchmarks.rivals import HEADERS, installed, library, read_result, worker_pool
 from trmm_async import RateLimit, ScriptResult
 
-__all__ = ["fanout", "pending"]
+__all__ = ["fanout", "mapped", "pending"]
 
 OURS: Final = "trmm_async"
 BARE: Final = "aiohttp worker pool"
+POOL: Final = "worker pool over the same call"
 _WIDTH: Final = 100
 _UNDER_WAY: Final = 50
 """A run's width where none is given, and what the rival's limiter lets through."""
@@ -54,6 +55,45 @@ async def fanout(lab: Lab) -> list[Row]:
                 "microseconds": result.seconds(OURS, "cpu") / len(targets) * 1e6,
                 "microseconds of bare": result.seconds(BARE, "cpu") / len(targets) * 1e6,
                 "time ratio": result.ratio(OURS, BARE).value,
+            },
+        )
+    ]
+
+
+async def mapped(lab: Lab) -> list[Row]:
+    """`fleet.map` beside a pool of workers that does the same by hand, and one that has no SDK."""
+    targets = [f"{number:040x}" for number in range(lab.pick(5000, 1000))]
+    async with AsyncExitStack() as stack:
+        unreached = RateLimit(10_000_000, per=60)
+        trmm = await stack.enter_async_context(
+            lab.client("run", rate_limit=unreached, max_connections=_WIDTH)
+        )
+        bare = await _bare(stack, lab)
+
+        async def post(agent: str) -> ScriptResult:
+            return await trmm.agents.run_script(agent, 1)
+
+        entries: dict[str, Entry] = {
+            BARE: timed(lambda: worker_pool(targets, _WIDTH, bare)),
+            POOL: timed(lambda: worker_pool(targets, _WIDTH, post)),
+            OURS: timed(lambda: trmm.fleet.map(targets, post, width=_WIDTH)._collect()),
+        }
+        result = await contest(entries, rounds=lab.pick(15, 4))
+    ratio = result.ratio(OURS, POOL, "cpu")
+    return [
+        Row(
+            case="map",
+            what=f"CPU per call of fleet.map, {len(targets):,} POSTs at width {_WIDTH}, of a {POOL}'s",
+            unit="×",
+            value=ratio.value,
+            low=ratio.low,
+            high=ratio.high,
+            target=1.15,
+            rivals={POOL: 1.0, BARE: result.ratio(BARE, POOL, "cpu").value},
+            details={
+                "microseconds": result.seconds(OURS, "cpu") / len(targets) * 1e6,
+                "of an aiohttp worker pool's": result.ratio(OURS, BARE, "cpu").value,
+                "time ratio": result.ratio(OURS, POOL).value,
             },
         )
     ]

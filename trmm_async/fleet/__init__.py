@@ -1,35 +1,51 @@
-"""One script over many agents: `trmm.fleet`.
+"""One script, or any call, over many agents: `trmm.fleet`.
 
 Over the resources. Whatever happens, every target gets one outcome, and a script is sent to each at
 most once. Inside, from the top: `run` (what the user holds), `scheduler` (takes targets and sends),
 `collector` (what became of them), `presence` (who is offline), `targets` and `journal` (where targets come
-from, and what was done), `plan`, `rollout` (how far a run may go; pure) and `reports` (pure).
+from, and what was done), `plan`, `work` (what is done to each), `rollout` (how far a run may go; pure) and
+`reports` (pure).
 """
 
-from collections.abc import AsyncIterable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
 from datetime import timedelta
 from os import PathLike
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TypedDict, TypeVar, Unpack, overload
 
 from trmm_async import arguments
 from trmm_async.errors import InvalidRequestError
 from trmm_async.fleet.journal import Journal
 from trmm_async.fleet.plan import Resumption, RunPlan, checked_policy, checked_wait
 from trmm_async.fleet.reports import Group, as_csv, as_jsonl, as_row, groups_of, report
-from trmm_async.fleet.rollout import Share, succeeded_by_default
+from trmm_async.fleet.rollout import Share, any_result, succeeded_by_default
 from trmm_async.fleet.run import FleetRun
-from trmm_async.fleet.targets import listed
+from trmm_async.fleet.targets import listed, noted
+from trmm_async.fleet.work import CallWork, ScriptWork, Work
 from trmm_async.models import Agent, Script, ScriptResult
 from trmm_async.resources import Api, Selector, checked_run
 
 __all__ = ["Fleet", "FleetRun", "Group", "Journal", "as_csv", "as_jsonl", "as_row", "groups_of", "report"]
 
 Retry = Literal["failed", "unknown", "skipped"]
+T = TypeVar("T")
+Target = TypeVar("Target", bound=str | Agent)
+
+
+class RunOptions(TypedDict, total=False):
+    """How carefully a run goes on; see `Fleet.run_script`."""
+
+    width: int | None
+    canary: int | None
+    batch: Share | None
+    max_failures: Share | None
+    splay: float
+    skip_offline: bool
+    when_online: timedelta | None
 
 
 class Fleet:
-    """Scripts over many agents.
+    """Scripts and other calls over many agents.
 
     Attributes:
         poll: seconds between two looks for agents that a run with `when_online` waits for.
@@ -98,21 +114,80 @@ class Fleet:
         run = checked_run(
             script, args=args, timeout=timeout, output="wait", env_vars=env_vars, run_as_user=run_as_user
         )
-        if skip_offline and when_online is not None:
-            raise InvalidRequestError("skip_offline and when_online exclude each other")
-        plan = RunPlan(
-            run=run,
-            targets=_targets(agents),
-            width=None if width is None else arguments.integer(width, "width", minimum=1),
-            policy=checked_policy(canary, batch, max_failures, success),
-            splay=arguments.number(splay, "splay", minimum=0),
-            skip_offline=arguments.boolean(skip_offline, "skip_offline"),
-            when_online=checked_wait(when_online),
-            dry_run=arguments.boolean(dry_run, "dry_run"),
-            journal=None if journal is None else _path(journal),
-            poll=self.poll,
+        return self._run(
+            ScriptWork(run),
+            _targets(agents),
+            success,
+            width=width,
+            canary=canary,
+            batch=batch,
+            max_failures=max_failures,
+            splay=splay,
+            skip_offline=skip_offline,
+            when_online=when_online,
+            dry_run=dry_run,
+            journal=journal,
         )
-        return FleetRun(self._api, plan)
+
+    @overload
+    def map(
+        self,
+        agents: Selector,
+        call: Callable[[Agent], Awaitable[T]],
+        *,
+        success: Callable[[T], bool] = any_result,
+        **options: Unpack[RunOptions],
+    ) -> FleetRun[T]: ...
+
+    @overload
+    def map(
+        self,
+        agents: Iterable[Target] | AsyncIterable[Target],
+        call: Callable[[Target], Awaitable[T]],
+        *,
+        success: Callable[[T], bool] = any_result,
+        **options: Unpack[RunOptions],
+    ) -> FleetRun[T]: ...
+
+    def map(
+        self,
+        agents: Iterable[Any] | AsyncIterable[Any] | Selector,
+        call: Callable[[Any], Awaitable[T]],
+        *,
+        success: Callable[[T], bool] = any_result,
+        **options: Unpack[RunOptions],
+    ) -> FleetRun[T]:
+        """Do whatever you like to all of these agents, with an outcome for each; see `FleetRun`.
+
+            async with trmm.fleet.map(agents, lambda agent: trmm.agents.services(agent), width=20) as run:
+                async for outcome in run: ...
+
+        `call` is called once for each target, `width` at a time, and may make any number of calls. What it
+        returns is the `result` of `Done`. A `TRMMError` that it raises is the target's outcome: `Failed` only
+        if nothing that changes something was sent by then, else `Unknown`. That is told by the calls of all
+        `TRMM` objects that are made in it, also in tasks that it begins; what else it does is for it to know.
+
+        Any other exception stops the run: what is under way is waited for, and then it is raised.
+
+        There is no journal: a function can't be written down.
+
+        Args:
+            agents: as of `run_script`.
+            call: an asynchronous function; it gets the target as it was given, an id or an agent; of an
+                `agents.select(…)` the agent.
+            success: whether what was returned is a success; by default, whatever it is.
+            options: `width`, 50 if not given; `canary`, `batch`, `max_failures`, `splay`, `skip_offline` and
+                `when_online` as of `run_script`.
+
+        Raises:
+            InvalidRequestError: an argument is wrong, or a target stands there twice.
+        """
+        if not callable(call):
+            raise InvalidRequestError(f"call must be an asynchronous function of an agent, not {call!r}")
+        if unknown := options.keys() - RunOptions.__annotations__.keys():
+            raise TypeError(f"fleet.map() got an unexpected keyword argument {min(unknown)!r}")
+        work = CallWork[T](call)
+        return self._run(work, _given(agents, work.given), success, **options)
 
     def resume(
         self,
@@ -121,7 +196,7 @@ class Fleet:
         retry: Retry | Iterable[Retry] = (),
         success: Callable[[ScriptResult], bool] = succeeded_by_default,
         forgive: bool = False,
-    ) -> FleetRun:
+    ) -> FleetRun[Any]:
         """Go on with the run of a journal; awaited or iterated, one outcome for every target of it.
 
         Those that ended have the outcome that is written there. Those that were never sent are run, as the
@@ -151,6 +226,38 @@ class Fleet:
         forgive = arguments.boolean(forgive, "forgive")
         return FleetRun(self._api, Resumption(_path(journal), kinds, success, self.poll, forgive))
 
+    def _run(
+        self,
+        work: Work[T],
+        targets: list[str] | AsyncIterable[str | Agent] | Selector,
+        success: Callable[[Any], bool],
+        *,
+        width: int | None = None,
+        canary: int | None = None,
+        batch: Share | None = None,
+        max_failures: Share | None = None,
+        splay: float = 0.0,
+        skip_offline: bool = False,
+        when_online: timedelta | None = None,
+        dry_run: bool = False,
+        journal: str | PathLike[str] | None = None,
+    ) -> FleetRun[T]:
+        if skip_offline and when_online is not None:
+            raise InvalidRequestError("skip_offline and when_online exclude each other")
+        plan = RunPlan(
+            work=work,
+            targets=targets,
+            width=None if width is None else arguments.integer(width, "width", minimum=1),
+            policy=checked_policy(canary, batch, max_failures, success),
+            splay=arguments.number(splay, "splay", minimum=0),
+            skip_offline=arguments.boolean(skip_offline, "skip_offline"),
+            when_online=checked_wait(when_online),
+            dry_run=arguments.boolean(dry_run, "dry_run"),
+            journal=None if journal is None else _path(journal),
+            poll=self.poll,
+        )
+        return FleetRun(self._api, plan)
+
 
 def _targets(agents: object) -> list[str] | AsyncIterable[str | Agent] | Selector:
     if isinstance(agents, str | Agent):
@@ -162,6 +269,25 @@ def _targets(agents: object) -> list[str] | AsyncIterable[str | Agent] | Selecto
             f"agents must be a collection, an asynchronous stream or agents.select(…), not {agents!r}"
         )
     return listed(agents)
+
+
+def _given(
+    agents: object, given: dict[str, str | Agent]
+) -> list[str] | AsyncIterable[str | Agent] | Selector:
+    """The same; what each of them was given as is kept by its id."""
+    if isinstance(agents, str | Agent | Selector):
+        return _targets(agents)
+    if isinstance(agents, AsyncIterable):
+        return noted(agents, given)
+    several = list(agents) if isinstance(agents, Iterable) else agents
+    agent_ids = _targets(several)
+    if isinstance(agent_ids, list) and isinstance(several, list):
+        given.update(
+            (agent_id, agent)
+            for agent_id, agent in zip(agent_ids, several, strict=True)
+            if agent_id is not agent
+        )
+    return agent_ids
 
 
 def _path(value: object) -> Path:

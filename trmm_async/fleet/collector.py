@@ -5,7 +5,7 @@ Between `scheduler`, who tells, and `run`, who reads.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Any, Final, Generic, TypeVar
 
 from trmm_async.errors import JournalError
 from trmm_async.fleet.journal import Journal
@@ -15,10 +15,12 @@ from trmm_async.outcomes import Counts, Done, Failed, Outcome, Skipped, Unknown
 
 __all__ = ["OutcomeCollector"]
 
-_KINDS: Final[tuple[type[Outcome], ...]] = (Done, Failed, Unknown, Skipped)
+T = TypeVar("T")
+
+_KINDS: Final[tuple[type[Outcome[Any]], ...]] = (Done, Failed, Unknown, Skipped)
 
 
-class OutcomeCollector:
+class OutcomeCollector(Generic[T]):
     """The outcomes of one run.
 
     Attributes:
@@ -41,17 +43,17 @@ class OutcomeCollector:
         self._tally = dict.fromkeys(_KINDS, 0)
         self._earlier = dict.fromkeys(_KINDS, 0)
         self._forgives = False
-        self.ready: asyncio.Queue[Outcome | BaseException | None] = asyncio.Queue(lag)
-        self.collected: dict[str, Outcome] | None = None
-        self.rest: list[Outcome] = []
-        self.kept: list[Outcome] = []
+        self.ready: asyncio.Queue[Outcome[T] | BaseException | None] = asyncio.Queue(lag)
+        self.collected: dict[str, Outcome[T]] | None = None
+        self.rest: list[Outcome[T]] = []
+        self.kept: list[Outcome[T]] = []
         self.grouping: Grouping = Grouping()
         self.succeeded: int = 0
         self.unwritten: JournalError | None = None
         self.changed: Callable[[], None] = lambda: None
 
     async def tell(
-        self, outcome: Outcome, *, begun: bool = True, is_final: bool = True, crashed: bool = False
+        self, outcome: Outcome[T], *, begun: bool = True, is_final: bool = True, crashed: bool = False
     ) -> None:
         """Take down an outcome and hand it to the reader; waits while the reader lags behind.
 
@@ -89,7 +91,7 @@ class OutcomeCollector:
             self._control.stop(str(error))
             self.changed()
 
-    async def tell_again(self, outcome: Outcome, *, ok: bool) -> None:
+    async def tell_again(self, outcome: Outcome[T], *, ok: bool) -> None:
         """Hand over an outcome of an earlier process, which judged it so."""
         if not isinstance(outcome, Skipped):
             self._control.start()
@@ -107,7 +109,7 @@ class OutcomeCollector:
             self.rest.append(outcome)
             raise
 
-    def keep(self, outcome: Outcome) -> None:
+    def keep(self, outcome: Outcome[T]) -> None:
         """An outcome that came of leaving: there is no reader any more, and the journal knows it as begun."""
         self._count(outcome, ok=False)
         self.kept.append(outcome)
@@ -146,7 +148,7 @@ class OutcomeCollector:
             pending=total - settled,
         )
 
-    def _count(self, outcome: Outcome, *, ok: bool) -> None:
+    def _count(self, outcome: Outcome[T], *, ok: bool) -> None:
         self._tally[type(outcome)] += 1
         self.succeeded += ok
         self.grouping.add(outcome)

@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import msgspec
 
@@ -189,7 +189,7 @@ class Journal:
         if ids := tuple(agent_ids):
             await self._store.withdraw(ids)
 
-    async def settle(self, outcome: Outcome, *, ok: bool) -> None:
+    async def settle(self, outcome: Outcome[Any], *, ok: bool) -> None:
         """This is what became of a target. On disk when this returns. Whatever a server sends can be kept."""
         error = outcome.error if isinstance(outcome, Failed | Unknown) else None
         values: dict[str, object] = {"state": _KINDS[type(outcome)], "settled_at": time.time(), "ok": int(ok)}

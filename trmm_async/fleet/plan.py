@@ -1,29 +1,33 @@
 """What is to be run, on whom, and how carefully: a value, every part of it checked.
 
-Over `rollout`; `run` and `scheduler` carry it out.
+Over `work` and `rollout`; `run` and `scheduler` carry it out.
 """
 
 from collections.abc import AsyncIterable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from typing import Any, Generic, TypeVar
 
 from trmm_async import arguments
-from trmm_async.dialects import ScriptRun
 from trmm_async.errors import InvalidRequestError, JournalError
 from trmm_async.fleet.journal import Order
 from trmm_async.fleet.rollout import RolloutPolicy, Share
-from trmm_async.models import Agent, ScriptResult
+from trmm_async.fleet.work import ScriptWork, Work
+from trmm_async.models import Agent
 from trmm_async.resources import Selector, checked_run
 
 __all__ = ["Resumption", "RunPlan", "checked_policy", "checked_wait"]
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunPlan:
+class RunPlan(Generic[T]):
     """One run.
 
     Attributes:
+        work: what is done to each target.
         targets: ids, or a stream of agents, or what says which; empty where a journal has them.
         width: how many at once; None for what suits the server.
         splay: each sending waits a random time up to so many seconds.
@@ -33,7 +37,7 @@ class RunPlan:
         poll: seconds between looks for agents that come back.
     """
 
-    run: ScriptRun
+    work: Work[T]
     targets: list[str] | AsyncIterable[str | Agent] | Selector
     width: int | None = None
     policy: RolloutPolicy = field(default_factory=RolloutPolicy)
@@ -61,14 +65,10 @@ class RunPlan:
 
     def order(self, server: str) -> Order:
         """The same as a journal keeps it."""
-        run, policy = self.run, self.policy
+        policy = self.policy
         return Order(
             server=server,
-            script=run.script,
-            args=run.args,
-            timeout=run.timeout,
-            env_vars=run.env_vars,
-            run_as_user=run.run_as_user,
+            **self.work.order(),
             width=self.width,
             canary=policy.canary,
             batch=policy.batch,
@@ -85,11 +85,11 @@ class Resumption:
 
     journal: Path
     retry: tuple[str, ...]
-    success: Callable[[ScriptResult], bool]
+    success: Callable[[Any], bool]
     poll: float
     forgive: bool = False
 
-    def plan(self, order: Order) -> RunPlan:
+    def plan(self, order: Order) -> RunPlan[Any]:
         """The plan of the rest of it, every part checked again: a file is no argument that was checked.
 
         Raises:
@@ -100,18 +100,11 @@ class Resumption:
         except InvalidRequestError as error:
             raise JournalError(f"{self.journal} can't be gone on with: in its order, {error}") from error
 
-    def _plan(self, order: Order) -> RunPlan:
+    def _plan(self, order: Order) -> RunPlan[Any]:
         skip_offline = arguments.boolean(order.skip_offline, "skip_offline")
         when_online = None if order.when_online is None else _seconds(order.when_online)
         return RunPlan(
-            run=checked_run(
-                order.script,
-                args=order.args,
-                timeout=order.timeout,
-                output="wait",
-                env_vars=_variables(order.env_vars),
-                run_as_user=order.run_as_user,
-            ),
+            work=_work(order),
             targets=[],
             width=None if order.width is None else arguments.integer(order.width, "width", minimum=1),
             policy=checked_policy(order.canary, order.batch, order.max_failures, self.success),
@@ -121,6 +114,19 @@ class Resumption:
             journal=self.journal,
             poll=self.poll,
         )
+
+
+def _work(order: Order) -> Work[Any]:
+    return ScriptWork(
+        checked_run(
+            order.script,
+            args=order.args,
+            timeout=order.timeout,
+            output="wait",
+            env_vars=_variables(order.env_vars),
+            run_as_user=order.run_as_user,
+        )
+    )
 
 
 def _variables(env_vars: tuple[str, ...]) -> dict[str, str]:
@@ -138,7 +144,7 @@ def _seconds(value: float) -> timedelta | None:
 
 
 def checked_policy(
-    canary: object, batch: object, max_failures: object, success: Callable[[ScriptResult], bool]
+    canary: object, batch: object, max_failures: object, success: Callable[[Any], bool]
 ) -> RolloutPolicy:
     """How careful a run is to be. Raises `InvalidRequestError`."""
     if not callable(success):

@@ -14,6 +14,7 @@ from typing import Any, Final, TypeAlias
 
 from trmm_async import codec
 from trmm_async.errors import AgentSilentError, APIError, TRMMError
+from trmm_async.models import ScriptResult
 from trmm_async.outcomes import Done, Failed, Outcome, Skipped, Unknown
 from trmm_async.plaintext import clean, comparable, one_line, set_apart, without_formulas
 
@@ -64,13 +65,14 @@ class Grouping:
         self._digests: dict[bytes, Group] = {}
         self._room = room
 
-    def add(self, outcome: Outcome) -> None:
+    def add(self, outcome: Outcome[Any]) -> None:
         """Put one outcome to its like."""
-        if isinstance(outcome, Done):
-            result = outcome.result
-            key: _Key = ("done", result.retcode, result.stdout + result.stderr)
-        else:
+        if not isinstance(outcome, Done):
             key = _key(outcome)
+        elif type(result := outcome.result) is ScriptResult:
+            key = "done", result.retcode, result.stdout + result.stderr
+        else:
+            key = "done", None, _short(result)
         group = self._kept.get(key)
         if group is None:
             group = self._begin(*key)
@@ -103,7 +105,7 @@ class Grouping:
         return max(codes, key=abs, default=None)
 
 
-def groups_of(outcomes: Iterable[Outcome]) -> list[Group]:
+def groups_of(outcomes: Iterable[Outcome[Any]]) -> list[Group]:
     """Outcomes folded into groups of the same output and return code, the largest first."""
     grouping = Grouping()
     for outcome in outcomes:
@@ -129,14 +131,16 @@ def report(groups: Iterable[Group], names: Mapping[str, str] | None = None) -> s
     return "\n".join(_paragraph(group, called) for group in groups)
 
 
-def as_row(outcome: Outcome) -> dict[str, Any]:
-    """An outcome as one flat row; what it has not is None."""
+def as_row(outcome: Outcome[Any]) -> dict[str, Any]:
+    """An outcome as one flat row; what it has not is None. What a call of `map` returned is `stdout`."""
     row: dict[str, Any] = dict.fromkeys(_COLUMNS)
     row |= {"agent_id": outcome.agent_id, "outcome": _KINDS[type(outcome)]}
     match outcome:
-        case Done(result=result):
+        case Done(result=ScriptResult() as result):
             row |= {"retcode": result.retcode, "execution_time": result.execution_time}
             row |= {"stdout": result.stdout, "stderr": result.stderr}
+        case Done(result=result):
+            row["stdout"] = _text(result)
         case Failed(error=error) | Unknown(error=error):
             row |= {"error": type(error).__name__, "reason": str(error)}
         case Skipped(reason=reason):
@@ -144,13 +148,13 @@ def as_row(outcome: Outcome) -> dict[str, Any]:
     return row
 
 
-def as_jsonl(outcomes: Iterable[Outcome]) -> Iterator[str]:
+def as_jsonl(outcomes: Iterable[Outcome[Any]]) -> Iterator[str]:
     """One line of JSON for each outcome, with its line end."""
     for outcome in outcomes:
         yield codec.encode(as_row(outcome)).decode() + "\n"
 
 
-def as_csv(outcomes: Iterable[Outcome]) -> Iterator[str]:
+def as_csv(outcomes: Iterable[Outcome[Any]]) -> Iterator[str]:
     """Lines of CSV with a header, each with its line end; an output of several lines is one field.
 
     Whatever a spreadsheet could take for a formula has an apostrophe before it, in the middle of a
@@ -183,6 +187,26 @@ def _key(outcome: Failed | Unknown | Skipped) -> _Key:
             return kind, None, _words(error).replace(outcome.agent_id, "<agent>")
         case Skipped(reason=reason):
             return kind, None, reason
+
+
+def _short(result: object) -> str:
+    """What a call returned, to hold it against what others did: a word or a number, else only its type.
+
+    The texts of all targets of a run are looked at while it goes on: none is made for that.
+    """
+    if result is None or isinstance(result, str | int | float):
+        return _text(result)
+    return f"({type(result).__name__})"
+
+
+def _text(result: object) -> str:
+    """What a call returned, as text: as it is if it is one, else as JSON; else as Python shows it."""
+    if result is None or isinstance(result, str):
+        return result or ""
+    try:
+        return codec.encode(result).decode()
+    except (TypeError, ValueError):
+        return repr(result)
 
 
 def _digest(kind: str, retcode: int | None, output: str) -> bytes:

@@ -6,13 +6,13 @@ Told what is started and how it ends, it says how many more may start now. `sche
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from trmm_async.errors import InvalidRequestError
 from trmm_async.models import ScriptResult
 from trmm_async.outcomes import Outcome, Skipped, Unknown
 
-__all__ = ["RolloutControl", "RolloutPolicy", "Share", "succeeded_by_default"]
+__all__ = ["RolloutControl", "RolloutPolicy", "Share", "any_result", "succeeded_by_default"]
 
 Share = int | float
 """A whole number, or a part of all as a float below 1."""
@@ -23,6 +23,12 @@ _ENDLESS: Final = 2**62
 def succeeded_by_default(result: ScriptResult) -> bool:
     """A script that ended with return code 0."""
     return result.retcode == 0
+
+
+def any_result(result: object) -> bool:
+    """Where nothing says what a bad result would be: that there is one."""
+    del result
+    return True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +46,7 @@ class RolloutPolicy:
     canary: int | None = None
     batch: int | float | None = None
     max_failures: int | float | None = None
-    success: Callable[[ScriptResult], bool] = succeeded_by_default
+    success: Callable[[Any], bool] = succeeded_by_default
 
     def check_total(self, total: int | None) -> None:
         """Raise `InvalidRequestError` where it can't be kept without knowing how many targets there are."""
@@ -92,7 +98,7 @@ class RolloutControl:
         self._started += count
         self.allowance -= count
 
-    def settle(self, outcome: Outcome, *, succeeded: bool, crashed: bool = False) -> bool:
+    def settle(self, outcome: Outcome[Any], *, succeeded: bool, crashed: bool = False) -> bool:
         """One of those that were started has ended; whether more may start by that, or none any more.
 
         `crashed`: an earlier process had begun it. What isn't known of such a one is no failure of the run,
@@ -112,7 +118,7 @@ class RolloutControl:
         self.stopped = self.stopped or why
         self.allowance = 0
 
-    def _is_failure(self, outcome: Outcome, *, crashed: bool) -> bool:
+    def _is_failure(self, outcome: Outcome[Any], *, crashed: bool) -> bool:
         if isinstance(outcome, Skipped):
             return False
         return self._is_canary or not (crashed and isinstance(outcome, Unknown))

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterable, Coroutine, Generator, Iterable, Mappi
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Generic, Self
 
 from trmm_async.errors import ClosedError, JournalError
 from trmm_async.fleet.collector import OutcomeCollector
@@ -24,14 +24,25 @@ from trmm_async.fleet.targets import JournalTargets, ListedTargets, Queue, Strea
 from trmm_async.outcomes import Counts, Outcome, Skipped
 from trmm_async.resources import Api, Selector
 
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    from trmm_async.models import ScriptResult
+
+    T = TypeVar("T", default=ScriptResult)
+else:
+    from typing import TypeVar
+
+    T = TypeVar("T")
+
 __all__ = ["FleetRun"]
 
 _LAG: Final = 50
 _STOPPED: Final = "the run was stopped"
 
 
-class FleetRun:
-    """A script on its way over the fleet.
+class FleetRun(Generic[T]):
+    """A script, or any call, on its way over the fleet.
 
     Either `await` it, for the outcomes in the order of the targets; or enter it and iterate it, for the
     outcomes in the order of completion:
@@ -45,19 +56,19 @@ class FleetRun:
     loop did not get to. `stop()` is the gentle way: nothing more is sent, what is in flight is waited for.
     """
 
-    def __init__(self, api: Api, plan: RunPlan | Resumption) -> None:
+    def __init__(self, api: Api, plan: RunPlan[T] | Resumption) -> None:
         if isinstance(plan, RunPlan) and isinstance(plan.targets, AsyncIterable) and plan.journal is None:
             plan.policy.check_total(None)
         self._api = api
         self._plan = plan
         self._guards = UnsentGuards()
-        self._running: _Running | None = None
+        self._running: _Running[T] | None = None
         self._stop_wanted = False
         self._state = "new"
 
     def __repr__(self) -> str:
         plan = self._plan if self._running is None else self._running.plan
-        what = f"script {plan.run.script}" if isinstance(plan, RunPlan) else f"of {plan!r}"
+        what = plan.work.name if isinstance(plan, RunPlan) else f"of {plan!r}"
         return f"<FleetRun {what}, {self._state}, {self.counts}>"
 
     # -- looking ---------------------------------------------------------------------------------------------
@@ -81,7 +92,7 @@ class FleetRun:
         return "" if self._running is None else self._running.control.stopped
 
     @property
-    def rest(self) -> list[Outcome]:
+    def rest(self) -> list[Outcome[T]]:
         """Once the block was left: the outcomes that the loop was not given. Empty after a whole run.
 
         Of a run with a journal, without those that were never begun: they stand in the journal.
@@ -114,10 +125,10 @@ class FleetRun:
 
     # -- using -----------------------------------------------------------------------------------------------
 
-    def __await__(self) -> Generator[Any, None, list[Outcome]]:
+    def __await__(self) -> Generator[Any, None, list[Outcome[T]]]:
         return self._collect().__await__()
 
-    async def _collect(self) -> list[Outcome]:
+    async def _collect(self) -> list[Outcome[T]]:
         running = await self._enter()
         try:
             by_agent = await running.all()
@@ -139,7 +150,7 @@ class FleetRun:
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> Outcome:
+    async def __anext__(self) -> Outcome[T]:
         if self._state == "new":
             raise ClosedError("enter the run first: async with trmm.fleet.run_script(…) as run")
         if self._running is None or self._state != "running":
@@ -154,7 +165,7 @@ class FleetRun:
 
     # -- inside ----------------------------------------------------------------------------------------------
 
-    async def _enter(self) -> "_Running":
+    async def _enter(self) -> "_Running[T]":
         if self._state != "new":
             raise ClosedError("this run was used already; call fleet.run_script() again")
         self._state = "running"
@@ -167,12 +178,12 @@ class FleetRun:
             raise
         return self._running
 
-    def _start(self, opened: "_OpenedJournal", stack: AsyncExitStack) -> "_Running":
+    def _start(self, opened: "_OpenedJournal[T]", stack: AsyncExitStack) -> "_Running[T]":
         plan, journal, queue = opened.plan, opened.journal, Queue(opened.targets)
         control = RolloutControl(plan.policy, opened.targets.total)
         if self._stop_wanted:
             control.stop(_STOPPED)
-        outcomes = OutcomeCollector(plan.policy, control, journal, plan.width or _LAG)
+        outcomes: OutcomeCollector[T] = OutcomeCollector(plan.policy, control, journal, plan.width or _LAG)
         scheduler = Scheduler(self._api, plan, queue, control, self._guards, outcomes, journal)
         outcomes.changed = scheduler.wake
         if opened.earlier is not None:
@@ -183,13 +194,13 @@ class FleetRun:
         dropped.atexit = False
         return _Running(plan, queue, control, outcomes, scheduler, journal, task, dropped, stack.pop_all())
 
-    async def _leave(self, running: "_Running") -> None:
+    async def _leave(self, running: "_Running[T]") -> None:
         try:
             await _undisturbed(running.leave())
         finally:
             self._state = "ended"
 
-    async def _open(self, stack: AsyncExitStack) -> "_OpenedJournal":
+    async def _open(self, stack: AsyncExitStack) -> "_OpenedJournal[T]":
         """The plan and its targets; of a run with a journal, all of them are written there by then.
 
         `stack` closes what was opened for them.
@@ -201,7 +212,7 @@ class FleetRun:
         if isinstance(targets, Selector):
             with self._guards.guard():
                 if not self._stop_wanted:
-                    targets = await targets.agent_ids()
+                    targets = await plan.work.chosen(targets)
             if isinstance(targets, Selector):
                 # Stopped before the last target was read.
                 return _OpenedJournal(replace(plan, targets=[]), ListedTargets([]))
@@ -227,7 +238,7 @@ class FleetRun:
         stack.push_async_callback(journal.aclose)
         return _OpenedJournal(plan, JournalTargets(journal, (await journal.counts()).total), journal)
 
-    async def _reopen(self, resumption: Resumption, stack: AsyncExitStack) -> "_OpenedJournal":
+    async def _reopen(self, resumption: Resumption, stack: AsyncExitStack) -> "_OpenedJournal[T]":
         journal = await Journal.resume(resumption.journal)
         stack.push_async_callback(journal.aclose)
         ours = self._api.transport.server.base_url
@@ -242,10 +253,10 @@ class FleetRun:
 
 
 @dataclass(frozen=True, slots=True)
-class _OpenedJournal:
+class _OpenedJournal(Generic[T]):
     """What a run begins with; of one that goes on, `earlier` says where its targets stood."""
 
-    plan: RunPlan
+    plan: RunPlan[T]
     targets: Targets
     journal: Journal | None = None
     earlier: Counts | None = None
@@ -253,14 +264,14 @@ class _OpenedJournal:
 
 
 @dataclass(frozen=True, slots=True)
-class _Running:
+class _Running(Generic[T]):
     """All that a run consists of, from its entering on. It doesn't know the `FleetRun`."""
 
-    plan: RunPlan
+    plan: RunPlan[T]
     queue: Queue
     control: RolloutControl
-    outcomes: OutcomeCollector
-    scheduler: Scheduler
+    outcomes: OutcomeCollector[T]
+    scheduler: Scheduler[T]
     journal: Journal | None
     task: asyncio.Task[None]
     dropped: "weakref.finalize[..., Any]"
@@ -272,7 +283,7 @@ class _Running:
         total = self.queue.source.total
         return self.outcomes.counts(self.queue.given if total is None else total)
 
-    async def all(self) -> Mapping[str, Outcome]:
+    async def all(self) -> Mapping[str, Outcome[T]]:
         """All outcomes at the end. Nobody waits for one alone, so that none goes through the queue."""
         self.outcomes.collected = {}
         end = await self.outcomes.ready.get()
@@ -281,7 +292,7 @@ class _Running:
         by_agent, self.outcomes.collected = self.outcomes.collected, None
         return by_agent
 
-    async def order(self, by_agent: Mapping[str, Outcome]) -> Iterable[str]:
+    async def order(self, by_agent: Mapping[str, Outcome[T]]) -> Iterable[str]:
         """The targets in the order in which they were given; of a stream, that of completion."""
         if self.journal is not None:
             return [agent_id async for agent_id in self.journal.agent_ids()]
@@ -313,7 +324,7 @@ class _Running:
 
 
 async def _conduct(
-    scheduler: Scheduler, outcomes: OutcomeCollector, journal: Journal | None, *, again: bool
+    scheduler: Scheduler[Any], outcomes: OutcomeCollector[Any], journal: Journal | None, *, again: bool
 ) -> None:
     """Go through with a run. It doesn't know the run, so that a run that nobody has any more ends."""
     try:

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 from trmm_async.dialects import Dialect, HistoryRun
 from trmm_async.errors import AuthenticationError, JournalError, OutcomeUnknownError, TRMMError
@@ -20,13 +20,14 @@ from trmm_async.fleet.plan import RunPlan
 from trmm_async.fleet.presence import Presence
 from trmm_async.fleet.rollout import RolloutControl
 from trmm_async.fleet.targets import Queue
-from trmm_async.models import ScriptResult
 from trmm_async.outcomes import Done, Failed, Outcome, Skipped, Unknown
 from trmm_async.resources import Api
 from trmm_async.script_runs import Before, PendingRun, RecoveredRun, Watermark
 from trmm_async.transport import SendRecord
 
 __all__ = ["LEFT_EARLY", "Scheduler"]
+
+T = TypeVar("T")
 
 LEFT_EARLY: Final = "the run was left early"
 
@@ -35,17 +36,17 @@ _AT_ONCE_MOST: Final = 5000
 """Targets of one call for many: their ids make a body of 200 kB."""
 
 
-class Scheduler:
+class Scheduler(Generic[T]):
     """Who sends one run. `run` goes through it; cancelled, it leaves nothing behind."""
 
     def __init__(  # noqa: PLR0917 - the rooms that it goes through
         self,
         api: Api,
-        plan: RunPlan,
+        plan: RunPlan[T],
         queue: Queue,
         control: RolloutControl,
         guards: UnsentGuards,
-        outcomes: OutcomeCollector,
+        outcomes: OutcomeCollector[T],
         journal: Journal | None,
     ) -> None:
         self._api = api
@@ -126,7 +127,7 @@ class Scheduler:
         width = most if total is None else min(most, total)
         await _together(self._work(dialect) for _ in range(width))
 
-    async def _end_rest(self, end: Callable[[str], Outcome]) -> None:
+    async def _end_rest(self, end: Callable[[str], Outcome[T]]) -> None:
         """What was never taken, and what still waits to come back."""
         await self._end_parked(end, is_final=False)
         while self._queue or (self._queue.source.total is not None and not self._queue.exhausted):
@@ -215,13 +216,13 @@ class Scheduler:
             self._queue.put_first(back)
             self.wake()
 
-    async def _end_parked(self, end: Callable[[str], Outcome], *, is_final: bool) -> None:
+    async def _end_parked(self, end: Callable[[str], Outcome[T]], *, is_final: bool) -> None:
         for agent_id in sorted(self._parked):
             if agent_id in self._parked:  # it may have come back meanwhile
                 self._parked.discard(agent_id)
                 await self._outcomes.tell(end(agent_id), begun=False, is_final=is_final)
 
-    def _not_back(self, agent_id: str) -> Outcome:
+    def _not_back(self, agent_id: str) -> Outcome[T]:
         return Skipped(agent_id, f"it is offline, and did not come back within {self._plan.when_online}")
 
     # -- sending ---------------------------------------------------------------------------------------------
@@ -235,20 +236,27 @@ class Scheduler:
         if self._control.stopped:
             await self._skip_unsent([agent_id])
             return
-        outcome: Outcome | None = None
+        outcome: Outcome[T] | None = None
+        work = self._plan.work
         try:
             with guard:
                 if self._plan.splay:
                     await asyncio.sleep(random.uniform(0, self._plan.splay))  # noqa: S311 - no secret
                 before = None if self._journal is None else self._before([agent_id])
-                request = dialect.run_script(agent_id, self._plan.run)
-                result = await self._api.run(request, guard.sent, before)
-                outcome = Done(agent_id, result or ScriptResult())
+                outcome = Done(agent_id, await work.send(self._api, dialect, agent_id, guard, before))
         except TRMMError as error:
-            outcome = self._trouble(agent_id, error)
+            outcome = self._trouble(agent_id, error, in_doubt=work.is_users and guard.is_sent)
         except asyncio.CancelledError:
-            self._outcomes.keep(cancelled(agent_id, sent=guard.is_sent))
-            raise
+            if not (work.is_users and _is_own()):
+                self._outcomes.keep(cancelled(agent_id, sent=guard.is_sent))
+                raise
+            outcome = _broke(agent_id, "was cancelled from within", sent=guard.is_sent)
+        except Exception as error:
+            if not work.is_users:
+                raise
+            outcome = _broke(agent_id, f"raised {error!r}", sent=guard.is_sent)
+            self._broken = self._broken or error
+            self._stop(f"{work.name} raised {type(error).__name__}")
         if outcome is None:
             await self._skip_unsent([agent_id])
         elif self._journal is None:
@@ -256,7 +264,7 @@ class Scheduler:
         else:
             await self._tell(outcome)
 
-    async def _tell(self, outcome: Outcome, *, crashed: bool = False) -> None:
+    async def _tell(self, outcome: Outcome[T], *, crashed: bool = False) -> None:
         await self._outcomes.tell(outcome, crashed=crashed)
         if self._journal is not None and (name := self._api.poller.matcher.username) is not None:
             await self._outcomes.write(self._journal.remember_user(name))
@@ -304,7 +312,7 @@ class Scheduler:
         await self._collect(chunk, partial(PendingRun, self._api.poller, order, before=self._before(chunk)))
 
     def _order_for(self, agent_ids: tuple[str, ...], dialect: Dialect) -> HistoryRun | None:
-        return dialect.run_everywhere(agent_ids, self._plan.run)
+        return self._plan.work.everywhere(dialect, agent_ids)
 
     async def _collect(
         self, agent_ids: Iterable[str], make: Callable[..., PendingRun], *, crashed: bool = False
@@ -362,14 +370,15 @@ class Scheduler:
 
         return partial(_Record, self._api, journal, agent_ids)
 
-    def _outcome(self, agent_id: str, told: ScriptResult | TRMMError) -> Outcome:
+    def _outcome(self, agent_id: str, told: Any) -> Outcome[T]:
         return self._trouble(agent_id, told) if isinstance(told, TRMMError) else Done(agent_id, told)
 
-    def _trouble(self, agent_id: str, error: TRMMError) -> Outcome:
+    def _trouble(self, agent_id: str, error: TRMMError, *, in_doubt: bool = False) -> Failed | Unknown:
         if isinstance(error, AuthenticationError | JournalError):
             # The key is the same for all of them, and so is the journal.
             self._stop(str(error))
-        return Unknown(agent_id, error) if isinstance(error, OutcomeUnknownError) else Failed(agent_id, error)
+        in_doubt = in_doubt or isinstance(error, OutcomeUnknownError)
+        return Unknown(agent_id, error) if in_doubt else Failed(agent_id, error)
 
     def _stop(self, why: str) -> None:
         self._control.stop(why)
@@ -471,15 +480,27 @@ def _emptied(agents: dict[str, None]) -> list[str]:
     return taken
 
 
-def _failed(error: TRMMError, agent_id: str) -> Outcome:
+def _failed(error: TRMMError, agent_id: str) -> Failed:
     return Failed(agent_id, error)
 
 
-def _skipped(reason: str, agent_id: str) -> Outcome:
+def _skipped(reason: str, agent_id: str) -> Skipped:
     return Skipped(agent_id, reason)
 
 
-def cancelled(agent_id: str, *, sent: bool) -> Outcome:
+def _is_own() -> bool:
+    """Whether nobody has cancelled this task: then it is what it waits for that ended so."""
+    task = asyncio.current_task()
+    return task is not None and not task.cancelling()
+
+
+def _broke(agent_id: str, how: str, *, sent: bool) -> Failed | Unknown:
+    """What became of a target whose call broke in a way that is no error of ours."""
+    said = f"the call for {agent_id} {how}"
+    return Unknown(agent_id, OutcomeUnknownError(said)) if sent else Failed(agent_id, TRMMError(said))
+
+
+def cancelled(agent_id: str, *, sent: bool) -> Skipped | Unknown:
     """What became of a target when the run was left."""
     if not sent:
         return Skipped(agent_id, LEFT_EARLY)

@@ -14,7 +14,7 @@ from trmm_async.errors import InvalidRequestError
 from trmm_async.fleet.journal import Journal
 from trmm_async.models import Agent
 
-__all__ = ["JournalTargets", "ListedTargets", "StreamedTargets", "Targets", "listed", "streamed"]
+__all__ = ["JournalTargets", "ListedTargets", "StreamedTargets", "Targets", "listed", "noted", "streamed"]
 
 _PAGE: Final = 256
 
@@ -116,6 +116,20 @@ async def streamed(agents: AsyncIterable[str | Agent]) -> AsyncGenerator[str, No
                 raise _twice(agent_id)
             seen.add(digest)
             yield agent_id
+    finally:
+        if isinstance(each, AsyncGenerator):
+            await each.aclose()
+
+
+async def noted(
+    agents: AsyncIterable[str | Agent], given: dict[str, str | Agent]
+) -> AsyncGenerator[str | Agent, None]:
+    """The same stream; what each was given as is noted by its id. Closed, it closes the stream."""
+    each = aiter(agents)
+    try:
+        async for agent in each:
+            given[arguments.agent_id(agent)] = agent
+            yield agent
     finally:
         if isinstance(each, AsyncGenerator):
             await each.aclose()

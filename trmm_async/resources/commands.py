@@ -45,6 +45,7 @@ from trmm_async.models import CommandResult, HistoryEntry
 from trmm_async.resources.api import Api
 from trmm_async.resources.live import new_cmd_id
 from trmm_async.stream import SEND_MOST, Link, LinkSettings, Lost, NoLink
+from trmm_async.transport import WATCH
 
 __all__ = ["CommandLog", "CommandSettings", "CommandStream", "checked_command", "report_of"]
 
@@ -328,6 +329,8 @@ class CommandStream:
     async def _send(self, spec: CommandSpec, link: Link) -> None:
         """Send the command, and wait for the server's first word; none is for the iteration to tell."""
         unsent: TRMMError | None = None
+        if (watch := WATCH.get()) is not None:
+            watch.changes()
         try:
             link.send(spec.opening)
         except ConnectionFailedError as failed:

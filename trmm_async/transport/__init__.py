@@ -7,5 +7,6 @@ from trmm_async.transport.body import Body
 from trmm_async.transport.connector import Connector
 from trmm_async.transport.sender import SendRecord, Transport
 from trmm_async.transport.server import Server
+from trmm_async.transport.watching import WATCH, SendWatch
 
-__all__ = ["Body", "Connector", "SendRecord", "Server", "Transport"]
+__all__ = ["WATCH", "Body", "Connector", "SendRecord", "SendWatch", "Server", "Transport"]

@@ -44,6 +44,7 @@ from trmm_async.transport.body import (
 from trmm_async.transport.connector import SENDING, Connector, UnaskedError, ask_first, send_once
 from trmm_async.transport.deadlines import Deadlines
 from trmm_async.transport.server import Server, check_hop, next_hop
+from trmm_async.transport.watching import watched
 
 __all__ = ["SendRecord", "Transport"]
 
@@ -303,13 +304,14 @@ class Transport:
 
         Safe to cancel; a call that changes something may then have taken effect. `on_sent` is called with
         True when the first byte of an attempt may leave: until then it certainly had none. It is called with
-        False before a wait for the next attempt, if none of those so far had any effect. `record` is told of
-        the same, and waited for.
+        False before a wait for the next attempt, and in the end, if none of those so far had any effect and
+        the last was turned away unread. `record` is told of the former, and waited for.
 
         Raises:
             TRMMError: see `errors`. Nothing else.
         """
         tries: Tries | None = None
+        on_sent = watched(call, on_sent)
         while True:
             # All in one coroutine: of each call that is under way, as many are held as it has layers.
             attempt = await self._admit(call, on_sent, tries)
@@ -425,6 +427,8 @@ class Transport:
             await self._wait(call, verdict)
             return True
         if verdict.meaning is not Meaning.DONE:
+            if on_sent is not None and _was_unread(result) and not tries.had_effect:
+                on_sent(False)
             raise failure(call, result, verdict.meaning, tries, self.server.scrub)
         return False
 
@@ -551,3 +555,8 @@ class Transport:
         if self._closed or self._session.closed:
             raise ClosedError("the session was closed, by us or by you")
         return self._session
+
+
+def _was_unread(result: Reply | Fault) -> bool:
+    """Whether the application never saw it: no byte of it came there, or the throttle stood before it."""
+    return result.stage is Stage.NOT_SENT if isinstance(result, Fault) else result.status == 429
