@@ -115,7 +115,7 @@ class TestResults:
             with pytest.raises(InvalidRequestError, match=r"write \[agent\]"):
                 trmm.fleet.map(server.agent_ids[0], trmm.agents.get)
             with pytest.raises(TypeError):
-                trmm.fleet.map(server.agent_ids, trmm.agents.get, journal="x")  # type: ignore[call-arg]
+                trmm.fleet.map(server.agent_ids, trmm.agents.get, journal="x")  # type: ignore[call-overload]
 
 
 class TestTrouble:
