@@ -437,7 +437,7 @@ async def test_the_token_is_in_no_path_repr_or_log(caplog: pytest.LogCaptureFixt
         async with TRMM(server.url, api_key=server.api_key, dialect="stock", access_token=token) as trmm:
             async with trmm.agents.stream_command(agent, "echo hi") as output:
                 (link,) = output._roll
-                shown = [repr(link), repr(output), repr(trmm), repr(trmm._api.access), repr(vars(link._ws))]
+                shown = [repr(link), repr(output), repr(trmm), repr(trmm._api.tokens), repr(vars(link._ws))]
                 assert "/cmd/" in repr(link)
             server.expire_tokens()
             error = await refusal(trmm.agents.stream_command(agent, "echo hi"))

@@ -4,7 +4,7 @@ import pytest
 
 from tests.recorded import recording
 from trmm_async.answers import error_for
-from trmm_async.dialects.detection import PROBE, language_of
+from trmm_async.dialects.detection import PROBE, dialect_of
 from trmm_async.errors import (
     APIError,
     AuthenticationError,
@@ -33,7 +33,7 @@ PAGE = "<!doctype html><title>Not Found</title>"
     ],
 )
 def test_an_answer_tells(error: TRMMError | None, language: str) -> None:
-    assert language_of(error) == language
+    assert dialect_of(error) == language
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_an_answer_tells(error: TRMMError | None, language: str) -> None:
 )
 def test_an_answer_of_neither_says_what_to_look_at(error: APIError) -> None:
     with pytest.raises(UnsupportedError, match=r"API's address.*dialect=") as caught:
-        language_of(error)
+        dialect_of(error)
     assert caught.value.__cause__ is error
 
 
@@ -64,14 +64,14 @@ def test_an_answer_of_neither_says_what_to_look_at(error: APIError) -> None:
 )
 def test_what_tells_nothing_is_raised_as_it_is(error: TRMMError) -> None:
     with pytest.raises(type(error)) as caught:
-        language_of(error)
+        dialect_of(error)
     assert caught.value is error
 
 
 def test_a_stock_server_answers_as_recorded() -> None:
     told = recording("x_api_v3_agents_deployments")
     assert (PROBE.method, PROBE.path) == (told.method, told.path)
-    assert language_of(error_for(PROBE, Reply(told.status, {}, told.answer), str)) == "stock"
+    assert dialect_of(error_for(PROBE, Reply(told.status, {}, told.answer), str)) == "stock"
 
 
 def test_the_question_is_harmless() -> None:

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from trmm_async import AgentUnreachableError, InvalidRequestError
-from trmm_async.calls import Call, Lane, Replay, Words
+from trmm_async.calls import Call, ErrorHint, Lane, Replay
 from trmm_async.dialects.stock.endpoint import EVERY, Endpoint, Sent, as_declared, delete, put, read, send
 from trmm_async.models import Agent
 
@@ -77,7 +77,7 @@ def test_an_agent_that_is_asked_is_told_apart_from_a_server_that_takes_its_time(
     assert asked.explain(400, b'"natsdown"').kind is AgentUnreachableError
     assert read("things.list", "/core/things/", list[Thing], waits=5.0).call().explain(
         400, b'"natsdown"'
-    ) == (Words())
+    ) == (ErrorHint())
     ended = send("things.end", ONE, method="DELETE", asks=5.0).call(1, waits=9.0)
     assert (ended.gone_is_done, ended.answers_within) == (False, 9.0)
     assert asked.decode(b" null ") == []

@@ -32,7 +32,7 @@ from trmm_async import (
 from trmm_async.calls import Call
 from trmm_async.dialects import Dialect, Stock
 from trmm_async.dialects.stock.login import Token, check_credentials, log_in
-from trmm_async.resources.access import Access
+from trmm_async.resources.token_provider import TokenProvider
 from trmm_async.testing import Simulator
 from trmm_async.transport import Server, Transport
 
@@ -329,14 +329,14 @@ class Desk:
         return call.decode(json.dumps(sent).encode())
 
 
-def access(desk: Desk, source: Callable[[], str] | None = None) -> Access:
+def access(desk: Desk, source: Callable[[], str] | None = None) -> TokenProvider:
     async def dialect() -> Dialect:
         return Stock()
 
     def now() -> datetime:
         return BEGIN + timedelta(seconds=clock.now())
 
-    return Access(cast("Transport", desk), dialect, source, now=now)
+    return TokenProvider(cast("Transport", desk), dialect, source, now=now)
 
 
 def in_virtual_time(main: Callable[[], Awaitable[None]]) -> None:
@@ -444,7 +444,7 @@ def test_nobody_is_logged_in_at_first() -> None:
             await ours.token()
         with pytest.raises(AuthenticationError, match=r"call trmm\.login"):
             await ours.after(Token("x"))
-        assert repr(ours) == "<Access not logged in, no token>"
+        assert repr(ours) == "<TokenProvider not logged in, no token>"
 
     in_virtual_time(main)
 
@@ -556,8 +556,8 @@ async def test_password_code_and_token_are_shown_nowhere(
             except TRMMError as error:
                 caught = error
             api = trmm._api
-            shown = [repr(each) for each in (trmm, api, api.access, api.transport, api.transport.server)]
-            shown += [repr(vars(api.access)), repr(api.transport.server.secrets), repr(api.dialer)]
+            shown = [repr(each) for each in (trmm, api, api.tokens, api.transport, api.transport.server)]
+            shown += [repr(vars(api.tokens)), repr(api.transport.server.secrets), repr(api.dialer)]
     asyncio.get_running_loop().set_debug(False)
     assert caught is not None
     shown += everything_of(caught)

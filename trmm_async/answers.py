@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar, cast
 import msgspec
 
 from trmm_async import codec
-from trmm_async.calls import WRONG_ADDRESS, Call, Words
+from trmm_async.calls import WRONG_ADDRESS, Call, ErrorHint
 from trmm_async.errors import (
     APIError,
     AuthenticationError,
@@ -115,7 +115,7 @@ def kind_of(status: int) -> type[APIError]:
     return ServerError if status >= 500 else APIError
 
 
-def _detail(reply: Reply, words: Words, scrub: Scrub) -> str:
+def _detail(reply: Reply, words: ErrorHint, scrub: Scrub) -> str:
     said = detail_of(reply.body, scrub)
     advice = words.advice
     if not advice and reply.status in _NO_SUCH_CALL and is_page(reply.body):

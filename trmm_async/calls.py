@@ -19,7 +19,7 @@ __all__ = [
     "WRONG_ADDRESS",
     "ArrayCall",
     "Call",
-    "Explain",
+    "ErrorExplainer",
     "FrameReader",
     "Lane",
     "Plan",
@@ -28,7 +28,7 @@ __all__ = [
     "RowReader",
     "Steps",
     "StreamSpec",
-    "Words",
+    "ErrorHint",
     "ignore_answer",
 ]
 
@@ -52,7 +52,7 @@ class Lane(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class ErrorHint:
     """What a dialect knows about an error's answer beyond its status.
 
     Attributes:
@@ -66,19 +66,19 @@ class Words:
     unsupported: str = ""
 
 
-Explain: TypeAlias = Callable[[int, bytes], Words]
+ErrorExplainer: TypeAlias = Callable[[int, bytes], ErrorHint]
 """(status, body) of an answer that isn't success -> what that means on this server. Pure."""
 
 WRONG_ADDRESS: Final = "is it the API's address (often api.…), and not the web client's?"
 """What to ask where a page of HTML stands in an answer's place."""
 
-_NO_WORDS: Final = Words()
+_NO_HINT: Final = ErrorHint()
 _NO_QUERY: Final[Mapping[str, str]] = MappingProxyType({})
 
 
-def _no_words(status: int, body: bytes) -> Words:
+def _no_hint(status: int, body: bytes) -> ErrorHint:
     del status, body
-    return _NO_WORDS
+    return _NO_HINT
 
 
 def ignore_answer(body: bytes) -> None:
@@ -117,7 +117,7 @@ class Call(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True, gc=False):
     answers_within: float | None = None
     gone_is_done: bool = False
     is_secret: bool = False
-    explain: Explain = _no_words
+    explain: ErrorExplainer = _no_hint
     definite: frozenset[int] = frozenset()
 
     def __iter__(self) -> "Generator[Call[Any], Any, T_co]":

@@ -20,7 +20,6 @@ from trmm_async.limits import RateLimit
 from trmm_async.models import Agent
 from trmm_async.resources import (
     TOTP,
-    Access,
     Agents,
     Alerts,
     Api,
@@ -30,14 +29,15 @@ from trmm_async.resources import (
     Core,
     CustomFields,
     Deployments,
+    DialectResolver,
     KeyStore,
-    Language,
     PendingActions,
     Policies,
     Scripts,
     Selector,
     Sites,
     Tasks,
+    TokenProvider,
     TokenSource,
 )
 from trmm_async.resources.live import subscribe
@@ -164,11 +164,11 @@ class TRMM:
             ssl=ssl,
             open_timeout=timeout,
         )
-        language = Language(transport, dialects, lambda found: transport.adopt(**bounds.of(found)))
+        resolver = DialectResolver(transport, dialects, lambda found: transport.adopt(**bounds.of(found)))
         waits = HistoryWaits(report=arguments.number(report_grace, "report_grace", minimum=0))
         poller = RunPoller(transport, waits)
-        access = Access(transport, language.dialect, _token_source(access_token, dialect))
-        self._api = Api(transport, dialer, language, poller, access)
+        tokens = TokenProvider(transport, resolver.dialect, _token_source(access_token, dialect))
+        self._api = Api(transport, dialer, resolver, poller, tokens)
         self.agents = Agents(self._api)
         self.deployments = Deployments(self._api)
         self.clients = Clients(self._api)
@@ -205,7 +205,7 @@ class TRMM:
     @property
     def dialect(self) -> str:
         """Which kind of server this client speaks to; "auto" until that has been found out."""
-        return self._api.language.name
+        return self._api.resolver.name
 
     def events(
         self,
@@ -270,7 +270,7 @@ class TRMM:
             UnsupportedError: the server is a gateway, which takes the API key for its sockets.
         """
         password, totp = hide(password), hide(totp)
-        await self._api.access.login(username, password, totp)
+        await self._api.tokens.login(username, password, totp)
 
     async def request(
         self,

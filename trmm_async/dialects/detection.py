@@ -19,14 +19,14 @@ from trmm_async.errors import (
     UnsupportedError,
 )
 
-__all__ = ["PROBE", "language_of"]
+__all__ = ["PROBE", "dialect_of"]
 
 PROBE: Final[Call[Any]] = Call(
     method="GET", path="/api/v3/agents/deployments/", decode=codec.decoder(list[dict[str, Any]])
 )
 
 
-def language_of(error: TRMMError | None) -> str:
+def dialect_of(error: TRMMError | None) -> str:
     """The dialect's name, from the error that came of `PROBE`, or None for an answer.
 
     Raises:

@@ -14,7 +14,7 @@ from urllib.parse import quote
 import msgspec
 
 from trmm_async import codec
-from trmm_async.calls import ArrayCall, Call, Lane, Replay, StreamSpec, Words, ignore_answer
+from trmm_async.calls import ArrayCall, Call, ErrorHint, Lane, Replay, StreamSpec, ignore_answer
 from trmm_async.dialects.base import AgentFilter, DeploymentOrder, HistoryRun, Pushed, ScriptRun, TaskOrder
 from trmm_async.errors import UnsupportedError
 from trmm_async.events import AgentOffline, AgentOnline, AlertEvent, Event, ScriptOutput, UnknownEvent
@@ -322,11 +322,11 @@ def _worded(call: Call[T]) -> Call[T]:
     return msgspec.structs.replace(call, explain=_explain)
 
 
-def _explain(status: int, body: bytes) -> Words:
+def _explain(status: int, body: bytes) -> ErrorHint:
     """A gateway's 404 is JSON; a page of HTML comes from a server that has no such path."""
     if status == 404 and body.lstrip()[:1] == b"<":
-        return Words(advice='no such path here: is it a stock server (dialect="stock", or "auto")?')
-    return Words()
+        return ErrorHint(advice='no such path here: is it a stock server (dialect="stock", or "auto")?')
+    return ErrorHint()
 
 
 def _refuse_extras(call: str, **extras: object) -> None:

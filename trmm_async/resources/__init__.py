@@ -4,7 +4,6 @@ Over the transport and the event stream, below `fleet` and `client`. One file a 
 import each other.
 """
 
-from trmm_async.resources.access import TOTP, Access, TokenSource
 from trmm_async.resources.agent_stream import AgentStream
 from trmm_async.resources.agents import Agents, checked_run
 from trmm_async.resources.alerts import Alerts
@@ -12,8 +11,8 @@ from trmm_async.resources.api import Api
 from trmm_async.resources.checks import Checks
 from trmm_async.resources.clients import Clients
 from trmm_async.resources.deployments import Deployments
+from trmm_async.resources.dialect_resolver import DialectResolver
 from trmm_async.resources.filters import AgentQuery
-from trmm_async.resources.language import Language
 from trmm_async.resources.live import subscribe
 from trmm_async.resources.names import Names
 from trmm_async.resources.scripts import Scripts
@@ -26,10 +25,11 @@ from trmm_async.resources.stock.pending_actions import PendingActions
 from trmm_async.resources.stock.policies import Policies
 from trmm_async.resources.stock.sites import Sites
 from trmm_async.resources.tasks import Tasks
+from trmm_async.resources.token_provider import TOTP, TokenProvider, TokenSource
 
 __all__ = [
     "TOTP",
-    "Access",
+    "TokenProvider",
     "AgentQuery",
     "AgentStream",
     "Agents",
@@ -42,7 +42,7 @@ __all__ = [
     "CustomFields",
     "Deployments",
     "KeyStore",
-    "Language",
+    "DialectResolver",
     "PendingActions",
     "Names",
     "Policies",

@@ -7,8 +7,8 @@ from trmm_async.calls import ArrayCall, Call, Plan, Replay, Request
 from trmm_async.dialects import Dialect, HistoryRun, ScriptRun
 from trmm_async.errors import TRMMError
 from trmm_async.models import ScriptResult
-from trmm_async.resources.access import Access
-from trmm_async.resources.language import Language
+from trmm_async.resources.dialect_resolver import DialectResolver
+from trmm_async.resources.token_provider import TokenProvider
 from trmm_async.script_runs import Before, RunPoller, Watermark, run_script
 from trmm_async.stream import Dialer
 from trmm_async.transport import SendRecord, Transport
@@ -23,13 +23,18 @@ class Api:
     """One server, as the resources see it."""
 
     def __init__(
-        self, transport: Transport, dialer: Dialer, language: Language, poller: RunPoller, access: Access
+        self,
+        transport: Transport,
+        dialer: Dialer,
+        resolver: DialectResolver,
+        poller: RunPoller,
+        tokens: TokenProvider,
     ) -> None:
         self.transport = transport
         self.dialer = dialer
-        self.language = language
+        self.resolver = resolver
         self.poller = poller
-        self.access = access
+        self.tokens = tokens
 
     async def dialect(self) -> Dialect:
         """The dialect in use; asks the server where that is to be found out. Raises `TRMMError`s only.
@@ -37,7 +42,7 @@ class Api:
         What goes on by other ways than calls begins here, too: so it is refused where a call would be.
         """
         self.transport.check_open()
-        return self.language.known or await self.language.dialect()
+        return self.resolver.known or await self.resolver.dialect()
 
     async def send(self, intent: Callable[[Dialect], Request[T]], on_sent: OnSent | None = None) -> T:
         """Ask the dialect for a request and carry it out. Raises `TRMMError`s only; safe to cancel.
@@ -46,7 +51,7 @@ class Api:
         single call, also if it only reads), and with False when that attempt is known to have had no effect,
         and is to be made again.
         """
-        return await self.carry_out(intent(self.language.known or await self.language.dialect()), on_sent)
+        return await self.carry_out(intent(self.resolver.known or await self.resolver.dialect()), on_sent)
 
     async def on_stock(self, name: str, request: Request[T]) -> T:
         """Carry out what only a stock server has, as `send` does; `name` is what the user asked for.
@@ -54,7 +59,7 @@ class Api:
         Raises:
             UnsupportedError: the server is a gateway; nothing was sent.
         """
-        dialect = self.language.known or await self.language.dialect()
+        dialect = self.resolver.known or await self.resolver.dialect()
         dialect.require_stock(name)
         return await self.carry_out(request)
 
@@ -65,7 +70,7 @@ class Api:
 
         `before` says where it is written down what leaves; see `Before`.
         """
-        dialect = self.language.known or await self.language.dialect()
+        dialect = self.resolver.known or await self.resolver.dialect()
         return await self.run(dialect.run_script(agent_id, run), on_sent, before)
 
     def run(

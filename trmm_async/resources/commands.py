@@ -288,10 +288,10 @@ class CommandStream:
     # -- the socket ------------------------------------------------------------------------------------------
 
     async def _connect(self, spec: CommandSpec) -> Link:
-        token = await self._api.access.token()
+        token = await self._api.tokens.token()
         made = await self._dial(spec, token)
         if isinstance(made, NoLink) and made.status in BAD_TOKEN:
-            token = await self._api.access.after(token)
+            token = await self._api.tokens.after(token)
             made = await self._dial(spec, token)
         if isinstance(made, NoLink):
             raise await self._no_link(spec, made)

@@ -2,7 +2,7 @@
 
 from trmm_async.dialects.stock.login import BAD_TOKEN, Token
 from trmm_async.errors import AuthenticationError, TRMMError
-from trmm_async.resources.access import Access
+from trmm_async.resources.token_provider import TokenProvider
 from trmm_async.stream import Dialer, Link, LinkSettings, NoLink
 
 __all__ = ["TokenDialer"]
@@ -11,9 +11,9 @@ __all__ = ["TokenDialer"]
 class TokenDialer:
     """A `Dialer` that shows a token in each handshake, and another one where the server refuses it."""
 
-    def __init__(self, dialer: Dialer, access: Access) -> None:
+    def __init__(self, dialer: Dialer, tokens: TokenProvider) -> None:
         self._dialer = dialer
-        self._access = access
+        self._tokens = tokens
 
     def scrub(self, text: str) -> str:
         """See `Dialer.scrub`."""
@@ -22,11 +22,11 @@ class TokenDialer:
     async def dial(self, path: str, settings: LinkSettings, roll: set[Link]) -> Link | NoLink:
         """See `Dialer.dial`. Where nobody has logged in, or can't be without help, that is final."""
         try:
-            token = await self._access.token()
+            token = await self._tokens.token()
             made = await self._show(token, path, settings, roll)
             if not _is_refused(made):
                 return made
-            made = await self._show(await self._access.after(token), path, settings, roll)
+            made = await self._show(await self._tokens.after(token), path, settings, roll)
         except AuthenticationError as error:
             return NoLink(error, final=True)
         except TRMMError as error:

@@ -58,7 +58,7 @@ def subscribe(
         if not dashboard:
             return await agents_source()
         (await api.dialect()).require_stock("events(dashboard=True)")
-        sockets = Sockets(lambda _: COUNTS, TokenDialer(api.dialer, api.access), None, settings)
+        sockets = Sockets(lambda _: COUNTS, TokenDialer(api.dialer, api.tokens), None, settings)
         return MergedSource({DASHBOARD: sockets}, await agents_source())
 
     async def agents_source() -> Source:

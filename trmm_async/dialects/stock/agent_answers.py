@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from trmm_async.calls import Call, Explain, Words
+from trmm_async.calls import Call, ErrorExplainer, ErrorHint
 from trmm_async.dialects.stock.explanations import sentence
 from trmm_async.errors import AgentLostError, AgentUnreachableError
 
@@ -24,12 +24,12 @@ NO_BUS: Final = "the server's message bus (NATS) is down: nothing got to the age
 
 NO_NATS_API: Final = "a stock server answers so too if its nats-api is down and the agent is offline"
 
-_BARE: Final[Mapping[str, Words]] = {
+_BARE: Final[Mapping[str, ErrorHint]] = {
     f"{before}{word}": words
     for before in ("", "Unable to complete recovery: ")
     for word, words in (
-        ("timeout", Words(kind=AgentLostError, advice="the agent did not answer")),
-        (BUS_DOWN, Words(kind=AgentUnreachableError, advice=NO_BUS)),
+        ("timeout", ErrorHint(kind=AgentLostError, advice="the agent did not answer")),
+        (BUS_DOWN, ErrorHint(kind=AgentUnreachableError, advice=NO_BUS)),
     )
 }
 """Some calls answer with the bare word for no answer."""
@@ -40,10 +40,10 @@ def of_an_agent(call: Call[T], advice: str = NO_NATS_API) -> Call[T]:
     return msgspec.structs.replace(call, explain=partial(_explain, call.explain, advice))
 
 
-def _explain(explain: Explain, advice: str, status: int, body: bytes) -> Words:
+def _explain(explain: ErrorExplainer, advice: str, status: int, body: bytes) -> ErrorHint:
     words = explain(status, body)
     if status == 400:
         return _BARE.get(sentence(body), words)
     if status == 500 and words.advice:
-        return Words(advice=advice, kind=words.kind)
+        return ErrorHint(advice=advice, kind=words.kind)
     return words

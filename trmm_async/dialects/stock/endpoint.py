@@ -19,7 +19,7 @@ from typing import Any, Final, Generic, TypeAlias, TypedDict, TypeVar, Unpack, c
 import msgspec
 
 from trmm_async import arguments, codec
-from trmm_async.calls import Call, Lane, Replay, Words, ignore_answer
+from trmm_async.calls import Call, ErrorHint, Lane, Replay, ignore_answer
 from trmm_async.dialects.stock.agent_answers import NO_NATS_API, of_an_agent
 from trmm_async.dialects.stock.explanations import SHORT_ID, Needs, is_page, segment, worded
 from trmm_async.models import Extra
@@ -119,10 +119,10 @@ class Endpoint(Generic[T]):
         return msgspec.structs.replace(call, explain=partial(_explain_age, self, call))
 
 
-def _explain_age(endpoint: Endpoint[Any], call: Call[Any], status: int, body: bytes) -> Words:
+def _explain_age(endpoint: Endpoint[Any], call: Call[Any], status: int, body: bytes) -> ErrorHint:
     """A page in place of an answer is how a server says that it has no such path: it is too old."""
     if status == 404 and is_page(body) and not SHORT_ID.match(call.path):
-        return Words(unsupported=too_old(endpoint.name, endpoint.since))
+        return ErrorHint(unsupported=too_old(endpoint.name, endpoint.since))
     return call.explain(status, body)
 
 

@@ -14,7 +14,7 @@ from urllib.parse import quote
 import msgspec
 
 from trmm_async import codec
-from trmm_async.calls import Call, Lane, Replay, Words
+from trmm_async.calls import Call, ErrorHint, Lane, Replay
 from trmm_async.errors import AgentLostError, AgentUnreachableError
 
 __all__ = [
@@ -82,16 +82,16 @@ def sentence(body: bytes) -> str:
     return said if isinstance(said, str) else ""
 
 
-def _explain(call: Call[Any], bodies: Bodies, status: int, body: bytes) -> Words:
+def _explain(call: Call[Any], bodies: Bodies, status: int, body: bytes) -> ErrorHint:
     if status == 400 and sentence(body) == UNREACHABLE:
-        return Words(kind=AgentUnreachableError if call.replay is Replay.SAFE else AgentLostError)
+        return ErrorHint(kind=AgentUnreachableError if call.replay is Replay.SAFE else AgentLostError)
     if not is_page(body):
-        return Words()
+        return ErrorHint()
     if status == 500:
-        return Words(advice=_why_500(call, bodies()))
+        return ErrorHint(advice=_why_500(call, bodies()))
     if status == 404:
-        return Words(advice=_why_404(call.path))
-    return Words()
+        return ErrorHint(advice=_why_404(call.path))
+    return ErrorHint()
 
 
 def _why_500(call: Call[Any], bodies: Iterable[Needs]) -> str:

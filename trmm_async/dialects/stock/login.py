@@ -16,7 +16,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from trmm_async import codec
-from trmm_async.calls import Call, Words
+from trmm_async.calls import Call, ErrorHint
 from trmm_async.dialects.stock.endpoint import Endpoint, act
 from trmm_async.errors import AuthenticationError
 from trmm_async.hidden import HiddenBytes, HiddenText
@@ -112,10 +112,10 @@ def log_in(username: str, password: str, code: str) -> Call[Token | None]:
 def _call(endpoint: Endpoint[T], doubt: str, **body: str) -> Call[T]:
     call = endpoint.call()
 
-    def explain(status: int, answer: bytes) -> Words:
+    def explain(status: int, answer: bytes) -> ErrorHint:
         if status == 400:
-            return Words(f"{doubt} {_WHO_GETS_NONE}", AuthenticationError)
-        return call.explain(status, answer) if status == 404 else Words()
+            return ErrorHint(f"{doubt} {_WHO_GETS_NONE}", AuthenticationError)
+        return call.explain(status, answer) if status == 404 else ErrorHint()
 
     hidden = HiddenBytes(codec.encode({name: str(value) for name, value in body.items()}))
     return msgspec.structs.replace(call, body=hidden, explain=explain, definite=_NEVER_AGAIN)

@@ -24,7 +24,7 @@ _DAYS_MOST: Final = 36_500
 
 Agents = str | Agent | Iterable[str | Agent]
 Clients = int | Client | ClientRef | Iterable[int | Client | ClientRef]
-Words = str | Iterable[str]
+Texts = str | Iterable[str]
 
 
 class AuditFilters(TypedDict, total=False):
@@ -41,9 +41,9 @@ class AuditFilters(TypedDict, total=False):
 
     agent: Agents | None
     client: Clients | None
-    user: Words | None
-    action: Words | None
-    object_type: Words | None
+    user: Texts | None
+    action: Texts | None
+    object_type: Texts | None
     days: int | None
 
 

@@ -21,7 +21,7 @@ from trmm_async.hidden import hide
 from trmm_async.single_flight import SingleFlight
 from trmm_async.transport import Transport
 
-__all__ = ["TOTP", "Access", "TokenSource"]
+__all__ = ["TOTP", "TokenProvider", "TokenSource"]
 
 Secret: TypeAlias = str | Callable[[], str | Awaitable[str]]
 """A text, or what gives one when it is asked, at once or awaited."""
@@ -44,7 +44,7 @@ class _Held:
     until: float | None
 
 
-class Access:
+class TokenProvider:
     """The tokens of one client. Belongs to one event loop.
 
     Args:
@@ -74,7 +74,7 @@ class Access:
 
     def __repr__(self) -> str:
         state = "no token" if self._held is None else "a token"
-        return f"<Access {self._who or 'not logged in'}, {state}>"
+        return f"<TokenProvider {self._who or 'not logged in'}, {state}>"
 
     async def login(self, username: str, password: str, totp: TOTP | None) -> None:
         """Log a user in, in place of whoever was.

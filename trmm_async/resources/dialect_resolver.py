@@ -3,15 +3,15 @@
 from collections.abc import Callable, Mapping
 
 from trmm_async.dialects import Dialect
-from trmm_async.dialects.detection import PROBE, language_of
+from trmm_async.dialects.detection import PROBE, dialect_of
 from trmm_async.errors import TRMMError
 from trmm_async.single_flight import SingleFlight
 from trmm_async.transport import Transport
 
-__all__ = ["Language"]
+__all__ = ["DialectResolver"]
 
 
-class Language:
+class DialectResolver:
     """The dialect in use.
 
     Args:
@@ -30,7 +30,7 @@ class Language:
         self.known: Dialect | None = next(iter(choice.values())) if len(choice) == 1 else None
 
     def __repr__(self) -> str:
-        return f"<Language {self.name}>"
+        return f"<DialectResolver {self.name}>"
 
     @property
     def name(self) -> str:
@@ -58,6 +58,6 @@ class Language:
             await self._transport.send(PROBE)
         except TRMMError as failed:
             error = failed
-        self.known = self._choice[language_of(error)]
+        self.known = self._choice[dialect_of(error)]
         self._found(self.known)
         return self.known
