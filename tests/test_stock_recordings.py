@@ -1248,9 +1248,6 @@ NO_RESULT: Final[Mapping[str, type[TRMMError]]] = {
 
 SPARED: Final[Mapping[str, str]] = every("SPARED") | _spared(
     {
-        "no operation of ours: users, roles and API keys": (
-            "accounts_apikeys accounts_roles accounts_users accounts_users_ui apikey_create users_search"
-        ),
         "no operation of ours: the web client's session": "knox_after_logout knox_logout",
         "only about the key, on a path that we don't ask: agents.list has its like": (
             "auth_blocked_dashboard_key_works auth_empty_key auth_key_and_bad_authorization "

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         ClosedError,
         ConnectionFailedError,
         DecodeError,
+        HalfDoneError,
         IncompleteError,
         InvalidRequestError,
         JournalError,
@@ -80,6 +81,7 @@ if TYPE_CHECKING:
     from trmm_async.resources.commands import CommandSettings
     from trmm_async.resources.scripts import ScriptFile
     from trmm_async.resources.selector import Selector
+    from trmm_async.resources.stock.api_keys import ApiKey
     from trmm_async.resources.stock.audit_log import AuditEntry
     from trmm_async.resources.stock.core import Dashboard, ServerSettings
     from trmm_async.resources.stock.custom_fields import CustomField
@@ -89,9 +91,11 @@ if TYPE_CHECKING:
     from trmm_async.resources.stock.pending_actions import PendingAction
     from trmm_async.resources.stock.policies import Policy, PolicyUse
     from trmm_async.resources.stock.processes import Process
+    from trmm_async.resources.stock.roles import Role
     from trmm_async.resources.stock.services import Service
     from trmm_async.resources.stock.snippets import Snippet
     from trmm_async.resources.stock.software import Software
+    from trmm_async.resources.stock.users import User, UserSession
     from trmm_async.resources.stock.windows_updates import WindowsUpdate
     from trmm_async.stream import Consumer, Handler, StreamSettings, StreamState, Subscription
     from trmm_async.transport.connector import Connector
@@ -110,6 +114,7 @@ _ROOMS: Final = {
         "ClosedError",
         "ConnectionFailedError",
         "DecodeError",
+        "HalfDoneError",
         "IncompleteError",
         "InvalidRequestError",
         "JournalError",
@@ -178,6 +183,9 @@ _ROOMS: Final = {
     "resources.stock.pending_actions": ("PendingAction",),
     "resources.stock.snippets": ("Snippet",),
     "resources.scripts": ("ScriptFile",),
+    "resources.stock.users": ("User", "UserSession"),
+    "resources.stock.roles": ("Role",),
+    "resources.stock.api_keys": ("ApiKey",),
     "stream": ("Consumer", "Handler", "StreamSettings", "StreamState", "Subscription"),
     "transport.connector": ("Connector",),
     "webhooks": ("WebhookReceiver",),
@@ -195,6 +203,7 @@ __all__ = [
     "Alert",
     "AlertEvent",
     "AmbiguousNameError",
+    "ApiKey",
     "AuditEntry",
     "AuthenticationError",
     "BadRequestError",
@@ -226,6 +235,7 @@ __all__ = [
     "FleetRun",
     "Gap",
     "Group",
+    "HalfDoneError",
     "Handler",
     "HistoryEntry",
     "IncompleteError",
@@ -247,6 +257,7 @@ __all__ = [
     "RateLimitedError",
     "RecordedError",
     "RedirectedError",
+    "Role",
     "Script",
     "ScriptFile",
     "ScriptOutput",
@@ -273,6 +284,8 @@ __all__ = [
     "UnknownEvent",
     "UnknownNameError",
     "UnsupportedError",
+    "User",
+    "UserSession",
     "WebhookReceiver",
     "WindowsUpdate",
     "__version__",

@@ -23,6 +23,7 @@ from trmm_async.resources import (
     Agents,
     Alerts,
     Api,
+    ApiKeys,
     AuditLog,
     Checks,
     Clients,
@@ -33,12 +34,14 @@ from trmm_async.resources import (
     KeyStore,
     PendingActions,
     Policies,
+    Roles,
     Scripts,
     Selector,
     Sites,
     Tasks,
     TokenProvider,
     TokenSource,
+    Users,
 )
 from trmm_async.resources.live import subscribe
 from trmm_async.retry import RetryPolicy
@@ -111,6 +114,9 @@ class TRMM:
     key_store: KeyStore
     audit_log: AuditLog
     pending_actions: PendingActions
+    users: Users
+    roles: Roles
+    api_keys: ApiKeys
     core: Core
     fleet: Fleet
 
@@ -182,6 +188,9 @@ class TRMM:
         self.key_store = KeyStore(self._api)
         self.audit_log = AuditLog(self._api)
         self.pending_actions = PendingActions(self._api)
+        self.users = Users(self._api)
+        self.roles = Roles(self._api)
+        self.api_keys = ApiKeys(self._api)
         self.core = Core(self._api)
         self.fleet = Fleet(self._api)
 

@@ -12,6 +12,7 @@ TRMMError
 ├── ClosedError                  the client or the subscription is closed
 ├── JournalError                 a run's journal can't be made, read, written, or had
 ├── IncompleteError              some of many agents could not be asked; holds what the others said
+├── HalfDoneError                a part of it was done, the rest was refused; holds what exists now
 ├── RecordedError                an error of an earlier process, as a journal has it
 ├── ConnectionFailedError        no answer came, and nothing that changes something was sent
 ├── TimeoutError                 the same, because time ran out (also the built-in TimeoutError)
@@ -52,6 +53,7 @@ __all__ = [
     "ClosedError",
     "ConnectionFailedError",
     "DecodeError",
+    "HalfDoneError",
     "IncompleteError",
     "InvalidRequestError",
     "JournalError",
@@ -171,6 +173,22 @@ class IncompleteError(TRMMError):
         more = len(self.failed) - len(named)
         rest = f" and {more} more" if more else ""
         return clean(f"{len(self.failed)} agents could not be asked: {', '.join(named)}{rest}")
+
+
+class HalfDoneError(TRMMError):
+    """What takes several steps on the server was begun, and one of them failed: its `__cause__` says how.
+
+    Attributes:
+        made: what exists now all the same, to be kept, finished or deleted.
+    """
+
+    def __init__(self, why: str, made: Sequence[Any]) -> None:
+        super().__init__(why, made)
+        self.why = why
+        self.made = tuple(made)
+
+    def __str__(self) -> str:
+        return clean(f"half done: {self.why}. What exists now: {', '.join(map(repr, self.made))}")
 
 
 class RecordedError(TRMMError):

@@ -17,13 +17,16 @@ from trmm_async.resources.live import subscribe
 from trmm_async.resources.names import Names
 from trmm_async.resources.scripts import Scripts
 from trmm_async.resources.selector import Selector
+from trmm_async.resources.stock.api_keys import ApiKeys
 from trmm_async.resources.stock.audit_log import AuditLog
 from trmm_async.resources.stock.core import Core
 from trmm_async.resources.stock.custom_fields import CustomFields
 from trmm_async.resources.stock.key_store import KeyStore
 from trmm_async.resources.stock.pending_actions import PendingActions
 from trmm_async.resources.stock.policies import Policies
+from trmm_async.resources.stock.roles import Roles
 from trmm_async.resources.stock.sites import Sites
+from trmm_async.resources.stock.users import Users
 from trmm_async.resources.tasks import Tasks
 from trmm_async.resources.token_provider import TOTP, TokenProvider, TokenSource
 
@@ -35,6 +38,7 @@ __all__ = [
     "Agents",
     "Alerts",
     "Api",
+    "ApiKeys",
     "AuditLog",
     "Checks",
     "Clients",
@@ -46,11 +50,13 @@ __all__ = [
     "PendingActions",
     "Names",
     "Policies",
+    "Roles",
     "Scripts",
     "Selector",
     "Sites",
     "Tasks",
     "TokenSource",
+    "Users",
     "checked_run",
     "subscribe",
 ]

@@ -133,8 +133,8 @@ class Field(Generic[T]):
         return Field(read, [] if default is None else default, null=True)
 
     @staticmethod
-    def key(known: Callable[[int], bool]) -> Field[int]:
-        """The id of something that exists, or null."""
+    def key(known: Callable[[int], bool], *, required: bool = False) -> Field[int]:
+        """The id of something that exists, or null unless it is required."""
 
         def read(value: object) -> int:
             if isinstance(value, bool) or not str(value).isdecimal():
@@ -145,7 +145,17 @@ class Field(Generic[T]):
                 raise InvalidError(msg)
             return int(str(value))
 
-        return Field(read, null=True)
+        return Field(read, null=not required, required=required)
+
+    @staticmethod
+    def keys(known: Callable[[int], bool]) -> Field[list[int]]:
+        """The ids of several things that exist."""
+        one = Field.key(known)
+
+        def read(value: object) -> list[int]:
+            return [one.read(each) for each in Field.many().read(value)]
+
+        return Field(read, [])
 
     @staticmethod
     def moment() -> Field[str]:

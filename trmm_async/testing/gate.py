@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from random import Random
     from types import TracebackType
 
-    from .stock.accounts import Accounts, Token
+    from .stock.accounts import Accounts, Token, User
     from .throttle import Rate, Verdict
 
 __all__ = ["PERMISSIONS", "Denial", "Gate", "Limits", "Restriction", "new_key"]
@@ -142,9 +142,6 @@ class Gate:
             return None
         return self.accounts.find(key.removeprefix(TOKEN))
 
-    def _may(self, token: Token, permission: str) -> bool:
-        return not self.forbidden[permission] and token.user.may(permission)
-
     def judge(self, key: str | None, *, permission: str | None, lane: str | None) -> Denial | None:
         """Return why a request is not let in, or None if it is."""
         if token := self._token(key):
@@ -154,11 +151,20 @@ class Gate:
             return Denial(403) if forbidden else None
         if key is None or key not in self.keys:
             return Denial(401)
-        if key in self.faulty:
-            return Denial(401, fault=self.faulty[key])
+        owner = self._owner(key)
+        fault = self.faulty.get(key) or ("inactive" if owner and not owner.active else None)
+        if fault is not None:
+            return Denial(401, fault=fault)
         if denial := self.limits.admit(key, lane):
             return denial
-        return Denial(403) if permission is not None and self.forbidden[permission] else None
+        if permission is None:
+            return None
+        forbidden = self.forbidden[permission] > 0 or (owner is not None and not owner.may(permission))
+        return Denial(403) if forbidden else None
+
+    def _owner(self, key: str) -> User | None:
+        """The account of who was given a key; None for the server's first, and on a gateway."""
+        return self.accounts.users.get(self.users.get(key, "")) if self.accounts is not None else None
 
     def user(self, key: str | None) -> str:
         """Tell whose key it is."""

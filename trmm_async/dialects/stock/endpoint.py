@@ -22,6 +22,7 @@ from trmm_async import arguments, codec
 from trmm_async.calls import Call, ErrorHint, Lane, Replay, ignore_answer
 from trmm_async.dialects.stock.agent_answers import NO_NATS_API, of_an_agent
 from trmm_async.dialects.stock.explanations import SHORT_ID, Needs, is_page, segment, worded
+from trmm_async.hidden import HiddenBytes
 from trmm_async.models import Extra
 
 __all__ = [
@@ -64,7 +65,7 @@ class Endpoint(Generic[T]):
         advice: what a 500 may mean then.
         takes: seconds that the server may need besides, holding a worker as any call does.
         lanes: further budgets that it draws on.
-        secret: the answer holds secrets of the user's.
+        secret: the body or the answer holds secrets of the user's.
         since: the first version of the server that has it; "" for all that we know.
     """
 
@@ -105,7 +106,7 @@ class Endpoint(Generic[T]):
             path=_PLACE.sub(lambda place: str(_CHECKS[place[2]](next(given), place[1])), self.path),
             decode=self.decode,
             query={name: str(value) for name, value in (query or {}).items() if value is not None},
-            body=None if body is None else codec.encode(body),
+            body=None if body is None else self._encoded(body),
             replay=self.replay,
             lanes=self.lanes,
             answers_within=self.takes,
@@ -117,6 +118,9 @@ class Endpoint(Generic[T]):
         if not self.since:
             return call
         return msgspec.structs.replace(call, explain=partial(_explain_age, self, call))
+
+    def _encoded(self, body: object) -> bytes:
+        return HiddenBytes(codec.encode(body)) if self.secret else codec.encode(body)
 
 
 def _explain_age(endpoint: Endpoint[Any], call: Call[Any], status: int, body: bytes) -> ErrorHint:

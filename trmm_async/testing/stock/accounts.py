@@ -11,10 +11,11 @@ import hashlib
 import hmac
 import struct
 from dataclasses import dataclass, field
+from itertools import count
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from random import Random
 
 __all__ = ["Accounts", "Token", "User", "first_accounts", "totp_code"]
@@ -38,7 +39,8 @@ class User:
 
     Without a `totp_secret` (base32) the user has not set up two-factor authentication. `permissions` of None
     are those of a superuser; else they are what the role allows. `blocked` keeps a user from the dashboard,
-    which includes every login and every socket; `sso` users log in elsewhere. A change shows at once.
+    which includes every login and every socket; `sso` users log in elsewhere. A change shows at once. `pk` is
+    given by the server, `role` is that of its table of roles.
     """
 
     username: str
@@ -48,6 +50,12 @@ class User:
     blocked: bool = False
     sso: bool = False
     active: bool = True
+    pk: int = 0
+    first_name: str = ""
+    last_name: str = ""
+    email: str = ""
+    role: int | None = None
+    date_format: str | None = None
 
     def may(self, permission: str) -> bool:
         """Tell whether the role allows something."""
@@ -84,10 +92,13 @@ class Accounts:
     any_code: str | None = "510199"
     users: dict[str, User] = field(default_factory=dict)
     tokens: dict[str, Token] = field(default_factory=dict)
+    _numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
     def add(self, user: User) -> User:
         """Take in a user; one of the same name is replaced."""
         self.users[user.username] = user
+        user.pk = user.pk or next(self._numbers)
+        user.email = user.email or f"{user.username}@example.com"
         return user
 
     def rename(self, old: str, new: str) -> None:

@@ -26,6 +26,7 @@ from .library import Library
 from .live import Live
 from .login import Login
 from .logs import Logs
+from .people import People
 from .runs import Runs
 from .setup import Setup
 from .sockets import Sockets
@@ -47,6 +48,7 @@ __all__ = ["ROOMS", "Stock"]
 ROOMS: tuple[Callable[[Stage], Room], ...] = (
     Core, Agents, Runs, History, Bulk, Clients, Deployments, Alerts,
     Login, Sockets, Fleetwork, Checks, Tasks, Automation, Library, Live, Endpoint, Logs, Setup,
+    People,
 )  # fmt: skip
 """Of two patterns that fit a path the earlier one is meant."""
 

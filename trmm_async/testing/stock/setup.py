@@ -1,6 +1,6 @@
-"""What an administrator sets up: the server's settings, custom fields, the key store, URL actions, accounts.
+"""What an administrator sets up: the server's settings, custom fields, the key store, URL actions.
 
-Below: `database.py`, `accounts.py`. Above: `dialect.py`. Secrets of the real server's settings are made up.
+Below: `database.py`. Above: `dialect.py`. Secrets of the real server's settings are made up.
 """
 
 from __future__ import annotations
@@ -9,8 +9,6 @@ import re
 from typing import TYPE_CHECKING
 
 from trmm_async.testing.forms import no_match
-from trmm_async.testing.gate import PERMISSIONS, new_key
-from trmm_async.testing.replies import iso
 from trmm_async.testing.routing import Route
 
 from .room import Fields, invalid, refuse, said
@@ -35,7 +33,7 @@ PLACEHOLDER = re.compile(r"\{\{\s*agent\.(\w+)\s*\}\}")
 
 
 class Setup:
-    """`/core/…` and `/accounts/…`."""
+    """`/core/…`."""
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
@@ -69,10 +67,6 @@ class Setup:
             Route("PUT", action + one, self.update_action, CORE_MANAGED),
             Route("DELETE", action + one, self.delete_action, CORE_MANAGED),
             Route("PATCH", action + "run/", self.run_action, "can_run_urlactions"),
-            Route("GET", "/accounts/users/", self.users, "can_list_accounts"),
-            Route("GET", "/accounts/roles/", self.roles, "can_list_roles"),
-            Route("GET", "/accounts/apikeys/", self.api_keys, "can_list_api_keys"),
-            Route("POST", "/accounts/apikeys/", self.create_api_key, "can_manage_api_keys"),
         )
 
     # -- the server ------------------------------------------------------------------------------------------
@@ -205,86 +199,6 @@ class Setup:
         agent = self._world.agent(str(body["agent_id"]))
         pattern = str(self._database.url_actions.get(body.whole("action"))["pattern"])
         return said(PLACEHOLDER.sub(lambda found: _of(agent, found), pattern))
-
-    # -- accounts --------------------------------------------------------------------------------------------
-
-    def users(self, asked: Asked) -> Reply:
-        """`GET /accounts/users/`: all, or those with `search` in their name."""
-        wanted = asked.row.query.get("search", "")
-        rows = enumerate(self._stage.accounts.users.values(), 1)
-        return said(
-            [
-                {
-                    "id": number,
-                    "username": user.username,
-                    "first_name": "",
-                    "last_name": "",
-                    "email": f"{user.username}@example.com",
-                    "is_active": user.active,
-                    "last_login": None,
-                    "last_login_ip": None,
-                    "role": None if user.permissions is None else number,
-                    "block_dashboard_login": user.blocked,
-                    "date_format": None,
-                    "social_accounts": [],
-                }
-                for number, user in rows
-                if wanted.lower() in user.username.lower()
-            ]
-        )
-
-    def roles(self, _asked: Asked) -> Reply:
-        """`GET /accounts/roles/`: one for every user who is no superuser."""
-        now = iso(self._world.clock())
-        stamps = {"created_by": None, "created_time": now, "modified_by": None, "modified_time": now}
-        rows = enumerate(self._stage.accounts.users.values(), 1)
-        return said(
-            [
-                {
-                    "id": number,
-                    "user_count": 1,
-                    **stamps,
-                    "name": f"{user.username}'s role",
-                    "is_superuser": False,
-                    **{name: user.may(name) for name in sorted(PERMISSIONS)},
-                    "can_view_clients": [],
-                    "can_view_sites": [],
-                }
-                for number, user in rows
-                if user.permissions is not None
-            ]
-        )
-
-    def api_keys(self, _asked: Asked) -> Reply:
-        """`GET /accounts/apikeys/`: with the keys themselves."""
-        now = iso(self._world.clock())
-        stamps = {"created_by": None, "created_time": now, "modified_by": None, "modified_time": now}
-        gate = self._stage.gate
-        return said(
-            [
-                {
-                    "id": number,
-                    "username": gate.user(key),
-                    **stamps,
-                    "name": gate.user(key),
-                    "key": key,
-                    "expiration": None,
-                    "user": 1,
-                }
-                for number, key in enumerate(sorted(gate.keys), 1)
-            ]
-        )
-
-    def create_api_key(self, asked: Asked) -> Reply:
-        """`POST /accounts/apikeys/`: for a `user` by number; the key is found by listing."""
-        number = Fields.of(asked).whole("user")
-        users = list(self._stage.accounts.users)
-        if not 1 <= number <= len(users):
-            invalid(user=f'Invalid pk "{number}" - object does not exist.')
-        key = new_key(self._world.rng)
-        self._stage.gate.keys.add(key)
-        self._stage.gate.users[key] = users[number - 1]
-        return said("The API Key was added")
 
 
 def _of(agent: Agent, found: re.Match[str]) -> str:

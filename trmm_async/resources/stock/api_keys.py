@@ -1,0 +1,172 @@
+"""`trmm.api_keys`."""
+
+import secrets
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from functools import partial
+from typing import Any, ClassVar, Final, TypedDict, Unpack
+
+from trmm_async import arguments
+from trmm_async.calls import Call, Plan, Steps
+from trmm_async.dialects.stock.creation import make
+from trmm_async.dialects.stock.endpoint import Wire, delete, put, read, send
+from trmm_async.errors import HalfDoneError, TRMMError
+from trmm_async.hidden import hide
+from trmm_async.models import Discreet, Moment, no_extra
+from trmm_async.resources.resource import Resource
+from trmm_async.resources.stock.roles import NEW_ROLE, ROLES, Clients, Sites, new_role
+from trmm_async.resources.stock.users import User, new_user, username
+
+__all__ = ["ApiKey", "ApiKeyChanges", "ApiKeys"]
+
+_NAME_MOST: Final = 25
+_PASSWORD_BYTES: Final = 32
+
+
+class ApiKey(Discreet, frozen=True, kw_only=True, gc=False):
+    """An API key of a user; `key` is in no repr."""
+
+    _shown: ClassVar[tuple[str, ...]] = ("id", "name", "username", "expires")
+
+    id: int
+    name: str = ""
+    username: str = ""
+    user: int | None = None
+    key: str = ""
+    expires: Moment | None = None
+    created_by: str | None = None
+    extra: Mapping[str, Any] = no_extra()
+
+
+class ApiKeyChanges(TypedDict, total=False):
+    """What `api_keys.update` can change; what is not given stays."""
+
+    name: str
+    user: int | User
+    expires: datetime | None
+
+
+def _name(value: object, what: str) -> str:
+    return arguments.short_text(value, what, most=_NAME_MOST)
+
+
+def _expires(value: object, what: str) -> str:
+    del what
+    return arguments.expiry(value).isoformat().replace("+00:00", "Z")
+
+
+_CHECKS: Final[arguments.Checks] = {
+    "name": _name,
+    "user": arguments.object_id,
+    "expires": ("expiration", arguments.or_none(_expires)),
+}
+_WIRE: Final[Wire] = {"expires": "expiration"}
+_ONE: Final = "/accounts/apikeys/{key:id}/"
+
+LIST = read("api_keys.list", "/accounts/apikeys/", list[ApiKey], wire=_WIRE, secret=True)
+CREATE = send("api_keys.create", "/accounts/apikeys/", needs="name user")
+UPDATE = put("api_keys.update", _ONE)
+DELETE = delete("api_keys.delete", _ONE)
+
+
+class ApiKeys(Resource):
+    """The API keys of a stock server's users. Every method raises `TRMMError`s only.
+
+    The keys stand in answers, and in no repr and no error. Who may list keys may use each of them. On a
+    gateway they are an `UnsupportedError`.
+    """
+
+    async def create(self, *, name: str, user: int | User, expires: datetime | None = None) -> ApiKey:
+        """Make an API key for a user and return it, with the `key` itself. Never sent twice.
+
+        Args:
+            name: 25 characters at most; no other key has it.
+            user: whose it is: it may what that user may.
+            expires: when it ends, a moment in the future with a time zone; None for never.
+
+        Raises:
+            BadRequestError: there is a key of that name, or no such user.
+            OutcomeUnknownError: sent, and the answer was lost: it may exist.
+        """
+        given: dict[str, object] = {"name": name, "user": user}
+        if expires is not None:
+            given["expires"] = expires
+        body = arguments.settings(given, _CHECKS, CREATE.name)
+        return await self._create(CREATE, LIST, body=body, is_it=partial(_is_it, body))
+
+    async def create_limited(
+        self,
+        *,
+        name: str,
+        permissions: Iterable[str],
+        clients: Clients,
+        sites: Sites = (),
+        expires: datetime | None = None,
+    ) -> ApiKey:
+        """Make an API key that may do these things and no more: with a role and a user of its own.
+
+        All three have the same name; the user has a password that nobody knows, and can't log in. To take it
+        back delete the user and the role.
+
+        Args:
+            name: 25 characters at most, of those that user names may have: letters, digits and @ . + - _.
+            permissions: the server's names, as "can_run_scripts"; see `roles.create`.
+            clients: whose agents it sees, or "all"; see `roles.create`.
+            sites: single sites that it sees as well.
+            expires: when the key ends; None for never.
+
+        Raises:
+            BadRequestError: there is a role of that name, or no such client; nothing was made.
+            HalfDoneError: the role was made, and the user or the key was not; `made` has what exists.
+        """
+        key = {"name": name} if expires is None else {"name": name, "expires": expires}
+        body = arguments.settings(key, _CHECKS, CREATE.name)
+        role = new_role(username(body["name"], "name"), permissions, clients, sites)
+        plan = Plan(partial(_limited, role, body))
+        return await self._on_stock("api_keys.create_limited", plan)
+
+    async def update(self, key: int | ApiKey, **changes: Unpack[ApiKeyChanges]) -> None:
+        """Change what is given of an API key: its `name`, whose it is, when it ends (None: never).
+
+        The key itself can't be changed. Repeated by us if an answer is lost: twice is once.
+
+        Raises:
+            NotFoundError: there is no such key.
+        """
+        await self._send(UPDATE, key, body=arguments.settings(changes, _CHECKS, UPDATE.name))
+
+    async def delete(self, key: int | ApiKey) -> None:
+        """Remove an API key: it is refused from then on. Gone counts as success.
+
+        Raises:
+            NotFoundError: there is no such key.
+        """
+        await self._send(DELETE, key)
+
+    async def list(self) -> list[ApiKey]:
+        """All API keys, with the keys themselves."""
+        return await self._send(LIST)
+
+
+def _is_it(body: Mapping[str, object], made: ApiKey) -> bool:
+    return (made.name, made.user) == (body["name"], body["user"])
+
+
+def _limited(role_body: Mapping[str, object], key_body: Mapping[str, object]) -> Steps[ApiKey]:
+    name = key_body["name"]
+    role_call: Call[None] = NEW_ROLE.call(body=role_body)
+    role = yield from make("role", ROLES.call(), role_call, lambda made: made.name == name).steps()
+    made: list[object] = [role]
+    try:
+        login = {"username": name, "email": "", "role": role.id}
+        password = hide(secrets.token_urlsafe(_PASSWORD_BYTES))
+        user = yield from new_user({**login, "password": password}, dashboard_blocked=True)
+        made.append(user)
+        body = {**key_body, "user": user.id}
+        return (
+            yield from make("api key", LIST.call(), CREATE.call(body=body), partial(_is_it, body)).steps()
+        )
+    except HalfDoneError as error:
+        raise HalfDoneError(error.why, (*made, *error.made)) from error
+    except TRMMError as error:
+        raise HalfDoneError(str(error), made) from error

@@ -1,0 +1,259 @@
+"""`trmm.roles`."""
+
+from collections.abc import Iterable, Mapping
+from functools import partial
+from typing import Any, Final, Literal, TypeAlias
+
+import msgspec
+
+from trmm_async import arguments, codec
+from trmm_async.calls import Plan, Steps
+from trmm_async.dialects.stock.endpoint import delete, put, read, send
+from trmm_async.errors import InvalidRequestError
+from trmm_async.models import Client, ClientRef, Moment, Site, SiteRef, no_extra
+from trmm_async.resources.resource import Resource
+
+__all__ = ["NEW_ROLE", "ROLES", "Role", "Roles", "new_role"]
+
+_RIGHTS: Final = """
+list_agents use_mesh uninstall_agents update_agents edit_agent manage_procs view_eventlogs send_cmd
+reboot_agents install_agents run_scripts run_bulk recover_agents list_agent_history send_wol use_registry
+use_terminal list_notes manage_notes view_core_settings edit_core_settings do_server_maint code_sign
+run_urlactions view_customfields manage_customfields run_server_scripts use_webterm view_global_keystore
+edit_global_keystore view_schedules manage_schedules list_checks manage_checks run_checks list_clients
+manage_clients list_sites manage_sites list_deployments manage_deployments list_automation_policies
+manage_automation_policies list_autotasks manage_autotasks run_autotasks view_auditlogs list_pendingactions
+manage_pendingactions view_debuglogs list_scripts manage_scripts list_alerts manage_alerts
+list_alerttemplates manage_alerttemplates manage_winsvcs list_software manage_software manage_winupdates
+list_accounts manage_accounts list_roles manage_roles list_api_keys manage_api_keys view_reports
+manage_reports
+"""
+_PERMISSIONS: Final = tuple(f"can_{right}" for right in _RIGHTS.split())
+_SEES: Final = ("can_view_clients", "can_view_sites")
+
+Clients: TypeAlias = Literal["all"] | Iterable[int | Client | ClientRef]
+Sites: TypeAlias = Iterable[int | Site | SiteRef]
+
+
+class Role(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What its users may do: `permissions` by the server's names, as "can_run_scripts".
+
+    `clients` and `sites` are ids of what they see; they see all where both are empty: `sees_all`.
+    """
+
+    id: int
+    name: str = ""
+    superuser: bool | None = None
+    permissions: tuple[str, ...] = ()
+    clients: tuple[int, ...] = ()
+    sites: tuple[int, ...] = ()
+    user_count: int | None = None
+    created_by: str | None = None
+    modified_by: str | None = None
+    modified_time: Moment | None = None
+    extra: Mapping[str, Any] = no_extra()
+
+    @property
+    def sees_all(self) -> bool:
+        """Whether the agents of all clients are seen."""
+        return bool(self.superuser) or not (self.clients or self.sites)
+
+
+class _Role(msgspec.Struct):
+    id: int
+    name: str = ""
+    is_superuser: bool | None = None
+    can_view_clients: tuple[int, ...] = ()
+    can_view_sites: tuple[int, ...] = ()
+    user_count: int | None = None
+    created_by: str | None = None
+    modified_by: str | None = None
+    modified_time: Moment | None = None
+    extra: Mapping[str, Any] = no_extra()
+
+
+def _role(sent: _Role, everything: Mapping[str, Any]) -> Role:
+    """Which permissions there are the server knows: of a newer one they may be more than ours."""
+    return Role(
+        id=sent.id,
+        name=sent.name,
+        superuser=sent.is_superuser,
+        permissions=tuple(name for name, value in everything.items() if value is True and name[:4] == "can_"),
+        clients=sent.can_view_clients,
+        sites=sent.can_view_sites,
+        user_count=sent.user_count,
+        created_by=sent.created_by,
+        modified_by=sent.modified_by,
+        modified_time=sent.modified_time,
+        extra=sent.extra,
+    )
+
+
+def _roles_of(body: bytes) -> list[Role]:
+    everything = codec.decoder(list[dict[str, Any]])(body)
+    return [_role(*one) for one in zip(codec.decoder(list[_Role])(body), everything, strict=True)]
+
+
+def _role_of(body: bytes) -> Role:
+    return _role(codec.decoder(_Role)(body), codec.decoder(dict[str, Any])(body))
+
+
+_ONE: Final = "/accounts/roles/{role:id}/"
+
+ROLES = read("roles.list", "/accounts/roles/", list[Role], decode=_roles_of)
+GET = read("roles.get", _ONE, Role, decode=_role_of)
+NEW_ROLE = send("roles.create", "/accounts/roles/", needs="name")
+UPDATE = put("roles.update", _ONE, needs="name")
+DELETE = delete("roles.delete", _ONE)
+
+
+class Roles(Resource):
+    """The roles of a stock server's users. Every method raises `TRMMError`s only.
+
+    On a gateway they are an `UnsupportedError`.
+    """
+
+    async def get(self, role: int | Role) -> Role:
+        """One role.
+
+        Raises:
+            NotFoundError: there is no such role.
+        """
+        return await self._send(GET, role)
+
+    async def create(
+        self,
+        *,
+        name: str,
+        permissions: Iterable[str] = (),
+        clients: Clients,
+        sites: Sites = (),
+        superuser: bool = False,
+    ) -> Role:
+        """Make a role and return it. Never sent twice.
+
+        Args:
+            name: no other role has it.
+            permissions: the server's names, as "can_run_scripts"; none for a role that allows nothing.
+            clients: whose agents are seen: clients, or "all", said explicitly, since the server takes a list
+                that is empty for all.
+            sites: single sites that are seen as well; not with "all".
+            superuser: everything is allowed, and all are seen.
+
+        Raises:
+            BadRequestError: there is a role of that name, or no such client or site.
+            InvalidRequestError: there is no such permission.
+            OutcomeUnknownError: sent, and the answer was lost: it may exist.
+        """
+        body = new_role(name, permissions, clients, sites) | {
+            "is_superuser": arguments.boolean(superuser, "superuser")
+        }
+        return await self._create(NEW_ROLE, ROLES, body=body, is_it=lambda made: made.name == body["name"])
+
+    async def update(
+        self,
+        role: int | Role,
+        *,
+        name: str | None = None,
+        permissions: Iterable[str] | None = None,
+        grant: Iterable[str] = (),
+        revoke: Iterable[str] = (),
+        clients: Clients | None = None,
+        sites: Sites | None = None,
+        superuser: bool | None = None,
+    ) -> None:
+        """Change what is given of a role, for all its users at once. Repeated by us: twice is once.
+
+        Args:
+            role: its id, or the role.
+            name: its new name. The server wants one with every change: without, it is asked for.
+            permissions: exactly these, and no others.
+            grant: these too.
+            revoke: these no more.
+            clients: whose agents are seen, or "all"; with `sites`, or in place of them.
+            sites: single sites that are seen as well; without `clients`, these alone.
+            superuser: whether everything is allowed.
+
+        Raises:
+            NotFoundError: there is no such role.
+        """
+        changes: dict[str, object] = {}
+        if permissions is not None:
+            wanted = _permissions(permissions, "permissions")
+            changes |= {one: one in wanted for one in _PERMISSIONS}
+        changes |= dict.fromkeys(_permissions(grant, "grant"), True)
+        changes |= dict.fromkeys(_permissions(revoke, "revoke"), False)
+        if clients is not None or sites is not None:
+            changes |= _seen(() if clients is None else clients, () if sites is None else sites)
+        if superuser is not None:
+            changes["is_superuser"] = arguments.boolean(superuser, "superuser")
+        new_name = None if name is None else arguments.plain_text(name, "name").strip()
+        if not changes and new_name is None:
+            raise InvalidRequestError("roles.update: nothing to change was given")
+        number = arguments.object_id(role, "role")
+        await self._on_stock(UPDATE.name, Plan(partial(_update, number, new_name, changes)))
+
+    async def delete(self, role: int | Role, *, in_use: bool = False) -> None:
+        """Remove a role. Gone counts as success.
+
+        Args:
+            role: its id, or the role.
+            in_use: True to remove one that users have: they may do nothing from then on, and their keys
+                neither. Without it, such a role is left alone.
+
+        Raises:
+            InvalidRequestError: users have it, and `in_use` was not given; it was not removed.
+            NotFoundError: there is no such role.
+        """
+        number = arguments.object_id(role, "role")
+        if arguments.boolean(in_use, "in_use"):
+            await self._send(DELETE, number)
+        else:
+            await self._on_stock(DELETE.name, Plan(partial(_delete_unused, number)))
+
+    async def list(self) -> list[Role]:
+        """All roles."""
+        return await self._send(ROLES)
+
+
+def new_role(name: object, permissions: object, clients: object, sites: object) -> dict[str, object]:
+    """The body of a new role, checked."""
+    body: dict[str, object] = {"name": arguments.plain_text(name, "name").strip()}
+    return body | dict.fromkeys(_permissions(permissions, "permissions"), True) | _seen(clients, sites)
+
+
+def _permissions(values: object, what: str) -> tuple[str, ...]:
+    return tuple(arguments.choice(name, what, _PERMISSIONS) for name in arguments.names(values, what))
+
+
+def _seen(clients: object, sites: object) -> dict[str, object]:
+    """To the server an empty list means all, which nobody is to say without meaning it."""
+    some = arguments.object_ids(sites, "sites")
+    if clients == "all":
+        if some:
+            raise InvalidRequestError('clients="all" sees all sites: leave sites out')
+        return {"can_view_clients": (), "can_view_sites": ()}
+    if isinstance(clients, str):
+        raise InvalidRequestError(f'clients must be clients, or "all"; not {clients!r}')
+    ids = arguments.object_ids(clients, "clients")
+    if not ids and not some:
+        raise InvalidRequestError(
+            'clients and sites are empty, which the server takes for all: say clients="all"'
+        )
+    return {"can_view_clients": ids, "can_view_sites": some}
+
+
+def _update(number: int, name: str | None, changes: Mapping[str, object]) -> Steps[None]:
+    if name is None:
+        name = (yield from GET.call(number)).name
+    yield from UPDATE.call(number, body={"name": name, **changes})
+
+
+def _delete_unused(number: int) -> Steps[None]:
+    role = yield from GET.call(number)
+    if role.user_count:
+        raise InvalidRequestError(
+            f"{role.user_count} users have the role {role.name!r} and could do nothing without it: "
+            "give them another, or in_use=True"
+        )
+    yield from DELETE.call(number)

@@ -1,0 +1,267 @@
+"""`trmm.users`."""
+
+import re
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, Final, TypedDict, Unpack
+
+import msgspec
+
+from trmm_async import arguments
+from trmm_async.calls import Plan, Steps
+from trmm_async.dialects.stock.creation import make
+from trmm_async.dialects.stock.endpoint import Wire, delete, put, read, send
+from trmm_async.errors import HalfDoneError, InvalidRequestError, NotFoundError, TRMMError
+from trmm_async.hidden import hide
+from trmm_async.models import Moment, no_extra
+from trmm_async.resources.api import Api
+from trmm_async.resources.resource import Resource
+
+__all__ = ["NEW_USER", "User", "UserChanges", "UserSession", "Users", "new_user", "username"]
+
+
+_USERNAME: Final = re.compile(r"[\w.@+-]{1,150}")
+
+
+class User(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Somebody who may use the server: by the dashboard, or by API keys.
+
+    `role` is the id of a role; without one, and not a superuser, a user may do nothing. `dashboard_blocked`
+    is True for a user who has API keys alone.
+    """
+
+    id: int
+    username: str = ""
+    first_name: str = ""
+    last_name: str = ""
+    email: str = ""
+    role: int | None = None
+    active: bool | None = None
+    dashboard_blocked: bool | None = None
+    last_login: Moment | None = None
+    last_login_ip: str | None = None
+    date_format: str | None = None
+    extra: Mapping[str, Any] = no_extra()
+
+
+class UserSession(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A login that has not ended. `digest` names it; it lets nobody in."""
+
+    digest: str
+    username: str = ""
+    created: Moment | None = None
+    expires: Moment | None = None
+    extra: Mapping[str, Any] = no_extra()
+
+
+class UserChanges(TypedDict, total=False):
+    """What `users.update` can change; what is not given stays."""
+
+    username: str
+    first_name: str
+    last_name: str
+    email: str
+    role: int | None
+    active: bool
+    dashboard_blocked: bool
+    date_format: str | None
+
+
+def _line(value: object, what: str) -> str:
+    return arguments.plain_text(value, what, empty=True)
+
+
+def username(value: object, what: str) -> str:
+    """A name that a user may have."""
+    name = arguments.plain_text(value, what)
+    if not _USERNAME.fullmatch(name):
+        raise InvalidRequestError(f"{what} may have letters, digits and @ . + - _ only, not {name!r}")
+    return name
+
+
+_CHECKS: Final[arguments.Checks] = {
+    "username": username,
+    "first_name": _line,
+    "last_name": _line,
+    "email": _line,
+    "role": arguments.or_none(arguments.object_id),
+    "active": ("is_active", arguments.boolean),
+    "dashboard_blocked": ("block_dashboard_login", arguments.boolean),
+    "date_format": arguments.or_none(_line),
+}
+_USER: Final[Wire] = {"active": "is_active", "dashboard_blocked": "block_dashboard_login"}
+_SESSION: Final[Wire] = {"username": "user", "expires": "expiry"}
+_ONE: Final = "/accounts/{user:id}/users/"
+_SESSIONS: Final = "/accounts/users/{user:id}/sessions/"
+
+LIST = read("users.list", "/accounts/users/", list[User], wire=_USER)
+GET = read("users.get", _ONE, User, wire=_USER)
+NEW_USER = send("users.create", "/accounts/users/", needs="username email password", secret=True)
+UPDATE = put("users.update", _ONE)
+DELETE = delete("users.delete", _ONE)
+# One view, which goes by the method alone: either path does both.
+PASSWORD = put(
+    "users.set_password", "/accounts/users/reset/", method="POST", needs="id password", secret=True
+)
+PASSWORD_TOO = put(
+    "users.set_password", "/accounts/users/reset_totp/", method="POST", needs="id password", secret=True
+)
+TOTP = put("users.reset_totp", "/accounts/users/reset_totp/", needs="id")
+TOTP_TOO = put("users.reset_totp", "/accounts/users/reset/", needs="id")
+SESSIONS = read("users.sessions.list", _SESSIONS, list[UserSession], wire=_SESSION)
+END = delete("users.sessions.delete", "/accounts/sessions/{session:text}/")
+END_ALL = delete("users.sessions.delete_all", _SESSIONS)
+
+
+class Sessions(Resource):
+    """The logins of a stock server's users that have not ended. Every method raises `TRMMError`s only."""
+
+    async def delete(self, session: str | UserSession) -> None:
+        """End a session, given itself or its digest: its token is refused from then on. Gone counts as done.
+
+        Raises:
+            NotFoundError: there is no such session.
+        """
+        await self._send(END, getattr(session, "digest", session))
+
+    async def delete_all(self, user: int | User) -> None:
+        """End all sessions of a user. API keys of the user stay good.
+
+        Raises:
+            NotFoundError: there is no such user.
+        """
+        await self._send(END_ALL, user)
+
+    async def list(self, user: int | User) -> list[UserSession]:
+        """The sessions of a user.
+
+        Raises:
+            NotFoundError: there is no such user.
+        """
+        return await self._send(SESSIONS, user)
+
+
+class Users(Resource):
+    """The users of a stock server. Every method raises `TRMMError`s only.
+
+    On a gateway they are an `UnsupportedError`.
+    """
+
+    sessions: Sessions
+
+    def __init__(self, api: Api) -> None:
+        super().__init__(api)
+        self.sessions = Sessions(api)
+
+    async def get(self, user: int | User) -> User:
+        """One user.
+
+        Raises:
+            NotFoundError: there is no such user.
+        """
+        return await self._send(GET, user)
+
+    async def create(
+        self,
+        *,
+        username: str,
+        password: str,
+        email: str = "",
+        first_name: str = "",
+        last_name: str = "",
+        role: int | None = None,
+        dashboard_blocked: bool = False,
+    ) -> User:
+        """Make a user and return it. Never sent twice.
+
+        Args:
+            username: letters, digits and @ . + - _; no other user has it.
+            password: for the dashboard, which asks to set a second factor up at the first login.
+            email: the server does not look whether it is an address.
+            first_name: as it is to be shown.
+            last_name: likewise.
+            role: the id of a role, or the role. Without one the user may do nothing.
+            dashboard_blocked: no logins, API keys only; a second call.
+
+        Raises:
+            BadRequestError: there is a user of that name, or it is none.
+            HalfDoneError: there is no such role, or the login could not be blocked: the user exists, `made`
+                has it.
+            OutcomeUnknownError: sent, and the answer was lost: the user may exist.
+        """
+        password = hide(arguments.secret(password, "password"))
+        given: dict[str, object] = {
+            "username": username,
+            "email": email,
+            "first_name": first_name,
+            "last_name": last_name,
+        }
+        if role is not None:
+            given["role"] = role
+        body = arguments.settings(given, _CHECKS, NEW_USER.name)
+        blocked = arguments.boolean(dashboard_blocked, "dashboard_blocked")
+        plan = Plan(partial(new_user, {**body, "password": password}, dashboard_blocked=blocked))
+        return await self._on_stock(NEW_USER.name, plan)
+
+    async def update(self, user: int | User, **changes: Unpack[UserChanges]) -> None:
+        """Change what is given of a user. Repeated by us if an answer is lost: twice is once.
+
+        A password is set by `set_password` alone. `role=None` takes all permissions away.
+
+        Raises:
+            BadRequestError: there is no such role, or another user has that name.
+            NotFoundError: there is no such user.
+        """
+        await self._send(UPDATE, user, body=arguments.settings(changes, _CHECKS, UPDATE.name))
+
+    async def delete(self, user: int | User) -> None:
+        """Remove a user, with the API keys and sessions of it. Gone counts as success.
+
+        Raises:
+            NotFoundError: there is no such user.
+        """
+        await self._send(DELETE, user)
+
+    async def set_password(self, user: int | User, password: str) -> None:
+        """Give a user another password. Sessions of the user go on: see `sessions.delete_all`.
+
+        Raises:
+            NotFoundError: there is no such user.
+        """
+        password = hide(arguments.secret(password, "password"))
+        body = {"id": arguments.object_id(user, "user"), "password": password}
+        await self._send(PASSWORD, body=body)
+
+    async def reset_totp(self, user: int | User) -> None:
+        """Take a user's second factor away; the next login sets another one up.
+
+        Raises:
+            NotFoundError: there is no such user.
+        """
+        await self._send(TOTP, body={"id": arguments.object_id(user, "user")})
+
+    async def list(self, *, search: str | None = None) -> list[User]:
+        """All users, or those who have `search` in their names."""
+        text = None if search is None else arguments.plain_text(search, "search")
+        return await self._send(LIST, query={"search": text})
+
+
+def new_user(body: Mapping[str, object], *, dashboard_blocked: bool) -> Steps[User]:
+    """Make a user: the server does so before it looks the role up, and says 404 then."""
+    listing = LIST.call(query={"search": body["username"]})
+    try:
+        made = yield from make(
+            "user", listing, NEW_USER.call(body=body), lambda user: user.username == body["username"]
+        ).steps()
+    except NotFoundError as error:
+        there = [user for user in (yield from listing) if user.username == body["username"]]
+        if there:
+            raise HalfDoneError(f"there is no role {body.get('role')}", tuple(there)) from error
+        raise
+    if not dashboard_blocked:
+        return made
+    try:
+        yield from UPDATE.call(made, body={"block_dashboard_login": True})
+    except TRMMError as error:
+        raise HalfDoneError(f"logins could not be blocked: {error}", (made,)) from error
+    return msgspec.structs.replace(made, dashboard_blocked=True)
