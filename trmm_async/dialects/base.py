@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Protocol
 
+import msgspec
+
 from trmm_async.calls import ArrayCall, Call, Plan, Request, StreamSpec
 from trmm_async.limits import RateLimit
 from trmm_async.models import (
@@ -22,6 +24,7 @@ from trmm_async.models import (
     ScriptResult,
     Site,
     Task,
+    no_extra,
 )
 
 __all__ = [
@@ -33,6 +36,7 @@ __all__ = [
     "Polled",
     "Pushed",
     "ScriptRun",
+    "SentResult",
     "TaskOrder",
 ]
 
@@ -64,6 +68,30 @@ class ScriptRun:
     run_as_user: bool = False
     custom_field: int | None = None
     save_all_output: bool = False
+
+
+class SentResult(msgspec.Struct):
+    """A script's result as servers send it: its seconds are text, or a number."""
+
+    retcode: int | None = None
+    stdout: str = ""
+    stderr: str = ""
+    execution_time: str | float | None = None
+    extra: Mapping[str, Any] = no_extra()
+
+    def result(self) -> ScriptResult:
+        """As we have it; None for a time that is none."""
+        try:
+            seconds = None if self.execution_time is None else float(self.execution_time)
+        except ValueError:
+            seconds = None
+        return ScriptResult(
+            retcode=self.retcode,
+            stdout=self.stdout,
+            stderr=self.stderr,
+            execution_time=seconds,
+            extra=self.extra,
+        )
 
 
 class History(Protocol):

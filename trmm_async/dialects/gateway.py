@@ -15,7 +15,15 @@ import msgspec
 
 from trmm_async import codec
 from trmm_async.calls import ArrayCall, Call, ErrorHint, Lane, Replay, StreamSpec, ignore_answer
-from trmm_async.dialects.base import AgentFilter, DeploymentOrder, HistoryRun, Pushed, ScriptRun, TaskOrder
+from trmm_async.dialects.base import (
+    AgentFilter,
+    DeploymentOrder,
+    HistoryRun,
+    Pushed,
+    ScriptRun,
+    SentResult,
+    TaskOrder,
+)
 from trmm_async.errors import UnsupportedError
 from trmm_async.events import AgentOffline, AgentOnline, AlertEvent, Event, ScriptOutput, UnknownEvent
 from trmm_async.limits import RateLimit
@@ -59,16 +67,6 @@ class _GatewayDetail(Agent, frozen=True, kw_only=True, gc=False):
     """An agent shown alone: what servers tell of it is passed on, and they tell its boot in seconds."""
 
     boot_time: Moment | float | None = None  # type: ignore[assignment] # an `Agent` is made of it
-
-
-class _GatewayResult(msgspec.Struct):
-    """The answer to a waiting script; the time is a string of seconds."""
-
-    retcode: int | None = None
-    stdout: str = ""
-    stderr: str = ""
-    execution_time: str | float | None = None
-    extra: Mapping[str, Any] = no_extra()
 
 
 class _Alert(Alert, frozen=True, kw_only=True, gc=False):
@@ -357,14 +355,7 @@ def _agent_with_extra(body: bytes) -> Agent:
 
 
 def _result(body: bytes) -> ScriptResult:
-    sent = codec.decoder(_GatewayResult)(body)
-    return ScriptResult(
-        retcode=sent.retcode,
-        stdout=sent.stdout,
-        stderr=sent.stderr,
-        execution_time=_seconds(sent.execution_time),
-        extra=sent.extra,
-    )
+    return codec.decoder(SentResult)(body).result()
 
 
 def _checks(agent_id: str, body: bytes) -> list[Check]:
@@ -403,13 +394,6 @@ def _action(frame: bytes) -> str | None:
     try:
         return codec.decoder(_AnyFrame)(frame).action
     except msgspec.DecodeError:
-        return None
-
-
-def _seconds(value: str | float | None) -> float | None:
-    try:
-        return None if value is None else float(value)
-    except ValueError:
         return None
 
 

@@ -8,10 +8,10 @@ import msgspec
 
 from trmm_async import arguments, codec
 from trmm_async.calls import Call, Plan, Steps
+from trmm_async.dialects.base import SentResult
 from trmm_async.dialects.stock.dialect import SCRIPTS
 from trmm_async.dialects.stock.endpoint import act, delete, put, read, send
 from trmm_async.dialects.stock.explanations import sentence
-from trmm_async.dialects.stock.history import seconds
 from trmm_async.dialects.stock.nouns import script_of
 from trmm_async.errors import AgentLostError, AgentUnreachableError, InvalidRequestError
 from trmm_async.models import Agent, Script, ScriptResult, no_extra
@@ -52,7 +52,7 @@ _MARKS: Final = ("favorite", "hidden")
 
 
 def _outcome(body: bytes) -> ScriptResult | str:
-    return sentence(body) or codec.decoder(ScriptResult)(body)
+    return sentence(body) or _server_result(body)
 
 
 class ScriptFile(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -64,24 +64,7 @@ class ScriptFile(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 def _server_result(body: bytes) -> ScriptResult:
-    sent = codec.decoder(_ServerResult)(body)
-    return ScriptResult(
-        retcode=sent.retcode,
-        stdout=sent.stdout,
-        stderr=sent.stderr,
-        execution_time=seconds(sent.execution_time),
-        extra=sent.extra,
-    )
-
-
-class _ServerResult(msgspec.Struct):
-    """As `ScriptResult`, but that the time is text."""
-
-    retcode: int | None = None
-    stdout: str = ""
-    stderr: str = ""
-    execution_time: str | float | None = None
-    extra: Mapping[str, Any] = no_extra()
+    return codec.decoder(SentResult)(body).result()
 
 
 _ONE: Final = "/scripts/{script:id}/"

@@ -9,6 +9,7 @@ import msgspec
 
 from trmm_async import codec
 from trmm_async.calls import Call
+from trmm_async.dialects.base import SentResult
 from trmm_async.dialects.stock.agents import (
     AGENT,
     AGENTS,
@@ -19,7 +20,7 @@ from trmm_async.dialects.stock.agents import (
     listed_agents,
 )
 from trmm_async.dialects.stock.endpoint import read, read_as
-from trmm_async.models import HistoryEntry, Moment, ScriptResult, no_extra
+from trmm_async.models import HistoryEntry, Moment, no_extra
 
 __all__ = ["AGENT_HISTORY", "StockHistory"]
 
@@ -32,16 +33,6 @@ _FOREVER: Final = "2100-01-01T00:00:00Z"
 """The server minds the beginning of a span only if an end is given as well."""
 
 
-class _Result(msgspec.Struct):
-    """What an agent reported; the time is a string where the server itself ran it."""
-
-    stdout: str = ""
-    stderr: str = ""
-    retcode: int | None = None
-    execution_time: str | float | None = None
-    extra: Mapping[str, Any] = no_extra()
-
-
 class _Row(msgspec.Struct):
     id: int
     agent_id: str | None = None
@@ -52,7 +43,7 @@ class _Row(msgspec.Struct):
     results: str | None = None
     script: int | None = None
     script_name: str | None = None
-    script_results: _Result | None = None
+    script_results: SentResult | None = None
     extra: Mapping[str, Any] = no_extra()
 
 
@@ -121,7 +112,7 @@ def _entry(row: _Row, agent_id: str | None) -> HistoryEntry:
         output=row.results,
         script=row.script,
         script_name=row.script_name,
-        result=None if row.script_results is None else _result(row.script_results),
+        result=None if row.script_results is None else row.script_results.result(),
         extra=row.extra,
     )
 
@@ -129,24 +120,6 @@ def _entry(row: _Row, agent_id: str | None) -> HistoryEntry:
 def _placed(time: datetime | None) -> datetime | None:
     """A time that can be held against others; none at an end of the calendar."""
     return time if time is not None and 1 < time.year < MAXYEAR else None
-
-
-def _result(sent: _Result) -> ScriptResult:
-    return ScriptResult(
-        retcode=sent.retcode,
-        stdout=sent.stdout,
-        stderr=sent.stderr,
-        execution_time=seconds(sent.execution_time),
-        extra=sent.extra,
-    )
-
-
-def seconds(value: str | float | None) -> float | None:
-    """A time that is a number here and a string there."""
-    try:
-        return None if value is None else float(value)
-    except ValueError:
-        return None
 
 
 def _user_of(is_it: Callable[[str], bool], body: bytes) -> str | None:

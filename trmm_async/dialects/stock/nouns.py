@@ -55,18 +55,6 @@ class _Check(msgspec.Struct, gc=False):
     extra: Mapping[str, Any] = no_extra()
 
 
-class _Deployment(msgspec.Struct):
-    id: int
-    uid: str = ""
-    client_id: int | None = None
-    site_id: int | None = None
-    expiry: Moment | None = None
-    mon_type: str | None = None
-    goarch: str | None = None
-    install_flags: dict[str, Any] = {}
-    extra: Mapping[str, Any] = no_extra()
-
-
 def sites_of(body: bytes) -> list[Site]:
     """A list of sites."""
     return [_site(one) for one in codec.decoder(list[_Site])(body)]
@@ -133,21 +121,24 @@ def _check(sent: _Check, agent_id: str | None) -> Check:
     )
 
 
+_DEPLOYMENT: Final[Wire] = {
+    "uuid": "uid",
+    "client": "client_id",
+    "site": "site_id",
+    "arch": "goarch",
+    "monitoring_type": "mon_type",
+    "install_flags": Sent(kind=dict[str, Any] | None, fit=lambda flags: _names_set(flags or {})),
+}
+_deployments_of: Final = reader(list[Deployment], _DEPLOYMENT)
+
+
 def deployments_of(base_url: str, body: bytes) -> list[Deployment]:
     """A list of deployments; where each is downloaded from is not told, but known."""
-    return [_deployment(base_url, one) for one in codec.decoder(list[_Deployment])(body)]
+    return [
+        msgspec.structs.replace(one, download_url=f"{base_url}/clients/{one.uuid}/deploy/")
+        for one in _deployments_of(body)
+    ]
 
 
-def _deployment(base_url: str, sent: _Deployment) -> Deployment:
-    return Deployment(
-        id=sent.id,
-        uuid=sent.uid,
-        client=sent.client_id,
-        site=sent.site_id,
-        expiry=sent.expiry,
-        install_flags=" ".join(sorted(name for name, set_ in sent.install_flags.items() if set_)),
-        download_url=f"{base_url}/clients/{sent.uid}/deploy/",
-        arch=sent.goarch,
-        monitoring_type=sent.mon_type,
-        extra=sent.extra,
-    )
+def _names_set(flags: Mapping[str, Any]) -> str:
+    return " ".join(sorted(name for name, is_set in flags.items() if is_set))
