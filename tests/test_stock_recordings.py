@@ -1267,7 +1267,7 @@ SPARED: Final[Mapping[str, str]] = every("SPARED") | _spared(
             "alert_create alert_create_bad_sev alert_create_empty alert_templates alerts_top alerts_top_str"
         ),
         "no operation of ours: a policy's overview, and what became of its checks and tasks": (
-            "automation_check_status automation_policies_overview automation_task_status"
+            "automation_policies_overview automation_task_status"
         ),
         "no operation of ours: the beta API, off unless an administrator turns it on": (
             "beta_enabled_agent_hostname beta_enabled_agents_page beta_enabled_clients beta_enabled_sites "
@@ -1281,14 +1281,6 @@ SPARED: Final[Mapping[str, str]] = every("SPARED") | _spared(
             "bulk_command_missing_shell bulk_command_missing_site bulk_command_missing_target "
             "bulk_command_missing_timeout bulk_command_no_agents bulk_command_site "
             "bulk_command_unknown_agents bulk_patch_scan"
-        ),
-        "no operation of ours: making, changing and removing checks, one of them, and a client's": (
-            "check_create_bad_agent check_create_bad_threshold check_create_bad_type check_create_cpu_policy "
-            "check_create_disk check_create_eventlog check_create_eventlog_no_wildcard_key "
-            "check_create_no_parent check_create_no_type check_create_ping check_create_script "
-            "check_create_script_no_script check_create_winsvc check_csbulkrun_client check_csbulkrun_empty "
-            "check_delete check_get check_get_404 check_update check_update_type_ignored "
-            "checks_detail_policy"
         ),
         "no operation of ours: the server's upkeep, its URL actions and its logs for developers": (
             "core_clearcache core_codesign core_schedules core_status_v1 core_status_v2 "

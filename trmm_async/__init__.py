@@ -14,6 +14,7 @@ from trmm_async._version import __version__
 
 if TYPE_CHECKING:
     from trmm_async.client import TRMM
+    from trmm_async.dialects.stock.checks import CheckDetails
     from trmm_async.errors import (
         AgentLostError,
         AgentSilentError,
@@ -57,6 +58,16 @@ if TYPE_CHECKING:
         UnknownEvent,
     )
     from trmm_async.fleet import FleetRun, Group, Journal, as_csv, as_jsonl, as_row, groups_of, report
+    from trmm_async.kinds import (
+        CheckKind,
+        CpuLoadCheck,
+        DiskSpaceCheck,
+        EventLogCheck,
+        MemoryCheck,
+        PingCheck,
+        ScriptCheck,
+        ServiceCheck,
+    )
     from trmm_async.limits import RateLimit
     from trmm_async.models import (
         Agent,
@@ -77,7 +88,7 @@ if TYPE_CHECKING:
         Task,
     )
     from trmm_async.outcomes import Counts, Done, Failed, Outcome, Skipped, Unknown
-    from trmm_async.resources.checks import CheckHistoryPoint
+    from trmm_async.resources.checks import CheckHistoryPoint, CheckOnAgent
     from trmm_async.resources.commands import CommandSettings
     from trmm_async.resources.scripts import ScriptFile
     from trmm_async.resources.selector import Selector
@@ -166,7 +177,10 @@ _ROOMS: Final = {
     "outcomes": ("Counts", "Done", "Failed", "Outcome", "Skipped", "Unknown"),
     "fleet": ("FleetRun", "Group", "Journal", "as_csv", "as_jsonl", "as_row", "groups_of", "report"),
     "limits": ("RateLimit",),
-    "resources.checks": ("CheckHistoryPoint",),
+    "resources.checks": (
+        "CheckHistoryPoint",
+        "CheckOnAgent",
+    ),
     "resources.commands": ("CommandSettings",),
     "resources.selector": ("Selector",),
     "resources.stock.notes": ("Note",),
@@ -186,6 +200,17 @@ _ROOMS: Final = {
     "resources.stock.users": ("User", "UserSession"),
     "resources.stock.roles": ("Role",),
     "resources.stock.api_keys": ("ApiKey",),
+    "kinds": (
+        "CheckKind",
+        "CpuLoadCheck",
+        "DiskSpaceCheck",
+        "EventLogCheck",
+        "MemoryCheck",
+        "PingCheck",
+        "ScriptCheck",
+        "ServiceCheck",
+    ),
+    "dialects.stock.checks": ("CheckDetails",),
     "stream": ("Consumer", "Handler", "StreamSettings", "StreamState", "Subscription"),
     "transport.connector": ("Connector",),
     "webhooks": ("WebhookReceiver",),
@@ -209,7 +234,10 @@ __all__ = [
     "BadRequestError",
     "Check",
     "CheckCounts",
+    "CheckDetails",
     "CheckHistoryPoint",
+    "CheckKind",
+    "CheckOnAgent",
     "Client",
     "ClientRef",
     "ClosedError",
@@ -220,6 +248,7 @@ __all__ = [
     "Connector",
     "Consumer",
     "Counts",
+    "CpuLoadCheck",
     "CustomField",
     "CustomFieldValue",
     "Dashboard",
@@ -227,9 +256,11 @@ __all__ = [
     "DecodeError",
     "Deployment",
     "Disk",
+    "DiskSpaceCheck",
     "Done",
     "Ended",
     "Event",
+    "EventLogCheck",
     "EventLogEntry",
     "Failed",
     "FleetRun",
@@ -244,12 +275,14 @@ __all__ = [
     "JournalError",
     "KeyStoreEntry",
     "Live",
+    "MemoryCheck",
     "NotFoundError",
     "Note",
     "Outcome",
     "OutcomeUnknownError",
     "PendingAction",
     "PermissionDeniedError",
+    "PingCheck",
     "Policy",
     "PolicyUse",
     "Process",
@@ -260,6 +293,7 @@ __all__ = [
     "Role",
     "Script",
     "ScriptFile",
+    "ScriptCheck",
     "ScriptOutput",
     "ScriptResult",
     "Selector",
@@ -267,6 +301,7 @@ __all__ = [
     "ServerFaultError",
     "ServerSettings",
     "Service",
+    "ServiceCheck",
     "Site",
     "SiteRef",
     "Skipped",

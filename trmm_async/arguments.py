@@ -23,6 +23,7 @@ __all__ = [
     "base_url",
     "choice",
     "command",
+    "each",
     "env_vars",
     "expiry",
     "filters",
@@ -248,6 +249,17 @@ def or_none(check: Check) -> Check:
     return lambda value, what: None if value is None else check(value, what)
 
 
+def each(check: Check) -> Check:
+    """The check of every one of several. A lone text is refused: it would be taken apart into letters."""
+
+    def checked(values: object, what: str) -> list[object]:
+        if isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable):
+            raise InvalidRequestError(f"{what} must be a sequence, not {values!r}")
+        return [check(value, what) for value in values]
+
+    return checked
+
+
 def settings(given: Mapping[str, object], checks: Checks, method: str) -> dict[str, Any]:
     """What `method` was given as keywords, checked and by the server's names; it must be something.
 
@@ -268,7 +280,7 @@ def _checked(given: Mapping[str, object], checks: Checks, method: str) -> dict[s
     found: dict[str, Any] = {}
     for name, value in given.items():
         if name not in checks:
-            close = get_close_matches(name, checks, n=1)
+            close = get_close_matches(name, checks, n=1, cutoff=0.5)
             meant = f" (did you mean {close[0]}?)" if close else f": it takes {', '.join(checks)}"
             raise InvalidRequestError(f"{method}() got an unexpected keyword {name!r}{meant}")
         how = checks[name]

@@ -1,22 +1,33 @@
 """`trmm.checks`."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from types import TracebackType
-from typing import Any, Final, Literal, Self, overload
+from typing import Any, Final, Literal, Self, TypedDict, Unpack, get_args, overload
 
 import msgspec
 
 from trmm_async import arguments
-from trmm_async.dialects.stock.endpoint import put, read, send
+from trmm_async.calls import Call, Plan, Steps
+from trmm_async.dialects.stock.agents import agent_ids_by_key
+from trmm_async.dialects.stock.checks import CheckDetails, changes_body, check_body, details_of
+from trmm_async.dialects.stock.creation import make
+from trmm_async.dialects.stock.dialect import CHECKS
+from trmm_async.dialects.stock.endpoint import act, delete, put, read, read_as, send
+from trmm_async.dialects.stock.explanations import counted
+from trmm_async.dialects.stock.nouns import checks_of
 from trmm_async.errors import ClosedError, IncompleteError, InvalidRequestError, TRMMError
+from trmm_async.kinds import CheckKind, ScriptCheck, Severity
 from trmm_async.models import Agent, Check, Moment, no_extra
 from trmm_async.resources.api import Api
 from trmm_async.resources.filters import AgentQuery, MonitoringType, agent_query
 from trmm_async.resources.gathering import Gathering
-from trmm_async.resources.names import AnyClient, AnySite
+from trmm_async.resources.names import AnyClient, AnyScript, AnySite, Names
 from trmm_async.resources.resource import Resource
+from trmm_async.resources.stock.policies import CHECKS as OF_POLICY
+from trmm_async.resources.stock.policies import Policy
 
-__all__ = ["CheckHistoryPoint", "CheckStream", "Checks"]
+__all__ = ["CheckChanges", "CheckHistoryPoint", "CheckOnAgent", "CheckStream", "Checks"]
 
 CheckStatus = Literal["passing", "failing", "pending"]
 
@@ -32,6 +43,71 @@ class CheckHistoryPoint(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     extra: Mapping[str, Any] = no_extra()
 
 
+class CheckOnAgent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What came of a policy's check on one agent; the fields from `retcode` on are a script's.
+
+    `status` is "passing", "failing" or "pending"; `result_id` is what the server calls the result by;
+    `fail_count` the runs in a row that failed; `execution_time` is in seconds.
+    """
+
+    result_id: int
+    agent_id: str | None = None
+    hostname: str = ""
+    status: str = ""
+    severity: str | None = None
+    more_info: str | None = None
+    last_run: Moment | None = None
+    fail_count: int | None = None
+    retcode: int | None = None
+    stdout: str | None = None
+    stderr: str | None = None
+    execution_time: float | None = None
+    extra: Mapping[str, Any] = no_extra()
+
+
+class _OnAgent(CheckOnAgent, frozen=True, kw_only=True, gc=False):
+    agent: int | None = None
+
+
+class CheckChanges(TypedDict, total=False):
+    """What `checks.update` can change, of the fields that checks of its type have; the rest stays."""
+
+    email_alert: bool
+    text_alert: bool
+    dashboard_alert: bool
+    fails_before_alert: int
+    run_interval: int
+    disk: str
+    warning_threshold: int
+    error_threshold: int
+    ip: str
+    name: str
+    severity: Severity
+    service: str
+    display_name: str
+    pass_if_start_pending: bool
+    pass_if_missing: bool
+    restart_if_stopped: bool
+    policy_mode: Literal["default", "manual"] | None
+    script: AnyScript
+    args: Sequence[str]
+    env_vars: Mapping[str, str]
+    timeout: int
+    info_return_codes: Sequence[int]
+    warning_return_codes: Sequence[int]
+    success_return_codes: Sequence[int]
+    log: Literal["Application", "System", "Security"]
+    event_id: int | None
+    event_type: Literal["INFO", "WARNING", "ERROR", "AUDIT_SUCCESS", "AUDIT_FAILURE"]
+    source: str | None
+    message: str | None
+    fail_when: Literal["contains", "not_contains"]
+    search_last_days: int
+    number_of_events: int
+
+
+_ONE: Final = "/checks/{check:id}/"
+
 _RUN_SECONDS: Final = 15.0
 """How long the server waits for an agent to say that it runs its checks."""
 
@@ -45,13 +121,145 @@ HISTORY = read(
     method="PATCH",
     wire={"time": "x", "value": "y"},
 )
+GET = read("checks.get", _ONE, tuple[CheckDetails, int | None], decode=details_of)
+CREATE = send("checks.create", "/checks/", needs="check_type")
+UPDATE = put("checks.update", _ONE)
+DELETE = delete("checks.delete", _ONE)
+RUN_MANY = act("checks.run_many", "/checks/{target:text}/{whose:id}/csbulkrun/", decode=counted)
+RESULTS = read(
+    "checks.results",
+    "/automation/checks/{check:id}/status/",
+    list[_OnAgent],
+    wire={"result_id": "id"},
+)
 
 
 class Checks(Resource):
-    """Checks and their results: list, iter; of a stock server also run, reset, history.
+    """Checks and their results: list, iter; of a stock server also all else that can be done with them.
 
     Every method raises `TRMMError`s only.
     """
+
+    async def get(self, check: int | Check) -> CheckDetails:
+        """One check as it is set up, of an agent or of a policy; a stock server only.
+
+        Its result is in `list(agent=…)`, and of a policy's check in `results`.
+
+        Raises:
+            NotFoundError: there is no such check.
+        """
+        return await self._on_stock(GET.name, _with_agent(GET.call(check)))
+
+    @overload
+    async def create(self, settings: CheckKind, *, agent: str | Agent) -> Check: ...
+
+    @overload
+    async def create(self, settings: CheckKind, *, policy: int | Policy) -> Check: ...
+
+    async def create(
+        self,
+        settings: CheckKind,
+        *,
+        agent: str | Agent | None = None,
+        policy: int | Policy | None = None,
+    ) -> Check:
+        """Give a check to an agent, or to a policy; a stock server only. Never sent twice.
+
+        Args:
+            settings: what it looks at: `DiskSpaceCheck(disk="C:", warning_threshold=20)`, a `CpuLoadCheck`,
+                `MemoryCheck`, `PingCheck`, `ServiceCheck`, `ScriptCheck` or `EventLogCheck`. An agent, and a
+                policy, can have one of the processor, one of the memory, and one of each disk.
+            agent: whose it is; or
+            policy: the policy that gives it to its agents.
+
+        Raises:
+            InvalidRequestError: a value is wrong, or neither or both of agent and policy are given.
+            BadRequestError: there is one of this type already, or no such script or policy.
+            NotFoundError: there is no such agent.
+            OutcomeUnknownError: sent, and the answer was lost: it may exist.
+            UnidentifiedError: it was created, and can't be told from others.
+        """
+        if not isinstance(settings, get_args(CheckKind)):
+            raise InvalidRequestError(f"settings must be a check such as PingCheck(ip=…), not {settings!r}")
+        if isinstance(settings, ScriptCheck):
+            script = await self._script_of({"script": settings.script})
+            settings = msgspec.structs.replace(settings, **script)
+        body = check_body(CREATE.name, settings)
+        owner, listing = _owner(agent, policy)
+        made = make("check", listing, CREATE.call(body={**owner, **body}), _is_of(str(body["check_type"])))
+        return await self._on_stock(CREATE.name, made)
+
+    async def update(self, check: int | Check | CheckDetails, **changes: Unpack[CheckChanges]) -> None:
+        """Change what is given of a check; a stock server only. Repeated by us: twice is once.
+
+        Its type can't be changed. It is read first, since the server takes what does not fit.
+
+        Args:
+            check: its id, or the check.
+            changes: fields of its type, as `PingCheck` and the others have them.
+
+        Raises:
+            InvalidRequestError: a value is wrong, or checks of its type have no such field; nothing was
+                changed.
+            NotFoundError: there is no such check.
+        """
+        check_id = arguments.object_id(check, "check")
+        given = await self._script_of(dict(changes))
+        changes_body(UPDATE.name, given)
+        await self._on_stock(UPDATE.name, _change(check_id, given))
+
+    async def delete(self, check: int | Check | CheckDetails) -> None:
+        """Remove a check with its results, of a policy from all its agents; a stock server only.
+
+        Gone already, after a lost answer, counts as success. Tasks that run when it fails stay, and run no
+        more.
+
+        Raises:
+            NotFoundError: there is no such check, or it went before.
+        """
+        await self._send(DELETE, check)
+
+    async def results(self, check: int | Check | CheckDetails) -> list[CheckOnAgent]:
+        """What came of a policy's check on each agent that has it; a stock server only.
+
+        Empty where it has run nowhere yet, and for a check that is not there.
+        """
+        return await self._on_stock(RESULTS.name, _named(RESULTS.call(check)))
+
+    @overload
+    async def run_many(self, *, client: AnyClient) -> int: ...
+
+    @overload
+    async def run_many(self, *, site: AnySite) -> int: ...
+
+    async def run_many(self, *, client: AnyClient | None = None, site: AnySite | None = None) -> int:
+        """Have all agents of a client, or of a site, run their checks now; a stock server only.
+
+        Never sent twice. Nothing is waited for: agents that are off are counted, and run nothing.
+
+        Returns:
+            For how many agents.
+
+        Raises:
+            BadRequestError: it has no agents, or there is no such client or site.
+            OutcomeUnknownError: sent, and the answer was lost: they may run.
+        """
+        if (client is None) == (site is None):
+            raise InvalidRequestError("checks.run_many: give one of client and site")
+        names = Names(self._api)
+        if client is not None:
+            found = await names.client(arguments.reference(client, "client"))
+            return await self._send(RUN_MANY, "client", found)
+        return await self._send(RUN_MANY, "site", await names.site(arguments.reference(site, "site")))
+
+    async def _script_of(self, given: dict[str, object]) -> dict[str, object]:
+        """The same, with the script's id in place of its name."""
+        if not isinstance(given.get("script"), str):
+            return given
+        return {
+            **given,
+            "script": await Names(self._api).script(arguments.reference(given["script"], "script")),
+        }
 
     async def run(self, agent: str | Agent) -> None:
         """Have an agent run all its checks now; a stock server only. Never sent twice.
@@ -250,3 +458,60 @@ def _result_id(check: object) -> int:
             f"check {check.id} has no result: it has not run yet, or is not from checks.list()"
         )
     return check.result_id
+
+
+def _owner(
+    agent: str | Agent | None, policy: int | Policy | None
+) -> tuple[dict[str, object], Call[list[Check]]]:
+    """Whose it is to be, as the server wants it, and the call that lists what is theirs."""
+    if (agent is None) == (policy is None):
+        raise InvalidRequestError("a check is of an agent or of a policy: give one of agent and policy")
+    if agent is not None:
+        agent_id = arguments.agent_id(agent)
+        return {"agent": agent_id}, read_as(CHECKS.call(agent_id), partial(checks_of, agent_id))
+    policy_id = arguments.object_id(policy, "policy")
+    return {"policy": policy_id}, OF_POLICY.call(policy_id)
+
+
+def _is_of(check_type: str) -> Callable[[Check], bool]:
+    return lambda made: made.check_type == check_type
+
+
+def _with_agent(get: Call[tuple[CheckDetails, int | None]]) -> Plan[CheckDetails]:
+    """The check, and the id of its agent, of which the server tells another."""
+
+    def steps() -> Steps[CheckDetails]:
+        details, key = yield from get
+        if key is None:
+            return details
+        ids = yield from agent_ids_by_key()
+        return msgspec.structs.replace(details, agent_id=ids.get(key))
+
+    return Plan(steps)
+
+
+def _change(check_id: int, changes: Mapping[str, object]) -> Plan[None]:
+    """The server would drop what is not of its type in silence, and hold its rules against nothing."""
+
+    def steps() -> Steps[None]:
+        details, _ = yield from GET.call(check_id)
+        yield from UPDATE.call(check_id, body=changes_body(UPDATE.name, changes, details))
+
+    return Plan(steps)
+
+
+def _named(call: Call[list[_OnAgent]]) -> Plan[list[CheckOnAgent]]:
+    """The results with their agents' ids, where the server tells other numbers."""
+
+    def steps() -> Steps[list[CheckOnAgent]]:
+        rows = yield from call
+        ids = (yield from agent_ids_by_key()) if rows else {}
+        return [
+            CheckOnAgent(
+                **{name: getattr(row, name) for name in CheckOnAgent.__struct_fields__ if name != "agent_id"},
+                agent_id=ids.get(row.agent) if row.agent is not None else None,
+            )
+            for row in rows
+        ]
+
+    return Plan(steps)

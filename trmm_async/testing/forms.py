@@ -41,7 +41,10 @@ def no_match(model: str) -> AnsweredError:
 
 
 class InvalidError(Exception):
-    """A value that a field does not take; the first argument says so in the server's words."""
+    """A value that a field does not take; the first argument says so in the server's words.
+
+    Of a list they are by the places of what is wrong in it.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,14 +124,25 @@ class Field(Generic[T]):
         return Field(read, default, null=default is None)
 
     @staticmethod
-    def many(*, default: list[object] | None = None) -> Field[list[object]]:
-        """A list of words or numbers, whichever they are."""
+    def many(*, default: list[object] | None = None, of: Field[Any] | None = None) -> Field[list[object]]:
+        """A list of words or numbers, whichever they are, or each as a field; what is wrong says where."""
 
         def read(value: object) -> list[object]:
             if not isinstance(value, list):
                 msg = f'Expected a list of items but got type "{type(value).__name__}".'
                 raise InvalidError(msg)
-            return list(value)
+            if of is None:
+                return list(value)
+            found: list[object] = []
+            faults: dict[str, list[str]] = {}
+            for place, each in enumerate(value):
+                try:
+                    found.append(of.read(each))
+                except InvalidError as fault:
+                    faults[str(place)] = [str(fault)]
+            if faults:
+                raise InvalidError(faults)
+            return found
 
         return Field(read, [] if default is None else default, null=True)
 
@@ -190,7 +204,7 @@ class Form:
         With `partial` nothing has to be there. Fields that the model does not have are ignored.
         """
         found: dict[str, object] = {}
-        faults: dict[str, list[str]] = {}
+        faults: dict[str, object] = {}
         for name, field in self.fields.items():
             if name not in given:
                 if field.required and not partial:
@@ -199,7 +213,8 @@ class Form:
             try:
                 found[name] = _value(field, given[name])
             except InvalidError as fault:
-                faults[name] = [str(fault)]
+                words = fault.args[0]
+                faults[name] = words if isinstance(words, dict) else [words]
         if faults:
             raise wrong(faults)
         return found

@@ -22,6 +22,7 @@ __all__ = [
     "Needs",
     "SHORT_ID",
     "UNREACHABLE",
+    "counted",
     "is_page",
     "segment",
     "sentence",
@@ -45,6 +46,7 @@ SHORT_ID: Final = re.compile(r"/(?:agents|checks|services|software|scripts)/(?!\
 _DEFINITE: Final = frozenset({500})
 """A 500 of a stock server is nearly always about the request: to send it again is to hear it again."""
 
+_COUNT: Final = re.compile(r" on ([0-9]{1,9}) agents?\b")
 _PAGE: Final = re.compile(rb"\s*<(!doctype|html)", re.IGNORECASE)
 
 
@@ -80,6 +82,12 @@ def sentence(body: bytes) -> str:
     except msgspec.DecodeError:
         said = body.decode(errors="replace")
     return said if isinstance(said, str) else ""
+
+
+def counted(body: bytes) -> int:
+    """For how many agents, as the sentence of an answer says; none, where it says something else."""
+    found = _COUNT.search(sentence(body))
+    return int(found.group(1)) if found else 0
 
 
 def _explain(call: Call[Any], bodies: Bodies, status: int, body: bytes) -> ErrorHint:

@@ -1,6 +1,5 @@
 """`trmm.agents`, the part that does something to an agent: commands, power, settings. A stock server only."""
 
-import re
 from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
@@ -13,7 +12,7 @@ from trmm_async import arguments
 from trmm_async.calls import Call, Plan, Replay, Steps
 from trmm_async.dialects.stock.commands import PING, RUN, CommandRun, run_command
 from trmm_async.dialects.stock.endpoint import act, put, read, send
-from trmm_async.dialects.stock.explanations import sentence
+from trmm_async.dialects.stock.explanations import counted
 from trmm_async.dialects.stock.history import AGENT_HISTORY
 from trmm_async.errors import InvalidRequestError
 from trmm_async.models import Agent, Client, ClientRef, CommandResult, HistoryEntry, Site, SiteRef
@@ -55,14 +54,7 @@ class _Clock(msgspec.Struct):
     timezone: str | None = None
 
 
-def _count_of(body: bytes) -> int:
-    """On how many agents, as its sentence says; none, where it says something else."""
-    found = _COUNT.search(sentence(body))
-    return int(found.group(1)) if found else 0
-
-
 _ONE: Final = "/agents/{agent:agent}/"
-_COUNT: Final = re.compile(r" on ([0-9]{1,9}) agents?\b")
 _BY_MESH: Final = "recovering the agent goes through MeshCentral, which the server could not reach, it seems"
 
 REBOOT = send("agents.reboot", _ONE + "reboot/", asks=10)
@@ -75,7 +67,7 @@ UPDATE = put("agents.update", _ONE)
 MAINTAIN = act(
     "agents.set_maintenance",
     "/agents/maintenance/bulk/",
-    decode=_count_of,
+    decode=counted,
     replay=Replay.IDEMPOTENT,
 )
 

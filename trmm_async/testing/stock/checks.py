@@ -12,7 +12,7 @@ import re
 from typing import TYPE_CHECKING
 
 from trmm_async.testing.forms import wrong
-from trmm_async.testing.replies import iso
+from trmm_async.testing.replies import RefusedError, iso
 from trmm_async.testing.routing import Route
 
 from .database import RESULTS
@@ -180,8 +180,10 @@ class Checks:
         return said(f"Checks will now be run on {agent.hostname}")
 
     def run_many(self, asked: Asked) -> Reply:
-        """`POST /checks/{client or site}/{id}/csbulkrun/`: any other word is all agents."""
+        """`POST /checks/{client or site}/{id}/csbulkrun/`: any other word nobody is allowed."""
         number, target = int(asked.params["id"]), asked.params["target"]
+        if target not in {"client", "site"}:
+            raise RefusedError(403)
         client, site = (number if target == kind else None for kind in ("client", "site"))
         agents = self._world.find_agents(client=client, site=site)
         if not agents:
