@@ -77,6 +77,10 @@ class Store:
         self.made.append(most)
         return Pool(self)
 
+    @property
+    def next_free_in(self) -> float | None:
+        return None
+
     def acquire_now(self) -> Slot | None:
         return None
 
@@ -95,6 +99,10 @@ class Store:
 class Pool:
     store: Store
     valid: bool = True
+
+    @property
+    def is_full(self) -> bool:
+        return True
 
     async def acquire(self) -> WorkerLease:
         if self.store.workers_away:

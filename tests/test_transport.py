@@ -631,7 +631,7 @@ class TestLimits:
     async def test_a_429_holds_back_everybody(self) -> None:
         async with peer(in_turn(status(429, Retry_After="20"), answer(b"[]"))) as server:
             async with client(server.url) as trmm:
-                limiter = trmm._api.transport._limiter
+                limiter = trmm._api.transport._pool.limiter
                 assert isinstance(limiter, WindowLimiter)
                 first = asyncio.create_task(trmm.scripts.list())
                 await until(lambda: limiter.window.wait(limiter.now()) > 0)
@@ -822,7 +822,7 @@ class TestLifeCycle:
         async def use() -> None:
             with pytest.raises(ConnectionFailedError):
                 await trmm.scripts.list()
-            await trmm._api.transport._session.close()  # type: ignore[union-attr]
+            await trmm._api.transport._pool._session.close()  # type: ignore[union-attr]
 
         async def use_again() -> None:
             with pytest.raises(ClosedError, match="another event loop"):

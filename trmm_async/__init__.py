@@ -87,6 +87,18 @@ if TYPE_CHECKING:
         SiteRef,
         Task,
     )
+    from trmm_async.observing import (
+        Attempt,
+        CallEnded,
+        Observation,
+        Retry,
+        RunEnded,
+        RunOutcome,
+        RunStarted,
+        Stats,
+        Waited,
+        Waiting,
+    )
     from trmm_async.outcomes import Counts, Done, Failed, Outcome, Skipped, Unknown
     from trmm_async.resources.checks import CheckHistoryPoint, CheckOnAgent
     from trmm_async.resources.commands import CommandSettings
@@ -110,6 +122,7 @@ if TYPE_CHECKING:
     from trmm_async.resources.stock.windows_updates import WindowsUpdate
     from trmm_async.stream import Consumer, Handler, StreamSettings, StreamState, Subscription
     from trmm_async.transport.connector import Connector
+    from trmm_async.transport.raw import RawResponse
     from trmm_async.webhooks import WebhookReceiver
 
 _ROOMS: Final = {
@@ -174,6 +187,18 @@ _ROOMS: Final = {
         "SiteRef",
         "Task",
     ),
+    "observing": (
+        "Attempt",
+        "CallEnded",
+        "Observation",
+        "Retry",
+        "RunEnded",
+        "RunOutcome",
+        "RunStarted",
+        "Stats",
+        "Waited",
+        "Waiting",
+    ),
     "outcomes": ("Counts", "Done", "Failed", "Outcome", "Skipped", "Unknown"),
     "fleet": ("FleetRun", "Group", "Journal", "as_csv", "as_jsonl", "as_row", "groups_of", "report"),
     "limits": ("RateLimit",),
@@ -213,6 +238,7 @@ _ROOMS: Final = {
     "dialects.stock.checks": ("CheckDetails",),
     "stream": ("Consumer", "Handler", "StreamSettings", "StreamState", "Subscription"),
     "transport.connector": ("Connector",),
+    "transport.raw": ("RawResponse",),
     "webhooks": ("WebhookReceiver",),
 }
 _ROOM_OF: Final = {name: room for room, names in _ROOMS.items() for name in names}
@@ -229,9 +255,11 @@ __all__ = [
     "AlertEvent",
     "AmbiguousNameError",
     "ApiKey",
+    "Attempt",
     "AuditEntry",
     "AuthenticationError",
     "BadRequestError",
+    "CallEnded",
     "Check",
     "CheckCounts",
     "CheckDetails",
@@ -278,6 +306,7 @@ __all__ = [
     "MemoryCheck",
     "NotFoundError",
     "Note",
+    "Observation",
     "Outcome",
     "OutcomeUnknownError",
     "PendingAction",
@@ -288,9 +317,14 @@ __all__ = [
     "Process",
     "RateLimit",
     "RateLimitedError",
+    "RawResponse",
     "RecordedError",
     "RedirectedError",
     "Role",
+    "Retry",
+    "RunEnded",
+    "RunOutcome",
+    "RunStarted",
     "Script",
     "ScriptFile",
     "ScriptCheck",
@@ -307,6 +341,7 @@ __all__ = [
     "Skipped",
     "Snippet",
     "Software",
+    "Stats",
     "StreamSettings",
     "StreamState",
     "Subscription",
@@ -321,6 +356,8 @@ __all__ = [
     "UnsupportedError",
     "User",
     "UserSession",
+    "Waited",
+    "Waiting",
     "WebhookReceiver",
     "WindowsUpdate",
     "__version__",

@@ -51,6 +51,11 @@ class Limiter(Protocol):
         """What it keeps to."""
         ...
 
+    @property
+    def next_free_in(self) -> float | None:
+        """Seconds until a slot may be free: 0.0 for at once, None where that is not known."""
+        ...
+
     def acquire_now(self) -> Slot | None:
         """A slot, if one is at hand and nobody waits; None otherwise, or always."""
         ...
@@ -82,6 +87,11 @@ class WorkerLease(Protocol):
 
 class WorkerPool(Protocol):
     """Lets so many calls at once hold a worker of the server (`max_waiting`). Belongs to one event loop."""
+
+    @property
+    def is_full(self) -> bool:
+        """Whether a worker will have to be waited for, as far as that is known."""
+        ...
 
     async def acquire(self) -> WorkerLease:
         """Wait for a worker. Safe to cancel.

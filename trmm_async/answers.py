@@ -30,7 +30,7 @@ from trmm_async.errors import (
 )
 from trmm_async.retry import Fault, Meaning, Reply, Stage, Tries
 
-__all__ = ["Scrub", "detail_of", "error_for", "failure", "frameless", "is_page", "kind_of"]
+__all__ = ["BODY_KEPT", "Scrub", "detail_of", "error_for", "failure", "frameless", "is_page", "kind_of"]
 
 BODY_KEPT: Final = 2000
 HIDDEN: Final = "(not shown: it may hold secrets)"

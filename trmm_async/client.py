@@ -6,7 +6,8 @@ Over everything that answers a user's call, below the command line.
 import os
 import re
 import ssl as tls
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from copy import copy
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
@@ -18,6 +19,7 @@ from trmm_async.fleet import Fleet
 from trmm_async.hidden import hide
 from trmm_async.limits import RateLimit
 from trmm_async.models import Agent
+from trmm_async.observing import Observation, Stats
 from trmm_async.resources import (
     TOTP,
     Agents,
@@ -47,7 +49,7 @@ from trmm_async.resources.live import subscribe
 from trmm_async.retry import RetryPolicy
 from trmm_async.script_runs import HistoryWaits, RunPoller
 from trmm_async.stream import Dialer, StreamSettings, Subscription
-from trmm_async.transport import Server, Transport
+from trmm_async.transport import RawResponse, Server, Transport
 from trmm_async.webhooks import WebhookReceiver
 
 if TYPE_CHECKING:
@@ -174,25 +176,33 @@ class TRMM:
         waits = HistoryWaits(report=arguments.number(report_grace, "report_grace", minimum=0))
         poller = RunPoller(transport, waits)
         tokens = TokenProvider(transport, resolver.dialect, _token_source(access_token, dialect))
-        self._api = Api(transport, dialer, resolver, poller, tokens)
-        self.agents = Agents(self._api)
-        self.deployments = Deployments(self._api)
-        self.clients = Clients(self._api)
-        self.sites = Sites(self._api)
-        self.scripts = Scripts(self._api)
-        self.checks = Checks(self._api)
-        self.tasks = Tasks(self._api)
-        self.alerts = Alerts(self._api)
-        self.policies = Policies(self._api)
-        self.custom_fields = CustomFields(self._api)
-        self.key_store = KeyStore(self._api)
-        self.audit_log = AuditLog(self._api)
-        self.pending_actions = PendingActions(self._api)
-        self.users = Users(self._api)
-        self.roles = Roles(self._api)
-        self.api_keys = ApiKeys(self._api)
-        self.core = Core(self._api)
-        self.fleet = Fleet(self._api)
+        self._is_view = False
+        self._wire(Api(transport, dialer, resolver, poller, tokens))
+
+    def _become_view(self, api: Api) -> None:
+        self._is_view = True
+        self._wire(api)
+
+    def _wire(self, api: Api) -> None:
+        self._api = api
+        self.agents = Agents(api)
+        self.deployments = Deployments(api)
+        self.clients = Clients(api)
+        self.sites = Sites(api)
+        self.scripts = Scripts(api)
+        self.checks = Checks(api)
+        self.tasks = Tasks(api)
+        self.alerts = Alerts(api)
+        self.policies = Policies(api)
+        self.custom_fields = CustomFields(api)
+        self.key_store = KeyStore(api)
+        self.audit_log = AuditLog(api)
+        self.pending_actions = PendingActions(api)
+        self.users = Users(api)
+        self.roles = Roles(api)
+        self.api_keys = ApiKeys(api)
+        self.core = Core(api)
+        self.fleet = Fleet(api)
 
     @classmethod
     def from_env(cls, **settings: Any) -> Self:
@@ -209,12 +219,73 @@ class TRMM:
     def __repr__(self) -> str:
         if not hasattr(self, "_api"):
             return "<TRMM, a setting of which is wrong>"
-        return f"<TRMM {self._api.transport.server.base_url} {self.dialect}, {self._api.transport.state}>"
+        view = "view of " * self._is_view
+        transport = self._api.transport
+        return f"<TRMM {view}{transport.server.base_url} {self.dialect}, {transport.state}>"
 
     @property
     def dialect(self) -> str:
         """Which kind of server this client speaks to; "auto" until that has been found out."""
         return self._api.resolver.name
+
+    # -- seeing what it does ---------------------------------------------------------------------------------
+
+    @property
+    def stats(self) -> Stats:
+        """What was sent, and what waits; see `Stats`. Of this client and all its views together."""
+        return self._api.transport.stats
+
+    def observe(self, callback: Callable[[Observation], object]) -> Callable[[], None]:
+        """Have a callback called with what this client and all its views do, as it happens.
+
+            detach = trmm.observe(print)
+
+        Args:
+            callback: a plain function. It is called in the middle of the work, in the task that does it, and
+                so must be quick; what it raises is logged (`trmm_async`), and changes nothing. It is given
+                frozen values: see `Observation`. More kinds may come with later versions.
+
+        Returns:
+            what ends that; called twice it is the same as once.
+
+        Raises:
+            InvalidRequestError: it is no plain function.
+        """
+        return self._api.observers.add(callback)
+
+    def with_options(
+        self,
+        *,
+        timeout: float | None = None,
+        retries: int | None = None,
+        patience: float | None = None,
+        max_answer: int | None = None,
+    ) -> "TRMM":
+        """A view of this client: the same connections, limits and login, with other settings for its calls.
+
+            slow = trmm.with_options(timeout=120, retries=0)
+
+        What is not given is as here. The view is good for as long as this client is open, and can't be
+        closed: `aclose` and `async with` raise.
+
+        Args:
+            timeout: as of `TRMM`.
+            retries: as of `TRMM`.
+            patience: as of `TRMM`.
+            max_answer: as of `TRMM`.
+
+        Raises:
+            InvalidRequestError: a setting is wrong.
+        """
+        transport = self._api.transport.view(
+            timeout=None if timeout is None else arguments.number(timeout, "timeout", above=0),
+            retries=None if retries is None else arguments.integer(retries, "retries", minimum=0),
+            patience=None if patience is None else arguments.number(patience, "patience", minimum=0),
+            max_answer=None if max_answer is None else arguments.integer(max_answer, "max_answer", minimum=1),
+        )
+        view = copy(self)
+        view._become_view(self._api.through(transport))  # noqa: SLF001 - it is one of us
+        return view
 
     def events(
         self,
@@ -308,7 +379,30 @@ class TRMM:
         call = _raw_call(method, path, params, json)
         return await self._api.send(lambda dialect: dialect.raw(call))
 
+    async def request_raw(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, object] | None = None,
+        json: object = None,
+    ) -> RawResponse:
+        """The same, with the answer as it came: status, headers, bytes, and what it took to get it.
+
+        The arguments are those of `request`. A status that isn't success still raises.
+
+        Returns:
+            the answer; its `json()` decodes it.
+
+        Raises:
+            TRMMError: see `errors`.
+        """
+        call = _raw_call(method, path, params, json)
+        dialect = await self._api.dialect()
+        return await self._api.transport.send_raw(dialect.raw(call))
+
     async def __aenter__(self) -> Self:
+        self._check_no_view()
         return self
 
     async def __aexit__(
@@ -317,8 +411,20 @@ class TRMM:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close the connections; calls from then on raise `ClosedError`. Twice is the same as once."""
+        """Close the connections; calls from then on raise `ClosedError`. Twice is the same as once.
+
+        Raises:
+            InvalidRequestError: this is a view (`with_options`).
+        """
+        self._check_no_view()
         await self._api.aclose()
+
+    def _check_no_view(self) -> None:
+        if self._is_view:
+            raise InvalidRequestError(
+                "a view made by with_options() can't be entered or closed: use it as it is, and close the "
+                "TRMM that it was made from"
+            )
 
 
 def _dialects(name: str, base_url: str) -> dict[str, Dialect]:

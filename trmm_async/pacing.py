@@ -183,6 +183,14 @@ class WindowLimiter:
         """Of the event loop that first asks."""
         return asyncio.get_running_loop().time
 
+    @property
+    def next_free_in(self) -> float | None:
+        """See `admission.Limiter`; None also outside of the event loop."""
+        with suppress(RuntimeError):
+            wait = self.window.wait(self.now())
+            return wait if wait < math.inf else None
+        return None
+
     async def acquire(self) -> WindowSlot:
         """Wait for the right to send one request. Safe to cancel: the place goes to the next in line."""
         return self.acquire_now() or await self._queue()
@@ -248,6 +256,11 @@ class SemaphorePool:
 
     def __repr__(self) -> str:
         return f"<SemaphorePool {self._semaphore!r}>"
+
+    @property
+    def is_full(self) -> bool:
+        """See `admission.WorkerPool`."""
+        return self._semaphore.locked()
 
     async def acquire(self) -> "_Permit":
         """See `admission.WorkerPool`; fails never."""

@@ -440,9 +440,10 @@ async def collected(run: Any) -> list[Outcome]:
 def all_wait(trmm: TRMM) -> bool:
     """Whether nothing is on its way, and nothing may be: a 429 has been taken note of."""
     transport = trmm._api.transport
-    limiter = transport._limiter
+    pool = transport._pool
+    limiter = pool.limiter
     assert isinstance(limiter, WindowLimiter)
-    return transport._places._value == transport._max_connections and limiter.window.wait(limiter.now()) > 0
+    return pool.in_flight == 0 and limiter.window.wait(limiter.now()) > 0
 
 
 def change(place: Path, sql: str) -> None:

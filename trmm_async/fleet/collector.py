@@ -5,13 +5,16 @@ Between `scheduler`, who tells, and `run`, who reads.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from trmm_async.errors import JournalError
 from trmm_async.fleet.journal import Journal
 from trmm_async.fleet.reports import Grouping
 from trmm_async.fleet.rollout import RolloutControl, RolloutPolicy
 from trmm_async.outcomes import Counts, Done, Failed, Outcome, Skipped, Unknown
+
+if TYPE_CHECKING:
+    from trmm_async.observing import RunWatch
 
 __all__ = ["OutcomeCollector"]
 
@@ -31,6 +34,7 @@ class OutcomeCollector(Generic[T]):
         grouping: all of them, folded.
         succeeded: how many were successes by the run's policy.
         unwritten: why the journal could not be written, if it could not.
+        watch: is told each outcome, if somebody wants to know.
         changed: called when more may start, or nothing may any more.
     """
 
@@ -50,6 +54,7 @@ class OutcomeCollector(Generic[T]):
         self.grouping: Grouping = Grouping()
         self.succeeded: int = 0
         self.unwritten: JournalError | None = None
+        self.watch: RunWatch | None = None
         self.changed: Callable[[], None] = lambda: None
 
     async def tell(
@@ -87,6 +92,8 @@ class OutcomeCollector(Generic[T]):
         try:
             await writing
         except JournalError as error:
+            if self.watch is not None and self.unwritten is None:
+                self.watch.unwritten(error)
             self.unwritten = self.unwritten or error
             self._control.stop(str(error))
             self.changed()
@@ -152,3 +159,6 @@ class OutcomeCollector(Generic[T]):
         self._tally[type(outcome)] += 1
         self.succeeded += ok
         self.grouping.add(outcome)
+        watch = self.watch
+        if watch is not None and (watch.is_logged or watch.observers.active):
+            watch.outcome(outcome, ok=ok)

@@ -21,6 +21,7 @@ from trmm_async.fleet.reports import Group, report
 from trmm_async.fleet.rollout import RolloutControl
 from trmm_async.fleet.scheduler import LEFT_EARLY, Scheduler
 from trmm_async.fleet.targets import JournalTargets, ListedTargets, Queue, StreamedTargets, Targets, streamed
+from trmm_async.observing import RunWatch
 from trmm_async.outcomes import Counts, Outcome, Skipped
 from trmm_async.resources import Api, Selector
 
@@ -186,13 +187,22 @@ class FleetRun(Generic[T]):
         outcomes: OutcomeCollector[T] = OutcomeCollector(plan.policy, control, journal, plan.width or _LAG)
         scheduler = Scheduler(self._api, plan, queue, control, self._guards, outcomes, journal)
         outcomes.changed = scheduler.wake
+        outcomes.watch = watch = RunWatch(
+            self._api.observers,
+            plan.work.name,
+            opened.targets.total,
+            None if journal is None else journal.path,
+            resumed=opened.earlier is not None,
+        )
         if opened.earlier is not None:
             outcomes.expect(opened.earlier, forgives=opened.forgives)
         conduct = _conduct(scheduler, outcomes, journal, again=opened.earlier is not None)
         task = asyncio.create_task(conduct, name="trmm_async: a run")
         dropped = weakref.finalize(self, _drop, asyncio.get_running_loop(), task, journal)
         dropped.atexit = False
-        return _Running(plan, queue, control, outcomes, scheduler, journal, task, dropped, stack.pop_all())
+        return _Running(
+            plan, queue, control, outcomes, scheduler, journal, task, dropped, stack.pop_all(), watch
+        )
 
     async def _leave(self, running: "_Running[T]") -> None:
         try:
@@ -276,6 +286,7 @@ class _Running(Generic[T]):
     task: asyncio.Task[None]
     dropped: "weakref.finalize[..., Any]"
     stack: AsyncExitStack
+    watch: RunWatch
 
     @property
     def counts(self) -> Counts:
@@ -306,6 +317,7 @@ class _Running(Generic[T]):
             await asyncio.gather(self.task, return_exceptions=True)
             self.outcomes.close()
             await self._skip_the_rest()
+            self.watch.ended(self.counts, self.control.stopped)
 
     async def _skip_the_rest(self) -> None:
         """Those that were never begun. A journal has them as pending, and needs no list of them."""

@@ -309,7 +309,12 @@ class Scheduler(Generic[T]):
             for agent_id in chunk:
                 await self._single(agent_id, dialect, guard)
             return
-        await self._collect(chunk, partial(PendingRun, self._api.poller, order, before=self._before(chunk)))
+        await self._collect(
+            chunk,
+            partial(
+                PendingRun, self._api.poller, order, before=self._before(chunk), sender=self._api.transport
+            ),
+        )
 
     def _order_for(self, agent_ids: tuple[str, ...], dialect: Dialect) -> HistoryRun | None:
         return self._plan.work.everywhere(dialect, agent_ids)
@@ -419,7 +424,7 @@ class Scheduler(Generic[T]):
             return
         first = rows[0]
         sent = RecoveredRun(watermark=Watermark(first.mark, first.mark_time), sent_at=first.sent_at)
-        make = partial(PendingRun, self._api.poller, order, recovered=sent)
+        make = partial(PendingRun, self._api.poller, order, recovered=sent, sender=self._api.transport)
         await self._collect(agent_ids, make, crashed=True)
 
     # -- only saying -----------------------------------------------------------------------------------------

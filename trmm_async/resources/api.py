@@ -1,7 +1,7 @@
 """What every resource works with: a dialect to ask for calls, a transport and a dialer to carry them out."""
 
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from trmm_async.calls import ArrayCall, Call, Plan, Replay, Request
 from trmm_async.dialects import Dialect, HistoryRun, ScriptRun
@@ -12,6 +12,9 @@ from trmm_async.resources.token_provider import TokenProvider
 from trmm_async.script_runs import Before, RunPoller, Watermark, run_script
 from trmm_async.stream import Dialer
 from trmm_async.transport import SendRecord, Transport
+
+if TYPE_CHECKING:
+    from trmm_async.observing import Observers
 
 __all__ = ["Api"]
 
@@ -31,10 +34,16 @@ class Api:
         tokens: TokenProvider,
     ) -> None:
         self.transport = transport
+        self.observers: Observers = transport.observers
         self.dialer = dialer
         self.resolver = resolver
         self.poller = poller
         self.tokens = tokens
+
+    def through(self, transport: Transport) -> "Api":
+        """The same server, by a view of the transport."""
+        dialer = self.dialer.within(transport.timeout)
+        return Api(transport, dialer, self.resolver, self.poller, self.tokens)
 
     async def dialect(self) -> Dialect:
         """The dialect in use; asks the server where that is to be found out. Raises `TRMMError`s only.
@@ -93,7 +102,7 @@ class Api:
         if isinstance(request, HistoryRun):
             if request.checks is not None:
                 await self.carry_out(request.checks)
-            return await run_script(self.poller, request, on_sent, before)
+            return await run_script(self.poller, request, on_sent, before, self.transport)
         return await self.carry_out(request, on_sent, None if before is None else before(Watermark(0, None)))
 
     async def aclose(self) -> None:

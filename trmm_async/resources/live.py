@@ -71,7 +71,14 @@ def subscribe(
     names = [*agent_ids, DASHBOARD] if dashboard else agent_ids
     source = SourceLater(find)
     subscription = Subscription(
-        source, names, settings, snapshot=snapshot, since=since, clients=clients, more=bool(selectors)
+        source,
+        names,
+        settings,
+        snapshot=snapshot,
+        since=since,
+        clients=clients,
+        more=bool(selectors),
+        observers=api.observers,
     )
     return subscription
 
@@ -137,7 +144,7 @@ class ScriptStream:
         if spec is not None:
             settings = StreamSettings()
             sockets = Sockets(lambda _: spec, self._api.dialer, None, settings)
-            self._events = Subscription(sockets, [self._agent_id], settings)
+            self._events = Subscription(sockets, [self._agent_id], settings, observers=self._api.observers)
             await self._events.__aenter__()
         self._answer = asyncio.create_task(self._api.run_script(self._agent_id, self._run))
         self._answer.add_done_callback(self._answered)

@@ -35,7 +35,7 @@ from trmm_async.script_runs.matcher import (
     Watermark,
 )
 from trmm_async.script_runs.poller import RunPoller, Waiter
-from trmm_async.transport import SendRecord
+from trmm_async.transport import SendRecord, Transport
 
 __all__ = ["Before", "PendingRun", "RecoveredRun", "run_script"]
 
@@ -57,23 +57,29 @@ class RecoveredRun:
 
 
 async def run_script(
-    poller: RunPoller, order: HistoryRun, on_sent: OnSent | None = None, before: Before | None = None
+    poller: RunPoller,
+    order: HistoryRun,
+    on_sent: OnSent | None = None,
+    before: Before | None = None,
+    sender: Transport | None = None,
 ) -> ScriptResult | None:
-    """Send one script to one agent; its result, or None where nobody waits for it.
+    """Send one script to one agent, by the poller's transport or a view of it; its result, if it is awaited.
 
     Raises `TRMMError`s only. Safe to cancel; the script may run.
     """
     if not order.is_awaited:
-        await _run_unawaited(poller, order, on_sent)
+        await _run_unawaited(poller, order, on_sent, sender or poller.transport)
         return None
-    async with PendingRun(poller, order, on_sent, before) as pending:
+    async with PendingRun(poller, order, on_sent, before, sender=sender) as pending:
         _, outcome = await anext(pending)
     if isinstance(outcome, TRMMError):
         raise outcome
     return outcome
 
 
-async def _run_unawaited(poller: RunPoller, order: HistoryRun, on_sent: OnSent | None) -> None:
+async def _run_unawaited(
+    poller: RunPoller, order: HistoryRun, on_sent: OnSent | None, sender: Transport
+) -> None:
     """Nobody waits for its row, which must not be mistaken for another's all the same."""
     matcher = poller.matcher
     run = TrackedRun(script=order.script, timeout=order.timeout, agent_ids=order.agent_ids)
@@ -87,7 +93,7 @@ async def _run_unawaited(poller: RunPoller, order: HistoryRun, on_sent: OnSent |
             with suppress(PermissionDeniedError):
                 await poller.take_watermark(waiter)
             matcher.start(run)
-        await poller.transport.send(order.send, _telling(matcher, run, on_sent))
+        await sender.send(order.send, _telling(matcher, run, on_sent))
         matcher.forget(run, late=late)
     finally:
         await poller.leave(waiter)
@@ -119,9 +125,12 @@ class PendingRun:
         on_sent: OnSent | None = None,
         before: Before | None = None,
         recovered: RecoveredRun | None = None,
+        *,
+        sender: Transport | None = None,
     ) -> None:
         self._order = order
         self._poller = poller
+        self._sender = sender or poller.transport
         self._matcher = poller.matcher
         self._before = before
         self._recovered = recovered
@@ -200,7 +209,7 @@ class PendingRun:
         count: int | None = None
         record = None if self._before is None else self._before(self._run.watermark)
         try:
-            count = await self._poller.transport.send(self._order.send, self._bytes_leave, record)
+            count = await self._sender.send(self._order.send, self._bytes_leave, record)
         except OutcomeUnknownError as error:
             self._lost = error
             failed = isinstance(error, ServerFaultError) and error.status == 500
@@ -222,7 +231,7 @@ class PendingRun:
     async def _leave_out_unknown(self) -> None:
         """Find out which agents the server leaves out without a word: those that this key can't see."""
         try:
-            known = await self._poller.transport.send(self._order.history.known())
+            known = await self._sender.send(self._order.history.known())
         except TRMMError:
             return  # a row that is missing in the end tells of it, if less well
         unknown = self._run.pending - known
@@ -255,7 +264,7 @@ class PendingRun:
 
     async def _statuses(self, agent_ids: frozenset[str]) -> Mapping[str, str]:
         try:
-            return await self._poller.transport.send(self._order.history.statuses(agent_ids))
+            return await self._sender.send(self._order.history.statuses(agent_ids))
         except TRMMError:
             return {}
 

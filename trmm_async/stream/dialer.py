@@ -8,6 +8,7 @@ nothing of `websockets`, gets out of here; nor does the key, which goes to no ot
 import asyncio
 import ssl as tls
 from collections.abc import Awaitable, Callable, Mapping
+from copy import copy
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -24,12 +25,14 @@ from trmm_async.errors import (
     RateLimitedError,
     TRMMError,
 )
+from trmm_async.observing import logger
 from trmm_async.receiving import is_shared_by
 from trmm_async.retry import Reply, retry_after
 from trmm_async.stream.sockets import Address, BufferedLink, Link, LinkSettings
 
 __all__ = ["Dialer", "NoLink", "no_link", "refusal"]
 
+_LOG: Final = logger.getChild("events")
 _BODY_KEPT: Final = 2**12
 _LONGEST_WAIT: Final = 3600.0
 _TEMPORARY: Final = frozenset({408, 425})
@@ -92,6 +95,12 @@ class Dialer:
     def __repr__(self) -> str:
         return f"<Dialer {self._address}>"
 
+    def within(self, open_timeout: float) -> "Dialer":
+        """The same, with another time for connecting."""
+        other = copy(self)
+        other._open_timeout = open_timeout  # noqa: SLF001 - it is one of us
+        return other
+
     async def dial(
         self, path: str, settings: LinkSettings, roll: set[Link], *, query: str = ""
     ) -> Link | NoLink:
@@ -123,9 +132,12 @@ class Dialer:
         finally:
             slot.settle() if link.spoke else slot.give_back()
         if link.accepted:
+            _LOG.debug("%s: the socket stands", path)
             return link
         link.abort()
-        return replace(self._explain(link, path, problem), late=late)
+        failed = replace(self._explain(link, path, problem), late=late)
+        _LOG.debug("%s: no socket: %s", path, failed.error)
+        return failed
 
     async def _open(self, link: Link) -> str:
         """Connect and shake hands; what went wrong below the WebSocket, if anything did.

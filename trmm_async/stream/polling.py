@@ -19,7 +19,7 @@ from trmm_async.errors import (
     PermissionDeniedError,
     TRMMError,
 )
-from trmm_async.events import Event, Live, ScriptOutput
+from trmm_async.events import Event, Gap, Live, ScriptOutput
 from trmm_async.models import Alert, HistoryEntry
 from trmm_async.stream.agent_diff import AgentDiff
 from trmm_async.stream.catchup import Snapshot
@@ -223,6 +223,8 @@ class Polling:
                     await mailbox.put(event)
                 if isinstance(event, Live):
                     diff.state = StreamState.LIVE
+                elif isinstance(event, Gap):
+                    self._outlet.observers.gap(event)
                 if pending:  # else the agent was removed meanwhile
                     pending.popleft()
 

@@ -52,7 +52,7 @@ class Sockets:
         gate = asyncio.Semaphore(settings.handshakes)
         room = Room(settings.queue)
         self.shared: Shared = Shared(
-            self._dial, settings, loader, outlet.mailbox, gate, roll=set(), room=room
+            self._dial, settings, loader, outlet.mailbox, gate, set(), room, outlet.observers
         )
         self._outlet = outlet
 

@@ -5,7 +5,7 @@ Over `dialer`, `mailbox`, `catchup` and `snapshots`, below `pushed`, which runs 
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from typing import Protocol
@@ -18,6 +18,7 @@ from trmm_async.errors import (
     TRMMError,
 )
 from trmm_async.events import Event, Gap, Live, UnknownEvent
+from trmm_async.observing import Observers
 from trmm_async.stream.catchup import ReaderState, Snapshot
 from trmm_async.stream.dialer import NoLink, refusal
 from trmm_async.stream.mailbox import Mailbox
@@ -77,6 +78,7 @@ class Shared:
     gate: asyncio.Semaphore
     roll: set[Link]
     room: Room
+    observers: Observers = field(default_factory=Observers)
 
 
 class Session:
@@ -341,7 +343,9 @@ class Session:
         # A clock that was set back meanwhile must not end the gap before it began.
         since = min(self._since or until, until)
         agent_id, why, dropped = self._spec.agent_id, self._why, self._lost_count
-        return Gap(agent_id=agent_id, since=since, until=until, reason=why, dropped=dropped)
+        gap = Gap(agent_id=agent_id, since=since, until=until, reason=why, dropped=dropped)
+        self._shared.observers.gap(gap)
+        return gap
 
     async def _fetch(self, link: Link) -> Snapshot | None:
         """The server's state after the connection stood; None if it is lost again, or nobody can tell.

@@ -11,12 +11,13 @@ nothing is dropped. It tells a `Gap` for a time of which it can't vouch, what th
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
 from trmm_async.errors import TRMMError
 from trmm_async.events import Event
+from trmm_async.observing import Observers
 from trmm_async.stream.mailbox import Mailbox
 from trmm_async.stream.position import Place, SourcePlace
 from trmm_async.stream.settings import StreamState
@@ -80,12 +81,14 @@ class Outlet:
         watch: is told every task that the source starts; closing cancels it and waits for it.
         ended: is told that an agent was refused; nothing more comes of it.
         unread: what has left the source, and no reader has got yet.
+        observers: are told of every gap.
     """
 
     mailbox: Mailbox[Event]
     watch: Callable[[asyncio.Task[None]], None]
     ended: Callable[[str, TRMMError], Awaitable[None]]
     unread: Callable[[], Iterable[Event]]
+    observers: Observers = field(default_factory=Observers)
 
 
 class Source(Protocol):

@@ -16,6 +16,7 @@ from trmm_async import arguments
 from trmm_async.errors import ClosedError, InvalidRequestError, TRMMError
 from trmm_async.events import DASHBOARD, Ended, Event
 from trmm_async.models import Agent, ClientRef
+from trmm_async.observing import Observers
 from trmm_async.stream.backlog import Backlog
 from trmm_async.stream.fanout import Consumer, Fanout, Handler
 from trmm_async.stream.filters import Agents, Clients, Kinds, Severities, Wanted, wanted
@@ -47,6 +48,7 @@ class Subscription:
         since: a `position` that was stored: agents that are in it are caught up from there.
         clients: the client of each agent of which it is known, for filters.
         more: the finding of the source adds agents, so that there need be none yet.
+        observers: are told of every gap.
 
     Raises:
         InvalidRequestError: no agent, or one twice; `since` is no position.
@@ -62,7 +64,9 @@ class Subscription:
         since: str | None = None,
         clients: Mapping[str, ClientRef] | None = None,
         more: bool = False,
+        observers: Observers | None = None,
     ) -> None:
+        self._observers = observers or Observers()
         given = list(agent_ids)
         self._waiting = dict.fromkeys(given)
         if not (given or more) or len(self._waiting) != len(given):
@@ -143,7 +147,8 @@ class Subscription:
             raise ClosedError("a subscription is entered once; open another")
         self._entered, self._loop = True, asyncio.get_running_loop()
         found = await self._finder.find() if isinstance(self._finder, SourceLater) else self._finder
-        found.open(Outlet(self._mailbox, self._watch, self._ended, self._unread), self._begun.source)
+        outlet = Outlet(self._mailbox, self._watch, self._ended, self._unread, self._observers)
+        found.open(outlet, self._begun.source)
         self._source = found
         self._mailbox.reopen()
         try:
@@ -389,6 +394,7 @@ class Subscription:
         return [*self._fanout.unread(), *self._mailbox]
 
     async def _ended(self, agent_id: str, error: TRMMError) -> None:
+        self._observers.ended(agent_id, error)
         if len(self._agent_states) > 1:
             await self._mailbox.put(Ended(agent_id=agent_id, error=error))
         if agent_id in self._going_on:  # else it was removed meanwhile

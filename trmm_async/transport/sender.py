@@ -5,28 +5,29 @@ Above it the resources, who hand in `Call`s; below it the pure rooms, who decide
 """
 
 import asyncio
+import logging
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from http.cookies import BaseCookie, SimpleCookie
 from types import MappingProxyType, TracebackType
 from typing import Any, Final, Protocol, TypeVar, cast
 from urllib.parse import urlencode, urlsplit
 
 import aiohttp
+import msgspec
 from multidict import CIMultiDict
 from yarl import URL
 
-from trmm_async.admission import Limiter, LimiterFactory, Slot, WorkerLease, WorkerPool, give_back
+from trmm_async.admission import LimiterFactory, Slot, WorkerLease, give_back
 from trmm_async.answers import error_for, failure
 from trmm_async.calls import Call, Lane, Replay, ignore_answer
-from trmm_async.errors import ClosedError, ConnectionFailedError, TRMMError
+from trmm_async.errors import ConnectionFailedError, TRMMError
 from trmm_async.hidden import HiddenBytes
 from trmm_async.limits import RateLimit
-from trmm_async.pacing import LocalLimiters
+from trmm_async.observing import Observers, Stats
 from trmm_async.retry import Again, Fault, Meaning, Reply, RetryPolicy, Stage, Tries
 from trmm_async.transport.body import (
     FAULTS,
@@ -41,9 +42,11 @@ from trmm_async.transport.body import (
     whole,
     words,
 )
-from trmm_async.transport.connector import SENDING, Connector, UnaskedError, ask_first, send_once
-from trmm_async.transport.deadlines import Deadlines
+from trmm_async.transport.connector import SENDING, Connector, UnaskedError
+from trmm_async.transport.pool import Pool
+from trmm_async.transport.raw import RawResponse
 from trmm_async.transport.server import Server, check_hop, next_hop
+from trmm_async.transport.tracing import HTTP, CallTrace
 from trmm_async.transport.watching import watched
 
 __all__ = ["SendRecord", "Transport"]
@@ -73,8 +76,8 @@ class _Attempt:
     """One sending of one call: what it holds, and how far it got. A block in which its head is waited for."""
 
     __slots__ = (
-        *("_connections", "_on_sent", "_slots", "_slow", "_token", "_worker"),
-        *("careful", "connected", "expired", "unwritten"),
+        *("_on_sent", "_pool", "_slots", "_slow", "_token", "_trace", "_worker"),
+        *("careful", "connected", "expired", "head", "unwritten"),
     )
 
     def __init__(
@@ -82,18 +85,25 @@ class _Attempt:
         call: Call[Any],
         slots: tuple[Slot, ...],
         worker: WorkerLease | None,
-        connections: asyncio.Semaphore,
+        pool: Pool,
         on_sent: OnSent | None,
+        *,
+        trace: CallTrace | None,
     ) -> None:
         self.careful = call.replay is Replay.NEVER
         self.connected = False
         self.expired = False
         self.unwritten = False
+        self.head: tuple[int, Mapping[str, str]] | None = None
         self._on_sent = on_sent
         self._slow = call.answers_within is not None
         self._slots = slots
         self._worker = worker
-        self._connections = connections
+        self._pool = pool
+        pool.in_flight += 1
+        self._trace = trace
+        if trace is not None:
+            trace.begin_attempt()
 
     def __enter__(self) -> None:
         self._token = SENDING.set(self)
@@ -111,6 +121,8 @@ class _Attempt:
 
     def has_connection(self) -> None:
         """From here on bytes may flow. Told by the connector."""
+        if not self.connected:
+            self._pool.sent += 1
         self.connected = True
         if self._on_sent is not None:
             self._on_sent(True)
@@ -146,9 +158,12 @@ class _Attempt:
 
     def leave(self) -> None:
         """Its connection is free for others, and the server's worker if it held one."""
-        self._connections.release()
+        self._pool.in_flight -= 1
+        self._pool.places.release()
         if self._worker is not None:
             self._worker.release()
+        if self._trace is not None:
+            self._trace.end_attempt(self.head)
 
     def fault(self, error: BaseException) -> Fault:
         """What this exception means for the call."""
@@ -163,25 +178,18 @@ class _Attempt:
         return Fault(stage, words(error), shown(error))
 
 
-class _NoCookies(aiohttp.DummyCookieJar):
-    """Keeps none, and makes no new empty jar for each request."""
-
-    _none: Final[SimpleCookie] = SimpleCookie()
-
-    def filter_cookies(self, request_url: URL) -> "BaseCookie[str]":
-        del request_url
-        return self._none
-
-
 @dataclass(frozen=True, slots=True)
 class _Opened:
     response: aiohttp.ClientResponse = field(repr=False)
     attempt: _Attempt
+    trace: CallTrace | None
 
-    def close(self) -> None:
+    def close(self, error: BaseException | None = None) -> None:
         # A body that was read to its end has given its connection back already; any other is dropped.
         self.response.close()
         self.attempt.leave()
+        if self.trace is not None:
+            self.trace.ended(error)
 
 
 class Transport:
@@ -200,6 +208,8 @@ class Transport:
         max_answer: int = 1 << 28,
         policy: RetryPolicy | None = None,
         session: aiohttp.ClientSession | None = None,
+        observers: Observers | None = None,
+        pool: Pool | None = None,
         jitter: Callable[[], float] = random.random,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -211,29 +221,50 @@ class Transport:
         self._json_headers = CIMultiDict({**self._headers, "Content-Type": "application/json"})
         # Files are asked for as they are: what is packed on the way has no length beforehand.
         self._file_headers = CIMultiDict({"Accept-Encoding": "identity"})
-        self._limiters: LimiterFactory = limiters or LocalLimiters()
-        self._limiter = self._limiters.limiter(None, rate_limit)
-        self._lanes: dict[Lane, Limiter] = {}
-        self._workers: tuple[int, WorkerPool] | None = None
-        self.adopt(rate_limit=rate_limit, lanes=lanes, max_waiting=max_waiting)
-        self._places = asyncio.Semaphore(max_connections)
-        self._max_connections = max_connections
+        self._pool = pool or Pool(
+            server,
+            rate_limit=rate_limit,
+            lanes=lanes,
+            max_waiting=max_waiting,
+            limiters=limiters,
+            max_connections=max_connections,
+            session=session,
+            observers=observers,
+        )
+        self.observers: Observers = self._pool.observers
+        self._deadlines = self._pool.deadlines
         self._timeout = timeout
         self._max_answer = max_answer
-        self._deadlines = Deadlines()
         self._policy = policy or RetryPolicy()
-        self._session = session
-        self._session_is_ours = session is None
-        # Those of a session that was handed in would be replaced by ours; aiohttp has no way to add.
-        self._once = (*getattr(session, "_middlewares", ()), send_once)
-        self._once_on_another = (*self._once, ask_first)
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._closed = False
         self._jitter = jitter
         self._now = now
 
     def __repr__(self) -> str:
-        return f"<Transport {self.server.base_url}, {self.state}, {self._limiter!r}>"
+        return f"<Transport {self.server.base_url}, {self._pool!r}>"
+
+    def view(
+        self,
+        *,
+        timeout: float | None = None,
+        retries: int | None = None,
+        patience: float | None = None,
+        max_answer: int | None = None,
+    ) -> "Transport":
+        """The same connections and limits, with other settings for each call; None: as here."""
+        policy = self._policy
+        return Transport(
+            self.server,
+            rate_limit=None,
+            pool=self._pool,
+            timeout=self._timeout if timeout is None else timeout,
+            max_answer=self._max_answer if max_answer is None else max_answer,
+            policy=RetryPolicy(
+                policy.retries if retries is None else retries,
+                policy.patience if patience is None else patience,
+            ),
+            jitter=self._jitter,
+            now=self._now,
+        )
 
     @property
     def max_answer(self) -> int:
@@ -241,82 +272,66 @@ class Transport:
         return self._max_answer
 
     @property
+    def timeout(self) -> float:
+        """Seconds that an attempt may take."""
+        return self._timeout
+
+    @property
     def state(self) -> str:
         """In words: not yet used, open or closed."""
-        return "closed" if self._closed else "open" if self._loop else "not yet used"
+        return self._pool.state
+
+    @property
+    def stats(self) -> Stats:
+        """What was sent, and what waits."""
+        return self._pool.stats
 
     async def aclose(self) -> None:
-        """Close the connections. A session that was handed in stays open. Twice is the same as once."""
-        self._closed = True
-        self._deadlines.close()
-        if self._session is not None and self._session_is_ours:
-            await self._session.close()
+        """See `Pool.aclose`."""
+        await self._pool.aclose()
+
+    def check_open(self) -> None:
+        """See `Pool.check_open`."""
+        self._pool.check_open()
 
     def adopt(
         self, *, rate_limit: RateLimit | None, lanes: Mapping[Lane, RateLimit | None], max_waiting: int | None
     ) -> None:
-        """Keep to these bounds from now on. A limit that stays as it was keeps what it has counted.
-
-        What waits under one that changes is not taken over.
-        `max_waiting` calls may hold a worker of the server at once (`Lane.WORKERS`); None for any number.
-        """
-        self._limiter = self._kept(None, self._limiter, rate_limit)
-        self._lanes = {lane: self._kept(lane, self._lanes.get(lane), limit) for lane, limit in lanes.items()}
-        if max_waiting is None:
-            self._workers = None
-        elif self._workers is None or self._workers[0] != max_waiting:
-            self._workers = max_waiting, self._limiters.workers(max_waiting)
-
-    def _kept(self, lane: Lane | None, limiter: Limiter | None, limit: RateLimit | None) -> Limiter:
-        if limiter is not None and limiter.limit == limit:
-            return limiter
-        return self._limiters.limiter(lane, limit)
+        """See `Pool.adopt`."""
+        self._pool.adopt(rate_limit=rate_limit, lanes=lanes, max_waiting=max_waiting)
 
     async def acquire(self) -> Slot:
         """Wait for the right to send one request on another way; see `admission.Limiter.acquire`."""
-        return await self._limiter.acquire()
+        return await self._pool.limiter.acquire()
 
     def pause(self, seconds: float) -> None:
         """The server asked all of us to wait that long."""
-        self._limiter.pause(seconds)
+        self._pool.limiter.pause(seconds)
 
-    async def pace(self, lanes: Iterable[Lane] = ()) -> tuple[Slot, ...]:
-        """Wait for the right to send one request that draws on these lanes and the general limit.
-
-        Safe to cancel: what was already had is given back.
-
-        Raises:
-            TRMMError: whether there is room can't be known; nothing may be sent.
-        """
-        if not lanes:
-            return (self._limiter.acquire_now() or await self._limiter.acquire(),)
-        slots: list[Slot] = []
-        try:
-            for limiter in (*self._limiters_of(lanes), self._limiter):
-                slots.append(await limiter.acquire())  # noqa: PERF401 - what was had must be known on cancel
-        except BaseException:
-            give_back(slots)
-            raise
-        return tuple(slots)
-
-    async def send(self, call: Call[T], on_sent: OnSent | None = None, record: SendRecord | None = None) -> T:
+    async def send(
+        self,
+        call: Call[T],
+        on_sent: OnSent | None = None,
+        record: SendRecord | None = None,
+        trace: CallTrace | None = None,
+    ) -> T:
         """Carry a call out, as often as its replay rule and the settings allow; its decoded answer.
 
         Safe to cancel; a call that changes something may then have taken effect. `on_sent` is called with
         True when the first byte of an attempt may leave: until then it certainly had none. It is called with
         False before a wait for the next attempt, and in the end, if none of those so far had any effect and
-        the last was turned away unread. `record` is told of the former, and waited for.
+        the last was turned away unread. `record` is told of the former, and waited for; `trace` how it goes.
 
         Raises:
             TRMMError: see `errors`. Nothing else.
         """
+        if trace is None and (self.observers.active or HTTP.isEnabledFor(logging.DEBUG)):
+            return await self._send_traced(call, on_sent, record)
         tries: Tries | None = None
         on_sent = watched(call, on_sent)
         while True:
             # All in one coroutine: of each call that is under way, as many are held as it has layers.
-            attempt = await self._admit(call, on_sent, tries)
-            if record is not None:
-                await attempt.note(record)
+            attempt = await self._admit(call, on_sent, tries, record=record, trace=trace)
             result: Reply | Fault
             response: aiohttp.ClientResponse | None
             body: bytes | None
@@ -324,6 +339,7 @@ class Transport:
                 with self._deadlines.within(self._timeout + (call.answers_within or 0.0)):
                     with attempt:
                         response = await self._ask(call, attempt, self._url(call), self._headers)
+                    attempt.head = response.status, response.headers
                     body = at_hand(response)
                     if body is None:
                         async with response:
@@ -345,8 +361,46 @@ class Transport:
             # No frame that an error goes through has what the server said: it may say what it was told.
             response = body = None
             tries = tries or self._begin(call)
-            if not await self._is_sent_again(call, result, tries, on_sent, record):
+            if not await self._is_sent_again(
+                call, result, tries, on_sent=on_sent, record=record, trace=trace
+            ):
                 return cast("T", None)
+
+    async def _send_traced(
+        self,
+        call: Call[T],
+        on_sent: OnSent | None = None,
+        record: SendRecord | None = None,
+        trace: CallTrace | None = None,
+    ) -> T:
+        """The same, told to those who observe, or log."""
+        trace = trace or self._trace(call)
+        try:
+            answer = await self.send(call, on_sent, record, trace)
+        except BaseException as error:
+            trace.ended(error)
+            raise
+        trace.ended(None)
+        return answer
+
+    async def send_raw(self, call: Call[Any]) -> RawResponse:
+        """Carry a call out as `send` does; the answer as it came, if it is success."""
+        trace = self._trace(call)
+        body = await self._send_traced(msgspec.structs.replace(call, decode=bytes, rows=None), trace=trace)
+        return RawResponse(
+            status=trace.status,
+            headers=trace.headers,
+            body=body,
+            attempts=trace.attempts,
+            elapsed=trace.elapsed,
+            method=trace.method,
+            path=trace.path,
+            _scrub=self.server.scrub,
+        )
+
+    def _trace(self, call: Call[Any]) -> CallTrace:
+        """For a call that begins now."""
+        return CallTrace(call, self.observers, self.server.scrub)
 
     @asynccontextmanager
     async def open(self, call: Call[Any]) -> AsyncIterator[Body]:
@@ -375,8 +429,10 @@ class Transport:
     async def _reading(self, opened: _Opened, call: Call[Any]) -> AsyncIterator[Body]:
         try:
             yield Body(opened.response, call, self.server, partial(self.error, call))
-        finally:
-            opened.close()
+        except BaseException as error:
+            opened.close(error)
+            raise
+        opened.close()
 
     async def _follow(self, url: str) -> tuple[_Opened, Call[Any]]:
         check_hop(self.server, url)
@@ -414,12 +470,20 @@ class Transport:
         call: Call[Any],
         result: Reply | Fault,
         tries: Tries,
+        *,
         on_sent: OnSent | None = None,
         record: SendRecord | None = None,
+        trace: CallTrace | None = None,
     ) -> bool:
         """Whether to send it again, waited for; if not, it has succeeded, or what it came to is raised."""
         verdict = tries.judge(result, self._now())
+        pool = self._pool
+        pool.refused += isinstance(result, Reply) and result.status == 429
+        if trace is not None:
+            trace.came_to(result)
         if isinstance(verdict, Again):
+            pool.retried += 1
+            pool.turns.again(call, trace, result, tries.sent, verdict.delay)
             if on_sent is not None and not tries.had_effect:
                 on_sent(False)
             if record is not None and not tries.had_effect:
@@ -435,17 +499,35 @@ class Transport:
     async def _wait(self, call: Call[Any], again: Again) -> None:
         if again.everyone:
             # The narrowest limit that the call draws on is the one that was hit, as far as we can know.
-            (*self._limiters_of(call.lanes), self._limiter)[0].pause(again.delay)
+            self._pool.limiters_of(call.lanes)[0].pause(again.delay)
         await asyncio.sleep(again.delay)
 
     async def _open(
         self, call: Call[Any], url: URL, headers: Mapping[str, str], *, redirects: bool = False
     ) -> _Opened:
+        is_traced = self.observers.active or HTTP.isEnabledFor(logging.DEBUG)
+        trace = self._trace(call) if is_traced else None
+        try:
+            return await self._open_traced(call, url, headers, trace, redirects=redirects)
+        except BaseException as error:
+            if trace is not None:
+                trace.ended(error)
+            raise
+
+    async def _open_traced(
+        self,
+        call: Call[Any],
+        url: URL,
+        headers: Mapping[str, str],
+        trace: CallTrace | None,
+        *,
+        redirects: bool,
+    ) -> _Opened:
         slowest = self._timeout + (call.answers_within or 0.0)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=self._timeout, sock_read=slowest)
         tries: Tries | None = None
         while True:
-            attempt = await self._admit(call, None, tries)
+            attempt = await self._admit(call, None, tries, trace=trace)
             result: Reply | Fault
             response: aiohttp.ClientResponse | None
             opened = False
@@ -457,7 +539,8 @@ class Transport:
                 elsewhere = redirects and 300 <= response.status < 400 and "Location" in response.headers
                 if elsewhere or 200 <= response.status < 300:
                     opened = True
-                    return _Opened(response, attempt)
+                    attempt.head = response.status, response.headers
+                    return _Opened(response, attempt, trace)
                 async with response:
                     result = Reply(response.status, response.headers, await beginning(response))
             except FAULTS as error:
@@ -467,31 +550,47 @@ class Transport:
                     attempt.leave()
             response = None
             tries = tries or self._begin(call)
-            await self._is_sent_again(call, result, tries)
+            await self._is_sent_again(call, result, tries, trace=trace)
 
-    async def _admit(self, call: Call[Any], on_sent: OnSent | None, tries: Tries | None) -> _Attempt:
+    async def _admit(
+        self,
+        call: Call[Any],
+        on_sent: OnSent | None,
+        tries: Tries | None,
+        *,
+        trace: CallTrace | None,
+        record: SendRecord | None = None,
+    ) -> _Attempt:
         """Wait for one of the server's workers if it holds one, for the limits, for a connection's place.
+
+        Then have it written down that the attempt leaves, if that is wanted.
 
         Safe to cancel.
         """
+        pool = self._pool
+        slots: tuple[Slot, ...] | None = None
         worker: WorkerLease | None = None
-        slots: tuple[Slot, ...] = ()
         try:
-            self.check_open()
-            if self._workers is not None and Lane.WORKERS in call.lanes:
-                worker = await self._workers[1].acquire()
-            slots = await self.pace(call.lanes)
-            await self._places.acquire()
+            pool.check_open()
+            # Where there is nothing to wait for, which is the usual.
+            if pool.in_flight < pool.max_connections and not call.lanes:
+                slot = pool.limiter.acquire_now()
+                if slot is not None:
+                    slots = (slot,)
+                    await pool.places.acquire()
+            if slots is None:
+                slots, worker = await pool.queue(call, trace)
         except BaseException as error:
-            give_back(slots)
-            if worker is not None:
-                worker.release()
+            give_back(slots or ())
             if isinstance(error, TRMMError) and tries is not None and tries.had_effect:
                 # That nothing is sent now says nothing of an earlier attempt, whose answer was lost.
                 fault = Fault(Stage.NOT_SENT, str(error), error)
                 raise failure(call, fault, Meaning.UNKNOWN, tries, self.server.scrub) from error
             raise
-        return _Attempt(call, slots, worker, self._places, on_sent)
+        attempt = _Attempt(call, slots, worker, pool, on_sent, trace=trace)
+        if record is not None:
+            await attempt.note(record)
+        return attempt
 
     def _ask(
         self,
@@ -502,12 +601,12 @@ class Transport:
         *,
         timeout: aiohttp.ClientTimeout = _ENDLESS,
     ) -> Awaitable[aiohttp.ClientResponse]:
-        session = self._get_session()
-        middlewares = None if call.method in _SENT_ONCE else self._once
+        session = self._pool.session()
+        middlewares = None if call.method in _SENT_ONCE else self._pool.once
         if not isinstance(session.connector, Connector):
             # A connector that tells us nothing: it may send from here on.
             attempt.has_connection()
-            middlewares = self._once_on_another
+            middlewares = self._pool.once_on_another
         return session.request(
             call.method,
             url,
@@ -521,40 +620,11 @@ class Transport:
             middlewares=middlewares,
         )
 
-    def _limiters_of(self, lanes: Iterable[Lane]) -> list[Limiter]:
-        return [self._lanes[lane] for lane in lanes if lane in self._lanes]
-
     def _url(self, call: Call[Any]) -> URL:
         if call.query:
             return URL(f"{self.server.base_url}{call.path}?{urlencode(call.query)}", encoded=True)
         # Spares parsing the part that is always the same.
         return self._root.with_path(f"{self._prefix}{call.path}", encoded=True)
-
-    def check_open(self) -> None:
-        """Refuse to go on where this is closed, or belongs to another event loop than the one that runs.
-
-        Raises:
-            ClosedError: so it is.
-        """
-        if self._closed:
-            raise ClosedError("this TRMM is closed")
-        loop = asyncio.get_running_loop()
-        if self._loop is None:
-            self._loop = loop
-        elif self._loop is not loop:
-            raise ClosedError("this TRMM belongs to another event loop; make one for each")
-
-    def _get_session(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            connector = Connector(
-                # One more than calls: the connector may keep one aside to learn from.
-                limit=self._max_connections + 1,
-                **({"ssl": self.server.ssl} if self.server.ssl is not None else {}),
-            )
-            self._session = aiohttp.ClientSession(connector=connector, cookie_jar=_NoCookies())
-        if self._closed or self._session.closed:
-            raise ClosedError("the session was closed, by us or by you")
-        return self._session
 
 
 def _was_unread(result: Reply | Fault) -> bool:

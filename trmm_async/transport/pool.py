@@ -1,0 +1,207 @@
+"""What all calls of a client share, whatever their own settings are: connections, limits, counts.
+
+Below `sender`, which carries one call out. A client and its views (`TRMM.with_options`) are several
+`Transport`s over one `Pool`.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
+from http.cookies import BaseCookie, SimpleCookie
+from types import MappingProxyType
+from typing import Any, Final
+
+import aiohttp
+from yarl import URL
+
+from trmm_async.admission import Limiter, LimiterFactory, Slot, WorkerLease, WorkerPool, give_back
+from trmm_async.calls import Call, Lane
+from trmm_async.errors import ClosedError
+from trmm_async.limits import RateLimit
+from trmm_async.observing import Observers, Stats
+from trmm_async.pacing import LocalLimiters
+from trmm_async.transport.connector import Connector, ask_first, send_once
+from trmm_async.transport.deadlines import Deadlines
+from trmm_async.transport.server import Server
+from trmm_async.transport.tracing import CallTrace, Turns
+
+__all__ = ["Pool"]
+
+
+class _NoCookies(aiohttp.DummyCookieJar):
+    """Keeps none, and makes no new empty jar for each request."""
+
+    _none: Final[SimpleCookie] = SimpleCookie()
+
+    def filter_cookies(self, request_url: URL) -> "BaseCookie[str]":
+        del request_url
+        return self._none
+
+
+class Pool:
+    """One server's connections and limits. Belongs to the event loop that first uses it.
+
+    Attributes:
+        limiter: the limit that every call draws on.
+        deadlines: of all calls under way.
+        observers: who is told what happens.
+        max_connections: how many there may be at once.
+        sent, refused, retried, in_flight: see `observing.Stats`.
+        turns: who waits, and has waited, for a turn.
+    """
+
+    def __init__(
+        self,
+        server: Server,
+        *,
+        rate_limit: RateLimit | None,
+        lanes: Mapping[Lane, RateLimit | None] = MappingProxyType({}),
+        max_waiting: int | None = None,
+        limiters: LimiterFactory | None = None,
+        max_connections: int = 100,
+        session: aiohttp.ClientSession | None = None,
+        observers: Observers | None = None,
+    ) -> None:
+        self._server = server
+        self._limiters: LimiterFactory = limiters or LocalLimiters()
+        self.limiter: Limiter = self._limiters.limiter(None, rate_limit)
+        self._lanes: dict[Lane, Limiter] = {}
+        self._workers: tuple[int, WorkerPool] | None = None
+        self.adopt(rate_limit=rate_limit, lanes=lanes, max_waiting=max_waiting)
+        self.places: asyncio.Semaphore = asyncio.Semaphore(max_connections)
+        self.max_connections: int = max_connections
+        self.deadlines: Deadlines = Deadlines()
+        self.observers: Observers = observers or Observers()
+        self.turns: Turns = Turns(self.observers, server.scrub)
+        self._session = session
+        self._session_is_ours = session is None
+        # Those of a session that was handed in would be replaced by ours; aiohttp has no way to add.
+        self.once: tuple[aiohttp.ClientMiddlewareType, ...] = (
+            *getattr(session, "_middlewares", ()),
+            send_once,
+        )
+        self.once_on_another: tuple[aiohttp.ClientMiddlewareType, ...] = (*self.once, ask_first)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._closed = False
+        self.sent: int = 0
+        self.refused: int = 0
+        self.retried: int = 0
+        self.in_flight: int = 0
+
+    def __repr__(self) -> str:
+        return f"<Pool {self.state}, {self.limiter!r}>"
+
+    @property
+    def state(self) -> str:
+        """In words: not yet used, open or closed."""
+        return "closed" if self._closed else "open" if self._loop else "not yet used"
+
+    @property
+    def stats(self) -> Stats:
+        """How things stand."""
+        return Stats(
+            sent=self.sent,
+            refused=self.refused,
+            retried=self.retried,
+            waiting=self.turns.waiting,
+            waited_s=self.turns.waited,
+            in_flight=self.in_flight,
+            next_free_in=self.limiter.next_free_in,
+        )
+
+    async def aclose(self) -> None:
+        """Close the connections. A session that was handed in stays open. Twice is the same as once."""
+        self._closed = True
+        self.deadlines.close()
+        if self._session is not None and self._session_is_ours:
+            await self._session.close()
+
+    def check_open(self) -> None:
+        """Refuse to go on where this is closed, or belongs to another event loop than the one that runs.
+
+        Raises:
+            ClosedError: so it is.
+        """
+        if self._closed:
+            raise ClosedError("this TRMM is closed")
+        loop = asyncio.get_running_loop()
+        if self._loop is None:
+            self._loop = loop
+        elif self._loop is not loop:
+            raise ClosedError("this TRMM belongs to another event loop; make one for each")
+
+    def session(self) -> aiohttp.ClientSession:
+        """What requests go by.
+
+        Raises:
+            ClosedError: it is closed.
+        """
+        if self._session is None:
+            connector = Connector(
+                # One more than calls: the connector may keep one aside to learn from.
+                limit=self.max_connections + 1,
+                **({"ssl": self._server.ssl} if self._server.ssl is not None else {}),
+            )
+            self._session = aiohttp.ClientSession(connector=connector, cookie_jar=_NoCookies())
+        if self._closed or self._session.closed:
+            raise ClosedError("the session was closed, by us or by you")
+        return self._session
+
+    # -- limits ----------------------------------------------------------------------------------------------
+
+    def adopt(
+        self, *, rate_limit: RateLimit | None, lanes: Mapping[Lane, RateLimit | None], max_waiting: int | None
+    ) -> None:
+        """Keep to these bounds from now on. A limit that stays as it was keeps what it has counted.
+
+        What waits under one that changes is not taken over.
+        `max_waiting` calls may hold a worker of the server at once (`Lane.WORKERS`); None for any number.
+        """
+        self.limiter = self._kept(None, self.limiter, rate_limit)
+        self._lanes = {lane: self._kept(lane, self._lanes.get(lane), limit) for lane, limit in lanes.items()}
+        if max_waiting is None:
+            self._workers = None
+        elif self._workers is None or self._workers[0] != max_waiting:
+            self._workers = max_waiting, self._limiters.workers(max_waiting)
+
+    def _kept(self, lane: Lane | None, limiter: Limiter | None, limit: RateLimit | None) -> Limiter:
+        if limiter is not None and limiter.limit == limit:
+            return limiter
+        return self._limiters.limiter(lane, limit)
+
+    def limiters_of(self, lanes: Iterable[Lane]) -> list[Limiter]:
+        """The limits of these lanes, and last the one that all calls draw on."""
+        return [*(self._lanes[lane] for lane in lanes if lane in self._lanes), self.limiter]
+
+    async def queue(
+        self, call: Call[Any], trace: CallTrace | None
+    ) -> tuple[tuple[Slot, ...], WorkerLease | None]:
+        """Wait for one of the server's workers if the call holds one, for the limits, for a connection.
+
+        Safe to cancel: what was already had is given back.
+
+        Raises:
+            TRMMError: whether there is room can't be known; nothing may be sent.
+        """
+        worker: WorkerLease | None = None
+        slots: list[Slot] = []
+        turns = self.turns
+        try:
+            if self._workers is not None and Lane.WORKERS in call.lanes:
+                workers = self._workers[1]
+                with turns.wait(call, trace, "worker") if workers.is_full else nullcontext():
+                    worker = await workers.acquire()
+            for limiter in self.limiters_of(call.lanes):
+                slot = limiter.acquire_now()
+                if slot is None:
+                    with turns.wait(call, trace, "limit", expected=limiter.next_free_in):
+                        slot = await limiter.acquire()
+                slots.append(slot)
+            with turns.wait(call, trace, "connection") if self.places.locked() else nullcontext():
+                await self.places.acquire()
+        except BaseException:
+            give_back(slots)
+            if worker is not None:
+                worker.release()
+            raise
+        return tuple(slots), worker

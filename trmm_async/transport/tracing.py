@@ -1,0 +1,224 @@
+"""What is told of calls and of those that wait, in the log and to observers.
+
+Below `pool` and `sender`. Everything here happens beside the work: only where somebody listens, or where a
+call has to wait anyway.
+"""
+
+import logging
+import time
+from asyncio import CancelledError, get_running_loop
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, Final
+
+from trmm_async.calls import Call
+from trmm_async.observing import Attempt, CallEnded, Observers, Retry, Waited, Waiting, logger
+from trmm_async.retry import Fault, Reply
+
+__all__ = ["HTTP", "CallTrace", "Turns"]
+
+HTTP: Final = logger.getChild("http")
+_LIMITS: Final = logger.getChild("limits")
+_RETRY: Final = logger.getChild("retry")
+
+_LONG: Final = 1.0
+"""Seconds of waiting from which on it is logged at INFO."""
+
+_FOR: Final = {
+    "limit": "the rate limit",
+    "worker": "one of the server's workers (max_waiting)",
+    "connection": "a connection (max_connections)",
+}
+
+
+class CallTrace:
+    """What is told of one call, from its first wait to its end.
+
+    Attributes:
+        number: by which all that is told of it belongs together.
+        attempts: how many have begun.
+        waited: seconds that it has waited, for turns and between attempts.
+        status, headers: of the last answer.
+    """
+
+    def __init__(self, call: Call[Any], observers: Observers, scrub: Callable[[str], str]) -> None:
+        self._observers = observers
+        self._scrub = scrub
+        self._began = self._attempt_began = time.monotonic()
+        self.number: int = observers.call_number()
+        self.method: str = call.method
+        self.path: str = scrub(call.path)
+        self._attempt_took = 0.0
+        self._told = 0
+        self.attempts: int = 0
+        self.waited: float = 0.0
+        self.status: int = 0
+        self.headers: Mapping[str, str] = {}
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the call began."""
+        return time.monotonic() - self._began
+
+    def begin_attempt(self) -> None:
+        """Its turn has come."""
+        self.attempts += 1
+        self._attempt_began = time.monotonic()
+
+    def end_attempt(self, head: tuple[int, Mapping[str, str]] | None) -> None:
+        """The attempt is over; `head` is the answer's status and headers, if one came."""
+        self._attempt_took = time.monotonic() - self._attempt_began
+        if head is not None:
+            self.status, self.headers = head
+
+    def came_to(self, result: Reply | Fault) -> None:
+        """The attempt was no success."""
+        if isinstance(result, Reply):
+            self._tell_attempt(result.status, "")
+        else:
+            status = None if result.reply is None else result.reply.status
+            self._tell_attempt(status, self._scrub(result.reason))
+
+    def _tell_attempt(self, status: int | None, problem: str) -> None:
+        elapsed, number = self._attempt_took, self.attempts
+        self._told = number
+        if self._observers.active:
+            self._observers.tell(
+                Attempt(
+                    call=self.number,
+                    method=self.method,
+                    path=self.path,
+                    number=number,
+                    status=status,
+                    problem=problem,
+                    elapsed=elapsed,
+                )
+            )
+        came = " ".join(filter(None, ("" if status is None else str(status), problem)))
+        HTTP.debug("%s %s: attempt %d: %s in %.3f s", self.method, self.path, number, came, elapsed)
+
+    def ended(self, error: BaseException | None) -> None:
+        """The call is over."""
+        if self._told < self.attempts:
+            self._tell_attempt(self.status or None, "" if error is None else self._scrub(_words(error)))
+        if self._observers.active:
+            self._observers.tell(
+                CallEnded(
+                    call=self.number,
+                    method=self.method,
+                    path=self.path,
+                    attempts=self.attempts,
+                    waited=self.waited,
+                    elapsed=self.elapsed,
+                    error=error,
+                )
+            )
+
+
+class Turns:
+    """Who waits for a turn: counted, logged, told.
+
+    Attributes:
+        waiting: how many calls wait now.
+        waited: seconds that calls have waited, for a turn or for their next attempt, in all.
+    """
+
+    def __init__(self, observers: Observers, scrub: Callable[[str], str]) -> None:
+        self._observers = observers
+        self._scrub = scrub
+        self._said_at = -_LONG
+        self.waiting: int = 0
+        self.waited: float = 0.0
+
+    def wait(
+        self, call: Call[Any], trace: CallTrace | None, reason: str, expected: float | None = None
+    ) -> "_Turn":
+        """A block in which a call waits for its turn; `expected` as of `observing.Waiting`."""
+        return _Turn(self, call, trace, reason, expected)
+
+    def again(
+        self, call: Call[Any], trace: CallTrace | None, result: Reply | Fault, attempt: int, delay: float
+    ) -> None:
+        """A call is sent again, after so many seconds."""
+        self.waited += delay
+        observed = trace is not None and self._observers.active
+        if not observed and not _RETRY.isEnabledFor(logging.INFO):
+            return
+        reason = f"answered {result.status}" if isinstance(result, Reply) else self._scrub(result.reason)
+        path = self._scrub(call.path)
+        _RETRY.info("%s %s: attempt %d: %s; again in %.2f s", call.method, path, attempt, reason, delay)
+        if trace is None:
+            return
+        trace.waited += delay
+        if self._observers.active:
+            self._observers.tell(
+                Retry(
+                    call=trace.number,
+                    method=call.method,
+                    path=path,
+                    attempt=attempt,
+                    delay=delay,
+                    reason=reason,
+                )
+            )
+
+    def begin(self, call: Call[Any], trace: CallTrace | None, reason: str, expected: float | None) -> None:
+        """For `_Turn`."""
+        self.waiting += 1
+        if trace is not None and self._observers.active:
+            self._observers.tell(
+                Waiting(
+                    call=trace.number, method=call.method, path=trace.path, reason=reason, expected=expected
+                )
+            )
+        # Thousands may begin to wait at once, and wait for the same: one line a second says it.
+        now = get_running_loop().time()
+        if expected is not None and expected > _LONG and now >= self._said_at + _LONG:
+            self._said_at = now
+            said = "calls waiting for %s: %d; the first may go in %.1f s"
+            _LIMITS.info(said, _FOR[reason], self.waiting, expected)
+
+    def end(self, call: Call[Any], trace: CallTrace | None, reason: str, seconds: float) -> None:
+        """For `_Turn`."""
+        self.waiting -= 1
+        self.waited += seconds
+        if trace is not None:
+            trace.waited += seconds
+            if self._observers.active:
+                self._observers.tell(
+                    Waited(
+                        call=trace.number, method=call.method, path=trace.path, reason=reason, seconds=seconds
+                    )
+                )
+        if seconds > _LONG and _LIMITS.isEnabledFor(logging.INFO):
+            path = self._scrub(call.path)
+            _LIMITS.info("%s %s has waited %.1f s for %s", call.method, path, seconds, _FOR[reason])
+
+
+class _Turn:
+    """See `Turns.wait`."""
+
+    __slots__ = ("_began", "_call", "_expected", "_reason", "_trace", "_turns")
+
+    def __init__(
+        self, turns: Turns, call: Call[Any], trace: CallTrace | None, reason: str, expected: float | None
+    ) -> None:
+        self._turns = turns
+        self._call = call
+        self._trace = trace
+        self._reason = reason
+        self._expected = expected
+
+    def __enter__(self) -> None:
+        self._began = get_running_loop().time()
+        self._turns.begin(self._call, self._trace, self._reason, self._expected)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        seconds = get_running_loop().time() - self._began
+        self._turns.end(self._call, self._trace, self._reason, seconds)
+
+
+def _words(error: BaseException) -> str:
+    return "cancelled" if isinstance(error, CancelledError) else str(error) or type(error).__name__
