@@ -135,19 +135,16 @@ class WindowSlot(WindowEntry):
         return True
 
     def settle(self) -> None:
-        """See `admission.Slot`."""
         limiter = self._limiter
         limiter.window.settle(self, limiter.now())
         limiter.wake()
 
     def give_back(self) -> None:
-        """See `admission.Slot`."""
         limiter = self._limiter
         limiter.window.give_back(self, limiter.now())
         limiter.wake()
 
     def written(self) -> None:
-        """See `admission.Slot`."""
         limiter = self._limiter
         limiter.window.written(self, limiter.now())
         limiter.wake()
@@ -289,10 +286,8 @@ class LocalLimiters:
     """See `admission.LimiterFactory`: limits that this process alone keeps to. Holds nothing open."""
 
     def limiter(self, lane: Lane | None, limit: RateLimit | None) -> WindowLimiter:
-        """See `admission.LimiterFactory`."""
         del lane
         return WindowLimiter(limit)
 
     def workers(self, most: int) -> SemaphorePool:
-        """See `admission.LimiterFactory`."""
         return SemaphorePool(most)

@@ -44,11 +44,10 @@ class ListedTargets:
         self._rest = iter(agent_ids)
 
     async def page(self) -> list[str]:
-        """See `Targets`."""
         return list(islice(self._rest, _PAGE))
 
     async def aclose(self) -> None:
-        """See `Targets`."""
+        """It holds nothing."""
 
 
 class StreamedTargets:
@@ -81,7 +80,6 @@ class JournalTargets:
         self._place = 0
 
     async def page(self) -> list[str]:
-        """See `Targets`."""
         rows = await self._journal.pending(self._place)
         if rows:
             self._place = rows[-1][0]

@@ -72,11 +72,9 @@ class ScriptWork(Work[ScriptResult]):
         return cast("Awaitable[ScriptResult]", sending)
 
     def everywhere(self, dialect: Dialect, agent_ids: tuple[str, ...]) -> HistoryRun | None:
-        """See `Work`."""
         return dialect.run_everywhere(agent_ids, self.run)
 
     def order(self) -> dict[str, Any]:
-        """See `Work`."""
         run = self.run
         return {
             "script": run.script,
@@ -104,7 +102,6 @@ class CallWork(Work[T]):
     async def send(
         self, api: Api, dialect: Dialect, agent_id: str, guard: UnsentGuard, before: Before | None
     ) -> T:
-        """See `Work`."""
         del api, dialect, before
         watch = _Watch(guard)
         token = WATCH.set(watch)
@@ -140,7 +137,6 @@ class _Watch:
         self._changes = 0
 
     def begins(self, call: Call[Any], on_sent: OnSent | None) -> OnSent:
-        """See `SendWatch`."""
         changes = call.replay is not Replay.SAFE
         is_out = False
 
@@ -156,7 +152,6 @@ class _Watch:
         return left
 
     def changes(self) -> None:
-        """See `SendWatch`."""
         self._note(1, changes=True)
 
     def _note(self, more: int, *, changes: bool) -> None:

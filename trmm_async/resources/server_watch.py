@@ -22,7 +22,6 @@ class ServerWatch:
         self._alert = source.alert
 
     async def look(self, agent_ids: frozenset[str]) -> Seen:
-        """See `Watch`."""
         asked = self._history.statuses(agent_ids)
         try:
             statuses = await self._api.carry_out(asked)
@@ -32,18 +31,15 @@ class ServerWatch:
         return Seen(statuses, alerts, _missing(asked, agent_ids - statuses.keys()))
 
     async def alert(self, alert_id: int) -> Alert | None:
-        """See `Watch`."""
         try:
             return await self._api.carry_out(self._alert(alert_id))
         except NotFoundError:
             return None
 
     async def newest_runs(self) -> list[HistoryEntry]:
-        """See `Watch`."""
         return await self._api.carry_out(self._history.newest())
 
     async def runs_since(self, moment: datetime | None) -> list[HistoryEntry]:
-        """See `Watch`."""
         return await self._api.carry_out(self._history.since(moment))
 
 

@@ -102,7 +102,6 @@ class Polling:
         return f"<Polling of {len(self._diffs)} agents, {self.looks} looks>"
 
     def open(self, outlet: Outlet, begun: SourcePlace | None) -> None:
-        """See `source.Source`."""
         self._outlet = outlet
         self._runs = Runs(begun if isinstance(begun, RunsPlace) else None)
         outlet.watch(asyncio.create_task(self._look_on(), name="trmm_async: polling"))
@@ -117,13 +116,11 @@ class Polling:
         return diff
 
     def leave(self, agent_id: str) -> None:
-        """See `source.Source`."""
         # One whose end is just being told is gone already.
         if (diff := self._diffs.pop(agent_id, None)) is not None:
             diff.pending.clear()
 
     def place(self, unread: Sequence[Event]) -> RunsPlace | None:
-        """See `source.Source`."""
         return self._runs.place(self._unread_runs(unread))
 
     def close(self) -> None:
@@ -132,11 +129,10 @@ class Polling:
             self._hush()
 
     def remaining(self) -> list[asyncio.Future[None]]:
-        """See `source.Source`."""
         return []
 
     def cut(self) -> None:
-        """See `source.Source`."""
+        """It holds no connection."""
 
     async def _look_on(self) -> None:
         while True:

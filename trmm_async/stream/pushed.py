@@ -45,7 +45,6 @@ class Sockets:
         return f"<Sockets of {len(self._tasks)} agents>"
 
     def open(self, outlet: Outlet, begun: SourcePlace | None) -> None:
-        """See `source.Source`."""
         del begun
         settings, snapshot = self._settings, self._snapshot
         loader = SnapshotLoader(snapshot, settings.gather, outlet.watch) if snapshot is not None else None
@@ -57,7 +56,6 @@ class Sockets:
         self._outlet = outlet
 
     def follow(self, agent_id: str, start: Start) -> Session:
-        """See `source.Source`."""
         session = Session(self._spec_of(agent_id), self.shared, start)
         task = asyncio.create_task(self._run(agent_id, session), name=f"trmm_async: {agent_id}")
         self._tasks[agent_id] = task
@@ -72,16 +70,13 @@ class Sockets:
         """See `source.Source`: a socket keeps no history."""
 
     def close(self) -> None:
-        """See `source.Source`."""
         for link in list(self.shared.roll):
             link.hang_up()
 
     def remaining(self) -> list[asyncio.Future[None]]:
-        """See `source.Source`."""
         return [link.gone for link in self.shared.roll]
 
     def cut(self) -> None:
-        """See `source.Source`."""
         for link in list(self.shared.roll):
             link.abort()
 

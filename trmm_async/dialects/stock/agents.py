@@ -131,12 +131,10 @@ class rows_of_agents:  # noqa: N801 - it is made and used as a function is
         self._wanted = wanted
 
     def feed(self, chunk: bytes) -> Iterator[list[Agent]]:
-        """See `RowReader`."""
         for batch in self._rows.feed(chunk):
             yield self._agents(batch)
 
     def finish(self) -> list[Agent]:
-        """See `RowReader`."""
         return self._agents(self._rows.finish())
 
     def _agents(self, batch: list[_Listed]) -> list[Agent]:

@@ -59,16 +59,13 @@ class StockHistory:
     """See `History`. The script runs of all agents come in one call, the newest first."""
 
     def newest(self) -> Call[list[HistoryEntry]]:
-        """See `History`."""
         return RUNS.call(query={"limit": _NEWEST})
 
     def since(self, moment: datetime | None) -> Call[list[HistoryEntry]]:
-        """See `History`."""
         span = {} if moment is None else {"start": _instant(moment), "end": _FOREVER}
         return RUNS.call(query=span)
 
     def known(self) -> Call[frozenset[str]]:
-        """See `History`."""
         return read_as(AGENTS.call(query=SHORT), ids_of_agents)
 
     def user_of(self, is_it: Callable[[str], bool]) -> Call[str | None]:

@@ -42,38 +42,30 @@ class SQLiteJournalStore:
 
     @property
     def meta(self) -> Mapping[str, str]:
-        """See `storage.JournalStore`."""
         return self._file.meta
 
     @property
     def writes(self) -> bool:
-        """See `storage.JournalStore`."""
         return self._file.writes
 
     # -- opening and closing ---------------------------------------------------------------------------------
 
     async def create(self, kind: str) -> None:
-        """See `storage.JournalStore`."""
         await self._call(self._file.create, kind)
 
     async def resume(self) -> None:
-        """See `storage.JournalStore`."""
         await self._call(self._file.resume)
 
     async def read(self) -> None:
-        """See `storage.JournalStore`."""
         await self._call(self._file.read)
 
     async def checkpoint(self) -> None:
-        """See `storage.JournalStore`."""
         await self._call(self._file.checkpoint)
 
     async def discard(self) -> None:
-        """See `storage.JournalStore`."""
         await self._finish(self._file.discard)
 
     async def close(self) -> None:
-        """See `storage.JournalStore`."""
         await self._finish(self._file.close)
 
     async def _finish(self, end: Callable[[], None]) -> None:
@@ -110,27 +102,21 @@ class SQLiteJournalStore:
     # -- writing ---------------------------------------------------------------------------------------------
 
     async def note(self, name: str, value: str) -> None:
-        """See `storage.JournalStore`."""
         await self._write(lambda page: page.note(name, value))
 
     async def add(self, agent_ids: Sequence[str]) -> None:
-        """See `storage.JournalStore`."""
         await self._write(partial(Page.add, agent_ids=agent_ids))
 
     async def begin(self, agent_ids: Sequence[str], at: float, mark: int, mark_time: str | None) -> None:
-        """See `storage.JournalStore`."""
         await self._write(lambda page: page.begin(agent_ids, at, mark, mark_time))
 
     async def withdraw(self, agent_ids: Sequence[str]) -> None:
-        """See `storage.JournalStore`."""
         await self._write(lambda page: page.withdraw(agent_ids))
 
     async def settle(self, agent_id: str, values: Mapping[str, object]) -> None:
-        """See `storage.JournalStore`."""
         await self._write(lambda page: page.settle(agent_id, values))
 
     async def retry(self, kinds: Sequence[str]) -> None:
-        """See `storage.JournalStore`."""
         await self._write(lambda page: page.retry(kinds))
 
     async def _write(self, change: Change) -> None:
@@ -160,39 +146,30 @@ class SQLiteJournalStore:
     # -- reading ---------------------------------------------------------------------------------------------
 
     async def hold_still(self) -> None:
-        """See `storage.JournalStore`."""
         await self._call(self._file.hold_still)
 
     async def move_on(self) -> None:
-        """See `storage.JournalStore`."""
         await self._call(self._file.move_on)
 
     async def counts(self) -> Mapping[str, int]:
-        """See `storage.JournalStore`."""
         return await self._call(self._file.counts)
 
     async def in_flight(self) -> list[tuple[str, float, int, str | None]]:
-        """See `storage.JournalStore`."""
         return await self._call(self._file.in_flight)
 
     async def pending(self, after: int) -> list[tuple[int, str]]:
-        """See `storage.JournalStore`."""
         return await self._call(self._file.pending, after)
 
     async def targets(self, after: int) -> list[tuple[int, str]]:
-        """See `storage.JournalStore`."""
         return await self._call(self._file.targets, after)
 
     async def to_run(self, kinds: Iterable[str]) -> list[str]:
-        """See `storage.JournalStore`."""
         return await self._call(self._file.to_run, tuple(kinds))
 
     async def successes(self) -> Mapping[int | None, int]:
-        """See `storage.JournalStore`."""
         return await self._call(self._file.successes)
 
     async def ended(self, after: int) -> list[tuple[Any, ...]]:
-        """See `storage.JournalStore`."""
         return await self._call(self._file.ended, after)
 
 
