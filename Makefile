@@ -4,16 +4,18 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 DEVELOPING := $(VENV)/.developing
+CHECKED := $(VENV)/checked.txt
 # Most tests wait for sockets most of the time: several at once, also where there are few cores.
 PYTEST_ARGS ?= -n 4
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-versions suite check format bench soak clean
+.PHONY: help demo test coverage test-versions suite check format bench soak clean
 
 help:
 	@echo "make demo    see the main job, against the embedded simulator"
 	@echo "make test    the whole suite, with every quality gate"
+	@echo "make coverage  the suite, and how much of the package it runs: less than 95 % is a failure"
 	@echo "make test-versions  the suite with the lowest versions allowed, and on other Pythons that are here"
 	@echo "make bench   measure against rivals (needs a quiet machine)"
 	@echo "make soak    an hour's work, and whether anything it holds has grown (SOAK_MINUTES=5: less)"
@@ -22,7 +24,17 @@ help:
 demo: $(INSTALLED)
 	$(BIN)/python -m trmm_async.cli.demo
 
-test: $(DEVELOPING) check
+# The gates run beside the tests, which wait most of the time; what they say comes behind.
+test: $(DEVELOPING)
+	@$(MAKE) --no-print-directory check > $(CHECKED) 2>&1 & checking=$$!; \
+	trap 'kill $$checking' INT TERM; \
+	$(MAKE) --no-print-directory suite; tested=$$?; \
+	wait $$checking; checked=$$?; \
+	cat $(CHECKED); \
+	test $$tested -eq 0 && test $$checked -eq 0
+
+# Apart from the tests: to be watched makes them take twice the time.
+coverage: $(DEVELOPING)
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest $(PYTEST_ARGS)
 	$(BIN)/coverage combine --quiet

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.clock import SkippingLoops
+from tests.forked import end_all
 from tests.servers import DIALECTS
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -26,6 +27,12 @@ settings.register_profile(
     derandomize="CI" in os.environ,
 )
 settings.load_profile("trmm_async")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_fork_is_left() -> Iterator[None]:
+    yield
+    end_all()
 
 
 @pytest.fixture(autouse=True)

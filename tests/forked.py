@@ -1,96 +1,343 @@
 """Programs that run as processes of their own, and don't each import everything: one process has, and forks.
 
-A fork ends as any process does: with an exit code, and with all that Python says when it goes.
+A fork has the environment, the streams and the session that it is given, is reached by signals, and ends as
+any process does: with an exit code, and with all that Python says when it goes. It has no fresh interpreter:
+what Python or a module does when it is loaded (read PYTHONIOENCODING, import something) needs a real start.
 """
 
+import fcntl
+import importlib
+import io
 import json
 import os
+import re
+import select
 import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from importlib.metadata import entry_points
+import tempfile
+import termios
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from types import CodeType
-from typing import Final
+from typing import IO, Any, Final, NoReturn, Self
 
-__all__ = ["Finished", "Forks", "forks", "program"]
+from tests.forked_client import asked
+
+__all__ = ["CLIENT", "Finished", "Forked", "Forks", "end_all", "forks", "program"]
 
 ROOT: Final = Path(__file__).parents[1]
+CLIENT: Final = str(ROOT / "tests" / "forked_client.py")
 LONGEST: Final = 120
 """Seconds after which a program is killed. A whole number, as alarms want it."""
+STOPPING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+STREAMS: Final = ("stdin", "stdout", "stderr")
 
 Finished = subprocess.CompletedProcess[str]
 
+WARM: Final[dict[str, tuple[str, ...]]] = {
+    "package": ("trmm_async.testing.plugin", "pytest", "pytest_asyncio.plugin"),
+    # Without typer.rich_utils and keyring, which look at the environment when they are loaded.
+    "cli": ("trmm_async.cli.app", "trmm_async.cli.console", "rich.markdown", "rich.progress"),
+}
+"""By kind of program: what is imported before the forks, beside all that the package's public names need."""
 
-class Forks:
-    """The process that forks, seen from the tests. One program at a time, from any thread."""
+OPTIONS: Final = {"package": ("-X", "dev", "-W", "error"), "cli": ()}
+"""Of Python."""
 
-    def __init__(self, process: "subprocess.Popen[str]") -> None:
-        self._process = process
 
-    def run(self, script: Path) -> Finished:
-        """Run the script in its own folder, with warnings as errors, in Python's development mode."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(str(script)) + "\n")
-        self._process.stdin.flush()
-        code = json.loads(self._process.stdout.readline())
-        said = (script.with_suffix(end).read_text() for end in (".out", ".err"))
-        return Finished([str(script)], code, *said)
+class Forked:
+    """A program on its way: as much of `subprocess.Popen` as the tests need. Pipes are text."""
+
+    def __init__(self, answers: socket.socket, pipes: Mapping[str, int]) -> None:
+        self._answers = answers
+        self._said = b""
+        self.returncode: int | None = None
+        self.stdin, self.stdout, self.stderr = (
+            os.fdopen(pipes[name], "w" if name == "stdin" else "r", encoding="utf-8")
+            if name in pipes
+            else None
+            for name in STREAMS
+        )
+        self.pid = self._answer(LONGEST)
+
+    def poll(self) -> int | None:
+        """Its exit code if it has ended; that of one that a signal ended is negative."""
+        with suppress(subprocess.TimeoutExpired):
+            return self.wait(0)
+        return None
+
+    def wait(self, timeout: float = LONGEST) -> int:
+        if self.returncode is None:
+            self.returncode = self._answer(timeout)
+            self._answers.close()
+        return self.returncode
+
+    def communicate(self, typed: str | bytes = b"", timeout: float = LONGEST) -> tuple[str, str]:
+        """Type that, and read what it prints until its end."""
+        with _read(self.stdout) as out, _read(self.stderr) as error:
+            if self.stdin is not None:
+                with suppress(BrokenPipeError), self.stdin:
+                    self.stdin.buffer.write(typed.encode() if isinstance(typed, str) else typed)
+            self.wait(timeout)
+        return "".join(out), "".join(error)
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for stream in self.stdin, self.stdout, self.stderr:
+            if stream is not None:
+                stream.close()
+        self.wait()
+
+    def _answer(self, seconds: float) -> int:
+        deadline = time.monotonic() + seconds
+        while b"\n" not in self._said:
+            ready, _, _ = select.select([self._answers], [], [], max(0.0, deadline - time.monotonic()))
+            if not ready:
+                raise subprocess.TimeoutExpired("a fork", seconds)
+            data = self._answers.recv(4096)
+            assert data, "the process that forks is gone"
+            self._said += data
+        line, _, self._said = self._said.partition(b"\n")
+        return int(line)
 
 
 @contextmanager
-def forks() -> Iterator[Forks]:
-    """A process that has imported the package and pytest, and runs programs until the block ends."""
-    environment = {
-        name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "TRMM"))
-    }
-    command = "import tests.forked; exec(tests.forked.program())"
-    with subprocess.Popen(
-        [sys.executable, "-X", "dev", "-W", "error", "-c", command],
-        cwd=ROOT,
-        env=environment,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        yield Forks(process)
-        assert process.stdin is not None
-        process.stdin.close()
+def _read(stream: IO[str] | None) -> Iterator[list[str]]:
+    """What comes of it until its end, read meanwhile."""
+    parts: list[str] = []
+    if stream is None:
+        yield parts
+        return
+    reader = threading.Thread(target=lambda: parts.append(stream.read()))
+    reader.start()
+    yield parts
+    reader.join(LONGEST)
 
 
-def program() -> CodeType:
-    """In the process that forks: returns in each fork, with what it is to run as `__main__`."""
+class Forks:
+    """The process that forks, seen from the tests. From any thread, as many programs at once as they like."""
+
+    def __init__(self, kind: str) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="forks")
+        self.address = str(Path(self._folder.name) / "socket")
+        environment = {
+            name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "TRMM"))
+        }
+        command = f"import tests.forked; exec(tests.forked.program({kind!r}, {self.address!r}))"
+        self._process = subprocess.Popen(
+            [sys.executable, *OPTIONS[kind], "-c", command],
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        )
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline(), "it did not start"
+
+    def start(
+        self,
+        what: str,
+        words: Sequence[str] = (),
+        *,
+        env: Mapping[str, str] | None = None,
+        cwd: str | Path = ROOT,
+        stdin: int | None = subprocess.DEVNULL,
+        stdout: int | None = subprocess.PIPE,
+        stderr: int | None = subprocess.PIPE,
+        start_new_session: bool = False,
+        terminal: bool = False,
+        ignoring: Sequence[signal.Signals] = (),
+    ) -> Forked:
+        """Start a program: a module, by its name; a path that ends with ".py"; or else that text.
+
+        Args:
+            stdin: the file's number, or PIPE, DEVNULL, STDOUT as subprocess has them; None: it is closed.
+            start_new_session: it is the first process of its own session.
+            terminal: that session's terminal is stdin.
+            ignoring: of the signals that stop a program.
+        """
+        pipes: dict[str, int] = {}
+        theirs: dict[str, int] = {}
+        nothing = os.open(os.devnull, os.O_RDWR)
+        passing = [nothing]
+        try:
+            for name, stream in zip(STREAMS, (stdin, stdout, stderr), strict=True):
+                if stream == subprocess.PIPE:
+                    reading, writing = os.pipe()
+                    pipes[name], theirs[name] = (writing, reading) if name == "stdin" else (reading, writing)
+                    passing.append(theirs[name])
+                elif stream is not None:
+                    theirs[name] = {subprocess.DEVNULL: nothing}.get(stream, stream)
+                    if stream == subprocess.STDOUT:
+                        theirs[name] = theirs["stdout"]
+            order = {
+                "what": what,
+                "words": list(words),
+                "environment": dict(os.environ if env is None else env),
+                "folder": str(cwd),
+                "streams": [STREAMS.index(name) for name in theirs],
+                "session": start_new_session,
+                "terminal": terminal,
+                "ignoring": [int(number) for number in ignoring],
+            }
+            return Forked(asked(self.address, order, list(theirs.values())), pipes)
+        finally:
+            for number in passing:
+                os.close(number)
+
+    def run(
+        self, what: str, words: Sequence[str] = (), typed: str | bytes = b"", **settings: Any
+    ) -> Finished:
+        """Run one to its end; see `start`."""
+        streams = {"stdin": subprocess.PIPE} if typed else {}
+        with self.start(what, words, **{**streams, **settings}) as process:
+            try:
+                out, error = process.communicate(typed)
+            finally:
+                process.kill()
+        return Finished([what, *words], process.wait(), out, error)
+
+    def end(self) -> None:
+        with self._process:
+            assert self._process.stdin is not None
+            self._process.stdin.close()
+        self._folder.cleanup()
+
+
+@cache
+def forks(kind: str) -> Forks:
+    """The process that forks programs of this kind, the same for all tests of this process."""
+    started = Forks(kind)
+    _STARTED.append(started)
+    return started
+
+
+_STARTED: Final[list[Forks]] = []
+
+
+def end_all() -> None:
+    """End those that were started."""
+    while _STARTED:
+        _STARTED.pop().end()
+    forks.cache_clear()
+
+
+# What follows runs in the process that forks.
+
+
+def program(kind: str, address: str) -> CodeType:
+    """Returns in each fork, with what it is to run as `__main__`."""
     import trmm_async
     import trmm_async.testing
 
-    for plugin in entry_points(group="pytest11"):
-        plugin.load()
+    for name in WARM[kind]:
+        importlib.import_module(name)
     for room in (trmm_async, trmm_async.testing):
         for name in room.__all__:
             getattr(room, name)  # names are imported when they are first looked at
-    for line in sys.stdin:
-        script = Path(json.loads(line))
-        fork = os.fork()
-        if not fork:
-            return _become(script)
-        _, status = os.waitpid(fork, 0)
-        sys.stdout.write(json.dumps(os.waitstatus_to_exitcode(status)) + "\n")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(address)
+        listener.listen(100)
+        sys.stdout.write("ready\n")
         sys.stdout.flush()
-    sys.exit()
+        while True:
+            ready, _, _ = select.select([listener, sys.stdin], [], [])
+            if listener not in ready:
+                sys.exit()
+            connection, _ = listener.accept()
+            with suppress(ChildProcessError):
+                while os.waitpid(-1, os.WNOHANG)[0]:
+                    pass
+            if not os.fork():
+                break
+            connection.close()
+    order, files = _received(connection)
+    fork = os.fork()
+    if fork:
+        _watch(fork, connection, files)
+    connection.close()
+    return _become(order, files)
 
 
-def _become(script: Path) -> CodeType:
+def _received(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
+    data, files, _, _ = socket.recv_fds(connection, 65_536, 3)
+    while not data.endswith(b"\n"):
+        data += connection.recv(65_536)
+    return json.loads(data), list(files)
+
+
+def _watch(fork: int, connection: socket.socket, files: Sequence[int]) -> NoReturn:
+    """Tell which process it is, and how it ends."""
+    for number in files:
+        os.close(number)
+    signal.signal(signal.SIGALRM, lambda *_: os.kill(fork, signal.SIGKILL))
     signal.alarm(LONGEST)
-    with (
-        Path(os.devnull).open() as nothing,
-        script.with_suffix(".out").open("w") as out,
-        script.with_suffix(".err").open("w") as err,
-    ):
-        for number, file in enumerate((nothing, out, err)):
-            os.dup2(file.fileno(), number)
-    os.chdir(script.parent)
-    sys.argv = [str(script)]
-    return compile(script.read_text(), str(script), "exec")
+    with suppress(OSError):  # nobody asks any more
+        connection.sendall(b"%d\n" % fork)
+    _, status = os.waitpid(fork, 0)
+    with suppress(OSError):
+        connection.sendall(b"%d\n" % os.waitstatus_to_exitcode(status))
+    os._exit(0)
+
+
+def _become(order: Mapping[str, Any], files: Sequence[int]) -> CodeType:
+    """Have all that a process is given when it is started; what it is to run."""
+    for stop in STOPPING:
+        ours = signal.default_int_handler if stop is signal.SIGINT else signal.SIG_DFL
+        signal.signal(stop, signal.SIG_IGN if stop in order.get("ignoring", ()) else ours)
+    if order.get("session"):
+        os.setsid()
+    for number in range(len(STREAMS)):
+        os.close(number)
+    for number, file in zip(order["streams"], files, strict=True):
+        os.dup2(file, number)
+    for file in files:
+        os.close(file)
+    if order.get("terminal"):
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    for number, name in enumerate(STREAMS):
+        stream = _stream(number) if number in order["streams"] else None
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
+    os.environ.clear()
+    os.environ.update(order["environment"])
+    time.tzset()
+    os.chdir(order["folder"])
+    what, words = order["what"], order["words"]
+    sys.argv = [what if what.endswith(".py") else "-c", *words]
+    if what.endswith(".py"):
+        sys.path[0] = str(Path(what).parent)
+        return compile(Path(what).read_text(), what, "exec")
+    if re.fullmatch(r"[\w.]+", what):
+        code = f"import runpy; runpy.run_module({what!r}, run_name='__main__', alter_sys=True)"
+        return compile(code, "<string>", "exec")
+    return compile(what, "<string>", "exec")
+
+
+def _stream(number: int) -> io.TextIOWrapper:
+    """As Python makes the standard streams when it starts."""
+    raw = io.FileIO(number, "w" if number else "r", closefd=False)
+    return io.TextIOWrapper(
+        io.BufferedWriter(raw) if number else io.BufferedReader(raw),
+        encoding="utf-8",
+        errors="backslashreplace" if number == 2 else "strict",
+        newline="\n",
+        line_buffering=number == 2 or raw.isatty(),
+    )

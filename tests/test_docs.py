@@ -21,7 +21,7 @@ import msgspec
 import pytest
 
 import trmm_async
-from tests.forked import Forks, forks
+from tests.forked import Finished, forks
 from tests.methods import methods
 from trmm_async import TRMM, models
 from trmm_async.answers import failure
@@ -109,16 +109,14 @@ def _named(blocks: list[Block]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("block", blocks, ids=lambda block: block.where)
 
 
-@pytest.fixture(scope="module")
-def started() -> Iterator[Forks]:
-    with forks() as server:
-        yield server
+def run(script: Path) -> Finished:
+    return forks("package").run(str(script), cwd=script.parent)
 
 
 @_named(SCRIPTS)
-def test_a_block_runs_and_ends_by_itself(block: Block, started: Forks, tmp_path: Path) -> None:
+def test_a_block_runs_and_ends_by_itself(block: Block, tmp_path: Path) -> None:
     assert "asyncio.run(main())" in block.code, "a block is a whole script, or a test"
-    done = started.run(block.write(tmp_path))
+    done = run(block.write(tmp_path))
     assert done.returncode == 0, done.stderr
     assert not LEAK.search(done.stderr), done.stderr
     if block.says is not None:
@@ -131,7 +129,7 @@ sys.exit(pytest.main({options!r}))
 """
 
 
-def test_the_blocks_that_are_tests_pass(started: Forks, tmp_path: Path) -> None:
+def test_the_blocks_that_are_tests_pass(tmp_path: Path) -> None:
     """All in one run, since to begin one takes longer than they do."""
     (tmp_path / "pytest.ini").write_text(
         "[pytest]\nasyncio_mode = auto\nasyncio_default_fixture_loop_scope = function\n"
@@ -141,7 +139,7 @@ def test_the_blocks_that_are_tests_pass(started: Forks, tmp_path: Path) -> None:
     files = [str(block.write(tmp_path, "test_")) for block in TESTS]
     options = ["-q", "--strict-markers", "-p", "no:cacheprovider", *files]
     (tmp_path / "run.py").write_text(PYTEST.format(options=options))
-    done = started.run(tmp_path / "run.py")
+    done = run(tmp_path / "run.py")
     assert done.returncode == 0, done.stdout + done.stderr
     passed = re.search(r"^(\d+) passed in ", done.stdout, re.MULTILINE)
     assert passed, done.stdout
@@ -243,7 +241,7 @@ class TestCompleteness:
 
     def test_every_command_of_the_pages_is_in_the_makefile(self) -> None:
         targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-        commands = set(re.findall(r"`make ([a-z]+)`", self.TEXT))
+        commands = set(re.findall(r"`make ([a-z-]+)`", self.TEXT))
         assert {"demo", "test"} <= commands <= targets
 
     def test_every_field_of_an_answer_is_in_the_table(self) -> None:
@@ -365,9 +363,7 @@ WITHOUT_ON_GATEWAY = {
 
 
 @_named(USAGE_BLOCKS)
-async def test_user_code_runs_as_it_is_written(
-    block: Block, dialect: str, started: Forks, tmp_path: Path
-) -> None:
+async def test_user_code_runs_as_it_is_written(block: Block, dialect: str, tmp_path: Path) -> None:
     simulator = Simulator(agents=60, rate_limit=None, script_seconds=0.01, dialect=dialect)
     async with simulator as server:
         server.raise_alert(server.agent_ids[0])
@@ -376,7 +372,7 @@ async def test_user_code_runs_as_it_is_written(
         script.write_text(_adapted(code, server))
         happenings = asyncio.create_task(_happenings(server, server.agent_ids[0]))
         try:
-            done = await asyncio.to_thread(started.run, script)
+            done = await asyncio.to_thread(run, script)
         finally:
             happenings.cancel()
         assert done.returncode == 0, done.stderr

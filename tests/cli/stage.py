@@ -6,7 +6,7 @@ import json
 import os
 import pty
 import select
-import signal
+import shlex
 import struct
 import subprocess
 import sys
@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+from tests.forked import CLIENT, Forked, Forks, forks
 from trmm_async.testing import Simulator
 
 T = TypeVar("T")
@@ -102,12 +103,43 @@ def environment(extra: Mapping[str, str]) -> dict[str, str]:
     return {**kept, "TERM": "xterm-256color", **extra}
 
 
-def program(words: Sequence[str], extra: Mapping[str, str], typed: str = "") -> Said:
-    """The command as a process of its own, without a terminal."""
+COMMAND = "trmm_async.cli"
+
+
+def forked() -> Forks:
+    """What starts the command in a process of its own, quickly."""
+    return forks("cli")
+
+
+def program(
+    words: Sequence[str], extra: Mapping[str, str], typed: str | bytes = "", *, fresh: bool = False
+) -> Said:
+    """The command as a process of its own, without a terminal.
+
+    With `fresh`, or with variables that Python reads when it starts, in an interpreter of its own, too.
+    """
+    if not fresh and not any(name.startswith("PYTHON") for name in extra):
+        forked_one = forked().run(COMMAND, words, typed, env=environment(extra), stdin=subprocess.PIPE)
+        return Said(forked_one.returncode, forked_one.stdout, forked_one.stderr)
     done = subprocess.run(
-        [sys.executable, "-m", "trmm_async.cli", *words],
+        [sys.executable, "-m", COMMAND, *words],
         env=environment(extra),
-        input=typed,
+        input=typed if isinstance(typed, bytes) else typed.encode(),
+        capture_output=True,
+        timeout=LONGEST,
+        check=False,
+    )
+    page = extra.get("PYTHONIOENCODING", "utf-8").partition(":")[0]
+    return Said(done.returncode, done.stdout.decode(page), done.stderr.decode(page))
+
+
+def in_shell(line: str, stage: Backstage, *, fresh: bool = False) -> Said:
+    """A line as a shell runs it; `TRMM` stands for the command. `fresh`: in an interpreter of its own."""
+    words = ["-m", COMMAND] if fresh else ["-I", "-S", CLIENT, forked().address, COMMAND]
+    done = subprocess.run(
+        ["/bin/bash", "-c", line.replace("TRMM", shlex.join([sys.executable, *words]))],
+        env=environment(stage.environment),
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         timeout=LONGEST,
@@ -116,44 +148,50 @@ def program(words: Sequence[str], extra: Mapping[str, str], typed: str = "") -> 
     return Said(done.returncode, done.stdout, done.stderr)
 
 
+Process = Forked | subprocess.Popen[str]
+
+
+def _start(
+    words: Sequence[str], extra: Mapping[str, str], *, fresh: bool, terminal: bool = False, **settings: Any
+) -> Process:
+    settings = {**settings, "env": environment(extra), "start_new_session": True}
+    if not fresh:
+        return forked().start(COMMAND, words, terminal=terminal, **settings)
+
+    def take_terminal() -> None:
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+    # Safe enough: the child has nothing to lock.
+    settings["preexec_fn"] = take_terminal if terminal else None
+    return subprocess.Popen([sys.executable, "-m", COMMAND, *words], text=True, **settings)
+
+
 @contextmanager
 def started(
-    words: Sequence[str], extra: Mapping[str, str], *, ignoring: Sequence[signal.Signals] = (), **streams: Any
-) -> Iterator["subprocess.Popen[str]"]:
-    """The command on its way, in a session of its own, with pipes unless `streams` says otherwise."""
+    words: Sequence[str], extra: Mapping[str, str], *, fresh: bool = False, **settings: Any
+) -> Iterator[Process]:
+    """The command on its way, in a session of its own, with pipes unless `settings` say otherwise.
 
-    def set_up() -> None:
-        for number in signal.SIGINT, signal.SIGTERM, signal.SIGHUP:
-            signal.signal(number, signal.SIG_IGN if number in ignoring else signal.SIG_DFL)
-        if signal.SIGINT not in ignoring:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-
+    With `fresh`, in an interpreter of its own, too.
+    """
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "trmm_async.cli", *words],
-        env=environment(extra),
-        text=True,
-        start_new_session=True,
-        preexec_fn=set_up,  # noqa: PLW1509 - the child has nothing to lock
-        **{**pipes, **streams},
-    )
-    with process:
+    with _start(words, extra, fresh=fresh, **{**pipes, **settings}) as process:
         try:
             yield process
         finally:
             process.kill()
 
 
-def ended(process: "subprocess.Popen[str]") -> Said:
+def ended(process: Process) -> Said:
     """Its end, waited for."""
     out, error = process.communicate(timeout=LONGEST)
-    return Said(process.returncode, out or "", error or "")
+    return Said(process.wait(), out, error)
 
 
 class Terminal:
     """The command in a terminal of its own: what it shows can be waited for, and keys can be typed."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]", handle: int) -> None:
+    def __init__(self, process: Process, handle: int) -> None:
         self.process = process
         self._handle = handle
         self._decoder = getincrementaldecoder("utf-8")(errors="replace")
@@ -188,32 +226,31 @@ class Terminal:
         return False
 
 
-def _have_terminal() -> None:
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-
-
 @contextmanager
 def terminal(
-    words: Sequence[str], extra: Mapping[str, str], width: int = 80, *, output: Path | None = None
+    words: Sequence[str],
+    extra: Mapping[str, str],
+    width: int = 80,
+    *,
+    output: Path | None = None,
+    fresh: bool = False,
 ) -> Iterator[Terminal]:
-    """The command on a terminal of that width; its stdout goes into that file, if one is given."""
+    """The command on a terminal of that width; its stdout goes into that file, if one is given.
+
+    With `fresh`, in an interpreter of its own, too.
+    """
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, width, 0, 0))
-    process = subprocess.Popen(
-        [sys.executable, "-m", "trmm_async.cli", *words],
-        env=environment(extra),
-        stdin=theirs,
-        stdout=theirs if output is None else os.open(output, os.O_WRONLY | os.O_CREAT, 0o600),
-        stderr=theirs,
-        start_new_session=True,
-        # Safe enough: the child has nothing to lock.
-        preexec_fn=_have_terminal,  # noqa: PLW1509
-    )
-    os.close(theirs)
+    stdout = theirs if output is None else os.open(output, os.O_WRONLY | os.O_CREAT, 0o600)
     try:
-        yield Terminal(process, ours)
+        process = _start(words, extra, fresh=fresh, terminal=True, stdin=theirs, stdout=stdout, stderr=theirs)
     finally:
-        if process.poll() is None:
+        for number in {theirs, stdout}:
+            os.close(number)
+    try:
+        with process:
+            yield Terminal(process, ours)
             process.kill()
-            process.wait(LONGEST)
+    finally:
+        process.kill()
         os.close(ours)

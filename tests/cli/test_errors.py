@@ -1,15 +1,13 @@
 """Every error is one line on stderr that says what to do, with its exit code. No traceback, no key."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 import trmm_async as sdk
 from tests.cli.conftest import Cli
-from tests.cli.stage import Backstage, Said, environment, program
+from tests.cli.stage import Backstage, Said, in_shell, program
 from trmm_async.cli.exits import CommandError, Exit, guarded
 
 WHERE = {"method": "GET", "path": "/x/"}
@@ -211,29 +209,16 @@ class TestAFileOfNames:
     def test_that_is_piped(self, piped: bytes, page: str) -> None:
         with Backstage(agents=1, rate_limit=None, script_seconds=0.01) as stage:
             stage.do(lambda server: server.add_agent(hostname="B\u00dcRO-1", site=41))
-            done = subprocess.run(
-                [sys.executable, "-m", "trmm_async.cli", "run", "3", "--file", "-"],
-                env=environment({**stage.environment, "PYTHONIOENCODING": page}),
-                input=piped,
-                capture_output=True,
-                timeout=120,
-                check=False,
-            )
-        assert (done.returncode, done.stderr) == (0, b"1 agent: 1 succeeded\n")
-        assert ("B\u00dcRO-1" in done.stdout.decode(page)) is (b"RO" in piped)
+            extra = {**stage.environment, "PYTHONIOENCODING": page}
+            said = program(["run", "3", "--file", "-"], extra, piped)
+        assert (said.code, said.error) == (0, "1 agent: 1 succeeded\n")
+        assert ("B\u00dcRO-1" in said.out) is (b"RO" in piped)
 
     def test_that_is_typed_and_no_text(self, gateway: Backstage) -> None:
         strict = {**gateway.environment, "PYTHONIOENCODING": "utf-8:strict"}
-        done = subprocess.run(
-            [sys.executable, "-m", "trmm_async.cli", "run", "3", "--file", "-"],
-            env=environment(strict),
-            input=b"\xff\n",
-            capture_output=True,
-            timeout=120,
-            check=False,
-        )
-        said = b"trmm: --file: stdin is no text in UTF-8, see byte 0: save it as such\n"
-        assert (done.returncode, done.stderr) == (2, said)
+        said = program(["run", "3", "--file", "-"], strict, b"\xff\n")
+        expected = "trmm: --file: stdin is no text in UTF-8, see byte 0: save it as such\n"
+        assert (said.code, said.error) == (2, expected)
 
 
 @pytest.mark.parametrize("words", [["agents"], ["agents", "--json"], ["agents", "--debug"], ["doctor"]])
@@ -243,20 +228,13 @@ def test_the_key_is_never_shown(cli: Cli, gateway: Backstage, words: list[str]) 
 
 
 def test_a_reader_that_goes_away_is_no_error(gateway: Backstage) -> None:
-    command = f"{sys.executable} -m trmm_async.cli agents --jsonl; echo $? >&2"
-    done = subprocess.run(
-        ["bash", "-c", f"({command}) | true"],
-        env=environment(gateway.environment),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
-    assert "Traceback" not in done.stderr
-    assert re.fullmatch(r"(141|0)\n", done.stderr), done.stderr
+    said = in_shell("(TRMM agents --jsonl; echo $? >&2) | true", gateway)
+    assert said.code == 0
+    assert "Traceback" not in said.error
+    assert re.fullmatch(r"(141|0)\n", said.error), said.error
 
 
 def test_as_a_process_it_ends_with_the_same_code() -> None:
-    said = program(["agents"], {"TRMM_CONFIG": "/nonexistent"})
+    said = program(["agents"], {"TRMM_CONFIG": "/nonexistent"}, fresh=True)
     assert (said.code, said.out) == (2, "")
     assert said.error.startswith("trmm: which server?")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Cli
-from tests.cli.stage import Backstage, environment, program, terminal
+from tests.cli.stage import Backstage, environment, program, started, terminal
 from trmm_async import __version__
 from trmm_async.cli.app import hoisted
 
@@ -119,20 +119,14 @@ class TestWatch:
     def test_events_are_data(self, request: pytest.FixtureRequest, which: str, count: int) -> None:
         stage: Backstage = request.getfixturevalue(which)
         words = ["watch", "JADE-PC", "--jsonl", "--count", str(count)]
-        with subprocess.Popen(
-            [sys.executable, "-m", "trmm_async.cli", *words],
-            env=environment(stage.environment),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as process:
+        with started(words, stage.environment) as process:
             assert process.stderr is not None
             assert process.stderr.readline() == "watching 1 agent: JADE-PC\n"
             stage.do(lambda server: server.go_offline(server.agent_ids[0]))
             if count == 2:
                 stage.do(lambda server: server.come_online(server.agent_ids[0]))
-            out, _ = process.communicate(timeout=120)
-        assert process.returncode == 0
+            out, _ = process.communicate()
+            assert process.wait() == 0
         events = [re.search(r'"event": "(\w+)", "hostname": "(JADE-PC)"', line) for line in out.splitlines()]
         assert [found[1] for found in events if found] == ["AgentOffline", "AgentOnline"][:count]
 

@@ -1,7 +1,6 @@
 """`trmm login` and `trmm profiles`: what is written, what is checked first, and where the key is."""
 
 import stat
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +13,7 @@ import keyring.errors
 import pytest
 
 from tests.cli.conftest import Cli
-from tests.cli.stage import Backstage, environment, program, terminal
+from tests.cli.stage import Backstage, program, terminal
 
 
 class Drawer(keyring.backend.KeyringBackend):
@@ -79,15 +78,9 @@ def test_the_key_is_checked_and_written_for_its_owner_alone(cli: Cli, stage: Bac
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
 def test_a_key_that_powershell_pipes(stage: Backstage, bare: Path, encoding: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "trmm_async.cli", "login", "--url", stage.url, "--key-stdin"],
-        env=environment({"TRMM_CONFIG": str(bare)}),
-        input=f"{stage.api_key}\r\n".encode(encoding),
-        capture_output=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    words = ["login", "--url", stage.url, "--key-stdin"]
+    said = program(words, {"TRMM_CONFIG": str(bare)}, f"{stage.api_key}\r\n".encode(encoding))
+    assert said.code == 0, said.error
     assert f'"{stage.api_key}"' in bare.read_text()
 
 

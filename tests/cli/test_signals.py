@@ -33,12 +33,14 @@ def wait_until_it_ran(stage: Backstage, count: int = 1) -> None:
         time.sleep(0.02)
 
 
-@pytest.mark.parametrize("number", ALL)
+@pytest.mark.parametrize(
+    ("number", "fresh"), [(signal.SIGINT, True), (signal.SIGTERM, False), (signal.SIGHUP, False)]
+)
 def test_a_run_ends_gently_and_is_told(
-    cli: Cli, stage: Backstage, tmp_path: Path, number: signal.Signals
+    cli: Cli, stage: Backstage, tmp_path: Path, number: signal.Signals, fresh: bool
 ) -> None:
     path = str(tmp_path / "run.db")
-    with started([*RUN, "--journal", path], stage.environment) as process:
+    with started([*RUN, "--journal", path], stage.environment, fresh=fresh) as process:
         wait_until_it_ran(stage, 2)
         process.send_signal(number)
         said = ended(process)

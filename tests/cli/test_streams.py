@@ -1,15 +1,12 @@
 """Where nothing can be printed or written down: the scripts have run, and the exit code does not hide it."""
 
 import os
-import shlex
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.cli.stage import LONGEST, Backstage, Said, ended, environment, started
+from tests.cli.stage import Backstage, ended, in_shell, started
 
 RUN = ("run", "3", "--client", "34", "--yes")
 FULL = Path("/dev/full")
@@ -21,21 +18,6 @@ def stage(gateway: Backstage) -> Iterator[Backstage]:
     gateway.do(lambda server: server.reset_ledger())
     yield gateway
     gateway.do(lambda server: server.script(3))
-
-
-def in_shell(words: str, stage: Backstage) -> Said:
-    """The command as a shell runs it; `TRMM` stands for it."""
-    command = words.replace("TRMM", f"{shlex.quote(sys.executable)} -m trmm_async.cli")
-    done = subprocess.run(
-        ["/bin/bash", "-c", command],
-        env=environment(stage.environment),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=LONGEST,
-        check=False,
-    )
-    return Said(done.returncode, done.stdout, done.stderr)
 
 
 @pytest.mark.parametrize("form", ["", "--json", "--jsonl"])
@@ -81,7 +63,7 @@ def test_a_journal_that_is_full_in_mid_run(stage: Backstage, tmp_path: Path) -> 
     journal = tmp_path / "run.db"
     stage.do(lambda server: server.script(3, stdout="x" * 60_000))
     words = f"run 3 --all --yes --width 2 --jsonl --journal {journal}"
-    said = in_shell(f"ulimit -f 256; TRMM {words}", stage)
+    said = in_shell(f"ulimit -f 256; TRMM {words}", stage, fresh=True)
     ran = stage.do(lambda server: {run.agent_id for run in server.runs})
     assert 0 < len(ran) < 20
     # All that have run are told, as what they are.

@@ -3,13 +3,11 @@
 import os
 import re
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.cli.stage import Backstage, environment, program, terminal
+from tests.cli.stage import Backstage, ended, program, started, terminal
 
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 COLOUR = re.compile(r"\x1b\[[0-9;]*3[0-7]")
@@ -148,20 +146,10 @@ def test_a_reader_that_goes_away_is_141_everywhere(gateway: Backstage, words: li
     config = {"TRMM_CONFIG": str(bare), "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
     reading, writing = os.pipe()
     os.close(reading)
-    try:
-        done = subprocess.run(
-            [sys.executable, "-m", "trmm_async.cli", *words],
-            env=environment({**gateway.environment, **config}),
-            stdin=subprocess.DEVNULL,
-            stdout=writing,
-            stderr=subprocess.PIPE,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-    finally:
+    with started(words, {**gateway.environment, **config}, stdout=writing) as process:
         os.close(writing)
-    assert (done.returncode, done.stderr) == (141, "")
+        said = ended(process)
+    assert (said.code, said.error) == (141, "")
 
 
 def test_help_is_for_narrow_terminals_too(gateway: Backstage) -> None:
@@ -184,9 +172,10 @@ class TestTheQuestion:
         assert re.search(r"Run Clear-TempFiles on \d agents: JADE-PC, DESKTOP-001", screen.shown)
         assert bool(gateway.do(lambda server: server.runs)) == (code == 0)
 
-    def test_is_interrupted(self, gateway: Backstage) -> None:
+    @pytest.mark.parametrize("fresh", [True, False])
+    def test_is_interrupted(self, gateway: Backstage, fresh: bool) -> None:
         gateway.do(lambda server: server.reset_ledger())
-        with terminal(["run", "3", "--client", "34"], gateway.environment) as screen:
+        with terminal(["run", "3", "--client", "34"], gateway.environment, fresh=fresh) as screen:
             screen.wait_for("Go on? [y/N] ")
             screen.type("\x03")
             assert screen.finish() == 130
