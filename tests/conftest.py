@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.clock import SkippingLoops
 from tests.forked import end_all
+from tests.properties import many
 from tests.servers import DIALECTS
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -21,6 +22,7 @@ asyncio.set_event_loop_policy(SkippingLoops())
 # How long an example takes says how busy the machine is, and no more.
 settings.register_profile(
     "trmm_async",
+    max_examples=many(100),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
     print_blob=True,

@@ -20,8 +20,8 @@ import tempfile
 import termios
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from types import CodeType
@@ -29,7 +29,7 @@ from typing import IO, Any, Final, NoReturn, Self
 
 from tests.forked_client import asked
 
-__all__ = ["CLIENT", "Finished", "Forked", "Forks", "end_all", "forks", "program"]
+__all__ = ["CLIENT", "Finished", "Forked", "Forks", "end_all", "forks", "killed_in_the_end", "program"]
 
 ROOT: Final = Path(__file__).parents[1]
 CLIENT: Final = str(ROOT / "tests" / "forked_client.py")
@@ -219,6 +219,17 @@ class Forks:
             assert self._process.stdin is not None
             self._process.stdin.close()
         self._folder.cleanup()
+
+
+@asynccontextmanager
+async def killed_in_the_end(text: str, words: Sequence[str]) -> AsyncIterator[IO[str]]:
+    """A program of that text, killed by SIGKILL when the block ends; what it prints."""
+    with forks("package").start(text, words, stderr=2) as process:
+        assert process.stdout is not None
+        try:
+            yield process.stdout
+        finally:
+            process.kill()
 
 
 @cache

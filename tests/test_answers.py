@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.properties import many
 from trmm_async.answers import BODY_KEPT, detail_of, error_for, failure
 from trmm_async.calls import Call, Replay, ignore_answer
 from trmm_async.errors import (
@@ -97,6 +98,7 @@ class TestADetail:
         assert len(detail) <= 300
         detail.encode()
 
+    @settings(max_examples=many(30))
     @given(
         st.recursive(
             st.one_of(st.none(), st.booleans(), st.integers(-(2**63), 2**63), st.floats(), st.text()),

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tests.properties import many
 from trmm_async import codec
 from trmm_async.codec import ArrayDecoder, ArrayTruncatedError, Decoder, decoder, encode
 from trmm_async.models import Moment
@@ -281,7 +282,7 @@ def check_against_whole(kind: Any, body: bytes, chunks: list[bytes], batch: int)
 
 
 @given(st.data(), ARRAYS, SPACE, SPACE, SIZES)
-@settings(max_examples=300)
+@settings(max_examples=many(100))
 def test_any_array_in_any_chunks_is_the_whole_decode(
     data: st.DataObject, array: tuple[Any, str], before: str, after: str, batch: int
 ) -> None:
@@ -294,7 +295,7 @@ SPLINTERS = b', ] [ } { " \\ x \xff ,, ],[ },{"id": 1 ]] []'.split()
 
 
 @given(st.data(), ARRAYS, SIZES)
-@settings(max_examples=300)
+@settings(max_examples=many(100))
 def test_a_damaged_body_is_an_error_where_the_whole_decode_is_one(
     data: st.DataObject, array: tuple[Any, str], batch: int
 ) -> None:
@@ -581,7 +582,7 @@ WALKED = st.lists(st.sampled_from(list(b'[]{},""x')), max_size=60).map(bytes)
 
 
 @given(WALKED, st.integers(0, 3), st.booleans(), st.sampled_from([1, 2, 5, 100]))
-@settings(max_examples=500)
+@settings(max_examples=many(200))
 @example(b'"[",[],"', 0, False, 5)
 def test_a_search_in_blocks_finds_what_a_plain_walk_finds(
     text: bytes, depth: int, in_string: bool, size: int
@@ -604,7 +605,7 @@ def test_a_search_in_blocks_of_blocks_finds_what_a_plain_walk_finds(seed: int) -
 
 
 @given(st.lists(st.sampled_from(NASTY), max_size=12).map("".join), st.data())
-@settings(max_examples=200)
+@settings(max_examples=many(60))
 def test_a_scan_in_pieces_ends_where_a_scan_of_the_whole_does(text: str, data: st.DataObject) -> None:
     first = encode(text)
     body = bytearray(first + b"," + encode({text: [text]}))

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tests.properties import many
 from trmm_async import InvalidRequestError
 from trmm_async.cron import cron_expression, cron_values
 
@@ -102,7 +103,7 @@ junk = st.text(st.sampled_from("0123456789*/,-"), max_size=6)
 pieces = st.lists(st.one_of(numbers, st.sampled_from("*/,-")), min_size=1, max_size=7).map("".join)
 
 
-@settings(max_examples=500)
+@settings(max_examples=many(200))
 @given(st.integers(0, 4), st.one_of(junk, pieces))
 @example(0, "0-59/9999")
 @example(0, "*/10000")

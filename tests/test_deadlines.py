@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.clock import MOMENT, in_steps, live_timers, now, run
+from tests.properties import many
 from trmm_async.transport.deadlines import Deadlines
 
 
@@ -115,7 +116,7 @@ class TestAll:
 
         run(main())
 
-    @settings(max_examples=100)
+    @settings(max_examples=many(100))
     @given(
         st.lists(
             st.tuples(st.sampled_from([1.0, 2.0, 4.0]), in_steps(1, 384), in_steps(0, 256)),

@@ -6,7 +6,7 @@ import os
 import re
 import signal
 import socket
-import sys
+import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,6 +16,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from tests.forked import Forked, forks
 from trmm_async.testing import Simulator
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -29,26 +30,25 @@ BOTH = pytest.mark.parametrize("dialect", ["gateway", "stock"])
 class Program:
     """An example that runs; what it says is read while it does."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: Forked) -> None:
         self.process = process
         self.said: list[str] = []
-        self._reading = asyncio.create_task(self._read())
+        self._reading = asyncio.create_task(asyncio.to_thread(self._read))
 
-    async def _read(self) -> None:
+    def _read(self) -> None:
         assert self.process.stdout is not None
-        async for line in self.process.stdout:
-            self.said.append(line.decode())
+        self.said.extend(iter(self.process.stdout.readline, ""))
 
     async def says(self, text: str) -> None:
         async with asyncio.timeout(LONGEST):
             while not any(text in line for line in self.said):
-                assert self.process.returncode is None, self.said
+                assert self.process.poll() is None, self.said
                 await asyncio.sleep(0.01)
 
     async def ended(self) -> int:
         async with asyncio.timeout(LONGEST):
-            code = await self.process.wait()
             await self._reading
+        code = self.process.wait()
         assert not LEAK.search("".join(self.said)), "".join(self.said)
         return code
 
@@ -59,21 +59,19 @@ class Program:
 
 @asynccontextmanager
 async def running(server: Simulator, name: str, *words: str, **environment: str) -> AsyncIterator[Program]:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-X", "dev", str(EXAMPLES / f"{name}.py"), *words),
+    process = forks("package").start(
+        str(EXAMPLES / f"{name}.py"),
+        words,
         env={**os.environ, "TRMM_URL": server.url, "TRMM_API_KEY": server.api_key, **environment},
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
+        stderr=subprocess.STDOUT,
     )
-    program = Program(process)
-    try:
-        yield program
-    finally:
-        if process.returncode is None:
+    with process:
+        program = Program(process)
+        try:
+            yield program
+        finally:
             process.kill()
-        await program.process.wait()
-        await program._reading
+            await program._reading
 
 
 def a_server(dialect: str) -> Simulator:

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.peer import Peer, Request, peer
+from tests.properties import many
 from tests.servers import DIALECTS, at_once, served, until
 from trmm_async import (
     TRMM,
@@ -104,7 +105,7 @@ class TestOutcomes:
             assert "ended" in repr(run)
 
     @pytest.mark.parametrize("dialect", DIALECTS)
-    @settings(max_examples=10)
+    @settings(max_examples=many(10))
     @given(
         fates=st.lists(st.sampled_from(sorted(KINDS["gateway"])), max_size=15),
         width=st.integers(1, 6),

@@ -1,7 +1,6 @@
 """One script over many agents of a stock server: one call, few looks, and no silence of it left unsaid."""
 
 import asyncio
-import sys
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,6 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.forked import killed_in_the_end
+from tests.properties import many
 from tests.servers import at_once, count, served, until
 from trmm_async import (
     AgentSilentError,
@@ -381,13 +382,9 @@ class TestWhileTheServerStillWritesTheRows:
         waits = HistoryWaits(report=5, row=1, bulk_row=5)
         async with served("stock", agents=60, row_seconds=0.05, waits=waits) as (server, trmm):
             rows = server.world.journal.history
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-c", KILLED, server.url, server.api_key),
-                *(str(tmp_path / "run.db"), ",".join(server.agent_ids)),
-            )
-            await until(lambda: rows, seconds=20)
-            process.kill()
-            await process.wait()
+            words = [server.url, server.api_key, str(tmp_path / "run.db"), ",".join(server.agent_ids)]
+            async with killed_in_the_end(KILLED, words):
+                await until(lambda: rows, seconds=20)
             assert len(rows) < 60
             outcomes = await trmm.fleet.resume(tmp_path / "run.db")
             assert [type(outcome) for outcome in outcomes] == [Done] * 60
@@ -447,7 +444,7 @@ ANSWERS = ("comes", "cut", "502", "500")
 
 
 class TestWhateverHappens:
-    @settings(max_examples=4)
+    @settings(max_examples=many(4))
     @given(
         fates=st.lists(st.sampled_from(sorted(FATES)), min_size=2, max_size=12),
         answered=st.sampled_from(ANSWERS),

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 import trmm_async.dialects
 import trmm_async.resources
 from tests.peer import Peer, always, answer, in_turn, peer
+from tests.properties import many
 from trmm_async import (
     TRMM,
     AgentOnline,
@@ -178,7 +179,7 @@ JSON = st.recursive(
 
 
 @given(st.sampled_from(FIELDS), JSON)
-@settings(max_examples=500)
+@settings(max_examples=many(200))
 @example(FIELDS[0], {"id": {"id": None}})
 def test_nor_does_any_value_at_all(where: tuple[type[msgspec.Struct], Any], value: object) -> None:
     try:

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.peer import Peer, Request, answer, peer
+from tests.properties import many
 from trmm_async import TRMM, Agent, ConnectionFailedError, DecodeError, NotFoundError
 from trmm_async.codec import decoder
 
@@ -89,7 +90,7 @@ class TestAnAnswer:
             async with client(server.url) as trmm:
                 assert await trmm.agents.list() == EXPECTED
 
-    @settings(max_examples=25)
+    @settings(max_examples=many(25))
     @given(st.integers(0, 900), st.lists(st.integers(1, 200_000), max_size=6))
     def test_is_the_same_list_however_long_and_in_whatever_pieces(self, count: int, cuts: list[int]) -> None:
         body = agents(count)

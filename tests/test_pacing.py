@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.clock import MOMENT, VirtualLoop, in_steps, live_timers, now, run, soon
+from tests.properties import many
 from trmm_async import RateLimit
 from trmm_async.admission import give_back
 from trmm_async.pacing import WindowLimiter, WindowSlot
@@ -233,7 +234,7 @@ class TestABurst:
             slot.settle()
         return moments
 
-    @settings(max_examples=50)
+    @settings(max_examples=many(50))
     @given(st.data())
     def test_is_no_larger_than_asked_for_and_the_rest_are_spread(self, data: st.DataObject) -> None:
         count = data.draw(st.integers(1, 12))

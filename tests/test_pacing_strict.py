@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.clock import MOMENT, in_steps, now, run, soon
+from tests.properties import many
 from tests.test_pacing import held_and_cooling
 from trmm_async import RateLimit
 from trmm_async.pacing import WindowLimiter
@@ -103,7 +104,7 @@ limits = st.builds(
 
 
 class TestAgainstAStrictServer:
-    @settings(max_examples=150)
+    @settings(max_examples=many(80))
     @given(st.data())
     def test_nothing_is_refused_nobody_is_overtaken_and_no_place_is_lost(self, data: st.DataObject) -> None:
         limit = data.draw(limits)
@@ -129,7 +130,7 @@ class TestAgainstAStrictServer:
         for _ in range(limit.burst or limit.count):
             await soon(limiter.acquire())
 
-    @settings(max_examples=60)
+    @settings(max_examples=many(60))
     @given(st.integers(1, 30), st.sampled_from([1.0, 4.0, 64.0]), st.integers(1, 150), st.data())
     def test_a_run_takes_no_longer_than_the_limit_demands(
         self, count: int, per: float, calls: int, data: st.DataObject

@@ -8,6 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.clock import in_steps
+from tests.properties import many
 from trmm_async import RateLimit
 from trmm_async.pacing import RollingWindow, WindowEntry
 
@@ -44,7 +45,7 @@ STEPS = ["take", "give back", "settle", "written", "pause"]
 
 
 class TestTheWindow:
-    @settings(max_examples=300)
+    @settings(max_examples=many(150))
     @given(
         st.integers(1, 4),
         st.lists(st.tuples(st.sampled_from(STEPS), in_steps(0, 96), st.integers(0, 3)), max_size=40),

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.peer import Peer, Request, always, answer, peer
+from tests.properties import many
 from tests.servers import NOBODY, count, served, until
 from trmm_async import (
     TRMM,
@@ -268,7 +269,7 @@ class TestIteration:
                 async with stream:
                     pass
 
-    @settings(max_examples=40)
+    @settings(max_examples=many(40))
     @given(
         st.lists(st.text(max_size=20), max_size=12),
         st.sampled_from(["", " ", "\n\t", " \r\n "]),

@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.peer import Peer, always, answer, peer
+from tests.properties import many
 from trmm_async import (
     TRMM,
     BadRequestError,
@@ -100,7 +101,7 @@ class TestWhole:
             if (framing, packing) != ("end", ""):
                 assert (await download(trmm, server, tmp_path)).read_bytes() == LIST
 
-    @settings(max_examples=12)
+    @settings(max_examples=many(12))
     @given(share=st.floats(0, 1, exclude_max=True))
     def test_cut_it_is_not(
         self, framing: str, packing: str, share: float, tmp_path_factory: pytest.TempPathFactory

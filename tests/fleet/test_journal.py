@@ -3,10 +3,8 @@
 import asyncio
 import json
 import os
-import signal
 import sqlite3
 import stat
-import sys
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
@@ -15,6 +13,7 @@ from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 import pytest
 
 from tests.fleet.stores import database_of
+from tests.forked import killed_in_the_end
 from tests.servers import count, served
 from trmm_async import (
     TRMM,
@@ -359,16 +358,17 @@ async def test_after_kill_9_in_mid_run_nothing_is_lost_and_nothing_runs_twice(
     async with fleet(dialect, agents=40) as (server, trmm):
         for place, agent_id in enumerate(server.agent_ids):
             server.script(1, agent_id=agent_id, seconds=0.05 + 0.02 * place)
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-c", KILLED, server.url, server.api_key, dialect, str(tmp_path / "a.db")),
-            *(",".join(server.agent_ids), str(width)),
-            stdout=asyncio.subprocess.PIPE,
-        )
-        assert process.stdout is not None
-        for _ in range(6):
-            assert await process.stdout.readline()
-        process.send_signal(signal.SIGKILL)
-        await process.communicate()
+        words = [
+            server.url,
+            server.api_key,
+            dialect,
+            str(tmp_path / "a.db"),
+            ",".join(server.agent_ids),
+            str(width),
+        ]
+        async with killed_in_the_end(KILLED, words) as printed:
+            for _ in range(6):
+                assert await asyncio.to_thread(printed.readline)
 
         async with await Journal.read(tmp_path / "a.db") as journal:
             assert (await journal.counts()).total == 40
@@ -405,11 +405,8 @@ async def killed_while_waiting(server: Simulator, dialect: str, path: Path, limi
 
     They are 10. In its journal none is in flight by then.
     """
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", WAITING, server.url, server.api_key, dialect, str(path)),
-        *(",".join(server.agent_ids), str(limit)),
-    )
-    try:
+    words = [server.url, server.api_key, dialect, str(path), ",".join(server.agent_ids), str(limit)]
+    async with killed_in_the_end(WAITING, words):
         async with asyncio.timeout(30):
             while not path.exists() or not count(server, "POST"):
                 await asyncio.sleep(0.01)
@@ -418,9 +415,6 @@ async def killed_while_waiting(server: Simulator, dialect: str, path: Path, limi
                     if (await journal.counts()).done == done and not await journal.in_flight():
                         break
                 await asyncio.sleep(0.01)
-    finally:
-        process.send_signal(signal.SIGKILL)
-        await process.wait()
 
 
 async def test_what_waits_out_a_429_is_not_in_flight_when_it_is_killed(tmp_path: Path, dialect: str) -> None:

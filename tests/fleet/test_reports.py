@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.properties import many
 from trmm_async import Done, Failed, Outcome, ScriptResult, Skipped, Unknown
 from trmm_async.errors import AgentSilentError, NotFoundError, OutcomeUnknownError
 from trmm_async.fleet import Group, as_csv, as_jsonl, as_row, groups_of, report
@@ -149,7 +150,7 @@ def test_a_spreadsheet_runs_nothing_of_it(text: str) -> None:
     assert row[4] == f"'{text}"
 
 
-@settings(max_examples=300)
+@settings(max_examples=many(150))
 @given(
     st.lists(st.sampled_from([*"=+-@;,|:^ \t\n\r\"'a1\uff1d", "=1", '";=1', "\n=1"]), max_size=12).map(
         "".join

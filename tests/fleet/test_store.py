@@ -4,7 +4,6 @@ import asyncio
 import gc
 import os
 import shutil
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -22,6 +21,8 @@ from hypothesis import strategies as st
 
 from tests.fleet.stores import database_of
 from tests.fleet.test_journal import IDS, KILLED, ORDER, fleet
+from tests.forked import killed_in_the_end
+from tests.properties import many
 from tests.recorded import FOLDER
 from tests.servers import until
 from trmm_async import Counts, Done, Failed, JournalError, Outcome, ScriptResult, Skipped, Unknown
@@ -148,7 +149,7 @@ class TestWhole:
                 except JournalError:
                     refused[name] += 1
 
-        @settings(max_examples=60, suppress_health_check=list(HealthCheck))
+        @settings(max_examples=many(60), suppress_health_check=list(HealthCheck))
         @given(st.sampled_from(sorted(whole)), st.floats(0, 1, exclude_max=True), st.integers(0, 255))
         def damage(name: str, where: float, flip: int) -> None:
             content = bytearray(whole[name])
@@ -214,16 +215,10 @@ async def test_after_kill_9_what_is_copied_of_it_alone_sends_nothing(tmp_path: P
         for place, agent_id in enumerate(server.agent_ids):
             server.script(1, agent_id=agent_id, seconds=0.05 + 0.02 * place)
         path = tmp_path / "a.db"
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-c", KILLED, server.url, server.api_key, "gateway", str(path)),
-            *(",".join(server.agent_ids), "4"),
-            stdout=asyncio.subprocess.PIPE,
-        )
-        assert process.stdout is not None
-        for _ in range(6):
-            assert await process.stdout.readline()
-        process.send_signal(signal.SIGKILL)
-        await process.communicate()
+        words = [server.url, server.api_key, "gateway", str(path), ",".join(server.agent_ids), "4"]
+        async with killed_in_the_end(KILLED, words) as printed:
+            for _ in range(6):
+                assert await asyncio.to_thread(printed.readline)
         sent = len(server.runs)
 
         shutil.copy2(path, tmp_path / "copy.db")
@@ -415,7 +410,7 @@ TEXTS = st.text(st.characters(codec=None), max_size=20)
 
 class TestWhateverIsSent:
     def test_goes_in(self, tmp_path: Path) -> None:
-        @settings(max_examples=25, suppress_health_check=list(HealthCheck))
+        @settings(max_examples=many(25), suppress_health_check=list(HealthCheck))
         @given(
             st.one_of(st.none(), st.integers(), st.sampled_from([2**64 - 1, -(2**63), 2**63, 10**5000])),
             *(TEXTS, TEXTS, TEXTS),

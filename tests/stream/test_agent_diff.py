@@ -10,6 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
+from tests.properties import many
 from trmm_async.errors import ConnectionFailedError
 from trmm_async.events import AgentOffline, AgentOnline, AlertEvent, Event, Gap, Live, ScriptOutput
 from trmm_async.models import Alert, HistoryEntry, ScriptResult
@@ -130,7 +131,7 @@ class Reader:
 
 
 @given(before=steps, after=steps)
-@settings(max_examples=300)
+@settings(max_examples=many(100))
 def test_the_events_replayed_give_the_servers_state_and_none_comes_twice(
     before: list[Step], after: list[Step]
 ) -> None:
@@ -172,7 +173,7 @@ def test_the_events_replayed_give_the_servers_state_and_none_comes_twice(
 
 
 @given(after=steps, some=st.integers(0, 3))
-@settings(max_examples=200)
+@settings(max_examples=many(80))
 def test_a_slow_reader_that_restarts_loses_nothing(after: list[Step], some: int) -> None:
     server = Server()
     reader = Reader(server, snapshot=True)
@@ -400,7 +401,7 @@ LOOK = ["ask look", "read look", "hear look"]
 @given(what=turns)
 @example([*LOOK, "ask one", "read one", "change", *LOOK, "hear one"])
 @example([*LOOK, "ask look", "read look", "change", "ask one", "read one", "hear one", "hear look"])
-@settings(max_examples=500)
+@settings(max_examples=many(150))
 def test_however_the_two_overlap_each_state_comes_once_and_in_order(
     what: list[Turn],
 ) -> None:

@@ -8,6 +8,7 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.properties import many
 from trmm_async.events import AgentOffline, AgentOnline, AlertEvent, Event, ScriptOutput
 from trmm_async.models import Alert
 from trmm_async.stream.catchup import CLOCK_SKEW, ReaderState, Snapshot
@@ -203,7 +204,7 @@ def run(server: Server, what: Iterable[Change]) -> list[Event]:
 @given(
     before=changes(5), live=changes(5), lost=changes(6), early=changes(5), late=changes(5), after=changes(5)
 )
-@settings(max_examples=400)
+@settings(max_examples=many(120))
 def test_the_reader_ends_where_the_server_is_and_hears_nothing_twice(
     *,
     before: list[Change],
@@ -233,7 +234,7 @@ def test_the_reader_ends_where_the_server_is_and_hears_nothing_twice(
 
 
 @given(live=changes(5), lost=changes(6), early=changes(5), after=changes(5), lag=st.integers(0, 5))
-@settings(max_examples=400)
+@settings(max_examples=many(120))
 def test_frames_that_lag_behind_the_snapshot_still_lead_to_the_servers_state(
     live: list[Change], lost: list[Change], early: list[Change], after: list[Change], lag: int
 ) -> None:
@@ -250,7 +251,7 @@ def test_frames_that_lag_behind_the_snapshot_still_lead_to_the_servers_state(
 
 
 @given(gaps=st.lists(st.tuples(changes(4), changes(4)), max_size=4))
-@settings(max_examples=200)
+@settings(max_examples=many(70))
 def test_gap_after_gap_the_reader_keeps_up(gaps: list[tuple[list[Change], list[Change]]]) -> None:
     server = Server()
     reader = Reader(server.up, {})

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.properties import many
 from trmm_async.stream.mailbox import Mailbox
 
 
@@ -65,7 +66,7 @@ async def test_closing_throws_away_what_is_in_and_wakes_the_reader() -> None:
 
 
 @given(size=st.integers(1, 4), writers=st.lists(st.integers(0, 6), max_size=5), pauses=st.integers(0, 3))
-@settings(max_examples=60)
+@settings(max_examples=many(60))
 def test_nothing_is_lost_or_reordered_and_the_bound_holds(size: int, writers: list[int], pauses: int) -> None:
     async def scenario() -> None:
         mailbox: Mailbox[tuple[int, int]] = Mailbox(size)

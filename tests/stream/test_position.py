@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
+from tests.properties import many
 from tests.stream.test_catchup import THEN, WHO, Change, Reader, Server, alert, changes, offline, run, told
 from trmm_async.errors import InvalidRequestError
 from trmm_async.models import Alert
@@ -146,7 +147,7 @@ def test_the_digest_is_the_same_in_every_process() -> None:
 
 
 @given(before=changes(5), live=changes(6), read=st.integers(0, 6), away=changes(6), after=changes(4))
-@settings(max_examples=300)
+@settings(max_examples=many(150))
 def test_a_reader_that_comes_back_knows_what_the_server_does(
     before: list[Change], live: list[Change], read: int, away: list[Change], after: list[Change]
 ) -> None:
@@ -168,7 +169,7 @@ def test_a_reader_that_comes_back_knows_what_the_server_does(
 
 
 @given(before=changes(5), early=changes(5), late=changes(5), after=changes(5))
-@settings(max_examples=300)
+@settings(max_examples=many(150))
 def test_a_reader_that_asked_for_everything_knows_what_the_server_does(
     before: list[Change], early: list[Change], late: list[Change], after: list[Change]
 ) -> None:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.forked import forks
+
 ROOT = Path(__file__).parents[2]
 
 # Stands in for the client, so that what the fixture hands to it is seen.
@@ -37,16 +39,24 @@ CLIENT = """
 """
 
 
-def run(folder: Path, test: str, *options: str, conftest: str = "") -> tuple[int, str]:
-    """Run one test file in a pytest of its own, with this plugin and what the options name."""
+def run(folder: Path, test: str, *options: str, conftest: str = "", fresh: bool = False) -> tuple[int, str]:
+    """Run one test file in a pytest of its own, with this plugin and what the options name.
+
+    With `fresh`, in an interpreter of its own, too.
+    """
     (folder / "test_it.py").write_text(textwrap.dedent(test))
     (folder / "conftest.py").write_text(textwrap.dedent(conftest))
     environment = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "pytest", "-p", "trmm_async.testing.plugin", "-p", "no:cacheprovider"]
-    done = subprocess.run(
-        [*command, "--strict-markers", "-W", "error", *options, str(folder)],
-        cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=120,
-    )  # fmt: skip
+    words = ["-p", "trmm_async.testing.plugin", "-p", "no:cacheprovider", "--strict-markers", "-W", "error"]
+    if fresh:
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", *words, *options, str(folder)],
+            cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=120,
+        )  # fmt: skip
+    else:
+        # The plugins are: they were imported before the fork.
+        words += ["-W", "ignore:Module already imported:pytest.PytestAssertRewriteWarning"]
+        done = forks("package").run("pytest", [*words, *options, str(folder)], cwd=folder, env=environment)
     return done.returncode, done.stdout + done.stderr
 
 
@@ -210,8 +220,8 @@ def test_whoever_does_not_use_it_pays_nothing_for_it(tmp_path: Path) -> None:
         def test_it():
             assert not {"aiohttp", "msgspec", "websockets", "trmm_async.testing.simulator"} & set(sys.modules)
     """
-    passed(run(tmp_path, test), 1)
-    passed(run(tmp_path, test, *AUTO), 1)
+    passed(run(tmp_path, test, fresh=True), 1)
+    passed(run(tmp_path, test, *AUTO, fresh=True), 1)
 
 
 def test_the_marker_and_the_fixtures_are_documented(tmp_path: Path) -> None:
