@@ -146,7 +146,7 @@ class TestBeforeSending:
             (["a"], {"width": 0}, "width"),
             (["a"], {"timeout": 301}, "1 to 300"),
             (["a"], {"args": "C:"}, "sequence"),
-            (["a"], {"script": "1"}, "script"),
+            (["a"], {"script": 1.5}, "script"),
         ],
     )
     async def test_what_is_wrong_is_said_and_nothing_sent(

@@ -390,7 +390,7 @@ class TestDeployments:
             ({"expires": datetime(2020, 1, 1, tzinfo=UTC)}, "future"),
             ({"expires": "tomorrow"}, "datetime"),
             ({"arch": "x86"}, "arch"),
-            ({"client": "34"}, "client"),
+            ({"client": 1.5}, "client"),
             ({"site": None}, "site"),
             ({"install_flags": "a\nb"}, "install_flags"),
         ],

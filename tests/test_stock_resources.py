@@ -566,7 +566,7 @@ BAD: list[Callable[[TRMM], Coroutine[Any, Any, Any]]] = [
     lambda trmm: trmm.clients.update(1, custom_fields={}),
     lambda trmm: trmm.clients.update(1, custom_fields=None),  # type: ignore[arg-type]
     lambda trmm: trmm.clients.update(1, custom_fields={"x": "y"}),  # type: ignore[arg-type]
-    lambda trmm: trmm.sites.create(client="x", name="y"),  # type: ignore[arg-type]
+    lambda trmm: trmm.sites.create(client=1.5, name="y"),  # type: ignore[arg-type]
     lambda trmm: trmm.sites.update(1),
     lambda trmm: trmm.custom_fields.list(model="server"),  # type: ignore[arg-type]
     lambda trmm: trmm.custom_fields.create(name="x", model="agent", type="text", options=["a"]),

@@ -141,6 +141,13 @@ def reference(value: object, what: str) -> int | str:
     return plain_text(name, what) if name else object_id(value, what)
 
 
+def references(values: object, what: str) -> tuple[int | str, ...]:
+    """Several of them, each once; a lone one is as good as several."""
+    several = isinstance(values, Iterable) and not isinstance(values, str | bytes)
+    given: Iterable[object] = values if several else (values,)  # type: ignore[assignment]
+    return tuple(dict.fromkeys(reference(value, what) for value in given))
+
+
 def object_ids(values: object, what: str) -> tuple[int, ...]:
     """Several of them, each once; a lone one is as good as several."""
     several = isinstance(values, Iterable) and not isinstance(values, str | bytes)

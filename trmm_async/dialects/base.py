@@ -55,11 +55,12 @@ class AgentFilter:
 class ScriptRun:
     """One run of a script; `timeout` in seconds, `cmd_id` ties its output chunks to it.
 
+    `script` is the id, or the name as long as nobody has looked it up (`resources.names`).
     `env_vars` are "NAME=value"; `custom_field` is where "collector" stores the output, all of it or its last
     line.
     """
 
-    script: int
+    script: int | str
     output: str = "wait"
     args: tuple[str, ...] = ()
     timeout: int = 90
@@ -68,6 +69,13 @@ class ScriptRun:
     run_as_user: bool = False
     custom_field: int | None = None
     save_all_output: bool = False
+
+    @property
+    def script_id(self) -> int:
+        """The script's id. Raises TypeError for a name: it would be sent as none."""
+        if isinstance(self.script, str):
+            raise TypeError(f"the script {self.script!r} was not looked up")
+        return self.script
 
 
 class SentResult(msgspec.Struct):

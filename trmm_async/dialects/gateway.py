@@ -170,7 +170,7 @@ class Gateway:
             )
         waits = run.output == "wait"
         order = _Order(
-            script=run.script, output=run.output, args=run.args, timeout=run.timeout, cmd_id=run.cmd_id
+            script=run.script_id, output=run.output, args=run.args, timeout=run.timeout, cmd_id=run.cmd_id
         )
         return Call(
             method="POST",

@@ -22,8 +22,8 @@ from trmm_async.fleet.rollout import Share, any_result, succeeded_by_default
 from trmm_async.fleet.run import FleetRun
 from trmm_async.fleet.targets import listed, noted
 from trmm_async.fleet.work import CallWork, ScriptWork, Work
-from trmm_async.models import Agent, Script, ScriptResult
-from trmm_async.resources import Api, Selector, checked_run
+from trmm_async.models import Agent, ScriptResult
+from trmm_async.resources import AnyScript, Api, Selector, checked_run
 
 __all__ = ["Fleet", "FleetRun", "Group", "Journal", "as_csv", "as_jsonl", "as_row", "groups_of", "report"]
 
@@ -58,7 +58,7 @@ class Fleet:
     def run_script(
         self,
         agents: Iterable[str | Agent] | AsyncIterable[str | Agent] | Selector,
-        script: int | Script,
+        script: AnyScript,
         *,
         args: Iterable[str] = (),
         timeout: int = 90,
@@ -86,7 +86,8 @@ class Fleet:
         Args:
             agents: ids or agents, of a collection or an asynchronous stream; the same one twice is refused.
                 An `agents.select(…)` is read to its end before the first is sent.
-            script: the id of a script in the server's library, or the script.
+            script: the id or the name of a script in the server's library, or the script. A name is looked up
+                when the run begins.
             args: the script's arguments.
             timeout: seconds that the script may take on each agent, 1 to 300.
             env_vars: environment variables for the script; a stock server only.

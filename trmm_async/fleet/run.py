@@ -218,6 +218,7 @@ class FleetRun(Generic[T]):
         plan = self._plan
         if isinstance(plan, Resumption):
             return await self._reopen(plan, stack)
+        plan = replace(plan, work=await plan.work.identified(self._api))
         targets = plan.targets
         if isinstance(targets, Selector):
             with self._guards.guard():

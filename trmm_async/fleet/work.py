@@ -12,7 +12,7 @@ from trmm_async.calls import Call, Replay
 from trmm_async.dialects import Dialect, HistoryRun, ScriptRun
 from trmm_async.fleet.guards import UnsentGuard
 from trmm_async.models import Agent, ScriptResult
-from trmm_async.resources import Api, Selector
+from trmm_async.resources import Api, Names, Selector
 from trmm_async.script_runs import Before
 from trmm_async.transport import WATCH
 
@@ -51,6 +51,11 @@ class Work(Generic[T_co]):
         """What a journal's `Order` has of it."""
         raise NotImplementedError
 
+    async def identified(self, api: Api) -> "Work[T_co]":
+        """The same, with what was given by name looked up. Raises as `Names` does; nothing is sent then."""
+        del api
+        return self
+
     async def chosen(self, selector: Selector) -> list[str]:
         """The targets that a selector means now. Raises as that."""
         return await selector.agent_ids()
@@ -60,7 +65,7 @@ class ScriptWork(Work[ScriptResult]):
     """A script of the server's library."""
 
     def __init__(self, run: ScriptRun) -> None:
-        self.name = f"script {run.script}"
+        self.name = f"script {run.script!r}"
         self.run = run
 
     def send(
@@ -74,10 +79,14 @@ class ScriptWork(Work[ScriptResult]):
     def everywhere(self, dialect: Dialect, agent_ids: tuple[str, ...]) -> HistoryRun | None:
         return dialect.run_everywhere(agent_ids, self.run)
 
+    async def identified(self, api: Api) -> "ScriptWork":
+        """See `Work`."""
+        return ScriptWork(await Names(api).run(self.run))
+
     def order(self) -> dict[str, Any]:
         run = self.run
         return {
-            "script": run.script,
+            "script": run.script_id,
             "args": run.args,
             "timeout": run.timeout,
             "env_vars": run.env_vars,

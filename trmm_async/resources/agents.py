@@ -5,13 +5,13 @@ from typing import Literal, overload
 
 from trmm_async import arguments
 from trmm_async.dialects import ScriptRun
-from trmm_async.models import Agent, Script, ScriptResult
+from trmm_async.models import Agent, ScriptResult
 from trmm_async.resources.agent_stream import AgentStream
 from trmm_async.resources.api import Api
 from trmm_async.resources.commands import CommandSettings, CommandStream, checked_command
 from trmm_async.resources.filters import MonitoringType, agent_query
 from trmm_async.resources.live import ScriptStream, new_cmd_id
-from trmm_async.resources.names import AGENT, AnyClient, AnySite
+from trmm_async.resources.names import AGENT, AnyClient, AnyScript, AnySite
 from trmm_async.resources.selector import AgentStatus, FieldValue, Platform, Selector, checked_criteria
 from trmm_async.resources.stock.actions import AgentActions
 from trmm_async.resources.stock.custom_fields import CustomField, field_ids
@@ -161,7 +161,7 @@ class Agents(AgentActions):
     async def run_script(
         self,
         agent: str | Agent,
-        script: int | Script,
+        script: AnyScript,
         *,
         args: Iterable[str] = (),
         timeout: int = 90,
@@ -174,7 +174,7 @@ class Agents(AgentActions):
     async def run_script(
         self,
         agent: str | Agent,
-        script: int | Script,
+        script: AnyScript,
         *,
         args: Iterable[str] = (),
         timeout: int = 90,
@@ -188,7 +188,7 @@ class Agents(AgentActions):
     async def run_script(
         self,
         agent: str | Agent,
-        script: int | Script,
+        script: AnyScript,
         *,
         args: Iterable[str] = (),
         timeout: int = 90,
@@ -205,7 +205,7 @@ class Agents(AgentActions):
 
         Args:
             agent: its id, or the agent.
-            script: the id of a script in the server's library, or the script.
+            script: the id or the name of a script in the server's library, or the script.
             args: the script's arguments.
             timeout: seconds that the script may take, 1 to 300. The client waits longer than that by its own
                 timeout, so that it does not give up on a script that is still allowed to run.
@@ -235,10 +235,10 @@ class Agents(AgentActions):
             custom_field=custom_field,
             save_all_output=save_all_output,
         )
-        return await self._api.run_script(agent_id, run)
+        return await self._api.run_script(agent_id, await self._names().run(run))
 
     def stream_script(
-        self, agent: str | Agent, script: int | Script, *, args: Iterable[str] = (), timeout: int = 90
+        self, agent: str | Agent, script: AnyScript, *, args: Iterable[str] = (), timeout: int = 90
     ) -> ScriptStream:
         """Run a script on an agent, never twice, and have its output while it runs; see `ScriptStream`.
 
@@ -281,7 +281,7 @@ class Agents(AgentActions):
 
 
 def checked_run(
-    script: int | Script,
+    script: AnyScript,
     *,
     args: Iterable[str],
     timeout: object,
@@ -294,7 +294,7 @@ def checked_run(
 ) -> ScriptRun:
     """A run whose every argument was checked."""
     return ScriptRun(
-        script=arguments.object_id(script, "script"),
+        script=arguments.reference(script, "script"),
         args=arguments.script_args(args),
         timeout=arguments.script_timeout(timeout),
         output=arguments.choice(output, "output", ("wait", "forget", "collector")),

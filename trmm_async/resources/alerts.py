@@ -8,7 +8,8 @@ from trmm_async.calls import Call, Plan, Steps
 from trmm_async.dialects.stock.dialect import ALERT, ALERTS
 from trmm_async.dialects.stock.endpoint import put, send
 from trmm_async.errors import NotFoundError, OutcomeUnknownError, ServerFaultError, TRMMError
-from trmm_async.models import Alert, Client, ClientRef
+from trmm_async.models import Alert
+from trmm_async.resources.names import AnyClient
 from trmm_async.resources.resource import Resource
 
 __all__ = ["Alerts"]
@@ -41,7 +42,7 @@ class Alerts(Resource):
         self,
         *,
         days: int | None = None,
-        client: int | Client | ClientRef | Iterable[int | Client | ClientRef] | None = None,
+        client: AnyClient | Iterable[AnyClient] | None = None,
         severity: Severity | Iterable[Severity] | None = None,
         resolved: bool | None = None,
         snoozed: bool | None = None,
@@ -68,6 +69,8 @@ class Alerts(Resource):
         which = arguments.filters(given, _FILTERS, "alerts.list")
         if not which:
             return await self._api.send(lambda dialect: dialect.list_alerts())
+        if clients := which.get("clientFilter"):
+            which["clientFilter"] = await self._names("alerts.list with a filter").clients(clients)
         # The server can leave out those that are resolved or snoozed; that there are no others, we see to.
         body = {name: value for name, value in which.items() if value is not True}
         found = await self._on_stock("alerts.list with a filter", ALERTS.call(body=body))
@@ -136,8 +139,8 @@ def _days(days: object) -> int:
     return arguments.integer(days, "days", minimum=1, maximum=_DAYS_MOST)
 
 
-def _clients(given: object, what: str) -> tuple[int, ...]:
-    return arguments.non_empty(arguments.object_ids(given, what), what)
+def _clients(given: object, what: str) -> tuple[int | str, ...]:
+    return arguments.non_empty(arguments.references(given, what), what)
 
 
 def _severities(given: object, what: str) -> tuple[str, ...]:

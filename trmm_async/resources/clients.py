@@ -6,7 +6,8 @@ from trmm_async import arguments
 from trmm_async.dialects.stock.endpoint import delete, put, read
 from trmm_async.dialects.stock.nouns import client_of
 from trmm_async.errors import InvalidRequestError
-from trmm_async.models import Client, ClientRef, Site, SiteRef
+from trmm_async.models import Client, Site
+from trmm_async.resources.names import CLIENT, AnyClient, AnySite
 from trmm_async.resources.resource import Resource
 from trmm_async.resources.stock.custom_field_values import wrapped
 from trmm_async.resources.stock.custom_fields import FieldValues
@@ -37,9 +38,9 @@ _CHECKS: Final[arguments.Checks] = {
 class Clients(Resource):
     """Clients (customers, tenants) and their sites. Every method raises `TRMMError`s only."""
 
-    async def sites(self, client: int | Client | ClientRef) -> list[Site]:
+    async def sites(self, client: AnyClient) -> list[Site]:
         """The sites of one client."""
-        client_id = arguments.object_id(client, "client")
+        client_id = await self._names().client(client)
         return await self._api.send(lambda dialect: dialect.list_sites(client_id))
 
     async def create(self, *, name: str, site: str | None = None) -> Client:
@@ -59,11 +60,19 @@ class Clients(Resource):
         first = None if site is None else arguments.name(site, "site")
         return await self._api.send(lambda dialect: dialect.create_client(name, first))
 
+    async def find(self, name: str) -> Client | None:
+        """The client of this name with its sites, in any case; None without one.
+
+        Raises:
+            AmbiguousNameError: several have it, but for case or the way in which accents are composed.
+        """
+        return CLIENT.find(arguments.plain_text(name, "name"), await self.list())
+
     async def list(self) -> list[Client]:
         """All clients, each with its sites."""
         return await self._api.send(lambda dialect: dialect.list_clients())
 
-    async def get(self, client: int | Client | ClientRef) -> Client:
+    async def get(self, client: AnyClient) -> Client:
         """One client with its sites; a stock server only.
 
         Raises:
@@ -71,7 +80,7 @@ class Clients(Resource):
         """
         return await self._send(GET, client)
 
-    async def update(self, client: int | Client | ClientRef, **changes: Unpack[ClientChanges]) -> None:
+    async def update(self, client: AnyClient, **changes: Unpack[ClientChanges]) -> None:
         """Change a client; a stock server only. Repeated by us: twice is once.
 
         Args:
@@ -82,13 +91,12 @@ class Clients(Resource):
             InvalidRequestError: a value is wrong, or nothing is to change; nothing was changed.
             NotFoundError: there is no such client.
         """
-        client_id = arguments.object_id(client, "client")
+        arguments.reference(client, "client")
         checked = arguments.settings(changes, _CHECKS, UPDATE.name)
+        client_id = await self._names(UPDATE.name).client(client)
         await self._on_stock(UPDATE.name, wrapped(UPDATE, client_id, "client", checked))
 
-    async def delete(
-        self, client: int | Client | ClientRef, *, move_to_site: int | Site | SiteRef | None = None
-    ) -> None:
+    async def delete(self, client: AnyClient, *, move_to_site: AnySite | None = None) -> None:
         """Remove a client and its sites; a stock server only.
 
         Gone already, after a lost answer, counts as success.
@@ -102,7 +110,11 @@ class Clients(Resource):
             BadRequestError: it has agents, and no site was named.
             NotFoundError: there is no such client, or site.
         """
-        target = None if move_to_site is None else arguments.object_id(move_to_site, "move_to_site")
+        if move_to_site is not None:
+            arguments.reference(move_to_site, "move_to_site")
+        names = self._names(DELETE.name)
+        client_id = await names.client(client)
+        target = None if move_to_site is None else await names.site(move_to_site, "move_to_site")
         if isinstance(client, Client) and target in {site.id for site in client.sites}:
             raise InvalidRequestError(f"move_to_site: site {target} is one of the client that is to go")
-        await self._send(DELETE, client, query={"move_to_site": target})
+        await self._send(DELETE, client_id, query={"move_to_site": target})

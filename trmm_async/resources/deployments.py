@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from email.message import Message
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Final, Literal
 from urllib.parse import urlsplit
@@ -16,8 +17,9 @@ from urllib.parse import urlsplit
 from trmm_async import arguments
 from trmm_async.dialects import DeploymentOrder
 from trmm_async.errors import InvalidRequestError, NotFoundError
-from trmm_async.models import Client, ClientRef, Deployment, Site, SiteRef
+from trmm_async.models import Deployment
 from trmm_async.resources.api import Api
+from trmm_async.resources.names import AnyClient, AnySite, Names
 
 __all__ = ["Deployments", "Progress", "safe_file_name"]
 
@@ -41,8 +43,8 @@ class Deployments:
     async def create(
         self,
         *,
-        client: int | Client | ClientRef,
-        site: int | Site | SiteRef,
+        client: AnyClient,
+        site: AnySite,
         expires: datetime,
         arch: Arch,
         install_flags: str = "",
@@ -52,7 +54,7 @@ class Deployments:
 
         A stock server makes them for "amd64" on Windows only; its `install_flags` are any of "power", "ping"
         and "rdp" with spaces between, and `monitoring_type` is what the new agent will be ("server" if not
-        given).
+        given). A site that is named is one of the client's.
 
         Raises:
             InvalidRequestError: an argument is wrong; `expires` must be aware and in the future.
@@ -60,9 +62,10 @@ class Deployments:
             UnidentifiedError: it was created, and can't be told from others.
             UnsupportedError: the server can't make one for this `arch`, or knows no `monitoring_type`.
         """
-        order = DeploymentOrder(
-            client=arguments.object_id(client, "client"),
-            site=arguments.object_id(site, "site"),
+        arguments.reference(client, "client")
+        arguments.reference(site, "site")
+        order = partial(
+            DeploymentOrder,
             expires=arguments.expiry(expires),
             arch=arguments.choice(arch, "arch", _ARCHES),
             install_flags=arguments.plain_text(install_flags, "install_flags", empty=True),
@@ -70,7 +73,10 @@ class Deployments:
             if monitoring_type is None
             else arguments.choice(monitoring_type, "monitoring_type", ("server", "workstation")),
         )
-        return await self._api.send(lambda dialect: dialect.create_deployment(order))
+        names = Names(self._api)
+        client_id = await names.client(client)
+        placed = order(client=client_id, site=await names.site(site, client=client_id))
+        return await self._api.send(lambda dialect: dialect.create_deployment(placed))
 
     async def list(self) -> list[Deployment]:
         """The active deployments."""

@@ -15,6 +15,7 @@ from trmm_async.events import DASHBOARD, Event, Gap, ScriptOutput
 from trmm_async.models import Agent, ScriptResult
 from trmm_async.resources.api import Api
 from trmm_async.resources.dashboard import TokenDialer
+from trmm_async.resources.names import Names
 from trmm_async.resources.selector import Selector
 from trmm_async.resources.server_watch import ServerWatch
 from trmm_async.resources.snapshots import take_snapshot
@@ -123,7 +124,7 @@ class ScriptStream:
 
     def __repr__(self) -> str:
         state = "ended" if self._result else "running" if self._answer else "new"
-        return f"<ScriptStream of script {self._run.script} on {self._agent_id}, {state}>"
+        return f"<ScriptStream of script {self._run.script!r} on {self._agent_id}, {state}>"
 
     @property
     def result(self) -> ScriptResult:
@@ -140,6 +141,7 @@ class ScriptStream:
         if self._entered:
             raise ClosedError("this stream was used already; call agents.stream_script() again")
         self._entered = True
+        self._run = await Names(self._api).run(self._run)
         spec = (await self._api.dialect()).script_output(self._agent_id)
         if spec is not None:
             settings = StreamSettings()
@@ -222,7 +224,7 @@ class ScriptStream:
         return ScriptOutput(
             agent_id=self._agent_id,
             cmd_id=self._run.cmd_id or "",
-            script=self._run.script,
+            script=self._run.script_id,
             output="" if self._pieces else result.stdout,
             done=True,
             exit_code=result.retcode,

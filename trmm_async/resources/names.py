@@ -5,11 +5,12 @@ among things is pure.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Generic, TypeAlias, TypeVar, cast
 
+from trmm_async import arguments
 from trmm_async.calls import Request
-from trmm_async.dialects import Dialect
+from trmm_async.dialects import Dialect, ScriptRun
 from trmm_async.errors import AmbiguousNameError, UnknownNameError
 from trmm_async.models import Agent, Client, ClientRef, Script, Site, SiteRef
 from trmm_async.plaintext import is_named, near_matches
@@ -134,44 +135,75 @@ def _told(place: _Place | None) -> Site | None:
 
 
 class Names:
-    """The ids of what is named, by one listing a call. What is given was checked by `arguments.reference`.
+    """Looks names up for one call of a user, with one listing of each kind at most; not kept beyond that.
 
-    Every method raises, besides `TRMMError`s of the listing, AmbiguousNameError and UnknownNameError.
+    What is given is checked before anything is sent. Every method raises, besides `TRMMError`s of the
+    listing, InvalidRequestError, AmbiguousNameError and UnknownNameError.
+
+    Args:
+        api: asks the server.
+        feature: what only a stock server has, and the names are for; a gateway is not asked then.
     """
 
-    def __init__(self, api: Api) -> None:
+    def __init__(self, api: Api, feature: str = "") -> None:
         self._api = api
+        self._feature = feature
+        self._listed: list[Client] | None = None
 
-    async def script(self, given: int | str) -> int:
+    async def script(self, given: object) -> int:
         """The id of a script."""
-        return given if isinstance(given, int) else SCRIPT.pick(given, await self.scripts()).id
-
-    async def client(self, given: int | str) -> int:
-        """The id of a client."""
-        return given if isinstance(given, int) else CLIENT.pick(given, await self.clients()).id
-
-    async def site(self, given: int | str) -> int:
-        """The id of a site, of whatever client."""
-        return given if isinstance(given, int) else pick_site(given, await self.clients()).id
-
-    async def place(self, client: int | str | None, site: int | str | None) -> tuple[int | None, int | None]:
-        """The ids of a client and a site, by one listing for both; a named site is one of that client."""
-        if not isinstance(client, str) and not isinstance(site, str):
-            return client, site
-        clients = await self.clients()
-        if isinstance(client, str):
-            client = CLIENT.pick(client, clients).id
-        if isinstance(site, str):
-            site = pick_site(site, [one for one in clients if client in {None, one.id}]).id
-        return client, site
-
-    async def clients(self) -> list[Client]:
-        """All clients with their sites."""
-        return await self._api.send(_clients)
+        script = arguments.reference(given, "script")
+        return script if isinstance(script, int) else SCRIPT.pick(script, await self.scripts()).id
 
     async def scripts(self) -> list[Script]:
-        """All scripts."""
-        return await self._api.send(_scripts)
+        """All that the key may see."""
+        return await self._ask(_scripts)
+
+    async def client(self, given: object) -> int:
+        """The id of a client."""
+        client = arguments.reference(given, "client")
+        return client if isinstance(client, int) else CLIENT.pick(client, await self._clients()).id
+
+    async def clients(self, given: Iterable[int | str]) -> tuple[int, ...]:
+        """The ids of several, each once; they were checked by `arguments.references`."""
+        return tuple(dict.fromkeys([await self.client(one) for one in given]))
+
+    async def site(self, given: object, what: str = "site", client: int | None = None) -> int:
+        """The id of a site, of that client if one is given."""
+        site = arguments.reference(given, what)
+        if isinstance(site, int):
+            return site
+        clients = await self._clients()
+        return pick_site(site, [one for one in clients if client in {None, one.id}]).id
+
+    async def find_site(self, name: str, client: object) -> Site | None:
+        """The site of this name, of that client if one is given; None without one."""
+        client_id = None if client is None else arguments.reference(client, "client")
+        clients = await self._clients()
+        if client_id is not None:
+            client_id = await self.client(client_id)
+        return find_site(name, [one for one in clients if client_id in {None, one.id}])
+
+    async def place(self, client: object, site: object) -> tuple[int | None, int | None]:
+        """The ids of a client and a site, if any; a named site is one of that client."""
+        if site is not None:
+            arguments.reference(site, "site")
+        client_id = None if client is None else await self.client(client)
+        return client_id, None if site is None else await self.site(site, client=client_id)
+
+    async def run(self, run: ScriptRun) -> ScriptRun:
+        """The same run, by the script's id."""
+        return run if isinstance(run.script, int) else replace(run, script=await self.script(run.script))
+
+    async def _clients(self) -> list[Client]:
+        if self._listed is None:
+            self._listed = await self._ask(_clients)
+        return self._listed
+
+    async def _ask(self, intent: Callable[[Dialect], Request[T]]) -> T:
+        if self._feature:
+            (await self._api.dialect()).require_stock(self._feature)
+        return await self._api.send(intent)
 
 
 def _clients(dialect: Dialect) -> Request[list[Client]]:

@@ -1,12 +1,14 @@
 """What the nouns have in common: they send endpoints of a stock server, and say so where there is none."""
 
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, TypeVar
 
+from trmm_async import arguments
 from trmm_async.calls import Request
 from trmm_async.dialects.stock.creation import HasId, make
 from trmm_async.dialects.stock.endpoint import Endpoint
 from trmm_async.resources.api import Api
+from trmm_async.resources.names import Names
 
 __all__ = ["Resource"]
 
@@ -14,6 +16,14 @@ T = TypeVar("T")
 
 
 Made = TypeVar("Made", bound=HasId)
+
+
+_NAMED: Final[Mapping[str, Callable[[Names, object], Awaitable[int]]]] = {
+    "script": Names.script,
+    "client": Names.client,
+    "site": Names.site,
+}
+"""The places of paths in which a name may stand for an id."""
 
 
 class Resource:
@@ -31,8 +41,31 @@ class Resource:
         waits: float | None = None,
     ) -> T:
         """Send one endpoint; what it is given is checked before anything else happens."""
-        call = endpoint.call(*places, body=body, query=query, waits=waits)
-        return await self._api.on_stock(endpoint.name, call)
+        return await self._api.on_stock(
+            endpoint.name,
+            endpoint.call(*await self._ids(endpoint, places), body=body, query=query, waits=waits),
+        )
+
+    def _names(self, feature: str = "") -> Names:
+        """What looks names up for one call; `feature` is the method that only a stock server has."""
+        return Names(self._api, feature)
+
+    async def _ids(self, endpoint: Endpoint[Any], places: tuple[object, ...]) -> list[object]:
+        """The places of an endpoint, with ids for names. Nothing is sent if one of them is wrong."""
+        kinds = endpoint.places
+        given = [
+            arguments.reference(place, kind) if kind in _NAMED else place
+            for kind, place in zip(kinds, places, strict=True)
+        ]
+        named = [kind in _NAMED and isinstance(one, str) for kind, one in zip(kinds, given, strict=True)]
+        if not any(named):
+            return given
+        endpoint.call(*[0 if is_named else one for is_named, one in zip(named, given, strict=True)])
+        names = self._names(endpoint.name)
+        return [
+            await _NAMED[kind](names, one) if is_named else one
+            for kind, is_named, one in zip(kinds, named, given, strict=True)
+        ]
 
     async def _create(
         self,

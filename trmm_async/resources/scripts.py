@@ -16,6 +16,7 @@ from trmm_async.dialects.stock.nouns import script_of
 from trmm_async.errors import AgentLostError, AgentUnreachableError, InvalidRequestError
 from trmm_async.models import Agent, Script, ScriptResult, no_extra
 from trmm_async.resources.api import Api
+from trmm_async.resources.names import SCRIPT, AnyScript
 from trmm_async.resources.resource import Resource
 from trmm_async.resources.stock.snippets import Snippets
 
@@ -100,6 +101,14 @@ class Scripts(Resource):
         super().__init__(api)
         self.snippets = Snippets(api)
 
+    async def find(self, name: str) -> Script | None:
+        """The script of this name, in any case; None without one. Not one that is hidden.
+
+        Raises:
+            AmbiguousNameError: several have it: the server minds no name twice.
+        """
+        return SCRIPT.find(arguments.plain_text(name, "name"), await self._names().scripts())
+
     async def list(self, *, hidden: bool = False, community: bool = True) -> list[Script]:
         """All scripts that the key may see, without their code.
 
@@ -116,7 +125,7 @@ class Scripts(Resource):
             return await self._send(SCRIPTS, query=query)
         return await self._api.send(lambda dialect: dialect.list_scripts())
 
-    async def download(self, script: int | Script, *, snippets: bool = True) -> ScriptFile:
+    async def download(self, script: AnyScript, *, snippets: bool = True) -> ScriptFile:
         """A script as a file. A stock server only.
 
         Args:
@@ -129,7 +138,7 @@ class Scripts(Resource):
         as_written = {} if arguments.boolean(snippets, "snippets") else {"with_snippets": "false"}
         return await self._send(DOWNLOAD, script, query=as_written)
 
-    async def get(self, script: int | Script) -> Script:
+    async def get(self, script: AnyScript) -> Script:
         """One script with its `code`; its `script_type` is not told here. A stock server only.
 
         Raises:
@@ -195,7 +204,7 @@ class Scripts(Resource):
         )
         return msgspec.structs.replace(made, code=code)
 
-    async def update(self, script: int | Script, **changes: Unpack[ScriptChanges]) -> None:
+    async def update(self, script: AnyScript, **changes: Unpack[ScriptChanges]) -> None:
         """Change a script; a stock server only. Repeated by us: twice is once.
 
         Of a community script only `favorite` and `hidden` can be changed. Each of those is a call of its own,
@@ -210,13 +219,15 @@ class Scripts(Resource):
             BadRequestError: it is a community script, which can't be edited.
             NotFoundError: there is no such script.
         """
+        arguments.reference(script, "script")
         given = arguments.settings(changes, _CHECKS, UPDATE.name)
+        script_id = await self._names(UPDATE.name).script(script)
         content = {name: value for name, value in given.items() if name not in _MARKS}
         for part in (content, *({name: given[name]} for name in _MARKS if name in given)):
             if part:
-                await self._send(UPDATE, script, body=part)
+                await self._send(UPDATE, script_id, body=part)
 
-    async def delete(self, script: int | Script) -> None:
+    async def delete(self, script: AnyScript) -> None:
         """Remove a script for good; a stock server only.
 
         Gone already, after a lost answer, counts as success.

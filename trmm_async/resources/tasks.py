@@ -1,6 +1,7 @@
 """`trmm.tasks`."""
 
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final, TypedDict, Unpack
 
 import msgspec
@@ -13,7 +14,8 @@ from trmm_async.dialects.stock.agents import agent_ids_by_key
 from trmm_async.dialects.stock.endpoint import delete, put, read, send
 from trmm_async.dialects.stock.tasks import Owner, task_of
 from trmm_async.errors import InvalidRequestError
-from trmm_async.models import Agent, Script, Task
+from trmm_async.models import Agent, Task
+from trmm_async.resources.names import AnyScript
 from trmm_async.resources.resource import Resource
 
 __all__ = ["TaskChanges", "Tasks"]
@@ -46,7 +48,7 @@ class Tasks(Resource):
         return await self._api.send(lambda dialect: dialect.list_tasks(agent_id))
 
     async def create(
-        self, *, name: str, agent: str | Agent, script: int | Script, schedule: str, enabled: bool = True
+        self, *, name: str, agent: str | Agent, script: AnyScript, schedule: str, enabled: bool = True
     ) -> Task:
         """Create a task that runs a script on an agent by a five-field cron expression. Never sent twice.
 
@@ -55,15 +57,17 @@ class Tasks(Resource):
             UnsupportedError: a stock server has no task type for this schedule.
             OutcomeUnknownError: sent, and the answer was lost: it may exist.
         """
-        order = TaskOrder(
+        arguments.reference(script, "script")
+        order = partial(
+            TaskOrder,
             name=arguments.name(name, "name"),
             agent=arguments.agent_id(agent),
-            script=arguments.object_id(script, "script"),
             schedule=cron_expression(schedule),
             enabled=arguments.boolean(enabled, "enabled"),
             today=datetime.now(UTC).date(),
         )
-        return await self._api.send(lambda dialect: dialect.create_task(order))
+        task = order(script=await self._names().script(script))
+        return await self._api.send(lambda dialect: dialect.create_task(task))
 
     async def get(self, task: int | Task) -> Task:
         """One task, without its last run's `status`; a stock server only.

@@ -12,6 +12,7 @@ from trmm_async import arguments
 from trmm_async.errors import InvalidRequestError
 from trmm_async.events import AlertEvent, Ended, Event, Gap, Live
 from trmm_async.models import Agent, Client, ClientRef
+from trmm_async.plaintext import is_named
 
 __all__ = ["Agents", "Clients", "Kinds", "Severities", "Wanted", "wanted"]
 
@@ -116,4 +117,4 @@ def _is_same(one: ClientRef, other: ClientRef | None) -> bool:
         return False
     if one.id is not None and other.id is not None:
         return one.id == other.id
-    return bool(one.name) and one.name == other.name
+    return bool(one.name) and is_named(one.name, other.name)

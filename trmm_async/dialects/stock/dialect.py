@@ -193,7 +193,7 @@ class Stock:
             return replace(stored, is_awaited=False, checks=Plan(partial(_check_output_is_stored, run)))
         return HistoryRun(
             send=_post_script(agent_id, run),
-            script=run.script,
+            script=run.script_id,
             agent_ids=(agent_id,),
             timeout=run.timeout + _ALLOWED_ON_TOP,
             history=StockHistory(),
@@ -203,7 +203,7 @@ class Stock:
     def run_everywhere(self, agent_ids: tuple[str, ...], run: ScriptRun) -> HistoryRun:
         return HistoryRun(
             send=_bulk_script(agent_ids, run),
-            script=run.script,
+            script=run.script_id,
             agent_ids=agent_ids,
             timeout=run.timeout,
             history=StockHistory(),
@@ -358,7 +358,7 @@ def _post_script(agent_id: str, run: ScriptRun) -> Call[None]:
         "emailMode": "default",
         "custom_field": None,
         "save_all_output": False,
-        "script": run.script,
+        "script": run.script_id,
         "args": run.args,
         "timeout": run.timeout,
         "run_as_user": run.run_as_user,
@@ -377,7 +377,7 @@ def _bulk_script(agent_ids: tuple[str, ...], run: ScriptRun) -> Call[int | None]
         "client": None,
         "site": None,
         "offlineAgents": False,
-        "script": run.script,
+        "script": run.script_id,
         "args": run.args,
         "timeout": run.timeout,
         "run_as_user": run.run_as_user,

@@ -86,6 +86,11 @@ class Endpoint(Generic[T]):
     def __post_init__(self) -> None:
         EVERY.setdefault(self.name, []).append(self)
 
+    @property
+    def places(self) -> tuple[str, ...]:
+        """What the places of its path are, in their order."""
+        return tuple(name for name, _ in _PLACE.findall(self.path))
+
     def call(
         self,
         *places: object,

@@ -15,7 +15,8 @@ from trmm_async.dialects.stock.endpoint import act, put, read, send
 from trmm_async.dialects.stock.explanations import counted
 from trmm_async.dialects.stock.history import AGENT_HISTORY
 from trmm_async.errors import InvalidRequestError
-from trmm_async.models import Agent, Client, ClientRef, CommandResult, HistoryEntry, Site, SiteRef
+from trmm_async.models import Agent, CommandResult, HistoryEntry
+from trmm_async.resources.names import AnyClient, AnySite
 from trmm_async.resources.resource import Resource
 from trmm_async.resources.stock.custom_field_values import custom_field_values
 from trmm_async.resources.stock.custom_fields import FieldValues
@@ -33,7 +34,7 @@ class AgentChanges(TypedDict, total=False):
     """What `agents.update` can change; what is not given stays."""
 
     description: str | None
-    site: int | Site | SiteRef
+    site: AnySite
     monitoring_type: Literal["server", "workstation"]
     maintenance_mode: bool
     offline_time: int
@@ -190,6 +191,8 @@ class AgentActions(Resource):
         """
         agent_id = arguments.agent_id(agent)
         settings = arguments.settings(changes, _CHECKS, UPDATE.name)
+        if "site" in settings:
+            settings["site"] = await self._names(UPDATE.name).site(settings["site"])
         if fields := settings.pop("custom_fields", None):
             await self._on_stock(UPDATE.name, Plan(partial(_update, agent_id, settings, fields)))
         else:
@@ -199,18 +202,18 @@ class AgentActions(Resource):
     async def set_maintenance(self, on: bool, *, agent: str | Agent) -> int: ...
 
     @overload
-    async def set_maintenance(self, on: bool, *, client: int | Client | ClientRef) -> int: ...
+    async def set_maintenance(self, on: bool, *, client: AnyClient) -> int: ...
 
     @overload
-    async def set_maintenance(self, on: bool, *, site: int | Site | SiteRef) -> int: ...
+    async def set_maintenance(self, on: bool, *, site: AnySite) -> int: ...
 
     async def set_maintenance(
         self,
         on: bool,
         *,
         agent: str | Agent | None = None,
-        client: int | Client | ClientRef | None = None,
-        site: int | Site | SiteRef | None = None,
+        client: AnyClient | None = None,
+        site: AnySite | None = None,
     ) -> int:
         """Switch maintenance mode on or off: for one agent, or for all of a client, or of a site.
 
@@ -225,8 +228,9 @@ class AgentActions(Resource):
         if agent is not None:
             await self._on_stock(MAINTAIN.name, UPDATE.call(agent, body={"maintenance_mode": on}))
             return 1
-        kind, whose = ("Client", client) if client is not None else ("Site", site)
-        body = {"type": kind, "id": arguments.object_id(whose, kind.lower()), "action": on}
+        client_id, site_id = await self._names(MAINTAIN.name).place(client, site)
+        kind, whose = ("Site", site_id) if client_id is None else ("Client", client_id)
+        body = {"type": kind, "id": whose, "action": on}
         return await self._send(MAINTAIN, body=body)
 
     async def history(self, agent: str | Agent) -> list[HistoryEntry]:
@@ -280,7 +284,7 @@ _any_text: Final[arguments.Check] = partial(arguments.plain_text, empty=True)
 
 _CHECKS: Final[arguments.Checks] = {
     "description": arguments.or_none(_any_text),
-    "site": arguments.object_id,
+    "site": arguments.reference,
     "monitoring_type": partial(arguments.choice, allowed=("server", "workstation")),
     "maintenance_mode": arguments.boolean,
     "offline_time": _count,

@@ -11,8 +11,9 @@ from trmm_async import arguments, codec
 from trmm_async.calls import Call
 from trmm_async.dialects.stock.endpoint import read
 from trmm_async.errors import ClosedError, InvalidRequestError
-from trmm_async.models import Agent, Client, ClientRef, Discreet, Extra, Moment, SiteRef, no_extra
+from trmm_async.models import Agent, ClientRef, Discreet, Extra, Moment, SiteRef, no_extra
 from trmm_async.resources.api import Api
+from trmm_async.resources.names import AnyClient, Names
 from trmm_async.resources.resource import Resource
 
 __all__ = ["AuditEntry", "AuditFilters", "AuditLog", "AuditPage", "AuditStream", "Reader"]
@@ -23,7 +24,7 @@ PAGE_MOST: Final = 1000
 _DAYS_MOST: Final = 36_500
 
 Agents = str | Agent | Iterable[str | Agent]
-Clients = int | Client | ClientRef | Iterable[int | Client | ClientRef]
+Clients = AnyClient | Iterable[AnyClient]
 Texts = str | Iterable[str]
 
 
@@ -47,7 +48,7 @@ class AuditFilters(TypedDict, total=False):
     days: int | None
 
 
-Filters: TypeAlias = Mapping[str, object]
+Filters: TypeAlias = Mapping[str, Any]
 """What the entries are to match, by the server's names; `clientFilter` counts only without `agentFilter`."""
 
 
@@ -218,6 +219,8 @@ class AuditStream:
             raise ClosedError("this stream was used already; call audit_log.iter() again")
         self._entered = True
         (await self._api.dialect()).require_stock("audit_log.iter")
+        if clients := self._which.get("clientFilter"):
+            self._which = {**self._which, "clientFilter": await Names(self._api).clients(clients)}
         self._entries = self._read()
         return self
 
@@ -308,8 +311,8 @@ def _agents(given: object, what: str) -> tuple[str, ...]:
     return arguments.non_empty(tuple(arguments.agent_id(agent) for agent in several), what)
 
 
-def _clients(given: object, what: str) -> tuple[int, ...]:
-    return arguments.non_empty(arguments.object_ids(given, what), what)
+def _clients(given: object, what: str) -> tuple[int | str, ...]:
+    return arguments.non_empty(arguments.references(given, what), what)
 
 
 def _words(given: object, what: str) -> tuple[str, ...]:

@@ -7,7 +7,8 @@ from trmm_async.dialects.stock.dialect import SITE
 from trmm_async.dialects.stock.endpoint import delete, put, read, send
 from trmm_async.dialects.stock.nouns import sites_of, sites_of_client
 from trmm_async.errors import InvalidRequestError
-from trmm_async.models import Client, ClientRef, Site, SiteRef
+from trmm_async.models import Site
+from trmm_async.resources.names import AnyClient, AnySite
 from trmm_async.resources.resource import Resource
 from trmm_async.resources.stock.custom_field_values import wrapped
 from trmm_async.resources.stock.custom_fields import FieldValues
@@ -19,7 +20,7 @@ class SiteChanges(TypedDict, total=False):
     """What `sites.update` can change; what is not given stays."""
 
     name: str
-    client: int | Client | ClientRef
+    client: AnyClient
     custom_fields: FieldValues
 
 
@@ -34,7 +35,7 @@ DELETE = delete("sites.delete", _ONE)
 
 _CHECKS: Final[arguments.Checks] = {
     "name": arguments.name,
-    "client": arguments.object_id,
+    "client": arguments.reference,
     "custom_fields": arguments.field_values,
 }
 
@@ -42,15 +43,29 @@ _CHECKS: Final[arguments.Checks] = {
 class Sites(Resource):
     """Sites of clients, on a stock server. Every method raises `TRMMError`s only.
 
-    A gateway knows those of a client alone, `trmm.clients.sites(client)`: the methods here are an
+    A gateway knows those of a client alone, `trmm.clients.sites(client)`: the methods here but `find` are an
     `UnsupportedError`.
     """
 
-    async def list(self, *, client: int | Client | ClientRef | None = None) -> list[Site]:
+    async def find(self, name: str, *, client: AnyClient | None = None) -> Site | None:
+        """The site of this name with its client, in any case, on any server; None without one.
+
+        Args:
+            name: its name; CLIENT/SITE is understood too.
+            client: of this client alone.
+
+        Raises:
+            AmbiguousNameError: several have it; `client` may tell them apart.
+            UnknownNameError: there is no such client.
+        """
+        wanted = arguments.plain_text(name, "name")
+        return await self._names().find_site(wanted, client)
+
+    async def list(self, *, client: AnyClient | None = None) -> list[Site]:
         """The sites of one client, or of all."""
         return await (self._send(LIST) if client is None else self._send(OF_CLIENT, client))
 
-    async def get(self, site: int | Site | SiteRef) -> Site:
+    async def get(self, site: AnySite) -> Site:
         """One site.
 
         Raises:
@@ -58,7 +73,7 @@ class Sites(Resource):
         """
         return await self._send(SITE, site)
 
-    async def create(self, *, client: int | Client | ClientRef, name: str) -> Site:
+    async def create(self, *, client: AnyClient, name: str) -> Site:
         """Create a site of a client and return it. Never sent twice.
 
         Raises:
@@ -67,14 +82,15 @@ class Sites(Resource):
             OutcomeUnknownError: sent, and the answer was lost: it may exist.
             UnidentifiedError: it was created, and can't be told from others.
         """
-        client_id = arguments.object_id(client, "client")
+        arguments.reference(client, "client")
         name = arguments.plain_text(name, "name").strip()
+        client_id = await self._names(CREATE.name).client(client)
         body = {"site": {"client": client_id, "name": name}}
         return await self._create(
             CREATE, OF_CLIENT, client_id, body=body, is_it=lambda site: site.name == name
         )
 
-    async def update(self, site: int | Site | SiteRef, **changes: Unpack[SiteChanges]) -> None:
+    async def update(self, site: AnySite, **changes: Unpack[SiteChanges]) -> None:
         """Change a site. Repeated by us if an answer is lost: twice is once.
 
         Args:
@@ -85,13 +101,15 @@ class Sites(Resource):
         Raises:
             BadRequestError: it is the last site of its client, which can't be without one.
         """
-        site_id = arguments.object_id(site, "site")
+        arguments.reference(site, "site")
         checked = arguments.settings(changes, _CHECKS, UPDATE.name)
+        names = self._names(UPDATE.name)
+        site_id = await names.site(site)
+        if "client" in checked:
+            checked["client"] = await names.client(checked["client"])
         await self._on_stock(UPDATE.name, wrapped(UPDATE, site_id, "site", checked))
 
-    async def delete(
-        self, site: int | Site | SiteRef, *, move_to_site: int | Site | SiteRef | None = None
-    ) -> None:
+    async def delete(self, site: AnySite, *, move_to_site: AnySite | None = None) -> None:
         """Remove a site. Gone already, after a lost answer, counts as success.
 
         Args:
@@ -102,8 +120,11 @@ class Sites(Resource):
             BadRequestError: it has agents, and no site was named; or it is the last of its client.
             NotFoundError: there is no such site.
         """
-        site_id = arguments.object_id(site, "site")
-        target = None if move_to_site is None else arguments.object_id(move_to_site, "move_to_site")
+        if move_to_site is not None:
+            arguments.reference(move_to_site, "move_to_site")
+        names = self._names(DELETE.name)
+        site_id = await names.site(site)
+        target = None if move_to_site is None else await names.site(move_to_site, "move_to_site")
         if target == site_id:
             raise InvalidRequestError(f"move_to_site: site {target} is the one that is to go")
         await self._send(DELETE, site_id, query={"move_to_site": target})

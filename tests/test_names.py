@@ -1,0 +1,225 @@
+"""A text is a name, a number an id, wherever a script, client or site is taken: one listing, no guess."""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests.servers import count, served
+from trmm_async import (
+    TRMM,
+    AlertEvent,
+    AmbiguousNameError,
+    ClientRef,
+    InvalidRequestError,
+    Journal,
+    SiteRef,
+    UnknownNameError,
+    UnsupportedError,
+)
+from trmm_async.models import Client, Script, Site
+from trmm_async.resources.names import SCRIPT, find_site, pick_site
+from trmm_async.testing import Simulator
+
+SOON = timedelta(days=1)
+CLIENTS = [
+    Client(id=1, name="Acme", sites=(Site(id=11, name="Main"), Site(id=12, name="Jakarta"))),
+    Client(id=2, name="Hermes Inc.", sites=(Site(id=21, name="main"), Site(id=22, name="Nord/Süd"))),
+]
+SCRIPTS = [Script(id=1, name="Get-DiskInfo", shell="powershell"), Script(id=2, name="Twice", shell="cmd")]
+
+
+class TestTheOneThing:
+    def test_is_found_in_any_case_and_composition(self) -> None:
+        assert SCRIPT.pick("get-diskinfo", SCRIPTS).id == 1
+        assert find_site("nord/su\u0308d", CLIENTS) == Site(
+            id=22, name="Nord/Süd", client=ClientRef(id=2, name="Hermes Inc.")
+        )
+
+    def test_is_not_guessed_among_several(self) -> None:
+        with pytest.raises(AmbiguousNameError) as caught:
+            pick_site("MAIN", CLIENTS)
+        assert (caught.value.ids, caught.value.kind) == ((11, 21), "site")
+        assert str(caught.value) == "2 sites are named 'MAIN', give the id: 11 (Acme), 21 (Hermes Inc.)"
+        assert pick_site("hermes inc./main", CLIENTS).id == 21
+
+    def test_that_is_not_there_is_said_with_what_is_alike(self) -> None:
+        with pytest.raises(UnknownNameError, match=r"^there is no script 'Get-Disk'; did you mean Get-D"):
+            SCRIPT.pick("Get-Disk", SCRIPTS)
+        with pytest.raises(UnknownNameError, match="for the id, give the number 2"):
+            SCRIPT.pick("2", SCRIPTS)
+        assert find_site("Oslo", CLIENTS) is None
+
+
+class TestFind:
+    async def test_scripts_clients_and_sites(self, dialect: str) -> None:
+        async with served(dialect, agents=5) as (_, trmm):
+            client = next(one for one in await trmm.clients.list() if one.sites)
+            script = (await trmm.scripts.list())[2]
+            site = client.sites[0]
+            assert await trmm.scripts.find(script.name.swapcase()) == script
+            assert await trmm.clients.find(client.name.upper()) == client
+            for owner in (client, client.id, client.name, ClientRef(name=client.name)):
+                found = await trmm.sites.find(site.name, client=owner)
+                assert found is not None
+                assert (found.id, found.client) == (site.id, ClientRef(id=client.id, name=client.name))
+            by_path = await trmm.sites.find(f"{client.name}/{site.name}")
+            assert by_path is not None
+            assert by_path.id == site.id
+            assert [
+                await find("nobody") for find in (trmm.scripts.find, trmm.clients.find, trmm.sites.find)
+            ] == [None] * 3
+
+    async def test_of_two_scripts_of_a_name_neither(self, dialect: str) -> None:
+        async with served(dialect, agents=1) as (server, trmm):
+            ids = (server.add_script("Twice"), server.add_script("twice"))
+            with pytest.raises(AmbiguousNameError) as caught:
+                await trmm.scripts.find("TWICE")
+            assert caught.value.ids == ids
+            with pytest.raises(AmbiguousNameError):
+                await trmm.agents.run_script(server.agent_ids[0], "Twice")
+            assert not server.runs
+
+
+class TestScripts:
+    async def test_are_run_by_name(self, dialect: str) -> None:
+        async with served(dialect, agents=2) as (server, trmm):
+            script = (await trmm.scripts.list())[1]
+            before = count(server, "GET", "/scripts/")
+            await trmm.agents.run_script(server.agent_ids[0], script.name)
+            await trmm.fleet.run_script(server.agent_ids, script.name.lower())
+            assert count(server, "GET", "/scripts/") == before + 2
+            async with trmm.agents.stream_script(server.agent_ids[0], script.name) as output:
+                pieces = [piece async for piece in output]
+            assert pieces[-1].script in {script.id, None}
+            assert {run.script for run in server.runs} == {script.id}
+
+    async def test_of_a_journal_are_ids(self, dialect: str, tmp_path: Any) -> None:
+        async with served(dialect, agents=2) as (server, trmm):
+            script = (await trmm.scripts.list())[1]
+            await trmm.fleet.run_script(server.agent_ids, script.name, journal=tmp_path / "run.db")
+            async with await Journal.read(tmp_path / "run.db") as kept:
+                assert kept.order.script == script.id
+
+    async def test_that_are_not_there_are_said_and_nothing_is_run(self, dialect: str) -> None:
+        async with served(dialect, agents=2) as (server, trmm):
+            for ask in (
+                trmm.agents.run_script(server.agent_ids[0], "Get-DiskInf"),
+                _awaited(trmm.fleet.run_script(server.agent_ids, "Get-DiskInf")),
+                _entered(trmm.agents.stream_script(server.agent_ids[0], "Get-DiskInf")),
+                trmm.tasks.create(
+                    name="x", agent=server.agent_ids[0], script="Get-DiskInf", schedule="0 3 * * 0"
+                ),
+            ):
+                with pytest.raises(UnknownNameError) as caught:
+                    await ask
+                assert caught.value.near[0] == "Get-DiskInfo"
+            assert not server.runs
+
+
+async def _awaited(run: Any) -> Any:
+    return await run
+
+
+async def _entered(stream: Any) -> Any:
+    async with stream:
+        return None
+
+
+Asking = Callable[[TRMM, Any, Any, str], Awaitable[Any]]
+BOTH: dict[str, Asking] = {
+    "agents.list": lambda trmm, client, site, _: trmm.agents.list(client=client, site=site),
+    "agents.find": lambda trmm, client, site, _: trmm.agents.find("JADE-PC", client=client, site=site),
+    "checks.list": lambda trmm, client, site, _: trmm.checks.list(client=client, site=site),
+    "clients.sites": lambda trmm, client, *_: trmm.clients.sites(client),
+    "deployments.create": lambda trmm, client, site, _: trmm.deployments.create(
+        client=client, site=site, expires=datetime.now(UTC) + SOON, arch="amd64"
+    ),
+}
+STOCK: dict[str, Asking] = {
+    "clients.get": lambda trmm, client, *_: trmm.clients.get(client),
+    "clients.update": lambda trmm, client, *_: trmm.clients.update(client, custom_fields={1: "x"}),
+    "sites.list": lambda trmm, client, *_: trmm.sites.list(client=client),
+    "sites.get": lambda trmm, _, site, __: trmm.sites.get(site),
+    "sites.create": lambda trmm, client, *_: trmm.sites.create(client=client, name=f"{client}"),
+    "sites.update": lambda trmm, client, site, _: trmm.sites.update(site, client=client),
+    "sites.delete": lambda trmm, _, site, __: trmm.sites.delete(site, move_to_site=site),
+    "agents.update": lambda trmm, _, site, who: trmm.agents.update(who, site=site),
+    "agents.set_maintenance": lambda trmm, client, *_: trmm.agents.set_maintenance(True, client=client),
+    "alerts.list": lambda trmm, client, *_: trmm.alerts.list(client=[client]),
+    "audit_log.list": lambda trmm, client, *_: trmm.audit_log.list(client=client),
+}
+
+
+async def _sent(server: Simulator, ask: Awaitable[Any]) -> tuple[list[Any], Any]:
+    """Requests, and what came of it, told alike for equal answers."""
+    before = len(server.requests)
+    try:
+        answer = await ask
+    except InvalidRequestError as error:
+        answer = str(error)
+    return [(one.method, one.path, one.query) for one in server.requests[before:]], answer
+
+
+class TestClientsAndSites:
+    @pytest.mark.parametrize("method", BOTH)
+    async def test_mean_the_same_by_name(self, dialect: str, method: str) -> None:
+        async with served(dialect, agents=8) as (server, trmm):
+            await self.check(server, trmm, BOTH[method])
+
+    @pytest.mark.parametrize("method", STOCK)
+    async def test_mean_the_same_by_name_where_only_a_stock_server_has_the_call(self, method: str) -> None:
+        async with served("stock", agents=8) as (server, trmm):
+            await trmm.custom_fields.create(name="Pin", model="client")
+            await self.check(server, trmm, STOCK[method])
+
+    @staticmethod
+    async def check(server: Simulator, trmm: TRMM, ask: Asking) -> None:
+        clients = await trmm.clients.list()
+        client = next(one for one in clients if len(one.sites) > 1)
+        site, who = client.sites[-1], server.agent_ids[0]
+        by_id = await _sent(server, ask(trmm, client.id, site.id, who))
+        by_name = await _sent(server, ask(trmm, client.name.lower(), f"{client.name}/{site.name}", who))
+        by_ref = await _sent(server, ask(trmm, ClientRef(name=client.name), SiteRef(id=site.id), who))
+        listing = by_name[0][0]
+        assert listing[:2] in {("GET", "/clients/"), ("GET", "/api/v3/clients/")}
+        assert by_name[0][1:] == by_id[0]  # one listing before it, and then the very same
+        assert by_ref[0][-1:] == by_id[0][-1:]
+
+    @pytest.mark.parametrize("method", STOCK)
+    async def test_are_not_looked_up_on_a_gateway_that_has_no_such_call(self, method: str) -> None:
+        async with served("gateway", agents=1) as (server, trmm):
+            with pytest.raises(UnsupportedError):
+                await STOCK[method](trmm, "Acme", "Main", server.agent_ids[0])
+            assert not server.requests
+
+    async def test_a_site_is_one_of_the_client(self, dialect: str) -> None:
+        async with served(dialect, agents=8) as (_, trmm):
+            one, other = (await trmm.clients.list())[:2]
+            with pytest.raises(UnknownNameError, match=f"there is no site '{other.sites[0].name}'"):
+                await trmm.agents.list(client=one.name, site=other.sites[0].name)
+
+    async def test_what_else_is_wrong_is_said_before_anything_is_sent(self, dialect: str) -> None:
+        async with served(dialect, agents=1) as (server, trmm):
+            asks: list[Awaitable[Any]] = [
+                trmm.agents.list(client="Acme", site=1.5),  # type: ignore[arg-type]
+                trmm.deployments.create(client="Acme", site="Main", expires=datetime.now(UTC), arch="amd64"),
+                trmm.tasks.create(name="x", agent="abc", script="Get-DiskInfo", schedule="never"),
+                trmm.agents.run_script("abc", "Get-DiskInfo", timeout=0),
+                trmm.clients.delete("Acme", move_to_site=-1),
+                trmm.clients.update("Acme"),
+                trmm.sites.find("x", client=object()),  # type: ignore[arg-type]
+            ]
+            for ask in asks:
+                with pytest.raises(InvalidRequestError):
+                    await ask
+            assert not server.requests
+
+    async def test_filter_events_in_any_case(self) -> None:
+        async with served("gateway", agents=3) as (server, trmm):
+            agents = await trmm.agents.list()
+            async with trmm.events(agents) as events:
+                heard = events.consumer(AlertEvent, client=(agents[0].client.name or "").upper())
+                server.raise_alert(agents[0].agent_id, severity="error", message="x")
+                assert (await anext(heard)).agent_id == agents[0].agent_id
