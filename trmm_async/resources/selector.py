@@ -120,13 +120,10 @@ def checked_criteria(
     hostname: str | None,
     status: str | Iterable[str] | None,
     custom_fields: Mapping[Any, FieldValue] | None,
-    where: object,
+    where: Wanted | None,
 ) -> Criteria:
     """What agents have in common, every argument checked."""
-    if where is not None and (not callable(where) or inspect.iscoroutinefunction(where)):
-        raise InvalidRequestError(
-            f"where must be a plain function of an Agent that returns True or False, not {where!r}"
-        )
+    _check_function(where)
     return Criteria(
         query=agent_query(None, client, site, monitoring_type),
         plat=None if plat is None else _words(plat, "plat"),
@@ -138,6 +135,13 @@ def checked_criteria(
         custom_fields={} if custom_fields is None else _field_values(custom_fields),
         where=where,
     )
+
+
+def _check_function(where: object) -> None:
+    if where is not None and (not callable(where) or inspect.iscoroutinefunction(where)):
+        raise InvalidRequestError(
+            f"where must be a plain function of an Agent that returns True or False, not {where!r}"
+        )
 
 
 def _words(given: str | Iterable[str], what: str) -> frozenset[str]:
