@@ -1,7 +1,7 @@
 """A journal in one SQLite file; every call here blocks.
 
-Between `journal`, which calls this in a thread of its own, and `rows` and `files`. These three alone know
-SQLite: a store of another kind has the same methods.
+Between `threaded`, which calls this in a thread of its own, and `inspection`, `rows` and `files`. These alone
+know SQLite: a store of another kind has the same methods.
 
 While a run is under way, the file is in WAL mode: a commit waits for the disk once, and readers hinder
 nobody. But then what was last committed lies in `-wal`, beside the file, and SQLite says nothing where that
@@ -43,8 +43,8 @@ from trmm_async.fleet.sqlite.files import (
     remove_all,
     uri_of,
 )
+from trmm_async.fleet.sqlite.inspection import FORMAT, OLD, VERSION, Inspection
 from trmm_async.fleet.sqlite.rows import (
-    COLUMNS,
     OF_ONE_ROW,
     OLD_COLUMNS,
     Change,
@@ -53,18 +53,11 @@ from trmm_async.fleet.sqlite.rows import (
     as_number,
     as_text,
     row_of,
-    sum_of,
     to_run,
     told,
-    what_is_wrong,
-    wrapped,
 )
 
 __all__ = ["TROUBLES", "SQLiteStore"]
-
-FORMAT: Final = "trmm_async.journal"
-VERSION: Final = 2
-_OLD: Final = 1
 
 _PAGE_ROWS: Final = 500
 _PAGE_LETTERS: Final = 1 << 20
@@ -80,7 +73,6 @@ _TARGETS: Final = (
     "owner, fence, lease_until, sum)"
 )
 _BY_STATE: Final = "CREATE INDEX by_state ON targets (state, place)"
-_NAMES: Final = frozenset({"meta", "targets", "by_state", "sqlite_autoindex_targets_1"})
 _READ: Final = "agent_id, state, retcode, execution_time, stdout, stderr, error, reason"
 TROUBLES: Final = (sqlite3.Error, sqlite3.Warning, OSError, ValueError, OverflowError, MemoryError)
 """What may come of a file that is full, damaged, or not ours, apart from `JournalError`."""
@@ -192,7 +184,7 @@ class SQLiteStore:
         self._connect("rw")
         self._set_up()
         check_owner(self._place, to_write=True)
-        if self.meta["version"] == str(_OLD):
+        if self.meta["version"] == str(OLD):
             self._modernise()
         self._mark = MarkFile(self._place, Mark(self.meta["run"], Seal.decoded(self.meta["seal"]).commits))
         self.transact([_note_open])
@@ -213,7 +205,9 @@ class SQLiteStore:
             mark = Mark.read(self._place)
             self._connect("ro")
             self._query("BEGIN")
-            is_whole = self._check(mark)
+            inspection = Inspection(self.path, self.database)
+            is_whole = inspection.is_whole(mark)
+            self.meta = inspection.meta
             self._query("COMMIT")
             if is_whole:
                 return
@@ -258,92 +252,6 @@ class SQLiteStore:
         # A target that is said to be pending must never have been sent, not even after a power cut.
         self.database.execute("PRAGMA synchronous = FULL")
         self.database.execute("PRAGMA journal_mode = WAL")
-
-    # -- is it whole? ----------------------------------------------------------------------------------------
-
-    def _check(self, mark: Mark | None) -> bool:
-        """Raise `JournalError` unless all of it is what was written; False if only the mark is missing."""
-        self._check_layout()
-        self.meta = dict(self._query("SELECT name, value FROM meta"))
-        if self.meta.get("format") != FORMAT:
-            raise JournalError(f"{self.path} is no journal of a run")
-        version = self.meta.get("version")
-        if version not in {str(_OLD), str(VERSION)}:
-            raise JournalError(
-                f"{self.path} is a journal of version {version}; this program reads {_OLD} to {VERSION}"
-            )
-        said = self._query("PRAGMA integrity_check(1)")
-        if said != [("ok",)]:
-            raise self._damaged(f"SQLite says {said[0][0] if said else 'nothing'}")
-        if version == str(_OLD):
-            self._check_rows(is_summed=False)
-            self._check_begun()
-            return True
-        is_whole = self._check_mark(mark)
-        self._check_rows(is_summed=True)
-        self._check_begun()
-        return is_whole
-
-    def _check_begun(self) -> None:
-        if "order" not in self.meta:
-            raise JournalError(
-                f"{self.path} was not begun: its targets were never all written, and nothing was sent. "
-                "Remove it, and start the run anew"
-            )
-
-    def _check_layout(self) -> None:
-        """Nothing else may be in there: a trigger would write what we didn't."""
-        found = self._query("SELECT type, name FROM sqlite_schema")
-        odd = [
-            f"{kind} {name}" for kind, name in found if name not in _NAMES or kind not in {"table", "index"}
-        ]
-        if odd or len(found) != len(_NAMES):
-            raise JournalError(
-                f"{self.path} is no journal of a run, or was tampered with: it has {odd or found}"
-            )
-
-    def _check_mark(self, mark: Mark | None) -> bool:
-        try:
-            seal = Seal.decoded(self.meta["seal"])
-            is_same = seal.encoded(self.meta) == self.meta["seal"]
-            run, state = self.meta["run"], self.meta["state"]
-        except (KeyError, ValueError):
-            raise self._damaged("its seal can't be read") from None
-        if not is_same:
-            raise self._damaged("what it says of the run is not what was written")
-        if mark is None:
-            return state == "closed"
-        if mark.run != run:
-            raise JournalError(
-                f"{self.path} is not the one that the .mark beside it was written for. {GO_ON}"
-            )
-        if mark.commits > seal.commits:
-            raise JournalError(
-                f"{self.path} isn't whole: {mark.commits - seal.commits} of {mark.commits} commits are "
-                f"missing; its -wal was lost, cut or damaged. {GO_ON}"
-            )
-        return True
-
-    def _check_rows(self, *, is_summed: bool) -> None:
-        columns = (*COLUMNS, "sum") if is_summed else OLD_COLUMNS
-        found = self.database.execute(f"SELECT {', '.join(columns)} FROM targets NOT INDEXED ORDER BY place")  # noqa: S608
-        rows = total = 0
-        for values in found:  # one by one: all of them may be more than fits into memory
-            rows += 1
-            if is_summed and sum_of(values[:-1]) != values[-1]:
-                raise self._damaged(f"row {rows} is not what was written")
-            wrong = what_is_wrong(dict(zip(columns, values, strict=True)))
-            if wrong or values[0] != rows:
-                raise self._damaged(f"row {rows} has an impossible {wrong or 'place'}")
-            total += values[-1] if is_summed else 0
-        if not is_summed:
-            return
-        seal = Seal.decoded(self.meta["seal"])
-        if rows != seal.rows or wrapped(total) != seal.total:
-            raise self._damaged("its rows are not those that were written")
-
-    def _damaged(self, what: str) -> JournalError:
-        return JournalError(f"{self.path} is damaged, or was tampered with: {what}. {GO_ON}")
 
     def _modernise(self) -> None:
         """Make version 2 of version 1, in one transaction."""
