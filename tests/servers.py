@@ -55,7 +55,7 @@ async def served(
 
 def be_patient(trmm: TRMM, waits: HistoryWaits) -> None:
     """How long this client waits for rows of the history: what users can't set, and tests can't wait for."""
-    trmm._api.poller.matcher.waits = waits
+    trmm._api.poller.matcher.waits = trmm._api.commands.matcher.waits = waits
 
 
 def count(server: Simulator, method: str, path: str = "") -> int:

@@ -318,6 +318,7 @@ FRAME = """
 import asyncio
 import logging
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from trmm_async import TRMM
 from trmm_async.testing import Simulator
 
@@ -357,7 +358,12 @@ WITHOUT_ON_STOCK = {
 """What a stock server can't do, of all that the page shows, and the same with a look at how it says so."""
 
 WITHOUT_ON_GATEWAY = {
-    'trmm.request_raw("GET", "/core/version/")': 'trmm.request_raw("GET", "/api/v3/clients/")'
+    **{
+        f"outcomes = await trmm.fleet.{what}(agents": "with refused('use fleet.run_script('):\n"
+        f"            await trmm.fleet.{what}(agents"
+        for what in ("run_command", "run_code", "scan_patches")
+    },
+    'trmm.request_raw("GET", "/core/version/")': 'trmm.request_raw("GET", "/api/v3/clients/")',
 }
 """The same of a gateway."""
 
@@ -370,6 +376,7 @@ async def test_user_code_runs_as_it_is_written(block: Block, dialect: str, tmp_p
         code = _without(block.code, dialect)
         script = tmp_path / "usage.py"
         script.write_text(_adapted(code, server))
+        (tmp_path / "fix.ps1").write_text("exit 0")
         happenings = asyncio.create_task(_happenings(server, server.agent_ids[0]))
         try:
             done = await asyncio.to_thread(run, script)
@@ -399,6 +406,8 @@ def _adapted(code: str, server: Simulator) -> str:
     code = code.replace('dialect="gateway"', f"dialect={kind!r}")
     code = code.replace('api_key="..."', f"api_key={server.api_key!r}, dialect={kind!r}")
     code = code.replace("api_key=server.api_key)", f"api_key=server.api_key, dialect={kind!r})")
+    client = next(iter(server.world.clients.values())).name
+    code = code.replace('client="Acme"', f"client={client!r}")
     code = code.replace("Simulator(agents=200)", f"Simulator(agents=200, dialect={kind!r})")
     # The stream of events has no end of its own.
     last = LAST_EVENT[kind]

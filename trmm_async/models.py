@@ -250,6 +250,11 @@ class CommandResult(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     from_history: bool = False
 
     @property
+    def retcode(self) -> int | None:
+        """The same as `exit_code`, by the name that a script's result has for it."""
+        return self.exit_code
+
+    @property
     def ok(self) -> bool:
         """Whether the command is known to have ended with exit code 0."""
         return self.exit_code == 0

@@ -6,6 +6,7 @@ events come from) lives here, one file each; nothing above this floor asks which
 
 from trmm_async.dialects.base import (
     AgentFilter,
+    CommandHistory,
     DeploymentOrder,
     Dialect,
     History,
@@ -20,6 +21,7 @@ from trmm_async.dialects.stock import Stock
 
 __all__ = [
     "AgentFilter",
+    "CommandHistory",
     "DeploymentOrder",
     "Dialect",
     "Gateway",

@@ -29,6 +29,7 @@ from trmm_async.models import (
 
 __all__ = [
     "AgentFilter",
+    "CommandHistory",
     "DeploymentOrder",
     "Dialect",
     "History",
@@ -126,6 +127,22 @@ class History(Protocol):
         ...
 
 
+class CommandHistory(History, Protocol):
+    """The same of commands: there is no list of them alone. What one printed is in a row's `result`."""
+
+    def of_one(self, agent_id: str) -> Call[list[HistoryEntry]]:
+        """The commands of one agent, all there are."""
+        ...
+
+    def keys(self) -> Call[Mapping[int, str]]:
+        """The agents' ids, by the numbers that rows name them by."""
+        ...
+
+    def of_all(self, agents: Mapping[int, str]) -> Call[list[HistoryEntry]]:
+        """The commands of these agents, from the rows of all; in flat memory."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Pushed:
     """Events come over a socket for each agent; `socket` says where that is."""
@@ -146,22 +163,23 @@ class Polled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryRun:
-    """A script that is sent in one call, and leaves a row in the server's history on each agent.
+    """A script or a command that is sent in one call, and leaves a row in the server's history on each agent.
 
     From these rows its results are collected. Where nobody waits for them, they are not to be taken for the
     rows of another.
 
     Attributes:
         send: the call; its answer is how many agents the server sends it to, None where it does not say.
+        script: the script's id, or the command's text.
         agent_ids: the targets.
-        timeout: seconds that the script may take.
+        timeout: seconds that it may take.
         rows_come_late: whether the server makes the rows after it has answered, not before.
         is_awaited: whether somebody waits for the results.
         checks: what has to be asked before; raises what speaks against the sending.
     """
 
     send: Call[int | None]
-    script: int
+    script: int | str
     agent_ids: tuple[str, ...]
     timeout: int
     history: History

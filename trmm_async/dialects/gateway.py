@@ -264,7 +264,14 @@ class Gateway:
         return _worded(call)
 
 
-_INSTEAD: Final = {"login": "a gateway takes the API key for its sockets, there is no logging in"}
+_LIBRARY: Final = "a gateway runs scripts of its library only, use fleet.run_script(agents, script)"
+_INSTEAD: Final = {
+    "login": "a gateway takes the API key for its sockets, there is no logging in",
+    "fleet.run_command": _LIBRARY,
+    "fleet.run_code": _LIBRARY,
+    "fleet.scan_patches": _LIBRARY,
+    "fleet.install_patches": _LIBRARY,
+}
 _REFUSALS: Final = MappingProxyType({4401: 401, 4403: 403, 4003: 403, 4404: 404})
 
 

@@ -16,14 +16,22 @@ from typing import Any, Literal, TypedDict, TypeVar, Unpack, overload
 from trmm_async import arguments
 from trmm_async.errors import InvalidRequestError
 from trmm_async.fleet.journal import Journal
-from trmm_async.fleet.plan import Resumption, RunPlan, checked_policy, checked_wait
+from trmm_async.fleet.plan import (
+    COMMAND_TIMEOUT_MOST,
+    Prints,
+    Resumption,
+    RunPlan,
+    Success,
+    checked_policy,
+    checked_wait,
+)
 from trmm_async.fleet.reports import Group, as_csv, as_jsonl, as_row, groups_of, report
 from trmm_async.fleet.rollout import Share, any_result, succeeded_by_default
 from trmm_async.fleet.run import FleetRun
 from trmm_async.fleet.targets import listed, noted
-from trmm_async.fleet.work import CallWork, ScriptWork, Work
-from trmm_async.models import Agent, ScriptResult
-from trmm_async.resources import AnyScript, Api, Selector, checked_run
+from trmm_async.fleet.work import CallWork, CodeWork, CommandWork, PatchWork, ScriptWork, Work
+from trmm_async.models import Agent, CommandResult, ScriptResult
+from trmm_async.resources import AnyScript, Api, Selector, checked_code, checked_command_run, checked_run
 
 __all__ = ["Fleet", "FleetRun", "Group", "Journal", "as_csv", "as_jsonl", "as_row", "groups_of", "report"]
 
@@ -42,6 +50,13 @@ class RunOptions(TypedDict, total=False):
     splay: float
     skip_offline: bool
     when_online: timedelta | None
+
+
+class KeptRunOptions(RunOptions, total=False):
+    """The same, of a run that can be written down."""
+
+    dry_run: bool
+    journal: str | PathLike[str] | None
 
 
 class Fleet:
@@ -68,7 +83,7 @@ class Fleet:
         canary: int | None = None,
         batch: Share | None = None,
         max_failures: Share | None = None,
-        success: Callable[[ScriptResult], bool] = succeeded_by_default,
+        success: Callable[[ScriptResult], bool] | Iterable[int] = succeeded_by_default,
         splay: float = 0.0,
         skip_offline: bool = False,
         when_online: timedelta | None = None,
@@ -100,7 +115,8 @@ class Fleet:
                 targets as a float (0.1 is a tenth).
             max_failures: how many failures are put up with, a number or a share; one more stops the run, and
                 who was not begun is skipped. Whatever is not known to have succeeded is a failure.
-            success: whether a result is a success; by default, return code 0.
+            success: whether a result is a success; by default, return code 0. A function, or the return
+                codes, which a journal keeps for `resume`.
             splay: each sending waits a random time up to so many seconds.
 
             skip_offline: skip those that the server says are offline when the run begins.
@@ -190,12 +206,137 @@ class Fleet:
         work = CallWork[T](call)
         return self._run(work, _given(agents, work.given), success, **options)
 
+    def run_command(
+        self,
+        agents: Iterable[str | Agent] | AsyncIterable[str | Agent] | Selector,
+        command: str,
+        *,
+        shell: str = "cmd",
+        custom_shell: str | None = None,
+        timeout: int = 30,
+        run_as_user: bool = False,
+        success: Callable[[CommandResult], bool] | str | None = None,
+        **options: Unpack[KeptRunOptions],
+    ) -> FleetRun[CommandResult]:
+        """Run a command on all of these agents, a stock server's; see `FleetRun`.
+
+        By the server's call for many, which holds no worker; what it printed is collected from the history.
+        That has no return codes: `CommandResult.retcode` is None, and whatever has an end is a success unless
+        `success` says otherwise. So `canary`, `batch` and `max_failures` need one.
+
+        Args:
+            agents: as of `run_script`.
+            command: the command, as the shell takes it.
+            shell: "cmd" or "powershell" on Windows, elsewhere a path such as "/bin/bash"; one for all.
+            custom_shell: the path of a program that is used as the shell, in place of `shell`.
+            timeout: seconds that it may take on each agent, a day at most.
+            run_as_user: run it as the user who is logged in (Windows).
+            success: whether what came of it is a success: a function of it, or a text that has to be in its
+                output, which a journal keeps for `resume`.
+            options: `width`, `canary`, `batch`, `max_failures`, `splay`, `skip_offline`, `when_online`,
+                `dry_run` and `journal` as of `run_script`.
+
+        Raises:
+            InvalidRequestError: an argument is wrong, a target stands there twice, or there is no `success`
+                for a policy that goes by it.
+            UnsupportedError (on entering): the server is a gateway.
+        """
+        run = checked_command_run(
+            command,
+            shell=None if custom_shell is not None and shell == "cmd" else shell,
+            custom_shell=custom_shell,
+            timeout=timeout,
+            timeout_most=COMMAND_TIMEOUT_MOST,
+            run_as_user=run_as_user,
+        )
+        careful = [name for name in ("canary", "batch", "max_failures") if options.get(name) is not None]
+        if success is None and careful:
+            raise InvalidRequestError(
+                f"{' and '.join(careful)} of run_command: the server keeps no return codes of commands, so "
+                'say by the output what a success is: success="what it prints", or a function of a result'
+            )
+        judge = Prints(arguments.free_text(success, "success")) if isinstance(success, str) else success
+        if judge is not None and not callable(judge):
+            raise InvalidRequestError(f"success must be a text or a function of a result, not {success!r}")
+        return self._run(CommandWork(run), _targets(agents), judge or any_result, **options)
+
+    def run_code(
+        self,
+        agents: Iterable[str | Agent] | AsyncIterable[str | Agent] | Selector,
+        code: str,
+        *,
+        shell: str,
+        args: Iterable[str] = (),
+        env_vars: Mapping[str, str] | None = None,
+        timeout: int = 90,
+        run_as_user: bool = False,
+        success: Callable[[ScriptResult], bool] | Iterable[int] = succeeded_by_default,
+        **options: Unpack[KeptRunOptions],
+    ) -> FleetRun[ScriptResult]:
+        """Run code that is not in the library on all of these agents, a stock server's; see `FleetRun`.
+
+        By the server's call for trying scripts out, one for each agent. It waits for the agent and holds a
+        worker until then, so that no more than `max_waiting` are under way at once. The server keeps nothing
+        of it: where an answer is lost the outcome stays `Unknown`, also when it is resumed.
+
+        Args:
+            agents: as of `run_script`.
+            code: its text.
+            shell: what runs it: "powershell", "cmd", "python", "shell", "nushell" or "deno".
+            args: its arguments.
+            env_vars: its environment variables.
+            timeout: seconds that it may take on each agent, 1 to 300.
+            run_as_user: run it as the user who is logged in.
+            success: as of `run_script`.
+            options: as of `run_command`.
+
+        Raises:
+            InvalidRequestError: an argument is wrong, or a target stands there twice.
+            UnsupportedError (on entering): the server is a gateway.
+        """
+        run = checked_code(
+            code, shell=shell, args=args, env_vars=env_vars, timeout=timeout, run_as_user=run_as_user
+        )
+        return self._run(CodeWork(run), _targets(agents), success, **options)
+
+    def scan_patches(
+        self,
+        agents: Iterable[str | Agent] | AsyncIterable[str | Agent] | Selector,
+        **options: Unpack[KeptRunOptions],
+    ) -> FleetRun[None]:
+        """Have these agents of a stock server look for Windows updates; see `FleetRun`.
+
+        The server answers that it will, and tells no more: `Done` means accepted, and its result is None.
+        Whom it has left out is found out: those that run another system, or that the key may not see, are
+        `Failed`. With a `width` it is a call for each, else one for all.
+
+        Args:
+            agents: as of `run_script`.
+            options: as of `run_command`; a failure is what was not accepted.
+
+        Raises:
+            InvalidRequestError: an argument is wrong, or a target stands there twice.
+            UnsupportedError (on entering): the server is a gateway.
+        """
+        return self._run(PatchWork("scan"), _targets(agents), any_result, **options)
+
+    def install_patches(
+        self,
+        agents: Iterable[str | Agent] | AsyncIterable[str | Agent] | Selector,
+        **options: Unpack[KeptRunOptions],
+    ) -> FleetRun[None]:
+        """Have these agents install the Windows updates that are approved, now; all else as `scan_patches`.
+
+        `Done` means accepted, not installed: `agents.windows_updates.list` tells that in time.
+        """
+        return self._run(PatchWork("install"), _targets(agents), any_result, **options)
+
     def resume(
         self,
         journal: str | PathLike[str],
         *,
         retry: Retry | Iterable[Retry] = (),
-        success: Callable[[ScriptResult], bool] = succeeded_by_default,
+        success: Callable[[Any], bool] | Iterable[int] | str | None = None,
         forgive: bool = False,
     ) -> FleetRun[Any]:
         """Go on with the run of a journal; awaited or iterated, one outcome for every target of it.
@@ -212,7 +353,8 @@ class Fleet:
             journal: the file.
             retry: "failed" runs those again that failed, or ran without success; "unknown" those of which it
                 isn't known; "skipped" those that were skipped for being offline. One of them, or several.
-            success: as of `run_script`: it can't be written into a file. For what ends from now on.
+            success: as of the run. None for the return codes or the text that it was given; a function can't
+                be written into a file. For what ends from now on.
             forgive: go on as if what has ended by now had succeeded.
 
         Raises (on entering):
@@ -222,8 +364,10 @@ class Fleet:
         kinds = (retry,) if isinstance(retry, str) else tuple(retry)
         for kind in kinds:
             arguments.choice(kind, "retry", ("failed", "unknown", "skipped"))
-        if not callable(success):
-            raise InvalidRequestError(f"success must be a function of a result, not {success!r}")
+        if isinstance(success, str):
+            success = Prints(success)
+        if success is not None:
+            checked_policy(None, None, None, success)
         forgive = arguments.boolean(forgive, "forgive")
         return FleetRun(self._api, Resumption(_path(journal), kinds, success, self.poll, forgive))
 
@@ -231,7 +375,7 @@ class Fleet:
         self,
         work: Work[T],
         targets: list[str] | AsyncIterable[str | Agent] | Selector,
-        success: Callable[[Any], bool],
+        success: Success,
         *,
         width: int | None = None,
         canary: int | None = None,

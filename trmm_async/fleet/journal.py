@@ -26,7 +26,7 @@ import msgspec
 from trmm_async import codec
 from trmm_async.errors import JournalError, RecordedError
 from trmm_async.fleet.sqlite import SQLiteJournalStore, existing
-from trmm_async.models import ScriptResult
+from trmm_async.models import CommandResult, ScriptResult
 from trmm_async.outcomes import Counts, Done, Failed, Outcome, Skipped, Unknown
 
 if TYPE_CHECKING:
@@ -34,17 +34,32 @@ if TYPE_CHECKING:
 
 __all__ = ["InFlight", "Journal", "Order"]
 
-_KIND: Final = "script"
+_RUNS: Final = ("script", "command", "code", "patches")
+"""What a run can be one of; see `Order.kind`."""
+
 _PAGE: Final = 2000
 """Targets that are written in one go: each costs a wait for the disk."""
 _KINDS: Final = {Done: "done", Failed: "failed", Unknown: "unknown", Skipped: "skipped"}
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """What a journal's run is: enough to go on with it."""
+    """What a journal's run is: enough to go on with it.
+
+    Attributes:
+        kind: "script" (of the library), "command", "code" or "patches": whose fields say what is done.
+        patches: "scan" or "install".
+        success: the return codes that are successes, or the text that a good command prints, if the run was
+            told so; what was a function is not known.
+    """
 
     server: str
-    script: int
+    kind: str = "script"
+    script: int = 0
+    command: str | None = None
+    shell: str | None = None
+    custom_shell: str | None = None
+    code: str | None = None
+    patches: str | None = None
     args: tuple[str, ...] = ()
     timeout: int = 90
     env_vars: tuple[str, ...] = ()
@@ -56,6 +71,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     splay: float = 0.0
     skip_offline: bool = False
     when_online: float | None = None
+    success: tuple[int, ...] | str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +89,7 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.order: Order = Order(server="", script=0)
+        self.order: Order = Order(server="")
         self._store: JournalStore = SQLiteJournalStore(path)
 
     def __repr__(self) -> str:
@@ -99,7 +115,7 @@ class Journal:
         """
         journal = cls(Path(path))
         try:
-            await journal._store.create(_KIND)
+            await journal._store.create(order.kind)
             await journal.fill(order, agents)
         except BaseException:
             await journal._store.discard()
@@ -151,14 +167,16 @@ class Journal:
 
     def _order(self) -> Order:
         meta = self._store.meta
-        if meta.get("kind", _KIND) != _KIND:
-            raise JournalError(
-                f"{self.path} is of a run of the kind {meta['kind']!r}; this program knows none"
-            )
+        kind = meta.get("kind", "script")
+        if kind not in _RUNS:
+            raise JournalError(f"{self.path} is of a run of the kind {kind!r}; this program knows none")
         try:
-            return codec.exact(Order, meta["order"])
+            order = codec.exact(Order, meta["order"])
         except (msgspec.DecodeError, ValueError) as error:
             raise JournalError(f"{self.path} can't be read: its order: {error}") from error
+        if order.kind != kind:
+            raise JournalError(f"{self.path} can't be read: it is of the kind {kind!r}, its order is not")
+        return order
 
     async def aclose(self) -> None:
         """Close it, and let others work on it. Twice is the same as once. Cancelled, it goes on."""
@@ -194,9 +212,7 @@ class Journal:
         error = outcome.error if isinstance(outcome, Failed | Unknown) else None
         values: dict[str, object] = {"state": _KINDS[type(outcome)], "settled_at": time.time(), "ok": int(ok)}
         if isinstance(outcome, Done):
-            result = outcome.result
-            values |= {"retcode": result.retcode, "execution_time": result.execution_time}
-            values |= {"stdout": result.stdout, "stderr": result.stderr}
+            values |= _columns(outcome.result)
         elif isinstance(outcome, Skipped):
             values |= {"reason": outcome.reason}
         elif error is not None:
@@ -264,18 +280,41 @@ class Journal:
             for _, agent_id in page:
                 yield agent_id
 
-    async def outcomes(self) -> AsyncIterator[Outcome]:
+    async def outcomes(self) -> AsyncIterator[Outcome[Any]]:
         """The outcomes there are, in the order of the targets, read page by page."""
         async for outcome, _ in self.judged():
             yield outcome
 
-    async def judged(self) -> AsyncIterator[tuple[Outcome, bool]]:
+    async def judged(self) -> AsyncIterator[tuple[Outcome[Any], bool]]:
         """The same, each with whether it was a success when it was written."""
         after = 0
         while page := await self._store.ended(after):
             after = page[-1][0]
             for _, ok, *row in page:
-                yield _outcome(*row), bool(ok)
+                yield self._as_it_was(_outcome(*row)), bool(ok)
+
+    def _as_it_was(self, outcome: Outcome) -> Outcome[Any]:
+        if not isinstance(outcome, Done) or self.order.kind in {"script", "code"}:
+            return outcome
+        if self.order.kind == "patches":
+            return Done(outcome.agent_id, None)
+        result = CommandResult(
+            exit_code=outcome.result.retcode, output=outcome.result.stdout, from_history=True
+        )
+        return Done(outcome.agent_id, result)
+
+
+def _columns(result: ScriptResult | CommandResult | None) -> dict[str, object]:
+    if isinstance(result, CommandResult):
+        return {"retcode": result.exit_code, "stdout": result.output}
+    if result is None:
+        return {}
+    return {
+        "retcode": result.retcode,
+        "execution_time": result.execution_time,
+        "stdout": result.stdout,
+        "stderr": result.stderr,
+    }
 
 
 def _moment(text: str) -> datetime:

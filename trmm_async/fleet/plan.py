@@ -3,23 +3,48 @@
 Over `work` and `rollout`; `run` and `scheduler` carry it out.
 """
 
-from collections.abc import AsyncIterable, Callable
+from collections.abc import AsyncIterable, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from trmm_async import arguments
 from trmm_async.errors import InvalidRequestError, JournalError
 from trmm_async.fleet.journal import Order
 from trmm_async.fleet.rollout import RolloutPolicy, Share
-from trmm_async.fleet.work import ScriptWork, Work
-from trmm_async.models import Agent
-from trmm_async.resources import Selector, checked_run
+from trmm_async.fleet.work import CodeWork, CommandWork, PatchWork, ScriptWork, Work
+from trmm_async.models import Agent, CommandResult
+from trmm_async.resources import Selector, checked_code, checked_command_run, checked_run
 
-__all__ = ["Resumption", "RunPlan", "checked_policy", "checked_wait"]
+__all__ = [
+    "COMMAND_TIMEOUT_MOST",
+    "Prints",
+    "Resumption",
+    "RunPlan",
+    "Success",
+    "checked_policy",
+    "checked_wait",
+]
 
 T = TypeVar("T")
+Success: TypeAlias = Callable[[Any], bool] | Iterable[int]
+"""A function of a result, or the return codes that are good."""
+
+
+class Prints:
+    """Whether a command has printed a text."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __call__(self, result: CommandResult) -> bool:
+        """Whether it stands in the output."""
+        return self.text in result.output
+
+
+COMMAND_TIMEOUT_MOST: Final = 86_400
+"""Seconds that a command may take where the server does not wait for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +93,9 @@ class RunPlan(Generic[T]):
         policy = self.policy
         return Order(
             server=server,
+            kind=self.work.kind,
             **self.work.order(),
+            success=policy.told,
             width=self.width,
             canary=policy.canary,
             batch=policy.batch,
@@ -85,7 +112,7 @@ class Resumption:
 
     journal: Path
     retry: tuple[str, ...]
-    success: Callable[[Any], bool]
+    success: Success | None
     poll: float
     forgive: bool = False
 
@@ -103,11 +130,12 @@ class Resumption:
     def _plan(self, order: Order) -> RunPlan[Any]:
         skip_offline = arguments.boolean(order.skip_offline, "skip_offline")
         when_online = None if order.when_online is None else _seconds(order.when_online)
+        work = _work(order)
         return RunPlan(
-            work=_work(order),
+            work=work,
             targets=[],
             width=None if order.width is None else arguments.integer(order.width, "width", minimum=1),
-            policy=checked_policy(order.canary, order.batch, order.max_failures, self.success),
+            policy=checked_policy(order.canary, order.batch, order.max_failures, self._judge(order, work)),
             splay=arguments.number(order.splay, "splay", minimum=0),
             skip_offline=skip_offline,
             when_online=when_online,
@@ -115,18 +143,51 @@ class Resumption:
             poll=self.poll,
         )
 
+    def _judge(self, order: Order, work: Work[Any]) -> Success:
+        """What this resumption says, or the run was told, or else what is usual."""
+        told = self.success if self.success is not None else order.success
+        if told is None and order.kind == "command" and (order.canary or order.batch or order.max_failures):
+            raise InvalidRequestError("success was a function, which can't be written down: give it again")
+        if isinstance(told, str):
+            return Prints(told)
+        return work.good if told is None else told
+
 
 def _work(order: Order) -> Work[Any]:
-    return ScriptWork(
-        checked_run(
-            order.script,
-            args=order.args,
-            timeout=order.timeout,
-            output="wait",
-            env_vars=_variables(order.env_vars),
-            run_as_user=order.run_as_user,
-        )
-    )
+    match order.kind:
+        case "command":
+            command = checked_command_run(
+                order.command or "",
+                shell=order.shell,
+                custom_shell=order.custom_shell,
+                timeout=order.timeout,
+                timeout_most=COMMAND_TIMEOUT_MOST,
+                run_as_user=order.run_as_user,
+            )
+            return CommandWork(command)
+        case "code":
+            code = checked_code(
+                order.code or "",
+                shell=order.shell or "",
+                args=order.args,
+                env_vars=_variables(order.env_vars),
+                timeout=order.timeout,
+                run_as_user=order.run_as_user,
+            )
+            return CodeWork(code)
+        case "patches" if order.patches in {"scan", "install"}:
+            return PatchWork("scan" if order.patches == "scan" else "install")
+        case "script":
+            run = checked_run(
+                order.script,
+                args=order.args,
+                timeout=order.timeout,
+                output="wait",
+                env_vars=_variables(order.env_vars),
+                run_as_user=order.run_as_user,
+            )
+            return ScriptWork(run)
+    raise InvalidRequestError(f"patches is {order.patches!r}")
 
 
 def _variables(env_vars: tuple[str, ...]) -> dict[str, str]:
@@ -143,18 +204,30 @@ def _seconds(value: float) -> timedelta | None:
         raise InvalidRequestError(f"when_online is {value} seconds, which is too long") from error
 
 
-def checked_policy(
-    canary: object, batch: object, max_failures: object, success: Callable[[Any], bool]
-) -> RolloutPolicy:
+def checked_policy(canary: object, batch: object, max_failures: object, success: object) -> RolloutPolicy:
     """How careful a run is to be. Raises `InvalidRequestError`."""
-    if not callable(success):
-        raise InvalidRequestError(f"success must be a function of a result, not {success!r}")
+    judge, told = _judge(success)
     return RolloutPolicy(
         canary=None if canary is None else arguments.integer(canary, "canary", minimum=1),
         batch=None if batch is None else _share(batch, "batch", minimum=1),
         max_failures=None if max_failures is None else _share(max_failures, "max_failures", minimum=0),
-        success=success,
+        success=judge,
+        told=told,
     )
+
+
+def _judge(success: object) -> tuple[Callable[[Any], bool], tuple[int, ...] | str | None]:
+    """How a result is judged; by return codes or a text, it can be written into a journal."""
+    if isinstance(success, Prints):
+        return success, success.text
+    if callable(success):
+        return success, None
+    if isinstance(success, str) or not isinstance(success, Iterable):
+        raise InvalidRequestError(
+            f"success must be a function of a result, or the return codes that are good, not {success!r}"
+        )
+    codes = frozenset(arguments.integer(code, "success: a return code", minimum=-(2**63)) for code in success)
+    return (lambda result: result.retcode in codes), tuple(sorted(codes))
 
 
 def _share(value: object, what: str, *, minimum: int) -> Share:

@@ -14,7 +14,7 @@ from typing import Any, Final, TypeAlias
 
 from trmm_async import codec
 from trmm_async.errors import AgentSilentError, APIError, TRMMError
-from trmm_async.models import ScriptResult
+from trmm_async.models import CommandResult, ScriptResult
 from trmm_async.outcomes import Done, Failed, Outcome, Skipped, Unknown
 from trmm_async.plaintext import clean, comparable, one_line, set_apart, without_formulas
 
@@ -71,6 +71,8 @@ class Grouping:
             key = _key(outcome)
         elif type(result := outcome.result) is ScriptResult:
             key = "done", result.retcode, result.stdout + result.stderr
+        elif type(result) is CommandResult:
+            key = "done", result.exit_code, result.output
         else:
             key = "done", None, _short(result)
         group = self._kept.get(key)
@@ -139,6 +141,8 @@ def as_row(outcome: Outcome[Any]) -> dict[str, Any]:
         case Done(result=ScriptResult() as result):
             row |= {"retcode": result.retcode, "execution_time": result.execution_time}
             row |= {"stdout": result.stdout, "stderr": result.stderr}
+        case Done(result=CommandResult() as result):
+            row |= {"retcode": result.exit_code, "stdout": result.output}
         case Done(result=result):
             row["stdout"] = _text(result)
         case Failed(error=error) | Unknown(error=error):

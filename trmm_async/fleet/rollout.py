@@ -41,12 +41,14 @@ class RolloutPolicy:
         max_failures: how many failures are put up with, as a number or a share of all targets; one more stops
             the run. A failure is whatever was tried and is not known to have succeeded.
         success: whether a result counts as one.
+        told: the return codes that are successes, or the text, where that is how it is judged.
     """
 
     canary: int | None = None
     batch: int | float | None = None
     max_failures: int | float | None = None
     success: Callable[[Any], bool] = succeeded_by_default
+    told: tuple[int, ...] | str | None = None
 
     def check_total(self, total: int | None) -> None:
         """Raise `InvalidRequestError` where it can't be kept without knowing how many targets there are."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Generic, Self
 
-from trmm_async.errors import ClosedError, JournalError
+from trmm_async.errors import ClosedError, JournalError, TRMMError
 from trmm_async.fleet.collector import OutcomeCollector
 from trmm_async.fleet.guards import UnsentGuards
 from trmm_async.fleet.journal import Journal
@@ -21,6 +21,7 @@ from trmm_async.fleet.reports import Group, report
 from trmm_async.fleet.rollout import RolloutControl
 from trmm_async.fleet.scheduler import LEFT_EARLY, Scheduler
 from trmm_async.fleet.targets import JournalTargets, ListedTargets, Queue, StreamedTargets, Targets, streamed
+from trmm_async.fleet.work import Work
 from trmm_async.observing import RunWatch
 from trmm_async.outcomes import Counts, Outcome, Skipped
 from trmm_async.resources import Api, Selector
@@ -218,6 +219,7 @@ class FleetRun(Generic[T]):
         plan = self._plan
         if isinstance(plan, Resumption):
             return await self._reopen(plan, stack)
+        await self._require(plan.work)
         plan = replace(plan, work=await plan.work.identified(self._api))
         targets = plan.targets
         if isinstance(targets, Selector):
@@ -249,6 +251,15 @@ class FleetRun(Generic[T]):
         stack.push_async_callback(journal.aclose)
         return _OpenedJournal(plan, JournalTargets(journal, (await journal.counts()).total), journal)
 
+    async def _require(self, work: Work[Any]) -> None:
+        """Refuse what this server has not, before a journal is made of it."""
+        if work.stock:
+            try:
+                dialect = await self._api.dialect()
+            except TRMMError:
+                return  # it is asked again, and said of each target
+            dialect.require_stock(work.stock)
+
     async def _reopen(self, resumption: Resumption, stack: AsyncExitStack) -> "_OpenedJournal[T]":
         journal = await Journal.resume(resumption.journal)
         stack.push_async_callback(journal.aclose)
@@ -256,6 +267,7 @@ class FleetRun(Generic[T]):
         if journal.order.server != ours:
             raise JournalError(f"{journal.path} is a run on {journal.order.server}, and this is {ours}")
         plan = resumption.plan(journal.order)
+        await self._require(plan.work)
         await journal.retry(resumption.retry)
         earlier = await journal.counts()
         return _OpenedJournal(

@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any, Final, Generic, TypeVar
 
-from trmm_async.dialects import Dialect, HistoryRun
+from trmm_async.dialects import Dialect
 from trmm_async.errors import AuthenticationError, JournalError, OutcomeUnknownError, TRMMError
 from trmm_async.fleet.collector import OutcomeCollector
 from trmm_async.fleet.guards import UnsentGuard, UnsentGuards
@@ -20,9 +20,10 @@ from trmm_async.fleet.plan import RunPlan
 from trmm_async.fleet.presence import Presence
 from trmm_async.fleet.rollout import RolloutControl
 from trmm_async.fleet.targets import Queue
+from trmm_async.fleet.work import MakeSending, Sending
 from trmm_async.outcomes import Done, Failed, Outcome, Skipped, Unknown
 from trmm_async.resources import Api
-from trmm_async.script_runs import Before, PendingRun, RecoveredRun, Watermark
+from trmm_async.script_runs import Before, RecoveredRun, RunMatcher, Watermark
 from trmm_async.transport import SendRecord
 
 __all__ = ["LEFT_EARLY", "Scheduler"]
@@ -55,6 +56,7 @@ class Scheduler(Generic[T]):
         self._control = control
         self._outcomes = outcomes
         self._journal = journal
+        self._matcher = plan.work.poller(api).matcher
         self._asks_who_is_offline = plan.asks_who_is_offline
         self._presence = Presence(api, plan.poll)
         self._guards = guards
@@ -120,7 +122,7 @@ class Scheduler(Generic[T]):
 
     async def _send_all(self, dialect: Dialect) -> None:
         total = self._queue.source.total
-        if self._plan.is_for_all_at_once(total) and self._order_for((), dialect) is not None:
+        if self._plan.is_for_all_at_once(total) and self._sending((), dialect) is not None:
             await self._send_in_chunks(dialect)
             return
         most = self._plan.width or _WIDTH
@@ -266,7 +268,7 @@ class Scheduler(Generic[T]):
 
     async def _tell(self, outcome: Outcome[T], *, crashed: bool = False) -> None:
         await self._outcomes.tell(outcome, crashed=crashed)
-        if self._journal is not None and (name := self._api.poller.matcher.username) is not None:
+        if self._journal is not None and (name := self._matcher.username) is not None:
             await self._outcomes.write(self._journal.remember_user(name))
 
     async def _skip_unsent(self, agent_ids: Iterable[str]) -> None:
@@ -303,25 +305,18 @@ class Scheduler(Generic[T]):
         return chunk
 
     async def _send_chunk(self, chunk: list[str], dialect: Dialect) -> None:
-        order = self._order_for(tuple(chunk), dialect) if len(chunk) > 1 else None
-        if order is None:
+        make = self._sending(tuple(chunk), dialect) if len(chunk) > 1 else None
+        if make is None:
             guard = self._guards.guard()
             for agent_id in chunk:
                 await self._single(agent_id, dialect, guard)
             return
-        await self._collect(
-            chunk,
-            partial(
-                PendingRun, self._api.poller, order, before=self._before(chunk), sender=self._api.transport
-            ),
-        )
+        await self._collect(chunk, partial(make, before=self._before(chunk)))
 
-    def _order_for(self, agent_ids: tuple[str, ...], dialect: Dialect) -> HistoryRun | None:
-        return self._plan.work.everywhere(dialect, agent_ids)
+    def _sending(self, agent_ids: tuple[str, ...], dialect: Dialect) -> MakeSending | None:
+        return self._plan.work.sending(self._api, dialect, agent_ids)
 
-    async def _collect(
-        self, agent_ids: Iterable[str], make: Callable[..., PendingRun], *, crashed: bool = False
-    ) -> None:
+    async def _collect(self, agent_ids: Iterable[str], make: MakeSending, *, crashed: bool = False) -> None:
         """Tell of each of them, whatever happens: by leaving, too. `crashed`: they were sent before."""
         left = dict.fromkeys(agent_ids)
         guard = self._guards.guard()
@@ -344,7 +339,7 @@ class Scheduler(Generic[T]):
     async def _enter(
         self,
         stack: AsyncExitStack,
-        sending: PendingRun,
+        sending: Sending,
         left: dict[str, None],
         guard: UnsentGuard,
         *,
@@ -373,7 +368,7 @@ class Scheduler(Generic[T]):
         if journal is None:
             return None
 
-        return partial(_Record, self._api, journal, agent_ids)
+        return partial(_Record, self._matcher, journal, agent_ids)
 
     def _outcome(self, agent_id: str, told: Any) -> Outcome[T]:
         return self._trouble(agent_id, told) if isinstance(told, TRMMError) else Done(agent_id, told)
@@ -396,7 +391,7 @@ class Scheduler(Generic[T]):
         if self._journal is None:
             return
         rows = await self._journal.in_flight()
-        matcher = self._api.poller.matcher
+        matcher = self._matcher
         matcher.username = matcher.username or self._journal.username
         by_call: dict[tuple[int, float], list[InFlight]] = {}
         for row in rows:
@@ -416,15 +411,14 @@ class Scheduler(Generic[T]):
 
     async def _look_back(self, rows: list[InFlight], dialect: Dialect) -> None:
         agent_ids = tuple(row.agent_id for row in rows)
-        order = self._order_for(agent_ids, dialect)
-        if order is None:
+        first = rows[0]
+        sent = RecoveredRun(watermark=Watermark(first.mark, first.mark_time), sent_at=first.sent_at)
+        make = self._plan.work.recovering(self._api, dialect, agent_ids, sent)
+        if make is None:
             for row in rows:
                 said = f"sent to {row.agent_id} by a process that ended before the answer came"
                 await self._outcomes.tell(Unknown(row.agent_id, OutcomeUnknownError(said)), crashed=True)
             return
-        first = rows[0]
-        sent = RecoveredRun(watermark=Watermark(first.mark, first.mark_time), sent_at=first.sent_at)
-        make = partial(PendingRun, self._api.poller, order, recovered=sent, sender=self._api.transport)
         await self._collect(agent_ids, make, crashed=True)
 
     # -- only saying -----------------------------------------------------------------------------------------
@@ -453,14 +447,16 @@ class Scheduler(Generic[T]):
 class _Record(SendRecord):
     """Writes down in a journal when a script leaves: what waits for a limit, or for a 429 to end, has not."""
 
-    def __init__(self, api: Api, journal: Journal, agent_ids: list[str], watermark: Watermark) -> None:
-        self._api = api
+    def __init__(
+        self, matcher: RunMatcher, journal: Journal, agent_ids: list[str], watermark: Watermark
+    ) -> None:
+        self._matcher = matcher
         self._journal = journal
         self._agent_ids = agent_ids
         self._watermark = watermark
 
     async def begin(self) -> None:
-        if (name := self._api.poller.matcher.username) is not None:
+        if (name := self._matcher.username) is not None:
             await self._journal.remember_user(name)
         await self._journal.begin(self._agent_ids, self._watermark.row, self._watermark.time)
 

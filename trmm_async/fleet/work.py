@@ -1,22 +1,38 @@
-"""What a run does to each of its targets: a script of the library, or any call of the user's.
+"""What a run does to each of its targets: a script, a command, code, work on patches, any call of the user's.
 
 Over the resources; `plan` has one of these, `scheduler` asks it. A new kind of work is a class here: how it
 is sent to one target, by which call to many, if by any, and what a journal keeps of it.
 """
 
 import inspect
-from collections.abc import Awaitable, Callable
-from typing import Any, Generic, TypeVar, cast
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict
+from functools import partial
+from types import TracebackType
+from typing import Any, Final, Generic, Protocol, Self, TypeVar, cast
 
 from trmm_async.calls import Call, Replay
-from trmm_async.dialects import Dialect, HistoryRun, ScriptRun
+from trmm_async.dialects import AgentFilter, Dialect, ScriptRun
+from trmm_async.dialects.stock.bulk import PatchMode, command_run, patch_call
+from trmm_async.dialects.stock.commands import CommandRun
+from trmm_async.errors import (
+    BadRequestError,
+    NotFoundError,
+    OutcomeUnknownError,
+    TRMMError,
+    UnsupportedError,
+)
 from trmm_async.fleet.guards import UnsentGuard
-from trmm_async.models import Agent, ScriptResult
-from trmm_async.resources import Api, Names, Selector
-from trmm_async.script_runs import Before
+from trmm_async.fleet.rollout import any_result, succeeded_by_default
+from trmm_async.models import Agent, CommandResult, ScriptResult
+from trmm_async.resources import Api, CodeRun, Names, Selector, run_code
+from trmm_async.script_runs import Before, PendingRun, RecoveredRun, RunPoller, Watermark, run_script
 from trmm_async.transport import WATCH
 
-__all__ = ["CallWork", "ScriptWork", "Target", "Work"]
+__all__ = ["CallWork", "CodeWork", "CommandWork", "MakeSending", "PatchWork", "ScriptWork", "Sending", "Work"]
+
+_NO_HISTORY: Final = Watermark(0, None)
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -24,17 +40,45 @@ Target = str | Agent
 OnSent = Callable[[bool], None]
 
 
+class Sending(Protocol):
+    """One call for many on its way: entered it is sent, iterated it tells what became of each."""
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def __aiter__(self) -> Self: ...
+
+    async def __anext__(self) -> tuple[str, Any]: ...
+
+    def known(self) -> list[tuple[str, Any]]:
+        """What is known and was not iterated; for who leaves early."""
+        ...
+
+
+MakeSending = Callable[..., Sending]
+"""Given `on_sent` and `before`, as `PendingRun` is."""
+
+
 class Work(Generic[T_co]):
     """One kind of work.
 
     Attributes:
         name: what messages call it.
+        kind: what a journal calls it.
+        stock: the method that a gateway has not; "" where it has.
+        good: whether what came of it is a success, where nothing else is said.
         is_users: whether it is a function of the user's. What that raises stops the run; and where it fails
             after something was sent, what was done is not known.
     """
 
     name: str
+    kind: str = ""
+    stock: str = ""
     is_users: bool = False
+    good: Callable[[Any], bool] = staticmethod(any_result)
 
     def send(
         self, api: Api, dialect: Dialect, agent_id: str, guard: UnsentGuard, before: Before | None
@@ -42,10 +86,21 @@ class Work(Generic[T_co]):
         """Do it to one target, and tell the guard of what leaves. Raises `TRMMError`s, but a user's."""
         raise NotImplementedError
 
-    def everywhere(self, dialect: Dialect, agent_ids: tuple[str, ...]) -> HistoryRun | None:
+    def sending(self, api: Api, dialect: Dialect, agent_ids: tuple[str, ...]) -> "MakeSending | None":
         """The same to many by one call; None if there is no such call."""
-        del dialect, agent_ids
+        del api, dialect, agent_ids
         return None
+
+    def recovering(
+        self, api: Api, dialect: Dialect, agent_ids: tuple[str, ...], sent: RecoveredRun
+    ) -> "MakeSending | None":
+        """What became of them, to whom an earlier process has sent it; None where that can't be found out."""
+        del api, dialect, agent_ids, sent
+        return None
+
+    def poller(self, api: Api) -> RunPoller:
+        """Who reads the history for it."""
+        return api.poller
 
     def order(self) -> dict[str, Any]:
         """What a journal's `Order` has of it."""
@@ -64,6 +119,9 @@ class Work(Generic[T_co]):
 class ScriptWork(Work[ScriptResult]):
     """A script of the server's library."""
 
+    kind = "script"
+    good = staticmethod(succeeded_by_default)
+
     def __init__(self, run: ScriptRun) -> None:
         self.name = f"script {run.script!r}"
         self.run = run
@@ -76,11 +134,17 @@ class ScriptWork(Work[ScriptResult]):
         # None is the answer only where nobody waits for one.
         return cast("Awaitable[ScriptResult]", sending)
 
-    def everywhere(self, dialect: Dialect, agent_ids: tuple[str, ...]) -> HistoryRun | None:
-        return dialect.run_everywhere(agent_ids, self.run)
+    def sending(self, api: Api, dialect: Dialect, agent_ids: tuple[str, ...]) -> "MakeSending | None":
+        order = dialect.run_everywhere(agent_ids, self.run)
+        return None if order is None else partial(PendingRun, api.poller, order, sender=api.transport)
+
+    def recovering(
+        self, api: Api, dialect: Dialect, agent_ids: tuple[str, ...], sent: RecoveredRun
+    ) -> "MakeSending | None":
+        make = self.sending(api, dialect, agent_ids)
+        return None if make is None else partial(make, recovered=sent)
 
     async def identified(self, api: Api) -> "ScriptWork":
-        """See `Work`."""
         return ScriptWork(await Names(api).run(self.run))
 
     def order(self) -> dict[str, Any]:
@@ -92,6 +156,173 @@ class ScriptWork(Work[ScriptResult]):
             "env_vars": run.env_vars,
             "run_as_user": run.run_as_user,
         }
+
+
+class CommandWork(Work[CommandResult]):
+    """A command, by the call for many, also to one: no worker of the server waits for it."""
+
+    kind = "command"
+    stock = "fleet.run_command"
+
+    def __init__(self, run: CommandRun) -> None:
+        self.name = f"command {run.command!r}"
+        self.run = run
+
+    async def send(
+        self, api: Api, dialect: Dialect, agent_id: str, guard: UnsentGuard, before: Before | None
+    ) -> CommandResult:
+        del dialect
+        order = command_run((agent_id,), self.run)
+        result = await run_script(api.commands, order, guard.sent, before, sender=api.transport)
+        return _printed(result or ScriptResult())
+
+    def sending(self, api: Api, dialect: Dialect, agent_ids: tuple[str, ...]) -> "MakeSending":
+        del dialect
+        order = command_run(agent_ids, self.run)
+        return partial(PendingRun, api.commands, order, make=_printed, sender=api.transport)
+
+    def recovering(
+        self, api: Api, dialect: Dialect, agent_ids: tuple[str, ...], sent: RecoveredRun
+    ) -> "MakeSending":
+        return partial(self.sending(api, dialect, agent_ids), recovered=sent)
+
+    def poller(self, api: Api) -> RunPoller:
+        return api.commands
+
+    def order(self) -> dict[str, Any]:
+        run = self.run
+        return {
+            "command": run.command,
+            "shell": run.shell,
+            "custom_shell": run.custom_shell,
+            "timeout": run.timeout,
+            "run_as_user": run.run_as_user,
+        }
+
+
+def _printed(result: ScriptResult) -> CommandResult:
+    return CommandResult(output=result.stdout, from_history=True)
+
+
+class CodeWork(Work[ScriptResult]):
+    """Code that is not in the library: the server waits for each agent, and keeps nothing of it."""
+
+    kind = "code"
+    good = staticmethod(succeeded_by_default)
+    stock = "fleet.run_code"
+
+    def __init__(self, run: CodeRun) -> None:
+        self.name = f"{run.shell} code"
+        self.run = run
+
+    def send(
+        self, api: Api, dialect: Dialect, agent_id: str, guard: UnsentGuard, before: Before | None
+    ) -> Awaitable[ScriptResult]:
+        del dialect
+        record = None if before is None else before(_NO_HISTORY)
+        return api.carry_out(run_code(agent_id, self.run), guard.sent, record)
+
+    def order(self) -> dict[str, Any]:
+        return asdict(self.run)
+
+
+class PatchWork(Work[None]):
+    """A look for Windows updates, or their installation: the server says that it will begin, and no more."""
+
+    kind = "patches"
+
+    def __init__(self, mode: PatchMode) -> None:
+        self.name = f"the {mode} of patches"
+        self.stock = f"fleet.{mode}_patches"
+        self.mode = mode
+
+    async def send(
+        self, api: Api, dialect: Dialect, agent_id: str, guard: UnsentGuard, before: Before | None
+    ) -> None:
+        make = self.sending(api, dialect, (agent_id,))
+        async with make(on_sent=guard.sent, before=before) as sending:
+            _, told = await anext(sending)
+        if told is not None:
+            raise told
+
+    def sending(self, api: Api, dialect: Dialect, agent_ids: tuple[str, ...]) -> "MakeSending":
+        return partial(_Accepted, api, dialect, agent_ids, patch_call(agent_ids, self.mode))
+
+    def order(self) -> dict[str, Any]:
+        return {"patches": self.mode}
+
+
+class _Accepted:
+    """A call for many, once it was answered: whom the server has taken it for, and whom it has left out."""
+
+    def __init__(
+        self,
+        api: Api,
+        dialect: Dialect,
+        agent_ids: tuple[str, ...],
+        call: Call[int | None],
+        *,
+        on_sent: OnSent,
+        before: Before | None = None,
+    ) -> None:
+        self._api = api
+        self._dialect = dialect
+        self._agent_ids = agent_ids
+        self._call = call
+        self._on_sent = on_sent
+        self._before = before
+        self._told: deque[tuple[str, TRMMError | None]] = deque()
+
+    async def __aenter__(self) -> Self:
+        record = None if self._before is None else self._before(_NO_HISTORY)
+        told: TRMMError | None = None
+        try:
+            count = await self._api.transport.send(self._call, self._on_sent, record)
+        except BadRequestError as error:
+            # It has found none of them, or did not like something else.
+            self._on_sent(False)
+            left_out, told = await self._left_out(), error
+        else:
+            left_out = {} if count == len(self._agent_ids) else await self._left_out()
+            taken = len(self._agent_ids) - len(left_out)
+            if count is not None and count != taken:
+                said = f"accepted for {count} of {taken} agents, and the server does not say for which"
+                told = OutcomeUnknownError(said)
+        self._told.extend((one, left_out.get(one, told)) for one in self._agent_ids)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> tuple[str, TRMMError | None]:
+        if not self._told:
+            raise StopAsyncIteration
+        return self._told.popleft()
+
+    def known(self) -> list[tuple[str, TRMMError | None]]:
+        told = list(self._told)
+        self._told.clear()
+        return told
+
+    async def _left_out(self) -> dict[str, TRMMError]:
+        """Those that the server leaves out without a word, each with why; none where that can't be asked."""
+        try:
+            agents = await self._api.carry_out(self._dialect.list_agents(AgentFilter()))
+        except TRMMError:
+            return {}
+        systems = {agent.agent_id: agent.plat for agent in agents}
+        return {one: self._why(one, systems) for one in self._agent_ids if systems.get(one, "") != "windows"}
+
+    def _why(self, agent_id: str, systems: Mapping[str, str | None]) -> TRMMError:
+        if agent_id in systems:
+            return UnsupportedError(f"agent {agent_id} runs {systems[agent_id]}: it has no Windows updates")
+        said = f"the server has no agent {agent_id} that this key may see, and left it out"
+        return NotFoundError(404, said, method="POST", path=self._call.path)
 
 
 class CallWork(Work[T]):

@@ -15,8 +15,9 @@ from trmm_async.resources.dialect_resolver import DialectResolver
 from trmm_async.resources.filters import AgentQuery
 from trmm_async.resources.live import subscribe
 from trmm_async.resources.names import AnyClient, AnyScript, AnySite, Names
-from trmm_async.resources.scripts import Scripts
+from trmm_async.resources.scripts import CodeRun, Scripts, checked_code, run_code
 from trmm_async.resources.selector import Selector
+from trmm_async.resources.stock.actions import checked_command_run
 from trmm_async.resources.stock.api_keys import ApiKeys
 from trmm_async.resources.stock.audit_log import AuditLog
 from trmm_async.resources.stock.core import Core
@@ -45,6 +46,7 @@ __all__ = [
     "AuditLog",
     "Checks",
     "Clients",
+    "CodeRun",
     "Core",
     "CustomFields",
     "Deployments",
@@ -60,6 +62,9 @@ __all__ = [
     "Tasks",
     "TokenSource",
     "Users",
+    "checked_code",
+    "checked_command_run",
     "checked_run",
+    "run_code",
     "subscribe",
 ]

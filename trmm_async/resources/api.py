@@ -9,7 +9,7 @@ from trmm_async.errors import TRMMError
 from trmm_async.models import ScriptResult
 from trmm_async.resources.dialect_resolver import DialectResolver
 from trmm_async.resources.token_provider import TokenProvider
-from trmm_async.script_runs import Before, RunPoller, Watermark, run_script
+from trmm_async.script_runs import Before, CommandPoller, RunPoller, Watermark, run_script
 from trmm_async.stream import Dialer
 from trmm_async.transport import SendRecord, Transport
 
@@ -25,13 +25,14 @@ OnSent = Callable[[bool], None]
 class Api:
     """One server, as the resources see it."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - the rooms that it goes through
         self,
         transport: Transport,
         dialer: Dialer,
         resolver: DialectResolver,
         poller: RunPoller,
         tokens: TokenProvider,
+        commands: CommandPoller | None = None,
     ) -> None:
         self.transport = transport
         self.observers: Observers = transport.observers
@@ -39,11 +40,12 @@ class Api:
         self.resolver = resolver
         self.poller = poller
         self.tokens = tokens
+        self.commands = commands or CommandPoller(transport, poller.matcher.waits)
 
     def through(self, transport: Transport) -> "Api":
         """The same server, by a view of the transport."""
         dialer = self.dialer.within(transport.timeout)
-        return Api(transport, dialer, self.resolver, self.poller, self.tokens)
+        return Api(transport, dialer, self.resolver, self.poller, self.tokens, self.commands)
 
     async def dialect(self) -> Dialect:
         """The dialect in use; asks the server where that is to be found out. Raises `TRMMError`s only.
@@ -108,6 +110,7 @@ class Api:
     async def aclose(self) -> None:
         """Close the connections; what waits for the history is told so."""
         await self.poller.aclose()
+        await self.commands.aclose()
         await self.transport.aclose()
 
     def carry_out(

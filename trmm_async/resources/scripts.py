@@ -1,6 +1,7 @@
 """`trmm.scripts`."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, Final, Literal, TypedDict, Unpack
 
@@ -268,15 +269,10 @@ class Scripts(Resource):
             AgentUnreachableError: the server could not send it.
             OutcomeUnknownError: sent, and the answer was lost: it may have run.
         """
-        body = {
-            "code": arguments.free_text(code, "code"),
-            "shell": arguments.choice(shell, "shell", _SHELLS),
-            "args": arguments.script_args(args),
-            "env_vars": arguments.env_vars(env_vars or {}),
-            "timeout": arguments.script_timeout(timeout),
-            "run_as_user": arguments.boolean(run_as_user, "run_as_user"),
-        }
-        return await self._on_stock(TEST.name, tried(TEST.call(agent, body=body, waits=timeout)))
+        run = checked_code(
+            code, shell=shell, args=args, env_vars=env_vars, timeout=timeout, run_as_user=run_as_user
+        )
+        return await self._on_stock(TEST.name, run_code(arguments.agent_id(agent), run))
 
     async def test_on_server(
         self,
@@ -313,6 +309,43 @@ class Scripts(Resource):
             "timeout": arguments.script_timeout(timeout),
         }
         return await self._send(TEST_ON_SERVER, body=body, waits=timeout)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeRun:
+    """A text that is run without being in the library; `timeout` in seconds, `env_vars` as "NAME=value"."""
+
+    code: str
+    shell: str
+    args: tuple[str, ...] = ()
+    env_vars: tuple[str, ...] = ()
+    timeout: int = 90
+    run_as_user: bool = False
+
+
+def checked_code(
+    code: str,
+    *,
+    shell: str,
+    args: Iterable[str],
+    env_vars: Mapping[str, str] | None,
+    timeout: int,
+    run_as_user: bool,
+) -> CodeRun:
+    """Code whose every argument was checked."""
+    return CodeRun(
+        code=arguments.free_text(code, "code"),
+        shell=arguments.choice(shell, "shell", _SHELLS),
+        args=arguments.script_args(args),
+        env_vars=arguments.env_vars(env_vars or {}),
+        timeout=arguments.script_timeout(timeout),
+        run_as_user=arguments.boolean(run_as_user, "run_as_user"),
+    )
+
+
+def run_code(agent_id: str, run: CodeRun) -> Plan[ScriptResult]:
+    """Run it on one agent, which the server waits for."""
+    return tried(TEST.call(agent_id, body=asdict(run), waits=run.timeout))
 
 
 def tried(call: Call[ScriptResult | str]) -> Plan[ScriptResult]:

@@ -107,6 +107,7 @@ class TrackedRun:
     """One sending, to one agent or many. `RunMatcher` writes it; for everybody else it is there to be read.
 
     Attributes:
+        script: the id of a script, or the text of a command.
         agent_ids: all of the targets; `pending` are those of whom nothing is known yet.
         rows_come_late: whether the server makes the rows after it has answered, not before.
         watermark: its rows stand above.
@@ -125,7 +126,7 @@ class TrackedRun:
         reported_at: when a result last came.
     """
 
-    script: int
+    script: int | str
     timeout: float
     agent_ids: tuple[str, ...]
     rows_come_late: bool = False
@@ -178,9 +179,9 @@ class RunMatcher:
     def __init__(self, waits: HistoryWaits | None = None) -> None:
         self.waits: HistoryWaits = waits or HistoryWaits()
         self._runs: list[TrackedRun] = []
-        self._held: dict[tuple[str, int], TrackedRun] = {}
-        self._claimed: dict[int, tuple[str, int]] = {}
-        self._strays: dict[tuple[str, int], list[_StrayRow]] = {}
+        self._held: dict[tuple[str, int | str], TrackedRun] = {}
+        self._claimed: dict[int, tuple[str, int | str]] = {}
+        self._strays: dict[tuple[str, int | str], list[_StrayRow]] = {}
         self._pruned_at = 0.0
         self._look_took = 0.0
         self._looked_at: float | None = None
@@ -193,7 +194,7 @@ class RunMatcher:
 
     # -- sendings --------------------------------------------------------------------------------------------
 
-    def holder(self, agent_ids: Iterable[str], script: int) -> TrackedRun | None:
+    def holder(self, agent_ids: Iterable[str], script: int | str) -> TrackedRun | None:
         """A sending of this script to one of these agents whose rows are not known yet, if there is one."""
         if not self._held:
             return None
@@ -279,7 +280,7 @@ class RunMatcher:
             if row > floor or any(stray.watermark.row < row for stray in self._strays.get(key, ()))
         }
 
-    def _claim_row(self, agent_id: str, script: int, row: HistoryEntry) -> None:
+    def _claim_row(self, agent_id: str, script: int | str, row: HistoryEntry) -> None:
         self._claimed[row.id] = agent_id, script
 
     def _release(self, run: TrackedRun) -> None:
@@ -288,7 +289,7 @@ class RunMatcher:
 
     # -- stray rows ------------------------------------------------------------------------------------------
 
-    def has_stray_rows(self, agent_ids: Iterable[str], script: int, now: float) -> bool:
+    def has_stray_rows(self, agent_ids: Iterable[str], script: int | str, now: float) -> bool:
         """Whether a row of an earlier sending may yet appear on one of these agents."""
         self._prune(now)
         return bool(self._strays) and any(self._strays_of((one, script), now) for one in agent_ids)
@@ -299,7 +300,9 @@ class RunMatcher:
         known = [moment for moment in moments if moment is not None]
         return min(known) - _SLACK if known and len(known) == len(moments) else None
 
-    def claim_stray_rows(self, agent_ids: Iterable[str], script: int, rows: Sequence[HistoryEntry]) -> None:
+    def claim_stray_rows(
+        self, agent_ids: Iterable[str], script: int | str, rows: Sequence[HistoryEntry]
+    ) -> None:
         """These rows are there, and nothing is under way on these agents: strays' rows don't come again."""
         by_agent = _by_agent(rows)
         for agent_id in agent_ids:
@@ -310,7 +313,7 @@ class RunMatcher:
                     self._claim_row(agent_id, script, row)
                     strays.remove(stray)
 
-    def _strays_of(self, key: tuple[str, int], now: float) -> list[_StrayRow]:
+    def _strays_of(self, key: tuple[str, int | str], now: float) -> list[_StrayRow]:
         left = [stray for stray in self._strays.get(key, ()) if stray.until > now]
         if left:
             self._strays[key] = left
@@ -416,10 +419,10 @@ class RunMatcher:
     def _could_be(self, run: TrackedRun, row: HistoryEntry) -> bool:
         return self._is_it(run.watermark, run.script, row)
 
-    def _is_it(self, watermark: Watermark, script: int, row: HistoryEntry) -> bool:
+    def _is_it(self, watermark: Watermark, script: int | str, row: HistoryEntry) -> bool:
         return (
             row.id > watermark.row
-            and row.script == script
+            and _run_of(row) == script
             and row.id not in self._claimed
             and (self.username is None or row.username == self.username)
         )
@@ -490,6 +493,10 @@ class RunMatcher:
         """What was accepted has a row; if there is none under our name, we may have that wrong: forget it."""
         if not run.lost and not found:
             self.username = None
+
+
+def _run_of(row: HistoryEntry) -> int | str | None:
+    return row.command if row.script is None else row.script
 
 
 def _settle(run: TrackedRun, agent_id: str, how: MatchResult) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from trmm_async.dialects import HistoryRun
 from trmm_async.errors import (
@@ -41,7 +41,8 @@ __all__ = ["Before", "PendingRun", "RecoveredRun", "run_script"]
 
 _GONE: Final = frozenset({"offline", "overdue"})
 
-Outcome = ScriptResult | TRMMError
+Outcome = Any
+"""What a result is told as, or a `TRMMError`."""
 OnSent = Callable[[bool], None]
 """Called with whether it may have run by now."""
 Before = Callable[[Watermark], SendRecord]
@@ -70,6 +71,7 @@ async def run_script(
     if not order.is_awaited:
         await _run_unawaited(poller, order, on_sent, sender or poller.transport)
         return None
+    outcome: ScriptResult | TRMMError
     async with PendingRun(poller, order, on_sent, before, sender=sender) as pending:
         _, outcome = await anext(pending)
     if isinstance(outcome, TRMMError):
@@ -110,12 +112,17 @@ def _telling(matcher: RunMatcher, run: TrackedRun, on_sent: OnSent | None) -> On
     return bytes_leave
 
 
+def _as_it_is(result: ScriptResult) -> ScriptResult:
+    return result
+
+
 class PendingRun:
     """One script on its way to one agent or many: entering sends it, iterating tells what became of each.
 
     Every agent of the order is told once: its result, or the error that says what is known. An error of the
     sending itself, by which certainly nothing ran, is raised on entering. Leaving early leaves the scripts
-    running. With `recovered` nothing is sent: the history is looked through for what was sent before.
+    running. With `recovered` nothing is sent: the history is looked through for what was sent before. `make`
+    is what a result is told as.
     """
 
     def __init__(
@@ -124,11 +131,13 @@ class PendingRun:
         order: HistoryRun,
         on_sent: OnSent | None = None,
         before: Before | None = None,
-        recovered: RecoveredRun | None = None,
         *,
+        recovered: RecoveredRun | None = None,
         sender: Transport | None = None,
+        make: Callable[[ScriptResult], Any] = _as_it_is,
     ) -> None:
         self._order = order
+        self._make = make
         self._poller = poller
         self._sender = sender or poller.transport
         self._matcher = poller.matcher
@@ -271,7 +280,7 @@ class PendingRun:
     def _outcome(self, agent_id: str, how: MatchResult, statuses: Mapping[str, str]) -> Outcome:
         match how:
             case Reported(result):
-                return result
+                return self._make(result)
             case Ambiguous(rows):
                 return _ambiguous(agent_id, rows)
             case NotRun():
@@ -311,7 +320,7 @@ def _unreadable(error: TRMMError) -> OutcomeUnknownError:
 def _ambiguous(agent_id: str, rows: tuple[HistoryEntry, ...]) -> UnidentifiedError:
     numbers = ", ".join(str(row.id) for row in rows)
     error = UnidentifiedError(
-        f"it ran on {agent_id}, where more than one run of this script could be ours (history rows "
+        f"it ran on {agent_id}, where more than one run of it could be ours (history rows "
         f"{numbers}); the server doesn't say which"
     )
     error.candidates = rows

@@ -7,10 +7,12 @@ waits. Knows nothing of `pending`: who waits holds a `Waiter`, and is woken by i
 import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
 
 from trmm_async.dialects import History
 from trmm_async.errors import AuthenticationError, OutcomeUnknownError, PermissionDeniedError, TRMMError
+from trmm_async.models import HistoryEntry
 from trmm_async.script_runs.matcher import HistoryWaits, MatchResult, RunMatcher, TrackedRun
 from trmm_async.single_flight import SingleFlight
 from trmm_async.transport import Transport
@@ -185,10 +187,10 @@ class RunPoller:
             raise
 
     async def _read(self) -> None:
-        history, asked = next(iter(self._waiters)).history, self.now()
+        asked = self.now()
         try:
             since = self.matcher.since(asked)
-            rows = await self.transport.send(history.since(since))
+            rows, whole = await self._look(since)
         except TRMMError as error:
             self.trouble = error
             self.matcher.unread(self.now(), self.now() - asked)
@@ -197,9 +199,14 @@ class RunPoller:
         else:
             self.trouble = None
             self._watermark_at = asked
-            self.matcher.read(rows, self.now(), self.now() - asked, whole=since is None)
+            self.matcher.read(rows, self.now(), self.now() - asked, whole=whole)
         for waiter in self._waiters:
             waiter.news.set()
+
+    async def _look(self, since: datetime | None) -> tuple[list[HistoryEntry], bool]:
+        """The rows that matter now, and whether they are all there are."""
+        history = next(iter(self._waiters)).history
+        return await self.transport.send(history.since(since)), since is None
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         if task.cancelled() and task is self._task:

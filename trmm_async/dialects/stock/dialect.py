@@ -79,7 +79,7 @@ _STORES_SINCE: Final = (0, 19, 4)
 """Older servers pass over the field of a call for many in silence: the script runs, nothing is stored."""
 
 _SINGLY: Final = 3
-_COUNT: Final = re.compile(r" will now be run on ([0-9]{1,9}) agents?\b")
+_COUNT: Final = re.compile(r" will now (?:run|be run|be installed) on ([0-9]{1,9}) agents?\b")
 
 
 DASHBOARD_SECONDS: Final = 20.0

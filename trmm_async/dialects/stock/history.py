@@ -1,6 +1,6 @@
 """What was run, as a stock server keeps it: one agent's history, and the script runs of all."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import MAXYEAR, datetime
 from functools import partial
 from typing import Any, Final
@@ -15,14 +15,15 @@ from trmm_async.dialects.stock.agents import (
     AGENTS,
     SHORT,
     Places,
+    agent_ids_by_key,
     agent_of_detail,
     ids_of_agents,
     listed_agents,
 )
 from trmm_async.dialects.stock.endpoint import read, read_as
-from trmm_async.models import HistoryEntry, Moment, no_extra
+from trmm_async.models import HistoryEntry, Moment, ScriptResult, no_extra
 
-__all__ = ["AGENT_HISTORY", "StockHistory"]
+__all__ = ["AGENT_HISTORY", "StockCommandHistory", "StockHistory"]
 
 _NEWEST: Final = 5
 """More than one, since the list goes by time and the mark by id: workers may write in another order."""
@@ -80,6 +81,82 @@ class StockHistory:
         return read_as(AGENTS.call(), partial(_statuses, agent_ids))
 
 
+class _AnyRow(msgspec.Struct, gc=False):
+    """A row among those of all agents; `agent` is the number that stands for one."""
+
+    id: int
+    agent: int
+    type: str = ""
+    time: Moment | None = None
+    username: str | None = None
+    command: str | None = None
+    results: str | None = None
+
+
+class StockCommandHistory(StockHistory):
+    """See `CommandHistory`. The rows of all agents come without their ids, and whole: there is no filter."""
+
+    def of_one(self, agent_id: str) -> Call[list[HistoryEntry]]:
+        """See `CommandHistory`."""
+        return read_as(AGENT_HISTORY.call(agent_id), partial(_commands_of, agent_id))
+
+    def keys(self) -> Call[Mapping[int, str]]:
+        """See `CommandHistory`."""
+        return agent_ids_by_key()
+
+    def of_all(self, agents: Mapping[int, str]) -> Call[list[HistoryEntry]]:
+        """See `CommandHistory`."""
+        call = read_as(HISTORY.call(), partial(_commands, agents))
+        return msgspec.structs.replace(call, rows=partial(_CommandRows, agents))
+
+
+class _CommandRows:
+    """Reads the rows of all agents while they download, and keeps the commands of some."""
+
+    def __init__(self, agents: Mapping[int, str]) -> None:
+        self._agents = agents
+        self._rows = codec.ArrayDecoder(_AnyRow)
+
+    def feed(self, chunk: bytes, /) -> Iterator[list[HistoryEntry]]:
+        for rows in self._rows.feed(chunk):
+            yield _kept(self._agents, rows)
+
+    def finish(self) -> list[HistoryEntry]:
+        return _kept(self._agents, self._rows.finish())
+
+
+def _commands(agents: Mapping[int, str], body: bytes) -> list[HistoryEntry]:
+    return _kept(agents, codec.decoder(list[_AnyRow])(body))
+
+
+def _kept(agents: Mapping[int, str], rows: list[_AnyRow]) -> list[HistoryEntry]:
+    return [
+        HistoryEntry(
+            id=row.id,
+            agent_id=agents[row.agent],
+            type=row.type,
+            time=_placed(row.time),
+            username=row.username,
+            command=row.command,
+            result=_printed(row.results),
+        )
+        for row in rows
+        if row.type == "cmd_run" and row.agent in agents
+    ]
+
+
+def _commands_of(agent_id: str, body: bytes) -> list[HistoryEntry]:
+    return [
+        msgspec.structs.replace(_entry(row, agent_id), result=_printed(row.results))
+        for row in codec.decoder(list[_Row])(body)
+        if row.type == "cmd_run"
+    ]
+
+
+def _printed(results: str | None) -> ScriptResult | None:
+    return None if results is None else ScriptResult(stdout=results)
+
+
 def entries(body: bytes) -> list[HistoryEntry]:
     """Rows that say themselves which agent they are of."""
     return [_entry(row, row.agent_id) for row in codec.decoder(list[_Row])(body)]
@@ -95,6 +172,7 @@ AGENT_HISTORY: Final = read(
 """All that was run on one agent, the oldest first. Its rows don't say which agent that is."""
 
 RUNS: Final = read("agents.run_script", "/agents/scripthistory/", list[HistoryEntry], decode=entries)
+HISTORY: Final = read("fleet.run_command", "/agents/history/", list[HistoryEntry], takes=120.0)
 KEYS: Final = read("agents.run_script", "/accounts/apikeys/", list[_Key], secret=True)
 
 

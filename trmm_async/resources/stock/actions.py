@@ -22,7 +22,7 @@ from trmm_async.resources.stock.custom_field_values import custom_field_values
 from trmm_async.resources.stock.custom_fields import FieldValues
 from trmm_async.resources.stock.policies import Policy
 
-__all__ = ["AgentActions", "AgentChanges"]
+__all__ = ["AgentActions", "AgentChanges", "checked_command_run"]
 
 _COMMAND_TIMEOUT_MOST: Final = 295
 """The server answers two seconds later at the latest, and what stands in front of it cuts at 300."""
@@ -107,12 +107,13 @@ class AgentActions(Resource):
             OutcomeUnknownError: the answer was lost: it may have run.
         """
         agent_id = arguments.agent_id(agent)
-        run = CommandRun(
-            command=arguments.free_text(command, "command"),
-            shell=_shell(shell, custom_shell),
-            custom_shell=None if custom_shell is None else arguments.plain_text(custom_shell, "custom_shell"),
-            timeout=arguments.integer(timeout, "timeout", minimum=1, maximum=_COMMAND_TIMEOUT_MOST),
-            run_as_user=arguments.boolean(run_as_user, "run_as_user"),
+        run = checked_command_run(
+            command,
+            shell=shell,
+            custom_shell=custom_shell,
+            timeout=timeout,
+            timeout_most=_COMMAND_TIMEOUT_MOST,
+            run_as_user=run_as_user,
             plat=agent.plat if isinstance(agent, Agent) else None,
         )
         return await self._on_stock(RUN.name, run_command(agent_id, run))
@@ -267,6 +268,27 @@ def _update(agent_id: str, settings: Mapping[str, object], fields: Mapping[int, 
     """The types of custom fields are looked up first: they say under which key a value goes."""
     values = yield from custom_field_values("agent", fields)
     yield from UPDATE.call(agent_id, body={**settings, "custom_fields": values})
+
+
+def checked_command_run(
+    command: str,
+    *,
+    shell: str | None,
+    custom_shell: str | None,
+    timeout: int,
+    timeout_most: int,
+    run_as_user: bool,
+    plat: str | None = None,
+) -> CommandRun:
+    """A run of a command whose every argument was checked."""
+    return CommandRun(
+        command=arguments.free_text(command, "command"),
+        shell=_shell(shell, custom_shell),
+        custom_shell=None if custom_shell is None else arguments.plain_text(custom_shell, "custom_shell"),
+        timeout=arguments.integer(timeout, "timeout", minimum=1, maximum=timeout_most),
+        run_as_user=arguments.boolean(run_as_user, "run_as_user"),
+        plat=plat,
+    )
 
 
 def _shell(shell: str | None, custom: str | None) -> str | None:

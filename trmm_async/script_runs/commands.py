@@ -1,0 +1,70 @@
+"""Reads what commands have printed from a server's history, which has no list of commands alone.
+
+A `RunPoller` with another way to look: each agent's own history where few are waited for, else that of all,
+in flat memory. Between `pending` and `poller`.
+"""
+
+import asyncio
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import Final, cast
+
+from trmm_async.dialects import CommandHistory
+from trmm_async.errors import NotFoundError
+from trmm_async.models import HistoryEntry
+from trmm_async.script_runs.poller import RunPoller, Waiter
+
+__all__ = ["CommandPoller"]
+
+_SINGLY_MOST: Final = 20
+"""The history of all agents may hold a hundred thousand rows; an agent's own holds some dozen."""
+
+_AT_ONCE: Final = 5
+
+
+class CommandPoller(RunPoller):
+    """The reader of one server's history of commands."""
+
+    _agents: Mapping[int, str] = {}
+
+    async def _read_watermark(self, waiter: Waiter) -> None:
+        # Of these very agents, each time: an earlier run of the same command must not be taken for this one.
+        matcher, run, asked = self.matcher, waiter.run, self.now()
+        history = cast("CommandHistory", waiter.history)
+        if len(run.agent_ids) > _SINGLY_MOST:
+            self._agents = await self.transport.send(history.keys())
+        rows = await self._rows(history, run.agent_ids)
+        matcher.note(rows)
+        if matcher.has_stray_rows(run.agent_ids, run.script, asked):
+            matcher.claim_stray_rows(run.agent_ids, run.script, rows)
+
+    async def _look(self, since: datetime | None) -> tuple[list[HistoryEntry], bool]:
+        del since
+        waiters = tuple(self._waiters)
+        pending = {agent_id for waiter in waiters if waiter.run.is_sent for agent_id in waiter.run.pending}
+        history = cast("CommandHistory", waiters[0].history)
+        # Never said to be whole: they are those of some agents.
+        return await self._rows(history, pending), False
+
+    async def _rows(self, history: CommandHistory, agent_ids: Collection[str]) -> list[HistoryEntry]:
+        if len(agent_ids) > _SINGLY_MOST:
+            wanted = frozenset(agent_ids)
+            if not self._agents:
+                self._agents = await self.transport.send(history.keys())
+            agents = {key: agent_id for key, agent_id in self._agents.items() if agent_id in wanted}
+            return await self.transport.send(history.of_all(agents))
+        gate = asyncio.Semaphore(_AT_ONCE)
+
+        async def one(agent_id: str) -> list[HistoryEntry]:
+            async with gate:
+                try:
+                    return await self.transport.send(history.of_one(agent_id))
+                except NotFoundError:
+                    return []  # it is said of those what the server answers to the sending
+
+        try:
+            async with asyncio.TaskGroup() as asking:
+                tasks = [asking.create_task(one(agent_id)) for agent_id in agent_ids]
+        except BaseExceptionGroup as group:
+            raise group.exceptions[0] from None
+        return [row for task in tasks for row in task.result()]
