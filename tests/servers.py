@@ -3,7 +3,7 @@
 import asyncio
 import math
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from itertools import accumulate
 from typing import Any, Final
 
@@ -51,6 +51,12 @@ async def served(
     ):
         be_patient(trmm, waits or HistoryWaits(report=settings["report_grace"], row=1.0, bulk_row=5.0))
         yield server, trmm
+
+
+def stock(*, retries: int = 1, **world: Any) -> AbstractAsyncContextManager[tuple[Simulator, TRMM]]:
+    """A small stock server that says at once that an agent is offline, and a client of it."""
+    world = {"agents": 4, "offline_hold": 0.01, **world}
+    return served("stock", client={"retries": retries}, longest=30.0, **world)
 
 
 def be_patient(trmm: TRMM, waits: HistoryWaits) -> None:

@@ -1,0 +1,33 @@
+"""`trmm.custom_fields`, over real HTTP."""
+
+import pytest
+
+from tests.servers import stock
+from trmm_async import (
+    NotFoundError,
+)
+
+pytestmark = pytest.mark.usefixtures("nothing_is_odd")
+
+
+class TestCustomFields:
+    async def test_custom_fields_are_made_changed_and_removed(self) -> None:
+        async with stock() as (_, trmm):
+            made = await trmm.custom_fields.create(
+                name="Tags", model="agent", type="multiple", options=["a", "b"], default=["a"], required=True
+            )
+            assert (made.options, made.default, made.required) == (("a", "b"), ("a",), True)
+            await trmm.custom_fields.update(made, name="Labels", default=["b"], hide_in_ui=True)
+            (field,) = await trmm.custom_fields.list(model="agent")
+            assert (field.name, field.default, field.hide_in_ui) == ("Labels", ("b",), True)
+            assert await trmm.custom_fields.list(model="site") == []
+            flag = await trmm.custom_fields.create(name="VIP", model="site", type="checkbox", default=True)
+            assert flag.default is True
+            await trmm.custom_fields.update(made, default=None)
+            await trmm.custom_fields.update(flag.id, default=None)
+            tags, flag = await trmm.custom_fields.list()
+            assert (tags.default, flag.default) == ((), False)
+            await trmm.custom_fields.delete(made)
+            assert await trmm.custom_fields.list() == [flag]
+            with pytest.raises(NotFoundError):
+                await trmm.custom_fields.delete(made)

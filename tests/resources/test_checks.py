@@ -1,0 +1,57 @@
+"""`trmm.checks` of one agent of a stock server, over real HTTP."""
+
+from typing import Any
+
+import pytest
+
+from tests.servers import stock
+from trmm_async import (
+    Check,
+    InvalidRequestError,
+    NotFoundError,
+)
+from trmm_async.errors import AgentLostError
+from trmm_async.testing import Simulator
+
+pytestmark = pytest.mark.usefixtures("nothing_is_odd")
+
+NOBODY = 999_999
+
+
+def methods(server: Simulator) -> list[str]:
+    return [request.method for request in server.requests]
+
+
+class TestChecks:
+    async def test_run_on_an_agent(self) -> None:
+        async with stock() as (server, trmm):
+            await trmm.checks.run(server.agent_ids[0])
+            server.go_offline(server.agent_ids[1])
+            with pytest.raises(AgentLostError):
+                await trmm.checks.run(server.agent_ids[1])
+            assert methods(server) == ["POST", "POST"]
+
+    async def test_are_reset_by_their_result(self) -> None:
+        async with stock() as (server, trmm):
+            check = (await trmm.checks.list(agent=server.agent_ids[0]))[0]
+            await trmm.checks.reset(check)
+            await trmm.checks.reset(agent=server.agent_ids[0])
+            assert server.requests[1].path == f"/checks/{check.result_id}/reset/"
+            with pytest.raises(NotFoundError):
+                await trmm.checks.reset(Check(id=check.id, result_id=NOBODY))
+
+    async def test_have_a_history(self) -> None:
+        async with stock() as (server, trmm):
+            check = (await trmm.checks.list(agent=server.agent_ids[0]))[0]
+            everything = await trmm.checks.history(check)
+            assert everything
+            assert everything[0].time is not None
+            assert len(await trmm.checks.history(check, days=1)) <= len(everything)
+
+    @pytest.mark.parametrize("bad", [1, None, "x", Check(id=1)])
+    async def test_without_a_result_nothing_is_sent(self, bad: Any) -> None:
+        async with stock() as (server, trmm):
+            for call in (trmm.checks.reset(bad), trmm.checks.history(bad)):
+                with pytest.raises(InvalidRequestError, match="result"):
+                    await call
+            assert server.requests == []

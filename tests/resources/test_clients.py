@@ -1,0 +1,65 @@
+"""`trmm.clients` and `trmm.sites` on a stock server, over real HTTP."""
+
+import json
+
+import pytest
+
+from tests.servers import stock
+from trmm_async import (
+    BadRequestError,
+    InvalidRequestError,
+    NotFoundError,
+)
+
+pytestmark = pytest.mark.usefixtures("nothing_is_odd")
+
+
+class TestClientsAndSites:
+    async def test_are_read_changed_and_removed(self) -> None:
+        async with stock() as (server, trmm):
+            field = await trmm.custom_fields.create(name="Contract", model="client")
+            client = await trmm.clients.create(name="New", site="First")
+            with pytest.raises(InvalidRequestError, match="takes a text, not 9"):
+                await trmm.clients.update(client, custom_fields={field: 9})
+            await trmm.clients.update(client, name=" Renamed ", custom_fields={field: "9"})
+            sent = json.loads(server.requests[-1].body or b"{}")
+            assert sent["custom_fields"] == [{"field": field.id, "string_value": "9"}]
+            read = await trmm.clients.get(client)
+            assert (read.name, [site.name for site in read.sites]) == ("Renamed", ["First"])
+            site = await trmm.sites.create(client=client, name=" Second ")
+            assert (site.name, site.client and site.client.id) == ("Second", client.id)
+            await trmm.sites.update(site, name="Third")
+            assert (await trmm.sites.get(site)).name == "Third"
+            assert {one.name for one in await trmm.sites.list(client=client)} == {"First", "Third"}
+            assert site.id in {one.id for one in await trmm.sites.list()}
+            await trmm.sites.delete(site)
+            with pytest.raises(NotFoundError):
+                await trmm.sites.get(site)
+            with pytest.raises(BadRequestError, match="at least 1 site"):
+                await trmm.sites.delete(read.sites[0])
+            await trmm.clients.delete(client)
+            with pytest.raises(NotFoundError):
+                await trmm.clients.get(client)
+
+    async def test_agents_are_moved_before_what_they_belong_to_goes(self) -> None:
+        async with stock() as (server, trmm):
+            agent = await trmm.agents.get(server.agent_ids[0])
+            refuge = (await trmm.clients.create(name="Refuge", site="Camp")).sites[0]
+            assert agent.client.id is not None
+            with pytest.raises(BadRequestError, match="site specified"):
+                await trmm.clients.delete(agent.client)
+            await trmm.clients.delete(agent.client, move_to_site=refuge)
+            assert (await trmm.agents.get(agent)).site.name == "Camp"
+            other = await trmm.sites.create(client=(await trmm.agents.get(agent)).client, name="Other")
+            await trmm.sites.delete(refuge, move_to_site=other)
+            assert (await trmm.agents.get(agent)).site.name == "Other"
+
+    async def test_agents_are_not_moved_to_what_goes(self) -> None:
+        async with stock() as (server, trmm):
+            client = (await trmm.clients.list())[0]
+            server.reset_ledger()
+            with pytest.raises(InvalidRequestError, match="one of the client"):
+                await trmm.clients.delete(client, move_to_site=client.sites[0])
+            with pytest.raises(InvalidRequestError, match="is the one that is to go"):
+                await trmm.sites.delete(client.sites[0], move_to_site=client.sites[0].id)
+            assert server.requests == []
