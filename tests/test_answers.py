@@ -252,3 +252,24 @@ class TestTheKey:
         assert str(error_of(reply(401, json.dumps({"detail": f"{KEY} expired"}).encode()))).endswith(
             "401: *** expired"
         )
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/api/v3/agents/JADE-PC/", "JADE-PC"),
+        ("/agents/web-020.example.com/runscript/", "web-020.example.com"),
+        ("/services/SRV1/", "SRV1"),
+        ("/agents/" + "aBcDeFgHiJ" * 4 + "/", None),
+        ("/api/v3/agents/123e4567-e89b-12d3-a456-426614174000/", None),
+        ("/api/v3/agents/deployments/", None),
+        ("/agents/notes/77/", None),
+        ("/clients/34/", None),
+    ],
+)
+def test_a_404_to_what_looks_like_a_host_name_says_so(path: str, name: str | None) -> None:
+    call: Call[Any] = Call(method="GET", path=path, decode=ignore_answer)
+    error = error_for(call, Reply(404, {}, b'{"detail": "Not found."}'), str)
+    advice = f"Not found.; {name!r} looks like a host name: agents.find({name!r}) finds its agent"
+    assert error.detail == (advice if name else "Not found.")
+    assert error_for(call, Reply(400, {}, b'{"detail": "x"}'), str).detail == "x"

@@ -15,7 +15,11 @@ import trmm_async
 from trmm_async import codec, errors, events, models, outcomes
 from trmm_async.models import Agent, Alert, Client, ClientRef, Disk, Extra, Script, ScriptResult, Site
 
-NOUNS: list[Any] = [getattr(models, name) for name in models.__all__ if name not in {"Discreet", "Extra"}]
+NOUNS: list[Any] = [
+    getattr(models, name)
+    for name in models.__all__
+    if name not in {"Discreet", "Extra", "Noun"} and name[0].isupper()
+]
 EVENTS: list[Any] = list(get_args(events.Event))
 AGENT = Agent(
     agent_id="abc-uuid",

@@ -6,6 +6,7 @@ Over `calls` and `retry`. The transport collects a `Reply` or a `Fault`; this ro
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar, cast
+from urllib.parse import unquote
 
 import msgspec
 
@@ -40,6 +41,13 @@ _MORE_TIME: Final = "TRMM(timeout=…) allows more"
 _NO_SUCH_CALL: Final = frozenset({404, 405})
 """What a web server of files says to calls: it has no such path, or takes no POST."""
 _TITLE: Final = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
+
+_AGENT_PLACE: Final = re.compile(
+    r"(?:/api/v3)?/(?:agents|checks|services|software|scripts|logs|winupdate|tasks|automation)/([^/]+)/"
+)
+_HOST_NAME: Final = re.compile(r"(?=[^a-z]*[a-zA-Z])(?=.*[-A-Z0-9.])[A-Za-z0-9][-A-Za-z0-9._]{0,62}")
+"""With something besides small letters, or it could be a word of a path."""
+_ID: Final = re.compile(r"[A-Za-z]{40}|[0-9a-fA-F]{32,40}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 _NOT_FIELDS: Final = frozenset({"detail", "non_field_errors"})
 _BEFORE_QUERY: Final = re.compile(r"[?#]")
@@ -99,7 +107,9 @@ def error_for(call: Call[Any], reply: Reply, scrub: Scrub) -> APIError:
     """The error for an answer that isn't success."""
     if not 300 <= reply.status < 400:
         words = call.explain(reply.status, reply.body)
-        return _build(words.kind or kind_of(reply.status), call, reply, scrub, _detail(reply, words, scrub))
+        return _build(
+            words.kind or kind_of(reply.status), call, reply, scrub, _detail(call, reply, words, scrub)
+        )
     # Bytes that are no UTF-8 stand in headers as what can't be printed.
     said = reply.headers.get("location", "").encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     location = scrub(_BEFORE_QUERY.split(said)[0])
@@ -115,12 +125,21 @@ def kind_of(status: int) -> type[APIError]:
     return ServerError if status >= 500 else APIError
 
 
-def _detail(reply: Reply, words: ErrorHint, scrub: Scrub) -> str:
+def _detail(call: Call[Any], reply: Reply, words: ErrorHint, scrub: Scrub) -> str:
     said = detail_of(reply.body, scrub)
     advice = words.advice
     if not advice and reply.status in _NO_SUCH_CALL and is_page(reply.body):
         advice = f"a page of HTML: {WRONG_ADDRESS}"
-    return "; ".join(filter(None, (said, advice)))
+    return "; ".join(filter(None, (said, advice, _of_a_host_name(call.path) if reply.status == 404 else "")))
+
+
+def _of_a_host_name(path: str) -> str:
+    """What to say where a path has something like a host name in place of an agent's id."""
+    found = _AGENT_PLACE.match(path)
+    name = unquote(found.group(1)) if found else ""
+    if not _HOST_NAME.fullmatch(name) or _ID.fullmatch(name):
+        return ""
+    return f"{name!r} looks like a host name: agents.find({name!r}) finds its agent"
 
 
 _Error = TypeVar("_Error", bound=APIError)
@@ -155,7 +174,7 @@ def failure(
         return error
     if meaning is Meaning.UNKNOWN and result.status >= 500:
         words = call.explain(result.status, result.body)
-        return _build(ServerFaultError, call, result, scrub, _detail(result, words, scrub))
+        return _build(ServerFaultError, call, result, scrub, _detail(call, result, words, scrub))
     if meaning is not Meaning.UNKNOWN and (said := call.explain(result.status, result.body).unsupported):
         return UnsupportedError(said)
     answered = error_for(call, result, scrub)

@@ -7,17 +7,18 @@ Every event says which agent it is about. Times are aware datetimes. The structs
 """
 
 from datetime import datetime
-from typing import Final
+from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
 from trmm_async.errors import TRMMError
-from trmm_async.models import Alert
+from trmm_async.models import Alert, as_plain, short_repr
 
 __all__ = [
     "DASHBOARD",
     "AgentOffline",
     "AgentOnline",
+    "AlertChange",
     "AlertEvent",
     "CommandOutput",
     "DashboardCounts",
@@ -27,28 +28,45 @@ __all__ = [
     "Live",
     "ScriptOutput",
     "UnknownEvent",
+    "note_change",
 ]
 
+
+AlertChange: TypeAlias = Literal["raised", "resolved", "snoozed", "changed"]
 
 DASHBOARD: Final = "dashboard"
 """What stands for the dashboard where there would be an agent's id."""
 
 
-class AgentOnline(msgspec.Struct, frozen=True, kw_only=True):
+class _Telling(msgspec.Struct, frozen=True, kw_only=True):
+    """What events have in common."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields by our names, and `event`, the class's name, in the types of JSON.
+
+        Times are ISO texts, bytes are Base64, an error is its type and its text.
+        """
+        return {"event": type(self).__name__, **as_plain(self)}
+
+    def __repr__(self) -> str:
+        return short_repr(self)
+
+
+class AgentOnline(_Telling, frozen=True, kw_only=True):
     """The agent came online. `time` is the server's; None if it is only known to have happened in a gap."""
 
     agent_id: str
     time: datetime | None = None
 
 
-class AgentOffline(msgspec.Struct, frozen=True, kw_only=True):
+class AgentOffline(_Telling, frozen=True, kw_only=True):
     """The agent went offline. `time` is the server's; None if it is only known to have happened in a gap."""
 
     agent_id: str
     time: datetime | None = None
 
 
-class ScriptOutput(msgspec.Struct, frozen=True, kw_only=True):
+class ScriptOutput(_Telling, frozen=True, kw_only=True):
     """A piece of a running script's output.
 
     `cmd_id` ties the pieces of one run together. The last has `done=True` and the `exit_code`, which is
@@ -63,7 +81,7 @@ class ScriptOutput(msgspec.Struct, frozen=True, kw_only=True):
     exit_code: int | None = None
 
 
-class CommandOutput(msgspec.Struct, frozen=True, kw_only=True):
+class CommandOutput(_Telling, frozen=True, kw_only=True):
     """A piece of a running command's output: of `agents.stream_command`, not of `TRMM.events`.
 
     The last has `done=True` and the `exit_code`, which is None where it got lost.
@@ -76,14 +94,26 @@ class CommandOutput(msgspec.Struct, frozen=True, kw_only=True):
     exit_code: int | None = None
 
 
-class AlertEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """An alert was raised, or changed (resolved, snoozed): `alert` is its present state."""
+class AlertEvent(_Telling, frozen=True, kw_only=True):
+    """An alert was raised, or changed: `alert` is its present state.
+
+    Attributes:
+        change: what is new to the reader of this stream. "raised": it is open, and was not told of before, or
+            as resolved; so each alert is told once by it, however often it changes. "resolved"; "snoozed";
+            "changed": anything else, its text, severity, or that it is snoozed no longer.
+    """
 
     agent_id: str
     alert: Alert
+    change: AlertChange = "raised"
 
 
-class DashboardCounts(msgspec.Struct, frozen=True, kw_only=True):
+def note_change(event: AlertEvent, change: AlertChange) -> None:
+    """Say what is new in an event that nobody has been given yet."""
+    msgspec.structs.force_setattr(event, "change", change)
+
+
+class DashboardCounts(_Telling, frozen=True, kw_only=True):
     """How many agents there are, as the dashboard of a stock server shows it.
 
     `agent_id` is `DASHBOARD`, as it is of a `Gap`, `Live` or `Ended` of the dashboard. The counts are of the
@@ -99,7 +129,7 @@ class DashboardCounts(msgspec.Struct, frozen=True, kw_only=True):
     agent_id: str = DASHBOARD
 
 
-class Gap(msgspec.Struct, frozen=True, kw_only=True):
+class Gap(_Telling, frozen=True, kw_only=True):
     """Events of this agent may be missing between `since` and `until` (this machine's clock, UTC).
 
     What the server can still tell of that time (agent status, alerts) follows as ordinary events, and `Live`
@@ -114,7 +144,7 @@ class Gap(msgspec.Struct, frozen=True, kw_only=True):
     dropped: int = 0
 
 
-class Live(msgspec.Struct, frozen=True, kw_only=True):
+class Live(_Telling, frozen=True, kw_only=True):
     """From here on this agent's events are changes: what was told before adds up to its state at `time`.
 
     Comes behind the present state that was asked for (`snapshot=True`), and behind the catch-up of every
@@ -125,7 +155,7 @@ class Live(msgspec.Struct, frozen=True, kw_only=True):
     time: datetime
 
 
-class UnknownEvent(msgspec.Struct, frozen=True, kw_only=True):
+class UnknownEvent(_Telling, frozen=True, kw_only=True):
     """A frame whose action we don't know or whose content does not fit; `raw` is the frame as it came."""
 
     agent_id: str
@@ -133,7 +163,7 @@ class UnknownEvent(msgspec.Struct, frozen=True, kw_only=True):
     raw: bytes
 
 
-class Ended(msgspec.Struct, frozen=True, kw_only=True):
+class Ended(_Telling, frozen=True, kw_only=True):
     """This agent's part of a stream over several agents ended: the server refuses it. The others go on."""
 
     agent_id: str

@@ -7,9 +7,7 @@ spelled on the wire is known under `dialects/stock` alone; what they may hold is
 from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
-import msgspec
-
-from trmm_async.models import Script
+from trmm_async.models import Noun, Script
 
 __all__ = [
     "CheckKind",
@@ -26,7 +24,7 @@ __all__ = [
 Severity = Literal["info", "warning", "error"]
 
 
-class _Alerting(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="check_type"):
+class _Alerting(Noun, frozen=True, kw_only=True, gc=False, tag_field="check_type"):
     """What all checks have.
 
     `fails_before_alert` is a number of runs in a row; `run_interval` is in seconds, 0 for the agent's own.

@@ -12,7 +12,8 @@ server may extend (status, severity, shell, check types, …) are plain strings.
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, Final, NoReturn, TypeAlias
+from math import isfinite
+from typing import Annotated, Any, ClassVar, Final, NoReturn, TypeAlias, cast
 
 import msgspec
 
@@ -30,11 +31,14 @@ __all__ = [
     "Disk",
     "Extra",
     "HistoryEntry",
+    "Noun",
     "Script",
     "ScriptResult",
     "Site",
     "SiteRef",
     "Task",
+    "as_plain",
+    "short_repr",
 ]
 
 
@@ -71,13 +75,62 @@ EXTRA: Final = "extra"
 
 NOTHING: Final = Extra()
 
+_REPR_MOST: Final = 120
+_VALUE_MOST: Final = 150
+
 
 def no_extra() -> Any:
     """The field `extra`, which the reading of an answer or a dialect fills."""
     return msgspec.field(default=NOTHING)
 
 
-class Discreet(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+def as_plain(value: Any) -> Any:
+    """The value in the types of JSON: dicts, lists, texts, numbers, True, False and None.
+
+    Times are ISO texts, bytes are Base64, errors their type and text. Fields have our names.
+    """
+    if isinstance(value, msgspec.Struct):
+        fields = {name: as_plain(getattr(value, name)) for name in value.__struct_fields__}
+        config = value.__struct_config__
+        return fields if config.tag_field is None else {config.tag_field: config.tag, **fields}
+    if isinstance(value, Mapping):
+        return {str(name): as_plain(one) for name, one in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [as_plain(one) for one in value]
+    if isinstance(value, BaseException):
+        return {"type": type(value).__name__, "text": str(value)}
+    if isinstance(value, float) and not isfinite(value):
+        return None  # JSON has no such number
+    return msgspec.to_builtins(value, enc_hook=repr)
+
+
+def short_repr(value: msgspec.Struct) -> str:
+    """What is set of it, in the order of its fields, as much as fits on a line or two."""
+    told: list[str] = []
+    for name in value.__struct_fields__:
+        one = getattr(value, name)
+        if one is None or (not one and isinstance(one, str | tuple | Mapping)):
+            continue
+        if sum(map(len, told)) > _REPR_MOST:
+            told.append("…")
+            break
+        text = repr(one)
+        told.append(f"{name}={text if len(text) <= _VALUE_MOST else f'{text[:_VALUE_MOST]}…'}")
+    return f"{type(value).__name__}({', '.join(told)})"
+
+
+class Noun(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What nouns have in common."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields by our names, in the types of JSON; times are ISO texts. Secrets are in it, too."""
+        return cast("dict[str, Any]", as_plain(self))
+
+    def __repr__(self) -> str:
+        return short_repr(self)
+
+
+class Discreet(Noun, frozen=True, kw_only=True, gc=False):
     """Shows in its repr, and in rich's, only the fields named in `_shown`: the others may be secret."""
 
     _shown: ClassVar[tuple[str, ...]] = ()
@@ -91,7 +144,7 @@ class Discreet(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         )
 
 
-class CheckCounts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class CheckCounts(Noun, frozen=True, kw_only=True, gc=False):
     """How many of an agent's checks stand where."""
 
     total: int = 0
@@ -101,28 +154,28 @@ class CheckCounts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     info: int = 0
 
 
-class CustomFieldValue(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class CustomFieldValue(Noun, frozen=True, kw_only=True, gc=False):
     """The value of one custom field; `field` is the field's id. Several values are a tuple."""
 
     field: int
     value: Any = None
 
 
-class ClientRef(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class ClientRef(Noun, frozen=True, kw_only=True, gc=False):
     """The client that an agent belongs to. `id` is None where the server names it without its id."""
 
     id: int | None = None
     name: str = ""
 
 
-class SiteRef(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class SiteRef(Noun, frozen=True, kw_only=True, gc=False):
     """The site that an agent belongs to. `id` is None where the server names it without its id."""
 
     id: int | None = None
     name: str = ""
 
 
-class Disk(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Disk(Noun, frozen=True, kw_only=True, gc=False):
     """One disk of an agent: sizes are text as the agent reports them, `percent` is the used space."""
 
     device: str = ""
@@ -131,7 +184,7 @@ class Disk(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     percent: float | None = None
 
 
-class Agent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Agent(Noun, frozen=True, kw_only=True, gc=False):
     """A machine under management.
 
     `extra` holds what `agents.get` was sent beyond these fields, by the server's names; on agents that come
@@ -175,7 +228,7 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return hash(self.agent_id)
 
 
-class Site(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Site(Noun, frozen=True, kw_only=True, gc=False):
     """A site of a client; `client` is known where it came from `trmm.sites`."""
 
     id: int
@@ -184,7 +237,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     extra: Mapping[str, Any] = no_extra()
 
 
-class Client(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Client(Noun, frozen=True, kw_only=True, gc=False):
     """A client (a customer, a tenant) with its sites."""
 
     id: int
@@ -193,7 +246,7 @@ class Client(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     extra: Mapping[str, Any] = no_extra()
 
 
-class Script(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Script(Noun, frozen=True, kw_only=True, gc=False):
     """A script in the server's library.
 
     The fields behind `description` are what a stock server tells: `default_timeout` in seconds; `code` only
@@ -217,7 +270,7 @@ class Script(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     code: str | None = None
 
 
-class ScriptResult(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class ScriptResult(Noun, frozen=True, kw_only=True, gc=False):
     """What came of one run of a script on one agent; `execution_time` is in seconds."""
 
     retcode: int | None = None
@@ -232,7 +285,7 @@ class ScriptResult(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return self.retcode == 0
 
 
-class CommandResult(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class CommandResult(Noun, frozen=True, kw_only=True, gc=False):
     """What came of one command on one agent.
 
     Its two outputs are one text: an agent on Windows sends the error output alone if there is any, others
@@ -260,7 +313,7 @@ class CommandResult(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return self.exit_code == 0
 
 
-class HistoryEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class HistoryEntry(Noun, frozen=True, kw_only=True, gc=False):
     """One thing that was run on an agent, as a stock server's history has it.
 
     Attributes:
@@ -283,7 +336,7 @@ class HistoryEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     extra: Mapping[str, Any] = no_extra()
 
 
-class Check(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Check(Noun, frozen=True, kw_only=True, gc=False):
     """A check and its last result on an agent; a policy's own checks have no `agent_id` and no result.
 
     `result_id` is what a stock server calls that result by: None before the first, and on a gateway.
@@ -300,7 +353,7 @@ class Check(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     extra: Mapping[str, Any] = no_extra()
 
 
-class Task(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Task(Noun, frozen=True, kw_only=True, gc=False):
     """An automated task; `schedule` is a five-field cron expression.
 
     On a stock server `schedule` is None where cron can't say it; `schedule_text` is the server's own words.
@@ -321,7 +374,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     extra: Mapping[str, Any] = no_extra()
 
 
-class Alert(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Alert(Noun, frozen=True, kw_only=True, gc=False):
     """An alert, as it stood when it was read. The fields behind `resolved` are what a stock server tells."""
 
     id: int
@@ -342,7 +395,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     extra: Mapping[str, Any] = no_extra()
 
 
-class Deployment(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Deployment(Noun, frozen=True, kw_only=True, gc=False):
     """A one-time URL that installs a new agent. `client` and `site` are ids.
 
     `arch` and `monitoring_type` are what a stock server tells.

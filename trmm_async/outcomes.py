@@ -4,11 +4,12 @@ Over `errors` and `models`. Every target of a run gets exactly one of these.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, TypeAlias
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias
 
 import msgspec
 
 from trmm_async.errors import TRMMError
+from trmm_async.models import as_plain, short_repr
 
 if TYPE_CHECKING:
     # The checkers have it with them; it is no dependency.
@@ -25,28 +26,42 @@ else:
 __all__ = ["Counts", "Done", "Failed", "Outcome", "Skipped", "Unknown"]
 
 
-class Done(msgspec.Struct, Generic[T_co], frozen=True, gc=False):
+class _Told(msgspec.Struct, frozen=True, gc=False):
+    """What outcomes have in common."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields by our names, and `outcome`, the class's name, in the types of JSON.
+
+        What a call of `fleet.map` returned is told so, too; what JSON has no type for as its repr.
+        """
+        return {"outcome": type(self).__name__, **as_plain(self)}
+
+    def __repr__(self) -> str:
+        return short_repr(self)
+
+
+class Done(_Told, Generic[T_co], frozen=True, gc=False):
     """It was done, and this came of it: a script ran, whose return code may still be other than 0."""
 
     agent_id: str
     result: T_co
 
 
-class Failed(msgspec.Struct, frozen=True):
+class Failed(_Told, frozen=True, gc=True):
     """It certainly was not done: the script did not run, no call that changes something was sent."""
 
     agent_id: str
     error: TRMMError
 
 
-class Unknown(msgspec.Struct, frozen=True):
+class Unknown(_Told, frozen=True, gc=True):
     """It may have been done: the answer was lost, or the run was left while it was under way."""
 
     agent_id: str
     error: TRMMError
 
 
-class Skipped(msgspec.Struct, frozen=True, gc=False):
+class Skipped(_Told, frozen=True, gc=False):
     """Never tried."""
 
     agent_id: str

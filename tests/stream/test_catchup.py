@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tests.properties import many
 from trmm_async.events import AgentOffline, AgentOnline, AlertEvent, Event, ScriptOutput
@@ -58,7 +59,12 @@ def test_a_changed_status_and_new_changed_and_resolved_alerts_are_missed() -> No
     known = based(Snapshot({WHO: "online"}, [alert(1), alert(2), alert(3)]))
     resolved = Alert(id=2, agent_id=WHO, severity="warning", created_at=THEN, resolved=True)
     after = Snapshot({WHO: "offline"}, [alert(1), resolved, alert(3, "worse"), alert(4)])
-    assert known.missed(after, THEN) == [offline(), *told(resolved, alert(3, "worse"), alert(4))]
+    assert known.missed(after, THEN) == [
+        offline(),
+        AlertEvent(agent_id=WHO, alert=resolved, change="resolved"),
+        AlertEvent(agent_id=WHO, alert=alert(3, "worse"), change="changed"),
+        *told(alert(4)),
+    ]
 
 
 def test_what_was_told_live_is_not_missed() -> None:
@@ -93,7 +99,8 @@ def test_without_a_baseline_the_status_is_told_and_alerts_that_are_new_by_their_
     skewed = alert(3, at=since - CLOCK_SKEW + timedelta(seconds=1))
     undated = alert(4, at=None)
     after = Snapshot({WHO: "offline"}, [alert(1, "is"), alert(2), skewed, undated])
-    assert known.missed(after, since) == [offline(), *told(alert(1, "is"), skewed, undated)]
+    changed = AlertEvent(agent_id=WHO, alert=alert(1, "is"), change="changed")
+    assert known.missed(after, since) == [offline(), changed, *told(skewed, undated)]
 
 
 def test_without_a_baseline_a_told_status_that_changed_is_missed() -> None:
@@ -261,3 +268,29 @@ def test_gap_after_gap_the_reader_keeps_up(gaps: list[tuple[list[Change], list[C
         run(server, lost)
         reader.hear(known.missed(server.snapshot(), THEN))
         assert reader.knows(server)
+
+
+def changes(known: ReaderState, *alerts: Alert) -> list[str]:
+    events = [AlertEvent(agent_id=WHO, alert=one) for one in alerts]
+    assert all(known.admit(event) for event in events)
+    return [event.change for event in events]
+
+
+class TestWhatIsNewOfAnAlert:
+    def test_it_is_raised_once_however_often_it_changes(self) -> None:
+        known = based(Snapshot({}, [alert(1)]))
+        snoozed = replace(alert(2), snoozed=True)
+        closed = replace(alert(2, "worse"), resolved=True)
+        steps = [alert(2), snoozed, alert(2), alert(2, "worse"), closed, alert(2, "again")]
+        assert changes(known, *steps) == ["raised", "snoozed", "changed", "changed", "resolved", "raised"]
+        assert changes(known, alert(1, "other")) == ["changed"]  # it was there when the stream began
+
+    def test_it_is_raised_by_what_arrives_while_the_state_is_read(self) -> None:
+        known = based(Snapshot({}, []))
+        arrived: list[Event] = [*told(alert(1, "first")), *told(alert(1, "second"))]
+        assert known.missed(Snapshot({}, [alert(1, "second")]), THEN, arrived) == []
+        assert changes(known, alert(1, "first"), alert(1, "second")) == ["raised", "changed"]
+
+    def test_what_the_reader_was_told_as_resolved_is_raised_anew(self) -> None:
+        known = based(Snapshot({}, []))
+        assert changes(known, replace(alert(1), resolved=True), alert(1)) == ["resolved", "raised"]

@@ -68,7 +68,7 @@ async def test_a_gap_and_then_what_it_hid_and_then_live(gateway: Gateway) -> Non
     assert before < gap.since <= gap.until <= datetime.now(UTC)
     assert caught_up == [
         AgentOffline(agent_id="a"),
-        AlertEvent(agent_id="a", alert=an_alert(2, resolved=True)),
+        AlertEvent(agent_id="a", alert=an_alert(2, resolved=True), change="resolved"),
         AlertEvent(agent_id="a", alert=an_alert(4)),
         ScriptOutput(agent_id="a", output="1"),
     ]
@@ -96,7 +96,7 @@ async def test_what_comes_live_while_catching_up_stands_behind_it_without_repeat
         ScriptOutput(agent_id="a", output="1"),
         AgentOffline(agent_id="a", time=when),
         AlertEvent(agent_id="a", alert=an_alert(2, "first")),
-        AlertEvent(agent_id="a", alert=an_alert(2, "second")),
+        AlertEvent(agent_id="a", alert=an_alert(2, "second"), change="changed"),
         ScriptOutput(agent_id="a", output="2"),
     ]
 
@@ -119,7 +119,7 @@ async def test_what_was_on_its_way_when_the_state_was_read_is_not_told_twice(gat
         heard = await take(events, 4)
     assert heard[1:] == [
         AlertEvent(agent_id="a", alert=an_alert(1, "first")),
-        AlertEvent(agent_id="a", alert=an_alert(1, "second")),
+        AlertEvent(agent_id="a", alert=an_alert(1, "second"), change="changed"),
         ScriptOutput(agent_id="a", output="1"),
     ]
 
@@ -246,7 +246,7 @@ async def test_lost_again_while_catching_up_is_one_gap_and_keeps_what_had_come(g
     assert heard == [
         ScriptOutput(agent_id="a", output="1"),
         AlertEvent(agent_id="a", alert=an_alert(1, "old")),
-        AlertEvent(agent_id="a", alert=an_alert(1, "new")),
+        AlertEvent(agent_id="a", alert=an_alert(1, "new"), change="changed"),
         ScriptOutput(agent_id="a", output="2"),
     ]
 

@@ -66,7 +66,7 @@ async def test_there_is_no_hole_between_the_state_and_the_changes(gateway: Gatew
     assert heard[:3] == [
         AgentOnline(agent_id="a"),
         AlertEvent(agent_id="a", alert=an_alert(1, "first")),
-        AlertEvent(agent_id="a", alert=an_alert(1, "second")),
+        AlertEvent(agent_id="a", alert=an_alert(1, "second"), change="changed"),
     ]
     assert isinstance(heard[3], Live)
 
@@ -141,7 +141,7 @@ async def test_what_happened_since_a_position_is_caught_up(gateway: Gateway) -> 
     assert gap.since <= left <= gap.until
     assert caught_up[:3] == [
         AgentOffline(agent_id="a"),
-        AlertEvent(agent_id="a", alert=an_alert(1, resolved=True)),
+        AlertEvent(agent_id="a", alert=an_alert(1, resolved=True), change="resolved"),
         AlertEvent(agent_id="a", alert=an_alert(3)),
     ]
     assert isinstance(caught_up[3], Live)

@@ -18,7 +18,7 @@ from trmm_async.dialects.stock.explanations import counted
 from trmm_async.dialects.stock.nouns import checks_of
 from trmm_async.errors import ClosedError, IncompleteError, InvalidRequestError, TRMMError
 from trmm_async.kinds import CheckKind, ScriptCheck, Severity
-from trmm_async.models import Agent, Check, Moment, no_extra
+from trmm_async.models import Agent, Check, Moment, Noun, no_extra
 from trmm_async.resources.api import Api
 from trmm_async.resources.filters import AgentQuery, MonitoringType, agent_query
 from trmm_async.resources.gathering import Gathering
@@ -34,7 +34,7 @@ CheckStatus = Literal["passing", "failing", "pending"]
 _DAYS_MOST: Final = 36_500
 
 
-class CheckHistoryPoint(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class CheckHistoryPoint(Noun, frozen=True, kw_only=True, gc=False):
     """One past result of a check: a percentage, or 0 and 1, by its type; `results` is what else was kept."""
 
     time: Moment | None = None
@@ -43,7 +43,7 @@ class CheckHistoryPoint(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     extra: Mapping[str, Any] = no_extra()
 
 
-class CheckOnAgent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class CheckOnAgent(Noun, frozen=True, kw_only=True, gc=False):
     """What came of a policy's check on one agent; the fields from `retcode` on are a script's.
 
     `status` is "passing", "failing" or "pending"; `result_id` is what the server calls the result by;

@@ -15,7 +15,7 @@ from trmm_async.dialects.stock.endpoint import act, delete, put, read, send
 from trmm_async.dialects.stock.explanations import sentence
 from trmm_async.dialects.stock.nouns import script_of
 from trmm_async.errors import AgentLostError, AgentUnreachableError, InvalidRequestError
-from trmm_async.models import Agent, Script, ScriptResult, no_extra
+from trmm_async.models import Agent, Noun, Script, ScriptResult, no_extra
 from trmm_async.resources.api import Api
 from trmm_async.resources.names import SCRIPT, AnyScript
 from trmm_async.resources.resource import Resource
@@ -57,7 +57,7 @@ def _outcome(body: bytes) -> ScriptResult | str:
     return sentence(body) or _server_result(body)
 
 
-class ScriptFile(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class ScriptFile(Noun, frozen=True, kw_only=True, gc=False):
     """A script as a file: its name with the ending of its shell, and its text."""
 
     filename: str

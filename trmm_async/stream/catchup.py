@@ -13,7 +13,7 @@ from hashlib import blake2b
 from typing import Final
 
 from trmm_async.codec import shifted, utc
-from trmm_async.events import AgentOffline, AgentOnline, AlertEvent, Event
+from trmm_async.events import AgentOffline, AgentOnline, AlertChange, AlertEvent, Event, note_change
 from trmm_async.models import Alert
 from trmm_async.stream.position import Place
 
@@ -85,12 +85,13 @@ class ReaderState:
         changes: counts; as long as it stands, `place` says the same.
     """
 
-    __slots__ = ("_agent_id", "_based", "_given", "_latest", "_many", "_mark", "_told", "changes")
+    __slots__ = ("_agent_id", "_based", "_given", "_latest", "_many", "_mark", "_new", "_told", "changes")
 
     def __init__(self, agent_id: str, place: Place | None = None) -> None:
         self._agent_id = agent_id
         self._told: dict[Hashable, int | None] = {}
         self._given: dict[Hashable, int | None] = {}
+        self._new: set[Hashable] = set()
         self._based = False
         self._mark = 0
         self._latest: datetime | None = None
@@ -117,6 +118,16 @@ class ReaderState:
             return False
         self._note(event, key, token)
         return True
+
+    def _is_change(self, alert: Alert) -> AlertChange:
+        """What is new of an alert to the reader, by how it was told last."""
+        before = None if alert.id in self._new else self._told.get(alert.id)
+        self._new.discard(alert.id)
+        if alert.resolved:
+            return "resolved"
+        if before is None or _is_resolved(before):
+            return "raised"
+        return "snoozed" if alert.snoozed and before == _state_of(alert, snoozed=False) else "changed"
 
     def learn(self, event: Event) -> bool:
         """Note how something stands, read on its own. Whether that is news to the reader."""
@@ -176,6 +187,11 @@ class ReaderState:
             for event in present
             if self._is_news(event, since, everything=everything) and _fact(event) not in coming
         ]
+        for event in news:
+            if isinstance(event, AlertEvent):
+                note_change(event, self._is_change(event.alert))
+        # They count as told from here on, and the reader hears of them first by what has arrived.
+        self._new = {key for key, _ in coming if self._told.get(key) is None}
         # An alert that the server no longer has is forgotten: a stream of months must not grow for ever.
         status = [(_STATUS, self._told[_STATUS])] if _STATUS in self._told else []
         self._told = dict([*status, *_facts(present)])
@@ -203,6 +219,8 @@ class ReaderState:
         )
 
     def _note(self, event: Event, key: Hashable, token: int | None) -> None:
+        if isinstance(event, AlertEvent):
+            note_change(event, self._is_change(event.alert))
         self._told[key] = token
         self.changes += 1
         if isinstance(event, AlertEvent):
@@ -261,11 +279,11 @@ def _facts(events: Iterable[Event]) -> list[Fact]:
     return [fact for event in events if (fact := _fact(event)) is not None]
 
 
-def _state_of(alert: Alert) -> int:
+def _state_of(alert: Alert, *, snoozed: bool | None = None) -> int:
     # Only what can change: times come with fewer digits from some encoders than from others. A digest and not
     # the fields, since thousands of streams each keep one for every alert; and one that other processes get
     # too, in fewer bits than JSON's numbers have.
-    text = f"{alert.severity}\0{alert.message}\0{alert.snoozed:d}"
+    text = f"{alert.severity}\0{alert.message}\0{alert.snoozed if snoozed is None else snoozed:d}"
     digest = blake2b(text.encode(errors="surrogatepass"), digest_size=6).digest()
     return int.from_bytes(digest) << 1 | alert.resolved
 

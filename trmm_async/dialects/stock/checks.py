@@ -22,7 +22,7 @@ from trmm_async.kinds import (
     PingCheck,
     ServiceCheck,
 )
-from trmm_async.models import Extra, Moment, no_extra
+from trmm_async.models import Extra, Moment, Noun, no_extra
 
 __all__ = ["SEVERITIES", "CheckDetails", "changes_body", "check_body", "details_of", "env_pairs"]
 
@@ -31,7 +31,7 @@ _DOMAIN: Final = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})+", r
 _DRIVE: Final = re.compile(r"[A-Za-z]:")
 
 
-class CheckDetails(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class CheckDetails(Noun, frozen=True, kw_only=True, gc=False):
     """A check as it is set up: `settings` is one of the seven types, None of a type that we don't know.
 
     It belongs to an agent or to a policy. `tasks` are the ids of those that run when it fails;

@@ -11,7 +11,7 @@ from trmm_async import arguments, codec
 from trmm_async.calls import Call
 from trmm_async.dialects.stock.endpoint import read
 from trmm_async.errors import ClosedError, InvalidRequestError
-from trmm_async.models import Agent, ClientRef, Discreet, Extra, Moment, SiteRef, no_extra
+from trmm_async.models import Agent, ClientRef, Discreet, Extra, Moment, Noun, SiteRef, no_extra
 from trmm_async.resources.api import Api
 from trmm_async.resources.names import AnyClient, Names
 from trmm_async.resources.resource import Resource
@@ -90,7 +90,7 @@ class AuditEntry(Discreet, frozen=True, kw_only=True, gc=False):
     extra: Mapping[str, Any] = no_extra()
 
 
-class AuditPage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class AuditPage(Noun, frozen=True, kw_only=True, gc=False):
     """One page of the audit log, and how many entries there are in all."""
 
     entries: tuple[AuditEntry, ...] = ()

@@ -3,11 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
-import msgspec
-
 from trmm_async.dialects.stock.dialect import DASHBOARD_SECONDS, VERSION
 from trmm_async.dialects.stock.endpoint import Sent, Wire, read
-from trmm_async.models import Discreet, no_extra
+from trmm_async.models import Discreet, Noun, no_extra
 from trmm_async.resources.resource import Resource
 
 __all__ = ["Core", "Dashboard", "ServerSettings"]
@@ -46,7 +44,7 @@ class ServerSettings(Discreet, frozen=True, kw_only=True, gc=False):
     extra: Mapping[str, Any] = no_extra()
 
 
-class Dashboard(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Dashboard(Noun, frozen=True, kw_only=True, gc=False):
     """What the dashboard asks first. `extra` holds the others, the looks that the key's user has chosen.
 
     `latest_version` is None where the server could not find it out.

@@ -9,7 +9,7 @@ from trmm_async import arguments, codec
 from trmm_async.calls import Plan, Steps
 from trmm_async.dialects.stock.endpoint import delete, put, read, send
 from trmm_async.errors import InvalidRequestError
-from trmm_async.models import no_extra
+from trmm_async.models import Noun, no_extra
 from trmm_async.resources.names import NounKind
 from trmm_async.resources.resource import Resource
 
@@ -22,7 +22,7 @@ _MODELS: Final = ("agent", "client", "site")
 _TYPES: Final = ("text", "number", "single", "multiple", "checkbox", "datetime")
 
 
-class CustomField(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class CustomField(Noun, frozen=True, kw_only=True, gc=False):
     """A custom field's definition, not a value of it.
 
     `model` is "agent", "client" or "site"; `type` "text", "number", "single", "multiple", "checkbox" or

@@ -4,11 +4,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final, Literal
 
-import msgspec
-
 from trmm_async import arguments
 from trmm_async.dialects.stock.endpoint import Sent, Wire, read
-from trmm_async.models import Agent, no_extra
+from trmm_async.models import Agent, Noun, no_extra
 from trmm_async.resources.resource import Resource
 
 __all__ = ["EventLog", "EventLogEntry"]
@@ -18,7 +16,7 @@ _SECURITY_SECONDS: Final = 182
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
-class EventLogEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class EventLogEntry(Noun, frozen=True, kw_only=True, gc=False):
     """One entry of a Windows event log.
 
     `event_type` is "INFO", "WARNING", "ERROR", "AUDIT_SUCCESS" or "AUDIT_FAILURE". `time` is by the agent's

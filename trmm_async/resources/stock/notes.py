@@ -3,17 +3,15 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-import msgspec
-
 from trmm_async import arguments
 from trmm_async.dialects.stock.endpoint import delete, put, read, send
-from trmm_async.models import Agent, Moment, no_extra
+from trmm_async.models import Agent, Moment, Noun, no_extra
 from trmm_async.resources.resource import Resource
 
 __all__ = ["Note", "Notes"]
 
 
-class Note(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Note(Noun, frozen=True, kw_only=True, gc=False):
     """A note that was put to an agent; `username` is None where its author is not known any more."""
 
     id: int

@@ -12,13 +12,13 @@ from trmm_async.calls import Plan, Steps
 from trmm_async.dialects.stock.agents import agent_ids_by_key
 from trmm_async.dialects.stock.endpoint import delete, read
 from trmm_async.errors import PermissionDeniedError
-from trmm_async.models import Agent, Moment, no_extra
+from trmm_async.models import Agent, Moment, Noun, no_extra
 from trmm_async.resources.resource import Resource
 
 __all__ = ["PendingAction", "PendingActions"]
 
 
-class PendingAction(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class PendingAction(Noun, frozen=True, kw_only=True, gc=False):
     """What an agent is still to do, or has done; `id` is what cancels it.
 
     `action_type` is "schedreboot", "chocoinstall", "agentupdate", …; `status` "pending" or "completed". `due`

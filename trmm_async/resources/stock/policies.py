@@ -11,13 +11,13 @@ from trmm_async.dialects.stock.endpoint import delete, read
 from trmm_async.dialects.stock.nouns import checks_of
 from trmm_async.dialects.stock.tasks import tasks_of
 from trmm_async.errors import NotFoundError
-from trmm_async.models import Check, ClientRef, SiteRef, Task, no_extra
+from trmm_async.models import Check, ClientRef, Noun, SiteRef, Task, no_extra
 from trmm_async.resources.resource import Resource
 
 __all__ = ["Policies", "Policy", "PolicyUse"]
 
 
-class Policy(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Policy(Noun, frozen=True, kw_only=True, gc=False):
     """An automation policy; what is excluded from it is named by ids.
 
     `default_server`, `default_workstation` and `agents_count` are told by `policies.list` alone.
@@ -45,7 +45,7 @@ _WIRE: Final[Mapping[str, str]] = {
 }
 
 
-class PolicyUse(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class PolicyUse(Noun, frozen=True, kw_only=True, gc=False):
     """Where a policy is set directly; agents by their ids. What inherits it from there is not in it."""
 
     server_clients: tuple[ClientRef, ...] = ()

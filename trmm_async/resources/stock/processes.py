@@ -3,11 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-import msgspec
-
 from trmm_async import arguments
 from trmm_async.dialects.stock.endpoint import Sent, read, send
-from trmm_async.models import Agent, no_extra
+from trmm_async.models import Agent, Noun, no_extra
 from trmm_async.resources.resource import Resource
 
 __all__ = ["Process", "Processes"]
@@ -16,7 +14,7 @@ _PID_MOST: Final = 2**32 - 1
 """What Windows has for one: more than any other system."""
 
 
-class Process(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Process(Noun, frozen=True, kw_only=True, gc=False):
     """One process; `membytes` is the memory that it uses, in bytes."""
 
     pid: int

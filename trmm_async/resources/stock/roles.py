@@ -10,7 +10,7 @@ from trmm_async import arguments, codec
 from trmm_async.calls import Plan, Steps
 from trmm_async.dialects.stock.endpoint import delete, put, read, send
 from trmm_async.errors import InvalidRequestError
-from trmm_async.models import Client, ClientRef, Moment, Site, SiteRef, no_extra
+from trmm_async.models import Client, ClientRef, Moment, Noun, Site, SiteRef, no_extra
 from trmm_async.resources.resource import Resource
 
 __all__ = ["NEW_ROLE", "ROLES", "Role", "Roles", "new_role"]
@@ -35,7 +35,7 @@ Clients: TypeAlias = Literal["all"] | Iterable[int | Client | ClientRef]
 Sites: TypeAlias = Iterable[int | Site | SiteRef]
 
 
-class Role(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Role(Noun, frozen=True, kw_only=True, gc=False):
     """What its users may do: `permissions` by the server's names, as "can_run_scripts".
 
     `clients` and `sites` are ids of what they see; they see all where both are empty: `sees_all`.

@@ -4,15 +4,13 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final, Literal
 
-import msgspec
-
 from trmm_async import arguments, codec
 from trmm_async.calls import Call, Plan, Steps
 from trmm_async.dialects.stock.agent_answers import BUS_DOWN, NO_BUS
 from trmm_async.dialects.stock.endpoint import put, read, send
 from trmm_async.dialects.stock.explanations import sentence
 from trmm_async.errors import AgentUnreachableError, NotFoundError
-from trmm_async.models import Agent, no_extra
+from trmm_async.models import Agent, Noun, no_extra
 from trmm_async.resources.resource import Resource
 
 __all__ = ["Service", "Services"]
@@ -20,7 +18,7 @@ __all__ = ["Service", "Services"]
 _CONTROL_SECONDS: Final = 32
 
 
-class Service(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Service(Noun, frozen=True, kw_only=True, gc=False):
     """One Windows service.
 
     `status` is "running", "stopped", …; `start_type` is "Automatic", "Manual", "Disabled", …, and `autodelay`

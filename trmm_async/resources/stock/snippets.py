@@ -3,11 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, Final, Literal, TypedDict, Unpack
 
-import msgspec
-
 from trmm_async import arguments
 from trmm_async.dialects.stock.endpoint import Wire, delete, put, read, send
-from trmm_async.models import no_extra
+from trmm_async.models import Noun, no_extra
 from trmm_async.resources.resource import Resource
 
 __all__ = ["Snippet", "SnippetChanges", "Snippets"]
@@ -17,7 +15,7 @@ _NAME_MOST: Final = 40
 _DESCRIPTION_MOST: Final = 50
 
 
-class Snippet(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Snippet(Noun, frozen=True, kw_only=True, gc=False):
     """A piece of code that scripts use as `{{name}}`."""
 
     id: int

@@ -11,13 +11,13 @@ from trmm_async.calls import Plan, Steps
 from trmm_async.dialects.stock.agents import agent_ids_by_key
 from trmm_async.dialects.stock.endpoint import Sent, put, read, reader, send
 from trmm_async.errors import InvalidRequestError
-from trmm_async.models import Agent, no_extra
+from trmm_async.models import Agent, Noun, no_extra
 from trmm_async.resources.resource import Resource
 
 __all__ = ["InstalledSoftware", "Software"]
 
 
-class Software(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Software(Noun, frozen=True, kw_only=True, gc=False):
     """One program that is installed, as the server's list has it.
 
     `size` is text, as the agent reports it; `uninstall` is the command that removes it.

@@ -13,7 +13,7 @@ from trmm_async.dialects.stock.creation import make
 from trmm_async.dialects.stock.endpoint import Wire, delete, put, read, send
 from trmm_async.errors import HalfDoneError, InvalidRequestError, NotFoundError, TRMMError
 from trmm_async.hidden import hide
-from trmm_async.models import Moment, no_extra
+from trmm_async.models import Moment, Noun, no_extra
 from trmm_async.resources.api import Api
 from trmm_async.resources.resource import Resource
 
@@ -23,7 +23,7 @@ __all__ = ["NEW_USER", "User", "UserChanges", "UserSession", "Users", "new_user"
 _USERNAME: Final = re.compile(r"[\w.@+-]{1,150}")
 
 
-class User(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class User(Noun, frozen=True, kw_only=True, gc=False):
     """Somebody who may use the server: by the dashboard, or by API keys.
 
     `role` is the id of a role; without one, and not a superuser, a user may do nothing. `dashboard_blocked`
@@ -44,7 +44,7 @@ class User(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     extra: Mapping[str, Any] = no_extra()
 
 
-class UserSession(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class UserSession(Noun, frozen=True, kw_only=True, gc=False):
     """A login that has not ended. `digest` names it; it lets nobody in."""
 
     digest: str

@@ -8,13 +8,13 @@ import msgspec
 
 from trmm_async import arguments
 from trmm_async.dialects.stock.endpoint import Sent, Wire, put, read, send
-from trmm_async.models import Agent, no_extra
+from trmm_async.models import Agent, Noun, no_extra
 from trmm_async.resources.resource import Resource
 
 __all__ = ["WindowsUpdate", "WindowsUpdates"]
 
 
-class WindowsUpdate(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class WindowsUpdate(Noun, frozen=True, kw_only=True, gc=False):
     """One Windows update of an agent.
 
     `action` is what is to become of it: "nothing", "approve", "ignore" or "inherit". `date_installed` is by
