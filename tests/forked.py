@@ -6,6 +6,7 @@ what Python or a module does when it is loaded (read PYTHONIOENCODING, import so
 """
 
 import fcntl
+import gc
 import importlib
 import io
 import json
@@ -263,6 +264,8 @@ def program(kind: str, address: str) -> CodeType:
     for room in (trmm_async, trmm_async.testing):
         for name in room.__all__:
             getattr(room, name)  # names are imported when they are first looked at
+    gc.collect()
+    gc.freeze()  # or each fork, when it ends, would look through all of this: that takes longer than the fork
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(address)
         listener.listen(100)
