@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from typing import Any
 
 import pytest
@@ -10,12 +11,15 @@ from tests.script_runs.echo import echoing
 from tests.servers import count, served, until
 from trmm_async import (
     TRMM,
+    Done,
     OutcomeUnknownError,
     PermissionDeniedError,
     ServerError,
     UnidentifiedError,
 )
 from trmm_async.script_runs import HistoryWaits
+from trmm_async.testing import Simulator
+from trmm_async.testing.ledger import Request
 
 POST, HISTORY, KEYS = "/runscript/", "/agents/scripthistory/", "/accounts/apikeys/"
 
@@ -157,3 +161,42 @@ class TestTheEnd:
             assert isinstance((await asyncio.gather(task, return_exceptions=True))[0], asyncio.CancelledError)
             assert [one for one in asyncio.all_tasks() if one.get_name().startswith("trmm_async")] == []
             assert len(server.runs) == 1
+
+
+class TestAHistoryOfWrongTimes:
+    @pytest.mark.parametrize("dated", ["ahead", "set back"])
+    async def test_is_read_to_its_end_whatever_its_rows_are_dated(self, dated: str) -> None:
+        """Of rows of tomorrow the newest by time hide what was run since: that is never taken for ours."""
+        ahead = [0.0]
+        waits = HistoryWaits(row=1.0)
+        async with served("stock", agents=2, waits=waits, clock=lambda: time.time() + ahead[0]) as (
+            server,
+            trmm,
+        ):
+            script, (agent, other) = echoing(server), server.agent_ids
+            ahead[0] = 86_400.0 if dated == "ahead" else 0.0
+            for _ in range(6):
+                server.add_history(other, 2, stdout="later")
+            ahead[0] = 0.0 if dated == "ahead" else -86_400.0
+            server.add_history(agent, script, username=server.username, stdout="another's")
+            server.cut("POST", POST, after=False)
+            with pytest.raises(OutcomeUnknownError):
+                await trmm.agents.run_script(agent, script, args=["never"])
+            assert (await trmm.agents.run_script(agent, script, args=["mine"])).stdout == "mine"
+            # Of the whole history it is told once that it is not known.
+            assert sum("limit" not in row.query and not row.query for row in asked(server)) <= 2
+
+    async def test_is_found_by_the_clock_that_was_set_back_meanwhile(self) -> None:
+        ahead = [0.0]
+        async with served("stock", agents=3, clock=lambda: time.time() + ahead[0]) as (server, trmm):
+            script = echoing(server)
+            server.add_history(server.agent_ids[0], 2, stdout="before")
+            await trmm.agents.run_script(server.agent_ids[0], script)
+            ahead[0] = -3600.0
+            report = await trmm.fleet.run_script(server.agent_ids, script, args=["x"])
+            assert [isinstance(one, Done) and one.result.stdout for one in report] == ["x"] * 3
+            assert all(row.query for row in asked(server))
+
+
+def asked(server: Simulator) -> list[Request]:
+    return [row for row in server.requests if row.path == HISTORY]

@@ -326,6 +326,63 @@ def test_a_run_that_is_waited_for_keeps_no_others_in_the_place() -> None:
     assert len(Position(source=place).text()) < 150
 
 
+moves = st.lists(
+    st.tuples(
+        st.sampled_from(["start", "finish", "run", "run", "look", "look", "restart", "jump", "wait"]),
+        st.integers(-5000, 5000),
+    ),
+    max_size=40,
+)
+
+
+@given(moves=moves)
+@example([("run", 0), ("look", 0), ("jump", 5000), ("run", 0), ("jump", -5000), ("run", 0), ("look", 0)])
+@example([("run", 0), ("look", 0), ("jump", -5000), ("run", 0), ("wait", 5000), ("run", 0)])
+@settings(max_examples=150)
+def test_however_a_servers_clock_is_set_each_run_is_told_once(moves: list[tuple[str, int]]) -> None:
+    rows: dict[int, HistoryEntry] = {}
+    finished_late: set[int] = set()  # too late to be waited for, maybe
+    ahead, passed, runs, told = timedelta(0), 0.0, Runs(), list[int]()
+
+    def look() -> None:
+        now = THEN + ahead + timedelta(seconds=passed)
+        runs.tick(now, passed)
+        if not runs.begun:
+            runs.begin(sorted(rows.values(), key=lambda row: row.time or THEN)[-5:])
+        after = runs.after
+        window = [row for row in rows.values() if after is None or (row.time or THEN) >= after]
+        assert not runs.begins_anew(window)
+        told.extend(row.id for row in runs.finished(window))
+
+    look()
+    for what, number in [*moves, ("look", 0)]:
+        passed += 1
+        match what:
+            case "start" | "run":
+                at = ahead + timedelta(seconds=passed)
+                rows[len(rows) + 1] = row(len(rows) + 1, at=at, done=what == "run")
+            case "finish" if (one := rows.get(number % 7)) is not None:
+                finished_late.update({one.id} if one.result is None else ())
+                rows[one.id] = structs.replace(one, result=row(1).result)
+            case "jump":
+                ahead += timedelta(seconds=number)
+            case "wait":
+                passed += abs(number) % 1800
+            case "look":
+                look()
+            case "restart":
+                look()
+                runs = runs_of(read_position(Position(source=runs.place()).text()))
+                look()
+    late = {one.id for one in rows.values() if one.result is not None}
+    assert len(told) == len(set(told))
+    assert late >= set(told)
+    run_at_once = {
+        number for number, one in rows.items() if one.result is not None and number not in finished_late
+    }
+    assert set(told) >= run_at_once
+
+
 def test_numbers_that_begin_anew_are_noticed_and_their_runs_told() -> None:
     runs = Runs()
     assert not runs.begins_anew([row(50)])

@@ -294,3 +294,25 @@ class TestWhatIsNewOfAnAlert:
     def test_what_the_reader_was_told_as_resolved_is_raised_anew(self) -> None:
         known = based(Snapshot({}, []))
         assert changes(known, replace(alert(1), resolved=True), alert(1)) == ["resolved", "raised"]
+
+
+def test_an_alert_of_a_gap_is_told_by_the_servers_clock() -> None:
+    """Where nothing but its time can tell: the server's is a day behind ours."""
+    theirs = THEN - timedelta(days=1)
+    raised = Alert(id=7, agent_id=WHO, severity="error", created_at=theirs + timedelta(seconds=5))
+    for clock, is_told in ((theirs, True), (None, False)):
+        snapshot = Snapshot({WHO: "online"}, [raised], clock=clock, now=THEN)
+        events = ReaderState(WHO).missed(snapshot, THEN)
+        assert any(isinstance(event, AlertEvent) for event in events) is is_told
+
+
+def test_an_alert_dated_ahead_hides_none_of_a_restored_database() -> None:
+    known = ReaderState(WHO)
+    first = Alert(id=9, agent_id=WHO, severity="error", created_at=THEN)
+    ahead = Alert(id=8, agent_id=WHO, severity="error", created_at=THEN + timedelta(days=1), resolved=True)
+    known.missed(Snapshot({WHO: "online"}, [first, ahead], clock=THEN), THEN)
+    later = THEN + timedelta(minutes=5)
+    anew = Alert(id=2, agent_id=WHO, severity="error", created_at=later, resolved=True)
+    for told in ([anew], []):
+        events = known.missed(Snapshot({WHO: "online"}, [first, ahead, anew], clock=later), later)
+        assert [event.alert for event in events if isinstance(event, AlertEvent)] == told

@@ -4,7 +4,7 @@ import asyncio
 import gc
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
@@ -204,13 +204,13 @@ async def test_an_alert_raised_in_a_gap_is_told_after_a_restart_though_a_later_o
 async def test_a_history_that_is_numbered_anew_is_a_gap_and_its_runs_are_told(server: Simulator) -> None:
     who, other, *_ = server.agent_ids
     for _ in range(5):
-        server.add_history(who, 1)
+        server.add_history(who, 1, time=time.time() - 3600)
     async with client(server) as trmm, trmm.events(who, other, settings=quick()) as events:
         assert events.state == {who: "live", other: "live"}
         journal = server.world.journal
         journal.history.clear()
         journal._row_ids = count(1)
-        row = server.add_history(who, 2, stdout="after the restore", time=journal._clock() + 3600)
+        row = server.add_history(who, 2, stdout="after the restore")
         heard = await all_of(events, 5)
     assert sorted(kinds(heard)) == ["Gap", "Gap", "Live", "Live", "ScriptOutput"]
     assert all("restored" in event.reason for event in heard if isinstance(event, Gap))
@@ -218,6 +218,84 @@ async def test_a_history_that_is_numbered_anew_is_a_gap_and_its_runs_are_told(se
     assert ran == ScriptOutput(
         agent_id=who, cmd_id=str(row.id), script=2, output="after the restore", done=True, exit_code=0
     )
+
+
+class AnyClock:
+    """The clock of a server that somebody sets."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+    def __call__(self) -> float:
+        return time.time() + self.ahead
+
+
+async def test_a_row_dated_far_ahead_hides_no_later_one() -> None:
+    """A virtual machine wakes with tomorrow's time, runs something, and is then put right."""
+    clock = AnyClock()
+    async with Simulator(agents=2, dialect="stock", clock=clock) as server, client(server) as trmm:
+        who = server.agent_ids[0]
+        server.add_history(who, 1, stdout="before")
+        async with trmm.events(who, settings=quick()) as events:
+            clock.ahead = 86_400
+            server.add_history(who, 1, stdout="tomorrow")
+            clock.ahead = 0
+            first = await all_of(events, 1)
+            server.add_history(who, 1, stdout="today")
+            first += await all_of(events, 1)
+            position = events.position
+        server.add_history(who, 1, stdout="meanwhile")
+        async with trmm.events(who, since=position, settings=quick()) as events:
+            then = await all_of(events, 3)
+            server.add_history(who, 1, stdout="at last")
+            then += await all_of(events, 1)
+    outputs = [event.output for event in [*first, *then] if isinstance(event, ScriptOutput)]
+    assert outputs == ["tomorrow", "today", "meanwhile", "at last"]
+    assert kinds(then) == ["Gap", "ScriptOutput", "Live", "ScriptOutput"]
+
+
+async def test_a_history_whose_newest_rows_are_all_of_tomorrow_is_read_from_today_on() -> None:
+    clock = AnyClock()
+    async with Simulator(agents=2, dialect="stock", clock=clock) as server, client(server) as trmm:
+        who = server.agent_ids[0]
+        clock.ahead = 86_400
+        for _ in range(9):
+            server.add_history(who, 1, stdout="tomorrow")
+        clock.ahead = 0
+        async with trmm.events(who, settings=quick()) as events:
+            server.add_history(who, 1, stdout="today")
+            (ran,) = await all_of(events, 1)
+            before = looks(server)
+            await until(lambda: looks(server) > before + 2)
+            assert events.state == {who: "live"}
+    assert isinstance(ran, ScriptOutput)
+    assert ran.output == "today"
+
+
+@pytest.mark.parametrize("hidden", [False, True], ids=["seen at once", "behind failing looks"])
+async def test_a_server_whose_clock_is_set_back_loses_no_run_and_tells_none_twice(hidden: bool) -> None:
+    clock = AnyClock()
+    async with Simulator(agents=2, dialect="stock", clock=clock) as server, client(server) as trmm:
+        who = server.agent_ids[0]
+        for minute in range(100, 0, -1):
+            server.add_history(who, 1, stdout="before", time=clock() - 60 * minute)
+        async with trmm.events(who, settings=quick()) as events:
+            with server.fail("*", "/agents/*", status=502, times=None) if hidden else nullcontext():
+                if hidden:
+                    await until(lambda: events.state == {who: "connecting"})
+                clock.ahead = -3600
+                server.add_history(who, 1, stdout="an hour ago")
+            heard = await all_of(events, 3 if hidden else 1)
+            server.add_history(who, 1, stdout="and later")
+            heard += await all_of(events, 1)
+            clock.ahead = 0
+            server.add_history(who, 1, stdout="now")
+            heard += await all_of(events, 1)
+            before = looks(server)
+            await until(lambda: looks(server) > before + 2)
+            assert events.state == {who: "live"}
+    outputs = [event.output for event in heard if isinstance(event, ScriptOutput)]
+    assert outputs == ["an hour ago", "and later", "now"]
 
 
 async def test_nothing_holds_the_last_answer_between_two_looks(server: Simulator) -> None:

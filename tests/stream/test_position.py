@@ -26,7 +26,7 @@ def stored(place: Place) -> Place:
 def test_a_position_survives_being_stored() -> None:
     place = Place(since=THEN, based=True, up=False, mark=9, latest=THEN, alerts={3: 2**48, 4: None})
     told = frozenset({1, 2, 3, 7})
-    runs = RunsPlace(after=THEN, settled=THEN, open=frozenset({5}), told=told, newest=Newest(9, THEN))
+    runs = RunsPlace(after=THEN, floor=3, open=frozenset({5}), told=told, newest=Newest(9, THEN))
     position = Position(agents={WHO: place, '"\n': Place(since=THEN)}, source=runs)
     assert read_position(position.text()) == position
 
@@ -38,10 +38,10 @@ NO_POSITIONS: list[object] = [
     "[]",
     '{"agents": 1}',
     '{"version": 1}',
-    '{"version": 2, "agents": {"a": [0, 7, 0, null, null]}}',
-    '{"version": 2, "agents": {"a": [99999999999999999999, 0, 0, null, null]}}',
-    '{"version": 2, "agents": {"a": ["2026-01-01T00:00:00", 0, 0, null, null]}}',
-    '{"version": 2, "runs": [null, null, [[1, 9999999999]], [], null]}',
+    '{"version": 3, "agents": {"a": [0, 7, 0, null, null]}}',
+    '{"version": 3, "agents": {"a": [99999999999999999999, 0, 0, null, null]}}',
+    '{"version": 3, "agents": {"a": ["2026-01-01T00:00:00", 0, 0, null, null]}}',
+    '{"version": 3, "runs": [null, 0, [[1, 9999999999]], [], null]}',
     None,
     b"{}",
     "\ud800",

@@ -36,6 +36,11 @@ class ServerWatch:
         except NotFoundError:
             return None
 
+    @property
+    def clock(self) -> datetime | None:
+        """See `Watch`."""
+        return self._api.transport.server_time()
+
     async def newest_runs(self) -> list[HistoryEntry]:
         return await self._api.carry_out(self._history.newest())
 

@@ -1,6 +1,7 @@
 """The present state of some agents, for the event stream to catch up by."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 from trmm_async.calls import Request
 from trmm_async.dialects import AgentFilter, Dialect
@@ -22,7 +23,8 @@ async def take_snapshot(api: Api, agent_ids: frozenset[str]) -> Snapshot:
         TRMMError: the server could not be asked.
     """
     statuses = await _statuses(api, agent_ids)
-    return Snapshot(statuses, await api.send(lambda dialect: dialect.list_alerts()))
+    alerts = await api.send(lambda dialect: dialect.list_alerts())
+    return Snapshot(statuses, alerts, clock=api.transport.server_time(), now=datetime.now(UTC))
 
 
 async def _statuses(api: Api, agent_ids: frozenset[str]) -> Mapping[str, str]:

@@ -6,6 +6,11 @@ arguments nor a mark of ours: only an agent, a script, a user and a number that 
 above a watermark taken before it was sent, of its agent and script, and of our user as soon as that is known.
 Of two runs of ours on one agent the second is held back until the first's row is known. Where two rows could
 be a run, it is none of them: `Ambiguous`, never a guess.
+
+The history can only be asked for by time, and rows' times can be wrong: the server's clock may have been
+ahead when they were written, or be set back afterwards. So a row's time counts up to the server's own clock
+only, as its answers show it, and a run's rows are looked for from when it was sent by that clock, if that is
+earlier.
 """
 
 from collections import defaultdict
@@ -14,6 +19,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
+from trmm_async import codec
 from trmm_async.models import HistoryEntry, ScriptResult
 
 __all__ = [
@@ -166,6 +172,7 @@ class _StrayRow:
 
     watermark: Watermark
     until: float
+    sent_at: float
 
 
 class RunMatcher:
@@ -185,6 +192,7 @@ class RunMatcher:
         self._pruned_at = 0.0
         self._look_took = 0.0
         self._looked_at: float | None = None
+        self._clock: tuple[datetime, float] | None = None
         self.username: str | None = None
         self.newest: Watermark = _BOTTOM
 
@@ -259,7 +267,7 @@ class RunMatcher:
         self._release(run)
         unseen = run.unseen if run.identified else run.agent_ids
         if run.may_be_sent and unseen:
-            stray = _StrayRow(run.watermark, now + self.waits.bulk_row)
+            stray = _StrayRow(run.watermark, now + self.waits.bulk_row, run.sent_at or now)
             for agent_id in unseen:
                 self._strays.setdefault((agent_id, run.script), []).append(stray)
         self._prune(now)
@@ -296,9 +304,8 @@ class RunMatcher:
 
     def strays_since(self) -> datetime | None:
         """From which moment on the history has the rows of all strays; None for all of it."""
-        moments = [stray.watermark.time for strays in self._strays.values() for stray in strays]
-        known = [moment for moment in moments if moment is not None]
-        return min(known) - _SLACK if known and len(known) == len(moments) else None
+        strays = [stray for strays in self._strays.values() for stray in strays]
+        return self._earliest((stray.watermark.time, stray.sent_at) for stray in strays)
 
     def claim_stray_rows(
         self, agent_ids: Iterable[str], script: int | str, rows: Sequence[HistoryEntry]
@@ -342,9 +349,7 @@ class RunMatcher:
             run.was_sought = True
         if overdue:
             return None
-        moments = [_moment(run) for run in self._waiting()]
-        known = [moment for moment in moments if moment is not None]
-        return min(known) - _SLACK if known and len(known) == len(moments) else None
+        return self._earliest((_moment(run), run.sent_at) for run in self._waiting())
 
     def _is_overdue(self, run: TrackedRun, now: float) -> bool:
         if run.identified or run.lost or run.was_sought:
@@ -385,7 +390,37 @@ class RunMatcher:
         """Remember how far the history goes."""
         newest = max(rows, key=lambda row: row.id, default=None)
         if newest is not None and newest.id > self.newest.row:
-            self.newest = Watermark(newest.id, newest.time)
+            is_ahead = self._clock is not None and _is_later(newest.time, self._clock[0])
+            self.newest = Watermark(newest.id, self._clock[0] if is_ahead and self._clock else newest.time)
+
+    def tick(self, server_time: datetime | None, now: float) -> None:
+        """How late it is on the server; None if that is not to be seen."""
+        self._clock = None if server_time is None else (server_time, now)
+
+    def are_ahead(self, rows: Sequence[HistoryEntry]) -> bool:
+        """Whether all of the newest rows are dated ahead of the server's clock.
+
+        Then there may be others behind them by time, written later: the highest number is not known by these.
+        """
+        clock = self._clock
+        return (
+            bool(rows) and clock is not None and all(_is_later(row.time, clock[0] + _SLACK) for row in rows)
+        )
+
+    def written_since(self, at: float | None) -> datetime | None:
+        """From which moment on the history has what was written since `at`, our time; None for all of it."""
+        return None if self._clock is None or at is None else self._earliest([(self._clock[0], at)])
+
+    def _earliest(self, moments: Iterable[tuple[datetime | None, float]]) -> datetime | None:
+        """The earliest of these moments, each a row's time and when something was sent by our clock."""
+        found: list[datetime] = []
+        for time, at in moments:
+            if time is None:
+                return None
+            found.append(time)
+            if self._clock is not None:
+                found.append(codec.shifted(self._clock[0], timedelta(seconds=min(0.0, at - self._clock[1]))))
+        return codec.shifted(min(found), -_SLACK) if found else None
 
     def _waiting(self) -> Iterator[TrackedRun]:
         return (run for run in self._runs if run.is_sent and run.pending)
@@ -511,6 +546,10 @@ def _collect(run: TrackedRun, by_id: Mapping[int, HistoryEntry], now: float) -> 
         if agent_id in run.pending and row is not None and row.result is not None:
             _settle(run, agent_id, Reported(row.result))
             run.reported_at = now
+
+
+def _is_later(time: datetime | None, than: datetime) -> bool:
+    return time is not None and codec.utc(time) > than
 
 
 def _moment(run: TrackedRun) -> datetime | None:

@@ -162,12 +162,18 @@ class RunPoller:
     async def _read_watermark(self, waiter: Waiter) -> None:
         matcher, run, asked = self.matcher, waiter.run, self.now()
         since = max(asked - _WATERMARK_FRESH, self._watermark_stale_at)
+        self._tick()
         if matcher.has_stray_rows(run.agent_ids, run.script, asked):
             rows = await self.transport.send(waiter.history.since(matcher.strays_since()))
             matcher.note(rows)
             matcher.claim_stray_rows(run.agent_ids, run.script, rows)
         elif self._watermark_at is None or self._watermark_at < since:
-            matcher.note(await self.transport.send(waiter.history.newest()))
+            rows = await self.transport.send(waiter.history.newest())
+            self._tick()
+            if matcher.are_ahead(rows):
+                written = matcher.written_since(self._watermark_at)
+                rows = await self.transport.send(waiter.history.since(written))
+            matcher.note(rows)
         else:
             return
         self._watermark_at = asked
@@ -188,6 +194,7 @@ class RunPoller:
 
     async def _read(self) -> None:
         asked = self.now()
+        self._tick()
         try:
             since = self.matcher.since(asked)
             rows, whole = await self._look(since)
@@ -207,6 +214,9 @@ class RunPoller:
         """The rows that matter now, and whether they are all there are."""
         history = next(iter(self._waiters)).history
         return await self.transport.send(history.since(since)), since is None
+
+    def _tick(self) -> None:
+        self.matcher.tick(self.transport.server_time(), self.now())
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         if task.cancelled() and task is self._task:

@@ -48,9 +48,26 @@ class Snapshot:
         statuses: agent_id to status, as in `Agent.status`. An agent that is not in it, or with a status other
             than online, offline or overdue, is one whose status can't be told.
         alerts: the alerts there are, of any agents; those without an `agent_id` are nobody's.
+        clock: the server's clock when this was read; None if it showed none.
+        now: this machine's time then.
+
+    Attributes:
+        clock: as given.
+        behind: by how much the server's clock is behind ours; nothing if it is not, or not known.
     """
 
-    def __init__(self, statuses: Mapping[str, str], alerts: Iterable[Alert]) -> None:
+    def __init__(
+        self,
+        statuses: Mapping[str, str],
+        alerts: Iterable[Alert],
+        *,
+        clock: datetime | None = None,
+        now: datetime | None = None,
+    ) -> None:
+        self.clock: datetime | None = clock
+        self.behind: timedelta = timedelta(0)
+        if clock is not None and now is not None:
+            self.behind = max(self.behind, now - clock)
         self._statuses = statuses
         self._alerts: dict[str, list[Alert]] = {}
         for alert in sorted(alerts, key=lambda alert: alert.id):
@@ -156,7 +173,7 @@ class ReaderState:
         present = snapshot.about(self._agent_id)
         for key, token in _facts(present):
             self._told.setdefault(key, token)
-        self._compared(present)
+        self._compared(present, snapshot.clock)
 
     def missed(
         self,
@@ -170,7 +187,7 @@ class ReaderState:
 
         Where there was no baseline, a status that was never told is told: it may be old, but better twice
         than lost. An alert that was never told then counts only if it was created after `since`, give or take
-        `CLOCK_SKEW`.
+        `CLOCK_SKEW`, by the server's clock.
 
         Args:
             snapshot: fetched after the connection stood again.
@@ -181,11 +198,13 @@ class ReaderState:
                 that are resolved.
         """
         present = snapshot.about(self._agent_id)
+        since = shifted(since, -snapshot.behind)
         coming = set(_facts(arrived))
         news = [
             event
             for event in present
-            if self._is_news(event, since, everything=everything) and _fact(event) not in coming
+            if self._is_news(event, since, snapshot.clock, everything=everything)
+            and _fact(event) not in coming
         ]
         for event in news:
             if isinstance(event, AlertEvent):
@@ -196,7 +215,7 @@ class ReaderState:
         status = [(_STATUS, self._told[_STATUS])] if _STATUS in self._told else []
         self._told = dict([*status, *_facts(present)])
         self._given = dict(_facts(news))
-        self._compared(present)
+        self._compared(present, snapshot.clock)
         return news
 
     def place(self, since: datetime, unread: Iterable[Event] = ()) -> Place:
@@ -226,12 +245,16 @@ class ReaderState:
         if isinstance(event, AlertEvent):
             self._latest = _later(self._latest, event.alert.created_at)
 
-    def _compared(self, present: Iterable[Event]) -> None:
+    def _compared(self, present: Iterable[Event], clock: datetime | None) -> None:
         """All alerts there are have been compared with what was told."""
+        if _is_ahead(self._latest, clock):
+            self._latest = None
         for event in present:
             if isinstance(event, AlertEvent):
                 self._mark = max(self._mark, event.alert.id)
-                self._latest = _later(self._latest, event.alert.created_at)
+                # One that is dated ahead would hide those that a restored database numbers anew.
+                if not _is_ahead(event.alert.created_at, clock):
+                    self._latest = _later(self._latest, event.alert.created_at)
         for key in [key for key, token in self._alerts() if key <= self._mark and _is_resolved(token)]:
             del self._told[key]
         self._based = True
@@ -240,7 +263,7 @@ class ReaderState:
     def _alerts(self) -> list[tuple[int, int | None]]:
         return [(key, token) for key, token in self._told.items() if isinstance(key, int)]
 
-    def _is_news(self, event: Event, since: datetime, *, everything: bool) -> bool:
+    def _is_news(self, event: Event, since: datetime, clock: datetime | None, *, everything: bool) -> bool:
         fact = _fact(event)
         if fact is None or fact[0] in self._told:
             return fact is not None and self._told[fact[0]] != fact[1]
@@ -250,7 +273,7 @@ class ReaderState:
         if everything:
             return not alert.resolved
         if alert.resolved and alert.id <= self._mark:
-            return self._is_numbered_anew(alert)
+            return self._is_numbered_anew(alert) and not _is_ahead(alert.created_at, clock)
         return self._based or alert.created_at is None or alert.created_at > shifted(since, -CLOCK_SKEW)
 
     def _is_numbered_anew(self, alert: Alert) -> bool:
@@ -258,6 +281,11 @@ class ReaderState:
         if alert.created_at is None or self._latest is None:
             return False
         return utc(alert.created_at) > shifted(utc(self._latest), _LAG)
+
+
+def _is_ahead(time: datetime | None, clock: datetime | None) -> bool:
+    """Whether it is yet to come, by the server's own clock."""
+    return time is not None and clock is not None and utc(time) > shifted(clock, _LAG)
 
 
 def _later(one: datetime | None, other: datetime | None) -> datetime | None:

@@ -59,6 +59,11 @@ class Watch(Protocol):
     async def alert(self, alert_id: int) -> Alert | None:
         """One alert as it is now; None if there is no such alert."""
 
+    @property
+    def clock(self) -> datetime | None:
+        """The server's clock, by its last answer; None if it shows none."""
+        ...
+
     async def newest_runs(self) -> list[HistoryEntry]:
         """The newest script runs of its history, a few."""
         ...
@@ -175,6 +180,7 @@ class Polling:
         seen = await self._watch.look(agent_ids)
         if not self._settings.poll_scripts:
             return seen, [], ""
+        self._runs.tick(self._watch.clock, time.monotonic())
         if not self._runs.begun:
             self._runs.begin(await self._watch.newest_runs())
         rows = await self._watch.runs_since(self._runs.after)
@@ -198,7 +204,8 @@ class Polling:
         await asyncio.sleep(pause)
 
     async def _tell(self, seen: Seen, runs: Sequence[HistoryEntry], at: datetime) -> None:
-        snapshot = Snapshot(seen.statuses, self._ordering.end_look(seen.alerts))
+        alerts = self._ordering.end_look(seen.alerts)
+        snapshot = Snapshot(seen.statuses, alerts, clock=self._watch.clock, now=self._settings.clock())
         by_agent: dict[str, list[HistoryEntry]] = {}
         for row in runs:
             by_agent.setdefault(row.agent_id or "", []).append(row)

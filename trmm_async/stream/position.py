@@ -25,7 +25,7 @@ __all__ = [
     "written",
 ]
 
-_VERSION: Final = 2
+_VERSION: Final = 3
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _NUMBERS_MOST: Final = 1_000_000
@@ -61,7 +61,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Newest(msgspec.Struct, frozen=True):
-    """The row of a history with the highest number, and its time there."""
+    """How far a history goes: its highest number, and its latest time that the server's clock has reached."""
 
     id: int
     time: datetime
@@ -72,15 +72,15 @@ class RunsPlace(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         after: the server's time from which on rows are compared; None for all.
-        settled: rows of an earlier time were told or were so before, but for those that are `open`; None if
-            none were.
-        open: numbers of rows from before `settled` that were not told.
-        told: numbers of rows from `settled` on that were told.
-        newest: of what was looked at; None if there was nothing.
+        floor: rows up to this number that are older than the newest were told or were so before, but for
+            those that are `open`.
+        open: numbers of rows that are not finished, or were not told.
+        told: numbers of later rows that were told.
+        newest: the highest number and the latest time that were seen; None if there was nothing.
     """
 
     after: datetime | None = None
-    settled: datetime | None = None
+    floor: int = 0
     open: frozenset[int] = frozenset()
     told: frozenset[int] = frozenset()
     newest: Newest | None = None
@@ -108,7 +108,7 @@ _Spans = list[tuple[int, int]]
 
 class _Runs(msgspec.Struct, frozen=True, array_like=True):
     after: int | None = None
-    settled: int | None = None
+    floor: int = 0
     open: _Spans = []
     told: _Spans = []
     newest: tuple[int, int] | None = None
@@ -174,15 +174,15 @@ def _place(row: _Agent) -> Place:
 
 def _stored(runs: RunsPlace) -> _Runs:
     newest = None if runs.newest is None else (runs.newest.id, _stamp(runs.newest.time))
-    after, settled = (None if time is None else _stamp(time) for time in (runs.after, runs.settled))
-    return _Runs(after, settled, _spans(runs.open), _spans(runs.told), newest)
+    after = None if runs.after is None else _stamp(runs.after)
+    return _Runs(after, runs.floor, _spans(runs.open), _spans(runs.told), newest)
 
 
 def _runs(stored: _Runs) -> RunsPlace:
-    after, settled = (None if stamp is None else _time(stamp) for stamp in (stored.after, stored.settled))
+    after = None if stored.after is None else _time(stored.after)
     newest = None if stored.newest is None else Newest(stored.newest[0], _time(stored.newest[1]))
     is_open, told = (frozenset(_numbers(spans)) for spans in (stored.open, stored.told))
-    return RunsPlace(after=after, settled=settled, open=is_open, told=told, newest=newest)
+    return RunsPlace(after=after, floor=stored.floor, open=is_open, told=told, newest=newest)
 
 
 def _stamp(time: datetime) -> int:

@@ -16,6 +16,7 @@ import socket
 import struct
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
+from email.utils import formatdate
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -262,7 +263,7 @@ class Front:
                 return delivery
 
     def _render(self, request: web.BaseRequest, reply: Reply) -> web.Response:
-        body, headers = reply.body, {**reply.headers}
+        body, headers = reply.body, {"Date": formatdate(self._clock(), usegmt=True), **reply.headers}
         accepted = "gzip" in request.headers.get("Accept-Encoding", "")
         if self.way.compress and accepted and len(body) >= GZIP_FROM:
             body = gzip.compress(body, compresslevel=6, mtime=0)

@@ -7,10 +7,11 @@ Above it the resources, who hand in `Call`s; below it the pure rooms, who decide
 import asyncio
 import logging
 import random
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from types import MappingProxyType, TracebackType
 from typing import Any, Final, Protocol, TypeVar, cast
@@ -24,6 +25,7 @@ from yarl import URL
 from trmm_async.admission import LimiterFactory, Slot, WorkerLease, give_back
 from trmm_async.answers import error_for, failure
 from trmm_async.calls import Call, Lane, Replay, ignore_answer
+from trmm_async.codec import http_date, shifted
 from trmm_async.errors import ConnectionFailedError, TRMMError
 from trmm_async.hidden import HiddenBytes
 from trmm_async.limits import RateLimit
@@ -238,6 +240,7 @@ class Transport:
         self._policy = policy or RetryPolicy()
         self._jitter = jitter
         self._now = now
+        self._dated = "", 0.0
 
     def __repr__(self) -> str:
         return f"<Transport {self.server.base_url}, {self._pool!r}>"
@@ -300,6 +303,12 @@ class Transport:
         """See `Pool.adopt`."""
         self._pool.adopt(rate_limit=rate_limit, lanes=lanes, max_waiting=max_waiting)
 
+    def server_time(self) -> datetime | None:
+        """The server's clock, by the `Date` of its last answer; None if that shows none. To the second."""
+        said, at = self._dated
+        time_then = http_date(said) if said else None
+        return None if time_then is None else shifted(time_then, timedelta(seconds=time.monotonic() - at))
+
     async def acquire(self) -> Slot:
         """Wait for the right to send one request on another way; see `admission.Limiter.acquire`."""
         return await self._pool.limiter.acquire()
@@ -340,6 +349,7 @@ class Transport:
                     with attempt:
                         response = await self._ask(call, attempt, self._url(call), self._headers)
                     attempt.head = response.status, response.headers
+                    self._dated = response.headers.get("Date", ""), time.monotonic()
                     body = at_hand(response)
                     if body is None:
                         async with response:
