@@ -2,8 +2,10 @@
 
 import asyncio
 import gzip
+import logging
 import tracemalloc
-from collections.abc import AsyncIterator, Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from itertools import pairwise
 from typing import Any
@@ -220,3 +222,69 @@ class TestMemory:
             is_over = True
         # Of the agents, which are 250 bytes each, no more than some hundred kilobytes between two turns.
         assert max(later - earlier for earlier, later in pairwise([*turns, seen])) < 3000
+
+
+ODD = {"name": 7, "username": 7, "message": 7, "uid": 7, "value": 7, "description": 7, "hostname": 7}
+
+
+class Turns(logging.Handler):
+    """In which turns of the event loop something was logged."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0
+        self.logged: list[int] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.logged.append(self.now)
+
+    def turn(self) -> None:
+        self.now += 1
+
+
+def calls(trmm: TRMM) -> dict[str, Coroutine[Any, Any, object]]:
+    """Lists of a stock server, each sent in another way than ours."""
+    return {
+        "agents": trmm.agents.list(),
+        "history": trmm.agents.history("a"),
+        "clients": trmm.clients.list(),
+        "sites": trmm.sites.list(),
+        "scripts": trmm.scripts.list(),
+        "tasks": trmm.tasks.list(),
+        "checks of a policy": trmm.policies.checks(1),
+        "tasks of a policy": trmm.policies.tasks(1),
+        "alerts": trmm.alerts.list(),
+        "deployments": trmm.deployments.list(),
+        "custom fields": trmm.custom_fields.list(),
+        "processes": trmm.agents.processes.list("a"),
+    }
+
+
+async def test_the_event_loop_has_its_turn_while_any_list_of_wrong_shape_is_read() -> None:
+    """Each piece of such a list is logged: one in a turn, and with the last what is left."""
+    rows = [
+        {"id": number, "agent_id": f"{number}", "pid": number, **ODD, "fill": "x" * 3000}
+        for number in range(400)
+    ]
+    body = msgspec.json.encode(rows)
+    turns, logger = Turns(), logging.getLogger("trmm_async.codec")
+    loop, is_over = asyncio.get_running_loop(), False
+
+    def turn() -> None:
+        turns.turn()
+        if not is_over:
+            loop.call_soon(turn)
+
+    logger.addHandler(turns)
+    try:
+        async with peer(in_pieces(head(len(body)), body)) as server:
+            async with client(server.url, dialect="stock") as trmm:
+                turn()
+                for name, call in calls(trmm).items():
+                    turns.logged.clear()
+                    await call
+                    assert len(turns.logged) >= 4, name
+                    assert max(Counter(turns.logged).values()) <= 2, name
+                is_over = True
+    finally:
+        logger.removeHandler(turns)

@@ -93,7 +93,7 @@ class Call(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True, gc=False):
         method: the HTTP method.
         path: from the server's root, with a leading and a closing slash, ids quoted.
         decode: the answer's body to what the call is for. Raises `msgspec.DecodeError` on what it can't read.
-        rows: makes a reader for the same, an array, while it downloads; None for answers that are never long.
+            If it has `rows`, as those of `codec` for lists, that makes a reader of it while it downloads.
         query: what goes behind the question mark; values are text already.
         body: encoded JSON, or None.
         replay: see `Replay`.
@@ -109,7 +109,6 @@ class Call(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True, gc=False):
     method: str
     path: str
     decode: Callable[[bytes], T_co]
-    rows: "Callable[[], RowReader[Any]] | None" = None
     query: Mapping[str, str] = _NO_QUERY
     body: bytes | None = None
     replay: Replay = Replay.SAFE
@@ -153,6 +152,10 @@ class RowReader(Protocol[T]):
 
     def finish(self) -> list[T]:
         """The body is over; the elements not yet given. Raises `msgspec.DecodeError`, also if it was cut."""
+        ...
+
+    def whole(self, found: list[Any], /) -> Any:
+        """What all elements together come to: what `Call.decode` makes of the whole body."""
         ...
 
 

@@ -28,17 +28,20 @@ __all__ = [
     "ArrayDecoder",
     "ArrayTruncatedError",
     "Decoder",
+    "ListDecoder",
     "aware",
     "decoder",
     "encode",
     "exact",
     "from_epoch",
     "http_date",
+    "listed",
     "shifted",
     "utc",
 ]
 
 T = TypeVar("T")
+U = TypeVar("U")
 Body: TypeAlias = bytes | bytearray | memoryview
 
 LARGE: Final = 1 << 18
@@ -175,6 +178,81 @@ def exact(kind: type[T], text: str | bytes) -> T:
         raise msgspec.DecodeError(str(error)) from error
 
 
+class ListDecoder(Generic[T]):
+    """Makes something else of a list: a call's decoder, and by `rows` the same while the list downloads.
+
+    A long answer is read in pieces, so that the event loop has its turn between them: whatever reads a list
+    that may be long is one of these, or a `Decoder` itself.
+
+    Args:
+        kind: of the elements as they are sent.
+        many: makes some elements into what the list is to hold.
+        whole: makes the whole list of those into a `T`; None: it is one.
+    """
+
+    def __init__(
+        self,
+        kind: Any,
+        many: Callable[[list[Any]], list[Any]],
+        whole: Callable[[list[Any]], T] | None = None,
+    ) -> None:
+        self._kind: Any = kind
+        self._many = many
+        self._whole = whole or cast("Callable[[list[Any]], T]", _as_it_is)
+
+    def __repr__(self) -> str:
+        return f"<ListDecoder of {self._kind.__name__}>"
+
+    def __call__(self, body: Body) -> T:
+        """Decode a whole body. Raises as a `Decoder` does."""
+        return self._whole(self._many(decoder(list[self._kind])(body)))
+
+    def then(self, whole: Callable[[list[Any]], U]) -> "ListDecoder[U]":
+        """The same, with that made of the whole list."""
+        return ListDecoder(self._kind, self._many, whole)
+
+    def at_once(self, body: Body) -> T:
+        """The same of what is a part of another answer; see `Decoder.at_once`."""
+        return self._whole(self._many(decoder(list[self._kind]).at_once(body)))
+
+    def rows(self, batch: int = LARGE) -> "_RowReader":
+        """Makes a reader of the same list while it downloads."""
+        return _RowReader(ArrayDecoder(self._kind, batch=batch), self._many, self._whole)
+
+
+def listed(
+    kind: Any, each: Callable[[Any], object], whole: Callable[[list[Any]], T] | None = None
+) -> ListDecoder[T]:
+    """The decoder of a list, of which `each` element is made into another."""
+    return ListDecoder(kind, partial(_made, each), whole)
+
+
+def _made(each: Callable[[Any], object], rows: list[Any]) -> list[Any]:
+    return [each(row) for row in rows]
+
+
+def _as_it_is(rows: list[Any]) -> list[Any]:
+    return rows
+
+
+class _RowReader:
+    """See `calls.RowReader`."""
+
+    def __init__(
+        self,
+        sent: "ArrayDecoder[Any]",
+        many: Callable[[list[Any]], list[Any]],
+        whole: Callable[[list[Any]], Any],
+    ) -> None:
+        self._sent, self._many, self.whole = sent, many, whole
+
+    def feed(self, chunk: Body) -> Iterator[list[Any]]:
+        return map(self._many, self._sent.feed(chunk))
+
+    def finish(self) -> list[Any]:
+        return self._many(self._sent.finish())
+
+
 class ArrayTruncatedError(msgspec.DecodeError):
     """The body ended before its array did: the download was cut."""
 
@@ -239,6 +317,11 @@ class ArrayDecoder(Generic[T]):
         if not self._closed:
             raise ArrayTruncatedError("Input data was truncated: the body ended before its array")
         return rest
+
+    @staticmethod
+    def whole(found: list[T]) -> list[T]:
+        """What all elements come to: a list."""
+        return found
 
     def _last(self) -> list[T]:
         """What is left in the end, which is less than a batch."""

@@ -217,10 +217,10 @@ class Gateway:
         return _get("scripts", codec.decoder(list[Script]))
 
     def list_checks(self, agent_id: str) -> Call[list[Check]]:
-        return _get("checks", partial(_checks, agent_id), agent=agent_id)
+        return _get("checks", _checks(agent_id), agent=agent_id)
 
     def list_tasks(self, agent_id: str | None = None) -> Call[list[Task]]:
-        return _get("tasks", partial(_tasks, agent_id))
+        return _get("tasks", _tasks(agent_id))
 
     def create_task(self, order: TaskOrder) -> Call[Task]:
         body = {
@@ -292,8 +292,7 @@ def _get(place: str, decode: Callable[[bytes], T], **query: object) -> Call[T]:
 @lru_cache(maxsize=16)
 def _agent_list(which: AgentFilter) -> Call[list[Agent]]:
     # The same call most of the time; making it takes a while beside a short list.
-    call = _get("agents", codec.decoder(list[Agent]), **_agent_query(which))
-    return msgspec.structs.replace(call, rows=partial(codec.ArrayDecoder, Agent, batch=codec.LARGE))
+    return _get("agents", codec.decoder(list[Agent]), **_agent_query(which))
 
 
 def _delete(place: str) -> Call[None]:
@@ -365,28 +364,33 @@ def _result(body: bytes) -> ScriptResult:
     return codec.decoder(SentResult)(body).result()
 
 
-def _checks(agent_id: str, body: bytes) -> list[Check]:
-    found = [_noun(Check, check) for check in codec.decoder(list[_GatewayCheck])(body)]
-    return [msgspec.structs.replace(check, agent_id=check.agent_id or agent_id) for check in found]
+def _checks(agent_id: str) -> codec.ListDecoder[list[Check]]:
+    def check(sent: _GatewayCheck) -> Check:
+        found = _noun(Check, sent)
+        return found if found.agent_id else msgspec.structs.replace(found, agent_id=agent_id)
+
+    return codec.listed(_GatewayCheck, check)
 
 
-def _tasks(agent_id: str | None, body: bytes) -> list[Task]:
+def _tasks(agent_id: str | None) -> codec.ListDecoder[list[Task]]:
     # The contract has no filter for tasks: one agent's are picked here.
-    tasks = [_noun(Task, task) for task in codec.decoder(list[_GatewayTask])(body)]
-    return [task for task in tasks if agent_id is None or task.agent_id == agent_id]
+    def some(rows: list[_GatewayTask]) -> list[Task]:
+        tasks = [_noun(Task, task) for task in rows]
+        return [task for task in tasks if agent_id is None or task.agent_id == agent_id]
+
+    return codec.ListDecoder(_GatewayTask, some)
 
 
 def _task(body: bytes) -> Task:
     return _noun(Task, codec.decoder(_GatewayTask)(body))
 
 
-def _alerts(body: bytes) -> list[Alert]:
-    return [_noun(Alert, alert) for alert in codec.decoder(list[_Alert])(body)]
-
-
 def _noun(kind: type[T], wire: msgspec.Struct) -> T:
     """The noun itself, from the variant of it that reads this server's names."""
     return kind(**msgspec.structs.asdict(wire))
+
+
+_alerts: Final[codec.ListDecoder[list[Alert]]] = codec.listed(_Alert, partial(_noun, Alert))
 
 
 def _event(agent_id: str, frame: bytes) -> Event:

@@ -281,7 +281,8 @@ async def download(
             if size > _SHORT and not response.content.at_eof():
                 try:
                     counted = _bounded(response, chunks, size, most, begun)
-                    return cast("T", await _in_pieces(begun, counted, rows()))
+                    reader = rows()
+                    return cast("T", reader.whole(await _in_pieces(begun, counted, reader)))
                 except msgspec.DecodeError as error:
                     if not _has_an_end(response):
                         raise _cut() from None
@@ -301,9 +302,12 @@ async def _in_pieces(begun: list[bytes], more: AsyncIterator[bytes], reader: Row
     found: list[T] = []
     for batch in chain.from_iterable(map(reader.feed, begun)):
         found += batch
+        await asyncio.sleep(0)
     async for chunk in more:
         for batch in reader.feed(chunk):
             found += batch
+            # A piece of wrong shape takes long: the loop has to have its turn between two of them.
+            await asyncio.sleep(0)
     found += reader.finish()
     return found
 

@@ -355,7 +355,7 @@ class Transport:
                         async with response:
                             if not 200 <= response.status < 300:
                                 body = await beginning(response)
-                            elif rows := call.rows or getattr(call.decode, "rows", None):
+                            elif rows := getattr(call.decode, "rows", None):
                                 return await download(response, call, rows, self._max_answer)
                             else:
                                 body = await whole(response, self._max_answer)
@@ -396,7 +396,7 @@ class Transport:
     async def send_raw(self, call: Call[Any]) -> RawResponse:
         """Carry a call out as `send` does; the answer as it came, if it is success."""
         trace = self._trace(call)
-        body = await self._send_traced(msgspec.structs.replace(call, decode=bytes, rows=None), trace=trace)
+        body = await self._send_traced(msgspec.structs.replace(call, decode=bytes), trace=trace)
         return RawResponse(
             status=trace.status,
             headers=trace.headers,

@@ -1,6 +1,7 @@
 """Agents as a stock server spells them: a list's items, the detail, and the short form."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
 from typing import Any, Final
 
 import msgspec
@@ -21,7 +22,7 @@ from trmm_async.models import (
     no_extra,
 )
 
-__all__ = ["Places", "ShortAgent", "agent_of_detail", "listed_agents", "rows_of_agents"]
+__all__ = ["Places", "ShortAgent", "agent_of_detail", "listed_agents"]
 
 
 class ShortAgent(msgspec.Struct, frozen=True, gc=False):
@@ -115,30 +116,17 @@ class Places:
         return self._refs[client, site]
 
 
-def listed_agents(places: Places, wanted: Callable[[Agent], bool], body: bytes) -> list[Agent]:
-    """A list of agents, those of them that are wanted."""
-    return [
-        agent for one in codec.decoder(list[_Listed])(body) if wanted(agent := _agent_of_item(places, one))
-    ]
+def listed_agents(
+    places: Places,
+    wanted: Callable[[Agent], bool],
+    whole: Callable[[list[Agent]], Any] | None = None,
+) -> codec.ListDecoder[Any]:
+    """Reads a list of agents, those of them that are wanted."""
 
+    def some(rows: list[_Listed]) -> list[Agent]:
+        return [agent for one in rows if wanted(agent := _agent_of_item(places, one))]
 
-class rows_of_agents:  # noqa: N801 - it is made and used as a function is
-    """The same while the list downloads; a `RowReader`."""
-
-    def __init__(self, places: Places, wanted: Callable[[Agent], bool]) -> None:
-        self._rows = codec.ArrayDecoder(_Listed)
-        self._places = places
-        self._wanted = wanted
-
-    def feed(self, chunk: bytes) -> Iterator[list[Agent]]:
-        for batch in self._rows.feed(chunk):
-            yield self._agents(batch)
-
-    def finish(self) -> list[Agent]:
-        return self._agents(self._rows.finish())
-
-    def _agents(self, batch: list[_Listed]) -> list[Agent]:
-        return [agent for one in batch if self._wanted(agent := _agent_of_item(self._places, one))]
+    return codec.ListDecoder(_Listed, some, whole)
 
 
 def agent_of_detail(body: bytes) -> Agent:
@@ -262,15 +250,17 @@ AGENT: Final = read("agents.get", "/agents/{agent:agent}/", Agent, decode=agent_
 SHORT: Final = {"detail": "false"}
 
 
-def ids_of_agents(body: bytes) -> frozenset[str]:
-    """The ids of the agents of a short list."""
-    return frozenset(agent.agent_id for agent in codec.decoder(list[ShortAgent])(body))
+ids_of_agents: Final[codec.ListDecoder[frozenset[str]]] = codec.listed(
+    ShortAgent, attrgetter("agent_id"), frozenset
+)
+"""Reads the ids of the agents of a short list."""
 
 
 def agent_ids_by_key() -> Call[Mapping[int, str]]:
     """Asks for the short list: agent_id by the integer that other objects name agents by."""
-    return read_as(AGENTS.call(query=SHORT), _by_key)
+    return read_as(AGENTS.call(query=SHORT), _BY_KEY)
 
 
-def _by_key(body: bytes) -> Mapping[int, str]:
-    return {agent.id: agent.agent_id for agent in codec.decoder(list[ShortAgent])(body)}
+_BY_KEY: Final[codec.ListDecoder[Mapping[int, str]]] = codec.listed(
+    ShortAgent, attrgetter("id", "agent_id"), dict
+)

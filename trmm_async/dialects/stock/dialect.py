@@ -36,7 +36,6 @@ from trmm_async.dialects.stock.agents import (
     ShortAgent,
     agent_ids_by_key,
     listed_agents,
-    rows_of_agents,
 )
 from trmm_async.dialects.stock.creation import make
 from trmm_async.dialects.stock.endpoint import act, as_declared, delete, put, read, read_as, send
@@ -173,8 +172,9 @@ class Stock:
     def iter_agents(self, which: AgentFilter) -> Plan[ArrayCall[Agent]]:
         def steps() -> Steps[ArrayCall[Agent]]:
             places = yield from _places()
+            agents = listed_agents(places, partial(_is_wanted, which))
             call = read_as(AGENTS.call(query=_agent_query(which)), ignore_answer)
-            return ArrayCall(call=call, rows=partial(rows_of_agents, places, partial(_is_wanted, which)))
+            return ArrayCall(call=call, rows=partial(agents.rows, batch=1 << 15))
 
         return Plan(steps)
 
@@ -215,7 +215,7 @@ class Stock:
         return make("deployment", self.list_deployments(), send, partial(_is_ordered, order))
 
     def list_deployments(self) -> Call[list[Deployment]]:
-        return read_as(DEPLOYMENTS.call(), partial(deployments_of, self._base_url))
+        return read_as(DEPLOYMENTS.call(), deployments_of(self._base_url))
 
     def delete_deployment(self, deployment_id: int) -> Call[None]:
         return UNDEPLOY.call(deployment_id)
@@ -236,19 +236,19 @@ class Stock:
         return SCRIPTS.call()
 
     def list_checks(self, agent_id: str) -> Call[list[Check]]:
-        return read_as(CHECKS.call(agent_id), partial(checks_of, agent_id))
+        return read_as(CHECKS.call(agent_id), checks_of(agent_id))
 
     def list_tasks(self, agent_id: str | None = None) -> Plan[list[Task]]:
         def steps() -> Steps[list[Task]]:
             ids = yield from agent_ids_by_key()
             call = TASKS.call() if agent_id is None else TASKS_OF.call(agent_id)
-            return (yield from read_as(call, partial(tasks_of, agent_ids=ids)))
+            return (yield from read_as(call, tasks_of(ids)))
 
         return Plan(steps)
 
     def create_task(self, order: TaskOrder) -> Plan[Task]:
         send = CREATE_TASK.call(body=task_body(order))
-        listing = read_as(TASKS_OF.call(order.agent), partial(tasks_of, agent_ids=_All(order.agent)))
+        listing = read_as(TASKS_OF.call(order.agent), tasks_of(_All(order.agent)))
         return make("task", listing, send, lambda task: task.name == order.name and task.policy is None)
 
     def list_alerts(self) -> Call[list[Alert]]:
@@ -278,9 +278,8 @@ class Stock:
 
     def _listed_agents(self, which: AgentFilter) -> Steps[list[Agent]]:
         places = yield from _places()
-        wanted = partial(_is_wanted, which)
-        call = read_as(AGENTS.call(query=_agent_query(which)), partial(listed_agents, places, wanted))
-        return (yield from msgspec.structs.replace(call, rows=partial(rows_of_agents, places, wanted)))
+        agents: codec.ListDecoder[list[Agent]] = listed_agents(places, partial(_is_wanted, which))
+        return (yield from read_as(AGENTS.call(query=_agent_query(which)), agents))
 
     def _named_agents(self, hostname: str, which: AgentFilter) -> Steps[list[Agent]]:
         """By the short list, which takes a tenth of the time, and the details of the few that it finds."""

@@ -27,6 +27,7 @@ from trmm_async.models import Extra
 
 __all__ = [
     "EVERY",
+    "OrEmpty",
     "Endpoint",
     "Sent",
     "act",
@@ -263,9 +264,25 @@ def reader(
     the server's names.
     """
     decode = codec.decoder(answer) if wire is None else _from_wire(answer, wire, rest)
-    if not null or get_origin(answer) is not list:
-        return decode
-    return lambda body: cast("T", []) if body.strip() == b"null" else decode(body)
+    return OrEmpty(decode, b"null") if null and get_origin(answer) is list else decode
+
+
+class OrEmpty(Generic[T]):
+    """Reads a list, in whose place something else may stand for an empty one."""
+
+    def __init__(self, decode: Callable[[bytes], T], empty: bytes) -> None:
+        self._decode = decode
+        self._empty = empty
+        # A decoder of `codec`, for a list.
+        self._list: Any = decode
+        self.rows: Any = self._list.rows
+
+    def __call__(self, body: bytes) -> T:
+        return cast("T", []) if body.strip() == self._empty else self._decode(body)
+
+    def at_once(self, body: bytes) -> T:
+        """The same of what is a part of another answer; see `Decoder.at_once`."""
+        return cast("T", [] if body.strip() == self._empty else self._list.at_once(body))
 
 
 def _from_wire(answer: type[T], wire: Wire, rest: Collection[str] | None) -> Callable[[bytes], T]:
@@ -281,8 +298,7 @@ def _from_wire(answer: type[T], wire: Wire, rest: Collection[str] | None) -> Cal
         return kind(**values | {name: fit(values[name]) for name, fit in fits.items()})
 
     if is_list:
-        many = codec.decoder(list[sent])  # type: ignore[valid-type]
-        return cast("Callable[[bytes], T]", lambda body: [ours(one) for one in many(body)])
+        return cast("Callable[[bytes], T]", codec.listed(sent, ours))
     single: Callable[[bytes], Any] = codec.decoder(sent)
     if rest is None:
         return lambda body: cast("T", ours(single(body)))

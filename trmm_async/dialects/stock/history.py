@@ -1,6 +1,6 @@
 """What was run, as a stock server keeps it: one agent's history, and the script runs of all."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import MAXYEAR, datetime
 from functools import partial
 from typing import Any, Final
@@ -21,7 +21,7 @@ from trmm_async.dialects.stock.agents import (
     listed_agents,
 )
 from trmm_async.dialects.stock.endpoint import read, read_as
-from trmm_async.models import HistoryEntry, Moment, ScriptResult, no_extra
+from trmm_async.models import Agent, HistoryEntry, Moment, ScriptResult, no_extra
 
 __all__ = ["AGENT_HISTORY", "StockCommandHistory", "StockHistory"]
 
@@ -71,14 +71,16 @@ class StockHistory:
 
     def user_of(self, is_it: Callable[[str], bool]) -> Call[str | None]:
         """See `History`. No call says whose key it is; the list of all keys does, to whoever may see it."""
-        return read_as(KEYS.call(), partial(_user_of, is_it))
+        # A row keeps the first 50 characters of a name.
+        return read_as(KEYS.call(), codec.ListDecoder(_Key, partial(_names, is_it), _first))
 
     def statuses(self, agent_ids: frozenset[str]) -> Call[Mapping[str, str]]:
         """See `History`. One agent is asked for singly; for more, the one list there is."""
         if len(agent_ids) == 1:
             (agent_id,) = agent_ids
             return read_as(AGENT.call(agent_id), _status)
-        return read_as(AGENTS.call(), partial(_statuses, agent_ids))
+        wanted = listed_agents(Places(), lambda agent: agent.agent_id in agent_ids, _statuses)
+        return read_as(AGENTS.call(), wanted)
 
 
 class _AnyRow(msgspec.Struct, gc=False):
@@ -98,7 +100,7 @@ class StockCommandHistory(StockHistory):
 
     def of_one(self, agent_id: str) -> Call[list[HistoryEntry]]:
         """See `CommandHistory`."""
-        return read_as(AGENT_HISTORY.call(agent_id), partial(_commands_of, agent_id))
+        return read_as(AGENT_HISTORY.call(agent_id), _commands_of(agent_id))
 
     def keys(self) -> Call[Mapping[int, str]]:
         """See `CommandHistory`."""
@@ -106,27 +108,8 @@ class StockCommandHistory(StockHistory):
 
     def of_all(self, agents: Mapping[int, str]) -> Call[list[HistoryEntry]]:
         """See `CommandHistory`."""
-        call = read_as(HISTORY.call(), partial(_commands, agents))
-        return msgspec.structs.replace(call, rows=partial(_CommandRows, agents))
-
-
-class _CommandRows:
-    """Reads the rows of all agents while they download, and keeps the commands of some."""
-
-    def __init__(self, agents: Mapping[int, str]) -> None:
-        self._agents = agents
-        self._rows = codec.ArrayDecoder(_AnyRow)
-
-    def feed(self, chunk: bytes, /) -> Iterator[list[HistoryEntry]]:
-        for rows in self._rows.feed(chunk):
-            yield _kept(self._agents, rows)
-
-    def finish(self) -> list[HistoryEntry]:
-        return _kept(self._agents, self._rows.finish())
-
-
-def _commands(agents: Mapping[int, str], body: bytes) -> list[HistoryEntry]:
-    return _kept(agents, codec.decoder(list[_AnyRow])(body))
+        commands: codec.ListDecoder[list[HistoryEntry]] = codec.ListDecoder(_AnyRow, partial(_kept, agents))
+        return read_as(HISTORY.call(), commands)
 
 
 def _kept(agents: Mapping[int, str], rows: list[_AnyRow]) -> list[HistoryEntry]:
@@ -145,35 +128,19 @@ def _kept(agents: Mapping[int, str], rows: list[_AnyRow]) -> list[HistoryEntry]:
     ]
 
 
-def _commands_of(agent_id: str, body: bytes) -> list[HistoryEntry]:
-    return [
-        msgspec.structs.replace(_entry(row, agent_id), result=_printed(row.results))
-        for row in codec.decoder(list[_Row])(body)
-        if row.type == "cmd_run"
-    ]
+def _commands_of(agent_id: str) -> codec.ListDecoder[list[HistoryEntry]]:
+    def some(rows: list[_Row]) -> list[HistoryEntry]:
+        return [
+            msgspec.structs.replace(_entry(row, agent_id), result=_printed(row.results))
+            for row in rows
+            if row.type == "cmd_run"
+        ]
+
+    return codec.ListDecoder(_Row, some)
 
 
 def _printed(results: str | None) -> ScriptResult | None:
     return None if results is None else ScriptResult(stdout=results)
-
-
-def entries(body: bytes) -> list[HistoryEntry]:
-    """Rows that say themselves which agent they are of."""
-    return [_entry(row, row.agent_id) for row in codec.decoder(list[_Row])(body)]
-
-
-def _of_one_agent(body: bytes) -> list[HistoryEntry]:
-    return [_entry(row, None) for row in sorted(codec.decoder(list[_Row])(body), key=lambda row: row.id)]
-
-
-AGENT_HISTORY: Final = read(
-    "agents.history", "/agents/{agent:agent}/history/", list[HistoryEntry], decode=_of_one_agent
-)
-"""All that was run on one agent, the oldest first. Its rows don't say which agent that is."""
-
-RUNS: Final = read("agents.run_script", "/agents/scripthistory/", list[HistoryEntry], decode=entries)
-HISTORY: Final = read("fleet.run_command", "/agents/history/", list[HistoryEntry], takes=120.0)
-KEYS: Final = read("agents.run_script", "/accounts/apikeys/", list[_Key], secret=True)
 
 
 def _entry(row: _Row, agent_id: str | None) -> HistoryEntry:
@@ -192,16 +159,38 @@ def _entry(row: _Row, agent_id: str | None) -> HistoryEntry:
     )
 
 
+def _by_number(rows: list[HistoryEntry]) -> list[HistoryEntry]:
+    return sorted(rows, key=lambda row: row.id)
+
+
+_entries: Final[codec.ListDecoder[list[HistoryEntry]]] = codec.listed(
+    # They say themselves which agent they are of.
+    _Row,
+    lambda row: _entry(row, row.agent_id),
+)
+_of_one_agent: Final = codec.listed(_Row, partial(_entry, agent_id=None), _by_number)
+
+AGENT_HISTORY: Final = read(
+    "agents.history", "/agents/{agent:agent}/history/", list[HistoryEntry], decode=_of_one_agent
+)
+"""All that was run on one agent, the oldest first. Its rows don't say which agent that is."""
+
+RUNS: Final = read("agents.run_script", "/agents/scripthistory/", list[HistoryEntry], decode=_entries)
+HISTORY: Final = read("fleet.run_command", "/agents/history/", list[HistoryEntry], takes=120.0)
+KEYS: Final = read("agents.run_script", "/accounts/apikeys/", list[_Key], secret=True)
+
+
 def _placed(time: datetime | None) -> datetime | None:
     """A time that can be held against others; none at an end of the calendar."""
     return time if time is not None and 1 < time.year < MAXYEAR else None
 
 
-def _user_of(is_it: Callable[[str], bool], body: bytes) -> str | None:
-    # A row keeps the first 50 characters of a name.
-    return next(
-        (one.username[:_NAME_MOST] for one in codec.decoder(list[_Key])(body) if is_it(one.key)), None
-    )
+def _names(is_it: Callable[[str], bool], keys: list[_Key]) -> list[str]:
+    return [one.username[:_NAME_MOST] for one in keys if is_it(one.key)]
+
+
+def _first(names: list[str]) -> str | None:
+    return names[0] if names else None
 
 
 def _status(body: bytes) -> Mapping[str, str]:
@@ -209,8 +198,7 @@ def _status(body: bytes) -> Mapping[str, str]:
     return {agent.agent_id: agent.status}
 
 
-def _statuses(agent_ids: frozenset[str], body: bytes) -> Mapping[str, str]:
-    agents = listed_agents(Places(), lambda agent: agent.agent_id in agent_ids, body)
+def _statuses(agents: list[Agent]) -> Mapping[str, str]:
     return {agent.agent_id: agent.status for agent in agents}
 
 

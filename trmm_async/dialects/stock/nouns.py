@@ -1,6 +1,7 @@
 """Clients, sites, scripts, checks, alerts and deployments as a stock server spells them."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -55,11 +56,6 @@ class _Check(msgspec.Struct, gc=False):
     extra: Mapping[str, Any] = no_extra()
 
 
-def sites_of(body: bytes) -> list[Site]:
-    """A list of sites."""
-    return [_site(one) for one in codec.decoder(list[_Site])(body)]
-
-
 def sites_of_client(body: bytes) -> list[Site]:
     """The sites of one client, whose detail has them."""
     return [_site(one) for one in codec.decoder(_ClientSites)(body).sites]
@@ -78,6 +74,9 @@ def site_of(body: bytes) -> Site:
 def _site(sent: _Site) -> Site:
     client = ClientRef(id=sent.client, name=sent.client_name)
     return Site(id=sent.id, name=sent.name, client=client, extra=sent.extra)
+
+
+sites_of: Final[codec.ListDecoder[list[Site]]] = codec.listed(_Site, _site)
 
 
 def _within(sites: tuple[_Site, ...]) -> tuple[Site, ...]:
@@ -101,9 +100,9 @@ alerts_of: Final = reader(list[Alert], _ALERT)
 alert_of: Final = reader(Alert, _ALERT)
 
 
-def checks_of(agent_id: str | None, body: bytes) -> list[Check]:
-    """A list of checks: one agent's, or a policy's, which have no results: their status is "unknown"."""
-    return [_check(one, agent_id) for one in codec.decoder(list[_Check])(body)]
+def checks_of(agent_id: str | None) -> codec.ListDecoder[list[Check]]:
+    """Reads checks: one agent's, or a policy's, which have no results: their status is "unknown"."""
+    return codec.listed(_Check, partial(_check, agent_id=agent_id))
 
 
 def _check(sent: _Check, agent_id: str | None) -> Check:
@@ -129,15 +128,20 @@ _DEPLOYMENT: Final[Wire] = {
     "monitoring_type": "mon_type",
     "install_flags": Sent(kind=dict[str, Any] | None, fit=lambda flags: _names_set(flags or {})),
 }
-_deployments_of: Final = reader(list[Deployment], _DEPLOYMENT)
+_deployments_of: Final[Any] = reader(list[Deployment], _DEPLOYMENT)
 
 
-def deployments_of(base_url: str, body: bytes) -> list[Deployment]:
-    """A list of deployments; where each is downloaded from is not told, but known."""
-    return [
-        msgspec.structs.replace(one, download_url=f"{base_url}/clients/{one.uuid}/deploy/")
-        for one in _deployments_of(body)
-    ]
+def deployments_of(base_url: str) -> codec.ListDecoder[list[Deployment]]:
+    """Reads deployments; where each is downloaded from is not told, but known."""
+
+    def with_urls(found: list[Deployment]) -> list[Deployment]:
+        return [
+            msgspec.structs.replace(one, download_url=f"{base_url}/clients/{one.uuid}/deploy/")
+            for one in found
+        ]
+
+    decode: codec.ListDecoder[list[Deployment]] = _deployments_of.then(with_urls)
+    return decode
 
 
 def _names_set(flags: Mapping[str, Any]) -> str:

@@ -5,6 +5,7 @@ A task's time is a wall clock's on the agent, though it is written with a Z. Fac
 """
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -104,9 +105,9 @@ def _unsupported(schedule: str, why: str) -> UnsupportedError:
     )
 
 
-def tasks_of(body: bytes, agent_ids: Mapping[int, str]) -> list[Task]:
-    """The tasks of a list; `agent_ids` by the integers that stand for them here."""
-    return [_noun(task, agent_ids) for task in codec.decoder(list[_Task])(body)]
+def tasks_of(agent_ids: Mapping[int, str]) -> codec.ListDecoder[list[Task]]:
+    """Reads the tasks of a list; `agent_ids` by the integers that stand for them here."""
+    return codec.listed(_Task, partial(_noun, agent_ids=agent_ids))
 
 
 class Owner(msgspec.Struct, frozen=True):

@@ -75,10 +75,6 @@ class _Field(msgspec.Struct):
     extra: Mapping[str, Any] = no_extra()
 
 
-def _custom_fields(body: bytes) -> list[CustomField]:
-    return [_custom_field(one) for one in codec.decoder(list[_Field])(body)]
-
-
 def _custom_field(sent: _Field) -> CustomField:
     default: str | bool | tuple[str, ...] | None = sent.default_value_string
     if sent.type == "checkbox":
@@ -101,7 +97,9 @@ def _custom_field(sent: _Field) -> CustomField:
 
 _ONE: Final = "/core/customfields/{field:id}/"
 
-LIST = read("custom_fields.list", "/core/customfields/", list[CustomField], decode=_custom_fields)
+LIST = read(
+    "custom_fields.list", "/core/customfields/", list[CustomField], decode=codec.listed(_Field, _custom_field)
+)
 CREATE = send("custom_fields.create", "/core/customfields/")
 UPDATE = put("custom_fields.update", _ONE)
 DELETE = delete("custom_fields.delete", _ONE)

@@ -1,7 +1,6 @@
 """`trmm.policies`."""
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -79,9 +78,9 @@ _ONE: Final = "/automation/policies/{policy:id}/"
 LIST = read("policies.list", "/automation/policies/", list[Policy], wire=_WIRE)
 GET = read("policies.get", _ONE, Policy, wire=_WIRE)
 RELATED = read("policies.related", _ONE + "related/", _Use)
-CHECKS = read("policies.checks", _ONE + "checks/", list[Check], decode=partial(checks_of, None))
+CHECKS = read("policies.checks", _ONE + "checks/", list[Check], decode=checks_of(None))
 DELETE = delete("policies.delete", _ONE)
-TASKS = read("policies.tasks", _ONE + "tasks/", list[Task], decode=partial(tasks_of, agent_ids={}))
+TASKS = read("policies.tasks", _ONE + "tasks/", list[Task], decode=tasks_of({}))
 
 
 class Policies(Resource):

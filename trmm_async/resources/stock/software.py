@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import date
+from operator import attrgetter
 from typing import Any, Final
 
 import msgspec
@@ -9,7 +10,7 @@ import msgspec
 from trmm_async import arguments, codec
 from trmm_async.calls import Plan, Steps
 from trmm_async.dialects.stock.agents import agent_ids_by_key
-from trmm_async.dialects.stock.endpoint import Sent, put, read, reader, send
+from trmm_async.dialects.stock.endpoint import OrEmpty, Sent, put, read, reader, send
 from trmm_async.errors import InvalidRequestError
 from trmm_async.models import Agent, Noun, no_extra
 from trmm_async.resources.resource import Resource
@@ -48,12 +49,15 @@ class _Installed(msgspec.Struct):
 
 
 _WIRE: Final = {"install_date": Sent(kind=str | None, fit=_day)}
-_programs: Final = reader(list[Software], _WIRE, null=True)
+_programs: Final[Any] = reader(list[Software], _WIRE, null=True)
 
 
 def _software(body: bytes) -> list[Software]:
     """The programs; where the server has no list it answers with an empty array, not with an object."""
-    return [] if body.lstrip()[:1] == b"[" else _programs(bytes(codec.decoder(_Installed)(body).software))
+    if body.lstrip()[:1] == b"[":
+        return []
+    found: list[Software] = _programs.at_once(bytes(codec.decoder(_Installed)(body).software))
+    return found
 
 
 class _OfAgent(msgspec.Struct):
@@ -65,15 +69,11 @@ class _Package(msgspec.Struct):
     name: str
 
 
-def _by_agent(body: bytes) -> dict[int, list[Software]]:
-    return {one.agent: _programs(bytes(one.software)) for one in codec.decoder(list[_OfAgent])(body)}
-
-
-def _packages(body: bytes) -> list[str]:
-    """The names; a server that has never loaded the list answers with an empty object."""
-    if body.lstrip()[:1] == b"{":
-        return []
-    return [package.name for package in codec.decoder(list[_Package])(body)]
+_by_agent: Final[codec.ListDecoder[dict[int, list[Software]]]] = codec.listed(
+    _OfAgent, lambda one: (one.agent, _programs.at_once(bytes(one.software))), dict
+)
+# A server that has never loaded the list answers with an empty object.
+_packages: Final = OrEmpty(codec.listed(_Package, attrgetter("name")), b"{}")
 
 
 _SECONDS_MOST: Final = 2**31 - 1
