@@ -501,3 +501,28 @@ def _tasks_of_ours() -> list[str]:
 async def _awaited(run: Any) -> list[Outcome]:
     outcomes: list[Outcome] = await run
     return outcomes
+
+
+@pytest.mark.parametrize("single", [True, False])
+async def test_a_stop_waits_out_no_pause_before_the_history(single: bool) -> None:
+    """429 with 100 seconds to wait: what became of the script is unknown then, and that is said soon."""
+    waits = HistoryWaits(report=0.1, row=0.3, bulk_row=0.3, hurried=0.1)
+    client = {"retries": 3}
+    async with served("stock", agents=3, waits=waits, client=client, longest=20) as (server, trmm):
+        await trmm.agents.run_script(server.agent_ids[0], 2)
+
+        def refusing(run: Run) -> ScriptReply:
+            server.fail("GET", "/agents/*", status=429, times=None, retry_after=100)
+            return echo(run)
+
+        server.script(1, handler=refusing)
+        targets = server.agent_ids[:1] if single else server.agent_ids
+        async with trmm.fleet.run_script(targets, 1, timeout=1) as run:
+            await until(lambda: any(row.status == 429 for row in server.requests))
+            run.stop()
+            outcomes = [outcome async for outcome in run]
+        assert [type(outcome) for outcome in outcomes] == [Unknown] * len(targets)
+        said = str(outcomes[0].error)  # type: ignore[union-attr]
+        assert "the history can't be read" in said
+        assert "the run was stopped" in said
+        assert len(server.runs) == 1 + len(targets)

@@ -205,7 +205,7 @@ class ListDecoder(Generic[T]):
 
     def __call__(self, body: Body) -> T:
         """Decode a whole body. Raises as a `Decoder` does."""
-        return self._whole(self._many(decoder(list[self._kind])(body)))
+        return self._whole(self._many(self._list(body)))
 
     def then(self, whole: Callable[[list[Any]], U]) -> "ListDecoder[U]":
         """The same, with that made of the whole list."""
@@ -213,7 +213,12 @@ class ListDecoder(Generic[T]):
 
     def at_once(self, body: Body) -> T:
         """The same of what is a part of another answer; see `Decoder.at_once`."""
-        return self._whole(self._many(decoder(list[self._kind]).at_once(body)))
+        return self._whole(self._many(self._list.at_once(body)))
+
+    @property
+    def _list(self) -> Decoder[list[Any]]:
+        kind = self._kind
+        return decoder(list[kind])  # type: ignore[valid-type]
 
     def rows(self, batch: int = LARGE) -> "_RowReader":
         """Makes a reader of the same list while it downloads."""

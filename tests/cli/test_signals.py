@@ -1,11 +1,14 @@
 """Ctrl-C, SIGTERM and SIGHUP stop every command alike; what was ignored from the start stays so."""
 
+import json
 import os
 import signal
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -177,6 +180,56 @@ def test_one_that_comes_as_a_wait_begins_breaks_into_it() -> None:
     os.close(reading)
     os.close(writing)
     assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+
+
+@contextmanager
+def server_of_half_a_file() -> Iterator[tuple[str, threading.Event]]:
+    """A gateway of one deployment, whose installer comes half, and then no more; its URL, and when it did."""
+    begun, over = threading.Event(), threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            if self.path.endswith("/deployments/"):
+                url = f"http://127.0.0.1:{server.server_port}/installer.exe"
+                body = json.dumps([{"id": 3, "uuid": "3", "download_url": url}]).encode()
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+                return
+            self.send_header("Content-Length", "1000000")
+            self.end_headers()
+            self.wfile.write(b"x" * 500_000)
+            self.wfile.flush()
+            begun.set()
+            over.wait(LONGEST)
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}", begun
+        finally:
+            over.set()
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize("number", ALL)
+def test_a_download_that_is_half_way(tmp_path: Path, number: signal.Signals) -> None:
+    """Nothing of it is left that could be taken for the installer."""
+    with server_of_half_a_file() as (url, begun):
+        environment = {"TRMM_URL": url, "TRMM_API_KEY": "key", "TRMM_DIALECT": "gateway"}
+        with started(["deploy", "download", "3", str(tmp_path)], environment) as process:
+            assert begun.wait(LONGEST)
+            process.send_signal(number)
+            said = ended(process)
+    assert (said.code, said.out) == (130, "")
+    assert "Traceback" not in said.error
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_terminal_that_is_gone(stage: Backstage) -> None:

@@ -118,9 +118,12 @@ class FleetRun(Generic[T]):
         """Send nothing more. What is in flight is waited for, what was never sent is skipped.
 
         Also what was sent and refused with 429, and would have been sent again: that certainly ran nothing.
+        A pause that the server asks for before its history may be read (429) is not waited out: what became
+        of a script is `Unknown` then, once its own time is over.
         """
         self._stop_wanted = True
         self._guards.shut()
+        self._api.poller.hurry()
         if self._running is not None:
             self._running.control.stop(_STOPPED)
             self._running.scheduler.wake()

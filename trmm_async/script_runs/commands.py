@@ -50,15 +50,15 @@ class CommandPoller(RunPoller):
         if len(agent_ids) > _SINGLY_MOST:
             wanted = frozenset(agent_ids)
             if not self._agents:
-                self._agents = await self.transport.send(history.keys())
+                self._agents = await self.ask(history.keys())
             agents = {key: agent_id for key, agent_id in self._agents.items() if agent_id in wanted}
-            return await self.transport.send(history.of_all(agents))
+            return await self.ask(history.of_all(agents))
         gate = asyncio.Semaphore(_AT_ONCE)
 
         async def one(agent_id: str) -> list[HistoryEntry]:
             async with gate:
                 try:
-                    return await self.transport.send(history.of_one(agent_id))
+                    return await self.ask(history.of_one(agent_id))
                 except NotFoundError:
                     return []  # it is said of those what the server answers to the sending
 

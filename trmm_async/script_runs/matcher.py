@@ -61,11 +61,14 @@ class HistoryWaits:
         row: for the row of a single run, which is written before the answer.
         bulk_row: for the rows of many, which a queue writes after it, one after the other: since the sending,
             or the last row that was new.
+        hurried: for an answer, at least, once a run was stopped: no pause that the server asks for is waited
+            out.
     """
 
     report: float = 10.0
     row: float = 15.0
     bulk_row: float = 60.0
+    hurried: float = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,6 +340,10 @@ class RunMatcher:
             return None
         rest = 0.0 if self._looked_at is None else self._looked_at + _LOAD_MOST * self._look_took - now
         return max(0.0, min(waits), rest)
+
+    def time_left(self, now: float) -> float:
+        """Seconds until the first of the runs under way is given up."""
+        return min((self._deadline(run) - now for run in self._waiting()), default=0.0)
 
     def since(self, now: float) -> datetime | None:
         """From which moment on the history matters now; None for all of it.

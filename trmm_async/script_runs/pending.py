@@ -240,7 +240,7 @@ class PendingRun:
     async def _leave_out_unknown(self) -> None:
         """Find out which agents the server leaves out without a word: those that this key can't see."""
         try:
-            known = await self._sender.send(self._order.history.known())
+            known = await self._poller.ask(self._order.history.known(), self._sender)
         except TRMMError:
             return  # a row that is missing in the end tells of it, if less well
         unknown = self._run.pending - known
@@ -273,7 +273,7 @@ class PendingRun:
 
     async def _statuses(self, agent_ids: frozenset[str]) -> Mapping[str, str]:
         try:
-            return await self._sender.send(self._order.history.statuses(agent_ids))
+            return await self._poller.ask(self._order.history.statuses(agent_ids), self._sender)
         except TRMMError:
             return {}
 

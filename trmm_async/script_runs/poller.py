@@ -5,19 +5,29 @@ waits. Knows nothing of `pending`: who waits holds a `Waiter`, and is woken by i
 """
 
 import asyncio
+import builtins
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeVar
 
+from trmm_async.calls import Call
 from trmm_async.dialects import History
-from trmm_async.errors import AuthenticationError, OutcomeUnknownError, PermissionDeniedError, TRMMError
+from trmm_async.errors import (
+    AuthenticationError,
+    OutcomeUnknownError,
+    PermissionDeniedError,
+    TimeoutError,
+    TRMMError,
+)
 from trmm_async.models import HistoryEntry
 from trmm_async.script_runs.matcher import HistoryWaits, MatchResult, RunMatcher, TrackedRun
 from trmm_async.single_flight import SingleFlight
 from trmm_async.transport import Transport
 
 __all__ = ["RunPoller", "Waiter"]
+
+T = TypeVar("T")
 
 _WATERMARK_FRESH: Final = 1.0
 """Seconds for which a watermark serves. Any from before the sending is right; a fresh one leaves less in
@@ -58,6 +68,8 @@ class RunPoller:
         self._waiters: set[Waiter] = set()
         self._queue: list[tuple[TrackedRun, asyncio.Event]] = []
         self._task: asyncio.Task[None] | None = None
+        self._is_hurried = False
+        self._bounds: set[asyncio.Timeout] = set()
         self._news = asyncio.Event()
 
     def __repr__(self) -> str:
@@ -92,6 +104,7 @@ class RunPoller:
     async def leave(self, waiter: Waiter) -> None:
         """It is of no more interest."""
         self._waiters.discard(waiter)
+        self._is_hurried = self._is_hurried and bool(self._waiters)
         self.matcher.close(waiter.run, self.now())
         if waiter.run.may_be_sent and not waiter.run.rows:
             # It has, or will have, a row that no watermark from before this moment takes into account.
@@ -141,6 +154,34 @@ class RunPoller:
     def now() -> float:
         """The time, as the matcher is told it."""
         return asyncio.get_running_loop().time()
+
+    def hurry(self) -> None:
+        """A run was stopped: who waits now waits no longer than for the agents, whatever the server asks."""
+        self._is_hurried = bool(self._waiters)
+        for bound in self._bounds:
+            bound.reschedule(self._bound())
+
+    async def ask(self, call: Call[T], sender: Transport | None = None) -> T:
+        """Ask the server something of the runs under way, for no longer than may be waited for them.
+
+        Raises:
+            TRMMError: there is no answer.
+        """
+        try:
+            async with asyncio.timeout(self._bound()) as bound:
+                self._bounds.add(bound)
+                try:
+                    return await (sender or self.transport).send(call)
+                finally:
+                    self._bounds.discard(bound)
+        except builtins.TimeoutError as error:
+            if isinstance(error, TRMMError):
+                raise
+            raise TimeoutError(
+                "the run was stopped, and the server did not answer in time: it may have asked to wait (429)",
+                method=call.method,
+                path=call.path,
+            ) from None
 
     # -- inside ----------------------------------------------------------------------------------------------
 
@@ -213,7 +254,14 @@ class RunPoller:
     async def _look(self, since: datetime | None) -> tuple[list[HistoryEntry], bool]:
         """The rows that matter now, and whether they are all there are."""
         history = next(iter(self._waiters)).history
-        return await self.transport.send(history.since(since)), since is None
+        return await self.ask(history.since(since)), since is None
+
+    def _bound(self) -> float | None:
+        """Until when a question may take, by the loop's clock; None for as long as the settings have it."""
+        if not self._is_hurried:
+            return None
+        now = self.now()
+        return now + max(self.matcher.waits.hurried, self.matcher.time_left(now))
 
     def _tick(self) -> None:
         self.matcher.tick(self.transport.server_time(), self.now())
@@ -237,6 +285,6 @@ class RunPoller:
 
 
 async def _at_most(seconds: float, event: asyncio.Event) -> None:
-    with suppress(TimeoutError):
+    with suppress(builtins.TimeoutError):
         async with asyncio.timeout(seconds):
             await event.wait()
