@@ -1,7 +1,6 @@
 """`trmm.checks`."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
 from types import TracebackType
 from typing import Any, Final, Literal, Self, TypedDict, Unpack, get_args, overload
 
@@ -468,7 +467,7 @@ def _owner(
         raise InvalidRequestError("a check is of an agent or of a policy: give one of agent and policy")
     if agent is not None:
         agent_id = arguments.agent_id(agent)
-        return {"agent": agent_id}, read_as(CHECKS.call(agent_id), partial(checks_of, agent_id))
+        return {"agent": agent_id}, read_as(CHECKS.call(agent_id), checks_of(agent_id))
     policy_id = arguments.object_id(policy, "policy")
     return {"policy": policy_id}, OF_POLICY.call(policy_id)
 

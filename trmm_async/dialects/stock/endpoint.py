@@ -274,7 +274,7 @@ class OrEmpty(Generic[T]):
         self._decode = decode
         self._empty = empty
         # A decoder of `codec`, for a list.
-        self._list: Any = decode
+        self._list = cast("Any", decode)
         self.rows: Any = self._list.rows
 
     def __call__(self, body: bytes) -> T:

@@ -73,7 +73,7 @@ _by_agent: Final[codec.ListDecoder[dict[int, list[Software]]]] = codec.listed(
     _OfAgent, lambda one: (one.agent, _programs.at_once(bytes(one.software))), dict
 )
 # A server that has never loaded the list answers with an empty object.
-_packages: Final = OrEmpty(codec.listed(_Package, attrgetter("name")), b"{}")
+_packages: Final[OrEmpty[list[str]]] = OrEmpty(codec.listed(_Package, attrgetter("name")), b"{}")
 
 
 _SECONDS_MOST: Final = 2**31 - 1
