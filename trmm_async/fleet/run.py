@@ -124,6 +124,7 @@ class FleetRun(Generic[T]):
         self._stop_wanted = True
         self._guards.shut()
         self._api.poller.hurry()
+        self._api.commands.hurry()
         if self._running is not None:
             self._running.control.stop(_STOPPED)
             self._running.scheduler.wake()
