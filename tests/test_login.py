@@ -115,7 +115,7 @@ async def test_who_does_not_get_in(who: str, password: str | None, code: str | N
             await trmm.login(who, password or server.password, totp=totp)
         assert words in str(caught.value)
         assert len(logins(server)) <= 2
-        with pytest.raises(AuthenticationError, match=r"call trmm\.login"):
+        with pytest.raises(AuthenticationError, match=r"await trmm\.login"):
             await run(trmm, agent)
 
 
@@ -440,9 +440,9 @@ def test_a_refused_token_is_replaced_once() -> None:
 def test_nobody_is_logged_in_at_first() -> None:
     async def main() -> None:
         ours = access(Desk(100.0))
-        with pytest.raises(AuthenticationError, match=r"call trmm\.login"):
+        with pytest.raises(AuthenticationError, match=r"await trmm\.login"):
             await ours.token()
-        with pytest.raises(AuthenticationError, match=r"call trmm\.login"):
+        with pytest.raises(AuthenticationError, match=r"await trmm\.login"):
             await ours.after(Token("x"))
         assert repr(ours) == "<TokenProvider not logged in, no token>"
 

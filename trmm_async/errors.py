@@ -249,8 +249,10 @@ class AgentSilentError(OutcomeUnknownError):
     """
 
     def __init__(self, agent_id: str, reason: Literal["offline", "silent"], waited: float) -> None:
-        state = "is offline" if reason == "offline" else "is silent"
-        super().__init__(f"sent to {agent_id}; the agent {state}, no result within {waited:.0f} s")
+        then = (
+            "; it may still run when it returns" if reason == "offline" else ": it may have run, or run still"
+        )
+        super().__init__(f"agent {agent_id} is {reason}: no result {waited:.0f} s after the sending{then}")
         self.agent_id = agent_id
         self.reason = reason
         self.waited = waited

@@ -43,7 +43,7 @@ class TestWhere:
     ) -> None:
         said = cli("run", "Get-DiskInfo", "--client", "34")
         assert (said.code, said.out) == (4, "")
-        assert "nobody is here to be asked; --yes goes on. It would run Get-DiskInfo on" in said.error
+        assert "agents without confirmation: no terminal. Add --yes" in said.error
         assert "JADE-PC" in said.error
         assert ran(either) == []
 
@@ -363,12 +363,12 @@ class TestJournal:
 
         said = cli("resume", path)
         assert said.code == 4
-        assert "It would run Clear-TempFiles on 2 agents: " in said.error
+        assert "refusing to run Clear-TempFiles on 2 agents without confirmation" in said.error
         restriction = gateway.do(lambda server: server.restrict("can_list_scripts"))
         said = cli("resume", path)
         gateway.do(lambda _: restriction.lift())
         assert said.code == 4
-        assert "It would run script 3 on 2 agents: " in said.error
+        assert "refusing to run script 3 on 2 agents" in said.error
         said = cli("resume", path, "--yes")
         assert said.code == 3
         assert said.error == "4 agents: 2 succeeded, 2 unknown\n"

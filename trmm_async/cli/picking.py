@@ -174,9 +174,10 @@ def confirm(doing: str, names: Sequence[str], *, yes: bool, word: str = "agents"
     """
     if yes or len(names) < 2:
         return
-    question = clean(f"{doing} {len(names)} {word}: {named(list(names), 5)}")
+    what = clean(f"{doing} {len(names)} {word}")
+    question = f"{what}: {clean(named(list(names), 5))}"
     if not somebody_is_here():
-        raise refuse(f"nobody is here to be asked; --yes goes on. It would {question}")
+        raise refuse(f"refusing to {what} without confirmation: no terminal. Add --yes ({question})")
     say(f"{question[0].upper()}{question[1:]}")
     if ask("Go on? [y/N] ").casefold() not in {"y", "yes"}:
         raise refuse("not done")

@@ -337,7 +337,10 @@ def _refuse_extras(call: str, **extras: object) -> None:
     """What a gateway's call has no place for must not be left out in silence."""
     given = [name for name, value in extras.items() if value]
     if given:
-        raise UnsupportedError(f"{call}: a gateway knows no {' and no '.join(given)}; a stock server does")
+        many = "are" if len(given) > 1 else "is"
+        raise UnsupportedError(
+            f"{' and '.join(given)} {many} not supported by a gateway ({call}); a stock server supports it"
+        )
 
 
 def _agent_query(which: AgentFilter) -> dict[str, object]:

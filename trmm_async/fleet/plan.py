@@ -245,5 +245,7 @@ def checked_wait(value: object) -> timedelta | None:
     if value is None:
         return None
     if not isinstance(value, timedelta) or value <= timedelta():
-        raise InvalidRequestError(f"when_online must be a timedelta above 0, not {value!r}")
+        raise InvalidRequestError(
+            f"when_online must be a datetime.timedelta above 0, e.g. timedelta(hours=1); got {value!r}"
+        )
     return value

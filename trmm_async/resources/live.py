@@ -47,7 +47,7 @@ def subscribe(
     agent_ids = tuple(dict.fromkeys(arguments.agent_id(one) for one in given))
     clients = {one.agent_id: one.client for one in given if isinstance(one, Agent)}
     if not agent_ids and not selectors and not dashboard:
-        raise InvalidRequestError("events of which agents? give at least one")
+        raise InvalidRequestError("events() needs at least one agent (or dashboard=True)")
 
     async def find() -> Source:
         for selector in selectors:
@@ -55,7 +55,9 @@ def subscribe(
                 async for agent in selected:
                     subscription.add(agent)
         if not subscription.state:
-            raise InvalidRequestError(f"events of which agents? {selectors[0]!r} means none now")
+            raise InvalidRequestError(
+                f"events() needs at least one agent (or dashboard=True): {selectors[0]!r} means none now"
+            )
         if not dashboard:
             return await agents_source()
         (await api.dialect()).require_stock("events(dashboard=True)")

@@ -210,8 +210,8 @@ def _unreadable(path: str) -> DecodeError:
 def _not_logged_in() -> AuthenticationError:
     return AuthenticationError(
         401,
-        "the sockets of this server don't take the API key: "
-        "call trmm.login(username, password, totp=…) first, or make TRMM(…, access_token=…)",
+        "this server's WebSockets need a login: await trmm.login(username, password, totp=…), "
+        "or TRMM(…, access_token=…)",
     )
 
 

@@ -320,8 +320,8 @@ def _unreadable(error: TRMMError) -> OutcomeUnknownError:
 def _ambiguous(agent_id: str, rows: tuple[HistoryEntry, ...]) -> UnidentifiedError:
     numbers = ", ".join(str(row.id) for row in rows)
     error = UnidentifiedError(
-        f"it ran on {agent_id}, where more than one run of it could be ours (history rows "
-        f"{numbers}); the server doesn't say which"
+        f"{agent_id} has more than one run of this script that could be ours (history rows {numbers}); "
+        "the server doesn't say which"
     )
     error.candidates = rows
     return error

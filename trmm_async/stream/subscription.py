@@ -328,7 +328,8 @@ class Subscription:
         unknown = [who for who in agent_ids if who not in self._clients and who != DASHBOARD]
         if unknown:
             raise InvalidRequestError(
-                f"whose client {unknown[0]} is of is not known: give agents as objects to filter by client"
+                f"can't filter by client: agent {unknown[0]} was given by id only. "
+                "Pass Agent objects to events() instead"
             )
 
     def _consumer(self, wants: Wanted, queue: int) -> Consumer:
