@@ -19,6 +19,7 @@ from trmm_async.cli.commands import (
     deployments,
     examination,
     journals,
+    patches,
     profiles,
     running,
     scripts,
@@ -173,7 +174,7 @@ def _for_all(
 
 
 _LOOKING = (agents, scripts, clients, checks, tasks, watch)
-_DOING = (running, journals, command, alerts, deployments)
+_DOING = (running, journals, command, patches, alerts, deployments)
 _SETTING_UP = (profiles, examination, simulated)
 for _noun in (*_LOOKING, *_DOING, *_SETTING_UP):
     _noun.add_to(app)

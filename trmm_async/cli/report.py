@@ -60,7 +60,8 @@ def _print_group(hosts: list[str], group: "sdk.Group", codes: Collection[int | N
     from rich.text import Text
 
     code_style = "green" if group.retcode in codes else "yellow"
-    title, style = _TITLES.get(group.kind, (f"return code {group.retcode}", code_style))
+    code = "done" if group.retcode is None else f"return code {group.retcode}"
+    title, style = _TITLES.get(group.kind, (code, code_style))
     terminal = screen()
     names = clean(folded(hosts))
     if terminal.is_terminal:

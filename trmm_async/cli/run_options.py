@@ -14,11 +14,13 @@ __all__ = [
     "AsUser",
     "Batch",
     "Canary",
+    "CodeShell",
     "DryRun",
     "Everywhere",
     "File",
     "JournalFile",
     "MaxFailures",
+    "ScriptFile",
     "ScriptName",
     "SkipOffline",
     "Splay",
@@ -31,7 +33,19 @@ __all__ = [
 _PICK: Final = "Which agents"
 _POLICY: Final = "How carefully"
 
-ScriptName = Annotated[str, typer.Argument(metavar="SCRIPT", help="The script's name or id.")]
+ScriptName = Annotated[str | None, typer.Argument(metavar="SCRIPT", help="The script's name or id.")]
+ScriptFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--script-file",
+        metavar="PATH",
+        help="In place of SCRIPT: a file that is not in the library; a stock server only.",
+    ),
+]
+CodeShell = Annotated[
+    str | None,
+    typer.Option("--shell", metavar="SHELL", help="What runs that file; by the ending of its name without."),
+]
 Arguments = Annotated[
     list[str] | None,
     typer.Argument(metavar="ARG", help="Its arguments; behind -- if they begin with a dash."),

@@ -216,7 +216,7 @@ def checked_policy(canary: object, batch: object, max_failures: object, success:
     )
 
 
-def _judge(success: object) -> tuple[Callable[[Any], bool], tuple[int, ...] | str | None]:
+def _judge(success: Any) -> tuple[Callable[[Any], bool], tuple[int, ...] | str | None]:
     """How a result is judged; by return codes or a text, it can be written into a journal."""
     if isinstance(success, Prints):
         return success, success.text

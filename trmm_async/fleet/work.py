@@ -234,7 +234,7 @@ class PatchWork(Work[None]):
     def __init__(self, mode: PatchMode) -> None:
         self.name = f"the {mode} of patches"
         self.stock = f"fleet.{mode}_patches"
-        self.mode = mode
+        self.mode: PatchMode = mode
 
     async def send(
         self, api: Api, dialect: Dialect, agent_id: str, guard: UnsentGuard, before: Before | None

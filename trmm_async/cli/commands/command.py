@@ -1,52 +1,163 @@
 """`trmm cmd`."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
 
-from trmm_async.cli.exits import Exit, printed
-from trmm_async.cli.options import DO, AgentName, Json, JsonLines, examples
-from trmm_async.cli.picking import agents_named
+import trmm_async as sdk
+from trmm_async.cli.exits import CommandError, Exit, printed, usage
+from trmm_async.cli.launching import careful, chosen, launch
+from trmm_async.cli.options import DO, Client, Host, Json, JsonLines, Kind, Site, Status, Yes, examples
+from trmm_async.cli.picking import Where, agents_named
 from trmm_async.cli.printing import Output
+from trmm_async.cli.run_options import (
+    Agents,
+    Batch,
+    Canary,
+    DryRun,
+    Everywhere,
+    File,
+    JournalFile,
+    MaxFailures,
+    SkipOffline,
+    Splay,
+    WhenOnline,
+    Width,
+)
 from trmm_async.cli.session import connected, runs
 from trmm_async.cli.text import clean
-
-if TYPE_CHECKING:
-    import trmm_async as sdk
 
 __all__ = ["add_to"]
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
-    hint = examples('trmm cmd JADE-PC "ipconfig /all"', "trmm cmd SRV-002 'Get-Service' --shell powershell")
+    hint = examples(
+        'trmm cmd JADE-PC "ipconfig /all"',
+        "trmm cmd SRV-002 'Get-Service' --shell powershell",
+        "trmm cmd 'ipconfig /flushdns' --client Acme --kind workstation --journal flush.db",
+        "trmm cmd 'sfc /verifyonly' --all --canary 3 --success 'no integrity violations'",
+    )
     app.command("cmd", rich_help_panel=DO, epilog=hint)(cmd)
 
 
 @runs
 async def cmd(
     context: typer.Context,
-    agent: AgentName,
-    command: Annotated[str, typer.Argument(metavar="COMMAND", help="The command line, in quotes.")],
+    agent_or_command: Annotated[
+        str,
+        typer.Argument(metavar="[AGENT]", help="A host name or an agent's id, where no option says whom."),
+    ],
+    command: Annotated[
+        str | None, typer.Argument(metavar="COMMAND", help="The command line, in quotes.")
+    ] = None,
+    agent: Agents = None,
+    file: File = None,
+    everywhere: Everywhere = False,
+    client: Client = None,
+    site: Site = None,
+    kind: Kind = None,
+    hostname: Host = None,
+    status: Status = None,
     shell: Annotated[
         str | None,
         typer.Option(
             "--shell",
             metavar="SHELL",
-            help="cmd, powershell, or a path as /bin/bash; the agent's own without.",
+            help="cmd, powershell, or a path as /bin/bash; the agents' own without.",
         ),
     ] = None,
     timeout: Annotated[
         int, typer.Option("--timeout", metavar="SECONDS", min=1, help="Seconds that it may take.")
     ] = 30,
     as_user: Annotated[bool, typer.Option("--as-user", help="As the user who is logged in.")] = False,
+    width: Width = None,
+    canary: Canary = None,
+    batch: Batch = None,
+    max_failures: MaxFailures = None,
+    success: Annotated[
+        str | None,
+        typer.Option(
+            "--success",
+            metavar="TEXT",
+            help="What a success prints; of many, the server tells no return codes.",
+            rich_help_panel="How carefully",
+        ),
+    ] = None,
+    splay: Splay = 0.0,
+    skip_offline: SkipOffline = False,
+    when_online: WhenOnline = None,
+    journal: JournalFile = None,
+    dry_run: DryRun = False,
+    yes: Yes = False,
     as_json: Json = False,
     as_jsonl: JsonLines = False,
 ) -> int:
-    """Run a command on one agent and print its output. A stock server only; it tells no return code."""
+    """Run a command on one agent, or on many, and print its output. A stock server only.
+
+    It tells no return code. On many, those that printed the same are put together, the largest group first.
+    """
     output = Output(as_json=as_json, as_jsonl=as_jsonl)
+    where = Where(client, site, kind, hostname, status)
+    settings = careful(
+        width=width,
+        canary=canary,
+        batch=batch,
+        max_failures=max_failures,
+        splay=splay,
+        skip_offline=skip_offline,
+        when_online=when_online,
+        dry_run=dry_run,
+        journal=journal,
+    )
+    many = bool(agent or file or everywhere or where)
+    if command is not None and not many:
+        if success is not None or any(value for value in settings.values()):
+            raise usage("for one agent by its name alone there is no such option: name it by --agent")
+        return await _one(context, output, agent_or_command, command, shell, timeout, as_user=as_user)
+    if command is not None:
+        raise usage("give AGENT, or options that say whom, and not both; the command in quotes")
+    whom = chosen(agent, file, where, everywhere=everywhere)
     async with connected(context) as trmm:
-        (target,) = await agents_named(trmm, [agent])
+
+        async def begin(targets: list[sdk.Agent]) -> tuple["sdk.FleetRun[Any]", str]:
+            job = trmm.fleet.run_command(
+                targets,
+                agent_or_command,
+                shell=shell or _shell_of(targets),
+                timeout=timeout,
+                run_as_user=as_user,
+                success=success,
+                **settings,
+            )
+            return job, f"run {agent_or_command!r} on"
+
+        return await launch(trmm, output, whom, begin, settings, good=(None,), yes=yes)
+
+
+def _shell_of(targets: list[sdk.Agent]) -> str:
+    """The usual one of all of them, which they must have in common."""
+    shells = {"cmd" if agent.plat in {None, "windows"} else "/bin/bash" for agent in targets}
+    if len(shells) > 1:
+        raise CommandError(
+            Exit.FAILED,
+            "some of these run Windows and some do not: choose others, or name a --shell that all have",
+        )
+    return shells.pop()
+
+
+async def _one(
+    context: typer.Context,
+    output: Output,
+    name: str,
+    command: str,
+    shell: str | None,
+    timeout: int,
+    *,
+    as_user: bool,
+) -> int:
+    async with connected(context) as trmm:
+        (target,) = await agents_named(trmm, [name])
         result = await trmm.agents.run_command(
             target,
             command,

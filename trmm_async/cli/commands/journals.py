@@ -71,21 +71,36 @@ async def resume(
     output, given = Output(as_json=as_json, as_jsonl=as_jsonl), _codes(success)
     kinds = _kinds(retry or ())
     async with await sdk.Journal.read(journal) as book, book.still():
-        script, again = book.order.script, await book.to_run(kinds)
-        before = {code for code in await book.successes() if code is not None}
-    good = {0, *before} if given is None else given
+        order, again = book.order, await book.to_run(kinds)
+        before = set(await book.successes())
+    told = order.success if isinstance(order.success, tuple) else (0,)
+    good = {*told, *before} if given is None else given
     async with connected(context) as trmm:
         names = await host_names(trmm, for_people=output.for_people)
         if len(again) > 1 and not yes:
-            doing = f"run {await _script_name(trmm, script)} on"
+            doing = await _doing(trmm, order)
             confirm(doing, [names.get(each, each) for each in again], yes=yes)
-        job = trmm.fleet.resume(
-            journal, retry=kinds, success=lambda result: result.retcode in good, forgive=forgive
-        )
-        code = await Following(output, names, {*good, *before}, journal).follow(job)
+        judge = None
+        if order.kind in {"script", "code"}:
+            judge = [code for code in good if code is not None]
+        job = trmm.fleet.resume(journal, retry=kinds, success=judge, forgive=forgive)
+        shown = {*good, *before} if order.kind in {"script", "code"} else {None}
+        code = await Following(output, names, shown, journal).follow(job)
     if job.stopped and code in {Exit.FAILED, Exit.UNKNOWN} and not forgive:
         say("--retry failed tries those again that failed; --forgive goes on without them")
     return code
+
+
+async def _doing(trmm: "sdk.TRMM", order: Any) -> str:
+    """What it does, for the question."""
+    match order.kind:
+        case "command":
+            return f"run {order.command!r} on"
+        case "code":
+            return f"run {order.shell} code on"
+        case "patches":
+            return "look for updates on" if order.patches == "scan" else "install approved updates on"
+    return f"run {await _script_name(trmm, order.script)} on"
 
 
 async def _script_name(trmm: "sdk.TRMM", script: int) -> str:
@@ -143,7 +158,9 @@ async def results(
             {} if ids or as_csv else await _names(context, book.order.server, for_people=output.for_people)
         )
     if given is not None:
-        codes_now = Counter(each.result.retcode for each in outcomes if isinstance(each, sdk.Done))
+        codes_now = Counter(
+            getattr(each.result, "retcode", None) for each in outcomes if isinstance(each, sdk.Done)
+        )
         successes = {code: count for code, count in codes_now.items() if code in given}
     if as_csv:
         lines = sdk.as_csv(outcomes)

@@ -1,15 +1,12 @@
 """`trmm run`."""
 
-from collections.abc import Callable
-from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
-from trmm_async.cli.asking import read_stdin
-from trmm_async.cli.exits import CommandError, Exit, usage
-from trmm_async.cli.following import Following
+from trmm_async.cli.exits import usage
+from trmm_async.cli.launching import careful, chosen, launch
 from trmm_async.cli.options import (
     DO,
     Client,
@@ -23,19 +20,21 @@ from trmm_async.cli.options import (
     Yes,
     examples,
 )
-from trmm_async.cli.picking import Where, agents_where, confirm, labels, script_named
-from trmm_async.cli.printing import Output, say
+from trmm_async.cli.picking import Where, script_named
+from trmm_async.cli.printing import Output
 from trmm_async.cli.run_options import (
     Agents,
     Arguments,
     AsUser,
     Batch,
     Canary,
+    CodeShell,
     DryRun,
     Everywhere,
     File,
     JournalFile,
     MaxFailures,
+    ScriptFile,
     ScriptName,
     SkipOffline,
     Splay,
@@ -46,27 +45,17 @@ from trmm_async.cli.run_options import (
 )
 from trmm_async.cli.session import connected, runs
 from trmm_async.cli.text import code_page, decoded
-from trmm_async.cli.values import batch_size, codes, failures, length
+from trmm_async.cli.values import choice, codes
+
+if TYPE_CHECKING:
+    import trmm_async as sdk
 
 __all__ = ["add_to"]
 
-
-class _Careful(TypedDict):
-    """What `fleet.run_script` takes besides the targets and the script."""
-
-    timeout: int
-    env_vars: dict[str, str] | None
-    run_as_user: bool
-    width: int | None
-    canary: int | None
-    batch: int | float | None
-    max_failures: int | float | None
-    success: Callable[[Any], bool]
-    splay: float
-    skip_offline: bool
-    when_online: timedelta | None
-    dry_run: bool
-    journal: Path | None
+_SHELLS: Final = {
+    ".ps1": "powershell", ".bat": "cmd", ".cmd": "cmd", ".py": "python", ".sh": "shell", ".nu": "nushell",
+    ".ts": "deno", ".js": "deno",
+}  # fmt: skip
 
 
 def add_to(app: typer.Typer) -> None:
@@ -76,6 +65,7 @@ def add_to(app: typer.Typer) -> None:
         "trmm run 5 --hostname 'WEB-*' --status online --width 10",
         "trmm run Clear-TempFiles --all --canary 3 --batch 10% --max-failures 5 --journal tuesday.db",
         "trmm run Clear-TempFiles --file hosts.txt --when-online 8h --yes --jsonl > outcomes.jsonl",
+        "trmm run --script-file fix.ps1 --client Acme --kind server",
         "trmm agents --status online --jsonl | jq -r .agent_id | trmm run 5 --file - --yes",
     )
     app.command("run", rich_help_panel=DO, epilog=hint)(run)
@@ -84,8 +74,10 @@ def add_to(app: typer.Typer) -> None:
 @runs
 async def run(
     context: typer.Context,
-    script: ScriptName,
+    script: ScriptName = None,
     args: Arguments = None,
+    script_file: ScriptFile = None,
+    shell: CodeShell = None,
     agent: Agents = None,
     file: File = None,
     everywhere: Everywhere = False,
@@ -118,61 +110,60 @@ async def run(
     Ctrl-C once: nothing more is sent, and what is under way is waited for. Twice: it ends at once.
     """
     output = Output(as_json=as_json, as_jsonl=as_jsonl)
-    where = Where(client, site, kind, hostname, status)
-    names = [*(agent or ()), *_names_of(file)]
-    if not (names or file or where or everywhere):
-        raise usage("on which agents? --agent, --file, --client, --hostname, …, or --all")
-    if journal is not None and journal.exists():
-        raise CommandError(
-            Exit.FAILED, f"{journal} is there already: `trmm resume {journal}` goes on with it"
-        )
-    good = codes(success, "--success")
-    settings = _Careful(
-        timeout=timeout,
-        env_vars=dict(_variable(text) for text in env or ()) or None,
-        run_as_user=as_user,
+    whom = chosen(agent, file, Where(client, site, kind, hostname, status), everywhere=everywhere)
+    settings = careful(
         width=width,
         canary=canary,
-        batch=None if batch is None else batch_size(batch, "--batch"),
-        max_failures=None if max_failures is None else failures(max_failures, "--max-failures"),
-        success=lambda result: result.retcode in good,
+        batch=batch,
+        max_failures=max_failures,
         splay=splay,
         skip_offline=skip_offline,
-        when_online=None if when_online is None else length(when_online, "--when-online"),
+        when_online=when_online,
         dry_run=dry_run,
         journal=journal,
     )
+    good = codes(success, "--success")
+    variables = dict(_variable(text) for text in env or ()) or None
+    words = list(args or ())
+    code = None if script_file is None else _code_of(script_file)
+    if script_file is not None:
+        words = [script, *words] if script is not None else words
+    elif script is None:
+        raise usage("which script? SCRIPT, a name or an id; or --script-file PATH")
+    elif shell is not None:
+        raise usage("--shell is for --script-file: a script of the library has its own")
+    kind_of_shell = _shell_of(script_file, shell) if script_file is not None else ""
+
     async with connected(context) as trmm:
-        chosen = await script_named(trmm, script)
-        targets = [] if file and not names else await agents_where(trmm, where, names)
-        if not targets:
-            raise CommandError(Exit.FAILED, "no agent matches; nothing was run")
-        # What is wrong with the settings is said here, and not once the question was answered.
-        job = trmm.fleet.run_script(targets, chosen, args=args or (), **settings)
-        confirm(f"run {chosen.name} on", list(labels(targets).values()), yes=yes or dry_run)
-        hosts = labels(targets, for_people=output.for_people)
-        following = Following(output, hosts, good, None if dry_run else journal)
-        code = await following.follow(job)
-    if journal is not None and code not in {Exit.OK, Exit.PIPE_CLOSED} and not dry_run:
-        say(f"`trmm resume {journal}` goes on, and tries some again with --retry")
-    return Exit.OK if dry_run and code == Exit.FAILED else code
+
+        async def begin(targets: list["sdk.Agent"]) -> tuple["sdk.FleetRun[Any]", str]:
+            more: dict[str, Any] = {
+                "args": words, "timeout": timeout, "env_vars": variables, "run_as_user": as_user,
+                "success": good, **settings,
+            }  # fmt: skip
+            if script_file is None:
+                named = await script_named(trmm, script or "")
+                return trmm.fleet.run_script(targets, named, **more), f"run {named.name} on"
+            job = trmm.fleet.run_code(targets, code or "", shell=kind_of_shell, **more)
+            return job, f"run {script_file.name} on"
+
+        return await launch(trmm, output, whom, begin, settings, good=good, yes=yes)
 
 
-def _names_of(file: str | None) -> list[str]:
-    """The lines of the file, without blank ones and comments."""
-    if file is None:
-        return []
+def _code_of(path: Path) -> str:
     try:
-        text = read_stdin() if file == "-" else decoded(Path(file).read_bytes(), code_page())
-    except FileNotFoundError:
-        raise usage(f"--file: there is no file {file}; - is stdin") from None
+        return decoded(path.read_bytes(), code_page())
     except OSError as error:
-        raise usage(f"--file: {file} can't be read: {error.strerror or error}") from error
+        raise usage(f"--script-file: {path} can't be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
-        what = "stdin" if file == "-" else file
-        raise usage(f"--file: {what} is no text in UTF-8, see byte {error.start}: save it as such") from error
-    lines = (line.strip() for line in text.splitlines())
-    return [line for line in lines if line and not line.startswith("#")]
+        raise usage(f"--script-file: {path} is no text in UTF-8, see byte {error.start}") from error
+
+
+def _shell_of(path: Path, given: str | None) -> Any:
+    shell = given or _SHELLS.get(path.suffix.lower())
+    if shell is None:
+        raise usage(f"--shell: what runs {path.name}? {', '.join(sorted(set(_SHELLS.values())))}")
+    return choice(shell, "--shell", tuple(sorted(set(_SHELLS.values()))))
 
 
 def _variable(text: str) -> tuple[str, str]:

@@ -1,0 +1,102 @@
+"""`trmm patch scan`, `trmm patch install`."""
+
+from typing import Any, Literal
+
+import typer
+
+import trmm_async as sdk
+from trmm_async.cli.launching import careful, chosen, launch
+from trmm_async.cli.options import DO, Client, Host, Json, JsonLines, Kind, Site, Status, Yes, examples
+from trmm_async.cli.picking import Where
+from trmm_async.cli.printing import Output
+from trmm_async.cli.run_options import (
+    Agents,
+    Batch,
+    Canary,
+    DryRun,
+    Everywhere,
+    File,
+    JournalFile,
+    MaxFailures,
+    SkipOffline,
+    Splay,
+    WhenOnline,
+    Width,
+)
+from trmm_async.cli.session import connected, runs
+
+__all__ = ["add_to"]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    group = typer.Typer(
+        help="Have Windows agents look for updates, or install those that are approved.",
+        no_args_is_help=True,
+    )
+    group.command("scan", epilog=examples("trmm patch scan --client Acme"))(_command("scan"))
+    hint = examples("trmm patch install --client Acme --kind server --batch 10 --journal patches.db")
+    group.command("install", epilog=hint)(_command("install"))
+    app.add_typer(group, rich_help_panel=DO, name="patch")
+
+
+def _command(mode: Literal["scan", "install"]) -> Any:
+    async def act(
+        context: typer.Context,
+        agent: Agents = None,
+        file: File = None,
+        everywhere: Everywhere = False,
+        client: Client = None,
+        site: Site = None,
+        kind: Kind = None,
+        hostname: Host = None,
+        status: Status = None,
+        width: Width = None,
+        canary: Canary = None,
+        batch: Batch = None,
+        max_failures: MaxFailures = None,
+        splay: Splay = 0.0,
+        skip_offline: SkipOffline = False,
+        when_online: WhenOnline = None,
+        journal: JournalFile = None,
+        dry_run: DryRun = False,
+        yes: Yes = False,
+        as_json: Json = False,
+        as_jsonl: JsonLines = False,
+    ) -> int:
+        output = Output(as_json=as_json, as_jsonl=as_jsonl)
+        whom = chosen(agent, file, Where(client, site, kind, hostname, status), everywhere=everywhere)
+        settings = careful(
+            width=width,
+            canary=canary,
+            batch=batch,
+            max_failures=max_failures,
+            splay=splay,
+            skip_offline=skip_offline,
+            when_online=when_online,
+            dry_run=dry_run,
+            journal=journal,
+        )
+        async with connected(context) as trmm:
+
+            async def begin(targets: list[sdk.Agent]) -> tuple["sdk.FleetRun[Any]", str]:
+                if mode == "scan":
+                    return trmm.fleet.scan_patches(targets, **settings), "look for updates on"
+                return trmm.fleet.install_patches(targets, **settings), "install approved updates on"
+
+            return await launch(trmm, output, whom, begin, settings, good=(None,), yes=yes)
+
+    act.__doc__ = _DOCS[mode]
+    return runs(act)
+
+
+_DOCS = {
+    "scan": """Have Windows agents of a stock server look for updates.
+
+    The server tells that it has accepted it, and no more; its dashboard has what was found.
+    """,
+    "install": """Have Windows agents of a stock server install the updates that are approved, now.
+
+    The server tells that it has accepted it, not that anything was installed.
+    """,
+}
