@@ -254,7 +254,7 @@ class TestCompleteness:
             name
             for name in trmm_async.__all__
             if "resources.stock" in getattr(getattr(trmm_async, name), "__module__", "")
-            or name in {"CheckDetails", "CheckHistoryPoint", "CheckOnAgent", "ScriptFile"}
+            or name in {"CheckDetails", "CheckHistoryPoint", "CheckOnAgent", "ScriptFile", "TaskOnAgent"}
         }
         assert set(kinds) == answers
         for name, words in kinds.items():

@@ -112,7 +112,14 @@ if TYPE_CHECKING:
     from trmm_async.resources.stock.key_store import KeyStoreEntry
     from trmm_async.resources.stock.notes import Note
     from trmm_async.resources.stock.pending_actions import PendingAction
-    from trmm_async.resources.stock.policies import Policy, PolicyUse
+    from trmm_async.resources.stock.policies import (
+        ClientPolicies,
+        PatchPolicy,
+        Policy,
+        PolicyPlace,
+        PolicyRef,
+        PolicyUse,
+    )
     from trmm_async.resources.stock.processes import Process
     from trmm_async.resources.stock.roles import Role
     from trmm_async.resources.stock.services import Service
@@ -120,6 +127,7 @@ if TYPE_CHECKING:
     from trmm_async.resources.stock.software import Software
     from trmm_async.resources.stock.users import User, UserSession
     from trmm_async.resources.stock.windows_updates import WindowsUpdate
+    from trmm_async.resources.tasks import TaskOnAgent
     from trmm_async.stream import Consumer, Handler, StreamSettings, StreamState, Subscription
     from trmm_async.transport.connector import Connector
     from trmm_async.transport.raw import RawResponse
@@ -218,7 +226,14 @@ _ROOMS: Final = {
     "resources.stock.services": ("Service",),
     "resources.stock.software": ("Software",),
     "resources.stock.windows_updates": ("WindowsUpdate",),
-    "resources.stock.policies": ("Policy", "PolicyUse"),
+    "resources.stock.policies": (
+        "ClientPolicies",
+        "PatchPolicy",
+        "Policy",
+        "PolicyPlace",
+        "PolicyRef",
+        "PolicyUse",
+    ),
     "resources.stock.pending_actions": ("PendingAction",),
     "resources.stock.snippets": ("Snippet",),
     "resources.scripts": ("ScriptFile",),
@@ -236,6 +251,7 @@ _ROOMS: Final = {
         "ServiceCheck",
     ),
     "dialects.stock.checks": ("CheckDetails",),
+    "resources.tasks": ("TaskOnAgent",),
     "stream": ("Consumer", "Handler", "StreamSettings", "StreamState", "Subscription"),
     "transport.connector": ("Connector",),
     "transport.raw": ("RawResponse",),
@@ -267,6 +283,7 @@ __all__ = [
     "CheckKind",
     "CheckOnAgent",
     "Client",
+    "ClientPolicies",
     "ClientRef",
     "ClosedError",
     "CommandOutput",
@@ -309,10 +326,13 @@ __all__ = [
     "Observation",
     "Outcome",
     "OutcomeUnknownError",
+    "PatchPolicy",
     "PendingAction",
     "PermissionDeniedError",
     "PingCheck",
     "Policy",
+    "PolicyPlace",
+    "PolicyRef",
     "PolicyUse",
     "Process",
     "RateLimit",
@@ -320,14 +340,14 @@ __all__ = [
     "RawResponse",
     "RecordedError",
     "RedirectedError",
-    "Role",
     "Retry",
+    "Role",
     "RunEnded",
     "RunOutcome",
     "RunStarted",
     "Script",
-    "ScriptFile",
     "ScriptCheck",
+    "ScriptFile",
     "ScriptOutput",
     "ScriptResult",
     "Selector",
@@ -348,6 +368,7 @@ __all__ = [
     "TRMM",
     "TRMMError",
     "Task",
+    "TaskOnAgent",
     "TimeoutError",
     "UnidentifiedError",
     "Unknown",

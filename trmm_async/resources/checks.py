@@ -8,7 +8,7 @@ import msgspec
 
 from trmm_async import arguments
 from trmm_async.calls import Call, Plan, Steps
-from trmm_async.dialects.stock.agents import agent_ids_by_key
+from trmm_async.dialects.stock.agents import agent_ids_by_key, on_agent
 from trmm_async.dialects.stock.checks import CheckDetails, changes_body, check_body, details_of
 from trmm_async.dialects.stock.creation import make
 from trmm_async.dialects.stock.dialect import CHECKS
@@ -129,7 +129,7 @@ RESULTS = read(
     "checks.results",
     "/automation/checks/{check:id}/status/",
     list[_OnAgent],
-    wire={"result_id": "id"},
+    wire={"result_id": "id", "severity": "alert_severity"},
 )
 
 
@@ -505,12 +505,6 @@ def _named(call: Call[list[_OnAgent]]) -> Plan[list[CheckOnAgent]]:
     def steps() -> Steps[list[CheckOnAgent]]:
         rows = yield from call
         ids = (yield from agent_ids_by_key()) if rows else {}
-        return [
-            CheckOnAgent(
-                **{name: getattr(row, name) for name in CheckOnAgent.__struct_fields__ if name != "agent_id"},
-                agent_id=ids.get(row.agent) if row.agent is not None else None,
-            )
-            for row in rows
-        ]
+        return [on_agent(CheckOnAgent, row, ids) for row in rows]
 
     return Plan(steps)

@@ -1,8 +1,9 @@
 """`trmm.tasks`."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import partial
-from typing import Final, TypedDict, Unpack
+from typing import Any, Final, TypedDict, Unpack
 
 import msgspec
 
@@ -10,15 +11,15 @@ from trmm_async import arguments
 from trmm_async.calls import Call, Plan, Steps
 from trmm_async.cron import cron_expression
 from trmm_async.dialects import TaskOrder
-from trmm_async.dialects.stock.agents import agent_ids_by_key
-from trmm_async.dialects.stock.endpoint import delete, put, read, send
+from trmm_async.dialects.stock.agents import agent_ids_by_key, on_agent
+from trmm_async.dialects.stock.endpoint import Sent, delete, put, read, send
 from trmm_async.dialects.stock.tasks import Owner, task_of
 from trmm_async.errors import InvalidRequestError
-from trmm_async.models import Agent, Task
+from trmm_async.models import Agent, Moment, Noun, Task, no_extra
 from trmm_async.resources.names import AnyScript
 from trmm_async.resources.resource import Resource
 
-__all__ = ["TaskChanges", "Tasks"]
+__all__ = ["TaskChanges", "TaskOnAgent", "Tasks"]
 
 
 class TaskChanges(TypedDict, total=False):
@@ -28,12 +29,51 @@ class TaskChanges(TypedDict, total=False):
     name: str
 
 
+class TaskOnAgent(Noun, frozen=True, kw_only=True, gc=False):
+    """What came of a policy's task on one agent.
+
+    `status` is "pending", "passing" or "failing"; `run_status` "running" or "completed", None before the
+    first run; `execution_time` is in seconds.
+    """
+
+    result_id: int
+    agent_id: str | None = None
+    hostname: str = ""
+    status: str = ""
+    run_status: str | None = None
+    sync_status: str | None = None
+    last_run: Moment | None = None
+    retcode: int | None = None
+    stdout: str | None = None
+    stderr: str | None = None
+    execution_time: float | None = None
+    extra: Mapping[str, Any] = no_extra()
+
+
+class _TaskResult(TaskOnAgent, frozen=True, kw_only=True, gc=False):
+    agent: int | None = None
+
+
+def _seconds(text: str | None) -> float | None:
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return None
+
+
 _ONE: Final = "/tasks/{task:id}/"
 
 GET = read("tasks.get", _ONE, tuple[Task, Owner], decode=task_of)
 RUN = send("tasks.run", _ONE + "run/")
 UPDATE = put("tasks.update", _ONE)
 DELETE = delete("tasks.delete", _ONE)
+RESULTS = read(
+    "tasks.results",
+    "/automation/tasks/{task:id}/status/",
+    list[_TaskResult],
+    wire={"result_id": "id", "execution_time": Sent(kind=str | None, fit=_seconds)},
+)
+RUN_EVERYWHERE = send("tasks.run_everywhere", "/automation/tasks/{task:id}/run/")
 
 
 _CHECKS: Final[arguments.Checks] = {"enabled": arguments.boolean, "name": arguments.name}
@@ -41,6 +81,13 @@ _CHECKS: Final[arguments.Checks] = {"enabled": arguments.boolean, "name": argume
 
 class Tasks(Resource):
     """Automated tasks. Every method raises `TRMMError`s only."""
+
+    async def results(self, task: int | Task) -> list[TaskOnAgent]:
+        """What came of a policy's task on each agent that has it; a stock server only.
+
+        Empty for a task that is not there, or is none of a policy.
+        """
+        return await self._on_stock(RESULTS.name, _with_agents(RESULTS.call(task)))
 
     async def list(self, *, agent: str | Agent | None = None) -> list[Task]:
         """The automated tasks of one agent, or all. A stock server tells `status` with one agent's only."""
@@ -103,6 +150,21 @@ class Tasks(Resource):
         else:
             await self._send(RUN, task_id, body={"agent_id": agent_id})
 
+    async def run_everywhere(self, task: int | Task) -> None:
+        """Have a policy's task run now, on every agent that the policy reaches; a stock server only.
+
+        Never sent twice. Returns when the server has noted it; agents that are off run nothing. What came of
+        it is in `results` later.
+
+        Raises:
+            InvalidRequestError: it is no task of a policy: the server would say yes, and run nothing.
+            NotFoundError: there is no such task.
+            OutcomeUnknownError: sent, and the answer was lost: it may run.
+        """
+        task_id = arguments.object_id(task, "task")
+        call = RUN_EVERYWHERE.call(task_id)
+        await self._on_stock(RUN_EVERYWHERE.name, _run_on_all(GET.call(task_id), call))
+
     async def update(self, task: int | Task, **changes: Unpack[TaskChanges]) -> None:
         """Change a task: `enabled`, `name`; a stock server only. Repeated by us: twice is once."""
         await self._send(UPDATE, task, body=arguments.settings(changes, _CHECKS, UPDATE.name))
@@ -116,6 +178,29 @@ class Tasks(Resource):
             NotFoundError: there is no such task.
         """
         await self._send(DELETE, task)
+
+
+def _run_on_all(get: Call[tuple[Task, Owner]], run: Call[None]) -> Plan[None]:
+    """The server says yes to any number."""
+
+    def steps() -> Steps[None]:
+        task, owner = yield from get
+        if owner.policy is None:
+            raise InvalidRequestError(f"task {task.id} is no task of a policy: tasks.run(task) runs it")
+        yield from run
+
+    return Plan(steps)
+
+
+def _with_agents(call: Call[list[_TaskResult]]) -> Plan[list[TaskOnAgent]]:
+    """The results with their agents' ids, where the server tells other numbers."""
+
+    def steps() -> Steps[list[TaskOnAgent]]:
+        rows = yield from call
+        ids = (yield from agent_ids_by_key()) if rows else {}
+        return [on_agent(TaskOnAgent, row, ids) for row in rows]
+
+    return Plan(steps)
 
 
 def with_agent(get: Call[tuple[Task, Owner]]) -> Plan[Task]:

@@ -8,6 +8,7 @@ field, and says no to the first that is wrong, as a gateway does.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -124,6 +125,18 @@ class Field(Generic[T]):
         return Field(read, default, null=default is None)
 
     @staticmethod
+    def option(options: Container[int], default: int) -> Field[int]:
+        """One of several numbers."""
+
+        def read(value: object) -> int:
+            if isinstance(value, bool) or not isinstance(value, int) or value not in options:
+                msg = f'"{value}" is not a valid choice.'
+                raise InvalidError(msg)
+            return value
+
+        return Field(read, default)
+
+    @staticmethod
     def many(*, default: list[object] | None = None, of: Field[Any] | None = None) -> Field[list[object]]:
         """A list of words or numbers, whichever they are, or each as a field; what is wrong says where."""
 
@@ -183,6 +196,17 @@ class Field(Generic[T]):
             except (ValueError, OverflowError):
                 msg = f"Datetime has wrong format. Use one of these formats instead: {FORMATS}."
                 raise InvalidError(msg) from None
+
+        return Field(read, null=True)
+
+    @staticmethod
+    def email() -> Field[str]:
+        """An address of mail, or null."""
+
+        def read(value: object) -> str:
+            if re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", str(value)) is None:
+                raise InvalidError("Enter a valid email address.")
+            return str(value)
 
         return Field(read, null=True)
 

@@ -64,6 +64,9 @@ class Client:
     name: str
     custom_fields: list[FieldValue] = field(default_factory=list)
     block_policy_inheritance: bool = False
+    server_policy: int | None = None
+    workstation_policy: int | None = None
+    alert_template: int | None = None
 
 
 @dataclass(slots=True)
@@ -75,6 +78,9 @@ class Site:
     client: Client
     custom_fields: list[FieldValue] = field(default_factory=list)
     block_policy_inheritance: bool = False
+    server_policy: int | None = None
+    workstation_policy: int | None = None
+    alert_template: int | None = None
 
 
 @dataclass(slots=True)

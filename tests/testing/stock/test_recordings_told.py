@@ -136,17 +136,110 @@ CHECKS_AFTER = (
     "check_delete_policy "
 )
 
-STORIES: dict[str, tuple[Story, str]] = {"checks": (_checks, CHECKS_MADE + CHECKS_AFTER)}
+POLICIES_MADE = (
+    "policy_create_full policy_get_after_create policy_create_minimal policy_get_minimal policy_create_dup "
+    "policy_create_no_name policy_create_no_name_again policy_create_bad_type policy_create_agent_id_as_text "
+    "policy_create_limited_403 policy_create_list_body policy_update_full policy_get_after_update "
+    "policy_update_one_field policy_update_404 policy_update_bad policy_update_limited_403 "
+    "policies_list_before "
+)
+POLICIES_SET = (
+    "policies_overview_assigned policies_overview_limited_403 policies_list_assigned "
+    "policy_related_assigned policy_update_alert_template "
+)
+POLICIES_COPIED = (
+    "policy_create_copy policy_get_copy policy_copy_checks policy_copy_tasks policy_create_copy_404 "
+    "policy_checks_after policy_tasks_after "
+)
+PATCHES = (
+    "patchpolicy_create_full patchpolicy_create_minimal patchpolicy_create_second patchpolicy_create_404 "
+    "patchpolicy_create_bad patchpolicy_create_limited_403 patchpolicy_create_no_policy "
+    "policies_list_with_patchpolicy patchpolicy_update_full patchpolicy_update_one_field "
+    "patchpolicy_update_bad patchpolicy_update_404 patchpolicy_update_limited_403 "
+    "policies_list_patchpolicy_updated patchpolicy_reset_all patchpolicy_reset_bad_client "
+    "patchpolicy_reset_client patchpolicy_reset_limited_403 patchpolicy_reset_site "
+    "patchpolicy_reset_unknown_client patchpolicy_delete_limited_403 patchpolicy_delete "
+    "patchpolicy_delete_404 "
+)
+POLICY_TASKS = (
+    "policy_task_status policy_task_status_via_run policy_task_status_404 policy_task_status_limited_403 "
+    "policy_task_status_via_run_limited_403 policy_task_run policy_task_run_via_status policy_task_run_404 "
+    "policy_task_run_limited_403 policy_task_run_via_status_limited_403 policy_task_run_not_policy "
+    "policy_check_status policy_check_status_404 policy_check_status_limited_403 policy_check_status_none "
+)
+POLICIES_LATER = (
+    "policy_update_exclude_agent checks_agent_policy_excluded policy_update_enforced "
+    "policy_update_inactive policies_list_as_default "
+)
+
+
+async def _policies(it: Teller) -> None:
+    server = it.server
+    for name in POLICIES_MADE.split():
+        await it.tell(name)
+    check = {"policy": 3, "check_type": "ping", "name": "still ping", "ip": "10.0.0.1"}
+    await it.ask("POST", "/checks/", check)
+    _, (row,) = await it.ask("GET", "/automation/policies/3/checks/")
+    action = {"type": "cmd", "shell": "cmd", "command": "echo", "timeout": 30, "name": ""}
+    script = {
+        "name": "",
+        "type": "script",
+        "script": 131,
+        "timeout": 90,
+        "script_args": [],
+        "env_vars": ["A=1"],
+    }
+    task = {"policy": 3, "name": "t", "task_type": "manual", "actions": [script]}
+    await it.ask("POST", "/tasks/", task)
+    on_failure = {"actions": [action], "task_type": "checkfailure", "assigned_check": row["id"]}
+    await it.ask("POST", "/tasks/", task | on_failure)
+    _, tasks = await it.ask("GET", "/automation/policies/3/tasks/")
+    await it.ask("PUT", "/clients/1/", {"client": {"server_policy": 3}})
+    await it.ask("POST", "/alerts/templates/", {"name": "t"})
+    for name in POLICIES_SET.split():
+        await it.tell(name)
+    # What has no name took a number there.
+    for name in POLICIES_COPIED.split():
+        it.paths = {"/policies/7/": "/policies/6/"}
+        await it.tell(name)
+    it.numbers = {("policy", 7): 6}
+    server.world.agents[HUNG].pk = 12
+    for name in PATCHES.split():
+        it.paths = {"/patchpolicy/14/": "/patchpolicy/1/", "/patchpolicy/15/": "/patchpolicy/2/"}
+        await it.tell(name)
+    await it.ask("POST", "/checks/client/1/csbulkrun/")
+    it.paths = {
+        "/tasks/46/": f"/tasks/{tasks[0]['id']}/",
+        "/tasks/43/": "/tasks/900000/",
+        "/checks/106/": f"/checks/{row['id']}/",
+    }
+    for name in POLICY_TASKS.split():
+        await it.tell(name)
+    await it.ask("DELETE", "/alerts/templates/1/")
+    for name in POLICIES_LATER.split():
+        await it.tell(name)
+
+
+STORIES: dict[str, tuple[Story, str]] = {
+    "checks": (_checks, CHECKS_MADE + CHECKS_AFTER),
+    "policies": (
+        _policies,
+        POLICIES_MADE + POLICIES_SET + POLICIES_COPIED + PATCHES + POLICY_TASKS + POLICIES_LATER,
+    ),
+}
+REACH = "an agent's checks are others here; test_reach.py tells what policies give it"
 SPARED: dict[str, str] = {
     "check_get_with_assigned_task": "told with the tasks",
-    "checks_agent_block_inheritance": "told with the policies",
-    "checks_agent_block_inheritance_stale": "told with the policies",
-    "checks_agent_own_policy_blocked": "told with the policies",
-    "checks_agent_policy_enforced": "told with the policies",
-    "checks_agent_policy_enforced_first_read": "told with the policies",
-    "checks_agent_policy_excluded": "told with the policies",
-    "checks_agent_policy_inactive": "told with the policies",
-    "checks_agent_policy_mixed": "told with the policies",
+    "checks_agent_block_inheritance": REACH,
+    "checks_agent_block_inheritance_stale": REACH,
+    "checks_agent_own_policy_blocked": REACH,
+    "checks_agent_policy_enforced": REACH,
+    "checks_agent_policy_enforced_first_read": REACH,
+    "policy_create_by_restricted_user": "a role that sees some clients alone is not simulated",
+    "patchpolicy_reset_restricted_all": "a role that sees some clients alone is not simulated",
+    "patchpolicy_update_of_agent": "told by a call of the client: it goes by the id of an agent's own",
+    "checks_agent_policy_inactive": REACH,
+    "checks_agent_policy_mixed": REACH,
 }
 TOLD = {name for _, names in STORIES.values() for name in names.split()} | set(SPARED)
 """All that is told here, or not, for a reason."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -22,7 +22,9 @@ from trmm_async.models import (
     no_extra,
 )
 
-__all__ = ["Places", "ShortAgent", "agent_of_detail", "listed_agents"]
+__all__ = ["Places", "ShortAgent", "agent_of_detail", "listed_agents", "on_agent"]
+
+T = TypeVar("T", bound=msgspec.Struct)
 
 
 class ShortAgent(msgspec.Struct, frozen=True, gc=False):
@@ -264,3 +266,9 @@ def agent_ids_by_key() -> Call[Mapping[int, str]]:
 _BY_KEY: Final[codec.ListDecoder[Mapping[int, str]]] = codec.listed(
     ShortAgent, attrgetter("id", "agent_id"), dict
 )
+
+
+def on_agent(kind: type[T], row: Any, ids: Mapping[int, str]) -> T:
+    """What came of something on an agent, by its id, of a row that has the integer `agent` for it."""
+    values = {name: getattr(row, name) for name in kind.__struct_fields__}
+    return kind(**values | {"agent_id": ids.get(row.agent)})

@@ -1,25 +1,126 @@
-"""`trmm.policies`."""
+"""`trmm.policies`, and their patch policies, `trmm.policies.patches`."""
 
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Iterable, Mapping
+from functools import partial
+from typing import Any, Final, Literal, TypedDict, Unpack
 
 import msgspec
 
+from trmm_async import arguments, codec
 from trmm_async.calls import Call, Plan, Steps
-from trmm_async.dialects.stock.endpoint import delete, read
+from trmm_async.dialects.stock.agents import agent_ids_by_key
+from trmm_async.dialects.stock.creation import make
+from trmm_async.dialects.stock.endpoint import Sent, Wire, delete, put, read, read_as, send
 from trmm_async.dialects.stock.nouns import checks_of
 from trmm_async.dialects.stock.tasks import tasks_of
-from trmm_async.errors import NotFoundError
-from trmm_async.models import Check, ClientRef, Noun, SiteRef, Task, no_extra
+from trmm_async.errors import InvalidRequestError, NotFoundError
+from trmm_async.models import Agent, Check, Client, ClientRef, Noun, Site, SiteRef, Task, no_extra
+from trmm_async.resources.api import Api
+from trmm_async.resources.filters import MonitoringType
+from trmm_async.resources.names import AnyClient, AnySite, Names
 from trmm_async.resources.resource import Resource
 
-__all__ = ["Policies", "Policy", "PolicyUse"]
+__all__ = [
+    "PATCHES",
+    "ClientPolicies",
+    "PatchChanges",
+    "PatchPolicies",
+    "PatchPolicy",
+    "Policies",
+    "Policy",
+    "PolicyChanges",
+    "PolicyPlace",
+    "PolicyRef",
+    "PolicyUse",
+    "patch_policy_of",
+    "patch_settings",
+]
+
+PatchAction = Literal["manual", "approve", "ignore", "inherit"]
+
+
+class PatchPolicy(Noun, frozen=True, kw_only=True, gc=False):
+    """How Windows updates are dealt with: of a policy, or an agent's own.
+
+    `critical` to `other`: "manual", "approve", "ignore" or "inherit". `run_time_frequency`: "daily",
+    "monthly" or "inherit"; `run_time_hour` by the agent's clock; `run_time_days` of the week, Monday is 0;
+    `run_time_day` of the month. `reboot_after_install`: "never", "required", "always" or "inherit".
+    """
+
+    id: int
+    policy: int | None = None
+    critical: str = ""
+    important: str = ""
+    moderate: str = ""
+    low: str = ""
+    other: str = ""
+    run_time_frequency: str = ""
+    run_time_hour: int | None = None
+    run_time_days: tuple[int, ...] = ()
+    run_time_day: int | None = None
+    reboot_after_install: str = ""
+    reprocess_failed_inherit: bool = False
+    reprocess_failed: bool = False
+    reprocess_failed_times: int | None = None
+    email_if_fail: bool = False
+    extra: Mapping[str, Any] = no_extra()
+
+
+class PatchChanges(TypedDict, total=False):
+    """Settings of a patch policy; see `PatchPolicy`."""
+
+    critical: PatchAction
+    important: PatchAction
+    moderate: PatchAction
+    low: PatchAction
+    other: PatchAction
+    run_time_frequency: Literal["daily", "monthly", "inherit"]
+    run_time_hour: int
+    run_time_days: Iterable[int]
+    run_time_day: int
+    reboot_after_install: Literal["never", "required", "always", "inherit"]
+    reprocess_failed_inherit: bool
+    reprocess_failed: bool
+    reprocess_failed_times: int
+    email_if_fail: bool
+
+
+def _days(values: object, what: str) -> list[object]:
+    days: Any = arguments.each(partial(arguments.integer, minimum=0, maximum=6))(values, what)
+    return sorted({*days})
+
+
+_action: Final = partial(arguments.choice, allowed=("manual", "approve", "ignore", "inherit"))
+PATCHES: Final[arguments.Checks] = {
+    **dict.fromkeys(("critical", "important", "moderate", "low", "other"), _action),
+    "run_time_frequency": partial(arguments.choice, allowed=("daily", "monthly", "inherit")),
+    "run_time_hour": partial(arguments.integer, minimum=0, maximum=23),
+    "run_time_days": _days,
+    "run_time_day": partial(arguments.integer, minimum=1, maximum=31),
+    "reboot_after_install": partial(arguments.choice, allowed=("never", "required", "always", "inherit")),
+    "reprocess_failed_inherit": arguments.boolean,
+    "reprocess_failed": arguments.boolean,
+    "reprocess_failed_times": partial(arguments.integer, minimum=0, maximum=2**15 - 1),
+    "email_if_fail": arguments.boolean,
+}
+"""How the settings of a patch policy are checked."""
+
+
+def patch_settings(given: Mapping[str, object]) -> dict[str, Any]:
+    """Settings of a new patch policy as they are sent; none are all inherited."""
+    return arguments.settings(given, PATCHES, "policies.patches.create") if given else {}
+
+
+def patch_policy_of(rows: tuple[PatchPolicy, ...]) -> PatchPolicy | None:
+    """The one that counts, of those that a policy has: the first."""
+    return rows[0] if rows else None
 
 
 class Policy(Noun, frozen=True, kw_only=True, gc=False):
     """An automation policy; what is excluded from it is named by ids.
 
-    `default_server`, `default_workstation` and `agents_count` are told by `policies.list` alone.
+    `default_server`, `default_workstation`, `agents_count` and `patch_policy` are told by `policies.list`
+    alone. An agent is excluded by the integer that the server has for it.
     """
 
     id: int
@@ -34,14 +135,71 @@ class Policy(Noun, frozen=True, kw_only=True, gc=False):
     default_server: bool | None = None
     default_workstation: bool | None = None
     agents_count: int | None = None
+    patch_policy: PatchPolicy | None = None
     extra: Mapping[str, Any] = no_extra()
 
 
-_WIRE: Final[Mapping[str, str]] = {
+class PolicyChanges(TypedDict, total=False):
+    """What can be set of a policy; what is not given stays, and None is none.
+
+    Agents are excluded by their ids, by the agents, or by the integers of `Policy.excluded_agents`.
+    """
+
+    name: str
+    description: str | None
+    active: bool
+    enforced: bool
+    alert_template: Any
+    excluded_sites: Iterable[int | Site | SiteRef]
+    excluded_clients: Iterable[int | Client | ClientRef]
+    excluded_agents: Iterable[int | str | Agent]
+
+
+_CHECKS: Final[arguments.Checks] = {
+    "name": partial(arguments.short_text, most=255),
+    "description": ("desc", arguments.or_none(partial(arguments.short_text, most=255, empty=True))),
+    "active": arguments.boolean,
+    "enforced": arguments.boolean,
+    "alert_template": arguments.or_none(arguments.object_id),
+    "excluded_sites": lambda values, what: list(arguments.object_ids(values, what)),
+    "excluded_clients": lambda values, what: list(arguments.object_ids(values, what)),
+    "excluded_agents": arguments.each(
+        lambda value, what: value if isinstance(value, int) else arguments.agent_id(value)
+    ),
+}
+
+_ALONE: Final[Mapping[str, str]] = {
     "description": "desc",
     "default_server": "default_server_policy",
     "default_workstation": "default_workstation_policy",
 }
+_WIRE: Final[Wire] = {
+    **_ALONE,
+    "patch_policy": Sent("winupdatepolicy", tuple[PatchPolicy, ...], patch_policy_of),
+}
+
+
+class PolicyRef(Noun, frozen=True, kw_only=True, gc=False):
+    """A policy by its id and its name."""
+
+    id: int
+    name: str = ""
+
+
+class PolicyPlace(Noun, frozen=True, kw_only=True, gc=False):
+    """A site, or a client, with the policies that are set there."""
+
+    id: int
+    name: str = ""
+    server_policy: PolicyRef | None = None
+    workstation_policy: PolicyRef | None = None
+    extra: Mapping[str, Any] = no_extra()
+
+
+class ClientPolicies(PolicyPlace, frozen=True, kw_only=True, gc=False):
+    """A client with the policies that are set there, and at its sites."""
+
+    sites: tuple[PolicyPlace, ...] = ()
 
 
 class PolicyUse(Noun, frozen=True, kw_only=True, gc=False):
@@ -73,21 +231,88 @@ class _Use(msgspec.Struct):
     extra: Mapping[str, Any] = no_extra()
 
 
+class _Place(msgspec.Struct):
+    pk: int
+    name: str = ""
+    server_policy: PolicyRef | None = None
+    workstation_policy: PolicyRef | None = None
+    sites: tuple["_Place", ...] = ()
+    extra: Mapping[str, Any] = no_extra()
+
+
+def _overview(body: bytes) -> list[ClientPolicies]:
+    return [
+        ClientPolicies(
+            id=one.pk,
+            name=one.name,
+            server_policy=one.server_policy,
+            workstation_policy=one.workstation_policy,
+            sites=tuple(map(_placed, one.sites)),
+            extra=one.extra,
+        )
+        for one in codec.decoder(list[_Place])(body)
+    ]
+
+
+def _placed(sent: _Place) -> PolicyPlace:
+    return PolicyPlace(
+        id=sent.pk,
+        name=sent.name,
+        server_policy=sent.server_policy,
+        workstation_policy=sent.workstation_policy,
+        extra=sent.extra,
+    )
+
+
 _ONE: Final = "/automation/policies/{policy:id}/"
 
 LIST = read("policies.list", "/automation/policies/", list[Policy], wire=_WIRE)
-GET = read("policies.get", _ONE, Policy, wire=_WIRE)
+GET = read("policies.get", _ONE, Policy, wire=_ALONE)
 RELATED = read("policies.related", _ONE + "related/", _Use)
 CHECKS = read("policies.checks", _ONE + "checks/", list[Check], decode=checks_of(None))
 DELETE = delete("policies.delete", _ONE)
+CREATE = send("policies.create", "/automation/policies/")
+UPDATE = put("policies.update", _ONE)
+OVERVIEW = read("policies.overview", "/automation/policies/overview/", list[ClientPolicies], decode=_overview)
+ASSIGN_AGENT = put("policies.assign", "/agents/{agent:agent}/")
+ASSIGN_CLIENT = put("policies.assign", "/clients/{client:id}/", needs="client")
+ASSIGN_SITE = put("policies.assign", "/clients/sites/{site:id}/", needs="site")
+ASSIGN_ALL = put("policies.assign", "/core/settings/")
+_PATCH: Final = "/automation/patchpolicy/{patch_policy:id}/"
+CREATE_PATCH = send("policies.patches.create", "/automation/patchpolicy/", needs="policy")
+UPDATE_PATCH = put("policies.patches.update", _PATCH)
+DELETE_PATCH = delete("policies.patches.delete", _PATCH)
+RESET_PATCH = put("policies.patches.reset", "/automation/patchpolicy/reset/", method="POST")
 TASKS = read("policies.tasks", _ONE + "tasks/", list[Task], decode=tasks_of({}))
 
 
-class Policies(Resource):
-    """Automation policies of a stock server, to be read and deleted. Every method raises `TRMMError`s only.
+class _Unnamed(TypedDict, total=False):
+    """As `PolicyChanges`, without its name."""
 
-    On a gateway they are an `UnsupportedError`.
+    description: str | None
+    active: bool
+    enforced: bool
+    alert_template: Any
+    excluded_sites: Iterable[int | Site | SiteRef]
+    excluded_clients: Iterable[int | Client | ClientRef]
+    excluded_agents: Iterable[int | str | Agent]
+
+
+class Policies(Resource):
+    """Automation policies of a stock server. Every method raises `TRMMError`s only.
+
+    On a gateway they are an `UnsupportedError`. The server keeps for ten minutes what policies give an agent:
+    `assign` to an agent, and what is excluded, may show as late.
+
+    Attributes:
+        patches: their patch policies.
     """
+
+    patches: "PatchPolicies"
+
+    def __init__(self, api: Api) -> None:
+        super().__init__(api)
+        self.patches = PatchPolicies(api)
 
     async def get(self, policy: int | Policy) -> Policy:
         """One policy.
@@ -113,9 +338,104 @@ class Policies(Resource):
         """A policy's tasks; `tasks.run(task, agent=…)` runs one."""
         return await self._send(TASKS, policy)
 
-    async def delete(self, policy: int | Policy) -> None:
-        """Remove a policy with its checks and tasks, in use or not. Gone already counts as success."""
-        await self._send(DELETE, policy)
+    async def create(
+        self, *, name: str, copy_of: int | Policy | None = None, **settings: Unpack[_Unnamed]
+    ) -> Policy:
+        """Create a policy and return it. It is in use nowhere yet: see `assign`. Never sent twice.
+
+        Args:
+            name: its name, of which there is one.
+            copy_of: a policy whose checks and tasks it gets: not its alert template, exclusions and patch
+                policy, nor the environment variables of its script checks, nor tasks that run on failure
+                without their check.
+            settings: as `PolicyChanges` has them. It is active unless `active=False`: the server's own
+                default reaches nobody.
+
+        Raises:
+            BadRequestError: there is a policy of this name.
+            NotFoundError: the one to copy is not there; nothing was created.
+            OutcomeUnknownError: sent, and the answer was lost: it may exist.
+            UnidentifiedError: it was created, and can't be told from others.
+        """
+        given: dict[str, object] = {"name": name, "active": True, **settings}
+        body = arguments.settings(given, _CHECKS, CREATE.name)
+        source = None if copy_of is None else arguments.object_id(copy_of, "copy_of")
+        return await self._on_stock(CREATE.name, _made(body, source))
+
+    async def update(self, policy: int | Policy, **changes: Unpack[PolicyChanges]) -> None:
+        """Change what is given of a policy. Repeated by us if an answer is lost: twice is once.
+
+        Raises:
+            BadRequestError: there is another of this name, or no such alert template.
+            NotFoundError: there is no such policy, or agent.
+        """
+        policy_id = arguments.object_id(policy, "policy")
+        body = arguments.settings(changes, _CHECKS, UPDATE.name)
+        await self._on_stock(UPDATE.name, _changed(policy_id, body))
+
+    async def assign(
+        self,
+        policy: int | Policy | None,
+        *,
+        agent: str | Agent | None = None,
+        client: AnyClient | None = None,
+        site: AnySite | None = None,
+        everywhere: bool = False,
+        monitoring_type: MonitoringType | None = None,
+    ) -> None:
+        """Set a policy for an agent, a client, a site, or as the default of all. Twice is once.
+
+        Args:
+            policy: the policy; None takes away what is set there.
+            agent: it applies to this agent, besides what that inherits; or
+            client: to the agents of this client; or
+            site: to those of this site; or
+            everywhere: to all agents. What blocks inheritance, or is excluded, has nothing from above.
+            monitoring_type: of servers, or of workstations, alone; None for both. An agent's has none.
+
+        Raises:
+            BadRequestError: there is no such policy.
+            NotFoundError: there is no such agent, client or site.
+        """
+        policy_id = None if policy is None else arguments.object_id(policy, "policy")
+        if [agent, client, site, everywhere or None].count(None) != 3:
+            raise InvalidRequestError("policies.assign: give one of agent, client, site and everywhere=True")
+        if agent is not None:
+            if monitoring_type is not None:
+                raise InvalidRequestError("policies.assign: an agent has one policy, of no monitoring_type")
+            await self._send(ASSIGN_AGENT, agent, body={"policy": policy_id})
+            return
+        kinds = ("server", "workstation")
+        if monitoring_type is not None:
+            kinds = (arguments.choice(monitoring_type, "monitoring_type", kinds),)  # type: ignore[assignment]
+        body = {f"{kind}_policy": policy_id for kind in kinds}
+        names = Names(self._api)
+        if client is not None:
+            client_id = await names.client(arguments.reference(client, "client"))
+            await self._send(ASSIGN_CLIENT, client_id, body={"client": body})
+        elif site is not None:
+            site_id = await names.site(arguments.reference(site, "site"))
+            await self._send(ASSIGN_SITE, site_id, body={"site": body})
+        else:
+            await self._send(ASSIGN_ALL, body=body)
+
+    async def overview(self) -> list[ClientPolicies]:
+        """All clients with their sites, and which policies are set there; what they inherit is not in it."""
+        return await self._send(OVERVIEW)
+
+    async def delete(self, policy: int | Policy, *, in_use: bool = False) -> None:
+        """Remove a policy with its checks and tasks. Gone already counts as success.
+
+        Args:
+            policy: its id, or the policy.
+            in_use: True removes one that is set somewhere too: nobody has it any more then. Otherwise it is
+                looked up first, and refused.
+
+        Raises:
+            InvalidRequestError: it is in use; nothing was removed.
+        """
+        policy_id = arguments.object_id(policy, "policy")
+        await self._on_stock(DELETE.name, _removed(policy_id, in_use=arguments.boolean(in_use, "in_use")))
 
     async def list(self) -> list[Policy]:
         """All policies."""
@@ -142,3 +462,152 @@ def use_of(call: Call[_Use]) -> Plan[PolicyUse]:
         )
 
     return Plan(steps)
+
+
+def _made(body: dict[str, Any], source: int | None) -> Plan[Policy]:
+    """The server makes the policy before it looks for the one to copy, and fails if it is not there."""
+
+    def steps() -> Steps[Policy]:
+        yield from _by_numbers(body)
+        if source is not None:
+            yield from GET.call(source)
+            body["copyId"] = source
+        name = body["name"]
+        return (yield from make("policy", LIST.call(), CREATE.call(body=body), _is_named(name)).steps())
+
+    return Plan(steps)
+
+
+def _is_named(name: str) -> Any:
+    return lambda made: made.name == name
+
+
+def _changed(policy_id: int, body: dict[str, Any]) -> Plan[None]:
+    def steps() -> Steps[None]:
+        yield from _by_numbers(body)
+        yield from UPDATE.call(policy_id, body=body)
+
+    return Plan(steps)
+
+
+def _by_numbers(body: dict[str, Any]) -> Steps[None]:
+    """Agents are excluded by the server's integers: an agent's id is a 400 there."""
+    given = body.get("excluded_agents", [])
+    if all(isinstance(one, int) for one in given):
+        return
+    keys = {agent_id: key for key, agent_id in (yield from agent_ids_by_key()).items()}
+    if unknown := [one for one in given if isinstance(one, str) and one not in keys]:
+        raise InvalidRequestError(f"excluded_agents: there is no agent {unknown[0]}")
+    body["excluded_agents"] = [keys.get(one, one) for one in given]
+
+
+def _removed(policy_id: int, *, in_use: bool) -> Plan[None]:
+    def steps() -> Steps[None]:
+        if not in_use:
+            use = yield from RELATED.call(policy_id)
+            places = (
+                *(f"client {one.name}" for one in (*use.server_clients, *use.workstation_clients)),
+                *(f"site {one.name}" for one in (*use.server_sites, *use.workstation_sites)),
+                *(f"agent {one.agent_id}" for one in use.agents),
+                *(["all servers"] if use.is_default_server_policy else []),
+                *(["all workstations"] if use.is_default_workstation_policy else []),
+            )
+            if places:
+                raise InvalidRequestError(
+                    f"policies.delete: policy {policy_id} is in use by {', '.join(places[:5])}"
+                    f"{', …' if places[5:] else ''}: in_use=True removes it all the same"
+                )
+        yield from DELETE.call(policy_id)
+
+    return Plan(steps)
+
+
+class PatchPolicies(Resource):
+    """Patch policies of policies: how Windows updates are dealt with. Read them in `policies.list`.
+
+    Every method raises `TRMMError`s only; on a gateway they are an `UnsupportedError`. Agents have their own:
+    `agents.update(agent, patch_policy={…})`.
+    """
+
+    async def create(self, policy: int | Policy, **settings: Unpack[PatchChanges]) -> PatchPolicy:
+        """Give a policy a patch policy and return it. Never sent twice.
+
+        Raises:
+            InvalidRequestError: a value is wrong, or it has one already, which the server would add to and
+                not heed.
+            NotFoundError: there is no such policy.
+            OutcomeUnknownError: sent, and the answer was lost: it may exist.
+        """
+        policy_id = arguments.object_id(policy, "policy")
+        body = {"policy": policy_id, **patch_settings(settings)}
+        return await self._on_stock(CREATE_PATCH.name, _patched(policy_id, body))
+
+    async def update(self, patch_policy: int | PatchPolicy, **changes: Unpack[PatchChanges]) -> None:
+        """Change what is given of a patch policy, an agent's own too. Twice is once.
+
+        Raises:
+            NotFoundError: there is no such patch policy.
+        """
+        await self._send(
+            UPDATE_PATCH, patch_policy, body=arguments.settings(changes, PATCHES, UPDATE_PATCH.name)
+        )
+
+    async def delete(self, patch_policy: int | PatchPolicy) -> None:
+        """Remove a patch policy. Gone already, after a lost answer, counts as success.
+
+        Raises:
+            NotFoundError: there is no such patch policy.
+        """
+        await self._send(DELETE_PATCH, patch_policy)
+
+    async def reset(
+        self,
+        *,
+        client: AnyClient | None = None,
+        site: AnySite | None = None,
+        everywhere: bool = False,
+    ) -> None:
+        """Have the agents' own patch policies inherit again: of a client, a site, or of all. Twice is once.
+
+        Their hours, days, and what is to be done about failures are not reset. The server does not say of how
+        many, nor whether there is such a client.
+
+        Args:
+            client: of this client's agents; or
+            site: of this site's; or
+            everywhere: True for every agent that the key may see.
+        """
+        if [client, site, arguments.boolean(everywhere, "everywhere") or None].count(None) != 2:
+            raise InvalidRequestError(
+                "policies.patches.reset: give one of client, site and everywhere=True (every agent)"
+            )
+        body: dict[str, int] = {}
+        names = Names(self._api)
+        if client is not None:
+            body["client"] = await names.client(arguments.reference(client, "client"))
+        elif site is not None:
+            body["site"] = await names.site(arguments.reference(site, "site"))
+        await self._send(RESET_PATCH, body=body)
+
+
+def _patched(policy_id: int, body: dict[str, Any]) -> Plan[PatchPolicy]:
+    def steps() -> Steps[PatchPolicy]:
+        there = {one.id: one for one in (yield from LIST.call())}
+        if policy_id not in there:
+            raise NotFoundError(404, f"there is no policy {policy_id}", method="GET", path=LIST.path)
+        if (has := there[policy_id].patch_policy) is not None:
+            raise InvalidRequestError(
+                f"policies.patches.create: policy {policy_id} has the patch policy {has.id}: update that one"
+            )
+        listing = read_as(LIST.call(), _all_patches)
+        return (
+            yield from make(
+                "patch policy", listing, CREATE_PATCH.call(body=body), lambda made: made.policy == policy_id
+            ).steps()
+        )
+
+    return Plan(steps)
+
+
+def _all_patches(body: bytes) -> list[PatchPolicy]:
+    return [one.patch_policy for one in LIST.decode(body) if one.patch_policy is not None]

@@ -1,6 +1,6 @@
 """Automation policies: their checks and tasks, and what they apply to.
 
-Below: `database.py`. Above: `dialect.py`. A policy here applies to nothing: agents do not inherit its checks.
+Below: `database.py`, `reach.py`. Above: `dialect.py`.
 """
 
 from __future__ import annotations
@@ -9,21 +9,31 @@ from typing import TYPE_CHECKING
 
 from trmm_async.testing.routing import Route
 
+from . import agent_shapes as shapes
 from . import checks, tasks
-from .room import Fields, said
+from .reach import reached_by
+from .room import Fields, crash, invalid, said
+from .setup_rows import INSTALLED
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
+    from trmm_async.testing.nouns import Client, Site
     from trmm_async.testing.replies import Asked, Reply
     from trmm_async.testing.stage import Stage
 
     from .table import Row
 
-__all__ = ["Automation"]
+__all__ = ["Automation", "shown_client", "shown_site"]
 
 LISTED, MANAGED = "can_list_automation_policies", "can_manage_automation_policies"
-RELATED = ("workstation_clients", "workstation_sites", "server_clients", "server_sites", "agents")
+DEFAULTS = ("server_policy", "workstation_policy")
+RESET = {
+    **dict.fromkeys(("critical", "important", "moderate", "low", "other"), "inherit"),
+    "run_time_frequency": "inherit",
+    "reboot_after_install": "inherit",
+    "reprocess_failed_inherit": True,
+}
 
 
 class Automation:
@@ -36,6 +46,7 @@ class Automation:
     def routes(self) -> Sequence[Route]:
         """Return its calls."""
         every, one = "/automation/policies/", "/automation/policies/{id:int}/"
+        patch = "/automation/patchpolicy/"
         return (
             Route("GET", every, self.all, LISTED),
             Route("POST", every, self.create, MANAGED),
@@ -47,13 +58,23 @@ class Automation:
             Route("GET", one + "checks/", self.checks, "can_list_checks"),
             Route("GET", one + "tasks/", self.tasks, "can_list_autotasks"),
             Route("GET", "/automation/checks/{id:int}/status/", self.check_status, LISTED),
-            Route("GET", "/automation/tasks/{id:int}/status/", self.task_status, LISTED),
-            Route("POST", "/automation/tasks/{id:int}/run/", self.run, MANAGED),
+            *(
+                Route(method, f"/automation/tasks/{{id:int}}/{word}/", handler, allowed)
+                for word in ("status", "run")
+                for method, handler, allowed in (
+                    ("GET", self.task_status, LISTED),
+                    ("POST", self.run, "can_run_autotasks"),
+                )
+            ),
+            Route("POST", patch, self.create_patch_policy, MANAGED),
+            Route("POST", patch + "reset/", self.reset_patch_policies, MANAGED),
+            Route("PUT", patch + "{id:int}/", self.update_patch_policy, MANAGED),
+            Route("DELETE", patch + "{id:int}/", self.delete_patch_policy, MANAGED),
         )
 
     def all(self, _asked: Asked) -> Reply:
         """`GET /automation/policies/`: without `alert_template` where there is none."""
-        return said([_listed(row) for row in self._database.policies])
+        return said([self._listed(row) for row in self._database.policies])
 
     def get(self, asked: Asked) -> Reply:
         """`GET /automation/policies/{id}/`."""
@@ -61,18 +82,42 @@ class Automation:
 
     def create(self, asked: Asked) -> Reply:
         """`POST /automation/policies/`: with `copyId` the other policy's checks and tasks too."""
-        body = Fields.of(asked)
-        row = self._database.policies.create(body, asked.user)
+        body = _object(asked)
+        values = self._read(body)
+        name = values.setdefault("name", "")
+        if any(row["name"] == name for row in self._database.policies):
+            crash()
+        row = self._database.policies.add(values, asked.user)
         if "copyId" in body:
-            source = self._database.policies.get(body.whole("copyId"))
-            for table in (self._database.checks, self._database.tasks):
-                for each in [other for other in table if other["policy"] == source["id"]]:
-                    table.add({name: each[name] for name in table.form.fields} | {"policy": row["id"]})
+            if body.whole("copyId") not in self._database.policies:
+                crash()
+            self._copy(body.whole("copyId"), row)
         return said("ok")
+
+    def _copy(self, source: int, row: Row) -> None:
+        """Copy checks with the tasks that run when they fail, and the tasks without a check."""
+        of_source = [each for each in self._database.checks if each["policy"] == source]
+        numbers: dict[object, object] = {None: None}
+        for check in of_source:
+            columns = {name: check[name] for name in self._database.checks.form.fields}
+            made = self._database.checks.add(columns | {"policy": row["id"], "env_vars": []})
+            numbers[check["id"]] = made["id"]
+        for task in [each for each in self._database.tasks if each["policy"] == source]:
+            columns = {name: task[name] for name in self._database.tasks.form.fields}
+            check_of = numbers[task["assigned_check"]]
+            self._database.tasks.add(columns | {"policy": row["id"], "assigned_check": check_of})
+
+    def _read(self, body: Fields, itself: Row | None = None) -> Row:
+        values = self._database.policies.form.read(body, partial=True)
+        name = values.get("name")
+        if name and any(row["name"] == name for row in self._database.policies if row is not itself):
+            invalid(name="policy with this name already exists.")
+        return values
 
     def update(self, asked: Asked) -> Reply:
         """`PUT /automation/policies/{id}/`."""
-        self._database.policies.update(asked.params["id"], Fields.of(asked), asked.user)
+        row = self._database.policies.get(asked.params["id"])
+        self._database.policies.change(row, self._read(Fields.of(asked), row), asked.user)
         return said("ok")
 
     def delete(self, asked: Asked) -> Reply:
@@ -81,19 +126,42 @@ class Automation:
         for table in (self._database.checks, self._database.tasks):
             for row in [each for each in table if each["policy"] == number]:
                 table.remove(str(row["id"]))
+        for holder, name in self._holders():
+            if getattr(holder, name) == number:
+                setattr(holder, name, None)
+        for name in DEFAULTS:
+            if self._database.settings[name] == number:
+                self._database.settings[name] = None
         return said("ok")
+
+    def _holders(self) -> Iterator[tuple[object, str]]:
+        """Yield all that may have a policy, each with the name of where."""
+        world = self._stage.world
+        for place in (*world.clients.values(), *world.sites.values()):
+            for name in DEFAULTS:
+                yield place, name
+        for agent in world.agents.values():
+            yield agent, "policy"
 
     def related(self, asked: Asked) -> Reply:
         """`GET /automation/policies/{id}/related/`: an unknown one is 200 with an empty name."""
         row = self._database.policies.rows.get(int(asked.params["id"]))
         if row is None:
             return said({"name": ""})
-        defaults = {"is_default_server_policy": False, "is_default_workstation_policy": False}
-        return said({"pk": row["id"], "name": row["name"], **{name: [] for name in RELATED}, **defaults})
+        number, world = row["id"], self._stage.world
+        places: Row = {}
+        for kind in ("workstation", "server"):
+            name = f"{kind}_policy"
+            clients = [each for each in world.clients.values() if getattr(each, name) == number]
+            sites = [each for each in world.sites.values() if getattr(each, name) == number]
+            places[f"{kind}_clients"] = [shown_client(each) for each in clients]
+            places[f"{kind}_sites"] = [shown_site(each) for each in sites]
+        agents = [shapes.short(each) for each in world.agents.values() if each.policy == number]
+        defaults = {f"is_default_{name}": self._database.settings[name] == number for name in DEFAULTS}
+        return said({"pk": number, "name": row["name"], **places, "agents": agents, **defaults})
 
     def overview(self, _asked: Asked) -> Reply:
         """`GET /automation/policies/overview/`: by client and site."""
-        none = {"workstation_policy": None, "server_policy": None}
         world = self._stage.world
         return said(
             [
@@ -101,13 +169,18 @@ class Automation:
                     "pk": client.id,
                     "name": client.name,
                     "sites": [
-                        {"pk": site.id, "name": site.name, **none} for site in world.sites_of(client.id)
+                        {"pk": site.id, "name": site.name, **self._set_at(site)}
+                        for site in world.sites_of(client.id)
                     ],
-                    **none,
+                    **self._set_at(client),
                 }
                 for client in world.clients.values()
             ]
         )
+
+    def _set_at(self, place: Client | Site) -> Row:
+        rows = self._database.policies.rows
+        return {name: rows.get(getattr(place, name)) for name in DEFAULTS}
 
     def checks(self, asked: Asked) -> Reply:
         """`GET /automation/policies/{id}/checks/`."""
@@ -121,31 +194,118 @@ class Automation:
         theirs = [row for row in self._database.tasks if row["policy"] == number]
         return said([tasks.shown(self._stage, row, {}) for row in theirs])
 
-    def check_status(self, _asked: Asked) -> Reply:
-        """`GET /automation/checks/{id}/status/`: on no agent."""
-        return said([])
+    def check_status(self, asked: Asked) -> Reply:
+        """`GET /automation/checks/{id}/status/`: where it ran."""
+        return said(self._results("check", int(asked.params["id"])))
 
     def task_status(self, asked: Asked) -> Reply:
-        """`GET /automation/tasks/{id}/status/`: where it ran."""
-        result = self._database.results.get(int(asked.params["id"]))
-        agents = self._stage.world.agents.values()
-        names = {agent.pk: agent.hostname for agent in agents}
-        known = result is not None and result["agent"] in names
-        return said([{**result, "hostname": names[int(str(result["agent"]))]}] if result and known else [])
+        """`GET /automation/tasks/{id}/status/`: on all that have it, and where it ran once."""
+        number = int(asked.params["id"])
+        row = self._database.tasks.rows.get(number)
+        if row is not None and row["policy"] is not None:
+            for agent in reached_by(self._database, self._stage.world, row["policy"]):
+                self._database.result_of_policy("task", number, agent)
+        return said(self._results("task", number))
 
-    def run(self, _asked: Asked) -> Reply:
-        """`POST /automation/tasks/{id}/run/`: says yes to any number, and runs on no agent."""
+    def _results(self, what: str, number: int) -> list[Row]:
+        names = {agent.pk: agent.hostname for agent in self._stage.world.agents.values()}
+        rows = self._database.on_agents.items()
+        return [
+            {**row, "hostname": names[pk]}
+            for (kind, of, pk), row in rows
+            if (kind, of) == (what, number) and pk in names
+        ]
+
+    def run(self, asked: Asked) -> Reply:
+        """`POST /automation/tasks/{id}/run/`: on every agent of its policy; says yes to any number."""
+        row = self._database.tasks.rows.get(int(asked.params["id"]))
+        if row is not None and row["policy"] is not None:
+            for agent in reached_by(self._database, self._stage.world, row["policy"]):
+                self._database.result_of_policy("task", int(str(row["id"])), agent)
+                if self._stage.bus.hears(agent):
+                    self._stage.runner.later(tasks.perform(self._stage, row, agent))
         return said("Affected agent tasks will run shortly")
 
+    # -- patch policies --------------------------------------------------------------------------------------
 
-def _listed(row: Row) -> Row:
-    shown = {
-        **row,
-        "default_server_policy": False,
-        "default_workstation_policy": False,
-        "agents_count": 0,
-        "winupdatepolicy": [],
+    def create_patch_policy(self, asked: Asked) -> Reply:
+        """`POST /automation/patchpolicy/`: a second of the same policy is made, and counts for nothing."""
+        body = Fields.of(asked)
+        policy = self._database.policies.get(body.whole("policy"))
+        self._database.patch_policies.create(
+            body.plain() | {"policy": policy["id"], "agent": None}, asked.user
+        )
+        return said("ok")
+
+    def update_patch_policy(self, asked: Asked) -> Reply:
+        """`PUT /automation/patchpolicy/{id}/`: an agent's own too."""
+        number = int(asked.params["id"])
+        for agent in self._stage.world.agents.values():
+            if shapes.update_policy(agent)["id"] == number and number not in self._database.patch_policies:
+                agent.update_policy |= self._database.patch_policies.form.read(Fields.of(asked), partial=True)
+                return said("ok")
+        self._database.patch_policies.update(number, Fields.of(asked), asked.user)
+        return said("ok")
+
+    def delete_patch_policy(self, asked: Asked) -> Reply:
+        """`DELETE /automation/patchpolicy/{id}/`."""
+        self._database.patch_policies.remove(asked.params["id"])
+        return said("ok")
+
+    def reset_patch_policies(self, asked: Asked) -> Reply:
+        """`POST /automation/patchpolicy/reset/`: of a `client`, a `site`, or of every agent there is."""
+        body = Fields.of(asked)
+        client, site = (body.whole(name) if name in body else None for name in ("client", "site"))
+        for agent in self._stage.world.find_agents(client=client, site=site):
+            agent.update_policy |= RESET
+        return said("The patch policy on the affected agents has been reset.")
+
+    def _listed(self, row: Row) -> Row:
+        number = row["id"]
+        settings = self._database.settings
+        shown = {
+            **row,
+            "default_server_policy": settings["server_policy"] == number,
+            "default_workstation_policy": settings["workstation_policy"] == number,
+            "agents_count": len(reached_by(self._database, self._stage.world, number)),
+            "winupdatepolicy": [each for each in self._database.patch_policies if each["policy"] == number],
+        }
+        if shown["alert_template"] is None:
+            del shown["alert_template"]
+        return shown
+
+
+def _object(asked: Asked) -> Fields:
+    """A body, of which a serializer says that it is a list, where others fail."""
+    if asked.row.body.lstrip().startswith(b"["):
+        invalid(non_field_errors="Invalid data. Expected a dictionary, but got list.")
+    return Fields.of(asked)
+
+
+def shown_client(it: Client) -> Row:
+    """Return a client as others name it."""
+    return _place(it) | {"block_policy_inheritance": it.block_policy_inheritance}
+
+
+def shown_site(it: Site) -> Row:
+    """Return a site as others name it."""
+    return _place(it) | {
+        "block_policy_inheritance": it.block_policy_inheritance,
+        "client": it.client.id,
+        "client_name": it.client.name,
     }
-    if shown["alert_template"] is None:
-        del shown["alert_template"]
-    return shown
+
+
+def _place(it: Client | Site) -> Row:
+    return {
+        "id": it.id,
+        "name": it.name,
+        "created_by": None,
+        "created_time": INSTALLED,
+        "modified_by": None,
+        "modified_time": INSTALLED,
+        "failing_checks": {"error": False, "warning": False},
+        "server_policy": it.server_policy,
+        "workstation_policy": it.workstation_policy,
+        "alert_template": it.alert_template,
+    }

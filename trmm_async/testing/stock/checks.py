@@ -17,6 +17,7 @@ from trmm_async.testing.routing import Route
 
 from .database import RESULTS
 from .models import CHECK_TYPES
+from .reach import given_checks
 from .room import Fields, crash, invalid, refuse, said
 
 if TYPE_CHECKING:
@@ -76,7 +77,9 @@ class Checks:
         """`GET /agents/{agent_id}/checks/`: with results, those that have run."""
         agent = self._world.agent(asked.params["agent_id"])
         tasks = self._database.all_tasks()
-        return said([shown(self._stage, row, tasks, agent) for row in self._database.checks_of(agent)])
+        given = given_checks(self._database, agent)
+        rows = [*self._database.checks_of(agent), *given]
+        return said([shown(self._stage, row, tasks, agent) for row in rows])
 
     def get(self, asked: Asked) -> Reply:
         """`GET /checks/{id}/`: without its result."""
@@ -196,6 +199,9 @@ class Checks:
     def _run(self, agent: Agent) -> None:
         for row in self._database.checks_of(agent):
             self._database.has_run(row, agent)
+        for row in given_checks(self._database, agent):
+            result = self._database.result_of_policy("check", int(str(row["id"])), agent)
+            result |= {"status": "passing", "last_run": iso(self._world.clock())}
 
 
 def _examine_disk(values: Fields, same: Sequence[Row]) -> None:
@@ -238,12 +244,15 @@ def shown(stage: Stage, row: Row, tasks: Sequence[Row], agent: Agent | None = No
     Of all `tasks` it shows those that run when it fails.
     """
     check = stage.database.live.get(int(str(row["id"]))) if agent else None
+    result = _result(check, row, agent) if check and agent else {}
+    if agent and row["policy"] is not None and row["agent"] is None:
+        result = stage.database.on_agents.get(("check", int(str(row["id"])), agent.pk), {})
     return {
         **row,
         "readable_desc": readable(stage, row),
         "assignedtasks": [task for task in tasks if task["assigned_check"] == row["id"]],
         "alert_template": None,
-        "check_result": _result(check, row, agent) if check and agent else {},
+        "check_result": result,
     }
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from trmm_async.testing.forms import Field, Form
 from trmm_async.testing.routing import Route
 
 from . import custom_fields
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Clients"]
 
-POLICIES: Json = {"server_policy": None, "workstation_policy": None, "alert_template": None}
+POLICIES = ("server_policy", "workstation_policy", "alert_template")
 
 
 class Clients:
@@ -32,6 +33,7 @@ class Clients:
 
     def __init__(self, stage: Stage) -> None:
         self._world = stage.world
+        self._database = stage.database
 
     def routes(self) -> Sequence[Route]:
         """Return its calls."""
@@ -67,6 +69,7 @@ class Clients:
         except Exception:
             self._world.delete_client(made.id)
             raise
+        self._place(made, body.inner("client"))
         custom_fields.edit(self._world, made, body.rows("custom_fields"))
         return said(f"{made.name} was added")
 
@@ -80,8 +83,7 @@ class Clients:
         changes = body.inner("client")
         if "name" in changes:
             client.name = self._client_name(changes, client)
-        if isinstance(inherits := changes.get("block_policy_inheritance"), bool):
-            client.block_policy_inheritance = inherits
+        self._place(client, changes)
         custom_fields.edit(self._world, client, body.rows("custom_fields"))
         return said("{client} was updated")
 
@@ -107,6 +109,7 @@ class Clients:
         fields = body.inner("site")
         client = self._client_of(fields["client"])
         made = self._world.create_site(client.id, self._site_name(fields.get("name"), client))
+        self._place(made, fields)
         custom_fields.edit(self._world, made, body.rows("custom_fields"))
         return said(f"Site {made.name} was added!")
 
@@ -126,6 +129,7 @@ class Clients:
         if "name" in changes:
             site.name = self._site_name(changes["name"], client, site)
         site.client = client
+        self._place(site, changes)
         custom_fields.edit(self._world, site, body.rows("custom_fields"))
         return said("Site was edited")
 
@@ -164,6 +168,20 @@ class Clients:
             for agent in moving:
                 agent.site = target
 
+    def _place(self, it: Client | Site, changes: Fields) -> None:
+        """Set what both have: policies, an alert template, and whether they inherit."""
+        known = {
+            "server_policy": self._database.policies,
+            "workstation_policy": self._database.policies,
+            "alert_template": self._database.alert_templates,
+        }
+        for name, table in known.items():
+            if name in changes:
+                setattr(it, name, Form({name: Field.key(table.__contains__)}).read(changes)[name])
+        if "block_policy_inheritance" in changes:
+            form = Form({"block_policy_inheritance": Field.flag()})
+            it.block_policy_inheritance = bool(form.read(changes)["block_policy_inheritance"])
+
     def _client_name(self, fields: Fields, itself: Client | None = None) -> str:
         name = _name(fields.get("name"))
         if any(client.name == name for client in self._world.clients.values() if client is not itself):
@@ -187,7 +205,7 @@ class Clients:
         return {
             "id": it.id,
             "name": it.name,
-            **POLICIES,
+            **{name: getattr(it, name) for name in POLICIES},
             "block_policy_inheritance": it.block_policy_inheritance,
             "sites": [_site(site) | self._counts(site) for site in sites],
             "custom_fields": custom_fields.shown(it.custom_fields, "client", it.id),
@@ -216,7 +234,7 @@ def _site(it: Site) -> Json:
     return {
         "id": it.id,
         "name": it.name,
-        **POLICIES,
+        **{name: getattr(it, name) for name in POLICIES},
         "client_name": it.client.name,
         "client": it.client.id,
         "custom_fields": custom_fields.shown(it.custom_fields, "site", it.id),

@@ -39,13 +39,14 @@ class Database:
     """Every table; rows about what the world has are made when they are first looked at.
 
     `live` has the world's record of every check by its id: its state and when it last ran. `results` are the
-    results of tasks.
+    results of tasks; `on_agents` those of policies' checks and tasks, by "check" or "task", the id, and the
+    agent's number. `settings` are the server's own.
     """
 
     def __init__(self, world: World) -> None:
         self._world = world
         clock = world.clock
-        self.policies: Table = Table("Policy", models.POLICY, clock)
+        self.policies: Table = Table("Policy", models.policy(lambda key: key in self.alert_templates), clock)
         self.checks: Table = Table(
             "Check",
             models.check(self._is_agent, self.policies.__contains__, lambda key: key in world.scripts),
@@ -63,12 +64,17 @@ class Database:
         )  # fmt: skip
         self.scripts: Table = Table("Script", models.SCRIPT, clock, audited=False)
         self.snippets: Table = Table("ScriptSnippet", models.SNIPPET, clock, audited=False)
+        self.patch_policies: Table = Table("WinUpdatePolicy", models.PATCH_POLICY, clock)
+        self.alert_templates: Table = Table(
+            "AlertTemplate", models.alert_template(lambda key: key in world.scripts, self._is_action), clock
+        )
         self.keys: Table = Table("GlobalKVStore", models.KEY, clock)
         self.url_actions: Table = Table("URLAction", models.URL_ACTION, clock)
         self.custom_fields: Table = Table("CustomField", models.CUSTOM_FIELD, clock)
-        self.settings: Row = dict(CORE_SETTINGS)
         self.live: dict[int, Check] = {}
         self.results: dict[int, Row] = {}
+        self.on_agents: dict[tuple[str, int, int], Row] = {}
+        self.settings: Row = dict(CORE_SETTINGS)
         self._checks_of: defaultdict[int, list[int]] = defaultdict(list)
 
     def begin(self) -> None:
@@ -110,6 +116,9 @@ class Database:
 
     def _is_agent(self, pk: int) -> bool:
         return any(agent.pk == pk for agent in self._world.agents.values())
+
+    def _is_action(self, number: int) -> bool:
+        return number in self.url_actions
 
     def agent_of(self, row: Row) -> Agent | None:
         """Return whose check or task a row is; None for a policy's."""
@@ -215,6 +224,15 @@ class Database:
         self.tasks.add(values, number=task.id)
         self.results[task.id] = self.first_result(task.id, agent)
 
+    def result_of_policy(self, what: str, number: int, agent: Agent) -> Row:
+        """Return what there is of a policy's check or task on an agent; a new one is pending."""
+        key = (what, number, agent.pk)
+        if key not in self.on_agents:
+            first = self.first_result(number, agent) | {"sync_status": "initial"}
+            row = first if what == "task" else _first_check_result(number, agent)
+            self.on_agents[key] = row | {"id": RESULTS * 2 + len(self.on_agents)}
+        return self.on_agents[key]
+
     def first_result(self, number: int, agent: Agent) -> Row:
         """Return what there is of a task on an agent before it has run."""
         return {
@@ -252,6 +270,14 @@ class Database:
     def all_custom_fields(self) -> list[Row]:
         """Return every custom field."""
         return [self.custom_field(field) for field in self._world.custom_fields.values()]
+
+
+def _first_check_result(number: int, agent: Agent) -> Row:
+    return {
+        "id": 0, "status": "pending", "alert_severity": None, "more_info": None, "last_run": None,
+        "fail_count": 0, "outage_history": None, "extra_details": None, "stdout": None, "stderr": None,
+        "retcode": None, "execution_time": None, "history": [], "agent": agent.pk, "assigned_check": number,
+    }  # fmt: skip
 
 
 def _digits(text: str) -> int:

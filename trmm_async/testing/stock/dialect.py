@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from trmm_async.testing.replies import Reply, html_reply, json_reply
 
 from .agents import Agents
+from .alert_templates import AlertTemplates
 from .alerts import Alerts
 from .automation import Automation
 from .bulk import Bulk
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 __all__ = ["ROOMS", "Stock"]
 
 ROOMS: tuple[Callable[[Stage], Room], ...] = (
-    Core, Agents, Runs, History, Bulk, Clients, Deployments, Alerts,
+    Core, Agents, Runs, History, Bulk, Clients, Deployments, Alerts, AlertTemplates,
     Login, Sockets, Fleetwork, Checks, Tasks, Automation, Library, Live, Endpoint, Logs, Setup,
     People,
 )  # fmt: skip

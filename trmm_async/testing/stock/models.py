@@ -6,7 +6,7 @@ models of the real server.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from trmm_async.testing.forms import Field, Form
 
@@ -18,12 +18,14 @@ __all__ = [
     "CUSTOM_FIELD",
     "KEY",
     "NOTE",
-    "POLICY",
+    "PATCH_POLICY",
     "SCRIPT",
     "SNIPPET",
     "TASK_TYPES",
     "URL_ACTION",
+    "alert_template",
     "check",
+    "policy",
     "task",
 ]
 
@@ -41,6 +43,7 @@ TASK_TYPES = (
     "scheduled",
 )  # fmt: skip
 SEVERITIES = ("info", "warning", "error")
+ACTION_TYPES = ("script", "server", "rest")
 SHELLS = ("powershell", "cmd", "python", "shell", "nushell", "deno")
 EVENT_TYPES = ("INFO", "WARNING", "ERROR", "AUDIT_SUCCESS", "AUDIT_FAILURE")
 FIELD_TYPES = ("text", "number", "single", "multiple", "checkbox", "datetime")
@@ -140,6 +143,52 @@ def task(
     )
 
 
+def alert_template(scripts: Callable[[int], bool], actions: Callable[[int], bool]) -> Form:
+    """Return the columns of an alert template."""
+
+    def ids() -> Field[list[int]]:
+        return Field.keys(lambda _: True)
+
+    about: dict[str, Field[Any]] = {}
+    for what in ("agent", "check", "task"):
+        if what != "agent":
+            for way in ("email", "text", "dashboard"):
+                about[f"{what}_{way}_alert_severity"] = Field.many(of=Field.choice(SEVERITIES))
+        about[f"{what}_email_on_resolved"] = Field.flag()
+        about[f"{what}_text_on_resolved"] = Field.flag()
+        for way in ("email", "text", "alert"):
+            about[f"{what}_always_{way}"] = Field.flag(None)
+        about[f"{what}_periodic_alert_days"] = Field.number(0, low=0)
+        about[f"{what}_script_actions"] = Field.flag(default=True)
+    return Form(
+        {
+            "name": Field.text("", limit=255, blank=True),
+            "is_active": Field.flag(default=True),
+            "action_type": Field.choice(ACTION_TYPES, "script"),
+            "action_args": Field.many(),
+            "action_env_vars": Field.many(),
+            "action_timeout": Field.number(15, low=0),
+            "resolved_action_type": Field.choice(ACTION_TYPES, "script"),
+            "resolved_action_args": Field.many(),
+            "resolved_action_env_vars": Field.many(),
+            "resolved_action_timeout": Field.number(15, low=0),
+            "email_recipients": Field.many(),
+            "text_recipients": Field.many(),
+            "email_from": Field.email(),
+            **about,
+            "exclude_workstations": Field.flag(),
+            "exclude_servers": Field.flag(),
+            "action": Field.key(scripts),
+            "action_rest": Field.key(actions),
+            "resolved_action": Field.key(scripts),
+            "resolved_action_rest": Field.key(actions),
+            "excluded_sites": ids(),
+            "excluded_clients": ids(),
+            "excluded_agents": ids(),
+        }
+    )
+
+
 SCRIPT = Form(
     {
         "name": Field.text("", limit=255),
@@ -166,16 +215,40 @@ SNIPPET = Form(
         "shell": Field.choice(SHELLS, "powershell"),
     }
 )
-POLICY = Form(
+
+
+def policy(templates: Callable[[int], bool]) -> Form:
+    """Return the columns of a policy."""
+    return Form({**POLICY_COLUMNS, "alert_template": Field.key(templates)})
+
+
+POLICY_COLUMNS: dict[str, Field[Any]] = {
+    "name": Field.text("", limit=255),
+    "desc": Field.text(limit=255, blank=True),
+    "active": Field.flag(),
+    "enforced": Field.flag(),
+    "excluded_sites": Field.keys(lambda _: True),
+    "excluded_clients": Field.keys(lambda _: True),
+    "excluded_agents": Field.keys(lambda _: True),
+}
+PATCHES = ("manual", "approve", "ignore", "inherit")
+PATCH_POLICY = Form(
     {
-        "name": Field.text("", limit=255),
-        "desc": Field.text(limit=255, blank=True),
-        "active": Field.flag(),
-        "enforced": Field.flag(),
-        "alert_template": Field.anything(),
-        "excluded_sites": Field.many(),
-        "excluded_clients": Field.many(),
-        "excluded_agents": Field.many(),
+        **{
+            name: Field.choice(PATCHES, "inherit")
+            for name in ("critical", "important", "moderate", "low", "other")
+        },
+        "run_time_hour": Field.option(range(24), 3),
+        "run_time_frequency": Field.choice(("daily", "monthly", "inherit"), "inherit"),
+        "run_time_days": Field.many(of=Field.number()),
+        "run_time_day": Field.option(range(1, 32), 1),
+        "reboot_after_install": Field.choice(("never", "required", "always", "inherit"), "inherit"),
+        "reprocess_failed_inherit": Field.flag(default=True),
+        "reprocess_failed": Field.flag(),
+        "reprocess_failed_times": Field.number(5, low=0),
+        "email_if_fail": Field.flag(),
+        "agent": Field.anything(),
+        "policy": Field.anything(),
     }
 )
 CUSTOM_FIELD = Form(

@@ -5,7 +5,7 @@ Below: nothing. Above: `setup.py`. Literal, as recorded; secrets are made up.
 
 from __future__ import annotations
 
-__all__ = ["CORE_SETTINGS", "DASHBOARD"]
+__all__ = ["CORE_SETTINGS", "DASHBOARD", "INSTALLED"]
 
 INSTALLED = "2026-01-02T03:04:05.678901Z"
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from .table import Row
 
-__all__ = ["Tasks", "shown"]
+__all__ = ["Tasks", "perform", "shown"]
 
 LISTED, MANAGED, RUN = "can_list_autotasks", "can_manage_autotasks", "can_run_autotasks"
 CREATED = "The task has been created. It will show up on the agent on next checkin"
@@ -130,16 +130,22 @@ class Tasks:
         chosen = str(body.get("agent_id", ""))
         agent = self._world.agents.get(chosen) if chosen else self._database.agent_of(row)
         if agent is not None and self._stage.bus.hears(agent):
-            self._stage.runner.later(self._perform(row, agent))
+            self._stage.runner.later(perform(self._stage, row, agent))
         return said(f"{row['name']} will now be run.")
 
-    async def _perform(self, row: Row, agent: Agent) -> None:
-        number = int(str(row["id"]))
-        result = self._database.first_result(number, agent)
-        self._database.results[number] = result | {"run_status": "running"}
-        actions = row["actions"] if isinstance(row["actions"], list) else []
-        runs = [await self._stage.runner.start(agent, _order(action)).outcome() for action in actions]
-        self._database.results[number] = result | _outcome(runs) | {"last_run": iso(self._world.clock())}
+
+async def perform(stage: Stage, row: Row, agent: Agent) -> None:
+    """Run the actions of a task on an agent, and keep what came of it."""
+    number, database = int(str(row["id"])), stage.database
+    result = database.first_result(number, agent)
+    if row["policy"] is not None:
+        result = database.result_of_policy("task", number, agent)
+    else:
+        database.results[number] = result
+    result["run_status"] = "running"
+    actions = row["actions"] if isinstance(row["actions"], list) else []
+    runs = [await stage.runner.start(agent, _order(action)).outcome() for action in actions]
+    result |= _outcome(runs) | {"last_run": iso(stage.world.clock())}
 
 
 def _order(action: Row) -> Order:

@@ -1,0 +1,121 @@
+"""Alert templates: who is told of alerts, and what is done about them.
+
+Below: `database.py`. Above: `dialect.py`. Here nobody is told: a test raises alerts, and looks.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trmm_async.testing.routing import Route
+
+from .automation import shown_client, shown_site
+from .room import Fields, said
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from trmm_async.testing.nouns import Client, Site
+    from trmm_async.testing.replies import Asked, Reply
+    from trmm_async.testing.stage import Stage
+
+    from .table import Row
+
+__all__ = ["AlertTemplates"]
+
+LISTED, MANAGED = "can_list_alerttemplates", "can_manage_alerttemplates"
+WAYS = ("email", "text", "dashboard")
+
+
+class AlertTemplates:
+    """`/alerts/templates/…`."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._world = stage.world
+        self._database = stage.database
+        self._table = stage.database.alert_templates
+
+    def routes(self) -> Sequence[Route]:
+        """Return its calls."""
+        every, one = "/alerts/templates/", "/alerts/templates/{id:int}/"
+        return (
+            Route("GET", every, self.all, LISTED),
+            Route("POST", every, self.create, MANAGED),
+            Route("GET", one, self.get, LISTED),
+            Route("PUT", one, self.update, MANAGED),
+            Route("DELETE", one, self.delete, MANAGED),
+            Route("GET", one + "related/", self.related, LISTED),
+        )
+
+    def all(self, _asked: Asked) -> Reply:
+        """`GET /alerts/templates/`."""
+        return said([self._shown(row) for row in self._table])
+
+    def get(self, asked: Asked) -> Reply:
+        """`GET /alerts/templates/{id}/`."""
+        return said(self._shown(self._table.get(asked.params["id"])))
+
+    def create(self, asked: Asked) -> Reply:
+        """`POST /alerts/templates/`: nothing has to be there, and names may be the same."""
+        self._table.create(Fields.of(asked), asked.user)
+        return said("ok")
+
+    def update(self, asked: Asked) -> Reply:
+        """`PUT /alerts/templates/{id}/`."""
+        self._table.update(asked.params["id"], Fields.of(asked), asked.user)
+        return said("ok")
+
+    def delete(self, asked: Asked) -> Reply:
+        """`DELETE /alerts/templates/{id}/`: who had it has none then."""
+        number = self._table.remove(asked.params["id"])["id"]
+        for row in self._database.policies:
+            if row["alert_template"] == number:
+                row["alert_template"] = None
+        places: list[Client | Site] = [*self._world.clients.values(), *self._world.sites.values()]
+        for place in places:
+            if place.alert_template == number:
+                place.alert_template = None
+        if self._database.settings["alert_template"] == number:
+            self._database.settings["alert_template"] = None
+        return said("ok")
+
+    def related(self, asked: Asked) -> Reply:
+        """`GET /alerts/templates/{id}/related/`: where it is set; agents are not told."""
+        row = self._table.get(asked.params["id"])
+        clients = [each for each in self._world.clients.values() if each.alert_template == row["id"]]
+        sites = [each for each in self._world.sites.values() if each.alert_template == row["id"]]
+        policies = [each for each in self._database.policies if each["alert_template"] == row["id"]]
+        return said(
+            {
+                **row,
+                "policies": policies,
+                "clients": [shown_client(each) for each in clients],
+                "sites": [shown_site(each) for each in sites],
+            }
+        )
+
+    def _shown(self, row: Row) -> Row:
+        recipients = row["email_recipients"]
+        return {
+            **row,
+            "agent_settings": any(row[f"agent_always_{way}"] for way in ("email", "text", "alert")),
+            **{f"{what}_settings": self._settings(row, what) for what in ("check", "task")},
+            "core_settings": True if row["email_from"] else recipients,
+            "default_template": self._database.settings["alert_template"] == row["id"],
+            "action_name": self._name(row, "action"),
+            "resolved_action_name": self._name(row, "resolved_action"),
+            "applied_count": 0,
+        }
+
+    @staticmethod
+    def _settings(row: Row, what: str) -> bool:
+        severities = any(row[f"{what}_{way}_alert_severity"] for way in WAYS)
+        return severities or any(row[f"{what}_always_{way}"] for way in ("email", "text", "alert"))
+
+    def _name(self, row: Row, what: str) -> str:
+        if row[f"{what}_type"] == "rest":
+            action = self._database.url_actions.rows.get(int(str(row[f"{what}_rest"] or 0)))
+            return str(action["name"]) if action else ""
+        script = self._world.scripts.get(int(str(row[what] or 0)))
+        return script.name if script else ""
