@@ -35,9 +35,11 @@ WIDEST: Final = 118
 
 AS_ANOTHER: Final = {
     "agents.stream_script": "as `agents.run_script`",
+    "agents.select": "as `agents.list`",
     "alerts.acknowledge": "not on a stock server",
     "audit_log.list": "as `audit_log.iter`",
     "checks.iter": "as `checks.list`",
+    "fleet.map": "whatever you call",
     "trmm.events": "not on a stock server",
     "trmm.request": "whatever you ask for",
 }

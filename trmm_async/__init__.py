@@ -104,11 +104,13 @@ if TYPE_CHECKING:
     from trmm_async.resources.commands import CommandSettings
     from trmm_async.resources.scripts import ScriptFile
     from trmm_async.resources.selector import Selector
+    from trmm_async.resources.stock.actions import RemoteControl
     from trmm_async.resources.stock.api_keys import ApiKey
     from trmm_async.resources.stock.audit_log import AuditEntry
-    from trmm_async.resources.stock.core import Dashboard, ServerSettings
+    from trmm_async.resources.stock.core import Dashboard, DebugEntry, ServerSettings, ServerStatus
     from trmm_async.resources.stock.custom_fields import CustomField
     from trmm_async.resources.stock.event_log import EventLogEntry
+    from trmm_async.resources.stock.installers import Installer
     from trmm_async.resources.stock.key_store import KeyStoreEntry
     from trmm_async.resources.stock.notes import Note
     from trmm_async.resources.stock.pending_actions import PendingAction
@@ -121,7 +123,9 @@ if TYPE_CHECKING:
         PolicyUse,
     )
     from trmm_async.resources.stock.processes import Process
+    from trmm_async.resources.stock.registry import RegistryKey, RegistryValue
     from trmm_async.resources.stock.roles import Role
+    from trmm_async.resources.stock.schedules import Schedule
     from trmm_async.resources.stock.services import Service
     from trmm_async.resources.stock.snippets import Snippet
     from trmm_async.resources.stock.software import Software
@@ -218,7 +222,7 @@ _ROOMS: Final = {
     "resources.selector": ("Selector",),
     "resources.stock.notes": ("Note",),
     "resources.stock.audit_log": ("AuditEntry",),
-    "resources.stock.core": ("Dashboard", "ServerSettings"),
+    "resources.stock.core": ("Dashboard", "DebugEntry", "ServerSettings", "ServerStatus"),
     "resources.stock.custom_fields": ("CustomField",),
     "resources.stock.key_store": ("KeyStoreEntry",),
     "resources.stock.event_log": ("EventLogEntry",),
@@ -252,6 +256,10 @@ _ROOMS: Final = {
     ),
     "dialects.stock.checks": ("CheckDetails",),
     "resources.tasks": ("TaskOnAgent",),
+    "resources.stock.registry": ("RegistryKey", "RegistryValue"),
+    "resources.stock.installers": ("Installer",),
+    "resources.stock.actions": ("RemoteControl",),
+    "resources.stock.schedules": ("Schedule",),
     "stream": ("Consumer", "Handler", "StreamSettings", "StreamState", "Subscription"),
     "transport.connector": ("Connector",),
     "transport.raw": ("RawResponse",),
@@ -298,6 +306,7 @@ __all__ = [
     "CustomFieldValue",
     "Dashboard",
     "DashboardCounts",
+    "DebugEntry",
     "DecodeError",
     "Deployment",
     "Disk",
@@ -315,6 +324,7 @@ __all__ = [
     "Handler",
     "HistoryEntry",
     "IncompleteError",
+    "Installer",
     "InvalidRequestError",
     "Journal",
     "JournalError",
@@ -340,11 +350,16 @@ __all__ = [
     "RawResponse",
     "RecordedError",
     "RedirectedError",
+    "RegistryKey",
+    "RegistryValue",
+    "RemoteControl",
+    "Role",
     "Retry",
     "Role",
     "RunEnded",
     "RunOutcome",
     "RunStarted",
+    "Schedule",
     "Script",
     "ScriptCheck",
     "ScriptFile",
@@ -354,6 +369,7 @@ __all__ = [
     "ServerError",
     "ServerFaultError",
     "ServerSettings",
+    "ServerStatus",
     "Service",
     "ServiceCheck",
     "Site",

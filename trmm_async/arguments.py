@@ -33,6 +33,7 @@ __all__ = [
     "or_none",
     "boolean",
     "free_text",
+    "moment",
     "names",
     "number",
     "object_id",
@@ -342,6 +343,15 @@ def expiry(value: object, *, now: datetime | None = None) -> datetime:
         raise InvalidRequestError(
             f"expires must lie before the year 10000, not at {value.isoformat()}"
         ) from None
+
+
+def moment(value: object, what: str) -> datetime:
+    """A moment that says its time zone."""
+    if not isinstance(value, datetime):
+        raise InvalidRequestError(f"{what} must be a datetime, not {type(value).__name__}")
+    if value.utcoffset() is None:
+        raise InvalidRequestError(f"{what} must say its time zone: datetime.now(UTC) - timedelta(…)")
+    return value
 
 
 def whole_minute(value: object, what: str, *, now: datetime | None = None) -> datetime:

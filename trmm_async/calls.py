@@ -96,6 +96,7 @@ class Call(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True, gc=False):
             If it has `rows`, as those of `codec` for lists, that makes a reader of it while it downloads.
         query: what goes behind the question mark; values are text already.
         body: encoded JSON, or None.
+        headers: what it has besides those of every call, for the one path that takes a token of its own.
         replay: see `Replay`.
         lanes: further budgets that it draws on.
         answers_within: seconds in which the server itself may take to answer (a script that is waited for);
@@ -111,6 +112,7 @@ class Call(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True, gc=False):
     decode: Callable[[bytes], T_co]
     query: Mapping[str, str] = _NO_QUERY
     body: bytes | None = None
+    headers: Mapping[str, str] = _NO_QUERY
     replay: Replay = Replay.SAFE
     lanes: tuple[Lane, ...] = ()
     answers_within: float | None = None

@@ -33,10 +33,12 @@ from trmm_async.resources import (
     CustomFields,
     Deployments,
     DialectResolver,
+    Installers,
     KeyStore,
     PendingActions,
     Policies,
     Roles,
+    Schedules,
     Scripts,
     Selector,
     Sites,
@@ -116,9 +118,11 @@ class TRMM:
     key_store: KeyStore
     audit_log: AuditLog
     pending_actions: PendingActions
+    installers: Installers
     users: Users
     roles: Roles
     api_keys: ApiKeys
+    schedules: Schedules
     core: Core
     fleet: Fleet
 
@@ -198,9 +202,11 @@ class TRMM:
         self.key_store = KeyStore(api)
         self.audit_log = AuditLog(api)
         self.pending_actions = PendingActions(api)
+        self.installers = Installers(api)
         self.users = Users(api)
         self.roles = Roles(api)
         self.api_keys = ApiKeys(api)
+        self.schedules = Schedules(api)
         self.core = Core(api)
         self.fleet = Fleet(api)
 

@@ -22,10 +22,12 @@ from trmm_async.resources.stock.api_keys import ApiKeys
 from trmm_async.resources.stock.audit_log import AuditLog
 from trmm_async.resources.stock.core import Core
 from trmm_async.resources.stock.custom_fields import CustomFields
+from trmm_async.resources.stock.installers import Installers
 from trmm_async.resources.stock.key_store import KeyStore
 from trmm_async.resources.stock.pending_actions import PendingActions
 from trmm_async.resources.stock.policies import Policies
 from trmm_async.resources.stock.roles import Roles
+from trmm_async.resources.stock.schedules import Schedules
 from trmm_async.resources.stock.sites import Sites
 from trmm_async.resources.stock.users import Users
 from trmm_async.resources.tasks import Tasks
@@ -50,12 +52,14 @@ __all__ = [
     "Core",
     "CustomFields",
     "Deployments",
+    "Installers",
     "KeyStore",
     "DialectResolver",
     "PendingActions",
     "Names",
     "Policies",
     "Roles",
+    "Schedules",
     "Scripts",
     "Selector",
     "Sites",

@@ -18,6 +18,7 @@ from trmm_async.resources.stock.custom_fields import CustomField, field_ids
 from trmm_async.resources.stock.event_log import EventLog
 from trmm_async.resources.stock.notes import Notes
 from trmm_async.resources.stock.processes import Processes
+from trmm_async.resources.stock.registry import Registry
 from trmm_async.resources.stock.services import Services
 from trmm_async.resources.stock.software import InstalledSoftware
 from trmm_async.resources.stock.windows_updates import WindowsUpdates
@@ -35,6 +36,7 @@ class Agents(AgentActions):
 
     notes: Notes
     processes: Processes
+    registry: Registry
     services: Services
     software: InstalledSoftware
     event_log: EventLog
@@ -44,6 +46,7 @@ class Agents(AgentActions):
         super().__init__(api)
         self.notes = Notes(api)
         self.processes = Processes(api)
+        self.registry = Registry(api)
         self.services = Services(api)
         self.software = InstalledSoftware(api)
         self.event_log = EventLog(api)

@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from .replies import AnsweredError, RefusedError, json_reply
@@ -183,6 +183,29 @@ class Field(Generic[T]):
             return [one.read(each) for each in Field.many().read(value)]
 
         return Field(read, [])
+
+    @staticmethod
+    def numbers() -> Field[list[int]]:
+        """Whole numbers; what is wrong is told of the first that is."""
+        one = Field.number(0)
+
+        def read(value: object) -> list[int]:
+            return [one.read(each) for each in Field.many().read(value)]
+
+        return Field(read, [])
+
+    @staticmethod
+    def clock() -> Field[str]:
+        """A time of day, with its seconds."""
+
+        def read(value: object) -> str:
+            try:
+                return time.fromisoformat(str(value)).isoformat()
+            except ValueError:
+                msg = "Time has wrong format. Use one of these formats instead: hh:mm[:ss[.uuuuuu]]."
+                raise InvalidError(msg) from None
+
+        return Field(read)
 
     @staticmethod
     def moment() -> Field[str]:

@@ -613,6 +613,10 @@ class Transport:
     ) -> Awaitable[aiohttp.ClientResponse]:
         session = self._pool.session()
         middlewares = None if call.method in _SENT_ONCE else self._pool.once
+        if call.body is not None:
+            headers = self._json_headers
+        if call.headers:
+            headers = {**headers, **call.headers}
         if not isinstance(session.connector, Connector):
             # A connector that tells us nothing: it may send from here on.
             attempt.has_connection()
@@ -621,7 +625,7 @@ class Transport:
             call.method,
             url,
             data=call.body if call.body is None else HiddenBytes(call.body),
-            headers=headers if call.body is None else self._json_headers,
+            headers=headers,
             timeout=timeout,
             allow_redirects=False,
             raise_for_status=False,

@@ -1,10 +1,129 @@
-"""`trmm.core`, over real HTTP."""
+"""`trmm.core` and `trmm.schedules`, over real HTTP."""
+
+from datetime import time
 
 import pytest
 
-from tests.servers import stock
+from tests.servers import count, served, stock
+from trmm_async import (
+    AuthenticationError,
+    BadRequestError,
+    InvalidRequestError,
+    NotFoundError,
+    PermissionDeniedError,
+    ServerError,
+)
+from trmm_async.testing.stock.setup_rows import MON_TOKEN
 
 pytestmark = pytest.mark.usefixtures("nothing_is_odd")
+
+
+async def test_settings_are_changed_and_secrets_are_in_no_error() -> None:
+    async with served("stock", agents=1) as (server, trmm):
+        await trmm.core.update_settings(
+            agent_auto_update=False, server_scripts_enabled=False, smtp_host_password="placeholder"
+        )
+        settings = await trmm.core.settings()
+        assert (settings.agent_auto_update, settings.server_scripts_enabled) == (False, False)
+        assert settings.extra["smtp_host_password"] == "placeholder"
+        with pytest.raises(BadRequestError, match="disabled"):
+            await trmm.scripts.test_on_server(shell="shell", code="#!/bin/sh\n")
+        with pytest.raises(BadRequestError, match="Mars/Base") as caught:
+            await trmm.core.update_settings(default_time_zone="Mars/Base", smtp_host_password="placeholder")
+        assert "placeholder" not in str(caught.value) + repr(caught.value) + str(caught.value.body)
+        asked = len(server.requests)
+        with pytest.raises(InvalidRequestError, match="sso_enabled"):
+            await trmm.core.update_settings(sso_enabled=True)  # type: ignore[call-arg]
+        with pytest.raises(InvalidRequestError, match="agent_auto_update"):
+            await trmm.core.update_settings(agent_autoupdate=True)  # type: ignore[call-arg]
+        assert len(server.requests) == asked
+
+
+async def test_what_is_pruned_is_said_and_gone() -> None:
+    async with served("stock", agents=1) as (server, trmm):
+        server.raise_alert(server.agent_ids[0])
+        with pytest.raises(InvalidRequestError, match="all_alerts"):
+            await trmm.core.prune()
+        assert await trmm.core.prune(completed_actions=True, check_run_logs=True) == 0
+        assert len(await trmm.alerts.list()) == 1
+        assert await trmm.core.prune(all_alerts=True) == 1
+        assert await trmm.alerts.list() == []
+        await trmm.core.reload_nats()
+        await trmm.core.remove_orphaned_tasks()
+
+
+async def test_mail_and_messages_are_tried_in_the_servers_own_words() -> None:
+    async with served("stock", agents=1) as (_, trmm):
+        with pytest.raises(ServerError, match="at least one email recipient"):
+            await trmm.core.test_email()
+        await trmm.core.update_settings(email_alert_recipients=["ops@example.com"])
+        await trmm.core.test_email()
+        with pytest.raises(ServerError, match="All fields are required"):
+            await trmm.core.test_sms()
+
+
+async def test_the_monitoring_endpoint_takes_a_token_of_its_own() -> None:
+    async with served("stock", agents=3) as (server, trmm):
+        status = await trmm.core.status(MON_TOKEN)
+        assert (status.agent_count, status.certificate_expired, status.queue_health) == (3, False, "healthy")
+        assert status.services_running["nats"] is True
+        with pytest.raises(AuthenticationError, match="Not authenticated") as caught:
+            await trmm.core.status("wrong-token")
+        assert "wrong-token" not in str(caught.value)
+        await trmm.core.web_version()
+        assert "x-mon-token" not in server.requests[-1].headers
+
+
+async def test_the_debug_log_is_filtered() -> None:
+    async with served("stock", agents=1) as (server, trmm):
+        assert await trmm.core.debug_log(level="critical") == []
+        assert isinstance(
+            await trmm.core.debug_log(log_type="system_issues", agent=server.agent_ids[0]), list
+        )
+        with pytest.raises(InvalidRequestError, match="level must be one of"):
+            await trmm.core.debug_log(level="debug")  # type: ignore[arg-type]
+        with server.restrict("can_view_debuglogs"), pytest.raises(PermissionDeniedError):
+            await trmm.core.debug_log()
+
+
+class TestSchedules:
+    async def test_are_made_changed_and_removed(self) -> None:
+        async with served("stock", agents=1) as (_, trmm):
+            daily = await trmm.schedules.create(name="Nightly", run_time=time(2, 30))
+            assert (daily.schedule_type, daily.run_time, daily.weekdays) == ("daily", time(2, 30), ())
+            weekly = await trmm.schedules.create(name="Mondays", run_time=time(8), weekdays=[0, 2])
+            assert (weekly.schedule_type, weekly.weekdays) == ("weekly", (0, 2))
+            monthly = await trmm.schedules.create(
+                name="Last Friday", run_time=time(8), months=range(1, 13), weeks=[5], weekdays=[4]
+            )
+            assert (monthly.schedule_type, monthly.monthly_type, monthly.weeks) == ("monthly", "weeks", (5,))
+            await trmm.schedules.update(daily, name="Nightly 2", run_time=time(3, 0, 1))
+            listed = {one.id: one for one in await trmm.schedules.list()}
+            assert (listed[daily.id].name, listed[daily.id].run_time) == ("Nightly 2", time(3, 0, 1))
+            await trmm.schedules.delete(daily)
+            with pytest.raises(NotFoundError):
+                await trmm.schedules.delete(daily)
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            {"run_time": "02:30"},
+            {"weekdays": [7]},
+            {"weekdays": "Mon"},
+            {"months": [1]},
+            {"months": [13], "days": [1]},
+            {"months": [1], "days": [1], "weeks": [1], "weekdays": [1]},
+            {"days": [1]},
+            {"weeks": [1]},
+        ],
+        ids=str,
+    )
+    async def test_what_is_wrong_is_said_before(self, wrong: dict[str, object]) -> None:
+        async with served("stock", agents=1) as (server, trmm):
+            given = {"name": "x", "run_time": time(1), **wrong}
+            with pytest.raises(InvalidRequestError):
+                await trmm.schedules.create(**given)  # type: ignore[arg-type]
+            assert count(server, "POST") == 0
 
 
 class TestCore:

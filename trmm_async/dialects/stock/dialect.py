@@ -162,7 +162,7 @@ class Stock:
     max_waiting: int | None = 10
 
     def __init__(self, base_url: str = "") -> None:
-        self._base_url = base_url
+        self.base_url = base_url
 
     def list_agents(self, which: AgentFilter) -> Request[list[Agent]]:
         if which.hostname is not None:
@@ -215,7 +215,7 @@ class Stock:
         return make("deployment", self.list_deployments(), send, partial(_is_ordered, order))
 
     def list_deployments(self) -> Call[list[Deployment]]:
-        return read_as(DEPLOYMENTS.call(), deployments_of(self._base_url))
+        return read_as(DEPLOYMENTS.call(), deployments_of(self.base_url))
 
     def delete_deployment(self, deployment_id: int) -> Call[None]:
         return UNDEPLOY.call(deployment_id)

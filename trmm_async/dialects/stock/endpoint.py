@@ -21,7 +21,8 @@ import msgspec
 from trmm_async import arguments, codec
 from trmm_async.calls import Call, ErrorHint, Lane, Replay, ignore_answer
 from trmm_async.dialects.stock.agent_answers import NO_NATS_API, of_an_agent
-from trmm_async.dialects.stock.explanations import SHORT_ID, Needs, is_page, segment, worded
+from trmm_async.dialects.stock.explanations import SHORT_ID, Needs, is_page, segment, sentence, worded
+from trmm_async.errors import ServerError
 from trmm_async.hidden import HiddenBytes
 from trmm_async.models import Extra
 
@@ -64,6 +65,7 @@ class Endpoint(Generic[T]):
         waits: seconds that the server itself may take, holding a worker; None if it answers at once.
         asks: the same, where it asks an agent over its message bus meanwhile.
         advice: what a 500 may mean then.
+        lacking: what to say of a 400 that names no field: which part the server may lack.
         takes: seconds that the server may need besides, holding a worker as any call does.
         lanes: further budgets that it draws on.
         secret: the body or the answer holds secrets of the user's.
@@ -79,6 +81,7 @@ class Endpoint(Generic[T]):
     waits: float | None = None
     asks: float | None = None
     advice: str = NO_NATS_API
+    lacking: str = ""
     takes: float | None = None
     lanes: tuple[Lane, ...] = ()
     secret: bool = False
@@ -121,12 +124,21 @@ class Endpoint(Generic[T]):
         )
         call = worded(call, bodies=lambda: (self.needs,), waits=waits or self.asks or self.waits)
         call = call if self.asks is None else of_an_agent(call, self.advice)
+        if self.lacking:
+            call = msgspec.structs.replace(call, explain=partial(_explain_lack, self.lacking, call))
         if not self.since:
             return call
         return msgspec.structs.replace(call, explain=partial(_explain_age, self, call))
 
     def _encoded(self, body: object) -> bytes:
         return HiddenBytes(codec.encode(body)) if self.secret else codec.encode(body)
+
+
+def _explain_lack(lacking: str, call: Call[Any], status: int, body: bytes) -> ErrorHint:
+    """A sentence with a 400 is how the server tells what failed in a part of its own, not in the request."""
+    if status == 400 and sentence(body):
+        return ErrorHint(advice=lacking, kind=ServerError)
+    return call.explain(status, body)
 
 
 def _explain_age(endpoint: Endpoint[Any], call: Call[Any], status: int, body: bytes) -> ErrorHint:
@@ -148,6 +160,7 @@ class Facts(TypedDict, total=False):
     waits: float
     asks: float
     advice: str
+    lacking: str
     takes: float
     lanes: tuple[Lane, ...]
     secret: bool

@@ -23,20 +23,29 @@ from trmm_async.dialects.stock.agents import (
 from trmm_async.dialects.stock.endpoint import read, read_as
 from trmm_async.models import Agent, HistoryEntry, Moment, ScriptResult, no_extra
 
-__all__ = ["AGENT_HISTORY", "StockCommandHistory", "StockHistory"]
+__all__ = [
+    "AGENT_HISTORY",
+    "EVERYTHING",
+    "FOREVER",
+    "SCRIPTS",
+    "StockCommandHistory",
+    "StockHistory",
+    "instant",
+]
 
 _NEWEST: Final = 5
 """More than one, since the list goes by time and the mark by id: workers may write in another order."""
 
 _NAME_MOST: Final = 50
 
-_FOREVER: Final = "2100-01-01T00:00:00Z"
+FOREVER: Final = "2100-01-01T00:00:00Z"
 """The server minds the beginning of a span only if an end is given as well."""
 
 
 class _Row(msgspec.Struct):
     id: int
     agent_id: str | None = None
+    agent: int | None = None
     type: str = "script_run"
     time: Moment | None = None
     username: str | None = None
@@ -63,7 +72,7 @@ class StockHistory:
         return RUNS.call(query={"limit": _NEWEST})
 
     def since(self, moment: datetime | None) -> Call[list[HistoryEntry]]:
-        span = {} if moment is None else {"start": _instant(moment), "end": _FOREVER}
+        span = {} if moment is None else {"start": instant(moment), "end": FOREVER}
         return RUNS.call(query=span)
 
     def known(self) -> Call[frozenset[str]]:
@@ -170,11 +179,25 @@ _entries: Final[codec.ListDecoder[list[HistoryEntry]]] = codec.listed(
 )
 _of_one_agent: Final = codec.listed(_Row, partial(_entry, agent_id=None), _by_number)
 
+_of_all: Final[codec.ListDecoder[list[tuple[int | None, HistoryEntry]]]] = codec.listed(
+    _Row,
+    lambda row: (row.agent, _entry(row, None)),
+    lambda rows: sorted(rows, key=lambda row: row[1].id),
+)
+
 AGENT_HISTORY: Final = read(
     "agents.history", "/agents/{agent:agent}/history/", list[HistoryEntry], decode=_of_one_agent
 )
 """All that was run on one agent, the oldest first. Its rows don't say which agent that is."""
 
+EVERYTHING: Final = read(
+    "agents.history", "/agents/history/", list[tuple[int | None, HistoryEntry]], decode=_of_all
+)
+"""All that was run, the oldest first, each row with the number of its agent."""
+
+SCRIPTS: Final = read(
+    "agents.script_history", "/agents/scripthistory/", list[HistoryEntry], decode=_entries
+)
 RUNS: Final = read("agents.run_script", "/agents/scripthistory/", list[HistoryEntry], decode=_entries)
 HISTORY: Final = read("fleet.run_command", "/agents/history/", list[HistoryEntry], takes=120.0)
 KEYS: Final = read("agents.run_script", "/accounts/apikeys/", list[_Key], secret=True)
@@ -202,5 +225,6 @@ def _statuses(agents: list[Agent]) -> Mapping[str, str]:
     return {agent.agent_id: agent.status for agent in agents}
 
 
-def _instant(moment: datetime) -> str:
+def instant(moment: datetime) -> str:
+    """A moment, as the server reads it in a query."""
     return codec.utc(moment).isoformat().replace("+00:00", "Z")

@@ -1,33 +1,50 @@
 """`trmm.agents`, the part that does something to an agent: commands, power, settings. A stock server only."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
-from typing import Any, Final, Literal, TypedDict, Unpack, overload
+from typing import Any, ClassVar, Final, Literal, TypedDict, Unpack, overload
 from zoneinfo import ZoneInfo
 
 import msgspec
 
-from trmm_async import arguments
+from trmm_async import arguments, codec
 from trmm_async.calls import Call, Plan, Replay, Steps
+from trmm_async.dialects.stock.agents import agent_ids_by_key
 from trmm_async.dialects.stock.commands import PING, RUN, CommandRun, run_command
 from trmm_async.dialects.stock.endpoint import act, put, read, send
 from trmm_async.dialects.stock.explanations import counted
-from trmm_async.dialects.stock.history import AGENT_HISTORY
-from trmm_async.errors import InvalidRequestError
-from trmm_async.models import Agent, CommandResult, HistoryEntry
+from trmm_async.dialects.stock.history import AGENT_HISTORY, EVERYTHING, FOREVER, SCRIPTS, instant
+from trmm_async.errors import InvalidRequestError, PermissionDeniedError
+from trmm_async.models import Agent, CommandResult, Discreet, HistoryEntry, no_extra
 from trmm_async.resources.names import AnyClient, AnySite
 from trmm_async.resources.resource import Resource
 from trmm_async.resources.stock.custom_field_values import custom_field_values
 from trmm_async.resources.stock.custom_fields import FieldValues
 from trmm_async.resources.stock.policies import Policy
 
-__all__ = ["AgentActions", "AgentChanges", "checked_command_run"]
+__all__ = ["AgentActions", "AgentChanges", "RemoteControl", "checked_command_run"]
 
 _COMMAND_TIMEOUT_MOST: Final = 295
 """The server answers two seconds later at the latest, and what stands in front of it cuts at 300."""
 
 _INTEGER_MOST: Final = 2**31 - 1
+
+
+class RemoteControl(Discreet, frozen=True, kw_only=True, gc=False):
+    """Links to an agent in MeshCentral, for a browser. Each has a login in it, and is in no repr."""
+
+    _shown: ClassVar[tuple[str, ...]] = ("hostname", "client", "site", "status")
+
+    hostname: str = ""
+    control: str = ""
+    terminal: str = ""
+    file: str = ""
+    status: str = ""
+    client: str = ""
+    site: str = ""
+    extra: Mapping[str, Any] = no_extra()
 
 
 class AgentChanges(TypedDict, total=False):
@@ -51,6 +68,14 @@ class AgentChanges(TypedDict, total=False):
     custom_fields: FieldValues
 
 
+class _Versions(msgspec.Struct):
+    versions: tuple[str, ...] = ()
+
+
+def _versions(body: bytes) -> list[str]:
+    return list(codec.decoder(_Versions)(body).versions)
+
+
 class _Clock(msgspec.Struct):
     timezone: str | None = None
 
@@ -65,6 +90,16 @@ SHUTDOWN = send("agents.shutdown", _ONE + "shutdown/", asks=10, since="0.18.0")
 RECOVER = send("agents.recover", _ONE + "recover/", needs="mode", asks=60)
 RECOVER_AGENT = send("agents.recover", _ONE + "recover/", needs="mode", asks=60, advice=_BY_MESH)
 UPDATE = put("agents.update", _ONE)
+REMOTE_CONTROL = read("agents.remote_control", _ONE + "meshcentral/", RemoteControl, secret=True)
+VERSIONS = read("agents.versions", "/agents/versions/", list[str], decode=_versions)
+UPGRADE = send("agents.upgrade", "/agents/update/", needs="agent_ids")
+WAKE = send(
+    "agents.wake",
+    _ONE + "wol/",
+    lacking="wake-on-LAN goes through MeshCentral, which the server could not use, it seems",
+)
+REFRESH_WMI = put("agents.refresh_wmi", _ONE + "wmi/", method="POST", asks=20)
+RECOVER_ALL = send("agents.recover_all", "/agents/bulkrecovery/", method="GET")
 MAINTAIN = act(
     "agents.set_maintenance",
     "/agents/maintenance/bulk/",
@@ -234,11 +269,94 @@ class AgentActions(Resource):
         body = {"type": kind, "id": whose, "action": on}
         return await self._send(MAINTAIN, body=body)
 
-    async def history(self, agent: str | Agent) -> list[HistoryEntry]:
-        """All that was run on an agent, as far back as the server keeps it, the oldest first."""
+    async def history(self, agent: str | Agent | None = None) -> list[HistoryEntry]:
+        """All that was run on an agent, or on all, as far back as the server keeps it, the oldest first.
+
+        Of all agents it is one call, and large. An entry's `agent_id` is None where the key may not list
+        agents.
+        """
+        if agent is None:
+            return await self._on_stock(EVERYTHING.name, Plan(_everything))
         agent_id = arguments.agent_id(agent)
         rows = await self._send(AGENT_HISTORY, agent_id)
         return [msgspec.structs.replace(row, agent_id=agent_id) for row in rows]
+
+    async def script_history(
+        self, *, since: datetime | None = None, limit: int | None = None
+    ) -> list[HistoryEntry]:
+        """The script runs of all agents, the newest first, with their results; commands are not among them.
+
+        Args:
+            since: only those from this moment on, which says its time zone.
+            limit: so many at most.
+        """
+        query: dict[str, object] = {}
+        if since is not None:
+            query = {"start": instant(arguments.moment(since, "since")), "end": FOREVER}
+        if limit is not None:
+            query["limit"] = arguments.integer(limit, "limit", minimum=1, maximum=_INTEGER_MOST)
+        return await self._send(SCRIPTS, query=query)
+
+    async def versions(self) -> list[str]:
+        """The versions that agents can be upgraded to; `Agent.version` is what they have."""
+        return await self._send(VERSIONS)
+
+    async def upgrade(self, agents: Iterable[str | Agent]) -> None:
+        """Have agents upgrade themselves to the newest version. Never sent twice.
+
+        It is begun only, and stands in `pending_actions` until it is done. The server passes over agents that
+        it does not know, and those that are up to date, in silence.
+
+        Args:
+            agents: which, by their ids or themselves; one at least.
+        """
+        ids = arguments.non_empty(tuple(arguments.agent_ids(agents)), "agents")
+        await self._send(UPGRADE, body={"agent_ids": ids})
+
+    async def wake(self, agent: str | Agent) -> None:
+        """Wake an agent by its network card (wake-on-LAN), by way of MeshCentral. Never sent twice.
+
+        That it was sent proves nothing: whether anything woke shows when the agent is online.
+
+        Raises:
+            ServerError: the server could not reach MeshCentral, in its own words.
+        """
+        await self._send(WAKE, agent)
+
+    async def remote_control(self, agent: str | Agent) -> RemoteControl:
+        """Links by which a browser takes an agent over: `control`, `terminal`, `file`.
+
+        Each logs who follows it in to MeshCentral: hand them to nobody, and write them nowhere. The server
+        makes them without asking MeshCentral, so that they prove nothing of the agent.
+        """
+        return await self._send(REMOTE_CONTROL, agent)
+
+    async def refresh_wmi(self, agent: str | Agent) -> None:
+        """Have an agent report its hardware anew (`Agent.cpu_model`, …). The agent is asked, for 20 seconds.
+
+        Raises:
+            AgentLostError: the agent did not answer in time.
+        """
+        await self._send(REFRESH_WMI, agent)
+
+    async def recover_all(self) -> None:
+        """Have the server try to repair all agents that are offline or overdue. Never sent twice.
+
+        It is begun only. The server does that at a GET, which must not be asked for the sake of its answer.
+        """
+        await self._send(RECOVER_ALL)
+
+
+def _everything() -> Steps[list[HistoryEntry]]:
+    """The server names agents by numbers here; the list of agents says whose they are."""
+    rows = yield from EVERYTHING.call()
+    ids: Mapping[int, str] = {}
+    if rows:
+        with suppress(PermissionDeniedError):
+            ids = yield from agent_ids_by_key()
+    return [
+        row if agent is None else msgspec.structs.replace(row, agent_id=ids.get(agent)) for agent, row in rows
+    ]
 
 
 def _reboot_at(agent_id: str, local: datetime) -> Call[None]:

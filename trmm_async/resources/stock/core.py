@@ -1,14 +1,21 @@
 """`trmm.core`."""
 
-from collections.abc import Mapping
-from typing import Any, ClassVar, Final
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, Final, Literal, TypedDict, Unpack
 
+import msgspec
+
+from trmm_async import arguments
 from trmm_async.dialects.stock.dialect import DASHBOARD_SECONDS, VERSION
-from trmm_async.dialects.stock.endpoint import Sent, Wire, read
-from trmm_async.models import Discreet, Noun, no_extra
+from trmm_async.dialects.stock.endpoint import Sent, Wire, act, put, read, send
+from trmm_async.dialects.stock.explanations import sentence
+from trmm_async.errors import InvalidRequestError
+from trmm_async.hidden import hide
+from trmm_async.models import Agent, Discreet, Moment, Noun, no_extra
 from trmm_async.resources.resource import Resource
 
-__all__ = ["Core", "Dashboard", "ServerSettings"]
+__all__ = ["Core", "Dashboard", "DebugEntry", "ServerSettings", "ServerStatus", "SettingsChanges"]
 
 
 class ServerSettings(Discreet, frozen=True, kw_only=True, gc=False):
@@ -61,6 +68,189 @@ class Dashboard(Noun, frozen=True, kw_only=True, gc=False):
     extra: Mapping[str, Any] = no_extra()
 
 
+class ServerStatus(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """How the server itself is, as its monitoring endpoint tells; percentages, days, and what answers."""
+
+    version: str = ""
+    latest_agent_version: str = ""
+    agent_count: int | None = None
+    client_count: int | None = None
+    site_count: int | None = None
+    disk_usage: float | None = None
+    memory_usage: float | None = None
+    days_until_certificate_expires: int | None = None
+    certificate_expired: bool | None = None
+    redis_answers: bool | None = None
+    nats_answers: bool | None = None
+    nats_websocket_answers: bool | None = None
+    mesh_answers: bool | None = None
+    queue_length: int | None = None
+    queue_health: str = ""
+    services_running: Mapping[str, bool] = no_extra()
+    extra: Mapping[str, Any] = no_extra()
+
+
+class DebugEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One entry of the debug log; `agent` is a host name."""
+
+    id: int
+    time: Moment | None = None
+    log_level: str = ""
+    log_type: str = ""
+    message: str = ""
+    agent: str | None = None
+    extra: Mapping[str, Any] = no_extra()
+
+
+class SettingsChanges(TypedDict, total=False):
+    """What `core.update_settings` can change; what is not given stays."""
+
+    email_alert_recipients: Iterable[str]
+    sms_alert_recipients: Iterable[str]
+    twilio_number: str | None
+    twilio_account_sid: str | None
+    twilio_auth_token: str | None
+    smtp_from_email: str
+    smtp_from_name: str | None
+    smtp_host: str
+    smtp_host_user: str
+    smtp_host_password: str
+    smtp_port: int
+    smtp_requires_auth: bool
+    default_time_zone: str
+    check_history_prune_days: int
+    resolved_alerts_prune_days: int
+    agent_history_prune_days: int
+    debug_log_prune_days: int
+    audit_log_prune_days: int
+    report_history_prune_days: int
+    agent_debug_level: Literal["info", "warning", "error", "critical"]
+    clear_faults_days: int
+    mesh_token: str
+    mesh_username: str
+    mesh_site: str
+    mesh_device_group: str
+    mesh_company_name: str
+    sync_mesh_with_trmm: bool
+    agent_auto_update: bool
+    date_format: str
+    open_ai_token: str | None
+    open_ai_model: str
+    server_scripts_enabled: bool
+    web_terminal_enabled: bool
+    notify_on_info_alerts: bool
+    notify_on_warning_alerts: bool
+    terminal_mode: str
+    default_shell_windows: Literal["cmd", "powershell", "custom"]
+    default_shell_windows_custom: str
+    default_shell_linux: Literal["bash", "custom"]
+    default_shell_linux_custom: str
+    default_shell_darwin: Literal["bash", "custom"]
+    default_shell_darwin_custom: str
+    server_policy: int | None
+    workstation_policy: int | None
+    alert_template: int | None
+
+
+def _line(value: object, what: str) -> str:
+    return arguments.plain_text(value, what, empty=True)
+
+
+def _secret(value: object, what: str) -> str:
+    """May be empty, for none; in no message and no repr."""
+    return hide(value if value == "" and isinstance(value, str) else arguments.secret(value, what))
+
+
+def _number(value: object, what: str) -> int:
+    return arguments.integer(value, what, minimum=0, maximum=2**31 - 1)
+
+
+def _word(*words: str) -> arguments.Check:
+    return lambda value, what: arguments.choice(value, what, words)
+
+
+_CHECKS: Final[arguments.Checks] = {
+    "email_alert_recipients": arguments.names,
+    "sms_alert_recipients": arguments.names,
+    **dict.fromkeys(("twilio_number", "twilio_account_sid", "smtp_from_name"), arguments.or_none(_line)),
+    **dict.fromkeys(("twilio_auth_token", "open_ai_token"), arguments.or_none(_secret)),
+    **dict.fromkeys(("smtp_host_password", "mesh_token"), _secret),
+    **dict.fromkeys(
+        (
+            "smtp_from_email",
+            "smtp_host",
+            "smtp_host_user",
+            "mesh_username",
+            "mesh_site",
+            "mesh_device_group",
+            "mesh_company_name",
+            "date_format",
+            "open_ai_model",
+            "default_shell_windows_custom",
+            "default_shell_linux_custom",
+            "default_shell_darwin_custom",
+        ),
+        _line,
+    ),
+    "default_time_zone": arguments.plain_text,
+    "terminal_mode": arguments.plain_text,
+    **dict.fromkeys(
+        (
+            "smtp_port",
+            "check_history_prune_days",
+            "resolved_alerts_prune_days",
+            "agent_history_prune_days",
+            "debug_log_prune_days",
+            "audit_log_prune_days",
+            "report_history_prune_days",
+            "clear_faults_days",
+        ),
+        _number,
+    ),
+    "agent_debug_level": _word("info", "warning", "error", "critical"),
+    "default_shell_windows": _word("cmd", "powershell", "custom"),
+    "default_shell_linux": _word("bash", "custom"),
+    "default_shell_darwin": _word("bash", "custom"),
+    **dict.fromkeys(
+        (
+            "smtp_requires_auth",
+            "sync_mesh_with_trmm",
+            "agent_auto_update",
+            "notify_on_info_alerts",
+            "notify_on_warning_alerts",
+        ),
+        arguments.boolean,
+    ),
+    "server_scripts_enabled": ("enable_server_scripts", arguments.boolean),
+    "web_terminal_enabled": ("enable_server_webterminal", arguments.boolean),
+    **dict.fromkeys(
+        ("server_policy", "workstation_policy", "alert_template"), arguments.or_none(arguments.object_id)
+    ),
+}
+_LEVELS: Final = ("info", "warning", "error", "critical")
+_TYPES: Final = ("agent_update", "agent_issues", "win_updates", "system_issues", "scripting")
+_COUNT: Final = re.compile(r"([0-9]{1,18}) records? ")
+_STATUS: Final[Wire] = {
+    "disk_usage": "disk_usage_percent",
+    "memory_usage": "mem_usage_percent",
+    "days_until_certificate_expires": "days_until_cert_expires",
+    "certificate_expired": "cert_expired",
+    "redis_answers": "redis_ping",
+    "nats_answers": "nats_std_ping",
+    "nats_websocket_answers": "nats_ws_ping",
+    "mesh_answers": "mesh_ping",
+    "queue_length": "celery_queue_len",
+    "queue_health": "celery_queue_health",
+    "services_running": Sent(kind=dict[str, bool]),
+}
+
+
+def _pruned(body: bytes) -> int:
+    """How many rows, as its sentence says."""
+    found = _COUNT.match(sentence(body))
+    return int(found[1]) if found else 0
+
+
 _SETTINGS: Final[Wire] = {
     "server_scripts_enabled": "enable_server_scripts",
     "web_terminal_enabled": "enable_server_webterminal",
@@ -80,8 +270,22 @@ DASHBOARD = read(
 )
 
 
+UPDATE = put("core.update_settings", "/core/settings/", secret=True)
+WEB_VERSION = read("core.web_version", "/core/version/", str)
+STATUS = read("core.status", "/core/v2/status/", ServerStatus, wire=_STATUS)
+CLEAR_CACHE = send("core.clear_cache", "/core/clearcache/", method="GET")
+MAINTAIN = send("core.reload_nats", "/core/servermaintenance/", needs="action")
+REMOVE_TASKS = send("core.remove_orphaned_tasks", "/core/servermaintenance/", needs="action")
+PRUNE = act("core.prune", "/core/servermaintenance/", decode=_pruned, needs="action prune_tables")
+TEST_EMAIL = send("core.test_email", "/core/emailtest/", waits=20, lacking="no mail was sent")
+TEST_SMS = send("core.test_sms", "/core/smstest/", waits=20, lacking="no message was sent")
+DEBUG_LOG = read(
+    "core.debug_log", "/logs/debug/", list[DebugEntry], method="PATCH", wire={"time": "entry_time"}
+)
+
+
 class Core(Resource):
-    """The stock server itself: version, settings. Every method raises `TRMMError`s only.
+    """The stock server itself: version, settings, upkeep. Every method raises `TRMMError`s only.
 
     On a gateway they are an `UnsupportedError`.
     """
@@ -101,3 +305,108 @@ class Core(Resource):
         (20 with a code signing token) and holds a worker for that long.
         """
         return await self._send(DASHBOARD)
+
+    async def update_settings(self, **changes: Unpack[SettingsChanges]) -> None:
+        """Change what is given of the server's settings. Repeated by us if an answer is lost: twice is once.
+
+        `server_scripts_enabled` and `web_terminal_enabled` as `settings()` has them, all others by the
+        server's names; days of pruning: 0 is never. Of a shell that is "custom" give its `…_custom` path too.
+        Single sign-on, which needs a licence, and what hangs on it can't be changed here.
+
+        Raises:
+            BadRequestError: the server does not take a value, as a time zone that it does not know.
+        """
+        await self._send(UPDATE, body=arguments.settings(changes, _CHECKS, UPDATE.name))
+
+    async def web_version(self) -> str:
+        """The version of the server's web pages; `version` is that of Tactical RMM."""
+        return await self._send(WEB_VERSION)
+
+    async def status(self, token: str) -> ServerStatus:
+        """How the server itself is, by its monitoring endpoint.
+
+        Args:
+            token: the `MON_TOKEN` that an administrator has set on the server. The API key does not count.
+
+        Raises:
+            AuthenticationError: the token is wrong, or none is set on the server.
+        """
+        token = hide(arguments.token(token))
+        call = msgspec.structs.replace(STATUS.call(), headers={"X-Mon-Token": token})
+        return await self._on_stock(STATUS.name, call)
+
+    async def clear_cache(self) -> None:
+        """Have the server forget what it keeps of policies' checks and tasks. Never sent twice.
+
+        It keeps that for 10 minutes: a policy that was set on an agent may show late in `checks.list`.
+        """
+        await self._send(CLEAR_CACHE)
+
+    async def reload_nats(self) -> None:
+        """Have the server write the configuration of its message bus anew. Never sent twice."""
+        await self._send(MAINTAIN, body={"action": "reload_nats"})
+
+    async def remove_orphaned_tasks(self) -> None:
+        """Have agents remove scheduled tasks that the server does not know any more. Begun only."""
+        await self._send(REMOVE_TASKS, body={"action": "rm_orphaned_tasks"})
+
+    async def prune(
+        self, *, all_alerts: bool = False, completed_actions: bool = False, check_run_logs: bool = False
+    ) -> int:
+        """Delete rows of the server's database for good, and return how many. Never sent twice.
+
+        Args:
+            all_alerts: every alert, resolved or not.
+            completed_actions: pending actions that are completed.
+            check_run_logs: entries of the audit log that checks were run.
+
+        Raises:
+            InvalidRequestError: nothing is to be deleted.
+        """
+        wanted = {"audit_logs": check_run_logs, "pending_actions": completed_actions, "alerts": all_alerts}
+        tables = [name for name, on in wanted.items() if arguments.boolean(on, name)]
+        if not tables:
+            raise InvalidRequestError(
+                "core.prune: say what is to be deleted: all_alerts, completed_actions, check_run_logs"
+            )
+        return await self._send(PRUNE, body={"action": "prune_db", "prune_tables": tables})
+
+    async def test_email(self) -> None:
+        """Have the server send a mail to its recipients, which may take it 20 seconds. Never sent twice.
+
+        Raises:
+            ServerError: it could not, in the server's own words.
+        """
+        await self._send(TEST_EMAIL)
+
+    async def test_sms(self) -> None:
+        """Have the server send a text message to its recipients, by Twilio. Never sent twice.
+
+        Raises:
+            ServerError: it could not, in the server's own words.
+        """
+        await self._send(TEST_SMS)
+
+    async def debug_log(
+        self,
+        *,
+        level: Literal["info", "warning", "error", "critical"] | None = None,
+        log_type: Literal["agent_update", "agent_issues", "win_updates", "system_issues", "scripting"]
+        | None = None,
+        agent: str | Agent | None = None,
+    ) -> list[DebugEntry]:
+        """The newest entries of the debug log, 1000 at most, the newest first.
+
+        Args:
+            level: only of this level, not of higher ones.
+            log_type: only of this type.
+            agent: only about this agent.
+        """
+        body: dict[str, object] = {}
+        if level is not None:
+            body["logLevelFilter"] = arguments.choice(level, "level", _LEVELS)
+        if log_type is not None:
+            body["logTypeFilter"] = arguments.choice(log_type, "log_type", _TYPES)
+        if agent is not None:
+            body["agentFilter"] = arguments.agent_id(agent)
+        return await self._send(DEBUG_LOG, body=body)

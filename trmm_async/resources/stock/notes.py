@@ -25,6 +25,8 @@ class Note(Noun, frozen=True, kw_only=True, gc=False):
 _ONE: Final = "/agents/notes/{note:id}/"
 
 LIST = read("agents.notes.list", "/agents/{agent:agent}/notes/", list[Note], wire={"id": "pk"})
+EVERYWHERE = read("agents.notes.list", "/agents/notes/", list[Note], wire={"id": "pk"})
+GET = read("agents.notes.get", _ONE, Note, wire={"id": "pk"})
 CREATE = send("agents.notes.create", "/agents/notes/", needs="agent_id note")
 UPDATE = put("agents.notes.update", _ONE)
 DELETE = delete("agents.notes.delete", _ONE)
@@ -66,6 +68,16 @@ class Notes(Resource):
         """
         await self._send(DELETE, note)
 
-    async def list(self, agent: str | Agent) -> list[Note]:
-        """The notes that were put to an agent."""
+    async def get(self, note: int | Note) -> Note:
+        """One note.
+
+        Raises:
+            NotFoundError: there is no such note.
+        """
+        return await self._send(GET, note)
+
+    async def list(self, agent: str | Agent | None = None) -> list[Note]:
+        """The notes that were put to an agent, or to all."""
+        if agent is None:
+            return await self._send(EVERYWHERE)
         return await self._send(LIST, agent)

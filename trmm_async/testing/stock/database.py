@@ -71,6 +71,7 @@ class Database:
         self.keys: Table = Table("GlobalKVStore", models.KEY, clock)
         self.url_actions: Table = Table("URLAction", models.URL_ACTION, clock)
         self.custom_fields: Table = Table("CustomField", models.CUSTOM_FIELD, clock)
+        self.schedules: Table = Table("Schedule", models.SCHEDULE, clock)
         self.live: dict[int, Check] = {}
         self.results: dict[int, Row] = {}
         self.on_agents: dict[tuple[str, int, int], Row] = {}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from trmm_async.testing.replies import Reply, iso
 from trmm_async.testing.routing import Route
 
-from .room import Fields, crash, refuse, said
+from .room import Fields, crash, refuse, said, whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,13 +25,21 @@ if TYPE_CHECKING:
 
 __all__ = ["Deployments"]
 
+AGENT = "2.11.0"
+RELEASES = "https://github.com/amidaware/rmmagent/releases/download"
+UNSIGNED = (
+    "Linux/Mac agents require code signing."
+    " Please see https://docs.tacticalrmm.com/code_signing/ for more info."
+)
+
 
 class Deployments:
-    """`/clients/deployments/` and the download at `/clients/{uid}/deploy/`."""
+    """`/clients/deployments/`, `/agents/installer/`, and the download at `/clients/{uid}/deploy/`."""
 
     def __init__(self, stage: Stage) -> None:
         self._world = stage.world
         self._downloads = stage.downloads
+        self._accounts = stage.accounts
 
     def routes(self) -> Sequence[Route]:
         """Return its calls."""
@@ -42,6 +50,7 @@ class Deployments:
             Route("POST", every, self.create, may, "deployments"),
             Route("GET", one, self.nobody, "can_list_deployments"),
             Route("DELETE", one, self.delete, may),
+            Route("POST", "/agents/installer/", self.installer, "can_install_agents"),
             Route("GET", "/clients/{uid}/deploy/", self.download, public=True),
         )
 
@@ -94,6 +103,36 @@ class Deployments:
         it.downloads += 1
         headers = {"Content-Disposition": f"attachment; filename={self._file_name(it)}"}
         return Reply(200, self._downloads.content(it), "application/octet-stream", headers)
+
+    def installer(self, asked: Asked) -> Reply:
+        """`POST /agents/installer/`: a command, or a script; the site is not looked up.
+
+        Here no code signing token is set, which Linux and macOS need, nor is the vendor's service there.
+        """
+        body = Fields.of(asked)
+        method, plat, arch = body["installMethod"], body["plat"], body["goarch"]
+        kind, flags = body["agenttype"], [name for name in ("rdp", "ping", "power") if whole(body[name])]
+        try:
+            hours = int(str(body["expires"]))
+        except ValueError:
+            refuse("Please enter a valid number of hours")
+        if method in {"bash", "mac"}:
+            refuse(UNSIGNED)
+        if method == "exe":
+            refuse("Something went wrong. Check debug error log for exact error message")
+        if method not in {"manual", "powershell"}:
+            crash()
+        token = self._accounts.issue(self._accounts.users[asked.user], hours * 3600.0).value
+        file, api = f"tacticalagent-v{AGENT}-{plat}-{arch}.exe", body["api"]
+        install = (
+            f'"C:\\Program Files\\TacticalAgent\\tacticalrmm.exe" -m install --api {api}'
+            f" --client-id {body['client']} --site-id {body['site']} --agent-type {kind} --auth {token}"
+            + "".join(f" --{flag}" for flag in flags)
+        )
+        if method == "powershell":
+            return Reply(200, f"# {body['fileName']}\n{install}\n".encode(), "text/plain")
+        command = f"{file} /VERYSILENT /SUPPRESSMSGBOXES && ping 127.0.0.1 -n 7 && {install}"
+        return said({"cmd": command, "url": f"{RELEASES}/v{AGENT}/{file}"})
 
     def _shape(self, it: Deployment) -> Json:
         site = self._world.sites.get(it.site)

@@ -28,10 +28,12 @@ from .live import Live
 from .login import Login
 from .logs import Logs
 from .people import People
+from .registry import Registry
 from .runs import Runs
 from .setup import Setup
 from .sockets import Sockets
 from .tasks import Tasks
+from .upkeep import Upkeep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -49,7 +51,7 @@ __all__ = ["ROOMS", "Stock"]
 ROOMS: tuple[Callable[[Stage], Room], ...] = (
     Core, Agents, Runs, History, Bulk, Clients, Deployments, Alerts, AlertTemplates,
     Login, Sockets, Fleetwork, Checks, Tasks, Automation, Library, Live, Endpoint, Logs, Setup,
-    People,
+    People, Registry, Upkeep,
 )  # fmt: skip
 """Of two patterns that fit a path the earlier one is meant."""
 

@@ -37,6 +37,7 @@ class Fleetwork:
         self._world = stage.world
         self._journal = stage.world.journal
         self._bus = stage.bus
+        self._diary = stage.diary
 
     def routes(self) -> Sequence[Route]:
         """Return its calls."""
@@ -132,8 +133,13 @@ class Fleetwork:
         return said("ok")
 
     def _update(self, agent: Agent) -> None:
+        """One that is up to date is passed over; one that does not hear it has it still to do."""
+        if agent.version == LATEST:
+            return
+        details: Row = {"url": None, "version": LATEST, "inno": None}
+        row = self._diary.plan(agent, "agentupdate", details)
         if self._bus.hears(agent):
-            agent.version = LATEST
+            agent.version, row["status"] = LATEST, "completed"
 
     def recover(self, _asked: Asked) -> Reply:
         """`GET /agents/bulkrecovery/`: it changes something, for a GET; nothing here."""

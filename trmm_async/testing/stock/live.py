@@ -137,7 +137,9 @@ class Live:
         return said("Agent WMI data refreshed successfully")
 
     def wake(self, asked: Asked) -> Reply:
-        """`POST …/wol/`: through the mesh server; the agent need not be there."""
+        """`POST …/wol/`: through the mesh server, if its token is set; the agent need not be there."""
+        if not self._stage.database.settings["mesh_token"]:
+            refuse("non-hexadecimal number found in fromhex() arg at position 1")
         return said(f"Wake-on-LAN sent to {self._agent(asked).hostname}")
 
     def mesh(self, asked: Asked) -> Reply:

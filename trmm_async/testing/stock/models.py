@@ -19,6 +19,7 @@ __all__ = [
     "KEY",
     "NOTE",
     "PATCH_POLICY",
+    "SCHEDULE",
     "SCRIPT",
     "SNIPPET",
     "TASK_TYPES",
@@ -213,6 +214,18 @@ SNIPPET = Form(
         "desc": Field.text("", limit=50, blank=True),
         "code": Field.text(""),
         "shell": Field.choice(SHELLS, "powershell"),
+    }
+)
+SCHEDULE = Form(
+    {
+        "name": Field.text("", limit=255, blank=True),
+        "run_time": Field.clock(),
+        "run_time_weekdays": Field.numbers(),
+        "monthly_months_of_year": Field.numbers(),
+        "monthly_days_of_month": Field.numbers(),
+        "monthly_weeks_of_month": Field.numbers(),
+        "schedule_type": Field.choice(("daily", "weekly", "monthly"), "weekly"),
+        "monthly_type": Field.choice(("days", "weeks"), "days"),
     }
 )
 

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
+from zoneinfo import available_timezones
 
 from trmm_async.testing.forms import no_match
 from trmm_async.testing.routing import Route
 
-from .room import Fields, invalid, refuse, said
+from .room import Fields, crash, invalid, refuse, said
 from .setup_rows import DASHBOARD
 
 if TYPE_CHECKING:
@@ -50,7 +51,6 @@ class Setup:
             Route("PUT", "/core/settings/", self.change_settings, CORE_MANAGED),
             Route("GET", "/core/dashinfo/", self.dashboard),
             Route("GET", "/core/codesign/", self.code_sign, "can_code_sign"),
-            Route("GET", "/core/schedules/", self.nothing, "can_view_schedules"),
             Route("GET", "/core/clearcache/", self.clear_cache, "can_do_server_maint"),
             Route("GET", field, self.fields, FIELDS),
             Route("PATCH", field, self.fields_of, FIELDS),
@@ -76,9 +76,19 @@ class Setup:
         return said(self._settings)
 
     def change_settings(self, asked: Asked) -> Reply:
-        """`PUT /core/settings/`: nothing of it is checked here, nor does it change anything."""
+        """`PUT /core/settings/`: few of it is checked here; `block_local_user_logon` alone has no effect."""
         body = Fields.of(asked)
+        if body.get("sso_enabled"):
+            crash()
+        zone = body.get("default_time_zone", "UTC")
+        if str(zone) not in available_timezones():
+            invalid(default_time_zone=f'"{zone}" is not a valid choice.')
+        for plat in ("windows", "linux", "darwin"):
+            name = f"default_shell_{plat}"
+            if body.get(name) == "custom" and not body.get(f"{name}_custom"):
+                invalid(**{f"{name}_custom": "Custom shell path is required."})
         self._settings.update({name: body[name] for name in body if name in self._settings})
+        self._settings["block_local_user_logon"] = False
         return said("ok")
 
     def dashboard(self, _asked: Asked) -> Reply:
@@ -88,10 +98,6 @@ class Setup:
     def code_sign(self, _asked: Asked) -> Reply:
         """`GET /core/codesign/`: no token is set."""
         return said({"token": ""})
-
-    def nothing(self, _asked: Asked) -> Reply:
-        """Answer with an empty array."""
-        return said([])
 
     def clear_cache(self, _asked: Asked) -> Reply:
         """`GET /core/clearcache/`."""

@@ -1,0 +1,147 @@
+"""`trmm.installers`."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from functools import partial
+from typing import Any, ClassVar, Final, Literal
+
+import msgspec
+
+from trmm_async import arguments, codec
+from trmm_async.calls import Plan, Steps
+from trmm_async.dialects.stock.endpoint import act, read
+from trmm_async.errors import InvalidRequestError
+from trmm_async.models import Discreet, Site, SiteRef, no_extra
+from trmm_async.resources.resource import Resource
+
+__all__ = ["Installer", "Installers"]
+
+Method = Literal["manual", "powershell", "exe", "bash", "mac"]
+
+_PLATFORMS: Final = {
+    "manual": "windows",
+    "powershell": "windows",
+    "exe": "windows",
+    "bash": "linux",
+    "mac": "darwin",
+}
+"""Of another system the server makes nonsense, without a word."""
+_HOUR: Final = timedelta(hours=1)
+_HOURS_MOST: Final = 24 * 365 * 10
+
+
+class Installer(Discreet, frozen=True, kw_only=True, gc=False):
+    """How an agent is installed. It holds a token that lets agents in, and so is in no repr.
+
+    Of "manual" and "mac" `command` is what is to be run, after what is at `url` was downloaded; of
+    "powershell" and "bash" `content` is a script, of "exe" a program, to be written to `filename`.
+    """
+
+    _shown: ClassVar[tuple[str, ...]] = ("method", "plat", "filename")
+
+    method: str
+    plat: str
+    filename: str = ""
+    command: str = ""
+    url: str = ""
+    content: bytes = b""
+    extra: Mapping[str, Any] = no_extra()
+
+
+class _Command(msgspec.Struct):
+    cmd: str = ""
+    url: str = ""
+
+
+class _Place(msgspec.Struct):
+    client: int
+
+
+PLACE = read("installers.create", "/clients/sites/{site:id}/", _Place)
+CREATE = act(
+    "installers.create",
+    "/agents/installer/",
+    decode=bytes,
+    needs="client site expires agenttype power rdp ping goarch api fileName plat installMethod",
+    takes=60,
+    secret=True,
+)
+
+
+class Installers(Resource):
+    """Installers of agents, for every system, made by a stock server. They raise `TRMMError`s only.
+
+    Each holds a new token, which is good until it expires. `deployments` are links to such that others can
+    follow. On a gateway they are an `UnsupportedError`.
+    """
+
+    async def create(
+        self,
+        *,
+        site: int | Site | SiteRef,
+        method: Method = "manual",
+        monitoring_type: Literal["server", "workstation"] = "server",
+        valid_for: timedelta = timedelta(days=1),
+        arch: Literal["amd64", "386", "arm64", "arm"] = "amd64",
+        rdp: bool = False,
+        ping: bool = False,
+        power: bool = False,
+        api: str | None = None,
+    ) -> Installer:
+        """Make an installer and return it. Never sent twice: each has a token of its own.
+
+        Args:
+            site: where its agents will be; it is looked up first, since the server does not.
+            method: "manual" (a command), "powershell" (a script) or "exe" (a program) for Windows, "bash" for
+                Linux, "mac" (a command) for macOS.
+            monitoring_type: what its agents are.
+            valid_for: how long it can be used, in whole hours, rounded up; a day by default.
+            arch: of the machines: "amd64", "386", "arm64" or "arm".
+            rdp: switch remote desktop on (Windows).
+            ping: let the machine answer pings (Windows).
+            power: let it never sleep (Windows).
+            api: the address that agents are to speak to; None for the client's own.
+
+        Raises:
+            NotFoundError: there is no such site.
+            BadRequestError: the server can't: Linux and macOS need a code signing token there, "exe" a
+                service of the vendor's.
+            OutcomeUnknownError: the answer was lost; a token may exist, which nobody knows.
+        """
+        how = arguments.choice(method, "method", tuple(_PLATFORMS))
+        where = arguments.object_id(site, "site")
+        dialect = await self._api.dialect()
+        dialect.require_stock(CREATE.name)
+        address = getattr(dialect, "base_url", "") if api is None else api
+        body = {
+            "installMethod": how,
+            "plat": _PLATFORMS[how],
+            "site": where,
+            "expires": _hours(valid_for),
+            "agenttype": arguments.choice(monitoring_type, "monitoring_type", ("server", "workstation")),
+            "goarch": arguments.choice(arch, "arch", ("amd64", "386", "arm64", "arm")),
+            "rdp": int(arguments.boolean(rdp, "rdp")),
+            "ping": int(arguments.boolean(ping, "ping")),
+            "power": int(arguments.boolean(power, "power")),
+            "api": arguments.base_url(address, allow_http=True),
+        }
+        return await self._on_stock(CREATE.name, Plan(partial(_created, where, body)))
+
+
+def _hours(value: object) -> int:
+    if not isinstance(value, timedelta) or value <= timedelta():
+        raise InvalidRequestError(f"valid_for must be a timedelta, as timedelta(hours=1); got {value!r}")
+    return arguments.integer(-(-value // _HOUR), "valid_for in hours", minimum=1, maximum=_HOURS_MOST)
+
+
+def _created(site: int, body: Mapping[str, Any]) -> Steps[Installer]:
+    client = (yield from PLACE.call(site)).client
+    method, plat = body["installMethod"], body["plat"]
+    ending = {"powershell": ".ps1", "exe": ".exe", "bash": ".sh"}.get(method, "")
+    name = f"trmm-{client}-{site}-{body['agenttype']}-{body['goarch']}{ending}"
+    answer = yield from CREATE.call(body={**body, "client": client, "fileName": name})
+    made = Installer(method=method, plat=plat, filename=name if ending else "")
+    if ending:
+        return msgspec.structs.replace(made, content=answer)
+    command = codec.decoder(_Command)(answer)
+    return msgspec.structs.replace(made, command=command.cmd, url=command.url)

@@ -1,0 +1,145 @@
+"""The stock server's upkeep: its maintenance, its schedules, tests of mail and messages, how it is.
+
+Below: `database.py`, `diary.py`. Above: `dialect.py`. Nothing is mailed: a test is refused as by a
+server that has nobody to write to, and succeeds where the settings name a recipient.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trmm_async.testing.replies import Reply
+from trmm_async.testing.routing import Route
+
+from .room import Fields, crash, refuse, said
+from .setup_rows import MON_TOKEN
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from trmm_async.testing.replies import Asked
+    from trmm_async.testing.stage import Stage
+
+__all__ = ["Upkeep"]
+
+LISTED, MANAGED = "can_view_schedules", "can_manage_schedules"
+NO_MAIL = "There needs to be at least one email recipient configured"
+NO_SMS = "All fields are required, including at least 1 recipient"
+LATEST_AGENT = "2.11.0"
+
+
+class Upkeep:
+    """The rest of `/core/…`."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._world = stage.world
+        self._database = stage.database
+        self._diary = stage.diary
+
+    def routes(self) -> Sequence[Route]:
+        """Return its calls."""
+        schedules, one = "/core/schedules/", "/core/schedules/{id:int}/"
+        return (
+            Route("POST", "/core/servermaintenance/", self.maintain, "can_do_server_maint"),
+            Route("POST", "/core/emailtest/", self.email, "can_edit_core_settings"),
+            Route("POST", "/core/smstest/", self.sms, "can_edit_core_settings"),
+            Route("GET", "/core/v2/status/", self.status, public=True),
+            Route("GET", schedules, self.schedules, LISTED),
+            Route("POST", schedules, self.create, MANAGED),
+            Route("PUT", one, self.update, MANAGED),
+            Route("DELETE", one, self.delete, MANAGED),
+        )
+
+    # -- maintenance -----------------------------------------------------------------------------------------
+
+    def maintain(self, asked: Asked) -> Reply:
+        """`POST /core/servermaintenance/`: unknown tables are passed over."""
+        body = Fields.of(asked)
+        action = body.get("action")
+        if action == "reload_nats":
+            return said("Nats configuration was reloaded successfully.")
+        if action == "rm_orphaned_tasks":
+            return said("The task has been initiated.")
+        if action != "prune_db":
+            refuse("The data is incorrect")
+        tables = body.get("prune_tables")
+        if not isinstance(tables, list):
+            refuse("The data is incorrect.")
+        prunes = {"alerts": self._alerts, "pending_actions": self._actions, "audit_logs": self._logs}
+        count = sum(prunes[table]() for table in tables if table in prunes)
+        return said(f"{count} records were pruned from the database")
+
+    def _alerts(self) -> int:
+        count = len(self._world.alerts)
+        self._world.alerts.clear()
+        return count
+
+    def _actions(self) -> int:
+        done = [number for number, row in self._diary.actions.items() if row["status"] == "completed"]
+        for number in done:
+            del self._diary.actions[number]
+        return len(done)
+
+    def _logs(self) -> int:
+        rows = [number for number, row in self._diary.audit.items() if row["action"] == "check_run"]
+        for number in rows:
+            del self._diary.audit[number]
+        return len(rows)
+
+    # -- mail, messages and how it is ------------------------------------------------------------------------
+
+    def email(self, _asked: Asked) -> Reply:
+        """`POST /core/emailtest/`."""
+        if not self._database.settings["email_alert_recipients"]:
+            refuse(NO_MAIL)
+        return said("Email test ok!")
+
+    def sms(self, _asked: Asked) -> Reply:
+        """`POST /core/smstest/`."""
+        settings = self._database.settings
+        needed = ("twilio_number", "twilio_account_sid", "twilio_auth_token", "sms_alert_recipients")
+        if not all(settings[name] for name in needed):
+            refuse(NO_SMS)
+        return said("SMS Test sent successfully!")
+
+    def status(self, asked: Asked) -> Reply:
+        """`GET /core/v2/status/`: by a token of its own; refusals are plain text that says it is HTML."""
+        token = asked.row.headers.get("x-mon-token")
+        if token != MON_TOKEN:
+            words = "Missing X-Mon-Token header\n" if token is None else "Not authenticated\n"
+            return Reply(401, words.encode(), "text/html; charset=utf-8")
+        services = ("mesh", "daphne", "celery", "celerybeat", "redis", "nats", "nats-api")
+        return said(
+            {
+                "version": self._stage.version, "latest_agent_version": LATEST_AGENT,
+                "agent_count": len(self._world.agents), "client_count": len(self._world.clients),
+                "site_count": len(self._world.sites), "disk_usage_percent": 27, "mem_usage_percent": 22,
+                "days_until_cert_expires": 89, "cert_expired": False, "redis_ping": True,
+                "celery_queue_len": 0, "celery_queue_health": "healthy",
+                "nats_std_ping": self._stage.bus.up, "nats_ws_ping": self._stage.bus.up, "mesh_ping": True,
+                "services_running": dict.fromkeys(services, True),
+            }
+        )  # fmt: skip
+
+    # -- schedules -------------------------------------------------------------------------------------------
+
+    def schedules(self, _asked: Asked) -> Reply:
+        """`GET /core/schedules/`."""
+        return said(list(self._database.schedules))
+
+    def create(self, asked: Asked) -> Reply:
+        """`POST /core/schedules/`: answers the new one; the database misses a `run_time`."""
+        body = Fields.of(asked)
+        values = self._database.schedules.form.read(body, partial=True)
+        if "run_time" not in values:
+            crash()
+        return said(self._database.schedules.add(values, asked.user))
+
+    def update(self, asked: Asked) -> Reply:
+        """`PUT /core/schedules/{id}/`."""
+        return said(self._database.schedules.update(asked.params["id"], Fields.of(asked), asked.user))
+
+    def delete(self, asked: Asked) -> Reply:
+        """`DELETE /core/schedules/{id}/`: answers its id."""
+        return said(self._database.schedules.remove(asked.params["id"])["id"])
