@@ -355,7 +355,6 @@ __all__ = [
     "RemoteControl",
     "Role",
     "Retry",
-    "Role",
     "RunEnded",
     "RunOutcome",
     "RunStarted",

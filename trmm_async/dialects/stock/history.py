@@ -195,9 +195,7 @@ EVERYTHING: Final = read(
 )
 """All that was run, the oldest first, each row with the number of its agent."""
 
-SCRIPTS: Final = read(
-    "agents.script_history", "/agents/scripthistory/", list[HistoryEntry], decode=_entries
-)
+SCRIPTS: Final = read("agents.script_history", "/agents/scripthistory/", list[HistoryEntry], decode=_entries)
 RUNS: Final = read("agents.run_script", "/agents/scripthistory/", list[HistoryEntry], decode=_entries)
 HISTORY: Final = read("fleet.run_command", "/agents/history/", list[HistoryEntry], takes=120.0)
 KEYS: Final = read("agents.run_script", "/accounts/apikeys/", list[_Key], secret=True)
