@@ -68,7 +68,7 @@ class Dashboard(Noun, frozen=True, kw_only=True, gc=False):
     extra: Mapping[str, Any] = no_extra()
 
 
-class ServerStatus(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class ServerStatus(Noun, frozen=True, kw_only=True, gc=False):
     """How the server itself is, as its monitoring endpoint tells; percentages, days, and what answers."""
 
     version: str = ""
@@ -90,7 +90,7 @@ class ServerStatus(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     extra: Mapping[str, Any] = no_extra()
 
 
-class DebugEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class DebugEntry(Noun, frozen=True, kw_only=True, gc=False):
     """One entry of the debug log; `agent` is a host name."""
 
     id: int

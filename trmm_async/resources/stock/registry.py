@@ -12,7 +12,7 @@ from trmm_async import arguments
 from trmm_async.calls import Plan, Steps
 from trmm_async.dialects.stock.endpoint import Sent, Wire, act, read, reader, send
 from trmm_async.errors import InvalidRequestError
-from trmm_async.models import Agent, no_extra
+from trmm_async.models import Agent, Noun, no_extra
 from trmm_async.resources.resource import Resource
 
 __all__ = ["Registry", "RegistryKey", "RegistryValue"]
@@ -35,7 +35,7 @@ _ANSWERS: Final = 30
 _PAGE_MOST: Final = 2**31 - 1
 
 
-class RegistryValue(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class RegistryValue(Noun, frozen=True, kw_only=True, gc=False):
     """One value of a key. `data` is an int, bytes, or a tuple of texts where `type` is of such; else text."""
 
     name: str
@@ -44,7 +44,7 @@ class RegistryValue(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     extra: Mapping[str, Any] = no_extra()
 
 
-class RegistryKey(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class RegistryKey(Noun, frozen=True, kw_only=True, gc=False):
     """One key: the names of those below it, a page of them, and its values, all of them."""
 
     path: str

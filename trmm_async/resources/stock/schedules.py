@@ -5,18 +5,16 @@ from datetime import time
 from functools import partial
 from typing import Any, Final, Literal, TypedDict, Unpack
 
-import msgspec
-
 from trmm_async import arguments
 from trmm_async.dialects.stock.endpoint import Wire, act, delete, put, read, reader
 from trmm_async.errors import InvalidRequestError
-from trmm_async.models import no_extra
+from trmm_async.models import Noun, no_extra
 from trmm_async.resources.resource import Resource
 
 __all__ = ["Schedule", "ScheduleChanges", "Schedules"]
 
 
-class Schedule(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Schedule(Noun, frozen=True, kw_only=True, gc=False):
     """When reports are made: `schedule_type` "daily", "weekly" or "monthly".
 
     `weekdays` are 0 (Monday) to 6, `days` 1 to 31 and 32 for the last, `weeks` 1 to 4 and 5 for the last,
