@@ -35,17 +35,13 @@ WIDEST: Final = 118
 
 AS_ANOTHER: Final = {
     "agents.stream_script": "as `agents.run_script`",
-    "agents.select": "as `agents.list`",
     "alerts.acknowledge": "not on a stock server",
     "audit_log.list": "as `audit_log.iter`",
     "checks.iter": "as `checks.list`",
-    "fleet.map": "whatever you call",
     "trmm.events": "not on a stock server",
     "trmm.request": "whatever you ask for",
 }
-"""Methods that have no requests of their own."""
-LOCAL: Final = {"trmm.from_env", "trmm.aclose", "fleet.resume"}
-"""They ask the server for nothing of their own."""
+"""What is to be said of methods that have no requests of their own."""
 
 _PLACES: Final = {
     "agent": "[A-Za-z0-9]{40}",
@@ -135,7 +131,8 @@ def replayed() -> dict[str, str]:
         else "none; from the server's source"
         for name, names in rows.items()
     }
-    return {**said, **{name: words for name, words in AS_ANOTHER.items() if name in methods()}}
+    others = {name: AS_ANOTHER.get(name, "nothing of its own") for name in methods() - said.keys()}
+    return {**said, **others}
 
 
 def _row(operation: Operation) -> str:
