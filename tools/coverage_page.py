@@ -38,6 +38,8 @@ AS_ANOTHER: Final = {
     "alerts.acknowledge": "not on a stock server",
     "audit_log.list": "as `audit_log.iter`",
     "checks.iter": "as `checks.list`",
+    "fleet.run_command": "not replayed; tests/fleet has it",
+    "fleet.scan_patches": "not replayed; tests/fleet has it",
     "trmm.events": "not on a stock server",
     "trmm.request": "whatever you ask for",
 }
