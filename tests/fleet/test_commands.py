@@ -112,7 +112,8 @@ class TestACommand:
     async def test_wrong_arguments_are_refused_at_once(self, wrong: dict[str, Any], word: str) -> None:
         async with served("stock", agents=1) as (server, trmm):
             with pytest.raises(InvalidRequestError, match=word):
-                trmm.fleet.run_command(server.agent_ids, **{"command": "x", **wrong})
+                given: dict[str, Any] = {"command": "x", **wrong}
+                trmm.fleet.run_command(server.agent_ids, **given)
             assert server.requests == []
 
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterable, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final, Generic, TypeAlias, TypeVar
+from typing import Any, Final, Generic, TypeAlias, TypeVar, cast
 
 from trmm_async import arguments
 from trmm_async.errors import InvalidRequestError, JournalError
@@ -221,7 +221,7 @@ def _judge(success: Any) -> tuple[Callable[[Any], bool], tuple[int, ...] | str |
     if isinstance(success, Prints):
         return success, success.text
     if callable(success):
-        return success, None
+        return cast("Callable[[Any], bool]", success), None
     if isinstance(success, str) or not isinstance(success, Iterable):
         raise InvalidRequestError(
             f"success must be a function of a result, or the return codes that are good, not {success!r}"
