@@ -270,7 +270,7 @@ def test_gap_after_gap_the_reader_keeps_up(gaps: list[tuple[list[Change], list[C
         assert reader.knows(server)
 
 
-def changes(known: ReaderState, *alerts: Alert) -> list[str]:
+def told_changes(known: ReaderState, *alerts: Alert) -> list[str]:
     events = [AlertEvent(agent_id=WHO, alert=one) for one in alerts]
     assert all(known.admit(event) for event in events)
     return [event.change for event in events]
@@ -282,18 +282,18 @@ class TestWhatIsNewOfAnAlert:
         snoozed = replace(alert(2), snoozed=True)
         closed = replace(alert(2, "worse"), resolved=True)
         steps = [alert(2), snoozed, alert(2), alert(2, "worse"), closed, alert(2, "again")]
-        assert changes(known, *steps) == ["raised", "snoozed", "changed", "changed", "resolved", "raised"]
-        assert changes(known, alert(1, "other")) == ["changed"]  # it was there when the stream began
+        assert told_changes(known, *steps) == ["raised", "snoozed", "changed", "changed", "resolved", "raised"]
+        assert told_changes(known, alert(1, "other")) == ["changed"]  # it was there when the stream began
 
     def test_it_is_raised_by_what_arrives_while_the_state_is_read(self) -> None:
         known = based(Snapshot({}, []))
         arrived: list[Event] = [*told(alert(1, "first")), *told(alert(1, "second"))]
         assert known.missed(Snapshot({}, [alert(1, "second")]), THEN, arrived) == []
-        assert changes(known, alert(1, "first"), alert(1, "second")) == ["raised", "changed"]
+        assert told_changes(known, alert(1, "first"), alert(1, "second")) == ["raised", "changed"]
 
     def test_what_the_reader_was_told_as_resolved_is_raised_anew(self) -> None:
         known = based(Snapshot({}, []))
-        assert changes(known, replace(alert(1), resolved=True), alert(1)) == ["resolved", "raised"]
+        assert told_changes(known, replace(alert(1), resolved=True), alert(1)) == ["resolved", "raised"]
 
 
 def test_an_alert_of_a_gap_is_told_by_the_servers_clock() -> None:
