@@ -9,6 +9,7 @@ import pytest
 from tests.servers import count, served
 from trmm_async import (
     TRMM,
+    Agent,
     AlertEvent,
     AmbiguousNameError,
     ClientRef,
@@ -223,3 +224,39 @@ class TestClientsAndSites:
                 heard = events.consumer(AlertEvent, client=(agents[0].client.name or "").upper())
                 server.raise_alert(agents[0].agent_id, severity="error", message="x")
                 assert (await anext(heard)).agent_id == agents[0].agent_id
+
+
+class TestHostNames:
+    async def test_stand_on_outcomes_where_they_are_known(self, dialect: str) -> None:
+        async with served(dialect, agents=3) as (server, trmm):
+            agents = await trmm.agents.list()
+            hosts = [agent.hostname for agent in agents]
+
+            async def name(agent: Agent | str) -> str:
+                return "" if isinstance(agent, str) else agent.hostname
+
+            runs: list[Any] = [
+                trmm.fleet.run_script(agents, 1),
+                trmm.fleet.run_script(trmm.agents.select(), 1),
+                trmm.fleet.run_script(iter(agents), 1, dry_run=True),
+                trmm.fleet.map(agents, name),
+                trmm.fleet.map(trmm.agents.select(), name),
+            ]
+            for run in runs:
+                assert [outcome.hostname for outcome in await run] == hosts
+            unknown = await trmm.fleet.run_script(server.agent_ids, 1)
+            assert [outcome.hostname for outcome in unknown] == [None] * 3
+
+    async def test_stand_on_events_where_they_are_known(self) -> None:
+        async with served("gateway", agents=3) as (server, trmm):
+            one, other, unnamed = await trmm.agents.list()
+            chosen = trmm.agents.select(where=lambda agent: agent.agent_id == other.agent_id)
+            async with trmm.events(one, chosen, unnamed.agent_id) as events:
+                heard = {}
+                for agent in (one, other, unnamed):
+                    server.go_offline(agent.agent_id)
+                    event = await anext(events)
+                    heard[event.agent_id] = event.hostname
+            assert heard == {
+                one.agent_id: one.hostname, other.agent_id: other.hostname, unnamed.agent_id: None
+            }  # fmt: skip

@@ -29,6 +29,7 @@ __all__ = [
     "ScriptOutput",
     "UnknownEvent",
     "note_change",
+    "note_host",
 ]
 
 
@@ -39,7 +40,9 @@ DASHBOARD: Final = "dashboard"
 
 
 class _Telling(msgspec.Struct, frozen=True, kw_only=True):
-    """What events have in common."""
+    """What events have in common. `hostname` is the agent's, where it was given as an object or selected."""
+
+    hostname: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """All fields by our names, and `event`, the class's name, in the types of JSON.
@@ -106,6 +109,11 @@ class AlertEvent(_Telling, frozen=True, kw_only=True):
     agent_id: str
     alert: Alert
     change: AlertChange = "raised"
+
+
+def note_host(event: _Telling, hostname: str) -> None:
+    """Say what the agent is called, in an event that nobody has been given yet."""
+    msgspec.structs.force_setattr(event, "hostname", hostname)
 
 
 def note_change(event: AlertEvent, change: AlertChange) -> None:

@@ -23,11 +23,11 @@ else:
 
     T_co = TypeVar("T_co", covariant=True)
 
-__all__ = ["Counts", "Done", "Failed", "Outcome", "Skipped", "Unknown"]
+__all__ = ["Counts", "Done", "Failed", "Outcome", "Skipped", "Unknown", "note_host"]
 
 
 class _Told(msgspec.Struct, frozen=True, gc=False):
-    """What outcomes have in common."""
+    """What outcomes have in common. `hostname` is the target's, if it was given as an object or selected."""
 
     def to_dict(self) -> dict[str, Any]:
         """All fields by our names, and `outcome`, the class's name, in the types of JSON.
@@ -45,6 +45,7 @@ class Done(_Told, Generic[T_co], frozen=True, gc=False):
 
     agent_id: str
     result: T_co
+    hostname: str | None = None
 
 
 class Failed(_Told, frozen=True, gc=True):
@@ -52,6 +53,7 @@ class Failed(_Told, frozen=True, gc=True):
 
     agent_id: str
     error: TRMMError
+    hostname: str | None = None
 
 
 class Unknown(_Told, frozen=True, gc=True):
@@ -59,6 +61,7 @@ class Unknown(_Told, frozen=True, gc=True):
 
     agent_id: str
     error: TRMMError
+    hostname: str | None = None
 
 
 class Skipped(_Told, frozen=True, gc=False):
@@ -66,6 +69,12 @@ class Skipped(_Told, frozen=True, gc=False):
 
     agent_id: str
     reason: str
+    hostname: str | None = None
+
+
+def note_host(outcome: "Done[Any] | Failed | Unknown | Skipped", hostname: str) -> None:
+    """Say what the target is called, in an outcome that nobody has been given yet."""
+    msgspec.structs.force_setattr(outcome, "hostname", hostname)
 
 
 Outcome: TypeAlias = Done[T_co] | Failed | Unknown | Skipped

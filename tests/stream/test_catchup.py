@@ -282,7 +282,8 @@ class TestWhatIsNewOfAnAlert:
         snoozed = replace(alert(2), snoozed=True)
         closed = replace(alert(2, "worse"), resolved=True)
         steps = [alert(2), snoozed, alert(2), alert(2, "worse"), closed, alert(2, "again")]
-        assert told_changes(known, *steps) == ["raised", "snoozed", "changed", "changed", "resolved", "raised"]
+        told = told_changes(known, *steps)
+        assert told == ["raised", "snoozed", "changed", "changed", "resolved", "raised"]
         assert told_changes(known, alert(1, "other")) == ["changed"]  # it was there when the stream began
 
     def test_it_is_raised_by_what_arrives_while_the_state_is_read(self) -> None:

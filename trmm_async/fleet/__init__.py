@@ -133,7 +133,7 @@ class Fleet:
         )
         return self._run(
             ScriptWork(run),
-            _targets(agents),
+            agents,
             success,
             width=width,
             canary=canary,
@@ -258,7 +258,7 @@ class Fleet:
         judge = Prints(arguments.free_text(success, "success")) if isinstance(success, str) else success
         if judge is not None and not callable(judge):
             raise InvalidRequestError(f"success must be a text or a function of a result, not {success!r}")
-        return self._run(CommandWork(run), _targets(agents), judge or any_result, **options)
+        return self._run(CommandWork(run), agents, judge or any_result, **options)
 
     def run_code(
         self,
@@ -297,7 +297,7 @@ class Fleet:
         run = checked_code(
             code, shell=shell, args=args, env_vars=env_vars, timeout=timeout, run_as_user=run_as_user
         )
-        return self._run(CodeWork(run), _targets(agents), success, **options)
+        return self._run(CodeWork(run), agents, success, **options)
 
     def scan_patches(
         self,
@@ -318,7 +318,7 @@ class Fleet:
             InvalidRequestError: an argument is wrong, or a target stands there twice.
             UnsupportedError (on entering): the server is a gateway.
         """
-        return self._run(PatchWork("scan"), _targets(agents), any_result, **options)
+        return self._run(PatchWork("scan"), agents, any_result, **options)
 
     def install_patches(
         self,
@@ -329,7 +329,7 @@ class Fleet:
 
         `Done` means accepted, not installed: `agents.windows_updates.list` tells that in time.
         """
-        return self._run(PatchWork("install"), _targets(agents), any_result, **options)
+        return self._run(PatchWork("install"), agents, any_result, **options)
 
     def resume(
         self,
@@ -374,7 +374,7 @@ class Fleet:
     def _run(
         self,
         work: Work[T],
-        targets: list[str] | AsyncIterable[str | Agent] | Selector,
+        agents: object,
         success: Success,
         *,
         width: int | None = None,
@@ -389,9 +389,13 @@ class Fleet:
     ) -> FleetRun[T]:
         if skip_offline and when_online is not None:
             raise InvalidRequestError("skip_offline and when_online exclude each other")
+        hosts: dict[str, str] = {}
+        if isinstance(work, CallWork):
+            hosts |= {who: one.hostname for who, one in work.given.items() if isinstance(one, Agent)}
         plan = RunPlan(
             work=work,
-            targets=targets,
+            targets=_targets(agents, hosts),
+            hosts=hosts,
             width=None if width is None else arguments.integer(width, "width", minimum=1),
             policy=checked_policy(canary, batch, max_failures, success),
             splay=arguments.number(splay, "splay", minimum=0),
@@ -404,7 +408,8 @@ class Fleet:
         return FleetRun(self._api, plan)
 
 
-def _targets(agents: object) -> list[str] | AsyncIterable[str | Agent] | Selector:
+def _targets(agents: object, hosts: dict[str, str]) -> list[str] | AsyncIterable[str | Agent] | Selector:
+    """The targets, checked; `hosts` is told what those are called that were given as objects."""
     if isinstance(agents, str | Agent):
         raise InvalidRequestError("agents must be several: write [agent] for one")
     if isinstance(agents, AsyncIterable | Selector):
@@ -413,7 +418,10 @@ def _targets(agents: object) -> list[str] | AsyncIterable[str | Agent] | Selecto
         raise InvalidRequestError(
             f"agents must be a collection, an asynchronous stream or agents.select(…), not {agents!r}"
         )
-    return listed(agents)
+    several = list(agents)
+    agent_ids = listed(several)
+    hosts.update((one.agent_id, one.hostname) for one in several if isinstance(one, Agent))
+    return agent_ids
 
 
 def _given(
@@ -421,11 +429,11 @@ def _given(
 ) -> list[str] | AsyncIterable[str | Agent] | Selector:
     """The same; what each of them was given as is kept by its id."""
     if isinstance(agents, str | Agent | Selector):
-        return _targets(agents)
+        return _targets(agents, {})
     if isinstance(agents, AsyncIterable):
         return noted(agents, given)
     several = list(agents) if isinstance(agents, Iterable) else agents
-    agent_ids = _targets(several)
+    agent_ids = _targets(several, {})
     if isinstance(agent_ids, list) and isinstance(several, list):
         given.update(
             (agent_id, agent)

@@ -4,14 +4,14 @@ Between `scheduler`, who tells, and `run`, who reads.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from trmm_async.errors import JournalError
 from trmm_async.fleet.journal import Journal
 from trmm_async.fleet.reports import Grouping
 from trmm_async.fleet.rollout import RolloutControl, RolloutPolicy
-from trmm_async.outcomes import Counts, Done, Failed, Outcome, Skipped, Unknown
+from trmm_async.outcomes import Counts, Done, Failed, Outcome, Skipped, Unknown, note_host
 
 if TYPE_CHECKING:
     from trmm_async.observing import RunWatch
@@ -35,6 +35,7 @@ class OutcomeCollector(Generic[T]):
         succeeded: how many were successes by the run's policy.
         unwritten: why the journal could not be written, if it could not.
         watch: is told each outcome, if somebody wants to know.
+        hosts: what targets are called, by their ids; of those of which it is known.
         changed: called when more may start, or nothing may any more.
     """
 
@@ -55,6 +56,7 @@ class OutcomeCollector(Generic[T]):
         self.succeeded: int = 0
         self.unwritten: JournalError | None = None
         self.watch: RunWatch | None = None
+        self.hosts: Mapping[str, str] = {}
         self.changed: Callable[[], None] = lambda: None
 
     async def tell(
@@ -156,6 +158,8 @@ class OutcomeCollector(Generic[T]):
         )
 
     def _count(self, outcome: Outcome[T], *, ok: bool) -> None:
+        if host := self.hosts.get(outcome.agent_id):
+            note_host(outcome, host)
         self._tally[type(outcome)] += 1
         self.succeeded += ok
         self.grouping.add(outcome)

@@ -60,6 +60,7 @@ class RunPlan(Generic[T]):
         when_online: for how long those may come back and be run then.
         journal: where it is kept; with `targets` a new one.
         poll: seconds between looks for agents that come back.
+        hosts: what targets are called, by their ids; of those of which it is known.
     """
 
     work: Work[T]
@@ -72,6 +73,7 @@ class RunPlan(Generic[T]):
     dry_run: bool = False
     journal: Path | None = None
     poll: float = 15.0
+    hosts: dict[str, str] = field(default_factory=dict)
 
     @property
     def asks_who_is_offline(self) -> bool:

@@ -191,7 +191,7 @@ class FleetRun(Generic[T]):
             control.stop(_STOPPED)
         outcomes: OutcomeCollector[T] = OutcomeCollector(plan.policy, control, journal, plan.width or _LAG)
         scheduler = Scheduler(self._api, plan, queue, control, self._guards, outcomes, journal)
-        outcomes.changed = scheduler.wake
+        outcomes.changed, outcomes.hosts = scheduler.wake, plan.hosts
         outcomes.watch = watch = RunWatch(
             self._api.observers,
             plan.work.name,
@@ -229,7 +229,8 @@ class FleetRun(Generic[T]):
         if isinstance(targets, Selector):
             with self._guards.guard():
                 if not self._stop_wanted:
-                    targets = await plan.work.chosen(targets)
+                    plan.hosts.update(await plan.work.chosen(targets))
+                    targets = list(plan.hosts)
             if isinstance(targets, Selector):
                 # Stopped before the last target was read.
                 return _OpenedJournal(replace(plan, targets=[]), ListedTargets([]))

@@ -111,9 +111,9 @@ class Work(Generic[T_co]):
         del api
         return self
 
-    async def chosen(self, selector: Selector) -> list[str]:
-        """The targets that a selector means now. Raises as that."""
-        return await selector.agent_ids()
+    async def chosen(self, selector: Selector) -> dict[str, str]:
+        """The targets that a selector means now, and what they are called. Raises as that."""
+        return await selector.hostnames()
 
 
 class ScriptWork(Work[ScriptResult]):
@@ -355,11 +355,11 @@ class CallWork(Work[T]):
             WATCH.reset(token)
             watch.guard = None
 
-    async def chosen(self, selector: Selector) -> list[str]:
+    async def chosen(self, selector: Selector) -> dict[str, str]:
         """See `Work`. The call gets agents: they are kept until then."""
         agents = await selector.list()
         self.given.update((agent.agent_id, agent) for agent in agents)
-        return [agent.agent_id for agent in agents]
+        return {agent.agent_id: agent.hostname for agent in agents}
 
 
 class _Watch:

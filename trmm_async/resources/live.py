@@ -46,6 +46,7 @@ def subscribe(
     given = list(_flat(one for one in everything if not isinstance(one, Selector)))
     agent_ids = tuple(dict.fromkeys(arguments.agent_id(one) for one in given))
     clients = {one.agent_id: one.client for one in given if isinstance(one, Agent)}
+    hosts = {one.agent_id: one.hostname for one in given if isinstance(one, Agent)}
     if not agent_ids and not selectors and not dashboard:
         raise InvalidRequestError("events() needs at least one agent (or dashboard=True)")
 
@@ -81,6 +82,7 @@ def subscribe(
         since=since,
         clients=clients,
         more=bool(selectors),
+        hosts=hosts,
         observers=api.observers,
     )
     return subscription

@@ -24,6 +24,7 @@ class Mailbox(Generic[T]):
 
     Attributes:
         filled_at: when it was last empty and something came, by `clock`.
+        stamp: is called with each item before it is in.
     """
 
     def __init__(self, size: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -34,6 +35,7 @@ class Mailbox(Generic[T]):
         self._writers: deque[tuple[T, asyncio.Future[None]]] = deque()
         self._reader: asyncio.Future[None] | None = None
         self._end: BaseException | None = None
+        self.stamp: Callable[[T], None] | None = None
 
     def __len__(self) -> int:
         return len(self._items)
@@ -57,6 +59,8 @@ class Mailbox(Generic[T]):
     def offer(self, item: T) -> bool:
         """Put the item in if there is room; whether there was."""
         # Room is given to a waiting writer in the moment it comes up: where there is some, nobody waits.
+        if self.stamp is not None:
+            self.stamp(item)
         if len(self._items) >= self._size:
             return False
         if not self._items:

@@ -14,7 +14,7 @@ from typing import Any, Self, TypeVar
 
 from trmm_async import arguments
 from trmm_async.errors import ClosedError, InvalidRequestError, TRMMError
-from trmm_async.events import DASHBOARD, Ended, Event
+from trmm_async.events import DASHBOARD, Ended, Event, note_host
 from trmm_async.models import Agent, ClientRef
 from trmm_async.observing import Observers
 from trmm_async.stream.backlog import Backlog
@@ -47,6 +47,7 @@ class Subscription:
         snapshot: tell each agent's present state first, and then `Live`.
         since: a `position` that was stored: agents that are in it are caught up from there.
         clients: the client of each agent of which it is known, for filters.
+        hosts: the host name of each agent of which it is known, for its events.
         more: the finding of the source adds agents, so that there need be none yet.
         observers: are told of every gap.
 
@@ -64,6 +65,7 @@ class Subscription:
         since: str | None = None,
         clients: Mapping[str, ClientRef] | None = None,
         more: bool = False,
+        hosts: Mapping[str, str] | None = None,
         observers: Observers | None = None,
     ) -> None:
         self._observers = observers or Observers()
@@ -87,6 +89,8 @@ class Subscription:
         self._gone: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
         self._clients = dict(clients or {})
+        self._hosts = dict(hosts or {})
+        self._mailbox.stamp = self._name
         self._fanout = Fanout(self._mailbox.get, self._watch, self._check_loop, self._clients)
         self._entered = False
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -282,6 +286,7 @@ class Subscription:
             raise ClosedError("the stream has ended; open another")
         if isinstance(agent, Agent):
             self._clients[agent_id] = agent.client
+            self._hosts[agent_id] = agent.hostname
         elif self._fanout.by_client:
             self._check_clients([agent_id])
         if self._source is None:
@@ -335,6 +340,10 @@ class Subscription:
     def _consumer(self, wants: Wanted, queue: int) -> Consumer:
         size = arguments.integer(queue, "queue", minimum=1)
         return self._fanout.consumer(wants, Backlog(size, self._settings.clock))
+
+    def _name(self, event: Event) -> None:
+        if event.hostname is None and (host := self._hosts.get(event.agent_id)):
+            note_host(event, host)
 
     def _begin_fanout(self) -> None:
         if self._source is not None and self._last is None:
