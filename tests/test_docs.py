@@ -319,16 +319,18 @@ import asyncio
 import logging
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from trmm_async import TRMM
+from trmm_async import TRMM, AgentOnline, Skipped
 from trmm_async.testing import Simulator
 
 def callback(observation): ...
 
 url, key, agent_id = {url!r}, {key!r}, Simulator(agents=60).agent_ids[0]
+told = AgentOnline(agent_id=agent_id), Skipped(agent_id, "offline")
 
 async def main() -> None:
     async with TRMM(url, api_key=key, rate_limit=None, dialect={dialect!r}) as trmm:
         agents = await trmm.agents.list()
+        agent, (event, outcome) = agents[0], told
 {body}
 asyncio.run(main())
 """
@@ -403,6 +405,8 @@ def _adapted(code: str, server: Simulator) -> str:
     """The code with a server's address, key, kind and ids, in what it needs round it to be run."""
     code = code.replace("https://api.example.com", server.url).replace("abc-uuid", server.agent_ids[0])
     kind = server.dialect
+    # A client that this server has.
+    code = code.replace("Acme", "Hermes Network Inc.")
     code = code.replace('dialect="gateway"', f"dialect={kind!r}")
     code = code.replace('api_key="..."', f"api_key={server.api_key!r}, dialect={kind!r}")
     code = code.replace("api_key=server.api_key)", f"api_key=server.api_key, dialect={kind!r})")
