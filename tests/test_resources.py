@@ -571,6 +571,7 @@ class TestSettings:
 
     def test_the_environment_serves_too(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("TRMM_URL", raising=False)
+        monkeypatch.delenv("TRMM_DIALECT", raising=False)
         monkeypatch.setenv("TRMM_API_KEY", "key")
         with pytest.raises(InvalidRequestError, match="TRMM_URL"):
             TRMM.from_env()
@@ -578,6 +579,12 @@ class TestSettings:
         trmm = TRMM.from_env(timeout=5)
         assert repr(trmm) == "<TRMM https://rmm.example.com gateway, not yet used>"
         assert trmm.dialect == "gateway"
+        monkeypatch.setenv("TRMM_DIALECT", "stock")
+        assert TRMM.from_env().dialect == "stock"
+        assert TRMM.from_env(dialect="auto").dialect == "auto"
+        monkeypatch.setenv("TRMM_DIALECT", "graphql")
+        with pytest.raises(InvalidRequestError, match="dialect must be one of"):
+            TRMM.from_env()
 
     @pytest.mark.parametrize(
         ("method", "path"),

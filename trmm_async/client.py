@@ -212,14 +212,16 @@ class TRMM:
 
     @classmethod
     def from_env(cls, **settings: Any) -> Self:
-        """A client with the URL and key of the environment: `TRMM_URL`, `TRMM_API_KEY`.
+        """A client by the environment: `TRMM_URL`, `TRMM_API_KEY`, and `TRMM_DIALECT` if that is set.
 
         Args:
-            settings: what `TRMM` takes besides those two.
+            settings: what `TRMM` takes besides the first two; what is given here goes before the environment.
 
         Raises:
             InvalidRequestError: one of the two is not set, or a setting is wrong.
         """
+        if dialect := os.environ.get("TRMM_DIALECT"):
+            settings.setdefault("dialect", dialect)
         return cls(_variable("TRMM_URL"), api_key=hide(_variable("TRMM_API_KEY")), **settings)
 
     def __repr__(self) -> str:
