@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING
 import aiohttp
 import pytest
 import websockets
+from aiohttp import web
+from aiohttp.test_utils import RawTestServer
 
-from trmm_async.testing import Simulator
-from trmm_async.testing.events import BACKLOG
+from trmm_async.testing import Request, Simulator
+from trmm_async.testing.events import BACKLOG, Hub, refusal_rule
+from trmm_async.testing.faults import Refusal
+from trmm_async.testing.replies import Asked
 
 from .kit import Http, eventually, frame, frames, subscribe
 
@@ -309,3 +313,36 @@ async def test_frames_are_deflated_only_if_it_is_wanted(compress: bool) -> None:
             assert ("permessage-deflate" in str(socket.response and socket.response.headers)) is compress
             server.send_frame(who, json.dumps({"action": "x" * 1000}))
             assert await frame(socket) == {"action": "x" * 1000}
+
+
+@pytest.mark.parametrize("how", ["serve", "decline", "refuse"])
+async def test_whoever_leaves_during_the_handshake_leaves_nothing(
+    how: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    hub = Hub(compress=False)
+    hub.refusals.add(refusal_rule("refused", Refusal(403, close_code=4403), None))
+    rows: list[Request] = []
+    answers: list[web.StreamResponse] = []
+
+    async def leave(request: web.BaseRequest) -> web.StreamResponse:
+        row = Request(method="GET", path=request.path, query={}, headers={}, at=0.0)
+        rows.append(row)
+        assert request.transport is not None
+        request.transport.abort()
+        asked = Asked({}, row, "", request)
+        match how:
+            case "decline":
+                answers.append(await hub.decline(asked, "{}", 4003))
+            case "serve":
+                answers.append(await hub.serve(asked, "anybody"))
+            case _:
+                answers.append(await hub.serve(asked, "refused"))
+        return answers[0]
+
+    async with RawTestServer(leave) as listening, aiohttp.ClientSession() as client:
+        with pytest.raises(aiohttp.ClientError):
+            await client.ws_connect(listening.make_url("/"))
+    assert {row.status for row in rows} == {None}
+    assert not any(isinstance(answer, web.WebSocketResponse) for answer in answers)
+    assert hub.count() == 0
+    assert not caplog.records

@@ -164,16 +164,17 @@ class Hub:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def decline(self, asked: Asked, frame: str, close_code: int) -> web.WebSocketResponse:
-        """Accept a socket only to say one thing and close it."""
+    async def decline(self, asked: Asked, frame: str, close_code: int) -> web.StreamResponse:
+        """Accept a socket only to say one thing and close it; `RefusedError` if it is no handshake."""
         socket = web.WebSocketResponse(compress=self._compress, timeout=GOODBYE_SECONDS)
+        _check_handshake(asked, socket)
         with contextlib.suppress(ConnectionError):
             await self._accept(asked, socket)
             await socket.send_str(frame)
             await socket.close(code=close_code)
-        return socket
+        return _finished(asked, socket)
 
-    async def serve(self, asked: Asked, agent_id: str, host: Host | None = None) -> web.WebSocketResponse:
+    async def serve(self, asked: Asked, agent_id: str, host: Host | None = None) -> web.StreamResponse:
         """Accept a socket and serve it until its end; `RefusedError` if it is refused or is no handshake.
 
         `host` talks with it; without one it is for listening only.
@@ -181,9 +182,7 @@ class Hub:
         socket = web.WebSocketResponse(
             autoping=False, compress=self._compress, timeout=GOODBYE_SECONDS, max_msg_size=2**20
         )
-        transport = asked.raw.transport
-        if transport is None or not socket.can_prepare(asked.raw):
-            raise RefusedError(400, "a WebSocket handshake was expected")
+        transport = _check_handshake(asked, socket)
         refusal = self.refusals.take(asked.row.method, _mark(agent_id), after=False)
         # A client that goes away during the handshake has thereby had its answer.
         with contextlib.suppress(ConnectionError):
@@ -191,7 +190,7 @@ class Hub:
                 await self._refuse(asked, socket, refusal)
             else:
                 await self._attend(asked, Subscriber(agent_id, socket, transport, host or Silence()))
-        return socket
+        return _finished(asked, socket)
 
     async def _attend(self, asked: Asked, subscriber: Subscriber) -> None:
         # Registered before the handshake is answered: whoever sees the answer misses no event from then on.
@@ -252,6 +251,18 @@ class Hub:
         await self._accept(asked, socket)
         await socket.send_str(json.dumps(_farewell(refusal)))
         await socket.close(code=refusal.close_code)
+
+
+def _check_handshake(asked: Asked, socket: web.WebSocketResponse) -> asyncio.Transport:
+    transport = asked.raw.transport
+    if transport is None or not socket.can_prepare(asked.raw):
+        raise RefusedError(400, "a WebSocket handshake was expected")
+    return transport
+
+
+def _finished(asked: Asked, socket: web.WebSocketResponse) -> web.StreamResponse:
+    # aiohttp closes what a handler returns; one that was never accepted raises at that.
+    return web.Response() if asked.row.status is None else socket
 
 
 def refusal_rule(agent_id: str | None, refusal: Refusal, times: int | None) -> Fault:

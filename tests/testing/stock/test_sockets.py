@@ -228,6 +228,9 @@ async def test_without_the_permission_it_is_accepted_only_to_say_so(server: Simu
             assert await frame(socket) == {"error": words, "status": 403}
             await socket.receive(timeout=5)
         assert socket.close_code == 4003
+    here = f"{server.url}/ws/agent/{line.agent_id}/cmd/?access_token={token}"
+    async with line.session.get(here, headers={"Upgrade": "websocket"}) as answer:
+        assert answer.status == 400
     with server.restrict("can_send_cmd"):
         async with await line.open() as socket:
             assert (await frame(socket))["status"] == 403

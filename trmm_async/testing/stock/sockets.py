@@ -91,12 +91,12 @@ class Sockets:
         asked.row.key_ok = session is not None
         return None if session is None or session.user.blocked else session.user
 
-    async def _dashboard(self, asked: Asked, user: User | None) -> web.WebSocketResponse:
+    async def _dashboard(self, asked: Asked, user: User | None) -> web.StreamResponse:
         if user is None:
             raise RefusedError(403)
         return await self._stage.hub.serve(asked, DASHBOARD, Dashboard(self._stage, user))
 
-    async def _commands(self, asked: Asked, user: User | None, agent_id: str) -> web.WebSocketResponse:
+    async def _commands(self, asked: Asked, user: User | None, agent_id: str) -> web.StreamResponse:
         if user is None:
             raise RefusedError(403)
         if not self._may(user, "can_send_cmd"):
@@ -110,7 +110,7 @@ class Sockets:
 
     async def _terminal(
         self, asked: Asked, user: User | None, agent_id: str, session_id: str
-    ) -> web.WebSocketResponse:
+    ) -> web.StreamResponse:
         if user is None or not self._may(user, "can_use_terminal") or not _is_uuid(session_id):
             raise RefusedError(403)
         agent = self._stage.world.agents.get(agent_id)
