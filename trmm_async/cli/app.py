@@ -13,6 +13,7 @@ from trmm_async._version import __version__
 from trmm_async.cli.commands import (
     agents,
     alerts,
+    calling,
     checks,
     clients,
     command,
@@ -174,7 +175,7 @@ def _for_all(
 
 
 _LOOKING = (agents, scripts, clients, checks, tasks, watch)
-_DOING = (running, journals, command, patches, alerts, deployments)
+_DOING = (running, journals, command, patches, alerts, deployments, calling)
 _SETTING_UP = (profiles, examination, simulated)
 for _noun in (*_LOOKING, *_DOING, *_SETTING_UP):
     _noun.add_to(app)

@@ -1,0 +1,139 @@
+"""`trmm call` and `trmm api`: every method of the client, by looking at it."""
+
+import json
+
+import pytest
+
+from tests.cli.conftest import Cli
+from tests.cli.stage import Backstage
+from tests.methods import methods as public
+from trmm_async.cli.calling import method_named, methods
+from trmm_async.cli.exits import CommandError, Exit
+
+
+def test_every_method_that_is_awaited_can_be_called() -> None:
+    every = methods()
+    assert {"policies.get", "sites.create", "agents.registry.browse", "agents.services"} <= every.keys()
+    assert every.keys() <= public()
+
+
+def test_what_changes_something_is_told_from_what_reads() -> None:
+    every = methods()
+    reads = (
+        "policies.get",
+        "agents.list",
+        "users.sessions.list",
+        "core.version",
+        "agents.software.everywhere",
+    )
+    acts = ("policies.delete", "core.clear_cache", "agents.recover_all", "agents.reboot", "scripts.test")
+    assert [name for name in reads if every[name].changes] == []
+    assert [name for name in acts if not every[name].changes] == []
+
+
+def test_a_method_that_is_none_is_told_what_is_alike() -> None:
+    with pytest.raises(CommandError, match=r"did you mean .*policies\.get") as caught:
+        method_named("policies.gett")
+    assert caught.value.code is Exit.USAGE
+
+
+def test_all_are_listed_and_explained(cli: Cli, stock: Backstage) -> None:
+    listed = cli("call")
+    assert listed.code == 0
+    assert "policies.get" in listed.out.splitlines()
+    told = cli("call", "sites.create", "--help")
+    assert told.code == 0
+    assert "--client  (needed)" in told.out
+    assert "Never sent twice" in told.out
+
+
+def test_a_thing_is_shown_for_people_and_for_programs(cli: Cli, stock: Backstage) -> None:
+    told = cli("call", "policies.get", "1")
+    assert told.code == 0, told.error
+    assert "name: Server baseline" in told.out
+    assert json.loads(cli("call", "policies.get", "--json", "1").out)["name"] == "Server baseline"
+    table = cli("call", "policies.list")
+    assert "Workstation baseline" in table.out
+    assert {one["id"] for one in json.loads(cli("call", "policies.list", "--json").out)} == {1, 2}
+
+
+def test_names_stand_for_ids(cli: Cli, stock: Backstage) -> None:
+    assert json.loads(cli("call", "policies.get", "server baseline", "--json").out)["id"] == 1
+    missing = cli("call", "policies.get", "Server baselin")
+    assert missing.code == Exit.USAGE
+    assert "did you mean Server baseline?" in missing.error
+    notes = cli("call", "agents.notes.list", stock.server.agents[0].hostname, "--json")
+    assert notes.code == 0, notes.error
+    made = cli(
+        "call",
+        "sites.create",
+        "--client",
+        stock.server.agents[0].site.client.name,
+        "--name",
+        "North",
+        "--yes",
+    )
+    assert made.code == 0, made.error
+    assert "name: North" in made.out
+
+
+def test_it_asks_before_something_changes(cli: Cli, stock: Backstage) -> None:
+    before = len(stock.server.requests)
+    refused = cli("call", "policies.delete", "1")
+    assert refused.code == Exit.REFUSED
+    assert "--yes" in refused.error
+    assert len(stock.server.requests) == before
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["policies.get"], "needs POLICY"),
+        (["policies.get", "1", "2"], "takes no '2' more"),
+        (["sites.create", "--nme", "x", "--yes"], "did you mean --name?"),
+        (["sites.create", "--name", "--yes"], "needs a value"),
+        (["sites.create", "--name", "x", "--yes"], "needs --client"),
+        (["users.update", "1", "--active", "--role", "x", "--yes"], "whole number|no 'x'|an id"),
+        (["agents.event_log.list", "JADE-PC", "--log", "Systm"], "one of Application"),
+        (["core.prune", "--yes"], "all_alerts"),
+    ],
+    ids=str,
+)
+def test_what_is_wrong_is_said(cli: Cli, stock: Backstage, words: list[str], told: str) -> None:
+    said = cli("call", *words)
+    assert said.code in {Exit.USAGE, Exit.REFUSED}, said
+    assert any(one in said.error for one in told.split("|")), said.error
+
+
+def test_flags_lists_times_and_null(cli: Cli, stock: Backstage) -> None:
+    words = "--name Nightly --run-time 02:30 --weekdays 0,2 --yes --json"
+    made = json.loads(cli("call", "schedules.create", *words.split()).out)
+    assert (made["run_time"], made["weekdays"], made["schedule_type"]) == ("02:30:00", [0, 2], "weekly")
+    user = json.loads(
+        cli("call", "users.create", "--username", "t1", "--password", "pw", "--yes", "--json").out
+    )
+    changed = cli("call", "users.update", "t1", "--no-active", "--date-format", "null", "--yes")
+    assert changed.code == 0, changed.error
+    now = json.loads(cli("call", "users.get", str(user["id"]), "--json").out)
+    assert (now["active"], now["date_format"]) == (False, None)
+    keys = cli("call", "key_store.list")
+    assert "mail.example.com" not in keys.out
+    assert "smtp_host" in keys.out
+
+
+def test_a_path_itself_is_asked_for(cli: Cli, either: Backstage) -> None:
+    path = "/core/version/" if either.server.dialect == "stock" else "/api/v3/agents/"
+    assert json.loads(cli("api", "GET", path).out)
+    before = len(either.server.requests)
+    assert cli("api", "DELETE", "/alerts/1/").code == Exit.REFUSED
+    assert cli("api", "GET", "/core/clearcache/").code == Exit.REFUSED
+    assert cli("api", "PUT", "/alerts/1/", "--data", "{", "--yes").code == Exit.USAGE
+    assert cli("api", "GET", path, "--query", "x").code == Exit.USAGE
+    assert len(either.server.requests) == before
+
+
+def test_a_body_and_a_query_are_sent(cli: Cli, stock: Backstage) -> None:
+    said = cli("api", "PATCH", "/logs/debug/", "--data", '{"logLevelFilter": "critical"}', "--yes")
+    assert said.code == 0, said.error
+    assert cli("api", "GET", "/accounts/users/", "--query", "search=admin").code == 0
+    assert stock.server.requests[-1].query == {"search": "admin"}

@@ -1,0 +1,285 @@
+"""Every typed method of the client by its name, and its parameters from what is typed. By looking at them.
+
+Below: `picking`, `values`. Above: `commands.calling`. What a text becomes goes by the annotation of its
+parameter: no method has an entry of its own anywhere here.
+"""
+
+import inspect
+import json
+import types
+import typing
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, Final, Literal, Union
+
+import trmm_async as sdk
+from trmm_async.calls import Replay
+from trmm_async.cli.exits import usage
+from trmm_async.cli.picking import agents_named
+from trmm_async.cli.text import alike
+from trmm_async.cli.values import length
+from trmm_async.client import TRMM
+from trmm_async.dialects.stock.endpoint import EVERY
+
+__all__ = ["Method", "given", "method_named", "methods"]
+
+_LOOKS: Final = ("checks", "find", "get", "history", "list", "related", "sites", "tasks")
+"""Last words of methods that only read, where no declaration says so."""
+_NULL: Final = "null"
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter: as `--name`, or by its place."""
+
+    name: str
+    hint: Any
+    is_required: bool
+    is_positional: bool
+
+    @property
+    def option(self) -> str:
+        """As it is typed."""
+        return "--" + self.name.replace("_", "-")
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method of one of the client's nouns, as "policies.get"."""
+
+    name: str
+    function: Callable[..., Any]
+    parameters: tuple[Parameter, ...]
+
+    @property
+    def help(self) -> str:
+        """Its own words."""
+        return inspect.getdoc(self.function) or ""
+
+    @property
+    def changes(self) -> bool:
+        """Whether it may change something: as its call is declared, or as its name says."""
+        declared = EVERY.get(self.name)
+        if declared and self.name.rpartition(".")[2] not in _LOOKS:
+            return any(endpoint.replay is not Replay.SAFE for endpoint in declared)
+        return self.name.rpartition(".")[2] not in _LOOKS
+
+    def of(self, trmm: TRMM) -> Callable[..., Coroutine[Any, Any, Any]]:
+        """The method of this client."""
+        found: Any = trmm
+        for word in self.name.split("."):
+            found = getattr(found, word)
+        return typing.cast("Callable[..., Coroutine[Any, Any, Any]]", found)
+
+
+def methods() -> dict[str, Method]:
+    """All methods that are awaited, by their names."""
+    return dict(_of(TRMM, ""))
+
+
+def _of(kind: type, noun: str) -> Iterator[tuple[str, Method]]:
+    for name, inner in typing.get_type_hints(kind).items():
+        if name.startswith("_") or not isinstance(inner, type):
+            continue
+        for word, function in inspect.getmembers(inner, inspect.iscoroutinefunction):
+            if not word.startswith("_"):
+                yield f"{noun}{name}.{word}", Method(f"{noun}{name}.{word}", function, _parameters(function))
+            elif word == "__call__":
+                yield noun + name, Method(noun + name, function, _parameters(function))
+        yield from _of(inner, f"{noun}{name}.")
+
+
+def _parameters(function: Callable[..., Any]) -> tuple[Parameter, ...]:
+    hints = typing.get_type_hints(function, include_extras=True)
+    found: list[Parameter] = []
+    for one in list(inspect.signature(function).parameters.values())[1:]:
+        if one.kind is inspect.Parameter.VAR_KEYWORD:
+            changes = typing.get_args(hints[one.name])[0]
+            found += [
+                Parameter(name, hint, is_required=False, is_positional=False)
+                for name, hint in typing.get_type_hints(changes).items()
+            ]
+        elif one.kind is not inspect.Parameter.VAR_POSITIONAL:
+            positional = one.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
+            required = one.default is inspect.Parameter.empty
+            found.append(Parameter(one.name, hints[one.name], is_required=required, is_positional=positional))
+    return tuple(found)
+
+
+def method_named(name: str) -> Method:
+    """The method of this name. Raises `CommandError` that names what is alike."""
+    every = methods()
+    found = every.get(name.removeprefix("trmm."))
+    if found is None:
+        raise usage(f"there is no method {name!r}{alike(name, list(every))}; `trmm call` lists all")
+    return found
+
+
+async def given(trmm: TRMM, method: Method, words: list[str]) -> dict[str, Any]:
+    """What was typed, as the method takes it; names become ids where ids are taken."""
+    texts = _texts(method, words)
+    values: dict[str, Any] = {}
+    for parameter in method.parameters:
+        if parameter.name in texts:
+            values[parameter.name] = await _value(trmm, parameter, texts[parameter.name])
+        elif parameter.is_required:
+            shown = parameter.name.upper() if parameter.is_positional else parameter.option
+            raise usage(f"{method.name} needs {shown}; `trmm call {method.name} --help` says more")
+    return values
+
+
+def _texts(method: Method, words: list[str]) -> dict[str, list[str]]:
+    """The texts of each parameter; an option may be given several times, for several."""
+    by_option = {parameter.option: parameter for parameter in method.parameters}
+    places = [parameter for parameter in method.parameters if parameter.is_positional]
+    texts: dict[str, list[str]] = {}
+    left = list(words)
+    while left:
+        word = left.pop(0)
+        if not word.startswith("--"):
+            while places and places[0].name in texts:
+                places.pop(0)
+            if not places:
+                raise usage(
+                    f"{method.name} takes no {word!r} more; `trmm call {method.name} --help` says what"
+                )
+            texts[places.pop(0).name] = [word]
+            continue
+        option, equals, text = word.partition("=")
+        parameter, is_no = by_option.get(option), False
+        if parameter is None and option.startswith("--no-"):
+            parameter, is_no = by_option.get("--" + option[5:]), True
+        if parameter is None:
+            raise usage(f"{method.name} has no {option}{alike(option, list(by_option))}")
+        if _is_flag(parameter.hint) and not equals:
+            text = "false" if is_no else "true"
+        elif not equals:
+            if not left:
+                raise usage(f"{option} needs a value")
+            text = left.pop(0)
+        texts.setdefault(parameter.name, []).append(text)
+    return texts
+
+
+def _is_flag(hint: Any) -> bool:
+    return bool in _members(hint) and not {str, int} & set(_members(hint))
+
+
+def _members(hint: Any) -> tuple[Any, ...]:
+    """Of a union its members, of anything else itself."""
+    if typing.get_origin(hint) in {Union, types.UnionType}:
+        return tuple(inner for one in typing.get_args(hint) for inner in _members(one))
+    return (hint,)
+
+
+async def _value(trmm: TRMM, parameter: Parameter, texts: list[str]) -> Any:
+    members = _members(parameter.hint)
+    if texts == [_NULL] and type(None) in members:
+        return None
+    words = [word for one in members if typing.get_origin(one) is Literal for word in typing.get_args(one)]
+    several = next((one for one in members if _is_many(one)), None)
+    if several is not None and not (len(texts) == 1 and texts[0] in words):
+        # A comma stands between several, too; an option that is given more than once has its own texts.
+        each = texts if len(texts) > 1 else [text for text in texts[0].split(",") if text]
+        inner = _members((typing.get_args(several) or (str,))[0])
+        return [await _single(trmm, parameter, inner, text) for text in each]
+    if len(texts) > 1:
+        raise usage(f"{parameter.option} is given {len(texts)} times, and takes one value")
+    return await _single(trmm, parameter, members, texts[0])
+
+
+def _is_many(hint: Any) -> bool:
+    origin = typing.get_origin(hint)
+    return (
+        isinstance(origin, type) and issubclass(origin, typing.Iterable) and not issubclass(origin, Mapping)
+    )
+
+
+async def _single(trmm: TRMM, parameter: Parameter, members: tuple[Any, ...], text: str) -> Any:
+    nouns = [one for one in members if hasattr(one, "__struct_fields__")]
+    if sdk.Agent in nouns:
+        (agent,) = await agents_named(trmm, [text])
+        return agent.agent_id
+    if nouns and str not in members:
+        return int(text) if text.isdecimal() else await _named(trmm, parameter, nouns[0], text)
+    words = [word for one in members if typing.get_origin(one) is Literal for word in typing.get_args(one)]
+    if words:
+        return _word(parameter, words, text)
+    for kind, read in _READERS.items():
+        if kind in members:
+            try:
+                return read(text)
+            except (ValueError, OverflowError) as error:
+                if str in members:
+                    break
+                raise usage(f"{parameter.option}: {text!r} is no {_WORDS[kind]}") from error
+    return text if str in members or bytes in members else _json(parameter, text)
+
+
+def _word(parameter: Parameter, words: list[Any], text: str) -> Any:
+    for word in words:
+        if str(word) == text:
+            return word
+    told = ", ".join(map(str, words))
+    raise usage(f"{parameter.option} is one of {told}; not {text!r}{alike(text, list(map(str, words)))}")
+
+
+def _json(parameter: Parameter, text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise usage(f'{parameter.option} takes JSON, as \'{{"1": "x"}}\'; not {text!r}') from None
+
+
+def _boolean(text: str) -> bool:
+    if text not in {"true", "false"}:
+        raise ValueError(text)
+    return text == "true"
+
+
+def _moment(text: str) -> datetime:
+    found = datetime.fromisoformat(text)
+    return found if found.tzinfo else found.astimezone(UTC)
+
+
+_READERS: Final[dict[Any, Callable[[str], Any]]] = {
+    bool: _boolean,
+    int: int,
+    float: float,
+    datetime: _moment,
+    date: date.fromisoformat,
+    time: time.fromisoformat,
+    timedelta: lambda text: length(text, "it"),
+}
+_WORDS: Final = {
+    bool: "true or false",
+    int: "whole number",
+    float: "number",
+    datetime: "time, as 2030-01-31T18:00",
+    date: "day, as 2030-01-31",
+    time: "time of day, as 02:30",
+    timedelta: "length of time, as 12h",
+}
+
+
+async def _named(trmm: TRMM, parameter: Parameter, kind: type, text: str) -> int:
+    """The id of what has this name, where the client can list such things."""
+    for method in methods().values():
+        hints = typing.get_type_hints(method.function)
+        is_list = method.name.endswith(".list") and not any(one.is_required for one in method.parameters)
+        if is_list and hints.get("return") == list[kind]:  # type: ignore[valid-type]
+            things = await method.of(trmm)()
+            names = {str(_name_of(thing)): thing for thing in things}
+            found = [thing for thing in things if str(_name_of(thing)).casefold() == text.casefold()]
+            if len(found) == 1:
+                return int(found[0].id)
+            if found:
+                told = ", ".join(str(one.id) for one in found)
+                raise usage(f"{parameter.option}: several are called {text!r}, with the ids {told}")
+            raise usage(f"{parameter.option}: there is no {text!r}{alike(text, list(names))}")
+    raise usage(f"{parameter.option} is an id, a number; not {text!r}")
+
+
+def _name_of(thing: Any) -> object:
+    return getattr(thing, "name", None) or getattr(thing, "username", None) or ""

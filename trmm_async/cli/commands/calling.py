@@ -1,0 +1,190 @@
+"""`trmm call` and `trmm api`."""
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from trmm_async.cli.asking import ask, somebody_is_here
+from trmm_async.cli.exits import CommandError, Exit, refuse, usage
+from trmm_async.cli.options import DO, Json, JsonLines, Yes, examples
+from trmm_async.cli.printing import Column, Output, plain, say
+from trmm_async.cli.session import connected, runs
+from trmm_async.cli.text import clean
+
+if TYPE_CHECKING:
+    from trmm_async.cli.calling import Method
+
+__all__ = ["add_to"]
+
+_READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_GETS_THAT_ACT: Final = ("/core/clearcache/", "/agents/bulkrecovery/")
+_COLUMNS: Final = 6
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command(
+        "call",
+        rich_help_panel=DO,
+        epilog=examples(
+            "trmm call policies.get 3",
+            "trmm call sites.create --client Acme --name North",
+            "trmm call policies.get --help",
+        ),
+        add_help_option=False,
+        context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
+    )(call)
+    app.command(
+        "api",
+        rich_help_panel=DO,
+        epilog=examples("trmm api GET /core/version/", "trmm api PUT /alerts/3/ --data '{\"id\": 3}'"),
+    )(api)
+
+
+@runs
+async def call(
+    context: typer.Context,
+    method: Annotated[
+        str | None, typer.Argument(metavar="METHOD", help="As policies.get; without, all are listed.")
+    ] = None,
+    yes: Yes = False,
+    as_json: Json = False,
+    as_jsonl: JsonLines = False,
+    wants_help: Annotated[bool, typer.Option("--help", "-h", help="What the method takes.")] = False,
+) -> None:
+    """Call any method of the library, with its parameters as options: names stand for ids.
+
+    It asks before something changes. `null` is None, a comma stands between several, times are as in JSON.
+    """
+    from trmm_async.cli.calling import given, method_named, methods
+
+    if method is None:
+        if wants_help:
+            print(context.get_help())
+            return
+        for name in sorted(methods()):
+            print(name)
+        return
+    found = method_named(method)
+    if wants_help:
+        _explain(found)
+        return
+    output = Output(as_json=as_json, as_jsonl=as_jsonl)
+    if found.changes:
+        _sure(" ".join([found.name, *context.args]), yes=yes)
+    async with connected(context) as trmm:
+        values = await given(trmm, found, context.args)
+        try:
+            answer = await found.of(trmm)(**values)
+        except TypeError as error:
+            raise usage(f"{found.name}: {error}") from error
+    _show(output, answer, found)
+
+
+@runs
+async def api(
+    context: typer.Context,
+    method: Annotated[str, typer.Argument(metavar="METHOD", help="GET, POST, PUT, PATCH or DELETE.")],
+    path: Annotated[str, typer.Argument(metavar="PATH", help="From the server's root, as /core/version/.")],
+    data: Annotated[str | None, typer.Option("--data", metavar="JSON", help="The body.")] = None,
+    query: Annotated[
+        list[str] | None, typer.Option("--query", metavar="NAME=VALUE", help="Of the query; several times.")
+    ] = None,
+    yes: Yes = False,
+) -> None:
+    """Ask the server for a path itself; limited and retried as everything is. The answer is JSON."""
+    verb = method.upper()
+    body = None if data is None else _body(data)
+    params: dict[str, object] = {}
+    for one in query or ():
+        name, equals, value = one.partition("=")
+        if not equals:
+            raise usage(f"--query is NAME=VALUE, not {one!r}")
+        params[name] = value
+    if verb not in _READS or path in _GETS_THAT_ACT:
+        _sure(f"{verb} {path}", yes=yes)
+    async with connected(context) as trmm:
+        answer = await trmm.request(verb, path, params=params, json=body)
+    Output(as_json=True).one(answer, print)
+
+
+def _body(data: str) -> Any:
+    try:
+        return json.loads(data)
+    except ValueError as error:
+        raise usage(f"--data is no JSON: {error}") from None
+
+
+def _sure(what: str, *, yes: bool) -> None:
+    """Ask before anything that may change something. Refuses where nobody can be asked."""
+    if yes:
+        return
+    doing = clean(what)
+    if not somebody_is_here():
+        raise refuse(
+            f"refusing {doing}, which may change something, without confirmation: no terminal. Add --yes"
+        )
+    say(f"{doing} may change something")
+    if ask("Go on? [y/N] ").casefold() not in {"y", "yes"}:
+        raise CommandError(Exit.REFUSED, "not done")
+
+
+def _explain(method: "Method") -> None:
+    places = " ".join(
+        name if one.is_required else f"[{name}]"
+        for one in method.parameters
+        if one.is_positional
+        for name in [one.name.upper()]
+    )
+    print(f"trmm call {method.name} {places}".rstrip())
+    for one in method.parameters:
+        if not one.is_positional:
+            print(f"  {one.option}{'  (needed)' if one.is_required else ''}")
+    print(f"\n{method.help}")
+
+
+def _show(output: Output, answer: Any, method: "Method") -> None:
+    if answer is None:
+        if output.for_people:
+            say(f"{method.name}: done")
+        else:
+            print("null")
+    elif isinstance(answer, list) and answer and hasattr(answer[0], "__struct_fields__"):
+        output.rows(answer, _columns(answer), none="nothing")
+    elif isinstance(answer, list):
+        output.rows(answer, (Column("Answer", lambda one: one, keep=True),), none="nothing")
+    else:
+        output.one(answer, _lines)
+
+
+def _fields(thing: Any) -> list[str]:
+    """What may be shown of it: of a thing with secrets only what it shows of itself."""
+    shown: tuple[str, ...] = getattr(type(thing), "_shown", ())
+    names = shown or tuple(getattr(type(thing), "__struct_fields__", ()))
+    return [name for name in names if name != "extra"]
+
+
+def _columns(things: list[Any]) -> tuple[Column[Any], ...]:
+    told = [name for name in _fields(things[0]) if any(_is_short(getattr(one, name)) for one in things)]
+    return tuple(
+        Column(name.replace("_", " ").capitalize(), lambda one, name=name: plain(getattr(one, name)))  # type: ignore[misc]
+        for name in told[:_COLUMNS]
+    )
+
+
+def _is_short(value: object) -> bool:
+    return value not in (None, "", (), {}) and not isinstance(value, Mapping | list)
+
+
+def _lines(answer: Any) -> None:
+    if isinstance(answer, Mapping):
+        pairs = [(str(name), value) for name, value in answer.items()]
+    else:
+        pairs = [(name, getattr(answer, name)) for name in _fields(answer)]
+    if not pairs:
+        print(clean(str(plain(answer))))
+    for name, value in pairs:
+        if value not in (None, "", (), {}):
+            print(clean(f"{name}: {plain(value)}"))
