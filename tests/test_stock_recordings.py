@@ -1260,9 +1260,7 @@ SPARED: Final[Mapping[str, str]] = every("SPARED") | _spared(
         "a change of nothing, or of what is no setting: refused here": (
             "agent_put_empty agent_put_unknown_field alert_put_fields recover_unknown"
         ),
-        "no operation of ours: making alerts, their templates and their top": (
-            "alert_create alert_create_bad_sev alert_create_empty alert_templates alerts_top alerts_top_str"
-        ),
+        "no operation of ours: making alerts, their templates and their top": ("alerts_top alerts_top_str"),
         "no operation of ours: the beta API, off unless an administrator turns it on": (
             "beta_enabled_agent_hostname beta_enabled_agents_page beta_enabled_clients beta_enabled_sites "
             "x_beta_agent"
@@ -1277,7 +1275,7 @@ SPARED: Final[Mapping[str, str]] = every("SPARED") | _spared(
             "bulk_command_unknown_agents bulk_patch_scan"
         ),
         "no operation of ours: the server's upkeep, its URL actions and its logs for developers": (
-            "core_codesign core_status_v1 core_urlaction core_urlaction_run core_webtermperms root"
+            "core_codesign core_status_v1 core_urlaction_run core_webtermperms root"
         ),
         "no operation of ours: MeshCentral": ("meshcentral_recover"),
         "no operation of ours: reports": "reporting_history reporting_templates",

@@ -105,6 +105,7 @@ if TYPE_CHECKING:
     from trmm_async.resources.scripts import ScriptFile
     from trmm_async.resources.selector import Selector
     from trmm_async.resources.stock.actions import RemoteControl
+    from trmm_async.resources.stock.alert_templates import AlertTemplate, AlertTemplateUse
     from trmm_async.resources.stock.api_keys import ApiKey
     from trmm_async.resources.stock.audit_log import AuditEntry
     from trmm_async.resources.stock.core import Dashboard, DebugEntry, ServerSettings, ServerStatus
@@ -129,13 +130,14 @@ if TYPE_CHECKING:
     from trmm_async.resources.stock.services import Service
     from trmm_async.resources.stock.snippets import Snippet
     from trmm_async.resources.stock.software import Software
+    from trmm_async.resources.stock.url_actions import UrlAction
     from trmm_async.resources.stock.users import User, UserSession
     from trmm_async.resources.stock.windows_updates import WindowsUpdate
     from trmm_async.resources.tasks import TaskOnAgent
     from trmm_async.stream import Consumer, Handler, StreamSettings, StreamState, Subscription
     from trmm_async.transport.connector import Connector
     from trmm_async.transport.raw import RawResponse
-    from trmm_async.webhooks import WebhookReceiver
+    from trmm_async.webhooks import WebhookReceiver, WebhookSetup
 
 _ROOMS: Final = {
     "client": ("TRMM",),
@@ -260,10 +262,12 @@ _ROOMS: Final = {
     "resources.stock.installers": ("Installer",),
     "resources.stock.actions": ("RemoteControl",),
     "resources.stock.schedules": ("Schedule",),
+    "resources.stock.alert_templates": ("AlertTemplate", "AlertTemplateUse"),
+    "resources.stock.url_actions": ("UrlAction",),
     "stream": ("Consumer", "Handler", "StreamSettings", "StreamState", "Subscription"),
     "transport.connector": ("Connector",),
     "transport.raw": ("RawResponse",),
-    "webhooks": ("WebhookReceiver",),
+    "webhooks": ("WebhookReceiver", "WebhookSetup"),
 }
 _ROOM_OF: Final = {name: room for room, names in _ROOMS.items() for name in names}
 
@@ -277,6 +281,8 @@ __all__ = [
     "AgentUnreachableError",
     "Alert",
     "AlertEvent",
+    "AlertTemplate",
+    "AlertTemplateUse",
     "AmbiguousNameError",
     "ApiKey",
     "Attempt",
@@ -390,11 +396,13 @@ __all__ = [
     "UnknownEvent",
     "UnknownNameError",
     "UnsupportedError",
+    "UrlAction",
     "User",
     "UserSession",
     "Waited",
     "Waiting",
     "WebhookReceiver",
+    "WebhookSetup",
     "WindowsUpdate",
     "__version__",
     "as_csv",

@@ -24,6 +24,7 @@ from trmm_async.resources import (
     TOTP,
     Agents,
     Alerts,
+    AlertTemplates,
     Api,
     ApiKeys,
     AuditLog,
@@ -45,6 +46,7 @@ from trmm_async.resources import (
     Tasks,
     TokenProvider,
     TokenSource,
+    UrlActions,
     Users,
 )
 from trmm_async.resources.live import subscribe
@@ -114,6 +116,8 @@ class TRMM:
     tasks: Tasks
     alerts: Alerts
     policies: Policies
+    alert_templates: AlertTemplates
+    url_actions: UrlActions
     custom_fields: CustomFields
     key_store: KeyStore
     audit_log: AuditLog
@@ -198,6 +202,8 @@ class TRMM:
         self.tasks = Tasks(api)
         self.alerts = Alerts(api)
         self.policies = Policies(api)
+        self.alert_templates = AlertTemplates(api)
+        self.url_actions = UrlActions(api)
         self.custom_fields = CustomFields(api)
         self.key_store = KeyStore(api)
         self.audit_log = AuditLog(api)

@@ -18,6 +18,7 @@ from trmm_async.resources.names import AnyClient, AnyScript, AnySite, Names
 from trmm_async.resources.scripts import CodeRun, Scripts, checked_code, run_code
 from trmm_async.resources.selector import Selector
 from trmm_async.resources.stock.actions import checked_command_run
+from trmm_async.resources.stock.alert_templates import AlertTemplates
 from trmm_async.resources.stock.api_keys import ApiKeys
 from trmm_async.resources.stock.audit_log import AuditLog
 from trmm_async.resources.stock.core import Core
@@ -29,6 +30,7 @@ from trmm_async.resources.stock.policies import Policies
 from trmm_async.resources.stock.roles import Roles
 from trmm_async.resources.stock.schedules import Schedules
 from trmm_async.resources.stock.sites import Sites
+from trmm_async.resources.stock.url_actions import UrlActions
 from trmm_async.resources.stock.users import Users
 from trmm_async.resources.tasks import Tasks
 from trmm_async.resources.token_provider import TOTP, TokenProvider, TokenSource
@@ -57,7 +59,9 @@ __all__ = [
     "DialectResolver",
     "PendingActions",
     "Names",
+    "AlertTemplates",
     "Policies",
+    "UrlActions",
     "Roles",
     "Schedules",
     "Scripts",

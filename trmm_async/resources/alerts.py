@@ -5,10 +5,18 @@ from typing import Final, Literal
 
 from trmm_async import arguments
 from trmm_async.calls import Call, Plan, Steps
+from trmm_async.dialects.stock.agents import agent_ids_by_key
+from trmm_async.dialects.stock.creation import make
 from trmm_async.dialects.stock.dialect import ALERT, ALERTS
 from trmm_async.dialects.stock.endpoint import put, send
-from trmm_async.errors import NotFoundError, OutcomeUnknownError, ServerFaultError, TRMMError
-from trmm_async.models import Alert
+from trmm_async.errors import (
+    InvalidRequestError,
+    NotFoundError,
+    OutcomeUnknownError,
+    ServerFaultError,
+    TRMMError,
+)
+from trmm_async.models import Agent, Alert, Check, Task
 from trmm_async.resources.names import AnyClient
 from trmm_async.resources.resource import Resource
 
@@ -28,6 +36,7 @@ SNOOZE = put("alerts.snooze", _ONE)
 SNOOZE_SEVERAL = put("alerts.snooze", "/alerts/bulk/", method="POST", needs="bulk_action alerts")
 UNSNOOZE = put("alerts.unsnooze", _ONE)
 # Never by the rule for deletes, see `deleted`.
+CREATE = send("alerts.create", "/alerts/")
 DELETE = send("alerts.delete", _ONE, method="DELETE")
 
 
@@ -87,6 +96,47 @@ class Alerts(Resource):
             NotFoundError: there is no such alert.
         """
         return await self._send(ALERT, alert)
+
+    async def create(
+        self,
+        *,
+        message: str,
+        severity: Severity = "info",
+        alert_type: Literal["availability", "check", "task", "custom"] = "custom",
+        agent: str | Agent | None = None,
+        check: int | Check | None = None,
+        task: int | Task | None = None,
+    ) -> Alert:
+        """Write an alert and return it; a stock server only. Never sent twice.
+
+        It is a row in the list of alerts: nobody is told by mail, and no action runs. Its time is now.
+
+        Args:
+            message: what it says.
+            severity: "info", "warning" or "error".
+            alert_type: what it is about; "custom" is nothing of the server's own.
+            agent: whose it is; None for nobody's.
+            check: the check that it is about.
+            task: the task that it is about.
+
+        Raises:
+            InvalidRequestError: a value is wrong, or there is no such agent; nothing was written.
+            OutcomeUnknownError: sent, and the answer was lost: it may exist.
+            UnidentifiedError: it was written, and can't be told from others.
+        """
+        body: dict[str, object] = {
+            "message": arguments.free_text(message, "message").strip(),
+            "severity": arguments.choice(severity, "severity", ("info", "warning", "error")),
+            "alert_type": arguments.choice(
+                alert_type, "alert_type", ("availability", "check", "task", "custom")
+            ),
+        }
+        if check is not None:
+            body["assigned_check"] = arguments.object_id(check, "check")
+        if task is not None:
+            body["assigned_task"] = arguments.object_id(task, "task")
+        agent_id = None if agent is None else arguments.agent_id(agent)
+        return await self._on_stock(CREATE.name, _written(body, agent_id))
 
     async def acknowledge(self, alert: int | Alert) -> None:
         """Mark an alert as seen; it stays unresolved. A gateway only: a stock server has no such state."""
@@ -155,6 +205,27 @@ _FILTERS: Final[arguments.Checks] = {
     "resolved": ("resolvedFilter", arguments.boolean),
     "snoozed": ("snoozedFilter", arguments.boolean),
 }
+
+
+def _written(body: dict[str, object], agent_id: str | None) -> Plan[Alert]:
+    """The server wants an integer for the agent. Of the last day's alerts it is the one that is new."""
+
+    def steps() -> Steps[Alert]:
+        if agent_id is not None:
+            keys = {one: key for key, one in (yield from agent_ids_by_key()).items()}
+            if agent_id not in keys:
+                raise InvalidRequestError(f"agent: there is no agent {agent_id}")
+            body["agent"] = keys[agent_id]
+        wanted = (body["message"], body["severity"])
+        plan = make(
+            "alert",
+            ALERTS.call(body={"timeFilter": 1}),
+            CREATE.call(body=body),
+            lambda made: (made.message, made.severity) == wanted,
+        )
+        return (yield from plan.steps())
+
+    return Plan(steps)
 
 
 def deleted(once: Call[None], get: Call[Alert]) -> Plan[None]:

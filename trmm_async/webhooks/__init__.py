@@ -2,9 +2,10 @@
 
 Beside `stream`, which it tells which alert to look at; it knows nothing else of this package but its
 errors. Inside: `receiver` (an ASGI application, and one of aiohttp) over `delivery` (what a request means;
-pure).
+pure) and `setup` (makes a server post there, by the nouns of a client that is handed in).
 """
 
 from trmm_async.webhooks.receiver import WebhookReceiver
+from trmm_async.webhooks.setup import WebhookSetup
 
-__all__ = ["WebhookReceiver"]
+__all__ = ["WebhookReceiver", "WebhookSetup"]

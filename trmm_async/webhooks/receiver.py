@@ -6,6 +6,7 @@ answer reaches nobody, since TRMM hangs up when it has waited long enough, and p
 """
 
 import asyncio
+import re
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any, Final
@@ -23,6 +24,11 @@ from trmm_async.webhooks.delivery import (
 
 if TYPE_CHECKING:
     from aiohttp import web
+
+    from trmm_async.client import TRMM
+    from trmm_async.resources.names import AnyClient, AnySite
+    from trmm_async.resources.stock.policies import Policy
+from trmm_async.webhooks.setup import WebhookSetup, install, uninstall
 
 __all__ = ["WebhookReceiver"]
 
@@ -85,6 +91,62 @@ class WebhookReceiver:
     def __repr__(self) -> str:
         counts = f"{self.received} received, {self.repeated} repeated, {self.refused} refused"
         return f"<WebhookReceiver {counts}, {len(self._listeners)} listening>"
+
+    async def install(
+        self,
+        trmm: "TRMM",
+        url: str,
+        *,
+        name: str = "trmm_async_hook",
+        policy: "int | Policy | None" = None,
+        client: "AnyClient | None" = None,
+        site: "AnySite | None" = None,
+        everywhere: bool = False,
+        dry_run: bool = False,
+    ) -> WebhookSetup:
+        """Have a stock server post its alerts here: a key store entry, a URL action and an alert template.
+
+        What is there already, by its name, is put right and not made a second time. An alert template takes
+        the place of the one that was assigned there before.
+
+        Args:
+            trmm: a client of the server; its key has to be allowed to edit all three.
+            url: where the server reaches this receiver, https.
+            name: what the URL action and the alert template are called, and NAME_secret the entry of the key
+                store with the secret (the first, if there are several).
+            policy: assign the template to it, too; so for
+            client: of which a name will do;
+            site: likewise; and
+            everywhere: True for all agents that have no other. Without any of them it is for you to assign.
+            dry_run: nothing is changed; what is returned says what would be.
+
+        Raises:
+            InvalidRequestError: the url or a name is wrong, or several things have the name.
+            TRMMError: as of the calls. Its notes say what was done before; a second call goes on from there.
+        """
+        if not re.fullmatch(r"https?://[^\s/]+\S*", str(url)):
+            raise InvalidRequestError(
+                f"url must be a whole one, as https://hooks.example.com/trmm; not {url!r}"
+            )
+        places = {"policy": policy, "client": client, "site": site, "everywhere": everywhere or None}
+        given = {place: which for place, which in places.items() if which is not None}
+        secret = hide(self._secrets[0].decode())
+        return await install(trmm, url, secret, name=name, places=given, dry_run=dry_run)
+
+    async def uninstall(
+        self, trmm: "TRMM", *, name: str = "trmm_async_hook", dry_run: bool = False
+    ) -> WebhookSetup:
+        """Take back what `install` made, wherever the template is assigned; what is gone already is no error.
+
+        Args:
+            trmm: a client of the server.
+            name: as it was installed.
+            dry_run: nothing is changed; what is returned says what would be.
+
+        Raises:
+            TRMMError: as of the calls; as for `install`.
+        """
+        return await uninstall(trmm, name=name, dry_run=dry_run)
 
     def listen(self, listener: Listener) -> Callable[[], None]:
         """Have `listener(alert_id, agent_id)` called for each delivery; what is returned ends that.

@@ -21,6 +21,7 @@ from trmm_async.resources.names import AnyClient, AnySite, Names
 from trmm_async.resources.resource import Resource
 
 __all__ = [
+    "EXCLUDED_AGENTS",
     "PATCHES",
     "ClientPolicies",
     "PatchChanges",
@@ -32,6 +33,7 @@ __all__ = [
     "PolicyPlace",
     "PolicyRef",
     "PolicyUse",
+    "excluded_by_number",
     "patch_policy_of",
     "patch_settings",
 ]
@@ -139,6 +141,12 @@ class Policy(Noun, frozen=True, kw_only=True, gc=False):
     extra: Mapping[str, Any] = no_extra()
 
 
+EXCLUDED_AGENTS: Final = arguments.each(
+    lambda value, _: value if isinstance(value, int) else arguments.agent_id(value)
+)
+"""A check of agents by their ids, by themselves, or by the server's integers for them."""
+
+
 class PolicyChanges(TypedDict, total=False):
     """What can be set of a policy; what is not given stays, and None is none.
 
@@ -163,9 +171,7 @@ _CHECKS: Final[arguments.Checks] = {
     "alert_template": arguments.or_none(arguments.object_id),
     "excluded_sites": lambda values, what: list(arguments.object_ids(values, what)),
     "excluded_clients": lambda values, what: list(arguments.object_ids(values, what)),
-    "excluded_agents": arguments.each(
-        lambda value, what: value if isinstance(value, int) else arguments.agent_id(value)
-    ),
+    "excluded_agents": EXCLUDED_AGENTS,
 }
 
 _ALONE: Final[Mapping[str, str]] = {
@@ -468,7 +474,7 @@ def _made(body: dict[str, Any], source: int | None) -> Plan[Policy]:
     """The server makes the policy before it looks for the one to copy, and fails if it is not there."""
 
     def steps() -> Steps[Policy]:
-        yield from _by_numbers(body)
+        yield from excluded_by_number(body)
         if source is not None:
             yield from GET.call(source)
             body["copyId"] = source
@@ -484,13 +490,13 @@ def _is_named(name: str) -> Any:
 
 def _changed(policy_id: int, body: dict[str, Any]) -> Plan[None]:
     def steps() -> Steps[None]:
-        yield from _by_numbers(body)
+        yield from excluded_by_number(body)
         yield from UPDATE.call(policy_id, body=body)
 
     return Plan(steps)
 
 
-def _by_numbers(body: dict[str, Any]) -> Steps[None]:
+def excluded_by_number(body: dict[str, Any]) -> Steps[None]:
     """Agents are excluded by the server's integers: an agent's id is a 400 there."""
     given = body.get("excluded_agents", [])
     if all(isinstance(one, int) for one in given):

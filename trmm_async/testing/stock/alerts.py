@@ -143,8 +143,11 @@ class Alerts:
     def _snooze(self, it: Alert, days: int) -> None:
         it.snoozed, it.snooze_until = True, self._world.clock() + days * DAY
 
-    @staticmethod
-    def _change(it: Alert, fields: dict[str, object]) -> None:
+    def _change(self, it: Alert, fields: dict[str, object]) -> None:
+        if "agent" in fields:
+            number = fields.pop("agent")
+            owners = [agent for agent in self._world.agents.values() if agent.pk == number]
+            it.agent_id = owners[0].agent_id if owners else ""
         for name, value in fields.items():
             setattr(it, name, value)
 

@@ -80,6 +80,19 @@ def _policy(value: object, _world: World) -> object:
     return value
 
 
+def _agent(value: object, world: World) -> object:
+    """An agent's number here, or null."""
+    if value is None:
+        return None
+    if not isinstance(value, int):
+        msg = f"Incorrect type. Expected pk value, received {type(value).__name__}."
+        raise ValueError(msg)  # noqa: TRY004 - the server's word for it
+    if all(agent.pk != value for agent in world.agents.values()):
+        msg = f'Invalid pk "{value}" - object does not exist.'
+        raise ValueError(msg)
+    return value
+
+
 AGENT_FIELDS: Mapping[str, Check] = {
     "maintenance_mode": flag,
     "policy": _policy,
@@ -98,6 +111,9 @@ AGENT_FIELDS: Mapping[str, Check] = {
     "default_shell_custom": text,
 }
 ALERT_FIELDS: Mapping[str, Check] = {
+    "agent": _agent,
+    "assigned_check": number,
+    "assigned_task": number,
     "alert_type": choice("availability", "check", "task", "custom"),
     "severity": choice("info", "warning", "error"),
     "message": text,

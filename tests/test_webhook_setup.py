@@ -1,0 +1,197 @@
+"""Webhooks set up by a call, and what they hang on: alert templates, URL actions, alerts that are written."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.servers import count, served
+from trmm_async import InvalidRequestError, NotFoundError, ServerError, WebhookReceiver
+from trmm_async.webhooks.delivery import TEMPLATE
+
+pytestmark = pytest.mark.usefixtures("nothing_is_odd")
+
+URL = "https://hooks.example.com/trmm"
+NAME = "trmm_async_hook"
+
+
+def changes(server: Any) -> list[str]:
+    return [request.method for request in server.requests if request.method in {"POST", "PUT", "DELETE"}]
+
+
+async def test_it_makes_three_things_that_hang_together_and_assigns_them() -> None:
+    async with served("stock", agents=2) as (server, trmm):
+        receiver = WebhookReceiver(["s3cr3t-new", "s3cr3t-old"])
+        client = server.agents[0].site.client
+        setup = await receiver.install(trmm, URL, client=client.name, everywhere=True)
+        assert len(setup.steps) == 5
+        (key,) = [one for one in await trmm.key_store.list() if one.name == f"{NAME}_secret"]
+        assert key.value == "s3cr3t-new"
+        assert "s3cr3t" not in str(setup)
+        (action,) = [one for one in await trmm.url_actions.list() if one.id == setup.url_action]
+        assert (action.pattern, action.action_type, action.rest_method) == (URL, "rest", "post")
+        assert json.loads(action.rest_body) == TEMPLATE
+        assert json.loads(action.rest_headers)["X-TRMM-Secret"] == f"{{{{global.{NAME}_secret}}}}"
+        assert setup.alert_template is not None
+        template = await trmm.alert_templates.get(setup.alert_template)
+        assert template.default_template
+        assert {template.action_type, template.resolved_action_type} == {"rest"}
+        assert {template.action_rest, template.resolved_action_rest} == {action.id}
+        use = await trmm.alert_templates.related(template)
+        assert [one.name for one in use.clients] == [client.name]
+
+
+async def test_a_second_time_changes_only_what_has_changed() -> None:
+    async with served("stock", agents=1) as (server, trmm):
+        receiver = WebhookReceiver("one")
+        first = await receiver.install(trmm, URL)
+        before = len(changes(server))
+        again = await receiver.install(trmm, URL)
+        assert (again.steps, again.url_action, again.alert_template) == (
+            (), first.url_action, first.alert_template,
+        )  # fmt: skip
+        assert len(changes(server)) == before
+        moved = await WebhookReceiver("two").install(trmm, URL + "/2")
+        assert len(moved.steps) == 2
+        assert [one.pattern for one in await trmm.url_actions.list() if one.name == NAME] == [URL + "/2"]
+        assert [one.value for one in await trmm.key_store.list() if one.name.startswith(NAME)] == ["two"]
+
+
+async def test_a_dry_run_says_what_it_would_do_and_does_nothing() -> None:
+    async with served("stock", agents=1) as (server, trmm):
+        receiver = WebhookReceiver("s3cr3t")
+        told = await receiver.install(trmm, URL, everywhere=True, dry_run=True)
+        assert len(told.steps) == 4
+        assert "s3cr3t" not in str(told)
+        assert (await receiver.uninstall(trmm, dry_run=True)).steps == ()
+        assert changes(server) == []
+        done = await receiver.install(trmm, URL, everywhere=True)
+        assert done.steps == told.steps
+        would = await receiver.uninstall(trmm, dry_run=True)
+        assert (await receiver.uninstall(trmm)).steps == would.steps
+        assert len(would.steps) == 3
+        assert [one for one in await trmm.alert_templates.list() if one.name == NAME] == []
+        assert [one for one in await trmm.url_actions.list() if one.name == NAME] == []
+
+
+async def test_a_failure_on_the_way_says_what_is_done_and_a_second_call_goes_on() -> None:
+    async with served("stock", agents=1) as (server, trmm):
+        receiver = WebhookReceiver("s3cr3t")
+        server.fail("POST", "/core/urlaction/", status=502, times=1)
+        with pytest.raises(ServerError) as failed:
+            await receiver.install(trmm, URL)
+        (note,) = failed.value.__notes__
+        assert "create the key store entry" in note
+        assert "go on" in note
+        assert len((await receiver.install(trmm, URL)).steps) == 2
+        assert count(server, "POST", "keystore") == 1
+
+
+@pytest.mark.parametrize(
+    ("url", "more", "words"),
+    [
+        ("hooks.example.com", {}, "url must be"),
+        (URL, {"name": "has a space"}, "name must be"),
+        (URL, {"name": "far_too_long_for_a_key_of_the_store"}, "name must be"),
+    ],
+)
+async def test_what_is_wrong_is_refused_before(url: str, more: dict[str, Any], words: str) -> None:
+    async with served("stock", agents=1) as (server, trmm):
+        with pytest.raises(InvalidRequestError, match=words):
+            await WebhookReceiver("s").install(trmm, url, **more)
+        assert server.requests == []
+
+
+async def test_of_two_by_its_name_it_takes_none() -> None:
+    async with served("stock", agents=1) as (server, trmm):
+        for _ in range(2):
+            await trmm.url_actions.create(name=NAME, pattern=f"https://{_}.example.com")
+        with pytest.raises(InvalidRequestError, match="2 URL actions called"):
+            await WebhookReceiver("s").install(trmm, URL, dry_run=True)
+        assert changes(server) == ["POST", "POST"]
+
+
+class TestUrlActions:
+    async def test_are_made_changed_and_removed(self) -> None:
+        async with served("stock", agents=1) as (_, trmm):
+            made = await trmm.url_actions.create(
+                name="n", pattern="https://x.example.com", action_type="rest", rest_headers={"a": "b"}
+            )
+            assert json.loads(made.rest_headers) == {"a": "b"}
+            await trmm.url_actions.update(made, description="d", rest_method="patch")
+            (there,) = [one for one in await trmm.url_actions.list() if one.id == made.id]
+            assert (there.description, there.rest_method) == ("d", "patch")
+            await trmm.url_actions.delete(made)
+            with pytest.raises(NotFoundError):
+                await trmm.url_actions.update(made, name="x")
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            {"rest_headers": "no JSON"}, {"rest_headers": "[]"}, {"rest_method": "POST"},
+            {"action_type": "webhook"}, {"rest_body": {"a": 1}}, {"pattern": ""}, {"nam": "x"}, {},
+        ],
+    )  # fmt: skip
+    async def test_bad_settings_are_refused_before(self, wrong: dict[str, Any]) -> None:
+        async with served("stock", agents=1) as (server, trmm):
+            with pytest.raises(InvalidRequestError):
+                await trmm.url_actions.update(1, **wrong)
+            assert server.requests == []
+
+
+class TestAlertTemplates:
+    async def test_are_made_changed_assigned_and_removed(self) -> None:
+        async with served("stock", agents=2) as (server, trmm):
+            agent = server.agents[0]
+            made = await trmm.alert_templates.create(
+                name="Ops", action_type="script", action=1, action_env_vars={"A": "1"},
+                check_email_alert_severity=["warning", "error"], excluded_agents=[agent.agent_id],
+            )  # fmt: skip
+            assert (made.action, made.check_email_alert_severity) == (1, ("warning", "error"))
+            assert made.excluded_agents == (agent.pk,)
+            await trmm.alert_templates.update(made, is_active=False, email_recipients=["a@example.com"])
+            there = await trmm.alert_templates.get(made)
+            assert (there.is_active, there.email_recipients) == (False, ("a@example.com",))
+            places: list[dict[str, Any]] = [
+                {"policy": 1}, {"client": agent.site.client.id}, {"site": agent.site.id}, {"everywhere": True}
+            ]  # fmt: skip
+            for place in places:
+                await trmm.alert_templates.assign(made, **place)
+                with pytest.raises(InvalidRequestError, match="in use by"):
+                    await trmm.alert_templates.delete(made)
+                await trmm.alert_templates.assign(None, **place)
+            await trmm.alert_templates.assign(made, policy=1)
+            assert [one.id for one in (await trmm.alert_templates.related(made)).policies] == [1]
+            await trmm.alert_templates.delete(made, in_use=True)
+            assert (await trmm.policies.get(1)).alert_template is None
+
+    @pytest.mark.parametrize(
+        ("wrong", "words"),
+        [
+            ({"action_type": "rest", "action": 1}, "needs action_rest"),
+            ({"action": 1}, "needs action_type"),
+            ({"resolved_action_type": "server"}, "needs resolved_action"),
+            ({"task_email_alert_severity": ["critical"]}, "severity"),
+            ({"email_recipients": "a@example.com"}, "sequence"),
+            ({"name": ""}, "name"),
+        ],
+    )
+    async def test_what_would_run_nothing_is_refused_before(self, wrong: Any, words: str) -> None:
+        async with served("stock", agents=1) as (server, trmm):
+            with pytest.raises(InvalidRequestError, match=words):
+                await trmm.alert_templates.update(1, **wrong)
+            assert server.requests == []
+
+
+async def test_an_alert_is_written() -> None:
+    async with served("stock", agents=2) as (server, trmm):
+        agent_id = server.agent_ids[1]
+        made = await trmm.alerts.create(message=" Backup failed ", severity="error", agent=agent_id)
+        assert (made.message, made.severity, made.alert_type, made.agent_id) == (
+            "Backup failed", "error", "custom", agent_id,
+        )  # fmt: skip
+        assert (await trmm.alerts.create(message="nobody's")).agent_id is None
+        with pytest.raises(InvalidRequestError, match="no agent"):
+            await trmm.alerts.create(message="x", agent="nobody")
+        with pytest.raises(InvalidRequestError, match="severity"):
+            await trmm.alerts.create(message="x", severity="critical")  # type: ignore[arg-type]

@@ -1,0 +1,401 @@
+"""`trmm.alert_templates`."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any, Final, Literal, TypedDict, Unpack
+
+from trmm_async import arguments
+from trmm_async.calls import Plan, Steps
+from trmm_async.dialects.stock.creation import make
+from trmm_async.dialects.stock.endpoint import delete, put, read, send
+from trmm_async.errors import InvalidRequestError
+from trmm_async.kinds import Severity
+from trmm_async.models import Agent, Client, ClientRef, Noun, Script, Site, SiteRef, no_extra
+from trmm_async.resources.names import AnyClient, AnySite, Names
+from trmm_async.resources.resource import Resource
+from trmm_async.resources.stock.policies import EXCLUDED_AGENTS, Policy, PolicyRef, excluded_by_number
+from trmm_async.resources.stock.url_actions import UrlAction
+
+__all__ = ["AlertTemplate", "AlertTemplateChanges", "AlertTemplateUse", "AlertTemplates"]
+
+
+class AlertTemplate(Noun, frozen=True, kw_only=True, gc=False):
+    """Who is told of alerts, and what is done about them; `action` is a script, `action_rest` a URL action.
+
+    `…_always_…`: True or False whatever the check or task says, None as it says. `…_periodic_alert_days`:
+    told again after so many days, 0 never. `action_timeout` is in seconds. Agents are excluded by the
+    integers that the server has for them. `applied_count` is of agents; `default_template`: all have it that
+    have no other.
+    """
+
+    id: int
+    name: str = ""
+    is_active: bool = True
+    action_type: str = "script"
+    action: int | None = None
+    action_rest: int | None = None
+    action_args: tuple[str, ...] = ()
+    action_env_vars: tuple[str, ...] = ()
+    action_timeout: int = 15
+    resolved_action_type: str = "script"
+    resolved_action: int | None = None
+    resolved_action_rest: int | None = None
+    resolved_action_args: tuple[str, ...] = ()
+    resolved_action_env_vars: tuple[str, ...] = ()
+    resolved_action_timeout: int = 15
+    email_recipients: tuple[str, ...] = ()
+    text_recipients: tuple[str, ...] = ()
+    email_from: str | None = None
+    agent_email_on_resolved: bool = False
+    agent_text_on_resolved: bool = False
+    agent_always_email: bool | None = None
+    agent_always_text: bool | None = None
+    agent_always_alert: bool | None = None
+    agent_periodic_alert_days: int = 0
+    agent_script_actions: bool = True
+    check_email_alert_severity: tuple[str, ...] = ()
+    check_text_alert_severity: tuple[str, ...] = ()
+    check_dashboard_alert_severity: tuple[str, ...] = ()
+    check_email_on_resolved: bool = False
+    check_text_on_resolved: bool = False
+    check_always_email: bool | None = None
+    check_always_text: bool | None = None
+    check_always_alert: bool | None = None
+    check_periodic_alert_days: int = 0
+    check_script_actions: bool = True
+    task_email_alert_severity: tuple[str, ...] = ()
+    task_text_alert_severity: tuple[str, ...] = ()
+    task_dashboard_alert_severity: tuple[str, ...] = ()
+    task_email_on_resolved: bool = False
+    task_text_on_resolved: bool = False
+    task_always_email: bool | None = None
+    task_always_text: bool | None = None
+    task_always_alert: bool | None = None
+    task_periodic_alert_days: int = 0
+    task_script_actions: bool = True
+    exclude_workstations: bool = False
+    exclude_servers: bool = False
+    excluded_sites: tuple[int, ...] = ()
+    excluded_clients: tuple[int, ...] = ()
+    excluded_agents: tuple[int, ...] = ()
+    default_template: bool | None = None
+    applied_count: int | None = None
+    extra: Mapping[str, Any] = no_extra()
+
+
+class AlertTemplateUse(Noun, frozen=True, kw_only=True, gc=False):
+    """Where an alert template is set; which agents have it from there is not in it."""
+
+    policies: tuple[PolicyRef, ...] = ()
+    clients: tuple[ClientRef, ...] = ()
+    sites: tuple[SiteRef, ...] = ()
+
+
+class _Unnamed(TypedDict, total=False):
+    is_active: bool
+    action_type: Literal["script", "server", "rest"]
+    action: int | Script | None
+    action_rest: int | UrlAction | None
+    action_args: Sequence[str]
+    action_env_vars: Mapping[str, str]
+    action_timeout: int
+    resolved_action_type: Literal["script", "server", "rest"]
+    resolved_action: int | Script | None
+    resolved_action_rest: int | UrlAction | None
+    resolved_action_args: Sequence[str]
+    resolved_action_env_vars: Mapping[str, str]
+    resolved_action_timeout: int
+    email_recipients: Sequence[str]
+    text_recipients: Sequence[str]
+    email_from: str | None
+    agent_email_on_resolved: bool
+    agent_text_on_resolved: bool
+    agent_always_email: bool | None
+    agent_always_text: bool | None
+    agent_always_alert: bool | None
+    agent_periodic_alert_days: int
+    agent_script_actions: bool
+    check_email_alert_severity: Iterable[Severity]
+    check_text_alert_severity: Iterable[Severity]
+    check_dashboard_alert_severity: Iterable[Severity]
+    check_email_on_resolved: bool
+    check_text_on_resolved: bool
+    check_always_email: bool | None
+    check_always_text: bool | None
+    check_always_alert: bool | None
+    check_periodic_alert_days: int
+    check_script_actions: bool
+    task_email_alert_severity: Iterable[Severity]
+    task_text_alert_severity: Iterable[Severity]
+    task_dashboard_alert_severity: Iterable[Severity]
+    task_email_on_resolved: bool
+    task_text_on_resolved: bool
+    task_always_email: bool | None
+    task_always_text: bool | None
+    task_always_alert: bool | None
+    task_periodic_alert_days: int
+    task_script_actions: bool
+    exclude_workstations: bool
+    exclude_servers: bool
+    excluded_sites: Iterable[int | Site | SiteRef]
+    excluded_clients: Iterable[int | Client | ClientRef]
+    excluded_agents: Iterable[int | str | Agent]
+
+
+class AlertTemplateChanges(_Unnamed, total=False):
+    """What can be set of an alert template; see `AlertTemplate`. What is not given stays."""
+
+    name: str
+
+
+_type: Final = partial(arguments.choice, allowed=("script", "server", "rest"))
+_severities: Final = arguments.each(partial(arguments.choice, allowed=("info", "warning", "error")))
+_count: Final = partial(arguments.integer, minimum=0, maximum=2**31 - 1)
+
+
+def _args(values: object, _: str) -> list[str]:
+    return list(arguments.script_args(values))
+
+
+def _env_vars(values: object, _: str) -> list[str]:
+    return list(arguments.env_vars(values))
+
+
+def _names(values: object, what: str) -> list[str]:
+    return list(arguments.names(values, what))
+
+
+def _ids(values: object, what: str) -> list[int]:
+    return list(arguments.object_ids(values, what))
+
+
+_CHECKS: Final[arguments.Checks] = {
+    "name": partial(arguments.short_text, most=255),
+    "is_active": arguments.boolean,
+    "action_type": _type,
+    "action": arguments.or_none(arguments.object_id),
+    "action_rest": arguments.or_none(arguments.object_id),
+    "action_args": _args,
+    "action_env_vars": _env_vars,
+    "action_timeout": _count,
+    "resolved_action_type": _type,
+    "resolved_action": arguments.or_none(arguments.object_id),
+    "resolved_action_rest": arguments.or_none(arguments.object_id),
+    "resolved_action_args": _args,
+    "resolved_action_env_vars": _env_vars,
+    "resolved_action_timeout": _count,
+    "email_recipients": _names,
+    "text_recipients": _names,
+    "email_from": arguments.or_none(arguments.name),
+    "agent_email_on_resolved": arguments.boolean,
+    "agent_text_on_resolved": arguments.boolean,
+    "agent_always_email": arguments.or_none(arguments.boolean),
+    "agent_always_text": arguments.or_none(arguments.boolean),
+    "agent_always_alert": arguments.or_none(arguments.boolean),
+    "agent_periodic_alert_days": _count,
+    "agent_script_actions": arguments.boolean,
+    "check_email_alert_severity": _severities,
+    "check_text_alert_severity": _severities,
+    "check_dashboard_alert_severity": _severities,
+    "check_email_on_resolved": arguments.boolean,
+    "check_text_on_resolved": arguments.boolean,
+    "check_always_email": arguments.or_none(arguments.boolean),
+    "check_always_text": arguments.or_none(arguments.boolean),
+    "check_always_alert": arguments.or_none(arguments.boolean),
+    "check_periodic_alert_days": _count,
+    "check_script_actions": arguments.boolean,
+    "task_email_alert_severity": _severities,
+    "task_text_alert_severity": _severities,
+    "task_dashboard_alert_severity": _severities,
+    "task_email_on_resolved": arguments.boolean,
+    "task_text_on_resolved": arguments.boolean,
+    "task_always_email": arguments.or_none(arguments.boolean),
+    "task_always_text": arguments.or_none(arguments.boolean),
+    "task_always_alert": arguments.or_none(arguments.boolean),
+    "task_periodic_alert_days": _count,
+    "task_script_actions": arguments.boolean,
+    "exclude_workstations": arguments.boolean,
+    "exclude_servers": arguments.boolean,
+    "excluded_sites": _ids,
+    "excluded_clients": _ids,
+    "excluded_agents": EXCLUDED_AGENTS,
+}
+
+
+def template_settings(given: Mapping[str, object], method: str) -> dict[str, Any]:
+    """Settings as they are sent; an action stands with its type, which the server does not look at."""
+    body = arguments.settings(given, _CHECKS, method)
+    for when in ("action", "resolved_action"):
+        script, rest = body.get(when), body.get(f"{when}_rest")
+        kind = body.get(f"{when}_type")
+        if (script is not None or rest is not None) and kind is None:
+            raise InvalidRequestError(f"{method}: {when} needs {when}_type, else the server may run another")
+        if kind is not None and (rest if kind == "rest" else script) is None:
+            wanted = f"{when}_rest" if kind == "rest" else when
+            raise InvalidRequestError(f"{method}: {when}_type={kind!r} needs {wanted}, else nothing runs")
+    return body
+
+
+_EVERY: Final = "/alerts/templates/"
+_ONE: Final = "/alerts/templates/{template:id}/"
+
+LIST = read("alert_templates.list", _EVERY, list[AlertTemplate])
+GET = read("alert_templates.get", _ONE, AlertTemplate)
+RELATED = read("alert_templates.related", _ONE + "related/", AlertTemplateUse)
+CREATE = send("alert_templates.create", _EVERY)
+UPDATE = put("alert_templates.update", _ONE)
+DELETE = delete("alert_templates.delete", _ONE)
+ASSIGN_POLICY = put("alert_templates.assign", "/automation/policies/{policy:id}/")
+ASSIGN_CLIENT = put("alert_templates.assign", "/clients/{client:id}/", needs="client")
+ASSIGN_SITE = put("alert_templates.assign", "/clients/sites/{site:id}/", needs="site")
+ASSIGN_ALL = put("alert_templates.assign", "/core/settings/")
+
+
+class AlertTemplates(Resource):
+    """Alert templates of a stock server. Every method raises `TRMMError`s only.
+
+    On a gateway they are an `UnsupportedError`. What is set reaches the agents some seconds later.
+    """
+
+    async def get(self, template: int | AlertTemplate) -> AlertTemplate:
+        """One alert template.
+
+        Raises:
+            NotFoundError: there is no such template.
+        """
+        return await self._send(GET, template)
+
+    async def related(self, template: int | AlertTemplate) -> AlertTemplateUse:
+        """Where an alert template is set.
+
+        Raises:
+            NotFoundError: there is no such template.
+        """
+        return await self._send(RELATED, template)
+
+    async def create(self, *, name: str, **settings: Unpack[_Unnamed]) -> AlertTemplate:
+        """Create an alert template and return it. It is in use nowhere yet: see `assign`. Never sent twice.
+
+        Args:
+            name: its name; others may have the same.
+            settings: as `AlertTemplate` has them; an action together with its type.
+
+        Raises:
+            InvalidRequestError: a value is wrong, or an action and its type don't go together.
+            BadRequestError: there is no such script or URL action.
+            PermissionDeniedError: also if the key may not run scripts on the server ("server").
+            OutcomeUnknownError: sent, and the answer was lost: it may exist.
+            UnidentifiedError: it was created, and can't be told from others.
+        """
+        body = template_settings({"name": name, **settings}, CREATE.name)
+        return await self._on_stock(CREATE.name, _made(body))
+
+    async def update(self, template: int | AlertTemplate, **changes: Unpack[AlertTemplateChanges]) -> None:
+        """Change what is given of an alert template. Repeated by us if an answer is lost: twice is once.
+
+        Raises:
+            InvalidRequestError: as for `create`.
+            NotFoundError: there is no such template.
+        """
+        template_id = arguments.object_id(template, "template")
+        body = template_settings(changes, UPDATE.name)
+        await self._on_stock(UPDATE.name, _changed(template_id, body))
+
+    async def assign(
+        self,
+        template: int | AlertTemplate | None,
+        *,
+        policy: int | Policy | None = None,
+        client: AnyClient | None = None,
+        site: AnySite | None = None,
+        everywhere: bool = False,
+    ) -> None:
+        """Set an alert template for a policy, a client, a site, or as the default. Twice is once.
+
+        Args:
+            template: the template; None takes away what is set there.
+            policy: for the agents that have this policy; or
+            client: for those of this client; or
+            site: for those of this site; or
+            everywhere: True for all that have no other.
+
+        Raises:
+            BadRequestError: there is no such template.
+            NotFoundError: there is no such policy, client or site.
+        """
+        number = None if template is None else arguments.object_id(template, "template")
+        body = {"alert_template": number}
+        if [policy, client, site, everywhere or None].count(None) != 3:
+            raise InvalidRequestError(
+                "alert_templates.assign: give one of policy, client, site and everywhere=True"
+            )
+        names = Names(self._api)
+        if policy is not None:
+            await self._send(ASSIGN_POLICY, policy, body=body)
+        elif client is not None:
+            client_id = await names.client(arguments.reference(client, "client"))
+            await self._send(ASSIGN_CLIENT, client_id, body={"client": body})
+        elif site is not None:
+            site_id = await names.site(arguments.reference(site, "site"))
+            await self._send(ASSIGN_SITE, site_id, body={"site": body})
+        else:
+            await self._send(ASSIGN_ALL, body=body)
+
+    async def delete(self, template: int | AlertTemplate, *, in_use: bool = False) -> None:
+        """Remove an alert template. Gone already, after a lost answer, counts as success.
+
+        Args:
+            template: its id, or the template.
+            in_use: True removes one that is set somewhere too: nobody is told by it any more then. Otherwise
+                it is looked up first, and refused.
+
+        Raises:
+            InvalidRequestError: it is in use; nothing was removed.
+            NotFoundError: there is no such template.
+        """
+        template_id = arguments.object_id(template, "template")
+        await self._on_stock(DELETE.name, _removed(template_id, in_use=arguments.boolean(in_use, "in_use")))
+
+    async def list(self) -> list[AlertTemplate]:
+        """All alert templates."""
+        return await self._send(LIST)
+
+
+def _made(body: dict[str, Any]) -> Plan[AlertTemplate]:
+    def steps() -> Steps[AlertTemplate]:
+        yield from excluded_by_number(body)
+        plan = make(
+            "alert template", LIST.call(), CREATE.call(body=body), lambda made: made.name == body["name"]
+        )
+        return (yield from plan.steps())
+
+    return Plan(steps)
+
+
+def _changed(template_id: int, body: dict[str, Any]) -> Plan[None]:
+    def steps() -> Steps[None]:
+        yield from excluded_by_number(body)
+        yield from UPDATE.call(template_id, body=body)
+
+    return Plan(steps)
+
+
+def _removed(template_id: int, *, in_use: bool) -> Plan[None]:
+    def steps() -> Steps[None]:
+        if not in_use:
+            template = yield from GET.call(template_id)
+            use = yield from RELATED.call(template_id)
+            places = (
+                *(f"policy {one.name}" for one in use.policies),
+                *(f"client {one.name}" for one in use.clients),
+                *(f"site {one.name}" for one in use.sites),
+                *(["all agents that have no other"] if template.default_template else []),
+            )
+            if places:
+                raise InvalidRequestError(
+                    f"alert_templates.delete: template {template_id} is in use by {', '.join(places[:5])}"
+                    f"{', …' if places[5:] else ''}: in_use=True removes it all the same"
+                )
+        yield from DELETE.call(template_id)
+
+    return Plan(steps)

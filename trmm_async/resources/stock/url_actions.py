@@ -1,0 +1,133 @@
+"""`trmm.url_actions`."""
+
+import json
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, Final, Literal, TypedDict, Unpack
+
+from trmm_async import arguments
+from trmm_async.dialects.stock.endpoint import delete, put, read, send
+from trmm_async.errors import InvalidRequestError
+from trmm_async.models import Noun, no_extra
+from trmm_async.resources.resource import Resource
+
+__all__ = ["UrlAction", "UrlActionChanges", "UrlActions"]
+
+
+class UrlAction(Noun, frozen=True, kw_only=True, gc=False):
+    """An address with placeholders: one that people open ("web"), or one that the server calls ("rest").
+
+    `rest_body` and `rest_headers` are texts that hold JSON.
+    """
+
+    id: int
+    name: str = ""
+    description: str | None = None
+    pattern: str = ""
+    action_type: str = ""
+    rest_method: str = ""
+    rest_body: str = ""
+    rest_headers: str = ""
+    extra: Mapping[str, Any] = no_extra()
+
+
+class UrlActionChanges(TypedDict, total=False):
+    """What can be set of a URL action; what is not given stays.
+
+    `rest_headers` are a mapping, or a text that holds JSON, as `rest_body` is.
+    """
+
+    name: str
+    description: str | None
+    pattern: str
+    action_type: Literal["web", "rest"]
+    rest_method: Literal["get", "post", "put", "delete", "patch"]
+    rest_body: str
+    rest_headers: str | Mapping[str, str]
+
+
+def _headers(value: object, what: str) -> str:
+    if isinstance(value, Mapping):
+        value = json.dumps(dict(value))
+    text = arguments.free_text(value, what, empty=True)
+    try:
+        found = json.loads(text or "{}")
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise InvalidRequestError(f"{what} must be a mapping, or a text that holds one as JSON")
+    return text
+
+
+_CHECKS: Final[arguments.Checks] = {
+    "name": partial(arguments.short_text, most=255),
+    "description": ("desc", arguments.or_none(partial(arguments.short_text, most=255, empty=True))),
+    "pattern": arguments.name,
+    "action_type": partial(arguments.choice, allowed=("web", "rest")),
+    "rest_method": partial(arguments.choice, allowed=("get", "post", "put", "delete", "patch")),
+    "rest_body": partial(arguments.free_text, empty=True),
+    "rest_headers": _headers,
+}
+_EVERY: Final = "/core/urlaction/"
+_ONE: Final = "/core/urlaction/{action:id}/"
+
+LIST = read("url_actions.list", _EVERY, list[UrlAction], wire={"description": "desc"})
+CREATE = send("url_actions.create", _EVERY)
+UPDATE = put("url_actions.update", _ONE)
+DELETE = delete("url_actions.delete", _ONE)
+
+
+class _Further(TypedDict, total=False):
+    description: str | None
+    action_type: Literal["web", "rest"]
+    rest_method: Literal["get", "post", "put", "delete", "patch"]
+    rest_body: str
+    rest_headers: str | Mapping[str, str]
+
+
+class UrlActions(Resource):
+    """URL actions of a stock server. Every method raises `TRMMError`s only.
+
+    On a gateway they are an `UnsupportedError`.
+    """
+
+    async def create(self, *, name: str, pattern: str, **settings: Unpack[_Further]) -> UrlAction:
+        """Create a URL action and return it. Never sent twice.
+
+        Args:
+            name: its name; others may have the same.
+            pattern: the address, with placeholders such as `{{agent.hostname}}`.
+            settings: as `UrlActionChanges` has them.
+
+        Raises:
+            OutcomeUnknownError: sent, and the answer was lost: it may exist.
+            UnidentifiedError: it was created, and can't be told from others.
+        """
+        given: dict[str, object] = {"name": name, "pattern": pattern, **settings}
+        body = arguments.settings(given, _CHECKS, CREATE.name)
+        wanted = (body["name"], body["pattern"])
+        return await self._create(
+            CREATE, LIST, body=body, is_it=lambda made: (made.name, made.pattern) == wanted
+        )
+
+    async def update(self, action: int | UrlAction, **changes: Unpack[UrlActionChanges]) -> None:
+        """Change what is given of a URL action. Repeated by us if an answer is lost: twice is once.
+
+        Raises:
+            NotFoundError: there is no such action.
+        """
+        await self._send(UPDATE, action, body=arguments.settings(changes, _CHECKS, UPDATE.name))
+
+    async def delete(self, action: int | UrlAction) -> None:
+        """Remove a URL action. Gone already, after a lost answer, counts as success.
+
+        Alert templates that call it do nothing then.
+
+        Raises:
+            NotFoundError: there is no such action.
+        """
+        await self._send(DELETE, action)
+
+    async def list(self) -> list[UrlAction]:
+        """All URL actions; there is no call for one."""
+        return await self._send(LIST)
