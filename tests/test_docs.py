@@ -366,6 +366,8 @@ WITHOUT_ON_GATEWAY = {
         for what in ("run_command", "run_code", "scan_patches")
     },
     'trmm.request_raw("GET", "/core/version/")': 'trmm.request_raw("GET", "/api/v3/clients/")',
+    "await trmm.agents.reboot(agent, wait=600)": "with refused(): await trmm.agents.reboot(agent, wait=600)",
+    "async with trmm.maintenance(": "with refused():\n    async with trmm.maintenance(",
 }
 """The same of a gateway."""
 
@@ -379,7 +381,8 @@ async def test_user_code_runs_as_it_is_written(block: Block, dialect: str, tmp_p
         script = tmp_path / "usage.py"
         script.write_text(_adapted(code, server))
         (tmp_path / "fix.ps1").write_text("exit 0")
-        happenings = asyncio.create_task(_happenings(server, server.agent_ids[0]))
+        happening = _flapping(server) if "trmm.mirror(" in code else _happenings(server, server.agent_ids[0])
+        happenings = asyncio.create_task(happening)
         try:
             done = await asyncio.to_thread(run, script)
         finally:
@@ -413,7 +416,8 @@ def _adapted(code: str, server: Simulator) -> str:
     client = next(iter(server.world.clients.values())).name
     code = code.replace('client="Acme"', f"client={client!r}")
     code = code.replace("Simulator(agents=200)", f"Simulator(agents=200, dialect={kind!r})")
-    # The stream of events has no end of its own.
+    # Streams of events, and of changes, have no end of their own.
+    code = code.replace("change.before, change.after)", "change.before, change.after); break")
     last = LAST_EVENT[kind]
     code = code.replace(f"{last}: ...", f"{last}: break")
     if "asyncio.run(main())" not in code:
@@ -428,6 +432,15 @@ LAST_EVENT = {
     "gateway": "case UnknownEvent(action=name, raw=raw)",
     "stock": "case ScriptOutput(agent_id=who, output=text, done=done, exit_code=code)",
 }
+
+
+async def _flapping(server: Simulator) -> None:
+    """An agent that comes and goes, so that each look at it may show another state than the last."""
+    while True:
+        await asyncio.sleep(0.7)
+        server.go_offline(server.agent_ids[1])
+        await asyncio.sleep(0.7)
+        server.come_online(server.agent_ids[1])
 
 
 async def _happenings(server: Simulator, agent_id: str) -> None:

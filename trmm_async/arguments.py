@@ -43,6 +43,7 @@ __all__ = [
     "raw_path",
     "script_args",
     "script_timeout",
+    "seconds",
     "secret",
     "settings",
     "short_text",
@@ -165,6 +166,13 @@ def number(value: object, what: str, *, minimum: float | None = None, above: flo
     if above is not None and value <= above:
         raise InvalidRequestError(f"{what} must be more than {above:g}, not {value!r}")
     return value
+
+
+def seconds(value: object, what: str) -> float:
+    """Seconds, as a number of them or as a timedelta; none below 0."""
+    if isinstance(value, timedelta):
+        value = value.total_seconds()
+    return number(value, what, minimum=0)
 
 
 def integer(value: object, what: str, *, minimum: int, maximum: int | None = None) -> int:

@@ -8,6 +8,9 @@ import re
 import ssl as tls
 from collections.abc import Callable, Collection, Iterable, Mapping
 from copy import copy
+from datetime import timedelta
+from os import PathLike
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
@@ -18,6 +21,8 @@ from trmm_async.errors import InvalidRequestError
 from trmm_async.fleet import Fleet
 from trmm_async.hidden import hide
 from trmm_async.limits import RateLimit
+from trmm_async.mirror import Maintenance, Mirror, MirrorSettings
+from trmm_async.mirror.feeds import Events
 from trmm_async.models import Agent
 from trmm_async.observing import Observation, Stats
 from trmm_async.resources import (
@@ -42,6 +47,7 @@ from trmm_async.resources import (
     Schedules,
     Scripts,
     Selector,
+    ServerWatch,
     Sites,
     Tasks,
     TokenProvider,
@@ -49,10 +55,12 @@ from trmm_async.resources import (
     UrlActions,
     Users,
 )
+from trmm_async.resources.filters import MonitoringType
 from trmm_async.resources.live import subscribe
+from trmm_async.resources.names import AnyClient, AnySite
 from trmm_async.retry import RetryPolicy
 from trmm_async.script_runs import HistoryWaits, RunPoller
-from trmm_async.stream import Dialer, StreamSettings, Subscription
+from trmm_async.stream import Dialer, Looker, StreamSettings, Subscription
 from trmm_async.transport import RawResponse, Server, Transport
 from trmm_async.webhooks import WebhookReceiver
 
@@ -185,7 +193,9 @@ class TRMM:
         poller = RunPoller(transport, waits)
         tokens = TokenProvider(transport, resolver.dialect, _token_source(access_token, dialect))
         self._is_view = False
-        self._wire(Api(transport, dialer, resolver, poller, tokens))
+        api = Api(transport, dialer, resolver, poller, tokens)
+        api.looker = Looker(ServerWatch(api))
+        self._wire(api)
 
     def _become_view(self, api: Api) -> None:
         self._is_view = True
@@ -343,6 +353,94 @@ class TRMM:
             since=since,
             webhooks=webhooks,
             dashboard=dashboard,
+        )
+
+    def mirror(
+        self,
+        *,
+        client: AnyClient | None = None,
+        site: AnySite | None = None,
+        monitoring_type: MonitoringType | None = None,
+        where: Callable[[Agent], bool] | None = None,
+        inventory: bool = False,
+        custom_fields: bool = False,
+        source: Events | None = None,
+        settings: MirrorSettings | None = None,
+    ) -> Mirror:
+        """The fleet as it stands, as a live, read-only mapping from agent_id to `Agent`; see `Mirror`.
+
+            async with trmm.mirror(client="Acme") as mirror:
+                offline = mirror.by_status("offline")
+
+        On a stock server it is kept by the looks that all mirrors, waiters and subscriptions of this client
+        share; on a gateway by the events of sockets, of `settings.sockets` agents at most, and by one list of
+        all agents a `settings.resync`.
+
+        Args:
+            client: the agents of this client alone, by id, name or object.
+            site: the agents of this site alone.
+            monitoring_type: servers, or workstations.
+            where: a function of an `Agent`: those for which it is true.
+            inventory: keep disks, models, memory and the like as well; they are empty otherwise.
+            custom_fields: keep the values of custom fields as well.
+            source: other events to keep it by, as a `Subscription`, not yet entered; the mirror enters and
+                leaves it. The agents themselves are still listed here.
+            settings: see `MirrorSettings`.
+
+        Raises:
+            InvalidRequestError: an argument is wrong.
+        """
+        return Mirror(
+            self._api,
+            self.agents.select(client=client, site=site, monitoring_type=monitoring_type, where=where),
+            settings or MirrorSettings(),
+            inventory=arguments.boolean(inventory, "inventory"),
+            custom_fields=arguments.boolean(custom_fields, "custom_fields"),
+            source=source,
+        )
+
+    def maintenance(
+        self,
+        *agents: str | Agent,
+        client: AnyClient | None = None,
+        site: AnySite | None = None,
+        journal: str | PathLike[str] | None = None,
+        timeout: float | timedelta = 60.0,
+    ) -> Maintenance:
+        """Maintenance mode for a while: `async with trmm.maintenance(site=41): ...`. A stock server only.
+
+        Entering switches it on for those agents that are not in it, and leaving switches it off for these
+        alone: after an error in the block, and after a cancellation, which waits for it.
+
+        Args:
+            agents: these agents, by id or object.
+            client: or those of this client.
+            site: or those of this site.
+            journal: a file that keeps who has to be switched off, on the disk before anything is switched. If
+                the process dies, the next block with this file switches those off, too, when it ends.
+            timeout: seconds, or a timedelta, that switching off may take at most.
+
+        Raises:
+            InvalidRequestError: neither agents nor a client nor a site was given, or more than one of them.
+
+        The block raises on entering what `Maintenance` says, and `StillInMaintenanceError` on leaving, which
+        names those that could not be switched off.
+        """
+        agent_ids = frozenset(arguments.agent_id(one) for one in agents)
+        if (bool(agent_ids), client is not None, site is not None).count(True) != 1:
+            raise InvalidRequestError("maintenance() needs one of agents, a client or a site")
+        where = (lambda agent: agent.agent_id in agent_ids) if agent_ids else None
+        chosen = self.agents.select(client=client, site=site, where=where)
+
+        async def choose() -> list[Agent]:
+            (await self._api.dialect()).require_stock("maintenance")
+            return await chosen.list()
+
+        return Maintenance(
+            choose,
+            lambda on, agent_id: self.agents.set_maintenance(on, agent=agent_id),
+            None if journal is None else Path(journal),
+            arguments.seconds(timeout, "timeout"),
         )
 
     async def login(self, username: str, password: str, *, totp: TOTP | None = None) -> None:

@@ -10,6 +10,7 @@ TRMMError
 │   └── UnknownNameError         nothing has this name; says which names are alike
 ├── UnsupportedError             this server can't do that; says what to use instead
 ├── ClosedError                  the client or the subscription is closed
+├── StillInMaintenanceError      agents that `maintenance` could not switch off again
 ├── JournalError                 a run's journal can't be made, read, written, or had
 ├── IncompleteError              some of many agents could not be asked; holds what the others said
 ├── HalfDoneError                a part of it was done, the rest was refused; holds what exists now
@@ -57,6 +58,7 @@ __all__ = [
     "IncompleteError",
     "InvalidRequestError",
     "JournalError",
+    "StillInMaintenanceError",
     "NotFoundError",
     "OutcomeUnknownError",
     "PermissionDeniedError",
@@ -148,6 +150,25 @@ class UnsupportedError(TRMMError):
 
 class ClosedError(TRMMError, RuntimeError):
     """The client or the subscription was used after it was closed. Nothing was sent."""
+
+
+class StillInMaintenanceError(TRMMError):
+    """Agents that were switched to maintenance mode could not be switched back: they raise no alerts.
+
+    Attributes:
+        failed: why not, by agent_id.
+    """
+
+    def __init__(self, failed: Mapping[str, TRMMError]) -> None:
+        super().__init__(failed)
+        self.failed: Mapping[str, TRMMError] = dict(failed)
+
+    def __str__(self) -> str:
+        shown = "; ".join(f"{agent_id} ({error})" for agent_id, error in list(self.failed.items())[:_NAMED])
+        more = f" and {len(self.failed) - _NAMED} more" if len(self.failed) > _NAMED else ""
+        return clean(
+            f"still in maintenance mode: {shown}{more}; agents.set_maintenance(False, agent=…) ends it"
+        )
 
 
 class JournalError(TRMMError):

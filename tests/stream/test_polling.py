@@ -172,7 +172,7 @@ async def test_a_position_is_written_anew_only_for_those_of_whom_something_has_c
         ]
         for change in changes:
             change()
-            events._source._hurry.set()  # type: ignore[union-attr]
+            events._source._be_quick()  # type: ignore[union-attr]
             await all_of(events, 1)
             position = events.position
             kept = {name: text for name, (_, text) in events._written.items()}
@@ -480,7 +480,7 @@ async def test_a_mistake_in_code_ends_the_stream_with_it(server: Simulator) -> N
     async with client(server) as trmm, trmm.events(server.agent_ids, settings=quick()) as events:
         assert isinstance(events._source, Polling)
         assert repr(events._source).startswith("<Polling of 4 agents, ")
-        events._source._watch = None  # type: ignore[assignment]
+        events._source._looking._looker.watch = None  # type: ignore[assignment]
         with pytest.raises(AttributeError):
             await all_of(events, 1)
 

@@ -17,6 +17,7 @@ from trmm_async.resources.live import subscribe
 from trmm_async.resources.names import AnyClient, AnyScript, AnySite, Names
 from trmm_async.resources.scripts import CodeRun, Scripts, checked_code, run_code
 from trmm_async.resources.selector import Selector
+from trmm_async.resources.server_watch import ServerWatch
 from trmm_async.resources.stock.actions import checked_command_run
 from trmm_async.resources.stock.alert_templates import AlertTemplates
 from trmm_async.resources.stock.api_keys import ApiKeys
@@ -65,6 +66,7 @@ __all__ = [
     "Roles",
     "Schedules",
     "Scripts",
+    "ServerWatch",
     "Selector",
     "Sites",
     "Tasks",

@@ -1,10 +1,13 @@
 """`trmm.agents`."""
 
+import builtins
 from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
 from typing import Literal, overload
 
 from trmm_async import arguments
 from trmm_async.dialects import ScriptRun
+from trmm_async.errors import InvalidRequestError
 from trmm_async.models import Agent, ScriptResult
 from trmm_async.resources.agent_stream import AgentStream
 from trmm_async.resources.api import Api
@@ -22,6 +25,7 @@ from trmm_async.resources.stock.registry import Registry
 from trmm_async.resources.stock.services import Services
 from trmm_async.resources.stock.software import InstalledSoftware
 from trmm_async.resources.stock.windows_updates import WindowsUpdates
+from trmm_async.resources.waiting import Until, wait_until
 
 __all__ = ["Agents", "checked_run"]
 
@@ -134,6 +138,62 @@ class Agents(AgentActions):
         """
         agent_id = arguments.agent_id(agent)
         return await self._api.send(lambda dialect: dialect.get_agent(agent_id))
+
+    @overload
+    async def wait_until(  # type: ignore[overload-overlap] # a text is no iterable of agents
+        self,
+        agent: str | Agent,
+        until: Until,
+        *,
+        timeout: float | timedelta | None = None,
+        missing_ok: bool = False,
+    ) -> Agent: ...
+
+    @overload
+    async def wait_until(
+        self,
+        agent: Iterable[str | Agent],
+        until: Until,
+        *,
+        timeout: float | timedelta | None = None,
+        missing_ok: bool = False,
+    ) -> builtins.list[Agent]: ...
+
+    async def wait_until(
+        self,
+        agent: str | Agent | Iterable[str | Agent],
+        until: Until,
+        *,
+        timeout: float | timedelta | None = None,
+        missing_ok: bool = False,
+    ) -> Agent | builtins.list[Agent]:
+        """Wait until an agent, or each of several, is as wanted: in one and the same look at the server.
+
+        The looks come every five seconds, less often where the server is slow. All that wait on this client,
+        its mirrors and the polling of its subscriptions share them. A look that fails is made again.
+
+        Args:
+            agent: its id, or the agent; or several.
+            until: "online", "offline" or "overdue"; or a function of an `Agent` that says whether it is so.
+            timeout: seconds, or a timedelta, to wait at most; None for any time.
+            missing_ok: wait also for one that the server does not know yet.
+
+        Returns:
+            the agent as it is then; of several, a list in their order.
+
+        Raises:
+            TimeoutError: it was not so in time; the message names who.
+            NotFoundError: there is no such agent, and `missing_ok` was not given.
+            InvalidRequestError: an argument is wrong.
+            What `until` raises comes as it is.
+        """
+        given = [agent] if isinstance(agent, str | Agent) else list(agent)
+        if not given:
+            raise InvalidRequestError("wait_until needs at least one agent")
+        agent_ids = [arguments.agent_id(one) for one in given]
+        missing = arguments.boolean(missing_ok, "missing_ok")
+        found = await wait_until(self._api, agent_ids, until, timeout, missing_ok=missing)
+        return found[0] if isinstance(agent, str | Agent) else found
 
     async def find(
         self,

@@ -10,7 +10,7 @@ from trmm_async.models import ScriptResult
 from trmm_async.resources.dialect_resolver import DialectResolver
 from trmm_async.resources.token_provider import TokenProvider
 from trmm_async.script_runs import Before, CommandPoller, RunPoller, Watermark, run_script
-from trmm_async.stream import Dialer
+from trmm_async.stream import Dialer, Looker
 from trmm_async.transport import SendRecord, Transport
 
 if TYPE_CHECKING:
@@ -23,7 +23,13 @@ OnSent = Callable[[bool], None]
 
 
 class Api:
-    """One server, as the resources see it."""
+    """One server, as the resources see it.
+
+    Attributes:
+        looker: looks at the server for all who want to see how it stands; set by who wires it all.
+    """
+
+    looker: Looker
 
     def __init__(  # noqa: PLR0917 - the rooms that it goes through
         self,
@@ -45,7 +51,9 @@ class Api:
     def through(self, transport: Transport) -> "Api":
         """The same server, by a view of the transport."""
         dialer = self.dialer.within(transport.timeout)
-        return Api(transport, dialer, self.resolver, self.poller, self.tokens, self.commands)
+        api = Api(transport, dialer, self.resolver, self.poller, self.tokens, self.commands)
+        api.looker = self.looker
+        return api
 
     async def dialect(self) -> Dialect:
         """The dialect in use; asks the server where that is to be found out. Raises `TRMMError`s only.

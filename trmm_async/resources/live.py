@@ -17,7 +17,6 @@ from trmm_async.resources.api import Api
 from trmm_async.resources.dashboard import TokenDialer
 from trmm_async.resources.names import Names
 from trmm_async.resources.selector import Selector
-from trmm_async.resources.server_watch import ServerWatch
 from trmm_async.resources.snapshots import take_snapshot
 from trmm_async.stream import Polling, Sockets, Source, SourceLater, StreamSettings, Subscription
 from trmm_async.stream.position import SourcePlace
@@ -70,7 +69,7 @@ def subscribe(
         if isinstance(source, Pushed):
             return Sockets(source.socket, api.dialer, partial(take_snapshot, api), settings)
         bell = webhooks.listen if webhooks is not None else None
-        return Polling(ServerWatch(api, source), settings, bell)
+        return Polling(api.looker, settings, bell)
 
     names = [*agent_ids, DASHBOARD] if dashboard else agent_ids
     source = SourceLater(find)

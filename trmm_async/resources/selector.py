@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeAlias
 
 from trmm_async import arguments
 from trmm_async.calls import Request
+from trmm_async.dialects import AgentFilter
 from trmm_async.errors import InvalidRequestError
 from trmm_async.models import Agent
 from trmm_async.plaintext import comparable
@@ -95,6 +96,11 @@ class Selector:
         async with self.iter() as agents:
             return {agent.agent_id: agent.hostname async for agent in agents}
 
+    async def matcher(self) -> Wanted:
+        """Whether an agent is one of these, by the ids that its names mean now. Raises as `list`."""
+        which, wanted = await self._criteria.query.resolve(self._api), await self._wanted()
+        return lambda agent: _is_of(which, agent) and wanted(agent)
+
     async def _wanted(self) -> Wanted:
         fields: Mapping[int | str, int] = {}
         if self._criteria.custom_fields:
@@ -112,6 +118,14 @@ class Selector:
         """
         async with self.iter() as agents:
             return list({agent.agent_id: agent async for agent in agents}.values())
+
+
+def _is_of(which: AgentFilter, agent: Agent) -> bool:
+    return (
+        which.client in {None, agent.client.id}
+        and which.site in {None, agent.site.id}
+        and which.monitoring_type in {None, agent.monitoring_type}
+    )
 
 
 def checked_criteria(

@@ -1,12 +1,12 @@
-"""Looking at a server that pushes no events: what `stream.Polling` needs, over the transport."""
+"""Looking at a server: what `stream.Looker` needs, over the transport."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 
-from trmm_async.calls import Call
-from trmm_async.dialects import Polled
-from trmm_async.errors import NotFoundError
-from trmm_async.models import Alert, HistoryEntry
+from trmm_async.dialects import AgentFilter, Dialect, Polled
+from trmm_async.errors import NotFoundError, UnsupportedError
+from trmm_async.models import Agent, Alert, HistoryEntry
 from trmm_async.resources.api import Api
 from trmm_async.stream import Seen
 
@@ -14,25 +14,51 @@ __all__ = ["ServerWatch"]
 
 
 class ServerWatch:
-    """See `stream.polling.Watch`. The calls of one look follow one another."""
+    """See `stream.looking.Watch`. The calls of one look follow one another."""
 
-    def __init__(self, api: Api, source: Polled) -> None:
+    def __init__(self, api: Api) -> None:
         self._api = api
-        self._history = source.history
-        self._alert = source.alert
 
-    async def look(self, agent_ids: frozenset[str]) -> Seen:
-        asked = self._history.statuses(agent_ids)
+    async def _polled(self) -> Polled:
+        source = (await self._api.dialect()).event_source()
+        if not isinstance(source, Polled):
+            raise UnsupportedError("a gateway has no history of scripts to look at")
+        return source
+
+    async def look(self, agent_ids: frozenset[str] | None, *, whole: bool, alerts: bool) -> Seen:
+        """See `Watch`."""
+        seen = await self._agents(agent_ids, whole=whole)
+        if not alerts or (agent_ids and not seen.statuses):
+            return seen
+        return replace(seen, alerts=await self._api.send(lambda dialect: dialect.list_alerts()))
+
+    async def _agents(self, agent_ids: frozenset[str] | None, *, whole: bool) -> Seen:
+        dialect = await self._api.dialect()
+        source = dialect.event_source()
+        if not whole and agent_ids is not None and isinstance(source, Polled):
+            asked = source.history.statuses(agent_ids)
+            try:
+                statuses = await self._api.carry_out(asked)
+            except NotFoundError as error:
+                return Seen({}, [], dict.fromkeys(agent_ids, error))
+            return Seen(statuses, [], _missing(asked.path, agent_ids - statuses.keys()))
         try:
-            statuses = await self._api.carry_out(asked)
+            agents = await self._whole(dialect, agent_ids)
         except NotFoundError as error:
-            return Seen({}, [], dict.fromkeys(agent_ids, error))
-        alerts = await self._api.send(lambda dialect: dialect.list_alerts())
-        return Seen(statuses, alerts, _missing(asked, agent_ids - statuses.keys()))
+            return Seen({}, [], dict.fromkeys(agent_ids or (), error))
+        missing = _missing("/agents/", (agent_ids or frozenset()) - agents.keys())
+        return Seen({name: agent.status for name, agent in agents.items()}, [], missing, agents)
+
+    async def _whole(self, dialect: Dialect, agent_ids: frozenset[str] | None) -> Mapping[str, Agent]:
+        if agent_ids is not None and len(agent_ids) == 1:
+            agent = await self._api.carry_out(dialect.get_agent(*agent_ids))
+            return {agent.agent_id: agent}
+        listed = await self._api.carry_out(dialect.list_agents(AgentFilter()))
+        return {agent.agent_id: agent for agent in listed}
 
     async def alert(self, alert_id: int) -> Alert | None:
         try:
-            return await self._api.carry_out(self._alert(alert_id))
+            return await self._api.carry_out((await self._polled()).alert(alert_id))
         except NotFoundError:
             return None
 
@@ -42,15 +68,15 @@ class ServerWatch:
         return self._api.transport.server_time()
 
     async def newest_runs(self) -> list[HistoryEntry]:
-        return await self._api.carry_out(self._history.newest())
+        return await self._api.carry_out((await self._polled()).history.newest())
 
     async def runs_since(self, moment: datetime | None) -> list[HistoryEntry]:
-        return await self._api.carry_out(self._history.since(moment))
+        return await self._api.carry_out((await self._polled()).history.since(moment))
 
 
-def _missing(asked: Call[Mapping[str, str]], agent_ids: frozenset[str]) -> dict[str, NotFoundError]:
+def _missing(path: str, agent_ids: frozenset[str]) -> dict[str, NotFoundError]:
     """Those that a list lacks are as unknown to the server as if it had said so of each."""
     return {
-        agent_id: NotFoundError(404, f"no agent {agent_id} in the list", method=asked.method, path=asked.path)
+        agent_id: NotFoundError(404, f"no agent {agent_id} in the list", method="GET", path=path)
         for agent_id in agent_ids
     }

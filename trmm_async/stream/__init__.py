@@ -4,7 +4,8 @@ Above it the resources, below it the pure rooms. Inside, from the top:
 
 * `subscription` (many agents' events as one stream), `fanout` (several consumers of it);
 * `pushed`, `polling` (where they come from: sockets, or looking again and again), behind the seam that is
-  `source`; `session` and `agent_diff` (where one agent's stream stands in each);
+  `source`; `looking` (one look for all who poll); `session` and `agent_diff` (where one agent's stream
+  stands in each);
 * `dialer` and `sockets` (connections), `snapshots` (reading the state once for all), `mailbox` (the bounded
   queue of a subscription), `settings`;
 * pure: `catchup` (what a gap hid), `runs` (which script runs are news), `position` (a place to be stored),
@@ -14,7 +15,8 @@ Above it the resources, below it the pure rooms. Inside, from the top:
 from trmm_async.stream.catchup import Snapshot
 from trmm_async.stream.dialer import Dialer, NoLink
 from trmm_async.stream.fanout import Consumer, Handler
-from trmm_async.stream.polling import Polling, Seen
+from trmm_async.stream.looking import Look, Looker, Looking, Seen, Wants
+from trmm_async.stream.polling import Polling
 from trmm_async.stream.position import Place, SourcePlace
 from trmm_async.stream.pushed import Sockets
 from trmm_async.stream.settings import StreamSettings, StreamState
@@ -30,7 +32,11 @@ __all__ = [
     "Dialer",
     "Handler",
     "Polling",
+    "Look",
+    "Looker",
+    "Looking",
     "Seen",
+    "Wants",
     "Link",
     "LinkSettings",
     "Lost",

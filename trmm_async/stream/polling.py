@@ -1,17 +1,13 @@
 """Events of a server that pushes none, by looking at it again and again: the second source.
 
-Over `agent_diff` (what a look tells of one agent) and `runs` (which script runs are news); below
-`subscription`. One task, and one look for all agents, whose calls follow one another: a look costs one worker
-of the server at a time. Nothing here calls the server: how to look is given.
+Over `agent_diff` (what a look tells of one agent), `runs` (which script runs are news) and `looking`, whose
+looks all subscriptions of a client share; below `subscription`. Nothing here calls the server.
 """
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Final
 
 from trmm_async.errors import (
     AuthenticationError,
@@ -23,54 +19,16 @@ from trmm_async.events import Event, Gap, Live, ScriptOutput
 from trmm_async.models import Alert, HistoryEntry
 from trmm_async.stream.agent_diff import AgentDiff
 from trmm_async.stream.catchup import Snapshot
+from trmm_async.stream.looking import Look, Looker, Looking, Seen, Wants
 from trmm_async.stream.position import RunsPlace, SourcePlace
 from trmm_async.stream.runs import Runs
-from trmm_async.stream.settings import Backoff, Rhythm, StreamSettings, StreamState
+from trmm_async.stream.settings import StreamSettings, StreamState
 from trmm_async.stream.source import Outlet, Start
 
-__all__ = ["AlertOrdering", "DedupQueue", "Polling", "Seen", "Watch"]
+__all__ = ["AlertOrdering", "DedupQueue", "Polling"]
 
 _QUEUED_MOST: Final = 1000
 _NUMBERED_ANEW: Final = "the server's history of scripts is numbered anew: was its database restored?"
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """How the agents that were asked for stand.
-
-    Attributes:
-        statuses: agent_id to status, as in `Agent.status`.
-        alerts: the alerts there are, of any agents.
-        missing: agents that the server does not know, or not any more, and the error that says so.
-    """
-
-    statuses: Mapping[str, str]
-    alerts: Sequence[Alert]
-    missing: Mapping[str, TRMMError]
-
-
-class Watch(Protocol):
-    """How a server is looked at. Every method raises `TRMMError`s only."""
-
-    async def look(self, agent_ids: frozenset[str]) -> Seen:
-        """The present state of these agents."""
-        ...
-
-    async def alert(self, alert_id: int) -> Alert | None:
-        """One alert as it is now; None if there is no such alert."""
-
-    @property
-    def clock(self) -> datetime | None:
-        """The server's clock, by its last answer; None if it shows none."""
-        ...
-
-    async def newest_runs(self) -> list[HistoryEntry]:
-        """The newest script runs of its history, a few."""
-        ...
-
-    async def runs_since(self, moment: datetime | None) -> list[HistoryEntry]:
-        """The script runs from that moment of the server's clock on; None for all there are."""
-        ...
 
 
 Bell = Callable[[Callable[[int | None, str | None], None]], Callable[[], None]]
@@ -82,16 +40,15 @@ class Polling:
     """See `source.Source`.
 
     Args:
-        watch: how to look.
+        looker: looks, for others too.
         settings: see there.
         bell: rings when there is something to look at, before the next look is due; None: nothing does.
     """
 
-    def __init__(self, watch: Watch, settings: StreamSettings, bell: Bell | None = None) -> None:
-        self._watch = watch
+    def __init__(self, looker: Looker, settings: StreamSettings, bell: Bell | None = None) -> None:
+        self._watch = looker.watch
         self._settings = settings
-        self._rhythm = Rhythm(settings)
-        self._backoff = Backoff(settings)
+        self._looking = Looking(looker, self._wants, settings)
         self._runs = Runs()
         self._diffs: dict[str, AgentDiff] = {}
         self._hurry = asyncio.Event()
@@ -99,8 +56,8 @@ class Polling:
         self._alerts = DedupQueue(self._hear)
         self._delivering = asyncio.Lock()
         self._ordering = AlertOrdering()
-        self._failing_since = 0.0
         self._hush: Callable[[], None] | None = None
+        self._asked: frozenset[str] = frozenset()
         self.looks: int = 0
 
     def __repr__(self) -> str:
@@ -117,7 +74,7 @@ class Polling:
     def follow(self, agent_id: str, start: Start) -> AgentDiff:
         """See `source.Source`. The next look comes as soon as the share of a worker allows."""
         diff = self._diffs[agent_id] = AgentDiff(agent_id, start, self._settings.clock())
-        self._hurry.set()
+        self._be_quick()
         return diff
 
     def leave(self, agent_id: str) -> None:
@@ -139,69 +96,49 @@ class Polling:
     def cut(self) -> None:
         """It holds no connection."""
 
+    def _be_quick(self) -> None:
+        self._hurry.set()
+        self._looking.hurry()
+
+    def _wants(self) -> Wants:
+        """A look begins."""
+        self.looks += 1
+        self._ordering.begin_look()
+        self._asked = frozenset(self._diffs)
+        return Wants(agent_ids=self._asked, runs=self._runs if self._settings.poll_scripts else None)
+
     async def _look_on(self) -> None:
         while True:
             if not self._diffs:
+                self._hurry.clear()
                 await self._hurry.wait()
-            self._hurry.clear()
-            if await self._turn():
-                await self._rest()
+            await self._turn()
 
-    async def _turn(self) -> bool:
-        """Look, and tell. Whether the look was one; if not, the pause behind it is over."""
+    async def _turn(self) -> None:
+        """Look, and tell."""
         # A method of its own, so that nothing holds the answer, all alerts of a server, between two looks.
-        began, at = time.monotonic(), self._settings.clock()
-        try:
-            seen, runs, why = await self._look(frozenset(self._diffs))
-        except TRMMError as error:
-            self._rhythm.looked(time.monotonic() - began)
-            await self._fail(error, began)
-            return False
-        self._rhythm.looked(time.monotonic() - began)
-        self._backoff.reset()
-        if why:
-            for diff in self._diffs.values():
-                diff.doubt(why)
-        await self._tell(seen, runs, at)
-        return True
+        look = await self._looking.next()
+        error = look.error or (look.runs_error if self._settings.poll_scripts else None)
+        if error is not None or look.seen is None:
+            await self._fail(look, error or ClosedError("no look"))
+            return
+        runs: Sequence[HistoryEntry] = ()
+        if look.runs is not None and self._settings.poll_scripts:
+            if self._runs.begins_anew(look.runs):
+                for diff in self._diffs.values():
+                    diff.doubt(_NUMBERED_ANEW)
+            runs = self._runs.finished(look.runs, self._unread_runs(self._outlet.unread()))
+        await self._tell(look.seen, runs, look.at)
 
-    async def _rest(self) -> None:
-        """Until the next look is due; where agents were added meanwhile, as soon as is fair to the server."""
-        began, whole = time.monotonic(), self._rhythm.next()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(whole):
-                await self._hurry.wait()
-        await asyncio.sleep(max(0.0, min(whole, self._rhythm.least()) - (time.monotonic() - began)))
-
-    async def _look(self, agent_ids: frozenset[str]) -> tuple[Seen, list[HistoryEntry], str]:
-        """How things stand, the runs that are news, and why there may be more of them than these."""
-        self.looks += 1
-        self._ordering.begin_look()
-        seen = await self._watch.look(agent_ids)
-        if not self._settings.poll_scripts:
-            return seen, [], ""
-        self._runs.tick(self._watch.clock, time.monotonic())
-        if not self._runs.begun:
-            self._runs.begin(await self._watch.newest_runs())
-        rows = await self._watch.runs_since(self._runs.after)
-        why = _NUMBERED_ANEW if self._runs.begins_anew(rows) else ""
-        return seen, self._runs.finished(rows, self._unread_runs(self._outlet.unread())), why
-
-    async def _fail(self, error: TRMMError, began: float) -> None:
+    async def _fail(self, look: Look, error: TRMMError) -> None:
         if isinstance(error, AuthenticationError | PermissionDeniedError | ClosedError):
             await self._end(dict.fromkeys(self._diffs, error))
             return
-        if not self._backoff.failures:
-            self._failing_since = began
-        attempts = self._backoff.failures + 1
-        pause = max(self._backoff.next(), self._rhythm.least())
         # A list that takes longer than its time is no faster the next time, and a pause behind a slow answer
         # is long: who is entering is told now, and not after `connect_attempts` of them.
-        lasts = time.monotonic() + pause - self._failing_since > self._settings.backoff_most
-        enough = attempts >= self._settings.connect_attempts or lasts or isinstance(error, TimeoutError)
+        enough = look.attempts >= self._settings.connect_attempts or look.lasts
         for diff in self._diffs.values():
-            diff.fail(error, enough=enough)
-        await asyncio.sleep(pause)
+            diff.fail(error, enough=enough or isinstance(error, TimeoutError))
 
     async def _tell(self, seen: Seen, runs: Sequence[HistoryEntry], at: datetime) -> None:
         alerts = self._ordering.end_look(seen.alerts)
@@ -209,13 +146,13 @@ class Polling:
         by_agent: dict[str, list[HistoryEntry]] = {}
         for row in runs:
             by_agent.setdefault(row.agent_id or "", []).append(row)
-        diffs = [diff for name, diff in self._diffs.items() if name in seen.statuses]
+        diffs = [diff for name, diff in self._diffs.items() if name in self._asked and name in seen.statuses]
         for diff in diffs:
             diff.look(snapshot, by_agent.get(diff.agent_id, ()), at)
             diff.settle(None)
         for diff in diffs:
             await self._deliver(diff)
-        await self._end(seen.missing)
+        await self._end({name: error for name, error in seen.missing.items() if name in self._asked})
 
     async def _deliver(self, diff: AgentDiff) -> None:
         pending, mailbox = diff.pending, self._outlet.mailbox
@@ -239,7 +176,7 @@ class Polling:
         if agent_id is not None and agent_id not in self._diffs:
             return
         if alert_id is None or not self._alerts.add(alert_id):
-            self._hurry.set()
+            self._be_quick()
 
     async def _hear(self, alert_id: int) -> None:
         """Read one alert and tell it, if it is news; in doubt it is left to a look, at once."""
@@ -247,12 +184,12 @@ class Polling:
         try:
             alert = await self._watch.alert(alert_id)
         except TRMMError:
-            self._hurry.set()
+            self._be_quick()
             return
         if alert is None:
             return
         if not self._ordering.hear(asked, alert):
-            self._hurry.set()
+            self._be_quick()
         elif (diff := self._diffs.get(alert.agent_id or "")) is not None:
             diff.hear(alert)
             await self._deliver(diff)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, ClassVar, Final, Literal, TypedDict, Unpack, overload
 from zoneinfo import ZoneInfo
@@ -16,18 +16,22 @@ from trmm_async.dialects.stock.commands import PING, RUN, CommandRun, run_comman
 from trmm_async.dialects.stock.endpoint import act, put, read, send
 from trmm_async.dialects.stock.explanations import counted
 from trmm_async.dialects.stock.history import AGENT_HISTORY, EVERYTHING, FOREVER, SCRIPTS, instant
-from trmm_async.errors import InvalidRequestError, PermissionDeniedError
+from trmm_async.errors import AgentLostError, InvalidRequestError, PermissionDeniedError, TimeoutError
 from trmm_async.models import Agent, CommandResult, Discreet, HistoryEntry, no_extra
 from trmm_async.resources.names import AnyClient, AnySite
 from trmm_async.resources.resource import Resource
 from trmm_async.resources.stock.custom_field_values import custom_field_values
 from trmm_async.resources.stock.custom_fields import FieldValues
 from trmm_async.resources.stock.policies import Policy
+from trmm_async.resources.waiting import wait_until
 
 __all__ = ["AgentActions", "AgentChanges", "RemoteControl", "checked_command_run"]
 
 _COMMAND_TIMEOUT_MOST: Final = 295
 """The server answers two seconds later at the latest, and what stands in front of it cuts at 300."""
+
+_SAME_BOOT: Final = timedelta(seconds=5)
+"""By how much the boot times of one boot may differ."""
 
 _INTEGER_MOST: Final = 2**31 - 1
 
@@ -160,7 +164,15 @@ class AgentActions(Resource):
         """
         return await self._send(PING, agent)
 
-    async def reboot(self, agent: str | Agent, *, at: datetime | None = None) -> None:
+    @overload
+    async def reboot(self, agent: str | Agent, *, at: datetime | None = None) -> None: ...
+
+    @overload
+    async def reboot(self, agent: str | Agent, *, wait: float | timedelta) -> Agent: ...
+
+    async def reboot(
+        self, agent: str | Agent, *, at: datetime | None = None, wait: float | timedelta | None = None
+    ) -> Agent | None:
         """Reboot an agent, now or at a time. Never sent twice; holds a worker, for 10 seconds at most.
 
         Args:
@@ -169,17 +181,45 @@ class AgentActions(Resource):
                 asked for first; without one it is by the agent's clock. The server takes whole minutes: the
                 next one from there. Windows agents only: they plan it themselves, and it shows as a pending
                 action.
+            wait: seconds, or a timedelta, to wait until it has booted: until the server knows a later boot
+                time of it, since a quick reboot never shows as offline. Not together with `at`.
+
+        Returns:
+            with `wait`, the agent as it is then.
 
         Raises:
-            AgentLostError: the agent did not answer in time; it may reboot all the same.
+            AgentLostError: the agent did not answer in time; it may reboot all the same. With `wait` that is
+                found out, and this is raised only if it did not.
+            TimeoutError: it did not boot within `wait`, as far as the server knows.
             BadRequestError: the time has passed, or the agent can't plan a reboot.
         """
+        if wait is not None:
+            if at is not None:
+                raise InvalidRequestError("reboot: at and wait exclude each other")
+            return await self._reboot_and_wait(arguments.agent_id(agent), arguments.seconds(wait, "wait"))
         if at is None:
             await self._send(REBOOT, agent)
-            return
+            return None
         agent_id, when = arguments.agent_id(agent), arguments.whole_minute(at, "at")
         by_its_clock = _reboot_at(agent_id, when) if when.utcoffset() is None else None
         await self._on_stock(REBOOT_AT.name, by_its_clock or Plan(partial(_reboot_then, agent_id, when)))
+        return None
+
+    async def _reboot_and_wait(self, agent_id: str, wait: float) -> Agent:
+        (await self._api.dialect()).require_stock(REBOOT.name)
+        before = (await self._api.send(lambda dialect: dialect.get_agent(agent_id))).boot_time
+        lost: AgentLostError | None = None
+        try:
+            await self._send(REBOOT, agent_id)
+        except AgentLostError as error:
+            lost = error
+        try:
+            (agent,) = await wait_until(self._api, [agent_id], partial(_has_booted_since, before), wait)
+        except TimeoutError:
+            if lost is not None:
+                raise lost from None
+            raise
+        return agent
 
     async def shutdown(self, agent: str | Agent) -> None:
         """Shut an agent down, now. Never sent twice; holds a worker, for 10 seconds at most.
@@ -357,6 +397,11 @@ def _everything() -> Steps[list[HistoryEntry]]:
     return [
         row if agent is None else msgspec.structs.replace(row, agent_id=ids.get(agent)) for agent, row in rows
     ]
+
+
+def _has_booted_since(before: datetime | None, agent: Agent) -> bool:
+    # Agents work their boot time out from their clock and the time they are up: it moves a little by itself.
+    return agent.boot_time is not None and (before is None or agent.boot_time - before > _SAME_BOOT)
 
 
 def _reboot_at(agent_id: str, local: datetime) -> Call[None]:

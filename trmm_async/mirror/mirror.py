@@ -1,0 +1,197 @@
+"""`Mirror`: the fleet as it stands, as a mapping."""
+
+import asyncio
+import builtins
+from collections.abc import Callable, Iterator, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from trmm_async import arguments
+from trmm_async.dialects import Polled
+from trmm_async.errors import ClosedError, InvalidRequestError, TimeoutError
+from trmm_async.mirror.feeds import Events, EventsFeed, Feed, LooksFeed
+from trmm_async.mirror.picture import Changes, MirrorSettings, Picture
+from trmm_async.models import Agent, Alert, Client, ClientRef, Site, SiteRef
+from trmm_async.resources import Api, Selector
+
+__all__ = ["Mirror"]
+
+
+class Mirror(Mapping[str, Agent]):
+    """A live, read-only mapping from agent_id to `Agent`; enter it before you read it.
+
+        async with trmm.mirror(client="Acme") as mirror:
+            offline = [agent for agent in mirror.values() if agent.status != "online"]
+
+    It changes only while you await something. An agent is the same object as long as nothing of it changes
+    but `last_seen`. Entering waits for the first whole picture; leaving leaves no task and no socket.
+    Belongs to one event loop, and is entered once.
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        selector: Selector,
+        settings: MirrorSettings,
+        *,
+        inventory: bool,
+        custom_fields: bool,
+        source: Events | None,
+    ) -> None:
+        self._api = api
+        self._selector = selector
+        self._settings = settings
+        self._source = source
+        self._picture = Picture(inventory=inventory, custom_fields=custom_fields)
+        self._feed: Feed | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._state = "new"
+
+    def __repr__(self) -> str:
+        fresh = "fresh" if self.fresh else "not fresh"
+        return f"<Mirror of {len(self)} agents, {self._state}, {fresh}>"
+
+    # -- life ------------------------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        """Wait for the first whole picture.
+
+        Raises:
+            UnknownNameError: there is no such client or site.
+            TRMMError: the server refuses, or can't be reached.
+            ClosedError: it was entered before.
+        """
+        if self._state != "new":
+            raise ClosedError("a mirror is entered once; call trmm.mirror() again")
+        self._state = "beginning"
+        wanted = await self._selector.matcher()
+        polled = isinstance((await self._api.dialect()).event_source(), Polled)
+        if self._source is None and polled:
+            self._feed = LooksFeed(self._api, self._picture, wanted, self._settings)
+        else:
+            self._feed = EventsFeed(self._api, self._picture, wanted, self._settings, self._source)
+        try:
+            await self._feed.begin()
+        except BaseException:
+            self._state = "ended"
+            await self._feed.end()
+            raise
+        self._state = "open"
+        self._task = asyncio.create_task(self._run(self._feed), name="trmm_async: a mirror")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._state = "ended"
+        self._picture.finish(ClosedError("this mirror was left"))
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        if self._feed is not None:
+            await self._feed.end()
+
+    async def _run(self, feed: Feed) -> None:
+        try:
+            await feed.run()
+        except Exception as error:  # noqa: BLE001 - whoever reads is told, in place of waiting for ever
+            end: BaseException = error
+            while isinstance(end, BaseExceptionGroup):
+                end = end.exceptions[0]
+            self._state = "ended"
+            self._picture.finish(end)
+
+    # -- reading ---------------------------------------------------------------------------------------------
+
+    def __getitem__(self, agent_id: str) -> Agent:
+        return self._picture.agents[agent_id]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._picture.agents)
+
+    def __len__(self) -> int:
+        return len(self._picture.agents)
+
+    def alerts(self, agent: str | Agent) -> list[Alert]:
+        """The alerts of an agent that are not resolved, the oldest first; of an agent that is not here, none.
+
+        Raises:
+            InvalidRequestError: not an agent.
+        """
+        known = self._picture.alerts.get(arguments.agent_id(agent), {})
+        return [known[number] for number in sorted(known)]
+
+    def by_client(self, client: int | str | Client | ClientRef) -> list[Agent]:
+        """The agents of a client, by its id, its name or the client."""
+        return self._by(client, lambda agent: agent.client)
+
+    def by_site(self, site: int | str | Site | SiteRef) -> list[Agent]:
+        """The agents of a site, by its id, its name or the site."""
+        return self._by(site, lambda agent: agent.site)
+
+    def by_status(self, status: str) -> list[Agent]:
+        """The agents of a status: "online", "offline" or "overdue"."""
+        return [agent for agent in self.values() if agent.status == status]
+
+    def _by(self, wanted: Any, place: Callable[[Agent], ClientRef | SiteRef]) -> list[Agent]:
+        key = wanted if isinstance(wanted, str | int) else wanted.id if wanted.id is not None else wanted.name
+        if isinstance(key, str):
+            return [agent for agent in self.values() if place(agent).name == key]
+        return [agent for agent in self.values() if place(agent).id == key]
+
+    @property
+    def fresh(self) -> bool:
+        """Whether the picture is known to be right: False between a `Gap` and the next `Live`."""
+        return self._state == "open" and self._feed is not None and self._feed.is_fresh
+
+    @property
+    def freshness(self) -> Mapping[str, float]:
+        """By agent: how many seconds old its state may be, now; 0.0 for one whose socket stands."""
+        feed = self._feed
+        return {} if feed is None else {agent_id: feed.age(agent_id) for agent_id in self}
+
+    # -- waiting ---------------------------------------------------------------------------------------------
+
+    def changes(self) -> Changes:
+        """What changes from now on, agent by agent; see `Changes`. Of `last_seen` alone nothing is told."""
+        return self._picture.changes()
+
+    async def wait_until(
+        self, holds: "Callable[[Mirror], object]", *, timeout: float | None = None, missing_ok: bool = False
+    ) -> None:
+        """Wait until something holds of this mirror. Any number of waiters cost nothing more.
+
+        Args:
+            holds: a function of the mirror; is called now, and then whenever something has changed.
+            timeout: seconds to wait at most; None for any time.
+            missing_ok: wait, too, for an agent that `holds` looks up and that is not there yet.
+
+        Raises:
+            TimeoutError: it did not hold in time.
+            KeyError: `holds` looked an agent up that is not here, and `missing_ok` was not given.
+            ClosedError: the mirror is not entered, or was left meanwhile.
+            TRMMError: what ended the mirror. What else `holds` raises comes as it is.
+        """
+        if not callable(holds):
+            raise InvalidRequestError(f"wait_until needs a function of the mirror, not {holds!r}")
+        if timeout is not None:
+            arguments.number(timeout, "timeout", minimum=0)
+        if self._feed is None:
+            raise ClosedError("enter the mirror first: async with trmm.mirror(…) as mirror")
+
+        def is_so() -> bool:
+            try:
+                return bool(holds(self))
+            except KeyError:
+                if not missing_ok:
+                    raise
+                return False
+
+        limit = asyncio.timeout(timeout)
+        try:
+            async with limit:
+                await self._picture.wait_until(is_so)
+        except builtins.TimeoutError:
+            if not limit.expired():
+                raise
+            raise TimeoutError(f"it did not hold within {timeout} s") from None
