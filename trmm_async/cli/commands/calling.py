@@ -93,8 +93,11 @@ async def api(
         list[str] | None, typer.Option("--query", metavar="NAME=VALUE", help="Of the query; several times.")
     ] = None,
     yes: Yes = False,
+    as_json: Json = False,
+    as_jsonl: JsonLines = False,
 ) -> None:
     """Ask the server for a path itself; limited and retried as everything is. The answer is JSON."""
+    output = Output(as_json=as_json or not as_jsonl, as_jsonl=as_jsonl)
     verb = method.upper()
     body = None if data is None else _body(data)
     params: dict[str, object] = {}
@@ -107,7 +110,12 @@ async def api(
         _sure(f"{verb} {path}", yes=yes)
     async with connected(context) as trmm:
         answer = await trmm.request(verb, path, params=params, json=body)
-    Output(as_json=True).one(answer, print)
+    if as_jsonl and isinstance(answer, list):
+        with output.stream() as emit:
+            for one in answer:
+                emit(one)
+    else:
+        output.one(answer, print)
 
 
 def _body(data: str) -> Any:
