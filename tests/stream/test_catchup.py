@@ -23,7 +23,9 @@ def alert(number: int, message: str = "", *, at: datetime | None = THEN, who: st
 
 
 def told(*alerts: Alert) -> list[Event]:
-    return [AlertEvent(agent_id=WHO, alert=one) for one in alerts]
+    return [
+        AlertEvent(agent_id=WHO, alert=one, change="resolved" if one.resolved else "raised") for one in alerts
+    ]
 
 
 def online(time: datetime | None = None) -> AgentOnline:

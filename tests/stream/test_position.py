@@ -10,6 +10,7 @@ from msgspec import structs
 from tests.properties import many
 from tests.stream.test_catchup import THEN, WHO, Change, Reader, Server, alert, changes, offline, run, told
 from trmm_async.errors import InvalidRequestError
+from trmm_async.events import AlertEvent
 from trmm_async.models import Alert
 from trmm_async.stream.catchup import ReaderState, Snapshot
 from trmm_async.stream.position import Newest, Place, Position, RunsPlace, read_position
@@ -59,7 +60,8 @@ def test_from_a_place_on_only_what_changed_is_missed() -> None:
     known.baseline(Snapshot({WHO: "online"}, [alert(1), alert(2), resolved(3), alert(4)]))
     again = ReaderState(WHO, stored(known.place(THEN)))
     after = Snapshot({WHO: "offline"}, [alert(1), resolved(2), resolved(3), alert(4, "worse"), alert(5)])
-    assert again.missed(after, THEN) == [offline(), *told(resolved(2), alert(4, "worse"), alert(5))]
+    worse = AlertEvent(agent_id=WHO, alert=alert(4, "worse"), change="changed")
+    assert again.missed(after, THEN) == [offline(), *told(resolved(2)), worse, *told(alert(5))]
 
 
 def test_what_was_not_read_is_told_again() -> None:
