@@ -100,7 +100,9 @@ def test_a_traceback_is_shown_to_those_who_ask(cli: Cli, gateway: Backstage) -> 
             ["checks", "--status", "fail"],
             "--status is passing, failing or pending, not 'fail'; did you mean failing?",
         ),
-        (["alerts", "--severity", "critical"], "--severity is error, warning or info, not 'critical'"),
+        (["alerts", "--severity", "critical"], "not 'critical'; did you mean error?"),
+        (["alerts", "--severity", "purple"], "--severity is error, warning or info, not 'purple'"),
+        (["agents", "--status", "Down"], "not 'Down'; did you mean offline or overdue?"),
         (["alerts", "--severity", "warn"], "did you mean warning?"),
         (["deploy", "create", "--client", "34", "--site", "41", "--arch", "amd46"], "did you mean amd64"),
         (

@@ -193,17 +193,56 @@ def test_a_synchronous_test_fails_at_once_and_says_why(fixture: str, tmp_path: P
     assert "2 errors" in out
 
 
+def test_a_synchronous_test_fails_at_once_whatever_leads_to_the_fixture(tmp_path: Path) -> None:
+    test = """
+        import pytest
+
+        @pytest.fixture
+        def server(trmm_simulator):
+            trmm_simulator.go_offline(trmm_simulator.agent_ids[0])
+            return trmm_simulator
+
+        @pytest.fixture
+        def url(server):
+            yield server.url
+
+        def test_fixtures(url): pass
+
+        def test_by_name(request):
+            request.getfixturevalue("trmm")
+
+        class TestClass:
+            @pytest.fixture
+            def client(self, trmm): return trmm
+
+            def test_method(self, client): pass
+
+        async def test_asynchronous(url):
+            assert url
+    """
+    code, out = run(tmp_path, test, *AUTO)
+    assert code == 1
+    for word in ("fixtures", "by_name", "method"):
+        assert f"answers asynchronous tests only: write `async def test_{word}`" in out
+    assert "1 passed" in out
+
+
 def test_what_an_asynchronous_fixture_has_read_is_for_synchronous_tests_too(tmp_path: Path) -> None:
     test = """
+        import pytest
         import pytest_asyncio
         from hypothesis import HealthCheck, given, settings, strategies
 
         @pytest_asyncio.fixture
-        async def agents(trmm):
+        async def agents(trmm, small):
             return await trmm.agents.list()
 
+        @pytest.fixture
+        def small(trmm_simulator):
+            trmm_simulator.go_offline(trmm_simulator.agent_ids[0])
+
         def test_it(agents):
-            assert len(agents) == 20
+            assert sum(agent.status == "online" for agent in agents) < len(agents) == 20
 
         @settings(suppress_health_check=list(HealthCheck), max_examples=2, deadline=None)
         @given(strategies.integers())

@@ -17,6 +17,14 @@ __all__ = ["batch_size", "choice", "codes", "failures", "length", "moment", "sec
 _LENGTH: Final = re.compile(r"(\d{1,6})([smhdw])")
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _LONGEST: Final = timedelta(weeks=5_200)
+_MEANT: Final = {
+    "critical": ("error",), "high": ("error",), "medium": ("warning",), "low": ("info",),
+    "up": ("online",), "down": ("offline", "overdue"),
+    "ok": ("passing",), "good": ("passing",), "bad": ("failing",), "error": ("failing",),
+    "desktop": ("workstation",), "laptop": ("workstation",), "x64": ("amd64",), "x86_64": ("amd64",),
+}  # fmt: skip
+"""What other programs say for the words of ours that no likeness leads to."""
+
 _AMOUNT: Final = re.compile(r"(\d{1,9})|(\d{1,3}(?:\.\d{1,3})?)%")
 
 
@@ -26,7 +34,9 @@ def choice(text: str, option: str, choices: Sequence[str]) -> str:
         if each.casefold() == text.strip().casefold():
             return each
     words = f"{', '.join(choices[:-1])} or {choices[-1]}"
-    raise usage(f"{option} is {words}, not {text!r}{alike(text, choices)}")
+    meant = [word for word in _MEANT.get(text.strip().casefold(), ()) if word in choices]
+    hint = f"; did you mean {' or '.join(meant)}?" if meant else alike(text, choices)
+    raise usage(f"{option} is {words}, not {text!r}{hint}")
 
 
 def seconds(number: float | None, option: str) -> float | None:

@@ -6,14 +6,14 @@ test asks for them. Above: `plugin.py`, which registers this module.
 
 from __future__ import annotations
 
-from inspect import iscoroutinefunction, signature
-from typing import TYPE_CHECKING
+from inspect import isasyncgenfunction, iscoroutinefunction, signature, unwrap
+from typing import TYPE_CHECKING, Final
 
 import pytest
 import pytest_asyncio
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
     from trmm_async import TRMM
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from .throttle import Rate
 
 __all__ = ["trmm", "trmm_simulator"]
+
+NAMES: Final = frozenset(__all__)
 
 
 @pytest_asyncio.fixture
@@ -43,17 +45,40 @@ async def trmm_simulator(request: pytest.FixtureRequest) -> AsyncIterator[Simula
 
 
 def _check_asynchronous(request: pytest.FixtureRequest) -> None:
-    """Fail a test that takes one of the fixtures itself and would wait for ever for its first answer."""
+    """Fail a test that would wait for ever for its first answer."""
     function = getattr(request.node, "function", None)
     if function is None or pytest_asyncio.is_async_test(request.node) or iscoroutinefunction(function):
         return
-    for name in ("trmm_simulator", "trmm"):
-        if name in signature(function).parameters:
-            pytest.fail(
-                f"the fixture {name!r} answers asynchronous tests only: write `async def "
-                f"{function.__name__}`, or run `python -m trmm_async.testing` beside a synchronous test",
-                pytrace=False,
-            )
+    known: Mapping[str, Sequence[pytest.FixtureDef[object]]] = request.node._fixtureinfo.name2fixturedefs  # noqa: SLF001 - told nowhere else
+    found = _reached(signature(function).parameters, known)
+    if found is None and not known.keys() & NAMES:
+        found = request.fixturename  # by request.getfixturevalue(), which only what is synchronous can call
+    if found is not None:
+        pytest.fail(
+            f"the fixture {found!r} answers asynchronous tests only: write `async def "
+            f"{function.__name__}`, or run `python -m trmm_async.testing` beside a synchronous test",
+            pytrace=False,
+        )
+
+
+def _reached(names: Iterable[str], known: Mapping[str, Sequence[pytest.FixtureDef[object]]]) -> str | None:
+    """The one of the two that is reached without a fixture between that can wait for answers itself."""
+    seen: set[str] = set()
+    ahead = list(names)
+    while ahead:
+        name = ahead.pop()
+        if name in NAMES:
+            return name
+        if name not in seen and name in known:
+            seen.add(name)
+            made = known[name][-1]
+            if not _is_asynchronous(unwrap(made.func)):
+                ahead += made.argnames
+    return None
+
+
+def _is_asynchronous(function: object) -> bool:
+    return iscoroutinefunction(function) or isasyncgenfunction(function)
 
 
 @pytest_asyncio.fixture
