@@ -1297,7 +1297,6 @@ SPARED: Final[Mapping[str, str]] = every("SPARED") | _spared(
         "no operation of ours: terminals, WMI and wake-on-LAN": (
             "terminal_defaults terminal_defaults_old_agent"
         ),
-        "no operation of ours: the list of all checks, which has no results": "checks_list_all",
         "a method that the path has not": (
             "agent_patch_not_allowed alerts_get_405 audit_logs_get_405 check_run_get_405 err_405 "
             "err_405_post_agent runscript_get_405"

@@ -1,5 +1,6 @@
 """Checks: made, read, changed, removed, and run on a client or a site."""
 
+from types import NoneType
 from typing import Any, Final
 
 from tests.asked import NOUNS, request_of
@@ -111,6 +112,13 @@ OPERATIONS: Final = [
         "checks_agent_block_inheritance_stale checks_agent_own_policy_blocked checks_agent_policy_enforced "
         "checks_agent_policy_enforced_first_read checks_agent_policy_excluded checks_agent_policy_inactive "
         "checks_agent_policy_mixed",
+    ),
+    op(
+        "checks.everywhere",
+        "GET /checks/",
+        lambda _: request_of(NOUNS.checks.everywhere()),
+        ("CheckDetails", int, NoneType),
+        "checks_list_all",
     ),
     op(
         "checks.get",

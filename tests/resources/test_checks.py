@@ -55,3 +55,15 @@ class TestChecks:
                 with pytest.raises(InvalidRequestError, match="result"):
                     await call
             assert server.requests == []
+
+
+async def test_all_checks_as_they_are_set_up_come_in_one_call() -> None:
+    async with stock() as (server, trmm):
+        everywhere = await trmm.checks.everywhere()
+        assert [one.path for one in server.requests if one.path.startswith("/checks/")] == ["/checks/"]
+        assert {one.agent_id for one in everywhere} == {None, *server.agent_ids}
+        assert {one.policy for one in everywhere if one.agent_id is None} == {1}
+        (one,) = [one for one in everywhere if one.policy == 1]
+        assert one == await trmm.checks.get(one.id)
+        with server.restrict("can_list_agents"):
+            assert {one.agent_id for one in await trmm.checks.everywhere()} == {None}

@@ -1,6 +1,7 @@
 """`trmm.checks`."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Final, Literal, Self, TypedDict, Unpack, get_args, overload
 
@@ -9,13 +10,25 @@ import msgspec
 from trmm_async import arguments
 from trmm_async.calls import Call, Plan, Steps
 from trmm_async.dialects.stock.agents import agent_ids_by_key, on_agent
-from trmm_async.dialects.stock.checks import CheckDetails, changes_body, check_body, details_of
+from trmm_async.dialects.stock.checks import (
+    CheckDetails,
+    all_details_of,
+    changes_body,
+    check_body,
+    details_of,
+)
 from trmm_async.dialects.stock.creation import make
 from trmm_async.dialects.stock.dialect import CHECKS
 from trmm_async.dialects.stock.endpoint import act, delete, put, read, read_as, send
 from trmm_async.dialects.stock.explanations import counted
 from trmm_async.dialects.stock.nouns import checks_of
-from trmm_async.errors import ClosedError, IncompleteError, InvalidRequestError, TRMMError
+from trmm_async.errors import (
+    ClosedError,
+    IncompleteError,
+    InvalidRequestError,
+    PermissionDeniedError,
+    TRMMError,
+)
 from trmm_async.kinds import CheckKind, ScriptCheck, Severity
 from trmm_async.models import Agent, Check, Moment, Noun, no_extra
 from trmm_async.resources.api import Api
@@ -121,6 +134,9 @@ HISTORY = read(
     wire={"time": "x", "value": "y"},
 )
 GET = read("checks.get", _ONE, tuple[CheckDetails, int | None], decode=details_of)
+EVERYWHERE = read(
+    "checks.everywhere", "/checks/", list[tuple[CheckDetails, int | None]], decode=all_details_of
+)
 CREATE = send("checks.create", "/checks/", needs="check_type")
 UPDATE = put("checks.update", _ONE)
 DELETE = delete("checks.delete", _ONE)
@@ -148,6 +164,13 @@ class Checks(Resource):
             NotFoundError: there is no such check.
         """
         return await self._on_stock(GET.name, _with_agent(GET.call(check)))
+
+    async def everywhere(self) -> list[CheckDetails]:
+        """All checks of all agents and policies, as they are set up, in one call; a stock server only.
+
+        Without results, which `iter` and `list` have. `agent_id` is None where the key may not list agents.
+        """
+        return await self._on_stock(EVERYWHERE.name, Plan(_everywhere))
 
     @overload
     async def create(self, settings: CheckKind, *, agent: str | Agent) -> Check: ...
@@ -474,6 +497,19 @@ def _owner(
 
 def _is_of(check_type: str) -> Callable[[Check], bool]:
     return lambda made: made.check_type == check_type
+
+
+def _everywhere() -> Steps[list[CheckDetails]]:
+    """Agents are named by integers here; the list of agents says whose those are."""
+    found = yield from EVERYWHERE.call()
+    ids: Mapping[int, str] = {}
+    if found:
+        with suppress(PermissionDeniedError):
+            ids = yield from agent_ids_by_key()
+    return [
+        details if key is None else msgspec.structs.replace(details, agent_id=ids.get(key))
+        for details, key in found
+    ]
 
 
 def _with_agent(get: Call[tuple[CheckDetails, int | None]]) -> Plan[CheckDetails]:

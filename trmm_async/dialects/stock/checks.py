@@ -24,7 +24,15 @@ from trmm_async.kinds import (
 )
 from trmm_async.models import Extra, Moment, Noun, no_extra
 
-__all__ = ["SEVERITIES", "CheckDetails", "changes_body", "check_body", "details_of", "env_pairs"]
+__all__ = [
+    "SEVERITIES",
+    "CheckDetails",
+    "all_details_of",
+    "changes_body",
+    "check_body",
+    "details_of",
+    "env_pairs",
+]
 
 SEVERITIES: Final = ("info", "warning", "error")
 _DOMAIN: Final = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})+", re.ASCII)
@@ -229,8 +237,16 @@ def changes_body(
 
 def details_of(body: bytes) -> tuple[CheckDetails, int | None]:
     """A check as it is set up, without its agent's id; and the integer by which the server has that agent."""
-    row = codec.decoder(_CheckRow)(body)
-    columns = codec.decoder(dict[str, Any])(body)
+    return _details(codec.decoder(_CheckRow)(body), codec.decoder(dict[str, Any])(body))
+
+
+def all_details_of(body: bytes) -> list[tuple[CheckDetails, int | None]]:
+    """Many of them."""
+    rows, columns = codec.decoder(list[_CheckRow])(body), codec.decoder(list[dict[str, Any]])(body)
+    return [_details(*one) for one in zip(rows, columns, strict=True)]
+
+
+def _details(row: _CheckRow, columns: Mapping[str, Any]) -> tuple[CheckDetails, int | None]:
     settings = _settings(row.check_type, columns)
     known = {*_CheckRow.__struct_fields__, "check_result", *(_COLUMN_NAMES if settings else ())}
     details = CheckDetails(
