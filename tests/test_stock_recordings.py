@@ -1254,9 +1254,7 @@ SPARED: Final[Mapping[str, str]] = every("SPARED") | _spared(
             "auth_key_and_bad_knox auth_knox_bad_token auth_knox_token_header auth_limited_core_version "
             "auth_lowercase_header throttled_ip_api_key_still_ok"
         ),
-        "no operation of ours: patch policies of an agent": (
-            "agent_put_winupdatepolicy agent_put_winupdatepolicy_empty"
-        ),
+        "no operation of ours: patch policies of an agent": ("agent_put_winupdatepolicy_empty"),
         "a change of nothing, or of what is no setting: refused here": (
             "agent_put_empty agent_put_unknown_field alert_put_fields recover_unknown"
         ),
@@ -1505,7 +1503,6 @@ def test_what_went_well_on_the_path_of_an_operation_is_spared_for_these_reasons_
         and any(method == told.method and re.fullmatch(path, told.path) for method, path in paths)
     }
     assert {SPARED[name] for name in on_path} == {
-        "no operation of ours: patch policies of an agent",
         "a change of nothing, or of what is no setting: refused here",
         "no operation of ours: making alerts, their templates and their top",
         "no operation of ours: commands and patches in bulk",

@@ -229,21 +229,34 @@ class Agent(Noun, frozen=True, kw_only=True, gc=False):
 
 
 class Site(Noun, frozen=True, kw_only=True, gc=False):
-    """A site of a client; `client` is known where it came from `trmm.sites`."""
+    """A site of a client; `client` is known where it came from `trmm.sites`.
+
+    The fields behind `extra` are what a stock server tells: ids of what is set here, not what is inherited.
+    """
 
     id: int
     name: str = ""
     client: ClientRef | None = None
     extra: Mapping[str, Any] = no_extra()
+    server_policy: int | None = None
+    workstation_policy: int | None = None
+    alert_template: int | None = None
+    block_policy_inheritance: bool | None = None
+    custom_fields: tuple[CustomFieldValue, ...] = ()
 
 
 class Client(Noun, frozen=True, kw_only=True, gc=False):
-    """A client (a customer, a tenant) with its sites."""
+    """A client (a customer, a tenant) with its sites. The fields behind `extra` are as those of `Site`."""
 
     id: int
     name: str = ""
     sites: tuple[Site, ...] = ()
     extra: Mapping[str, Any] = no_extra()
+    server_policy: int | None = None
+    workstation_policy: int | None = None
+    alert_template: int | None = None
+    block_policy_inheritance: bool | None = None
+    custom_fields: tuple[CustomFieldValue, ...] = ()
 
 
 class Script(Noun, frozen=True, kw_only=True, gc=False):

@@ -1,25 +1,24 @@
 """`trmm.clients`."""
 
-from typing import Final, TypedDict, Unpack
+from typing import Final, Unpack
 
 from trmm_async import arguments
+from trmm_async.dialects.stock.dialect import CLIENTS, CREATE_CLIENT, FIRST_SITE
 from trmm_async.dialects.stock.endpoint import delete, put, read
 from trmm_async.dialects.stock.nouns import client_of
 from trmm_async.errors import InvalidRequestError
 from trmm_async.models import Client, Site
 from trmm_async.resources.names import CLIENT, AnyClient, AnySite
 from trmm_async.resources.resource import Resource
-from trmm_async.resources.stock.custom_field_values import wrapped
-from trmm_async.resources.stock.custom_fields import FieldValues
+from trmm_async.resources.stock.custom_field_values import PLACES, PlaceSettings, created, wrapped
 
 __all__ = ["ClientChanges", "Clients"]
 
 
-class ClientChanges(TypedDict, total=False):
+class ClientChanges(PlaceSettings, total=False):
     """What `clients.update` can change; what is not given stays."""
 
     name: str
-    custom_fields: FieldValues
 
 
 _ONE: Final = "/clients/{client:id}/"
@@ -31,7 +30,7 @@ DELETE = delete("clients.delete", _ONE)
 
 _CHECKS: Final[arguments.Checks] = {
     "name": arguments.name,
-    "custom_fields": arguments.field_values,
+    **PLACES,
 }
 
 
@@ -43,12 +42,16 @@ class Clients(Resource):
         client_id = await self._names().client(client)
         return await self._api.send(lambda dialect: dialect.list_sites(client_id))
 
-    async def create(self, *, name: str, site: str | None = None) -> Client:
+    async def create(
+        self, *, name: str, site: str | None = None, **settings: Unpack[PlaceSettings]
+    ) -> Client:
         """Create a client and return it; administrators only. Never sent twice.
 
         Args:
             name: the client's name.
             site: the name of its first site, on a stock server, where none is without one ("Default" there).
+            settings: as `PlaceSettings` has them, on a stock server: policies, alert template, inheritance,
+                custom fields.
 
         Raises:
             OutcomeUnknownError: sent, and the answer was lost: it may exist.
@@ -58,6 +61,11 @@ class Clients(Resource):
         # Without the spaces around them, which the server takes away: by its name it is found in the list.
         name = arguments.name(name, "name")
         first = None if site is None else arguments.name(site, "site")
+        if settings:
+            given = arguments.settings({"name": name, **settings}, _CHECKS, "clients.create")
+            beside = {"site": {"name": first or FIRST_SITE}}
+            plan = created(CLIENTS.call(), CREATE_CLIENT, "client", given, beside)
+            return await self._on_stock("clients.create with settings", plan)
         return await self._api.send(lambda dialect: dialect.create_client(name, first))
 
     async def find(self, name: str) -> Client | None:
@@ -85,7 +93,8 @@ class Clients(Resource):
 
         Args:
             client: its id, or the client.
-            changes: only what is to change: `name`, `custom_fields` (see `FieldValues`).
+            changes: only what is to change: `name`, and what `PlaceSettings` has: policies, alert template,
+                inheritance, `custom_fields` (see `FieldValues`).
 
         Raises:
             InvalidRequestError: a value is wrong, or nothing is to change; nothing was changed.

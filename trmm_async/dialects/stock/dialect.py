@@ -67,7 +67,7 @@ __all__ = ["ALERT", "ALERTS", "DASHBOARD_SECONDS", "SCRIPTS", "SITE", "VERSION",
 
 T = TypeVar("T")
 
-_SITE: Final = "Default"
+FIRST_SITE: Final = "Default"
 """The site of a new client where none is named: a stock server has no client without one."""
 
 _FLAGS: Final = ("power", "ping", "rdp")
@@ -224,7 +224,7 @@ class Stock:
         return CLIENTS.call()
 
     def create_client(self, name: str, site: str | None = None) -> Plan[Client]:
-        body = {"client": {"name": name}, "site": {"name": site or _SITE}}
+        body = {"client": {"name": name}, "site": {"name": site or FIRST_SITE}}
         return make(
             "client", self.list_clients(), CREATE_CLIENT.call(body=body), lambda client: client.name == name
         )

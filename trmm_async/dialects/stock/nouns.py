@@ -8,7 +8,18 @@ import msgspec
 
 from trmm_async import codec
 from trmm_async.dialects.stock.endpoint import Sent, Wire, reader
-from trmm_async.models import Alert, Check, Client, ClientRef, Deployment, Moment, Script, Site, no_extra
+from trmm_async.models import (
+    Alert,
+    Check,
+    Client,
+    ClientRef,
+    CustomFieldValue,
+    Deployment,
+    Moment,
+    Script,
+    Site,
+    no_extra,
+)
 
 __all__ = [
     "alert_of",
@@ -32,6 +43,11 @@ class _Site(msgspec.Struct, gc=False):
     client: int | None = None
     client_name: str = ""
     extra: Mapping[str, Any] = no_extra()
+    server_policy: int | None = None
+    workstation_policy: int | None = None
+    alert_template: int | None = None
+    block_policy_inheritance: bool | None = None
+    custom_fields: tuple[CustomFieldValue, ...] = ()
 
 
 class _ClientSites(msgspec.Struct):
@@ -72,8 +88,21 @@ def site_of(body: bytes) -> Site:
 
 
 def _site(sent: _Site) -> Site:
-    client = ClientRef(id=sent.client, name=sent.client_name)
-    return Site(id=sent.id, name=sent.name, client=client, extra=sent.extra)
+    return _placed(sent, ClientRef(id=sent.client, name=sent.client_name))
+
+
+def _placed(sent: _Site, client: ClientRef | None = None) -> Site:
+    return Site(
+        id=sent.id,
+        name=sent.name,
+        client=client,
+        server_policy=sent.server_policy,
+        workstation_policy=sent.workstation_policy,
+        alert_template=sent.alert_template,
+        block_policy_inheritance=sent.block_policy_inheritance,
+        custom_fields=sent.custom_fields,
+        extra=sent.extra,
+    )
 
 
 sites_of: Final[codec.ListDecoder[list[Site]]] = codec.listed(_Site, _site)
@@ -81,7 +110,7 @@ sites_of: Final[codec.ListDecoder[list[Site]]] = codec.listed(_Site, _site)
 
 def _within(sites: tuple[_Site, ...]) -> tuple[Site, ...]:
     """Sites of a client, which need not say whose they are."""
-    return tuple(Site(id=sent.id, name=sent.name, extra=sent.extra) for sent in sites)
+    return tuple(map(_placed, sites))
 
 
 _CLIENT: Final[Wire] = {"sites": Sent(kind=tuple[_Site, ...], fit=_within)}

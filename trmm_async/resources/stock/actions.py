@@ -22,7 +22,7 @@ from trmm_async.resources.names import AnyClient, AnySite
 from trmm_async.resources.resource import Resource
 from trmm_async.resources.stock.custom_field_values import custom_field_values
 from trmm_async.resources.stock.custom_fields import FieldValues
-from trmm_async.resources.stock.policies import Policy
+from trmm_async.resources.stock.policies import PATCHES, PatchChanges, Policy
 from trmm_async.resources.waiting import wait_until
 
 __all__ = ["AgentActions", "AgentChanges", "RemoteControl", "checked_command_run"]
@@ -70,6 +70,7 @@ class AgentChanges(TypedDict, total=False):
     default_shell: str
     default_shell_custom: str
     custom_fields: FieldValues
+    patch_policy: PatchChanges
 
 
 class _Versions(msgspec.Struct):
@@ -258,7 +259,8 @@ class AgentActions(Resource):
                 `overdue_email_alert`, `overdue_text_alert`, `overdue_dashboard_alert`;
                 `policy` (None for none), `block_policy_inheritance`;
                 `time_zone` (None for the server's), `default_shell`, `default_shell_custom`;
-                `custom_fields` (see `FieldValues`).
+                `custom_fields` (see `FieldValues`);
+                `patch_policy`, of its own: settings as `PatchPolicy` has them.
 
         Raises:
             InvalidRequestError: a value is wrong, there is no such setting, or nothing is to change; nothing
@@ -467,6 +469,14 @@ def _shell(shell: str | None, custom: str | None) -> str | None:
 _count: Final[arguments.Check] = partial(arguments.integer, minimum=0, maximum=_INTEGER_MOST)
 _any_text: Final[arguments.Check] = partial(arguments.plain_text, empty=True)
 
+
+def _patches(given: object, what: str) -> list[dict[str, Any]]:
+    """The agent's own patch policy: the server takes a list, and looks at the first."""
+    if not isinstance(given, Mapping):
+        raise InvalidRequestError(f"{what} must be a mapping of its settings, not {given!r}")
+    return [arguments.settings(given, PATCHES, f"agents.update: {what}")]
+
+
 _CHECKS: Final[arguments.Checks] = {
     "description": arguments.or_none(_any_text),
     "site": arguments.reference,
@@ -484,4 +494,5 @@ _CHECKS: Final[arguments.Checks] = {
     "default_shell": arguments.plain_text,
     "default_shell_custom": _any_text,
     "custom_fields": arguments.field_values,
+    "patch_policy": ("winupdatepolicy", _patches),
 }

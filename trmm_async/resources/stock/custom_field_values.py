@@ -2,14 +2,28 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, Protocol, TypedDict, TypeVar
 
-from trmm_async.calls import Plan, Steps
+from trmm_async import arguments
+from trmm_async.calls import Call, Plan, Steps
+from trmm_async.dialects.stock.creation import make
 from trmm_async.dialects.stock.endpoint import Endpoint
 from trmm_async.errors import InvalidRequestError
-from trmm_async.resources.stock.custom_fields import LIST, CustomField
+from trmm_async.resources.stock.alert_templates import AlertTemplate
+from trmm_async.resources.stock.custom_fields import LIST, CustomField, FieldValues
+from trmm_async.resources.stock.policies import Policy
 
-__all__ = ["custom_field_values", "wrapped"]
+__all__ = ["PLACES", "PlaceSettings", "created", "custom_field_values", "wrapped"]
+
+
+class _Named(Protocol):
+    @property
+    def id(self) -> int: ...
+    @property
+    def name(self) -> str: ...
+
+
+Made = TypeVar("Made", bound=_Named)
 
 
 def wrapped(put: Endpoint[None], place: int, model: str, changes: Mapping[str, Any]) -> Plan[None]:
@@ -23,6 +37,51 @@ def wrapped(put: Endpoint[None], place: int, model: str, changes: Mapping[str, A
         if "custom_fields" in changes:
             body["custom_fields"] = yield from custom_field_values(model, changes["custom_fields"])
         yield from put.call(place, body=body)
+
+    return Plan(steps)
+
+
+class PlaceSettings(TypedDict, total=False):
+    """What can be set of a client and of a site; None is none. What is not given stays."""
+
+    server_policy: int | Policy | None
+    workstation_policy: int | Policy | None
+    alert_template: int | AlertTemplate | None
+    block_policy_inheritance: bool
+    custom_fields: FieldValues
+
+
+_set: Final = arguments.or_none(arguments.object_id)
+PLACES: Final[arguments.Checks] = {
+    "server_policy": _set,
+    "workstation_policy": _set,
+    "alert_template": _set,
+    "block_policy_inheritance": arguments.boolean,
+    "custom_fields": arguments.field_values,
+}
+"""How the settings of clients and sites are checked."""
+
+
+def created(
+    listing: Call[list[Made]],
+    create: Endpoint[None],
+    model: str,
+    settings: Mapping[str, Any],
+    beside: Mapping[str, object],
+) -> Plan[Made]:
+    """A new "client" or "site", with what stands beside it in the body.
+
+    The server makes it before it looks at the custom fields, so that these are looked up first.
+    """
+
+    def steps() -> Steps[Made]:
+        body: dict[str, Any] = {
+            model: {name: settings[name] for name in settings if name != "custom_fields"}, **beside,
+        }  # fmt: skip
+        if "custom_fields" in settings:
+            body["custom_fields"] = yield from custom_field_values(model, settings["custom_fields"])
+        plan = make(model, listing, create.call(body=body), lambda made: made.name == settings["name"])
+        return (yield from plan.steps())
 
     return Plan(steps)
 

@@ -100,6 +100,12 @@ _ONE: Final = "/core/customfields/{field:id}/"
 LIST = read(
     "custom_fields.list", "/core/customfields/", list[CustomField], decode=codec.listed(_Field, _custom_field)
 )
+GET = read(
+    "custom_fields.get",
+    _ONE,
+    CustomField,
+    decode=lambda body: _custom_field(codec.decoder(_Field)(body)),
+)
 CREATE = send("custom_fields.create", "/core/customfields/")
 UPDATE = put("custom_fields.update", _ONE)
 DELETE = delete("custom_fields.delete", _ONE)
@@ -131,6 +137,14 @@ class CustomFields(Resource):
 
     On a gateway they are an `UnsupportedError`. Values stand on what has them: `agent.custom_fields`.
     """
+
+    async def get(self, field: int | CustomField) -> CustomField:
+        """One custom field's definition.
+
+        Raises:
+            NotFoundError: there is no such field.
+        """
+        return await self._send(GET, field)
 
     async def list(self, *, model: Model | None = None) -> list[CustomField]:
         """All custom fields, or those of agents, clients or sites."""

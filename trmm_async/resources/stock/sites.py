@@ -1,6 +1,6 @@
 """`trmm.sites`."""
 
-from typing import Final, TypedDict, Unpack
+from typing import Final, Unpack
 
 from trmm_async import arguments
 from trmm_async.dialects.stock.dialect import SITE
@@ -10,18 +10,16 @@ from trmm_async.errors import InvalidRequestError
 from trmm_async.models import Site
 from trmm_async.resources.names import AnyClient, AnySite
 from trmm_async.resources.resource import Resource
-from trmm_async.resources.stock.custom_field_values import wrapped
-from trmm_async.resources.stock.custom_fields import FieldValues
+from trmm_async.resources.stock.custom_field_values import PLACES, PlaceSettings, created, wrapped
 
 __all__ = ["SiteChanges", "Sites"]
 
 
-class SiteChanges(TypedDict, total=False):
+class SiteChanges(PlaceSettings, total=False):
     """What `sites.update` can change; what is not given stays."""
 
     name: str
     client: AnyClient
-    custom_fields: FieldValues
 
 
 _ONE: Final = "/clients/sites/{site:id}/"
@@ -36,7 +34,7 @@ DELETE = delete("sites.delete", _ONE)
 _CHECKS: Final[arguments.Checks] = {
     "name": arguments.name,
     "client": arguments.reference,
-    "custom_fields": arguments.field_values,
+    **PLACES,
 }
 
 
@@ -73,8 +71,13 @@ class Sites(Resource):
         """
         return await self._send(SITE, site)
 
-    async def create(self, *, client: AnyClient, name: str) -> Site:
+    async def create(self, *, client: AnyClient, name: str, **settings: Unpack[PlaceSettings]) -> Site:
         """Create a site of a client and return it. Never sent twice.
+
+        Args:
+            client: its id, its name, or the client.
+            name: the site's name.
+            settings: as `PlaceSettings` has them: policies, alert template, inheritance, custom fields.
 
         Raises:
             BadRequestError: the client has a site of that name.
@@ -83,11 +86,11 @@ class Sites(Resource):
             UnidentifiedError: it was created, and can't be told from others.
         """
         arguments.reference(client, "client")
-        name = arguments.plain_text(name, "name").strip()
+        given = arguments.settings({"name": name, **settings}, _CHECKS, CREATE.name)
         client_id = await self._names(CREATE.name).client(client)
-        body = {"site": {"client": client_id, "name": name}}
-        return await self._create(
-            CREATE, OF_CLIENT, client_id, body=body, is_it=lambda site: site.name == name
+        place = {"client": client_id, **given}
+        return await self._on_stock(
+            CREATE.name, created(OF_CLIENT.call(client_id), CREATE, "site", place, {})
         )
 
     async def update(self, site: AnySite, **changes: Unpack[SiteChanges]) -> None:
@@ -96,7 +99,7 @@ class Sites(Resource):
         Args:
             site: its id, or the site.
             changes: only what is to change: `name`; `client`, which it is to belong to with all its agents;
-                `custom_fields` (see `FieldValues`).
+                and what `PlaceSettings` has: policies, alert template, inheritance, `custom_fields`.
 
         Raises:
             BadRequestError: it is the last site of its client, which can't be without one.
