@@ -454,7 +454,8 @@ OPERATIONS: Final = [
         "PATCH /agents/<agent>/reboot/",
         _reboot_at,
         None,
-        "reboot_later_ok reboot_later_linux reboot_later_past reboot_later_seconds reboot_later_missing",
+        "reboot_later_ok reboot_later_for_pending reboot_later_linux reboot_later_past "
+        "reboot_later_seconds reboot_later_missing",
     ),
     _op(
         "agents.shutdown",
@@ -614,7 +615,7 @@ OPERATIONS: Final = [
             NOUNS.agents.notes.create(told.sent.get("agent_id", WINDOWS), told.sent.get("note", "x"))
         ),
         None,
-        "note_add note_add_no_agent note_add_no_note",
+        "note_add note_create_ok note_add_no_agent note_add_no_note",
     ),
     _op(
         "agents.notes.create",
@@ -778,7 +779,8 @@ OPERATIONS: Final = [
         "PUT /scripts/<id>/",
         lambda told, number: scripts.UPDATE.call(int(number), body=told.sent),
         None,
-        "script_update script_favorite_community script_update_community",
+        "script_update script_favorite_community script_community_hide script_community_favorite_wins "
+        "script_update_community",
     ),
     _op(
         "scripts.delete",

@@ -250,8 +250,9 @@ DIFFERENT = {
 }
 SPARED = spared(
     {
+        "a path that we never ask for": "err_404_path_id_not_number",
         "a method that the path has not": (
-            "core_clearcache_post_405 core_status_v2_post schedule_get_one_405"
+            "core_clearcache_post_405 core_status_v2_post debug_log_get_405 schedule_get_one_405"
         ),
         "a change of nothing, or of what is no setting: refused here": (
             "core_settings_put_whole_get_back core_settings_update_block_local_logon "

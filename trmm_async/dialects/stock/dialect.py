@@ -415,7 +415,7 @@ def _deployment_body(order: DeploymentOrder) -> dict[str, Any]:
     if order.arch != "amd64":
         raise UnsupportedError(
             f"a stock server makes deployments for Windows on amd64 only, not {order.arch}: "
-            'the commands for other systems come from trmm.request("POST", "/agents/installer/", …)'
+            'installers.create(site=…, method="bash") makes one for Linux, "mac" one for macOS'
         )
     flags = order.install_flags.split()
     if unknown := set(flags) - set(_FLAGS):
