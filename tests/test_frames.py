@@ -239,3 +239,28 @@ def test_the_secret_of_webhooks_is_in_no_frame_of_its_refusal(secret: Any) -> No
     with pytest.raises(InvalidRequestError) as refused:
         WebhookReceiver(secret)
     assert leaks(refused.value, PASSWORD) == []
+
+
+@pytest.mark.parametrize("where", ["receive", "send", "listener"])
+async def test_nor_in_one_that_breaks_under_asgi(where: str) -> None:
+    receiver = WebhookReceiver(PASSWORD)
+    headers = {"X-TRMM-Secret": PASSWORD, "Content-Type": "application/json"}
+    body = {"trmm": "1", "alert_id": "5", "resolved": "None", "alert_type": "check"}
+
+    def fail(at: str) -> None:
+        if at == where:
+            raise LookupError(at)
+
+    async def receive() -> dict[str, Any]:
+        fail("receive")
+        return {"type": "http.request", "body": json.dumps(body).encode()}
+
+    async def send(message: Any) -> None:
+        fail("send")
+
+    receiver.listen(lambda alert, agent: fail("listener"))
+    scope = {"type": "http", "method": "POST", "path": "/"}
+    pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
+    with pytest.raises(LookupError) as broken:
+        await receiver({**scope, "headers": pairs}, receive, send)
+    assert leaks(broken.value, PASSWORD) == []

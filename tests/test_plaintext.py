@@ -1,11 +1,14 @@
 """Texts of a server or an agent, before they reach a terminal."""
 
+import logging
 import unicodedata
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trmm_async.plaintext import clean, one_line, set_apart
+from trmm_async.errors import TRMMError
+from trmm_async.plaintext import clean, log_of, one_line, set_apart
 
 TURNING = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 
@@ -26,3 +29,22 @@ def test_only_what_has_a_rule_stands_behind_a_margin() -> None:
     assert set_apart("a\n--\n- b\n") == "a\n--\n- b"
     for rule in ("-" * 15, "\u2500" * 9, " ________ ", "=" * 8):
         assert set_apart(f"a\n{rule}\nb\r\n") == f"| a\n| {rule}\n| b"
+
+
+def test_what_a_server_sends_stays_in_its_own_entry_of_a_log(caplog: pytest.LogCaptureFixture) -> None:
+    log = log_of("codec")
+    sent = "x\r\n2026-01-01 ERROR forged\x1b[2J\u202e"
+    usual = TRMMError("usual")
+    with caplog.at_level(logging.INFO, "trmm_async"):
+        log.info("%d %s: %s, %.1f", 3, sent, TRMMError(sent), 0.5)
+        log.info("%s", usual)
+    assert caplog.messages[0] == "3 x 2026-01-01 ERROR forged[2J: x 2026-01-01 ERROR forged[2J, 0.5"
+    assert caplog.records[1].args == (usual,)
+
+
+def test_every_part_of_the_log_is_such_a_one() -> None:
+    (kept,) = log_of().filters
+    known = [each for name, each in logging.root.manager.loggerDict.items() if name.startswith("trmm_async")]
+    parts = [each for each in known if isinstance(each, logging.Logger) and "testing" not in each.name]
+    assert {"trmm_async.codec", "trmm_async.events", "trmm_async.http"} <= {each.name for each in parts}
+    assert [each.name for each in parts if kept not in each.filters] == []

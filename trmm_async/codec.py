@@ -8,7 +8,6 @@ Every error of decoding is a `msgspec.DecodeError`; its subclass `msgspec.Valida
 was good and its shape was not.
 """
 
-import logging
 import re
 from array import array
 from collections.abc import Callable, Iterator
@@ -22,6 +21,7 @@ from msgspec import inspect
 
 from trmm_async import forgiving
 from trmm_async.forgiving import BOM, aware, from_epoch, http_date, shifted, utc
+from trmm_async.plaintext import log_of
 
 __all__ = [
     "LARGE",
@@ -50,7 +50,7 @@ LARGE: Final = 1 << 18
 _AGAIN_MOST: Final = 1 << 22
 """Bytes up to which a piece of wrong shape is tried again: a fraction of a second's work."""
 
-_LOG: Final = logging.getLogger("trmm_async.codec")
+_LOG: Final = log_of("codec")
 
 
 def _plain(value: object) -> object:

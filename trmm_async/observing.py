@@ -19,6 +19,7 @@ import msgspec
 from trmm_async.errors import InvalidRequestError, TRMMError
 from trmm_async.events import Gap
 from trmm_async.outcomes import Counts, Outcome
+from trmm_async.plaintext import log_of
 
 __all__ = [
     "Attempt",
@@ -36,13 +37,13 @@ __all__ = [
     "logger",
 ]
 
-logger: Final = logging.getLogger("trmm_async")
+logger: Final = log_of()
 """The root of the tree: `http`, `limits`, `retry`, `fleet`, `events` and `journal` are below it."""
 logger.addHandler(logging.NullHandler())
 
-_FLEET: Final = logger.getChild("fleet")
-_EVENTS: Final = logger.getChild("events")
-_JOURNAL: Final = logger.getChild("journal")
+_FLEET: Final = log_of("fleet")
+_EVENTS: Final = log_of("events")
+_JOURNAL: Final = log_of("journal")
 
 
 class _OfCall(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,10 +1,12 @@
-"""Texts of a server or an agent, before they reach a terminal or a spreadsheet. Pure.
+"""Texts of a server or an agent, before they reach a terminal, a spreadsheet or a log. Pure.
 
 Host names, alerts, errors and what scripts print are not to be trusted: an escape sequence could
 move the cursor or rename the window, a control for the direction of writing could hide what stands there, and
-a cell that begins with an equals sign is run by whoever opens the table. And names, before they are compared.
+a cell that begins with an equals sign is run by whoever opens the table. A line end begins an entry of a
+log that nobody wrote. And names, before they are compared.
 """
 
+import logging
 import re
 import unicodedata
 from collections.abc import Iterable
@@ -17,6 +19,7 @@ __all__ = [
     "clean",
     "comparable",
     "is_named",
+    "log_of",
     "near_matches",
     "one_line",
     "set_apart",
@@ -45,6 +48,35 @@ def clean(text: str) -> str:
 def one_line(text: str) -> str:
     """The text on one line."""
     return " ".join(text.split())
+
+
+class _OneEntryEach(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple):
+            record.args = tuple(map(_for_a_log, record.args))
+        return True
+
+
+def _for_a_log(value: object) -> object:
+    """The value; its text, on one line and cleaned, where that is another one."""
+    if value is None or isinstance(value, int | float):
+        return value
+    text = str(value)
+    safe = clean(one_line(text)) if "\n" in text or UNFIT.search(text) else text
+    return value if safe == text else safe
+
+
+_ONE_ENTRY_EACH: Final = _OneEntryEach()
+
+
+def log_of(name: str = "") -> logging.Logger:
+    """The package's log, or a part of it. What is written there with `%s` stays in its own entry.
+
+    A parent's filters don't see what its parts write, so that each part is had from here.
+    """
+    logger = logging.getLogger(f"trmm_async.{name}" if name else "trmm_async")
+    logger.addFilter(_ONE_ENTRY_EACH)
+    return logger
 
 
 def set_apart(output: str) -> str:

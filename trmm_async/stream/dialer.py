@@ -25,14 +25,14 @@ from trmm_async.errors import (
     RateLimitedError,
     TRMMError,
 )
-from trmm_async.observing import logger
+from trmm_async.plaintext import log_of
 from trmm_async.receiving import is_shared_by
 from trmm_async.retry import Reply, retry_after
 from trmm_async.stream.sockets import Address, BufferedLink, Link, LinkSettings
 
 __all__ = ["Dialer", "NoLink", "no_link", "refusal"]
 
-_LOG: Final = logger.getChild("events")
+_LOG: Final = log_of("events")
 _BODY_KEPT: Final = 2**12
 _LONGEST_WAIT: Final = 3600.0
 _TEMPORARY: Final = frozenset({408, 425})

@@ -6,7 +6,6 @@ runs the callbacks of each handler, one after the other.
 
 import asyncio
 import inspect
-import logging
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any, Final, Self
@@ -14,12 +13,13 @@ from typing import Any, Final, Self
 from trmm_async.errors import ClosedError, InvalidRequestError
 from trmm_async.events import Event
 from trmm_async.models import ClientRef
+from trmm_async.plaintext import log_of
 from trmm_async.stream.backlog import Backlog
 from trmm_async.stream.filters import Wanted
 
 __all__ = ["Consumer", "Fanout", "Handler"]
 
-_LOG: Final = logging.getLogger("trmm_async.events")
+_LOG: Final = log_of("events")
 
 Callback = Callable[[Any], object]
 OnError = Callable[[Any, Exception], object]

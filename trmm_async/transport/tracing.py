@@ -12,14 +12,15 @@ from types import TracebackType
 from typing import Any, Final
 
 from trmm_async.calls import Call
-from trmm_async.observing import Attempt, CallEnded, Observers, Retry, Waited, Waiting, logger
+from trmm_async.observing import Attempt, CallEnded, Observers, Retry, Waited, Waiting
+from trmm_async.plaintext import log_of
 from trmm_async.retry import Fault, Reply
 
 __all__ = ["HTTP", "CallTrace", "Turns"]
 
-HTTP: Final = logger.getChild("http")
-_LIMITS: Final = logger.getChild("limits")
-_RETRY: Final = logger.getChild("retry")
+HTTP: Final = log_of("http")
+_LIMITS: Final = log_of("limits")
+_RETRY: Final = log_of("retry")
 
 _LONG: Final = 1.0
 """Seconds of waiting from which on it is logged at INFO."""

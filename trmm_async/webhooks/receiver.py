@@ -167,6 +167,8 @@ class WebhookReceiver:
         if scope["type"] == "lifespan":
             await _live(receive, send)
         elif scope["type"] == "http":
+            # Of our own: the server's has the secret, and would stand in the locals of this frame.
+            scope = {"method": scope["method"], "headers": _hidden(scope["headers"])}
             verdict = await self._judge_asgi(scope, receive)
             await self._finish(verdict, _answer(verdict, send))
         else:
@@ -199,9 +201,7 @@ class WebhookReceiver:
         return app
 
     async def _judge_asgi(self, scope: Scope, receive: Receive) -> Verdict:
-        headers = {
-            name.decode("latin-1").lower(): hide(value.decode("latin-1")) for name, value in scope["headers"]
-        }
+        headers: dict[str, str] = scope["headers"]
         is_over = False
 
         async def more() -> bytes:
@@ -270,6 +270,10 @@ class WebhookReceiver:
         if len(self._seen) > _REMEMBERED:
             self._seen.popitem(last=False)
         return False
+
+
+def _hidden(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    return {name.decode("latin-1").lower(): hide(value.decode("latin-1")) for name, value in headers}
 
 
 def _extra(verdict: Verdict) -> dict[str, str]:
