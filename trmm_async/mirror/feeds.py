@@ -6,9 +6,9 @@ an event.
 
 import asyncio
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import msgspec
 
@@ -24,19 +24,18 @@ from trmm_async.events import AgentOffline, AgentOnline, AlertEvent, Ended, Even
 from trmm_async.mirror.picture import MirrorSettings, Picture, differ
 from trmm_async.models import Agent, Alert
 from trmm_async.resources import Api, subscribe
-from trmm_async.stream import Look, Looking, StreamState, Subscription, Wants
+from trmm_async.stream import Look, Looking, StreamState, Subscription, Wants, in_turns
 
 __all__ = ["Events", "EventsFeed", "Feed", "LooksFeed"]
-
-T = TypeVar("T")
 
 Wanted = Callable[[Agent], bool]
 Events = AbstractAsyncContextManager[AsyncIterable[Event]]
 """What events can be read from, as from a `Subscription`: entered, then iterated."""
 
 _FINAL = (AuthenticationError, PermissionDeniedError, ClosedError)
-_TURN = 500
-"""Agents after which the event loop has its turn: well below 5 ms of work."""
+_AGENTS_A_TURN = 100
+_ALERTS_A_TURN = 1000
+"""After so many of a list the event loop has its turn: well below 5 ms of work."""
 
 
 class Feed(Protocol):
@@ -134,7 +133,7 @@ async def resync(
     """
     there: set[str] = set()
     news: list[tuple[Agent | None, Agent, bool]] = []
-    async for listed in _in_turns(agents):
+    async for listed in in_turns(agents, _AGENTS_A_TURN):
         if wanted(listed):
             there.add(listed.agent_id)
             before, agent = picture.agents.get(listed.agent_id), picture.slim(listed)
@@ -142,10 +141,7 @@ async def resync(
                 agent = msgspec.structs.replace(agent, status=before.status)
             if before != agent:
                 news.append((before, agent, differ(before, agent)))
-    open_ones: dict[str, dict[int, Alert]] = {}
-    async for alert in _in_turns(alerts):
-        if not alert.resolved and alert.agent_id in there:
-            open_ones.setdefault(alert.agent_id, {})[alert.id] = alert
+    open_ones = await _open_alerts(alerts, there)
     for agent_id in picture.agents.keys() - there:
         picture.drop(agent_id)
     for before, agent, is_told in news:
@@ -153,15 +149,24 @@ async def resync(
         if picture.agents.get(agent.agent_id) is before:
             picture.exchange(before, agent, is_told=is_told)
     live = {who: picture.alerts.get(who, {}) for who in filter(is_live, there)}
-    picture.alerts = {who: those for who, those in (open_ones | live).items() if those}
+    old, picture.alerts = picture.alerts, {who: those for who, those in (open_ones | live).items() if those}
+    await _throw_away(news, old)
 
 
-async def _in_turns(items: Iterable[T]) -> AsyncIterator[T]:
-    """All of them; the event loop has its turn in between."""
-    for number, item in enumerate(items, 1):
-        yield item
-        if number % _TURN == 0:
-            await asyncio.sleep(0)
+async def _open_alerts(alerts: Iterable[Alert], there: set[str]) -> dict[str, dict[int, Alert]]:
+    found: dict[str, dict[int, Alert]] = {}
+    async for alert in in_turns(alerts, _ALERTS_A_TURN):
+        if not alert.resolved and alert.agent_id in there:
+            found.setdefault(alert.agent_id, {})[alert.id] = alert
+    return found
+
+
+async def _throw_away(news: list[Any], alerts: dict[str, Any]) -> None:
+    """Bit by bit: tens of thousands of objects that go at once would hold the event loop for long."""
+    async for _ in in_turns(range(len(news)), _ALERTS_A_TURN):
+        news.pop()
+    async for _ in in_turns(range(len(alerts)), _AGENTS_A_TURN):
+        alerts.popitem()
 
 
 def _nobody(agent_id: str) -> bool:

@@ -6,18 +6,20 @@ one look has all that is asked for by then. While nobody asks there is none. How
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from trmm_async.errors import TRMMError
 from trmm_async.models import Agent, Alert, HistoryEntry
 from trmm_async.stream.runs import Runs
 from trmm_async.stream.settings import Backoff, Rhythm, StreamSettings
 
-__all__ = ["Look", "Looker", "Looking", "Seen", "Wants", "Watch"]
+__all__ = ["Look", "Looker", "Looking", "Seen", "Wants", "Watch", "in_turns"]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,3 +276,11 @@ class Looker:
         since = [one.after for one in runs]
         known = [moment for moment in since if moment is not None]
         return await self.watch.runs_since(min(known) if len(known) == len(since) else None)
+
+
+async def in_turns(items: Iterable[T], at_once: int) -> AsyncIterator[T]:
+    """All of them; the event loop has its turn after each so many."""
+    for number, item in enumerate(items, 1):
+        yield item
+        if number % at_once == 0:
+            await asyncio.sleep(0)

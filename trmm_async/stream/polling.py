@@ -19,7 +19,7 @@ from trmm_async.events import Event, Gap, Live, ScriptOutput
 from trmm_async.models import Alert, HistoryEntry
 from trmm_async.stream.agent_diff import AgentDiff
 from trmm_async.stream.catchup import Snapshot
-from trmm_async.stream.looking import Look, Looker, Looking, Seen, Wants
+from trmm_async.stream.looking import Look, Looker, Looking, Seen, Wants, in_turns
 from trmm_async.stream.position import RunsPlace, SourcePlace
 from trmm_async.stream.runs import Runs
 from trmm_async.stream.settings import StreamSettings, StreamState
@@ -28,6 +28,10 @@ from trmm_async.stream.source import Outlet, Start
 __all__ = ["AlertOrdering", "DedupQueue", "Polling"]
 
 _QUEUED_MOST: Final = 1000
+_AGENTS_A_TURN: Final = 10
+_ALERTS_A_TURN: Final = 1000
+"""After so many of a look the event loop has its turn: well below 5 ms of work."""
+
 _NUMBERED_ANEW: Final = "the server's history of scripts is numbered anew: was its database restored?"
 
 
@@ -55,6 +59,7 @@ class Polling:
         self._bell = bell
         self._alerts = DedupQueue(self._hear)
         self._delivering = asyncio.Lock()
+        self._telling = asyncio.Lock()
         self._ordering = AlertOrdering()
         self._hush: Callable[[], None] | None = None
         self._asked: frozenset[str] = frozenset()
@@ -141,17 +146,28 @@ class Polling:
             diff.fail(error, enough=enough or isinstance(error, TimeoutError))
 
     async def _tell(self, seen: Seen, runs: Sequence[HistoryEntry], at: datetime) -> None:
-        alerts = self._ordering.end_look(seen.alerts)
-        snapshot = Snapshot(seen.statuses, alerts, clock=self._watch.clock, now=self._settings.clock())
-        by_agent: dict[str, list[HistoryEntry]] = {}
+        alerts: dict[str, dict[int, Alert]] = {}
+        async for alert in in_turns(seen.alerts, _ALERTS_A_TURN):
+            if alert.agent_id in self._asked:
+                alerts.setdefault(alert.agent_id, {})[alert.id] = alert
+        rows: dict[str, list[HistoryEntry]] = {}
         for row in runs:
-            by_agent.setdefault(row.agent_id or "", []).append(row)
+            rows.setdefault(row.agent_id or "", []).append(row)
         diffs = [diff for name, diff in self._diffs.items() if name in self._asked and name in seen.statuses]
-        for diff in diffs:
-            diff.look(snapshot, by_agent.get(diff.agent_id, ()), at)
-            diff.settle(None)
-        for diff in diffs:
-            await self._deliver(diff)
+        # What is heard of an alert meanwhile is newer than the look, and is told behind it.
+        async with self._telling:
+            for alert in self._ordering.end_look(()):
+                alerts.setdefault(alert.agent_id or "", {})[alert.id] = alert
+            by_agent = {name: those.values() for name, those in alerts.items()}
+            clock, now = self._watch.clock, self._settings.clock()
+            snapshot = Snapshot(seen.statuses, (), clock=clock, now=now, by_agent=by_agent)
+            async for diff in in_turns(diffs, _AGENTS_A_TURN):
+                if self._diffs.get(diff.agent_id) is diff:  # else it was removed meanwhile
+                    diff.look(snapshot, rows.get(diff.agent_id, ()), at)
+                    diff.settle(None)
+        async for diff in in_turns(diffs, _ALERTS_A_TURN):
+            if diff.pending:
+                await self._deliver(diff)
         await self._end({name: error for name, error in seen.missing.items() if name in self._asked})
 
     async def _deliver(self, diff: AgentDiff) -> None:
@@ -180,7 +196,8 @@ class Polling:
 
     async def _hear(self, alert_id: int) -> None:
         """Read one alert and tell it, if it is news; in doubt it is left to a look, at once."""
-        asked = self._ordering.ask()
+        async with self._telling:
+            asked = self._ordering.ask()
         try:
             alert = await self._watch.alert(alert_id)
         except TRMMError:
