@@ -30,3 +30,9 @@ def test_what_is_declared_is_an_operation_that_the_server_has() -> None:
     assert "agents.get" in by_path["GET /agents/{agent_id}/"].ours
     assert by_path["POST /agents/{agent_id}/shutdown/"].ours["agents.shutdown"] == "0.18.0"
     assert "clients.list" in by_path["GET /clients/"].ours
+
+
+def test_every_operation_for_people_has_a_method() -> None:
+    assert [f"{one.method} {one.path}" for one in operations("people") if not one.ours] == []
+    named = {f"{one.method} {one.path}" for one in operations("browser") if one.ours}
+    assert named == {"GET /agents/{agent_id}/meshcentral/", "GET /core/v2/status/"}

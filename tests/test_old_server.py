@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
@@ -21,6 +22,40 @@ async def test_shutdown() -> None:
         assert len(server.requests) == 1
         with pytest.raises(NotFoundError, match="more than 20 characters"):
             await trmm.agents.shutdown("short")
+
+
+@pytest.mark.parametrize(
+    ("version", "told", "call"),
+    [
+        (
+            "1.3.1",
+            r"agents\.registry\.browse needs Tactical RMM 1\.4\.0",
+            lambda t, a: t.agents.registry.browse(a),
+        ),
+        ("1.2.0", r"schedules\.list needs Tactical RMM 1\.3\.0", lambda t, _: t.schedules.list()),
+        (
+            "1.2.0",
+            r"agents\.software\.uninstall needs Tactical RMM 1\.3\.0",
+            lambda t, a: t.agents.software.uninstall(a, "x", command="y"),
+        ),
+        ("0.20.1", r"core\.status needs Tactical RMM 1\.0\.0", lambda t, _: t.core.status("token")),
+        (
+            "0.19.4",
+            r"users\.sessions\.list needs Tactical RMM 0\.20\.0",
+            lambda t, _: t.users.sessions.list(1),
+        ),
+        (
+            "0.18.2",
+            r"scripts\.test_on_server needs Tactical RMM 0\.19\.0",
+            lambda t, _: t.scripts.test_on_server(shell="shell", code="#!/bin/sh\n"),
+        ),
+    ],
+)
+async def test_calls_that_came_later(version: str, told: str, call: Any) -> None:
+    async with served("stock", agents=1, version=version) as (server, trmm):
+        with pytest.raises(UnsupportedError, match=told):
+            await call(trmm, server.agent_ids[0])
+        assert len(server.requests) == 1
 
 
 async def test_login() -> None:

@@ -167,6 +167,13 @@ OPERATIONS: Final = [
     ),
     op(
         "custom_fields.list",
+        "PATCH /core/customfields/",
+        lambda told: custom_fields.LIST_TOO.call(body=told.sent),
+        "CustomField",
+        "customfields_patch_model",
+    ),
+    op(
+        "custom_fields.list",
         "GET /core/customfields/",
         lambda told: custom_fields.LIST.call(query=told.query),
         "CustomField",

@@ -77,6 +77,7 @@ TEST_ON_SERVER = act(
     "/core/serverscript/test/",
     decode=_server_result,
     needs="code timeout args shell env_vars",
+    since="0.19.0",
 )
 GET = read("scripts.get", _ONE, Script, decode=script_of)
 CREATE = send("scripts.create", "/scripts/")

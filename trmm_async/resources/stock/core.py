@@ -272,7 +272,7 @@ DASHBOARD = read(
 
 UPDATE = put("core.update_settings", "/core/settings/", secret=True)
 WEB_VERSION = read("core.web_version", "/core/version/", str)
-STATUS = read("core.status", "/core/v2/status/", ServerStatus, wire=_STATUS)
+STATUS = read("core.status", "/core/v2/status/", ServerStatus, wire=_STATUS, since="1.0.0")
 CLEAR_CACHE = send("core.clear_cache", "/core/clearcache/", method="GET")
 MAINTAIN = send("core.reload_nats", "/core/servermaintenance/", needs="action")
 REMOVE_TASKS = send("core.remove_orphaned_tasks", "/core/servermaintenance/", needs="action")

@@ -100,6 +100,14 @@ _ONE: Final = "/core/customfields/{field:id}/"
 LIST = read(
     "custom_fields.list", "/core/customfields/", list[CustomField], decode=codec.listed(_Field, _custom_field)
 )
+# The same question as the web client puts it; ours is the query of the one above.
+LIST_TOO = read(
+    "custom_fields.list",
+    "/core/customfields/",
+    list[CustomField],
+    method="PATCH",
+    decode=codec.listed(_Field, _custom_field),
+)
 GET = read(
     "custom_fields.get",
     _ONE,

@@ -32,6 +32,7 @@ _ROOT: Final = "Computer"
 _NUMBER: Final = re.compile(r"0x[0-9A-Fa-f]+ \(([0-9]+)\)")
 _MOST: Final = {"REG_DWORD": 2**32 - 1, "REG_QWORD": 2**64 - 1}
 _ANSWERS: Final = 30
+_SINCE: Final = "1.4.0"
 _PAGE_MOST: Final = 2**31 - 1
 
 
@@ -104,24 +105,32 @@ _KEY: Final[Wire] = {
 _written: Final = reader(_Written)
 _ALL: Final = "/agents/{agent:agent}/registry/"
 
-BROWSE = read("agents.registry.browse", _ALL, RegistryKey, wire=_KEY, asks=_ANSWERS)
-CREATE_KEY = send("agents.registry.create_key", _ALL + "create-key/", needs="path", asks=_ANSWERS)
-RENAME_KEY = send("agents.registry.rename_key", _ALL + "rename-key/", asks=_ANSWERS)
-DELETE_KEY = send("agents.registry.delete_key", _ALL + "delete-key/", method="DELETE", asks=_ANSWERS)
+BROWSE = read("agents.registry.browse", _ALL, RegistryKey, wire=_KEY, asks=_ANSWERS, since=_SINCE)
+CREATE_KEY = send(
+    "agents.registry.create_key", _ALL + "create-key/", needs="path", asks=_ANSWERS, since=_SINCE
+)
+RENAME_KEY = send("agents.registry.rename_key", _ALL + "rename-key/", asks=_ANSWERS, since=_SINCE)
+DELETE_KEY = send(
+    "agents.registry.delete_key", _ALL + "delete-key/", method="DELETE", asks=_ANSWERS, since=_SINCE
+)
 CREATE_VALUE = act(
     "agents.registry.create_value",
     _ALL + "create-value/",
     decode=lambda body: _value(_written(body).data),
     asks=_ANSWERS,
+    since=_SINCE,
 )
 SET_VALUE = act(
     "agents.registry.set_value",
     _ALL + "modify-value/",
     decode=lambda body: _value(_written(body).data),
     asks=_ANSWERS,
+    since=_SINCE,
 )
-RENAME_VALUE = send("agents.registry.rename_value", _ALL + "rename-value/", asks=_ANSWERS)
-DELETE_VALUE = send("agents.registry.delete_value", _ALL + "delete-value/", method="DELETE", asks=_ANSWERS)
+RENAME_VALUE = send("agents.registry.rename_value", _ALL + "rename-value/", asks=_ANSWERS, since=_SINCE)
+DELETE_VALUE = send(
+    "agents.registry.delete_value", _ALL + "delete-value/", method="DELETE", asks=_ANSWERS, since=_SINCE
+)
 
 
 class Registry(Resource):

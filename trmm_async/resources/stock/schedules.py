@@ -80,10 +80,16 @@ _WIRE: Final[Wire] = {
 }
 _ONE: Final = "/core/schedules/{schedule:id}/"
 
-LIST = read("schedules.list", "/core/schedules/", list[Schedule], wire=_WIRE)
-CREATE = act("schedules.create", "/core/schedules/", decode=reader(Schedule, _WIRE), needs="name run_time")
-UPDATE = put("schedules.update", _ONE)
-DELETE = delete("schedules.delete", _ONE)
+LIST = read("schedules.list", "/core/schedules/", list[Schedule], wire=_WIRE, since="1.3.0")
+CREATE = act(
+    "schedules.create",
+    "/core/schedules/",
+    decode=reader(Schedule, _WIRE),
+    needs="name run_time",
+    since="1.3.0",
+)
+UPDATE = put("schedules.update", _ONE, since="1.3.0")
+DELETE = delete("schedules.delete", _ONE, since="1.3.0")
 
 
 class Schedules(Resource):

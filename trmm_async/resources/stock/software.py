@@ -82,7 +82,9 @@ _ALL: Final = "/software/{agent:agent}/"
 EVERYWHERE = read("agents.software.everywhere", "/software/", dict[int, list[Software]], decode=_by_agent)
 PACKAGES = read("agents.software.packages", "/software/chocos/", list[str], decode=_packages)
 INSTALL = send("agents.software.install", _ALL, needs="name", asks=2)
-UNINSTALL = send("agents.software.uninstall", _ALL + "uninstall/", needs="name command timeout run_as_user")
+UNINSTALL = send(
+    "agents.software.uninstall", _ALL + "uninstall/", needs="name command timeout run_as_user", since="1.3.0"
+)
 LIST = read("agents.software.list", _ALL, list[Software], decode=_software)
 REFRESH = put("agents.software.refresh", _ALL, asks=15)
 

@@ -108,9 +108,9 @@ PASSWORD_TOO = put(
 )
 TOTP = put("users.reset_totp", "/accounts/users/reset_totp/", needs="id")
 TOTP_TOO = put("users.reset_totp", "/accounts/users/reset/", needs="id")
-SESSIONS = read("users.sessions.list", _SESSIONS, list[UserSession], wire=_SESSION)
-END = delete("users.sessions.delete", "/accounts/sessions/{session:text}/")
-END_ALL = delete("users.sessions.delete_all", _SESSIONS)
+SESSIONS = read("users.sessions.list", _SESSIONS, list[UserSession], wire=_SESSION, since="0.20.0")
+END = delete("users.sessions.delete", "/accounts/sessions/{session:text}/", since="0.20.0")
+END_ALL = delete("users.sessions.delete_all", _SESSIONS, since="0.20.0")
 
 
 class Sessions(Resource):

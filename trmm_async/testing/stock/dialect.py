@@ -59,6 +59,26 @@ SINCE = {
     "/v2/checkcreds/": (0, 19),
     "/v2/login/": (0, 19),
     "/agents/{agent_id:agent}/shutdown/": (0, 18),
+    "/core/serverscript/test/": (0, 19),
+    "/accounts/users/{id:int}/sessions/": (0, 20),
+    "/accounts/sessions/{digest}/": (0, 20),
+    "/core/v2/status/": (1, 0),
+    "/core/schedules/": (1, 3),
+    "/core/schedules/{id:int}/": (1, 3),
+    "/software/{agent_id:agent}/uninstall/": (1, 3),
+    **{
+        f"/agents/{{agent_id:agent}}/registry/{path}": (1, 4)
+        for path in (
+            "",
+            "create-key/",
+            "rename-key/",
+            "delete-key/",
+            "create-value/",
+            "modify-value/",
+            "rename-value/",
+            "delete-value/",
+        )
+    },
 }
 """Which release of the server was the first to have a path."""
 
