@@ -1292,7 +1292,7 @@ SPARED: Final[Mapping[str, str]] = every("SPARED") | _spared(
             "task_create_no_actions"
         ),
         "no operation of ours: tasks without a schedule, of commands, that run once, or of policies": (
-            "task_create_manual task_create_manual_cmd task_create_policy task_create_runonce"
+            "task_create_manual task_create_runonce"
         ),
         "no operation of ours: terminals, WMI and wake-on-LAN": (
             "terminal_defaults terminal_defaults_old_agent"

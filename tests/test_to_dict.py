@@ -1,7 +1,7 @@
 """`to_dict()` on every noun, outcome and event: plain types of JSON, our names, and nothing lost."""
 
 import json
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, get_args
 
 import msgspec
@@ -53,6 +53,8 @@ def sample(info: inspect.Type) -> Any:  # noqa: C901, PLR0911
             return date(2026, 11, 27)
         case inspect.TimeType():
             return time(3, 30)
+        case inspect.TimeDeltaType():
+            return timedelta(minutes=30)
         case inspect.DateTimeType():
             return datetime(2026, 11, 27, 12, 30, 0, 250_000, UTC)
         case inspect.DictType(value_type=item) if not isinstance(item, inspect.AnyType):

@@ -1,24 +1,37 @@
-"""What a check looks at: values that users make, and that a stock server keeps.
+"""What a check looks at, what a task does and when: values that users make, and that a stock server keeps.
 
 Over the nouns, which they may hold where an id would do. What comes from a server has ids alone. How they are
 spelled on the wire is known under `dialects/stock` alone; what they may hold is checked where they are sent.
 """
 
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Literal, TypeAlias
 
-from trmm_async.models import Noun, Script
+from trmm_async.models import Check, Noun, Script
 
 __all__ = [
     "CheckKind",
+    "CommandAction",
     "CpuLoadCheck",
+    "Daily",
     "DiskSpaceCheck",
     "EventLogCheck",
+    "Manual",
     "MemoryCheck",
+    "Monthly",
+    "MonthlyByWeekday",
+    "OnBoarding",
+    "OnFailure",
+    "Once",
     "PingCheck",
+    "ScriptAction",
     "ScriptCheck",
     "ServiceCheck",
     "Severity",
+    "TaskAction",
+    "TaskSchedule",
+    "Weekly",
 ]
 
 Severity = Literal["info", "warning", "error"]
@@ -125,3 +138,97 @@ CheckKind: TypeAlias = (
     DiskSpaceCheck | CpuLoadCheck | MemoryCheck | PingCheck | ServiceCheck | ScriptCheck | EventLogCheck
 )
 """What a check looks at, one of the seven types."""
+
+
+class ScriptAction(Noun, frozen=True, kw_only=True, gc=False):
+    """A script that a task runs, for `timeout` seconds at most."""
+
+    script: int | Script
+    args: tuple[str, ...] = ()
+    env_vars: Mapping[str, str] = {}
+    timeout: int = 90
+    name: str = ""
+
+
+class CommandAction(Noun, frozen=True, kw_only=True, gc=False):
+    """A command that a task runs in "cmd", "powershell", or a shell's path on Linux and macOS."""
+
+    command: str
+    shell: str = "cmd"
+    timeout: int = 90
+    name: str = ""
+
+
+TaskAction: TypeAlias = ScriptAction | CommandAction
+"""What a task does."""
+
+
+class _Scheduled(Noun, frozen=True, kw_only=True, gc=False, tag_field="task_type"):
+    pass
+
+
+class Manual(_Scheduled, frozen=True, kw_only=True, gc=False, tag="manual"):
+    """When somebody says so."""
+
+
+class OnBoarding(_Scheduled, frozen=True, kw_only=True, gc=False, tag="onboarding"):
+    """Once, as soon as the agent has it."""
+
+
+class OnFailure(_Scheduled, frozen=True, kw_only=True, gc=False, tag="checkfailure"):
+    """When a check of the same agent, or policy, fails."""
+
+    check: int | Check
+
+
+class Once(_Scheduled, frozen=True, kw_only=True, gc=False, tag="runonce"):
+    """At one time, by the agent's own clock: a datetime without a time zone."""
+
+    at: datetime
+    run_if_missed: bool = False
+
+
+class _Repeated(_Scheduled, frozen=True, kw_only=True, gc=False):
+    """From `at` on, to `expires`, by the agent's own clock: datetimes without a time zone.
+
+    On Linux and macOS the server schedules by itself, and heeds no interval, expiry, repetition or delay.
+    """
+
+    at: datetime
+    expires: datetime | None = None
+    random_delay: timedelta | None = None
+    repeat_every: timedelta | None = None
+    repeat_for: timedelta | None = None
+    run_if_missed: bool = False
+
+
+class Daily(_Repeated, frozen=True, kw_only=True, gc=False, tag="daily"):
+    """Every so many days."""
+
+    every: int = 1
+
+
+class Weekly(_Repeated, frozen=True, kw_only=True, gc=False, tag="weekly"):
+    """On these days ("monday") of every so many weeks."""
+
+    days: tuple[str, ...]
+    every: int = 1
+
+
+class Monthly(_Repeated, frozen=True, kw_only=True, gc=False, tag="monthly"):
+    """On these days (1 to 31, "last") of these months (1 to 12); of all without any."""
+
+    days: tuple[int | Literal["last"], ...]
+    months: tuple[int, ...] = ()
+
+
+class MonthlyByWeekday(_Repeated, frozen=True, kw_only=True, gc=False, tag="monthlydow"):
+    """On these weekdays ("tuesday") of these weeks (1 to 4, "last") of these months."""
+
+    weekdays: tuple[str, ...]
+    weeks: tuple[int | Literal["last"], ...]
+    months: tuple[int, ...] = ()
+
+
+TaskSchedule: TypeAlias = Manual | OnBoarding | OnFailure | Once | Daily | Weekly | Monthly | MonthlyByWeekday
+"""When a task runs."""

@@ -1,9 +1,9 @@
 """`trmm.tasks`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Final, TypedDict, Unpack
+from typing import Any, Final, Literal, TypedDict, Unpack, get_args
 
 import msgspec
 
@@ -12,21 +12,47 @@ from trmm_async.calls import Call, Plan, Steps
 from trmm_async.cron import cron_expression
 from trmm_async.dialects import TaskOrder
 from trmm_async.dialects.stock.agents import agent_ids_by_key, on_agent
-from trmm_async.dialects.stock.endpoint import Sent, delete, put, read, send
-from trmm_async.dialects.stock.tasks import Owner, task_of
+from trmm_async.dialects.stock.creation import make
+from trmm_async.dialects.stock.dialect import TASKS_OF, Everyone
+from trmm_async.dialects.stock.endpoint import Sent, delete, put, read, read_as, send
+from trmm_async.dialects.stock.task_orders import TASK_SETTINGS, schedule_body
+from trmm_async.dialects.stock.tasks import Owner, task_of, tasks_of
 from trmm_async.errors import InvalidRequestError
+from trmm_async.kinds import Severity, TaskAction, TaskSchedule
 from trmm_async.models import Agent, Moment, Noun, Task, no_extra
 from trmm_async.resources.names import AnyScript
 from trmm_async.resources.resource import Resource
+from trmm_async.resources.stock.custom_fields import CustomField
+from trmm_async.resources.stock.policies import TASKS as OF_POLICY
+from trmm_async.resources.stock.policies import Policy
 
-__all__ = ["TaskChanges", "TaskOnAgent", "Tasks"]
+__all__ = ["TaskChanges", "TaskOnAgent", "TaskSettings", "Tasks"]
 
 
-class TaskChanges(TypedDict, total=False):
+class TaskSettings(TypedDict, total=False):
+    """What can be set of a task besides its name, its schedule and whose it is; what is not given stays.
+
+    `collector`: the custom field that keeps what it prints, the last line or all (`collector_all_output`).
+    `platforms`: where a policy's task goes, of "windows", "linux", "darwin"; Windows alone without it.
+    """
+
+    actions: Sequence[TaskAction]
+    enabled: bool
+    continue_on_error: bool
+    severity: Severity
+    email_alert: bool
+    text_alert: bool
+    dashboard_alert: bool
+    collector: int | CustomField | None
+    collector_all_output: bool
+    platforms: Sequence[Literal["windows", "linux", "darwin"]]
+
+
+class TaskChanges(TaskSettings, total=False):
     """What `tasks.update` can change; what is not given stays."""
 
-    enabled: bool
     name: str
+    schedule: TaskSchedule
 
 
 class TaskOnAgent(Noun, frozen=True, kw_only=True, gc=False):
@@ -73,10 +99,26 @@ RESULTS = read(
     list[_TaskResult],
     wire={"result_id": "id", "execution_time": Sent(kind=str | None, fit=_seconds)},
 )
+SET_UP = send("tasks.set_up", "/tasks/", needs="name task_type actions")
 RUN_EVERYWHERE = send("tasks.run_everywhere", "/automation/tasks/{task:id}/run/")
 
 
-_CHECKS: Final[arguments.Checks] = {"enabled": arguments.boolean, "name": arguments.name}
+class _Further(TypedDict, total=False):
+    enabled: bool
+    continue_on_error: bool
+    severity: Severity
+    email_alert: bool
+    text_alert: bool
+    dashboard_alert: bool
+    collector: int | CustomField | None
+    collector_all_output: bool
+    platforms: Sequence[Literal["windows", "linux", "darwin"]]
+
+
+def _timing(schedule: object) -> dict[str, Any]:
+    if not isinstance(schedule, get_args(TaskSchedule)):
+        raise InvalidRequestError(f"schedule must be Daily(at=…) or another of its kind, not {schedule!r}")
+    return schedule_body(schedule)
 
 
 class Tasks(Resource):
@@ -115,6 +157,47 @@ class Tasks(Resource):
         )
         task = order(script=await self._names().script(script))
         return await self._api.send(lambda dialect: dialect.create_task(task))
+
+    async def set_up(
+        self,
+        *,
+        name: str,
+        schedule: TaskSchedule,
+        actions: Sequence[TaskAction],
+        agent: str | Agent | None = None,
+        policy: int | Policy | None = None,
+        **settings: Unpack[_Further],
+    ) -> Task:
+        """Create any task, of an agent or of a policy, and return it; a stock server only. Never sent twice.
+
+        Args:
+            name: its name.
+            schedule: `Daily(at=…)`, `Weekly`, `Monthly`, `MonthlyByWeekday`, `Once`, `OnFailure`,
+                `OnBoarding` or `Manual()`. Its times are the agent's own clock.
+            actions: what it does, in order: `ScriptAction(script=…)`, `CommandAction(command=…)`.
+            agent: whose it is; or
+            policy: the policy that gives it to its agents.
+            settings: as `TaskSettings` has them.
+
+        Raises:
+            InvalidRequestError: a value is wrong, or neither or both of agent and policy are given.
+            BadRequestError: there is no such policy, check or custom field.
+            NotFoundError: there is no such agent.
+            OutcomeUnknownError: sent, and the answer was lost: it may exist.
+            UnidentifiedError: it was created, and can't be told from others.
+        """
+        if (agent is None) == (policy is None):
+            raise InvalidRequestError("a task is of an agent or of a policy: give one of agent and policy")
+        given = {"name": name, "actions": actions, **settings}
+        body = {**_timing(schedule), **arguments.settings(given, TASK_SETTINGS, SET_UP.name)}
+        if agent is not None:
+            body["agent"] = agent_id = arguments.agent_id(agent)
+            listing = read_as(TASKS_OF.call(agent_id), tasks_of(Everyone(agent_id)))
+        else:
+            body["policy"] = policy_id = arguments.object_id(policy, "policy")
+            listing = OF_POLICY.call(policy_id)
+        made = make("task", listing, SET_UP.call(body=body), lambda one: one.name == body["name"])
+        return await self._on_stock(SET_UP.name, made)
 
     async def get(self, task: int | Task) -> Task:
         """One task, without its last run's `status`; a stock server only.
@@ -166,8 +249,19 @@ class Tasks(Resource):
         await self._on_stock(RUN_EVERYWHERE.name, _run_on_all(GET.call(task_id), call))
 
     async def update(self, task: int | Task, **changes: Unpack[TaskChanges]) -> None:
-        """Change a task: `enabled`, `name`; a stock server only. Repeated by us: twice is once."""
-        await self._send(UPDATE, task, body=arguments.settings(changes, _CHECKS, UPDATE.name))
+        """Change what is given of a task; a stock server only. Repeated by us: twice is once.
+
+        A `schedule` is sent whole, with its type: without that the server drops it in silence.
+
+        Raises:
+            InvalidRequestError: a value is wrong; nothing was changed.
+            NotFoundError: there is no such task.
+        """
+        given: dict[str, Any] = dict(changes)
+        timing = _timing(given.pop("schedule")) if "schedule" in given else {}
+        if given or not timing:
+            timing |= arguments.settings(given, TASK_SETTINGS, UPDATE.name)
+        await self._send(UPDATE, task, body=timing)
 
     async def delete(self, task: int | Task) -> None:
         """Remove a task; a stock server only. Gone already, after a lost answer, counts as success.

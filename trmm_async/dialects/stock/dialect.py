@@ -248,7 +248,7 @@ class Stock:
 
     def create_task(self, order: TaskOrder) -> Plan[Task]:
         send = CREATE_TASK.call(body=task_body(order))
-        listing = read_as(TASKS_OF.call(order.agent), tasks_of(_All(order.agent)))
+        listing = read_as(TASKS_OF.call(order.agent), tasks_of(Everyone(order.agent)))
         return make("task", listing, send, lambda task: task.name == order.name and task.policy is None)
 
     def list_alerts(self) -> Call[list[Alert]]:
@@ -297,7 +297,7 @@ class Stock:
         return [agent for agent in agents if _is_wanted(which, agent)]
 
 
-class _All(Mapping[int, str]):
+class Everyone(Mapping[int, str]):
     """One agent's id for whatever integer stands for it."""
 
     def __init__(self, agent_id: str) -> None:
