@@ -552,7 +552,7 @@ async def test_removing_an_agent_whose_end_waits_for_room(server: Simulator) -> 
         async with trmm.events(who, other, third, settings=quick(queue=1)) as events:
             server.go_offline(third)
             await until(lambda: len(events._mailbox) == 1)
-            # One look finds both gone: a second would not come, for want of room to tell what the first found.
+            # One look finds both gone: there is no second while there is no room for what the first found.
             server.slow("GET", "/agents/", 1.0, after=False)
             await until(lambda: not server.faults)
             await asyncio.gather(trmm.agents.delete(who), trmm.agents.delete(other))

@@ -5,8 +5,9 @@ Below `sender`, which carries one call out. A client and its views (`TRMM.with_o
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Iterable, Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from http.cookies import BaseCookie, SimpleCookie
 from types import MappingProxyType
 from typing import Any, Final
@@ -46,6 +47,7 @@ class Pool:
         deadlines: of all calls under way.
         observers: who is told what happens.
         max_connections: how many there may be at once.
+        line: those who wait for a connection's place, first come, first served.
         sent, refused, retried, in_flight: see `observing.Stats`.
         turns: who waits, and has waited, for a turn.
     """
@@ -68,7 +70,7 @@ class Pool:
         self._lanes: dict[Lane, Limiter] = {}
         self._workers: tuple[int, WorkerPool] | None = None
         self.adopt(rate_limit=rate_limit, lanes=lanes, max_waiting=max_waiting)
-        self.places: asyncio.Semaphore = asyncio.Semaphore(max_connections)
+        self.line: deque[asyncio.Future[None]] = deque()
         self.max_connections: int = max_connections
         self.deadlines: Deadlines = Deadlines()
         self.observers: Observers = observers or Observers()
@@ -197,11 +199,36 @@ class Pool:
                     with turns.wait(call, trace, "limit", expected=limiter.next_free_in):
                         slot = await limiter.acquire()
                 slots.append(slot)
-            with turns.wait(call, trace, "connection") if self.places.locked() else nullcontext():
-                await self.places.acquire()
+            if self.in_flight < self.max_connections and not self.line:
+                self.in_flight += 1
+            else:
+                with turns.wait(call, trace, "connection"):
+                    await self._wait_for_place()
         except BaseException:
             give_back(slots)
             if worker is not None:
                 worker.release()
             raise
         return tuple(slots), worker
+
+    async def _wait_for_place(self) -> None:
+        # No semaphore: where there is a place, which is the usual, taking it and giving it back is no call.
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.line.append(turn)
+        try:
+            await turn
+        except BaseException:
+            with suppress(ValueError):
+                self.line.remove(turn)
+            if not turn.cancelled():
+                self.hand_on()
+            raise
+
+    def hand_on(self) -> None:
+        """A connection's place is free: for the next in line, if there is one."""
+        while self.line:
+            turn = self.line.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self.in_flight -= 1

@@ -49,7 +49,7 @@ from trmm_async.transport.pool import Pool
 from trmm_async.transport.raw import RawResponse
 from trmm_async.transport.server import Server, check_hop, next_hop
 from trmm_async.transport.tracing import HTTP, CallTrace
-from trmm_async.transport.watching import watched
+from trmm_async.transport.watching import WATCH
 
 __all__ = ["SendRecord", "Transport"]
 
@@ -102,7 +102,6 @@ class _Attempt:
         self._slots = slots
         self._worker = worker
         self._pool = pool
-        pool.in_flight += 1
         self._trace = trace
         if trace is not None:
             trace.begin_attempt()
@@ -160,8 +159,11 @@ class _Attempt:
 
     def leave(self) -> None:
         """Its connection is free for others, and the server's worker if it held one."""
-        self._pool.in_flight -= 1
-        self._pool.places.release()
+        pool = self._pool
+        if pool.line:
+            pool.hand_on()
+        else:
+            pool.in_flight -= 1
         if self._worker is not None:
             self._worker.release()
         if self._trace is not None:
@@ -337,7 +339,8 @@ class Transport:
         if trace is None and (self.observers.active or HTTP.isEnabledFor(logging.DEBUG)):
             return await self._send_traced(call, on_sent, record)
         tries: Tries | None = None
-        on_sent = watched(call, on_sent)
+        watching = WATCH.get()
+        on_sent = on_sent if watching is None else watching.begins(call, on_sent)
         while True:
             # All in one coroutine: of each call that is under way, as many are held as it has layers.
             attempt = await self._admit(call, on_sent, tries, record=record, trace=trace)
@@ -583,11 +586,11 @@ class Transport:
         try:
             pool.check_open()
             # Where there is nothing to wait for, which is the usual.
-            if pool.in_flight < pool.max_connections and not call.lanes:
+            if pool.in_flight < pool.max_connections and not (pool.line or call.lanes):
                 slot = pool.limiter.acquire_now()
                 if slot is not None:
                     slots = (slot,)
-                    await pool.places.acquire()
+                    pool.in_flight += 1
             if slots is None:
                 slots, worker = await pool.queue(call, trace)
         except BaseException as error:

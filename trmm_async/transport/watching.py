@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 
 from trmm_async.calls import Call
 
-__all__ = ["WATCH", "SendWatch", "watched"]
+__all__ = ["WATCH", "SendWatch"]
 
 OnSent = Callable[[bool], None]
 
@@ -26,9 +26,3 @@ class SendWatch(Protocol):
 
 
 WATCH: Final[ContextVar[SendWatch | None]] = ContextVar("trmm_async_watch", default=None)
-
-
-def watched(call: Call[Any], on_sent: OnSent | None) -> OnSent | None:
-    """What is to be told of a call's sendings: who was named, and who watches this context."""
-    watch = WATCH.get()
-    return on_sent if watch is None else watch.begins(call, on_sent)
