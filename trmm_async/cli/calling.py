@@ -214,7 +214,7 @@ async def _single(trmm: TRMM, parameter: Parameter, members: tuple[Any, ...], te
                 if str in members:
                     break
                 raise usage(f"{parameter.option}: {text!r} is no {_WORDS[kind]}") from error
-    return text if str in members or bytes in members else _json(parameter, text)
+    return text if str in members or bytes in members else _json(parameter, members, text)
 
 
 def _word(parameter: Parameter, words: list[Any], text: str) -> Any:
@@ -225,11 +225,16 @@ def _word(parameter: Parameter, words: list[Any], text: str) -> Any:
     raise usage(f"{parameter.option} is one of {told}; not {text!r}{alike(text, list(map(str, words)))}")
 
 
-def _json(parameter: Parameter, text: str) -> Any:
+def _json(parameter: Parameter, members: tuple[Any, ...], text: str) -> Any:
     try:
-        return json.loads(text)
+        found = json.loads(text)
     except ValueError:
         raise usage(f'{parameter.option} takes JSON, as \'{{"1": "x"}}\'; not {text!r}') from None
+    if isinstance(found, dict) and any(
+        int in _members((typing.get_args(one) or (one,))[0]) for one in members
+    ):
+        return {int(key) if key.isdecimal() else key: value for key, value in found.items()}
+    return found
 
 
 def _boolean(text: str) -> bool:

@@ -11,19 +11,24 @@ __all__ = [
     "DO",
     "KINDS",
     "LOOK",
+    "PLATFORMS",
     "SET_UP",
     "STATUSES",
     "AgentName",
     "Client",
+    "Conditions",
+    "FieldValues",
     "Host",
     "Json",
     "JsonLines",
     "Kind",
     "OptionalAgent",
+    "Plat",
     "Site",
     "Status",
     "Success",
     "SuccessOfRun",
+    "System",
     "Yes",
     "examples",
 ]
@@ -31,6 +36,7 @@ __all__ = [
 KINDS: Final = ("server", "workstation")
 LOOK: Final = "Look"
 DO: Final = "Do"
+PLATFORMS: Final = ("windows", "linux", "darwin")
 SET_UP: Final = "Set up"
 STATUSES: Final = ("online", "offline", "overdue")
 _PICK: Final = "Which agents"
@@ -90,6 +96,25 @@ Kind = Annotated[
         rich_help_panel=_PICK,
     ),
 ]
+Plat = Annotated[
+    str | None,
+    typer.Option(
+        "--plat",
+        metavar="PLATFORM",
+        help="windows, linux or darwin.",
+        autocompletion=lambda: PLATFORMS,
+        rich_help_panel=_PICK,
+    ),
+]
+System = Annotated[
+    str | None,
+    typer.Option(
+        "--os",
+        metavar="PATTERN",
+        help="Of such an operating system, as '*Server 2019*', case ignored.",
+        rich_help_panel=_PICK,
+    ),
+]
 Host = Annotated[
     str | None,
     typer.Option(
@@ -103,6 +128,24 @@ Status = Annotated[
         metavar="STATUS",
         help="online, offline or overdue, as the server last knew.",
         autocompletion=lambda: STATUSES,
+        rich_help_panel=_PICK,
+    ),
+]
+Conditions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--where",
+        metavar="FIELD=VALUE",
+        help="Whose field is this, as needs_reboot=true; of a text a pattern. May be repeated: all must fit.",
+        rich_help_panel=_PICK,
+    ),
+]
+FieldValues = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--field",
+        metavar="NAME=VALUE",
+        help="Whose custom field is this; a stock server only. May be repeated: all must fit.",
         rich_help_panel=_PICK,
     ),
 ]

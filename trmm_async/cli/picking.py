@@ -1,24 +1,41 @@
 """Names for ids, agents by what they have in common, and the question before several are touched.
 
-Below: `printing`, `exits`. Above: the commands.
+Below: `conditions`, `options`, `printing`, `exits`. Above: the commands.
 """
 
+import dataclasses
+import functools
+import inspect
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from trmm_async.cli.asking import ask, somebody_is_here
+from trmm_async.cli.conditions import condition, field_value, name_and_value
 from trmm_async.cli.exits import refuse, usage
-from trmm_async.cli.options import KINDS, STATUSES
+from trmm_async.cli.options import (
+    KINDS,
+    PLATFORMS,
+    STATUSES,
+    Client,
+    Conditions,
+    FieldValues,
+    Host,
+    Kind,
+    Plat,
+    Site,
+    Status,
+    System,
+)
 from trmm_async.cli.printing import say
-from trmm_async.cli.text import alike, clean, named, one_line
+from trmm_async.cli.text import clean, named, one_line
 from trmm_async.cli.values import choice
-from trmm_async.plaintext import comparable, is_named
+from trmm_async.plaintext import comparable
 
 if TYPE_CHECKING:
     import trmm_async as sdk
+    from trmm_async.resources.names import NounKind
 
 __all__ = [
     "Where",
@@ -29,84 +46,86 @@ __all__ = [
     "filters_of",
     "host_names",
     "labels",
+    "picks",
     "script_named",
     "site_named",
 ]
 
 T = TypeVar("T")
-_CHOICES = 6
 
 
-@dataclass(frozen=True)
-class _Noun(Generic[T]):
-    """How things of a kind are told apart."""
+@dataclass(frozen=True, kw_only=True)
+class Where:
+    """What agents have in common, as options say it. One that can't be is a wrong use.
 
-    word: str
-    id: Callable[[T], object]
-    name: Callable[[T], str]
-    more: Callable[[T], str]
+    The fields are the options: `picks` gives them to a command.
+    """
 
-    def pick(self, wanted: str, things: Sequence[T]) -> T:
-        """The one thing with this id, or else of this name."""
-        for thing in things:
-            if str(self.id(thing)) == wanted:
-                return thing
-        found = [thing for thing in things if is_named(self.name(thing), wanted)]
-        if len(found) == 1:
-            return found[0]
-        if found:
-            choices = [f"{self.id(thing)} ({self.more(thing)})" for thing in found]
-            said = f"{len(found)} {self.word}s are named {wanted!r}"
-            raise usage(f"{said}, give the id: {named(choices, _CHOICES)}")
-        raise usage(
-            f"there is no {self.word} {wanted!r}{alike(wanted, [self.name(thing) for thing in things])}"
+    client: Client = None
+    site: Site = None
+    kind: Kind = None
+    plat: Plat = None
+    system: System = None
+    status: Status = None
+    hostname: Host = None
+    conditions: Conditions = None
+    fields: FieldValues = None
+
+    def __post_init__(self) -> None:
+        for name, option, words in (
+            ("kind", "--kind", KINDS),
+            ("plat", "--plat", PLATFORMS),
+            ("status", "--status", STATUSES),
+        ):
+            given = getattr(self, name)
+            if given is not None:
+                object.__setattr__(self, name, choice(given, option, words))
+        for option, pattern, example in (
+            ("--hostname", self.hostname, "WEB-*"),
+            ("--os", self.system, "*Server 2019*"),
+        ):
+            if pattern is not None and not pattern.strip():
+                raise usage(f"{option} is a pattern as {example!r}, not empty")
+        for text in self.conditions or ():
+            condition(text)
+        for text in self.fields or ():
+            name_and_value(text, "--field", "Backup=yes")
+
+    def __bool__(self) -> bool:
+        return any(getattr(self, one.name) for one in dataclasses.fields(self))
+
+    async def selector(self, trmm: "sdk.TRMM") -> "sdk.Selector":
+        """The same as `agents.select` has it. Asks for what names stand for, and that only."""
+        tests = [condition(text) for text in self.conditions or ()]
+        return trmm.agents.select(
+            **await filters_of(trmm, self),
+            plat=self.plat,
+            operating_system=self.system,
+            hostname=self.hostname,
+            status=self.status,
+            custom_fields=await _values_of(trmm, self.fields),
+            where=(lambda agent: all(test(agent) for test in tests)) if tests else None,
         )
 
 
-_AGENT: _Noun["sdk.Agent"] = _Noun(
-    "agent",
-    lambda agent: agent.agent_id,
-    lambda agent: agent.hostname,
-    lambda agent: f"{agent.client.name}/{agent.site.name}",
-)
-_SCRIPT: _Noun["sdk.Script"] = _Noun(
-    "script", lambda script: script.id, lambda script: script.name, lambda script: script.shell
-)
-_CLIENT: _Noun["sdk.Client"] = _Noun(
-    "client",
-    lambda client: client.id,
-    lambda client: client.name,
-    lambda client: f"{len(client.sites)} sites",
-)
-_Place = tuple["sdk.Client", "sdk.Site"]
-_SITE: _Noun[_Place] = _Noun(
-    "site",
-    lambda place: place[1].id,
-    lambda place: place[1].name,
-    lambda place: place[0].name,
-)
+def picks(function: Callable[..., Awaitable[T]]) -> Callable[..., Coroutine[Any, Any, T]]:
+    """A command that takes `where: Where` and has in its place the options that say it."""
+    own = inspect.signature(function)
+    options = inspect.signature(Where).parameters
 
+    @functools.wraps(function)
+    async def run(**given: Any) -> T:
+        where = Where(**{name: given.pop(name) for name in options})
+        return await function(**given, where=where)
 
-@dataclass(frozen=True)
-class Where:
-    """What agents have in common, as options say it. One that can't be is a wrong use."""
-
-    client: str | None = None
-    site: str | None = None
-    kind: str | None = None
-    hostname: str | None = None
-    status: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.kind is not None:
-            object.__setattr__(self, "kind", choice(self.kind, "--kind", KINDS))
-        if self.status is not None:
-            object.__setattr__(self, "status", choice(self.status, "--status", STATUSES))
-        if self.hostname is not None and not self.hostname.strip():
-            raise usage("--hostname is a pattern as 'WEB-*', not empty")
-
-    def __bool__(self) -> bool:
-        return any((self.client, self.site, self.kind, self.hostname, self.status))
+    parameters: list[inspect.Parameter] = []
+    for name, parameter in own.parameters.items():
+        parameters += options.values() if name == "where" else [parameter]
+    run.__annotations__ = {each.name: each.annotation for each in parameters}
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    signature = own.replace(parameters=[each.replace(kind=keyword) for each in parameters])
+    vars(run).update(__signature__=signature)
+    return run
 
 
 async def agents_where(trmm: "sdk.TRMM", where: Where, names: Sequence[str] = ()) -> list["sdk.Agent"]:
@@ -114,13 +133,13 @@ async def agents_where(trmm: "sdk.TRMM", where: Where, names: Sequence[str] = ()
     named_ones = await agents_named(trmm, names)
     if names and not where:
         return named_ones
-    agents = await trmm.agents.list(**await filters_of(trmm, where))
+    agents = await (await where.selector(trmm)).list()
     wanted = {agent.agent_id for agent in named_ones}
-    return [agent for agent in agents if _fits(agent, where) and (not names or agent.agent_id in wanted)]
+    return [agent for agent in agents if not names or agent.agent_id in wanted]
 
 
 async def filters_of(trmm: "sdk.TRMM", where: Where) -> dict[str, Any]:
-    """The filters of `agents.list` that say the same, but for host name and status."""
+    """What all that lists by agents takes of it: client, site and kind."""
     client = site = None
     if where.client is not None or where.site is not None:
         clients = await trmm.clients.list()
@@ -129,38 +148,62 @@ async def filters_of(trmm: "sdk.TRMM", where: Where) -> dict[str, Any]:
     return {"client": client, "site": site, "monitoring_type": where.kind}
 
 
-def _fits(agent: "sdk.Agent", where: Where) -> bool:
-    return fnmatchcase(comparable(agent.hostname), comparable(where.hostname or "*")) and where.status in {
-        None,
-        agent.status,
-    }
+async def _values_of(trmm: "sdk.TRMM", texts: Sequence[str] | None) -> dict[Any, Any] | None:
+    """The values of custom fields, by the types that the server has for them."""
+    if not texts:
+        return None
+    from trmm_async.resources.stock.custom_fields import FIELD
+
+    listed = await trmm.custom_fields.list(model="agent")
+    values: dict[Any, Any] = {}
+    for text in texts:
+        name, value = name_and_value(text, "--field", "Backup=yes")
+        field = _picked(FIELD, name, listed)
+        if field in values:
+            raise usage(f"--field: {field.name!r} is given twice, and has one value")
+        values[field] = field_value(field, value)
+    return values
 
 
 async def agents_named(trmm: "sdk.TRMM", names: Sequence[str]) -> list["sdk.Agent"]:
     """The agents of these names or ids, each once. One request for all of them."""
     if not names:
         return []
+    from trmm_async.resources.names import AGENT
+
     agents = await trmm.agents.list()
-    return list({agent.agent_id: agent for agent in (_AGENT.pick(name, agents) for name in names)}.values())
+    return list(
+        {agent.agent_id: agent for agent in (_picked(AGENT, name, agents) for name in names)}.values()
+    )
 
 
 async def script_named(trmm: "sdk.TRMM", name: str) -> "sdk.Script":
     """The script of this id or name."""
-    return _SCRIPT.pick(name, await trmm.scripts.list())
+    from trmm_async.resources.names import SCRIPT
+
+    return _picked(SCRIPT, name, await trmm.scripts.list())
 
 
 def client_named(name: str, clients: Sequence["sdk.Client"]) -> "sdk.Client":
     """The client of this id or name."""
-    return _CLIENT.pick(name, clients)
+    from trmm_async.resources.names import CLIENT
+
+    return _picked(CLIENT, name, clients)
 
 
 def site_named(name: str, clients: Sequence["sdk.Client"], client: "sdk.Client | None" = None) -> "sdk.Site":
     """The site of this id or name, of that client if one is given; CLIENT/SITE is understood too."""
-    places = [(each, site) for each in ([client] if client else clients) for site in each.sites]
-    for owner, site in places:
-        if is_named(f"{owner.name}/{site.name}", name):
-            return site
-    return _SITE.pick(name, places)[1]
+    from trmm_async.resources.names import pick_site
+
+    within = [client] if client else clients
+    by_id = (site for each in within for site in each.sites if str(site.id) == name)
+    return next(by_id, None) or pick_site(name, within)
+
+
+def _picked(kind: "NounKind[T]", wanted: str, things: Sequence[T]) -> T:
+    """The one thing with this id, or else of this name."""
+    by_id = next((thing for thing in things if str(kind.id(thing)) == wanted), None)
+    return kind.pick(wanted, things) if by_id is None else by_id
 
 
 def confirm(doing: str, names: Sequence[str], *, yes: bool, word: str = "agents") -> None:

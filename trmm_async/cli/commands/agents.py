@@ -12,16 +12,11 @@ from trmm_async.cli.exits import usage
 from trmm_async.cli.options import (
     LOOK,
     AgentName,
-    Client,
-    Host,
     Json,
     JsonLines,
-    Kind,
-    Site,
-    Status,
     examples,
 )
-from trmm_async.cli.picking import Where, agents_named, agents_where, labels
+from trmm_async.cli.picking import Where, agents_named, agents_where, labels, picks
 from trmm_async.cli.printing import Column, Output, hanging, plain
 from trmm_async.cli.session import connected, runs
 from trmm_async.cli.text import ago, alike, clean, local, one_line
@@ -47,6 +42,7 @@ def add_to(app: typer.Typer) -> None:
         rich_help_panel=LOOK,
         epilog=examples(
             "trmm agents --client Acme --status offline",
+            "trmm agents --where needs_reboot=true --plat windows",
             "trmm agents --hostname 'WEB-*' --columns hostname,public_ip,last_seen --sort -last_seen",
             "trmm agents --kind server --jsonl | jq -r .hostname",
         ),
@@ -62,13 +58,11 @@ def _field_names() -> tuple[str, ...]:
 
 
 @runs
+@picks
 async def agents(
     context: typer.Context,
-    client: Client = None,
-    site: Site = None,
-    kind: Kind = None,
-    hostname: Host = None,
-    status: Status = None,
+    *,
+    where: Where,
     columns: Annotated[
         str | None,
         typer.Option(
@@ -91,7 +85,7 @@ async def agents(
     as_jsonl: JsonLines = False,
 ) -> None:
     """List agents."""
-    output, where = Output(as_json=as_json, as_jsonl=as_jsonl), Where(client, site, kind, hostname, status)
+    output = Output(as_json=as_json, as_jsonl=as_jsonl)
     shown = _columns(columns) if columns else _USUAL
     order = _order(sort or "hostname")
     async with connected(context) as trmm:

@@ -55,7 +55,7 @@ async def checks(
     """
     output = Output(as_json=as_json, as_jsonl=as_jsonl)
     wanted: Any = None if status is None else choice(status, "--status", STATUSES)
-    where = Where(client, site, kind)
+    where = Where(client=client, site=site, kind=kind)
     missing: list[str] = []
     async with connected(context) as trmm:
         chosen = await agents_named(trmm, [agent] if agent else [])

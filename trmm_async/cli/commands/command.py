@@ -7,8 +7,8 @@ import typer
 import trmm_async as sdk
 from trmm_async.cli.exits import CommandError, Exit, printed, usage
 from trmm_async.cli.launching import careful, chosen, launch
-from trmm_async.cli.options import DO, Client, Host, Json, JsonLines, Kind, Site, Status, Yes, examples
-from trmm_async.cli.picking import Where, agents_named
+from trmm_async.cli.options import DO, Json, JsonLines, Yes, examples
+from trmm_async.cli.picking import Where, agents_named, picks
 from trmm_async.cli.printing import Output
 from trmm_async.cli.run_options import (
     Agents,
@@ -42,6 +42,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 @runs
+@picks
 async def cmd(
     context: typer.Context,
     agent_or_command: Annotated[
@@ -54,11 +55,8 @@ async def cmd(
     agent: Agents = None,
     file: File = None,
     everywhere: Everywhere = False,
-    client: Client = None,
-    site: Site = None,
-    kind: Kind = None,
-    hostname: Host = None,
-    status: Status = None,
+    *,
+    where: Where,
     shell: Annotated[
         str | None,
         typer.Option(
@@ -98,7 +96,6 @@ async def cmd(
     It tells no return code. On many, those that printed the same are put together, the largest group first.
     """
     output = Output(as_json=as_json, as_jsonl=as_jsonl)
-    where = Where(client, site, kind, hostname, status)
     settings = careful(
         width=width,
         canary=canary,

@@ -6,8 +6,8 @@ import typer
 
 import trmm_async as sdk
 from trmm_async.cli.launching import careful, chosen, launch
-from trmm_async.cli.options import DO, Client, Host, Json, JsonLines, Kind, Site, Status, Yes, examples
-from trmm_async.cli.picking import Where
+from trmm_async.cli.options import DO, Json, JsonLines, Yes, examples
+from trmm_async.cli.picking import Where, picks
 from trmm_async.cli.printing import Output
 from trmm_async.cli.run_options import (
     Agents,
@@ -46,11 +46,8 @@ def _command(mode: Literal["scan", "install"]) -> Any:
         agent: Agents = None,
         file: File = None,
         everywhere: Everywhere = False,
-        client: Client = None,
-        site: Site = None,
-        kind: Kind = None,
-        hostname: Host = None,
-        status: Status = None,
+        *,
+        where: Where,
         width: Width = None,
         canary: Canary = None,
         batch: Batch = None,
@@ -65,7 +62,7 @@ def _command(mode: Literal["scan", "install"]) -> Any:
         as_jsonl: JsonLines = False,
     ) -> int:
         output = Output(as_json=as_json, as_jsonl=as_jsonl)
-        whom = chosen(agent, file, Where(client, site, kind, hostname, status), everywhere=everywhere)
+        whom = chosen(agent, file, where, everywhere=everywhere)
         settings = careful(
             width=width,
             canary=canary,
@@ -87,7 +84,7 @@ def _command(mode: Literal["scan", "install"]) -> Any:
             return await launch(trmm, output, whom, begin, settings, good=(None,), yes=yes)
 
     act.__doc__ = _DOCS[mode]
-    return runs(act)
+    return runs(picks(act))
 
 
 _DOCS = {

@@ -9,18 +9,13 @@ from trmm_async.cli.exits import usage
 from trmm_async.cli.launching import careful, chosen, launch
 from trmm_async.cli.options import (
     DO,
-    Client,
-    Host,
     Json,
     JsonLines,
-    Kind,
-    Site,
-    Status,
     Success,
     Yes,
     examples,
 )
-from trmm_async.cli.picking import Where, script_named
+from trmm_async.cli.picking import Where, picks, script_named
 from trmm_async.cli.printing import Output
 from trmm_async.cli.run_options import (
     Agents,
@@ -72,6 +67,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 @runs
+@picks
 async def run(
     context: typer.Context,
     script: ScriptName = None,
@@ -81,11 +77,8 @@ async def run(
     agent: Agents = None,
     file: File = None,
     everywhere: Everywhere = False,
-    client: Client = None,
-    site: Site = None,
-    kind: Kind = None,
-    hostname: Host = None,
-    status: Status = None,
+    *,
+    where: Where,
     timeout: Timeout = 90,
     env: Variables = None,
     as_user: AsUser = False,
@@ -110,7 +103,7 @@ async def run(
     Ctrl-C once: nothing more is sent, and what is under way is waited for. Twice: it ends at once.
     """
     output = Output(as_json=as_json, as_jsonl=as_jsonl)
-    whom = chosen(agent, file, Where(client, site, kind, hostname, status), everywhere=everywhere)
+    whom = chosen(agent, file, where, everywhere=everywhere)
     settings = careful(
         width=width,
         canary=canary,

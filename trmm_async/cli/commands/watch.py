@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import trmm_async as sdk
-from trmm_async.cli.options import LOOK, Client, Host, Json, JsonLines, Kind, Site, examples
-from trmm_async.cli.picking import Where, agents_where, labels
+from trmm_async.cli.options import LOOK, Json, JsonLines, examples
+from trmm_async.cli.picking import Where, agents_where, labels, picks
 from trmm_async.cli.printing import Output, plain, say, screen
 from trmm_async.cli.session import connected, runs
 from trmm_async.cli.text import clean, local, named, one_line
@@ -31,15 +31,14 @@ def add_to(app: typer.Typer) -> None:
 
 
 @runs
+@picks
 async def watch(
     context: typer.Context,
     agents: Annotated[
         list[str] | None, typer.Argument(metavar="AGENT", help="Host names or ids; all agents without.")
     ] = None,
-    client: Client = None,
-    site: Site = None,
-    kind: Kind = None,
-    hostname: Host = None,
+    *,
+    where: Where,
     count: Annotated[
         int | None, typer.Option("--count", metavar="N", min=1, help="End after so many events.")
     ] = None,
@@ -54,7 +53,7 @@ async def watch(
     A stock server is looked at again and again, so that its events come some seconds late. --json prints all
     of them at the end.
     """
-    output, where = Output(as_json=as_json, as_jsonl=as_jsonl), Where(client, site, kind, hostname)
+    output = Output(as_json=as_json, as_jsonl=as_jsonl)
     end_after = seconds(duration, "--for")
     async with connected(context) as trmm:
         chosen = await agents_where(trmm, where, agents or ())

@@ -13,7 +13,7 @@ from trmm_async.models import Noun, no_extra
 from trmm_async.resources.names import NounKind
 from trmm_async.resources.resource import Resource
 
-__all__ = ["CustomField", "CustomFieldChanges", "CustomFields", "FieldValues", "field_ids"]
+__all__ = ["FIELD", "CustomField", "CustomFieldChanges", "CustomFields", "FieldValues", "field_ids"]
 
 Model = Literal["agent", "client", "site"]
 FieldType = Literal["text", "number", "single", "multiple", "checkbox", "datetime"]
@@ -119,7 +119,7 @@ UPDATE = put("custom_fields.update", _ONE)
 DELETE = delete("custom_fields.delete", _ONE)
 
 
-_FIELD: Final[NounKind[CustomField]] = NounKind(
+FIELD: Final[NounKind[CustomField]] = NounKind(
     "custom field", lambda field: field.id, lambda field: field.name, lambda field: field.model
 )
 
@@ -135,7 +135,7 @@ def field_ids(model: Model, given: Collection[int | str]) -> Plan[Mapping[int | 
         listed: list[CustomField] = []
         if any(isinstance(one, str) for one in given):
             listed = yield from LIST.call(query={"model": model})
-        return {one: one if isinstance(one, int) else _FIELD.pick(one, listed).id for one in given}
+        return {one: one if isinstance(one, int) else FIELD.pick(one, listed).id for one in given}
 
     return Plan(steps)
 

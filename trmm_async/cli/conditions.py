@@ -1,0 +1,107 @@
+"""`--where FIELD=VALUE`, `--field NAME=VALUE`: what is typed as a test of an agent. Pure, and never Python.
+
+Below: `values`. Above: `picking`.
+"""
+
+import re
+import typing
+from collections.abc import Callable
+from fnmatch import translate
+from typing import TYPE_CHECKING, Any, Final
+
+import trmm_async as sdk
+from trmm_async.cli.exits import usage
+from trmm_async.cli.text import alike
+from trmm_async.cli.values import choice
+from trmm_async.plaintext import comparable
+
+if TYPE_CHECKING:
+    from trmm_async import CustomField
+
+__all__ = ["condition", "field_value", "name_and_value"]
+
+_YES: Final = ("true", "yes")
+_NO: Final = ("false", "no")
+_INSTEAD: Final = {"client": "--client", "site": "--site", "custom_fields": "--field"}
+
+
+def name_and_value(text: str, option: str, example: str) -> tuple[str, str]:
+    """Both sides of the first equals sign, without the spaces around them."""
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip():
+        raise usage(
+            f"{option} is {'FIELD' if option == '--where' else 'NAME'}=VALUE as {example}, not {text!r}"
+        )
+    return name.strip(), value.strip()
+
+
+def condition(text: str) -> "Callable[[sdk.Agent], bool]":
+    """Whether a field of an agent is as the text says.
+
+    A text is a pattern, in any case; of several texts one must fit. An empty value is a field without one.
+    """
+    name, value = name_and_value(text, "--where", "needs_reboot=true")
+    field, kinds = name.replace("-", "_").casefold(), _kinds()
+    if field in _INSTEAD:
+        raise usage(f"--where takes no {field}: use {_INSTEAD[field]}")
+    if field not in kinds:
+        hint = alike(field, list(kinds))
+        raise usage(
+            f"--where: agents have no field {name!r} to compare{hint or f'; there is {_listed(kinds)}'}"
+        )
+    if not value:
+        return lambda agent: getattr(agent, field) in {None, "", ()}
+    fits = _fitting(kinds[field], f"--where {field}", value)
+    return lambda agent: fits(getattr(agent, field))
+
+
+def field_value(field: "CustomField", value: str) -> str | bool | None:
+    """What a custom field is compared with; None for one that is not set."""
+    what = f"--field {field.name}"
+    if not value:
+        return None
+    if field.type == "checkbox":
+        return _boolean(value, what)
+    if field.type == "number":
+        _number(value, what)
+    return choice(value, what, field.options) if len(field.options) > 1 else value
+
+
+def _kinds() -> dict[str, type]:
+    """The fields of agents that can be compared with a text, and what their values are."""
+    found: dict[str, type] = {}
+    for name, hint in typing.get_type_hints(sdk.Agent).items():
+        for one in typing.get_args(hint) if type(None) in typing.get_args(hint) else (hint,):
+            if one in {str, bool, int, float}:
+                found[name] = one
+            elif one == tuple[str, ...]:
+                found[name] = tuple
+    return found
+
+
+def _listed(kinds: dict[str, type]) -> str:
+    return ", ".join(kinds)
+
+
+def _fitting(kind: type, what: str, value: str) -> Callable[[Any], bool]:
+    if kind is bool:
+        wanted = _boolean(value, what)
+        return lambda found: found is wanted
+    if kind in {int, float}:
+        number = _number(value, what)
+        return lambda found: found == number
+    pattern = re.compile(translate(comparable(value)))
+    if kind is tuple:
+        return lambda found: any(pattern.match(comparable(one)) for one in found)
+    return lambda found: pattern.match(comparable(found or "")) is not None
+
+
+def _boolean(value: str, what: str) -> bool:
+    return choice(value, what, (*_YES, *_NO)) in _YES
+
+
+def _number(value: str, what: str) -> float:
+    try:
+        return float(value)
+    except ValueError:
+        raise usage(f"{what} is a number, not {value!r}") from None
