@@ -1,7 +1,9 @@
 """What goes to stdout: widths, JSON's kinds, terminals."""
 
 import json
+from contextlib import redirect_stdout
 from datetime import UTC, date, datetime
+from io import StringIO
 from typing import Any
 
 import pytest
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 
 import trmm_async as sdk
 from trmm_async.cli.commands.agents import _show
-from trmm_async.cli.printing import _json, fitted, plain
+from trmm_async.cli.printing import Output, _json, fitted, plain
 
 
 class TestWidths:
@@ -69,3 +71,13 @@ def test_fields_go_by_their_attributes_names_and_not_by_those_on_the_wire() -> N
     row = plain(sdk.Agent(agent_id="a", needs_reboot=True))
     assert set(row) == set(sdk.Agent.__struct_fields__)
     assert row["needs_reboot"] is True
+
+
+@given(st.lists(st.dictionaries(st.text(), st.text() | st.lists(st.integers()), max_size=3), max_size=4))
+def test_an_array_that_is_written_as_it_comes_is_the_whole_array(things: list[dict[str, Any]]) -> None:
+    with redirect_stdout(StringIO()) as shown:
+        whole = _json(things, indent=2)
+        with Output(as_json=True).stream() as emit:
+            for thing in things:
+                emit(thing)
+    assert shown.getvalue() == f"{whole}\n"

@@ -95,12 +95,15 @@ class Output:
 
     @contextmanager
     def stream(self) -> Iterator[Callable[[object], None]]:
-        """For programs: things as they come. JSON Lines at once, a JSON array when the block ends."""
-        collected: list[object] = []
+        """For programs: things as they come, and not kept. A JSON array is closed when the block ends."""
+        before = "[\n  "
 
         def emit(thing: object) -> None:
+            nonlocal before
             if self.as_json:
-                collected.append(plain(thing))
+                element = _json(plain(thing), indent=2).replace("\n", "\n  ")
+                print(before, element, sep="", end="")
+                before = ",\n  "
             else:
                 print(_json(plain(thing)), flush=True)
 
@@ -108,7 +111,7 @@ class Output:
             yield emit
         finally:
             if self.as_json:
-                print(_json(collected, indent=2))
+                print("[]" if before[0] == "[" else "\n]")
 
 
 def plain(value: Any) -> Any:

@@ -5,6 +5,7 @@ first, as `clush -b` does.
 """
 
 import json
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,7 +18,7 @@ from trmm_async.plaintext import MARGIN, set_apart
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["counted", "is_refusal", "print_groups", "row", "summary", "verdict"]
+__all__ = ["Tally", "counted", "is_refusal", "print_groups", "row", "summary", "verdict"]
 
 _RULE: Final = "-" * 15
 _REFUSALS: Final = ("AuthenticationError", "PermissionDeniedError")
@@ -33,6 +34,30 @@ def row(outcome: "sdk.Outcome", names: Mapping[str, str]) -> dict[str, Any]:
     (line,) = sdk.as_jsonl([outcome])
     told: dict[str, Any] = json.loads(line)
     return {"agent_id": told["agent_id"], "hostname": names.get(told["agent_id"]), **told}
+
+
+class Tally:
+    """What is to be known of outcomes that are not kept: their codes, and whether a key was refused."""
+
+    def __init__(self) -> None:
+        self.codes: Counter[int | None] = Counter()
+        self.refused: bool = False
+
+    def add(self, outcome: "sdk.Outcome") -> None:
+        """Count one more."""
+        if isinstance(outcome, sdk.Done):
+            self.codes[code_of(outcome)] += 1
+        self.refused = self.refused or is_refusal(outcome)
+
+    @property
+    def worst(self) -> int | None:
+        """The largest return code by size; None if nothing has ended with one."""
+        return max((code for code in self.codes if code is not None), key=abs, default=None)
+
+
+def code_of(done: "sdk.Done[Any]") -> int | None:
+    """What it returned: a script's or a command's code; None for what has none."""
+    return getattr(done.result, "retcode", getattr(done.result, "exit_code", None))
 
 
 def is_refusal(outcome: "sdk.Outcome") -> bool:

@@ -1,8 +1,7 @@
 """`trmm resume`, `trmm results`: what to do with the journal of a run."""
 
 import sys
-from collections import Counter
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Callable, Collection
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -14,11 +13,12 @@ from trmm_async.cli.following import Following
 from trmm_async.cli.options import DO, LOOK, Json, JsonLines, SuccessOfRun, Yes, examples
 from trmm_async.cli.picking import confirm, host_names
 from trmm_async.cli.printing import Output, say
-from trmm_async.cli.report import is_refusal, print_groups, row, summary, verdict
+from trmm_async.cli.report import Tally, print_groups, row, summary, verdict
 from trmm_async.cli.session import client_of, connected, login_of, runs
 from trmm_async.cli.settings import same_server
 from trmm_async.cli.text import clean
 from trmm_async.cli.values import choice, codes
+from trmm_async.fleet.reports import Grouping
 
 __all__ = ["add_to"]
 
@@ -150,32 +150,45 @@ async def results(
     if as_csv and not output.for_people:
         raise usage("--csv, --json and --jsonl are formats: choose one")
     async with await sdk.Journal.read(journal) as book:
-        async with book.still():
-            outcomes = [outcome async for outcome in book.outcomes()]
-            counts, in_flight = await book.counts(), len(await book.in_flight())
-            successes = await book.successes()
         names = (
             {} if ids or as_csv else await _names(context, book.order.server, for_people=output.for_people)
         )
+        async with book.still():
+            counts, in_flight = await book.counts(), len(await book.in_flight())
+            successes, tally = await book.successes(), Tally()
+            outcomes = _counted(book, tally)
+            if as_csv:
+                await _print_csv(outcomes)
+            elif output.for_people:
+                grouping = Grouping()
+                async for outcome in outcomes:
+                    grouping.add(outcome)
+                kinds = successes if given is None else given
+                print_groups(grouping.groups(), names, kinds)
+            else:
+                with output.stream() as emit:
+                    async for outcome in outcomes:
+                        emit(row(outcome, names))
     if given is not None:
-        codes_now = Counter(
-            getattr(each.result, "retcode", None) for each in outcomes if isinstance(each, sdk.Done)
-        )
-        successes = {code: count for code, count in codes_now.items() if code in given}
-    if as_csv:
-        lines = sdk.as_csv(outcomes)
-        sys.stdout.writelines(map(clean, lines) if sys.stdout.isatty() else lines)
-    elif output.for_people:
-        print_groups(sdk.groups_of(outcomes), names, successes)
-    else:
-        with output.stream() as emit:
-            for outcome in outcomes:
-                emit(row(outcome, names))
+        successes = {code: count for code, count in tally.codes.items() if code in given}
     succeeded = sum(successes.values())
-    worst = max((group.retcode or 0 for group in sdk.groups_of(outcomes)), key=abs, default=None)
-    say(summary(counts, succeeded, worst, in_flight=in_flight))
-    code = verdict(counts, succeeded, refused=any(map(is_refusal, outcomes)))
+    say(summary(counts, succeeded, tally.worst, in_flight=in_flight))
+    code = verdict(counts, succeeded, refused=tally.refused)
     return Exit.UNKNOWN if counts.pending else code
+
+
+async def _counted(book: "sdk.Journal", tally: Tally) -> "AsyncIterator[sdk.Outcome[Any]]":
+    async for outcome in book.outcomes():
+        tally.add(outcome)
+        yield outcome
+
+
+async def _print_csv(outcomes: "AsyncIterator[sdk.Outcome[Any]]") -> None:
+    tidy: Callable[[str], str] = clean if sys.stdout.isatty() else str
+    sys.stdout.writelines(map(tidy, sdk.as_csv([])))
+    async for outcome in outcomes:
+        _, *lines = sdk.as_csv([outcome])
+        sys.stdout.writelines(map(tidy, lines))
 
 
 async def _names(context: typer.Context, server: str, *, for_people: bool) -> dict[str, str]:

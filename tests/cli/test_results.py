@@ -1,0 +1,59 @@
+"""`trmm results` of much: it is shown as it is read."""
+
+import asyncio
+import json
+import sys
+import tracemalloc
+from pathlib import Path
+
+import pytest
+
+from trmm_async import CommandResult, Done, Journal, ScriptResult
+from trmm_async.cli import main
+from trmm_async.fleet.journal import Order
+
+COUNT = 20
+AGENTS = [f"agent{number:03}" for number in range(COUNT)]
+
+
+@pytest.mark.parametrize("how", ["--jsonl", "--json", "--csv"])
+async def test_much_is_shown_without_holding_it(
+    how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "run.db"
+    async with await Journal.create(path, Order(server="http://x", script=1), AGENTS) as book:
+        await book.begin(AGENTS, 0, None)
+        for number, each in enumerate(AGENTS):
+            done = Done(each, ScriptResult(retcode=-number, stdout=f"{number:x>500000}"))
+            await book.settle(done, ok=number == 0)
+    # What is imported for it is not what is measured.
+    assert await asyncio.to_thread(main, ["results", "nothing.db"]) == 1
+    with (tmp_path / "shown").open("w") as shown:
+        monkeypatch.setattr(sys, "stdout", shown)
+        tracemalloc.start()
+        try:
+            code = await asyncio.to_thread(main, ["results", str(path), "--ids", how])
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert code == 1
+    text = (tmp_path / "shown").read_text()
+    if how == "--json":
+        assert [row["retcode"] for row in json.loads(text)] == [-number for number in range(COUNT)]
+    assert sum(each in text for each in AGENTS) == COUNT
+    assert peak < COUNT * 400_000
+
+
+async def test_commands_are_judged_by_other_codes_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "run.db"
+    order = Order(server="http://x", kind="command", command="verify", shell="cmd")
+    async with await Journal.create(path, order, AGENTS[:2]) as book:
+        await book.begin(AGENTS[:2], 0, None)
+        for each in AGENTS[:2]:
+            await book.settle(Done(each, CommandResult(exit_code=7, output="x")), ok=False)
+    assert await asyncio.to_thread(main, ["results", str(path), "--ids"]) == 1
+    assert "(the worst is 7)" in capsys.readouterr().err
+    assert await asyncio.to_thread(main, ["results", str(path), "--ids", "--success", "7"]) == 0
+    assert capsys.readouterr().err == "2 agents: 2 succeeded\n"
