@@ -543,7 +543,7 @@ class TestSettings:
             TRMM(url, api_key="key")
 
     @pytest.mark.parametrize(
-        "url", ["http://localhost:8000", "http://127.0.0.9", "http://[::1]:80/x", "https://x.com"]
+        "url", ["http://localhost:8000", "http://127.0.0.9", "http://[::1]:8080/x", "https://x.com"]
     )
     def test_loopback_may_be_plain(self, url: str) -> None:
         assert url in repr(TRMM(url, api_key="key"))
@@ -571,19 +571,19 @@ class TestSettings:
 
     def test_the_environment_serves_too(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("TRMM_URL", raising=False)
-        monkeypatch.delenv("TRMM_DIALECT", raising=False)
+        for name in ("TRMM_DIALECT", "TRMM_PROFILE"):
+            monkeypatch.delenv(name, raising=False)
         monkeypatch.setenv("TRMM_API_KEY", "key")
         with pytest.raises(InvalidRequestError, match="TRMM_URL"):
             TRMM.from_env()
         monkeypatch.setenv("TRMM_URL", "https://rmm.example.com/")
         trmm = TRMM.from_env(timeout=5)
-        assert repr(trmm) == "<TRMM https://rmm.example.com gateway, not yet used>"
-        assert trmm.dialect == "gateway"
+        assert repr(trmm) == "<TRMM https://rmm.example.com auto, not yet used>"
         monkeypatch.setenv("TRMM_DIALECT", "stock")
         assert TRMM.from_env().dialect == "stock"
         assert TRMM.from_env(dialect="auto").dialect == "auto"
         monkeypatch.setenv("TRMM_DIALECT", "graphql")
-        with pytest.raises(InvalidRequestError, match="dialect must be one of"):
+        with pytest.raises(InvalidRequestError, match="the dialect is auto, gateway or stock, not 'graphql'"):
             TRMM.from_env()
 
     @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from difflib import get_close_matches
 from typing import Any, Final, TypeAlias, TypeVar
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
+from trmm_async import addresses
 from trmm_async.errors import InvalidRequestError
 
 __all__ = [
@@ -429,12 +430,11 @@ def token(value: object) -> str:
     return value
 
 
-_API: Final = re.compile(r"/+api/+v3/*\Z", re.IGNORECASE)
 _API_WITHIN: Final = re.compile(r"/+api/+v3(/|\Z)", re.IGNORECASE)
 
 
 def base_url(value: object, *, allow_http: bool) -> str:
-    """The server's URL without a closing slash, and without `/api/v3`, which is a part of each call's path.
+    """The server's URL in its normal form; see `addresses.normal`.
 
     Plain http only to this machine, unless allowed.
     """
@@ -445,10 +445,13 @@ def base_url(value: object, *, allow_http: bool) -> str:
             f"url: plain http would show the API key to everybody on the way to {parts.hostname}; "
             "use https, or allow_http=True if you must"
         )
-    path = _API.sub("", parts.path).rstrip("/")
-    if _API_WITHIN.search(path):
+    try:
+        address = addresses.normal(parts.geturl())
+    except ValueError as error:
+        raise InvalidRequestError(f"url is not a URL: {error}") from None
+    if _API_WITHIN.search(urlsplit(address).path):
         raise InvalidRequestError('url must end before "/api/v3", which each call has in its path')
-    return f"{parts.scheme}://{parts.netloc}{path}"
+    return address
 
 
 # The URL itself stands in no message: it may hold a password.

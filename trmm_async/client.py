@@ -3,7 +3,6 @@
 Over everything that answers a user's call, below the command line.
 """
 
-import os
 import re
 import ssl as tls
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -14,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
-from trmm_async import arguments, codec
+from trmm_async import arguments, codec, profiles
 from trmm_async.calls import Call, Lane, Replay
 from trmm_async.dialects import Dialect, Gateway, Stock
 from trmm_async.errors import InvalidRequestError
@@ -228,17 +227,36 @@ class TRMM:
 
     @classmethod
     def from_env(cls, **settings: Any) -> Self:
-        """A client by the environment: `TRMM_URL`, `TRMM_API_KEY`, and `TRMM_DIALECT` if that is set.
+        """A client by the environment, as the command line reads it.
+
+        `TRMM_URL` and `TRMM_API_KEY`; `TRMM_DIALECT`, without which it is found out; and `TRMM_PROFILE`,
+        which names a profile for what is not set, in the file that `TRMM_CONFIG` names.
 
         Args:
-            settings: what `TRMM` takes besides the first two; what is given here goes before the environment.
+            settings: what `TRMM` takes; what is given here goes before the environment.
 
         Raises:
-            InvalidRequestError: one of the two is not set, or a setting is wrong.
+            InvalidRequestError: the address or the key is missing, or a setting is wrong.
+            KeySourceError: the key is in the system's keyring, which can't be read.
         """
-        if dialect := os.environ.get("TRMM_DIALECT"):
-            settings.setdefault("dialect", dialect)
-        return cls(_variable("TRMM_URL"), api_key=hide(_variable("TRMM_API_KEY")), **settings)
+        return cls(**profiles.from_environment(settings))
+
+    @classmethod
+    def from_profile(cls, name: str, **settings: Any) -> Self:
+        """A client by a profile that `trmm login` wrote: address, key, dialect, rate limit.
+
+        What stands in none is read of the environment, but for the key of another server.
+
+        Args:
+            name: the profile's name.
+            settings: what `TRMM` takes; what is given here goes before the profile.
+
+        Raises:
+            InvalidRequestError: there is no such profile (the text names those that are alike), no key for
+                it, or a setting is wrong.
+            KeySourceError: the key is in the system's keyring, which can't be read.
+        """
+        return cls(**profiles.from_profile(name, settings))
 
     def __repr__(self) -> str:
         if not hasattr(self, "_api"):
@@ -590,13 +608,6 @@ def _tls(context: object) -> tls.SSLContext | None:
     if context is None or isinstance(context, tls.SSLContext):
         return context
     raise InvalidRequestError(f"ssl must be an ssl.SSLContext or None, not {context!r}")
-
-
-def _variable(name: str) -> str:
-    value = os.environ.get(name, "").removeprefix("\ufeff")  # $(cat key.txt), which an editor has saved
-    if not value:
-        raise InvalidRequestError(f"the environment variable {name} is not set")
-    return value
 
 
 def _raw_call(method: object, path: str, params: Mapping[str, object] | None, json: object) -> Call[Any]:

@@ -10,6 +10,7 @@ TRMMError
 │   └── UnknownNameError         nothing has this name; says which names are alike
 ├── UnsupportedError             this server can't do that; says what to use instead
 ├── ClosedError                  the client or the subscription is closed
+├── KeySourceError               what was to give the API key could not: the keyring, or your callable
 ├── StillInMaintenanceError      agents that `maintenance` could not switch off again
 ├── JournalError                 a run's journal can't be made, read, written, or had
 ├── IncompleteError              some of many agents could not be asked; holds what the others said
@@ -58,6 +59,7 @@ __all__ = [
     "IncompleteError",
     "InvalidRequestError",
     "JournalError",
+    "KeySourceError",
     "StillInMaintenanceError",
     "NotFoundError",
     "OutcomeUnknownError",
@@ -150,6 +152,10 @@ class UnsupportedError(TRMMError):
 
 class ClosedError(TRMMError, RuntimeError):
     """The client or the subscription was used after it was closed. Nothing was sent."""
+
+
+class KeySourceError(TRMMError):
+    """What was to give the API key could not; `__cause__` is why. Nothing was sent with another."""
 
 
 class StillInMaintenanceError(TRMMError):

@@ -16,6 +16,7 @@ from typing import Final
 __all__ = [
     "MARGIN",
     "UNFIT",
+    "alike",
     "clean",
     "comparable",
     "is_named",
@@ -116,3 +117,9 @@ def near_matches(wanted: str, names: Iterable[str]) -> tuple[str, ...]:
     within = [name for each, name in by_form.items() if form and form in each]
     close = [by_form[name] for name in get_close_matches(form, by_form, n=3)]
     return tuple(dict.fromkeys([*within, *close]))[:3]
+
+
+def alike(wanted: str, names: Iterable[str]) -> str:
+    """The names that could have been meant, as the end of a sentence: "; did you mean JADE-PC?"."""
+    near = near_matches(wanted, names)
+    return f"; did you mean {' or '.join(near)}?" if near else ""

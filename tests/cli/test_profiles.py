@@ -1,5 +1,7 @@
 """`trmm login` and `trmm profiles`: what is written, what is checked first, and where the key is."""
 
+import asyncio
+import re
 import stat
 import sys
 from collections.abc import Iterator
@@ -14,6 +16,8 @@ import pytest
 
 from tests.cli.conftest import Cli
 from tests.cli.stage import Backstage, program, terminal
+from trmm_async import TRMM, InvalidRequestError, KeySourceError
+from trmm_async.profiles import VARIABLES
 
 
 class Drawer(keyring.backend.KeyringBackend):
@@ -273,3 +277,68 @@ class TestOnATerminal:
             assert screen.finish() == 0
         assert "Hermes Network Inc." in screen.shown
         assert gateway.api_key not in screen.shown
+
+
+class TestTheLibrary:
+    """`TRMM.from_profile` and `TRMM.from_env` find what the command line finds."""
+
+    @pytest.mark.parametrize("words", [(), ("--keyring",)])
+    async def test_a_profile_that_login_wrote_is_a_client(
+        self, cli: Cli, stage: Backstage, drawer: Drawer, words: tuple[str, ...]
+    ) -> None:
+        await asyncio.to_thread(login, cli, stage, "--profile", "lab", *words)
+        async with TRMM.from_profile("lab") as trmm:
+            assert trmm.dialect == stage.server.dialect  # as it was found by login
+            assert trmm.stats.sent == 0
+            assert len(await trmm.agents.list()) == 20
+            assert stage.api_key not in repr(trmm)
+
+    def test_what_is_given_goes_before_it(self, bare: Path) -> None:
+        write(bare, 'url = "https://a.example"\ndialect = "stock"\nrate_limit = "50/60"\napi_key = "key"')
+        assert TRMM.from_profile("lab").dialect == "stock"
+        assert TRMM.from_profile("lab", dialect="gateway", timeout=3).dialect == "gateway"
+        with pytest.raises(InvalidRequestError, match="timeout"):
+            TRMM.from_profile("lab", timeout=0)
+
+    def test_one_that_is_not_there_names_those_that_are_alike(self, bare: Path) -> None:
+        write(bare, 'url = "https://a.example"\napi_key = "key"')
+        with pytest.raises(InvalidRequestError, match=r"no profile 'lav' in .*; did you mean lab\?"):
+            TRMM.from_profile("lav")
+        with pytest.raises(InvalidRequestError, match="named by a text"):
+            TRMM.from_profile("")
+
+    def test_a_key_of_another_server_is_not_used(self, bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        write(bare, 'url = "https://a.example"')
+        monkeypatch.setenv("TRMM_URL", "https://b.example")
+        monkeypatch.setenv("TRMM_API_KEY", "key")
+        with pytest.raises(InvalidRequestError, match=r"no API key for https://a\.example \(that in"):
+            TRMM.from_profile("lab")
+        with pytest.raises(InvalidRequestError, match=r"no API key for https://a\.example \(that in"):
+            TRMM.from_env(url="https://a.example")
+        monkeypatch.setenv("TRMM_URL", "HTTPS://A.example:443/")
+        assert "https://a.example" in repr(TRMM.from_profile("lab"))
+
+    def test_a_keyring_that_can_not_be_read_is_a_typed_error(self, bare: Path, drawer: Drawer) -> None:
+        write(bare, 'url = "https://a.example"\nkeyring = true')
+        keyring.set_keyring(keyring.backends.fail.Keyring())  # type: ignore[no-untyped-call]
+        with pytest.raises(KeySourceError, match="the keyring can't be read"):
+            TRMM.from_profile("lab")
+
+    def test_the_environment_names_a_profile_too(self, bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        write(bare, 'url = "https://a.example"\ndialect = "stock"\napi_key = "key"')
+        with pytest.raises(InvalidRequestError, match="TRMM_URL is not set"):
+            TRMM.from_env()  # a file alone is no environment
+        monkeypatch.setenv("TRMM_PROFILE", "lab")
+        assert repr(TRMM.from_env()) == "<TRMM https://a.example stock, not yet used>"
+        monkeypatch.setenv("TRMM_DIALECT", "gateway")
+        assert TRMM.from_env().dialect == "gateway"
+
+    def test_every_variable_of_the_documentation_is_one_of_the_table(self) -> None:
+        page = Path(__file__).parents[2] / "docs" / "cli.md"
+        assert set(re.findall(r"`(TRMM_[A-Z_]+)`", page.read_text())) == set(VARIABLES.values())
+
+
+def write(path: Path, lines: str) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"[profiles.lab]\n{lines}\n")
+    path.chmod(0o600)

@@ -29,7 +29,7 @@ from trmm_async.cli.commands import (
     watch,
 )
 from trmm_async.cli.exits import CommandError, guarded
-from trmm_async.cli.settings import DIALECTS, Given, read_book
+from trmm_async.profiles import DIALECTS, Given, read_book
 
 __all__ = ["app", "hoisted", "run"]
 

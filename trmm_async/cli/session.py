@@ -1,6 +1,6 @@
 """From the settings to a connected client, and from an async function to a command.
 
-Below: `keys`, `settings`. Above: the commands.
+Below: `keys`. Above: the commands.
 """
 
 import asyncio
@@ -13,9 +13,9 @@ from typing import Any, ParamSpec, TypeVar
 import typer
 
 import trmm_async as sdk
-from trmm_async.cli.exits import CommandError, Exit, usage
-from trmm_async.cli.keys import Key, find_key
-from trmm_async.cli.settings import Given, Settings, read_book, resolve
+from trmm_async.cli.exits import CommandError, Exit
+from trmm_async.cli.keys import key_for
+from trmm_async.profiles import Given, Key, Settings, client_settings, read_book, resolve
 
 __all__ = ["Login", "client_of", "connected", "given_of", "login_of", "runs"]
 
@@ -55,20 +55,12 @@ def login_of(context: typer.Context, *, may_ask: bool = True) -> Login:
     """The server and the key that are in force."""
     book = read_book()
     settings = resolve(given_of(context), book)
-    return Login(settings, find_key(settings, book, may_ask=may_ask))
+    return Login(settings, key_for(settings, book, may_ask=may_ask))
 
 
 def client_of(settings: Settings, key: str, *, retries: int = 3) -> "sdk.TRMM":
     """A client with these settings."""
-    dialect: Any = settings.dialect
-    return sdk.TRMM(
-        settings.url,
-        api_key=key,
-        dialect=dialect,
-        rate_limit=_rate_limit(settings.rate_limit),
-        allow_http=settings.allow_http,
-        retries=retries,
-    )
+    return sdk.TRMM(settings.url, api_key=key, retries=retries, **client_settings(settings))
 
 
 @asynccontextmanager
@@ -77,15 +69,3 @@ async def connected(context: typer.Context) -> AsyncIterator["sdk.TRMM"]:
     login = login_of(context)
     async with client_of(login.settings, login.key.value) as trmm:
         yield trmm
-
-
-def _rate_limit(text: str | None) -> Any:
-    if text is None:
-        return "default"
-    if text == "none":
-        return None
-    count, _, seconds = text.partition("/")
-    try:
-        return sdk.RateLimit(int(count), per=float(seconds))
-    except ValueError as error:
-        raise usage(f"--rate-limit is COUNT/SECONDS as 100/60, or none; not {text!r}") from error

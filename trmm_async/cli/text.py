@@ -1,14 +1,12 @@
 """Texts as people read and write them: spans, folded names, encodings. `plaintext` cleans them."""
 
-import codecs
-import locale
 import re
-import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from trmm_async.plaintext import clean, near_matches, one_line
+from trmm_async.plaintext import alike, clean, one_line
+from trmm_async.saved_text import bare, code_page, decoded
 
 __all__ = [
     "ago",
@@ -26,52 +24,6 @@ __all__ = [
 
 _NUMBERED: Final = re.compile(r"(.*?)([0-9]{1,18})([^0-9]*)", re.DOTALL)
 _UNITS: Final = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
-
-
-_MARKS: Final = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before that of UTF-16, which it begins with
-    (codecs.BOM_UTF32_BE, "utf-32-be"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-)
-
-
-def decoded(data: bytes, other: str | None = None) -> str:
-    """The text of a file or a pipe: by its byte order mark, else in UTF-8, else in that other encoding.
-
-    Raises:
-        UnicodeDecodeError: it is none of these; `start` is the place where it is no UTF-8.
-    """
-    for mark, encoding in _MARKS:
-        if data.startswith(mark):
-            return data[len(mark) :].decode(encoding)
-    try:
-        return data.decode()
-    except UnicodeDecodeError as error:
-        try:
-            return data.decode(other or "ascii")
-        except UnicodeDecodeError:
-            raise error from None
-
-
-def code_page() -> str | None:
-    """What texts are written in here where it is not UTF-8: a code page of Windows, or what a locale says."""
-    for name in (getattr(sys.stdin, "encoding", None), locale.getencoding()):
-        if name and codecs.lookup(name).name not in {"utf-8", "ascii"}:
-            return str(name)
-    return None
-
-
-def bare(text: str) -> str:
-    """A key or an address without what an editor of Windows, or a line, has put around it."""
-    return text.strip("\ufeff \t\r\n")
-
-
-def alike(wanted: str, names: Sequence[str]) -> str:
-    """The names that could have been meant, as the end of a sentence: "; did you mean JADE-PC?"."""
-    near = near_matches(wanted, names)
-    return f"; did you mean {' or '.join(near)}?" if near else ""
 
 
 def span(length: timedelta) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Generic, Self
 
+from trmm_async.addresses import same_server
 from trmm_async.errors import ClosedError, JournalError, TRMMError
 from trmm_async.fleet.collector import OutcomeCollector
 from trmm_async.fleet.guards import UnsentGuards
@@ -269,7 +270,7 @@ class FleetRun(Generic[T]):
         journal = await Journal.resume(resumption.journal)
         stack.push_async_callback(journal.aclose)
         ours = self._api.transport.server.base_url
-        if journal.order.server != ours:
+        if not same_server(journal.order.server, ours):
             raise JournalError(f"{journal.path} is a run on {journal.order.server}, and this is {ours}")
         plan = resumption.plan(journal.order)
         await self._require(plan.work)

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 import typer
 
 import trmm_async as sdk
+from trmm_async.addresses import same_server
 from trmm_async.cli.exits import CommandError, Exit, usage
 from trmm_async.cli.following import Following
 from trmm_async.cli.options import DO, LOOK, Json, JsonLines, SuccessOfRun, Yes, examples
@@ -15,7 +16,6 @@ from trmm_async.cli.picking import confirm, host_names
 from trmm_async.cli.printing import Output, say
 from trmm_async.cli.report import Tally, print_groups, row, summary, verdict
 from trmm_async.cli.session import client_of, connected, login_of, runs
-from trmm_async.cli.settings import same_server
 from trmm_async.cli.text import clean
 from trmm_async.cli.values import choice, codes
 from trmm_async.fleet.reports import Grouping

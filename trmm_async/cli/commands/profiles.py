@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 import typer
 
 import trmm_async as sdk
+from trmm_async.addresses import same_server
 from trmm_async.cli.asking import ask, read_stdin, somebody_is_here
 from trmm_async.cli.exits import Exit, usage
 from trmm_async.cli.grouping import ListFirst
@@ -14,8 +15,9 @@ from trmm_async.cli.keys import ask_key, forget_in_keyring, store_in_keyring
 from trmm_async.cli.options import SET_UP, Json, JsonLines, examples
 from trmm_async.cli.printing import Column, Output, say
 from trmm_async.cli.session import client_of, given_of, runs
-from trmm_async.cli.settings import Book, Given, Profile, Settings, read_book, same_server, write_book
+from trmm_async.cli.settings import write_book
 from trmm_async.cli.text import bare
+from trmm_async.profiles import VARIABLES, Book, Given, Profile, Settings, read_book
 
 __all__ = ["add_to"]
 
@@ -81,7 +83,7 @@ async def login(
 
 
 def _url(given: Given, old: Profile | None, *, may_ask: bool) -> str:
-    url = given.url or (old.url if old else "") or bare(os.environ.get("TRMM_URL", ""))
+    url = given.url or (old.url if old else "") or bare(os.environ.get(VARIABLES["url"], ""))
     if not url and may_ask and somebody_is_here():
         url = ask("The server's address: ")
     if not url:

@@ -1,0 +1,411 @@
+"""Which server, with which settings and which key: what is given, the environment, the file of profiles.
+
+Below the client and the command line, which find the same by it. A key belongs to the address it stands
+beside: one that stands beside another address is never sent. Nothing is written here, and nobody is asked.
+"""
+
+import os
+import stat
+import tomllib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final, Literal, Self, TypeVar
+
+from trmm_async.addresses import same_server
+from trmm_async.errors import InvalidRequestError, KeySourceError
+from trmm_async.hidden import hide
+from trmm_async.limits import RateLimit
+from trmm_async.plaintext import alike
+from trmm_async.saved_text import bare, code_page, decoded
+
+__all__ = [
+    "DIALECTS",
+    "SERVICE",
+    "VARIABLES",
+    "Book",
+    "Given",
+    "Key",
+    "Profile",
+    "Settings",
+    "client_settings",
+    "config_path",
+    "find_key",
+    "from_environment",
+    "from_profile",
+    "keyring_library",
+    "no_key",
+    "rate_limit_of",
+    "read_book",
+    "resolve",
+    "telling",
+]
+
+T = TypeVar("T")
+_HOMELESS: Final = "there is no home folder to keep profiles in: name a file by TRMM_CONFIG"
+DIALECTS: Final = ("auto", "gateway", "stock")
+SERVICE: Final = "trmm"
+"""What our keys are filed under in a keyring; the address is the user name."""
+VARIABLES: Final[Mapping[str, str]] = {
+    "url": "TRMM_URL",
+    "api_key": "TRMM_API_KEY",
+    "profile": "TRMM_PROFILE",
+    "dialect": "TRMM_DIALECT",
+    "config": "TRMM_CONFIG",
+}
+"""All that is read of the environment, by what it says."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """What stands on the command line for all commands."""
+
+    url: str | None = None
+    profile: str | None = None
+    dialect: str | None = None
+    rate_limit: str | None = None
+    allow_http: bool | None = None
+    debug: bool = False
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One server in the file. `keyring` says that its key is in the system's keyring."""
+
+    name: str
+    url: str = ""
+    dialect: str | None = None
+    rate_limit: str | None = None
+    allow_http: bool | None = None
+    api_key: str | None = field(default=None, repr=False)
+    keyring: bool = False
+
+
+@dataclass(frozen=True)
+class Book:
+    """The file of profiles.
+
+    Attributes:
+        exposed: what is wrong with its permissions; None if nothing is.
+        problem: why it can't be read, and what to do; None if it can. It matters only to who needs it.
+    """
+
+    path: Path
+    default: str | None = None
+    profiles: Mapping[str, Profile] = field(default_factory=dict)
+    exposed: str | None = None
+    problem: str | None = None
+
+    def checked(self) -> Self:
+        """The book, if it could be read."""
+        if self.problem:
+            raise InvalidRequestError(self.problem)
+        return self
+
+    def find(self, name: str) -> Profile:
+        """The profile of this name."""
+        self.checked()
+        if name not in self.profiles:
+            there = ", ".join(sorted(self.profiles)) or "none: `trmm login` writes one"
+            hint = alike(name, list(self.profiles))
+            raise InvalidRequestError(f"there is no profile {name!r} in {self.path}; there is {there}{hint}")
+        return self.profiles[name]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a client is made with, but for the key. `profile` is there if it is one for this server.
+
+    `profile_first` says that the profile was asked for, and goes before the environment.
+    """
+
+    url: str
+    dialect: str = "auto"
+    rate_limit: str | None = None
+    allow_http: bool = False
+    profile: Profile | None = None
+    profile_first: bool = False
+    source: str = ""
+
+
+def config_path(environ: Mapping[str, str] = os.environ) -> Path:
+    """Where the profiles are: `TRMM_CONFIG`, or `trmm/config.toml` in the platform's config folder."""
+    if named := _variable(environ, "config"):
+        return Path(named)
+    try:
+        from platformdirs import user_config_path  # noqa: PLC0415 - an extra
+    except ModuleNotFoundError as error:
+        raise InvalidRequestError(
+            'where the profiles are needs a package: pip install "trmm-async[cli]", or name the file by '
+            "TRMM_CONFIG"
+        ) from error
+
+    return user_config_path("trmm", appauthor=False) / "config.toml"
+
+
+def resolve(given: Given, book: Book, environ: Mapping[str, str] = os.environ) -> Settings:
+    """The settings in force."""
+    profile, first = _profile(given, book, environ)
+    of_profile = (f"profile {profile.name}", profile.url) if profile else ("", "")
+    environment = (VARIABLES["url"], _variable(environ, "url"))
+    layers = [("--url", given.url), *_ordered(environment, of_profile, first)]
+    source, url = next(((source, url) for source, url in layers if url), ("", None))
+    if not url:
+        advice = f" ({book.problem})" if book.problem else ""
+        raise InvalidRequestError(
+            f"which server? Give --url, set TRMM_URL, or write a profile with `trmm login`{advice}"
+        )
+    fitting = profile if profile and same_server(profile.url, url) else None
+    of_fitting = fitting.dialect if fitting else None
+    dialects = [given.dialect, *_ordered(_variable(environ, "dialect"), of_fitting, first)]
+    return Settings(
+        url,
+        dialect=_dialect(next((each for each in dialects if each), "auto")),
+        rate_limit=given.rate_limit or (fitting.rate_limit if fitting else None),
+        allow_http=_first(given.allow_http, fitting.allow_http if fitting else None),
+        profile=fitting,
+        profile_first=first,
+        source=source,
+    )
+
+
+def _ordered(of_environment: T, of_profile: T, profile_first: bool) -> tuple[T, T]:
+    return (of_profile, of_environment) if profile_first else (of_environment, of_profile)
+
+
+def _profile(given: Given, book: Book, environ: Mapping[str, str]) -> tuple[Profile | None, bool]:
+    """The profile, and whether it was asked for by an option."""
+    if given.profile:
+        return book.find(given.profile), True
+    name = _variable(environ, "profile")
+    if name:
+        return book.find(name), False
+    if book.default:
+        return book.find(book.default), False
+    only = list(book.profiles.values())
+    return (only[0] if len(only) == 1 else None), False
+
+
+def _first(*values: bool | None) -> bool:
+    return next((value for value in values if value is not None), False)
+
+
+def _dialect(name: str) -> str:
+    for each in DIALECTS:
+        if each == name.strip().casefold():
+            return each
+    words = f"{', '.join(DIALECTS[:-1])} or {DIALECTS[-1]}"
+    raise InvalidRequestError(f"the dialect is {words}, not {name!r}{alike(name, DIALECTS)}")
+
+
+def read_book(path: Path | None = None) -> Book:
+    """The profiles of the file; none if there is no file."""
+    try:
+        path = path or config_path()
+    except RuntimeError:  # platformdirs', for a user without a home
+        return Book(Path("config.toml"), problem=_HOMELESS)
+    try:
+        with path.open("rb") as file:
+            status = os.fstat(file.fileno())
+            content = tomllib.loads(decoded(file.read(), code_page()))
+    except FileNotFoundError:
+        return Book(path)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        return Book(
+            path, problem=f"{path} can't be read ({reason}): mend that, or name another by TRMM_CONFIG"
+        )
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InvalidRequestError(f"{path} is no TOML: {error}") from error
+    tables = content.get("profiles", {})
+    if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
+        raise InvalidRequestError(f"{path}: profiles must be tables, as [profiles.name]")
+    profiles = {name: _read_profile(path, name, table) for name, table in tables.items()}
+    return Book(path, _text(path, "default", content.get("default")), profiles, _exposed(status))
+
+
+def _read_profile(path: Path, name: str, table: Mapping[str, Any]) -> Profile:
+    where = f"profiles.{name}."
+    flags = {key: table.get(key) for key in ("allow_http", "keyring")}
+    if not all(flag is None or isinstance(flag, bool) for flag in flags.values()):
+        raise InvalidRequestError(f"{path}: {where}allow_http and {where}keyring must be true or false")
+    return Profile(
+        name,
+        url=_text(path, f"{where}url", table.get("url")) or "",
+        dialect=_text(path, f"{where}dialect", table.get("dialect")),
+        rate_limit=_text(path, f"{where}rate_limit", table.get("rate_limit")),
+        allow_http=flags["allow_http"],
+        api_key=_text(path, f"{where}api_key", table.get("api_key")),
+        keyring=bool(flags["keyring"]),
+    )
+
+
+def _text(path: Path, where: str, value: object) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise InvalidRequestError(f"{path}: {where} must be text")
+    return value
+
+
+def _exposed(status: os.stat_result) -> str | None:
+    if os.name == "nt":
+        return None  # there the folder's access list keeps others out, and the mode says nothing
+    if status.st_uid not in {os.getuid(), 0}:
+        return "it belongs to another user"
+    if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        return f"others can get at it (mode {stat.S_IMODE(status.st_mode):o})"
+    return None
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key, and in words where it is from."""
+
+    value: str = field(repr=False)
+    source: str
+
+
+def find_key(settings: Settings, book: Book, environ: Mapping[str, str] = os.environ) -> Key | None:
+    """The key for this server: from the environment, its profile, the keyring; None if it is in none.
+
+    Raises:
+        InvalidRequestError: it is in the file, where others can read it; or not in the keyring.
+        KeySourceError: the keyring can't be read.
+    """
+    if settings.profile_first:
+        return _key_of_profile(settings, book) or _key_of_environment(settings, environ)
+    return _key_of_environment(settings, environ) or _key_of_profile(settings, book)
+
+
+def no_key(settings: Settings, book: Book, environ: Mapping[str, str] = os.environ) -> InvalidRequestError:
+    """To raise: there is no key for this server."""
+    url = environ.get(VARIABLES["url"])
+    other = f" (that in TRMM_API_KEY is for {url})" if _variable(environ, "api_key") and url else ""
+    return InvalidRequestError(
+        f"no API key for {settings.url}{other}: set TRMM_API_KEY, or write a profile with `trmm login`"
+        + (f" ({book.problem})" if book.problem else "")
+    )
+
+
+def _key_of_environment(settings: Settings, environ: Mapping[str, str]) -> Key | None:
+    value, url = _variable(environ, "api_key"), _variable(environ, "url")
+    if not value or (url and not same_server(url, settings.url)):
+        return None
+    return Key(hide(value), VARIABLES["api_key"])
+
+
+def _key_of_profile(settings: Settings, book: Book) -> Key | None:
+    profile = settings.profile
+    if profile is None or not same_server(profile.url, settings.url):
+        return None
+    if profile.api_key:
+        if book.exposed:
+            raise InvalidRequestError(
+                f"the key in {book.path} is not used, for {book.exposed}: chmod 600 {book.path}"
+            )
+        return Key(hide(bare(profile.api_key)), f"profile {profile.name}")
+    if profile.keyring:
+        return Key(_key_of_keyring(profile.url), "keyring")
+    return None
+
+
+def _key_of_keyring(url: str) -> str:
+    with telling("the keyring can't be read"):
+        # As it stands in the profile: so `trmm login` has filed it.
+        value = keyring_library().get_password(SERVICE, url.rstrip("/"))
+    if not value:
+        raise InvalidRequestError(f"the keyring has no key for {url}: `trmm login --keyring` puts it there")
+    return hide(bare(value))
+
+
+@contextmanager
+def telling(what: str, advice: str = "") -> Iterator[None]:
+    """A keyring's error as one of ours: each kind of keyring has its own, and one may fail to be loaded."""
+    try:
+        yield
+    except (InvalidRequestError, KeySourceError):
+        raise
+    except Exception as error:
+        reason = str(error) or type(error).__name__
+        raise KeySourceError(f"{what}: {reason}{advice}") from error
+
+
+def keyring_library() -> Any:
+    """The library `keyring`, an extra, which is loaded where a key is in one."""
+    try:
+        import keyring  # noqa: PLC0415
+        import keyring.errors  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise InvalidRequestError('the keyring needs a package: pip install "trmm-async[keyring]"') from error
+    return keyring
+
+
+def rate_limit_of(text: str | None, what: str = "the rate limit") -> RateLimit | Literal["default"] | None:
+    """What a text says of the limit: "100/60", "none"; no text, the default."""
+    if text is None:
+        return "default"
+    if text == "none":
+        return None
+    count, _, seconds = text.partition("/")
+    try:
+        return RateLimit(int(count), per=float(seconds))
+    except ValueError as error:
+        raise InvalidRequestError(f"{what} is COUNT/SECONDS as 100/60, or none; not {text!r}") from error
+
+
+def client_settings(settings: Settings) -> dict[str, Any]:
+    """What a client takes besides its address and its key."""
+    return {
+        "dialect": settings.dialect,
+        "rate_limit": rate_limit_of(settings.rate_limit),
+        "allow_http": settings.allow_http,
+    }
+
+
+def from_environment(given: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
+    """All that a client takes, by the environment. The file is read only if a profile is named there.
+
+    Args:
+        given: what goes before it.
+        environ: the environment.
+
+    Raises:
+        InvalidRequestError: an address or a key is missing, or something can't be.
+        KeySourceError: the keyring can't be read.
+    """
+    named = _variable(environ, "profile")
+    if not named:
+        for what in ("url", "api_key"):
+            if what not in given and not _variable(environ, what):
+                raise InvalidRequestError(f"the environment variable {VARIABLES[what]} is not set")
+    return _found(Given(), read_book() if named else Book(Path()), environ, given)
+
+
+def from_profile(
+    name: object, given: Mapping[str, Any], environ: Mapping[str, str] = os.environ
+) -> dict[str, Any]:
+    """All that a client takes, by a profile; what doesn't stand in it by the environment.
+
+    Raises:
+        InvalidRequestError: there is no such profile, no key for it, or something can't be.
+        KeySourceError: the keyring can't be read.
+    """
+    if not isinstance(name, str) or not name:
+        raise InvalidRequestError(f"a profile is named by a text, not {name!r}")
+    return _found(Given(profile=name), read_book(), environ, given)
+
+
+def _found(given: Given, book: Book, environ: Mapping[str, str], before: Mapping[str, Any]) -> dict[str, Any]:
+    url = before.get("url")
+    settings = resolve(replace(given, url=url), book, environ)
+    everything = {"url": settings.url, **client_settings(settings), **before}
+    if "api_key" not in everything:
+        key = find_key(settings, book, environ)
+        if key is None:
+            raise no_key(settings, book, environ)
+        everything["api_key"] = key.value
+    return everything
+
+
+def _variable(environ: Mapping[str, str], what: str) -> str:
+    return bare(environ.get(VARIABLES[what], ""))
