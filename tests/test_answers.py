@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.peer import always, peer
 from tests.properties import many
+from trmm_async import TRMM
 from trmm_async.answers import BODY_KEPT, detail_of, error_for, failure
 from trmm_async.calls import Call, Replay, ignore_answer
 from trmm_async.errors import (
@@ -273,3 +275,11 @@ def test_a_404_to_what_looks_like_a_host_name_says_so(path: str, name: str | Non
     advice = f"Not found.; {name!r} looks like a host name: agents.find({name!r}) finds its agent"
     assert error.detail == (advice if name else "Not found.")
     assert error_for(call, Reply(400, {}, b'{"detail": "x"}'), str).detail == "x"
+
+
+@pytest.mark.parametrize("where", [b"", b"Location: \r\n", b"Location: ?key=x\r\n"])
+async def test_a_redirect_that_names_no_place_says_so(where: bytes) -> None:
+    sent = b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\n" + where + b"\r\n"
+    async with peer(always(sent)) as server, TRMM(server.url, api_key="key", retries=0) as trmm:
+        with pytest.raises(RedirectedError, match="redirected, but not told where to"):
+            await trmm.scripts.list()

@@ -113,7 +113,8 @@ def error_for(call: Call[Any], reply: Reply, scrub: Scrub) -> APIError:
     # Bytes that are no UTF-8 stand in headers as what can't be printed.
     said = reply.headers.get("location", "").encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     location = scrub(_BEFORE_QUERY.split(said)[0])
-    error = _build(RedirectedError, call, reply, scrub, f"redirected to {location}; is that the URL to use?")
+    where = f"redirected to {location}; is that" if location else "redirected, but not told where to; is this"
+    error = _build(RedirectedError, call, reply, scrub, f"{where} the URL to use?")
     error.location = location
     return error
 
