@@ -137,7 +137,7 @@ class TestWhom:
         def old(agent: Agent) -> bool:
             return agent.version == "2"
 
-        told = repr(trmm.agents.select(client="Acme", plat="Linux", custom_fields={"Pin": "1"}, where=old))
+        told = repr(trmm.agents.select(client="Acme", plat="linux", custom_fields={"Pin": "1"}, where=old))
         assert told == "<Selector client='Acme', plat=['linux'], custom_fields, where=old>"
 
 

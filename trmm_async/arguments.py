@@ -14,6 +14,7 @@ from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from trmm_async import addresses
 from trmm_async.errors import InvalidRequestError
+from trmm_async.plaintext import near_matches
 
 __all__ = [
     "Check",
@@ -334,7 +335,9 @@ def field_value(value: object, what: str) -> str | bool | tuple[str, ...]:
 def choice(value: object, what: str, allowed: tuple[str, ...]) -> str:
     """One of a closed set of words."""
     if not isinstance(value, str) or value not in allowed:
-        raise InvalidRequestError(f"{what} must be one of {', '.join(allowed)}; not {value!r}")
+        near = near_matches(value, allowed) if isinstance(value, str) else ()
+        hint = f" (did you mean {' or '.join(near)}?)" if near else ""
+        raise InvalidRequestError(f"{what} must be one of {', '.join(allowed)}; not {value!r}{hint}")
     return value
 
 

@@ -54,7 +54,6 @@ from trmm_async.resources import (
     UrlActions,
     Users,
 )
-from trmm_async.resources.filters import MonitoringType
 from trmm_async.resources.live import subscribe
 from trmm_async.resources.names import AnyClient, AnySite
 from trmm_async.retry import RetryPolicy
@@ -62,6 +61,7 @@ from trmm_async.script_runs import HistoryWaits, RunPoller
 from trmm_async.stream import Dialer, Looker, StreamSettings, Subscription
 from trmm_async.transport import RawResponse, Server, Transport
 from trmm_async.webhooks import WebhookReceiver
+from trmm_async.words import MonitoringType
 
 if TYPE_CHECKING:
     import aiohttp

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Literal, TypeAlias
 
 from trmm_async.models import Check, Noun, Script
+from trmm_async.words import Severity
 
 __all__ = [
     "CheckKind",
@@ -28,13 +29,10 @@ __all__ = [
     "ScriptAction",
     "ScriptCheck",
     "ServiceCheck",
-    "Severity",
     "TaskAction",
     "TaskSchedule",
     "Weekly",
 ]
-
-Severity = Literal["info", "warning", "error"]
 
 
 class _Alerting(Noun, frozen=True, kw_only=True, gc=False, tag_field="check_type"):

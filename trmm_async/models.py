@@ -1,13 +1,13 @@
 """The nouns: what Tactical RMM is made of, as its users name it.
 
-Imports nothing of the package. The same on every server; how a server spells them on the wire is
+Imports nothing of the package but `words`. The same on every server; how a server spells them on the wire is
 known under `dialects/` alone.
 
 All are frozen. Sequences are tuples and the Structs opt out of garbage collection: holding a hundred
 thousand agents then costs a full collection 3 ms in place of 96 (measured). That is sound because nothing
 here can form a cycle. Whatever is optional has a default, which stands for null too, and for a value that
 can't be read: that one is in `extra`, by the server's names. Sets that a
-server may extend (status, severity, shell, check types, …) are plain strings.
+server may extend (status, severity, shell, check types, …) are `Open`: the known words beside any text.
 """
 
 from collections.abc import Mapping
@@ -16,6 +16,21 @@ from math import isfinite
 from typing import Annotated, Any, ClassVar, Final, NoReturn, TypeAlias, cast
 
 import msgspec
+
+from trmm_async.words import (
+    AgentStatus,
+    AlertType,
+    CheckStatus,
+    CheckType,
+    HistoryType,
+    MonitoringType,
+    Open,
+    Platform,
+    ScriptType,
+    Severity,
+    Shell,
+    TaskType,
+)
 
 __all__ = [
     "Agent",
@@ -197,12 +212,12 @@ class Agent(Noun, frozen=True, kw_only=True, gc=False):
     hostname: str = ""
     client: ClientRef = ClientRef()
     site: SiteRef = SiteRef()
-    plat: str | None = None
+    plat: Open[Platform] | None = None
     operating_system: str | None = None
     version: str | None = None
     last_seen: Moment | None = None
-    status: str = "unknown"
-    monitoring_type: str | None = None
+    status: Open[AgentStatus] = "unknown"
+    monitoring_type: Open[MonitoringType] | None = None
     logged_in_username: str | None = None
     public_ip: str | None = None
     local_ip: str | None = None
@@ -268,16 +283,16 @@ class Script(Noun, frozen=True, kw_only=True, gc=False):
 
     id: int
     name: str = ""
-    shell: str = ""
+    shell: Open[Shell] = ""
     description: str | None = None
     category: str | None = None
-    script_type: str | None = None
+    script_type: Open[ScriptType] | None = None
     args: tuple[str, ...] = ()
     env_vars: tuple[str, ...] = ()
     default_timeout: int | None = None
     extra: Mapping[str, Any] = no_extra()
     run_as_user: bool | None = None
-    supported_platforms: tuple[str, ...] = ()
+    supported_platforms: tuple[Open[Platform], ...] = ()
     hidden: bool | None = None
     favorite: bool | None = None
     code: str | None = None
@@ -338,7 +353,7 @@ class HistoryEntry(Noun, frozen=True, kw_only=True, gc=False):
 
     id: int
     agent_id: str | None = None
-    type: str = ""
+    type: Open[HistoryType] = ""
     time: Moment | None = None
     username: str | None = None
     command: str | None = None
@@ -356,9 +371,9 @@ class Check(Noun, frozen=True, kw_only=True, gc=False):
     """
 
     id: int
-    check_type: str = ""
+    check_type: Open[CheckType] = ""
     name: str = ""
-    status: str = ""
+    status: Open[CheckStatus] = ""
     more_info: str | None = None
     last_run: Moment | None = None
     agent_id: str | None = None
@@ -379,10 +394,10 @@ class Task(Noun, frozen=True, kw_only=True, gc=False):
     script: int | None = None
     schedule: str | None = None
     enabled: bool | None = None
-    task_type: str | None = None
+    task_type: Open[TaskType] | None = None
     schedule_text: str | None = None
     policy: int | None = None
-    status: str | None = None
+    status: Open[CheckStatus] | None = None
     last_run: Moment | None = None
     extra: Mapping[str, Any] = no_extra()
 
@@ -391,9 +406,9 @@ class Alert(Noun, frozen=True, kw_only=True, gc=False):
     """An alert, as it stood when it was read. The fields behind `resolved` are what a stock server tells."""
 
     id: int
-    alert_type: str = ""
+    alert_type: Open[AlertType] = ""
     agent_id: str | None = None
-    severity: str = ""
+    severity: Open[Severity] = ""
     message: str = ""
     created_at: Moment | None = None
     snoozed: bool = False
@@ -422,5 +437,5 @@ class Deployment(Noun, frozen=True, kw_only=True, gc=False):
     install_flags: str | None = None
     download_url: str = ""
     arch: str | None = None
-    monitoring_type: str | None = None
+    monitoring_type: Open[MonitoringType] | None = None
     extra: Mapping[str, Any] = no_extra()

@@ -3,9 +3,11 @@
 Below: `settings`. Above: the commands.
 """
 
-from typing import Annotated, Final
+from typing import Annotated, Final, get_args
 
 import typer
+
+from trmm_async.words import AgentStatus, MonitoringType, Platform
 
 __all__ = [
     "DO",
@@ -33,12 +35,12 @@ __all__ = [
     "examples",
 ]
 
-KINDS: Final = ("server", "workstation")
+KINDS: Final[tuple[str, ...]] = get_args(MonitoringType)
 LOOK: Final = "Look"
 DO: Final = "Do"
-PLATFORMS: Final = ("windows", "linux", "darwin")
+PLATFORMS: Final[tuple[str, ...]] = get_args(Platform)
 SET_UP: Final = "Set up"
-STATUSES: Final = ("online", "offline", "overdue")
+STATUSES: Final[tuple[str, ...]] = get_args(AgentStatus)
 _PICK: Final = "Which agents"
 _FORM: Final = "Output"
 

@@ -97,12 +97,14 @@ class Where:
     async def selector(self, trmm: "sdk.TRMM") -> "sdk.Selector":
         """The same as `agents.select` has it. Asks for what names stand for, and that only."""
         tests = [condition(text) for text in self.conditions or ()]
+        plat: Any = self.plat
+        status: Any = self.status
         return trmm.agents.select(
             **await filters_of(trmm, self),
-            plat=self.plat,
+            plat=plat,
             operating_system=self.system,
             hostname=self.hostname,
-            status=self.status,
+            status=status,
             custom_fields=await _values_of(trmm, self.fields),
             where=(lambda agent: all(test(agent) for test in tests)) if tests else None,
         )

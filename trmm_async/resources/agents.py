@@ -12,10 +12,10 @@ from trmm_async.models import Agent, ScriptResult
 from trmm_async.resources.agent_stream import AgentStream
 from trmm_async.resources.api import Api
 from trmm_async.resources.commands import CommandSettings, CommandStream, checked_command
-from trmm_async.resources.filters import MonitoringType, agent_query
+from trmm_async.resources.filters import agent_query
 from trmm_async.resources.live import ScriptStream, new_cmd_id
 from trmm_async.resources.names import AGENT, AnyClient, AnyScript, AnySite
-from trmm_async.resources.selector import AgentStatus, FieldValue, Platform, Selector, checked_criteria
+from trmm_async.resources.selector import FieldValue, Selector, checked_criteria
 from trmm_async.resources.stock.actions import AgentActions
 from trmm_async.resources.stock.custom_fields import CustomField, field_ids
 from trmm_async.resources.stock.event_log import EventLog
@@ -26,6 +26,7 @@ from trmm_async.resources.stock.services import Services
 from trmm_async.resources.stock.software import InstalledSoftware
 from trmm_async.resources.stock.windows_updates import WindowsUpdates
 from trmm_async.resources.waiting import Until, wait_until
+from trmm_async.words import AgentStatus, MonitoringType, Platform
 
 __all__ = ["Agents", "checked_run"]
 

@@ -1,7 +1,7 @@
 """`trmm.alerts`."""
 
 from collections.abc import Iterable
-from typing import Final, Literal
+from typing import Final, get_args
 
 from trmm_async import arguments
 from trmm_async.calls import Call, Plan, Steps
@@ -19,11 +19,10 @@ from trmm_async.errors import (
 from trmm_async.models import Agent, Alert, Check, Task
 from trmm_async.resources.names import AnyClient
 from trmm_async.resources.resource import Resource
+from trmm_async.words import AlertType, Severity
 
 __all__ = ["Alerts"]
 
-Severity = Literal["info", "warning", "error"]
-_SEVERITIES: Final = ("info", "warning", "error")
 _DAYS_MOST: Final = 36_500
 
 _ONE: Final = "/alerts/{alert:id}/"
@@ -102,7 +101,7 @@ class Alerts(Resource):
         *,
         message: str,
         severity: Severity = "info",
-        alert_type: Literal["availability", "check", "task", "custom"] = "custom",
+        alert_type: AlertType = "custom",
         agent: str | Agent | None = None,
         check: int | Check | None = None,
         task: int | Task | None = None,
@@ -126,7 +125,7 @@ class Alerts(Resource):
         """
         body: dict[str, object] = {
             "message": arguments.free_text(message, "message").strip(),
-            "severity": arguments.choice(severity, "severity", ("info", "warning", "error")),
+            "severity": arguments.choice(severity, "severity", get_args(Severity)),
             "alert_type": arguments.choice(
                 alert_type, "alert_type", ("availability", "check", "task", "custom")
             ),
@@ -195,7 +194,9 @@ def _clients(given: object, what: str) -> tuple[int | str, ...]:
 
 def _severities(given: object, what: str) -> tuple[str, ...]:
     words = (given,) if isinstance(given, str) else arguments.names(given, what)
-    return arguments.non_empty(tuple(arguments.choice(word, what, _SEVERITIES) for word in words), what)
+    return arguments.non_empty(
+        tuple(arguments.choice(word, what, get_args(Severity)) for word in words), what
+    )
 
 
 _FILTERS: Final[arguments.Checks] = {

@@ -29,19 +29,19 @@ from trmm_async.errors import (
     PermissionDeniedError,
     TRMMError,
 )
-from trmm_async.kinds import CheckKind, ScriptCheck, Severity
+from trmm_async.kinds import CheckKind, ScriptCheck
 from trmm_async.models import Agent, Check, Moment, Noun, no_extra
 from trmm_async.resources.api import Api
-from trmm_async.resources.filters import AgentQuery, MonitoringType, agent_query
+from trmm_async.resources.filters import AgentQuery, agent_query
 from trmm_async.resources.gathering import Gathering
 from trmm_async.resources.names import AnyClient, AnyScript, AnySite, Names
 from trmm_async.resources.resource import Resource
 from trmm_async.resources.stock.policies import CHECKS as OF_POLICY
 from trmm_async.resources.stock.policies import Policy
+from trmm_async.words import CheckStatus, MonitoringType, Open, Severity
 
 __all__ = ["CheckChanges", "CheckHistoryPoint", "CheckOnAgent", "CheckStream", "Checks"]
 
-CheckStatus = Literal["passing", "failing", "pending"]
 
 _DAYS_MOST: Final = 36_500
 
@@ -65,8 +65,8 @@ class CheckOnAgent(Noun, frozen=True, kw_only=True, gc=False):
     result_id: int
     agent_id: str | None = None
     hostname: str = ""
-    status: str = ""
-    severity: str | None = None
+    status: Open[CheckStatus] = ""
+    severity: Open[Severity] | None = None
     more_info: str | None = None
     last_run: Moment | None = None
     fail_count: int | None = None
@@ -462,7 +462,7 @@ class CheckStream:
 
 
 def _checked_status(status: object) -> str | None:
-    return None if status is None else arguments.choice(status, "status", ("passing", "failing", "pending"))
+    return None if status is None else arguments.choice(status, "status", get_args(CheckStatus))
 
 
 def _standing(checks: list[Check], status: str | None) -> list[Check]:

@@ -11,7 +11,7 @@ from datetime import datetime
 from email.message import Message
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 from urllib.parse import urlsplit
 
 from trmm_async import arguments
@@ -20,6 +20,7 @@ from trmm_async.errors import InvalidRequestError, NotFoundError
 from trmm_async.models import Deployment
 from trmm_async.resources.api import Api
 from trmm_async.resources.names import AnyClient, AnySite, Names
+from trmm_async.words import MonitoringType
 
 __all__ = ["Deployments", "Progress", "safe_file_name"]
 
@@ -48,7 +49,7 @@ class Deployments:
         expires: datetime,
         arch: Arch,
         install_flags: str = "",
-        monitoring_type: Literal["server", "workstation"] | None = None,
+        monitoring_type: MonitoringType | None = None,
     ) -> Deployment:
         """Create a deployment; draws on the deployments' limit besides the general one. Never sent twice.
 
@@ -71,7 +72,7 @@ class Deployments:
             install_flags=arguments.plain_text(install_flags, "install_flags", empty=True),
             monitoring_type=None
             if monitoring_type is None
-            else arguments.choice(monitoring_type, "monitoring_type", ("server", "workstation")),
+            else arguments.choice(monitoring_type, "monitoring_type", get_args(MonitoringType)),
         )
         names = Names(self._api)
         client_id = await names.client(client)

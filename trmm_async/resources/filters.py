@@ -1,16 +1,15 @@
 """Which agents are meant, where several are."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import get_args
 
 from trmm_async import arguments
 from trmm_async.dialects import AgentFilter
 from trmm_async.resources.api import Api
 from trmm_async.resources.names import AnyClient, AnySite, Names
+from trmm_async.words import MonitoringType
 
-__all__ = ["AgentQuery", "MonitoringType", "agent_query"]
-
-MonitoringType = Literal["server", "workstation"]
+__all__ = ["AgentQuery", "agent_query"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,5 +42,5 @@ def agent_query(
         site=None if site is None else arguments.reference(site, "site"),
         monitoring_type=None
         if monitoring_type is None
-        else arguments.choice(monitoring_type, "monitoring_type", ("server", "workstation")),
+        else arguments.choice(monitoring_type, "monitoring_type", get_args(MonitoringType)),
     )

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any, Final, Literal, TypedDict, Unpack
+from typing import Any, Final, TypedDict, Unpack, get_args
 
 import msgspec
 
@@ -20,11 +20,9 @@ from trmm_async.resources.api import Api
 from trmm_async.resources.names import SCRIPT, AnyScript
 from trmm_async.resources.resource import Resource
 from trmm_async.resources.stock.snippets import Snippets
+from trmm_async.words import Platform, Shell
 
 __all__ = ["ScriptChanges", "ScriptFile", "Scripts"]
-
-Shell = Literal["powershell", "cmd", "python", "shell", "nushell", "deno"]
-Platform = Literal["windows", "linux", "darwin"]
 
 
 class ScriptChanges(TypedDict, total=False):
@@ -44,8 +42,6 @@ class ScriptChanges(TypedDict, total=False):
     hidden: bool
 
 
-_SHELLS: Final = ("powershell", "cmd", "python", "shell", "nushell", "deno")
-_PLATFORMS: Final = ("windows", "linux", "darwin")
 _SECONDS_MOST: Final = 2**31 - 1
 
 
@@ -304,7 +300,7 @@ class Scripts(Resource):
             raise InvalidRequestError("code must begin with #! and the program that runs it: #!/bin/bash")
         body = {
             "code": code,
-            "shell": arguments.choice(shell, "shell", _SHELLS),
+            "shell": arguments.choice(shell, "shell", get_args(Shell)),
             "args": arguments.script_args(args),
             "env_vars": arguments.env_vars(env_vars or {}),
             "timeout": arguments.script_timeout(timeout),
@@ -336,7 +332,7 @@ def checked_code(
     """Code whose every argument was checked."""
     return CodeRun(
         code=arguments.free_text(code, "code"),
-        shell=arguments.choice(shell, "shell", _SHELLS),
+        shell=arguments.choice(shell, "shell", get_args(Shell)),
         args=arguments.script_args(args),
         env_vars=arguments.env_vars(env_vars or {}),
         timeout=arguments.script_timeout(timeout),
@@ -365,12 +361,12 @@ def tried(call: Call[ScriptResult | str]) -> Plan[ScriptResult]:
 
 def _platforms(values: object, what: str) -> tuple[str, ...]:
     names = arguments.names(values, what)
-    return tuple(arguments.choice(name, what, _PLATFORMS) for name in names)
+    return tuple(arguments.choice(name, what, get_args(Platform)) for name in names)
 
 
 _CHECKS: Final[arguments.Checks] = {
     "name": arguments.name,
-    "shell": partial(arguments.choice, allowed=_SHELLS),
+    "shell": partial(arguments.choice, allowed=get_args(Shell)),
     "code": ("script_body", arguments.free_text),
     "description": partial(arguments.free_text, empty=True),
     "category": arguments.or_none(arguments.plain_text),

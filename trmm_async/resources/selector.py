@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import translate
 from functools import partial
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias, get_args
 
 from trmm_async import arguments
 from trmm_async.calls import Request
@@ -20,11 +20,10 @@ from trmm_async.plaintext import comparable
 from trmm_async.resources.agent_stream import AgentStream, Wanted
 from trmm_async.resources.api import Api
 from trmm_async.resources.filters import AgentQuery, agent_query
+from trmm_async.words import AgentStatus, Platform
 
-__all__ = ["AgentStatus", "Platform", "Selector", "checked_criteria"]
+__all__ = ["Selector", "checked_criteria"]
 
-Platform: TypeAlias = Literal["windows", "linux", "darwin"] | str  # noqa: PYI051 - known ones of an open set
-AgentStatus: TypeAlias = Literal["online", "offline", "overdue"] | str  # noqa: PYI051 - the same
 FieldValue: TypeAlias = str | float | bool | Iterable[str] | None
 
 
@@ -144,8 +143,8 @@ def checked_criteria(
     _check_function(where)
     return Criteria(
         query=agent_query(None, client, site, monitoring_type),
-        plat=None if plat is None else _words(plat, "plat"),
-        status=None if status is None else _words(status, "status"),
+        plat=None if plat is None else _words(plat, "plat", get_args(Platform)),
+        status=None if status is None else _words(status, "status", get_args(AgentStatus)),
         hostname=None if hostname is None else arguments.plain_text(hostname, "hostname"),
         operating_system=None
         if operating_system is None
@@ -162,9 +161,11 @@ def _check_function(where: object) -> None:
         )
 
 
-def _words(given: str | Iterable[str], what: str) -> frozenset[str]:
+def _words(given: str | Iterable[str], what: str, known: tuple[str, ...]) -> frozenset[str]:
     words = (arguments.plain_text(given, what),) if isinstance(given, str) else arguments.names(given, what)
-    return frozenset(map(str.casefold, arguments.non_empty(words, what)))
+    return frozenset(
+        arguments.choice(word.casefold(), what, known) for word in arguments.non_empty(words, what)
+    )
 
 
 def _field_values(values: object) -> dict[int | str, object]:

@@ -18,13 +18,14 @@ from trmm_async.dialects.stock.endpoint import Sent, delete, put, read, read_as,
 from trmm_async.dialects.stock.task_orders import TASK_SETTINGS, schedule_body
 from trmm_async.dialects.stock.tasks import Owner, task_of, tasks_of
 from trmm_async.errors import InvalidRequestError
-from trmm_async.kinds import Severity, TaskAction, TaskSchedule
+from trmm_async.kinds import TaskAction, TaskSchedule
 from trmm_async.models import Agent, Moment, Noun, Task, no_extra
 from trmm_async.resources.names import AnyScript
 from trmm_async.resources.resource import Resource
 from trmm_async.resources.stock.custom_fields import CustomField
 from trmm_async.resources.stock.policies import TASKS as OF_POLICY
 from trmm_async.resources.stock.policies import Policy
+from trmm_async.words import Severity
 
 __all__ = ["TaskChanges", "TaskOnAgent", "TaskSettings", "Tasks"]
 

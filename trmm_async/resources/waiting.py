@@ -3,7 +3,7 @@
 import asyncio
 import builtins
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import Final, get_args
 
 from trmm_async import arguments
 from trmm_async.errors import (
@@ -17,6 +17,7 @@ from trmm_async.errors import (
 from trmm_async.models import Agent
 from trmm_async.resources.api import Api
 from trmm_async.stream import Looking, StreamSettings, Wants
+from trmm_async.words import AgentStatus
 
 __all__ = ["Until", "wait_until"]
 
@@ -68,7 +69,7 @@ async def wait_until(
 
 def _test(until: object) -> Callable[[Agent], object]:
     if isinstance(until, str):
-        status = arguments.choice(until, "until", ("online", "offline", "overdue"))
+        status = arguments.choice(until, "until", get_args(AgentStatus))
         return lambda agent: agent.status == status
     if not callable(until) or asyncio.iscoroutinefunction(until):
         raise InvalidRequestError(f"until must be a status or a plain function of an Agent, not {until!r}")

@@ -6,13 +6,14 @@ were given as `Agent` objects.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from trmm_async import arguments
 from trmm_async.errors import InvalidRequestError
 from trmm_async.events import AlertEvent, Ended, Event, Gap, Live
 from trmm_async.models import Agent, Client, ClientRef
 from trmm_async.plaintext import is_named
+from trmm_async.words import Severity
 
 __all__ = ["Agents", "Clients", "Kinds", "Severities", "Wanted", "wanted"]
 
@@ -22,7 +23,6 @@ Clients = int | str | Client | ClientRef
 Severities = str | Iterable[str]
 
 _MARKS = (Gap, Live, Ended)
-_SEVERITIES = ("info", "warning", "error")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ def _client(given: object) -> ClientRef:
 
 def _severities(given: Severities) -> frozenset[str]:
     words = [given] if isinstance(given, str) else list(given)
-    return frozenset(arguments.choice(word, "severity", _SEVERITIES) for word in words)
+    return frozenset(arguments.choice(word, "severity", get_args(Severity)) for word in words)
 
 
 def _is_same(one: ClientRef, other: ClientRef | None) -> bool:

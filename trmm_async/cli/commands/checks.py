@@ -1,6 +1,6 @@
 """`trmm checks`."""
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, get_args
 
 import typer
 
@@ -12,11 +12,12 @@ from trmm_async.cli.printing import Column, Output
 from trmm_async.cli.session import connected, runs
 from trmm_async.cli.text import ago, named
 from trmm_async.cli.values import choice
+from trmm_async.words import CheckStatus
 
 __all__ = ["add_to"]
 
 _NAMED: Final = 5
-STATUSES: Final = ("passing", "failing", "pending")
+STATUSES: Final[tuple[str, ...]] = get_args(CheckStatus)
 
 
 def add_to(app: typer.Typer) -> None:

@@ -23,6 +23,7 @@ from trmm_async.kinds import (
     ServiceCheck,
 )
 from trmm_async.models import Extra, Moment, Noun, no_extra
+from trmm_async.words import CheckType, Open
 
 __all__ = [
     "SEVERITIES",
@@ -47,7 +48,7 @@ class CheckDetails(Noun, frozen=True, kw_only=True, gc=False):
     """
 
     id: int
-    check_type: str = ""
+    check_type: Open[CheckType] = ""
     name: str = ""
     settings: CheckKind | None = None
     agent_id: str | None = None

@@ -24,6 +24,7 @@ from trmm_async.resources.stock.custom_field_values import custom_field_values
 from trmm_async.resources.stock.custom_fields import FieldValues
 from trmm_async.resources.stock.policies import PATCHES, PatchChanges, Policy
 from trmm_async.resources.waiting import wait_until
+from trmm_async.words import MonitoringType
 
 __all__ = ["AgentActions", "AgentChanges", "RemoteControl", "checked_command_run"]
 
@@ -56,7 +57,7 @@ class AgentChanges(TypedDict, total=False):
 
     description: str | None
     site: AnySite
-    monitoring_type: Literal["server", "workstation"]
+    monitoring_type: MonitoringType
     maintenance_mode: bool
     offline_time: int
     overdue_time: int

@@ -9,12 +9,12 @@ from trmm_async.calls import Plan, Steps
 from trmm_async.dialects.stock.creation import make
 from trmm_async.dialects.stock.endpoint import delete, put, read, send
 from trmm_async.errors import InvalidRequestError
-from trmm_async.kinds import Severity
 from trmm_async.models import Agent, Client, ClientRef, Noun, Script, Site, SiteRef, no_extra
 from trmm_async.resources.names import AnyClient, AnySite, Names
 from trmm_async.resources.resource import Resource
 from trmm_async.resources.stock.policies import EXCLUDED_AGENTS, Policy, PolicyRef, excluded_by_number
 from trmm_async.resources.stock.url_actions import UrlAction
+from trmm_async.words import Severity
 
 __all__ = ["AlertTemplate", "AlertTemplateChanges", "AlertTemplateUse", "AlertTemplates"]
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import timedelta
 from functools import partial
-from typing import Any, ClassVar, Final, Literal
+from typing import Any, ClassVar, Final, Literal, get_args
 
 import msgspec
 
@@ -13,6 +13,7 @@ from trmm_async.dialects.stock.endpoint import act, read
 from trmm_async.errors import InvalidRequestError
 from trmm_async.models import Discreet, Site, SiteRef, no_extra
 from trmm_async.resources.resource import Resource
+from trmm_async.words import MonitoringType, Open, Platform
 
 __all__ = ["Installer", "Installers"]
 
@@ -40,7 +41,7 @@ class Installer(Discreet, frozen=True, kw_only=True, gc=False):
     _shown: ClassVar[tuple[str, ...]] = ("method", "plat", "filename")
 
     method: str
-    plat: str
+    plat: Open[Platform]
     filename: str = ""
     command: str = ""
     url: str = ""
@@ -80,7 +81,7 @@ class Installers(Resource):
         *,
         site: int | Site | SiteRef,
         method: Method = "manual",
-        monitoring_type: Literal["server", "workstation"] = "server",
+        monitoring_type: MonitoringType = "server",
         valid_for: timedelta = timedelta(days=1),
         arch: Literal["amd64", "386", "arm64", "arm"] = "amd64",
         rdp: bool = False,
@@ -118,7 +119,7 @@ class Installers(Resource):
             "plat": _PLATFORMS[how],
             "site": where,
             "expires": _hours(valid_for),
-            "agenttype": arguments.choice(monitoring_type, "monitoring_type", ("server", "workstation")),
+            "agenttype": arguments.choice(monitoring_type, "monitoring_type", get_args(MonitoringType)),
             "goarch": arguments.choice(arch, "arch", ("amd64", "386", "arm64", "arm")),
             "rdp": int(arguments.boolean(rdp, "rdp")),
             "ping": int(arguments.boolean(ping, "ping")),

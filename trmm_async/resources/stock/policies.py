@@ -16,9 +16,9 @@ from trmm_async.dialects.stock.tasks import tasks_of
 from trmm_async.errors import InvalidRequestError, NotFoundError
 from trmm_async.models import Agent, Check, Client, ClientRef, Noun, Site, SiteRef, Task, no_extra
 from trmm_async.resources.api import Api
-from trmm_async.resources.filters import MonitoringType
 from trmm_async.resources.names import AnyClient, AnySite, Names
 from trmm_async.resources.resource import Resource
+from trmm_async.words import MonitoringType
 
 __all__ = [
     "EXCLUDED_AGENTS",

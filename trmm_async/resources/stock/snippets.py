@@ -1,16 +1,16 @@
 """`trmm.scripts.snippets`."""
 
 from collections.abc import Mapping
-from typing import Any, Final, Literal, TypedDict, Unpack
+from typing import Any, Final, TypedDict, Unpack, get_args
 
 from trmm_async import arguments
 from trmm_async.dialects.stock.endpoint import Wire, delete, put, read, send
 from trmm_async.models import Noun, no_extra
 from trmm_async.resources.resource import Resource
+from trmm_async.words import Open, Shell
 
 __all__ = ["Snippet", "SnippetChanges", "Snippets"]
 
-_SHELLS: Final = ("powershell", "cmd", "python", "shell", "nushell", "deno")
 _NAME_MOST: Final = 40
 _DESCRIPTION_MOST: Final = 50
 
@@ -22,7 +22,7 @@ class Snippet(Noun, frozen=True, kw_only=True, gc=False):
     name: str = ""
     description: str = ""
     code: str = ""
-    shell: str = ""
+    shell: Open[Shell] = ""
     extra: Mapping[str, Any] = no_extra()
 
 
@@ -32,7 +32,7 @@ class SnippetChanges(TypedDict, total=False):
     name: str
     description: str
     code: str
-    shell: Literal["powershell", "cmd", "python", "shell", "nushell", "deno"]
+    shell: Shell
 
 
 def _name(value: object, what: str) -> str:
@@ -47,7 +47,7 @@ _CHECKS: Final[arguments.Checks] = {
     "name": _name,
     "description": ("desc", _description),
     "code": arguments.free_text,
-    "shell": lambda value, what: arguments.choice(value, what, _SHELLS),
+    "shell": lambda value, what: arguments.choice(value, what, get_args(Shell)),
 }
 _WIRE: Final[Wire] = {"description": "desc"}
 _ONE: Final = "/scripts/snippets/{snippet:id}/"
@@ -78,7 +78,7 @@ class Snippets(Resource):
         *,
         name: str,
         code: str,
-        shell: Literal["powershell", "cmd", "python", "shell", "nushell", "deno"] = "powershell",
+        shell: Shell = "powershell",
         description: str = "",
     ) -> Snippet:
         """Make a snippet and return it. Never sent twice.
