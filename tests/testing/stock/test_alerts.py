@@ -84,8 +84,12 @@ async def test_fields_are_changed_and_checked(numbers: list[int], http: Http) ->
     path = f"/alerts/{numbers[0]}/"
     assert (await http("PUT", path, {"message": "x", "hidden": True, "agent": 2})).json == "ok"
     alert = (await http.get(path)).fields
-    assert (alert["message"], alert["hidden"], alert["agent"]) == ("x", True, 1)
-    assert (await http("PUT", path, {"severity": "dire"})).status == 400
+    assert (alert["message"], alert["hidden"], alert["agent"]) == ("x", True, 2)
+    for refused in ({"severity": "dire"}, {"agent": 999}):
+        assert (await http("PUT", path, refused)).status == 400
+    assert (await http.get(path)).fields["agent"] == 2
+    assert (await http("PUT", path, {"agent": None})).json == "ok"
+    assert (await http.get(path)).fields["agent"] is None
 
 
 async def test_a_made_alert_is_about_no_agent(server: Simulator, http: Http) -> None:
