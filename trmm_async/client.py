@@ -19,6 +19,7 @@ from trmm_async.dialects import Dialect, Gateway, Stock
 from trmm_async.errors import InvalidRequestError
 from trmm_async.fleet import Fleet
 from trmm_async.hidden import hide
+from trmm_async.key_source import AskForKey, KeySource
 from trmm_async.limits import RateLimit
 from trmm_async.mirror import Maintenance, Mirror, MirrorSettings
 from trmm_async.mirror.feeds import Events
@@ -59,7 +60,7 @@ from trmm_async.resources.names import AnyClient, AnySite
 from trmm_async.retry import RetryPolicy
 from trmm_async.script_runs import HistoryWaits, RunPoller
 from trmm_async.stream import Dialer, Looker, StreamSettings, Subscription
-from trmm_async.transport import RawResponse, Server, Transport
+from trmm_async.transport import RawResponse, Secrets, Server, Transport
 from trmm_async.webhooks import WebhookReceiver
 from trmm_async.words import MonitoringType
 
@@ -80,7 +81,9 @@ class TRMM:
 
     Args:
         url: the server's base URL, `https://host[:port][/prefix]`; `/api/v3` at its end is left out.
-        api_key: the API key. It is in no repr, log line or error, and goes to this server alone.
+        api_key: the API key. It is in no repr, log line or error, and goes to this server alone. Or a
+            callable, which may be asynchronous, that gives it: asked when it is first needed, once for all
+            calls, and once more after a 401.
 
         rate_limit: what the server allows this key in all. "default" is what such a server allows unless its
             administrator tuned it (a gateway: 100 a minute, a stock server: any number); None is no limit.
@@ -141,7 +144,7 @@ class TRMM:
         self,
         url: str,
         *,
-        api_key: str,
+        api_key: str | AskForKey,
         rate_limit: RateLimit | Default | None = "default",
         deployment_rate_limit: RateLimit | Default | None = "default",
         max_waiting: int | Default | None = "default",
@@ -159,10 +162,14 @@ class TRMM:
     ) -> None:
         # Before anything can fail: the locals of a frame are written down by some.
         api_key, access_token = hide(api_key), hide(access_token)
+        secrets = Secrets()
+        source = KeySource(api_key, secrets.keep) if callable(api_key) else None
         server = Server(
             base_url=arguments.base_url(url, allow_http=allow_http),
-            api_key=arguments.api_key(api_key),
+            api_key=arguments.api_key(api_key) if source is None else "",
+            source=source,
             ssl=_tls(ssl),
+            secrets=secrets,
         )
         dialects = _dialects(dialect, server.base_url)
         bounds = _Bounds(rate_limit, deployment_rate_limit, max_waiting)
@@ -186,6 +193,7 @@ class TRMM:
             scrub=server.scrub,
             ssl=ssl,
             open_timeout=timeout,
+            source=source,
         )
         resolver = DialectResolver(transport, dialects, lambda found: transport.adopt(**bounds.of(found)))
         waits = HistoryWaits(report=arguments.number(report_grace, "report_grace", minimum=0))

@@ -100,6 +100,7 @@ class Tries:
         sent: how many attempts there were.
         waited: seconds spent, or about to be spent, between them.
         asked: seconds that the server's last answer asked to wait, if it did.
+        renewed: whether another key was asked for.
     """
 
     def __init__(
@@ -120,6 +121,7 @@ class Tries:
         self.sent: int = 0
         self.waited: float = 0.0
         self.asked: float | None = None
+        self.renewed: bool = False
 
     def __repr__(self) -> str:
         return f"<Tries {self._replay.name}: {self.sent} sent, {self.waited:.1f} s waited>"

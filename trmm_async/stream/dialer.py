@@ -22,9 +22,11 @@ from trmm_async.errors import (
     ClosedError,
     ConnectionFailedError,
     DecodeError,
+    InvalidRequestError,
     RateLimitedError,
     TRMMError,
 )
+from trmm_async.key_source import KeySource
 from trmm_async.plaintext import log_of
 from trmm_async.receiving import is_shared_by
 from trmm_async.retry import Reply, retry_after
@@ -68,6 +70,7 @@ class Dialer:
         scrub: takes secrets out of a text.
         ssl: for `https`; None for the defaults, which are then loaded once.
         open_timeout: seconds for the TCP and TLS connect and the handshake together.
+        source: gives the key, and another once after a 401; None: it is among the headers.
 
     Raises:
         ValueError: `base_url` has no host, or a port that is none. (`TRMM` has checked it before.)
@@ -83,9 +86,11 @@ class Dialer:
         scrub: Callable[[str], str],
         ssl: tls.SSLContext | None = None,
         open_timeout: float = 10.0,
+        source: KeySource | None = None,
     ) -> None:
         self._address = Address.of(base_url)
         self._headers = headers
+        self._source = source
         self._pace = pace
         self._pause = pause
         self._ssl = ssl
@@ -104,7 +109,9 @@ class Dialer:
     async def dial(
         self, path: str, settings: LinkSettings, roll: set[Link], *, query: str = ""
     ) -> Link | NoLink:
-        """Make one handshake, and only one: no redirect is followed, no proxy of the environment is used.
+        """Make one handshake, and a second only with another key.
+
+        No redirect is followed, no proxy of the environment is used.
 
         Waits for its turn under the rate limit first, and gives back a place that it did not use. Safe to
         cancel.
@@ -115,12 +122,27 @@ class Dialer:
             roll: holds every connection from its TCP connect until it is gone.
             query: what goes behind the question mark, quoted; a secret, which is shown nowhere.
         """
+        if self._source is None:
+            return await self._dial(path, settings, roll, query, self._headers)
+        try:
+            key = await self._source.ready()
+            link = await self._dial(path, settings, roll, query, {**self._headers, "X-API-KEY": key})
+            if isinstance(link, NoLink) and link.status == 401 and await self._source.after(key):
+                headers = {**self._headers, "X-API-KEY": self._source.key}
+                link = await self._dial(path, settings, roll, query, headers)
+        except TRMMError as error:
+            return NoLink(error, final=isinstance(error, InvalidRequestError))
+        return link
+
+    async def _dial(
+        self, path: str, settings: LinkSettings, roll: set[Link], query: str, headers: Mapping[str, str]
+    ) -> Link | NoLink:
         try:
             slot = await self._pace()
         except TRMMError as error:
             return NoLink(error, final=isinstance(error, ClosedError))
         kind = BufferedLink if is_shared_by(asyncio.get_running_loop()) else Link
-        link = kind(self._address, path, self._headers, settings, roll, query=query, may_begin=slot.may_begin)
+        link = kind(self._address, path, headers, settings, roll, query=query, may_begin=slot.may_begin)
         problem, late = "", False
         try:
             problem = await self._open(link)

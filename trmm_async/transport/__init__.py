@@ -7,7 +7,17 @@ from trmm_async.transport.body import Body
 from trmm_async.transport.connector import Connector
 from trmm_async.transport.raw import RawResponse
 from trmm_async.transport.sender import SendRecord, Transport
-from trmm_async.transport.server import Server
+from trmm_async.transport.server import Secrets, Server
 from trmm_async.transport.watching import WATCH, SendWatch
 
-__all__ = ["WATCH", "Body", "Connector", "RawResponse", "SendRecord", "SendWatch", "Server", "Transport"]
+__all__ = [
+    "WATCH",
+    "Body",
+    "Connector",
+    "RawResponse",
+    "SendRecord",
+    "SendWatch",
+    "Secrets",
+    "Server",
+    "Transport",
+]

@@ -220,9 +220,8 @@ class Transport:
         self.server = server
         self._root = URL(server.base_url, encoded=True)
         self._prefix = self._root.raw_path.rstrip("/")
-        # In the form in which aiohttp takes them without making another of it.
-        self._headers = CIMultiDict({**server.headers, "Accept-Encoding": "gzip"})
-        self._json_headers = CIMultiDict({**self._headers, "Content-Type": "application/json"})
+        self._source = server.source
+        self._write_headers()
         # Files are asked for as they are: what is packed on the way has no length beforehand.
         self._file_headers = CIMultiDict({"Accept-Encoding": "identity"})
         self._pool = pool or Pool(
@@ -246,6 +245,12 @@ class Transport:
 
     def __repr__(self) -> str:
         return f"<Transport {self.server.base_url}, {self._pool!r}>"
+
+    def _write_headers(self) -> None:
+        # In the form in which aiohttp takes them without making another of it.
+        self._key = self.server.key
+        self._headers = CIMultiDict({**self.server.headers, "Accept-Encoding": "gzip"})
+        self._json_headers = CIMultiDict({**self._headers, "Content-Type": "application/json"})
 
     def view(
         self,
@@ -344,6 +349,7 @@ class Transport:
         while True:
             # All in one coroutine: of each call that is under way, as many are held as it has layers.
             attempt = await self._admit(call, on_sent, tries, record=record, trace=trace)
+            key = self._key
             result: Reply | Fault
             response: aiohttp.ClientResponse | None
             body: bytes | None
@@ -375,9 +381,40 @@ class Transport:
             response = body = None
             tries = tries or self._begin(call)
             if not await self._is_sent_again(
-                call, result, tries, on_sent=on_sent, record=record, trace=trace
+                call, result, tries, key=key, on_sent=on_sent, record=record, trace=trace
             ):
                 return cast("T", None)
+
+    async def _have_key(self) -> None:
+        """Have the key that is in use in the headers; asked for if need be."""
+        if self._source is not None and await self._source.ready() is not self._key:
+            self._write_headers()
+
+    async def _has_new_key(
+        self,
+        call: Call[Any],
+        refused: str,
+        tries: Tries,
+        *,
+        on_sent: OnSent | None,
+        record: SendRecord | None,
+    ) -> bool:
+        """Whether there is another key after a 401, which proves that the call did nothing."""
+        if self._source is None or tries.renewed:
+            return False
+        tries.renewed = True
+        # Before the key is waited for: whoever is stopped meanwhile has sent nothing.
+        if on_sent is not None and not tries.had_effect:
+            on_sent(False)
+        if record is not None and not tries.had_effect:
+            await record.withdraw()
+        try:
+            return await self._source.after(refused)
+        except TRMMError as error:
+            if not tries.had_effect:
+                raise
+            fault = Fault(Stage.NOT_SENT, str(error), error)
+            raise failure(call, fault, Meaning.UNKNOWN, tries, self.server.scrub) from error
 
     async def _send_traced(
         self,
@@ -418,6 +455,7 @@ class Transport:
     @asynccontextmanager
     async def open(self, call: Call[Any]) -> AsyncIterator[Body]:
         """Open a call's answer, to read it while it downloads. Leaving early drops the connection."""
+        await self._have_key()
         opened = await self._open(call, self._url(call), self._headers)
         async with self._reading(opened, call) as body:
             yield body
@@ -451,6 +489,7 @@ class Transport:
         check_hop(self.server, url)
         headers = self._file_headers
         if self.server.is_home_of(url):
+            await self._have_key()
             headers = CIMultiDict({**self.server.headers, **headers})
         for _ in range(_REDIRECTS_MOST + 1):
             call = Call(method="GET", path=urlsplit(url).path or "/", decode=ignore_answer)
@@ -484,6 +523,7 @@ class Transport:
         result: Reply | Fault,
         tries: Tries,
         *,
+        key: str | None = None,
         on_sent: OnSent | None = None,
         record: SendRecord | None = None,
         trace: CallTrace | None = None,
@@ -494,6 +534,10 @@ class Transport:
         pool.refused += isinstance(result, Reply) and result.status == 429
         if trace is not None:
             trace.came_to(result)
+        is_refused = key is not None and isinstance(result, Reply) and result.status == 401
+        if is_refused and await self._has_new_key(call, key or "", tries, on_sent=on_sent, record=record):
+            pool.retried += 1
+            return True
         if isinstance(verdict, Again):
             pool.retried += 1
             pool.turns.again(call, trace, result, tries.sent, verdict.delay)
@@ -539,6 +583,8 @@ class Transport:
         slowest = self._timeout + (call.answers_within or 0.0)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=self._timeout, sock_read=slowest)
         tries: Tries | None = None
+        is_keyed = self._source is not None and "X-API-KEY" in headers
+        key = self._key if is_keyed else None
         while True:
             attempt = await self._admit(call, None, tries, trace=trace)
             result: Reply | Fault
@@ -563,7 +609,10 @@ class Transport:
                     attempt.leave()
             response = None
             tries = tries or self._begin(call)
-            await self._is_sent_again(call, result, tries, trace=trace)
+            await self._is_sent_again(call, result, tries, key=key, trace=trace)
+            if is_keyed:
+                await self._have_key()
+                headers, key = CIMultiDict({**headers, **self.server.headers}), self._key
 
     async def _admit(
         self,
@@ -585,6 +634,8 @@ class Transport:
         worker: WorkerLease | None = None
         try:
             pool.check_open()
+            if self._source is not None:
+                await self._have_key()
             # Where there is nothing to wait for, which is the usual.
             if pool.in_flight < pool.max_connections and not (pool.line or call.lanes):
                 slot = pool.limiter.acquire_now()

@@ -14,6 +14,7 @@ from yarl import URL
 from trmm_async._version import __version__
 from trmm_async.errors import InvalidRequestError
 from trmm_async.hidden import hide
+from trmm_async.key_source import KeySource
 
 __all__ = ["Secrets", "Server", "check_hop", "next_hop"]
 
@@ -49,17 +50,24 @@ class Server:
 
     base_url: str
     api_key: str = field(repr=False)
+    source: KeySource | None = field(default=None, compare=False)
+    """What gives the key in place of `api_key`, which is empty then."""
     ssl: tls.SSLContext | None = None
     secrets: Secrets = field(default_factory=Secrets, repr=False, compare=False)
 
     @property
+    def key(self) -> str:
+        """The key in use; empty while it was not asked for."""
+        return self.api_key if self.source is None else self.source.key
+
+    @property
     def headers(self) -> Mapping[str, str]:
         """What every request to this server carries. Holds the key: for no eyes."""
-        return {"X-API-KEY": hide(self.api_key), "User-Agent": f"trmm_async/{__version__}"}
+        return {"X-API-KEY": hide(self.key), "User-Agent": f"trmm_async/{__version__}"}
 
     def scrub(self, text: str) -> str:
         """The text without key, passwords, codes and tokens, plain or as JSON, HTML or URLs have them."""
-        forms = {form for secret in (self.api_key, *self.secrets) for form in _forms(secret)}
+        forms = {form for secret in (self.key, *self.secrets) if secret for form in _forms(secret)}
         # The longest first: a short one that is a part of a long one would else leave the rest of it.
         for form in sorted(forms, key=len, reverse=True):
             text = text.replace(form, "***")
@@ -67,7 +75,7 @@ class Server:
 
     def is_our_key(self, text: str) -> bool:
         """Whether this is the key that we use."""
-        return compare_digest(text.encode(), self.api_key.encode())
+        return compare_digest(text.encode(), self.key.encode())
 
     def is_home_of(self, url: str) -> bool:
         """Whether the URL is on this very server: same scheme, host and port."""
