@@ -249,7 +249,8 @@ class _RowReader:
         many: Callable[[list[Any]], list[Any]],
         whole: Callable[[list[Any]], Any],
     ) -> None:
-        self._sent, self._many, self.whole = sent, many, whole
+        self._sent, self._many = sent, many
+        self.whole: Callable[[list[Any]], Any] = whole
 
     def feed(self, chunk: Body) -> Iterator[list[Any]]:
         return map(self._many, self._sent.feed(chunk))

@@ -212,7 +212,7 @@ class HalfDoneError(TRMMError):
     def __init__(self, why: str, made: Sequence[Any]) -> None:
         super().__init__(why, made)
         self.why = why
-        self.made = tuple(made)
+        self.made: tuple[Any, ...] = tuple(made)
 
     def __str__(self) -> str:
         return clean(f"half done: {self.why}. What exists now: {', '.join(map(repr, self.made))}")

@@ -285,7 +285,8 @@ class TestAlerts:
     def test_several_are_asked_about(self, cli: Cli, either: Backstage, alert: int) -> None:
         said = cli("alerts", "resolve", "1", str(alert))
         assert said.code == 4
-        assert f"would resolve 2 alerts: 1, {alert}" in said.error
+        assert "refusing to resolve 2 alerts without confirmation" in said.error
+        assert f"Add --yes (resolve 2 alerts: 1, {alert})" in said.error
 
     def test_acknowledging_is_a_gateways(self, cli: Cli, gateway: Backstage) -> None:
         number = gateway.do(lambda server: server.raise_alert(server.agent_ids[0]))

@@ -47,6 +47,8 @@ ERRORS: list[tuple[Exception, int, str]] = [
     (sdk.RecordedError("TimeoutError", "late"), 1, "late"),
     (OSError(28, "No space left on device"), 1, "No space left on device"),
     (CommandError(Exit.REFUSED, "not done"), 4, "not done"),
+    (sdk.HalfDoneError("the client was made, its site was not", [7]), 1, "half done: the client was made"),
+    (sdk.StillInMaintenanceError({"a": sdk.ClosedError("x")}), 1, "still in maintenance mode: a (x)"),
     (KeyError("a\nbug"), 1, "a bug of ours: KeyError: "),
     (KeyboardInterrupt(), 130, "interrupted"),  # type: ignore[list-item]
 ]

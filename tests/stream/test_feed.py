@@ -248,7 +248,7 @@ async def test_a_position_that_the_log_no_longer_has_is_a_gap_and_the_present_st
 
 
 async def test_text_that_is_no_position_of_the_source_fails_entering(log: Log) -> None:
-    events = subscribe(log, since='{"version":2,"feed":"nonsense","agents":{}}')
+    events = subscribe(log, since='{"version":3,"feed":"nonsense","agents":{}}')
     with pytest.raises(InvalidRequestError, match="no position of this log: 'nonsense'"):
         async with events:
             pass

@@ -120,10 +120,10 @@ class ScriptWork(Work[ScriptResult]):
     """A script of the server's library."""
 
     kind = "script"
-    good = staticmethod(succeeded_by_default)
+    good: Callable[[Any], bool] = staticmethod(succeeded_by_default)
 
     def __init__(self, run: ScriptRun) -> None:
-        self.name = f"script {run.script!r}"
+        self.name: str = f"script {run.script!r}"
         self.run = run
 
     def send(
@@ -165,7 +165,7 @@ class CommandWork(Work[CommandResult]):
     stock = "fleet.run_command"
 
     def __init__(self, run: CommandRun) -> None:
-        self.name = f"command {run.command!r}"
+        self.name: str = f"command {run.command!r}"
         self.run = run
 
     async def send(
@@ -208,11 +208,11 @@ class CodeWork(Work[ScriptResult]):
     """Code that is not in the library: the server waits for each agent, and keeps nothing of it."""
 
     kind = "code"
-    good = staticmethod(succeeded_by_default)
+    good: Callable[[Any], bool] = staticmethod(succeeded_by_default)
     stock = "fleet.run_code"
 
     def __init__(self, run: CodeRun) -> None:
-        self.name = f"{run.shell} code"
+        self.name: str = f"{run.shell} code"
         self.run = run
 
     def send(
@@ -232,7 +232,7 @@ class PatchWork(Work[None]):
     kind = "patches"
 
     def __init__(self, mode: PatchMode) -> None:
-        self.name = f"the {mode} of patches"
+        self.name: str = f"the {mode} of patches"
         self.stock = f"fleet.{mode}_patches"
         self.mode: PatchMode = mode
 
@@ -335,7 +335,7 @@ class CallWork(Work[T]):
     is_users = True
 
     def __init__(self, call: Callable[[Any], Awaitable[T]]) -> None:
-        self.name = getattr(call, "__qualname__", repr(call))
+        self.name: str = getattr(call, "__qualname__", repr(call))
         self._call = call
         self.given: dict[str, Target] = {}
 

@@ -46,7 +46,7 @@ class Api:
         self.resolver = resolver
         self.poller = poller
         self.tokens = tokens
-        self.commands = commands or CommandPoller(transport, poller.matcher.waits)
+        self.commands: CommandPoller = commands or CommandPoller(transport, poller.matcher.waits)
 
     def through(self, transport: Transport) -> "Api":
         """The same server, by a view of the transport."""

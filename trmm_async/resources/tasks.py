@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Final, Literal, TypedDict, Unpack, get_args
+from typing import Any, Final, Literal, TypedDict, Unpack
 
 import msgspec
 
@@ -117,7 +117,7 @@ class _Further(TypedDict, total=False):
 
 
 def _timing(schedule: object) -> dict[str, Any]:
-    if not isinstance(schedule, get_args(TaskSchedule)):
+    if not isinstance(schedule, TaskSchedule):
         raise InvalidRequestError(f"schedule must be Daily(at=…) or another of its kind, not {schedule!r}")
     return schedule_body(schedule)
 

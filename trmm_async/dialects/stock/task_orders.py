@@ -5,7 +5,7 @@ Times are the agent's own wall clock; the server wants them written as if they w
 
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, Final, get_args
+from typing import Any, Final
 
 from trmm_async import arguments
 from trmm_async.errors import InvalidRequestError
@@ -30,7 +30,7 @@ _interval: Final = partial(arguments.integer, minimum=1)
 
 
 def _action(given: object, what: str) -> dict[str, Any]:
-    if not isinstance(given, get_args(TaskAction)):
+    if not isinstance(given, TaskAction):
         raise InvalidRequestError(f"{what} must be ScriptAction(…) or CommandAction(…), not {given!r}")
     timeout = arguments.integer(given.timeout, f"{what}: timeout", minimum=1, maximum=_SMALL_MOST)
     name = arguments.plain_text(given.name, f"{what}: name", empty=True)
