@@ -226,10 +226,15 @@ class TestAChoice:
     def test_is_one_of_the_words(self) -> None:
         assert arguments.choice("wait", "output", ("wait", "forget")) == "wait"
 
-    @pytest.mark.parametrize("value", ["", "Wait", "wait ", None, 5, ["wait"], "wait, forget"])
+    @pytest.mark.parametrize("value", ["", "later", None, 5, ["wait"]])
     def test_is_nothing_else(self, value: object) -> None:
         said = refusal(arguments.choice, value, "output", ("wait", "forget"))
         assert said == f"output must be one of wait, forget; not {value!r}"
+
+    @pytest.mark.parametrize("value", ["Wait", "wait ", "wiat"])
+    def test_is_no_typo_either_which_is_told_what_was_meant(self, value: str) -> None:
+        said = refusal(arguments.choice, value, "output", ("wait", "forget"))
+        assert said == f"output must be one of wait, forget; not {value!r} (did you mean wait?)"
 
 
 class Nowhere(tzinfo):
@@ -358,10 +363,10 @@ class TestABaseUrl:
             ("https://api.example.com", "https://api.example.com"),
             ("https://api.example.com/", "https://api.example.com"),
             ("https://api.example.com:8443//", "https://api.example.com:8443"),
-            ("HTTPS://API.example.com", "https://API.example.com"),
+            ("HTTPS://API.example.com", "https://api.example.com"),
             ("https://api.example.com/rmm/v1/", "https://api.example.com/rmm/v1"),
             ("https://192.168.1.5", "https://192.168.1.5"),
-            ("https://[2001:db8::1]:443/x", "https://[2001:db8::1]:443/x"),
+            ("https://[2001:db8::1]:443/x", "https://[2001:db8::1]/x"),
             ("https://my_host-1", "https://my_host-1"),
             ("https://api.example.com/api/v3", "https://api.example.com"),
             ("https://api.example.com/rmm//api/v3//", "https://api.example.com/rmm"),
@@ -370,9 +375,7 @@ class TestABaseUrl:
             ("https://api.example.com/api", "https://api.example.com/api"),
         ],
     )
-    def test_passes_without_its_closing_slash_and_without_the_path_of_calls(
-        self, url: str, base: str
-    ) -> None:
+    def test_passes_in_one_form_without_the_path_of_calls(self, url: str, base: str) -> None:
         assert arguments.base_url(url, allow_http=False) == base
 
     @pytest.mark.parametrize(
@@ -405,7 +408,7 @@ class TestABaseUrl:
     @pytest.mark.parametrize("host", LOOPBACK)
     def test_may_be_plain_http_on_this_machine(self, host: str) -> None:
         for url in (f"http://{host}", f"http://{host}:8000"):
-            assert arguments.base_url(url, allow_http=False) == url
+            assert arguments.base_url(url, allow_http=False) == url.lower()
 
     @pytest.mark.parametrize(
         "host",
