@@ -8,14 +8,14 @@ OPERATIONS = [
         "pending_actions.list",
         "GET /logs/pendingactions/",
         lambda _: request_of(NOUNS.pending_actions.list()),
-        "_Row",
+        "_ActionRow",
         "pendingactions_all pendingactions_all2 pendingactions_all_several pendingactions_all_limited_403",
     ),
     op(
         "pending_actions.list",
         "GET /agents/<agent>/pendingactions/",
         lambda _, agent: request_of(NOUNS.pending_actions.list(agent=agent)),
-        "_Row",
+        "_ActionRow",
         "pendingactions_agent pendingactions_agent_several pendingactions_agent_none "
         "pendingactions_agent_404 pendingactions_agent_limited_403",
     ),

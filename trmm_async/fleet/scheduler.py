@@ -20,7 +20,7 @@ from trmm_async.fleet.plan import RunPlan
 from trmm_async.fleet.presence import Presence
 from trmm_async.fleet.rollout import RolloutControl
 from trmm_async.fleet.targets import Queue
-from trmm_async.fleet.work import MakeSending, Sending
+from trmm_async.fleet.work import CallForMany, MakeSending
 from trmm_async.outcomes import Done, Failed, Outcome, Skipped, Unknown
 from trmm_async.resources import Api
 from trmm_async.script_runs import Before, RecoveredRun, RunMatcher, Watermark
@@ -339,7 +339,7 @@ class Scheduler(Generic[T]):
     async def _enter(
         self,
         stack: AsyncExitStack,
-        sending: Sending,
+        sending: CallForMany,
         left: dict[str, None],
         guard: UnsentGuard,
         *,

@@ -30,7 +30,16 @@ from trmm_async.resources import Api, CodeRun, Names, Selector, run_code
 from trmm_async.script_runs import Before, PendingRun, RecoveredRun, RunPoller, Watermark, run_script
 from trmm_async.transport import WATCH
 
-__all__ = ["CallWork", "CodeWork", "CommandWork", "MakeSending", "PatchWork", "ScriptWork", "Sending", "Work"]
+__all__ = [
+    "CallWork",
+    "CodeWork",
+    "CommandWork",
+    "MakeSending",
+    "PatchWork",
+    "ScriptWork",
+    "CallForMany",
+    "Work",
+]
 
 _NO_HISTORY: Final = Watermark(0, None)
 
@@ -40,7 +49,7 @@ Target = str | Agent
 OnSent = Callable[[bool], None]
 
 
-class Sending(Protocol):
+class CallForMany(Protocol):
     """One call for many on its way: entered it is sent, iterated it tells what became of each."""
 
     async def __aenter__(self) -> Self: ...
@@ -58,7 +67,7 @@ class Sending(Protocol):
         ...
 
 
-MakeSending = Callable[..., Sending]
+MakeSending = Callable[..., CallForMany]
 """Given `on_sent` and `before`, as `PendingRun` is."""
 
 

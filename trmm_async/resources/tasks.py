@@ -104,7 +104,7 @@ SET_UP = send("tasks.set_up", "/tasks/", needs="name task_type actions")
 RUN_EVERYWHERE = send("tasks.run_everywhere", "/automation/tasks/{task:id}/run/")
 
 
-class _Further(TypedDict, total=False):
+class _TaskOptions(TypedDict, total=False):
     enabled: bool
     continue_on_error: bool
     severity: Severity
@@ -167,7 +167,7 @@ class Tasks(Resource):
         actions: Sequence[TaskAction],
         agent: str | Agent | None = None,
         policy: int | Policy | None = None,
-        **settings: Unpack[_Further],
+        **settings: Unpack[_TaskOptions],
     ) -> Task:
         """Create any task, of an agent or of a policy, and return it; a stock server only. Never sent twice.
 

@@ -35,7 +35,7 @@ class ShortAgent(msgspec.Struct, frozen=True, gc=False):
     hostname: str = ""
 
 
-class _Value(msgspec.Struct, frozen=True, gc=False):
+class _FieldValue(msgspec.Struct, frozen=True, gc=False):
     field: int
     value: Any = None
 
@@ -72,7 +72,7 @@ class _Common(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     make_model: str | None = None
     serial_number: str | None = None
     physical_disks: Any = None
-    custom_fields: tuple[_Value, ...] = ()
+    custom_fields: tuple[_FieldValue, ...] = ()
     extra: Mapping[str, Any] = no_extra()
 
 
@@ -237,7 +237,7 @@ def _texts(value: Any) -> tuple[str, ...]:
     )
 
 
-def _custom_field(sent: _Value) -> CustomFieldValue:
+def _custom_field(sent: _FieldValue) -> CustomFieldValue:
     value = tuple(sent.value) if isinstance(sent.value, list) else sent.value
     return CustomFieldValue(field=sent.field, value=value)
 

@@ -42,7 +42,7 @@ FOREVER: Final = "2100-01-01T00:00:00Z"
 """The server minds the beginning of a span only if an end is given as well."""
 
 
-class _Row(msgspec.Struct):
+class _HistoryRow(msgspec.Struct):
     id: int
     agent_id: str | None = None
     agent: int | None = None
@@ -138,21 +138,21 @@ def _kept(agents: Mapping[int, str], rows: list[_AnyRow]) -> list[HistoryEntry]:
 
 
 def _commands_of(agent_id: str) -> codec.ListDecoder[list[HistoryEntry]]:
-    def some(rows: list[_Row]) -> list[HistoryEntry]:
+    def some(rows: list[_HistoryRow]) -> list[HistoryEntry]:
         return [
             msgspec.structs.replace(_entry(row, agent_id), result=_printed(row.results))
             for row in rows
             if row.type == "cmd_run"
         ]
 
-    return codec.ListDecoder(_Row, some)
+    return codec.ListDecoder(_HistoryRow, some)
 
 
 def _printed(results: str | None) -> ScriptResult | None:
     return None if results is None else ScriptResult(stdout=results)
 
 
-def _entry(row: _Row, agent_id: str | None) -> HistoryEntry:
+def _entry(row: _HistoryRow, agent_id: str | None) -> HistoryEntry:
     return HistoryEntry(
         id=row.id,
         agent_id=agent_id,
@@ -174,13 +174,13 @@ def _by_number(rows: list[HistoryEntry]) -> list[HistoryEntry]:
 
 _entries: Final[codec.ListDecoder[list[HistoryEntry]]] = codec.listed(
     # They say themselves which agent they are of.
-    _Row,
+    _HistoryRow,
     lambda row: _entry(row, row.agent_id),
 )
-_of_one_agent: Final = codec.listed(_Row, partial(_entry, agent_id=None), _by_number)
+_of_one_agent: Final = codec.listed(_HistoryRow, partial(_entry, agent_id=None), _by_number)
 
 _of_all: Final[codec.ListDecoder[list[tuple[int | None, HistoryEntry]]]] = codec.listed(
-    _Row,
+    _HistoryRow,
     lambda row: (row.agent, _entry(row, None)),
     lambda rows: sorted(rows, key=lambda row: row[1].id),
 )

@@ -91,7 +91,7 @@ class AlertTemplateUse(Noun, frozen=True, kw_only=True, gc=False):
     sites: tuple[SiteRef, ...] = ()
 
 
-class _Unnamed(TypedDict, total=False):
+class _TemplateOptions(TypedDict, total=False):
     is_active: bool
     action_type: Literal["script", "server", "rest"]
     action: int | Script | None
@@ -142,7 +142,7 @@ class _Unnamed(TypedDict, total=False):
     excluded_agents: Iterable[int | str | Agent]
 
 
-class AlertTemplateChanges(_Unnamed, total=False):
+class AlertTemplateChanges(_TemplateOptions, total=False):
     """What can be set of an alert template; see `AlertTemplate`. What is not given stays."""
 
     name: str
@@ -273,7 +273,7 @@ class AlertTemplates(Resource):
         """
         return await self._send(RELATED, template)
 
-    async def create(self, *, name: str, **settings: Unpack[_Unnamed]) -> AlertTemplate:
+    async def create(self, *, name: str, **settings: Unpack[_TemplateOptions]) -> AlertTemplate:
         """Create an alert template and return it. It is in use nowhere yet: see `assign`. Never sent twice.
 
         Args:

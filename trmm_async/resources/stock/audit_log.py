@@ -98,7 +98,7 @@ class AuditPage(Noun, frozen=True, kw_only=True, gc=False):
     extra: Mapping[str, Any] = no_extra()
 
 
-class _Place(msgspec.Struct):
+class _EntrySite(msgspec.Struct):
     id: int | None = None
     name: str = ""
     client: int | None = None
@@ -115,7 +115,7 @@ class _Entry(msgspec.Struct):
     agent: str | None = None
     agent_id: str | None = None
     ip_address: str | None = None
-    site: _Place | None = None
+    site: _EntrySite | None = None
     before_value: Any = None
     after_value: Any = None
     debug_info: dict[str, Any] | None = None

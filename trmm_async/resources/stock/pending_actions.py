@@ -41,7 +41,7 @@ class PendingAction(Noun, frozen=True, kw_only=True, gc=False):
     extra: Mapping[str, Any] = no_extra()
 
 
-class _Row(msgspec.Struct, gc=False):
+class _ActionRow(msgspec.Struct, gc=False):
     id: int
     agent: int | None = None
     hostname: str | None = None
@@ -56,8 +56,8 @@ class _Row(msgspec.Struct, gc=False):
     extra: Mapping[str, Any] = no_extra()
 
 
-LIST = read("pending_actions.list", "/logs/pendingactions/", list[_Row])
-OF_AGENT = read("pending_actions.list", "/agents/{agent:agent}/pendingactions/", list[_Row])
+LIST = read("pending_actions.list", "/logs/pendingactions/", list[_ActionRow])
+OF_AGENT = read("pending_actions.list", "/agents/{agent:agent}/pendingactions/", list[_ActionRow])
 # Of a planned reboot the server asks the agent first, and of nothing else.
 CANCEL = delete("pending_actions.cancel", "/logs/pendingactions/{action:id}/", asks=10)
 
@@ -99,7 +99,7 @@ def _all() -> Steps[list[PendingAction]]:
     return [_action(row, None if row.agent is None else ids.get(row.agent)) for row in rows]
 
 
-def _action(row: _Row, agent_id: str | None) -> PendingAction:
+def _action(row: _ActionRow, agent_id: str | None) -> PendingAction:
     due = row.due or ""
     return PendingAction(
         id=row.id,

@@ -237,12 +237,12 @@ class _Use(msgspec.Struct):
     extra: Mapping[str, Any] = no_extra()
 
 
-class _Place(msgspec.Struct):
+class _SentPlace(msgspec.Struct):
     pk: int
     name: str = ""
     server_policy: PolicyRef | None = None
     workstation_policy: PolicyRef | None = None
-    sites: tuple["_Place", ...] = ()
+    sites: tuple["_SentPlace", ...] = ()
     extra: Mapping[str, Any] = no_extra()
 
 
@@ -256,11 +256,11 @@ def _overview(body: bytes) -> list[ClientPolicies]:
             sites=tuple(map(_placed, one.sites)),
             extra=one.extra,
         )
-        for one in codec.decoder(list[_Place])(body)
+        for one in codec.decoder(list[_SentPlace])(body)
     ]
 
 
-def _placed(sent: _Place) -> PolicyPlace:
+def _placed(sent: _SentPlace) -> PolicyPlace:
     return PolicyPlace(
         id=sent.pk,
         name=sent.name,
@@ -292,7 +292,7 @@ RESET_PATCH = put("policies.patches.reset", "/automation/patchpolicy/reset/", me
 TASKS = read("policies.tasks", _ONE + "tasks/", list[Task], decode=tasks_of({}))
 
 
-class _Unnamed(TypedDict, total=False):
+class _PolicyOptions(TypedDict, total=False):
     """As `PolicyChanges`, without its name."""
 
     description: str | None
@@ -345,7 +345,7 @@ class Policies(Resource):
         return await self._send(TASKS, policy)
 
     async def create(
-        self, *, name: str, copy_of: int | Policy | None = None, **settings: Unpack[_Unnamed]
+        self, *, name: str, copy_of: int | Policy | None = None, **settings: Unpack[_PolicyOptions]
     ) -> Policy:
         """Create a policy and return it. It is in use nowhere yet: see `assign`. Never sent twice.
 

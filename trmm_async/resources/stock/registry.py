@@ -60,14 +60,14 @@ class _Subkey(msgspec.Struct):
     name: str
 
 
-class _Value(msgspec.Struct):
+class _ShownValue(msgspec.Struct):
     name: str
     type: str = ""
     data: Any = ""
 
 
 class _Written(msgspec.Struct):
-    data: _Value
+    data: _ShownValue
 
 
 def _data(kind: str, data: Any) -> str | int | bytes | tuple[str, ...]:
@@ -85,7 +85,7 @@ def _data(kind: str, data: Any) -> str | int | bytes | tuple[str, ...]:
     return text
 
 
-def _value(sent: _Value) -> RegistryValue:
+def _value(sent: _ShownValue) -> RegistryValue:
     return RegistryValue(name=sent.name, type=sent.type, data=_data(sent.type, sent.data))
 
 
@@ -93,14 +93,14 @@ def _subkeys(sent: tuple[_Subkey, ...] | None) -> tuple[str, ...]:
     return tuple(one.name for one in sent or ())
 
 
-def _values(sent: tuple[_Value, ...] | None) -> tuple[RegistryValue, ...]:
+def _values(sent: tuple[_ShownValue, ...] | None) -> tuple[RegistryValue, ...]:
     return tuple(map(_value, sent or ()))
 
 
 # An agent has null for none.
 _KEY: Final[Wire] = {
     "subkeys": Sent(kind=tuple[_Subkey, ...] | None, fit=_subkeys),
-    "values": Sent(kind=tuple[_Value, ...] | None, fit=_values),
+    "values": Sent(kind=tuple[_ShownValue, ...] | None, fit=_values),
 }
 _written: Final = reader(_Written)
 _ALL: Final = "/agents/{agent:agent}/registry/"

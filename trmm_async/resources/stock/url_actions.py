@@ -77,7 +77,7 @@ UPDATE = put("url_actions.update", _ONE)
 DELETE = delete("url_actions.delete", _ONE)
 
 
-class _Further(TypedDict, total=False):
+class _UrlActionOptions(TypedDict, total=False):
     description: str | None
     action_type: Literal["web", "rest"]
     rest_method: Literal["get", "post", "put", "delete", "patch"]
@@ -91,7 +91,7 @@ class UrlActions(Resource):
     On a gateway they are an `UnsupportedError`.
     """
 
-    async def create(self, *, name: str, pattern: str, **settings: Unpack[_Further]) -> UrlAction:
+    async def create(self, *, name: str, pattern: str, **settings: Unpack[_UrlActionOptions]) -> UrlAction:
         """Create a URL action and return it. Never sent twice.
 
         Args:
