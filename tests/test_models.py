@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 import trmm_async
+from tests.samples import sample
 from trmm_async import codec, errors, events, models, outcomes
 from trmm_async.models import Agent, Alert, Client, ClientRef, Disk, Extra, Script, ScriptResult, Site
 
@@ -40,7 +41,9 @@ def made(kind: Any) -> Any:
         "pid": 1,
         "result": ScriptResult(),
         "reason": "offline",
+        "outcome": outcomes.Skipped("a", "offline"),
         "name": "x",
+        "path": "HKLM",
         "alert": Alert(id=1),
         "since": datetime(2026, 4, 21, tzinfo=UTC),
         "time": datetime(2026, 4, 21, tzinfo=UTC),
@@ -50,8 +53,15 @@ def made(kind: Any) -> Any:
         "raw": b"{}",
         "error": errors.NotFoundError(404, "Not found", method="GET", path="/trmm/abc/"),
     }
-    fields = [field.name for field in msgspec.structs.fields(kind) if field.required]
-    return kind(**{name: needed[name] for name in fields})
+    fields = [field for field in msgspec.structs.fields(kind) if field.required]
+    return kind(
+        **{
+            field.name: needed[field.name]
+            if field.name in needed
+            else sample(msgspec.inspect.type_info(field.type))
+            for field in fields
+        }
+    )
 
 
 @pytest.mark.parametrize("kind", [*NOUNS, *EVENTS])

@@ -1,19 +1,17 @@
 """`to_dict()` on every noun, outcome and event: plain types of JSON, our names, and nothing lost."""
 
 import json
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime
 from typing import Any, get_args
 
 import msgspec
 import pytest
-from msgspec import inspect
 
 import trmm_async
+from tests.samples import made
 from trmm_async import (
     AlertEvent,
-    ConnectionFailedError,
     Done,
-    Ended,
     Event,
     Failed,
     RegistryKey,
@@ -23,7 +21,7 @@ from trmm_async import (
     Unknown,
     UnknownEvent,
 )
-from trmm_async.models import Alert, Extra
+from trmm_async.models import Alert
 
 PLAIN = (dict, list, str, int, float, bool, type(None))
 OURS = {name: getattr(trmm_async, name) for name in trmm_async.__all__}
@@ -37,52 +35,6 @@ STRUCTS = {
 EVENTS = [kind for kind in STRUCTS.values() if kind in get_args(Event) or kind.__name__ == "CommandOutput"]
 OUTCOMES = [Done, Failed, Unknown, Skipped]
 MORE: dict[str, list[Any]] = {"event": EVENTS, "outcome": OUTCOMES}
-ERROR = ConnectionFailedError("refused", method="GET", path="/x/")
-
-
-def sample(info: inspect.Type) -> Any:  # noqa: C901, PLR0911
-    """A value of a type that is none of its defaults."""
-    match info:
-        case inspect.StructType(cls=cls):
-            return made(cls)
-        case inspect.UnionType(types=types):
-            return sample(next(one for one in types if not isinstance(one, inspect.NoneType)))
-        case inspect.VarTupleType(item_type=item) | inspect.ListType(item_type=item):
-            return (sample(item), sample(item))
-        case inspect.DateType():
-            return date(2026, 11, 27)
-        case inspect.TimeType():
-            return time(3, 30)
-        case inspect.TimeDeltaType():
-            return timedelta(minutes=30)
-        case inspect.DateTimeType():
-            return datetime(2026, 11, 27, 12, 30, 0, 250_000, UTC)
-        case inspect.DictType(value_type=item) if not isinstance(item, inspect.AnyType):
-            return {"name": sample(item)}
-        case inspect.DictType():
-            return Extra({"more": (1, {"x": None})})
-        case inspect.LiteralType(values=values):
-            return values[-1]
-        case inspect.AnyType():
-            return "any"
-    simple = {"StrType": "text", "IntType": 7, "FloatType": 1.5, "BoolType": True, "BytesType": b"\0\xff"}
-    return simple[type(info).__name__]
-
-
-def made(kind: Any) -> Any:
-    if kind in {Failed, Unknown}:
-        return kind("abc", ERROR)
-    if kind is Ended:
-        return Ended(agent_id="abc", error=ERROR)
-    if kind is Done:
-        return Done("abc", made(ScriptResult))
-    if kind is RegistryValue:
-        return RegistryValue(name="x", type="REG_BINARY", data=b"\0\xff", extra=Extra({"more": 1}))
-    if kind is RegistryKey:
-        return RegistryKey(path="HKLM", subkeys=("a",), values=(made(RegistryValue),), page=2)
-    info = inspect.type_info(kind)
-    assert isinstance(info, inspect.StructType)
-    return kind(**{field.name: sample(field.type) for field in info.fields})
 
 
 def is_plain(value: Any) -> bool:

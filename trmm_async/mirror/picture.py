@@ -12,7 +12,7 @@ from typing import Any, Final, Self
 import msgspec
 
 from trmm_async.errors import ClosedError, InvalidRequestError
-from trmm_async.models import Agent, Alert
+from trmm_async.models import Agent, Alert, Noun
 from trmm_async.stream import StreamSettings
 
 __all__ = ["Change", "Changes", "MirrorSettings", "Picture", "differ"]
@@ -53,7 +53,7 @@ class MirrorSettings:
             raise InvalidRequestError(f"resync must be above 0 seconds, not {self.resync!r}")
 
 
-class Change(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Change(Noun, frozen=True, kw_only=True, gc=False):
     """An agent is not as it was; `before` is None where it was not there, `after` where it is gone."""
 
     agent_id: str
