@@ -25,6 +25,10 @@ from trmm_async import (
     DecodeError,
     Event,
     EventLogEntry,
+    Installer,
+    PendingAction,
+    RegistryKey,
+    RegistryValue,
     ScriptOutput,
     UnknownEvent,
     WindowsUpdate,
@@ -57,7 +61,15 @@ ODD = [
 ]
 
 
-NOT_READ = {gateway._Order, EventLogEntry, WindowsUpdate}
+NOT_READ = {
+    gateway._Order,
+    EventLogEntry,
+    Installer,
+    PendingAction,
+    RegistryKey,
+    RegistryValue,
+    WindowsUpdate,
+}
 """What is sent, or made of what was read."""
 
 
@@ -90,7 +102,9 @@ def required(kind: type[msgspec.Struct]) -> dict[str, Any]:
     made: dict[str, Any] = {}
     for field in msgspec.structs.fields(kind):
         if field.required:
-            made[field.encode_name] = {int: 7, str: "x"}.get(field.type, [])
+            nested = isinstance(field.type, type) and issubclass(field.type, msgspec.Struct)
+            value: Any = required(field.type) if nested else {int: 7, str: "x"}.get(field.type, [])
+            made[field.encode_name] = value
     return made
 
 

@@ -8,7 +8,20 @@ import msgspec
 import pytest
 
 import trmm_async
-from trmm_async import Process, Service, Software
+from trmm_async import (
+    ApiKey,
+    CheckOnAgent,
+    Installer,
+    Process,
+    RegistryKey,
+    RegistryValue,
+    RemoteControl,
+    ScriptFile,
+    Service,
+    Software,
+    TaskOnAgent,
+    UserSession,
+)
 from trmm_async.models import Discreet, Extra
 from trmm_async.resources.stock.audit_log import AuditEntry, AuditPage
 from trmm_async.resources.stock.core import ServerSettings
@@ -24,9 +37,16 @@ KINDS: list[type[msgspec.Struct]] = [
 
 
 KEYS: dict[type[msgspec.Struct], dict[str, Any]] = {
+    CheckOnAgent: {"result_id": 1},
+    Installer: {"method": "manual"},
     Process: {"pid": 1},
+    RegistryKey: {"path": "HKEY_LOCAL_MACHINE\\SOFTWARE"},
+    RegistryValue: {"name": "Version"},
+    ScriptFile: {"filename": "disk.ps1"},
     Service: {"name": "Spooler"},
     Software: {"name": "7-Zip"},
+    TaskOnAgent: {"result_id": 1},
+    UserSession: {"digest": "5f2c"},
 }
 """What stands for an id where the server has none."""
 
@@ -69,6 +89,9 @@ SECRET = "s3cr3t"
         ServerSettings(extra=Extra(smtp_host_password=SECRET)),
         AuditEntry(id=1, before=SECRET, after={"value": SECRET}, extra=Extra(a=SECRET)),
         AuditPage(entries=(AuditEntry(id=1, after=SECRET),), total=1),
+        ApiKey(id=1, key=SECRET, extra=Extra(a=SECRET)),
+        RemoteControl(hostname="PC", control=SECRET, terminal=SECRET, file=SECRET, extra=Extra(a=SECRET)),
+        Installer(method="mac", command=SECRET, url=SECRET, content=SECRET.encode(), extra=Extra(a=SECRET)),
     ],
     ids=lambda one: type(one).__name__,
 )
@@ -79,7 +102,10 @@ def test_a_secret_is_in_no_repr(one: msgspec.Struct) -> None:
 
 def test_who_keeps_secrets_is_known() -> None:
     assert {kind for kind in KINDS if issubclass(kind, Discreet)} == {
+        ApiKey,
         AuditEntry,
+        Installer,
         KeyStoreEntry,
+        RemoteControl,
         ServerSettings,
     }

@@ -41,7 +41,7 @@ class Installer(Discreet, frozen=True, kw_only=True, gc=False):
     _shown: ClassVar[tuple[str, ...]] = ("method", "plat", "filename")
 
     method: str
-    plat: Open[Platform]
+    plat: Open[Platform] = ""
     filename: str = ""
     command: str = ""
     url: str = ""
@@ -54,11 +54,11 @@ class _Command(msgspec.Struct):
     url: str = ""
 
 
-class _Place(msgspec.Struct):
+class _ClientOfSite(msgspec.Struct):
     client: int
 
 
-PLACE = read("installers.create", "/clients/sites/{site:id}/", _Place)
+PLACE = read("installers.create", "/clients/sites/{site:id}/", _ClientOfSite)
 CREATE = act(
     "installers.create",
     "/agents/installer/",
