@@ -18,6 +18,7 @@ from trmm_async.resources.resource import Resource
 from trmm_async.testing import Simulator
 
 KEY = "key-for-tests"
+KEY_PATH = r"HKEY_LOCAL_MACHINE\SOFTWARE\Acme"
 
 
 def of(server: Simulator, plat: str) -> str:
@@ -37,6 +38,13 @@ WHATEVER: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "set_maintenance": ((True,), {"agent": "a"}),
     "set_maintenance client": ((True,), {"client": 1}),
     "history": (("a",), {}),
+    "script_history": ((), {}),
+    "wake": (("a",), {}),
+    "recover_all": ((), {}),
+    "refresh_wmi": (("a",), {}),
+    "remote_control": (("a",), {}),
+    "upgrade": ((["a"],), {}),
+    "versions": ((), {}),
     "processes.list": (("a",), {}),
     "processes.kill": (("a", 1), {}),
     "services": (("a",), {}),
@@ -55,9 +63,18 @@ WHATEVER: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "windows_updates.scan": (("a",), {}),
     "windows_updates.install": (("a",), {}),
     "notes.list": (("a",), {}),
+    "notes.get": ((1,), {}),
     "notes.create": (("a", "n"), {}),
     "notes.update": ((1, "n"), {}),
     "notes.delete": ((1,), {}),
+    "registry.browse": (("a",), {}),
+    "registry.create_key": (("a", KEY_PATH), {}),
+    "registry.rename_key": (("a", KEY_PATH, KEY_PATH + "2"), {}),
+    "registry.delete_key": (("a", KEY_PATH), {}),
+    "registry.create_value": (("a", KEY_PATH, "v"), {"type": "REG_SZ", "data": "d"}),
+    "registry.set_value": (("a", KEY_PATH, "v"), {"type": "REG_SZ", "data": "d"}),
+    "registry.rename_value": (("a", KEY_PATH, "v", "w"), {}),
+    "registry.delete_value": (("a", KEY_PATH, "v"), {}),
 }
 
 
