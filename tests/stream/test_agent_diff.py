@@ -338,13 +338,20 @@ moves = st.lists(
 @given(moves=moves)
 @example([("run", 0), ("look", 0), ("jump", 5000), ("run", 0), ("jump", -5000), ("run", 0), ("look", 0)])
 @example([("run", 0), ("look", 0), ("jump", -5000), ("run", 0), ("wait", 5000), ("run", 0)])
+@example([("run", 0), ("look", 0), ("jump", -64), ("run", 0), ("jump", 64)])
 @settings(max_examples=150)
-def test_however_a_servers_clock_is_set_each_run_is_told_once(moves: list[tuple[str, int]]) -> None:
+def test_however_a_servers_clock_is_set_each_run_is_told_once(  # noqa: C901
+    moves: list[tuple[str, int]],
+) -> None:
+    """A clock that is set back is seen before it is set ahead again: else nothing shows that it was."""
     rows: dict[int, HistoryEntry] = {}
     finished_late: set[int] = set()  # too late to be waited for, maybe
     ahead, passed, runs, told = timedelta(0), 0.0, Runs(), list[int]()
+    set_back = False  # since the last look
 
     def look() -> None:
+        nonlocal set_back
+        set_back = False
         now = THEN + ahead + timedelta(seconds=passed)
         runs.tick(now, passed)
         if not runs.begun:
@@ -365,7 +372,10 @@ def test_however_a_servers_clock_is_set_each_run_is_told_once(moves: list[tuple[
                 finished_late.update({one.id} if one.result is None else ())
                 rows[one.id] = structs.replace(one, result=row(1).result)
             case "jump":
+                if set_back and number > 0:
+                    look()
                 ahead += timedelta(seconds=number)
+                set_back |= number < 0
             case "wait":
                 passed += abs(number) % 1800
             case "look":
