@@ -28,7 +28,8 @@ from trmm_async.cli.commands import (
     tasks,
     watch,
 )
-from trmm_async.cli.exits import CommandError, guarded
+from trmm_async.cli.exits import guarded
+from trmm_async.errors import TRMMError
 from trmm_async.profiles import DIALECTS, Given, read_book
 
 __all__ = ["app", "hoisted", "run"]
@@ -108,7 +109,7 @@ def _split(words: Sequence[str]) -> tuple[list[str], list[str]]:
 def _profile_names() -> list[str]:
     try:
         return sorted(read_book().profiles)
-    except CommandError:
+    except TRMMError:
         return []  # nobody wants to read of it while they press Tab
 
 

@@ -1,10 +1,9 @@
 """`trmm cmd`."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-import trmm_async as sdk
 from trmm_async.cli.exits import CommandError, Exit, printed, usage
 from trmm_async.cli.launching import careful, chosen, launch
 from trmm_async.cli.options import DO, Json, JsonLines, Yes, examples
@@ -26,6 +25,9 @@ from trmm_async.cli.run_options import (
 )
 from trmm_async.cli.session import connected, runs
 from trmm_async.cli.text import clean
+
+if TYPE_CHECKING:
+    import trmm_async as sdk
 
 __all__ = ["add_to"]
 
@@ -117,7 +119,7 @@ async def cmd(
     whom = chosen(agent, file, where, everywhere=everywhere)
     async with connected(context) as trmm:
 
-        async def begin(targets: list[sdk.Agent]) -> tuple["sdk.FleetRun[Any]", str]:
+        async def begin(targets: list["sdk.Agent"]) -> tuple["sdk.FleetRun[Any]", str]:
             job = trmm.fleet.run_command(
                 targets,
                 agent_or_command,
@@ -132,7 +134,7 @@ async def cmd(
         return await launch(trmm, output, whom, begin, settings, good=(None,), yes=yes)
 
 
-def _shell_of(targets: list[sdk.Agent]) -> str:
+def _shell_of(targets: list["sdk.Agent"]) -> str:
     """The usual one of all of them, which they must have in common."""
     shells = {"cmd" if agent.plat in {None, "windows"} else "/bin/bash" for agent in targets}
     if len(shells) > 1:

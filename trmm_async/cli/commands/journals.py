@@ -18,7 +18,6 @@ from trmm_async.cli.report import Tally, print_groups, row, summary, verdict
 from trmm_async.cli.session import client_of, connected, login_of, runs
 from trmm_async.cli.text import clean
 from trmm_async.cli.values import choice, codes
-from trmm_async.fleet.reports import Grouping
 
 __all__ = ["add_to"]
 
@@ -160,6 +159,8 @@ async def results(
             if as_csv:
                 await _print_csv(outcomes)
             elif output.for_people:
+                from trmm_async.fleet.reports import Grouping
+
                 grouping = Grouping()
                 async for outcome in outcomes:
                     grouping.add(outcome)

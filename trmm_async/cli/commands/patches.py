@@ -1,10 +1,9 @@
 """`trmm patch scan`, `trmm patch install`."""
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 
-import trmm_async as sdk
 from trmm_async.cli.launching import careful, chosen, launch
 from trmm_async.cli.options import DO, Json, JsonLines, Yes, examples
 from trmm_async.cli.picking import Where, picks
@@ -24,6 +23,9 @@ from trmm_async.cli.run_options import (
     Width,
 )
 from trmm_async.cli.session import connected, runs
+
+if TYPE_CHECKING:
+    import trmm_async as sdk
 
 __all__ = ["add_to"]
 
@@ -76,7 +78,7 @@ def _command(mode: Literal["scan", "install"]) -> Any:
         )
         async with connected(context) as trmm:
 
-            async def begin(targets: list[sdk.Agent]) -> tuple["sdk.FleetRun[Any]", str]:
+            async def begin(targets: list["sdk.Agent"]) -> tuple["sdk.FleetRun[Any]", str]:
                 if mode == "scan":
                     return trmm.fleet.scan_patches(targets, **settings), "look for updates on"
                 return trmm.fleet.install_patches(targets, **settings), "install approved updates on"

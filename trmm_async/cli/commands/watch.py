@@ -92,7 +92,8 @@ async def _follow(events: Any, count: int | None, show: Callable[[Any], None]) -
 
 def _row(event: Any, names: dict[str, str]) -> dict[str, Any]:
     """The event for programs: what kind it is, its agent's host name, and its fields."""
-    return {"event": type(event).__name__, "hostname": names.get(event.agent_id), **plain(event)}
+    row = {"event": type(event).__name__, **plain(event)}
+    return {**row, "hostname": event.hostname or names.get(event.agent_id)}
 
 
 def _told(event: Any, names: dict[str, str]) -> "Text":
