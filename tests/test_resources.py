@@ -610,5 +610,5 @@ class TestSettings:
         async with TRMM("http://127.0.0.1:9", api_key=KEY) as trmm:
             with pytest.raises(InvalidRequestError, match="params"):
                 await trmm.request("GET", "/x/", params=params)
-            with pytest.raises(TRMMError, match="which agents"):
+            with pytest.raises(TRMMError, match="needs at least one agent"):
                 trmm.events()

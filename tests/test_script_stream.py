@@ -24,7 +24,7 @@ from trmm_async.testing import Simulator
 
 OFFLINE: dict[str, tuple[type[TRMMError], str]] = {
     "gateway": (BadRequestError, "contact the agent"),
-    "stock": (AgentSilentError, "the agent is offline"),
+    "stock": (AgentSilentError, "is offline: no result"),
 }
 # Said on entering by a gateway, to whose events the stream subscribes; on a stock server by the run itself.
 LIVE = {"gateway": True, "stock": False}

@@ -31,7 +31,18 @@ from trmm_async.errors import (
     TRMMError,
     UnidentifiedError,
 )
-from trmm_async.models import Alert, Check, Client, ClientRef, Script, ScriptResult, Site, SiteRef, Task
+from trmm_async.models import (
+    Alert,
+    Check,
+    Client,
+    ClientRef,
+    CustomFieldValue,
+    Script,
+    ScriptResult,
+    Site,
+    SiteRef,
+    Task,
+)
 from trmm_async.resources.stock import audit_log, policies
 from trmm_async.resources.stock.audit_log import AuditPage
 from trmm_async.resources.stock.custom_fields import CustomField
@@ -461,7 +472,14 @@ class TestAnswers:
     def test_sites_know_their_client(self) -> None:
         call: Any = request_of(NOUNS.sites.get(1))
         assert call.decode(answer_of("site_get")) == Site(
-            id=1, name="HQ", client=ClientRef(id=1, name="Acme Corp")
+            id=1,
+            name="HQ",
+            client=ClientRef(id=1, name="Acme Corp"),
+            block_policy_inheritance=False,
+            custom_fields=(
+                CustomFieldValue(field=9, value="1 Main St"),
+                CustomFieldValue(field=10, value=["a", "b"]),
+            ),
         )
 
     def test_history_points(self) -> None:
