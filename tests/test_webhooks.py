@@ -368,10 +368,10 @@ async def test_an_alert_is_told_at_once_and_not_again_by_the_next_look(server: S
         assert await post(url, alert_id=number, agent_id=who, resolved=True) == 204
         resolved = await an_alert(events)
         before = looks(server)
-        events._source._hurry.set()
+        events._source._be_quick()
         await until(lambda: looks(server) > before)
         server.go_offline(who)
-        events._source._hurry.set()
+        events._source._be_quick()
         assert await all_of(events, 1) == [AgentOffline(agent_id=who)]
     assert (raised.id, raised.message, raised.resolved) == (number, "full", False)
     assert resolved.resolved
@@ -444,14 +444,14 @@ async def test_what_was_read_during_a_look_is_not_undone_by_it(server: Simulator
         await all_of(events, 1)
         source = events._source
         with server.slow("GET", "scripthistory", 0.3, times=1, after=True) as slow:
-            source._hurry.set()
+            source._be_quick()
             await until(lambda: slow.hits == 1)  # it has seen the alerts
             server.resolve_alert(number)
             await post(url, alert_id=number, resolved=True)
             resolved = await an_alert(events)
             assert resolved.resolved
         server.go_offline(who)
-        source._hurry.set()
+        source._be_quick()
         assert kinds(await all_of(events, 1)) == ["AgentOffline"]
 
 
@@ -461,14 +461,14 @@ async def test_an_alert_that_comes_while_a_look_waits_for_the_reader_stands_behi
     who = server.agent_ids[0]
     async with subscribed(server, who, queue=1) as (url, events, _):
         numbers = [server.raise_alert(who) for _ in range(4)]
-        events._source._hurry.set()
+        events._source._be_quick()
         await until(lambda: events.received == 4)
         numbers.append(server.raise_alert(who))
         await post(url, alert_id=numbers[-1])
         await until(lambda: events.received == 5)
         server.go_offline(who)
         heard = [(await an_alert(events)).id for _ in range(5)]
-        events._source._hurry.set()
+        events._source._be_quick()
         assert await all_of(events, 1) == [AgentOffline(agent_id=who)]
     assert heard == numbers
 
