@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from trmm_async.testing.cron import cron_error
 
-LIMITS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
+LIMITS = ((0, 59), (0, 23), (1, 28), (1, 12), (0, 7))  # days that each month has
 
 
 @st.composite
