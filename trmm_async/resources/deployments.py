@@ -187,7 +187,8 @@ async def _write(
 ) -> Path:
     folder = target.parent
     await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
-    handle, aside = await asyncio.to_thread(tempfile.mkstemp, ".part", ".", folder)
+    # Not in a thread: whoever cancels while one makes the file would never hear of it, and it would stay.
+    handle, aside = tempfile.mkstemp(".part", ".", folder)
     try:
         with os.fdopen(handle, "wb") as file:
             done = 0
