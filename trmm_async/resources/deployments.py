@@ -187,7 +187,7 @@ async def _write(
 ) -> Path:
     folder = target.parent
     await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
-    # Not in a thread: whoever cancels while one makes the file would never hear of it, and it would stay.
+    # Neither made nor named in a thread: it goes on when its task is cancelled, and what it leaves stays.
     handle, aside = tempfile.mkstemp(".part", ".", folder)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -197,7 +197,7 @@ async def _write(
                 done += len(chunk)
                 if progress is not None:
                     progress(done, total)
-        await asyncio.to_thread(Path(aside).replace, target)
+        os.replace(aside, target)  # noqa: PTH105
     except BaseException:
         # Not in a thread: this must happen even where the task is being cancelled.
         with suppress(OSError):
