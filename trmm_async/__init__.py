@@ -105,6 +105,7 @@ if TYPE_CHECKING:
     from trmm_async.observing import (
         Attempt,
         CallEnded,
+        EventRead,
         Observation,
         Retry,
         RunEnded,
@@ -249,6 +250,7 @@ _ROOMS: Final = {
     "observing": (
         "Attempt",
         "CallEnded",
+        "EventRead",
         "Observation",
         "Retry",
         "RunEnded",
@@ -387,6 +389,7 @@ __all__ = [
     "Event",
     "EventLogCheck",
     "EventLogEntry",
+    "EventRead",
     "Failed",
     "FleetRun",
     "Gap",

@@ -148,7 +148,7 @@ _Error = TypeVar("_Error", bound=APIError)
 
 def _build(kind: type[_Error], call: Call[Any], reply: Reply, scrub: Scrub, detail: str) -> _Error:
     body = HIDDEN if call.is_secret else _beginning(reply.body, scrub)
-    error = kind(reply.status, detail, method=call.method, path=call.path, body=body)
+    error = kind(reply.status, detail, method=call.method, path=scrub(call.path), body=body)
     if isinstance(error, BadRequestError):
         error.fields = _fields(reply.body, scrub)
     return error
@@ -184,7 +184,7 @@ def failure(
         if tries.had_effect:
             told = "sent, its answer was lost, and sending it again got"
         said = f"{told} {result.status}: {answered.detail or 'no words'}; it may have taken effect"
-        unknown = OutcomeUnknownError(said, method=call.method, path=call.path)
+        unknown = OutcomeUnknownError(said, method=call.method, path=scrub(call.path))
         unknown.__cause__ = answered
         return unknown
     if isinstance(answered, RateLimitedError):
@@ -214,9 +214,9 @@ def _fault(call: Call[Any], fault: Fault, meaning: Meaning, scrub: Scrub) -> TRM
         reason = f"a page of HTML where JSON is due: {WRONG_ADDRESS} ({reason})"
     if meaning is Meaning.UNKNOWN:
         said = f"sent, and it may have taken effect: {reason}"
-        return OutcomeUnknownError(said, method=call.method, path=call.path)
+        return OutcomeUnknownError(said, method=call.method, path=scrub(call.path))
     if fault.reply is not None:
         return _build(DecodeError, call, fault.reply, scrub, reason)
     if fault.stage is Stage.LATE:
-        return TimeoutError(f"{reason}; {_MORE_TIME}", method=call.method, path=call.path)
-    return ConnectionFailedError(reason, method=call.method, path=call.path)
+        return TimeoutError(f"{reason}; {_MORE_TIME}", method=call.method, path=scrub(call.path))
+    return ConnectionFailedError(reason, method=call.method, path=scrub(call.path))

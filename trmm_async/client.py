@@ -278,6 +278,11 @@ class TRMM:
         """Which kind of server this client speaks to; "auto" until that has been found out."""
         return self._api.resolver.name
 
+    @property
+    def url(self) -> str:
+        """The server's base URL, as it is used: without a closing slash, and without `/api/v3`."""
+        return self._api.transport.server.base_url
+
     # -- seeing what it does ---------------------------------------------------------------------------------
 
     @property

@@ -12,18 +12,21 @@ import itertools
 import logging
 import time
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from typing import Any, Final, TypeAlias
 
 import msgspec
 
 from trmm_async.errors import InvalidRequestError, TRMMError
-from trmm_async.events import Gap
+from trmm_async.events import Event, Gap
 from trmm_async.outcomes import Counts, Outcome
 from trmm_async.plaintext import log_of
 
 __all__ = [
+    "RUN",
     "Attempt",
     "CallEnded",
+    "EventRead",
     "Observation",
     "Observers",
     "Retry",
@@ -41,6 +44,9 @@ logger: Final = log_of()
 """The root of the tree: `http`, `limits`, `retry`, `fleet`, `events` and `journal` are below it."""
 logger.addHandler(logging.NullHandler())
 
+RUN: Final[ContextVar[int | None]] = ContextVar("trmm_async_run", default=None)
+"""The number of the fleet run that the present task works for."""
+
 _FLEET: Final = log_of("fleet")
 _EVENTS: Final = log_of("events")
 _JOURNAL: Final = log_of("journal")
@@ -53,12 +59,15 @@ class _OfCall(msgspec.Struct, frozen=True, kw_only=True):
         call: the call's number, by which all that is told of it belongs together.
         method: the HTTP method.
         path: from the server's root, without the query; ids of agents and the like stand in it.
+        run: the number of the fleet run that the call was made for; None for a call of its own. What is
+            read for several at once, such as a server's history, belongs to none.
         time: when this was told, in seconds since the epoch, by this machine's clock.
     """
 
     call: int
     method: str
     path: str
+    run: int | None = None
     time: float = msgspec.field(default_factory=time.time)
 
 
@@ -128,6 +137,23 @@ class CallEnded(_OfCall, frozen=True, kw_only=True):
     error: BaseException | None
 
 
+class EventRead(msgspec.Struct, frozen=True, kw_only=True):
+    """A reader of live events has taken one: a loop, a handler, a mirror. Not told of a `Gap` and a `Live`.
+
+    Attributes:
+        event: which.
+        lag: seconds that it has waited in this process, since it came, until it was taken.
+        age: seconds since the time that the server gives for it; None where it gives none. The clocks of two
+            machines are compared here.
+        time: seconds since the epoch.
+    """
+
+    event: Event
+    lag: float
+    age: float | None
+    time: float = msgspec.field(default_factory=time.time)
+
+
 class RunStarted(msgspec.Struct, frozen=True, kw_only=True):
     """A fleet run has begun.
 
@@ -176,7 +202,7 @@ class RunEnded(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Observation: TypeAlias = (
-    Waiting | Waited | Attempt | Retry | CallEnded | Gap | RunStarted | RunOutcome | RunEnded
+    Waiting | Waited | Attempt | Retry | CallEnded | Gap | EventRead | RunStarted | RunOutcome | RunEnded
 )
 """What `TRMM.observe` calls its callback with. More kinds may come."""
 
@@ -287,6 +313,7 @@ class RunWatch:
 
     Attributes:
         is_logged: whether each outcome is written into the log.
+        number: the run's.
     """
 
     def __init__(
@@ -294,7 +321,8 @@ class RunWatch:
     ) -> None:
         self.observers = observers
         self.is_logged: bool = _FLEET.isEnabledFor(logging.DEBUG)
-        self._number = number = observers.run_number()
+        self.number: int = observers.run_number()
+        number = self.number
         self._began = time.monotonic()
         kept = None if journal is None else str(journal)
         if observers.active:
@@ -307,18 +335,18 @@ class RunWatch:
     def outcome(self, outcome: Outcome[Any], *, ok: bool) -> None:
         """A target has its outcome. To be called where `observers.active` or `is_logged`."""
         if self.observers.active:
-            self.observers.tell(RunOutcome(run=self._number, outcome=outcome, ok=ok))
+            self.observers.tell(RunOutcome(run=self.number, outcome=outcome, ok=ok))
         why = getattr(outcome, "error", None) or getattr(outcome, "reason", "") or "ok" * ok or "no success"
-        _FLEET.debug("run %d: %s %s: %s", self._number, outcome.agent_id, type(outcome).__name__, why)
+        _FLEET.debug("run %d: %s %s: %s", self.number, outcome.agent_id, type(outcome).__name__, why)
 
     def unwritten(self, error: TRMMError) -> None:
         """Its journal can't be written."""
-        _JOURNAL.warning("run %d is stopped: %s", self._number, error)
+        _JOURNAL.warning("run %d is stopped: %s", self.number, error)
 
     def ended(self, counts: Counts, stopped: str) -> None:
         """It is over, or was left."""
         elapsed = time.monotonic() - self._began
         if self.observers.active:
-            self.observers.tell(RunEnded(run=self._number, counts=counts, elapsed=elapsed, stopped=stopped))
+            self.observers.tell(RunEnded(run=self.number, counts=counts, elapsed=elapsed, stopped=stopped))
         why = f"; stopped: {stopped}" if stopped else ""
-        _FLEET.info("run %d ended after %.1f s: %s%s", self._number, elapsed, counts, why)
+        _FLEET.info("run %d ended after %.1f s: %s%s", self.number, elapsed, counts, why)

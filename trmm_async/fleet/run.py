@@ -23,7 +23,7 @@ from trmm_async.fleet.rollout import RolloutControl
 from trmm_async.fleet.scheduler import LEFT_EARLY, Scheduler
 from trmm_async.fleet.targets import JournalTargets, ListedTargets, Queue, StreamedTargets, Targets, streamed
 from trmm_async.fleet.work import Work
-from trmm_async.observing import RunWatch
+from trmm_async.observing import RUN, RunWatch
 from trmm_async.outcomes import Counts, Outcome, Skipped
 from trmm_async.resources import Api, Selector
 
@@ -202,7 +202,7 @@ class FleetRun(Generic[T]):
         )
         if opened.earlier is not None:
             outcomes.expect(opened.earlier, forgives=opened.forgives)
-        conduct = _conduct(scheduler, outcomes, journal, again=opened.earlier is not None)
+        conduct = _conduct(scheduler, outcomes, journal, watch.number, again=opened.earlier is not None)
         task = asyncio.create_task(conduct, name="trmm_async: a run")
         dropped = weakref.finalize(self, _drop, asyncio.get_running_loop(), task, journal)
         dropped.atexit = False
@@ -355,9 +355,15 @@ class _Running(Generic[T]):
 
 
 async def _conduct(
-    scheduler: Scheduler[Any], outcomes: OutcomeCollector[Any], journal: Journal | None, *, again: bool
+    scheduler: Scheduler[Any],
+    outcomes: OutcomeCollector[Any],
+    journal: Journal | None,
+    number: int,
+    *,
+    again: bool,
 ) -> None:
     """Go through with a run. It doesn't know the run, so that a run that nobody has any more ends."""
+    RUN.set(number)
     try:
         if journal is not None and again:
             async for outcome, ok in journal.judged():

@@ -7,6 +7,7 @@ waits. Knows nothing of `pending`: who waits holds a `Waiter`, and is woken by i
 import asyncio
 import builtins
 from contextlib import suppress
+from contextvars import Context
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, TypeVar
@@ -135,7 +136,8 @@ class RunPoller:
         self.matcher.sent(waiter.run, self.now() - age)
         self._news.set()
         if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._poll(), name="trmm_async: history")
+            # It works for whoever asks, and so in the context of none: no run, no trace is its own.
+            self._task = asyncio.create_task(self._poll(), name="trmm_async: history", context=Context())
             self._task.add_done_callback(self._ended)
 
     async def results(self, waiter: Waiter) -> dict[str, MatchResult]:

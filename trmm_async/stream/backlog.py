@@ -64,12 +64,16 @@ class Backlog:
     Args:
         size: how many may wait.
         clock: the time of day, aware.
+        on_gap: is called with each gap that is made here, when it is told.
 
     Attributes:
         dropped: how many had no room, in all.
     """
 
-    def __init__(self, size: int, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, size: int, clock: Callable[[], datetime], on_gap: Callable[[Gap], None] | None = None
+    ) -> None:
+        self._on_gap = on_gap
         self._size = size
         self._alerts_most = max(size, _ALERTS_LEAST)
         self._alerts: dict[tuple[str, Hashable], None] = {}
@@ -145,6 +149,8 @@ class Backlog:
         until = max(dropped.since, self._clock())
         why = TOO_SLOW if dropped.is_whole else TOO_SLOW + _NOT_ALL
         gap = Gap(agent_id=who, since=dropped.since, until=until, reason=why, dropped=dropped.count)
+        if self._on_gap is not None:
+            self._on_gap(gap)
         told = list(dropped.last.values())
         is_over = not dropped.is_whole or who in self._in_gap or (told and isinstance(told[-1], Ended))
         return [gap, *told] if is_over else [gap, *told, Live(agent_id=who, time=until)]

@@ -42,11 +42,13 @@ class Consumer:
         backlog: Backlog,
         leave: Callable[["Consumer"], None],
         check_loop: Callable[[], None],
+        read: Callable[[Event], None],
     ) -> None:
         self.wants = wants
         self.backlog = backlog
         self._leave = leave
         self._check_loop = check_loop
+        self._read = read
         self._news = asyncio.Event()
         self._end: BaseException | None = None
         self._reading = False
@@ -96,6 +98,7 @@ class Consumer:
                 await self._news.wait()
         finally:
             self._reading = False
+        self._read(event)
         return event
 
     def offer(self, event: Event) -> None:
@@ -187,6 +190,7 @@ class Fanout:
         watch: is told every task.
         check_loop: raises where it is not the subscription's event loop that runs.
         clients: the client of each agent of which it is known.
+        was_read: is called with each event that a consumer takes.
 
     Attributes:
         is_running: it reads, so that nobody else can.
@@ -198,8 +202,10 @@ class Fanout:
         watch: Callable[[asyncio.Task[None]], None],
         check_loop: Callable[[], None],
         clients: dict[str, ClientRef],
+        was_read: Callable[[Event], None],
     ) -> None:
         self._read = read
+        self._was_read = was_read
         self._watch = watch
         self._check_loop = check_loop
         self._clients = clients
@@ -222,7 +228,7 @@ class Fanout:
 
     def consumer(self, wants: Wanted, backlog: Backlog) -> Consumer:
         """One more."""
-        made = Consumer(wants, backlog, self._leave, self._check_loop)
+        made = Consumer(wants, backlog, self._leave, self._check_loop, self._was_read)
         if self._end is not None:
             made.finish(self._end)
         self._consumers.append(made)

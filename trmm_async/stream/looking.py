@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from contextvars import Context
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol, TypeVar
@@ -159,7 +160,10 @@ class Looker:
         self._asking.append(one)
         self._news.set()
         if self._round is None:
-            self._round = asyncio.create_task(self._look_round(), name="trmm_async: a look")
+            # It works for whoever asks, and so in the context of none: no run, no trace is its own.
+            self._round = asyncio.create_task(
+                self._look_round(), name="trmm_async: a look", context=Context()
+            )
         try:
             return await answer
         finally:

@@ -17,6 +17,7 @@ from trmm_async.errors import ClosedError, InvalidRequestError, TRMMError
 from trmm_async.events import DASHBOARD, Ended, Event, note_host
 from trmm_async.models import Agent, ClientRef
 from trmm_async.observing import Observers
+from trmm_async.stream.arrivals import Arrivals
 from trmm_async.stream.backlog import Backlog
 from trmm_async.stream.fanout import Consumer, Fanout, Handler
 from trmm_async.stream.filters import Agents, Clients, Kinds, Severities, Wanted, wanted
@@ -91,7 +92,10 @@ class Subscription:
         self._clients = dict(clients or {})
         self._hosts = dict(hosts or {})
         self._mailbox.stamp = self._name
-        self._fanout = Fanout(self._mailbox.get, self._watch, self._check_loop, self._clients)
+        self._arrivals = Arrivals(self._observers)
+        self._fanout = Fanout(
+            self._mailbox.get, self._watch, self._check_loop, self._clients, self._arrivals.was_read
+        )
         self._entered = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._end: BaseException | None = None
@@ -195,7 +199,12 @@ class Subscription:
         self._check_loop()
         if self._fanout.is_running:
             raise InvalidRequestError("handlers and consumers read these events: make a consumer() to read")
-        return self._mailbox.get()
+        return self._read_observed() if self._observers.active else self._mailbox.get()
+
+    async def _read_observed(self) -> Event:
+        event = await self._mailbox.get()
+        self._arrivals.was_read_alone(event)
+        return event
 
     def on(
         self,
@@ -339,11 +348,13 @@ class Subscription:
 
     def _consumer(self, wants: Wanted, queue: int) -> Consumer:
         size = arguments.integer(queue, "queue", minimum=1)
-        return self._fanout.consumer(wants, Backlog(size, self._settings.clock))
+        return self._fanout.consumer(wants, Backlog(size, self._settings.clock, self._observers.gap))
 
     def _name(self, event: Event) -> None:
         if event.hostname is None and (host := self._hosts.get(event.agent_id)):
             note_host(event, host)
+        if self._observers.active:
+            self._arrivals.has_come(event)
 
     def _begin_fanout(self) -> None:
         if self._source is not None and self._last is None:

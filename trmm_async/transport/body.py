@@ -108,7 +108,8 @@ class Body:
         if isinstance(broken, UnreadableError):
             raise self._fail(broken.fault)
         reason = self._server.scrub(f"the answer broke off: {words(broken)}")
-        raise ConnectionFailedError(reason, method=self._call.method, path=self._call.path) from shown(broken)
+        path = self._server.scrub(self._call.path)
+        raise ConnectionFailedError(reason, method=self._call.method, path=path) from shown(broken)
 
     def too_large(self, most: int, head: bytes) -> Fault:
         """The fault for a body of which more than `most` bytes would have to be held at once."""

@@ -506,7 +506,8 @@ class Transport:
                 raise error_for(call, reply, self.server.scrub)
             check_hop(self.server, url)
         reason = f"more than {_REDIRECTS_MOST} redirects"
-        raise ConnectionFailedError(reason, method="GET", path=urlsplit(url).path)
+        path = self.server.scrub(urlsplit(url).path)
+        raise ConnectionFailedError(reason, method="GET", path=path)
 
     def _begin(self, call: Call[Any]) -> Tries:
         return Tries(

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Final
 
 from trmm_async.calls import Call
-from trmm_async.observing import Attempt, CallEnded, Observers, Retry, Waited, Waiting
+from trmm_async.observing import RUN, Attempt, CallEnded, Observers, Retry, Waited, Waiting
 from trmm_async.plaintext import log_of
 from trmm_async.retry import Fault, Reply
 
@@ -37,6 +37,7 @@ class CallTrace:
 
     Attributes:
         number: by which all that is told of it belongs together.
+        run: see `observing.Attempt`.
         attempts: how many have begun.
         waited: seconds that it has waited, for turns and between attempts.
         status, headers: of the last answer.
@@ -47,6 +48,7 @@ class CallTrace:
         self._scrub = scrub
         self._began = self._attempt_began = time.monotonic()
         self.number: int = observers.call_number()
+        self.run: int | None = RUN.get()
         self.method: str = call.method
         self.path: str = scrub(call.path)
         self._attempt_took = 0.0
@@ -87,6 +89,7 @@ class CallTrace:
             self._observers.tell(
                 Attempt(
                     call=self.number,
+                    run=self.run,
                     method=self.method,
                     path=self.path,
                     number=number,
@@ -106,6 +109,7 @@ class CallTrace:
             self._observers.tell(
                 CallEnded(
                     call=self.number,
+                    run=self.run,
                     method=self.method,
                     path=self.path,
                     attempts=self.attempts,
@@ -155,6 +159,7 @@ class Turns:
             self._observers.tell(
                 Retry(
                     call=trace.number,
+                    run=trace.run,
                     method=call.method,
                     path=path,
                     attempt=attempt,
@@ -169,7 +174,12 @@ class Turns:
         if trace is not None and self._observers.active:
             self._observers.tell(
                 Waiting(
-                    call=trace.number, method=call.method, path=trace.path, reason=reason, expected=expected
+                    call=trace.number,
+                    run=trace.run,
+                    method=call.method,
+                    path=trace.path,
+                    reason=reason,
+                    expected=expected,
                 )
             )
         # Thousands may begin to wait at once, and wait for the same: one line a second says it.
@@ -188,7 +198,12 @@ class Turns:
             if self._observers.active:
                 self._observers.tell(
                     Waited(
-                        call=trace.number, method=call.method, path=trace.path, reason=reason, seconds=seconds
+                        call=trace.number,
+                        run=trace.run,
+                        method=call.method,
+                        path=trace.path,
+                        reason=reason,
+                        seconds=seconds,
                     )
                 )
         if seconds > _LONG and _LIMITS.isEnabledFor(logging.INFO):
