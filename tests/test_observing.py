@@ -204,6 +204,7 @@ class TestAnObserver:
             # Only the answer that is under way can tell when the next may go.
             assert [(one.reason, one.expected) for one in of(Waiting, seen)] == [("limit", None)]
             assert trmm.stats.next_free_in is None
+            assert trmm.stats.rate_limit == SLOW
             assert (trmm.stats.in_flight, trmm.stats.waiting) == (1, 1)
             calls[1].cancel()
             release.set()

@@ -1,8 +1,8 @@
 """What the client tells of its own work, to callbacks and to `logging`.
 
-Over `errors` and `outcomes`; below everything that works. Whoever does something worth telling holds the
-client's `Observers`, and asks `active` before it makes a value: nobody listens to most clients, and then
-telling costs nothing.
+Over `errors`, `limits` and `outcomes`; below everything that works. Whoever does something worth telling
+holds the client's `Observers`, and asks `active` before it makes a value: nobody listens to most clients, and
+then telling costs nothing.
 
 No value, and no line of a log, holds the key, a password, a token, a query or a body.
 """
@@ -19,6 +19,7 @@ import msgspec
 
 from trmm_async.errors import InvalidRequestError, TRMMError
 from trmm_async.events import Event, Gap
+from trmm_async.limits import RateLimit
 from trmm_async.outcomes import Counts, Outcome
 from trmm_async.plaintext import log_of
 
@@ -214,11 +215,13 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
         sent: requests that have left, each attempt of a call. Handshakes of sockets are not among them.
         refused: answers of 429.
         retried: how often a call was, or will be, sent again.
-        waiting: calls that wait for the rate limit, a worker or a connection, now.
+        waiting: calls that wait for the rate limit, a worker or a connection, now; and handshakes of sockets
+            that wait for the rate limit.
         waited_s: seconds that calls have waited for these, and between their attempts, in all.
         in_flight: requests that are under way now.
         next_free_in: seconds until the rate limit lets the next request go: 0.0 for at once, None where only
             an answer that is under way can tell, or before the first call.
+        rate_limit: what is kept to; None where any number of requests may be sent.
     """
 
     sent: int
@@ -228,6 +231,7 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     waited_s: float
     in_flight: int
     next_free_in: float | None
+    rate_limit: RateLimit | None = None
 
 
 class Observers:

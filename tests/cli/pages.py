@@ -108,7 +108,7 @@ def _typed(line: str, stage: Backstage) -> tuple[int, list[str]]:
 def _as_left(shown: str) -> list[str]:
     """The lines; where a bar was stands nothing."""
     lines = (ESCAPE.sub("", line).rstrip() for line in shown.replace("\r", "").splitlines())
-    return [line for line in lines if line]
+    return [line for line in lines if line and not line.startswith("waiting for the server's answer")]
 
 
 def replaced(page: str, mark: str, text: str) -> str:

@@ -5,6 +5,7 @@ import fcntl
 import json
 import os
 import pty
+import re
 import select
 import shlex
 import struct
@@ -188,22 +189,35 @@ def ended(process: Process) -> Said:
     return Said(process.wait(), out, error)
 
 
+FLEETING = re.compile(r"\r\x1b\[K(?:[^\r\n]*(?=\r\x1b\[K))?")
+"""The line that says why a slow machine is waited for, and that is taken back."""
+
+
 class Terminal:
-    """The command in a terminal of its own: what it shows can be waited for, and keys can be typed."""
+    """The command in a terminal of its own: what it shows can be waited for, and keys can be typed.
+
+    Attributes:
+        raw: all that has come.
+    """
 
     def __init__(self, process: Process, handle: int) -> None:
         self.process = process
         self._handle = handle
         self._decoder = getincrementaldecoder("utf-8")(errors="replace")
-        self.shown = ""
+        self.raw = ""
+
+    @property
+    def shown(self) -> str:
+        """The same without the line that was taken back."""
+        return FLEETING.sub("", self.raw)
 
     def type(self, keys: str) -> None:
         os.write(self._handle, keys.encode())
 
     def wait_for(self, text: str) -> None:
         deadline = time.monotonic() + LONGEST
-        while text not in self.shown:
-            assert self._read(deadline), f"never showed {text!r}: {self.shown}"
+        while text not in self.raw:
+            assert self._read(deadline), f"never showed {text!r}: {self.raw}"
 
     def hang_up(self) -> None:
         """The terminal is gone, as when a connection by ssh ends."""
@@ -221,7 +235,7 @@ class Terminal:
         assert ready, f"nothing more came: {self.shown}"
         with suppress(OSError):  # that is how a terminal ends
             data = os.read(self._handle, 65_536)
-            self.shown += self._decoder.decode(data)
+            self.raw += self._decoder.decode(data)
             return bool(data)
         return False
 

@@ -404,3 +404,30 @@ async def test_tls_is_spoken_and_checked(tmp_path: Path) -> None:
             async with over(specs("a"), distrusting, None, quick(connect_attempts=1)):
                 pass
         assert len(gateway.handshakes) == 1
+
+
+async def test_the_first_that_stands_is_enough_where_the_others_may_come_later(gateway: Gateway) -> None:
+    gateway.held = []
+    events = subscribe(gateway, ["a", "b", "c"], wait_for_all=False, handshakes=3)
+    entering = asyncio.create_task(events.__aenter__())
+    await until(lambda: len(gateway.held or ()) == 3)
+    gateway.held.pop(0)()
+    await entering
+    assert sorted(events.state.values()) == ["connecting", "connecting", "live"]
+    (first,) = gateway.peers
+    first.send(line(1, first.agent_id))
+    (event,) = await take(events, 1)
+    assert event.agent_id == first.agent_id
+    while gateway.held:
+        gateway.held.pop()()
+    await until(lambda: set(events.state.values()) == {"live"})
+    await events.__aexit__(None, None, None)
+
+
+async def test_refusals_are_waited_for_where_the_first_that_stands_is_enough(gateway: Gateway) -> None:
+    gateway.answers = {"a": [(404, {}, "")], "b": [(404, {}, "")]}
+    async with subscribe(gateway, ["a", "b", "c"], wait_for_all=False) as events:
+        assert events.state["c"] == "live"
+    gateway.answers["c"] = [(404, {}, "")]
+    async with subscribe(gateway, ["a", "b", "c"], wait_for_all=False) as events:
+        assert set(events.state.values()) == {"ended"}

@@ -95,7 +95,10 @@ class Output:
 
     @contextmanager
     def stream(self) -> Iterator[Callable[[object], None]]:
-        """For programs: things as they come, and not kept. A JSON array is closed when the block ends."""
+        """For programs: things as they come, and not kept. A JSON array is closed when the block ends.
+
+        An error before the first is told by itself: an empty array would say that there is nothing.
+        """
         before = "[\n  "
 
         def emit(thing: object) -> None:
@@ -109,9 +112,12 @@ class Output:
 
         try:
             yield emit
-        finally:
-            if self.as_json:
-                print("[]" if before[0] == "[" else "\n]")
+        except BaseException:
+            if self.as_json and before[0] != "[":
+                print("\n]")
+            raise
+        if self.as_json:
+            print("[]" if before[0] == "[" else "\n]")
 
 
 def plain(value: Any) -> Any:

@@ -1,17 +1,19 @@
-"""Bars of long work, on stderr, and on a terminal only: rate, time left, counts.
+"""Bars of long work, on stderr, and on a terminal only: rate, time left, counts, and what is waited for.
 
-Below: `printing`. Above: the commands.
+Below: `printing`, `waits`. Above: the commands.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from trmm_async.cli.printing import screen
+from trmm_async.cli.waits import attendant
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
 
 __all__ = ["RunBar", "bytes_bar", "run_bar"]
 
@@ -43,14 +45,26 @@ class RunBar:
 def run_bar(total: int) -> Iterator[RunBar]:
     """A bar of so many agents; messages alone without a terminal."""
     from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, TextColumn
-    from rich.progress import TimeRemainingColumn as Left
     from rich.text import Text
+
+    attending = attendant()
 
     class Rate(ProgressColumn):
         """How many a second, so far."""
 
         def render(self, task: Task) -> Text:
             return Text(f"{task.completed / (task.elapsed or 1):.1f}/s")
+
+    class Left(ProgressColumn):
+        """How long the rest will take: as the pace says, and not less than the rate limit lets it take."""
+
+        max_refresh = 0.5
+
+        def render(self, task: Task) -> Text:
+            least = attending.least(int(task.remaining or 0)) if attending is not None else None
+            known = [seconds for seconds in (least, task.time_remaining) if seconds is not None]
+            left = max(known) if task.time_remaining is not None or least else None
+            return Text("-:--:--" if left is None else str(timedelta(seconds=round(left))), style="cyan")
 
     columns = (BarColumn(20), MofNCompleteColumn(), Rate(), Left(), TextColumn("{task.fields[counts]}"))
     terminal = screen(stderr=True)
@@ -69,7 +83,18 @@ def _bar(*columns: Any, console: "Console | None" = None, **first: Any) -> Itera
         yield lambda **_: None
         return
     from rich.progress import Progress
+    from rich.text import Text
 
-    with Progress(*columns, console=terminal, transient=True) as progress:
+    attending = attendant()
+
+    class Told(Progress):
+        """With a line below that says why nothing comes, if so it is."""
+
+        def get_renderables(self) -> "Iterable[RenderableType]":
+            yield from super().get_renderables()
+            if attending is not None and attending.text:
+                yield Text(attending.text, style="dim", no_wrap=True, overflow="ellipsis")
+
+    with Told(*columns, console=terminal, transient=True) as progress:
         bar = progress.add_task("", **{"total": None, **first})
         yield lambda **changes: progress.update(bar, **changes)

@@ -1,6 +1,6 @@
 """From the settings to a connected client, and from an async function to a command.
 
-Below: `keys`. Above: the commands.
+Below: `keys`, `waits`. Above: the commands.
 """
 
 import asyncio
@@ -15,6 +15,7 @@ import typer
 import trmm_async as sdk
 from trmm_async.cli.exits import CommandError, Exit
 from trmm_async.cli.keys import key_for
+from trmm_async.cli.waits import attended
 from trmm_async.profiles import Given, Key, Settings, client_settings, read_book, resolve
 
 __all__ = ["Login", "client_of", "connected", "given_of", "login_of", "runs"]
@@ -58,9 +59,14 @@ def login_of(context: typer.Context, *, may_ask: bool = True) -> Login:
     return Login(settings, key_for(settings, book, may_ask=may_ask))
 
 
-def client_of(settings: Settings, key: str, *, retries: int = 3) -> "sdk.TRMM":
-    """A client with these settings."""
-    return sdk.TRMM(settings.url, api_key=key, retries=retries, **client_settings(settings))
+@asynccontextmanager
+async def client_of(settings: Settings, key: str, *, retries: int = 3) -> AsyncIterator["sdk.TRMM"]:
+    """A client with these settings. On a terminal it is told why it waits."""
+    async with (
+        sdk.TRMM(settings.url, api_key=key, retries=retries, **client_settings(settings)) as trmm,
+        attended(trmm),
+    ):
+        yield trmm
 
 
 @asynccontextmanager

@@ -1,21 +1,71 @@
 """Standard output and error, where the disk is full, the reader is gone, or nothing is open at all.
 
-Below: nothing of the command line. Above: `exits`, `following`. A failure of stdout is an error once, and
-what comes after it is dropped: Python would write it again at the end, fail again, and make the exit code of
-it. A failure of stderr is none: there is nobody left to be told.
+Below: nothing of the command line. Above: `exits`, `following`, `waits`. A failure of stdout is an error
+once, and what comes after it is dropped: Python would write it again at the end, fail again, and make the
+exit code of it. A failure of stderr is none: there is nobody left to be told.
 """
 
 import io
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Final, TextIO
 
-__all__ = ["sturdy", "unfailing"]
+__all__ = ["FLEETING", "sturdy", "unfailing"]
 
 _OUT: Final = 1
 _ERROR: Final = 2
+_ERASE: Final = b"\r\x1b[K"
+
+
+class _Fleeting:
+    """A line on the terminal of stderr, which goes before anything else is written there.
+
+    On a terminal that can't take it back (`TERM=dumb`) each kind of text, told by its first words, stands
+    there once.
+    """
+
+    def __init__(self) -> None:
+        self._is_shown = False
+        self._written_at = time.monotonic()
+        self._told = ""
+
+    def show(self, text: str, width: int) -> None:
+        """Have the line say this, cut to the width."""
+        if os.environ.get("TERM") == "dumb":
+            if (kind := text.partition(":")[0]) != self._told:
+                self._told = kind
+                self._write(f"{text}\n".encode())
+            return
+        shown = text if len(text) < width else f"{text[: width - 2]}…"
+        dim, usual = ("", "") if os.environ.get("NO_COLOR") else ("\x1b[2m", "\x1b[0m")
+        self._is_shown = True
+        self._write(_ERASE + f"{dim}{shown}{usual}".encode(sys.stderr.encoding or "utf-8", "replace"))
+
+    def clear(self) -> None:
+        """Take the line back, if there is one."""
+        if self._is_shown:
+            self._is_shown = False
+            self._write(_ERASE)
+
+    def quiet_for(self) -> float:
+        """Seconds since something else was written on a terminal."""
+        return time.monotonic() - self._written_at
+
+    def written(self) -> None:
+        """Something else is about to be written on a terminal."""
+        self.clear()
+        self._written_at = time.monotonic()
+
+    @staticmethod
+    def _write(data: bytes) -> None:
+        with suppress(OSError):
+            os.write(_ERROR, data)
+
+
+FLEETING: Final = _Fleeting()
 
 
 class _Descriptor(io.FileIO):
@@ -30,8 +80,11 @@ class _Descriptor(io.FileIO):
         super().__init__(number, "w", closefd=False)
         self.fails = fails
         self.trouble: OSError | None = None
+        self._on_terminal = self.isatty()
 
     def write(self, data: Any) -> int:
+        if self._on_terminal:
+            FLEETING.written()
         if self.trouble is None:
             try:
                 return super().write(data)

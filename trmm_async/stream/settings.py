@@ -39,6 +39,8 @@ class StreamSettings(LinkSettings):
         poll_share: the part of one of its workers that looking may cost: the longer it takes to answer, the
             longer the pause.
         poll_scripts: whether to look at its history of script runs too.
+        wait_for_all: whether entering waits until every agent's stream stands or was refused. False: until
+            the first stands, or all were refused; the others come later, each with its events.
         jitter: from 0 to 1; each wait is taken from the upper half of its interval.
 
     Raises:
@@ -55,6 +57,7 @@ class StreamSettings(LinkSettings):
     poll_interval: float = 5.0
     poll_share: float = 0.1
     poll_scripts: bool = True
+    wait_for_all: bool = True
     jitter: Callable[[], float] = random.random
 
     def __post_init__(self) -> None:

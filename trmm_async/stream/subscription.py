@@ -139,6 +139,8 @@ class Subscription:
     async def __aenter__(self) -> Self:
         """Connect: returns when every agent's stream stands or was refused; its present state is known then.
 
+        With `settings.wait_for_all=False`, as soon as the first stands: see `state` for the others.
+
         A refused agent among several is told as `Ended`. An agent that can't be reached while others can is
         tried on, and told as a `Gap` when it is. Cancelled or failed: no task and no socket is left.
 
@@ -162,8 +164,7 @@ class Subscription:
         try:
             for agent_id in self._waiting:
                 self._follow(found, agent_id)
-            for agent_state in list(self._agent_states.values()):
-                await agent_state.settled.wait()
+            await self._until_settled()
             self._check_reached()
             if len(self._fanout):
                 self._fanout.run()
@@ -445,6 +446,24 @@ class Subscription:
         self._finish(crash)
         for agent_state in self._agent_states.values():
             agent_state.settled.set()
+
+    async def _until_settled(self) -> None:
+        """Wait until all stand or are refused; or the first, where that is enough."""
+        agent_states = list(self._agent_states.values())
+        if self._settings.wait_for_all:
+            for agent_state in agent_states:
+                await agent_state.settled.wait()
+            return
+        waiters = {asyncio.ensure_future(one.settled.wait()): one for one in agent_states}
+        try:
+            while waiters:
+                done, _ = await asyncio.wait(waiters, return_when=asyncio.FIRST_COMPLETED)
+                stand = [waiters.pop(waiter).problem is None for waiter in done]
+                if any(stand):
+                    return
+        finally:
+            for waiter in waiters:
+                waiter.cancel()
 
     def _check_reached(self) -> None:
         if self._crash is not None:

@@ -109,6 +109,7 @@ class Pool:
             waited_s=self.turns.waited,
             in_flight=self.in_flight,
             next_free_in=self.limiter.next_free_in,
+            rate_limit=self.limiter.limit,
         )
 
     async def aclose(self) -> None:
@@ -210,6 +211,14 @@ class Pool:
                 worker.release()
             raise
         return tuple(slots), worker
+
+    async def handshake(self) -> Slot:
+        """Wait for the right to send one request on another way; see `admission.Limiter.acquire`."""
+        limiter = self.limiter
+        if (slot := limiter.acquire_now()) is not None:
+            return slot
+        with self.turns.counted():
+            return await limiter.acquire()
 
     async def _wait_for_place(self) -> None:
         # No semaphore: where there is a place, which is the usual, taking it and giving it back is no call.

@@ -318,7 +318,7 @@ class Transport:
 
     async def acquire(self) -> Slot:
         """Wait for the right to send one request on another way; see `admission.Limiter.acquire`."""
-        return await self._pool.limiter.acquire()
+        return await self._pool.handshake()
 
     def pause(self, seconds: float) -> None:
         """The server asked all of us to wait that long."""

@@ -7,7 +7,8 @@ call has to wait anyway.
 import logging
 import time
 from asyncio import CancelledError, get_running_loop
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Final
 
@@ -140,6 +141,17 @@ class Turns:
     ) -> "_Turn":
         """A block in which a call waits for its turn; `expected` as of `observing.Waiting`."""
         return _Turn(self, call, trace, reason, expected)
+
+    @contextmanager
+    def counted(self) -> Iterator[None]:
+        """A block in which something that is no call waits for its turn."""
+        began = get_running_loop().time()
+        self.waiting += 1
+        try:
+            yield
+        finally:
+            self.waiting -= 1
+            self.waited += get_running_loop().time() - began
 
     def again(
         self, call: Call[Any], trace: CallTrace | None, result: Reply | Fault, attempt: int, delay: float

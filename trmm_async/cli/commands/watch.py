@@ -15,6 +15,7 @@ from trmm_async.cli.printing import Output, plain, say, screen
 from trmm_async.cli.session import connected, runs
 from trmm_async.cli.text import clean, local, named, one_line
 from trmm_async.cli.values import seconds
+from trmm_async.cli.waits import noted
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -43,32 +44,43 @@ async def watch(
         int | None, typer.Option("--count", metavar="N", min=1, help="End after so many events.")
     ] = None,
     duration: Annotated[
-        float | None, typer.Option("--for", metavar="SECONDS", help="End after so many seconds.")
+        float | None,
+        typer.Option("--for", metavar="SECONDS", help="End after so many seconds, from the start on."),
     ] = None,
     as_json: Json = False,
     as_jsonl: JsonLines = False,
 ) -> None:
     """Show events as they come: agents on- and offline, alerts, scripts' output. Ctrl-C ends it.
 
-    A stock server is looked at again and again, so that its events come some seconds late. --json prints all
-    of them at the end.
+    Each agent's events come from its connection on, while others are still being connected. A stock server
+    is looked at again and again, so that its events come some seconds late. --json prints all of them at the
+    end.
     """
     output = Output(as_json=as_json, as_jsonl=as_jsonl)
     end_after = seconds(duration, "--for")
-    async with connected(context) as trmm:
-        chosen = await agents_where(trmm, where, agents or ())
-        names = labels(chosen, for_people=output.for_people)
-        if not chosen:
-            say("no agent matches")
-            return
-        async with trmm.events(chosen) as events:
-            say(f"watching {len(chosen)} agent{'s' * (len(chosen) != 1)}: {named(list(names.values()))}")
-            with output.stream() as emit, _until(limit := asyncio.timeout(end_after)):
-                async with limit:
+    with output.stream() as emit, _until(limit := asyncio.timeout(end_after)):
+        async with limit, connected(context) as trmm:
+            chosen = await agents_where(trmm, where, agents or ())
+            names = labels(chosen, for_people=output.for_people)
+            if not chosen:
+                say("no agent matches")
+                return
+            count_told = f"{len(chosen)} agent{'s' * (len(chosen) != 1)}"
+            events = trmm.events(chosen, settings=sdk.StreamSettings(wait_for_all=False))
+            with noted(lambda: _connected(events)):
+                async with events:
+                    say(f"watching {count_told}: {named(list(names.values()))}")
                     if output.for_people:
                         await _follow(events, count, lambda event: screen().print(_told(event, names)))
                     else:
                         await _follow(events, count, lambda event: emit(_row(event, names)))
+
+
+def _connected(events: "sdk.Subscription") -> str:
+    """How many agents' streams stand, while some do not."""
+    states = list(events.state.values())
+    waiting = states.count(sdk.StreamState.CONNECTING)
+    return f"connected {len(states) - waiting} of {len(states)}" if waiting else ""
 
 
 @contextmanager
