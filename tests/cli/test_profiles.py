@@ -18,6 +18,7 @@ from tests.cli.conftest import Cli
 from tests.cli.stage import Backstage, program, terminal
 from trmm_async import TRMM, InvalidRequestError, KeySourceError
 from trmm_async.profiles import VARIABLES
+from trmm_async.testing import Simulator
 
 
 class Drawer(keyring.backend.KeyringBackend):
@@ -342,3 +343,55 @@ def write(path: Path, lines: str) -> None:
     path.parent.mkdir(exist_ok=True)
     path.write_text(f"[profiles.lab]\n{lines}\n")
     path.chmod(0o600)
+
+
+BY_HAND = """\
+# Kept by hand.
+[profiles.other]  # another server
+url = "https://other.example"
+
+[ profiles."lab" ] # this one
+url = "{url}"  # a comment
+api_key = "{key}"
+"""
+
+
+def test_a_profile_written_by_hand_remembers_the_dialect_that_was_found(
+    cli: Cli, stage: Backstage, bare: Path
+) -> None:
+    bare.parent.mkdir()
+    before = BY_HAND.format(url=stage.url, key=stage.api_key).replace("\n", "\r\n")
+    bare.write_bytes(before.encode())
+    bare.chmod(0o600)
+    asked = stage.do(_questions)
+    for _ in range(2):
+        assert cli("clients", "--profile", "lab", "--jsonl").code == 0
+        dialect = stage.do(lambda server: server.dialect)
+        line = f'# this one\r\ndialect = "{dialect}"\r\n'
+        assert bare.read_bytes() == before.replace("# this one\r\n", line).encode()
+    assert stage.do(_questions) == asked + 1
+    assert list(bare.parent.iterdir()) == [bare]
+    assert stat.S_IMODE(bare.stat().st_mode) == 0o600
+
+
+def _questions(server: Simulator) -> int:
+    return sum("/deployments/" in one.path for one in server.requests)
+
+
+@pytest.mark.parametrize("why", ["it says auto", "the command line says it", "it is an inline table"])
+def test_a_dialect_that_was_not_found_or_has_no_place_is_not_written(
+    cli: Cli, stage: Backstage, bare: Path, why: str
+) -> None:
+    bare.parent.mkdir()
+    text = BY_HAND.format(url=stage.url, key=stage.api_key)
+    words = ["clients", "--profile", "lab", "--jsonl"]
+    if why == "it says auto":
+        text += 'dialect = "auto"\n'
+    elif why == "the command line says it":
+        words += ["--dialect", stage.do(lambda server: server.dialect)]
+    else:
+        text = f'profiles = {{ lab = {{ url = "{stage.url}", api_key = "{stage.api_key}" }} }}\n'
+    bare.write_text(text)
+    bare.chmod(0o600)
+    assert cli(*words).code == 0
+    assert bare.read_text() == text

@@ -15,8 +15,9 @@ import typer
 import trmm_async as sdk
 from trmm_async.cli.exits import CommandError, Exit
 from trmm_async.cli.keys import key_for
+from trmm_async.cli.settings import remember_dialect
 from trmm_async.cli.waits import attended
-from trmm_async.profiles import Given, Key, Settings, client_settings, read_book, resolve
+from trmm_async.profiles import Book, Given, Key, Settings, client_settings, read_book, resolve
 
 __all__ = ["Login", "client_of", "connected", "given_of", "login_of", "runs"]
 
@@ -52,9 +53,9 @@ def given_of(context: typer.Context) -> Given:
     return given if given is not None else Given()
 
 
-def login_of(context: typer.Context, *, may_ask: bool = True) -> Login:
+def login_of(context: typer.Context, *, may_ask: bool = True, book: Book | None = None) -> Login:
     """The server and the key that are in force."""
-    book = read_book()
+    book = book or read_book()
     settings = resolve(given_of(context), book)
     return Login(settings, key_for(settings, book, may_ask=may_ask))
 
@@ -72,6 +73,12 @@ async def client_of(settings: Settings, key: str, *, retries: int = 3) -> AsyncI
 @asynccontextmanager
 async def connected(context: typer.Context) -> AsyncIterator["sdk.TRMM"]:
     """The client for this command."""
-    login = login_of(context)
+    book = read_book()
+    login = login_of(context, book=book)
     async with client_of(login.settings, login.key.value) as trmm:
-        yield trmm
+        try:
+            yield trmm
+        finally:
+            profile = login.settings.profile
+            if profile and profile.dialect is None and login.settings.dialect == "auto" != trmm.dialect:
+                remember_dialect(book.path, profile.name, trmm.dialect)
