@@ -1,5 +1,6 @@
 """A text is a name, a number an id, wherever a script, client or site is taken: one listing, no guess."""
 
+import re
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,8 +14,12 @@ from trmm_async import (
     AlertEvent,
     AmbiguousNameError,
     ClientRef,
+    CommandAction,
     InvalidRequestError,
     Journal,
+    Manual,
+    ScriptAction,
+    ScriptCheck,
     SiteRef,
     UnknownNameError,
     UnsupportedError,
@@ -224,6 +229,125 @@ class TestClientsAndSites:
                 heard = events.consumer(AlertEvent, client=(agents[0].client.name or "").upper())
                 server.raise_alert(agents[0].agent_id, severity="error", message="x")
                 assert (await anext(heard)).agent_id == agents[0].agent_id
+
+
+InBody = Callable[[TRMM, str, str, str, str], Awaitable[Any]]
+IN_BODIES: dict[str, tuple[InBody, Callable[[Any], object]]] = {
+    "policies.create": (
+        lambda trmm, client, site, *_: trmm.policies.create(
+            name="P", excluded_clients=[client, client], excluded_sites=[site]
+        ),
+        lambda made: (*made.excluded_clients, *made.excluded_sites),
+    ),
+    "alert_templates.create": (
+        lambda trmm, client, site, *_: trmm.alert_templates.create(
+            name="T", excluded_clients=[client], excluded_sites=[site]
+        ),
+        lambda made: (*made.excluded_clients, *made.excluded_sites),
+    ),
+    "roles.create": (
+        lambda trmm, client, site, *_: trmm.roles.create(name="R", clients=[client], sites=[site]),
+        lambda made: (*made.clients, *made.sites),
+    ),
+}
+SCRIPTS_IN_BODIES: dict[str, tuple[InBody, int]] = {
+    "alert_templates.create": (
+        lambda trmm, _, __, script, ___: trmm.alert_templates.create(
+            name="T", action_type="script", action=script
+        ),
+        1,
+    ),
+    "tasks.set_up": (
+        lambda trmm, _, __, script, who: trmm.tasks.set_up(
+            name="T",
+            schedule=Manual(),
+            actions=[ScriptAction(script=script), CommandAction(command="dir"), ScriptAction(script=script)],
+            agent=who,
+        ),
+        2,
+    ),
+    "checks.create": (
+        lambda trmm, _, __, script, who: trmm.checks.create(ScriptCheck(script=script), agent=who),
+        1,
+    ),
+}
+
+
+class TestBodies:
+    """Names that stand in what is sent, and not in its path."""
+
+    @pytest.mark.parametrize("method", IN_BODIES)
+    async def test_have_clients_and_sites_by_one_listing(self, method: str) -> None:
+        create, of = IN_BODIES[method]
+        async with served("stock", agents=8) as (server, trmm):
+            client = next(one for one in await trmm.clients.list() if len(one.sites) > 1)
+            site = client.sites[-1]
+            before = count(server, "GET", "/clients/")
+            made = await create(trmm, client.name.upper(), f"{client.name}/{site.name}", "", "")
+            assert of(made) == (client.id, site.id)
+            assert count(server, "GET", "/clients/") == before + 1
+
+    @pytest.mark.parametrize("method", SCRIPTS_IN_BODIES)
+    async def test_have_scripts_by_one_listing(self, method: str) -> None:
+        create, times = SCRIPTS_IN_BODIES[method]
+        async with served("stock", agents=1) as (server, trmm):
+            script = (await trmm.scripts.list())[1]
+            await create(trmm, "", "", script.name.upper(), server.agent_ids[0])
+            (sent,) = [one.body for one in server.requests if one.method == "POST"]
+            numbers = re.findall(rb'"(?:script|action)": ?(\w+)', sent)
+            assert numbers == [b"%d" % script.id] * times
+            assert count(server, "GET", "/scripts/") == 2
+
+    async def test_are_changed_by_name_and_made_for_one(self) -> None:
+        async with served("stock", agents=8) as (_, trmm):
+            client = next(one for one in await trmm.clients.list() if one.sites)
+            site, script = client.sites[0], (await trmm.scripts.list())[0]
+            policy = await trmm.policies.create(name="P")
+            await trmm.policies.update(policy, excluded_sites=[f"{client.name}/{site.name}"])
+            assert (await trmm.policies.get(policy)).excluded_sites == (site.id,)
+            template = await trmm.alert_templates.create(name="T")
+            await trmm.alert_templates.update(template, action_type="script", action=script.name)
+            assert (await trmm.alert_templates.get(template)).action == script.id
+            role = await trmm.roles.create(name="R", clients="all")
+            await trmm.roles.update(role, clients=[client.name])
+            assert (await trmm.roles.get(role)).clients == (client.id,)
+            await trmm.api_keys.create_limited(name="K", permissions=[], clients=[client.name])
+            made = next(one for one in await trmm.roles.list() if one.name == "K")
+            assert made.clients == (client.id,)
+            assert str(client.id) in (await trmm.installers.create(site=site.name)).command
+
+    async def test_are_checked_before_a_name_is_looked_up(self) -> None:
+        async with served("stock", agents=1) as (server, trmm):
+            asks: list[Awaitable[Any]] = [
+                trmm.policies.create(name="", excluded_clients=["Acme"]),
+                trmm.alert_templates.create(name="T", action="Get-DiskInfo"),  # without its type
+                trmm.roles.create(name="R", clients=["Acme"], permissions=["can_fly"]),
+                trmm.checks.create(ScriptCheck(script="Get-DiskInfo", timeout=-1), agent="abc"),
+                trmm.tasks.set_up(
+                    name="T", schedule=Manual(), actions=[ScriptAction(script="x", timeout=0)], agent="abc"
+                ),
+                trmm.installers.create(site="Main", valid_for=timedelta()),
+            ]
+            for ask in asks:
+                with pytest.raises(InvalidRequestError):
+                    await ask
+            assert not server.requests
+            with pytest.raises(UnknownNameError, match="there is no script 'Get-Nothing'"):
+                await trmm.alert_templates.create(name="T", action_type="script", action="Get-Nothing")
+            assert [one.method for one in server.requests] == ["GET"]
+
+    async def test_are_not_looked_up_on_a_gateway(self) -> None:
+        async with served("gateway", agents=1) as (server, trmm):
+            for ask in (
+                trmm.policies.create(name="P", excluded_clients=["Acme"]),
+                trmm.alert_templates.create(name="T", action_type="script", action="Get-DiskInfo"),
+                trmm.checks.create(ScriptCheck(script="Get-DiskInfo"), agent="abc"),
+                trmm.tasks.update(1, actions=[ScriptAction(script="Get-DiskInfo")]),
+                trmm.installers.create(site="Main"),
+            ):
+                with pytest.raises(UnsupportedError):
+                    await ask
+            assert not server.requests
 
 
 class TestHostNames:

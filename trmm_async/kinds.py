@@ -139,9 +139,9 @@ CheckKind: TypeAlias = (
 
 
 class ScriptAction(Noun, frozen=True, kw_only=True, gc=False):
-    """A script that a task runs, for `timeout` seconds at most."""
+    """A script that a task runs, by id, name or object, for `timeout` seconds at most."""
 
-    script: int | Script
+    script: int | str | Script
     args: tuple[str, ...] = ()
     env_vars: Mapping[str, str] = {}
     timeout: int = 90

@@ -29,7 +29,7 @@ from trmm_async.errors import (
     PermissionDeniedError,
     TRMMError,
 )
-from trmm_async.kinds import CheckKind, ScriptCheck
+from trmm_async.kinds import CheckKind
 from trmm_async.models import Agent, Check, Moment, Noun, no_extra
 from trmm_async.resources.api import Api
 from trmm_async.resources.filters import AgentQuery, agent_query
@@ -140,6 +140,8 @@ EVERYWHERE = read(
 CREATE = send("checks.create", "/checks/", needs="check_type")
 UPDATE = put("checks.update", _ONE)
 DELETE = delete("checks.delete", _ONE)
+_NAMED_IN_BODY: Final[Mapping[str, str]] = {"script": "script"}
+
 RUN_MANY = act("checks.run_many", "/checks/{target:text}/{whose:id}/csbulkrun/", decode=counted)
 RESULTS = read(
     "checks.results",
@@ -203,11 +205,9 @@ class Checks(Resource):
         """
         if not isinstance(settings, get_args(CheckKind)):
             raise InvalidRequestError(f"settings must be a check such as PingCheck(ip=…), not {settings!r}")
-        if isinstance(settings, ScriptCheck):
-            script = await self._script_of({"script": settings.script})
-            settings = msgspec.structs.replace(settings, **script)
         body = check_body(CREATE.name, settings)
         owner, listing = _owner(agent, policy)
+        await self._names(CREATE.name).in_body(body, _NAMED_IN_BODY)
         made = make("check", listing, CREATE.call(body={**owner, **body}), _is_of(str(body["check_type"])))
         return await self._on_stock(CREATE.name, made)
 
@@ -226,8 +226,9 @@ class Checks(Resource):
             NotFoundError: there is no such check.
         """
         check_id = arguments.object_id(check, "check")
-        given = await self._script_of(dict(changes))
+        given: dict[str, Any] = dict(changes)
         changes_body(UPDATE.name, given)
+        await self._names(UPDATE.name).in_body(given, _NAMED_IN_BODY)
         await self._on_stock(UPDATE.name, _change(check_id, given))
 
     async def delete(self, check: int | Check | CheckDetails) -> None:
@@ -273,15 +274,6 @@ class Checks(Resource):
             found = await names.client(arguments.reference(client, "client"))
             return await self._send(RUN_MANY, "client", found)
         return await self._send(RUN_MANY, "site", await names.site(arguments.reference(site, "site")))
-
-    async def _script_of(self, given: dict[str, object]) -> dict[str, object]:
-        """The same, with the script's id in place of its name."""
-        if not isinstance(given.get("script"), str):
-            return given
-        return {
-            **given,
-            "script": await Names(self._api).script(arguments.reference(given["script"], "script")),
-        }
 
     async def run(self, agent: str | Agent) -> None:
         """Have an agent run all its checks now; a stock server only. Never sent twice.

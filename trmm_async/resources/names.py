@@ -4,9 +4,9 @@ Over `api`; the nouns and `filters` ask here, after their other arguments were c
 among things is pure.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Generic, TypeAlias, TypeVar, cast
+from typing import Any, Final, Generic, TypeAlias, TypeVar, cast
 
 from trmm_async import arguments
 from trmm_async.calls import Request
@@ -19,6 +19,7 @@ from trmm_async.resources.api import Api
 __all__ = [
     "AGENT",
     "CLIENT",
+    "NAMED",
     "SCRIPT",
     "AnyClient",
     "AnyScript",
@@ -37,6 +38,9 @@ AnyClient: TypeAlias = int | str | Client | ClientRef
 """Says which client: its id, its name, or the client."""
 AnySite: TypeAlias = int | str | Site | SiteRef
 """Says which site: its id, its name, CLIENT/SITE where several have it, or the site."""
+
+NAMED: Final = frozenset({"script", "client", "site"})
+"""The kinds of things for whose id a name may stand."""
 
 _Place: TypeAlias = tuple[Client, Site]
 
@@ -149,6 +153,7 @@ class Names:
         self._api = api
         self._feature = feature
         self._listed: list[Client] | None = None
+        self._listed_scripts: list[Script] | None = None
 
     async def script(self, given: object) -> int:
         """The id of a script."""
@@ -157,7 +162,9 @@ class Names:
 
     async def scripts(self) -> list[Script]:
         """All that the key may see."""
-        return await self._ask(_scripts)
+        if self._listed_scripts is None:
+            self._listed_scripts = await self._ask(_scripts)
+        return self._listed_scripts
 
     async def client(self, given: object) -> int:
         """The id of a client."""
@@ -190,6 +197,30 @@ class Names:
             arguments.reference(site, "site")
         client_id = None if client is None else await self.client(client)
         return client_id, None if site is None else await self.site(site, client=client_id)
+
+    async def id_of(self, kind: str, given: object) -> int:
+        """The id of a thing of one of the `NAMED` kinds."""
+        match kind:
+            case "script":
+                return await self.script(given)
+            case "client":
+                return await self.client(given)
+            case _:
+                return await self.site(given)
+
+    async def in_body(self, body: dict[str, Any], kinds: Mapping[str, str]) -> None:
+        """Put ids where a body has names.
+
+        Args:
+            body: what will be sent; it was checked by `arguments.reference` or `references`.
+            kinds: of which key the value, or each of its values, is of which of the `NAMED` kinds.
+        """
+        for key, kind in kinds.items():
+            given = body.get(key)
+            if isinstance(given, list | tuple):
+                body[key] = list(dict.fromkeys([await self.id_of(kind, one) for one in given]))
+            elif given is not None:
+                body[key] = await self.id_of(kind, given)
 
     async def run(self, run: ScriptRun) -> ScriptRun:
         """The same run, by the script's id."""

@@ -1,14 +1,14 @@
 """What the nouns have in common: they send endpoints of a stock server, and say so where there is none."""
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from trmm_async import arguments
 from trmm_async.calls import Request
 from trmm_async.dialects.stock.creation import HasId, make
 from trmm_async.dialects.stock.endpoint import Endpoint
 from trmm_async.resources.api import Api
-from trmm_async.resources.names import Names
+from trmm_async.resources.names import NAMED, Names
 
 __all__ = ["Resource"]
 
@@ -16,14 +16,6 @@ T = TypeVar("T")
 
 
 Made = TypeVar("Made", bound=HasId)
-
-
-_NAMED: Final[Mapping[str, Callable[[Names, object], Awaitable[int]]]] = {
-    "script": Names.script,
-    "client": Names.client,
-    "site": Names.site,
-}
-"""The places of paths in which a name may stand for an id."""
 
 
 class Resource:
@@ -54,16 +46,16 @@ class Resource:
         """The places of an endpoint, with ids for names. Nothing is sent if one of them is wrong."""
         kinds = endpoint.places
         given = [
-            arguments.reference(place, kind) if kind in _NAMED else place
+            arguments.reference(place, kind) if kind in NAMED else place
             for kind, place in zip(kinds, places, strict=True)
         ]
-        named = [kind in _NAMED and isinstance(one, str) for kind, one in zip(kinds, given, strict=True)]
+        named = [kind in NAMED and isinstance(one, str) for kind, one in zip(kinds, given, strict=True)]
         if not any(named):
             return given
         endpoint.call(*[0 if is_named else one for is_named, one in zip(named, given, strict=True)])
         names = self._names(endpoint.name)
         return [
-            await _NAMED[kind](names, one) if is_named else one
+            await names.id_of(kind, one) if is_named else one
             for kind, is_named, one in zip(kinds, named, given, strict=True)
         ]
 

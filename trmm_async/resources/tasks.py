@@ -197,6 +197,7 @@ class Tasks(Resource):
         else:
             body["policy"] = policy_id = arguments.object_id(policy, "policy")
             listing = OF_POLICY.call(policy_id)
+        await self._name_scripts(SET_UP.name, body)
         made = make("task", listing, SET_UP.call(body=body), lambda one: one.name == body["name"])
         return await self._on_stock(SET_UP.name, made)
 
@@ -262,6 +263,7 @@ class Tasks(Resource):
         timing = _timing(given.pop("schedule")) if "schedule" in given else {}
         if given or not timing:
             timing |= arguments.settings(given, TASK_SETTINGS, UPDATE.name)
+        await self._name_scripts(UPDATE.name, timing)
         await self._send(UPDATE, task, body=timing)
 
     async def delete(self, task: int | Task) -> None:
@@ -273,6 +275,11 @@ class Tasks(Resource):
             NotFoundError: there is no such task.
         """
         await self._send(DELETE, task)
+
+    async def _name_scripts(self, method: str, body: Mapping[str, Any]) -> None:
+        names = self._names(method)
+        for action in body.get("actions", ()):
+            await names.in_body(action, {"script": "script"})
 
 
 def _run_on_all(get: Call[tuple[Task, Owner]], run: Call[None]) -> Plan[None]:

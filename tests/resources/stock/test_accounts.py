@@ -142,7 +142,7 @@ class TestRoles:
             with pytest.raises(InvalidRequestError, match="leave sites out"):
                 await trmm.roles.create(name="x", clients="all", sites=[1])
             with pytest.raises(InvalidRequestError, match="clients must be"):
-                await trmm.roles.create(name="x", clients="Acme")  # type: ignore[arg-type]
+                await trmm.roles.create(name="x", clients="Acme")
             with pytest.raises(InvalidRequestError, match="permissions must be one of"):
                 await trmm.roles.create(name="x", clients="all", permissions=["can_fly"])
             with pytest.raises(InvalidRequestError, match="nothing to change"):

@@ -140,7 +140,7 @@ _COLUMNS: Final[Mapping[str, tuple[str, arguments.Check]]] = {
         "svc_policy_mode",
         arguments.or_none(partial(arguments.choice, allowed=("default", "manual"))),
     ),
-    "script": ("script", arguments.object_id),
+    "script": ("script", arguments.reference),
     "args": ("script_args", lambda values, _: list(arguments.script_args(values))),
     "env_vars": ("env_vars", lambda values, _: list(arguments.env_vars(values))),
     "timeout": ("timeout", lambda value, _: arguments.script_timeout(value)),

@@ -46,7 +46,7 @@ def _action(given: object, what: str) -> dict[str, Any]:
     return {
         "type": "script",
         "name": name,
-        "script": arguments.object_id(given.script, f"{what}: script"),
+        "script": arguments.reference(given.script, f"{what}: script"),
         "script_args": list(arguments.script_args(given.args)),
         "env_vars": list(arguments.env_vars(given.env_vars)),
         "timeout": timeout,

@@ -9,10 +9,16 @@ from trmm_async.calls import Plan, Steps
 from trmm_async.dialects.stock.creation import make
 from trmm_async.dialects.stock.endpoint import delete, put, read, send
 from trmm_async.errors import InvalidRequestError
-from trmm_async.models import Agent, Client, ClientRef, Noun, Script, Site, SiteRef, no_extra
-from trmm_async.resources.names import AnyClient, AnySite, Names
+from trmm_async.models import Agent, ClientRef, Noun, SiteRef, no_extra
+from trmm_async.resources.names import AnyClient, AnyScript, AnySite, Names
 from trmm_async.resources.resource import Resource
-from trmm_async.resources.stock.policies import EXCLUDED_AGENTS, Policy, PolicyRef, excluded_by_number
+from trmm_async.resources.stock.policies import (
+    EXCLUDED,
+    EXCLUDED_AGENTS,
+    Policy,
+    PolicyRef,
+    excluded_by_number,
+)
 from trmm_async.resources.stock.url_actions import UrlAction
 from trmm_async.words import Severity
 
@@ -94,13 +100,13 @@ class AlertTemplateUse(Noun, frozen=True, kw_only=True, gc=False):
 class _TemplateOptions(TypedDict, total=False):
     is_active: bool
     action_type: Literal["script", "server", "rest"]
-    action: int | Script | None
+    action: AnyScript | None
     action_rest: int | UrlAction | None
     action_args: Sequence[str]
     action_env_vars: Mapping[str, str]
     action_timeout: int
     resolved_action_type: Literal["script", "server", "rest"]
-    resolved_action: int | Script | None
+    resolved_action: AnyScript | None
     resolved_action_rest: int | UrlAction | None
     resolved_action_args: Sequence[str]
     resolved_action_env_vars: Mapping[str, str]
@@ -137,8 +143,8 @@ class _TemplateOptions(TypedDict, total=False):
     task_script_actions: bool
     exclude_workstations: bool
     exclude_servers: bool
-    excluded_sites: Iterable[int | Site | SiteRef]
-    excluded_clients: Iterable[int | Client | ClientRef]
+    excluded_sites: Iterable[AnySite]
+    excluded_clients: Iterable[AnyClient]
     excluded_agents: Iterable[int | str | Agent]
 
 
@@ -165,21 +171,17 @@ def _names(values: object, what: str) -> list[str]:
     return list(arguments.names(values, what))
 
 
-def _ids(values: object, what: str) -> list[int]:
-    return list(arguments.object_ids(values, what))
-
-
 _CHECKS: Final[arguments.Checks] = {
     "name": partial(arguments.short_text, most=255),
     "is_active": arguments.boolean,
     "action_type": _type,
-    "action": arguments.or_none(arguments.object_id),
+    "action": arguments.or_none(arguments.reference),
     "action_rest": arguments.or_none(arguments.object_id),
     "action_args": _args,
     "action_env_vars": _env_vars,
     "action_timeout": _count,
     "resolved_action_type": _type,
-    "resolved_action": arguments.or_none(arguments.object_id),
+    "resolved_action": arguments.or_none(arguments.reference),
     "resolved_action_rest": arguments.or_none(arguments.object_id),
     "resolved_action_args": _args,
     "resolved_action_env_vars": _env_vars,
@@ -216,8 +218,8 @@ _CHECKS: Final[arguments.Checks] = {
     "task_script_actions": arguments.boolean,
     "exclude_workstations": arguments.boolean,
     "exclude_servers": arguments.boolean,
-    "excluded_sites": _ids,
-    "excluded_clients": _ids,
+    "excluded_sites": arguments.references,
+    "excluded_clients": arguments.references,
     "excluded_agents": EXCLUDED_AGENTS,
 }
 
@@ -235,6 +237,8 @@ def template_settings(given: Mapping[str, object], method: str) -> dict[str, Any
             raise InvalidRequestError(f"{method}: {when}_type={kind!r} needs {wanted}, else nothing runs")
     return body
 
+
+_NAMED_IN_BODY: Final[Mapping[str, str]] = {"action": "script", "resolved_action": "script", **EXCLUDED}
 
 _EVERY: Final = "/alerts/templates/"
 _ONE: Final = "/alerts/templates/{template:id}/"
@@ -288,6 +292,7 @@ class AlertTemplates(Resource):
             UnidentifiedError: it was created, and can't be told from others.
         """
         body = template_settings({"name": name, **settings}, CREATE.name)
+        await self._names(CREATE.name).in_body(body, _NAMED_IN_BODY)
         return await self._on_stock(CREATE.name, _made(body))
 
     async def update(self, template: int | AlertTemplate, **changes: Unpack[AlertTemplateChanges]) -> None:
@@ -299,6 +304,7 @@ class AlertTemplates(Resource):
         """
         template_id = arguments.object_id(template, "template")
         body = template_settings(changes, UPDATE.name)
+        await self._names(UPDATE.name).in_body(body, _NAMED_IN_BODY)
         await self._on_stock(UPDATE.name, _changed(template_id, body))
 
     async def assign(

@@ -14,7 +14,7 @@ from trmm_async.errors import HalfDoneError, TRMMError
 from trmm_async.hidden import hide
 from trmm_async.models import Discreet, Moment, no_extra
 from trmm_async.resources.resource import Resource
-from trmm_async.resources.stock.roles import NEW_ROLE, ROLES, Clients, Sites, new_role
+from trmm_async.resources.stock.roles import NEW_ROLE, ROLES, SEEN, Clients, Sites, new_role
 from trmm_async.resources.stock.users import User, new_user, username
 
 __all__ = ["ApiKey", "ApiKeyChanges", "ApiKeys"]
@@ -67,6 +67,7 @@ LIST = read("api_keys.list", "/accounts/apikeys/", list[ApiKey], wire=_WIRE, sec
 CREATE = send("api_keys.create", "/accounts/apikeys/", needs="name user")
 UPDATE = put("api_keys.update", _ONE)
 DELETE = delete("api_keys.delete", _ONE)
+_CREATE_LIMITED: Final = "api_keys.create_limited"
 
 
 class ApiKeys(Resource):
@@ -122,8 +123,8 @@ class ApiKeys(Resource):
         key = {"name": name} if expires is None else {"name": name, "expires": expires}
         body = arguments.settings(key, _CHECKS, CREATE.name)
         role = new_role(username(body["name"], "name"), permissions, clients, sites)
-        plan = Plan(partial(_limited, role, body))
-        return await self._on_stock("api_keys.create_limited", plan)
+        await self._names(_CREATE_LIMITED).in_body(role, SEEN)
+        return await self._on_stock(_CREATE_LIMITED, Plan(partial(_limited, role, body)))
 
     async def update(self, key: int | ApiKey, **changes: Unpack[ApiKeyChanges]) -> None:
         """Change what is given of an API key: its `name`, whose it is, when it ends (None: never).

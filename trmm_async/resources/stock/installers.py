@@ -11,7 +11,8 @@ from trmm_async import arguments, codec
 from trmm_async.calls import Plan, Steps
 from trmm_async.dialects.stock.endpoint import act, read
 from trmm_async.errors import InvalidRequestError
-from trmm_async.models import Discreet, Site, SiteRef, no_extra
+from trmm_async.models import Discreet, no_extra
+from trmm_async.resources.names import AnySite
 from trmm_async.resources.resource import Resource
 from trmm_async.words import MonitoringType, Open, Platform
 
@@ -79,7 +80,7 @@ class Installers(Resource):
     async def create(
         self,
         *,
-        site: int | Site | SiteRef,
+        site: AnySite,
         method: Method = "manual",
         monitoring_type: MonitoringType = "server",
         valid_for: timedelta = timedelta(days=1),
@@ -110,14 +111,14 @@ class Installers(Resource):
             OutcomeUnknownError: the answer was lost; a token may exist, which nobody knows.
         """
         how = arguments.choice(method, "method", tuple(_PLATFORMS))
-        where = arguments.object_id(site, "site")
+        place = arguments.reference(site, "site")
         dialect = await self._api.dialect()
         dialect.require_stock(CREATE.name)
         address = getattr(dialect, "base_url", "") if api is None else api
         body = {
             "installMethod": how,
             "plat": _PLATFORMS[how],
-            "site": where,
+            "site": place,
             "expires": _hours(valid_for),
             "agenttype": arguments.choice(monitoring_type, "monitoring_type", get_args(MonitoringType)),
             "goarch": arguments.choice(arch, "arch", ("amd64", "386", "arm64", "arm")),
@@ -126,7 +127,8 @@ class Installers(Resource):
             "power": int(arguments.boolean(power, "power")),
             "api": arguments.base_url(address, allow_http=True),
         }
-        return await self._on_stock(CREATE.name, Plan(partial(_created, where, body)))
+        await self._names(CREATE.name).in_body(body, {"site": "site"})
+        return await self._on_stock(CREATE.name, Plan(partial(_created, body)))
 
 
 def _hours(value: object) -> int:
@@ -135,7 +137,8 @@ def _hours(value: object) -> int:
     return arguments.integer(-(-value // _HOUR), "valid_for in hours", minimum=1, maximum=_HOURS_MOST)
 
 
-def _created(site: int, body: Mapping[str, Any]) -> Steps[Installer]:
+def _created(body: Mapping[str, Any]) -> Steps[Installer]:
+    site = body["site"]
     client = (yield from PLACE.call(site)).client
     method, plat = body["installMethod"], body["plat"]
     ending = {"powershell": ".ps1", "exe": ".exe", "bash": ".sh"}.get(method, "")

@@ -14,7 +14,7 @@ from trmm_async.dialects.stock.endpoint import Sent, Wire, delete, put, read, re
 from trmm_async.dialects.stock.nouns import checks_of
 from trmm_async.dialects.stock.tasks import tasks_of
 from trmm_async.errors import InvalidRequestError, NotFoundError
-from trmm_async.models import Agent, Check, Client, ClientRef, Noun, Site, SiteRef, Task, no_extra
+from trmm_async.models import Agent, Check, ClientRef, Noun, SiteRef, Task, no_extra
 from trmm_async.resources.api import Api
 from trmm_async.resources.names import AnyClient, AnySite, Names
 from trmm_async.resources.resource import Resource
@@ -150,7 +150,8 @@ EXCLUDED_AGENTS: Final = arguments.each(
 class PolicyChanges(TypedDict, total=False):
     """What can be set of a policy; what is not given stays, and None is none.
 
-    Agents are excluded by their ids, by the agents, or by the integers of `Policy.excluded_agents`.
+    Sites and clients are excluded by id, name or object, agents by their ids, by the agents, or by the
+    integers of `Policy.excluded_agents`.
     """
 
     name: str
@@ -158,8 +159,8 @@ class PolicyChanges(TypedDict, total=False):
     active: bool
     enforced: bool
     alert_template: Any
-    excluded_sites: Iterable[int | Site | SiteRef]
-    excluded_clients: Iterable[int | Client | ClientRef]
+    excluded_sites: Iterable[AnySite]
+    excluded_clients: Iterable[AnyClient]
     excluded_agents: Iterable[int | str | Agent]
 
 
@@ -169,10 +170,13 @@ _CHECKS: Final[arguments.Checks] = {
     "active": arguments.boolean,
     "enforced": arguments.boolean,
     "alert_template": arguments.or_none(arguments.object_id),
-    "excluded_sites": lambda values, what: list(arguments.object_ids(values, what)),
-    "excluded_clients": lambda values, what: list(arguments.object_ids(values, what)),
+    "excluded_sites": arguments.references,
+    "excluded_clients": arguments.references,
     "excluded_agents": EXCLUDED_AGENTS,
 }
+
+EXCLUDED: Final[Mapping[str, str]] = {"excluded_sites": "site", "excluded_clients": "client"}
+"""What may be excluded by name."""
 
 _ALONE: Final[Mapping[str, str]] = {
     "description": "desc",
@@ -299,8 +303,8 @@ class _PolicyOptions(TypedDict, total=False):
     active: bool
     enforced: bool
     alert_template: Any
-    excluded_sites: Iterable[int | Site | SiteRef]
-    excluded_clients: Iterable[int | Client | ClientRef]
+    excluded_sites: Iterable[AnySite]
+    excluded_clients: Iterable[AnyClient]
     excluded_agents: Iterable[int | str | Agent]
 
 
@@ -366,6 +370,7 @@ class Policies(Resource):
         given: dict[str, object] = {"name": name, "active": True, **settings}
         body = arguments.settings(given, _CHECKS, CREATE.name)
         source = None if copy_of is None else arguments.object_id(copy_of, "copy_of")
+        await self._names(CREATE.name).in_body(body, EXCLUDED)
         return await self._on_stock(CREATE.name, _made(body, source))
 
     async def update(self, policy: int | Policy, **changes: Unpack[PolicyChanges]) -> None:
@@ -377,6 +382,7 @@ class Policies(Resource):
         """
         policy_id = arguments.object_id(policy, "policy")
         body = arguments.settings(changes, _CHECKS, UPDATE.name)
+        await self._names(UPDATE.name).in_body(body, EXCLUDED)
         await self._on_stock(UPDATE.name, _changed(policy_id, body))
 
     async def assign(

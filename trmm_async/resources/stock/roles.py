@@ -10,7 +10,8 @@ from trmm_async import arguments, codec
 from trmm_async.calls import Plan, Steps
 from trmm_async.dialects.stock.endpoint import delete, put, read, send
 from trmm_async.errors import InvalidRequestError
-from trmm_async.models import Client, ClientRef, Moment, Noun, Site, SiteRef, no_extra
+from trmm_async.models import Moment, Noun, no_extra
+from trmm_async.resources.names import AnyClient, AnySite
 from trmm_async.resources.resource import Resource
 
 __all__ = ["NEW_ROLE", "ROLES", "Role", "Roles", "new_role"]
@@ -29,10 +30,11 @@ list_accounts manage_accounts list_roles manage_roles list_api_keys manage_api_k
 manage_reports
 """
 _PERMISSIONS: Final = tuple(f"can_{right}" for right in _RIGHTS.split())
-_SEES: Final = ("can_view_clients", "can_view_sites")
+SEEN: Final[Mapping[str, str]] = {"can_view_clients": "client", "can_view_sites": "site"}
+"""What a role sees, which may be named."""
 
-Clients: TypeAlias = Literal["all"] | Iterable[int | Client | ClientRef]
-Sites: TypeAlias = Iterable[int | Site | SiteRef]
+Clients: TypeAlias = Literal["all"] | Iterable[AnyClient]
+Sites: TypeAlias = Iterable[AnySite]
 
 
 class Role(Noun, frozen=True, kw_only=True, gc=False):
@@ -135,8 +137,8 @@ class Roles(Resource):
         Args:
             name: no other role has it.
             permissions: the server's names, as "can_run_scripts"; none for a role that allows nothing.
-            clients: whose agents are seen: clients, or "all", said explicitly, since the server takes a list
-                that is empty for all.
+            clients: whose agents are seen: clients by id, name or object, or "all", said explicitly, since
+                the server takes a list that is empty for all.
             sites: single sites that are seen as well; not with "all".
             superuser: everything is allowed, and all are seen.
 
@@ -148,6 +150,7 @@ class Roles(Resource):
         body = new_role(name, permissions, clients, sites) | {
             "is_superuser": arguments.boolean(superuser, "superuser")
         }
+        await self._names(NEW_ROLE.name).in_body(body, SEEN)
         return await self._create(NEW_ROLE, ROLES, body=body, is_it=lambda made: made.name == body["name"])
 
     async def update(
@@ -191,6 +194,7 @@ class Roles(Resource):
         if not changes and new_name is None:
             raise InvalidRequestError("roles.update: nothing to change was given")
         number = arguments.object_id(role, "role")
+        await self._names(UPDATE.name).in_body(changes, SEEN)
         await self._on_stock(UPDATE.name, Plan(partial(_update, number, new_name, changes)))
 
     async def delete(self, role: int | Role, *, in_use: bool = False) -> None:
@@ -228,14 +232,14 @@ def _permissions(values: object, what: str) -> tuple[str, ...]:
 
 def _seen(clients: object, sites: object) -> dict[str, object]:
     """To the server an empty list means all, which nobody is to say without meaning it."""
-    some = arguments.object_ids(sites, "sites")
+    some = arguments.references(sites, "sites")
     if clients == "all":
         if some:
             raise InvalidRequestError('clients="all" sees all sites: leave sites out')
         return {"can_view_clients": (), "can_view_sites": ()}
     if isinstance(clients, str):
-        raise InvalidRequestError(f'clients must be clients, or "all"; not {clients!r}')
-    ids = arguments.object_ids(clients, "clients")
+        raise InvalidRequestError(f'clients must be "all" or a list of clients, as [{clients!r}]')
+    ids = arguments.references(clients, "clients")
     if not ids and not some:
         raise InvalidRequestError(
             'clients and sites are empty, which the server takes for all: say clients="all"'
