@@ -25,7 +25,7 @@ BARE: Final = "aiohttp + msgspec"
 
 @asynccontextmanager
 async def _our_reader(url: str) -> AsyncIterator[Reader]:
-    async with TRMM(url, api_key="benchmark", rate_limit=None) as trmm:
+    async with TRMM(url, api_key="benchmark", dialect="gateway", rate_limit=None) as trmm:
         yield trmm.agents.list
 
 

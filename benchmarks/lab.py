@@ -32,7 +32,7 @@ class Lab:
 
     def client(self, place: str, **settings: Any) -> TRMM:
         """A client of the load server's part for a case, without a limit unless given one."""
-        settings.setdefault("rate_limit", None)
+        settings = {"dialect": "gateway", "rate_limit": None, **settings}
         return TRMM(f"{self.url}/{place}", api_key="benchmark", **settings)
 
     async def probe(self, name: str, *arguments: object) -> dict[str, float]:

@@ -85,7 +85,7 @@ async def iter_memory(url: str, small: str, how: str, tracing: str) -> dict[str,
 
 @asynccontextmanager
 async def _ours(url: str) -> AsyncIterator[Callable[[], Coroutine[Any, Any, int]]]:
-    async with TRMM(url, api_key="benchmark", rate_limit=None) as trmm:
+    async with TRMM(url, api_key="benchmark", dialect="gateway", rate_limit=None) as trmm:
 
         async def read() -> int:
             async with trmm.agents.iter() as stream:
@@ -117,7 +117,7 @@ def _collections() -> float:
 
 
 async def _hold_ours(url: str) -> list[Any]:
-    async with TRMM(url, api_key="benchmark", rate_limit=None) as trmm:
+    async with TRMM(url, api_key="benchmark", dialect="gateway", rate_limit=None) as trmm:
         return list(await trmm.agents.list())
 
 
@@ -150,7 +150,7 @@ _HOLDINGS: Final[dict[str, Any]] = {
 async def pending(url: str, how: str, count: str) -> dict[str, float]:
     """What a run over many targets holds while the server answers none of them."""
     targets = [f"{number:040x}" for number in range(int(count))]
-    async with TRMM(url, api_key="benchmark", rate_limit=None) as trmm:
+    async with TRMM(url, api_key="benchmark", dialect="gateway", rate_limit=None) as trmm:
         gc.collect()
         tracemalloc.start()
         async with AsyncExitStack() as stack:
@@ -196,7 +196,9 @@ async def subscriptions(url: str, how: str, count: str) -> dict[str, float]:
 
 async def _subscribe(stack: AsyncExitStack, url: str, how: str, agents: list[str]) -> None:
     if how == "ours":
-        trmm = await stack.enter_async_context(TRMM(url, api_key="benchmark", rate_limit=None))
+        trmm = await stack.enter_async_context(
+            TRMM(url, api_key="benchmark", dialect="gateway", rate_limit=None)
+        )
         await stack.enter_async_context(trmm.events(agents))
         return
     compression = None if how == "bare" else "deflate"

@@ -98,7 +98,7 @@ async def test_a_gateway_has_none_of_it(name: str) -> None:
     async with (
         asyncio.timeout(30),
         Simulator(agents=1) as server,
-        TRMM(server.url, api_key=server.api_key) as trmm,
+        TRMM(server.url, api_key=server.api_key, dialect="gateway") as trmm,
     ):
         with pytest.raises(UnsupportedError, match=rf"agents\.{re.escape(method)}\b"):
             await attrgetter(method)(trmm.agents)(*given, **named)

@@ -280,6 +280,9 @@ def test_a_404_to_what_looks_like_a_host_name_says_so(path: str, name: str | Non
 @pytest.mark.parametrize("where", [b"", b"Location: \r\n", b"Location: ?key=x\r\n"])
 async def test_a_redirect_that_names_no_place_says_so(where: bytes) -> None:
     sent = b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\n" + where + b"\r\n"
-    async with peer(always(sent)) as server, TRMM(server.url, api_key="key", retries=0) as trmm:
+    async with (
+        peer(always(sent)) as server,
+        TRMM(server.url, api_key="key", dialect="gateway", retries=0) as trmm,
+    ):
         with pytest.raises(RedirectedError, match="redirected, but not told where to"):
             await trmm.scripts.list()

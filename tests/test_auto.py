@@ -18,6 +18,7 @@ from trmm_async import (
     ServerError,
     UnsupportedError,
 )
+from trmm_async.testing import Simulator
 
 PROBE = "/api/v3/agents/deployments/"
 SINGLE = {"gateway": "/runscript/", "stock": "/agents/actions/bulk/"}
@@ -153,3 +154,12 @@ async def test_a_server_of_neither_kind_is_said_to_be(dialect: str) -> None:
 async def _subscribe(trmm: TRMM, dialect: str, agent: str) -> None:
     async with trmm.events(agent):
         assert trmm.dialect == dialect
+
+
+async def test_it_is_the_default_and_making_a_client_asks_nothing(dialect: str) -> None:
+    async with Simulator(dialect=dialect, agents=2) as server:
+        async with TRMM(server.url, api_key=server.api_key) as trmm:
+            assert (trmm.dialect, server.requests) == ("auto", [])
+            assert len(await trmm.agents.list()) == 2
+            assert trmm.dialect == dialect
+        assert count(server, "GET", PROBE) == 1

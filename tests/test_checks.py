@@ -256,7 +256,7 @@ class TestTheListOfAgents:
 
         async with (
             peer(silent) as server,
-            TRMM(server.url, api_key=KEY, timeout=0.2, retries=0) as trmm,
+            TRMM(server.url, api_key=KEY, dialect="gateway", timeout=0.2, retries=0) as trmm,
         ):
             with pytest.raises(TimeoutError, match=r"TRMM\(timeout=…\) allows more"):
                 await (trmm.agents.list() if way == "list" else read(trmm.agents.iter()))

@@ -385,7 +385,10 @@ async def test_a_blocked_user_is_refused_with_a_fresh_token_too() -> None:
 
 
 async def test_a_gateway_has_none_of_it() -> None:
-    async with Simulator(agents=1) as server, TRMM(server.url, api_key=server.api_key) as trmm:
+    async with (
+        Simulator(agents=1) as server,
+        TRMM(server.url, api_key=server.api_key, dialect="gateway") as trmm,
+    ):
         error = await refusal(trmm.agents.stream_command(server.agent_ids[0], "x"))
         assert isinstance(error, UnsupportedError)
         assert "agents.stream_command" in str(error)

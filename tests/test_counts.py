@@ -83,7 +83,13 @@ def compared(prepare: Contest) -> tuple[Counts, Counts]:
             session = await stack.enter_async_context(aiohttp.ClientSession(headers=HEADERS))
             limit = RateLimit(10_000_000, per=60)
             trmm = await stack.enter_async_context(
-                TRMM(f"{url}/run", api_key="benchmark", rate_limit=limit, max_connections=WIDTH)
+                TRMM(
+                    f"{url}/run",
+                    api_key="benchmark",
+                    dialect="gateway",
+                    rate_limit=limit,
+                    max_connections=WIDTH,
+                )
             )
             ours, bare = prepare(trmm, session, f"{url}/run")
             return await counted(ours), await counted(bare)

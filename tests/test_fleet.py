@@ -334,7 +334,7 @@ async def held(**settings: Any) -> AsyncIterator[tuple[Peer, TRMM]]:
         await asyncio.Event().wait()
         return False
 
-    settings = {"rate_limit": None, **settings}
+    settings = {"dialect": "gateway", "rate_limit": None, **settings}
     async with asyncio.timeout(30), peer(handle) as server:
         async with TRMM(server.url, api_key="key", **settings) as trmm:
             yield server, trmm

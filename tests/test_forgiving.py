@@ -301,7 +301,11 @@ AGENTS = (
 
 
 def client_of(server: Peer, **settings: Any) -> TRMM:
-    return TRMM(server.url, api_key=KEY, **{"rate_limit": None, "retries": 0, "timeout": 5.0, **settings})
+    return TRMM(
+        server.url,
+        api_key=KEY,
+        **{"dialect": "gateway", "rate_limit": None, "retries": 0, "timeout": 5.0, **settings},
+    )
 
 
 @pytest.mark.parametrize("dialect", ["gateway", "stock"])
@@ -420,7 +424,9 @@ async def test_odd_values_in_frames() -> None:
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     seen: list[Event] = []
     try:
-        async with TRMM(f"http://127.0.0.1:{runner.addresses[0][1]}", api_key=KEY, rate_limit=None) as trmm:
+        async with TRMM(
+            f"http://127.0.0.1:{runner.addresses[0][1]}", api_key=KEY, dialect="gateway", rate_limit=None
+        ) as trmm:
             async with asyncio.timeout(10), trmm.events("a") as events:
                 async for event in events:
                     seen.append(event)

@@ -122,7 +122,7 @@ async def faulty(fault: str, **settings: Any) -> AsyncIterator[tuple[TRMM, Peer]
     async def handle(state: Peer, request: Request, writer: asyncio.StreamWriter) -> bool:
         return await FAULTS[fault](writer, request)
 
-    settings = {"rate_limit": None, "retries": 0, "timeout": 0.3, **settings}
+    settings = {"dialect": "gateway", "rate_limit": None, "retries": 0, "timeout": 0.3, **settings}
     async with asyncio.timeout(30), peer(handle) as server:
         async with TRMM(server.url, api_key=KEY, **settings) as trmm:
             yield trmm, server
@@ -158,7 +158,9 @@ async def test_nor_of_a_call_that_is_cancelled(how: str, call: str, tmp_path: Pa
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9", "http://no-such-host.invalid", "http://...."])
 async def test_nor_where_there_is_no_server(url: str, call: str, tmp_path: Path) -> None:
     with pytest.raises(TRMMError) as caught:
-        async with TRMM(url, api_key=KEY, rate_limit=None, retries=0, allow_http=True) as trmm:
+        async with TRMM(
+            url, api_key=KEY, dialect="gateway", rate_limit=None, retries=0, allow_http=True
+        ) as trmm:
             await CALLS[call](trmm, tmp_path)
     assert leaks(caught.value, KEY) == []
 
@@ -172,7 +174,7 @@ async def test_nor_where_there_is_no_server(url: str, call: str, tmp_path: Path)
         {"retries": "many"},
         {"api_key": f"{KEY}\n"},
         {"access_token": f"{KEY} with spaces", "dialect": "stock"},
-        {"access_token": KEY},
+        {"access_token": KEY, "dialect": "gateway"},
     ],
 )
 def test_nor_where_a_setting_is_wrong(settings: dict[str, Any]) -> None:
@@ -228,7 +230,7 @@ async def test_names_of_fields_are_scrubbed_as_their_values_are() -> None:
         writer.write(answer(json.dumps(said).encode(), "400 Bad Request"))
         return True
 
-    async with peer(handle) as server, TRMM(server.url, api_key=KEY) as trmm:
+    async with peer(handle) as server, TRMM(server.url, api_key=KEY, dialect="gateway") as trmm:
         with pytest.raises(BadRequestError) as caught:
             await trmm.clients.create(name="c")
     assert dict(caught.value.fields) == {"a *** b": "no ***", "n" * 300: "long"}

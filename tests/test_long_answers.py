@@ -44,7 +44,7 @@ EXPECTED = decoder(list[Agent])(LONG)
 
 @asynccontextmanager
 async def client(url: str, **settings: Any) -> AsyncIterator[TRMM]:
-    settings = {"rate_limit": None, **settings}
+    settings = {"dialect": "gateway", "rate_limit": None, **settings}
     async with asyncio.timeout(30), TRMM(url, api_key=KEY, **settings) as trmm:
         yield trmm
 

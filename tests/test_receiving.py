@@ -105,7 +105,10 @@ async def most_of(work: Callable[[], Coroutine[Any, Any, object]]) -> int:
 class TestAReadTakesNoLargePiece:
     async def test_of_an_answer(self, tmp_path: Path, *, tls: bool) -> None:
         with threaded(tmp_path, tls=tls) as server:
-            async with asyncio.timeout(20), TRMM(server.url, api_key="k", ssl=server.trusting) as trmm:
+            async with (
+                asyncio.timeout(20),
+                TRMM(server.url, api_key="k", dialect="gateway", ssl=server.trusting) as trmm,
+            ):
                 assert await trmm.request("GET", "/small/") == "small"
                 assert await most_of(lambda: trmm.request("GET", "/small/")) < PIECE // 2
 
@@ -137,7 +140,7 @@ async def test_a_large_answer_over_tls_is_whole_though_the_server_closes_behind_
     with threaded(tmp_path, tls=True) as server:
         async with (
             asyncio.timeout(30),
-            TRMM(server.url, api_key="k", ssl=server.trusting, retries=0) as trmm,
+            TRMM(server.url, api_key="k", dialect="gateway", ssl=server.trusting, retries=0) as trmm,
         ):
             assert await trmm.request("GET", "/large/") == LARGE[1:-1].decode()
 
@@ -159,7 +162,9 @@ async def own_bytes() -> None:
         return True
 
     async with asyncio.timeout(60), peer(handle) as server:
-        async with TRMM(server.url, api_key="k", rate_limit=None, max_connections=20) as trmm:
+        async with TRMM(
+            server.url, api_key="k", dialect="gateway", rate_limit=None, max_connections=20
+        ) as trmm:
             answers = await asyncio.gather(
                 *(trmm.request("GET", f"/{number}/") for number in range(len(sizes)))
             )

@@ -98,7 +98,10 @@ class TestAgents:
 
     async def test_a_server_that_ignores_the_filter_does_not_mislead(self) -> None:
         body = b'[{"agent_id": "a", "hostname": "ONE"}, {"agent_id": "b", "hostname": "Two"}]'
-        async with peer(always(answer(body))) as server, TRMM(server.url, api_key=KEY) as trmm:
+        async with (
+            peer(always(answer(body))) as server,
+            TRMM(server.url, api_key=KEY, dialect="gateway") as trmm,
+        ):
             found = await trmm.agents.find("two")
             assert found is not None
             assert found.agent_id == "b"
@@ -172,7 +175,7 @@ class TestAgents:
     async def test_an_odd_id_arrives_as_it_is(self) -> None:
         async with (
             peer(always(answer(b'{"agent_id": "x"}'))) as server,
-            TRMM(server.url, api_key=KEY) as trmm,
+            TRMM(server.url, api_key=KEY, dialect="gateway") as trmm,
         ):
             await trmm.agents.get("a b?c#d%2Fé")
             assert server.requests[0].target == "/api/v3/agents/a%20b%3Fc%23d%252F%C3%A9/"
@@ -198,7 +201,7 @@ class TestIteration:
             writer.write(answer(body)[len(body) // 2 :])
             return True
 
-        async with peer(handle) as server, TRMM(server.url, api_key=KEY) as trmm:
+        async with peer(handle) as server, TRMM(server.url, api_key=KEY, dialect="gateway") as trmm:
             async with asyncio.timeout(30), trmm.agents.iter() as stream:
                 agents = aiter(stream)
                 first = await anext(agents)
@@ -233,7 +236,10 @@ class TestIteration:
         if headers:
             head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
             rows = f"{len(rows):x}\r\n".encode() + rows + b"\r\n"
-        async with peer(always(head + rows, stay=False)) as server, TRMM(server.url, api_key=KEY) as trmm:
+        async with (
+            peer(always(head + rows, stay=False)) as server,
+            TRMM(server.url, api_key=KEY, dialect="gateway") as trmm,
+        ):
             got: list[Agent] = []
             with pytest.raises(ConnectionFailedError, match="GET /api/v3/agents/: the answer broke off"):
                 async with trmm.agents.iter() as stream:
@@ -245,7 +251,10 @@ class TestIteration:
         "body", [b'[{"agent_id": "a"}', b'{"a": 1}', b"<html>", b"", b"[] x", b'[{"agent_id": 5}]']
     )
     async def test_a_body_that_is_no_list_of_agents_is_an_error(self, body: bytes) -> None:
-        async with peer(always(answer(body))) as server, TRMM(server.url, api_key=KEY) as trmm:
+        async with (
+            peer(always(answer(body))) as server,
+            TRMM(server.url, api_key=KEY, dialect="gateway") as trmm,
+        ):
             with pytest.raises(DecodeError, match="GET /api/v3/agents/: 200: ") as caught:
                 async with trmm.agents.iter() as stream:
                     async for _ in stream:
@@ -297,7 +306,11 @@ class TestIteration:
                 writer.write(b"0\r\n\r\n")
                 return True
 
-            async with asyncio.timeout(30), peer(handle) as server, TRMM(server.url, api_key=KEY) as trmm:
+            async with (
+                asyncio.timeout(30),
+                peer(handle) as server,
+                TRMM(server.url, api_key=KEY, dialect="gateway") as trmm,
+            ):
                 async with trmm.agents.iter() as stream:
                     assert [agent.hostname async for agent in stream] == names
 
@@ -442,7 +455,7 @@ class TestDeployments:
 
     async def test_a_circle_of_redirects_ends(self, tmp_path: Path) -> None:
         moved = answer(b"", "302 Found", Location="/again/")
-        async with peer(always(moved)) as other, TRMM(other.url, api_key=KEY) as trmm:
+        async with peer(always(moved)) as other, TRMM(other.url, api_key=KEY, dialect="gateway") as trmm:
             with pytest.raises(ConnectionFailedError, match="more than 5 redirects"):
                 await trmm.deployments.download(Deployment(id=1, download_url=f"{other.url}/a/"), tmp_path)
             assert os.listdir(tmp_path) == []
@@ -462,7 +475,10 @@ class TestDeployments:
 
     async def test_a_broken_download_leaves_nothing(self, tmp_path: Path) -> None:
         cut = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + b"x" * 5000
-        async with peer(always(cut, stay=False)) as other, TRMM(other.url, api_key=KEY) as trmm:
+        async with (
+            peer(always(cut, stay=False)) as other,
+            TRMM(other.url, api_key=KEY, dialect="gateway") as trmm,
+        ):
             with pytest.raises(ConnectionFailedError):
                 await trmm.deployments.download(Deployment(id=1, download_url=f"{other.url}/a.exe"), tmp_path)
             assert os.listdir(tmp_path) == []
@@ -474,7 +490,7 @@ class TestDeployments:
             return False
 
         begun = asyncio.Event()
-        async with peer(handle) as other, TRMM(other.url, api_key=KEY) as trmm:
+        async with peer(handle) as other, TRMM(other.url, api_key=KEY, dialect="gateway") as trmm:
             task = asyncio.create_task(
                 trmm.deployments.download(
                     Deployment(id=1, download_url=f"{other.url}/a.exe"),
@@ -599,7 +615,7 @@ class TestSettings:
         ],
     )
     async def test_a_raw_request_is_checked(self, method: str, path: str) -> None:
-        async with TRMM("http://127.0.0.1:9", api_key=KEY) as trmm:
+        async with TRMM("http://127.0.0.1:9", api_key=KEY, dialect="gateway") as trmm:
             with pytest.raises(InvalidRequestError):
                 await trmm.request(method, path)
             with pytest.raises(InvalidRequestError, match="json"):
@@ -607,7 +623,7 @@ class TestSettings:
 
     @pytest.mark.parametrize("params", [[("a", "b")], "a=b", {"a": ["b", "c"]}, {"a": {"b": 1}}, {"a": b"c"}])
     async def test_a_raw_query_is_checked(self, params: Any) -> None:
-        async with TRMM("http://127.0.0.1:9", api_key=KEY) as trmm:
+        async with TRMM("http://127.0.0.1:9", api_key=KEY, dialect="gateway") as trmm:
             with pytest.raises(InvalidRequestError, match="params"):
                 await trmm.request("GET", "/x/", params=params)
             with pytest.raises(TRMMError, match="needs at least one agent"):

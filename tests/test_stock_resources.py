@@ -150,7 +150,10 @@ ONLY_STOCK: dict[str, Callable[[TRMM], Coroutine[Any, Any, Any]]] = {
 
 @pytest.mark.parametrize("feature", ONLY_STOCK)
 async def test_a_gateway_has_none_of_it_and_is_not_asked(feature: str) -> None:
-    async with Simulator(agents=0) as server, TRMM(server.url, api_key=server.api_key) as trmm:
+    async with (
+        Simulator(agents=0) as server,
+        TRMM(server.url, api_key=server.api_key, dialect="gateway") as trmm,
+    ):
         with pytest.raises(UnsupportedError, match=feature.partition(" of ")[0]):
             await ONLY_STOCK[feature](trmm)
         assert server.requests == []

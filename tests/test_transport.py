@@ -53,7 +53,7 @@ CUT = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\nContent-Type: application/jso
 
 @asynccontextmanager
 async def client(url: str, **settings: Any) -> AsyncIterator[TRMM]:
-    settings = {"rate_limit": None, "deployment_rate_limit": None, **settings}
+    settings = {"dialect": "gateway", "rate_limit": None, "deployment_rate_limit": None, **settings}
     async with asyncio.timeout(120), TRMM(url, api_key=KEY, **settings) as trmm:
         yield trmm
 
@@ -295,7 +295,7 @@ class TestChanges:
         async with Simulator(agents=1) as server:
             server.script(1, seconds=12)
             agent_id = server.agents[0].agent_id
-            async with TRMM(server.url, api_key=server.api_key, timeout=8) as trmm:
+            async with TRMM(server.url, api_key=server.api_key, dialect="gateway", timeout=8) as trmm:
                 call = asyncio.ensure_future(trmm.agents.run_script(agent_id, 1, timeout=30))
                 await until(lambda: len(server.runs) == 1)
                 skip(12)
@@ -602,7 +602,7 @@ class TestLimits:
     async def test_a_burst_never_draws_a_429_from_a_strict_server(self) -> None:
         async with Simulator(agents=1, rate_limit=(20, 0.5), latency=(0.0, 0.01)) as server:
             limit = RateLimit(20, per=0.5)
-            async with TRMM(server.url, api_key=server.api_key, rate_limit=limit) as trmm:
+            async with TRMM(server.url, api_key=server.api_key, dialect="gateway", rate_limit=limit) as trmm:
                 await asyncio.gather(*(trmm.scripts.list() for _ in range(70)))
             assert server.throttled == 0
 
@@ -611,6 +611,7 @@ class TestLimits:
             async with TRMM(
                 server.url,
                 api_key=server.api_key,
+                dialect="gateway",
                 rate_limit=RateLimit(8, per=0.6),
                 deployment_rate_limit=RateLimit(3, per=0.4),
             ) as trmm:
@@ -817,7 +818,7 @@ class TestLifeCycle:
             assert len(server.requests) == 2
 
     def test_belongs_to_one_event_loop(self) -> None:
-        trmm = TRMM("http://127.0.0.1:9", api_key=KEY, retries=0)
+        trmm = TRMM("http://127.0.0.1:9", api_key=KEY, dialect="gateway", retries=0)
 
         async def use() -> None:
             with pytest.raises(ConnectionFailedError):

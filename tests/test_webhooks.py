@@ -475,7 +475,10 @@ async def test_an_alert_that_comes_while_a_look_waits_for_the_reader_stands_behi
 
 async def test_a_gateway_has_no_use_for_them() -> None:
     receiver = WebhookReceiver(SECRET)
-    async with Simulator(agents=1) as server, TRMM(server.url, api_key=server.api_key) as trmm:
+    async with (
+        Simulator(agents=1) as server,
+        TRMM(server.url, api_key=server.api_key, dialect="gateway") as trmm,
+    ):
         (who,) = server.agent_ids
         async with trmm.events(who, webhooks=receiver) as events:
             server.raise_alert(who)

@@ -73,7 +73,7 @@ def framed(body: bytes, framing: str, packing: str = "", status: str = "200 OK")
 @asynccontextmanager
 async def serving(reply: bytes, **settings: Any) -> AsyncIterator[tuple[TRMM, Peer]]:
     """A client of a server that answers everything so, and hangs up."""
-    settings = {"rate_limit": None, "retries": 0, **settings}
+    settings = {"dialect": "gateway", "rate_limit": None, "retries": 0, **settings}
     async with asyncio.timeout(30), peer(always(reply, stay=False)) as server:
         async with TRMM(server.url, api_key=KEY, **settings) as trmm:
             yield trmm, server

@@ -154,7 +154,7 @@ class TRMM:
         patience: float = 120.0,
         max_answer: int = 1 << 28,
         report_grace: float = 10.0,
-        dialect: Literal["gateway", "stock", "auto"] = "gateway",
+        dialect: Literal["auto", "gateway", "stock"] = "auto",
         access_token: TokenSource | None = None,
         allow_http: bool = False,
         session: "aiohttp.ClientSession | None" = None,

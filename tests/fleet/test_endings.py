@@ -149,7 +149,7 @@ class TestAStop:
     async def test_reaches_a_server_that_is_away(self) -> None:
         async with served("gateway", agents=1) as (server, _):
             away = server.url
-        settings: dict[str, Any] = {"retries": 1000, "patience": 3600}
+        settings: dict[str, Any] = {"dialect": "gateway", "retries": 1000, "patience": 3600}
         async with asyncio.timeout(60), TRMM(away, api_key="key", **settings) as trmm:
             async with trmm.fleet.run_script(["a", "b", "c"], 1) as run:
                 for _ in range(20):

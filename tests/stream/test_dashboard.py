@@ -124,7 +124,10 @@ async def test_a_login_that_fails_for_now_is_tried_again(server: Simulator) -> N
 
 
 async def test_a_gateway_has_no_dashboard() -> None:
-    async with Simulator(agents=1) as server, TRMM(server.url, api_key=server.api_key) as trmm:
+    async with (
+        Simulator(agents=1) as server,
+        TRMM(server.url, api_key=server.api_key, dialect="gateway") as trmm,
+    ):
         with pytest.raises(UnsupportedError, match="dashboard"):
             async with trmm.events(server.agent_ids, dashboard=True):
                 pass

@@ -262,7 +262,10 @@ async def test_a_position_counts_what_consumers_and_callbacks_have_dealt_with(ga
 
 
 async def test_filters_by_client_want_to_know_the_clients() -> None:
-    async with Simulator(agents=6) as server, TRMM(server.url, api_key=server.api_key) as trmm:
+    async with (
+        Simulator(agents=6) as server,
+        TRMM(server.url, api_key=server.api_key, dialect="gateway") as trmm,
+    ):
         agents = await trmm.agents.list()
         first, *others = agents
         other = next(agent for agent in others if agent.client.id != first.client.id)

@@ -24,8 +24,8 @@ CLIENT = """
             self.requests, self.per = requests, per
 
     class TRMM:
-        def __init__(self, url, *, api_key, rate_limit, deployment_rate_limit):
-            self.url, self.api_key = url, api_key
+        def __init__(self, url, *, api_key, dialect, rate_limit, deployment_rate_limit):
+            self.url, self.api_key, self.dialect = url, api_key, dialect
             self.rate_limit, self.deployment_rate_limit = rate_limit, deployment_rate_limit
 
         async def __aenter__(self):
@@ -106,7 +106,9 @@ def test_the_client_is_a_fixture(mode: str, mark: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("mode", "mark"), MODES)
-def test_the_client_is_told_the_limits_and_closed(mode: str, mark: str, tmp_path: Path) -> None:
+def test_the_client_is_told_the_limits_and_the_dialect_and_closed(
+    mode: str, mark: str, tmp_path: Path
+) -> None:
     test = f"""
         import pytest
 
@@ -114,13 +116,14 @@ def test_the_client_is_told_the_limits_and_closed(mode: str, mark: str, tmp_path
         async def test_it(trmm, trmm_simulator):
             assert trmm.entered
             assert (trmm.url, trmm.api_key) == (trmm_simulator.url, trmm_simulator.api_key)
+            assert trmm.dialect == "gateway"
             assert (trmm.rate_limit.requests, trmm.rate_limit.per) == (100, 60.0)
             assert (trmm.deployment_rate_limit.requests, trmm.deployment_rate_limit.per) == (20, 60.0)
 
         {mark}
-        @pytest.mark.trmm(rate_limit=None)
+        @pytest.mark.trmm(rate_limit=None, dialect="stock")
         async def test_without_a_limit(trmm):
-            assert trmm.rate_limit is None
+            assert (trmm.rate_limit, trmm.dialect) == (None, "stock")
     """
     outcome = run(tmp_path, test, "-s", *ASYNCIO, f"asyncio_mode={mode}", conftest=CLIENT)
     passed(outcome, 2)

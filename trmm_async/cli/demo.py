@@ -44,7 +44,10 @@ async def demonstrate(console: Console, agents: int) -> None:
     console.rule("[bold]trmm_async: the main job, against the embedded simulator")
     simulator = Simulator(agents=agents, rate_limit=LIMIT, script_seconds=(0.2, 1.0), offline_hold=1.0)
     limit = RateLimit(LIMIT[0], per=LIMIT[1])
-    async with simulator as server, TRMM(server.url, api_key=server.api_key, rate_limit=limit) as trmm:
+    async with (
+        simulator as server,
+        TRMM(server.url, api_key=server.api_key, dialect="gateway", rate_limit=limit) as trmm,
+    ):
         for agent_id in server.agent_ids[5::9]:
             server.go_offline(agent_id)
         console.print(f"Simulator at {server.url}, which allows {limit.count} requests in {limit.per:g} s.\n")

@@ -83,7 +83,7 @@ def _is_asynchronous(function: object) -> bool:
 
 @pytest_asyncio.fixture
 async def trmm(trmm_simulator: Simulator) -> AsyncIterator[TRMM]:
-    """A `trmm_async.TRMM` connected to `trmm_simulator` with its key, told of its rate limits."""
+    """A `trmm_async.TRMM` connected to `trmm_simulator` with its key, told its dialect and limits."""
     import trmm_async  # noqa: PLC0415 - as above
 
     def limit(rate: Rate | None) -> trmm_async.RateLimit | None:
@@ -92,6 +92,8 @@ async def trmm(trmm_simulator: Simulator) -> AsyncIterator[TRMM]:
     async with trmm_async.TRMM(
         trmm_simulator.url,
         api_key=trmm_simulator.api_key,
+        # Told, and not found out: a test may count the requests.
+        dialect="stock" if trmm_simulator.dialect == "stock" else "gateway",
         rate_limit=limit(trmm_simulator.limits.requests),
         deployment_rate_limit=limit(trmm_simulator.limits.deployments),
     ) as client:
