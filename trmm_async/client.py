@@ -100,9 +100,7 @@ class TRMM:
         max_answer: how many bytes of one answer may be held at once, unpacked, 256 MiB by default; a larger
             one is an error. While a list is iterated, this bounds one element. A file may be of any size.
         report_grace: seconds that an agent of a stock server has, beyond a script's own timeout, to report
-        its
-            end, 10 by default; then the run is an `AgentSilentError`.
-
+            its end, 10 by default; then the run is an `AgentSilentError`.
         dialect: "gateway" (`/api/v3`), "stock" (Tactical RMM itself), or "auto", which finds out by one
             harmless request when it is first needed; `trmm.dialect` says which it is.
         access_token: what lets the sockets of a stock server in, in place of `login`: a token of its login,

@@ -84,7 +84,15 @@ BODY_SHOWN = 200
 
 
 class TRMMError(Exception):
-    """The root of all errors of this package. Nothing in their texts acts on a terminal."""
+    """The root of all errors of this package. Nothing in their texts acts on a terminal.
+
+    A traceback of one names the page that tells what happened, and what to do now: `trmm explain NAME`.
+    """
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*args)
+        ours = next(kind for kind in type(self).__mro__ if kind.__module__ == __name__)
+        self.add_note(f"What happened, what now: trmm explain {ours.__name__}")
 
     def __str__(self) -> str:
         return clean(super().__str__())

@@ -1,5 +1,6 @@
 """Every error is one line on stderr that says what to do, with its exit code. No traceback, no key."""
 
+import pickle
 import re
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 import trmm_async as sdk
 from tests.cli.conftest import Cli
 from tests.cli.stage import Backstage, Said, in_shell, program
+from trmm_async.cli.commands.explaining import names, page
 from trmm_async.cli.exits import CommandError, Exit, guarded
 
 WHERE = {"method": "GET", "path": "/x/"}
@@ -71,6 +73,47 @@ def test_every_public_error_was_looked_at() -> None:
     kinds = {type(error).__name__ for error, _, _ in ERRORS}
     public = {name for name in sdk.__all__ if name.endswith("Error")}
     assert public - kinds == {"TRMMError", "APIError"}
+
+
+def test_every_public_error_has_a_page_and_names_it() -> None:
+    public = {name for name in sdk.__all__ if name.endswith("Error")}
+    assert set(names()) >= public
+    for name in names():
+        head, summary, *parts = page(name).split("\n\n")
+        assert head == f"# {name}"
+        assert summary.endswith(".")
+        assert [part for part in parts if part.startswith("## ")] == ["## What happened", "## What now"]
+    for error, _, _ in ERRORS:
+        if isinstance(error, sdk.TRMMError):
+            assert error.__notes__ == [f"What happened, what now: trmm explain {type(error).__name__}"]
+
+
+def test_an_error_of_a_user_names_the_page_of_what_it_is() -> None:
+    class MineError(sdk.NotFoundError):
+        pass
+
+    assert MineError(404, "gone").__notes__ == ["What happened, what now: trmm explain NotFoundError"]
+    copied = pickle.loads(pickle.dumps(sdk.NotFoundError(404, "gone")))
+    assert copied.__notes__ == sdk.NotFoundError(404, "gone").__notes__
+
+
+def test_a_page_is_found_whatever_way_it_is_typed(cli: Cli) -> None:
+    asked = ["RateLimitedError", "ratelimited", "rate-limited", "trmm_async.RateLimitedError"]
+    told = [cli("explain", name) for name in asked]
+    assert {said.out for said in told} == {page("RateLimitedError")}
+    assert "## What now" in told[0].out
+
+
+def test_all_pages_are_listed(cli: Cli) -> None:
+    said = cli("explain")
+    assert said.code == 0
+    assert [line.split()[0] for line in said.out.splitlines()[1:]] == names()
+
+
+def test_a_page_that_is_not_there(cli: Cli) -> None:
+    said = cli("explain", "RateLimetedError")
+    assert (said.code, said.out) == (2, "")
+    assert "did you mean RateLimitedError?" in said.error
 
 
 def test_a_traceback_is_shown_to_those_who_ask(cli: Cli, gateway: Backstage) -> None:

@@ -19,6 +19,7 @@ from trmm_async.cli.commands import (
     command,
     deployments,
     examination,
+    explaining,
     journals,
     patches,
     profiles,
@@ -177,6 +178,6 @@ def _for_all(
 
 _LOOKING = (agents, scripts, clients, checks, tasks, watch)
 _DOING = (running, journals, command, patches, alerts, deployments, calling)
-_SETTING_UP = (profiles, examination, simulated)
+_SETTING_UP = (profiles, examination, explaining, simulated)
 for _noun in (*_LOOKING, *_DOING, *_SETTING_UP):
     _noun.add_to(app)

@@ -186,7 +186,7 @@ class Agents(AgentActions):
             TimeoutError: it was not so in time; the message names who.
             NotFoundError: there is no such agent, and `missing_ok` was not given.
             InvalidRequestError: an argument is wrong.
-            What `until` raises comes as it is.
+            Exception: what `until` raises comes as it is.
         """
         given = [agent] if isinstance(agent, str | Agent) else list(agent)
         if not given:

@@ -1,0 +1,79 @@
+"""`trmm explain`: the pages about errors, without a network.
+
+Below: the texts in `trmm_async/explanations`. Above: `app`.
+"""
+
+from difflib import get_close_matches
+from importlib.resources import files
+from typing import Annotated, Final
+
+import typer
+
+from trmm_async.cli.exits import usage
+from trmm_async.cli.options import SET_UP, examples
+from trmm_async.cli.printing import Column, Output, screen
+
+__all__ = ["add_to", "names", "page"]
+
+_FOLDER: Final = files("trmm_async") / "explanations"
+_COLUMNS: Final[tuple[Column[str], ...]] = (
+    Column("Error", str, keep=True),
+    Column("Means", lambda name: _summary(page(name))),
+)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    hint = examples("trmm explain", "trmm explain OutcomeUnknownError", "trmm explain ratelimited")
+    app.command("explain", rich_help_panel=SET_UP, epilog=hint)(explain)
+
+
+def explain(
+    name: Annotated[
+        str, typer.Argument(metavar="[NAME]", help="The error's name; without it, all are listed.")
+    ] = "",
+) -> None:
+    """Tell what an error means: what happened, and what to do now."""
+    if not name:
+        Output().rows(names(), _COLUMNS, none="")
+        return
+    text = page(_known(name))
+    console = screen()
+    if console.is_terminal:
+        from rich.markdown import Markdown
+
+        console.print(Markdown(text, hyperlinks=False), width=min(console.width, 100))
+    else:
+        print(text, end="")
+
+
+def names() -> list[str]:
+    """The errors that have a page, from the root on, then by the alphabet."""
+    told = {one.name.removesuffix(".md") for one in _FOLDER.iterdir() if one.name.endswith(".md")}
+    return ["TRMMError", *sorted(told - {"TRMMError"})]
+
+
+def page(name: str) -> str:
+    """The page of an error, in Markdown."""
+    return (_FOLDER / f"{name}.md").read_text(encoding="utf-8")
+
+
+def _known(name: str) -> str:
+    """The error's own name of what was typed: case, dashes, and "Error" at its end may be left out."""
+    known = {_bare(one): one for one in names()}
+    asked = _bare(name.rpartition(".")[2])
+    if asked in known:
+        return known[asked]
+    near = get_close_matches(asked, known, n=1)
+    hint = f"did you mean {known[near[0]]}?" if near else "`trmm explain` lists them"
+    raise usage(f"there is no error {name!r}; {hint}")
+
+
+def _bare(name: str) -> str:
+    letters = "".join(letter for letter in name.casefold() if letter.isalnum())
+    return letters.removesuffix("error")
+
+
+def _summary(text: str) -> str:
+    """The line under the heading."""
+    return text.split("\n\n", 2)[1].replace("\n", " ")
