@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from trmm_async.calls import Call, Lane, Replay
 from trmm_async.dialects import AgentFilter, DeploymentOrder, Gateway, ScriptRun, TaskOrder
 from trmm_async.events import AgentOffline, AgentOnline, AlertEvent, ScriptOutput, UnknownEvent
+from trmm_async.kinds import Task
 from trmm_async.limits import RateLimit
-from trmm_async.models import Alert, Check, Client, Deployment, Script, ScriptResult, Site, Task
+from trmm_async.models import Alert, Check, Client, Deployment, Script, ScriptResult, Site
 
 GATEWAY = Gateway()
 AGENT = """{"agent_id": "abc-uuid", "hostname": "JADE-PC",

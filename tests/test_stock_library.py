@@ -31,6 +31,7 @@ from trmm_async.errors import (
     TRMMError,
     UnidentifiedError,
 )
+from trmm_async.kinds import Task
 from trmm_async.models import (
     Alert,
     Check,
@@ -41,7 +42,6 @@ from trmm_async.models import (
     ScriptResult,
     Site,
     SiteRef,
-    Task,
 )
 from trmm_async.resources.stock import audit_log, policies
 from trmm_async.resources.stock.audit_log import AuditPage

@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, cast
@@ -37,7 +37,6 @@ from trmm_async.dialects import (
     HistoryRun,
     ScriptRun,
     Stock,
-    TaskOrder,
 )
 from trmm_async.dialects.detection import PROBE
 from trmm_async.dialects.stock.commands import PING, CommandRun, run_command
@@ -52,7 +51,7 @@ from trmm_async.errors import (
     TRMMError,
 )
 from trmm_async.models import Check, Deployment
-from trmm_async.resources import clients, scripts, tasks
+from trmm_async.resources import clients, scripts
 from trmm_async.resources.stock import (
     actions,
     audit_log,
@@ -228,27 +227,6 @@ def _trial(told: Recording, agent: str) -> Request[ScriptResult]:
             timeout=int(has["timeout"]),
         )
     )
-    return made
-
-
-_DAYS: Final = {"weekly": "* * 0-6", "monthly": "1 * *"}
-
-
-def _task(told: Recording) -> Plan[Any]:
-    has = told.sent
-    days = _DAYS.get(has.get("task_type", ""), "* * *")
-    order = TaskOrder(
-        name=has.get("name", "x"),
-        agent=has["agent"],
-        script=1,
-        schedule=f"0 10 {days}",
-        today=date(2026, 12, 1),
-    )
-    return STOCK.create_task(order)
-
-
-def _own_agent(told: Recording, number: str) -> Request[None]:
-    made: Request[None] = request_of(NOUNS.tasks.run(int(number), agent=_has(told).get("agent_id")))
     return made
 
 
@@ -835,59 +813,6 @@ OPERATIONS: Final = [
         "CheckHistoryPoint",
         "check_history check_history_all check_history_by_check_id_wrong check_history_str_filter",
     ),
-    _op("tasks.list", "GET /tasks/", lambda _: STOCK.list_tasks(), "Task", "tasks_list_all"),
-    _op(
-        "tasks.list",
-        "GET /agents/<agent>/tasks/",
-        lambda _, agent: STOCK.list_tasks(agent),
-        "Task",
-        "tasks_agent",
-    ),
-    _op("tasks.list", "GET /agents/", lambda _: STOCK.list_tasks(), str, "agents_list_detail_false"),
-    _op(
-        "tasks.get",
-        "GET /tasks/<id>/",
-        lambda _, number: request_of(NOUNS.tasks.get(int(number))),
-        ("Task", "Owner"),
-        "task_get tasks_detail_policy task_get_404",
-    ),
-    _op(
-        "tasks.create",
-        "POST /tasks/",
-        _task,
-        None,
-        "task_create_daily task_create_weekly task_create_monthly task_create_bad_action "
-        "task_create_bad_agent task_create_daily_missing_interval task_create_daily_missing_run_time "
-        "task_create_empty_actions task_create_no_name task_create_no_type",
-    ),
-    _op(
-        "tasks.run",
-        "POST /tasks/<id>/run/",
-        _own_agent,
-        None,
-        "task_run task_run_policy_on_agent task_run_nobody task_run_404",
-    ),
-    _op(
-        "tasks.run",
-        "GET /tasks/<id>/",
-        lambda _, number: request_of(NOUNS.tasks.run(int(number))),
-        ("Task", "Owner"),
-        "task_get task_get_404",
-    ),
-    _op(
-        "tasks.update",
-        "PUT /tasks/<id>/",
-        lambda told, number: tasks.UPDATE.call(int(number), body=told.sent),
-        None,
-        "task_update",
-    ),
-    _op(
-        "tasks.delete",
-        "DELETE /tasks/<id>/",
-        lambda _, number: request_of(NOUNS.tasks.delete(int(number))),
-        None,
-        "task_delete",
-    ),
     _op(
         "alerts.list",
         "PATCH /alerts/",
@@ -1098,12 +1023,7 @@ OPERATIONS: Final = [
 
 _FORGET: Final = "we never wait in the call, which holds a worker: we send forget and look into the history"
 _ALSO: Final = ("shell", "cmd", "custom_shell")
-_ACTION: Final = {"type": "script", "script": 1, "script_args": [], "timeout": 90, "env_vars": []}
 _BY_ID: Final = "we sort by id, which is unique, not by time"
-
-
-def _tasked(name: str, **body: Any) -> Mapping[str, Any]:
-    return {"enabled": True, "actions": [{**_ACTION, "name": name}], **body}
 
 
 def _pages(page: int) -> Mapping[str, Any]:
@@ -1185,23 +1105,6 @@ DIFFERENT: Final[Mapping[str, But]] = {
     **_with("we send numbers as numbers", {"timeFilter": 1}, "check_history_str_filter"),
     **_with("we send numbers as numbers", {"timeFilter": 7}, "alerts_filter_time_str"),
     **_with("we send a list", {"severityFilter": ["error"]}, "alerts_filter_severity_str"),
-    "task_create_daily": But("a name of the action, and enabled", body=_tasked("API daily")),
-    "task_create_weekly": But(
-        "every day of the week is daily with us",
-        body=_tasked("API weekly", task_type="daily", daily_interval=1),
-        without=("weekly_interval", "run_time_bit_weekdays"),
-    ),
-    "task_create_monthly": But(
-        "a name of the action, enabled, and a Z behind the time",
-        body=_tasked("API monthly", run_time_date="2026-12-01T10:00:00Z"),
-    ),
-    **_never(
-        "a body that we never send: other types of tasks, or without a key",
-        "task_create_bad_action task_create_bad_agent task_create_daily_missing_interval "
-        "task_create_daily_missing_run_time task_create_empty_actions task_create_no_name "
-        "task_create_no_type",
-    ),
-    **_with("we send an object", {}, "task_run_nobody"),
     **_with("we name the alert", {"id": 1}, "alert_resolve_again"),
     **_with("we name the alert", {"id": 6}, "alert_limited_resolve_403"),
     **_with("we name the alert", {"id": 999999}, "alert_put_404"),
@@ -1288,11 +1191,7 @@ SPARED: Final[Mapping[str, str]] = every("SPARED") | _spared(
             "runscript_offline_note runscript_run_on_server"
         ),
         "a bad request that we never send, and the server takes": (
-            "runscript_args_null runscript_args_string runscript_unknown_output_mode script_create_empty "
-            "task_create_no_actions"
-        ),
-        "no operation of ours: tasks without a schedule, of commands, that run once, or of policies": (
-            "task_create_manual task_create_runonce"
+            "runscript_args_null runscript_args_string runscript_unknown_output_mode script_create_empty"
         ),
         "no operation of ours: terminals, WMI and wake-on-LAN": (
             "terminal_defaults terminal_defaults_old_agent"
@@ -1511,7 +1410,6 @@ def test_what_went_well_on_the_path_of_an_operation_is_spared_for_these_reasons_
         "we store output by the call for many: this one waits, and holds a worker",
         "no operation of ours: output by mail and into notes, and scripts on the server itself",
         "a bad request that we never send, and the server takes",
-        "no operation of ours: tasks without a schedule, of commands, that run once, or of policies",
         "a host, a header or a form of body that we never send",
         "the other path of the same view, which answers the same",
         "only about the key: agents.list has its like",

@@ -1,15 +1,16 @@
 """What a check looks at, what a task does and when: values that users make, and that a stock server keeps.
 
-Over the nouns, which they may hold where an id would do. What comes from a server has ids alone. How they are
-spelled on the wire is known under `dialects/stock` alone; what they may hold is checked where they are sent.
+Over the nouns, which they may hold where an id would do; the noun that holds them, `Task`, stands here, too.
+What comes from a server has ids alone. How they are spelled on the wire is known under `dialects/stock`
+alone; what they may hold is checked where they are sent.
 """
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
-from trmm_async.models import Check, Noun, Script
-from trmm_async.words import Severity
+from trmm_async.models import Check, Moment, Noun, Script, ScriptResult, no_extra
+from trmm_async.words import CheckStatus, InstancePolicy, Open, Platform, Severity, TaskType
 
 __all__ = [
     "CheckKind",
@@ -29,6 +30,7 @@ __all__ = [
     "ScriptAction",
     "ScriptCheck",
     "ServiceCheck",
+    "Task",
     "TaskAction",
     "TaskSchedule",
     "Weekly",
@@ -138,7 +140,7 @@ CheckKind: TypeAlias = (
 """What a check looks at, one of the seven types."""
 
 
-class ScriptAction(Noun, frozen=True, kw_only=True, gc=False):
+class ScriptAction(Noun, frozen=True, kw_only=True, gc=False, tag_field="type", tag="script"):
     """A script that a task runs, by id, name or object, for `timeout` seconds at most."""
 
     script: int | str | Script
@@ -148,7 +150,7 @@ class ScriptAction(Noun, frozen=True, kw_only=True, gc=False):
     name: str = ""
 
 
-class CommandAction(Noun, frozen=True, kw_only=True, gc=False):
+class CommandAction(Noun, frozen=True, kw_only=True, gc=False, tag_field="type", tag="cmd"):
     """A command that a task runs in "cmd", "powershell", or a shell's path on Linux and macOS."""
 
     command: str
@@ -179,15 +181,11 @@ class OnFailure(_Scheduled, frozen=True, kw_only=True, gc=False, tag="checkfailu
     check: int | Check
 
 
-class Once(_Scheduled, frozen=True, kw_only=True, gc=False, tag="runonce"):
-    """At one time, by the agent's own clock: a datetime without a time zone."""
-
-    at: datetime
-    run_if_missed: bool = False
-
-
-class _Repeated(_Scheduled, frozen=True, kw_only=True, gc=False):
+class _Dated(_Scheduled, frozen=True, kw_only=True, gc=False):
     """From `at` on, to `expires`, by the agent's own clock: datetimes without a time zone.
+
+    Repeated each time every `repeat_every`, as long as `repeat_for`; what runs then is stopped with
+    `stop_at_duration_end`. With `remove_when_expired` Windows forgets it when `expires` is past.
 
     On Linux and macOS the server schedules by itself, and heeds no interval, expiry, repetition or delay.
     """
@@ -197,30 +195,36 @@ class _Repeated(_Scheduled, frozen=True, kw_only=True, gc=False):
     random_delay: timedelta | None = None
     repeat_every: timedelta | None = None
     repeat_for: timedelta | None = None
+    stop_at_duration_end: bool = False
+    remove_when_expired: bool = False
     run_if_missed: bool = False
 
 
-class Daily(_Repeated, frozen=True, kw_only=True, gc=False, tag="daily"):
+class Once(_Dated, frozen=True, kw_only=True, gc=False, tag="runonce"):
+    """At one time. What was missed is always run when the agent is back, whatever `run_if_missed` says."""
+
+
+class Daily(_Dated, frozen=True, kw_only=True, gc=False, tag="daily"):
     """Every so many days."""
 
     every: int = 1
 
 
-class Weekly(_Repeated, frozen=True, kw_only=True, gc=False, tag="weekly"):
+class Weekly(_Dated, frozen=True, kw_only=True, gc=False, tag="weekly"):
     """On these days ("monday") of every so many weeks."""
 
     days: tuple[str, ...]
     every: int = 1
 
 
-class Monthly(_Repeated, frozen=True, kw_only=True, gc=False, tag="monthly"):
+class Monthly(_Dated, frozen=True, kw_only=True, gc=False, tag="monthly"):
     """On these days (1 to 31, "last") of these months (1 to 12); of all without any."""
 
     days: tuple[int | Literal["last"], ...]
     months: tuple[int, ...] = ()
 
 
-class MonthlyByWeekday(_Repeated, frozen=True, kw_only=True, gc=False, tag="monthlydow"):
+class MonthlyByWeekday(_Dated, frozen=True, kw_only=True, gc=False, tag="monthlydow"):
     """On these weekdays ("tuesday") of these weeks (1 to 4, "last") of these months."""
 
     weekdays: tuple[str, ...]
@@ -230,3 +234,50 @@ class MonthlyByWeekday(_Repeated, frozen=True, kw_only=True, gc=False, tag="mont
 
 TaskSchedule: TypeAlias = Manual | OnBoarding | OnFailure | Once | Daily | Weekly | Monthly | MonthlyByWeekday
 """When a task runs."""
+
+
+class Task(Noun, frozen=True, kw_only=True, gc=False):
+    """An automated task; `schedule` is a five-field cron expression.
+
+    The fields behind `enabled` are what a stock server tells, where `schedule` is None if cron can't say it.
+    `extra` holds what `tasks.get` was sent beyond them.
+
+    Attributes:
+        timing: when it runs, as `tasks.set_up` takes it; None for what we can't read, which is in `extra`.
+        schedule_text: the same in the server's own words, which it gets wrong for weeks.
+        actions: what it does, in order, as `tasks.set_up` takes it. One that is no script and no command
+            does nothing on the server; all then stand in `extra` as they are.
+        severity to instance_policy: see `TaskSettings`.
+        status, last_run, result: of the last run, where one agent's tasks were asked for.
+        sync_status: there, too: how far the agent has it ("pendingdeletion": deleted, while it is off).
+    """
+
+    id: int
+    name: str = ""
+    agent_id: str | None = None
+    script: int | None = None
+    schedule: str | None = None
+    enabled: bool | None = None
+    task_type: Open[TaskType] | None = None
+    schedule_text: str | None = None
+    timing: TaskSchedule | None = None
+    actions: tuple[TaskAction, ...] = ()
+    policy: int | None = None
+    continue_on_error: bool | None = None
+    severity: Open[Severity] | None = None
+    email_alert: bool | None = None
+    text_alert: bool | None = None
+    dashboard_alert: bool | None = None
+    collector: int | None = None
+    collector_all_output: bool | None = None
+    platforms: tuple[Open[Platform], ...] = ()
+    instance_policy: Open[InstancePolicy] | None = None
+    status: Open[CheckStatus] | None = None
+    last_run: Moment | None = None
+    result: ScriptResult | None = None
+    sync_status: str | None = None
+    created_by: str | None = None
+    created_time: Moment | None = None
+    modified_by: str | None = None
+    modified_time: Moment | None = None
+    extra: Mapping[str, Any] = no_extra()

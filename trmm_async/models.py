@@ -29,7 +29,6 @@ from trmm_async.words import (
     ScriptType,
     Severity,
     Shell,
-    TaskType,
 )
 
 __all__ = [
@@ -51,7 +50,6 @@ __all__ = [
     "ScriptResult",
     "Site",
     "SiteRef",
-    "Task",
     "as_plain",
     "short_repr",
 ]
@@ -378,27 +376,6 @@ class Check(Noun, frozen=True, kw_only=True, gc=False):
     last_run: Moment | None = None
     agent_id: str | None = None
     result_id: int | None = None
-    extra: Mapping[str, Any] = no_extra()
-
-
-class Task(Noun, frozen=True, kw_only=True, gc=False):
-    """An automated task; `schedule` is a five-field cron expression.
-
-    On a stock server `schedule` is None where cron can't say it; `schedule_text` is the server's own words.
-    `status` is that of the last run there, where one agent's tasks were asked for.
-    """
-
-    id: int
-    name: str = ""
-    agent_id: str | None = None
-    script: int | None = None
-    schedule: str | None = None
-    enabled: bool | None = None
-    task_type: Open[TaskType] | None = None
-    schedule_text: str | None = None
-    policy: int | None = None
-    status: Open[CheckStatus] | None = None
-    last_run: Moment | None = None
     extra: Mapping[str, Any] = no_extra()
 
 

@@ -12,6 +12,7 @@ __all__ = [
     "CheckStatus",
     "CheckType",
     "HistoryType",
+    "InstancePolicy",
     "MonitoringType",
     "Open",
     "Platform",
@@ -31,6 +32,8 @@ CheckType: TypeAlias = Literal["diskspace", "cpuload", "memory", "ping", "winsvc
 """What a check looks at."""
 HistoryType: TypeAlias = Literal["script_run", "cmd_run", "task_run"]
 """What was run on an agent."""
+InstancePolicy: TypeAlias = Literal["parallel", "queue", "ignore", "stop"]
+"""What becomes of a task that is due while it still runs: run beside it, after it, not at all, or instead."""
 MonitoringType: TypeAlias = Literal["server", "workstation"]
 """What an agent is monitored as."""
 Platform: TypeAlias = Literal["windows", "linux", "darwin"]

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import msgspec
 
 from trmm_async.calls import ArrayCall, Call, Plan, Request, StreamSpec
+from trmm_async.kinds import Task
 from trmm_async.limits import RateLimit
 from trmm_async.models import (
     Agent,
@@ -23,7 +24,6 @@ from trmm_async.models import (
     Script,
     ScriptResult,
     Site,
-    Task,
     no_extra,
 )
 

@@ -26,6 +26,7 @@ from trmm_async.dialects.base import (
 )
 from trmm_async.errors import UnsupportedError
 from trmm_async.events import AgentOffline, AgentOnline, AlertEvent, Event, ScriptOutput, UnknownEvent
+from trmm_async.kinds import Task
 from trmm_async.limits import RateLimit
 from trmm_async.models import (
     Agent,
@@ -38,7 +39,6 @@ from trmm_async.models import (
     Script,
     ScriptResult,
     Site,
-    Task,
     no_extra,
 )
 
@@ -73,8 +73,16 @@ class _Alert(Alert, frozen=True, kw_only=True, gc=False):
     agent_id: str | None = msgspec.field(default=None, name="agent")
 
 
-class _GatewayTask(Task, frozen=True, kw_only=True, gc=False):
+class _GatewayTask(msgspec.Struct):
+    """What a gateway tells of a task, which has no more than a script and a cron expression."""
+
+    id: int
+    name: str = ""
     agent_id: str | None = msgspec.field(default=None, name="agent")
+    script: int | None = None
+    schedule: str | None = None
+    enabled: bool | None = None
+    extra: Mapping[str, Any] = no_extra()
 
 
 class _GatewayCheck(Check, frozen=True, kw_only=True, gc=False):

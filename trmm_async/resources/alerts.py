@@ -16,7 +16,8 @@ from trmm_async.errors import (
     ServerFaultError,
     TRMMError,
 )
-from trmm_async.models import Agent, Alert, Check, Task
+from trmm_async.kinds import Task
+from trmm_async.models import Agent, Alert, Check
 from trmm_async.resources.names import AnyClient
 from trmm_async.resources.resource import Resource
 from trmm_async.words import AlertType, Severity

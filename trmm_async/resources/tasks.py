@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Final, Literal, TypedDict, Unpack
+from typing import Any, Final, TypedDict, Unpack
 
 import msgspec
 
@@ -18,14 +18,14 @@ from trmm_async.dialects.stock.endpoint import Sent, delete, put, read, read_as,
 from trmm_async.dialects.stock.task_orders import TASK_SETTINGS, schedule_body
 from trmm_async.dialects.stock.tasks import Owner, task_of, tasks_of
 from trmm_async.errors import InvalidRequestError
-from trmm_async.kinds import TaskAction, TaskSchedule
-from trmm_async.models import Agent, Moment, Noun, Task, no_extra
+from trmm_async.kinds import Task, TaskAction, TaskSchedule
+from trmm_async.models import Agent, Moment, Noun, no_extra
 from trmm_async.resources.names import AnyScript
 from trmm_async.resources.resource import Resource
 from trmm_async.resources.stock.custom_fields import CustomField
 from trmm_async.resources.stock.policies import TASKS as OF_POLICY
 from trmm_async.resources.stock.policies import Policy
-from trmm_async.words import Severity
+from trmm_async.words import InstancePolicy, Platform, Severity
 
 __all__ = ["TaskChanges", "TaskOnAgent", "TaskSettings", "Tasks"]
 
@@ -35,6 +35,7 @@ class TaskSettings(TypedDict, total=False):
 
     `collector`: the custom field that keeps what it prints, the last line or all (`collector_all_output`).
     `platforms`: where a policy's task goes, of "windows", "linux", "darwin"; Windows alone without it.
+    `instance_policy`: what becomes of it if it is due while it still runs; "queue" without it.
     """
 
     actions: Sequence[TaskAction]
@@ -46,7 +47,8 @@ class TaskSettings(TypedDict, total=False):
     dashboard_alert: bool
     collector: int | CustomField | None
     collector_all_output: bool
-    platforms: Sequence[Literal["windows", "linux", "darwin"]]
+    platforms: Sequence[Platform]
+    instance_policy: InstancePolicy
 
 
 class TaskChanges(TaskSettings, total=False):
@@ -113,13 +115,14 @@ class _TaskOptions(TypedDict, total=False):
     dashboard_alert: bool
     collector: int | CustomField | None
     collector_all_output: bool
-    platforms: Sequence[Literal["windows", "linux", "darwin"]]
+    platforms: Sequence[Platform]
+    instance_policy: InstancePolicy
 
 
-def _timing(schedule: object) -> dict[str, Any]:
+def _timing(schedule: object, *, change: bool = False) -> dict[str, Any]:
     if not isinstance(schedule, TaskSchedule):
         raise InvalidRequestError(f"schedule must be Daily(at=…) or another of its kind, not {schedule!r}")
-    return schedule_body(schedule)
+    return schedule_body(schedule, change=change)
 
 
 class Tasks(Resource):
@@ -260,7 +263,7 @@ class Tasks(Resource):
             NotFoundError: there is no such task.
         """
         given: dict[str, Any] = dict(changes)
-        timing = _timing(given.pop("schedule")) if "schedule" in given else {}
+        timing = _timing(given.pop("schedule"), change=True) if "schedule" in given else {}
         if given or not timing:
             timing |= arguments.settings(given, TASK_SETTINGS, UPDATE.name)
         await self._name_scripts(UPDATE.name, timing)

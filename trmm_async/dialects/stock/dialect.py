@@ -59,8 +59,9 @@ from trmm_async.errors import (
     PermissionDeniedError,
     UnsupportedError,
 )
+from trmm_async.kinds import Task
 from trmm_async.limits import RateLimit
-from trmm_async.models import Agent, Alert, Check, Client, Deployment, Script, Site, Task
+from trmm_async.models import Agent, Alert, Check, Client, Deployment, Script, Site
 from trmm_async.plaintext import is_named
 
 __all__ = ["ALERT", "ALERTS", "DASHBOARD_SECONDS", "SCRIPTS", "SITE", "VERSION", "Stock", "version_numbers"]
@@ -146,8 +147,8 @@ SITE: Final = read("sites.get", "/clients/sites/{site:id}/", Site, decode=site_o
 CREATE_CLIENT: Final = send("clients.create", "/clients/", needs="client site")
 SCRIPTS: Final = read("scripts.list", "/scripts/", list[Script], decode=scripts_of)
 CHECKS: Final = read("checks.list", _ONE + "checks/", list[Check])
-TASKS: Final = read("tasks.list", "/tasks/", list[Task])
-TASKS_OF: Final = read("tasks.list", _ONE + "tasks/", list[Task])
+TASKS: Final = read("tasks.list", "/tasks/", list[Task], decode=tasks_of({}))
+TASKS_OF: Final = read("tasks.list", _ONE + "tasks/", list[Task], decode=tasks_of({}))
 CREATE_TASK: Final = send("tasks.create", "/tasks/", needs="name task_type actions")
 ALERTS: Final = read("alerts.list", "/alerts/", list[Alert], method="PATCH", decode=alerts_of)
 RESOLVE: Final = put("alerts.resolve", "/alerts/{alert:id}/")

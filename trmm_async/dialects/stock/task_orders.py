@@ -1,31 +1,57 @@
-"""Tasks as they are set up on a stock server: several actions, every kind of schedule, policies' tasks.
+"""Tasks as they are set up on a stock server, and read again: several actions, every kind of schedule.
 
-Times are the agent's own wall clock; the server wants them written as if they were UTC.
+What is written and what is read are each other's inverse, and stand side by side. Times are the agent's own
+wall clock; the server wants them written as if they were UTC.
 """
 
+import re
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar, get_args
+
+import msgspec
 
 from trmm_async import arguments
+from trmm_async.dialects.stock.checks import SEVERITIES, env_pairs
 from trmm_async.errors import InvalidRequestError
 from trmm_async.kinds import (
     CommandAction,
     Daily,
+    Manual,
     Monthly,
     MonthlyByWeekday,
+    OnBoarding,
     Once,
     OnFailure,
+    ScriptAction,
     TaskAction,
     TaskSchedule,
     Weekly,
 )
+from trmm_async.models import Moment
+from trmm_async.words import InstancePolicy, Platform
 
-__all__ = ["TASK_SETTINGS", "schedule_body"]
+__all__ = [
+    "INSTANCE_POLICIES",
+    "LAST_DAY",
+    "TASK_SETTINGS",
+    "ScheduleColumns",
+    "actions_of",
+    "schedule_body",
+    "timing_of",
+]
+
+T = TypeVar("T")
 
 _DAYS: Final = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
-_LAST_DAY: Final = 0x80000000
+LAST_DAY: Final = 0x80000000
+_LAST_WEEK: Final = 16
+_MONTHS: Final = range(1, 13)
 _SMALL_MOST: Final = 2**15 - 1
+INSTANCE_POLICIES: Final[tuple[str, ...]] = get_args(InstancePolicy)
+"""By the numbers that the server, and Windows, have for them."""
+
 _interval: Final = partial(arguments.integer, minimum=1)
 
 
@@ -64,7 +90,7 @@ TASK_SETTINGS: Final[arguments.Checks] = {
     "actions": _actions,
     "enabled": arguments.boolean,
     "continue_on_error": arguments.boolean,
-    "severity": ("alert_severity", partial(arguments.choice, allowed=("info", "warning", "error"))),
+    "severity": ("alert_severity", partial(arguments.choice, allowed=SEVERITIES)),
     "email_alert": arguments.boolean,
     "text_alert": arguments.boolean,
     "dashboard_alert": arguments.boolean,
@@ -72,53 +98,69 @@ TASK_SETTINGS: Final[arguments.Checks] = {
     "collector_all_output": arguments.boolean,
     "platforms": (
         "task_supported_platforms",
-        arguments.each(partial(arguments.choice, allowed=("windows", "linux", "darwin"))),
+        arguments.each(partial(arguments.choice, allowed=get_args(Platform))),
+    ),
+    "instance_policy": (
+        "task_instance_policy",
+        lambda value, what: INSTANCE_POLICIES.index(arguments.choice(value, what, INSTANCE_POLICIES)),
     ),
 }
 """How the settings of a task are checked, but for its schedule."""
 
 
-def schedule_body(schedule: TaskSchedule) -> dict[str, Any]:
+def schedule_body(schedule: TaskSchedule, *, change: bool = False) -> dict[str, Any]:
     """The type of a task with all that belongs to it: without the type the server drops the rest in silence.
+
+    In a `change` it loses what belonged to its type before, such as the check that started it.
 
     Raises:
         InvalidRequestError: a value is wrong.
     """
-    body: dict[str, Any] = {"task_type": schedule.__struct_config__.tag}
+    body: dict[str, Any] = dict.fromkeys(_OF_ONE_TYPE) if change else {}
+    body["task_type"] = schedule.__struct_config__.tag
     if isinstance(schedule, OnFailure):
         body["assigned_check"] = arguments.object_id(schedule.check, "schedule: check")
-    if isinstance(schedule, Once):
-        body |= {
-            "run_time_date": _clock(schedule.at, "at"),
-            "run_asap_after_missed": arguments.boolean(schedule.run_if_missed, "run_if_missed"),
-        }
-    if isinstance(schedule, Daily | Weekly | Monthly | MonthlyByWeekday):
-        body |= _repeated(schedule)
+    if isinstance(schedule, _DATED):
+        body |= _dated(schedule)
     if isinstance(schedule, Daily):
         body["daily_interval"] = _interval(schedule.every, "schedule: every", maximum=255)
     if isinstance(schedule, Weekly):
         body["weekly_interval"] = _interval(schedule.every, "schedule: every", maximum=52)
         body["run_time_bit_weekdays"] = _weekdays(schedule.days)
     if isinstance(schedule, Monthly | MonthlyByWeekday):
-        body["monthly_months_of_year"] = _bits(schedule.months or range(1, 13), "months", 12)
+        body["monthly_months_of_year"] = _bits(schedule.months or _MONTHS, "months", 12)
     if isinstance(schedule, Monthly):
-        body["monthly_days_of_month"] = _bits(schedule.days, "days", 31, last=_LAST_DAY)
+        body["monthly_days_of_month"] = _bits(schedule.days, "days", 31, last=LAST_DAY)
     if isinstance(schedule, MonthlyByWeekday):
-        body["monthly_weeks_of_month"] = _bits(schedule.weeks, "weeks", 4, last=16)
+        body["monthly_weeks_of_month"] = _bits(schedule.weeks, "weeks", 4, last=_LAST_WEEK)
         body["run_time_bit_weekdays"] = _weekdays(schedule.weekdays)
     return body
 
 
-def _repeated(schedule: Daily | Weekly | Monthly | MonthlyByWeekday) -> dict[str, Any]:
+_DATED: Final = (Once, Daily, Weekly, Monthly, MonthlyByWeekday)
+_OF_ONE_TYPE: Final = (
+    "assigned_check",
+    "daily_interval",
+    "weekly_interval",
+    "run_time_bit_weekdays",
+    "monthly_days_of_month",
+    "monthly_months_of_year",
+    "monthly_weeks_of_month",
+)
+
+
+def _dated(schedule: Once | Daily | Weekly | Monthly | MonthlyByWeekday) -> dict[str, Any]:
     if (schedule.repeat_every is None) != (schedule.repeat_for is None):
         raise InvalidRequestError("schedule: repeat_every and repeat_for go together")
-    expires = schedule.expires
+    expires, remove = schedule.expires, schedule.remove_when_expired
     return {
         "run_time_date": _clock(schedule.at, "at"),
         "expire_date": None if expires is None else _clock(expires, "expires"),
         "random_task_delay": _span(schedule.random_delay, "random_delay"),
         "task_repetition_interval": _span(schedule.repeat_every, "repeat_every"),
         "task_repetition_duration": _span(schedule.repeat_for, "repeat_for"),
+        "stop_task_at_duration_end": arguments.boolean(schedule.stop_at_duration_end, "stop_at_duration_end"),
+        "remove_if_not_scheduled": arguments.boolean(remove, "remove_when_expired"),
         "run_asap_after_missed": arguments.boolean(schedule.run_if_missed, "run_if_missed"),
     }
 
@@ -163,3 +205,126 @@ def _bits(values: object, what: str, most: int, *, last: int | None = None) -> i
     if not found:
         raise InvalidRequestError(f"schedule: {what} must not be empty")
     return sum(set(found))
+
+
+# -- and read again ------------------------------------------------------------------------------------------
+
+
+class ScheduleColumns(msgspec.Struct):
+    """The columns of a task that say when it runs, by the server's names."""
+
+    task_type: str = ""
+    run_time_date: Moment | None = None
+    expire_date: Moment | None = None
+    random_task_delay: str | None = None
+    task_repetition_interval: str | None = None
+    task_repetition_duration: str | None = None
+    stop_task_at_duration_end: bool = False
+    remove_if_not_scheduled: bool = False
+    run_asap_after_missed: bool = False
+    daily_interval: int | None = None
+    weekly_interval: int | None = None
+    run_time_bit_weekdays: int | None = None
+    monthly_days_of_month: int | None = None
+    monthly_months_of_year: int | None = None
+    monthly_weeks_of_month: int | None = None
+    assigned_check: int | None = None
+
+
+_DURATION: Final = re.compile(r"(?:(\d+)D)?(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?", re.ASCII | re.IGNORECASE)
+
+
+def actions_of(rows: Sequence[Mapping[str, Any]]) -> tuple[TaskAction, ...]:
+    """What a task does, but for what is neither a script nor a command."""
+    found: list[TaskAction] = []
+    for row in rows:
+        more: dict[str, Any] = {name: row[name] for name in ("name", "timeout") if row.get(name) is not None}
+        try:
+            if row.get("type") == "cmd":
+                more["shell"] = row.get("shell") or ""
+                found.append(
+                    msgspec.convert({**more, "type": "cmd", "command": row["command"]}, CommandAction)
+                )
+            elif row.get("type") == "script":
+                more["args"] = row.get("script_args") or ()
+                more["env_vars"] = env_pairs(tuple(row.get("env_vars") or ()))
+                found.append(
+                    msgspec.convert({**more, "type": "script", "script": row["script"]}, ScriptAction)
+                )
+        except (msgspec.ValidationError, KeyError, TypeError, AttributeError):
+            continue  # as odd as one of another type, and told by what is missing
+    return tuple(found)
+
+
+def timing_of(row: ScheduleColumns) -> TaskSchedule | None:
+    """When a task runs; None for a type, or a value, that `schedule_body` would not make."""
+    try:
+        return _KINDS[row.task_type](row)
+    except (LookupError, ValueError):
+        return None
+
+
+_KINDS: Final[Mapping[str, Callable[[ScheduleColumns], TaskSchedule]]] = {
+    "manual": lambda _: Manual(),
+    "onboarding": lambda _: OnBoarding(),
+    # Its check may have been removed since, and then nothing starts it.
+    "checkfailure": lambda row: OnFailure(check=_there(row.assigned_check)),
+    "runonce": lambda row: Once(**_times_of(row)),
+    "daily": lambda row: Daily(every=_there(row.daily_interval), **_times_of(row)),
+    "weekly": lambda row: Weekly(days=_weekdays_of(row), every=_there(row.weekly_interval), **_times_of(row)),
+    "monthly": lambda row: Monthly(
+        days=_bits_of(row.monthly_days_of_month, 31, LAST_DAY), months=_months_of(row), **_times_of(row)
+    ),
+    "monthlydow": lambda row: MonthlyByWeekday(
+        weekdays=_weekdays_of(row),
+        weeks=_bits_of(row.monthly_weeks_of_month, 4, _LAST_WEEK),
+        months=_months_of(row),
+        **_times_of(row),
+    ),
+}
+
+
+def _there(value: T | None) -> T:
+    if value is None:
+        raise ValueError("it is missing")
+    return value
+
+
+def _times_of(row: ScheduleColumns) -> dict[str, Any]:
+    expires = row.expire_date
+    return {
+        "at": _there(row.run_time_date).replace(tzinfo=None),
+        "expires": None if expires is None else expires.replace(tzinfo=None),
+        "random_delay": _span_of(row.random_task_delay),
+        "repeat_every": _span_of(row.task_repetition_interval),
+        "repeat_for": _span_of(row.task_repetition_duration),
+        "stop_at_duration_end": row.stop_task_at_duration_end,
+        "remove_when_expired": row.remove_if_not_scheduled,
+        "run_if_missed": row.run_asap_after_missed,
+    }
+
+
+def _span_of(text: str | None) -> timedelta | None:
+    if not text:
+        return None
+    if (found := _DURATION.fullmatch(text)) is None:
+        raise ValueError(text)
+    days, hours, minutes, seconds = (int(one or 0) for one in found.groups())
+    return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+
+
+def _months_of(row: ScheduleColumns) -> tuple[int, ...]:
+    months: Any = _bits_of(row.monthly_months_of_year, 12)
+    return () if len(months) == len(_MONTHS) else months
+
+
+def _weekdays_of(row: ScheduleColumns) -> tuple[str, ...]:
+    return tuple(_DAYS[place - 1] for place in _bits_of(row.run_time_bit_weekdays, 7))
+
+
+def _bits_of(mask: int | None, most: int, last: int = 0) -> tuple[Any, ...]:
+    """The places of a mask that are set, from 1; `last` is the bit of the last one there is."""
+    if not mask or not 0 < mask < max(last << 1, 1 << most):
+        raise ValueError(mask)
+    places = [place for place in range(1, most + 1) if mask >> (place - 1) & 1]
+    return (*places, "last") if mask & last else tuple(places)

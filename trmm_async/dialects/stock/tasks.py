@@ -1,7 +1,8 @@
 """Automated tasks as a stock server spells them: task types with bit masks in place of cron.
 
-A task's time is a wall clock's on the agent, though it is written with a Z. Facts: Tactical RMM's own source
-(`autotasks/models.py`, `constants.py`).
+Here the ones by a cron expression are written, and all are read. A task's time is a wall clock's on the
+agent, though it is written with a Z. Facts: Tactical RMM's own source (`autotasks/models.py` and
+`constants.py`).
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,38 +14,57 @@ import msgspec
 from trmm_async import codec
 from trmm_async.cron import cron_values
 from trmm_async.dialects.base import TaskOrder
+from trmm_async.dialects.stock.task_orders import (
+    INSTANCE_POLICIES,
+    LAST_DAY,
+    ScheduleColumns,
+    actions_of,
+    timing_of,
+)
 from trmm_async.errors import UnsupportedError
-from trmm_async.models import Moment, Task, no_extra
+from trmm_async.kinds import Task
+from trmm_async.models import Extra, Moment, ScriptResult, no_extra
 
 __all__ = ["Owner", "task_body", "task_of", "tasks_of"]
 
 _ALL_MONTHS: Final = 0xFFF
-_LAST_DAY: Final = 0x80000000
 _SCRIPT_SECONDS: Final = 90
 
 
-class _Outcome(msgspec.Struct):
+class _Outcome(msgspec.Struct, frozen=True):
+    """What there is of a task on an agent; nothing of it where results are not told."""
+
     status: str | None = None
     last_run: Moment | None = None
+    retcode: int | None = None
+    stdout: str | None = None
+    stderr: str | None = None
+    execution_time: str | float | None = None
+    sync_status: str | None = None
 
 
-class _Task(msgspec.Struct):
+class _Row(ScheduleColumns, kw_only=True):
     id: int
     name: str = ""
     enabled: bool | None = None
-    task_type: str = ""
     schedule: str | None = None
     agent: int | None = None
     policy: int | None = None
-    actions: list[dict[str, Any]] = []
-    run_time_date: Moment | None = None
-    daily_interval: int | None = None
-    weekly_interval: int | None = None
-    run_time_bit_weekdays: int | None = None
-    monthly_days_of_month: int | None = None
-    monthly_months_of_year: int | None = None
-    task_repetition_interval: str | None = None
-    task_result: _Outcome | None = None
+    actions: tuple[dict[str, Any], ...] = ()
+    continue_on_error: bool | None = None
+    alert_severity: str | None = None
+    email_alert: bool | None = None
+    text_alert: bool | None = None
+    dashboard_alert: bool | None = None
+    custom_field: int | None = None
+    collector_all_output: bool | None = None
+    task_supported_platforms: tuple[str, ...] = ()
+    task_instance_policy: int | None = None
+    created_by: str | None = None
+    created_time: Moment | None = None
+    modified_by: str | None = None
+    modified_time: Moment | None = None
+    task_result: _Outcome = _Outcome()
     extra: Mapping[str, Any] = no_extra()
 
 
@@ -100,14 +120,14 @@ def _timing(order: TaskOrder) -> dict[str, Any]:
 def _unsupported(schedule: str, why: str) -> UnsupportedError:
     return UnsupportedError(
         f"a stock server can't express the schedule {schedule!r}: {why}. It has daily, weekly and monthly "
-        "tasks at one time of the day: create several tasks, or word one yourself with "
-        'trmm.request("POST", "/tasks/", …)'
+        "tasks at one time of the day: create several tasks, or use tasks.set_up(schedule=…), which has all "
+        "that the server has"
     )
 
 
 def tasks_of(agent_ids: Mapping[int, str]) -> codec.ListDecoder[list[Task]]:
     """Reads the tasks of a list; `agent_ids` by the integers that stand for them here."""
-    return codec.listed(_Task, partial(_noun, agent_ids=agent_ids))
+    return codec.listed(_Row, partial(_noun, agent_ids=agent_ids))
 
 
 class Owner(msgspec.Struct, frozen=True):
@@ -119,46 +139,94 @@ class Owner(msgspec.Struct, frozen=True):
 
 def task_of(body: bytes) -> tuple[Task, Owner]:
     """One task, without its agent's id, and what it belongs to."""
-    return _noun(codec.decoder(_Task)(body), {}), codec.decoder(Owner)(body)
+    task = _noun(codec.decoder(_Row)(body), {})
+    rest = {
+        name: value
+        for name, value in codec.decoder(dict[str, Any])(body).items()
+        if name not in _Row.__struct_fields__
+    }
+    extra = Extra({**rest, **task.extra})
+    return msgspec.structs.replace(task, extra=extra), codec.decoder(Owner)(body)
 
 
-def _noun(task: _Task, agent_ids: Mapping[int, str]) -> Task:
-    scripts = [action["script"] for action in task.actions if isinstance(action.get("script"), int)]
+def _noun(row: _Row, agent_ids: Mapping[int, str]) -> Task:
+    scripts = [action["script"] for action in row.actions if isinstance(action.get("script"), int)]
+    actions, timing = actions_of(row.actions), timing_of(row)
+    unread: dict[str, Any] = {} if len(actions) == len(row.actions) else {"actions": list(row.actions)}
+    if timing is None:
+        unread |= {
+            name: value
+            for name in ScheduleColumns.__struct_fields__
+            if (value := getattr(row, name)) is not None
+        }
+    result = row.task_result
     return Task(
-        id=task.id,
-        name=task.name,
-        agent_id=None if task.agent is None else agent_ids.get(task.agent),
+        id=row.id,
+        name=row.name,
+        agent_id=None if row.agent is None else agent_ids.get(row.agent),
         script=scripts[0] if scripts else None,
-        schedule=_cron(task),
-        enabled=task.enabled,
-        task_type=task.task_type,
-        schedule_text=task.schedule,
-        policy=task.policy,
-        status=task.task_result.status if task.task_result else None,
-        last_run=task.task_result.last_run if task.task_result else None,
-        extra=task.extra,
+        schedule=_cron(row),
+        enabled=row.enabled,
+        task_type=row.task_type,
+        schedule_text=row.schedule,
+        timing=timing,
+        actions=actions,
+        policy=row.policy,
+        continue_on_error=row.continue_on_error,
+        severity=row.alert_severity,
+        email_alert=row.email_alert,
+        text_alert=row.text_alert,
+        dashboard_alert=row.dashboard_alert,
+        collector=row.custom_field,
+        collector_all_output=row.collector_all_output,
+        platforms=row.task_supported_platforms,
+        instance_policy=_INSTANCE_POLICY_OF.get(row.task_instance_policy),
+        status=result.status,
+        last_run=result.last_run,
+        result=_result(result),
+        sync_status=result.sync_status,
+        created_by=row.created_by,
+        created_time=row.created_time,
+        modified_by=row.modified_by,
+        modified_time=row.modified_time,
+        extra=Extra({**row.extra, **unread}) if unread else row.extra,
     )
 
 
-def _cron(task: _Task) -> str | None:
-    """The schedule in five fields; None where they can't say it."""
-    if task.run_time_date is None or task.task_repetition_interval:
+_INSTANCE_POLICY_OF: Final[Mapping[int | None, str]] = dict(enumerate(INSTANCE_POLICIES))
+
+
+def _result(told: _Outcome) -> ScriptResult | None:
+    if told.last_run is None:
         return None
-    at = f"{task.run_time_date.minute} {task.run_time_date.hour}"
-    match task.task_type:
-        case "daily" if task.daily_interval == 1:
+    try:
+        seconds = None if told.execution_time is None else float(told.execution_time)
+    except ValueError:
+        seconds = None
+    return ScriptResult(
+        retcode=told.retcode, stdout=told.stdout or "", stderr=told.stderr or "", execution_time=seconds
+    )
+
+
+def _cron(row: _Row) -> str | None:
+    """The schedule in five fields; None where they can't say it."""
+    if row.run_time_date is None or row.task_repetition_interval:
+        return None
+    at = f"{row.run_time_date.minute} {row.run_time_date.hour}"
+    match row.task_type:
+        case "daily" if row.daily_interval == 1:
             return f"{at} * * *"
-        case "weekly" if task.weekly_interval == 1:
-            weekdays = _list(task.run_time_bit_weekdays or 0, 7, 0)
+        case "weekly" if row.weekly_interval == 1:
+            weekdays = _list(row.run_time_bit_weekdays or 0, 7, 0)
             return f"{at} * * {weekdays}" if weekdays else None
         case "monthly":
-            return _monthly(at, task.monthly_days_of_month or 0, task.monthly_months_of_year or 0)
+            return _monthly(at, row.monthly_days_of_month or 0, row.monthly_months_of_year or 0)
     return None
 
 
 def _monthly(at: str, days: int, months: int) -> str | None:
     on, during = _list(days, 31, 1), _list(months, 12, 1)
-    if days & _LAST_DAY or not on or not during:
+    if days & LAST_DAY or not on or not during:
         return None
     return f"{at} {on} {during} *"
 

@@ -14,7 +14,8 @@ from trmm_async.dialects.stock.endpoint import Sent, Wire, delete, put, read, re
 from trmm_async.dialects.stock.nouns import checks_of
 from trmm_async.dialects.stock.tasks import tasks_of
 from trmm_async.errors import InvalidRequestError, NotFoundError
-from trmm_async.models import Agent, Check, ClientRef, Noun, SiteRef, Task, no_extra
+from trmm_async.kinds import Task
+from trmm_async.models import Agent, Check, ClientRef, Noun, SiteRef, no_extra
 from trmm_async.resources.api import Api
 from trmm_async.resources.names import AnyClient, AnySite, Names
 from trmm_async.resources.resource import Resource
