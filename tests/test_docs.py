@@ -254,7 +254,8 @@ class TestCompleteness:
             name
             for name in trmm_async.__all__
             if "resources.stock" in getattr(getattr(trmm_async, name), "__module__", "")
-            or name in {"CheckDetails", "CheckHistoryPoint", "CheckOnAgent", "ScriptFile", "TaskOnAgent"}
+            or name
+            in {"CheckDetails", "CheckHistoryPoint", "CheckOnAgent", "ScriptFile", "Task", "TaskOnAgent"}
         }
         assert set(kinds) == answers
         for name, words in kinds.items():

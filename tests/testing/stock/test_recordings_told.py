@@ -16,7 +16,19 @@ import pytest
 
 from trmm_async.testing import Script, Simulator
 
-from .replay import AGENTS, DARWIN, HUNG, LINUX, ZOMBIE, differences, furnish, recording, same_words
+from .replay import (
+    AGENTS,
+    DARWIN,
+    FOREIGN,
+    HUNG,
+    LINUX,
+    WINDOWS,
+    ZOMBIE,
+    differences,
+    furnish,
+    recording,
+    same_words,
+)
 
 FULL = "aojZhVVTyksHNbzhFtIPWXcyAtfnqIhQAvFnPJiK"
 BARE = "AjpVkOyRkunyBHsrdEtUhtPjXldWDbLEZcugmlwn"
@@ -319,7 +331,92 @@ async def _places(it: Teller) -> None:
         await it.tell(name)
 
 
+TASKS_BAD = (
+    "task_create_action_no_command task_create_action_no_script task_create_action_no_script_args "
+    "task_create_action_no_timeout task_create_action_no_type task_create_agent_404 "
+    "task_create_bad_choices task_create_checkfailure_no_check task_create_daily_no_date "
+    "task_create_expired task_create_limited_403 task_create_monthly_no_days task_create_monthly_no_months "
+    "task_create_monthlydow_no_weeks task_create_no_task_type_policy task_create_policy_404 "
+    "task_create_weekly_no_days task_create_weekly_no_interval "
+)
+TASKS_OLD = "task_create_onboarding_too_old task_create_onboarding_old_agent "
+TASKS_MADE = (
+    "task_create_daily_full task_create_weekly_full task_create_monthly_full task_create_monthly_last_day "
+    "task_create_monthlydow_full task_create_runonce_full task_create_manual_full task_create_onboarding "
+    "task_create_checkfailure task_create_policy_daily_full task_create_policy_onboarding "
+    "task_create_policy_checkfailure task_create_minimal task_create_no_parent "
+    "task_create_action_unknown_script task_create_action_unknown_type task_create_agent_and_policy "
+    "task_create_posix "
+)
+TASKS_AFTER = (
+    "tasks_agent_all_types task_get_daily_full task_get_weekly_full task_get_monthly_full "
+    "task_get_second_tuesday task_get_once task_get_onboarding task_get_on_ping_failure "
+    "check_get_with_assigned_task "
+    "task_update_404 task_update_limited_403 task_update_full task_get_after_update task_update_enabled_only "
+    "task_update_schedule_without_type task_get_after_schedule_without_type task_update_actions_only "
+    "task_update_actions_empty task_update_type_without_date task_update_checkfailure_to_manual "
+    "task_update_policy_task task_run_manual tasks_agent_policy_mixed "
+    "task_delete_404 task_delete_agent task_delete_policy task_delete_agent_and_policy "
+    "task_get_agent_and_policy_still_there task_get_offline_agent task_delete_offline_agent "
+    "tasks_agent_pending_deletion "
+)
+OLD = "BmFrPpegJCYWFpeZFdXJeYjZxlgvcwoshAlNybRN"
+OF_TASKS = {
+    FULL: WINDOWS,
+    OLD: FOREIGN,
+    "HNkInOIOnHnINLioVOZwluMumnXmgipiUfqygBAI": LINUX,
+    "WjKyRSnIsZjClgJqFBhjubrKKjrOzruofEmxJqJd": ZOMBIE,
+}
+NAMED = {
+    37: "Daily full", 38: "Weekly full", 39: "Monthly full", 41: "Second Tuesday", 42: "Once", 43: "Manual",
+    44: "Onboarding", 45: "On ping failure", 46: "Policy daily", 47: "Policy onboarding", 57: "Both",
+    58: "On an offline agent",
+}  # fmt: skip
+"""The recorded tasks by their numbers."""
+
+
+async def _tasks(it: Teller) -> None:
+    it.texts = dict(OF_TASKS)
+    await it.ask("DELETE", "/tasks/901/")
+    script = {"type": "script", "name": "Restart", "script": 131, "timeout": 90, "script_args": []}
+    await it.ask("POST", "/tasks/", {"agent": LINUX, "name": "t", "task_type": "manual", "actions": [script]})
+    await it.tell("tasks_list_global")
+    for number in range(2):
+        await it.ask("POST", "/automation/policies/", {"name": f"policy {number}", "active": True})
+    await it.ask("PUT", f"/agents/{WINDOWS}/", {"policy": 3})
+    await it.ask("PUT", f"/agents/{ZOMBIE}/", {"policy": 3})
+    ping = {"check_type": "ping", "name": "Told", "ip": "10.0.0.1"}
+    for owner in ({"agent": WINDOWS}, {"policy": 3}):
+        await it.ask("POST", "/checks/", ping | owner)
+    _, rows = await it.ask("GET", "/checks/")
+    made = [row for row in rows if row["name"] == "Told"]
+    it.numbers = {
+        ("assigned_check", recorded): row["id"]
+        for recorded, row in zip((106, 113), sorted(made, key=lambda row: row["agent"] or 0), strict=True)
+    }
+    it.paths = {"/checks/113/": f"/checks/{it.numbers['assigned_check', 113]}/"}
+    for name in TASKS_BAD.split():
+        await it.tell(name)
+    for name, version in zip(TASKS_OLD.split(), ("2.5.0", "2.6.0"), strict=True):
+        it.server.world.agents[FOREIGN].version = version
+        await it.tell(name)
+    for name in TASKS_MADE.split():
+        await it.tell(name)
+    command = {"type": "cmd", "name": "", "shell": "cmd", "command": "ver", "timeout": 30}
+    offline = {"agent": ZOMBIE, "name": NAMED[58], "task_type": "manual", "actions": [command]}
+    await it.ask("POST", "/tasks/", offline)
+    _, rows = await it.ask("GET", "/tasks/")
+    numbers = {row["name"]: row["id"] for row in rows}
+    it.paths |= {f"/tasks/{number}/": f"/tasks/{numbers[name]}/" for number, name in NAMED.items()}
+    for name in TASKS_AFTER.split():
+        await it.tell(name)
+
+
 STORIES: dict[str, tuple[Story, str]] = {
+    "tasks": (
+        _tasks,
+        "tasks_list_global " + TASKS_BAD + TASKS_OLD + TASKS_MADE + TASKS_AFTER,
+    ),
     "checks": (_checks, CHECKS_MADE + CHECKS_AFTER),
     "places": (_places, FIELDS + PLACES + AGENTS_PUT),
     "alerts": (_alerts, ACTIONS + TEMPLATES + TEMPLATES_SET + ALERTS),
@@ -330,7 +427,6 @@ STORIES: dict[str, tuple[Story, str]] = {
 }
 REACH = "an agent's checks are others here; test_reach.py tells what policies give it"
 SPARED: dict[str, str] = {
-    "check_get_with_assigned_task": "told with the tasks",
     "checks_agent_block_inheritance": REACH,
     "checks_agent_block_inheritance_stale": REACH,
     "checks_agent_own_policy_blocked": REACH,

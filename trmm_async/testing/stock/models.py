@@ -43,6 +43,7 @@ TASK_TYPES = (
     "daily", "weekly", "monthly", "monthlydow", "checkfailure", "manual", "runonce", "onboarding",
     "scheduled",
 )  # fmt: skip
+PLATFORMS = ("windows", "linux", "darwin")
 SEVERITIES = ("info", "warning", "error")
 ACTION_TYPES = ("script", "server", "rest")
 SHELLS = ("powershell", "cmd", "python", "shell", "nushell", "deno")
@@ -134,7 +135,7 @@ def task(
             "remove_if_not_scheduled": Field.flag(),
             "run_asap_after_missed": Field.flag(),
             "task_instance_policy": Field.number(1, low=0),
-            "task_supported_platforms": Field.many(default=["windows"]),
+            "task_supported_platforms": Field.many(default=["windows"], of=Field.choice(PLATFORMS)),
             "managed_by_policy": Field.flag(),
             "agent": Field.key(agents),
             "policy": Field.key(policies),

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .database import Database
     from .table import Row
 
-__all__ = ["given_checks", "policies_of", "reached_by"]
+__all__ = ["given_checks", "given_tasks", "policies_of", "reached_by"]
 
 LIKE = {
     "diskspace": ("disk",),
@@ -70,6 +70,18 @@ def given_checks(database: Database, agent: Agent) -> list[Row]:
                 mine["overridden_by_policy"] = True
             found[_kind(row)] = row
     return list(found.values())
+
+
+def given_tasks(database: Database, agent: Agent) -> list[Row]:
+    """Return the tasks that policies give an agent: those that are for what it runs on."""
+    numbers = [policy["id"] for policy in policies_of(database, agent)]
+    return [
+        row
+        for row in database.tasks
+        if row["policy"] in numbers
+        and row["agent"] != agent.pk
+        and agent.plat in _ids(row["task_supported_platforms"])
+    ]
 
 
 def _kind(row: Row) -> tuple[object, ...]:

@@ -14,7 +14,8 @@ from trmm_async.testing.runner import Order
 
 from . import schedules
 from .checks import readable
-from .room import Fields, crash, said
+from .reach import given_tasks
+from .room import Fields, crash, refuse, said
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["Tasks", "perform", "shown"]
 
 LISTED, MANAGED, RUN = "can_list_autotasks", "can_manage_autotasks", "can_run_autotasks"
+ONBOARDS = (2, 6, 0)
 CREATED = "The task has been created. It will show up on the agent on next checkin"
 NEEDED = {
     "script": {
@@ -69,10 +71,13 @@ class Tasks:
         return said([self._shown(row) for row in self._database.all_tasks()])
 
     def of_agent(self, asked: Asked) -> Reply:
-        """`GET /agents/{agent_id}/tasks/`: with results, those that have any."""
+        """`GET /agents/{agent_id}/tasks/`: with results, those that have any; its policies' tasks too."""
         agent = self._world.agent(asked.params["agent_id"])
-        theirs = [row for row in self._database.all_tasks() if row["agent"] == agent.pk]
-        return said([self._shown(row, result=True) for row in theirs])
+        own = [row for row in self._database.all_tasks() if row["agent"] == agent.pk]
+        rows = self._database.on_agents.items()
+        on_it = {number: row for (what, number, pk), row in rows if (what, pk) == ("task", agent.pk)}
+        given = [shown(self._stage, row, on_it) for row in given_tasks(self._database, agent)]
+        return said([*(self._shown(row, result=True) for row in own), *given])
 
     def get(self, asked: Asked) -> Reply:
         """`GET /tasks/{id}/`: without its result."""
@@ -86,15 +91,20 @@ class Tasks:
         body = Fields.of(asked).plain()
         self._database.all_tasks()
         if "agent" in body:
-            body["agent"] = self._world.agent(str(body["agent"])).pk
+            agent = self._world.agent(str(body["agent"]))
+            body["agent"] = agent.pk
             if "task_type" not in body:
                 crash()
+            if body["task_type"] == "onboarding" and _version(agent) < ONBOARDS:
+                refuse("Onboarding tasks require agent >= 2.6.0")
         values = self._database.tasks.form.read(body)
         if "actions" in values:
             _examine_actions(values["actions"])
         schedules.examine(values, self._world.clock())
         row = self._database.tasks.add(values, asked.user)
         row["win_task_name"] = row["win_task_name"] or f"TacticalRMM_{row['id']:035}"
+        if (owner := self._database.agent_of(row)) is not None and row["policy"] is None:
+            self._stage.runner.later(self._hand_over(row, owner))
         self._stage.diary.log(
             asked.user, "add", "automatedtask", f"{asked.user} added automatedtask {row['name']}"
         )
@@ -114,12 +124,24 @@ class Tasks:
         return said("The task was updated")
 
     def delete(self, asked: Asked) -> Reply:
-        """`DELETE /tasks/{id}/`."""
+        """`DELETE /tasks/{id}/`: of an agent when it has answered; of a policy at once, of both never."""
         row = self._database.task(asked.params["id"])
-        number = int(str(row["id"]))
-        self._world.tasks.pop(number, None)
-        self._database.tasks.remove(number)
+        number, agent = int(str(row["id"])), self._database.agent_of(row)
+        if agent is None or (row["policy"] is None and (self._stage.bus.hears(agent) or _is_posix(agent))):
+            self._world.tasks.pop(number, None)
+            self._database.tasks.remove(number)
+        elif row["policy"] is None:
+            results = self._database.results
+            first = self._database.first_result(number, agent)
+            results[number] = results.get(number, first) | {"sync_status": "pendingdeletion"}
         return said(f"{row['name']} will be deleted shortly")
+
+    async def _hand_over(self, row: Row, agent: Agent) -> None:
+        """Bring a new task to its agent; what runs no Windows gets it when it is due."""
+        hears = self._stage.bus.hears(agent) or _is_posix(agent)
+        number = int(str(row["id"]))
+        first = self._database.first_result(number, agent)
+        self._database.results.setdefault(number, first | {"sync_status": "synced" if hears else "initial"})
 
     def run(self, asked: Asked) -> Reply:
         """`POST /tasks/{id}/run/`: on its agent, or a policy's task on the agent whose `agent_id` is given.
@@ -132,6 +154,14 @@ class Tasks:
         if agent is not None and self._stage.bus.hears(agent):
             self._stage.runner.later(perform(self._stage, row, agent))
         return said(f"{row['name']} will now be run.")
+
+
+def _is_posix(agent: Agent) -> bool:
+    return agent.plat != "windows"
+
+
+def _version(agent: Agent) -> tuple[int, ...]:
+    return tuple(int(part) for part in agent.version.split(".") if part.isdecimal())
 
 
 async def perform(stage: Stage, row: Row, agent: Agent) -> None:
