@@ -368,7 +368,8 @@ class TRMM:
             settings: sizes and times; the defaults suit most.
 
         Raises:
-            InvalidRequestError: no agent, or an id that is none; `since` is no position.
+            InvalidRequestError: no agent, or an id that is none; `since` is no position, or one of another
+                server.
 
         The block raises on entering, besides what `Subscription` says, UnsupportedError for the dashboard of
         a gateway. So does the dashboard of a stock server before 0.19.0, known by its first frame, if no

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from tests.properties import many
+from tests.servers import served
 from tests.stream.test_catchup import THEN, WHO, Change, Reader, Server, alert, changes, offline, run, told
 from trmm_async.errors import InvalidRequestError
 from trmm_async.events import AlertEvent
@@ -28,7 +29,8 @@ def test_a_position_survives_being_stored() -> None:
     place = Place(since=THEN, based=True, up=False, mark=9, latest=THEN, alerts={3: 2**48, 4: None})
     told = frozenset({1, 2, 3, 7})
     runs = RunsPlace(after=THEN, floor=3, open=frozenset({5}), told=told, newest=Newest(9, THEN))
-    position = Position(agents={WHO: place, '"\n': Place(since=THEN)}, source=runs)
+    agents = {WHO: place, '"\n': Place(since=THEN)}
+    position = Position(agents=agents, source=runs, server='https://rmm.example/"')
     assert read_position(position.text()) == position
 
 
@@ -53,6 +55,40 @@ NO_POSITIONS: list[object] = [
 def test_what_is_no_position_is_refused(text: object) -> None:
     with pytest.raises(InvalidRequestError, match="since"):
         read_position(text)
+
+
+@pytest.mark.parametrize(
+    ("made_at", "here", "fits"),
+    [
+        ("https://rmm.example", "https://rmm.example", True),
+        ("HTTPS://RMM.example:443/api/v3/", "https://rmm.example", True),
+        ("https://rmm.example", None, True),  # a feed that is no server
+        (None, "https://rmm.example", True),
+        ("https://rmm.example", "https://lab.example", False),
+        ("https://rmm.example", "https://rmm.example/prefix", False),
+        ("https://rmm.example", "http://rmm.example", False),
+    ],
+)
+def test_one_of_another_server_is_refused(made_at: str | None, here: str | None, fits: bool) -> None:
+    text = Position(agents={WHO: Place(since=THEN)}, server=made_at).text()
+    if fits:
+        assert read_position(text, here).agents
+    else:
+        with pytest.raises(
+            InvalidRequestError, match=f"a position of events of {made_at}, and this is {here}"
+        ):
+            read_position(text, here)
+
+
+async def test_a_stream_writes_its_server_and_refuses_one_of_another(dialect: str) -> None:
+    async with served(dialect, agents=1) as (server, trmm), served(dialect, agents=1) as (other, elsewhere):
+        async with trmm.events(server.agent_ids) as events:
+            place = events.position
+        assert f'"server":"{server.url}"' in place
+        with pytest.raises(InvalidRequestError, match=f"events of {server.url}, and this is {other.url}"):
+            elsewhere.events(server.agent_ids, since=place)
+        async with trmm.events(server.agent_ids, since=place) as events:
+            assert f'"server":"{server.url}"' in events.position
 
 
 def test_from_a_place_on_only_what_changed_is_missed() -> None:

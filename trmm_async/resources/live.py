@@ -83,6 +83,7 @@ def subscribe(
         more=bool(selectors),
         hosts=hosts,
         observers=api.observers,
+        server=api.transport.server.base_url,
     )
     return subscription
 

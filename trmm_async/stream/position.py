@@ -12,6 +12,7 @@ from typing import Final, TypeAlias
 import msgspec
 
 from trmm_async import codec
+from trmm_async.addresses import same_server
 from trmm_async.errors import InvalidRequestError
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "RunsPlace",
     "SourcePlace",
     "read_position",
+    "server_text",
     "source_text",
     "written",
 ]
@@ -91,15 +93,21 @@ SourcePlace: TypeAlias = RunsPlace | str
 
 
 class Position(msgspec.Struct, frozen=True, kw_only=True):
-    """A place for each agent, and what their source keeps for all of them together."""
+    """A place for each agent, and what their source keeps for all of them together.
+
+    `server` is the address of the one that they are of; None if that is not known.
+    """
 
     agents: Mapping[str, Place] = {}
     source: SourcePlace | None = None
+    server: str | None = None
 
     def text(self) -> str:
         """As `read_position` takes it."""
         return written(
-            [place.text(agent_id) for agent_id, place in self.agents.items()], source_text(self.source)
+            [place.text(agent_id) for agent_id, place in self.agents.items()],
+            source_text(self.source),
+            server_text(self.server),
         )
 
 
@@ -127,11 +135,17 @@ class _Stored(msgspec.Struct, frozen=True):
     runs: _Runs | None = None
     feed: str | None = None
     agents: Mapping[str, _Agent] = {}
+    server: str | None = None
 
 
-def written(agents: Iterable[bytes], source: bytes) -> str:
-    """A position's text, from what `Place.text` gave for each agent, and `source_text`."""
-    return (b'{"version":%d,%b,"agents":{%b}}' % (_VERSION, source, b",".join(agents))).decode()
+def written(agents: Iterable[bytes], source: bytes, server: bytes = b"") -> str:
+    """A position's text, of what `Place.text` gave for each agent, of `source_text` and `server_text`."""
+    return (b'{"version":%d,%b%b,"agents":{%b}}' % (_VERSION, server, source, b",".join(agents))).decode()
+
+
+def server_text(server: str | None) -> bytes:
+    """As it stands in a position; nothing where the server is not known."""
+    return b"" if server is None else b'"server":' + codec.encode(server) + b","
 
 
 def source_text(place: SourcePlace | None) -> bytes:
@@ -141,11 +155,12 @@ def source_text(place: SourcePlace | None) -> bytes:
     return b'"runs":' + codec.encode(None if place is None else _stored(place))
 
 
-def read_position(text: object) -> Position:
-    """The position that was stored.
+def read_position(text: object, server: str | None = None) -> Position:
+    """The position that was stored, for a stream of this server; None if that is not known.
 
     Raises:
-        InvalidRequestError: it is none, or that of another version of this package.
+        InvalidRequestError: it is none, or that of another version of this package, or was made at another
+            server, whose numbers say nothing here.
     """
     if not isinstance(text, str):
         raise InvalidRequestError(f"since must be a position (a str), not {type(text).__name__}")
@@ -154,9 +169,15 @@ def read_position(text: object) -> Position:
         if stored.version != _VERSION:
             raise ValueError(f"it is of version {stored.version}, and this package writes {_VERSION}")
         agents = {agent_id: _place(row) for agent_id, row in stored.agents.items()}
-        return Position(agents=agents, source=stored.feed if stored.runs is None else _runs(stored.runs))
+        source = stored.feed if stored.runs is None else _runs(stored.runs)
     except (msgspec.DecodeError, UnicodeEncodeError, ValueError, OverflowError) as error:
         raise InvalidRequestError(f"since is no position of a stream: {error}") from error
+    if server is not None and stored.server is not None and not same_server(stored.server, server):
+        raise InvalidRequestError(
+            f"since is a position of events of {stored.server}, and this is {server}: its numbers say "
+            "nothing here. Begin without it, or keep one for each server"
+        )
+    return Position(agents=agents, source=source, server=stored.server)
 
 
 def _place(row: _Agent) -> Place:

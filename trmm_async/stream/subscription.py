@@ -22,7 +22,7 @@ from trmm_async.stream.backlog import Backlog
 from trmm_async.stream.fanout import Consumer, Fanout, Handler
 from trmm_async.stream.filters import Agents, Clients, Kinds, Severities, Wanted, wanted
 from trmm_async.stream.mailbox import Mailbox
-from trmm_async.stream.position import Position, SourcePlace, read_position, source_text, written
+from trmm_async.stream.position import Position, SourcePlace, read_position, server_text, source_text, written
 from trmm_async.stream.settings import StreamSettings, StreamState
 from trmm_async.stream.source import AgentStreamState, Outlet, Source, SourceLater, Start
 
@@ -51,9 +51,10 @@ class Subscription:
         hosts: the host name of each agent of which it is known, for its events.
         more: the finding of the source adds agents, so that there need be none yet.
         observers: are told of every gap.
+        server: the address of the server; it stands in positions, and `since` of another is refused.
 
     Raises:
-        InvalidRequestError: no agent, or one twice; `since` is no position.
+        InvalidRequestError: no agent, or one twice; `since` is no position, or one of another server.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Subscription:
         more: bool = False,
         hosts: Mapping[str, str] | None = None,
         observers: Observers | None = None,
+        server: str | None = None,
     ) -> None:
         self._observers = observers or Observers()
         given = list(agent_ids)
@@ -80,7 +82,8 @@ class Subscription:
         self._finder = source
         self._source: Source | None = None
         self._snapshot = snapshot
-        self._begun = read_position(since) if since is not None else Position()
+        self._begun = read_position(since, server) if since is not None else Position()
+        self._server = server_text(server or self._begun.server)
         self._places = dict(self._begun.agents)
         self._last: str | None = None
         self._written: dict[str, tuple[object, bytes]] = {}
@@ -410,7 +413,7 @@ class Subscription:
         place = self._source.place(waiting)
         if place is not self._written_source[0]:
             self._written_source = place, source_text(place)
-        return written([text for _, text in kept.values()], self._written_source[1])
+        return written([text for _, text in kept.values()], self._written_source[1], self._server)
 
     def _unread(self) -> list[Event]:
         return [*self._fanout.unread(), *self._mailbox]
