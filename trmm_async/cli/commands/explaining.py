@@ -3,6 +3,7 @@
 Below: the texts in `trmm_async/explanations`. Above: `app`.
 """
 
+from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib.resources import files
 from typing import Annotated, Final
@@ -10,15 +11,25 @@ from typing import Annotated, Final
 import typer
 
 from trmm_async.cli.exits import usage
-from trmm_async.cli.options import SET_UP, examples
+from trmm_async.cli.options import SET_UP, Json, JsonLines, examples
 from trmm_async.cli.printing import Column, Output, screen
 
 __all__ = ["add_to", "names", "page"]
 
 _FOLDER: Final = files("trmm_async") / "explanations"
-_COLUMNS: Final[tuple[Column[str], ...]] = (
-    Column("Error", str, keep=True),
-    Column("Means", lambda name: _summary(page(name))),
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """An error's name, and its page in Markdown."""
+
+    error: str
+    page: str
+
+
+_COLUMNS: Final[tuple[Column[Explanation], ...]] = (
+    Column("Error", lambda told: told.error, keep=True),
+    Column("Means", lambda told: _summary(told.page)),
 )
 
 
@@ -32,13 +43,16 @@ def explain(
     name: Annotated[
         str, typer.Argument(metavar="[NAME]", help="The error's name; without it, all are listed.")
     ] = "",
+    as_json: Json = False,
+    as_jsonl: JsonLines = False,
 ) -> None:
     """Tell what an error means: what happened, and what to do now."""
-    if not name:
-        Output().rows(names(), _COLUMNS, none="")
+    output = Output(as_json=as_json, as_jsonl=as_jsonl)
+    told = [Explanation(one, page(one)) for one in ([_known(name)] if name else names())]
+    if not (name and output.for_people):
+        output.rows(told, _COLUMNS, none="")
         return
-    text = page(_known(name))
-    console = screen()
+    text, console = told[0].page, screen()
     if console.is_terminal:
         from rich.markdown import Markdown
 
