@@ -121,10 +121,6 @@ def _script_run(told: Recording) -> ScriptRun:
     )
 
 
-def _many(told: Recording) -> HistoryRun | None:
-    return STOCK.run_everywhere(tuple(told.sent["agents"]), _script_run(told))
-
-
 def _command(told: Recording) -> CommandRun:
     has = _has(told)
     return CommandRun(
@@ -370,15 +366,6 @@ OPERATIONS: Final = [
         lambda _, agent: HISTORY.statuses(frozenset({agent})),
         str,
         "agent_detail_windows agent_detail_linux agent_detail_darwin agent_detail_never_seen",
-    ),
-    _op(
-        "fleet.run_script",
-        "POST /agents/actions/bulk/",
-        _many,
-        int,
-        "bulk_script_agents bulk_script_missing_args bulk_script_missing_collector_all_output "
-        "bulk_script_missing_custom_field bulk_script_missing_env_vars "
-        "bulk_script_missing_save_to_agent_note bulk_script_missing_script",
     ),
     _op(
         "fleet.run_script",
@@ -1022,7 +1009,6 @@ OPERATIONS: Final = [
 
 
 _FORGET: Final = "we never wait in the call, which holds a worker: we send forget and look into the history"
-_ALSO: Final = ("shell", "cmd", "custom_shell")
 _BY_ID: Final = "we sort by id, which is unique, not by time"
 
 
@@ -1053,19 +1039,6 @@ DIFFERENT: Final[Mapping[str, But]] = {
     **_with(
         "we send forget, and every key", {"output": "forget", "env_vars": []}, "runscript_missing_env_vars"
     ),
-    **{
-        name: But(
-            "its other keys are for commands, and we send every key",
-            body={"args": [], "env_vars": [], "custom_field": None, "collector_all_output": False}
-            | {"save_to_agent_note": False, "script": 2},
-            without=_ALSO,
-        )
-        for name in _names(
-            "bulk_script_agents bulk_script_missing_args bulk_script_missing_collector_all_output "
-            "bulk_script_missing_custom_field bulk_script_missing_env_vars "
-            "bulk_script_missing_save_to_agent_note bulk_script_missing_script"
-        )
-    },
     **_with(
         "we send every key, and numbers as numbers",
         {"cmd": "echo hello", "custom_shell": None, "run_as_user": False, "shell": "cmd", "timeout": 10},
@@ -1167,15 +1140,6 @@ SPARED: Final[Mapping[str, str]] = every("SPARED") | _spared(
         "no operation of ours: the beta API, off unless an administrator turns it on": (
             "beta_enabled_agent_hostname beta_enabled_agents_page beta_enabled_clients beta_enabled_sites "
             "x_beta_agent"
-        ),
-        "no operation of ours: commands and patches in bulk": (
-            "bulk_bad_mode bulk_command_agents bulk_command_all_servers bulk_command_client "
-            "bulk_command_missing_agents bulk_command_missing_client bulk_command_missing_cmd "
-            "bulk_command_missing_custom_shell bulk_command_missing_mode bulk_command_missing_monType "
-            "bulk_command_missing_offlineAgents bulk_command_missing_osType bulk_command_missing_run_as_user "
-            "bulk_command_missing_shell bulk_command_missing_site bulk_command_missing_target "
-            "bulk_command_missing_timeout bulk_command_no_agents bulk_command_site "
-            "bulk_command_unknown_agents bulk_patch_scan"
         ),
         "no operation of ours: the server's upkeep, its URL actions and its logs for developers": (
             "core_codesign core_status_v1 core_urlaction_run core_webtermperms root"
@@ -1406,7 +1370,6 @@ def test_what_went_well_on_the_path_of_an_operation_is_spared_for_these_reasons_
     assert {SPARED[name] for name in on_path} == {
         "a change of nothing, or of what is no setting: refused here",
         "no operation of ours: making alerts, their templates and their top",
-        "no operation of ours: commands and patches in bulk",
         "we store output by the call for many: this one waits, and holds a worker",
         "no operation of ours: output by mail and into notes, and scripts on the server itself",
         "a bad request that we never send, and the server takes",
