@@ -1,0 +1,3224 @@
+"""The client for threads that wait: scripts, notebooks, other people's frameworks.
+
+Written by `python -m tools.sync_stub`; see `trmm_async.sync.facade`.
+"""
+
+# mypy: disable-error-code="overload-overlap"
+
+from collections.abc import Callable
+from collections.abc import Generator
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+from datetime import datetime
+from datetime import time
+from datetime import timedelta
+from os import PathLike
+from pathlib import Path
+from trmm_async.client import Default
+from trmm_async.dialects.stock.checks import CheckDetails
+from trmm_async.errors import TRMMError
+from trmm_async.events import CommandOutput
+from trmm_async.events import Event
+from trmm_async.events import ScriptOutput
+from trmm_async.fleet import KeptRunOptions
+from trmm_async.fleet import Retry
+from trmm_async.fleet import RunOptions
+from trmm_async.fleet import T
+from trmm_async.fleet import Target
+from trmm_async.fleet.reports import Group
+from trmm_async.fleet.rollout import Share
+from trmm_async.fleet.run import T as RunT
+from trmm_async.key_source import AskForKey
+from trmm_async.kinds import CheckKind
+from trmm_async.kinds import Task
+from trmm_async.kinds import TaskAction
+from trmm_async.kinds import TaskSchedule
+from trmm_async.limits import RateLimit
+from trmm_async.mirror.feeds import Events
+from trmm_async.mirror.mirror import Mirror as AsyncMirror
+from trmm_async.mirror.picture import Change
+from trmm_async.mirror.picture import MirrorSettings
+from trmm_async.models import Agent
+from trmm_async.models import Alert
+from trmm_async.models import Check
+from trmm_async.models import Client
+from trmm_async.models import ClientRef
+from trmm_async.models import CommandResult
+from trmm_async.models import Deployment
+from trmm_async.models import HistoryEntry
+from trmm_async.models import Script
+from trmm_async.models import ScriptResult
+from trmm_async.models import Site
+from trmm_async.models import SiteRef
+from trmm_async.observing import Observation
+from trmm_async.observing import Stats
+from trmm_async.outcomes import Counts
+from trmm_async.outcomes import Outcome
+from trmm_async.resources.agent_stream import Wanted
+from trmm_async.resources.checks import CheckChanges
+from trmm_async.resources.checks import CheckHistoryPoint
+from trmm_async.resources.checks import CheckOnAgent
+from trmm_async.resources.clients import ClientChanges
+from trmm_async.resources.commands import CommandSettings
+from trmm_async.resources.deployments import Arch
+from trmm_async.resources.deployments import Progress
+from trmm_async.resources.names import AnyClient
+from trmm_async.resources.names import AnyScript
+from trmm_async.resources.names import AnySite
+from trmm_async.resources.scripts import ScriptChanges
+from trmm_async.resources.scripts import ScriptFile
+from trmm_async.resources.selector import FieldValue
+from trmm_async.resources.stock.actions import AgentChanges
+from trmm_async.resources.stock.actions import RemoteControl
+from trmm_async.resources.stock.alert_templates import AlertTemplate
+from trmm_async.resources.stock.alert_templates import AlertTemplateChanges
+from trmm_async.resources.stock.alert_templates import AlertTemplateUse
+from trmm_async.resources.stock.alert_templates import _TemplateOptions
+from trmm_async.resources.stock.api_keys import ApiKey
+from trmm_async.resources.stock.api_keys import ApiKeyChanges
+from trmm_async.resources.stock.audit_log import AuditEntry
+from trmm_async.resources.stock.audit_log import AuditFilters
+from trmm_async.resources.stock.core import Dashboard
+from trmm_async.resources.stock.core import DebugEntry
+from trmm_async.resources.stock.core import ServerSettings
+from trmm_async.resources.stock.core import ServerStatus
+from trmm_async.resources.stock.core import SettingsChanges
+from trmm_async.resources.stock.custom_field_values import PlaceSettings
+from trmm_async.resources.stock.custom_fields import CustomField
+from trmm_async.resources.stock.custom_fields import CustomFieldChanges
+from trmm_async.resources.stock.custom_fields import FieldType
+from trmm_async.resources.stock.custom_fields import Model
+from trmm_async.resources.stock.event_log import EventLogEntry
+from trmm_async.resources.stock.installers import Installer
+from trmm_async.resources.stock.installers import Method
+from trmm_async.resources.stock.key_store import KeyStoreChanges
+from trmm_async.resources.stock.key_store import KeyStoreEntry
+from trmm_async.resources.stock.notes import Note
+from trmm_async.resources.stock.pending_actions import PendingAction
+from trmm_async.resources.stock.policies import ClientPolicies
+from trmm_async.resources.stock.policies import PatchChanges
+from trmm_async.resources.stock.policies import PatchPolicy
+from trmm_async.resources.stock.policies import Policy
+from trmm_async.resources.stock.policies import PolicyChanges
+from trmm_async.resources.stock.policies import PolicyUse
+from trmm_async.resources.stock.policies import _PolicyOptions
+from trmm_async.resources.stock.processes import Process
+from trmm_async.resources.stock.registry import RegistryData
+from trmm_async.resources.stock.registry import RegistryKey
+from trmm_async.resources.stock.registry import RegistryType
+from trmm_async.resources.stock.registry import RegistryValue
+from trmm_async.resources.stock.roles import Clients as RolesClients
+from trmm_async.resources.stock.roles import Role
+from trmm_async.resources.stock.roles import Sites as RolesSites
+from trmm_async.resources.stock.schedules import Schedule
+from trmm_async.resources.stock.schedules import ScheduleChanges
+from trmm_async.resources.stock.services import Service
+from trmm_async.resources.stock.sites import SiteChanges
+from trmm_async.resources.stock.snippets import Snippet
+from trmm_async.resources.stock.snippets import SnippetChanges
+from trmm_async.resources.stock.software import Software
+from trmm_async.resources.stock.url_actions import UrlAction
+from trmm_async.resources.stock.url_actions import UrlActionChanges
+from trmm_async.resources.stock.url_actions import _UrlActionOptions
+from trmm_async.resources.stock.users import User
+from trmm_async.resources.stock.users import UserChanges
+from trmm_async.resources.stock.users import UserSession
+from trmm_async.resources.stock.windows_updates import WindowsUpdate
+from trmm_async.resources.tasks import TaskChanges
+from trmm_async.resources.tasks import TaskOnAgent
+from trmm_async.resources.tasks import _TaskOptions
+from trmm_async.resources.token_provider import TOTP
+from trmm_async.resources.token_provider import TokenSource
+from trmm_async.resources.waiting import Until
+from trmm_async.stream.filters import Agents as FiltersAgents
+from trmm_async.stream.filters import Clients as FiltersClients
+from trmm_async.stream.filters import Kinds
+from trmm_async.stream.filters import Severities
+from trmm_async.stream.settings import StreamSettings
+from trmm_async.stream.settings import StreamState
+from trmm_async.stream.subscription import E
+from trmm_async.transport.raw import RawResponse
+from trmm_async.words import AgentStatus
+from trmm_async.words import AlertType
+from trmm_async.words import CheckStatus
+from trmm_async.words import MonitoringType
+from trmm_async.words import Platform
+from trmm_async.words import Severity
+from trmm_async.words import Shell
+from types import TracebackType
+from typing import Any
+from typing import Generic
+from typing import Literal
+from typing import Self
+from typing import Unpack
+from typing import overload
+import asyncio
+import builtins
+import os
+import ssl as tls
+
+__all__ = ["TRMM"]
+
+class TRMM:
+    """A Tactical RMM server, for scripts and notebooks: `trmm_async.TRMM`, and every call waits.
+
+        with TRMM("https://api.example.com", api_key="…") as trmm:
+            for agent in trmm.agents.list():
+                print(agent.hostname)
+
+    It has an event loop of its own, in a thread of its own, and may be used by any thread, also where another
+    loop runs. Ctrl-C cancels the call that waits. `close`, the end of the `with` block, the last reference or
+    the end of the program ends the thread.
+
+    Args:
+        url: as of `trmm_async.TRMM`.
+        settings: as of `trmm_async.TRMM`, without `session`.
+
+    Raises:
+        InvalidRequestError: a setting is wrong.
+    """
+    agents: Agents
+    deployments: Deployments
+    clients: Clients
+    sites: Sites
+    scripts: Scripts
+    checks: Checks
+    tasks: Tasks
+    alerts: Alerts
+    policies: Policies
+    alert_templates: AlertTemplates
+    url_actions: UrlActions
+    custom_fields: CustomFields
+    key_store: KeyStore
+    audit_log: AuditLog
+    pending_actions: PendingActions
+    installers: Installers
+    users: Users
+    roles: Roles
+    api_keys: ApiKeys
+    schedules: Schedules
+    core: Core
+    fleet: Fleet
+
+    @classmethod
+    def from_env(cls, **settings: Any) -> Self:
+        """A client by the environment, as the command line reads it.
+
+        `TRMM_URL` and `TRMM_API_KEY`; `TRMM_DIALECT`, without which it is found out; and `TRMM_PROFILE`,
+        which names a profile for what is not set, in the file that `TRMM_CONFIG` names.
+
+        Args:
+            settings: what `TRMM` takes; what is given here goes before the environment.
+
+        Raises:
+            InvalidRequestError: the address or the key is missing, or a setting is wrong.
+            KeySourceError: the key is in the system's keyring, which can't be read.
+        """
+
+    @classmethod
+    def from_profile(cls, name: str, **settings: Any) -> Self:
+        """A client by a profile that `trmm login` wrote: address, key, dialect, rate limit.
+
+        What stands in none is read of the environment, but for the key of another server.
+
+        Args:
+            name: the profile's name.
+            settings: what `TRMM` takes; what is given here goes before the profile.
+
+        Raises:
+            InvalidRequestError: there is no such profile (the text names those that are alike), no key for
+                it, or a setting is wrong.
+            KeySourceError: the key is in the system's keyring, which can't be read.
+        """
+
+    @property
+    def dialect(self) -> str:
+        """Which kind of server this client speaks to; "auto" until that has been found out."""
+
+    @property
+    def url(self) -> str:
+        """The server's base URL, as it is used: without a closing slash, and without `/api/v3`."""
+
+    @property
+    def stats(self) -> Stats:
+        """What was sent, and what waits; see `Stats`. Of this client and all its views together."""
+
+    def observe(self, callback: Callable[[Observation], object]) -> Callable[[], None]:
+        """Have a callback called with what this client and all its views do, as it happens.
+
+            detach = trmm.observe(print)
+
+        Args:
+            callback: a plain function. It is called in the middle of the work, in the task that does it, and
+                so must be quick; what it raises is logged (`trmm_async`), and changes nothing. It is given
+                frozen values: see `Observation`. More kinds may come with later versions.
+
+        Returns:
+            what ends that; called twice it is the same as once.
+
+        Raises:
+            InvalidRequestError: it is no plain function.
+        """
+
+    def with_options(self, *, timeout: float | None=None, retries: int | None=None, patience: float | None=None, max_answer: int | None=None) -> TRMM:
+        """A view of this client: the same connections, limits and login, with other settings for its calls.
+
+            slow = trmm.with_options(timeout=120, retries=0)
+
+        What is not given is as here. The view is good for as long as this client is open, and can't be
+        closed: `aclose` and `with` raise.
+
+        Args:
+            timeout: as of `TRMM`.
+            retries: as of `TRMM`.
+            patience: as of `TRMM`.
+            max_answer: as of `TRMM`.
+
+        Raises:
+            InvalidRequestError: a setting is wrong.
+        """
+
+    def events(self, *agents: str | Agent | Selector | Iterable[str | Agent], snapshot: bool=False, since: str | None=None, dashboard: bool=False, settings: StreamSettings | None=None) -> Subscription:
+        """The live events of one agent or any number of them, as one stream; see `Subscription`.
+
+            with trmm.events("abc-uuid") as events:
+                for event in events: ...
+
+        Args:
+            agents: ids, agents, or iterables of them; one given twice counts once. Or an `agents.select(…)`,
+                which is read when the block is entered.
+            snapshot: tell first how each agent stands, its status and the alerts that are not resolved, and
+                then `Live`; what comes behind that is changes.
+            since: the `position` of an earlier subscription: what has happened since is caught up, behind a
+                `Gap` and with a `Live` at its end. Agents that are not in it begin as without it.
+            webhooks: takes a stock server's alert webhooks, so that alerts come at once and not with the next
+                look. A gateway pushes its alerts itself, and this is not used.
+            dashboard: tell `DashboardCounts` too, of a stock server to which somebody has logged in
+                (`login`); then no agent is needed.
+            settings: sizes and times; the defaults suit most.
+
+        Raises:
+            InvalidRequestError: no agent, or an id that is none; `since` is no position, or one of another
+                server.
+
+        The block raises on entering, besides what `Subscription` says, UnsupportedError for the dashboard of
+        a gateway. So does the dashboard of a stock server before 0.19.0, known by its first frame, if no
+        agents are asked for with it; else only the dashboard is `Ended`.
+        """
+
+    def mirror(self, *, client: AnyClient | None=None, site: AnySite | None=None, monitoring_type: MonitoringType | None=None, where: Callable[[Agent], bool] | None=None, inventory: bool=False, custom_fields: bool=False, source: Subscription | (Events | None)=None, settings: MirrorSettings | None=None) -> Mirror:
+        """The fleet as it stands, as a live, read-only mapping from agent_id to `Agent`; see `Mirror`.
+
+            with trmm.mirror(client="Acme") as mirror:
+                offline = mirror.by_status("offline")
+
+        On a stock server it is kept by the looks that all mirrors, waiters and subscriptions of this client
+        share; on a gateway by the events of sockets, of `settings.sockets` agents at most, and by one list of
+        all agents a `settings.resync`.
+
+        Args:
+            client: the agents of this client alone, by id, name or object.
+            site: the agents of this site alone.
+            monitoring_type: servers, or workstations.
+            where: a function of an `Agent`: those for which it is true.
+            inventory: keep disks, models, memory and the like as well; they are empty otherwise.
+            custom_fields: keep the values of custom fields as well.
+            source: other events to keep it by, as a `Subscription`, not yet entered; the mirror enters and
+                leaves it. The agents themselves are still listed here.
+            settings: see `MirrorSettings`.
+
+        Raises:
+            InvalidRequestError: an argument is wrong.
+        """
+
+    def maintenance(self, *agents: str | Agent, client: AnyClient | None=None, site: AnySite | None=None, journal: str | PathLike[str] | None=None, timeout: float | timedelta=60.0) -> Maintenance:
+        """Maintenance mode for a while: `with trmm.maintenance(site=41): ...`. A stock server only.
+
+        Entering switches it on for those agents that are not in it, and leaving switches it off for these
+        alone: after an error in the block, and after a cancellation, which waits for it.
+
+        Args:
+            agents: these agents, by id or object.
+            client: or those of this client.
+            site: or those of this site.
+            journal: a file that keeps who has to be switched off, on the disk before anything is switched. If
+                the process dies, the next block with this file switches those off, too, when it ends.
+            timeout: seconds, or a timedelta, that switching off may take at most.
+
+        Raises:
+            InvalidRequestError: neither agents nor a client nor a site was given, or more than one of them.
+
+        The block raises on entering what `Maintenance` says, and `StillInMaintenanceError` on leaving, which
+        names those that could not be switched off.
+        """
+
+    def login(self, username: str, password: str, *, totp: TOTP | None=None) -> None:
+        """Log a user of a stock server in: its sockets (`agents.stream_command`) don't take the API key.
+
+        Everything else goes by the key as ever. Password, code and token are in no log line, repr or error.
+
+        Args:
+            username: who; a user who is blocked from the dashboard, or logs in by SSO, can't log in here.
+            password: theirs.
+            totp: the code of the second factor, or a callable, which may be asynchronous, that gives one.
+                With a callable, and for a user without a second factor, a token that ends is renewed by
+                itself; with a code it can't be, and `login` is to be called again. The server allows ten
+                logins a minute from one address.
+
+        Raises:
+            AuthenticationError: the server refuses name, password or code, or wants a code.
+            RateLimitedError: too many logins; `retry_after` says for how long. It is not tried again.
+            UnsupportedError: the server is a gateway, which takes the API key for its sockets.
+        """
+
+    def request(self, method: str, path: str, *, params: Mapping[str, object] | None=None, json: object=None) -> Any:
+        """Whatever there is no method for: limited, errors translated, retried where that is safe.
+
+        Args:
+            method: the HTTP method. GET, HEAD and OPTIONS are retried as reads are; anything else is sent
+                again only where it certainly never reached the server.
+            path: from the server's root (behind the base URL's prefix), as in "/core/version/". Mind the
+                closing slash.
+            params: the query, each name once; None values are left out.
+            json: the body; None for none.
+
+        Returns:
+            The answer decoded from JSON; None for an empty one.
+
+        Raises:
+            TRMMError: see `errors`.
+        """
+
+    def request_raw(self, method: str, path: str, *, params: Mapping[str, object] | None=None, json: object=None) -> RawResponse:
+        """The same, with the answer as it came: status, headers, bytes, and what it took to get it.
+
+        The arguments are those of `request`. A status that isn't success still raises.
+
+        Returns:
+            the answer; its `json()` decodes it.
+
+        Raises:
+            TRMMError: see `errors`.
+        """
+
+    def __enter__(self) -> Self:
+        ...
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        ...
+
+    def close(self) -> None:
+        """Close the connections; calls from then on raise `ClosedError`. Twice is the same as once.
+
+        Raises:
+            InvalidRequestError: this is a view (`with_options`).
+        """
+
+    def __init__(self, url: str, *, api_key: str | AskForKey, rate_limit: RateLimit | Default | None='default', deployment_rate_limit: RateLimit | Default | None='default', max_waiting: int | Default | None='default', max_connections: int=100, timeout: float=30.0, retries: int=3, patience: float=120.0, max_answer: int=..., report_grace: float=10.0, dialect: Literal['auto', 'gateway', 'stock']='auto', access_token: TokenSource | None=None, allow_http: bool=False, ssl: tls.SSLContext | None=None) -> None:
+        ...
+
+class Agents:
+    """Agents: list, get, find, delete, run a script; on a stock server also what its base and nouns do.
+
+    Every method raises `TRMMError`s only. Where it says that the agent is asked, one that does not answer is
+    an `AgentUnreachableError` after the seconds that are named, and one of the server's workers is held until
+    then; where something is to change, it is an `AgentLostError`, an `OutcomeUnknownError` as well.
+    """
+    notes: Notes
+    processes: Processes
+    registry: Registry
+    services: Services
+    software: InstalledSoftware
+    event_log: EventLog
+    windows_updates: WindowsUpdates
+
+    def select(self, *, client: AnyClient | None=None, site: AnySite | None=None, monitoring_type: MonitoringType | None=None, plat: Platform | Iterable[Platform] | None=None, operating_system: str | None=None, hostname: str | None=None, status: AgentStatus | Iterable[AgentStatus] | None=None, custom_fields: Mapping[int | str | CustomField, FieldValue] | None=None, where: Callable[[Agent], bool] | None=None) -> Selector:
+        """The agents that match all of what is given, as a value for whatever takes agents; see `Selector`.
+
+            servers = trmm.agents.select(client="Acme", plat="windows", monitoring_type="server")
+            trmm.fleet.run_script(servers, "Get-DiskInfo")
+
+        Nothing is sent before it is used. Then it is read to its end before the first agent of it is sent to:
+        it is one moment's answer.
+
+        Args:
+            client: of this client.
+            site: of this site.
+            monitoring_type: servers, or workstations.
+            plat: of this platform, or one of these, in any case.
+            operating_system: a pattern as "*Server 2019*", in any case, for the whole of it.
+            hostname: a pattern as "web-*", in any case, for the whole name; `?` is one letter, `[ab]` either.
+            status: whose last known status is this, or one of these.
+            custom_fields: values of custom fields by the fields, their ids or names; a stock server only.
+                A value of several options matches one that is among them. None is a field that is not set.
+            where: a function of an `Agent`, called last, for those that match all else. It is called while
+                the list downloads, and must not wait.
+
+        Raises:
+            InvalidRequestError: an argument is wrong.
+        """
+
+    def get(self, agent: str | Agent) -> Agent:
+        """One agent; `extra` holds what the server sent beyond our fields.
+
+        Raises:
+            NotFoundError: there is no such agent.
+        """
+
+    @overload
+    def wait_until(self, agent: str | Agent, until: Until, *, timeout: float | timedelta | None=None, missing_ok: bool=False) -> Agent:
+        """Wait until an agent, or each of several, is as wanted: in one and the same look at the server.
+
+        The looks come every five seconds, less often where the server is slow. All that wait on this client,
+        its mirrors and the polling of its subscriptions share them. A look that fails is made again.
+
+        Args:
+            agent: its id, or the agent; or several.
+            until: "online", "offline" or "overdue"; or a function of an `Agent` that says whether it is so.
+            timeout: seconds, or a timedelta, to wait at most; None for any time.
+            missing_ok: wait also for one that the server does not know yet.
+
+        Returns:
+            the agent as it is then; of several, a list in their order.
+
+        Raises:
+            TimeoutError: it was not so in time; the message names who.
+            NotFoundError: there is no such agent, and `missing_ok` was not given.
+            InvalidRequestError: an argument is wrong.
+            Exception: what `until` raises comes as it is.
+        """
+
+    @overload
+    def wait_until(self, agent: Iterable[str | Agent], until: Until, *, timeout: float | timedelta | None=None, missing_ok: bool=False) -> builtins.list[Agent]:
+        ...
+
+    def find(self, hostname: str, *, client: AnyClient | None=None, site: AnySite | None=None) -> Agent | None:
+        """The agent of this host name, in any case (a gateway may mind it); None without one.
+
+        Raises:
+            AmbiguousNameError: several agents have that name; `client` or `site` may tell them apart.
+        """
+
+    def delete(self, agent: str | Agent) -> None:
+        """Remove the server's record of an agent. A stock server uninstalls the agent as well.
+
+        An agent that is gone when an answer was lost before counts as removed.
+        """
+
+    @overload
+    def run_script(self, agent: str | Agent, script: AnyScript, *, args: Iterable[str]=(), timeout: int=90, output: Literal['wait']='wait', env_vars: Mapping[str, str] | None=None, run_as_user: bool=False) -> ScriptResult:
+        """Run a script on an agent. Never sent twice.
+
+        On a stock server the script is sent, and its result collected from the server's history: that holds
+        no worker of the server, and tells what its own waiting does not (return code, stderr, time).
+
+        Args:
+            agent: its id, or the agent.
+            script: the id or the name of a script in the server's library, or the script.
+            args: the script's arguments.
+            timeout: seconds that the script may take, 1 to 300. The client waits longer than that by its own
+                timeout, so that it does not give up on a script that is still allowed to run.
+            output: "wait" for the result; "forget" returns at once; "collector" has the server store it.
+            env_vars: environment variables for the script; a stock server only.
+            run_as_user: run it as the user who is logged in; a stock server only.
+            custom_field: the id of the custom field in which "collector" stores the output; a stock server
+                needs it, a gateway knows none.
+            save_all_output: whether all of the output is stored there, or its last line.
+
+        Raises:
+            OutcomeUnknownError: sent, and the answer was lost: it may have run.
+            AgentSilentError: the same, on a stock server: the agent did not report an end in time.
+            UnidentifiedError: the same: it ran, and its result can't be told from that of another run of this
+                script on this agent at this time.
+            UnsupportedError: the server has no such option, or would store nothing ("collector" on a stock
+                server before 0.19.4).
+        """
+
+    @overload
+    def run_script(self, agent: str | Agent, script: AnyScript, *, args: Iterable[str]=(), timeout: int=90, output: Literal['forget', 'collector'], env_vars: Mapping[str, str] | None=None, run_as_user: bool=False, custom_field: int | None=None, save_all_output: bool=False) -> None:
+        ...
+
+    def stream_script(self, agent: str | Agent, script: AnyScript, *, args: Iterable[str]=(), timeout: int=90) -> ScriptStream:
+        """Run a script on an agent, never twice, and have its output while it runs; see `ScriptStream`.
+
+        Args as those of `run_script`. Nothing is sent before the stream is entered.
+
+        Raises:
+            InvalidRequestError: an argument is wrong.
+        """
+
+    def stream_command(self, agent: str | Agent, command: str, *, shell: str='cmd', timeout: int=30, run_as_user: bool=False, settings: CommandSettings | None=None) -> CommandStream:
+        """Run a command on an agent, never twice, and have its output while it runs; see `CommandStream`.
+
+        For stock servers only. It needs `TRMM.login`, or an `access_token`. Nothing is sent before
+        the stream is entered.
+
+        Args:
+            agent: its id, or the agent; version 2.10.0 or later.
+            command: the command, as the shell reads it.
+            shell: "cmd" or "powershell" on Windows, elsewhere a path such as "/bin/bash".
+            timeout: whole seconds that the command may take, a day at most.
+            run_as_user: run it as the user who is logged in.
+            settings: times and sizes; the defaults suit most.
+
+        Raises:
+            InvalidRequestError: an argument is wrong.
+        """
+
+    def run_command(self, agent: str | Agent, command: str, *, shell: str | None=None, custom_shell: str | None=None, timeout: int=30, run_as_user: bool=False) -> CommandResult:
+        """Run a command on an agent and return what it printed. Never sent twice.
+
+        The server waits for the agent, for two seconds more than `timeout`, and one of its few workers is
+        held meanwhile; so the client has only `max_waiting` of such calls under way at a time.
+
+        Args:
+            agent: its id, or the agent.
+            command: the command, as the shell takes it; of several lines if it takes them.
+            shell: "cmd", "powershell", or a program's path such as "/bin/bash". None: "cmd" on Windows,
+                "/bin/bash" elsewhere; of an agent that is given by its id, the platform is asked for first.
+            custom_shell: the path of a program that is used as the shell, in place of `shell`.
+            timeout: seconds that the command may take, 1 to 295.
+            run_as_user: run it as the user who is logged in (Windows).
+
+        Raises:
+            AgentLostError: the agent did not answer in time: it may have got the command, and have run it, or
+                run it still. It is an `AgentUnreachableError` and an `OutcomeUnknownError`.
+            AgentUnreachableError: the server's message bus is down: nothing got to the agent.
+            OutcomeUnknownError: the answer was lost: it may have run.
+        """
+
+    def ping(self, agent: str | Agent) -> bool:
+        """Whether an agent answers, at this moment; False takes the server 7.5 seconds, and a worker of its.
+
+        False too if the server's message bus is down. `Agent.status` is older, and costs nothing.
+        """
+
+    @overload
+    def reboot(self, agent: str | Agent, *, at: datetime | None=None) -> None:
+        """Reboot an agent, now or at a time. Never sent twice; holds a worker, for 10 seconds at most.
+
+        Args:
+            agent: its id, or the agent.
+            at: when; None for now. With a time zone it is that moment, for which the agent's own time zone is
+                asked for first; without one it is by the agent's clock. The server takes whole minutes: the
+                next one from there. Windows agents only: they plan it themselves, and it shows as a pending
+                action.
+            wait: seconds, or a timedelta, to wait until it has booted: until the server knows a later boot
+                time of it, since a quick reboot never shows as offline. Not together with `at`.
+
+        Returns:
+            with `wait`, the agent as it is then.
+
+        Raises:
+            AgentLostError: the agent did not answer in time; it may reboot all the same. With `wait` that is
+                found out, and this is raised only if it did not.
+            TimeoutError: it did not boot within `wait`, as far as the server knows.
+            BadRequestError: the time has passed, or the agent can't plan a reboot.
+        """
+
+    @overload
+    def reboot(self, agent: str | Agent, *, wait: float | timedelta) -> Agent:
+        ...
+
+    def shutdown(self, agent: str | Agent) -> None:
+        """Shut an agent down, now. Never sent twice; holds a worker, for 10 seconds at most.
+
+        Raises:
+            AgentLostError: the agent did not answer in time; it may shut down all the same.
+        """
+
+    def recover(self, agent: str | Agent, *, mode: Literal['mesh', 'tacagent']='mesh') -> None:
+        """Repair a part of an agent by means of the other. Never sent twice.
+
+        Args:
+            agent: its id, or the agent.
+            mode: "mesh" has the agent repair its MeshCentral agent; that holds a worker, for a minute at
+                most. "tacagent" has MeshCentral restart the agent, or on Windows install it anew; it is begun
+                only.
+
+        Raises:
+            AgentLostError: the agent did not answer in time ("mesh").
+            ServerFaultError: the server could not reach MeshCentral, most likely ("tacagent").
+        """
+
+    def update(self, agent: str | Agent, **changes: Unpack[AgentChanges]) -> None:
+        """Change settings of an agent. Repeated by us if an answer is lost: twice is once.
+
+        Not all or nothing on the server: it saves the custom fields last.
+
+        Args:
+            agent: its id, or the agent.
+            changes: only what is to change.
+                `description`, `site`, `monitoring_type`, `maintenance_mode`;
+                `offline_time` and `overdue_time` in minutes, `check_interval` in seconds;
+                `overdue_email_alert`, `overdue_text_alert`, `overdue_dashboard_alert`;
+                `policy` (None for none), `block_policy_inheritance`;
+                `time_zone` (None for the server's), `default_shell`, `default_shell_custom`;
+                `custom_fields` (see `FieldValues`);
+                `patch_policy`, of its own: settings as `PatchPolicy` has them.
+
+        Raises:
+            InvalidRequestError: a value is wrong, there is no such setting, or nothing is to change; nothing
+                was changed.
+            BadRequestError: the same, said by the server.
+        """
+
+    @overload
+    def set_maintenance(self, on: bool, *, agent: str | Agent) -> int:
+        """Switch maintenance mode on or off: for one agent, or for all of a client, or of a site.
+
+        An agent in maintenance mode raises no alerts. Repeated by us if an answer is lost: twice is once.
+
+        Returns:
+            For how many agents; of a client or a site, as the server counts those that the key may see.
+        """
+
+    @overload
+    def set_maintenance(self, on: bool, *, client: AnyClient) -> int:
+        ...
+
+    @overload
+    def set_maintenance(self, on: bool, *, site: AnySite) -> int:
+        ...
+
+    def history(self, agent: str | Agent | None=None) -> list[HistoryEntry]:
+        """All that was run on an agent, or on all, as far back as the server keeps it, the oldest first.
+
+        Of all agents it is one call, and large. An entry's `agent_id` is None where the key may not list
+        agents.
+        """
+
+    def script_history(self, *, since: datetime | None=None, limit: int | None=None) -> list[HistoryEntry]:
+        """The script runs of all agents, the newest first, with their results; commands are not among them.
+
+        Args:
+            since: only those from this moment on, which says its time zone.
+            limit: so many at most.
+        """
+
+    def versions(self) -> list[str]:
+        """The versions that agents can be upgraded to; `Agent.version` is what they have."""
+
+    def upgrade(self, agents: Iterable[str | Agent]) -> None:
+        """Have agents upgrade themselves to the newest version. Never sent twice.
+
+        It is begun only, and stands in `pending_actions` until it is done. The server passes over agents that
+        it does not know, and those that are up to date, in silence.
+
+        Args:
+            agents: which, by their ids or themselves; one at least.
+        """
+
+    def wake(self, agent: str | Agent) -> None:
+        """Wake an agent by its network card (wake-on-LAN), by way of MeshCentral. Never sent twice.
+
+        That it was sent proves nothing: whether anything woke shows when the agent is online.
+
+        Raises:
+            ServerError: the server could not reach MeshCentral, in its own words.
+        """
+
+    def remote_control(self, agent: str | Agent) -> RemoteControl:
+        """Links by which a browser takes an agent over: `control`, `terminal`, `file`.
+
+        Each logs who follows it in to MeshCentral: hand them to nobody, and write them nowhere. The server
+        makes them without asking MeshCentral, so that they prove nothing of the agent.
+        """
+
+    def refresh_wmi(self, agent: str | Agent) -> None:
+        """Have an agent report its hardware anew (`Agent.cpu_model`, …). The agent is asked, for 20 seconds.
+
+        Raises:
+            AgentLostError: the agent did not answer in time.
+        """
+
+    def recover_all(self) -> None:
+        """Have the server try to repair all agents that are offline or overdue. Never sent twice.
+
+        It is begun only. The server does that at a GET, which must not be asked for the sake of its answer.
+        """
+
+    def list(self, *, hostname: str | None=None, client: AnyClient | None=None, site: AnySite | None=None, monitoring_type: MonitoringType | None=None) -> list[Agent]:
+        """The agents that match all of what is given; `hostname` in any case on a stock server."""
+
+    def iter(self, *, hostname: str | None=None, client: AnyClient | None=None, site: AnySite | None=None, monitoring_type: MonitoringType | None=None) -> AgentStream:
+        """The same list in flat memory: `with agents.iter() as stream: for agent in stream`."""
+
+class Deployments:
+    """One-time URLs that install new agents. Methods raise `TRMMError`s only, `download` also `OSError`."""
+
+    def create(self, *, client: AnyClient, site: AnySite, expires: datetime, arch: Arch, install_flags: str='', monitoring_type: MonitoringType | None=None) -> Deployment:
+        """Create a deployment; draws on the deployments' limit besides the general one. Never sent twice.
+
+        A stock server makes them for "amd64" on Windows only; its `install_flags` are any of "power", "ping"
+        and "rdp" with spaces between, and `monitoring_type` is what the new agent will be ("server" if not
+        given). A site that is named is one of the client's.
+
+        Raises:
+            InvalidRequestError: an argument is wrong; `expires` must be aware and in the future.
+            OutcomeUnknownError: sent, and the answer was lost: it may exist.
+            UnidentifiedError: it was created, and can't be told from others.
+            UnsupportedError: the server can't make one for this `arch`, or knows no `monitoring_type`.
+        """
+
+    def delete(self, deployment: int | Deployment) -> None:
+        """Revoke a deployment before it expires. Gone already, after a lost answer, counts as success."""
+
+    def download(self, deployment: int | Deployment, folder: str | os.PathLike[str], *, progress: Progress | None=None) -> Path:
+        """Download the installer into `folder`, made if it isn't there; the path of the file.
+
+        It is written aside and takes its name when it is whole; a file of that name is replaced. The name
+        is the server's, without a path and what is unfit in a name. Broken or cancelled, it leaves nothing.
+
+        Raises:
+            ConnectionFailedError: the download broke off, or the server does not say where the file ends.
+            InvalidRequestError: `folder` can't be one (found before anything is sent), or has a folder of the
+                file's name in it.
+            NotFoundError: the deployment has expired or was revoked.
+            RedirectedError: the server redirects to what is no URL.
+            OSError: the file can't be written.
+        """
+
+    def list(self) -> list[Deployment]:
+        """The active deployments."""
+
+class Clients:
+    """Clients (customers, tenants) and their sites. Every method raises `TRMMError`s only."""
+
+    def sites(self, client: AnyClient) -> list[Site]:
+        """The sites of one client."""
+
+    def create(self, *, name: str, site: str | None=None, **settings: Unpack[PlaceSettings]) -> Client:
+        """Create a client and return it; administrators only. Never sent twice.
+
+        Args:
+            name: the client's name.
+            site: the name of its first site, on a stock server, where none is without one ("Default" there).
+            settings: as `PlaceSettings` has them, on a stock server: policies, alert template, inheritance,
+                custom fields.
+
+        Raises:
+            OutcomeUnknownError: sent, and the answer was lost: it may exist.
+            UnidentifiedError: it was created, and can't be told from others.
+            UnsupportedError: a site was named, and the server is a gateway.
+        """
+
+    def find(self, name: str) -> Client | None:
+        """The client of this name with its sites, in any case; None without one.
+
+        Raises:
+            AmbiguousNameError: several have it, but for case or the way in which accents are composed.
+        """
+
+    def get(self, client: AnyClient) -> Client:
+        """One client with its sites; a stock server only.
+
+        Raises:
+            NotFoundError: there is no such client.
+        """
+
+    def update(self, client: AnyClient, **changes: Unpack[ClientChanges]) -> None:
+        """Change a client; a stock server only. Repeated by us: twice is once.
+
+        Args:
+            client: its id, or the client.
+            changes: only what is to change: `name`, and what `PlaceSettings` has: policies, alert template,
+                inheritance, `custom_fields` (see `FieldValues`).
+
+        Raises:
+            InvalidRequestError: a value is wrong, or nothing is to change; nothing was changed.
+            NotFoundError: there is no such client.
+        """
+
+    def delete(self, client: AnyClient, *, move_to_site: AnySite | None=None) -> None:
+        """Remove a client and its sites; a stock server only.
+
+        Gone already, after a lost answer, counts as success.
+
+        Args:
+            client: its id, or the client.
+            move_to_site: where its agents go: a site of another client. A client with agents can't go
+                without.
+
+        Raises:
+            BadRequestError: it has agents, and no site was named.
+            NotFoundError: there is no such client, or site.
+        """
+
+    def list(self) -> list[Client]:
+        """All clients, each with its sites."""
+
+class Sites:
+    """Sites of clients, on a stock server. Every method raises `TRMMError`s only.
+
+    A gateway knows those of a client alone, `trmm.clients.sites(client)`: the methods here but `find` are an
+    `UnsupportedError`.
+    """
+
+    def find(self, name: str, *, client: AnyClient | None=None) -> Site | None:
+        """The site of this name with its client, in any case, on any server; None without one.
+
+        Args:
+            name: its name; CLIENT/SITE is understood too.
+            client: of this client alone.
+
+        Raises:
+            AmbiguousNameError: several have it; `client` may tell them apart.
+            UnknownNameError: there is no such client.
+        """
+
+    def get(self, site: AnySite) -> Site:
+        """One site.
+
+        Raises:
+            NotFoundError: there is no such site.
+        """
+
+    def create(self, *, client: AnyClient, name: str, **settings: Unpack[PlaceSettings]) -> Site:
+        """Create a site of a client and return it. Never sent twice.
+
+        Args:
+            client: its id, its name, or the client.
+            name: the site's name.
+            settings: as `PlaceSettings` has them: policies, alert template, inheritance, custom fields.
+
+        Raises:
+            BadRequestError: the client has a site of that name.
+            NotFoundError: there is no such client.
+            OutcomeUnknownError: sent, and the answer was lost: it may exist.
+            UnidentifiedError: it was created, and can't be told from others.
+        """
+
+    def update(self, site: AnySite, **changes: Unpack[SiteChanges]) -> None:
+        """Change a site. Repeated by us if an answer is lost: twice is once.
+
+        Args:
+            site: its id, or the site.
+            changes: only what is to change: `name`; `client`, which it is to belong to with all its agents;
+                and what `PlaceSettings` has: policies, alert template, inheritance, `custom_fields`.
+
+        Raises:
+            BadRequestError: it is the last site of its client, which can't be without one.
+        """
+
+    def delete(self, site: AnySite, *, move_to_site: AnySite | None=None) -> None:
+        """Remove a site. Gone already, after a lost answer, counts as success.
+
+        Args:
+            site: its id, or the site.
+            move_to_site: where its agents go. A site with agents can't go without.
+
+        Raises:
+            BadRequestError: it has agents, and no site was named; or it is the last of its client.
+            NotFoundError: there is no such site.
+        """
+
+    def list(self, *, client: AnyClient | None=None) -> list[Site]:
+        """The sites of one client, or of all."""
+
+class Scripts:
+    """The server's script library: list; on a stock server get, create, update, delete, test.
+
+    Every method raises `TRMMError`s only.
+    """
+    snippets: Snippets
+
+    def find(self, name: str) -> Script | None:
+        """The script of this name, in any case; None without one. Not one that is hidden.
+
+        Raises:
+            AmbiguousNameError: several have it: the server minds no name twice.
+        """
+
+    def download(self, script: AnyScript, *, snippets: bool=True) -> ScriptFile:
+        """A script as a file. A stock server only.
+
+        Args:
+            script: its id, or the script.
+            snippets: with the code of its snippets in place of their names in braces.
+
+        Raises:
+            NotFoundError: there is no such script.
+        """
+
+    def get(self, script: AnyScript) -> Script:
+        """One script with its `code`; its `script_type` is not told here. A stock server only.
+
+        Raises:
+            NotFoundError: there is no such script.
+        """
+
+    def create(self, *, name: str, shell: Shell, code: str, description: str='', category: str | None=None, args: Iterable[str]=(), env_vars: Mapping[str, str] | None=None, default_timeout: int=90, run_as_user: bool=False, supported_platforms: Iterable[Platform]=()) -> Script:
+        """Put a script into the library and return it; a stock server only. Never sent twice.
+
+        A name may be there already: the server does not mind. Spaces around it are taken away.
+
+        Args:
+            name: the script's name.
+            shell: what runs it.
+            code: its text, as it is.
+            description: what it is for.
+            category: where it stands in the library.
+            args: its arguments where a run names none.
+            env_vars: its environment variables.
+            default_timeout: seconds that a run may take where it names none.
+            run_as_user: run it as the user who is logged in.
+            supported_platforms: where it runs; nothing for everywhere.
+
+        Raises:
+            OutcomeUnknownError: sent, and the answer was lost: it may exist.
+            UnidentifiedError: it was created, and can't be told from others.
+        """
+
+    def update(self, script: AnyScript, **changes: Unpack[ScriptChanges]) -> None:
+        """Change a script; a stock server only. Repeated by us: twice is once.
+
+        Of a community script only `favorite` and `hidden` can be changed. Each of those is a call of its own,
+        behind the one for all else.
+
+        Args:
+            script: its id, or the script.
+            changes: only what is to change: what `create` takes (`category` None for none), `favorite`,
+                `hidden`.
+
+        Raises:
+            BadRequestError: it is a community script, which can't be edited.
+            NotFoundError: there is no such script.
+        """
+
+    def delete(self, script: AnyScript) -> None:
+        """Remove a script for good; a stock server only.
+
+        Gone already, after a lost answer, counts as success.
+
+        Raises:
+            BadRequestError: it is a community script.
+            NotFoundError: there is no such script.
+        """
+
+    def test(self, agent: str | Agent, *, shell: Shell, code: str, args: Iterable[str]=(), env_vars: Mapping[str, str] | None=None, timeout: int=90, run_as_user: bool=False) -> ScriptResult:
+        """Run code on an agent without storing it, and wait for its result; a stock server only.
+
+        Never sent twice. It holds a worker of the server until it has ended, `timeout` seconds at most
+        (`max_waiting`); `agents.run_script` does not.
+
+        Args:
+            agent: its id, or the agent.
+            shell: what runs it.
+            code: its text.
+            args: its arguments.
+            env_vars: its environment variables.
+            timeout: seconds that it may take, 1 to 300; the client waits longer than that.
+            run_as_user: run it as the user who is logged in.
+
+        Raises:
+            AgentLostError: the agent did not report an end within `timeout`: it may have run, or run still.
+            AgentUnreachableError: the server could not send it.
+            OutcomeUnknownError: sent, and the answer was lost: it may have run.
+        """
+
+    def test_on_server(self, *, shell: Shell, code: str, args: Iterable[str]=(), env_vars: Mapping[str, str] | None=None, timeout: int=90) -> ScriptResult:
+        """Run code on the Tactical RMM server itself, as its own user, and wait; a stock server only.
+
+        Never sent twice. It holds a worker of the server until it has ended. An administrator must have
+        switched scripts on the server on.
+
+        Args:
+            shell: what it is; what runs it is named by its first line.
+            code: its text, which begins with `#!` and a program's path.
+            args: its arguments.
+            env_vars: its environment variables.
+            timeout: seconds that it may take, 1 to 300; then its `retcode` is 98.
+
+        Raises:
+            BadRequestError: scripts on the server are switched off.
+            OutcomeUnknownError: sent, and the answer was lost: it may have run.
+        """
+
+    def list(self, *, hidden: bool=False, community: bool=True) -> list[Script]:
+        """All scripts that the key may see, without their code.
+
+        Args:
+            hidden: with those that are hidden. A stock server only.
+            community: with those that came with Tactical RMM; False for your own alone. A stock server only.
+        """
+
+class Checks:
+    """Checks and their results: list, iter; of a stock server also all else that can be done with them.
+
+    Every method raises `TRMMError`s only.
+    """
+
+    def get(self, check: int | Check) -> CheckDetails:
+        """One check as it is set up, of an agent or of a policy; a stock server only.
+
+        Its result is in `list(agent=…)`, and of a policy's check in `results`.
+
+        Raises:
+            NotFoundError: there is no such check.
+        """
+
+    def everywhere(self) -> list[CheckDetails]:
+        """All checks of all agents and policies, as they are set up, in one call; a stock server only.
+
+        Without results, which `iter` and `list` have. `agent_id` is None where the key may not list agents.
+        """
+
+    @overload
+    def create(self, settings: CheckKind, *, agent: str | Agent) -> Check:
+        """Give a check to an agent, or to a policy; a stock server only. Never sent twice.
+
+        Args:
+            settings: what it looks at: `DiskSpaceCheck(disk="C:", warning_threshold=20)`, a `CpuLoadCheck`,
+                `MemoryCheck`, `PingCheck`, `ServiceCheck`, `ScriptCheck` or `EventLogCheck`. An agent, and a
+                policy, can have one of the processor, one of the memory, and one of each disk.
+            agent: whose it is; or
+            policy: the policy that gives it to its agents.
+
+        Raises:
+            InvalidRequestError: a value is wrong, or neither or both of agent and policy are given.
+            BadRequestError: there is one of this type already, or no such script or policy.
+            NotFoundError: there is no such agent.
+            OutcomeUnknownError: sent, and the answer was lost: it may exist.
+            UnidentifiedError: it was created, and can't be told from others.
+        """
+
+    @overload
+    def create(self, settings: CheckKind, *, policy: int | Policy) -> Check:
+        ...
+
+    def update(self, check: int | Check | CheckDetails, **changes: Unpack[CheckChanges]) -> None:
+        """Change what is given of a check; a stock server only. Repeated by us: twice is once.
+
+        Its type can't be changed. It is read first, since the server takes what does not fit.
+
+        Args:
+            check: its id, or the check.
+            changes: fields of its type, as `PingCheck` and the others have them.
+
+        Raises:
+            InvalidRequestError: a value is wrong, or checks of its type have no such field; nothing was
+                changed.
+            NotFoundError: there is no such check.
+        """
+
+    def delete(self, check: int | Check | CheckDetails) -> None:
+        """Remove a check with its results, of a policy from all its agents; a stock server only.
+
+        Gone already, after a lost answer, counts as success. Tasks that run when it fails stay, and run no
+        more.
+
+        Raises:
+            NotFoundError: there is no such check, or it went before.
+        """
+
+    def results(self, check: int | Check | CheckDetails) -> list[CheckOnAgent]:
+        """What came of a policy's check on each agent that has it; a stock server only.
+
+        Empty where it has run nowhere yet, and for a check that is not there.
+        """
+
+    @overload
+    def run_many(self, *, client: AnyClient) -> int:
+        """Have all agents of a client, or of a site, run their checks now; a stock server only.
+
+        Never sent twice. Nothing is waited for: agents that are off are counted, and run nothing.
+
+        Returns:
+            For how many agents.
+
+        Raises:
+            BadRequestError: it has no agents, or there is no such client or site.
+            OutcomeUnknownError: sent, and the answer was lost: they may run.
+        """
+
+    @overload
+    def run_many(self, *, site: AnySite) -> int:
+        ...
+
+    def run(self, agent: str | Agent) -> None:
+        """Have an agent run all its checks now; a stock server only. Never sent twice.
+
+        Returns when the agent has said that it will; the results are in `list` later. Holds a worker of the
+        server meanwhile, 15 seconds at most (`max_waiting`).
+
+        Raises:
+            AgentLostError: the agent did not answer; it may run them all the same.
+            BadRequestError: it is running them already.
+        """
+
+    @overload
+    def reset(self, check: Check) -> None:
+        """Set a check's result to passing, or all of an agent's, and resolve the alerts of it.
+
+        A stock server only. Repeated by us if an answer is lost: twice is once.
+
+        Args:
+            check: a check of `list`. Its id would not do: a server resets an agent's result of it.
+            agent: in place of `check`, the agent whose checks are meant.
+
+        Raises:
+            InvalidRequestError: the check has no result yet, or comes from elsewhere; or not one of the two
+                was given.
+        """
+
+    @overload
+    def reset(self, *, agent: str | Agent) -> None:
+        ...
+
+    def history(self, check: Check, *, days: int | None=None) -> list[CheckHistoryPoint]:
+        """A check's past results on its agent, the newest first; a stock server only.
+
+        Args:
+            check: as for `reset`.
+            days: of the last so many days; None for all that the server keeps (30 days if not set otherwise).
+        """
+
+    def list(self, *, agent: str | Agent | None=None, status: CheckStatus | None=None, hostname: str | None=None, client: AnyClient | None=None, site: AnySite | None=None, monitoring_type: MonitoringType | None=None) -> list[Check]:
+        """The checks of one agent, or of all agents that match all of what is given, each with its result.
+
+        Of several agents they are gathered: one call for the list of agents, and one for each agent, a few at
+        a time and within the rate limit. With `status="failing"` a stock server's agents are asked only if
+        they have failing checks, which its list of agents says.
+
+        Args:
+            agent: its id, or the agent; the filters of agents are not for one.
+            status: those that stand so.
+            hostname: of agents of this name, as `agents.list`.
+            client: of this client's agents.
+            site: of this site's agents.
+            monitoring_type: of servers, or of workstations.
+
+        Raises:
+            IncompleteError: some agents could not be asked. It names them, and holds what the others said.
+            NotFoundError: there is no such agent (a gateway has no checks for it).
+        """
+
+    def iter(self, *, status: CheckStatus | None=None, hostname: str | None=None, client: AnyClient | None=None, site: AnySite | None=None, monitoring_type: MonitoringType | None=None) -> CheckStream:
+        """The same of several agents as they answer: `with checks.iter() as stream`; see `CheckStream`.
+
+        Arguments as those of `list`. Nothing is sent before the stream is entered.
+        """
+
+class Tasks:
+    """Automated tasks. Every method raises `TRMMError`s only."""
+
+    def results(self, task: int | Task) -> list[TaskOnAgent]:
+        """What came of a policy's task on each agent that has it; a stock server only.
+
+        Empty for a task that is not there, or is none of a policy.
+        """
+
+    def create(self, *, name: str, agent: str | Agent, script: AnyScript, schedule: str, enabled: bool=True) -> Task:
+        """Create a task that runs a script on an agent by a five-field cron expression. Never sent twice.
+
+        Raises:
+            InvalidRequestError: an argument is wrong; of `schedule` it says which field.
+            UnsupportedError: a stock server has no task type for this schedule.
+            OutcomeUnknownError: sent, and the answer was lost: it may exist.
+        """
+
+    def set_up(self, *, name: str, schedule: TaskSchedule, actions: Sequence[TaskAction], agent: str | Agent | None=None, policy: int | Policy | None=None, **settings: Unpack[_TaskOptions]) -> Task:
+        """Create any task, of an agent or of a policy, and return it; a stock server only. Never sent twice.
+
+        Args:
+            name: its name.
+            schedule: `Daily(at=…)`, `Weekly`, `Monthly`, `MonthlyByWeekday`, `Once`, `OnFailure`,
+                `OnBoarding` or `Manual()`. Its times are the agent's own clock.
+            actions: what it does, in order: `ScriptAction(script=…)`, `CommandAction(command=…)`.
+            agent: whose it is; or
+            policy: the policy that gives it to its agents.
+            settings: as `TaskSettings` has them.
+
+        Raises:
+            InvalidRequestError: a value is wrong, or neither or both of agent and policy are given.
+            BadRequestError: there is no such policy, check or custom field.
+            NotFoundError: there is no such agent.
+            OutcomeUnknownError: sent, and the answer was lost: it may exist.
+            UnidentifiedError: it was created, and can't be told from others.
+        """
+
+    def get(self, task: int | Task) -> Task:
+        """One task, without its last run's `status`; a stock server only.
+
+        Raises:
+            NotFoundError: there is no such task.
+        """
+
+    def run(self, task: int | Task, *, agent: str | Agent | None=None) -> None:
+        """Have a task run now; a stock server only. Never sent twice.
+
+        Returns when the server has noted it; nothing is waited for, nor told if the agent does not answer.
+        What came of it is in `list(agent=…)` later.
+
+        Args:
+            task: its id, or the task.
+            agent: where a policy's task is to run. A task of an agent runs there, and needs none.
+
+        Raises:
+            InvalidRequestError: it is a policy's task, and no agent was named: the server would run nothing.
+            NotFoundError: there is no such task.
+            OutcomeUnknownError: sent, and the answer was lost: it may run.
+        """
+
+    def run_everywhere(self, task: int | Task) -> None:
+        """Have a policy's task run now, on every agent that the policy reaches; a stock server only.
+
+        Never sent twice. Returns when the server has noted it; agents that are off run nothing. What came of
+        it is in `results` later.
+
+        Raises:
+            InvalidRequestError: it is no task of a policy: the server would say yes, and run nothing.
+            NotFoundError: there is no such task.
+            OutcomeUnknownError: sent, and the answer was lost: it may run.
+        """
+
+    def update(self, task: int | Task, **changes: Unpack[TaskChanges]) -> None:
+        """Change what is given of a task; a stock server only. Repeated by us: twice is once.
+
+        A `schedule` is sent whole, with its type: without that the server drops it in silence.
+
+        Raises:
+            InvalidRequestError: a value is wrong; nothing was changed.
+            NotFoundError: there is no such task.
+        """
+
+    def delete(self, task: int | Task) -> None:
+        """Remove a task; a stock server only. Gone already, after a lost answer, counts as success.
+
+        The server tells the agent first, in its own time: an agent's task may be listed for a while.
+
+        Raises:
+            NotFoundError: there is no such task.
+        """
+
+    def list(self, *, agent: str | Agent | None=None) -> list[Task]:
+        """The automated tasks of one agent, or all. A stock server tells `status` with one agent's only."""
+
+class Alerts:
+    """Alerts: list, acknowledge, resolve; on a stock server snooze, delete, and several at once.
+
+    Every method raises `TRMMError`s only. What changes alerts is repeated by us if an answer is lost: twice
+    is once.
+    """
+
+    def get(self, alert: int | Alert) -> Alert:
+        """One alert as it is now; a stock server only.
+
+        Raises:
+            NotFoundError: there is no such alert.
+        """
+
+    def create(self, *, message: str, severity: Severity='info', alert_type: AlertType='custom', agent: str | Agent | None=None, check: int | Check | None=None, task: int | Task | None=None) -> Alert:
+        """Write an alert and return it; a stock server only. Never sent twice.
+
+        It is a row in the list of alerts: nobody is told by mail, and no action runs. Its time is now.
+
+        Args:
+            message: what it says.
+            severity: "info", "warning" or "error".
+            alert_type: what it is about; "custom" is nothing of the server's own.
+            agent: whose it is; None for nobody's.
+            check: the check that it is about.
+            task: the task that it is about.
+
+        Raises:
+            InvalidRequestError: a value is wrong, or there is no such agent; nothing was written.
+            OutcomeUnknownError: sent, and the answer was lost: it may exist.
+            UnidentifiedError: it was written, and can't be told from others.
+        """
+
+    def acknowledge(self, alert: int | Alert) -> None:
+        """Mark an alert as seen; it stays unresolved. A gateway only: a stock server has no such state."""
+
+    def resolve(self, alerts: int | Alert | Iterable[int | Alert]) -> None:
+        """Mark an alert as resolved, or several by one call; several on a stock server only.
+
+        Of several, ids that the server doesn't know are passed over in silence.
+
+        Raises:
+            UnsupportedError: several were given, and the server is a gateway.
+        """
+
+    def snooze(self, alerts: int | Alert | Iterable[int | Alert], *, days: int) -> None:
+        """Quieten an alert for so many days from now, or several by one call; a stock server only.
+
+        Of several, ids that the server doesn't know are passed over in silence.
+        """
+
+    def unsnooze(self, alert: int | Alert) -> None:
+        """End an alert's quiet; a stock server only."""
+
+    def delete(self, alert: int | Alert) -> None:
+        """Remove an alert for good; a stock server only.
+
+        Gone already, after a lost answer, counts as success.
+
+        Raises:
+            NotFoundError: there is no such alert.
+        """
+
+    def list(self, *, days: int | None=None, client: AnyClient | Iterable[AnyClient] | None=None, severity: Severity | Iterable[Severity] | None=None, resolved: bool | None=None, snoozed: bool | None=None) -> list[Alert]:
+        """All alerts that the key may see; on a stock server those that match all of what is given.
+
+        Args:
+            days: of the last so many days.
+            client: of the agents of one client, or of several. Alerts without an agent are then left out.
+            severity: one, or several.
+            resolved: True for those alone, False for the others.
+            snoozed: the same.
+
+        Raises:
+            UnsupportedError: a filter was given, and the server is a gateway, which has none.
+        """
+
+class Policies:
+    """Automation policies of a stock server. Every method raises `TRMMError`s only.
+
+    On a gateway they are an `UnsupportedError`. The server keeps for ten minutes what policies give an agent:
+    `assign` to an agent, and what is excluded, may show as late.
+
+    Attributes:
+        patches: their patch policies.
+    """
+    patches: PatchPolicies
+
+    def get(self, policy: int | Policy) -> Policy:
+        """One policy.
+
+        Raises:
+            NotFoundError: there is no such policy.
+        """
+
+    def related(self, policy: int | Policy) -> PolicyUse:
+        """Where a policy is set.
+
+        Raises:
+            NotFoundError: there is no such policy.
+        """
+
+    def checks(self, policy: int | Policy) -> list[Check]:
+        """A policy's checks. They have no results of their own: those are in `checks.list(agent=…)`."""
+
+    def tasks(self, policy: int | Policy) -> list[Task]:
+        """A policy's tasks; `tasks.run(task, agent=…)` runs one."""
+
+    def create(self, *, name: str, copy_of: int | Policy | None=None, **settings: Unpack[_PolicyOptions]) -> Policy:
+        """Create a policy and return it. It is in use nowhere yet: see `assign`. Never sent twice.
+
+        Args:
+            name: its name, of which there is one.
+            copy_of: a policy whose checks and tasks it gets: not its alert template, exclusions and patch
+                policy, nor the environment variables of its script checks, nor tasks that run on failure
+                without their check.
+            settings: as `PolicyChanges` has them. It is active unless `active=False`: the server's own
+                default reaches nobody.
+
+        Raises:
+            BadRequestError: there is a policy of this name.
+            NotFoundError: the one to copy is not there; nothing was created.
+            OutcomeUnknownError: sent, and the answer was lost: it may exist.
+            UnidentifiedError: it was created, and can't be told from others.
+        """
+
+    def update(self, policy: int | Policy, **changes: Unpack[PolicyChanges]) -> None:
+        """Change what is given of a policy. Repeated by us if an answer is lost: twice is once.
+
+        Raises:
+            BadRequestError: there is another of this name, or no such alert template.
+            NotFoundError: there is no such policy, or agent.
+        """
+
+    def assign(self, policy: int | Policy | None, *, agent: str | Agent | None=None, client: AnyClient | None=None, site: AnySite | None=None, everywhere: bool=False, monitoring_type: MonitoringType | None=None) -> None:
+        """Set a policy for an agent, a client, a site, or as the default of all. Twice is once.
+
+        Args:
+            policy: the policy; None takes away what is set there.
+            agent: it applies to this agent, besides what that inherits; or
+            client: to the agents of this client; or
+            site: to those of this site; or
+            everywhere: to all agents. What blocks inheritance, or is excluded, has nothing from above.
+            monitoring_type: of servers, or of workstations, alone; None for both. An agent's has none.
+
+        Raises:
+            BadRequestError: there is no such policy.
+            NotFoundError: there is no such agent, client or site.
+        """
+
+    def overview(self) -> list[ClientPolicies]:
+        """All clients with their sites, and which policies are set there; what they inherit is not in it."""
+
+    def delete(self, policy: int | Policy, *, in_use: bool=False) -> None:
+        """Remove a policy with its checks and tasks. Gone already counts as success.
+
+        Args:
+            policy: its id, or the policy.
+            in_use: True removes one that is set somewhere too: nobody has it any more then. Otherwise it is
+                looked up first, and refused.
+
+        Raises:
+            InvalidRequestError: it is in use; nothing was removed.
+        """
+
+    def list(self) -> list[Policy]:
+        """All policies."""
+
+class AlertTemplates:
+    """Alert templates of a stock server. Every method raises `TRMMError`s only.
+
+    On a gateway they are an `UnsupportedError`. What is set reaches the agents some seconds later.
+    """
+
+    def get(self, template: int | AlertTemplate) -> AlertTemplate:
+        """One alert template.
+
+        Raises:
+            NotFoundError: there is no such template.
+        """
+
+    def related(self, template: int | AlertTemplate) -> AlertTemplateUse:
+        """Where an alert template is set.
+
+        Raises:
+            NotFoundError: there is no such template.
+        """
+
+    def create(self, *, name: str, **settings: Unpack[_TemplateOptions]) -> AlertTemplate:
+        """Create an alert template and return it. It is in use nowhere yet: see `assign`. Never sent twice.
+
+        Args:
+            name: its name; others may have the same.
+            settings: as `AlertTemplate` has them; an action together with its type.
+
+        Raises:
+            InvalidRequestError: a value is wrong, or an action and its type don't go together.
+            BadRequestError: there is no such script or URL action.
+            PermissionDeniedError: also if the key may not run scripts on the server ("server").
+            OutcomeUnknownError: sent, and the answer was lost: it may exist.
+            UnidentifiedError: it was created, and can't be told from others.
+        """
+
+    def update(self, template: int | AlertTemplate, **changes: Unpack[AlertTemplateChanges]) -> None:
+        """Change what is given of an alert template. Repeated by us if an answer is lost: twice is once.
+
+        Raises:
+            InvalidRequestError: as for `create`.
+            NotFoundError: there is no such template.
+        """
+
+    def assign(self, template: int | AlertTemplate | None, *, policy: int | Policy | None=None, client: AnyClient | None=None, site: AnySite | None=None, everywhere: bool=False) -> None:
+        """Set an alert template for a policy, a client, a site, or as the default. Twice is once.
+
+        Args:
+            template: the template; None takes away what is set there.
+            policy: for the agents that have this policy; or
+            client: for those of this client; or
+            site: for those of this site; or
+            everywhere: True for all that have no other.
+
+        Raises:
+            BadRequestError: there is no such template.
+            NotFoundError: there is no such policy, client or site.
+        """
+
+    def delete(self, template: int | AlertTemplate, *, in_use: bool=False) -> None:
+        """Remove an alert template. Gone already, after a lost answer, counts as success.
+
+        Args:
+            template: its id, or the template.
+            in_use: True removes one that is set somewhere too: nobody is told by it any more then. Otherwise
+                it is looked up first, and refused.
+
+        Raises:
+            InvalidRequestError: it is in use; nothing was removed.
+            NotFoundError: there is no such template.
+        """
+
+    def list(self) -> list[AlertTemplate]:
+        """All alert templates."""
+
+class UrlActions:
+    """URL actions of a stock server. Every method raises `TRMMError`s only.
+
+    On a gateway they are an `UnsupportedError`.
+    """
+
+    def create(self, *, name: str, pattern: str, **settings: Unpack[_UrlActionOptions]) -> UrlAction:
+        """Create a URL action and return it. Never sent twice.
+
+        Args:
+            name: its name; others may have the same.
+            pattern: the address, with placeholders such as `{{agent.hostname}}`.
+            settings: as `UrlActionChanges` has them.
+
+        Raises:
+            OutcomeUnknownError: sent, and the answer was lost: it may exist.
+            UnidentifiedError: it was created, and can't be told from others.
+        """
+
+    def update(self, action: int | UrlAction, **changes: Unpack[UrlActionChanges]) -> None:
+        """Change what is given of a URL action. Repeated by us if an answer is lost: twice is once.
+
+        Raises:
+            NotFoundError: there is no such action.
+        """
+
+    def delete(self, action: int | UrlAction) -> None:
+        """Remove a URL action. Gone already, after a lost answer, counts as success.
+
+        Alert templates that call it do nothing then.
+
+        Raises:
+            NotFoundError: there is no such action.
+        """
+
+    def list(self) -> list[UrlAction]:
+        """All URL actions; there is no call for one."""
+
+class CustomFields:
+    """The definitions of custom fields of a stock server. Every method raises `TRMMError`s only.
+
+    On a gateway they are an `UnsupportedError`. Values stand on what has them: `agent.custom_fields`.
+    """
+
+    def get(self, field: int | CustomField) -> CustomField:
+        """One custom field's definition.
+
+        Raises:
+            NotFoundError: there is no such field.
+        """
+
+    def create(self, *, name: str, model: Model, type: FieldType='text', options: Iterable[str]=(), required: bool=False, default: str | float | bool | Iterable[str] | None=None) -> CustomField:
+        """Create a custom field and return it. Never sent twice.
+
+        Args:
+            name: its name, once for each model.
+            model: what has such a field.
+            type: what its values are.
+            options: the values to choose from, of "single" and "multiple".
+            required: whether the dashboard insists on a value.
+            default: its value where none is set: True or False of a checkbox, several texts of "multiple",
+                else a text or a number.
+
+        Raises:
+            OutcomeUnknownError: sent, and the answer was lost: it may exist.
+            UnidentifiedError: it was created, and can't be told from others.
+        """
+
+    def update(self, field: int | CustomField, **changes: Unpack[CustomFieldChanges]) -> None:
+        """Change a custom field. Repeated by us if an answer is lost: twice is once.
+
+        Of a field given by its id the type is not known here: it is for you to give a fitting `default`.
+
+        Args:
+            field: its id, or the field.
+            changes: only what is to change: `name`, `options`, `required`, `default` (None for none),
+                `hide_in_ui`, `hide_in_summary`.
+
+        Raises:
+            NotFoundError: there is no such field.
+        """
+
+    def delete(self, field: int | CustomField) -> None:
+        """Remove a custom field and all its values. Gone already, after a lost answer, counts as success.
+
+        Raises:
+            NotFoundError: there is no such field.
+        """
+
+    def list(self, *, model: Model | None=None) -> list[CustomField]:
+        """All custom fields, or those of agents, clients or sites."""
+
+class KeyStore:
+    """The global key store of a stock server: what scripts use as `{{global.name}}`.
+
+    Methods raise `TRMMError`s only; on a gateway they are an `UnsupportedError`. Values are in no repr.
+    """
+
+    def create(self, *, name: str, value: str) -> KeyStoreEntry:
+        """Create an entry and return it. Never sent twice.
+
+        A name may be there already: the server does not mind. White space around a value is taken away, as
+        the server does. A name has 25 characters at most.
+
+        Raises:
+            OutcomeUnknownError: sent, and the answer was lost: it may exist.
+            UnidentifiedError: it was created, and can't be told from others.
+        """
+
+    def update(self, entry: int | KeyStoreEntry, **changes: Unpack[KeyStoreChanges]) -> None:
+        """Change an entry: its `name`, its `value`. Repeated by us if an answer is lost: twice is once.
+
+        Raises:
+            NotFoundError: there is no such entry.
+        """
+
+    def delete(self, entry: int | KeyStoreEntry) -> None:
+        """Remove an entry. Gone already, after a lost answer, counts as success.
+
+        Raises:
+            NotFoundError: there is no such entry.
+        """
+
+    def list(self) -> list[KeyStoreEntry]:
+        """All entries, with their values."""
+
+class AuditLog:
+    """The audit log of a stock server: who did what. Methods raise `TRMMError`s only.
+
+    On a gateway it is an `UnsupportedError`.
+    """
+
+    def iter(self, *, page_size: int=..., **which: Unpack[AuditFilters]) -> AuditStream:
+        """All entries that match all of what is given, the newest first, page by page in flat memory.
+
+            with trmm.audit_log.iter(action="login", days=7) as entries:
+                for entry in entries: ...
+
+        Every entry comes once, however many are added meanwhile; those added after the first page are not in
+        it.
+
+        Args:
+            page_size: how many are asked for at once at most, 20 to 1000.
+            which: see `AuditFilters`.
+
+        Raises:
+            InvalidRequestError: an argument is wrong.
+        """
+
+    def list(self, *, limit: int=100, **which: Unpack[AuditFilters]) -> list[AuditEntry]:
+        """The newest `limit` entries that match all of what is given, as for `iter`."""
+
+class PendingActions:
+    """What agents of a stock server are still to do: planned reboots, installs of software, updates.
+
+    Every method raises `TRMMError`s only; on a gateway they are an `UnsupportedError`.
+    """
+
+    def cancel(self, action: int | PendingAction) -> None:
+        """Take an action back, as the reboot that `agents.reboot(agent, at=…)` plans. Gone counts as done.
+
+        Of a planned reboot the agent is asked, for 10 seconds. Any other is only taken off the server's list:
+        what the agent has been told already it may do all the same.
+
+        Raises:
+            AgentLostError: the agent did not answer; its reboot is still planned, or is not.
+            NotFoundError: there is no such action.
+        """
+
+    def list(self, *, agent: str | Agent | None=None) -> list[PendingAction]:
+        """The pending actions of all agents, or of one; completed ones are among them."""
+
+class Installers:
+    """Installers of agents, for every system, made by a stock server. They raise `TRMMError`s only.
+
+    Each holds a new token, which is good until it expires. `deployments` are links to such that others can
+    follow. On a gateway they are an `UnsupportedError`.
+    """
+
+    def create(self, *, site: AnySite, method: Method='manual', monitoring_type: MonitoringType='server', valid_for: timedelta=..., arch: Literal['amd64', '386', 'arm64', 'arm']='amd64', rdp: bool=False, ping: bool=False, power: bool=False, api: str | None=None) -> Installer:
+        """Make an installer and return it. Never sent twice: each has a token of its own.
+
+        Args:
+            site: where its agents will be; it is looked up first, since the server does not.
+            method: "manual" (a command), "powershell" (a script) or "exe" (a program) for Windows, "bash" for
+                Linux, "mac" (a command) for macOS.
+            monitoring_type: what its agents are.
+            valid_for: how long it can be used, in whole hours, rounded up; a day by default.
+            arch: of the machines: "amd64", "386", "arm64" or "arm".
+            rdp: switch remote desktop on (Windows).
+            ping: let the machine answer pings (Windows).
+            power: let it never sleep (Windows).
+            api: the address that agents are to speak to; None for the client's own.
+
+        Raises:
+            NotFoundError: there is no such site.
+            BadRequestError: the server can't: Linux and macOS need a code signing token there, "exe" a
+                service of the vendor's.
+            OutcomeUnknownError: the answer was lost; a token may exist, which nobody knows.
+        """
+
+class Users:
+    """The users of a stock server. Every method raises `TRMMError`s only.
+
+    On a gateway they are an `UnsupportedError`.
+    """
+    sessions: Sessions
+
+    def get(self, user: int | User) -> User:
+        """One user.
+
+        Raises:
+            NotFoundError: there is no such user.
+        """
+
+    def create(self, *, username: str, password: str, email: str='', first_name: str='', last_name: str='', role: int | None=None, dashboard_blocked: bool=False) -> User:
+        """Make a user and return it. Never sent twice.
+
+        Args:
+            username: letters, digits and @ . + - _; no other user has it.
+            password: for the dashboard, which asks to set a second factor up at the first login.
+            email: the server does not look whether it is an address.
+            first_name: as it is to be shown.
+            last_name: likewise.
+            role: the id of a role, or the role. Without one the user may do nothing.
+            dashboard_blocked: no logins, API keys only; a second call.
+
+        Raises:
+            BadRequestError: there is a user of that name, or it is none.
+            HalfDoneError: there is no such role, or the login could not be blocked: the user exists, `made`
+                has it.
+            OutcomeUnknownError: sent, and the answer was lost: the user may exist.
+        """
+
+    def update(self, user: int | User, **changes: Unpack[UserChanges]) -> None:
+        """Change what is given of a user. Repeated by us if an answer is lost: twice is once.
+
+        A password is set by `set_password` alone. `role=None` takes all permissions away.
+
+        Raises:
+            BadRequestError: there is no such role, or another user has that name.
+            NotFoundError: there is no such user.
+        """
+
+    def delete(self, user: int | User) -> None:
+        """Remove a user, with the API keys and sessions of it. Gone counts as success.
+
+        Raises:
+            NotFoundError: there is no such user.
+        """
+
+    def set_password(self, user: int | User, password: str) -> None:
+        """Give a user another password. Sessions of the user go on: see `sessions.delete_all`.
+
+        Raises:
+            NotFoundError: there is no such user.
+        """
+
+    def reset_totp(self, user: int | User) -> None:
+        """Take a user's second factor away; the next login sets another one up.
+
+        Raises:
+            NotFoundError: there is no such user.
+        """
+
+    def list(self, *, search: str | None=None) -> list[User]:
+        """All users, or those who have `search` in their names."""
+
+class Roles:
+    """The roles of a stock server's users. Every method raises `TRMMError`s only.
+
+    On a gateway they are an `UnsupportedError`.
+    """
+
+    def get(self, role: int | Role) -> Role:
+        """One role.
+
+        Raises:
+            NotFoundError: there is no such role.
+        """
+
+    def create(self, *, name: str, permissions: Iterable[str]=(), clients: RolesClients, sites: RolesSites=(), superuser: bool=False) -> Role:
+        """Make a role and return it. Never sent twice.
+
+        Args:
+            name: no other role has it.
+            permissions: the server's names, as "can_run_scripts"; none for a role that allows nothing.
+            clients: whose agents are seen: clients by id, name or object, or "all", said explicitly, since
+                the server takes a list that is empty for all.
+            sites: single sites that are seen as well; not with "all".
+            superuser: everything is allowed, and all are seen.
+
+        Raises:
+            BadRequestError: there is a role of that name, or no such client or site.
+            InvalidRequestError: there is no such permission.
+            OutcomeUnknownError: sent, and the answer was lost: it may exist.
+        """
+
+    def update(self, role: int | Role, *, name: str | None=None, permissions: Iterable[str] | None=None, grant: Iterable[str]=(), revoke: Iterable[str]=(), clients: RolesClients | None=None, sites: RolesSites | None=None, superuser: bool | None=None) -> None:
+        """Change what is given of a role, for all its users at once. Repeated by us: twice is once.
+
+        Args:
+            role: its id, or the role.
+            name: its new name. The server wants one with every change: without, it is asked for.
+            permissions: exactly these, and no others.
+            grant: these too.
+            revoke: these no more.
+            clients: whose agents are seen, or "all"; with `sites`, or in place of them.
+            sites: single sites that are seen as well; without `clients`, these alone.
+            superuser: whether everything is allowed.
+
+        Raises:
+            NotFoundError: there is no such role.
+        """
+
+    def delete(self, role: int | Role, *, in_use: bool=False) -> None:
+        """Remove a role. Gone counts as success.
+
+        Args:
+            role: its id, or the role.
+            in_use: True to remove one that users have: they may do nothing from then on, and their keys
+                neither. Without it, such a role is left alone.
+
+        Raises:
+            InvalidRequestError: users have it, and `in_use` was not given; it was not removed.
+            NotFoundError: there is no such role.
+        """
+
+    def list(self) -> list[Role]:
+        """All roles."""
+
+class ApiKeys:
+    """The API keys of a stock server's users. Every method raises `TRMMError`s only.
+
+    The keys stand in answers, and in no repr and no error. Who may list keys may use each of them. On a
+    gateway they are an `UnsupportedError`.
+    """
+
+    def create(self, *, name: str, user: int | User, expires: datetime | None=None) -> ApiKey:
+        """Make an API key for a user and return it, with the `key` itself. Never sent twice.
+
+        Args:
+            name: 25 characters at most; no other key has it.
+            user: whose it is: it may what that user may.
+            expires: when it ends, a moment in the future with a time zone; None for never.
+
+        Raises:
+            BadRequestError: there is a key of that name, or no such user.
+            OutcomeUnknownError: sent, and the answer was lost: it may exist.
+        """
+
+    def create_limited(self, *, name: str, permissions: Iterable[str], clients: RolesClients, sites: RolesSites=(), expires: datetime | None=None) -> ApiKey:
+        """Make an API key that may do these things and no more: with a role and a user of its own.
+
+        All three have the same name; the user has a password that nobody knows, and can't log in. To take it
+        back delete the user and the role.
+
+        Args:
+            name: 25 characters at most, of those that user names may have: letters, digits and @ . + - _.
+            permissions: the server's names, as "can_run_scripts"; see `roles.create`.
+            clients: whose agents it sees, or "all"; see `roles.create`.
+            sites: single sites that it sees as well.
+            expires: when the key ends; None for never.
+
+        Raises:
+            BadRequestError: there is a role of that name, or no such client; nothing was made.
+            HalfDoneError: the role was made, and the user or the key was not; `made` has what exists.
+        """
+
+    def update(self, key: int | ApiKey, **changes: Unpack[ApiKeyChanges]) -> None:
+        """Change what is given of an API key: its `name`, whose it is, when it ends (None: never).
+
+        The key itself can't be changed. Repeated by us if an answer is lost: twice is once.
+
+        Raises:
+            NotFoundError: there is no such key.
+        """
+
+    def delete(self, key: int | ApiKey) -> None:
+        """Remove an API key: it is refused from then on. Gone counts as success.
+
+        Raises:
+            NotFoundError: there is no such key.
+        """
+
+    def list(self) -> list[ApiKey]:
+        """All API keys, with the keys themselves."""
+
+class Schedules:
+    """When a stock server makes reports, which its enterprise edition has. They raise `TRMMError`s only.
+
+    On a gateway they are an `UnsupportedError`.
+    """
+
+    def create(self, *, name: str, run_time: time, weekdays: Iterable[int] | None=None, months: Iterable[int] | None=None, days: Iterable[int] | None=None, weeks: Iterable[int] | None=None) -> Schedule:
+        """Make a schedule and return it. Never sent twice.
+
+        Daily by itself; with `weekdays` weekly; with `months` and `days` monthly, or with `months`, `weeks`
+        and `weekdays`.
+
+        Args:
+            name: need not be the only one of its name.
+            run_time: without a zone, by the server's clock.
+            weekdays: 0 is Monday, 6 Sunday.
+            months: 1 to 12.
+            days: of the month, 1 to 31, and 32 for the last.
+            weeks: of the month, 1 to 4, and 5 for the last.
+
+        Raises:
+            OutcomeUnknownError: sent, and the answer was lost: it may exist.
+        """
+
+    def update(self, schedule: int | Schedule, **changes: Unpack[ScheduleChanges]) -> None:
+        """Change what is given of a schedule. Repeated by us if an answer is lost: twice is once.
+
+        Raises:
+            NotFoundError: there is no such schedule.
+        """
+
+    def delete(self, schedule: int | Schedule) -> None:
+        """Remove a schedule. Gone counts as success.
+
+        Raises:
+            NotFoundError: there is no such schedule.
+        """
+
+    def list(self) -> list[Schedule]:
+        """All schedules."""
+
+class Core:
+    """The stock server itself: version, settings, upkeep. Every method raises `TRMMError`s only.
+
+    On a gateway they are an `UnsupportedError`.
+    """
+
+    def version(self) -> str:
+        """Which Tactical RMM it is, as "1.5.1"; not the version of its web pages. As slow as `dashboard`."""
+
+    def settings(self) -> ServerSettings:
+        """The server's settings, its secrets among them: in `extra` alone, and in no repr."""
+
+    def dashboard(self) -> Dashboard:
+        """What the dashboard asks first: versions, what is switched on, the looks its user has chosen.
+
+        The server asks the internet for its newest version meanwhile: without a way there, it takes 5 seconds
+        (20 with a code signing token) and holds a worker for that long.
+        """
+
+    def update_settings(self, **changes: Unpack[SettingsChanges]) -> None:
+        """Change what is given of the server's settings. Repeated by us if an answer is lost: twice is once.
+
+        `server_scripts_enabled` and `web_terminal_enabled` as `settings()` has them, all others by the
+        server's names; days of pruning: 0 is never. Of a shell that is "custom" give its `…_custom` path too.
+        Single sign-on, which needs a licence, and what hangs on it can't be changed here.
+
+        Raises:
+            BadRequestError: the server does not take a value, as a time zone that it does not know.
+        """
+
+    def web_version(self) -> str:
+        """The version of the server's web pages; `version` is that of Tactical RMM."""
+
+    def status(self, token: str) -> ServerStatus:
+        """How the server itself is, by its monitoring endpoint.
+
+        Args:
+            token: the `MON_TOKEN` that an administrator has set on the server. The API key does not count.
+
+        Raises:
+            AuthenticationError: the token is wrong, or none is set on the server.
+        """
+
+    def clear_cache(self) -> None:
+        """Have the server forget what it keeps of policies' checks and tasks. Never sent twice.
+
+        It keeps that for 10 minutes: a policy that was set on an agent may show late in `checks.list`.
+        """
+
+    def reload_nats(self) -> None:
+        """Have the server write the configuration of its message bus anew. Never sent twice."""
+
+    def remove_orphaned_tasks(self) -> None:
+        """Have agents remove scheduled tasks that the server does not know any more. Begun only."""
+
+    def prune(self, *, all_alerts: bool=False, completed_actions: bool=False, check_run_logs: bool=False) -> int:
+        """Delete rows of the server's database for good, and return how many. Never sent twice.
+
+        Args:
+            all_alerts: every alert, resolved or not.
+            completed_actions: pending actions that are completed.
+            check_run_logs: entries of the audit log that checks were run.
+
+        Raises:
+            InvalidRequestError: nothing is to be deleted.
+        """
+
+    def test_email(self) -> None:
+        """Have the server send a mail to its recipients, which may take it 20 seconds. Never sent twice.
+
+        Raises:
+            ServerError: it could not, in the server's own words.
+        """
+
+    def test_sms(self) -> None:
+        """Have the server send a text message to its recipients, by Twilio. Never sent twice.
+
+        Raises:
+            ServerError: it could not, in the server's own words.
+        """
+
+    def debug_log(self, *, level: Literal['info', 'warning', 'error', 'critical'] | None=None, log_type: Literal['agent_update', 'agent_issues', 'win_updates', 'system_issues', 'scripting'] | None=None, agent: str | Agent | None=None) -> list[DebugEntry]:
+        """The newest entries of the debug log, 1000 at most, the newest first.
+
+        Args:
+            level: only of this level, not of higher ones.
+            log_type: only of this type.
+            agent: only about this agent.
+        """
+
+class Fleet:
+    """Scripts and other calls over many agents.
+
+    Attributes:
+        poll: seconds between two looks for agents that a run with `when_online` waits for.
+    """
+    poll: float
+
+    def run_script(self, agents: Iterable[str | Agent] | Selector, script: AnyScript, *, args: Iterable[str]=(), timeout: int=90, env_vars: Mapping[str, str] | None=None, run_as_user: bool=False, width: int | None=None, canary: int | None=None, batch: Share | None=None, max_failures: Share | None=None, success: Callable[[ScriptResult], bool] | Iterable[int]=..., splay: float=0.0, skip_offline: bool=False, when_online: timedelta | None=None, dry_run: bool=False, journal: str | PathLike[str] | None=None) -> FleetRun:
+        """Run a script on all of these agents; see `FleetRun`.
+
+        Nothing is sent before the run is entered or awaited. All targets are tried, also those whose last
+        known status is offline, unless you say otherwise: the status may be old.
+
+        A stock server takes all targets in one call, and they begin at once, unless `width`, `splay` or
+        `max_failures` ask for less; the results are collected from its history.
+
+        Args:
+            agents: ids or agents, of a collection or an asynchronous stream; the same one twice is refused.
+                An `agents.select(…)` is read to its end before the first is sent.
+            script: the id or the name of a script in the server's library, or the script. A name is looked up
+                when the run begins.
+            args: the script's arguments.
+            timeout: seconds that the script may take on each agent, 1 to 300.
+            env_vars: environment variables for the script; a stock server only.
+            run_as_user: run it as the user who is logged in; a stock server only.
+
+            width: how many may run at once. None for what suits the server: 50 on a gateway, all on a stock
+                server.
+            canary: so many first, and the others only if all of these succeed.
+            batch: so many at a time, the next when all of them have ended; a whole number, or a share of the
+                targets as a float (0.1 is a tenth).
+            max_failures: how many failures are put up with, a number or a share; one more stops the run, and
+                who was not begun is skipped. Whatever is not known to have succeeded is a failure.
+            success: whether a result is a success; by default, return code 0. A function, or the return
+                codes, which a journal keeps for `resume`.
+            splay: each sending waits a random time up to so many seconds.
+
+            skip_offline: skip those that the server says are offline when the run begins.
+            when_online: don't skip them, but run them when they come back within this time.
+            dry_run: say what would happen to whom, as `Skipped` outcomes, and send no script.
+            journal: a file that the run is kept in, so that `resume` can go on with it after a crash. It must
+                not exist.
+
+        Raises:
+            InvalidRequestError: an argument is wrong, or a target stands there twice.
+        """
+
+    def run_command(self, agents: Iterable[str | Agent] | Selector, command: str, *, shell: str='cmd', custom_shell: str | None=None, timeout: int=30, run_as_user: bool=False, success: Callable[[CommandResult], bool] | str | None=None, **options: Unpack[KeptRunOptions]) -> FleetRun[CommandResult]:
+        """Run a command on all of these agents, a stock server's; see `FleetRun`.
+
+        By the server's call for many, which holds no worker; what it printed is collected from the history.
+        That has no return codes: `CommandResult.retcode` is None, and whatever has an end is a success unless
+        `success` says otherwise. So `canary`, `batch` and `max_failures` need one.
+
+        Args:
+            agents: as of `run_script`.
+            command: the command, as the shell takes it.
+            shell: "cmd" or "powershell" on Windows, elsewhere a path such as "/bin/bash"; one for all.
+            custom_shell: the path of a program that is used as the shell, in place of `shell`.
+            timeout: seconds that it may take on each agent, a day at most.
+            run_as_user: run it as the user who is logged in (Windows).
+            success: whether what came of it is a success: a function of it, or a text that has to be in its
+                output, which a journal keeps for `resume`.
+            options: `width`, `canary`, `batch`, `max_failures`, `splay`, `skip_offline`, `when_online`,
+                `dry_run` and `journal` as of `run_script`.
+
+        Raises:
+            InvalidRequestError: an argument is wrong, a target stands there twice, or there is no `success`
+                for a policy that goes by it.
+            UnsupportedError (on entering): the server is a gateway.
+        """
+
+    def run_code(self, agents: Iterable[str | Agent] | Selector, code: str, *, shell: str, args: Iterable[str]=(), env_vars: Mapping[str, str] | None=None, timeout: int=90, run_as_user: bool=False, success: Callable[[ScriptResult], bool] | Iterable[int]=..., **options: Unpack[KeptRunOptions]) -> FleetRun[ScriptResult]:
+        """Run code that is not in the library on all of these agents, a stock server's; see `FleetRun`.
+
+        By the server's call for trying scripts out, one for each agent. It waits for the agent and holds a
+        worker until then, so that no more than `max_waiting` are under way at once. The server keeps nothing
+        of it: where an answer is lost the outcome stays `Unknown`, also when it is resumed.
+
+        Args:
+            agents: as of `run_script`.
+            code: its text.
+            shell: what runs it: "powershell", "cmd", "python", "shell", "nushell" or "deno".
+            args: its arguments.
+            env_vars: its environment variables.
+            timeout: seconds that it may take on each agent, 1 to 300.
+            run_as_user: run it as the user who is logged in.
+            success: as of `run_script`.
+            options: as of `run_command`.
+
+        Raises:
+            InvalidRequestError: an argument is wrong, or a target stands there twice.
+            UnsupportedError (on entering): the server is a gateway.
+        """
+
+    def scan_patches(self, agents: Iterable[str | Agent] | Selector, **options: Unpack[KeptRunOptions]) -> FleetRun[None]:
+        """Have these agents of a stock server look for Windows updates; see `FleetRun`.
+
+        The server answers that it will, and tells no more: `Done` means accepted, and its result is None.
+        Whom it has left out is found out: those that run another system, or that the key may not see, are
+        `Failed`. With a `width` it is a call for each, else one for all.
+
+        Args:
+            agents: as of `run_script`.
+            options: as of `run_command`; a failure is what was not accepted.
+
+        Raises:
+            InvalidRequestError: an argument is wrong, or a target stands there twice.
+            UnsupportedError (on entering): the server is a gateway.
+        """
+
+    def install_patches(self, agents: Iterable[str | Agent] | Selector, **options: Unpack[KeptRunOptions]) -> FleetRun[None]:
+        """Have these agents install the Windows updates that are approved, now; all else as `scan_patches`.
+
+        `Done` means accepted, not installed: `agents.windows_updates.list` tells that in time.
+        """
+
+    def resume(self, journal: str | PathLike[str], *, retry: Retry | Iterable[Retry]=(), success: Callable[[Any], bool] | Iterable[int] | str | None=None, forgive: bool=False) -> FleetRun[Any]:
+        """Go on with the run of a journal; awaited or iterated, one outcome for every target of it.
+
+        Those that ended have the outcome that is written there. Those that were never sent are run, as the
+        journal says. Those in flight when the process ended are settled where the server can tell (a stock
+        server's history), else they are `Unknown`. None is run twice unless `retry` says so.
+
+        The policy goes on, too: a run whose canary has failed, or that had more failures than `max_failures`,
+        stays stopped, and what was not begun is skipped, unless those are retried or `forgive` says so. Those
+        that were in flight, and of which nothing is known, count for a canary alone.
+
+        Args:
+            journal: the file.
+            retry: "failed" runs those again that failed, or ran without success; "unknown" those of which it
+                isn't known; "skipped" those that were skipped for being offline. One of them, or several.
+            success: as of the run. None for the return codes or the text that it was given; a function can't
+                be written into a file. For what ends from now on.
+            forgive: go on as if what has ended by now had succeeded.
+
+        Raises (on entering):
+            JournalError: there is no such journal, it is of another server or a newer version, another
+                process works on it, it isn't whole, or another user could have written it.
+        """
+
+    @overload
+    def map(self, agents: Selector, call: Callable[[Agent], T], *, success: Callable[[T], bool]=..., **options: Unpack[RunOptions]) -> FleetRun[T]:
+        """Do whatever you like to all of these agents, with an outcome for each; see `FleetRun`.
+
+            with trmm.fleet.map(agents, lambda agent: trmm.agents.services(agent), width=20) as run:
+                for outcome in run: ...
+
+        `call` is called once for each target, `width` at a time, and may make any number of calls. What it
+        returns is the `result` of `Done`. A `TRMMError` that it raises is the target's outcome: `Failed` only
+        if nothing that changes something was sent by then, else `Unknown`. That is told by the calls of all
+        `TRMM` objects that are made in it, also in tasks that it begins; what else it does is for it to know.
+
+        Any other exception stops the run: what is under way is waited for, and then it is raised.
+
+        There is no journal: a function can't be written down.
+
+        Args:
+            agents: as of `run_script`.
+            call: a function, which may use the client; it gets the target as it was given, an id or an agent; of an
+                `agents.select(…)` the agent.
+            success: whether what was returned is a success; by default, whatever it is.
+            options: `width`, 50 if not given; `canary`, `batch`, `max_failures`, `splay`, `skip_offline` and
+                `when_online` as of `run_script`.
+
+        Raises:
+            InvalidRequestError: an argument is wrong, or a target stands there twice.
+        """
+
+    @overload
+    def map(self, agents: Iterable[Target], call: Callable[[Target], T], *, success: Callable[[T], bool]=..., **options: Unpack[RunOptions]) -> FleetRun[T]:
+        ...
+
+class Selector:
+    """The agents that have something in common, whichever these are when it is read; see `agents.select`.
+
+    Give it to `fleet.run_script`, `events` or whatever takes several agents: each reads it when it begins, to
+    the end, before anything is sent to the first. It may be used again, and is then read anew.
+    """
+
+    def agent_ids(self) -> list[str]:
+        """Their ids: of 100,000 agents 10 MB, where the agents themselves are a hundred. Raises as `list`."""
+
+    def hostnames(self) -> dict[str, str]:
+        """Their host names by their ids, in flat memory, too. Raises as `list`."""
+
+    def matcher(self) -> Wanted:
+        """Whether an agent is one of these, by the ids that its names mean now. Raises as `list`."""
+
+    def iter(self) -> AgentStream:
+        """The agents, in flat memory, while their list downloads; see `AgentStream`."""
+
+    def list(self) -> list[Agent]:
+        """The agents that it means now, each once.
+
+        Raises:
+            UnknownNameError: there is no such client, site or custom field.
+            AmbiguousNameError: several clients, or sites, have that name.
+            UnsupportedError: custom fields were named, and the server is a gateway.
+            TRMMError: the server could not be asked. What `where` raises comes as it is.
+        """
+
+class Subscription:
+    """The live events of one or more agents.
+
+    `with` connects, `for` inside of it yields events until the block is left, or until the server
+    has refused all agents. Events of one agent come in order. When `settings.queue` events wait for a slow
+    reader, the source is not read on, and nothing is dropped. A lost connection is made again, and told as
+    a `Gap`, behind which stands what could be caught up, and then `Live`.
+
+    Is entered once, and is read by one loop at a time.
+
+    Args:
+        source: where the events come from; or how to find it out when the block is entered.
+        agent_ids: of whom, at least one, each once.
+        settings: see there.
+        snapshot: tell each agent's present state first, and then `Live`.
+        since: a `position` that was stored: agents that are in it are caught up from there.
+        clients: the client of each agent of which it is known, for filters.
+        hosts: the host name of each agent of which it is known, for its events.
+        more: the finding of the source adds agents, so that there need be none yet.
+        observers: are told of every gap.
+        server: the address of the server; it stands in positions, and `since` of another is refused.
+
+    Raises:
+        InvalidRequestError: no agent, or one twice; `since` is no position, or one of another server.
+    """
+
+    @property
+    def state(self) -> dict[str, StreamState]:
+        """By agent_id: "connecting", "catching up", "live" or "ended"; a copy."""
+
+    @property
+    def received(self) -> int:
+        """How many frames, or changes that polling has shown, have come."""
+
+    @property
+    def dropped(self) -> int:
+        """How many events are known to be lost; each was told in a `Gap`."""
+
+    @property
+    def reconnects(self) -> int:
+        """How often a connection that was lost has been made again."""
+
+    @property
+    def position(self) -> str:
+        """The place up to which events were handed to the reader, to be stored and given back as `since`.
+
+        JSON text, some dozen bytes for each agent and each of its open alerts. Events that still wait here
+        count as not told, and so do those that were thrown away when the block was left.
+        """
+
+    def __enter__(self) -> Self:
+        """Connect: returns when every agent's stream stands or was refused; its present state is known then.
+
+        With `settings.wait_for_all=False`, as soon as the first stands: see `state` for the others.
+
+        A refused agent among several is told as `Ended`. An agent that can't be reached while others can is
+        tried on, and told as a `Gap` when it is. Cancelled or failed: no task and no socket is left.
+
+        Raises:
+            APIError: the server refuses the only agent.
+            ConnectionFailedError: no agent was accepted, and the server could not be reached
+                `settings.connect_attempts` times, or for `settings.backoff_most`, or not in the time that the
+                client gives a handshake.
+            TimeoutError: the server did not tell its state within the client's timeout.
+            RateLimitedError: the same, by 429 each time.
+            ClosedError: entered before.
+        """
+
+    def __exit__(self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None) -> None:
+        """Close all connections, within `settings.close_timeout` whatever the peers do; cancelled, at once.
+
+        Events that were not read are gone. No task and no socket is left.
+        """
+
+    def __iter__(self) -> Self:
+        ...
+
+    def __next__(self) -> Event:
+        """The next event. Safe to cancel: nothing is taken then.
+
+        Raises:
+            ClosedError: before entering the block, and after leaving it; or in another event loop.
+            InvalidRequestError: another loop is waiting for the next event; or there are handlers or
+                consumers, which read in place of it.
+            APIError: the server has refused all agents; what it said of the last.
+        """
+
+    def on(self, kind: type[E] | tuple[type[E], ...], callback: Callable[[E], object], *, agent: FiltersAgents | None=None, client: FiltersClients | None=None, severity: Severities | None=None, queue: int=1000, on_error: Callable[[E, Exception], object] | None=None) -> Handler:
+        """Have a callback called with events, in place of a loop; see `Handler`, and `run`.
+
+        Args:
+            kind: the type of event, or several.
+            callback: is called with one event after the other; it may be asynchronous.
+            agent: of these agents alone.
+            client: of the agents of this client alone, by id, name or object.
+            severity: alerts of this severity alone, or of these.
+            queue: how many may wait for it; what has no room is dropped and counted, and of what has a state
+                it is called with the last in the end.
+            on_error: is called with what the callback raised.
+
+        Raises:
+            InvalidRequestError: no such filter; or it is by client, and an agent was given by its id alone.
+        """
+
+    def consumer(self, kind: Kinds | None=None, *, agent: FiltersAgents | None=None, client: FiltersClients | None=None, severity: Severities | None=None, queue: int=1000) -> Consumer:
+        """One of several readers, each at its own pace, of what comes from now on; see `Consumer`.
+
+        Args:
+            kind: types of events; `Gap`, `Live` and `Ended` come in any case.
+            agent: of these agents alone.
+            client: of the agents of this client alone, by id, name or object.
+            severity: alerts of this severity alone, or of these.
+            queue: how many may wait.
+
+        Raises:
+            InvalidRequestError: as `on`.
+        """
+
+    def run(self) -> None:
+        """Wait while handlers and consumers do the work, until the stream ends.
+
+        Raises:
+            ClosedError: outside of the block, or when it is left meanwhile; or in another event loop.
+            APIError: the server has refused all agents, and every handler has dealt with what had come.
+        """
+
+    def add(self, agent: str | Agent) -> Standing:
+        """Follow one more agent from now on; what is returned may be awaited, and needn't be.
+
+        Its stream begins as those of the others did: with its present state for `snapshot=True`, from its
+        place in `since` if it has one there. One that has ended is tried once more, and caught up from
+        there; one that is followed already is left as it is. Refused, it is told as `Ended`.
+
+        Returns:
+            an awaitable of nothing, done when the agent's stream stands, or was refused.
+
+        Raises:
+            InvalidRequestError: not an agent.
+            ClosedError: the block was left, or the stream has ended; or it is in another event loop.
+        """
+
+    def remove(self, agent: str | Agent) -> None:
+        """Follow an agent no more: no event of it comes from now on, not even one that waits here.
+
+        One that is not followed is no mistake. When the last is removed, the stream goes on, empty.
+
+        Raises:
+            InvalidRequestError: not an agent.
+            ClosedError: it is in another event loop.
+        """
+
+class Mirror(Mapping[str, Agent]):
+    """A live, read-only mapping from agent_id to `Agent`; enter it before you read it.
+
+        with trmm.mirror(client="Acme") as mirror:
+            offline = [agent for agent in mirror.values() if agent.status != "online"]
+
+    It may change at any time; `values()` and such are of one moment. An agent is the same object as long as nothing of it changes
+    but `last_seen`. Entering waits for the first whole picture; leaving leaves no task and no socket.
+    Is entered once.
+    """
+
+    def __enter__(self) -> Self:
+        """Wait for the first whole picture.
+
+        Raises:
+            UnknownNameError: there is no such client or site.
+            TRMMError: the server refuses, or can't be reached.
+            ClosedError: it was entered before.
+        """
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        ...
+
+    def __getitem__(self, agent_id: str) -> Agent:
+        ...
+
+    def __iter__(self) -> Iterator[str]:
+        ...
+
+    def __len__(self) -> int:
+        ...
+
+    def alerts(self, agent: str | Agent) -> list[Alert]:
+        """The alerts of an agent that are not resolved, the oldest first; of an agent that is not here, none.
+
+        Raises:
+            InvalidRequestError: not an agent.
+        """
+
+    def by_client(self, client: int | str | Client | ClientRef) -> list[Agent]:
+        """The agents of a client, by its id, its name or the client."""
+
+    def by_site(self, site: int | str | Site | SiteRef) -> list[Agent]:
+        """The agents of a site, by its id, its name or the site."""
+
+    def by_status(self, status: str) -> list[Agent]:
+        """The agents of a status: "online", "offline" or "overdue"."""
+
+    @property
+    def fresh(self) -> bool:
+        """Whether the picture is known to be right: False between a `Gap` and the next `Live`."""
+
+    @property
+    def freshness(self) -> Mapping[str, float]:
+        """By agent: how many seconds old its state may be, now; 0.0 for one whose socket stands."""
+
+    def changes(self) -> Changes:
+        """What changes from now on, agent by agent; see `Changes`. Of `last_seen` alone nothing is told."""
+
+    def wait_until(self, holds: Callable[[AsyncMirror], object], *, timeout: float | None=None, missing_ok: bool=False) -> None:
+        """Wait until something holds of this mirror. Any number of waiters cost nothing more.
+
+        Args:
+            holds: a function of the mirror; is called now, and then whenever something has changed.
+            timeout: seconds to wait at most; None for any time.
+            missing_ok: wait, too, for an agent that `holds` looks up and that is not there yet.
+
+        Raises:
+            TimeoutError: it did not hold in time.
+            KeyError: `holds` looked an agent up that is not here, and `missing_ok` was not given.
+            ClosedError: the mirror is not entered, or was left meanwhile.
+            TRMMError: what ended the mirror. What else `holds` raises comes as it is.
+        """
+
+class Maintenance:
+    """A block in which agents are in maintenance mode; see `TRMM.maintenance`. Enter it once.
+
+    Args:
+        chosen: the agents as they are now.
+        switch: switches one agent on or off.
+        journal: where it is kept who was switched on; None for nowhere.
+        timeout: seconds that switching off may take.
+    """
+
+    @property
+    def agent_ids(self) -> tuple[str, ...]:
+        """Those that were switched on, and will be switched off again."""
+
+    def __enter__(self) -> Self:
+        """Switch on those that are not on yet. If that fails, those that were switched are switched off.
+
+        Raises:
+            UnsupportedError: the server is a gateway.
+            JournalError: the journal can't be read or written; nothing was switched.
+            TRMMError: an agent could not be switched, or the server could not be asked.
+        """
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Switch them off, within `timeout` seconds, also where this is cancelled meanwhile.
+
+        Raises:
+            StillInMaintenanceError: some could not be switched off; it names them, and the journal keeps
+                them. Where the block was cancelled, it is logged, and stands as a note at the cancellation.
+        """
+
+class Notes:
+    """The notes that were put to agents of a stock server. Every method raises `TRMMError`s only.
+
+    On a gateway they are an `UnsupportedError`.
+    """
+
+    def create(self, agent: str | Agent, note: str) -> Note:
+        """Put a note to an agent, and return it. Never sent twice.
+
+        Raises:
+            OutcomeUnknownError: the answer was lost, and the note is not there as yet.
+            UnidentifiedError: it was made, and another of the same text at the same time.
+        """
+
+    def update(self, note: int | Note, text: str) -> None:
+        """Give a note another text. Repeated by us if an answer is lost: twice is once.
+
+        Raises:
+            NotFoundError: there is no such note.
+        """
+
+    def delete(self, note: int | Note) -> None:
+        """Remove a note. One that is gone when an answer was lost before counts as removed.
+
+        Raises:
+            NotFoundError: there is no such note.
+        """
+
+    def get(self, note: int | Note) -> Note:
+        """One note.
+
+        Raises:
+            NotFoundError: there is no such note.
+        """
+
+    def list(self, agent: str | Agent | None=None) -> list[Note]:
+        """The notes that were put to an agent, or to all."""
+
+class Processes:
+    """What runs on an agent of a stock server. Every method raises `TRMMError`s only.
+
+    The agent is asked: see `Agents`. On a gateway they are an `UnsupportedError`.
+    """
+
+    def kill(self, agent: str | Agent, process: int | Process) -> None:
+        """End a process, by its number (pid). The agent is asked, for 15 seconds, never twice.
+
+        Raises:
+            BadRequestError: the agent could not; the text is what its system says.
+        """
+
+    def list(self, agent: str | Agent) -> list[Process]:
+        """What runs on an agent, at this moment. The agent is asked, for 5 seconds."""
+
+class Registry:
+    """The registry of a Windows agent of a stock server. Every method raises `TRMMError`s only.
+
+    A path is `HKEY_LOCAL_MACHINE\\SOFTWARE\\Acme`, or `HKLM\\SOFTWARE\\Acme`. The agent is asked each time, for
+    30 seconds, and needs version 2.10.0. What changes something is never sent twice. On a gateway they are an
+    `UnsupportedError`.
+    """
+
+    def browse(self, agent: str | Agent, path: str=..., *, page: int=1, page_size: int=200) -> RegistryKey:
+        """One key: its values, and the names of the keys below it.
+
+        Args:
+            agent: its id, or the agent.
+            path: the key; "Computer" for the hives. A hive alone can't be browsed.
+            page: which part of the keys below, from 1 on, while `has_more`.
+            page_size: how many of them at most.
+
+        Raises:
+            BadRequestError: there is no such key, or the agent is too old.
+        """
+
+    def create_key(self, agent: str | Agent, path: str) -> None:
+        """Make a key.
+
+        Raises:
+            AgentLostError: the agent did not answer in time; it may be made all the same.
+            BadRequestError: there is one already.
+        """
+
+    def rename_key(self, agent: str | Agent, path: str, new_path: str) -> None:
+        """Give a key, with all that is below it, another path.
+
+        Raises:
+            AgentLostError: the agent did not answer in time; it may be renamed all the same.
+            BadRequestError: there is no such key.
+        """
+
+    def delete_key(self, agent: str | Agent, path: str, *, with_subkeys: bool=False) -> None:
+        """Remove a key with its values, for good.
+
+        Args:
+            agent: its id, or the agent.
+            path: the key.
+            with_subkeys: with all keys below it; without, one that has such is left alone, which is looked
+                at first.
+
+        Raises:
+            InvalidRequestError: there are keys below it; nothing was removed.
+            AgentLostError: the agent did not answer in time; it may be removed all the same.
+            BadRequestError: there is no such key.
+        """
+
+    def create_value(self, agent: str | Agent, path: str, name: str, *, type: RegistryType, data: RegistryData) -> RegistryValue:
+        """Make a value in a key, and return it as the agent has it.
+
+        Args:
+            agent: its id, or the agent.
+            path: the key.
+            name: the value's name.
+            type: "REG_SZ", "REG_EXPAND_SZ", "REG_MULTI_SZ", "REG_DWORD", "REG_QWORD" or "REG_BINARY".
+            data: text; for "REG_MULTI_SZ" texts, for "REG_DWORD" and "REG_QWORD" an int, for "REG_BINARY"
+                bytes.
+
+        Raises:
+            AgentLostError: the agent did not answer in time; it may be made all the same.
+            BadRequestError: there is such a value already, or no such key.
+        """
+
+    def set_value(self, agent: str | Agent, path: str, name: str, *, type: RegistryType, data: RegistryData) -> RegistryValue:
+        """Set a value, which is made where it is missing; arguments and errors as of `create_value`."""
+
+    def rename_value(self, agent: str | Agent, path: str, name: str, new_name: str) -> None:
+        """Give a value of a key another name.
+
+        Raises:
+            AgentLostError: the agent did not answer in time; it may be renamed all the same.
+            BadRequestError: there is no such value.
+        """
+
+    def delete_value(self, agent: str | Agent, path: str, name: str) -> None:
+        """Remove a value of a key, for good.
+
+        Raises:
+            AgentLostError: the agent did not answer in time; it may be removed all the same.
+            BadRequestError: there is no such value.
+        """
+
+class Services:
+    """The services of a Windows agent of a stock server. Every method raises `TRMMError`s only.
+
+    `trmm.agents.services(agent)` lists them. The agent is asked: see `Agents`. On a gateway they are an
+    `UnsupportedError`.
+    """
+
+    def __call__(self, agent: str | Agent) -> list[Service]:
+        """The services of a Windows agent. The agent is asked, for 10 seconds."""
+
+    def get(self, agent: str | Agent, service: str | Service) -> Service:
+        """One service, by its name, not the displayed one. The agent is asked, for 10 seconds.
+
+        Raises:
+            NotFoundError: the agent has no such service.
+        """
+
+    def control(self, agent: str | Agent, service: str | Service, action: Literal['start', 'stop', 'restart']) -> None:
+        """Start, stop or restart a service. Never sent twice.
+
+        The agent is asked, for 32 seconds; to restart, for twice that.
+
+        Raises:
+            BadRequestError: the agent could not, or has no Windows services.
+        """
+
+    def update(self, agent: str | Agent, service: str | Service, *, start_type: Literal['auto', 'autodelay', 'manual', 'disabled']) -> None:
+        """Set how a service starts. Repeated by us if an answer is lost: twice is once.
+
+        The agent is asked, for 10 seconds.
+
+        Raises:
+            BadRequestError: the agent could not.
+        """
+
+class InstalledSoftware:
+    """What is installed on agents of a stock server. Every method raises `TRMMError`s only.
+
+    On a gateway it is an `UnsupportedError`.
+    """
+
+    def refresh(self, agent: str | Agent) -> None:
+        """Have the server list anew what is on a Windows agent. The agent is asked, for 15 seconds.
+
+        Raises:
+            BadRequestError: the agent is not a Windows one.
+        """
+
+    def install(self, agent: str | Agent, package: str) -> None:
+        """Have a Windows agent install a package by Chocolatey. The agent is asked, for 2 seconds.
+
+        It is begun only: what comes of it stands in `pending_actions.list(agent=…)`. Never sent twice.
+
+        Args:
+            agent: its id, or the agent.
+            package: the package's name, as in `packages()`. The server does not look whether there is one.
+
+        Raises:
+            AgentLostError: the agent did not answer in time; it may install it all the same.
+            BadRequestError: the agent is not a Windows one.
+        """
+
+    def uninstall(self, agent: str | Agent, software: str | Software, *, command: str | None=None, timeout: int=1800, run_as_user: bool=False) -> None:
+        """Have a Windows agent remove a program by a command, for which nobody waits. Never sent twice.
+
+        Whether the agent is there to hear it the server does not learn; see `agents.history`, later.
+
+        Args:
+            agent: its id, or the agent.
+            software: the program, or its name.
+            command: what removes it without asking anybody, mostly its uninstaller with "/S" or "/quiet".
+                None for the `uninstall` of the program as it was listed, which may ask.
+            timeout: seconds that the command may take.
+            run_as_user: run it as the user who is logged in.
+
+        Raises:
+            BadRequestError: the agent is not a Windows one, or this would remove the agent itself.
+        """
+
+    def packages(self) -> list[str]:
+        """The names of all packages that `install` knows; empty where the server has not loaded them yet."""
+
+    def everywhere(self) -> dict[str, list[Software]]:
+        """What is installed on all agents, by their ids, in one call; without those that have no list.
+
+        As old as the agents' last reports. Of 5,000 agents it is some 100 MB: see `max_answer`.
+        """
+
+    def list(self, agent: str | Agent) -> list[Software]:
+        """What is installed on an agent, as the server has it listed; empty where it has no list.
+
+        The list is as old as the agent's last report, or `refresh`.
+        """
+
+class EventLog:
+    """The event logs of Windows agents of a stock server. On a gateway they are an `UnsupportedError`."""
+
+    def list(self, agent: str | Agent, log: Literal['Application', 'System', 'Security']='Application', *, days: int=1) -> list[EventLogEntry]:
+        """What a Windows event log has of the last days. The agent is asked: 32 seconds, Security 182.
+
+        Args:
+            agent: whose, or its id.
+            log: which.
+            days: how many, from 1 to 36500. The more, the less likely that the agent answers in time.
+        """
+
+class WindowsUpdates:
+    """The Windows updates of agents of a stock server. Every method raises `TRMMError`s only.
+
+    On a gateway they are an `UnsupportedError`.
+    """
+
+    def update(self, update: int | WindowsUpdate, action: Literal['approve', 'ignore', 'nothing', 'inherit']) -> None:
+        """Say what is to become of one update of an agent; when it is installed is for its policy to say."""
+
+    def scan(self, agent: str | Agent) -> None:
+        """Have a Windows agent look for updates. Nobody waits for it, or knows whether the agent heard of it.
+
+        Raises:
+            BadRequestError: the agent is not a Windows one.
+        """
+
+    def install(self, agent: str | Agent) -> None:
+        """Have an agent install what is approved, or approved by its policy, now. Never sent twice.
+
+        Nobody waits for it, or knows whether the agent heard of it.
+        """
+
+    def list(self, agent: str | Agent) -> list[WindowsUpdate]:
+        """The Windows updates of an agent, installed or not, as the server has listed them; newest first."""
+
+class AgentStream:
+    """Agents one by one while their list downloads. Enter it, then iterate it, once.
+
+    Leaving the block early gives the connection up. A list that was cut short ends in an error, never in a
+    short list: `ConnectionFailedError`, or `DecodeError` if the server itself sent half of one.
+    """
+
+    def __enter__(self) -> Self:
+        ...
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        ...
+
+    def __iter__(self) -> Iterator[Agent]:
+        ...
+
+class ScriptStream:
+    """A script's output while it runs: enter it, then iterate it, once.
+
+        with trmm.agents.stream_script(agent, script=1) as output:
+            for chunk in output:
+                print(chunk.output, end="")
+        output.result.retcode
+
+    Entering subscribes to the agent's events and then sends the script, once. The last piece has `done=True`,
+    always: where the server's own got lost, or the server can't tell our output from others', it is made from
+    the run's result, and holds all of the output if no piece had come before. So it is on a stock server,
+    which has no live output of scripts: one piece, when the script has ended. `complete` says whether all
+    output came live. It ends by itself, at the latest when the time of the script and of the client is over.
+
+    Leaving the block early drops the subscription and the answer; the script goes on.
+    """
+    complete: bool
+
+    @property
+    def result(self) -> ScriptResult:
+        """The run's result, once the iteration has ended.
+
+        Raises:
+            ClosedError: it has not ended, or ended in an error.
+        """
+
+    def __enter__(self) -> Self:
+        ...
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        ...
+
+    def __iter__(self) -> Self:
+        ...
+
+    def __next__(self) -> ScriptOutput:
+        ...
+
+class CommandStream:
+    """A command's output while it runs: enter it, then iterate it, once.
+
+        with trmm.agents.stream_command(agent, "ipconfig", shell="cmd") as output:
+            for chunk in output:
+                print(chunk.output, end="")
+        output.result.exit_code
+
+    Entering opens a socket of its own, sends the command, once, and waits until the server has taken or
+    refused it. The last piece has `done=True`, always: where the server's own got lost it is made here, and
+    holds all of the output if no piece had come before. It ends by itself, at the latest `timeout` + 2 s +
+    `settings.grace` (and `settings.report`) after the sending.
+
+    `complete` says whether all output came live, as far as can be told; if not, `why_incomplete` says why,
+    and `result.output` is what the agent reported to the server's history, if that can be found and holds all
+    that came live (`result.from_history`). What a command prints in its first milliseconds, before the server
+    listens, can be lost without a trace.
+
+    Leaving the block early closes the socket; the command goes on.
+
+    Raises, on entering (the command did not run, unless it is the last):
+        AuthenticationError: no login, or one that has ended.
+        PermissionDeniedError: the user may not send commands to this agent.
+        NotFoundError: there is no such agent.
+        UnsupportedError: the server is a gateway, or the agent older than 2.10.0.
+        BadRequestError: the server can't read the command.
+        ConnectionFailedError: no connection.
+    Raises, when iterated:
+        AgentSilentError: nothing came of the agent, live or in the history; `reason` says whether it is
+            offline.
+        OutcomeUnknownError: the connection was lost before anything came.
+    """
+
+    @property
+    def result(self) -> CommandResult:
+        """What came of the command, once the iteration has ended.
+
+        Raises:
+            ClosedError: it has not ended, or ended in an error.
+        """
+
+    @property
+    def complete(self) -> bool:
+        """Whether all output has come live, as far as can be told. False until the end."""
+
+    @property
+    def why_incomplete(self) -> str:
+        """Why output may be missing, in words; empty if it is complete."""
+
+    def __enter__(self) -> Self:
+        ...
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        ...
+
+    def __iter__(self) -> Self:
+        ...
+
+    def __next__(self) -> CommandOutput:
+        ...
+
+class Snippets:
+    """Pieces of code that the scripts of a stock server use as `{{name}}`. They raise `TRMMError`s only.
+
+    On a gateway they are an `UnsupportedError`.
+    """
+
+    def get(self, snippet: int | Snippet) -> Snippet:
+        """One snippet.
+
+        Raises:
+            NotFoundError: there is no such snippet.
+        """
+
+    def create(self, *, name: str, code: str, shell: Shell='powershell', description: str='') -> Snippet:
+        """Make a snippet and return it. Never sent twice.
+
+        Args:
+            name: what scripts write between the braces; 40 characters at most, and no other has it.
+            code: its text, as it is.
+            shell: of which scripts it is; the server does not mind it.
+            description: 50 characters at most.
+
+        Raises:
+            BadRequestError: there is a snippet of that name.
+            OutcomeUnknownError: sent, and the answer was lost: it may exist.
+        """
+
+    def update(self, snippet: int | Snippet, **changes: Unpack[SnippetChanges]) -> None:
+        """Change what is given of a snippet. Repeated by us if an answer is lost: twice is once.
+
+        Raises:
+            NotFoundError: there is no such snippet.
+        """
+
+    def delete(self, snippet: int | Snippet) -> None:
+        """Remove a snippet; scripts that use it then run with its braces in them. Gone counts as success.
+
+        Raises:
+            NotFoundError: there is no such snippet.
+        """
+
+    def list(self) -> list[Snippet]:
+        """All snippets, with their code."""
+
+class CheckStream:
+    """Checks as their agents answer: enter it, then iterate it, once. An agent's come together.
+
+    A few agents are asked ahead, and no more while nobody reads. Leaving the block early asks no more. If
+    some agents could not be asked the iteration ends in an `IncompleteError` that names them, when all others
+    have answered; what would be the same for every agent (a key that is refused) ends it at once.
+    """
+
+    @property
+    def failed(self) -> Mapping[str, TRMMError]:
+        """The agents so far that could not be asked, with their errors."""
+
+    def __enter__(self) -> Self:
+        ...
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        ...
+
+    def __iter__(self) -> Self:
+        ...
+
+    def __next__(self) -> Check:
+        ...
+
+class PatchPolicies:
+    """Patch policies of policies: how Windows updates are dealt with. Read them in `policies.list`.
+
+    Every method raises `TRMMError`s only; on a gateway they are an `UnsupportedError`. Agents have their own:
+    `agents.update(agent, patch_policy={…})`.
+    """
+
+    def create(self, policy: int | Policy, **settings: Unpack[PatchChanges]) -> PatchPolicy:
+        """Give a policy a patch policy and return it. Never sent twice.
+
+        Raises:
+            InvalidRequestError: a value is wrong, or it has one already, which the server would add to and
+                not heed.
+            NotFoundError: there is no such policy.
+            OutcomeUnknownError: sent, and the answer was lost: it may exist.
+        """
+
+    def update(self, patch_policy: int | PatchPolicy, **changes: Unpack[PatchChanges]) -> None:
+        """Change what is given of a patch policy, an agent's own too. Twice is once.
+
+        Raises:
+            NotFoundError: there is no such patch policy.
+        """
+
+    def delete(self, patch_policy: int | PatchPolicy) -> None:
+        """Remove a patch policy. Gone already, after a lost answer, counts as success.
+
+        Raises:
+            NotFoundError: there is no such patch policy.
+        """
+
+    def reset(self, *, client: AnyClient | None=None, site: AnySite | None=None, everywhere: bool=False) -> None:
+        """Have the agents' own patch policies inherit again: of a client, a site, or of all. Twice is once.
+
+        Their hours, days, and what is to be done about failures are not reset. The server does not say of how
+        many, nor whether there is such a client.
+
+        Args:
+            client: of this client's agents; or
+            site: of this site's; or
+            everywhere: True for every agent that the key may see.
+        """
+
+class AuditStream:
+    """Entries of the audit log one by one. Enter it, then iterate it, once. It may be left at any time."""
+
+    def __enter__(self) -> Self:
+        ...
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        ...
+
+    def __iter__(self) -> Iterator[AuditEntry]:
+        ...
+
+class Sessions:
+    """The logins of a stock server's users that have not ended. Every method raises `TRMMError`s only."""
+
+    def delete(self, session: str | UserSession) -> None:
+        """End a session, given itself or its digest: its token is refused from then on. Gone counts as done.
+
+        Raises:
+            NotFoundError: there is no such session.
+        """
+
+    def delete_all(self, user: int | User) -> None:
+        """End all sessions of a user. API keys of the user stay good.
+
+        Raises:
+            NotFoundError: there is no such user.
+        """
+
+    def list(self, user: int | User) -> list[UserSession]:
+        """The sessions of a user.
+
+        Raises:
+            NotFoundError: there is no such user.
+        """
+
+class FleetRun(Generic[RunT]):
+    """A script, or any call, on its way over the fleet.
+
+    Either `wait()`, for the outcomes in the order of the targets; or enter it and iterate it, for the
+    outcomes in the order of completion:
+
+        with trmm.fleet.run_script(agents, script=1) as run:
+            for outcome in run: ...
+
+    Once only. Sending stops while the loop lags behind by more than `width` outcomes (50 if not given).
+    Leaving the block early stops sending, cancels what is in flight and leaves no task behind; what was never
+    sent then counts as skipped, what was sent and not answered as unknown. `rest` has the outcomes that the
+    loop did not get to. `stop()` is the gentle way: nothing more is sent, what is in flight is waited for.
+    """
+
+    @property
+    def counts(self) -> Counts:
+        """Where the targets stand now; adds up to their number (of a stream: to those read so far)."""
+
+    @property
+    def succeeded(self) -> int:
+        """How many of them are successes: by the run's `success`, or with return code 0."""
+
+    @property
+    def stopped(self) -> str:
+        """Why the run was stopped before its end, in words; empty if it was not."""
+
+    @property
+    def rest(self) -> list[Outcome[RunT]]:
+        """Once the block was left: the outcomes that the loop was not given. Empty after a whole run.
+
+        Of a run with a journal, without those that were never begun: they stand in the journal.
+        """
+
+    def groups(self) -> list[Group]:
+        """The outcomes so far, folded by identical output and return code; the largest group first."""
+
+    @property
+    def worst_retcode(self) -> int | None:
+        """The return code that is farthest from 0; None if no script has ended with one."""
+
+    def report(self, names: Mapping[str, str] | None=None) -> str:
+        """The groups as text: which hosts, and what all of them printed; `names` by agent_id."""
+
+    def stop(self) -> None:
+        """Send nothing more. What is in flight is waited for, what was never sent is skipped.
+
+        Also what was sent and refused with 429, and would have been sent again: that certainly ran nothing.
+        A pause that the server asks for before its history may be read (429) is not waited out: what became
+        of a script is `Unknown` then, once its own time is over.
+        """
+
+    def wait(self) -> list[Outcome[RunT]]:
+        """Wait for it: what `await` gives."""
+
+    def __enter__(self) -> Self:
+        ...
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        ...
+
+    def __iter__(self) -> Self:
+        ...
+
+    def __next__(self) -> Outcome[RunT]:
+        ...
+
+class Handler:
+    """A callback that is called with events, made by `Subscription.on`.
+
+    It is called with one event after the other, and may be asynchronous. What it raises is logged to
+    "trmm_async.events" and handed to `on_error`, and is the end of nothing.
+
+    Attributes:
+        consumer: what it takes its events from.
+        calls: how often it was called.
+        errors: how often it raised.
+    """
+    task: asyncio.Task[None] | None
+    calls: int
+    errors: int
+
+    @property
+    def dropped(self) -> int:
+        """How many events came while its queue was full; of what has a state it is called with the last."""
+
+    def remove(self) -> None:
+        """Call it no more. A call that is under way goes on to its end."""
+
+    def unread(self) -> list[Event]:
+        """What it was not called with, or has not yet dealt with."""
+
+    def run(self) -> None:
+        """Call it, until its consumer ends."""
+
+class Consumer:
+    """One of several readers of a subscription, with a queue of its own; made by `Subscription.consumer`.
+
+        with events.consumer(AlertEvent, severity="error", queue=100) as alerts:
+            for event in alerts: ...
+
+    It holds up nobody: what there is no room for is dropped, and told as a `Gap` with its `dropped`; behind
+    it comes how things stand that were dropped, and `Live`. Is read by one loop at a time, and ends as the
+    subscription does. Leaving its block, or `close`, ends it alone.
+    """
+
+    @property
+    def dropped(self) -> int:
+        """How many events had no room, in all; each was told in a `Gap`."""
+
+    def close(self) -> None:
+        """Take no more events; what waits is gone. Twice is the same as once."""
+
+    def __enter__(self) -> Self:
+        ...
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        ...
+
+    def __iter__(self) -> Self:
+        ...
+
+    def __next__(self) -> Event:
+        """The next event. Safe to cancel: nothing is taken then.
+
+        Raises:
+            ClosedError: the consumer or the subscription is closed; or it is in another event loop.
+            InvalidRequestError: another loop is waiting for the next event.
+            APIError: the server has refused all agents; what it said of the last.
+        """
+
+    def offer(self, event: Event) -> None:
+        """Something has come that it wants."""
+
+    def finish(self, end: BaseException) -> None:
+        """Nothing more will come; behind what waits, `end` is raised."""
+
+class Standing:
+    """When an agent that was added stands; see `Subscription.add`. May be awaited often, or never."""
+
+    def wait(self) -> None:
+        """Wait for it: what `await` gives."""
+
+class Changes:
+    """The changes of a mirror, from the moment it is made: enter it, then iterate it.
+
+        with mirror.changes() as changes:
+            for change in changes: ...
+
+    A slow reader loses nothing of how things stand: what happens to an agent before its change is read is put
+    together with it, and what has come to nothing by then is not told. Ends with `ClosedError` when the
+    mirror is left, or with the error that ended the mirror.
+    """
+
+    def __enter__(self) -> Self:
+        ...
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        ...
+
+    def __iter__(self) -> Self:
+        ...
+
+    def __next__(self) -> Change:
+        """The next change. Safe to cancel."""
+
+    def put(self, change: Change) -> None:
+        """For the picture."""
+
+    def finish(self, end: BaseException) -> None:
+        """For the picture: nothing more comes."""
