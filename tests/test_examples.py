@@ -11,12 +11,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 import pytest
 from aiohttp import web
 
 from tests.forked import Forked, forks
+from trmm_async import TRMM
 from trmm_async.testing import Simulator
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -80,7 +82,14 @@ def a_server(dialect: str) -> Simulator:
 
 def test_every_example_is_run_here_and_listed() -> None:
     names = {path.stem for path in EXAMPLES.glob("*.py")}
-    assert names == {"when_online", "alert_forwarder", "fleet_state"}
+    assert names == {
+        "when_online",
+        "alert_forwarder",
+        "fleet_state",
+        "mirror_api",
+        "onboard_client",
+        "patch_ring",
+    }
     listed = (EXAMPLES / "README.md").read_text()
     assert all(f"({name}.py)" in listed for name in names)
 
@@ -226,3 +235,91 @@ async def test_a_fleets_state_is_served_and_its_changes(dialect: str, port: int)
             async with browser.get(f"{base}/healthz") as answer:
                 assert (await answer.json())["live"] == 3
             await program.stop()
+
+
+# Serving a mirror.
+
+
+@BOTH
+async def test_a_mirror_is_served_as_it_is(dialect: str, port: int) -> None:
+    base = f"http://127.0.0.1:{port}"
+    async with a_server(dialect) as server, aiohttp.ClientSession() as browser:
+        first, second = server.agents[:2]
+        server.go_offline(first.agent_id)
+        server.raise_alert(second.agent_id, severity="error", message="full")
+
+        async def asked(path: str) -> Any:
+            async with browser.get(base + path) as answer:
+                return await answer.json() if answer.status == 200 else answer.status
+
+        async with running(server, "mirror_api", PORT=str(port)) as program:
+            await program.says("Uvicorn running")
+            everybody = await asked("/agents")
+            assert {one["agent_id"] for one in everybody} == {*server.agent_ids}
+            assert [one["hostname"] for one in await asked("/agents?status=offline")] == [first.hostname]
+            client = everybody[0]["client"]
+            assert await asked(f"/agents?client={client['id']}") == await asked(
+                f"/agents?client={quote(client['name'])}"
+            )
+            assert (await asked(f"/agents/{second.agent_id}"))["hostname"] == second.hostname
+            assert await asked("/agents/nobody") == 404
+            assert [one["message"] for one in await asked(f"/agents/{second.agent_id}/alerts")] == ["full"]
+            assert (await asked("/healthz"))["agents"] == 3
+            async with asyncio.timeout(LONGEST), browser.get(f"{base}/changes") as answer:
+                assert await answer.content.readline() == b": from here on\n"
+                server.come_online(first.agent_id)
+                change = await anext(rows(answer))
+            assert (change["before"]["status"], change["after"]["status"]) == ("offline", "online")
+            await program.stop()
+
+
+# Onboarding a client.
+
+
+async def test_a_client_is_onboarded_once_however_often_it_is_run() -> None:
+    words = ("Acme", "Berlin", "Acme: servers")
+    async with a_server("stock") as server:
+        server.cut("POST", "/clients/", after=True)  # made, and the answer is lost
+        for _ in range(2):
+            async with running(server, "onboard_client", *words) as program:
+                assert await program.ended() == 0, program.said
+                assert any("for Windows, a program: http" in line for line in program.said)
+                assert any("or a command: " in line for line in program.said)
+        async with TRMM(server.url, api_key=server.api_key, dialect="stock") as trmm:
+            (client,) = [one for one in await trmm.clients.list() if one.name == "Acme"]
+            assert [site.name for site in client.sites] == ["Berlin"]
+            (policy,) = [one for one in await trmm.policies.list() if one.name == "Acme: servers"]
+            used = await trmm.policies.related(policy)
+            assert [one.name for one in used.server_clients] == ["Acme"]
+
+
+# Patches, ring by ring.
+
+
+async def test_patches_go_on_after_a_crash_and_tell_no_machine_twice(tmp_path: Path) -> None:
+    async with Simulator(agents=30, dialect="stock", rate_limit=None) as server:
+
+        def told() -> list[str]:
+            bodies = [json.loads(one.body) for one in server.requests if one.path.endswith("/bulk/")]
+            return [agent_id for body in bodies for agent_id in body["agents"]]
+
+        async with running(server, "patch_ring", str(tmp_path / "round"), "600") as program:
+            await program.says("canary: waiting")
+            program.process.kill()
+        assert len(told()) == 2
+        async with running(server, "patch_ring", str(tmp_path / "round"), "0") as program:
+            assert await program.ended() == 0, program.said
+        assert "canary: 2 of 2 machines install\n" in program.said
+        assert "all rings are done\n" in program.said
+        windows = [one for one in server.agents if one.plat == "windows"]
+        assert sorted(told()) == sorted(one.agent_id for one in windows)
+
+
+async def test_patches_stop_at_a_ring_of_which_the_answer_was_lost(tmp_path: Path) -> None:
+    async with Simulator(agents=10, dialect="stock", rate_limit=None) as server:
+        server.cut("POST", "/agents/actions/bulk/", after=True)
+        for _ in range(2):
+            async with running(server, "patch_ring", str(tmp_path / "round"), "0") as program:
+                assert await program.ended() == 1
+            assert "canary: 0 of 2 machines install\n" in program.said
+        assert len([one for one in server.requests if one.path.endswith("/bulk/")]) == 1
