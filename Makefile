@@ -10,7 +10,7 @@ PYTEST_ARGS ?= -n 4
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage test-versions suite check format bench soak clean
+.PHONY: help demo test coverage test-versions suite check format docs dist bench soak clean
 
 help:
 	@echo "make demo    see the main job, against the embedded simulator"
@@ -19,6 +19,8 @@ help:
 	@echo "make test-versions  the suite with the lowest versions allowed, and on other Pythons that are here"
 	@echo "make bench   measure against rivals (needs a quiet machine)"
 	@echo "make soak    an hour's work, and whether anything it holds has grown (SOAK_MINUTES=5: less)"
+	@echo "make docs    the site, into site/: no warning, every link and heading looked up"
+	@echo "make dist    sdist and wheel, checked, installed into an empty environment, the demo run from there"
 	@echo "make format  format and fix what can be fixed"
 
 demo: $(INSTALLED)
@@ -75,6 +77,21 @@ format: $(DEVELOPING)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+docs: $(DEVELOPING)
+	$(PIP) --group docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
+EMPTY := .venv-dist
+dist: $(DEVELOPING)
+	$(PIP) --group dist
+	rm -rf dist $(EMPTY)
+	$(BIN)/python -m build --outdir dist .
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/check-wheel-contents dist/*.whl
+	$(PYTHON) -m venv $(EMPTY)
+	$(EMPTY)/bin/python -m pip install --quiet --disable-pip-version-check "$$(ls dist/*.whl)[cli]"
+	cd $(EMPTY) && bin/python -m trmm_async.cli.demo && bin/trmm explain OutcomeUnknownError > /dev/null
+
 bench: $(DEVELOPING)
 	$(PIP) --group bench
 	$(BIN)/python -m benchmarks
@@ -84,7 +101,7 @@ soak: $(DEVELOPING)
 	$(BIN)/python -m soak --minutes $(SOAK_MINUTES)
 
 clean:
-	rm -rf $(VENV) .venv-* .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis dist
+	rm -rf $(VENV) .venv-* .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis dist site
 
 $(INSTALLED): pyproject.toml
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "Python 3.11 or newer is needed"'

@@ -47,6 +47,8 @@ CODE = re.compile(r"^```.*?^```$|`[^`\n]+`", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ +(.+?) *$", re.MULTILINE)
 SETTING = re.compile(r"^\| `(\w+)` \| `([^`]+)` \|", re.MULTILINE)
+SITE = "https://trmm-async.github.io/trmm-async/"
+SOURCE = "https://github.com/trmm-async/trmm-async/blob/main/"
 LEAK = re.compile(r"Exception ignored|Warning:|Traceback|never (?:retrieved|awaited)")
 
 
@@ -173,10 +175,15 @@ class TestLinks:
 
 
 def _resolves(page: Path, link: str) -> bool:
-    if link.startswith(("https://", "mailto:")):
-        return True
     place, _, anchor = link.partition("#")
-    target = page.parent / place if place else page
+    if place.startswith(SITE):
+        target = ROOT / "docs" / f"{place.removeprefix(SITE).rstrip('/') or 'README'}.md"
+    elif place.startswith(SOURCE):
+        target = ROOT / place.removeprefix(SOURCE)
+    elif place.startswith(("https://", "mailto:")):
+        return True
+    else:
+        target = page.parent / place if place else page
     return target.exists() and (not anchor or anchor in _anchors(target))
 
 

@@ -1,6 +1,6 @@
 """What stands on the pages of the command line, made from the program itself.
 
-`python -m tests.cli.pages` writes it anew: the reference in docs/cli.md, the recorded session in README.md.
+`python -m tests.cli.pages` writes it anew: the reference and the recorded session in docs/cli.md.
 Tests compare.
 """
 
@@ -19,7 +19,7 @@ from trmm_async.cli.app import app
 ROOT: Final = Path(__file__).parents[2]
 MARKS: Final = {
     "reference": ROOT / "docs" / "cli.md",
-    "session": ROOT / "README.md",
+    "session": ROOT / "docs" / "cli.md",
 }
 ESCAPE: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 SESSION: Final = (

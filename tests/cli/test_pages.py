@@ -61,6 +61,5 @@ def test_the_reference_is_the_programs_own() -> None:
 
 
 def test_the_recorded_session_is_what_happens() -> None:
-    page = (pages.ROOT / "README.md").read_text()
-    recorded = page.partition("<!-- session")[2].partition("<!-- end of session")[0]
+    recorded = CLI_PAGE.partition("<!-- session")[2].partition("<!-- end of session")[0]
     assert pages.session() in recorded
