@@ -12,11 +12,13 @@ from trmm_async import (
     TRMM,
     Check,
     CheckKind,
+    CommandAction,
     CpuLoadCheck,
     DiskSpaceCheck,
     EventLogCheck,
     IncompleteError,
     MemoryCheck,
+    OnFailure,
     PingCheck,
     ScriptCheck,
     ServiceCheck,
@@ -302,6 +304,20 @@ class TestSetUp:
             await trmm.checks.delete(changed)
             with pytest.raises(NotFoundError):
                 await trmm.checks.get(changed.id)
+
+    async def test_one_whose_failure_starts_a_task_is_left_alone(self) -> None:
+        async with served("stock", agents=1) as (server, trmm):
+            check = await trmm.checks.create(PingCheck(ip="10.0.0.1"), agent=server.agent_ids[0])
+            task = await trmm.tasks.set_up(
+                name="t",
+                schedule=OnFailure(check=check),
+                actions=[CommandAction(command="x")],
+                agent=server.agent_ids[0],
+            )
+            with pytest.raises(InvalidRequestError, match=f"in use by task {task.id}: in_use=True"):
+                await trmm.checks.delete(check)
+            await trmm.checks.delete(check, in_use=True)
+            assert (await trmm.tasks.get(task)).timing is None
 
     @pytest.mark.parametrize(
         ("settings", "words"),

@@ -177,7 +177,7 @@ CALLS = [
     Case("task_delete", lambda it: it.tasks.delete(550), replay=AGAIN),
     Case("task_run_policy_on_agent", lambda it: it.tasks.run(1, agent=WINDOWS), replay=NEVER),
     Case("script_get", lambda it: it.scripts.get(1), Script),
-    Case("script_delete", lambda it: it.scripts.delete(11), replay=AGAIN),
+    Case("script_delete", lambda it: it.scripts.delete(11, in_use=True), replay=AGAIN),
     Case("client_get", lambda it: it.clients.get(1), Client),
     Case("client_without_sites_get", lambda it: it.clients.get(7), Client),
     Case("client_delete", lambda it: it.clients.delete(6), replay=AGAIN),

@@ -750,7 +750,7 @@ OPERATIONS: Final = [
     _op(
         "scripts.delete",
         "DELETE /scripts/<id>/",
-        lambda _, number: request_of(NOUNS.scripts.delete(int(number))),
+        lambda _, number: request_of(NOUNS.scripts.delete(int(number), in_use=True)),
         None,
         "script_delete script_delete_404 script_delete_community",
     ),
@@ -927,7 +927,7 @@ OPERATIONS: Final = [
     _op(
         "custom_fields.delete",
         "DELETE /core/customfields/<id>/",
-        lambda _, number: request_of(NOUNS.custom_fields.delete(int(number))),
+        lambda _, number: request_of(NOUNS.custom_fields.delete(int(number), with_values=True)),
         None,
     ),
     _op(

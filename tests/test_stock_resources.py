@@ -135,7 +135,7 @@ ONLY_STOCK: dict[str, Callable[[TRMM], Coroutine[Any, Any, Any]]] = {
     "custom_fields.list": lambda trmm: trmm.custom_fields.list(),
     "custom_fields.create": lambda trmm: trmm.custom_fields.create(name="x", model="agent"),
     "custom_fields.update": lambda trmm: trmm.custom_fields.update(1, required=True),
-    "custom_fields.delete": lambda trmm: trmm.custom_fields.delete(1),
+    "custom_fields.delete": lambda trmm: trmm.custom_fields.delete(1, with_values=True),
     "key_store.list": lambda trmm: trmm.key_store.list(),
     "key_store.create": lambda trmm: trmm.key_store.create(name="x", value="v"),
     "key_store.update": lambda trmm: trmm.key_store.update(1, value="v"),

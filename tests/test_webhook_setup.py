@@ -121,6 +121,10 @@ class TestUrlActions:
             await trmm.url_actions.update(made, description="d", rest_method="patch")
             (there,) = [one for one in await trmm.url_actions.list() if one.id == made.id]
             assert (there.description, there.rest_method) == ("d", "patch")
+            template = await trmm.alert_templates.create(name="t", action_type="rest", action_rest=made)
+            with pytest.raises(InvalidRequestError, match=r"alert template 't': in_use=True"):
+                await trmm.url_actions.delete(made)
+            await trmm.alert_templates.delete(template)
             await trmm.url_actions.delete(made)
             with pytest.raises(NotFoundError):
                 await trmm.url_actions.update(made, name="x")

@@ -168,7 +168,11 @@ class CheckCounts(Noun, frozen=True, kw_only=True, gc=False):
 
 
 class CustomFieldValue(Noun, frozen=True, kw_only=True, gc=False):
-    """The value of one custom field; `field` is the field's id. Several values are a tuple."""
+    """The value of one custom field; `field` is the field's id. Several values are a tuple.
+
+    The value of a number field is an int or a float; on agents of `agents.iter` and `agents.select`, which
+    ask for nothing besides, it is the text that a stock server keeps.
+    """
 
     field: int
     value: Any = None

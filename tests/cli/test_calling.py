@@ -137,3 +137,32 @@ def test_a_body_and_a_query_are_sent(cli: Cli, stock: Backstage) -> None:
     assert said.code == 0, said.error
     assert cli("api", "GET", "/accounts/users/", "--query", "search=admin").code == 0
     assert stock.server.requests[-1].query == {"search": "admin"}
+
+
+def _page(rows: list[int], number: int | None) -> str:
+    """One of the pages of a list, as Django REST framework has them."""
+    behind = None if number is None else f"http://127.0.0.1:8001/beta/v1/agent/?page={number}&page_size=2"
+    return json.dumps({"count": 5, "next": behind, "previous": None, "results": rows})
+
+
+def test_a_list_in_pages_is_read_to_its_end(cli: Cli, stock: Backstage) -> None:
+    path = "/beta/v1/agent/"
+
+    def answers(*pages: str) -> None:
+        for body in pages:
+            stock.server.answer("GET", path, body=body)
+
+    answers(_page([1, 2], 2), _page([3, 4], 3), _page([5], None))
+    told = cli("api", "GET", path, "--query", "page_size=2", "--all-pages")
+    assert json.loads(told.out) == [1, 2, 3, 4, 5]
+    queries = [dict(one.query) for one in stock.server.requests if one.path == path]
+    assert queries == [{"page_size": "2"}, *({"page_size": "2", "page": page} for page in "23")]
+    answers(_page([1, 2], 2))
+    told = cli("api", "GET", path)
+    assert json.loads(told.out)["results"] == [1, 2]
+    assert "2 of 5: --all-pages asks for the rest" in told.error
+    answers(_page([1, 2], 2), _page([3], 2))
+    told = cli("api", "GET", path, "--all-pages")
+    assert (told.code, told.out) == (Exit.FAILED, "")
+    assert "have no end after 2 rows" in told.error
+    assert json.loads(cli("api", "GET", "/core/version/", "--all-pages").out)

@@ -134,7 +134,7 @@ OPERATIONS = [
     op(
         "users.delete",
         "DELETE /accounts/<id>/users/",
-        lambda _, number: request_of(NOUNS.users.delete(int(number))),
+        lambda _, number: request_of(NOUNS.users.delete(int(number), with_keys=True)),
         None,
         "user_delete user_delete_404 user_delete_limited_403",
     ),

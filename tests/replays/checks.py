@@ -147,7 +147,7 @@ OPERATIONS: Final = [
     op(
         "checks.delete",
         "DELETE /checks/<id>/",
-        lambda _, number: request_of(NOUNS.checks.delete(int(number))),
+        lambda _, number: request_of(NOUNS.checks.delete(int(number), in_use=True)),
         None,
         "check_delete check_delete_404 check_delete_agent check_delete_limited_403 check_delete_policy",
     ),

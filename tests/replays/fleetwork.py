@@ -14,7 +14,9 @@ def _upgrade(told: Recording) -> Request[None]:
     ids = has(told).get("agent_ids")
     if not ids:  # we don't let it through
         return actions.UPGRADE.call(body=told.sent)
-    made: Request[None] = request_of(NOUNS.agents.upgrade(ids))
+    steps = request_of(NOUNS.agents.upgrade(ids)).steps()
+    next(steps)
+    made: Request[None] = steps.send(frozenset(ids))  # the ids that the server knows
     return made
 
 

@@ -198,7 +198,7 @@ OPERATIONS: Final = [
     op(
         "custom_fields.delete",
         "DELETE /core/customfields/<id>/",
-        lambda _, number: request_of(NOUNS.custom_fields.delete(int(number))),
+        lambda _, number: request_of(NOUNS.custom_fields.delete(int(number), with_values=True)),
         None,
         "customfield_delete customfield_delete_404",
     ),

@@ -8,8 +8,12 @@ from tests.servers import stock
 from trmm_async import (
     TRMM,
     BadRequestError,
+    InvalidRequestError,
+    Manual,
     NotFoundError,
     OutcomeUnknownError,
+    ScriptAction,
+    ScriptCheck,
 )
 from trmm_async.errors import AgentLostError, AgentUnreachableError
 from trmm_async.testing import Simulator
@@ -50,6 +54,24 @@ class TestScripts:
             await trmm.scripts.delete(made)
             with pytest.raises(NotFoundError):
                 await trmm.scripts.get(made)
+
+    async def test_one_that_something_runs_is_left_alone(self) -> None:
+        async with stock() as (server, trmm):
+            made = await trmm.scripts.create(name="mine", shell="python", code="print(1)")
+            check = await trmm.checks.create(ScriptCheck(script=made.id), policy=1)
+            task = await trmm.tasks.set_up(
+                name="t",
+                schedule=Manual(),
+                actions=[ScriptAction(script=made.id)],
+                agent=server.agent_ids[0],
+            )
+            words = rf"check {check.id}.*, task {task.id} \(t\): in_use=True"
+            with pytest.raises(InvalidRequestError, match=words):
+                await trmm.scripts.delete(made)
+            assert (await trmm.scripts.get(made)).name == "mine"
+            await trmm.scripts.delete("mine", in_use=True)
+            with pytest.raises(NotFoundError):
+                await trmm.checks.get(check)
 
     async def test_of_the_community_only_the_marks_can_be_changed(self) -> None:
         async with stock() as (server, trmm):

@@ -19,6 +19,7 @@ from trmm_async.resources.selector import FieldValue, Selector, checked_criteria
 from trmm_async.resources.stock.actions import AgentActions
 from trmm_async.resources.stock.custom_fields import CustomField, field_ids
 from trmm_async.resources.stock.event_log import EventLog
+from trmm_async.resources.stock.field_numbers import with_numbers
 from trmm_async.resources.stock.notes import Notes
 from trmm_async.resources.stock.processes import Processes
 from trmm_async.resources.stock.registry import Registry
@@ -68,7 +69,7 @@ class Agents(AgentActions):
         """The agents that match all of what is given; `hostname` in any case on a stock server."""
         query = agent_query(hostname, client, site, monitoring_type)
         which = await query.resolve(self._api)
-        return await self._api.send(lambda dialect: dialect.list_agents(which))
+        return await with_numbers(self._api, await self._api.send(lambda dialect: dialect.list_agents(which)))
 
     def iter(
         self,
@@ -138,7 +139,10 @@ class Agents(AgentActions):
             NotFoundError: there is no such agent.
         """
         agent_id = arguments.agent_id(agent)
-        return await self._api.send(lambda dialect: dialect.get_agent(agent_id))
+        (found,) = await with_numbers(
+            self._api, [await self._api.send(lambda dialect: dialect.get_agent(agent_id))]
+        )
+        return found
 
     @overload
     async def wait_until(  # type: ignore[overload-overlap] # a text is no iterable of agents

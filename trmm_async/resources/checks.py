@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from types import TracebackType
 from typing import Any, Final, Literal, Self, TypedDict, Unpack, get_args, overload
 
@@ -35,7 +36,7 @@ from trmm_async.resources.api import Api
 from trmm_async.resources.filters import AgentQuery, agent_query
 from trmm_async.resources.gathering import Gathering
 from trmm_async.resources.names import AnyClient, AnyScript, AnySite, Names
-from trmm_async.resources.resource import Resource
+from trmm_async.resources.resource import Resource, refuse_in_use
 from trmm_async.resources.stock.policies import CHECKS as OF_POLICY
 from trmm_async.resources.stock.policies import Policy
 from trmm_async.words import CheckStatus, MonitoringType, Open, Severity
@@ -231,16 +232,25 @@ class Checks(Resource):
         await self._names(UPDATE.name).in_body(given, _NAMED_IN_BODY)
         await self._on_stock(UPDATE.name, _change(check_id, given))
 
-    async def delete(self, check: int | Check | CheckDetails) -> None:
+    async def delete(self, check: int | Check | CheckDetails, *, in_use: bool = False) -> None:
         """Remove a check with its results, of a policy from all its agents; a stock server only.
 
-        Gone already, after a lost answer, counts as success. Tasks that run when it fails stay, and run no
-        more.
+        Gone already, after a lost answer, counts as success.
+
+        Args:
+            check: its id, or the check.
+            in_use: True removes one with tasks that run when it fails, too: they stay, and run no more.
+                Otherwise it is looked up first, and left alone.
 
         Raises:
+            InvalidRequestError: tasks run when it fails; nothing was removed.
             NotFoundError: there is no such check, or it went before.
         """
-        await self._send(DELETE, check)
+        check_id = arguments.object_id(check, "check")
+        if arguments.boolean(in_use, "in_use"):
+            await self._send(DELETE, check_id)
+        else:
+            await self._on_stock(DELETE.name, Plan(partial(_delete_unused, check_id)))
 
     async def results(self, check: int | Check | CheckDetails) -> list[CheckOnAgent]:
         """What came of a policy's check on each agent that has it; a stock server only.
@@ -515,6 +525,12 @@ def _with_agent(get: Call[tuple[CheckDetails, int | None]]) -> Plan[CheckDetails
         return msgspec.structs.replace(details, agent_id=ids.get(key))
 
     return Plan(steps)
+
+
+def _delete_unused(check_id: int) -> Steps[None]:
+    details, _ = yield from GET.call(check_id)
+    refuse_in_use(f"checks.delete: check {check_id}", [f"task {number}" for number in details.tasks])
+    yield from DELETE.call(check_id)
 
 
 def _change(check_id: int, changes: Mapping[str, object]) -> Plan[None]:

@@ -11,6 +11,7 @@ from trmm_async.models import Client, Site
 from trmm_async.resources.names import CLIENT, AnyClient, AnySite
 from trmm_async.resources.resource import Resource
 from trmm_async.resources.stock.custom_field_values import PLACES, PlaceSettings, created, wrapped
+from trmm_async.resources.stock.field_numbers import with_numbers
 
 __all__ = ["ClientChanges", "Clients"]
 
@@ -40,7 +41,8 @@ class Clients(Resource):
     async def sites(self, client: AnyClient) -> list[Site]:
         """The sites of one client."""
         client_id = await self._names().client(client)
-        return await self._api.send(lambda dialect: dialect.list_sites(client_id))
+        sites = await self._api.send(lambda dialect: dialect.list_sites(client_id))
+        return await with_numbers(self._api, sites)
 
     async def create(
         self, *, name: str, site: str | None = None, **settings: Unpack[PlaceSettings]
@@ -78,7 +80,7 @@ class Clients(Resource):
 
     async def list(self) -> list[Client]:
         """All clients, each with its sites."""
-        return await self._api.send(lambda dialect: dialect.list_clients())
+        return await with_numbers(self._api, await self._api.send(lambda dialect: dialect.list_clients()))
 
     async def get(self, client: AnyClient) -> Client:
         """One client with its sites; a stock server only.
@@ -86,7 +88,8 @@ class Clients(Resource):
         Raises:
             NotFoundError: there is no such client.
         """
-        return await self._send(GET, client)
+        (found,) = await with_numbers(self._api, [await self._send(GET, client)])
+        return found
 
     async def update(self, client: AnyClient, **changes: Unpack[ClientChanges]) -> None:
         """Change a client; a stock server only. Repeated by us: twice is once.

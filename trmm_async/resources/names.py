@@ -133,9 +133,8 @@ def _told(place: _Place | None) -> Site | None:
     if place is None:
         return None
     client, site = place
-    return Site(
-        id=site.id, name=site.name, client=ClientRef(id=client.id, name=client.name), extra=site.extra
-    )
+    told = {name: getattr(site, name) for name in site.__struct_fields__}
+    return Site(**{**told, "client": ClientRef(id=client.id, name=client.name)})
 
 
 class Names:

@@ -1,21 +1,35 @@
 """What the nouns have in common: they send endpoints of a stock server, and say so where there is none."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from trmm_async import arguments
 from trmm_async.calls import Request
 from trmm_async.dialects.stock.creation import HasId, make
 from trmm_async.dialects.stock.endpoint import Endpoint
+from trmm_async.errors import InvalidRequestError
 from trmm_async.resources.api import Api
 from trmm_async.resources.names import NAMED, Names
 
-__all__ = ["Resource"]
+__all__ = ["Resource", "refuse_in_use"]
 
 T = TypeVar("T")
 
 
 Made = TypeVar("Made", bound=HasId)
+
+
+def refuse_in_use(what: str, by: Sequence[str], confirm: str = "in_use") -> None:
+    """Refuse to remove what something else needs, and what would go with it or be of no use any more.
+
+    Raises:
+        InvalidRequestError: `by` names such things, and which argument says that it may be done.
+    """
+    if by:
+        more = ", …" if by[5:] else ""
+        raise InvalidRequestError(
+            f"{what} is in use by {', '.join(by[:5])}{more}: {confirm}=True removes it all the same"
+        )
 
 
 class Resource:

@@ -18,7 +18,7 @@ from trmm_async.errors import AgentLostError, AgentUnreachableError, InvalidRequ
 from trmm_async.models import Agent, Noun, Script, ScriptResult, no_extra
 from trmm_async.resources.api import Api
 from trmm_async.resources.names import SCRIPT, AnyScript
-from trmm_async.resources.resource import Resource
+from trmm_async.resources.resource import Resource, refuse_in_use
 from trmm_async.resources.stock.snippets import Snippets
 from trmm_async.words import Platform, Shell
 
@@ -79,6 +79,24 @@ GET = read("scripts.get", _ONE, Script, decode=script_of)
 CREATE = send("scripts.create", "/scripts/")
 UPDATE = put("scripts.update", _ONE)
 DELETE = delete("scripts.delete", _ONE)
+
+
+class _Action(msgspec.Struct):
+    script: int | None = None
+
+
+class _RunsScript(msgspec.Struct):
+    """What is read of a check or a task to know which scripts it runs."""
+
+    id: int
+    name: str | None = None
+    script: int | None = None
+    actions: tuple[_Action, ...] = ()
+
+
+# A server took 30 s to list 1,835 checks.
+_CHECKS_OF_ALL = read("scripts.delete", "/checks/", list[_RunsScript], waits=300.0)
+_TASKS_OF_ALL = read("scripts.delete", "/tasks/", list[_RunsScript], waits=300.0)
 TEST = act(
     "scripts.test",
     "/scripts/{agent:agent}/test/",
@@ -225,16 +243,27 @@ class Scripts(Resource):
             if part:
                 await self._send(UPDATE, script_id, body=part)
 
-    async def delete(self, script: AnyScript) -> None:
+    async def delete(self, script: AnyScript, *, in_use: bool = False) -> None:
         """Remove a script for good; a stock server only.
 
         Gone already, after a lost answer, counts as success.
 
+        Args:
+            script: its id or name, or the script.
+            in_use: True removes one that checks and tasks run, too: the server removes these checks, with
+                what they have found, and the tasks do nothing. Otherwise both are looked up first, which
+                takes a server with thousands of checks half a minute and more, and it is left alone.
+
         Raises:
+            InvalidRequestError: it is in use; nothing was removed.
             BadRequestError: it is a community script.
             NotFoundError: there is no such script.
         """
-        await self._send(DELETE, script)
+        if arguments.boolean(in_use, "in_use"):
+            await self._send(DELETE, script)
+            return
+        script_id = await self._names(DELETE.name).script(arguments.reference(script, "script"))
+        await self._on_stock(DELETE.name, Plan(partial(_delete_unused, script_id)))
 
     async def test(
         self,
@@ -378,3 +407,16 @@ _CHECKS: Final[arguments.Checks] = {
     "favorite": arguments.boolean,
     "hidden": arguments.boolean,
 }
+
+
+def _delete_unused(script_id: int) -> Steps[None]:
+    by: list[str] = []
+    for kind, every in (("check", _CHECKS_OF_ALL), ("task", _TASKS_OF_ALL)):
+        rows = yield from every.call()
+        by += [
+            f"{kind} {row.id} ({row.name})" if row.name else f"{kind} {row.id}"
+            for row in rows
+            if script_id in {row.script, *(action.script for action in row.actions)}
+        ]
+    refuse_in_use(f"scripts.delete: script {script_id}", by)
+    yield from DELETE.call(script_id)

@@ -119,7 +119,7 @@ async def uninstall(trmm: "TRMM", *, name: str, dry_run: bool) -> WebhookSetup:
         await steps.take(f"delete the alert template {name}, wherever it is assigned", doing)
     action = _one(await trmm.url_actions.list(), name, "URL actions")
     if action is not None:
-        await steps.take(f"delete the URL action {name}", trmm.url_actions.delete(action))
+        await steps.take(f"delete the URL action {name}", trmm.url_actions.delete(action, in_use=True))
     entry = _one(await trmm.key_store.list(), key, "entries of the key store")
     if entry is not None:
         await steps.take(f"delete the key store entry {key}", trmm.key_store.delete(entry))

@@ -191,7 +191,10 @@ class TestApiKeys:
                 assert len(await limited.agents.list()) == 2
                 with pytest.raises(PermissionDeniedError):
                     await limited.users.list()
-                await trmm.users.delete(user)
+                with pytest.raises(InvalidRequestError, match=r"API key 'ci': with_keys=True"):
+                    await trmm.users.delete(user)
+                assert len(await limited.agents.list()) == 2
+                await trmm.users.delete(user, with_keys=True)
                 with pytest.raises(AuthenticationError):
                     await limited.agents.list()
 

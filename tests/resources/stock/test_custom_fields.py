@@ -3,9 +3,7 @@
 import pytest
 
 from tests.servers import stock
-from trmm_async import (
-    NotFoundError,
-)
+from trmm_async import InvalidRequestError, NotFoundError
 
 pytestmark = pytest.mark.usefixtures("nothing_is_odd")
 
@@ -27,7 +25,10 @@ class TestCustomFields:
             await trmm.custom_fields.update(flag.id, default=None)
             tags, flag = await trmm.custom_fields.list()
             assert (tags.default, flag.default) == ((), False)
-            await trmm.custom_fields.delete(made)
+            with pytest.raises(InvalidRequestError, match=r"values of field \d+ go with it"):
+                await trmm.custom_fields.delete(made)
+            assert await trmm.custom_fields.list(model="agent") == [tags]
+            await trmm.custom_fields.delete(made, with_values=True)
             assert await trmm.custom_fields.list() == [flag]
             with pytest.raises(NotFoundError):
-                await trmm.custom_fields.delete(made)
+                await trmm.custom_fields.delete(made, with_values=True)

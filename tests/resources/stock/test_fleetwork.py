@@ -24,6 +24,9 @@ async def test_agents_are_upgraded_once_and_those_that_are_not_there_later() -> 
         assert count(server, "POST", "/agents/update/") == 1
         with pytest.raises(InvalidRequestError, match="agents must not be empty"):
             await trmm.agents.upgrade([])
+        with pytest.raises(InvalidRequestError, match="has no agent nobody; nothing was begun"):
+            await trmm.agents.upgrade([old.agent_id, "nobody"])
+        assert count(server, "POST", "/agents/update/") == 1
 
 
 async def test_the_history_of_all_names_its_agents() -> None:

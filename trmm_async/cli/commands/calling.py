@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Final
+from urllib.parse import parse_qsl, urlsplit
 
 import typer
 
@@ -14,6 +15,7 @@ from trmm_async.cli.session import connected, runs
 from trmm_async.cli.text import clean
 
 if TYPE_CHECKING:
+    from trmm_async import TRMM
     from trmm_async.cli.calling import Method
 
 __all__ = ["add_to"]
@@ -92,6 +94,9 @@ async def api(
     query: Annotated[
         list[str] | None, typer.Option("--query", metavar="NAME=VALUE", help="Of the query; several times.")
     ] = None,
+    all_pages: Annotated[
+        bool, typer.Option("--all-pages", help="Of a list in pages all of them, as one list.")
+    ] = False,
     yes: Yes = False,
     as_json: Json = False,
     as_jsonl: JsonLines = False,
@@ -110,12 +115,38 @@ async def api(
         _sure(f"{verb} {path}", yes=yes)
     async with connected(context) as trmm:
         answer = await trmm.request(verb, path, params=params, json=body)
+        if all_pages:
+            answer = await _all_pages(trmm, path, params, answer)
+        elif _is_page(answer) and answer["next"] is not None:
+            say(f"{len(answer['results'])} of {answer.get('count', 'more')}: --all-pages asks for the rest")
     if as_jsonl and isinstance(answer, list):
         with output.stream() as emit:
             for one in answer:
                 emit(one)
     else:
         output.one(answer, print)
+
+
+def _is_page(answer: Any) -> bool:
+    return isinstance(answer, Mapping) and isinstance(answer.get("results"), list) and "next" in answer
+
+
+async def _all_pages(trmm: "TRMM", path: str, params: Mapping[str, object], answer: Any) -> Any:
+    """The rows of this page and of all behind it; what is no page stays as it is.
+
+    `next` is a URL, which may name a host that only the server's proxy knows: its query alone is taken.
+    """
+    if not _is_page(answer):
+        return answer
+    rows, seen = list(answer["results"]), {str(answer["next"])}
+    while answer["next"] is not None:
+        query = dict(parse_qsl(urlsplit(str(answer["next"])).query, keep_blank_values=True))
+        answer = await trmm.request("GET", path, params={**params, **query})
+        if not _is_page(answer) or str(answer["next"]) in seen:
+            raise CommandError(Exit.FAILED, f"the pages of {path} have no end after {len(rows)} rows")
+        seen.add(str(answer["next"]))
+        rows += answer["results"]
+    return rows
 
 
 def _body(data: str) -> Any:

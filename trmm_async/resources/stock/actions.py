@@ -11,9 +11,9 @@ import msgspec
 
 from trmm_async import arguments, codec
 from trmm_async.calls import Call, Plan, Replay, Steps
-from trmm_async.dialects.stock.agents import agent_ids_by_key
+from trmm_async.dialects.stock.agents import AGENTS, SHORT, agent_ids_by_key, ids_of_agents
 from trmm_async.dialects.stock.commands import PING, RUN, CommandRun, run_command
-from trmm_async.dialects.stock.endpoint import act, put, read, send
+from trmm_async.dialects.stock.endpoint import act, put, read, read_as, send
 from trmm_async.dialects.stock.explanations import counted
 from trmm_async.dialects.stock.history import AGENT_HISTORY, EVERYTHING, FOREVER, SCRIPTS, instant
 from trmm_async.errors import AgentLostError, InvalidRequestError, PermissionDeniedError, TimeoutError
@@ -347,14 +347,18 @@ class AgentActions(Resource):
     async def upgrade(self, agents: Iterable[str | Agent]) -> None:
         """Have agents upgrade themselves to the newest version. Never sent twice.
 
-        It is begun only, and stands in `pending_actions` until it is done. The server passes over agents that
-        it does not know, and those that are up to date, in silence.
+        It is begun only, and stands in `pending_actions` until it is done. Those that are up to date are left
+        as they are.
 
         Args:
             agents: which, by their ids or themselves; one at least.
+
+        Raises:
+            InvalidRequestError: the server has no such agent, over which it would pass in silence; nothing
+                was begun.
         """
         ids = arguments.non_empty(tuple(arguments.agent_ids(agents)), "agents")
-        await self._send(UPGRADE, body={"agent_ids": ids})
+        await self._on_stock(UPGRADE.name, Plan(partial(_upgrade, ids)))
 
     async def wake(self, agent: str | Agent) -> None:
         """Wake an agent by its network card (wake-on-LAN), by way of MeshCentral. Never sent twice.
@@ -497,3 +501,13 @@ _CHECKS: Final[arguments.Checks] = {
     "custom_fields": arguments.field_values,
     "patch_policy": ("winupdatepolicy", _patches),
 }
+
+
+def _upgrade(ids: tuple[str, ...]) -> Steps[None]:
+    known = yield from read_as(AGENTS.call(query=SHORT), ids_of_agents)
+    if strange := [one for one in dict.fromkeys(ids) if one not in known]:
+        more = f" and {len(strange) - 5} more" if strange[5:] else ""
+        raise InvalidRequestError(
+            f"agents.upgrade: the server has no agent {', '.join(strange[:5])}{more}; nothing was begun"
+        )
+    yield from UPGRADE.call(body={"agent_ids": ids})

@@ -11,7 +11,7 @@ from trmm_async.dialects.stock.endpoint import delete, put, read, send
 from trmm_async.errors import InvalidRequestError
 from trmm_async.models import Agent, ClientRef, Noun, SiteRef, no_extra
 from trmm_async.resources.names import AnyClient, AnyScript, AnySite, Names
-from trmm_async.resources.resource import Resource
+from trmm_async.resources.resource import Resource, refuse_in_use
 from trmm_async.resources.stock.policies import (
     EXCLUDED,
     EXCLUDED_AGENTS,
@@ -397,11 +397,7 @@ def _removed(template_id: int, *, in_use: bool) -> Plan[None]:
                 *(f"site {one.name}" for one in use.sites),
                 *(["all agents that have no other"] if template.default_template else []),
             )
-            if places:
-                raise InvalidRequestError(
-                    f"alert_templates.delete: template {template_id} is in use by {', '.join(places[:5])}"
-                    f"{', …' if places[5:] else ''}: in_use=True removes it all the same"
-                )
+            refuse_in_use(f"alert_templates.delete: template {template_id}", places)
         yield from DELETE.call(template_id)
 
     return Plan(steps)

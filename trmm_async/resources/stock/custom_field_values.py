@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from math import isfinite
 from typing import Any, Final, Protocol, TypedDict, TypeVar
 
 from trmm_async import arguments
@@ -120,10 +121,11 @@ def _number(field: CustomField, value: Any) -> str | None:
     if isinstance(value, bool):
         raise _wrong(field, "a number", value)
     try:
-        float(value)
-    except (TypeError, ValueError):
-        raise _wrong(field, "a number", value) from None
-    return str(value)
+        if isfinite(float(value)):
+            return str(value)
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise _wrong(field, "a number", value)
 
 
 def _moment(field: CustomField, value: object) -> str | None:

@@ -225,13 +225,24 @@ class CustomFields(Resource):
         body = arguments.settings(changes, checks, UPDATE.name)
         await self._send(UPDATE, field, body=body | body.pop("default", {}))
 
-    async def delete(self, field: int | CustomField) -> None:
+    async def delete(self, field: int | CustomField, *, with_values: bool = False) -> None:
         """Remove a custom field and all its values. Gone already, after a lost answer, counts as success.
 
+        Args:
+            field: its id, or the field.
+            with_values: True, to say that its values on all agents, clients or sites may go for good.
+
         Raises:
+            InvalidRequestError: it was not said; nothing was removed.
             NotFoundError: there is no such field.
         """
-        await self._send(DELETE, field)
+        field_id = arguments.object_id(field, "field")
+        if not arguments.boolean(with_values, "with_values"):
+            raise InvalidRequestError(
+                f"custom_fields.delete: the values of field {field_id} go with it, on all that have one, for "
+                "good: say with_values=True if they may"
+            )
+        await self._send(DELETE, field_id)
 
 
 def _options(values: object, of: str | None) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from trmm_async.kinds import Task
 from trmm_async.models import Agent, Check, ClientRef, Noun, SiteRef, no_extra
 from trmm_async.resources.api import Api
 from trmm_async.resources.names import AnyClient, AnySite, Names
-from trmm_async.resources.resource import Resource
+from trmm_async.resources.resource import Resource, refuse_in_use
 from trmm_async.words import MonitoringType
 
 __all__ = [
@@ -525,11 +525,7 @@ def _removed(policy_id: int, *, in_use: bool) -> Plan[None]:
                 *(["all servers"] if use.is_default_server_policy else []),
                 *(["all workstations"] if use.is_default_workstation_policy else []),
             )
-            if places:
-                raise InvalidRequestError(
-                    f"policies.delete: policy {policy_id} is in use by {', '.join(places[:5])}"
-                    f"{', …' if places[5:] else ''}: in_use=True removes it all the same"
-                )
+            refuse_in_use(f"policies.delete: policy {policy_id}", places)
         yield from DELETE.call(policy_id)
 
     return Plan(steps)

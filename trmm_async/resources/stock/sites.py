@@ -11,6 +11,7 @@ from trmm_async.models import Site
 from trmm_async.resources.names import AnyClient, AnySite
 from trmm_async.resources.resource import Resource
 from trmm_async.resources.stock.custom_field_values import PLACES, PlaceSettings, created, wrapped
+from trmm_async.resources.stock.field_numbers import with_numbers
 
 __all__ = ["SiteChanges", "Sites"]
 
@@ -57,11 +58,13 @@ class Sites(Resource):
             UnknownNameError: there is no such client.
         """
         wanted = arguments.plain_text(name, "name")
-        return await self._names().find_site(wanted, client)
+        found = await self._names().find_site(wanted, client)
+        return None if found is None else (await with_numbers(self._api, [found]))[0]
 
     async def list(self, *, client: AnyClient | None = None) -> list[Site]:
         """The sites of one client, or of all."""
-        return await (self._send(LIST) if client is None else self._send(OF_CLIENT, client))
+        listed = await (self._send(LIST) if client is None else self._send(OF_CLIENT, client))
+        return await with_numbers(self._api, listed)
 
     async def get(self, site: AnySite) -> Site:
         """One site.
@@ -69,7 +72,8 @@ class Sites(Resource):
         Raises:
             NotFoundError: there is no such site.
         """
-        return await self._send(SITE, site)
+        (found,) = await with_numbers(self._api, [await self._send(SITE, site)])
+        return found
 
     async def create(self, *, client: AnyClient, name: str, **settings: Unpack[PlaceSettings]) -> Site:
         """Create a site of a client and return it. Never sent twice.

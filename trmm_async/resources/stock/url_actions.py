@@ -5,11 +5,13 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final, Literal, TypedDict, Unpack
 
+import msgspec
+
 from trmm_async import arguments
 from trmm_async.dialects.stock.endpoint import delete, put, read, send
 from trmm_async.errors import InvalidRequestError
 from trmm_async.models import Noun, no_extra
-from trmm_async.resources.resource import Resource
+from trmm_async.resources.resource import Resource, refuse_in_use
 
 __all__ = ["UrlAction", "UrlActionChanges", "UrlActions"]
 
@@ -77,6 +79,17 @@ UPDATE = put("url_actions.update", _ONE)
 DELETE = delete("url_actions.delete", _ONE)
 
 
+class _Template(msgspec.Struct):
+    """What is read of an alert template to know what it calls."""
+
+    name: str = ""
+    action_rest: int | None = None
+    resolved_action_rest: int | None = None
+
+
+TEMPLATES = read("url_actions.delete", "/alerts/templates/", list[_Template])
+
+
 class _UrlActionOptions(TypedDict, total=False):
     description: str | None
     action_type: Literal["web", "rest"]
@@ -118,15 +131,27 @@ class UrlActions(Resource):
         """
         await self._send(UPDATE, action, body=arguments.settings(changes, _CHECKS, UPDATE.name))
 
-    async def delete(self, action: int | UrlAction) -> None:
+    async def delete(self, action: int | UrlAction, *, in_use: bool = False) -> None:
         """Remove a URL action. Gone already, after a lost answer, counts as success.
 
-        Alert templates that call it do nothing then.
+        Args:
+            action: its id, or the action.
+            in_use: True removes one that alert templates call, too: they do nothing then. Otherwise these
+                are looked up first, and it is left alone.
 
         Raises:
+            InvalidRequestError: it is in use; nothing was removed.
             NotFoundError: there is no such action.
         """
-        await self._send(DELETE, action)
+        action_id = arguments.object_id(action, "action")
+        if not arguments.boolean(in_use, "in_use"):
+            users = [
+                f"the alert template {template.name!r}"
+                for template in await self._send(TEMPLATES)
+                if action_id in {template.action_rest, template.resolved_action_rest}
+            ]
+            refuse_in_use(f"url_actions.delete: action {action_id}", users)
+        await self._send(DELETE, action_id)
 
     async def list(self) -> list[UrlAction]:
         """All URL actions; there is no call for one."""

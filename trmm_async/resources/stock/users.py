@@ -15,7 +15,7 @@ from trmm_async.errors import HalfDoneError, InvalidRequestError, NotFoundError,
 from trmm_async.hidden import hide
 from trmm_async.models import Moment, Noun, no_extra
 from trmm_async.resources.api import Api
-from trmm_async.resources.resource import Resource
+from trmm_async.resources.resource import Resource, refuse_in_use
 
 __all__ = ["NEW_USER", "User", "UserChanges", "UserSession", "Users", "new_user", "username"]
 
@@ -99,6 +99,16 @@ GET = read("users.get", _ONE, User, wire=_USER)
 NEW_USER = send("users.create", "/accounts/users/", needs="username email password", secret=True)
 UPDATE = put("users.update", _ONE)
 DELETE = delete("users.delete", _ONE)
+
+
+class _Key(msgspec.Struct):
+    """What is read of an API key to know whose it is; the key itself is not."""
+
+    name: str = ""
+    user: int | None = None
+
+
+KEYS = read("users.delete", "/accounts/apikeys/", list[_Key], secret=True)
 # One view, which goes by the method alone: either path does both.
 PASSWORD = put(
     "users.set_password", "/accounts/users/reset/", method="POST", needs="id password", secret=True
@@ -214,13 +224,24 @@ class Users(Resource):
         """
         await self._send(UPDATE, user, body=arguments.settings(changes, _CHECKS, UPDATE.name))
 
-    async def delete(self, user: int | User) -> None:
-        """Remove a user, with the API keys and sessions of it. Gone counts as success.
+    async def delete(self, user: int | User, *, with_keys: bool = False) -> None:
+        """Remove a user, with the sessions of it. Gone counts as success.
+
+        Args:
+            user: its id, or the user.
+            with_keys: True removes its API keys, too: whatever works with them stops. Otherwise they are
+                looked up first, and a user that has one is left alone.
 
         Raises:
+            InvalidRequestError: it has API keys; nothing was removed.
             NotFoundError: there is no such user.
         """
-        await self._send(DELETE, user)
+        user_id = arguments.object_id(user, "user")
+        if not arguments.boolean(with_keys, "with_keys"):
+            keys = await self._send(KEYS)
+            names = [f"the API key {key.name!r}" for key in keys if key.user == user_id]
+            refuse_in_use(f"users.delete: user {user_id}", names, "with_keys")
+        await self._send(DELETE, user_id)
 
     async def set_password(self, user: int | User, password: str) -> None:
         """Give a user another password. Sessions of the user go on: see `sessions.delete_all`.

@@ -118,12 +118,16 @@ class Library:
         self._database.script(script).update(values)
 
     def delete(self, asked: Asked) -> Reply:
-        """`DELETE /scripts/{id}/`: a community script can't be."""
+        """`DELETE /scripts/{id}/`: with the checks that run it. A community script can't be."""
         row, script = self._row(asked), self._script(asked)
         if row["script_type"] == "builtin":
             refuse("Community scripts cannot be deleted")
         del self._world.scripts[script.id]
         self._database.scripts.remove(script.id)
+        for check in [each for each in self._database.all_checks() if each["script"] == script.id]:
+            self._database.drop_check(check)
+        for template in self._database.alert_templates:
+            template |= {name: None for name in ("action", "resolved_action") if template[name] == script.id}
         self._world.journal.forget_script(script.id)
         return said(f"{script.name} was deleted!")
 
