@@ -6,7 +6,7 @@ The definitions are asked for only where a value reads as a number, once for an 
 import re
 from collections.abc import Sequence
 from math import isfinite
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -64,7 +64,7 @@ def _read(holder: Holder, numbers: frozenset[int]) -> Holder:
         changed["custom_fields"] = tuple(_number(one, numbers) for one in holder.custom_fields)
     if isinstance(holder, Client):
         changed["sites"] = tuple(_read(site, numbers) for site in holder.sites)
-    return cast("Holder", msgspec.structs.replace(holder, **changed)) if changed else holder
+    return msgspec.structs.replace(holder, **changed) if changed else holder
 
 
 def _number(one: CustomFieldValue, numbers: frozenset[int]) -> CustomFieldValue:

@@ -187,6 +187,9 @@ class Database:
         """Remove a check, from the world too."""
         number = int(str(row["id"]))
         self.checks.remove(number)
+        for task in self.tasks:
+            if task["assigned_check"] == number:
+                task["assigned_check"] = None
         check = self.live.pop(number, None)
         theirs = self._world.checks_of(check.agent_id) if check else []
         if check in theirs:
