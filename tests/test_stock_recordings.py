@@ -316,6 +316,7 @@ OPERATIONS: Final = [
         lambda _, agent: STOCK.get_agent(agent),
         "Agent",
         "agent_detail_windows agent_detail_linux agent_detail_darwin agent_detail_never_seen "
+        "agent_get_after_put_full agent_get_after_winupdatepolicy_partial "
         "auth_limited_other_client_agent auth_limited_unknown_agent err_404_agent err_404_short_agent_id",
     ),
     _op(

@@ -15,7 +15,9 @@ _CLIENT_NEVER: Final = (
 )
 _UPDATE_NEVER: Final = "client_update_custom_field_partial client_update_custom_fields_no_client "
 _SITE_NEVER: Final = "site_create_bad_custom_field site_create_no_client site_create_no_name "
-_AGENT_NEVER: Final = "agent_put_winupdatepolicy_bad agent_put_winupdatepolicy_not_list "
+_AGENT_NEVER: Final = (
+    "agent_put_winupdatepolicy_bad agent_put_winupdatepolicy_not_list agent_put_shell_reset "
+)
 _FIELD_NEVER: Final = (
     "customfield_create_bad_choices customfield_create_no_model customfield_update_bad "
     "customfield_update_full customfield_update_model_changed customfield_update_one_field "
@@ -45,11 +47,12 @@ def _settled(request: Call[Any] | Plan[Any]) -> Call[Any]:
 def _settings(told: Recording, model: str) -> dict[str, Any]:
     given = dict(has(told).get(model, {}))
     if values := has(told).get("custom_fields"):
-        given["custom_fields"] = {
-            one["field"]: next(value for key, value in one.items() if key.endswith("_value"))
-            for one in values
-        }
+        given["custom_fields"] = _values(values)
     return given
+
+
+def _values(sent: list[dict[str, Any]]) -> dict[int, Any]:
+    return {one["field"]: next(value for key, value in one.items() if key.endswith("_value")) for one in sent}
 
 
 def _new_client(told: Recording) -> Call[Any]:
@@ -83,6 +86,7 @@ def _agent(told: Recording, agent: str) -> Call[Any]:
         given = {"description": "x"}
     if patches := given.pop("winupdatepolicy", None):
         given["patch_policy"] = patches[0]
+    given |= {name: _values(given[name]) for name in ("custom_fields",) if name in given}
     return _settled(request_of(NOUNS.agents.update(agent, **given)))
 
 
@@ -154,7 +158,7 @@ OPERATIONS: Final = [
         "PUT /agents/<agent>/",
         _agent,
         None,
-        "agent_put_bad_timezone agent_put_block_inheritance agent_put_own_policy "
+        "agent_put_bad_timezone agent_put_block_inheritance agent_put_full agent_put_own_policy "
         "agent_put_restore agent_put_shell_custom_no_path agent_put_shell_wrong_os "
         "agent_put_winupdatepolicy agent_put_winupdatepolicy_partial " + _AGENT_NEVER,
     ),

@@ -68,7 +68,7 @@ class AgentChanges(TypedDict, total=False):
     policy: int | Policy | None
     block_policy_inheritance: bool
     time_zone: str | None
-    default_shell: str
+    default_shell: Literal["use_global", "cmd", "powershell", "bash", "custom"]
     default_shell_custom: str
     custom_fields: FieldValues
     patch_policy: PatchChanges
@@ -496,7 +496,7 @@ _CHECKS: Final[arguments.Checks] = {
     "policy": arguments.or_none(arguments.object_id),
     "block_policy_inheritance": arguments.boolean,
     "time_zone": arguments.or_none(arguments.plain_text),
-    "default_shell": arguments.plain_text,
+    "default_shell": partial(arguments.choice, allowed=("use_global", "cmd", "powershell", "bash", "custom")),
     "default_shell_custom": _any_text,
     "custom_fields": arguments.field_values,
     "patch_policy": ("winupdatepolicy", _patches),
