@@ -1,9 +1,13 @@
 """The nouns and the events: frozen, light on the garbage collector, and easy to hand on."""
 
+import ast
 import copy
 import gc
+import inspect
+import itertools
 import json
 import pickle
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, get_args, get_origin
@@ -218,3 +222,30 @@ class TestOutcomes:
     def test_add_up(self) -> None:
         assert outcomes.Counts().total == 0
         assert outcomes.Counts(done=1, failed=20, unknown=300, skipped=4000, pending=50000).total == 54321
+
+
+def _explained(kind: type) -> set[str]:
+    """The fields that a class says something about: below them, under `Attributes:`, or in its docstring."""
+    told: set[str] = set()
+    for base in kind.__mro__:
+        if not base.__module__.startswith("trmm_async."):
+            continue
+        node = ast.parse(inspect.getsource(base)).body[0]
+        assert isinstance(node, ast.ClassDef)
+        for field, below in itertools.pairwise(node.body):
+            is_text = isinstance(below, ast.Expr) and isinstance(getattr(below.value, "value", None), str)
+            if is_text and isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
+                told.add(field.target.id)
+        doc = base.__doc__ or ""
+        told |= {*re.findall(r"`(\w+)`", doc)}
+        for names in re.findall(r"^ {4,}([\w, ]+):", doc.partition("Attributes:")[2], re.MULTILINE):
+            told |= {name.strip() for name in names.split(",")}
+    return told
+
+
+OUTCOMES = [trmm_async.Done, trmm_async.Failed, trmm_async.Unknown, trmm_async.Skipped]
+
+
+@pytest.mark.parametrize("kind", [*NOUNS, *EVENTS, *PUBLIC, *OUTCOMES], ids=lambda kind: kind.__name__)
+def test_every_field_says_what_it_is(kind: Any) -> None:
+    assert {*kind.__struct_fields__} - _explained(kind) - {"extra"} == set()

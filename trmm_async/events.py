@@ -59,6 +59,7 @@ class AgentOnline(_Telling, frozen=True, kw_only=True):
     """The agent came online. `time` is the server's; None if it is only known to have happened in a gap."""
 
     agent_id: str
+    """The agent's id."""
     time: datetime | None = None
 
 
@@ -66,6 +67,7 @@ class AgentOffline(_Telling, frozen=True, kw_only=True):
     """The agent went offline. `time` is the server's; None if it is only known to have happened in a gap."""
 
     agent_id: str
+    """The agent's id."""
     time: datetime | None = None
 
 
@@ -77,10 +79,14 @@ class ScriptOutput(_Telling, frozen=True, kw_only=True):
     """
 
     agent_id: str
+    """The agent's id."""
     cmd_id: str = ""
     script: int | None = None
+    """The script, by id; None where that is not known."""
     output: str = ""
+    """What was printed, as text."""
     done: bool = False
+    """Whether this is the last piece."""
     exit_code: int | None = None
 
 
@@ -91,9 +97,13 @@ class CommandOutput(_Telling, frozen=True, kw_only=True):
     """
 
     agent_id: str
+    """The agent's id."""
     cmd_id: str = ""
+    """Ties the pieces of one run together."""
     output: str = ""
+    """What was printed, as text."""
     done: bool = False
+    """Whether this is the last piece."""
     exit_code: int | None = None
 
 
@@ -107,6 +117,7 @@ class AlertEvent(_Telling, frozen=True, kw_only=True):
     """
 
     agent_id: str
+    """The agent's id."""
     alert: Alert
     change: AlertChange = "raised"
 
@@ -130,9 +141,13 @@ class DashboardCounts(_Telling, frozen=True, kw_only=True):
     """
 
     servers: int
+    """How many servers there are."""
     servers_offline: int
+    """How many of them are offline."""
     workstations: int
+    """How many workstations there are."""
     workstations_offline: int
+    """How many of them are offline."""
     certificate_days: int | None = None
     agent_id: str = DASHBOARD
 
@@ -146,9 +161,11 @@ class Gap(_Telling, frozen=True, kw_only=True):
     """
 
     agent_id: str
+    """The agent's id."""
     since: datetime
     until: datetime
     reason: str = ""
+    """Why there is one, in words."""
     dropped: int = 0
 
 
@@ -160,6 +177,7 @@ class Live(_Telling, frozen=True, kw_only=True):
     """
 
     agent_id: str
+    """The agent's id."""
     time: datetime
 
 
@@ -167,7 +185,9 @@ class UnknownEvent(_Telling, frozen=True, kw_only=True):
     """A frame whose action we don't know or whose content does not fit; `raw` is the frame as it came."""
 
     agent_id: str
+    """The agent's id."""
     action: str | None
+    """What the frame calls itself; None for nothing."""
     raw: bytes
 
 
@@ -175,7 +195,9 @@ class Ended(_Telling, frozen=True, kw_only=True):
     """This agent's part of a stream over several agents ended: the server refuses it. The others go on."""
 
     agent_id: str
+    """The agent's id."""
     error: TRMMError
+    """What the server has refused it with."""
 
 
 Event = (

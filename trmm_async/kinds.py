@@ -44,8 +44,11 @@ class _Alerting(Noun, frozen=True, kw_only=True, gc=False, tag_field="check_type
     """
 
     email_alert: bool = False
+    """Whether its alerts go out by e-mail."""
     text_alert: bool = False
+    """Whether its alerts go out as text messages."""
     dashboard_alert: bool = False
+    """Whether its alerts show on the dashboard."""
     fails_before_alert: int = 1
     run_interval: int = 0
 
@@ -54,6 +57,7 @@ class DiskSpaceCheck(_Alerting, frozen=True, kw_only=True, gc=False, tag="disksp
     """Free space of a disk ("C:"), in per cent: `warning_threshold` is above `error_threshold`; 0 is none."""
 
     disk: str
+    """The drive, such as "C:"."""
     warning_threshold: int = 0
     error_threshold: int = 0
 
@@ -76,8 +80,10 @@ class PingCheck(_Alerting, frozen=True, kw_only=True, gc=False, tag="ping"):
     """Whether an address, or a domain name, answers. Without a `name` it has that of its address."""
 
     ip: str
+    """The address, or the host name."""
     name: str = ""
     severity: Severity = "warning"
+    """How serious it is."""
 
 
 class ServiceCheck(_Alerting, frozen=True, kw_only=True, gc=False, tag="winsvc"):
@@ -89,10 +95,14 @@ class ServiceCheck(_Alerting, frozen=True, kw_only=True, gc=False, tag="winsvc")
     service: str
     display_name: str = ""
     pass_if_start_pending: bool = False
+    """Whether one that is just starting passes."""
     pass_if_missing: bool = False
+    """Whether it passes where there is no such service."""
     restart_if_stopped: bool = False
+    """Whether one that has stopped is started."""
     policy_mode: Literal["default", "manual"] | None = None
     severity: Severity = "warning"
+    """How serious it is."""
 
 
 class ScriptCheck(_Alerting, frozen=True, kw_only=True, gc=False, tag="script"):
@@ -104,11 +114,16 @@ class ScriptCheck(_Alerting, frozen=True, kw_only=True, gc=False, tag="script"):
 
     script: int | str | Script
     args: tuple[str, ...] = ()
+    """The arguments."""
     env_vars: Mapping[str, str] = {}
+    """The environment variables."""
     timeout: int = 90
     info_return_codes: tuple[int, ...] = ()
+    """Return codes that are an information."""
     warning_return_codes: tuple[int, ...] = ()
+    """Return codes that are a warning."""
     success_return_codes: tuple[int, ...] = ()
+    """Return codes that are a success besides 0."""
 
 
 class EventLogCheck(_Alerting, frozen=True, kw_only=True, gc=False, tag="eventlog"):
@@ -123,15 +138,19 @@ class EventLogCheck(_Alerting, frozen=True, kw_only=True, gc=False, tag="eventlo
     """
 
     name: str
+    """What it is called."""
     log: Literal["Application", "System", "Security"]
+    """Which of the logs."""
     event_id: int | None = None
     event_type: Literal["INFO", "WARNING", "ERROR", "AUDIT_SUCCESS", "AUDIT_FAILURE"] = "ERROR"
+    """Which entries count."""
     source: str | None = None
     message: str | None = None
     fail_when: Literal["contains", "not_contains"] = "contains"
     search_last_days: int = 1
     number_of_events: int = 1
     severity: Severity = "warning"
+    """How serious it is."""
 
 
 CheckKind: TypeAlias = (
@@ -144,19 +163,27 @@ class ScriptAction(Noun, frozen=True, kw_only=True, gc=False, tag_field="type", 
     """A script that a task runs, by id, name or object, for `timeout` seconds at most."""
 
     script: int | str | Script
+    """The script, by id."""
     args: tuple[str, ...] = ()
+    """The arguments."""
     env_vars: Mapping[str, str] = {}
+    """The environment variables."""
     timeout: int = 90
     name: str = ""
+    """What it is called."""
 
 
 class CommandAction(Noun, frozen=True, kw_only=True, gc=False, tag_field="type", tag="cmd"):
     """A command that a task runs in "cmd", "powershell", or a shell's path on Linux and macOS."""
 
     command: str
+    """The command line."""
     shell: str = "cmd"
+    """What carries it out."""
     timeout: int = 90
+    """Seconds that it may take."""
     name: str = ""
+    """What it is called."""
 
 
 TaskAction: TypeAlias = ScriptAction | CommandAction
@@ -179,6 +206,7 @@ class OnFailure(_Scheduled, frozen=True, kw_only=True, gc=False, tag="checkfailu
     """When a check of the same agent, or policy, fails."""
 
     check: int | Check
+    """The check, by id."""
 
 
 class _Dated(_Scheduled, frozen=True, kw_only=True, gc=False):
@@ -193,11 +221,13 @@ class _Dated(_Scheduled, frozen=True, kw_only=True, gc=False):
     at: datetime
     expires: datetime | None = None
     random_delay: timedelta | None = None
+    """A random delay of at most so much."""
     repeat_every: timedelta | None = None
     repeat_for: timedelta | None = None
     stop_at_duration_end: bool = False
     remove_when_expired: bool = False
     run_if_missed: bool = False
+    """Whether it runs later if the machine was off at its time."""
 
 
 class Once(_Dated, frozen=True, kw_only=True, gc=False, tag="runonce"):
@@ -208,28 +238,36 @@ class Daily(_Dated, frozen=True, kw_only=True, gc=False, tag="daily"):
     """Every so many days."""
 
     every: int = 1
+    """Every so many days."""
 
 
 class Weekly(_Dated, frozen=True, kw_only=True, gc=False, tag="weekly"):
     """On these days ("monday") of every so many weeks."""
 
     days: tuple[str, ...]
+    """The days of the week, such as "monday"."""
     every: int = 1
+    """Every so many weeks."""
 
 
 class Monthly(_Dated, frozen=True, kw_only=True, gc=False, tag="monthly"):
     """On these days (1 to 31, "last") of these months (1 to 12); of all without any."""
 
     days: tuple[int | Literal["last"], ...]
+    """The days of the month: 1 to 31, or "last"."""
     months: tuple[int, ...] = ()
+    """The months, 1 to 12; none for all."""
 
 
 class MonthlyByWeekday(_Dated, frozen=True, kw_only=True, gc=False, tag="monthlydow"):
     """On these weekdays ("tuesday") of these weeks (1 to 4, "last") of these months."""
 
     weekdays: tuple[str, ...]
+    """The days of the week, such as "monday"."""
     weeks: tuple[int | Literal["last"], ...]
+    """Which weeks of the month: 1 to 4, or "last"."""
     months: tuple[int, ...] = ()
+    """The months, 1 to 12; none for all."""
 
 
 TaskSchedule: TypeAlias = Manual | OnBoarding | OnFailure | Once | Daily | Weekly | Monthly | MonthlyByWeekday
@@ -253,31 +291,50 @@ class Task(Noun, frozen=True, kw_only=True, gc=False):
     """
 
     id: int
+    """The server's number for it."""
     name: str = ""
+    """What it is called."""
     agent_id: str | None = None
+    """The agent that has it; None for a policy's."""
     script: int | None = None
+    """The script, by id."""
     schedule: str | None = None
     enabled: bool | None = None
     task_type: Open[TaskType] | None = None
+    """What kind of task it is."""
     schedule_text: str | None = None
     timing: TaskSchedule | None = None
     actions: tuple[TaskAction, ...] = ()
     policy: int | None = None
+    """The policy that it is part of, by id; None for none."""
     continue_on_error: bool | None = None
+    """Whether the next action is done after one that has failed."""
     severity: Open[Severity] | None = None
+    """How serious it is."""
     email_alert: bool | None = None
+    """Whether its alerts go out by e-mail."""
     text_alert: bool | None = None
+    """Whether its alerts go out as text messages."""
     dashboard_alert: bool | None = None
+    """Whether its alerts show on the dashboard."""
     collector: int | None = None
+    """The custom field that takes its output, by id."""
     collector_all_output: bool | None = None
+    """Whether that takes all of it, and not only the last line."""
     platforms: tuple[Open[Platform], ...] = ()
+    """What it is for."""
     instance_policy: Open[InstancePolicy] | None = None
+    """What is done while it still runs."""
     status: Open[CheckStatus] | None = None
     last_run: Moment | None = None
     result: ScriptResult | None = None
     sync_status: str | None = None
     created_by: str | None = None
+    """Who made it, by user name."""
     created_time: Moment | None = None
+    """When it was made."""
     modified_by: str | None = None
+    """Who changed it last, by user name."""
     modified_time: Moment | None = None
+    """When it was changed last."""
     extra: Mapping[str, Any] = no_extra()

@@ -161,10 +161,15 @@ class CheckCounts(Noun, frozen=True, kw_only=True, gc=False):
     """How many of an agent's checks stand where."""
 
     total: int = 0
+    """How many there are."""
     passing: int = 0
+    """How many pass."""
     failing: int = 0
+    """How many fail with an error."""
     warning: int = 0
+    """How many fail with a warning."""
     info: int = 0
+    """How many fail with an information."""
 
 
 class CustomFieldValue(Noun, frozen=True, kw_only=True, gc=False):
@@ -176,6 +181,7 @@ class CustomFieldValue(Noun, frozen=True, kw_only=True, gc=False):
 
     field: int
     value: Any = None
+    """A text, a number, a boolean or several texts, by the field's type; None for none."""
 
 
 class ClientRef(Noun, frozen=True, kw_only=True, gc=False):
@@ -183,6 +189,7 @@ class ClientRef(Noun, frozen=True, kw_only=True, gc=False):
 
     id: int | None = None
     name: str = ""
+    """What it is called."""
 
 
 class SiteRef(Noun, frozen=True, kw_only=True, gc=False):
@@ -190,14 +197,18 @@ class SiteRef(Noun, frozen=True, kw_only=True, gc=False):
 
     id: int | None = None
     name: str = ""
+    """What it is called."""
 
 
 class Disk(Noun, frozen=True, kw_only=True, gc=False):
     """One disk of an agent: sizes are text as the agent reports them, `percent` is the used space."""
 
     device: str = ""
+    """The drive or device."""
     free: str = ""
+    """What is free, as text with a unit."""
     total: str = ""
+    """What there is, as text with a unit."""
     percent: float | None = None
 
 
@@ -211,35 +222,63 @@ class Agent(Noun, frozen=True, kw_only=True, gc=False):
     """
 
     agent_id: str
+    """Its id, a text."""
     hostname: str = ""
+    """Its host name."""
     client: ClientRef = ClientRef()
+    """The client that it belongs to, by id and name."""
     site: SiteRef = SiteRef()
+    """The site that it belongs to, by id and name."""
     plat: Open[Platform] | None = None
+    """The operating system's family."""
     operating_system: str | None = None
+    """Name and version, as the agent tells it."""
     version: str | None = None
+    """The version of the agent itself."""
     last_seen: Moment | None = None
+    """When it last spoke to the server; None for never."""
     status: Open[AgentStatus] = "unknown"
+    """"online", "offline", or "overdue" for one that is offline for long."""
     monitoring_type: Open[MonitoringType] | None = None
+    """Server or workstation."""
     logged_in_username: str | None = None
+    """Who is logged in; None for nobody."""
     public_ip: str | None = None
+    """The address that the server sees."""
     local_ip: str | None = None
+    """Its own addresses, as one text."""
     cpu_model: str | None = None
+    """Its processors, as one text."""
     total_ram: float | None = None
     disks: tuple[Disk, ...] = ()
+    """Its disks and how full they are."""
     extra: Mapping[str, Any] = no_extra()
     needs_reboot: bool | None = None
+    """Whether it waits for a reboot."""
     pending_actions_count: int | None = None
+    """How many actions wait for it."""
     has_patches_pending: bool | None = None
+    """Whether Windows updates wait for it."""
     maintenance_mode: bool | None = None
+    """Whether it raises no alerts."""
     checks: CheckCounts | None = None
+    """How many of its checks stand how."""
     custom_fields: tuple[CustomFieldValue, ...] = ()
+    """The values of custom fields."""
     description: str | None = None
+    """What people have written about it."""
     boot_time: Moment | None = None
+    """When it was started."""
     goarch: str | None = None
+    """The architecture, by the words of Go: "amd64", "arm64"."""
     make_model: str | None = None
+    """Maker and model."""
     serial_number: str | None = None
+    """The machine's serial number."""
     graphics: str | None = None
+    """Its graphics adapters, as one text."""
     physical_disks: tuple[str, ...] = ()
+    """The models of its disks."""
 
     def __hash__(self) -> int:
         return hash(self.agent_id)
@@ -252,28 +291,43 @@ class Site(Noun, frozen=True, kw_only=True, gc=False):
     """
 
     id: int
+    """The server's number for it."""
     name: str = ""
+    """What it is called."""
     client: ClientRef | None = None
     extra: Mapping[str, Any] = no_extra()
     server_policy: int | None = None
+    """The policy of its servers, by id."""
     workstation_policy: int | None = None
+    """The policy of its workstations, by id."""
     alert_template: int | None = None
+    """Its alert template, by id."""
     block_policy_inheritance: bool | None = None
+    """Whether policies from above are kept off."""
     custom_fields: tuple[CustomFieldValue, ...] = ()
+    """The values of custom fields."""
 
 
 class Client(Noun, frozen=True, kw_only=True, gc=False):
     """A client (a customer, a tenant) with its sites. The fields behind `extra` are as those of `Site`."""
 
     id: int
+    """The server's number for it."""
     name: str = ""
+    """What it is called."""
     sites: tuple[Site, ...] = ()
+    """Its sites."""
     extra: Mapping[str, Any] = no_extra()
     server_policy: int | None = None
+    """The policy of its servers, by id."""
     workstation_policy: int | None = None
+    """The policy of its workstations, by id."""
     alert_template: int | None = None
+    """Its alert template, by id."""
     block_policy_inheritance: bool | None = None
+    """Whether policies from above are kept off."""
     custom_fields: tuple[CustomFieldValue, ...] = ()
+    """The values of custom fields."""
 
 
 class Script(Noun, frozen=True, kw_only=True, gc=False):
@@ -284,19 +338,29 @@ class Script(Noun, frozen=True, kw_only=True, gc=False):
     """
 
     id: int
+    """The server's number for it."""
     name: str = ""
+    """What it is called."""
     shell: Open[Shell] = ""
+    """What it is written for."""
     description: str | None = None
     category: str | None = None
+    """Where it stands in the library."""
     script_type: Open[ScriptType] | None = None
     args: tuple[str, ...] = ()
+    """The arguments."""
     env_vars: tuple[str, ...] = ()
+    """The environment variables."""
     default_timeout: int | None = None
     extra: Mapping[str, Any] = no_extra()
     run_as_user: bool | None = None
+    """Whether it runs as the user who is logged in."""
     supported_platforms: tuple[Open[Platform], ...] = ()
+    """What it is for; none for all."""
     hidden: bool | None = None
+    """Whether the web client hides it."""
     favorite: bool | None = None
+    """Whether it is one of the favourites."""
     code: str | None = None
 
 
@@ -304,8 +368,11 @@ class ScriptResult(Noun, frozen=True, kw_only=True, gc=False):
     """What came of one run of a script on one agent; `execution_time` is in seconds."""
 
     retcode: int | None = None
+    """The return code; None where the server tells none."""
     stdout: str = ""
+    """What it wrote to standard output."""
     stderr: str = ""
+    """What it wrote to standard error."""
     execution_time: float | None = None
     extra: Mapping[str, Any] = no_extra()
 
@@ -354,14 +421,18 @@ class HistoryEntry(Noun, frozen=True, kw_only=True, gc=False):
     """
 
     id: int
+    """The server's number for it."""
     agent_id: str | None = None
+    """The agent's id."""
     type: Open[HistoryType] = ""
     time: Moment | None = None
+    """When it was begun."""
     username: str | None = None
     command: str | None = None
     output: str | None = None
     script: int | None = None
     script_name: str | None = None
+    """The script's name; None for what is no script."""
     result: ScriptResult | None = None
     extra: Mapping[str, Any] = no_extra()
 
@@ -373,11 +444,17 @@ class Check(Noun, frozen=True, kw_only=True, gc=False):
     """
 
     id: int
+    """The server's number for it."""
     check_type: Open[CheckType] = ""
+    """What kind of check it is."""
     name: str = ""
+    """What it is called."""
     status: Open[CheckStatus] = ""
+    """"passing", "failing" or "pending"."""
     more_info: str | None = None
+    """What the agent has told besides."""
     last_run: Moment | None = None
+    """When it ran last."""
     agent_id: str | None = None
     result_id: int | None = None
     extra: Mapping[str, Any] = no_extra()
@@ -387,20 +464,34 @@ class Alert(Noun, frozen=True, kw_only=True, gc=False):
     """An alert, as it stood when it was read. The fields behind `resolved` are what a stock server tells."""
 
     id: int
+    """The server's number for it."""
     alert_type: Open[AlertType] = ""
+    """What raised it."""
     agent_id: str | None = None
+    """The agent's id."""
     severity: Open[Severity] = ""
+    """How serious it is."""
     message: str = ""
+    """What it says."""
     created_at: Moment | None = None
+    """When it was raised."""
     snoozed: bool = False
+    """Whether it is silent for a while."""
     resolved: bool = False
     hostname: str | None = None
+    """The agent's host name."""
     client: str | None = None
+    """The name of the agent's client."""
     site: str | None = None
+    """The name of the agent's site."""
     resolved_on: Moment | None = None
+    """When it was resolved."""
     snooze_until: Moment | None = None
+    """Until when it is silent."""
     assigned_check: int | None = None
+    """The check that raised it, by id."""
     assigned_task: int | None = None
+    """The task that raised it, by id."""
     extra: Mapping[str, Any] = no_extra()
 
 
@@ -411,12 +502,17 @@ class Deployment(Noun, frozen=True, kw_only=True, gc=False):
     """
 
     id: int
+    """The server's number for it."""
     uuid: str = ""
+    """What its URL is known by."""
     client: int | None = None
     site: int | None = None
     expiry: Moment | None = None
+    """When it ends."""
     install_flags: str | None = None
+    """What the installer switches on."""
     download_url: str = ""
+    """Where its installer is."""
     arch: str | None = None
     monitoring_type: Open[MonitoringType] | None = None
     extra: Mapping[str, Any] = no_extra()

@@ -179,9 +179,12 @@ class RunOutcome(msgspec.Struct, frozen=True, kw_only=True):
     """A target of a run has its outcome; `ok` is whether the run counts it as a success."""
 
     run: int
+    """The run's number."""
     outcome: Outcome[Any]
+    """Which it is."""
     ok: bool
     time: float = msgspec.field(default_factory=time.time)
+    """Seconds since the epoch."""
 
 
 class RunEnded(msgspec.Struct, frozen=True, kw_only=True):

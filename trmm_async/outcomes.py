@@ -44,7 +44,9 @@ class Done(_Told, Generic[T_co], frozen=True, gc=False):
     """It was done, and this came of it: a script ran, whose return code may still be other than 0."""
 
     agent_id: str
+    """The target."""
     result: T_co
+    """What the call returned."""
     hostname: str | None = None
 
 
@@ -52,7 +54,9 @@ class Failed(_Told, frozen=True, gc=True):
     """It certainly was not done: the script did not run, no call that changes something was sent."""
 
     agent_id: str
+    """The target."""
     error: TRMMError
+    """Why it certainly did not run."""
     hostname: str | None = None
 
 
@@ -60,7 +64,9 @@ class Unknown(_Told, frozen=True, gc=True):
     """It may have been done: the answer was lost, or the run was left while it was under way."""
 
     agent_id: str
+    """The target."""
     error: TRMMError
+    """Why it is not known."""
     hostname: str | None = None
 
 
@@ -68,7 +74,9 @@ class Skipped(_Told, frozen=True, gc=False):
     """Never tried."""
 
     agent_id: str
+    """The target."""
     reason: str
+    """Why it was never tried, in words."""
     hostname: str | None = None
 
 

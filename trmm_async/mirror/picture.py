@@ -57,6 +57,7 @@ class Change(Noun, frozen=True, kw_only=True, gc=False):
     """An agent is not as it was; `before` is None where it was not there, `after` where it is gone."""
 
     agent_id: str
+    """The agent's id."""
     before: Agent | None
     after: Agent | None
 

@@ -51,7 +51,9 @@ class CheckHistoryPoint(Noun, frozen=True, kw_only=True, gc=False):
     """One past result of a check: a percentage, or 0 and 1, by its type; `results` is what else was kept."""
 
     time: Moment | None = None
+    """When that was."""
     value: float | None = None
+    """What was measured: percent for disks, memory and CPU load, 0 or 1 for the others."""
     results: Any = None
     extra: Mapping[str, Any] = no_extra()
 
@@ -65,15 +67,22 @@ class CheckOnAgent(Noun, frozen=True, kw_only=True, gc=False):
 
     result_id: int
     agent_id: str | None = None
+    """The agent's id."""
     hostname: str = ""
+    """The agent's host name."""
     status: Open[CheckStatus] = ""
     severity: Open[Severity] | None = None
+    """How serious it is."""
     more_info: str | None = None
+    """What the agent has told besides."""
     last_run: Moment | None = None
+    """When it ran last."""
     fail_count: int | None = None
     retcode: int | None = None
     stdout: str | None = None
+    """What it wrote to standard output."""
     stderr: str | None = None
+    """What it wrote to standard error."""
     execution_time: float | None = None
     extra: Mapping[str, Any] = no_extra()
 

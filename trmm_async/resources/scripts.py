@@ -57,7 +57,9 @@ class ScriptFile(Noun, frozen=True, kw_only=True, gc=False):
     """A script as a file: its name with the ending of its shell, and its text."""
 
     filename: str
+    """What the file is called."""
     code: str = ""
+    """The text of it."""
     extra: Mapping[str, Any] = no_extra()
 
 

@@ -66,15 +66,23 @@ class TaskOnAgent(Noun, frozen=True, kw_only=True, gc=False):
     """
 
     result_id: int
+    """The result's own number."""
     agent_id: str | None = None
+    """The agent's id."""
     hostname: str = ""
+    """The agent's host name."""
     status: str = ""
     run_status: str | None = None
     sync_status: str | None = None
+    """Whether the agent knows it yet."""
     last_run: Moment | None = None
+    """When it ran last."""
     retcode: int | None = None
+    """The return code."""
     stdout: str | None = None
+    """What it wrote to standard output."""
     stderr: str | None = None
+    """What it wrote to standard error."""
     execution_time: float | None = None
     extra: Mapping[str, Any] = no_extra()
 

@@ -48,17 +48,26 @@ class CheckDetails(Noun, frozen=True, kw_only=True, gc=False):
     """
 
     id: int
+    """The server's number for it."""
     check_type: Open[CheckType] = ""
+    """What kind of check it is."""
     name: str = ""
+    """What it is called."""
     settings: CheckKind | None = None
     agent_id: str | None = None
+    """The agent's id."""
     policy: int | None = None
+    """The policy that it is part of, by id; None for none."""
     tasks: tuple[int, ...] = ()
     overridden_by_policy: bool = False
     created_by: str | None = None
+    """Who made it, by user name."""
     created_time: Moment | None = None
+    """When it was made."""
     modified_by: str | None = None
+    """Who changed it last, by user name."""
     modified_time: Moment | None = None
+    """When it was changed last."""
     extra: Mapping[str, Any] = no_extra()
 
 

@@ -43,12 +43,19 @@ class RemoteControl(Discreet, frozen=True, kw_only=True, gc=False):
     _shown: ClassVar[tuple[str, ...]] = ("hostname", "client", "site", "status")
 
     hostname: str = ""
+    """The agent's host name."""
     control: str = ""
+    """The URL for the screen."""
     terminal: str = ""
+    """The URL for a terminal."""
     file: str = ""
+    """The URL for files."""
     status: str = ""
+    """How the agent stands."""
     client: str = ""
+    """The name of the agent's client."""
     site: str = ""
+    """The name of the agent's site."""
     extra: Mapping[str, Any] = no_extra()
 
 

@@ -35,55 +35,102 @@ class AlertTemplate(Noun, frozen=True, kw_only=True, gc=False):
     """
 
     id: int
+    """The server's number for it."""
     name: str = ""
+    """What it is called."""
     is_active: bool = True
+    """Whether it does anything."""
     action_type: str = "script"
+    """What is done where an alert is raised: "script", "server" or "rest"."""
     action: int | None = None
     action_rest: int | None = None
     action_args: tuple[str, ...] = ()
+    """The arguments of that."""
     action_env_vars: tuple[str, ...] = ()
+    """The environment variables of that."""
     action_timeout: int = 15
     resolved_action_type: str = "script"
+    """What is done where an alert is resolved, as `action_type`."""
     resolved_action: int | None = None
+    """The script for that, by id."""
     resolved_action_rest: int | None = None
+    """The URL action for that, by id."""
     resolved_action_args: tuple[str, ...] = ()
+    """The arguments of that."""
     resolved_action_env_vars: tuple[str, ...] = ()
+    """The environment variables of that."""
     resolved_action_timeout: int = 15
+    """Seconds that it may take."""
     email_recipients: tuple[str, ...] = ()
+    """Addresses for e-mail; none for the server's own."""
     text_recipients: tuple[str, ...] = ()
+    """Numbers for text messages; none for the server's own."""
     email_from: str | None = None
+    """Who sends the e-mail."""
     agent_email_on_resolved: bool = False
+    """Whether e-mail says that an alert of an agent is resolved."""
     agent_text_on_resolved: bool = False
+    """The same of text messages."""
     agent_always_email: bool | None = None
+    """Whether e-mail goes out whatever is set elsewhere; None for what is set there."""
     agent_always_text: bool | None = None
+    """The same of text messages."""
     agent_always_alert: bool | None = None
+    """The same of the dashboard."""
     agent_periodic_alert_days: int = 0
+    """Days after which it is told again; 0 for never."""
     agent_script_actions: bool = True
+    """Whether its actions are carried out."""
     check_email_alert_severity: tuple[str, ...] = ()
+    """Severities that e-mail goes out for."""
     check_text_alert_severity: tuple[str, ...] = ()
+    """Severities that text messages go out for."""
     check_dashboard_alert_severity: tuple[str, ...] = ()
+    """Severities that show on the dashboard."""
     check_email_on_resolved: bool = False
+    """Whether e-mail says that an alert of a check is resolved."""
     check_text_on_resolved: bool = False
+    """The same of text messages."""
     check_always_email: bool | None = None
+    """Whether e-mail goes out whatever is set elsewhere; None for what is set there."""
     check_always_text: bool | None = None
+    """The same of text messages."""
     check_always_alert: bool | None = None
+    """The same of the dashboard."""
     check_periodic_alert_days: int = 0
+    """Days after which it is told again; 0 for never."""
     check_script_actions: bool = True
+    """Whether its actions are carried out."""
     task_email_alert_severity: tuple[str, ...] = ()
+    """Severities that e-mail goes out for."""
     task_text_alert_severity: tuple[str, ...] = ()
+    """Severities that text messages go out for."""
     task_dashboard_alert_severity: tuple[str, ...] = ()
+    """Severities that show on the dashboard."""
     task_email_on_resolved: bool = False
+    """Whether e-mail says that an alert of a task is resolved."""
     task_text_on_resolved: bool = False
+    """The same of text messages."""
     task_always_email: bool | None = None
+    """Whether e-mail goes out whatever is set elsewhere; None for what is set there."""
     task_always_text: bool | None = None
+    """The same of text messages."""
     task_always_alert: bool | None = None
+    """The same of the dashboard."""
     task_periodic_alert_days: int = 0
+    """Days after which it is told again; 0 for never."""
     task_script_actions: bool = True
+    """Whether its actions are carried out."""
     exclude_workstations: bool = False
+    """Whether it does not reach workstations."""
     exclude_servers: bool = False
+    """Whether it does not reach servers."""
     excluded_sites: tuple[int, ...] = ()
+    """Sites that it does not reach, by id."""
     excluded_clients: tuple[int, ...] = ()
+    """Clients that it does not reach, by id."""
     excluded_agents: tuple[int, ...] = ()
+    """Agents that it does not reach, by id."""
     default_template: bool | None = None
     applied_count: int | None = None
     extra: Mapping[str, Any] = no_extra()
@@ -93,8 +140,11 @@ class AlertTemplateUse(Noun, frozen=True, kw_only=True, gc=False):
     """Where an alert template is set; which agents have it from there is not in it."""
 
     policies: tuple[PolicyRef, ...] = ()
+    """Policies that use it."""
     clients: tuple[ClientRef, ...] = ()
+    """Clients that use it."""
     sites: tuple[SiteRef, ...] = ()
+    """Sites that use it."""
 
 
 class _TemplateOptions(TypedDict, total=False):

@@ -29,12 +29,18 @@ class ApiKey(Discreet, frozen=True, kw_only=True, gc=False):
     _shown: ClassVar[tuple[str, ...]] = ("id", "name", "username", "expires")
 
     id: int
+    """The server's number for it."""
     name: str = ""
+    """What it is called."""
     username: str = ""
+    """Whose key it is, by name."""
     user: int | None = None
+    """Whose key it is, by id."""
     key: str = ""
     expires: Moment | None = None
+    """When it ends; None for never."""
     created_by: str | None = None
+    """Who made it, by user name."""
     extra: Mapping[str, Any] = no_extra()
 
 

@@ -75,16 +75,23 @@ class AuditEntry(Discreet, frozen=True, kw_only=True, gc=False):
     )
 
     id: int
+    """The server's number for it."""
     time: Moment | None = None
+    """When that was."""
     username: str = ""
+    """Who did it."""
     action: str = ""
     object_type: str = ""
     message: str = ""
+    """What it says."""
     agent_id: str | None = None
+    """To which agent; None for none."""
     hostname: str | None = None
+    """The host name of that."""
     client: ClientRef | None = None
     site: SiteRef | None = None
     ip_address: str | None = None
+    """From where."""
     before: Any = None
     after: Any = None
     extra: Mapping[str, Any] = no_extra()

@@ -33,21 +33,37 @@ class ServerSettings(Discreet, frozen=True, kw_only=True, gc=False):
     )
 
     default_time_zone: str | None = None
+    """The time zone of agents that have none."""
     agent_auto_update: bool | None = None
+    """Whether agents update themselves."""
     server_policy: int | None = None
+    """The policy of all servers, by id."""
     workstation_policy: int | None = None
+    """The policy of all workstations, by id."""
     alert_template: int | None = None
+    """The alert template of all, by id."""
     check_history_prune_days: int | None = None
+    """Days that results of checks are kept."""
     resolved_alerts_prune_days: int | None = None
+    """Days that resolved alerts are kept."""
     agent_history_prune_days: int | None = None
+    """Days that the history of agents is kept."""
     debug_log_prune_days: int | None = None
+    """Days that the debug log is kept."""
     audit_log_prune_days: int | None = None
+    """Days that the audit log is kept."""
     notify_on_info_alerts: bool | None = None
+    """Whether informations are sent out."""
     notify_on_warning_alerts: bool | None = None
+    """Whether warnings are sent out."""
     server_scripts_enabled: bool | None = None
+    """Whether scripts may run on the server itself."""
     web_terminal_enabled: bool | None = None
+    """Whether the terminal of the web client is on."""
     block_local_user_logon: bool | None = None
+    """Whether users of the server's own can't log in."""
     sso_enabled: bool | None = None
+    """Whether single sign-on is on."""
     extra: Mapping[str, Any] = no_extra()
 
 
@@ -58,13 +74,20 @@ class Dashboard(Noun, frozen=True, kw_only=True, gc=False):
     """
 
     version: str = ""
+    """The server's version."""
     latest_version: str | None = None
     hosted: bool | None = None
+    """Whether the vendor hosts it."""
     token_is_expired: bool | None = None
+    """Whether its code signing token has ended."""
     server_scripts_enabled: bool | None = None
+    """Whether scripts may run on the server itself."""
     web_terminal_enabled: bool | None = None
+    """Whether the terminal of the web client is on."""
     block_local_user_logon: bool | None = None
+    """Whether users of the server's own can't log in."""
     sso_enabled: bool | None = None
+    """Whether single sign-on is on."""
     extra: Mapping[str, Any] = no_extra()
 
 
@@ -72,21 +95,37 @@ class ServerStatus(Noun, frozen=True, kw_only=True, gc=False):
     """How the server itself is, as its monitoring endpoint tells; percentages, days, and what answers."""
 
     version: str = ""
+    """The server's version."""
     latest_agent_version: str = ""
+    """The newest version of the agent that it knows."""
     agent_count: int | None = None
+    """How many agents there are."""
     client_count: int | None = None
+    """How many clients."""
     site_count: int | None = None
+    """How many sites."""
     disk_usage: float | None = None
+    """How full its disk is, in percent."""
     memory_usage: float | None = None
+    """How full its memory is, in percent."""
     days_until_certificate_expires: int | None = None
+    """Days until its certificate ends."""
     certificate_expired: bool | None = None
+    """Whether it has ended."""
     redis_answers: bool | None = None
+    """Whether Redis answers."""
     nats_answers: bool | None = None
+    """Whether NATS answers."""
     nats_websocket_answers: bool | None = None
+    """Whether NATS answers over WebSocket."""
     mesh_answers: bool | None = None
+    """Whether MeshCentral answers."""
     queue_length: int | None = None
+    """How many jobs wait."""
     queue_health: str = ""
+    """What the server thinks of that."""
     services_running: Mapping[str, bool] = no_extra()
+    """By the names of its services, whether they run."""
     extra: Mapping[str, Any] = no_extra()
 
 
@@ -94,10 +133,15 @@ class DebugEntry(Noun, frozen=True, kw_only=True, gc=False):
     """One entry of the debug log; `agent` is a host name."""
 
     id: int
+    """The server's number for it."""
     time: Moment | None = None
+    """When that was."""
     log_level: str = ""
+    """How serious it is."""
     log_type: str = ""
+    """What it is about."""
     message: str = ""
+    """What it says."""
     agent: str | None = None
     extra: Mapping[str, Any] = no_extra()
 

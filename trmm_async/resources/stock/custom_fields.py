@@ -31,15 +31,21 @@ class CustomField(Noun, frozen=True, kw_only=True, gc=False):
     """
 
     id: int
+    """The server's number for it."""
     name: str = ""
+    """What it is called."""
     model: str = ""
     type: str = ""
     options: tuple[str, ...] = ()
+    """What may be chosen."""
     required: bool = False
+    """Whether it must have a value."""
     default: str | bool | tuple[str, ...] | None = None
     extra: Mapping[str, Any] = no_extra()
     hide_in_ui: bool = False
+    """Whether the web client leaves it out."""
     hide_in_summary: bool = False
+    """Whether summaries leave it out."""
 
 
 FieldValues: TypeAlias = Mapping[int, Any] | Mapping[CustomField, Any] | Mapping[int | CustomField, Any]

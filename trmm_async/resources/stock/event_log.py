@@ -24,13 +24,18 @@ class EventLogEntry(Noun, frozen=True, kw_only=True, gc=False):
     """
 
     source: str = ""
+    """What wrote it."""
     event_type: str = ""
     event_id: int | None = None
+    """The number of the kind of event."""
     category: str = ""
+    """Its category, as text."""
     message: str = ""
+    """What it says."""
     time: datetime | None = None
     record: int | None = None
     computer: str = ""
+    """The machine's name, as the log has it."""
     extra: Mapping[str, Any] = no_extra()
 
 

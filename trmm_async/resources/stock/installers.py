@@ -42,7 +42,9 @@ class Installer(Discreet, frozen=True, kw_only=True, gc=False):
     _shown: ClassVar[tuple[str, ...]] = ("method", "plat", "filename")
 
     method: str
+    """How it installs, as it was asked for."""
     plat: Open[Platform] = ""
+    """The operating system's family."""
     filename: str = ""
     command: str = ""
     url: str = ""

@@ -20,8 +20,11 @@ class KeyStoreEntry(Discreet, frozen=True, kw_only=True, gc=False):
     _shown: ClassVar[tuple[str, ...]] = ("id", "name")
 
     id: int
+    """The server's number for it."""
     name: str = ""
+    """What it is called."""
     value: str = ""
+    """What it stands for."""
     extra: Mapping[str, Any] = no_extra()
 
 

@@ -15,10 +15,14 @@ class Note(Noun, frozen=True, kw_only=True, gc=False):
     """A note that was put to an agent; `username` is None where its author is not known any more."""
 
     id: int
+    """The server's number for it."""
     agent_id: str | None = None
+    """The agent's id."""
     note: str = ""
+    """The text."""
     username: str | None = None
     entry_time: Moment | None = None
+    """When it was written down."""
     extra: Mapping[str, Any] = no_extra()
 
 

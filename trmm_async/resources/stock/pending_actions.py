@@ -29,14 +29,19 @@ class PendingAction(Noun, frozen=True, kw_only=True, gc=False):
     id: int
     agent_id: str | None = None
     hostname: str = ""
+    """The agent's host name."""
     client: str = ""
+    """The name of the agent's client."""
     site: str = ""
+    """The name of the agent's site."""
     action_type: str = ""
     status: str = ""
     description: str = ""
+    """What will be done."""
     due: str = ""
     at: datetime | None = None
     entry_time: Moment | None = None
+    """When it was written down."""
     details: Mapping[str, Any] = no_extra()
     extra: Mapping[str, Any] = no_extra()
 

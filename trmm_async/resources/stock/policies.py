@@ -51,11 +51,16 @@ class PatchPolicy(Noun, frozen=True, kw_only=True, gc=False):
     """
 
     id: int
+    """The server's number for it."""
     policy: int | None = None
+    """The policy that it is part of, by id; None for none."""
     critical: str = ""
     important: str = ""
+    """What is done with important updates: "manual", "approve", "ignore" or "inherit"."""
     moderate: str = ""
+    """The same with moderate ones."""
     low: str = ""
+    """The same with those of low severity."""
     other: str = ""
     run_time_frequency: str = ""
     run_time_hour: int | None = None
@@ -63,9 +68,13 @@ class PatchPolicy(Noun, frozen=True, kw_only=True, gc=False):
     run_time_day: int | None = None
     reboot_after_install: str = ""
     reprocess_failed_inherit: bool = False
+    """Whether the next three are those from above."""
     reprocess_failed: bool = False
+    """Whether what has failed is tried again."""
     reprocess_failed_times: int | None = None
+    """How often."""
     email_if_fail: bool = False
+    """Whether a failure goes out by e-mail."""
     extra: Mapping[str, Any] = no_extra()
 
 
@@ -127,14 +136,23 @@ class Policy(Noun, frozen=True, kw_only=True, gc=False):
     """
 
     id: int
+    """The server's number for it."""
     name: str = ""
+    """What it is called."""
     description: str | None = None
+    """What people have written about it."""
     active: bool | None = None
+    """Whether it reaches anybody."""
     enforced: bool | None = None
+    """Whether it goes before what agents have themselves."""
     alert_template: int | None = None
+    """Its alert template, by id."""
     excluded_sites: tuple[int, ...] = ()
+    """Sites that it does not reach, by id."""
     excluded_clients: tuple[int, ...] = ()
+    """Clients that it does not reach, by id."""
     excluded_agents: tuple[int, ...] = ()
+    """Agents that it does not reach, by id."""
     default_server: bool | None = None
     default_workstation: bool | None = None
     agents_count: int | None = None
@@ -194,16 +212,22 @@ class PolicyRef(Noun, frozen=True, kw_only=True, gc=False):
     """A policy by its id and its name."""
 
     id: int
+    """The server's number for it."""
     name: str = ""
+    """What it is called."""
 
 
 class PolicyPlace(Noun, frozen=True, kw_only=True, gc=False):
     """A site, or a client, with the policies that are set there."""
 
     id: int
+    """The server's number for it."""
     name: str = ""
+    """What it is called."""
     server_policy: PolicyRef | None = None
+    """The policy of its servers, by id."""
     workstation_policy: PolicyRef | None = None
+    """The policy of its workstations, by id."""
     extra: Mapping[str, Any] = no_extra()
 
 
@@ -211,18 +235,26 @@ class ClientPolicies(PolicyPlace, frozen=True, kw_only=True, gc=False):
     """A client with the policies that are set there, and at its sites."""
 
     sites: tuple[PolicyPlace, ...] = ()
+    """Its sites, each with its policies."""
 
 
 class PolicyUse(Noun, frozen=True, kw_only=True, gc=False):
     """Where a policy is set directly; agents by their ids. What inherits it from there is not in it."""
 
     server_clients: tuple[ClientRef, ...] = ()
+    """Clients whose servers have it."""
     server_sites: tuple[SiteRef, ...] = ()
+    """Sites whose servers have it."""
     workstation_clients: tuple[ClientRef, ...] = ()
+    """Clients whose workstations have it."""
     workstation_sites: tuple[SiteRef, ...] = ()
+    """Sites whose workstations have it."""
     agents: tuple[str, ...] = ()
+    """Agents that have it themselves."""
     default_server: bool = False
+    """Whether all servers have it."""
     default_workstation: bool = False
+    """Whether all workstations have it."""
     extra: Mapping[str, Any] = no_extra()
 
 

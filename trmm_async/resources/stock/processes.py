@@ -18,10 +18,14 @@ class Process(Noun, frozen=True, kw_only=True, gc=False):
     """One process; `membytes` is the memory that it uses, in bytes."""
 
     pid: int
+    """The process's number."""
     name: str = ""
+    """What it is called."""
     username: str | None = None
+    """Whose it is."""
     membytes: int | None = None
     cpu_percent: float | None = None
+    """Its share of the processors, in percent."""
     extra: Mapping[str, Any] = no_extra()
 
 

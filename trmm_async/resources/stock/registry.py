@@ -40,6 +40,7 @@ class RegistryValue(Noun, frozen=True, kw_only=True, gc=False):
     """One value of a key. `data` is an int, bytes, or a tuple of texts where `type` is of such; else text."""
 
     name: str
+    """What it is called."""
     type: str = ""
     data: str | int | bytes | tuple[str, ...] = ""
     extra: Mapping[str, Any] = no_extra()
@@ -49,10 +50,15 @@ class RegistryKey(Noun, frozen=True, kw_only=True, gc=False):
     """One key: the names of those below it, a page of them, and its values, all of them."""
 
     path: str
+    """The key's whole path."""
     subkeys: tuple[str, ...] = ()
+    """The names of the keys below."""
     values: tuple[RegistryValue, ...] = ()
+    """Its values."""
     has_more: bool = False
+    """Whether there is a page behind this."""
     page: int = 1
+    """Which page of the keys below this is, from 1 on."""
     extra: Mapping[str, Any] = no_extra()
 
 

@@ -44,15 +44,22 @@ class Role(Noun, frozen=True, kw_only=True, gc=False):
     """
 
     id: int
+    """The server's number for it."""
     name: str = ""
+    """What it is called."""
     superuser: bool | None = None
+    """Whether its users may do everything."""
     permissions: tuple[str, ...] = ()
     clients: tuple[int, ...] = ()
     sites: tuple[int, ...] = ()
     user_count: int | None = None
+    """How many users have it."""
     created_by: str | None = None
+    """Who made it, by user name."""
     modified_by: str | None = None
+    """Who changed it last, by user name."""
     modified_time: Moment | None = None
+    """When it was changed last."""
     extra: Mapping[str, Any] = no_extra()
 
     @property

@@ -22,16 +22,21 @@ class Schedule(Noun, frozen=True, kw_only=True, gc=False):
     """
 
     id: int
+    """The server's number for it."""
     name: str = ""
+    """What it is called."""
     schedule_type: str = ""
     run_time: time | None = None
+    """The time of day."""
     monthly_type: str = ""
     weekdays: tuple[int, ...] = ()
     months: tuple[int, ...] = ()
     days: tuple[int, ...] = ()
     weeks: tuple[int, ...] = ()
     created_by: str | None = None
+    """Who made it, by user name."""
     modified_by: str | None = None
+    """Who changed it last, by user name."""
     extra: Mapping[str, Any] = no_extra()
 
 

@@ -26,14 +26,19 @@ class Service(Noun, frozen=True, kw_only=True, gc=False):
     """
 
     name: str
+    """What it is called."""
     display_name: str = ""
+    """The name for people."""
     status: str = ""
     start_type: str = ""
     autodelay: bool | None = None
     pid: int | None = None
     binpath: str = ""
+    """What it runs."""
     username: str | None = None
+    """As whom it runs."""
     description: str = ""
+    """What it says about itself."""
     extra: Mapping[str, Any] = no_extra()
 
 

@@ -19,10 +19,15 @@ class Snippet(Noun, frozen=True, kw_only=True, gc=False):
     """A piece of code that scripts use as `{{name}}`."""
 
     id: int
+    """The server's number for it."""
     name: str = ""
+    """What it is called."""
     description: str = ""
+    """What people have written about it."""
     code: str = ""
+    """The text of it."""
     shell: Open[Shell] = ""
+    """What it is written for."""
     extra: Mapping[str, Any] = no_extra()
 
 

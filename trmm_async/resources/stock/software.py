@@ -25,13 +25,19 @@ class Software(Noun, frozen=True, kw_only=True, gc=False):
     """
 
     name: str
+    """What it is called."""
     version: str = ""
+    """The version, as text."""
     publisher: str = ""
+    """Who has made it."""
     size: str = ""
     source: str = ""
+    """From where it was installed."""
     location: str = ""
+    """Where it is."""
     uninstall: str = ""
     install_date: date | None = None
+    """When it was installed."""
     extra: Mapping[str, Any] = no_extra()
 
 

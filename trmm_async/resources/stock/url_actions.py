@@ -23,11 +23,17 @@ class UrlAction(Noun, frozen=True, kw_only=True, gc=False):
     """
 
     id: int
+    """The server's number for it."""
     name: str = ""
+    """What it is called."""
     description: str | None = None
+    """What people have written about it."""
     pattern: str = ""
+    """The URL, with what is filled in."""
     action_type: str = ""
+    """What kind of action it is."""
     rest_method: str = ""
+    """The HTTP method."""
     rest_body: str = ""
     rest_headers: str = ""
     extra: Mapping[str, Any] = no_extra()

@@ -31,16 +31,25 @@ class User(Noun, frozen=True, kw_only=True, gc=False):
     """
 
     id: int
+    """The server's number for it."""
     username: str = ""
+    """By which they log in."""
     first_name: str = ""
+    """Their first name."""
     last_name: str = ""
+    """Their last name."""
     email: str = ""
+    """Their e-mail address."""
     role: int | None = None
     active: bool | None = None
+    """Whether they can log in."""
     dashboard_blocked: bool | None = None
     last_login: Moment | None = None
+    """When they last did."""
     last_login_ip: str | None = None
+    """From where."""
     date_format: str | None = None
+    """How they want dates written."""
     extra: Mapping[str, Any] = no_extra()
 
 
@@ -49,8 +58,11 @@ class UserSession(Noun, frozen=True, kw_only=True, gc=False):
 
     digest: str
     username: str = ""
+    """The user's name."""
     created: Moment | None = None
+    """When they logged in."""
     expires: Moment | None = None
+    """When it ends."""
     extra: Mapping[str, Any] = no_extra()
 
 

@@ -22,21 +22,35 @@ class WindowsUpdate(Noun, frozen=True, kw_only=True, gc=False):
     """
 
     id: int
+    """The server's number for it."""
     agent_id: str | None = None
+    """The agent's id."""
     guid: str | None = None
+    """What Windows knows it by."""
     kb: str | None = None
+    """Its article, such as "KB5031356"."""
     title: str = ""
+    """What it is called."""
     description: str = ""
+    """What it does."""
     severity: str = ""
+    """How serious it is."""
     categories: tuple[str, ...] = ()
+    """What it is about."""
     installed: bool = False
+    """Whether it is installed."""
     downloaded: bool = False
+    """Whether it is there to be installed."""
     action: str = ""
     result: str = ""
+    """What came of it."""
     date_installed: datetime | None = None
     kb_article_ids: tuple[str, ...] = ()
+    """All its articles."""
     more_info_urls: tuple[str, ...] = ()
+    """Where more is said."""
     support_url: str | None = None
+    """Where help is."""
     extra: Mapping[str, Any] = no_extra()
 
 
