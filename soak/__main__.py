@@ -3,7 +3,8 @@
 Each round does all of what a daemon does, in fixed amounts: lists, runs that work, break and are cancelled,
 forgotten runs, subscriptions that come and go. What stands all the time: a subscription to a gateway whose
 sockets drop every second and one that looks at a stock server, each once read and once with consumers that
-nobody reads. Behind each round the counts are taken.
+nobody reads. Behind each round the counts are taken. Before all that, four processes share one limit, while
+they and the store of it are killed (`soak.sharing`).
 """
 
 import argparse
@@ -16,6 +17,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any, Literal
 
 from soak.counts import Sample, growth, take
+from soak.sharing import shared_limits
 from trmm_async import TRMM, AlertEvent, StreamSettings, Subscription, TRMMError
 
 __all__ = ["main", "soaked"]
@@ -166,6 +168,8 @@ def main(given: Sequence[str] | None = None) -> int:
         "--some", type=int, default=8, help="how much of each kind is in a round (default: 8)"
     )
     options = parser.parse_args(given)
+    if options.rounds is None and not asyncio.run(shared_limits(print)):
+        return 1
     samples: list[Sample] = []
     ends_at = time.monotonic() + options.minutes * 60
     left = options.rounds

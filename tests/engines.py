@@ -80,7 +80,7 @@ class Engine:
             # Another program has taken the port meanwhile.
             self.kill()
             self.port = _free_port()
-        raise AssertionError(f"it does not start: {command}")
+        raise AssertionError(f"it does not start: {self._command}")
 
     def _is_up(self) -> bool:
         assert self._process is not None

@@ -42,7 +42,7 @@ STREAMS: Final = ("stdin", "stdout", "stderr")
 Finished = subprocess.CompletedProcess[str]
 
 WARM: Final[dict[str, tuple[str, ...]]] = {
-    "package": ("trmm_async.testing.plugin", "pytest", "pytest_asyncio.plugin"),
+    "package": ("trmm_async.testing.plugin", "trmm_async.shared", "pytest", "pytest_asyncio.plugin"),
     # Without typer.rich_utils and keyring, which look at the environment when they are loaded.
     "cli": ("trmm_async.cli.app", "trmm_async.cli.console", "rich.markdown", "rich.progress"),
 }

@@ -12,12 +12,12 @@ from tests.engines import nats_server, redis_server
 def test_each_has_a_port_of_its_own_and_is_gone_in_the_end(tmp_path: Path) -> None:
     with redis_server(tmp_path) as one, redis_server(tmp_path) as other:
         assert one.url != other.url
-        pids = one.pid, other.pid
+        pids = [one.pid, other.pid]
         port = one.port
         one.kill()
         assert one.start().port == port
         assert one.pid not in pids
-        pids += (one.pid,)
+        pids.append(one.pid)
     for pid in pids:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)

@@ -14,8 +14,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 from trmm_async import arguments, codec, profiles
+from trmm_async.addresses import normal
 from trmm_async.calls import Call, Lane, Replay
 from trmm_async.dialects import Dialect, Gateway, Stock
+from trmm_async.engines.address import redis_address
 from trmm_async.errors import InvalidRequestError
 from trmm_async.fleet import Fleet
 from trmm_async.hidden import hide
@@ -67,6 +69,8 @@ from trmm_async.words import MonitoringType
 if TYPE_CHECKING:
     import aiohttp
 
+    from trmm_async.shared import SharedLimiters
+
 __all__ = ["TRMM"]
 
 Default = Literal["default"]
@@ -90,6 +94,16 @@ class TRMM:
         deployment_rate_limit: what it allows besides on making deployments (a gateway: 20 a minute).
         max_waiting: how many calls may wait at once for an agent to answer. On a stock server each holds one
             of its 10 to 40 workers, so the default there is 10; None is no bound.
+
+        shared_limits: where the limits of this key, and `max_waiting`, are kept for all processes and hosts
+            that use it: `redis://[user:password@]host[:port][/database]`, `rediss://` with TLS, or
+            `unix:///path` (extra `[redis]`; see docs/scaling.md). None: by this client alone. The password is
+            in no repr, log line or error.
+        limiter_timeout: seconds for which that server may be away until a call that waits for it is a
+            `LimiterUnavailableError`, 30 by default. Nothing is sent meanwhile.
+        limiter_lease: seconds for which it keeps what was given to a process that has died, 5 by default, and
+            for which a call may be held up between being let through and leaving. It must be the same for all
+            clients of a key.
 
         max_connections: how many connections there may be at once, default 100.
         timeout: seconds that an attempt may take, 30 by default; a script that is waited for has its own time
@@ -146,6 +160,9 @@ class TRMM:
         rate_limit: RateLimit | Default | None = "default",
         deployment_rate_limit: RateLimit | Default | None = "default",
         max_waiting: int | Default | None = "default",
+        shared_limits: str | None = None,
+        limiter_timeout: float = 30.0,
+        limiter_lease: float = 5.0,
         max_connections: int = 100,
         timeout: float = 30.0,
         retries: int = 3,
@@ -159,7 +176,7 @@ class TRMM:
         ssl: tls.SSLContext | None = None,
     ) -> None:
         # Before anything can fail: the locals of a frame are written down by some.
-        api_key, access_token = hide(api_key), hide(access_token)
+        api_key, access_token, shared_limits = hide(api_key), hide(access_token), hide(shared_limits)
         secrets = Secrets()
         source = KeySource(api_key, secrets.keep) if callable(api_key) else None
         server = Server(
@@ -171,8 +188,15 @@ class TRMM:
         )
         dialects = _dialects(dialect, server.base_url)
         bounds = _Bounds(rate_limit, deployment_rate_limit, max_waiting)
+        self._shared = _shared(
+            shared_limits,
+            server,
+            timeout=arguments.number(limiter_timeout, "limiter_timeout", above=0),
+            lease=arguments.number(limiter_lease, "limiter_lease", above=0),
+        )
         transport = Transport(
             server,
+            limiters=self._shared,
             **bounds.of(next(iter(dialects.values()))),
             max_connections=arguments.integer(max_connections, "max_connections", minimum=1),
             timeout=arguments.number(timeout, "timeout", above=0),
@@ -560,6 +584,8 @@ class TRMM:
         """
         self._check_no_view()
         await self._api.aclose()
+        if self._shared is not None:
+            await self._shared.aclose()
 
     def _check_no_view(self) -> None:
         if self._is_view:
@@ -574,6 +600,21 @@ def _dialects(name: str, base_url: str) -> dict[str, Dialect]:
     # The gateway first: until it is known which it is, its limits are kept to.
     every: dict[str, Dialect] = {"gateway": Gateway(), "stock": Stock(base_url)}
     return every if name == "auto" else {name: every[name]}
+
+
+def _shared(url: object, server: Server, *, timeout: float, lease: float) -> "SharedLimiters | None":
+    if url is None:
+        return None
+    address = redis_address(url, "shared_limits")
+    server.secrets.keep(address.password)
+    try:
+        from trmm_async.engines.redis_link import RedisLink  # noqa: PLC0415 - an extra
+        from trmm_async.shared import SharedLimiters  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise InvalidRequestError('shared_limits needs a package: pip install "trmm-async[redis]"') from error
+    return SharedLimiters(
+        RedisLink(address), normal(server.base_url), lambda: server.key, timeout=timeout, lease=lease
+    )
 
 
 def _token_source(access_token: object, dialect: str) -> Any:

@@ -10,6 +10,7 @@ TRMMError
 │   └── UnknownNameError         nothing has this name; says which names are alike
 ├── UnsupportedError             this server can't do that; says what to use instead
 ├── ClosedError                  the client or the subscription is closed
+├── LimiterUnavailableError      what keeps the shared limits could not be asked; certainly nothing was sent
 ├── KeySourceError               what was to give the API key could not: the keyring, or your callable
 ├── StillInMaintenanceError      agents that `maintenance` could not switch off again
 ├── JournalError                 a run's journal can't be made, read, written, or had
@@ -60,6 +61,7 @@ __all__ = [
     "InvalidRequestError",
     "JournalError",
     "KeySourceError",
+    "LimiterUnavailableError",
     "StillInMaintenanceError",
     "NotFoundError",
     "OutcomeUnknownError",
@@ -164,6 +166,14 @@ class ClosedError(TRMMError, RuntimeError):
 
 class KeySourceError(TRMMError):
     """What was to give the API key could not; `__cause__` is why. Nothing was sent with another."""
+
+
+class LimiterUnavailableError(TRMMError):
+    """Whether the shared limits (`shared_limits`) leave room can't be known. Nothing was sent: certainly not.
+
+    Their server could not be reached for `limiter_timeout` seconds, or it refuses; the text says which, and
+    what to do. On a fleet the target is `Failed`.
+    """
 
 
 class StillInMaintenanceError(TRMMError):

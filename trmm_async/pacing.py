@@ -24,7 +24,15 @@ from aiolimiter import AsyncLimiter
 from trmm_async.calls import Lane
 from trmm_async.limits import RateLimit
 
-__all__ = ["LocalLimiters", "RollingWindow", "SemaphorePool", "WindowEntry", "WindowLimiter", "WindowSlot"]
+__all__ = [
+    "LocalLimiters",
+    "RollingWindow",
+    "SemaphorePool",
+    "WindowEntry",
+    "WindowLimiter",
+    "WindowSlot",
+    "bucket_of",
+]
 
 
 class WindowEntry:
@@ -165,7 +173,7 @@ class WindowLimiter:
     def __init__(self, limit: RateLimit | None) -> None:
         self.limit = limit
         self.window: RollingWindow = RollingWindow(limit)
-        self._bucket = _bucket(limit)
+        self._bucket = bucket_of(limit)
         self._turn = asyncio.Lock()
         self._queued = 0
         self._changed = asyncio.Event()
@@ -239,7 +247,8 @@ class WindowLimiter:
             await bucket.acquire(1)
 
 
-def _bucket(limit: RateLimit | None) -> AsyncLimiter | None:
+def bucket_of(limit: RateLimit | None) -> AsyncLimiter | None:
+    """What shapes the bursts of a limit; None where it says nothing of them."""
     if limit is None or limit.burst is None:
         return None
     return AsyncLimiter(limit.burst, limit.burst * limit.per / limit.count)

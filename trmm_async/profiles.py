@@ -53,6 +53,7 @@ VARIABLES: Final[Mapping[str, str]] = {
     "profile": "TRMM_PROFILE",
     "dialect": "TRMM_DIALECT",
     "config": "TRMM_CONFIG",
+    "shared_limits": "TRMM_SHARED_LIMITS",
 }
 """All that is read of the environment, by what it says."""
 
@@ -80,6 +81,7 @@ class Profile:
     allow_http: bool | None = None
     api_key: str | None = field(default=None, repr=False)
     keyring: bool = False
+    shared_limits: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,7 @@ class Settings:
     profile: Profile | None = None
     profile_first: bool = False
     source: str = ""
+    shared_limits: str | None = field(default=None, repr=False)
 
 
 def config_path(environ: Mapping[str, str] = os.environ) -> Path:
@@ -167,7 +170,25 @@ def resolve(given: Given, book: Book, environ: Mapping[str, str] = os.environ) -
         profile=fitting,
         profile_first=first,
         source=source,
+        shared_limits=_shared_limits(fitting, book, environ, first),
     )
+
+
+def _shared_limits(
+    profile: Profile | None, book: Book, environ: Mapping[str, str], first: bool
+) -> str | None:
+    """Where the limits are shared. A password in the file is treated as a key is."""
+    of_profile = bare(profile.shared_limits or "") if profile else ""
+    of_environment = _variable(environ, "shared_limits")
+    for url in _ordered(of_environment, of_profile, first):
+        if url and url == of_profile and url != of_environment and "@" in url and book.exposed:
+            raise InvalidRequestError(
+                f"the password of shared_limits in {book.path} is not used, for {book.exposed}: "
+                f"chmod 600 {book.path}"
+            )
+        if url:
+            return hide(url)
+    return None
 
 
 def _ordered(of_environment: T, of_profile: T, profile_first: bool) -> tuple[T, T]:
@@ -238,6 +259,7 @@ def _read_profile(path: Path, name: str, table: Mapping[str, Any]) -> Profile:
         allow_http=flags["allow_http"],
         api_key=_text(path, f"{where}api_key", table.get("api_key")),
         keyring=bool(flags["keyring"]),
+        shared_limits=hide(_text(path, f"{where}shared_limits", table.get("shared_limits"))),
     )
 
 
@@ -359,6 +381,7 @@ def client_settings(settings: Settings) -> dict[str, Any]:
         "dialect": settings.dialect,
         "rate_limit": rate_limit_of(settings.rate_limit),
         "allow_http": settings.allow_http,
+        "shared_limits": settings.shared_limits,
     }
 
 

@@ -1,5 +1,6 @@
 """`trmm doctor` finds out what is wrong, and says it."""
 
+import re
 import ssl
 import threading
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import pytest
 
 from tests.cli.conftest import Cli
 from tests.cli.stage import Backstage, Said, program
+from tests.engines import Engine, redis_server
 from tests.stream.fake_gateway import TLS_CERTIFICATE, TLS_KEY
 from trmm_async.cli.doctor import _clock, _encryption, _Peek
 
@@ -147,6 +149,47 @@ class TestTLS:
         assert said.code == 1
         assert states(said)["TLS"] == "bad"
         assert "its certificate is not trusted" in words_of(said, "TLS")
+
+
+class TestTheSharedLimits:
+    def test_that_can_be_kept(self, cli: Cli, either: Backstage, shared: Engine) -> None:
+        said = cli("doctor", "--json")
+        assert said.code == 0
+        assert states(said)["limits"] == "ok"
+        assert re.fullmatch(
+            r"shared by redis://127.0.0.1:\d+/0: (Redis|Valkey) [\d.]+, noeviction; its clock .* agree",
+            words_of(said, "limits"),
+        )
+
+    def test_whose_server_is_gone(self, cli: Cli, gateway: Backstage, shared: Engine) -> None:
+        shared.kill()
+        said = cli("doctor", "--json")
+        assert said.code == 1
+        assert "limits can't be asked" in words_of(said, "limits").replace(f"{shared.url}/0", "limits")
+        assert list(states(said))[-1] == "limits"
+
+    def test_whose_server_may_forget_them(
+        self, cli: Cli, gateway: Backstage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with redis_server(tmp_path, "--maxmemory-policy", "volatile-ttl") as engine:
+            monkeypatch.setenv("TRMM_SHARED_LIMITS", engine.url)
+            said = cli("doctor", "--json")
+        assert said.code == 1
+        assert "maxmemory-policy is volatile-ttl" in words_of(said, "limits")
+
+    def test_keep_a_command_waiting_no_longer_than_they_must(
+        self, cli: Cli, gateway: Backstage, shared: Engine
+    ) -> None:
+        said = cli("clients", "--rate-limit", "5/0.1", "--json")
+        assert said.code == 0
+        assert said.data
+
+
+@pytest.fixture
+def shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
+    with redis_server(tmp_path) as engine:
+        monkeypatch.setenv("TRMM_SHARED_LIMITS", engine.url)
+        yield engine
 
 
 class TestWhatAServerTells:

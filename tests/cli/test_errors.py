@@ -46,6 +46,7 @@ ERRORS: list[tuple[Exception, int, str]] = [
     (sdk.DecodeError(200, "no JSON", body="<html>\n<p>", **WHERE), 1, "the body begins"),
     (sdk.JournalError("no journal x"), 1, "no journal x"),
     (sdk.KeySourceError("the keyring can't be read"), 1, "the keyring can't be read"),
+    (sdk.LimiterUnavailableError("no store: nothing was sent"), 4, "no store: nothing was sent"),
     (sdk.RecordedError("TimeoutError", "late"), 1, "late"),
     (OSError(28, "No space left on device"), 1, "No space left on device"),
     (CommandError(Exit.REFUSED, "not done"), 4, "not done"),

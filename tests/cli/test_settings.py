@@ -17,6 +17,7 @@ from trmm_async.profiles import (
     Book,
     Given,
     Profile,
+    client_settings,
     config_path,
     find_key,
     no_key,
@@ -203,3 +204,40 @@ def test_no_repr_shows_a_key() -> None:
     assert "main-key" not in repr(BOOK)
     settings = resolve(Given(), BOOK, {})
     assert "main-key" not in repr(settings) + repr(find_key(settings, BOOK, {}))
+
+
+class TestSharedLimits:
+    URL = "redis://:Sesame-4711@limits.internal:6379/0"
+
+    def book(self, bare: Path, mode: int = 0o600) -> Book:
+        bare.parent.mkdir()
+        bare.write_text(
+            f'[profiles.a]\nurl = "https://a.example"\napi_key = "k"\nshared_limits = "{self.URL}"\n'
+        )
+        bare.chmod(mode)
+        return read_book()
+
+    def test_are_those_of_the_environment_or_else_of_the_profile(self, bare: Path) -> None:
+        book = self.book(bare)
+        other = {"TRMM_SHARED_LIMITS": "redis://other"}
+        assert resolve(Given(), book, {}).shared_limits == self.URL
+        assert resolve(Given(), book, other).shared_limits == "redis://other"
+        assert resolve(Given(profile="a"), book, other).shared_limits == self.URL
+        assert resolve(Given(url="https://b.example"), book, {}).shared_limits is None
+        assert client_settings(resolve(Given(), book, {}))["shared_limits"] == self.URL
+
+    def test_show_no_password(self, bare: Path) -> None:
+        book = self.book(bare)
+        assert "Sesame" not in repr(book) + repr(resolve(Given(), book, {}))
+
+    def test_with_a_password_that_others_can_read_are_refused(self, bare: Path) -> None:
+        book = self.book(bare, 0o644)
+        with pytest.raises(InvalidRequestError, match=r"the password of shared_limits in .* is not used"):
+            resolve(Given(), book, {})
+        assert (
+            resolve(Given(), book, {"TRMM_SHARED_LIMITS": "redis://other"}).shared_limits == "redis://other"
+        )
+
+    def test_stay_in_the_file_when_it_is_written_anew(self, bare: Path) -> None:
+        write_book(self.book(bare))
+        assert read_book().profiles["a"].shared_limits == self.URL

@@ -16,6 +16,7 @@ from urllib.parse import SplitResult, urlsplit
 import trmm_async as sdk
 from trmm_async.cli.session import Login, client_of
 from trmm_async.cli.text import ago, span
+from trmm_async.engines.address import redis_address
 
 __all__ = ["Finding", "examine"]
 
@@ -57,9 +58,39 @@ async def examine(login: Login) -> AsyncIterator[Finding]:
     yield Finding("reached", "ok", f"{parts.hostname} answers")
     yield _encryption(peek, parts)
     yield _clock(peek)
+    if settings.shared_limits is not None:
+        limits = await _limits(settings.shared_limits)
+        yield limits
+        if limits.state == "bad":
+            return  # nothing can be sent
     async with client_of(settings, login.key.value, retries=1) as trmm:
         async for finding in _ask(trmm):
             yield finding
+
+
+async def _limits(url: str) -> Finding:
+    """Whether what keeps the shared limits can keep them: reachable, version, eviction, clock."""
+    address = redis_address(url, "shared_limits")
+    try:
+        from trmm_async.shared.examination import examined
+    except ModuleNotFoundError:
+        return Finding("limits", "bad", 'shared_limits needs a package: pip install "trmm-async[redis]"')
+    found, why = await examined(url)
+    if found is None:
+        advice = "nothing is sent without it; is it up, are address and password right?"
+        return Finding("limits", "bad", f"{address} can't be asked: {why}; {advice}")
+    if found.problem or found.is_replica:
+        return Finding("limits", "bad", f"{address}: {found.problem or 'it is a replica: give the primary'}")
+    said = f"shared by {address}: {found.version}"
+    if not found.policy:
+        return Finding(
+            "limits", "warning", f"{said}; it doesn't say its maxmemory-policy: noeviction is needed"
+        )
+    skew = timedelta(seconds=found.ahead)
+    if abs(skew) > _SKEW_MOST:
+        side = "ahead of" if found.ahead > 0 else "behind"
+        return Finding("limits", "warning", f"{said}; its clock is {span(skew)} {side} this machine's")
+    return Finding("limits", "ok", f"{said}, {found.policy}; its clock and this machine's agree")
 
 
 def _peek(parts: SplitResult) -> _Peek:

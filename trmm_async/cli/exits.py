@@ -54,6 +54,7 @@ _ADVICE: Final = (
     ("OutcomeUnknownError", Exit.UNKNOWN, "it may have happened or not: look before you repeat it. "),
     ("RateLimitedError", Exit.REFUSED, "the server wants fewer requests: wait a minute. "),
     ("UnsupportedError", Exit.REFUSED, ""),
+    ("LimiterUnavailableError", Exit.REFUSED, ""),
     ("BadRequestError", Exit.REFUSED, "the server refuses: "),
     ("InvalidRequestError", Exit.USAGE, ""),
     ("NotFoundError", Exit.FAILED, "the server has no such thing: "),

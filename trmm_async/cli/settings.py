@@ -86,5 +86,6 @@ def _table(profile: Profile) -> dict[str, Any]:
         "allow_http": profile.allow_http,
         "api_key": profile.api_key,
         "keyring": profile.keyring or None,
+        "shared_limits": profile.shared_limits,
     }
     return {name: value for name, value in values.items() if value is not None}

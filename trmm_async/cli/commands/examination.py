@@ -22,7 +22,8 @@ def add_to(app: typer.Typer) -> None:
 async def doctor(context: typer.Context, as_json: Json = False, as_jsonl: JsonLines = False) -> int:
     """Find out whether the server is there, what it speaks, and what the key may do.
 
-    It looks at the certificate and the clock as well. It only reads, by about ten requests.
+    It looks at the certificate and the clock as well, and at the server that keeps shared limits. It only
+    reads, by about ten requests.
     """
     output = Output(as_json=as_json, as_jsonl=as_jsonl)
     findings = []

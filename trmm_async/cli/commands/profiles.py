@@ -115,6 +115,7 @@ def _profile(name: str, url: str, given: Given, old: Profile | None) -> Profile:
         dialect=given.dialect or same.dialect,
         rate_limit=given.rate_limit or same.rate_limit,
         allow_http=given.allow_http or same.allow_http,
+        shared_limits=same.shared_limits,
     )
 
 
@@ -125,6 +126,7 @@ async def _checked(profile: Profile, key: str) -> str:
         dialect=profile.dialect or "auto",
         rate_limit=profile.rate_limit,
         allow_http=bool(profile.allow_http),
+        shared_limits=bare(os.environ.get(VARIABLES["shared_limits"], "")) or profile.shared_limits,
     )
     async with client_of(settings, key) as trmm:
         try:

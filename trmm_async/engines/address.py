@@ -1,0 +1,149 @@
+"""Where an engine is, from a URL whose password nobody gets to see. Pure.
+
+Over `errors` and `hidden`. What can't be supported is refused here, before anything is opened.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+
+from trmm_async.errors import InvalidRequestError
+from trmm_async.hidden import HiddenText, hide
+
+__all__ = ["EngineAddress", "redis_address"]
+
+_REDIS: Final = MappingProxyType({"redis": False, "rediss": True, "valkey": False, "valkeys": True})
+"""Schemes that are taken for a Redis server, and whether they mean TLS."""
+_REDIS_PORT: Final = 6379
+_TLS_FILES: Final = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
+_UNIX: Final = "unix"
+_NAMED_LIKE_IT: Final = ("sentinel", "cluster")
+
+
+@dataclass(frozen=True, slots=True)
+class EngineAddress:
+    """One engine. Its `str` and `repr` are fit to be shown.
+
+    Attributes:
+        host: its host; empty for a socket of this machine.
+        port: its port.
+        path: the socket's path, else empty.
+        database: the number of the database.
+        is_encrypted: whether TLS is spoken.
+        username: who logs in; empty for the default.
+        password: with which password; empty for none. Hidden.
+        files: of TLS, by redis-py's names for them.
+    """
+
+    shown: str
+    host: str = ""
+    port: int = 0
+    path: str = ""
+    database: int = 0
+    is_encrypted: bool = False
+    username: str = field(default="", repr=False)
+    password: str = field(default="", repr=False)
+    files: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def __str__(self) -> str:
+        return self.shown
+
+    def scrub(self, text: str) -> str:
+        """The text without the password."""
+        return text.replace(self.password, "***") if self.password else text
+
+
+def redis_address(url: object, what: str) -> EngineAddress:
+    """The address in a URL: `redis://[user:password@]host[:port][/database]`, `rediss://`, `unix:///path`.
+
+    Args:
+        url: the URL.
+        what: the argument that it came by, for errors.
+
+    Raises:
+        InvalidRequestError: it is none of these. The text has no password.
+    """
+    if not isinstance(url, str) or not url:
+        raise InvalidRequestError(
+            f"{what} must be a URL such as redis://host:6379/0, not {type(url).__name__}"
+        )
+    scheme, username, password, rest = _taken_apart(hide(url))
+    hosts = rest.partition("/")[0]
+    if any(word in scheme for word in _NAMED_LIKE_IT) or "," in hosts:
+        raise InvalidRequestError(
+            f"{what}: Sentinel and Redis Cluster are not supported: give the URL of one primary, as "
+            "redis://host:6379/0"
+        )
+    if scheme not in _REDIS and scheme != _UNIX:
+        raise InvalidRequestError(
+            f"{what} must begin with redis://, rediss:// (TLS) or unix://"
+            + (f", not {scheme}://" if scheme else "")
+        )
+    try:
+        parts = urlsplit(f"{scheme}://{rest}")
+        port = parts.port
+    except ValueError:
+        raise InvalidRequestError(f"{what}: its host or its port is malformed") from None
+    if parts.fragment or not rest.isprintable():
+        raise InvalidRequestError(f"{what} must have no fragment and no control characters")
+    options = _options(parts, what, ("db", *(_TLS_FILES if _REDIS.get(scheme) else ())))
+    if scheme == _UNIX:
+        path = unquote(parts.path)
+        if not path or parts.hostname:
+            raise InvalidRequestError(
+                f"{what}: a socket is written unix:///run/redis.sock, with three slashes"
+            )
+        database = _database(options.get("db", ""), what)
+        return EngineAddress(
+            f"unix://{path}", path=path, database=database, username=username, password=password
+        )
+    if not parts.hostname:
+        raise InvalidRequestError(f"{what} names no host: redis://host:6379/0")
+    path_database = parts.path.strip("/")
+    if path_database and "db" in options:
+        raise InvalidRequestError(f"{what} names its database twice, in its path and by db=")
+    database = _database(path_database or options.get("db", ""), what)
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    port = _REDIS_PORT if port is None else port
+    return EngineAddress(
+        f"{scheme}://{host}:{port}/{database}",
+        host=parts.hostname,
+        port=port,
+        database=database,
+        is_encrypted=_REDIS[scheme],
+        username=username,
+        password=password,
+        files={name: options[name] for name in _TLS_FILES if name in options},
+    )
+
+
+def _taken_apart(url: HiddenText) -> tuple[str, HiddenText, HiddenText, str]:
+    """Scheme, user, password, and all else. No frame of another library gets to see the password."""
+    scheme, found, rest = map(hide, url.strip().partition("://"))
+    if not found:
+        return "", hide(""), hide(""), ""
+    slash = min((at for mark in "/?#" if (at := rest.find(mark)) >= 0), default=len(rest))
+    at = rest.rfind("@", 0, slash)
+    username, _, password = map(hide, rest[:at].partition(":")) if at >= 0 else (hide(""),) * 3
+    return str(scheme.lower()), hide(unquote(username)), hide(unquote(password)), str(rest[at + 1 :])
+
+
+def _options(parts: SplitResult, what: str, known: Iterable[str]) -> dict[str, str]:
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    unknown = [name for name in options if name not in known]
+    if unknown or (parts.query and not options):
+        raise InvalidRequestError(
+            f"{what}: what stands behind the question mark may be {', '.join(known)}"
+            + (f", not {unknown[0]!r}" if unknown else "")
+        )
+    return options
+
+
+def _database(text: str, what: str) -> int:
+    if not text:
+        return 0
+    if not (text.isascii() and text.isdecimal()):
+        raise InvalidRequestError(f"{what}: the database must be a number, as in redis://host:6379/0")
+    return int(text)

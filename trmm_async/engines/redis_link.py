@@ -1,0 +1,233 @@
+"""One connection to a Redis or Valkey server: commands and scripts, whose failures are two of ours.
+
+The only room that knows the library `redis`. Of its errors nothing gets out, neither as a cause nor as a
+context: the frames of a connection hold the password as bytes.
+
+A command that is cancelled, or late, leaves an answer behind that the next command would take for its own
+(redis-py's own fault of 2023). So the connection is dropped then, always.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any, Final
+
+import redis.exceptions as faults
+from redis.asyncio.connection import Connection, SSLConnection, UnixDomainSocketConnection
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.credentials import CredentialProvider
+
+from trmm_async.engines.address import EngineAddress
+from trmm_async.errors import TRMMError
+
+__all__ = ["RedisAwayError", "RedisLink", "RedisRefusedError", "LuaScript"]
+
+_FINAL: Final = (
+    faults.AuthenticationError,
+    faults.AuthenticationWrongNumberOfArgsError,
+    faults.NoPermissionError,
+)
+_TEMPORARY: Final = (
+    "LOADING",
+    "BUSY",
+    "READONLY",
+    "MASTERDOWN",
+    "OOM",
+    "TRYAGAIN",
+    "MISCONF",
+    "NOREPLICAS",
+    "UNKILLABLE",
+)
+"""Words with which a server begins a refusal that passes."""
+
+
+class RedisAwayError(TRMMError):
+    """It can't be reached, or does not work at present: asking again later may help."""
+
+
+class RedisRefusedError(TRMMError):
+    """It refuses, and will go on to: its settings, or ours, are wrong."""
+
+
+class LuaScript:
+    """A Lua script, sent by its digest."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.digest: str = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+
+class _Login(CredentialProvider):
+    """Who we are. As a setting of its own the password would stand in a `repr` of the library."""
+
+    def __init__(self, address: EngineAddress) -> None:
+        self._address = address
+
+    def get_credentials(self) -> tuple[str] | tuple[str, str]:
+        address = self._address
+        return (address.username, address.password) if address.username else (address.password,)
+
+    async def get_credentials_async(self) -> tuple[str] | tuple[str, str]:
+        # The library's own warns in its log, and calls the other.
+        return self.get_credentials()
+
+
+class RedisLink:
+    """One connection, opened when it is needed and again after it broke. Belongs to one event loop.
+
+    Args:
+        address: where.
+        patience: seconds that connecting, or one command, may take.
+    """
+
+    def __init__(self, address: EngineAddress, *, patience: float = 2.0) -> None:
+        self.address = address
+        self._patience = patience
+        self._connection: Any = None
+        self._turn = asyncio.Lock()
+        self.commands: int = 0
+
+    def __repr__(self) -> str:
+        return f"<RedisLink {self.address}, {'open' if self._connection is not None else 'not open'}>"
+
+    async def command(self, *words: Any, within: float | None = None) -> Any:
+        """What the server answers: bytes, numbers, None, lists of these.
+
+        Cancelled, it may have been carried out or not.
+
+        Args:
+            words: the command.
+            within: seconds that it may take, in place of `patience`.
+
+        Raises:
+            RedisAwayError: no answer; it may have been carried out or not.
+            RedisRefusedError: the server refuses.
+        """
+        return await self._in_turn(words, None, within)
+
+    async def run(
+        self, script: LuaScript, keys: Sequence[str], words: Sequence[Any], *, within: float | None = None
+    ) -> Any:
+        """Run a script; it is sent as text where the server doesn't know it. As `command`."""
+        arguments = (len(keys), *keys, *words)
+        return await self._in_turn(
+            ("EVALSHA", script.digest, *arguments), ("EVAL", script.text, *arguments), within
+        )
+
+    async def _in_turn(
+        self, words: Sequence[Any], else_words: Sequence[Any] | None, within: float | None
+    ) -> Any:
+        seconds = self._patience if within is None else within
+        ends_at = asyncio.get_running_loop().time() + seconds
+        try:
+            async with asyncio.timeout_at(ends_at):
+                await self._turn.acquire()
+        except TimeoutError:
+            raise RedisAwayError(f"no answer to another command within {seconds:g} s") from None
+        try:
+            with suppress(_UnknownScriptError):
+                return await self._command(words, ends_at, seconds)
+            return await self._command(else_words or words, ends_at, seconds)
+        finally:
+            self._turn.release()
+
+    async def facts(self) -> dict[str, str]:
+        """What the server says of itself (INFO): version, memory, cluster.
+
+        Raises:
+            RedisAwayError, RedisRefusedError: as `command`.
+        """
+        found: dict[str, str] = {}
+        for section in ("server", "memory", "cluster", "replication"):
+            text = await self.command("INFO", section)
+            lines = text.decode(errors="replace").splitlines() if isinstance(text, bytes) else []
+            found.update(tuple(line.split(":", 1)) for line in lines if ":" in line)  # type: ignore[misc]
+        return found
+
+    async def aclose(self) -> None:
+        """Drop the connection. A later command opens another."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await _drop(connection)
+
+    async def _command(self, words: Sequence[Any], ends_at: float, seconds: float) -> Any:
+        away = refused = ""
+        unknown = False
+        try:
+            async with asyncio.timeout_at(ends_at):
+                connection = self._connection or await self._connect()
+                self.commands += 1
+                await connection.send_command(*words)
+                return await connection.read_response()
+        except faults.NoScriptError:
+            unknown = True
+        except _FINAL as error:
+            refused = self._words(error)
+        except faults.ResponseError as error:
+            # The connection is as good as before: the server has answered.
+            said = self._words(error)
+            if said.startswith(_TEMPORARY):
+                away = said
+            else:
+                refused = said
+        except (TimeoutError, faults.TimeoutError):
+            away = f"no answer within {seconds:g} s"
+            await self.aclose()
+        except (faults.RedisError, OSError, ValueError) as error:
+            away = self._words(error)
+            await self.aclose()
+        except BaseException:
+            await self.aclose()
+            raise
+        # Here, so that the library's error is no context of ours.
+        if unknown:
+            raise _UnknownScriptError
+        raise RedisRefusedError(refused) if refused else RedisAwayError(away)
+
+    async def _connect(self) -> Any:
+        connection = self._made()
+        try:
+            await connection.connect()
+        except BaseException:
+            await _drop(connection)
+            raise
+        self._connection = connection
+        return connection
+
+    def _made(self) -> Any:
+        address = self.address
+        settings: dict[str, Any] = {
+            "db": address.database,
+            "protocol": 2,
+            # Whether a command is sent again is decided by who knows what it does.
+            "retry": Retry(NoBackoff(), 0),
+        }
+        if address.password:
+            settings["credential_provider"] = _Login(address)
+        if address.path:
+            return UnixDomainSocketConnection(path=address.path, **settings)
+        settings |= {"host": address.host, "port": address.port}
+        if not address.is_encrypted:
+            return Connection(**settings)
+        return SSLConnection(
+            # Before version 6 of the library a certificate was good for any host.
+            ssl_check_hostname=True,
+            ssl_cert_reqs="required",
+            **settings,
+            **dict[str, Any](address.files),
+        )
+
+    def _words(self, error: BaseException) -> str:
+        return self.address.scrub(str(error) or type(error).__name__)
+
+
+class _UnknownScriptError(Exception):
+    """The server was restarted, or told to forget its scripts."""
+
+
+async def _drop(connection: Any) -> None:
+    # Without waiting for the other side, which may be the one that stands still.
+    with suppress(faults.RedisError, OSError):
+        await connection.disconnect(nowait=True)
