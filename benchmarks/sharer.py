@@ -30,7 +30,9 @@ Call = Callable[[], Awaitable[object]]
 
 @asynccontextmanager
 async def _ours(url: str, key: str, store: str, limit: RateLimit) -> AsyncIterator[tuple[Call, Any]]:
-    async with TRMM(url, api_key=key, rate_limit=limit, shared_limits=store or None) as trmm:
+    async with TRMM(
+        url, api_key=key, rate_limit=limit, shared_limits=store or None, dialect="gateway"
+    ) as trmm:
         yield (lambda: trmm.request("GET", "/call/")), trmm._shared
 
 

@@ -53,7 +53,9 @@ async def _started(words: tuple[str, ...]) -> asyncio.subprocess.Process:
 
 
 async def _work(url: str, key: str, store: str, calls: str) -> None:
-    async with TRMM(url, api_key=key, rate_limit=_LIMIT, shared_limits=store, limiter_lease=2.0) as trmm:
+    async with TRMM(
+        url, api_key=key, dialect="gateway", rate_limit=_LIMIT, shared_limits=store, limiter_lease=2.0
+    ) as trmm:
         await asyncio.gather(*(trmm.clients.list() for _ in range(int(calls))))
 
 

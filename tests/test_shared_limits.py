@@ -89,7 +89,7 @@ url, key, store, calls, count, per, lease = sys.argv[1:]
 async def main():
     limit = RateLimit(int(count), per=float(per))
     settings = {"rate_limit": limit, "shared_limits": store, "limiter_lease": float(lease), "retries": 20}
-    async with TRMM(url, api_key=key, **settings) as trmm:
+    async with TRMM(url, api_key=key, dialect="gateway", **settings) as trmm:
         await asyncio.gather(*(trmm.clients.list() for _ in range(int(calls))))
 
 asyncio.run(main())
@@ -204,7 +204,7 @@ class TestClients:
             async with clients(server, f"redis://127.0.0.1:{port}", 2) as both:
                 await asyncio.gather(*(one.clients.list() for one in both for _ in range(30)))
             assert server.throttled == 0
-            assert cuts[0] >= 3
+            assert cuts[0] >= 1
 
     async def test_a_429_closes_the_window_for_all(self, store: Engine) -> None:
         async with served() as server, clients(server, store.url, 2) as (one, other):
