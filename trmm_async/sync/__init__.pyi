@@ -416,7 +416,7 @@ class TRMM:
             InvalidRequestError: this is a view (`with_options`).
         """
 
-    def __init__(self, url: str, *, api_key: str | AskForKey, rate_limit: RateLimit | Default | None='default', deployment_rate_limit: RateLimit | Default | None='default', max_waiting: int | Default | None='default', max_connections: int=100, timeout: float=30.0, retries: int=3, patience: float=120.0, max_answer: int=..., report_grace: float=10.0, dialect: Literal['auto', 'gateway', 'stock']='auto', access_token: TokenSource | None=None, allow_http: bool=False, ssl: tls.SSLContext | None=None) -> None:
+    def __init__(self, url: str, *, api_key: str | AskForKey, rate_limit: RateLimit | Default | None='default', deployment_rate_limit: RateLimit | Default | None='default', max_waiting: int | Default | None='default', shared_limits: str | None=None, limiter_timeout: float=30.0, limiter_lease: float=5.0, max_connections: int=100, timeout: float=30.0, retries: int=3, patience: float=120.0, max_answer: int=..., report_grace: float=10.0, dialect: Literal['auto', 'gateway', 'stock']='auto', access_token: TokenSource | None=None, allow_http: bool=False, ssl: tls.SSLContext | None=None) -> None:
         ...
 
 class Agents:
@@ -704,11 +704,15 @@ class Agents:
     def upgrade(self, agents: Iterable[str | Agent]) -> None:
         """Have agents upgrade themselves to the newest version. Never sent twice.
 
-        It is begun only, and stands in `pending_actions` until it is done. The server passes over agents that
-        it does not know, and those that are up to date, in silence.
+        It is begun only, and stands in `pending_actions` until it is done. Those that are up to date are left
+        as they are.
 
         Args:
             agents: which, by their ids or themselves; one at least.
+
+        Raises:
+            InvalidRequestError: the server has no such agent, over which it would pass in silence; nothing
+                was begun.
         """
 
     def wake(self, agent: str | Agent) -> None:
@@ -988,12 +992,19 @@ class Scripts:
             NotFoundError: there is no such script.
         """
 
-    def delete(self, script: AnyScript) -> None:
+    def delete(self, script: AnyScript, *, in_use: bool=False) -> None:
         """Remove a script for good; a stock server only.
 
         Gone already, after a lost answer, counts as success.
 
+        Args:
+            script: its id or name, or the script.
+            in_use: True removes one that checks and tasks run, too: the server removes these checks, with
+                what they have found, and the tasks do nothing. Otherwise both are looked up first, which
+                takes a server with thousands of checks half a minute and more, and it is left alone.
+
         Raises:
+            InvalidRequestError: it is in use; nothing was removed.
             BadRequestError: it is a community script.
             NotFoundError: there is no such script.
         """
@@ -1104,13 +1115,18 @@ class Checks:
             NotFoundError: there is no such check.
         """
 
-    def delete(self, check: int | Check | CheckDetails) -> None:
+    def delete(self, check: int | Check | CheckDetails, *, in_use: bool=False) -> None:
         """Remove a check with its results, of a policy from all its agents; a stock server only.
 
-        Gone already, after a lost answer, counts as success. Tasks that run when it fails stay, and run no
-        more.
+        Gone already, after a lost answer, counts as success.
+
+        Args:
+            check: its id, or the check.
+            in_use: True removes one with tasks that run when it fails, too: they stay, and run no more.
+                Otherwise it is looked up first, and left alone.
 
         Raises:
+            InvalidRequestError: tasks run when it fails; nothing was removed.
             NotFoundError: there is no such check, or it went before.
         """
 
@@ -1565,12 +1581,16 @@ class UrlActions:
             NotFoundError: there is no such action.
         """
 
-    def delete(self, action: int | UrlAction) -> None:
+    def delete(self, action: int | UrlAction, *, in_use: bool=False) -> None:
         """Remove a URL action. Gone already, after a lost answer, counts as success.
 
-        Alert templates that call it do nothing then.
+        Args:
+            action: its id, or the action.
+            in_use: True removes one that alert templates call, too: they do nothing then. Otherwise these
+                are looked up first, and it is left alone.
 
         Raises:
+            InvalidRequestError: it is in use; nothing was removed.
             NotFoundError: there is no such action.
         """
 
@@ -1621,10 +1641,15 @@ class CustomFields:
             NotFoundError: there is no such field.
         """
 
-    def delete(self, field: int | CustomField) -> None:
+    def delete(self, field: int | CustomField, *, with_values: bool=False) -> None:
         """Remove a custom field and all its values. Gone already, after a lost answer, counts as success.
 
+        Args:
+            field: its id, or the field.
+            with_values: True, to say that its values on all agents, clients or sites may go for good.
+
         Raises:
+            InvalidRequestError: it was not said; nothing was removed.
             NotFoundError: there is no such field.
         """
 
@@ -1783,10 +1808,16 @@ class Users:
             NotFoundError: there is no such user.
         """
 
-    def delete(self, user: int | User) -> None:
-        """Remove a user, with the API keys and sessions of it. Gone counts as success.
+    def delete(self, user: int | User, *, with_keys: bool=False) -> None:
+        """Remove a user, with the sessions of it. Gone counts as success.
+
+        Args:
+            user: its id, or the user.
+            with_keys: True removes its API keys, too: whatever works with them stops. Otherwise they are
+                looked up first, and a user that has one is left alone.
 
         Raises:
+            InvalidRequestError: it has API keys; nothing was removed.
             NotFoundError: there is no such user.
         """
 
