@@ -20,6 +20,7 @@ from benchmarks.server import load_server
 from trmm_async import TRMM, RateLimit, ScriptResult
 
 CALLS: Final = 400
+FEWER: Final = 150
 WIDTH: Final = 20
 TARGETS: Final = [f"agent{number}" for number in range(CALLS)]
 
@@ -51,7 +52,7 @@ class CountingLoop(asyncio.SelectorEventLoop):
         return super().create_task(*args, **how)
 
 
-async def counted(work: Work) -> Counts:
+async def counted(work: Work, calls: int) -> Counts:
     """The counts of doing it once more: what is made once for all calls is there by then."""
     await work()
     loop = asyncio.get_running_loop()
@@ -68,13 +69,13 @@ async def counted(work: Work) -> Counts:
         await work()
     finally:
         sys.setprofile(None)
-    return Counts(functions / CALLS, (loop.timers - before[0]) / CALLS, (loop.tasks - before[1]) / CALLS)
+    return Counts(functions / calls, (loop.timers - before[0]) / calls, (loop.tasks - before[1]) / calls)
 
 
 Contest = Callable[[TRMM, aiohttp.ClientSession, str], tuple[Work, Work]]
 
 
-def compared(prepare: Contest) -> tuple[Counts, Counts]:
+def compared(prepare: Contest, calls: int = CALLS) -> tuple[Counts, Counts]:
     """Ours, and those of the bare work."""
 
     async def main() -> tuple[Counts, Counts]:
@@ -92,7 +93,7 @@ def compared(prepare: Contest) -> tuple[Counts, Counts]:
                 )
             )
             ours, bare = prepare(trmm, session, f"{url}/run")
-            return await counted(ours), await counted(bare)
+            return await counted(ours, calls), await counted(bare, calls)
 
     with asyncio.Runner(loop_factory=CountingLoop) as runner:
         return runner.run(main())
@@ -109,6 +110,27 @@ def fan_out(trmm: TRMM, session: aiohttp.ClientSession, url: str) -> tuple[Work,
             return read_result(await response.read())
 
     return ours, lambda: worker_pool(TARGETS, WIDTH, post)
+
+
+def mapped(trmm: TRMM, session: aiohttp.ClientSession, url: str) -> tuple[Work, Work]:
+    """`fleet.map`, and a worker pool written by hand, over the same call."""
+    del session, url
+
+    async def post(agent_id: str) -> ScriptResult:
+        return await trmm.agents.run_script(agent_id, 1)
+
+    async def ours() -> None:
+        outcomes = await trmm.fleet.map(TARGETS[:FEWER], post, width=WIDTH)
+        assert len(outcomes) == FEWER
+
+    return ours, lambda: worker_pool(TARGETS[:FEWER], WIDTH, post)
+
+
+def test_a_map_calls_few_functions_more_than_a_worker_pool_written_by_hand() -> None:
+    ours, by_hand = compared(mapped, FEWER)
+    assert ours.functions <= 1.15 * by_hand.functions
+    assert ours.timers - by_hand.timers <= 5 / FEWER
+    assert ours.tasks - by_hand.tasks <= 5 / FEWER
 
 
 @pytest.fixture(scope="module")
