@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 import trmm_async as sdk
@@ -52,6 +54,31 @@ def test_a_field_is_compared_by_its_type(text: str, fits: bool) -> None:
     assert condition(text)(AGENT) is fits
 
 
+@pytest.mark.parametrize(
+    ("text", "fits"),
+    [
+        ("last_seen>-1h", True),
+        ("last_seen<-1h", False),
+        ("last_seen < -10m", True),
+        ("last_seen>=2026-01-01T00:00Z", True),
+        ("last_seen<=2026-01-01", False),
+        ("last_seen<9999-12-31T00:00Z", True),
+        ("last_seen=", False),
+        ("boot_time=", True),
+        ("boot_time<-1h", False),  # not known is neither
+        ("boot_time>-1h", False),
+        ("total_ram<16", True),
+        ("total_ram<=15.5", True),
+        ("total_ram>15.5", False),
+        ("pending_actions_count>=2", True),
+        ("description=a<b", False),
+    ],
+)
+def test_numbers_and_times_have_an_order(text: str, fits: bool) -> None:
+    seen = datetime.now(UTC) - timedelta(minutes=20)
+    assert condition(text)(msgspec.structs.replace(AGENT, last_seen=seen)) is fits
+
+
 def test_a_text_may_have_an_equals_sign() -> None:
     assert condition("description=a=b*")(sdk.Agent(agent_id="a", description="A=B, c"))
 
@@ -73,7 +100,16 @@ def test_it_is_never_python(call: str) -> None:
         (["--where", "total_ram=much"], "--where total_ram is a number, not 'much'"),
         (["--where", "client=Acme"], "--where takes no client: use --client"),
         (["--where", "custom_fields=x"], "use --field"),
-        (["--where", "last_seen=today"], "no field 'last_seen' to compare"),
+        (["--where", "last_seen=-7d"], "--where last_seen: a time is compared by < or >, as 'last_seen<-7d'"),
+        (
+            ["--where", "last_seen<soon"],
+            "--where last_seen is a time as -12h, -7d or 2030-01-31T18:00, not 'soon'",
+        ),
+        (["--where", "last_seen<-7"], "--where last_seen is a length of time as 30m, 12h or 7d, not '7'"),
+        (["--where", "last_seen>"], "--where last_seen is a time as"),
+        (["--where", "boot_time<7d"], "--where boot_time is a time as -12h, -7d"),
+        (["--where", "version<2.8"], "--where version has no order: compare it by =, not by <"),
+        (["--where", "needs_reboot>=true"], "--where needs_reboot has no order"),
         (["--field", "Backup"], "--field is NAME=VALUE as Backup=yes, not 'Backup'"),
         (["--plat", "window"], "--plat is windows, linux or darwin, not 'window'; did you mean windows?"),
         (["--os", ""], "--os is a pattern as '*Server 2019*', not empty"),

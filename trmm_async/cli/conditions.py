@@ -3,16 +3,18 @@
 Below: `values`. Above: `picking`.
 """
 
+import operator
 import re
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from fnmatch import translate
 from typing import TYPE_CHECKING, Any, Final
 
 import trmm_async as sdk
 from trmm_async.cli.exits import usage
 from trmm_async.cli.text import alike
-from trmm_async.cli.values import choice
+from trmm_async.cli.values import choice, length
 from trmm_async.plaintext import comparable
 
 if TYPE_CHECKING:
@@ -22,6 +24,13 @@ __all__ = ["condition", "field_value", "name_and_value"]
 
 _YES: Final = ("true", "yes")
 _NO: Final = ("false", "no")
+_SIGNS: Final = re.compile(r"([^=<>]*)(<=|>=|=|<|>)(.*)", re.DOTALL)
+_ORDER: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
+    "<": operator.lt,
+    ">": operator.gt,
+    "<=": operator.le,
+    ">=": operator.ge,
+}
 _INSTEAD: Final = {"client": "--client", "site": "--site", "custom_fields": "--field"}
 
 
@@ -39,8 +48,14 @@ def condition(text: str) -> "Callable[[sdk.Agent], bool]":
     """Whether a field of an agent is as the text says.
 
     A text is a pattern, in any case; of several texts one must fit. An empty value is a field without one.
+    Numbers and times have an order, too: `last_seen<-7d` is before seven days ago.
     """
-    name, value = name_and_value(text, "--where", "needs_reboot=true")
+    found = _SIGNS.fullmatch(text)
+    sign = "=" if found is None else found[2]
+    if found is None or sign == "=":
+        name, value = name_and_value(text, "--where", "needs_reboot=true")
+    else:
+        name, value = found[1].strip(), found[3].strip()
     field, kinds = name.replace("-", "_").casefold(), _kinds()
     if field in _INSTEAD:
         raise usage(f"--where takes no {field}: use {_INSTEAD[field]}")
@@ -49,6 +64,9 @@ def condition(text: str) -> "Callable[[sdk.Agent], bool]":
         raise usage(
             f"--where: agents have no field {name!r} to compare{hint or f'; there is {_listed(kinds)}'}"
         )
+    if sign != "=" or (value and kinds[field] is datetime):
+        in_order = _in_order(kinds[field], field, sign, value)
+        return lambda agent: in_order(getattr(agent, field))
     if not value:
         return lambda agent: getattr(agent, field) in {None, "", ()}
     fits = _fitting(kinds[field], f"--where {field}", value)
@@ -72,7 +90,7 @@ def _kinds() -> dict[str, type]:
     found: dict[str, type] = {}
     for name, hint in typing.get_type_hints(sdk.Agent).items():
         for one in typing.get_args(hint) if type(None) in typing.get_args(hint) else (hint,):
-            if one in {str, bool, int, float}:
+            if one in {str, bool, int, float, datetime}:
                 found[name] = one
             elif one == tuple[str, ...]:
                 found[name] = tuple
@@ -94,6 +112,31 @@ def _fitting(kind: type, what: str, value: str) -> Callable[[Any], bool]:
     if kind is tuple:
         return lambda found: any(pattern.match(comparable(one)) for one in found)
     return lambda found: pattern.match(comparable(found or "")) is not None
+
+
+def _in_order(kind: type, field: str, sign: str, value: str) -> Callable[[Any], bool]:
+    """Whether something is known, and is less or more than the value."""
+    what = f"--where {field}"
+    if kind is datetime:
+        if sign == "=":
+            raise usage(f"{what}: a time is compared by < or >, as '{field}<-7d'; not by =")
+        limit: Any = _time(value, what)
+    elif kind in {int, float}:
+        limit = _number(value, what)
+    else:
+        raise usage(f"{what} has no order: compare it by =, not by {sign}")
+    compare = _ORDER[sign]
+    return lambda found: found is not None and compare(found, limit)
+
+
+def _time(value: str, what: str) -> datetime:
+    if value.startswith("-"):
+        return datetime.now(UTC) - length(value[1:], what)
+    try:
+        return datetime.fromisoformat(value).astimezone()
+    except (ValueError, OverflowError, OSError) as error:
+        # A length without its minus would be a time to come, before which everything was.
+        raise usage(f"{what} is a time as -12h, -7d or 2030-01-31T18:00, not {value!r}") from error
 
 
 def _boolean(value: str, what: str) -> bool:

@@ -138,7 +138,7 @@ Conditions = Annotated[
     typer.Option(
         "--where",
         metavar="FIELD=VALUE",
-        help="Whose field is this, as needs_reboot=true; of a text a pattern. May be repeated: all must fit.",
+        help="Whose field is this, as needs_reboot=true or 'last_seen<-7d'. May be repeated: all must fit.",
         rich_help_panel=_PICK,
     ),
 ]
