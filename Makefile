@@ -10,7 +10,7 @@ PYTEST_ARGS ?= -n 4
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage test-versions suite check format docs dist bench soak clean
+.PHONY: help demo test coverage test-versions suite check format generated docs dist bench soak clean
 
 help:
 	@echo "make demo    see the main job, against the embedded simulator"
@@ -19,6 +19,7 @@ help:
 	@echo "make test-versions  the suite with the lowest versions allowed, and on other Pythons that are here"
 	@echo "make bench   measure against rivals (needs a quiet machine)"
 	@echo "make soak    an hour's work, and whether anything it holds has grown (SOAK_MINUTES=5: less)"
+	@echo "make generated  write anew what is made from the code: pages, the stub of the synchronous client"
 	@echo "make docs    the site, into site/: no warning, every link and heading looked up"
 	@echo "make dist    sdist and wheel, checked, installed into an empty environment, the demo run from there"
 	@echo "make format  format and fix what can be fixed"
@@ -76,6 +77,12 @@ suite: $(DEVELOPING)
 format: $(DEVELOPING)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+# Tests compare each of them.
+generated: $(DEVELOPING)
+	$(BIN)/python -m tests.cli.pages
+	$(BIN)/python -m tools.coverage_page
+	$(BIN)/python -m tools.sync_stub
 
 docs: $(DEVELOPING)
 	$(PIP) --group docs
