@@ -4,6 +4,8 @@ import asyncio
 import json
 import os
 import re
+from collections.abc import AsyncIterator, Coroutine, Generator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -28,7 +30,7 @@ from trmm_async import (
     TRMMError,
     UnsupportedError,
 )
-from trmm_async.resources.deployments import safe_file_name
+from trmm_async.resources.deployments import _write, safe_file_name
 
 pytestmark = pytest.mark.usefixtures("nothing_is_odd")
 
@@ -384,6 +386,27 @@ class TestTheOthers:
                     await trmm.alerts.resolve(bad)  # type: ignore[arg-type]
 
 
+class _CancelledAfter:
+    """A coroutine that is cancelled at the wait behind so many others, before what it waits for is over."""
+
+    def __init__(self, steps: int, work: Coroutine[Any, Any, object]) -> None:
+        self._steps = steps
+        self._work = work
+
+    def __await__(self) -> Generator[Any, None, None]:
+        for _ in range(self._steps):
+            try:
+                waited = self._work.send(None)
+            except StopIteration:
+                return
+            yield waited
+        try:
+            self._work.send(None)
+        except StopIteration:
+            return
+        self._work.throw(asyncio.CancelledError())
+
+
 class TestDeployments:
     async def test_are_created_listed_and_revoked(self, dialect: str) -> None:
         async with served(dialect, agents=1) as (_, trmm):
@@ -503,6 +526,24 @@ class TestDeployments:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
             assert os.listdir(tmp_path) == []
+
+    async def test_cancelled_at_any_step_it_leaves_nothing(self, tmp_path: Path) -> None:
+        async def chunks() -> AsyncIterator[bytes]:
+            yield b"one"
+            yield b"two"
+
+        # One thread: what was begun there is over when the next thing is.
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+        target = tmp_path / "installer.exe"
+        for steps in range(100):
+            try:
+                await _CancelledAfter(steps, _write(target, chunks(), None, None))
+            except asyncio.CancelledError:
+                await asyncio.to_thread(str)
+                assert os.listdir(tmp_path) == [], f"cancelled at step {steps}"
+            else:
+                break
+        assert (steps, target.read_bytes()) == (3, b"onetwo")
 
     async def test_an_expired_one_says_so(self, dialect: str, tmp_path: Path) -> None:
         async with served(dialect, agents=1) as (_, trmm):

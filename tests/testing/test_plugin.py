@@ -220,12 +220,21 @@ def test_a_synchronous_test_fails_at_once_whatever_leads_to_the_fixture(tmp_path
 
             def test_method(self, client): pass
 
+        @pytest.mark.usefixtures("url")
+        def test_mark(): pass
+
+        class TestEach:
+            @pytest.fixture(autouse=True)
+            def each(self, trmm): pass
+
+            def test_autouse(self): pass
+
         async def test_asynchronous(url):
             assert url
     """
     code, out = run(tmp_path, test, *AUTO)
     assert code == 1
-    for word in ("fixtures", "by_name", "method"):
+    for word in ("fixtures", "by_name", "method", "mark", "autouse"):
         assert f"answers asynchronous tests only: write `async def test_{word}`" in out
     assert "1 passed" in out
 

@@ -6,7 +6,7 @@ test asks for them. Above: `plugin.py`, which registers this module.
 
 from __future__ import annotations
 
-from inspect import isasyncgenfunction, iscoroutinefunction, signature, unwrap
+from inspect import isasyncgenfunction, iscoroutinefunction, unwrap
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -50,7 +50,8 @@ def _check_asynchronous(request: pytest.FixtureRequest) -> None:
     if function is None or pytest_asyncio.is_async_test(request.node) or iscoroutinefunction(function):
         return
     known: Mapping[str, Sequence[pytest.FixtureDef[object]]] = request.node._fixtureinfo.name2fixturedefs  # noqa: SLF001 - told nowhere else
-    found = _reached(signature(function).parameters, known)
+    # Those of its arguments, of `usefixtures`, and those that each test has by itself (`autouse`).
+    found = _reached(request.node._fixtureinfo.initialnames, known)  # noqa: SLF001 - told nowhere else
     if found is None and not known.keys() & NAMES:
         found = request.fixturename  # by request.getfixturevalue(), which only what is synchronous can call
     if found is not None:
