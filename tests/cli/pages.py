@@ -23,7 +23,7 @@ MARKS: Final = {
 }
 ESCAPE: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 SESSION: Final = (
-    "trmm agents --site 'Jakarta Office' --columns hostname,status,operating_system,public_ip",
+    "trmm agents --site 'Jakarta Office' --fields hostname,status,operating_system,public_ip",
     "trmm run Clear-TempFiles --agent JADE-PC",
     "trmm run check-pending-reboot --client Hermes --yes",
     "trmm run check-pending-reboot --client 'Hermes Network Inc.' --yes",

@@ -214,9 +214,9 @@ class Terminal:
     def type(self, keys: str) -> None:
         os.write(self._handle, keys.encode())
 
-    def wait_for(self, text: str) -> None:
+    def wait_for(self, text: str, times: int = 1) -> None:
         deadline = time.monotonic() + LONGEST
-        while text not in self.raw:
+        while self.raw.count(text) < times:
             assert self._read(deadline), f"never showed {text!r}: {self.raw}"
 
     def hang_up(self) -> None:

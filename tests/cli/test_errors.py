@@ -144,8 +144,8 @@ def test_a_traceback_is_shown_to_those_who_ask(cli: Cli, gateway: Backstage) -> 
         (["agents", "--hostname", " "], "--hostname is a pattern"),
         (["agents", "--sort", "last_sen"], "did you mean last_seen?"),
         (
-            ["checks", "--status", "fail"],
-            "--status is passing, failing or pending, not 'fail'; did you mean failing?",
+            ["checks", "--result", "fail"],
+            "--result is passing, failing or pending, not 'fail'; did you mean failing?",
         ),
         (["alerts", "--severity", "critical"], "not 'critical'; did you mean error?"),
         (["alerts", "--severity", "purple"], "--severity is error, warning or info, not 'purple'"),

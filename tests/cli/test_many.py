@@ -84,8 +84,11 @@ class TestAScriptFile:
         [
             (["--agent", "JADE-PC"], "which script?"),
             (["5", "--agent", "JADE-PC", "--shell", "cmd"], "--shell is for --script-file"),
-            (["--script-file", "nowhere.ps1", "--agent", "JADE-PC"], "nowhere.ps1 can't be read"),
-            (["--script-file", __file__ + "x", "--agent", "JADE-PC"], "can't be read"),
+            (
+                ["--script-file", "nowhere.ps1", "--agent", "JADE-PC"],
+                "--script-file: there is no file nowhere.ps1",
+            ),
+            (["--script-file", "tests", "--agent", "JADE-PC"], "tests can't be read"),
         ],
     )
     def test_what_is_wrong_is_said(self, cli: Cli, stock: Backstage, words: list[str], says: str) -> None:

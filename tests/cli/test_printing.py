@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 import trmm_async as sdk
 from trmm_async.cli.commands.agents import _show
-from trmm_async.cli.printing import Output, _json, fitted, plain
+from trmm_async.cli.printing import Output, as_json_text, fitted
+from trmm_async.cli.rows import plain
 
 
 class TestWidths:
@@ -49,13 +50,13 @@ class TestWidths:
         (1 + 2j, "(1+2j)"),
     ],
 )
-def test_everything_has_a_form_in_json(value: Any, told: Any) -> None:
+def test_everything_has_a_form_inas_json_text(value: Any, told: Any) -> None:
     assert plain(value) == told
 
 
 @given(st.text())
 def test_json_has_the_same_data_and_nothing_that_a_terminal_acts_upon(text: str) -> None:
-    told = _json({"x": f"\x9b\u202e\x7f{text}"})
+    told = as_json_text({"x": f"\x9b\u202e\x7f{text}"})
     assert not {"\x9b", "\u202e", "\x7f"} & set(told)
     assert json.loads(told) == {"x": f"\x9b\u202e\x7f{text}"}
 
@@ -76,7 +77,7 @@ def test_fields_go_by_their_attributes_names_and_not_by_those_on_the_wire() -> N
 @given(st.lists(st.dictionaries(st.text(), st.text() | st.lists(st.integers()), max_size=3), max_size=4))
 def test_an_array_that_is_written_as_it_comes_is_the_whole_array(things: list[dict[str, Any]]) -> None:
     with redirect_stdout(StringIO()) as shown:
-        whole = _json(things, indent=2)
+        whole = as_json_text(things, indent=2)
         with Output(as_json=True).stream() as emit:
             for thing in things:
                 emit(thing)

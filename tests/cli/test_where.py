@@ -125,15 +125,21 @@ def test_what_can_not_be_is_refused_before_anything_is_sent(
     assert says in said.error
 
 
-def test_every_command_that_picks_agents_has_all_of_it() -> None:
+def test_every_command_that_has_agents_picks_them_by_all_of_it() -> None:
     picking: dict[str, list[str]] = {}
     for name, command in commands():
         words = [word for each in options(command) for word in each.opts]
         if "--hostname" in words or ("--all" in words and "--agent" in words and "--severity" not in words):
             picking[name] = [word for word in words if word in PICKING]
-    assert set(picking) == {
-        *("trmm agents", "trmm watch", "trmm run", "trmm cmd", "trmm patch scan", "trmm patch install")
-    }
+    looking = (
+        "agents list", "watch", "checks", "tasks list", "alerts list", "software", "updates", "history",
+        "services list",
+    )  # fmt: skip
+    doing = (
+        "run", "cmd", "patch scan", "patch install", "reboot", "maintenance", "tasks create",
+        "services start", "services stop", "services restart",
+    )  # fmt: skip
+    assert set(picking) == {f"trmm {name}" for name in (*looking, *doing)}
     assert all(words == PICKING for words in picking.values())
 
 

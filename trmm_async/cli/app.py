@@ -20,6 +20,7 @@ from trmm_async.cli.commands import (
     deployments,
     examination,
     explaining,
+    inventory,
     journals,
     patches,
     profiles,
@@ -27,6 +28,7 @@ from trmm_async.cli.commands import (
     scripts,
     simulated,
     tasks,
+    upkeep,
     watch,
 )
 from trmm_async.cli.exits import guarded
@@ -49,9 +51,9 @@ app: typer.Typer = typer.Typer(
 )
 
 
-def run(words: Sequence[str]) -> int:
+def run(words: list[str]) -> int:
     """Run the command line; the exit code."""
-    ordered = hoisted(words)
+    ordered = hoisted([*words[1:], "--help"] if words[:1] == ["help"] else words)
 
     def work() -> object:
         if not ordered or {"-h", "--help"} & set(ordered):
@@ -163,7 +165,7 @@ def _for_all(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
     version: Annotated[
         bool,
-        typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version),
+        typer.Option("--version", "-V", help="Print the version.", is_eager=True, callback=_print_version),
     ] = False,
 ) -> None:
     context.obj = Given(
@@ -176,8 +178,8 @@ def _for_all(
     )
 
 
-_LOOKING = (agents, scripts, clients, checks, tasks, watch)
-_DOING = (running, journals, command, patches, alerts, deployments, calling)
+_LOOKING = (agents, scripts, clients, checks, tasks, inventory, watch)
+_DOING = (running, journals, command, patches, upkeep, alerts, deployments, calling)
 _SETTING_UP = (profiles, examination, explaining, simulated)
 for _noun in (*_LOOKING, *_DOING, *_SETTING_UP):
     _noun.add_to(app)

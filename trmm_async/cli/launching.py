@@ -1,26 +1,37 @@
 """What is done to many agents: whom it means, how carefully, and the run itself.
 
-Below: `picking`, `following`, `values`. Above: the commands that do something to many.
+Below: `picking`, `following`, `run_options`, `values`. Above: the commands that do something to many.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+import dataclasses
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import Any
 
+import trmm_async as sdk
 from trmm_async.cli.asking import read_stdin
 from trmm_async.cli.exits import CommandError, Exit, usage
+from trmm_async.cli.folding import folding
 from trmm_async.cli.following import Following
 from trmm_async.cli.picking import Where, agents_where, confirm, labels
 from trmm_async.cli.printing import Output, say
-from trmm_async.cli.text import code_page, decoded
+from trmm_async.cli.report import row
+from trmm_async.cli.run_options import (
+    Batch,
+    Canary,
+    DryRun,
+    JournalFile,
+    MaxFailures,
+    SkipOffline,
+    Splay,
+    WhenOnline,
+    Width,
+)
+from trmm_async.cli.text import code_page, decoded, folded
 from trmm_async.cli.values import batch_size, failures, length
 
-if TYPE_CHECKING:
-    import trmm_async as sdk
-
-__all__ = ["Careful", "Chosen", "careful", "chosen", "launch"]
+__all__ = ["Careful", "Chosen", "Mild", "careful", "chosen", "launch", "mild", "read_text"]
 
 
 @dataclass(frozen=True)
@@ -47,48 +58,63 @@ def chosen(agent: Sequence[str] | None, file: str | None, where: Where, *, every
     return Chosen(names, where, nobody=bool(file) and not names)
 
 
-class Careful(TypedDict):
-    """How carefully a run goes on, as the methods of `fleet` take it."""
+@dataclass(frozen=True, kw_only=True)
+class Mild:
+    """How carefully anything is done to many. The fields are the options; what can't be is a wrong use."""
 
-    width: int | None
-    canary: int | None
-    batch: int | float | None
-    max_failures: int | float | None
-    splay: float
-    skip_offline: bool
-    when_online: timedelta | None
-    dry_run: bool
-    journal: Path | None
+    width: Width = None
+    canary: Canary = None
+    batch: Batch = None
+    max_failures: MaxFailures = None
+    splay: Splay = 0.0
+    skip_offline: SkipOffline = False
+    when_online: WhenOnline = None
+    dry_run: DryRun = False
+
+    def __post_init__(self) -> None:
+        _ = self.settings
+
+    def __bool__(self) -> bool:
+        return any(getattr(self, one.name) for one in dataclasses.fields(self))
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The same as `fleet.map` takes it."""
+        return {
+            "width": self.width,
+            "canary": self.canary,
+            "batch": None if self.batch is None else batch_size(self.batch, "--batch"),
+            "max_failures": (
+                None if self.max_failures is None else failures(self.max_failures, "--max-failures")
+            ),
+            "splay": self.splay,
+            "skip_offline": self.skip_offline,
+            "when_online": None if self.when_online is None else length(self.when_online, "--when-online"),
+        }
 
 
-def careful(
-    *,
-    width: int | None,
-    canary: int | None,
-    batch: str | None,
-    max_failures: str | None,
-    splay: float,
-    skip_offline: bool,
-    when_online: str | None,
-    dry_run: bool,
-    journal: Path | None,
-) -> Careful:
-    """The same, of what the options say. What can't be is a wrong use."""
-    if journal is not None and journal.exists():
-        raise CommandError(
-            Exit.FAILED, f"{journal} is there already: `trmm resume {journal}` goes on with it"
-        )
-    return Careful(
-        width=width,
-        canary=canary,
-        batch=None if batch is None else batch_size(batch, "--batch"),
-        max_failures=None if max_failures is None else failures(max_failures, "--max-failures"),
-        splay=splay,
-        skip_offline=skip_offline,
-        when_online=None if when_online is None else length(when_online, "--when-online"),
-        dry_run=dry_run,
-        journal=journal,
-    )
+@dataclass(frozen=True, kw_only=True)
+class Careful(Mild):
+    """The same of a run that can be kept in a journal."""
+
+    journal: JournalFile = None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The same as the methods of `fleet` take it that write a journal."""
+        if self.journal is not None and self.journal.exists():
+            raise CommandError(
+                Exit.FAILED,
+                f"{self.journal} is there already: `trmm resume {self.journal}` goes on with it",
+            )
+        return {**super().settings, "dry_run": self.dry_run, "journal": self.journal}
+
+
+careful = folding("settings", Careful)
+"""A command that takes `settings: Careful` and has in its place the options that say it."""
+
+mild = folding("settings", Mild)
+"""The same with `settings: Mild`, for what can't be written down in a journal."""
 
 
 async def launch(
@@ -96,36 +122,56 @@ async def launch(
     output: Output,
     whom: Chosen,
     begin: Callable[[list["sdk.Agent"]], Awaitable[tuple["sdk.FleetRun[Any]", str]]],
-    settings: Careful,
+    settings: Mild,
     *,
     good: Collection[int | None],
     yes: bool,
 ) -> int:
     """Ask, run it, show it; the exit code. `begin` makes the run of the targets, and says what it does."""
     targets = await whom.agents(trmm)
-    dry_run, journal = settings["dry_run"], settings["journal"]
+    dry_run, journal = settings.dry_run, getattr(settings, "journal", None)
     # What is wrong with the settings is said here, and not once the question was answered.
     job, doing = await begin(targets)
     confirm(doing, list(labels(targets).values()), yes=yes or dry_run)
     hosts = labels(targets, for_people=output.for_people)
+    if dry_run and "dry_run" not in settings.settings:
+        return _only_tell(output, hosts, doing)
     code = await Following(output, hosts, good, None if dry_run else journal).follow(job)
     if journal is not None and code not in {Exit.OK, Exit.PIPE_CLOSED} and not dry_run:
         say(f"`trmm resume {journal}` goes on, and tries some again with --retry")
     return Exit.OK if dry_run and code == Exit.FAILED else code
 
 
+def _only_tell(output: Output, hosts: Mapping[str, str], doing: str) -> int:
+    """A dry run of what has none of its own."""
+    if output.for_people:
+        say(f"would {doing} {len(hosts)} agents: {folded(hosts.values())}")
+        return Exit.OK
+    with output.stream() as emit:
+        for agent_id in hosts:
+            emit(row(sdk.Skipped(agent_id=agent_id, reason="a dry run"), hosts))
+    return Exit.OK
+
+
+def read_text(path: Path, option: str) -> str:
+    """The text of a file, or of stdin for `-`, in any encoding. What can't be read is a wrong use."""
+    is_stdin = str(path) == "-"
+    try:
+        return read_stdin() if is_stdin else decoded(path.read_bytes(), code_page())
+    except FileNotFoundError:
+        raise usage(f"{option}: there is no file {path}; - is stdin") from None
+    except OSError as error:
+        raise usage(f"{option}: {path} can't be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        what = "stdin" if is_stdin else path
+        raise usage(
+            f"{option}: {what} is no text in UTF-8, see byte {error.start}: save it as such"
+        ) from error
+
+
 def _names_of(file: str | None) -> list[str]:
     """The lines of the file, without blank ones and comments."""
     if file is None:
         return []
-    try:
-        text = read_stdin() if file == "-" else decoded(Path(file).read_bytes(), code_page())
-    except FileNotFoundError:
-        raise usage(f"--file: there is no file {file}; - is stdin") from None
-    except OSError as error:
-        raise usage(f"--file: {file} can't be read: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        what = "stdin" if file == "-" else file
-        raise usage(f"--file: {what} is no text in UTF-8, see byte {error.start}: save it as such") from error
-    lines = (line.strip() for line in text.splitlines())
+    lines = (line.strip() for line in read_text(Path(file), "--file").splitlines())
     return [line for line in lines if line and not line.startswith("#")]

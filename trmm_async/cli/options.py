@@ -7,13 +7,15 @@ from typing import Annotated, Final, get_args
 
 import typer
 
-from trmm_async.words import AgentStatus, MonitoringType, Platform
+from trmm_async.words import AgentStatus, CheckStatus, MonitoringType, Platform
 
 __all__ = [
     "DO",
+    "FORM",
     "KINDS",
     "LOOK",
     "PLATFORMS",
+    "RESULTS",
     "SET_UP",
     "STATUSES",
     "AgentName",
@@ -39,20 +41,19 @@ KINDS: Final[tuple[str, ...]] = get_args(MonitoringType)
 LOOK: Final = "Look"
 DO: Final = "Do"
 PLATFORMS: Final[tuple[str, ...]] = get_args(Platform)
+RESULTS: Final[tuple[str, ...]] = get_args(CheckStatus)
 SET_UP: Final = "Set up"
 STATUSES: Final[tuple[str, ...]] = get_args(AgentStatus)
 _PICK: Final = "Which agents"
-_FORM: Final = "Output"
+FORM: Final = "Output"
 
 Json = Annotated[
     bool,
-    typer.Option(
-        "--json", help="Print one JSON document, and nothing else on stdout.", rich_help_panel=_FORM
-    ),
+    typer.Option("--json", help="Print one JSON document, and nothing else on stdout.", rich_help_panel=FORM),
 ]
 JsonLines = Annotated[
     bool,
-    typer.Option("--jsonl", help="Print JSON Lines, one thing a line.", rich_help_panel=_FORM),
+    typer.Option("--jsonl", help="Print JSON Lines, one thing a line.", rich_help_panel=FORM),
 ]
 Success = Annotated[
     str,

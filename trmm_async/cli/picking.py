@@ -4,19 +4,19 @@ Below: `conditions`, `options`, `printing`, `exits`. Above: the commands.
 """
 
 import dataclasses
-import functools
-import inspect
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from trmm_async.cli.asking import ask, somebody_is_here
 from trmm_async.cli.conditions import condition, field_value, name_and_value
-from trmm_async.cli.exits import refuse, usage
+from trmm_async.cli.exits import CommandError, Exit, refuse, usage
+from trmm_async.cli.folding import folding
 from trmm_async.cli.options import (
     KINDS,
     PLATFORMS,
+    RESULTS,
     STATUSES,
     Client,
     Conditions,
@@ -41,17 +41,21 @@ __all__ = [
     "Where",
     "agents_named",
     "agents_where",
+    "check_missing",
     "client_named",
     "confirm",
     "filters_of",
     "host_names",
     "labels",
+    "of_each",
     "picks",
     "script_named",
     "site_named",
 ]
 
 T = TypeVar("T")
+_FAILURES: Final = 20
+"""So many that can't be asked are put up with; more are the server's fault, not theirs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +76,10 @@ class Where:
     fields: FieldValues = None
 
     def __post_init__(self) -> None:
+        if self.status in RESULTS:
+            raise usage(
+                f"--status is of agents, online, offline or overdue; `trmm checks --result {self.status}`"
+            )
         for name, option, words in (
             ("kind", "--kind", KINDS),
             ("plat", "--plat", PLATFORMS),
@@ -110,24 +118,8 @@ class Where:
         )
 
 
-def picks(function: Callable[..., Awaitable[T]]) -> Callable[..., Coroutine[Any, Any, T]]:
-    """A command that takes `where: Where` and has in its place the options that say it."""
-    own = inspect.signature(function)
-    options = inspect.signature(Where).parameters
-
-    @functools.wraps(function)
-    async def run(**given: Any) -> T:
-        where = Where(**{name: given.pop(name) for name in options})
-        return await function(**given, where=where)
-
-    parameters: list[inspect.Parameter] = []
-    for name, parameter in own.parameters.items():
-        parameters += options.values() if name == "where" else [parameter]
-    run.__annotations__ = {each.name: each.annotation for each in parameters}
-    keyword = inspect.Parameter.KEYWORD_ONLY
-    signature = own.replace(parameters=[each.replace(kind=keyword) for each in parameters])
-    vars(run).update(__signature__=signature)
-    return run
+picks = folding("where", Where)
+"""A command that takes `where: Where` and has in its place the options that say it."""
 
 
 async def agents_where(trmm: "sdk.TRMM", where: Where, names: Sequence[str] = ()) -> list["sdk.Agent"]:
@@ -177,6 +169,42 @@ async def agents_named(trmm: "sdk.TRMM", names: Sequence[str]) -> list["sdk.Agen
     return list(
         {agent.agent_id: agent for agent in (_picked(AGENT, name, agents) for name in names)}.values()
     )
+
+
+async def of_each(
+    trmm: "sdk.TRMM",
+    agents: Sequence["sdk.Agent"],
+    ask: "Callable[[sdk.Agent], Awaitable[Sequence[T]]]",
+    *,
+    width: int = 10,
+) -> "tuple[list[T], list[str]]":
+    """What each agent has, one behind the other, and the ids of those that could not be asked.
+
+    One agent's error is raised; of several, what would be the same for all of them.
+    """
+    import trmm_async as sdk
+
+    if len(agents) == 1:
+        return list(await ask(agents[0])), []
+    found: list[T] = []
+    missing: list[str] = []
+    for outcome in await trmm.fleet.map(agents, ask, width=width, max_failures=_FAILURES):
+        if isinstance(outcome, sdk.Done):
+            found += outcome.result
+            continue
+        error = getattr(outcome, "error", None)
+        if isinstance(error, sdk.AuthenticationError | sdk.PermissionDeniedError | sdk.UnsupportedError):
+            raise error
+        if not isinstance(error, sdk.NotFoundError):  # gone by now: it has nothing
+            missing.append(outcome.agent_id)
+    return found, missing
+
+
+def check_missing(missing: Sequence[str], hosts: Mapping[str, str]) -> None:
+    """Raise if some could not be asked; to be called once the others' things are shown."""
+    if missing:
+        unasked = named([hosts.get(agent_id, agent_id) for agent_id in missing], 5)
+        raise CommandError(Exit.FAILED, f"{len(missing)} agents could not be asked: {unasked}")
 
 
 async def script_named(trmm: "sdk.TRMM", name: str) -> "sdk.Script":

@@ -1,19 +1,18 @@
 """What goes to stdout: tables for people, JSON and JSON Lines for programs. Messages go to stderr.
 
-Below: `exits`, `text`. Above: the commands.
+Below: `exits`, `rows`, `text`. Above: the commands.
 """
 
-import dataclasses
 import json
 import sys
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from trmm_async.cli.exits import usage
+from trmm_async.cli.rows import plain
 from trmm_async.cli.text import clean, one_line
 from trmm_async.plaintext import UNFIT
 
@@ -21,7 +20,19 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-__all__ = ["STYLES", "WIDE", "Column", "Output", "fitted", "hanging", "plain", "say", "screen"]
+__all__ = [
+    "STYLES",
+    "WIDE",
+    "Column",
+    "Output",
+    "as_json_text",
+    "fitted",
+    "hanging",
+    "plain",
+    "print_table",
+    "say",
+    "screen",
+]
 
 T = TypeVar("T")
 WIDE: Final = 130
@@ -80,7 +91,7 @@ class Output:
     def rows(self, things: Sequence[T], columns: Sequence[Column[T]], *, none: str = "nothing") -> None:
         """Show things: a table, a JSON array, or a line for each."""
         if self.for_people:
-            _table(things, columns) if things else say(none)
+            print_table(things, columns) if things else say(none)
             return
         with self.stream() as emit:
             for thing in things:
@@ -91,7 +102,7 @@ class Output:
         if self.for_people:
             show(thing)
         else:
-            print(_json(plain(thing), indent=2 if self.as_json else None))
+            print(as_json_text(plain(thing), indent=2 if self.as_json else None))
 
     @contextmanager
     def stream(self) -> Iterator[Callable[[object], None]]:
@@ -104,11 +115,11 @@ class Output:
         def emit(thing: object) -> None:
             nonlocal before
             if self.as_json:
-                element = _json(plain(thing), indent=2).replace("\n", "\n  ")
+                element = as_json_text(plain(thing), indent=2).replace("\n", "\n  ")
                 print(before, element, sep="", end="")
                 before = ",\n  "
             else:
-                print(_json(plain(thing)), flush=True)
+                print(as_json_text(plain(thing)), flush=True)
 
         try:
             yield emit
@@ -120,39 +131,13 @@ class Output:
             print("[]" if before[0] == "[" else "\n]")
 
 
-def plain(value: Any) -> Any:
-    """The value in JSON's kinds; our nouns by their attributes' names, since wire names are private."""
-    match value:
-        case None | str() | int() | float():
-            told: Any = value
-        case datetime() | date():
-            told = value.isoformat()
-        case Mapping():
-            told = {str(key): plain(each) for key, each in value.items()}
-        case list() | tuple() | set() | frozenset():
-            told = [plain(each) for each in value]
-        case bytes():
-            told = value.decode(errors="replace")
-        case Exception():
-            told = {"type": type(value).__name__, "message": str(value)}
-        case _:
-            told = {name: plain(getattr(value, name)) for name in _attributes(value)} or str(value)
-    return told
-
-
-def _json(value: Any, indent: int | None = None) -> str:
+def as_json_text(value: Any, indent: int | None = None) -> str:
+    """JSON that any terminal and any encoding can show."""
     # Where the reader's encoding has not all letters, JSON has a way to write them.
     every = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
     text = json.dumps(value, ensure_ascii=not every, indent=indent)
     # It may be on a terminal that it ends: nothing there acts on it, and what reads it has the same data.
     return UNFIT.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
-
-
-def _attributes(value: Any) -> tuple[str, ...]:
-    names: tuple[str, ...] = getattr(type(value), "__struct_fields__", ())
-    if dataclasses.is_dataclass(value):
-        names = tuple(field.name for field in dataclasses.fields(value))
-    return names
 
 
 def screen(*, stderr: bool = False) -> "Console":
@@ -174,16 +159,20 @@ def hanging(head: "Text", text: str) -> None:
 
     terminal = screen()
     room = terminal.width - head.cell_len if terminal.is_terminal else 0
-    lines = textwrap.wrap(text, max(room, 20), break_on_hyphens=False) if room else [text]
+    breaks = "://" not in text  # an address that is broken can't be clicked, nor copied
+    width = max(room, 20)
+    lines = [text]
+    if room:
+        lines = textwrap.wrap(text, width, break_on_hyphens=False, break_long_words=breaks)
     for place, line in enumerate(lines):
         terminal.print((head if place == 0 else Text(" " * head.cell_len)) + Text(line, style="not bold"))
 
 
-def fitted(widths: Sequence[int], keeps: Sequence[bool], room: int) -> list[int]:
-    """Widths that fit into the room: the widest gives first, those that keep theirs give last."""
+def fitted(widths: Sequence[int], keeps: Sequence[bool], room: int, never: Sequence[bool] = ()) -> list[int]:
+    """Widths that fit into the room: the widest gives first, those that keep theirs last, some never."""
     fit = list(widths)
-    yielding = [place for place, keep in enumerate(keeps) if not keep]
-    for places in (yielding, range(len(fit))):
+    able = [place for place in range(len(fit)) if not (never and never[place])]
+    for places in ([place for place in able if not keeps[place]], able):
         while sum(fit) > room:
             wide = [place for place in places if fit[place] > _LEAST]
             if not wide:
@@ -192,17 +181,29 @@ def fitted(widths: Sequence[int], keeps: Sequence[bool], room: int) -> list[int]
     return fit
 
 
-def _table(things: Sequence[T], columns: Sequence[Column[T]]) -> None:
+def print_table(
+    things: Sequence[T], columns: Sequence[Column[T]], *, heads: bool = True, whole: bool = False
+) -> None:
+    """Print a table that fits the terminal. A column with addresses (URLs) is never cut.
+
+    Args:
+        things: a row each; at least one.
+        columns: what is told of each.
+        heads: whether the titles stand above.
+        whole: show all columns, and cut none.
+    """
     terminal = screen()
-    narrow = terminal.is_terminal and terminal.width < WIDE
+    narrow = terminal.is_terminal and terminal.width < WIDE and not whole
     shown = [column for column in columns if not (narrow and column.wide)]
     shown, rows = _without_empty(shown, [[_cell(column, thing) for column in shown] for thing in things])
     titles = [_styled(column.title, "bold") for column in shown]
-    widths = [max(cell.cell_len for cell in cells) for cells in zip(titles, *rows, strict=True)]
-    if terminal.is_terminal:
+    table = [titles, *rows] if heads else rows
+    widths = [max(cell.cell_len for cell in cells) for cells in zip(*table, strict=True)]
+    if terminal.is_terminal and not whole:
         room = terminal.width - _GAP * (len(shown) - 1)
-        widths = fitted(widths, [column.keep for column in shown], room)
-    for row in (titles, *rows):
+        addresses = [any("://" in cell.plain for cell in cells) for cells in zip(*rows, strict=True)]
+        widths = fitted(widths, [column.keep for column in shown], room, addresses)
+    for row in table:
         terminal.print(_line(row, widths))
 
 

@@ -1,7 +1,7 @@
 """`trmm alerts`: list, ack, resolve, snooze."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated, Any, Final
 
 import typer
@@ -9,9 +9,10 @@ import typer
 import trmm_async as sdk
 from trmm_async.cli.exits import Exit
 from trmm_async.cli.grouping import ListFirst
-from trmm_async.cli.options import DO, Json, JsonLines, Yes, examples
-from trmm_async.cli.picking import agents_named, confirm, host_names
-from trmm_async.cli.printing import Column, Output, say
+from trmm_async.cli.listing import Found, Listing, lists
+from trmm_async.cli.options import DO, Yes, examples
+from trmm_async.cli.picking import Where, agents_where, confirm, labels, picks
+from trmm_async.cli.printing import Column, say
 from trmm_async.cli.session import connected, runs
 from trmm_async.cli.text import ago
 from trmm_async.cli.values import choice
@@ -33,6 +34,8 @@ def add_to(app: typer.Typer) -> None:
 
 
 @runs
+@picks
+@lists
 async def list_alerts(
     context: typer.Context,
     agent: Annotated[
@@ -50,29 +53,35 @@ async def list_alerts(
     everything: Annotated[
         bool, typer.Option("--all", help="Those that are resolved or snoozed, too.")
     ] = False,
-    as_json: Json = False,
-    as_jsonl: JsonLines = False,
+    *,
+    where: Where,
+    form: Listing,
 ) -> None:
     """List alerts, the newest first: those that are open, unless --all says otherwise."""
-    output = Output(as_json=as_json, as_jsonl=as_jsonl)
     severity = None if severity is None else choice(severity, "--severity", SEVERITIES)
     async with connected(context) as trmm:
-        chosen = await agents_named(trmm, [agent] if agent else [])
-        listed = await trmm.alerts.list()
-        names = await host_names(trmm, chosen, needed=output.for_people)
-    wanted = {each.agent_id for each in chosen}
-    found = [
-        alert
-        for alert in listed
-        if (everything or not (alert.resolved or alert.snoozed))
-        and severity in {None, alert.severity}
-        and (not wanted or alert.agent_id in wanted)
-    ]
-    found.sort(key=lambda alert: (alert.created_at is not None, alert.created_at, alert.id), reverse=True)
-    output.rows(found, _columns(names), none="no alert is open")
+
+        async def read() -> Found:
+            chosen = await agents_where(trmm, where, [agent] if agent else ())
+            hosts = labels(chosen, for_people=form.for_people)
+            found = [
+                alert
+                for alert in await trmm.alerts.list()
+                if (everything or not (alert.resolved or alert.snoozed))
+                and severity in {None, alert.severity}
+                and (alert.agent_id in hosts or not (agent or where))
+            ]
+            found.sort(key=lambda one: (one.created_at is not None, one.created_at, one.id), reverse=True)
+            return Found(found, hosts)
+
+        await form.show(read, _columns, sdk.Alert, none="no alert is open", name=_id, hosted=True)
 
 
-def _columns(names: dict[str, str]) -> tuple[Column[Any], ...]:
+def _id(alert: Any) -> object:
+    return alert.id
+
+
+def _columns(names: Mapping[str, str]) -> tuple[Column[Any], ...]:
     return (
         Column("Id", lambda alert: alert.id, keep=True),
         Column("Severity", lambda alert: alert.severity, keep=True, styled=True),

@@ -4,8 +4,10 @@ from typing import Any, Final
 
 import typer
 
-from trmm_async.cli.options import LOOK, Json, JsonLines, examples
-from trmm_async.cli.printing import Column, Output
+import trmm_async as sdk
+from trmm_async.cli.listing import Found, Listing, lists
+from trmm_async.cli.options import LOOK, examples
+from trmm_async.cli.printing import Column
 from trmm_async.cli.session import connected, runs
 
 __all__ = ["add_to"]
@@ -25,9 +27,12 @@ def add_to(app: typer.Typer) -> None:
 
 
 @runs
-async def clients(context: typer.Context, as_json: Json = False, as_jsonl: JsonLines = False) -> None:
+@lists
+async def clients(context: typer.Context, *, form: Listing) -> None:
     """List clients with their sites; ids in parentheses."""
-    output = Output(as_json=as_json, as_jsonl=as_jsonl)
     async with connected(context) as trmm:
-        found = await trmm.clients.list()
-    output.rows(sorted(found, key=lambda client: client.name.casefold()), _COLUMNS, none="there is no client")
+
+        async def read() -> Found:
+            return Found(await trmm.clients.list())
+
+        await form.show(read, lambda _: _COLUMNS, sdk.Client, none="there is no client", sort="name")

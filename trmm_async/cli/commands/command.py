@@ -5,23 +5,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from trmm_async.cli.exits import CommandError, Exit, printed, usage
-from trmm_async.cli.launching import careful, chosen, launch
+from trmm_async.cli.launching import Careful, careful, chosen, launch
 from trmm_async.cli.options import DO, Json, JsonLines, Yes, examples
 from trmm_async.cli.picking import Where, agents_named, picks
 from trmm_async.cli.printing import Output
 from trmm_async.cli.run_options import (
     Agents,
-    Batch,
-    Canary,
-    DryRun,
     Everywhere,
     File,
-    JournalFile,
-    MaxFailures,
-    SkipOffline,
-    Splay,
-    WhenOnline,
-    Width,
 )
 from trmm_async.cli.session import connected, runs
 from trmm_async.cli.text import clean
@@ -45,6 +36,7 @@ def add_to(app: typer.Typer) -> None:
 
 @runs
 @picks
+@careful
 async def cmd(
     context: typer.Context,
     agent_or_command: Annotated[
@@ -71,10 +63,7 @@ async def cmd(
         int, typer.Option("--timeout", metavar="SECONDS", min=1, help="Seconds that it may take.")
     ] = 30,
     as_user: Annotated[bool, typer.Option("--as-user", help="As the user who is logged in.")] = False,
-    width: Width = None,
-    canary: Canary = None,
-    batch: Batch = None,
-    max_failures: MaxFailures = None,
+    settings: Careful,
     success: Annotated[
         str | None,
         typer.Option(
@@ -84,11 +73,6 @@ async def cmd(
             rich_help_panel="How carefully",
         ),
     ] = None,
-    splay: Splay = 0.0,
-    skip_offline: SkipOffline = False,
-    when_online: WhenOnline = None,
-    journal: JournalFile = None,
-    dry_run: DryRun = False,
     yes: Yes = False,
     as_json: Json = False,
     as_jsonl: JsonLines = False,
@@ -98,20 +82,9 @@ async def cmd(
     It tells no return code. On many, those that printed the same are put together, the largest group first.
     """
     output = Output(as_json=as_json, as_jsonl=as_jsonl)
-    settings = careful(
-        width=width,
-        canary=canary,
-        batch=batch,
-        max_failures=max_failures,
-        splay=splay,
-        skip_offline=skip_offline,
-        when_online=when_online,
-        dry_run=dry_run,
-        journal=journal,
-    )
     many = bool(agent or file or everywhere or where)
     if command is not None and not many:
-        if success is not None or any(value for value in settings.values()):
+        if success is not None or settings:
             raise usage("for one agent by its name alone there is no such option: name it by --agent")
         return await _one(context, output, agent_or_command, command, shell, timeout, as_user=as_user)
     if command is not None:
@@ -127,7 +100,7 @@ async def cmd(
                 timeout=timeout,
                 run_as_user=as_user,
                 success=success,
-                **settings,
+                **settings.settings,
             )
             return job, f"run {agent_or_command!r} on"
 

@@ -2,12 +2,14 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import Annotated, Any, Final
 
 import typer
 
+import trmm_async as sdk
 from trmm_async.cli.exits import printed
 from trmm_async.cli.grouping import ListFirst
+from trmm_async.cli.listing import Found, Listing, lists
 from trmm_async.cli.options import DO, KINDS, Json, JsonLines, examples
 from trmm_async.cli.picking import client_named, site_named
 from trmm_async.cli.printing import Column, Output, say
@@ -15,9 +17,6 @@ from trmm_async.cli.progress import bytes_bar
 from trmm_async.cli.session import connected, runs
 from trmm_async.cli.text import ago, clean, one_line
 from trmm_async.cli.values import choice, moment
-
-if TYPE_CHECKING:
-    import trmm_async as sdk
 
 __all__ = ["add_to"]
 
@@ -38,15 +37,24 @@ def add_to(app: typer.Typer) -> None:
 
 
 @runs
-async def list_deployments(
-    context: typer.Context, as_json: Json = False, as_jsonl: JsonLines = False
-) -> None:
+@lists
+async def list_deployments(context: typer.Context, *, form: Listing) -> None:
     """List the deployments that are active."""
-    output = Output(as_json=as_json, as_jsonl=as_jsonl)
+    clients: list[sdk.Client] = []
     async with connected(context) as trmm:
-        found = await trmm.deployments.list()
-        clients = await trmm.clients.list() if output.for_people and found else []
-    output.rows(found, _columns(clients), none="no deployment is active")
+
+        async def read() -> Found:
+            found = await trmm.deployments.list()
+            clients[:] = await trmm.clients.list() if form.for_people and found else []
+            return Found(found)
+
+        await form.show(
+            read, lambda _: _columns(clients), sdk.Deployment, none="no deployment is active", name=_id
+        )
+
+
+def _id(each: Any) -> object:
+    return each.id
 
 
 def _columns(clients: "list[sdk.Client]") -> tuple[Column[Any], ...]:

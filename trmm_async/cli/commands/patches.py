@@ -4,23 +4,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 
-from trmm_async.cli.launching import careful, chosen, launch
+from trmm_async.cli.launching import Careful, careful, chosen, launch
 from trmm_async.cli.options import DO, Json, JsonLines, Yes, examples
 from trmm_async.cli.picking import Where, picks
 from trmm_async.cli.printing import Output
 from trmm_async.cli.run_options import (
     Agents,
-    Batch,
-    Canary,
-    DryRun,
     Everywhere,
     File,
-    JournalFile,
-    MaxFailures,
-    SkipOffline,
-    Splay,
-    WhenOnline,
-    Width,
 )
 from trmm_async.cli.session import connected, runs
 
@@ -50,43 +41,24 @@ def _command(mode: Literal["scan", "install"]) -> Any:
         everywhere: Everywhere = False,
         *,
         where: Where,
-        width: Width = None,
-        canary: Canary = None,
-        batch: Batch = None,
-        max_failures: MaxFailures = None,
-        splay: Splay = 0.0,
-        skip_offline: SkipOffline = False,
-        when_online: WhenOnline = None,
-        journal: JournalFile = None,
-        dry_run: DryRun = False,
+        settings: Careful,
         yes: Yes = False,
         as_json: Json = False,
         as_jsonl: JsonLines = False,
     ) -> int:
         output = Output(as_json=as_json, as_jsonl=as_jsonl)
         whom = chosen(agent, file, where, everywhere=everywhere)
-        settings = careful(
-            width=width,
-            canary=canary,
-            batch=batch,
-            max_failures=max_failures,
-            splay=splay,
-            skip_offline=skip_offline,
-            when_online=when_online,
-            dry_run=dry_run,
-            journal=journal,
-        )
         async with connected(context) as trmm:
 
             async def begin(targets: list["sdk.Agent"]) -> tuple["sdk.FleetRun[Any]", str]:
                 if mode == "scan":
-                    return trmm.fleet.scan_patches(targets, **settings), "look for updates on"
-                return trmm.fleet.install_patches(targets, **settings), "install approved updates on"
+                    return trmm.fleet.scan_patches(targets, **settings.settings), "look for updates on"
+                return trmm.fleet.install_patches(targets, **settings.settings), "install approved updates on"
 
             return await launch(trmm, output, whom, begin, settings, good=(None,), yes=yes)
 
     act.__doc__ = _DOCS[mode]
-    return runs(picks(act))
+    return runs(picks(careful(act)))
 
 
 _DOCS = {

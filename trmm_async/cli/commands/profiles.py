@@ -12,8 +12,9 @@ from trmm_async.cli.asking import ask, read_stdin, somebody_is_here
 from trmm_async.cli.exits import Exit, usage
 from trmm_async.cli.grouping import ListFirst
 from trmm_async.cli.keys import ask_key, forget_in_keyring, store_in_keyring
-from trmm_async.cli.options import SET_UP, Json, JsonLines, examples
-from trmm_async.cli.printing import Column, Output, say
+from trmm_async.cli.listing import Found, Listing, lists
+from trmm_async.cli.options import SET_UP, examples
+from trmm_async.cli.printing import Column, say
 from trmm_async.cli.session import client_of, given_of, runs
 from trmm_async.cli.settings import write_book
 from trmm_async.cli.text import bare
@@ -28,6 +29,7 @@ _COLUMNS: Final[tuple[Column[Any], ...]] = (
     Column("Key", lambda row: row["key"]),
     Column("Default", lambda row: "yes" if row["default"] else ""),
 )
+_FIELDS: Final = ("name", "url", "dialect", "key", "default")
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The profile's name.")]
 
 
@@ -136,11 +138,18 @@ async def _checked(profile: Profile, key: str) -> str:
         return trmm.dialect
 
 
-def list_profiles(as_json: Json = False, as_jsonl: JsonLines = False) -> None:
+@runs
+@lists
+async def list_profiles(*, form: Listing) -> None:
     """List profiles. Keys are not shown."""
-    output, book = Output(as_json=as_json, as_jsonl=as_jsonl), read_book().checked()
-    rows = [_row(profile, book) for _, profile in sorted(book.profiles.items())]
-    output.rows(rows, _COLUMNS, none=f"no profile in {book.path}: `trmm login` writes one")
+    path = read_book().checked().path
+
+    async def read() -> Found:
+        book = read_book().checked()
+        return Found([_row(profile, book) for _, profile in sorted(book.profiles.items())])
+
+    none = f"no profile in {path}: `trmm login` writes one"
+    await form.show(read, lambda _: _COLUMNS, _FIELDS, none=none)
 
 
 def _row(profile: Profile, book: Book) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 import typer
 
 from trmm_async.cli.exits import usage
-from trmm_async.cli.launching import careful, chosen, launch
+from trmm_async.cli.launching import Careful, careful, chosen, launch, read_text
 from trmm_async.cli.options import (
     DO,
     Json,
@@ -21,25 +21,15 @@ from trmm_async.cli.run_options import (
     Agents,
     Arguments,
     AsUser,
-    Batch,
-    Canary,
     CodeShell,
-    DryRun,
     Everywhere,
     File,
-    JournalFile,
-    MaxFailures,
     ScriptFile,
     ScriptName,
-    SkipOffline,
-    Splay,
     Timeout,
     Variables,
-    WhenOnline,
-    Width,
 )
 from trmm_async.cli.session import connected, runs
-from trmm_async.cli.text import code_page, decoded
 from trmm_async.cli.values import choice, codes
 
 if TYPE_CHECKING:
@@ -68,6 +58,7 @@ def add_to(app: typer.Typer) -> None:
 
 @runs
 @picks
+@careful
 async def run(
     context: typer.Context,
     script: ScriptName = None,
@@ -82,16 +73,8 @@ async def run(
     timeout: Timeout = 90,
     env: Variables = None,
     as_user: AsUser = False,
-    width: Width = None,
-    canary: Canary = None,
-    batch: Batch = None,
-    max_failures: MaxFailures = None,
+    settings: Careful,
     success: Success = "0",
-    splay: Splay = 0.0,
-    skip_offline: SkipOffline = False,
-    when_online: WhenOnline = None,
-    journal: JournalFile = None,
-    dry_run: DryRun = False,
     yes: Yes = False,
     as_json: Json = False,
     as_jsonl: JsonLines = False,
@@ -104,21 +87,10 @@ async def run(
     """
     output = Output(as_json=as_json, as_jsonl=as_jsonl)
     whom = chosen(agent, file, where, everywhere=everywhere)
-    settings = careful(
-        width=width,
-        canary=canary,
-        batch=batch,
-        max_failures=max_failures,
-        splay=splay,
-        skip_offline=skip_offline,
-        when_online=when_online,
-        dry_run=dry_run,
-        journal=journal,
-    )
     good = codes(success, "--success")
     variables = dict(_variable(text) for text in env or ()) or None
     words = list(args or ())
-    code = None if script_file is None else _code_of(script_file)
+    code = None if script_file is None else read_text(script_file, "--script-file")
     if script_file is not None:
         words = [script, *words] if script is not None else words
     elif script is None:
@@ -132,7 +104,7 @@ async def run(
         async def begin(targets: list["sdk.Agent"]) -> tuple["sdk.FleetRun[Any]", str]:
             more: dict[str, Any] = {
                 "args": words, "timeout": timeout, "env_vars": variables, "run_as_user": as_user,
-                "success": good, **settings,
+                "success": good, **settings.settings,
             }  # fmt: skip
             if script_file is None:
                 named = await script_named(trmm, script or "")
@@ -141,15 +113,6 @@ async def run(
             return job, f"run {script_file.name} on"
 
         return await launch(trmm, output, whom, begin, settings, good=good, yes=yes)
-
-
-def _code_of(path: Path) -> str:
-    try:
-        return decoded(path.read_bytes(), code_page())
-    except OSError as error:
-        raise usage(f"--script-file: {path} can't be read: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise usage(f"--script-file: {path} is no text in UTF-8, see byte {error.start}") from error
 
 
 def _shell_of(path: Path, given: str | None) -> Any:

@@ -5,8 +5,10 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from trmm_async.cli.options import LOOK, Json, JsonLines, examples
-from trmm_async.cli.printing import Column, Output
+import trmm_async as sdk
+from trmm_async.cli.listing import Found, Listing, lists
+from trmm_async.cli.options import LOOK, examples
+from trmm_async.cli.printing import Column
 from trmm_async.cli.session import connected, runs
 from trmm_async.plaintext import comparable
 
@@ -29,17 +31,20 @@ def add_to(app: typer.Typer) -> None:
 
 
 @runs
+@lists
 async def scripts(
     context: typer.Context,
     pattern: Annotated[
         str, typer.Argument(metavar="PATTERN", help="Those of such a name, case ignored.")
     ] = "*",
-    as_json: Json = False,
-    as_jsonl: JsonLines = False,
+    *,
+    form: Listing,
 ) -> None:
     """List the scripts of the server's library."""
-    output = Output(as_json=as_json, as_jsonl=as_jsonl)
     async with connected(context) as trmm:
-        listed = await trmm.scripts.list()
-    found = [script for script in listed if fnmatchcase(comparable(script.name), comparable(pattern))]
-    output.rows(sorted(found, key=lambda script: script.id), _COLUMNS, none="no script matches")
+
+        async def read() -> Found:
+            listed = await trmm.scripts.list()
+            return Found([one for one in listed if fnmatchcase(comparable(one.name), comparable(pattern))])
+
+        await form.show(read, lambda _: _COLUMNS, sdk.Script, none="no script matches", sort="id")

@@ -1,12 +1,18 @@
-"""`trmm tasks`."""
+"""`trmm tasks`: list, create."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 
-from trmm_async.cli.options import LOOK, Json, JsonLines, OptionalAgent, examples
-from trmm_async.cli.picking import agents_named, host_names
+import trmm_async as sdk
+from trmm_async.cli.grouping import ListOrName
+from trmm_async.cli.launching import Mild, chosen, launch, mild
+from trmm_async.cli.listing import Found, Listing, lists
+from trmm_async.cli.options import LOOK, Json, JsonLines, OptionalAgent, Yes, examples
+from trmm_async.cli.picking import Where, agents_where, labels, picks, script_named
 from trmm_async.cli.printing import Column, Output
+from trmm_async.cli.run_options import Agents, Everywhere, File
 from trmm_async.cli.session import connected, runs
 from trmm_async.cli.text import ago
 
@@ -14,26 +20,73 @@ __all__ = ["add_to"]
 
 
 def add_to(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("tasks", rich_help_panel=LOOK, epilog=examples("trmm tasks", "trmm tasks JADE-PC --json"))(
-        tasks
-    )
+    """Add the commands."""
+    group = typer.Typer(cls=ListOrName, help="List automated tasks, or create one on each of some agents.")
+    group.command("list", epilog=examples("trmm tasks", "trmm tasks JADE-PC --json"))(list_tasks)
+    hint = "trmm tasks create 'Weekly cleanup' Clear-TempFiles --schedule '0 3 * * 0' --client Acme"
+    group.command("create", epilog=examples(hint))(create)
+    app.add_typer(group, rich_help_panel=LOOK, name="tasks")
 
 
 @runs
-async def tasks(
-    context: typer.Context, agent: OptionalAgent = None, as_json: Json = False, as_jsonl: JsonLines = False
+@picks
+@lists
+async def list_tasks(
+    context: typer.Context, agent: OptionalAgent = None, *, where: Where, form: Listing
 ) -> None:
     """List automated tasks. A stock server tells how the last run went with one agent's only."""
-    output = Output(as_json=as_json, as_jsonl=as_jsonl)
     async with connected(context) as trmm:
-        chosen = await agents_named(trmm, [agent] if agent else [])
-        found = await trmm.tasks.list(agent=chosen[0] if chosen else None)
-        names = await host_names(trmm, chosen, needed=output.for_people)
-    output.rows(found, _columns(names), none="there is no task")
+
+        async def read() -> Found:
+            chosen = await agents_where(trmm, where, [agent] if agent else ())
+            hosts = labels(chosen, for_people=form.for_people)
+            found = await trmm.tasks.list(agent=chosen[0] if agent and chosen else None)
+            if agent or where:
+                found = [task for task in found if task.agent_id in hosts]
+            return Found(found, hosts)
+
+        await form.show(read, _columns, sdk.Task, none="there is no task", hosted=True)
 
 
-def _columns(names: dict[str, str]) -> tuple[Column[Any], ...]:
+@runs
+@picks
+@mild
+async def create(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What the task is called.")],
+    script: Annotated[str, typer.Argument(metavar="SCRIPT", help="The script's name or id.")],
+    schedule: Annotated[
+        str, typer.Option("--schedule", metavar="CRON", help="When: five fields of cron, as '0 3 * * 0'.")
+    ],
+    agent: Agents = None,
+    file: File = None,
+    everywhere: Everywhere = False,
+    disabled: Annotated[bool, typer.Option("--disabled", help="It is not to run yet.")] = False,
+    *,
+    where: Where,
+    settings: Mild,
+    yes: Yes = False,
+    as_json: Json = False,
+    as_jsonl: JsonLines = False,
+) -> int:
+    """Create a task that runs a script by a schedule, on each agent that the options pick."""
+    output = Output(as_json=as_json, as_jsonl=as_jsonl)
+    whom = chosen(agent, file, where, everywhere=everywhere)
+    async with connected(context) as trmm:
+        found = await script_named(trmm, script)
+
+        async def one(target: "sdk.Agent") -> "sdk.Task":
+            return await trmm.tasks.create(
+                name=name, agent=target, script=found, schedule=schedule, enabled=not disabled
+            )
+
+        async def begin(targets: list["sdk.Agent"]) -> tuple["sdk.FleetRun[Any]", str]:
+            return trmm.fleet.map(targets, one, **settings.settings), f"create the task {name!r} on"
+
+        return await launch(trmm, output, whom, begin, settings, good=(None,), yes=yes)
+
+
+def _columns(names: Mapping[str, str]) -> tuple[Column[Any], ...]:
     return (
         Column("Id", lambda task: task.id, keep=True),
         Column("Task", lambda task: task.name, keep=True),

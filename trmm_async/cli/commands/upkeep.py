@@ -1,0 +1,227 @@
+"""`trmm reboot`, `trmm maintenance`, `trmm services`: what keeps agents of a stock server going."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Annotated, Any, Final, Literal
+
+import typer
+
+import trmm_async as sdk
+from trmm_async.cli.grouping import ListOrName
+from trmm_async.cli.launching import Mild, chosen, launch, mild
+from trmm_async.cli.listing import Found, Listing, lists
+from trmm_async.cli.options import DO, Json, JsonLines, OptionalAgent, Yes, examples
+from trmm_async.cli.picking import Where, agents_where, check_missing, labels, of_each, picks
+from trmm_async.cli.printing import Column, Output
+from trmm_async.cli.rows import field_names, plain
+from trmm_async.cli.run_options import Everywhere, File
+from trmm_async.cli.session import connected, runs
+from trmm_async.cli.values import choice
+
+__all__ = ["add_to"]
+
+_SWITCH: Final = ("on", "off")
+Act = Callable[["sdk.TRMM", "sdk.Agent"], Awaitable[Any]]
+Names = Annotated[
+    list[str] | None, typer.Argument(metavar="AGENT", help="Host names or ids; or options say whom.")
+]
+ServiceName = Annotated[
+    str, typer.Argument(metavar="SERVICE", help="The service's name, as the list has it.")
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    hint = examples(
+        "trmm reboot JADE-PC", "trmm reboot --where needs_reboot=true --kind workstation --batch 10"
+    )
+    app.command("reboot", rich_help_panel=DO, epilog=hint)(reboot)
+    hint = examples("trmm maintenance on --client Acme --site Office", "trmm maintenance off JADE-PC")
+    app.command("maintenance", rich_help_panel=DO, epilog=hint)(maintenance)
+    group = typer.Typer(
+        cls=ListOrName, help="List the services of Windows agents; start, stop, restart them."
+    )
+    hint = examples(
+        "trmm services JADE-PC --state running", "trmm services --client Acme --kind server -o csv"
+    )
+    group.command("list", epilog=hint)(list_services)
+    for action in ("start", "stop", "restart"):
+        hint = examples(
+            f"trmm services {action} Spooler JADE-PC", f"trmm services {action} Spooler --client Acme"
+        )
+        group.command(action, epilog=hint)(_control(action))
+    app.add_typer(group, rich_help_panel=DO, name="services")
+
+
+async def _on_all(
+    context: typer.Context,
+    names: Sequence[str] | None,
+    file: str | None,
+    where: Where,
+    settings: Mild,
+    doing: str,
+    act: Act,
+    *,
+    everywhere: bool,
+    yes: bool,
+    output: Output,
+) -> int:
+    whom = chosen(names, file, where, everywhere=everywhere)
+    async with connected(context) as trmm:
+
+        async def begin(targets: list["sdk.Agent"]) -> tuple["sdk.FleetRun[Any]", str]:
+            return trmm.fleet.map(targets, lambda one: act(trmm, one), **settings.settings), doing
+
+        return await launch(trmm, output, whom, begin, settings, good=(None,), yes=yes)
+
+
+@runs
+@picks
+@mild
+async def reboot(
+    context: typer.Context,
+    agents: Names = None,
+    file: File = None,
+    everywhere: Everywhere = False,
+    wait: Annotated[
+        float | None,
+        typer.Option(
+            "--wait", metavar="SECONDS", min=1, help="Wait until each has booted again, at most so long."
+        ),
+    ] = None,
+    *,
+    where: Where,
+    settings: Mild,
+    yes: Yes = False,
+    as_json: Json = False,
+    as_jsonl: JsonLines = False,
+) -> int:
+    """Reboot agents, now. A stock server only.
+
+    Without --wait a success means that the agent has heard of it.
+    """
+
+    async def act(trmm: "sdk.TRMM", agent: "sdk.Agent") -> None:
+        if wait is None:
+            await trmm.agents.reboot(agent)
+        else:
+            await trmm.agents.reboot(agent, wait=wait)
+
+    output = Output(as_json=as_json, as_jsonl=as_jsonl)
+    return await _on_all(
+        context, agents, file, where, settings, "reboot", act, everywhere=everywhere, yes=yes, output=output
+    )
+
+
+@runs
+@picks
+@mild
+async def maintenance(
+    context: typer.Context,
+    switch: Annotated[
+        str, typer.Argument(metavar="on|off", help="on or off.", autocompletion=lambda: _SWITCH)
+    ],
+    agents: Names = None,
+    file: File = None,
+    everywhere: Everywhere = False,
+    *,
+    where: Where,
+    settings: Mild,
+    yes: Yes = False,
+    as_json: Json = False,
+    as_jsonl: JsonLines = False,
+) -> int:
+    """Switch maintenance mode on or off. A stock server only: it raises no alerts of agents in it."""
+    is_on = choice(switch, "maintenance", _SWITCH) == "on"
+    output = Output(as_json=as_json, as_jsonl=as_jsonl)
+    doing = f"switch maintenance {'on' if is_on else 'off'} for"
+    return await _on_all(
+        context,
+        agents,
+        file,
+        where,
+        settings,
+        doing,
+        lambda trmm, agent: trmm.agents.set_maintenance(is_on, agent=agent),
+        everywhere=everywhere,
+        yes=yes,
+        output=output,
+    )
+
+
+@runs
+@picks
+@lists
+async def list_services(
+    context: typer.Context,
+    agent: OptionalAgent = None,
+    state: Annotated[
+        str | None,
+        typer.Option("--state", metavar="STATE", help="Those that stand so: running, stopped."),
+    ] = None,
+    *,
+    where: Where,
+    form: Listing,
+) -> None:
+    """List the services of Windows agents, which are asked for them. A stock server only."""
+    missing: list[str] = []
+    hosts: dict[str, str] = {}
+    async with connected(context) as trmm:
+
+        async def of_one(one: "sdk.Agent") -> list[dict[str, Any]]:
+            return [{"agent_id": one.agent_id, **plain(each)} for each in await trmm.agents.services(one)]
+
+        async def read() -> Found:
+            asked = await agents_where(trmm, where, [agent] if agent else ())
+            windows = [one for one in asked if agent or one.plat in {None, "windows"}]
+            hosts.update(labels(windows, for_people=form.for_people))
+            rows, missing[:] = await of_each(trmm, windows, of_one)
+            return Found([row for row in rows if state in {None, row["status"]}], hosts)
+
+        fields = field_names(sdk.Service, hosted=True)
+        await form.show(read, _of_services, fields, none="no service matches", hosted=True)
+    check_missing(missing, hosts)
+
+
+def _of_services(names: Mapping[str, str]) -> Sequence[Column[Any]]:
+    return (
+        Column("Agent", lambda row: names.get(row["agent_id"], row["agent_id"])),
+        Column("Service", lambda row: row["name"], keep=True),
+        Column("Name", lambda row: row["display_name"]),
+        Column("Status", lambda row: row["status"], keep=True),
+        Column("Start", lambda row: row["start_type"], keep=True),
+        Column("User", lambda row: row["username"], wide=True),
+    )
+
+
+def _control(action: Literal["start", "stop", "restart"]) -> Any:
+    async def control(
+        context: typer.Context,
+        service: ServiceName,
+        agents: Names = None,
+        file: File = None,
+        everywhere: Everywhere = False,
+        *,
+        where: Where,
+        settings: Mild,
+        yes: Yes = False,
+        as_json: Json = False,
+        as_jsonl: JsonLines = False,
+    ) -> int:
+        output = Output(as_json=as_json, as_jsonl=as_jsonl)
+        return await _on_all(
+            context,
+            agents,
+            file,
+            where,
+            settings,
+            f"{action} {service} on",
+            lambda trmm, agent: trmm.agents.services.control(agent, service, action),
+            everywhere=everywhere,
+            yes=yes,
+            output=output,
+        )
+
+    control.__doc__ = (
+        f"{action.capitalize()} a service of Windows agents. A stock server only. Never sent twice."
+    )
+    return runs(picks(mild(control)))

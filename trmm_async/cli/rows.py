@@ -1,0 +1,176 @@
+"""Things as rows for programs: by the names of our fields, with their hosts, chosen, sorted, flat. Pure.
+
+Below: `exits`, `text`. Above: `printing`, `listing`, `exporting`.
+"""
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date, datetime
+from typing import Any, Final
+
+from trmm_async.cli.exits import usage
+from trmm_async.cli.text import alike, local
+from trmm_async.plaintext import without_formulas
+
+__all__ = [
+    "as_row",
+    "chosen_fields",
+    "field_names",
+    "flat",
+    "harmless",
+    "plain",
+    "sort_key",
+    "value_of",
+    "words_of",
+]
+
+HOST: Final = "hostname"
+
+
+def plain(value: Any) -> Any:
+    """The value in JSON's kinds; our nouns by their attributes' names, since wire names are private."""
+    match value:
+        case None | str() | int() | float():
+            told: Any = value
+        case datetime() | date():
+            told = value.isoformat()
+        case Mapping():
+            told = {str(key): plain(each) for key, each in value.items()}
+        case list() | tuple() | set() | frozenset():
+            told = [plain(each) for each in value]
+        case bytes():
+            told = value.decode(errors="replace")
+        case Exception():
+            told = {"type": type(value).__name__, "message": str(value)}
+        case _:
+            told = {name: plain(getattr(value, name)) for name in _attributes(value)} or str(value)
+    return told
+
+
+def _attributes(value: Any) -> tuple[str, ...]:
+    names: tuple[str, ...] = getattr(type(value), "__struct_fields__", ())
+    if dataclasses.is_dataclass(value):
+        names = tuple(field.name for field in dataclasses.fields(value))
+    return names
+
+
+def as_row(thing: Any, hosts: Mapping[str, str] | None = None) -> Any:
+    """One thing for programs; of an agent's things its host's name stands beside its id."""
+    row = plain(thing)
+    if hosts is None or not isinstance(row, dict):
+        return row
+    who = row.get("agent_id")
+    host = hosts.get(who or "") or row.get(HOST)
+    return {
+        "agent_id": who,
+        HOST: host,
+        **{name: each for name, each in row.items() if name not in {"agent_id", HOST}},
+    }
+
+
+def field_names(kind: Any, *, hosted: bool) -> tuple[str, ...]:
+    """What can be asked for of things of this kind."""
+    names = kind if isinstance(kind, tuple) else getattr(kind, "__struct_fields__", ())
+    return tuple(dict.fromkeys((*(("agent_id", HOST) if hosted else ()), *names)))
+
+
+def chosen_fields(text: str, names: Sequence[str], option: str) -> tuple[str, ...]:
+    """The fields that are asked for: `hostname,client.name`. One that is none is a wrong use."""
+    asked = tuple(part.strip() for part in text.split(",") if part.strip())
+    if not asked:
+        raise usage(f"{option} is fields as {', '.join(names[:2])}, not empty")
+    for one in asked:
+        if one.partition(".")[0] not in names:
+            hint = alike(one, names)
+            raise usage(f"{option}: there is no field {one!r}; there is {', '.join(names)}{hint}")
+    return asked
+
+
+def value_of(thing: Any, path: str, hosts: Mapping[str, str] | None = None) -> Any:
+    """What stands in a field: `client.name` is the name of its client. None where there is none."""
+    found = thing
+    for name in path.split("."):
+        if found is thing and name == HOST and hosts is not None:
+            found = hosts.get(value_of(thing, "agent_id") or "") or _part(thing, HOST)
+        else:
+            found = _part(found, name)
+    return found
+
+
+def _part(value: Any, name: str) -> Any:
+    return value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)
+
+
+def sort_key(path: str, hosts: Mapping[str, str] | None = None) -> Callable[[Any], tuple[int, Any]]:
+    """What to sort things by: numbers and times by their size, texts in any case, what has none last."""
+
+    def key(thing: Any) -> tuple[int, Any]:
+        value = value_of(thing, path, hosts)
+        if value is None:
+            return 3, ""
+        if isinstance(value, datetime):
+            return 1, value.timestamp()
+        if isinstance(value, int | float):
+            return 0, value
+        return 2, words_of(value).casefold()
+
+    return key
+
+
+def words_of(value: Any) -> str:
+    """A field's value in a few words, for people."""
+    match value:
+        case None:
+            words = ""
+        case bool():
+            words = str(value)
+        case datetime():
+            words = f"{local(value):%Y-%m-%d %H:%M:%S}"
+        case list() | tuple():
+            words = ", ".join(words_of(each) for each in value)
+        case _ if (tell := _OF_NOUNS.get(type(value).__name__)) is not None:
+            words = tell(value)
+        case _:
+            words = str(plain(value))
+    return words
+
+
+def _of_disk(disk: Any) -> str:
+    used = "" if disk.percent is None else f" {disk.percent:g}% used"
+    return f"{disk.device}{used} ({disk.free} of {disk.total} free)"
+
+
+_OF_NOUNS: Final[Mapping[str, Callable[[Any], str]]] = {
+    "ClientRef": lambda one: str(one.name),
+    "SiteRef": lambda one: str(one.name),
+    "CheckCounts": lambda one: f"{one.passing} of {one.total} passing",
+    "Disk": _of_disk,
+    "CustomFieldValue": lambda one: f"{one.field}={one.value}",
+}
+
+
+def flat(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row whose values are texts, numbers, booleans or None: for tables of all kinds.
+
+    What is inside of an object has its name behind the object's (`client_name`); lists are JSON.
+    """
+    told: dict[str, Any] = {}
+    for name, value in row.items():
+        if isinstance(value, Mapping) and value and name not in {"extra", "custom_fields"}:
+            told |= {f"{name}_{inner}": each for inner, each in flat(value).items()}
+        elif isinstance(value, list | Mapping):
+            told[name] = json.dumps(value, ensure_ascii=False) if value else None
+        else:
+            told[name] = value
+    return told
+
+
+def harmless(values: Iterable[Any]) -> list[Any]:
+    """The same for a spreadsheet: nothing in it is a formula."""
+    return [
+        ("'" if value.startswith(("\t", "\r")) else "") + without_formulas(value)
+        if isinstance(value, str)
+        else value
+        for value in values
+    ]
