@@ -131,7 +131,7 @@ def test_a_traceback_is_shown_to_those_who_ask(cli: Cli, gateway: Backstage) -> 
     [
         (["nonsense"], "No such command 'nonsense'. See: trmm --help"),
         (["agents", "--nonsense"], "No such option: --nonsense"),
-        (["agents", "extra"], "unexpected extra argument"),
+        (["agents", "list", "extra"], "unexpected extra argument"),
         (["agent"], "Missing argument 'AGENT'. See: trmm agent --help"),
         (["agents", "--json", "--jsonl"], "--json and --jsonl are two formats: choose one"),
         (["agents", "--kind", "toaster"], "--kind is server or workstation, not 'toaster'"),

@@ -15,10 +15,19 @@ class ListFirst(TyperGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Put the word in, where it is left out."""
-        left_out = not args or (args[0].startswith("-") and args[0] not in {"-h", "--help"})
-        if left_out and not ctx.resilient_parsing:  # which is completion: there all words are offered
+        # While Tab is pressed (resilient parsing) all words are offered where there is none yet.
+        left_out = not ctx.resilient_parsing if not args else args[0].startswith("-")
+        if left_out and args[:1] not in (["-h"], ["--help"]):
             args = ["list", *args]
         return list(super().parse_args(ctx, args))
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
+        """Offer the options of the list, too."""
+        found = super().shell_complete(ctx, incomplete)
+        listing = self.commands.get("list")
+        if listing is not None and incomplete.startswith("-"):
+            found += listing.shell_complete(ctx, incomplete)
+        return found
 
 
 class ListOrName(ListFirst):

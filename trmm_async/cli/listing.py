@@ -49,6 +49,25 @@ class Found(NamedTuple):
     hosts: Mapping[str, str] | None = None
 
 
+_KINDS: Final = {
+    "agents": "Agent", "agent": "Agent", "scripts": "Script", "clients": "Client", "checks": "Check",
+    "tasks": "Task", "alerts": "Alert", "history": "HistoryEntry", "software": "Software",
+    "updates": "WindowsUpdate", "services": "Service", "deploy": "Deployment",
+}  # fmt: skip
+"""What the commands list; for completion alone."""
+
+
+def _complete_fields(ctx: typer.Context, incomplete: str) -> list[str]:
+    names = [ctx.info_name, ctx.parent.info_name if ctx.parent else None]
+    kind = next((_KINDS[name] for name in names if name in _KINDS), None)
+    if kind is None:
+        return []
+    before, comma, _ = incomplete.rpartition(",")
+    turned = "-" * incomplete.startswith("-")
+    fields = field_names(getattr(sdk, kind), hosted=kind not in {"Agent", "Script", "Client", "Deployment"})
+    return [f"{before}{comma}{turned}{field}" for field in fields]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Showing:
     """How one thing is shown. The fields are the options."""
@@ -71,6 +90,7 @@ class Showing:
             "--columns",
             metavar="A,B",
             help="These fields, by their names in --json; client.name is a field of a field.",
+            autocompletion=_complete_fields,
             rich_help_panel=FORM,
         ),
     ] = None
@@ -182,7 +202,11 @@ class Listing(Showing):
     sort: Annotated[
         str | None,
         typer.Option(
-            "--sort", metavar="NAME", help="The field to sort by; -NAME turns it round.", rich_help_panel=FORM
+            "--sort",
+            metavar="NAME",
+            help="The field to sort by; -NAME turns it round.",
+            autocompletion=_complete_fields,
+            rich_help_panel=FORM,
         ),
     ] = None
     limit: Annotated[
