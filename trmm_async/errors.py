@@ -7,6 +7,7 @@ TRMMError
 ├── InvalidRequestError          the request is wrong; found here, nothing was sent (also a ValueError)
 │   ├── BadRequestError          the same, said by the server (400; also an APIError)
 │   ├── AmbiguousNameError       several things have this name
+│   ├── ConfigError              a file of a server's configuration is wrong; says which, the line and the key
 │   └── UnknownNameError         nothing has this name; says which names are alike
 ├── UnsupportedError             this server can't do that; says what to use instead
 ├── ClosedError                  the client or the subscription is closed
@@ -16,6 +17,7 @@ TRMMError
 ├── JournalError                 a run's journal can't be made, read, written, or had
 ├── IncompleteError              some of many agents could not be asked; holds what the others said
 ├── HalfDoneError                a part of it was done, the rest was refused; holds what exists now
+├── ApplyStoppedError            a plan for a server's configuration was carried out in part
 ├── RecordedError                an error of an earlier process, as a journal has it
 ├── ConnectionFailedError        no answer came, and nothing that changes something was sent
 ├── TimeoutError                 the same, because time ran out (also the built-in TimeoutError)
@@ -51,9 +53,11 @@ __all__ = [
     "AgentSilentError",
     "AgentUnreachableError",
     "AmbiguousNameError",
+    "ApplyStoppedError",
     "AuthenticationError",
     "BadRequestError",
     "ClosedError",
+    "ConfigError",
     "ConnectionFailedError",
     "DecodeError",
     "HalfDoneError",
@@ -156,6 +160,35 @@ class UnknownNameError(InvalidRequestError):
         return clean(f"there is no {self.kind} {self.name!r}{hint}")
 
 
+class ConfigError(InvalidRequestError):
+    """A folder of `trmm_async.config` can't be used as it is. Nothing was changed on the server.
+
+    Attributes:
+        why: what is wrong.
+        file: the file's name in the folder; None where it is no single file's fault.
+        line: the line in it, from 1; None where it is the whole file's.
+        key: the value's name, as `checks[0].disk`; empty where it is none's.
+    """
+
+    def __init__(self, why: str, *, file: str | None = None, line: int | None = None, key: str = "") -> None:
+        super().__init__(why, file, line, key)
+        self.why = why
+        self.file = file
+        self.line = line
+        self.key = key
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _config_error, (self.why, self.file, self.line, self.key)
+
+    def __str__(self) -> str:
+        place = ":".join(str(one) for one in (self.file, self.line) if one is not None)
+        return clean(": ".join(part for part in (place, self.key, self.why) if part))
+
+
+def _config_error(why: str, file: str | None, line: int | None, key: str) -> ConfigError:
+    return ConfigError(why, file=file, line=line, key=key)
+
+
 class UnsupportedError(TRMMError):
     """The server in use can't do this. The text names what to use instead."""
 
@@ -234,6 +267,28 @@ class HalfDoneError(TRMMError):
 
     def __str__(self) -> str:
         return clean(f"half done: {self.why}. What exists now: {', '.join(map(repr, self.made))}")
+
+
+class ApplyStoppedError(TRMMError):
+    """`config.apply` stopped at a step; what stands before it is done. Plan anew: it goes by what is.
+
+    Attributes:
+        why: what happened, and what is known of the step now.
+        done: the steps that were carried out, in order.
+        step: the one at which it stopped.
+    """
+
+    def __init__(self, why: str, done: Sequence[Any] = (), step: Any = None) -> None:
+        super().__init__(why, tuple(done), step)
+        self.why = why
+        self.done: tuple[Any, ...] = tuple(done)
+        self.step = step
+
+    def __str__(self) -> str:
+        done = "nothing was changed before it"
+        if self.done:
+            done = f"done before it: {', '.join(one.title for one in self.done)}"
+        return clean(f"stopped: {self.why}; {done}. Plan again to see what is left")
 
 
 class RecordedError(TRMMError):

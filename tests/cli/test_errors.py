@@ -50,6 +50,8 @@ ERRORS: list[tuple[Exception, int, str]] = [
     (sdk.RecordedError("TimeoutError", "late"), 1, "late"),
     (OSError(28, "No space left on device"), 1, "No space left on device"),
     (CommandError(Exit.REFUSED, "not done"), 4, "not done"),
+    (sdk.ConfigError("it is wrong", file="policies/x.yaml", line=2), 2, "policies/x.yaml:2: it is wrong"),
+    (sdk.ApplyStoppedError("+ policy 'X' failed"), 1, "stopped: + policy 'X' failed; nothing was changed"),
     (sdk.HalfDoneError("the client was made, its site was not", [7]), 1, "half done: the client was made"),
     (sdk.StillInMaintenanceError({"a": sdk.ClosedError("x")}), 1, "still in maintenance mode: a (x)"),
     (KeyError("a\nbug"), 1, "a bug of ours: KeyError: "),

@@ -17,9 +17,11 @@ from trmm_async.cli.commands import (
     checks,
     clients,
     command,
+    configuring,
     deployments,
     examination,
     explaining,
+    exporting,
     inventory,
     journals,
     patches,
@@ -178,8 +180,8 @@ def _for_all(
     )
 
 
-_LOOKING = (agents, scripts, clients, checks, tasks, inventory, watch)
+_LOOKING = (agents, scripts, clients, checks, tasks, inventory, watch, exporting)
 _DOING = (running, journals, command, patches, upkeep, alerts, deployments, calling)
-_SETTING_UP = (profiles, examination, explaining, simulated)
+_SETTING_UP = (profiles, examination, explaining, configuring, simulated)
 for _noun in (*_LOOKING, *_DOING, *_SETTING_UP):
     _noun.add_to(app)

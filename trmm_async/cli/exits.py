@@ -28,6 +28,7 @@ class Exit(IntEnum):
     USAGE = 2
     UNKNOWN = 3
     REFUSED = 4
+    DIFFERENT = 5
     INTERRUPTED = 130
     PIPE_CLOSED = 141
 

@@ -1,0 +1,99 @@
+"""YAML and front matter: strict, told by line and key, and back again whatever a text holds."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.properties import many
+from trmm_async import ConfigError
+from trmm_async.config.documents import ENDINGS, Source, code_file, parsed, parsed_code, yaml_text
+from trmm_async.config.specs import PolicyFile, ScriptSpec, UrlActionSpec, plain, without_defaults
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
+NAMES = TEXTS.filter(bool)
+
+
+@given(NAMES, TEXTS, TEXTS, TEXTS)
+@settings(max_examples=many(60))
+def test_yaml_says_any_text(name: str, pattern: str, description: str, body: str) -> None:
+    spec = UrlActionSpec(name=name, pattern=pattern, description=description, rest_body=body)
+    assert parsed(yaml_text(without_defaults(spec)), UrlActionSpec, Source("x")) == spec
+
+
+@given(
+    st.sampled_from(sorted(ENDINGS)),
+    st.sampled_from(["", "#!/bin/sh", "#!/bin/sh\n", "#!/bin/sh\r\n", "\ufeff", "# ---\n", "---\n"]),
+    TEXTS,
+    NAMES,
+    st.lists(TEXTS, max_size=2),
+)
+@settings(max_examples=many(100))
+def test_code_is_the_same_behind_its_front_matter(
+    shell: str, first: str, rest: str, name: str, args: list[str]
+) -> None:
+    spec = ScriptSpec(name=name, shell=shell, code=first + rest, args=tuple(args))  # type: ignore[arg-type]
+    front = {key: value for key, value in plain(spec).items() if key not in {"code", "shell"}}
+    text = code_file(shell, front, spec.code)
+    assert parsed_code(text, ENDINGS[shell], ScriptSpec, Source("x")) == spec
+    if spec.code.startswith("#!/bin/sh\n"):
+        assert text.startswith("#!/bin/sh\n")
+
+
+def test_a_wrong_value_is_told_by_file_line_and_key() -> None:
+    text = "name: Base\nchecks:\n- check_type: diskspace\n  disk: 'C:'\n  error_threshold: many\n"
+    with pytest.raises(
+        ConfigError, match=r"^policies/a\.yaml:5: checks\[0\]\.error_threshold: Expected `int`"
+    ) as it:
+        parsed(text, PolicyFile, Source("policies/a.yaml"))
+    assert (it.value.file, it.value.line, it.value.key) == ("policies/a.yaml", 5, "checks[0].error_threshold")
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "said"),
+    [
+        ("name: a\nactiv: true\n", 2, "unknown field `activ`"),
+        ("name: a\nname: b\n", 2, "stands here twice"),
+        ("name: a\nchecks:\n- check_type: disk\n", 3, "Invalid value 'disk'"),
+        ("name: [a\n", 2, "this is no YAML"),
+        ("- a\n", 1, "a mapping of names to values"),
+        ("name: &x a\ndescription: *x\n", 2, "aliases"),
+        ("description: x\n", 1, "required field `name`"),
+        ("name: !!python/object/apply:os.system [id]\n", 1, "this is no YAML"),
+        ("name: " + "[" * 1200, None, "nested too deeply"),
+        ("name: a\nenforced: yes\n", 2, "Expected `bool`, got `str`"),
+    ],
+)
+def test_what_is_no_such_file_is_told(text: str, line: int | None, said: str) -> None:
+    with pytest.raises(ConfigError, match=said.replace("(", r"\(")) as caught:
+        parsed(text, PolicyFile, Source("p.yaml"))
+    assert caught.value.line == line
+
+
+def test_words_of_yaml_1_1_are_texts() -> None:
+    spec = parsed("name: no\npattern: 12:30\ndescription: 2026-11-28\n", UrlActionSpec, Source("x"))
+    assert (spec.name, spec.pattern, spec.description) == ("no", "12:30", "2026-11-28")
+    assert yaml_text({"name": "no", "at": "12:30"}) == "name: 'no'\nat: '12:30'\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "ending", "line", "said"),
+    [
+        ("# ---\n# name: x\necho\n# ---\n", ".ps1", 3, "begins with #"),
+        ("#!/bin/sh\n# ---\n# name: x\n", ".sh", 2, "has no end"),
+        ("#!/bin/sh\n# ---\n# name: x\n# args: 7\n# ---\n", ".sh", 4, "Expected `array`"),
+        ("# ---\n# name: x\n# code: y\n# ---\n", ".py", 3, "does not stand here"),
+        ("echo", ".txt", None, "ends in one of"),
+        ("echo", ".bat", 1, "required field `name`"),
+    ],
+)
+def test_front_matter_that_is_wrong_is_told_by_its_line(
+    text: str, ending: str, line: int | None, said: str
+) -> None:
+    with pytest.raises(ConfigError, match=said) as caught:
+        parsed_code(text, ending, ScriptSpec, Source("scripts/x"))
+    assert caught.value.line == line
+
+
+def test_comments_are_those_of_the_shell() -> None:
+    assert code_file("cmd", {"name": "x"}, "echo\r\n") == ":: ---\n:: name: x\n:: ---\necho\r\n"
+    assert code_file("deno", {"name": "x"}, "1") == "// ---\n// name: x\n// ---\n1"

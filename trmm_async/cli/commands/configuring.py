@@ -1,0 +1,139 @@
+"""`trmm pull`, `trmm plan`, `trmm apply`: a server's configuration as files."""
+
+from collections import Counter
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from trmm_async.cli.asking import ask, somebody_is_here
+from trmm_async.cli.exits import Exit, refuse, usage
+from trmm_async.cli.options import SET_UP, Json, JsonLines, Yes, examples
+from trmm_async.cli.printing import Output, say
+from trmm_async.cli.session import connected, runs
+
+if TYPE_CHECKING:
+    from trmm_async.config import Plan
+
+__all__ = ["add_to"]
+
+Folder = Annotated[str, typer.Argument(metavar="DIR", help="The folder of the files.")]
+Only = Annotated[
+    list[str] | None,
+    typer.Option("--only", metavar="KIND", help="This kind of objects alone, as scripts. May be repeated."),
+]
+Community = Annotated[
+    bool,
+    typer.Option("--community", help="Also the marks of the scripts that came with Tactical RMM."),
+]
+Delete = Annotated[
+    bool, typer.Option("--delete", help="Also delete what apply made, and no file is about any more.")
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    for command, hints in (
+        (pull, ("trmm pull server/", "trmm pull server/ --only scripts --only snippets")),
+        (plan, ("trmm plan server/", "trmm plan server/ --exit-code")),
+        (apply, ("trmm apply server/", "trmm apply server/ --yes")),
+    ):
+        app.command(command.__name__, rich_help_panel=SET_UP, epilog=examples(*hints))(command)
+
+
+@runs
+async def pull(
+    context: typer.Context,
+    folder: Folder,
+    only: Only = None,
+    community: Community = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace files that say something else.")
+    ] = False,
+    as_json: Json = False,
+    as_jsonl: JsonLines = False,
+) -> None:
+    """Write a stock server's scripts, policies, templates and the like into files. Changes nothing there.
+
+    The values of key store entries are not written.
+    """
+    config, output = _config(), Output(as_json=as_json, as_jsonl=as_jsonl)
+    async with connected(context) as trmm:
+        pulled = await config.pull(trmm, folder, kinds=only, community=community, overwrite=overwrite)
+    output.one(pulled, _show_pulled)
+
+
+def _show_pulled(pulled: Any) -> None:
+    for name, count in sorted(Counter(each.partition("/")[0] for each in pulled.written).items()):
+        print(f"{name}: {count} written")
+    print(f"{len(pulled.written)} written, {len(pulled.unchanged)} as they were")
+    for handle in pulled.gone:
+        say(f"{handle}: the server has nothing of it")
+    for finding in pulled.findings:
+        say(f"! {finding}", "yellow")
+
+
+@runs
+async def plan(
+    context: typer.Context,
+    folder: Folder,
+    only: Only = None,
+    community: Community = False,
+    delete: Delete = False,
+    exit_code: Annotated[
+        bool, typer.Option("--exit-code", help="End with 5 if there is something to do.")
+    ] = False,
+    as_json: Json = False,
+    as_jsonl: JsonLines = False,
+) -> int:
+    """Show what `trmm apply` would do so that a stock server is as the files say. Changes nothing."""
+    config, output = _config(), Output(as_json=as_json, as_jsonl=as_jsonl)
+    async with connected(context) as trmm:
+        found = await config.plan(trmm, folder, kinds=only, community=community, delete=delete)
+    _print(found, output)
+    return Exit.DIFFERENT if exit_code and found else Exit.OK
+
+
+@runs
+async def apply(
+    context: typer.Context,
+    folder: Folder,
+    only: Only = None,
+    community: Community = False,
+    delete: Delete = False,
+    yes: Yes = False,
+    as_json: Json = False,
+    as_jsonl: JsonLines = False,
+) -> None:
+    """Make a stock server as the files say: show the plan, ask, and do exactly that.
+
+    Each object is looked at again before it is written. The first failure stops it, and says what is done.
+    """
+    config, output = _config(), Output(as_json=as_json, as_jsonl=as_jsonl)
+    async with connected(context) as trmm:
+        found = await config.plan(trmm, folder, kinds=only, community=community, delete=delete)
+        _print(found, output)
+        if not found:
+            return
+        _sure(len(found.steps), yes=yes)
+        await config.apply(trmm, found, folder, tell=lambda step: say(f"{step.title}: done"))
+
+
+def _config() -> Any:
+    try:
+        from trmm_async import config
+    except ModuleNotFoundError as error:
+        raise usage(str(error)) from error
+    return config
+
+
+def _print(plan: "Plan", output: Output) -> None:
+    output.one(plan.to_dict() if not output.for_people else plan, print)
+
+
+def _sure(steps: int, *, yes: bool) -> None:
+    if yes:
+        return
+    if not somebody_is_here():
+        raise refuse(f"refusing to carry out {steps} steps without confirmation: no terminal. Add --yes")
+    if ask("Go on? [y/N] ").casefold() not in {"y", "yes"}:
+        raise refuse("not done")

@@ -1,0 +1,228 @@
+"""The folder: one file for each object, and one file for each server with what is known of it there.
+
+Names come from a server, and a folder from whoever sent it: no name leads out of it, no link is followed.
+"""
+
+import json
+import os
+import re
+import secrets
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from trmm_async.config.documents import ENDINGS, Source, code_file, parsed, parsed_code, yaml_text
+from trmm_async.config.specs import plain, without_defaults
+from trmm_async.config.table import FILES, FileKind
+from trmm_async.errors import ConfigError
+
+__all__ = ["Folder", "Known", "State", "Written"]
+
+_OWN: Final = ".trmm"
+_NAME_MOST: Final = 80
+_BYTES_MOST: Final = 16 * 2**20
+_RESERVED: Final = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
+
+
+class Known(msgspec.Struct, frozen=True, kw_only=True):
+    """An object of the server that a file is about; `made` says that `apply` created it."""
+
+    id: int
+    made: bool = False
+
+
+class State(msgspec.Struct, kw_only=True):
+    """What is known of one server: the objects by their files, and within a policy's file by their labels."""
+
+    server: str
+    objects: dict[str, Known] = {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """An object as a file has it; `handle` is the file's name in the folder."""
+
+    kind: str
+    handle: str
+    spec: Any = field(repr=False)
+
+
+class Folder:
+    """A folder of files, and what is read from and written to it."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+
+    # -- reading ---------------------------------------------------------------------------------------------
+
+    def load(self, kinds: Iterable[str]) -> list[Written]:
+        """All files of these kinds.
+
+        Raises:
+            ConfigError: a file can't be read, or is not what it should be.
+        """
+        if not self.path.is_dir():
+            raise ConfigError(f"there is no folder {str(self.path)!r}: `pull` makes one")
+        found: list[Written] = []
+        for name in kinds:
+            found += [self._read(FILES[name], path) for path in self._files(name)]
+        _hold_single_names(found)
+        return found
+
+    def _files(self, name: str) -> list[Path]:
+        folder = self.path / name
+        if not os.path.lexists(folder):
+            return []
+        self._hold_inside(folder)
+        if not folder.is_dir():
+            raise ConfigError("this is to be a folder", file=name)
+        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+
+    def _read(self, kind: FileKind, path: Path) -> Written:
+        handle = f"{kind.name}/{path.name}"
+        source = Source(handle)
+        self._hold_inside(path)
+        if not path.is_file():
+            raise source.error(
+                "this is no file; files of this kind stand side by side, in no folder of their own"
+            )
+        try:
+            if path.stat().st_size > _BYTES_MOST:
+                raise source.error(f"this has more than {_BYTES_MOST // 2**20} MiB")
+            data = path.read_bytes()
+            text = data.decode()
+        except UnicodeDecodeError as error:
+            line = error.object.count(b"\n", 0, error.start) + 1
+            raise source.error("this is not written in UTF-8", line) from None
+        except OSError as error:
+            raise source.error(f"this can't be read: {error.strerror or error}") from None
+        if kind.is_code:
+            return Written(
+                kind=kind.name, handle=handle, spec=parsed_code(text, path.suffix, kind.spec, source)
+            )
+        if path.suffix not in {".yaml", ".yml"}:
+            raise source.error("a file of this kind ends in .yaml")
+        return Written(kind=kind.name, handle=handle, spec=parsed(text, kind.spec, source))
+
+    def _hold_inside(self, path: Path) -> None:
+        """A link could lead to what is no business of anybody's, and `apply` would send it to the server."""
+        for one in (path, *path.parents):
+            if one == self.path:
+                return
+            if one.is_symlink():
+                name = path.relative_to(self.path).as_posix()
+                raise ConfigError("this is a symbolic link, which is not followed", file=name)
+
+    # -- writing ---------------------------------------------------------------------------------------------
+
+    def text_of(self, kind: FileKind, spec: Any) -> str:
+        """A file's text."""
+        data = without_defaults(spec)
+        if kind.is_code:
+            front = {name: value for name, value in data.items() if name not in {"code", "shell"}}
+            return code_file(spec.shell, front, spec.code)
+        return f"# yaml-language-server: $schema=../{_OWN}/schemas/{kind.name}.json\n{yaml_text(data)}"
+
+    def handle_for(self, kind: FileKind, spec: Any, taken: Iterable[str]) -> str:
+        """A new file's name in the folder, made of the object's name; no other has it, in any case."""
+        ending = ENDINGS[spec.shell] if kind.is_code else ".yaml"
+        stem = _fit(kind.key(spec))
+        used = {one.casefold() for one in taken}
+        number = 1
+        while True:
+            handle = f"{kind.name}/{stem}{f'-{number}' if number > 1 else ''}{ending}"
+            if handle.casefold() not in used:
+                return handle
+            number += 1
+
+    def write(self, handle: str, text: str) -> None:
+        """Put a file there, whole or not at all.
+
+        Raises:
+            ConfigError: it can't be written, or a link stands in the way.
+        """
+        path = self.path / handle
+        try:
+            for folder in reversed(path.relative_to(self.path).parents):
+                self._hold_inside(self.path / folder)
+                (self.path / folder).mkdir(parents=folder == Path(), exist_ok=True)
+            self._hold_inside(path)
+            beside = path.with_name(f".{secrets.token_hex(8)}.part")
+            # Exclusively, so that no link is followed; and a rename replaces a link by itself.
+            handle_number = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+            try:
+                with os.fdopen(handle_number, "wb") as file:
+                    file.write(text.encode())
+                    file.flush()
+                    os.fsync(file.fileno())
+                beside.replace(path)
+            except BaseException:
+                beside.unlink(missing_ok=True)
+                raise
+        except (OSError, UnicodeEncodeError) as error:
+            raise ConfigError(f"this can't be written: {error}", file=handle) from error
+
+    def write_schemas(self, schemas: Mapping[str, Any]) -> None:
+        """The schemas that editors check the files by."""
+        for name, schema in schemas.items():
+            self.write(f"{_OWN}/schemas/{name}.json", json.dumps(schema, indent=1) + "\n")
+
+    # -- what is known of a server ---------------------------------------------------------------------------
+
+    def state_of(self, server: str) -> State:
+        """What is known of this server; nothing the first time.
+
+        Raises:
+            ConfigError: the file can't be read.
+        """
+        path = self.path / _state_name(server)
+        self._hold_inside(path)
+        try:
+            state = msgspec.json.decode(path.read_bytes(), type=State)
+        except FileNotFoundError:
+            return State(server=server)
+        except (OSError, msgspec.MsgspecError) as error:
+            raise ConfigError(f"this can't be read: {error}", file=_state_name(server)) from error
+        if state.server != server:
+            raise ConfigError(f"this is of another server, {state.server}", file=_state_name(server))
+        return state
+
+    def keep(self, state: State) -> None:
+        """Write down what is known of a server."""
+        told = State(server=state.server, objects=dict(sorted(state.objects.items())))
+        self.write(_state_name(state.server), msgspec.json.format(msgspec.json.encode(told)).decode() + "\n")
+
+
+def _state_name(server: str) -> str:
+    return f"{_OWN}/state-{_fit(server.partition('://')[2].rstrip('/'))}.json"
+
+
+def _fit(name: str) -> str:
+    """A name that every file system takes: letters, digits, and a little more."""
+    text = unicodedata.normalize("NFC", name)
+    text = "".join(one if one.isalnum() or one in " ._-+" else "_" for one in text)[:_NAME_MOST]
+    text = text.strip(" .") or "unnamed"
+    while len(text.encode()) > 2 * _NAME_MOST:
+        text = text[:-1]
+    return f"_{text}" if _RESERVED.fullmatch(text) else text
+
+
+def _hold_single_names(found: Iterable[Written]) -> None:
+    seen: dict[tuple[str, str], str] = {}
+    for one in found:
+        key = (one.kind, FILES[one.kind].key(one.spec))
+        if key in seen:
+            raise ConfigError(
+                f"{seen[key]} is about {FILES[one.kind].word} {key[1]!r}, too: a name stands once",
+                file=one.handle,
+            )
+        seen[key] = one.handle
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two Structs of files say the same."""
+    return bool(plain(one) == plain(other))
