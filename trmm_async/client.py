@@ -35,6 +35,7 @@ from trmm_async.resources import (
     Api,
     ApiKeys,
     AuditLog,
+    Bulk,
     Checks,
     Clients,
     Core,
@@ -151,6 +152,7 @@ class TRMM:
     schedules: Schedules
     core: Core
     fleet: Fleet
+    bulk: Bulk
 
     def __init__(
         self,
@@ -254,6 +256,7 @@ class TRMM:
         self.schedules = Schedules(api)
         self.core = Core(api)
         self.fleet = Fleet(api)
+        self.bulk = Bulk(api)
 
     @classmethod
     def from_env(cls, **settings: Any) -> Self:

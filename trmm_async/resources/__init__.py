@@ -22,6 +22,7 @@ from trmm_async.resources.stock.actions import checked_command_run
 from trmm_async.resources.stock.alert_templates import AlertTemplates
 from trmm_async.resources.stock.api_keys import ApiKeys
 from trmm_async.resources.stock.audit_log import AuditLog
+from trmm_async.resources.stock.bulk import Bulk
 from trmm_async.resources.stock.core import Core
 from trmm_async.resources.stock.custom_fields import CustomFields
 from trmm_async.resources.stock.installers import Installers
@@ -49,6 +50,7 @@ __all__ = [
     "Api",
     "ApiKeys",
     "AuditLog",
+    "Bulk",
     "Checks",
     "Clients",
     "CodeRun",

@@ -80,6 +80,7 @@ from trmm_async.resources.stock.api_keys import ApiKey
 from trmm_async.resources.stock.api_keys import ApiKeyChanges
 from trmm_async.resources.stock.audit_log import AuditEntry
 from trmm_async.resources.stock.audit_log import AuditFilters
+from trmm_async.resources.stock.bulk import BulkTargets
 from trmm_async.resources.stock.core import Dashboard
 from trmm_async.resources.stock.core import DebugEntry
 from trmm_async.resources.stock.core import ServerSettings
@@ -201,6 +202,7 @@ class TRMM:
     schedules: Schedules
     core: Core
     fleet: Fleet
+    bulk: Bulk
 
     @classmethod
     def from_env(cls, **settings: Any) -> Self:
@@ -2262,6 +2264,70 @@ class Fleet:
     @overload
     def map(self, agents: Iterable[Target], call: Callable[[Target], T], *, success: Callable[[T], bool]=..., **options: Unpack[RunOptions]) -> FleetRun[T]:
         ...
+
+class Bulk:
+    """Work for all agents of a client, a site or the server, in one call; a stock server only.
+
+    The server chooses the agents when the call comes, hands the work out, and answers with how many they
+    are. It tells nothing of what comes of it, and those that are off are counted and get nothing. Where the
+    outcome of each matters, `trmm.fleet` is the way. Never sent twice. Every method raises `TRMMError`s only.
+    """
+
+    def run_command(self, command: str, *, shell: str, custom_shell: str | None=None, timeout: int=30, run_as_user: bool=False, **targets: Unpack[BulkTargets]) -> int | None:
+        """Have a command run.
+
+        Args:
+            command: its text.
+            shell: "cmd", "powershell", or a shell's path on Linux and macOS: it is the same for all.
+            custom_shell: the path of a program, for `shell="custom"`.
+            timeout: seconds that it may take.
+            run_as_user: as the user who is logged in, on Windows.
+            targets: see `BulkTargets`.
+
+        Returns:
+            For how many agents; None if the server did not say it. What came of it is in their history.
+
+        Raises:
+            BadRequestError: there are no such agents.
+            OutcomeUnknownError: sent, and the answer was lost: it may run.
+        """
+
+    def run_script(self, script: AnyScript, *, args: Iterable[str]=(), env_vars: Mapping[str, str] | None=None, timeout: int=90, run_as_user: bool=False, collector: int | CustomField | None=None, collector_all_output: bool=False, note: bool=False, **targets: Unpack[BulkTargets]) -> int | None:
+        """Have a script of the library run.
+
+        Args:
+            script: its id or name, or the script.
+            args: its arguments.
+            env_vars: its environment variables.
+            timeout: seconds that it may take, from 1 to 300.
+            run_as_user: as the user who is logged in, on Windows.
+            collector: the custom field that keeps the last line of what it prints.
+            collector_all_output: whether it keeps all of it.
+            note: write what it prints into a note of the agent, too.
+            targets: see `BulkTargets`.
+
+        Returns:
+            For how many agents; None if the server did not say it. What came of it is in their history.
+
+        Raises:
+            BadRequestError: there are no such agents.
+            NotFoundError: there is no such script.
+            OutcomeUnknownError: sent, and the answer was lost: it may run.
+        """
+
+    def scan_patches(self, **targets: Unpack[BulkTargets]) -> int | None:
+        """Have Windows agents look for updates; `targets` as `BulkTargets` has them, without `plat`.
+
+        Returns:
+            For how many agents; None if the server did not say it.
+
+        Raises:
+            BadRequestError: there are no such agents.
+            OutcomeUnknownError: sent, and the answer was lost.
+        """
+
+    def install_patches(self, **targets: Unpack[BulkTargets]) -> int | None:
+        """Have Windows agents install the updates that are approved; see `scan_patches`."""
 
 class Selector:
     """The agents that have something in common, whichever these are when it is read; see `agents.select`.

@@ -1,14 +1,15 @@
 """Agents as a stock server spells them: a list's items, the detail, and the short form."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from operator import attrgetter
 from typing import Any, Final, TypeVar
 
 import msgspec
 
 from trmm_async import codec
-from trmm_async.calls import Call
+from trmm_async.calls import Call, Steps
 from trmm_async.dialects.stock.endpoint import read, read_as
+from trmm_async.errors import InvalidRequestError
 from trmm_async.models import (
     Agent,
     CheckCounts,
@@ -256,6 +257,20 @@ ids_of_agents: Final[codec.ListDecoder[frozenset[str]]] = codec.listed(
     ShortAgent, attrgetter("agent_id"), frozenset
 )
 """Reads the ids of the agents of a short list."""
+
+
+def all_known(method: str, ids: Collection[str]) -> Steps[None]:
+    """Make sure that the server has these agents: over others it passes in silence, where many are named.
+
+    Raises (in its steps):
+        InvalidRequestError: it has not.
+    """
+    known = yield from read_as(AGENTS.call(query=SHORT), ids_of_agents)
+    if strange := [one for one in dict.fromkeys(ids) if one not in known]:
+        more = f" and {len(strange) - 5} more" if strange[5:] else ""
+        raise InvalidRequestError(
+            f"{method}: the server has no agent {', '.join(strange[:5])}{more}; nothing was begun"
+        )
 
 
 def agent_ids_by_key() -> Call[Mapping[int, str]]:

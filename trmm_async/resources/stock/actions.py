@@ -11,9 +11,9 @@ import msgspec
 
 from trmm_async import arguments, codec
 from trmm_async.calls import Call, Plan, Replay, Steps
-from trmm_async.dialects.stock.agents import AGENTS, SHORT, agent_ids_by_key, ids_of_agents
+from trmm_async.dialects.stock.agents import agent_ids_by_key, all_known
 from trmm_async.dialects.stock.commands import PING, RUN, CommandRun, run_command
-from trmm_async.dialects.stock.endpoint import act, put, read, read_as, send
+from trmm_async.dialects.stock.endpoint import act, put, read, send
 from trmm_async.dialects.stock.explanations import counted
 from trmm_async.dialects.stock.history import AGENT_HISTORY, EVERYTHING, FOREVER, SCRIPTS, instant
 from trmm_async.errors import AgentLostError, InvalidRequestError, PermissionDeniedError, TimeoutError
@@ -511,10 +511,5 @@ _CHECKS: Final[arguments.Checks] = {
 
 
 def _upgrade(ids: tuple[str, ...]) -> Steps[None]:
-    known = yield from read_as(AGENTS.call(query=SHORT), ids_of_agents)
-    if strange := [one for one in dict.fromkeys(ids) if one not in known]:
-        more = f" and {len(strange) - 5} more" if strange[5:] else ""
-        raise InvalidRequestError(
-            f"agents.upgrade: the server has no agent {', '.join(strange[:5])}{more}; nothing was begun"
-        )
+    yield from all_known(UPGRADE.name, ids)
     yield from UPGRADE.call(body={"agent_ids": ids})

@@ -1,0 +1,257 @@
+"""`trmm.bulk`: one call for agents that the server itself chooses."""
+
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from functools import partial
+from typing import Any, Final, Literal, TypedDict, Unpack, get_args
+
+import msgspec
+
+from trmm_async import arguments
+from trmm_async.calls import Call, Plan, Steps
+from trmm_async.dialects.stock.agents import all_known
+from trmm_async.dialects.stock.dialect import COMMAND_MANY, PATCH_MANY, RUN_MANY
+from trmm_async.dialects.stock.endpoint import Endpoint, act, read
+from trmm_async.errors import InvalidRequestError, PermissionDeniedError
+from trmm_async.models import Agent
+from trmm_async.resources.names import AnyClient, AnyScript, AnySite
+from trmm_async.resources.resource import Resource
+from trmm_async.resources.stock.actions import checked_command_run
+from trmm_async.resources.stock.custom_fields import CustomField
+from trmm_async.words import MonitoringType, Platform
+
+__all__ = ["Bulk", "BulkTargets"]
+
+_PATH: Final = "/agents/actions/bulk/"
+_COMMAND_TIMEOUT_MOST: Final = 3600
+
+
+def _order(name: str, of: Endpoint[int | None]) -> Endpoint[int | None]:
+    return act(name, _PATH, decode=of.decode, needs=" ".join(of.needs))
+
+
+COMMAND: Final = _order("bulk.run_command", COMMAND_MANY)
+SCRIPT: Final = _order("bulk.run_script", RUN_MANY)
+SCAN: Final = _order("bulk.scan_patches", PATCH_MANY)
+INSTALL: Final = _order("bulk.install_patches", PATCH_MANY)
+
+
+class _Known(msgspec.Struct):
+    id: int
+
+
+KNOWN: Final = read("bulk.run_script", "/scripts/{script:id}/", _Known)
+
+
+class BulkTargets(TypedDict, total=False):
+    """Which agents: exactly one of the first four.
+
+    `agents` by their ids or themselves; all of a `client` or a `site`, by id, name or object;
+    `everywhere=True` for all that the key may see. Of these only those that are a `monitoring_type`
+    ("server", "workstation"), and only those that run on a `plat` ("windows", "linux", "darwin").
+    """
+
+    agents: Iterable[str | Agent]
+    client: AnyClient
+    site: AnySite
+    everywhere: Literal[True]
+    monitoring_type: MonitoringType
+    plat: Platform
+
+
+class Bulk(Resource):
+    """Work for all agents of a client, a site or the server, in one call; a stock server only.
+
+    The server chooses the agents when the call comes, hands the work out, and answers with how many they
+    are. It tells nothing of what comes of it, and those that are off are counted and get nothing. Where the
+    outcome of each matters, `trmm.fleet` is the way. Never sent twice. Every method raises `TRMMError`s only.
+    """
+
+    async def run_command(
+        self,
+        command: str,
+        *,
+        shell: str,
+        custom_shell: str | None = None,
+        timeout: int = 30,
+        run_as_user: bool = False,
+        **targets: Unpack[BulkTargets],
+    ) -> int | None:
+        """Have a command run.
+
+        Args:
+            command: its text.
+            shell: "cmd", "powershell", or a shell's path on Linux and macOS: it is the same for all.
+            custom_shell: the path of a program, for `shell="custom"`.
+            timeout: seconds that it may take.
+            run_as_user: as the user who is logged in, on Windows.
+            targets: see `BulkTargets`.
+
+        Returns:
+            For how many agents; None if the server did not say it. What came of it is in their history.
+
+        Raises:
+            BadRequestError: there are no such agents.
+            OutcomeUnknownError: sent, and the answer was lost: it may run.
+        """
+        run = checked_command_run(
+            command,
+            shell=shell,
+            custom_shell=custom_shell,
+            timeout=timeout,
+            timeout_most=_COMMAND_TIMEOUT_MOST,
+            run_as_user=run_as_user,
+        )
+        more = {
+            "mode": "command",
+            "cmd": run.command,
+            "shell": run.shell,
+            "custom_shell": run.custom_shell,
+            "timeout": run.timeout,
+            "run_as_user": run.run_as_user,
+        }
+        return await self._order(COMMAND, targets, more)
+
+    async def run_script(
+        self,
+        script: AnyScript,
+        *,
+        args: Iterable[str] = (),
+        env_vars: Mapping[str, str] | None = None,
+        timeout: int = 90,
+        run_as_user: bool = False,
+        collector: int | CustomField | None = None,
+        collector_all_output: bool = False,
+        note: bool = False,
+        **targets: Unpack[BulkTargets],
+    ) -> int | None:
+        """Have a script of the library run.
+
+        Args:
+            script: its id or name, or the script.
+            args: its arguments.
+            env_vars: its environment variables.
+            timeout: seconds that it may take, from 1 to 300.
+            run_as_user: as the user who is logged in, on Windows.
+            collector: the custom field that keeps the last line of what it prints.
+            collector_all_output: whether it keeps all of it.
+            note: write what it prints into a note of the agent, too.
+            targets: see `BulkTargets`.
+
+        Returns:
+            For how many agents; None if the server did not say it. What came of it is in their history.
+
+        Raises:
+            BadRequestError: there are no such agents.
+            NotFoundError: there is no such script.
+            OutcomeUnknownError: sent, and the answer was lost: it may run.
+        """
+        more: dict[str, Any] = {
+            "mode": "script",
+            "script": arguments.reference(script, "script"),
+            "args": list(arguments.script_args(args)),
+            "env_vars": list(arguments.env_vars(env_vars or {})),
+            "timeout": arguments.script_timeout(timeout),
+            "run_as_user": arguments.boolean(run_as_user, "run_as_user"),
+            "custom_field": None if collector is None else arguments.object_id(collector, "collector"),
+            "collector_all_output": arguments.boolean(collector_all_output, "collector_all_output"),
+            "save_to_agent_note": arguments.boolean(note, "note"),
+        }
+        if isinstance(more["script"], str):
+            more["script"] = await self._names(SCRIPT.name).script(more["script"])
+            return await self._order(SCRIPT, targets, more)
+        return await self._order(SCRIPT, targets, more, KNOWN.call(more["script"]))
+
+    async def scan_patches(self, **targets: Unpack[BulkTargets]) -> int | None:
+        """Have Windows agents look for updates; `targets` as `BulkTargets` has them, without `plat`.
+
+        Returns:
+            For how many agents; None if the server did not say it.
+
+        Raises:
+            BadRequestError: there are no such agents.
+            OutcomeUnknownError: sent, and the answer was lost.
+        """
+        return await self._order(SCAN, targets, {"mode": "patch", "patchMode": "scan"})
+
+    async def install_patches(self, **targets: Unpack[BulkTargets]) -> int | None:
+        """Have Windows agents install the updates that are approved; see `scan_patches`."""
+        return await self._order(INSTALL, targets, {"mode": "patch", "patchMode": "install"})
+
+    async def _order(
+        self,
+        endpoint: Endpoint[int | None],
+        targets: BulkTargets,
+        more: Mapping[str, Any],
+        look: Call[Any] | None = None,
+    ) -> int | None:
+        body: dict[str, Any] = {**_chosen(endpoint.name, dict(targets)), **more}
+        if more["mode"] == "patch":
+            if "plat" in targets:
+                raise InvalidRequestError(f"{endpoint.name}: patches are for Windows alone: leave plat out")
+            body["osType"] = "windows"
+        names = self._names(endpoint.name)
+        body["client"] = None if body["client"] is None else await names.client(body["client"])
+        body["site"] = None if body["site"] is None else await names.site(body["site"])
+        return await self._on_stock(endpoint.name, _ordered(endpoint, body, look))
+
+
+def _chosen(method: str, given: dict[str, Any]) -> dict[str, Any]:
+    """Which agents, in the server's words: others it takes without a word, and filters by nothing."""
+    found = arguments.filters(given, _TARGETS, method)
+    chosen = [name for name in ("agents", "client", "site", "all") if name in found]
+    if len(chosen) != 1:
+        raise InvalidRequestError(
+            f"{method}: say which agents: exactly one of agents=, client=, site= and everywhere=True"
+        )
+    kind = found.get("monType")
+    return {
+        "target": chosen[0],
+        "monType": "all" if kind is None else f"{kind}s",
+        "osType": found.get("osType", "all"),
+        "agents": list(found.get("agents", ())),
+        "client": found.get("client"),
+        "site": found.get("site"),
+    }
+
+
+def _everywhere(value: object, what: str) -> bool:
+    if value is not True:
+        raise InvalidRequestError(f"{what} must be True, or left out; not {value!r}")
+    return True
+
+
+def _agents(value: object, what: str) -> tuple[str, ...]:
+    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+        raise InvalidRequestError(f"{what} must be a sequence of agents, not {value!r}")
+    return arguments.non_empty(tuple(arguments.agent_ids(value)), what)
+
+
+_TARGETS: Final[arguments.Checks] = {
+    "agents": _agents,
+    "client": arguments.reference,
+    "site": arguments.reference,
+    "everywhere": ("all", _everywhere),
+    "monitoring_type": (
+        "monType",
+        partial(arguments.choice, allowed=get_args(MonitoringType)),
+    ),
+    "plat": ("osType", partial(arguments.choice, allowed=get_args(Platform))),
+}
+
+
+def _ordered(
+    endpoint: Endpoint[int | None], body: Mapping[str, Any], look: Call[Any] | None
+) -> Plan[int | None]:
+    """The call, behind a look for what the server would pass over in silence, or fail on."""
+
+    def steps() -> Steps[int | None]:
+        if body["agents"]:
+            yield from all_known(endpoint.name, body["agents"])
+        if look is not None:
+            # Who may run scripts on many agents need not be one who may see them.
+            with suppress(PermissionDeniedError):
+                yield from look
+        return (yield from endpoint.call(body=body))
+
+    return Plan(steps)
