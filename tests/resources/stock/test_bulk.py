@@ -1,4 +1,4 @@
-"""`trmm.bulk`: the server chooses the agents, by client, site, kind and system, and says how many they are."""
+"""`trmm.bulk`: the server chooses the agents, by client, site, kind and system, and says how many."""
 
 import asyncio
 from typing import Any

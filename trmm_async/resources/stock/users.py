@@ -113,14 +113,14 @@ UPDATE = put("users.update", _ONE)
 DELETE = delete("users.delete", _ONE)
 
 
-class _Key(msgspec.Struct):
+class _KeyOwner(msgspec.Struct):
     """What is read of an API key to know whose it is; the key itself is not."""
 
     name: str = ""
     user: int | None = None
 
 
-KEYS = read("users.delete", "/accounts/apikeys/", list[_Key], secret=True)
+KEYS = read("users.delete", "/accounts/apikeys/", list[_KeyOwner], secret=True)
 # One view, which goes by the method alone: either path does both.
 PASSWORD = put(
     "users.set_password", "/accounts/users/reset/", method="POST", needs="id password", secret=True
