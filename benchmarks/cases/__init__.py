@@ -10,6 +10,7 @@ from benchmarks.cases.inflating import inflating
 from benchmarks.cases.iteration import iteration
 from benchmarks.cases.listing import collection, listing
 from benchmarks.cases.pacing import pacing
+from benchmarks.cases.pages import pages
 from benchmarks.cases.sharing import sharing
 from benchmarks.lab import Lab
 from benchmarks.report import Row
@@ -31,4 +32,5 @@ CASES: Final[dict[str, Case]] = {
     "sharing": sharing,
     "events": events,
     "subscriptions": subscriptions,
+    "page": pages,
 }

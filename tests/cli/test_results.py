@@ -57,3 +57,24 @@ async def test_commands_are_judged_by_other_codes_too(
     assert "(the worst is 7)" in capsys.readouterr().err
     assert await asyncio.to_thread(main, ["results", str(path), "--ids", "--success", "7"]) == 0
     assert capsys.readouterr().err == "2 agents: 2 succeeded\n"
+
+
+async def test_a_page_is_written_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, written = tmp_path / "run.db", tmp_path / "deep" / "report.html"
+    async with await Journal.create(path, Order(server="http://x", script=5), AGENTS[:2]) as book:
+        await book.begin(AGENTS[:2], 0, None)
+        for each in AGENTS[:2]:
+            result = ScriptResult(retcode=0, stdout="<b>bold</b>", stderr="", execution_time=1.5)
+            await book.settle(Done(each, result), ok=True)
+    words = ["results", str(path), "--ids", "--html", str(written)]
+    assert await asyncio.to_thread(main, words) == 0
+    text = written.read_text(encoding="utf-8")
+    assert "&lt;b&gt;bold&lt;/b&gt;" in text
+    assert "<title>script 5</title>" in text
+    assert [one.name for one in written.parent.iterdir()] == ["report.html"]
+    assert capsys.readouterr().out == ""
+    assert await asyncio.to_thread(main, [*words, "--json"]) == 2
+    written.unlink()
+    written.mkdir()
+    assert await asyncio.to_thread(main, words) == 1
+    assert [one.name for one in written.parent.iterdir()] == ["report.html"]

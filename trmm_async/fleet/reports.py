@@ -6,7 +6,9 @@ Over `outcomes`. Everything works on any iterable of outcomes: a run's, or a jou
 import csv
 import hashlib
 import io
+import math
 import re
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -41,6 +43,7 @@ class Group:
             groups are more than 16 million letters, those that came last say only that they are not kept.
         agent_ids: who they are, in the order of completion.
         kept: whether `output` is what they printed.
+        seconds: how long it took each of them, in the order of `agent_ids`; not a number where it isn't told.
     """
 
     kind: str
@@ -48,6 +51,7 @@ class Group:
     output: str
     agent_ids: list[str] = field(default_factory=list)
     kept: bool = True
+    seconds: "array[float]" = field(default_factory=lambda: array("d"), repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.agent_ids)
@@ -79,6 +83,8 @@ class Grouping:
         if group is None:
             group = self._begin(*key)
         group.agent_ids.append(outcome.agent_id)
+        took = getattr(outcome.result, "execution_time", None) if isinstance(outcome, Done) else None
+        group.seconds.append(math.nan if took is None else took)
 
     def _begin(self, kind: str, retcode: int | None, output: str) -> Group:
         if len(output) <= self._room:

@@ -9,6 +9,7 @@ import weakref
 from collections.abc import AsyncIterable, Coroutine, Generator, Iterable, Mapping
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, replace
+from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Generic, Self
 
@@ -17,12 +18,14 @@ from trmm_async.errors import ClosedError, JournalError, TRMMError
 from trmm_async.fleet.collector import OutcomeCollector
 from trmm_async.fleet.guards import UnsentGuards
 from trmm_async.fleet.journal import Journal
+from trmm_async.fleet.page import page
 from trmm_async.fleet.plan import Resumption, RunPlan
 from trmm_async.fleet.reports import Group, report
 from trmm_async.fleet.rollout import RolloutControl
 from trmm_async.fleet.scheduler import LEFT_EARLY, Scheduler
 from trmm_async.fleet.targets import JournalTargets, ListedTargets, Queue, StreamedTargets, Targets, streamed
 from trmm_async.fleet.work import Work
+from trmm_async.models import Agent
 from trmm_async.observing import RUN, RunWatch
 from trmm_async.outcomes import Counts, Outcome, Skipped
 from trmm_async.resources import Api, Selector
@@ -114,6 +117,24 @@ class FleetRun(Generic[T]):
     def report(self, names: Mapping[str, str] | None = None) -> str:
         """The groups as text: which hosts, and what all of them printed; `names` by agent_id."""
         return report(self.groups(), names)
+
+    def html(self, agents: Iterable[Agent] = (), *, title: str = "") -> str:
+        """The outcomes so far as one page of HTML, for a browser or a mail: it needs nothing else.
+
+            Path("report.html").write_text(run.html(agents), encoding="utf-8")
+
+        It has the counts, the groups of identical output with their hosts and how they differ from the
+        largest, the times as a plot, and all targets, to be filtered by host, client and return code. What a
+        script printed is text there, whatever it holds.
+
+        Args:
+            agents: for host names and clients; a target that is not among them is told by its id.
+            title: what stands above; what is run, if empty.
+        """
+        plan = self._plan if self._running is None else self._running.plan
+        named = plan.work.name if isinstance(plan, RunPlan) else "A run"
+        now = datetime.now().astimezone()
+        return page(self.groups(), self.counts, agents, title=title or named, when=now)
 
     def stop(self) -> None:
         """Send nothing more. What is in flight is waited for, what was never sent is skipped.

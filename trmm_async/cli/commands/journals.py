@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import AsyncIterator, Callable, Collection
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -10,9 +11,10 @@ import typer
 import trmm_async as sdk
 from trmm_async.addresses import same_server
 from trmm_async.cli.exits import CommandError, Exit, usage
+from trmm_async.cli.files import whole
 from trmm_async.cli.following import Following
 from trmm_async.cli.options import DO, LOOK, Json, JsonLines, SuccessOfRun, Yes, examples
-from trmm_async.cli.picking import confirm, host_names
+from trmm_async.cli.picking import confirm, host_names, labels
 from trmm_async.cli.printing import Output, say
 from trmm_async.cli.report import Tally, print_groups, row, summary, verdict
 from trmm_async.cli.session import client_of, connected, login_of, runs
@@ -29,7 +31,11 @@ def add_to(app: typer.Typer) -> None:
     """Add the commands."""
     hint = examples("trmm resume tuesday.db", "trmm resume tuesday.db --retry failed --retry skipped")
     app.command("resume", rich_help_panel=DO, epilog=hint)(resume)
-    hint = examples("trmm results tuesday.db", "trmm results tuesday.db --csv > tuesday.csv")
+    hint = examples(
+        "trmm results tuesday.db",
+        "trmm results tuesday.db --csv > tuesday.csv",
+        "trmm results tuesday.db --html tuesday.html",
+    )
     app.command("results", rich_help_panel=LOOK, epilog=hint)(results)
 
 
@@ -138,6 +144,15 @@ async def results(
     as_csv: Annotated[
         bool, typer.Option("--csv", help="Print CSV, a line for each outcome.", rich_help_panel="Output")
     ] = False,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            "--html",
+            metavar="PATH",
+            help="Write a page for a browser or a mail, which needs nothing else.",
+            rich_help_panel="Output",
+        ),
+    ] = None,
     as_json: Json = False,
     as_jsonl: JsonLines = False,
 ) -> int:
@@ -148,10 +163,11 @@ async def results(
     output, given = Output(as_json=as_json, as_jsonl=as_jsonl), _codes(success)
     if as_csv and not output.for_people:
         raise usage("--csv, --json and --jsonl are formats: choose one")
+    if html is not None and (as_csv or not output.for_people):
+        raise usage("--html writes a file, and is a format too: choose one")
     async with await sdk.Journal.read(journal) as book:
-        names = (
-            {} if ids or as_csv else await _names(context, book.order.server, for_people=output.for_people)
-        )
+        agents = [] if ids or as_csv else await _agents(context, book.order.server)
+        names = labels(agents, for_people=output.for_people)
         async with book.still():
             counts, in_flight = await book.counts(), len(await book.in_flight())
             successes, tally = await book.successes(), Tally()
@@ -164,8 +180,11 @@ async def results(
                 grouping = Grouping()
                 async for outcome in outcomes:
                     grouping.add(outcome)
-                kinds = successes if given is None else given
-                print_groups(grouping.groups(), names, kinds)
+                kinds = frozenset(successes if given is None else given)
+                if html is None:
+                    print_groups(grouping.groups(), names, kinds)
+                else:
+                    _write_page(html, grouping.groups(), counts, agents, book.order, kinds)
             else:
                 with output.stream() as emit:
                     async for outcome in outcomes:
@@ -192,14 +211,32 @@ async def _print_csv(outcomes: "AsyncIterator[sdk.Outcome[Any]]") -> None:
         sys.stdout.writelines(map(tidy, lines))
 
 
-async def _names(context: typer.Context, server: str, *, for_people: bool) -> dict[str, str]:
-    """Host names, if that server can be asked without asking anybody else."""
+def _write_page(
+    path: Path,
+    groups: "list[sdk.Group]",
+    counts: "sdk.Counts",
+    agents: "list[sdk.Agent]",
+    order: Any,
+    good: frozenset[int | None],
+) -> None:
+    from trmm_async.fleet.page import page
+
+    what = order.command or (f"{order.patches} patches" if order.patches else f"script {order.script}")
+    now = datetime.now().astimezone()
+    text = page(groups, counts, agents, title=what, when=now, good=good | {None})
+    with whole(path) as aside:
+        aside.write_text(text, encoding="utf-8")
+    say(f"{path} is written: open it in a browser")
+
+
+async def _agents(context: typer.Context, server: str) -> "list[sdk.Agent]":
+    """The agents, if that server can be asked without asking anybody else."""
     try:
         login = login_of(context, may_ask=False)
         if not same_server(login.settings.url, server):
             raise usage(f"the run was on {server}")
         async with client_of(login.settings, login.key.value, retries=0) as trmm:
-            return await host_names(trmm, for_people=for_people)
+            return await trmm.agents.list()
     except (CommandError, sdk.TRMMError) as error:
         say(f"without host names: {error}")
-        return {}
+        return []
