@@ -24,7 +24,7 @@ from trmm_async.events import AgentOffline, AgentOnline, AlertEvent, Ended, Even
 from trmm_async.mirror.picture import MirrorSettings, Picture, differ
 from trmm_async.models import Agent, Alert
 from trmm_async.resources import Api, subscribe
-from trmm_async.stream import Look, Looking, StreamState, Subscription, Wants, in_turns
+from trmm_async.stream import Look, Looking, StreamState, Subscription, Wants, emptied, in_turns
 
 __all__ = ["Events", "EventsFeed", "Feed", "LooksFeed"]
 
@@ -115,8 +115,10 @@ class LooksFeed:
 
     async def _take(self, look: Look) -> None:
         if look.seen is not None:
-            agents = look.seen.agents.values()
-            await resync(self._picture, agents, look.seen.alerts, self._wanted, _nobody)
+            agents = [*look.seen.agents.values()]
+            look.seen.agents.clear()
+            alerts = emptied(look.seen.alerts)
+            await resync(self._picture, emptied(agents), alerts, self._wanted, _nobody)
 
 
 async def resync(

@@ -1,6 +1,5 @@
 """Looking at a server: what `stream.Looker` needs, over the transport."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -49,7 +48,7 @@ class ServerWatch:
         missing = _missing("/agents/", (agent_ids or frozenset()) - agents.keys())
         return Seen({name: agent.status for name, agent in agents.items()}, [], missing, agents)
 
-    async def _whole(self, dialect: Dialect, agent_ids: frozenset[str] | None) -> Mapping[str, Agent]:
+    async def _whole(self, dialect: Dialect, agent_ids: frozenset[str] | None) -> dict[str, Agent]:
         if agent_ids is not None and len(agent_ids) == 1:
             agent = await self._api.carry_out(dialect.get_agent(*agent_ids))
             return {agent.agent_id: agent}

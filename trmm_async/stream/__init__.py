@@ -15,7 +15,7 @@ Above it the resources, below it the pure rooms. Inside, from the top:
 from trmm_async.stream.catchup import Snapshot
 from trmm_async.stream.dialer import Dialer, NoLink
 from trmm_async.stream.fanout import Consumer, Handler
-from trmm_async.stream.looking import Look, Looker, Looking, Seen, Wants, in_turns
+from trmm_async.stream.looking import Look, Looker, Looking, Seen, Wants, emptied, in_turns
 from trmm_async.stream.polling import Polling
 from trmm_async.stream.position import Place, SourcePlace
 from trmm_async.stream.pushed import Sockets
@@ -37,6 +37,7 @@ __all__ = [
     "Looking",
     "Seen",
     "Wants",
+    "emptied",
     "in_turns",
     "Link",
     "LinkSettings",

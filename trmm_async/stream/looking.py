@@ -6,7 +6,7 @@ one look has all that is asked for by then. While nobody asks there is none. How
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from contextvars import Context
 from dataclasses import dataclass, field, replace
@@ -18,7 +18,7 @@ from trmm_async.models import Agent, Alert, HistoryEntry
 from trmm_async.stream.runs import Runs
 from trmm_async.stream.settings import Backoff, Rhythm, StreamSettings
 
-__all__ = ["Look", "Looker", "Looking", "Seen", "Wants", "Watch", "in_turns"]
+__all__ = ["Look", "Looker", "Looking", "Seen", "Wants", "Watch", "emptied", "in_turns"]
 
 T = TypeVar("T")
 
@@ -52,9 +52,9 @@ class Seen:
     """
 
     statuses: Mapping[str, str]
-    alerts: Sequence[Alert]
+    alerts: list[Alert]
     missing: Mapping[str, TRMMError]
-    agents: Mapping[str, Agent] = field(default_factory=dict)
+    agents: dict[str, Agent] = field(default_factory=dict)
 
 
 class Watch(Protocol):
@@ -233,7 +233,7 @@ class Looker:
             if one in self._asking:
                 self._asking.remove(one)
                 if one.answer is not None and not one.answer.done():
-                    one.answer.set_result(look)
+                    one.answer.set_result(_own(look))
 
     def _eager(self) -> StreamSettings:
         """The settings to go by: of those who ask, of who is in the greatest hurry."""
@@ -280,6 +280,24 @@ class Looker:
         since = [one.after for one in runs]
         known = [moment for moment in since if moment is not None]
         return await self.watch.runs_since(min(known) if len(known) == len(since) else None)
+
+
+def _own(look: Look) -> Look:
+    """A look for one of those who asked, with lists of its own, which it may empty as it reads them.
+
+    Tens of thousands of objects that go at once would hold the event loop; so the last reader lets each go.
+    """
+    seen = look.seen
+    if seen is None:
+        return look
+    return replace(look, seen=replace(seen, alerts=[*seen.alerts], agents={**seen.agents}))
+
+
+def emptied(items: list[T]) -> Iterator[T]:
+    """All of a list in its order, which is let go of one by one."""
+    items.reverse()
+    while items:
+        yield items.pop()
 
 
 async def in_turns(items: Iterable[T], at_once: int) -> AsyncIterator[T]:

@@ -19,7 +19,7 @@ from trmm_async.events import Event, Gap, Live, ScriptOutput
 from trmm_async.models import Alert, HistoryEntry
 from trmm_async.stream.agent_diff import AgentDiff
 from trmm_async.stream.catchup import Snapshot
-from trmm_async.stream.looking import Look, Looker, Looking, Seen, Wants, in_turns
+from trmm_async.stream.looking import Look, Looker, Looking, Seen, Wants, emptied, in_turns
 from trmm_async.stream.position import RunsPlace, SourcePlace
 from trmm_async.stream.runs import Runs
 from trmm_async.stream.settings import StreamSettings, StreamState
@@ -147,7 +147,7 @@ class Polling:
 
     async def _tell(self, seen: Seen, runs: Sequence[HistoryEntry], at: datetime) -> None:
         alerts: dict[str, dict[int, Alert]] = {}
-        async for alert in in_turns(seen.alerts, _ALERTS_A_TURN):
+        async for alert in in_turns(emptied(seen.alerts), _ALERTS_A_TURN):
             if alert.agent_id in self._asked:
                 alerts.setdefault(alert.agent_id, {})[alert.id] = alert
         rows: dict[str, list[HistoryEntry]] = {}
@@ -169,6 +169,10 @@ class Polling:
             if diff.pending:
                 await self._deliver(diff)
         await self._end({name: error for name, error in seen.missing.items() if name in self._asked})
+        # Bit by bit, for the same reason as `emptied`.
+        by_agent.clear()
+        async for _ in in_turns(range(len(alerts)), _AGENTS_A_TURN):
+            alerts.popitem()
 
     async def _deliver(self, diff: AgentDiff) -> None:
         pending, mailbox = diff.pending, self._outlet.mailbox

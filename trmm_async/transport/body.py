@@ -5,7 +5,7 @@ packed in does. One that ends with the connection is if it says so itself, as JS
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import aclosing, suppress
 from itertools import chain
 from typing import Any, Final, TypeVar, cast
@@ -41,6 +41,8 @@ T = TypeVar("T")
 _TURN: Final = 1 << 18
 """Bytes of an inflated answer after which the event loop has its turn: about a millisecond's work."""
 
+_PIECE: Final = 1 << 15
+"""So many bytes of a long answer are decoded before the event loop has its turn."""
 _SHORT: Final = 3 << 18
 """Bytes up to which an answer is decoded in one piece: beginning to read it in pieces would take longer."""
 
@@ -301,16 +303,21 @@ async def _bounded(
 
 async def _in_pieces(begun: list[bytes], more: AsyncIterator[bytes], reader: RowReader[T]) -> list[T]:
     found: list[T] = []
-    for batch in chain.from_iterable(map(reader.feed, begun)):
+    for batch in chain.from_iterable(map(reader.feed, chain.from_iterable(map(_cut_up, begun)))):
         found += batch
         await asyncio.sleep(0)
     async for chunk in more:
-        for batch in reader.feed(chunk):
+        for batch in chain.from_iterable(map(reader.feed, _cut_up(chunk))):
             found += batch
             # A piece of wrong shape takes long: the loop has to have its turn between two of them.
             await asyncio.sleep(0)
     found += reader.finish()
     return found
+
+
+def _cut_up(chunk: bytes) -> Iterator[bytes]:
+    """A piece as large as a buffer holds the loop for some ms, by what is made of its rows."""
+    return (chunk[at : at + _PIECE] for at in range(0, len(chunk), _PIECE))
 
 
 def unreadable(response: aiohttp.ClientResponse, error: msgspec.DecodeError, head: bytes) -> Fault:

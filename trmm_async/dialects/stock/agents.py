@@ -23,7 +23,7 @@ from trmm_async.models import (
     no_extra,
 )
 
-__all__ = ["Places", "ShortAgent", "agent_of_detail", "listed_agents", "on_agent"]
+__all__ = ["Places", "ShortAgent", "agent_of_detail", "listed_agents", "listed_statuses", "on_agent"]
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -34,6 +34,11 @@ class ShortAgent(msgspec.Struct, frozen=True, gc=False):
     id: int
     agent_id: str
     hostname: str = ""
+
+
+class _Standing(msgspec.Struct, frozen=True, gc=False):
+    agent_id: str
+    status: str = "unknown"
 
 
 class _FieldValue(msgspec.Struct, frozen=True, gc=False):
@@ -130,6 +135,15 @@ def listed_agents(
         return [agent for one in rows if wanted(agent := _agent_of_item(places, one))]
 
     return codec.ListDecoder(_Listed, some, whole)
+
+
+def listed_statuses(agent_ids: frozenset[str]) -> codec.ListDecoder[Mapping[str, str]]:
+    """Reads of a list of agents how these stand, and no more: thousands are looked at again and again."""
+
+    def some(rows: list[_Standing]) -> list[tuple[str, str]]:
+        return [(one.agent_id, one.status) for one in rows if one.agent_id in agent_ids]
+
+    return codec.ListDecoder(_Standing, some, dict)
 
 
 def agent_of_detail(body: bytes) -> Agent:

@@ -14,14 +14,13 @@ from trmm_async.dialects.stock.agents import (
     AGENT,
     AGENTS,
     SHORT,
-    Places,
     agent_ids_by_key,
     agent_of_detail,
     ids_of_agents,
-    listed_agents,
+    listed_statuses,
 )
 from trmm_async.dialects.stock.endpoint import read, read_as
-from trmm_async.models import Agent, HistoryEntry, Moment, ScriptResult, no_extra
+from trmm_async.models import HistoryEntry, Moment, ScriptResult, no_extra
 
 __all__ = [
     "AGENT_HISTORY",
@@ -88,8 +87,7 @@ class StockHistory:
         if len(agent_ids) == 1:
             (agent_id,) = agent_ids
             return read_as(AGENT.call(agent_id), _status)
-        wanted = listed_agents(Places(), lambda agent: agent.agent_id in agent_ids, _statuses)
-        return read_as(AGENTS.call(), wanted)
+        return read_as(AGENTS.call(), listed_statuses(agent_ids))
 
 
 class _AnyRow(msgspec.Struct, gc=False):
@@ -217,10 +215,6 @@ def _first(names: list[str]) -> str | None:
 def _status(body: bytes) -> Mapping[str, str]:
     agent = agent_of_detail(body)
     return {agent.agent_id: agent.status}
-
-
-def _statuses(agents: list[Agent]) -> Mapping[str, str]:
-    return {agent.agent_id: agent.status for agent in agents}
 
 
 def instant(moment: datetime) -> str:
