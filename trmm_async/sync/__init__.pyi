@@ -3192,6 +3192,20 @@ class FleetRun(Generic[RunT]):
     def report(self, names: Mapping[str, str] | None=None) -> str:
         """The groups as text: which hosts, and what all of them printed; `names` by agent_id."""
 
+    def html(self, agents: Iterable[Agent]=(), *, title: str='') -> str:
+        """The outcomes so far as one page of HTML, for a browser or a mail: it needs nothing else.
+
+            Path("report.html").write_text(run.html(agents), encoding="utf-8")
+
+        It has the counts, the groups of identical output with their hosts and how they differ from the
+        largest, the times as a plot, and all targets, to be filtered by host, client and return code. What a
+        script printed is text there, whatever it holds.
+
+        Args:
+            agents: for host names and clients; a target that is not among them is told by its id.
+            title: what stands above; what is run, if empty.
+        """
+
     def stop(self) -> None:
         """Send nothing more. What is in flight is waited for, what was never sent is skipped.
 
