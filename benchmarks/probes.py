@@ -16,8 +16,13 @@ from typing import Any, Final
 
 import msgspec
 
+from benchmarks.bodies import agents
 from benchmarks.rivals import AGENTS_PATH, HEADERS, PydanticAgents, bare_reader, library
 from trmm_async import TRMM
+from trmm_async.dialects import AgentFilter, Gateway
+from trmm_async.mirror.feeds import resync
+from trmm_async.mirror.picture import Picture
+from trmm_async.stream import emptied
 
 __all__: list[str] = []
 
@@ -182,24 +187,39 @@ async def _cancel(tasks: list[asyncio.Task[Any]]) -> None:
 
 async def subscriptions(url: str, how: str, count: str) -> dict[str, float]:
     """What many open event sockets hold: MB of this process, tasks."""
-    agents = [f"agent-{number}" for number in range(int(count))]
+    followed = [f"agent-{number}" for number in range(int(count))]
     async with AsyncExitStack() as stack:
         async with AsyncExitStack() as warm:
-            await _subscribe(warm, url, how, agents[:1])
+            await _subscribe(warm, url, how, followed[:1])
         gc.collect()
         before = _memory("VmRSS")
-        await _subscribe(stack, url, how, agents)
+        await _subscribe(stack, url, how, followed)
         await asyncio.sleep(0.5)
         gc.collect()
         return {"held": _memory("VmRSS") - before, "tasks": len(asyncio.all_tasks()) - 1}
 
 
-async def _subscribe(stack: AsyncExitStack, url: str, how: str, agents: list[str]) -> None:
+async def mirror(count: str) -> dict[str, float]:
+    """What a mirror of so many agents holds, and what the agents held alone, as a list has them."""
+    tracemalloc.start()
+    body = agents(int(count))
+    read = Gateway().list_agents(AgentFilter()).decode
+    before = tracemalloc.get_traced_memory()[0]
+    listed = read(body)
+    alone = tracemalloc.get_traced_memory()[0] - before
+    picture = Picture(inventory=True, custom_fields=True)
+    await resync(picture, emptied(listed), [], lambda _: True, lambda _: False)
+    gc.collect()
+    held = tracemalloc.get_traced_memory()[0] - before
+    return {"agents": alone / _MEGA, "mirror": held / _MEGA}
+
+
+async def _subscribe(stack: AsyncExitStack, url: str, how: str, followed: list[str]) -> None:
     if how == "ours":
         trmm = await stack.enter_async_context(
             TRMM(url, api_key="benchmark", dialect="gateway", rate_limit=None)
         )
-        await stack.enter_async_context(trmm.events(agents))
+        await stack.enter_async_context(trmm.events(followed))
         return
     compression = None if how == "bare" else "deflate"
     connect: Any = library("websockets").connect
@@ -218,14 +238,14 @@ async def _subscribe(stack: AsyncExitStack, url: str, how: str, agents: list[str
             await socket.close()
 
     opened = asyncio.Semaphore(0)
-    tasks = [asyncio.create_task(follow(agent)) for agent in agents]
+    tasks = [asyncio.create_task(follow(agent)) for agent in followed]
     stack.push_async_callback(_cancel, tasks)
-    for _ in agents:
+    for _ in followed:
         await opened.acquire()
 
 
 _PROBES: Final[dict[str, Any]] = {
-    probe.__name__: probe for probe in (iter_memory, collection, pending, subscriptions)
+    probe.__name__: probe for probe in (iter_memory, collection, mirror, pending, subscriptions)
 }
 
 if __name__ == "__main__":

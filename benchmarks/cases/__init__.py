@@ -9,6 +9,7 @@ from benchmarks.cases.imports import imports
 from benchmarks.cases.inflating import inflating
 from benchmarks.cases.iteration import iteration
 from benchmarks.cases.listing import collection, listing
+from benchmarks.cases.mirrors import mirrors
 from benchmarks.cases.pacing import pacing
 from benchmarks.cases.pages import pages
 from benchmarks.cases.sharing import sharing
@@ -28,6 +29,7 @@ CASES: Final[dict[str, Case]] = {
     "fanout": fanout,
     "map": mapped,
     "pending": pending,
+    "mirror": mirrors,
     "pacing": pacing,
     "sharing": sharing,
     "events": events,

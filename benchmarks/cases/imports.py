@@ -19,7 +19,7 @@ _CODE: Final = (
 
 async def imports(lab: Lab) -> list[Row]:
     """Of the package alone, and of the client."""
-    statements = {"import trmm_async": 0.40, "from trmm_async import TRMM": None, "import httpx": None}
+    statements = {"import trmm_async": 0.40, "from trmm_async import TRMM": 1.30, "import httpx": None}
     entries = {statement: lambda text=statement: _once(text) for statement in (_RIVAL, *statements)}  # type: ignore[misc]
     result = await contest(entries, rounds=lab.pick(25, 5))
     rows = []
