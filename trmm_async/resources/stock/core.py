@@ -184,7 +184,7 @@ class SettingsChanges(TypedDict, total=False):
     web_terminal_enabled: bool
     notify_on_info_alerts: bool
     notify_on_warning_alerts: bool
-    terminal_mode: str
+    terminal_mode: Literal["new", "legacy"]
     default_shell_windows: Literal["cmd", "powershell", "custom"]
     default_shell_windows_custom: str
     default_shell_linux: Literal["bash", "custom"]
@@ -237,7 +237,7 @@ _CHECKS: Final[arguments.Checks] = {
         _line,
     ),
     "default_time_zone": arguments.plain_text,
-    "terminal_mode": arguments.plain_text,
+    "terminal_mode": _word("new", "legacy"),
     **dict.fromkeys(
         (
             "smtp_port",

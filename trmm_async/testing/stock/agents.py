@@ -14,10 +14,11 @@ from trmm_async.testing.routing import Route
 from . import agent_shapes as shapes
 from . import custom_fields
 from .edits import AGENT_FIELDS, checked
-from .room import Fields, crash, refuse, said, whole
+from .models import PATCH_POLICY
+from .room import Fields, crash, invalid, refuse, said, whole
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from trmm_async.testing.nouns import Agent
     from trmm_async.testing.replies import Asked, Reply
@@ -28,6 +29,13 @@ __all__ = ["Agents"]
 KINDS = ("server", "workstation")
 SHORT = 0.12
 """Of the time that the server takes over an agent it takes so much in the short form: 0.3 of 2.5 ms."""
+
+SHELLS = {
+    "windows": ("Windows", ("cmd", "powershell")),
+    "linux": ("Linux", ("bash",)),
+    "darwin": ("macOS", ("bash",)),
+}
+"""By the platforms how they are called, and their usual shells."""
 
 
 class Agents:
@@ -91,12 +99,14 @@ class Agents:
         """
         agent, body = self._agent(asked), Fields.of(asked)
         changes = checked(AGENT_FIELDS, body, self._world)
+        _examine_shell(agent, changes)
         for name, value in changes.items():
             setattr(agent, name, value)
         if "winupdatepolicy" in body:
             rows = body.rows("winupdatepolicy")
             policy = rows[0] if rows else crash()
-            agent.update_policy |= {name: policy[name] for name in policy if name in shapes.UPDATE_POLICY}
+            values = PATCH_POLICY.read(policy, partial=True)
+            agent.update_policy |= {name: values[name] for name in values if name in shapes.UPDATE_POLICY}
         custom_fields.edit(self._world, agent, body.rows("custom_fields"))
         # The database gives a row that was written anew to the end of an unordered list.
         self._world.agents[agent.agent_id] = self._world.agents.pop(agent.agent_id)
@@ -110,3 +120,15 @@ class Agents:
 
     def _agent(self, asked: Asked) -> Agent:
         return self._world.agent(asked.params["agent_id"])
+
+
+def _examine_shell(agent: Agent, changes: Mapping[str, object]) -> None:
+    """Say no to a shell that the agent's system has not, and to a custom one without its path."""
+    shell = changes.get("default_shell", agent.default_shell)
+    system, usual = SHELLS[agent.plat]
+    if shell not in {"use_global", "custom", *usual}:
+        named = ", ".join(f"'{one}'" for one in usual)
+        words = f"Invalid default shell for {system} agent. Use global default, {named} or 'custom'."
+        invalid(default_shell=words)
+    if shell == "custom" and not changes.get("default_shell_custom", agent.default_shell_custom):
+        invalid(default_shell_custom="Custom shell path must be provided.")

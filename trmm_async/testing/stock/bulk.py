@@ -14,7 +14,7 @@ from trmm_async.testing.routing import Route
 from trmm_async.testing.runner import Order
 
 from .dispatch import Dispatch
-from .room import Fields, refuse, said, whole
+from .room import Fields, crash, refuse, said, whole
 from .runs import listed_words, shell_of
 
 if TYPE_CHECKING:
@@ -110,7 +110,9 @@ class Bulk:
         return said(f"Command will now be run on {len(agents)} agents. {HINT}")
 
     def _script(self, body: Fields, agents: list[Agent], username: str) -> Reply:
-        script = self._world.script(whole(body["script"]))
+        script = self._world.scripts.get(whole(body["script"]))
+        if script is None:
+            crash()
         # Only where all three are there are they looked at: older clients know none of them.
         extras = ("custom_field", "collector_all_output", "save_to_agent_note")
         field, everything, note = (

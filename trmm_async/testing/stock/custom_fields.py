@@ -31,6 +31,8 @@ def shown(values: list[FieldValue], owner: str, pk: int) -> list[Json]:
 def edit(world: World, holder: Holder, rows: list[Fields]) -> None:
     """Write the `custom_fields` of a request, one after the other until one is wrong."""
     for row in rows:
+        if "field" not in row:
+            invalid(field="This field is required.")
         number = row["field"]
         field = world.custom_fields.get(number) if isinstance(number, int) else None
         if field is None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
+from zoneinfo import available_timezones
 
 from trmm_async.testing.replies import AnsweredError, json_reply
 
@@ -80,6 +81,14 @@ def _policy(value: object, _world: World) -> object:
     return value
 
 
+def _zone(value: object, _world: World) -> object:
+    """A time zone by its name, or null for the server's."""
+    if value is not None and value not in available_timezones():
+        msg = f'"{value}" is not a valid choice.'
+        raise ValueError(msg)
+    return value
+
+
 def _agent(value: object, world: World) -> object:
     """An agent's number here, or null."""
     if value is None:
@@ -105,9 +114,9 @@ AGENT_FIELDS: Mapping[str, Check] = {
     "offline_time": number,
     "overdue_time": number,
     "check_interval": number,
-    "time_zone": text,
+    "time_zone": _zone,
     "site": key("sites"),
-    "default_shell": text,
+    "default_shell": choice("use_global", "cmd", "powershell", "bash", "custom"),
     "default_shell_custom": text,
 }
 ALERT_FIELDS: Mapping[str, Check] = {

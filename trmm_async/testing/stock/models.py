@@ -7,6 +7,7 @@ models of the real server.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from zoneinfo import available_timezones
 
 from trmm_async.testing.forms import Field, Form
 
@@ -21,6 +22,7 @@ __all__ = [
     "PATCH_POLICY",
     "SCHEDULE",
     "SCRIPT",
+    "SETTINGS",
     "SNIPPET",
     "TASK_TYPES",
     "URL_ACTION",
@@ -209,6 +211,20 @@ SCRIPT = Form(
         "env_vars": Field.many(),
     }
 )
+SETTINGS = Form(
+    {
+        "email_alert_recipients": Field.many(of=Field.email()),
+        "sms_alert_recipients": Field.many(of=Field.text()),
+        "smtp_port": Field.number(587, low=0),
+        "default_time_zone": Field.choice(available_timezones(), "America/New_York"),
+        "agent_debug_level": Field.choice(("info", "warning", "error", "critical"), "info"),
+        "default_shell_windows": Field.choice(("cmd", "powershell", "custom"), "cmd"),
+        "default_shell_linux": Field.choice(("bash", "custom"), "bash"),
+        "default_shell_darwin": Field.choice(("bash", "custom"), "bash"),
+        "terminal_mode": Field.choice(("new", "legacy"), "new"),
+    }
+)
+"""What is checked of the server's settings, but for what they point at."""
 SNIPPET = Form(
     {
         "name": Field.text("", limit=40, required=True),

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
-from zoneinfo import available_timezones
 
-from trmm_async.testing.forms import no_match
+from trmm_async.testing.forms import Field, Form, no_match
 from trmm_async.testing.routing import Route
 
+from .models import SETTINGS
 from .room import Fields, crash, invalid, refuse, said
 from .setup_rows import DASHBOARD
 
@@ -76,13 +76,14 @@ class Setup:
         return said(self._settings)
 
     def change_settings(self, asked: Asked) -> Reply:
-        """`PUT /core/settings/`: few of it is checked here; `block_local_user_logon` alone has no effect."""
+        """`PUT /core/settings/`: what was given; `block_local_user_logon` alone has no effect."""
         body = Fields.of(asked)
         if body.get("sso_enabled"):
             crash()
-        zone = body.get("default_time_zone", "UTC")
-        if str(zone) not in available_timezones():
-            invalid(default_time_zone=f'"{zone}" is not a valid choice.')
+        policy = Field.key(self._stage.database.policies.__contains__)
+        template = Field.key(self._stage.database.alert_templates.__contains__)
+        pointing = {"server_policy": policy, "workstation_policy": policy, "alert_template": template}
+        Form({**SETTINGS.fields, **pointing}).read(body, partial=True)
         for plat in ("windows", "linux", "darwin"):
             name = f"default_shell_{plat}"
             if body.get(name) == "custom" and not body.get(f"{name}_custom"):
@@ -119,7 +120,10 @@ class Setup:
 
     def create_field(self, asked: Asked) -> Reply:
         """`POST /core/customfields/`: a name only once for each model."""
-        values = self._database.custom_fields.form.read(Fields.of(asked), partial=True)
+        body = Fields.of(asked)
+        values = self._database.custom_fields.form.read(body, partial=True)
+        if "model" not in body:
+            invalid(model="This field is required.")
         name, model = str(values.get("name", "")), str(values.get("model", ""))
         if any(field.name == name and field.model == model for field in self._world.custom_fields.values()):
             invalid(non_field_errors="The fields model, name must make a unique set.")
@@ -138,8 +142,11 @@ class Setup:
         return said("ok")
 
     def delete_field(self, asked: Asked) -> Reply:
-        """`DELETE /core/customfields/{id}/`."""
-        del self._world.custom_fields[self._field(asked).id]
+        """`DELETE /core/customfields/{id}/`: with its values."""
+        number, world = self._field(asked).id, self._world
+        del world.custom_fields[number]
+        for holder in (*world.agents.values(), *world.clients.values(), *world.sites.values()):
+            holder.custom_fields[:] = [each for each in holder.custom_fields if each.field != number]
         return said("ok")
 
     def _field(self, asked: Asked) -> CustomField:
