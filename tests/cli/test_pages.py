@@ -46,7 +46,19 @@ def test_every_command_has_help_and_examples(path: str) -> None:
     "path", [path for path, command in COMMANDS.items() if not hasattr(command, "commands")]
 )
 def test_what_prints_data_prints_json_too(path: str) -> None:
-    quiet = {"login", "use", "remove", "ack", "resolve", "snooze", "revoke", "simulator", "demo", "exporter"}
+    quiet = {
+        "login",
+        "use",
+        "remove",
+        "ack",
+        "resolve",
+        "snooze",
+        "revoke",
+        "simulator",
+        "demo",
+        "exporter",
+        "mcp",
+    }
     words = {word for option in pages.options(COMMANDS[path]) for word in option.opts}
     assert ({"--json", "--jsonl"} <= words) == (path.rsplit(maxsplit=1)[-1] not in quiet)
 

@@ -13,6 +13,7 @@ from trmm_async._version import __version__
 from trmm_async.cli.commands import (
     agents,
     alerts,
+    assisting,
     calling,
     checks,
     clients,
@@ -182,6 +183,6 @@ def _for_all(
 
 _LOOKING = (agents, scripts, clients, checks, tasks, inventory, watch, exporting)
 _DOING = (running, journals, command, patches, upkeep, alerts, deployments, calling)
-_SETTING_UP = (profiles, examination, explaining, configuring, simulated)
+_SETTING_UP = (profiles, examination, explaining, configuring, assisting, simulated)
 for _noun in (*_LOOKING, *_DOING, *_SETTING_UP):
     _noun.add_to(app)

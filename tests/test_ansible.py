@@ -1,0 +1,120 @@
+"""The inventory plugin, as the real `ansible-inventory` loads and runs it."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.stage import Backstage
+from tests.servers import DIALECTS, served, stock
+from trmm_async.ansible import PLUGINS, hosts
+
+INVENTORY = """\
+plugin: trmm
+custom_field_groups: [Environment]
+keyed_groups:
+  - {key: trmm_operating_system, prefix: os}
+groups:
+  quiet: trmm_status == 'offline'
+cache: true
+cache_plugin: jsonfile
+cache_connection: CACHE
+cache_timeout: 3600
+"""
+HOSTILE = "{{ lookup('pipe', 'touch OWNED') }}"
+
+
+def bare(found: dict[str, Any]) -> Any:
+    """What Ansible prints of texts that are no templates, as texts."""
+    return found["__ansible_unsafe"] if found.keys() == {"__ansible_unsafe"} else found
+
+
+def ansible(folder: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """`ansible-inventory` in a folder that has an inventory."""
+    return subprocess.run(
+        [str(Path(sys.executable).with_name("ansible-inventory")), "-i", "servers.trmm.yml", *words],
+        cwd=folder,
+        env={
+            "PATH": os.environ["PATH"],
+            "HOME": str(folder),
+            "LC_ALL": "C.UTF-8",
+            "ANSIBLE_INVENTORY_PLUGINS": str(PLUGINS),
+            "ANSIBLE_INVENTORY_ENABLED": "trmm",
+            "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "1",
+            **environment,
+        },
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+async def prepare(stage: Backstage) -> None:
+    from trmm_async import TRMM
+
+    async with TRMM(stage.url, api_key=stage.api_key, dialect="stock") as trmm:
+        field = await trmm.custom_fields.create(name="Environment", model="agent", type="text")
+        agents = await trmm.agents.list()
+        await trmm.agents.update(agents[0], custom_fields={field: "Production"}, description=HOSTILE)
+        stage.do(lambda server: server.go_offline(agents[1].agent_id))
+
+
+def test_ansible_lists_groups_and_caches(tmp_path: Path) -> None:
+    (tmp_path / "servers.trmm.yml").write_text(INVENTORY.replace("CACHE", str(tmp_path / "cache")))
+    with Backstage(agents=6, dialect="stock") as stage:
+        asyncio.run(prepare(stage))
+        done = ansible(tmp_path, "--list", **stage.environment)
+        assert done.returncode == 0, done.stderr
+        told: dict[str, Any] = json.loads(done.stdout, object_hook=bare)
+        environment = stage.environment
+    variables = told["_meta"]["hostvars"]
+    assert len(variables) == 6
+    assert told["field_environment_production"]["hosts"] == ["JADE-PC"]
+    assert len(told["status_offline"]["hosts"]) == 1
+    assert told["quiet"]["hosts"] == told["status_offline"]["hosts"]
+    assert {"client_hermes_network_inc_", "platform_windows", "kind_workstation"} <= told.keys()
+    assert any(name.startswith("site_hermes_network_inc__") for name in told)
+    assert any(name.startswith("os_") for name in told)
+    jade = variables["JADE-PC"]
+    assert jade["trmm_custom_fields"] == {"Environment": "Production"}
+    assert jade["ansible_host"] == jade["trmm_local_ip"]
+    # What an agent is described as is data, and no template that is run here.
+    assert jade["trmm_description"] == HOSTILE
+    assert "__ansible_unsafe" in done.stdout
+    assert not (tmp_path / "OWNED").exists()
+    # The server is gone: the cache has it, and the key is not in it.
+    again = ansible(tmp_path, "--host", "JADE-PC", **environment)
+    assert again.returncode == 0, again.stderr
+    assert json.loads(again.stdout, object_hook=bare)["trmm_client"] == jade["trmm_client"]
+    assert all(environment["TRMM_API_KEY"] not in path.read_text() for path in (tmp_path / "cache").iterdir())
+    # And without it, it is told.
+    failed = ansible(tmp_path, "--list", "--flush-cache", **environment)
+    assert failed.returncode != 0
+    assert "trmm: " in failed.stderr
+    assert environment["TRMM_API_KEY"] not in failed.stderr
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+async def test_hosts_are_agents_by_unique_names(dialect: str) -> None:
+    async with served(dialect, agents=8) as (_, trmm):
+        agents = await trmm.agents.list()
+        found = await hosts(trmm)
+        assert len({host["name"] for host in found}) == 8
+        assert {host["vars"]["trmm_agent_id"] for host in found} == {agent.agent_id for agent in agents}
+        assert json.loads(json.dumps(found)) == found
+        client = agents[0].client.name
+        theirs = await hosts(trmm, client=client)
+        assert {host["vars"]["trmm_client"] for host in theirs} == {client}
+
+
+async def test_agents_of_one_name_have_their_ids_behind_it() -> None:
+    async with stock(agents=3) as (server, trmm):
+        twins = [server.add_agent(hostname=name) for name in ("TWIN", "twin")]
+        names = [host["name"] for host in await hosts(trmm)]
+        assert {f"{twin.hostname}-{twin.agent_id}" for twin in twins} <= {*names}
