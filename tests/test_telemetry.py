@@ -16,10 +16,19 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
+import trmm_async.sync
 from tests.peer import always, answer, in_turn, peer
 from tests.servers import served, until
 from tests.test_transport import KEY, client, status
-from trmm_async import TRMM, InvalidRequestError, NotFoundError, RateLimit, ServerError, StreamSettings
+from trmm_async import (
+    TRMM,
+    ConnectionFailedError,
+    InvalidRequestError,
+    NotFoundError,
+    RateLimit,
+    ServerError,
+    StreamSettings,
+)
 from trmm_async.dialects import Gateway
 from trmm_async.telemetry import _WORDS, instrument
 
@@ -266,6 +275,17 @@ def test_without_opentelemetry_it_says_what_to_install() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == ('trmm_async.telemetry needs opentelemetry-api: pip install "trmm-async[otel]"\n')
+
+
+def test_the_synchronous_client_is_instrumented_as_well(told: Told) -> None:
+    """A call stands below the span of the thread that makes it, though another carries it out."""
+    with trmm_async.sync.TRMM("http://127.0.0.1:1", api_key=KEY, retries=0, dialect="gateway") as trmm:
+        instrument(trmm, tracer_provider=told.tracers, meter_provider=told.meters)
+        with told.tracers.get_tracer("mine").start_as_current_span("mine"):
+            with pytest.raises(ConnectionFailedError):
+                trmm.clients.list()
+    (mine,) = told.named("mine")
+    assert [one.name for one in told.below(mine)] == ["trmm GET /api/v3/clients/"]
 
 
 def test_only_a_client_is_instrumented() -> None:
