@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import keyring
 import msgspec
 import pytest
 import yaml
@@ -12,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from tests.cli.test_profiles import Drawer
 from tests.config.recorded_server import COMMUNITY, recorded_server
 from tests.properties import many
 from tests.servers import count, served, stock
@@ -525,6 +527,23 @@ async def test_values_of_the_key_store_are_in_no_file_and_in_no_plan(
         }
         assert not await config.plan(trmm, tmp_path)
         assert (await config.pull(trmm, tmp_path)).written == ()
+
+
+async def test_values_may_stand_in_a_keyring(tmp_path: Path) -> None:
+    before = keyring.get_keyring()
+    drawer = Drawer()
+    drawer.keys["trmm-keys", "hooks/one"] = "s3cr3t-kept"
+    keyring.set_keyring(drawer)
+    try:
+        async with stock() as (_, trmm):
+            write(tmp_path, "key_store/hook.yaml", "name: hook\nvalue_from: keyring:trmm-keys/hooks/one\n")
+            assert await applied(trmm, tmp_path, kinds=["key_store"]) == ["+ key store entry 'hook'"]
+            assert "s3cr3t-kept" in {one.value for one in await trmm.key_store.list()}
+            write(tmp_path, "key_store/hook.yaml", "name: hook\nvalue_from: keyring:trmm-keys/other\n")
+            with pytest.raises(ConfigError, match="no value in keyring:trmm-keys/other"):
+                await config.plan(trmm, tmp_path, kinds=["key_store"])
+    finally:
+        keyring.set_keyring(before)
 
 
 async def test_marks_of_community_scripts_only_when_asked(tmp_path: Path) -> None:
