@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.forked import forks
 from tests.servers import count, served
 from trmm_async import (
     TRMM,
@@ -120,6 +121,35 @@ async def test_with_a_journal_is_switched_off_after_a_crash(tmp_path: Path) -> N
             assert set(maintenance.agent_ids) == {first, second}
         assert await on(trmm) == set()
         assert not journal.exists()
+
+
+KILLED = """
+import asyncio, sys
+from trmm_async import TRMM
+
+async def main(url, key, who, journal):
+    async with TRMM(url, api_key=key, dialect="stock") as trmm, trmm.maintenance(who, journal=journal):
+        print("on", flush=True)
+        await asyncio.Event().wait()
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+async def test_a_process_that_was_killed_leaves_nobody_in_it_for_good(tmp_path: Path) -> None:
+    program, journal = tmp_path / "killed.py", tmp_path / "maintenance"
+    program.write_text(KILLED)
+    async with served("stock", agents=2) as (server, trmm):
+        first, second = server.agent_ids
+        words = (server.url, server.api_key, first, str(journal))
+        with forks("package").start(str(program), words) as process:
+            assert process.stdout is not None
+            assert await asyncio.to_thread(process.stdout.readline) == "on\n"
+            process.kill()
+        assert await on(trmm) == {first}
+        async with trmm.maintenance(second, journal=journal):
+            pass
+        assert await on(trmm) == set()
 
 
 async def test_with_a_journal_that_is_none_switches_nothing(tmp_path: Path) -> None:
