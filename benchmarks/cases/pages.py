@@ -24,7 +24,8 @@ _OPENED: Final = "performance.getEntriesByType('navigation')[0].domContentLoaded
 _FILTERED: Final = (
     "(() => { const one = document.getElementById('words'), began = performance.now();"
     " one.value = 'host-0{turn}'; one.dispatchEvent(new Event('input'));"
-    " return new Promise(done => requestAnimationFrame(() => { document.body.offsetHeight; done(performance.now() - began); })); })()"
+    " return new Promise(done => requestAnimationFrame(() => {"
+    " document.body.offsetHeight; done(performance.now() - began); })); })()"
 )
 
 

@@ -56,6 +56,7 @@ def test_what_prints_data_prints_json_too(path: str) -> None:
         "revoke",
         "simulator",
         "demo",
+        "export",
         "exporter",
         "mcp",
     }

@@ -133,7 +133,7 @@ def test_every_command_that_has_agents_picks_them_by_all_of_it() -> None:
             picking[name] = [word for word in words if word in PICKING]
     looking = (
         "agents list", "watch", "checks", "tasks list", "alerts list", "software", "updates", "history",
-        "services list",
+        "services list", "export",
     )  # fmt: skip
     doing = (
         "run", "cmd", "patch scan", "patch install", "reboot", "maintenance", "tasks create",

@@ -23,6 +23,7 @@ from trmm_async.cli.commands import (
     examination,
     explaining,
     exporting,
+    exports,
     inventory,
     journals,
     patches,
@@ -182,7 +183,7 @@ def _for_all(
 
 
 _LOOKING = (agents, scripts, clients, checks, tasks, inventory, watch, exporting)
-_DOING = (running, journals, command, patches, upkeep, alerts, deployments, calling)
+_DOING = (running, journals, command, patches, upkeep, alerts, deployments, exports, calling)
 _SETTING_UP = (profiles, examination, explaining, configuring, assisting, simulated)
 for _noun in (*_LOOKING, *_DOING, *_SETTING_UP):
     _noun.add_to(app)

@@ -1,6 +1,6 @@
 """Files that are whole or not there: written aside, and given their name at the end.
 
-Below: `exits`. Above: `settings`, `exporting`, and the commands that write files.
+Below: `exits`. Above: `settings`, `tables`, and the commands that write files.
 """
 
 import os

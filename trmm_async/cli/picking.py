@@ -54,6 +54,7 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+W = TypeVar("W", bound="str | sdk.Agent")
 _FAILURES: Final = 20
 """So many that can't be asked are put up with; more are the server's fault, not theirs."""
 
@@ -173,8 +174,8 @@ async def agents_named(trmm: "sdk.TRMM", names: Sequence[str]) -> list["sdk.Agen
 
 async def of_each(
     trmm: "sdk.TRMM",
-    agents: Sequence["sdk.Agent"],
-    ask: "Callable[[sdk.Agent], Awaitable[Sequence[T]]]",
+    agents: Sequence[W],
+    ask: "Callable[[W], Awaitable[Sequence[T]]]",
     *,
     width: int = 10,
 ) -> "tuple[list[T], list[str]]":

@@ -1,6 +1,6 @@
 """Things as rows for programs: by the names of our fields, with their hosts, chosen, sorted, flat. Pure.
 
-Below: `exits`, `text`. Above: `printing`, `listing`, `exporting`.
+Below: `exits`, `text`. Above: `printing`, `listing`, `tables`.
 """
 
 import dataclasses
@@ -14,6 +14,7 @@ from trmm_async.cli.text import alike, local
 from trmm_async.plaintext import without_formulas
 
 __all__ = [
+    "HOST",
     "as_row",
     "chosen_fields",
     "field_names",

@@ -1,0 +1,185 @@
+"""Tables of any length as files: CSV, JSON Lines, SQLite, Parquet. Rows are written as they come.
+
+Below: `files`, `rows`. Above: its command.
+"""
+
+import csv
+import json
+import sqlite3
+import types
+import typing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from trmm_async.cli.exits import CommandError, Exit
+from trmm_async.cli.files import whole
+from trmm_async.cli.rows import HOST, as_row, flat, harmless
+from trmm_async.plaintext import UNFIT
+
+__all__ = ["FORMATS", "Field", "Write", "fields_of", "row_of", "writer"]
+
+FORMATS: Final = ("csv", "jsonl", "parquet", "sqlite")
+_AT_ONCE: Final = 2_000
+"""Rows of a batch, where a format is written in such."""
+
+_INSIDE: Final = ("ClientRef", "SiteRef", "CheckCounts", "ScriptResult")
+_KINDS: Final = {int: "integer", float: "real", bool: "boolean", datetime: "time"}
+
+Write = Callable[[Sequence[Any]], object]
+"""Writes one row, its values in the order of the fields."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """A column: its name, and "integer", "real", "boolean", "time" or "text"."""
+
+    name: str
+    kind: str
+
+
+def fields_of(kind: type, *, hosted: bool) -> tuple[Field, ...]:
+    """The columns of things of this kind, the same whatever the rows hold."""
+    front = [Field("agent_id", "text"), Field(HOST, "text")] if hosted else []
+    own = [one for one in _own(kind, "") if not hosted or one.name not in {"agent_id", HOST}]
+    return (*front, *own)
+
+
+def _own(kind: type, before: str) -> Iterator[Field]:
+    names: tuple[str, ...] = kind.__struct_fields__  # type: ignore[attr-defined]
+    hints = typing.get_type_hints(kind)
+    for name in names:
+        hint = hints[name]
+        is_union = isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union
+        members = set(typing.get_args(hint)) - {type(None)} if is_union else {hint}
+        inner = next((one for one in members if getattr(one, "__name__", "") in _INSIDE), None)
+        if inner is not None:
+            yield from _own(inner, f"{before}{name}_")
+        else:
+            kinds = {_KINDS.get(one, "text") for one in members}
+            yield Field(before + name, kinds.pop() if len(kinds) == 1 else "text")
+
+
+def row_of(thing: Any, fields: Sequence[Field], hosts: Mapping[str, str] | None) -> list[Any]:
+    """A thing's values in the order of the fields."""
+    row = flat(as_row(thing, hosts))
+    return [_fitting(row.get(field.name), field.kind) for field in fields]
+
+
+def _fitting(value: Any, kind: str) -> Any:
+    if value is None or kind != "text":
+        return value
+    # No database takes half of a pair of surrogates.
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text.encode("utf-8", "replace").decode()
+
+
+def writer(
+    folder: Path, form: str, name: str, fields: Sequence[Field], database: Path | None
+) -> AbstractContextManager[Write]:
+    """What writes this table; its file is whole at the end of the block, or not there.
+
+    Args:
+        folder: where.
+        form: one of `FORMATS`.
+        name: the table's.
+        fields: its columns.
+        database: the file that is being written, where all tables are in one.
+    """
+    if database is not None:
+        return _sqlite(database, name, fields)
+    return {"csv": _csv, "jsonl": _jsonl, "parquet": _parquet}[form](folder / f"{name}.{form}", fields)
+
+
+@contextmanager
+def _csv(path: Path, fields: Sequence[Field]) -> Iterator[Write]:
+    with whole(path) as aside, aside.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file)
+        table.writerow([field.name for field in fields])
+        yield lambda row: table.writerow(harmless(row))
+
+
+@contextmanager
+def _jsonl(path: Path, fields: Sequence[Field]) -> Iterator[Write]:
+    names = [field.name for field in fields]
+    with whole(path) as aside, aside.open("w", encoding="utf-8") as file:
+
+        def write(row: Sequence[Any]) -> None:
+            line = json.dumps(dict(zip(names, row, strict=True)), ensure_ascii=False)
+            # Some take other letters than the line feed for the end of a line.
+            file.write(UNFIT.sub(lambda found: f"\\u{ord(found[0]):04x}", line) + "\n")
+
+        yield write
+
+
+@contextmanager
+def _sqlite(path: Path, name: str, fields: Sequence[Field]) -> Iterator[Write]:
+    kinds = {"integer": "INTEGER", "boolean": "INTEGER", "real": "REAL"}
+    columns = ", ".join(f'"{field.name}" {kinds.get(field.kind, "TEXT")}' for field in fields)
+    places = ", ".join("?" * len(fields))
+    with closing(sqlite3.connect(path)) as database:
+        database.execute(f'CREATE TABLE "{name}" ({columns})')
+        insert = f'INSERT INTO "{name}" VALUES ({places})'  # noqa: S608 - names of ours
+        batch: list[Sequence[Any]] = []
+
+        def write(row: Sequence[Any]) -> None:
+            batch.append(row)
+            if len(batch) >= _AT_ONCE:
+                flush()
+
+        def flush() -> None:
+            try:
+                database.executemany(insert, batch)
+            except (sqlite3.Error, OverflowError) as error:
+                raise CommandError(Exit.FAILED, f"{path} can't be written: {error}") from error
+            batch.clear()
+
+        yield write
+        flush()
+        database.commit()
+
+
+@contextmanager
+def _parquet(path: Path, fields: Sequence[Field]) -> Iterator[Write]:
+    try:
+        import pyarrow as pa  # type: ignore[import-untyped]
+        from pyarrow import parquet
+    except ModuleNotFoundError as error:
+        needs = '--format parquet needs a package: pip install "trmm-async[cli,parquet]"'
+        raise CommandError(Exit.FAILED, needs) from error
+    kinds = {
+        "integer": pa.int64(),
+        "real": pa.float64(),
+        "boolean": pa.bool_(),
+        "time": pa.timestamp("us", tz="UTC"),
+    }
+    schema = pa.schema([(field.name, kinds.get(field.kind, pa.string())) for field in fields])
+    with whole(path) as aside, parquet.ParquetWriter(aside, schema) as file:
+        batch: list[Sequence[Any]] = []
+
+        def write(row: Sequence[Any]) -> None:
+            batch.append(row)
+            if len(batch) >= _AT_ONCE:
+                flush()
+
+        def flush() -> None:
+            columns = [
+                [_moment(row[place]) if field.kind == "time" else row[place] for row in batch]
+                for place, field in enumerate(fields)
+            ]
+            try:
+                arrays = [pa.array(values, kind.type) for values, kind in zip(columns, schema, strict=True)]
+            except (pa.ArrowException, OverflowError, ValueError) as error:
+                raise CommandError(Exit.FAILED, f"{path} can't be written: {error}") from error
+            file.write_table(pa.Table.from_arrays(arrays, schema=schema))
+            batch.clear()
+
+        yield write
+        flush()
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text).astimezone()
