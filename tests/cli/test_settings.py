@@ -5,6 +5,7 @@ import shutil
 import stat
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -241,3 +242,61 @@ class TestSharedLimits:
     def test_stay_in_the_file_when_it_is_written_anew(self, bare: Path) -> None:
         write_book(self.book(bare))
         assert read_book().profiles["a"].shared_limits == self.URL
+
+
+def test_comments_and_what_is_not_ours_stay_when_the_file_is_written(bare: Path) -> None:
+    bare.parent.mkdir(parents=True)
+    bare.write_text(
+        "# of the whole team\n"
+        'default = "lab"  # until May\n\n'
+        "[profiles.lab]\n"
+        "# behind the VPN\n"
+        'url = "https://lab.example.com"  # port 443\n'
+        'api_key = "old"\n'
+        'owner = "us"\n\n'
+        "[other]\n"
+        "x = 1 # one\n"
+    )
+    bare.chmod(0o600)
+    book = read_book()
+    lab = replace(book.profiles["lab"], api_key=None, keyring=True)
+    write_book(replace(book, profiles={"lab": lab, "new": Profile("new", url="https://new.example.com")}))
+    text = bare.read_text()
+    for kept in (
+        "# of the whole team",
+        "# until May",
+        "# behind the VPN",
+        "# port 443",
+        'owner = "us"',
+        "x = 1 # one",
+    ):
+        assert kept in text
+    assert "old" not in text
+    assert read_book().profiles.keys() == {"lab", "new"}
+    assert read_book().profiles["lab"].keyring
+    write_book(replace(read_book(), default=None, profiles={"new": read_book().profiles["new"]}))
+    assert "lab" not in bare.read_text()
+    assert "x = 1 # one" in bare.read_text()
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "",
+        'profiles.x.url = "https://x"\n',
+        'profiles = {x = {url = "https://x"}}\n',
+        '[profiles.x]\nurl = "https://x"\n',
+        '[profiles]\nx = {url = "https://x"}\n[more]\ny = 2\n',
+    ],
+)
+def test_a_file_of_any_form_says_what_it_is_to_say(bare: Path, before: str) -> None:
+    bare.parent.mkdir(parents=True)
+    bare.write_text(before)
+    bare.chmod(0o600)
+    book = read_book()
+    y = Profile("y", url="https://y.example.com", rate_limit="5/1")
+    write_book(replace(book, default="y", profiles={**book.profiles, "y": y}))
+    again = read_book()
+    assert again.default == "y"
+    assert again.profiles == {**book.profiles, "y": y}
+    assert ("y = 2" in bare.read_text()) == ("y = 2" in before)

@@ -16,7 +16,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         from trmm_async.cli.app import run
     except ModuleNotFoundError as error:
-        if error.name not in {"typer", "rich", "platformdirs", "tomli_w", "yaml"}:
+        if error.name not in {"typer", "rich", "platformdirs", "tomlkit", "yaml"}:
             raise
         print(f'trmm: {error.name} is missing: pip install "trmm-async[cli]"', file=sys.stderr)
         return 1
