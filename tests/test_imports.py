@@ -70,4 +70,5 @@ def test_no_class_has_the_name_of_another() -> None:
             for node in ast.parse(path.read_text()).body:
                 if isinstance(node, ast.ClassDef):
                     places.setdefault(node.name, []).append(str(room))
-    assert {name: rooms for name, rooms in places.items() if len(rooms) > 1} == {}
+    twice = {name: rooms for name, rooms in places.items() if len(rooms) > 1}
+    assert twice.keys() == {"TRMM"}  # the client, and the one without await, which says so by its module

@@ -93,7 +93,7 @@ class AgentRow:
 
 
 @dataclass(frozen=True)
-class Agents:
+class AgentRows:
     """Agents that were found: `total` may be more than are told."""
 
     total: int
@@ -135,7 +135,7 @@ class AlertRow:
 
 
 @dataclass(frozen=True)
-class Alerts:
+class AlertRows:
     """Alerts that are not resolved, the newest first."""
 
     total: int
@@ -143,7 +143,7 @@ class Alerts:
 
 
 @dataclass(frozen=True)
-class Explanation:
+class AgentExplanation:
     """How an agent stands, and why."""
 
     agent: AgentRow
@@ -186,7 +186,7 @@ class HistoryRow:
 
 
 @dataclass(frozen=True)
-class History:
+class HistoryRows:
     """What was run, the newest first."""
 
     total: int
@@ -204,7 +204,7 @@ class Result:
 
 
 @dataclass(frozen=True)
-class Change:
+class ChangeReport:
     """What a change would do, or did; `next` says what is to be done now."""
 
     dry_run: bool
@@ -297,11 +297,11 @@ class _Desk:
 
     # -- changes ---------------------------------------------------------------------------------------------
 
-    def plan(self, what: str, targets: Sequence[str]) -> Change:
+    def plan(self, what: str, targets: Sequence[str]) -> ChangeReport:
         """A dry run, after which the same call may be made once."""
         self._hold_bounds(targets)
         self.orders[self._fingerprint(what, targets)] = secrets.token_hex(4)
-        return Change(
+        return ChangeReport(
             dry_run=True,
             what=what,
             targets=list(targets),
@@ -450,16 +450,16 @@ def _add_reading(server: MCPServer[Any], desk: _Desk) -> None:  # noqa: C901 - e
         platform: str | None = None,
         kind: str | None = None,
         limit: Limit = 20,
-    ) -> Agents:
+    ) -> AgentRows:
         """Find agents: by a host name or a pattern such as WEB-*, client, site, status, platform, kind.
 
         status is online, offline or overdue; platform windows, linux or darwin; kind server or workstation.
         """
         chosen: dict[str, Any] = {"plat": platform, "status": status, "monitoring_type": kind}
         found = await trmm.agents.select(client=client, site=site, hostname=hostname, **chosen).list()
-        return Agents(total=len(found), agents=[_row(one) for one in found[:limit]])
+        return AgentRows(total=len(found), agents=[_row(one) for one in found[:limit]])
 
-    async def explain_agent(agent: str) -> Explanation:
+    async def explain_agent(agent: str) -> AgentExplanation:
         """Explain how an agent stands: whether it answers, which checks fail, which alerts are open."""
         (one,) = await desk.agents([agent])
         checks = [check for check in await trmm.checks.list(agent=one) if check.status == "failing"]
@@ -479,7 +479,7 @@ def _add_reading(server: MCPServer[Any], desk: _Desk) -> None:  # noqa: C901 - e
             if holds:
                 reasons.append(words)
         name = _line(one.hostname)
-        return Explanation(
+        return AgentExplanation(
             agent=_row(one),
             reasons=reasons,
             failing_checks=[_check_row(check, name) for check in checks[:_ROWS_MOST]],
@@ -497,14 +497,14 @@ def _add_reading(server: MCPServer[Any], desk: _Desk) -> None:  # noqa: C901 - e
         rows = [_check_row(check, names.get(check.agent_id or "", "")) for check in found[:limit]]
         return FailingChecks(total=len(found), checks=rows, not_asked=missing)
 
-    async def open_alerts(severity: str | None = None, limit: Limit = 20) -> Alerts:
+    async def open_alerts(severity: str | None = None, limit: Limit = 20) -> AlertRows:
         """The alerts that are not resolved; severity is info, warning or error."""
         found = [one for one in await trmm.alerts.list() if not one.resolved]
         found = [one for one in found if severity is None or one.severity == severity]
         names = await desk.names() if found else {}
         found.sort(key=lambda one: one.id, reverse=True)
         rows = [_alert_row(one, names.get(one.agent_id or "", "")) for one in found[:limit]]
-        return Alerts(total=len(found), alerts=rows)
+        return AlertRows(total=len(found), alerts=rows)
 
     async def installed_software(agent: str, name: str | None = None, limit: Limit = 50) -> SoftwareList:
         """The programs on an agent; with name, those that contain it."""
@@ -520,21 +520,21 @@ def _add_reading(server: MCPServer[Any], desk: _Desk) -> None:  # noqa: C901 - e
         ]
         return SoftwareList(total=len(found), software=rows)
 
-    async def history(agent: str, limit: Limit = 20) -> History:
+    async def history(agent: str, limit: Limit = 20) -> HistoryRows:
         """What was run on an agent: scripts, commands and tasks, with what they printed."""
         (one,) = await desk.agents([agent])
         found = sorted(await trmm.agents.history(one), key=lambda entry: entry.id, reverse=True)
-        return History(
+        return HistoryRows(
             total=len(found), entries=[_history_row(each, _line(one.hostname)) for each in found[:limit]]
         )
 
-    async def run_results(script: str, limit: Limit = 50) -> History:
+    async def run_results(script: str, limit: Limit = 50) -> HistoryRows:
         """The results of a script's latest runs on all agents, by the script's name."""
         found = [one for one in await trmm.agents.script_history() if is_named(one.script_name or "", script)]
         found.sort(key=lambda entry: entry.id, reverse=True)
         names = await desk.names() if found else {}
         rows = [_history_row(one, names.get(one.agent_id or "", "")) for one in found[:limit]]
-        return History(total=len(found), entries=rows)
+        return HistoryRows(total=len(found), entries=rows)
 
     reading: tuple[Callable[..., Awaitable[Any]], ...] = (
         find_agents,
@@ -579,7 +579,7 @@ def _add_changes(server: MCPServer[Any], desk: _Desk, allow: Collection[str]) ->
         args: list[str] = [],  # noqa: B006 - it is read alone; pydantic copies it
         timeout: int = 90,
         dry_run: bool = True,
-    ) -> Change:
+    ) -> ChangeReport:
         """Run a script of the library on agents: on one first, and on the others if that returned 0."""
         what = script_words(script, args, timeout)
         found, shown = await targets_of(agents)
@@ -591,7 +591,7 @@ def _add_changes(server: MCPServer[Any], desk: _Desk, allow: Collection[str]) ->
         careful: dict[str, Any] = {"canary": 1, "max_failures": 0} if len(found) > 1 else {}
         outcomes = await client.fleet.run_script(found, script, args=args, timeout=timeout, **careful)
         names = {one.agent_id: _line(one.hostname) for one in found}
-        return Change(False, what, shown, [_result(one, names) for one in outcomes])
+        return ChangeReport(False, what, shown, [_result(one, names) for one in outcomes])
 
     # A reboot, and maintenance mode.
 
@@ -600,7 +600,7 @@ def _add_changes(server: MCPServer[Any], desk: _Desk, allow: Collection[str]) ->
 
     async def reboot(
         agents: list[str], approval: Annotated[Approval, Resolve(approve_reboot)], dry_run: bool = True
-    ) -> Change:
+    ) -> ChangeReport:
         """Reboot agents now."""
         found, shown = await targets_of(agents)
         if dry_run:
@@ -608,7 +608,7 @@ def _add_changes(server: MCPServer[Any], desk: _Desk, allow: Collection[str]) ->
         client = desk.begin("reboot now", shown, approval)
         outcomes = await client.fleet.map(found, client.agents.reboot, canary=1 if len(found) > 1 else None)
         names = {one.agent_id: _line(one.hostname) for one in found}
-        return Change(False, "reboot now", shown, [_result(one, names) for one in outcomes])
+        return ChangeReport(False, "reboot now", shown, [_result(one, names) for one in outcomes])
 
     def maintenance_words(on: bool) -> str:
         return f"switch maintenance mode {'on' if on else 'off'}"
@@ -621,7 +621,7 @@ def _add_changes(server: MCPServer[Any], desk: _Desk, allow: Collection[str]) ->
         on: bool,
         approval: Annotated[Approval, Resolve(approve_maintenance)],
         dry_run: bool = True,
-    ) -> Change:
+    ) -> ChangeReport:
         """Switch the maintenance mode of agents on or off: in it, their alerts are not told."""
         what = maintenance_words(on)
         found, shown = await targets_of(agents)
@@ -630,7 +630,7 @@ def _add_changes(server: MCPServer[Any], desk: _Desk, allow: Collection[str]) ->
         client = desk.begin(what, shown, approval)
         for one in found:
             await client.agents.set_maintenance(on, agent=one)
-        return Change(False, what, shown, [Result(target=one, outcome="done") for one in shown])
+        return ChangeReport(False, what, shown, [Result(target=one, outcome="done") for one in shown])
 
     # Alerts.
 
@@ -645,14 +645,16 @@ def _add_changes(server: MCPServer[Any], desk: _Desk, allow: Collection[str]) ->
 
     async def resolve_alerts(
         alerts: list[int], approval: Annotated[Approval, Resolve(approve_alerts)], dry_run: bool = True
-    ) -> Change:
+    ) -> ChangeReport:
         """Resolve alerts, by their ids."""
         shown = await alert_targets(alerts)
         if dry_run:
             return desk.plan("resolve alerts", shown)
         client = desk.begin("resolve alerts", shown, approval)
         await client.alerts.resolve(list(dict.fromkeys(alerts)))
-        return Change(False, "resolve alerts", shown, [Result(target=one, outcome="done") for one in shown])
+        return ChangeReport(
+            False, "resolve alerts", shown, [Result(target=one, outcome="done") for one in shown]
+        )
 
     changing: tuple[Callable[..., Awaitable[Any]], ...] = (
         run_script,

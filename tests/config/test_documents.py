@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tests.properties import many
 from trmm_async import ConfigError
-from trmm_async.config.documents import ENDINGS, Source, code_file, parsed, parsed_code, yaml_text
+from trmm_async.config.documents import ENDINGS, SourceText, code_file, parsed, parsed_code, yaml_text
 from trmm_async.config.specs import PolicyFile, ScriptSpec, UrlActionSpec, plain, without_defaults
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
@@ -17,7 +17,7 @@ NAMES = TEXTS.filter(bool)
 @settings(max_examples=many(60))
 def test_yaml_says_any_text(name: str, pattern: str, description: str, body: str) -> None:
     spec = UrlActionSpec(name=name, pattern=pattern, description=description, rest_body=body)
-    assert parsed(yaml_text(without_defaults(spec)), UrlActionSpec, Source("x")) == spec
+    assert parsed(yaml_text(without_defaults(spec)), UrlActionSpec, SourceText("x")) == spec
 
 
 @given(
@@ -34,7 +34,7 @@ def test_code_is_the_same_behind_its_front_matter(
     spec = ScriptSpec(name=name, shell=shell, code=first + rest, args=tuple(args))  # type: ignore[arg-type]
     front = {key: value for key, value in plain(spec).items() if key not in {"code", "shell"}}
     text = code_file(shell, front, spec.code)
-    assert parsed_code(text, ENDINGS[shell], ScriptSpec, Source("x")) == spec
+    assert parsed_code(text, ENDINGS[shell], ScriptSpec, SourceText("x")) == spec
     if spec.code.startswith("#!/bin/sh\n"):
         assert text.startswith("#!/bin/sh\n")
 
@@ -44,7 +44,7 @@ def test_a_wrong_value_is_told_by_file_line_and_key() -> None:
     with pytest.raises(
         ConfigError, match=r"^policies/a\.yaml:5: checks\[0\]\.error_threshold: Expected `int`"
     ) as it:
-        parsed(text, PolicyFile, Source("policies/a.yaml"))
+        parsed(text, PolicyFile, SourceText("policies/a.yaml"))
     assert (it.value.file, it.value.line, it.value.key) == ("policies/a.yaml", 5, "checks[0].error_threshold")
 
 
@@ -65,12 +65,12 @@ def test_a_wrong_value_is_told_by_file_line_and_key() -> None:
 )
 def test_what_is_no_such_file_is_told(text: str, line: int | None, said: str) -> None:
     with pytest.raises(ConfigError, match=said.replace("(", r"\(")) as caught:
-        parsed(text, PolicyFile, Source("p.yaml"))
+        parsed(text, PolicyFile, SourceText("p.yaml"))
     assert caught.value.line == line
 
 
 def test_words_of_yaml_1_1_are_texts() -> None:
-    spec = parsed("name: no\npattern: 12:30\ndescription: 2026-11-28\n", UrlActionSpec, Source("x"))
+    spec = parsed("name: no\npattern: 12:30\ndescription: 2026-11-28\n", UrlActionSpec, SourceText("x"))
     assert (spec.name, spec.pattern, spec.description) == ("no", "12:30", "2026-11-28")
     assert yaml_text({"name": "no", "at": "12:30"}) == "name: 'no'\nat: '12:30'\n"
 
@@ -90,7 +90,7 @@ def test_front_matter_that_is_wrong_is_told_by_its_line(
     text: str, ending: str, line: int | None, said: str
 ) -> None:
     with pytest.raises(ConfigError, match=said) as caught:
-        parsed_code(text, ending, ScriptSpec, Source("scripts/x"))
+        parsed_code(text, ending, ScriptSpec, SourceText("scripts/x"))
     assert caught.value.line == line
 
 

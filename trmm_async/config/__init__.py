@@ -20,7 +20,7 @@ import msgspec
 
 from trmm_async.client import TRMM
 from trmm_async.config.folder import Folder, Known, State, Written
-from trmm_async.config.planning import Plan, Present, Step, Want, Wanted, compare, describe, in_words
+from trmm_async.config.planning import ConfigPlan, Present, Step, Want, Wanted, compare, describe, in_words
 from trmm_async.config.server import Applied, carry_out, read, readings
 from trmm_async.config.specs import plain as plainly
 from trmm_async.config.table import FILES, KINDS, FileKind, Row
@@ -31,7 +31,7 @@ __all__ = [
     "KIND_NAMES",
     "Applied",
     "Known",
-    "Plan",
+    "ConfigPlan",
     "Present",
     "Pulled",
     "Row",
@@ -61,7 +61,7 @@ class Pulled:
         written: new ones, and those that said something else.
         unchanged: those that said the same; they were left as they are, with their comments.
         gone: those about which the server has nothing; `plan` would create that.
-        findings: what is odd on the server, as `Plan.findings`; what no file can say is among it.
+        findings: what is odd on the server, as `ConfigPlan.findings`; what no file can say is among it.
     """
 
     written: tuple[str, ...] = ()
@@ -147,7 +147,7 @@ async def plan(
     kinds: Iterable[str] | None = None,
     community: bool = False,
     delete: bool = False,
-) -> Plan:
+) -> ConfigPlan:
     """What has to be done so that a server is as a folder says. Nothing is changed.
 
     It is `compare(load(…), await present(…))`.
@@ -169,7 +169,7 @@ async def plan(
 
 async def apply(
     trmm: TRMM,
-    plan: Plan,
+    plan: ConfigPlan,
     folder: str | PathLike[str],
     *,
     tell: Callable[[Step], None] | None = None,

@@ -20,7 +20,7 @@ except ModuleNotFoundError as error:
         'trmm_async.config needs a library: pip install "trmm-async[config]"'
     ) from error
 
-__all__ = ["ENDINGS", "Source", "code_file", "parsed", "parsed_code", "yaml_text"]
+__all__ = ["ENDINGS", "SourceText", "code_file", "parsed", "parsed_code", "yaml_text"]
 
 T = TypeVar("T")
 
@@ -78,7 +78,7 @@ _Dumper.add_representer(str, _text)
 
 
 @dataclass(frozen=True)
-class Source:
+class SourceText:
     """Where a text comes from: a file by its name in the folder, and the line at which the YAML begins."""
 
     file: str
@@ -98,7 +98,7 @@ def yaml_text(data: object) -> str:
     )
 
 
-def parsed(text: str, kind: type[T], source: Source, more: Mapping[str, Any] | None = None) -> T:
+def parsed(text: str, kind: type[T], source: SourceText, more: Mapping[str, Any] | None = None) -> T:
     """A document as a Struct; `more` is what stands elsewhere than in the YAML.
 
     Raises:
@@ -120,7 +120,7 @@ def parsed(text: str, kind: type[T], source: Source, more: Mapping[str, Any] | N
         raise source.error("it is nested too deeply", source.first_line) from None
 
 
-def _loaded(text: str, source: Source) -> tuple[Any, Any]:
+def _loaded(text: str, source: SourceText) -> tuple[Any, Any]:
     try:
         loader = _Loader(text.removeprefix(_BOM))
         try:
@@ -142,7 +142,7 @@ def _loaded(text: str, source: Source) -> tuple[Any, Any]:
         raise source.error(f"this is no YAML: {said}") from None
 
 
-def _hold_single_keys(node: Any, source: Source) -> None:
+def _hold_single_keys(node: Any, source: SourceText) -> None:
     """A key that stands twice would be lost in silence."""
     if isinstance(node, yaml.MappingNode):
         seen: set[str] = set()
@@ -164,7 +164,7 @@ _STEP: Final = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|\[\.\.\.\]")
 _NAMED: Final = re.compile(r"(?:unknown|required) field `(.*?)`")
 
 
-def _located(error: msgspec.ValidationError, node: Any, source: Source) -> ConfigError:
+def _located(error: msgspec.ValidationError, node: Any, source: SourceText) -> ConfigError:
     """The error with the line of the value that it is about."""
     said = str(error)
     path = _PATH.search(said)
@@ -178,7 +178,7 @@ def _located(error: msgspec.ValidationError, node: Any, source: Source) -> Confi
     return source.error(said, _line_of(node, steps, source), key)
 
 
-def _line_of(node: Any, steps: list[str | int], source: Source) -> int | None:
+def _line_of(node: Any, steps: list[str | int], source: SourceText) -> int | None:
     """The line of what is deepest of this path, of what there is."""
     if node is None:
         return source.first_line
@@ -219,7 +219,7 @@ def _first_line(code: str) -> str:
     return code[: code.index("\n") + 1] if code.startswith("#!") and "\n" in code else ""
 
 
-def parsed_code(text: str, ending: str, kind: type[T], source: Source) -> T:
+def parsed_code(text: str, ending: str, kind: type[T], source: SourceText) -> T:
     """A file of code as a Struct: what its comments say, its `shell` by its ending, and its `code`.
 
     Raises:
@@ -246,7 +246,7 @@ def parsed_code(text: str, ending: str, kind: type[T], source: Source) -> T:
             raise source.error(f"a line of the front matter begins with {mark}", place)
         front.append(line[len(mark) :].removeprefix(" ").rstrip("\r\n"))
     code = first + "".join(lines[end + 1 :])
-    inner = Source(source.file, 2 + bool(first))
+    inner = SourceText(source.file, 2 + bool(first))
     return parsed("\n".join(front), kind, inner, {"shell": shell, "code": code})
 
 

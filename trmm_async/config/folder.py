@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
-from trmm_async.config.documents import ENDINGS, Source, code_file, parsed, parsed_code, yaml_text
+from trmm_async.config.documents import ENDINGS, SourceText, code_file, parsed, parsed_code, yaml_text
 from trmm_async.config.specs import plain, without_defaults
 from trmm_async.config.table import FILES, FileKind
 from trmm_async.errors import ConfigError
@@ -84,7 +84,7 @@ class Folder:
 
     def _read(self, kind: FileKind, path: Path) -> Written:
         handle = f"{kind.name}/{path.name}"
-        source = Source(handle)
+        source = SourceText(handle)
         self._hold_inside(path)
         if not path.is_file():
             raise source.error(

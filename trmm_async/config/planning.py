@@ -11,14 +11,14 @@ from typing import Any, Final, Literal
 import msgspec
 
 from trmm_async.config.folder import Known
-from trmm_async.config.specs import SiteRef, plain
-from trmm_async.config.table import KINDS, Key, Kind, RefPath, Row, mapped
+from trmm_async.config.specs import SiteName, plain
+from trmm_async.config.table import KINDS, Kind, RefPath, Row, StoredKey, mapped
 from trmm_async.errors import ConfigError
 from trmm_async.plaintext import alike, clean, one_line
 
 __all__ = [
     "Described",
-    "Plan",
+    "ConfigPlan",
     "Present",
     "Step",
     "Thing",
@@ -30,7 +30,7 @@ __all__ = [
     "named",
 ]
 
-Name = str | SiteRef
+Name = str | SiteName
 _NUMBER: Final = re.compile(r"#([0-9]{1,18})")
 _SIGNS: Final = {"create": "+", "change": "~", "delete": "-"}
 
@@ -119,7 +119,7 @@ class Step:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class ConfigPlan:
     """What `apply` would do, in this order. `str(plan)` shows it, with what differs; nothing secret is in it.
 
     Attributes:
@@ -156,7 +156,7 @@ class Plan:
         }
 
 
-def compare(wanted: Wanted, present: Present, *, delete: bool = False) -> Plan:
+def compare(wanted: Wanted, present: Present, *, delete: bool = False) -> ConfigPlan:
     """The plan that makes of what is present what is wanted.
 
     Args:
@@ -250,13 +250,13 @@ class _Comparison:
         if self.problems:
             raise ConfigError("; ".join(dict.fromkeys(self.problems)))
 
-    def plan(self, *, delete: bool) -> Plan:
+    def plan(self, *, delete: bool) -> ConfigPlan:
         """All of it together."""
         ids: dict[str, dict[Name, int]] = {
             kind: {name: number for number, name in names.items()} for kind, names in self.names.items()
         }
         deletes = tuple(reversed(self.deletes))
-        return Plan(
+        return ConfigPlan(
             server=self.wanted.server,
             steps=(*self.steps, *(deletes if delete else ())),
             would_delete=() if delete else deletes,
@@ -291,7 +291,7 @@ class _Comparison:
 
     def _name(self, kind: Kind, want: Want) -> Name:
         if kind.name == "sites":
-            return SiteRef(client=self._owner_name(want) or "", site=want.key)
+            return SiteName(client=self._owner_name(want) or "", site=want.key)
         return want.key if kind.owner is None else want.handle.partition(f"#{kind.name}/")[2]
 
     def _label_parts(self, kind: Kind, found: Sequence["_Seen"]) -> None:
@@ -323,7 +323,7 @@ class _Comparison:
         for path, other in kind.refs.items():
             spec = mapped(spec, path, partial(self._named, what, other))
         try:
-            spec = spec if isinstance(spec, Key) else msgspec.convert(plain(spec), kind.spec)
+            spec = spec if isinstance(spec, StoredKey) else msgspec.convert(plain(spec), kind.spec)
         except msgspec.ValidationError as error:
             self.findings.append(f"{what} can't be said in a file ({error}); it is left alone")
             return _Seen(row, None, kind.key(spec))
@@ -333,7 +333,7 @@ class _Comparison:
         found = self.names.get(kind, {}).get(number)
         if found is None:
             self.findings.append(f"{what} refers to {KINDS[kind].word} {number}, which is not there")
-            return SiteRef(client=f"#{number}", site=f"#{number}") if kind == "sites" else f"#{number}"
+            return SiteName(client=f"#{number}", site=f"#{number}") if kind == "sites" else f"#{number}"
         return found
 
     # -- which is which --------------------------------------------------------------------------------------
@@ -431,7 +431,7 @@ class _Comparison:
         if one is None:
             if kind.create is None:
                 self.problems.append(f"{want.handle}: the server has no {kind.word} {want.key!r}")
-            elif isinstance(spec, Key) and spec.value is None:
+            elif isinstance(spec, StoredKey) and spec.value is None:
                 self.problems.append(
                     f"{want.handle}: a new entry needs value_from: env:NAME or keyring:SERVICE/NAME"
                 )
@@ -441,7 +441,7 @@ class _Comparison:
         if one.spec is None:
             self.problems.append(f"{want.handle}: {kind.word} {one.row.id} is there, and can't be compared")
             return
-        if isinstance(spec, Key) and spec.value is None:
+        if isinstance(spec, StoredKey) and spec.value is None:
             spec = msgspec.structs.replace(spec, value=one.spec.value)
         if type(spec) is not type(one.spec):
             self.problems.append(f"{want.handle}: {want.key!r} is of another type on the server")
@@ -475,7 +475,7 @@ class _Comparison:
                         self.problems.append(f"{want.handle}: its file has no {KINDS[other].word} {name!r}")
                     continue
                 known = Counter(self.names.get(other, {}).values())
-                shown = f"{name.client}/{name.site}" if isinstance(name, SiteRef) else str(name)
+                shown = f"{name.client}/{name.site}" if isinstance(name, SiteName) else str(name)
                 if known[name] > 1:
                     self.problems.append(f"{want.handle}: there are several of {KINDS[other].word} {shown!r}")
                 elif not known[name] and name not in self.coming[other] and not _NUMBER.fullmatch(shown):
@@ -568,7 +568,7 @@ def _number_of_part(numbers: Mapping[str, int], of: str, name: str) -> int:
 
 
 def _number(ids: Mapping[Name, int], name: Name) -> int:
-    shown = name.site if isinstance(name, SiteRef) else name
+    shown = name.site if isinstance(name, SiteName) else name
     if name not in ids and (number := _NUMBER.fullmatch(shown)):
         return int(number[1])
     return ids[name]
@@ -577,7 +577,7 @@ def _number(ids: Mapping[Name, int], name: Name) -> int:
 # -- in words ------------------------------------------------------------------------------------------------
 
 
-def in_words(plan: Plan) -> str:
+def in_words(plan: ConfigPlan) -> str:
     """A plan as people read it, with what differs; safe for a terminal."""
     lines: list[str] = []
     for step in plan.steps:

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from trmm_async.client import TRMM
 from trmm_async.config.folder import Folder, Known, State
-from trmm_async.config.planning import Name, Plan, Present, Step, named
-from trmm_async.config.specs import SiteRef
+from trmm_async.config.planning import ConfigPlan, Name, Present, Step, named
+from trmm_async.config.specs import SiteName
 from trmm_async.config.table import KINDS, Kind, Row
 from trmm_async.errors import ApplyStoppedError, TRMMError, UnsupportedError
 
@@ -62,7 +62,7 @@ async def _script_names(trmm: TRMM) -> Mapping[int, Name]:
 
 async def _site_names(trmm: TRMM) -> Mapping[int, Name]:
     return {
-        site.id: SiteRef(client=client.name, site=site.name)
+        site.id: SiteName(client=client.name, site=site.name)
         for client in await trmm.clients.list()
         for site in client.sites
     }
@@ -97,7 +97,7 @@ class _Work:
 
 
 async def carry_out(
-    trmm: TRMM, plan: Plan, folder: Folder, state: State, tell: Callable[[Step], None] | None
+    trmm: TRMM, plan: ConfigPlan, folder: Folder, state: State, tell: Callable[[Step], None] | None
 ) -> Applied:
     """Do exactly this plan. What is done is written down step by step.
 

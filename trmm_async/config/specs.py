@@ -25,7 +25,7 @@ __all__ = [
     "PolicyFile",
     "PolicySpec",
     "ScriptSpec",
-    "SiteRef",
+    "SiteName",
     "SiteSpec",
     "ScheduleSpec",
     "SnippetSpec",
@@ -109,7 +109,7 @@ class UrlActionSpec(Spec, frozen=True, kw_only=True):
     rest_headers: str = ""
 
 
-class SiteRef(Spec, frozen=True, kw_only=True):
+class SiteName(Spec, frozen=True, kw_only=True):
     """A site: its name is unique among those of its client alone."""
 
     client: _Name
@@ -133,7 +133,7 @@ _OTHERS: Final[Mapping[str, Any]] = {
     "action_env_vars": Mapping[str, str],
     "resolved_action_env_vars": Mapping[str, str],
     "excluded_clients": tuple[str, ...],
-    "excluded_sites": tuple[SiteRef, ...],
+    "excluded_sites": tuple[SiteName, ...],
     **{
         f"{what}_{how}_alert_severity": tuple[Severity, ...]
         for what in ("check", "task")
@@ -168,7 +168,9 @@ AlertTemplateSpec: Final = cast(
 """The fields of `AlertTemplate`, but for those that only a server can say; names in place of ids."""
 
 
-class _Disk(kinds.DiskSpaceCheck, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="diskspace"):
+class _DiskSpace(
+    kinds.DiskSpaceCheck, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="diskspace"
+):
     pass
 
 
@@ -196,7 +198,7 @@ class _EventLog(kinds.EventLogCheck, frozen=True, kw_only=True, forbid_unknown_f
     pass
 
 
-CheckSpec: TypeAlias = _Disk | _Cpu | _Memory | _Ping | _Service | _Script | _EventLog
+CheckSpec: TypeAlias = _DiskSpace | _Cpu | _Memory | _Ping | _Service | _Script | _EventLog
 """A policy's check; `check_type` says which."""
 
 
@@ -277,7 +279,7 @@ class PolicySpec(Spec, frozen=True, kw_only=True):
     enforced: bool = False
     alert_template: str | None = None
     excluded_clients: tuple[str, ...] = ()
-    excluded_sites: tuple[SiteRef, ...] = ()
+    excluded_sites: tuple[SiteName, ...] = ()
 
 
 class PolicyFile(PolicySpec, frozen=True, kw_only=True):

@@ -15,7 +15,7 @@ from trmm_async.config import specs
 from trmm_async.errors import ConfigError
 from trmm_async.profiles import keyring_library, telling
 
-__all__ = ["FILES", "KINDS", "FileKind", "Key", "Kind", "Row", "Secret", "check_label", "mapped"]
+__all__ = ["FILES", "KINDS", "FileKind", "StoredKey", "Kind", "Row", "Secret", "check_label", "mapped"]
 
 RefPath = tuple[str, ...]
 Only = Callable[[Any], bool]
@@ -43,7 +43,7 @@ class Secret:
         return "***"
 
 
-class Key(msgspec.Struct, frozen=True, kw_only=True):
+class StoredKey(msgspec.Struct, frozen=True, kw_only=True):
     """An entry of the key store as it is compared; without a value its value is not looked at."""
 
     name: str
@@ -233,14 +233,14 @@ async def _delete_field(trmm: TRMM, row: Row) -> None:
 
 async def _keys(trmm: TRMM, _: Sequence[Row], only: Only) -> list[Row]:
     return [
-        Row(kind="key_store", id=one.id, spec=Key(name=one.name, value=Secret(one.value)), thing=one)
+        Row(kind="key_store", id=one.id, spec=StoredKey(name=one.name, value=Secret(one.value)), thing=one)
         for one in filter(only, await trmm.key_store.list())
     ]
 
 
 def _key_prepared(spec: Any, file: str) -> Any:
     if spec.value_from is None:
-        return Key(name=spec.name)
+        return StoredKey(name=spec.name)
     where, _, name = spec.value_from.partition(":")
     if where == "env":
         value = os.environ.get(name)
@@ -250,7 +250,7 @@ def _key_prepared(spec: Any, file: str) -> Any:
             value = keyring_library().get_password(service, user)
     if not (value or "").strip():
         raise ConfigError(f"there is no value in {spec.value_from}", file=file, key="value_from")
-    return Key(name=spec.name, value=Secret((value or "").strip()))
+    return StoredKey(name=spec.name, value=Secret((value or "").strip()))
 
 
 async def _create_key(trmm: TRMM, spec: Any, _: int | None) -> int:
@@ -434,7 +434,7 @@ async def _delete_task(trmm: TRMM, row: Row) -> None:
 # -- clients and sites ---------------------------------------------------------------------------------------
 
 
-class Place(specs.SiteSpec, frozen=True, kw_only=True):
+class PlaceSpec(specs.SiteSpec, frozen=True, kw_only=True):
     """What is assigned to a client or a site, with its name."""
 
     name: str
@@ -448,7 +448,7 @@ async def _clients(trmm: TRMM, _: Sequence[Row], only: Only) -> list[Row]:
 
 
 def _place(noun: Any) -> Any:
-    return _raw(Place, noun, block_policy_inheritance=bool(noun.block_policy_inheritance))
+    return _raw(PlaceSpec, noun, block_policy_inheritance=bool(noun.block_policy_inheritance))
 
 
 async def _sites(_trmm: TRMM, owners: Sequence[Row], only: Only) -> list[Row]:
@@ -468,9 +468,9 @@ async def _update_site(trmm: TRMM, row: Row, spec: Any, names: Sequence[str]) ->
 
 
 def _parts_of_client(spec: Any) -> tuple[Any, Mapping[str, Sequence[Any]]]:
-    sites = [Place(name=name, **_values(site)) for name, site in spec.sites.items()]
+    sites = [PlaceSpec(name=name, **_values(site)) for name, site in spec.sites.items()]
     names = specs.SiteSpec.__struct_fields__
-    return Place(name=spec.name, **_values(spec, names)), {"sites": sites}
+    return PlaceSpec(name=spec.name, **_values(spec, names)), {"sites": sites}
 
 
 def _whole_client(spec: Any, parts: Mapping[str, Sequence[Any]], _: Any) -> Any:
@@ -517,7 +517,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         Kind(
             name="key_store",
             word="key store entry",
-            spec=Key,
+            spec=StoredKey,
             read=_keys,
             create=_create_key,
             update=_update_key,
@@ -616,7 +616,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         Kind(
             name="clients",
             word="client",
-            spec=Place,
+            spec=PlaceSpec,
             read=_clients,
             refs=_PLACES,
             fixed=("name",),
@@ -625,7 +625,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         Kind(
             name="sites",
             word="site",
-            spec=Place,
+            spec=PlaceSpec,
             owner="clients",
             read=_sites,
             refs=_PLACES,

@@ -28,7 +28,7 @@ from trmm_async.stream import Look, Looking, StreamState, Subscription, Wants, e
 
 __all__ = ["Events", "EventsFeed", "Feed", "LooksFeed"]
 
-Wanted = Callable[[Agent], bool]
+AgentPredicate = Callable[[Agent], bool]
 Events = AbstractAsyncContextManager[AsyncIterable[Event]]
 """What events can be read from, as from a `Subscription`: entered, then iterated."""
 
@@ -63,7 +63,7 @@ class Feed(Protocol):
 class LooksFeed:
     """By the looks that all subscriptions and waiters of the client share."""
 
-    def __init__(self, api: Api, picture: Picture, wanted: Wanted, settings: MirrorSettings) -> None:
+    def __init__(self, api: Api, picture: Picture, wanted: AgentPredicate, settings: MirrorSettings) -> None:
         self._picture = picture
         self._wanted = wanted
         self._settings = settings
@@ -125,7 +125,7 @@ async def resync(
     picture: Picture,
     agents: Iterable[Agent],
     alerts: Iterable[Alert],
-    wanted: Wanted,
+    wanted: AgentPredicate,
     is_live: Callable[[str], bool],
 ) -> None:
     """Have the picture show what lists have: for a reader, in one go.
@@ -180,7 +180,12 @@ class EventsFeed:
     """By events, of a gateway's sockets or of a source that was given, and a list once a resync."""
 
     def __init__(
-        self, api: Api, picture: Picture, wanted: Wanted, settings: MirrorSettings, source: Events | None
+        self,
+        api: Api,
+        picture: Picture,
+        wanted: AgentPredicate,
+        settings: MirrorSettings,
+        source: Events | None,
     ) -> None:
         self._api = api
         self._picture = picture

@@ -15,7 +15,7 @@ from trmm_async.events import Event
 from trmm_async.models import ClientRef
 from trmm_async.plaintext import log_of
 from trmm_async.stream.backlog import Backlog
-from trmm_async.stream.filters import Wanted
+from trmm_async.stream.filters import EventFilter
 
 __all__ = ["Consumer", "Fanout", "Handler"]
 
@@ -38,7 +38,7 @@ class Consumer:
 
     def __init__(
         self,
-        wants: Wanted,
+        wants: EventFilter,
         backlog: Backlog,
         leave: Callable[["Consumer"], None],
         check_loop: Callable[[], None],
@@ -226,7 +226,7 @@ class Fanout:
         """Whether somebody wants to know of agents to which client they belong."""
         return any(consumer.wants.client is not None for consumer in self._consumers)
 
-    def consumer(self, wants: Wanted, backlog: Backlog) -> Consumer:
+    def consumer(self, wants: EventFilter, backlog: Backlog) -> Consumer:
         """One more."""
         made = Consumer(wants, backlog, self._leave, self._check_loop, self._was_read)
         if self._end is not None:

@@ -15,7 +15,7 @@ from trmm_async.models import Agent, Client, ClientRef
 from trmm_async.plaintext import is_named
 from trmm_async.words import Severity
 
-__all__ = ["Agents", "Clients", "Kinds", "Severities", "Wanted", "wanted"]
+__all__ = ["Agents", "Clients", "Kinds", "Severities", "EventFilter", "wanted"]
 
 Kinds = type[Event] | tuple[type[Event], ...]
 Agents = str | Agent | Iterable[str | Agent]
@@ -26,7 +26,7 @@ _MARKS = (Gap, Live, Ended)
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class EventFilter:
     """A filter; None in a field: any.
 
     Attributes:
@@ -70,13 +70,13 @@ def wanted(
     severity: Severities | None,
     *,
     marks: bool,
-) -> Wanted:
+) -> EventFilter:
     """A filter of what a user gave, checked.
 
     Raises:
         InvalidRequestError: something of it is none.
     """
-    return Wanted(
+    return EventFilter(
         kinds=None if kinds is None else _kinds(kinds),
         agent_ids=None if agent is None else _agent_ids(agent),
         client=None if client is None else _client(client),

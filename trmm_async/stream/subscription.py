@@ -20,7 +20,7 @@ from trmm_async.observing import Observers
 from trmm_async.stream.arrivals import Arrivals
 from trmm_async.stream.backlog import Backlog
 from trmm_async.stream.fanout import Consumer, Fanout, Handler
-from trmm_async.stream.filters import Agents, Clients, Kinds, Severities, Wanted, wanted
+from trmm_async.stream.filters import Agents, Clients, EventFilter, Kinds, Severities, wanted
 from trmm_async.stream.mailbox import Mailbox
 from trmm_async.stream.position import Position, SourcePlace, read_position, server_text, source_text, written
 from trmm_async.stream.settings import StreamSettings, StreamState
@@ -337,7 +337,7 @@ class Subscription:
         severity: Severities | None,
         *,
         marks: bool,
-    ) -> Wanted:
+    ) -> EventFilter:
         if client is not None:
             self._check_clients(self.state)
         return wanted(kind, agent, client, severity, marks=marks)
@@ -350,7 +350,7 @@ class Subscription:
                 "Pass Agent objects to events() instead"
             )
 
-    def _consumer(self, wants: Wanted, queue: int) -> Consumer:
+    def _consumer(self, wants: EventFilter, queue: int) -> Consumer:
         size = arguments.integer(queue, "queue", minimum=1)
         return self._fanout.consumer(wants, Backlog(size, self._settings.clock, self._observers.gap))
 

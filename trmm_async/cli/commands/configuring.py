@@ -12,7 +12,7 @@ from trmm_async.cli.printing import Output, say
 from trmm_async.cli.session import connected, runs
 
 if TYPE_CHECKING:
-    from trmm_async.config import Plan
+    from trmm_async.config import ConfigPlan
 
 __all__ = ["add_to"]
 
@@ -126,7 +126,7 @@ def _config() -> Any:
     return config
 
 
-def _print(plan: "Plan", output: Output) -> None:
+def _print(plan: "ConfigPlan", output: Output) -> None:
     output.one(plan.to_dict() if not output.for_people else plan, print)
 
 
