@@ -9,6 +9,7 @@ import asyncio
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from trmm_async.testing.replies import RefusedError
 from trmm_async.testing.routing import Route
 
 from . import agent_shapes as shapes
@@ -44,6 +45,7 @@ class Agents:
     def __init__(self, stage: Stage) -> None:
         self._world = stage.world
         self._diary = stage.diary
+        self._accounts = stage.accounts
         self._seconds = stage.agent_seconds
 
     def routes(self) -> Sequence[Route]:
@@ -70,6 +72,7 @@ class Agents:
         site = whole(query["site"]) if "site" in query else None
         client = whole(query["client"]) if "client" in query and site is None else None
         found = self._world.find_agents(client=client, site=site, monitoring_type=kind)
+        found = [agent for agent in found if self._accounts.shows(asked.user, agent.site)]
         if query.get("detail", "true") != "true":
             return await self._said([shapes.short(agent) for agent in found], SHORT * self._seconds)
         pending = Counter(row["agent"] for row in self._diary.actions.values() if row["status"] == "pending")
@@ -119,7 +122,10 @@ class Agents:
         return said(f"{agent.hostname} will now be uninstalled.")
 
     def _agent(self, asked: Asked) -> Agent:
-        return self._world.agent(asked.params["agent_id"])
+        agent = self._world.agent(asked.params["agent_id"])
+        if not self._accounts.shows(asked.user, agent.site):
+            raise RefusedError(403)
+        return agent
 
 
 def _examine_shell(agent: Agent, changes: Mapping[str, object]) -> None:

@@ -34,6 +34,7 @@ class Clients:
     def __init__(self, stage: Stage) -> None:
         self._world = stage.world
         self._database = stage.database
+        self._accounts = stage.accounts
 
     def routes(self) -> Sequence[Route]:
         """Return its calls."""
@@ -53,10 +54,19 @@ class Clients:
 
     # -- clients ---------------------------------------------------------------------------------------------
 
-    def list(self, _asked: Asked) -> Reply:
-        """`GET /clients/`: by their names, with counts."""
+    def list(self, asked: Asked) -> Reply:
+        """`GET /clients/`: by their names, with counts; those, and the sites, that the role shows."""
         named = sorted(self._world.clients.values(), key=lambda client: client.name)
-        return said([self._client(client) | self._counts(client) for client in named])
+        rows: list[dict[str, object]] = []
+        for client in named:
+            sites = self._world.sites_of(client.id)
+            shown = {site.id for site in sites if self._accounts.shows(asked.user, site)}
+            if not shown and not self._accounts.shows_client(asked.user, client):
+                continue
+            row = self._client(client) | self._counts(client)
+            of_row = row["sites"] if isinstance(row["sites"], list) else []
+            rows.append(row | {"sites": [site for site in of_row if site["id"] in shown]})
+        return said(rows)
 
     def create(self, asked: Asked) -> Reply:
         """`POST /clients/`: a client with its first site; where the site is missing, 500 and the client."""
@@ -99,9 +109,10 @@ class Clients:
 
     # -- sites -----------------------------------------------------------------------------------------------
 
-    def list_sites(self, _asked: Asked) -> Reply:
-        """`GET /clients/sites/`."""
-        return said([_site(site) for site in self._world.sites.values()])
+    def list_sites(self, asked: Asked) -> Reply:
+        """`GET /clients/sites/`: those that the role shows."""
+        sites = self._world.sites.values()
+        return said([_site(site) for site in sites if self._accounts.shows(asked.user, site)])
 
     def create_site(self, asked: Asked) -> Reply:
         """`POST /clients/sites/`."""

@@ -215,6 +215,7 @@ class People:
         user.role = None if role is None else whole(role["id"])
         allowed = frozenset(name for name in PERMISSIONS if role and role[name])
         user.permissions = None if role and role["is_superuser"] else allowed
+        user.clients, user.sites = (_shown_by(role, f"can_view_{what}") for what in ("clients", "sites"))
 
     def roles(self, _asked: Asked) -> Reply:
         """`GET /accounts/roles/`."""
@@ -359,3 +360,8 @@ class People:
             raise no_match("AuthToken")
         self._accounts.end(token.value)
         return said("ok")
+
+
+def _shown_by(role: Row | None, column: str) -> frozenset[int]:
+    numbers = role[column] if role else None
+    return frozenset(number for number in numbers) if isinstance(numbers, list) else frozenset()

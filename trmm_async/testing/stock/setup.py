@@ -18,7 +18,7 @@ from .setup_rows import DASHBOARD
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from trmm_async.testing.nouns import Agent, CustomField
+    from trmm_async.testing.nouns import Agent, Client, CustomField, Site
     from trmm_async.testing.replies import Asked, Reply
     from trmm_async.testing.stage import Stage
 
@@ -145,7 +145,8 @@ class Setup:
         """`DELETE /core/customfields/{id}/`: with its values."""
         number, world = self._field(asked).id, self._world
         del world.custom_fields[number]
-        for holder in (*world.agents.values(), *world.clients.values(), *world.sites.values()):
+        holders: list[Agent | Client | Site] = [*world.agents.values(), *world.clients.values()]
+        for holder in (*holders, *world.sites.values()):
             holder.custom_fields[:] = [each for each in holder.custom_fields if each.field != number]
         return said("ok")
 
