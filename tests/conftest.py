@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.clock import SkippingLoops
 from tests.forked import end_all
+from tests.postgres import PostgresServer, postgres_server
 from tests.properties import many
 from tests.servers import DIALECTS
 
@@ -62,3 +63,16 @@ def nothing_is_odd(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
 def dialect(request: pytest.FixtureRequest) -> str:
     """Each of the languages: a test that takes it runs on a gateway and on a stock server."""
     return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server, for all tests of this process that need one. Who kills it starts it again."""
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture
+def database(postgres: PostgresServer) -> str:
+    """The URL of an empty database in it."""
+    return postgres.database()

@@ -44,11 +44,12 @@ Finished = subprocess.CompletedProcess[str]
 WARM: Final[dict[str, tuple[str, ...]]] = {
     "package": ("trmm_async.testing.plugin", "trmm_async.shared", "pytest", "pytest_asyncio.plugin"),
     # Without typer.rich_utils and keyring, which look at the environment when they are loaded.
+    "postgres": ("trmm_async.fleet.postgres.store",),
     "cli": ("trmm_async.cli.app", "trmm_async.cli.console", "rich.markdown", "rich.progress"),
 }
 """By kind of program: what is imported before the forks, beside all that the package's public names need."""
 
-OPTIONS: Final = {"package": ("-X", "dev", "-W", "error"), "cli": ()}
+OPTIONS: Final = {"package": ("-X", "dev", "-W", "error"), "postgres": (), "cli": ()}
 """Of Python."""
 
 

@@ -62,7 +62,18 @@ if TYPE_CHECKING:
         ScriptOutput,
         UnknownEvent,
     )
-    from trmm_async.fleet import FleetRun, Group, Journal, as_csv, as_jsonl, as_row, groups_of, report
+    from trmm_async.fleet import (
+        FleetRun,
+        Group,
+        Journal,
+        PostgresJournal,
+        StoredRun,
+        as_csv,
+        as_jsonl,
+        as_row,
+        groups_of,
+        report,
+    )
     from trmm_async.kinds import (
         CheckKind,
         CommandAction,
@@ -268,7 +279,18 @@ _ROOMS: Final = {
         "Waiting",
     ),
     "outcomes": ("Counts", "Done", "Failed", "Outcome", "Skipped", "Unknown"),
-    "fleet": ("FleetRun", "Group", "Journal", "as_csv", "as_jsonl", "as_row", "groups_of", "report"),
+    "fleet": (
+        "FleetRun",
+        "Group",
+        "Journal",
+        "PostgresJournal",
+        "StoredRun",
+        "as_csv",
+        "as_jsonl",
+        "as_row",
+        "groups_of",
+        "report",
+    ),
     "limits": ("RateLimit",),
     "resources.checks": (
         "CheckHistoryPoint",
@@ -443,6 +465,7 @@ __all__ = [
     "PolicyPlace",
     "PolicyRef",
     "PolicyUse",
+    "PostgresJournal",
     "Process",
     "RateLimit",
     "RateLimitedError",
@@ -481,6 +504,7 @@ __all__ = [
     "Software",
     "Stats",
     "StillInMaintenanceError",
+    "StoredRun",
     "StreamSettings",
     "StreamState",
     "Subscription",

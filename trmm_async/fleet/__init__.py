@@ -10,12 +10,11 @@ from, and what was done), `plan`, `work` (what is done to each), `rollout` (how 
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
 from datetime import timedelta
 from os import PathLike
-from pathlib import Path
 from typing import Any, Literal, TypedDict, TypeVar, Unpack, overload
 
 from trmm_async import arguments
 from trmm_async.errors import InvalidRequestError
-from trmm_async.fleet.journal import Journal
+from trmm_async.fleet.journal import Journal, Place
 from trmm_async.fleet.plan import (
     COMMAND_TIMEOUT_MOST,
     Prints,
@@ -25,6 +24,7 @@ from trmm_async.fleet.plan import (
     checked_policy,
     checked_wait,
 )
+from trmm_async.fleet.postgres import PostgresJournal, StoredRun, postgres_journal
 from trmm_async.fleet.reports import Group, as_csv, as_jsonl, as_row, groups_of, report
 from trmm_async.fleet.rollout import Share, any_result, succeeded_by_default
 from trmm_async.fleet.run import FleetRun
@@ -33,7 +33,19 @@ from trmm_async.fleet.work import CallWork, CodeWork, CommandWork, PatchWork, Sc
 from trmm_async.models import Agent, CommandResult, ScriptResult
 from trmm_async.resources import AnyScript, Api, Selector, checked_code, checked_command_run, checked_run
 
-__all__ = ["Fleet", "FleetRun", "Group", "Journal", "as_csv", "as_jsonl", "as_row", "groups_of", "report"]
+__all__ = [
+    "Fleet",
+    "FleetRun",
+    "Group",
+    "Journal",
+    "PostgresJournal",
+    "StoredRun",
+    "as_csv",
+    "as_jsonl",
+    "as_row",
+    "groups_of",
+    "report",
+]
 
 Retry = Literal["failed", "unknown", "skipped"]
 T = TypeVar("T")
@@ -56,7 +68,7 @@ class KeptRunOptions(RunOptions, total=False):
     """The same, of a run that can be written down."""
 
     dry_run: bool
-    journal: str | PathLike[str] | None
+    journal: Place | None
 
 
 class Fleet:
@@ -88,7 +100,7 @@ class Fleet:
         skip_offline: bool = False,
         when_online: timedelta | None = None,
         dry_run: bool = False,
-        journal: str | PathLike[str] | None = None,
+        journal: Place | None = None,
     ) -> FleetRun:
         """Run a script on all of these agents; see `FleetRun`.
 
@@ -123,7 +135,8 @@ class Fleet:
             when_online: don't skip them, but run them when they come back within this time.
             dry_run: say what would happen to whom, as `Skipped` outcomes, and send no script.
             journal: a file that the run is kept in, so that `resume` can go on with it after a crash. It must
-                not exist.
+                not exist. Or a run in a database, a `PostgresJournal` or "postgresql://host/database?run=NAME",
+                which several hosts can work off; its name must not be there yet.
 
         Raises:
             InvalidRequestError: an argument is wrong, or a target stands there twice.
@@ -333,7 +346,7 @@ class Fleet:
 
     def resume(
         self,
-        journal: str | PathLike[str],
+        journal: Place,
         *,
         retry: Retry | Iterable[Retry] = (),
         success: Callable[[Any], bool] | Iterable[int] | str | None = None,
@@ -350,11 +363,12 @@ class Fleet:
         that were in flight, and of which nothing is known, count for a canary alone.
 
         Args:
-            journal: the file.
+            journal: the file, or the run in a database. Of the latter any number of hosts can go on with it
+                at once: they work it off together, and each is told all outcomes.
             retry: "failed" runs those again that failed, or ran without success; "unknown" those of which it
                 isn't known; "skipped" those that were skipped for being offline. One of them, or several.
             success: as of the run. None for the return codes or the text that it was given; a function can't
-                be written into a file. For what ends from now on.
+                be written into a file. For what ends from now on. Not for a run in a database.
             forgive: go on as if what has ended by now had succeeded.
 
         Raises (on entering):
@@ -369,7 +383,12 @@ class Fleet:
         if success is not None:
             checked_policy(None, None, None, success)
         forgive = arguments.boolean(forgive, "forgive")
-        return FleetRun(self._api, Resumption(_path(journal), kinds, success, self.poll, forgive))
+        place = _place(journal)
+        if success is not None and isinstance(place, PostgresJournal):
+            raise InvalidRequestError(
+                "several hosts judge a run alike, by the success that it was begun with: resume() takes none"
+            )
+        return FleetRun(self._api, Resumption(place, kinds, success, self.poll, forgive))
 
     def _run(
         self,
@@ -385,7 +404,7 @@ class Fleet:
         skip_offline: bool = False,
         when_online: timedelta | None = None,
         dry_run: bool = False,
-        journal: str | PathLike[str] | None = None,
+        journal: Place | None = None,
     ) -> FleetRun[T]:
         if skip_offline and when_online is not None:
             raise InvalidRequestError("skip_offline and when_online exclude each other")
@@ -402,9 +421,14 @@ class Fleet:
             skip_offline=arguments.boolean(skip_offline, "skip_offline"),
             when_online=checked_wait(when_online),
             dry_run=arguments.boolean(dry_run, "dry_run"),
-            journal=None if journal is None else _path(journal),
+            journal=None if journal is None else _place(journal),
             poll=self.poll,
         )
+        policy = plan.policy
+        if isinstance(plan.journal, PostgresJournal) and not policy.told and policy.success is not work.good:
+            raise InvalidRequestError(
+                "success is a function, which other hosts can't be told: give return codes, or a text"
+            )
         return FleetRun(self._api, plan)
 
 
@@ -443,7 +467,12 @@ def _given(
     return agent_ids
 
 
-def _path(value: object) -> Path:
+def _place(value: object) -> Place:
+    """Where a journal is, checked as far as that goes without opening it."""
+    if isinstance(value, PostgresJournal):
+        return value
     if not isinstance(value, str | PathLike) or not str(value):
-        raise InvalidRequestError(f"journal must be the path of a file, not {value!r}")
-    return Path(value)
+        raise InvalidRequestError(
+            f"journal must be the path of a file, or a run in a database, not {type(value).__name__}"
+        )
+    return postgres_journal(value) or value

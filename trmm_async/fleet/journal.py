@@ -1,19 +1,17 @@
-"""A run's journal: what was to be done, what was begun, and what came of it, in one file.
+"""A run's journal: what was to be done, what was begun, and what came of it, in one file or in a database.
 
 A target's state is on disk before the call that could change it leaves, and its outcome before it is told.
-So after a crash, of the process or of the machine, the file says of each target whether it was surely never
-sent, may have been, or how it ended. `docs/journal.md` has the format.
+So after a crash, of the process or of the machine, the journal says of each target whether it was surely
+never sent, may have been, or how it ended. `docs/journal.md` has the format.
 
-Over `storage`, which says what a journal is kept in has to do, and `sqlite`, which is one: a file, which
-finds out where it isn't whole. Every failure of it is a `JournalError`.
-
-One process works on a journal at a time: it holds a lock that the system takes back when it dies. Any number
-may read meanwhile.
+Over `storage`, which says what a journal is kept in has to do, and the two that do it: `sqlite`, a file,
+which finds out where it isn't whole, and on which one process works at a time; `postgres`, a database, by
+which several hosts work one run off. Any number may read meanwhile. Every failure is a `JournalError`.
 """
 
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from os import PathLike
@@ -25,14 +23,19 @@ import msgspec
 
 from trmm_async import codec
 from trmm_async.errors import JournalError, RecordedError
+from trmm_async.fleet.postgres import PostgresJournal, StoredRun, postgres_journal
 from trmm_async.fleet.sqlite import SQLiteJournalStore, existing
+from trmm_async.fleet.storage import Judged
 from trmm_async.models import CommandResult, ScriptResult
 from trmm_async.outcomes import Counts, Done, Failed, Outcome, Skipped, Unknown
 
 if TYPE_CHECKING:
-    from trmm_async.fleet.storage import JournalStore
+    from trmm_async.fleet.storage import JournalStore, SharedJournalStore
 
-__all__ = ["InFlight", "Journal", "Order"]
+__all__ = ["InFlight", "Journal", "Order", "Place"]
+
+Place = str | PathLike[str] | PostgresJournal
+"""Where a journal is: the path of a file, or a run in a database."""
 
 _RUNS: Final = ("script", "command", "code", "patches")
 """What a run can be one of; see `Order.kind`."""
@@ -85,15 +88,28 @@ class InFlight:
 
 
 class Journal:
-    """One open journal: `create` and `resume` work on it, `read` only looks. Close it with `aclose()`."""
+    """One open journal: `create` and `resume` work on it, `read` only looks. Close it with `aclose()`.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    Attributes:
+        name: its path, or its address without a password.
+        order: what the run is.
+        shared: the same store where several hosts may work on it at once; else None.
+    """
+
+    def __init__(self, place: Place, *, is_there: bool = True) -> None:
         self.order: Order = Order(server="")
-        self._store: JournalStore = SQLiteJournalStore(path)
+        self.shared: SharedJournalStore | None = None
+        self._store: JournalStore
+        address = postgres_journal(place)
+        if address is not None:
+            self._store = self.shared = _in_postgres(address)
+        else:
+            path = Path(place)  # type: ignore[arg-type]
+            self._store = SQLiteJournalStore(existing(path) if is_there else path)
+        self.name: str = self._store.name
 
     def __repr__(self) -> str:
-        return f"<Journal {self.path}>"
+        return f"<Journal {self.name}>"
 
     @property
     def username(self) -> str | None:
@@ -103,17 +119,15 @@ class Journal:
     # -- opening ---------------------------------------------------------------------------------------------
 
     @classmethod
-    async def create(
-        cls, path: str | PathLike[str], order: Order, agents: AsyncIterable[str] | Iterable[str]
-    ) -> Self:
+    async def create(cls, place: Place, order: Order, agents: AsyncIterable[str] | Iterable[str]) -> Self:
         """Begin a journal of these targets, all of them pending, and nothing sent. Safe to cancel.
 
         Raises:
-            JournalError: there is such a file already, or one that SQLite would take for a part of it; or it
-                can't be written.
-            InvalidRequestError: a target stands there twice.
+            JournalError: there is such a run or file already, or one that SQLite would take for a part of it;
+                or it can't be written.
+            InvalidRequestError: a target stands there twice, or the place is no journal's.
         """
-        journal = cls(Path(path))
+        journal = cls(place, is_there=False)
         try:
             await journal._store.create(order.kind)
             await journal.fill(order, agents)
@@ -123,25 +137,45 @@ class Journal:
         return journal
 
     @classmethod
-    async def resume(cls, path: str | PathLike[str]) -> Self:
-        """Open a journal to go on with its run. It is read in whole before, to see that it is whole.
+    async def resume(cls, place: Place) -> Self:
+        """Open a journal to go on with its run. A file is read in whole before, to see that it is whole.
 
         Raises:
             JournalError: there is none, it is none, or of a newer version; another process works on it; it is
                 damaged, or what was last written is missing; another user could have written it.
+            InvalidRequestError: the place is no journal's.
         """
-        journal = cls(existing(path))
+        journal = cls(place)
         return await journal._opened(journal._store.resume)
 
     @classmethod
-    async def read(cls, path: str | PathLike[str]) -> Self:
+    async def read(cls, place: Place) -> Self:
         """Open a journal to look at it, also while its run is under way.
+
+        Args:
+            place: the path of a file, a `PostgresJournal`, or "postgresql://host/database?run=NAME".
 
         Raises:
             JournalError: there is none, it is none, or of a newer version, or it isn't whole.
+            InvalidRequestError: the place is no journal's.
         """
-        journal = cls(existing(path))
+        journal = cls(place)
         return await journal._opened(journal._store.read)
+
+    @staticmethod
+    async def runs(url: str) -> list[StoredRun]:
+        """The runs that a PostgreSQL database has, the newest first.
+
+        Args:
+            url: the database, as `PostgresJournal` takes it; the name of a run in it is of no account.
+
+        Raises:
+            JournalError: it can't be reached, or read.
+            InvalidRequestError: it is no such URL.
+        """
+        with _needing_psycopg():
+            from trmm_async.fleet.postgres.store import stored_runs  # noqa: PLC0415
+        return await stored_runs(url)
 
     async def _opened(self, opening: Callable[[], Awaitable[None]]) -> Self:
         try:
@@ -160,7 +194,7 @@ class Journal:
         try:
             text = codec.encode(order).decode()
         except (TypeError, ValueError) as error:
-            raise JournalError(f"{self.path} can't be written: {error}") from error
+            raise JournalError(f"{self.name} can't be written: {error}") from error
         await self._store.note("order", text)
         await self._store.checkpoint()
         self.order = order
@@ -169,13 +203,13 @@ class Journal:
         meta = self._store.meta
         kind = meta.get("kind", "script")
         if kind not in _RUNS:
-            raise JournalError(f"{self.path} is of a run of the kind {kind!r}; this program knows none")
+            raise JournalError(f"{self.name} is of a run of the kind {kind!r}; this program knows none")
         try:
             order = codec.exact(Order, meta["order"])
         except (msgspec.DecodeError, ValueError) as error:
-            raise JournalError(f"{self.path} can't be read: its order: {error}") from error
+            raise JournalError(f"{self.name} can't be read: its order: {error}") from error
         if order.kind != kind:
-            raise JournalError(f"{self.path} can't be read: it is of the kind {kind!r}, its order is not")
+            raise JournalError(f"{self.name} can't be read: it is of the kind {kind!r}, its order is not")
         return order
 
     async def aclose(self) -> None:
@@ -192,23 +226,34 @@ class Journal:
 
     # -- writing ---------------------------------------------------------------------------------------------
 
-    async def begin(self, agent_ids: Iterable[str], mark: int, mark_time: datetime | None) -> None:
+    async def begin(self, agent_ids: Iterable[str], mark: int, mark_time: datetime | None) -> float | None:
         """These are about to be sent. On disk when this returns; nothing may be sent before.
+
+        Returns:
+            Until when that must have begun, by `time.monotonic()`; None: whenever.
 
         Raises:
             JournalError: it can't be written, or one of them isn't pending.
         """
         now, moment = time.time(), None if mark_time is None else mark_time.isoformat()
-        ids = tuple(agent_ids)
-        await self._store.begin(ids, now, mark, moment)
+        return await self._store.begin(tuple(agent_ids), now, mark, moment)
 
     async def withdraw(self, agent_ids: Iterable[str]) -> None:
-        """These were begun, and then certainly not sent: they are pending again."""
+        """These were begun, and then certainly not sent: they are to be sent again."""
         if ids := tuple(agent_ids):
             await self._store.withdraw(ids)
 
-    async def settle(self, outcome: Outcome[Any], *, ok: bool) -> None:
-        """This is what became of a target. On disk when this returns. Whatever a server sends can be kept."""
+    async def release(self, agent_ids: Iterable[str]) -> None:
+        """These are not sent to by this process: they are pending again, for whoever goes on."""
+        if ids := tuple(agent_ids):
+            await self._store.release(ids)
+
+    async def settle(self, outcome: Outcome[Any], *, ok: bool, judged: Judged | None = None) -> bool:
+        """This is what became of a target. On disk when this returns. Whatever a server sends can be kept.
+
+        Whether that is its outcome now: False where it was another host's to say. `judged` says what it means
+        for the policy of the run, where it is not just whether it is `ok`.
+        """
         error = outcome.error if isinstance(outcome, Failed | Unknown) else None
         values: dict[str, object] = {"state": _KINDS[type(outcome)], "settled_at": time.time(), "ok": int(ok)}
         if isinstance(outcome, Done):
@@ -217,17 +262,19 @@ class Journal:
             values |= {"reason": outcome.reason}
         elif error is not None:
             values |= {"error": _name(error), "reason": str(error)}
-        await self._store.settle(outcome.agent_id, values)
+        return await self._store.settle(outcome.agent_id, values, judged or Judged(succeeded=ok))
 
     async def remember_user(self, username: str) -> None:
         """By this name the server's history has our runs: what is in flight may have to be found by it."""
         if username != self.username:
             await self._store.note("username", username)
 
-    async def retry(self, kinds: Iterable[str]) -> None:
-        """Make those pending again that ended so; "failed" are also those that ran without success."""
-        if kinds := tuple(kinds):
-            await self._store.retry(kinds)
+    async def retry(self, kinds: Iterable[str], *, forgive: bool = False) -> None:
+        """Make those pending again that ended so; "failed" are also those that ran without success.
+
+        `forgive`: what has ended counts as a success for the policy, where the journal keeps count of that.
+        """
+        await self._store.retry(tuple(kinds), forgive=forgive)
 
     # -- reading ---------------------------------------------------------------------------------------------
 
@@ -235,7 +282,7 @@ class Journal:
     async def still(self) -> AsyncIterator[Self]:
         """What is read inside is of one moment, and adds up, though a run is writing. For `read` only."""
         if self._store.writes:
-            raise JournalError(f"{self.path} is open to be written: it doesn't stand still")
+            raise JournalError(f"{self.name} is open to be written: it doesn't stand still")
         await self._store.hold_still()
         try:
             yield self
@@ -255,10 +302,7 @@ class Journal:
 
     async def in_flight(self) -> list[InFlight]:
         """Those that were begun and have no outcome."""
-        return [
-            InFlight(agent_id, sent_at, mark, None if moment is None else _moment(moment))
-            for agent_id, sent_at, mark, moment in await self._store.in_flight()
-        ]
+        return self.in_flight_of(await self._store.in_flight())
 
     async def pending(self, after: int) -> list[tuple[int, str]]:
         """A page of those that were never sent, with their places, from behind that place on."""
@@ -293,6 +337,18 @@ class Journal:
             for _, ok, *row in page:
                 yield self._as_it_was(_outcome(*row)), bool(ok)
 
+    async def news(self, after: int) -> list[tuple[int, Outcome[Any], bool]]:
+        """A page of what other hosts brought to an end behind that number: its number, and as of `judged`."""
+        rows = [] if self.shared is None else await self.shared.news(after)
+        return [(number, self._as_it_was(_outcome(*row)), bool(ok)) for number, ok, *row in rows]
+
+    def in_flight_of(self, rows: Iterable[tuple[str, float, int, str | None]]) -> list[InFlight]:
+        """What a store has of targets that are in flight."""
+        return [
+            InFlight(agent_id, sent_at, mark, None if moment is None else _moment(moment))
+            for agent_id, sent_at, mark, moment in rows
+        ]
+
     def _as_it_was(self, outcome: Outcome) -> Outcome[Any]:
         if not isinstance(outcome, Done) or self.order.kind in {"script", "code"}:
             return outcome
@@ -302,6 +358,24 @@ class Journal:
             exit_code=outcome.result.retcode, output=outcome.result.stdout, from_history=True
         )
         return Done(outcome.agent_id, result)
+
+
+def _in_postgres(address: PostgresJournal) -> "SharedJournalStore":
+    with _needing_psycopg():
+        from trmm_async.fleet.postgres.store import PostgresJournalStore  # noqa: PLC0415
+    return PostgresJournalStore(address)
+
+
+@contextmanager
+def _needing_psycopg() -> Iterator[None]:
+    """Whoever doesn't ask for a database needs no library for it."""
+    try:
+        yield
+    except ImportError as error:
+        raise JournalError(
+            "a journal in PostgreSQL needs psycopg, which can't be loaded "
+            f"({error}): pip install 'trmm-async[postgres]'"
+        ) from error
 
 
 def _columns(result: ScriptResult | CommandResult | None) -> dict[str, object]:

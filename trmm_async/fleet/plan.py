@@ -6,12 +6,11 @@ Over `work` and `rollout`; `run` and `scheduler` carry it out.
 from collections.abc import AsyncIterable, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
 from typing import Any, Final, Generic, TypeAlias, TypeVar, cast
 
 from trmm_async import arguments
 from trmm_async.errors import InvalidRequestError, JournalError
-from trmm_async.fleet.journal import Order
+from trmm_async.fleet.journal import Order, Place
 from trmm_async.fleet.rollout import RolloutPolicy, Share
 from trmm_async.fleet.work import CodeWork, CommandWork, PatchWork, ScriptWork, Work
 from trmm_async.models import Agent, CommandResult
@@ -71,7 +70,7 @@ class RunPlan(Generic[T]):
     skip_offline: bool = False
     when_online: timedelta | None = None
     dry_run: bool = False
-    journal: Path | None = None
+    journal: Place | None = None
     poll: float = 15.0
     hosts: dict[str, str] = field(default_factory=dict)
 
@@ -112,7 +111,7 @@ class RunPlan(Generic[T]):
 class Resumption:
     """A run that is to go on; what it is stands in its journal."""
 
-    journal: Path
+    journal: Place
     retry: tuple[str, ...]
     success: Success | None
     poll: float

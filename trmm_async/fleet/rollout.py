@@ -6,13 +6,13 @@ Told what is started and how it ends, it says how many more may start now. `sche
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, Self
 
 from trmm_async.errors import InvalidRequestError
 from trmm_async.models import ScriptResult
 from trmm_async.outcomes import Outcome, Skipped, Unknown
 
-__all__ = ["RolloutControl", "RolloutPolicy", "Share", "any_result", "succeeded_by_default"]
+__all__ = ["RolloutControl", "RolloutPolicy", "RolloutState", "Share", "any_result", "succeeded_by_default"]
 
 Share = int | float
 """A whole number, or a part of all as a float below 1."""
@@ -69,6 +69,15 @@ class RolloutPolicy:
         return f"would run in batch {(place - (self.canary or 0)) // size + 1}"
 
 
+class RolloutState(NamedTuple):
+    """How far a run has come, as it is kept where several hosts go by it."""
+
+    wave_end: int
+    settled: int
+    failures: int
+    is_canary: bool
+
+
 class RolloutControl:
     """How many targets of one run may start, and when none may any more.
 
@@ -94,6 +103,24 @@ class RolloutControl:
     def __repr__(self) -> str:
         state = self.stopped or "going on"
         return f"<RolloutControl {self._started} started, {self._settled} settled: {state}>"
+
+    @property
+    def state(self) -> RolloutState:
+        """What `at` takes."""
+        return RolloutState(self._wave_end, self._settled, self.failures, self._is_canary)
+
+    @classmethod
+    def at(
+        cls, policy: RolloutPolicy, total: int, state: RolloutState, *, under_way: int, stopped: str
+    ) -> Self:
+        """One that has come so far, with so many that were started and have no end."""
+        control = cls(policy, total)
+        control._wave_end, control._settled, control.failures, control._is_canary = state
+        control._started = state.settled + under_way
+        control.allowance = control._wave_end - control._started
+        if stopped:
+            control.stop(stopped)
+        return control
 
     def start(self, count: int = 1) -> None:
         """So many are started."""

@@ -21,9 +21,17 @@ from trmm_async.fleet.journal import Journal
 from trmm_async.fleet.page import page
 from trmm_async.fleet.plan import Resumption, RunPlan
 from trmm_async.fleet.reports import Group, report
-from trmm_async.fleet.rollout import RolloutControl
+from trmm_async.fleet.rollout import RolloutControl, RolloutPolicy
 from trmm_async.fleet.scheduler import LEFT_EARLY, Scheduler
-from trmm_async.fleet.targets import JournalTargets, ListedTargets, Queue, StreamedTargets, Targets, streamed
+from trmm_async.fleet.targets import (
+    JournalTargets,
+    ListedTargets,
+    Queue,
+    SharedTargets,
+    StreamedTargets,
+    Targets,
+    streamed,
+)
 from trmm_async.fleet.work import Work
 from trmm_async.models import Agent
 from trmm_async.observing import RUN, RunWatch
@@ -208,7 +216,9 @@ class FleetRun(Generic[T]):
 
     def _start(self, opened: "_OpenedJournal[T]", stack: AsyncExitStack) -> "_Running[T]":
         plan, journal, queue = opened.plan, opened.journal, Queue(opened.targets)
-        control = RolloutControl(plan.policy, opened.targets.total)
+        is_shared = journal is not None and journal.shared is not None
+        # Where several hosts work, the journal keeps count for all of them.
+        control = RolloutControl(RolloutPolicy() if is_shared else plan.policy, opened.targets.total)
         if self._stop_wanted:
             control.stop(_STOPPED)
         outcomes: OutcomeCollector[T] = OutcomeCollector(plan.policy, control, journal, plan.width or _LAG)
@@ -218,12 +228,14 @@ class FleetRun(Generic[T]):
             self._api.observers,
             plan.work.name,
             opened.targets.total,
-            None if journal is None else journal.path,
+            None if journal is None else journal.name,
             resumed=opened.earlier is not None,
         )
-        if opened.earlier is not None:
+        outcomes.forgives = opened.forgives
+        is_told_again = opened.earlier is not None and not is_shared
+        if opened.earlier is not None and is_told_again:
             outcomes.expect(opened.earlier, forgives=opened.forgives)
-        conduct = _conduct(scheduler, outcomes, journal, watch.number, again=opened.earlier is not None)
+        conduct = _conduct(scheduler, outcomes, journal, watch.number, again=is_told_again)
         task = asyncio.create_task(conduct, name="trmm_async: a run")
         dropped = weakref.finalize(self, _drop, asyncio.get_running_loop(), task, journal)
         dropped.atexit = False
@@ -276,7 +288,7 @@ class FleetRun(Generic[T]):
             # Stopped before the last target was read: there is no journal of a part of them.
             return _OpenedJournal(plan, ListedTargets([]))
         stack.push_async_callback(journal.aclose)
-        return _OpenedJournal(plan, JournalTargets(journal, (await journal.counts()).total), journal)
+        return _OpenedJournal(plan, await _targets_of(journal, plan), journal)
 
     async def _require(self, work: Work[Any]) -> None:
         """Refuse what this server has not, before a journal is made of it."""
@@ -292,14 +304,20 @@ class FleetRun(Generic[T]):
         stack.push_async_callback(journal.aclose)
         ours = self._api.transport.server.base_url
         if not same_server(journal.order.server, ours):
-            raise JournalError(f"{journal.path} is a run on {journal.order.server}, and this is {ours}")
+            raise JournalError(f"{journal.name} is a run on {journal.order.server}, and this is {ours}")
         plan = resumption.plan(journal.order)
         await self._require(plan.work)
-        await journal.retry(resumption.retry)
-        earlier = await journal.counts()
-        return _OpenedJournal(
-            plan, JournalTargets(journal, earlier.total), journal, earlier, resumption.forgive
-        )
+        targets = await _targets_of(journal, plan)
+        await journal.retry(resumption.retry, forgive=resumption.forgive)
+        return _OpenedJournal(plan, targets, journal, await journal.counts(), resumption.forgive)
+
+
+async def _targets_of(journal: Journal, plan: RunPlan[Any]) -> Targets:
+    total = (await journal.counts()).total
+    if journal.shared is None:
+        return JournalTargets(journal, total)
+    await journal.shared.govern(plan.policy, journal.username)
+    return SharedTargets(journal.shared, total)
 
 
 @dataclass(frozen=True, slots=True)
@@ -363,9 +381,12 @@ class _Running(Generic[T]):
         """Those that were never begun. A journal has them as pending, and needs no list of them."""
         queue, outcomes = self.queue, self.outcomes
         if self.journal is not None:
-            outcomes.drop_the_rest(queue.source.total or 0)
             kept = [one.agent_id for one in outcomes.kept if isinstance(one, Skipped)]
-            await self.journal.withdraw(kept)
+            if self.journal.shared is None:
+                outcomes.drop_the_rest(queue.source.total or 0)
+            await self.journal.release(kept)
+            if self.journal.shared is not None and self.counts.pending:
+                outcomes.drop_to(await self.journal.counts(), len(await self.journal.in_flight()))
             return
         for agent_id in self.scheduler.waiting:
             outcomes.keep(Skipped(agent_id, LEFT_EARLY))

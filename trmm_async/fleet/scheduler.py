@@ -5,6 +5,7 @@ Over `rollout`, `collector`, `targets`, `presence` and `journal`; `run` starts i
 
 import asyncio
 import random
+import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
 from contextlib import AsyncExitStack
@@ -19,11 +20,13 @@ from trmm_async.fleet.journal import InFlight, Journal
 from trmm_async.fleet.plan import RunPlan
 from trmm_async.fleet.presence import Presence
 from trmm_async.fleet.rollout import RolloutControl
-from trmm_async.fleet.targets import Queue
+from trmm_async.fleet.sharing import SharedRun
+from trmm_async.fleet.storage import ClaimLostError
+from trmm_async.fleet.targets import Queue, SharedTargets
 from trmm_async.fleet.work import CallForMany, MakeSending
 from trmm_async.outcomes import Done, Failed, Outcome, Skipped, Unknown
 from trmm_async.resources import Api
-from trmm_async.script_runs import Before, RecoveredRun, RunMatcher, Watermark
+from trmm_async.script_runs import RecoveredRun, RunMatcher, Watermark
 from trmm_async.transport import SendRecord
 
 __all__ = ["LEFT_EARLY", "Scheduler"]
@@ -35,6 +38,8 @@ LEFT_EARLY: Final = "the run was left early"
 _WIDTH: Final = 50
 _AT_ONCE_MOST: Final = 5000
 """Targets of one call for many: their ids make a body of 200 kB."""
+_CLAIMED_MOST: Final = 200
+"""The same where other hosts are to have some as well."""
 
 
 class Scheduler(Generic[T]):
@@ -67,6 +72,21 @@ class Scheduler(Generic[T]):
         self._parked: set[str] = set()
         self._parked_until = 0.0
         self._watch: asyncio.Task[None] | None = None
+        self._hungry = 0
+        self._shared: SharedRun[T] | None = None
+        if journal is not None and journal.shared is not None and isinstance(queue.source, SharedTargets):
+            self._shared = SharedRun(
+                journal,
+                journal.shared,
+                queue.source,
+                outcomes,
+                control,
+                self._parked,
+                patience=plan.work.longest + api.transport.timeout,
+                settle=self._settle_others,
+                changed=self.wake,
+            )
+            queue.source.leave_out = self._parked
 
     @property
     def waiting(self) -> list[str]:
@@ -78,6 +98,10 @@ class Scheduler(Generic[T]):
         if self._sleepers:
             self._moved.set()
             self._moved = asyncio.Event()
+        if self._shared is not None:
+            self._shared.wake()
+            if isinstance(self._queue.source, SharedTargets):
+                self._queue.source.wake()
         if self._control.stopped:
             self._guards.shut()
 
@@ -94,31 +118,46 @@ class Scheduler(Generic[T]):
                 if self._asks_who_is_offline and not self._control.stopped:
                     await self._presence.ask()
         except TRMMError as error:
-            # Not even that could be found out, so nothing was sent.
-            if self._queue.source.total is None:
+            # Not even that could be found out, so nothing was sent. From here: other hosts may know better.
+            if self._queue.source.total is None or self._shared is not None:
                 raise
             await self._end_untold(error)
             await self._end_rest(partial(_failed, error))
             return
         if dialect is None or guard.was_shut:
-            await self._end_untold(self._control.stopped)
+            if self._shared is None:
+                await self._end_untold(self._control.stopped)
             await self._end_rest(partial(_skipped, self._control.stopped))
             return
         if self._plan.dry_run:
             await self._pretend(guard)
             return
-        try:
-            await self._settle_in_flight(dialect)
-            await self._send_all(dialect)
-        finally:
-            if self._watch is not None:
-                self._watch.cancel()
-                await asyncio.gather(self._watch, return_exceptions=True)
+        await self._send(dialect)
         await self._end_rest(partial(_skipped, self._control.stopped))
         if self._broken is not None:
             raise self._broken
         if self._outcomes.unwritten is not None:
             raise self._outcomes.unwritten
+
+    async def _send(self, dialect: Dialect) -> None:
+        try:
+            if self._shared is None:
+                await self._settle_in_flight(dialect)
+                await self._send_all(dialect)
+            else:
+                await _together((self._shared.follow(), self._send_what_is_claimed(dialect, self._shared)))
+        finally:
+            if self._watch is not None:
+                self._watch.cancel()
+                await asyncio.gather(self._watch, return_exceptions=True)
+
+    async def _send_what_is_claimed(self, dialect: Dialect, shared: SharedRun[T]) -> None:
+        """Send to those that this host claims, as long as there are any."""
+        self._dialect = dialect
+        try:
+            await self._send_all(dialect)
+        finally:
+            shared.sent_all()
 
     async def _send_all(self, dialect: Dialect) -> None:
         total = self._queue.source.total
@@ -126,17 +165,35 @@ class Scheduler(Generic[T]):
             await self._send_in_chunks(dialect)
             return
         most = self._plan.width or _WIDTH
+        if isinstance(self._queue.source, SharedTargets):
+            self._queue.source.width, self._queue.source.wanted = most, lambda: min(self._hungry, most)
         width = most if total is None else min(most, total)
         await _together(self._work(dialect) for _ in range(width))
 
     async def _end_rest(self, end: Callable[[str], Outcome[T]]) -> None:
         """What was never taken, and what still waits to come back."""
+        if self._shared is not None:
+            await self._end_shared(self._shared)
+            return
         await self._end_parked(end, is_final=False)
         while self._queue or (self._queue.source.total is not None and not self._queue.exhausted):
             async with self._filling:
                 await self._queue.fill()
             while self._queue:
                 await self._outcomes.tell(end(self._queue.take()), begun=False, is_final=False)
+
+    async def _end_shared(self, shared: SharedRun[T]) -> None:
+        """The same where others may go on with it: they get back what is left of what was claimed here."""
+        if self._outcomes.unwritten is None:
+            self._parked.clear()
+            left = list(self._queue.ready)
+            self._queue.ready.clear()
+            if self._journal is not None:
+                await self._outcomes.write(self._journal.release(left))
+            try:
+                await shared.tell_rest(self._control.stopped)
+            except JournalError as error:
+                self._outcomes.fail(error)
 
     # -- taking ----------------------------------------------------------------------------------------------
 
@@ -164,6 +221,7 @@ class Scheduler(Generic[T]):
                     return None
                 with guard:
                     await self._fill()
+                await self._end_those_not_back()
                 if self._broken is not None:
                     self._stop("the targets can't be read")
                 continue  # others may have started meanwhile, or the run was stopped
@@ -174,26 +232,31 @@ class Scheduler(Generic[T]):
         return None
 
     async def _fill(self) -> None:
-        async with self._filling:
-            if self._control.allowance <= 0:
-                return
-            try:
-                await self._queue.fill()
-            except Exception as error:  # noqa: BLE001 - what is in flight is waited for; then it is raised
-                self._broken = self._broken or error
+        self._hungry += 1
+        try:
+            async with self._filling:
+                if self._control.allowance > 0:
+                    await self._queue.fill()
+        except Exception as error:  # noqa: BLE001 - what is in flight is waited for; then it is raised
+            self._broken = self._broken or error
+        finally:
+            self._hungry -= 1
 
     async def _wait(self) -> None:
         """Wait until something moves; for those that are parked, not for ever."""
-        moved, loop = self._moved, asyncio.get_running_loop()
+        moved = self._moved
         self._sleepers += 1
         try:
             async with asyncio.timeout_at(self._parked_until if self._parked else None):
                 await moved.wait()
         except TimeoutError:
-            if loop.time() >= self._parked_until:
-                await self._end_parked(self._not_back, is_final=True)
+            await self._end_those_not_back()
         finally:
             self._sleepers -= 1
+
+    async def _end_those_not_back(self) -> None:
+        if self._parked and asyncio.get_running_loop().time() >= self._parked_until:
+            await self._end_parked(self._not_back, is_final=True)
 
     # -- those that are offline ------------------------------------------------------------------------------
 
@@ -208,6 +271,9 @@ class Scheduler(Generic[T]):
             watching = self._presence.watch(self._parked, self._come_back)
             self._watch = asyncio.create_task(watching, name="trmm_async: who comes back")
         self._parked.add(agent_id)
+        if self._shared is not None and self._journal is not None:
+            # Other hosts may see it come back before we do.
+            await self._outcomes.write(self._journal.release([agent_id]))
         return True
 
     def _come_back(self, agent_ids: Iterable[str]) -> None:
@@ -215,7 +281,8 @@ class Scheduler(Generic[T]):
         if back:
             self._parked.difference_update(back)
             self._presence.came_back(back)
-            self._queue.put_first(back)
+            if self._shared is None:
+                self._queue.put_first(back)
             self.wake()
 
     async def _end_parked(self, end: Callable[[str], Outcome[T]], *, is_final: bool) -> None:
@@ -240,13 +307,15 @@ class Scheduler(Generic[T]):
             return
         outcome: Outcome[T] | None = None
         work = self._plan.work
+        records = self._before([agent_id])
         try:
             with guard:
                 if self._plan.splay:
                     await asyncio.sleep(random.uniform(0, self._plan.splay))  # noqa: S311 - no secret
-                before = None if self._journal is None else self._before([agent_id])
-                outcome = Done(agent_id, await work.send(self._api, dialect, agent_id, guard, before))
+                outcome = Done(agent_id, await work.send(self._api, dialect, agent_id, guard, records))
         except TRMMError as error:
+            if await self._is_given_up([agent_id], error, records):
+                return
             outcome = self._trouble(agent_id, error, in_doubt=work.is_users and guard.is_sent)
         except asyncio.CancelledError:
             if not (work.is_users and _is_own()):
@@ -259,14 +328,30 @@ class Scheduler(Generic[T]):
             outcome = _broke(agent_id, f"raised {error!r}", sent=guard.is_sent)
             self._broken = self._broken or error
             self._stop(f"{work.name} raised {type(error).__name__}")
-        if outcome is None:
-            await self._skip_unsent([agent_id])
-        elif self._journal is None:
-            await self._outcomes.tell(outcome)
-        else:
-            await self._tell(outcome)
+        await (self._skip_unsent([agent_id]) if outcome is None else self._tell(outcome))
+
+    async def _is_given_up(
+        self, agent_ids: Iterable[str], error: TRMMError, records: "_Records | None"
+    ) -> bool:
+        """Whether that says that another host is to send to these, or that it is to be tried again later.
+
+        Certainly nothing was sent; what becomes of them is told once it is known.
+        """
+        if self._shared is None or self._journal is None:
+            return False
+        if isinstance(error, JournalError):
+            if not isinstance(error, ClaimLostError):
+                self._outcomes.fail(error)
+        elif records is None or not records.is_late or isinstance(error, OutcomeUnknownError):
+            return False
+        await self._outcomes.write(self._journal.release(agent_ids))
+        return True
 
     async def _tell(self, outcome: Outcome[T], *, crashed: bool = False) -> None:
+        shared = None if self._journal is None else self._journal.shared
+        refused = isinstance(outcome, Failed | Unknown) and isinstance(outcome.error, AuthenticationError)
+        if shared is not None and refused:
+            await self._outcomes.write(shared.stop(self._control.stopped))
         await self._outcomes.tell(outcome, crashed=crashed)
         if self._journal is not None and (name := self._matcher.username) is not None:
             await self._outcomes.write(self._journal.remember_user(name))
@@ -276,7 +361,7 @@ class Scheduler(Generic[T]):
         left = deque(agent_ids)
         try:
             if self._journal is not None:
-                await self._outcomes.write(self._journal.withdraw(left))
+                await self._outcomes.write(self._journal.release(left))
             while left:
                 await self._outcomes.tell(Skipped(left.popleft(), self._control.stopped), is_final=False)
         except BaseException:
@@ -289,13 +374,25 @@ class Scheduler(Generic[T]):
         try:
             async with asyncio.TaskGroup() as chunks:
                 while chunk := await self._chunk(guard):
-                    chunks.create_task(self._send_chunk(chunk, dialect), name="trmm_async: a chunk")
+                    entered = asyncio.Event()
+                    sending = self._send_chunk(chunk, dialect, entered)
+                    chunks.create_task(sending, name="trmm_async: a chunk")
+                    if self._shared is not None:
+                        # Meanwhile other hosts claim some.
+                        await entered.wait()
         except BaseExceptionGroup as group:
             raise group.exceptions[0] from None
 
     async def _chunk(self, guard: UnsentGuard) -> list[str]:
+        if isinstance(self._queue.source, SharedTargets):
+            self._queue.source.wanted = lambda: _CLAIMED_MOST
         first = await self._next(guard)
         chunk = [] if first is None else [first]
+        if self._shared is not None:
+            while self._queue and not self._control.stopped:
+                if not await self._is_put_off(agent_id := self._queue.take()):
+                    chunk.append(agent_id)
+            return chunk
         try:
             while chunk and len(chunk) < _AT_ONCE_MOST and (more := await self._take_now(guard)) is not None:
                 chunk.append(more)
@@ -304,27 +401,44 @@ class Scheduler(Generic[T]):
             raise
         return chunk
 
-    async def _send_chunk(self, chunk: list[str], dialect: Dialect) -> None:
+    async def _send_chunk(self, chunk: list[str], dialect: Dialect, entered: asyncio.Event) -> None:
+        try:
+            await self._send_together(chunk, dialect, entered)
+        finally:
+            entered.set()
+
+    async def _send_together(self, chunk: list[str], dialect: Dialect, entered: asyncio.Event) -> None:
         make = self._sending(tuple(chunk), dialect) if len(chunk) > 1 else None
         if make is None:
             guard = self._guards.guard()
             for agent_id in chunk:
                 await self._single(agent_id, dialect, guard)
             return
-        await self._collect(chunk, partial(make, before=self._before(chunk)))
+        records = self._before(chunk)
+        await self._collect(chunk, partial(make, before=records), records=records, entered=entered)
 
     def _sending(self, agent_ids: tuple[str, ...], dialect: Dialect) -> MakeSending | None:
         return self._plan.work.sending(self._api, dialect, agent_ids)
 
-    async def _collect(self, agent_ids: Iterable[str], make: MakeSending, *, crashed: bool = False) -> None:
+    async def _collect(
+        self,
+        agent_ids: Iterable[str],
+        make: MakeSending,
+        *,
+        crashed: bool = False,
+        records: "_Records | None" = None,
+        entered: asyncio.Event | None = None,
+    ) -> None:
         """Tell of each of them, whatever happens: by leaving, too. `crashed`: they were sent before."""
         left = dict.fromkeys(agent_ids)
         guard = self._guards.guard()
         sending = make(on_sent=guard.sent)
         try:
             async with AsyncExitStack() as stack:
-                if not await self._enter(stack, sending, left, guard, crashed=crashed):
+                if not await self._enter(stack, sending, left, guard, crashed=crashed, records=records):
                     return
+                if entered is not None:
+                    entered.set()
                 async for agent_id, told in sending:
                     del left[agent_id]
                     await self._tell(self._outcome(agent_id, told), crashed=crashed)
@@ -344,6 +458,7 @@ class Scheduler(Generic[T]):
         guard: UnsentGuard,
         *,
         crashed: bool,
+        records: "_Records | None",
     ) -> bool:
         """Send; whether that was done. Else all of them have their outcome already."""
         if self._control.stopped and not crashed:
@@ -355,20 +470,19 @@ class Scheduler(Generic[T]):
                 await stack.enter_async_context(sending)
         except TRMMError as error:
             # The call for all of them was refused, or never sent.
+            if not crashed and await self._is_given_up(tuple(left), error, records):
+                left.clear()
+                return False
             for agent_id in tuple(left):
                 del left[agent_id]
-                await self._outcomes.tell(self._trouble(agent_id, error))
+                await self._tell(self._trouble(agent_id, error))
             return False
         if guard.was_shut:
             await self._skip_unsent(_emptied(left))
         return not guard.was_shut
 
-    def _before(self, agent_ids: list[str]) -> Before | None:
-        journal = self._journal
-        if journal is None:
-            return None
-
-        return partial(_Record, self._matcher, journal, agent_ids)
+    def _before(self, agent_ids: list[str]) -> "_Records | None":
+        return None if self._journal is None else _Records(self._matcher, self._journal, agent_ids)
 
     def _outcome(self, agent_id: str, told: Any) -> Outcome[T]:
         return self._trouble(agent_id, told) if isinstance(told, TRMMError) else Done(agent_id, told)
@@ -393,12 +507,15 @@ class Scheduler(Generic[T]):
         rows = await self._journal.in_flight()
         matcher = self._matcher
         matcher.username = matcher.username or self._journal.username
-        by_call: dict[tuple[int, float], list[InFlight]] = {}
-        for row in rows:
-            # Those of one call for many were begun together: only these are waited for together.
-            by_call.setdefault((row.mark, row.sent_at), []).append(row)
         self._control.start(len(rows))
-        await _together(self._look_back(group, dialect) for group in by_call.values())
+        await _together(self._look_back(group, dialect) for group in _by_call(rows))
+
+    async def _settle_others(self, rows: list[InFlight]) -> None:
+        """Those that a host had sent to that doesn't move any more; all hosts look for such."""
+        if self._journal is not None:
+            self._matcher.username = self._matcher.username or self._journal.username
+        groups = _by_call(rows)
+        await _together(self._look_back(group, self._dialect) for group in groups)
 
     async def _end_untold(self, why: object) -> None:
         """The server was not even asked for those: they stay in flight in the journal, for the next time."""
@@ -444,24 +561,55 @@ class Scheduler(Generic[T]):
         await self._end_rest(partial(_skipped, self._control.stopped))
 
 
+class _Records:
+    """Makes a record of what is sent to some targets, each time when it is.
+
+    Attributes:
+        is_late: whether what was written down did not hold any more when it was to leave.
+    """
+
+    def __init__(self, matcher: RunMatcher, journal: Journal, agent_ids: list[str]) -> None:
+        self.is_late: bool = False
+        self.matcher = matcher
+        self.journal = journal
+        self.agent_ids = agent_ids
+
+    def __call__(self, watermark: Watermark) -> SendRecord:
+        """See `Before`."""
+        return _Record(self, watermark)
+
+
 class _Record(SendRecord):
     """Writes down in a journal when a script leaves: what waits for a limit, or for a 429 to end, has not."""
 
-    def __init__(
-        self, matcher: RunMatcher, journal: Journal, agent_ids: list[str], watermark: Watermark
-    ) -> None:
-        self._matcher = matcher
-        self._journal = journal
-        self._agent_ids = agent_ids
+    def __init__(self, records: _Records, watermark: Watermark) -> None:
+        self._records = records
         self._watermark = watermark
+        self._until: float | None = None
 
     async def begin(self) -> None:
-        if (name := self._matcher.username) is not None:
-            await self._journal.remember_user(name)
-        await self._journal.begin(self._agent_ids, self._watermark.row, self._watermark.time)
+        records, self._records.is_late = self._records, False
+        if (name := records.matcher.username) is not None:
+            await records.journal.remember_user(name)
+        mark = self._watermark
+        self._until = await records.journal.begin(records.agent_ids, mark.row, mark.time)
 
     async def withdraw(self) -> None:
-        await self._journal.withdraw(self._agent_ids)
+        await self._records.journal.withdraw(self._records.agent_ids)
+
+    def may_begin(self) -> bool:
+        if self._until is None or time.monotonic() < self._until:
+            return True
+        self._records.is_late = True
+        return False
+
+
+def _by_call(rows: Iterable[InFlight]) -> list[list[InFlight]]:
+    """Those of one call for many were begun together: only these are waited for together."""
+    by_call: dict[tuple[int, float], list[InFlight]] = {}
+    for row in rows:
+        by_call.setdefault((row.mark, row.sent_at), []).append(row)
+    return list(by_call.values())
 
 
 async def _together(jobs: Iterable[Coroutine[Any, Any, None]]) -> None:

@@ -1,13 +1,80 @@
 """Where a journal is kept: the seam between what a run's states mean and what writes them down.
 
-Below `journal`, which says what happened; `sqlite` keeps it in one file. What keeps it elsewhere, so that
-several hosts work a run off, satisfies the same protocol.
+Below `journal`, which says what happened. `JournalStore` is what both kinds do: `sqlite` keeps a run in one
+file, for one process. `SharedJournalStore` is what is done besides where several hosts work one run off:
+`postgres` does. What may become of a target is decided here, purely, for it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
 
-__all__ = ["JournalStore"]
+from trmm_async.errors import JournalError
+from trmm_async.fleet.rollout import RolloutPolicy
+
+__all__ = [
+    "ClaimLostError",
+    "Judged",
+    "JournalStore",
+    "SharedJournalStore",
+    "Standing",
+    "may_settle",
+]
+
+UNDER_WAY: Final = frozenset({"claimed", "sending", "settling"})
+"""What is somebody's: claimed (certainly not sent), sending (it may have been), settling (it was somebody's
+whose lease has ended, and another finds out what became of it)."""
+
+
+class ClaimLostError(JournalError):
+    """The target is no longer ours to send to, or the run was stopped: nothing may be sent, nothing was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What an outcome means for how far a run may go on, as `RolloutControl.settle` takes it.
+
+    Attributes:
+        begun: whether it counts at all: what was skipped, or never tried, does not.
+        succeeded: whether it counts as a success.
+        crashed: whether another process had begun it.
+    """
+
+    begun: bool = True
+    succeeded: bool = False
+    crashed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a run stands, over all hosts.
+
+    Attributes:
+        total: how many targets it has.
+        ended: how many of them have an outcome.
+        under_way: how many are a host's.
+        serial: the number of the last outcome that was written.
+        stopped: why nothing more may be begun, in words.
+    """
+
+    total: int
+    ended: int
+    under_way: int
+    serial: int
+    stopped: str
+
+
+def may_settle(state: str, to: str, *, is_sender: bool, is_settler: bool) -> bool:
+    """Whether this host may give a target in this state this outcome.
+
+    Who has it may. Who had it when its lease ended may still bring a result, also over an `unknown` that was
+    told of it meanwhile; over nothing else. One that is nobody's may be skipped by anybody.
+    """
+    if state in UNDER_WAY:
+        return is_sender or (is_settler and state == "settling")
+    if state == "pending":
+        return to == "skipped"
+    return is_sender and state == "unknown" and to == "done"
 
 
 class JournalStore(Protocol):
@@ -60,7 +127,9 @@ class JournalStore(Protocol):
             InvalidRequestError: one is there already.
         """
 
-    async def begin(self, agent_ids: Sequence[str], at: float, mark: int, mark_time: str | None) -> None:
+    async def begin(
+        self, agent_ids: Sequence[str], at: float, mark: int, mark_time: str | None
+    ) -> float | None:
         """Pending targets are sending now, one attempt more each.
 
         Args:
@@ -69,21 +138,30 @@ class JournalStore(Protocol):
             mark: the last row of the server's history before; 0 for none.
             mark_time: that row's time, ISO 8601.
 
+        Returns:
+            Until when the call must have begun, by `time.monotonic()`; None: whenever.
+
         Raises:
             JournalError: one of them isn't pending; nothing was written.
         """
+        ...
 
     async def withdraw(self, agent_ids: Sequence[str]) -> None:
-        """Sending targets are pending again, one attempt less. Those in other states stay as they are."""
+        """Sending targets are to be sent again, one attempt less. Those in other states stay as they are."""
 
-    async def settle(self, agent_id: str, values: Mapping[str, object]) -> None:
+    async def release(self, agent_ids: Sequence[str]) -> None:
+        """Targets that were to be sent, or were withdrawn, are pending, and nobody's."""
+
+    async def settle(self, agent_id: str, values: Mapping[str, object], judged: Judged) -> bool:
         """One target has ended: its `state`, and the other columns of an outcome, are what `values` says.
 
-        What can't be kept makes this target unknown, and is no error.
+        What can't be kept makes this target unknown, and is no error. Whether that is now its outcome:
+        False where it was no longer ours to say.
         """
+        ...
 
-    async def retry(self, kinds: Sequence[str]) -> None:
-        """Make those pending again that ended so."""
+    async def retry(self, kinds: Sequence[str], *, forgive: bool) -> None:
+        """Make those pending again that ended so. `forgive`: what has ended counts as a success."""
 
     async def hold_still(self) -> None:
         """What is read from here on is of one moment. Where it is read only."""
@@ -121,3 +199,55 @@ class JournalStore(Protocol):
         Each: place, ok, agent, state, retcode, execution time, stdout, stderr, error, reason.
         """
         ...
+
+
+class SharedJournalStore(JournalStore, Protocol):
+    """The same, of a run that several hosts may work off at once.
+
+    A target that is to be sent is claimed first, for as long as a lease, which is renewed while this process
+    moves. Whoever doesn't has lost what it had only claimed; what it may have sent is somebody's to settle.
+    """
+
+    @property
+    def poll(self) -> float:
+        """Seconds between two looks for what other hosts did, about."""
+        ...
+
+    async def govern(self, policy: RolloutPolicy, username: str | None) -> None:
+        """By this policy the run goes on, on all hosts alike. Before anything is claimed or settled."""
+
+    async def claim(self, most: int, width: int | None, leave_out: Collection[str]) -> list[str]:
+        """Targets that this host is to send to, in their order; none while there are none.
+
+        Args:
+            most: so many at most.
+            width: how many may be under way at once, on all hosts.
+            leave_out: not these.
+        """
+        ...
+
+    async def adopt(self, patience: float) -> list[tuple[str, float, int, str | None]]:
+        """Take over what hosts left that don't move any more, to be settled; as `in_flight` tells it.
+
+        What they had only claimed is pending by that. `patience`: what was sent counts as under way for so
+        many seconds, whatever its lease.
+        """
+        ...
+
+    async def standing(self) -> Standing:
+        """How the run stands now."""
+        ...
+
+    async def news(self, after: int) -> list[tuple[Any, ...]]:
+        """A page of what other hosts brought to an end, behind that number; each begins with its number.
+
+        The rest is as of `ended`. Numbers become visible in their order.
+        """
+        ...
+
+    async def unended(self, after: int) -> list[tuple[int, str, str]]:
+        """A page of those that have no outcome, behind that place: place, agent, state."""
+        ...
+
+    async def stop(self, why: str) -> None:
+        """Nothing more is begun, on no host, until somebody goes on with the run."""

@@ -1,10 +1,12 @@
-"""Where a run's targets come from: a list, a stream that is read as it goes, or a journal.
+"""Where a run's targets come from: a list, a stream that is read as it goes, a journal, or a shared one.
 
 Each gives them page by page, so that a run holds few of them at a time.
 """
 
+import asyncio
+import random
 from collections import Counter, deque
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Collection, Iterable, Iterator
 from hashlib import blake2b
 from itertools import islice
 from typing import Final, Protocol
@@ -12,11 +14,24 @@ from typing import Final, Protocol
 from trmm_async import arguments
 from trmm_async.errors import InvalidRequestError
 from trmm_async.fleet.journal import Journal
+from trmm_async.fleet.storage import SharedJournalStore
 from trmm_async.models import Agent
 
-__all__ = ["JournalTargets", "ListedTargets", "StreamedTargets", "Targets", "listed", "noted", "streamed"]
+__all__ = [
+    "JournalTargets",
+    "ListedTargets",
+    "SharedTargets",
+    "StreamedTargets",
+    "Targets",
+    "at_most",
+    "listed",
+    "noted",
+    "streamed",
+]
 
 _PAGE: Final = 256
+_CLAIM_MOST: Final = 200
+"""Targets of one claim, so that other hosts have some as well."""
 
 
 class Targets(Protocol):
@@ -28,8 +43,13 @@ class Targets(Protocol):
 
     total: int | None
 
+    @property
+    def is_over(self) -> bool:
+        """Whether there are no more, where the last page was empty."""
+        ...
+
     async def page(self) -> list[str]:
-        """The next few; empty when there are no more. Raises `TRMMError`, or what a stream raises."""
+        """The next few; none when there are no more, or not yet. Raises `TRMMError`, or as a stream."""
         ...
 
     async def aclose(self) -> None:
@@ -38,6 +58,8 @@ class Targets(Protocol):
 
 class ListedTargets:
     """Targets that are known all at once."""
+
+    is_over: Final = True
 
     def __init__(self, agent_ids: list[str]) -> None:
         self.total: int | None = len(agent_ids)
@@ -52,6 +74,8 @@ class ListedTargets:
 
 class StreamedTargets:
     """Targets that are read while the run is under way. Of those read, only a digest is kept."""
+
+    is_over: Final = True
 
     def __init__(self, agents: AsyncIterable[str | Agent]) -> None:
         self.total: int | None = None
@@ -74,6 +98,8 @@ class StreamedTargets:
 class JournalTargets:
     """Those of a journal that were never sent."""
 
+    is_over: Final = True
+
     def __init__(self, journal: Journal, total: int) -> None:
         self.total: int | None = total
         self._journal = journal
@@ -87,6 +113,61 @@ class JournalTargets:
 
     async def aclose(self) -> None:
         """See `Targets`. The journal is its run's."""
+
+
+class SharedTargets:
+    """Those of a journal that several hosts work off: claimed, as many as can be sent to soon.
+
+    Attributes:
+        wanted: how many these are now.
+        width: how many may be under way at once, on all hosts; None: any number.
+        leave_out: those that are not claimed.
+        is_over: whether nothing more will be to be claimed.
+    """
+
+    def __init__(self, shared: SharedJournalStore, total: int) -> None:
+        self.total: int | None = total
+        self.wanted: Callable[[], int] = lambda: 1
+        self.width: int | None = None
+        self.leave_out: Collection[str] = ()
+        self.is_over: bool = False
+        self._shared = shared
+        self._moved = asyncio.Event()
+
+    async def page(self) -> list[str]:
+        """See `Targets`. With none to be claimed it waits for a moment."""
+        if self.is_over:
+            return []
+        self._moved.clear()
+        claimed = await self._shared.claim(min(self.wanted(), _CLAIM_MOST), self.width, self.leave_out)
+        if not claimed:
+            await at_most(self._shared.poll, self._moved)
+        return claimed
+
+    def wake(self) -> None:
+        """Something has changed: there may be more."""
+        self._moved.set()
+
+    def end(self) -> None:
+        """There will be no more."""
+        self.is_over = True
+        self.wake()
+
+    async def aclose(self) -> None:
+        """See `Targets`. The journal is its run's."""
+
+
+async def at_most(poll: float, event: asyncio.Event) -> None:
+    """Wait for the event, for about so long: hosts that wait for the same don't all look at one moment.
+
+    The event is set then, too; whoever waits again clears it first.
+    """
+    soon = poll * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
+    timer = asyncio.get_running_loop().call_later(soon, event.set)
+    try:
+        await event.wait()
+    finally:
+        timer.cancel()
 
 
 def listed(agents: Iterable[str | Agent]) -> list[str]:
@@ -160,7 +241,7 @@ class Queue:
         if not self.ready and not self.exhausted:
             page = await self.source.page()
             self.given += len(page)
-            self.exhausted = not page
+            self.exhausted = not page and self.source.is_over
             self.ready.extend(page)
 
     def take(self) -> str:

@@ -81,9 +81,11 @@ class Work(Generic[T_co]):
         good: whether what came of it is a success, where nothing else is said.
         is_users: whether it is a function of the user's. What that raises stops the run; and where it fails
             after something was sent, what was done is not known.
+        longest: seconds that it may take on a target.
     """
 
     name: str
+    longest: float = 0.0
     kind: str = ""
     stock: str = ""
     is_users: bool = False
@@ -134,6 +136,7 @@ class ScriptWork(Work[ScriptResult]):
     def __init__(self, run: ScriptRun) -> None:
         self.name: str = f"script {run.script!r}"
         self.run = run
+        self.longest = run.timeout
 
     def send(
         self, api: Api, dialect: Dialect, agent_id: str, guard: UnsentGuard, before: Before | None
@@ -176,6 +179,7 @@ class CommandWork(Work[CommandResult]):
     def __init__(self, run: CommandRun) -> None:
         self.name: str = f"command {run.command!r}"
         self.run = run
+        self.longest = run.timeout
 
     async def send(
         self, api: Api, dialect: Dialect, agent_id: str, guard: UnsentGuard, before: Before | None
@@ -223,6 +227,7 @@ class CodeWork(Work[ScriptResult]):
     def __init__(self, run: CodeRun) -> None:
         self.name: str = f"{run.shell} code"
         self.run = run
+        self.longest = run.timeout
 
     def send(
         self, api: Api, dialect: Dialect, agent_id: str, guard: UnsentGuard, before: Before | None

