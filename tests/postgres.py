@@ -100,10 +100,11 @@ class PostgresServer:
                 stderr=log,
             )
         ends_at = time.monotonic() + _LONGEST
-        promote = self._folder / "data" / "promote"
+        is_standby = (self._folder / "data" / "standby.signal").exists()
         while time.monotonic() < ends_at and self._process.poll() is None:
-            if promote.exists():
+            if is_standby and self._has_begun():
                 # As `pg_ctl promote` does. It is looked for once the server has come that far.
+                self._touch("promote")
                 self._process.send_signal(signal.SIGUSR1)
             with (
                 suppress(psycopg.Error),
@@ -114,6 +115,12 @@ class PostgresServer:
                     return self
             time.sleep(0.02)
         raise AssertionError((self._folder / "log").read_text())
+
+    def _has_begun(self) -> bool:
+        """Whether it has come so far that a signal does not just end it: it says in what state it is then."""
+        with suppress(OSError):
+            return len((self._folder / "data" / "postmaster.pid").read_text().splitlines()) >= 8
+        return False
 
     def url(self, database: str, user: str = "trmm") -> str:
         return f"postgresql://{user}@127.0.0.1:{self.port}/{database}"
@@ -145,15 +152,20 @@ class PostgresServer:
     def promote(self) -> None:
         """Stop it, and have it come back as a standby does that took over: on the next timeline."""
         self.kill()
-        for name in ("standby.signal", "promote"):
-            (self._folder / "data" / name).touch()
-            if self._user is not None:
-                os.chown(self._folder / "data" / name, self._user, -1)
+        self._touch("standby.signal")
         self.start()
+
+    def _touch(self, name: str) -> None:
+        path = self._folder / "data" / name
+        path.touch()
+        if self._user is not None:
+            os.chown(path, self._user, -1)
 
 
 def _children_of(pid: int) -> list[str]:
-    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return []
 
 
 def _is_alive(pid: int) -> bool:

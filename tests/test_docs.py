@@ -343,6 +343,8 @@ async def main() -> None:
 asyncio.run(main())
 """
 
+DATABASE = "postgresql://db.internal/trmm"
+
 REFUSED = """
 from contextlib import contextmanager
 from trmm_async import UnsupportedError
@@ -381,11 +383,15 @@ WITHOUT_ON_GATEWAY = {
 
 
 @_named(USAGE_BLOCKS)
-async def test_user_code_runs_as_it_is_written(block: Block, dialect: str, tmp_path: Path) -> None:
+async def test_user_code_runs_as_it_is_written(
+    block: Block, dialect: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     simulator = Simulator(agents=60, rate_limit=None, script_seconds=0.01, dialect=dialect)
     async with simulator as server:
         server.raise_alert(server.agent_ids[0])
         code = _without(block.code, dialect)
+        if DATABASE in code:
+            code = code.replace(DATABASE, request.getfixturevalue("database"))
         script = tmp_path / "usage.py"
         script.write_text(_adapted(code, server))
         (tmp_path / "fix.ps1").write_text("exit 0")

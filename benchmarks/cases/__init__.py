@@ -8,6 +8,7 @@ from benchmarks.cases.fleet import fanout, mapped, pending
 from benchmarks.cases.imports import imports
 from benchmarks.cases.inflating import inflating
 from benchmarks.cases.iteration import iteration
+from benchmarks.cases.journals import journals
 from benchmarks.cases.listing import collection, listing
 from benchmarks.cases.mirrors import mirrors
 from benchmarks.cases.pacing import pacing
@@ -32,6 +33,7 @@ CASES: Final[dict[str, Case]] = {
     "mirror": mirrors,
     "pacing": pacing,
     "sharing": sharing,
+    "journal": journals,
     "events": events,
     "subscriptions": subscriptions,
     "page": pages,

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import trmm_async as sdk
 from trmm_async.cli.exits import Exit, told
@@ -16,6 +16,9 @@ from trmm_async.cli.progress import run_bar
 from trmm_async.cli.report import counted, is_refusal, print_groups, row, summary, verdict
 from trmm_async.cli.signals import on_stop
 from trmm_async.cli.streams import unfailing
+
+if TYPE_CHECKING:
+    from trmm_async.fleet.journal import Place
 
 __all__ = ["Following"]
 
@@ -41,7 +44,7 @@ class Following:
         output: Output,
         names: Mapping[str, str],
         codes: Collection[int | None] = (0,),
-        journal: Path | None = None,
+        journal: "Place | None" = None,
     ) -> None:
         self._output = output
         self._names = names

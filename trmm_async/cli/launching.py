@@ -30,8 +30,9 @@ from trmm_async.cli.run_options import (
 )
 from trmm_async.cli.text import code_page, decoded, folded
 from trmm_async.cli.values import batch_size, failures, length
+from trmm_async.fleet.postgres import postgres_journal
 
-__all__ = ["Careful", "Chosen", "Mild", "careful", "chosen", "launch", "mild", "read_text"]
+__all__ = ["Careful", "Chosen", "Mild", "careful", "chosen", "launch", "mild", "place_of", "read_text"]
 
 
 @dataclass(frozen=True)
@@ -102,12 +103,22 @@ class Careful(Mild):
     @property
     def settings(self) -> dict[str, Any]:
         """The same as the methods of `fleet` take it that write a journal."""
-        if self.journal is not None and self.journal.exists():
+        place = self.place
+        if isinstance(place, Path) and place.exists():
             raise CommandError(
-                Exit.FAILED,
-                f"{self.journal} is there already: `trmm resume {self.journal}` goes on with it",
+                Exit.FAILED, f"{place} is there already: `trmm resume {place}` goes on with it"
             )
-        return {**super().settings, "dry_run": self.dry_run, "journal": self.journal}
+        return {**super().settings, "dry_run": self.dry_run, "journal": place}
+
+    @property
+    def place(self) -> "sdk.PostgresJournal | Path | None":
+        """Where the journal is, if there is one."""
+        return None if self.journal is None else place_of(self.journal)
+
+
+def place_of(journal: str) -> "sdk.PostgresJournal | Path":
+    """Where a journal is: a file, or a run in a database, whose password is shown nowhere."""
+    return postgres_journal(journal) or Path(journal)
 
 
 careful = folding("settings", Careful)
@@ -129,7 +140,7 @@ async def launch(
 ) -> int:
     """Ask, run it, show it; the exit code. `begin` makes the run of the targets, and says what it does."""
     targets = await whom.agents(trmm)
-    dry_run, journal = settings.dry_run, getattr(settings, "journal", None)
+    dry_run, journal = settings.dry_run, settings.place if isinstance(settings, Careful) else None
     # What is wrong with the settings is said here, and not once the question was answered.
     job, doing = await begin(targets)
     confirm(doing, list(labels(targets).values()), yes=yes or dry_run)
@@ -138,7 +149,8 @@ async def launch(
         return _only_tell(output, hosts, doing)
     code = await Following(output, hosts, good, None if dry_run else journal).follow(job)
     if journal is not None and code not in {Exit.OK, Exit.PIPE_CLOSED} and not dry_run:
-        say(f"`trmm resume {journal}` goes on, and tries some again with --retry")
+        where = journal if isinstance(journal, Path) else f"'{journal}'"
+        say(f"`trmm resume {where}` goes on, and tries some again with --retry")
     return Exit.OK if dry_run and code == Exit.FAILED else code
 
 

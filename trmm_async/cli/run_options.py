@@ -137,11 +137,12 @@ WhenOnline = Annotated[
     ),
 ]
 JournalFile = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
         "--journal",
-        metavar="PATH",
-        help="Keep the run in this file, for trmm resume and trmm results.",
+        metavar="PATH|URL",
+        help="Keep the run in this file, or in PostgreSQL (postgresql://HOST/DATABASE?run=NAME), "
+        "for trmm resume and trmm results.",
         rich_help_panel=_POLICY,
     ),
 ]

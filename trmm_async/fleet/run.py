@@ -384,9 +384,9 @@ class _Running(Generic[T]):
             kept = [one.agent_id for one in outcomes.kept if isinstance(one, Skipped)]
             if self.journal.shared is None:
                 outcomes.drop_the_rest(queue.source.total or 0)
-            await self.journal.release(kept)
-            if self.journal.shared is not None and self.counts.pending:
-                outcomes.drop_to(await self.journal.counts(), len(await self.journal.in_flight()))
+                await self.journal.release(kept)
+            else:
+                await self._leave_to_others(self.journal, kept)
             return
         for agent_id in self.scheduler.waiting:
             outcomes.keep(Skipped(agent_id, LEFT_EARLY))
@@ -394,6 +394,16 @@ class _Running(Generic[T]):
             await queue.fill()
             while queue:
                 outcomes.keep(Skipped(queue.take(), LEFT_EARLY))
+
+    async def _leave_to_others(self, journal: Journal, kept: Iterable[str]) -> None:
+        """Give back what was only claimed; what can't be given back ends with its lease."""
+        try:
+            await journal.release(kept)
+            if self.counts.pending:
+                self.outcomes.drop_to(await journal.counts(), len(await journal.in_flight()))
+        except JournalError:
+            # How those stand that were not told of is not known here.
+            self.outcomes.drop_to(self.counts, self.counts.pending)
 
 
 async def _conduct(

@@ -1,4 +1,4 @@
-"""`trmm resume`, `trmm results`: what to do with the journal of a run."""
+"""`trmm resume`, `trmm results`, `trmm runs`: what to do with the journals of runs."""
 
 import sys
 from collections.abc import AsyncIterator, Callable, Collection
@@ -13,18 +13,38 @@ from trmm_async.addresses import same_server
 from trmm_async.cli.exits import CommandError, Exit, usage
 from trmm_async.cli.files import whole
 from trmm_async.cli.following import Following
+from trmm_async.cli.launching import place_of
 from trmm_async.cli.options import DO, LOOK, Json, JsonLines, SuccessOfRun, Yes, examples
 from trmm_async.cli.picking import confirm, host_names, labels
-from trmm_async.cli.printing import Output, say
+from trmm_async.cli.printing import Column, Output, say
 from trmm_async.cli.report import Tally, print_groups, row, summary, verdict
 from trmm_async.cli.session import client_of, connected, login_of, runs
-from trmm_async.cli.text import clean
+from trmm_async.cli.text import ago, clean
 from trmm_async.cli.values import choice, codes
 
 __all__ = ["add_to"]
 
 RETRIES: Final = ("failed", "unknown", "skipped")
-File = Annotated[Path, typer.Argument(metavar="JOURNAL", help="The file, as --journal of trmm run named it.")]
+File = Annotated[
+    str,
+    typer.Argument(
+        metavar="JOURNAL", help="The file, or postgresql://HOST/DATABASE?run=NAME, as of --journal."
+    ),
+]
+_RUNS: Final[tuple[Column[Any], ...]] = (
+    Column("Run", lambda run: run.run, keep=True),
+    Column("Kind", lambda run: run.kind),
+    Column("Begun", lambda run: ago(run.created)),
+    Column("Targets", lambda run: run.counts.total),
+    Column("Done", lambda run: run.counts.done),
+    Column("Failed", lambda run: run.counts.failed),
+    Column("Unknown", lambda run: run.counts.unknown),
+    Column("Skipped", lambda run: run.counts.skipped),
+    Column("Pending", lambda run: run.counts.pending),
+    Column("Under way", lambda run: run.under_way),
+    Column("Server", lambda run: run.server, wide=True),
+    Column("Stopped", lambda run: run.stopped, wide=True),
+)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -37,6 +57,8 @@ def add_to(app: typer.Typer) -> None:
         "trmm results tuesday.db --html tuesday.html",
     )
     app.command("results", rich_help_panel=LOOK, epilog=hint)(results)
+    hint = examples("trmm runs postgresql://db.internal/trmm")
+    app.command("runs", rich_help_panel=LOOK, epilog=hint)(list_runs)
 
 
 @runs
@@ -67,6 +89,8 @@ async def resume(
 ) -> int:
     """Go on with a run, as its journal has it: after a crash, or to try some again.
 
+    One in a database may be gone on with by any number of hosts at once: they work it off together.
+
     None is run twice unless --retry says so. What was under way then is settled where the server can tell.
 
     A run that its canary or --max-failures has stopped stays so, without --retry failed or --forgive.
@@ -74,8 +98,9 @@ async def resume(
     --success is for what is run now. What ran before stands as it was judged then, for --retry as well.
     """
     output, given = Output(as_json=as_json, as_jsonl=as_jsonl), _codes(success)
-    kinds = _kinds(retry or ())
-    async with await sdk.Journal.read(journal) as book, book.still():
+    kinds, place = _kinds(retry or ()), place_of(journal)
+    async with await sdk.Journal.read(place) as book, book.still():
+        is_shared = book.shared is not None
         order, again = book.order, await book.to_run(kinds)
         before = set(await book.successes())
     told = order.success if isinstance(order.success, tuple) else (0,)
@@ -88,9 +113,11 @@ async def resume(
         judge = None
         if order.kind in {"script", "code"}:
             judge = [code for code in good if code is not None]
-        job = trmm.fleet.resume(journal, retry=kinds, success=judge, forgive=forgive)
+        if is_shared and given is None:
+            judge = None  # all hosts go by what the run was begun with
+        job = trmm.fleet.resume(place, retry=kinds, success=judge, forgive=forgive)
         shown = {*good, *before} if order.kind in {"script", "code"} else {None}
-        code = await Following(output, names, shown, journal).follow(job)
+        code = await Following(output, names, shown, place).follow(job)
     if job.stopped and code in {Exit.FAILED, Exit.UNKNOWN} and not forgive:
         say("--retry failed tries those again that failed; --forgive goes on without them")
     return code
@@ -165,7 +192,7 @@ async def results(
         raise usage("--csv, --json and --jsonl are formats: choose one")
     if html is not None and (as_csv or not output.for_people):
         raise usage("--html writes a file, and is a format too: choose one")
-    async with await sdk.Journal.read(journal) as book:
+    async with await sdk.Journal.read(place_of(journal)) as book:
         agents = [] if ids or as_csv else await _agents(context, book.order.server)
         names = labels(agents, for_people=output.for_people)
         async with book.still():
@@ -195,6 +222,17 @@ async def results(
     say(summary(counts, succeeded, tally.worst, in_flight=in_flight))
     code = verdict(counts, succeeded, refused=tally.refused)
     return Exit.UNKNOWN if counts.pending else code
+
+
+@runs
+async def list_runs(
+    url: Annotated[str, typer.Argument(metavar="URL", help="The database: postgresql://HOST/DATABASE.")],
+    as_json: Json = False,
+    as_jsonl: JsonLines = False,
+) -> None:
+    """List the runs that a PostgreSQL database keeps, the newest first."""
+    output = Output(as_json=as_json, as_jsonl=as_jsonl)
+    output.rows(await sdk.Journal.runs(url), _RUNS, none="no runs")
 
 
 async def _counted(book: "sdk.Journal", tally: Tally) -> "AsyncIterator[sdk.Outcome[Any]]":

@@ -46,7 +46,8 @@ class Database:
         self._turn = asyncio.Lock()
         self._connection: Connection | None = None
         self._was_connected = False
-        self._is_closed = False
+        self._lost_at: float | None = None
+        self._is_given_up = False
 
     def __repr__(self) -> str:
         return f"<Database of {self._name}>"
@@ -54,7 +55,7 @@ class Database:
     async def do(self, work: Work[T], *, patience: float | None = None, silent: float = _SILENT) -> T:
         """Do that in one transaction, committed when this returns; again where the server was lost.
 
-        For `patience` seconds (as the address says) from the first loss on. Not to be cancelled: shield it.
+        For `patience` seconds (as the address says) since it was lost. Not to be cancelled: shield it.
 
         Raises:
             JournalError: it could not be done, or can't be known to have been.
@@ -62,7 +63,6 @@ class Database:
         """
         patience = self._address.timeout if patience is None else patience
         loop = asyncio.get_running_loop()
-        ends_at: float | None = None
         pause, maybe_done = _PAUSE_FIRST, False
         async with self._turn:
             while True:
@@ -78,8 +78,9 @@ class Database:
                     await self._drop()
                     if not was_connected and not self._was_connected:
                         raise self._unusable(error) from None
-                    ends_at = loop.time() + patience if ends_at is None else ends_at
-                    if loop.time() >= ends_at or self._is_closed:
+                    # Those that have waited for their turn meanwhile have waited for the server, too.
+                    self._lost_at = self._lost_at or loop.time()
+                    if loop.time() >= self._lost_at + patience or self._is_given_up:
                         raise self._unusable(error) from None
                 except psycopg.Error as error:
                     raise self._unusable(error) from None
@@ -115,7 +116,7 @@ class Database:
                 raise self._unusable(error) from None
 
     async def _connect(self) -> Connection:
-        if self._is_closed:
+        if self._is_given_up:
             raise JournalError(f"{self._name} is closed")
         connection = await psycopg.AsyncConnection.connect(
             self._address.url, autocommit=True, prepare_threshold=None, **_settings(self._address)
@@ -125,7 +126,7 @@ class Database:
         except BaseException:
             await connection.close()
             raise
-        self._connection, self._was_connected = connection, True
+        self._connection, self._was_connected, self._lost_at = connection, True, None
         return connection
 
     async def _set_up(self, connection: Connection) -> None:
@@ -150,9 +151,13 @@ class Database:
             with suppress(psycopg.Error, OSError):
                 await connection.close()
 
+    def give_up(self) -> None:
+        """Make no other connection than the one that there is: what is tried again ends with an error."""
+        self._is_given_up = True
+
     async def close(self) -> None:
-        """Close it. What is being tried again ends with an error."""
-        self._is_closed = True
+        """Close it."""
+        self.give_up()
         async with self._turn:
             await self._drop()
 

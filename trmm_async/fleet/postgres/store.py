@@ -146,6 +146,8 @@ class PostgresJournalStore(RunReader):
         if self._heart is not None:
             self._heart.cancel()
             await asyncio.gather(self._heart, return_exceptions=True)
+        self._database.give_up()
+        self._reader.give_up()
         if self._tasks:
             await asyncio.wait(self._tasks)
         if self.writes and self._rows.run and self._making is None:
