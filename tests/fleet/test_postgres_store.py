@@ -37,6 +37,7 @@ from trmm_async import (
 )
 from trmm_async.fleet.journal import Order
 from trmm_async.fleet.postgres.schema import STEPS, installed, made
+from trmm_async.fleet.postgres.store import PostgresJournalStore
 from trmm_async.fleet.rollout import RolloutPolicy
 from trmm_async.fleet.storage import ClaimLostError, SharedJournalStore, may_settle
 
@@ -172,7 +173,9 @@ class TestWhoseItIs:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
             async with asyncio.timeout(30):
-                while (await shared(one).standing()).under_way:
+                store = one._store
+                assert isinstance(store, PostgresJournalStore)
+                while store._tasks or (await store.standing()).under_way:
                     await asyncio.sleep(0.01)
             assert set(states(database)) == {"pending"}
 

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
-from urllib.parse import parse_qsl, quote, urlencode
+from urllib.parse import quote, unquote_plus
 
 from trmm_async import arguments
 from trmm_async.errors import InvalidRequestError
@@ -145,10 +145,11 @@ def _without_run(url: object) -> tuple[str, str]:
     scheme, colon, _ = text.partition("://")
     if not colon or scheme.lower() not in _SCHEMES:
         raise InvalidRequestError("the URL of a PostgreSQL journal begins with postgresql://")
+    # What stays is left as it is written: by it is told what may be a part of a password.
     place, _, query = text.partition("?")
-    pairs = parse_qsl(query, keep_blank_values=True)
-    runs = [value for name, value in pairs if name == "run"]
+    parts = query.split("&") if query else []
+    runs = [unquote_plus(each.partition("=")[2]) for each in parts if each.startswith("run=")]
     if len(runs) > 1:
         raise InvalidRequestError("the URL names more than one run")
-    rest = urlencode([pair for pair in pairs if pair[0] != "run"], quote_via=quote)
+    rest = "&".join(each for each in parts if not each.startswith("run="))
     return HiddenText(f"{place}?{rest}" if rest else place), runs[0] if runs else ""

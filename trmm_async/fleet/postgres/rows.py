@@ -40,7 +40,7 @@ from trmm_async.outcomes import Done, Failed, Outcome, Skipped, Unknown
 __all__ = [
     "OF_ONE_ROW",
     "Begin",
-    "Change",
+    "RowChange",
     "Ours",
     "Release",
     "RunRow",
@@ -85,14 +85,14 @@ class Ours:
     is_settler: bool = False
 
 
-class Change:
+class RowChange:
     """Something to be written in one transaction with others; `done` is what came of it."""
 
     def __init__(self) -> None:
         self.done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
 
-class Begin(Change):
+class Begin(RowChange):
     """Targets of one call are sending from now on: all of them, or none."""
 
     def __init__(self, ours: Sequence[Ours], mark: int, mark_time: str | None) -> None:
@@ -102,7 +102,7 @@ class Begin(Change):
         self.mark_time = mark_time
 
 
-class Withdraw(Change):
+class Withdraw(RowChange):
     """Targets were not sent after all, and are this host's still."""
 
     def __init__(self, ours: Sequence[Ours]) -> None:
@@ -114,7 +114,7 @@ class Release(Withdraw):
     """The same, and they are nobody's."""
 
 
-class Settle(Change):
+class Settle(RowChange):
     """A target has ended."""
 
     def __init__(
@@ -227,13 +227,13 @@ class RunRows:
     # -- what several write at one moment --------------------------------------------------------------------
 
     async def write_all(
-        self, changes: Sequence[Change], connection: Connection, again: bool, *, one_by_one: bool = False
+        self, changes: Sequence[RowChange], connection: Connection, again: bool, *, one_by_one: bool = False
     ) -> list[Any]:
         """Write all of it; what came of each, in their order."""
         row: RunRow | None = None
         if any(isinstance(each, Release | Settle) for each in changes):
             row = await self.lock(connection)
-        told: dict[Change, Any] = {}
+        told: dict[RowChange, Any] = {}
         begun_at = time.monotonic()
         begins = [each for each in changes if isinstance(each, Begin)]
         if begins:
@@ -253,7 +253,7 @@ class RunRows:
 
     async def begin_all(
         self, connection: Connection, begins: Sequence[Begin], at: float, *, again: bool
-    ) -> dict[Change, Any]:
+    ) -> dict[RowChange, Any]:
         """All of one call, or none; of several calls, each for itself."""
         begun = await self._begin_some(connection, begins, again=again)
         lost = [each for each in begins if not begun.issuperset(one.place for one in each.ours)]
@@ -261,7 +261,7 @@ class RunRows:
         if halves:
             await connection.execute(WITHDRAW, self.of(halves))
         until = at + min(_BEGIN_WITHIN, self._lease / 2)
-        told: dict[Change, Any] = dict.fromkeys(begins, until)
+        told: dict[RowChange, Any] = dict.fromkeys(begins, until)
         if lost:
             why = await self._why_not(connection)
             told |= {each: ClaimLostError(why) for each in lost}
@@ -293,13 +293,13 @@ class RunRows:
 
     async def settle_all(
         self, connection: Connection, row: RunRow, settles: Sequence[Settle], *, one_by_one: bool
-    ) -> dict[Change, Any]:
+    ) -> dict[RowChange, Any]:
         """What is written of each of these, if it is this host's to say; and what it means for the run."""
         found = await fetch_all(connection, FIND, (self.run, [each.agent_id for each in settles]))
         stands = {
             agent_id: (place, state, fence, settler) for place, agent_id, state, fence, settler in found
         }
-        control, told = self.control(row), dict[Change, Any]()
+        control, told = self.control(row), dict[RowChange, Any]()
         for each in settles:
             if each.agent_id not in stands:
                 told[each] = JournalError(f"{each.agent_id} isn't a target of {self._name}")

@@ -27,9 +27,9 @@ from trmm_async.fleet.postgres.reading import RunReader
 from trmm_async.fleet.postgres.rows import (
     OF_ONE_ROW,
     Begin,
-    Change,
     Ours,
     Release,
+    RowChange,
     Settle,
     Withdraw,
     as_bytes,
@@ -62,7 +62,7 @@ class PostgresJournalStore(RunReader):
         self._ours: dict[str, Ours] = {}
         self._making: Connection | None = None
         self._places = 0
-        self._queue: list[Change] = []
+        self._queue: list[RowChange] = []
         self._writing = asyncio.Lock()
         self._heart: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
@@ -293,7 +293,7 @@ class PostgresJournalStore(RunReader):
 
     # -- what several write at one moment is one transaction -------------------------------------------------
 
-    async def _write(self, change: Change) -> Any:
+    async def _write(self, change: RowChange) -> Any:
         self._queue.append(change)
         await self._shielded(self._flush(change.done))
         return change.done.result()
@@ -317,7 +317,7 @@ class PostgresJournalStore(RunReader):
                 else:
                     change.done.set_result(what)
 
-    async def _write_queue(self, queue: Sequence[Change]) -> list[Any]:
+    async def _write_queue(self, queue: Sequence[RowChange]) -> list[Any]:
         """What can't be written down costs its own target alone."""
         rows = self._rows
         with suppress(*OF_ONE_ROW):
