@@ -96,7 +96,7 @@ class TestOneHost:
             # What was in flight is another's once its lease has ended, and the script is over.
             execute(
                 database,
-                "UPDATE trmm_async.targets SET lease_until = '-infinity', sent_at = now() - interval '1 hour' "
+                "UPDATE trmm_async.targets SET lease_until = '-infinity', sent_at = '2020-01-01' "
                 "WHERE state = 'sending'",
             )
             outcomes = await trmm.fleet.resume(place(database))
@@ -337,7 +337,7 @@ class TestFaults:
             await asyncio.to_thread(postgres.start)
             execute(
                 database,
-                "UPDATE trmm_async.targets SET lease_until = '-infinity', sent_at = now() - interval '1 hour' "
+                "UPDATE trmm_async.targets SET lease_until = '-infinity', sent_at = '2020-01-01' "
                 "WHERE lease_until IS NOT NULL",
             )
             check(server, await trmm.fleet.resume(place(database)))
@@ -374,7 +374,7 @@ class TestFaults:
                 await asyncio.gather(task, return_exceptions=True)
             execute(
                 database,
-                "UPDATE trmm_async.targets SET lease_until = '-infinity', sent_at = now() - interval '1 hour' "
+                "UPDATE trmm_async.targets SET lease_until = '-infinity', sent_at = '2020-01-01' "
                 "WHERE lease_until IS NOT NULL",
             )
             check(server, await trmm.fleet.resume(place(database)))
