@@ -16,9 +16,14 @@ import trmm_async as sdk
 from tests.cli.conftest import Cli
 from tests.cli.stage import Backstage
 from trmm_async.cli.exits import CommandError
-from trmm_async.cli.tables import FORMATS, Field, fields_of, row_of, writer
+from trmm_async.cli.tables import FORMATS, TableField, fields_of, row_of, writer
 
-FIELDS = (Field("name", "text"), Field("size", "integer"), Field("is_on", "boolean"), Field("at", "time"))
+FIELDS = (
+    TableField("name", "text"),
+    TableField("size", "integer"),
+    TableField("is_on", "boolean"),
+    TableField("at", "time"),
+)
 
 
 def read(folder: Path, form: str, name: str) -> list[dict[str, Any]]:

@@ -20,7 +20,7 @@ from trmm_async.cli.files import whole
 from trmm_async.cli.rows import HOST, as_row, flat, harmless
 from trmm_async.plaintext import UNFIT
 
-__all__ = ["FORMATS", "Field", "Write", "fields_of", "row_of", "writer"]
+__all__ = ["FORMATS", "TableField", "Write", "fields_of", "row_of", "writer"]
 
 FORMATS: Final = ("csv", "jsonl", "parquet", "sqlite")
 _AT_ONCE: Final = 2_000
@@ -34,21 +34,21 @@ Write = Callable[[Sequence[Any]], object]
 
 
 @dataclass(frozen=True)
-class Field:
+class TableField:
     """A column: its name, and "integer", "real", "boolean", "time" or "text"."""
 
     name: str
     kind: str
 
 
-def fields_of(kind: type, *, hosted: bool) -> tuple[Field, ...]:
+def fields_of(kind: type, *, hosted: bool) -> tuple[TableField, ...]:
     """The columns of things of this kind, the same whatever the rows hold."""
-    front = [Field("agent_id", "text"), Field(HOST, "text")] if hosted else []
+    front = [TableField("agent_id", "text"), TableField(HOST, "text")] if hosted else []
     own = [one for one in _own(kind, "") if not hosted or one.name not in {"agent_id", HOST}]
     return (*front, *own)
 
 
-def _own(kind: type, before: str) -> Iterator[Field]:
+def _own(kind: type, before: str) -> Iterator[TableField]:
     names: tuple[str, ...] = kind.__struct_fields__  # type: ignore[attr-defined]
     hints = typing.get_type_hints(kind)
     for name in names:
@@ -60,10 +60,10 @@ def _own(kind: type, before: str) -> Iterator[Field]:
             yield from _own(inner, f"{before}{name}_")
         else:
             kinds = {_KINDS.get(one, "text") for one in members}
-            yield Field(before + name, kinds.pop() if len(kinds) == 1 else "text")
+            yield TableField(before + name, kinds.pop() if len(kinds) == 1 else "text")
 
 
-def row_of(thing: Any, fields: Sequence[Field], hosts: Mapping[str, str] | None) -> list[Any]:
+def row_of(thing: Any, fields: Sequence[TableField], hosts: Mapping[str, str] | None) -> list[Any]:
     """A thing's values in the order of the fields."""
     row = flat(as_row(thing, hosts))
     return [_fitting(row.get(field.name), field.kind) for field in fields]
@@ -78,7 +78,7 @@ def _fitting(value: Any, kind: str) -> Any:
 
 
 def writer(
-    folder: Path, form: str, name: str, fields: Sequence[Field], database: Path | None
+    folder: Path, form: str, name: str, fields: Sequence[TableField], database: Path | None
 ) -> AbstractContextManager[Write]:
     """What writes this table; its file is whole at the end of the block, or not there.
 
@@ -95,7 +95,7 @@ def writer(
 
 
 @contextmanager
-def _csv(path: Path, fields: Sequence[Field]) -> Iterator[Write]:
+def _csv(path: Path, fields: Sequence[TableField]) -> Iterator[Write]:
     with whole(path) as aside, aside.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file)
         table.writerow([field.name for field in fields])
@@ -103,7 +103,7 @@ def _csv(path: Path, fields: Sequence[Field]) -> Iterator[Write]:
 
 
 @contextmanager
-def _jsonl(path: Path, fields: Sequence[Field]) -> Iterator[Write]:
+def _jsonl(path: Path, fields: Sequence[TableField]) -> Iterator[Write]:
     names = [field.name for field in fields]
     with whole(path) as aside, aside.open("w", encoding="utf-8") as file:
 
@@ -116,7 +116,7 @@ def _jsonl(path: Path, fields: Sequence[Field]) -> Iterator[Write]:
 
 
 @contextmanager
-def _sqlite(path: Path, name: str, fields: Sequence[Field]) -> Iterator[Write]:
+def _sqlite(path: Path, name: str, fields: Sequence[TableField]) -> Iterator[Write]:
     kinds = {"integer": "INTEGER", "boolean": "INTEGER", "real": "REAL"}
     columns = ", ".join(f'"{field.name}" {kinds.get(field.kind, "TEXT")}' for field in fields)
     places = ", ".join("?" * len(fields))
@@ -143,7 +143,7 @@ def _sqlite(path: Path, name: str, fields: Sequence[Field]) -> Iterator[Write]:
 
 
 @contextmanager
-def _parquet(path: Path, fields: Sequence[Field]) -> Iterator[Write]:
+def _parquet(path: Path, fields: Sequence[TableField]) -> Iterator[Write]:
     try:
         import pyarrow as pa  # type: ignore[import-untyped]
         from pyarrow import parquet
