@@ -146,7 +146,8 @@ class Setup:
         number, world = self._field(asked).id, self._world
         del world.custom_fields[number]
         holders: list[Agent | Client | Site] = [*world.agents.values(), *world.clients.values()]
-        for holder in (*holders, *world.sites.values()):
+        holders += world.sites.values()
+        for holder in holders:
             holder.custom_fields[:] = [each for each in holder.custom_fields if each.field != number]
         return said("ok")
 
