@@ -167,7 +167,7 @@ def page() -> str:
 
 Written by `python -m tools.coverage_page` from the declarations in the package and the recordings in `tests/`; a test
 holds it. Tactical RMM 1.5.1 has {len(people)} operations for people with an API key, of which {covered} have a method
-here. Each can be sent by `trmm.request` besides: see [the calls](calls.md#anything-else).
+here. Each can be sent by `trmm.request` besides: see [the calls](client.md#anything-else).
 
 ## Operations for people
 

@@ -1,6 +1,6 @@
 """What stands on the pages of the command line, made from the program itself.
 
-`python -m tests.cli.pages` writes it anew: the reference and the recorded session in docs/cli.md.
+`python -m tests.cli.pages` writes it anew: the reference in docs/cli-commands.md, the recorded session in docs/cli.md.
 Tests compare.
 """
 
@@ -18,7 +18,7 @@ from trmm_async.cli.app import app
 
 ROOT: Final = Path(__file__).parents[2]
 MARKS: Final = {
-    "reference": ROOT / "docs" / "cli.md",
+    "reference": ROOT / "docs" / "cli-commands.md",
     "session": ROOT / "docs" / "cli.md",
 }
 ESCAPE: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -50,7 +50,7 @@ def reference() -> str:
 
 
 def _section(path: str, command: Any) -> str:
-    parts = [f"### `{path}`", "", *_paragraphs(command.help or "")]
+    parts = [f"## `{path}`", "", *_paragraphs(command.help or "")]
     rows = [_row(each) for each in options(command)]
     if rows:
         parts += ["| | |", "| --- | --- |", *rows, ""]

@@ -8,6 +8,7 @@ from tests.cli import pages
 from trmm_async.cli.exits import Exit
 
 CLI_PAGE = (pages.ROOT / "docs" / "cli.md").read_text()
+REFERENCE = (pages.ROOT / "docs" / "cli-commands.md").read_text()
 COMMANDS = dict(pages.commands())
 
 
@@ -25,9 +26,9 @@ def test_there_are_the_commands_that_people_were_promised() -> None:
 
 @pytest.mark.parametrize("path", COMMANDS)
 def test_every_command_and_option_is_on_the_page(path: str) -> None:
-    _, found, section = CLI_PAGE.partition(f"\n### `{path}`\n")
+    _, found, section = REFERENCE.partition(f"\n## `{path}`\n")
     assert found, path
-    section = section.partition("\n### ")[0]
+    section = section.partition("\n## ")[0]
     for option in pages.options(COMMANDS[path]):
         for word in option.opts if option.param_type_name == "option" else [option.metavar]:
             assert re.search(rf"`{re.escape(word)}[` ]", section), word
@@ -70,7 +71,7 @@ def test_every_exit_code_is_on_the_page() -> None:
 
 
 def test_the_reference_is_the_programs_own() -> None:
-    assert pages.replaced(CLI_PAGE, "reference", pages.reference()) == CLI_PAGE
+    assert pages.replaced(REFERENCE, "reference", pages.reference()) == REFERENCE
 
 
 def test_the_recorded_session_is_what_happens() -> None:

@@ -12,7 +12,7 @@ from trmm_async.errors import JournalError, OutcomeUnknownError
 from trmm_async.fleet.collector import OutcomeCollector
 from trmm_async.fleet.journal import InFlight, Journal
 from trmm_async.fleet.rollout import RolloutControl
-from trmm_async.fleet.storage import SharedJournalStore, Standing
+from trmm_async.fleet.storage import SharedJournalStore, RunStanding
 from trmm_async.fleet.targets import SharedTargets, at_most
 from trmm_async.outcomes import Outcome, Skipped, Unknown
 
@@ -106,7 +106,7 @@ class SharedRun(Generic[T]):
         # Stopped for all, what others have sent ends soon; stopped here alone, they may go on for long.
         return not standing.under_way or not standing.stopped
 
-    async def _tell(self, standing: Standing) -> None:
+    async def _tell(self, standing: RunStanding) -> None:
         while rows := await self._journal.news(self._read):
             self._read = rows[-1][0]
             for _, outcome, ok in rows:

@@ -17,7 +17,7 @@ __all__ = [
     "Judged",
     "JournalStore",
     "SharedJournalStore",
-    "Standing",
+    "RunStanding",
     "may_settle",
 ]
 
@@ -46,7 +46,7 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class RunStanding:
     """How a run stands, over all hosts.
 
     Attributes:
@@ -234,7 +234,7 @@ class SharedJournalStore(JournalStore, Protocol):
         """
         ...
 
-    async def standing(self) -> Standing:
+    async def standing(self) -> RunStanding:
         """How the run stands now."""
         ...
 

@@ -27,6 +27,7 @@ from trmm_async.fleet import Retry
 from trmm_async.fleet import RunOptions
 from trmm_async.fleet import T
 from trmm_async.fleet import Target
+from trmm_async.fleet.journal import Place
 from trmm_async.fleet.reports import Group
 from trmm_async.fleet.rollout import Share
 from trmm_async.fleet.run import T as RunT
@@ -2099,7 +2100,7 @@ class Fleet:
     """
     poll: float
 
-    def run_script(self, agents: Iterable[str | Agent] | Selector, script: AnyScript, *, args: Iterable[str]=(), timeout: int=90, env_vars: Mapping[str, str] | None=None, run_as_user: bool=False, width: int | None=None, canary: int | None=None, batch: Share | None=None, max_failures: Share | None=None, success: Callable[[ScriptResult], bool] | Iterable[int]=..., splay: float=0.0, skip_offline: bool=False, when_online: timedelta | None=None, dry_run: bool=False, journal: str | PathLike[str] | None=None) -> FleetRun:
+    def run_script(self, agents: Iterable[str | Agent] | Selector, script: AnyScript, *, args: Iterable[str]=(), timeout: int=90, env_vars: Mapping[str, str] | None=None, run_as_user: bool=False, width: int | None=None, canary: int | None=None, batch: Share | None=None, max_failures: Share | None=None, success: Callable[[ScriptResult], bool] | Iterable[int]=..., splay: float=0.0, skip_offline: bool=False, when_online: timedelta | None=None, dry_run: bool=False, journal: Place | None=None) -> FleetRun:
         """Run a script on all of these agents; see `FleetRun`.
 
         Nothing is sent before the run is entered or awaited. All targets are tried, also those whose last
@@ -2133,7 +2134,8 @@ class Fleet:
             when_online: don't skip them, but run them when they come back within this time.
             dry_run: say what would happen to whom, as `Skipped` outcomes, and send no script.
             journal: a file that the run is kept in, so that `resume` can go on with it after a crash. It must
-                not exist.
+                not exist. Or a run in a database, a `PostgresJournal` or "postgresql://host/database?run=NAME",
+                which several hosts can work off; its name must not be there yet.
 
         Raises:
             InvalidRequestError: an argument is wrong, or a target stands there twice.
@@ -2209,7 +2211,7 @@ class Fleet:
         `Done` means accepted, not installed: `agents.windows_updates.list` tells that in time.
         """
 
-    def resume(self, journal: str | PathLike[str], *, retry: Retry | Iterable[Retry]=(), success: Callable[[Any], bool] | Iterable[int] | str | None=None, forgive: bool=False) -> FleetRun[Any]:
+    def resume(self, journal: Place, *, retry: Retry | Iterable[Retry]=(), success: Callable[[Any], bool] | Iterable[int] | str | None=None, forgive: bool=False) -> FleetRun[Any]:
         """Go on with the run of a journal; awaited or iterated, one outcome for every target of it.
 
         Those that ended have the outcome that is written there. Those that were never sent are run, as the
@@ -2221,11 +2223,12 @@ class Fleet:
         that were in flight, and of which nothing is known, count for a canary alone.
 
         Args:
-            journal: the file.
+            journal: the file, or the run in a database. Of the latter any number of hosts can go on with it
+                at once: they work it off together, and each is told all outcomes.
             retry: "failed" runs those again that failed, or ran without success; "unknown" those of which it
                 isn't known; "skipped" those that were skipped for being offline. One of them, or several.
             success: as of the run. None for the return codes or the text that it was given; a function can't
-                be written into a file. For what ends from now on.
+                be written into a file. For what ends from now on. Not for a run in a database.
             forgive: go on as if what has ended by now had succeeded.
 
         Raises (on entering):

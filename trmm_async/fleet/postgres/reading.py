@@ -15,7 +15,7 @@ from trmm_async.fleet.postgres.address import PostgresJournal
 from trmm_async.fleet.postgres.database import Connection, Database, Work
 from trmm_async.fleet.postgres.rows import RunRows, as_text, fetch_all
 from trmm_async.fleet.postgres.statements import OUTCOME, RETRIES
-from trmm_async.fleet.storage import Standing
+from trmm_async.fleet.storage import RunStanding
 
 __all__ = ["RunReader"]
 
@@ -36,7 +36,7 @@ class RunReader:
         self._still: Connection | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
 
-    async def standing(self) -> Standing:
+    async def standing(self) -> RunStanding:
         async def look(connection: Connection, _: bool) -> tuple[Any, ...] | None:
             found = await connection.execute(
                 "SELECT total, ended, under_way, serial, stopped FROM trmm_async.runs WHERE id = %s",
@@ -47,7 +47,7 @@ class RunReader:
         row = await self._do(self._reader, look)
         if row is None:
             raise JournalError(f"{self.name} was removed")
-        return Standing(*row)
+        return RunStanding(*row)
 
     async def news(self, after: int) -> list[tuple[Any, ...]]:
         return await self._page("serial", after, "AND owner IS DISTINCT FROM %s", (self._owner,))
