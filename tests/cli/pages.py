@@ -1,6 +1,6 @@
 """What stands on the pages of the command line, made from the program itself.
 
-`python -m tests.cli.pages` writes it anew: the reference in docs/cli-commands.md, the recorded session in docs/cli.md.
+`python -m tests.cli.pages` writes it anew: the reference in docs/cli-commands.md, the session in docs/cli.md.
 Tests compare.
 """
 

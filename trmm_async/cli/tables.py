@@ -48,8 +48,8 @@ def fields_of(kind: type, *, hosted: bool) -> tuple[TableField, ...]:
     return (*front, *own)
 
 
-def _own(kind: type, before: str) -> Iterator[TableField]:
-    names: tuple[str, ...] = kind.__struct_fields__  # type: ignore[attr-defined]
+def _own(kind: Any, before: str) -> Iterator[TableField]:
+    names: tuple[str, ...] = kind.__struct_fields__
     hints = typing.get_type_hints(kind)
     for name in names:
         hint = hints[name]

@@ -12,7 +12,7 @@ from trmm_async.errors import JournalError, OutcomeUnknownError
 from trmm_async.fleet.collector import OutcomeCollector
 from trmm_async.fleet.journal import InFlight, Journal
 from trmm_async.fleet.rollout import RolloutControl
-from trmm_async.fleet.storage import SharedJournalStore, RunStanding
+from trmm_async.fleet.storage import RunStanding, SharedJournalStore
 from trmm_async.fleet.targets import SharedTargets, at_most
 from trmm_async.outcomes import Outcome, Skipped, Unknown
 
