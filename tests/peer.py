@@ -1,6 +1,7 @@
 """A peer made of bytes: an HTTP server that does exactly what a test tells it, on a real socket."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -46,10 +47,13 @@ def answer(body: bytes = b"[]", status: str = "200 OK", **headers: str) -> bytes
 
 
 @asynccontextmanager
-async def peer(handler: Handler, *, idle: float | None = None) -> AsyncIterator[Peer]:
+async def peer(
+    handler: Handler, *, idle: float | None = None, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[Peer]:
     """A server that calls `handler` for each request; it says whether the connection stays open.
 
     `idle`: seconds after which a connection without a request is closed, without a word.
+    `tls`: what it speaks TLS with.
     """
     state = Peer("")
     running: set[asyncio.Task[None]] = set()
@@ -76,8 +80,8 @@ async def peer(handler: Handler, *, idle: float | None = None) -> AsyncIterator[
             with suppress(ConnectionError):
                 await writer.wait_closed()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    state.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
+    state.url = f"http{'s' if tls else ''}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     try:
         yield state
     finally:

@@ -17,7 +17,7 @@ from trmm_async import arguments, codec, profiles
 from trmm_async.addresses import normal
 from trmm_async.calls import Call, Lane, Replay
 from trmm_async.dialects import Dialect, Gateway, Stock
-from trmm_async.engines.address import redis_address
+from trmm_async.engines.address import ProxyAddress, proxy_address, redis_address
 from trmm_async.errors import InvalidRequestError
 from trmm_async.fleet import Fleet
 from trmm_async.hidden import hide
@@ -125,6 +125,9 @@ class TRMM:
             Give it a `trmm_async.Connector()`: with another, a script sent over a connection that the server
             is just closing ends in an `OutcomeUnknownError`.
         ssl: a TLS context in place of the system's default one; for your own session it concerns events only.
+        proxy: an HTTP proxy for calls and events, `http://[user:password@]host[:port]`, or `https://` to
+            speak TLS with it; it must allow `CONNECT`. The password is in no repr, log line or error. None:
+            no proxy, that of the environment neither. For your own session it concerns events only.
 
     Raises:
         InvalidRequestError: a setting is wrong.
@@ -176,9 +179,11 @@ class TRMM:
         allow_http: bool = False,
         session: "aiohttp.ClientSession | None" = None,
         ssl: tls.SSLContext | None = None,
+        proxy: str | None = None,
     ) -> None:
         # Before anything can fail: the locals of a frame are written down by some.
         api_key, access_token, shared_limits = hide(api_key), hide(access_token), hide(shared_limits)
+        proxy = hide(proxy)
         secrets = Secrets()
         source = KeySource(api_key, secrets.keep) if callable(api_key) else None
         server = Server(
@@ -186,6 +191,7 @@ class TRMM:
             api_key=arguments.api_key(api_key) if source is None else "",
             source=source,
             ssl=_tls(ssl),
+            proxy=_proxy(proxy, secrets),
             secrets=secrets,
         )
         dialects = _dialects(dialect, server.base_url)
@@ -218,6 +224,7 @@ class TRMM:
             ssl=ssl,
             open_timeout=timeout,
             source=source,
+            proxy=server.proxy,
         )
         resolver = DialectResolver(transport, dialects, lambda found: transport.adopt(**bounds.of(found)))
         waits = HistoryWaits(report=arguments.number(report_grace, "report_grace", minimum=0))
@@ -618,6 +625,15 @@ def _shared(url: object, server: Server, *, timeout: float, lease: float) -> "Sh
     return SharedLimiters(
         RedisLink(address), normal(server.base_url), lambda: server.key, timeout=timeout, lease=lease
     )
+
+
+def _proxy(url: object, secrets: Secrets) -> ProxyAddress | None:
+    if url is None:
+        return None
+    proxy = proxy_address(url, "proxy")
+    for secret in proxy.secrets:
+        secrets.keep(secret)
+    return proxy
 
 
 def _token_source(access_token: object, dialect: str) -> Any:

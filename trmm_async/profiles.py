@@ -8,10 +8,12 @@ import os
 import stat
 import tomllib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from ipaddress import ip_address, ip_network
 from pathlib import Path
-from typing import Any, Final, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar
+from urllib.parse import urlsplit
 
 from trmm_async.addresses import same_server
 from trmm_async.errors import InvalidRequestError, KeySourceError
@@ -19,6 +21,9 @@ from trmm_async.hidden import hide
 from trmm_async.limits import RateLimit
 from trmm_async.plaintext import alike
 from trmm_async.saved_text import bare, code_page, decoded
+
+if TYPE_CHECKING:
+    import ssl as tls
 
 __all__ = [
     "DIALECTS",
@@ -29,6 +34,7 @@ __all__ = [
     "Key",
     "Profile",
     "Settings",
+    "certificate_files",
     "client_settings",
     "config_path",
     "find_key",
@@ -40,6 +46,8 @@ __all__ = [
     "read_book",
     "resolve",
     "telling",
+    "tls_context",
+    "way_to",
 ]
 
 T = TypeVar("T")
@@ -54,13 +62,19 @@ VARIABLES: Final[Mapping[str, str]] = {
     "dialect": "TRMM_DIALECT",
     "config": "TRMM_CONFIG",
     "shared_limits": "TRMM_SHARED_LIMITS",
+    "proxy": "TRMM_PROXY",
+    "ca": "TRMM_CA",
+    "cert": "TRMM_CERT",
 }
 """All that is read of the environment, by what it says."""
 
 
 @dataclass(frozen=True)
 class Given:
-    """What stands on the command line for all commands."""
+    """What stands on the command line for all commands.
+
+    `as_others_do`: `HTTPS_PROXY` and `NO_PROXY` are heeded as well. An empty `proxy` is none at all.
+    """
 
     url: str | None = None
     profile: str | None = None
@@ -68,6 +82,10 @@ class Given:
     rate_limit: str | None = None
     allow_http: bool | None = None
     debug: bool = False
+    proxy: str | None = field(default=None, repr=False)
+    ca: str | None = None
+    cert: str | None = None
+    as_others_do: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,6 +100,9 @@ class Profile:
     api_key: str | None = field(default=None, repr=False)
     keyring: bool = False
     shared_limits: str | None = field(default=None, repr=False)
+    proxy: str | None = field(default=None, repr=False)
+    ca: str | None = None
+    cert: str | None = None
 
 
 @dataclass(frozen=True)
@@ -130,6 +151,9 @@ class Settings:
     profile_first: bool = False
     source: str = ""
     shared_limits: str | None = field(default=None, repr=False)
+    proxy: str | None = field(default=None, repr=False)
+    ca: str | None = None
+    cert: str | None = None
 
 
 def config_path(environ: Mapping[str, str] = os.environ) -> Path:
@@ -170,20 +194,84 @@ def resolve(given: Given, book: Book, environ: Mapping[str, str] = os.environ) -
         profile=fitting,
         profile_first=first,
         source=source,
-        shared_limits=_shared_limits(fitting, book, environ, first),
+        shared_limits=_address("shared_limits", fitting, book, environ, first),
+        **way_to(url, given, fitting, book, environ, first=first),
     )
 
 
-def _shared_limits(
-    profile: Profile | None, book: Book, environ: Mapping[str, str], first: bool
+def way_to(
+    url: str,
+    given: Given,
+    profile: Profile | None,
+    book: Book,
+    environ: Mapping[str, str] = os.environ,
+    *,
+    first: bool = False,
+) -> dict[str, Any]:
+    """How the server is reached: `proxy`, `ca` and `cert` of its `Settings`. `first`: see `Settings`."""
+    return {
+        "proxy": _proxy(url, given, profile, book, environ, first=first),
+        **_tls_files(given, profile, environ, first),
+    }
+
+
+def _proxy(
+    url: str,
+    given: Given,
+    profile: Profile | None,
+    book: Book,
+    environ: Mapping[str, str],
+    *,
+    first: bool,
 ) -> str | None:
-    """Where the limits are shared. A password in the file is treated as a key is."""
-    of_profile = bare(profile.shared_limits or "") if profile else ""
-    of_environment = _variable(environ, "shared_limits")
+    """Which proxy: an option, ours, the profile's, or the one for all programs, as curl knows it."""
+    if given.proxy is not None:
+        return hide(bare(given.proxy)) or None
+    if ours := _address("proxy", profile, book, environ, first):
+        return ours
+    parts = urlsplit(url)
+    if not given.as_others_do or parts.scheme.lower() != "https":
+        return None
+    others = bare(environ.get("https_proxy") or environ.get("HTTPS_PROXY") or "")
+    spared = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
+    return hide(others) if others and not _is_spared(parts.hostname or "", spared) else None
+
+
+def _is_spared(host: str, spared: str) -> bool:
+    """Whether `NO_PROXY` names this host: itself, a domain above it, a network that it is in, or all."""
+    for name in spared.lower().replace(",", " ").split():
+        plain = name.partition("://")[2] or name
+        plain = plain if plain.count(":") > 1 else plain.partition(":")[0]
+        plain = plain.strip("[]").removeprefix("*").strip(".")
+        if name == "*" or (plain and (host == plain or host.endswith(f".{plain}"))):
+            return True
+        with suppress(ValueError):
+            if ip_address(host) in ip_network(plain, strict=False):
+                return True
+    return False
+
+
+def _tls_files(
+    given: Given, profile: Profile | None, environ: Mapping[str, str], first: bool
+) -> dict[str, str | None]:
+    found: dict[str, str | None] = {}
+    for what in ("ca", "cert"):
+        of_profile = bare(getattr(profile, what) or "") if profile else ""
+        layers = [getattr(given, what), *_ordered(_variable(environ, what), of_profile, first)]
+        found[what] = next((each for each in layers if each), None)
+    return found
+
+
+def _address(
+    what: str, profile: Profile | None, book: Book, environ: Mapping[str, str], first: bool
+) -> str | None:
+    """An address that may have a password in it, which is treated in the file as a key is."""
+    of_profile = bare(getattr(profile, what) or "") if profile else ""
+    of_environment = _variable(environ, what)
     for url in _ordered(of_environment, of_profile, first):
         if url and url == of_profile and url != of_environment and "@" in url and book.exposed:
             raise InvalidRequestError(
-                f"the password of shared_limits in {book.path} is not used, for {book.exposed}: "
+                f"the password of {what} in {book.path} is not used, for {book.exposed}: "
                 f"chmod 600 {book.path}"
             )
         if url:
@@ -260,6 +348,9 @@ def _read_profile(path: Path, name: str, table: Mapping[str, Any]) -> Profile:
         api_key=_text(path, f"{where}api_key", table.get("api_key")),
         keyring=bool(flags["keyring"]),
         shared_limits=hide(_text(path, f"{where}shared_limits", table.get("shared_limits"))),
+        proxy=hide(_text(path, f"{where}proxy", table.get("proxy"))),
+        ca=_text(path, f"{where}ca", table.get("ca")),
+        cert=_text(path, f"{where}cert", table.get("cert")),
     )
 
 
@@ -382,7 +473,56 @@ def client_settings(settings: Settings) -> dict[str, Any]:
         "rate_limit": rate_limit_of(settings.rate_limit),
         "allow_http": settings.allow_http,
         "shared_limits": settings.shared_limits,
+        "proxy": settings.proxy,
+        "ssl": tls_context(settings),
     }
+
+
+def tls_context(settings: Settings) -> "tls.SSLContext | None":
+    """What TLS is spoken with, if an authority or a client's certificate is named; None for the default.
+
+    Raises:
+        InvalidRequestError: a file can't be read, or has no such thing.
+    """
+    if not (settings.ca or settings.cert):
+        return None
+    import ssl as tls  # noqa: PLC0415 - it takes a while, and most need none
+
+    context = tls.create_default_context()
+    if settings.ca:
+        path = Path(settings.ca).expanduser()
+        try:
+            context.load_verify_locations(path)
+        except (OSError, ValueError) as error:
+            raise _unusable("ca", settings.ca, "a PEM of an authority", error) from error
+    if settings.cert:
+        try:
+            context.load_cert_chain(*certificate_files(settings.cert), password=_no_password)
+        except (OSError, ValueError) as error:
+            raise _unusable("cert", settings.cert, "FILE or FILE:KEY, both PEM", error) from error
+    return context
+
+
+def certificate_files(text: str) -> tuple[Path, Path | None]:
+    """Certificate and key; one file may have both, and a colon may be part of a name."""
+    file, colon, key = text.rpartition(":")
+    if not colon or len(file) <= 1 or Path(text).expanduser().exists():
+        return Path(text).expanduser(), None
+    return Path(file).expanduser(), Path(key).expanduser()
+
+
+def _no_password() -> str:
+    # Otherwise OpenSSL would ask on the terminal.
+    raise ValueError("the key is encrypted; keep it without a password, readable for you alone")
+
+
+def _unusable(what: str, given: str, wanted: str, error: Exception) -> InvalidRequestError:
+    reason = str(error)
+    if isinstance(error, OSError):
+        # OpenSSL's own have a code and no words for people; those of files have.
+        known = type(error) is not OSError and error.strerror and "[" not in error.strerror
+        reason = error.strerror if known and error.strerror else "there is none in it"
+    return InvalidRequestError(f"{what}: {given} can't be used as {wanted}: {reason}")
 
 
 def from_environment(given: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> dict[str, Any]:

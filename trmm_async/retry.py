@@ -53,12 +53,16 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """No readable answer: how far the call had got, why in words, and the exception if it may be shown."""
+    """No readable answer: how far the call had got, why in words, and the exception if it may be shown.
+
+    `is_final` is said of one that never reached the server, and will not the next time either.
+    """
 
     stage: Stage
     reason: str
     cause: BaseException | None = None
     reply: Reply | None = None
+    is_final: bool = False
 
 
 class Meaning(enum.Enum):
@@ -144,7 +148,7 @@ class Tries:
 
     def _may_repeat(self, result: Reply | Fault) -> bool:
         if isinstance(result, Fault):
-            return result.stage is Stage.NOT_SENT or (
+            return (result.stage is Stage.NOT_SENT and not result.is_final) or (
                 result.stage is Stage.LOST and self._replay is not Replay.NEVER
             )
         status = result.status

@@ -16,9 +16,9 @@ Cli = Callable[..., Said]
 @pytest.fixture(autouse=True)
 def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """No settings from outside; the path of the file of profiles, which isn't there yet."""
-    for name in ("URL", "API_KEY", "PROFILE", "DIALECT", "SHARED_LIMITS"):
+    for name in ("URL", "API_KEY", "PROFILE", "DIALECT", "SHARED_LIMITS", "PROXY", "CA", "CERT"):
         monkeypatch.delenv(f"TRMM_{name}", raising=False)
-    for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS"):
+    for name in ("HTTPS_PROXY", "https_proxy", "NO_COLOR", "FORCE_COLOR", "COLUMNS"):
         monkeypatch.delenv(name, raising=False)
     path = tmp_path / "config" / "config.toml"
     monkeypatch.setenv("TRMM_CONFIG", str(path))

@@ -37,12 +37,15 @@ from trmm_async.cli.commands import (
 )
 from trmm_async.cli.exits import guarded
 from trmm_async.errors import TRMMError
+from trmm_async.hidden import hide
 from trmm_async.profiles import DIALECTS, Given, read_book
 
 __all__ = ["app", "hoisted", "run"]
 
 _SERVER: Final = "Which server"
-_WITH_VALUE: Final = frozenset({"--url", "--profile", "--dialect", "--rate-limit"})
+_WITH_VALUE: Final = frozenset(
+    {"--url", "--profile", "--dialect", "--rate-limit", "--proxy", "--ca", "--cert"}
+)
 _FLAGS: Final = frozenset({"--allow-http", "--debug"})
 
 app: typer.Typer = typer.Typer(
@@ -166,6 +169,33 @@ def _for_all(
         bool,
         typer.Option("--allow-http", help="Allow plain http to another machine.", rich_help_panel=_SERVER),
     ] = False,
+    proxy: Annotated[
+        str | None,
+        typer.Option(
+            "--proxy",
+            metavar="URL",
+            help="An HTTP proxy, as http://proxy:3128, for events as well; '' for none.",
+            rich_help_panel=_SERVER,
+        ),
+    ] = None,
+    ca: Annotated[
+        str | None,
+        typer.Option(
+            "--ca",
+            metavar="FILE",
+            help="A PEM of an authority to trust besides the system's.",
+            rich_help_panel=_SERVER,
+        ),
+    ] = None,
+    cert: Annotated[
+        str | None,
+        typer.Option(
+            "--cert",
+            metavar="FILE[:KEY]",
+            help="A client certificate to show, PEM, its key in the same file or another.",
+            rich_help_panel=_SERVER,
+        ),
+    ] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
     version: Annotated[
         bool,
@@ -179,6 +209,10 @@ def _for_all(
         rate_limit=rate_limit,
         allow_http=allow_http or None,
         debug=debug,
+        proxy=hide(proxy),
+        ca=ca,
+        cert=cert,
+        as_others_do=True,
     )
 
 

@@ -6,21 +6,25 @@ library: a client of the SDK tells neither certificates nor headers.
 
 import asyncio
 import http.client
+import io
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, cast
 from urllib.parse import SplitResult, urlsplit
 
 import trmm_async as sdk
 from trmm_async.cli.session import Login, client_of
 from trmm_async.cli.text import ago, span
-from trmm_async.engines.address import redis_address
+from trmm_async.engines.address import authority, proxy_address, redis_address
+from trmm_async.engines.tunnel import tunnelled
+from trmm_async.profiles import tls_context
 
 __all__ = ["Finding", "examine"]
 
 _PATIENCE: Final = 15.0
+_HEAD_MOST: Final = 2**16
 _SKEW_MOST: Final = timedelta(seconds=30)
 _EXPIRES_SOON: Final = timedelta(days=14)
 
@@ -51,7 +55,11 @@ async def examine(login: Login) -> AsyncIterator[Finding]:
     yield Finding("key", "ok", f"from {login.key.source}")
     parts = urlsplit(settings.url)
     try:
-        peek = await asyncio.to_thread(_peek, parts)
+        context = tls_context(settings) or ssl.create_default_context()
+        if settings.proxy:
+            peek = await _peek_through(settings.proxy, parts, context)
+        else:
+            peek = await asyncio.to_thread(_peek, parts, context)
     except (OSError, http.client.HTTPException) as error:
         yield _unreachable(error)
         return
@@ -93,10 +101,9 @@ async def _limits(url: str) -> Finding:
     return Finding("limits", "ok", f"{said}, {found.policy}; its clock and this machine's agree")
 
 
-def _peek(parts: SplitResult) -> _Peek:
+def _peek(parts: SplitResult, context: ssl.SSLContext) -> _Peek:
     host, path = parts.hostname or "", f"{parts.path.rstrip('/')}/"
     if parts.scheme == "https":
-        context = ssl.create_default_context()
         line: http.client.HTTPConnection = http.client.HTTPSConnection(
             host, parts.port, timeout=_PATIENCE, context=context
         )
@@ -111,6 +118,60 @@ def _peek(parts: SplitResult) -> _Peek:
         asked += (datetime.now(UTC) - asked) / 2
     finally:
         line.close()
+    return _peeked(date, asked, certificate)
+
+
+async def _peek_through(proxy: str, parts: SplitResult, context: ssl.SSLContext) -> _Peek:
+    """The same, through a proxy."""
+    is_encrypted = parts.scheme == "https"
+    host, port = parts.hostname or "", parts.port or (443 if is_encrypted else 80)
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            line = await tunnelled(
+                proxy_address(proxy, "proxy"),
+                host,
+                port,
+                _Head,
+                context=context if is_encrypted else None,
+                proxy_context=lambda: context,
+            )
+            try:
+                asked = datetime.now(UTC)
+                head = f"HEAD {parts.path.rstrip('/')}/ HTTP/1.1\r\nHost: {authority(host, port)}\r\n"
+                line.transport.write(f"{head}Connection: close\r\n\r\n".encode())
+                said = io.BytesIO(await line.said)
+                asked += (datetime.now(UTC) - asked) / 2
+                certificate = line.transport.get_extra_info("peercert")
+            finally:
+                line.transport.abort()
+    except TimeoutError:
+        raise TimeoutError(f"no answer through the proxy within {_PATIENCE:g} s") from None
+    said.readline()
+    return _peeked(http.client.parse_headers(said).get("Date"), asked, certificate)
+
+
+class _Head(asyncio.Protocol):
+    """The head of one answer."""
+
+    def __init__(self) -> None:
+        self.transport: asyncio.Transport
+        self.said: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self._so_far = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._so_far += data
+        if not self.said.done() and (b"\r\n\r\n" in self._so_far or len(self._so_far) > _HEAD_MOST):
+            self.said.set_result(self._so_far)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self.said.done():
+            self.said.set_exception(exc or ConnectionError("the connection was closed without an answer"))
+
+
+def _peeked(date: str | None, asked: datetime, certificate: Any) -> _Peek:
     from trmm_async.codec import http_date
 
     return _Peek(None if date is None else http_date(date), asked, certificate)
@@ -119,9 +180,7 @@ def _peek(parts: SplitResult) -> _Peek:
 def _unreachable(error: Exception) -> Finding:
     if isinstance(error, ssl.SSLCertVerificationError):
         advice = "its certificate is not trusted"
-        return Finding(
-            "TLS", "bad", f"{advice}: {error.verify_message}; SSL_CERT_FILE names another authority"
-        )
+        return Finding("TLS", "bad", f"{advice}: {error.verify_message}; --ca FILE names another authority")
     advice = "is the address right, is the server up, is a firewall in between?"
     return Finding("reached", "bad", f"no answer: {str(error) or type(error).__name__}; {advice}")
 

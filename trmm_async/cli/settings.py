@@ -121,9 +121,23 @@ def _table(profile: Profile) -> dict[str, Any]:
         "api_key": profile.api_key,
         "keyring": profile.keyring or None,
         "shared_limits": profile.shared_limits,
+        "proxy": profile.proxy,
+        "ca": profile.ca,
+        "cert": profile.cert,
     }
     return {name: value for name, value in values.items() if value is not None}
 
 
-_SETTINGS: Final = ("url", "dialect", "rate_limit", "allow_http", "api_key", "keyring", "shared_limits")
+_SETTINGS: Final = (
+    "url",
+    "dialect",
+    "rate_limit",
+    "allow_http",
+    "api_key",
+    "keyring",
+    "shared_limits",
+    "proxy",
+    "ca",
+    "cert",
+)
 """What is ours in a table; whatever else stands there stays."""

@@ -1,8 +1,9 @@
-"""Where an engine is, from a URL whose password nobody gets to see. Pure.
+"""Where an engine or a proxy is, from a URL whose password nobody gets to see. Pure.
 
 Over `errors` and `hidden`. What can't be supported is refused here, before anything is opened.
 """
 
+from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -12,13 +13,14 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 from trmm_async.errors import InvalidRequestError
 from trmm_async.hidden import HiddenText, hide
 
-__all__ = ["EngineAddress", "redis_address"]
+__all__ = ["EngineAddress", "ProxyAddress", "authority", "proxy_address", "redis_address"]
 
 _REDIS: Final = MappingProxyType({"redis": False, "rediss": True, "valkey": False, "valkeys": True})
 """Schemes that are taken for a Redis server, and whether they mean TLS."""
 _REDIS_PORT: Final = 6379
 _TLS_FILES: Final = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 _UNIX: Final = "unix"
+_WEB_PORTS: Final = MappingProxyType({"http": 80, "https": 443})
 _NAMED_LIKE_IT: Final = ("sentinel", "cluster")
 
 
@@ -116,6 +118,83 @@ def redis_address(url: object, what: str) -> EngineAddress:
         username=username,
         password=password,
         files={name: options[name] for name in _TLS_FILES if name in options},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyAddress:
+    """An HTTP proxy. Its `str` and `repr` are fit to be shown.
+
+    Attributes:
+        host: its host.
+        port: its port.
+        is_encrypted: whether TLS is spoken with the proxy itself.
+        username: who logs in there; empty for nobody.
+        password: with which password. Hidden.
+    """
+
+    host: str
+    port: int
+    is_encrypted: bool = False
+    username: str = field(default="", repr=False)
+    password: str = field(default="", repr=False)
+
+    def __str__(self) -> str:
+        return f"http{'s' * self.is_encrypted}://{authority(self.host, self.port)}"
+
+    @property
+    def credentials(self) -> str:
+        """What goes behind "Basic" in `Proxy-Authorization`; empty for nothing. Hidden."""
+        if not (self.username or self.password):
+            return ""
+        return hide(b64encode(f"{self.username}:{self.password}".encode()).decode())
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What of it must be shown nowhere."""
+        return tuple(text for text in (self.password, self.credentials) if text)
+
+
+def authority(host: str, port: int) -> str:
+    """Host and port as one text, as `CONNECT` takes it."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def proxy_address(url: object, what: str) -> ProxyAddress:
+    """The proxy in a URL: `http://[user:password@]host[:port]`, or `https://`; "http" where no scheme is.
+
+    Args:
+        url: the URL.
+        what: where it stood, for errors.
+
+    Raises:
+        InvalidRequestError: it is none of these. The text has no password.
+    """
+    if not isinstance(url, str) or not url.strip():
+        raise InvalidRequestError(f"{what} must be a URL such as http://proxy:3128, not {type(url).__name__}")
+    url = hide(url.strip())
+    scheme, username, password, rest = _taken_apart(url if "://" in url else hide(f"http://{url}"))
+    if scheme.startswith("socks"):
+        raise InvalidRequestError(f"{what}: SOCKS is not supported: give an http:// or https:// proxy")
+    if scheme not in _WEB_PORTS:
+        raise InvalidRequestError(f"{what} must begin with http:// or https:// (TLS), not {scheme}://")
+    if not (username + password).isprintable() or ":" in username:
+        raise InvalidRequestError(f"{what}: its user name or its password can't be sent")
+    try:
+        parts = urlsplit(f"{scheme}://{rest}")
+        port = parts.port
+    except ValueError:
+        raise InvalidRequestError(f"{what}: its host or its port is malformed") from None
+    if not parts.hostname or port == 0 or not rest.isprintable() or " " in rest:
+        raise InvalidRequestError(f"{what} must name a host, as http://proxy:3128 does")
+    if parts.path.strip("/") or parts.query or parts.fragment:
+        raise InvalidRequestError(f"{what} must have nothing behind host and port, as http://proxy:3128")
+    return ProxyAddress(
+        parts.hostname,
+        _WEB_PORTS[scheme] if port is None else port,
+        is_encrypted=scheme == "https",
+        username=username,
+        password=password,
     )
 
 

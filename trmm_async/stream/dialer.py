@@ -17,6 +17,8 @@ from typing import Final
 from trmm_async.admission import Slot
 from trmm_async.answers import error_for, is_page, kind_of
 from trmm_async.calls import WRONG_ADDRESS, Call, ignore_answer
+from trmm_async.engines.address import ProxyAddress
+from trmm_async.engines.tunnel import TunnelError, tunnelled
 from trmm_async.errors import (
     APIError,
     ClosedError,
@@ -71,6 +73,7 @@ class Dialer:
         ssl: for `https`; None for the defaults, which are then loaded once.
         open_timeout: seconds for the TCP and TLS connect and the handshake together.
         source: gives the key, and another once after a 401; None: it is among the headers.
+        proxy: what all goes through.
 
     Raises:
         ValueError: `base_url` has no host, or a port that is none. (`TRMM` has checked it before.)
@@ -87,10 +90,12 @@ class Dialer:
         ssl: tls.SSLContext | None = None,
         open_timeout: float = 10.0,
         source: KeySource | None = None,
+        proxy: ProxyAddress | None = None,
     ) -> None:
         self._address = Address.of(base_url)
         self._headers = headers
         self._source = source
+        self._proxy = proxy
         self._pace = pace
         self._pause = pause
         self._ssl = ssl
@@ -111,7 +116,7 @@ class Dialer:
     ) -> Link | NoLink:
         """Make one handshake, and a second only with another key.
 
-        No redirect is followed, no proxy of the environment is used.
+        No redirect is followed, and no proxy but the one that was given is used.
 
         Waits for its turn under the rate limit first, and gives back a place that it did not use. Safe to
         cancel.
@@ -143,9 +148,11 @@ class Dialer:
             return NoLink(error, final=isinstance(error, ClosedError))
         kind = BufferedLink if is_shared_by(asyncio.get_running_loop()) else Link
         link = kind(self._address, path, headers, settings, roll, query=query, may_begin=slot.may_begin)
-        problem, late = "", False
+        problem, late, refused = "", False, False
         try:
             problem = await self._open(link)
+        except TunnelError as error:
+            problem, refused = str(error), error.is_final
         except TimeoutError:
             problem, late = f"no connection within {self._open_timeout:g} s", True
         except BaseException:
@@ -157,7 +164,8 @@ class Dialer:
             _LOG.debug("%s: the socket stands", path)
             return link
         link.abort()
-        failed = replace(self._explain(link, path, problem), late=late)
+        failed = self._explain(link, path, problem)
+        failed = replace(failed, late=late, final=failed.final or refused)
         _LOG.debug("%s: no socket: %s", path, failed.error)
         return failed
 
@@ -165,20 +173,30 @@ class Dialer:
         """Connect and shake hands; what went wrong below the WebSocket, if anything did.
 
         Raises:
+            TunnelError: there is no way through the proxy.
             TimeoutError: it took longer than `open_timeout`.
         """
         loop = asyncio.get_running_loop()
         host, port, secure = self._address.host, self._address.port, self._address.secure
         try:
             async with asyncio.timeout(self._open_timeout):
-                if secure:
+                if self._proxy is not None:
+                    await tunnelled(
+                        self._proxy,
+                        host,
+                        port,
+                        lambda: link,
+                        context=self._context if secure else None,
+                        proxy_context=lambda: self._context,
+                    )
+                elif secure:
                     await loop.create_connection(
                         lambda: link, host, port, ssl=self._context, server_hostname=host
                     )
                 else:
                     await loop.create_connection(lambda: link, host, port)
                 await link.opened
-        except TimeoutError:
+        except (TimeoutError, TunnelError):
             raise
         except (OSError, UnicodeError) as error:
             return str(error) or type(error).__name__

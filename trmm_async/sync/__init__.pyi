@@ -419,7 +419,7 @@ class TRMM:
             InvalidRequestError: this is a view (`with_options`).
         """
 
-    def __init__(self, url: str, *, api_key: str | AskForKey, rate_limit: RateLimit | Default | None='default', deployment_rate_limit: RateLimit | Default | None='default', max_waiting: int | Default | None='default', shared_limits: str | None=None, limiter_timeout: float=30.0, limiter_lease: float=5.0, max_connections: int=100, timeout: float=30.0, retries: int=3, patience: float=120.0, max_answer: int=..., report_grace: float=10.0, dialect: Literal['auto', 'gateway', 'stock']='auto', access_token: TokenSource | None=None, allow_http: bool=False, ssl: tls.SSLContext | None=None) -> None:
+    def __init__(self, url: str, *, api_key: str | AskForKey, rate_limit: RateLimit | Default | None='default', deployment_rate_limit: RateLimit | Default | None='default', max_waiting: int | Default | None='default', shared_limits: str | None=None, limiter_timeout: float=30.0, limiter_lease: float=5.0, max_connections: int=100, timeout: float=30.0, retries: int=3, patience: float=120.0, max_answer: int=..., report_grace: float=10.0, dialect: Literal['auto', 'gateway', 'stock']='auto', access_token: TokenSource | None=None, allow_http: bool=False, ssl: tls.SSLContext | None=None, proxy: str | None=None) -> None:
         ...
 
 class Agents:

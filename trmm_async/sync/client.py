@@ -6,7 +6,7 @@ At the top of this room, over `facade`.
 import inspect
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from trmm_async.client import TRMM as AsyncTRMM  # noqa: N811 - a class, whatever its name looks like
 from trmm_async.errors import InvalidRequestError
@@ -15,6 +15,8 @@ from trmm_async.sync.facade import Facade, stands_for, taken, without
 from trmm_async.sync.portal import Portal
 
 __all__ = ["TRMM"]
+
+_SECRETS: Final = ("api_key", "access_token", "shared_limits", "proxy")
 
 
 @stands_for(AsyncTRMM)
@@ -38,7 +40,7 @@ class TRMM(Facade):
     """
 
     def __init__(self, url: str, **settings: Any) -> None:
-        settings |= {name: hide(settings[name]) for name in ("api_key", "access_token") if name in settings}
+        settings |= {name: hide(settings[name]) for name in _SECRETS if name in settings}
         self._begin(AsyncTRMM, url, **settings)
 
     def _begin(self, make: Callable[..., AsyncTRMM], *args: str, **settings: Any) -> None:

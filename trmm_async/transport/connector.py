@@ -11,14 +11,20 @@ import asyncio
 import functools
 import math
 import select
+import ssl as tls
 from collections.abc import Callable, Coroutine, Iterable
 from contextvars import ContextVar
+from dataclasses import replace
 from typing import Any, Final, Protocol, cast
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 
+from trmm_async.engines.address import ProxyAddress, proxy_address
+from trmm_async.engines.tunnel import TunnelError, tunnelled
+from trmm_async.errors import InvalidRequestError
+from trmm_async.hidden import hide
 from trmm_async.keepalive import KeepAliveTrust
 from trmm_async.receiving import Buffered, is_shared_by
 
@@ -26,6 +32,7 @@ __all__ = [
     "SENDING",
     "Connector",
     "ExpiredError",
+    "NoTunnelError",
     "Sending",
     "SentOnceError",
     "UnaskedError",
@@ -67,8 +74,9 @@ class Connector(aiohttp.TCPConnector):
     keywords of `aiohttp.TCPConnector`.
     """
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, *, through: ProxyAddress | None = None, **settings: Any) -> None:
         super().__init__(**settings)
+        self._through = through
         self._keep_alive = KeepAliveTrust()
         # aiohttp has no public place for what its connections are made of. Should it make them otherwise one
         # day, each is used once: see `_usable`.
@@ -90,6 +98,38 @@ class Connector(aiohttp.TCPConnector):
         if isinstance(connection.protocol, _Line):
             connection.protocol.guard(sending)
         return connection
+
+    async def _create_connection(
+        self, req: aiohttp.ClientRequest, traces: list[Any], timeout: aiohttp.ClientTimeout
+    ) -> ResponseHandler:
+        """A new connection; called by aiohttp. Through a proxy it is our own tunnel.
+
+        Of aiohttp's own the proxy's answer would be bytes that nobody has asked for.
+        """
+        proxy = self._through or _proxy_of(req)
+        if proxy is None:
+            return await super()._create_connection(req, traces, timeout)
+        try:
+            async with asyncio.timeout(timeout.sock_connect):
+                return await tunnelled(
+                    proxy,
+                    req.url.raw_host or "",
+                    req.url.port or 0,
+                    self._factory,
+                    context=self._get_ssl_context(req),
+                    proxy_context=self._context_for_proxy,
+                )
+        except TimeoutError as error:
+            raise aiohttp.ConnectionTimeoutError(f"no way through the proxy {proxy} in time") from error
+        except TunnelError as error:
+            raise NoTunnelError(str(error), is_final=error.is_final) from error
+        except tls.CertificateError as error:
+            raise aiohttp.ClientConnectorCertificateError(req.connection_key, error) from error
+        except OSError as error:
+            raise NoTunnelError(f"through the proxy {proxy}: {error}") from error
+
+    def _context_for_proxy(self) -> tls.SSLContext:
+        return self._ssl if isinstance(self._ssl, tls.SSLContext) else tls.create_default_context()
 
     # aiohttp's is an `async def`; what it has to do first must not wait for the first step of a coroutine.
     def close(self, **how: Any) -> Coroutine[Any, Any, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -302,6 +342,20 @@ class _Scout:
         self._relieved()
 
 
+def _proxy_of(request: aiohttp.ClientRequest) -> ProxyAddress | None:
+    """The proxy that a session of the user's names for this request, if there has to be a tunnel."""
+    if request.proxy is None or not request.is_ssl():
+        return None  # in plain text a proxy is asked by the request itself
+    try:
+        proxy = proxy_address(str(request.proxy), "proxy")
+    except InvalidRequestError as error:
+        raise NoTunnelError(str(error), is_final=True) from None
+    login = request.proxy_auth
+    return (
+        proxy if login is None else replace(proxy, username=hide(login.login), password=hide(login.password))
+    )
+
+
 def _input_of(number: int) -> Callable[[int], object]:
     """What there is to be read from the open file of that number, within so many milliseconds."""
     if not hasattr(select, "poll"):
@@ -325,6 +379,18 @@ async def send_once(
         raise
     except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
         raise SentOnceError(str(error)) from error
+
+
+class NoTunnelError(aiohttp.ClientConnectionError):
+    """There is no way through the proxy. Nothing was written to the server.
+
+    Attributes:
+        is_final: the next attempt would come to the same.
+    """
+
+    def __init__(self, why: str, *, is_final: bool = False) -> None:
+        super().__init__(why)
+        self.is_final: bool = is_final
 
 
 class UnaskedError(aiohttp.ClientConnectionError):

@@ -143,6 +143,7 @@ class Pool:
             connector = Connector(
                 # One more than calls: the connector may keep one aside to learn from.
                 limit=self.max_connections + 1,
+                through=self._server.proxy,
                 **({"ssl": self._server.ssl} if self._server.ssl is not None else {}),
             )
             self._session = aiohttp.ClientSession(connector=connector, cookie_jar=_NoCookies())

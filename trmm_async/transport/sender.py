@@ -44,7 +44,7 @@ from trmm_async.transport.body import (
     whole,
     words,
 )
-from trmm_async.transport.connector import SENDING, Connector, UnaskedError
+from trmm_async.transport.connector import SENDING, Connector, NoTunnelError, UnaskedError
 from trmm_async.transport.pool import Pool
 from trmm_async.transport.raw import RawResponse
 from trmm_async.transport.server import Server, check_hop, next_hop
@@ -184,7 +184,8 @@ class _Attempt:
             error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError | UnaskedError
         )
         if unsent or not self.connected or self.unwritten:
-            return Fault(Stage.NOT_SENT, words(error), shown(error))
+            final = isinstance(error, NoTunnelError) and error.is_final
+            return Fault(Stage.NOT_SENT, words(error), shown(error), is_final=final)
         stage = Stage.LATE if isinstance(error, TimeoutError) else Stage.LOST
         return Fault(stage, words(error), shown(error))
 

@@ -12,6 +12,7 @@ from urllib.parse import quote, quote_plus, urljoin, urlsplit
 from yarl import URL
 
 from trmm_async._version import __version__
+from trmm_async.engines.address import ProxyAddress
 from trmm_async.errors import InvalidRequestError
 from trmm_async.hidden import hide
 from trmm_async.key_source import KeySource
@@ -53,6 +54,7 @@ class Server:
     source: KeySource | None = field(default=None, compare=False)
     """What gives the key in place of `api_key`, which is empty then."""
     ssl: tls.SSLContext | None = None
+    proxy: ProxyAddress | None = None
     secrets: Secrets = field(default_factory=Secrets, repr=False, compare=False)
 
     @property

@@ -18,7 +18,16 @@ from trmm_async.cli.printing import Column, say
 from trmm_async.cli.session import client_of, given_of, runs
 from trmm_async.cli.settings import write_book
 from trmm_async.cli.text import bare
-from trmm_async.profiles import VARIABLES, Book, Given, Profile, Settings, read_book
+from trmm_async.profiles import (
+    VARIABLES,
+    Book,
+    Given,
+    Profile,
+    Settings,
+    certificate_files,
+    read_book,
+    way_to,
+)
 
 __all__ = ["add_to"]
 
@@ -74,7 +83,7 @@ async def login(
     url = _url(given, old, may_ask=not key_stdin)
     key = _read_key() if key_stdin else _ask(url)
     new = _profile(name, url, given, old)
-    new = replace(new, dialect=await _checked(new, key))
+    new = replace(new, dialect=await _checked(new, key, given, book))
     if keyring:
         store_in_keyring(url, key)
     new = replace(new, keyring=keyring, api_key=None if keyring else key)
@@ -118,10 +127,18 @@ def _profile(name: str, url: str, given: Given, old: Profile | None) -> Profile:
         rate_limit=given.rate_limit or same.rate_limit,
         allow_http=given.allow_http or same.allow_http,
         shared_limits=same.shared_limits,
+        proxy=given.proxy or same.proxy,
+        ca=_from_anywhere(given.ca) or same.ca,
+        cert=_from_anywhere(given.cert) or same.cert,
     )
 
 
-async def _checked(profile: Profile, key: str) -> str:
+def _from_anywhere(files: str | None) -> str | None:
+    """A file, or two with a colon between, named so that it doesn't matter which folder one is in."""
+    return files and ":".join(str(file.absolute()) for file in certificate_files(files) if file)
+
+
+async def _checked(profile: Profile, key: str, given: Given, book: Book) -> str:
     """Have the server look at the key; the dialect that it speaks."""
     settings = Settings(
         profile.url,
@@ -129,6 +146,7 @@ async def _checked(profile: Profile, key: str) -> str:
         rate_limit=profile.rate_limit,
         allow_http=bool(profile.allow_http),
         shared_limits=bare(os.environ.get(VARIABLES["shared_limits"], "")) or profile.shared_limits,
+        **way_to(profile.url, given, profile, book),
     )
     async with client_of(settings, key) as trmm:
         try:

@@ -1,0 +1,151 @@
+"""`--proxy`, `--ca`, `--cert`, and their variables and keys of profiles."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Cli
+from tests.cli.stage import Backstage
+from tests.peer import always, answer, peer
+from tests.proxies import Proxy, contexts, proxy
+from trmm_async import TRMM, ConnectionFailedError, InvalidRequestError
+from trmm_async.profiles import Book, Given, Profile, client_settings, resolve
+
+HTTPS = "https://rmm.example"
+OTHERS = {"HTTPS_PROXY": "http://pw:pw@others:1"}
+TYPED = Given(url=HTTPS, as_others_do=True)
+BOOK = Book(Path("x"), profiles={"main": Profile("main", url=HTTPS, proxy="http://of-file:1", ca="~/ca.pem")})
+
+# Of no use to anybody.
+ENCRYPTED = """-----BEGIN ENCRYPTED PRIVATE KEY-----
+MIH0MF8GCSqGSIb3DQEFDTBSMDEGCSqGSIb3DQEFDDAkBBBmOcQatYOVPgXV82dV
+doD7AgIIADAMBggqhkiG9w0CCQUAMB0GCWCGSAFlAwQBKgQQByo5naIa+qyM40HW
+SUPNxQSBkPYm5aFKn1xfXQk6lJfcKe9J8fwullm9+3njavkFrXE6VwGD+s5Nwmxl
+9sBKGsdUXjk0HvwDTG3kE66IGNOQeMWcE+rbX4ke9C5XObx4AkpPNxot3kxSXHdc
+ZqpHDFdv54nZEjFEv6VYlANbWYDFeIhDGELPcBydFwV84zoY/dPt70o/9C/P9j6s
+7aPxx65RUg==
+-----END ENCRYPTED PRIVATE KEY-----
+"""
+
+
+@pytest.fixture
+def between(gateway: Backstage) -> Iterator[Proxy]:
+    running = proxy(login="user:s3cr3t")
+    loop = gateway._loop
+    yield asyncio.run_coroutine_threadsafe(running.__aenter__(), loop).result(30)
+    asyncio.run_coroutine_threadsafe(running.__aexit__(None, None, None), loop).result(30)
+
+
+def way(given: Given, environ: dict[str, str], book: Book = Book(Path("x"))) -> str | None:  # noqa: B008
+    return resolve(given, book, environ).proxy
+
+
+class TestTheProxy:
+    def test_of_an_option_is_used(self, cli: Cli, between: Proxy) -> None:
+        said = cli("agents", "--json", "--proxy", between.url)
+        assert (said.code, len(said.data)) == (0, 20)
+        assert len(between.heads) == 1
+        wrong = cli("agents", f"--proxy={between.url.replace('s3cr3t', 'wr0ng')}")
+        assert wrong.code == 1
+        assert "answered 407" in wrong.error
+        assert "wr0ng" not in wrong.error
+        assert "doctor" in wrong.error
+        assert cli("doctor", "--proxy", between.url).code == 0
+
+    def test_that_can_t_be_is_a_wrong_use(self, cli: Cli, gateway: Backstage) -> None:
+        said = cli("agents", "--proxy", "socks5://u:s3cr3t@proxy")
+        assert said.code == 2
+        assert "SOCKS is not supported" in said.error
+
+    def test_is_kept_by_a_login(self, cli: Cli, gateway: Backstage, between: Proxy, bare: Path) -> None:
+        words = ("login", "--url", gateway.url, "--key-stdin", "--proxy", between.url)
+        assert cli(*words, typed=gateway.api_key).code == 0
+        assert f'proxy = "{between.url}"' in bare.read_text()
+        tunnels = len(between.heads)
+        assert tunnels > 0
+        assert cli("agents", "--json").code == 0
+        assert len(between.heads) == tunnels + 1
+        bare.chmod(0o644)
+        assert "the password of proxy in" in cli("agents").error
+
+    def test_is_that_of_the_nearest(self) -> None:
+        ours = {"TRMM_PROXY": "ours:1", **OTHERS}
+        assert way(replace(TYPED, proxy="mine:1"), ours, BOOK) == "mine:1"
+        assert way(TYPED, ours, BOOK) == "ours:1"
+        assert way(TYPED, OTHERS, BOOK) == "http://of-file:1"
+        assert way(replace(TYPED, profile="main", url=None), ours, BOOK) == "http://of-file:1"
+        assert way(TYPED, OTHERS) == OTHERS["HTTPS_PROXY"]
+        assert way(TYPED, {**OTHERS, "https_proxy": "small:1"}) == "small:1"
+        assert way(replace(TYPED, proxy=""), ours, BOOK) is None
+        # The library reads what is ours alone, and what is for https is for https.
+        assert way(Given(url=HTTPS), OTHERS) is None
+        assert way(replace(TYPED, url="http://127.0.0.1"), OTHERS) is None
+        assert "pw" not in repr(resolve(TYPED, Book(Path("x")), OTHERS))
+
+    @pytest.mark.parametrize(
+        ("host", "spared", "is_spared"),
+        [
+            ("rmm.example", "rmm.example", True),
+            ("rmm.example", "a.b, .example", True),
+            ("rmm.example", "*.EXAMPLE", True),
+            ("rmm.example", "rmm.example:443", True),
+            ("rmm.example", "*", True),
+            ("rmm.example", "m.example,ple", False),
+            ("10.1.2.3", "10.0.0.0/8", True),
+            ("[fd00::1]", "fd00::/8", True),
+            ("11.1.2.3", "10.0.0.0/8", False),
+            ("rmm.example", "", False),
+        ],
+    )
+    def test_of_all_programs_spares_some_hosts(self, host: str, spared: str, is_spared: bool) -> None:
+        found = way(replace(TYPED, url=f"https://{host}"), {**OTHERS, "NO_PROXY": spared})
+        assert (found is None) is is_spared
+
+
+class TestTheCertificates:
+    @pytest.mark.parametrize("kept_together", [False, True])
+    async def test_are_trusted_and_shown(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept_together: bool
+    ) -> None:
+        serving, certificate, key = contexts(tmp_path, asks_back=True)
+        both = tmp_path / "with:colon.pem"
+        both.write_text(certificate.read_text() + key.read_text())
+        async with peer(always(answer()), tls=serving) as server:
+            found = {"TRMM_URL": server.url, "TRMM_API_KEY": "k", "TRMM_DIALECT": "gateway"}
+            for name, value in found.items():
+                monkeypatch.setenv(name, value)
+            monkeypatch.setenv("TRMM_CA", str(certificate))
+            async with TRMM.from_env(retries=0) as trmm:
+                with pytest.raises(ConnectionFailedError):
+                    await trmm.clients.list()
+            monkeypatch.setenv("TRMM_CERT", str(both) if kept_together else f"{certificate}:{key}")
+            async with TRMM.from_env(retries=0) as trmm:
+                assert await trmm.clients.list() == []
+            assert len(server.requests) == 1
+
+    def test_that_can_t_be_read_are_a_wrong_use(self, cli: Cli, gateway: Backstage, tmp_path: Path) -> None:
+        _, certificate, key = contexts(tmp_path)
+        nothing = tmp_path / "nothing.pem"
+        nothing.write_text("no PEM")
+        cases: list[tuple[str, str, str]] = [
+            ("--ca", str(tmp_path / "gone"), "No such file"),
+            ("--ca", str(nothing), "there is none in it"),
+            ("--cert", str(nothing), "there is none in it"),
+            ("--cert", f"{certificate}:{tmp_path / 'gone'}", "No such file"),
+            ("--cert", str(certificate), "FILE or FILE:KEY"),
+            ("--ca", str(key), "there is none in it"),
+        ]
+        for option, value, why in cases:
+            said = cli("agents", option, value)
+            assert said.code == 2, value
+            assert why in said.error
+
+    def test_an_encrypted_key_asks_nobody(self, tmp_path: Path) -> None:
+        _, certificate, _ = contexts(tmp_path)
+        locked = tmp_path / "locked.pem"
+        locked.write_text(ENCRYPTED)
+        with pytest.raises(InvalidRequestError, match="encrypted"):
+            client_settings(resolve(replace(TYPED, cert=f"{certificate}:{locked}"), Book(Path("x")), {}))
