@@ -157,7 +157,7 @@ async def test_a_change_is_small_and_begins_with_one(tmp_path: Path) -> None:
         names = [one["hostname"] for one in (await told(client, "find_agents"))["agents"]]
         many = {**RUN, "agents": names}
         assert "at most 3" in await refused(client, "run_script", **many)
-        few = {**RUN, "agents": names[:3], "script": "check-pending-reboot"}
+        few = {**RUN, "agents": names[:3], "script": "check-pending-reboot", "timeout": 1}
         server.go_offline((await told(client, "find_agents", hostname=names[0]))["agents"][0]["agent_id"])
         await told(client, "run_script", **few)
         done = await told(client, "run_script", **few, dry_run=False)

@@ -25,7 +25,7 @@ async def test_all_that_is_set_of_a_client_and_of_a_site_is_read_back() -> None:
             policy.id, None, template.id,
         )  # fmt: skip
         assert client.block_policy_inheritance
-        assert [(one.field, one.value) for one in client.custom_fields] == [(number.id, "42")]
+        assert [(one.field, one.value) for one in client.custom_fields] == [(number.id, 42)]
         site = await trmm.sites.create(
             client=client, name="Hamburg", workstation_policy=policy.id, custom_fields={note: "left"}
         )

@@ -3,13 +3,14 @@
 Over the nouns. Pure. Each function returns the value in the form that the dialects take.
 """
 
+import inspect
 import ipaddress
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar, cast
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from trmm_async import addresses
@@ -21,6 +22,7 @@ __all__ = [
     "Checks",
     "agent_id",
     "agent_ids",
+    "answer_of",
     "api_key",
     "base_url",
     "choice",
@@ -42,6 +44,7 @@ __all__ = [
     "object_ids",
     "path_segment",
     "plain_text",
+    "predicate",
     "raw_path",
     "script_args",
     "script_timeout",
@@ -495,3 +498,22 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def predicate(value: Any, name: str, of: str) -> Callable[[Any], object]:
+    """A function that says yes or no. Raises `InvalidRequestError`."""
+    asks = getattr(type(value), "__call__", None)  # noqa: B004 - an object's own may be asynchronous
+    if not callable(value) or inspect.iscoroutinefunction(value) or inspect.iscoroutinefunction(asks):
+        raise InvalidRequestError(
+            f"{name} must be a plain function of {of} that returns True or False, not {value!r}"
+        )
+    return cast("Callable[[Any], object]", value)
+
+
+def answer_of(answer: object, name: str) -> bool:
+    """What such a function said: an awaitable, which is always true, is no answer. Raises `InvalidRequestError`."""
+    if inspect.isawaitable(answer):
+        if inspect.iscoroutine(answer):
+            answer.close()
+        raise InvalidRequestError(f"{name} must return True or False, and no awaitable: {answer!r}")
+    return bool(answer)

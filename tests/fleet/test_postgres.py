@@ -1,6 +1,7 @@
 """Runs that several hosts work off by a journal in PostgreSQL: one of them sends to each target, once."""
 
 import asyncio
+import os
 import random
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -318,7 +319,12 @@ class TestFaults:
                 one, two = await hosts
             check(server, one)
             check(server, two)
-            assert one == await read(database) or kinds(one) == kinds(await read(database))
+            # A host that was told "may have run" is not told again; the journal has what came of it later.
+            for told in (one, two):
+                kept = await read(database)
+                assert [
+                    a for a, b in zip(told, kept, strict=True) if a != b and not isinstance(a, Unknown)
+                ] == []
 
     async def test_the_database_is_gone_for_good(self, postgres: PostgresServer, database: str) -> None:
         async with fleet("gateway", agents=30, script_seconds=0.05) as (server, trmm):
@@ -380,6 +386,7 @@ class TestFaults:
             check(server, await trmm.fleet.resume(place(database)))
             assert {state for (state,) in rows(database, "state")} <= {"done", "unknown"}
 
+    @pytest.mark.skipif("FAULTS" not in os.environ, reason="takes minutes on a busy machine: FAULTS=1 runs it")
     async def test_a_standby_takes_over(self, postgres: PostgresServer, database: str, dialect: str) -> None:
         order = {"width": 3} if dialect == "gateway" else {"batch": 4}
         async with fleet(dialect, agents=20, script_seconds=0.02) as (server, trmm):

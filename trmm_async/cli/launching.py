@@ -30,7 +30,6 @@ from trmm_async.cli.run_options import (
 )
 from trmm_async.cli.text import code_page, decoded, folded
 from trmm_async.cli.values import batch_size, failures, length
-from trmm_async.fleet.postgres import postgres_journal
 
 __all__ = ["Careful", "Chosen", "Mild", "careful", "chosen", "launch", "mild", "place_of", "read_text"]
 
@@ -118,6 +117,8 @@ class Careful(Mild):
 
 def place_of(journal: str) -> "sdk.PostgresJournal | Path":
     """Where a journal is: a file, or a run in a database, whose password is shown nowhere."""
+    from trmm_async.fleet.postgres import postgres_journal
+
     return postgres_journal(journal) or Path(journal)
 
 

@@ -108,7 +108,8 @@ class Output:
     def stream(self) -> Iterator[Callable[[object], None]]:
         """For programs: things as they come, and not kept. A JSON array is closed when the block ends.
 
-        An error before the first is told by itself: an empty array would say that there is nothing.
+        An error before the first is told by itself: an empty array would say that there is nothing. Ctrl-C is
+        how what follows something ends, and there may have been nothing until then.
         """
         before = "[\n  "
 
@@ -123,9 +124,11 @@ class Output:
 
         try:
             yield emit
-        except BaseException:
+        except BaseException as error:
             if self.as_json and before[0] != "[":
                 print("\n]")
+            elif self.as_json and not isinstance(error, Exception):
+                print("[]")
             raise
         if self.as_json:
             print("[]" if before[0] == "[" else "\n]")

@@ -216,6 +216,7 @@ class Fleet:
             raise InvalidRequestError(f"call must be an asynchronous function of an agent, not {call!r}")
         if unknown := options.keys() - RunOptions.__annotations__.keys():
             raise TypeError(f"fleet.map() got an unexpected keyword argument {min(unknown)!r}")
+        arguments.predicate(success, "success", "what was returned")
         work = CallWork[T](call)
         return self._run(work, _given(agents, work.given), success, **options)
 

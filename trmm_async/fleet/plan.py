@@ -6,12 +6,12 @@ Over `work` and `rollout`; `run` and `scheduler` carry it out.
 from collections.abc import AsyncIterable, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Final, Generic, TypeAlias, TypeVar, cast
+from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from trmm_async import arguments
 from trmm_async.errors import InvalidRequestError, JournalError
 from trmm_async.fleet.journal import Order, Place
-from trmm_async.fleet.rollout import RolloutPolicy, Share
+from trmm_async.fleet.rollout import RolloutPolicy, Share, any_result, succeeded_by_default
 from trmm_async.fleet.work import CodeWork, CommandWork, PatchWork, ScriptWork, Work
 from trmm_async.models import Agent, CommandResult
 from trmm_async.resources import Selector, checked_code, checked_command_run, checked_run
@@ -221,8 +221,11 @@ def _judge(success: Any) -> tuple[Callable[[Any], bool], tuple[int, ...] | str |
     """How a result is judged; by return codes or a text, it can be written into a journal."""
     if isinstance(success, Prints):
         return success, success.text
+    if success is succeeded_by_default or success is any_result:
+        return success, None
     if callable(success):
-        return cast("Callable[[Any], bool]", success), None
+        judge: Callable[[Any], object] = arguments.predicate(success, "success", "a result")
+        return (lambda result: arguments.answer_of(judge(result), "success")), None
     if isinstance(success, str) or not isinstance(success, Iterable):
         raise InvalidRequestError(
             f"success must be a function of a result, or the return codes that are good, not {success!r}"

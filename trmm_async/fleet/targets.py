@@ -59,7 +59,7 @@ class Targets(Protocol):
 class ListedTargets:
     """Targets that are known all at once."""
 
-    is_over: Final = True
+    is_over: bool = True
 
     def __init__(self, agent_ids: list[str]) -> None:
         self.total: int | None = len(agent_ids)
@@ -75,7 +75,7 @@ class ListedTargets:
 class StreamedTargets:
     """Targets that are read while the run is under way. Of those read, only a digest is kept."""
 
-    is_over: Final = True
+    is_over: bool = True
 
     def __init__(self, agents: AsyncIterable[str | Agent]) -> None:
         self.total: int | None = None
@@ -98,7 +98,7 @@ class StreamedTargets:
 class JournalTargets:
     """Those of a journal that were never sent."""
 
-    is_over: Final = True
+    is_over: bool = True
 
     def __init__(self, journal: Journal, total: int) -> None:
         self.total: int | None = total

@@ -28,7 +28,7 @@ from trmm_async.fleet.rollout import any_result, succeeded_by_default
 from trmm_async.models import Agent, CommandResult, ScriptResult
 from trmm_async.resources import Api, CodeRun, Names, Selector, run_code
 from trmm_async.script_runs import Before, PendingRun, RecoveredRun, RunPoller, Watermark, run_script
-from trmm_async.transport import WATCH
+from trmm_async.transport import WATCH, SendWatch
 
 __all__ = [
     "CallWork",
@@ -357,7 +357,7 @@ class CallWork(Work[T]):
         self, api: Api, dialect: Dialect, agent_id: str, guard: UnsentGuard, before: Before | None
     ) -> T:
         del api, dialect, before
-        watch = _Watch(guard)
+        watch = _Watch(guard, WATCH.get())
         token = WATCH.set(watch)
         try:
             guard.is_busy = True
@@ -381,16 +381,20 @@ class _Watch:
 
     Attributes:
         guard: the target's; None once its call is over. A task that goes on after that may send what it will.
+        outer: the watch of a call that this run is made in: what is sent here is sent in that call, too.
     """
 
-    __slots__ = ("_changes", "_left", "guard")
+    __slots__ = ("_changes", "_left", "guard", "outer")
 
-    def __init__(self, guard: UnsentGuard) -> None:
+    def __init__(self, guard: UnsentGuard, outer: SendWatch | None) -> None:
         self.guard: UnsentGuard | None = guard
+        self.outer = outer
         self._left = 0
         self._changes = 0
 
     def begins(self, call: Call[Any], on_sent: OnSent | None) -> OnSent:
+        if self.outer is not None:
+            on_sent = self.outer.begins(call, on_sent)
         changes = call.replay is not Replay.SAFE
         is_out = False
 
@@ -406,6 +410,8 @@ class _Watch:
         return left
 
     def changes(self) -> None:
+        if self.outer is not None:
+            self.outer.changes()
         self._note(1, changes=True)
 
     def _note(self, more: int, *, changes: bool) -> None:

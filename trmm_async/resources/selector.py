@@ -3,7 +3,6 @@
 Over `agent_stream`; runs, events and the command line take one in place of agents.
 """
 
-import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -56,7 +55,7 @@ class Criteria:
         for name, value in self.custom_fields.items():
             tests.append(partial(_has, fields[name], value))
         if self.where is not None:
-            tests.append(self.where)
+            tests.append(partial(_answers, self.where))
         return lambda agent: all(test(agent) for test in tests)
 
 
@@ -155,10 +154,12 @@ def checked_criteria(
 
 
 def _check_function(where: object) -> None:
-    if where is not None and (not callable(where) or inspect.iscoroutinefunction(where)):
-        raise InvalidRequestError(
-            f"where must be a plain function of an Agent that returns True or False, not {where!r}"
-        )
+    if where is not None:
+        arguments.predicate(where, "where", "an Agent")
+
+
+def _answers(where: Wanted, agent: Agent) -> bool:
+    return arguments.answer_of(where(agent), "where")
 
 
 def _words(given: str | Iterable[str], what: str, known: tuple[str, ...]) -> frozenset[str]:
