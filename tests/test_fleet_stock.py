@@ -21,9 +21,9 @@ from trmm_async import (
     Done,
     Failed,
     NotFoundError,
-    ServerFaultError,
     OutcomeUnknownError,
     PermissionDeniedError,
+    ServerFaultError,
     Skipped,
     UnidentifiedError,
     Unknown,
@@ -158,7 +158,7 @@ class TestWhatTheServerLeavesOut:
                 server.fail("POST", BULK, status=status)
                 outcomes = await trmm.fleet.run_script(server.agent_ids, script=1)
                 assert all(isinstance(one, Failed) and isinstance(one.error, kind) for one in outcomes)
-            # A real server answers 500 to a script that it has not, as it does to much else: that proves nothing.
+            # A real server answers 500 to a script that it has not, as to much else: that proves nothing.
             (missing, *_) = await trmm.fleet.run_script(server.agent_ids, script=999)
             assert isinstance(missing, Unknown)
             assert isinstance(missing.error, ServerFaultError)

@@ -511,7 +511,7 @@ def predicate(value: Any, name: str, of: str) -> Callable[[Any], object]:
 
 
 def answer_of(answer: object, name: str) -> bool:
-    """What such a function said: an awaitable, which is always true, is no answer. Raises `InvalidRequestError`."""
+    """What such a function said; no awaitable, which would always be true. Raises `InvalidRequestError`."""
     if inspect.isawaitable(answer):
         if inspect.iscoroutine(answer):
             answer.close()

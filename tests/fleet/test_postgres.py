@@ -386,7 +386,9 @@ class TestFaults:
             check(server, await trmm.fleet.resume(place(database)))
             assert {state for (state,) in rows(database, "state")} <= {"done", "unknown"}
 
-    @pytest.mark.skipif("FAULTS" not in os.environ, reason="takes minutes on a busy machine: FAULTS=1 runs it")
+    @pytest.mark.skipif(
+        "FAULTS" not in os.environ, reason="takes minutes on a busy machine: FAULTS=1 runs it"
+    )
     async def test_a_standby_takes_over(self, postgres: PostgresServer, database: str, dialect: str) -> None:
         order = {"width": 3} if dialect == "gateway" else {"batch": 4}
         async with fleet(dialect, agents=20, script_seconds=0.02) as (server, trmm):

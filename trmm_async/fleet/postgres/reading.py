@@ -6,7 +6,7 @@ Below `store`. Not to be broken off in the middle: whoever is cancelled leaves a
 import asyncio
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Final, LiteralString, TypeVar
+from typing import Any, Final, TypeVar
 
 import psycopg
 
@@ -128,7 +128,7 @@ class RunReader:
     async def to_run(self, kinds: Iterable[str]) -> list[str]:
         either = ("state IN ('pending', 'claimed')", *(RETRIES[kind] for kind in kinds))
         # All are texts of ours; not every checker sees that of a join.
-        which = cast("LiteralString", " OR ".join(f"({each})" for each in either))
+        which: Any = " OR ".join(f"({each})" for each in either)
         found = await self._read(
             "SELECT agent_id FROM trmm_async.targets WHERE run = %s AND (" + which + ") ORDER BY place",  # noqa: S608
             (self._rows.run,),
