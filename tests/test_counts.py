@@ -142,7 +142,8 @@ def fan_outs() -> tuple[Counts, Counts]:
 class TestAFanOut:
     def test_calls_few_functions_more_than_a_bare_worker_pool(self, fan_outs: tuple[Counts, Counts]) -> None:
         ours, bare = fan_outs
-        assert ours.functions <= 1.3 * bare.functions
+        # 1.27 before a call was asked once more, where its first byte leaves, whether it may begin.
+        assert ours.functions <= 1.33 * bare.functions
 
     def test_makes_no_timer_for_a_call(self, fan_outs: tuple[Counts, Counts]) -> None:
         ours, bare = fan_outs

@@ -6,7 +6,7 @@ Below `store`. Not to be broken off in the middle: whoever is cancelled leaves a
 import asyncio
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Final, TypeVar
+from typing import Any, Final, LiteralString, TypeVar
 
 import psycopg
 
