@@ -126,7 +126,7 @@ def _guarded(work: Callable[[], object], *, debug: bool) -> int:
             print(clean(traceback.format_exc()), end="", file=sys.stderr)
         code, text = _judged(error)
         _complain(text)
-        _offer_page(error)
+        _offer_page(error, code)
         return code
     return code if isinstance(code, int) else Exit.OK
 
@@ -154,9 +154,9 @@ def _complain(text: str) -> None:
     print(f"trmm: {one_line(clean(text))}", file=sys.stderr)
 
 
-def _offer_page(error: Exception) -> None:
+def _offer_page(error: Exception, code: int) -> None:
     """Name the page about an error to people; programs get one line an error."""
-    if isinstance(error, sdk.TRMMError) and _judged(error)[0] is not Exit.USAGE and sys.stderr.isatty():
+    if isinstance(error, sdk.TRMMError) and code is not Exit.USAGE and sys.stderr.isatty():
         print(f"trmm: what now: trmm explain {type(error).__name__}", file=sys.stderr)
 
 
