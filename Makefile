@@ -9,6 +9,9 @@ CHECKED := $(VENV)/checked.txt
 PYTEST_ARGS ?= -n 4
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
+# A venv of ours is read by many processes of ours: each would compile everything once more.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test coverage test-versions suite check format generated docs dist bench soak clean
 
@@ -47,6 +50,7 @@ check: $(DEVELOPING)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/python -m tests.typed_docs
 	$(BIN)/basedpyright --level error
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tools/typed.py
 	$(BIN)/lint-imports

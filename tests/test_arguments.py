@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.each import for_each
 from trmm_async import InvalidRequestError, arguments
 from trmm_async.models import Agent, Alert, Check, Client, ClientRef, Script
 from trmm_async.plaintext import is_named
@@ -340,13 +341,15 @@ class TestAnApiKey:
     def test_is_there(self, bad: object) -> None:
         assert refusal(arguments.api_key, bad) == "api_key must not be empty"
 
-    @pytest.mark.parametrize("spoiler", [*CONTROLS, "ü", "\u2019", "\ud800"])
     @pytest.mark.parametrize("form", ["{}SECRET", "SEC{}RET", "SECRET{}"])
-    def test_can_stand_in_a_header_and_never_in_the_refusal(self, spoiler: str, form: str) -> None:
-        said = refusal(arguments.api_key, form.format(spoiler))
-        assert "plain ASCII" in said
-        assert "SEC" not in said
-        assert "RET" not in said
+    def test_can_stand_in_a_header_and_never_in_the_refusal(self, form: str) -> None:
+        def check(spoiler: str) -> None:
+            said = refusal(arguments.api_key, form.format(spoiler))
+            assert "plain ASCII" in said
+            assert "SEC" not in said
+            assert "RET" not in said
+
+        for_each([*CONTROLS, "ü", "\u2019", "\ud800"], check)
 
     @pytest.mark.parametrize("padded", [" SECRET", "SECRET ", "\tSECRET", "SECRET\r\n"])
     def test_has_nothing_around_it(self, padded: str) -> None:

@@ -7,8 +7,6 @@ Each is a process of its own, forked from one that has imported what they all im
 import asyncio
 import inspect
 import re
-import subprocess
-import sys
 import textwrap
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -153,15 +151,6 @@ def test_a_block_compiles(block: Block) -> None:
     compile(block.text, block.where, "exec")
 
 
-def test_the_blocks_of_all_pages_type_check_as_strictly_as_the_package(tmp_path: Path) -> None:
-    files = [block.write(tmp_path) for block in BLOCKS]
-    cache_folder = ROOT / ".mypy_cache" / "docs"
-    options = ("--strict", "--config-file=", "--no-error-summary", f"--cache-dir={cache_folder}")
-    command = [sys.executable, "-m", "mypy", *options, *map(str, files)]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
 class TestLinks:
     @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
     def test_lead_to_pages_and_headings_that_are_there(self, page: Path) -> None:
@@ -204,9 +193,8 @@ def test_lines_fit(page: Path) -> None:
 class TestCompleteness:
     TEXT = "\n".join(page.read_text() for page in PAGES)
 
-    @pytest.mark.parametrize("name", trmm_async.__all__)
-    def test_every_public_name_is_on_a_page(self, name: str) -> None:
-        assert re.search(rf"\b{name}\b", self.TEXT)
+    def test_every_public_name_is_on_a_page(self) -> None:
+        assert {*trmm_async.__all__} - {*re.findall(r"\w+", self.TEXT)} == set()
 
     def test_every_method_of_the_client_and_its_nouns_is_on_a_page(self) -> None:
         assert {"trmm.events", "agents.stream_script", "fleet.run_script"} <= methods()

@@ -46,7 +46,11 @@ def test_what_a_server_sends_stays_in_its_own_entry_of_a_log(caplog: pytest.LogC
 def test_every_part_of_the_log_is_such_a_one() -> None:
     (kept,) = log_of().filters
     # Not what `logging` knows: a test that turns up a name there makes a logger of it.
-    modules = [each for name, each in sys.modules.items() if name.startswith("trmm_async.") and ".testing" not in name]
+    modules = [
+        each
+        for name, each in sys.modules.items()
+        if name.startswith("trmm_async.") and ".testing" not in name
+    ]
     parts = [part for each in modules for part in vars(each).values() if isinstance(part, logging.Logger)]
     spoken = [part for part in parts if part.manager.loggerDict.get(part.name) is part]
     assert {"trmm_async.codec", "trmm_async.http"} <= {each.name for each in spoken}

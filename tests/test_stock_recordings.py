@@ -17,6 +17,7 @@ import msgspec
 import pytest
 
 from tests.asked import NOUNS, request_of
+from tests.each import for_each
 from tests.recorded import HTTP, NOT_YET_REPLAYED, Recording, recording, sent_by
 from tests.replays import FAMILIES, every
 from tests.replays.operation import But, Operation
@@ -1287,13 +1288,17 @@ def _error(call: Call[Any], told: Recording) -> TRMMError:
 
 REPLAYED: Final = [(operation, name) for operation in OPERATIONS for name in operation.names]
 of_each = pytest.mark.parametrize(
-    ("operation", "name"),
-    [pytest.param(*row, id=f"{row[0].name}-{row[1]}-{place}") for place, row in enumerate(REPLAYED)],
+    "operation",
+    [pytest.param(each, id=f"{each.name}-{place}") for place, each in enumerate(OPERATIONS) if each.names],
 )
 
 
 @of_each
-def test_what_we_send_is_what_was_recorded(operation: Operation, name: str) -> None:
+def test_what_we_send_is_what_was_recorded(operation: Operation) -> None:
+    for_each(operation.names, partial(_sends_what_was_recorded, operation))
+
+
+def _sends_what_was_recorded(operation: Operation, name: str) -> None:
     told = recording(name)
     assert told.method == operation.method
     method, path, query, sent = sent_by(step(operation, told).call)
@@ -1307,7 +1312,12 @@ def test_what_we_send_is_what_was_recorded(operation: Operation, name: str) -> N
 
 
 @of_each
-def test_what_was_answered_is_ours(operation: Operation, name: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_was_answered_is_ours(operation: Operation, caplog: pytest.LogCaptureFixture) -> None:
+    for_each(operation.names, partial(_is_ours, operation, caplog))
+
+
+def _is_ours(operation: Operation, caplog: pytest.LogCaptureFixture, name: str) -> None:
+    caplog.clear()
     told = recording(name)
     at = step(operation, told)
     if not 200 <= told.status < 300 or operation.name == "trmm.dialect":
@@ -1352,8 +1362,11 @@ def _keyed() -> Iterator[tuple[tuple[Any, ...], str]]:
         yield (operation.name, operation.method, operation.path, operation.into), name
 
 
-@pytest.mark.parametrize("name", DIFFERENT)
-def test_what_is_said_to_differ_does(name: str) -> None:
+def test_what_is_said_to_differ_does() -> None:
+    for_each(DIFFERENT, _differs)
+
+
+def _differs(name: str) -> None:
     told = recording(name)
     asked = [sent_by(step(operation, told).call)[2:] for operation, each in REPLAYED if each == name]
     assert all(ours != (told.query, told.sent) for ours in asked)

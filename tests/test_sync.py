@@ -2,6 +2,7 @@
 
 import ast
 import asyncio
+import functools
 import gc
 import inspect
 import os
@@ -20,6 +21,7 @@ from typing import Any
 import pytest
 
 import trmm_async
+from tests.each import for_each
 from tests.servers import DIALECTS
 from tools.sync_stub import PLACE, Stub
 from trmm_async import (
@@ -125,23 +127,21 @@ def until(holds: Callable[[], object]) -> None:
 # -- complete, and typed -------------------------------------------------------------------------------------
 
 
+@functools.cache
+def written_anew() -> tuple[str, list[type]]:
+    """The stub as it is due, and each class that stands in it."""
+    stub = Stub()
+    return stub.text(), list(stub._found.values())
+
+
 def test_the_stub_is_what_the_tool_writes() -> None:
     """`python -m tools.sync_stub` writes it anew."""
-    written, due = ast.parse(PLACE.read_text()), ast.parse(Stub().text())
+    written, due = ast.parse(PLACE.read_text()), ast.parse(written_anew()[0])
     assert ast.dump(written) == ast.dump(due), "run: python -m tools.sync_stub"
 
 
-def reachable() -> list[type]:
-    stub = Stub()
-    stub.text()
-    return list(stub._found.values())
-
-
-REACHABLE = reachable()
-
-
 def test_all_that_a_client_gives_out_has_a_facade() -> None:
-    names = {kind.__name__ for kind in REACHABLE}
+    names = {kind.__name__ for kind in written_anew()[1]}
     nouns = {
         type(value).__name__
         for name, value in vars(trmm_async.TRMM("https://x.example", api_key="k")).items()
@@ -152,14 +152,13 @@ def test_all_that_a_client_gives_out_has_a_facade() -> None:
     assert {"Selector", "AgentStream", "ScriptStream", "CommandStream", "AuditStream"} <= names
 
 
-@pytest.mark.parametrize("kind", REACHABLE, ids=lambda kind: kind.__name__)
-def test_a_facade_has_every_public_name_with_its_signature(kind: type) -> None:
+def test_a_facade_has_every_public_name_with_its_signature() -> None:
+    stubs = {one.name: one for one in ast.parse(PLACE.read_text()).body if isinstance(one, ast.ClassDef)}
+    for_each(written_anew()[1], lambda kind: _is_facade(kind, stubs[kind.__name__]))
+
+
+def _is_facade(kind: type, stub: ast.ClassDef) -> None:
     facade = TRMM if kind is trmm_async.TRMM else facade_of(kind)
-    stub = next(
-        one
-        for one in ast.parse(PLACE.read_text()).body
-        if isinstance(one, ast.ClassDef) and one.name == kind.__name__
-    )
     told = {one.name for one in stub.body if isinstance(one, ast.FunctionDef)}
     for base in kind.__mro__:
         for name, member in vars(base).items():
