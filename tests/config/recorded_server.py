@@ -38,6 +38,10 @@ ROUTES = {
     "/automation/policies/3/checks/": "policy_checks_after",
     "/automation/policies/3/tasks/": "policy_tasks_after",
     "/clients/": "clients_list_after",
+    "/checks/": "policy_checks_after",
+    "/tasks/": "policy_tasks_after",
+    "/agents/": "agents_list_detail_false",
+    "/core/settings/": "core_settings",
 }
 
 

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from tests.cli.test_profiles import Drawer
+from tests.config.folders import applied, changes, write
 from tests.config.recorded_server import COMMUNITY, recorded_server
 from tests.properties import many
-from tests.servers import count, served, stock
+from tests.servers import served, stock
 from trmm_async import (
-    TRMM,
     ApplyStoppedError,
     ConfigError,
     InvalidRequestError,
@@ -28,29 +28,10 @@ from trmm_async import (
     config,
 )
 from trmm_async.config.documents import _Loader
-from trmm_async.config.planning import Present, Want, Wanted, compare
+from trmm_async.config.matching import Want
+from trmm_async.config.objects import Row
+from trmm_async.config.planning import Present, Wanted, compare
 from trmm_async.config.specs import ScriptSpec
-from trmm_async.config.table import Row
-from trmm_async.testing import Simulator
-
-
-def changes(server: Simulator) -> int:
-    return sum(count(server, method) for method in ("POST", "PUT", "DELETE"))
-
-
-def write(folder: Path, name: str, text: str) -> None:
-    path = folder / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-
-
-async def applied(trmm: TRMM, folder: Path, **options: Any) -> list[str]:
-    plan = await config.plan(trmm, folder, **options)
-    done = await config.apply(trmm, plan, folder)
-    assert done.done == plan.steps
-    assert not await config.plan(trmm, folder, **options)
-    return [step.title for step in plan.steps]
-
 
 # -- round trips ---------------------------------------------------------------------------------------------
 

@@ -19,11 +19,14 @@ from typing import Any
 import msgspec
 
 from trmm_async.client import TRMM
-from trmm_async.config.folder import Folder, Known, State, Written
-from trmm_async.config.planning import ConfigPlan, Present, Step, Want, Wanted, compare, describe, in_words
-from trmm_async.config.server import Applied, carry_out, read, readings
+from trmm_async.config.folder import Folder, Known, State, Written, kind_of
+from trmm_async.config.matching import Want
+from trmm_async.config.objects import FileKind, Row, told_apart
+from trmm_async.config.plan import ConfigPlan, Step, in_words
+from trmm_async.config.planning import Present, Wanted, compare, describe
+from trmm_async.config.server import Applied, carry_out, hold_values, read, readings
 from trmm_async.config.specs import plain as plainly
-from trmm_async.config.table import FILES, KINDS, FileKind, Row
+from trmm_async.config.table import FILES, KINDS
 from trmm_async.errors import ConfigError, InvalidRequestError
 from trmm_async.plaintext import alike
 
@@ -99,12 +102,12 @@ async def pull(
     existing = place.load(chosen) if place.path.is_dir() else []
     state = place.state_of(_server(trmm))
     described = describe(await read(trmm, readings(chosen)), readings(chosen))
-    known = {(_kind(handle), known.id): handle for handle, known in state.objects.items()}
+    known = {(kind_of(handle), one.id): handle for handle, one in state.objects.items()}
     by_handle = {one.handle: one for one in existing}
     by_name = {(one.kind, FILES[one.kind].key(one.spec)): one for one in existing}
     written: dict[str, str] = {}
     unchanged: set[str] = set()
-    numbers: dict[str, int] = {}
+    numbers: dict[str, tuple[int, str, int]] = {}
     for thing in described.things:
         kind = FILES[thing.kind]
         old = by_handle.get(known.get((thing.kind, thing.id), "")) or by_name.get((thing.kind, thing.name))
@@ -114,10 +117,13 @@ async def pull(
             unchanged.add(handle)
         else:
             written[handle] = place.text_of(kind, whole)
-        numbers[handle] = thing.id
+        numbers[handle] = (thing.id, thing.name, 0)
         for part, theirs in thing.parts.items():
             handles = _part_handles(handle, part, [one.spec for one in theirs])
-            numbers |= dict(zip(handles, (one.id for one in theirs), strict=True))
+            said = handles if old is None else _part_handles(handle, part, kind.parts(old.spec)[1][part])
+            places = {each: at for at, each in enumerate(said)}
+            for each, one in zip(handles, theirs, strict=True):
+                numbers[each] = (one.id, one.name, places.get(each, len(places)))
     if (differing := sorted(set(written) & set(by_handle))) and not overwrite:
         raise ConfigError(
             f"{len(differing)} files say something else than the server: {', '.join(differing[:5])}"
@@ -128,9 +134,8 @@ async def pull(
         place.write(handle, text)
     place.write_schemas(schemas())
     gone = tuple(sorted(set(by_handle) - set(written) - unchanged))
-    for handle, number in numbers.items():
-        if (before := state.objects.get(handle)) is None or before.id != number:
-            state.objects[handle] = Known(id=number)
+    for handle, (number, name, at) in numbers.items():
+        state.note(handle, number, name, at)
     place.keep(state)
     return Pulled(
         written=tuple(sorted(written)),
@@ -150,7 +155,7 @@ async def plan(
 ) -> ConfigPlan:
     """What has to be done so that a server is as a folder says. Nothing is changed.
 
-    It is `compare(load(…), await present(…))`.
+    It is `compare(load(…), await present(…))`; and each value is looked at as it will be when it is sent.
 
     Args:
         trmm: the client, of a stock server.
@@ -164,7 +169,9 @@ async def plan(
         UnsupportedError: the server is a gateway.
     """
     wanted = load(trmm, folder, kinds=kinds, community=community)
-    return compare(wanted, await present(trmm, kinds=kinds, community=community), delete=delete)
+    found = compare(wanted, await present(trmm, kinds=kinds, community=community), delete=delete)
+    await hold_values(found)
+    return found
 
 
 async def apply(
@@ -188,13 +195,14 @@ async def apply(
     Raises:
         ApplyStoppedError: a step failed, or something is not as the plan saw it. `done` has what was
             done before; its `__cause__` is the error, if there was one.
-        ConfigError: the plan is of another server.
+        ConfigError: the plan is of another server, or another `apply` of this folder is under way.
     """
     server = _server(trmm)
     if plan.server != server:
         raise ConfigError(f"this plan is of another server, {plan.server}")
     place = Folder(folder)
-    return await carry_out(trmm, plan, place, place.state_of(server), tell)
+    with place.held(server):
+        return await carry_out(trmm, plan, place, place.state_of(server), tell)
 
 
 def load(
@@ -259,10 +267,6 @@ def _server(trmm: TRMM) -> str:
     return trmm.url
 
 
-def _kind(handle: str) -> str:
-    return "" if "#" in handle else handle.partition("/")[0]
-
-
 def _wanted(state: State, kinds: Sequence[str], files: Iterable[Written]) -> Wanted:
     objects: list[Want] = []
     for one in files:
@@ -281,13 +285,8 @@ def _wanted(state: State, kinds: Sequence[str], files: Iterable[Written]) -> Wan
 
 
 def _part_handles(file: str, part: str, specs: Sequence[Any]) -> list[str]:
-    """The handles of what belongs to a file's object; of one name, the second and later have a number."""
-    handles: list[str] = []
-    for spec in specs:
-        handle = f"{file}#{part}/{KINDS[part].key(spec)}"
-        count = sum(one == handle or one.startswith(f"{handle} #") for one in handles)
-        handles.append(f"{handle} #{count + 1}" if count else handle)
-    return handles
+    """The handles of what belongs to a file's object."""
+    return [f"{file}#{part}/{label}" for label in told_apart([KINDS[part].key(spec) for spec in specs])]
 
 
 def _normal(kind: FileKind, spec: Any) -> Any:
@@ -295,8 +294,12 @@ def _normal(kind: FileKind, spec: Any) -> Any:
     if kind.name == "key_store":
         return spec
     whole, parts = kind.parts(spec)
-    told = {part: [KINDS[part].prepare(one, "") for one in specs] for part, specs in parts.items()}
+    told = {part: [_prepared(part, one) for one in specs] for part, specs in parts.items()}
     return (
-        KINDS[kind.name].prepare(whole, ""),
+        _prepared(kind.name, whole),
         {part: sorted(specs, key=lambda one: repr(plainly(one))) for part, specs in told.items()},
     )
+
+
+def _prepared(kind: str, spec: Any) -> Any:
+    return KINDS[kind].normal(KINDS[kind].prepare(spec, ""))

@@ -7,8 +7,10 @@ import json
 import os
 import re
 import secrets
+import sys
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -16,23 +18,30 @@ from typing import Any, Final
 import msgspec
 
 from trmm_async.config.documents import ENDINGS, SourceText, code_file, parsed, parsed_code, yaml_text
-from trmm_async.config.specs import plain, without_defaults
-from trmm_async.config.table import FILES, FileKind
+from trmm_async.config.objects import FileKind
+from trmm_async.config.specs import without_defaults
+from trmm_async.config.table import FILES
 from trmm_async.errors import ConfigError
 
-__all__ = ["Folder", "Known", "State", "Written"]
+__all__ = ["Folder", "Known", "State", "Written", "kind_of"]
 
 _OWN: Final = ".trmm"
 _NAME_MOST: Final = 80
 _BYTES_MOST: Final = 16 * 2**20
-_RESERVED: Final = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
+_RESERVED: Final = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?", re.IGNORECASE)
 
 
-class Known(msgspec.Struct, frozen=True, kw_only=True):
-    """An object of the server that a file is about; `made` says that `apply` created it."""
+class Known(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An object of the server that a file is about.
+
+    `made` says that `apply` created it; `name` is what it was called then, or since; `place` is where it
+    stands among those that belong to one object.
+    """
 
     id: int
     made: bool = False
+    name: str = ""
+    place: int = 0
 
 
 class State(msgspec.Struct, kw_only=True):
@@ -40,6 +49,23 @@ class State(msgspec.Struct, kw_only=True):
 
     server: str
     objects: dict[str, Known] = {}
+
+    def note(self, handle: str, number: int, name: str, place: int = 0, *, made: bool = False) -> None:
+        """A file is about this object; that `apply` made it is not forgotten."""
+        before = self.objects.get(handle)
+        made = made or (before is not None and before.id == number and before.made)
+        self.objects[handle] = Known(id=number, made=made, name=name, place=place)
+
+    def forget(self, handle: str) -> None:
+        """What this file was about is no more, nor what belongs to it."""
+        for each in [*self.objects]:
+            if each == handle or each.startswith(f"{handle}#"):
+                del self.objects[each]
+
+
+def kind_of(handle: str) -> str:
+    """The kind of what a handle is about."""
+    return (handle.partition("#")[2] or handle).partition("/")[0]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,6 +197,29 @@ class Folder:
         for name, schema in schemas.items():
             self.write(f"{_OWN}/schemas/{name}.json", json.dumps(schema, indent=1) + "\n")
 
+    @contextmanager
+    def held(self, server: str) -> Iterator[None]:
+        """Keep other processes from applying this folder to this server; the system ends it with the process.
+
+        Raises:
+            ConfigError: another does; or the file for that can't be made.
+        """
+        name = f"{_state_name(server)}.lock"
+        try:
+            self._hold_inside(self.path / name)
+            (self.path / _OWN).mkdir(parents=True, exist_ok=True)
+            handle = os.open(self.path / name, os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise ConfigError(f"this can't be written: {error}", file=name) from error
+        try:
+            try:
+                _lock(handle)
+            except OSError:
+                raise ConfigError("another apply of this folder to this server is under way") from None
+            yield
+        finally:
+            os.close(handle)
+
     # -- what is known of a server ---------------------------------------------------------------------------
 
     def state_of(self, server: str) -> State:
@@ -197,6 +246,19 @@ class Folder:
         self.write(_state_name(state.server), msgspec.json.format(msgspec.json.encode(told)).decode() + "\n")
 
 
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(handle: int) -> None:
+        msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+
+else:
+    import fcntl
+
+    def _lock(handle: int) -> None:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
 def _state_name(server: str) -> str:
     return f"{_OWN}/state-{_fit(server.partition('://')[2].rstrip('/'))}.json"
 
@@ -221,8 +283,3 @@ def _hold_single_names(found: Iterable[Written]) -> None:
                 file=one.handle,
             )
         seen[key] = one.handle
-
-
-def same(one: Any, other: Any) -> bool:
-    """Whether two Structs of files say the same."""
-    return bool(plain(one) == plain(other))

@@ -1,57 +1,27 @@
 """What has to be done to a server so that it is as a folder says. Pure: of what is wanted, and what is."""
 
-import difflib
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
 
-from trmm_async.config.folder import Known
+from trmm_async.config.folder import Known, kind_of
+from trmm_async.config.matching import Seen, Want, match_objects, match_parts
+from trmm_async.config.names import Name
+from trmm_async.config.objects import Kind, RefPath, Row, StoredKey, mapped, told_apart
+from trmm_async.config.plan import ConfigPlan, Match, Step
 from trmm_async.config.specs import SiteName, plain
-from trmm_async.config.table import KINDS, Kind, RefPath, Row, StoredKey, mapped
+from trmm_async.config.table import KINDS
 from trmm_async.errors import ConfigError
-from trmm_async.plaintext import alike, clean, one_line
+from trmm_async.plaintext import alike, is_named
 
-__all__ = [
-    "Described",
-    "ConfigPlan",
-    "Present",
-    "Step",
-    "Thing",
-    "Want",
-    "Wanted",
-    "compare",
-    "describe",
-    "in_words",
-    "named",
-]
+__all__ = ["Described", "Present", "Thing", "Wanted", "compare", "describe", "named"]
 
-Name = str | SiteName
 _NUMBER: Final = re.compile(r"#([0-9]{1,18})")
-_SIGNS: Final = {"create": "+", "change": "~", "delete": "-"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Want:
-    """An object as a folder wants it.
-
-    `handle` is its file's name in the folder, of what belongs to it with its kind and name behind a `#`;
-    `owner` is the handle of what it belongs to.
-    """
-
-    kind: str
-    handle: str
-    spec: Any
-    owner: str | None = None
-
-    @property
-    def key(self) -> str:
-        """Its name."""
-        return KINDS[self.kind].key(self.spec)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,90 +40,6 @@ class Present:
 
     rows: Mapping[str, Sequence[Row]]
     names: Mapping[str, Mapping[int, Name]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Step:
-    """One thing to do: to create, to change or to delete an object.
-
-    Attributes:
-        action: "create", "change" or "delete".
-        kind, name: which object; `owner` is the name of what it belongs to.
-        id: the server's number for it; None of one that is to be created.
-        before, after: how it is, and how it is to be; None where it is not.
-        changes: the names of what differs between the two.
-        handle: the file that says so.
-    """
-
-    action: Literal["create", "change", "delete"]
-    kind: str
-    name: str
-    handle: str
-    id: int | None = None
-    before: Any = field(default=None, repr=False)
-    after: Any = field(default=None, repr=False)
-    changes: tuple[str, ...] = ()
-    owner: str | None = None
-    seen: Row | None = field(default=None, repr=False)
-    owner_handle: str | None = field(default=None, repr=False)
-
-    @property
-    def title(self) -> str:
-        """The step on one line, as "~ script 'Clear-Temp'"."""
-        of = f" of {self.owner!r}" if self.owner is not None else ""
-        return one_line(clean(f"{_SIGNS[self.action]} {KINDS[self.kind].word} {self.name!r}{of}"))
-
-    def to_dict(self) -> dict[str, Any]:
-        """The step in the types of JSON. What is secret is not in it."""
-        return {
-            "action": self.action,
-            "kind": self.kind,
-            "name": self.name,
-            "owner": self.owner,
-            "id": self.id,
-            "file": self.handle,
-            "changes": list(self.changes),
-            "before": plain(self.before),
-            "after": plain(self.after),
-        }
-
-
-@dataclass(frozen=True, kw_only=True)
-class ConfigPlan:
-    """What `apply` would do, in this order. `str(plan)` shows it, with what differs; nothing secret is in it.
-
-    Attributes:
-        server: its address.
-        steps: what is to be done. Nothing: the server is as the folder says.
-        would_delete: what `apply` made, and no file is about any more: it stays, since nobody asked for that.
-        findings: what is odd on the server: objects without a name, those that refer to what is not there,
-            those that no file can say.
-        unmanaged: how many objects there are that no file is about, by their kinds. They are left alone.
-    """
-
-    server: str
-    steps: tuple[Step, ...] = ()
-    would_delete: tuple[Step, ...] = ()
-    findings: tuple[str, ...] = ()
-    unmanaged: Mapping[str, int] = field(default_factory=dict)
-    ids: Mapping[str, Mapping[Name, int]] = field(default_factory=dict, repr=False)
-    matches: Mapping[str, int] = field(default_factory=dict, repr=False)
-
-    def __bool__(self) -> bool:
-        return bool(self.steps)
-
-    def __str__(self) -> str:
-        return in_words(self)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The plan in the types of JSON."""
-        return {
-            "server": self.server,
-            "steps": [step.to_dict() for step in self.steps],
-            "would_delete": [step.to_dict() for step in self.would_delete],
-            "findings": list(self.findings),
-            "unmanaged": dict(self.unmanaged),
-        }
 
 
 def compare(wanted: Wanted, present: Present, *, delete: bool = False) -> ConfigPlan:
@@ -235,11 +121,12 @@ class _Comparison:
         self.deletes: list[Step] = []
         self.unmanaged: Counter[str] = Counter()
         self.names: dict[str, dict[int, Name]] = {kind: dict(names) for kind, names in present.names.items()}
-        self.matched: dict[str, Row] = {}
-        self.seen: dict[str, list[_Seen]] = {}
+        self.matched: dict[str, Match] = {}
+        self.places: dict[str, int] = {}
+        self.seen: dict[str, list[Seen]] = {}
         self.coming: defaultdict[str, set[Name]] = defaultdict(set)
         self._made_of = {
-            (_kind_of(handle), known.id): handle for handle, known in wanted.known.items() if known.made
+            (kind_of(handle), known.id): handle for handle, known in wanted.known.items() if known.made
         }
 
     def compare_all(self) -> None:
@@ -263,46 +150,84 @@ class _Comparison:
             findings=tuple(dict.fromkeys(self.findings)),
             unmanaged=dict(self.unmanaged),
             ids=ids,
-            matches={handle: row.id for handle, row in self.matched.items()},
+            matches=self.matched,
+            places=self.places,
         )
 
     def compare(self, kind: Kind) -> None:
         """One kind, after all that it may refer to."""
-        wants = [want for want in self.wanted.objects if want.kind == kind.name]
+        wants = [
+            replace(want, spec=kind.normal(want.spec))
+            for want in self.wanted.objects
+            if want.kind == kind.name
+        ]
         found = [one for row in self.present.rows.get(kind.name, ()) if (one := self._as_seen(kind, row))]
         self.seen[kind.name] = found
+        known = self.wanted.known
         if kind.owner is None:
-            pairs = self._matched(kind, wants, found)
+            matching = match_objects(kind, wants, found, known)
         else:
-            pairs = self._matched_parts(kind, wants, found)
+            owners = {handle: match.id for handle, match in self.matched.items()}
+            matching = match_parts(kind, wants, found, known, owners)
+        self.problems += matching.problems
+        self.findings += matching.findings
         self._label_parts(kind, found)
+        self.places |= {want.handle: place for place, want in enumerate(wants)}
+        pairs = matching.pairs
         for want, one in pairs:
             if one is not None:
-                self.matched[want.handle] = one.row
+                self.matched[want.handle] = Match(id=one.row.id, name=one.key)
                 self.names.setdefault(kind.name, {})[one.row.id] = self._name(kind, want)
             else:
                 self.coming[kind.name].add(self._name(kind, want))
+        done = len(self.steps)
         for want, one in pairs:
             self._step(kind, want, one)
+        self.steps[done:] = self._names_freed_first(kind, self.steps[done:])
         matched = {one.row.id for _, one in pairs if one is not None}
         for one in found:
             if one.row.id not in matched:
                 self._left(kind, one)
+
+    def _names_freed_first(self, kind: Kind, steps: Sequence[Step]) -> list[Step]:
+        """The steps in an order in which no name is given that another object still has."""
+        if kind.owner is not None:
+            return list(steps)
+        ordered: list[Step] = []
+        waiting = list(steps)
+        while waiting:
+            held = {kind.key(step.before) for step in waiting if step.before is not None}
+            free = [
+                step for step in waiting if step.before is not None and kind.key(step.before) == step.name
+            ]
+            free += [step for step in waiting if step.name not in held]
+            if not free:
+                names = ", ".join(repr(step.name) for step in waiting)
+                self.problems.append(
+                    f"the {kind.word}s {names} are to have each other's names: give one of them another first"
+                )
+                return list(steps)
+            ordered += [step for step in waiting if step in free]
+            waiting = [step for step in waiting if step not in free]
+        return ordered
 
     def _name(self, kind: Kind, want: Want) -> Name:
         if kind.name == "sites":
             return SiteName(client=self._owner_name(want) or "", site=want.key)
         return want.key if kind.owner is None else want.handle.partition(f"#{kind.name}/")[2]
 
-    def _label_parts(self, kind: Kind, found: Sequence["_Seen"]) -> None:
+    def _label_parts(self, kind: Kind, found: Sequence[Seen]) -> None:
         """What a policy's checks are referred to by: of several of one name, the later have a number."""
         if kind.owner is None or kind.name == "sites":
             return
-        seen: Counter[tuple[int | None, str]] = Counter()
+        of: defaultdict[int | None, list[Seen]] = defaultdict(list)
         for one in sorted(found, key=lambda one: one.row.id):
-            seen[one.row.owner, one.key] += 1
-            count = seen[one.row.owner, one.key]
-            self.names.setdefault(kind.name, {})[one.row.id] = f"{one.key} #{count}" if count > 1 else one.key
+            of[one.row.owner].append(one)
+        for theirs in of.values():
+            labels = told_apart([one.key for one in theirs])
+            self.names.setdefault(kind.name, {}).update(
+                {one.row.id: label for one, label in zip(theirs, labels, strict=True)}
+            )
 
     def _owner_name(self, want: Want) -> str | None:
         owner = next((one for one in self.wanted.objects if one.handle == want.owner), None)
@@ -310,24 +235,27 @@ class _Comparison:
 
     # -- what there is ---------------------------------------------------------------------------------------
 
-    def _as_seen(self, kind: Kind, row: Row) -> "_Seen | None":
+    def _as_seen(self, kind: Kind, row: Row) -> Seen | None:
         """A row with names in place of ids; None of one that is nobody's."""
         what = f"{kind.word} {row.id}"
         if row.spec is None:
             self.findings.append(f"{what}: {row.odd}; it is left alone")
-            return _Seen(row, None, "")
+            return Seen(row, None, "")
+        if row.odd:
+            self.findings.append(f"{what}: {row.odd}")
         spec = row.spec
-        if kind.owner is None and not spec.name:
+        if kind.owner is None and not kind.key(spec):
             self.findings.append(f"{what} has no name: a half-done write of the server's; it is left alone")
             return None
         for path, other in kind.refs.items():
             spec = mapped(spec, path, partial(self._named, what, other))
         try:
             spec = spec if isinstance(spec, StoredKey) else msgspec.convert(plain(spec), kind.spec)
+            spec = kind.normal(spec)
         except msgspec.ValidationError as error:
             self.findings.append(f"{what} can't be said in a file ({error}); it is left alone")
-            return _Seen(row, None, kind.key(spec))
-        return _Seen(row, spec, kind.key(spec))
+            return Seen(row, None, kind.key(spec))
+        return Seen(row, spec, kind.key(spec))
 
     def _named(self, what: str, kind: str, number: Any) -> Name:
         found = self.names.get(kind, {}).get(number)
@@ -336,89 +264,9 @@ class _Comparison:
             return SiteName(client=f"#{number}", site=f"#{number}") if kind == "sites" else f"#{number}"
         return found
 
-    # -- which is which --------------------------------------------------------------------------------------
-
-    def _matched(
-        self, kind: Kind, wants: Sequence[Want], found: Sequence["_Seen"]
-    ) -> list[tuple[Want, "_Seen | None"]]:
-        by_key: defaultdict[str, list[_Seen]] = defaultdict(list)
-        for one in found:
-            by_key[one.key].append(one)
-        for key, several in by_key.items():
-            if len(several) > 1:
-                numbers = ", ".join(str(one.row.id) for one in several)
-                self.findings.append(f"{kind.word}s {numbers} have one name, {key!r}: they are left alone")
-        by_id = {one.row.id: one for one in found}
-        taken: dict[int, str] = {}
-        pairs = [(want, self._match(kind, want, by_id, by_key)) for want in wants]
-        for want, match in pairs:
-            if match is not None and match.row.id in taken:
-                self.problems.append(
-                    f"{want.handle} and {taken[match.row.id]} are both about {kind.word} {match.row.id}"
-                )
-            elif match is not None:
-                taken[match.row.id] = want.handle
-        return pairs
-
-    def _match(
-        self, kind: Kind, want: Want, by_id: Mapping[int, "_Seen"], by_key: Mapping[str, Sequence["_Seen"]]
-    ) -> "_Seen | None":
-        """By the id that its file was about, so that a rename is one; else by its name."""
-        known = self.wanted.known.get(want.handle)
-        by_file = by_id.get(known.id) if known else None
-        by_name = [one for one in by_key.get(want.key, ()) if one is not by_file]
-        if by_file is not None and by_name:
-            self.problems.append(
-                f"{want.handle} is about {kind.word} {by_file.row.id}, {by_file.key!r} by now, and "
-                f"{by_name[0].row.id} has the name {want.key!r}: rename one of them"
-            )
-        elif len(by_name) > 1:
-            numbers = ", ".join(str(one.row.id) for one in by_name)
-            self.problems.append(
-                f"{want.handle}: the server has several objects of one name: {kind.word} {want.key!r} is "
-                f"{numbers}. Rename all but one"
-            )
-        return by_file or next(iter(by_name), None)
-
-    def _matched_parts(
-        self, kind: Kind, wants: Sequence[Want], found: Sequence["_Seen"]
-    ) -> list[tuple[Want, "_Seen | None"]]:
-        """What belongs to others, by name among those of one owner; first what is the same."""
-        pairs: list[tuple[Want, _Seen | None]] = []
-        by_owner: defaultdict[str | None, list[Want]] = defaultdict(list)
-        for want in wants:
-            by_owner[want.owner].append(want)
-        for owner, theirs in by_owner.items():
-            row = self.matched.get(owner or "")
-            left = [one for one in found if row is not None and one.row.owner == row.id]
-            # First what is the same, then what has the same name, then what was known by this file.
-            for fits in (_is_same, _has_same_key, self._is_known):
-                for want in list(theirs):
-                    match = next((one for one in left if fits(want, one)), None)
-                    if match is not None:
-                        left.remove(match)
-                        theirs.remove(want)
-                        pairs.append((want, match))
-            if len(theirs) == 1 and len(renamed := [one for one in left if self._was_known(one, owner)]) == 1:
-                pairs.append((theirs.pop(), renamed[0]))
-            pairs += [(want, None) for want in theirs]
-        order = {want.handle: place for place, want in enumerate(wants)}
-        return sorted(pairs, key=lambda pair: order[pair[0].handle])
-
-    def _is_known(self, want: Want, one: "_Seen") -> bool:
-        known = self.wanted.known.get(want.handle)
-        return known is not None and known.id == one.row.id
-
-    def _was_known(self, one: "_Seen", owner: str | None) -> bool:
-        """Whether the file had it, under another name: then it was renamed there."""
-        return any(
-            known.id == one.row.id and handle.startswith(f"{owner}#{one.row.kind}/")
-            for handle, known in self.wanted.known.items()
-        )
-
     # -- what is to be done ----------------------------------------------------------------------------------
 
-    def _step(self, kind: Kind, want: Want, one: "_Seen | None") -> None:
+    def _step(self, kind: Kind, want: Want, one: Seen | None) -> None:
         spec = want.spec
         self._hold_references(kind, want)
         about: dict[str, Any] = {
@@ -436,34 +284,52 @@ class _Comparison:
                     f"{want.handle}: a new entry needs value_from: env:NAME or keyring:SERVICE/NAME"
                 )
             else:
+                self._hold_name(kind, want)
                 self.steps.append(Step(action="create", after=spec, **about))
             return
         if one.spec is None:
             self.problems.append(f"{want.handle}: {kind.word} {one.row.id} is there, and can't be compared")
             return
-        if isinstance(spec, StoredKey) and spec.value is None:
-            spec = msgspec.structs.replace(spec, value=one.spec.value)
         if type(spec) is not type(one.spec):
             self.problems.append(f"{want.handle}: {want.key!r} is of another type on the server")
             return
-        names = spec.__struct_fields__
-        changes = tuple(name for name in names if getattr(spec, name) != getattr(one.spec, name))
+        changes = kind.differing(spec, one.spec)
         if fixed := [name for name in changes if name in kind.fixed]:
             self.problems.append(
                 f"{want.handle}: {fixed[0]} of {kind.word} {one.row.id} is {getattr(one.spec, fixed[0])!r}, "
                 f"and can't be changed to {getattr(spec, fixed[0])!r}"
             )
         elif changes:
+            if want.key != one.key:
+                self._hold_name(kind, want)
+            after, before = kind.narrow(spec, one.spec)
             self.steps.append(
                 Step(
                     action="change",
                     id=one.row.id,
-                    before=one.spec,
-                    after=spec,
+                    before=before,
+                    after=after,
                     changes=changes,
                     seen=one.row,
                     **about,
                 )
+            )
+
+    def _hold_name(self, kind: Kind, want: Want) -> None:
+        """A new name must be one that the server keeps; if it is almost another's, that is told."""
+        if want.key != want.key.strip():
+            self.problems.append(
+                f"{want.handle}: {want.key!r} has spaces around it, which the server takes away from a name"
+            )
+        near = [
+            one.key
+            for one in self.seen[kind.name]
+            if kind.owner is None and one.key != want.key and is_named(one.key, want.key)
+        ]
+        if near:
+            self.findings.append(
+                f"{want.handle}: there is {kind.word} {near[0]!r}, which is {want.key!r} "
+                "but for capitals or the way in which accents are composed"
             )
 
     def _hold_references(self, kind: Kind, want: Want) -> None:
@@ -484,7 +350,7 @@ class _Comparison:
                         f"{want.handle}: there is no {KINDS[other].word} {shown!r}{alike(shown, texts)}"
                     )
 
-    def _left(self, kind: Kind, one: "_Seen") -> None:
+    def _left(self, kind: Kind, one: Seen) -> None:
         """What no file is about."""
         handle = self._made_of.get((kind.name, one.row.id))
         # Of a file that is there, a part is gone; a part of a policy that goes, goes with it.
@@ -492,6 +358,12 @@ class _Comparison:
             self.unmanaged[kind.name] += 1
             return
         if any(step.kind == kind.owner and step.id == one.row.owner for step in self.deletes):
+            return
+        if (named := self.wanted.known[handle].name) not in {"", one.key}:
+            self.findings.append(
+                f"{kind.word} {one.row.id}, {one.key!r}, was made by apply as {named!r}: it is left alone"
+            )
+            self.unmanaged[kind.name] += 1
             return
         owner = None
         if kind.owner is not None and one.row.owner is not None:
@@ -508,29 +380,6 @@ class _Comparison:
                 owner=owner,
             )
         )
-
-
-@dataclass(frozen=True)
-class _Seen:
-    """A row, with names in place of ids in `spec`; None if it can't be said so."""
-
-    row: Row
-    spec: Any
-    key: str
-
-
-def _is_same(want: Want, one: _Seen) -> bool:
-    return bool(want.spec == one.spec)
-
-
-def _has_same_key(want: Want, one: _Seen) -> bool:
-    return want.key == one.key
-
-
-def _kind_of(handle: str) -> str:
-    """The kind of what a handle is about."""
-    part = handle.partition("#")[2]
-    return (part or handle).partition("/")[0]
 
 
 def _at(value: Any, path: RefPath) -> Iterator[Any]:
@@ -560,7 +409,7 @@ def named(step: Step, ids: Mapping[str, Mapping[Name, int]], numbers: Mapping[st
             spec = mapped(spec, path, partial(_number_of_part, numbers, f"{step.owner_handle}#{kind}/"))
         else:
             spec = mapped(spec, path, partial(_number, ids.get(kind, {})))
-    return spec
+    return KINDS[step.kind].normal(spec)
 
 
 def _number_of_part(numbers: Mapping[str, int], of: str, name: str) -> int:
@@ -572,51 +421,3 @@ def _number(ids: Mapping[Name, int], name: Name) -> int:
     if name not in ids and (number := _NUMBER.fullmatch(shown)):
         return int(number[1])
     return ids[name]
-
-
-# -- in words ------------------------------------------------------------------------------------------------
-
-
-def in_words(plan: ConfigPlan) -> str:
-    """A plan as people read it, with what differs; safe for a terminal."""
-    lines: list[str] = []
-    for step in plan.steps:
-        lines += [step.title, *_differences(step)]
-    lines += [f"{step.title}: would delete" for step in plan.would_delete]
-    lines += [f"! {one_line(clean(finding))}" for finding in plan.findings]
-    if plan.unmanaged:
-        told = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in plan.unmanaged.items())
-        lines.append(f"left alone: {told}")
-    counts = Counter(step.action for step in plan.steps)
-    total = ", ".join(f"{counts[action]} to {action}" for action in ("create", "change", "delete"))
-    lines.append(total if plan.steps else "nothing to do: the server is as the folder says")
-    return "\n".join(lines)
-
-
-def _differences(step: Step) -> Iterable[str]:
-    names = step.changes or (step.after.__struct_fields__ if step.action == "create" else ())
-    for name in names:
-        before = None if step.before is None else plain(getattr(step.before, name))
-        after = plain(getattr(step.after, name))
-        if step.action == "create" and after in (None, "", [], {}, False):
-            continue
-        if (
-            isinstance(after, str)
-            and (isinstance(before, str) or step.before is None)
-            and "\n" in f"{before}{after}"
-        ):
-            yield f"    {name}:"
-            old, new = (before or "").splitlines(), after.splitlines()
-            for line in list(difflib.unified_diff(old, new, lineterm="", n=2))[2:]:
-                yield f"      {clean(line)}"
-            if old == new:
-                yield "      (line ends differ)"
-        elif step.action == "create":
-            yield f"    {name}: {_short(after)}"
-        else:
-            yield f"    {name}: {_short(before)} -> {_short(after)}"
-
-
-def _short(value: Any) -> str:
-    text = one_line(clean(repr(value)))
-    return text if len(text) <= 200 else f"{text[:200]}…"

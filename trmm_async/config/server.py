@@ -1,17 +1,30 @@
 """What a server has, and a plan carried out on it, step by step."""
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from trmm_async.client import TRMM
-from trmm_async.config.folder import Folder, Known, State
-from trmm_async.config.planning import ConfigPlan, Name, Present, Step, named
-from trmm_async.config.specs import SiteName
-from trmm_async.config.table import KINDS, Kind, Row
-from trmm_async.errors import ApplyStoppedError, TRMMError, UnsupportedError
+from trmm_async.config.folder import Folder, State, kind_of
+from trmm_async.config.names import NAMES, Name
+from trmm_async.config.objects import Kind, Row, anything
+from trmm_async.config.plan import ConfigPlan, Step
+from trmm_async.config.planning import Present, named
+from trmm_async.config.table import KINDS
+from trmm_async.errors import (
+    ApplyStoppedError,
+    ClosedError,
+    ConfigError,
+    InvalidRequestError,
+    TRMMError,
+    UnsupportedError,
+)
 
-__all__ = ["Applied", "carry_out", "read", "readings"]
+__all__ = ["Applied", "carry_out", "hold_values", "read", "readings"]
+
+_NOT_BY_ROWS: Final = ("scripts", "sites")
+"""Whose rows are not all that can be referred to, or don't say the name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,55 +48,52 @@ async def read(trmm: TRMM, kinds: Sequence[str]) -> Present:
     rows: dict[str, Sequence[Row]] = {}
     for name in kinds:
         kind = KINDS[name]
-        rows[name] = await kind.read(trmm, rows.get(kind.owner or "", ()), _all)
+        rows[name] = await kind.read(trmm, rows.get(kind.owner or "", ()), anything)
     wanted = {other for name in kinds for other in KINDS[name].refs.values()} | {*kinds}
     names: dict[str, Mapping[int, Name]] = {}
     for name in wanted:
-        if name in _NAMES:
-            names[name] = await _NAMES[name](trmm)
+        if name in NAMES and (name not in rows or name in _NOT_BY_ROWS):
+            names[name] = await NAMES[name](trmm)
         elif name in rows:
             names[name] = {row.id: KINDS[name].key(row.spec) for row in rows[name] if row.spec is not None}
     return Present(rows=rows, names=names)
 
 
-def _all(_: Any) -> bool:
-    return True
+async def hold_values(plan: ConfigPlan) -> None:
+    """Have each value of a plan looked at as it will be when it is sent; nothing is sent.
+
+    The SDK's own methods look, on a client that is closed: they refuse what is wrong before they say that.
+
+    Raises:
+        ConfigError: a value is wrong. All that is wrong is in the one error.
+    """
+    trmm = TRMM("https://localhost", api_key="never-sent", dialect="stock")
+    await trmm.aclose()
+    ids = {kind: defaultdict(lambda: 1, plan.ids.get(kind, {})) for kind in KINDS}
+    numbers: defaultdict[str, int] = defaultdict(lambda: 1)
+    problems: list[str] = []
+    for step in plan.steps:
+        if step.action == "delete":
+            continue
+        try:
+            await _send(trmm, step, named(step, ids, numbers), step.seen, 1)
+        except InvalidRequestError as error:
+            problems.append(f"{step.handle}: {error}")
+        except ClosedError:
+            pass
+    if problems:
+        raise ConfigError("; ".join(dict.fromkeys(problems)))
 
 
-async def _script_names(trmm: TRMM) -> Mapping[int, Name]:
-    """With the community's, which anything may refer to; one with the name of your own is told apart."""
-    listed = await trmm.scripts.list(hidden=True)
-    own = {one.name for one in listed if one.script_type != "builtin"}
-    return {
-        one.id: f"{one.name} (community)" if one.script_type == "builtin" and one.name in own else one.name
-        for one in listed
-    }
-
-
-async def _site_names(trmm: TRMM) -> Mapping[int, Name]:
-    return {
-        site.id: SiteName(client=client.name, site=site.name)
-        for client in await trmm.clients.list()
-        for site in client.sites
-    }
-
-
-def _listed(path: str) -> Callable[[TRMM], Any]:
-    async def names(trmm: TRMM) -> Mapping[int, Name]:
-        found: Any = trmm
-        for word in path.split("."):
-            found = getattr(found, word)
-        return {one.id: one.name for one in await found.list()}
-
-    return names
-
-
-_NAMES: Final[Mapping[str, Callable[[TRMM], Any]]] = {
-    "scripts": _script_names,
-    "sites": _site_names,
-    **{name: _listed(name) for name in ("url_actions", "alert_templates", "policies", "clients")},
-}
-"""How the names of what can be referred to are read, without all that belongs to it."""
+async def _send(trmm: TRMM, step: Step, wanted: Any, now: Row | None, owner: int | None) -> int:
+    """Create or change an object; its number."""
+    kind = KINDS[step.kind]
+    if now is not None and kind.update is not None:
+        await kind.update(trmm, now, wanted, step.changes)
+        return now.id
+    if kind.create is not None:
+        return await kind.create(trmm, wanted, owner)
+    raise UnsupportedError(f"a {kind.word} can't be created")
 
 
 @dataclass(kw_only=True)
@@ -105,28 +115,41 @@ async def carry_out(
         ApplyStoppedError: a step could not be done; what stands before it is.
     """
     work = _Work(
-        trmm=trmm, ids={kind: dict(names) for kind, names in plan.ids.items()}, numbers=dict(plan.matches)
+        trmm=trmm,
+        ids={kind: dict(names) for kind, names in plan.ids.items()},
+        numbers={handle: match.id for handle, match in plan.matches.items()},
     )
-    for handle, number in plan.matches.items():
-        known = state.objects.get(handle)
-        if known is None or known.id != number:
-            state.objects[handle] = Known(id=number)
+    _note_matches(state, plan)
     for step in plan.steps:
         number = await _do(work, step)
         work.done.append(step)
         if step.action == "create":
             work.numbers[step.handle] = number
             work.ids.setdefault(step.kind, {})[step.name] = number
-            state.objects[step.handle] = Known(id=number, made=True)
-        elif step.action == "delete":
-            gone = [one for one in state.objects if one == step.handle or one.startswith(f"{step.handle}#")]
-            for handle in gone:
-                del state.objects[handle]
+        if step.action == "delete":
+            state.forget(step.handle)
+        else:
+            place = plan.places.get(step.handle, 0)
+            state.note(step.handle, number, step.name, place, made=step.action == "create")
         folder.keep(state)
         if tell is not None:
             tell(step)
     folder.keep(state)
     return Applied(done=tuple(work.done))
+
+
+def _note_matches(state: State, plan: ConfigPlan) -> None:
+    """Note what the files are about that was there before; what has another file now, under that alone."""
+    former: defaultdict[tuple[str, int], list[str]] = defaultdict(list)
+    for handle, known in state.objects.items():
+        if handle not in plan.matches:
+            former[kind_of(handle), known.id].append(handle)
+    for handle, match in plan.matches.items():
+        old = former.get((kind_of(handle), match.id), ())
+        made = any(state.objects[each].made for each in old)
+        for each in old:
+            del state.objects[each]
+        state.note(handle, match.id, match.name, plan.places.get(handle, 0), made=made)
 
 
 async def _do(work: _Work, step: Step) -> int:
@@ -145,13 +168,7 @@ async def _do(work: _Work, step: Step) -> int:
             await kind.delete(work.trmm, now)
             return now.id
         wanted = named(step, work.ids, work.numbers)
-        if now is not None and kind.update is not None:
-            number = now.id
-            await kind.update(work.trmm, now, wanted, step.changes)
-        elif kind.create is not None:
-            number = await kind.create(work.trmm, wanted, owner)
-        else:
-            raise UnsupportedError(f"a {kind.word} can't be created")
+        number = await _send(work.trmm, step, wanted, now, owner)
     except TRMMError as error:
         found = await _aftermath(work, step, owner)
         raise _stopped(work, step, f"{step.title} failed: {error}. Now: {found}") from error
@@ -166,9 +183,15 @@ def _outdated(kind: Kind, step: Step, rows: Sequence[Row], now: Row | None) -> s
         return f"is there by now, as {there[0]}" if there and kind.owner is None else ""
     if now is None:
         return "is not there any more"
-    if step.seen is None or now.spec != step.seen.spec:
+    if step.seen is None or not _is_as_seen(kind, step, now):
         return f"is not as the plan saw it ({_differing(now, step)})"
     return ""
+
+
+def _is_as_seen(kind: Kind, step: Step, now: Row) -> bool:
+    if step.seen is None or now.spec is None or step.seen.spec is None:
+        return False
+    return bool(kind.normal(now.spec) == kind.normal(step.seen.spec))
 
 
 async def _aftermath(work: _Work, step: Step, owner: int | None) -> str:
@@ -177,17 +200,19 @@ async def _aftermath(work: _Work, step: Step, owner: int | None) -> str:
         rows = await _rows(work.trmm, step, owner, step.id)
     except TRMMError:
         return "that could not be looked at"
+    kind = KINDS[step.kind]
     if step.action == "create":
-        kind = KINDS[step.kind]
         wanted = kind.key(named(step, work.ids, work.numbers))
         made = [row.id for row in rows if row.spec is not None and kind.key(row.spec) == wanted]
         return f"it exists all the same, as {max(made)}, done by halves" if made else "it does not exist"
     now = next((row for row in rows if row.id == step.id), None)
     if now is None:
         return "it is not there any more"
-    if step.seen is not None and now.spec == step.seen.spec:
+    if _is_as_seen(kind, step, now):
         return "it is as it was"
-    if step.action == "change" and now.spec == named(step, work.ids, work.numbers):
+    if step.action == "change" and not kind.differing(
+        named(step, work.ids, work.numbers), kind.normal(now.spec)
+    ):
         return "it is as it was to be"
     return f"it was done by halves ({_differing(now, step)})"
 
@@ -201,8 +226,9 @@ async def _hold_result(work: _Work, step: Step, wanted: Any, number: int, owner:
     now = next((row for row in rows if row.id == number), None)
     if now is None or now.spec is None:
         raise _stopped(work, step, f"{step.title}: the server said yes, and has nothing of it")
-    names = step.changes or wanted.__struct_fields__
-    if other := [name for name in names if getattr(now.spec, name) != getattr(wanted, name)]:
+    kind = KINDS[step.kind]
+    differing = kind.differing(wanted, kind.normal(now.spec))
+    if other := [name for name in differing if not step.changes or name in step.changes]:
         raise _stopped(
             work, step, f"{step.title} was done by halves: the server has another {', '.join(other)}"
         )
@@ -212,8 +238,9 @@ async def _rows(trmm: TRMM, step: Step, owner: int | None, number: int | None) -
     """This object as it is now; of one that is to be created, those of its name, or of its owner."""
     kind = KINDS[step.kind]
     if kind.owner is None:
-        name = None if step.after is None else step.after.name
-        return await kind.read(trmm, (), lambda one: one.id == number if number else one.name == name)
+        return await kind.read(
+            trmm, (), lambda one: one.id == number if number else one.name == step.after.name
+        )
     whose = owner if owner is not None else step.seen.owner if step.seen is not None else None
     owners = await KINDS[kind.owner].read(trmm, (), lambda one: one.id == whose)
     return await kind.read(trmm, owners, lambda one: number is None or one.id == number)

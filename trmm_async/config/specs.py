@@ -20,8 +20,10 @@ __all__ = [
     "CheckSpec",
     "ClientSpec",
     "CustomFieldSpec",
+    "DefaultsSpec",
     "KeySpec",
     "MarksSpec",
+    "PatchSpec",
     "PolicyFile",
     "PolicySpec",
     "ScriptSpec",
@@ -119,7 +121,6 @@ class SiteName(Spec, frozen=True, kw_only=True):
 _NOT_OF_FILES: Final = {
     "id",
     "extra",
-    "excluded_agents",
     "default_template",
     "applied_count",
 }
@@ -132,6 +133,7 @@ _OTHERS: Final[Mapping[str, Any]] = {
     "resolved_action_type": Literal["script", "server", "rest"],
     "action_env_vars": Mapping[str, str],
     "resolved_action_env_vars": Mapping[str, str],
+    "excluded_agents": tuple[str, ...],
     "excluded_clients": tuple[str, ...],
     "excluded_sites": tuple[SiteName, ...],
     **{
@@ -158,7 +160,7 @@ AlertTemplateSpec: Final = cast(
         "AlertTemplateSpec",
         _template_fields(),
         bases=(Spec,),
-        namespace={"__doc__": "An alert template, without the agents that it excludes."},
+        namespace={"__doc__": "An alert template; agents are excluded by their ids."},
         module=__name__,
         frozen=True,
         kw_only=True,
@@ -280,11 +282,35 @@ class PolicySpec(Spec, frozen=True, kw_only=True):
     alert_template: str | None = None
     excluded_clients: tuple[str, ...] = ()
     excluded_sites: tuple[SiteName, ...] = ()
+    excluded_agents: tuple[str, ...] = ()
+
+
+_Approval: TypeAlias = Literal["manual", "approve", "ignore", "inherit"]
+
+
+class PatchSpec(Spec, frozen=True, kw_only=True):
+    """How a policy deals with Windows updates; `run_time_days` of the week, Monday is 0."""
+
+    critical: _Approval = "inherit"
+    important: _Approval = "inherit"
+    moderate: _Approval = "inherit"
+    low: _Approval = "inherit"
+    other: _Approval = "inherit"
+    run_time_frequency: Literal["daily", "monthly", "inherit"] = "inherit"
+    run_time_hour: Annotated[int, msgspec.Meta(ge=0, le=23)] = 3
+    run_time_days: tuple[Annotated[int, msgspec.Meta(ge=0, le=6)], ...] = ()
+    run_time_day: Annotated[int, msgspec.Meta(ge=1, le=31)] = 1
+    reboot_after_install: Literal["never", "required", "always", "inherit"] = "inherit"
+    reprocess_failed_inherit: bool = True
+    reprocess_failed: bool = False
+    reprocess_failed_times: Annotated[int, msgspec.Meta(ge=0, le=2**15 - 1)] = 5
+    email_if_fail: bool = False
 
 
 class PolicyFile(PolicySpec, frozen=True, kw_only=True):
-    """A policy with its checks and its tasks."""
+    """A policy with its patch policy, its checks and its tasks."""
 
+    patch_policy: PatchSpec | None = None
     checks: tuple[CheckSpec, ...] = ()
     tasks: tuple[TaskSpec, ...] = ()
 
@@ -296,6 +322,8 @@ class SiteSpec(Spec, frozen=True, kw_only=True):
     workstation_policy: str | None = None
     alert_template: str | None = None
     block_policy_inheritance: bool = False
+    custom_fields: Mapping[str, str | bool | int | float | tuple[str, ...] | None] = {}
+    """Values, of the fields that are named here; the others are left alone, and `pull` writes none."""
 
 
 class ClientSpec(SiteSpec, frozen=True, kw_only=True):
@@ -303,6 +331,14 @@ class ClientSpec(SiteSpec, frozen=True, kw_only=True):
 
     name: _Name
     sites: Mapping[str, SiteSpec] = {}
+
+
+class DefaultsSpec(Spec, frozen=True, kw_only=True):
+    """What all agents have that nothing else is assigned to."""
+
+    server_policy: str | None = None
+    workstation_policy: str | None = None
+    alert_template: str | None = None
 
 
 def plain(value: Any) -> Any:

@@ -1,6 +1,8 @@
 """`trmm pull`, `trmm plan`, `trmm apply`: a server's configuration as files."""
 
 from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,6 +14,7 @@ from trmm_async.cli.printing import Output, say
 from trmm_async.cli.session import connected, runs
 
 if TYPE_CHECKING:
+    from trmm_async import TRMM
     from trmm_async.config import ConfigPlan
 
 __all__ = ["add_to"]
@@ -86,11 +89,10 @@ async def plan(
     as_jsonl: JsonLines = False,
 ) -> int:
     """Show what `trmm apply` would do so that a stock server is as the files say. Changes nothing."""
-    config, output = _config(), Output(as_json=as_json, as_jsonl=as_jsonl)
-    async with connected(context) as trmm:
-        found = await config.plan(trmm, folder, kinds=only, community=community, delete=delete)
-    _print(found, output)
-    return Exit.DIFFERENT if exit_code and found else Exit.OK
+    output = Output(as_json=as_json, as_jsonl=as_jsonl)
+    async with _planned(context, folder, only, community, delete, output) as (_, found):
+        different = bool(found)
+    return Exit.DIFFERENT if exit_code and different else Exit.OK
 
 
 @runs
@@ -108,14 +110,24 @@ async def apply(
 
     Each object is looked at again before it is written. The first failure stops it, and says what is done.
     """
-    config, output = _config(), Output(as_json=as_json, as_jsonl=as_jsonl)
+    output = Output(as_json=as_json, as_jsonl=as_jsonl)
+    async with _planned(context, folder, only, community, delete, output) as (trmm, found):
+        if found:
+            _sure(len(found.steps), yes=yes)
+        # Also with nothing to do: what the files are about is noted in the folder.
+        await _config().apply(trmm, found, folder, tell=lambda step: say(f"{step.title}: done"))
+
+
+@asynccontextmanager
+async def _planned(
+    context: typer.Context, folder: str, only: list[str] | None, community: bool, delete: bool, output: Output
+) -> AsyncIterator["tuple[TRMM, ConfigPlan]"]:
+    """The plan, shown, with the client that it was made with."""
+    config = _config()
     async with connected(context) as trmm:
         found = await config.plan(trmm, folder, kinds=only, community=community, delete=delete)
-        _print(found, output)
-        if not found:
-            return
-        _sure(len(found.steps), yes=yes)
-        await config.apply(trmm, found, folder, tell=lambda step: say(f"{step.title}: done"))
+        output.one(found if output.for_people else found.to_dict(), print)
+        yield trmm, found
 
 
 def _config() -> Any:
@@ -124,10 +136,6 @@ def _config() -> Any:
     except ModuleNotFoundError as error:
         raise usage(str(error)) from error
     return config
-
-
-def _print(plan: "ConfigPlan", output: Output) -> None:
-    output.one(plan.to_dict() if not output.for_people else plan, print)
 
 
 def _sure(steps: int, *, yes: bool) -> None:

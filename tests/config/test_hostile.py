@@ -1,0 +1,138 @@
+"""Folders and servers that make trouble: odd names, line ends, values that can't be sent, two at once."""
+
+import asyncio
+import unicodedata
+from pathlib import Path
+
+import pytest
+
+from tests.config.folders import applied, changes, write
+from tests.servers import stock
+from trmm_async import ConfigError, config
+
+NAMES = (
+    "a/b",
+    "a:b",
+    "a\\b",
+    "..",
+    "CON",
+    "nul.txt",
+    "COM¹",
+    "Foo",
+    "foo",
+    "-rf",
+    ".hid",
+    "ß",
+    "SS",
+    "a#b",
+    "#5",
+)
+
+
+async def test_odd_names_have_files_of_their_own(tmp_path: Path) -> None:
+    accents = {form: unicodedata.normalize(form, "Überwachung") for form in ("NFC", "NFD")}
+    async with stock() as (_, trmm):
+        for name in (*NAMES, *accents.values(), " lead", "tab\tin it"):
+            await trmm.request("POST", "/automation/policies/", json={"name": name, "active": True})
+        await config.pull(trmm, tmp_path, kinds=["policies"])
+        assert not await config.plan(trmm, tmp_path, kinds=["policies"])
+        files = [path.name for path in (tmp_path / "policies").iterdir()]
+        # As file systems see them that know no capitals and one form of accents.
+        seen = {unicodedata.normalize("NFD", name).casefold() for name in files}
+        assert len(seen) == len(files) == 2 + len(NAMES) + 4
+        assert not {"CON.yaml", "COM¹.yaml", "nul.txt.yaml"} & {*files}
+        assert not [name for name in files if name.startswith((".", " ")) or {*name} & {*'/\\:*?"<>|'}]
+
+
+async def test_names_that_are_others_but_for_their_letters_are_told(tmp_path: Path) -> None:
+    async with stock() as (_, trmm):
+        await trmm.policies.create(name=unicodedata.normalize("NFC", "Größe"))
+        write(tmp_path, "policies/a.yaml", f"name: {unicodedata.normalize('NFD', 'größe')}\n")
+        plan = await config.plan(trmm, tmp_path, kinds=["policies"])
+        assert [step.action for step in plan.steps] == ["create"]
+        assert any("but for capitals or the way in which accents" in one for one in plan.findings)
+
+
+async def test_line_ends_of_windows(tmp_path: Path) -> None:
+    async with stock() as (_, trmm):
+        for name, text in (
+            ("policies/a.yaml", "name: W\r\nchecks:\r\n- {check_type: cpuload, error_threshold: 90}\r\n"),
+            (
+                "scripts/a.ps1",
+                "# ---\r\n# name: A\r\n# args:\r\n# - one\r\n# ---\r\nWrite-Output 1\r\nexit\r\n",
+            ),
+            ("scripts/b.py", "#!/usr/bin/python3\r\n# ---\r\n# name: B\r\n# ---\r\nprint(1)\r\n"),
+            ("scripts/c.bat", "\ufeff:: ---\r\n:: name: C\r\n:: ---\r\necho 1\r\n"),
+        ):
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / name).write_bytes(text.encode())
+        await applied(trmm, tmp_path, kinds=["scripts", "policies"])
+        scripts = {one.name: await trmm.scripts.get(one) for one in await trmm.scripts.list(community=False)}
+        assert {name: scripts[name].code for name in "ABC"} == {
+            "A": "Write-Output 1\r\nexit\r\n",
+            "B": "#!/usr/bin/python3\r\nprint(1)\r\n",
+            "C": "echo 1\r\n",
+        }
+        assert scripts["A"].args == ("one",)
+        assert {"scripts/a.ps1", "scripts/b.py", "policies/a.yaml"} <= {
+            *(await config.pull(trmm, tmp_path, kinds=["scripts", "policies"])).unchanged
+        }
+
+
+LABELS = """\
+name: P
+tasks:
+- {name: 'a #2', schedule: {task_type: manual}, actions: [{type: cmd, command: x, shell: cmd}]}
+- {name: a, schedule: {task_type: manual}, actions: [{type: cmd, command: y, shell: cmd}]}
+- {name: a, schedule: {task_type: manual}, actions: [{type: cmd, command: z, shell: cmd}]}
+"""
+
+
+async def test_names_with_numbers_are_told_from_numbers_of_ours(tmp_path: Path) -> None:
+    async with stock() as (_, trmm):
+        write(tmp_path, "policies/a#tasks.yaml", LABELS)
+        assert len(await applied(trmm, tmp_path, kinds=["policies"])) == 4
+        assert "policies/a#tasks.yaml" in (await config.pull(trmm, tmp_path, kinds=["policies"])).unchanged
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("scripts/b.py", "# ---\n# name: B\n# ---\n", "scripts/b.py: code must not be empty"),
+        (
+            "policies/b.yaml",
+            "name: B\ndescription: |\n  two\n  lines\n",
+            "must not contain control characters",
+        ),
+        ("policies/b.yaml", "name: ' B '\n", "has spaces around it"),
+        ("policies/b.yaml", "name: B\nchecks:\n- {check_type: ping, ip: ''}\n", "ip must"),
+        (
+            "policies/b.yaml",
+            "name: B\nchecks:\n- {check_type: cpuload, warning_threshold: 90, error_threshold: 80}\n",
+            "threshold",
+        ),
+    ],
+)
+async def test_what_can_not_be_sent_is_refused_before_anything_is(
+    tmp_path: Path, name: str, text: str, said: str
+) -> None:
+    async with stock() as (server, trmm):
+        write(tmp_path, "scripts/a.py", "# ---\n# name: Fine\n# ---\n1")
+        write(tmp_path, name, text)
+        with pytest.raises(ConfigError, match=said):
+            await config.plan(trmm, tmp_path, kinds=["scripts", "policies"])
+        assert changes(server) == 0
+
+
+async def test_two_that_apply_one_folder_at_once(tmp_path: Path) -> None:
+    async with stock() as (_, trmm):
+        write(tmp_path, "scripts/a.py", "# ---\n# name: Once\n# ---\n1")
+        plan = await config.plan(trmm, tmp_path, kinds=["scripts"])
+        both = (config.apply(trmm, plan, tmp_path) for _ in range(2))
+        done, refused = await asyncio.gather(*both, return_exceptions=True)
+        assert isinstance(done, config.Applied)
+        assert "is under way" in str(refused)
+        names = [one.name for one in await trmm.scripts.list(community=False)]
+        assert names.count("Once") == 1
+        # What held it holds it no more.
+        await config.apply(trmm, await config.plan(trmm, tmp_path, kinds=["scripts"]), tmp_path)

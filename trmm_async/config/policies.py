@@ -1,0 +1,282 @@
+"""How policies are read and written, with their patch policies, checks and tasks."""
+
+from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
+from typing import Any, Final, get_args
+
+import msgspec
+
+from trmm_async.client import TRMM
+from trmm_async.config import specs
+from trmm_async.config.objects import (
+    EXCLUDED,
+    UNORDERED_EXCLUDED,
+    Kind,
+    Only,
+    Row,
+    anything,
+    noun_methods,
+    spec_of,
+    values_of,
+)
+
+__all__ = ["POLICIES", "check_label", "parts_of_policy", "whole_policy"]
+
+
+# -- policies ------------------------------------------------------------------------------------------------
+
+
+async def _policies(trmm: TRMM, _: Sequence[Row], only: Only) -> list[Row]:
+    return [
+        Row(kind="policies", id=one.id, spec=spec_of(specs.PolicySpec, one), thing=one)
+        for one in filter(only, await trmm.policies.list())
+    ]
+
+
+def _by_tag(union: Any) -> dict[str, Any]:
+    return {str(kind.__struct_config__.tag): kind for kind in get_args(union)}
+
+
+def _tag(value: Any) -> str:
+    return str(value.__struct_config__.tag)
+
+
+_CHECKS: Final = _by_tag(specs.CheckSpec)
+_SCHEDULES: Final = _by_tag(specs.ScheduleSpec)
+_ACTIONS: Final = _by_tag(specs.ActionSpec)
+_LABELS: Final[Mapping[str, str]] = {
+    "diskspace": "disk",
+    "ping": "name",
+    "winsvc": "service",
+    "script": "script",
+    "eventlog": "name",
+}
+_BESIDE: Final[Mapping[str, tuple[str, ...]]] = {"ping": ("ip",), "winsvc": ("display_name",)}
+"""What changes with the label."""
+
+
+def check_label(spec: Any) -> str:
+    """What tells a policy's check from its others: "diskspace C:", "script Get-DiskInfo", "cpuload"."""
+    kind = _tag(spec)
+    told = getattr(spec, _LABELS[kind]) if kind in _LABELS else ""
+    if kind == "ping":
+        told = told or spec.ip
+    return f"{kind} {told}".rstrip()
+
+
+def _check_label_fields(spec: Any) -> tuple[str, ...]:
+    kind = _tag(spec)
+    return (_LABELS[kind], *_BESIDE.get(kind, ())) if kind in _LABELS else ()
+
+
+async def _patches(trmm: TRMM, owners: Sequence[Row], only: Only) -> list[Row]:
+    """Of several that a policy has the server heeds the first alone."""
+    wanted = {policy.id for policy in owners}
+    rows: list[Row] = []
+    for policy in await trmm.request("GET", "/automation/policies/"):
+        if policy["id"] not in wanted:
+            continue
+        for place, one in enumerate(policy.get("winupdatepolicy", ())):
+            about: dict[str, Any] = {"kind": "patch_policies", "id": one["id"], "owner": policy["id"]}
+            spec, odd = None, f"the server heeds another of policy {policy['id']}, and not this one"
+            if not place:
+                names = specs.PatchSpec.__struct_fields__
+                spec, odd = specs.PatchSpec(**{name: _patch_value(one[name]) for name in names}), ""
+            if only(SimpleNamespace(id=one["id"])):
+                rows.append(Row(spec=spec, odd=odd, **about))
+    return rows
+
+
+def _patch_value(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+async def _create_patches(trmm: TRMM, spec: Any, owner: int | None) -> int:
+    return (await trmm.policies.patches.create(owner or 0, **values_of(spec))).id
+
+
+async def _update_patches(trmm: TRMM, row: Row, spec: Any, names: Sequence[str]) -> None:
+    await trmm.policies.patches.update(row.id, **values_of(spec, names))
+
+
+async def _delete_patches(trmm: TRMM, row: Row) -> None:
+    await trmm.policies.patches.delete(row.id)
+
+
+async def _checks(trmm: TRMM, owners: Sequence[Row], only: Only) -> list[Row]:
+    if only is not anything:
+        return [
+            _check(await trmm.checks.get(listed), policy.id)
+            for policy in owners
+            for listed in filter(only, await trmm.policies.checks(policy.id))
+        ]
+    found = await trmm.checks.everywhere()
+    wanted = {policy.id for policy in owners}
+    rows = [_check(one, one.policy) for one in found if one.policy in wanted]
+    lost = [one.id for one in found if one.policy is None and one.agent_id is None]
+    return rows + await _nobodys(trmm, "checks", "/checks/", lost)
+
+
+async def _nobodys(trmm: TRMM, kind: str, path: str, suspects: Sequence[int]) -> list[Row]:
+    """Those of neither an agent nor a policy; what an agent has looks the same to who may not list agents."""
+    if not suspects:
+        return []
+    listed = await trmm.request("GET", path)
+    orphans = {one["id"] for one in listed if one["agent"] is None and one["policy"] is None}
+    odd = "it belongs to no agent and no policy: a half-done write of the server's"
+    return [Row(kind=kind, id=one, spec=None, odd=odd) for one in suspects if one in orphans]
+
+
+def _check(check: Any, policy: int | None) -> Row:
+    about: dict[str, Any] = {"kind": "checks", "id": check.id, "owner": policy, "thing": check}
+    if check.settings is None:
+        return Row(spec=None, odd=f"a check of the type {check.check_type!r} that can't be read", **about)
+    spec = _check_prepared(_CHECKS[check.check_type](**values_of(check.settings)), "")
+    odd = f"it is one of the agent {check.agent_id} as well as of the policy {policy}"
+    return Row(spec=spec, odd=odd if check.agent_id else "", **about)
+
+
+def _check_prepared(spec: Any, _: str) -> Any:
+    """With what the SDK puts in for names that are not given."""
+    if "ip" in spec.__struct_fields__:
+        return msgspec.structs.replace(spec, name=spec.name or spec.ip)
+    if "display_name" in spec.__struct_fields__:
+        return msgspec.structs.replace(spec, display_name=spec.display_name or spec.service)
+    return spec
+
+
+async def _create_check(trmm: TRMM, spec: Any, owner: int | None) -> int:
+    return (await trmm.checks.create(spec, policy=owner or 0)).id
+
+
+async def _update_check(trmm: TRMM, row: Row, spec: Any, names: Sequence[str]) -> None:
+    await trmm.checks.update(row.id, **values_of(spec, names))
+
+
+async def _delete_check(trmm: TRMM, row: Row) -> None:
+    await trmm.checks.delete(row.id)
+
+
+async def _tasks(trmm: TRMM, owners: Sequence[Row], only: Only) -> list[Row]:
+    if only is not anything:
+        return [
+            _task(task, policy.id)
+            for policy in owners
+            for task in filter(only, await trmm.policies.tasks(policy.id))
+        ]
+    found = await trmm.tasks.list()
+    wanted = {policy.id for policy in owners}
+    rows = [_task(one, one.policy) for one in found if one.policy in wanted]
+    lost = [one.id for one in found if one.policy is None and one.agent_id is None]
+    return rows + await _nobodys(trmm, "tasks", "/tasks/", lost)
+
+
+def _task(task: Any, policy: int | None) -> Row:
+    if task.timing is None or not task.actions or "actions" in task.extra:
+        odd = f"a task, {task.name!r}, whose schedule or actions can't be read"
+        return Row(kind="tasks", id=task.id, spec=None, owner=policy, thing=task, odd=odd)
+    told = {name: getattr(task, name) for name in specs.TaskSpec.__struct_fields__ if hasattr(task, name)}
+    values = {name: value for name, value in told.items() if value is not None} | {
+        "schedule": _SCHEDULES[_tag(task.timing)](**values_of(task.timing)),
+        "actions": tuple(_ACTIONS[_tag(one)](**values_of(one)) for one in task.actions),
+    }
+    # By what FACTS of a real server say: such a task can't be deleted.
+    odd = f"it is one of the agent {task.agent_id} as well as of the policy {policy}: it can't be deleted so"
+    return Row(
+        kind="tasks",
+        id=task.id,
+        spec=specs.TaskSpec(**values),
+        owner=policy,
+        thing=task,
+        odd=odd if task.agent_id else "",
+    )
+
+
+async def _create_task(trmm: TRMM, spec: Any, owner: int | None) -> int:
+    return (await trmm.tasks.set_up(policy=owner, **values_of(spec))).id
+
+
+async def _update_task(trmm: TRMM, row: Row, spec: Any, names: Sequence[str]) -> None:
+    await trmm.tasks.update(row.id, **values_of(spec, names))
+
+
+async def _delete_task(trmm: TRMM, row: Row) -> None:
+    await trmm.tasks.delete(row.id)
+
+
+def parts_of_policy(spec: Any) -> tuple[Any, Mapping[str, Sequence[Any]]]:
+    """What a policy's file holds, as the policy and what belongs to it."""
+    patches = () if spec.patch_policy is None else (spec.patch_policy,)
+    whole = specs.PolicySpec(**values_of(spec, specs.PolicySpec.__struct_fields__))
+    return whole, {"patch_policies": patches, "checks": spec.checks, "tasks": spec.tasks}
+
+
+def whole_policy(spec: Any, parts: Mapping[str, Sequence[Any]], _: Any) -> Any:
+    """The other way round."""
+    (patches,) = parts["patch_policies"] or (None,)
+    return specs.PolicyFile(
+        **values_of(spec), patch_policy=patches, checks=tuple(parts["checks"]), tasks=tuple(parts["tasks"])
+    )
+
+
+_create_policy, _update_policy, _delete_policy = noun_methods("policies")
+
+POLICIES: Final = (
+    Kind(
+        name="policies",
+        word="policy",
+        spec=specs.PolicySpec,
+        read=_policies,
+        refs={("alert_template",): "alert_templates", **EXCLUDED},
+        unordered=UNORDERED_EXCLUDED,
+        create=_create_policy,
+        update=_update_policy,
+        delete=_delete_policy,
+    ),
+    Kind(
+        name="patch_policies",
+        word="patch policy",
+        spec=specs.PatchSpec,
+        owner="policies",
+        key=lambda _: "Windows updates",
+        read=_patches,
+        create=_create_patches,
+        update=_update_patches,
+        delete=_delete_patches,
+        unordered=(("run_time_days",),),
+    ),
+    Kind(
+        name="checks",
+        word="check",
+        spec=specs.CheckSpec,
+        owner="policies",
+        key=check_label,
+        label=_check_label_fields,
+        read=_checks,
+        refs={("script",): "scripts"},
+        create=_create_check,
+        update=_update_check,
+        delete=_delete_check,
+        prepare=_check_prepared,
+    ),
+    Kind(
+        name="tasks",
+        word="task",
+        spec=specs.TaskSpec,
+        owner="policies",
+        read=_tasks,
+        refs={
+            ("schedule", "check"): "checks",
+            ("actions", "*", "script"): "scripts",
+            ("collector",): "custom_fields",
+        },
+        unordered=(
+            ("platforms",),
+            *(("schedule", name) for name in ("days", "weekdays", "weeks", "months")),
+        ),
+        create=_create_task,
+        update=_update_task,
+        delete=_delete_task,
+    ),
+)
+"""Policies, and what belongs to them."""
