@@ -11,7 +11,7 @@ from trmm_async.config.folder import Known
 from trmm_async.config.objects import Kind, Row
 from trmm_async.config.table import KINDS
 
-__all__ = ["Matching", "Seen", "Want", "match_objects", "match_parts"]
+__all__ = ["Matching", "SeenRow", "Want", "match_objects", "match_parts"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +34,7 @@ class Want:
 
 
 @dataclass(frozen=True)
-class Seen:
+class SeenRow:
     """A row, with names in place of ids in `spec`; None if it can't be said so."""
 
     row: Row
@@ -46,7 +46,7 @@ class Seen:
 class Matching:
     """Pairs of what is wanted and what is there, None for what is not."""
 
-    pairs: list[tuple[Want, Seen | None]] = field(default_factory=list)
+    pairs: list[tuple[Want, SeenRow | None]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     findings: list[str] = field(default_factory=list)
 
@@ -55,11 +55,11 @@ class Matching:
 
 
 def match_objects(
-    kind: Kind, wants: Sequence[Want], found: Sequence[Seen], known: Mapping[str, Known]
+    kind: Kind, wants: Sequence[Want], found: Sequence[SeenRow], known: Mapping[str, Known]
 ) -> Matching:
     """By the id that its file was about, so that a rename is one; else by its name."""
     matching = Matching()
-    by_key: defaultdict[str, list[Seen]] = defaultdict(list)
+    by_key: defaultdict[str, list[SeenRow]] = defaultdict(list)
     for one in found:
         by_key[one.key].append(one)
     for key, several in by_key.items():
@@ -76,7 +76,7 @@ def match_objects(
     }
     taken: dict[int, str] = {}
     for want in wants:
-        match: Seen | None = by_file.get(want.handle)
+        match: SeenRow | None = by_file.get(want.handle)
         named = [one for one in by_key.get(want.key, ()) if one is not match]
         free = [one for one in named if renamed.get(one.row.id, want.handle) == want.handle]
         if match is not None and free:
@@ -99,7 +99,7 @@ def match_objects(
     return matching
 
 
-def _numbers(several: Sequence[Seen]) -> str:
+def _numbers(several: Sequence[SeenRow]) -> str:
     return ", ".join(str(one.row.id) for one in several)
 
 
@@ -109,7 +109,7 @@ def _numbers(several: Sequence[Seen]) -> str:
 def match_parts(
     kind: Kind,
     wants: Sequence[Want],
-    found: Sequence[Seen],
+    found: Sequence[SeenRow],
     known: Mapping[str, Known],
     owners: Mapping[str, int],
 ) -> Matching:
@@ -126,7 +126,7 @@ def match_parts(
     by_owner: defaultdict[str, list[Want]] = defaultdict(list)
     for want in wants:
         by_owner[want.owner or ""].append(want)
-    pairs: dict[str, Seen | None] = {want.handle: None for want in wants}
+    pairs: dict[str, SeenRow | None] = {want.handle: None for want in wants}
     for owner, theirs in by_owner.items():
         left = [one for one in found if owner in owners and one.row.owner == owners[owner]]
         files = [owner, *_former_names(kind, owners.get(owner), known)]
@@ -163,7 +163,7 @@ class _OneFile:
         kind: Kind,
         files: Sequence[str],
         wants: Sequence[Want],
-        found: Sequence[Seen],
+        found: Sequence[SeenRow],
         known: Mapping[str, Known],
     ) -> None:
         self._kind = kind
@@ -172,7 +172,7 @@ class _OneFile:
         self.order = list(wants)
         self.new = list(wants)
         self.left = list(found)
-        self.matches: dict[str, Seen] = {}
+        self.matches: dict[str, SeenRow] = {}
         for fits in (_is_same, _has_same_key):
             self._pair(fits)
         self._pair(lambda want, one: want.handle in known and known[want.handle].id == one.row.id)
@@ -180,17 +180,17 @@ class _OneFile:
         self._pair_neighbours()
 
     @property
-    def had(self) -> list[Seen]:
+    def had(self) -> list[SeenRow]:
         """What the file had, and has no more, in its order there."""
         old = [one for one in self.left if one.row.id in self._places and one.spec is not None]
         return sorted(old, key=lambda one: self._places[one.row.id])
 
-    def _match(self, want: Want, one: Seen) -> None:
+    def _match(self, want: Want, one: SeenRow) -> None:
         self.new.remove(want)
         self.left.remove(one)
         self.matches[want.handle] = one
 
-    def _pair(self, fits: Callable[[Want, Seen], bool]) -> None:
+    def _pair(self, fits: Callable[[Want, SeenRow], bool]) -> None:
         for want in list(self.new):
             if match := next((one for one in self.left if fits(want, one)), None):
                 self._match(want, match)
@@ -248,11 +248,11 @@ def _between(sequence: Sequence[tuple[Any, int | None]]) -> dict[tuple[int | Non
     return found
 
 
-def _is_same(want: Want, one: Seen) -> bool:
+def _is_same(want: Want, one: SeenRow) -> bool:
     return bool(want.spec == one.spec)
 
 
-def _has_same_key(want: Want, one: Seen) -> bool:
+def _has_same_key(want: Want, one: SeenRow) -> bool:
     return want.key == one.key
 
 

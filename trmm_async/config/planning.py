@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from trmm_async.config.folder import Known, kind_of
-from trmm_async.config.matching import Seen, Want, match_objects, match_parts
+from trmm_async.config.matching import SeenRow, Want, match_objects, match_parts
 from trmm_async.config.names import Name
 from trmm_async.config.objects import Kind, RefPath, Row, StoredKey, mapped, told_apart
 from trmm_async.config.plan import ConfigPlan, Match, Step
@@ -123,7 +123,7 @@ class _Comparison:
         self.names: dict[str, dict[int, Name]] = {kind: dict(names) for kind, names in present.names.items()}
         self.matched: dict[str, Match] = {}
         self.places: dict[str, int] = {}
-        self.seen: dict[str, list[Seen]] = {}
+        self.seen: dict[str, list[SeenRow]] = {}
         self.coming: defaultdict[str, set[Name]] = defaultdict(set)
         self._made_of = {
             (kind_of(handle), known.id): handle for handle, known in wanted.known.items() if known.made
@@ -216,11 +216,11 @@ class _Comparison:
             return SiteName(client=self._owner_name(want) or "", site=want.key)
         return want.key if kind.owner is None else want.handle.partition(f"#{kind.name}/")[2]
 
-    def _label_parts(self, kind: Kind, found: Sequence[Seen]) -> None:
+    def _label_parts(self, kind: Kind, found: Sequence[SeenRow]) -> None:
         """What a policy's checks are referred to by: of several of one name, the later have a number."""
         if kind.owner is None or kind.name == "sites":
             return
-        of: defaultdict[int | None, list[Seen]] = defaultdict(list)
+        of: defaultdict[int | None, list[SeenRow]] = defaultdict(list)
         for one in sorted(found, key=lambda one: one.row.id):
             of[one.row.owner].append(one)
         for theirs in of.values():
@@ -235,12 +235,12 @@ class _Comparison:
 
     # -- what there is ---------------------------------------------------------------------------------------
 
-    def _as_seen(self, kind: Kind, row: Row) -> Seen | None:
+    def _as_seen(self, kind: Kind, row: Row) -> SeenRow | None:
         """A row with names in place of ids; None of one that is nobody's."""
         what = f"{kind.word} {row.id}"
         if row.spec is None:
             self.findings.append(f"{what}: {row.odd}; it is left alone")
-            return Seen(row, None, "")
+            return SeenRow(row, None, "")
         if row.odd:
             self.findings.append(f"{what}: {row.odd}")
         spec = row.spec
@@ -254,8 +254,8 @@ class _Comparison:
             spec = kind.normal(spec)
         except msgspec.ValidationError as error:
             self.findings.append(f"{what} can't be said in a file ({error}); it is left alone")
-            return Seen(row, None, kind.key(spec))
-        return Seen(row, spec, kind.key(spec))
+            return SeenRow(row, None, kind.key(spec))
+        return SeenRow(row, spec, kind.key(spec))
 
     def _named(self, what: str, kind: str, number: Any) -> Name:
         found = self.names.get(kind, {}).get(number)
@@ -266,7 +266,7 @@ class _Comparison:
 
     # -- what is to be done ----------------------------------------------------------------------------------
 
-    def _step(self, kind: Kind, want: Want, one: Seen | None) -> None:
+    def _step(self, kind: Kind, want: Want, one: SeenRow | None) -> None:
         spec = want.spec
         self._hold_references(kind, want)
         about: dict[str, Any] = {
@@ -350,7 +350,7 @@ class _Comparison:
                         f"{want.handle}: there is no {KINDS[other].word} {shown!r}{alike(shown, texts)}"
                     )
 
-    def _left(self, kind: Kind, one: Seen) -> None:
+    def _left(self, kind: Kind, one: SeenRow) -> None:
         """What no file is about."""
         handle = self._made_of.get((kind.name, one.row.id))
         # Of a file that is there, a part is gone; a part of a policy that goes, goes with it.
