@@ -206,7 +206,7 @@ def test_all_that_is_no_json_is_a_decode_error(body: bytes) -> None:
 
 def test_no_decoder_for_a_type_that_has_none() -> None:
     with pytest.raises(TypeError):
-        Decoder(dict[str, Ref | Disk])  # type: ignore[arg-type,unused-ignore]
+        Decoder(dict[str, Ref | Disk])(b"{}")  # type: ignore[arg-type,unused-ignore]
 
 
 # --- arrays in pieces

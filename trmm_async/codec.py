@@ -12,7 +12,7 @@ import re
 from array import array
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from itertools import accumulate
 from typing import Any, Final, Generic, TypeAlias, TypeVar, cast, get_args, get_origin
 
@@ -75,11 +75,18 @@ class Decoder(Generic[T]):
     """Turns a whole JSON body into a `T`; `decoder` keeps one for each type."""
 
     def __init__(self, kind: type[T]) -> None:
-        self._strict = msgspec.json.Decoder(kind)
         self._kind = kind
-        self._has_extra = forgiving.has_extra(kind)  # type: ignore[arg-type] # a type is hashable
-        _check_times(inspect.type_info(kind), set())
         self._item = get_args(kind)[0] if get_origin(kind) is list else None
+
+    # Both on first use: hundreds are declared on import, of which a program needs a few.
+    @cached_property
+    def _strict(self) -> "msgspec.json.Decoder[T]":
+        _check_times(inspect.type_info(self._kind), set())
+        return msgspec.json.Decoder(self._kind)
+
+    @cached_property
+    def _has_extra(self) -> bool:
+        return forgiving.has_extra(self._kind)  # type: ignore[arg-type] # a type is hashable
 
     @property
     def rows(self) -> "Callable[[], ArrayDecoder[Any]] | None":
@@ -162,7 +169,7 @@ _built = cache(Decoder)
 def decoder(kind: type[T]) -> Decoder[T]:
     """The decoder of a type (any that msgspec knows, such as `list[Agent]`), built on first use, then kept.
 
-    Raises `TypeError` for a type that msgspec cannot decode.
+    That first use raises `TypeError` for a type that msgspec cannot decode.
     """
     return _built(kind)  # type: ignore[arg-type] # a type is hashable
 
