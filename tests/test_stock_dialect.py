@@ -276,9 +276,15 @@ class TestScripts:
         assert rows[1].result is None
         assert rows[4].result is not None
         assert rows[4].result.execution_time == pytest.approx(0.0008)
-        since = order.history.since(datetime(2026, 11, 1, 12, 0, 0, 250, tzinfo=UTC))
+        since = order.history.within(datetime(2026, 11, 1, 12, 0, 0, 250, tzinfo=UTC))
         assert since.query == {"start": "2026-11-01T12:00:00.000250Z", "end": "2100-01-01T00:00:00Z"}
-        assert order.history.since(None).query == {}
+        assert order.history.within(None).query == {}
+        # The server adds a day to the end.
+        moment = datetime(2026, 11, 1, 12, tzinfo=UTC)
+        assert order.history.within(moment, moment).query == {
+            "start": "2026-11-01T12:00:00Z",
+            "end": "2026-10-31T12:00:00Z",
+        }
 
     def test_the_history_of_one(self) -> None:
         asks_as_recorded(AGENT_HISTORY.call(AGENT), "history_after_runscript")

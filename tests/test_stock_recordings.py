@@ -351,7 +351,7 @@ OPERATIONS: Final = [
     _op(
         "agents.run_script",
         "GET /agents/scripthistory/",
-        lambda _: HISTORY.since(datetime(2026, 11, 1, tzinfo=UTC)),
+        lambda _: HISTORY.within(datetime(2026, 11, 1, tzinfo=UTC)),
         "HistoryEntry",
         "scripthistory_range",
     ),

@@ -4,18 +4,20 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate, pairwise
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from trmm_async.models import HistoryEntry, ScriptResult
-from trmm_async.script_runs.matcher import (
+from trmm_async.script_runs.matcher import RunMatcher
+from trmm_async.script_runs.tracked import (
     Ambiguous,
     HistoryWaits,
     NoReport,
     NotRun,
     Reported,
-    RunMatcher,
+    Span,
     TrackedRun,
     Watermark,
 )
@@ -484,30 +486,97 @@ class TestLooks:
         matcher = RunMatcher()
         matcher.note([row(100, out="old")])
         sent(matcher, "a")
-        assert matcher.since(1) == START + timedelta(seconds=100 - 5)
+        assert matcher.span(1).since == START + timedelta(seconds=100 - 5)
         matcher.read([row(200)], now=1)
-        assert matcher.since(1) == START + timedelta(seconds=200 - 5)
+        assert matcher.span(1).since == START + timedelta(seconds=200 - 5)
 
     def test_all_of_it_once_where_a_row_is_overdue(self) -> None:
         matcher = RunMatcher(HistoryWaits(row=15))
         matcher.note([row(100, out="old")])
         run = sent(matcher, "a")
-        assert matcher.since(8) is None
-        assert matcher.since(9) is not None
-        matcher.read([row(100, out="old"), row(101, out="x")], now=9, whole=True)
+        assert matcher.span(8).since is None
+        assert matcher.span(9).since is not None
+        matcher.read([row(100, out="old"), row(101, out="x")], now=9, span=Span(None))
         assert matcher.take(run) == {"a": Reported(ScriptResult(retcode=0, stdout="x"))}
 
     def test_a_history_that_was_emptied_gives_a_new_watermark(self) -> None:
         matcher = RunMatcher()
         matcher.note([row(100, out="old")])
         sent(matcher, "a")
-        matcher.read([row(3)], now=9, whole=True)
+        matcher.read([row(3)], now=9, span=Span(None))
         assert matcher.newest.row == 3
 
     def test_all_of_it_where_there_was_no_watermark(self) -> None:
         matcher = RunMatcher()
         sent(matcher, "a")
-        assert matcher.since(1) is None
+        assert matcher.span(1).since is None
+
+
+class TestOneThatStaysSilent:
+    """Rows 1 to 9 of nine agents; that of the fifth has no result yet."""
+
+    NAMES = "abcdefghi"
+
+    def before(self) -> tuple[RunMatcher, TrackedRun, list[HistoryEntry]]:
+        matcher = RunMatcher(HistoryWaits(report=20))
+        matcher.username = OURS
+        run = sent(matcher, *self.NAMES)
+        rows = [row(number, one, out=None if one == "e" else "x") for number, one in enumerate(self.NAMES, 1)]
+        self.look(matcher, rows, 1)
+        assert run.pending == {"e"}
+        self.look(matcher, rows, 2)
+        return matcher, run, rows
+
+    def look(self, matcher: RunMatcher, rows: Iterable[HistoryEntry], now: float) -> list[int]:
+        """A look; which rows it brought."""
+        span = matcher.span(now)
+        seen = [one for one in rows if span.holds(one) or span.since is None]
+        matcher.read(seen, now, span=span)
+        return [one.id for one in seen]
+
+    def test_only_its_row_is_read_again(self) -> None:
+        matcher, run, rows = self.before()
+        assert [self.look(matcher, rows, now) for now in (3, 9, 30)] == [[5]] * 3
+        assert matcher.take(run).keys() == {*self.NAMES} - {"e"}
+
+    def test_what_it_reports_is_taken_once_all_has_been_looked_at(self) -> None:
+        matcher, run, rows = self.before()
+        matcher.take(run)
+        rows[4] = row(5, "e", out="late")
+        assert self.look(matcher, rows, 9) == [5]
+        assert (matcher.take(run), matcher.due(9)) == ({}, 0)
+        assert len(self.look(matcher, rows, 9.1)) > 1
+        assert matcher.take(run) == {"e": Reported(ScriptResult(retcode=0, stdout="late"))}
+
+    def test_a_further_row_that_was_left_out_makes_it_doubtful(self) -> None:
+        matcher, run, rows = self.before()
+        matcher.take(run)
+        rows[4] = row(5, "e", out="whose")
+        rows.append(row(10, "e", out="whose, too"))
+        for now in (9.0, 9.1):
+            self.look(matcher, rows, now)
+        assert matcher.take(run) == {"e": Ambiguous((row(5, "e"), rows[-1]))}
+
+    def test_it_is_given_up_after_a_look_at_all(self) -> None:
+        matcher, run, rows = self.before()
+        matcher.take(run)
+        end = 1 + 30 + 20
+        assert self.look(matcher, rows, end - 1) == [5]
+        assert len(self.look(matcher, rows, end)) > 1
+        assert matcher.take(run) == {"e": NoReport(started=True, waited=end)}
+
+    def test_a_server_that_reads_the_span_otherwise_is_asked_for_all(self) -> None:
+        matcher, _, rows = self.before()
+        assert matcher.span(3).until is not None
+        matcher.read([], 3, span=matcher.span(3))
+        for now in (3.1, 4, 5):
+            assert len(self.look(matcher, rows, now)) > 1
+
+    def test_what_is_sent_meanwhile_is_looked_for(self) -> None:
+        matcher, _, rows = self.before()
+        sent(matcher, "z", at=3)
+        rows.append(row(10, "z", out="x"))
+        assert 10 in self.look(matcher, rows, 4)
 
 
 class World:
@@ -558,8 +627,15 @@ def test_no_run_is_ever_given_anothers_result(steps: Iterable[tuple[str, str]], 
             assert isinstance(how, NoReport | Ambiguous)
 
 
+def silenced(one: HistoryEntry) -> HistoryEntry:
+    return msgspec.structs.replace(one, result=None)
+
+
 class BusyServer:
-    """It writes the rows of what it has accepted when its queue comes to it; we know our own name."""
+    """It writes the rows of what it has accepted when its queue comes to it, and agents report one by one.
+
+    We know our own name, and see of the history what we ask for.
+    """
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -567,6 +643,7 @@ class BusyServer:
         self.matcher.username = OURS
         self.rows: list[HistoryEntry] = []
         self.queue: list[tuple[str, str]] = []
+        self.silent: list[int] = []
         self.ours: list[tuple[TrackedRun, str]] = []
 
     def send(self, agents: str) -> None:
@@ -593,11 +670,18 @@ class BusyServer:
         self.write(agents, "theirs", THEIRS)
 
     def look(self, agents: str = "") -> None:
-        self.matcher.read(self.rows, self.now)
+        span = self.matcher.span(self.now)
+        shown = [one if place not in self.silent else silenced(one) for place, one in enumerate(self.rows)]
+        self.matcher.read(list(filter(span.holds, shown)), self.now, span=span)
+
+    def report(self, agents: str = "") -> None:
+        if self.silent:
+            self.silent.pop(0)
 
     def write(self, agents: str, out: str, user: str = OURS) -> None:
         first = len(self.rows) + 1
         self.rows.extend(row(number, one, user=user, out=out) for number, one in enumerate(agents, first))
+        self.silent.extend(range(first - 1, len(self.rows)))
 
     def check(self, run: TrackedRun, name: str) -> None:
         told = [how.result.stdout for how in self.matcher.take(run).values() if isinstance(how, Reported)]
@@ -607,10 +691,10 @@ class BusyServer:
 @given(
     st.lists(
         st.tuples(
-            st.sampled_from(["send", "send", "leave", "work", "work", "look", "foreign"]),
+            st.sampled_from(["send", "send", "leave", "work", "work", "look", "look", "report", "foreign"]),
             st.sampled_from(["ab", "bc", "abc"]),
         ),
-        max_size=14,
+        max_size=16,
     )
 )
 def test_no_sending_to_many_is_ever_given_anothers_results(steps: Iterable[tuple[str, str]]) -> None:
@@ -618,9 +702,10 @@ def test_no_sending_to_many_is_ever_given_anothers_results(steps: Iterable[tuple
     for what, agents in steps:
         server.now += 0.5
         getattr(server, what)(agents)
-    for later in (1.0, 2.0, 60.0, 200.0):
+    for later in (1.0, 2.0, 60.0, 200.0, 0.1, 100.0):
         server.now += later
         server.work()
+        server.report()
         server.look()
     for run, name in server.ours:
         server.check(run, name)

@@ -17,6 +17,7 @@ from trmm_async import (
     ServerError,
     UnidentifiedError,
 )
+from trmm_async.dialects.stock.history import FOREVER
 from trmm_async.script_runs import HistoryWaits
 from trmm_async.testing import Simulator
 from trmm_async.testing.ledger import Request
@@ -161,6 +162,16 @@ class TestTheEnd:
             assert isinstance((await asyncio.gather(task, return_exceptions=True))[0], asyncio.CancelledError)
             assert [one for one in asyncio.all_tasks() if one.get_name().startswith("trmm_async")] == []
             assert len(server.runs) == 1
+
+
+async def test_while_one_is_silent_only_its_own_row_is_read_again() -> None:
+    async with served("stock", agents=9, waits=HistoryWaits(report=0.5)) as (server, trmm):
+        server.hang(server.agent_ids[4])
+        report = await trmm.fleet.run_script(server.agent_ids, 1, timeout=1)
+        assert [type(one) for one in report].count(Done) == 8
+        ends = [row.query["end"] for row in asked(server) if "end" in row.query]
+        assert ends[-1] == FOREVER  # once more before it is given up
+        assert [end for end in ends if end != FOREVER]
 
 
 class TestAHistoryOfWrongTimes:

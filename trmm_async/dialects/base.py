@@ -110,8 +110,8 @@ class History(Protocol):
         """The newest script runs, a few."""
         ...
 
-    def since(self, moment: datetime | None) -> Call[list[HistoryEntry]]:
-        """The script runs from that moment of the server's clock on; None for all there are."""
+    def within(self, since: datetime | None, until: datetime | None = None) -> Call[list[HistoryEntry]]:
+        """The script runs of that span of the server's clock; None for all there are, and for no end."""
         ...
 
     def known(self) -> Call[frozenset[str]]:

@@ -70,7 +70,7 @@ class ServerWatch:
         return await self._api.carry_out((await self._polled()).history.newest())
 
     async def runs_since(self, moment: datetime | None) -> list[HistoryEntry]:
-        return await self._api.carry_out((await self._polled()).history.since(moment))
+        return await self._api.carry_out((await self._polled()).history.within(moment))
 
 
 def _missing(path: str, agent_ids: frozenset[str]) -> dict[str, NotFoundError]:

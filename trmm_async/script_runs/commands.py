@@ -6,13 +6,13 @@ in flat memory. Between `pending` and `poller`.
 
 import asyncio
 from collections.abc import Collection, Mapping
-from datetime import datetime
 from typing import Final, cast
 
 from trmm_async.dialects import CommandHistory
 from trmm_async.errors import NotFoundError
 from trmm_async.models import HistoryEntry
 from trmm_async.script_runs.poller import RunPoller, Waiter
+from trmm_async.script_runs.tracked import Span
 
 __all__ = ["CommandPoller"]
 
@@ -38,13 +38,17 @@ class CommandPoller(RunPoller):
         if matcher.has_stray_rows(run.agent_ids, run.script, asked):
             matcher.claim_stray_rows(run.agent_ids, run.script, rows)
 
-    async def _look(self, since: datetime | None) -> tuple[list[HistoryEntry], bool]:
-        del since
+    async def _look(self, span: Span) -> list[HistoryEntry]:
+        del span
         waiters = tuple(self._waiters)
         pending = {agent_id for waiter in waiters if waiter.run.is_sent for agent_id in waiter.run.pending}
         history = cast("CommandHistory", waiters[0].history)
-        # Never said to be whole: they are those of some agents.
-        return await self._rows(history, pending), False
+        return await self._rows(history, pending)
+
+    def _take_in(self, rows: list[HistoryEntry], asked: float, span: Span) -> None:
+        # Of no span: they are those of some agents.
+        del span
+        self.matcher.read(rows, self.now(), self.now() - asked)
 
     async def _rows(self, history: CommandHistory, agent_ids: Collection[str]) -> list[HistoryEntry]:
         if len(agent_ids) > _SINGLY_MOST:

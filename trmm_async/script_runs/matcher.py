@@ -1,6 +1,6 @@
 """Matches rows of the server's script history to the runs we sent, and decides how long to wait for each.
 
-Pure: the caller passes the time. At the bottom of this room, and the only one that writes a `TrackedRun`. A
+Pure: the caller passes the time. Over `tracked`, and the only one that writes a `TrackedRun`. A
 stock server answers "it will be run" and writes a row, which has no id that we could know, and neither
 arguments nor a mark of ours: only an agent, a script, a user and a number that grows. So a run is the row
 above a watermark taken before it was sent, of its agent and script, and of our user as soon as that is known.
@@ -15,24 +15,26 @@ earlier.
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, NamedTuple
+from typing import Final
 
 from trmm_async import codec
-from trmm_async.models import HistoryEntry, ScriptResult
+from trmm_async.models import HistoryEntry
+from trmm_async.script_runs.tracked import (
+    BOTTOM,
+    Ambiguous,
+    HistoryWaits,
+    MatchResult,
+    NoReport,
+    NotRun,
+    Reported,
+    Span,
+    TrackedRun,
+    Watermark,
+)
 
-__all__ = [
-    "Ambiguous",
-    "HistoryWaits",
-    "MatchResult",
-    "NoReport",
-    "NotRun",
-    "Reported",
-    "RunMatcher",
-    "TrackedRun",
-    "Watermark",
-]
+__all__ = ["RunMatcher"]
 
 _FIRST_LOOK: Final = 0.15
 """While the server writes rows or takes in results: the last one is known within 0.3 s of its coming, if a
@@ -49,121 +51,6 @@ _PRUNE_EVERY: Final = 1.0
 
 _SLACK: Final = timedelta(seconds=5)
 """By how much a row's time may be out of the order of the numbers."""
-
-
-@dataclass(frozen=True, slots=True)
-class HistoryWaits:
-    """For how long to wait, in seconds.
-
-    Attributes:
-        report: for the report, beyond the script's own timeout, and since the last report of the same
-            sending: results of many take the server time.
-        row: for the row of a single run, which is written before the answer.
-        bulk_row: for the rows of many, which a queue writes after it, one after the other: since the sending,
-            or the last row that was new.
-        hurried: for an answer, at least, once a run was stopped: no pause that the server asks for is waited
-            out.
-    """
-
-    report: float = 10.0
-    row: float = 15.0
-    bulk_row: float = 60.0
-    hurried: float = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Reported:
-    """The agent has reported."""
-
-    result: ScriptResult
-
-
-@dataclass(frozen=True, slots=True)
-class NoReport:
-    """No report in time; `started`: whether the server has at least a row of it."""
-
-    started: bool
-    waited: float
-
-
-@dataclass(frozen=True, slots=True)
-class Ambiguous:
-    """It ran, and these rows could each be it."""
-
-    rows: tuple[HistoryEntry, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class NotRun:
-    """The server failed before it had written a row: it certainly did not run."""
-
-
-MatchResult = Reported | NoReport | Ambiguous | NotRun
-
-
-class Watermark(NamedTuple):
-    """The highest row of the history at some moment, and that row's time: what is sent later stands above."""
-
-    row: int
-    time: datetime | None
-
-
-_BOTTOM: Final = Watermark(0, None)
-
-
-@dataclass(slots=True, eq=False)
-class TrackedRun:
-    """One sending, to one agent or many. `RunMatcher` writes it; for everybody else it is there to be read.
-
-    Attributes:
-        script: the id of a script, or the text of a command.
-        agent_ids: all of the targets; `pending` are those of whom nothing is known yet.
-        rows_come_late: whether the server makes the rows after it has answered, not before.
-        watermark: its rows stand above.
-        may_be_sent: it may have reached the server, and run.
-        lost: the answer to the sending was lost.
-        recovered: it was sent by an earlier process, so whether it was answered is not known.
-        absent_is_not_run: a missing row means that it did not run.
-        expected: to how many of the agents the server sends it.
-        seen: on how many agents there were rows that can be ours, as long as it is not known which are.
-        rows: the rows that are ours, by agent.
-        unseen: the agents whose rows did not come in time, though others' did.
-        certain: the agents on which a further row can only be that of a later sending of ours.
-        was_sought: the whole history was looked through for its row.
-        settled: what has been found out and not yet been fetched, by agent.
-        progress_at: when it was sent, or a row of it last came, or all had; from then on it is waited for.
-        reported_at: when a result last came.
-    """
-
-    script: int | str
-    timeout: float
-    agent_ids: tuple[str, ...]
-    rows_come_late: bool = False
-    pending: set[str] = field(init=False)
-    watermark: Watermark = _BOTTOM
-    sent_at: float = 0.0
-    may_be_sent: bool = False
-    is_sent: bool = False
-    lost: bool = False
-    recovered: bool = False
-    absent_is_not_run: bool = False
-    expected: int = field(init=False)
-    seen: int = 0
-    rows: dict[str, HistoryEntry] = field(default_factory=dict)
-    settled: dict[str, MatchResult] = field(default_factory=dict)
-    unseen: set[str] = field(default_factory=set)
-    certain: set[str] = field(default_factory=set)
-    was_sought: bool = False
-    identified: bool = False
-    progress_at: float = 0.0
-    reported_at: float = 0.0
-
-    def __post_init__(self) -> None:
-        self.pending = set(self.agent_ids)
-        self.expected = len(self.agent_ids)
-
-    def __repr__(self) -> str:
-        return f"<TrackedRun script {self.script}: {len(self.pending)} pending, {len(self.rows)} rows>"
 
 
 Index = Mapping[str, Sequence[HistoryEntry]]
@@ -196,8 +83,11 @@ class RunMatcher:
         self._look_took = 0.0
         self._looked_at: float | None = None
         self._clock: tuple[datetime, float] | None = None
+        self._silent: Span | None = None
+        self._silent_works = True
+        self._is_astir = False
         self.username: str | None = None
-        self.newest: Watermark = _BOTTOM
+        self.newest: Watermark = BOTTOM
 
     def __repr__(self) -> str:
         known = f"{len(self._runs)} runs, {len(self._claimed)} claims"
@@ -339,24 +229,31 @@ class RunMatcher:
         if not waits:
             return None
         rest = 0.0 if self._looked_at is None else self._looked_at + _LOAD_MOST * self._look_took - now
-        return max(0.0, min(waits), rest)
+        return max(0.0, 0.0 if self._is_astir else min(waits), rest)
 
     def time_left(self, now: float) -> float:
         """Seconds until the first of the runs under way is given up."""
         return min((self._deadline(run) - now for run in self._waiting()), default=0.0)
 
-    def since(self, now: float) -> datetime | None:
-        """From which moment on the history matters now; None for all of it.
+    def span(self, now: float) -> Span:
+        """What of the history matters now.
 
-        All of it also once where the row of what was accepted is overdue: the times of the server's rows may
-        be out of order, or their numbers have begun anew.
+        All of it once where the row of what was accepted is overdue: the times of the server's rows may be
+        out of order, or their numbers have begun anew. Only the rows that are waited for where all that came
+        besides is known by now: a look has brought nothing new.
         """
-        overdue = [run for run in self._waiting() if self._is_overdue(run, now)]
+        waiting = tuple(self._waiting())
+        overdue = [run for run in waiting if self._is_overdue(run, now)]
         for run in overdue:
             run.was_sought = True
         if overdue:
-            return None
-        return self._earliest((_moment(run), run.sent_at) for run in self._waiting())
+            return Span(None)
+        # At the end all is looked at once more: a further row of an agent makes the first one doubtful.
+        if self._silent is not None and all(
+            run.identified and now < self._deadline(run) - self._look_took for run in waiting
+        ):
+            return self._silent
+        return Span(self._earliest((_moment(run), run.sent_at) for run in waiting))
 
     def _is_overdue(self, run: TrackedRun, now: float) -> bool:
         if run.identified or run.lost or run.was_sought:
@@ -364,18 +261,22 @@ class RunMatcher:
         return now - run.sent_at > self.waits.row / 2
 
     def read(
-        self, rows: Sequence[HistoryEntry], now: float, took: float = 0.0, *, whole: bool = False
+        self, rows: Sequence[HistoryEntry], now: float, took: float = 0.0, span: Span | None = None
     ) -> None:
         """Take in the rows of a look that has just come, `took` seconds after it was asked for.
 
-        `whole`: they are all that there are.
+        `span`: what was asked for; None: something else, such as the rows of some agents.
         """
         self._look_took, self._looked_at = took, now
-        if whole:
-            self.newest = _BOTTOM
+        if span is not None and span.until is not None:
+            self._read_silent(rows)
+            return
+        if span is not None and span.since is None:
+            self.newest = BOTTOM
         self.note(rows)
         by_agent = _by_agent(rows)
         by_id = {row.id: row for row in rows}
+        pending = sum(len(run.pending) for run in self._waiting())
         for run in self._waiting():
             if not run.identified:
                 self._identify(run, by_agent, now)
@@ -386,10 +287,37 @@ class RunMatcher:
             if not run.identified and now >= self._deadline(run):
                 self._doubt(run, {})
             self._expire(run, now)
+        left = sum(len(run.pending) for run in self._waiting())
+        self._is_astir = False
+        self._silent = self._silence(rows) if span is not None and left == pending else None
+
+    def _silence(self, rows: Sequence[HistoryEntry]) -> Span | None:
+        """Where the rows stand that are waited for, if that leaves out most of these; None if it does not."""
+        waited_for = [row for run in self._waiting() for row in self._rows_of(run)]
+        times = [codec.utc(row.time) for row in waited_for if row.time is not None]
+        if not self._silent_works or not times or len(times) < len(waited_for):
+            return None
+        span = Span(min(times), max(times))
+        return span if sum(map(span.holds, rows)) <= len(rows) / 2 else None
+
+    @staticmethod
+    def _rows_of(run: TrackedRun) -> list[HistoryEntry]:
+        return [run.rows[agent_id] for agent_id in run.pending if agent_id in run.rows]
+
+    def _read_silent(self, rows: Sequence[HistoryEntry]) -> None:
+        """Nothing is settled by it: what is new is read once more with all that may speak against it."""
+        found = {row.id: row for row in rows}
+        waited_for = [row.id for run in self._waiting() for row in self._rows_of(run)]
+        # They were there before: a server on which they are not reads the span in another way.
+        self._silent_works = found.keys() >= {*waited_for}
+        self._is_astir = not self._silent_works or any(found[row].result is not None for row in waited_for)
+        if self._is_astir:
+            self._silent = None
 
     def unread(self, now: float, took: float) -> None:
         """A look failed: only time has passed."""
         self._look_took, self._looked_at = took, now
+        self._is_astir = False
         for run in self._waiting():
             self._expire(run, now)
 

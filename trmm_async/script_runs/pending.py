@@ -24,17 +24,17 @@ from trmm_async.errors import (
     UnidentifiedError,
 )
 from trmm_async.models import HistoryEntry, ScriptResult
-from trmm_async.script_runs.matcher import (
+from trmm_async.script_runs.matcher import RunMatcher
+from trmm_async.script_runs.poller import RunPoller, Waiter
+from trmm_async.script_runs.tracked import (
     Ambiguous,
     MatchResult,
     NoReport,
     NotRun,
     Reported,
-    RunMatcher,
     TrackedRun,
     Watermark,
 )
-from trmm_async.script_runs.poller import RunPoller, Waiter
 from trmm_async.transport import SendRecord, Transport
 
 __all__ = ["Before", "PendingRun", "RecoveredRun", "run_script"]

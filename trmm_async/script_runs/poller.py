@@ -9,7 +9,6 @@ import builtins
 from contextlib import suppress
 from contextvars import Context
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Final, TypeVar
 
 from trmm_async.calls import Call
@@ -22,7 +21,8 @@ from trmm_async.errors import (
     TRMMError,
 )
 from trmm_async.models import HistoryEntry
-from trmm_async.script_runs.matcher import HistoryWaits, MatchResult, RunMatcher, TrackedRun
+from trmm_async.script_runs.matcher import RunMatcher
+from trmm_async.script_runs.tracked import HistoryWaits, MatchResult, Span, TrackedRun
 from trmm_async.single_flight import SingleFlight
 from trmm_async.transport import Transport
 
@@ -207,7 +207,7 @@ class RunPoller:
         since = max(asked - _WATERMARK_FRESH, self._watermark_stale_at)
         self._tick()
         if matcher.has_stray_rows(run.agent_ids, run.script, asked):
-            rows = await self.transport.send(waiter.history.since(matcher.strays_since()))
+            rows = await self.transport.send(waiter.history.within(matcher.strays_since()))
             matcher.note(rows)
             matcher.claim_stray_rows(run.agent_ids, run.script, rows)
         elif self._watermark_at is None or self._watermark_at < since:
@@ -215,7 +215,7 @@ class RunPoller:
             self._tick()
             if matcher.are_ahead(rows):
                 written = matcher.written_since(self._watermark_at)
-                rows = await self.transport.send(waiter.history.since(written))
+                rows = await self.transport.send(waiter.history.within(written))
             matcher.note(rows)
         else:
             return
@@ -239,8 +239,8 @@ class RunPoller:
         asked = self.now()
         self._tick()
         try:
-            since = self.matcher.since(asked)
-            rows, whole = await self._look(since)
+            span = self.matcher.span(asked)
+            rows = await self._look(span)
         except TRMMError as error:
             self.trouble = error
             self.matcher.unread(self.now(), self.now() - asked)
@@ -248,15 +248,19 @@ class RunPoller:
                 self._fail(error)
         else:
             self.trouble = None
-            self._watermark_at = asked
-            self.matcher.read(rows, self.now(), self.now() - asked, whole=whole)
+            if span.until is None:
+                self._watermark_at = asked
+            self._take_in(rows, asked, span)
         for waiter in self._waiters:
             waiter.news.set()
 
-    async def _look(self, since: datetime | None) -> tuple[list[HistoryEntry], bool]:
-        """The rows that matter now, and whether they are all there are."""
+    async def _look(self, span: Span) -> list[HistoryEntry]:
+        """The rows that matter now."""
         history = next(iter(self._waiters)).history
-        return await self.ask(history.since(since)), since is None
+        return await self.ask(history.within(*span))
+
+    def _take_in(self, rows: list[HistoryEntry], asked: float, span: Span) -> None:
+        self.matcher.read(rows, self.now(), self.now() - asked, span)
 
     def _bound(self) -> float | None:
         """Until when a question may take, by the loop's clock; None for as long as the settings have it."""

@@ -1,7 +1,7 @@
 """What was run, as a stock server keeps it: one agent's history, and the script runs of all."""
 
 from collections.abc import Callable, Mapping
-from datetime import MAXYEAR, datetime
+from datetime import MAXYEAR, datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
@@ -70,9 +70,12 @@ class StockHistory:
     def newest(self) -> Call[list[HistoryEntry]]:
         return RUNS.call(query={"limit": _NEWEST})
 
-    def since(self, moment: datetime | None) -> Call[list[HistoryEntry]]:
-        span = {} if moment is None else {"start": instant(moment), "end": FOREVER}
-        return RUNS.call(query=span)
+    def within(self, since: datetime | None, until: datetime | None = None) -> Call[list[HistoryEntry]]:
+        if since is None:
+            return RUNS.call()
+        # The server adds a day to the end of a span.
+        end = FOREVER if until is None else instant(codec.shifted(until, timedelta(days=-1)))
+        return RUNS.call(query={"start": instant(since), "end": end})
 
     def known(self) -> Call[frozenset[str]]:
         return read_as(AGENTS.call(query=SHORT), ids_of_agents)
