@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.peer import Peer, Request, answer, peer
 from trmm_async import TRMM, AuthenticationError, InvalidRequestError, KeySourceError
 from trmm_async.testing import Simulator
 
@@ -122,10 +123,45 @@ async def test_what_it_raises_is_typed_and_nothing_is_sent(server: Simulator) ->
         assert trmm.stats.sent == 0
 
 
-@pytest.mark.parametrize("wrong", [None, b"key", 7, "", "a\nb"])
-async def test_what_is_no_key_is_refused(server: Simulator, wrong: object) -> None:
+async def test_a_call_asks_twice_at_most_also_where_the_dialect_is_found_out_first() -> None:
+    async with Simulator(agents=1, rate_limit=None) as server:
+        vault = Vault("old-key", "other-key", server.api_key)
+        async with TRMM(server.url, api_key=vault) as trmm:
+            with pytest.raises(AuthenticationError):
+                await trmm.clients.list()
+            assert (vault.asked, trmm.dialect) == (2, "gateway")
+            assert await trmm.clients.list()
+        assert vault.asked == 3
+
+
+async def test_another_key_may_be_let_in_where_a_page_refuses_the_first() -> None:
+    async def door(server: Peer, request: Request, writer: asyncio.StreamWriter) -> bool:
+        page = b"<html><title>Who are you?</title></html>"
+        is_old = request.headers["x-api-key"] == "old-key"
+        writer.write(answer(page, "401 Unauthorized", Content_Type="text/html") if is_old else answer())
+        return True
+
+    async with peer(door) as server:
+        vault = Vault("old-key", "new-key")
+        async with TRMM(server.url, api_key=vault) as trmm:
+            assert await trmm.clients.list() == []
+            assert trmm.dialect == "gateway"
+        assert vault.asked == 2
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (None, "be text, not NoneType"),
+        (b"key", "be text, not bytes"),
+        (7, "be text, not int"),
+        ("", "not be empty"),
+        ("a\nb", "be plain ASCII"),
+    ],
+)
+async def test_what_is_no_key_is_refused(server: Simulator, wrong: object, said: str) -> None:
     async with client(server, Vault(wrong)) as trmm:
-        with pytest.raises(InvalidRequestError, match="api_key must"):
+        with pytest.raises(InvalidRequestError, match=f"^api_key must {said}"):
             await trmm.clients.list()
         assert trmm.stats.sent == 0
 

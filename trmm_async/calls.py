@@ -105,6 +105,7 @@ class Call(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True, gc=False):
         gone_is_done: 404 after a lost answer means that the lost one had succeeded (deletes).
         explain: what an answer that isn't success means on this server, beyond its status.
         definite: statuses that look like a passing failure and are an answer on this server: final.
+        keeps_key: a 401 is an answer to it, after which no other key is asked for.
     """
 
     method: str
@@ -120,6 +121,7 @@ class Call(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True, gc=False):
     is_secret: bool = False
     explain: ErrorExplainer = _no_hint
     definite: frozenset[int] = frozenset()
+    keeps_key: bool = False
 
     def __iter__(self) -> "Generator[Call[Any], Any, T_co]":
         """One step of a plan: `answer = yield from call`."""

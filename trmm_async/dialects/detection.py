@@ -6,6 +6,8 @@ does not exist, which it says before it looks at the key.
 
 from typing import Any, Final
 
+from msgspec import structs
+
 from trmm_async import codec
 from trmm_async.calls import WRONG_ADDRESS, Call
 from trmm_async.errors import (
@@ -19,11 +21,17 @@ from trmm_async.errors import (
     UnsupportedError,
 )
 
-__all__ = ["PROBE", "dialect_of"]
+__all__ = ["PROBE", "PROBE_ANEW", "dialect_of"]
 
 PROBE: Final[Call[Any]] = Call(
-    method="GET", path="/api/v3/agents/deployments/", decode=codec.decoder(list[dict[str, Any]])
+    method="GET",
+    path="/api/v3/agents/deployments/",
+    decode=codec.decoder(list[dict[str, Any]]),
+    # The language is told by a 401, too. Another key is for the call to ask for that this is asked for.
+    keeps_key=True,
 )
+PROBE_ANEW: Final[Call[Any]] = structs.replace(PROBE, keeps_key=False)
+"""The same where a 401 did not tell it: whatever stands before the server may let another key in."""
 
 
 def dialect_of(error: TRMMError | None) -> str:

@@ -1,10 +1,12 @@
 """Which dialect the server of one client speaks: given, or found out when it is first needed."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
+from trmm_async.calls import Call
 from trmm_async.dialects import Dialect
-from trmm_async.dialects.detection import PROBE, dialect_of
-from trmm_async.errors import TRMMError
+from trmm_async.dialects.detection import PROBE, PROBE_ANEW, dialect_of
+from trmm_async.errors import AuthenticationError, TRMMError
 from trmm_async.single_flight import SingleFlight
 from trmm_async.transport import Transport
 
@@ -53,11 +55,20 @@ class DialectResolver:
             return known if known is not None else await self._single_flight.attempt(self._ask())
 
     async def _ask(self) -> Dialect:
-        error: TRMMError | None = None
         try:
-            await self._transport.send(PROBE)
-        except TRMMError as failed:
-            error = failed
-        self.known = self._choice[dialect_of(error)]
+            name = dialect_of(await self._told(PROBE))
+        except AuthenticationError:
+            # Something before the server refuses the key, on a page that says nothing of the language.
+            if self._transport.server.source is None:
+                raise
+            name = dialect_of(await self._told(PROBE_ANEW))
+        self.known = self._choice[name]
         self._found(self.known)
         return self.known
+
+    async def _told(self, probe: Call[Any]) -> TRMMError | None:
+        try:
+            await self._transport.send(probe)
+        except TRMMError as error:
+            return error
+        return None

@@ -408,7 +408,7 @@ class Transport:
         record: SendRecord | None,
     ) -> bool:
         """Whether there is another key after a 401, which proves that the call did nothing."""
-        if self._source is None or tries.renewed:
+        if self._source is None or tries.renewed or call.keeps_key:
             return False
         tries.renewed = True
         # Before the key is waited for: whoever is stopped meanwhile has sent nothing.
