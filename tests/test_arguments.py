@@ -232,10 +232,15 @@ class TestAChoice:
         said = refusal(arguments.choice, value, "output", ("wait", "forget"))
         assert said == f"output must be one of wait, forget; not {value!r}"
 
-    @pytest.mark.parametrize("value", ["Wait", "wait ", "wiat"])
+    @pytest.mark.parametrize("value", ["Wait", "WAIT"])
+    def test_is_in_any_case_the_word_that_is_sent(self, value: str) -> None:
+        assert arguments.choice(value, "output", ("wait", "forget")) == "wait"
+        assert arguments.choice("reg_sz", "type", ("REG_SZ",)) == "REG_SZ"
+
+    @pytest.mark.parametrize("value", ["waits", "wait ", "wiat"])
     def test_is_no_typo_either_which_is_told_what_was_meant(self, value: str) -> None:
         said = refusal(arguments.choice, value, "output", ("wait", "forget"))
-        assert said == f"output must be one of wait, forget; not {value!r} (did you mean wait?)"
+        assert said == f"output must be one of wait, forget; not {value!r} (did you mean 'wait'?)"
 
 
 class Nowhere(tzinfo):
@@ -337,9 +342,13 @@ class TestAnApiKey:
     def test_passes_as_it_is(self, good: str) -> None:
         assert arguments.api_key(good) is good
 
-    @pytest.mark.parametrize("bad", [None, "", " ", 5, b"key", "\n"])
-    def test_is_there(self, bad: object) -> None:
+    @pytest.mark.parametrize("bad", ["", " ", "\n"])
+    def test_is_there(self, bad: str) -> None:
         assert refusal(arguments.api_key, bad) == "api_key must not be empty"
+
+    @pytest.mark.parametrize("bad", [None, 5, b"SECRET", ["SECRET"]])
+    def test_is_text(self, bad: object) -> None:
+        assert refusal(arguments.api_key, bad) == f"api_key must be text, not {type(bad).__name__}"
 
     @pytest.mark.parametrize("form", ["{}SECRET", "SEC{}RET", "SECRET{}"])
     def test_can_stand_in_a_header_and_never_in_the_refusal(self, form: str) -> None:
@@ -515,7 +524,7 @@ class TestChanges:
 
     def test_are_none_that_is_not_known(self) -> None:
         head = "tasks.update() got an unexpected keyword "
-        assert refusal(self.made, nam="x") == head + "'nam' (did you mean name?)"
+        assert refusal(self.made, nam="x") == head + "'nam' (did you mean 'name'?)"
         assert refusal(self.made, zzz="x") == head + "'zzz': it takes name, enabled, policy"
 
 

@@ -334,7 +334,7 @@ class TestSetUp:
             (ScriptCheck(script=1, args="-Path"), "args"),  # type: ignore[arg-type]
             (ScriptCheck(script=1, warning_return_codes=("two",)), "codes"),  # type: ignore[arg-type]
             (ScriptCheck(script=1, timeout=0), "timeout"),
-            (EventLogCheck(name="e", log="application"), "log"),  # type: ignore[arg-type]
+            (EventLogCheck(name="e", log="applications"), "log"),  # type: ignore[arg-type]
             ("ping", "PingCheck"),
         ],
     )
@@ -361,7 +361,7 @@ class TestSetUp:
             changes: list[tuple[dict[str, Any], str]] = [
                 ({"warning_threshold": 5}, "above error_threshold"),
                 ({"ip": "10.0.0.1"}, "which has no ip"),
-                ({"warning": 5}, "did you mean warning_threshold"),
+                ({"warning": 5}, "did you mean 'warning_threshold'"),
                 ({"disk": None}, "disk"),
                 ({}, "nothing to change"),
             ]

@@ -104,7 +104,7 @@ SAMPLES: dict[str, tuple[TRMMError, str]] = {
     ),
     "unknown name": (
         UnknownNameError("Hermes", "client", ["Hermes Inc."]),
-        "there is no client 'Hermes'; did you mean Hermes Inc.?",
+        "there is no client 'Hermes'; did you mean 'Hermes Inc.'?",
     ),
     "a number": (
         UnknownNameError("34", "client"),

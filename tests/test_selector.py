@@ -103,7 +103,7 @@ class TestWhom:
             for name in ("rack", field.id, field):
                 selector = trmm.agents.select(custom_fields={name: "A3"})
                 assert await selector.agent_ids() == [racked]
-            with pytest.raises(UnknownNameError, match=r"no custom field 'Rick'; did you mean Rack\?"):
+            with pytest.raises(UnknownNameError, match=r"no custom field 'Rick'; did you mean 'Rack'\?"):
                 await trmm.agents.select(custom_fields={"Rick": "A3"}).list()
 
     async def test_custom_fields_are_not_told_by_a_gateway(self) -> None:
@@ -111,6 +111,12 @@ class TestWhom:
             with pytest.raises(UnsupportedError, match="custom_fields"):
                 await trmm.agents.select(custom_fields={"Rack": "A3"}).list()
             assert not server.requests
+
+    def test_words_are_taken_in_any_case_all_alike(self) -> None:
+        words = {"monitoring_type": "Server", "plat": "LINUX", "status": ["Online"]}
+        checked = checked_criteria(**NOTHING | words)
+        assert checked.query.monitoring_type == "server"
+        assert (checked.plat, checked.status) == (frozenset({"linux"}), frozenset({"online"}))
 
     @pytest.mark.parametrize(
         ("criteria", "said"),

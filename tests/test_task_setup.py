@@ -307,7 +307,7 @@ def test_a_schedule_that_makes_no_sense_is_none(odd: dict[str, Any]) -> None:
         ({"actions": [CommandAction(command="", shell="cmd")]}, "command"),
         ({"agent": None}, "agent or of a policy"),
         ({"severity": "critical"}, "severity"),
-        ({"instance_policy": "stop_old"}, "did you mean stop"),
+        ({"instance_policy": "stop_old"}, "did you mean 'stop'"),
     ],
 )
 async def test_what_the_server_would_fail_on_or_take_is_refused_before(

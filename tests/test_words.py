@@ -81,14 +81,14 @@ def test_what_a_server_says_is_taken_as_it_is(status: str) -> None:
 
 async def test_what_is_asked_for_is_one_of_them() -> None:
     with pytest.raises(
-        InvalidRequestError, match=r"severity must be one of .*; not 'warn' \(did you mean warning\?\)"
+        InvalidRequestError, match=r"severity must be one of .*; not 'warn' \(did you mean 'warning'\?\)"
     ):
         arguments.choice("warn", "severity", typing.get_args(sdk.Severity))
     wrong: Any = {"plat": "window"}
     async with sdk.TRMM("https://api.example.com", api_key="k") as trmm:
-        with pytest.raises(InvalidRequestError, match=r"plat must be one of .*did you mean windows\?"):
+        with pytest.raises(InvalidRequestError, match=r"plat must be one of .*did you mean 'windows'\?"):
             trmm.agents.select(**wrong)
         trmm.agents.select(**{**wrong, "plat": "Windows"})
         wrong = {"status": ["offline", "onlin"]}
-        with pytest.raises(InvalidRequestError, match=r"status must be one of .*did you mean online"):
+        with pytest.raises(InvalidRequestError, match=r"status must be one of .*did you mean 'online'"):
             trmm.agents.select(**wrong)

@@ -7,7 +7,7 @@ import inspect
 import ipaddress
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from typing import Any, Final, TypeAlias, TypeVar, cast
@@ -300,14 +300,19 @@ def filters(given: Mapping[str, object], checks: Checks, method: str) -> dict[st
 def _checked(given: Mapping[str, object], checks: Checks, method: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in given.items():
-        if name not in checks:
-            close = get_close_matches(name, checks, n=1, cutoff=0.5)
-            meant = f" (did you mean {close[0]}?)" if close else f": it takes {', '.join(checks)}"
-            raise InvalidRequestError(f"{method}() got an unexpected keyword {name!r}{meant}")
+        keyword(name, checks, method)
         how = checks[name]
         sent, check = how if isinstance(how, tuple) else (name, how)
         found[sent] = check(value, name)
     return found
+
+
+def keyword(name: str, known: Collection[str], method: str) -> None:
+    """Refuse a keyword that the method does not take."""
+    if name not in known:
+        close = get_close_matches(name, known, n=1, cutoff=0.5)
+        meant = f" (did you mean {close[0]!r}?)" if close else f": it takes {', '.join(known)}"
+        raise InvalidRequestError(f"{method}() got an unexpected keyword {name!r}{meant}")
 
 
 def non_empty(given: tuple[T, ...], what: str) -> tuple[T, ...]:
@@ -336,10 +341,12 @@ def field_value(value: object, what: str) -> str | bool | tuple[str, ...]:
 
 
 def choice(value: object, what: str, allowed: tuple[str, ...]) -> str:
-    """One of a closed set of words."""
+    """One of a closed set of words, as the set has it; in any case, as names are."""
+    if isinstance(value, str) and value not in allowed:
+        value = next((word for word in allowed if word.casefold() == value.casefold()), value)
     if not isinstance(value, str) or value not in allowed:
         near = near_matches(value, allowed) if isinstance(value, str) else ()
-        hint = f" (did you mean {' or '.join(near)}?)" if near else ""
+        hint = f" (did you mean {' or '.join(map(repr, near))}?)" if near else ""
         raise InvalidRequestError(f"{what} must be one of {', '.join(allowed)}; not {value!r}{hint}")
     return value
 
@@ -400,7 +407,9 @@ def raw_path(value: object) -> str:
 
 def api_key(value: object) -> str:
     """A key that can stand in a header. Its text is in no message."""
-    if not isinstance(value, str) or not value.strip():
+    if not isinstance(value, str):
+        raise InvalidRequestError(f"api_key must be text, not {type(value).__name__}")
+    if not value.strip():
         raise InvalidRequestError("api_key must not be empty")
     if _CONTROL.search(value) or not value.isascii() or value != value.strip():
         raise InvalidRequestError(

@@ -194,7 +194,8 @@ class TRMM:
             proxy=_proxy(proxy, secrets),
             secrets=secrets,
         )
-        dialects = _dialects(dialect, server.base_url)
+        spoken = arguments.choice(dialect, "dialect", profiles.DIALECTS)
+        dialects = _dialects(spoken, server.base_url)
         bounds = _Bounds(rate_limit, deployment_rate_limit, max_waiting)
         self._shared = _shared(
             shared_limits,
@@ -229,7 +230,7 @@ class TRMM:
         resolver = DialectResolver(transport, dialects, lambda found: transport.adopt(**bounds.of(found)))
         waits = HistoryWaits(report=arguments.number(report_grace, "report_grace", minimum=0))
         poller = RunPoller(transport, waits)
-        tokens = TokenProvider(transport, resolver.dialect, _token_source(access_token, dialect))
+        tokens = TokenProvider(transport, resolver.dialect, _token_source(access_token, spoken))
         self._is_view = False
         api = Api(transport, dialer, resolver, poller, tokens)
         api.looker = Looker(ServerWatch(api))
@@ -606,7 +607,6 @@ class TRMM:
 
 
 def _dialects(name: str, base_url: str) -> dict[str, Dialect]:
-    arguments.choice(name, "dialect", ("gateway", "stock", "auto"))
     # The gateway first: until it is known which it is, its limits are kept to.
     every: dict[str, Dialect] = {"gateway": Gateway(), "stock": Stock(base_url)}
     return every if name == "auto" else {name: every[name]}

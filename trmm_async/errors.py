@@ -154,7 +154,7 @@ class UnknownNameError(InvalidRequestError):
     def __str__(self) -> str:
         hint = ""
         if self.near:
-            hint = f"; did you mean {' or '.join(self.near)}?"
+            hint = f"; did you mean {' or '.join(map(repr, self.near))}?"
         elif self.name.isdecimal():
             hint = f"; a text is a name: for the id, give the number {self.name}"
         return clean(f"there is no {self.kind} {self.name!r}{hint}")

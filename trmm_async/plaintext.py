@@ -120,6 +120,6 @@ def near_matches(wanted: str, names: Iterable[str]) -> tuple[str, ...]:
 
 
 def alike(wanted: str, names: Iterable[str]) -> str:
-    """The names that could have been meant, as the end of a sentence: "; did you mean JADE-PC?"."""
+    """The names that could have been meant, as the end of a sentence: "; did you mean 'JADE-PC'?"."""
     near = near_matches(wanted, names)
-    return f"; did you mean {' or '.join(near)}?" if near else ""
+    return f"; did you mean {' or '.join(map(repr, near))}?" if near else ""

@@ -61,7 +61,7 @@ def test_names_stand_for_ids(cli: Cli, stock: Backstage) -> None:
     assert json.loads(cli("call", "policies.get", "server baseline", "--json").out)["id"] == 1
     missing = cli("call", "policies.get", "Server baselin")
     assert missing.code == Exit.USAGE
-    assert "did you mean Server baseline?" in missing.error
+    assert "did you mean 'Server baseline'?" in missing.error
     notes = cli("call", "agents.notes.list", stock.server.agents[0].hostname, "--json")
     assert notes.code == 0, notes.error
     made = cli(
@@ -90,7 +90,7 @@ def test_it_asks_before_something_changes(cli: Cli, stock: Backstage) -> None:
     [
         (["policies.get"], "needs POLICY"),
         (["policies.get", "1", "2"], "takes no '2' more"),
-        (["sites.create", "--nme", "x", "--yes"], "did you mean --name?"),
+        (["sites.create", "--nme", "x", "--yes"], "did you mean '--name'?"),
         (["sites.create", "--name", "--yes"], "needs a value"),
         (["sites.create", "--name", "x", "--yes"], "needs --client"),
         (["users.update", "1", "--active", "--role", "x", "--yes"], "whole number|no 'x'|an id"),

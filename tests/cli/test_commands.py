@@ -89,7 +89,7 @@ class TestAnAgent:
     def test_a_name_that_is_near(self, cli: Cli, either: Backstage) -> None:
         said = cli("agent", "JADE")
         assert (said.code, said.out) == (2, "")
-        assert said.error == "trmm: there is no agent 'JADE'; did you mean JADE-PC?\n"
+        assert said.error == "trmm: there is no agent 'JADE'; did you mean 'JADE-PC'?\n"
 
     def test_a_name_that_several_have(self, cli: Cli) -> None:
         with Backstage(agents=3, rate_limit=None) as stage:
@@ -336,7 +336,10 @@ class TestDeployments:
     @pytest.mark.parametrize(
         ("words", "says"),
         [
-            (["--client", "Hermes", "--site", "41"], "no client 'Hermes'; did you mean Hermes Network Inc.?"),
+            (
+                ["--client", "Hermes", "--site", "41"],
+                "no client 'Hermes'; did you mean 'Hermes Network Inc.'?",
+            ),
             (["--client", "34", "--site", "44"], "no site '44'"),
             (["--client", "34", "--site", "41", "--expires", "soon"], "12h, 7d, 2w or 2030-01-31T18:00"),
             (["--client", "34", "--site", "41", "--arch", "vax"], "arch"),

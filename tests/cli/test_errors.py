@@ -116,7 +116,7 @@ def test_all_pages_are_listed(cli: Cli) -> None:
 def test_a_page_that_is_not_there(cli: Cli) -> None:
     said = cli("explain", "RateLimetedError")
     assert (said.code, said.out) == (2, "")
-    assert "did you mean RateLimitedError?" in said.error
+    assert "did you mean 'RateLimitedError'?" in said.error
 
 
 def test_a_traceback_is_shown_to_those_who_ask(cli: Cli, gateway: Backstage) -> None:
@@ -137,23 +137,23 @@ def test_a_traceback_is_shown_to_those_who_ask(cli: Cli, gateway: Backstage) -> 
         (["agent"], "Missing argument 'AGENT'. See: trmm agent --help"),
         (["agents", "--json", "--jsonl"], "--json and --jsonl are two formats: choose one"),
         (["agents", "--kind", "toaster"], "--kind is server or workstation, not 'toaster'"),
-        (["agents", "--kind", "severs"], "not 'severs'; did you mean server?"),
+        (["agents", "--kind", "severs"], "not 'severs'; did you mean 'server'?"),
         (
             ["agents", "--status", "onlin"],
-            "--status is online, offline or overdue, not 'onlin'; did you mean online",
+            "--status is online, offline or overdue, not 'onlin'; did you mean 'online'",
         ),
         (["agents", "--status", ""], "--status is online, offline or overdue, not ''"),
         (["agents", "--hostname", " "], "--hostname is a pattern"),
-        (["agents", "--sort", "last_sen"], "did you mean last_seen?"),
+        (["agents", "--sort", "last_sen"], "did you mean 'last_seen'?"),
         (
             ["checks", "--result", "fail"],
-            "--result is passing, failing or pending, not 'fail'; did you mean failing?",
+            "--result is passing, failing or pending, not 'fail'; did you mean 'failing'?",
         ),
-        (["alerts", "--severity", "critical"], "not 'critical'; did you mean error?"),
+        (["alerts", "--severity", "critical"], "not 'critical'; did you mean 'error'?"),
         (["alerts", "--severity", "purple"], "--severity is error, warning or info, not 'purple'"),
-        (["agents", "--status", "Down"], "not 'Down'; did you mean offline or overdue?"),
-        (["alerts", "--severity", "warn"], "did you mean warning?"),
-        (["deploy", "create", "--client", "34", "--site", "41", "--arch", "amd46"], "did you mean amd64"),
+        (["agents", "--status", "Down"], "not 'Down'; did you mean 'offline' or 'overdue'?"),
+        (["alerts", "--severity", "warn"], "did you mean 'warning'?"),
+        (["deploy", "create", "--client", "34", "--site", "41", "--arch", "amd46"], "did you mean 'amd64'"),
         (
             ["deploy", "create", "--client", "34", "--site", "41", "--kind", "x"],
             "--kind is server or workstation",
@@ -162,7 +162,7 @@ def test_a_traceback_is_shown_to_those_who_ask(cli: Cli, gateway: Backstage) -> 
         (["run", "1", "--all", "--when-online", "999999w"], "5200w at most"),
         (["watch", "--for", "-1"], "--for is a number of seconds above 0, not -1"),
         (["watch", "--for", "nan"], "--for is a number of seconds above 0, not nan"),
-        (["resume", "x.db", "--retry", "faild"], "did you mean failed?"),
+        (["resume", "x.db", "--retry", "faild"], "did you mean 'failed'?"),
         (["simulator", "--port", "70000"], "--port"),
         (["agents", "--client", "nobody"], "there is no client 'nobody'"),
         (["agents", "--rate-limit", "many"], "the rate limit is COUNT/SECONDS as 100/60, or none"),

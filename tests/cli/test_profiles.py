@@ -303,7 +303,7 @@ class TestTheLibrary:
 
     def test_one_that_is_not_there_names_those_that_are_alike(self, bare: Path) -> None:
         write(bare, 'url = "https://a.example"\napi_key = "key"')
-        with pytest.raises(InvalidRequestError, match=r"no profile 'lav' in .*; did you mean lab\?"):
+        with pytest.raises(InvalidRequestError, match=r"no profile 'lav' in .*; did you mean 'lab'\?"):
             TRMM.from_profile("lav")
         with pytest.raises(InvalidRequestError, match="named by a text"):
             TRMM.from_profile("")

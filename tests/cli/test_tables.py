@@ -65,7 +65,7 @@ def test_the_filters_of_agents_hold(cli: Cli, either: Backstage, tmp_path: Path)
     assert {row["hostname"] for row in read(tmp_path, "csv", "agents")} == {"JADE-PC"}
     assert {row["hostname"] for row in read(tmp_path, "csv", "tasks")} == {"JADE-PC"}
     assert cli("export", "clients", "--hostname", "jade*", "--to", str(tmp_path)).code == 2
-    assert "did you mean checks?" in cli("export", "check", "--to", str(tmp_path)).error
+    assert "did you mean 'checks'?" in cli("export", "check", "--to", str(tmp_path)).error
 
 
 def test_what_fails_leaves_what_was_there(cli: Cli, gateway: Backstage, tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def test_what_windows_puts_around_a_key() -> None:
 
 
 def test_names_that_could_have_been_meant() -> None:
-    assert alike("jade", ["SRV-1", "JADE-PC"]) == "; did you mean JADE-PC?"
+    assert alike("jade", ["SRV-1", "JADE-PC"]) == "; did you mean 'JADE-PC'?"
     assert alike("", ["SRV-1"]) == alike("zzz", ["SRV-1"]) == ""
 
 

@@ -66,7 +66,7 @@ def test_one_of_some_words() -> None:
     assert choice(" ONLINE", "--x", ("online", "offline")) == "online"
     with pytest.raises(CommandError, match=r"--x is a, b or c, not 'd'$"):
         choice("d", "--x", ("a", "b", "c"))
-    with pytest.raises(CommandError, match=r"not 'onlin'; did you mean online"):
+    with pytest.raises(CommandError, match=r"not 'onlin'; did you mean 'online'"):
         choice("onlin", "--x", ("online", "offline"))
 
 

@@ -92,7 +92,7 @@ def test_it_is_never_python(call: str) -> None:
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["--where", "needs_rebot=true"], "no field 'needs_rebot' to compare; did you mean needs_reboot?"),
+        (["--where", "needs_rebot=true"], "no field 'needs_rebot' to compare; did you mean 'needs_reboot'?"),
         (["--where", "zzz=1"], "no field 'zzz' to compare; there is agent_id, hostname, plat,"),
         (["--where", "needs_reboot"], "--where is FIELD=VALUE as needs_reboot=true, not 'needs_reboot'"),
         (["--where", "=true"], "--where is FIELD=VALUE"),
@@ -111,9 +111,9 @@ def test_it_is_never_python(call: str) -> None:
         (["--where", "version<2.8"], "--where version has no order: compare it by =, not by <"),
         (["--where", "needs_reboot>=true"], "--where needs_reboot has no order"),
         (["--field", "Backup"], "--field is NAME=VALUE as Backup=yes, not 'Backup'"),
-        (["--plat", "window"], "--plat is windows, linux or darwin, not 'window'; did you mean windows?"),
+        (["--plat", "window"], "--plat is windows, linux or darwin, not 'window'; did you mean 'windows'?"),
         (["--os", ""], "--os is a pattern as '*Server 2019*', not empty"),
-        (["--kind", "severs"], "did you mean server?"),
+        (["--kind", "severs"], "did you mean 'server'?"),
     ],
 )
 @pytest.mark.parametrize("command", [["agents"], ["run", "1"]], ids=" ".join)
@@ -197,7 +197,7 @@ class TestCustomFields:
         assert picked("--field", f"{rack}=A4") == []
         assert "JADE-PC" not in picked("--field", "Rack=")
         for words, says in (
-            (["Rak=A3"], "there is no custom field 'Rak'; did you mean Rack?"),
+            (["Rak=A3"], "there is no custom field 'Rak'; did you mean 'Rack'?"),
             (["Backed up=perhaps"], "--field Backed up is true, yes, false or no, not 'perhaps'"),
             (["Rack=A3", "--field", f"{rack}=A3"], "--field: 'Rack' is given twice"),
         ):
@@ -224,7 +224,7 @@ class TestCustomFields:
     def test_and_no_others(self) -> None:
         colour = sdk.CustomField(id=1, name="Colour", type="single", options=("red", "blue"))
         with pytest.raises(
-            CommandError, match=re.escape("--field Colour is red or blue, not 'rid'; did you mean red?")
+            CommandError, match=re.escape("--field Colour is red or blue, not 'rid'; did you mean 'red'?")
         ):
             field_value(colour, "rid")
         with pytest.raises(CommandError, match="--field Pin is a number, not 'x'"):

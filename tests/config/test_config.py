@@ -417,7 +417,7 @@ async def test_two_objects_of_one_name_are_refused(tmp_path: Path) -> None:
         (
             "policies/x.yaml",
             "name: X\nalert_template: Opps\n",
-            "there is no alert template 'Opps'; did you mean Ops",
+            "there is no alert template 'Opps'; did you mean 'Ops'",
         ),
         ("clients/x.yaml", "name: Nobody\n", "the server has no client 'Nobody'"),
         ("key_store/x.yaml", "name: k\n", "needs value_from"),
@@ -545,7 +545,7 @@ async def test_what_is_no_stock_server_and_no_kind(tmp_path: Path) -> None:
     async with served("gateway") as (_, trmm):
         with pytest.raises(UnsupportedError):
             await config.pull(trmm, tmp_path)
-        with pytest.raises(InvalidRequestError, match="no kind 'script'; did you mean scripts"):
+        with pytest.raises(InvalidRequestError, match="no kind 'script'; did you mean 'scripts'"):
             await config.plan(trmm, tmp_path, kinds=["script"])
         with pytest.raises(ConfigError, match="there is no folder"):
             await config.plan(trmm, tmp_path / "none")

@@ -35,7 +35,7 @@ def choice(text: str, option: str, choices: Sequence[str]) -> str:
             return each
     words = f"{', '.join(choices[:-1])} or {choices[-1]}"
     meant = [word for word in _MEANT.get(text.strip().casefold(), ()) if word in choices]
-    hint = f"; did you mean {' or '.join(meant)}?" if meant else alike(text, choices)
+    hint = f"; did you mean {' or '.join(map(repr, meant))}?" if meant else alike(text, choices)
     raise usage(f"{option} is {words}, not {text!r}{hint}")
 
 

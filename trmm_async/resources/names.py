@@ -47,20 +47,24 @@ _Place: TypeAlias = tuple[Client, Site]
 
 @dataclass(frozen=True)
 class NounKind(Generic[T]):
-    """How things of a kind are told apart; `about` says it where a name does not."""
+    """How things of a kind are told apart; `about` says it where a name does not.
+
+    `path`: what they may be called besides, in full.
+    """
 
     word: str
     id: Callable[[T], str | int]
     name: Callable[[T], str]
     about: Callable[[T], str]
+    path: Callable[[T], str] | None = None
 
     def find(self, wanted: str, things: Iterable[T]) -> T | None:
         """The one thing of this name, in any case; None if there is none.
 
         Raises:
-            AmbiguousNameError: there are several.
+            AmbiguousNameError: there are several, be it that one has it as its name and another as its path.
         """
-        found = [thing for thing in things if is_named(self.name(thing), wanted)]
+        found = [thing for thing in things if self._is_meant(wanted, thing)]
         if len(found) > 1:
             raise AmbiguousNameError(
                 wanted, [self.id(one) for one in found], self.word, [self.about(one) for one in found]
@@ -76,8 +80,14 @@ class NounKind(Generic[T]):
         """
         found = self.find(wanted, things)
         if found is None:
-            raise UnknownNameError(wanted, self.word, near_matches(wanted, map(self.name, things)))
+            full = self.path if self.path is not None and "/" in wanted else self.name
+            raise UnknownNameError(wanted, self.word, near_matches(wanted, map(full, things)))
         return found
+
+    def _is_meant(self, wanted: str, thing: T) -> bool:
+        return is_named(self.name(thing), wanted) or (
+            self.path is not None and is_named(self.path(thing), wanted)
+        )
 
 
 AGENT: Final[NounKind[Agent]] = NounKind(
@@ -96,7 +106,11 @@ CLIENT: Final[NounKind[Client]] = NounKind(
     lambda client: f"{len(client.sites)} sites",
 )
 _SITE: Final[NounKind[_Place]] = NounKind(
-    "site", lambda place: place[1].id, lambda place: place[1].name, lambda place: place[0].name
+    "site",
+    lambda place: place[1].id,
+    lambda place: place[1].name,
+    lambda place: place[0].name,
+    lambda place: f"{place[0].name}/{place[1].name}",
 )
 
 
@@ -104,29 +118,23 @@ def find_site(wanted: str, clients: Iterable[Client]) -> Site | None:
     """The site of this name among those of these clients, with its client; CLIENT/SITE is understood too.
 
     Raises:
-        AmbiguousNameError: several have it.
+        AmbiguousNameError: it fits several: names may have slashes in them, too.
     """
-    places = _places(clients)
-    return _told(_by_path(wanted, places) or _SITE.find(wanted, places))
+    return _told(_SITE.find(wanted, _places(clients)))
 
 
 def pick_site(wanted: str, clients: Iterable[Client]) -> Site:
     """The same; there must be one.
 
     Raises:
-        AmbiguousNameError: several have it.
+        AmbiguousNameError: it fits several.
         UnknownNameError: none has it.
     """
-    places = _places(clients)
-    return cast("Site", _told(_by_path(wanted, places) or _SITE.pick(wanted, places)))
+    return cast("Site", _told(_SITE.pick(wanted, _places(clients))))
 
 
 def _places(clients: Iterable[Client]) -> list[_Place]:
     return [(client, site) for client in clients for site in client.sites]
-
-
-def _by_path(wanted: str, places: list[_Place]) -> _Place | None:
-    return next((one for one in places if is_named(f"{one[0].name}/{one[1].name}", wanted)), None)
 
 
 def _told(place: _Place | None) -> Site | None:

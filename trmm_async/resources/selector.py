@@ -164,9 +164,7 @@ def _answers(where: Wanted, agent: Agent) -> bool:
 
 def _words(given: str | Iterable[str], what: str, known: tuple[str, ...]) -> frozenset[str]:
     words = (arguments.plain_text(given, what),) if isinstance(given, str) else arguments.names(given, what)
-    return frozenset(
-        arguments.choice(word.casefold(), what, known) for word in arguments.non_empty(words, what)
-    )
+    return frozenset(arguments.choice(word, what, known) for word in arguments.non_empty(words, what))
 
 
 def _field_values(values: object) -> dict[int | str, object]:

@@ -256,7 +256,7 @@ class TestSettings:
 
     async def test_what_is_not_known_is_refused_and_what_could_be_meant_is_named(self) -> None:
         async with stock(retries=0, agents=1) as (server, trmm):
-            with pytest.raises(InvalidRequestError, match=r"'polcy' \(did you mean policy\?\)"):
+            with pytest.raises(InvalidRequestError, match=r"'polcy' \(did you mean 'policy'\?\)"):
                 await trmm.agents.update(server.agent_ids[0], polcy=1)  # type: ignore[call-arg]
             assert server.requests == []
 

@@ -107,8 +107,8 @@ async def test_patches_are_for_windows() -> None:
         ({"everywhere": False}, "must be True, or left out"),
         ({"agents": []}, "agents must not be empty"),
         ({"agents": "abc"}, "agents must be a sequence"),
-        ({"everywhere": True, "monitoring_type": "servers"}, "did you mean server"),
-        ({"everywhere": True, "plat": "Windows"}, "did you mean windows"),
+        ({"everywhere": True, "monitoring_type": "servers"}, "did you mean 'server'"),
+        ({"everywhere": True, "plat": "Window"}, "did you mean 'windows'"),
         ({"everywhere": True, "os": "windows"}, "unexpected keyword 'os'"),
     ],
 )

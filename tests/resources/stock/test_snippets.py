@@ -59,7 +59,7 @@ async def test_what_is_wrong_is_said_before_anything_is_sent() -> None:
         snippets = trmm.scripts.snippets
         with pytest.raises(InvalidRequestError, match="40 characters"):
             await snippets.create(name="x" * 41, code="x")
-        with pytest.raises(InvalidRequestError, match=r"'descripton' \(did you mean description\?\)"):
+        with pytest.raises(InvalidRequestError, match=r"'descripton' \(did you mean 'description'\?\)"):
             await snippets.update(1, descripton="x")  # type: ignore[call-arg]
         with pytest.raises(InvalidRequestError, match="nothing to change"):
             await snippets.update(1)

@@ -79,7 +79,7 @@ def _known(name: str) -> str:
     if asked in known:
         return known[asked]
     near = get_close_matches(asked, known, n=1)
-    hint = f"did you mean {known[near[0]]}?" if near else "`trmm explain` lists them"
+    hint = f"did you mean {known[near[0]]!r}?" if near else "`trmm explain` lists them"
     raise usage(f"there is no error {name!r}; {hint}")
 
 
