@@ -3,10 +3,14 @@
 import re
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from itertools import count as count_from
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from tests.properties import many
 from tests.servers import count, served
 from trmm_async import (
     TRMM,
@@ -24,6 +28,7 @@ from trmm_async import (
     UnknownNameError,
     UnsupportedError,
 )
+from trmm_async.fleet.journal import Order
 from trmm_async.models import Client, Script, Site
 from trmm_async.resources.names import SCRIPT, find_site, pick_site
 from trmm_async.testing import Simulator
@@ -33,6 +38,8 @@ CLIENTS = [
     Client(id=1, name="Acme", sites=(Site(id=11, name="Main"), Site(id=12, name="Jakarta"))),
     Client(id=2, name="Hermes Inc.", sites=(Site(id=21, name="main"), Site(id=22, name="Nord/Süd"))),
 ]
+NAME = st.text("aA/é", min_size=1, max_size=4)
+"""Names that fall together by their case, and by where the slash stands between a client and its site."""
 SCRIPTS = [Script(id=1, name="Get-DiskInfo", shell="powershell"), Script(id=2, name="Twice", shell="cmd")]
 
 
@@ -51,11 +58,62 @@ class TestTheOneThing:
         assert pick_site("hermes inc./main", CLIENTS).id == 21
 
     def test_that_is_not_there_is_said_with_what_is_alike(self) -> None:
-        with pytest.raises(UnknownNameError, match=r"^there is no script 'Get-Disk'; did you mean Get-D"):
+        with pytest.raises(UnknownNameError, match=r"^there is no script 'Get-Disk'; did you mean 'Get-D"):
             SCRIPT.pick("Get-Disk", SCRIPTS)
         with pytest.raises(UnknownNameError, match="for the id, give the number 2"):
             SCRIPT.pick("2", SCRIPTS)
         assert find_site("Oslo", CLIENTS) is None
+
+    @settings(max_examples=many(60))
+    @given(st.lists(st.tuples(NAME, st.lists(NAME, max_size=3)), max_size=4), NAME)
+    def test_a_site_is_never_one_of_several_that_fit(
+        self, tree: list[tuple[str, list[str]]], wanted: str
+    ) -> None:
+        number = count_from(1)
+        clients = [
+            Client(id=next(number), name=name, sites=tuple(Site(id=next(number), name=one) for one in sites))
+            for name, sites in tree
+        ]
+        fitting = [
+            site.id
+            for client in clients
+            for site in client.sites
+            if wanted.casefold() in {site.name.casefold(), f"{client.name}/{site.name}".casefold()}
+        ]
+        if len(fitting) > 1:
+            for find in (find_site, pick_site):
+                with pytest.raises(AmbiguousNameError) as caught:
+                    find(wanted, clients)
+                assert caught.value.ids == tuple(fitting)
+        elif fitting:
+            assert [pick_site(wanted, clients).id] == fitting
+        else:
+            assert find_site(wanted, clients) is None
+            with pytest.raises(UnknownNameError):
+                pick_site(wanted, clients)
+
+    @pytest.mark.parametrize(
+        ("wanted", "tree"),
+        [
+            ("A/B/C", {"A": ["B/C"], "A/B": ["C"]}),
+            ("A/B", {"A": ["B"], "X": ["A/B"]}),
+            ("a/b", {"A": ["B"], "a": ["b"]}),
+        ],
+    )
+    def test_a_path_that_can_be_read_in_two_ways_is_said_with_both(
+        self, wanted: str, tree: dict[str, list[str]]
+    ) -> None:
+        clients = [
+            Client(id=len(name), name=name, sites=tuple(Site(id=ord(one[0]), name=one) for one in sites))
+            for name, sites in tree.items()
+        ]
+        with pytest.raises(AmbiguousNameError, match=r"give the id: \d+ \(.+\), \d+ \(.+\)\n") as caught:
+            pick_site(wanted, clients)
+        assert caught.value.about == tuple(tree)
+
+    def test_a_site_by_its_path_is_told_with_paths_that_are_alike(self) -> None:
+        with pytest.raises(UnknownNameError, match=r"there is no site 'Acme/Jakata'; did you mean 'Acme/Jak"):
+            pick_site("Acme/Jakata", CLIENTS)
 
 
 class TestFind:
@@ -370,6 +428,50 @@ class TestHostNames:
                 assert [outcome.hostname for outcome in await run] == hosts
             unknown = await trmm.fleet.run_script(server.agent_ids, 1)
             assert [outcome.hostname for outcome in unknown] == [None] * 3
+
+    @pytest.mark.parametrize("how", [{"skip_offline": True}, {"when_online": timedelta(seconds=0.05)}])
+    async def test_stand_on_outcomes_where_the_run_has_looked_who_is_offline(
+        self, dialect: str, how: dict[str, Any], tmp_path: Any
+    ) -> None:
+        async with served(dialect, agents=4) as (server, trmm):
+            server.go_offline(server.agent_ids[1])
+            hosts = {one.agent_id: one.hostname for one in await trmm.agents.list()}
+            some = server.agent_ids[:3]
+            trmm.fleet.poll = 0.01
+
+            async def stream() -> Any:
+                for one in some:
+                    yield one
+
+            seconds = how["when_online"].total_seconds() if "when_online" in how else None
+            order = Order(server=server.url, script=1, skip_offline=seconds is None, when_online=seconds)
+            await (await Journal.create(tmp_path / "run.db", order, some)).aclose()
+            runs: list[Any] = [
+                trmm.fleet.run_script(some, 1, **how),
+                trmm.fleet.map(stream(), trmm.agents.get, **how),
+                trmm.fleet.resume(tmp_path / "run.db"),
+            ]
+            for run in runs:
+                told = {one.agent_id: one.hostname for one in await run}
+                assert told == {one: hosts[one] for one in some}
+
+    async def test_stand_on_outcomes_of_a_stream_of_agents(self, dialect: str, tmp_path: Any) -> None:
+        async with served(dialect, agents=3) as (_, trmm):
+            agents = await trmm.agents.list()
+
+            async def stream() -> Any:
+                for one in agents:
+                    yield one
+
+            runs: list[Any] = [
+                trmm.fleet.run_script(stream(), 1),
+                trmm.fleet.run_script(stream(), 1, journal=tmp_path / "run.db"),
+                trmm.fleet.map(stream(), trmm.agents.get),
+            ]
+            for run in runs:
+                assert {one.agent_id: one.hostname for one in await run} == {
+                    one.agent_id: one.hostname for one in agents
+                }
 
     async def test_stand_on_events_where_they_are_known(self) -> None:
         async with served("gateway", agents=3) as (server, trmm):

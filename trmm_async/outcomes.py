@@ -27,7 +27,10 @@ __all__ = ["Counts", "Done", "Failed", "Outcome", "Skipped", "Unknown", "note_ho
 
 
 class _Told(msgspec.Struct, frozen=True, gc=False):
-    """What outcomes have in common. `hostname` is the target's, if it was given as an object or selected."""
+    """What outcomes have in common.
+
+    `hostname` is the target's: if it was given as an object or selected, or the run looked who is offline.
+    """
 
     def to_dict(self) -> dict[str, Any]:
         """All fields by our names, and `outcome`, the class's name, in the types of JSON.

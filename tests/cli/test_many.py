@@ -6,6 +6,8 @@ import pytest
 
 from tests.cli.conftest import Cli
 from tests.cli.stage import Backstage
+from trmm_async import Client, Site
+from trmm_async.cli.picking import client_named, site_named
 
 HOSTS = ("--agent", "JADE-PC", "--agent", "DESKTOP-001", "--yes")
 
@@ -38,9 +40,12 @@ class TestACommandOnMany:
         assert stock.do(lambda server: server.runs) == []
 
     def test_a_canary_goes_by_what_is_printed(self, cli: Cli, stock: Backstage, tmp_path: Path) -> None:
-        said = cli("cmd", "echo hello", *HOSTS, "--shell", "cmd", "--canary", "1")
+        careful = ("--canary", "1", "--max-failures", "0")
+        said = cli("cmd", "echo hello", *HOSTS, "--shell", "cmd", *careful)
         assert said.code == 2
-        assert "no return codes of commands" in said.error
+        assert "--canary and --max-failures: on many there are no return codes: say by --success TEXT" in (
+            said.error
+        )
         book = str(tmp_path / "run.db")
         words = ("cmd", "echo hello", *HOSTS, "--shell", "cmd", "--canary", "1", "--journal", book)
         said = cli(*words, "--success", "good")
@@ -48,7 +53,10 @@ class TestACommandOnMany:
         assert "a canary did not succeed" in said.error
         said = cli("resume", book, "--forgive", "--yes")
         assert stock.do(lambda server: len(server.runs)) == 2
-        assert "2 with another return code" in said.error
+        assert "2 without success" in said.error
+        said = cli("resume", book, "--retry", "failed", "--success", "hello", "--yes")
+        assert (said.code, said.error) == (0, "2 agents: 2 succeeded\n")
+        assert stock.do(lambda server: len(server.runs)) == 4
 
     @pytest.mark.parametrize(
         ("words", "says"),
@@ -105,6 +113,31 @@ class TestAScriptFile:
         assert cli("run", "--script-file", str(file), "--agent", "JADE-PC", "--shell", "cmd").code == 0
 
 
+def test_what_is_called_like_an_id_is_named_by_a_prefix(cli: Cli, gateway: Backstage) -> None:
+    number = gateway.do(lambda server: server.add_script("3"))
+    for words in (["run", "3"], ["run", "name:3"], ["run", "name:3", "name:3"]):
+        assert cli(*words, "--agent", "name:jade-pc").code == 0
+    runs = gateway.do(lambda server: [(run.script, run.args) for run in server.runs])
+    assert runs == [(3, ()), (number, ()), (number, ("name:3",))]
+    said = cli("call", "agents.run_script", "JADE-PC", "--script", "name:3", "--yes")
+    assert said.code == 0, said.error
+    assert gateway.do(lambda server: server.runs[-1].script) == number
+    said = cli("run", "name:5", "--agent", "JADE-PC")
+    assert (said.code, said.out) == (2, "")
+    assert "there is no script '5'" in said.error
+
+
+@pytest.mark.parametrize("wanted", ["name:3", "Acme/3"])
+def test_a_client_and_a_site_too(wanted: str) -> None:
+    clients = [
+        Client(id=3, name="Acme", sites=(Site(id=1, name="3"), Site(id=3, name="Main"))),
+        Client(id=4, name="3"),
+    ]
+    assert site_named(wanted, clients).id == 1
+    assert site_named("3", clients).id == 3
+    assert [client_named(one, clients).id for one in ("3", "name:3", "name:acme")] == [3, 4, 3]
+
+
 class TestPatches:
     @pytest.mark.parametrize("mode", ["scan", "install"])
     def test_are_accepted(self, cli: Cli, stock: Backstage, mode: str, tmp_path: Path) -> None:
@@ -113,6 +146,10 @@ class TestPatches:
         assert (said.code, said.error) == (0, "2 agents: 2 succeeded\n")
         assert "(2) done" in said.out
         assert cli("resume", book).code == cli("results", book, "--ids").code == 0
+        for word in ("resume", "results"):
+            said = cli(word, book, "--success", "0")
+            assert said.code == 2
+            assert "--success: of patches nothing comes back" in said.error
 
     def test_are_a_stock_servers(self, cli: Cli, gateway: Backstage) -> None:
         said = cli("patch", "scan", *HOSTS)
@@ -127,6 +164,9 @@ def test_a_resumption_knows_the_codes_of_the_run(cli: Cli, stock: Backstage, tmp
         words = ("run", "3", *HOSTS, "--journal", book, "--success", "0,3010", "--width", "1")
         stock.do(lambda server: server.fail("POST", "/runscript/", status=400))
         assert cli(*words).code == 1
+        said = cli("resume", book, "--success", "hello")
+        assert said.code == 2
+        assert "--success is return codes as 0,3010" in said.error
         said = cli("resume", book, "--retry", "failed")
         assert said.code == 0
         assert "2 agents: 2 succeeded" in said.error

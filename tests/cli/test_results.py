@@ -44,7 +44,7 @@ async def test_much_is_shown_without_holding_it(
     assert peak < COUNT * 400_000
 
 
-async def test_commands_are_judged_by_other_codes_too(
+async def test_commands_are_judged_by_what_they_printed_too(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "run.db"
@@ -52,11 +52,16 @@ async def test_commands_are_judged_by_other_codes_too(
     async with await Journal.create(path, order, AGENTS[:2]) as book:
         await book.begin(AGENTS[:2], 0, None)
         for each in AGENTS[:2]:
-            await book.settle(Done(each, CommandResult(exit_code=7, output="x")), ok=False)
-    assert await asyncio.to_thread(main, ["results", str(path), "--ids"]) == 1
-    assert "(the worst is 7)" in capsys.readouterr().err
-    assert await asyncio.to_thread(main, ["results", str(path), "--ids", "--success", "7"]) == 0
-    assert capsys.readouterr().err == "2 agents: 2 succeeded\n"
+            result = CommandResult(output=f"found {each}", from_history=True)
+            await book.settle(Done(each, result), ok=False)
+    for words, code, said in [
+        ([], 1, "2 without success"),
+        (["--success", "found"], 0, "2 succeeded"),
+        (["--success", AGENTS[1]], 1, "1 succeeded, 1 without success"),
+        (["--success", "7"], 1, "2 without success"),
+    ]:
+        assert await asyncio.to_thread(main, ["results", str(path), "--ids", *words]) == code
+        assert capsys.readouterr().err == f"2 agents: {said}\n"
 
 
 async def test_a_page_is_written_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,6 +21,9 @@ def test_a_run_is_kept_in_a_database_and_gone_on_with(cli: Cli, gateway: Backsta
     again = cli("resume", url, "--yes", "--json")
     assert again.code == 0, again.error
     assert {row["agent_id"] for row in json.loads(again.out)} == {row["agent_id"] for row in rows}
+    said = cli("resume", url, "--yes", "--success", "0,3010")
+    assert said.code == 2
+    assert "--success: all hosts judge by the --success that this run was begun with" in said.error
     said = cli("run", "3", "--client", "34", "--yes", "--journal", url)
     assert said.code != 0
     assert "is there already" in said.error

@@ -1,6 +1,7 @@
 """Commands, code that is in no library, and work on patches, over many agents of a stock server."""
 
 import asyncio
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from trmm_async import (
     UnsupportedError,
     as_row,
 )
+from trmm_async.fleet.journal import Order
 
 BULK = "/agents/actions/bulk/"
 
@@ -116,6 +118,25 @@ class TestACommand:
                 trmm.fleet.run_command(server.agent_ids, **given)
             assert server.requests == []
 
+    @pytest.mark.parametrize("wrong", ["success_codes", "agents_", "work", "skip_ofline"])
+    async def test_a_keyword_that_there_is_not_is_said_of_the_method(self, wrong: str) -> None:
+        async with served("stock", agents=1) as (server, trmm):
+            fleet: Any = trmm.fleet
+            for name, given in [
+                ("run_command", ("echo x",)),
+                ("run_code", ("echo x",)),
+                ("scan_patches", ()),
+                ("install_patches", ()),
+            ]:
+                more = {"shell": "cmd"} if name.startswith("run") else {}
+                with pytest.raises(
+                    InvalidRequestError, match=rf"^fleet\.{name}\(\) got an unexpected keyword '{wrong}'"
+                ):
+                    getattr(fleet, name)(server.agent_ids, *given, **more, **{wrong: 1})
+            with pytest.raises(InvalidRequestError, match=r"^fleet\.scan_patches\(\) got .* 'success'"):
+                fleet.scan_patches(server.agent_ids, success=[0])
+            assert server.requests == []
+
 
 class TestCode:
     async def test_is_run_on_each_with_a_return_code(self) -> None:
@@ -156,6 +177,28 @@ class TestPatches:
                 UnsupportedError,
             }
             assert len(outcomes) == 13
+
+    @pytest.mark.parametrize("mode", ["scan", "install"])
+    async def test_a_dry_run_tells_whom_the_server_would_leave_out(self, mode: str) -> None:
+        async with served("stock", agents=12) as (server, trmm):
+            systems = {one.agent_id: one.plat for one in await trmm.agents.list()}
+            act = trmm.fleet.scan_patches if mode == "scan" else trmm.fleet.install_patches
+            outcomes = await act([*server.agent_ids, NOBODY], batch=5, dry_run=True)
+            said = {one.agent_id: one.reason for one in outcomes if isinstance(one, Skipped)}
+            assert said.pop(NOBODY) == (
+                f"dry run: would fail in batch 3: the server has no agent {NOBODY} that this key may see"
+            )
+            for agent_id, system in systems.items():
+                how = "run" if system == "windows" else "fail"
+                assert re.match(rf"dry run: would {how} in batch [123]", said[agent_id])
+                assert (f": agent {agent_id} runs {system}: it has no" in said[agent_id]) is (how == "fail")
+            assert count(server, "POST") == 0
+            really = await act([*server.agent_ids, NOBODY])
+            assert {one.agent_id for one in really if isinstance(one, Failed)} == {
+                one.agent_id
+                for one in outcomes
+                if "would fail" in one.reason  # type: ignore[union-attr]
+            }
 
     async def test_none_is_left_out_of_windows_agents_and_nothing_more_is_asked(self) -> None:
         async with served("stock", agents=12) as (server, trmm):
@@ -240,6 +283,39 @@ class TestAJournal:
             with pytest.raises(JournalError, match="give it again"):
                 await trmm.fleet.resume(path)
             assert kinds(await trmm.fleet.resume(path, **good)) == {Done: 3}
+
+    @pytest.mark.parametrize(
+        ("order", "success", "said"),
+        [
+            (
+                {"kind": "command", "command": "x", "shell": "cmd"},
+                [0],
+                "commands on many have no return codes",
+            ),
+            ({"kind": "script", "script": 1}, "done", "a text is for commands"),
+            ({"kind": "code", "code": "x", "shell": "cmd"}, "done", "a text is for commands"),
+            ({"kind": "patches", "patches": "scan"}, "done", "of patches nothing comes back"),
+            ({"kind": "patches", "patches": "scan"}, lambda _: True, "of patches nothing comes back"),
+            ({"kind": "command", "command": "x", "shell": "cmd"}, "", "success must not be empty"),
+        ],
+    )
+    async def test_a_success_that_is_none_for_its_kind_is_refused(
+        self, order: dict[str, Any], success: Any, said: str, tmp_path: Path
+    ) -> None:
+        async with served("stock", agents=1) as (server, trmm):
+            made = Order(server=server.url, **order)
+            await (await Journal.create(tmp_path / "run.db", made, server.agent_ids)).aclose()
+            with pytest.raises(InvalidRequestError, match=said):
+                await trmm.fleet.resume(tmp_path / "run.db", success=success)
+            assert server.runs == []
+
+    async def test_codes_that_are_given_once_hold_to_the_end(self, tmp_path: Path) -> None:
+        async with served("stock", agents=2) as (server, trmm):
+            server.script(1, retcode=7)
+            made = Order(server=server.url, script=1)
+            await (await Journal.create(tmp_path / "run.db", made, server.agent_ids)).aclose()
+            run = trmm.fleet.resume(tmp_path / "run.db", success=(code for code in (0, 7)))
+            assert (kinds(await run), run.succeeded) == ({Done: 2}, 2)
 
     @pytest.mark.parametrize("what", ["code", "patches"])
     async def test_of_what_no_history_has_is_unknown_where_it_was_in_flight(

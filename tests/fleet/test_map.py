@@ -1,6 +1,7 @@
 """Any call over many agents: an outcome for each, and no more said of it than is known."""
 
 import asyncio
+import re
 import weakref
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -114,8 +115,19 @@ class TestResults:
                 trmm.fleet.map(server.agent_ids * 2, trmm.agents.get)
             with pytest.raises(InvalidRequestError, match=r"write \[agent\]"):
                 trmm.fleet.map(server.agent_ids[0], trmm.agents.get)
-            with pytest.raises(TypeError):
-                trmm.fleet.map(server.agent_ids, trmm.agents.get, journal="x")  # type: ignore[call-overload]
+
+    @pytest.mark.parametrize(
+        ("wrong", "said"),
+        [
+            ({"journal": "x"}, "fleet.map() takes no journal: a function can't be written down"),
+            ({"widht": 5}, "fleet.map() got an unexpected keyword 'widht' (did you mean 'width'?)"),
+            ({"work": 5}, "fleet.map() got an unexpected keyword 'work'"),
+        ],
+    )
+    async def test_what_it_does_not_take_is_said_by_its_name(self, wrong: Any, said: str) -> None:
+        async with served("gateway", agents=1) as (server, trmm):
+            with pytest.raises(InvalidRequestError, match=f"^{re.escape(said)}"):
+                trmm.fleet.map(server.agent_ids, trmm.agents.get, **wrong)
 
 
 class TestTrouble:

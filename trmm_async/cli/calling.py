@@ -17,7 +17,7 @@ import trmm_async as sdk
 from trmm_async.calls import Replay
 from trmm_async.cli.exits import usage
 from trmm_async.cli.picking import agents_named
-from trmm_async.cli.text import alike
+from trmm_async.cli.text import BY_NAME, alike, bare_name
 from trmm_async.cli.values import length
 from trmm_async.client import TRMM
 from trmm_async.dialects.stock.endpoint import EVERY
@@ -202,7 +202,9 @@ async def _single(trmm: TRMM, parameter: Parameter, members: tuple[Any, ...], te
         (agent,) = await agents_named(trmm, [text])
         return agent.agent_id
     if nouns and str not in members:
-        return int(text) if text.isdecimal() else await _named(trmm, parameter, nouns[0], text)
+        return int(text) if text.isdecimal() else await _named(trmm, parameter, nouns[0], bare_name(text))
+    if nouns and text.startswith(BY_NAME):
+        return bare_name(text)
     words = [word for one in members if typing.get_origin(one) is Literal for word in typing.get_args(one)]
     if words:
         return _word(parameter, words, text)

@@ -78,6 +78,15 @@ class Mild:
         return any(getattr(self, one.name) for one in dataclasses.fields(self))
 
     @property
+    def judging(self) -> list[str]:
+        """The options given that go by what a success is."""
+        return [
+            f"--{name.replace('_', '-')}"
+            for name in ("canary", "batch", "max_failures")
+            if self.settings[name] is not None
+        ]
+
+    @property
     def settings(self) -> dict[str, Any]:
         """The same as `fleet.map` takes it."""
         return {

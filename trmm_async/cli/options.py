@@ -68,8 +68,8 @@ SuccessOfRun = Annotated[
     str | None,
     typer.Option(
         "--success",
-        metavar="CODE,…",
-        help="The return codes that are successes; without, 0 and those that the journal has as such.",
+        metavar="CODE,…|TEXT",
+        help="Return codes of a script, what a command prints; without, as the journal has it.",
         rich_help_panel="How carefully",
     ),
 ]

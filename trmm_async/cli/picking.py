@@ -29,7 +29,7 @@ from trmm_async.cli.options import (
     System,
 )
 from trmm_async.cli.printing import say
-from trmm_async.cli.text import clean, named, one_line
+from trmm_async.cli.text import bare_name, clean, named, one_line
 from trmm_async.cli.values import choice
 from trmm_async.plaintext import comparable
 
@@ -228,13 +228,13 @@ def site_named(name: str, clients: Sequence["sdk.Client"], client: "sdk.Client |
 
     within = [client] if client else clients
     by_id = (site for each in within for site in each.sites if str(site.id) == name)
-    return next(by_id, None) or pick_site(name, within)
+    return next(by_id, None) or pick_site(bare_name(name), within)
 
 
 def _picked(kind: "NounKind[T]", wanted: str, things: Sequence[T]) -> T:
-    """The one thing with this id, or else of this name."""
+    """The one thing with this id, or else of this name; "name:3" is what is called 3, id or not."""
     by_id = next((thing for thing in things if str(kind.id(thing)) == wanted), None)
-    return kind.pick(wanted, things) if by_id is None else by_id
+    return kind.pick(bare_name(wanted), things) if by_id is None else by_id
 
 
 def confirm(doing: str, names: Sequence[str], *, yes: bool, word: str = "agents") -> None:

@@ -37,16 +37,22 @@ def row(outcome: "sdk.Outcome", names: Mapping[str, str]) -> dict[str, Any]:
 
 
 class Tally:
-    """What is to be known of outcomes that are not kept: their codes, and whether a key was refused."""
+    """What is to be known of outcomes that are not kept: their codes, and whether a key was refused.
 
-    def __init__(self) -> None:
+    `printed`: how many commands have printed a text.
+    """
+
+    def __init__(self, text: str = "") -> None:
+        self._text = text
         self.codes: Counter[int | None] = Counter()
+        self.printed: int = 0
         self.refused: bool = False
 
     def add(self, outcome: "sdk.Outcome") -> None:
         """Count one more."""
         if isinstance(outcome, sdk.Done):
             self.codes[code_of(outcome)] += 1
+            self.printed += self._text in getattr(outcome.result, "output", "")
         self.refused = self.refused or is_refusal(outcome)
 
     @property
@@ -123,12 +129,14 @@ def summary(counts: "sdk.Counts", succeeded: int, worst: int | None, *, in_fligh
     Args:
         counts: where the agents stand.
         succeeded: how many of those that ran.
-        worst: the worst return code.
+        worst: the worst return code, if there are any.
         in_flight: how many of the pending were begun, and have no outcome.
     """
+    # Commands on many have no return codes: those of them were judged by what they printed.
+    otherwise = "without success" if worst is None else f"with another return code (the worst is {worst})"
     ends = {
         "succeeded": succeeded,
-        f"with another return code (the worst is {worst})": counts.done - succeeded,
+        otherwise: counts.done - succeeded,
         "failed": counts.failed,
         "unknown": counts.unknown,
         "skipped": counts.skipped,

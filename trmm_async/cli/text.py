@@ -9,9 +9,11 @@ from trmm_async.plaintext import alike, clean, one_line
 from trmm_async.saved_text import bare, code_page, decoded
 
 __all__ = [
+    "BY_NAME",
     "ago",
     "alike",
     "bare",
+    "bare_name",
     "clean",
     "code_page",
     "decoded",
@@ -22,6 +24,8 @@ __all__ = [
     "wrapped",
 ]
 
+BY_NAME: Final = "name:"
+"""What stands before a name that would be taken for an id."""
 _NUMBERED: Final = re.compile(r"(.*?)([0-9]{1,18})([^0-9]*)", re.DOTALL)
 _UNITS: Final = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
@@ -47,6 +51,11 @@ def ago(when: datetime | None, now: datetime | None = None) -> str:
         return ""
     since = (now or datetime.now(UTC)) - when
     return f"{span(since)} ago" if since >= timedelta() else f"in {span(since)}"
+
+
+def bare_name(text: str) -> str:
+    """A name without the "name:" that tells it from an id: "name:3" is what is called 3."""
+    return text.removeprefix(BY_NAME)
 
 
 def named(names: list[str], most: int = 5) -> str:

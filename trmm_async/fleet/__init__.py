@@ -214,8 +214,9 @@ class Fleet:
         """
         if not callable(call):
             raise InvalidRequestError(f"call must be an asynchronous function of an agent, not {call!r}")
-        if unknown := options.keys() - RunOptions.__annotations__.keys():
-            raise TypeError(f"fleet.map() got an unexpected keyword argument {min(unknown)!r}")
+        if "journal" in options:
+            raise InvalidRequestError("fleet.map() takes no journal: a function can't be written down")
+        _check_keywords(options, RunOptions, "fleet.map")
         arguments.predicate(success, "success", "what was returned")
         work = CallWork[T](call)
         return self._run(work, _given(agents, work.given), success, **options)
@@ -263,6 +264,7 @@ class Fleet:
             timeout_most=COMMAND_TIMEOUT_MOST,
             run_as_user=run_as_user,
         )
+        _check_keywords(options, KeptRunOptions, "fleet.run_command")
         careful = [name for name in ("canary", "batch", "max_failures") if options.get(name) is not None]
         if success is None and careful:
             raise InvalidRequestError(
@@ -311,6 +313,7 @@ class Fleet:
         run = checked_code(
             code, shell=shell, args=args, env_vars=env_vars, timeout=timeout, run_as_user=run_as_user
         )
+        _check_keywords(options, KeptRunOptions, "fleet.run_code")
         return self._run(CodeWork(run), agents, success, **options)
 
     def scan_patches(
@@ -332,6 +335,7 @@ class Fleet:
             InvalidRequestError: an argument is wrong, or a target stands there twice.
             UnsupportedError (on entering): the server is a gateway.
         """
+        _check_keywords(options, KeptRunOptions, "fleet.scan_patches")
         return self._run(PatchWork("scan"), agents, any_result, **options)
 
     def install_patches(
@@ -343,6 +347,7 @@ class Fleet:
 
         `Done` means accepted, not installed: `agents.windows_updates.list` tells that in time.
         """
+        _check_keywords(options, KeptRunOptions, "fleet.install_patches")
         return self._run(PatchWork("install"), agents, any_result, **options)
 
     def resume(
@@ -368,19 +373,24 @@ class Fleet:
                 at once: they work it off together, and each is told all outcomes.
             retry: "failed" runs those again that failed, or ran without success; "unknown" those of which it
                 isn't known; "skipped" those that were skipped for being offline. One of them, or several.
-            success: as of the run. None for the return codes or the text that it was given; a function can't
+            success: as of the run: return codes of scripts and code, a text of commands, or a function; of
+                patches none. None for the return codes or the text that the run was given; a function can't
                 be written into a file. For what ends from now on. Not for a run in a database.
             forgive: go on as if what has ended by now had succeeded.
 
         Raises (on entering):
+            InvalidRequestError: `success` is not for a run of this kind.
             JournalError: there is no such journal, it is of another server or a newer version, another
                 process works on it, it isn't whole, or another user could have written it.
         """
-        kinds = (retry,) if isinstance(retry, str) else tuple(retry)
-        for kind in kinds:
+        kinds = tuple(
             arguments.choice(kind, "retry", ("failed", "unknown", "skipped"))
+            for kind in ((retry,) if isinstance(retry, str) else retry)
+        )
         if isinstance(success, str):
-            success = Prints(success)
+            success = Prints(arguments.free_text(success, "success"))
+        elif isinstance(success, Iterable) and not callable(success):
+            success = tuple(success)
         if success is not None:
             checked_policy(None, None, None, success)
         forgive = arguments.boolean(forgive, "forgive")
@@ -431,6 +441,11 @@ class Fleet:
                 "success is a function, which other hosts can't be told: give return codes, or a text"
             )
         return FleetRun(self._api, plan)
+
+
+def _check_keywords(options: Mapping[str, object], known: type, method: str) -> None:
+    for name in options:
+        arguments.keyword(name, tuple(known.__annotations__), method)
 
 
 def _targets(agents: object, hosts: dict[str, str]) -> list[str] | AsyncIterable[str | Agent] | Selector:

@@ -4,7 +4,7 @@ Between `scheduler`, who tells, and `run`, who reads.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from trmm_async.errors import JournalError
@@ -37,7 +37,7 @@ class OutcomeCollector(Generic[T]):
         succeeded: how many were successes by the run's policy.
         unwritten: why the journal could not be written, if it could not.
         watch: is told each outcome, if somebody wants to know.
-        hosts: what targets are called, by their ids; of those of which it is known.
+        hosts: what targets are called, by their ids, of those of which it is known; each until it is told of.
         told: those that have been told of, where other hosts bring some to an end; else None.
         forgives: whether what another process had begun counts as a success.
         changed: called when more may start, or nothing may any more.
@@ -61,7 +61,7 @@ class OutcomeCollector(Generic[T]):
         self.succeeded: int = 0
         self.unwritten: JournalError | None = None
         self.watch: RunWatch | None = None
-        self.hosts: Mapping[str, str] = {}
+        self.hosts: dict[str, str] = {}
         self.changed: Callable[[], None] = lambda: None
 
     async def tell(
@@ -197,7 +197,7 @@ class OutcomeCollector(Generic[T]):
     def _count(self, outcome: Outcome[T], *, ok: bool) -> None:
         if self.told is not None:
             self.told.add(outcome.agent_id)
-        if host := self.hosts.get(outcome.agent_id):
+        if host := self.hosts.pop(outcome.agent_id, ""):
             note_host(outcome, host)
         self._tally[type(outcome)] += 1
         self.succeeded += ok

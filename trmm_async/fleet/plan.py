@@ -59,7 +59,7 @@ class RunPlan(Generic[T]):
         when_online: for how long those may come back and be run then.
         journal: where it is kept; with `targets` a new one.
         poll: seconds between looks for agents that come back.
-        hosts: what targets are called, by their ids; of those of which it is known.
+        hosts: what targets are called, by their ids; of those of which it is known, and until it is told.
     """
 
     work: Work[T]
@@ -121,12 +121,30 @@ class Resumption:
         """The plan of the rest of it, every part checked again: a file is no argument that was checked.
 
         Raises:
+            InvalidRequestError: `success` is none for a run of this kind.
             JournalError: no run of ours has such an order.
         """
+        self._check_success(order.kind)
         try:
             return self._plan(order)
         except InvalidRequestError as error:
             raise JournalError(f"{self.journal} can't be gone on with: in its order, {error}") from error
+
+    def _check_success(self, kind: str) -> None:
+        """Refuse what would take every result for a failure, or break on the first."""
+        if self.success is None:
+            return
+        if kind == "patches":
+            raise InvalidRequestError("success: of patches nothing comes back; what is accepted is a success")
+        if isinstance(self.success, Prints) and kind != "command":
+            raise InvalidRequestError(
+                "success: a text is for commands; give the return codes that are good, or a function"
+            )
+        if not callable(self.success) and kind == "command":
+            raise InvalidRequestError(
+                "success: commands on many have no return codes; give a text that a good one prints, or a "
+                "function of a result"
+            )
 
     def _plan(self, order: Order) -> RunPlan[Any]:
         skip_offline = arguments.boolean(order.skip_offline, "skip_offline")

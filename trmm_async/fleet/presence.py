@@ -5,7 +5,7 @@ else, and to make sure, the list of agents is read now and then.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from typing import Final
 
@@ -26,18 +26,33 @@ Back = Callable[[Iterable[str]], None]
 
 
 class Presence:
-    """Which agents are offline, as the server has it; looks every `poll` seconds for those that wait."""
+    """Which agents are offline, as the server has it; looks every `poll` seconds for those that wait.
 
-    def __init__(self, api: Api, poll: float) -> None:
+    `hosts` is told what agents are called when it is first asked: those that are in `of`, or all.
+    """
+
+    def __init__(
+        self, api: Api, poll: float, hosts: dict[str, str] | None = None, of: Collection[str] | None = None
+    ) -> None:
         self._api = api
+        self._hosts = hosts
+        self._of = of
         self._poll = poll
         self._offline: frozenset[str] = frozenset()
         self._followed: set[str] = set()
 
     async def ask(self) -> None:
         """Ask the server who is offline, in flat memory. Raises `TRMMError`."""
+        hosts, self._hosts = self._hosts, None
+        of = None if hosts is None or self._of is None else frozenset(self._of)
+        offline: list[str] = []
         async with AgentStream(self._api, AgentQuery()) as agents:
-            self._offline = frozenset([one.agent_id async for one in agents if one.status in _GONE])
+            async for one in agents:
+                if one.status in _GONE:
+                    offline.append(one.agent_id)
+                if hosts is not None and (of is None or one.agent_id in of):
+                    hosts.setdefault(one.agent_id, one.hostname)
+        self._offline = frozenset(offline)
 
     def is_offline(self, agent_id: str) -> bool:
         """Whether it was, when last asked."""

@@ -272,7 +272,7 @@ class FleetRun(Generic[T]):
         if plan.journal is None or plan.dry_run:
             if isinstance(targets, list):
                 return _OpenedJournal(plan, ListedTargets(targets))
-            stream = StreamedTargets(targets)
+            stream = StreamedTargets(targets, plan.hosts)
             stack.push_async_callback(stream.aclose)
             return _OpenedJournal(plan, stream)
         order = plan.order(self._api.transport.server.base_url)
@@ -281,7 +281,7 @@ class FleetRun(Generic[T]):
             journal = await Journal.create(plan.journal, order, targets)
         else:
             with self._guards.guard():
-                async with aclosing(streamed(targets)) as streaming:
+                async with aclosing(streamed(targets, plan.hosts)) as streaming:
                     if not self._stop_wanted:
                         journal = await Journal.create(plan.journal, order, streaming)
         if journal is None:

@@ -63,10 +63,12 @@ class Scheduler(Generic[T]):
         self._journal = journal
         self._matcher = plan.work.poller(api).matcher
         self._asks_who_is_offline = plan.asks_who_is_offline
-        self._presence = Presence(api, plan.poll)
+        targets = plan.targets if isinstance(plan.targets, list) and plan.targets else None
+        self._presence = Presence(api, plan.poll, plan.hosts, targets)
         self._guards = guards
         self._filling = asyncio.Lock()
         self._broken: Exception | None = None
+        self._why_it_fails: Callable[[str], str] = lambda _: ""
         self._moved = asyncio.Event()
         self._sleepers = 0
         self._parked: set[str] = set()
@@ -117,6 +119,8 @@ class Scheduler(Generic[T]):
                 dialect = await self._api.dialect()
                 if self._asks_who_is_offline and not self._control.stopped:
                     await self._presence.ask()
+                if self._plan.dry_run and not self._control.stopped:
+                    self._why_it_fails = await self._plan.work.foreseen(self._api, dialect)
         except TRMMError as error:
             # Not even that could be found out, so nothing was sent. From here: other hosts may know better.
             if self._queue.source.total is None or self._shared is not None:
@@ -550,6 +554,8 @@ class Scheduler(Generic[T]):
                 agent_id = self._queue.take()
                 offline = self._asks_who_is_offline and self._presence.is_offline(agent_id)
                 said = self._plan.policy.words_for(place, self._queue.source.total)
+                if why := self._why_it_fails(agent_id):
+                    said = f"would fail{said.removeprefix('would run')}: {why}"
                 if offline:
                     said = (
                         "would wait until it is online"

@@ -77,9 +77,9 @@ class StreamedTargets:
 
     is_over: bool = True
 
-    def __init__(self, agents: AsyncIterable[str | Agent]) -> None:
+    def __init__(self, agents: AsyncIterable[str | Agent], hosts: dict[str, str]) -> None:
         self.total: int | None = None
-        self._agents = streamed(agents)
+        self._agents = streamed(agents, hosts)
         self._read = 0
 
     async def page(self) -> list[str]:
@@ -183,8 +183,11 @@ def listed(agents: Iterable[str | Agent]) -> list[str]:
     return targets
 
 
-async def streamed(agents: AsyncIterable[str | Agent]) -> AsyncGenerator[str, None]:
-    """The same of a stream, as it comes. Closes it in the end, if it can be."""
+async def streamed(agents: AsyncIterable[str | Agent], hosts: dict[str, str]) -> AsyncGenerator[str, None]:
+    """The same of a stream, as it comes; `hosts` is told what those are called that come as objects.
+
+    Closes the stream in the end, if it can be.
+    """
     seen: set[bytes] = set()
     each = aiter(agents)
     try:
@@ -194,6 +197,8 @@ async def streamed(agents: AsyncIterable[str | Agent]) -> AsyncGenerator[str, No
             if digest in seen:
                 raise _twice(agent_id)
             seen.add(digest)
+            if isinstance(agent, Agent):
+                hosts[agent_id] = agent.hostname
             yield agent_id
     finally:
         if isinstance(each, AsyncGenerator):

@@ -122,6 +122,11 @@ class Work(Generic[T_co]):
         del api
         return self
 
+    async def foreseen(self, api: Api, dialect: Dialect) -> Callable[[str], str]:
+        """For a dry run: why it certainly fails on a target, in words; empty else. Raises `TRMMError`s."""
+        del api, dialect
+        return lambda _: ""
+
     async def chosen(self, selector: Selector) -> dict[str, str]:
         """The targets that a selector means now, and what they are called. Raises as that."""
         return await selector.hostnames()
@@ -262,6 +267,11 @@ class PatchWork(Work[None]):
     def sending(self, api: Api, dialect: Dialect, agent_ids: tuple[str, ...]) -> "MakeSending":
         return partial(_Accepted, api, dialect, agent_ids, patch_call(agent_ids, self.mode))
 
+    async def foreseen(self, api: Api, dialect: Dialect) -> Callable[[str], str]:
+        """See `Work`: the server leaves these out."""
+        systems = await _systems(api, dialect)
+        return lambda agent_id: _why_left_out(agent_id, systems)
+
     def order(self) -> dict[str, Any]:
         return {"patches": self.mode}
 
@@ -326,17 +336,30 @@ class _Accepted:
     async def _left_out(self) -> dict[str, TRMMError]:
         """Those that the server leaves out without a word, each with why; none where that can't be asked."""
         try:
-            agents = await self._api.carry_out(self._dialect.list_agents(AgentFilter()))
+            systems = await _systems(self._api, self._dialect)
         except TRMMError:
             return {}
-        systems = {agent.agent_id: agent.plat for agent in agents}
-        return {one: self._why(one, systems) for one in self._agent_ids if systems.get(one, "") != "windows"}
+        told = {one: _why_left_out(one, systems) for one in self._agent_ids}
+        return {one: self._error(said, is_there=one in systems) for one, said in told.items() if said}
 
-    def _why(self, agent_id: str, systems: Mapping[str, str | None]) -> TRMMError:
-        if agent_id in systems:
-            return UnsupportedError(f"agent {agent_id} runs {systems[agent_id]}: it has no Windows updates")
-        said = f"the server has no agent {agent_id} that this key may see, and left it out"
-        return NotFoundError(404, said, method="POST", path=self._call.path)
+    def _error(self, said: str, *, is_there: bool) -> TRMMError:
+        if is_there:
+            return UnsupportedError(said)
+        return NotFoundError(404, f"{said}, and left it out", method="POST", path=self._call.path)
+
+
+async def _systems(api: Api, dialect: Dialect) -> dict[str, str | None]:
+    """What the agents run, by their ids."""
+    agents = await api.carry_out(dialect.list_agents(AgentFilter()))
+    return {agent.agent_id: agent.plat for agent in agents}
+
+
+def _why_left_out(agent_id: str, systems: Mapping[str, str | None]) -> str:
+    """Why a server does nothing about patches there; empty where it does."""
+    if agent_id not in systems:
+        return f"the server has no agent {agent_id} that this key may see"
+    system = systems[agent_id] or "a system that the server does not know"
+    return "" if system == "windows" else f"agent {agent_id} runs {system}: it has no Windows updates"
 
 
 class CallWork(Work[T]):

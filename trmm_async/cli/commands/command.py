@@ -89,6 +89,11 @@ async def cmd(
         return await _one(context, output, agent_or_command, command, shell, timeout, as_user=as_user)
     if command is not None:
         raise usage("give AGENT, or options that say whom, and not both; the command in quotes")
+    if success is None and (careful_ones := settings.judging):
+        raise usage(
+            f"{' and '.join(careful_ones)}: on many there are no return codes: say by --success TEXT what a "
+            "success prints"
+        )
     whom = chosen(agent, file, where, everywhere=everywhere)
     async with connected(context) as trmm:
 

@@ -24,6 +24,8 @@ from trmm_async.cli.values import choice, codes
 
 __all__ = ["add_to"]
 
+_WITH_CODES: Final = frozenset({"script", "code"})
+"""The kinds of runs whose results have return codes."""
 RETRIES: Final = ("failed", "unknown", "skipped")
 File = Annotated[
     str,
@@ -97,27 +99,26 @@ async def resume(
 
     --success is for what is run now. What ran before stands as it was judged then, for --retry as well.
     """
-    output, given = Output(as_json=as_json, as_jsonl=as_jsonl), _codes(success)
+    output = Output(as_json=as_json, as_jsonl=as_jsonl)
     kinds, place = _kinds(retry or ()), place_of(journal)
     async with await sdk.Journal.read(place) as book, book.still():
         is_shared = book.shared is not None
         order, again = book.order, await book.to_run(kinds)
         before = set(await book.successes())
-    told = order.success if isinstance(order.success, tuple) else (0,)
-    good = {*told, *before} if given is None else given
+    given = _success_of(order, success)
+    if is_shared and given is not None:
+        raise usage("--success: all hosts judge by the --success that this run was begun with")
+    judge = given
+    if judge is None and order.kind in _WITH_CODES and not is_shared:
+        judge = frozenset(code for code in _codes_of(order) | before if code is not None)
+    good = {*before, *(judge if isinstance(judge, frozenset) else _codes_of(order))}
     async with connected(context) as trmm:
         names = await host_names(trmm, for_people=output.for_people)
         if len(again) > 1 and not yes:
             doing = await _doing(trmm, order)
             confirm(doing, [names.get(each, each) for each in again], yes=yes)
-        judge = None
-        if order.kind in {"script", "code"}:
-            judge = [code for code in good if code is not None]
-        if is_shared and given is None:
-            judge = None  # all hosts go by what the run was begun with
         job = trmm.fleet.resume(place, retry=kinds, success=judge, forgive=forgive)
-        shown = {*good, *before} if order.kind in {"script", "code"} else {None}
-        code = await Following(output, names, shown, place).follow(job)
+        code = await Following(output, names, good, place).follow(job)
     if job.stopped and code in {Exit.FAILED, Exit.UNKNOWN} and not forgive:
         say("--retry failed tries those again that failed; --forgive goes on without them")
     return code
@@ -148,8 +149,22 @@ def _kinds(names: Collection[str]) -> Any:
     return tuple(choice(name, "--retry", RETRIES) for name in names)
 
 
-def _codes(success: str | None) -> frozenset[int] | None:
-    return None if success is None else codes(success, "--success")
+def _success_of(order: Any, text: str | None) -> frozenset[int] | str | None:
+    """What --success says of a run of this kind: return codes, or what a command prints."""
+    if text is None:
+        return None
+    if order.kind in _WITH_CODES:
+        return codes(text, "--success")
+    if order.kind == "command":
+        return text
+    raise usage("--success: of patches nothing comes back; what the server has accepted is a success")
+
+
+def _codes_of(order: Any) -> set[int | None]:
+    """The return codes that the run was told are successes, or else the usual; None where it has none."""
+    if order.kind not in _WITH_CODES:
+        return {None}
+    return {*order.success} if isinstance(order.success, tuple) else {0}
 
 
 @runs
@@ -160,8 +175,8 @@ async def results(
         str | None,
         typer.Option(
             "--success",
-            metavar="CODE,…",
-            help="Judge by these return codes, and not as the run did.",
+            metavar="CODE,…|TEXT",
+            help="Judge by these return codes, or by what a command printed, and not as the run did.",
             rich_help_panel="How carefully",
         ),
     ] = None,
@@ -187,17 +202,18 @@ async def results(
 
     The exit code is that of the run; agents that are pending count as unknown.
     """
-    output, given = Output(as_json=as_json, as_jsonl=as_jsonl), _codes(success)
+    output = Output(as_json=as_json, as_jsonl=as_jsonl)
     if as_csv and not output.for_people:
         raise usage("--csv, --json and --jsonl are formats: choose one")
     if html is not None and (as_csv or not output.for_people):
         raise usage("--html writes a file, and is a format too: choose one")
     async with await sdk.Journal.read(place_of(journal)) as book:
+        given = _success_of(book.order, success)
         agents = [] if ids or as_csv else await _agents(context, book.order.server)
         names = labels(agents, for_people=output.for_people)
         async with book.still():
             counts, in_flight = await book.counts(), len(await book.in_flight())
-            successes, tally = await book.successes(), Tally()
+            successes, tally = await book.successes(), Tally(given if isinstance(given, str) else "")
             outcomes = _counted(book, tally)
             if as_csv:
                 await _print_csv(outcomes)
@@ -207,7 +223,7 @@ async def results(
                 grouping = Grouping()
                 async for outcome in outcomes:
                     grouping.add(outcome)
-                kinds = frozenset(successes if given is None else given)
+                kinds = given if isinstance(given, frozenset) else frozenset(successes)
                 if html is None:
                     print_groups(grouping.groups(), names, kinds)
                 else:
@@ -216,9 +232,9 @@ async def results(
                 with output.stream() as emit:
                     async for outcome in outcomes:
                         emit(row(outcome, names))
-    if given is not None:
+    if isinstance(given, frozenset):
         successes = {code: count for code, count in tally.codes.items() if code in given}
-    succeeded = sum(successes.values())
+    succeeded = tally.printed if isinstance(given, str) else sum(successes.values())
     say(summary(counts, succeeded, tally.worst, in_flight=in_flight))
     code = verdict(counts, succeeded, refused=tally.refused)
     return Exit.UNKNOWN if counts.pending else code
