@@ -3,6 +3,7 @@
 Over everything that answers a user's call, below the command line.
 """
 
+import asyncio
 import re
 import ssl as tls
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -232,6 +233,7 @@ class TRMM:
         poller = RunPoller(transport, waits)
         tokens = TokenProvider(transport, resolver.dialect, _token_source(access_token, spoken))
         self._is_view = False
+        self._remember: Callable[[str], None] | None = None
         api = Api(transport, dialer, resolver, poller, tokens)
         api.looker = Looker(ServerWatch(api))
         self._wire(api)
@@ -268,10 +270,12 @@ class TRMM:
 
     @classmethod
     def from_env(cls, **settings: Any) -> Self:
-        """A client by the environment, as the command line reads it.
+        """A client by the environment: by every `TRMM_…` that the command line reads.
 
-        `TRMM_URL` and `TRMM_API_KEY`; `TRMM_DIALECT`, without which it is found out; and `TRMM_PROFILE`,
-        which names a profile for what is not set, in the file that `TRMM_CONFIG` names.
+        `TRMM_URL` and `TRMM_API_KEY`; `TRMM_DIALECT`, without which it is found out; `TRMM_SHARED_LIMITS`,
+        `TRMM_PROXY`, `TRMM_CA` and `TRMM_CERT`; and `TRMM_PROFILE`, which names a profile for what is not
+        set, in the file that `TRMM_CONFIG` names. A profile that nothing names is not taken, be it the file's
+        default: a program goes to no server of which its environment says nothing.
 
         Args:
             settings: what `TRMM` takes; what is given here goes before the environment.
@@ -280,13 +284,14 @@ class TRMM:
             InvalidRequestError: the address or the key is missing, or a setting is wrong.
             KeySourceError: the key is in the system's keyring, which can't be read.
         """
-        return cls(**profiles.from_environment(settings))
+        return cls._found(profiles.from_environment(settings))
 
     @classmethod
     def from_profile(cls, name: str, **settings: Any) -> Self:
         """A client by a profile that `trmm login` wrote: address, key, dialect, rate limit.
 
-        What stands in none is read of the environment, but for the key of another server.
+        What stands in none is read of the environment, but for the key of another server. A dialect that had
+        to be found out is written into the profile when the client is closed, where the file can be written.
 
         Args:
             name: the profile's name.
@@ -297,7 +302,13 @@ class TRMM:
                 it, or a setting is wrong.
             KeySourceError: the key is in the system's keyring, which can't be read.
         """
-        return cls(**profiles.from_profile(name, settings))
+        return cls._found(profiles.from_profile(name, settings))
+
+    @classmethod
+    def _found(cls, found: profiles.Found) -> Self:
+        made = cls(**found.settings)
+        made._remember = found.remember
+        return made
 
     def __repr__(self) -> str:
         if not hasattr(self, "_api"):
@@ -597,6 +608,9 @@ class TRMM:
         await self._api.aclose()
         if self._shared is not None:
             await self._shared.aclose()
+        remember, self._remember = self._remember, None
+        if remember is not None and self.dialect != "auto":
+            await asyncio.to_thread(remember, self.dialect)
 
     def _check_no_view(self) -> None:
         if self._is_view:

@@ -1,15 +1,20 @@
 """Which server, with which settings and which key: what is given, the environment, the file of profiles.
 
 Below the client and the command line, which find the same by it. A key belongs to the address it stands
-beside: one that stands beside another address is never sent. Nothing is written here, and nobody is asked.
+beside: one that stands beside another address is never sent. Nobody is asked here;
+written is a dialect that was found, and no more.
 """
 
 import os
+import re
+import shutil
 import stat
+import tempfile
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar
@@ -36,14 +41,18 @@ __all__ = [
     "Settings",
     "certificate_files",
     "client_settings",
+    "Found",
     "config_path",
     "find_key",
     "from_environment",
     "from_profile",
     "keyring_library",
+    "memory_of",
     "no_key",
     "rate_limit_of",
     "read_book",
+    "remember_dialect",
+    "replace_file",
     "resolve",
     "telling",
     "tls_context",
@@ -525,7 +534,15 @@ def _unusable(what: str, given: str, wanted: str, error: Exception) -> InvalidRe
     return InvalidRequestError(f"{what}: {given} can't be used as {wanted}: {reason}")
 
 
-def from_environment(given: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Found:
+    """What a client is made with; `remember` is told the dialect once it is found out, off the event loop."""
+
+    settings: dict[str, Any] = field(repr=False)
+    remember: Callable[[str], None] | None = None
+
+
+def from_environment(given: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> Found:
     """All that a client takes, by the environment. The file is read only if a profile is named there.
 
     Args:
@@ -544,9 +561,7 @@ def from_environment(given: Mapping[str, Any], environ: Mapping[str, str] = os.e
     return _found(Given(), read_book() if named else Book(Path()), environ, given)
 
 
-def from_profile(
-    name: object, given: Mapping[str, Any], environ: Mapping[str, str] = os.environ
-) -> dict[str, Any]:
+def from_profile(name: object, given: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> Found:
     """All that a client takes, by a profile; what doesn't stand in it by the environment.
 
     Raises:
@@ -558,7 +573,7 @@ def from_profile(
     return _found(Given(profile=name), read_book(), environ, given)
 
 
-def _found(given: Given, book: Book, environ: Mapping[str, str], before: Mapping[str, Any]) -> dict[str, Any]:
+def _found(given: Given, book: Book, environ: Mapping[str, str], before: Mapping[str, Any]) -> Found:
     url = before.get("url")
     settings = resolve(replace(given, url=url), book, environ)
     everything = {"url": settings.url, **client_settings(settings), **before}
@@ -567,7 +582,63 @@ def _found(given: Given, book: Book, environ: Mapping[str, str], before: Mapping
         if key is None:
             raise no_key(settings, book, environ)
         everything["api_key"] = key.value
-    return everything
+    return Found(everything, memory_of(settings, book) if "dialect" not in before else None)
+
+
+def memory_of(settings: Settings, book: Book) -> Callable[[str], None] | None:
+    """Writes the dialect that is found out into the profile, by which it is not told; None where it is."""
+    profile = settings.profile
+    if profile is None or profile.dialect is not None or settings.dialect != "auto":
+        return None
+    return partial(remember_dialect, book.path, profile.name)
+
+
+def remember_dialect(path: Path, name: str, dialect: str) -> None:
+    """Write the dialect that was found into a profile that somebody has written by hand, without one.
+
+    It saves a request the next time, and no more. So one line is added, comments and all else stay, and where
+    that can't be done for certain (an inline table, a file of somebody else) nothing is.
+    """
+    with suppress(OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+        before = path.read_bytes()
+        text = decoded(before)
+        wanted = tomllib.loads(text)
+        table = wanted.get("profiles", {}).get(name)
+        if not isinstance(table, dict) or "dialect" in table or not _is_ours(path):
+            return
+        table["dialect"] = dialect
+        for head in re.finditer(r"^[ \t]*\[.+\][^\r\n]*(\r?\n|$)", text, re.MULTILINE):
+            end = head[1] or "\n"
+            with_it = f'{text[: head.start(1)]}{end}dialect = "{dialect}"{end}{text[head.end() :]}'
+            # What is between brackets may be a line of a long text, or name another table: this tells.
+            with suppress(tomllib.TOMLDecodeError):
+                # Nothing of what somebody has written meanwhile is written over.
+                if tomllib.loads(with_it) == wanted and path.read_bytes() == before:
+                    replace_file(path, with_it.encode(), like_before=True)
+                    return
+
+
+def _is_ours(path: Path) -> bool:
+    return os.name == "nt" or path.stat().st_uid == os.getuid()
+
+
+def replace_file(path: Path, data: bytes, *, like_before: bool = False) -> None:
+    """Put this into the place of a file, for its owner alone, or for whom it was for before."""
+    path = Path(os.path.realpath(path))
+    folder = path.parent
+    aside = None
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle, aside = tempfile.mkstemp(".part", ".", folder)  # made with mode 0600
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        if like_before:
+            shutil.copymode(path, aside)
+        Path(aside).replace(path)
+    finally:
+        if aside is not None:
+            with suppress(OSError):
+                Path(aside).unlink(missing_ok=True)
 
 
 def _variable(environ: Mapping[str, str], what: str) -> str:

@@ -6,6 +6,7 @@ import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import keyring
 import keyring.backend
@@ -372,6 +373,41 @@ def test_a_profile_written_by_hand_remembers_the_dialect_that_was_found(
     assert stage.do(_questions) == asked + 1
     assert list(bare.parent.iterdir()) == [bare]
     assert stat.S_IMODE(bare.stat().st_mode) == 0o600
+
+
+async def test_a_program_remembers_it_too_when_it_is_closed(
+    stage: Backstage, bare: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bare.parent.mkdir()
+    before = BY_HAND.format(url=stage.url, key=stage.api_key)
+    bare.write_text(before)
+    bare.chmod(0o600)
+    dialect = stage.do(lambda server: server.dialect)
+    async with TRMM.from_profile("lab") as trmm:
+        assert trmm.dialect == "auto"
+        await trmm.clients.list()
+        assert bare.read_text() == before
+    assert bare.read_text() == before.replace("# this one\n", f'# this one\ndialect = "{dialect}"\n')
+    assert list(bare.parent.iterdir()) == [bare]
+    assert stat.S_IMODE(bare.stat().st_mode) == 0o600
+    assert TRMM.from_profile("lab").dialect == dialect
+    monkeypatch.setenv("TRMM_PROFILE", "lab")
+    assert TRMM.from_env().dialect == dialect
+
+
+@pytest.mark.parametrize("why", ["nothing was asked", "it is said", "the file has gone"])
+async def test_a_program_writes_nothing_else(stage: Backstage, bare: Path, why: str) -> None:
+    bare.parent.mkdir()
+    before = BY_HAND.format(url=stage.url, key=stage.api_key)
+    bare.write_text(before)
+    bare.chmod(0o600)
+    more: dict[str, Any] = {"dialect": stage.do(lambda server: server.dialect)} if why == "it is said" else {}
+    async with TRMM.from_profile("lab", **more) as trmm:
+        if why != "nothing was asked":
+            await trmm.clients.list()
+        if why == "the file has gone":
+            bare.unlink()
+    assert [path.read_text() for path in bare.parent.iterdir()] == [before] * (why != "the file has gone")
 
 
 def _questions(server: Simulator) -> int:

@@ -15,9 +15,8 @@ import typer
 import trmm_async as sdk
 from trmm_async.cli.exits import CommandError, Exit
 from trmm_async.cli.keys import key_for
-from trmm_async.cli.settings import remember_dialect
 from trmm_async.cli.waits import attended
-from trmm_async.profiles import Book, Given, Key, Settings, client_settings, read_book, resolve
+from trmm_async.profiles import Book, Given, Key, Settings, client_settings, memory_of, read_book, resolve
 
 __all__ = ["Login", "client_of", "connected", "given_of", "login_of", "runs"]
 
@@ -79,6 +78,6 @@ async def connected(context: typer.Context) -> AsyncIterator["sdk.TRMM"]:
         try:
             yield trmm
         finally:
-            profile = login.settings.profile
-            if profile and profile.dialect is None and login.settings.dialect == "auto" != trmm.dialect:
-                remember_dialect(book.path, profile.name, trmm.dialect)
+            remember = memory_of(login.settings, book)
+            if remember is not None and trmm.dialect != "auto":
+                remember(trmm.dialect)

@@ -3,20 +3,15 @@
 Below: `exits`. Above: the commands.
 """
 
-import os
-import re
-import shutil
-import tempfile
 import tomllib
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, Final
 
 from trmm_async.cli.exits import CommandError, Exit
-from trmm_async.profiles import Book, Profile
+from trmm_async.profiles import Book, Profile, replace_file
 from trmm_async.saved_text import code_page, decoded
 
-__all__ = ["remember_dialect", "write_book"]
+__all__ = ["write_book"]
 
 
 def write_book(book: Book) -> None:
@@ -26,7 +21,7 @@ def write_book(book: Book) -> None:
     """
     book.checked()
     try:
-        _replace(book.path, _text(book).encode())
+        replace_file(book.path, _text(book).encode())
     except OSError as error:
         raise CommandError(Exit.FAILED, f"{book.path} can't be written: {error}") from error
 
@@ -64,52 +59,6 @@ def _changed(document: Any, book: Book) -> Any:
             if table.get(setting) != value:
                 table[setting] = value
     return document
-
-
-def remember_dialect(path: Path, name: str, dialect: str) -> None:
-    """Write the dialect that was found into a profile that somebody has written by hand, without one.
-
-    It saves a request the next time, and no more. So one line is added, comments and all else stay, and where
-    that can't be done for certain (an inline table, a file of somebody else) nothing is.
-    """
-    with suppress(OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
-        text = decoded(path.read_bytes())
-        wanted = tomllib.loads(text)
-        table = wanted.get("profiles", {}).get(name)
-        if not isinstance(table, dict) or "dialect" in table or not _is_ours(path):
-            return
-        table["dialect"] = dialect
-        for head in re.finditer(r"^[ \t]*\[.+\][^\r\n]*(\r?\n|$)", text, re.MULTILINE):
-            end = head[1] or "\n"
-            with_it = f'{text[: head.start(1)]}{end}dialect = "{dialect}"{end}{text[head.end() :]}'
-            # What is between brackets may be a line of a long text, or name another table: this tells.
-            with suppress(tomllib.TOMLDecodeError):
-                if tomllib.loads(with_it) == wanted:
-                    _replace(path, with_it.encode(), like_before=True)
-                    return
-
-
-def _is_ours(path: Path) -> bool:
-    return os.name == "nt" or path.stat().st_uid == os.getuid()
-
-
-def _replace(path: Path, data: bytes, *, like_before: bool = False) -> None:
-    """Put this into the place of a file, for its owner alone, or for whom it was for before."""
-    path = Path(os.path.realpath(path))
-    folder = path.parent
-    aside = None
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle, aside = tempfile.mkstemp(".part", ".", folder)  # made with mode 0600
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        if like_before:
-            shutil.copymode(path, aside)
-        Path(aside).replace(path)
-    finally:
-        if aside is not None:
-            with suppress(OSError):
-                Path(aside).unlink(missing_ok=True)
 
 
 def _table(profile: Profile) -> dict[str, Any]:

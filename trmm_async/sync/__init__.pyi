@@ -207,10 +207,12 @@ class TRMM:
 
     @classmethod
     def from_env(cls, **settings: Any) -> Self:
-        """A client by the environment, as the command line reads it.
+        """A client by the environment: by every `TRMM_…` that the command line reads.
 
-        `TRMM_URL` and `TRMM_API_KEY`; `TRMM_DIALECT`, without which it is found out; and `TRMM_PROFILE`,
-        which names a profile for what is not set, in the file that `TRMM_CONFIG` names.
+        `TRMM_URL` and `TRMM_API_KEY`; `TRMM_DIALECT`, without which it is found out; `TRMM_SHARED_LIMITS`,
+        `TRMM_PROXY`, `TRMM_CA` and `TRMM_CERT`; and `TRMM_PROFILE`, which names a profile for what is not
+        set, in the file that `TRMM_CONFIG` names. A profile that nothing names is not taken, be it the file's
+        default: a program goes to no server of which its environment says nothing.
 
         Args:
             settings: what `TRMM` takes; what is given here goes before the environment.
@@ -224,7 +226,8 @@ class TRMM:
     def from_profile(cls, name: str, **settings: Any) -> Self:
         """A client by a profile that `trmm login` wrote: address, key, dialect, rate limit.
 
-        What stands in none is read of the environment, but for the key of another server.
+        What stands in none is read of the environment, but for the key of another server. A dialect that had
+        to be found out is written into the profile when the client is closed, where the file can be written.
 
         Args:
             name: the profile's name.
@@ -2227,11 +2230,13 @@ class Fleet:
                 at once: they work it off together, and each is told all outcomes.
             retry: "failed" runs those again that failed, or ran without success; "unknown" those of which it
                 isn't known; "skipped" those that were skipped for being offline. One of them, or several.
-            success: as of the run. None for the return codes or the text that it was given; a function can't
+            success: as of the run: return codes of scripts and code, a text of commands, or a function; of
+                patches none. None for the return codes or the text that the run was given; a function can't
                 be written into a file. For what ends from now on. Not for a run in a database.
             forgive: go on as if what has ended by now had succeeded.
 
         Raises (on entering):
+            InvalidRequestError: `success` is not for a run of this kind.
             JournalError: there is no such journal, it is of another server or a newer version, another
                 process works on it, it isn't whole, or another user could have written it.
         """
