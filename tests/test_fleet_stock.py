@@ -66,7 +66,7 @@ class TestOneCall:
                 assert [outcome.agent_id for outcome in outcomes] == server.agent_ids
                 assert count(server, "POST") == count(server, "POST", BULK) == 1
                 looks[agents] = count(server, "GET", HISTORY)
-                assert count(server, "GET") == looks[agents] + 1  # once for our own name
+                assert count(server, "GET") == looks[agents] + 2  # our own name, and the script
         assert looks[30] <= 9
         assert looks[300] <= looks[30] + 1
 
@@ -159,9 +159,10 @@ class TestWhatTheServerLeavesOut:
                 outcomes = await trmm.fleet.run_script(server.agent_ids, script=1)
                 assert all(isinstance(one, Failed) and isinstance(one.error, kind) for one in outcomes)
             # A real server answers 500 to a script that it has not, as to much else: that proves nothing.
-            (missing, *_) = await trmm.fleet.run_script(server.agent_ids, script=999)
-            assert isinstance(missing, Unknown)
-            assert isinstance(missing.error, ServerFaultError)
+            server.fail("POST", BULK, status=500)
+            (lost, *_) = await trmm.fleet.run_script(server.agent_ids, script=1)
+            assert isinstance(lost, Unknown)
+            assert isinstance(lost.error, ServerFaultError)
             assert server.runs == []
 
     async def test_a_history_that_is_refused_keeps_all_from_being_sent(self) -> None:

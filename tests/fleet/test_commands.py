@@ -354,6 +354,34 @@ class TestAJournal:
             assert resumed.succeeded == 4
 
 
+class TestAScriptThatThereIsNot:
+    """The call for many answers it by a 500, which proves nothing: so it is looked up before."""
+
+    async def test_has_certainly_not_run_and_nothing_was_sent(self, tmp_path: Path) -> None:
+        async with served("stock", agents=4) as (server, trmm):
+            runs: list[Any] = [
+                trmm.fleet.run_script(server.agent_ids, 999),
+                trmm.fleet.run_script(server.agent_ids, 999, canary=2, journal=tmp_path / "run.db"),
+                trmm.fleet.resume(tmp_path / "run.db", retry=("failed", "skipped")),
+            ]
+            for run in runs:
+                outcomes = await run
+                assert {type(one.error) for one in outcomes if isinstance(one, Failed)} == {NotFoundError}
+                assert kinds(outcomes).keys() <= {Failed, Skipped}
+            assert count(server, "POST") == 0
+
+    @pytest.mark.parametrize("status", [403, 500])
+    async def test_is_not_told_by_who_may_not_look_or_can_not(self, status: int) -> None:
+        async with served("stock", agents=3) as (server, trmm):
+            server.fail("GET", "/scripts/1/", status=status, times=None)
+            assert kinds(await trmm.fleet.run_script(server.agent_ids, 1)) == {Done: 3}
+
+    async def test_is_looked_for_once_for_many(self) -> None:
+        async with served("stock", agents=40) as (server, trmm):
+            assert kinds(await trmm.fleet.run_script(server.agent_ids, 1)) == {Done: 40}
+            assert count(server, "GET", "/scripts/1/") == 1
+
+
 async def test_every_row_of_many_agents_in_one_call_is_collected() -> None:
     """With 4,800, by hand and at the rates of a live server (28 November 2026): all done after 258 s."""
     async with served("stock", agents=1200) as (server, trmm):

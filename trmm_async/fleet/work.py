@@ -153,7 +153,10 @@ class ScriptWork(Work[ScriptResult]):
 
     def sending(self, api: Api, dialect: Dialect, agent_ids: tuple[str, ...]) -> "MakeSending | None":
         order = dialect.run_everywhere(agent_ids, self.run)
-        return None if order is None else partial(PendingRun, api.poller, order, sender=api.transport)
+        if order is None:
+            return None
+        check = None if order.checks is None else partial(api.carry_out, order.checks)
+        return partial(PendingRun, api.poller, order, sender=api.transport, check=check)
 
     def recovering(
         self, api: Api, dialect: Dialect, agent_ids: tuple[str, ...], sent: RecoveredRun

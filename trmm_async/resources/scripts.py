@@ -10,10 +10,9 @@ import msgspec
 from trmm_async import arguments, codec
 from trmm_async.calls import Call, Plan, Steps
 from trmm_async.dialects.base import SentResult
-from trmm_async.dialects.stock.dialect import SCRIPTS
+from trmm_async.dialects.stock.dialect import GET_SCRIPT, SCRIPTS
 from trmm_async.dialects.stock.endpoint import act, delete, put, read, send
 from trmm_async.dialects.stock.explanations import sentence
-from trmm_async.dialects.stock.nouns import script_of
 from trmm_async.errors import AgentLostError, AgentUnreachableError, InvalidRequestError
 from trmm_async.models import Agent, Noun, Script, ScriptResult, no_extra
 from trmm_async.resources.api import Api
@@ -77,7 +76,6 @@ TEST_ON_SERVER = act(
     needs="code timeout args shell env_vars",
     since="0.19.0",
 )
-GET = read("scripts.get", _ONE, Script, decode=script_of)
 CREATE = send("scripts.create", "/scripts/")
 UPDATE = put("scripts.update", _ONE)
 DELETE = delete("scripts.delete", _ONE)
@@ -162,7 +160,7 @@ class Scripts(Resource):
         Raises:
             NotFoundError: there is no such script.
         """
-        return await self._send(GET, script)
+        return await self._send(GET_SCRIPT, script)
 
     async def create(
         self,

@@ -5,7 +5,7 @@ Over `poller` and `matcher`, which it tells what happened. Nothing below calls b
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
@@ -122,7 +122,7 @@ class PendingRun:
     Every agent of the order is told once: its result, or the error that says what is known. An error of the
     sending itself, by which certainly nothing ran, is raised on entering. Leaving early leaves the scripts
     running. With `recovered` nothing is sent: the history is looked through for what was sent before. `make`
-    is what a result is told as.
+    is what a result is told as. `check` is called before anything is sent, and raises what speaks against it.
     """
 
     def __init__(
@@ -135,9 +135,11 @@ class PendingRun:
         recovered: RecoveredRun | None = None,
         sender: Transport | None = None,
         make: Callable[[ScriptResult], Any] = _as_it_is,
+        check: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._order = order
         self._make = make
+        self._check = check
         self._poller = poller
         self._sender = sender or poller.transport
         self._matcher = poller.matcher
@@ -158,6 +160,8 @@ class PendingRun:
         return f"<PendingRun {self._run!r}>"
 
     async def __aenter__(self) -> Self:
+        if self._check is not None and self._recovered is None:
+            await self._check()
         waiter = self._waiter = await self._poller.enter(self._run, self._order.history)
         try:
             if self._recovered is not None:

@@ -47,6 +47,7 @@ from trmm_async.dialects.stock.nouns import (
     checks_of,
     clients_of,
     deployments_of,
+    script_of,
     scripts_of,
     site_of,
     sites_within,
@@ -57,6 +58,7 @@ from trmm_async.errors import (
     InvalidRequestError,
     NotFoundError,
     PermissionDeniedError,
+    TRMMError,
     UnsupportedError,
 )
 from trmm_async.kinds import Task
@@ -64,7 +66,17 @@ from trmm_async.limits import RateLimit
 from trmm_async.models import Agent, Alert, Check, Client, Deployment, Script, Site
 from trmm_async.plaintext import is_named
 
-__all__ = ["ALERT", "ALERTS", "DASHBOARD_SECONDS", "SCRIPTS", "SITE", "VERSION", "Stock", "version_numbers"]
+__all__ = [
+    "ALERT",
+    "ALERTS",
+    "DASHBOARD_SECONDS",
+    "GET_SCRIPT",
+    "SCRIPTS",
+    "SITE",
+    "VERSION",
+    "Stock",
+    "version_numbers",
+]
 
 T = TypeVar("T")
 
@@ -146,6 +158,7 @@ SITES: Final = read("clients.sites", "/clients/{client:id}/", list[Site], decode
 SITE: Final = read("sites.get", "/clients/sites/{site:id}/", Site, decode=site_of)
 CREATE_CLIENT: Final = send("clients.create", "/clients/", needs="client site")
 SCRIPTS: Final = read("scripts.list", "/scripts/", list[Script], decode=scripts_of)
+GET_SCRIPT: Final = read("scripts.get", "/scripts/{script:id}/", Script, decode=script_of)
 CHECKS: Final = read("checks.list", _ONE + "checks/", list[Check])
 TASKS: Final = read("tasks.list", "/tasks/", list[Task], decode=tasks_of({}))
 TASKS_OF: Final = read("tasks.list", _ONE + "tasks/", list[Task], decode=tasks_of({}))
@@ -209,6 +222,7 @@ class Stock:
             timeout=run.timeout,
             history=StockHistory(),
             rows_come_late=True,
+            checks=Plan(partial(_has_script, run.script_id)),
         )
 
     def create_deployment(self, order: DeploymentOrder) -> Plan[Deployment]:
@@ -365,6 +379,19 @@ def _post_script(agent_id: str, run: ScriptRun) -> Call[None]:
         "env_vars": run.env_vars,
     }
     return RUN.call(agent_id, body=body)
+
+
+def _has_script(script_id: int) -> Steps[None]:
+    """Raise `NotFoundError` for a script that there is not: the call for many answers 500, which is no proof.
+
+    Whoever may run it need not be allowed to read it, and what else can't be read says nothing of it.
+    """
+    try:
+        yield from read_as(GET_SCRIPT.call(script_id), ignore_answer)
+    except NotFoundError:
+        raise
+    except TRMMError:
+        pass
 
 
 def _bulk_script(agent_ids: tuple[str, ...], run: ScriptRun) -> Call[int | None]:
