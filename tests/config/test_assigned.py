@@ -145,7 +145,7 @@ async def test_values_of_custom_fields_that_a_file_names(tmp_path: Path) -> None
         assert [step.title for step in plan.steps] == ["~ client 'Hermes Network Inc.'"]
         assert "other" not in f"{plan}{plan.to_dict()}"
         path.write_text(path.read_text().replace("Floor:", "Flor:"))
-        with pytest.raises(ConfigError, match=r"no custom field 'client.Flor'; did you mean client.Floor"):
+        with pytest.raises(ConfigError, match=r"no custom field 'client.Flor'; did you mean 'client.Floor'"):
             await config.plan(trmm, tmp_path)
 
 
