@@ -50,24 +50,23 @@ async def mcp(
 
     A change needs a second key, in TRMM_MCP_CHANGE_KEY, a dry run, and an approval by the client's user.
     """
+    address = None if http is None else _address(http)
+    if address and allow:
+        raise usage("--allow is for stdio: over HTTP anybody on this machine could approve")
+    key = os.environ.get(_SECOND_KEY, "")
+    if allow and key in {"", login_of(context).key.value}:
+        raise usage(f"--allow needs a second key in {_SECOND_KEY}, other than the one that reads")
     try:
         from trmm_async.mcp_server import mcp_server
     except ModuleNotFoundError as error:
         raise usage(str(error)) from error
     from trmm_async.cli.calling import methods
 
-    address = None if http is None else _address(http)
-    if address and allow:
-        raise usage("--allow is for stdio: over HTTP anybody on this machine could approve")
     async with AsyncExitStack() as stack:
         trmm = await stack.enter_async_context(connected(context))
         changes = None
         if allow:
-            login = login_of(context)
-            key = os.environ.get(_SECOND_KEY, "")
-            if not key or key == login.key.value:
-                raise usage(f"--allow needs a second key in {_SECOND_KEY}, other than the one that reads")
-            changes = await stack.enter_async_context(client_of(login.settings, key))
+            changes = await stack.enter_async_context(client_of(login_of(context).settings, key))
         server = mcp_server(
             trmm,
             log=log,
