@@ -146,12 +146,12 @@ class TestAMirror:
             server.go_offline(server.agent_ids[3])
             await mirror.wait_until(lambda mirror: mirror[server.agent_ids[3]].status == "offline")
             agent = mirror[server.agent_ids[0]]
-            mates = [one for one in mirror.values() if one.client.id == agent.client.id]
-            assert mates == mirror.by_client(agent.client) == mirror.by_client(agent.client.name)
+            mates = {one for one in mirror.values() if one.client.id == agent.client.id}
+            assert mates == {*mirror.by_client(agent.client)} == {*mirror.by_client(agent.client.name)}
             assert agent.client.id is not None
-            assert mirror.by_client(agent.client.id) == mates
-            near = [one for one in mirror.values() if one.site.id == agent.site.id]
-            assert near == mirror.by_site(agent.site)
+            assert {*mirror.by_client(agent.client.id)} == mates
+            near = {one for one in mirror.values() if one.site.id == agent.site.id}
+            assert near == {*mirror.by_site(agent.site)}
             assert mirror.by_status("offline") == [mirror[server.agent_ids[3]]]
 
     async def test_of_a_client_has_its_agents_alone(self, dialect: str) -> None:

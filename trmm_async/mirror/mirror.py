@@ -2,7 +2,9 @@
 
 import asyncio
 import builtins
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from operator import eq
 from types import TracebackType
 from typing import Any, Self
 
@@ -122,22 +124,19 @@ class Mirror(Mapping[str, Agent]):
         return [known[number] for number in sorted(known)]
 
     def by_client(self, client: int | str | Client | ClientRef) -> list[Agent]:
-        """The agents of a client, by its id, its name or the client."""
-        return self._by(client, lambda agent: agent.client)
+        """The agents of a client, by its id, its name or the client. In no order."""
+        return self._among(self._picture.by_client.of(_is(client)))
 
     def by_site(self, site: int | str | Site | SiteRef) -> list[Agent]:
-        """The agents of a site, by its id, its name or the site."""
-        return self._by(site, lambda agent: agent.site)
+        """The agents of a site, by its id, its name or the site. In no order."""
+        return self._among(self._picture.by_site.of(_is(site)))
 
     def by_status(self, status: str) -> list[Agent]:
-        """The agents of a status: "online", "offline" or "overdue"."""
-        return [agent for agent in self.values() if agent.status == status]
+        """The agents of a status: "online", "offline" or "overdue". In no order."""
+        return self._among(self._picture.by_status.of(partial(eq, status)))
 
-    def _by(self, wanted: Any, place: Callable[[Agent], ClientRef | SiteRef]) -> list[Agent]:
-        key = wanted if isinstance(wanted, str | int) else wanted.id if wanted.id is not None else wanted.name
-        if isinstance(key, str):
-            return [agent for agent in self.values() if place(agent).name == key]
-        return [agent for agent in self.values() if place(agent).id == key]
+    def _among(self, agent_ids: Iterable[str]) -> list[Agent]:
+        return [self[agent_id] for agent_id in agent_ids]
 
     @property
     def fresh(self) -> bool:
@@ -195,3 +194,10 @@ class Mirror(Mapping[str, Agent]):
             if not limit.expired():
                 raise
             raise TimeoutError(f"it did not hold within {timeout} s") from None
+
+
+def _is(wanted: Any) -> Callable[[tuple[int | None, str | None]], bool]:
+    """Of a key of a client or site: whether it is that one, by id or, where there is none, by name."""
+    key = wanted if isinstance(wanted, str | int) else wanted.id if wanted.id is not None else wanted.name
+    place = 1 if isinstance(key, str) else 0
+    return lambda named: named[place] == key

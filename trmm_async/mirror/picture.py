@@ -4,7 +4,7 @@ Below `feeds`, which says how things stand. Everything changes in one go, betwee
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Final, Self
@@ -15,7 +15,7 @@ from trmm_async.errors import ClosedError, InvalidRequestError
 from trmm_async.models import Agent, Alert, Noun
 from trmm_async.stream import StreamSettings
 
-__all__ = ["Change", "Changes", "MirrorSettings", "Picture", "differ"]
+__all__ = ["Change", "Changes", "Index", "MirrorSettings", "Picture", "differ"]
 
 _INVENTORY: Final[Mapping[str, object]] = {
     "disks": (),
@@ -125,12 +125,41 @@ def differ(before: Agent | None, after: Agent) -> bool:
     return before is None or msgspec.structs.replace(before, last_seen=after.last_seen) != after
 
 
+class Index:
+    """Which agents belong where, by a key that many of them share. Kept at each change, never made anew."""
+
+    def __init__(self, key: Callable[[Agent], Hashable]) -> None:
+        self._key = key
+        self._groups: dict[Hashable, dict[str, None]] = {}
+
+    def move(self, agent_id: str, before: Agent | None, after: Agent | None) -> None:
+        """The agent was, or is, there: None if it was not there, or is gone."""
+        was = None if before is None else self._key(before)
+        now = None if after is None else self._key(after)
+        if was == now:
+            return
+        if was is not None:
+            group = self._groups[was]
+            del group[agent_id]
+            if not group:
+                del self._groups[was]
+        if now is not None:
+            self._groups.setdefault(now, {})[agent_id] = None
+
+    def of(self, fits: Callable[[Any], bool]) -> Iterator[str]:
+        """The ids of those whose key fits; as many keys are asked as there are."""
+        return (agent_id for key, group in self._groups.items() if fits(key) for agent_id in group)
+
+
 class Picture:
     """Agents and open alerts, by agent.
 
     Attributes:
         agents: by id; the same object as long as nothing but `last_seen` of the agent changes.
         alerts: those that are not resolved, by agent and number.
+        by_client: by id and name of the client.
+        by_site: by id and name of the site.
+        by_status: by status.
     """
 
     def __init__(self, *, inventory: bool, custom_fields: bool) -> None:
@@ -139,6 +168,9 @@ class Picture:
             self._left_out["custom_fields"] = ()
         self.agents: dict[str, Agent] = {}
         self.alerts: dict[str, dict[int, Alert]] = {}
+        self.by_client: Index = Index(lambda agent: (agent.client.id, agent.client.name))
+        self.by_site: Index = Index(lambda agent: (agent.site.id, agent.site.name))
+        self.by_status: Index = Index(lambda agent: agent.status)
         self._readers: dict[Changes, None] = {}
         self._waiters: set[asyncio.Event] = set()
         self._end: BaseException | None = None
@@ -157,16 +189,26 @@ class Picture:
 
     def exchange(self, before: Agent | None, agent: Agent, *, is_told: bool) -> None:
         """The same, where it is known what differs from how it stood before."""
-        self.agents[agent.agent_id] = agent
+        self._set(agent.agent_id, agent)
         if is_told:
             self._tell(Change(agent_id=agent.agent_id, before=before, after=agent))
 
     def drop(self, agent_id: str) -> None:
         """An agent is gone, and its alerts."""
         self.alerts.pop(agent_id, None)
-        before = self.agents.pop(agent_id, None)
+        before = self.agents.get(agent_id)
         if before is not None:
+            self._set(agent_id, None)
             self._tell(Change(agent_id=agent_id, before=before, after=None))
+
+    def _set(self, agent_id: str, agent: Agent | None) -> None:
+        before = self.agents.get(agent_id)
+        for index in (self.by_client, self.by_site, self.by_status):
+            index.move(agent_id, before, agent)
+        if agent is None:
+            del self.agents[agent_id]
+        else:
+            self.agents[agent_id] = agent
 
     def hear(self, agent_id: str, alert: Alert) -> None:
         """How one alert stands now."""
