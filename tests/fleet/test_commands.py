@@ -376,9 +376,10 @@ class TestAScriptThatThereIsNot:
             server.fail("GET", "/scripts/1/", status=status, times=None)
             assert kinds(await trmm.fleet.run_script(server.agent_ids, 1)) == {Done: 3}
 
-    async def test_is_looked_for_once_for_many(self) -> None:
+    async def test_is_looked_for_once_in_a_run(self) -> None:
         async with served("stock", agents=40) as (server, trmm):
-            assert kinds(await trmm.fleet.run_script(server.agent_ids, 1)) == {Done: 40}
+            assert kinds(await trmm.fleet.run_script(server.agent_ids, 1, canary=2, batch=19)) == {Done: 40}
+            assert count(server, "POST", BULK) == 3
             assert count(server, "GET", "/scripts/1/") == 1
 
 

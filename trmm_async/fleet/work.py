@@ -12,7 +12,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Final, Generic, Protocol, Self, TypeVar, cast
 
-from trmm_async.calls import Call, Replay
+from trmm_async.calls import Call, Plan, Replay
 from trmm_async.dialects import AgentFilter, Dialect, ScriptRun
 from trmm_async.dialects.stock.bulk import PatchMode, command_run, patch_call
 from trmm_async.dialects.stock.commands import CommandRun
@@ -138,10 +138,11 @@ class ScriptWork(Work[ScriptResult]):
     kind = "script"
     good: Callable[[Any], bool] = staticmethod(succeeded_by_default)
 
-    def __init__(self, run: ScriptRun) -> None:
+    def __init__(self, run: ScriptRun, *, is_there: bool = False) -> None:
         self.name: str = f"script {run.script!r}"
         self.run = run
         self.longest = run.timeout
+        self._is_there = is_there
 
     def send(
         self, api: Api, dialect: Dialect, agent_id: str, guard: UnsentGuard, before: Before | None
@@ -155,8 +156,14 @@ class ScriptWork(Work[ScriptResult]):
         order = dialect.run_everywhere(agent_ids, self.run)
         if order is None:
             return None
-        check = None if order.checks is None else partial(api.carry_out, order.checks)
+        check = None if order.checks is None else partial(self._look_up, api, order.checks)
         return partial(PendingRun, api.poller, order, sender=api.transport, check=check)
+
+    async def _look_up(self, api: Api, checks: Plan[None]) -> None:
+        """See that there is such a script, before the first call for many; a name was looked up just now."""
+        if not self._is_there:
+            await api.carry_out(checks)
+            self._is_there = True
 
     def recovering(
         self, api: Api, dialect: Dialect, agent_ids: tuple[str, ...], sent: RecoveredRun
@@ -165,7 +172,7 @@ class ScriptWork(Work[ScriptResult]):
         return None if make is None else partial(make, recovered=sent)
 
     async def identified(self, api: Api) -> "ScriptWork":
-        return ScriptWork(await Names(api).run(self.run))
+        return ScriptWork(await Names(api).run(self.run), is_there=isinstance(self.run.script, str))
 
     def order(self) -> dict[str, Any]:
         run = self.run
