@@ -628,7 +628,7 @@ STORIES: dict[str, tuple[Story, str]] = {
     ),
 }
 REACH = "an agent's checks are others here; test_reach.py tells what policies give it"
-RESTRICTED = "a role that sees some clients alone is not simulated"
+RESTRICTED = "told in test_restricted.py, by roles that are made there"
 MAIL = "the simulated server's mail always goes out, to whomever"
 SPARED: dict[str, str] = {
     "bulk_limited_other_client_403": RESTRICTED,
@@ -641,7 +641,7 @@ SPARED: dict[str, str] = {
     "checks_agent_policy_enforced": REACH,
     "checks_agent_policy_enforced_first_read": REACH,
     "alert_template_get_core_settings_list": "of a template with recipients alone; the list has one, too",
-    "alert_template_create_server_action_403": "a right that depends on the body is not simulated",
+    "alert_template_create_server_action_403": RESTRICTED,
     "policy_create_by_restricted_user": RESTRICTED,
     "patchpolicy_reset_restricted_all": RESTRICTED,
     "patchpolicy_update_of_agent": "told by a call of the client: it goes by the id of an agent's own",

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from random import Random
 
-    from trmm_async.testing.nouns import Client, Site
-
 __all__ = ["Accounts", "Token", "User", "first_accounts", "totp_code"]
 
 SESSION_SECONDS = 5 * 3600.0
@@ -58,13 +56,6 @@ class User:
     email: str = ""
     role: int | None = None
     date_format: str | None = None
-    clients: frozenset[int] = frozenset()
-    sites: frozenset[int] = frozenset()
-
-    def sees(self, client: Client, site: Site | None = None) -> bool:
-        """Tell whether the role shows a client, or a site of it; one without clients and sites shows all."""
-        everything = self.permissions is None or not (self.clients or self.sites)
-        return everything or client.id in self.clients or (site is not None and site.id in self.sites)
 
     def may(self, permission: str) -> bool:
         """Tell whether the role allows something."""
@@ -109,16 +100,6 @@ class Accounts:
         user.pk = user.pk or next(self._numbers)
         user.email = user.email or f"{user.username}@example.com"
         return user
-
-    def shows(self, username: str, site: Site) -> bool:
-        """Tell whether the role of a user shows a site, and the agents there."""
-        user = self.users.get(username)
-        return user is None or user.sees(site.client, site)
-
-    def shows_client(self, username: str, client: Client) -> bool:
-        """Tell whether the role of a user shows a client with all of its sites."""
-        user = self.users.get(username)
-        return user is None or user.sees(client)
 
     def rename(self, old: str, new: str) -> None:
         """Give a user another name."""

@@ -9,7 +9,6 @@ import asyncio
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from trmm_async.testing.replies import RefusedError
 from trmm_async.testing.routing import Route
 
 from . import agent_shapes as shapes
@@ -17,6 +16,7 @@ from . import custom_fields
 from .edits import AGENT_FIELDS, checked
 from .models import PATCH_POLICY
 from .room import Fields, crash, invalid, refuse, said, whole
+from .sight import Sight
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -45,7 +45,7 @@ class Agents:
     def __init__(self, stage: Stage) -> None:
         self._world = stage.world
         self._diary = stage.diary
-        self._accounts = stage.accounts
+        self._sight = Sight(stage)
         self._seconds = stage.agent_seconds
 
     def routes(self) -> Sequence[Route]:
@@ -72,7 +72,7 @@ class Agents:
         site = whole(query["site"]) if "site" in query else None
         client = whole(query["client"]) if "client" in query and site is None else None
         found = self._world.find_agents(client=client, site=site, monitoring_type=kind)
-        found = [agent for agent in found if self._accounts.shows(asked.user, agent.site)]
+        found = self._sight.agents(asked, found)
         if query.get("detail", "true") != "true":
             return await self._said([shapes.short(agent) for agent in found], SHORT * self._seconds)
         pending = Counter(row["agent"] for row in self._diary.actions.values() if row["status"] == "pending")
@@ -122,10 +122,7 @@ class Agents:
         return said(f"{agent.hostname} will now be uninstalled.")
 
     def _agent(self, asked: Asked) -> Agent:
-        agent = self._world.agent(asked.params["agent_id"])
-        if not self._accounts.shows(asked.user, agent.site):
-            raise RefusedError(403)
-        return agent
+        return self._world.agent(asked.params["agent_id"])
 
 
 def _examine_shell(agent: Agent, changes: Mapping[str, object]) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from trmm_async.testing.replies import RefusedError
 from trmm_async.testing.routing import Route
 
 from .automation import shown_client, shown_site
@@ -58,13 +59,22 @@ class AlertTemplates:
 
     def create(self, asked: Asked) -> Reply:
         """`POST /alerts/templates/`: nothing has to be there, and names may be the same."""
-        self._table.create(Fields.of(asked), asked.user)
+        self._table.create(self._allowed(asked), asked.user)
         return said("ok")
 
     def update(self, asked: Asked) -> Reply:
         """`PUT /alerts/templates/{id}/`."""
-        self._table.update(asked.params["id"], Fields.of(asked), asked.user)
+        self._table.update(asked.params["id"], self._allowed(asked), asked.user)
         return said("ok")
+
+    def _allowed(self, asked: Asked) -> Fields:
+        """Read a body; one with a script for the server itself asks for the right to run such."""
+        body = Fields.of(asked)
+        kinds = {body.get("action_type"), body.get("resolved_action_type")}
+        user = self._stage.accounts.users.get(asked.user)
+        if "server" in kinds and user is not None and not user.may("can_run_server_scripts"):
+            raise RefusedError(403)
+        return body
 
     def delete(self, asked: Asked) -> Reply:
         """`DELETE /alerts/templates/{id}/`: who had it has none then."""

@@ -12,6 +12,7 @@ from trmm_async.testing.routing import Route
 
 from .edits import ALERT_FIELDS, checked
 from .room import Fields, crash, refuse, said
+from .sight import Sight
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,6 +38,7 @@ class Alerts:
 
     def __init__(self, stage: Stage) -> None:
         self._world = stage.world
+        self._sight = Sight(stage)
 
     def routes(self) -> Sequence[Route]:
         """Return its calls."""
@@ -57,7 +59,7 @@ class Alerts:
         and `resolvedFilter` and `snoozedFilter`, which leave something out only where they are false.
         """
         body = Fields.of(asked)
-        alerts = list(self._world.alerts.values())
+        alerts = [each for each in self._world.alerts.values() if self._shows(asked, each)]
         if "top" in body:
             alerts = [each for each in alerts if not (each.resolved or each.snoozed or each.hidden)]
             oldest = sorted(alerts, key=lambda each: each.created_at)[: body.whole("top")]
@@ -77,6 +79,11 @@ class Alerts:
             now = self._world.clock()
             return now - body.whole("timeFilter") * DAY < it.created_at <= now
         return True
+
+    def _shows(self, asked: Asked, it: Alert) -> bool:
+        """Those of nothing are shown to everybody."""
+        of_nothing = not it.agent_id and it.assigned_check is None and it.assigned_task is None
+        return of_nothing or self._sight.shows_by_id(asked, it.agent_id)
 
     def _client_of(self, it: Alert) -> int | None:
         agent = self._world.agents.get(it.agent_id)
@@ -113,9 +120,11 @@ class Alerts:
         return said("ok")
 
     def delete(self, asked: Asked) -> Reply:
-        """`DELETE /alerts/{id}/`: one that does not exist crashes the server."""
-        if self._world.alerts.pop(int(asked.params["pk"]), None) is None:
+        """`DELETE /alerts/{id}/`: one that does not exist crashes the server, where the role is not asked."""
+        number = int(asked.params["pk"])
+        if number not in self._world.alerts and self._sight.user(asked) is None:
             crash()
+        del self._world.alerts[self._alert(asked).id]
         return said("ok")
 
     def bulk(self, asked: Asked) -> Reply:
@@ -125,7 +134,8 @@ class Alerts:
         if action not in {"resolve", "snooze"} or (action == "snooze" and "snooze_days" not in body):
             refuse("The request was invalid")
         chosen = _members(body["alerts"])
-        for it in [each for each in self._world.alerts.values() if str(each.id) in chosen]:
+        mine = [each for each in self._world.alerts.values() if self._shows(asked, each)]
+        for it in [each for each in mine if str(each.id) in chosen]:
             if action == "resolve":
                 self._resolve(it)
             else:
@@ -133,7 +143,9 @@ class Alerts:
         return said("ok")
 
     def _alert(self, asked: Asked) -> Alert:
-        return self._world.alert(int(asked.params["pk"]))
+        it = self._world.alert(int(asked.params["pk"]))
+        self._sight.check_agent(asked, self._world.agents.get(it.agent_id))
+        return it
 
     def _resolve(self, it: Alert) -> None:
         """Resolve an alert; again, and it has been resolved now."""

@@ -14,6 +14,7 @@ from . import checks, tasks
 from .reach import reached_by
 from .room import Fields, crash, invalid, said
 from .setup_rows import INSTALLED
+from .sight import Sight
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -42,6 +43,7 @@ class Automation:
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
         self._database = stage.database
+        self._sight = Sight(stage)
 
     def routes(self) -> Sequence[Route]:
         """Return its calls."""
@@ -101,11 +103,13 @@ class Automation:
         for check in of_source:
             columns = {name: check[name] for name in self._database.checks.form.fields}
             made = self._database.checks.add(columns | {"policy": row["id"], "env_vars": []})
+            self._database.check_changed(made)
             numbers[check["id"]] = made["id"]
         for task in [each for each in self._database.tasks if each["policy"] == source]:
             columns = {name: task[name] for name in self._database.tasks.form.fields}
             check_of = numbers[task["assigned_check"]]
-            self._database.tasks.add(columns | {"policy": row["id"], "assigned_check": check_of})
+            made = self._database.tasks.add(columns | {"policy": row["id"], "assigned_check": check_of})
+            self._database.task_changed(made)
 
     def _read(self, body: Fields, itself: Row | None = None) -> Row:
         values = self._database.policies.form.read(body, partial=True)
@@ -117,12 +121,16 @@ class Automation:
     def update(self, asked: Asked) -> Reply:
         """`PUT /automation/policies/{id}/`."""
         row = self._database.policies.get(asked.params["id"])
+        before = row["active"], row["enforced"]
         self._database.policies.change(row, self._read(Fields.of(asked), row), asked.user)
+        if before != (row["active"], row["enforced"]):
+            self._database.late.forget_all()
         return said("ok")
 
     def delete(self, asked: Asked) -> Reply:
         """`DELETE /automation/policies/{id}/`: with its checks and tasks."""
         number = self._database.policies.remove(asked.params["id"])["id"]
+        self._database.late.forget_all()
         for table in (self._database.checks, self._database.tasks):
             for row in [each for each in table if each["policy"] == number]:
                 table.remove(str(row["id"]))
@@ -150,18 +158,21 @@ class Automation:
             return said({"name": ""})
         number, world = row["id"], self._stage.world
         places: Row = {}
+        sight = self._sight
         for kind in ("workstation", "server"):
             name = f"{kind}_policy"
             clients = [each for each in world.clients.values() if getattr(each, name) == number]
             sites = [each for each in world.sites.values() if getattr(each, name) == number]
-            places[f"{kind}_clients"] = [shown_client(each) for each in clients]
-            places[f"{kind}_sites"] = [shown_site(each) for each in sites]
-        agents = [shapes.short(each) for each in world.agents.values() if each.policy == number]
+            places[f"{kind}_clients"] = [
+                shown_client(each) for each in clients if sight.shows_client(asked, each)
+            ]
+            places[f"{kind}_sites"] = [shown_site(each) for each in sites if sight.shows(asked, each)]
+        agents = [shapes.short(each) for each in sight.agents(asked) if each.policy == number]
         defaults = {f"is_default_{name}": self._database.settings[name] == number for name in DEFAULTS}
         return said({"pk": number, "name": row["name"], **places, "agents": agents, **defaults})
 
-    def overview(self, _asked: Asked) -> Reply:
-        """`GET /automation/policies/overview/`: by client and site."""
+    def overview(self, asked: Asked) -> Reply:
+        """`GET /automation/policies/overview/`: by client and site; every site of a client that is shown."""
         world = self._stage.world
         return said(
             [
@@ -175,6 +186,7 @@ class Automation:
                     **self._set_at(client),
                 }
                 for client in world.clients.values()
+                if self._sight.shows_client(asked, client)
             ]
         )
 
@@ -256,7 +268,11 @@ class Automation:
         """`POST /automation/patchpolicy/reset/`: of a `client`, a `site`, or of every agent there is."""
         body = Fields.of(asked)
         client, site = (body.whole(name) if name in body else None for name in ("client", "site"))
-        for agent in self._stage.world.find_agents(client=client, site=site):
+        if client is not None:
+            self._sight.check_client(asked, client)
+        elif site is not None:
+            self._sight.check_site(asked, site)
+        for agent in self._sight.agents(asked, self._stage.world.find_agents(client=client, site=site)):
             agent.update_policy |= RESET
         return said("The patch policy on the affected agents has been reset.")
 

@@ -16,6 +16,7 @@ from trmm_async.testing.runner import Order
 from .dispatch import Dispatch
 from .room import Fields, crash, refuse, said, whole
 from .runs import listed_words, shell_of
+from .sight import Sight
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,6 +39,7 @@ class Bulk:
         self._stage = stage
         self._world = stage.world
         self._dispatch = Dispatch(stage)
+        self._sight = Sight(stage)
 
     def routes(self) -> Sequence[Route]:
         """Return its calls."""
@@ -46,7 +48,7 @@ class Bulk:
     def act(self, asked: Asked) -> Reply:
         """`POST /agents/actions/bulk/`: answered as soon as the worker has been told."""
         body = Fields.of(asked)
-        agents = self._chosen(body)
+        agents = self._chosen(asked, body)
         if not agents:
             refuse("No agents were found meeting the selected criteria")
         mode = body["mode"]
@@ -63,19 +65,20 @@ class Bulk:
             case _:
                 return refuse("Something went wrong")
 
-    def _chosen(self, body: Fields) -> list[Agent]:
-        """Return the agents that are meant. Unknown ids and wrong systems drop out without a word.
+    def _chosen(self, asked: Asked, body: Fields) -> list[Agent]:
+        """Return the agents that are meant, of those that the role shows.
 
-        Whether one is online, and `offlineAgents`, makes no difference.
+        Unknown ids and wrong systems drop out without a word. Whether one is online, and `offlineAgents`,
+        makes no difference.
         """
-        found = self._targets(body)
+        found = self._sight.agents(asked, self._targets(asked, body))
         kind = KINDS.get(str(body["monType"]))
         system = str(body["osType"]) if body["osType"] in SYSTEMS else None
         return [
             agent for agent in found if kind in {None, agent.monitoring_type} and system in {None, agent.plat}
         ]
 
-    def _targets(self, body: Fields) -> list[Agent]:
+    def _targets(self, asked: Asked, body: Fields) -> list[Agent]:
         match body["target"]:
             case "agents":
                 if not body["agents"]:
@@ -83,8 +86,10 @@ class Bulk:
                 wanted = set(listed_words(body["agents"]))
                 return [agent for agent in self._world.agents.values() if agent.agent_id in wanted]
             case "client":
+                self._sight.check_client(asked, whole(body["client"]))
                 return self._world.find_agents(client=whole(body["client"]))
             case "site":
+                self._sight.check_site(asked, whole(body["site"]))
                 return self._world.find_agents(site=whole(body["site"]))
             case "all":
                 return self._world.find_agents()

@@ -19,6 +19,7 @@ from .database import RESULTS
 from .models import CHECK_TYPES
 from .reach import given_checks
 from .room import Fields, crash, invalid, refuse, said
+from .sight import Sight
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,6 +47,7 @@ class Checks:
         self._stage = stage
         self._world = stage.world
         self._database = stage.database
+        self._sight = Sight(stage)
 
     def routes(self) -> Sequence[Route]:
         """Return its calls."""
@@ -66,10 +68,11 @@ class Checks:
 
     # -- looking ---------------------------------------------------------------------------------------------
 
-    async def all(self, _asked: Asked) -> Reply:
+    async def all(self, asked: Asked) -> Reply:
         """`GET /checks/`: all of them, the policies' too; without results, and slow."""
-        tasks = self._database.all_tasks()
-        rows = [shown(self._stage, row, tasks) for row in self._database.all_checks()]
+        tasks, pks = self._database.all_tasks(), {agent.pk for agent in self._sight.agents(asked)}
+        shows = [row for row in self._database.all_checks() if row["agent"] is None or row["agent"] in pks]
+        rows = [shown(self._stage, row, tasks) for row in shows]
         await asyncio.sleep(len(rows) * self._stage.check_seconds)
         return said(rows)
 
@@ -77,21 +80,31 @@ class Checks:
         """`GET /agents/{agent_id}/checks/`: with results, those that have run."""
         agent = self._world.agent(asked.params["agent_id"])
         tasks = self._database.all_tasks()
-        given = given_checks(self._database, agent)
-        rows = [*self._database.checks_of(agent), *given]
+        # Its own are read before it is found out which of them a policy overrides: that shows the next time.
+        own = [dict(row) for row in self._database.checks_of(agent)]
+        rows = [*own, *given_checks(self._database, agent)]
         return said([shown(self._stage, row, tasks, agent) for row in rows])
 
     def get(self, asked: Asked) -> Reply:
         """`GET /checks/{id}/`: without its result."""
+        return said(shown(self._stage, self._check(asked), self._database.all_tasks()))
+
+    def _check(self, asked: Asked) -> Row:
         row = self._database.check(asked.params["id"])
-        return said(shown(self._stage, row, self._database.all_tasks()))
+        self._sight.check_agent(asked, self._database.agent_of(row))
+        return row
+
+    def _checked(self, asked: Asked) -> Check:
+        result = self._database.result(asked.params["id"])
+        self._sight.check_agent(asked, self._world.agent(result.agent_id))
+        return result
 
     def history(self, asked: Asked) -> Reply:
         """`PATCH /checks/{result id}/history/`: one point every two minutes, newest first.
 
         `timeFilter` is a number of days, 0 for all; anything but a number is a 500.
         """
-        check = self._database.result(asked.params["id"])
+        check = self._checked(asked)
         days = Fields.of(asked).get("timeFilter", 0)
         if isinstance(days, bool) or not isinstance(days, int | float):
             crash()
@@ -105,7 +118,9 @@ class Checks:
         """`POST /checks/`: `agent` (its id here) or a `policy`, and `check_type`, must be there."""
         body = Fields.of(asked).plain()
         if "agent" in body:
-            body["agent"] = self._world.agent(str(body["agent"])).pk
+            agent = self._world.agent(str(body["agent"]))
+            self._sight.check_agent(asked, agent)
+            body["agent"] = agent.pk
         if "check_type" not in body:
             crash()
         if body["check_type"] == "eventlog" and Fields(body)["event_id_is_wildcard"]:
@@ -139,23 +154,23 @@ class Checks:
 
     def update(self, asked: Asked) -> Reply:
         """`PUT /checks/{id}/`: its type stays as it is, whatever is sent."""
-        row = self._database.check(asked.params["id"])
+        row = self._check(asked)
         body = Fields.of(asked)
         given = {name: body[name] for name in body if name not in FIXED}
         if row["check_type"] == "eventlog" and given.get("event_id_is_wildcard"):
             given["event_id"] = 0
-        self._database.checks.update(asked.params["id"], given, asked.user)
+        self._database.check_changed(self._database.checks.update(asked.params["id"], given, asked.user))
         return said(f"{readable(self._stage, row)} was edited!")
 
     def delete(self, asked: Asked) -> Reply:
         """`DELETE /checks/{id}/`."""
-        row = self._database.check(asked.params["id"])
+        row = self._check(asked)
         self._database.drop_check(row)
         return said(f"{readable(self._stage, row)} was deleted!")
 
     def reset(self, asked: Asked) -> Reply:
         """`POST /checks/{result id}/reset/`: it passes, and its alert is resolved."""
-        self._pass(self._database.result(asked.params["id"]))
+        self._pass(self._checked(asked))
         return said("The check status was reset")
 
     def reset_all(self, asked: Asked) -> Reply:
@@ -164,6 +179,9 @@ class Checks:
         for row in self._database.checks_of(agent):
             if check := self._database.live.get(int(str(row["id"]))):
                 self._pass(check)
+        for row in given_checks(self._database, agent):
+            if result := self._database.on_agents.get(("check", int(str(row["id"])), agent.pk)):
+                result["status"] = "passing"
         return said("All checks status were reset")
 
     def _pass(self, check: Check) -> None:
@@ -187,6 +205,7 @@ class Checks:
         number, target = int(asked.params["id"]), asked.params["target"]
         if target not in {"client", "site"}:
             raise RefusedError(403)
+        (self._sight.check_client if target == "client" else self._sight.check_site)(asked, number)
         client, site = (number if target == kind else None for kind in ("client", "site"))
         agents = self._world.find_agents(client=client, site=site)
         if not agents:

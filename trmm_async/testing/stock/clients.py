@@ -9,15 +9,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from trmm_async.testing.forms import Field, Form
+from trmm_async.testing.nouns import Site
 from trmm_async.testing.routing import Route
 
 from . import custom_fields
 from .room import Fields, crash, invalid, refuse, said, whole
+from .sight import Sight
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from trmm_async.testing.nouns import Client, Site
+    from trmm_async.testing.nouns import Client
     from trmm_async.testing.replies import Asked, Reply
     from trmm_async.testing.stage import Stage
 
@@ -34,7 +36,7 @@ class Clients:
     def __init__(self, stage: Stage) -> None:
         self._world = stage.world
         self._database = stage.database
-        self._accounts = stage.accounts
+        self._sight = Sight(stage)
 
     def routes(self) -> Sequence[Route]:
         """Return its calls."""
@@ -57,16 +59,8 @@ class Clients:
     def list(self, asked: Asked) -> Reply:
         """`GET /clients/`: by their names, with counts; those, and the sites, that the role shows."""
         named = sorted(self._world.clients.values(), key=lambda client: client.name)
-        rows: list[dict[str, object]] = []
-        for client in named:
-            sites = self._world.sites_of(client.id)
-            shown = {site.id for site in sites if self._accounts.shows(asked.user, site)}
-            if not shown and not self._accounts.shows_client(asked.user, client):
-                continue
-            row = self._client(client) | self._counts(client)
-            of_row = row["sites"] if isinstance(row["sites"], list) else []
-            rows.append(row | {"sites": [site for site in of_row if site["id"] in shown]})
-        return said(rows)
+        shown = [client for client in named if self._sight.shows_client(asked, client)]
+        return said([self._client(asked, client) | self._counts(client) for client in shown])
 
     def create(self, asked: Asked) -> Reply:
         """`POST /clients/`: a client with its first site; where the site is missing, 500 and the client."""
@@ -81,11 +75,12 @@ class Clients:
             raise
         self._place(made, body.inner("client"))
         custom_fields.edit(self._world, made, body.rows("custom_fields"))
+        self._sight.show_to_maker(asked, "clients", made.id)
         return said(f"{made.name} was added")
 
     def get(self, asked: Asked) -> Reply:
         """`GET /clients/{id}/`: without the list's counts."""
-        return said(self._client(self._asked_client(asked)))
+        return said(self._client(asked, self._asked_client(asked)))
 
     def edit(self, asked: Asked) -> Reply:
         """`PUT /clients/{id}/`: answered with a sentence in which the name was forgotten."""
@@ -112,16 +107,19 @@ class Clients:
     def list_sites(self, asked: Asked) -> Reply:
         """`GET /clients/sites/`: those that the role shows."""
         sites = self._world.sites.values()
-        return said([_site(site) for site in sites if self._accounts.shows(asked.user, site)])
+        return said([_site(site) for site in sites if self._sight.shows(asked, site)])
 
     def create_site(self, asked: Asked) -> Reply:
         """`POST /clients/sites/`."""
         body = Fields.of(asked)
         fields = body.inner("site")
+        if isinstance(fields["client"], int):
+            self._sight.check_client(asked, fields["client"])
         client = self._client_of(fields["client"])
         made = self._world.create_site(client.id, self._site_name(fields.get("name"), client))
         self._place(made, fields)
         custom_fields.edit(self._world, made, body.rows("custom_fields"))
+        self._sight.show_to_maker(asked, "sites", made.id)
         return said(f"Site {made.name} was added!")
 
     def get_site(self, asked: Asked) -> Reply:
@@ -156,10 +154,14 @@ class Clients:
     # -- checks ----------------------------------------------------------------------------------------------
 
     def _asked_client(self, asked: Asked) -> Client:
-        return self._world.client(int(asked.params["pk"]))
+        client = self._world.client(int(asked.params["pk"]))
+        self._sight.check_client(asked, client.id)
+        return client
 
     def _asked_site(self, asked: Asked) -> Site:
-        return self._world.site(int(asked.params["pk"]))
+        site = self._world.site(int(asked.params["pk"]))
+        self._sight.check_site(asked, site.id)
+        return site
 
     def _client_of(self, key: object) -> Client:
         if not isinstance(key, int) or key not in self._world.clients:
@@ -173,6 +175,7 @@ class Clients:
             refuse(words)
         if moving:
             target = self._world.site(whole(asked.row.query["move_to_site"]))
+            self._sight.check_site(asked, target.id)
             # The database would not delete a site to which its own agents have been moved.
             if target in sites:
                 crash()
@@ -186,9 +189,15 @@ class Clients:
             "workstation_policy": self._database.policies,
             "alert_template": self._database.alert_templates,
         }
+        sites = [it] if isinstance(it, Site) else self._world.sites_of(it.id)
         for name, table in known.items():
-            if name in changes:
-                setattr(it, name, Form({name: Field.key(table.__contains__)}).read(changes)[name])
+            if name not in changes:
+                continue
+            before = getattr(it, name)
+            setattr(it, name, Form({name: Field.key(table.__contains__)}).read(changes)[name])
+            if name != "alert_template" and getattr(it, name) != before:
+                kind = name.removesuffix("_policy")
+                self._database.late.forget(*(f"site_{kind}_*{site.id}_*" for site in sites))
         if "block_policy_inheritance" in changes:
             form = Form({"block_policy_inheritance": Field.flag()})
             it.block_policy_inheritance = bool(form.read(changes)["block_policy_inheritance"])
@@ -211,8 +220,9 @@ class Clients:
 
     # -- shapes ----------------------------------------------------------------------------------------------
 
-    def _client(self, it: Client) -> Json:
+    def _client(self, asked: Asked, it: Client) -> Json:
         sites = sorted(self._world.sites_of(it.id), key=lambda site: site.name)
+        sites = [site for site in sites if self._sight.shows(asked, site)]
         return {
             "id": it.id,
             "name": it.name,

@@ -15,6 +15,7 @@ from trmm_async.testing.nouns import Check
 from trmm_async.testing.replies import iso
 
 from . import models
+from .late import Late
 from .setup_rows import CORE_SETTINGS
 from .table import Table
 
@@ -40,7 +41,7 @@ class Database:
 
     `live` has the world's record of every check by its id: its state and when it last ran. `results` are the
     results of tasks; `on_agents` those of policies' checks and tasks, by "check" or "task", the id, and the
-    agent's number. `settings` are the server's own.
+    agent's number. `settings` are the server's own; `late` is what it remembers of what policies give.
     """
 
     def __init__(self, world: World) -> None:
@@ -71,11 +72,15 @@ class Database:
         self.keys: Table = Table("GlobalKVStore", models.KEY, clock)
         self.url_actions: Table = Table("URLAction", models.URL_ACTION, clock)
         self.custom_fields: Table = Table("CustomField", models.CUSTOM_FIELD, clock)
+        self.roles: Table = Table(
+            "Role", models.role(world.clients.__contains__, world.sites.__contains__), clock
+        )
         self.schedules: Table = Table("Schedule", models.SCHEDULE, clock)
         self.live: dict[int, Check] = {}
         self.results: dict[int, Row] = {}
         self.on_agents: dict[tuple[str, int, int], Row] = {}
         self.settings: Row = dict(CORE_SETTINGS)
+        self.late = Late(clock)
         self._checks_of: defaultdict[int, list[int]] = defaultdict(list)
 
     def begin(self) -> None:
@@ -140,7 +145,22 @@ class Database:
 
     def new_check(self, values: Row, user: str) -> Row:
         """Add a check that somebody made; it has not run yet."""
-        return self._file(self.checks.add(values, user))
+        row = self._file(self.checks.add(values, user))
+        self.check_changed(row)
+        return row
+
+    def check_changed(self, row: Row) -> None:
+        """Forget what was remembered with a check in it: everywhere if it is a policy's."""
+        owner = self.agent_of(row)
+        if row["policy"] is not None:
+            self.late.forget("site_*_checks", "agent_*_checks")
+        elif owner is not None:
+            self.late.forget(f"agent_{owner.agent_id}_checks")
+
+    def task_changed(self, row: Row) -> None:
+        """The same for a policy's task; an agent's own is never remembered."""
+        if row["policy"] is not None:
+            self.late.forget("site_*_tasks", "agent_*_tasks")
 
     def _file(self, row: Row) -> Row:
         if isinstance(owner := row["agent"], int):
@@ -187,6 +207,7 @@ class Database:
         """Remove a check, from the world too."""
         number = int(str(row["id"]))
         self.checks.remove(number)
+        self.check_changed(row)
         for task in self.tasks:
             if task["assigned_check"] == number:
                 task["assigned_check"] = None

@@ -13,6 +13,7 @@ from trmm_async.testing.replies import Reply, iso
 from trmm_async.testing.routing import Route
 
 from .room import Fields, crash, refuse, said, whole
+from .sight import Sight
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,6 +41,7 @@ class Deployments:
         self._world = stage.world
         self._downloads = stage.downloads
         self._accounts = stage.accounts
+        self._sight = Sight(stage)
 
     def routes(self) -> Sequence[Route]:
         """Return its calls."""
@@ -54,9 +56,10 @@ class Deployments:
             Route("GET", "/clients/{uid}/deploy/", self.download, public=True),
         )
 
-    def list(self, _asked: Asked) -> Reply:
+    def list(self, asked: Asked) -> Reply:
         """`GET /clients/deployments/`: all that have not been deleted, expired ones too."""
-        there = [each for each in self._world.deployments.values() if not each.revoked]
+        shown = {number for number, site in self._world.sites.items() if self._sight.shows(asked, site)}
+        there = [each for each in self._world.deployments.values() if not each.revoked and each.site in shown]
         return said([self._shape(each) for each in there])
 
     def create(self, asked: Asked) -> Reply:
@@ -67,6 +70,7 @@ class Deployments:
         """
         body = Fields.of(asked)
         site = self._world.site(body.whole("site"))
+        self._sight.check_site(asked, site.id)
         try:
             expires = datetime.strptime(str(body.get("expires")), "%Y-%m-%dT%H:%M:%S%z")
         except ValueError:
@@ -87,7 +91,9 @@ class Deployments:
 
     def delete(self, asked: Asked) -> Reply:
         """`DELETE /clients/deployments/{id}/`."""
-        self._world.stored_deployment(int(asked.params["pk"])).revoked = True
+        stored = self._world.stored_deployment(int(asked.params["pk"]))
+        self._sight.check_site(asked, stored.site)
+        stored.revoked = True
         return said("The deployment was deleted")
 
     def download(self, asked: Asked) -> Reply:
@@ -116,6 +122,7 @@ class Deployments:
             hours = int(str(body["expires"]))
         except ValueError:
             refuse("Please enter a valid number of hours")
+        self._sight.check_site(asked, body.whole("site"))
         if method in {"bash", "mac"}:
             refuse(UNSIGNED)
         if method == "exe":

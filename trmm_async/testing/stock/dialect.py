@@ -6,6 +6,7 @@ Below: one module for each part of the API. Above: `front.py` asks it about ever
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from http.client import responses
 from typing import TYPE_CHECKING
 
@@ -31,15 +32,19 @@ from .people import People
 from .registry import Registry
 from .runs import Runs
 from .setup import Setup
+from .sight import Sight
 from .sockets import Sockets
 from .tasks import Tasks
 from .upkeep import Upkeep
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from aiohttp import web
 
     from trmm_async.testing.gate import Denial
     from trmm_async.testing.nouns import Event
+    from trmm_async.testing.replies import Asked
     from trmm_async.testing.routing import Route
     from trmm_async.testing.stage import Stage
     from trmm_async.testing.world import UnknownThingError
@@ -101,8 +106,9 @@ class Stock:
 
     def __init__(self, stage: Stage) -> None:
         stage.database.begin()
+        sight = Sight(stage)
         self._routes = tuple(
-            route
+            _guarded(route, sight)
             for room in ROOMS
             for route in room(stage).routes()
             if stage.release >= SINCE.get(route.pattern, (0,))
@@ -145,3 +151,15 @@ class Stock:
         """Return nothing: this server pushes no events."""
         del event
         return ""
+
+
+def _guarded(route: Route, sight: Sight) -> Route:
+    """Return a route that refuses an agent in its path which the role does not show, before anything else."""
+    if "{agent_id:agent}" not in route.pattern:
+        return route
+
+    def handle(asked: Asked) -> Reply | Awaitable[Reply | web.StreamResponse]:
+        sight.check_path(asked)
+        return route.handler(asked)
+
+    return replace(route, handler=handle)

@@ -11,7 +11,8 @@ from trmm_async.testing.forms import Field, Form, no_match
 from trmm_async.testing.routing import Route
 
 from .live import OUT_OF_REACH
-from .room import Fields, refuse, said
+from .room import Fields, refuse, said, whole
+from .sight import Sight
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,6 +40,7 @@ class Endpoint:
         self._stage = stage
         self._world = stage.world
         self._machines = stage.machines
+        self._sight = Sight(stage)
 
     def routes(self) -> Sequence[Route]:
         """Return its calls."""
@@ -102,9 +104,9 @@ class Endpoint:
 
     # -- software --------------------------------------------------------------------------------------------
 
-    def all_software(self, _asked: Asked) -> Reply:
+    def all_software(self, asked: Asked) -> Reply:
         """`GET /software/`: of every agent that has a list."""
-        lists = (self._machines.software(agent) for agent in self._world.agents.values())
+        lists = (self._machines.software(agent) for agent in self._sight.agents(asked))
         return said([each for each in lists if each])
 
     def packages(self, _asked: Asked) -> Reply:
@@ -166,6 +168,8 @@ class Endpoint:
         row = self._machines.update(int(asked.params["id"]))
         if row is None:
             raise no_match("WinUpdate")
+        owners = {agent.pk: agent for agent in self._world.agents.values()}
+        self._sight.check_agent(asked, owners.get(whole(row["agent"])))
         row.update(UPDATE.read(Fields.of(asked), partial=True))
         return said(f"Windows update {row['kb']} was changed to {row['action']}")
 

@@ -14,6 +14,7 @@ from trmm_async.testing.routing import Route
 from . import agent_shapes as shapes
 from .models import NOTE
 from .room import Fields, crash, refuse, said
+from .sight import Sight
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,6 +39,7 @@ class Fleetwork:
         self._journal = stage.world.journal
         self._bus = stage.bus
         self._diary = stage.diary
+        self._sight = Sight(stage)
 
     def routes(self) -> Sequence[Route]:
         """Return its calls."""
@@ -56,9 +58,10 @@ class Fleetwork:
 
     # -- notes -----------------------------------------------------------------------------------------------
 
-    def notes(self, _asked: Asked) -> Reply:
+    def notes(self, asked: Asked) -> Reply:
         """`GET /agents/notes/`."""
-        return said([_note(note) for note in self._journal.notes.values()])
+        notes = self._journal.notes.values()
+        return said([_note(note) for note in notes if self._sight.shows_by_id(asked, note.agent_id)])
 
     def notes_of(self, asked: Asked) -> Reply:
         """`GET /agents/{agent_id}/notes/`."""
@@ -69,6 +72,7 @@ class Fleetwork:
         """`POST /agents/notes/`: on the agent with `agent_id`."""
         body = Fields.of(asked)
         agent = self._world.agent(str(body["agent_id"]))
+        self._sight.check_agent(asked, agent)
         if "note" not in body:
             refuse("Cannot add an empty note")
         text = NOTE.read(body)["note"]
@@ -95,6 +99,7 @@ class Fleetwork:
         note = self._journal.notes.get(int(asked.params["id"]))
         if note is None:
             raise no_match("Note")
+        self._sight.check_agent(asked, self._world.agents.get(note.agent_id))
         return note
 
     # -- the fleet -------------------------------------------------------------------------------------------
@@ -107,7 +112,8 @@ class Fleetwork:
             refuse("Invalid data")
         number, on = body.whole("id"), bool(body["action"])
         client, site = (number, None) if kind == "Client" else (None, number)
-        agents = self._world.find_agents(client=client, site=site)
+        (self._sight.check_client if kind == "Client" else self._sight.check_site)(asked, number)
+        agents = self._sight.agents(asked, self._world.find_agents(client=client, site=site))
         for agent in agents:
             agent.maintenance_mode = on
         if not agents:
@@ -117,9 +123,9 @@ class Fleetwork:
             )
         return said(f"Maintenance mode has been {'enabled' if on else 'disabled'} on {len(agents)} agents")
 
-    def versions(self, _asked: Asked) -> Reply:
+    def versions(self, asked: Asked) -> Reply:
         """`GET /agents/versions/`: the newest, and all agents in the short form."""
-        agents = [shapes.short(agent) for agent in self._world.agents.values()]
+        agents = [shapes.short(agent) for agent in self._sight.agents(asked)]
         return said({"versions": [LATEST], "agents": agents})
 
     async def update(self, asked: Asked) -> Reply:
@@ -128,7 +134,7 @@ class Fleetwork:
         if not isinstance(wanted, list):
             crash()
         agents = [self._world.agents[name] for name in wanted if name in self._world.agents]
-        for agent in agents:
+        for agent in self._sight.agents(asked, agents):
             self._update(agent)
         return said("ok")
 

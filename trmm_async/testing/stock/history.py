@@ -12,6 +12,7 @@ from trmm_async.testing.replies import iso
 from trmm_async.testing.routing import Route
 
 from .room import crash, said, whole
+from .sight import Sight
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -31,6 +32,7 @@ class History:
     def __init__(self, stage: Stage) -> None:
         self._world = stage.world
         self._journal = stage.world.journal
+        self._sight = Sight(stage)
 
     def routes(self) -> Sequence[Route]:
         """Return its calls."""
@@ -41,9 +43,10 @@ class History:
             Route("GET", "/agents/{agent_id:agent}/history/", self.one, may),
         )
 
-    def all(self, _asked: Asked) -> Reply:
-        """`GET /agents/history/`: every row there is, at once and in no order."""
-        return said([self._row(row) for row in _unordered(self._journal.history.values())])
+    def all(self, asked: Asked) -> Reply:
+        """`GET /agents/history/`: every row of agents that the role shows, at once and in no order."""
+        rows = _unordered(self._journal.history.values())
+        return said([self._row(row) for row in rows if self._sight.shows_by_id(asked, row.agent_id)])
 
     def one(self, asked: Asked) -> Reply:
         """`GET /agents/{agent_id}/history/`: in no order either."""
@@ -53,6 +56,7 @@ class History:
     def scripts(self, asked: Asked) -> Reply:
         """`GET /agents/scripthistory/`: scripts alone, newest first, all of them unless there is a `limit`.
 
+        Those of every agent: the one list that the server does not cut down to what a role shows.
         `start` and `end` act only together, and a whole day is added to `end`; `scriptname` is exact.
         """
         query = asked.row.query

@@ -14,6 +14,7 @@ from trmm_async.testing.replies import iso
 from trmm_async.testing.routing import Route
 
 from .room import Fields, crash, refuse, said
+from .sight import Sight
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,6 +39,7 @@ class Logs:
         self._stage = stage
         self._world = stage.world
         self._diary = stage.diary
+        self._sight = Sight(stage)
 
     def routes(self) -> Sequence[Route]:
         """Return its calls."""
@@ -62,6 +64,7 @@ class Logs:
         key, descending = str(pages["sortBy"]), bool(pages["descending"])
         size, page = pages.whole("rowsPerPage"), pages.whole("page")
         rows = [row for row in self._diary.audit.values() if self._wanted(row, body)]
+        rows = [row for row in rows if self._audited(asked, row)]
         if size < 1 or any(key not in row for row in rows):
             crash()
         rows.sort(key=lambda row: (str(row[key]) if key != "id" else "", row["id"]), reverse=descending)
@@ -87,6 +90,16 @@ class Logs:
             "timeFilter" not in body or _time(row) > self._world.clock() - _days(body["timeFilter"]) * 86_400
         )
 
+    def _audited(self, asked: Asked, row: Row) -> bool:
+        """What is about no agent is shown to everybody; of a role's clients and sites the clients count."""
+        user, agent = self._sight.user(asked), self._world.agents.get(str(row["agent_id"]))
+        clients, sites = self._sight.named(user, "clients"), self._sight.named(user, "sites")
+        if not (clients or sites) or row["agent_id"] is None:
+            return True
+        if agent is None:
+            return False
+        return agent.site.client.id in clients if clients else agent.site.id in sites
+
     def _client(self, row: Row) -> int | None:
         agent = self._world.agents.get(str(row["agent_id"]))
         return agent.site.client.id if agent else None
@@ -107,6 +120,8 @@ class Logs:
             )
         ]
         rows = [row for row in self._diary.debug.values() if all(test(row) for test in wanted)]
+        sight = self._sight
+        rows = [row for row in rows if row["agent"] is None or sight.shows_by_id(asked, row["agent"])]
         return said([self._complaint(row) for row in rows[::-1][:MOST_DEBUG_ROWS]])
 
     def _complaint(self, row: Row) -> Row:
@@ -116,9 +131,10 @@ class Logs:
 
     # -- pending actions -------------------------------------------------------------------------------------
 
-    def actions(self, _asked: Asked) -> Reply:
+    def actions(self, asked: Asked) -> Reply:
         """`GET /logs/pendingactions/`."""
-        return said([self._action(row, agent) for row, agent in self._with_agents()])
+        rows = self._with_agents()
+        return said([self._action(row, agent) for row, agent in rows if self._sight.shows(asked, agent.site)])
 
     def actions_of(self, asked: Asked) -> Reply:
         """`GET /agents/{agent_id}/pendingactions/`."""
@@ -131,6 +147,7 @@ class Logs:
         agent = self._world.agents.get(str(row["agent"])) if row else None
         if row is None or agent is None:
             raise no_match("PendingAction")
+        self._sight.check_agent(asked, agent)
         if row["action_type"] == "schedreboot" and (word := await self._stage.bus.silence(agent, 10)):
             refuse(word)
         self._diary.actions.pop(int(asked.params["id"]), None)

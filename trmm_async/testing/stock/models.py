@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import available_timezones
 
 from trmm_async.testing.forms import Field, Form
+from trmm_async.testing.gate import PERMISSIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +30,7 @@ __all__ = [
     "alert_template",
     "check",
     "policy",
+    "role",
     "task",
 ]
 
@@ -245,6 +247,19 @@ SCHEDULE = Form(
         "monthly_type": Field.choice(("days", "weeks"), "days"),
     }
 )
+
+
+def role(clients: Callable[[int], bool], sites: Callable[[int], bool]) -> Form:
+    """Return the columns of a role."""
+    return Form(
+        {
+            "name": Field.text("", limit=255, required=True),
+            "is_superuser": Field.flag(),
+            **{name: Field.flag() for name in sorted(PERMISSIONS)},
+            "can_view_clients": Field.keys(clients),
+            "can_view_sites": Field.keys(sites),
+        }
+    )
 
 
 def policy(templates: Callable[[int], bool]) -> Form:

@@ -1,7 +1,7 @@
 """Users, roles, API keys and sessions of the stock server.
 
 Below: `accounts.py` keeps the users and their sessions, `gate.py` the keys. Above: `dialect.py`. What a role
-allows is what its users' keys and logins may do from then on; which clients it shows is only kept.
+allows is what its users' keys and logins may do from then on; `sight.py` knows which clients it shows.
 """
 
 from __future__ import annotations
@@ -49,20 +49,7 @@ class People:
         self._accounts = stage.accounts
         self._gate = stage.gate
         clock = stage.world.clock
-        known = stage.world
-        self._roles = Table(
-            "Role",
-            Form(
-                {
-                    "name": Field.text("", limit=255, required=True),
-                    "is_superuser": Field.flag(),
-                    **{name: Field.flag() for name in sorted(PERMISSIONS)},
-                    "can_view_clients": Field.keys(lambda number: number in known.clients),
-                    "can_view_sites": Field.keys(lambda number: number in known.sites),
-                }
-            ),
-            clock,
-        )
+        self._roles = stage.database.roles
         self._user_form = Form(
             {
                 "username": Field.text("", limit=150),
@@ -215,7 +202,6 @@ class People:
         user.role = None if role is None else whole(role["id"])
         allowed = frozenset(name for name in PERMISSIONS if role and role[name])
         user.permissions = None if role and role["is_superuser"] else allowed
-        user.clients, user.sites = (_shown_by(role, f"can_view_{what}") for what in ("clients", "sites"))
 
     def roles(self, _asked: Asked) -> Reply:
         """`GET /accounts/roles/`."""
@@ -360,8 +346,3 @@ class People:
             raise no_match("AuthToken")
         self._accounts.end(token.value)
         return said("ok")
-
-
-def _shown_by(role: Row | None, column: str) -> frozenset[int]:
-    numbers = role[column] if role else None
-    return frozenset(number for number in numbers) if isinstance(numbers, list) else frozenset()

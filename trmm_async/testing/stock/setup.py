@@ -14,6 +14,7 @@ from trmm_async.testing.routing import Route
 from .models import SETTINGS
 from .room import Fields, crash, invalid, refuse, said
 from .setup_rows import DASHBOARD
+from .sight import Sight
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,6 +42,7 @@ class Setup:
         self._world = stage.world
         self._database = stage.database
         self._settings = stage.database.settings
+        self._sight = Sight(stage)
 
     def routes(self) -> Sequence[Route]:
         """Return its calls."""
@@ -88,7 +90,11 @@ class Setup:
             name = f"default_shell_{plat}"
             if body.get(name) == "custom" and not body.get(f"{name}_custom"):
                 invalid(**{f"{name}_custom": "Custom shell path is required."})
+        before = dict(self._settings)
         self._settings.update({name: body[name] for name in body if name in self._settings})
+        for kind in ("workstation", "server"):
+            if self._settings[f"{kind}_policy"] != before[f"{kind}_policy"]:
+                self._database.late.forget(f"site_{kind}_*", "agent_*")
         self._settings["block_local_user_logon"] = False
         return said("ok")
 
@@ -101,7 +107,9 @@ class Setup:
         return said({"token": ""})
 
     def clear_cache(self, _asked: Asked) -> Reply:
-        """`GET /core/clearcache/`."""
+        """`GET /core/clearcache/`: forgets what policies give, and what the throttles have counted."""
+        self._database.late.forget_all()
+        self._stage.gate.limits.reset()
         return said("Cache was cleared!")
 
     # -- custom fields ---------------------------------------------------------------------------------------
@@ -211,6 +219,7 @@ class Setup:
         body = Fields.of(asked)
         if "agent_id" not in body:
             refuse("received an incorrect request")
+        self._sight.check_agent_id(asked, str(body["agent_id"]))
         agent = self._world.agent(str(body["agent_id"]))
         pattern = str(self._database.url_actions.get(body.whole("action"))["pattern"])
         return said(PLACEHOLDER.sub(lambda found: _of(agent, found), pattern))

@@ -18,6 +18,7 @@ from trmm_async.testing.routing import Route
 from trmm_async.testing.runner import Order
 
 from .dispatch import Dispatch
+from .sight import Sight
 from .terminals import Terminal
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class Sockets:
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
+        self._sight = Sight(stage)
 
     def routes(self) -> Sequence[Route]:
         """Return the one call."""
@@ -104,6 +106,8 @@ class Sockets:
         agent = self._stage.world.agents.get(agent_id)
         if agent is None:
             raise RefusedError(500)
+        if not self._sight.shows_to(user, agent.site):
+            return await self._stage.hub.decline(asked, json.dumps(FORBIDDEN), 4003)
         if _version(agent.version) < OLDEST_VERSION:
             return await self._stage.hub.decline(asked, json.dumps(TOO_OLD), 1000)
         return await self._stage.hub.serve(asked, agent_id, CommandLine(self._stage, user, agent))
@@ -114,6 +118,8 @@ class Sockets:
         if user is None or not self._may(user, "can_use_terminal") or not _is_uuid(session_id):
             raise RefusedError(403)
         agent = self._stage.world.agents.get(agent_id)
+        if agent is not None and not self._sight.shows_to(user, agent.site):
+            raise RefusedError(403)
         return await self._stage.hub.serve(asked, agent_id, Terminal(self._stage, user, agent, session_id))
 
     def _may(self, user: User, permission: str) -> bool:
@@ -147,7 +153,8 @@ class Dashboard:
         return {"action": "dashboard.agentcount", "data": counts} if named else counts
 
     def _counts(self) -> Frame:
-        visible = self._stage.world.agents.values() if self._user.may("can_list_agents") else ()
+        agents = self._stage.world.agents.values() if self._user.may("can_list_agents") else ()
+        visible = [agent for agent in agents if Sight(self._stage).shows_to(self._user, agent.site)]
         servers = [agent for agent in visible if agent.monitoring_type == "server"]
         others = [agent for agent in visible if agent.monitoring_type == "workstation"]
         return {

@@ -16,6 +16,7 @@ from . import schedules
 from .checks import readable
 from .reach import given_tasks
 from .room import Fields, crash, refuse, said
+from .sight import Sight
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -52,6 +53,7 @@ class Tasks:
         self._stage = stage
         self._world = stage.world
         self._database = stage.database
+        self._sight = Sight(stage)
 
     def routes(self) -> Sequence[Route]:
         """Return its calls."""
@@ -66,9 +68,10 @@ class Tasks:
             Route("GET", "/agents/{agent_id:agent}/tasks/", self.of_agent, LISTED),
         )
 
-    def all(self, _asked: Asked) -> Reply:
+    def all(self, asked: Asked) -> Reply:
         """`GET /tasks/`: all of them, the policies' too; without results."""
-        return said([self._shown(row) for row in self._database.all_tasks()])
+        rows, pks = self._database.all_tasks(), {agent.pk for agent in self._sight.agents(asked)}
+        return said([self._shown(row) for row in rows if row["agent"] is None or row["agent"] in pks])
 
     def of_agent(self, asked: Asked) -> Reply:
         """`GET /agents/{agent_id}/tasks/`: with results, those that have any; its policies' tasks too."""
@@ -81,7 +84,12 @@ class Tasks:
 
     def get(self, asked: Asked) -> Reply:
         """`GET /tasks/{id}/`: without its result."""
-        return said(self._shown(self._database.task(asked.params["id"])))
+        return said(self._shown(self._task(asked)))
+
+    def _task(self, asked: Asked) -> Row:
+        row = self._database.task(asked.params["id"])
+        self._sight.check_agent(asked, self._database.agent_of(row))
+        return row
 
     def _shown(self, row: Row, *, result: bool = False) -> Row:
         return shown(self._stage, row, self._database.results if result else {})
@@ -92,6 +100,7 @@ class Tasks:
         self._database.all_tasks()
         if "agent" in body:
             agent = self._world.agent(str(body["agent"]))
+            self._sight.check_agent(asked, agent)
             body["agent"] = agent.pk
             if "task_type" not in body:
                 crash()
@@ -102,6 +111,7 @@ class Tasks:
             _examine_actions(values["actions"])
         schedules.examine(values, self._world.clock())
         row = self._database.tasks.add(values, asked.user)
+        self._database.task_changed(row)
         row["win_task_name"] = row["win_task_name"] or f"TacticalRMM_{row['id']:035}"
         if (owner := self._database.agent_of(row)) is not None and row["policy"] is None:
             self._stage.runner.later(self._hand_over(row, owner))
@@ -112,7 +122,7 @@ class Tasks:
 
     def update(self, asked: Asked) -> Reply:
         """`PUT /tasks/{id}/`: what was given; its schedule only together with the `task_type`."""
-        row, body = self._database.task(asked.params["id"]), Fields.of(asked)
+        row, body = self._task(asked), Fields.of(asked)
         values = self._database.tasks.form.read(body, partial=True)
         if "actions" in values:
             _examine_actions(values["actions"])
@@ -121,15 +131,17 @@ class Tasks:
         else:
             values = {name: value for name, value in values.items() if name not in schedules.SCHEDULE}
         self._database.tasks.change(row, values, asked.user)
+        self._database.task_changed(row)
         return said("The task was updated")
 
     def delete(self, asked: Asked) -> Reply:
         """`DELETE /tasks/{id}/`: of an agent when it has answered; of a policy at once, of both never."""
-        row = self._database.task(asked.params["id"])
+        row = self._task(asked)
         number, agent = int(str(row["id"])), self._database.agent_of(row)
         if agent is None or (row["policy"] is None and (self._stage.bus.hears(agent) or _is_posix(agent))):
             self._world.tasks.pop(number, None)
             self._database.tasks.remove(number)
+            self._database.task_changed(row)
         elif row["policy"] is None:
             results = self._database.results
             first = self._database.first_result(number, agent)
@@ -148,8 +160,10 @@ class Tasks:
 
         The answer comes before anything has run, and is the same if nothing does.
         """
-        row, body = self._database.task(asked.params["id"]), Fields.of(asked)
+        row, body = self._task(asked), Fields.of(asked)
         chosen = str(body.get("agent_id", ""))
+        if chosen:
+            self._sight.check_agent_id(asked, chosen)
         agent = self._world.agents.get(chosen) if chosen else self._database.agent_of(row)
         if agent is not None and self._stage.bus.hears(agent):
             self._stage.runner.later(perform(self._stage, row, agent))
