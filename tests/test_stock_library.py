@@ -504,8 +504,10 @@ class TestAnswers:
 
     def test_custom_fields_are_written_by_their_kind(self) -> None:
         default: Any
+        types = {"bool": "checkbox", "string": "text", "multiple": "multiple"}
         for default, name in ((True, "bool"), ("x", "string"), (("a", "b"), "multiple")):
-            call = request_of(NOUNS.custom_fields.update(1, default=default, required=True))
+            field = CustomField(id=1, type=types[name], options=("a", "b") if name == "multiple" else ())
+            call = request_of(NOUNS.custom_fields.update(field, default=default, required=True))
             key = f"default_values_{name}" if name == "multiple" else f"default_value_{name}"
             assert json.loads(call.body) == {"required": True, key: json.loads(json.dumps(default))}
 

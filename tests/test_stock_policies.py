@@ -55,6 +55,7 @@ async def test_it_reaches_the_agents_of_where_it_is_set() -> None:
         await trmm.checks.create(PingCheck(ip="10.9.9.9"), policy=policy)
 
         async def has_it() -> bool:
+            await trmm.core.clear_cache()  # on an agent it would show within ten minutes
             return any(one.name.endswith("10.9.9.9") for one in await trmm.checks.list(agent=agent.agent_id))
 
         places: list[dict[str, Any]] = [
@@ -102,8 +103,9 @@ async def test_its_checks_and_tasks_run_on_all_that_it_reaches() -> None:
         assert (pending.agent_id, pending.status) == (agent.agent_id, "pending")
         await trmm.tasks.run_everywhere(task)
         assert [run.agent_id for run in server.runs_of(agent.agent_id)] == [agent.agent_id]
-        with pytest.raises(NotFoundError):
-            await trmm.tasks.run_everywhere(999_999)
+        for look in (trmm.tasks.run_everywhere, trmm.tasks.results, trmm.checks.results):
+            with pytest.raises(NotFoundError):
+                await look(999_999)
         own = await trmm.tasks.create(name="t", agent=agent.agent_id, script=1, schedule="0 3 * * *")
         with pytest.raises(InvalidRequestError, match="no task of a policy"):
             await trmm.tasks.run_everywhere(own)
@@ -139,6 +141,11 @@ async def test_a_reset_of_all_is_said_and_not_left_out() -> None:
             with pytest.raises(InvalidRequestError, match="everywhere"):
                 await trmm.policies.patches.reset(**wrong)
         assert server.requests == []
+        with pytest.raises(NotFoundError, match="/clients/999999/"):
+            await trmm.policies.patches.reset(client=999_999)
+        with pytest.raises(NotFoundError, match="/sites/999999/"):
+            await trmm.policies.patches.reset(site=999_999)
+        assert count(server, "POST", "/reset/") == 0
         site = server.agents[0].site
         await trmm.policies.patches.reset(site=site.id)
         assert [one.update_policy["critical"] for one in server.agents if one.site is not site] != []

@@ -38,7 +38,9 @@ OPERATIONS = [
     op(
         "agents.software.install",
         "POST /software/<agent>/",
-        lambda told, agent: request_of(NOUNS.agents.software.install(agent, has(told).get("name", "x"))),
+        lambda told, agent: request_of(
+            NOUNS.agents.software.install(agent, has(told).get("name", "x"), unlisted=True)
+        ),
         None,
         "software_install software_install_ok software_install_any_name software_install_404 "
         "software_install_agent_offline software_install_limited_403 software_install_linux "

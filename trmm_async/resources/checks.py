@@ -18,7 +18,7 @@ from trmm_async.dialects.stock.checks import (
     check_body,
     details_of,
 )
-from trmm_async.dialects.stock.creation import make
+from trmm_async.dialects.stock.creation import look_up, make
 from trmm_async.dialects.stock.dialect import CHECKS
 from trmm_async.dialects.stock.endpoint import act, delete, put, read, read_as, send
 from trmm_async.dialects.stock.explanations import counted
@@ -264,9 +264,12 @@ class Checks(Resource):
     async def results(self, check: int | Check | CheckDetails) -> list[CheckOnAgent]:
         """What came of a policy's check on each agent that has it; a stock server only.
 
-        Empty where it has run nowhere yet, and for a check that is not there.
+        Empty where it has run nowhere yet.
+
+        Raises:
+            NotFoundError: there is no such check.
         """
-        return await self._on_stock(RESULTS.name, _named(RESULTS.call(check)))
+        return await self._on_stock(RESULTS.name, _named(RESULTS.call(check), GET.call(check)))
 
     @overload
     async def run_many(self, *, client: AnyClient) -> int: ...
@@ -552,11 +555,16 @@ def _change(check_id: int, changes: Mapping[str, object]) -> Plan[None]:
     return Plan(steps)
 
 
-def _named(call: Call[list[_OnAgent]]) -> Plan[list[CheckOnAgent]]:
-    """The results with their agents' ids, where the server tells other numbers."""
+def _named(call: Call[list[_OnAgent]], get: Call[Any]) -> Plan[list[CheckOnAgent]]:
+    """The results with their agents' ids, where the server tells other numbers.
+
+    It has none of a check that is not there, and says no more.
+    """
 
     def steps() -> Steps[list[CheckOnAgent]]:
         rows = yield from call
+        if not rows:
+            yield from look_up(get)
         ids = (yield from agent_ids_by_key()) if rows else {}
         return [on_agent(CheckOnAgent, row, ids) for row in rows]
 

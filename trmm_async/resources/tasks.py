@@ -12,9 +12,15 @@ from trmm_async.calls import Call, Plan, Steps
 from trmm_async.cron import cron_expression
 from trmm_async.dialects import TaskOrder
 from trmm_async.dialects.stock.agents import agent_ids_by_key, on_agent
-from trmm_async.dialects.stock.creation import make
+from trmm_async.dialects.stock.creation import look_up, make
 from trmm_async.dialects.stock.dialect import TASKS_OF, Everyone
 from trmm_async.dialects.stock.endpoint import Sent, delete, put, read, read_as, send
+from trmm_async.dialects.stock.task_lookups import (
+    look_at_new,
+    look_at_schedule_of,
+    look_at_scripts,
+    scripts_of,
+)
 from trmm_async.dialects.stock.task_orders import TASK_SETTINGS, schedule_body
 from trmm_async.dialects.stock.tasks import Owner, task_of, tasks_of
 from trmm_async.errors import InvalidRequestError
@@ -139,9 +145,13 @@ class Tasks(Resource):
     async def results(self, task: int | Task) -> list[TaskOnAgent]:
         """What came of a policy's task on each agent that has it; a stock server only.
 
-        Empty for a task that is not there, or is none of a policy.
+        Empty for a task that is none of a policy, or that no agent has.
+
+        Raises:
+            NotFoundError: there is no such task.
         """
-        return await self._on_stock(RESULTS.name, _with_agents(RESULTS.call(task)))
+        results = _with_agents(RESULTS.call(task), GET.call(task))
+        return await self._on_stock(RESULTS.name, results)
 
     async def list(self, *, agent: str | Agent | None = None) -> list[Task]:
         """The automated tasks of one agent, or all. A stock server tells `status` with one agent's only."""
@@ -191,10 +201,15 @@ class Tasks(Resource):
             policy: the policy that gives it to its agents.
             settings: as `TaskSettings` has them.
 
+        What it refers to is looked up first, since the server takes what can do nothing there.
+
         Raises:
-            InvalidRequestError: a value is wrong, or neither or both of agent and policy are given.
-            BadRequestError: there is no such policy, check or custom field.
-            NotFoundError: there is no such agent.
+            InvalidRequestError: a value is wrong, or neither or both of agent and policy are given; the check
+                that is to start it is of another; or the schedule has what counts on Windows alone
+                (`every`, `random_delay`, `repeat_every`, `run_if_missed`, `expires`) and the agent runs
+                something else.
+            BadRequestError: there is no such policy or custom field.
+            NotFoundError: there is no such agent, script or check.
             OutcomeUnknownError: sent, and the answer was lost: it may exist.
             UnidentifiedError: it was created, and can't be told from others.
         """
@@ -208,9 +223,15 @@ class Tasks(Resource):
         else:
             body["policy"] = policy_id = arguments.object_id(policy, "policy")
             listing = OF_POLICY.call(policy_id)
-        await self._name_scripts(SET_UP.name, body)
+        scripts = await self._name_scripts(SET_UP.name, body)
         made = make("task", listing, SET_UP.call(body=body), lambda one: one.name == body["name"])
-        return await self._on_stock(SET_UP.name, made)
+
+        def steps() -> Steps[Task]:
+            yield from look_at_scripts(scripts)
+            yield from look_at_new(schedule, body)
+            return (yield from made.steps())
+
+        return await self._on_stock(SET_UP.name, Plan(steps))
 
     async def get(self, task: int | Task) -> Task:
         """One task, without its last run's `status`; a stock server only.
@@ -267,15 +288,28 @@ class Tasks(Resource):
         A `schedule` is sent whole, with its type: without that the server drops it in silence.
 
         Raises:
-            InvalidRequestError: a value is wrong; nothing was changed.
-            NotFoundError: there is no such task.
+            InvalidRequestError: a value is wrong, or the schedule is, as in `set_up`; nothing was changed.
+            NotFoundError: there is no such task or script.
         """
         given: dict[str, Any] = dict(changes)
-        timing = _timing(given.pop("schedule"), change=True) if "schedule" in given else {}
+        schedule = given.pop("schedule", None)
+        timing = _timing(schedule, change=True) if "schedule" in changes else {}
         if given or not timing:
             timing |= arguments.settings(given, TASK_SETTINGS, UPDATE.name)
-        await self._name_scripts(UPDATE.name, timing)
-        await self._send(UPDATE, task, body=timing)
+        scripts = await self._name_scripts(UPDATE.name, timing)
+        call = UPDATE.call(task, body=timing)
+        if schedule is None and not scripts:
+            await self._on_stock(UPDATE.name, call)
+            return
+        task_id = arguments.object_id(task, "task")
+
+        def steps() -> Steps[None]:
+            yield from look_at_scripts(scripts)
+            if schedule is not None:
+                yield from look_at_schedule_of(task_id, schedule, timing)
+            yield from call
+
+        await self._on_stock(UPDATE.name, Plan(steps))
 
     async def delete(self, task: int | Task) -> None:
         """Remove a task; a stock server only. Gone already, after a lost answer, counts as success.
@@ -287,10 +321,12 @@ class Tasks(Resource):
         """
         await self._send(DELETE, task)
 
-    async def _name_scripts(self, method: str, body: Mapping[str, Any]) -> None:
-        names = self._names(method)
+    async def _name_scripts(self, method: str, body: Mapping[str, Any]) -> Sequence[int]:
+        """Put ids in the place of names, and return the scripts that were given by their ids."""
+        names, by_id = self._names(method), scripts_of(body)
         for action in body.get("actions", ()):
             await names.in_body(action, {"script": "script"})
+        return by_id
 
 
 def _run_on_all(get: Call[tuple[Task, Owner]], run: Call[None]) -> Plan[None]:
@@ -305,11 +341,16 @@ def _run_on_all(get: Call[tuple[Task, Owner]], run: Call[None]) -> Plan[None]:
     return Plan(steps)
 
 
-def _with_agents(call: Call[list[_TaskResult]]) -> Plan[list[TaskOnAgent]]:
-    """The results with their agents' ids, where the server tells other numbers."""
+def _with_agents(call: Call[list[_TaskResult]], get: Call[Any]) -> Plan[list[TaskOnAgent]]:
+    """The results with their agents' ids, where the server tells other numbers.
+
+    It has none of a task that is not there, and says no more.
+    """
 
     def steps() -> Steps[list[TaskOnAgent]]:
         rows = yield from call
+        if not rows:
+            yield from look_up(get)
         ids = (yield from agent_ids_by_key()) if rows else {}
         return [on_agent(TaskOnAgent, row, ids) for row in rows]
 

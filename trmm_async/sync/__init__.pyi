@@ -1139,7 +1139,10 @@ class Checks:
     def results(self, check: int | Check | CheckDetails) -> list[CheckOnAgent]:
         """What came of a policy's check on each agent that has it; a stock server only.
 
-        Empty where it has run nowhere yet, and for a check that is not there.
+        Empty where it has run nowhere yet.
+
+        Raises:
+            NotFoundError: there is no such check.
         """
 
     @overload
@@ -1230,7 +1233,10 @@ class Tasks:
     def results(self, task: int | Task) -> list[TaskOnAgent]:
         """What came of a policy's task on each agent that has it; a stock server only.
 
-        Empty for a task that is not there, or is none of a policy.
+        Empty for a task that is none of a policy, or that no agent has.
+
+        Raises:
+            NotFoundError: there is no such task.
         """
 
     def create(self, *, name: str, agent: str | Agent, script: AnyScript, schedule: str, enabled: bool=True) -> Task:
@@ -1254,10 +1260,15 @@ class Tasks:
             policy: the policy that gives it to its agents.
             settings: as `TaskSettings` has them.
 
+        What it refers to is looked up first, since the server takes what can do nothing there.
+
         Raises:
-            InvalidRequestError: a value is wrong, or neither or both of agent and policy are given.
-            BadRequestError: there is no such policy, check or custom field.
-            NotFoundError: there is no such agent.
+            InvalidRequestError: a value is wrong, or neither or both of agent and policy are given; the check
+                that is to start it is of another; or the schedule has what counts on Windows alone
+                (`every`, `random_delay`, `repeat_every`, `run_if_missed`, `expires`) and the agent runs
+                something else.
+            BadRequestError: there is no such policy or custom field.
+            NotFoundError: there is no such agent, script or check.
             OutcomeUnknownError: sent, and the answer was lost: it may exist.
             UnidentifiedError: it was created, and can't be told from others.
         """
@@ -1303,8 +1314,8 @@ class Tasks:
         A `schedule` is sent whole, with its type: without that the server drops it in silence.
 
         Raises:
-            InvalidRequestError: a value is wrong; nothing was changed.
-            NotFoundError: there is no such task.
+            InvalidRequestError: a value is wrong, or the schedule is, as in `set_up`; nothing was changed.
+            NotFoundError: there is no such task or script.
         """
 
     def delete(self, task: int | Task) -> None:
@@ -1636,7 +1647,7 @@ class CustomFields:
     def update(self, field: int | CustomField, **changes: Unpack[CustomFieldChanges]) -> None:
         """Change a custom field. Repeated by us if an answer is lost: twice is once.
 
-        Of a field given by its id the type is not known here: it is for you to give a fitting `default`.
+        A field given by its id is looked up first, where what fits depends on its type.
 
         Args:
             field: its id, or the field.
@@ -1791,7 +1802,7 @@ class Users:
         Args:
             username: letters, digits and @ . + - _; no other user has it.
             password: for the dashboard, which asks to set a second factor up at the first login.
-            email: the server does not look whether it is an address.
+            email: an address, or "" for none.
             first_name: as it is to be shown.
             last_name: likewise.
             role: the id of a role, or the role. Without one the user may do nothing.
@@ -2319,7 +2330,7 @@ class Bulk:
 
         Raises:
             BadRequestError: there are no such agents.
-            NotFoundError: there is no such script.
+            NotFoundError: there is no such script or custom field.
             OutcomeUnknownError: sent, and the answer was lost: it may run.
         """
 
@@ -2811,16 +2822,20 @@ class InstalledSoftware:
             BadRequestError: the agent is not a Windows one.
         """
 
-    def install(self, agent: str | Agent, package: str) -> None:
+    def install(self, agent: str | Agent, package: str, *, unlisted: bool=False) -> None:
         """Have a Windows agent install a package by Chocolatey. The agent is asked, for 2 seconds.
 
         It is begun only: what comes of it stands in `pending_actions.list(agent=…)`. Never sent twice.
 
         Args:
             agent: its id, or the agent.
-            package: the package's name, as in `packages()`. The server does not look whether there is one.
+            package: the package's name, as in `packages()`, in which it is looked up first: the server would
+                have any name tried.
+            unlisted: True for a package that the server's list need not have, from a source of your own; it
+                is not asked for, which saves its 264 kB where many agents install the same.
 
         Raises:
+            InvalidRequestError: the server's list has no such package; nothing was sent.
             AgentLostError: the agent did not answer in time; it may install it all the same.
             BadRequestError: the agent is not a Windows one.
         """
@@ -3112,12 +3127,15 @@ class PatchPolicies:
         """Have the agents' own patch policies inherit again: of a client, a site, or of all. Twice is once.
 
         Their hours, days, and what is to be done about failures are not reset. The server does not say of how
-        many, nor whether there is such a client.
+        many.
 
         Args:
             client: of this client's agents; or
             site: of this site's; or
             everywhere: True for every agent that the key may see.
+
+        Raises:
+            NotFoundError: there is no such client or site: the server would say yes, and reset nothing.
         """
 
 class AuditStream:

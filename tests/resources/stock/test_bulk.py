@@ -123,6 +123,8 @@ async def test_a_script_that_is_not_there_is_not_found() -> None:
     async with stock() as (server, trmm):
         with pytest.raises(NotFoundError):
             await trmm.bulk.run_script(999_999, everywhere=True)
+        with pytest.raises(NotFoundError, match="/core/customfields/7/"):  # the server's worker fails over it
+            await trmm.bulk.run_script(1, everywhere=True, collector=7)
         assert count(server, "POST", PATH) == 0
 
 

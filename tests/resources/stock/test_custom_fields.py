@@ -1,5 +1,7 @@
 """`trmm.custom_fields`, over real HTTP."""
 
+from typing import Any
+
 import pytest
 
 from tests.servers import stock
@@ -32,3 +34,34 @@ class TestCustomFields:
             assert await trmm.custom_fields.list() == [flag]
             with pytest.raises(NotFoundError):
                 await trmm.custom_fields.delete(made, with_values=True)
+
+    @pytest.mark.parametrize(
+        ("kind", "good", "bad"),
+        [
+            ("single", "a", "z"),
+            ("multiple", ["b"], ["b", "z"]),
+            ("number", 5, "many"),
+            ("datetime", "2030-01-31T09:00:00Z", "soon"),
+            ("checkbox", True, "yes"),
+        ],
+    )
+    async def test_what_the_server_takes_for_any_text_fits_its_type(
+        self, kind: Any, good: Any, bad: Any
+    ) -> None:
+        options = ["a", "b"] if kind in {"single", "multiple"} else []
+        async with stock() as (server, trmm):
+            with pytest.raises(InvalidRequestError, match="default must"):
+                await trmm.custom_fields.create(
+                    name="F", model="site", type=kind, options=options, default=bad
+                )
+            made = await trmm.custom_fields.create(
+                name="F", model="site", type=kind, options=options, default=good
+            )
+            for field in (made, made.id):
+                with pytest.raises(InvalidRequestError, match="default must"):
+                    await trmm.custom_fields.update(field, default=bad)
+                await trmm.custom_fields.update(field, default=good)
+            site = server.agents[0].site.id
+            with pytest.raises(InvalidRequestError, match="custom_fields: 'F'"):
+                await trmm.sites.update(site, custom_fields={made: bad})
+            await trmm.sites.update(site, custom_fields={made: good})

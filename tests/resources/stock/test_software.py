@@ -22,6 +22,10 @@ async def test_an_install_is_a_pending_action() -> None:
         await trmm.agents.software.install(windows.agent_id, package)
         (action,) = await trmm.pending_actions.list(agent=windows.agent_id)
         assert (action.action_type, action.details["name"]) == ("chocoinstall", package)
+        with pytest.raises(InvalidRequestError, match=r"no '7zpi' \(did you mean 7zip\?\)"):
+            await trmm.agents.software.install(windows.agent_id, "7zpi")
+        await trmm.agents.software.install(windows.agent_id, "of-our-own", unlisted=True)
+        assert count(server, "POST", "/software/") == 2
         server.go_offline(windows.agent_id)
         with pytest.raises(AgentLostError):
             await trmm.agents.software.install(windows.agent_id, package)

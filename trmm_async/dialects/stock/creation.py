@@ -5,12 +5,13 @@ settles a call whose answer was lost: the object is there, so it was made.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
 from trmm_async.calls import Call, Plan, Steps
-from trmm_async.errors import OutcomeUnknownError, TRMMError, UnidentifiedError
+from trmm_async.errors import OutcomeUnknownError, PermissionDeniedError, TRMMError, UnidentifiedError
 
-__all__ = ["HasId", "make"]
+__all__ = ["HasId", "look_up", "make"]
 
 
 class HasId(Protocol):
@@ -21,6 +22,19 @@ class HasId(Protocol):
 
 
 Made = TypeVar("Made", bound=HasId)
+
+
+def look_up(*calls: Call[Any]) -> Steps[None]:
+    """Look for what a call names, where the server would take it whether it is there or not.
+
+    Who may do something need not be one who may see what it is done with: that is then believed.
+
+    Raises (in its steps):
+        NotFoundError: it is not there.
+    """
+    for call in calls:
+        with suppress(PermissionDeniedError):
+            yield from call
 
 
 def make(what: str, listing: Call[list[Made]], send: Call[Any], is_it: Callable[[Made], bool]) -> Plan[Made]:

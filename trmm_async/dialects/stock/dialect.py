@@ -52,6 +52,7 @@ from trmm_async.dialects.stock.nouns import (
     site_of,
     sites_within,
 )
+from trmm_async.dialects.stock.task_lookups import look_at_scripts
 from trmm_async.dialects.stock.tasks import task_body, tasks_of
 from trmm_async.errors import (
     APIError,
@@ -264,7 +265,13 @@ class Stock:
     def create_task(self, order: TaskOrder) -> Plan[Task]:
         send = CREATE_TASK.call(body=task_body(order))
         listing = read_as(TASKS_OF.call(order.agent), tasks_of(Everyone(order.agent)))
-        return make("task", listing, send, lambda task: task.name == order.name and task.policy is None)
+        made = make("task", listing, send, lambda task: task.name == order.name and task.policy is None)
+
+        def steps() -> Steps[Task]:
+            yield from look_at_scripts((order.script,))
+            return (yield from made.steps())
+
+        return Plan(steps)
 
     def list_alerts(self) -> Call[list[Alert]]:
         return ALERTS.call()

@@ -240,12 +240,19 @@ def act(
 
 
 def as_declared(call: Call[T]) -> Call[T]:
-    """A call in a user's own words, with what the server's answers mean to the endpoints of its path."""
+    """A call in a user's own words, with what the server's answers mean to the endpoints of its path.
+
+    Two GETs of the server act: asked for so, they are not sent a second time either.
+    """
 
     def bodies() -> list[Needs]:
         return [one.needs for one in _declared(call.method, call.path) if one.needs]
 
-    return worded(call, bodies=bodies)
+    acts = call.method == "GET" and any(
+        one.method == "GET" and one.replay is Replay.NEVER and one.path == call.path
+        for one in chain.from_iterable(EVERY.values())
+    )
+    return worded(msgspec.structs.replace(call, replay=Replay.NEVER) if acts else call, bodies=bodies)
 
 
 def _declared(method: str, path: str) -> Iterator[Endpoint[Any]]:

@@ -1,7 +1,6 @@
 """`trmm.bulk`: one call for agents that the server itself chooses."""
 
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, Literal, TypedDict, Unpack, get_args
 
@@ -10,9 +9,10 @@ import msgspec
 from trmm_async import arguments
 from trmm_async.calls import Call, Plan, Steps
 from trmm_async.dialects.stock.agents import all_known
+from trmm_async.dialects.stock.creation import look_up
 from trmm_async.dialects.stock.dialect import COMMAND_MANY, PATCH_MANY, RUN_MANY
 from trmm_async.dialects.stock.endpoint import Endpoint, act, read
-from trmm_async.errors import InvalidRequestError, PermissionDeniedError
+from trmm_async.errors import InvalidRequestError
 from trmm_async.models import Agent
 from trmm_async.resources.names import AnyClient, AnyScript, AnySite
 from trmm_async.resources.resource import Resource
@@ -41,6 +41,7 @@ class _Known(msgspec.Struct):
 
 
 KNOWN: Final = read("bulk.run_script", "/scripts/{script:id}/", _Known)
+FIELD: Final = read("bulk.run_script", "/core/customfields/{field:id}/", _Known)
 
 
 class BulkTargets(TypedDict, total=False):
@@ -143,7 +144,7 @@ class Bulk(Resource):
 
         Raises:
             BadRequestError: there are no such agents.
-            NotFoundError: there is no such script.
+            NotFoundError: there is no such script or custom field.
             OutcomeUnknownError: sent, and the answer was lost: it may run.
         """
         more: dict[str, Any] = {
@@ -157,10 +158,13 @@ class Bulk(Resource):
             "collector_all_output": arguments.boolean(collector_all_output, "collector_all_output"),
             "save_to_agent_note": arguments.boolean(note, "note"),
         }
+        field = more["custom_field"]
+        looks = [] if field is None else [FIELD.call(field)]
         if isinstance(more["script"], str):
             more["script"] = await self._names(SCRIPT.name).script(more["script"])
-            return await self._order(SCRIPT, targets, more)
-        return await self._order(SCRIPT, targets, more, KNOWN.call(more["script"]))
+        else:
+            looks.append(KNOWN.call(more["script"]))
+        return await self._order(SCRIPT, targets, more, looks)
 
     async def scan_patches(self, **targets: Unpack[BulkTargets]) -> int | None:
         """Have Windows agents look for updates; `targets` as `BulkTargets` has them, without `plat`.
@@ -183,7 +187,7 @@ class Bulk(Resource):
         endpoint: Endpoint[int | None],
         targets: BulkTargets,
         more: Mapping[str, Any],
-        look: Call[Any] | None = None,
+        looks: Sequence[Call[Any]] = (),
     ) -> int | None:
         body: dict[str, Any] = {**_chosen(endpoint.name, dict(targets)), **more}
         if more["mode"] == "patch":
@@ -193,7 +197,7 @@ class Bulk(Resource):
         names = self._names(endpoint.name)
         body["client"] = None if body["client"] is None else await names.client(body["client"])
         body["site"] = None if body["site"] is None else await names.site(body["site"])
-        return await self._on_stock(endpoint.name, _ordered(endpoint, body, look))
+        return await self._on_stock(endpoint.name, _ordered(endpoint, body, looks))
 
 
 def _chosen(method: str, given: dict[str, Any]) -> dict[str, Any]:
@@ -241,17 +245,14 @@ _TARGETS: Final[arguments.Checks] = {
 
 
 def _ordered(
-    endpoint: Endpoint[int | None], body: Mapping[str, Any], look: Call[Any] | None
+    endpoint: Endpoint[int | None], body: Mapping[str, Any], looks: Sequence[Call[Any]]
 ) -> Plan[int | None]:
     """The call, behind a look for what the server would pass over in silence, or fail on."""
 
     def steps() -> Steps[int | None]:
         if body["agents"]:
             yield from all_known(endpoint.name, body["agents"])
-        if look is not None:
-            # Who may run scripts on many agents need not be one who may see them.
-            with suppress(PermissionDeniedError):
-                yield from look
+        yield from look_up(*looks)
         return (yield from endpoint.call(body=body))
 
     return Plan(steps)

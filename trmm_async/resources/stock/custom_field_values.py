@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from math import isfinite
 from typing import Any, Final, Protocol, TypedDict, TypeVar
 
 from trmm_async import arguments
@@ -11,7 +10,13 @@ from trmm_async.dialects.stock.creation import make
 from trmm_async.dialects.stock.endpoint import Endpoint
 from trmm_async.errors import InvalidRequestError
 from trmm_async.resources.stock.alert_templates import AlertTemplate
-from trmm_async.resources.stock.custom_fields import LIST, CustomField, FieldValues
+from trmm_async.resources.stock.custom_fields import (
+    LIST,
+    CustomField,
+    FieldValues,
+    reads_as_number,
+    reads_as_time,
+)
 from trmm_async.resources.stock.policies import Policy
 
 __all__ = ["PLACES", "PlaceSettings", "created", "custom_field_values", "wrapped"]
@@ -116,16 +121,9 @@ def _text(field: CustomField, value: object) -> str | None:
 
 
 def _number(field: CustomField, value: Any) -> str | None:
-    if value is None:
-        return None
-    if isinstance(value, bool):
+    if value is not None and not reads_as_number(value):
         raise _wrong(field, "a number", value)
-    try:
-        if isfinite(float(value)):
-            return str(value)
-    except (TypeError, ValueError, OverflowError):
-        pass
-    raise _wrong(field, "a number", value)
+    return None if value is None else str(value)
 
 
 def _moment(field: CustomField, value: object) -> str | None:
@@ -133,6 +131,8 @@ def _moment(field: CustomField, value: object) -> str | None:
         if value.utcoffset() is None:
             raise _wrong(field, "a datetime that says its time zone", value)
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    if value and not reads_as_time(value):
+        raise _wrong(field, 'a datetime, or a text as "2030-01-31T09:00:00Z"', value)
     return _text(field, value)
 
 

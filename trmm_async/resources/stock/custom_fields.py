@@ -1,7 +1,9 @@
 """`trmm.custom_fields`."""
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any, Final, Literal, TypeAlias, TypedDict, Unpack
+from datetime import datetime
+from math import isfinite
+from typing import Any, Final, Literal, TypeAlias, TypedDict, Unpack, cast
 
 import msgspec
 
@@ -13,7 +15,16 @@ from trmm_async.models import Noun, no_extra
 from trmm_async.resources.names import NounKind
 from trmm_async.resources.resource import Resource
 
-__all__ = ["FIELD", "CustomField", "CustomFieldChanges", "CustomFields", "FieldValues", "field_ids"]
+__all__ = [
+    "FIELD",
+    "CustomField",
+    "CustomFieldChanges",
+    "CustomFields",
+    "FieldValues",
+    "field_ids",
+    "reads_as_number",
+    "reads_as_time",
+]
 
 Model = Literal["agent", "client", "site"]
 FieldType = Literal["text", "number", "single", "multiple", "checkbox", "datetime"]
@@ -201,7 +212,7 @@ class CustomFields(Resource):
         if arguments.boolean(required, "required"):
             body["required"] = True
         if default is not None:
-            body |= _default(default, type)
+            body |= _default(default, type, given)
         return await self._create(
             CREATE, LIST, body=body, query={"model": model}, is_it=lambda field: field.name == name
         )
@@ -209,7 +220,7 @@ class CustomFields(Resource):
     async def update(self, field: int | CustomField, **changes: Unpack[CustomFieldChanges]) -> None:
         """Change a custom field. Repeated by us if an answer is lost: twice is once.
 
-        Of a field given by its id the type is not known here: it is for you to give a fitting `default`.
+        A field given by its id is looked up first, where what fits depends on its type.
 
         Args:
             field: its id, or the field.
@@ -219,17 +230,17 @@ class CustomFields(Resource):
         Raises:
             NotFoundError: there is no such field.
         """
-        known = field.type if isinstance(field, CustomField) else None
-        checks: dict[str, arguments.Check] = {
-            "name": arguments.name,
-            "options": lambda values, _: _options(values, known),
-            "required": arguments.boolean,
-            "default": lambda value, _: _NO_DEFAULT if value is None else _default(value, known),
-            "hide_in_ui": arguments.boolean,
-            "hide_in_summary": arguments.boolean,
-        }
-        body = arguments.settings(changes, checks, UPDATE.name)
-        await self._send(UPDATE, field, body=body | body.pop("default", {}))
+        known = field if isinstance(field, CustomField) else None
+        field_id, body = arguments.object_id(field, "field"), _changed(changes, known)
+        if known is not None or _BY_TYPE.isdisjoint(changes):
+            await self._send(UPDATE, field_id, body=body)
+            return
+
+        def steps() -> Steps[None]:
+            there = yield from GET.call(field_id)
+            yield from UPDATE.call(field_id, body=_changed(changes, there))
+
+        await self._on_stock(UPDATE.name, Plan(steps))
 
     async def delete(self, field: int | CustomField, *, with_values: bool = False) -> None:
         """Remove a custom field and all its values. Gone already, after a lost answer, counts as success.
@@ -251,11 +262,48 @@ class CustomFields(Resource):
         await self._send(DELETE, field_id)
 
 
+_BY_TYPE: Final = frozenset({"default", "options"})
+
+
+def _changed(changes: CustomFieldChanges, known: CustomField | None) -> dict[str, Any]:
+    """The body of a change; what depends on the type is held against it where the field is known."""
+    of = known.type if known else None
+    options = _options(changes.get("options", known.options if known else ()), of)
+    checks: dict[str, arguments.Check] = {
+        "name": arguments.name,
+        "options": lambda values, _: _options(values, of),
+        "required": arguments.boolean,
+        "default": lambda value, _: _NO_DEFAULT if value is None else _default(value, of, options),
+        "hide_in_ui": arguments.boolean,
+        "hide_in_summary": arguments.boolean,
+    }
+    body = arguments.settings(changes, checks, UPDATE.name)
+    body |= body.pop("default", {})
+    return body
+
+
 def _options(values: object, of: str | None) -> tuple[str, ...]:
     options = arguments.names(values, "options")
     if options and of not in {None, "single", "multiple"}:
         raise InvalidRequestError(f'options are for the types "single" and "multiple", not for {of!r}')
     return options
+
+
+def reads_as_number(value: object) -> bool:
+    """Tell whether a text, or a number, is one that is finite."""
+    try:
+        return not isinstance(value, bool) and isfinite(float(cast("Any", value)))
+    except (TypeError, ValueError, OverflowError):
+        return False
+
+
+def reads_as_time(value: object) -> bool:
+    """Tell whether a text is a time, as ISO 8601 has it; one without a zone is as it was typed."""
+    try:
+        datetime.fromisoformat(cast("Any", value))
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 _NO_DEFAULT: Final[Mapping[str, object]] = {
@@ -266,14 +314,22 @@ _NO_DEFAULT: Final[Mapping[str, object]] = {
 """The server keeps one for each kind of type, and minds the one that the type asks for."""
 
 
-def _default(value: object, of: str | None) -> dict[str, Any]:
-    """A default that fits the type, where that is known: the server keeps each kind under its own key."""
+def _default(value: object, of: str | None, options: Iterable[str]) -> dict[str, Any]:
+    """A default that fits the type, where that is known: the server keeps each kind under its own key.
+
+    It takes any text for a number or a time, and for an option.
+    """
     default = arguments.field_value(value, "default")
     kinds: dict[str, type] = {"checkbox": bool, "multiple": tuple}
     if of is not None and not isinstance(default, kinds.get(of, str)):
         raise InvalidRequestError(
             f"default must fit the type {of!r}: True or False, texts, or one; not {value!r}"
         )
+    chosen = default if isinstance(default, tuple) else (default,)
+    if of in {"single", "multiple"} and not set(chosen) <= set(options):
+        raise InvalidRequestError(f"default must be among the options {', '.join(options)}; not {value!r}")
+    if (of == "number" and not reads_as_number(default)) or (of == "datetime" and not reads_as_time(default)):
+        raise InvalidRequestError(f"default must fit the type {of!r}; not {value!r}")
     if isinstance(default, bool):
         return {"default_value_bool": default}
     return {"default_value_string" if isinstance(default, str) else "default_values_multiple": default}

@@ -9,7 +9,7 @@ import msgspec
 from trmm_async import arguments, codec
 from trmm_async.calls import Call, Plan, Steps
 from trmm_async.dialects.stock.agents import agent_ids_by_key
-from trmm_async.dialects.stock.creation import make
+from trmm_async.dialects.stock.creation import look_up, make
 from trmm_async.dialects.stock.endpoint import Sent, Wire, delete, put, read, read_as, send
 from trmm_async.dialects.stock.nouns import checks_of
 from trmm_async.dialects.stock.tasks import tasks_of
@@ -307,6 +307,10 @@ def _placed(sent: _SentPlace) -> PolicyPlace:
     )
 
 
+class _Place(msgspec.Struct):
+    id: int
+
+
 _ONE: Final = "/automation/policies/{policy:id}/"
 
 LIST = read("policies.list", "/automation/policies/", list[Policy], wire=_WIRE)
@@ -326,6 +330,8 @@ CREATE_PATCH = send("policies.patches.create", "/automation/patchpolicy/", needs
 UPDATE_PATCH = put("policies.patches.update", _PATCH)
 DELETE_PATCH = delete("policies.patches.delete", _PATCH)
 RESET_PATCH = put("policies.patches.reset", "/automation/patchpolicy/reset/", method="POST")
+CLIENT_THERE = read("policies.patches.reset", "/clients/{client:id}/", _Place)
+SITE_THERE = read("policies.patches.reset", "/clients/sites/{site:id}/", _Place)
 TASKS = read("policies.tasks", _ONE + "tasks/", list[Task], decode=tasks_of({}))
 
 
@@ -611,12 +617,15 @@ class PatchPolicies(Resource):
         """Have the agents' own patch policies inherit again: of a client, a site, or of all. Twice is once.
 
         Their hours, days, and what is to be done about failures are not reset. The server does not say of how
-        many, nor whether there is such a client.
+        many.
 
         Args:
             client: of this client's agents; or
             site: of this site's; or
             everywhere: True for every agent that the key may see.
+
+        Raises:
+            NotFoundError: there is no such client or site: the server would say yes, and reset nothing.
         """
         if [client, site, arguments.boolean(everywhere, "everywhere") or None].count(None) != 2:
             raise InvalidRequestError(
@@ -628,7 +637,15 @@ class PatchPolicies(Resource):
             body["client"] = await names.client(arguments.reference(client, "client"))
         elif site is not None:
             body["site"] = await names.site(arguments.reference(site, "site"))
-        await self._send(RESET_PATCH, body=body)
+        looks = [CLIENT_THERE.call(body["client"])] if "client" in body else []
+        looks += [SITE_THERE.call(body["site"])] if "site" in body else []
+        reset = RESET_PATCH.call(body=body)
+
+        def steps() -> Steps[None]:
+            yield from look_up(*looks)
+            yield from reset
+
+        await self._on_stock(RESET_PATCH.name, Plan(steps))
 
 
 def _patched(policy_id: int, body: dict[str, Any]) -> Plan[PatchPolicy]:

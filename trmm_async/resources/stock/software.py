@@ -2,17 +2,19 @@
 
 from collections.abc import Mapping
 from datetime import date
+from functools import partial
 from operator import attrgetter
 from typing import Any, Final
 
 import msgspec
 
 from trmm_async import arguments, codec
-from trmm_async.calls import Plan, Steps
+from trmm_async.calls import Call, Plan, Steps
 from trmm_async.dialects.stock.agents import agent_ids_by_key
 from trmm_async.dialects.stock.endpoint import OrEmpty, Sent, put, read, reader, send
 from trmm_async.errors import InvalidRequestError
 from trmm_async.models import Agent, Noun, no_extra
+from trmm_async.plaintext import near_matches
 from trmm_async.resources.resource import Resource
 
 __all__ = ["InstalledSoftware", "Software"]
@@ -109,20 +111,29 @@ class InstalledSoftware(Resource):
         """
         await self._send(REFRESH, agent)
 
-    async def install(self, agent: str | Agent, package: str) -> None:
+    async def install(self, agent: str | Agent, package: str, *, unlisted: bool = False) -> None:
         """Have a Windows agent install a package by Chocolatey. The agent is asked, for 2 seconds.
 
         It is begun only: what comes of it stands in `pending_actions.list(agent=…)`. Never sent twice.
 
         Args:
             agent: its id, or the agent.
-            package: the package's name, as in `packages()`. The server does not look whether there is one.
+            package: the package's name, as in `packages()`, in which it is looked up first: the server would
+                have any name tried.
+            unlisted: True for a package that the server's list need not have, from a source of your own; it
+                is not asked for, which saves its 264 kB where many agents install the same.
 
         Raises:
+            InvalidRequestError: the server's list has no such package; nothing was sent.
             AgentLostError: the agent did not answer in time; it may install it all the same.
             BadRequestError: the agent is not a Windows one.
         """
-        await self._send(INSTALL, agent, body={"name": arguments.plain_text(package, "package")})
+        name = arguments.plain_text(package, "package")
+        call = INSTALL.call(agent, body={"name": name})
+        if arguments.boolean(unlisted, "unlisted"):
+            await self._on_stock(INSTALL.name, call)
+        else:
+            await self._on_stock(INSTALL.name, Plan(partial(_install_listed, name, call)))
 
     async def uninstall(
         self,
@@ -180,6 +191,18 @@ class InstalledSoftware(Resource):
         The list is as old as the agent's last report, or `refresh`.
         """
         return await self._send(LIST, agent)
+
+
+def _install_listed(name: str, install: Call[None]) -> Steps[None]:
+    """The server has an agent try any name, and what came of it stands in a pending action at best."""
+    listed = yield from PACKAGES.call()
+    if listed and name.casefold() not in {one.casefold() for one in listed}:
+        near = near_matches(name, listed)
+        hint = f" (did you mean {' or '.join(near)}?)" if near else ""
+        raise InvalidRequestError(
+            f"package: the server's list has no {name!r}{hint}; unlisted=True takes any name"
+        )
+    yield from install
 
 
 def _everywhere() -> Steps[dict[str, list[Software]]]:

@@ -20,6 +20,7 @@ from trmm_async.resources.resource import Resource, refuse_in_use
 __all__ = ["NEW_USER", "User", "UserChanges", "UserSession", "Users", "new_user", "username"]
 
 
+_EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+")
 _USERNAME: Final = re.compile(r"[\w.@+-]{1,150}")
 
 
@@ -83,6 +84,14 @@ def _line(value: object, what: str) -> str:
     return arguments.plain_text(value, what, empty=True)
 
 
+def _email(value: object, what: str) -> str:
+    """An address, or none at all; the server takes any text for one."""
+    address = _line(value, what)
+    if address and not _EMAIL.fullmatch(address):
+        raise InvalidRequestError(f'{what} must be an address, as "jo@example.com", or ""; not {address!r}')
+    return address
+
+
 def username(value: object, what: str) -> str:
     """A name that a user may have."""
     name = arguments.plain_text(value, what)
@@ -95,7 +104,7 @@ _CHECKS: Final[arguments.Checks] = {
     "username": username,
     "first_name": _line,
     "last_name": _line,
-    "email": _line,
+    "email": _email,
     "role": arguments.or_none(arguments.object_id),
     "active": ("is_active", arguments.boolean),
     "dashboard_blocked": ("block_dashboard_login", arguments.boolean),
@@ -199,7 +208,7 @@ class Users(Resource):
         Args:
             username: letters, digits and @ . + - _; no other user has it.
             password: for the dashboard, which asks to set a second factor up at the first login.
-            email: the server does not look whether it is an address.
+            email: an address, or "" for none.
             first_name: as it is to be shown.
             last_name: likewise.
             role: the id of a role, or the role. Without one the user may do nothing.

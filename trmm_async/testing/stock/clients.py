@@ -113,9 +113,10 @@ class Clients:
         """`POST /clients/sites/`."""
         body = Fields.of(asked)
         fields = body.inner("site")
-        if isinstance(fields["client"], int):
-            self._sight.check_client(asked, fields["client"])
-        client = self._client_of(fields["client"])
+        key = fields["client"]
+        if isinstance(key, int):
+            self._sight.check_client(asked, key)
+        client = self._client_of(key)
         made = self._world.create_site(client.id, self._site_name(fields.get("name"), client))
         self._place(made, fields)
         custom_fields.edit(self._world, made, body.rows("custom_fields"))
