@@ -68,7 +68,7 @@ def _paragraphs(text: str) -> Iterator[str]:
 
 def _row(each: Any) -> str:
     argument = each.param_type_name == "argument"
-    words = [each.metavar] if argument else [*each.opts]
+    words = [each.metavar] if argument else [*each.opts, *each.secondary_opts]
     value = "" if argument or each.is_flag else f" {each.metavar or each.type.name.upper()}"
     default = "" if each.default in {None, False, (), ""} or callable(each.default) else each.default
     told = f" Default: `{default}`." if default and str(default) != "." else ""

@@ -166,3 +166,31 @@ def test_a_list_in_pages_is_read_to_its_end(cli: Cli, stock: Backstage) -> None:
     assert (told.code, told.out) == (Exit.FAILED, "")
     assert "have no end after 2 rows" in told.error
     assert json.loads(cli("api", "GET", "/core/version/", "--all-pages").out)
+
+
+def test_answers_are_shown_in_every_form(cli: Cli, stock: Backstage) -> None:
+    rows = cli("call", "policies.list", "--fields", "id,name", "--sort", "-id", "--json").data
+    assert [row["id"] for row in rows] == [2, 1]
+    assert cli("call", "policies.list", "-o", "name", "--limit", "1").out == "Server baseline\n"
+    assert cli("call", "policies.get", "1", "--jq", ".name").out == "Server baseline\n"
+    assert cli("call", "policies.get", "1", "--fields", "name", "--no-headers").out.split()[-1] == "baseline"
+    assert cli("api", "GET", "/accounts/users/", "--jq", ".[0].username").out.strip()
+    assert cli("api", "GET", "/accounts/users/", "--fields", "username", "-o", "csv").out.startswith(
+        "username\n"
+    )
+
+
+def test_an_option_that_the_method_has_is_the_methods(cli: Cli, stock: Backstage) -> None:
+    words = ["call", "agents.run_script", "JADE-PC", "--script", "3", "--output", "forget", "--yes"]
+    assert cli(*words).error == "agents.run_script: done\n"
+    said = cli("call", "audit_log.list", "--limit", "1", "--json")
+    assert said.code == 0, said.error
+    assert len(said.data) <= 1
+
+
+def test_a_field_that_is_none_is_told_before_anything_is_changed(cli: Cli, stock: Backstage) -> None:
+    before = len(stock.server.requests)
+    words = ["call", "sites.create", "--client", "34", "--name", "Far", "--yes"]
+    assert "no field 'nme'" in cli(*words, "--fields", "nme").error
+    assert "--watch is for what lists" in cli(*words, "--watch").error
+    assert len(stock.server.requests) == before

@@ -357,7 +357,7 @@ class TestCommand:
         said = cli("cmd", "jade-pc", "echo hello")
         assert (said.code, said.out, said.error) == (0, "hello\n", "")
         told = cli("cmd", "JADE-PC", "echo hello", "--shell", "powershell", "--json").data
-        assert told["output"] == "hello\r\n"
+        assert (told["hostname"], told["stdout"]) == ("JADE-PC", "hello\r\n")
 
     def test_of_an_agent_that_is_silent_may_have_run(self, cli: Cli, stock: Backstage) -> None:
         stock.do(lambda server: server.hang(server.agent_ids[1]))

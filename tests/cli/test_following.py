@@ -9,7 +9,7 @@ import pytest
 from trmm_async import TRMM
 from trmm_async.cli.exits import Exit
 from trmm_async.cli.following import Following
-from trmm_async.cli.printing import Output
+from trmm_async.cli.outcome_form import OutcomeForm
 from trmm_async.testing import Simulator
 
 LONGEST = 120
@@ -27,7 +27,7 @@ async def interrupted(times: int, seconds: float) -> Exit:
     simulator = Simulator(agents=4, rate_limit=None, script_seconds=seconds)
     async with simulator as server, TRMM(server.url, api_key=server.api_key) as trmm:
         job = trmm.fleet.run_script(server.agent_ids, 1, width=2)
-        following = asyncio.create_task(Following(Output(as_jsonl=True), {}).follow(job))
+        following = asyncio.create_task(Following(OutcomeForm(as_jsonl=True), {}).follow(job))
         async with asyncio.timeout(LONGEST):
             while len(server.runs) < 2:
                 await asyncio.sleep(0.01)

@@ -20,7 +20,7 @@ def fresh(request: pytest.FixtureRequest) -> None:
 
 class TestACommandOnMany:
     def test_puts_together_who_printed_the_same(self, cli: Cli, stock: Backstage) -> None:
-        said = cli("cmd", "echo hello", *HOSTS, "--shell", "cmd")
+        said = cli("cmd", "echo hello", *HOSTS, "--shell", "cmd", "--grouped")
         assert said.code == 0
         assert "(2) done" in said.out
         assert "hello" in said.out

@@ -12,11 +12,11 @@ from trmm_async import CommandResult, Done, Journal, ScriptResult
 from trmm_async.cli import main
 from trmm_async.fleet.journal import Order
 
-COUNT = 20
+COUNT = 30
 AGENTS = [f"agent{number:03}" for number in range(COUNT)]
 
 
-@pytest.mark.parametrize("how", ["--jsonl", "--json", "--csv"])
+@pytest.mark.parametrize("how", ["-ojsonl", "-ojson", "-ocsv"])
 async def test_much_is_shown_without_holding_it(
     how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -38,7 +38,7 @@ async def test_much_is_shown_without_holding_it(
             tracemalloc.stop()
     assert code == 1
     text = (tmp_path / "shown").read_text()
-    if how == "--json":
+    if how == "-ojson":
         assert [row["retcode"] for row in json.loads(text)] == [-number for number in range(COUNT)]
     assert sum(each in text for each in AGENTS) == COUNT
     assert peak < COUNT * 400_000

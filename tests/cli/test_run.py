@@ -304,10 +304,10 @@ class TestJournal:
         assert (again.code, again.out, again.error) == (0, said.out, said.error)
         rows = cli("results", path, "--json").data
         assert "JADE-PC" in {row["hostname"] for row in rows}
-        csv = cli("results", path, "--csv").out.splitlines()
-        assert csv[0].startswith("agent_id,outcome,retcode")
+        csv = cli("results", path, "-o", "csv").out.splitlines()
+        assert csv[0].startswith("agent_id,hostname,outcome,retcode")
         assert either.first in cli("results", path, "--ids").out
-        assert cli("results", path, "--csv", "--json").code == 2
+        assert cli("results", path, "-o", "csv", "--json").code == 2
 
     def test_adds_up_while_it_is_written(self, cli: Cli, gateway: Backstage, tmp_path: Path) -> None:
         path = tmp_path / "run.db"

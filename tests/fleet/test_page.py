@@ -117,6 +117,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
         yield found
 
 
+TOLD = "document.getElementById('told').textContent"
 VISIBLE = "[...document.querySelectorAll('#targets tbody tr')].filter(one => !one.hidden).length"
 
 
@@ -159,7 +160,7 @@ class TestInABrowser:
         assert shown.js(VISIBLE) == 20
         typed(shown, "code", "return code 1")
         assert shown.js(VISIBLE) == 2
-        assert shown.js("document.getElementById('told').textContent") == "2 of 60 targets, 1 of 2 groups"
+        assert shown.js(TOLD) == "2 of 60 targets, 1 of 2 groups"
         shown.js("document.getElementById('filters').reset()")
         shown.js("new Promise(done => setTimeout(done, 50))")
         assert shown.js(VISIBLE) == 60
@@ -176,9 +177,31 @@ class TestInABrowser:
             " one.value = 'Client <1>'; one.dispatchEvent(new Event('change')); document.body.offsetHeight;"
             " return performance.now() - began; })()"
         )
-        assert shown.js(VISIBLE) == 1667
+        assert shown.js(TOLD) == "1667 of 5000 targets, 40 of 40 groups"
+        assert shown.js(VISIBLE) == 250
         assert opened < 10_000
         assert took < 2_000
+
+    def test_the_others_are_a_key_away_and_on_paper(self, shown: Browser, tmp_path: Path) -> None:
+        path = tmp_path / "report.html"
+        path.write_text(made([done(n, f"kind {n}") for n in range(300)]), encoding="utf-8")
+        shown.open(path)
+        assert (shown.js(VISIBLE), shown.js("document.getElementById('said').childElementCount")) == (
+            250,
+            100,
+        )
+        shown.js("dispatchEvent(new Event('beforeprint'))")
+        assert (shown.js(VISIBLE), shown.js("document.getElementById('said').childElementCount")) == (
+            300,
+            300,
+        )
+        shown.js("dispatchEvent(new Event('afterprint'))")
+        assert shown.js(VISIBLE) == 250
+        shown.js("document.getElementById('more').focus()")
+        shown.press("Enter", 13)
+        assert shown.js(VISIBLE) == 300
+        shown.js("document.querySelector('a[data-to=\"299\"]').click()")
+        assert shown.js("document.getElementById('g299').open")
 
     def test_the_keyboard_is_enough(self, shown: Browser, tmp_path: Path) -> None:
         path = tmp_path / "report.html"

@@ -65,6 +65,19 @@ class Method:
             return any(endpoint.replay is not Replay.SAFE for endpoint in declared)
         return self.name.rpartition(".")[2] not in _LOOKS
 
+    @property
+    def answer(self) -> type | None:
+        """Of what kind the things are that it gives; None where that is not one of ours."""
+        hint = typing.get_type_hints(self.function).get("return")
+        inner = typing.get_args(hint)[0] if self.is_list else hint
+        found = [one for one in _members(inner) if hasattr(one, "__struct_fields__")]
+        return found[0] if len(found) == 1 else None
+
+    @property
+    def is_list(self) -> bool:
+        """Whether it gives a list."""
+        return typing.get_origin(typing.get_type_hints(self.function).get("return")) is list
+
     def of(self, trmm: TRMM) -> Callable[..., Coroutine[Any, Any, Any]]:
         """The method of this client."""
         found: Any = trmm

@@ -10,14 +10,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import trmm_async as sdk
-from trmm_async.cli.exits import Exit, told
-from trmm_async.cli.printing import Output, say
+from trmm_async.cli.exits import CommandError, Exit, told
+from trmm_async.cli.outcome_form import OutcomeForm
+from trmm_async.cli.printing import say
 from trmm_async.cli.progress import run_bar
-from trmm_async.cli.report import counted, is_refusal, print_groups, row, summary, verdict
+from trmm_async.cli.report import counted, is_refusal, print_groups, print_outcome, row, summary, verdict
 from trmm_async.cli.signals import on_stop
 from trmm_async.cli.streams import unfailing
 
 if TYPE_CHECKING:
+    from trmm_async.cli.host_files import HostFiles
     from trmm_async.fleet.journal import Place
 
 __all__ = ["Following"]
@@ -30,26 +32,35 @@ class Following:
     scripts' own time limit bounds. Twice: what is under way is given up. In both cases what is known is told.
 
     What can't be printed does not end the run, nor is it the exit code: who sees a failure may run everything
-    again. It is said on stderr. So it is with a journal that can't be written any more, which stops the run.
+    again. It is said on stderr. So it is with a file for a host, and with a journal that can't be written any
+    more, which stops the run.
 
     Args:
-        output: where outcomes go.
+        output: how outcomes are shown.
         names: host names, by agents' ids.
         codes: the return codes that are successes.
         journal: where the run is kept; what stands there at the end is what is told, as `trmm results` does.
+        files: what writes a file for each host, if that is wanted.
+        live: whether people are told what each host says as it comes, where they didn't choose themselves.
     """
 
     def __init__(
         self,
-        output: Output,
+        output: OutcomeForm,
         names: Mapping[str, str],
         codes: Collection[int | None] = (0,),
         journal: "Place | None" = None,
+        files: "HostFiles | None" = None,
+        *,
+        live: bool = False,
     ) -> None:
         self._output = output
         self._names = names
         self._codes = codes
         self._journal = journal
+        self._files = files
+        self._live = output.in_words and (live if output.as_they_come is None else output.as_they_come)
+        self._unwritten = 0
         self._interrupted = 0
         self._entered = False
         self._say: Callable[[str], object] = say
@@ -59,7 +70,7 @@ class Following:
         """Run it, show it, tell what came of it; the exit code."""
         with unfailing() as why_lost:
             trouble = await self._follow(job)
-            if self._output.for_people:
+            if self._output.in_words and not self._live:
                 print_groups(job.groups(), self._names, self._codes)
             lost = why_lost()
         if job.stopped:
@@ -68,6 +79,8 @@ class Following:
             say(told(trouble))
         if lost is not None and not isinstance(lost, BrokenPipeError):
             say(f"what came of it can't be printed: {lost.strerror or lost}")
+        if self._unwritten:
+            say(f"{self._unwritten} files of --output-dir are not written")
         counts, succeeded = await self._end_of(job, trouble)
         say(summary(counts, succeeded, job.worst_retcode))
         if self._interrupted:
@@ -121,8 +134,19 @@ class Following:
 
     def _take(self, outcome: "sdk.Outcome", emit: Callable[[object], None]) -> None:
         self._refused = self._refused or is_refusal(outcome)
-        if not self._output.for_people:
-            emit(row(outcome, self._names))
+        if self._output.in_words and not (self._live or self._files):
+            return
+        line = row(outcome, self._names)
+        if self._live:
+            print_outcome(line, self._codes)
+        emit(line)
+        if self._files is not None:
+            try:
+                self._files.write(line)
+            except CommandError as error:
+                self._unwritten += 1
+                if self._unwritten == 1:
+                    self._say(str(error))
 
     @contextmanager
     def _interruptible(self, run: "sdk.FleetRun") -> Iterator[None]:

@@ -14,8 +14,9 @@ from trmm_async.cli.asking import read_stdin
 from trmm_async.cli.exits import CommandError, Exit, usage
 from trmm_async.cli.folding import folding
 from trmm_async.cli.following import Following
+from trmm_async.cli.outcome_form import OutcomeForm
 from trmm_async.cli.picking import Where, agents_where, confirm, labels
-from trmm_async.cli.printing import Output, say
+from trmm_async.cli.printing import say
 from trmm_async.cli.report import row
 from trmm_async.cli.run_options import (
     Batch,
@@ -140,33 +141,38 @@ mild = folding("settings", Mild)
 
 async def launch(
     trmm: "sdk.TRMM",
-    output: Output,
+    output: OutcomeForm,
     whom: Chosen,
     begin: Callable[[list["sdk.Agent"]], Awaitable[tuple["sdk.FleetRun[Any]", str]]],
     settings: Mild,
     *,
     good: Collection[int | None],
     yes: bool,
+    live: bool = False,
 ) -> int:
-    """Ask, run it, show it; the exit code. `begin` makes the run of the targets, and says what it does."""
+    """Ask, run it, show it; the exit code.
+
+    `begin` makes the run of the targets, and says what it does. For `live` see `Following`.
+    """
     targets = await whom.agents(trmm)
     dry_run, journal = settings.dry_run, settings.place if isinstance(settings, Careful) else None
     # What is wrong with the settings is said here, and not once the question was answered.
     job, doing = await begin(targets)
+    files = None if dry_run else output.files(labels(targets, for_people=False))
     confirm(doing, list(labels(targets).values()), yes=yes or dry_run)
-    hosts = labels(targets, for_people=output.for_people)
+    hosts = labels(targets, for_people=output.in_words)
     if dry_run and "dry_run" not in settings.settings:
         return _only_tell(output, hosts, doing)
-    code = await Following(output, hosts, good, None if dry_run else journal).follow(job)
+    code = await Following(output, hosts, good, None if dry_run else journal, files, live=live).follow(job)
     if journal is not None and code not in {Exit.OK, Exit.PIPE_CLOSED} and not dry_run:
         where = journal if isinstance(journal, Path) else f"'{journal}'"
         say(f"`trmm resume {where}` goes on, and tries some again with --retry")
     return Exit.OK if dry_run and code == Exit.FAILED else code
 
 
-def _only_tell(output: Output, hosts: Mapping[str, str], doing: str) -> int:
+def _only_tell(output: OutcomeForm, hosts: Mapping[str, str], doing: str) -> int:
     """A dry run of what has none of its own."""
-    if output.for_people:
+    if output.in_words:
         say(f"would {doing} {len(hosts)} agents: {folded(hosts.values())}")
         return Exit.OK
     with output.stream() as emit:

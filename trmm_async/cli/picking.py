@@ -45,7 +45,6 @@ __all__ = [
     "client_named",
     "confirm",
     "filters_of",
-    "host_names",
     "labels",
     "of_each",
     "picks",
@@ -255,15 +254,6 @@ def confirm(doing: str, names: Sequence[str], *, yes: bool, word: str = "agents"
     say(f"{question[0].upper()}{question[1:]}")
     if ask("Go on? [y/N] ").casefold() not in {"y", "yes"}:
         raise refuse("not done")
-
-
-async def host_names(
-    trmm: "sdk.TRMM", known: "Sequence[sdk.Agent]" = (), *, for_people: bool = True, needed: bool = True
-) -> dict[str, str]:
-    """Host names by agents' ids: of those that are known, or else of all. Nothing where it isn't needed."""
-    if not needed:
-        return {}
-    return labels(known or await trmm.agents.list(), for_people=for_people)
 
 
 def labels(agents: "Sequence[sdk.Agent]", *, for_people: bool = True) -> dict[str, str]:

@@ -3,12 +3,14 @@
 Below: `printing`, `waits`. Above: the commands.
 """
 
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from trmm_async.cli.console import is_terminal
 from trmm_async.cli.printing import screen
 from trmm_async.cli.waits import attendant
 
@@ -95,6 +97,9 @@ def _bar(*columns: Any, console: "Console | None" = None, **first: Any) -> Itera
             if attending is not None and attending.text:
                 yield Text(attending.text, style="dim", no_wrap=True, overflow="ellipsis")
 
-    with Told(*columns, console=terminal, transient=True) as progress:
+    # What is printed on the same terminal stands above the bar. Into a file or a pipe it goes as ever: rich
+    # would take all of stdout for the bar's terminal, which is that of stderr.
+    above = is_terminal(sys.stdout)
+    with Told(*columns, console=terminal, transient=True, redirect_stdout=above) as progress:
         bar = progress.add_task("", **{"total": None, **first})
         yield lambda **changes: progress.update(bar, **changes)

@@ -4,7 +4,6 @@ Below: `printing`. Above: `following` and the commands. Identical output is put 
 first, as `clush -b` does.
 """
 
-import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
@@ -12,13 +11,13 @@ from typing import TYPE_CHECKING, Any, Final
 import trmm_async as sdk
 from trmm_async.cli.exits import Exit
 from trmm_async.cli.printing import screen
-from trmm_async.cli.text import clean, folded, wrapped
+from trmm_async.cli.text import clean, folded, one_line, wrapped
 from trmm_async.plaintext import MARGIN, set_apart
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["Tally", "counted", "is_refusal", "print_groups", "row", "summary", "verdict"]
+__all__ = ["Tally", "counted", "is_refusal", "print_groups", "print_outcome", "row", "summary", "verdict"]
 
 _RULE: Final = "-" * 15
 _REFUSALS: Final = ("AuthenticationError", "PermissionDeniedError")
@@ -31,8 +30,9 @@ _TITLES: Final = {
 
 def row(outcome: "sdk.Outcome", names: Mapping[str, str]) -> dict[str, Any]:
     """One outcome for programs: a row as the SDK exports it, with the host's name."""
-    (line,) = sdk.as_jsonl([outcome])
-    told: dict[str, Any] = json.loads(line)
+    from trmm_async.fleet.reports import as_row
+
+    told = as_row(outcome)
     return {"agent_id": told["agent_id"], "hostname": names.get(told["agent_id"]), **told}
 
 
@@ -103,6 +103,33 @@ def _print_group(hosts: list[str], group: "sdk.Group", codes: Collection[int | N
     terminal.print(_RULE)
     if group.output.strip():
         _print_output(terminal, set_apart(group.output))
+
+
+def print_outcome(line: Mapping[str, Any], codes: Collection[int | None] = (0,)) -> None:
+    """What one host said, as it comes: its name before each line, so that no output can speak for another.
+
+    Args:
+        line: the outcome as a row.
+        codes: the return codes that are successes.
+    """
+    from rich.text import Text
+
+    terminal = screen()
+    host = one_line(clean(str(line["hostname"] or line["agent_id"])))
+    output = clean(f"{line['stdout'] or ''}{line['stderr'] or ''}").rstrip()
+    said = [(each, "") for each in output.split("\n")] if output else []
+    if line["outcome"] != "done":
+        title, style = _TITLES[line["outcome"]]
+        why = one_line(clean(": ".join(filter(None, (line["error"], line["reason"])))))
+        said.append((f"{title}: {why}", style))
+    elif line["retcode"] not in codes and line["retcode"] is not None:
+        said.append((f"return code {line['retcode']}", "yellow"))
+    elif not said:
+        said.append(("done", "green"))
+    head = Text(f"{host}: ", style="bold", end="")
+    for text, style in said:
+        terminal.print(head + Text(text, style=style or "not bold"))
+    terminal.file.flush()
 
 
 def _print_output(terminal: "Console", output: str) -> None:

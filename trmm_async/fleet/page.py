@@ -73,7 +73,9 @@ def page(
         _filters(groups, clients),
         _plot(groups),
         "<h2 id=groups>What they said</h2>",
+        '<div id="said">',
         *(_group(number, group, groups[0], names, good) for number, group in enumerate(groups)),
+        '</div><button type="button" id="further" hidden></button>',
         _table(groups, names, clients, good),
     )
     style, script = _asset("report.css"), _asset("report.js")
@@ -234,4 +236,5 @@ def _table(
         '<h2>Targets</h2><div class="table"><table id="targets"><thead><tr><th scope=col>Host'
         "<th scope=col>Client<th scope=col>Outcome<th scope=col class=number>Seconds<th scope=col>Said"
         f"</thead><tbody>{''.join(rows)}</tbody></table></div>"
+        '<button type="button" id="more" hidden></button>'
     )

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
 from trmm_async import codec
-from trmm_async.errors import AgentSilentError, APIError, TRMMError
+from trmm_async.errors import AgentSilentError, APIError, RecordedError, TRMMError
 from trmm_async.models import CommandResult, ScriptResult
 from trmm_async.outcomes import Done, Failed, Outcome, Skipped, Unknown
 from trmm_async.plaintext import clean, comparable, one_line, set_apart, without_formulas
@@ -152,7 +152,7 @@ def as_row(outcome: Outcome[Any]) -> dict[str, Any]:
         case Done(result=result):
             row["stdout"] = _text(result)
         case Failed(error=error) | Unknown(error=error):
-            row |= {"error": type(error).__name__, "reason": str(error)}
+            row |= {"error": _class_of(error), "reason": str(error)}
         case Skipped(reason=reason):
             row["reason"] = reason
     return row
@@ -224,9 +224,14 @@ def _digest(kind: str, retcode: int | None, output: str) -> bytes:
     return hashlib.blake2b(head.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
+def _class_of(error: TRMMError) -> str:
+    """The name of an error's class; of one that a journal has, of what it was then."""
+    return (error.kind if isinstance(error, RecordedError) else "") or type(error).__name__
+
+
 def _words(error: TRMMError) -> str:
     """What is the same for all agents that it happened to."""
-    name = type(error).__name__
+    name = _class_of(error)
     if isinstance(error, AgentSilentError):
         return f"{name}: {error.reason}"
     if isinstance(error, APIError):

@@ -6,8 +6,9 @@ from typing import Any, Final
 import typer
 
 import trmm_async as sdk
+from trmm_async.cli.forms import Showing, shows
 from trmm_async.cli.grouping import ListFirst
-from trmm_async.cli.listing import Found, Listing, Showing, lists, shows
+from trmm_async.cli.listing import Found, Listing, lists
 from trmm_async.cli.options import LOOK, AgentName, examples
 from trmm_async.cli.picking import Where, agents_named, agents_where, labels, picks
 from trmm_async.cli.printing import Column, hanging

@@ -1,7 +1,8 @@
 """`trmm call` and `trmm api`."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
@@ -9,8 +10,11 @@ import typer
 
 from trmm_async.cli.asking import ask, somebody_is_here
 from trmm_async.cli.exits import CommandError, Exit, refuse, usage
-from trmm_async.cli.options import DO, Json, JsonLines, Yes, examples
-from trmm_async.cli.printing import Column, Output, plain, say
+from trmm_async.cli.folding import folding
+from trmm_async.cli.forms import FORMS, Showing, shows
+from trmm_async.cli.listing import Found, Listing
+from trmm_async.cli.options import DO, FORM, Yes, examples
+from trmm_async.cli.printing import Column, as_json_text, plain, say
 from trmm_async.cli.session import connected, runs
 from trmm_async.cli.text import clean
 
@@ -45,15 +49,32 @@ def add_to(app: typer.Typer) -> None:
     )(api)
 
 
+@dataclass(frozen=True, kw_only=True)
+class _CallForm(Listing):
+    """As lists are shown. `--output` is left to a parameter of that name."""
+
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "-o",
+            metavar="FORM",
+            help=f"{', '.join(FORMS[:-1])} or {FORMS[-1]}.",
+            autocompletion=lambda: FORMS,
+            rich_help_panel=FORM,
+        ),
+    ] = None
+
+
 @runs
+@folding("form", _CallForm)
 async def call(
     context: typer.Context,
     method: Annotated[
         str | None, typer.Argument(metavar="METHOD", help="As policies.get; without, all are listed.")
     ] = None,
     yes: Yes = False,
-    as_json: Json = False,
-    as_jsonl: JsonLines = False,
+    *,
+    form: _CallForm,
     wants_help: Annotated[bool, typer.Option("--help", "-h", help="What the method takes.")] = False,
 ) -> None:
     """Call any method of the library, with its parameters as options: names stand for ids.
@@ -73,19 +94,41 @@ async def call(
     if wants_help:
         _explain(found)
         return
-    output = Output(as_json=as_json, as_jsonl=as_jsonl)
+    words = _words(found, form, context.args)
     if found.changes:
         _sure(" ".join([found.name, *context.args]), yes=yes)
     async with connected(context) as trmm:
-        values = await given(trmm, found, context.args)
-        try:
-            answer = await found.of(trmm)(**values)
-        except TypeError as error:
-            raise usage(f"{found.name}: {error}") from error
-    _show(output, answer, found)
+        values = await given(trmm, found, words)
+
+        async def read() -> Any:
+            try:
+                return await found.of(trmm)(**values)
+            except TypeError as error:
+                raise usage(f"{found.name}: {error}") from error
+
+        answer = await read()
+        if isinstance(answer, list):
+            first: list[Any] = [answer]
+
+            async def again() -> Found:
+                return Found(first.pop() if first else await read())
+
+            await form.show(again, lambda _: _columns(answer), found.answer, none="nothing")
+        else:
+            _show(form, answer, found)
+
+
+def _words(method: "Method", form: _CallForm, words: Sequence[str]) -> list[str]:
+    """What the method takes of it. What can't be is told before anything is asked."""
+    if form.watch and (method.changes or not method.is_list):
+        raise usage(f"--watch is for what lists; {method.name} does not")
+    form.check(method.answer)
+    has_limit = form.limit is not None and any(one.name == "limit" for one in method.parameters)
+    return [*words, *(["--limit", str(form.limit)] if has_limit else [])]
 
 
 @runs
+@shows
 async def api(
     context: typer.Context,
     method: Annotated[str, typer.Argument(metavar="METHOD", help="GET, POST, PUT, PATCH or DELETE.")],
@@ -98,11 +141,10 @@ async def api(
         bool, typer.Option("--all-pages", help="Of a list in pages all of them, as one list.")
     ] = False,
     yes: Yes = False,
-    as_json: Json = False,
-    as_jsonl: JsonLines = False,
+    *,
+    form: Showing,
 ) -> None:
     """Ask the server for a path itself; limited and retried as everything is. The answer is JSON."""
-    output = Output(as_json=as_json or not as_jsonl, as_jsonl=as_jsonl)
     verb = method.upper()
     body = None if data is None else _body(data)
     params: dict[str, object] = {}
@@ -119,12 +161,12 @@ async def api(
             answer = await _all_pages(trmm, path, params, answer)
         elif _is_page(answer) and answer["next"] is not None:
             say(f"{len(answer['results'])} of {answer.get('count', 'more')}: --all-pages asks for the rest")
-    if as_jsonl and isinstance(answer, list):
-        with output.stream() as emit:
+    if isinstance(answer, list) and not form.in_words:
+        with form.stream() as emit:
             for one in answer:
                 emit(one)
     else:
-        output.one(answer, print)
+        form.one(answer, lambda told: print(as_json_text(told, indent=2)))
 
 
 def _is_page(answer: Any) -> bool:
@@ -184,18 +226,13 @@ def _explain(method: "Method") -> None:
     print(f"\n{method.help}")
 
 
-def _show(output: Output, answer: Any, method: "Method") -> None:
-    if answer is None:
-        if output.for_people:
-            say(f"{method.name}: done")
-        else:
-            print("null")
-    elif isinstance(answer, list) and answer and hasattr(answer[0], "__struct_fields__"):
-        output.rows(answer, _columns(answer), none="nothing")
-    elif isinstance(answer, list):
-        output.rows(answer, (Column("Answer", lambda one: one, keep=True),), none="nothing")
+def _show(form: Showing, answer: Any, method: "Method") -> None:
+    if answer is not None:
+        form.one(answer, _lines, method.answer)
+    elif form.in_words:
+        say(f"{method.name}: done")
     else:
-        output.one(answer, _lines)
+        print("null")
 
 
 def _fields(thing: Any) -> list[str]:
@@ -206,6 +243,8 @@ def _fields(thing: Any) -> list[str]:
 
 
 def _columns(things: list[Any]) -> tuple[Column[Any], ...]:
+    if not hasattr(things[0], "__struct_fields__"):
+        return (Column("Answer", plain, keep=True),)
     told = [name for name in _fields(things[0]) if any(_is_short(getattr(one, name)) for one in things)]
     return tuple(
         Column(name.replace("_", " ").capitalize(), lambda one, name=name: plain(getattr(one, name)))  # type: ignore[misc]

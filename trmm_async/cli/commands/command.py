@@ -1,14 +1,18 @@
 """`trmm cmd`."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 
+import trmm_async as sdk
 from trmm_async.cli.exits import CommandError, Exit, printed, usage
 from trmm_async.cli.launching import Careful, careful, chosen, launch
-from trmm_async.cli.options import DO, Json, JsonLines, Yes, examples
+from trmm_async.cli.options import DO, Yes, examples
+from trmm_async.cli.outcome_form import OutcomeForm, tells
 from trmm_async.cli.picking import Where, agents_named, picks
-from trmm_async.cli.printing import Output
+from trmm_async.cli.printing import say
+from trmm_async.cli.report import row
 from trmm_async.cli.run_options import (
     Agents,
     Everywhere,
@@ -16,9 +20,6 @@ from trmm_async.cli.run_options import (
 )
 from trmm_async.cli.session import connected, runs
 from trmm_async.cli.text import clean
-
-if TYPE_CHECKING:
-    import trmm_async as sdk
 
 __all__ = ["add_to"]
 
@@ -37,6 +38,7 @@ def add_to(app: typer.Typer) -> None:
 @runs
 @picks
 @careful
+@tells
 async def cmd(
     context: typer.Context,
     agent_or_command: Annotated[
@@ -74,19 +76,18 @@ async def cmd(
         ),
     ] = None,
     yes: Yes = False,
-    as_json: Json = False,
-    as_jsonl: JsonLines = False,
+    form: OutcomeForm,
 ) -> int:
     """Run a command on one agent, or on many, and print its output. A stock server only.
 
-    It tells no return code. On many, those that printed the same are put together, the largest group first.
+    The server tells no return code. What each of many prints is shown as it comes, with its host before each
+    line; --grouped puts those together that printed the same.
     """
-    output = Output(as_json=as_json, as_jsonl=as_jsonl)
     many = bool(agent or file or everywhere or where)
     if command is not None and not many:
         if success is not None or settings:
             raise usage("for one agent by its name alone there is no such option: name it by --agent")
-        return await _one(context, output, agent_or_command, command, shell, timeout, as_user=as_user)
+        return await _one(context, form, agent_or_command, command, shell, timeout, as_user=as_user)
     if command is not None:
         raise usage("give AGENT, or options that say whom, and not both; the command in quotes")
     if success is None and (careful_ones := settings.judging):
@@ -109,7 +110,7 @@ async def cmd(
             )
             return job, f"run {agent_or_command!r} on"
 
-        return await launch(trmm, output, whom, begin, settings, good=(None,), yes=yes)
+        return await launch(trmm, form, whom, begin, settings, good=(None,), yes=yes, live=True)
 
 
 def _shell_of(targets: list["sdk.Agent"]) -> str:
@@ -125,7 +126,7 @@ def _shell_of(targets: list["sdk.Agent"]) -> str:
 
 async def _one(
     context: typer.Context,
-    output: Output,
+    form: OutcomeForm,
     name: str,
     command: str,
     shell: str | None,
@@ -135,6 +136,7 @@ async def _one(
 ) -> int:
     async with connected(context) as trmm:
         (target,) = await agents_named(trmm, [name])
+        files = form.files({target.agent_id: target.hostname})
         result = await trmm.agents.run_command(
             target,
             command,
@@ -142,10 +144,18 @@ async def _one(
             timeout=timeout,
             run_as_user=as_user,
         )
+    outcome: sdk.Done[Any] = sdk.Done(target.agent_id, result)
+    told = row(outcome, {target.agent_id: target.hostname})
     with printed("the command has run"):
-        output.one(result, _show)
+        form.one(told, _show)
+    if files is not None:
+        try:
+            files.write(told)
+        except CommandError as error:
+            say(str(error))  # it has run: no failure of the command, which might be repeated
     return Exit.OK
 
 
-def _show(result: "sdk.CommandResult") -> None:
-    print(clean(result.output), end="" if result.output.endswith("\n") else "\n")
+def _show(told: Mapping[str, Any]) -> None:
+    output = clean(told["stdout"])
+    print(output, end="" if output.endswith("\n") else "\n")

@@ -9,8 +9,9 @@ import typer
 
 from trmm_async.cli.asking import ask, somebody_is_here
 from trmm_async.cli.exits import Exit, refuse, usage
-from trmm_async.cli.options import SET_UP, Json, JsonLines, Yes, examples
-from trmm_async.cli.printing import Output, say
+from trmm_async.cli.forms import Showing, shows
+from trmm_async.cli.options import SET_UP, Yes, examples
+from trmm_async.cli.printing import say
 from trmm_async.cli.session import connected, runs
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 @runs
+@shows
 async def pull(
     context: typer.Context,
     folder: Folder,
@@ -52,17 +54,17 @@ async def pull(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace files that say something else.")
     ] = False,
-    as_json: Json = False,
-    as_jsonl: JsonLines = False,
+    *,
+    form: Showing,
 ) -> None:
     """Write a stock server's scripts, policies, templates and the like into files. Changes nothing there.
 
     The values of key store entries are not written.
     """
-    config, output = _config(), Output(as_json=as_json, as_jsonl=as_jsonl)
+    config = _config()
     async with connected(context) as trmm:
         pulled = await config.pull(trmm, folder, kinds=only, community=community, overwrite=overwrite)
-    output.one(pulled, _show_pulled)
+    form.one(pulled, _show_pulled)
 
 
 def _show_pulled(pulled: Any) -> None:
@@ -76,6 +78,7 @@ def _show_pulled(pulled: Any) -> None:
 
 
 @runs
+@shows
 async def plan(
     context: typer.Context,
     folder: Folder,
@@ -85,17 +88,17 @@ async def plan(
     exit_code: Annotated[
         bool, typer.Option("--exit-code", help="End with 5 if there is something to do.")
     ] = False,
-    as_json: Json = False,
-    as_jsonl: JsonLines = False,
+    *,
+    form: Showing,
 ) -> int:
     """Show what `trmm apply` would do so that a stock server is as the files say. Changes nothing."""
-    output = Output(as_json=as_json, as_jsonl=as_jsonl)
-    async with _planned(context, folder, only, community, delete, output) as (_, found):
+    async with _planned(context, folder, only, community, delete, form) as (_, found):
         different = bool(found)
     return Exit.DIFFERENT if exit_code and different else Exit.OK
 
 
 @runs
+@shows
 async def apply(
     context: typer.Context,
     folder: Folder,
@@ -103,15 +106,14 @@ async def apply(
     community: Community = False,
     delete: Delete = False,
     yes: Yes = False,
-    as_json: Json = False,
-    as_jsonl: JsonLines = False,
+    *,
+    form: Showing,
 ) -> None:
     """Make a stock server as the files say: show the plan, ask, and do exactly that.
 
     Each object is looked at again before it is written. The first failure stops it, and says what is done.
     """
-    output = Output(as_json=as_json, as_jsonl=as_jsonl)
-    async with _planned(context, folder, only, community, delete, output) as (trmm, found):
+    async with _planned(context, folder, only, community, delete, form) as (trmm, found):
         if found:
             _sure(len(found.steps), yes=yes)
         # Also with nothing to do: what the files are about is noted in the folder.
@@ -120,13 +122,13 @@ async def apply(
 
 @asynccontextmanager
 async def _planned(
-    context: typer.Context, folder: str, only: list[str] | None, community: bool, delete: bool, output: Output
+    context: typer.Context, folder: str, only: list[str] | None, community: bool, delete: bool, form: Showing
 ) -> AsyncIterator["tuple[TRMM, ConfigPlan]"]:
     """The plan, shown, with the client that it was made with."""
     config = _config()
     async with connected(context) as trmm:
         found = await config.plan(trmm, folder, kinds=only, community=community, delete=delete)
-        output.one(found if output.for_people else found.to_dict(), print)
+        form.one(found if form.in_words else found.to_dict(), print)
         yield trmm, found
 
 

@@ -8,11 +8,12 @@ import typer
 
 import trmm_async as sdk
 from trmm_async.cli.exits import printed
+from trmm_async.cli.forms import Showing, shows
 from trmm_async.cli.grouping import ListFirst
 from trmm_async.cli.listing import Found, Listing, lists
-from trmm_async.cli.options import DO, KINDS, Json, JsonLines, examples
+from trmm_async.cli.options import DO, KINDS, examples
 from trmm_async.cli.picking import client_named, site_named
-from trmm_async.cli.printing import Column, Output, say
+from trmm_async.cli.printing import Column, say
 from trmm_async.cli.progress import bytes_bar
 from trmm_async.cli.session import connected, runs
 from trmm_async.cli.text import ago, clean, one_line
@@ -71,6 +72,7 @@ def _columns(clients: "list[sdk.Client]") -> tuple[Column[Any], ...]:
 
 
 @runs
+@shows
 async def create(
     context: typer.Context,
     client: Annotated[str, typer.Option("--client", metavar="NAME", help="For this client, by name or id.")],
@@ -87,11 +89,11 @@ async def create(
     kind: Annotated[
         str | None, typer.Option("--kind", metavar="KIND", help="server or workstation; a stock server only.")
     ] = None,
-    as_json: Json = False,
-    as_jsonl: JsonLines = False,
+    *,
+    form: Showing,
 ) -> None:
     """Create a deployment and print its URL."""
-    output = Output(as_json=as_json, as_jsonl=as_jsonl)
+    form.paths(sdk.Deployment)
     until = moment(expires, "--expires", datetime.now(UTC))
     chosen_arch: Any = choice(arch, "--arch", ARCHES)
     chosen_kind: Any = None if kind is None else choice(kind, "--kind", KINDS)
@@ -107,7 +109,7 @@ async def create(
             monitoring_type=chosen_kind,
         )
     with printed("the deployment is made"):
-        output.one(made, _show)
+        form.one(made, _show)
 
 
 def _show(made: "sdk.Deployment") -> None:
@@ -129,18 +131,18 @@ async def revoke(context: typer.Context, deployment: Id) -> None:
 
 
 @runs
+@shows
 async def download(
     context: typer.Context,
     deployment: Id,
     folder: Annotated[
         Path, typer.Argument(metavar="FOLDER", help="Where to put the file; here without.")
     ] = Path(),
-    as_json: Json = False,
-    as_jsonl: JsonLines = False,
+    *,
+    form: Showing,
 ) -> None:
     """Download a deployment's installer and print the path of the file."""
-    output = Output(as_json=as_json, as_jsonl=as_jsonl)
     async with connected(context) as trmm:
         with bytes_bar("installer") as progress:
             path = await trmm.deployments.download(deployment, folder, progress=progress)
-    output.one({"path": str(path), "bytes": path.stat().st_size}, lambda made: print(made["path"]))
+    form.one({"path": str(path), "bytes": path.stat().st_size}, lambda made: print(made["path"]))

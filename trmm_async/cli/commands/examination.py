@@ -4,8 +4,9 @@ import typer
 
 from trmm_async.cli.doctor import Finding, examine
 from trmm_async.cli.exits import Exit
-from trmm_async.cli.options import SET_UP, Json, JsonLines, examples
-from trmm_async.cli.printing import STYLES, Output, hanging
+from trmm_async.cli.forms import Showing, shows
+from trmm_async.cli.options import SET_UP, examples
+from trmm_async.cli.printing import STYLES, hanging
 from trmm_async.cli.session import login_of, runs
 from trmm_async.cli.text import clean, one_line
 
@@ -19,21 +20,20 @@ def add_to(app: typer.Typer) -> None:
 
 
 @runs
-async def doctor(context: typer.Context, as_json: Json = False, as_jsonl: JsonLines = False) -> int:
+@shows
+async def doctor(context: typer.Context, *, form: Showing) -> int:
     """Find out whether the server is there, what it speaks, and what the key may do.
 
     It looks at the certificate and the clock as well, and at the server that keeps shared limits. It only
     reads, by about ten requests.
     """
-    output = Output(as_json=as_json, as_jsonl=as_jsonl)
     findings = []
-    with output.stream() as emit:
+    with form.stream(("what", "state", "text")) as emit:
         async for finding in examine(login_of(context)):
             findings.append(finding)
-            if output.for_people:
+            if form.in_words:
                 _show(finding)
-            else:
-                emit({"what": finding.what, "state": finding.state, "text": finding.text})
+            emit({"what": finding.what, "state": finding.state, "text": finding.text})
     return _verdict(findings)
 
 

@@ -11,8 +11,10 @@ from typing import Annotated, Final
 import typer
 
 from trmm_async.cli.exits import usage
-from trmm_async.cli.options import SET_UP, Json, JsonLines, examples
-from trmm_async.cli.printing import Column, Output, screen
+from trmm_async.cli.listing import Found, Listing, lists
+from trmm_async.cli.options import SET_UP, examples
+from trmm_async.cli.printing import Column, screen
+from trmm_async.cli.session import runs
 
 __all__ = ["add_to", "names", "page"]
 
@@ -27,6 +29,7 @@ class Explanation:
     page: str
 
 
+_FIELDS: Final = ("error", "page")
 _COLUMNS: Final[tuple[Column[Explanation], ...]] = (
     Column("Error", lambda told: told.error, keep=True),
     Column("Means", lambda told: _summary(told.page)),
@@ -39,20 +42,29 @@ def add_to(app: typer.Typer) -> None:
     app.command("explain", rich_help_panel=SET_UP, epilog=hint)(explain)
 
 
-def explain(
+@runs
+@lists
+async def explain(
     name: Annotated[
         str, typer.Argument(metavar="[NAME]", help="The error's name; without it, all are listed.")
     ] = "",
-    as_json: Json = False,
-    as_jsonl: JsonLines = False,
+    *,
+    form: Listing,
 ) -> None:
     """Tell what an error means: what happened, and what to do now."""
-    output = Output(as_json=as_json, as_jsonl=as_jsonl)
-    told = [Explanation(one, page(one)) for one in ([_known(name)] if name else names())]
-    if not (name and output.for_people):
-        output.rows(told, _COLUMNS, none="")
+    if name:
+        known = _known(name)
+        form.one(Explanation(known, page(known)), _show, _FIELDS)
         return
-    text, console = told[0].page, screen()
+
+    async def read() -> Found:
+        return Found([Explanation(one, page(one)) for one in names()])
+
+    await form.show(read, lambda _: _COLUMNS, _FIELDS, none="", name=lambda told: told.error)
+
+
+def _show(told: Explanation) -> None:
+    text, console = told.page, screen()
     if console.is_terminal:
         from rich.markdown import Markdown
 

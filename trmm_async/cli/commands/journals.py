@@ -1,7 +1,6 @@
 """`trmm resume`, `trmm results`, `trmm runs`: what to do with the journals of runs."""
 
-import sys
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import Collection
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -14,12 +13,14 @@ from trmm_async.cli.exits import CommandError, Exit, usage
 from trmm_async.cli.files import whole
 from trmm_async.cli.following import Following
 from trmm_async.cli.launching import place_of
-from trmm_async.cli.options import DO, LOOK, Json, JsonLines, SuccessOfRun, Yes, examples
-from trmm_async.cli.picking import confirm, host_names, labels
-from trmm_async.cli.printing import Column, Output, say
-from trmm_async.cli.report import Tally, print_groups, row, summary, verdict
+from trmm_async.cli.listing import Found, Listing, lists
+from trmm_async.cli.options import DO, LOOK, SuccessOfRun, Yes, examples
+from trmm_async.cli.outcome_form import OutcomeForm, tells
+from trmm_async.cli.picking import confirm, labels
+from trmm_async.cli.printing import Column, say
+from trmm_async.cli.report import Tally, print_groups, print_outcome, row, summary, verdict
 from trmm_async.cli.session import client_of, connected, login_of, runs
-from trmm_async.cli.text import ago, clean
+from trmm_async.cli.text import ago
 from trmm_async.cli.values import choice, codes
 
 __all__ = ["add_to"]
@@ -47,6 +48,7 @@ _RUNS: Final[tuple[Column[Any], ...]] = (
     Column("Server", lambda run: run.server, wide=True),
     Column("Stopped", lambda run: run.stopped, wide=True),
 )
+_RUN_FIELDS: Final = ("run", "kind", "server", "created", "counts", "under_way", "stopped")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -55,7 +57,7 @@ def add_to(app: typer.Typer) -> None:
     app.command("resume", rich_help_panel=DO, epilog=hint)(resume)
     hint = examples(
         "trmm results tuesday.db",
-        "trmm results tuesday.db --csv > tuesday.csv",
+        "trmm results tuesday.db -o csv > tuesday.csv",
         "trmm results tuesday.db --html tuesday.html",
     )
     app.command("results", rich_help_panel=LOOK, epilog=hint)(results)
@@ -64,6 +66,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 @runs
+@tells
 async def resume(
     context: typer.Context,
     journal: File,
@@ -86,8 +89,8 @@ async def resume(
         ),
     ] = False,
     yes: Yes = False,
-    as_json: Json = False,
-    as_jsonl: JsonLines = False,
+    *,
+    form: OutcomeForm,
 ) -> int:
     """Go on with a run, as its journal has it: after a crash, or to try some again.
 
@@ -99,7 +102,6 @@ async def resume(
 
     --success is for what is run now. What ran before stands as it was judged then, for --retry as well.
     """
-    output = Output(as_json=as_json, as_jsonl=as_jsonl)
     kinds, place = _kinds(retry or ()), place_of(journal)
     async with await sdk.Journal.read(place) as book, book.still():
         is_shared = book.shared is not None
@@ -113,12 +115,13 @@ async def resume(
         judge = frozenset(code for code in _codes_of(order) | before if code is not None)
     good = {*before, *(judge if isinstance(judge, frozenset) else _codes_of(order))}
     async with connected(context) as trmm:
-        names = await host_names(trmm, for_people=output.for_people)
+        agents = await trmm.agents.list()
+        names, files = labels(agents, for_people=form.in_words), form.files(labels(agents, for_people=False))
         if len(again) > 1 and not yes:
             doing = await _doing(trmm, order)
             confirm(doing, [names.get(each, each) for each in again], yes=yes)
         job = trmm.fleet.resume(place, retry=kinds, success=judge, forgive=forgive)
-        code = await Following(output, names, good, place).follow(job)
+        code = await Following(form, names, good, place, files, live=order.kind == "command").follow(job)
     if job.stopped and code in {Exit.FAILED, Exit.UNKNOWN} and not forgive:
         say("--retry failed tries those again that failed; --forgive goes on without them")
     return code
@@ -168,6 +171,7 @@ def _codes_of(order: Any) -> set[int | None]:
 
 
 @runs
+@tells
 async def results(
     context: typer.Context,
     journal: File,
@@ -183,9 +187,6 @@ async def results(
     ids: Annotated[
         bool, typer.Option("--ids", help="Show agents' ids, and ask no server for their names.")
     ] = False,
-    as_csv: Annotated[
-        bool, typer.Option("--csv", help="Print CSV, a line for each outcome.", rich_help_panel="Output")
-    ] = False,
     html: Annotated[
         Path | None,
         typer.Option(
@@ -195,43 +196,43 @@ async def results(
             rich_help_panel="Output",
         ),
     ] = None,
-    as_json: Json = False,
-    as_jsonl: JsonLines = False,
+    *,
+    form: OutcomeForm,
 ) -> int:
     """Show what came of a run, as its journal has it; also while it is under way.
 
     The exit code is that of the run; agents that are pending count as unknown.
     """
-    output = Output(as_json=as_json, as_jsonl=as_jsonl)
-    if as_csv and not output.for_people:
-        raise usage("--csv, --json and --jsonl are formats: choose one")
-    if html is not None and (as_csv or not output.for_people):
+    if html is not None and not form.in_words:
         raise usage("--html writes a file, and is a format too: choose one")
+    from trmm_async.fleet.reports import Grouping
+
     async with await sdk.Journal.read(place_of(journal)) as book:
         given = _success_of(book.order, success)
-        agents = [] if ids or as_csv else await _agents(context, book.order.server)
-        names = labels(agents, for_people=output.for_people)
+        agents = [] if ids else await _agents(context, book.order.server)
+        names = labels(agents, for_people=form.in_words)
+        files = form.files(labels(agents, for_people=False))
         async with book.still():
             counts, in_flight = await book.counts(), len(await book.in_flight())
             successes, tally = await book.successes(), Tally(given if isinstance(given, str) else "")
-            outcomes = _counted(book, tally)
-            if as_csv:
-                await _print_csv(outcomes)
-            elif output.for_people:
-                from trmm_async.fleet.reports import Grouping
-
-                grouping = Grouping()
-                async for outcome in outcomes:
-                    grouping.add(outcome)
-                kinds = given if isinstance(given, frozenset) else frozenset(successes)
-                if html is None:
-                    print_groups(grouping.groups(), names, kinds)
-                else:
-                    _write_page(html, grouping.groups(), counts, agents, book.order, kinds)
-            else:
-                with output.stream() as emit:
-                    async for outcome in outcomes:
-                        emit(row(outcome, names))
+            kinds = given if isinstance(given, frozenset) else frozenset(successes)
+            grouping = Grouping() if html is not None or (form.in_words and not form.as_they_come) else None
+            with form.stream() as emit:
+                async for outcome in book.outcomes():
+                    tally.add(outcome)
+                    if grouping is not None:
+                        grouping.add(outcome)
+                    if grouping is None or files is not None:
+                        line = row(outcome, names)
+                        emit(line)
+                        if form.in_words and form.as_they_come:
+                            print_outcome(line, kinds)
+                        if files is not None:
+                            files.write(line)
+            if html is not None and grouping is not None:
+                _write_page(html, grouping.groups(), counts, agents, book.order, kinds)
+            elif grouping is not None:
+                print_groups(grouping.groups(), names, kinds)
     if isinstance(given, frozenset):
         successes = {code: count for code, count in tally.codes.items() if code in given}
     succeeded = tally.printed if isinstance(given, str) else sum(successes.values())
@@ -241,28 +242,18 @@ async def results(
 
 
 @runs
+@lists
 async def list_runs(
     url: Annotated[str, typer.Argument(metavar="URL", help="The database: postgresql://HOST/DATABASE.")],
-    as_json: Json = False,
-    as_jsonl: JsonLines = False,
+    *,
+    form: Listing,
 ) -> None:
     """List the runs that a PostgreSQL database keeps, the newest first."""
-    output = Output(as_json=as_json, as_jsonl=as_jsonl)
-    output.rows(await sdk.Journal.runs(url), _RUNS, none="no runs")
 
+    async def read() -> Found:
+        return Found(await sdk.Journal.runs(url))
 
-async def _counted(book: "sdk.Journal", tally: Tally) -> "AsyncIterator[sdk.Outcome[Any]]":
-    async for outcome in book.outcomes():
-        tally.add(outcome)
-        yield outcome
-
-
-async def _print_csv(outcomes: "AsyncIterator[sdk.Outcome[Any]]") -> None:
-    tidy: Callable[[str], str] = clean if sys.stdout.isatty() else str
-    sys.stdout.writelines(map(tidy, sdk.as_csv([])))
-    async for outcome in outcomes:
-        _, *lines = sdk.as_csv([outcome])
-        sys.stdout.writelines(map(tidy, lines))
+    await form.show(read, lambda _: _RUNS, _RUN_FIELDS, none="no runs", name=lambda run: run.run)
 
 
 def _write_page(

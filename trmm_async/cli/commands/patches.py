@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import typer
 
 from trmm_async.cli.launching import Careful, careful, chosen, launch
-from trmm_async.cli.options import DO, Json, JsonLines, Yes, examples
+from trmm_async.cli.options import DO, Yes, examples
+from trmm_async.cli.outcome_form import OutcomeForm, tells
 from trmm_async.cli.picking import Where, picks
-from trmm_async.cli.printing import Output
 from trmm_async.cli.run_options import (
     Agents,
     Everywhere,
@@ -43,10 +43,8 @@ def _command(mode: Literal["scan", "install"]) -> Any:
         where: Where,
         settings: Careful,
         yes: Yes = False,
-        as_json: Json = False,
-        as_jsonl: JsonLines = False,
+        form: OutcomeForm,
     ) -> int:
-        output = Output(as_json=as_json, as_jsonl=as_jsonl)
         whom = chosen(agent, file, where, everywhere=everywhere)
         async with connected(context) as trmm:
 
@@ -55,10 +53,10 @@ def _command(mode: Literal["scan", "install"]) -> Any:
                     return trmm.fleet.scan_patches(targets, **settings.settings), "look for updates on"
                 return trmm.fleet.install_patches(targets, **settings.settings), "install approved updates on"
 
-            return await launch(trmm, output, whom, begin, settings, good=(None,), yes=yes)
+            return await launch(trmm, form, whom, begin, settings, good=(None,), yes=yes)
 
     act.__doc__ = _DOCS[mode]
-    return runs(picks(careful(act)))
+    return runs(picks(careful(tells(act))))
 
 
 _DOCS = {

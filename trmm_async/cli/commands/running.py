@@ -9,14 +9,12 @@ from trmm_async.cli.exits import usage
 from trmm_async.cli.launching import Careful, careful, chosen, launch, read_text
 from trmm_async.cli.options import (
     DO,
-    Json,
-    JsonLines,
     Success,
     Yes,
     examples,
 )
+from trmm_async.cli.outcome_form import OutcomeForm, tells
 from trmm_async.cli.picking import Where, picks, script_named
-from trmm_async.cli.printing import Output
 from trmm_async.cli.run_options import (
     Agents,
     Arguments,
@@ -59,6 +57,7 @@ def add_to(app: typer.Typer) -> None:
 @runs
 @picks
 @careful
+@tells
 async def run(
     context: typer.Context,
     script: ScriptName = None,
@@ -76,8 +75,7 @@ async def run(
     settings: Careful,
     success: Success = "0",
     yes: Yes = False,
-    as_json: Json = False,
-    as_jsonl: JsonLines = False,
+    form: OutcomeForm,
 ) -> int:
     """Run a script on agents, once on each, and print what they said.
 
@@ -85,7 +83,6 @@ async def run(
 
     Ctrl-C once: nothing more is sent, and what is under way is waited for. Twice: it ends at once.
     """
-    output = Output(as_json=as_json, as_jsonl=as_jsonl)
     whom = chosen(agent, file, where, everywhere=everywhere)
     good = codes(success, "--success")
     variables = dict(_variable(text) for text in env or ()) or None
@@ -112,7 +109,7 @@ async def run(
             job = trmm.fleet.run_code(targets, code or "", shell=kind_of_shell, **more)
             return job, f"run {script_file.name} on"
 
-        return await launch(trmm, output, whom, begin, settings, good=good, yes=yes)
+        return await launch(trmm, form, whom, begin, settings, good=good, yes=yes)
 
 
 def _shell_of(path: Path, given: str | None) -> Any:

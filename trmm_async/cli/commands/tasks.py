@@ -9,9 +9,10 @@ import trmm_async as sdk
 from trmm_async.cli.grouping import ListOrName
 from trmm_async.cli.launching import Mild, chosen, launch, mild
 from trmm_async.cli.listing import Found, Listing, lists
-from trmm_async.cli.options import LOOK, Json, JsonLines, OptionalAgent, Yes, examples
+from trmm_async.cli.options import LOOK, OptionalAgent, Yes, examples
+from trmm_async.cli.outcome_form import OutcomeForm, tells
 from trmm_async.cli.picking import Where, agents_where, labels, picks, script_named
-from trmm_async.cli.printing import Column, Output
+from trmm_async.cli.printing import Column
 from trmm_async.cli.run_options import Agents, Everywhere, File
 from trmm_async.cli.session import connected, runs
 from trmm_async.cli.text import ago
@@ -51,6 +52,7 @@ async def list_tasks(
 @runs
 @picks
 @mild
+@tells
 async def create(
     context: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="What the task is called.")],
@@ -66,11 +68,9 @@ async def create(
     where: Where,
     settings: Mild,
     yes: Yes = False,
-    as_json: Json = False,
-    as_jsonl: JsonLines = False,
+    form: OutcomeForm,
 ) -> int:
     """Create a task that runs a script by a schedule, on each agent that the options pick."""
-    output = Output(as_json=as_json, as_jsonl=as_jsonl)
     whom = chosen(agent, file, where, everywhere=everywhere)
     async with connected(context) as trmm:
         found = await script_named(trmm, script)
@@ -83,7 +83,7 @@ async def create(
         async def begin(targets: list["sdk.Agent"]) -> tuple["sdk.FleetRun[Any]", str]:
             return trmm.fleet.map(targets, one, **settings.settings), f"create the task {name!r} on"
 
-        return await launch(trmm, output, whom, begin, settings, good=(None,), yes=yes)
+        return await launch(trmm, form, whom, begin, settings, good=(None,), yes=yes)
 
 
 def _columns(names: Mapping[str, str]) -> tuple[Column[Any], ...]:

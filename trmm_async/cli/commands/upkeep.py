@@ -9,9 +9,10 @@ import trmm_async as sdk
 from trmm_async.cli.grouping import ListOrName
 from trmm_async.cli.launching import Mild, chosen, launch, mild
 from trmm_async.cli.listing import Found, Listing, lists
-from trmm_async.cli.options import DO, Json, JsonLines, OptionalAgent, Yes, examples
+from trmm_async.cli.options import DO, OptionalAgent, Yes, examples
+from trmm_async.cli.outcome_form import OutcomeForm, tells
 from trmm_async.cli.picking import Where, agents_where, check_missing, labels, of_each, picks
-from trmm_async.cli.printing import Column, Output
+from trmm_async.cli.printing import Column
 from trmm_async.cli.rows import field_names, plain
 from trmm_async.cli.run_options import Everywhere, File
 from trmm_async.cli.session import connected, runs
@@ -63,7 +64,7 @@ async def _on_all(
     *,
     everywhere: bool,
     yes: bool,
-    output: Output,
+    output: OutcomeForm,
 ) -> int:
     whom = chosen(names, file, where, everywhere=everywhere)
     async with connected(context) as trmm:
@@ -77,6 +78,7 @@ async def _on_all(
 @runs
 @picks
 @mild
+@tells
 async def reboot(
     context: typer.Context,
     agents: Names = None,
@@ -92,8 +94,7 @@ async def reboot(
     where: Where,
     settings: Mild,
     yes: Yes = False,
-    as_json: Json = False,
-    as_jsonl: JsonLines = False,
+    form: OutcomeForm,
 ) -> int:
     """Reboot agents, now. A stock server only.
 
@@ -106,15 +107,15 @@ async def reboot(
         else:
             await trmm.agents.reboot(agent, wait=wait)
 
-    output = Output(as_json=as_json, as_jsonl=as_jsonl)
     return await _on_all(
-        context, agents, file, where, settings, "reboot", act, everywhere=everywhere, yes=yes, output=output
+        context, agents, file, where, settings, "reboot", act, everywhere=everywhere, yes=yes, output=form
     )
 
 
 @runs
 @picks
 @mild
+@tells
 async def maintenance(
     context: typer.Context,
     switch: Annotated[
@@ -127,12 +128,10 @@ async def maintenance(
     where: Where,
     settings: Mild,
     yes: Yes = False,
-    as_json: Json = False,
-    as_jsonl: JsonLines = False,
+    form: OutcomeForm,
 ) -> int:
     """Switch maintenance mode on or off. A stock server only: it raises no alerts of agents in it."""
     is_on = choice(switch, "maintenance", _SWITCH) == "on"
-    output = Output(as_json=as_json, as_jsonl=as_jsonl)
     doing = f"switch maintenance {'on' if is_on else 'off'} for"
     return await _on_all(
         context,
@@ -144,7 +143,7 @@ async def maintenance(
         lambda trmm, agent: trmm.agents.set_maintenance(is_on, agent=agent),
         everywhere=everywhere,
         yes=yes,
-        output=output,
+        output=form,
     )
 
 
@@ -204,10 +203,8 @@ def _control(action: Literal["start", "stop", "restart"]) -> Any:
         where: Where,
         settings: Mild,
         yes: Yes = False,
-        as_json: Json = False,
-        as_jsonl: JsonLines = False,
+        form: OutcomeForm,
     ) -> int:
-        output = Output(as_json=as_json, as_jsonl=as_jsonl)
         return await _on_all(
             context,
             agents,
@@ -218,10 +215,10 @@ def _control(action: Literal["start", "stop", "restart"]) -> Any:
             lambda trmm, agent: trmm.agents.services.control(agent, service, action),
             everywhere=everywhere,
             yes=yes,
-            output=output,
+            output=form,
         )
 
     control.__doc__ = (
         f"{action.capitalize()} a service of Windows agents. A stock server only. Never sent twice."
     )
-    return runs(picks(mild(control)))
+    return runs(picks(mild(tells(control))))

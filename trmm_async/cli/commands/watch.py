@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import trmm_async as sdk
-from trmm_async.cli.options import LOOK, Json, JsonLines, examples
+from trmm_async.cli.forms import Showing, shows
+from trmm_async.cli.options import LOOK, examples
 from trmm_async.cli.picking import Where, agents_where, labels, picks
-from trmm_async.cli.printing import Output, plain, say, screen
+from trmm_async.cli.printing import plain, say, screen
 from trmm_async.cli.session import connected, runs
 from trmm_async.cli.text import clean, local, named, one_line
 from trmm_async.cli.values import seconds
@@ -33,6 +34,7 @@ def add_to(app: typer.Typer) -> None:
 
 @runs
 @picks
+@shows
 async def watch(
     context: typer.Context,
     agents: Annotated[
@@ -47,8 +49,7 @@ async def watch(
         float | None,
         typer.Option("--for", metavar="SECONDS", help="End after so many seconds, from the start on."),
     ] = None,
-    as_json: Json = False,
-    as_jsonl: JsonLines = False,
+    form: Showing,
 ) -> None:
     """Show events as they come: agents on- and offline, alerts, scripts' output. Ctrl-C ends it.
 
@@ -56,12 +57,11 @@ async def watch(
     is looked at again and again, so that its events come some seconds late. --json prints all of them at the
     end.
     """
-    output = Output(as_json=as_json, as_jsonl=as_jsonl)
     end_after = seconds(duration, "--for")
-    with output.stream() as emit, _until(limit := asyncio.timeout(end_after)):
+    with form.stream() as emit, _until(limit := asyncio.timeout(end_after)):
         async with limit, connected(context) as trmm:
             chosen = await agents_where(trmm, where, agents or ())
-            names = labels(chosen, for_people=output.for_people)
+            names = labels(chosen, for_people=form.in_words)
             if not chosen:
                 say("no agent matches")
                 return
@@ -70,7 +70,7 @@ async def watch(
             with noted(lambda: _connected(events)):
                 async with events:
                     say(f"watching {count_told}: {named(list(names.values()))}")
-                    if output.for_people:
+                    if form.in_words:
                         await _follow(events, count, lambda event: screen().print(_told(event, names)))
                     else:
                         await _follow(events, count, lambda event: emit(_row(event, names)))

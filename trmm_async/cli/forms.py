@@ -1,0 +1,328 @@
+"""The forms in which commands show what they have: tables for people, and what programs read.
+
+Whatever prints data goes through here: fields are chosen, a jq filter is applied, and it is printed, a thing
+by itself or rows as they come.
+
+Below: `rows`, `printing`, `options`, `folding`. Above: `listing`, `outcome_form`, and the commands.
+"""
+
+import csv
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated, Any, Final
+
+import typer
+
+import trmm_async as sdk
+from trmm_async.cli.exits import CommandError, Exit, usage
+from trmm_async.cli.folding import folding
+from trmm_async.cli.options import FORM, Json, JsonLines
+from trmm_async.cli.printing import Column, Output, as_json_text, print_table
+from trmm_async.cli.rows import (
+    as_row,
+    chosen_fields,
+    field_names,
+    flat,
+    harmless,
+    plain,
+    value_of,
+    words_of,
+)
+from trmm_async.cli.text import clean, one_line
+from trmm_async.cli.values import choice
+
+__all__ = ["FORMS", "OUTCOME", "Showing", "columns_of", "complete_fields", "row_of", "shows"]
+
+FORMS: Final = ("table", "wide", "csv", "json", "jsonl", "yaml", "name")
+
+OUTCOME: Final = (
+    "agent_id", "hostname", "outcome", "retcode", "execution_time", "stdout", "stderr", "error", "reason",
+)  # fmt: skip
+"""The fields of an outcome, for programs."""
+
+_KINDS: Final = {
+    "agents": "Agent", "agent": "Agent", "scripts": "Script", "clients": "Client", "checks": "Check",
+    "tasks": "Task", "alerts": "Alert", "history": "HistoryEntry", "software": "Software",
+    "updates": "WindowsUpdate", "services": "Service", "deploy": "Deployment",
+}  # fmt: skip
+"""What the commands list; for completion alone."""
+
+_OF_OUTCOMES: Final = frozenset(
+    {"run", "resume", "results", "cmd", "patch", "reboot", "maintenance", "start", "stop", "restart"}
+)
+
+
+def complete_fields(ctx: typer.Context, incomplete: str) -> list[str]:
+    """What could stand there, for the shell."""
+    names = [ctx.info_name, ctx.parent.info_name if ctx.parent else None]
+    kind = next((_KINDS[name] for name in names if name in _KINDS), None)
+    if _OF_OUTCOMES & set(names):
+        fields: Sequence[str] = OUTCOME
+    elif kind is None:
+        return []
+    else:
+        hosted = kind not in {"Agent", "Script", "Client", "Deployment"}
+        fields = field_names(getattr(sdk, kind), hosted=hosted)
+    before, comma, _ = incomplete.rpartition(",")
+    turned = "-" * incomplete.startswith("-")
+    return [f"{before}{comma}{turned}{field}" for field in fields]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Showing:
+    """How one thing is shown, or rows that come one by one. The fields are the options."""
+
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FORM",
+            help=f"{', '.join(FORMS[:-1])} or {FORMS[-1]}.",
+            autocompletion=lambda: FORMS,
+            rich_help_panel=FORM,
+        ),
+    ] = None
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            "--fields",
+            "--columns",
+            metavar="A,B",
+            help="These fields, by their names in --json; client.name is a field of a field.",
+            autocompletion=complete_fields,
+            rich_help_panel=FORM,
+        ),
+    ] = None
+    jq: Annotated[
+        str | None,
+        typer.Option(
+            "--jq",
+            metavar="FILTER",
+            help="Print what this jq filter makes of the JSON; with jsonl, of each line of it.",
+            rich_help_panel=FORM,
+        ),
+    ] = None
+    as_json: Json = False
+    as_jsonl: JsonLines = False
+
+    def __post_init__(self) -> None:
+        given = [name for name, value in (("--json", self.as_json), ("--jsonl", self.as_jsonl)) if value]
+        given += ["--output"] * (self.form is not None)
+        if len(given) > 1:
+            raise usage(f"{' and '.join(given)} are two formats: choose one")
+        form = "json" if self.as_json else "jsonl" if self.as_jsonl else self.form
+        form = choice(form, "--output", FORMS) if form else "json" if self.jq else "table"
+        if self.jq is not None and form not in {"json", "jsonl"}:
+            raise usage(f"--jq filters JSON: leave {form} out")
+        object.__setattr__(self, "form", form)
+        _ = self.filter
+
+    @property
+    def for_people(self) -> bool:
+        """Whether people read it, and no program."""
+        return self.form in {"table", "wide"}
+
+    @property
+    def in_words(self) -> bool:
+        """Whether the command shows it in its own way: to people, who have not chosen fields."""
+        return self.for_people and self.columns is None
+
+    @cached_property
+    def filter(self) -> Any:
+        """The jq filter, compiled; None without one."""
+        if self.jq is None:
+            return None
+        try:
+            import jq  # type: ignore[import-not-found]  # it has no types
+        except ModuleNotFoundError as error:
+            raise CommandError(Exit.FAILED, '--jq needs a package: pip install "trmm-async[jq]"') from error
+        try:
+            return jq.compile(self.jq)
+        except ValueError as error:
+            raise usage(f"--jq: {one_line(str(error))}") from error
+
+    def paths(self, kind: Any, *, hosted: bool = False) -> tuple[str, ...] | None:
+        """The fields that are asked for; None for all. One that is none is a wrong use.
+
+        Args:
+            kind: the type of the things, or the names of their fields; None where nobody knows them.
+            hosted: whether they are told with their hosts.
+        """
+        if self.columns is None or kind is None:
+            return _parts(self.columns)
+        return chosen_fields(self.columns, field_names(kind, hosted=hosted), "--fields")
+
+    def one(self, thing: Any, show: Callable[[Any], None], kind: Any = None) -> None:
+        """Show one thing, as `show` does for people.
+
+        Args:
+            thing: the thing.
+            show: prints it in the command's own way.
+            kind: its type, or the names of its fields; found out without.
+        """
+        names = tuple(thing) if isinstance(thing, Mapping) else type(thing)
+        paths = self.paths(kind or names)
+        if self.for_people and paths is None:
+            show(thing)
+        elif self.for_people:
+            print_table([thing], columns_of(paths or (), None))
+        elif self.form in {"json", "jsonl"}:
+            row = row_of(thing, None, paths)
+            if self.filter is not None:
+                self._filtered(row)
+            else:
+                print(as_json_text(row, indent=2 if self.form == "json" else None))
+        else:
+            self.print_rows([thing], None, paths, None)
+
+    @contextmanager
+    def stream(self, names: tuple[str, ...] = ()) -> Iterator[Callable[[Any], None]]:
+        """For rows: printed as they come where the form allows it, else when the block ends.
+
+        Nothing is printed where the command shows them in its own way, see `in_words`. An error before the
+        first row is told by itself.
+
+        Args:
+            names: what can be asked for of a row; without, anything can.
+        """
+        paths = self.paths(names or None)
+        if self.form in {"json", "jsonl"} and self.filter is None:
+            with Output(as_json=self.form == "json", as_jsonl=self.form == "jsonl").stream() as emit:
+                yield lambda thing: emit(row_of(thing, None, paths))
+        elif self.form == "jsonl":
+            yield lambda thing: self._filtered(row_of(thing, None, paths))
+        elif self.form == "name":
+            yield lambda thing: _print_name(_name_of(thing, None))
+        elif self.form == "csv" and (columns := paths or names):
+            write = _csv_writer(columns, heads=self.has_heads)
+            yield lambda thing: write(flat(row_of(thing, None, paths)))
+        elif self.in_words:
+            yield lambda _: None
+        else:
+            held: list[Any] = []
+            try:
+                yield held.append
+            except Exception:
+                if held:
+                    self._print_held(held, names, paths)
+                raise
+            except BaseException:  # Ctrl-C is how what follows something ends
+                self._print_held(held, names, paths)
+                raise
+            self._print_held(held, names, paths)
+
+    def _print_held(self, held: Sequence[Any], names: tuple[str, ...], paths: tuple[str, ...] | None) -> None:
+        if not self.for_people:
+            self.print_rows(held, None, paths, None)
+        elif held:
+            told = [name for name in names if name != "agent_id" or self.form == "wide"]
+            shown = columns_of(paths or told, None)
+            print_table(held, shown, heads=self.has_heads, whole=self.form == "wide")
+
+    @property
+    def has_heads(self) -> bool:
+        """Whether a line of titles stands above."""
+        return True
+
+    def print_rows(
+        self,
+        things: Sequence[Any],
+        hosts: Mapping[str, str] | None,
+        paths: tuple[str, ...] | None,
+        name: Callable[[Any], object] | None,
+    ) -> None:
+        """Print things for programs: rows, with their hosts where these are given."""
+        rows: Iterable[Any] = (row_of(thing, hosts, paths) for thing in things)
+        if self.filter is not None:
+            for data in rows if self.form == "jsonl" else [list(rows)]:
+                self._filtered(data)
+        elif self.form == "csv":
+            told_rows = [flat(row) for row in rows]
+            if columns := tuple(dict.fromkeys(each for row in told_rows for each in row)):
+                write = _csv_writer(columns, heads=self.has_heads)
+                for row in told_rows:
+                    write(row)
+        elif self.form == "yaml":
+            _print_yaml(list(rows))
+        elif self.form == "name":
+            for thing in things:
+                _print_name(name(thing) if name else _name_of(thing, hosts))
+        else:
+            with Output(as_json=self.form == "json", as_jsonl=self.form == "jsonl").stream() as emit:
+                for row in rows:
+                    emit(row)
+
+    def _filtered(self, data: Any) -> None:
+        try:
+            for found in self.filter.input_value(data):
+                # As gh does: a text without its quotes.
+                if isinstance(found, str):
+                    print(clean(found) if sys.stdout.isatty() else found, flush=self.form == "jsonl")
+                else:
+                    print(as_json_text(found), flush=self.form == "jsonl")
+        except ValueError as error:
+            raise usage(f"--jq: {one_line(clean(str(error)))}") from error
+
+
+shows = folding("form", Showing)
+"""A command that takes `form: Showing` and has in its place the options that say it."""
+
+
+def row_of(thing: Any, hosts: Mapping[str, str] | None, paths: tuple[str, ...] | None) -> Any:
+    """A thing as a row for programs, all of it or the fields that were asked for."""
+    if paths is None:
+        return as_row(thing, hosts)
+    return {path: as_row(value_of(thing, path, hosts)) for path in paths}
+
+
+def columns_of(paths: Iterable[str], hosts: Mapping[str, str] | None) -> list[Column[Any]]:
+    """Fields as the columns of a table."""
+
+    def column(path: str) -> Column[Any]:
+        return Column(path, lambda thing: words_of(value_of(thing, path, hosts)), styled=path == "status")
+
+    return [column(path) for path in paths]
+
+
+def _parts(text: str | None) -> tuple[str, ...] | None:
+    return None if text is None else tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _name_of(thing: Any, hosts: Mapping[str, str] | None) -> object:
+    for path in ("name", "hostname", "agent_id", "id"):
+        if (value := value_of(thing, path, hosts)) is not None:
+            return value
+    return ""
+
+
+def _print_name(name: object) -> None:
+    print(one_line(clean(str(name))), flush=True)
+
+
+def _csv_writer(columns: Sequence[str], *, heads: bool) -> Callable[[Mapping[str, Any]], None]:
+    tidy: Callable[[str], str] = clean if sys.stdout.isatty() else str
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    if heads:
+        writer.writerow(columns)
+
+    def write(row: Mapping[str, Any]) -> None:
+        cells = harmless(row.get(name) for name in columns)
+        writer.writerow([tidy(one) if isinstance(one, str) else one for one in cells])
+
+    return write
+
+
+def _print_yaml(rows: list[Any]) -> None:
+    try:
+        import yaml
+    except ModuleNotFoundError as error:
+        raise CommandError(Exit.FAILED, '-o yaml needs a package: pip install "trmm-async[cli]"') from error
+    every = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    # What JSON has is what YAML gets: no type of ours, and no reference from one row to another.
+    told = json.loads(json.dumps(plain(rows)))
+    print(yaml.safe_dump(told, sort_keys=False, allow_unicode=every), end="")

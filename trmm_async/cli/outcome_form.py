@@ -1,0 +1,97 @@
+"""How outcomes of a run are shown: in groups, or as they come; as rows of any form; as a file for each host.
+
+Below: `forms`, `host_files`. Above: `following`, `launching`, and the commands that show outcomes.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from trmm_async.cli.folding import folding
+from trmm_async.cli.forms import OUTCOME, Showing
+from trmm_async.cli.host_files import HostFiles
+from trmm_async.cli.listing import Limit, NoHeaders, Sort
+from trmm_async.cli.options import FORM
+from trmm_async.cli.printing import say
+from trmm_async.cli.rows import chosen_fields, sort_key
+
+__all__ = ["OutcomeForm", "tells"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutcomeForm(Showing):
+    """How outcomes are shown. The fields are the options."""
+
+    sort: Sort = None
+    limit: Limit = None
+    no_headers: NoHeaders = False
+    as_they_come: Annotated[
+        bool | None,
+        typer.Option(
+            "--live/--grouped",
+            help="Print what each host says as it comes, or at the end those together that said the same. "
+            "cmd is live without either, all others are grouped.",
+            rich_help_panel=FORM,
+            show_default=False,
+        ),
+    ] = None
+    output_dir: Annotated[
+        Path | None,
+        typer.Option(
+            "--output-dir",
+            metavar="DIR",
+            help="Also write what each host says into a file of its own, DIR/HOST.txt.",
+            rich_help_panel=FORM,
+        ),
+    ] = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _ = self.paths(OUTCOME)
+        if self.sort is not None:
+            chosen_fields(self.sort.removeprefix("-"), OUTCOME, "--sort")
+
+    @property
+    def in_words(self) -> bool:
+        """See `Showing`. A table that is sorted or cut is one of rows."""
+        return self.form == "table" and self.columns is None and self.sort is None and self.limit is None
+
+    @property
+    def has_heads(self) -> bool:
+        """See `Showing`."""
+        return not self.no_headers
+
+    def files(self, hosts: Mapping[str, str]) -> HostFiles | None:
+        """What writes a file for each host; None where none is wanted. See `HostFiles` for errors."""
+        return None if self.output_dir is None else HostFiles(self.output_dir, hosts)
+
+    @contextmanager
+    def stream(self, names: tuple[str, ...] = OUTCOME) -> Iterator[Callable[[Any], None]]:
+        """See `Showing`; those that are sorted come when the block ends."""
+        shown, count, held = 0, 0, list[Any]()
+        with super().stream(names) as emit:
+
+            def show(row: Any) -> None:
+                nonlocal shown, count
+                count += 1
+                if self.limit is None or shown < self.limit:
+                    shown += 1
+                    emit(row)
+
+            try:
+                yield held.append if self.sort else show
+            finally:
+                if self.sort:
+                    held.sort(key=sort_key(self.sort.removeprefix("-")), reverse=self.sort.startswith("-"))
+                for row in held:
+                    show(row)
+        if shown < count:
+            say(f"{shown} of {count}")
+
+
+tells = folding("form", OutcomeForm)
+"""A command that takes `form: OutcomeForm` and has in its place the options that say it."""
