@@ -71,10 +71,12 @@ class Grouping:
 
     def add(self, outcome: Outcome[Any]) -> None:
         """Put one outcome to its like."""
+        took: float | None = None
         if not isinstance(outcome, Done):
             key = _key(outcome)
         elif type(result := outcome.result) is ScriptResult:
             key = "done", result.retcode, result.stdout + result.stderr
+            took = result.execution_time
         elif type(result) is CommandResult:
             key = "done", result.exit_code, result.output
         else:
@@ -83,7 +85,6 @@ class Grouping:
         if group is None:
             group = self._begin(*key)
         group.agent_ids.append(outcome.agent_id)
-        took = getattr(outcome.result, "execution_time", None) if isinstance(outcome, Done) else None
         group.seconds.append(math.nan if took is None else took)
 
     def _begin(self, kind: str, retcode: int | None, output: str) -> Group:

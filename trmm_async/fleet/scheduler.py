@@ -311,7 +311,7 @@ class Scheduler(Generic[T]):
             return
         outcome: Outcome[T] | None = None
         work = self._plan.work
-        records = self._before([agent_id])
+        records = None if self._journal is None else self._before([agent_id])
         try:
             with guard:
                 if self._plan.splay:
@@ -332,7 +332,12 @@ class Scheduler(Generic[T]):
             outcome = _broke(agent_id, f"raised {error!r}", sent=guard.is_sent)
             self._broken = self._broken or error
             self._stop(f"{work.name} raised {type(error).__name__}")
-        await (self._skip_unsent([agent_id]) if outcome is None else self._tell(outcome))
+        if outcome is None:
+            await self._skip_unsent([agent_id])
+        elif self._journal is None:
+            await self._outcomes.tell(outcome)
+        else:
+            await self._tell(outcome)
 
     async def _is_given_up(
         self, agent_ids: Iterable[str], error: TRMMError, records: "_Records | None"
