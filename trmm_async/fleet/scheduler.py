@@ -334,10 +334,9 @@ class Scheduler(Generic[T]):
             self._stop(f"{work.name} raised {type(error).__name__}")
         if outcome is None:
             await self._skip_unsent([agent_id])
-        elif self._journal is None:
-            await self._outcomes.tell(outcome)
         else:
-            await self._tell(outcome)
+            # Without a journal there is nothing to be noted besides, and one coroutine less.
+            await (self._outcomes.tell(outcome) if self._journal is None else self._tell(outcome))
 
     async def _is_given_up(
         self, agent_ids: Iterable[str], error: TRMMError, records: "_Records | None"
