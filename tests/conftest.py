@@ -73,6 +73,8 @@ def postgres() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture
-def database(postgres: PostgresServer) -> str:
+def database(postgres: PostgresServer) -> Iterator[str]:
     """The URL of an empty database in it."""
-    return postgres.database()
+    url = postgres.database()
+    yield url
+    postgres.give_back(url)

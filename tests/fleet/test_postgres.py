@@ -29,7 +29,8 @@ from trmm_async import (
 from trmm_async.fleet.journal import Order
 from trmm_async.testing import Simulator
 
-WAITS = {"report_grace": 0.5}
+# What a host that is gone has sent is another's to settle a `timeout` after the script must be over.
+WAITS = {"report_grace": 0.5, "timeout": 8}
 
 
 @asynccontextmanager
