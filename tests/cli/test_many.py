@@ -122,6 +122,11 @@ def test_what_is_called_like_an_id_is_named_by_a_prefix(cli: Cli, gateway: Backs
     said = cli("call", "agents.run_script", "JADE-PC", "--script", "name:3", "--yes")
     assert said.code == 0, said.error
     assert gateway.do(lambda server: server.runs[-1].script) == number
+    said = cli("run", "999", "--agent", "JADE-PC")
+    assert (said.code, said.error) == (
+        2,
+        "trmm: there is no script '999', neither by its id nor by its name\n",
+    )
     said = cli("run", "name:5", "--agent", "JADE-PC")
     assert (said.code, said.out) == (2, "")
     assert "there is no script '5'" in said.error

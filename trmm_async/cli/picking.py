@@ -5,7 +5,8 @@ Below: `conditions`, `options`, `printing`, `exits`. Above: the commands.
 
 import dataclasses
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -227,13 +228,32 @@ def site_named(name: str, clients: Sequence["sdk.Client"], client: "sdk.Client |
 
     within = [client] if client else clients
     by_id = (site for each in within for site in each.sites if str(site.id) == name)
-    return next(by_id, None) or pick_site(bare_name(name), within)
+    if (found := next(by_id, None)) is not None:
+        return found
+    with _telling_of_ids(name):
+        return pick_site(bare_name(name), within)
 
 
 def _picked(kind: "NounKind[T]", wanted: str, things: Sequence[T]) -> T:
     """The one thing with this id, or else of this name; "name:3" is what is called 3, id or not."""
     by_id = next((thing for thing in things if str(kind.id(thing)) == wanted), None)
-    return kind.pick(bare_name(wanted), things) if by_id is None else by_id
+    if by_id is not None:
+        return by_id
+    with _telling_of_ids(wanted):
+        return kind.pick(bare_name(wanted), things)
+
+
+@contextmanager
+def _telling_of_ids(wanted: str) -> Iterator[None]:
+    """Here a number is an id, too: the advice to give one is for programs."""
+    import trmm_async as sdk
+
+    try:
+        yield
+    except sdk.UnknownNameError as error:
+        if not wanted.isdecimal() or error.near:
+            raise
+        raise usage(f"there is no {error.kind} {wanted!r}, neither by its id nor by its name") from error
 
 
 def confirm(doing: str, names: Sequence[str], *, yes: bool, word: str = "agents") -> None:
