@@ -26,6 +26,7 @@ cache_plugin: jsonfile
 cache_connection: CACHE
 cache_timeout: 3600
 """
+PAGE = Path(__file__).parents[1] / "docs" / "ansible.md"
 HOSTILE = "{{ lookup('pipe', 'touch OWNED') }}"
 
 
@@ -67,9 +68,11 @@ async def prepare(stage: Backstage) -> None:
 
 def test_ansible_lists_groups_and_caches(tmp_path: Path) -> None:
     (tmp_path / "servers.trmm.yml").write_text(INVENTORY.replace("CACHE", str(tmp_path / "cache")))
+    # What the page shows, beside it.
+    (tmp_path / "page.trmm.yml").write_text(PAGE.read_text().split("```yaml\n")[1].split("```")[0])
     with Backstage(agents=6, dialect="stock") as stage:
         asyncio.run(prepare(stage))
-        done = ansible(tmp_path, "--list", **stage.environment)
+        done = ansible(tmp_path, "-i", "page.trmm.yml", "--list", **stage.environment)
         assert done.returncode == 0, done.stderr
         told: dict[str, Any] = json.loads(done.stdout, object_hook=bare)
         environment = stage.environment
@@ -82,22 +85,33 @@ def test_ansible_lists_groups_and_caches(tmp_path: Path) -> None:
     assert any(name.startswith("site_hermes_network_inc__") for name in told)
     assert any(name.startswith("os_") for name in told)
     jade = variables["JADE-PC"]
+    servers = {*told["kind_server"]["hosts"]}
+    assert {
+        name for name, told in variables.items() if told.get("ansible_connection") in {"winrm", "ssh"}
+    } == servers
     assert jade["trmm_custom_fields"] == {"Environment": "Production"}
     assert jade["ansible_host"] == jade["trmm_local_ip"]
     # What an agent is described as is data, and no template that is run here.
     assert jade["trmm_description"] == HOSTILE
     assert "__ansible_unsafe" in done.stdout
     assert not (tmp_path / "OWNED").exists()
-    # The server is gone: the cache has it, and the key is not in it.
-    again = ansible(tmp_path, "--host", "JADE-PC", **environment)
+    # The server is gone: the cache has it, the key is not in it, and it is told of a source without a cache.
+    (tmp_path / "uncached.trmm.yml").write_text("plugin: trmm\n")
+    again = ansible(
+        tmp_path,
+        "-i",
+        "uncached.trmm.yml",
+        "--host",
+        "JADE-PC",
+        **environment,
+        ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED="0",
+    )
     assert again.returncode == 0, again.stderr
     assert json.loads(again.stdout, object_hook=bare)["trmm_client"] == jade["trmm_client"]
-    assert all(environment["TRMM_API_KEY"] not in path.read_text() for path in (tmp_path / "cache").iterdir())
-    # And without it, it is told.
-    failed = ansible(tmp_path, "--list", "--flush-cache", **environment)
-    assert failed.returncode != 0
-    assert "trmm: " in failed.stderr
-    assert environment["TRMM_API_KEY"] not in failed.stderr
+    assert "uncached.trmm.yml" in again.stderr
+    assert "trmm: " in again.stderr
+    texts = [again.stderr, *(path.read_text() for path in (tmp_path / "cache").iterdir())]
+    assert not [text for text in texts if environment["TRMM_API_KEY"] in text]
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
@@ -116,5 +130,7 @@ async def test_hosts_are_agents_by_unique_names(dialect: str) -> None:
 async def test_agents_of_one_name_have_their_ids_behind_it() -> None:
     async with stock(agents=3) as (server, trmm):
         twins = [server.add_agent(hostname=name) for name in ("TWIN", "twin")]
+        server.add_agent(hostname="ODD\nname\x1b")
         names = [host["name"] for host in await hosts(trmm)]
+        assert "ODD name" in names
         assert {f"{twin.hostname}-{twin.agent_id}" for twin in twins} <= {*names}

@@ -14,6 +14,7 @@ from typing import Any, Final
 from trmm_async.client import TRMM
 from trmm_async.errors import UnsupportedError
 from trmm_async.models import Agent
+from trmm_async.plaintext import clean, one_line
 
 __all__ = ["PLUGINS", "hosts"]
 
@@ -49,14 +50,15 @@ async def hosts(
         client=client, site=site, monitoring_type=monitoring_type, plat=plat, hostname=hostname
     ).list()
     fields = await _field_names(trmm) if any(agent.custom_fields for agent in agents) else {}
-    names = Counter(agent.hostname.casefold() for agent in agents)
+    shown = {agent.agent_id: one_line(clean(agent.hostname)) for agent in agents}
+    names = Counter(name.casefold() for name in shown.values())
+
+    def name_of(agent: Agent) -> str:
+        name = shown[agent.agent_id]
+        return name if name and names[name.casefold()] == 1 else f"{name or 'agent'}-{agent.agent_id}"
+
     return [
-        {
-            "name": agent.hostname
-            if agent.hostname and names[agent.hostname.casefold()] == 1
-            else f"{agent.hostname or 'agent'}-{agent.agent_id}",
-            "vars": _vars(agent, fields),
-        }
+        {"name": name_of(agent), "vars": _vars(agent, fields)}
         for agent in sorted(agents, key=lambda agent: (agent.hostname.casefold(), agent.agent_id))
     ]
 
