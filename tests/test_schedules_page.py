@@ -5,6 +5,7 @@ import shlex
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.main import get_command
@@ -37,7 +38,8 @@ def test_the_program_takes_the_lines() -> None:
     ]
     assert len(lines) == 5
     for line in lines:
-        group, words = get_command(app), shlex.split(line)
+        group: Any = get_command(app)
+        words = shlex.split(line)
         context = group.make_context("trmm", [], resilient_parsing=True)
         while hasattr(group, "commands") and not words[0].startswith("-"):
             _, group, words = group.resolve_command(context, words)
