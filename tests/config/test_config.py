@@ -23,6 +23,7 @@ from trmm_async import (
     ConfigError,
     InvalidRequestError,
     Manual,
+    PingCheck,
     ScriptAction,
     UnsupportedError,
     config,
@@ -337,6 +338,22 @@ async def test_what_is_there_by_now_is_not_made_twice(tmp_path: Path) -> None:
         with pytest.raises(ApplyStoppedError, match="is there by now"):
             await config.apply(trmm, plan, tmp_path)
         assert changes(server) == before
+
+
+async def test_a_check_that_is_there_by_now_is_not_made_twice(tmp_path: Path) -> None:
+    async with stock() as (server, trmm):
+        policy = await trmm.policies.create(name="P")
+        check = "- {check_type: ping, ip: 10.0.0.1}\n"
+        write(tmp_path, "policies/p.yaml", f"name: P\nchecks:\n{check}")
+        plan = await config.plan(trmm, tmp_path, kinds=["policies"])
+        await trmm.checks.create(PingCheck(ip="10.0.0.1"), policy=policy)
+        before = changes(server)
+        with pytest.raises(ApplyStoppedError, match="is there by now"):
+            await config.apply(trmm, plan, tmp_path)
+        assert changes(server) == before
+        # Several of one name may be wanted: those that the plan saw, and makes, are none of it.
+        write(tmp_path, "policies/p.yaml", f"name: P\nchecks:\n{check * 3}")
+        assert len(await applied(trmm, tmp_path, kinds=["policies"])) == 2
 
 
 async def test_half_done_writes_are_found_and_told(tmp_path: Path) -> None:

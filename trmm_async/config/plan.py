@@ -41,6 +41,7 @@ class Step:
     owner: str | None = None
     seen: Row | None = field(default=None, repr=False)
     owner_handle: str | None = field(default=None, repr=False)
+    alike: frozenset[int] = field(default=frozenset(), repr=False)
 
     @property
     def title(self) -> str:

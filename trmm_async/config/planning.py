@@ -285,7 +285,7 @@ class _Comparison:
                 )
             else:
                 self._hold_name(kind, want)
-                self.steps.append(Step(action="create", after=spec, **about))
+                self.steps.append(Step(action="create", after=spec, alike=self._alike(kind, want), **about))
             return
         if one.spec is None:
             self.problems.append(f"{want.handle}: {kind.word} {one.row.id} is there, and can't be compared")
@@ -314,6 +314,15 @@ class _Comparison:
                     **about,
                 )
             )
+
+    def _alike(self, kind: Kind, want: Want) -> frozenset[int]:
+        """The ids of those of the same name that are there, and are others."""
+        owner = self.matched.get(want.owner or "")
+        return frozenset(
+            one.row.id
+            for one in self.seen[kind.name]
+            if one.key == want.key and one.row.owner == (owner and owner.id)
+        )
 
     def _hold_name(self, kind: Kind, want: Want) -> None:
         """A new name must be one that the server keeps; if it is almost another's, that is told."""

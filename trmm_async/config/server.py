@@ -103,6 +103,7 @@ class _Work:
     trmm: TRMM
     ids: dict[str, dict[Name, int]]
     numbers: dict[str, int]
+    made: defaultdict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
     done: list[Step] = field(default_factory=list)
 
 
@@ -125,6 +126,7 @@ async def carry_out(
         work.done.append(step)
         if step.action == "create":
             work.numbers[step.handle] = number
+            work.made[step.kind].add(number)
             work.ids.setdefault(step.kind, {})[step.name] = number
         if step.action == "delete":
             state.forget(step.handle)
@@ -161,7 +163,7 @@ async def _do(work: _Work, step: Step) -> int:
     except TRMMError as error:
         raise _stopped(work, step, f"{step.title} could not be looked at again: {error}") from error
     now = next((row for row in rows if row.id == step.id), None)
-    if outdated := _outdated(kind, step, rows, now):
+    if outdated := _outdated(work, kind, step, rows, now):
         raise _stopped(work, step, f"{step.title} {outdated}: the plan is out of date")
     try:
         if now is not None and step.action == "delete" and kind.delete is not None:
@@ -176,11 +178,14 @@ async def _do(work: _Work, step: Step) -> int:
     return number
 
 
-def _outdated(kind: Kind, step: Step, rows: Sequence[Row], now: Row | None) -> str:
+def _outdated(work: _Work, kind: Kind, step: Step, rows: Sequence[Row], now: Row | None) -> str:
     """Why a step is not to be done any more; empty if it is."""
     if step.action == "create":
-        there = [row.id for row in rows if row.spec is not None and kind.key(row.spec) == step.name]
-        return f"is there by now, as {there[0]}" if there and kind.owner is None else ""
+        name = kind.key(named(step, work.ids, work.numbers))
+        known = step.alike | work.made[step.kind]
+        there = [row.id for row in rows if row.spec is not None and kind.key(row.spec) == name]
+        new = [number for number in there if number not in known]
+        return f"is there by now, as {new[0]}" if new else ""
     if now is None:
         return "is not there any more"
     if step.seen is None or not _is_as_seen(kind, step, now):
