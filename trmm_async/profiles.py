@@ -39,6 +39,7 @@ __all__ = [
     "Key",
     "Profile",
     "Settings",
+    "cache_folder",
     "certificate_files",
     "client_settings",
     "Found",
@@ -178,6 +179,13 @@ def config_path(environ: Mapping[str, str] = os.environ) -> Path:
         ) from error
 
     return user_config_path("trmm", appauthor=False) / "config.toml"
+
+
+def cache_folder() -> Path:
+    """The platform's folder for what can be made anew. It needs the extra `[cli]`."""
+    from platformdirs import user_cache_path  # noqa: PLC0415 - an extra
+
+    return user_cache_path("trmm", appauthor=False)
 
 
 def resolve(given: Given, book: Book, environ: Mapping[str, str] = os.environ) -> Settings:

@@ -7,6 +7,7 @@ from typing import Annotated, Final, get_args
 
 import typer
 
+from trmm_async.cli.known_names import offer_agents, offer_clients, offer_sites
 from trmm_async.words import AgentStatus, CheckStatus, MonitoringType, Platform
 
 __all__ = [
@@ -77,7 +78,11 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask before several
 Client = Annotated[
     str | None,
     typer.Option(
-        "--client", metavar="NAME", help="Those of this client, by name or id.", rich_help_panel=_PICK
+        "--client",
+        metavar="NAME",
+        help="Those of this client, by name or id.",
+        autocompletion=offer_clients,
+        rich_help_panel=_PICK,
     ),
 ]
 Site = Annotated[
@@ -86,6 +91,7 @@ Site = Annotated[
         "--site",
         metavar="NAME",
         help="Those of this site, by name, CLIENT/SITE, or id.",
+        autocompletion=offer_sites,
         rich_help_panel=_PICK,
     ),
 ]
@@ -152,9 +158,17 @@ FieldValues = Annotated[
         rich_help_panel=_PICK,
     ),
 ]
-AgentName = Annotated[str, typer.Argument(metavar="AGENT", help="A host name or an agent's id.")]
+AgentName = Annotated[
+    str,
+    typer.Argument(metavar="AGENT", help="A host name or an agent's id.", autocompletion=offer_agents),
+]
 OptionalAgent = Annotated[
-    str | None, typer.Argument(metavar="AGENT", help="A host name or an agent's id; all agents without.")
+    str | None,
+    typer.Argument(
+        metavar="AGENT",
+        help="A host name or an agent's id; all agents without.",
+        autocompletion=offer_agents,
+    ),
 ]
 
 

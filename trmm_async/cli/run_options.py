@@ -8,6 +8,8 @@ from typing import Annotated, Final
 
 import typer
 
+from trmm_async.cli.known_names import offer_agents, offer_scripts
+
 __all__ = [
     "Agents",
     "Arguments",
@@ -33,7 +35,10 @@ __all__ = [
 _PICK: Final = "Which agents"
 _POLICY: Final = "How carefully"
 
-ScriptName = Annotated[str | None, typer.Argument(metavar="SCRIPT", help="The script's name or id.")]
+ScriptName = Annotated[
+    str | None,
+    typer.Argument(metavar="SCRIPT", help="The script's name or id.", autocompletion=offer_scripts),
+]
 ScriptFile = Annotated[
     Path | None,
     typer.Option(
@@ -52,7 +57,13 @@ Arguments = Annotated[
 ]
 Agents = Annotated[
     list[str] | None,
-    typer.Option("--agent", metavar="AGENT", help="This one; may be repeated.", rich_help_panel=_PICK),
+    typer.Option(
+        "--agent",
+        metavar="AGENT",
+        help="This one; may be repeated.",
+        autocompletion=offer_agents,
+        rich_help_panel=_PICK,
+    ),
 ]
 File = Annotated[
     str | None,

@@ -7,6 +7,7 @@ import typer
 
 import trmm_async as sdk
 from trmm_async.cli.exits import CommandError, Exit, printed, usage
+from trmm_async.cli.known_names import offer_agents
 from trmm_async.cli.launching import Careful, careful, chosen, launch
 from trmm_async.cli.options import DO, Yes, examples
 from trmm_async.cli.outcome_form import OutcomeForm, tells
@@ -43,7 +44,11 @@ async def cmd(
     context: typer.Context,
     agent_or_command: Annotated[
         str,
-        typer.Argument(metavar="[AGENT]", help="A host name or an agent's id, where no option says whom."),
+        typer.Argument(
+            metavar="[AGENT]",
+            help="A host name or an agent's id, where no option says whom.",
+            autocompletion=offer_agents,
+        ),
     ],
     command: Annotated[
         str | None, typer.Argument(metavar="COMMAND", help="The command line, in quotes.")

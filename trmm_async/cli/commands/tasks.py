@@ -7,6 +7,7 @@ import typer
 
 import trmm_async as sdk
 from trmm_async.cli.grouping import ListOrName
+from trmm_async.cli.known_names import offer_scripts
 from trmm_async.cli.launching import Mild, chosen, launch, mild
 from trmm_async.cli.listing import Found, Listing, lists
 from trmm_async.cli.options import LOOK, OptionalAgent, Yes, examples
@@ -56,7 +57,9 @@ async def list_tasks(
 async def create(
     context: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="What the task is called.")],
-    script: Annotated[str, typer.Argument(metavar="SCRIPT", help="The script's name or id.")],
+    script: Annotated[
+        str, typer.Argument(metavar="SCRIPT", help="The script's name or id.", autocompletion=offer_scripts)
+    ],
     schedule: Annotated[
         str, typer.Option("--schedule", metavar="CRON", help="When: five fields of cron, as '0 3 * * 0'.")
     ],

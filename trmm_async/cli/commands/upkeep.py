@@ -7,6 +7,7 @@ import typer
 
 import trmm_async as sdk
 from trmm_async.cli.grouping import ListOrName
+from trmm_async.cli.known_names import offer_agents
 from trmm_async.cli.launching import Mild, chosen, launch, mild
 from trmm_async.cli.listing import Found, Listing, lists
 from trmm_async.cli.options import DO, OptionalAgent, Yes, examples
@@ -23,7 +24,10 @@ __all__ = ["add_to"]
 _SWITCH: Final = ("on", "off")
 Act = Callable[["sdk.TRMM", "sdk.Agent"], Awaitable[Any]]
 Names = Annotated[
-    list[str] | None, typer.Argument(metavar="AGENT", help="Host names or ids; or options say whom.")
+    list[str] | None,
+    typer.Argument(
+        metavar="AGENT", help="Host names or ids; or options say whom.", autocompletion=offer_agents
+    ),
 ]
 ServiceName = Annotated[
     str, typer.Argument(metavar="SERVICE", help="The service's name, as the list has it.")

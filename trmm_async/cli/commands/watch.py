@@ -10,6 +10,7 @@ import typer
 
 import trmm_async as sdk
 from trmm_async.cli.forms import Showing, shows
+from trmm_async.cli.known_names import offer_agents
 from trmm_async.cli.options import LOOK, examples
 from trmm_async.cli.picking import Where, agents_where, labels, picks
 from trmm_async.cli.printing import plain, say, screen
@@ -38,7 +39,10 @@ def add_to(app: typer.Typer) -> None:
 async def watch(
     context: typer.Context,
     agents: Annotated[
-        list[str] | None, typer.Argument(metavar="AGENT", help="Host names or ids; all agents without.")
+        list[str] | None,
+        typer.Argument(
+            metavar="AGENT", help="Host names or ids; all agents without.", autocompletion=offer_agents
+        ),
     ] = None,
     *,
     where: Where,
