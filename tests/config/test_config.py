@@ -124,8 +124,8 @@ async def test_a_server_with_anything_on_it_is_as_it_was_pulled(
                 await trmm.scripts.create(name=name, shell=shell, code=code, args=args)
         for name in actions:
             await trmm.url_actions.create(name=name, pattern=f"https://x.example/{name}")
-        await config.pull(trmm, folder)
-        assert not await config.plan(trmm, folder)
+        await config.pull(trmm, folder, kinds=["scripts", "url_actions"])
+        assert not await config.plan(trmm, folder, kinds=["scripts", "url_actions"])
 
 
 # -- plans and what becomes of them --------------------------------------------------------------------------

@@ -81,7 +81,7 @@ class Folder:
     """A folder of files, and what is read from and written to it."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
+        self.path: Path = Path(path)
 
     # -- reading ---------------------------------------------------------------------------------------------
 

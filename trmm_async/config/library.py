@@ -218,7 +218,7 @@ _SEVERITIES = tuple(
     (f"{what}_{how}_alert_severity",) for what in ("check", "task") for how in ("email", "text", "dashboard")
 )
 
-_create_field, _update_field, _ = noun_methods("custom_fields", ("hide_in_ui", "hide_in_summary"))
+_create_field, _update_field = noun_methods("custom_fields", ("hide_in_ui", "hide_in_summary"))[:2]
 _create_snippet, _update_snippet, _delete_snippet = noun_methods("scripts.snippets")
 _create_script, _update_script, _delete_script = noun_methods("scripts", ("favorite", "hidden"))
 _delete_key = noun_methods("key_store")[2]

@@ -44,7 +44,7 @@ class Secret:
     __slots__ = ("value",)
 
     def __init__(self, value: str) -> None:
-        self.value = value
+        self.value: str = value
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Secret) and self.value == other.value

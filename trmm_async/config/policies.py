@@ -1,6 +1,6 @@
 """How policies are read and written, with their patch policies, checks and tasks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any, Final, get_args
 
@@ -110,18 +110,23 @@ async def _checks(trmm: TRMM, owners: Sequence[Row], only: Only) -> list[Row]:
             for policy in owners
             for listed in filter(only, await trmm.policies.checks(policy.id))
         ]
-    found = await trmm.checks.everywhere()
+    return await _of_all(trmm, "checks", await trmm.checks.everywhere(), owners, _check)
+
+
+async def _of_all(
+    trmm: TRMM, kind: str, found: Sequence[Any], owners: Sequence[Row], row: Callable[[Any, int | None], Row]
+) -> list[Row]:
+    """Those of these policies, and those of nobody."""
     wanted = {policy.id for policy in owners}
-    rows = [_check(one, one.policy) for one in found if one.policy in wanted]
     lost = [one.id for one in found if one.policy is None and one.agent_id is None]
-    return rows + await _nobodys(trmm, "checks", "/checks/", lost)
+    return [row(one, one.policy) for one in found if one.policy in wanted] + await _nobodys(trmm, kind, lost)
 
 
-async def _nobodys(trmm: TRMM, kind: str, path: str, suspects: Sequence[int]) -> list[Row]:
+async def _nobodys(trmm: TRMM, kind: str, suspects: Sequence[int]) -> list[Row]:
     """Those of neither an agent nor a policy; what an agent has looks the same to who may not list agents."""
     if not suspects:
         return []
-    listed = await trmm.request("GET", path)
+    listed = await trmm.request("GET", f"/{kind}/")
     orphans = {one["id"] for one in listed if one["agent"] is None and one["policy"] is None}
     odd = "it belongs to no agent and no policy: a half-done write of the server's"
     return [Row(kind=kind, id=one, spec=None, odd=odd) for one in suspects if one in orphans]
@@ -164,11 +169,7 @@ async def _tasks(trmm: TRMM, owners: Sequence[Row], only: Only) -> list[Row]:
             for policy in owners
             for task in filter(only, await trmm.policies.tasks(policy.id))
         ]
-    found = await trmm.tasks.list()
-    wanted = {policy.id for policy in owners}
-    rows = [_task(one, one.policy) for one in found if one.policy in wanted]
-    lost = [one.id for one in found if one.policy is None and one.agent_id is None]
-    return rows + await _nobodys(trmm, "tasks", "/tasks/", lost)
+    return await _of_all(trmm, "tasks", await trmm.tasks.list(), owners, _task)
 
 
 def _task(task: Any, policy: int | None) -> Row:

@@ -24,7 +24,7 @@ class CallLog:
     """A file of all calls, one JSON object a line, which is only ever added to."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
+        self.path: Path = Path(path)
 
     def add(self, tool: str, what: str, **more: Any) -> None:
         """Write one line, on the disk before it returns.

@@ -92,12 +92,12 @@ class _Lease:
 
     def __init__(self, owner: "_Shared", name: str, key: str, asked_at: float) -> None:
         self._owner: _Shared | None = owner
-        self.name = name
-        self.key = key
-        self.has_begun = False
+        self.name: str = name
+        self.key: str = key
+        self.has_begun: bool = False
         self._counted_at = _NEVER
-        self.renewed_at = asked_at
-        self.good_until = asked_at + owner.window.lease
+        self.renewed_at: float = asked_at
+        self.good_until: float = asked_at + owner.window.lease
 
     def may_begin(self) -> bool:
         if self._owner is None or clock() >= self.good_until:
