@@ -663,3 +663,60 @@ class TestALargeAnswerOfWrongShape:
         assert rows is not None
         reader = rows()
         assert [one for batch in reader.feed(b'[{"id":1}]') for one in batch] + reader.finish() == [Ref(id=1)]
+
+
+class TestWhatIsNotKnownBefore:
+    @given(
+        st.recursive(
+            st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=3), st.lists, max_leaves=9
+        ),
+        st.lists(st.integers(0, 60), max_size=4),
+        st.sampled_from(["", " ", "\r\n  "]),
+    )
+    def test_reads_the_same_in_pieces(self, value: Any, cuts: list[int], blank: str) -> None:
+        body = blank.encode() + encode(value) + blank.encode()
+        reader = codec.AnyDecoder().rows()
+        rows = [
+            row
+            for start, stop in pairwise([0, *sorted(min(cut, len(body)) for cut in cuts), len(body)])
+            for batch in reader.feed(body[start:stop])
+            for row in batch
+        ]
+        assert reader.whole(rows + reader.finish()) == codec.AnyDecoder()(body) == value
+
+    def test_a_long_list_comes_in_many_pieces(self) -> None:
+        body = encode([{"id": number, "fill": "x" * 1000} for number in range(4000)])
+        reader = codec.AnyDecoder().rows()
+        pieces = list(reader.feed(body))
+        assert len(pieces) >= len(body) // codec.LARGE
+        assert len([row for piece in pieces for row in piece] + reader.finish()) == 4000
+
+    def test_no_body_is_none_and_a_cut_list_is_none_at_all(self) -> None:
+        assert codec.AnyDecoder()(b" ") is None
+        reader = codec.AnyDecoder().rows()
+        assert list(reader.feed(b"[1,")) == []
+        with pytest.raises(ArrayTruncatedError):
+            reader.finish()
+
+
+class TestPairs:
+    class Row(msgspec.Struct):
+        id: int
+
+    def test_are_an_element_and_all_that_was_sent_of_it_in_pieces_too(self) -> None:
+        sent = [{"id": number, "more": number % 7} for number in range(500)]
+        pairs = codec.PairedDecoder(self.Row, lambda row, columns: (row.id, columns["more"]))
+        expected = [(row["id"], row["more"]) for row in sent]
+        assert pairs(encode(sent)) == expected
+        reader = pairs.rows(batch=256)
+        body = encode(sent)
+        batches = [batch for at in range(0, len(body), 700) for batch in reader.feed(body[at : at + 700])]
+        assert len(batches) > 20
+        assert [one for batch in batches for one in batch] + reader.finish() == expected
+
+    def test_one_that_does_not_read_is_named_by_its_place_in_the_whole(self) -> None:
+        sent: list[dict[str, Any]] = [{"id": number} for number in range(300)]
+        sent[222] = {"id": None}
+        reader = codec.PairedDecoder(self.Row, lambda row, _: row).rows(batch=64)
+        with pytest.raises(msgspec.ValidationError, match=r"\$\[222\]\.id"):
+            [list(reader.feed(encode(sent))), reader.finish()]

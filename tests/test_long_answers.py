@@ -257,6 +257,8 @@ def calls(trmm: TRMM) -> dict[str, Coroutine[Any, Any, object]]:
         "deployments": trmm.deployments.list(),
         "custom fields": trmm.custom_fields.list(),
         "processes": trmm.agents.processes.list("a"),
+        "roles": trmm.roles.list(),
+        "checks as they are set up": trmm.checks.everywhere(),
     }
 
 

@@ -707,7 +707,7 @@ def _raw_call(method: object, path: str, params: Mapping[str, object] | None, js
     return Call(
         method=verb,
         path=arguments.raw_path(path),
-        decode=_json_or_nothing,
+        decode=_JSON_OR_NOTHING,
         query=_query(params),
         body=body,
         replay=Replay.SAFE if verb in {"GET", "HEAD", "OPTIONS"} else Replay.NEVER,
@@ -730,5 +730,4 @@ def _query_text(value: object) -> str:
     return arguments.free_text(text, "params", empty=True)
 
 
-def _json_or_nothing(body: bytes) -> Any:
-    return codec.decoder(object)(body) if body.strip() else None
+_JSON_OR_NOTHING: Final = codec.AnyDecoder()

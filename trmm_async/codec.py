@@ -10,7 +10,7 @@ was good and its shape was not.
 
 import re
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import cache, cached_property, partial
 from itertools import accumulate
@@ -25,10 +25,12 @@ from trmm_async.plaintext import log_of
 
 __all__ = [
     "LARGE",
+    "AnyDecoder",
     "ArrayDecoder",
     "ArrayTruncatedError",
     "Decoder",
     "ListDecoder",
+    "PairedDecoder",
     "aware",
     "decoder",
     "encode",
@@ -247,6 +249,43 @@ def _as_it_is(rows: list[Any]) -> list[Any]:
     return rows
 
 
+class PairedDecoder(ListDecoder[list[T]]):
+    """The decoder of a list, of which `each` is made of an element and of all that was sent of it, by name.
+
+    For elements whose names only the server knows all.
+    """
+
+    def __init__(self, kind: Any, each: Callable[[Any, Mapping[str, Any]], T]) -> None:
+        self._pairs = partial(_Pairs, kind, each)
+        super().__init__(msgspec.Raw, self._at_once)
+
+    def rows(self, batch: int = LARGE) -> "_RowReader":
+        """Makes a reader of the same list while it downloads."""
+        return _RowReader(ArrayDecoder(msgspec.Raw, batch=batch), self._pairs(), _as_it_is)
+
+    def _at_once(self, rows: list[Any]) -> list[Any]:
+        return self._pairs()(rows)
+
+
+class _Pairs:
+    """Reads elements that were told apart, some at a time; knows how many came before."""
+
+    def __init__(self, kind: Any, each: Callable[[Any, Mapping[str, Any]], object]) -> None:
+        self._sent: Decoder[list[Any]] = decoder(list[kind])
+        self._each = each
+        self._before = 0
+
+    def __call__(self, rows: list[Any]) -> list[Any]:
+        body = b"[%b]" % b",".join(rows)
+        try:
+            sent = self._sent.at_once(body, self._before)
+            columns = decoder(list[dict[str, Any]]).at_once(body, self._before)
+        except msgspec.DecodeError as error:
+            raise type(error)(_in_body(str(error), self._before)) from error
+        self._before += len(rows)
+        return [self._each(*pair) for pair in zip(sent, columns, strict=True)]
+
+
 class _RowReader:
     """See `calls.RowReader`."""
 
@@ -264,6 +303,45 @@ class _RowReader:
 
     def finish(self) -> list[Any]:
         return self._many(self._sent.finish())
+
+
+class AnyDecoder:
+    """The decoder of whatever JSON there is, None for no body at all; a list of it is read in pieces, too."""
+
+    def __call__(self, body: Body) -> Any:
+        """Decode a whole body. Raises as a `Decoder` does."""
+        return decoder(object)(body) if bytes(body).strip() else None
+
+    def rows(self) -> "_AnyReader":
+        """Makes a reader while it downloads."""
+        return _AnyReader(self)
+
+
+class _AnyReader:
+    """See `calls.RowReader`: of a list the elements, of all else the one value, when it is whole."""
+
+    def __init__(self, decode: AnyDecoder) -> None:
+        self._decode = decode
+        self._begun = bytearray()
+        self._is_list: bool | None = None
+        self._array: ArrayDecoder[Any] | None = None
+
+    def feed(self, chunk: Body) -> Iterator[list[Any]]:
+        if self._array is not None:
+            return self._array.feed(chunk)
+        self._begun += chunk
+        if self._is_list is None and (begun := self._begun.lstrip()):
+            self._is_list = begun.startswith(b"[")
+        if not self._is_list:
+            return iter(())
+        self._array = ArrayDecoder(object, batch=LARGE)
+        return self._array.feed(bytes(self._begun))
+
+    def finish(self) -> list[Any]:
+        return [self._decode(self._begun)] if self._array is None else self._array.finish()
+
+    def whole(self, rows: list[Any]) -> Any:
+        return rows[0] if self._array is None else rows
 
 
 class ArrayTruncatedError(msgspec.DecodeError):

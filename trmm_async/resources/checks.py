@@ -12,8 +12,8 @@ from trmm_async import arguments
 from trmm_async.calls import Call, Plan, Steps
 from trmm_async.dialects.stock.agents import agent_ids_by_key, on_agent
 from trmm_async.dialects.stock.checks import (
+    ALL_DETAILS,
     CheckDetails,
-    all_details_of,
     changes_body,
     check_body,
     details_of,
@@ -144,9 +144,7 @@ HISTORY = read(
     wire={"time": "x", "value": "y"},
 )
 GET = read("checks.get", _ONE, tuple[CheckDetails, int | None], decode=details_of)
-EVERYWHERE = read(
-    "checks.everywhere", "/checks/", list[tuple[CheckDetails, int | None]], decode=all_details_of
-)
+EVERYWHERE = read("checks.everywhere", "/checks/", list[tuple[CheckDetails, int | None]], decode=ALL_DETAILS)
 CREATE = send("checks.create", "/checks/", needs="check_type")
 UPDATE = put("checks.update", _ONE)
 DELETE = delete("checks.delete", _ONE)

@@ -28,7 +28,7 @@ from trmm_async.words import CheckType, Open
 __all__ = [
     "SEVERITIES",
     "CheckDetails",
-    "all_details_of",
+    "ALL_DETAILS",
     "changes_body",
     "check_body",
     "details_of",
@@ -250,12 +250,6 @@ def details_of(body: bytes) -> tuple[CheckDetails, int | None]:
     return _details(codec.decoder(_CheckRow)(body), codec.decoder(dict[str, Any])(body))
 
 
-def all_details_of(body: bytes) -> list[tuple[CheckDetails, int | None]]:
-    """Many of them."""
-    rows, columns = codec.decoder(list[_CheckRow])(body), codec.decoder(list[dict[str, Any]])(body)
-    return [_details(*one) for one in zip(rows, columns, strict=True)]
-
-
 def _details(row: _CheckRow, columns: Mapping[str, Any]) -> tuple[CheckDetails, int | None]:
     settings = _settings(row.check_type, columns)
     known = {*_CheckRow.__struct_fields__, "check_result", *(_COLUMN_NAMES if settings else ())}
@@ -274,6 +268,10 @@ def _details(row: _CheckRow, columns: Mapping[str, Any]) -> tuple[CheckDetails, 
         extra=Extra({name: value for name, value in columns.items() if name not in known}),
     )
     return details, row.agent
+
+
+ALL_DETAILS: Final = codec.PairedDecoder(_CheckRow, _details)
+"""Reads many of them, with the integers of their agents."""
 
 
 def _settings(check_type: str, columns: Mapping[str, Any]) -> CheckKind | None:

@@ -98,18 +98,13 @@ def _role(sent: _Role, everything: Mapping[str, Any]) -> Role:
     )
 
 
-def _roles_of(body: bytes) -> list[Role]:
-    everything = codec.decoder(list[dict[str, Any]])(body)
-    return [_role(*one) for one in zip(codec.decoder(list[_Role])(body), everything, strict=True)]
-
-
 def _role_of(body: bytes) -> Role:
     return _role(codec.decoder(_Role)(body), codec.decoder(dict[str, Any])(body))
 
 
 _ONE: Final = "/accounts/roles/{role:id}/"
 
-ROLES = read("roles.list", "/accounts/roles/", list[Role], decode=_roles_of)
+ROLES = read("roles.list", "/accounts/roles/", list[Role], decode=codec.PairedDecoder(_Role, _role))
 GET = read("roles.get", _ONE, Role, decode=_role_of)
 NEW_ROLE = send("roles.create", "/accounts/roles/", needs="name")
 UPDATE = put("roles.update", _ONE, needs="name")
