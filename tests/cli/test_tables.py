@@ -106,6 +106,20 @@ def test_many_rows_take_no_more_memory_than_few(tmp_path: Path, form: str, most:
     assert len(read(tmp_path / "4000", form, "things")) == 4_000
 
 
+def test_parquet_holds_a_batch_and_no_more(tmp_path: Path) -> None:
+    import pyarrow as pa
+
+    def most(rows: int) -> int:
+        with writer(tmp_path, "parquet", f"things{rows}", FIELDS, None) as write:
+            for number in range(rows):
+                write([f"host {number}", number, True, "2026-05-01T12:00:00+00:00"])
+        return int(pa.default_memory_pool().max_memory())  # of all of the process so far
+
+    few = most(4_000)
+    assert most(24_000) < few + 500_000
+    assert len(read(tmp_path, "parquet", "things24000")) == 24_000
+
+
 @given(st.text(), st.integers(-(2**63), 2**63 - 1) | st.none(), st.booleans())
 def test_any_value_is_written_and_read_again(
     tmp_path_factory: pytest.TempPathFactory, text: str, number: int | None, is_on: bool
