@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,20 @@ async def test_a_recorded_server_with_its_community_scripts(tmp_path: Path) -> N
         assert len(asked.written) == COMMUNITY
         assert not await config.plan(trmm, tmp_path, community=True)
         assert written == []
+
+
+async def test_what_a_recorded_server_has_is_made_on_another(tmp_path: Path) -> None:
+    kinds = ["scripts", "snippets", "url_actions", "custom_fields", "alert_templates", "policies"]
+    async with recorded_server() as (recorded, _), stock() as (_, trmm):
+        await config.pull(recorded, tmp_path, kinds=kinds)
+        with pytest.raises(ConfigError, match=r"no agent .*no client 'New Client'.*no site 'Empty Client/"):
+            await config.plan(trmm, tmp_path, kinds=kinds)
+        for path in (*(tmp_path / "policies").iterdir(), *(tmp_path / "alert_templates").iterdir()):
+            text = re.sub(r"(?m)^excluded_(agents|clients|sites):\n([- ] .*\n)+", "", path.read_text())
+            path.write_text(text)
+        done = await applied(trmm, tmp_path, kinds=kinds)
+        assert len(done) > 30
+        assert "+ patch policy 'Windows updates' of 'Demo Patch Policy'" in done
 
 
 HOSTILE = [
