@@ -351,14 +351,29 @@ def stage() -> Any:
 
 
 async def test_over_stdio(tmp_path: Path, stage: Backstage) -> None:
-    words = ["-m", "trmm_async.cli", "mcp", "--log", str(tmp_path / "calls.jsonl"), "--allow", "run_script"]
-    variables = environment({**stage.environment, "TRMM_MCP_CHANGE_KEY": "another key"})
+    log = str(tmp_path / "calls.jsonl")
+    words = ["-m", "trmm_async.cli", "mcp", "--log", log, "--allow", "set_maintenance"]
+    second, person = stage.do(lambda server: server.add_key()), Person()
+    variables = environment({**stage.environment, "TRMM_MCP_CHANGE_KEY": second})
     program = StdioServerParameters(command=sys.executable, args=words, env=variables)
-    async with asyncio.timeout(120), Client(program) as client:
+    async with asyncio.timeout(120), Client(program, elicitation_callback=person) as client:
         assert (await told(client, "find_agents"))["total"] == 3
-        assert "run_script" in {tool.name for tool in (await client.list_tools()).tools}
+        assert "set_maintenance" in {tool.name for tool in (await client.list_tools()).tools}
         (text,) = (await client.read_resource("trmm://methods/policies.delete")).contents
         assert "in use or not" in text.text or "Remove a policy" in text.text  # type: ignore[union-attr]
+        switch = {"agents": ["JADE-PC"], "on": True}
+        await told(client, "set_maintenance", **switch)
+        done = await told(client, "set_maintenance", **switch, dry_run=False)
+        assert [one["outcome"] for one in done["results"]] == ["done"]
+        assert len(person.asked) == 1
+        # It is the second key that changes: without it nothing is, while the first one reads.
+        stage.do(lambda server: server.revoke_key(second))
+        await told(client, "set_maintenance", **switch)
+        done = await told(client, "set_maintenance", **switch, dry_run=False)
+        assert [one["outcome"] for one in done["results"]] == ["unknown"]
+        assert "401" in str(done["results"]) or "Invalid token" in str(done["results"])
+        assert (await told(client, "find_agents"))["total"] == 3
+    assert second not in (tmp_path / "calls.jsonl").read_text()
     assert stage.environment["TRMM_API_KEY"] not in (tmp_path / "calls.jsonl").read_text()
 
 
