@@ -42,7 +42,7 @@ __all__ = [
     "cache_folder",
     "certificate_files",
     "client_settings",
-    "Found",
+    "FoundSettings",
     "config_path",
     "find_key",
     "from_environment",
@@ -543,14 +543,14 @@ def _unusable(what: str, given: str, wanted: str, error: Exception) -> InvalidRe
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundSettings:
     """What a client is made with; `remember` is told the dialect once it is found out, off the event loop."""
 
     settings: dict[str, Any] = field(repr=False)
     remember: Callable[[str], None] | None = None
 
 
-def from_environment(given: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> Found:
+def from_environment(given: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> FoundSettings:
     """All that a client takes, by the environment. The file is read only if a profile is named there.
 
     Args:
@@ -569,7 +569,9 @@ def from_environment(given: Mapping[str, Any], environ: Mapping[str, str] = os.e
     return _found(Given(), read_book() if named else Book(Path()), environ, given)
 
 
-def from_profile(name: object, given: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> Found:
+def from_profile(
+    name: object, given: Mapping[str, Any], environ: Mapping[str, str] = os.environ
+) -> FoundSettings:
     """All that a client takes, by a profile; what doesn't stand in it by the environment.
 
     Raises:
@@ -581,7 +583,7 @@ def from_profile(name: object, given: Mapping[str, Any], environ: Mapping[str, s
     return _found(Given(profile=name), read_book(), environ, given)
 
 
-def _found(given: Given, book: Book, environ: Mapping[str, str], before: Mapping[str, Any]) -> Found:
+def _found(given: Given, book: Book, environ: Mapping[str, str], before: Mapping[str, Any]) -> FoundSettings:
     url = before.get("url")
     settings = resolve(replace(given, url=url), book, environ)
     everything = {"url": settings.url, **client_settings(settings), **before}
@@ -590,7 +592,7 @@ def _found(given: Given, book: Book, environ: Mapping[str, str], before: Mapping
         if key is None:
             raise no_key(settings, book, environ)
         everything["api_key"] = key.value
-    return Found(everything, memory_of(settings, book) if "dialect" not in before else None)
+    return FoundSettings(everything, memory_of(settings, book) if "dialect" not in before else None)
 
 
 def memory_of(settings: Settings, book: Book) -> Callable[[str], None] | None:
