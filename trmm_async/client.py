@@ -305,7 +305,7 @@ class TRMM:
         return cls._found(profiles.from_profile(name, settings))
 
     @classmethod
-    def _found(cls, found: profiles.Found) -> Self:
+    def _found(cls, found: profiles.FoundSettings) -> Self:
         made = cls(**found.settings)
         made._remember = found.remember
         return made
