@@ -2568,13 +2568,13 @@ class Mirror(Mapping[str, Agent]):
         """
 
     def by_client(self, client: int | str | Client | ClientRef) -> list[Agent]:
-        """The agents of a client, by its id, its name or the client."""
+        """The agents of a client, by its id, its name or the client. In no order."""
 
     def by_site(self, site: int | str | Site | SiteRef) -> list[Agent]:
-        """The agents of a site, by its id, its name or the site."""
+        """The agents of a site, by its id, its name or the site. In no order."""
 
     def by_status(self, status: str) -> list[Agent]:
-        """The agents of a status: "online", "offline" or "overdue"."""
+        """The agents of a status: "online", "offline" or "overdue". In no order."""
 
     @property
     def fresh(self) -> bool:
