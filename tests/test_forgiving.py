@@ -286,7 +286,7 @@ def test_no_type_may_have_times_that_may_lack_a_zone() -> None:
         at: datetime | None = None
 
     with pytest.raises(TypeError, match="Moment"):
-        decoder(list[Bad])
+        decoder(list[Bad])(b"[]")
 
 
 def test_a_header_s_time_without_a_zone_is_utc() -> None:
