@@ -107,6 +107,21 @@ def test_rows_get_into_a_file_while_a_bar_is_drawn(gateway: Backstage, tmp_path:
     assert sorted(json.loads(line)["hostname"] for line in lines) == NAMES
 
 
+@pytest.mark.parametrize("words", [["--live"], ["-o", "csv"], ["--jsonl"]], ids=" ".join)
+def test_what_comes_while_a_bar_is_drawn_stands_above_it(gateway: Backstage, words: list[str]) -> None:
+    with terminal(["run", "3", *HOSTS, *words, "--width", "1"], gateway.environment, 120) as screen:
+        assert screen.finish() == 0, screen.shown
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", screen.shown)
+    begun = {
+        "--live": r"(?:JADE-PC|DESKTOP-001): [A-Z]",
+        "-o": r"[A-Za-z]\w{39},",
+        "--jsonl": r'{"agent_id"',
+    }[words[0]]
+    places = [found.start() for found in re.finditer(begun, shown)]
+    assert len(places) >= 2
+    assert {shown[:place].endswith(("\n", "\x1b[2K")) for place in places} == {True}
+
+
 class TestLive:
     def test_each_line_has_its_host_before_it(self, cli: Cli, stock: Backstage) -> None:
         stock.do(

@@ -304,9 +304,16 @@ def _print_name(name: object) -> None:
     print(one_line(clean(str(name))), flush=True)
 
 
+class _Printed:
+    """What is written is printed: on stdout as it is then, which a bar takes the place of."""
+
+    def write(self, text: str) -> None:
+        print(text, end="")
+
+
 def _csv_writer(columns: Sequence[str], *, heads: bool) -> Callable[[Mapping[str, Any]], None]:
     tidy: Callable[[str], str] = clean if sys.stdout.isatty() else str
-    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer = csv.writer(_Printed(), lineterminator="\n")
     if heads:
         writer.writerow(columns)
 

@@ -127,9 +127,11 @@ def print_outcome(line: Mapping[str, Any], codes: Collection[int | None] = (0,))
     elif not said:
         said.append(("done", "green"))
     head = Text(f"{host}: ", style="bold", end="")
-    for text, style in said:
-        terminal.print(head + Text(text, style=style or "not bold"))
-    terminal.file.flush()
+    with terminal.capture() as shown:
+        for text, style in said:
+            terminal.print(head + Text(text, style=style or "not bold"))
+    # While there is a bar, what is printed gets above it; what rich's consoles write does not.
+    print(shown.get(), end="", flush=True)
 
 
 def _print_output(terminal: "Console", output: str) -> None:
