@@ -10,6 +10,7 @@ import re
 import textwrap
 import tomllib
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -19,6 +20,7 @@ import msgspec
 import pytest
 
 import trmm_async
+from tests.engines import redis_server
 from tests.forked import Finished, forks
 from tests.methods import methods
 from trmm_async import TRMM, models
@@ -325,13 +327,14 @@ told = AgentOnline(agent_id=agent_id), Skipped(agent_id, "offline")
 
 async def main() -> None:
     async with TRMM(url, api_key=key, rate_limit=None, dialect={dialect!r}) as trmm:
-        agents = await trmm.agents.list()
+        agents, place = await trmm.agents.list(), None
         agent, (event, outcome) = agents[0], told
 {body}
 asyncio.run(main())
 """
 
 DATABASE = "postgresql://db.internal/trmm"
+RELAYS = ("redis://bus.internal:6379/1", "redis://…")
 
 REFUSED = """
 from contextlib import contextmanager
@@ -370,9 +373,15 @@ WITHOUT_ON_GATEWAY = {
 """The same of a gateway."""
 
 
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
 @_named(USAGE_BLOCKS)
 async def test_user_code_runs_as_it_is_written(
-    block: Block, dialect: str, tmp_path: Path, request: pytest.FixtureRequest
+    block: Block, dialect: str, tmp_path: Path, stack: ExitStack, request: pytest.FixtureRequest
 ) -> None:
     simulator = Simulator(agents=60, rate_limit=None, script_seconds=0.01, dialect=dialect)
     async with simulator as server:
@@ -380,6 +389,10 @@ async def test_user_code_runs_as_it_is_written(
         code = _without(block.code, dialect)
         if DATABASE in code:
             code = code.replace(DATABASE, request.getfixturevalue("database"))
+        if RELAYS[0] in code:
+            store = stack.enter_context(redis_server(tmp_path))
+            for relay in RELAYS:
+                code = code.replace(f'"{relay}"', repr(store.url))
         script = tmp_path / "usage.py"
         script.write_text(_adapted(code, server))
         (tmp_path / "fix.ps1").write_text("exit 0")
@@ -420,6 +433,7 @@ def _adapted(code: str, server: Simulator) -> str:
     code = code.replace("Simulator(agents=200)", f"Simulator(agents=200, dialect={kind!r})")
     # Streams of events, and of changes, have no end of their own.
     code = code.replace("change.before, change.after)", "change.before, change.after); break")
+    code = code.replace("await relay.run()", RELAYED).replace("in events: ...", "in events: break")
     last = LAST_EVENT[kind]
     code = code.replace(f"{last}: ...", f"{last}: break")
     if "asyncio.run(main())" not in code:
@@ -429,6 +443,10 @@ def _adapted(code: str, server: Simulator) -> str:
         code = FRAME.format(url=server.url, key=server.api_key, dialect=kind, body=body)
     return REFUSED + code
 
+
+RELAYED = """running = asyncio.create_task(relay.run())
+    while relay.written < 5: await asyncio.sleep(0.01)
+    relay.stop(); await running"""
 
 LAST_EVENT = {
     "gateway": "case UnknownEvent(action=name, raw=raw)",

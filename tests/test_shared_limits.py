@@ -663,9 +663,9 @@ async def cutting(
         finally:
             for half in halves:
                 half.cancel()
+            out.transport.abort()
+            writer.transport.abort()
             await asyncio.gather(*halves, return_exceptions=True)
-            out.close()
-            writer.close()
             tasks.discard(task)
 
     listener = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=context)
@@ -676,3 +676,4 @@ async def cutting(
         for task in tuple(tasks):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0)  # the loop's turn, in which what was aborted is closed

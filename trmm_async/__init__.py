@@ -130,6 +130,8 @@ if TYPE_CHECKING:
         Waiting,
     )
     from trmm_async.outcomes import Counts, Done, Failed, Outcome, Skipped, Unknown
+    from trmm_async.relay.entrance import follow
+    from trmm_async.relay.relay import Relay
     from trmm_async.resources.checks import CheckHistoryPoint, CheckOnAgent
     from trmm_async.resources.commands import CommandSettings
     from trmm_async.resources.scripts import ScriptFile
@@ -247,6 +249,8 @@ _ROOMS: Final = {
         "ScriptOutput",
         "UnknownEvent",
     ),
+    "relay.entrance": ("follow",),
+    "relay.relay": ("Relay",),
     "mirror": ("Change", "Changes", "Maintenance", "Mirror", "MirrorSettings"),
     "models": (
         "Agent",
@@ -475,6 +479,7 @@ __all__ = [
     "RegistryKey",
     "RegistryValue",
     "RemoteControl",
+    "Relay",
     "Retry",
     "Role",
     "RunEnded",
@@ -534,6 +539,7 @@ __all__ = [
     "as_csv",
     "as_jsonl",
     "as_row",
+    "follow",
     "groups_of",
     "report",
 ]

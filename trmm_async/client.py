@@ -6,8 +6,9 @@ Over everything that answers a user's call, below the command line.
 import asyncio
 import re
 import ssl as tls
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from copy import copy
+from dataclasses import replace
 from datetime import timedelta
 from os import PathLike
 from pathlib import Path
@@ -28,6 +29,7 @@ from trmm_async.mirror import Maintenance, Mirror, MirrorSettings
 from trmm_async.mirror.feeds import Events
 from trmm_async.models import Agent
 from trmm_async.observing import Observation, Stats
+from trmm_async.relay.entrance import open_store, relay_address, relay_name
 from trmm_async.resources import (
     TOTP,
     Agents,
@@ -71,6 +73,7 @@ from trmm_async.words import MonitoringType
 if TYPE_CHECKING:
     import aiohttp
 
+    from trmm_async.relay.relay import Relay
     from trmm_async.shared import SharedLimiters
 
 __all__ = ["TRMM"]
@@ -474,6 +477,71 @@ class TRMM:
             custom_fields=arguments.boolean(custom_fields, "custom_fields"),
             source=source,
         )
+
+    def relay(
+        self,
+        *,
+        to: str,
+        name: str,
+        agents: Iterable[str | Agent] | Selector | None = None,
+        output: bool = False,
+        length: int = 100_000,
+        queue: int = 10_000,
+        lease: float = 10.0,
+        relist: float = 300.0,
+        webhooks: WebhookReceiver | None = None,
+        settings: StreamSettings | None = None,
+    ) -> "Relay":
+        """Read the events once, for any number of others (`follow`), on this host or another; see `Relay`.
+
+            async with trmm.relay(to="redis://bus.internal:6379/1", name="acme") as relay:
+                await relay.run()
+
+        Of several relays of one name one leads, and the others stand by. When it is gone another goes on from
+        where it was, within `lease` seconds, and tells the gap.
+
+        Args:
+            to: where to write: `redis://…`, `rediss://…` or `unix://…` (extra `[redis]`). The password is
+                shown nowhere.
+            name: the relay's name, by which it is followed.
+            agents: of these agents, or of those of a selection. None: of all that the key sees.
+            output: whether what scripts print is told, too.
+            length: how many events are kept for followers that are late, about.
+            queue: how many events may wait while that server is away; more are counted and told as a `Gap`.
+            lease: seconds after which another leads in place of one that is gone.
+            relist: seconds between two looks which agents there are, where they were not given one by one.
+            webhooks: rings when an alert changes, see `events`.
+            settings: of the subscription.
+
+        Raises:
+            InvalidRequestError: an argument is wrong, or the library is missing.
+        """
+        to = hide(to)
+        address = relay_address(to, "to")
+        self._api.transport.server.secrets.keep(address.password)
+        given = agents if agents is None or isinstance(agents, Selector) else list(agents)
+        # Those that can be reached are told of while others are still being connected.
+        chosen = replace(settings or StreamSettings(), wait_for_all=False)
+        output = arguments.boolean(output, "output")
+        again = arguments.number(relist, "relist", above=0)
+        lease = arguments.number(lease, "lease", above=0)
+        length = arguments.integer(length, "length", minimum=1)
+        queue = arguments.integer(queue, "queue", minimum=1)
+        store = open_store(address, relay_name(name))
+        from trmm_async.relay.leading import RelaySource  # noqa: PLC0415 - as the store
+        from trmm_async.relay.relay import Relay  # noqa: PLC0415
+
+        async def listed() -> Sequence[str | Agent]:
+            if given is None:
+                return await self.agents.list()
+            return await given.list() if isinstance(given, Selector) else given
+
+        def opened(agents: Sequence[str | Agent], since: str | None) -> Subscription:
+            return subscribe(self._api, [agents], chosen, snapshot=True, since=since, webhooks=webhooks)
+
+        is_listed = given is None or isinstance(given, Selector)
+        source = RelaySource(listed, opened, output=output, relist=again if is_listed else None)
+        return Relay(store, source, lease=lease, length=length, queue=queue)
 
     def maintenance(
         self,

@@ -72,6 +72,8 @@ VARIABLES: Final[Mapping[str, str]] = {
     "dialect": "TRMM_DIALECT",
     "config": "TRMM_CONFIG",
     "shared_limits": "TRMM_SHARED_LIMITS",
+    "relay": "TRMM_RELAY",
+    "webhook_secret": "TRMM_WEBHOOK_SECRET",
     "proxy": "TRMM_PROXY",
     "ca": "TRMM_CA",
     "cert": "TRMM_CERT",

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 import trmm_async as sdk
-from trmm_async.cli.commands.watch import _row, _told
+from trmm_async.cli.happenings import row_of, told_of
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 WHO: dict[str, Any] = {"agent_id": "abc"}
@@ -33,7 +33,7 @@ EVENTS: list[tuple[Any, str]] = [
 
 @pytest.mark.parametrize(("event", "words"), EVENTS, ids=lambda value: type(value).__name__)
 def test_for_people(event: Any, words: str) -> None:
-    text = _told(event, {"abc": "JADE-PC"}).plain
+    text = told_of(event, {"abc": "JADE-PC"}).plain
     assert "  JADE-PC  " in text
     assert words in text
     assert "\n" not in text
@@ -42,7 +42,7 @@ def test_for_people(event: Any, words: str) -> None:
 
 @pytest.mark.parametrize(("event", "words"), EVENTS, ids=lambda value: type(value).__name__)
 def test_for_programs(event: Any, words: str) -> None:
-    row = _row(event, {"abc": "JADE-PC"})
+    row = row_of(event, {"abc": "JADE-PC"})
     assert (row["event"], row["hostname"], row["agent_id"]) == (type(event).__name__, "JADE-PC", "abc")
     assert set(event.__struct_fields__) <= set(row)
 

@@ -28,6 +28,7 @@ from trmm_async.cli.commands import (
     journals,
     patches,
     profiles,
+    relaying,
     running,
     scripts,
     simulated,
@@ -216,7 +217,7 @@ def _for_all(
     )
 
 
-_LOOKING = (agents, scripts, clients, checks, tasks, inventory, watch, exporting)
+_LOOKING = (agents, scripts, clients, checks, tasks, inventory, watch, relaying, exporting)
 _DOING = (running, journals, command, patches, upkeep, alerts, deployments, exports, calling)
 _SETTING_UP = (profiles, examination, explaining, configuring, assisting, simulated)
 for _noun in (*_LOOKING, *_DOING, *_SETTING_UP):

@@ -20,7 +20,7 @@ from redis.backoff import NoBackoff
 from redis.credentials import CredentialProvider
 
 from trmm_async.engines.address import EngineAddress
-from trmm_async.errors import TRMMError
+from trmm_async.engines.faults import EngineAwayError, EngineRefusedError
 
 __all__ = ["RedisAwayError", "RedisLink", "RedisRefusedError", "LuaScript"]
 
@@ -43,12 +43,12 @@ _TEMPORARY: Final = (
 """Words with which a server begins a refusal that passes."""
 
 
-class RedisAwayError(TRMMError):
-    """It can't be reached, or does not work at present: asking again later may help."""
+class RedisAwayError(EngineAwayError):
+    """A Redis server can't be reached, or does not work at present."""
 
 
-class RedisRefusedError(TRMMError):
-    """It refuses, and will go on to: its settings, or ours, are wrong."""
+class RedisRefusedError(EngineRefusedError):
+    """A Redis server refuses, and will go on to."""
 
 
 class LuaScript:
@@ -155,11 +155,16 @@ class RedisLink:
     async def _command(self, words: Sequence[Any], ends_at: float, seconds: float) -> Any:
         away = refused = ""
         unknown = False
+        cancelled_before = _cancellations()
         try:
             async with asyncio.timeout_at(ends_at):
                 connection = self._connection or await self._connect()
                 self.commands += 1
                 await connection.send_command(*words)
+                if _cancellations() > cancelled_before:
+                    # The library sends by `wait_for`, which before Python 3.12 swallows a cancellation in
+                    # the moment that the bytes are out; an answer may be seconds away.
+                    raise asyncio.CancelledError
                 return await connection.read_response()
         except faults.NoScriptError:
             unknown = True
@@ -225,6 +230,11 @@ class RedisLink:
 
 class _UnknownScriptError(Exception):
     """The server was restarted, or told to forget its scripts."""
+
+
+def _cancellations() -> int:
+    task = asyncio.current_task()
+    return 0 if task is None else task.cancelling()
 
 
 async def _drop(connection: Any) -> None:

@@ -193,6 +193,7 @@ class EventsFeed:
         self._settings = settings
         self._source = source
         self._ours: Subscription | None = None
+        self._standing: Subscription | None = None
         self._events: AsyncIterable[Event] | None = None
         self._followed: set[str] = set()
         self._live: set[str] = set()
@@ -203,7 +204,7 @@ class EventsFeed:
     @property
     def is_fresh(self) -> bool:
         """See `Feed`. A `Gap` is told when a connection stands again: until then its state says it."""
-        states = self._ours.state.values() if self._ours is not None else ()
+        states = self._standing.state.values() if self._standing is not None else ()
         broken = any(state in {StreamState.CONNECTING, StreamState.CATCHING_UP} for state in states)
         return not (broken or self._gone_stale or self._list_failed)
 
@@ -215,11 +216,16 @@ class EventsFeed:
 
     async def begin(self) -> None:
         """See `Feed`."""
-        await self._list()
         if self._source is not None:
+            # Before the list: what happens meanwhile is told behind it.
             self._events = await self._source.__aenter__()
-        elif followed := list(self._picture.agents.values())[: self._settings.sockets]:
-            self._ours = subscribe(self._api, followed, self._settings.stream, snapshot=True)
+            if isinstance(self._source, Subscription):
+                self._standing = self._source
+        await self._list()
+        if self._source is None and (
+            followed := list(self._picture.agents.values())[: self._settings.sockets]
+        ):
+            self._ours = self._standing = subscribe(self._api, followed, self._settings.stream, snapshot=True)
             self._source = self._ours
             self._events = await self._ours.__aenter__()
             self._followed = {agent.agent_id for agent in followed}

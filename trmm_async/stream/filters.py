@@ -46,9 +46,7 @@ class EventFilter:
             event: any.
             clients: the client of each agent of which it is known.
         """
-        if self.agent_ids is not None and event.agent_id not in self.agent_ids:
-            return False
-        if self.client is not None and not _is_same(self.client, clients.get(event.agent_id)):
+        if not self.takes_agent(event.agent_id, clients):
             return False
         if self.marks and isinstance(event, _MARKS):
             return True
@@ -57,6 +55,12 @@ class EventFilter:
         if self.severities is None:
             return True
         return isinstance(event, AlertEvent) and event.alert.severity in self.severities
+
+    def takes_agent(self, agent_id: str, clients: Mapping[str, ClientRef]) -> bool:
+        """Whether events of this agent may pass."""
+        if self.agent_ids is not None and agent_id not in self.agent_ids:
+            return False
+        return self.client is None or _is_same(self.client, clients.get(agent_id))
 
     def takes(self, event: Event) -> bool:
         """Whether it is of a type that is wanted."""

@@ -17,6 +17,7 @@ from typing import Protocol
 
 from trmm_async.errors import TRMMError
 from trmm_async.events import Event
+from trmm_async.models import ClientRef
 from trmm_async.observing import Observers
 from trmm_async.stream.mailbox import Mailbox
 from trmm_async.stream.position import Place, SourcePlace
@@ -82,6 +83,7 @@ class Outlet:
         ended: is told that an agent was refused; nothing more comes of it.
         unread: what has left the source, and no reader has got yet.
         observers: are told of every gap.
+        clients: the client of each agent of which it is known, for filters; a source may add to it.
     """
 
     mailbox: Mailbox[Event]
@@ -89,6 +91,7 @@ class Outlet:
     ended: Callable[[str, TRMMError], Awaitable[None]]
     unread: Callable[[], Iterable[Event]]
     observers: Observers = field(default_factory=Observers)
+    clients: dict[str, ClientRef] = field(default_factory=dict)
 
 
 class Source(Protocol):

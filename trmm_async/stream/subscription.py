@@ -160,7 +160,7 @@ class Subscription:
             raise ClosedError("a subscription is entered once; open another")
         self._entered, self._loop = True, asyncio.get_running_loop()
         found = await self._finder.find() if isinstance(self._finder, SourceLater) else self._finder
-        outlet = Outlet(self._mailbox, self._watch, self._ended, self._unread, self._observers)
+        outlet = Outlet(self._mailbox, self._watch, self._ended, self._unread, self._observers, self._clients)
         found.open(outlet, self._begun.source)
         self._source = found
         self._mailbox.reopen()

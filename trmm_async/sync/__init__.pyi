@@ -339,6 +339,32 @@ class TRMM:
             InvalidRequestError: an argument is wrong.
         """
 
+    def relay(self, *, to: str, name: str, agents: Iterable[str | Agent] | Selector | None=None, output: bool=False, length: int=100000, queue: int=10000, lease: float=10.0, relist: float=300.0, settings: StreamSettings | None=None) -> Relay:
+        """Read the events once, for any number of others (`follow`), on this host or another; see `Relay`.
+
+            with trmm.relay(to="redis://bus.internal:6379/1", name="acme") as relay:
+                relay.run()
+
+        Of several relays of one name one leads, and the others stand by. When it is gone another goes on from
+        where it was, within `lease` seconds, and tells the gap.
+
+        Args:
+            to: where to write: `redis://…`, `rediss://…` or `unix://…` (extra `[redis]`). The password is
+                shown nowhere.
+            name: the relay's name, by which it is followed.
+            agents: of these agents, or of those of a selection. None: of all that the key sees.
+            output: whether what scripts print is told, too.
+            length: how many events are kept for followers that are late, about.
+            queue: how many events may wait while that server is away; more are counted and told as a `Gap`.
+            lease: seconds after which another leads in place of one that is gone.
+            relist: seconds between two looks which agents there are, where they were not given one by one.
+            webhooks: rings when an alert changes, see `events`.
+            settings: of the subscription.
+
+        Raises:
+            InvalidRequestError: an argument is wrong, or the library is missing.
+        """
+
     def maintenance(self, *agents: str | Agent, client: AnyClient | None=None, site: AnySite | None=None, journal: str | PathLike[str] | None=None, timeout: float | timedelta=60.0) -> Maintenance:
         """Maintenance mode for a while: `with trmm.maintenance(site=41): ...`. A stock server only.
 
@@ -2600,6 +2626,54 @@ class Mirror(Mapping[str, Agent]):
             KeyError: `holds` looked an agent up that is not here, and `missing_ok` was not given.
             ClosedError: the mirror is not entered, or was left meanwhile.
             TRMMError: what ended the mirror. What else `holds` raises comes as it is.
+        """
+
+class Relay:
+    """Relays a server's events; see `TRMM.relay`.
+
+        with trmm.relay(to="redis://bus.internal:6379/1", name="acme") as relay:
+            relay.run()
+
+    Attributes:
+        trouble: why it can neither lead nor stand by at present; empty if it can.
+    """
+    trouble: str
+
+    @property
+    def where(self) -> str:
+        """The engine's address, without a password."""
+
+    @property
+    def is_leading(self) -> bool:
+        """Whether it is this one that reads the server now."""
+
+    @property
+    def written(self) -> int:
+        """How many events it has written."""
+
+    @property
+    def dropped(self) -> int:
+        """How many it had no room for while the engine was away; each is counted in a `Gap`."""
+
+    def __enter__(self) -> Self:
+        ...
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        ...
+
+    def stop(self) -> None:
+        """Have `run` end: what was read is written before, and another may lead at once."""
+
+    def run(self) -> None:
+        """Lead, or stand by until the leader is gone; until `stop`, or cancelled.
+
+        A server or an engine that can't be reached is tried again for ever, see `trouble`. Cancelled, what
+        was read and not written is read again by the next that leads.
+
+        Raises:
+            APIError: the server refuses the events of all agents, or the key.
+            InvalidRequestError: the engine refuses us.
+            ClosedError: outside of the block, or while it runs already.
         """
 
 class Maintenance:

@@ -37,6 +37,7 @@ _BATCH: Final = 200
 LEFT_OUT: Final[Mapping[tuple[str, str], Collection[str]]] = {
     ("TRMM", "__init__"): {"session"},
     ("TRMM", "events"): {"webhooks"},
+    ("TRMM", "relay"): {"webhooks"},
 }
 """What there can't be here, by class and method: it belongs to an event loop of the user's."""
 

@@ -8,7 +8,8 @@ answer reaches nobody, since TRMM hangs up when it has waited long enough, and p
 import asyncio
 import re
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping, MutableMapping
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from trmm_async.errors import InvalidRequestError
@@ -199,6 +200,33 @@ class WebhookReceiver:
         app = web.Application()
         app.router.add_route("*", "/{any:.*}", handle)
         return app
+
+    @asynccontextmanager
+    async def serving(self, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
+        """Listen in the block, by plain HTTP; gives the address. TLS is for what stands in front.
+
+        Args:
+            host: where to listen.
+            port: 0 for any that is free.
+
+        Raises:
+            InvalidRequestError: it can't listen there.
+        """
+        from aiohttp import web  # noqa: PLC0415 - who mounts it elsewhere has no use for aiohttp's server
+
+        runner = web.AppRunner(self.aiohttp_app(), access_log=None, handle_signals=False)
+        await runner.setup()
+        try:
+            try:
+                await web.TCPSite(runner, host, port).start()
+            except OSError as error:
+                raise InvalidRequestError(
+                    f"can't listen on {host}:{port}: {error.strerror or error}"
+                ) from error
+            shown = f"[{host}]" if ":" in host else host
+            yield f"http://{shown}:{runner.addresses[0][1]}"
+        finally:
+            await runner.cleanup()
 
     async def _judge_asgi(self, scope: Scope, receive: Receive) -> Verdict:
         headers: dict[str, str] = scope["headers"]

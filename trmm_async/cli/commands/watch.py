@@ -1,26 +1,26 @@
 """`trmm watch`."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 import trmm_async as sdk
+from trmm_async.cli.exits import usage
 from trmm_async.cli.forms import Showing, shows
+from trmm_async.cli.happenings import shown
 from trmm_async.cli.known_names import offer_agents
 from trmm_async.cli.options import LOOK, examples
 from trmm_async.cli.picking import Where, agents_where, labels, picks
-from trmm_async.cli.printing import plain, say, screen
+from trmm_async.cli.printing import say
+from trmm_async.cli.serving import relay_url
 from trmm_async.cli.session import connected, runs
-from trmm_async.cli.text import clean, local, named, one_line
+from trmm_async.cli.text import named
 from trmm_async.cli.values import seconds
 from trmm_async.cli.waits import noted
-
-if TYPE_CHECKING:
-    from rich.text import Text
+from trmm_async.plaintext import comparable
 
 __all__ = ["add_to"]
 
@@ -28,7 +28,10 @@ __all__ = ["add_to"]
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
     hint = examples(
-        "trmm watch --client Acme", "trmm watch JADE-PC SRV-002", "trmm watch --jsonl | jq -r .event"
+        "trmm watch --client Acme",
+        "trmm watch JADE-PC SRV-002",
+        "trmm watch --jsonl | jq -r .event",
+        "trmm watch --from redis://bus.internal/1 --name acme",
     )
     app.command("watch", rich_help_panel=LOOK, epilog=hint)(watch)
 
@@ -53,6 +56,16 @@ async def watch(
         float | None,
         typer.Option("--for", metavar="SECONDS", help="End after so many seconds, from the start on."),
     ] = None,
+    relay: Annotated[
+        str | None,
+        typer.Option(
+            "--from", metavar="URL", help="Of a relay (`trmm relay`), without a server; or in TRMM_RELAY."
+        ),
+    ] = None,
+    name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="The relay's name.")] = None,
+    snapshot: Annotated[
+        bool, typer.Option("--snapshot", help="With --from: first how each agent stands.")
+    ] = False,
     form: Showing,
 ) -> None:
     """Show events as they come: agents on- and offline, alerts, scripts' output. Ctrl-C ends it.
@@ -62,6 +75,15 @@ async def watch(
     end.
     """
     end_after = seconds(duration, "--for")
+    if relay is not None or name is not None:
+        events = _relayed(relay, name, where, snapshot=snapshot)
+        with form.stream() as emit, _until(limit := asyncio.timeout(end_after)):
+            async with limit, events:
+                say(f"watching {len(events.state)} agents of the relay {name}")
+                await _follow(events, count, shown(form, emit, {}), agents or ())
+        return
+    if snapshot:
+        raise usage("--snapshot goes with --from")
     with form.stream() as emit, _until(limit := asyncio.timeout(end_after)):
         async with limit, connected(context) as trmm:
             chosen = await agents_where(trmm, where, agents or ())
@@ -74,10 +96,7 @@ async def watch(
             with noted(lambda: _connected(events)):
                 async with events:
                     say(f"watching {count_told}: {named(list(names.values()))}")
-                    if form.in_words:
-                        await _follow(events, count, lambda event: screen().print(_told(event, names)))
-                    else:
-                        await _follow(events, count, lambda event: emit(_row(event, names)))
+                    await _follow(events, count, shown(form, emit, names))
 
 
 def _connected(events: "sdk.Subscription") -> str:
@@ -97,51 +116,24 @@ def _until(limit: asyncio.Timeout) -> Iterator[None]:
             raise
 
 
-async def _follow(events: Any, count: int | None, show: Callable[[Any], None]) -> None:
+def _relayed(url: str | None, name: str | None, where: Where, *, snapshot: bool) -> "sdk.Subscription":
+    if name is None:
+        raise usage("the relay has a name: --name NAME")
+    if where != Where(client=where.client):
+        raise usage("with --from, agents are chosen by --client and by name or id alone: no server is asked")
+    client = int(where.client) if where.client and where.client.isdecimal() else where.client
+    return sdk.follow(relay_url(url, "--from"), name=name, snapshot=snapshot, client=client)
+
+
+async def _follow(
+    events: Any, count: int | None, show: Callable[[Any], None], only: Collection[str] = ()
+) -> None:
+    wanted = {comparable(name) for name in only}
     seen = 0
     async for event in events:
+        if wanted and not wanted & {comparable(event.agent_id), comparable(event.hostname or "")}:
+            continue
         show(event)
         seen += 1
         if seen == count:
             break
-
-
-def _row(event: Any, names: dict[str, str]) -> dict[str, Any]:
-    """The event for programs: what kind it is, its agent's host name, and its fields."""
-    row = {"event": type(event).__name__, **plain(event)}
-    return {**row, "hostname": event.hostname or names.get(event.agent_id)}
-
-
-def _told(event: Any, names: dict[str, str]) -> "Text":
-    from rich.text import Text
-
-    style, words = _words(event)
-    when = getattr(event, "time", None) or datetime.now(UTC)
-    who = clean(names.get(event.agent_id) or event.agent_id)
-    head = Text(f"{local(when):%H:%M:%S}  {who}  ", end="")
-    return head + Text(one_line(clean(words)), style=style)
-
-
-def _words(event: Any) -> tuple[str, str]:
-    match event:
-        case sdk.AgentOnline():
-            told = ("green", "came online")
-        case sdk.AgentOffline():
-            told = ("red", "went offline")
-        case sdk.AlertEvent(alert=alert):
-            state = "resolved" if alert.resolved else "snoozed" if alert.snoozed else alert.severity
-            told = ("yellow", f"alert {alert.id}, {state}: {alert.message}")
-        case sdk.ScriptOutput(output=output, done=True, exit_code=code):
-            told = ("cyan", f"script ended with {code}{output and ': '}{output}")
-        case sdk.ScriptOutput(output=output):
-            told = ("cyan", f"script says {output}")
-        case sdk.Gap(since=since, until=until, dropped=dropped):
-            lost = f", {dropped} events lost" if dropped else ""
-            told = ("magenta", f"out of sight from {local(since):%X} to {local(until):%X}{lost}")
-        case sdk.Live():
-            told = ("dim", "up to date again")
-        case sdk.Ended(error=error):
-            told = ("red", f"no more events: {error}")
-        case _:
-            told = ("dim", str(plain(event)))
-    return told
