@@ -59,6 +59,7 @@ def test_what_prints_data_prints_json_too(path: str) -> None:
         "demo",
         "export",
         "exporter",
+        "relay",
         "mcp",
     }
     words = {word for option in pages.options(COMMANDS[path]) for word in option.opts}
