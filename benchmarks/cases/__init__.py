@@ -13,6 +13,7 @@ from benchmarks.cases.listing import collection, listing
 from benchmarks.cases.mirrors import mirrors
 from benchmarks.cases.pacing import pacing
 from benchmarks.cases.pages import pages
+from benchmarks.cases.relaying import relaying
 from benchmarks.cases.sharing import sharing
 from benchmarks.lab import Lab
 from benchmarks.report import Row
@@ -33,6 +34,7 @@ CASES: Final[dict[str, Case]] = {
     "mirror": mirrors,
     "pacing": pacing,
     "sharing": sharing,
+    "relay": relaying,
     "journal": journals,
     "events": events,
     "subscriptions": subscriptions,
