@@ -41,7 +41,7 @@ from trmm_async.engines.redis_link import RedisLink, RedisRefusedError
 from trmm_async.events import note_host
 from trmm_async.models import ClientRef
 from trmm_async.relay.entrance import open_store, relay_address
-from trmm_async.relay.records import Present, Record, read, record_of
+from trmm_async.relay.records import Record, Things, read, record_of
 from trmm_async.relay.store import StaleError, Store
 from trmm_async.testing import Simulator
 
@@ -606,7 +606,7 @@ def test_an_error_travels_by_its_name_and_its_text() -> None:
 
 
 def test_how_an_agent_stands_knows_what_was_told() -> None:
-    present = Present()
+    present = Things()
     online: Event = AgentOnline(agent_id="a")
     note_host(online, "h")
     done: Event = ScriptOutput(agent_id="a", cmd_id="7", done=True)
@@ -615,7 +615,7 @@ def test_how_an_agent_stands_knows_what_was_told() -> None:
     for event in (online, done, Live(agent_id="a", time=QUICK.clock())):
         things |= present.take(event, record_of(event, None))
     assert set(things) == {"status", "runs"}
-    again = Present(things)
+    again = Things(things)
     assert again.has(AgentOnline(agent_id="a", time=QUICK.clock()))
     assert not again.has(AgentOffline(agent_id="a"))
     assert again.has(done)

@@ -578,7 +578,7 @@ class TestCustomFields:
             (5, "yes", "takes True or False"),
             (5, None, "takes True or False"),
             (6, datetime(2027, 1, 31), "says its time zone"),  # noqa: DTZ001 - refused for that
-            (6, 5, "takes a text"),
+            (6, 5, "takes a datetime, or a text"),
             (7, "x", "agents have no custom field with the id 7"),
         ],
     )

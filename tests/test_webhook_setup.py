@@ -132,7 +132,7 @@ class TestUrlActions:
     @pytest.mark.parametrize(
         "wrong",
         [
-            {"rest_headers": "no JSON"}, {"rest_headers": "[]"}, {"rest_method": "POST"},
+            {"rest_headers": "no JSON"}, {"rest_headers": "[]"}, {"rest_method": "push"},
             {"action_type": "webhook"}, {"rest_body": {"a": 1}}, {"pattern": ""}, {"nam": "x"}, {},
         ],
     )  # fmt: skip

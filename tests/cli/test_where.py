@@ -139,7 +139,8 @@ def test_every_command_that_has_agents_picks_them_by_all_of_it() -> None:
         "run", "cmd", "patch scan", "patch install", "reboot", "maintenance", "tasks create",
         "services start", "services stop", "services restart",
     )  # fmt: skip
-    assert set(picking) == {f"trmm {name}" for name in (*looking, *doing)}
+    telling = ("relay", "webhooks")
+    assert set(picking) == {f"trmm {name}" for name in (*looking, *doing, *telling)}
     assert all(words == PICKING for words in picking.values())
 
 

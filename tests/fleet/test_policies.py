@@ -177,7 +177,7 @@ class TestOffline:
             server.go_offline(gone)
             outcomes = await trmm.fleet.run_script(server.agent_ids, 1, skip_offline=True)
             assert [type(outcome) for outcome in outcomes] == [Done, Done, Skipped, Done, Done]
-            assert outcomes[2] == Skipped(gone, "it is offline")
+            assert outcomes[2] == Skipped(gone, "it is offline", hostname=server.agents[2].hostname)
             assert count(server, "GET", "/agents/") >= 1
 
     async def test_those_are_run_when_they_come_back(self, dialect: str) -> None:

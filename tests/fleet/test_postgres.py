@@ -189,7 +189,8 @@ class TestSeveralHosts:
             one, two = await asyncio.gather(trmm.fleet.resume(journal), other.fleet.resume(journal))
             assert kinds(one) == kinds(two) == {"Done": 260}
             assert count(server, "POST", "/bulk/") == 2
-            assert min(rows(database, "count(*) OVER (PARTITION BY owner)")) == (60,)
+            # Whoever comes first has the first 200; the other the rest, unless it comes too late for that.
+            assert min(rows(database, "count(*) OVER (PARTITION BY owner)")) in {(60,), (260,)}
 
     async def test_are_one_run_with_one_canary(self, database: str, dialect: str) -> None:
         async with fleet(dialect, agents=20) as (server, trmm), another(server) as other:

@@ -179,6 +179,24 @@ class TestWhoseItIs:
                     await asyncio.sleep(0.01)
             assert set(states(database)) == {"pending"}
 
+    async def test_a_claim_goes_back_that_comes_as_nobody_waits_for_it_any_more(self, database: str) -> None:
+        await make(database)
+        async with host(database) as one, asyncio.timeout(30):
+            store = one._store
+            assert isinstance(store, PostgresJournalStore)
+            for steps in range(4):
+                task = asyncio.ensure_future(store.claim(2, None, ()))
+                while not store._ours:
+                    await asyncio.sleep(0)
+                for _ in range(steps):
+                    await asyncio.sleep(0)
+                task.cancel()
+                (told,) = await asyncio.gather(task, return_exceptions=True)
+                if isinstance(told, list):
+                    await store.release(told)
+                assert set(states(database)) == {"pending"}
+                assert store._ours == {}
+
     async def test_what_is_withdrawn_is_ours_still(self, database: str) -> None:
         await make(database)
         async with host(database) as one:

@@ -160,6 +160,8 @@ class Scheduler(Generic[T]):
         self._dialect = dialect
         try:
             await self._send_all(dialect)
+            # Now, and not at the end: as long as they are claimed, all hosts wait for them.
+            await self._give_back()
         finally:
             shared.sent_all()
 
@@ -187,17 +189,21 @@ class Scheduler(Generic[T]):
                 await self._outcomes.tell(end(self._queue.take()), begun=False, is_final=False)
 
     async def _end_shared(self, shared: SharedRun[T]) -> None:
-        """The same where others may go on with it: they get back what is left of what was claimed here."""
+        """The same where others may go on with it."""
         if self._outcomes.unwritten is None:
             self._parked.clear()
-            left = list(self._queue.ready)
-            self._queue.ready.clear()
-            if self._journal is not None:
-                await self._outcomes.write(self._journal.release(left))
+            await self._give_back()
             try:
                 await shared.tell_rest(self._control.stopped)
             except JournalError as error:
                 self._outcomes.fail(error)
+
+    async def _give_back(self) -> None:
+        """Others get back what was claimed here, and is not sent to."""
+        left = list(self._queue.ready)
+        self._queue.ready.clear()
+        if left and self._journal is not None:
+            await self._outcomes.write(self._journal.release(left))
 
     # -- taking ----------------------------------------------------------------------------------------------
 

@@ -17,8 +17,8 @@ from trmm_async.errors import ConnectionFailedError, InvalidRequestError, TRMMEr
 from trmm_async.events import Ended, Event, Gap, Live
 from trmm_async.models import ClientRef
 from trmm_async.plaintext import log_of
-from trmm_async.relay.records import Present, Record, read
-from trmm_async.relay.store import Entry, Look, Store
+from trmm_async.relay.records import Record, Things, read
+from trmm_async.relay.store import Entry, LogLook, Store
 from trmm_async.stream import (
     Outlet,
     Place,
@@ -85,7 +85,7 @@ class _Followed:
         self.settled.set()
         self.problem: TRMMError | None = None
         self.last: datetime = start.place.since if start.place is not None else now
-        self.present = Present()
+        self.present = Things()
 
     @property
     def stamp(self) -> object:
@@ -112,7 +112,7 @@ class LogReader:
     def __init__(
         self,
         store: Store,
-        look: Look,
+        look: LogLook,
         state: StreamState,
         *,
         wants: EventFilter,
@@ -147,7 +147,7 @@ class LogReader:
         self._outlet = outlet
         self._clients = outlet.clients
         for agent_id, things in self._look.agents.items():
-            self._meet(agent_id, next(iter(Present(things).records), None))
+            self._meet(agent_id, next(iter(Things(things).records), None))
         self._task = asyncio.create_task(self._read(), name="trmm_async: a relay's log")
         outlet.watch(self._task)
 
@@ -202,7 +202,7 @@ class LogReader:
             await self._tell_present(self._look, only_asked=True)
         elif self._at == _UNTOLD:
             await self._persist(partial(self._resync, "how the agents stand was not read to its end"))
-        self._look = Look()
+        self._look = LogLook()
         await self._persist(self._turn, for_ever=True)
 
     async def _persist(self, act: Callable[[], Awaitable[None]], *, for_ever: bool = False) -> None:
@@ -294,18 +294,18 @@ class LogReader:
         now = self._settings.clock()
         self._is_telling_state = True
         for agent_id, things in look.agents.items():
-            self._meet(agent_id, next(iter(Present(things).records), None))
+            self._meet(agent_id, next(iter(Things(things).records), None))
         for agent_id, followed in list(self._agents.items()):
             gap = Gap(agent_id=agent_id, since=min(followed.last, now), until=now, reason=reason)
             self._outlet.observers.gap(gap)
             await self._tell(followed, gap)
         await self._tell_present(look, only_asked=False)
 
-    async def _tell_present(self, look: Look, *, only_asked: bool) -> None:
+    async def _tell_present(self, look: LogLook, *, only_asked: bool) -> None:
         now = self._settings.clock()
         self._is_telling_state = True
         for agent_id, followed in list(self._agents.items()):
-            before, followed.present = followed.present, Present(look.agents.get(agent_id))
+            before, followed.present = followed.present, Things(look.agents.get(agent_id))
             if only_asked and not followed.start.snapshot:
                 continue
             for record in followed.present.records:

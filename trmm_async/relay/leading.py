@@ -20,8 +20,8 @@ from trmm_async.errors import RecordedError, TRMMError
 from trmm_async.events import Ended, Event, Gap, Live, ScriptOutput, note_host
 from trmm_async.models import Agent, ClientRef
 from trmm_async.plaintext import log_of
-from trmm_async.relay.records import Present, Record, record_of
-from trmm_async.relay.store import BATCH, Look, Store
+from trmm_async.relay.records import Record, Things, record_of
+from trmm_async.relay.store import BATCH, LogLook, Store
 from trmm_async.stream import Consumer, Subscription
 from trmm_async.stream.backlog import TOO_SLOW
 
@@ -60,7 +60,7 @@ class Leading:
     """
 
     def __init__(
-        self, store: Store, source: RelaySource, look: Look, *, lease: float, length: int, queue: int
+        self, store: Store, source: RelaySource, look: LogLook, *, lease: float, length: int, queue: int
     ) -> None:
         self._store = store
         self._source = source
@@ -70,7 +70,7 @@ class Leading:
         self._begun = look.position
         self._position_size = 0
         self._positioned_at = 0.0
-        self._present = {who: Present(things) for who, things in look.agents.items()}
+        self._present = {who: Things(things) for who, things in look.agents.items()}
         self._catching_up = set(self._present)
         self._clients: dict[str, ClientRef] = {}
         self._hosts: dict[str, str] = {}
@@ -182,7 +182,7 @@ class Leading:
 
     def _add(self, event: Event, batch: "_Batch") -> None:
         who = event.agent_id
-        present = self._present.setdefault(who, Present())
+        present = self._present.setdefault(who, Things())
         if isinstance(event, ScriptOutput):
             # A stock server's history is read again from the last position that was written.
             if not self._source.output or present.has(event):

@@ -25,7 +25,7 @@ from trmm_async.events import (
 )
 from trmm_async.models import ClientRef
 
-__all__ = ["Present", "Record", "read", "record_of"]
+__all__ = ["Things", "Record", "read", "record_of"]
 
 _RUNS: Final = "runs"
 _RUNS_KEPT: Final = 20
@@ -67,7 +67,7 @@ def read(record: Record) -> Event | None:
     return None if kind_of is None else cast("Event", codec.exact(kind_of, record.text))
 
 
-class Present:
+class Things:
     """How one agent stands: its status, its alerts that are not resolved, and which runs have ended last.
 
     Kept as the records that told it, each a thing by itself, so that an event changes one of them.
@@ -122,7 +122,7 @@ class Present:
         """What tells status and alerts."""
         return [record for _, record in self._told.values()]
 
-    def resolved_in(self, later: "Present") -> list[AlertEvent]:
+    def resolved_in(self, later: "Things") -> list[AlertEvent]:
         """Alerts that are open here and are not in a later one, as events that say so."""
         return [
             msgspec.structs.replace(

@@ -14,7 +14,7 @@ from typing import Any, Final
 from trmm_async.engines.address import EngineAddress
 from trmm_async.engines.redis_link import LuaScript, RedisLink, RedisRefusedError
 from trmm_async.relay.records import Record
-from trmm_async.relay.store import BATCH, Changes, End, Entry, Look, StaleError
+from trmm_async.relay.store import BATCH, Changes, End, Entry, LogLook, StaleError
 
 __all__ = ["RedisStore"]
 
@@ -119,7 +119,7 @@ class RedisStore:
         """See `Store`."""
         return str(self._address)
 
-    async def lead(self, lease: float) -> Look | None:
+    async def lead(self, lease: float) -> LogLook | None:
         """See `Store`."""
         tag, self._lease = secrets.token_hex(8), int(lease * 1000)
         epoch = await self._link.run(LEAD, self._keys, (tag, self._lease))
@@ -159,7 +159,7 @@ class RedisStore:
         if stale:
             raise StaleError(stale)
 
-    async def look(self) -> Look:
+    async def look(self) -> LogLook:
         """See `Store`."""
         flat = await self._link.command("HGETALL", self._keys[1])
         text = {name.decode(): value.decode() for name, value in zip(flat[::2], flat[1::2], strict=True)}
@@ -167,7 +167,7 @@ class RedisStore:
         for name in [name for name in text if name.startswith("agent:")]:
             agent_id, _, thing = name.removeprefix("agent:").rpartition("/")
             agents.setdefault(agent_id, {})[thing] = text[name]
-        return Look(text.get("last", ""), text.get("position", ""), agents)
+        return LogLook(text.get("last", ""), text.get("position", ""), agents)
 
     async def end(self) -> End:
         """See `Store`."""

@@ -21,7 +21,7 @@ from trmm_async.errors import (
 )
 from trmm_async.plaintext import log_of
 from trmm_async.relay.leading import Leading, RelaySource
-from trmm_async.relay.store import Look, StaleError, Store
+from trmm_async.relay.store import LogLook, StaleError, Store
 
 __all__ = ["Relay"]
 
@@ -145,7 +145,7 @@ class Relay:
             _LOG.warning("relay %s: %s", self._store.name, trouble)
         self.trouble = trouble
 
-    async def _lead(self, look: Look) -> float:
+    async def _lead(self, look: LogLook) -> float:
         leading = Leading(
             self._store, self._source, look, lease=self._lease, length=self._length, queue=self._queue
         )

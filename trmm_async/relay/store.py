@@ -14,7 +14,7 @@ from typing import Final, NamedTuple, Protocol
 
 from trmm_async.relay.records import Record
 
-__all__ = ["BATCH", "Changes", "End", "Entry", "Look", "StaleError", "Store"]
+__all__ = ["BATCH", "Changes", "End", "Entry", "LogLook", "StaleError", "Store"]
 
 Changes = Mapping[tuple[str, str], str]
 """By agent and thing, how it stands now; empty for what is no more."""
@@ -42,13 +42,13 @@ class Entry(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class LogLook:
     """The log at one moment.
 
     Attributes:
         last: the place of its last entry; empty for none.
         position: how far the server had been read, for the next one that leads; empty if that is not known.
-        agents: how each agent stands after that entry: its things, see `records.Present`.
+        agents: how each agent stands after that entry: its things, see `records.Things`.
     """
 
     last: str = ""
@@ -86,7 +86,7 @@ class Store(Protocol):
         """The engine's address, fit to be shown."""
         ...
 
-    async def lead(self, lease: float) -> Look | None:
+    async def lead(self, lease: float) -> LogLook | None:
         """Become the one who may write, in an epoch above all before it; None while another is.
 
         From then on the engine refuses what those before write. What is not whole any more (a part of the
@@ -120,7 +120,7 @@ class Store(Protocol):
             StaleError: another leads, or what was written before these is lost.
         """
 
-    async def look(self) -> Look:
+    async def look(self) -> LogLook:
         """The log as it is now."""
         ...
 

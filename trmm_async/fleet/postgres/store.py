@@ -225,6 +225,7 @@ class PostgresJournalStore(RunReader):
 
     async def claim(self, most: int, width: int | None, leave_out: Collection[str]) -> list[str]:
         is_wanted = True
+        ours: list[str] = []
 
         async def claim() -> list[str]:
             claimed = await self._database.do(
@@ -232,6 +233,7 @@ class PostgresJournalStore(RunReader):
             )
             if is_wanted:
                 self._ours.update((agent_id, Ours(place, fence)) for place, agent_id, fence in claimed)
+                ours.extend(agent_id for _, agent_id, _ in claimed)
             elif claimed:
                 await self._write(Release([Ours(place, fence) for place, _, fence in claimed]))
             return [agent_id for _, agent_id, _ in claimed]
@@ -240,6 +242,9 @@ class PostgresJournalStore(RunReader):
             return await self._shielded(claim())
         except asyncio.CancelledError:
             is_wanted = False
+            if ours:
+                # They had come in the very moment, and nobody has them.
+                await self._shielded(self.release(ours))
             raise
 
     async def adopt(self, patience: float) -> list[tuple[str, float, int, str | None]]:
