@@ -16,20 +16,21 @@ def test_a_server_is_pulled_planned_and_changed(cli: Cli, stock: Backstage, tmp_
     assert (same.code, same.out) == (0, "nothing to do: the server is as the folder says\n")
     snippet = tmp_path / "server" / "snippets" / "CliHello.ps1"
     snippet.write_text("# ---\n# name: CliHello\n# ---\nWrite-Output 'hello'\n")
-    drift = cli("plan", folder, "--exit-code", "--only", "snippets")
+    only = ("--only", "snippets")
+    drift = cli("plan", folder, "--exit-code", *only)
     assert drift.code == Exit.DIFFERENT
     assert "+ snippet 'CliHello'" in drift.out
-    assert cli("plan", folder).code == 0
-    assert cli("plan", folder, "--json").data["steps"][0]["action"] == "create"
-    refused = cli("apply", folder)
+    assert cli("plan", folder, *only).code == 0
+    assert cli("plan", folder, "--json", *only).data["steps"][0]["action"] == "create"
+    refused = cli("apply", folder, *only)
     assert refused.code == Exit.REFUSED
     assert "Add --yes" in refused.error
-    done = cli("apply", folder, "--yes")
+    done = cli("apply", folder, "--yes", *only)
     assert done.code == 0, done.error
     assert "+ snippet 'CliHello': done" in done.error
     snippet.unlink()
-    assert "- snippet 'CliHello': would delete" in cli("plan", folder).out
-    assert "- snippet 'CliHello': done" in cli("apply", folder, "--yes", "--delete").error
+    assert "- snippet 'CliHello': would delete" in cli("plan", folder, *only).out
+    assert "- snippet 'CliHello': done" in cli("apply", folder, "--yes", "--delete", *only).error
     assert cli("plan", folder, "--exit-code").code == 0
 
 

@@ -159,7 +159,7 @@ class TestAFileForEachHost:
     def test_has_what_it_said(self, cli: Cli, either: Backstage, tmp_path: Path) -> None:
         book, folder, again = str(tmp_path / "run.db"), tmp_path / "deep" / "said", tmp_path / "again"
         either.do(lambda server: server.go_offline(server.agent_ids[0]))
-        said = cli("run", "5", *HOSTS, "--journal", book, "--output-dir", str(folder))
+        said = cli("run", "5", *HOSTS, "--timeout", "1", "--journal", book, "--output-dir", str(folder))
         either.do(lambda server: server.come_online(server.agent_ids[0]))
         assert said.code in {1, 3}
         assert sorted(one.name for one in folder.iterdir()) == ["DESKTOP-001.txt", "JADE-PC.txt"]

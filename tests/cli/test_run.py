@@ -328,7 +328,7 @@ class TestJournal:
         with ThreadPoolExecutor(1) as pool:
             writing = pool.submit(asyncio.run, write())
             try:
-                lines = {cli("results", str(path), "--ids").error for _ in range(40)}
+                lines = {cli("results", str(path), "--ids").error for _ in range(12)}
             finally:
                 ended.set()
             writing.result()
