@@ -110,6 +110,11 @@ def test_it_is_never_python(call: str) -> None:
         (["--where", "boot_time<7d"], "--where boot_time is a time as -12h, -7d"),
         (["--where", "version<2.8"], "--where version has no order: compare it by =, not by <"),
         (["--where", "needs_reboot>=true"], "--where needs_reboot has no order"),
+        (
+            ["--where", "status=onlin"],
+            "--where status is online, offline, overdue or unknown, not 'onlin'; did",
+        ),
+        (["--where", "plat=window"], "did you mean 'windows'?"),
         (["--field", "Backup"], "--field is NAME=VALUE as Backup=yes, not 'Backup'"),
         (["--plat", "window"], "--plat is windows, linux or darwin, not 'window'; did you mean 'windows'?"),
         (["--os", ""], "--os is a pattern as '*Server 2019*', not empty"),

@@ -16,6 +16,7 @@ from trmm_async.cli.exits import usage
 from trmm_async.cli.text import alike
 from trmm_async.cli.values import choice, length
 from trmm_async.plaintext import comparable
+from trmm_async.words import AgentStatus, MonitoringType, Platform
 
 if TYPE_CHECKING:
     from trmm_async import CustomField
@@ -30,6 +31,12 @@ _ORDER: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
     ">": operator.gt,
     "<=": operator.le,
     ">=": operator.ge,
+}
+_WORDS: Final[Mapping[str, tuple[str, ...]]] = {
+    # "unknown" is ours, of a server that does not tell.
+    "status": (*typing.get_args(AgentStatus), "unknown"),
+    "plat": typing.get_args(Platform),
+    "monitoring_type": typing.get_args(MonitoringType),
 }
 _INSTEAD: Final = {"client": "--client", "site": "--site", "custom_fields": "--field"}
 
@@ -70,6 +77,9 @@ def condition(text: str) -> "Callable[[sdk.Agent], bool]":
     if not value:
         return lambda agent: getattr(agent, field) in {None, "", ()}
     fits = _fitting(kinds[field], f"--where {field}", value)
+    words = _WORDS.get(field, ())
+    if words and not any(map(fits, words)):
+        choice(value, f"--where {field}", words)  # which says what was meant
     return lambda agent: fits(getattr(agent, field))
 
 
