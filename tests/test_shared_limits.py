@@ -202,9 +202,10 @@ class TestClients:
     async def test_over_a_line_that_breaks_within_commands(self, store: Engine) -> None:
         async with served() as server, cutting(store.port) as (port, cuts):
             async with clients(server, f"redis://127.0.0.1:{port}", 2) as both:
-                await asyncio.gather(*(one.clients.list() for one in both for _ in range(30)))
+                # How many calls one command claims for depends on the machine, and so do the bytes of a round.
+                while cuts[0] < 2:
+                    await asyncio.gather(*(one.clients.list() for one in both for _ in range(COUNT)))
             assert server.throttled == 0
-            assert cuts[0] >= 1
 
     async def test_a_429_closes_the_window_for_all(self, store: Engine) -> None:
         async with served() as server, clients(server, store.url, 2) as (one, other):
