@@ -63,7 +63,7 @@ test-versions:
 	$(PYTHON) tools/lowest.py > $(LOWEST)/lowest.txt
 	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check "pip>=25.1"
 	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check --constraint $(LOWEST)/lowest.txt \
-		--editable ".[cli,isal,jq,keyring,mcp,otel,parquet,postgres,prometheus,redis]" --group dev
+		--editable ".[cli,isal,jq,keyring,mcp,nats,otel,parquet,postgres,prometheus,redis]" --group dev
 	$(LOWEST)/bin/pytest $(PYTEST_ARGS)
 	@for version in $(PYTHONS); do \
 		for python in python$$version $$HOME/.pyenv/versions/$$version.*/bin/python; do \

@@ -133,8 +133,9 @@ def redis_server(folder: Path, *options: str, password: str = "") -> Iterator[En
 
 
 @contextmanager
-def nats_server(folder: Path, *options: str) -> Iterator[Engine]:
+def nats_server(folder: Path, *options: str, jetstream: bool = True) -> Iterator[Engine]:
     """A NATS server with JetStream, which keeps its streams in the folder."""
-    command = ["-a", "127.0.0.1", "-p", "PORT", "-js", "-sd", str(folder), *options]
+    storing = ["-js", "-sd", str(folder)] if jetstream else []
+    command = ["-a", "127.0.0.1", "-p", "PORT", *storing, *options]
     with _served("nats", command, b"", b"INFO") as engine:
         yield engine

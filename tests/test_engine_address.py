@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trmm_async import InvalidRequestError
-from trmm_async.engines.address import redis_address
+from trmm_async.engines.address import nats_address, redis_address
 
 WHAT = "shared_limits"
 TAKEN: list[tuple[str, dict[str, Any]]] = [
@@ -56,6 +56,39 @@ def test_what_is_taken(url: str, parts: dict[str, Any]) -> None:
 def test_what_is_refused_says_why(url: Any, says: str) -> None:
     with pytest.raises(InvalidRequestError, match=says) as caught:
         redis_address(url, WHAT)
+    assert str(caught.value).startswith(WHAT)
+    assert "pw" not in str(caught.value)
+
+
+NATS_TAKEN: list[tuple[str, dict[str, Any]]] = [
+    ("nats://bus.internal", {"host": "bus.internal", "port": 4222, "is_encrypted": False, "is_nats": True}),
+    ("NATS://[::1]:7", {"host": "::1", "shown": "nats://[::1]:7"}),
+    ("tls://u%40x:p%2Fw@h/", {"username": "u@x", "password": "p/w", "is_encrypted": True, "host": "h"}),
+    ("nats://token@h", {"username": "", "password": "token", "shown": "nats://h:4222"}),
+    ("tls://h?ssl_ca_certs=/ca.pem", {"files": {"ssl_ca_certs": "/ca.pem"}}),
+]
+NATS_REFUSED: list[tuple[Any, str]] = [
+    (5, "must be a URL"),
+    ("bus:4222", "must begin with nats:// or tls://"),
+    ("redis://bus", "not redis://"),
+    ("nats://:pw@", "must name one host"),
+    ("nats://:pw@a:4222,b:4222", "malformed|must name one host"),
+    ("nats://h:port", "malformed"),
+    ("nats://h/stream", "no path"),
+    ("nats://h?ssl_ca_certs=/ca.pem", "not 'ssl_ca_certs'"),
+]
+
+
+@pytest.mark.parametrize(("url", "parts"), NATS_TAKEN, ids=lambda value: str(value)[:24])
+def test_what_is_taken_for_nats(url: str, parts: dict[str, Any]) -> None:
+    address = nats_address(url, WHAT)
+    assert {name: getattr(address, name) for name in parts} == parts
+
+
+@pytest.mark.parametrize(("url", "says"), NATS_REFUSED, ids=lambda value: str(value)[:24])
+def test_what_is_refused_for_nats_says_why(url: Any, says: str) -> None:
+    with pytest.raises(InvalidRequestError, match=says) as caught:
+        nats_address(url, WHAT)
     assert str(caught.value).startswith(WHAT)
     assert "pw" not in str(caught.value)
 

@@ -13,6 +13,7 @@ PLANTED = [
     ("codec.py", "aiohttp", "Who may know aiohttp"),
     ("retry.py", "aiohttp", "Who may know aiohttp"),
     ("stream/fanout.py", "websockets", "Who may know websockets"),
+    ("relay/nats_store.py", "nats", "Who may know NATS"),
     ("fleet/rollout.py", "sqlite3", "Who may know SQLite"),
     ("fleet/plan.py", "sqlite3", "Who may know SQLite"),
     ("transport/deadlines.py", "trmm_async.transport.sender", "No circle anywhere"),

@@ -6,13 +6,15 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import pytest
 
-from tests.engines import Engine, redis_server
+from tests.engines import Engine, nats_server, redis_server
 from tests.forked import forks
 from tests.servers import served, until
+from tests.stream.fake_gateway import TLS_CERTIFICATE, TLS_KEY
 from tests.test_frames import leaks
 from tests.test_shared_limits import cutting
 from trmm_async import (
@@ -36,7 +38,8 @@ from trmm_async import (
     Subscription,
     follow,
 )
-from trmm_async.engines.address import redis_address
+from trmm_async.engines.address import nats_address, redis_address
+from trmm_async.engines.faults import EngineAwayError, EngineRefusedError
 from trmm_async.engines.redis_link import RedisLink, RedisRefusedError
 from trmm_async.events import note_host
 from trmm_async.models import ClientRef
@@ -56,10 +59,11 @@ class Bus:
 
     kind: str
     engine: Engine
+    other_url: str = ""
 
     @property
     def url(self) -> str:
-        return self.engine.url
+        return self.other_url or self.engine.url
 
     def follow(self, url: str = "", **settings: Any) -> Subscription:
         return follow(url or self.url, **{"name": NAME, "settings": QUICK, **settings})
@@ -74,7 +78,11 @@ class Bus:
 
     async def lose(self, what: str) -> None:
         """Lose everything, or the log alone."""
-        await told(self.engine, *(["FLUSHALL"] if what == "all" else ["DEL", "trmm:{relay:acme}:stream"]))
+        if self.kind == "redis":
+            words = ["FLUSHALL"] if what == "all" else ["DEL", "trmm:{relay:acme}:stream"]
+            await told(self.engine, *words)
+        else:
+            await told_nats(self, "DELETE" if what == "all" else "PURGE")
 
 
 async def told(engine: Engine, *words: Any) -> Any:
@@ -85,13 +93,26 @@ async def told(engine: Engine, *words: Any) -> Any:
         await link.aclose()
 
 
-ENGINES = ["redis"]
+async def told_nats(bus: Bus, verb: str, asked: object = None) -> None:
+    from trmm_async.engines.nats_link import NatsLink
+
+    link = NatsLink(nats_address(bus.url, "url"))
+    assert "error" not in await link.ask(f"$JS.API.STREAM.{verb}.trmm-relay-{NAME}", asked)
+    await link.aclose()
+
+
+ENGINES = ["redis", "nats"]
 
 
 @pytest.fixture(params=ENGINES)
 def bus(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bus]:
-    with redis_server(tmp_path, "--stream-node-max-entries", "5") as engine:
-        yield Bus(request.param, engine)
+    if request.param == "nats":
+        pytest.importorskip("nats", reason="the library of the extra [nats] is missing")
+        with nats_server(tmp_path) as engine:
+            yield Bus("nats", engine)
+    else:
+        with redis_server(tmp_path, "--stream-node-max-entries", "5") as engine:
+            yield Bus("redis", engine)
 
 
 @asynccontextmanager
@@ -218,10 +239,12 @@ class TestFollowers:
             # One that is slow while it is connected, and one that comes back late.
             async with bus.follow(settings=StreamSettings(queue=1)) as slow:
                 place = slow.position
-                alerts = [server.raise_alert(who, message=f"number {count}") for count in range(40)]
-                for alert in alerts[:-1]:
-                    server.resolve_alert(alert)
-                await until(lambda: relay.written >= 6 + 79)
+                for count in range(40):
+                    alert = server.raise_alert(who, message=f"number {count}")
+                    if count < 39:
+                        server.resolve_alert(alert)
+                    # Each by itself: what is written at once stays, or goes, at once.
+                    await until(lambda: relay.written >= min(6 + 79, 6 + 2 * (count + 1)))  # noqa: B023
                 async with bus.follow(since=place) as late:
                     found = [event for event in await up_to(late, is_live) if event.agent_id == who]
                 assert isinstance(found[0], Gap)
@@ -594,6 +617,153 @@ class TestRedis:
                     assert "Sesame" not in repr(events) + events.position
 
 
+class TestNats:
+    @pytest.fixture
+    def bus(self, tmp_path: Path) -> Iterator[Bus]:
+        pytest.importorskip("nats", reason="the library of the extra [nats] is missing")
+        with nats_server(tmp_path) as engine:
+            yield Bus("nats", engine)
+
+    async def test_itself_refuses_who_led_before_though_the_stream_was_made_anew(self, bus: Bus) -> None:
+        async with bus.store() as old, bus.store() as new:
+            for store in (old, new):
+                assert await store.lead(5.0) is not None
+                await TestStores().append(store, 1, "a", "b")
+                if store is old:
+                    await bus.lose("all")
+            # Every number is the same as it was when the old one wrote last.
+            with pytest.raises(StaleError):
+                await TestStores().append(old, 3, "stale")
+            await TestStores().append(new, 3, "c")
+            assert await TestStores().outputs(new) == ["a", "b", "c"]
+
+    async def test_takes_what_is_larger_than_a_message(self, bus: Bus) -> None:
+        large = [token_hex(1_200_000), token_hex(30)]  # that is no smaller when it is packed
+        async with bus.store() as one, bus.store() as other:
+            assert await one.lead(5.0) is not None
+            await TestStores().append(one, 1, *large, position=token_hex(1_000_000))
+            await TestStores().append(one, 3, "c", position="")
+            await one.leave()
+            look = await other.lead(5.0)
+            assert look is not None
+            assert len(look.position) == 2_000_000
+            assert await TestStores().outputs(other) == [*large, "c"]
+            place = (await other.read("", 0.0))[0].place
+            assert await TestStores().outputs(other, place) == [large[1], "c"]
+
+    async def test_tells_nothing_of_what_was_written_in_part(self, bus: Bus) -> None:
+        from trmm_async.engines.jetstream import ToWrite
+        from trmm_async.relay.nats_store import NatsStore
+
+        async with bus.store() as one, bus.store() as other:
+            assert isinstance(one, NatsStore)
+            assert await one.lead(5.0) is not None
+            await TestStores().append(one, 1, "a")
+            # One that is killed between the parts of a batch.
+            whole = await one._stream.last(one._subject)
+            assert whole is not None
+            line, _, rest = whole.data.partition(b"\n")
+            words = line.split()
+            words[1:6] = b"1 2 2 1 1".split()
+            words[-1] = (await other.end()).last.encode()
+            one._log.end_of_log = await one._write(
+                ToWrite(one._subject, b" ".join(words) + b"\n" + rest[:9], one._log.end_of_log)
+            )
+            end = await other.end()
+            assert end.last == (await other.look()).last == (await other.read("", 0.0))[-1].place
+            await one.leave()
+            assert await other.lead(5.0) is not None
+            await TestStores().append(other, 1, "b")
+            assert await TestStores().outputs(other) == ["a", "b"]
+            assert await TestStores().outputs(other, end.last) == ["b"]
+
+    async def test_keeps_how_agents_stand_beyond_its_length(self, bus: Bus) -> None:
+        async with bus.store() as one, bus.store() as other:
+            assert await one.lead(5.0) is not None
+            for number in range(1, 31):
+                changes = {(f"a.{number % 4} *>", "status"): f"{number}"} if number < 9 else {}
+                changes |= {("a.1 *>", f"alert-{number}"): "open", ("a.1 *>", f"alert-{number - 1}"): ""}
+                await one.append(number, TestStores.records(f"{number}"), changes, f"p{number}", 5)
+            found = await TestStores().outputs(other)
+            assert found[-5:] == ["26", "27", "28", "29", "30"]
+            assert len(found) <= 6
+            look = await other.look()
+            assert look.position == "p30"
+            assert look.agents == {
+                "a.1 *>": {"status": "5", "alert-30": "open"},
+                **{f"a.{number % 4} *>": {"status": f"{number}"} for number in (6, 7, 8)},
+            }
+            await one.leave()
+            assert await other.lead(5.0) == look
+
+    async def test_writes_a_snapshot_anew_that_is_gone(self, bus: Bus) -> None:
+        async with bus.store() as one, bus.store() as other:
+            assert await one.lead(5.0) is not None
+            for number in range(1, 11):
+                await one.append(number, TestStores.records("a"), {("a", "status"): f"{number}"}, "p", 5)
+            await told_nats(bus, "PURGE", {"filter": f"trmm.relay.{NAME}.snapshot"})
+            assert (await other.look()).agents == {}
+            await one.keep()
+            assert (await other.look()).agents == {"a": {"status": "10"}}
+
+    async def test_that_refuses_a_relay_or_a_follower_is_told_of(self, bus: Bus, tmp_path: Path) -> None:
+        options = ("--user", "worker", "--pass", "Sesame-4711")
+        with nats_server(tmp_path / "other", *options) as engine:
+            async with served("gateway", agents=3) as (_, trmm):
+                url = engine.url.replace("//", "//worker:wrong-Sesame@")
+                async with trmm.relay(to=url, name=NAME) as relay:
+                    with pytest.raises(
+                        InvalidRequestError, match=r"refuses the relay.*Authorization"
+                    ) as caught:
+                        await relay.run()
+                    assert leaks(caught.value, "wrong-Sesame") == []
+                    assert "Sesame" not in repr(relay)
+                with pytest.raises(ConnectionFailedError, match="can't be read") as refused:
+                    async with follow(url, name=NAME):
+                        pass
+                assert leaks(refused.value, "wrong-Sesame") == []
+                right = engine.url.replace("//", "//worker:Sesame-4711@")
+                async with relaying(trmm, bus, right), follow(right, name=NAME) as events:
+                    assert "Sesame" not in repr(events) + events.position
+
+    async def test_takes_a_token_and_speaks_tls(self, bus: Bus, tmp_path: Path) -> None:
+        certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+        certificate.write_text(TLS_CERTIFICATE)
+        key.write_text(TLS_KEY)
+        options = ("--tls", "--tlscert", str(certificate), "--tlskey", str(key), "--auth", "Sesame")
+        with nats_server(tmp_path / "other", *options) as engine:
+            url = f"tls://Sesame@localhost:{engine.port}"
+            async with Bus("nats", engine, f"{url}?ssl_ca_certs={certificate}").store() as store:
+                assert await store.lead(5.0) is not None
+                assert "Sesame" not in repr(store) + store.where
+            async with Bus("nats", engine, url).store() as store:
+                with pytest.raises(EngineAwayError, match=r"(?i)certificate"):
+                    await store.end()
+
+    async def test_that_speaks_no_tls_gets_no_password(self, bus: Bus) -> None:
+        heard = b""
+
+        async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            nonlocal heard
+            writer.write(b'INFO {"server_id":"x","auth_required":true,"headers":true}\r\n')
+            heard += await reader.read(4096)
+            writer.close()
+
+        async with await asyncio.start_server(talk, "127.0.0.1", 0) as peer:
+            port = peer.sockets[0].getsockname()[1]
+            async with Bus("nats", bus.engine, f"tls://me:Sesame@127.0.0.1:{port}").store() as store:
+                with pytest.raises(EngineRefusedError, match="TLS is not offered"):
+                    await store.end()
+        assert heard == b""
+
+    async def test_without_jetstream_says_so(self, tmp_path: Path) -> None:
+        pytest.importorskip("nats", reason="the library of the extra [nats] is missing")
+        with nats_server(tmp_path, jetstream=False) as engine:
+            with pytest.raises(ConnectionFailedError, match="has this server JetStream"):
+                async with follow(engine.url, name=NAME):
+                    pass
+
+
 def test_an_error_travels_by_its_name_and_its_text() -> None:
     event: Event = Ended(agent_id="a", error=ServerError(500, "oops"), hostname="h")
     for _ in range(2):  # and arrives the same at a relay of a relay
@@ -631,7 +801,8 @@ def test_how_an_agent_stands_knows_what_was_told() -> None:
 @pytest.mark.parametrize(
     ("url", "name", "says"),
     [
-        ("http://bus", NAME, "must begin with redis://"),
+        ("http://bus", NAME, "must begin with redis://, rediss:// .TLS. or unix://, or with nats://"),
+        ("nats://", NAME, "must name one host"),
         ("redis://bus", "two words", "name must be of letters"),
         ("redis://bus", "", "must not be empty"),
     ],
@@ -644,18 +815,19 @@ def test_what_can_not_be_is_refused_at_once(url: str, name: str, says: str) -> N
         trmm.relay(to=url, name=name)
 
 
-def test_without_the_library_it_says_what_to_install(tmp_path: Path) -> None:
-    code = """
+@pytest.mark.parametrize("kind", ["redis", "nats"])
+def test_without_the_library_it_says_what_to_install(tmp_path: Path, kind: str) -> None:
+    code = f"""
 import sys
 for name in list(sys.modules):
-    if name.startswith(("redis", "trmm_async.relay.redis_store", "trmm_async.engines.redis_link")):
+    if name.startswith(("{kind}", "trmm_async.relay.{kind}_store", "trmm_async.engines.{kind}_link")):
         del sys.modules[name]
-sys.modules["redis"] = None
+sys.modules["{kind}"] = None
 from trmm_async import InvalidRequestError, follow
 try:
-    follow("redis://h", name="n")
+    follow("{kind}://h", name="n")
 except InvalidRequestError as error:
     print(error)
 """
     done = forks("package").run(code, cwd=tmp_path)
-    assert done.stdout == 'a relay needs a package: pip install "trmm-async[redis]"\n', done.stderr
+    assert done.stdout == f'a relay needs a package: pip install "trmm-async[{kind}]"\n', done.stderr

@@ -202,7 +202,7 @@ class TestClients:
     async def test_over_a_line_that_breaks_within_commands(self, store: Engine) -> None:
         async with served() as server, cutting(store.port) as (port, cuts):
             async with clients(server, f"redis://127.0.0.1:{port}", 2) as both:
-                # How many calls one command claims for depends on the machine, and so do the bytes of a round.
+                # How many calls one command claims for depends on the machine, and so do its bytes.
                 while cuts[0] < 2:
                     await asyncio.gather(*(one.clients.list() for one in both for _ in range(COUNT)))
             assert server.throttled == 0

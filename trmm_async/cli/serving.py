@@ -40,7 +40,9 @@ def relay_url(given: str | None, option: str) -> str:
     """Where the relay is: as given, or by the environment, so that no password has to be in a command."""
     url = hide(bare(given or os.environ.get(VARIABLES["relay"], "")))
     if not url:
-        raise usage(f"where is the relay? {option} redis://host:6379/0, or {VARIABLES['relay']}")
+        raise usage(
+            f"where is the relay? {option} redis://host:6379/0 or nats://host, or {VARIABLES['relay']}"
+        )
     return url
 
 

@@ -13,7 +13,19 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 from trmm_async.errors import InvalidRequestError
 from trmm_async.hidden import HiddenText, hide
 
-__all__ = ["EngineAddress", "ProxyAddress", "authority", "proxy_address", "redis_address"]
+__all__ = [
+    "NATS",
+    "EngineAddress",
+    "ProxyAddress",
+    "authority",
+    "nats_address",
+    "proxy_address",
+    "redis_address",
+]
+
+NATS: Final = MappingProxyType({"nats": False, "tls": True})
+"""Schemes that are taken for a NATS server, and whether they mean TLS."""
+_NATS_PORT: Final = 4222
 
 _REDIS: Final = MappingProxyType({"redis": False, "rediss": True, "valkey": False, "valkeys": True})
 """Schemes that are taken for a Redis server, and whether they mean TLS."""
@@ -49,6 +61,11 @@ class EngineAddress:
     password: str = field(default="", repr=False)
     files: Mapping[str, str] = field(default_factory=dict, repr=False)
 
+    @property
+    def is_nats(self) -> bool:
+        """Whether it is a NATS server."""
+        return self.shown.partition("://")[0] in NATS
+
     def __str__(self) -> str:
         return self.shown
 
@@ -57,12 +74,13 @@ class EngineAddress:
         return text.replace(self.password, "***") if self.password else text
 
 
-def redis_address(url: object, what: str) -> EngineAddress:
+def redis_address(url: object, what: str, others: str = "") -> EngineAddress:
     """The address in a URL: `redis://[user:password@]host[:port][/database]`, `rediss://`, `unix:///path`.
 
     Args:
         url: the URL.
         what: the argument that it came by, for errors.
+        others: what else may be given there, for errors.
 
     Raises:
         InvalidRequestError: it is none of these. The text has no password.
@@ -80,7 +98,7 @@ def redis_address(url: object, what: str) -> EngineAddress:
         )
     if scheme not in _REDIS and scheme != _UNIX:
         raise InvalidRequestError(
-            f"{what} must begin with redis://, rediss:// (TLS) or unix://"
+            f"{what} must begin with redis://, rediss:// (TLS) or unix://{others}"
             + (f", not {scheme}://" if scheme else "")
         )
     try:
@@ -118,6 +136,46 @@ def redis_address(url: object, what: str) -> EngineAddress:
         username=username,
         password=password,
         files={name: options[name] for name in _TLS_FILES if name in options},
+    )
+
+
+def nats_address(url: object, what: str) -> EngineAddress:
+    """The address in a URL: `nats://[user:password@]host[:port]`, `nats://token@host`, or `tls://` (TLS).
+
+    Args:
+        url: the URL.
+        what: the argument that it came by, for errors.
+
+    Raises:
+        InvalidRequestError: it is none of these. The text has no password.
+    """
+    if not isinstance(url, str) or not url:
+        raise InvalidRequestError(f"{what} must be a URL such as nats://host:4222, not {type(url).__name__}")
+    scheme, username, password, rest = _taken_apart(hide(url))
+    if scheme not in NATS:
+        raise InvalidRequestError(
+            f"{what} must begin with nats:// or tls:// (TLS)" + (f", not {scheme}://" if scheme else "")
+        )
+    try:
+        parts = urlsplit(f"{scheme}://{rest}")
+        port = parts.port
+    except ValueError:
+        raise InvalidRequestError(f"{what}: its host or its port is malformed") from None
+    if not parts.hostname or "," in parts.netloc:
+        raise InvalidRequestError(f"{what} must name one host, as nats://host:4222 does")
+    if parts.path.strip("/") or parts.fragment or not rest.isprintable():
+        raise InvalidRequestError(f"{what} must have no path, no fragment and no control characters")
+    options = _options(parts, what, _TLS_FILES if NATS[scheme] else ())
+    port = _NATS_PORT if port is None else port
+    return EngineAddress(
+        f"{scheme}://{authority(parts.hostname, port)}",
+        host=parts.hostname,
+        port=port,
+        is_encrypted=NATS[scheme],
+        # A name without a password is a token, which is as secret.
+        username=username if password else "",
+        password=password or username,
+        files=options,
     )
 
 

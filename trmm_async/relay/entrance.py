@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from trmm_async import arguments
-from trmm_async.engines.address import EngineAddress, redis_address
+from trmm_async.engines.address import NATS, EngineAddress, nats_address, redis_address
 from trmm_async.errors import InvalidRequestError
 from trmm_async.hidden import hide
 from trmm_async.stream import StreamSettings, Subscription
@@ -43,7 +43,8 @@ def follow(
     away, the stream waits; it goes on where it was.
 
     Args:
-        url: where the relay writes to: `redis://…`, `rediss://…`, `unix://…` (extra `[redis]`).
+        url: where the relay writes to: `redis://…`, `rediss://…`, `unix://…` (extra `[redis]`), `nats://…` or
+            `tls://…` (extra `[nats]`).
         name: the relay's name.
         snapshot: tell first how each agent stands, and then `Live`.
         since: the `position` of an earlier subscription to this relay: everything since is told.
@@ -73,7 +74,9 @@ def relay_address(url: object, what: str) -> EngineAddress:
     Raises:
         InvalidRequestError: it is no URL of a server that it can write to.
     """
-    return redis_address(url, what)
+    if isinstance(url, str) and url.strip().partition("://")[0].lower() in NATS:
+        return nats_address(url, what)
+    return redis_address(url, what, ", or with nats:// or tls:// for NATS")
 
 
 def relay_name(name: object) -> str:
@@ -94,8 +97,13 @@ def open_store(address: EngineAddress, name: str) -> "Store":
     Raises:
         InvalidRequestError: the library is missing.
     """
+    extra = "nats" if address.is_nats else "redis"
     try:
+        if address.is_nats:
+            from trmm_async.relay.nats_store import NatsStore  # noqa: PLC0415 - an extra
+
+            return NatsStore(address, name)
         from trmm_async.relay.redis_store import RedisStore  # noqa: PLC0415 - an extra
     except ModuleNotFoundError as error:
-        raise InvalidRequestError('a relay needs a package: pip install "trmm-async[redis]"') from error
+        raise InvalidRequestError(f'a relay needs a package: pip install "trmm-async[{extra}]"') from error
     return RedisStore(address, name)

@@ -349,7 +349,8 @@ class TRMM:
         where it was, within `lease` seconds, and tells the gap.
 
         Args:
-            to: where to write: `redis://…`, `rediss://…` or `unix://…` (extra `[redis]`). The password is
+            to: where to write: `redis://…`, `rediss://…` or `unix://…` (extra `[redis]`), `nats://…`, or `tls://…`
+                for NATS over TLS (extra `[nats]`; a server with JetStream, 2.10 or later). The password is
                 shown nowhere.
             name: the relay's name, by which it is followed.
             agents: of these agents, or of those of a selection. None: of all that the key sees.

@@ -53,7 +53,7 @@ async def relay(
     *,
     to: Annotated[
         str | None,
-        typer.Option("--to", metavar="URL", help="Where to write, redis://…; or in TRMM_RELAY."),
+        typer.Option("--to", metavar="URL", help="Where to write, redis://… or nats://…; or in TRMM_RELAY."),
     ] = None,
     name: Annotated[str, typer.Option("--name", metavar="NAME", help="By which it is followed.")],
     where: Where,

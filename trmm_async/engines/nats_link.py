@@ -1,0 +1,369 @@
+"""One connection to a NATS server: requests, and inboxes that are listened to; failures are two of ours.
+
+The only room that knows the library `nats`. Of its errors nothing gets out, neither as a cause nor as a
+context: the frames of a connection hold the password.
+
+It connects again by itself in no case: after a reconnection a subscription may have missed something, and who
+reads has to know. The library's own end of a connection is not used either: it writes what is still to be
+sent first, and where that fails nobody is told that the connection is over.
+"""
+
+import asyncio
+import json
+import secrets
+import ssl as tls
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from nats import errors as faults
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from trmm_async.engines.address import EngineAddress, authority
+from trmm_async.engines.faults import EngineAwayError, EngineRefusedError
+
+if TYPE_CHECKING:
+    from nats.aio.subscription import Subscription
+
+__all__ = ["Inbox", "Message", "NatsAwayError", "NatsLink", "NatsRefusedError", "NobodyThereError"]
+
+_REFUSALS: Final = ("authorization", "authentication", "permissions violation", "tls is not offered")
+_NOBODY: Final = "503"
+_GONE: Final = "gone"
+_CLOSING: Final = 0.5
+_LEAST_PAYLOAD: Final = 2**16
+
+
+class NatsAwayError(EngineAwayError):
+    """A NATS server can't be reached, or does not work at present."""
+
+
+class NatsRefusedError(EngineRefusedError):
+    """A NATS server refuses, and will go on to."""
+
+
+class NobodyThereError(NatsAwayError):
+    """Nobody answers on this subject: there is no JetStream, or no such stream."""
+
+
+class Message(NamedTuple):
+    """What has come: where to answer, what it holds, and its status (three digits; empty for a message)."""
+
+    reply: str
+    data: bytes
+    status: str
+    description: str
+
+
+class Inbox:
+    """Where answers arrive in their order; made by `NatsLink.inbox`."""
+
+    def __init__(self, subject: str) -> None:
+        self.subject = subject
+        self._waiting: asyncio.Queue[Message | None] = asyncio.Queue()
+
+    @property
+    def has_more(self) -> bool:
+        """Whether something has come that was not taken."""
+        return not self._waiting.empty()
+
+    def put(self, message: Message | None) -> None:
+        """One has come; None: the connection has ended."""
+        self._waiting.put_nowait(message)
+
+    async def next(self, wait: float) -> Message | None:
+        """The next, waited for so many seconds; None if none came.
+
+        Raises:
+            NatsAwayError: the connection has ended; what had come before it was given before.
+        """
+        if self._waiting.empty():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    return self._told(await self._waiting.get())
+            return None
+        return self._told(self._waiting.get_nowait())
+
+    def _told(self, message: Message | None) -> Message:
+        if message is None:
+            self.put(None)
+            raise NatsAwayError("the connection was lost")
+        return message
+
+
+class _Client(Client):
+    """The library's connection, which ends once and says why."""
+
+    def __init__(self, ended: Callable[[str], None], is_encrypted: bool) -> None:
+        super().__init__()
+        self._ended = ended
+        self._is_encrypted = is_encrypted
+
+    async def _process_op_err(self, e: Exception) -> None:
+        self._ended(str(e) or type(e).__name__)
+
+    async def _process_err(self, err_msg: str) -> None:
+        self._ended(err_msg.strip("'"))
+
+    def _connect_command(self) -> bytes:
+        # The server alone says whether TLS is spoken: not who we are in plain text, if it was to be.
+        if self._is_encrypted and not self._server_info.get("tls_required"):
+            raise faults.Error("TLS is not offered by this server: its URL would begin with nats://")
+        return super()._connect_command()
+
+
+class NatsLink:
+    """One connection, opened when it is needed and again after it broke. Belongs to one event loop.
+
+    Args:
+        address: where.
+        patience: seconds that connecting, or one request, may take.
+    """
+
+    def __init__(self, address: EngineAddress, *, patience: float = 2.0) -> None:
+        self.address = address
+        self._patience = patience
+        self._client: _Client | None = None
+        self._opening = asyncio.Lock()
+        self._prefix = ""
+        self._answers: dict[str, asyncio.Future[Message]] = {}
+        self._inboxes: dict[Inbox, Subscription] = {}
+        self._why = ""
+        self._generation = 0
+
+    def __repr__(self) -> str:
+        return f"<NatsLink {self.address}, {'open' if self._is_open else 'not open'}>"
+
+    @property
+    def _is_open(self) -> bool:
+        return self._client is not None and self._client.is_connected and not self._why
+
+    @property
+    def max_payload(self) -> int:
+        """How many bytes a message may have, headers and all."""
+        return max(_LEAST_PAYLOAD, self._client.max_payload) if self._client is not None else _LEAST_PAYLOAD
+
+    async def ask(self, subject: str, asked: object = None) -> dict[str, Any]:
+        """Ask JetStream's interface: an object of JSON, and one as the answer.
+
+        Raises:
+            NatsAwayError: no answer; it may have been carried out or not.
+            NatsRefusedError: it refuses.
+            NobodyThereError: nobody answers.
+        """
+        body = b"" if asked is None else json.dumps(asked).encode()
+        (answer,) = await self.requests([(subject, body, {})])
+        return read_json(answer.data)
+
+    async def requests(self, several: Sequence[tuple[str, bytes, Mapping[str, str]]]) -> list[Message]:
+        """Send them in this order, without waiting in between; the answers, in this order.
+
+        Cancelled, they may have been carried out or not; an answer that comes late is nobody's.
+
+        Raises:
+            NatsAwayError, NatsRefusedError, NobodyThereError: as `ask`; of any of them.
+        """
+
+        async def work(client: _Client) -> list[Message]:
+            waiting: dict[str, asyncio.Future[Message]] = {}
+            try:
+                for subject, data, headers in several:
+                    key = secrets.token_hex(6)
+                    waiting[key] = self._answers[key] = asyncio.get_running_loop().create_future()
+                    await self._publish(client, subject, data, f"{self._prefix}.{key}", headers)
+                found = [await answer for answer in waiting.values()]
+                if any(answer.status == _GONE for answer in found):
+                    raise faults.Error(self._why)
+                return found
+            finally:
+                for key, answer in waiting.items():
+                    self._answers.pop(key, None)
+                    answer.cancel()
+
+        answers: list[Message] = await self._guarded(work)
+        if any(answer.status == _NOBODY for answer in answers):
+            raise NobodyThereError("nobody answers there: has this server JetStream (nats-server -js)?")
+        return answers
+
+    async def inbox(self) -> Inbox:
+        """A place for answers to `send`, for as long as this connection lasts. Raises as `ask`."""
+
+        async def work(client: _Client) -> Inbox:
+            inbox = Inbox(client.new_inbox())
+
+            async def heard(message: Msg) -> None:
+                inbox.put(_message(message))
+
+            # Whoever listens has asked for a bounded number of bytes: the library must drop none of them.
+            listening = await client.subscribe(
+                inbox.subject, cb=heard, pending_bytes_limit=0, pending_msgs_limit=0
+            )
+            self._inboxes[inbox] = listening
+            return inbox
+
+        found: Inbox = await self._guarded(work)
+        return found
+
+    async def send(self, subject: str, data: bytes, inbox: Inbox) -> None:
+        """Send it; what is answered comes to the inbox. Raises as `ask`."""
+
+        async def work(client: _Client) -> None:
+            if inbox not in self._inboxes:
+                raise faults.ConnectionClosedError
+            await self._publish(client, subject, data, inbox.subject, {})
+
+        await self._guarded(work)
+
+    async def leave(self, inbox: Inbox) -> None:
+        """Listen there no more."""
+        listening = self._inboxes.pop(inbox, None)
+        if listening is not None and self._is_open:
+            with suppress(faults.Error, OSError):
+                await listening.unsubscribe()
+
+    async def aclose(self) -> None:
+        """Drop the connection. A later request opens another."""
+        client, self._client = self._client, None
+        self._generation += 1
+        self._end("the connection was closed")
+        if client is not None:
+            await _drop(client)
+
+    def _end(self, why: str) -> None:
+        """The connection is over, for all who wait."""
+        self._why = self._why or why
+        for answer in self._answers.values():
+            if not answer.done():
+                answer.set_result(Message("", b"", _GONE, self._why))
+        for inbox in self._inboxes:
+            inbox.put(None)
+        self._inboxes.clear()
+
+    async def _publish(
+        self, client: _Client, subject: str, data: bytes, reply: str, headers: Mapping[str, str]
+    ) -> None:
+        before = _cancellations()
+        await client.publish(subject, data, reply=reply, headers=dict(headers) or None)
+        if _cancellations() > before:
+            raise asyncio.CancelledError  # the library has swallowed it
+
+    async def _guarded(self, work: Callable[[_Client], Any]) -> Any:
+        away = refused = ""
+        try:
+            async with asyncio.timeout(self._patience):
+                return await work(await self._connected())
+        except (TimeoutError, faults.TimeoutError):
+            away = f"no answer within {self._patience:g} s"
+            await self.aclose()
+        except (faults.Error, OSError, ValueError, EOFError) as error:
+            said = self.address.scrub(str(error) or type(error).__name__).removeprefix("nats: ")
+            if any(word in said.casefold() for word in _REFUSALS):
+                refused = said
+            else:
+                away = said
+            await self.aclose()
+        # Here, so that the library's error is no context of ours.
+        raise NatsRefusedError(refused) if refused else NatsAwayError(away)
+
+    async def _connected(self) -> _Client:
+        async with self._opening:
+            if self._client is None or not self._is_open:
+                await self.aclose()
+                self._why = ""
+                self._client = await self._connect()
+            return self._client
+
+    async def _connect(self) -> _Client:
+        address, generation = self.address, self._generation
+
+        def ended(why: str) -> None:
+            if generation == self._generation:
+                self._end(why)
+
+        client = _Client(ended, address.is_encrypted)
+        problems: list[Exception] = []
+
+        async def note(error: Exception) -> None:
+            # The library would log it, with all that its frames hold.
+            problems.append(error)
+
+        async def heard(message: Msg) -> None:
+            answer = self._answers.get(message.subject.rpartition(".")[2])
+            if answer is not None and not answer.done():
+                answer.set_result(_message(message))
+
+        try:
+            await client.connect(
+                [f"nats://{authority(address.host, address.port)}"],
+                allow_reconnect=False,
+                # Without these it tries a host that refuses for two minutes.
+                max_reconnect_attempts=1,
+                reconnect_time_wait=0,
+                connect_timeout=self._patience,  # type: ignore[arg-type] # it takes fractions, too
+                error_cb=note,
+                **_who_we_are(address),
+            )
+            self._prefix = client.new_inbox()
+            await client.subscribe(f"{self._prefix}.*", cb=heard)
+            if not client.is_connected:
+                raise faults.Error("it closed the connection")
+        except faults.NoServersError:
+            await _drop(client)
+            raise (problems[-1] if problems else faults.Error("it can't be reached")) from None
+        except BaseException:
+            await _drop(client)
+            raise
+        return client
+
+
+def read_json(data: bytes) -> dict[str, Any]:
+    """An answer of JetStream's interface.
+
+    Raises:
+        NatsAwayError: it is none.
+    """
+    with suppress(ValueError):
+        answer = json.loads(data)
+        if isinstance(answer, dict):
+            return answer
+    raise NatsAwayError("an answer that is not JSON")
+
+
+def _who_we_are(address: EngineAddress) -> dict[str, Any]:
+    settings: dict[str, Any] = {}
+    if address.username:
+        settings = {"user": address.username, "password": address.password}
+    elif address.password:
+        settings = {"token": address.password}
+    if address.is_encrypted:
+        settings["tls"] = _context(address.files)
+    return settings
+
+
+def _context(files: Mapping[str, str]) -> tls.SSLContext:
+    context = tls.create_default_context(cafile=files.get("ssl_ca_certs"))
+    if certificate := files.get("ssl_certfile"):
+        context.load_cert_chain(certificate, files.get("ssl_keyfile"))
+    return context
+
+
+def _message(message: Msg) -> Message:
+    headers = message.headers or {}
+    return Message(message.reply, message.data, headers.get("Status", ""), headers.get("Description", ""))
+
+
+def _cancellations() -> int:
+    task = asyncio.current_task()
+    return 0 if task is None else task.cancelling()
+
+
+async def _drop(client: Any) -> None:
+    # Without waiting for the other side, which may be the one that stands still: nothing more is sent.
+    client._pending, client._pending_data_size = [], 0  # noqa: SLF001 - it has no other way to say so
+    writer = getattr(client._transport, "_io_writer", None)  # noqa: SLF001
+    if writer is not None:
+        writer.transport.abort()
+    with suppress(faults.Error, OSError, TimeoutError, asyncio.InvalidStateError):
+        async with asyncio.timeout(_CLOSING):
+            await client.close()
