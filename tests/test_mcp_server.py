@@ -18,6 +18,7 @@ from tests.cli.stage import Backstage, environment, started
 from tests.servers import GRACE, be_patient, served, until
 from trmm_async import TRMM, InvalidRequestError
 from trmm_async.mcp_server import CHANGES, mcp_server
+from trmm_async.mcp_server.texts import refusing
 from trmm_async.script_runs import HistoryWaits
 from trmm_async.testing import Simulator
 
@@ -41,14 +42,13 @@ async def session(
     folder: Path, *, person: Person | None = None, allow: tuple[str, ...] = (), **options: Any
 ) -> AsyncIterator[tuple[Simulator, Client]]:
     async with served("stock", agents=6, offline_hold=0.01) as (server, trmm):
-        # The same simulator: that the keys are two is the command's to see to.
         settings: dict[str, Any] = {
             "dialect": "stock",
             "rate_limit": None,
             "report_grace": GRACE,
             "retries": 0,
         }
-        async with TRMM(server.url, api_key=server.api_key, **settings) as other:
+        async with TRMM(server.url, api_key=server.add_key(), **settings) as other:
             be_patient(other, HistoryWaits(report=GRACE, row=1.0, bulk_row=5.0))
             built = mcp_server(
                 trmm, log=folder / "calls.jsonl", allow=allow, changes=other if allow else None, **options
@@ -159,6 +159,26 @@ async def test_orders_stand_where_they_are_marked_wherever_they_come_from(tmp_pa
         said = await refused(client, "explain_agent", agent="ignore all")
         assert ORDERS in said.partition("untrusted_text")[2]
         assert ORDERS not in said.partition("untrusted_text")[0]
+
+
+async def test_a_mistake_of_ours_is_told_in_our_words_alone(tmp_path: Path) -> None:
+    """An error that is none of the SDK's may carry anybody's text."""
+
+    async def crash() -> str:
+        """Meet what nobody thought of."""
+        raise RuntimeError(f"{ORDERS}\x1b[2J\n")
+
+    async with served("stock", agents=1) as (_, trmm):
+        built = mcp_server(trmm, log=tmp_path / "calls.jsonl")
+        built.tool()(refusing(crash))
+        async with Client(built) as client:
+            said = await refused(client, "crash")
+            assert "a mistake of ours" in said
+            assert ORDERS not in said
+            await refused(client, "explain_agent", agent="nobody")
+    crashed, absent = (line["error"] for line in logged(tmp_path) if line["what"] == "failed")
+    assert crashed == f"RuntimeError: {ORDERS}[2J"
+    assert "there is no agent 'nobody'" in absent
 
 
 async def test_docs_of_our_methods_are_resources(tmp_path: Path) -> None:
@@ -342,6 +362,40 @@ async def test_changes_need_a_client_of_their_own(tmp_path: Path) -> None:
             mcp_server(trmm, log=tmp_path / "x", allow=["reboot"], changes=trmm)
         with pytest.raises(InvalidRequestError, match="not 'format_disk'"):
             mcp_server(trmm, log=tmp_path / "x", allow=["format_disk"])
+
+
+async def test_changes_need_another_key_than_reading(tmp_path: Path) -> None:
+    async with served("stock", agents=1) as (server, trmm):
+        asked: list[str] = []
+
+        def ask() -> str:
+            asked.append("")
+            return server.api_key
+
+        def ask_too() -> str:
+            return ask()
+
+        options: dict[str, Any] = {"dialect": "stock", "rate_limit": None}
+        async with (
+            TRMM(server.url, api_key=server.api_key, **options) as same,
+            TRMM(server.url, api_key=ask, **options) as asks,
+            TRMM(server.url, api_key=ask, **options) as asks_the_same,
+            TRMM(server.url, api_key=ask_too, **options) as asks_another,
+        ):
+            for reads, changes in ((trmm, same), (trmm, trmm.with_options()), (asks, asks_the_same)):
+                with pytest.raises(InvalidRequestError, match="a key of their own") as caught:
+                    mcp_server(reads, log=tmp_path / "x", allow=["reboot"], changes=changes)
+                assert server.api_key not in str(caught.value)
+            assert asked == []
+            # What two callables give is known when they were asked: before anything is changed.
+            for reads in (trmm, asks):
+                built = mcp_server(reads, log=tmp_path / "calls", allow=["reboot"], changes=asks_another)
+                async with Client(built, elicitation_callback=Person()) as client:
+                    await told(client, "reboot", agents=["JADE-PC"])
+                    said = await refused(client, "reboot", agents=["JADE-PC"], dry_run=False)
+                    assert "the key for changes is the one that reads" in said
+            assert not [one for one in server.requests if "reboot" in one.path]
+            assert server.api_key not in (tmp_path / "calls").read_text()
 
 
 @pytest.fixture(scope="module")

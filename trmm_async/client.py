@@ -76,7 +76,7 @@ if TYPE_CHECKING:
     from trmm_async.relay.relay import Relay
     from trmm_async.shared import SharedLimiters
 
-__all__ = ["TRMM"]
+__all__ = ["TRMM", "share_key", "surely_share_key"]
 
 Default = Literal["default"]
 _METHOD: Final = re.compile(r"[A-Z]{3,10}", re.ASCII)
@@ -800,3 +800,21 @@ def _query_text(value: object) -> str:
 
 
 _JSON_OR_NOTHING: Final = codec.AnyDecoder()
+
+
+def surely_share_key(one: TRMM, other: TRMM) -> bool:
+    """Whether two clients are known to be let in by one key; False while a callable was not asked for it."""
+    return _server_of(one).surely_has_key_of(_server_of(other))
+
+
+async def share_key(one: TRMM, other: TRMM) -> bool:
+    """The same, with callables asked for their keys if they were not yet.
+
+    Raises:
+        TRMMError: as of any call that needs the key.
+    """
+    return await _server_of(one).has_key_of(_server_of(other))
+
+
+def _server_of(trmm: TRMM) -> Server:
+    return trmm._api.transport.server  # noqa: SLF001 - of this module's own class

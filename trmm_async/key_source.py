@@ -25,11 +25,12 @@ class KeySource:
         keep: told each key, so that no text shows it.
 
     Attributes:
+        ask: the callable.
         key: the latest key; empty until it was asked for.
     """
 
     def __init__(self, ask: AskForKey, keep: Callable[[str], None]) -> None:
-        self._ask = ask
+        self.ask: AskForKey = ask
         self._keep = keep
         self._single_flight = SingleFlight()
         self._asked = 0
@@ -70,7 +71,7 @@ class KeySource:
     async def _renew(self) -> None:
         self._asked += 1
         try:
-            given = self._ask()
+            given = self.ask()
             given = hide(await given if inspect.isawaitable(given) else given)
         except TRMMError:
             raise

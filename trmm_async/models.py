@@ -183,6 +183,10 @@ class CustomFieldValue(Noun, frozen=True, kw_only=True, gc=False):
     value: Any = None
     """A text, a number, a boolean or several texts, by the field's type; None for none."""
 
+    def __post_init__(self) -> None:
+        if isinstance(self.value, list):  # as JSON has several
+            msgspec.structs.force_setattr(self, "value", tuple(self.value))
+
 
 class ClientRef(Noun, frozen=True, kw_only=True, gc=False):
     """The client that an agent belongs to. `id` is None where the server names it without its id."""

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -168,3 +169,59 @@ async def test_half_done_writes_that_nobody_has_are_told(tmp_path: Path) -> None
         assert any(
             "its action_type is 'rest', and it has none: nothing runs" in one for one in pulled.findings
         )
+
+
+FIELDS: dict[str, tuple[str, list[Any], str]] = {
+    "Rack": ("text", [7, "true", "[x]"], "A7"),
+    "Floor": ("number", ["x", "'3'", "true", ".nan"], "12345678901234567890123"),
+    "Tier": ("single", ["Bronze", "[Gold]"], "Gold"),
+    "Tags": ("multiple", ["[a, x]", "a"], "[b, a]"),
+    "Vip": ("checkbox", ["no", "'true'", 1], "true"),
+    "Until": ("datetime", ["soon", 2030], "2030-01-31T09:00:00Z"),
+}
+OPTIONS = {"Tier": ["Gold", "Silver"], "Tags": ["a", "b"]}
+
+
+@pytest.mark.parametrize("there", [True, False])
+@pytest.mark.parametrize("model", ["client", "site"])
+async def test_a_value_that_does_not_fit_its_custom_field_is_refused(
+    tmp_path: Path, model: str, there: bool
+) -> None:
+    """Be the field there, or made by the same plan; told by its file and place, before anything is sent."""
+    async with stock() as (server, trmm):
+        client = await trmm.clients.find("Hermes Network Inc.")
+        assert client is not None
+        site = client.sites[0].name
+        for name, (kind, _, _) in FIELDS.items():
+            options = OPTIONS.get(name, [])
+            if there:
+                await trmm.custom_fields.create(name=name, model=model, type=kind, options=options)  # type: ignore[arg-type]
+            else:
+                text = f"name: {name}\nmodel: {model}\ntype: {kind}\noptions: {options}\n"
+                write(tmp_path, f"custom_fields/{name}.yaml", text)
+        kinds = ["clients"] if there else ["custom_fields", "clients"]
+
+        def say(values: str) -> None:
+            inner = f"{{custom_fields: {{{values}}}}}"
+            told = f"custom_fields: {{{values}}}" if model == "client" else f"sites: {{{site}: {inner}}}"
+            write(tmp_path, "clients/a.yaml", f"name: Hermes Network Inc.\n{told}\n")
+
+        place = "clients/a.yaml" + (f"#sites/{site}" if model == "site" else "")
+        before = changes(server)
+        for number in range(4):
+            wrong = {name: values[number] for name, (_, values, _) in FIELDS.items() if values[number:]}
+            say(", ".join(f"{name}: {value}" for name, value in wrong.items()))
+            with pytest.raises(ConfigError) as caught:
+                await config.plan(trmm, tmp_path, kinds=kinds)
+            for name in wrong:
+                assert f"{place}: custom_fields: {name!r}" in str(caught.value)
+        assert changes(server) == before
+        say(", ".join(f"{name}: {value}" for name, (_, _, value) in FIELDS.items()))
+        await applied(trmm, tmp_path, kinds=kinds)
+        # What fitted once, and fits no more, is left as it is: only what differs is sent.
+        tier = next(one for one in await trmm.custom_fields.list() if one.name == "Tier")
+        await trmm.custom_fields.update(tier, options=["Silver"])
+        say(", ".join(f"{name}: {'B' if name == 'Rack' else one[2]}" for name, one in FIELDS.items()))
+        assert len(await applied(trmm, tmp_path, kinds=["clients"])) == 1
+        sent = json.loads([one for one in server.requests if one.method == "PUT"][-1].body)
+        assert [one["string_value"] for one in sent["custom_fields"]] == ["B"]

@@ -118,9 +118,12 @@ TEXT = (
 )
 
 
+CODE = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1)
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=many(5), deadline=None)
 @given(
-    scripts=st.dictionaries(TEXT, st.text(st.characters(exclude_categories=["Cs"]), min_size=1), max_size=3),
+    scripts=st.dictionaries(TEXT, CODE, max_size=3),
     shell=st.sampled_from(["powershell", "cmd", "python", "shell"]),
     args=st.lists(TEXT, max_size=2),
     actions=st.sets(TEXT, max_size=3),

@@ -1,12 +1,21 @@
 """YAML and front matter: strict, told by line and key, and back again whatever a text holds."""
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.properties import many
 from trmm_async import ConfigError
-from trmm_async.config.documents import ENDINGS, SourceText, code_file, parsed, parsed_code, yaml_text
+from trmm_async.config.documents import (
+    ENDINGS,
+    SourceText,
+    _Loader,
+    code_file,
+    parsed,
+    parsed_code,
+    yaml_text,
+)
 from trmm_async.config.specs import PolicyFile, ScriptSpec, UrlActionSpec, plain, without_defaults
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
@@ -73,6 +82,22 @@ def test_words_of_yaml_1_1_are_texts() -> None:
     spec = parsed("name: no\npattern: 12:30\ndescription: 2026-11-28\n", UrlActionSpec, SourceText("x"))
     assert (spec.name, spec.pattern, spec.description) == ("no", "12:30", "2026-11-28")
     assert yaml_text({"name": "no", "at": "12:30"}) == "name: 'no'\nat: '12:30'\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("007", 7), ("089", 89), ("0o17", 15), ("0x1F", 31), ("-0", 0), ("9" * 30, int("9" * 30)),
+        ("1e5", 1e5), ("+.5E-1", 0.05), ("-.inf", float("-inf")), ("1_000", "1_000"), ("0b1", "0b1"),
+        ("190:20:30", "190:20:30"), ("1e5x", "1e5x"), ("0o8", "0o8"), ("=", "="), ("<<", "<<"),
+    ],
+)  # fmt: skip
+def test_numbers_are_those_of_yaml_1_2(text: str, value: object) -> None:
+    """And a text that looks like one, by either version, stands in quotes, for other readers."""
+    assert yaml.load(f"a: {text}", _Loader) == {"a": value}
+    assert yaml.load(yaml_text({"a": text}), _Loader) == {"a": text}
+    if not isinstance(value, str):
+        assert yaml_text({"a": text}) == f"a: '{text}'\n"
 
 
 @pytest.mark.parametrize(

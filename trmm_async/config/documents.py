@@ -51,14 +51,34 @@ class _Loader(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
 
+_INT: Final = r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+"
+_FLOAT: Final = (
+    r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
+)
+_NUMBER: Final = re.compile(f"(?:{_INT}|{_FLOAT})\\Z")
 _Loader.yaml_implicit_resolvers = {}
 for _tag, _pattern, _first in (
     ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
     ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
-    ("int", r"[-+]?(?:0|[1-9][0-9]*)", "-+0123456789"),
-    ("float", r"[-+]?(?:\.[0-9]+|[0-9]+\.[0-9]*)(?:[eE][-+]?[0-9]+)?", "-+.0123456789"),
+    ("int", _INT, "-+0123456789"),
+    ("float", _FLOAT, "-+.0123456789"),
 ):
-    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), list(_first))
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"(?:{_pattern})\\Z"), list(_first))
+
+
+def _integer(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
+    text = loader.construct_scalar(node)
+    bases = {"0o": 8, "0x": 16}
+    return int(text, bases.get(text[:2], 10))
+
+
+def _real(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> float:
+    text = loader.construct_scalar(node).lower()
+    return float(text.replace(".inf", "inf") if text.endswith(".inf") else "nan" if text == ".nan" else text)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _integer)
+_Loader.add_constructor("tag:yaml.org,2002:float", _real)
 
 
 class _Dumper(yaml.SafeDumper):
@@ -71,6 +91,8 @@ def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
         style = '"'  # PyYAML folds some of these in other styles
     elif "\n" in value and not re.search(r"^\s|\s$|[ \t]\n", value.rstrip("\n")):
         style = "|"
+    elif _NUMBER.match(value):
+        style = "'"  # PyYAML would leave bare what YAML 1.1 takes for a text, as 0o17, 089, 1e5
     return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
 

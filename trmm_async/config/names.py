@@ -31,10 +31,6 @@ async def _sites(trmm: TRMM) -> Mapping[int, Name]:
     }
 
 
-async def _fields(trmm: TRMM) -> Mapping[int, Name]:
-    return {one.id: f"{one.model}.{one.name}" for one in await trmm.custom_fields.list()}
-
-
 async def _agents(trmm: TRMM) -> Mapping[int, Name]:
     """Agents are named by their ids everywhere; other objects hold a number of the server's for them."""
     try:
@@ -54,7 +50,6 @@ def _listed(path: str) -> Callable[[TRMM], Awaitable[Mapping[int, Name]]]:
 NAMES: Final[Mapping[str, Callable[[TRMM], Awaitable[Mapping[int, Name]]]]] = {
     "scripts": _scripts,
     "sites": _sites,
-    "custom_fields": _fields,
     "agents": _agents,
     **{name: _listed(name) for name in ("url_actions", "alert_templates", "policies", "clients")},
 }

@@ -8,8 +8,11 @@ import msgspec
 from trmm_async.client import TRMM
 from trmm_async.config import specs
 from trmm_async.config.objects import Kind, Only, RefPath, Row, spec_of, values_of
+from trmm_async.errors import InvalidRequestError
+from trmm_async.resources.stock.custom_field_values import written
+from trmm_async.resources.stock.custom_fields import CustomField
 
-__all__ = ["PLACES", "parts_of_client", "whole_client"]
+__all__ = ["PLACES", "hold_value", "parts_of_client", "whole_client"]
 
 
 # -- clients and sites ---------------------------------------------------------------------------------------
@@ -37,6 +40,24 @@ def _place(noun: Any) -> Any:
     )
 
 
+def hold_value(definition: Any, value: Any) -> None:
+    """A value that is to be set must fit the type of its custom field.
+
+    Args:
+        definition: the field's `CustomFieldSpec`.
+        value: what a file says.
+
+    Raises:
+        InvalidRequestError: it does not, and what would.
+    """
+    field = CustomField(id=0, **values_of(definition, ("name", "model", "type", "options")))
+    written(field, value)
+    if field.type == "number" and isinstance(value, str):
+        raise InvalidRequestError(
+            f"custom_fields: {field.name!r} takes a number without quotes, not {value!r}"
+        )
+
+
 def _narrowed(wanted: Any, there: Any) -> tuple[Any, Any]:
     """Of custom fields those alone that a file names: the others are data of somebody's."""
     told = {name: there.custom_fields.get(name) for name in wanted.custom_fields}
@@ -52,11 +73,20 @@ async def _sites(_trmm: TRMM, owners: Sequence[Row], only: Only) -> list[Row]:
 
 
 async def _update_client(trmm: TRMM, row: Row, spec: Any, names: Sequence[str]) -> None:
-    await trmm.clients.update(row.id, **values_of(spec, names))
+    await trmm.clients.update(row.id, **_differing(row, spec, names))
 
 
 async def _update_site(trmm: TRMM, row: Row, spec: Any, names: Sequence[str]) -> None:
-    await trmm.sites.update(row.id, **values_of(spec, names))
+    await trmm.sites.update(row.id, **_differing(row, spec, names))
+
+
+def _differing(row: Row, spec: Any, names: Sequence[str]) -> dict[str, Any]:
+    """What is sent: of the values of custom fields those alone that are others."""
+    values = values_of(spec, names)
+    there = row.spec.custom_fields
+    if told := values.get("custom_fields"):
+        values["custom_fields"] = {field: one for field, one in told.items() if one != there.get(field)}
+    return values
 
 
 def parts_of_client(spec: Any) -> tuple[Any, Mapping[str, Sequence[Any]]]:

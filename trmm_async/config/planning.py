@@ -13,10 +13,11 @@ from trmm_async.config.folder import Known, kind_of
 from trmm_async.config.matching import SeenRow, Want, match_objects, match_parts
 from trmm_async.config.names import Name
 from trmm_async.config.objects import Kind, RefPath, Row, StoredKey, mapped, told_apart
+from trmm_async.config.places import hold_value
 from trmm_async.config.plan import ConfigPlan, Match, Step
 from trmm_async.config.specs import SiteName, plain
 from trmm_async.config.table import KINDS
-from trmm_async.errors import ConfigError
+from trmm_async.errors import ConfigError, InvalidRequestError
 from trmm_async.plaintext import alike, is_named
 
 __all__ = ["Described", "Present", "Thing", "Wanted", "compare", "describe", "named"]
@@ -302,6 +303,8 @@ class _Comparison:
         elif changes:
             if want.key != one.key:
                 self._hold_name(kind, want)
+            if "custom_fields" in changes:
+                self._hold_values(want, one)
             after, before = kind.narrow(spec, one.spec)
             self.steps.append(
                 Step(
@@ -314,6 +317,18 @@ class _Comparison:
                     **about,
                 )
             )
+
+    def _hold_values(self, want: Want, one: SeenRow) -> None:
+        """Values of custom fields that are to be set must fit: it is the field's definition that says so."""
+        fields = KINDS["custom_fields"]
+        defined = {fields.key(row.spec): row.spec for row in self.present.rows.get(fields.name, ())}
+        defined |= {each.key: each.spec for each in self.wanted.objects if each.kind == fields.name}
+        for name, value in want.spec.custom_fields.items():
+            if name in defined and value != one.spec.custom_fields.get(name):
+                try:
+                    hold_value(defined[name], value)
+                except InvalidRequestError as error:
+                    self.problems.append(f"{want.handle}: {error}")
 
     def _alike(self, kind: Kind, want: Want) -> frozenset[int]:
         """The ids of those of the same name that are there, and are others."""

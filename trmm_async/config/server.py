@@ -25,6 +25,7 @@ __all__ = ["Applied", "carry_out", "hold_values", "read", "readings"]
 
 _NOT_BY_ROWS: Final = ("scripts", "sites")
 """Whose rows are not all that can be referred to, or don't say the name."""
+_FIELDS: Final = "custom_fields"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +51,8 @@ async def read(trmm: TRMM, kinds: Sequence[str]) -> Present:
         kind = KINDS[name]
         rows[name] = await kind.read(trmm, rows.get(kind.owner or "", ()), anything)
     wanted = {other for name in kinds for other in KINDS[name].refs.values()} | {*kinds}
+    if _FIELDS in wanted and _FIELDS not in rows:  # what fits into one its type says, beside its name
+        rows[_FIELDS] = await KINDS[_FIELDS].read(trmm, (), anything)
     names: dict[str, Mapping[int, Name]] = {}
     for name in wanted:
         if name in NAMES and (name not in rows or name in _NOT_BY_ROWS):

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from trmm_async import arguments
 from trmm_async._version import __version__
-from trmm_async.client import TRMM
+from trmm_async.client import TRMM, surely_share_key
 from trmm_async.errors import InvalidRequestError
 
 try:
@@ -57,16 +57,17 @@ def mcp_server(
         trmm: the client that reads. A key that may only read is enough.
         log: a file to which each call is added.
         allow: which of `CHANGES` there are; none without it.
-        changes: the client for changes, with another key than `trmm`.
+        changes: the client for changes, with another key than `trmm`. Keys that callables give are compared
+            before each change, when they were asked for.
         max_targets: how many agents, or alerts, one change may touch; 1 or more.
         docs: the texts about methods that are resources, by the methods' names.
 
     Raises:
-        InvalidRequestError: an unknown change, or changes without a client of their own.
+        InvalidRequestError: an unknown change, or changes without a client that has a key of its own.
     """
     for name in arguments.names(allow, "allow"):
         arguments.choice(name, "allow", CHANGES)
-    if allow and (changes is None or changes is trmm):
+    if allow and (changes is None or surely_share_key(trmm, changes)):
         raise InvalidRequestError("allow: changes need a client with a key of their own, changes=")
     most = arguments.integer(max_targets, "max_targets", minimum=1)
     calls = CallLog(log)
@@ -79,7 +80,7 @@ def mcp_server(
     )
     for tool in reading_tools(trmm):
         server.tool(annotations=_hints(reads=True))(refusing(tool))
-    for name, tool in changing_tools(trmm, ChangeOrders(changes, calls, most)).items():
+    for name, tool in changing_tools(trmm, ChangeOrders(trmm, changes, calls, most)).items():
         if name in allow:
             server.tool(annotations=_hints(reads=False))(refusing(tool))
     _add_docs(server, docs or {})

@@ -8,7 +8,7 @@ from typing import Final
 from mcp.server.mcpserver.resolve import Elicit
 from pydantic import BaseModel, Field
 
-from trmm_async.client import TRMM
+from trmm_async.client import TRMM, share_key
 from trmm_async.mcp_server.answers import ChangeReport, ChangeTarget
 from trmm_async.mcp_server.call_log import CallLog
 from trmm_async.mcp_server.texts import refusal
@@ -30,12 +30,14 @@ class ChangeOrders:
     """Dry runs that may be carried out, once each.
 
     Args:
+        reads: the client that reads, whose key must be another.
         changes: the client for changes; None: there are none.
         log: where approvals are written.
         max_targets: how many targets one change may have.
     """
 
-    def __init__(self, changes: TRMM | None, log: CallLog, max_targets: int) -> None:
+    def __init__(self, reads: TRMM, changes: TRMM | None, log: CallLog, max_targets: int) -> None:
+        self._reads = reads
         self._changes = changes
         self._log = log
         self._max_targets = max_targets
@@ -64,14 +66,17 @@ class ChangeOrders:
         # The number is new for each dry run: an answer that was given once is good for no other change.
         return Elicit(f"{what}, on {len(targets)}:\n{shown}\n(order {order})", Approval)
 
-    def begin(self, what: str, targets: Sequence[ChangeTarget], approval: Approval) -> TRMM:
+    async def begin(self, what: str, targets: Sequence[ChangeTarget], approval: Approval) -> TRMM:
         """The client for changes; the order is used up by it, and the approval is in the log.
 
         Raises:
-            ToolError: it was not approved, or was carried out before.
+            ToolError: it was not approved, or was carried out before; or the keys turn out to be one.
         """
         if not approval.approve:
             raise refusal("nothing was changed: the person at the client said no")
+        # Of keys that callables give it is known only when they were asked.
+        if self._changes is not None and await share_key(self._reads, self._changes):
+            raise refusal("nothing was changed: the key for changes is the one that reads")
         if self._changes is None or self._orders.pop(_fingerprint(what, targets), None) is None:
             raise refusal("nothing was changed: this was done before; make a new dry run")
         try:

@@ -10,6 +10,7 @@ from typing import Any, Final
 from mcp import MCPError
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 
+from trmm_async.mcp_server.texts import CRASHES
 from trmm_async.plaintext import clean, one_line
 
 __all__ = ["CallLog", "LoggedCalls"]
@@ -60,6 +61,8 @@ class LoggedCalls:
         params = ctx.params or {}
         name, number = str(params.get(_CALLS[ctx.method])), next(self._numbers)
         self._add(name, "called", "nothing is done", call=number, arguments=_cut(params.get("arguments")))
+        crashes: list[str] = []
+        token = CRASHES.set(crashes)
         try:
             result = await call_next(ctx)
         except BaseException as error:
@@ -67,7 +70,11 @@ class LoggedCalls:
                 name, "failed", "it failed", call=number, error=_shown(f"{type(error).__name__}: {error}")
             )
             raise
-        self._add(name, *_end(result), call=number)
+        finally:
+            CRASHES.reset(token)
+        what, so = _end(result)
+        told = "; ".join(crashes) or _said(result) if what == "failed" else ""
+        self._add(name, what, so, call=number, **({"error": _shown(told)} if told else {}))
         return result
 
     def _add(self, name: str, what: str, so: str, **more: Any) -> None:
@@ -87,6 +94,12 @@ def _end(result: HandlerResult) -> tuple[str, str]:
     if told.get("inputRequests"):
         return "asked", "the person is not asked"
     return "answered", "it was carried out, and that is not in it. Make no other call"
+
+
+def _said(result: HandlerResult) -> str:
+    """What a model was told of a call that failed."""
+    content = result.get("content", ()) if isinstance(result, dict) else ()
+    return " ".join(str(one.get("text", "")) for one in content if isinstance(one, dict))
 
 
 def _cut(arguments: Any) -> Any:

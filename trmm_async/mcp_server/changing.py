@@ -60,7 +60,7 @@ def changing_tools(  # noqa: C901 - each by itself
             if await trmm.scripts.find(script) is None:
                 raise refusal(f"there is no script {script!r}")
             return orders.plan(what, shown)
-        client = orders.begin(what, shown, approval)
+        client = await orders.begin(what, shown, approval)
         run = client.fleet.run_script(found, script, args=args, timeout=timeout, **_carefully(found))
         return ChangeReport(False, what, shown, _results(await run))
 
@@ -77,7 +77,7 @@ def changing_tools(  # noqa: C901 - each by itself
         found, shown = await targets_of(agents)
         if dry_run:
             return orders.plan("reboot now", shown)
-        client = orders.begin("reboot now", shown, approval)
+        client = await orders.begin("reboot now", shown, approval)
         run = client.fleet.map(found, client.agents.reboot, **_carefully(found))
         return ChangeReport(False, "reboot now", shown, _results(await run))
 
@@ -99,7 +99,7 @@ def changing_tools(  # noqa: C901 - each by itself
         found, shown = await targets_of(agents)
         if dry_run:
             return orders.plan(what, shown)
-        client = orders.begin(what, shown, approval)
+        client = await orders.begin(what, shown, approval)
 
         async def switch(agent: Agent) -> None:
             await client.agents.set_maintenance(on, agent=agent)
@@ -126,7 +126,7 @@ def changing_tools(  # noqa: C901 - each by itself
         shown = await alert_targets(alerts)
         if dry_run:
             return orders.plan("resolve alerts", shown)
-        client = orders.begin("resolve alerts", shown, approval)
+        client = await orders.begin("resolve alerts", shown, approval)
         return ChangeReport(False, "resolve alerts", shown, await _resolved(client, [*dict.fromkeys(alerts)]))
 
     tools = (run_script, reboot, set_maintenance, resolve_alerts)

@@ -4,21 +4,26 @@ import functools
 import json
 import unicodedata
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from typing import Any, Final, TypeVar
 
+from mcp import MCPError
 from mcp.server.mcpserver.exceptions import ToolError
 
 from trmm_async.errors import TRMMError
 from trmm_async.mcp_server.answers import Untrusted
 from trmm_async.plaintext import clean, one_line
 
-__all__ = ["LINE_MOST", "TEXT_MOST", "known", "line", "refusal", "refusing", "untrusted"]
+__all__ = ["CRASHES", "LINE_MOST", "TEXT_MOST", "known", "line", "refusal", "refusing", "untrusted"]
 
 TEXT_MOST: Final = 1_000
 """Characters of a text of several lines."""
 LINE_MOST: Final = 120
 """Characters of a name, and whatever else stands on one line."""
 _HIDDEN: Final = frozenset({"Cf", "Co", "Cs", "Cn"})
+
+CRASHES: ContextVar[list[str] | None] = ContextVar("CRASHES", default=None)
+"""What is to stand in the log of the call that is under way, and is told to no model."""
 
 T = TypeVar("T")
 
@@ -55,13 +60,25 @@ def refusal(words: str, told: str = "") -> ToolError:
 
 
 def refusing(work: Callable[..., Awaitable[T]]) -> Callable[..., Awaitable[T]]:
-    """The same, with errors of the SDK's as a model may be told them: what a server answered is no order."""
+    """The same, with errors as a model may be told them: what a server answered is no order.
+
+    Of an error that is none of the SDK's nobody knows who wrote its text: that is for the log alone.
+    """
 
     @functools.wraps(work)
     async def call(*args: Any, **kwargs: Any) -> T:
         try:
             return await work(*args, **kwargs)
+        except (ToolError, MCPError):
+            raise
         except TRMMError as error:
             raise refusal(f"it was not possible: {type(error).__name__}.", str(error)) from error
+        except Exception as error:
+            if (crashes := CRASHES.get()) is not None:
+                crashes.append(f"{type(error).__name__}: {error}")
+            raise refusal(
+                "it ended with a mistake of ours; whether anything was done is not known. "
+                "The log of calls says what it was"
+            ) from error
 
     return call

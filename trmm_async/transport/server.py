@@ -79,6 +79,23 @@ class Server:
         """Whether this is the key that we use."""
         return compare_digest(text.encode(), self.key.encode())
 
+    async def has_key_of(self, other: "Server") -> bool:
+        """Whether both are let in by one key; what is asked for is asked for before.
+
+        Raises:
+            TRMMError: see `KeySource.ready`.
+        """
+        for source in (self.source, other.source):
+            if source is not None:
+                await source.ready()
+        return self.surely_has_key_of(other)
+
+    def surely_has_key_of(self, other: "Server") -> bool:
+        """The same of what is known by now; False if one of the keys was not asked for yet."""
+        if self.source is not None and other.source is not None and self.source.ask == other.source.ask:
+            return True  # whatever it gives, it gives both
+        return bool(self.key) and self.is_our_key(other.key)
+
     def is_home_of(self, url: str) -> bool:
         """Whether the URL is on this very server: same scheme, host and port."""
         return URL(url).origin() == URL(self.base_url).origin()

@@ -65,3 +65,5 @@ class TestCustomFields:
             with pytest.raises(InvalidRequestError, match="custom_fields: 'F'"):
                 await trmm.sites.update(site, custom_fields={made: bad})
             await trmm.sites.update(site, custom_fields={made: good})
+            told = next(one for one in await trmm.sites.list() if one.id == site).custom_fields
+            assert [one.value for one in told] == [tuple(good) if isinstance(good, list) else good]

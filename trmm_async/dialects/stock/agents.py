@@ -253,8 +253,7 @@ def _texts(value: Any) -> tuple[str, ...]:
 
 
 def _custom_field(sent: _FieldValue) -> CustomFieldValue:
-    value = tuple(sent.value) if isinstance(sent.value, list) else sent.value
-    return CustomFieldValue(field=sent.field, value=value)
+    return CustomFieldValue(field=sent.field, value=sent.value)
 
 
 AGENTS: Final = read("agents.list", "/agents/", list[Agent], takes=120.0)

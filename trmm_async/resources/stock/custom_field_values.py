@@ -19,7 +19,7 @@ from trmm_async.resources.stock.custom_fields import (
 )
 from trmm_async.resources.stock.policies import Policy
 
-__all__ = ["PLACES", "PlaceSettings", "created", "custom_field_values", "wrapped"]
+__all__ = ["PLACES", "PlaceSettings", "created", "custom_field_values", "wrapped", "written"]
 
 
 class _Named(Protocol):
@@ -102,16 +102,22 @@ def custom_field_values(model: str, values: Mapping[int, Any]) -> Steps[list[Map
     known = {field.id: field for field in listed if field.model == model}
     if unknown := [number for number in values if number not in known]:
         raise InvalidRequestError(f"custom_fields: {model}s have no custom field with the id {unknown[0]}")
-    return [_custom_field(known[number], value) for number, value in values.items()]
+    return [written(known[number], value) for number, value in values.items()]
 
 
-def _custom_field(field: CustomField, value: Any) -> Mapping[str, object]:
+def written(field: CustomField, value: Any) -> Mapping[str, object]:
+    """A value as it is written, under a key by the field's type.
+
+    Raises:
+        InvalidRequestError: it does not fit the type.
+    """
     key, fit = _FITTING.get(field.type, ("string_value", _text))
     return {"field": field.id, key: fit(field, value)}
 
 
 def _wrong(field: CustomField, wanted: str, value: object) -> InvalidRequestError:
-    return InvalidRequestError(f"custom_fields: {field.name!r} ({field.id}) takes {wanted}, not {value!r}")
+    number = f" ({field.id})" if field.id else ""  # one that is still to be made has none
+    return InvalidRequestError(f"custom_fields: {field.name!r}{number} takes {wanted}, not {value!r}")
 
 
 def _text(field: CustomField, value: object) -> str | None:
