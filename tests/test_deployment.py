@@ -19,7 +19,7 @@ import pytest
 
 from tests.cli.conftest import gateway_stage, stock_stage  # noqa: F401 - fixtures
 from tests.cli.stage import Backstage, ended, started
-from tests.engines import Engine, redis_server
+from tests.engines import Engine, nats_server, redis_server
 from trmm_async.webhooks.delivery import TEMPLATE
 
 DEPLOY = Path(__file__).parents[1] / "deploy"
@@ -41,8 +41,13 @@ def commands() -> Iterator[Any]:
 
 
 @pytest.fixture
-def bus(tmp_path: Path) -> Iterator[Engine]:
-    with redis_server(tmp_path) as engine:
+def bus(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+    if getattr(request, "param", "redis") == "nats":
+        pytest.importorskip("nats", reason="the library of the extra [nats] is missing")
+        serving = nats_server(tmp_path)
+    else:
+        serving = redis_server(tmp_path)
+    with serving as engine:
         yield engine
 
 
@@ -98,14 +103,21 @@ def test_a_command_line_is_well_and_ends_cleanly(
     assert SECRET not in said.out + said.error
 
 
-def test_a_relay_that_has_no_engine_says_so_and_ends_all_the_same(stock_stage: Backstage) -> None:  # noqa: F811
-    words = ["relay", "--name", "acme", "--to", "redis://:Sesame-4711@127.0.0.1:9", "--health", "127.0.0.1:0"]
+@pytest.mark.parametrize("shown", ["redis://127.0.0.1:9/0", "nats://127.0.0.1:9"])
+def test_a_relay_that_has_no_engine_says_so_and_ends_all_the_same(
+    shown: str,
+    stock_stage: Backstage,  # noqa: F811
+) -> None:
+    if shown.startswith("nats"):
+        pytest.importorskip("nats", reason="the library of the extra [nats] is missing")
+    url = shown.replace("//", "//:Sesame-4711@")
+    words = ["relay", "--name", "acme", "--to", url, "--health", "127.0.0.1:0"]
     with started(words, stock_stage.environment) as process:
         url = line_with(process, "/health").rpartition("; ")[2].strip()
         line_with(process, "can't be reached")
         with pytest.raises(HTTPError, match="503") as caught:
             urlopen(url, timeout=10)
-        assert "redis://127.0.0.1:9/0 can't be reached" in caught.value.read().decode()
+        assert f"{shown} can't be reached" in caught.value.read().decode()
         process.send_signal(signal.SIGTERM)
         said = ended(process)
     assert (said.code, "Sesame" in said.error) == (0, False)
@@ -155,11 +167,14 @@ def test_a_webhook_is_shown_as_the_alert_stands(stock_stage: Backstage) -> None:
     assert (said.code, "1 received" in said.error) == (0, True)
 
 
+@pytest.mark.parametrize("bus", ["redis", "nats"], indirect=True)
 def test_a_relay_is_watched(bus: Engine, gateway_stage: Backstage) -> None:  # noqa: F811
     # A password in a URL is shown by neither.
-    given = {**gateway_stage.environment, "TRMM_RELAY": f"redis://:@127.0.0.1:{bus.port}/1"}
+    given = {**gateway_stage.environment, "TRMM_RELAY": bus.url.replace("//", "//:Sesame-4711@")}
+    if bus.scheme == "redis":
+        given["TRMM_RELAY"] = f"redis://:@127.0.0.1:{bus.port}/1"
     with started(["relay", "--name", "acme"], given) as process:
-        line_with(process, "relay acme to redis://127.0.0.1")
+        line_with(process, f"relay acme to {bus.scheme}://127.0.0.1")
         hosts = gateway_stage.do(lambda server: [agent.hostname for agent in server.agents])
         watching = ["watch", "--name", "acme", "--snapshot", "--jsonl", "--count", "1", hosts[0].lower()]
         with started(watching, {"TRMM_RELAY": given["TRMM_RELAY"]}) as watcher:
@@ -168,6 +183,7 @@ def test_a_relay_is_watched(bus: Engine, gateway_stage: Backstage) -> None:  # n
         said = ended(process)
     assert (seen.code, said.code) == (0, 0), seen.error + said.error
     assert seen.lines[0]["hostname"] == hosts[0]
+    assert "Sesame" not in seen.error + said.error
     for words, says in (
         (["watch", "--from", bus.url], "--name NAME"),
         (["watch", "--from", bus.url, "--name", "a", "--site", "b"], "by --client and by name or id alone"),

@@ -5,6 +5,7 @@ import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
@@ -705,6 +706,18 @@ class TestNats:
             assert (await other.look()).agents == {}
             await one.keep()
             assert (await other.look()).agents == {"a": {"status": "10"}}
+
+    async def test_whose_clock_was_put_back_does_not_prolong_a_lease(self, bus: Bus) -> None:
+        from trmm_async.engines.jetstream import Stored, StreamStanding
+        from trmm_async.relay.nats_store import NatsStore
+
+        now = datetime.now(UTC)
+        lease, standing = Stored(7, b"tag 0.05", now + timedelta(hours=1)), StreamStanding(7, now, {})
+        async with bus.store() as store:
+            assert isinstance(store, NatsStore)
+            assert store._is_held(lease, standing)
+            await until(lambda: not store._is_held(lease, standing))
+            assert store._is_held(lease._replace(sequence=8), standing)
 
     async def test_that_refuses_a_relay_or_a_follower_is_told_of(self, bus: Bus, tmp_path: Path) -> None:
         options = ("--user", "worker", "--pass", "Sesame-4711")

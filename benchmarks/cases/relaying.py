@@ -1,55 +1,67 @@
-"""Events through a relay's log: 1, 10 and 100 followers beside as many bare `XREAD` loops.
+"""Events through a relay's log: 1, 10 and 100 followers beside as many bare readers of the same log.
 
-All in this process, and on one Redis server: what is measured is what the typed events, the check that none
-is missing, and the filters cost over reading the bytes. The entries are written as a leader writes them.
+All in this process, and on one server, Redis or NATS: what is measured is what the typed events, the check
+that none is missing, and the filters cost over reading the bytes, by `XREAD` loops and by nats-py's ordered
+consumers, which unpack no batch. The entries are written as a leader writes them.
 """
 
 import asyncio
 import tempfile
 import time
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
+
+import nats
+from nats.js.api import ConsumerConfig, DeliverPolicy
 
 from benchmarks.lab import Lab
 from benchmarks.measure import Estimate
 from benchmarks.report import Row
-from tests.engines import redis_server
+from tests.engines import nats_server, redis_server
 from trmm_async import AlertEvent, follow
 from trmm_async.engines.address import redis_address
 from trmm_async.engines.redis_link import RedisLink
 from trmm_async.models import Alert
+from trmm_async.relay.entrance import open_store, relay_address
 from trmm_async.relay.records import Record, record_of
-from trmm_async.relay.redis_store import RedisStore
 
 __all__ = ["relaying"]
 
-_BARE: Final = "bare XREAD"
 _BATCH: Final = 50
+_Read = Callable[[str, str, int, asyncio.Barrier], Awaitable[None]]
 
 
 async def relaying(lab: Lab) -> list[Row]:
     """Events a second that all consumers together get, and how late the last of them has one."""
     rows: list[Row] = []
-    with tempfile.TemporaryDirectory() as folder, redis_server(Path(folder)) as engine:
-        for consumers in (1, 10, 100):
-            events = lab.pick(20_000, 2_000) // consumers
-            found: dict[str, list[tuple[float, float]]] = {"ours": [], _BARE: []}
-            for number in range(lab.pick(5, 1)):
-                for who, rounds in found.items():
-                    name = f"{who[:4]}-{consumers}-{number}"
-                    rounds.append(await _round(engine.url, name, who, consumers, events))
-            what = f"{consumers} consumers of a relay" if consumers > 1 else "one consumer of a relay"
-            rows += [
-                _row(f"{what}, all together", "events/s", [one[0] for one in found["ours"]],
-                     [one[0] for one in found[_BARE]]),
-                _row(f"{what}, the last has one event after", "ms", [one[1] for one in found["ours"]],
-                     [one[1] for one in found[_BARE]]),
-            ]  # fmt: skip
+    for kind, server in {"Redis": redis_server, "NATS": nats_server}.items():
+        with tempfile.TemporaryDirectory() as folder, server(Path(folder)) as engine:
+            for consumers in (1, 10, 100):
+                rows += await _rows(lab, kind, engine.url, consumers)
     return rows
 
 
-def _row(what: str, unit: str, ours: list[float], bare: list[float]) -> Row:
-    estimate = Estimate.of(ours)
+async def _rows(lab: Lab, kind: str, url: str, consumers: int) -> list[Row]:
+    events = lab.pick(20_000, 2_000) // consumers
+    bare = _BARE[kind]
+    readers: Mapping[str, _Read] = {"ours": _read, bare.name: bare.read}
+    found: dict[str, list[tuple[float, float]]] = {who: [] for who in readers}
+    for number in range(lab.pick(5, 1)):
+        for who, rounds in found.items():
+            name = f"{who[:4].strip()}-{consumers}-{number}"
+            rounds.append(await _round(url, name, readers[who], consumers, events))
+    what = f"{consumers} consumers of a relay" if consumers > 1 else "one consumer of a relay"
+    what = what if kind == "Redis" else f"{what} over {kind}"
+    rates, delays = ({who: [one[at] for one in rounds] for who, rounds in found.items()} for at in (0, 1))
+    return [
+        _row(f"{what}, all together", "events/s", bare.name, rates),
+        _row(f"{what}, the last has one event after", "ms", bare.name, delays),
+    ]
+
+
+def _row(what: str, unit: str, rival: str, found: Mapping[str, list[float]]) -> Row:
+    estimate = Estimate.of(found["ours"])
     return Row(
         case="relay",
         what=what,
@@ -57,7 +69,7 @@ def _row(what: str, unit: str, ours: list[float], bare: list[float]) -> Row:
         value=estimate.value,
         low=estimate.low,
         high=estimate.high,
-        rivals={_BARE: Estimate.of(bare).value},
+        rivals={rival: Estimate.of(found[rival]).value},
     )
 
 
@@ -66,12 +78,11 @@ def _records(count: int) -> list[Record]:
     return [record_of(AlertEvent(agent_id="agent-1", alert=alert), None)] * count
 
 
-async def _round(url: str, name: str, who: str, consumers: int, events: int) -> tuple[float, float]:
-    store = RedisStore(redis_address(url, "url"), name)
+async def _round(url: str, name: str, read: _Read, consumers: int, events: int) -> tuple[float, float]:
+    store = open_store(relay_address(url, "url"), name)
     try:
         await store.lead(60.0)
         ready = asyncio.Barrier(consumers + 1)
-        read = _read if who == "ours" else _read_bare
         tasks = [asyncio.create_task(read(url, name, events, ready)) for _ in range(consumers)]
         await ready.wait()
         began = time.perf_counter()
@@ -97,7 +108,7 @@ async def _read(url: str, name: str, count: int, ready: asyncio.Barrier) -> None
             await anext(events)
 
 
-async def _read_bare(url: str, name: str, count: int, ready: asyncio.Barrier) -> None:
+async def _xread(url: str, name: str, count: int, ready: asyncio.Barrier) -> None:
     link = RedisLink(redis_address(url, "url"))
     stream = f"trmm:{{relay:{name}}}:stream"
     try:
@@ -112,3 +123,28 @@ async def _read_bare(url: str, name: str, count: int, ready: asyncio.Barrier) ->
                 count -= 1
     finally:
         await link.aclose()
+
+
+async def _consume(url: str, name: str, count: int, ready: asyncio.Barrier) -> None:
+    client = await nats.connect(url)
+    try:
+        reading = await client.jetstream().subscribe(
+            f"trmm.relay.{name}.log",
+            ordered_consumer=True,
+            config=ConsumerConfig(deliver_policy=DeliverPolicy.NEW),
+        )
+        await ready.wait()
+        while count > 0:
+            message = await reading.next_msg(timeout=4.0)
+            # The first line of a message says of how many events it is.
+            count -= int(message.data.split(b" ", 5)[4])
+    finally:
+        await client.close()
+
+
+class _Bare(NamedTuple):
+    name: str
+    read: _Read
+
+
+_BARE: Final = {"Redis": _Bare("bare XREAD", _xread), "NATS": _Bare("bare JetStream", _consume)}

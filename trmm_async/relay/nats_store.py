@@ -271,6 +271,7 @@ class NatsStore:
         self._renewed = 0.0
         self._log = _Log()
         self._reading: _Reading | None = None
+        self._seen: tuple[Stored | None, float] = None, 0.0
 
     def __repr__(self) -> str:
         return f"<NatsStore {self.name!r} at {self.where}>"
@@ -291,7 +292,7 @@ class NatsStore:
                     await self._stream.create()
                     continue
                 held = await self._stream.last(self._lease_subject)
-                if held is not None and _is_held(held, standing) and _owner(held)[0] != self._tag:
+                if held is not None and self._is_held(held, standing) and _owner(held)[0] != self._tag:
                     return None
                 self._tag, self._lease, self._log = secrets.token_hex(8), lease, _Log(end=Tail(standing.last))
                 try:
@@ -534,7 +535,7 @@ class NatsStore:
         standing = await self._stream.standing()
         if standing is None:
             return End("", False)
-        is_led = _is_held(await self._stream.last(self._lease_subject), standing)
+        is_led = self._is_held(await self._stream.last(self._lease_subject), standing)
         stored = await self._stream.last(self._subject)
         if stored is None:
             return End("", is_led)
@@ -561,6 +562,19 @@ class NatsStore:
         entries = await reading.next(wait)
         self._reading = reading
         return entries
+
+    def _is_held(self, lease: Stored | None, standing: StreamStanding) -> bool:
+        """Whether a lease has not run out, by the server's clock.
+
+        That may have been put back: so it has run out, too, where it was not renewed for so long by ours.
+        """
+        if lease is None or lease.time is None:
+            return False
+        now = asyncio.get_running_loop().time()
+        if self._seen[0] != lease:
+            self._seen = lease, now
+        left = _owner(lease)[1]
+        return (standing.now - lease.time).total_seconds() < left and now - self._seen[1] < left
 
     async def aclose(self) -> None:
         """See `Store`."""
@@ -603,10 +617,3 @@ def _read_place(place: str) -> _LogPlace:
 def _owner(lease: Stored) -> tuple[str, float]:
     tag, _, seconds = lease.data.decode().partition(" ")
     return tag, float(seconds)
-
-
-def _is_held(lease: Stored | None, standing: StreamStanding) -> bool:
-    """Whether a lease has not run out, by the server's clock."""
-    if lease is None or lease.time is None:
-        return False
-    return (standing.now - lease.time).total_seconds() < _owner(lease)[1]
