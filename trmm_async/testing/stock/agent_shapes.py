@@ -15,7 +15,7 @@ from trmm_async.testing.replies import iso
 from .custom_fields import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from trmm_async.testing.nouns import Agent, Check
 
@@ -56,13 +56,13 @@ def short(it: Agent) -> Json:
     }
 
 
-def listed(it: Agent, checks: Sequence[Check], pending_actions: int) -> Json:
+def listed(it: Agent, checks: Sequence[Check], pending_actions: int, template: Json | None) -> Json:
     """An agent as the list shows it: by the names of its client and site; `policy` only if it has one."""
     policy: Json = {} if it.policy is None else {"policy": it.policy}
     seen = it.last_seen is not None
     return {
         "agent_id": it.agent_id,
-        "alert_template": None,
+        "alert_template": template,
         "hostname": it.hostname,
         "site_name": it.site.name,
         "client_name": it.site.client.name,
@@ -94,8 +94,11 @@ def listed(it: Agent, checks: Sequence[Check], pending_actions: int) -> Json:
     }
 
 
-def alone(it: Agent, checks: Sequence[Check]) -> Json:
-    """An agent alone: `client` is a name here, `site` a number; there is no `id` and no `serial_number`."""
+def alone(it: Agent, checks: Sequence[Check], given: Mapping[str, object]) -> Json:
+    """An agent alone: `client` is a name here, `site` a number; there is no `id` and no `serial_number`.
+
+    `given` is what it has by its policies and its place.
+    """
     seen = it.last_seen is not None
     created: Json = {"created_by": None, "created_time": iso(it.boot_time)}
     return {
@@ -110,9 +113,7 @@ def alone(it: Agent, checks: Sequence[Check]) -> Json:
         "custom_fields": shown(it.custom_fields, "agent", it.pk),
         "patches_last_installed": None,
         "last_seen": _stamp(it),
-        "applied_policies": dict.fromkeys(("agent_policy", "site_policy", "client_policy", "default_policy")),
-        "effective_patch_policy": update_policy(it),
-        "alert_template": None,
+        **given,
         "effective_default_shell": "cmd" if it.plat == "windows" else "bash",
         **created,
         "modified_by": None,

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 from trmm_async.testing.routing import Route
 
 from . import agent_shapes as shapes
-from . import custom_fields
+from . import alert_templates, custom_fields
 from .edits import AGENT_FIELDS, checked
 from .models import PATCH_POLICY
+from .reach import brief, patch_policy_of, policies_by_place, template_of
 from .room import Fields, crash, invalid, refuse, said, whole
 from .sight import Sight
 
@@ -43,7 +44,9 @@ class Agents:
     """`/agents/` and `/agents/{agent_id}/`."""
 
     def __init__(self, stage: Stage) -> None:
+        self._stage = stage
         self._world = stage.world
+        self._database = stage.database
         self._diary = stage.diary
         self._sight = Sight(stage)
         self._seconds = stage.agent_seconds
@@ -77,7 +80,12 @@ class Agents:
             return await self._said([shapes.short(agent) for agent in found], SHORT * self._seconds)
         pending = Counter(row["agent"] for row in self._diary.actions.values() if row["status"] == "pending")
         rows = [
-            shapes.listed(agent, self._world.checks_of(agent.agent_id), pending[agent.agent_id])
+            shapes.listed(
+                agent,
+                self._world.checks_of(agent.agent_id),
+                pending[agent.agent_id],
+                brief(self._database, agent, "agent"),
+            )
             for agent in found
         ]
         return await self._said(rows, self._seconds)
@@ -93,7 +101,13 @@ class Agents:
     def get(self, asked: Asked) -> Reply:
         """`GET /agents/{agent_id}/`."""
         agent = self._agent(asked)
-        return said(shapes.alone(agent, self._world.checks_of(agent.agent_id)))
+        template = template_of(self._database, agent)
+        given = {
+            "applied_policies": policies_by_place(self._database, agent),
+            "effective_patch_policy": patch_policy_of(self._database, agent, shapes.update_policy(agent)),
+            "alert_template": template and alert_templates.shown(self._stage, template),
+        }
+        return said(shapes.alone(agent, self._world.checks_of(agent.agent_id), given))
 
     def edit(self, asked: Asked) -> Reply:
         """`PUT /agents/{agent_id}/`: any of its settings; what it does not know is ignored.

@@ -11,6 +11,7 @@ from trmm_async.testing.replies import RefusedError
 from trmm_async.testing.routing import Route
 
 from .automation import shown_client, shown_site
+from .reach import ALWAYS
 from .room import Fields, said
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from .table import Row
 
-__all__ = ["AlertTemplates"]
+__all__ = ["AlertTemplates", "shown"]
 
 LISTED, MANAGED = "can_list_alerttemplates", "can_manage_alerttemplates"
 WAYS = ("email", "text", "dashboard")
@@ -51,11 +52,11 @@ class AlertTemplates:
 
     def all(self, _asked: Asked) -> Reply:
         """`GET /alerts/templates/`."""
-        return said([self._shown(row) for row in self._table])
+        return said([shown(self._stage, row) for row in self._table])
 
     def get(self, asked: Asked) -> Reply:
         """`GET /alerts/templates/{id}/`."""
-        return said(self._shown(self._table.get(asked.params["id"])))
+        return said(shown(self._stage, self._table.get(asked.params["id"])))
 
     def create(self, asked: Asked) -> Reply:
         """`POST /alerts/templates/`: nothing has to be there, and names may be the same."""
@@ -105,27 +106,34 @@ class AlertTemplates:
             }
         )
 
-    def _shown(self, row: Row) -> Row:
-        recipients = row["email_recipients"]
-        return {
-            **row,
-            "agent_settings": any(row[f"agent_always_{way}"] for way in ("email", "text", "alert")),
-            **{f"{what}_settings": self._settings(row, what) for what in ("check", "task")},
-            "core_settings": True if row["email_from"] else recipients,
-            "default_template": self._database.settings["alert_template"] == row["id"],
-            "action_name": self._name(row, "action"),
-            "resolved_action_name": self._name(row, "resolved_action"),
-            "applied_count": 0,
-        }
 
-    @staticmethod
-    def _settings(row: Row, what: str) -> bool:
-        severities = any(row[f"{what}_{way}_alert_severity"] for way in WAYS)
-        return severities or any(row[f"{what}_always_{way}"] for way in ("email", "text", "alert"))
+def shown(stage: Stage, row: Row) -> Row:
+    """Return a template as the server shows it, alone and with an agent."""
+    world, database, number = stage.world, stage.database, row["id"]
+    having = [*database.policies, *map(shown_client, world.clients.values())]
+    having += map(shown_site, world.sites.values())
+    return {
+        **row,
+        **{f"{what}_settings": _says_anything(row, what) for what in ("agent", "check", "task")},
+        "core_settings": True if row["email_from"] else row["email_recipients"] or row["text_recipients"],
+        "default_template": database.settings["alert_template"] == number,
+        "action_name": _name(stage, row, "action"),
+        "resolved_action_name": _name(stage, row, "resolved_action"),
+        "applied_count": sum(each["alert_template"] == number for each in having),
+    }
 
-    def _name(self, row: Row, what: str) -> str:
-        if row[f"{what}_type"] == "rest":
-            action = self._database.url_actions.rows.get(int(str(row[f"{what}_rest"] or 0)))
-            return str(action["name"]) if action else ""
-        script = self._world.scripts.get(int(str(row[what] or 0)))
-        return script.name if script else ""
+
+def _says_anything(row: Row, what: str) -> bool:
+    columns = [f"always_{way}" for way in ALWAYS]
+    columns += ["email_on_resolved", "text_on_resolved", "periodic_alert_days"]
+    if what != "agent":
+        columns += [f"{way}_alert_severity" for way in WAYS]
+    return any(row[f"{what}_{column}"] for column in columns)
+
+
+def _name(stage: Stage, row: Row, what: str) -> str:
+    if row[f"{what}_type"] == "rest":
+        action = stage.database.url_actions.rows.get(int(str(row[f"{what}_rest"] or 0)))
+        return str(action["name"]) if action else ""
+    script = stage.world.scripts.get(int(str(row[what] or 0)))
+    return script.name if script else ""

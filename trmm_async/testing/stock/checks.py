@@ -17,7 +17,7 @@ from trmm_async.testing.routing import Route
 
 from .database import RESULTS
 from .models import CHECK_TYPES
-from .reach import given_checks
+from .reach import brief, given_checks
 from .room import Fields, crash, invalid, refuse, said
 from .sight import Sight
 
@@ -270,7 +270,7 @@ def shown(stage: Stage, row: Row, tasks: Sequence[Row], agent: Agent | None = No
         **row,
         "readable_desc": readable(stage, row),
         "assignedtasks": [task for task in tasks if task["assigned_check"] == row["id"]],
-        "alert_template": None,
+        "alert_template": brief(stage.database, stage.database.agent_of(row), "check"),
         "check_result": result,
     }
 

@@ -46,6 +46,7 @@ class Database:
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self._by_number: dict[object, Agent] = {}
         clock = world.clock
         self.policies: Table = Table("Policy", models.policy(lambda key: key in self.alert_templates), clock)
         self.checks: Table = Table(
@@ -128,7 +129,14 @@ class Database:
 
     def agent_of(self, row: Row) -> Agent | None:
         """Return whose check or task a row is; None for a policy's."""
-        return next((agent for agent in self._world.agents.values() if agent.pk == row["agent"]), None)
+        number = row["agent"]
+        if number is None:
+            return None
+        found = self._by_number.get(number)
+        if found is None or self._world.agents.get(found.agent_id) is not found:
+            self._by_number = {agent.pk: agent for agent in self._world.agents.values()}
+            found = self._by_number.get(number)
+        return found
 
     def _pks(self) -> set[int]:
         return {agent.pk for agent in self._world.agents.values()}

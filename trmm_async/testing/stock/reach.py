@@ -1,4 +1,4 @@
-"""What policies give to which agents.
+"""What policies give to which agents, and which alert template an agent has.
 
 Below: `database.py` keeps policies and checks, `world.py` says where they are set. Above: the rooms of
 policies, checks and tasks. What agents are given is remembered for ten minutes, as on the real server.
@@ -17,7 +17,17 @@ if TYPE_CHECKING:
     from .database import Database
     from .table import Row
 
-__all__ = ["given_checks", "given_tasks", "policies_of", "reached_by"]
+__all__ = [
+    "ALWAYS",
+    "brief",
+    "given_checks",
+    "given_tasks",
+    "patch_policy_of",
+    "policies_by_place",
+    "policies_of",
+    "reached_by",
+    "template_of",
+]
 
 LIKE = {
     "diskspace": ("disk",),
@@ -28,24 +38,101 @@ LIKE = {
 }
 """By which columns two checks of a type are the same check."""
 
+ALWAYS = ("email", "text", "alert")
+"""How one is always told, or never, whatever a check or a task says."""
+
+INHERITED = (
+    "critical",
+    "important",
+    "moderate",
+    "low",
+    "other",
+    "run_time_frequency",
+    "reboot_after_install",
+)
+"""What an agent's patch policy may leave to those of its policies, by the word "inherit"."""
+
 ORDER = ("diskspace", "ping", "cpuload", "memory", "winsvc", "script", "eventlog")
 """In which order of types the server lists what policies give."""
 
 
 def policies_of(database: Database, agent: Agent) -> list[Row]:
     """Return the active policies of an agent: its own, its site's, its client's and the default."""
+    found = {row["id"]: row for row in policies_by_place(database, agent).values() if row and row["active"]}
+    return list(found.values())
+
+
+def policies_by_place(database: Database, agent: Agent) -> dict[str, Row | None]:
+    """Return by where it is set which policy an agent has, active or not, the nearest place first."""
     kind = f"{agent.monitoring_type}_policy"
     site, client = agent.site, agent.site.client
-    chain: list[object] = [agent.policy]
-    if not agent.block_policy_inheritance:
-        chain.append(getattr(site, kind))
-        if not site.block_policy_inheritance:
-            chain.append(getattr(client, kind))
-            if not client.block_policy_inheritance:
-                chain.append(database.settings[kind])
+    inherits = not agent.block_policy_inheritance
+    above_site = inherits and not site.block_policy_inheritance
+    chain: dict[str, object] = {
+        "agent_policy": agent.policy,
+        "site_policy": getattr(site, kind) if inherits else None,
+        "client_policy": getattr(client, kind) if above_site else None,
+        "default_policy": (
+            database.settings[kind] if above_site and not client.block_policy_inheritance else None
+        ),
+    }
     rows = database.policies.rows
-    found = [rows[each] for each in dict.fromkeys(chain) if isinstance(each, int) and each in rows]
-    return [row for row in found if row["active"] and not _excludes(row, agent)]
+    found = {place: rows.get(each) if isinstance(each, int) else None for place, each in chain.items()}
+    return {place: row if row and not _excludes(row, agent) else None for place, row in found.items()}
+
+
+def template_of(database: Database, agent: Agent) -> Row | None:
+    """Return the alert template of an agent.
+
+    A policy's goes before that of the place at which the policy is set, but the server's own before the
+    default policy's. Blocked inheritance keeps policies away, not the templates of places.
+    """
+    templates = database.alert_templates.rows
+    if not templates:
+        return None
+    policies = policies_by_place(database, agent)
+    site, client = agent.site, agent.site.client
+    chain: list[object] = [
+        _template(policies["agent_policy"]),
+        _template(policies["site_policy"]),
+        site.alert_template,
+        _template(policies["client_policy"]),
+        client.alert_template,
+        database.settings["alert_template"],
+        _template(policies["default_policy"]),
+    ]
+    found = [templates[each] for each in chain if isinstance(each, int) and each in templates]
+    return next((row for row in found if row["is_active"] and not _leaves_out(row, agent)), None)
+
+
+def patch_policy_of(database: Database, agent: Agent, own: Row) -> Row:
+    """Return an agent's patch policy: of its policies the first's that has one, but for its `own` words."""
+    of_policy = {row["policy"]: row for row in reversed(list(database.patch_policies))}
+    given = next(
+        (of_policy[each["id"]] for each in policies_of(database, agent) if each["id"] in of_policy), None
+    )
+    if given is None:
+        return own
+    kept = [name for name in INHERITED if own[name] != "inherit"]
+    if own["run_time_frequency"] != "inherit":
+        kept += ["run_time_hour", "run_time_days"]
+    if not own["reprocess_failed_inherit"]:
+        kept += ["reprocess_failed", "reprocess_failed_times", "email_if_fail"]
+    return given | {name: own[name] for name in kept}
+
+
+def _template(policy: Row | None) -> object:
+    return policy["alert_template"] if policy and policy["active"] else None
+
+
+def brief(database: Database, agent: Agent | None, what: str) -> Row | None:
+    """Return of an agent's template what stands with it, and with each check and task of its own."""
+    row = template_of(database, agent) if agent else None
+    return row and {"name": row["name"], **{f"always_{way}": row[f"{what}_always_{way}"] for way in ALWAYS}}
+
+
+def _leaves_out(template: Row, agent: Agent) -> bool:
+    return _excludes(template, agent) or bool(template[f"exclude_{agent.monitoring_type}s"])
 
 
 def reached_by(database: Database, world: World, policy: object) -> list[Agent]:
@@ -130,11 +217,11 @@ def _kind(row: Row) -> tuple[object, ...]:
     return (row["check_type"], *(row[name] for name in LIKE.get(str(row["check_type"]), ())))
 
 
-def _excludes(policy: Row, agent: Agent) -> bool:
+def _excludes(row: Row, agent: Agent) -> bool:
     return (
-        agent.pk in _ids(policy["excluded_agents"])
-        or agent.site.id in _ids(policy["excluded_sites"])
-        or agent.site.client.id in _ids(policy["excluded_clients"])
+        agent.pk in _ids(row["excluded_agents"])
+        or agent.site.id in _ids(row["excluded_sites"])
+        or agent.site.client.id in _ids(row["excluded_clients"])
     )
 
 

@@ -14,7 +14,7 @@ from trmm_async.testing.runner import Order
 
 from . import schedules
 from .checks import readable
-from .reach import given_tasks
+from .reach import brief, given_tasks
 from .room import Fields, crash, refuse, said
 from .sight import Sight
 
@@ -238,6 +238,6 @@ def shown(stage: Stage, row: Row, results: Mapping[int, Row]) -> Row:
         **row,
         **({"check_name": readable(stage, check)} if check else {}),
         "schedule": schedules.words(row),
-        "alert_template": None,
+        "alert_template": brief(stage.database, stage.database.agent_of(row), "task"),
         "task_result": results.get(int(str(row["id"])), {}),
     }
