@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, get_args
 
 import typer
 
@@ -35,7 +35,19 @@ from trmm_async.cli.rows import (
 from trmm_async.cli.text import clean, one_line
 from trmm_async.cli.values import choice
 
-__all__ = ["FORMS", "OUTCOME", "Showing", "columns_of", "complete_fields", "row_of", "shows"]
+__all__ = [
+    "FORMS",
+    "OUTCOME",
+    "Showing",
+    "columns_of",
+    "complete_fields",
+    "csv_writer",
+    "event_fields",
+    "print_name",
+    "print_yaml",
+    "row_of",
+    "shows",
+]
 
 FORMS: Final = ("table", "wide", "csv", "json", "jsonl", "yaml", "name")
 
@@ -56,12 +68,24 @@ _OF_OUTCOMES: Final = frozenset(
 )
 
 
+def event_fields() -> tuple[str, ...]:
+    """The fields of events of all kinds, for programs."""
+    first = ("event", "hostname", "agent_id", "time")
+    return tuple(
+        dict.fromkeys(
+            (*first, *(name for kind in get_args(sdk.Event) for name in field_names(kind, hosted=False)))
+        )
+    )
+
+
 def complete_fields(ctx: typer.Context, incomplete: str) -> list[str]:
     """What could stand there, for the shell."""
     names = [ctx.info_name, ctx.parent.info_name if ctx.parent else None]
     kind = next((_KINDS[name] for name in names if name in _KINDS), None)
     if _OF_OUTCOMES & set(names):
         fields: Sequence[str] = OUTCOME
+    elif {"watch", "webhooks"} & set(names):
+        fields = event_fields()
     elif kind is None:
         return []
     else:
@@ -174,7 +198,7 @@ class Showing:
         elif self.form in {"json", "jsonl"}:
             row = row_of(thing, None, paths)
             if self.filter is not None:
-                self._filtered(row)
+                self.print_filtered(row)
             else:
                 print(as_json_text(row, indent=2 if self.form == "json" else None))
         else:
@@ -195,11 +219,11 @@ class Showing:
             with Output(as_json=self.form == "json", as_jsonl=self.form == "jsonl").stream() as emit:
                 yield lambda thing: emit(row_of(thing, None, paths))
         elif self.form == "jsonl":
-            yield lambda thing: self._filtered(row_of(thing, None, paths))
+            yield lambda thing: self.print_filtered(row_of(thing, None, paths))
         elif self.form == "name":
-            yield lambda thing: _print_name(_name_of(thing, None))
+            yield lambda thing: print_name(_name_of(thing, None))
         elif self.form == "csv" and (columns := paths or names):
-            write = _csv_writer(columns, heads=self.has_heads)
+            write = csv_writer(columns, heads=self.has_heads, flush=True)
             yield lambda thing: write(flat(row_of(thing, None, paths)))
         elif self.in_words:
             yield lambda _: None
@@ -240,31 +264,33 @@ class Showing:
         rows: Iterable[Any] = (row_of(thing, hosts, paths) for thing in things)
         if self.filter is not None:
             for data in rows if self.form == "jsonl" else [list(rows)]:
-                self._filtered(data)
+                self.print_filtered(data)
         elif self.form == "csv":
             told_rows = [flat(row) for row in rows]
             if columns := tuple(dict.fromkeys(each for row in told_rows for each in row)):
-                write = _csv_writer(columns, heads=self.has_heads)
+                write = csv_writer(columns, heads=self.has_heads)
                 for row in told_rows:
                     write(row)
         elif self.form == "yaml":
-            _print_yaml(list(rows))
+            print_yaml(list(rows))
         elif self.form == "name":
             for thing in things:
-                _print_name(name(thing) if name else _name_of(thing, hosts))
+                print_name(name(thing) if name else _name_of(thing, hosts))
         else:
             with Output(as_json=self.form == "json", as_jsonl=self.form == "jsonl").stream() as emit:
                 for row in rows:
                     emit(row)
 
-    def _filtered(self, data: Any) -> None:
+    def print_filtered(self, data: Any, *, flush: bool = False) -> None:
+        """Print what the filter makes of this; with `flush` it leaves at once, as lines of `jsonl` do."""
+        flush = flush or self.form == "jsonl"
         try:
             for found in self.filter.input_value(data):
                 # As gh does: a text without its quotes.
                 if isinstance(found, str):
-                    print(clean(found) if sys.stdout.isatty() else found, flush=self.form == "jsonl")
+                    print(clean(found) if sys.stdout.isatty() else found, flush=flush)
                 else:
-                    print(as_json_text(found), flush=self.form == "jsonl")
+                    print(as_json_text(found), flush=flush)
         except ValueError as error:
             raise usage(f"--jq: {one_line(clean(str(error)))}") from error
 
@@ -300,20 +326,27 @@ def _name_of(thing: Any, hosts: Mapping[str, str] | None) -> object:
     return ""
 
 
-def _print_name(name: object) -> None:
+def print_name(name: object) -> None:
+    """Print what a thing is called, for `-o name`."""
     print(one_line(clean(str(name))), flush=True)
 
 
 class _Printed:
     """What is written is printed: on stdout as it is then, which a bar takes the place of."""
 
+    def __init__(self, *, flush: bool) -> None:
+        self._flush = flush
+
     def write(self, text: str) -> None:
-        print(text, end="")
+        print(text, end="", flush=self._flush)
 
 
-def _csv_writer(columns: Sequence[str], *, heads: bool) -> Callable[[Mapping[str, Any]], None]:
+def csv_writer(
+    columns: Sequence[str], *, heads: bool, flush: bool = False
+) -> Callable[[Mapping[str, Any]], None]:
+    """What prints rows as CSV, by these names; with `flush` each leaves at once, the titles too."""
     tidy: Callable[[str], str] = clean if sys.stdout.isatty() else str
-    writer = csv.writer(_Printed(), lineterminator="\n")
+    writer = csv.writer(_Printed(flush=flush), lineterminator="\n")
     if heads:
         writer.writerow(columns)
 
@@ -324,7 +357,8 @@ def _csv_writer(columns: Sequence[str], *, heads: bool) -> Callable[[Mapping[str
     return write
 
 
-def _print_yaml(rows: list[Any]) -> None:
+def print_yaml(rows: list[Any]) -> None:
+    """Print these rows as a list in YAML."""
     try:
         import yaml
     except ModuleNotFoundError as error:
@@ -332,4 +366,4 @@ def _print_yaml(rows: list[Any]) -> None:
     every = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
     # What JSON has is what YAML gets: no type of ours, and no reference from one row to another.
     told = json.loads(json.dumps(plain(rows)))
-    print(yaml.safe_dump(told, sort_keys=False, allow_unicode=every), end="")
+    print(yaml.safe_dump(told, sort_keys=False, allow_unicode=every), end="", flush=True)

@@ -71,6 +71,8 @@ class Listing(Showing):
     ] = 10.0
 
     def __post_init__(self) -> None:
+        if self.watch and self.jq is not None and self.form is None and not self.as_json:
+            object.__setattr__(self, "as_jsonl", True)  # what has no end has no document either
         super().__post_init__()
         if self.watch and not (self.for_people or self.form in {"jsonl", "name"}):
             raise usage(f"--watch goes with table, wide, jsonl and name, not with {self.form}")

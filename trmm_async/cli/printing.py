@@ -24,6 +24,7 @@ __all__ = [
     "STYLES",
     "WIDE",
     "Column",
+    "GrowingTable",
     "Output",
     "as_json_text",
     "fitted",
@@ -117,7 +118,7 @@ class Output:
             nonlocal before
             if self.as_json:
                 element = as_json_text(plain(thing), indent=2).replace("\n", "\n  ")
-                print(before, element, sep="", end="")
+                print(before, element, sep="", end="", flush=True)
                 before = ",\n  "
             else:
                 print(as_json_text(plain(thing)), flush=True)
@@ -208,6 +209,44 @@ def print_table(
         widths = fitted(widths, [column.keep for column in shown], room, addresses)
     for row in table:
         terminal.print(_line(row, widths))
+
+
+class GrowingTable(Generic[T]):
+    """A table whose rows come one by one, each printed when it comes.
+
+    A column is as wide as it has had to be so far. The titles stand above the first row.
+
+    Args:
+        columns: what is told of each row.
+        heads: whether the titles stand above.
+        whole: cut none, and show the wide columns as well.
+    """
+
+    def __init__(self, columns: Sequence[Column[T]], *, heads: bool = True, whole: bool = False) -> None:
+        self._columns = columns
+        self._whole = whole
+        self._titles = [_styled(column.title, "bold") for column in columns] if heads else None
+        self._widths = [0] * len(columns)
+        self._addresses = [False] * len(columns)
+
+    def add(self, thing: T) -> None:
+        """Print one row."""
+        terminal = screen()
+        cells = [_cell(column, thing) for column in self._columns]
+        lines = [cells] if self._titles is None else [self._titles, cells]
+        self._titles = None
+        for line in lines:
+            self._widths = [max(width, cell.cell_len) for width, cell in zip(self._widths, line, strict=True)]
+        # An address is never cut.
+        self._addresses = [
+            had or "://" in cell.plain for had, cell in zip(self._addresses, cells, strict=True)
+        ]
+        widths = self._widths
+        if terminal.is_terminal and not self._whole:
+            room = terminal.width - _GAP * (len(cells) - 1)
+            widths = fitted(widths, [column.keep for column in self._columns], room, self._addresses)
+        for line in lines:
+            terminal.print(_line(line, widths))
 
 
 def _without_empty(

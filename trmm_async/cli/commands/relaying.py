@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from trmm_async.cli.event_form import EventForm, tells_events
 from trmm_async.cli.exits import Exit, usage
-from trmm_async.cli.forms import Showing, shows
 from trmm_async.cli.happenings import shown
 from trmm_async.cli.options import LOOK, examples
 from trmm_async.cli.picking import Where, picks
@@ -92,7 +92,7 @@ async def relay(
 
 @runs
 @picks
-@shows
+@tells_events
 async def webhooks(
     context: typer.Context,
     *,
@@ -101,7 +101,7 @@ async def webhooks(
     ] = _WEBHOOKS,
     where: Where,
     health: Health = None,
-    form: Showing,
+    form: EventForm,
 ) -> int:
     """Take a stock server's alert webhooks, and show each alert as it stands then. Until it is stopped.
 

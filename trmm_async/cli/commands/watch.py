@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import typer
 
 import trmm_async as sdk
+from trmm_async.cli.event_form import EventForm, tells_events
 from trmm_async.cli.exits import usage
-from trmm_async.cli.forms import Showing, shows
 from trmm_async.cli.happenings import shown
 from trmm_async.cli.known_names import offer_agents
 from trmm_async.cli.options import LOOK, examples
@@ -38,7 +38,7 @@ def add_to(app: typer.Typer) -> None:
 
 @runs
 @picks
-@shows
+@tells_events
 async def watch(
     context: typer.Context,
     agents: Annotated[
@@ -66,13 +66,13 @@ async def watch(
     snapshot: Annotated[
         bool, typer.Option("--snapshot", help="With --from: first how each agent stands.")
     ] = False,
-    form: Showing,
+    form: EventForm,
 ) -> None:
     """Show events as they come: agents on- and offline, alerts, scripts' output. Ctrl-C ends it.
 
     Each agent's events come from its connection on, while others are still being connected. A stock server
-    is looked at again and again, so that its events come some seconds late. --json prints all of them at the
-    end.
+    is looked at again and again, so that its events come some seconds late. Whatever the form, each is
+    printed as it comes; --jq is given one at a time.
     """
     end_after = seconds(duration, "--for")
     if relay is not None or name is not None:
