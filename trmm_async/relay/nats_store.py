@@ -41,7 +41,7 @@ _TRIES: Final = 8
 _NO_STREAM: Final = 0.25
 _HEAD: Final = 1024
 """Bytes of a message that are kept for what is not ours: headers, and the first line."""
-_SNAPSHOT_LEAST: Final = 2**18
+_SNAPSHOT_LEAST: Final = 2**15
 """Bytes of batches, at least, between two snapshots."""
 
 _Agents = dict[str, dict[str, str]]
