@@ -8,7 +8,7 @@ import pytest
 
 from tests.config.folders import applied, changes, write
 from tests.servers import stock
-from trmm_async import ConfigError, config
+from trmm_async import ApplyStoppedError, ConfigError, InvalidRequestError, config
 
 NAMES = (
     "a/b",
@@ -136,3 +136,75 @@ async def test_two_that_apply_one_folder_at_once(tmp_path: Path) -> None:
         assert names.count("Once") == 1
         # What held it holds it no more.
         await config.apply(trmm, await config.plan(trmm, tmp_path, kinds=["scripts"]), tmp_path)
+
+
+async def test_a_number_refers_to_nothing_that_the_server_has_not_there(tmp_path: Path) -> None:
+    """`pull` writes one of what is gone. On another server it would be somebody else's."""
+    async with stock() as (server, trmm):
+        other = await trmm.scripts.create(name="Other", shell="python", code="1")
+        task = "{name: T, schedule: {task_type: manual}, actions: [{type: script, script: '#NUMBER'}]}"
+        before = changes(server)
+        for number in (other.id, 99_999):
+            text = f"name: P\ntasks:\n- {task.replace('NUMBER', str(number))}\n"
+            write(tmp_path, "policies/p.yaml", text)
+            with pytest.raises(ConfigError, match=f"there is no script '#{number}'"):
+                await config.plan(trmm, tmp_path, kinds=["policies"])
+        assert changes(server) == before
+        # What is gone here may stand as it is, beside what changes.
+        write(tmp_path, "policies/p.yaml", f"name: P\ntasks:\n- {task.replace('#NUMBER', 'Other')}\n")
+        await applied(trmm, tmp_path, kinds=["policies"])
+        await trmm.scripts.delete(other, in_use=True)
+        gone = task.replace("NUMBER", str(other.id)).replace("{name: T,", "{name: T, enabled: false,")
+        write(tmp_path, "policies/p.yaml", f"name: P\ntasks:\n- {gone}\n")
+        assert await applied(trmm, tmp_path, kinds=["policies"]) == ["~ task 'T' of 'P'"]
+
+
+async def test_no_kinds_are_not_all(tmp_path: Path) -> None:
+    async with stock() as (_, trmm):
+        with pytest.raises(InvalidRequestError, match="kinds: give at least one"):
+            await config.pull(trmm, tmp_path, kinds=[])
+
+
+async def test_what_can_not_be_noted_stops_it_and_is_told(tmp_path: Path) -> None:
+    async with stock() as (server, trmm):
+        for name in "AB":
+            write(tmp_path, f"scripts/{name}.py", f"# ---\n# name: {name}\n# ---\n1")
+        plan = await config.plan(trmm, tmp_path, kinds=["scripts"])
+
+        def lose_record(_: config.Step) -> None:
+            record = next((tmp_path / ".trmm").glob("state-*.json"))
+            record.unlink()
+            record.mkdir()
+
+        with pytest.raises(ApplyStoppedError, match=r"script 'B' is done, and could not be noted") as caught:
+            await config.apply(trmm, plan, tmp_path, tell=lose_record)
+        assert [step.name for step in caught.value.done] == ["A", "B"]
+        before = changes(server)
+        with pytest.raises(ConfigError):
+            await config.apply(trmm, plan, tmp_path)
+        assert changes(server) == before
+
+
+async def test_variables_that_a_mapping_can_not_say_are_told(tmp_path: Path) -> None:
+    async with stock() as (_, trmm):
+        script = {"name": "E", "shell": "python", "script_body": "1", "script_type": "userdefined"}
+        await trmm.request("POST", "/scripts/", json={**script, "env_vars": ["A=1", "A=2"]})
+        pulled = await config.pull(trmm, tmp_path, kinds=["scripts"])
+        assert any("variable 'A' stands there twice" in one for one in pulled.findings)
+
+
+async def test_a_server_that_quotes_a_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOP_SECRET", "s3cr3t-value")
+    async with stock(retries=0) as (server, trmm):
+        write(tmp_path, "key_store/a.yaml", "name: K\nvalue_from: env:TOP_SECRET\n")
+        plan = await config.plan(trmm, tmp_path, kinds=["key_store"])
+        quoted = '{"value": ["s3cr3t-value is not liked"]}'
+        server.fail("POST", "/core/keystore/", status=400, body=quoted)
+        with pytest.raises(ApplyStoppedError, match=r"\*\*\* is not liked") as caught:
+            await config.apply(trmm, plan, tmp_path)
+        assert "s3cr3t" not in f"{caught.value}{caught.value.__cause__}{caught.value.__cause__!r}"
+        await applied(trmm, tmp_path, kinds=["key_store"])
+        monkeypatch.setenv("TOP_SECRET", "an0ther-value")
+        server.fail("PUT", "/core/keystore/", status=400, body=quoted.replace("s3cr3t", "an0ther"))
+        with pytest.raises(ApplyStoppedError, match=r"\*\*\* is not liked"):
+            await config.apply(trmm, await config.plan(trmm, tmp_path, kinds=["key_store"]), tmp_path)

@@ -253,7 +253,9 @@ def schemas() -> Mapping[str, Any]:
 
 
 def _chosen(kinds: Iterable[str] | None, *, community: bool) -> tuple[str, ...]:
-    names = [kinds] if isinstance(kinds, str) else list(kinds or KIND_NAMES)
+    names = [kinds] if isinstance(kinds, str) else list(KIND_NAMES if kinds is None else kinds)
+    if not names:
+        raise InvalidRequestError("kinds: give at least one, or leave it out for all")
     if unknown := [name for name in names if name not in FILES]:
         raise InvalidRequestError(
             f"kinds: there is no kind {unknown[0]!r}{alike(str(unknown[0]), KIND_NAMES)}; "

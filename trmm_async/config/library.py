@@ -1,6 +1,7 @@
 """How the kinds that stand by themselves are read and written: scripts, and what an administrator sets up."""
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -30,6 +31,16 @@ def _env(values: Sequence[str]) -> dict[str, str]:
     return {name: value for name, _, value in (one.partition("=") for one in values)}
 
 
+def _env_twice(*lists: Sequence[str]) -> str:
+    """What is odd about environment variables: the server has a list of them, and a file a mapping."""
+    names = [name for values in lists for name, count in _names_of(values).items() if count > 1]
+    return f"its environment variable {names[0]!r} stands there twice: a file says the last" if names else ""
+
+
+def _names_of(values: Sequence[str]) -> Counter[str]:
+    return Counter(one.partition("=")[0] for one in values)
+
+
 # -- scripts and snippets ------------------------------------------------------------------------------------
 
 
@@ -44,7 +55,8 @@ async def _scripts(trmm: TRMM, _: Sequence[Row], only: Only) -> list[Row]:
             code=script.code or "",
             default_timeout=script.default_timeout or 90,
         )
-        rows.append(Row(kind="scripts", id=script.id, spec=spec, thing=script))
+        odd = _env_twice(script.env_vars)
+        rows.append(Row(kind="scripts", id=script.id, spec=spec, thing=script, odd=odd))
     return rows
 
 
@@ -156,10 +168,13 @@ async def _templates(trmm: TRMM, _: Sequence[Row], only: Only) -> list[Row]:
             action_env_vars=_env(one.action_env_vars),
             resolved_action_env_vars=_env(one.resolved_action_env_vars),
         )
-        odd = "; ".join(
+        oddities = [
             f"its {when}_type is {getattr(spec, f'{when}_type')!r}, and it has none: nothing runs"
             for when in _ACTIONS
             if _has_action(spec, when) and _chosen_action(spec, when) is None
+        ]
+        odd = "; ".join(
+            filter(None, [*oddities, _env_twice(one.action_env_vars, one.resolved_action_env_vars)])
         )
         rows.append(
             Row(kind="alert_templates", id=one.id, spec=_template_prepared(spec, ""), thing=one, odd=odd)

@@ -269,7 +269,7 @@ class _Comparison:
 
     def _step(self, kind: Kind, want: Want, one: SeenRow | None) -> None:
         spec = want.spec
-        self._hold_references(kind, want)
+        self._hold_references(kind, want, one)
         about: dict[str, Any] = {
             "kind": kind.name,
             "name": want.key,
@@ -356,9 +356,10 @@ class _Comparison:
                 "but for capitals or the way in which accents are composed"
             )
 
-    def _hold_references(self, kind: Kind, want: Want) -> None:
-        """What it refers to must be there, or come before it."""
+    def _hold_references(self, kind: Kind, want: Want, one: SeenRow | None) -> None:
+        """What it refers to must be there, or come before it; a number only stays where the server has it."""
         for path, other in kind.refs.items():
+            there = set(_at(one.spec, path)) if one is not None and one.spec is not None else set()
             for name in _at(want.spec, path):
                 if KINDS[other].owner == kind.owner is not None:
                     if not any(one.handle == f"{want.owner}#{other}/{name}" for one in self.wanted.objects):
@@ -368,7 +369,7 @@ class _Comparison:
                 shown = f"{name.client}/{name.site}" if isinstance(name, SiteName) else str(name)
                 if known[name] > 1:
                     self.problems.append(f"{want.handle}: there are several of {KINDS[other].word} {shown!r}")
-                elif not known[name] and name not in self.coming[other] and not _NUMBER.fullmatch(shown):
+                elif not known[name] and name not in self.coming[other] | there:
                     texts = [one for one in (*known, *self.coming[other]) if isinstance(one, str)]
                     self.problems.append(
                         f"{want.handle}: there is no {KINDS[other].word} {shown!r}{alike(shown, texts)}"

@@ -124,6 +124,7 @@ async def carry_out(
         numbers={handle: match.id for handle, match in plan.matches.items()},
     )
     _note_matches(state, plan)
+    folder.keep(state)  # what can't be noted is not begun
     for step in plan.steps:
         number = await _do(work, step)
         work.done.append(step)
@@ -136,10 +137,12 @@ async def carry_out(
         else:
             place = plan.places.get(step.handle, 0)
             state.note(step.handle, number, step.name, place, made=step.action == "create")
-        folder.keep(state)
+        try:
+            folder.keep(state)
+        except ConfigError as error:
+            raise _stopped(work, step, f"{step.title} is done, and could not be noted: {error}") from error
         if tell is not None:
             tell(step)
-    folder.keep(state)
     return Applied(done=tuple(work.done))
 
 
