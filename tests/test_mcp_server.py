@@ -90,6 +90,8 @@ async def test_what_people_ask_is_answered_short_and_typed(tmp_path: Path) -> No
         assert (await told(client, "open_alerts", severity="error"))["total"] == 1
         assert "software" in await told(client, "installed_software", agent="JADE-PC")
         assert (await told(client, "failing_checks"))["not_asked"] == 0
+        assert "severity must be one of" in await refused(client, "open_alerts", severity="worst")
+        assert len(await refused(client, "explain_agent", agent="x" * 100_000)) < 500
         near = await refused(client, "explain_agent", agent="JADE")
         assert 'alike are those that follow. {"untrusted_text": "JADE-PC"' in near
         assert "log" not in str(await told(client, "history", agent="JADE-PC"))
@@ -149,6 +151,14 @@ async def test_orders_stand_where_they_are_marked_wherever_they_come_from(tmp_pa
         # What the model itself has asked for is its own.
         own = f"run the script '{ORDERS}'"
         assert ORDERS not in trusted(answers).replace(own, "")
+        # An agent brings its own id when it enrolls, and a server has words of its own.
+        row = dict.fromkeys(("agent_id", "hostname", "status", "plat", "monitoring_type"), ORDERS)
+        server.fail("GET", "/agents/", status=200, body=json.dumps([row]), times=None)
+        for tool, arguments in (("find_agents", {}), ("reboot", {"agents": [ORDERS]})):
+            answer = await told(client, tool, **arguments)
+            assert ORDERS in str(answer)
+            assert ORDERS not in trusted(answer)
+        server.clear_faults()
         # A server's error, and names that are like what was asked for.
         server.fail("GET", "/agents/", status=400, body=f'"{ORDERS}"', times=None)
         for tool, arguments in (("find_agents", {}), ("reboot", {"agents": ["x"], "dry_run": False})):
@@ -214,7 +224,13 @@ async def test_a_change_has_a_dry_run_and_an_approval_and_is_made_once(tmp_path:
         other = {**RUN, "args": ["-Force"]}
         assert "dry_run=true before" in await refused(client, "run_script", **other, dry_run=False)
         assert len(server.runs) == 1
-    assert [line["tool"] for line in logged(tmp_path)].count("approval") == 1
+    approvals = [line for line in logged(tmp_path) if line["tool"] == "approval"]
+    assert len(approvals) == 1
+    # It has the number of its call, which no other call of any process has.
+    assert {line["tool"] for line in logged(tmp_path) if line["call"] == approvals[0]["call"]} == {
+        "approval",
+        "run_script",
+    }
 
 
 def logged(folder: Path) -> list[dict[str, Any]]:
@@ -231,7 +247,7 @@ async def test_each_call_is_in_the_log_and_how_it_ended(tmp_path: Path) -> None:
         await client.read_resource("trmm://methods/a")
         await refused(client, "explain_agent", agent="x" * 100_000)
     lines = logged(tmp_path)
-    ends: dict[int, list[str]] = {}
+    ends: dict[str, list[str]] = {}
     for line in lines:
         ends.setdefault(line["call"], []).append(f"{line['tool']} {line['what']}")
     told_ends = [" ".join(dict.fromkeys(" ".join(each).split())) for each in ends.values()]
@@ -303,13 +319,13 @@ async def test_a_change_is_small_and_begins_with_one(tmp_path: Path) -> None:
         found = (await told(client, "find_agents"))["agents"]
         names = [one["untrusted_hostname"] for one in found]
         for number in range(4):
-            server.raise_alert(found[number]["agent_id"], severity="error", message=f"{number}")
+            server.raise_alert(found[number]["untrusted_agent_id"], severity="error", message=f"{number}")
         alerts = [one["id"] for one in (await told(client, "open_alerts"))["alerts"]]
         # The first is not done, or not surely: the others are not begun.
         for method, path in (
-            ("POST", f"/agents/{found[0]['agent_id']}/runscript/"),
-            ("POST", f"/agents/{found[0]['agent_id']}/reboot/"),
-            ("PUT", f"/agents/{found[0]['agent_id']}/"),
+            ("POST", f"/agents/{found[0]['untrusted_agent_id']}/runscript/"),
+            ("POST", f"/agents/{found[0]['untrusted_agent_id']}/reboot/"),
+            ("PUT", f"/agents/{found[0]['untrusted_agent_id']}/"),
             ("PUT", f"/alerts/{alerts[0]}/"),
         ):
             server.fail(method, path, status=400)

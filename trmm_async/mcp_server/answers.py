@@ -1,7 +1,8 @@
 """What a model is answered: short, and typed.
 
 Whatever somebody wrote (a machine, a user, an administrator) stands in a field whose name begins with
-`untrusted`. All other texts are ours, or words of a list of ours.
+`untrusted`: ids of agents, too, since a machine brings its own when it enrolls. All other texts are ours,
+or words of a list of ours.
 """
 
 from dataclasses import dataclass, field
@@ -38,7 +39,7 @@ class Untrusted:
 class AgentRow:
     """One agent in short."""
 
-    agent_id: str
+    untrusted_agent_id: str
     untrusted_hostname: str
     untrusted_client: str
     untrusted_site: str
@@ -63,7 +64,7 @@ class AgentRows:
 class CheckRow:
     """A check that fails."""
 
-    agent_id: str
+    untrusted_agent_id: str
     untrusted_hostname: str
     untrusted_check: str
     check_type: str | None
@@ -87,7 +88,7 @@ class AlertRow:
     id: int
     severity: str | None
     type: str | None
-    agent_id: str | None
+    untrusted_agent_id: str | None
     untrusted_hostname: str
     since: datetime | None
     said: Untrusted
@@ -133,7 +134,7 @@ class HistoryRow:
     """What was run on an agent; `returned` is None while its end is not known."""
 
     id: int
-    agent_id: str | None
+    untrusted_agent_id: str | None
     untrusted_hostname: str
     type: str | None
     time: datetime | None
@@ -156,18 +157,18 @@ class HistoryRows:
 class ChangeTarget:
     """An agent, or an alert, by its id; what it is called."""
 
-    id: str
+    untrusted_id: str
     untrusted_text: str
 
     def __str__(self) -> str:
-        return f"{self.untrusted_text} ({self.id})"
+        return f"{self.untrusted_text} ({self.untrusted_id})"
 
 
 @dataclass(frozen=True)
 class ChangeResult:
     """What became of one target: "done", "failed" (not done), "unknown" (perhaps done), "skipped"."""
 
-    id: str
+    untrusted_id: str
     outcome: str
     returned: int | None = None
     said: Untrusted | None = None

@@ -100,4 +100,4 @@ class ChangeOrders:
 
 
 def _fingerprint(what: str, targets: Sequence[ChangeTarget]) -> str:
-    return json.dumps([what, [[target.id, target.untrusted_text] for target in targets]])
+    return json.dumps([what, [[target.untrusted_id, target.untrusted_text] for target in targets]])

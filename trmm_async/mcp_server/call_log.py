@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any, Final
 from mcp import MCPError
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 
-from trmm_async.mcp_server.texts import CRASHES
+from trmm_async.mcp_server.texts import CALL, CallNotes
 from trmm_async.plaintext import clean, one_line
 
 __all__ = ["CallLog", "LoggedCalls"]
@@ -33,9 +34,10 @@ class CallLog:
         Raises:
             OSError: it can't be written.
         """
-        line = json.dumps(
-            {"time": datetime.now(UTC).isoformat(), "tool": tool, "what": what, **more}, default=str
-        )
+        told = {"time": datetime.now(UTC).isoformat(), "tool": tool, "what": what}
+        if (notes := CALL.get()) is not None:
+            told["call"] = notes.number
+        line = json.dumps({**told, **more}, default=str)
         handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         with os.fdopen(handle, "ab", buffering=0) as file:
             written = file.write(line.encode() + b"\n")
@@ -53,29 +55,28 @@ class LoggedCalls:
     def __init__(self, log: CallLog) -> None:
         self._log = log
         self._numbers = count(1)
+        self._session = secrets.token_hex(4)  # several processes may write one log
 
     async def __call__(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
         """The SDK calls it for each message."""
         if ctx.method not in _CALLS:
             return await call_next(ctx)
         params = ctx.params or {}
-        name, number = str(params.get(_CALLS[ctx.method])), next(self._numbers)
-        self._add(name, "called", "nothing is done", call=number, arguments=_cut(params.get("arguments")))
-        crashes: list[str] = []
-        token = CRASHES.set(crashes)
+        name, notes = str(params.get(_CALLS[ctx.method])), CallNotes(f"{self._session}-{next(self._numbers)}")
+        token = CALL.set(notes)
         try:
-            result = await call_next(ctx)
-        except BaseException as error:
-            self._add(
-                name, "failed", "it failed", call=number, error=_shown(f"{type(error).__name__}: {error}")
-            )
-            raise
+            self._add(name, "called", "nothing is done", arguments=_cut(params.get("arguments")))
+            try:
+                result = await call_next(ctx)
+            except BaseException as error:
+                self._add(name, "failed", "it failed", error=_shown(f"{type(error).__name__}: {error}"))
+                raise
+            what, so = _end(result)
+            told = "; ".join(notes.crashes) or _said(result) if what == "failed" else ""
+            self._add(name, what, so, **({"error": _shown(told)} if told else {}))
+            return result
         finally:
-            CRASHES.reset(token)
-        what, so = _end(result)
-        told = "; ".join(crashes) or _said(result) if what == "failed" else ""
-        self._add(name, what, so, call=number, **({"error": _shown(told)} if told else {}))
-        return result
+            CALL.reset(token)
 
     def _add(self, name: str, what: str, so: str, **more: Any) -> None:
         try:

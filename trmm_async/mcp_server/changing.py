@@ -58,7 +58,7 @@ def changing_tools(  # noqa: C901 - each by itself
         found, shown = await targets_of(agents)
         if dry_run:
             if await trmm.scripts.find(script) is None:
-                raise refusal(f"there is no script {script!r}")
+                raise refusal(f"there is no script {line(script)!r}")
             return orders.plan(what, shown)
         client = await orders.begin(what, shown, approval)
         run = client.fleet.run_script(found, script, args=args, timeout=timeout, **_carefully(found))

@@ -27,7 +27,8 @@ async def agents_named(trmm: TRMM, names: Sequence[str]) -> list[Agent]:
             near = near_matches(name, (one.hostname for one in listed))
             alike = ", ".join(map(line, near))
             raise refusal(
-                f"there is no agent {name!r}" + ("; alike are those that follow." if near else ""), alike
+                f"there is no agent {line(name)!r}" + ("; alike are those that follow." if near else ""),
+                alike,
             )
         found[fits[0].agent_id] = fits[0]
     return list(found.values())

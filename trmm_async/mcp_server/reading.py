@@ -5,6 +5,7 @@ from typing import Annotated, Any, Final, get_args
 
 from pydantic import Field
 
+from trmm_async import arguments
 from trmm_async.client import TRMM
 from trmm_async.errors import IncompleteError
 from trmm_async.mcp_server.answers import (
@@ -37,12 +38,13 @@ from trmm_async.words import (
 __all__ = ["reading_tools"]
 
 _ROWS_MOST: Final = 100
+_EXPLAINED_MOST: Final = 20
 Limit = Annotated[int, Field(ge=1, le=_ROWS_MOST, description="How many are told at most.")]
 
 
 def _row(agent: Agent) -> AgentRow:
     return AgentRow(
-        agent_id=line(agent.agent_id),
+        untrusted_agent_id=line(agent.agent_id),
         untrusted_hostname=line(agent.hostname),
         untrusted_client=line(agent.client.name),
         untrusted_site=line(agent.site.name),
@@ -58,7 +60,7 @@ def _row(agent: Agent) -> AgentRow:
 
 def _check_row(check: Any, hostname: str) -> CheckRow:
     return CheckRow(
-        agent_id=line(check.agent_id),
+        untrusted_agent_id=line(check.agent_id),
         untrusted_hostname=hostname,
         untrusted_check=line(check.name),
         check_type=known(check.check_type, get_args(CheckType)),
@@ -72,7 +74,7 @@ def _alert_row(alert: Any, hostname: str) -> AlertRow:
         id=alert.id,
         severity=known(alert.severity, get_args(Severity)),
         type=known(alert.alert_type, get_args(AlertType)),
-        agent_id=alert.agent_id and line(alert.agent_id),
+        untrusted_agent_id=alert.agent_id and line(alert.agent_id),
         untrusted_hostname=line(alert.hostname) or hostname,
         since=alert.created_at,
         said=untrusted(alert.message),
@@ -84,7 +86,7 @@ def _history_row(entry: Any, hostname: str) -> HistoryRow:
     printed = entry.output if result is None else f"{result.stdout}\n{result.stderr}".strip()
     return HistoryRow(
         id=entry.id,
-        agent_id=entry.agent_id and line(entry.agent_id),
+        untrusted_agent_id=entry.agent_id and line(entry.agent_id),
         untrusted_hostname=hostname,
         type=known(entry.type, get_args(HistoryType)),
         time=entry.time,
@@ -122,7 +124,7 @@ def reading_tools(trmm: TRMM) -> tuple[Callable[..., Awaitable[Any]], ...]:  # n
         checks = [check for check in await trmm.checks.list(agent=one) if check.status == "failing"]
         alerts = [alert for alert in await trmm.alerts.list(resolved=False) if alert.agent_id == one.agent_id]
         reasons = [
-            f"It is {one.status}"
+            f"It is {known(one.status, get_args(AgentStatus))}"
             + (f", last seen {one.last_seen:%Y-%m-%d %H:%M} UTC." if one.last_seen else ".")
         ]
         for holds, words in (
@@ -139,8 +141,8 @@ def reading_tools(trmm: TRMM) -> tuple[Callable[..., Awaitable[Any]], ...]:  # n
         return AgentExplanation(
             agent=_row(one),
             reasons=reasons,
-            failing_checks=[_check_row(check, name) for check in checks[:_ROWS_MOST]],
-            alerts=[_alert_row(alert, name) for alert in alerts[:_ROWS_MOST]],
+            failing_checks=[_check_row(check, name) for check in checks[:_EXPLAINED_MOST]],
+            alerts=[_alert_row(alert, name) for alert in alerts[:_EXPLAINED_MOST]],
         )
 
     async def failing_checks(client: str | None = None, limit: Limit = 20) -> FailingChecks:
@@ -156,6 +158,8 @@ def reading_tools(trmm: TRMM) -> tuple[Callable[..., Awaitable[Any]], ...]:  # n
 
     async def open_alerts(severity: str | None = None, limit: Limit = 20) -> AlertRows:
         """The alerts that are not resolved; severity is info, warning or error."""
+        if severity is not None:
+            severity = arguments.choice(severity, "severity", get_args(Severity))
         found = [one for one in await trmm.alerts.list() if not one.resolved]
         found = [one for one in found if severity is None or one.severity == severity]
         names = await host_names(trmm) if found else {}

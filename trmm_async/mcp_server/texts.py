@@ -5,6 +5,7 @@ import json
 import unicodedata
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 from mcp import MCPError
@@ -14,7 +15,7 @@ from trmm_async.errors import TRMMError
 from trmm_async.mcp_server.answers import Untrusted
 from trmm_async.plaintext import clean, one_line
 
-__all__ = ["CRASHES", "LINE_MOST", "TEXT_MOST", "known", "line", "refusal", "refusing", "untrusted"]
+__all__ = ["CALL", "LINE_MOST", "TEXT_MOST", "CallNotes", "known", "line", "refusal", "refusing", "untrusted"]
 
 TEXT_MOST: Final = 1_000
 """Characters of a text of several lines."""
@@ -22,8 +23,17 @@ LINE_MOST: Final = 120
 """Characters of a name, and whatever else stands on one line."""
 _HIDDEN: Final = frozenset({"Cf", "Co", "Cs", "Cn"})
 
-CRASHES: ContextVar[list[str] | None] = ContextVar("CRASHES", default=None)
-"""What is to stand in the log of the call that is under way, and is told to no model."""
+
+@dataclass
+class CallNotes:
+    """The call that is under way: its number in the log, and what stands there and is told to no model."""
+
+    number: str
+    crashes: list[str] = field(default_factory=list)
+
+
+CALL: ContextVar[CallNotes | None] = ContextVar("CALL", default=None)
+"""The call that this task is about."""
 
 T = TypeVar("T")
 
@@ -74,8 +84,8 @@ def refusing(work: Callable[..., Awaitable[T]]) -> Callable[..., Awaitable[T]]:
         except TRMMError as error:
             raise refusal(f"it was not possible: {type(error).__name__}.", str(error)) from error
         except Exception as error:
-            if (crashes := CRASHES.get()) is not None:
-                crashes.append(f"{type(error).__name__}: {error}")
+            if (notes := CALL.get()) is not None:
+                notes.crashes.append(f"{type(error).__name__}: {error}")
             raise refusal(
                 "it ended with a mistake of ours; whether anything was done is not known. "
                 "The log of calls says what it was"
