@@ -27,6 +27,21 @@ cache_connection: CACHE
 cache_timeout: 3600
 """
 PAGE = Path(__file__).parents[1] / "docs" / "ansible.md"
+NAMES = {
+    "all": "all-ID",
+    "Ungrouped": "Ungrouped-ID",
+    "localhost": "localhost-ID",
+    "platform_windows": "platform_windows-ID",
+    "os_Windows_10_Pro": "os_Windows_10_Pro",
+    "": "agent-ID",
+    "a b": "a_b",
+    "-rf": "_rf",
+    "h[1:3]": "h_1_3_",
+    "x:22,y": "x_22_y",
+    "{{ 1+1 }}": "___1_1___",
+    "Über-PC.example": "Über-PC.example",
+}
+"""What machines call themselves, and what they are for Ansible, to whom some of it means something."""
 HOSTILE = "{{ lookup('pipe', 'touch OWNED') }}"
 
 
@@ -72,12 +87,15 @@ def test_ansible_lists_groups_and_caches(tmp_path: Path) -> None:
     (tmp_path / "page.trmm.yml").write_text(PAGE.read_text().split("```yaml\n")[1].split("```")[0])
     with Backstage(agents=6, dialect="stock") as stage:
         asyncio.run(prepare(stage))
+        odd = stage.do(lambda server: {name: server.add_agent(hostname=name).agent_id for name in NAMES})
         done = ansible(tmp_path, "-i", "page.trmm.yml", "--list", **stage.environment)
         assert done.returncode == 0, done.stderr
         told: dict[str, Any] = json.loads(done.stdout, object_hook=bare)
         environment = stage.environment
     variables = told["_meta"]["hostvars"]
-    assert len(variables) == 6
+    assert len(variables) == 6 + len(NAMES)
+    assert {shown.replace("ID", odd[name]) for name, shown in NAMES.items()} <= variables.keys()
+    assert not told.keys() & variables.keys()
     assert told["field_environment_production"]["hosts"] == ["JADE-PC"]
     assert len(told["status_offline"]["hosts"]) == 1
     assert told["quiet"]["hosts"] == told["status_offline"]["hosts"]
@@ -132,5 +150,5 @@ async def test_agents_of_one_name_have_their_ids_behind_it() -> None:
         twins = [server.add_agent(hostname=name) for name in ("TWIN", "twin")]
         server.add_agent(hostname="ODD\nname\x1b")
         names = [host["name"] for host in await hosts(trmm)]
-        assert "ODD name" in names
+        assert "ODD_name" in names
         assert {f"{twin.hostname}-{twin.agent_id}" for twin in twins} <= {*names}

@@ -6,6 +6,7 @@
 The plugin itself is `inventory/trmm.py`, which Ansible loads; what it reads of a server is read here.
 """
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,10 +17,14 @@ from trmm_async.errors import UnsupportedError
 from trmm_async.models import Agent
 from trmm_async.plaintext import clean, one_line
 
-__all__ = ["PLUGINS", "hosts"]
+__all__ = ["PLUGINS", "hosts", "with_id"]
 
 PLUGINS: Final = Path(__file__).parent / "inventory"
 """The folder for `ANSIBLE_INVENTORY_PLUGINS`, or for `inventory_plugins` in ansible.cfg."""
+_UNFIT: Final = re.compile(r"[^\w.-]|^[-.]")
+"""What a pattern or a template of Ansible's could be made of."""
+_RESERVED: Final = frozenset({"all", "ungrouped", "localhost", "127.0.0.1"})
+"""Groups that are always there, and what Ansible takes for the machine that it runs on."""
 
 
 async def hosts(
@@ -33,7 +38,9 @@ async def hosts(
 ) -> list[dict[str, Any]]:
     """The agents as the plugin has them: `name` is unique, `vars` are of the types of JSON, named `trmm_…`.
 
-    Two agents of one host name have their ids behind it. Values of custom fields go by the fields' names.
+    A machine calls itself what it likes: of its host name only letters, digits, `.`, `-` and `_` are taken,
+    others are `_`. Two agents of one name have their ids behind it; so has one that is called "all",
+    "ungrouped" or "localhost". Values of custom fields go by the fields' names.
 
     Args:
         trmm: the client.
@@ -50,17 +57,23 @@ async def hosts(
         client=client, site=site, monitoring_type=monitoring_type, plat=plat, hostname=hostname
     ).list()
     fields = await _field_names(trmm) if any(agent.custom_fields for agent in agents) else {}
-    shown = {agent.agent_id: one_line(clean(agent.hostname)) for agent in agents}
+    shown = {agent.agent_id: _UNFIT.sub("_", one_line(clean(agent.hostname))) for agent in agents}
     names = Counter(name.casefold() for name in shown.values())
 
     def name_of(agent: Agent) -> str:
         name = shown[agent.agent_id]
-        return name if name and names[name.casefold()] == 1 else f"{name or 'agent'}-{agent.agent_id}"
+        is_unique = names[name.casefold()] == 1 and name.casefold() not in _RESERVED
+        return name if name and is_unique else with_id(name or "agent", agent.agent_id)
 
     return [
         {"name": name_of(agent), "vars": _vars(agent, fields)}
         for agent in sorted(agents, key=lambda agent: (agent.hostname.casefold(), agent.agent_id))
     ]
+
+
+def with_id(name: str, agent_id: str) -> str:
+    """A name that no other host has."""
+    return f"{name}-{_UNFIT.sub('_', agent_id)}"
 
 
 async def _field_names(trmm: TRMM) -> Mapping[int, str]:

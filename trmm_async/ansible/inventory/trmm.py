@@ -8,7 +8,7 @@ from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructa
 from ansible.utils.unsafe_proxy import wrap_var
 
 from trmm_async import TRMM, TRMMError
-from trmm_async.ansible import hosts
+from trmm_async.ansible import hosts, with_id
 
 DOCUMENTATION = """
 name: trmm
@@ -122,6 +122,11 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
                 self._cache[key] = found
         for host in found:
             self._add(host["name"], host["vars"])
+        # A pattern that names a group must not reach a machine that calls itself so.
+        for host in found:
+            if host["name"] in self.inventory.groups:
+                self.inventory.remove_host(self.inventory.get_host(host["name"]))
+                self._add(with_id(host["name"], host["vars"]["trmm_agent_id"]), host["vars"])
 
     def _read(self) -> list[dict[str, Any]]:
         try:
