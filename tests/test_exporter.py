@@ -66,6 +66,32 @@ async def test_a_scrape_tells_how_the_fleet_stands(dialect: str) -> None:
             await scraped(url)
 
 
+async def test_a_client_may_have_any_name() -> None:
+    name = 'a"b\\c{x="y"}\n\u2028\x1b[2J trmm_agents{client="z"} 9'
+    async with served("stock", agents=2) as (_, trmm):
+        for client in await trmm.clients.list():
+            await trmm.request(
+                "PUT", f"/clients/{client.id}/", json={"client": {"name": f"{client.id}{name}"}}
+            )
+        async with trmm.mirror() as mirror, export(trmm, mirror, port=0) as url:
+            metrics = await scraped(url)
+            assert sum(metrics["trmm_agents"].values()) == 2
+            for client_name, _ in metrics["trmm_agents"]:
+                assert client_name.lstrip("0123456789") == 'a"b\\c{x="y"} [2J trmm_agents{client="z"} 9'
+
+
+async def test_a_server_that_is_gone_leaves_an_old_picture() -> None:
+    async with served("stock", agents=2) as (server, trmm), trmm.mirror() as mirror:
+        async with export(trmm, mirror, port=0) as url:
+            before = await scraped(url)
+            server.fail("GET", "/", status=500, times=None)
+            await until(lambda: not mirror.fresh)
+            now = await scraped(url)
+            assert now["trmm_picture_fresh"][()] == 0
+            assert now["trmm_picture_age_seconds"][()] > before["trmm_picture_age_seconds"][()]
+            assert now["trmm_agents"] == before["trmm_agents"]
+
+
 async def test_the_number_of_series_is_bounded() -> None:
     async with served("stock", agents=30) as (_, trmm), trmm.mirror() as mirror:
         clients = {agent.client.name for agent in mirror.values()}

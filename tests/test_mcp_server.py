@@ -262,6 +262,23 @@ async def test_each_call_is_in_the_log_and_how_it_ended(tmp_path: Path) -> None:
     assert max(map(len, map(json.dumps, lines))) < 10_000
 
 
+async def test_the_log_has_a_change_before_the_server_has(tmp_path: Path) -> None:
+    """So it is complete whenever the program is killed."""
+    async with session(tmp_path, person=Person(), allow=CHANGES) as (server, client):
+        await told(client, "reboot", agents=["JADE-PC"])
+        held = server.slow("POST", "/agents/", 30)
+        call = asyncio.create_task(client.call_tool("reboot", {"agents": ["JADE-PC"], "dry_run": False}))
+        await until(lambda: [one for one in server.requests if "reboot" in one.path])
+        last = logged(tmp_path)[-1]
+        assert last["tool"] == "approval"
+        assert [line["what"] for line in logged(tmp_path) if line["call"] == last["call"]] == [
+            "called",
+            "reboot now",
+        ]
+        held.remove()
+        call.cancel()
+
+
 async def test_a_log_that_can_not_be_written_any_more_is_told(tmp_path: Path) -> None:
     person = Person()
     async with session(tmp_path, person=person, allow=CHANGES) as (server, client):
