@@ -38,8 +38,10 @@ async def _run(names: Sequence[str], *, quick: bool) -> report.Report:
         for name in names:
             began = time.perf_counter()
             print(f"{name} …", end=" ", file=sys.stderr, flush=True)
-            rows += await CASES[name](lab)
+            found = await CASES[name](lab)
             print(f"{time.perf_counter() - began:.0f} s", file=sys.stderr)
+            print(report.table(found), file=sys.stderr, flush=True)
+            rows += found
     return report.Report(
         taken=taken,
         quick=quick,

@@ -8,7 +8,18 @@ from typing import Any, Final
 
 import msgspec
 
-__all__ = ["AGENT", "HOSTILE", "RESULT", "agent", "agents", "event_frames", "hostile"]
+__all__ = [
+    "AGENT",
+    "HOSTILE",
+    "RESULT",
+    "agent",
+    "agents",
+    "event_frames",
+    "hostile",
+    "stock_agent_ids",
+    "stock_agents",
+    "stock_alerts",
+]
 
 RESULT: Final = b'{"execution_time": "2.45", "retcode": 0, "stdout": "Disk C: 75% used\\n", "stderr": ""}'
 AGENT: Final = b'{"agent_id": "agent-0", "hostname": "JADE-PC", "status": "online"}'
@@ -161,3 +172,90 @@ def _alert(agent_id: str, number: int) -> dict[str, Any]:
         "snoozed": False,
         "resolved": False,
     }
+
+
+def stock_agent_ids(count: int) -> list[str]:
+    """Of the agents of a stock server."""
+    return [f"{number:040x}" for number in range(count)]
+
+
+@cache
+def stock_agents(count: int) -> bytes:
+    """All agents of a stock server that has so many, as its list has them: about a kilobyte each."""
+    row = {
+        "alert_template": None,
+        "site_name": "Jakarta Office",
+        "client_name": "Hermes Network Inc.",
+        "monitoring_type": "workstation",
+        "description": "",
+        "needs_reboot": False,
+        "pending_actions_count": 0,
+        "status": "online",
+        "overdue_text_alert": False,
+        "overdue_email_alert": False,
+        "overdue_dashboard_alert": False,
+        "last_seen": "2026-11-28T09:55:50.646609Z",
+        "boot_time": 1792635311.0,
+        "checks": dict.fromkeys(("total", "passing", "failing", "warning", "info"), 0)
+        | {"has_failing_checks": False},
+        "maintenance_mode": False,
+        "logged_username": "jerem",
+        "italic": False,
+        "block_policy_inheritance": False,
+        "plat": "windows",
+        "goarch": "amd64",
+        "has_patches_pending": True,
+        "version": "2.11.0",
+        "operating_system": "Microsoft Windows 11 Pro",
+        "public_ip": "203.0.113.223",
+        "cpu_model": ["AMD Ryzen 7 5800X 8-Core Processor"],
+        "graphics": "No graphics cards",
+        "local_ips": "192.168.170.63",
+        "make_model": "LENOVO 21CBCTO1WW",
+        "physical_disks": ["Virtual disk 237.9 GB"],
+        "custom_fields": [],
+        "serial_number": "5GUI82QCLS",
+    }
+    return msgspec.json.encode(
+        [row | {"agent_id": who, "hostname": f"JADE-{who[-6:]}"} for who in stock_agent_ids(count)]
+    )
+
+
+@cache
+def stock_alerts(count: int, agents: int) -> bytes:
+    """So many open alerts of a stock server that has so many agents: about 750 bytes each."""
+    nothing = (
+        *(
+            "snooze_until",
+            "resolved_on",
+            "email_sent",
+            "resolved_email_sent",
+            "sms_sent",
+            "resolved_sms_sent",
+        ),
+        *(
+            "assigned_check",
+            "assigned_task",
+            "action_run",
+            "action_stdout",
+            "action_stderr",
+            "action_retcode",
+        ),
+        *("action_execution_time", "resolved_action_run", "resolved_action_stdout", "resolved_action_stderr"),
+        *("resolved_action_retcode", "resolved_action_execution_time"),
+    )
+    row = dict.fromkeys(nothing) | {
+        "client": "Hermes Network Inc.",
+        "site": "Jakarta Office",
+        "alert_time": "2026-11-28T09:56:05.478157Z",
+        "alert_type": "check",
+        "message": "C: drive 95% used",
+        "snoozed": False,
+        "resolved": False,
+        "severity": "error",
+        "hidden": False,
+    }
+    ids = stock_agent_ids(agents)
+    return msgspec.json.encode(
+        [row | {"id": number + 1, "agent_id": ids[number % agents]} for number in range(count)]
+    )

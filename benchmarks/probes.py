@@ -16,9 +16,9 @@ from typing import Any, Final
 
 import msgspec
 
-from benchmarks.bodies import agents
+from benchmarks.bodies import agents, stock_agent_ids, stock_alerts
 from benchmarks.rivals import AGENTS_PATH, HEADERS, PydanticAgents, bare_reader, library
-from trmm_async import TRMM
+from trmm_async import TRMM, Alert, MirrorSettings, StreamSettings
 from trmm_async.dialects import AgentFilter, Gateway
 from trmm_async.mirror.feeds import resync
 from trmm_async.mirror.picture import Picture
@@ -214,6 +214,59 @@ async def mirror(count: str) -> dict[str, float]:
     return {"agents": alone / _MEGA, "mirror": held / _MEGA}
 
 
+async def look(url: str, count: str, alerts: str, seconds: str) -> dict[str, float]:
+    """How long the event loop is held, in CPU time, while agents and alerts are looked at for a mirror, too.
+
+    Collections are counted by themselves: they come when they come, and are as long as what is held.
+    """
+    held = _Held()
+    eager = StreamSettings(poll_interval=0.3, poll_share=1.0)
+    async with (
+        TRMM(url, api_key="benchmark", dialect="stock", rate_limit=None) as trmm,
+        trmm.events(stock_agent_ids(int(count)), settings=eager),
+        trmm.mirror(settings=MirrorSettings(stream=eager)),
+    ):
+        await asyncio.sleep(2)
+        with held:
+            await asyncio.sleep(float(seconds))
+    body = stock_alerts(int(alerts), int(count))
+    began = time.thread_time()
+    msgspec.json.decode(body, type=list[Alert])
+    return {"held": held.longest, "collection": held.collection, "at once": time.thread_time() - began}
+
+
+class _Held:
+    """The longest callback of the event loop, and the longest collection, which is not counted in it."""
+
+    def __init__(self) -> None:
+        self.longest = self.collection = 0.0
+        self._collected = self._began = 0.0
+
+    def __enter__(self) -> None:
+        run = self._run = asyncio.Handle._run
+
+        def timed(handle: asyncio.Handle) -> None:
+            before, began = self._collected, time.thread_time()
+            run(handle)
+            self.longest = max(self.longest, time.thread_time() - began - (self._collected - before))
+
+        asyncio.Handle._run = timed  # type: ignore[method-assign]
+        gc.callbacks.append(self._collection)
+
+    def __exit__(self, *trouble: object) -> None:
+        gc.callbacks.remove(self._collection)
+        asyncio.Handle._run = self._run  # type: ignore[method-assign]
+
+    def _collection(self, phase: str, info: dict[str, int]) -> None:
+        del info
+        if phase == "start":
+            self._began = time.thread_time()
+            return
+        took = time.thread_time() - self._began
+        self._collected += took
+        self.collection = max(self.collection, took)
+
+
 async def _subscribe(stack: AsyncExitStack, url: str, how: str, followed: list[str]) -> None:
     if how == "ours":
         trmm = await stack.enter_async_context(
@@ -245,7 +298,7 @@ async def _subscribe(stack: AsyncExitStack, url: str, how: str, followed: list[s
 
 
 _PROBES: Final[dict[str, Any]] = {
-    probe.__name__: probe for probe in (iter_memory, collection, mirror, pending, subscriptions)
+    probe.__name__: probe for probe in (iter_memory, collection, look, mirror, pending, subscriptions)
 }
 
 if __name__ == "__main__":

@@ -8,7 +8,9 @@ all cases; behind them stands the gateway's own path:
     /run/…                               a script's result, at once
     /hold/…                              no answer, ever
     /window/{count}/{milliseconds}/…     counts like Django REST framework's throttle, per key; answers 429
+    /slow/{count}/{milliseconds}/…       the same, for scripts that take from half a second to SLOWEST
     /events/{frames}/…                   a WebSocket that sends that many frames at once
+    /look/{agents}/{alerts}/…            a stock server with so many agents and open alerts
 
 It ends when its standard input does, so with the process that started it, and after `LONGEST` in any case.
 """
@@ -28,9 +30,10 @@ from urllib.parse import unquote
 
 from benchmarks import bodies
 
-__all__ = ["LONGEST", "load_server"]
+__all__ = ["LONGEST", "SLOWEST", "load_server"]
 
 LONGEST: Final = 1800.0
+SLOWEST: Final = 3.0
 _SLICE: Final = 1 << 20
 _MAGIC: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
@@ -117,10 +120,15 @@ class Connection(asyncio.Protocol):
             self._transport.write(_response(bodies.RESULT))
         elif case == "events" and "/trmm/" in target:
             self._go(self._socket(head, rest))
+        elif case == "look":
+            self._go(self._send_slices(_looked_at(int(rest[0]), int(rest[1]), "/".join(rest[2:]).strip("/"))))
         elif case in {"list", "hostile"}:
             self._go(self._send_slices(_listing(case, rest[0], rest[1])))
         elif case == "window":
             self._go(self._limited(head, int(rest[0]), int(rest[1]) / 1000))
+        elif case == "slow":
+            takes = random.uniform(0.5, SLOWEST)
+            self._go(self._limited(head, int(rest[0]), int(rest[1]) / 1000, takes))
         elif case == "refused":
             self._transport.write(_response(b"%d" % _windows.refused(rest[0])))
         elif case == "events":
@@ -139,11 +147,11 @@ class Connection(asyncio.Protocol):
             await self._writable.wait()
             self._transport.write(view[start : start + _SLICE])
 
-    async def _limited(self, head: bytes, count: int, per: float) -> None:
+    async def _limited(self, head: bytes, count: int, per: float, takes: float = 0.0) -> None:
         # On the way there and on the way back: from 1 to 40 ms each, as over the Internet.
         await asyncio.sleep(random.uniform(0.001, 0.04))
         wait = _windows.admit((_header(head, b"x-api-key") or b"").decode(), count, per)
-        await asyncio.sleep(random.uniform(0.001, 0.04))
+        await asyncio.sleep(random.uniform(0.001, 0.04) + (0 if wait else takes))
         if wait:
             extra = b"Retry-After: %d\r\n" % -(-wait // 1)
             self._transport.write(_response(b'{"detail": "rate limited"}', b"429 Too Many Requests", extra))
@@ -168,6 +176,13 @@ def _frames(count: int) -> bytes:
 def _framed(payload: bytes) -> bytes:
     size = len(payload)
     return (bytes((0x81, size)) if size < 126 else b"\x81\x7e" + size.to_bytes(2, "big")) + payload
+
+
+@cache
+def _looked_at(agents: int, alerts: int, what: str) -> bytes:
+    if what == "agents":
+        return _response(bodies.stock_agents(agents))
+    return _response(bodies.stock_alerts(alerts, agents) if what == "alerts" else b"[]")
 
 
 @cache

@@ -720,3 +720,14 @@ class TestPairs:
         reader = codec.PairedDecoder(self.Row, lambda row, _: row).rows(batch=64)
         with pytest.raises(msgspec.ValidationError, match=r"\$\[222\]\.id"):
             [list(reader.feed(encode(sent))), reader.finish()]
+
+
+@pytest.mark.parametrize("comma", [b",", b", "])
+@pytest.mark.parametrize("size", [9_000, 1 << 15, 100_000])
+def test_a_large_batch_is_decoded_as_soon_as_it_is_worth_it(comma: bytes, size: int) -> None:
+    row = b'{"id":1,"text":"%b"}' % (b"x" * 200)
+    body = b"[" + comma.join([row] * 4000) + b"]"
+    array: ArrayDecoder[Any] = ArrayDecoder(object, batch=1 << 18)
+    found = list(batches(array, [body[at : at + size] for at in range(0, len(body), size)]))
+    assert sum(map(len, found)) == 4000
+    assert max(map(len, found)) * len(row) <= max(3 << 15, size + (1 << 15))

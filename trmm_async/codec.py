@@ -305,12 +305,17 @@ class _RowReader:
         return self._many(self._sent.finish())
 
 
+def _is_blank(body: Body) -> bool:
+    # In pieces: a body may be large, and its first piece nearly always says it.
+    return all(not bytes(body[at : at + 64]).strip() for at in range(0, len(body), 64))
+
+
 class AnyDecoder:
     """The decoder of whatever JSON there is, None for no body at all; a list of it is read in pieces, too."""
 
     def __call__(self, body: Body) -> Any:
         """Decode a whole body. Raises as a `Decoder` does."""
-        return decoder(object)(body) if bytes(body).strip() else None
+        return None if _is_blank(body) else decoder(object)(body)
 
     def rows(self) -> "_AnyReader":
         """Makes a reader while it downloads."""
@@ -369,6 +374,8 @@ class ArrayDecoder(Generic[T]):
         whole: Decoder[list[T]] = decoder(list[item_type])  # type: ignore[valid-type]
         self._decode = whole.at_once
         self._batch = max(batch, 1)
+        # However large a batch may be, it is decoded once it has this: the event loop waits meanwhile.
+        self._small = min(self._batch, 1 << 15)
         self._chunk, self._read = b"", 0  # a chunk that is gone through, and how far
         self._buffer = bytearray()
         self._consumed = 0  # bytes before the buffer, which starts with the first element not given yet
@@ -393,7 +400,7 @@ class ArrayDecoder(Generic[T]):
             self._chunk = chunk
             return self._through()
         self._buffer += chunk
-        return self._batches(self._batch)
+        return self._batches(self._small)
 
     def finish(self) -> list[T]:
         """Say that the body has ended and give the elements that are left.
@@ -453,7 +460,7 @@ class ArrayDecoder(Generic[T]):
 
     def _through(self) -> Iterator[list[T]]:
         """Go through the chunk by the guess alone, for as long as it is right: without copying it first."""
-        while len(self._chunk) - self._read >= min(self._batch, 1 << 15):
+        while len(self._buffer) + len(self._chunk) - self._read >= self._small:
             stop = min(self._read + self._batch, len(self._chunk))
             cut = self._guess.find(self._chunk, self._read, stop)
             if cut < 0:
@@ -472,7 +479,7 @@ class ArrayDecoder(Generic[T]):
             self._read = cut + 1
             yield items
         self._keep_rest()
-        yield from self._batches(self._batch)
+        yield from self._batches(self._small)
 
     def _keep_rest(self) -> None:
         self._buffer += memoryview(self._chunk)[self._read :]

@@ -17,6 +17,7 @@ from benchmarks.lab import Lab
 from benchmarks.measure import Estimate
 from benchmarks.report import Row
 from benchmarks.rivals import installed, library
+from benchmarks.server import SLOWEST
 from trmm_async import TRMM, RateLimit
 
 __all__ = ["pacing"]
@@ -69,10 +70,30 @@ async def pacing(lab: Lab) -> list[Row]:
     times = {name: Estimate.of([one[name][0] for one in rounds]) for name in names}
     refused = {name: Estimate.of([one[name][1] for one in rounds]) for name in names}
     what = f"{calls} calls at {count} per {per:g} s, rolling window"
+    slow = [await _slow(lab, number, calls, count, per) for number in range(lab.pick(3, 1))]
+    slowly = f"{calls} scripts of 0.5 to {SLOWEST:g} s at {count} per {per:g} s"
     return [
         _row(f"{what}, of the shortest possible time", "×", times, 1.05),
         _row(f"{what}, refused by the server", "calls", refused, 0.0),
+        _row(
+            f"{slowly}, of the shortest possible time", "×", {OURS: Estimate.of([x for x, _ in slow])}, 1.15
+        ),
+        _row(f"{slowly}, refused by the server", "calls", {OURS: Estimate.of([x for _, x in slow])}, 0.0),
     ]
+
+
+async def _slow(lab: Lab, number: int, calls: int, count: int, per: float) -> tuple[float, float]:
+    """A run of them: no answer tells in time that its call was counted."""
+    least = (math.ceil(calls / count) - 1) * per + SLOWEST
+    key = f"slow-{number}"
+    url = f"{lab.url}/slow/{count}/{int(per * 1000)}"
+    started = time.perf_counter()
+    async with TRMM(url, api_key=key, dialect="gateway", rate_limit=RateLimit(count, per=per)) as trmm:
+        run = trmm.fleet.run_script([f"{each:040x}" for each in range(calls)], script=1, width=calls)
+        await run
+    seconds = time.perf_counter() - started
+    async with _session() as session, session.get(f"{lab.url}/refused/{key}") as response:
+        return seconds / least, float(await response.read())
 
 
 async def _round(lab: Lab, number: int, calls: int, count: int, per: float) -> dict[str, tuple[float, float]]:

@@ -33,8 +33,8 @@ Events = AbstractAsyncContextManager[AsyncIterable[Event]]
 """What events can be read from, as from a `Subscription`: entered, then iterated."""
 
 _FINAL = (AuthenticationError, PermissionDeniedError, ClosedError)
-_AGENTS_A_TURN = 100
-_ALERTS_A_TURN = 1000
+_AGENTS_A_TURN = 50
+_ALERTS_A_TURN = 250
 """After so many of a list the event loop has its turn: well below 5 ms of work."""
 
 

@@ -188,27 +188,26 @@ class Picture:
             self.exchange(before, agent, is_told=differ(before, agent))
 
     def exchange(self, before: Agent | None, agent: Agent, *, is_told: bool) -> None:
-        """The same, where it is known what differs from how it stood before."""
-        self._set(agent.agent_id, agent)
+        """The same, where it is known what differs from how it stood before.
+
+        What is not told differs in `last_seen` alone, which no index has for a key.
+        """
+        self.agents[agent.agent_id] = agent
         if is_told:
+            self._move(agent.agent_id, before, agent)
             self._tell(Change(agent_id=agent.agent_id, before=before, after=agent))
 
     def drop(self, agent_id: str) -> None:
         """An agent is gone, and its alerts."""
         self.alerts.pop(agent_id, None)
-        before = self.agents.get(agent_id)
+        before = self.agents.pop(agent_id, None)
         if before is not None:
-            self._set(agent_id, None)
+            self._move(agent_id, before, None)
             self._tell(Change(agent_id=agent_id, before=before, after=None))
 
-    def _set(self, agent_id: str, agent: Agent | None) -> None:
-        before = self.agents.get(agent_id)
+    def _move(self, agent_id: str, before: Agent | None, after: Agent | None) -> None:
         for index in (self.by_client, self.by_site, self.by_status):
-            index.move(agent_id, before, agent)
-        if agent is None:
-            del self.agents[agent_id]
-        else:
-            self.agents[agent_id] = agent
+            index.move(agent_id, before, after)
 
     def hear(self, agent_id: str, alert: Alert) -> None:
         """How one alert stands now."""

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
+from trmm_async.arguments import agent_id
 from trmm_async.engines.faults import EngineAwayError
 from trmm_async.errors import RecordedError, TRMMError
 from trmm_async.events import Ended, Event, Gap, Live, ScriptOutput, note_host
@@ -148,7 +149,7 @@ class Leading:
             if isinstance(agent, Agent):
                 self._clients[agent.agent_id] = agent.client
                 self._hosts[agent.agent_id] = agent.hostname
-            self._followed.add(_id(agent))
+            self._followed.add(agent_id(agent))
 
     async def _relist(self, events: Subscription, consumer: Consumer) -> None:
         """Follow those that have come meanwhile, and no more those that are gone."""
@@ -159,11 +160,11 @@ class Leading:
             except TRMMError as error:
                 _LOG.warning("relay %s: the agents can't be listed: %s", self._store.name, error)
                 continue
-            for gone in self._followed - {_id(agent) for agent in agents}:
+            for gone in self._followed - {agent_id(agent) for agent in agents}:
                 self._followed.discard(gone)
                 events.remove(gone)
                 consumer.offer(Ended(agent_id=gone, error=_GONE))
-            for agent in [one for one in agents if _id(one) not in self._followed]:
+            for agent in [one for one in agents if agent_id(one) not in self._followed]:
                 self._know([agent])
                 events.add(agent)
 
@@ -241,7 +242,3 @@ async def _next(consumer: Consumer, stopping: "asyncio.Task[Any]") -> Event | No
     finally:
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
-
-
-def _id(agent: str | Agent) -> str:
-    return agent if isinstance(agent, str) else agent.agent_id

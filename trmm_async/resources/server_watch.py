@@ -1,5 +1,6 @@
 """Looking at a server: what `stream.Looker` needs, over the transport."""
 
+import asyncio
 from dataclasses import replace
 from datetime import datetime
 
@@ -45,6 +46,8 @@ class ServerWatch:
             agents = await self._whole(dialect, agent_ids)
         except NotFoundError as error:
             return Seen({}, [], dict.fromkeys(agent_ids or (), error))
+        # Each of these steps takes a millisecond or two where there are thousands.
+        await asyncio.sleep(0)
         missing = _missing("/agents/", (agent_ids or frozenset()) - agents.keys())
         return Seen({name: agent.status for name, agent in agents.items()}, [], missing, agents)
 
@@ -53,6 +56,7 @@ class ServerWatch:
             agent = await self._api.carry_out(dialect.get_agent(*agent_ids))
             return {agent.agent_id: agent}
         listed = await self._api.carry_out(dialect.list_agents(AgentFilter()))
+        await asyncio.sleep(0)
         return {agent.agent_id: agent for agent in listed}
 
     async def alert(self, alert_id: int) -> Alert | None:

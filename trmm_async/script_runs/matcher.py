@@ -293,9 +293,14 @@ class RunMatcher:
 
     def _silence(self, rows: Sequence[HistoryEntry]) -> Span | None:
         """Where the rows stand that are waited for, if that leaves out most of these; None if it does not."""
+        if not self._silent_works:
+            return None
         waited_for = [row for run in self._waiting() for row in self._rows_of(run)]
+        # The span holds at least these.
+        if not 0 < len(waited_for) <= len(rows) / 2:
+            return None
         times = [codec.utc(row.time) for row in waited_for if row.time is not None]
-        if not self._silent_works or not times or len(times) < len(waited_for):
+        if len(times) < len(waited_for):
             return None
         span = Span(min(times), max(times))
         return span if sum(map(span.holds, rows)) <= len(rows) / 2 else None

@@ -7,7 +7,7 @@ what was missed.
 Both see the world as facts: a key (the agent's status, or one alert) and a token for its present state.
 """
 
-from collections.abc import Collection, Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from datetime import datetime, timedelta
 from hashlib import blake2b
 from typing import Final
@@ -50,7 +50,7 @@ class Snapshot:
         alerts: the alerts there are, of any agents; those without an `agent_id` are nobody's.
         clock: the server's clock when this was read; None if it showed none.
         now: this machine's time then.
-        by_agent: the same alerts by agent, where somebody has sorted them already.
+        by_agent: the same alerts by agent and id, where somebody has sorted them already.
 
     Attributes:
         clock: as given.
@@ -64,18 +64,18 @@ class Snapshot:
         *,
         clock: datetime | None = None,
         now: datetime | None = None,
-        by_agent: Mapping[str, Collection[Alert]] | None = None,
+        by_agent: Mapping[str, Mapping[int, Alert]] | None = None,
     ) -> None:
         self.clock: datetime | None = clock
         self.behind: timedelta = timedelta(0)
         if clock is not None and now is not None:
             self.behind = max(self.behind, now - clock)
         self._statuses = statuses
-        sorted_in: dict[str, list[Alert]] = {}
+        sorted_in: dict[str, dict[int, Alert]] = {}
         for alert in alerts:
             if alert.agent_id is not None:
-                sorted_in.setdefault(alert.agent_id, []).append(alert)
-        self._alerts: Mapping[str, Collection[Alert]] = sorted_in if by_agent is None else by_agent
+                sorted_in.setdefault(alert.agent_id, {})[alert.id] = alert
+        self._alerts: Mapping[str, Mapping[int, Alert]] = sorted_in if by_agent is None else by_agent
 
     def __repr__(self) -> str:
         return f"<Snapshot of {len(self._statuses)} agents, {sum(map(len, self._alerts.values()))} alerts>"
@@ -86,7 +86,7 @@ class Snapshot:
         up = _UP.get(self._statuses.get(agent_id, ""))
         if up is not None:
             told.append(AgentOnline(agent_id=agent_id) if up else AgentOffline(agent_id=agent_id))
-        alerts = sorted(self._alerts.get(agent_id, ()), key=lambda alert: alert.id)
+        alerts = sorted(self._alerts.get(agent_id, {}).values(), key=lambda alert: alert.id)
         told.extend(AlertEvent(agent_id=agent_id, alert=alert) for alert in alerts)
         return told
 

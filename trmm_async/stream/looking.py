@@ -233,7 +233,7 @@ class Looker:
             if one in self._asking:
                 self._asking.remove(one)
                 if one.answer is not None and not one.answer.done():
-                    one.answer.set_result(_own(look))
+                    one.answer.set_result(_own(look, wants[one]))
 
     def _eager(self) -> StreamSettings:
         """The settings to go by: of those who ask, of who is in the greatest hurry."""
@@ -282,15 +282,18 @@ class Looker:
         return await self.watch.runs_since(min(known) if len(known) == len(since) else None)
 
 
-def _own(look: Look) -> Look:
+def _own(look: Look, wants: Wants) -> Look:
     """A look for one of those who asked, with lists of its own, which it may empty as it reads them.
 
-    Tens of thousands of objects that go at once would hold the event loop; so the last reader lets each go.
+    Tens of thousands of objects that go at once would hold the event loop; so the last reader lets each go,
+    and nobody has what he did not ask for.
     """
     seen = look.seen
     if seen is None:
         return look
-    return replace(look, seen=replace(seen, alerts=[*seen.alerts], agents={**seen.agents}))
+    alerts = [*seen.alerts] if wants.alerts else []
+    agents = {**seen.agents} if wants.whole else {}
+    return replace(look, seen=replace(seen, alerts=alerts, agents=agents))
 
 
 def emptied(items: list[T]) -> Iterator[T]:

@@ -29,7 +29,7 @@ __all__ = ["AlertOrdering", "DedupQueue", "Polling"]
 
 _QUEUED_MOST: Final = 1000
 _AGENTS_A_TURN: Final = 10
-_ALERTS_A_TURN: Final = 1000
+_ALERTS_A_TURN: Final = 250
 """After so many of a look the event loop has its turn: well below 5 ms of work."""
 
 _NUMBERED_ANEW: Final = "the server's history of scripts is numbered anew: was its database restored?"
@@ -158,9 +158,8 @@ class Polling:
         async with self._telling:
             for alert in self._ordering.end_look(()):
                 alerts.setdefault(alert.agent_id or "", {})[alert.id] = alert
-            by_agent = {name: those.values() for name, those in alerts.items()}
             clock, now = self._watch.clock, self._settings.clock()
-            snapshot = Snapshot(seen.statuses, (), clock=clock, now=now, by_agent=by_agent)
+            snapshot = Snapshot(seen.statuses, (), clock=clock, now=now, by_agent=alerts)
             async for diff in in_turns(diffs, _AGENTS_A_TURN):
                 if self._diffs.get(diff.agent_id) is diff:  # else it was removed meanwhile
                     diff.look(snapshot, rows.get(diff.agent_id, ()), at)
@@ -170,7 +169,6 @@ class Polling:
                 await self._deliver(diff)
         await self._end({name: error for name, error in seen.missing.items() if name in self._asked})
         # Bit by bit, for the same reason as `emptied`.
-        by_agent.clear()
         async for _ in in_turns(range(len(alerts)), _AGENTS_A_TURN):
             alerts.popitem()
 

@@ -10,6 +10,7 @@ import typer
 from trmm_async.cli.exits import usage
 from trmm_async.cli.options import SET_UP, examples
 from trmm_async.cli.printing import say
+from trmm_async.cli.serving import host_and_port
 from trmm_async.cli.session import client_of, connected, login_of, runs
 
 __all__ = ["add_to"]
@@ -83,8 +84,7 @@ async def mcp(
 
 
 def _address(text: str) -> tuple[str, int]:
-    host, _, port = text.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
-    if not port.isdecimal() or host not in _LOOPBACK:
+    host, port = host_and_port(text, "--http")
+    if host not in _LOOPBACK:
         raise usage(f"--http is HOST:PORT on loopback, as 127.0.0.1:8765; not {text!r}")
-    return host, int(port)
+    return host, port

@@ -7,6 +7,7 @@ import typer
 from trmm_async.cli.exits import usage
 from trmm_async.cli.options import LOOK, Client, Site, examples
 from trmm_async.cli.printing import say
+from trmm_async.cli.serving import host_and_port
 from trmm_async.cli.session import connected, runs
 
 __all__ = ["add_to"]
@@ -41,11 +42,11 @@ async def exporter(
         from trmm_async.exporter import export
     except ModuleNotFoundError as error:
         raise usage(str(error)) from error
-    host, _, port = listen.rpartition(":")
-    if not host or not port.isdecimal():
-        raise usage(f"--listen is HOST:PORT, as 127.0.0.1:9182; not {listen!r}")
-    async with connected(context) as trmm, trmm.mirror(client=client, site=site) as mirror:
-        host = host.removeprefix("[").removesuffix("]")
-        async with export(trmm, mirror, host=host, port=int(port), max_clients=max_clients) as url:
-            say(f"{len(mirror)} agents; metrics at {url}")
-            await mirror.wait_until(lambda _: False)
+    host, port = host_and_port(listen, "--listen")
+    async with (
+        connected(context) as trmm,
+        trmm.mirror(client=client, site=site) as mirror,
+        export(trmm, mirror, host=host, port=port, max_clients=max_clients) as url,
+    ):
+        say(f"{len(mirror)} agents; metrics at {url}")
+        await mirror.wait_until(lambda _: False)
