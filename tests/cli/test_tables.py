@@ -145,6 +145,19 @@ def test_a_number_that_does_not_fit_is_told(tmp_path: Path, form: str) -> None:
     assert not list(tmp_path.glob("*.parquet"))
 
 
+@pytest.mark.parametrize("when", ["opened", "written"])
+def test_a_database_that_cannot_be_written_is_told_by_its_name(tmp_path: Path, when: str) -> None:
+    aside = tmp_path / ".aside.part"
+    if when == "opened":
+        aside.mkdir()
+    with pytest.raises(CommandError, match=r"trmm\.sqlite can't be written: "):
+        with writer(tmp_path, "sqlite", "things", FIELDS, aside) as write:
+            write(["x", 1, None, None])
+            # It is another's now, as it were full: nothing of what was kept back can get there.
+            with closing(sqlite3.connect(aside)) as database:
+                database.execute("DROP TABLE things")
+
+
 NOUNS = (sdk.Agent, sdk.Check, sdk.HistoryEntry, sdk.Software, sdk.WindowsUpdate, sdk.Alert, sdk.Task)
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import trmm_async as sdk
 from tests.cli.stage import Backstage, program, terminal
-from trmm_async.cli.waits import Attendant, limited_seconds
+from trmm_async.cli.waits import Attendant, fitting, limited_seconds
 
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 LIMIT = sdk.RateLimit(100, per=60)
@@ -95,6 +95,44 @@ class TestTheReason:
         world.attendant.note = lambda: "connected 100 of 200"
         expected = "connected 100 of 200; rate limit: 100 of 100 used, goes on in 9 s"
         assert world.attendant.look() == expected
+
+
+class TestANarrowTerminal:
+    @pytest.mark.parametrize(
+        ("text", "width", "told"),
+        [
+            (
+                "rate limit: 5 of 5 used, goes on in 41 s (5 answered, 0 under way, 10 waiting)",
+                80,
+                "rate limit: 5 of 5 used, goes on in 41 s (5 answered, 0 under way, 10 waiting)",
+            ),
+            (
+                "rate limit: 100 of 100 used, goes on in 41 s (5 answered, 0 under way, 10 waiting)",
+                60,
+                "rate limit: 100 of 100 used, goes on in 41 s",
+            ),
+            ("rate limit: 100 of 100 used, goes on in 41 s", 40, "rate limit: goes on in 41 s"),
+            ("rate limit: used up, says the server; goes on in 41 s", 40, "rate limit: goes on in 41 s"),
+            ("waiting for the server's answer, 12 s so far", 40, "waiting for an answer, 12 s so far"),
+            (
+                "connected 100 of 200; rate limit: 100 of 100 used, goes on in 58 s",
+                60,
+                "connected 100 of 200; rate limit: goes on in 58 s",
+            ),
+            (
+                "connected 100 of 200; rate limit: 100 of 100 used, goes on in 58 s",
+                40,
+                "connected 100 of 200; goes on in 58 s",
+            ),
+            ("answered 503: tried again in 4 s", 20, "answered 503: trie…"),
+        ],
+    )
+    def test_is_told_until_when_before_all_else(self, text: str, width: int, told: str) -> None:
+        assert fitting(text, width) == told
+
+    @given(st.text(max_size=60), st.integers(1, 80))
+    def test_gets_no_line_that_it_would_break(self, text: str, width: int) -> None:
+        assert len(fitting(text, width)) <= max(width - 1, 1)
 
 
 class TestTheTimeThatIsLeft:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from trmm_async.cli.console import is_terminal
 from trmm_async.cli.printing import screen
-from trmm_async.cli.waits import attendant
+from trmm_async.cli.waits import attendant, fitting
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -95,7 +95,9 @@ def _bar(*columns: Any, console: "Console | None" = None, **first: Any) -> Itera
         def get_renderables(self) -> "Iterable[RenderableType]":
             yield from super().get_renderables()
             if attending is not None and attending.text:
-                yield Text(attending.text, style="dim", no_wrap=True, overflow="ellipsis")
+                yield Text(
+                    fitting(attending.text, terminal.width), style="dim", no_wrap=True, overflow="ellipsis"
+                )
 
     # What is printed on the same terminal stands above the bar. Into a file or a pipe it goes as ever: rich
     # would take all of stdout for the bar's terminal, which is that of stderr.

@@ -32,17 +32,16 @@ class _Fleeting:
         self._written_at = time.monotonic()
         self._told = ""
 
-    def show(self, text: str, width: int) -> None:
-        """Have the line say this, cut to the width."""
+    def show(self, text: str) -> None:
+        """Have the line say this."""
         if os.environ.get("TERM") == "dumb":
             if (kind := text.partition(":")[0]) != self._told:
                 self._told = kind
                 self._write(f"{text}\n".encode())
             return
-        shown = text if len(text) < width else f"{text[: width - 2]}…"
         dim, usual = ("", "") if os.environ.get("NO_COLOR") else ("\x1b[2m", "\x1b[0m")
         self._is_shown = True
-        self._write(_ERASE + f"{dim}{shown}{usual}".encode(sys.stderr.encoding or "utf-8", "replace"))
+        self._write(_ERASE + f"{dim}{text}{usual}".encode(sys.stderr.encoding or "utf-8", "replace"))
 
     def clear(self) -> None:
         """Take the line back, if there is one."""

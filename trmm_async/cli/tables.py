@@ -90,7 +90,7 @@ def writer(
         database: the file that is being written, where all tables are in one.
     """
     if database is not None:
-        return _sqlite(database, name, fields)
+        return _sqlite(database, name, fields, folder / "trmm.sqlite")
     return {"csv": _csv, "jsonl": _jsonl, "parquet": _parquet}[form](folder / f"{name}.{form}", fields)
 
 
@@ -116,30 +116,33 @@ def _jsonl(path: Path, fields: Sequence[TableField]) -> Iterator[Write]:
 
 
 @contextmanager
-def _sqlite(path: Path, name: str, fields: Sequence[TableField]) -> Iterator[Write]:
+def _sqlite(path: Path, name: str, fields: Sequence[TableField], told: Path) -> Iterator[Write]:
     kinds = {"integer": "INTEGER", "boolean": "INTEGER", "real": "REAL"}
     columns = ", ".join(f'"{field.name}" {kinds.get(field.kind, "TEXT")}' for field in fields)
     places = ", ".join("?" * len(fields))
-    with closing(sqlite3.connect(path)) as database:
-        database.execute(f'CREATE TABLE "{name}" ({columns})')
-        insert = f'INSERT INTO "{name}" VALUES ({places})'  # noqa: S608 - names of ours
-        batch: list[Sequence[Any]] = []
+    insert = f'INSERT INTO "{name}" VALUES ({places})'  # noqa: S608 - names of ours
+    batch: list[Sequence[Any]] = []
+    try:
+        with closing(sqlite3.connect(path)) as database:
+            database.execute(f'CREATE TABLE "{name}" ({columns})')
 
-        def write(row: Sequence[Any]) -> None:
-            batch.append(row)
-            if len(batch) >= _AT_ONCE:
-                flush()
+            def flush() -> None:
+                try:
+                    database.executemany(insert, batch)
+                except OverflowError as error:
+                    raise CommandError(Exit.FAILED, f"{told} can't be written: {error}") from error
+                batch.clear()
 
-        def flush() -> None:
-            try:
-                database.executemany(insert, batch)
-            except (sqlite3.Error, OverflowError) as error:
-                raise CommandError(Exit.FAILED, f"{path} can't be written: {error}") from error
-            batch.clear()
+            def write(row: Sequence[Any]) -> None:
+                batch.append(row)
+                if len(batch) >= _AT_ONCE:
+                    flush()
 
-        yield write
-        flush()
-        database.commit()
+            yield write
+            flush()
+            database.commit()
+    except sqlite3.Error as error:  # a disk may be full at any of these
+        raise CommandError(Exit.FAILED, f"{told} can't be written: {error}") from error
 
 
 @contextmanager

@@ -6,6 +6,7 @@ beside its bars; and the commands that know more than the client does.
 
 import asyncio
 import math
+import re
 import sys
 import time
 from collections import deque
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from trmm_async.limits import RateLimit
     from trmm_async.observing import Stats
 
-__all__ = ["Attendant", "attendant", "attended", "limited_seconds", "noted"]
+__all__ = ["Attendant", "attendant", "attended", "fitting", "limited_seconds", "noted"]
 
 _QUIET: Final = 1.0
 """Seconds of silence, from which on people are told why."""
@@ -140,6 +141,23 @@ def limited_seconds(calls: int, limit: "RateLimit", used: int, free_in: float) -
     return max(windows, smooth, 0.0)
 
 
+_SHORTER: Final = (
+    (re.compile(r" \([^()]*\)$"), ""),
+    (re.compile(r"(?<=rate limit:)[^:;]*[,;] (?=goes on)"), " "),
+    (re.compile(r"(?<=waiting for )the server's (?=answer)"), "an "),
+    (re.compile(r"(?<=; )rate limit: "), ""),
+)
+"""What a narrow terminal does without, one after the other: until when it is comes last in the text."""
+
+
+def fitting(text: str, width: int) -> str:
+    """The text for a line of so many columns, with as much of it as there is room for. Pure."""
+    for pattern, short in _SHORTER:
+        if len(text) >= width:
+            text = pattern.sub(short, text)
+    return text if len(text) < width else f"{text[: max(width - 2, 0)]}…"
+
+
 def _of_limit(stats: "Stats", limit: "RateLimit") -> str:
     if stats.next_free_in == 0.0 and limit.burst is not None:
         return f"rate limit: spread, {limit.count} in {limit.per:g} s"
@@ -190,7 +208,7 @@ async def _show(attending: Attendant) -> None:
     while True:
         text = attending.look()
         if text and FLEETING.quiet_for() >= _QUIET:
-            FLEETING.show(text, size_of(sys.stderr).width)
+            FLEETING.show(fitting(text, size_of(sys.stderr).width))
         else:
             FLEETING.clear()
         await asyncio.sleep(_TICK)
