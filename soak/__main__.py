@@ -4,12 +4,14 @@ Each round does all of what a daemon does, in fixed amounts: lists, runs that wo
 forgotten runs, subscriptions that come and go. What stands all the time: a subscription to a gateway whose
 sockets drop every second and one that looks at a stock server, each once read and once with consumers that
 nobody reads. Behind each round the counts are taken. Before all that, four processes share one limit, while
-they and the store of it are killed (`soak.sharing`).
+they and the store of it are killed (`soak.sharing`); beside it, events are relayed by relays and engines that
+are killed (`soak.relaying`).
 """
 
 import argparse
 import asyncio
 import json
+import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
@@ -170,6 +172,9 @@ def main(given: Sequence[str] | None = None) -> int:
     options = parser.parse_args(given)
     if options.rounds is None and not asyncio.run(shared_limits(print)):
         return 1
+    relaying = None
+    if options.rounds is None:
+        relaying = subprocess.Popen([sys.executable, "-m", "soak.relaying", f"{options.minutes * 60}"])
     samples: list[Sample] = []
     ends_at = time.monotonic() + options.minutes * 60
     left = options.rounds
@@ -188,7 +193,7 @@ def main(given: Sequence[str] | None = None) -> int:
     for one in grown:
         print(f"grown: {one.name}: {one.before:,.0f} to {one.after:,.0f}")
     print("flat" if not grown else f"{len(grown)} counts have grown")
-    return 1 if grown else 0
+    return 1 if grown or (relaying is not None and relaying.wait()) else 0
 
 
 if __name__ == "__main__":

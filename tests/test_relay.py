@@ -574,6 +574,31 @@ class TestStores:
             assert await self.outputs(store) == ["b"]
 
 
+@pytest.mark.parametrize("kind", ENGINES)
+async def test_a_cancellation_in_the_moment_that_a_connection_breaks_is_one(kind: str) -> None:
+    if kind == "nats":
+        pytest.importorskip("nats", reason="the library of the extra [nats] is missing")
+    accepted: asyncio.Queue[asyncio.StreamWriter] = asyncio.Queue()
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        accepted.put_nowait(writer)
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(accept, "127.0.0.1", 0) as peer:
+        url = f"{kind}://127.0.0.1:{peer.sockets[0].getsockname()[1]}"
+        for turns in range(12):
+            store = open_store(relay_address(url, "url"), NAME)
+            asking = asyncio.create_task(store.end())
+            (await accepted.get()).close()
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            was_cancelled = asking.cancel()
+            await asyncio.wait([asking])
+            assert asking.cancelled() is was_cancelled
+            await store.aclose()
+
+
 class TestRedis:
     @pytest.fixture
     def bus(self, tmp_path: Path) -> Iterator[Bus]:

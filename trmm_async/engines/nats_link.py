@@ -245,14 +245,16 @@ class NatsLink:
     ) -> None:
         before = _cancellations()
         await client.publish(subject, data, reply=reply, headers=dict(headers) or None)
-        if _cancellations() > before:
-            raise asyncio.CancelledError  # the library has swallowed it
+        _check_swallowed(before)
 
     async def _guarded(self, work: Callable[[_Client], Any]) -> Any:
         away = refused = ""
+        before = _cancellations()
         try:
             async with asyncio.timeout(self._patience):
-                return await work(await self._connected())
+                found = await work(await self._connected())
+                _check_swallowed(before)
+                return found
         except (TimeoutError, faults.TimeoutError):
             away = f"no answer within {self._patience:g} s"
             await self.aclose()
@@ -263,6 +265,7 @@ class NatsLink:
             else:
                 away = said
             await self.aclose()
+        _check_swallowed(before)
         # Here, so that the library's error is no context of ours.
         raise NatsRefusedError(refused) if refused else NatsAwayError(away)
 
@@ -356,6 +359,13 @@ def _message(message: Msg) -> Message:
 def _cancellations() -> int:
     task = asyncio.current_task()
     return 0 if task is None else task.cancelling()
+
+
+def _check_swallowed(before: int) -> None:
+    # The library connects by `wait_for`, which before Python 3.12 swallows a cancellation in the moment that
+    # an answer is there, or the end of the connection; and it swallows some itself.
+    if _cancellations() > before:
+        raise asyncio.CancelledError
 
 
 async def _drop(client: Any) -> None:

@@ -161,10 +161,7 @@ class RedisLink:
                 connection = self._connection or await self._connect()
                 self.commands += 1
                 await connection.send_command(*words)
-                if _cancellations() > cancelled_before:
-                    # The library sends by `wait_for`, which before Python 3.12 swallows a cancellation in
-                    # the moment that the bytes are out; an answer may be seconds away.
-                    raise asyncio.CancelledError
+                _check_swallowed(cancelled_before)
                 return await connection.read_response()
         except faults.NoScriptError:
             unknown = True
@@ -186,6 +183,7 @@ class RedisLink:
         except BaseException:
             await self.aclose()
             raise
+        _check_swallowed(cancelled_before)
         # Here, so that the library's error is no context of ours.
         if unknown:
             raise _UnknownScriptError
@@ -235,6 +233,13 @@ class _UnknownScriptError(Exception):
 def _cancellations() -> int:
     task = asyncio.current_task()
     return 0 if task is None else task.cancelling()
+
+
+def _check_swallowed(before: int) -> None:
+    # The library sends and connects by `wait_for`, which before Python 3.12 swallows a cancellation in the
+    # moment that the bytes are out, or the connection breaks; an answer may be seconds away.
+    if _cancellations() > before:
+        raise asyncio.CancelledError
 
 
 async def _drop(connection: Any) -> None:
