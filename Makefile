@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 DEVELOPING := $(VENV)/.developing
 CHECKED := $(VENV)/checked.txt
 # Most tests wait for sockets most of the time: several at once, also where there are few cores.
-PYTEST_ARGS ?= -n 4
+PYTEST_ARGS ?= -n 5 --dist worksteal
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 # A venv of ours is read by many processes of ours: each would compile everything once more.
