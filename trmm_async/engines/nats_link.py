@@ -21,7 +21,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from trmm_async.engines.address import EngineAddress, authority
-from trmm_async.engines.faults import EngineAwayError, EngineRefusedError
+from trmm_async.engines.faults import EngineAwayError, EngineRefusedError, cancellations, check_swallowed
 
 if TYPE_CHECKING:
     from nats.aio.subscription import Subscription
@@ -243,17 +243,17 @@ class NatsLink:
     async def _publish(
         self, client: _Client, subject: str, data: bytes, reply: str, headers: Mapping[str, str]
     ) -> None:
-        before = _cancellations()
+        before = cancellations()
         await client.publish(subject, data, reply=reply, headers=dict(headers) or None)
-        _check_swallowed(before)
+        check_swallowed(before)
 
     async def _guarded(self, work: Callable[[_Client], Any]) -> Any:
         away = refused = ""
-        before = _cancellations()
+        before = cancellations()
         try:
             async with asyncio.timeout(self._patience):
                 found = await work(await self._connected())
-                _check_swallowed(before)
+                check_swallowed(before)
                 return found
         except (TimeoutError, faults.TimeoutError):
             away = f"no answer within {self._patience:g} s"
@@ -265,7 +265,7 @@ class NatsLink:
             else:
                 away = said
             await self.aclose()
-        _check_swallowed(before)
+        check_swallowed(before)
         # Here, so that the library's error is no context of ours.
         raise NatsRefusedError(refused) if refused else NatsAwayError(away)
 
@@ -354,18 +354,6 @@ def _context(files: Mapping[str, str]) -> tls.SSLContext:
 def _message(message: Msg) -> Message:
     headers = message.headers or {}
     return Message(message.reply, message.data, headers.get("Status", ""), headers.get("Description", ""))
-
-
-def _cancellations() -> int:
-    task = asyncio.current_task()
-    return 0 if task is None else task.cancelling()
-
-
-def _check_swallowed(before: int) -> None:
-    # The library connects by `wait_for`, which before Python 3.12 swallows a cancellation in the moment that
-    # an answer is there, or the end of the connection; and it swallows some itself.
-    if _cancellations() > before:
-        raise asyncio.CancelledError
 
 
 async def _drop(client: Any) -> None:

@@ -20,7 +20,7 @@ from redis.backoff import NoBackoff
 from redis.credentials import CredentialProvider
 
 from trmm_async.engines.address import EngineAddress
-from trmm_async.engines.faults import EngineAwayError, EngineRefusedError
+from trmm_async.engines.faults import EngineAwayError, EngineRefusedError, cancellations, check_swallowed
 
 __all__ = ["RedisAwayError", "RedisLink", "RedisRefusedError", "LuaScript"]
 
@@ -155,13 +155,13 @@ class RedisLink:
     async def _command(self, words: Sequence[Any], ends_at: float, seconds: float) -> Any:
         away = refused = ""
         unknown = False
-        cancelled_before = _cancellations()
+        cancelled_before = cancellations()
         try:
             async with asyncio.timeout_at(ends_at):
                 connection = self._connection or await self._connect()
                 self.commands += 1
                 await connection.send_command(*words)
-                _check_swallowed(cancelled_before)
+                check_swallowed(cancelled_before)
                 return await connection.read_response()
         except faults.NoScriptError:
             unknown = True
@@ -183,7 +183,7 @@ class RedisLink:
         except BaseException:
             await self.aclose()
             raise
-        _check_swallowed(cancelled_before)
+        check_swallowed(cancelled_before)
         # Here, so that the library's error is no context of ours.
         if unknown:
             raise _UnknownScriptError
@@ -228,18 +228,6 @@ class RedisLink:
 
 class _UnknownScriptError(Exception):
     """The server was restarted, or told to forget its scripts."""
-
-
-def _cancellations() -> int:
-    task = asyncio.current_task()
-    return 0 if task is None else task.cancelling()
-
-
-def _check_swallowed(before: int) -> None:
-    # The library sends and connects by `wait_for`, which before Python 3.12 swallows a cancellation in the
-    # moment that the bytes are out, or the connection breaks; an answer may be seconds away.
-    if _cancellations() > before:
-        raise asyncio.CancelledError
 
 
 async def _drop(connection: Any) -> None:
