@@ -113,6 +113,12 @@ class TestJq:
         assert "--jq: " in cli("agents", "--jq", ".[0] | .hostname.x").error
 
 
+def test_a_csv_without_rows_has_the_titles_that_were_asked_for(cli: Cli, either: Backstage) -> None:
+    words = ["agents", "--hostname", "nobody-*", "-o", "csv", "--fields", "hostname,client.name"]
+    assert cli(*words).out == "hostname,client.name\n"
+    assert cli(*words, "--no-headers").out == ""
+
+
 class TestWatching:
     def test_tells_programs_what_has_changed(self, gateway: Backstage) -> None:
         words = ["agents", "--watch", "--every", "0.2", "--jsonl", "--fields", "hostname,status"]

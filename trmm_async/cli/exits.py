@@ -169,7 +169,8 @@ def _judged(error: Exception) -> tuple[int, str]:
         return Exit.FAILED, str(error)
     said = getattr(error, "format_message", None)
     if said is not None:  # what typer raises of a command line that is wrong
-        return Exit.USAGE, f"{said()} {_hint(error)}"
+        text = str(said())
+        return Exit.USAGE, f"{text}{'' if text.endswith(('.', '?', ')')) else '.'} {_hint(error)}"
     if type(error).__name__ == "Abort":
         return Exit.INTERRUPTED, "interrupted"
     return Exit.FAILED, f"a bug of ours: {type(error).__name__}: {error}; --debug shows where"

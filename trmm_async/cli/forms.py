@@ -267,7 +267,8 @@ class Showing:
                 self.print_filtered(data)
         elif self.form == "csv":
             told_rows = [flat(row) for row in rows]
-            if columns := tuple(dict.fromkeys(each for row in told_rows for each in row)):
+            # Without a row the titles are still what was asked for: whoever reads it finds the columns.
+            if columns := tuple(dict.fromkeys(each for row in told_rows for each in row)) or paths:
                 write = csv_writer(columns, heads=self.has_heads)
                 for row in told_rows:
                     write(row)
