@@ -1,6 +1,7 @@
 """Folders and servers that make trouble: odd names, line ends, values that can't be sent, two at once."""
 
 import asyncio
+import os
 import unicodedata
 from pathlib import Path
 
@@ -208,3 +209,13 @@ async def test_a_server_that_quotes_a_secret(tmp_path: Path, monkeypatch: pytest
         server.fail("PUT", "/core/keystore/", status=400, body=quoted.replace("s3cr3t", "an0ther"))
         with pytest.raises(ApplyStoppedError, match=r"\*\*\* is not liked"):
             await config.apply(trmm, await config.plan(trmm, tmp_path, kinds=["key_store"]), tmp_path)
+
+
+@pytest.mark.parametrize("name", [b"\xff.yaml", b"a\nb.yaml", b"\x1b[2J.yaml", b"\xe2\x80\xaelmay.yaml"])
+async def test_a_file_whose_name_can_not_be_shown_is_refused(tmp_path: Path, name: bytes) -> None:
+    async with stock() as (_, trmm):
+        (tmp_path / "policies").mkdir()
+        (tmp_path / "policies" / os.fsdecode(name)).write_text("name: Q\n")
+        with pytest.raises(ConfigError, match="name can't be written down") as caught:
+            await config.plan(trmm, tmp_path, kinds=["policies"])
+        assert str(caught.value).isprintable()

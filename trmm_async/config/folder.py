@@ -106,7 +106,14 @@ class Folder:
         self._hold_inside(folder)
         if not folder.is_dir():
             raise ConfigError("this is to be a folder", file=name)
-        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+        found = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+        for path in found:
+            if not path.name.isprintable():
+                shown = path.name.encode("unicode_escape").decode()
+                raise ConfigError(
+                    "this file's name can't be written down: give it another", file=f"{name}/{shown}"
+                )
+        return found
 
     def _read(self, kind: FileKind, path: Path) -> Written:
         handle = f"{kind.name}/{path.name}"
