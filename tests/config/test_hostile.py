@@ -219,3 +219,18 @@ async def test_a_file_whose_name_can_not_be_shown_is_refused(tmp_path: Path, nam
         with pytest.raises(ConfigError, match="name can't be written down") as caught:
             await config.plan(trmm, tmp_path, kinds=["policies"])
         assert str(caught.value).isprintable()
+
+
+async def test_what_the_folder_itself_refers_to_is_not_deleted(tmp_path: Path) -> None:
+    kinds = ["policies", "clients"]
+    async with stock() as (_, trmm):
+        write(tmp_path, "policies/q.yaml", "name: Q\n")
+        write(tmp_path, "clients/h.yaml", "name: Hermes Network Inc.\nserver_policy: Q\n")
+        await applied(trmm, tmp_path, kinds=kinds)
+        (tmp_path / "policies/q.yaml").unlink()
+        plan = await config.plan(trmm, tmp_path, kinds=kinds, delete=True)
+        assert not plan
+        assert "'Q', has no file any more, and another file refers to it" in str(plan)
+        write(tmp_path, "clients/h.yaml", "name: Hermes Network Inc.\n")
+        steps = ["~ client 'Hermes Network Inc.'", "- policy 'Q'"]
+        assert await applied(trmm, tmp_path, kinds=kinds, delete=True) == steps

@@ -126,6 +126,12 @@ class _Comparison:
         self.places: dict[str, int] = {}
         self.seen: dict[str, list[SeenRow]] = {}
         self.coming: defaultdict[str, set[Name]] = defaultdict(set)
+        self._referred = {
+            (other, name)
+            for want in wanted.objects
+            for path, other in KINDS[want.kind].refs.items()
+            for name in _at(want.spec, path)
+        }
         self._made_of = {
             (kind_of(handle), known.id): handle for handle, known in wanted.known.items() if known.made
         }
@@ -383,6 +389,13 @@ class _Comparison:
             self.unmanaged[kind.name] += 1
             return
         if any(step.kind == kind.owner and step.id == one.row.owner for step in self.deletes):
+            return
+        if kind.owner is None and (kind.name, one.key) in self._referred:
+            self.findings.append(
+                f"{kind.word} {one.row.id}, {one.key!r}, has no file any more, and another file refers to "
+                "it: it is left alone"
+            )
+            self.unmanaged[kind.name] += 1
             return
         if (named := self.wanted.known[handle].name) not in {"", one.key}:
             self.findings.append(
