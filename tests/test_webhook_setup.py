@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.servers import count, served
-from trmm_async import InvalidRequestError, NotFoundError, ServerError, WebhookReceiver
+from trmm_async import InvalidRequestError, NotFoundError, ServerError, UnknownNameError, WebhookReceiver
 from trmm_async.webhooks.delivery import TEMPLATE
 
 pytestmark = pytest.mark.usefixtures("nothing_is_odd")
@@ -199,3 +199,29 @@ async def test_an_alert_is_written() -> None:
             await trmm.alerts.create(message="x", agent="nobody")
         with pytest.raises(InvalidRequestError, match="severity"):
             await trmm.alerts.create(message="x", severity="critical")  # type: ignore[arg-type]
+
+
+async def test_nothing_is_made_for_a_place_that_is_not_there() -> None:
+    async with served("stock", agents=1) as (server, trmm):
+        receiver = WebhookReceiver("s3cr3t")
+        places: tuple[dict[str, Any], ...] = (
+            {"client": "Nobody"},
+            {"client": 999},
+            {"site": 999},
+            {"policy": 999},
+        )
+        for place in places:
+            for dry_run in (False, True):
+                with pytest.raises((NotFoundError, UnknownNameError)):
+                    await receiver.install(trmm, URL, dry_run=dry_run, **place)
+        assert changes(server) == []
+
+
+async def test_an_installed_template_that_was_switched_off_is_switched_on_again() -> None:
+    async with served("stock", agents=1) as (_, trmm):
+        receiver = WebhookReceiver("s3cr3t")
+        template = (await receiver.install(trmm, URL)).alert_template
+        assert template is not None
+        await trmm.alert_templates.update(template, is_active=False)
+        assert len((await receiver.install(trmm, URL)).steps) == 1
+        assert (await trmm.alert_templates.get(template)).is_active

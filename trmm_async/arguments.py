@@ -90,6 +90,14 @@ def name(value: object, what: str) -> str:
     return plain_text(value, what).strip()
 
 
+def place_name(value: object, what: str) -> str:
+    """A client's or a site's name on a stock server, which takes none with a bar."""
+    found = short_text(value, what, most=255)
+    if "|" in found:
+        raise InvalidRequestError(f"{what} must not contain |: {found!r}")
+    return found
+
+
 def free_text(value: object, what: str, *, empty: bool = False) -> str:
     """A text of any number of lines; not blank unless allowed."""
     if not isinstance(value, str):
@@ -116,6 +124,13 @@ def path_segment(value: object, what: str) -> str:
 def agent_id(value: object) -> str:
     """An agent's id, from itself or from the object that has it; fit to be one segment of a path."""
     return path_segment(getattr(value, "agent_id", value), "agent_id")
+
+
+def several_agents(values: object, what: str) -> tuple[str, ...]:
+    """The ids of some agents, of one at least; a lone one is refused, as a text has letters."""
+    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
+        raise InvalidRequestError(f"{what} must be a sequence of agents, not {values!r}")
+    return non_empty(tuple(agent_ids(values)), what)
 
 
 def agent_ids(values: Iterable[object]) -> list[str]:
@@ -190,8 +205,8 @@ def integer(value: object, what: str, *, minimum: int, maximum: int | None = Non
 
 
 def names(values: object, what: str) -> tuple[str, ...]:
-    """Texts of one line each. A lone text is refused: it would be taken apart into letters."""
-    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
+    """Texts of one line each: no lone text, taken apart into letters, and no mapping, without its values."""
+    if isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable):
         raise InvalidRequestError(f"{what} must be a sequence of texts, not {values!r}")
     return tuple(plain_text(value, what) for value in values)
 
@@ -205,41 +220,38 @@ def script_timeout(value: object) -> int:
     return value
 
 
-def script_args(values: object) -> tuple[str, ...]:
+def script_args(values: object, what: str = "args") -> tuple[str, ...]:
     """A script's arguments: texts. A lone text is refused: it would be taken apart into letters."""
     if isinstance(values, str | bytes):
         raise InvalidRequestError(
-            f"args must be a sequence of texts, not the text {values!r}: write args=[…]"
+            f"{what} must be a sequence of texts, not the text {values!r}: write {what}=[…]"
         )
-    if not isinstance(values, Iterable):
-        raise InvalidRequestError(f"args must be a sequence of texts, not {values!r}")
-    args: tuple[object, ...] = tuple(values)
-    return tuple(_script_arg(arg) for arg in args)
+    if isinstance(values, Mapping) or not isinstance(values, Iterable):
+        raise InvalidRequestError(f"{what} must be a sequence of texts, not {values!r}")
+    return tuple(_script_arg(arg, what) for arg in values)
 
 
-def _script_arg(arg: object) -> str:
+def _script_arg(arg: object, what: str) -> str:
     if not isinstance(arg, str):
-        raise InvalidRequestError(f"args must be texts; {arg!r} is {type(arg).__name__}")
+        raise InvalidRequestError(f"{what} must be texts; {arg!r} is {type(arg).__name__}")
     if _SURROGATE.search(arg):
-        raise InvalidRequestError(f"args must be texts that UTF-8 can carry, not {arg!r}")
+        raise InvalidRequestError(f"{what} must be texts that UTF-8 can carry, not {arg!r}")
     return arg
 
 
-def env_vars(values: object) -> tuple[str, ...]:
+def env_vars(values: object, what: str = "env_vars") -> tuple[str, ...]:
     """Environment variables, as the server takes them: "NAME=value"."""
     if not isinstance(values, Mapping):
-        raise InvalidRequestError(
-            f"env_vars must be a mapping of names to texts, not {type(values).__name__}"
-        )
-    return tuple(_env_var(name, value) for name, value in values.items())
+        raise InvalidRequestError(f"{what} must be a mapping of names to texts, not {type(values).__name__}")
+    return tuple(_env_var(name, value, what) for name, value in values.items())
 
 
-def _env_var(name: object, value: object) -> str:
-    plain_text(name, "env_vars: a name")
+def _env_var(name: object, value: object, what: str) -> str:
+    plain_text(name, f"{what}: a name")
     if "=" in str(name):
-        raise InvalidRequestError(f"env_vars: a name must not contain an equals sign: {name!r}")
+        raise InvalidRequestError(f"{what}: a name must not contain an equals sign: {name!r}")
     if not isinstance(value, str) or "\0" in value or _SURROGATE.search(value):
-        raise InvalidRequestError(f"env_vars: the value of {name} must be text without a null character")
+        raise InvalidRequestError(f"{what}: the value of {name} must be text without a null character")
     return f"{name}={value}"
 
 
@@ -307,8 +319,10 @@ def _checked(given: Mapping[str, object], checks: Checks, method: str) -> dict[s
     return found
 
 
-def keyword(name: str, known: Collection[str], method: str) -> None:
+def keyword(name: object, known: Collection[str], method: str) -> None:
     """Refuse a keyword that the method does not take."""
+    if not isinstance(name, str):  # of a mapping that stands for keywords
+        raise InvalidRequestError(f"{method}: keywords must be texts, not {name!r}")
     if name not in known:
         close = get_close_matches(name, known, n=1, cutoff=0.5)
         meant = f" (did you mean {close[0]!r}?)" if close else f": it takes {', '.join(known)}"

@@ -7,7 +7,6 @@ from typing import Literal, overload
 
 from trmm_async import arguments
 from trmm_async.dialects import ScriptRun
-from trmm_async.errors import InvalidRequestError
 from trmm_async.models import Agent, ScriptResult
 from trmm_async.resources.agent_stream import AgentStream
 from trmm_async.resources.api import Api
@@ -192,10 +191,8 @@ class Agents(AgentActions):
             InvalidRequestError: an argument is wrong.
             Exception: what `until` raises comes as it is.
         """
-        given = [agent] if isinstance(agent, str | Agent) else list(agent)
-        if not given:
-            raise InvalidRequestError("wait_until needs at least one agent")
-        agent_ids = [arguments.agent_id(one) for one in given]
+        given: object = [agent] if isinstance(agent, str | Agent) else agent
+        agent_ids = arguments.several_agents(given, "agent")
         missing = arguments.boolean(missing_ok, "missing_ok")
         found = await wait_until(self._api, agent_ids, until, timeout, missing_ok=missing)
         return found[0] if isinstance(agent, str | Agent) else found
@@ -367,7 +364,7 @@ def checked_run(
         timeout=arguments.script_timeout(timeout),
         output=arguments.choice(output, "output", ("wait", "forget", "collector")),
         cmd_id=cmd_id,
-        env_vars=arguments.env_vars(env_vars or {}),
+        env_vars=arguments.env_vars({} if env_vars is None else env_vars),
         run_as_user=arguments.boolean(run_as_user, "run_as_user"),
         custom_field=None if custom_field is None else arguments.object_id(custom_field, "custom_field"),
         save_all_output=arguments.boolean(save_all_output, "save_all_output"),

@@ -30,7 +30,7 @@ DELETE = delete("clients.delete", _ONE)
 
 
 _CHECKS: Final[arguments.Checks] = {
-    "name": arguments.name,
+    "name": arguments.place_name,
     **PLACES,
 }
 
@@ -65,7 +65,7 @@ class Clients(Resource):
         first = None if site is None else arguments.name(site, "site")
         if settings:
             given = arguments.settings({"name": name, **settings}, _CHECKS, "clients.create")
-            beside = {"site": {"name": first or FIRST_SITE}}
+            beside = {"site": {"name": arguments.place_name(first or FIRST_SITE, "site")}}
             plan = created(CLIENTS.call(), CREATE_CLIENT, "client", given, beside)
             return await self._on_stock("clients.create with settings", plan)
         return await self._api.send(lambda dialect: dialect.create_client(name, first))

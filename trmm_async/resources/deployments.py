@@ -108,6 +108,8 @@ class Deployments:
             RedirectedError: the server redirects to what is no URL.
             OSError: the file can't be written.
         """
+        if progress is not None and not callable(progress):
+            raise InvalidRequestError(f"progress must be a function of two numbers, not {progress!r}")
         into = await asyncio.to_thread(_folder, folder)
         found = await self._find(deployment)
         async with self._api.transport.download(found.download_url) as body:

@@ -1499,7 +1499,7 @@ class Policies:
             agent: it applies to this agent, besides what that inherits; or
             client: to the agents of this client; or
             site: to those of this site; or
-            everywhere: to all agents. What blocks inheritance, or is excluded, has nothing from above.
+            everywhere: True for all agents. What blocks inheritance, or is excluded, has nothing from above.
             monitoring_type: of servers, or of workstations, alone; None for both. An agent's has none.
 
         Raises:

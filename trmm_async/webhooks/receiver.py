@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Itera
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
+from trmm_async import arguments
 from trmm_async.errors import InvalidRequestError
 from trmm_async.hidden import HiddenBytes, hide
 from trmm_async.webhooks.delivery import (
@@ -129,7 +130,9 @@ class WebhookReceiver:
             raise InvalidRequestError(
                 f"url must be a whole one, as https://hooks.example.com/trmm; not {url!r}"
             )
-        places = {"policy": policy, "client": client, "site": site, "everywhere": everywhere or None}
+        arguments.boolean(dry_run, "dry_run")
+        every = arguments.boolean(everywhere, "everywhere") or None
+        places = {"policy": policy, "client": client, "site": site, "everywhere": every}
         given = {place: which for place, which in places.items() if which is not None}
         secret = hide(self._secrets[0].decode())
         return await install(trmm, url, secret, name=name, places=given, dry_run=dry_run)
@@ -147,7 +150,7 @@ class WebhookReceiver:
         Raises:
             TRMMError: as of the calls; as for `install`.
         """
-        return await uninstall(trmm, name=name, dry_run=dry_run)
+        return await uninstall(trmm, name=name, dry_run=arguments.boolean(dry_run, "dry_run"))
 
     def listen(self, listener: Listener) -> Callable[[], None]:
         """Have `listener(alert_id, agent_id)` called for each delivery; what is returned ends that.

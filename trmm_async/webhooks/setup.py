@@ -63,6 +63,10 @@ async def install(
     """See `WebhookReceiver.install`; `places` say where the template is to be assigned."""
     key = _key_of(name)
     steps = _Steps(dry_run=dry_run)
+    known = {"policy": trmm.policies.get, "client": trmm.clients.get, "site": trmm.sites.get}
+    for place, which in places.items():
+        if place in known:
+            await known[place](which)  # before anything is made that would then reach nobody
     entry = _one(await trmm.key_store.list(), key, "entries of the key store")
     if entry is None:
         await steps.take(f"create the key store entry {key}", trmm.key_store.create(name=key, value=secret))
@@ -92,6 +96,7 @@ async def install(
 
     on = {f"{when}_{what}" for when in ("action", "resolved_action") for what in ("type", "rest")}
     calls: Any = {field: "rest" if field.endswith("type") else action_id for field in on}
+    calls["is_active"] = True
     template = _one(await trmm.alert_templates.list(), name, "alert templates")
     template_id = None if template is None else template.id
     if template is None:

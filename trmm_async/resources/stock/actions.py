@@ -364,7 +364,7 @@ class AgentActions(Resource):
             InvalidRequestError: the server has no such agent, over which it would pass in silence; nothing
                 was begun.
         """
-        ids = arguments.non_empty(tuple(arguments.agent_ids(agents)), "agents")
+        ids = arguments.several_agents(agents, "agents")
         await self._on_stock(UPGRADE.name, Plan(partial(_upgrade, ids)))
 
     async def wake(self, agent: str | Agent) -> None:

@@ -209,12 +209,12 @@ _severities: Final = arguments.each(partial(arguments.choice, allowed=("info", "
 _count: Final = partial(arguments.integer, minimum=0, maximum=2**31 - 1)
 
 
-def _args(values: object, _: str) -> list[str]:
-    return list(arguments.script_args(values))
+def _args(values: object, what: str) -> list[str]:
+    return list(arguments.script_args(values, what))
 
 
-def _env_vars(values: object, _: str) -> list[str]:
-    return list(arguments.env_vars(values))
+def _env_vars(values: object, what: str) -> list[str]:
+    return list(arguments.env_vars(values, what))
 
 
 def _names(values: object, what: str) -> list[str]:
@@ -381,7 +381,7 @@ class AlertTemplates(Resource):
         """
         number = None if template is None else arguments.object_id(template, "template")
         body = {"alert_template": number}
-        if [policy, client, site, everywhere or None].count(None) != 3:
+        if [policy, client, site, arguments.boolean(everywhere, "everywhere") or None].count(None) != 3:
             raise InvalidRequestError(
                 "alert_templates.assign: give one of policy, client, site and everywhere=True"
             )

@@ -151,7 +151,7 @@ class Bulk(Resource):
             "mode": "script",
             "script": arguments.reference(script, "script"),
             "args": list(arguments.script_args(args)),
-            "env_vars": list(arguments.env_vars(env_vars or {})),
+            "env_vars": list(arguments.env_vars({} if env_vars is None else env_vars)),
             "timeout": arguments.script_timeout(timeout),
             "run_as_user": arguments.boolean(run_as_user, "run_as_user"),
             "custom_field": None if collector is None else arguments.object_id(collector, "collector"),
@@ -225,14 +225,8 @@ def _everywhere(value: object, what: str) -> bool:
     return True
 
 
-def _agents(value: object, what: str) -> tuple[str, ...]:
-    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
-        raise InvalidRequestError(f"{what} must be a sequence of agents, not {value!r}")
-    return arguments.non_empty(tuple(arguments.agent_ids(value)), what)
-
-
 _TARGETS: Final[arguments.Checks] = {
-    "agents": _agents,
+    "agents": arguments.several_agents,
     "client": arguments.reference,
     "site": arguments.reference,
     "everywhere": ("all", _everywhere),

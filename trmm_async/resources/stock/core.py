@@ -407,8 +407,12 @@ class Core(Resource):
         Raises:
             InvalidRequestError: nothing is to be deleted.
         """
-        wanted = {"audit_logs": check_run_logs, "pending_actions": completed_actions, "alerts": all_alerts}
-        tables = [name for name, on in wanted.items() if arguments.boolean(on, name)]
+        wanted = {
+            "check_run_logs": ("audit_logs", check_run_logs),
+            "completed_actions": ("pending_actions", completed_actions),
+            "all_alerts": ("alerts", all_alerts),
+        }
+        tables = [table for name, (table, on) in wanted.items() if arguments.boolean(on, name)]
         if not tables:
             raise InvalidRequestError(
                 "core.prune: say what is to be deleted: all_alerts, completed_actions, check_run_logs"

@@ -136,7 +136,9 @@ class Installers(Resource):
 def _hours(value: object) -> int:
     if not isinstance(value, timedelta) or value <= timedelta():
         raise InvalidRequestError(f"valid_for must be a timedelta, as timedelta(hours=1); got {value!r}")
-    return arguments.integer(-(-value // _HOUR), "valid_for in hours", minimum=1, maximum=_HOURS_MOST)
+    # The longest one has no negative, so that it is not rounded up by turning its sign twice.
+    whole, rest = divmod(value, _HOUR)
+    return arguments.integer(whole + bool(rest), "valid_for in hours", minimum=1, maximum=_HOURS_MOST)
 
 
 def _created(body: Mapping[str, Any]) -> Steps[Installer]:

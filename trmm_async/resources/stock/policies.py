@@ -441,7 +441,7 @@ class Policies(Resource):
             agent: it applies to this agent, besides what that inherits; or
             client: to the agents of this client; or
             site: to those of this site; or
-            everywhere: to all agents. What blocks inheritance, or is excluded, has nothing from above.
+            everywhere: True for all agents. What blocks inheritance, or is excluded, has nothing from above.
             monitoring_type: of servers, or of workstations, alone; None for both. An agent's has none.
 
         Raises:
@@ -449,7 +449,7 @@ class Policies(Resource):
             NotFoundError: there is no such agent, client or site.
         """
         policy_id = None if policy is None else arguments.object_id(policy, "policy")
-        if [agent, client, site, everywhere or None].count(None) != 3:
+        if [agent, client, site, arguments.boolean(everywhere, "everywhere") or None].count(None) != 3:
             raise InvalidRequestError("policies.assign: give one of agent, client, site and everywhere=True")
         if agent is not None:
             if monitoring_type is not None:

@@ -33,7 +33,7 @@ DELETE = delete("sites.delete", _ONE)
 
 
 _CHECKS: Final[arguments.Checks] = {
-    "name": arguments.name,
+    "name": arguments.place_name,
     "client": arguments.reference,
     **PLACES,
 }
