@@ -29,7 +29,9 @@ def test_a_server_is_pulled_planned_and_changed(cli: Cli, stock: Backstage, tmp_
     assert done.code == 0, done.error
     assert "+ snippet 'CliHello': done" in done.error
     snippet.unlink()
-    assert "- snippet 'CliHello': would delete" in cli("plan", folder, *only).out
+    left = cli("plan", folder, "--exit-code", *only)
+    assert left.code == Exit.DIFFERENT
+    assert left.out == "- snippet 'CliHello': would delete\nnothing to do without --delete\n"
     assert "- snippet 'CliHello': done" in cli("apply", folder, "--yes", "--delete", *only).error
     assert cli("plan", folder, "--exit-code").code == 0
 

@@ -126,7 +126,12 @@ def in_words(plan: ConfigPlan) -> str:
         lines.append(f"left alone: {told}")
     counts = Counter(step.action for step in plan.steps)
     total = ", ".join(f"{counts[action]} to {action}" for action in ("create", "change", "delete"))
-    lines.append(total if plan.steps else "nothing to do: the server is as the folder says")
+    nothing = (
+        "nothing to do without --delete"
+        if plan.would_delete
+        else "nothing to do: the server is as the folder says"
+    )
+    lines.append(total if plan.steps else nothing)
     return "\n".join(lines)
 
 

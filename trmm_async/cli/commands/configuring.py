@@ -86,14 +86,14 @@ async def plan(
     community: Community = False,
     delete: Delete = False,
     exit_code: Annotated[
-        bool, typer.Option("--exit-code", help="End with 5 if there is something to do.")
+        bool, typer.Option("--exit-code", help="End with 5 if the server is not as the files say.")
     ] = False,
     *,
     form: Showing,
 ) -> int:
     """Show what `trmm apply` would do so that a stock server is as the files say. Changes nothing."""
     async with _planned(context, folder, only, community, delete, form) as (_, found):
-        different = bool(found)
+        different = bool(found or found.would_delete)
     return Exit.DIFFERENT if exit_code and different else Exit.OK
 
 
