@@ -141,7 +141,7 @@ class ScriptWork(Work[ScriptResult]):
     def __init__(self, run: ScriptRun, *, is_there: bool = False) -> None:
         self.name: str = f"script {run.script!r}"
         self.run = run
-        self.longest = run.timeout
+        self.longest: float = run.timeout
         self._is_there = is_there
 
     def send(
@@ -194,7 +194,7 @@ class CommandWork(Work[CommandResult]):
     def __init__(self, run: CommandRun) -> None:
         self.name: str = f"command {run.command!r}"
         self.run = run
-        self.longest = run.timeout
+        self.longest: float = run.timeout
 
     async def send(
         self, api: Api, dialect: Dialect, agent_id: str, guard: UnsentGuard, before: Before | None
@@ -242,7 +242,7 @@ class CodeWork(Work[ScriptResult]):
     def __init__(self, run: CodeRun) -> None:
         self.name: str = f"{run.shell} code"
         self.run = run
-        self.longest = run.timeout
+        self.longest: float = run.timeout
 
     def send(
         self, api: Api, dialect: Dialect, agent_id: str, guard: UnsentGuard, before: Before | None

@@ -81,11 +81,11 @@ class _Followed:
         self.start = start
         self.state: StreamState = state
         self.received = self.dropped = self.reconnects = 0
-        self.settled = asyncio.Event()
+        self.settled: asyncio.Event = asyncio.Event()
         self.settled.set()
         self.problem: TRMMError | None = None
         self.last: datetime = start.place.since if start.place is not None else now
-        self.present = Things()
+        self.present: Things = Things()
 
     @property
     def stamp(self) -> object:

@@ -81,7 +81,7 @@ class Database:
         self.results: dict[int, Row] = {}
         self.on_agents: dict[tuple[str, int, int], Row] = {}
         self.settings: Row = dict(CORE_SETTINGS)
-        self.late = Late(clock)
+        self.late: Late = Late(clock)
         self._checks_of: defaultdict[int, list[int]] = defaultdict(list)
 
     def begin(self) -> None:
