@@ -15,11 +15,13 @@ from trmm_async import (
     TRMM,
     Agent,
     AgentOffline,
+    AgentOnline,
     Alert,
     AlertEvent,
     Change,
     ClientRef,
     ClosedError,
+    ConnectionFailedError,
     Event,
     Gap,
     InvalidRequestError,
@@ -350,6 +352,51 @@ class TestWaitingForAgents:
             assert (
                 await trmm.agents.wait_until(server.agent_ids[0], "online", timeout=30)
             ).status == "online"
+
+    async def test_looks_when_events_say_that_it_may_be_so(self, dialect: str) -> None:
+        """And believes the server, not them."""
+        source = Told()
+        async with served(dialect, agents=2) as (server, trmm):
+            who, other = server.agent_ids
+            server.go_offline(who)
+            server.go_offline(other)
+            both = trmm.agents.wait_until([who, other], "Online", timeout=20, source=source)
+            waiting = asyncio.create_task(both)
+            looker = trmm._api.looker
+            await until(lambda: looker.looks == 1)
+            for told in (AgentOffline(agent_id=who), AgentOnline(agent_id="another")):
+                source.queue.put_nowait(told)
+            await until(source.queue.empty)
+            assert looker.looks == 1
+            source.queue.put_nowait(AgentOnline(agent_id=who))
+            await until(lambda: looker.looks == 2)
+            assert not waiting.done()
+            server.come_online(who)
+            server.come_online(other)
+            source.queue.put_nowait(AgentOnline(agent_id=other))
+            assert [agent.status for agent in await waiting] == ["online", "online"]
+            assert looker.looks <= 3
+            assert not source.is_open
+
+    async def test_ends_with_its_events(self, dialect: str) -> None:
+        @asynccontextmanager
+        async def none() -> AsyncIterator[AsyncIterator[Event]]:
+            async def events() -> AsyncIterator[Event]:
+                nothing: tuple[Event, ...] = ()
+                for event in nothing:
+                    yield event
+
+            yield events()
+
+        async with served(dialect, agents=1) as (server, trmm):
+            with pytest.raises(ConnectionFailedError, match="have ended"):
+                await trmm.agents.wait_until(server.agent_ids[0], "offline", timeout=20, source=none())
+            source = Told()
+            with pytest.raises(ZeroDivisionError):
+                await trmm.agents.wait_until(server.agent_ids[0], lambda agent: 1 / 0, source=source)
+            with pytest.raises(TimeoutError, match="not so within"):
+                await trmm.agents.wait_until(server.agent_ids[0], "offline", timeout=0.1, source=source)
+            assert not source.is_open
 
     async def test_that_is_cancelled_leaves_nothing(self, dialect: str) -> None:
         async with served(dialect, agents=1) as (server, trmm):

@@ -37,6 +37,7 @@ from trmm_async import (
     StreamSettings,
     StreamState,
     Subscription,
+    TimeoutError,
     follow,
 )
 from trmm_async.engines.address import nats_address, redis_address
@@ -335,6 +336,31 @@ class TestFollowers:
                 assert mirror.fresh
                 relay.stop()
                 await until(lambda: not mirror.fresh)
+
+    async def test_say_when_to_look_to_those_who_wait(self, bus: Bus) -> None:
+        """The relay has a client of its own; this one looks twice in all."""
+        async with (
+            relayed(bus) as (server, _, _),
+            TRMM(server.url, api_key=server.api_key, dialect="gateway", rate_limit=None) as other,
+        ):
+            who = server.agent_ids[0]
+            waiting = asyncio.create_task(
+                other.agents.wait_until(who, "offline", timeout=20, source=bus.follow())
+            )
+            looker = other._api.looker
+            await until(lambda: looker.looks == 1)
+            server.go_offline(who)
+            assert (await waiting).status == "offline"
+            assert looker.looks == 2
+
+    async def test_that_wait_are_not_misled_by_a_relay_that_is_late(self, bus: Bus) -> None:
+        async with relayed(bus) as (server, trmm, relay):
+            who = server.agent_ids[0]
+            relay.stop()
+            await until(lambda: not relay.is_leading)
+            server.go_offline(who)
+            with pytest.raises(TimeoutError, match="not so within"):
+                await trmm.agents.wait_until(who, "online", timeout=0.3, source=bus.follow(snapshot=True))
 
     async def test_of_no_server_say_so(self, bus: Bus) -> None:
         with pytest.raises(ConnectionFailedError, match=rf"the relay 'acme' at {bus.kind}://127.0.0.1:9"):

@@ -26,7 +26,6 @@ from trmm_async.hidden import hide
 from trmm_async.key_source import AskForKey, KeySource
 from trmm_async.limits import RateLimit
 from trmm_async.mirror import Maintenance, Mirror, MirrorSettings
-from trmm_async.mirror.feeds import Events
 from trmm_async.models import Agent
 from trmm_async.observing import Observation, Stats
 from trmm_async.relay.entrance import open_store, relay_address, relay_name
@@ -65,7 +64,7 @@ from trmm_async.resources.live import subscribe
 from trmm_async.resources.names import AnyClient, AnySite
 from trmm_async.retry import RetryPolicy
 from trmm_async.script_runs import HistoryWaits, RunPoller
-from trmm_async.stream import Dialer, Looker, StreamSettings, Subscription
+from trmm_async.stream import Dialer, Events, Looker, StreamSettings, Subscription
 from trmm_async.transport import RawResponse, Secrets, Server, Transport
 from trmm_async.webhooks import WebhookReceiver
 from trmm_async.words import MonitoringType

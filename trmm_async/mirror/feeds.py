@@ -7,7 +7,6 @@ an event.
 import asyncio
 import time
 from collections.abc import AsyncIterable, Callable, Iterable
-from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
 import msgspec
@@ -24,13 +23,11 @@ from trmm_async.events import AgentOffline, AgentOnline, AlertEvent, Ended, Even
 from trmm_async.mirror.picture import MirrorSettings, Picture, differ
 from trmm_async.models import Agent, Alert
 from trmm_async.resources import Api, subscribe
-from trmm_async.stream import Look, Looking, StreamState, Subscription, Wants, emptied, in_turns
+from trmm_async.stream import Events, Look, Looking, StreamState, Subscription, Wants, emptied, in_turns
 
-__all__ = ["Events", "EventsFeed", "Feed", "LooksFeed"]
+__all__ = ["EventsFeed", "Feed", "LooksFeed"]
 
 AgentPredicate = Callable[[Agent], bool]
-Events = AbstractAsyncContextManager[AsyncIterable[Event]]
-"""What events can be read from, as from a `Subscription`: entered, then iterated."""
 
 _FINAL = (AuthenticationError, PermissionDeniedError, ClosedError)
 _AGENTS_A_TURN = 50

@@ -11,10 +11,11 @@ from typing import Any, Self
 from trmm_async import arguments
 from trmm_async.dialects import Polled
 from trmm_async.errors import ClosedError, InvalidRequestError, TimeoutError
-from trmm_async.mirror.feeds import Events, EventsFeed, Feed, LooksFeed
+from trmm_async.mirror.feeds import EventsFeed, Feed, LooksFeed
 from trmm_async.mirror.picture import Changes, MirrorSettings, Picture
 from trmm_async.models import Agent, Alert, Client, ClientRef, Site, SiteRef
 from trmm_async.resources import Api, Selector
+from trmm_async.stream import Events
 
 __all__ = ["Mirror"]
 

@@ -26,6 +26,7 @@ from trmm_async.resources.stock.services import Services
 from trmm_async.resources.stock.software import InstalledSoftware
 from trmm_async.resources.stock.windows_updates import WindowsUpdates
 from trmm_async.resources.waiting import Until, wait_until
+from trmm_async.stream import Events
 from trmm_async.words import AgentStatus, MonitoringType, Platform
 
 __all__ = ["Agents", "checked_run"]
@@ -151,6 +152,7 @@ class Agents(AgentActions):
         *,
         timeout: float | timedelta | None = None,
         missing_ok: bool = False,
+        source: Events | None = None,
     ) -> Agent: ...
 
     @overload
@@ -161,6 +163,7 @@ class Agents(AgentActions):
         *,
         timeout: float | timedelta | None = None,
         missing_ok: bool = False,
+        source: Events | None = None,
     ) -> builtins.list[Agent]: ...
 
     async def wait_until(
@@ -170,17 +173,23 @@ class Agents(AgentActions):
         *,
         timeout: float | timedelta | None = None,
         missing_ok: bool = False,
+        source: Events | None = None,
     ) -> Agent | builtins.list[Agent]:
         """Wait until an agent, or each of several, is as wanted: in one and the same look at the server.
 
         The looks come every five seconds, less often where the server is slow. All that wait on this client,
-        its mirrors and the polling of its subscriptions share them. A look that fails is made again.
+        its mirrors and the polling of its subscriptions share them. A look that fails is made again. With
+        `source` they come when an event says that it may be so, and else once a minute.
+
+            await trmm.agents.wait_until(agent, "online", source=follow("redis://…", name="acme"))
 
         Args:
             agent: its id, or the agent; or several.
             until: "online", "offline" or "overdue"; or a function of an `Agent` that says whether it is so.
             timeout: seconds, or a timedelta, to wait at most; None for any time.
             missing_ok: wait also for one that the server does not know yet.
+            source: events that say when to look, as a `Subscription` to a relay (`follow`), not yet entered;
+                this enters and leaves it. A look alone decides, so a relay that is late misleads nobody.
 
         Returns:
             the agent as it is then; of several, a list in their order.
@@ -188,13 +197,14 @@ class Agents(AgentActions):
         Raises:
             TimeoutError: it was not so in time; the message names who.
             NotFoundError: there is no such agent, and `missing_ok` was not given.
+            ConnectionFailedError: `source` can't be read, or has ended.
             InvalidRequestError: an argument is wrong.
             Exception: what `until` raises comes as it is.
         """
         given: object = [agent] if isinstance(agent, str | Agent) else agent
         agent_ids = arguments.several_agents(given, "agent")
         missing = arguments.boolean(missing_ok, "missing_ok")
-        found = await wait_until(self._api, agent_ids, until, timeout, missing_ok=missing)
+        found = await wait_until(self._api, agent_ids, until, timeout, missing_ok=missing, source=source)
         return found[0] if isinstance(agent, str | Agent) else found
 
     async def find(

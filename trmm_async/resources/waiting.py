@@ -1,22 +1,28 @@
-"""Waiting until agents are as somebody wants them; all who wait share the client's looks."""
+"""Waiting until agents are as somebody wants them; all who wait share the client's looks.
+
+A look alone decides. Where events are given, they say when to look.
+"""
 
 import asyncio
 import builtins
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Collection, Iterable
+from contextlib import asynccontextmanager
 from typing import Final, get_args
 
 from trmm_async import arguments
 from trmm_async.errors import (
     AuthenticationError,
     ClosedError,
+    ConnectionFailedError,
     InvalidRequestError,
     PermissionDeniedError,
     TimeoutError,
     TRMMError,
 )
+from trmm_async.events import AgentOffline, AgentOnline, Event, Live
 from trmm_async.models import Agent
 from trmm_async.resources.api import Api
-from trmm_async.stream import Looking, StreamSettings, Wants
+from trmm_async.stream import Events, Look, Looking, StreamSettings, Wants
 from trmm_async.words import AgentStatus
 
 __all__ = ["Until", "wait_until"]
@@ -26,27 +32,37 @@ Until = str | Callable[[Agent], object]
 
 _FINAL: Final = (AuthenticationError, PermissionDeniedError, ClosedError)
 _SETTINGS: Final = StreamSettings(poll_scripts=False)
+_TOLD: Final = StreamSettings(poll_scripts=False, poll_interval=60.0)
+"""Where events say when to look: what no event tells is seen by these looks."""
+
+_Kinds = tuple[type[Event], ...]
 _NAMED: Final = 3
 
 
 async def wait_until(
-    api: Api, agent_ids: Iterable[str], until: Until, timeout: object, *, missing_ok: bool = False
+    api: Api,
+    agent_ids: Iterable[str],
+    until: Until,
+    timeout: object,
+    *,
+    missing_ok: bool = False,
+    source: Events | None = None,
 ) -> list[Agent]:
     """Wait until one look shows all of them so; as they are then, in that order. See `Agents.wait_until`."""
     names = tuple(dict.fromkeys(agent_ids))
-    holds = _test(until)
+    holds, telling = _test(until)
     seconds = None if timeout is None else arguments.seconds(timeout, "timeout")
-    looking = Looking(
-        api.looker, lambda: Wants(agent_ids=frozenset(names), whole=True, alerts=False), _SETTINGS
-    )
+    wants = Wants(agent_ids=frozenset(names), whole=True, alerts=False)
+    looking = Looking(api.looker, lambda: wants, _SETTINGS if source is None else _TOLD)
     await api.dialect()
     left: list[str] = list(names)
     trouble: TRMMError | None = None
     limit = asyncio.timeout(seconds)
     try:
-        async with limit:
+        # The events begin before the first look: so what comes after it is told.
+        async with limit, _hurried(looking, source, names, telling) as ended:
             while True:
-                look = await looking.next()
+                look = await _next(looking, ended)
                 trouble = look.error
                 if isinstance(trouble, _FINAL):
                     raise trouble
@@ -67,10 +83,49 @@ async def wait_until(
         raise TimeoutError(said if trouble is None else f"{said}; the last look failed: {trouble}") from None
 
 
-def _test(until: object) -> Callable[[Agent], object]:
+@asynccontextmanager
+async def _hurried(
+    looking: Looking, source: Events | None, names: Collection[str], telling: _Kinds
+) -> AsyncIterator[asyncio.Task[None] | None]:
+    """Look soon whenever an event says that it may be so now; what is given ends when the events do."""
+    if source is None:
+        yield None
+        return
+
+    async def hear(events: AsyncIterable[Event]) -> None:
+        async for event in events:
+            if event.agent_id in names and isinstance(event, telling):
+                looking.hurry()
+        raise ConnectionFailedError("the events that were waited for have ended")
+
+    async with source as events:
+        hearing = asyncio.create_task(hear(events), name="trmm_async: what is waited for")
+        try:
+            yield hearing
+        finally:
+            hearing.cancel()
+            await asyncio.wait([hearing])
+
+
+async def _next(looking: Looking, ended: asyncio.Task[None] | None) -> Look:
+    if ended is None:
+        return await looking.next()
+    asking = asyncio.create_task(looking.next())
+    try:
+        await asyncio.wait([asking, ended], return_when=asyncio.FIRST_COMPLETED)
+        if ended.done():
+            ended.result()
+        return asking.result()
+    finally:
+        asking.cancel()
+        await asyncio.wait([asking])
+
+
+def _test(until: object) -> tuple[Callable[[Agent], object], _Kinds]:
+    """What has to hold of an agent, and the kinds of events after which it may."""
     if isinstance(until, str):
         status = arguments.choice(until, "until", get_args(AgentStatus))
-        return lambda agent: agent.status == status
+        return lambda agent: agent.status == status, (AgentOnline if status == "online" else AgentOffline,)
     if not callable(until) or asyncio.iscoroutinefunction(until):
         raise InvalidRequestError(f"until must be a status or a plain function of an Agent, not {until!r}")
-    return until
+    return until, (AgentOnline, AgentOffline, Live)

@@ -22,7 +22,7 @@ from trmm_async.stream.pushed import Sockets
 from trmm_async.stream.settings import StreamSettings, StreamState
 from trmm_async.stream.snapshots import SnapshotSource
 from trmm_async.stream.sockets import SEND_MOST, Link, LinkSettings, Lost
-from trmm_async.stream.source import AgentStreamState, Outlet, Source, SourceLater, Start
+from trmm_async.stream.source import AgentStreamState, Events, Outlet, Source, SourceLater, Start
 from trmm_async.stream.subscription import Subscription
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "SEND_MOST",
     "Consumer",
     "Dialer",
+    "Events",
     "Handler",
     "Polling",
     "Look",

@@ -10,7 +10,8 @@ nothing is dropped. It tells a `Gap` for a time of which it can't vouch, what th
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -23,7 +24,10 @@ from trmm_async.stream.mailbox import Mailbox
 from trmm_async.stream.position import Place, SourcePlace
 from trmm_async.stream.settings import StreamState
 
-__all__ = ["AFTER_RESTART", "AgentStreamState", "Outlet", "Source", "SourceLater", "Start"]
+__all__ = ["AFTER_RESTART", "AgentStreamState", "Events", "Outlet", "Source", "SourceLater", "Start"]
+
+Events = AbstractAsyncContextManager[AsyncIterable[Event]]
+"""What events can be read from, as from a `Subscription`: entered, then iterated."""
 
 AFTER_RESTART = "taken up at a stored position"
 """The reason of the `Gap` between a stored position and now."""

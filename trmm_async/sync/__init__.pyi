@@ -37,7 +37,6 @@ from trmm_async.kinds import Task
 from trmm_async.kinds import TaskAction
 from trmm_async.kinds import TaskSchedule
 from trmm_async.limits import RateLimit
-from trmm_async.mirror.feeds import Events
 from trmm_async.mirror.mirror import Mirror as AsyncMirror
 from trmm_async.mirror.picture import Change
 from trmm_async.mirror.picture import MirrorSettings
@@ -140,6 +139,7 @@ from trmm_async.stream.filters import Kinds
 from trmm_async.stream.filters import Severities
 from trmm_async.stream.settings import StreamSettings
 from trmm_async.stream.settings import StreamState
+from trmm_async.stream.source import Events
 from trmm_async.stream.subscription import E
 from trmm_async.transport.raw import RawResponse
 from trmm_async.words import AgentStatus
@@ -501,17 +501,22 @@ class Agents:
         """
 
     @overload
-    def wait_until(self, agent: str | Agent, until: Until, *, timeout: float | timedelta | None=None, missing_ok: bool=False) -> Agent:
+    def wait_until(self, agent: str | Agent, until: Until, *, timeout: float | timedelta | None=None, missing_ok: bool=False, source: Events | None=None) -> Agent:
         """Wait until an agent, or each of several, is as wanted: in one and the same look at the server.
 
         The looks come every five seconds, less often where the server is slow. All that wait on this client,
-        its mirrors and the polling of its subscriptions share them. A look that fails is made again.
+        its mirrors and the polling of its subscriptions share them. A look that fails is made again. With
+        `source` they come when an event says that it may be so, and else once a minute.
+
+            trmm.agents.wait_until(agent, "online", source=follow("redis://…", name="acme"))
 
         Args:
             agent: its id, or the agent; or several.
             until: "online", "offline" or "overdue"; or a function of an `Agent` that says whether it is so.
             timeout: seconds, or a timedelta, to wait at most; None for any time.
             missing_ok: wait also for one that the server does not know yet.
+            source: events that say when to look, as a `Subscription` to a relay (`follow`), not yet entered;
+                this enters and leaves it. A look alone decides, so a relay that is late misleads nobody.
 
         Returns:
             the agent as it is then; of several, a list in their order.
@@ -519,12 +524,13 @@ class Agents:
         Raises:
             TimeoutError: it was not so in time; the message names who.
             NotFoundError: there is no such agent, and `missing_ok` was not given.
+            ConnectionFailedError: `source` can't be read, or has ended.
             InvalidRequestError: an argument is wrong.
             Exception: what `until` raises comes as it is.
         """
 
     @overload
-    def wait_until(self, agent: Iterable[str | Agent], until: Until, *, timeout: float | timedelta | None=None, missing_ok: bool=False) -> builtins.list[Agent]:
+    def wait_until(self, agent: Iterable[str | Agent], until: Until, *, timeout: float | timedelta | None=None, missing_ok: bool=False, source: Events | None=None) -> builtins.list[Agent]:
         ...
 
     def find(self, hostname: str, *, client: AnyClient | None=None, site: AnySite | None=None) -> Agent | None:
