@@ -21,7 +21,7 @@ help:
 	@echo "make coverage  the suite, and how much of the package it runs: less than 95 % is a failure"
 	@echo "make test-versions  the suite with the lowest versions allowed, and on other Pythons that are here"
 	@echo "make bench   measure against rivals (needs a quiet machine)"
-	@echo "make soak    an hour's work, and whether anything it holds has grown (SOAK_MINUTES=5: less)"
+	@echo "make soak    hours of work: what has grown, what was sent or told twice (SOAK_MINUTES=5: less)"
 	@echo "make generated  write anew what is made from the code: pages, the stub of the synchronous client"
 	@echo "make docs    the site, into site/: no warning, every link and heading looked up"
 	@echo "make dist    sdist and wheel, checked, installed into an empty environment, the demo run from there"

@@ -1,17 +1,21 @@
-"""`python -m soak [--minutes 60] [--rounds N]`: works for so long, and says what has grown (exit code 1).
+"""`python -m soak [limits runs relay client] [--minutes 60]`: works for long, and says what went wrong.
 
-Each round does all of what a daemon does, in fixed amounts: lists, runs that work, break and are cancelled,
-forgotten runs, subscriptions that come and go. What stands all the time: a subscription to a gateway whose
-sockets drop every second and one that looks at a stock server, each once read and once with consumers that
-nobody reads. Behind each round the counts are taken. Before all that, four processes share one limit, while
-they and the store of it are killed (`soak.sharing`); beside it, events are relayed by relays and engines that
-are killed (`soak.relaying`).
+All parts, one after the other, if none is named; the exit code is 1 if one of them was not right.
+
+* `limits`: four processes share one limit, while they and the store of it are killed (`soak.sharing`).
+* `runs`: three processes work off a run of 2,000 targets, over twenty kills (`soak.runs`).
+* `relay`: for so long, relays over Redis and NATS that come and go, their engines, too (`soak.relaying`).
+* `client`: for so long, all of what a daemon does, and what of it has grown.
+
+Each round of the client does that in fixed amounts: lists, runs that work, break and are cancelled, forgotten
+runs, subscriptions that come and go. What stands all the time: a subscription to a gateway whose sockets drop
+every second and one that looks at a stock server, each once read and once with consumers that nobody reads.
+Behind each round the counts are taken.
 """
 
 import argparse
 import asyncio
 import json
-import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
@@ -19,12 +23,15 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any, Literal
 
 from soak.counts import Sample, growth, take
+from soak.relaying import relayed
+from soak.runs import shared_runs
 from soak.sharing import shared_limits
 from trmm_async import TRMM, AlertEvent, StreamSettings, Subscription, TRMMError
 
 __all__ = ["main", "soaked"]
 
 _KEPT = 60
+_PARTS = ("limits", "runs", "relay", "client")
 QUICKLY = StreamSettings(poll_interval=0.2, poll_share=1.0, backoff_first=0.05)
 
 
@@ -164,17 +171,32 @@ def main(given: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m soak", description="Work for long, and count what is held."
     )
+    parser.add_argument("parts", nargs="*", metavar="part", help=f"{', '.join(_PARTS)} (default: all)")
     parser.add_argument("--minutes", type=float, default=60.0, help="how long (default: 60)")
     parser.add_argument("--rounds", type=int, help="so many rounds, in place of a time")
     parser.add_argument(
         "--some", type=int, default=8, help="how much of each kind is in a round (default: 8)"
     )
     options = parser.parse_args(given)
-    if options.rounds is None and not asyncio.run(shared_limits(print)):
-        return 1
-    relaying = None
-    if options.rounds is None:
-        relaying = subprocess.Popen([sys.executable, "-m", "soak.relaying", f"{options.minutes * 60}"])
+    parts = options.parts or (_PARTS if options.rounds is None else ["client"])
+    if unknown := set(parts) - set(_PARTS):
+        parser.error(f"there is no part {', '.join(sorted(unknown))}; there are {', '.join(_PARTS)}")
+    judged: dict[str, Callable[[], Coroutine[Any, Any, bool]]] = {
+        "limits": lambda: shared_limits(_say),
+        "runs": lambda: shared_runs(_say),
+        "relay": lambda: relayed(_say, options.minutes * 60),
+    }
+    right = [asyncio.run(judge()) for name, judge in judged.items() if name in parts]
+    if "client" in parts:
+        right.append(_client(options))
+    return 0 if all(right) else 1
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def _client(options: argparse.Namespace) -> bool:
     samples: list[Sample] = []
     ends_at = time.monotonic() + options.minutes * 60
     left = options.rounds
@@ -186,14 +208,12 @@ def main(given: Sequence[str] | None = None) -> int:
             return bool(left >= 0)
         return len(samples) < 3 or time.monotonic() < ends_at
 
-    asyncio.run(
-        soaked(samples, some=options.some, goes_on=goes_on, told=lambda line: print(line, flush=True))
-    )
+    asyncio.run(soaked(samples, some=options.some, goes_on=goes_on, told=_say))
     grown = growth(samples)
     for one in grown:
         print(f"grown: {one.name}: {one.before:,.0f} to {one.after:,.0f}")
     print("flat" if not grown else f"{len(grown)} counts have grown")
-    return 1 if grown or (relaying is not None and relaying.wait()) else 0
+    return not grown
 
 
 if __name__ == "__main__":

@@ -1,12 +1,11 @@
 """Relays that come and go, on an engine that is killed and stands still, behind a line that breaks.
 
-`python -m soak.relaying SECONDS` does it over Redis and over NATS at the same time. Each alert has a number,
-so a follower knows what it must be told next: whatever is missing, or comes twice, is inside of a told gap.
+Over Redis and over NATS at the same time. Each alert has a number, so a follower knows what it must be told
+next: whatever is missing, or comes twice, is inside of a told gap.
 """
 
 import asyncio
 import random
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -19,7 +18,7 @@ from tests.test_shared_limits import cutting
 from trmm_async import TRMM, AlertEvent, ConnectionFailedError, Gap, Live, StreamSettings, follow
 from trmm_async.testing import Simulator
 
-__all__ = ["relays"]
+__all__ = ["relayed", "relays"]
 
 _NAME: Final = "soak"
 _LEASE: Final = 0.6
@@ -139,16 +138,12 @@ async def relays(engine: Engine, seconds: float, told: Callable[[str], object]) 
         return not work.wrong and not late
 
 
-async def main(seconds: float) -> int:
-    """Both engines; the exit code."""
+async def relayed(told: Callable[[str], object], seconds: float) -> bool:
+    """The same over both engines at once."""
     with (
         tempfile.TemporaryDirectory() as folder,
         redis_server(Path(folder)) as one,
         nats_server(Path(folder)) as other,
     ):
-        found = await asyncio.gather(*(relays(engine, seconds, print) for engine in (one, other)))
-    return 0 if all(found) else 1
-
-
-if __name__ == "__main__":
-    sys.exit(asyncio.run(main(float(sys.argv[1]))))
+        found = await asyncio.gather(*(relays(engine, seconds, told) for engine in (one, other)))
+    return all(found)

@@ -1,7 +1,6 @@
 """Runs that several hosts work off by a journal in PostgreSQL: one of them sends to each target, once."""
 
 import asyncio
-import os
 import random
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -388,9 +387,38 @@ class TestFaults:
             check(server, await trmm.fleet.resume(place(database)))
             assert {state for (state,) in rows(database, "state")} <= {"done", "unknown"}
 
-    @pytest.mark.skipif(
-        "FAULTS" not in os.environ, reason="takes minutes on a busy machine: FAULTS=1 runs it"
-    )
+    async def test_a_server_that_takes_no_changes_is_waited_for_and_only_read(
+        self, postgres: PostgresServer, database: str
+    ) -> None:
+        """As a standby is, which may not even have the tables yet, until it has taken over."""
+
+        def takes_changes(yes: bool) -> None:
+            default = f"ALTER DATABASE {database.rpartition('/')[2]} SET default_transaction_read_only = "
+            execute(postgres.url("postgres"), default + ("off" if yes else "on"))
+            cut = (
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'trmm_async'"
+            )
+            execute(postgres.url("postgres"), cut)
+
+        async with fleet("gateway", agents=20, script_seconds=0.02) as (server, trmm):
+            await begun(database, server, width=2)
+            try:
+                takes_changes(False)
+                assert kinds(await read(database)) == {}
+                with pytest.raises(JournalError, match="session is read-only"):
+                    await trmm.fleet.resume(place(database, timeout=60))
+                takes_changes(True)
+                running = asyncio.ensure_future(trmm.fleet.resume(place(database, timeout=60))._collect())
+                await until(lambda: len(server.runs) >= 4)
+                takes_changes(False)
+                sent = len(server.runs)
+                await asyncio.sleep(0.2)
+                assert len(server.runs) <= sent + 2
+            finally:
+                takes_changes(True)
+            check(server, await running)
+            assert len(server.runs) == 20
+
     async def test_a_standby_takes_over(self, postgres: PostgresServer, database: str, dialect: str) -> None:
         order = {"width": 3} if dialect == "gateway" else {"batch": 4}
         async with fleet(dialect, agents=20, script_seconds=0.02) as (server, trmm):

@@ -38,11 +38,17 @@ _CONFLICTS: Final = (errors.DeadlockDetected, errors.SerializationFailure, error
 
 
 class Database:
-    """A connection for one thing at a time. Belongs to one event loop."""
+    """A connection for one thing at a time. Belongs to one event loop.
+
+    Attributes:
+        writes: a server that takes no changes is not the one that is meant: a standby, which may lag as well,
+            so that nothing may be read there. Until it has taken over it counts as one that is away.
+    """
 
     def __init__(self, address: PostgresJournal, name: str) -> None:
         self._address = address
         self._name = name
+        self.writes: bool = False
         self._turn = asyncio.Lock()
         self._connection: Connection | None = None
         self._was_connected = False
@@ -119,7 +125,10 @@ class Database:
         if self._is_given_up:
             raise JournalError(f"{self._name} is closed")
         connection = await psycopg.AsyncConnection.connect(
-            self._address.url, autocommit=True, prepare_threshold=None, **_settings(self._address)
+            self._address.url,
+            autocommit=True,
+            prepare_threshold=None,
+            **_settings(self._address, self.writes),
         )
         try:
             await self._set_up(connection)
@@ -162,10 +171,16 @@ class Database:
             await self._drop()
 
 
-def _settings(address: PostgresJournal) -> dict[str, Any]:
+def _settings(address: PostgresJournal, writes: bool) -> dict[str, Any]:
     """Those that say how soon a server is known to be gone; what the URL says of them holds."""
     given = address.url.partition("?")[2]
-    usual = {"connect_timeout": 10, "application_name": "trmm_async", "tcp_user_timeout": int(_SILENT * 1000)}
+    usual: dict[str, Any] = {
+        "connect_timeout": 10,
+        "application_name": "trmm_async",
+        "tcp_user_timeout": int(_SILENT * 1000),
+    }
+    if writes:
+        usual["target_session_attrs"] = "read-write"
     return {name: value for name, value in usual.items() if f"{name}=" not in given}
 
 

@@ -74,7 +74,7 @@ class PostgresJournalStore(RunReader):
 
     async def create(self, kind: str) -> None:
         """It is made in one transaction: nobody sees a part of it, and of one that failed none is left."""
-        self.writes = True
+        self._will_write()
         await self._do(self._database, _make_schema)
         connection = self._making = await self._shielded(self._database.held())
 
@@ -96,12 +96,15 @@ class PostgresJournalStore(RunReader):
         self.meta = {"kind": kind}
 
     async def resume(self) -> None:
-        self.writes = True
+        self._will_write()
         await self._open(self._database)
         self._beat()
 
     async def read(self) -> None:
         await self._open(self._reader)
+
+    def _will_write(self) -> None:
+        self.writes = self._database.writes = self._reader.writes = True
 
     async def _open(self, database: Database) -> None:
         async def look(connection: Connection, _: bool) -> tuple[Any, ...] | None:
