@@ -2,6 +2,8 @@
 
 import asyncio
 import random
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
@@ -58,6 +60,14 @@ async def begun(database: str, server: Simulator, **order: Any) -> PostgresJourn
 async def read(database: str) -> list[Outcome[Any]]:
     async with await Journal.read(place(database)) as journal:
         return [one async for one in journal.outcomes()]
+
+
+def test_what_psycopg_logs_is_printed_nowhere() -> None:
+    words = (
+        "import logging, trmm_async.fleet.postgres.database; logging.getLogger('psycopg.pq').warning('lost')"
+    )
+    said = subprocess.run([sys.executable, "-c", words], check=True, capture_output=True, timeout=60)
+    assert said.stderr == b""
 
 
 class TestOneHost:

@@ -4,6 +4,7 @@ Below `store`. What a library or a server raises becomes a `JournalError` here, 
 """
 
 import asyncio
+import logging
 import os
 import random
 import socket
@@ -20,6 +21,9 @@ from trmm_async.fleet.postgres.address import PostgresJournal
 __all__ = ["Connection", "Database", "Work"]
 
 T = TypeVar("T")
+# It logs whatever breaks under it, which is ours to tell; Python prints that where nobody has set up logging.
+logging.getLogger("psycopg").addHandler(logging.NullHandler())
+
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 Work = Callable[[Connection, bool], Awaitable[T]]
 """What is done in one transaction. Told whether it may have been done before: the server was lost then."""
