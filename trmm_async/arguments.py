@@ -459,6 +459,7 @@ def token(value: object) -> str:
     return value
 
 
+_HOOK: Final = re.compile(r"https?://[^\s/]+\S*")
 _API_WITHIN: Final = re.compile(r"/+api/+v3(/|\Z)", re.IGNORECASE)
 
 
@@ -469,11 +470,7 @@ def base_url(value: object, *, allow_http: bool) -> str:
     """
     parts = _split_url(value)
     _check_url_parts(parts)
-    if parts.scheme == "http" and not allow_http and not _is_loopback(parts.hostname or ""):
-        raise InvalidRequestError(
-            f"url: plain http would show the API key to everybody on the way to {parts.hostname}; "
-            "use https, or allow_http=True if you must"
-        )
+    _check_scheme(parts, "the API key", allow_http=allow_http)
     try:
         address = addresses.normal(parts.geturl())
     except ValueError as error:
@@ -481,6 +478,24 @@ def base_url(value: object, *, allow_http: bool) -> str:
     if _API_WITHIN.search(urlsplit(address).path):
         raise InvalidRequestError('url must end before "/api/v3", which each call has in its path')
     return address
+
+
+def webhook_url(value: object, *, allow_http: bool) -> str:
+    """Where a server is to post its alerts to. Plain http only to this machine, unless allowed."""
+    if not isinstance(value, str) or not _HOOK.fullmatch(value):
+        raise InvalidRequestError(
+            f"url must be a whole one, as https://hooks.example.com/trmm; not {value!r}"
+        )
+    _check_scheme(_split_url(value), "the webhook's secret", allow_http=boolean(allow_http, "allow_http"))
+    return value
+
+
+def _check_scheme(parts: SplitResult, secret: str, *, allow_http: bool) -> None:
+    if parts.scheme == "http" and not allow_http and not _is_loopback(parts.hostname or ""):
+        raise InvalidRequestError(
+            f"url: plain http would show {secret} to everybody on the way to {parts.hostname}; "
+            "use https, or allow_http=True if you must"
+        )
 
 
 # The URL itself stands in no message: it may hold a password.

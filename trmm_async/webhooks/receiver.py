@@ -6,7 +6,6 @@ answer reaches nobody, since TRMM hangs up when it has waited long enough, and p
 """
 
 import asyncio
-import re
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping, MutableMapping
 from contextlib import asynccontextmanager
@@ -104,6 +103,7 @@ class WebhookReceiver:
         client: "AnyClient | None" = None,
         site: "AnySite | None" = None,
         everywhere: bool = False,
+        allow_http: bool = False,
         dry_run: bool = False,
     ) -> WebhookSetup:
         """Have a stock server post its alerts here: a key store entry, a URL action and an alert template.
@@ -120,16 +120,14 @@ class WebhookReceiver:
             client: of which a name will do;
             site: likewise; and
             everywhere: True for all agents that have no other. Without any of them it is for you to assign.
+            allow_http: take plain http to another machine than this one, which shows the secret on the way.
             dry_run: nothing is changed; what is returned says what would be.
 
         Raises:
             InvalidRequestError: the url or a name is wrong, or several things have the name.
             TRMMError: as of the calls. Its notes say what was done before; a second call goes on from there.
         """
-        if not re.fullmatch(r"https?://[^\s/]+\S*", str(url)):
-            raise InvalidRequestError(
-                f"url must be a whole one, as https://hooks.example.com/trmm; not {url!r}"
-            )
+        url = arguments.webhook_url(url, allow_http=allow_http)
         arguments.boolean(dry_run, "dry_run")
         every = arguments.boolean(everywhere, "everywhere") or None
         places = {"policy": policy, "client": client, "site": site, "everywhere": every}
