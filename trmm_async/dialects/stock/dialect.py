@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from trmm_async import arguments, codec
+from trmm_async import codec
 from trmm_async.calls import (
     ArrayCall,
     Call,
@@ -240,9 +240,7 @@ class Stock:
         return CLIENTS.call()
 
     def create_client(self, name: str, site: str | None = None) -> Plan[Client]:
-        name = arguments.place_name(name, "name")
-        first = FIRST_SITE if site is None else arguments.place_name(site, "site")
-        body = {"client": {"name": name}, "site": {"name": first}}
+        body = {"client": {"name": name}, "site": {"name": site or FIRST_SITE}}
         return make(
             "client", self.list_clients(), CREATE_CLIENT.call(body=body), lambda client: client.name == name
         )
