@@ -142,6 +142,23 @@ async def relayed(
         yield server, trmm, relay
 
 
+async def check_refused(trmm: TRMM, bus: Bus, user: str, words: str) -> None:
+    """An engine with the password Sesame-4711 refuses another one, and none of them is shown."""
+    url = bus.url.replace("//", f"//{user}:wrong-Sesame@")
+    async with trmm.relay(to=url, name=NAME) as relay:
+        with pytest.raises(InvalidRequestError, match=words) as caught:
+            await relay.run()
+        assert leaks(caught.value, "wrong-Sesame") == []
+        assert "Sesame" not in repr(relay)
+    with pytest.raises(ConnectionFailedError, match="can't be read") as refused:
+        async with follow(url, name=NAME):
+            pass
+    assert leaks(refused.value, "wrong-Sesame") == []
+    right = bus.url.replace("//", f"//{user}:Sesame-4711@")
+    async with relaying(trmm, bus, right), follow(right, name=NAME) as events:
+        assert "Sesame" not in repr(events) + events.position
+
+
 async def some(events: Subscription, count: int) -> list[Event]:
     return [await anext(events) for _ in range(count)]
 
@@ -654,19 +671,7 @@ class TestRedis:
     async def test_that_refuses_a_relay_or_a_follower_is_told_of(self, tmp_path: Path) -> None:
         with redis_server(tmp_path, password="Sesame-4711") as engine:
             async with served("gateway", agents=3) as (_, trmm):
-                url = engine.url.replace("//", "//:wrong-Sesame@")
-                async with trmm.relay(to=url, name=NAME) as relay:
-                    with pytest.raises(InvalidRequestError, match="refuses the relay") as caught:
-                        await relay.run()
-                    assert leaks(caught.value, "wrong-Sesame") == []
-                    assert "Sesame" not in repr(relay)
-                with pytest.raises(ConnectionFailedError, match="can't be read") as refused:
-                    async with follow(url, name=NAME):
-                        pass
-                assert leaks(refused.value, "wrong-Sesame") == []
-                right = engine.url.replace("//", "//:Sesame-4711@")
-                async with relaying(trmm, Bus("redis", engine), right), follow(right, name=NAME) as events:
-                    assert "Sesame" not in repr(events) + events.position
+                await check_refused(trmm, Bus("redis", engine), "", "refuses the relay")
 
 
 class TestNats:
@@ -774,21 +779,7 @@ class TestNats:
         options = ("--user", "worker", "--pass", "Sesame-4711")
         with nats_server(tmp_path / "other", *options) as engine:
             async with served("gateway", agents=3) as (_, trmm):
-                url = engine.url.replace("//", "//worker:wrong-Sesame@")
-                async with trmm.relay(to=url, name=NAME) as relay:
-                    with pytest.raises(
-                        InvalidRequestError, match=r"refuses the relay.*Authorization"
-                    ) as caught:
-                        await relay.run()
-                    assert leaks(caught.value, "wrong-Sesame") == []
-                    assert "Sesame" not in repr(relay)
-                with pytest.raises(ConnectionFailedError, match="can't be read") as refused:
-                    async with follow(url, name=NAME):
-                        pass
-                assert leaks(refused.value, "wrong-Sesame") == []
-                right = engine.url.replace("//", "//worker:Sesame-4711@")
-                async with relaying(trmm, bus, right), follow(right, name=NAME) as events:
-                    assert "Sesame" not in repr(events) + events.position
+                await check_refused(trmm, Bus("nats", engine), "worker", r"refuses the relay.*Authorization")
 
     async def test_takes_a_token_and_speaks_tls(self, bus: Bus, tmp_path: Path) -> None:
         certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"

@@ -101,11 +101,7 @@ def redis_address(url: object, what: str, others: str = "") -> EngineAddress:
             f"{what} must begin with redis://, rediss:// (TLS) or unix://{others}"
             + (f", not {scheme}://" if scheme else "")
         )
-    try:
-        parts = urlsplit(f"{scheme}://{rest}")
-        port = parts.port
-    except ValueError:
-        raise InvalidRequestError(f"{what}: its host or its port is malformed") from None
+    parts, port = _split(scheme, rest, what)
     if parts.fragment or not rest.isprintable():
         raise InvalidRequestError(f"{what} must have no fragment and no control characters")
     options = _options(parts, what, ("db", *(_TLS_FILES if _REDIS.get(scheme) else ())))
@@ -125,10 +121,9 @@ def redis_address(url: object, what: str, others: str = "") -> EngineAddress:
     if path_database and "db" in options:
         raise InvalidRequestError(f"{what} names its database twice, in its path and by db=")
     database = _database(path_database or options.get("db", ""), what)
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     port = _REDIS_PORT if port is None else port
     return EngineAddress(
-        f"{scheme}://{host}:{port}/{database}",
+        f"{scheme}://{authority(parts.hostname, port)}/{database}",
         host=parts.hostname,
         port=port,
         database=database,
@@ -156,11 +151,7 @@ def nats_address(url: object, what: str) -> EngineAddress:
         raise InvalidRequestError(
             f"{what} must begin with nats:// or tls:// (TLS)" + (f", not {scheme}://" if scheme else "")
         )
-    try:
-        parts = urlsplit(f"{scheme}://{rest}")
-        port = parts.port
-    except ValueError:
-        raise InvalidRequestError(f"{what}: its host or its port is malformed") from None
+    parts, port = _split(scheme, rest, what)
     if not parts.hostname or "," in parts.netloc:
         raise InvalidRequestError(f"{what} must name one host, as nats://host:4222 does")
     if parts.path.strip("/") or parts.fragment or not rest.isprintable():
@@ -238,11 +229,7 @@ def proxy_address(url: object, what: str) -> ProxyAddress:
         raise InvalidRequestError(f"{what} must begin with http:// or https:// (TLS), not {scheme}://")
     if not (username + password).isprintable() or ":" in username:
         raise InvalidRequestError(f"{what}: its user name or its password can't be sent")
-    try:
-        parts = urlsplit(f"{scheme}://{rest}")
-        port = parts.port
-    except ValueError:
-        raise InvalidRequestError(f"{what}: its host or its port is malformed") from None
+    parts, port = _split(scheme, rest, what)
     if not parts.hostname or port == 0 or not rest.isprintable() or " " in rest:
         raise InvalidRequestError(f"{what} must name a host, as http://proxy:3128 does")
     if parts.path.strip("/") or parts.query or parts.fragment:
@@ -265,6 +252,16 @@ def _taken_apart(url: HiddenText) -> tuple[str, HiddenText, HiddenText, str]:
     at = rest.rfind("@", 0, slash)
     username, _, password = map(hide, rest[:at].partition(":")) if at >= 0 else (hide(""),) * 3
     return str(scheme.lower()), hide(unquote(username)), hide(unquote(password)), str(rest[at + 1 :])
+
+
+def _split(scheme: str, rest: str, what: str) -> tuple[SplitResult, int | None]:
+    """The parts of a URL without who we are, and its port; None where it names none."""
+    try:
+        parts = urlsplit(f"{scheme}://{rest}")
+        port = parts.port
+    except ValueError:
+        raise InvalidRequestError(f"{what}: its host or its port is malformed") from None
+    return parts, port
 
 
 def _options(parts: SplitResult, what: str, known: Iterable[str]) -> dict[str, str]:

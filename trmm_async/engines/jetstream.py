@@ -161,8 +161,7 @@ class JetStream:
             headers["Nats-Expected-Last-Subject-Sequence"] = str(one.behind)
         if one.alone:
             headers["Nats-Rollup"] = "sub"
-        (answer,) = await self.link.requests([(one.subject, one.data, headers)])
-        read = read_json(answer.data)
+        read = read_json((await self.link.request(one.subject, one.data, headers)).data)
         if _error(read).get("err_code") in _WRONG_TAIL:
             raise WrongTailError
         _good(read)

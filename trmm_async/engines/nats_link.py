@@ -12,7 +12,7 @@ import asyncio
 import json
 import secrets
 import ssl as tls
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -153,38 +153,35 @@ class NatsLink:
             NobodyThereError: nobody answers.
         """
         body = b"" if asked is None else json.dumps(asked).encode()
-        (answer,) = await self.requests([(subject, body, {})])
-        return read_json(answer.data)
+        return read_json((await self.request(subject, body, {})).data)
 
-    async def requests(self, several: Sequence[tuple[str, bytes, Mapping[str, str]]]) -> list[Message]:
-        """Send them in this order, without waiting in between; the answers, in this order.
+    async def request(self, subject: str, data: bytes, headers: Mapping[str, str]) -> Message:
+        """Send a message; the answer to it.
 
-        Cancelled, they may have been carried out or not; an answer that comes late is nobody's.
+        Cancelled, it may have been carried out or not; an answer that comes late is nobody's.
 
         Raises:
-            NatsAwayError, NatsRefusedError, NobodyThereError: as `ask`; of any of them.
+            NatsAwayError, NatsRefusedError, NobodyThereError: as `ask`.
         """
 
-        async def work(client: _Client) -> list[Message]:
-            waiting: dict[str, asyncio.Future[Message]] = {}
+        async def work(client: _Client) -> Message:
+            key = secrets.token_hex(6)
+            waiting: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+            self._answers[key] = waiting
             try:
-                for subject, data, headers in several:
-                    key = secrets.token_hex(6)
-                    waiting[key] = self._answers[key] = asyncio.get_running_loop().create_future()
-                    await self._publish(client, subject, data, f"{self._prefix}.{key}", headers)
-                found = [await answer for answer in waiting.values()]
-                if any(answer.status == _GONE for answer in found):
+                await self._publish(client, subject, data, f"{self._prefix}.{key}", headers)
+                found = await waiting
+                if found.status == _GONE:
                     raise faults.Error(self._why)
                 return found
             finally:
-                for key, answer in waiting.items():
-                    self._answers.pop(key, None)
-                    answer.cancel()
+                self._answers.pop(key, None)
+                waiting.cancel()
 
-        answers: list[Message] = await self._guarded(work)
-        if any(answer.status == _NOBODY for answer in answers):
+        answer: Message = await self._guarded(work)
+        if answer.status == _NOBODY:
             raise NobodyThereError("nobody answers there: has this server JetStream (nats-server -js)?")
-        return answers
+        return answer
 
     async def inbox(self) -> Inbox:
         """A place for answers to `send`, for as long as this connection lasts. Raises as `ask`."""
