@@ -262,11 +262,20 @@ def calls(trmm: TRMM) -> dict[str, Coroutine[Any, Any, object]]:
     }
 
 
-async def test_the_event_loop_has_its_turn_while_any_list_of_wrong_shape_is_read() -> None:
+@pytest.mark.parametrize(
+    ("count", "cuts"),
+    [
+        pytest.param(400, [], id="read while it comes"),
+        pytest.param(252, [3 << 18], id="its end is there before it is read in pieces"),
+    ],
+)
+async def test_the_event_loop_has_its_turn_while_any_list_of_wrong_shape_is_read(
+    count: int, cuts: list[int]
+) -> None:
     """Each piece of such a list is logged: one in a turn, and with the last what is left."""
     rows = [
         {"id": number, "agent_id": f"{number}", "pid": number, **ODD, "fill": "x" * 3000}
-        for number in range(400)
+        for number in range(count)
     ]
     body = msgspec.json.encode(rows)
     turns, logger = Turns(), logging.getLogger("trmm_async.codec")
@@ -279,7 +288,7 @@ async def test_the_event_loop_has_its_turn_while_any_list_of_wrong_shape_is_read
 
     logger.addHandler(turns)
     try:
-        async with peer(in_pieces(head(len(body)), body)) as server:
+        async with peer(in_pieces(head(len(body)), body, cuts=cuts)) as server:
             async with client(server.url, dialect="stock") as trmm:
                 turn()
                 for name, call in calls(trmm).items():

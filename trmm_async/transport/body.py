@@ -281,7 +281,7 @@ async def download(
         async for chunk in chunks:
             begun.append(chunk)
             size = _counted(response, size + len(chunk), most, begun)
-            if size > _SHORT and not response.content.at_eof():
+            if size > _SHORT:
                 try:
                     counted = _bounded(response, chunks, size, most, begun)
                     reader = rows()
