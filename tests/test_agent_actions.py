@@ -66,7 +66,7 @@ WHATEVER: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "notes.get": ((1,), {}),
     "notes.create": (("a", "n"), {}),
     "notes.update": ((1, "n"), {}),
-    "notes.delete": ((1,), {}),
+    "notes.delete": ((1,), {"with_text": True}),
     "registry.browse": (("a",), {}),
     "registry.create_key": (("a", KEY_PATH), {}),
     "registry.rename_key": (("a", KEY_PATH, KEY_PATH + "2"), {}),
@@ -74,7 +74,7 @@ WHATEVER: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "registry.create_value": (("a", KEY_PATH, "v"), {"type": "REG_SZ", "data": "d"}),
     "registry.set_value": (("a", KEY_PATH, "v"), {"type": "REG_SZ", "data": "d"}),
     "registry.rename_value": (("a", KEY_PATH, "v", "w"), {}),
-    "registry.delete_value": (("a", KEY_PATH, "v"), {}),
+    "registry.delete_value": (("a", KEY_PATH, "v"), {"with_data": True}),
 }
 
 

@@ -301,7 +301,9 @@ class TestSetUp:
             changed = await trmm.checks.get(details.id)
             assert changed.settings is not None
             assert changed.settings.fails_before_alert == 7
-            await trmm.checks.delete(changed)
+            with pytest.raises(InvalidRequestError, match=f"all agents of policy {policy.id}: in_use=True"):
+                await trmm.checks.delete(changed)
+            await trmm.checks.delete(changed, in_use=True)
             with pytest.raises(NotFoundError):
                 await trmm.checks.get(changed.id)
 

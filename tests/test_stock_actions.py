@@ -166,7 +166,7 @@ GOOD: list[tuple[Requested, tuple[str, ...], object]] = [
     (lambda: windows_updates.SCAN.call(WINDOWS), ("winupdate_scan",), None),
     (lambda: windows_updates.INSTALL.call(WINDOWS), ("winupdate_install",), None),
     (lambda: request_of(NOUNS.agents.notes.update(63, "edited")), ("note_edit",), None),
-    (lambda: request_of(NOUNS.agents.notes.delete(63)), ("note_delete",), None),
+    (lambda: request_of(NOUNS.agents.notes.delete(63, with_text=True)), ("note_delete",), None),
 ]
 
 

@@ -174,14 +174,18 @@ CALLS = [
     Case("check_history", lambda it: it.checks.history(Check(id=9, result_id=1), days=1), list),
     Case("check_history_all", lambda it: it.checks.history(Check(id=9, result_id=1)), list),
     Case("task_update", lambda it: it.tasks.update(2, enabled=False), replay=AGAIN),
-    Case("task_delete", lambda it: it.tasks.delete(550), replay=AGAIN),
+    Case("task_delete", lambda it: it.tasks.delete(550, in_use=True), replay=AGAIN),
     Case("task_run_policy_on_agent", lambda it: it.tasks.run(1, agent=WINDOWS), replay=NEVER),
     Case("script_get", lambda it: it.scripts.get(1), Script),
-    Case("script_delete", lambda it: it.scripts.delete(11, in_use=True), replay=AGAIN),
+    Case("script_delete", lambda it: it.scripts.delete(11, with_code=True, in_use=True), replay=AGAIN),
     Case("client_get", lambda it: it.clients.get(1), Client),
     Case("client_without_sites_get", lambda it: it.clients.get(7), Client),
-    Case("client_delete", lambda it: it.clients.delete(6), replay=AGAIN),
-    Case("client_delete_move_to_site", lambda it: it.clients.delete(8, move_to_site=1), replay=AGAIN),
+    Case("client_delete", lambda it: it.clients.delete(6, with_sites=True), replay=AGAIN),
+    Case(
+        "client_delete_move_to_site",
+        lambda it: it.clients.delete(8, with_sites=True, move_to_site=1),
+        replay=AGAIN,
+    ),
     Case("sites_list", lambda it: it.sites.list(), list),
     Case("client_get", lambda it: it.sites.list(client=1), list),
     Case("site_get", lambda it: it.sites.get(1), Site),
@@ -194,7 +198,7 @@ CALLS = [
     Case("core_customfields_model", lambda it: it.custom_fields.list(model="client"), list),
     Case("core_keystore", lambda it: it.key_store.list(), list),
     Case("core_keystore_update", lambda it: it.key_store.update(3, value="v2"), replay=AGAIN),
-    Case("core_keystore_delete", lambda it: it.key_store.delete(3), replay=AGAIN),
+    Case("core_keystore_delete", lambda it: it.key_store.delete(3, with_value=True), replay=AGAIN),
     Case(
         "audit_logs",
         lambda _: audit_log.page_of({}, 1, 5),
@@ -238,7 +242,7 @@ PLANS = [
     ("script_favorite_community", lambda it: it.scripts.update(9, favorite=True)),
     ("script_test", lambda it: it.scripts.test(WINDOWS, **TRIAL)),
     ("automation_policy_related", lambda it: it.policies.related(1)),
-    ("alert_delete", lambda it: it.alerts.delete(8)),
+    ("alert_delete", lambda it: it.alerts.delete(8, with_history=True)),
     ("site_update", lambda it: it.sites.update(11, name="Second renamed")),
 ]
 
@@ -369,22 +373,22 @@ class TestAlerts:
     def test_one_that_is_not_there_is_not_found_though_the_server_fails(self) -> None:
         fault, missing = ServerFaultError(500, "page"), NotFoundError(404, "No Alert")
         with pytest.raises(NotFoundError):
-            ByHand(fault, missing).of(lambda it: it.alerts.delete(8))
+            ByHand(fault, missing).of(lambda it: it.alerts.delete(8, with_history=True))
         with pytest.raises(ServerFaultError):
-            ByHand(fault, b'{"id": 8}').of(lambda it: it.alerts.delete(8))
+            ByHand(fault, b'{"id": 8}').of(lambda it: it.alerts.delete(8, with_history=True))
         with pytest.raises(ServerFaultError):
-            ByHand(ServerFaultError(502, "proxy")).of(lambda it: it.alerts.delete(8))
+            ByHand(ServerFaultError(502, "proxy")).of(lambda it: it.alerts.delete(8, with_history=True))
 
     def test_a_lost_answer_to_a_delete_is_settled(self) -> None:
         lost, missing = OutcomeUnknownError("lost"), NotFoundError(404, "No Alert")
         gone = ByHand(lost, missing)
-        gone.of(lambda it: it.alerts.delete(8))
+        gone.of(lambda it: it.alerts.delete(8, with_history=True))
         assert [call.method for call in gone.calls] == ["DELETE", "GET"]
         there = ByHand(lost, b'{"id": 8}', b'"ok"')
-        there.of(lambda it: it.alerts.delete(8))
+        there.of(lambda it: it.alerts.delete(8, with_history=True))
         assert [call.method for call in there.calls] == ["DELETE", "GET", "DELETE"]
         twice = ByHand(lost, b'{"id": 8}', missing)
-        twice.of(lambda it: it.alerts.delete(8))
+        twice.of(lambda it: it.alerts.delete(8, with_history=True))
 
     @pytest.mark.parametrize("lost", [OutcomeUnknownError("lost"), ServerFaultError(500, "page")])
     @pytest.mark.parametrize(
@@ -401,14 +405,14 @@ class TestAlerts:
         self, lost: OutcomeUnknownError, error: TRMMError
     ) -> None:
         with pytest.raises(OutcomeUnknownError) as caught:
-            ByHand(lost, error).of(lambda it: it.alerts.delete(8))
+            ByHand(lost, error).of(lambda it: it.alerts.delete(8, with_history=True))
         assert (caught.value, caught.value.__cause__) == (lost, error)
 
     def test_nor_where_the_second_delete_comes_to_nothing(self) -> None:
         lost = OutcomeUnknownError("lost")
         for error in (ConnectionFailedError("no connection"), RateLimitedError(429, "slow down")):
             with pytest.raises(OutcomeUnknownError) as caught:
-                ByHand(lost, b'{"id": 8}', error).of(lambda it: it.alerts.delete(8))
+                ByHand(lost, b'{"id": 8}', error).of(lambda it: it.alerts.delete(8, with_history=True))
             assert (caught.value, caught.value.__cause__) == (lost, error)
 
 

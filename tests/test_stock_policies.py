@@ -28,7 +28,10 @@ async def test_a_policy_is_made_copied_changed_and_removed() -> None:
         await trmm.policies.update(copy, name="Renamed", enforced=True, description=None, excluded_agents=[])
         changed = await trmm.policies.get(copy)
         assert (changed.name, changed.enforced, changed.description) == ("Renamed", True, None)
-        await trmm.policies.delete(copy)
+        with pytest.raises(InvalidRequestError, match=r"1 checks and 0 tasks: .*say with_contents=True"):
+            await trmm.policies.delete(copy)
+        assert count(server, "DELETE") == 0
+        await trmm.policies.delete(copy, with_contents=True)
         with pytest.raises(NotFoundError):
             await trmm.policies.get(copy)
 
@@ -76,7 +79,11 @@ async def test_it_reaches_the_agents_of_where_it_is_set() -> None:
         (client,) = [one for one in await trmm.policies.overview() if one.id == agent.site.client.id]
         assert client.workstation_policy is not None
         assert (client.workstation_policy.name, client.server_policy) == ("Servers", None)
-        await trmm.policies.delete(policy, in_use=True)
+        with pytest.raises(InvalidRequestError, match="with_contents=True"):
+            await trmm.policies.delete(policy, in_use=True)
+        with pytest.raises(InvalidRequestError, match="in_use=True"):
+            await trmm.policies.delete(policy, with_contents=True)
+        await trmm.policies.delete(policy, with_contents=True, in_use=True)
         wrong: dict[str, Any]
         for wrong in ({}, {"agent": "a", "site": 1}, {"agent": "a", "monitoring_type": "server"}):
             with pytest.raises(InvalidRequestError, match=r"policies\.assign"):

@@ -675,7 +675,9 @@ OPERATIONS: Final = [
         "clients.delete",
         "DELETE /clients/<id>/",
         lambda told, number: request_of(
-            NOUNS.clients.delete(int(number), move_to_site=_whole(told.query.get("move_to_site")))
+            NOUNS.clients.delete(
+                int(number), with_sites=True, move_to_site=_whole(told.query.get("move_to_site"))
+            )
         ),
         None,
         "client_delete client_delete_404 client_delete_move_to_site client_delete_with_agents "
@@ -752,7 +754,7 @@ OPERATIONS: Final = [
     _op(
         "scripts.delete",
         "DELETE /scripts/<id>/",
-        lambda _, number: request_of(NOUNS.scripts.delete(int(number), in_use=True)),
+        lambda _, number: request_of(NOUNS.scripts.delete(int(number), with_code=True, in_use=True)),
         None,
         "script_delete script_delete_404 script_delete_community",
     ),
@@ -860,7 +862,7 @@ OPERATIONS: Final = [
     _op(
         "alerts.delete",
         "DELETE /alerts/<id>/",
-        lambda _, number: request_of(NOUNS.alerts.delete(int(number))),
+        lambda _, number: request_of(NOUNS.alerts.delete(int(number), with_history=True)),
         None,
         "alert_delete alert_delete_404",
     ),
@@ -956,7 +958,7 @@ OPERATIONS: Final = [
     _op(
         "key_store.delete",
         "DELETE /core/keystore/<id>/",
-        lambda _, number: request_of(NOUNS.key_store.delete(int(number))),
+        lambda _, number: request_of(NOUNS.key_store.delete(int(number), with_value=True)),
         None,
         "core_keystore_delete",
     ),

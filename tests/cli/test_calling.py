@@ -85,6 +85,21 @@ def test_it_asks_before_something_changes(cli: Cli, stock: Backstage) -> None:
     assert len(stock.server.requests) == before
 
 
+def test_its_question_says_what_is_lost_and_counts_as_having_said_so(cli: Cli, stock: Backstage) -> None:
+    made = cli("call", "key_store.create", "--name", "k", "--value", "v", "--yes", "--json")
+    entry = made.data["id"]
+    stock.server.reset_ledger()
+    asked = cli("call", "key_store.delete", str(entry))
+    assert f"{entry} (may change something; its value is gone for good)" in asked.error
+    assert asked.code == Exit.REFUSED
+    said_no = cli("call", "key_store.delete", str(entry), "--no-with-value", "--yes")
+    assert (said_no.code, "say with_value=True" in said_no.error) == (Exit.USAGE, True)
+    assert all(request.method == "GET" for request in stock.server.requests)
+    done = cli("call", "key_store.delete", str(entry), "--yes")
+    assert done.code == 0, done.error
+    assert entry not in [one["id"] for one in cli("call", "key_store.list", "--json").data]
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [

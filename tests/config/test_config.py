@@ -414,7 +414,7 @@ async def test_what_is_odd_on_a_server_is_told(tmp_path: Path) -> None:
         script = await trmm.scripts.create(name="Gone", shell="python", code="1")
         runs = [ScriptAction(script=script.id)]
         await trmm.tasks.set_up(policy=1, name="Runs it", schedule=Manual(), actions=runs)
-        await trmm.scripts.delete(script, in_use=True)
+        await trmm.scripts.delete(script, with_code=True, in_use=True)
         pulled = await config.pull(trmm, tmp_path)
         assert any("has no name: a half-done write" in finding for finding in pulled.findings)
         assert any(f"refers to script {script.id}, which is not there" in one for one in pulled.findings)

@@ -154,7 +154,7 @@ async def test_a_number_refers_to_nothing_that_the_server_has_not_there(tmp_path
         # What is gone here may stand as it is, beside what changes.
         write(tmp_path, "policies/p.yaml", f"name: P\ntasks:\n- {task.replace('#NUMBER', 'Other')}\n")
         await applied(trmm, tmp_path, kinds=["policies"])
-        await trmm.scripts.delete(other, in_use=True)
+        await trmm.scripts.delete(other, with_code=True, in_use=True)
         gone = task.replace("NUMBER", str(other.id)).replace("{name: T,", "{name: T, enabled: false,")
         write(tmp_path, "policies/p.yaml", f"name: P\ntasks:\n- {gone}\n")
         assert await applied(trmm, tmp_path, kinds=["policies"]) == ["~ task 'T' of 'P'"]

@@ -252,7 +252,7 @@ OPERATIONS = [
     op(
         "api_keys.delete",
         "DELETE /accounts/apikeys/<id>/",
-        lambda _, number: request_of(NOUNS.api_keys.delete(int(number))),
+        lambda _, number: request_of(NOUNS.api_keys.delete(int(number), with_access=True)),
         None,
         "apikey_delete apikey_delete_404 apikey_delete_limited_403",
     ),

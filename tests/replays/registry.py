@@ -151,7 +151,7 @@ OPERATIONS = [
         f"DELETE {_ONE}delete-value/",
         lambda told, agent: request_of(
             NOUNS.agents.registry.delete_value(
-                agent, told.query.get("path", KEY), told.query.get("name", "x")
+                agent, told.query.get("path", KEY), told.query.get("name", "x"), with_data=True
             )
         ),
         None,

@@ -127,7 +127,7 @@ OPERATIONS = [
     op(
         "scripts.snippets.delete",
         "DELETE /scripts/snippets/<id>/",
-        lambda _, number: request_of(NOUNS.scripts.snippets.delete(int(number))),
+        lambda _, number: request_of(NOUNS.scripts.snippets.delete(int(number), with_code=True)),
         None,
         "snippet_delete snippet_delete_404 snippet_delete_limited_403",
     ),

@@ -213,7 +213,7 @@ OPERATIONS: Final = [
     op(
         "tasks.delete",
         "DELETE /tasks/<id>/",
-        lambda _, number: request_of(NOUNS.tasks.delete(int(number))),
+        lambda _, number: request_of(NOUNS.tasks.delete(int(number), in_use=True)),
         None,
         "task_delete task_delete_404 task_delete_agent task_delete_agent_and_policy "
         "task_delete_offline_agent task_delete_policy",

@@ -70,17 +70,17 @@ class TestAlerts:
     async def test_are_deleted(self) -> None:
         async with stock() as (server, trmm):
             alert_id = server.raise_alert(server.agent_ids[0])
-            await trmm.alerts.delete(alert_id)
+            await trmm.alerts.delete(alert_id, with_history=True)
             assert await trmm.alerts.list() == []
             with pytest.raises(NotFoundError):
-                await trmm.alerts.delete(alert_id)
+                await trmm.alerts.delete(alert_id, with_history=True)
 
     async def test_a_lost_answer_to_a_delete_costs_nothing(self) -> None:
         async with stock() as (server, trmm):
             for after in (True, False):
                 alert_id = server.raise_alert(server.agent_ids[0])
                 server.cut("DELETE", "/alerts/", after=after)
-                await trmm.alerts.delete(alert_id)
+                await trmm.alerts.delete(alert_id, with_history=True)
                 assert await trmm.alerts.list() == []
 
     async def test_where_the_look_is_lost_too_it_is_not_known_what_came_of_a_delete(self) -> None:
@@ -90,4 +90,4 @@ class TestAlerts:
                 server.cut("DELETE", "/alerts/", after=after)
                 look = server.cut("GET", "/alerts/", times=None, after=False)
                 with look, pytest.raises(OutcomeUnknownError):
-                    await trmm.alerts.delete(alert_id)
+                    await trmm.alerts.delete(alert_id, with_history=True)

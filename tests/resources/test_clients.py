@@ -41,14 +41,24 @@ class TestClientsAndSites:
             with pytest.raises(NotFoundError):
                 await trmm.clients.get(client)
 
+    async def test_one_with_several_sites_goes_only_if_that_is_said(self) -> None:
+        async with stock() as (server, trmm):
+            client = await trmm.clients.create(name="New", site="First")
+            await trmm.sites.create(client=client, name="Second")
+            with pytest.raises(InvalidRequestError, match=r"has 2 sites: .*say with_sites=True"):
+                await trmm.clients.delete("New")
+            assert "DELETE" not in {request.method for request in server.requests}
+            await trmm.clients.delete("New", with_sites=True)
+            assert await trmm.clients.find("New") is None
+
     async def test_agents_are_moved_before_what_they_belong_to_goes(self) -> None:
         async with stock() as (server, trmm):
             agent = await trmm.agents.get(server.agent_ids[0])
             refuge = (await trmm.clients.create(name="Refuge", site="Camp")).sites[0]
             assert agent.client.id is not None
             with pytest.raises(BadRequestError, match="site specified"):
-                await trmm.clients.delete(agent.client)
-            await trmm.clients.delete(agent.client, move_to_site=refuge)
+                await trmm.clients.delete(agent.client, with_sites=True)
+            await trmm.clients.delete(agent.client, with_sites=True, move_to_site=refuge)
             assert (await trmm.agents.get(agent)).site.name == "Camp"
             other = await trmm.sites.create(client=(await trmm.agents.get(agent)).client, name="Other")
             await trmm.sites.delete(refuge, move_to_site=other)

@@ -1,16 +1,20 @@
-"""Making things of which the server does not tell the id, over real HTTP."""
+"""Making things of which the server does not tell the id, and removing what can't be made again."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
-from tests.servers import stock
+from tests.methods import methods as public
+from tests.servers import served, stock
 from trmm_async import (
     TRMM,
     BadRequestError,
+    InvalidRequestError,
     ServerFaultError,
 )
+from trmm_async.cli.calling import methods as typed
+from trmm_async.resources.resource import LOSSES
 from trmm_async.testing import Simulator
 
 pytestmark = pytest.mark.usefixtures("nothing_is_odd")
@@ -55,3 +59,58 @@ class TestMaking:
             server.fail("POST", path, status=400, body='"no"')
             with pytest.raises(BadRequestError, match="no"):
                 await make(trmm)
+
+
+KEY = "HKEY_LOCAL_MACHINE\\SOFTWARE\\Acme"
+LOST: dict[str, tuple[Any, ...]] = {
+    "agents.notes.delete": (1,),
+    "agents.registry.delete_value": ("a", KEY, "x"),
+    "alerts.delete": (1,),
+    "api_keys.delete": (1,),
+    "custom_fields.delete": (1,),
+    "key_store.delete": (1,),
+    "scripts.delete": (1,),
+    "scripts.snippets.delete": (1,),
+}
+"""What is lost with each of these is lost always."""
+LOST_IF_THERE = {"agents.registry.delete_key", "clients.delete", "policies.delete"}
+"""What these take along is looked up first: the tests of their nouns have them."""
+SETTINGS_ALONE = {
+    "agents.delete",  # as on a gateway
+    "alert_templates.delete",
+    "checks.delete",
+    "deployments.delete",  # as on a gateway
+    "policies.patches.delete",
+    "roles.delete",
+    "schedules.delete",
+    "sites.delete",
+    "tasks.delete",
+    "url_actions.delete",
+    "users.delete",
+    "users.sessions.delete",
+    "users.sessions.delete_all",
+}
+"""What one call makes again from what was read, or what has `in_use` or `with_keys`."""
+
+
+def test_of_every_delete_it_is_decided_whether_something_is_lost_for_good() -> None:
+    deletes = {name for name in public() if name.rpartition(".")[2].startswith("delete")}
+    assert deletes == LOST.keys() | LOST_IF_THERE | SETTINGS_ALONE
+    asking = {name: set(method.losses) for name, method in typed().items() if method.losses}
+    assert asking.keys() == LOST.keys() | LOST_IF_THERE
+    assert set().union(*asking.values()) == LOSSES.keys()
+
+
+@pytest.mark.parametrize(("name", "places"), LOST.items(), ids=LOST)
+async def test_what_is_lost_for_good_is_said_or_nothing_is_sent(name: str, places: tuple[Any, ...]) -> None:
+    async with served("stock", agents=1) as (server, trmm):
+        (word,) = typed()[name].losses
+        delete = typed()[name].of(trmm)
+        with pytest.raises(InvalidRequestError, match=f"{name}: .* gone for good|never gives") as refused:
+            await delete(*places)
+        assert f"say {word}=True" in str(refused.value)
+        wrong: Any
+        for wrong in (1, "yes", None):
+            with pytest.raises(InvalidRequestError, match=f"{word} must be True or False"):
+                await delete(*places, **{word: wrong})
+        assert server.requests == []

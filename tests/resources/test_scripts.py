@@ -51,7 +51,7 @@ class TestScripts:
                 (),
             )
             assert made.id not in {listed.id for listed in await trmm.scripts.list()}
-            await trmm.scripts.delete(made)
+            await trmm.scripts.delete(made, with_code=True)
             with pytest.raises(NotFoundError):
                 await trmm.scripts.get(made)
 
@@ -67,9 +67,9 @@ class TestScripts:
             )
             words = rf"check {check.id}.*, task {task.id} \(t\): in_use=True"
             with pytest.raises(InvalidRequestError, match=words):
-                await trmm.scripts.delete(made)
+                await trmm.scripts.delete(made, with_code=True)
             assert (await trmm.scripts.get(made)).name == "mine"
-            await trmm.scripts.delete("mine", in_use=True)
+            await trmm.scripts.delete("mine", with_code=True, in_use=True)
             with pytest.raises(NotFoundError):
                 await trmm.checks.get(check)
 
@@ -81,7 +81,7 @@ class TestScripts:
                 await trmm.scripts.update(script_id, description="x", favorite=False)
             assert (await trmm.scripts.get(script_id)).favorite
             with pytest.raises(BadRequestError, match="cannot be deleted"):
-                await trmm.scripts.delete(script_id)
+                await trmm.scripts.delete(script_id, with_code=True)
 
     async def test_code_is_tried_out(self) -> None:
         async with stock() as (server, trmm):

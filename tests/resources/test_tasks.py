@@ -31,6 +31,17 @@ class TestTasks:
             with pytest.raises(NotFoundError):
                 await trmm.tasks.get(made)
 
+    async def test_a_policys_goes_only_if_that_is_said(self) -> None:
+        async with stock() as (server, trmm):
+            policy = (await trmm.policies.list())[0]
+            (task,) = await trmm.policies.tasks(policy)
+            for which in (task, task.id):
+                with pytest.raises(InvalidRequestError, match=f"all agents of policy {policy.id}: in_use="):
+                    await trmm.tasks.delete(which)
+            assert "DELETE" not in methods(server)
+            await trmm.tasks.delete(task, in_use=True)
+            assert await trmm.policies.tasks(policy) == []
+
     async def test_run(self) -> None:
         async with stock() as (server, trmm):
             agent_id = server.agent_ids[0]

@@ -21,6 +21,7 @@ from trmm_async.cli.text import BY_NAME, alike, bare_name
 from trmm_async.cli.values import length
 from trmm_async.client import TRMM
 from trmm_async.dialects.stock.endpoint import EVERY
+from trmm_async.resources.resource import LOSSES
 
 __all__ = ["Method", "given", "method_named", "methods"]
 
@@ -64,6 +65,11 @@ class Method:
         if declared and self.name.rpartition(".")[2] not in _LOOKS:
             return any(endpoint.replay is not Replay.SAFE for endpoint in declared)
         return self.name.rpartition(".")[2] not in _LOOKS
+
+    @property
+    def losses(self) -> dict[str, str]:
+        """The arguments which say that something may be lost for good, and what that is."""
+        return {one.name: LOSSES[one.name] for one in self.parameters if one.name in LOSSES}
 
     @property
     def answer(self) -> type | None:

@@ -94,10 +94,6 @@ def _field_prepared(spec: Any, _: str) -> Any:
     return msgspec.structs.replace(spec, default=spec.default or None)
 
 
-async def _delete_field(trmm: TRMM, row: Row) -> None:
-    await trmm.custom_fields.delete(row.id, with_values=True)
-
-
 async def _keys(trmm: TRMM, _: Sequence[Row], only: Only) -> list[Row]:
     return [
         Row(kind="key_store", id=one.id, spec=StoredKey(name=one.name, value=Secret(one.value)), thing=one)
@@ -233,10 +229,14 @@ _SEVERITIES = tuple(
     (f"{what}_{how}_alert_severity",) for what in ("check", "task") for how in ("email", "text", "dashboard")
 )
 
-_create_field, _update_field = noun_methods("custom_fields", ("hide_in_ui", "hide_in_summary"))[:2]
-_create_snippet, _update_snippet, _delete_snippet = noun_methods("scripts.snippets")
-_create_script, _update_script, _delete_script = noun_methods("scripts", ("favorite", "hidden"))
-_delete_key = noun_methods("key_store")[2]
+_create_field, _update_field, _delete_field = noun_methods(
+    "custom_fields", ("hide_in_ui", "hide_in_summary"), loss="with_values"
+)
+_create_snippet, _update_snippet, _delete_snippet = noun_methods("scripts.snippets", loss="with_code")
+_create_script, _update_script, _delete_script = noun_methods(
+    "scripts", ("favorite", "hidden"), loss="with_code"
+)
+_delete_key = noun_methods("key_store", loss="with_value")[2]
 _create_action, _update_action, _delete_action = noun_methods("url_actions")
 _delete_template = noun_methods("alert_templates")[2]
 

@@ -218,8 +218,11 @@ def values_of(spec: Any, names: Sequence[str] | None = None) -> dict[str, Any]:
     return {name: getattr(spec, name) for name in names or spec.__struct_fields__}
 
 
-def noun_methods(at: str, later: Sequence[str] = ()) -> tuple[Create, Update, Delete]:
-    """How a noun's own methods create, update and delete; `later` can be set only of what is there."""
+def noun_methods(at: str, later: Sequence[str] = (), *, loss: str = "") -> tuple[Create, Update, Delete]:
+    """How a noun's own methods create, update and delete; `later` can be set only of what is there.
+
+    `loss` is what `delete` wants to be told, which the plan has shown and somebody has agreed to.
+    """
 
     async def create(trmm: TRMM, spec: Any, _owner: int | None) -> int:
         noun = noun_at(trmm, at)
@@ -234,7 +237,7 @@ def noun_methods(at: str, later: Sequence[str] = ()) -> tuple[Create, Update, De
         await noun_at(trmm, at).update(row.thing, **values_of(spec, names))
 
     async def delete(trmm: TRMM, row: Row) -> None:
-        await noun_at(trmm, at).delete(row.id)
+        await noun_at(trmm, at).delete(row.id, **({loss: True} if loss else {}))
 
     return create, update, delete
 

@@ -159,7 +159,7 @@ async def _update_check(trmm: TRMM, row: Row, spec: Any, names: Sequence[str]) -
 
 
 async def _delete_check(trmm: TRMM, row: Row) -> None:
-    await trmm.checks.delete(row.id)
+    await trmm.checks.delete(row.id, in_use=True)
 
 
 async def _tasks(trmm: TRMM, owners: Sequence[Row], only: Only) -> list[Row]:
@@ -202,7 +202,7 @@ async def _update_task(trmm: TRMM, row: Row, spec: Any, names: Sequence[str]) ->
 
 
 async def _delete_task(trmm: TRMM, row: Row) -> None:
-    await trmm.tasks.delete(row.id)
+    await trmm.tasks.delete(row.id, in_use=True)
 
 
 def parts_of_policy(spec: Any) -> tuple[Any, Mapping[str, Sequence[Any]]]:
@@ -220,7 +220,7 @@ def whole_policy(spec: Any, parts: Mapping[str, Sequence[Any]], _: Any) -> Any:
     )
 
 
-_create_policy, _update_policy, _delete_policy = noun_methods("policies")
+_create_policy, _update_policy, _delete_policy = noun_methods("policies", loss="with_contents")
 
 POLICIES: Final = (
     Kind(

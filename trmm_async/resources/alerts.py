@@ -19,7 +19,7 @@ from trmm_async.errors import (
 from trmm_async.kinds import Task
 from trmm_async.models import Agent, Alert, Check
 from trmm_async.resources.names import AnyClient
-from trmm_async.resources.resource import Resource
+from trmm_async.resources.resource import Resource, refuse_loss
 from trmm_async.words import AlertType, Severity
 
 __all__ = ["Alerts"]
@@ -174,15 +174,22 @@ class Alerts(Resource):
         """End an alert's quiet; a stock server only."""
         await self._send(UNSNOOZE, alert, body={"type": "unsnooze"})
 
-    async def delete(self, alert: int | Alert) -> None:
-        """Remove an alert for good; a stock server only.
+    async def delete(self, alert: int | Alert, *, with_history: bool = False) -> None:
+        """Remove an alert for good; a stock server only. `resolve` ends one, and keeps what is known of it.
 
         Gone already, after a lost answer, counts as success.
 
+        Args:
+            alert: its id, or the alert.
+            with_history: True, to say that all that is known of it may go for good.
+
         Raises:
+            InvalidRequestError: it was not said; nothing was removed.
             NotFoundError: there is no such alert.
         """
-        await self._on_stock(DELETE.name, deleted(DELETE.call(alert), ALERT.call(alert)))
+        alert_id = arguments.object_id(alert, "alert")
+        refuse_loss(f"alerts.delete: alert {alert_id}", with_history=with_history)
+        await self._on_stock(DELETE.name, deleted(DELETE.call(alert_id), ALERT.call(alert_id)))
 
 
 def _days(days: object) -> int:

@@ -246,11 +246,11 @@ class Checks(Resource):
 
         Args:
             check: its id, or the check.
-            in_use: True removes one with tasks that run when it fails, too: they stay, and run no more.
-                Otherwise it is looked up first, and left alone.
+            in_use: True removes a policy's, too, and one with tasks that run when it fails: they stay, and
+                run no more. Otherwise it is looked up first, and left alone.
 
         Raises:
-            InvalidRequestError: tasks run when it fails; nothing was removed.
+            InvalidRequestError: it is a policy's, or tasks run when it fails; nothing was removed.
             NotFoundError: there is no such check, or it went before.
         """
         check_id = arguments.object_id(check, "check")
@@ -539,7 +539,8 @@ def _with_agent(get: Call[tuple[CheckDetails, int | None]]) -> Plan[CheckDetails
 
 def _delete_unused(check_id: int) -> Steps[None]:
     details, _ = yield from GET.call(check_id)
-    refuse_in_use(f"checks.delete: check {check_id}", [f"task {number}" for number in details.tasks])
+    of_policy = [] if details.policy is None else [f"all agents of policy {details.policy}"]
+    refuse_in_use(f"checks.delete: check {check_id}", [*of_policy, *(f"task {one}" for one in details.tasks)])
     yield from DELETE.call(check_id)
 
 

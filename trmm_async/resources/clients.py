@@ -1,15 +1,17 @@
 """`trmm.clients`."""
 
+from functools import partial
 from typing import Final, Unpack
 
 from trmm_async import arguments
+from trmm_async.calls import Call, Plan, Steps
 from trmm_async.dialects.stock.dialect import CLIENTS, CREATE_CLIENT, FIRST_SITE
 from trmm_async.dialects.stock.endpoint import delete, put, read
 from trmm_async.dialects.stock.nouns import client_of
 from trmm_async.errors import InvalidRequestError
 from trmm_async.models import Client, Site
 from trmm_async.resources.names import CLIENT, AnyClient, AnySite
-from trmm_async.resources.resource import Resource
+from trmm_async.resources.resource import Resource, refuse_loss
 from trmm_async.resources.stock.custom_field_values import PLACES, PlaceSettings, created, wrapped
 from trmm_async.resources.stock.field_numbers import with_numbers
 
@@ -108,25 +110,41 @@ class Clients(Resource):
         client_id = await self._names(UPDATE.name).client(client)
         await self._on_stock(UPDATE.name, wrapped(UPDATE, client_id, "client", checked))
 
-    async def delete(self, client: AnyClient, *, move_to_site: AnySite | None = None) -> None:
+    async def delete(
+        self, client: AnyClient, *, with_sites: bool = False, move_to_site: AnySite | None = None
+    ) -> None:
         """Remove a client and its sites; a stock server only.
 
         Gone already, after a lost answer, counts as success.
 
         Args:
             client: its id, or the client.
+            with_sites: True removes one with several sites, which go with it. Otherwise these are looked up
+                first, and it is left alone.
             move_to_site: where its agents go: a site of another client. A client with agents can't go
                 without.
 
         Raises:
+            InvalidRequestError: it has several sites; nothing was removed.
             BadRequestError: it has agents, and no site was named.
             NotFoundError: there is no such client, or site.
         """
         if move_to_site is not None:
             arguments.reference(move_to_site, "move_to_site")
+        sites_too = arguments.boolean(with_sites, "with_sites")
         names = self._names(DELETE.name)
         client_id = await names.client(client)
         target = None if move_to_site is None else await names.site(move_to_site, "move_to_site")
         if isinstance(client, Client) and target in {site.id for site in client.sites}:
             raise InvalidRequestError(f"move_to_site: site {target} is one of the client that is to go")
-        await self._send(DELETE, client_id, query={"move_to_site": target})
+        call = DELETE.call(client_id, query={"move_to_site": target})
+        await self._on_stock(
+            DELETE.name, call if sites_too else Plan(partial(_delete_small, call, client_id))
+        )
+
+
+def _delete_small(call: Call[None], client_id: int) -> Steps[None]:
+    client = yield from GET.call(client_id)
+    if len(client.sites) > 1:
+        refuse_loss(f"clients.delete: client {client_id} has {len(client.sites)} sites", with_sites=False)
+    yield from call

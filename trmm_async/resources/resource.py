@@ -1,7 +1,7 @@
 """What the nouns have in common: they send endpoints of a stock server, and say so where there is none."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from trmm_async import arguments
 from trmm_async.calls import Request
@@ -11,12 +11,37 @@ from trmm_async.errors import InvalidRequestError
 from trmm_async.resources.api import Api
 from trmm_async.resources.names import NAMED, Names
 
-__all__ = ["Resource", "refuse_in_use"]
+__all__ = ["LOSSES", "Resource", "refuse_in_use", "refuse_loss"]
 
 T = TypeVar("T")
 
 
 Made = TypeVar("Made", bound=HasId)
+
+
+LOSSES: Final[Mapping[str, str]] = {
+    "with_access": "what uses the key is shut out, and the server never gives the same one again",
+    "with_code": "its code is gone for good",
+    "with_contents": "its checks and tasks are gone for good, from all its agents",
+    "with_data": "its data is gone for good",
+    "with_history": "all that is known of it is gone for good",
+    "with_sites": "its sites are gone for good",
+    "with_text": "its text is gone for good",
+    "with_value": "its value is gone for good",
+    "with_values": "its values are gone for good",
+}
+"""What a delete takes along that no other call makes again, by the argument that has to be True for it."""
+
+
+def refuse_loss(what: str, **said: object) -> None:
+    """Refuse to remove what can't be made again, unless that is said by one of `LOSSES`, the one keyword.
+
+    Raises:
+        InvalidRequestError: it was not said, or is not True or False.
+    """
+    ((argument, is_said),) = said.items()
+    if not arguments.boolean(is_said, argument):
+        raise InvalidRequestError(f"{what}: {LOSSES[argument]}: say {argument}=True if that is meant")
 
 
 def refuse_in_use(what: str, by: Sequence[str], confirm: str = "in_use") -> None:

@@ -17,7 +17,7 @@ from trmm_async.errors import AgentLostError, AgentUnreachableError, InvalidRequ
 from trmm_async.models import Agent, Noun, Script, ScriptResult, no_extra
 from trmm_async.resources.api import Api
 from trmm_async.resources.names import SCRIPT, AnyScript
-from trmm_async.resources.resource import Resource, refuse_in_use
+from trmm_async.resources.resource import Resource, refuse_in_use, refuse_loss
 from trmm_async.resources.stock.snippets import Snippets
 from trmm_async.words import Platform, Shell
 
@@ -243,26 +243,29 @@ class Scripts(Resource):
             if part:
                 await self._send(UPDATE, script_id, body=part)
 
-    async def delete(self, script: AnyScript, *, in_use: bool = False) -> None:
+    async def delete(self, script: AnyScript, *, with_code: bool = False, in_use: bool = False) -> None:
         """Remove a script for good; a stock server only.
 
         Gone already, after a lost answer, counts as success.
 
         Args:
             script: its id or name, or the script.
+            with_code: True, to say that its code may go for good.
             in_use: True removes one that checks and tasks run, too: the server removes these checks, with
                 what they have found, and the tasks do nothing. Otherwise both are looked up first, which
                 takes a server with thousands of checks half a minute and more, and it is left alone.
 
         Raises:
-            InvalidRequestError: it is in use; nothing was removed.
+            InvalidRequestError: it is in use, or it was not said that its code may go; nothing was removed.
             BadRequestError: it is a community script.
             NotFoundError: there is no such script.
         """
-        if arguments.boolean(in_use, "in_use"):
-            await self._send(DELETE, script)
+        wanted, may_be_used = arguments.reference(script, "script"), arguments.boolean(in_use, "in_use")
+        refuse_loss(f"scripts.delete: script {wanted!r}", with_code=with_code)
+        if may_be_used:
+            await self._send(DELETE, wanted)
             return
-        script_id = await self._names(DELETE.name).script(arguments.reference(script, "script"))
+        script_id = await self._names(DELETE.name).script(wanted)
         await self._on_stock(DELETE.name, Plan(partial(_delete_unused, script_id)))
 
     async def test(

@@ -27,7 +27,7 @@ from trmm_async.errors import InvalidRequestError
 from trmm_async.kinds import Task, TaskAction, TaskSchedule
 from trmm_async.models import Agent, Moment, Noun, no_extra
 from trmm_async.resources.names import AnyScript
-from trmm_async.resources.resource import Resource
+from trmm_async.resources.resource import Resource, refuse_in_use
 from trmm_async.resources.stock.custom_fields import CustomField
 from trmm_async.resources.stock.policies import TASKS as OF_POLICY
 from trmm_async.resources.stock.policies import Policy
@@ -311,15 +311,26 @@ class Tasks(Resource):
 
         await self._on_stock(UPDATE.name, Plan(steps))
 
-    async def delete(self, task: int | Task) -> None:
-        """Remove a task; a stock server only. Gone already, after a lost answer, counts as success.
+    async def delete(self, task: int | Task, *, in_use: bool = False) -> None:
+        """Remove a task, of a policy from all its agents; a stock server only.
 
-        The server tells the agent first, in its own time: an agent's task may be listed for a while.
+        Gone already, after a lost answer, counts as success. The server tells the agent first, in its own
+        time: an agent's task may be listed for a while.
+
+        Args:
+            task: its id, or the task.
+            in_use: True removes a policy's, too, with what came of it on every agent. Otherwise it is looked
+                up first, and left alone.
 
         Raises:
+            InvalidRequestError: it is a policy's; nothing was removed.
             NotFoundError: there is no such task.
         """
-        await self._send(DELETE, task)
+        task_id = arguments.object_id(task, "task")
+        if arguments.boolean(in_use, "in_use"):
+            await self._send(DELETE, task_id)
+        else:
+            await self._on_stock(DELETE.name, Plan(partial(_delete_of_agent, task_id)))
 
     async def _name_scripts(self, method: str, body: Mapping[str, Any]) -> Sequence[int]:
         """Put ids in the place of names, and return the scripts that were given by their ids."""
@@ -327,6 +338,13 @@ class Tasks(Resource):
         for action in body.get("actions", ()):
             await names.in_body(action, {"script": "script"})
         return by_id
+
+
+def _delete_of_agent(task_id: int) -> Steps[None]:
+    _, owner = yield from GET.call(task_id)
+    by = [] if owner.policy is None else [f"all agents of policy {owner.policy}"]
+    refuse_in_use(f"tasks.delete: task {task_id}", by)
+    yield from DELETE.call(task_id)
 
 
 def _run_on_all(get: Call[tuple[Task, Owner]], run: Call[None]) -> Plan[None]:

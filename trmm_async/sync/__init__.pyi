@@ -875,17 +875,20 @@ class Clients:
             NotFoundError: there is no such client.
         """
 
-    def delete(self, client: AnyClient, *, move_to_site: AnySite | None=None) -> None:
+    def delete(self, client: AnyClient, *, with_sites: bool=False, move_to_site: AnySite | None=None) -> None:
         """Remove a client and its sites; a stock server only.
 
         Gone already, after a lost answer, counts as success.
 
         Args:
             client: its id, or the client.
+            with_sites: True removes one with several sites, which go with it. Otherwise these are looked up
+                first, and it is left alone.
             move_to_site: where its agents go: a site of another client. A client with agents can't go
                 without.
 
         Raises:
+            InvalidRequestError: it has several sites; nothing was removed.
             BadRequestError: it has agents, and no site was named.
             NotFoundError: there is no such client, or site.
         """
@@ -1031,19 +1034,20 @@ class Scripts:
             NotFoundError: there is no such script.
         """
 
-    def delete(self, script: AnyScript, *, in_use: bool=False) -> None:
+    def delete(self, script: AnyScript, *, with_code: bool=False, in_use: bool=False) -> None:
         """Remove a script for good; a stock server only.
 
         Gone already, after a lost answer, counts as success.
 
         Args:
             script: its id or name, or the script.
+            with_code: True, to say that its code may go for good.
             in_use: True removes one that checks and tasks run, too: the server removes these checks, with
                 what they have found, and the tasks do nothing. Otherwise both are looked up first, which
                 takes a server with thousands of checks half a minute and more, and it is left alone.
 
         Raises:
-            InvalidRequestError: it is in use; nothing was removed.
+            InvalidRequestError: it is in use, or it was not said that its code may go; nothing was removed.
             BadRequestError: it is a community script.
             NotFoundError: there is no such script.
         """
@@ -1161,11 +1165,11 @@ class Checks:
 
         Args:
             check: its id, or the check.
-            in_use: True removes one with tasks that run when it fails, too: they stay, and run no more.
-                Otherwise it is looked up first, and left alone.
+            in_use: True removes a policy's, too, and one with tasks that run when it fails: they stay, and
+                run no more. Otherwise it is looked up first, and left alone.
 
         Raises:
-            InvalidRequestError: tasks run when it fails; nothing was removed.
+            InvalidRequestError: it is a policy's, or tasks run when it fails; nothing was removed.
             NotFoundError: there is no such check, or it went before.
         """
 
@@ -1351,12 +1355,19 @@ class Tasks:
             NotFoundError: there is no such task or script.
         """
 
-    def delete(self, task: int | Task) -> None:
-        """Remove a task; a stock server only. Gone already, after a lost answer, counts as success.
+    def delete(self, task: int | Task, *, in_use: bool=False) -> None:
+        """Remove a task, of a policy from all its agents; a stock server only.
 
-        The server tells the agent first, in its own time: an agent's task may be listed for a while.
+        Gone already, after a lost answer, counts as success. The server tells the agent first, in its own
+        time: an agent's task may be listed for a while.
+
+        Args:
+            task: its id, or the task.
+            in_use: True removes a policy's, too, with what came of it on every agent. Otherwise it is looked
+                up first, and left alone.
 
         Raises:
+            InvalidRequestError: it is a policy's; nothing was removed.
             NotFoundError: there is no such task.
         """
 
@@ -1417,12 +1428,17 @@ class Alerts:
     def unsnooze(self, alert: int | Alert) -> None:
         """End an alert's quiet; a stock server only."""
 
-    def delete(self, alert: int | Alert) -> None:
-        """Remove an alert for good; a stock server only.
+    def delete(self, alert: int | Alert, *, with_history: bool=False) -> None:
+        """Remove an alert for good; a stock server only. `resolve` ends one, and keeps what is known of it.
 
         Gone already, after a lost answer, counts as success.
 
+        Args:
+            alert: its id, or the alert.
+            with_history: True, to say that all that is known of it may go for good.
+
         Raises:
+            InvalidRequestError: it was not said; nothing was removed.
             NotFoundError: there is no such alert.
         """
 
@@ -1516,16 +1532,18 @@ class Policies:
     def overview(self) -> list[ClientPolicies]:
         """All clients with their sites, and which policies are set there; what they inherit is not in it."""
 
-    def delete(self, policy: int | Policy, *, in_use: bool=False) -> None:
+    def delete(self, policy: int | Policy, *, with_contents: bool=False, in_use: bool=False) -> None:
         """Remove a policy with its checks and tasks. Gone already counts as success.
 
         Args:
             policy: its id, or the policy.
+            with_contents: True removes one that has checks or tasks, which go with it for good. Otherwise
+                they are looked up first, and it is refused.
             in_use: True removes one that is set somewhere too: nobody has it any more then. Otherwise it is
                 looked up first, and refused.
 
         Raises:
-            InvalidRequestError: it is in use; nothing was removed.
+            InvalidRequestError: it is in use, or has checks or tasks; nothing was removed.
         """
 
     def list(self) -> list[Policy]:
@@ -1730,10 +1748,15 @@ class KeyStore:
             NotFoundError: there is no such entry.
         """
 
-    def delete(self, entry: int | KeyStoreEntry) -> None:
+    def delete(self, entry: int | KeyStoreEntry, *, with_value: bool=False) -> None:
         """Remove an entry. Gone already, after a lost answer, counts as success.
 
+        Args:
+            entry: its id, or the entry.
+            with_value: True, to say that its value may go for good.
+
         Raises:
+            InvalidRequestError: it was not said; nothing was removed.
             NotFoundError: there is no such entry.
         """
 
@@ -1998,10 +2021,15 @@ class ApiKeys:
             NotFoundError: there is no such key.
         """
 
-    def delete(self, key: int | ApiKey) -> None:
+    def delete(self, key: int | ApiKey, *, with_access: bool=False) -> None:
         """Remove an API key: it is refused from then on. Gone counts as success.
 
+        Args:
+            key: its id, or the key.
+            with_access: True, to say that what uses it may be shut out: the same key never comes again.
+
         Raises:
+            InvalidRequestError: it was not said; nothing was removed.
             NotFoundError: there is no such key.
         """
 
@@ -2735,10 +2763,15 @@ class Notes:
             NotFoundError: there is no such note.
         """
 
-    def delete(self, note: int | Note) -> None:
+    def delete(self, note: int | Note, *, with_text: bool=False) -> None:
         """Remove a note. One that is gone when an answer was lost before counts as removed.
 
+        Args:
+            note: its id, or the note.
+            with_text: True, to say that its text may go for good.
+
         Raises:
+            InvalidRequestError: it was not said; nothing was removed.
             NotFoundError: there is no such note.
         """
 
@@ -2805,17 +2838,18 @@ class Registry:
             BadRequestError: there is no such key.
         """
 
-    def delete_key(self, agent: str | Agent, path: str, *, with_subkeys: bool=False) -> None:
-        """Remove a key with its values, for good.
+    def delete_key(self, agent: str | Agent, path: str, *, with_values: bool=False, with_subkeys: bool=False) -> None:
+        """Remove a key for good. What it has is looked at first, unless `with_subkeys` says that all may go.
 
         Args:
             agent: its id, or the agent.
             path: the key.
-            with_subkeys: with all keys below it; without, one that has such is left alone, which is looked
-                at first.
+            with_values: with its values; without, one that has such is left alone.
+            with_subkeys: with all keys below it, and all their values; without, one that has such is left
+                alone.
 
         Raises:
-            InvalidRequestError: there are keys below it; nothing was removed.
+            InvalidRequestError: it has keys or values, of which it was not said; nothing was removed.
             AgentLostError: the agent did not answer in time; it may be removed all the same.
             BadRequestError: there is no such key.
         """
@@ -2847,10 +2881,17 @@ class Registry:
             BadRequestError: there is no such value.
         """
 
-    def delete_value(self, agent: str | Agent, path: str, name: str) -> None:
-        """Remove a value of a key, for good.
+    def delete_value(self, agent: str | Agent, path: str, name: str, *, with_data: bool=False) -> None:
+        """Remove a value of a key.
+
+        Args:
+            agent: its id, or the agent.
+            path: the key.
+            name: the value's name.
+            with_data: True, to say that its data may go for good.
 
         Raises:
+            InvalidRequestError: it was not said; nothing was removed.
             AgentLostError: the agent did not answer in time; it may be removed all the same.
             BadRequestError: there is no such value.
         """
@@ -3139,10 +3180,15 @@ class Snippets:
             NotFoundError: there is no such snippet.
         """
 
-    def delete(self, snippet: int | Snippet) -> None:
+    def delete(self, snippet: int | Snippet, *, with_code: bool=False) -> None:
         """Remove a snippet; scripts that use it then run with its braces in them. Gone counts as success.
 
+        Args:
+            snippet: its id, or the snippet.
+            with_code: True, to say that its code may go for good.
+
         Raises:
+            InvalidRequestError: it was not said; nothing was removed.
             NotFoundError: there is no such snippet.
         """
 

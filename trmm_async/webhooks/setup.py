@@ -127,7 +127,7 @@ async def uninstall(trmm: "TRMM", *, name: str, dry_run: bool) -> WebhookSetup:
         await steps.take(f"delete the URL action {name}", trmm.url_actions.delete(action, in_use=True))
     entry = _one(await trmm.key_store.list(), key, "entries of the key store")
     if entry is not None:
-        await steps.take(f"delete the key store entry {key}", trmm.key_store.delete(entry))
+        await steps.take(f"delete the key store entry {key}", trmm.key_store.delete(entry, with_value=True))
     return WebhookSetup(tuple(steps.done))
 
 

@@ -175,7 +175,7 @@ class TestApiKeys:
             assert (changed.name, changed.expires, changed.key) == ("ci2", None, made.key)
             with pytest.raises(BadRequestError, match="already exists"):
                 await trmm.api_keys.create(name="ci2", user=user)
-            await trmm.api_keys.delete(made)
+            await trmm.api_keys.delete(made, with_access=True)
             assert made.id not in {key.id for key in await trmm.api_keys.list()}
 
     async def test_a_limited_one_may_what_was_said_and_no_more(self) -> None:

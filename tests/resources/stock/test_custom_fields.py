@@ -27,7 +27,7 @@ class TestCustomFields:
             await trmm.custom_fields.update(flag.id, default=None)
             tags, flag = await trmm.custom_fields.list()
             assert (tags.default, flag.default) == ((), False)
-            with pytest.raises(InvalidRequestError, match=r"values of field \d+ go with it"):
+            with pytest.raises(InvalidRequestError, match=r"field \d+: its values are gone for good"):
                 await trmm.custom_fields.delete(made)
             assert await trmm.custom_fields.list(model="agent") == [tags]
             await trmm.custom_fields.delete(made, with_values=True)

@@ -52,7 +52,7 @@ async def test_notes_of_all_agents_and_one_of_them() -> None:
         made = [await trmm.agents.notes.create(agent, "x") for agent in server.agent_ids]
         assert (await trmm.agents.notes.list())[-2:] == made
         assert await trmm.agents.notes.get(made[0]) == made[0]
-        await trmm.agents.notes.delete(made[0])
+        await trmm.agents.notes.delete(made[0], with_text=True)
         with pytest.raises(NotFoundError):
             await trmm.agents.notes.get(made[0])
 

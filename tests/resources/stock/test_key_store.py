@@ -19,7 +19,7 @@ class TestKeyStore:
             assert made.value == "s3cr3t"
             await trmm.key_store.update(made, value="other")
             assert {key.id: key.value for key in await trmm.key_store.list()}[made.id] == "other"
-            await trmm.key_store.delete(made)
+            await trmm.key_store.delete(made, with_value=True)
             assert made.id not in {key.id for key in await trmm.key_store.list()}
 
     @pytest.mark.parametrize(

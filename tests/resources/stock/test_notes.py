@@ -20,7 +20,7 @@ class TestNotes:
             assert [one.note for one in await trmm.agents.notes.list(agent_id) if one.id == made.id] == [
                 "three"
             ]
-            await trmm.agents.notes.delete(made)
+            await trmm.agents.notes.delete(made, with_text=True)
             assert await trmm.agents.notes.list(agent_id) == before
             with pytest.raises(NotFoundError):
                 await trmm.agents.notes.update(made.id, "four")

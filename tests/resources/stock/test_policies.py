@@ -21,7 +21,7 @@ class TestPolicies:
             assert (await trmm.policies.related(policy)).agents == ()
             assert all(check.result_id is None for check in await trmm.policies.checks(policy))
             assert all(task.policy == policy.id for task in await trmm.policies.tasks(policy))
-            await trmm.policies.delete(policy)
+            await trmm.policies.delete(policy, with_contents=True)
             assert policy.id not in [other.id for other in await trmm.policies.list()]
             for call in (
                 trmm.policies.get(NOBODY),

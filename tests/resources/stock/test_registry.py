@@ -24,7 +24,11 @@ async def test_keys_are_made_browsed_renamed_and_removed() -> None:
         await registry.rename_key(agent, KEY, KEY + "2")
         with pytest.raises(BadRequestError, match="cannot find the file"):
             await registry.browse(agent, KEY)
-        await registry.delete_key(agent, KEY + "2\\Sub")
+        await registry.create_value(agent, KEY + "2\\Sub", "Host", type="REG_SZ", data="a")
+        with pytest.raises(InvalidRequestError, match=r"has values, as 'Host'.*say with_values=True"):
+            await registry.delete_key(agent, KEY + "2\\Sub")
+        assert count(server, "DELETE") == 0
+        await registry.delete_key(agent, KEY + "2\\Sub", with_values=True)
         await registry.delete_key(agent, KEY + "2", with_subkeys=True)
         assert count(server, "DELETE") == 2
         below = await registry.browse(agent, "HKLM\\SOFTWARE", page_size=1)
@@ -46,7 +50,7 @@ async def test_values_come_back_as_what_they_are() -> None:
             await registry.create_value(agent, KEY, "Hosts", type="REG_SZ", data="x")
         await registry.set_value(agent, KEY, "Retries", type="REG_DWORD", data=5)
         await registry.rename_value(agent, KEY, "Server", "Host")
-        await registry.delete_value(agent, KEY, "Big")
+        await registry.delete_value(agent, KEY, "Big", with_data=True)
         values = {value.name: value.data for value in (await registry.browse(agent, KEY)).values}
         assert values == {
             "Retries": 5, "Blob": b"\x0a\xff", "Hosts": ("a", "b,c"), "Host": "update.example.com",

@@ -22,7 +22,7 @@ async def test_are_made_changed_and_removed() -> None:
         assert changed in await snippets.list()
         with pytest.raises(BadRequestError, match="already exists"):
             await snippets.create(name="greet", code="x")
-        await snippets.delete(changed)
+        await snippets.delete(changed, with_code=True)
         with pytest.raises(NotFoundError):
             await snippets.get(made)
 

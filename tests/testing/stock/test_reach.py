@@ -137,7 +137,7 @@ CHANGES: dict[str, Any] = {
         PingCheck(name="q", ip="10.1.0.2"), policy=it
     ),
     "the policy is switched off": lambda trmm, it: trmm.policies.update(it, active=False),
-    "the policy is deleted": lambda trmm, it: trmm.policies.delete(it, in_use=True),
+    "the policy is deleted": lambda trmm, it: trmm.policies.delete(it, with_contents=True, in_use=True),
     "the default policy": lambda trmm, it: trmm.core.update_settings(server_policy=it, workstation_policy=it),
 }
 

@@ -1,7 +1,7 @@
 """`trmm call` and `trmm api`."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Final
 from urllib.parse import parse_qsl, urlsplit
@@ -96,9 +96,10 @@ async def call(
         return
     words = _words(found, form, context.args)
     if found.changes:
-        _sure(" ".join([found.name, *context.args]), yes=yes)
+        _sure(" ".join([found.name, *context.args]), yes=yes, losses=found.losses.values())
     async with connected(context) as trmm:
-        values = await given(trmm, found, words)
+        # Who has answered the question has said it.
+        values = dict.fromkeys(found.losses, True) | await given(trmm, found, words)
 
         async def read() -> Any:
             try:
@@ -198,16 +199,15 @@ def _body(data: str) -> Any:
         raise usage(f"--data is no JSON: {error}") from None
 
 
-def _sure(what: str, *, yes: bool) -> None:
+def _sure(what: str, *, yes: bool, losses: Iterable[str] = ()) -> None:
     """Ask before anything that may change something. Refuses where nobody can be asked."""
     if yes:
         return
     doing = clean(what)
+    may = "; ".join(["may change something", *losses])
     if not somebody_is_here():
-        raise refuse(
-            f"refusing {doing}, which may change something, without confirmation: no terminal. Add --yes"
-        )
-    say(f"{doing} may change something")
+        raise refuse(f"refusing {doing} ({may}) without confirmation: no terminal. Add --yes")
+    say(f"{doing} {may}")
     if ask("Go on? [y/N] ").casefold() not in {"y", "yes"}:
         raise CommandError(Exit.REFUSED, "not done")
 

@@ -13,7 +13,7 @@ from trmm_async.dialects.stock.endpoint import Wire, delete, put, read, send
 from trmm_async.errors import HalfDoneError, TRMMError
 from trmm_async.hidden import hide
 from trmm_async.models import Discreet, Moment, no_extra
-from trmm_async.resources.resource import Resource
+from trmm_async.resources.resource import Resource, refuse_loss
 from trmm_async.resources.stock.roles import NEW_ROLE, ROLES, SEEN, Clients, Sites, new_role
 from trmm_async.resources.stock.users import User, new_user, username
 
@@ -142,13 +142,20 @@ class ApiKeys(Resource):
         """
         await self._send(UPDATE, key, body=arguments.settings(changes, _CHECKS, UPDATE.name))
 
-    async def delete(self, key: int | ApiKey) -> None:
+    async def delete(self, key: int | ApiKey, *, with_access: bool = False) -> None:
         """Remove an API key: it is refused from then on. Gone counts as success.
 
+        Args:
+            key: its id, or the key.
+            with_access: True, to say that what uses it may be shut out: the same key never comes again.
+
         Raises:
+            InvalidRequestError: it was not said; nothing was removed.
             NotFoundError: there is no such key.
         """
-        await self._send(DELETE, key)
+        key_id = arguments.object_id(key, "key")
+        refuse_loss(f"api_keys.delete: key {key_id}", with_access=with_access)
+        await self._send(DELETE, key_id)
 
     async def list(self) -> list[ApiKey]:
         """All API keys, with the keys themselves."""

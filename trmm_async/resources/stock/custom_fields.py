@@ -13,7 +13,7 @@ from trmm_async.dialects.stock.endpoint import delete, put, read, send
 from trmm_async.errors import InvalidRequestError
 from trmm_async.models import Noun, no_extra
 from trmm_async.resources.names import NounKind
-from trmm_async.resources.resource import Resource
+from trmm_async.resources.resource import Resource, refuse_loss
 
 __all__ = [
     "FIELD",
@@ -254,11 +254,7 @@ class CustomFields(Resource):
             NotFoundError: there is no such field.
         """
         field_id = arguments.object_id(field, "field")
-        if not arguments.boolean(with_values, "with_values"):
-            raise InvalidRequestError(
-                f"custom_fields.delete: the values of field {field_id} go with it, on all that have one, for "
-                "good: say with_values=True if they may"
-            )
+        refuse_loss(f"custom_fields.delete: field {field_id}", with_values=with_values)
         await self._send(DELETE, field_id)
 
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Final, TypedDict, Unpack
 from trmm_async import arguments
 from trmm_async.dialects.stock.endpoint import delete, put, read, send
 from trmm_async.models import Discreet, no_extra
-from trmm_async.resources.resource import Resource
+from trmm_async.resources.resource import Resource, refuse_loss
 
 __all__ = ["KeyStore", "KeyStoreChanges", "KeyStoreEntry"]
 
@@ -83,13 +83,20 @@ class KeyStore(Resource):
         self._keep_out(body.get("value", ""))
         await self._send(UPDATE, entry, body=body)
 
-    async def delete(self, entry: int | KeyStoreEntry) -> None:
+    async def delete(self, entry: int | KeyStoreEntry, *, with_value: bool = False) -> None:
         """Remove an entry. Gone already, after a lost answer, counts as success.
 
+        Args:
+            entry: its id, or the entry.
+            with_value: True, to say that its value may go for good.
+
         Raises:
+            InvalidRequestError: it was not said; nothing was removed.
             NotFoundError: there is no such entry.
         """
-        await self._send(DELETE, entry)
+        entry_id = arguments.object_id(entry, "entry")
+        refuse_loss(f"key_store.delete: entry {entry_id}", with_value=with_value)
+        await self._send(DELETE, entry_id)
 
     def _keep_out(self, value: str) -> None:
         """A server may quote what it refuses: what is long enough to be a secret is in no error."""

@@ -6,7 +6,7 @@ from typing import Any, Final
 from trmm_async import arguments
 from trmm_async.dialects.stock.endpoint import delete, put, read, send
 from trmm_async.models import Agent, Moment, Noun, no_extra
-from trmm_async.resources.resource import Resource
+from trmm_async.resources.resource import Resource, refuse_loss
 
 __all__ = ["Note", "Notes"]
 
@@ -64,13 +64,20 @@ class Notes(Resource):
         """
         await self._send(UPDATE, note, body={"note": arguments.free_text(text, "text")})
 
-    async def delete(self, note: int | Note) -> None:
+    async def delete(self, note: int | Note, *, with_text: bool = False) -> None:
         """Remove a note. One that is gone when an answer was lost before counts as removed.
 
+        Args:
+            note: its id, or the note.
+            with_text: True, to say that its text may go for good.
+
         Raises:
+            InvalidRequestError: it was not said; nothing was removed.
             NotFoundError: there is no such note.
         """
-        await self._send(DELETE, note)
+        note_id = arguments.object_id(note, "note")
+        refuse_loss(f"agents.notes.delete: note {note_id}", with_text=with_text)
+        await self._send(DELETE, note_id)
 
     async def get(self, note: int | Note) -> Note:
         """One note.

@@ -18,7 +18,7 @@ from trmm_async.kinds import Task
 from trmm_async.models import Agent, Check, ClientRef, Noun, SiteRef, no_extra
 from trmm_async.resources.api import Api
 from trmm_async.resources.names import AnyClient, AnySite, Names
-from trmm_async.resources.resource import Resource, refuse_in_use
+from trmm_async.resources.resource import Resource, refuse_in_use, refuse_loss
 from trmm_async.words import MonitoringType
 
 __all__ = [
@@ -474,19 +474,27 @@ class Policies(Resource):
         """All clients with their sites, and which policies are set there; what they inherit is not in it."""
         return await self._send(OVERVIEW)
 
-    async def delete(self, policy: int | Policy, *, in_use: bool = False) -> None:
+    async def delete(
+        self, policy: int | Policy, *, with_contents: bool = False, in_use: bool = False
+    ) -> None:
         """Remove a policy with its checks and tasks. Gone already counts as success.
 
         Args:
             policy: its id, or the policy.
+            with_contents: True removes one that has checks or tasks, which go with it for good. Otherwise
+                they are looked up first, and it is refused.
             in_use: True removes one that is set somewhere too: nobody has it any more then. Otherwise it is
                 looked up first, and refused.
 
         Raises:
-            InvalidRequestError: it is in use; nothing was removed.
+            InvalidRequestError: it is in use, or has checks or tasks; nothing was removed.
         """
         policy_id = arguments.object_id(policy, "policy")
-        await self._on_stock(DELETE.name, _removed(policy_id, in_use=arguments.boolean(in_use, "in_use")))
+        contents_too = arguments.boolean(with_contents, "with_contents")
+        may_be_used = arguments.boolean(in_use, "in_use")
+        await self._on_stock(
+            DELETE.name, _removed(policy_id, contents_too=contents_too, may_be_used=may_be_used)
+        )
 
     async def list(self) -> list[Policy]:
         """All policies."""
@@ -552,9 +560,11 @@ def excluded_by_number(body: dict[str, Any]) -> Steps[None]:
     body["excluded_agents"] = [keys.get(one, one) for one in given]
 
 
-def _removed(policy_id: int, *, in_use: bool) -> Plan[None]:
+def _removed(policy_id: int, *, contents_too: bool, may_be_used: bool) -> Plan[None]:
+    what = f"policies.delete: policy {policy_id}"
+
     def steps() -> Steps[None]:
-        if not in_use:
+        if not may_be_used:
             use = yield from RELATED.call(policy_id)
             places = (
                 *(f"client {one.name}" for one in (*use.server_clients, *use.workstation_clients)),
@@ -563,7 +573,12 @@ def _removed(policy_id: int, *, in_use: bool) -> Plan[None]:
                 *(["all servers"] if use.is_default_server_policy else []),
                 *(["all workstations"] if use.is_default_workstation_policy else []),
             )
-            refuse_in_use(f"policies.delete: policy {policy_id}", places)
+            refuse_in_use(what, places)
+        if not contents_too:
+            checks, tasks = (yield from CHECKS.call(policy_id)), (yield from TASKS.call(policy_id))
+            if checks or tasks:
+                has = f"{what} has {len(checks)} checks and {len(tasks)} tasks"
+                refuse_loss(has, with_contents=contents_too)
         yield from DELETE.call(policy_id)
 
     return Plan(steps)

@@ -13,7 +13,7 @@ from trmm_async.calls import Plan, Steps
 from trmm_async.dialects.stock.endpoint import Sent, Wire, act, read, reader, send
 from trmm_async.errors import InvalidRequestError
 from trmm_async.models import Agent, Noun, no_extra
-from trmm_async.resources.resource import Resource
+from trmm_async.resources.resource import Resource, refuse_loss
 
 __all__ = ["Registry", "RegistryKey", "RegistryValue"]
 
@@ -187,25 +187,29 @@ class Registry(Resource):
         _differ(body["old_path"], body["new_path"], "new_path")
         await self._send(RENAME_KEY, agent, body=body)
 
-    async def delete_key(self, agent: str | Agent, path: str, *, with_subkeys: bool = False) -> None:
-        """Remove a key with its values, for good.
+    async def delete_key(
+        self, agent: str | Agent, path: str, *, with_values: bool = False, with_subkeys: bool = False
+    ) -> None:
+        """Remove a key for good. What it has is looked at first, unless `with_subkeys` says that all may go.
 
         Args:
             agent: its id, or the agent.
             path: the key.
-            with_subkeys: with all keys below it; without, one that has such is left alone, which is looked
-                at first.
+            with_values: with its values; without, one that has such is left alone.
+            with_subkeys: with all keys below it, and all their values; without, one that has such is left
+                alone.
 
         Raises:
-            InvalidRequestError: there are keys below it; nothing was removed.
+            InvalidRequestError: it has keys or values, of which it was not said; nothing was removed.
             AgentLostError: the agent did not answer in time; it may be removed all the same.
             BadRequestError: there is no such key.
         """
         agent_id, key = arguments.agent_id(agent), _path(path)
+        values_too = arguments.boolean(with_values, "with_values")
         if arguments.boolean(with_subkeys, "with_subkeys"):
             await self._send(DELETE_KEY, agent_id, query={"path": key})
         else:
-            await self._on_stock(DELETE_KEY.name, Plan(partial(_delete_alone, agent_id, key)))
+            await self._on_stock(DELETE_KEY.name, Plan(partial(_delete_alone, agent_id, key, values_too)))
 
     async def create_value(
         self,
@@ -259,21 +263,33 @@ class Registry(Resource):
         _differ(body["old_name"], body["new_name"], "new_name")
         await self._send(RENAME_VALUE, agent, body=body)
 
-    async def delete_value(self, agent: str | Agent, path: str, name: str) -> None:
-        """Remove a value of a key, for good.
+    async def delete_value(
+        self, agent: str | Agent, path: str, name: str, *, with_data: bool = False
+    ) -> None:
+        """Remove a value of a key.
+
+        Args:
+            agent: its id, or the agent.
+            path: the key.
+            name: the value's name.
+            with_data: True, to say that its data may go for good.
 
         Raises:
+            InvalidRequestError: it was not said; nothing was removed.
             AgentLostError: the agent did not answer in time; it may be removed all the same.
             BadRequestError: there is no such value.
         """
         query = {"path": _path(path), "name": arguments.plain_text(name, "name")}
+        refuse_loss(f"agents.registry.delete_value: {name}", with_data=with_data)
         await self._send(DELETE_VALUE, agent, query=query)
 
 
-def _delete_alone(agent_id: str, path: str) -> Steps[None]:
+def _delete_alone(agent_id: str, path: str, values_too: bool) -> Steps[None]:
     key = yield from BROWSE.call(agent_id, query={"path": path, "page": 1, "page_size": 1})
     if key.subkeys:
         raise InvalidRequestError(f"{path} has keys below it, as {key.subkeys[0]!r}: say with_subkeys=True")
+    if key.values:
+        refuse_loss(f"{path} has values, as {key.values[0].name!r}", with_values=values_too)
     yield from DELETE_KEY.call(agent_id, query={"path": path})
 
 

@@ -6,7 +6,7 @@ from typing import Any, Final, TypedDict, Unpack, get_args
 from trmm_async import arguments
 from trmm_async.dialects.stock.endpoint import Wire, delete, put, read, send
 from trmm_async.models import Noun, no_extra
-from trmm_async.resources.resource import Resource
+from trmm_async.resources.resource import Resource, refuse_loss
 from trmm_async.words import Open, Shell
 
 __all__ = ["Snippet", "SnippetChanges", "Snippets"]
@@ -110,13 +110,20 @@ class Snippets(Resource):
         """
         await self._send(UPDATE, snippet, body=arguments.settings(changes, _CHECKS, UPDATE.name))
 
-    async def delete(self, snippet: int | Snippet) -> None:
+    async def delete(self, snippet: int | Snippet, *, with_code: bool = False) -> None:
         """Remove a snippet; scripts that use it then run with its braces in them. Gone counts as success.
 
+        Args:
+            snippet: its id, or the snippet.
+            with_code: True, to say that its code may go for good.
+
         Raises:
+            InvalidRequestError: it was not said; nothing was removed.
             NotFoundError: there is no such snippet.
         """
-        await self._send(DELETE, snippet)
+        snippet_id = arguments.object_id(snippet, "snippet")
+        refuse_loss(f"scripts.snippets.delete: snippet {snippet_id}", with_code=with_code)
+        await self._send(DELETE, snippet_id)
 
     async def list(self) -> list[Snippet]:
         """All snippets, with their code."""
