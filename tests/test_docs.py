@@ -455,9 +455,13 @@ LAST_EVENT = {
 
 
 async def _flapping(server: Simulator) -> None:
-    """An agent that comes and goes, so that each look at it may show another state than the last."""
+    """An agent that comes and goes, with an alert each time, so that each look at it shows something new.
+
+    Its status alone may be the same at each look, if these take turns with it.
+    """
     while True:
         await asyncio.sleep(0.7)
+        server.raise_alert(server.agent_ids[1])
         server.go_offline(server.agent_ids[1])
         await asyncio.sleep(0.7)
         server.come_online(server.agent_ids[1])
