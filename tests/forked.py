@@ -38,6 +38,7 @@ LONGEST: Final = 120
 """Seconds after which a program is killed. A whole number, as alarms want it."""
 STOPPING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 STREAMS: Final = ("stdin", "stdout", "stderr")
+SHELL_IS_NAMED: Final = "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION"
 
 Finished = subprocess.CompletedProcess[str]
 
@@ -262,6 +263,11 @@ def program(kind: str, address: str) -> CodeType:
 
     for name in WARM[kind]:
         importlib.import_module(name)
+    if kind == "cli":
+        # Typer reads it while it makes the commands: then the shell is named, and not looked for.
+        os.environ[SHELL_IS_NAMED] = "1"
+        importlib.import_module("trmm_async.cli.app").command_tree()
+        del os.environ[SHELL_IS_NAMED]
     for room in (trmm_async, trmm_async.testing):
         for name in room.__all__:
             getattr(room, name)  # names are imported when they are first looked at

@@ -4,8 +4,9 @@ Below: everything else in this folder. Above: `main`.
 """
 
 import sys
-from collections.abc import Sequence
-from typing import Annotated, Final
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -41,7 +42,7 @@ from trmm_async.errors import TRMMError
 from trmm_async.hidden import hide
 from trmm_async.profiles import DIALECTS, Given, read_book
 
-__all__ = ["app", "hoisted", "run"]
+__all__ = ["app", "command_tree", "hoisted", "run"]
 
 _SERVER: Final = "Which server"
 _WITH_VALUE: Final = frozenset(
@@ -66,12 +67,18 @@ def run(words: list[str]) -> int:
     def work() -> object:
         if not ordered or {"-h", "--help"} & set(ordered):
             _have_help_fit()
-        return app(ordered or ["--help"], prog_name="trmm", standalone_mode=False)
+        return command_tree()(ordered or ["--help"], prog_name="trmm", standalone_mode=False)
 
     return guarded(
         work,
         debug="--debug" in ordered[: _hoisted_count(words)],
     )
+
+
+@cache
+def command_tree() -> Callable[..., Any]:
+    """All commands, as what runs them. Typer makes them anew at each call of `app`, which takes 0.1 s."""
+    return typer.main.get_command(app)
 
 
 def _have_help_fit() -> None:
