@@ -297,7 +297,7 @@ class TestTheTableOfRetries:
         result = next(result for words, result in HAPPENINGS.items() if row[0].startswith(words))
         for replay, cell in zip(REPLAYS, row[1:], strict=True):
             again = Tries(replay, RetryPolicy()).judge(result, datetime.now(UTC))
-            assert isinstance(again, Again) == cell.startswith("again"), cell
+            assert isinstance(again, Again) == cell.startswith("retried"), cell
             tries = Tries(replay, RetryPolicy(retries=0))
             final = tries.judge(result, datetime.now(UTC))
             assert isinstance(final, Final)

@@ -163,42 +163,45 @@ def page() -> str:
     without = textwrap.fill(f"Without one: {others}.", WIDEST, break_long_words=False, break_on_hyphens=False)
     replays = "\n".join(f"| `{name}` | {said} |" for name, said in sorted(replayed().items()))
     return f"""\
-# What of a stock server is covered
+# Coverage of a stock server
 
-Written by `python -m tools.coverage_page` from the declarations in the package and the recordings in `tests/`; a test
-holds it. Tactical RMM 1.5.1 has {len(people)} operations for people with an API key, of which {covered} have a method
-here. Each can be sent by `trmm.request` besides: see [the calls](client.md#anything-else).
+This page lists every operation of a stock server, our method for it, and the recordings that prove it. It is written by
+`python -m tools.coverage_page`, from the declarations in the package and the recordings in `tests/`; a test keeps it
+current. Tactical RMM 1.5.1 has {len(people)} operations for people with an API key, and {covered} of them have a method
+here. [`trmm.request`](client.md#calls-that-have-no-method) can send any of them, too.
 
 ## Operations for people
 
-*Since* is the first version of the server that has it, where that is not every one that we know. *Recordings replayed*
-are those of a real server, on this path, that a test replays; the others are of requests that we never send.
+*Since* is the first version of the server that has the operation; it is empty if all known versions have it.
+*Recordings replayed* is how many recordings of a real server, on this path, the tests replay; the other recordings are
+of requests that we never send.
 
 {_table(people)}
 
 ## Operations of the web client
 
-These are for the dashboard, need its login, or hand out what only a browser can use. {len(named)} have a method here:
+These operations are for the dashboard, need its login, or return what only a browser can use. {len(named)} have a
+method here:
 
 {_table(named)}
 
 {without}
 
-{len(operations("ee"))} more are of the enterprise edition: reports and single sign-on.
+{len(operations("ee"))} more belong to the enterprise edition: reports and single sign-on.
 
 ## What was recorded
 
-The tests replay recordings of a real server: what we would send equals what was recorded, where that was a good
-request, and what was answered reads as our nouns, or as the error that it is.
+The tests replay recordings of a real server. They check that the SDK sends the recorded request, if that was a valid
+one, and that it decodes the recorded answer into our types, or raises the right error.
 
-- Of {len(NAMES) + len(SPARED) + len(NOT_YET_REPLAYED)} recorded requests {len(NAMES)} are replayed so, and of
-  {len(SOCKETS_READ) + len(SOCKETS_SPARED)} recorded sockets {len(SOCKETS_READ)}.
-- Of the requests {len(NAMES) - len(DIFFERENT)} are ours to the letter, {len(DIFFERENT) - never} are ours but for what
-  was wrong in them or we do in another way, and of {never} only the answer is ours.
-- {len(SPARED)} are of what has no method here, or are requests that we never send; `tests/test_stock_recordings.py`
-  says of each why. {len(NOT_YET_REPLAYED)} are not replayed yet.
+- {len(NAMES)} of {len(NAMES) + len(SPARED) + len(NOT_YET_REPLAYED)} recorded requests are replayed, and
+  {len(SOCKETS_READ)} of {len(SOCKETS_READ) + len(SOCKETS_SPARED)} recorded WebSocket connections.
+- {len(NAMES) - len(DIFFERENT)} of these requests are identical to ours. {len(DIFFERENT) - never} differ where the
+  recorded request was wrong, or where the SDK sends something else. Of {never} only the answer is used.
+- {len(SPARED)} recordings are of operations that have no method here, or of requests that the SDK never sends;
+  `tests/test_stock_recordings.py` gives the reason for each. {len(NOT_YET_REPLAYED)} are not replayed yet.
 
-A call that asks the server for several things has the recordings of all of them.
+A call that sends several requests has the recordings of all of them.
 
 | method | recordings replayed |
 | --- | --- |

@@ -43,8 +43,8 @@ DELETE = send("alerts.delete", _ONE, method="DELETE")
 class Alerts(Resource):
     """Alerts: list, acknowledge, resolve; on a stock server snooze, delete, and several at once.
 
-    Every method raises `TRMMError`s only. What changes alerts is repeated by us if an answer is lost: twice
-    is once.
+    Every method raises `TRMMError`s only. Methods that change alerts are
+    idempotent: they are sent again if an answer is lost.
     """
 
     async def list(

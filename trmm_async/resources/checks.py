@@ -220,7 +220,7 @@ class Checks(Resource):
         return await self._on_stock(CREATE.name, made)
 
     async def update(self, check: int | Check | CheckDetails, **changes: Unpack[CheckChanges]) -> None:
-        """Change what is given of a check; a stock server only. Repeated by us: twice is once.
+        """Change what is given of a check; a stock server only. Idempotent: sent again if an answer is lost.
 
         Its type can't be changed. It is read first, since the server takes what does not fit.
 
@@ -316,7 +316,7 @@ class Checks(Resource):
     async def reset(self, check: Check | None = None, *, agent: str | Agent | None = None) -> None:
         """Set a check's result to passing, or all of an agent's, and resolve the alerts of it.
 
-        A stock server only. Repeated by us if an answer is lost: twice is once.
+        A stock server only. Idempotent: sent again if an answer is lost.
 
         Args:
             check: a check of `list`. Its id would not do: a server resets an agent's result of it.

@@ -94,7 +94,7 @@ class Clients(Resource):
         return found
 
     async def update(self, client: AnyClient, **changes: Unpack[ClientChanges]) -> None:
-        """Change a client; a stock server only. Repeated by us: twice is once.
+        """Change a client; a stock server only. Idempotent: sent again if an answer is lost.
 
         Args:
             client: its id, or the client.

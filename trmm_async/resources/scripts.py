@@ -221,7 +221,7 @@ class Scripts(Resource):
         return msgspec.structs.replace(made, code=code)
 
     async def update(self, script: AnyScript, **changes: Unpack[ScriptChanges]) -> None:
-        """Change a script; a stock server only. Repeated by us: twice is once.
+        """Change a script; a stock server only. Idempotent: sent again if an answer is lost.
 
         Of a community script only `favorite` and `hidden` can be changed. Each of those is a call of its own,
         behind the one for all else.

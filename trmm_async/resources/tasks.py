@@ -283,7 +283,7 @@ class Tasks(Resource):
         await self._on_stock(RUN_EVERYWHERE.name, _run_on_all(GET.call(task_id), call))
 
     async def update(self, task: int | Task, **changes: Unpack[TaskChanges]) -> None:
-        """Change what is given of a task; a stock server only. Repeated by us: twice is once.
+        """Change what is given of a task; a stock server only. Idempotent: sent again if an answer is lost.
 
         A `schedule` is sent whole, with its type: without that the server drops it in silence.
 

@@ -683,7 +683,7 @@ class Agents:
         """
 
     def update(self, agent: str | Agent, **changes: Unpack[AgentChanges]) -> None:
-        """Change settings of an agent. Repeated by us if an answer is lost: twice is once.
+        """Change settings of an agent. Idempotent: sent again if an answer is lost.
 
         Not all or nothing on the server: it saves the custom fields last.
 
@@ -708,7 +708,7 @@ class Agents:
     def set_maintenance(self, on: bool, *, agent: str | Agent) -> int:
         """Switch maintenance mode on or off: for one agent, or for all of a client, or of a site.
 
-        An agent in maintenance mode raises no alerts. Repeated by us if an answer is lost: twice is once.
+        An agent in maintenance mode raises no alerts. Idempotent: sent again if an answer is lost.
 
         Returns:
             For how many agents; of a client or a site, as the server counts those that the key may see.
@@ -863,7 +863,7 @@ class Clients:
         """
 
     def update(self, client: AnyClient, **changes: Unpack[ClientChanges]) -> None:
-        """Change a client; a stock server only. Repeated by us: twice is once.
+        """Change a client; a stock server only. Idempotent: sent again if an answer is lost.
 
         Args:
             client: its id, or the client.
@@ -938,7 +938,7 @@ class Sites:
         """
 
     def update(self, site: AnySite, **changes: Unpack[SiteChanges]) -> None:
-        """Change a site. Repeated by us if an answer is lost: twice is once.
+        """Change a site. Idempotent: sent again if an answer is lost.
 
         Args:
             site: its id, or the site.
@@ -1019,7 +1019,7 @@ class Scripts:
         """
 
     def update(self, script: AnyScript, **changes: Unpack[ScriptChanges]) -> None:
-        """Change a script; a stock server only. Repeated by us: twice is once.
+        """Change a script; a stock server only. Idempotent: sent again if an answer is lost.
 
         Of a community script only `favorite` and `hidden` can be changed. Each of those is a call of its own,
         behind the one for all else.
@@ -1144,7 +1144,7 @@ class Checks:
         ...
 
     def update(self, check: int | Check | CheckDetails, **changes: Unpack[CheckChanges]) -> None:
-        """Change what is given of a check; a stock server only. Repeated by us: twice is once.
+        """Change what is given of a check; a stock server only. Idempotent: sent again if an answer is lost.
 
         Its type can't be changed. It is read first, since the server takes what does not fit.
 
@@ -1215,7 +1215,7 @@ class Checks:
     def reset(self, check: Check) -> None:
         """Set a check's result to passing, or all of an agent's, and resolve the alerts of it.
 
-        A stock server only. Repeated by us if an answer is lost: twice is once.
+        A stock server only. Idempotent: sent again if an answer is lost.
 
         Args:
             check: a check of `list`. Its id would not do: a server resets an agent's result of it.
@@ -1346,7 +1346,7 @@ class Tasks:
         """
 
     def update(self, task: int | Task, **changes: Unpack[TaskChanges]) -> None:
-        """Change what is given of a task; a stock server only. Repeated by us: twice is once.
+        """Change what is given of a task; a stock server only. Idempotent: sent again if an answer is lost.
 
         A `schedule` is sent whole, with its type: without that the server drops it in silence.
 
@@ -1377,8 +1377,8 @@ class Tasks:
 class Alerts:
     """Alerts: list, acknowledge, resolve; on a stock server snooze, delete, and several at once.
 
-    Every method raises `TRMMError`s only. What changes alerts is repeated by us if an answer is lost: twice
-    is once.
+    Every method raises `TRMMError`s only. Methods that change alerts are
+    idempotent: they are sent again if an answer is lost.
     """
 
     def get(self, alert: int | Alert) -> Alert:
@@ -1506,7 +1506,7 @@ class Policies:
         """
 
     def update(self, policy: int | Policy, **changes: Unpack[PolicyChanges]) -> None:
-        """Change what is given of a policy. Repeated by us if an answer is lost: twice is once.
+        """Change what is given of a policy. Idempotent: sent again if an answer is lost.
 
         Raises:
             BadRequestError: there is another of this name, or no such alert template.
@@ -1585,7 +1585,7 @@ class AlertTemplates:
         """
 
     def update(self, template: int | AlertTemplate, **changes: Unpack[AlertTemplateChanges]) -> None:
-        """Change what is given of an alert template. Repeated by us if an answer is lost: twice is once.
+        """Change what is given of an alert template. Idempotent: sent again if an answer is lost.
 
         Raises:
             InvalidRequestError: as for `create`.
@@ -1643,7 +1643,7 @@ class UrlActions:
         """
 
     def update(self, action: int | UrlAction, **changes: Unpack[UrlActionChanges]) -> None:
-        """Change what is given of a URL action. Repeated by us if an answer is lost: twice is once.
+        """Change what is given of a URL action. Idempotent: sent again if an answer is lost.
 
         Raises:
             NotFoundError: there is no such action.
@@ -1696,7 +1696,7 @@ class CustomFields:
         """
 
     def update(self, field: int | CustomField, **changes: Unpack[CustomFieldChanges]) -> None:
-        """Change a custom field. Repeated by us if an answer is lost: twice is once.
+        """Change a custom field. Idempotent: sent again if an answer is lost.
 
         A field given by its id is looked up first, where what fits depends on its type.
 
@@ -1742,7 +1742,7 @@ class KeyStore:
         """
 
     def update(self, entry: int | KeyStoreEntry, **changes: Unpack[KeyStoreChanges]) -> None:
-        """Change an entry: its `name`, its `value`. Repeated by us if an answer is lost: twice is once.
+        """Change an entry: its `name`, its `value`. Idempotent: sent again if an answer is lost.
 
         Raises:
             NotFoundError: there is no such entry.
@@ -1872,7 +1872,7 @@ class Users:
         """
 
     def update(self, user: int | User, **changes: Unpack[UserChanges]) -> None:
-        """Change what is given of a user. Repeated by us if an answer is lost: twice is once.
+        """Change what is given of a user. Idempotent: sent again if an answer is lost.
 
         A password is set by `set_password` alone. `role=None` takes all permissions away.
 
@@ -1942,7 +1942,7 @@ class Roles:
         """
 
     def update(self, role: int | Role, *, name: str | None=None, permissions: Iterable[str] | None=None, grant: Iterable[str]=(), revoke: Iterable[str]=(), clients: RolesClients | None=None, sites: RolesSites | None=None, superuser: bool | None=None) -> None:
-        """Change what is given of a role, for all its users at once. Repeated by us: twice is once.
+        """Change a role, for all its users at once. Idempotent: sent again if an answer is lost.
 
         Args:
             role: its id, or the role.
@@ -2015,7 +2015,7 @@ class ApiKeys:
     def update(self, key: int | ApiKey, **changes: Unpack[ApiKeyChanges]) -> None:
         """Change what is given of an API key: its `name`, whose it is, when it ends (None: never).
 
-        The key itself can't be changed. Repeated by us if an answer is lost: twice is once.
+        The key itself can't be changed. Idempotent: sent again if an answer is lost.
 
         Raises:
             NotFoundError: there is no such key.
@@ -2061,7 +2061,7 @@ class Schedules:
         """
 
     def update(self, schedule: int | Schedule, **changes: Unpack[ScheduleChanges]) -> None:
-        """Change what is given of a schedule. Repeated by us if an answer is lost: twice is once.
+        """Change what is given of a schedule. Idempotent: sent again if an answer is lost.
 
         Raises:
             NotFoundError: there is no such schedule.
@@ -2097,7 +2097,7 @@ class Core:
         """
 
     def update_settings(self, **changes: Unpack[SettingsChanges]) -> None:
-        """Change what is given of the server's settings. Repeated by us if an answer is lost: twice is once.
+        """Change what is given of the server's settings. Idempotent: sent again if an answer is lost.
 
         `server_scripts_enabled` and `web_terminal_enabled` as `settings()` has them, all others by the
         server's names; days of pruning: 0 is never. Of a shell that is "custom" give its `…_custom` path too.
@@ -2757,7 +2757,7 @@ class Notes:
         """
 
     def update(self, note: int | Note, text: str) -> None:
-        """Give a note another text. Repeated by us if an answer is lost: twice is once.
+        """Give a note another text. Idempotent: sent again if an answer is lost.
 
         Raises:
             NotFoundError: there is no such note.
@@ -2923,7 +2923,7 @@ class Services:
         """
 
     def update(self, agent: str | Agent, service: str | Service, *, start_type: Literal['auto', 'autodelay', 'manual', 'disabled']) -> None:
-        """Set how a service starts. Repeated by us if an answer is lost: twice is once.
+        """Set how a service starts. Idempotent: sent again if an answer is lost.
 
         The agent is asked, for 10 seconds.
 
@@ -3174,7 +3174,7 @@ class Snippets:
         """
 
     def update(self, snippet: int | Snippet, **changes: Unpack[SnippetChanges]) -> None:
-        """Change what is given of a snippet. Repeated by us if an answer is lost: twice is once.
+        """Change what is given of a snippet. Idempotent: sent again if an answer is lost.
 
         Raises:
             NotFoundError: there is no such snippet.

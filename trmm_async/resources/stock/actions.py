@@ -255,7 +255,7 @@ class AgentActions(Resource):
         await self._send(RECOVER if part == "mesh" else RECOVER_AGENT, agent, body={"mode": part})
 
     async def update(self, agent: str | Agent, **changes: Unpack[AgentChanges]) -> None:
-        """Change settings of an agent. Repeated by us if an answer is lost: twice is once.
+        """Change settings of an agent. Idempotent: sent again if an answer is lost.
 
         Not all or nothing on the server: it saves the custom fields last.
 
@@ -303,7 +303,7 @@ class AgentActions(Resource):
     ) -> int:
         """Switch maintenance mode on or off: for one agent, or for all of a client, or of a site.
 
-        An agent in maintenance mode raises no alerts. Repeated by us if an answer is lost: twice is once.
+        An agent in maintenance mode raises no alerts. Idempotent: sent again if an answer is lost.
 
         Returns:
             For how many agents; of a client or a site, as the server counts those that the key may see.

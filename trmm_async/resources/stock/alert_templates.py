@@ -346,7 +346,7 @@ class AlertTemplates(Resource):
         return await self._on_stock(CREATE.name, _made(body))
 
     async def update(self, template: int | AlertTemplate, **changes: Unpack[AlertTemplateChanges]) -> None:
-        """Change what is given of an alert template. Repeated by us if an answer is lost: twice is once.
+        """Change what is given of an alert template. Idempotent: sent again if an answer is lost.
 
         Raises:
             InvalidRequestError: as for `create`.

@@ -135,7 +135,7 @@ class ApiKeys(Resource):
     async def update(self, key: int | ApiKey, **changes: Unpack[ApiKeyChanges]) -> None:
         """Change what is given of an API key: its `name`, whose it is, when it ends (None: never).
 
-        The key itself can't be changed. Repeated by us if an answer is lost: twice is once.
+        The key itself can't be changed. Idempotent: sent again if an answer is lost.
 
         Raises:
             NotFoundError: there is no such key.

@@ -351,7 +351,7 @@ class Core(Resource):
         return await self._send(DASHBOARD)
 
     async def update_settings(self, **changes: Unpack[SettingsChanges]) -> None:
-        """Change what is given of the server's settings. Repeated by us if an answer is lost: twice is once.
+        """Change what is given of the server's settings. Idempotent: sent again if an answer is lost.
 
         `server_scripts_enabled` and `web_terminal_enabled` as `settings()` has them, all others by the
         server's names; days of pruning: 0 is never. Of a shell that is "custom" give its `…_custom` path too.

@@ -218,7 +218,7 @@ class CustomFields(Resource):
         )
 
     async def update(self, field: int | CustomField, **changes: Unpack[CustomFieldChanges]) -> None:
-        """Change a custom field. Repeated by us if an answer is lost: twice is once.
+        """Change a custom field. Idempotent: sent again if an answer is lost.
 
         A field given by its id is looked up first, where what fits depends on its type.
 

@@ -74,7 +74,7 @@ class KeyStore(Resource):
         )
 
     async def update(self, entry: int | KeyStoreEntry, **changes: Unpack[KeyStoreChanges]) -> None:
-        """Change an entry: its `name`, its `value`. Repeated by us if an answer is lost: twice is once.
+        """Change an entry: its `name`, its `value`. Idempotent: sent again if an answer is lost.
 
         Raises:
             NotFoundError: there is no such entry.

@@ -57,7 +57,7 @@ class Notes(Resource):
         )
 
     async def update(self, note: int | Note, text: str) -> None:
-        """Give a note another text. Repeated by us if an answer is lost: twice is once.
+        """Give a note another text. Idempotent: sent again if an answer is lost.
 
         Raises:
             NotFoundError: there is no such note.

@@ -413,7 +413,7 @@ class Policies(Resource):
         return await self._on_stock(CREATE.name, _made(body, source))
 
     async def update(self, policy: int | Policy, **changes: Unpack[PolicyChanges]) -> None:
-        """Change what is given of a policy. Repeated by us if an answer is lost: twice is once.
+        """Change what is given of a policy. Idempotent: sent again if an answer is lost.
 
         Raises:
             BadRequestError: there is another of this name, or no such alert template.

@@ -167,7 +167,7 @@ class Roles(Resource):
         sites: Sites | None = None,
         superuser: bool | None = None,
     ) -> None:
-        """Change what is given of a role, for all its users at once. Repeated by us: twice is once.
+        """Change a role, for all its users at once. Idempotent: sent again if an answer is lost.
 
         Args:
             role: its id, or the role.

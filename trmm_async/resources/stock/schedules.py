@@ -147,7 +147,7 @@ class Schedules(Resource):
         return await self._send(CREATE, body=arguments.settings(given, _CHECKS, CREATE.name))
 
     async def update(self, schedule: int | Schedule, **changes: Unpack[ScheduleChanges]) -> None:
-        """Change what is given of a schedule. Repeated by us if an answer is lost: twice is once.
+        """Change what is given of a schedule. Idempotent: sent again if an answer is lost.
 
         Raises:
             NotFoundError: there is no such schedule.

@@ -96,7 +96,7 @@ class Services(Resource):
         *,
         start_type: Literal["auto", "autodelay", "manual", "disabled"],
     ) -> None:
-        """Set how a service starts. Repeated by us if an answer is lost: twice is once.
+        """Set how a service starts. Idempotent: sent again if an answer is lost.
 
         The agent is asked, for 10 seconds.
 

@@ -98,7 +98,7 @@ class Sites(Resource):
         )
 
     async def update(self, site: AnySite, **changes: Unpack[SiteChanges]) -> None:
-        """Change a site. Repeated by us if an answer is lost: twice is once.
+        """Change a site. Idempotent: sent again if an answer is lost.
 
         Args:
             site: its id, or the site.

@@ -103,7 +103,7 @@ class Snippets(Resource):
         return await self._create(CREATE, LIST, body=body, is_it=lambda made: made.name == body["name"])
 
     async def update(self, snippet: int | Snippet, **changes: Unpack[SnippetChanges]) -> None:
-        """Change what is given of a snippet. Repeated by us if an answer is lost: twice is once.
+        """Change what is given of a snippet. Idempotent: sent again if an answer is lost.
 
         Raises:
             NotFoundError: there is no such snippet.

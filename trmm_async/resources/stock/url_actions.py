@@ -130,7 +130,7 @@ class UrlActions(Resource):
         )
 
     async def update(self, action: int | UrlAction, **changes: Unpack[UrlActionChanges]) -> None:
-        """Change what is given of a URL action. Repeated by us if an answer is lost: twice is once.
+        """Change what is given of a URL action. Idempotent: sent again if an answer is lost.
 
         Raises:
             NotFoundError: there is no such action.

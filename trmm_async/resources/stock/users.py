@@ -235,7 +235,7 @@ class Users(Resource):
         return await self._on_stock(NEW_USER.name, plan)
 
     async def update(self, user: int | User, **changes: Unpack[UserChanges]) -> None:
-        """Change what is given of a user. Repeated by us if an answer is lost: twice is once.
+        """Change what is given of a user. Idempotent: sent again if an answer is lost.
 
         A password is set by `set_password` alone. `role=None` takes all permissions away.
 
