@@ -6,9 +6,8 @@ Over everything that answers a user's call, below the command line.
 import asyncio
 import re
 import ssl as tls
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from copy import copy
-from dataclasses import replace
 from datetime import timedelta
 from os import PathLike
 from pathlib import Path
@@ -28,7 +27,7 @@ from trmm_async.limits import RateLimit
 from trmm_async.mirror import Maintenance, Mirror, MirrorSettings
 from trmm_async.models import Agent
 from trmm_async.observing import Observation, Stats
-from trmm_async.relay.entrance import open_store, relay_address, relay_name
+from trmm_async.relay.opening import opened
 from trmm_async.resources import (
     TOTP,
     Agents,
@@ -516,32 +515,20 @@ class TRMM:
         Raises:
             InvalidRequestError: an argument is wrong, or the library is missing.
         """
-        to = hide(to)
-        address = relay_address(to, "to")
-        self._api.transport.server.secrets.keep(address.password)
-        given = agents if agents is None or isinstance(agents, Selector) else list(agents)
-        # Those that can be reached are told of while others are still being connected.
-        chosen = replace(settings or StreamSettings(), wait_for_all=False)
-        output = arguments.boolean(output, "output")
-        again = arguments.number(relist, "relist", above=0)
-        lease = arguments.number(lease, "lease", above=0)
-        length = arguments.integer(length, "length", minimum=1)
-        queue = arguments.integer(queue, "queue", minimum=1)
-        store = open_store(address, relay_name(name))
-        from trmm_async.relay.leading import RelaySource  # noqa: PLC0415 - as the store
-        from trmm_async.relay.relay import Relay  # noqa: PLC0415
-
-        async def listed() -> Sequence[str | Agent]:
-            if given is None:
-                return await self.agents.list()
-            return await given.list() if isinstance(given, Selector) else given
-
-        def opened(agents: Sequence[str | Agent], since: str | None) -> Subscription:
-            return subscribe(self._api, [agents], chosen, snapshot=True, since=since, webhooks=webhooks)
-
-        is_listed = given is None or isinstance(given, Selector)
-        source = RelaySource(listed, opened, output=output, relist=again if is_listed else None)
-        return Relay(store, source, lease=lease, length=length, queue=queue)
+        return opened(
+            self._api,
+            self.agents,
+            hide(to),
+            name,
+            agents,
+            output=output,
+            length=length,
+            queue=queue,
+            lease=lease,
+            relist=relist,
+            webhooks=webhooks,
+            settings=settings,
+        )
 
     def maintenance(
         self,

@@ -1,6 +1,6 @@
-"""How users come in: checks what is given, before the library for it is loaded.
+"""How followers come in: checks what is given, before the library for it is loaded.
 
-At the top of this room.
+Over everything else of this room but `opening`.
 """
 
 import re

@@ -1,0 +1,68 @@
+"""How a client makes a relay: checks what is given, before the library for its log is loaded.
+
+At the top of this room. Followers need none of this.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from trmm_async import arguments
+from trmm_async.models import Agent
+from trmm_async.relay.entrance import open_store, relay_address, relay_name
+from trmm_async.resources import Agents, Api, Selector
+from trmm_async.resources.live import subscribe
+from trmm_async.stream import StreamSettings, Subscription
+from trmm_async.webhooks import WebhookReceiver
+
+if TYPE_CHECKING:
+    from trmm_async.relay.relay import Relay
+
+__all__ = ["opened"]
+
+
+def opened(
+    api: Api,
+    nouns: Agents,
+    to: str,
+    name: str,
+    agents: Iterable[str | Agent] | Selector | None,
+    *,
+    output: bool,
+    length: int,
+    queue: int,
+    lease: float,
+    relist: float,
+    webhooks: WebhookReceiver | None,
+    settings: StreamSettings | None,
+) -> "Relay":
+    """The relay of `TRMM.relay`, which says what all of this is. Nothing is sent yet.
+
+    Raises:
+        InvalidRequestError: an argument is wrong, or the library is missing.
+    """
+    address = relay_address(to, "to")
+    api.transport.server.secrets.keep(address.password)
+    given = agents if agents is None or isinstance(agents, Selector) else list(agents)
+    # Those that can be reached are told of while others are still being connected.
+    chosen = replace(settings or StreamSettings(), wait_for_all=False)
+    output = arguments.boolean(output, "output")
+    again = arguments.number(relist, "relist", above=0)
+    lease = arguments.number(lease, "lease", above=0)
+    length = arguments.integer(length, "length", minimum=1)
+    queue = arguments.integer(queue, "queue", minimum=1)
+    store = open_store(address, relay_name(name))
+    from trmm_async.relay.leading import RelaySource  # noqa: PLC0415 - as the store
+    from trmm_async.relay.relay import Relay  # noqa: PLC0415
+
+    async def listed() -> Sequence[str | Agent]:
+        if given is None:
+            return await nouns.list()
+        return await given.list() if isinstance(given, Selector) else given
+
+    def subscribed(agents: Sequence[str | Agent], since: str | None) -> Subscription:
+        return subscribe(api, [agents], chosen, snapshot=True, since=since, webhooks=webhooks)
+
+    is_listed = given is None or isinstance(given, Selector)
+    source = RelaySource(listed, subscribed, output=output, relist=again if is_listed else None)
+    return Relay(store, source, lease=lease, length=length, queue=queue)
