@@ -236,6 +236,14 @@ class TestCompleteness:
         drawn = [re.split(r" {2,}", line)[0] for line in picture.splitlines()]
         assert drawn == contracts[0]["layers"]
 
+    def test_the_worked_example_of_an_endpoint_is_in_the_package(self) -> None:
+        page = (ROOT / "CONTRIBUTING.md").read_text()
+        example = next(fence[3] for fence in FENCE.finditer(page) if fence[2].strip() == "worked example")
+        noun = (ROOT / "trmm_async" / "resources" / "stock" / "schedules.py").read_text()
+        lines = [line for line in example.splitlines() if line and '"""' not in line]
+        assert len(lines) == 5
+        assert [line for line in lines if line not in noun] == []
+
     def test_every_command_of_the_pages_is_in_the_makefile(self) -> None:
         targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
         commands = set(re.findall(r"`make ([a-z-]+)`", self.TEXT))
