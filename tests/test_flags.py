@@ -121,6 +121,12 @@ def _mistaken(trmm: TRMM) -> Iterator[tuple[str, Awaitable[Any]]]:
         yield "text_recipients must be", trmm.alert_templates.create(name="T", text_recipients=wrong)
     for wrong in ("", 0, False, []):
         yield "env_vars must be a mapping", trmm.agents.run_script("abc", 1, env_vars=wrong)
+    yield "name must not contain |", trmm.clients.create(name="a|b")
+    yield "site must not contain |", trmm.clients.create(name="a", site="a|b")
+    yield "name must have 255", trmm.clients.create(name="a" * 256)
+    for wrong in ("Europe/Berlim", "europe/berlin", "Europe", "../etc/passwd", "+02:00"):
+        yield "time_zone: there is no time zone", trmm.agents.update("abc", time_zone=wrong)
+        yield "default_time_zone: there is no", trmm.core.update_settings(default_time_zone=wrong)
     yield "site must not contain |", trmm.clients.create(name="a", site="a|b", block_policy_inheritance=True)
     yield "name must not contain |", trmm.clients.update(1, name="a|b")
     yield "name must not contain |", trmm.sites.create(client=1, name="a|b")

@@ -173,7 +173,12 @@ def _download(told: Recording, uid: str) -> Call[bytes]:
     return STOCK.raw(Call(method="GET", path=path, decode=bytes))
 
 
+_CLIENT_NEVER: Final = "client_create_empty_name client_create_pipe"
+
+
 def _new_client(told: Recording) -> Plan[Any]:
+    if told.name in _names(_CLIENT_NEVER):
+        return STOCK.create_client("x", "y")
     has = _has(told)
     name = has.get("client", has).get("name", "New Client")
     return STOCK.create_client(name, has.get("site", {}).get("name"))
@@ -661,8 +666,8 @@ OPERATIONS: Final = [
         "POST /clients/",
         _new_client,
         None,
-        "client_create client_create_dup client_create_empty_name client_create_pipe client_delete_move "
-        "client_create_flat client_create_no_site",
+        "client_create client_create_dup client_delete_move client_create_flat client_create_no_site "
+        + _CLIENT_NEVER,
     ),
     _op(
         "clients.update",
@@ -1105,6 +1110,7 @@ DIFFERENT: Final[Mapping[str, But]] = {
         "agents_list_client_empty agents_list_client_name agents_list_site_text",
     ),
     **_never("there is no such filter, and we send none", "agents_list_hostname_filter"),
+    **_never("a name that the server does not take, which we refuse", _CLIENT_NEVER),
     **_never("the server reads any word but true as we write false", "agents_list_detail_TRUE_upper"),
     **_never("we ask by the second, with a zone, and without a limit", "scripthistory_range"),
     **_never("we ask for five", "scripthistory_bad_limit"),

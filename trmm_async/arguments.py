@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from typing import Any, Final, TypeAlias, TypeVar, cast
 from urllib.parse import SplitResult, quote, unquote, urlsplit
+from zoneinfo import ZoneInfo
 
 from trmm_async import addresses
 from trmm_async.errors import InvalidRequestError
@@ -52,6 +53,7 @@ __all__ = [
     "secret",
     "settings",
     "short_text",
+    "time_zone",
     "non_empty",
     "token",
     "integer",
@@ -275,6 +277,25 @@ def short_text(value: object, what: str, *, most: int, empty: bool = False) -> s
     if len(text) > most:
         raise InvalidRequestError(f"{what} must have {most} characters at most, {text!r} has {len(text)}")
     return text
+
+
+def time_zone(value: object, what: str) -> str:
+    """The name of a time zone, as "Europe/Berlin". Where nothing is known of any, the server has to say."""
+    name = plain_text(value, what)
+    if not _is_zone(name) and _is_zone("Europe/London"):
+        raise InvalidRequestError(
+            f"{what}: there is no time zone {name!r}; one is Europe/Berlin, and a newer list is tzdata's: "
+            "pip install -U tzdata"
+        )
+    return name
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (LookupError, ValueError, OSError):
+        return False
+    return True
 
 
 def or_none(check: Check) -> Check:

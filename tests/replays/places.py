@@ -12,11 +12,13 @@ from trmm_async.resources.stock import custom_fields, sites
 
 _CLIENT_NEVER: Final = (
     "client_create_bad_custom_field client_create_custom_field_no_field client_create_site_fields_ignored "
+    "client_create_site_pipe "
 )
 _UPDATE_NEVER: Final = "client_update_custom_field_partial client_update_custom_fields_no_client "
 _SITE_NEVER: Final = "site_create_bad_custom_field site_create_no_client site_create_no_name "
 _AGENT_NEVER: Final = (
-    "agent_put_winupdatepolicy_bad agent_put_winupdatepolicy_not_list agent_put_shell_reset "
+    "agent_put_bad_timezone agent_put_winupdatepolicy_bad agent_put_winupdatepolicy_not_list "
+    "agent_put_shell_reset "
 )
 _FIELD_NEVER: Final = (
     "customfield_create_bad_choices customfield_create_no_model customfield_update_bad "
@@ -106,7 +108,7 @@ OPERATIONS: Final = [
         _new_client,
         None,
         "client_create_bad_policy client_create_by_restricted_user client_create_full "
-        "client_create_limited_403 client_create_site_pipe " + _CLIENT_NEVER,
+        "client_create_limited_403 " + _CLIENT_NEVER,
     ),
     op(
         "clients.get",
@@ -158,7 +160,7 @@ OPERATIONS: Final = [
         "PUT /agents/<agent>/",
         _agent,
         None,
-        "agent_put_bad_timezone agent_put_block_inheritance agent_put_full agent_put_own_policy "
+        "agent_put_block_inheritance agent_put_full agent_put_own_policy "
         "agent_put_restore agent_put_shell_custom_no_path agent_put_shell_wrong_os "
         "agent_put_winupdatepolicy agent_put_winupdatepolicy_partial " + _AGENT_NEVER,
     ),

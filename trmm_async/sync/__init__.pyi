@@ -2165,6 +2165,9 @@ class Core:
             level: only of this level, not of higher ones.
             log_type: only of this type.
             agent: only about this agent.
+
+        Raises:
+            NotFoundError: there is no such agent. The server has no entries of one, and says no more.
         """
 
 class Fleet:

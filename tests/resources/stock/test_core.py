@@ -4,7 +4,7 @@ from datetime import time
 
 import pytest
 
-from tests.servers import count, served, stock
+from tests.servers import NOBODY, count, served, stock
 from trmm_async import (
     AuthenticationError,
     BadRequestError,
@@ -28,8 +28,8 @@ async def test_settings_are_changed_and_secrets_are_in_no_error() -> None:
         assert settings.extra["smtp_host_password"] == "placeholder"
         with pytest.raises(BadRequestError, match="disabled"):
             await trmm.scripts.test_on_server(shell="shell", code="#!/bin/sh\n")
-        with pytest.raises(BadRequestError, match="Mars/Base") as caught:
-            await trmm.core.update_settings(default_time_zone="Mars/Base", smtp_host_password="placeholder")
+        with pytest.raises(BadRequestError, match="server_policy") as caught:
+            await trmm.core.update_settings(server_policy=999_999, smtp_host_password="placeholder")
         assert "placeholder" not in str(caught.value) + repr(caught.value) + str(caught.value.body)
         asked = len(server.requests)
         with pytest.raises(InvalidRequestError, match="sso_enabled"):
@@ -82,6 +82,10 @@ async def test_the_debug_log_is_filtered() -> None:
         )
         with pytest.raises(InvalidRequestError, match="level must be one of"):
             await trmm.core.debug_log(level="debug")  # type: ignore[arg-type]
+        with pytest.raises(NotFoundError, match="No Agent"):
+            await trmm.core.debug_log(agent=NOBODY)
+        with pytest.raises(NotFoundError, match=r"agents\.find"):
+            await trmm.core.debug_log(agent="JADE-PC")
         with server.restrict("can_view_debuglogs"), pytest.raises(PermissionDeniedError):
             await trmm.core.debug_log()
 

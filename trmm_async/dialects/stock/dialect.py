@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from trmm_async import codec
+from trmm_async import arguments, codec
 from trmm_async.calls import (
     ArrayCall,
     Call,
@@ -240,7 +240,8 @@ class Stock:
         return CLIENTS.call()
 
     def create_client(self, name: str, site: str | None = None) -> Plan[Client]:
-        body = {"client": {"name": name}, "site": {"name": site or FIRST_SITE}}
+        name, first = arguments.place_name(name, "name"), arguments.place_name(site or FIRST_SITE, "site")
+        body = {"client": {"name": name}, "site": {"name": first}}
         return make(
             "client", self.list_clients(), CREATE_CLIENT.call(body=body), lambda client: client.name == name
         )

@@ -502,7 +502,7 @@ _CHECKS: Final[arguments.Checks] = {
     "overdue_dashboard_alert": arguments.boolean,
     "policy": arguments.or_none(arguments.object_id),
     "block_policy_inheritance": arguments.boolean,
-    "time_zone": arguments.or_none(arguments.plain_text),
+    "time_zone": arguments.or_none(arguments.time_zone),
     "default_shell": partial(arguments.choice, allowed=("use_global", "cmd", "powershell", "bash", "custom")),
     "default_shell_custom": _any_text,
     "custom_fields": arguments.field_values,

@@ -2,11 +2,14 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any, ClassVar, Final, Literal, TypedDict, Unpack
 
 import msgspec
 
 from trmm_async import arguments
+from trmm_async.calls import Plan, Steps
+from trmm_async.dialects.stock.creation import look_up
 from trmm_async.dialects.stock.dialect import DASHBOARD_SECONDS, VERSION
 from trmm_async.dialects.stock.endpoint import Sent, Wire, act, put, read, send
 from trmm_async.dialects.stock.explanations import sentence
@@ -146,6 +149,10 @@ class DebugEntry(Noun, frozen=True, kw_only=True, gc=False):
     extra: Mapping[str, Any] = no_extra()
 
 
+class _KnownAgent(msgspec.Struct):
+    agent_id: str = ""
+
+
 class SettingsChanges(TypedDict, total=False):
     """What `core.update_settings` can change; what is not given stays."""
 
@@ -236,7 +243,7 @@ _CHECKS: Final[arguments.Checks] = {
         ),
         _line,
     ),
-    "default_time_zone": arguments.plain_text,
+    "default_time_zone": arguments.time_zone,
     "terminal_mode": _word("new", "legacy"),
     **dict.fromkeys(
         (
@@ -323,9 +330,17 @@ REMOVE_TASKS = send("core.remove_orphaned_tasks", "/core/servermaintenance/", ne
 PRUNE = act("core.prune", "/core/servermaintenance/", decode=_pruned, needs="action prune_tables")
 TEST_EMAIL = send("core.test_email", "/core/emailtest/", waits=20, lacking="no mail was sent")
 TEST_SMS = send("core.test_sms", "/core/smstest/", waits=20, lacking="no message was sent")
+AGENT_THERE = read("core.debug_log", "/agents/{agent:agent}/", _KnownAgent)
 DEBUG_LOG = read(
     "core.debug_log", "/logs/debug/", list[DebugEntry], method="PATCH", wire={"time": "entry_time"}
 )
+
+
+def _debug_log_of(body: Mapping[str, object]) -> Steps[list[DebugEntry]]:
+    found = yield from DEBUG_LOG.call(body=body)
+    if not found:
+        yield from look_up(AGENT_THERE.call(body["agentFilter"]))
+    return found
 
 
 class Core(Resource):
@@ -449,6 +464,9 @@ class Core(Resource):
             level: only of this level, not of higher ones.
             log_type: only of this type.
             agent: only about this agent.
+
+        Raises:
+            NotFoundError: there is no such agent. The server has no entries of one, and says no more.
         """
         body: dict[str, object] = {}
         if level is not None:
@@ -457,4 +475,5 @@ class Core(Resource):
             body["logTypeFilter"] = arguments.choice(log_type, "log_type", _TYPES)
         if agent is not None:
             body["agentFilter"] = arguments.agent_id(agent)
+            return await self._on_stock(DEBUG_LOG.name, Plan(partial(_debug_log_of, body)))
         return await self._send(DEBUG_LOG, body=body)
