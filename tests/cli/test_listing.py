@@ -17,7 +17,7 @@ from tests.cli.conftest import Cli
 from tests.cli.pages import commands, options
 from tests.cli.stage import Backstage, Said, started, terminal
 from trmm_async.cli.printing import fitted
-from trmm_async.cli.rows import flat, harmless, sort_key
+from trmm_async.cli.rows import flat, flat_names, harmless, sort_key
 
 LISTS = {
     "trmm agents list", "trmm scripts", "trmm clients", "trmm checks", "trmm tasks list", "trmm history",
@@ -113,10 +113,46 @@ class TestJq:
         assert "--jq: " in cli("agents", "--jq", ".[0] | .hostname.x").error
 
 
-def test_a_csv_without_rows_has_the_titles_that_were_asked_for(cli: Cli, either: Backstage) -> None:
-    words = ["agents", "--hostname", "nobody-*", "-o", "csv", "--fields", "hostname,client.name"]
-    assert cli(*words).out == "hostname,client.name\n"
-    assert cli(*words, "--no-headers").out == ""
+class TestCsv:
+    @pytest.mark.parametrize("fields", [[], ["--fields", "hostname,client.name,checks,client"]], ids=len)
+    def test_has_the_same_titles_with_rows_and_without(
+        self, cli: Cli, either: Backstage, fields: list[str]
+    ) -> None:
+        words = ["agents", "-o", "csv", *fields]
+        none, some = cli(*words, "--hostname", "nobody-*").out, cli(*words).out
+        assert none == some.partition("\n")[0] + "\n"
+        assert "client_name" in none
+        assert cli(*words, "--hostname", "nobody-*", "--no-headers").out == ""
+        assert cli("agents", "--hostname", "nobody-*", "-o", "json").out == "[]\n"
+        assert cli("agents", "--hostname", "nobody-*", "-o", "yaml").out == "[]\n"
+
+    @pytest.mark.parametrize(
+        "words",
+        [
+            ["checks"], ["tasks"], ["alerts"], ["history"], ["software"], ["updates"], ["services"],
+            ["scripts"], ["clients"], ["deploy"], ["profiles"], ["call", "users.list"],
+        ],
+        ids=" ".join,
+    )  # fmt: skip
+    def test_of_every_list_has_titles(self, cli: Cli, stock: Backstage, words: list[str]) -> None:
+        for limit in ("0", "1000"):
+            said = cli(*words, "-o", "csv", "--limit", limit)
+            assert said.code == 0
+            first, *rows = csv.reader(io.StringIO(said.out))
+            assert len(first) > 4
+            assert all(len(row) == len(first) for row in rows)
+
+    def test_has_columns_by_the_type_and_not_by_the_rows(self) -> None:
+        assert "result_retcode" in flat_names(sdk.HistoryEntry, None, hosted=True)
+        assert flat_names(sdk.HistoryEntry, ["id", "result"], hosted=True)[:2] == ("id", "result_retcode")
+        assert flat_names(sdk.StoredRun, ["counts", "counts.done"], hosted=False)[-1] == "counts.done"
+        assert flat_names(("a", "b"), None, hosted=False) == ("a", "b")
+        entry = {"before": {"x": [1]}, "client": {"id": 3}}
+        assert flat(entry, {"before"}) == {"before": '{"x": [1]}', "client_id": 3}
+
+
+def test_a_list_that_is_cut_to_nothing_is_not_called_empty(cli: Cli, either: Backstage) -> None:
+    assert cli("agents", "--limit", "0").error == "0 of 20\n"
 
 
 class TestWatching:
@@ -215,8 +251,8 @@ class TestSmallHabits:
         assert "`trmm checks --result failing`" in cli("checks", "--status", "failing").error
 
     def test_an_address_is_never_cut(self) -> None:
-        assert fitted([40, 30], [False, True], 40, [True, False]) == [40, 8]
-        assert fitted([40, 30], [False, True], 60, [True, False]) == [40, 20]
+        assert fitted([40, 30], [False, True], 40, [40, 8]) == [40, 8]
+        assert fitted([40, 30], [False, True], 60, [40, 8]) == [40, 20]
 
     def test_an_address_stays_whole_in_a_table(self, stock: Backstage) -> None:
         words = ["deploy", "create", "--client", "34", "--site", "41"]

@@ -16,7 +16,8 @@ import trmm_async as sdk
 from tests.cli.conftest import Cli
 from tests.cli.stage import Backstage
 from trmm_async.cli.exits import CommandError
-from trmm_async.cli.tables import FORMATS, TableField, fields_of, row_of, writer
+from trmm_async.cli.rows import TableField, fields_of
+from trmm_async.cli.tables import FORMATS, row_of, writer
 
 FIELDS = (
     TableField("name", "text"),

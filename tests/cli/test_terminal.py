@@ -6,8 +6,10 @@ import signal
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 
 from tests.cli.stage import Backstage, ended, program, started, terminal
+from trmm_async.testing import Simulator
 
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 COLOUR = re.compile(r"\x1b\[[0-9;]*3[0-7]")
@@ -36,6 +38,32 @@ def test_tables_fit(gateway: Backstage, width: int, words: list[str]) -> None:
     shown = lines(screen.shown)
     assert len(shown) > 2
     assert max(len(line) for line in shown) <= width
+
+
+@pytest.mark.parametrize("width", [40, 60])
+@pytest.mark.parametrize("words", [["agents"], ["checks"]], ids=" ".join)
+def test_hosts_are_told_apart_on_a_narrow_terminal(words: list[str], width: int) -> None:
+    names = [
+        "WEB-PRODUCTION-FRANKFURT-0001",
+        "WEB-PRODUCTION-FRANKFURT-0002",
+        "サーバー一号機",
+        "サーバー二号機",
+    ]
+    with Backstage(agents=5, dialect="stock", rate_limit=None) as stage:
+
+        def rename(server: Simulator) -> None:
+            for agent, name in zip(server.agents[1:], names, strict=True):
+                agent.hostname = name
+
+        stage.do(rename)
+        with terminal(words, stage.environment, width) as screen:
+            assert screen.finish() == 0, screen.shown
+    shown = lines(screen.shown)
+    assert max(cell_len(line) for line in shown) <= width
+    assert "JADE-PC" in " ".join(shown)
+    assert (
+        len({end for end in ("0001", "0002", "一号機", "二号機") if any(end in line for line in shown)}) == 4
+    )
 
 
 def test_the_report_of_a_run_fits(gateway: Backstage) -> None:

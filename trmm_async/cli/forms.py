@@ -27,6 +27,7 @@ from trmm_async.cli.rows import (
     chosen_fields,
     field_names,
     flat,
+    flat_names,
     harmless,
     plain,
     value_of,
@@ -63,6 +64,7 @@ _KINDS: Final = {
 }  # fmt: skip
 """What the commands list; for completion alone."""
 
+_NAMES: Final = frozenset({"agent_id", "hostname", "name"})
 _OF_OUTCOMES: Final = frozenset(
     {"run", "resume", "results", "cmd", "patch", "reboot", "maintenance", "start", "stop", "restart"}
 )
@@ -202,7 +204,7 @@ class Showing:
             else:
                 print(as_json_text(row, indent=2 if self.form == "json" else None))
         else:
-            self.print_rows([thing], None, paths, None)
+            self.print_rows([thing], None, paths, None, flat_names(kind or names, paths, hosted=False))
 
     @contextmanager
     def stream(self, names: tuple[str, ...] = ()) -> Iterator[Callable[[Any], None]]:
@@ -259,16 +261,25 @@ class Showing:
         hosts: Mapping[str, str] | None,
         paths: tuple[str, ...] | None,
         name: Callable[[Any], object] | None,
+        columns: Sequence[str] = (),
     ) -> None:
-        """Print things for programs: rows, with their hosts where these are given."""
+        """Print things for programs: rows, with their hosts where these are given.
+
+        Args:
+            things: a row each.
+            hosts: host names by agents' ids.
+            paths: the fields that were asked for; None for all.
+            name: what a thing is called.
+            columns: the columns of a flat table of them; without, those that the rows have.
+        """
         rows: Iterable[Any] = (row_of(thing, hosts, paths) for thing in things)
         if self.filter is not None:
             for data in rows if self.form == "jsonl" else [list(rows)]:
                 self.print_filtered(data)
         elif self.form == "csv":
-            told_rows = [flat(row) for row in rows]
-            # Without a row the titles are still what was asked for: whoever reads it finds the columns.
-            if columns := tuple(dict.fromkeys(each for row in told_rows for each in row)) or paths:
+            told_rows = [flat(row, columns) for row in rows]
+            # Without a row there are titles, too, where they are known: whoever reads it finds the columns.
+            if columns := columns or tuple(dict.fromkeys(each for row in told_rows for each in row)):
                 write = csv_writer(columns, heads=self.has_heads)
                 for row in told_rows:
                     write(row)
@@ -311,7 +322,14 @@ def columns_of(paths: Iterable[str], hosts: Mapping[str, str] | None) -> list[Co
     """Fields as the columns of a table."""
 
     def column(path: str) -> Column[Any]:
-        return Column(path, lambda thing: words_of(value_of(thing, path, hosts)), styled=path == "status")
+        return Column(
+            path,
+            lambda thing: words_of(value_of(thing, path, hosts)),
+            styled=path == "status",
+            names=path in _NAMES,
+            differs=path in _NAMES,
+            asked=True,
+        )
 
     return [column(path) for path in paths]
 

@@ -20,7 +20,7 @@ from trmm_async.cli.folding import folding
 from trmm_async.cli.forms import Showing, columns_of, complete_fields, row_of
 from trmm_async.cli.options import FORM
 from trmm_async.cli.printing import Column, as_json_text, print_table, say
-from trmm_async.cli.rows import chosen_fields, field_names, sort_key
+from trmm_async.cli.rows import chosen_fields, field_names, flat_names, sort_key
 
 __all__ = ["Found", "Limit", "Listing", "NoHeaders", "Sort", "lists"]
 
@@ -112,6 +112,7 @@ class Listing(Showing):
         """
         self.check(kind, hosted=hosted)
         paths, order = self.paths(kind, hosted=hosted), self.sort or sort
+        titles = flat_names(kind, paths, hosted=hosted) if kind else paths or ()
         seen: set[str] | None = None
         while True:
             try:
@@ -121,7 +122,7 @@ class Listing(Showing):
                     raise
                 say(told(error))
             else:
-                seen = self._shown(found, columns, paths, order, none, name, seen)
+                seen = self._shown(found, columns, paths, titles, order, none, name, seen)
             if not self.watch:
                 return
             await asyncio.sleep(self.every)
@@ -131,6 +132,7 @@ class Listing(Showing):
         found: Found,
         columns: Callable[[Mapping[str, str]], Sequence[Column[Any]]],
         paths: tuple[str, ...] | None,
+        titles: tuple[str, ...],
         order: str | None,
         none: str,
         name: Callable[[Any], object] | None,
@@ -145,14 +147,14 @@ class Listing(Showing):
                 {as_json_text(row_of(thing, hosts, paths)): thing for thing in things} if self.watch else {}
             )
             news = [thing for text, thing in texts.items() if text not in (seen or ())]
-            self.print_rows(news if self.watch else things, hosts, paths, name)
+            self.print_rows(news if self.watch else things, hosts, paths, name, titles)
             return set(texts)
         if self.watch:
             self._head(every)
         if things:
             shown = columns_of(paths, hosts) if paths else columns(hosts or {})
             print_table(things, shown, heads=not self.no_headers, whole=self.form == "wide")
-        else:
+        elif not every:
             say(none)
         if len(things) < every:
             say(f"{len(things)} of {every}")

@@ -5,7 +5,10 @@ Below: `exits`, `text`. Above: `printing`, `listing`, `tables`.
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import types
+import typing
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
 
@@ -15,10 +18,13 @@ from trmm_async.plaintext import without_formulas
 
 __all__ = [
     "HOST",
+    "TableField",
     "as_row",
     "chosen_fields",
     "field_names",
+    "fields_of",
     "flat",
+    "flat_names",
     "harmless",
     "plain",
     "sort_key",
@@ -27,6 +33,15 @@ __all__ = [
 ]
 
 HOST: Final = "hostname"
+_KINDS: Final = {int: "integer", float: "real", bool: "boolean", datetime: "time"}
+
+
+@dataclass(frozen=True)
+class TableField:
+    """A column: its name, and "integer", "real", "boolean", "time" or "text"."""
+
+    name: str
+    kind: str
 
 
 def plain(value: Any) -> Any:
@@ -50,9 +65,14 @@ def plain(value: Any) -> Any:
 
 
 def _attributes(value: Any) -> tuple[str, ...]:
-    names: tuple[str, ...] = getattr(type(value), "__struct_fields__", ())
-    if dataclasses.is_dataclass(value):
-        names = tuple(field.name for field in dataclasses.fields(value))
+    return _fields_of(type(value))
+
+
+def _fields_of(kind: Any) -> tuple[str, ...]:
+    """The names of the attributes of a noun; none of what is none."""
+    names: tuple[str, ...] = getattr(kind, "__struct_fields__", ())
+    if dataclasses.is_dataclass(kind):
+        names = tuple(field.name for field in dataclasses.fields(kind))
     return names
 
 
@@ -72,8 +92,58 @@ def as_row(thing: Any, hosts: Mapping[str, str] | None = None) -> Any:
 
 def field_names(kind: Any, *, hosted: bool) -> tuple[str, ...]:
     """What can be asked for of things of this kind."""
-    names = kind if isinstance(kind, tuple) else getattr(kind, "__struct_fields__", ())
+    names = kind if isinstance(kind, tuple) else _fields_of(kind)
     return tuple(dict.fromkeys((*(("agent_id", HOST) if hosted else ()), *names)))
+
+
+def fields_of(kind: Any, *, hosted: bool) -> tuple[TableField, ...]:
+    """The columns of things of this kind as a flat table, the same whatever the rows hold."""
+    front = [TableField("agent_id", "text"), TableField(HOST, "text")] if hosted else []
+    own = [one for one in _columns_of(kind, "") if not hosted or one.name not in {"agent_id", HOST}]
+    return (*front, *own)
+
+
+def _columns_of(kind: Any, before: str) -> Iterator[TableField]:
+    hints = typing.get_type_hints(kind)
+    for name in _fields_of(kind):
+        members = _members(hints[name])
+        inner = [one for one in members if _fields_of(one)]
+        if len(inner) == 1:
+            yield from _columns_of(inner[0], f"{before}{name}_")
+        else:
+            kinds = {_KINDS.get(one, "text") for one in members}
+            yield TableField(before + name, kinds.pop() if len(kinds) == 1 else "text")
+
+
+def _members(hint: Any) -> set[Any]:
+    """Of what types a value may be, None aside."""
+    is_union = isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union
+    return set(typing.get_args(hint)) - {type(None)} if is_union else {hint}
+
+
+def flat_names(kind: Any, paths: Sequence[str] | None, *, hosted: bool) -> tuple[str, ...]:
+    """The columns of a flat table of such things, the same whatever the rows hold, and where there are none.
+
+    Args:
+        kind: the type of the things, or the names of their fields.
+        paths: the fields that were asked for; None for all.
+        hosted: whether they are told with their hosts.
+    """
+    if isinstance(kind, tuple):
+        return tuple(paths or field_names(kind, hosted=hosted))
+    if paths is None:
+        return tuple(field.name for field in fields_of(kind, hosted=hosted))
+    return tuple(dict.fromkeys(name for path in paths for name in _names_of(kind, path)))
+
+
+def _names_of(kind: Any, path: str) -> Iterator[str]:
+    for name in path.split("."):
+        hint = typing.get_type_hints(kind).get(name) if kind else None
+        kind = next((one for one in _members(hint) if _fields_of(one)), None)
+    if kind is None:
+        yield path
+    else:
+        yield from (field.name for field in _columns_of(kind, f"{path}_"))
 
 
 def chosen_fields(text: str, names: Sequence[str], option: str) -> tuple[str, ...]:
@@ -151,14 +221,16 @@ _OF_NOUNS: Final[Mapping[str, Callable[[Any], str]]] = {
 }
 
 
-def flat(row: Mapping[str, Any]) -> dict[str, Any]:
+def flat(row: Mapping[str, Any], columns: Container[str] = ()) -> dict[str, Any]:
     """A row whose values are texts, numbers, booleans or None: for tables of all kinds.
 
-    What is inside of an object has its name behind the object's (`client_name`); lists are JSON.
+    What is inside of an object has its name behind the object's (`client_name`); lists are JSON, and so are
+    objects that have a column of their own.
     """
     told: dict[str, Any] = {}
     for name, value in row.items():
-        if isinstance(value, Mapping) and value and name not in {"extra", "custom_fields"}:
+        is_open = isinstance(value, Mapping) and name not in {"extra", "custom_fields"}
+        if is_open and value and name not in columns:
             told |= {f"{name}_{inner}": each for inner, each in flat(value).items()}
         elif isinstance(value, list | Mapping):
             told[name] = json.dumps(value, ensure_ascii=False) if value else None

@@ -6,66 +6,30 @@ Below: `files`, `rows`. Above: its command.
 import csv
 import json
 import sqlite3
-import types
-import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
 from trmm_async.cli.exits import CommandError, Exit
 from trmm_async.cli.files import whole
-from trmm_async.cli.rows import HOST, as_row, flat, harmless
+from trmm_async.cli.rows import TableField, as_row, flat, harmless
 from trmm_async.plaintext import UNFIT
 
-__all__ = ["FORMATS", "TableField", "Write", "fields_of", "row_of", "writer"]
+__all__ = ["FORMATS", "Write", "row_of", "writer"]
 
 FORMATS: Final = ("csv", "jsonl", "parquet", "sqlite")
 _AT_ONCE: Final = 2_000
 """Rows of a batch, where a format is written in such."""
 
-_INSIDE: Final = ("ClientRef", "SiteRef", "CheckCounts", "ScriptResult")
-_KINDS: Final = {int: "integer", float: "real", bool: "boolean", datetime: "time"}
-
 Write = Callable[[Sequence[Any]], object]
 """Writes one row, its values in the order of the fields."""
 
 
-@dataclass(frozen=True)
-class TableField:
-    """A column: its name, and "integer", "real", "boolean", "time" or "text"."""
-
-    name: str
-    kind: str
-
-
-def fields_of(kind: type, *, hosted: bool) -> tuple[TableField, ...]:
-    """The columns of things of this kind, the same whatever the rows hold."""
-    front = [TableField("agent_id", "text"), TableField(HOST, "text")] if hosted else []
-    own = [one for one in _own(kind, "") if not hosted or one.name not in {"agent_id", HOST}]
-    return (*front, *own)
-
-
-def _own(kind: Any, before: str) -> Iterator[TableField]:
-    names: tuple[str, ...] = kind.__struct_fields__
-    hints = typing.get_type_hints(kind)
-    for name in names:
-        hint = hints[name]
-        is_union = isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union
-        members = set(typing.get_args(hint)) - {type(None)} if is_union else {hint}
-        inner = next((one for one in members if getattr(one, "__name__", "") in _INSIDE), None)
-        if inner is not None:
-            yield from _own(inner, f"{before}{name}_")
-        else:
-            kinds = {_KINDS.get(one, "text") for one in members}
-            yield TableField(before + name, kinds.pop() if len(kinds) == 1 else "text")
-
-
 def row_of(thing: Any, fields: Sequence[TableField], hosts: Mapping[str, str] | None) -> list[Any]:
     """A thing's values in the order of the fields."""
-    row = flat(as_row(thing, hosts))
+    row = flat(as_row(thing, hosts), {field.name for field in fields})
     return [_fitting(row.get(field.name), field.kind) for field in fields]
 
 

@@ -64,7 +64,7 @@ async def agents(context: typer.Context, *, where: Where, form: Listing) -> None
 
 
 def _columns(names: Mapping[str, str]) -> tuple[Column[Any], ...]:
-    return (Column("Agent", lambda agent: names[agent.agent_id], keep=True), *_MORE)
+    return (Column("Agent", lambda agent: names[agent.agent_id], names=True, differs=True), *_MORE)
 
 
 def _host(agent: Any) -> str:

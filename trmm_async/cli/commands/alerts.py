@@ -85,7 +85,12 @@ def _columns(names: Mapping[str, str]) -> tuple[Column[Any], ...]:
     return (
         Column("Id", lambda alert: alert.id, keep=True),
         Column("Severity", lambda alert: alert.severity, keep=True, styled=True),
-        Column("Agent", lambda alert: names.get(alert.agent_id or "") or alert.hostname or alert.agent_id),
+        Column(
+            "Agent",
+            lambda alert: names.get(alert.agent_id or "") or alert.hostname or alert.agent_id,
+            names=True,
+            differs=True,
+        ),
         Column("Message", lambda alert: alert.message),
         Column("Raised", lambda alert: ago(alert.created_at), keep=True),
         Column("State", _state),

@@ -73,8 +73,10 @@ async def checks(
 def _columns(names: Mapping[str, str]) -> tuple[Column[Any], ...]:
     return (
         Column("Id", lambda check: check.id, keep=True),
-        Column("Agent", lambda check: names.get(check.agent_id or "", check.agent_id)),
-        Column("Check", lambda check: check.name),
+        Column(
+            "Agent", lambda check: names.get(check.agent_id or "", check.agent_id), names=True, differs=True
+        ),
+        Column("Check", lambda check: check.name, names=True),
         Column("Status", lambda check: check.status, keep=True, styled=True),
         Column("Run", lambda check: ago(check.last_run), keep=True),
         Column("Says", lambda check: check.more_info),

@@ -14,7 +14,7 @@ __all__ = ["add_to"]
 
 _COLUMNS: Final[tuple[Column[Any], ...]] = (
     Column("Id", lambda client: client.id, keep=True),
-    Column("Client", lambda client: client.name, keep=True),
+    Column("Client", lambda client: client.name, names=True, differs=True),
     Column("Sites", lambda client: ", ".join(f"{site.name} ({site.id})" for site in client.sites)),
 )
 

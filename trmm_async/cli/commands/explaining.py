@@ -31,7 +31,7 @@ class Explanation:
 
 _FIELDS: Final = ("error", "page")
 _COLUMNS: Final[tuple[Column[Explanation], ...]] = (
-    Column("Error", lambda told: told.error, keep=True),
+    Column("Error", lambda told: told.error, names=True, differs=True),
     Column("Means", lambda told: _summary(told.page)),
 )
 

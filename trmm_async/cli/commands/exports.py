@@ -14,9 +14,9 @@ from trmm_async.cli.files import whole
 from trmm_async.cli.options import DO, examples
 from trmm_async.cli.picking import Where, check_missing, of_each, picks
 from trmm_async.cli.printing import say
-from trmm_async.cli.rows import plain
+from trmm_async.cli.rows import fields_of, plain
 from trmm_async.cli.session import connected, runs
-from trmm_async.cli.tables import FORMATS, fields_of, row_of, writer
+from trmm_async.cli.tables import FORMATS, row_of, writer
 from trmm_async.cli.values import choice
 from trmm_async.cli.waits import noted
 

@@ -11,7 +11,7 @@ from trmm_async.cli.listing import Found, Listing, lists
 from trmm_async.cli.options import LOOK, OptionalAgent, examples
 from trmm_async.cli.picking import Where, agents_where, check_missing, labels, of_each, picks
 from trmm_async.cli.printing import Column
-from trmm_async.cli.rows import field_names, plain
+from trmm_async.cli.rows import plain
 from trmm_async.cli.session import connected, runs
 from trmm_async.cli.text import ago
 from trmm_async.plaintext import comparable
@@ -53,7 +53,7 @@ async def history(
 def _of_history(names: Mapping[str, str]) -> Sequence[Column[Any]]:
     return (
         Column("Id", lambda one: one.id, keep=True),
-        Column("Agent", lambda one: names.get(one.agent_id or "", one.agent_id)),
+        Column("Agent", lambda one: names.get(one.agent_id or "", one.agent_id), names=True, differs=True),
         Column("When", lambda one: ago(one.time), keep=True),
         Column("Who", lambda one: one.username),
         Column("What", lambda one: one.script_name or one.command or one.type),
@@ -95,8 +95,7 @@ async def software(
                 [row for row in rows if fnmatchcase(comparable(row["name"]), comparable(name))], hosts
             )
 
-        fields = field_names(sdk.Software, hosted=True)
-        await form.show(read, _of_software, fields, none="nothing is installed", hosted=True)
+        await form.show(read, _of_software, sdk.Software, none="nothing is installed", hosted=True)
     check_missing(missing, hosts)
 
 
@@ -106,8 +105,8 @@ def _row(agent_id: str, one: "sdk.Software") -> dict[str, Any]:
 
 def _of_software(names: Mapping[str, str]) -> Sequence[Column[Any]]:
     return (
-        Column("Agent", lambda row: names.get(row["agent_id"], row["agent_id"])),
-        Column("Name", lambda row: row["name"], keep=True),
+        Column("Agent", lambda row: names.get(row["agent_id"], row["agent_id"]), names=True, differs=True),
+        Column("Name", lambda row: row["name"], names=True),
         Column("Version", lambda row: row["version"]),
         Column("Publisher", lambda row: row["publisher"]),
         Column("Installed", lambda row: row["install_date"], wide=True),
@@ -147,7 +146,7 @@ async def updates(
 def _of_updates(names: Mapping[str, str]) -> Sequence[Column[Any]]:
     return (
         Column("Id", lambda one: one.id, keep=True),
-        Column("Agent", lambda one: names.get(one.agent_id or "", one.agent_id)),
+        Column("Agent", lambda one: names.get(one.agent_id or "", one.agent_id), names=True, differs=True),
         Column("KB", lambda one: one.kb, keep=True),
         Column("Title", lambda one: one.title),
         Column("Severity", lambda one: one.severity, keep=True),

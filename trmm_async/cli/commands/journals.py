@@ -35,7 +35,7 @@ File = Annotated[
     ),
 ]
 _RUNS: Final[tuple[Column[Any], ...]] = (
-    Column("Run", lambda run: run.run, keep=True),
+    Column("Run", lambda run: run.run, names=True, differs=True),
     Column("Kind", lambda run: run.kind),
     Column("Begun", lambda run: ago(run.created)),
     Column("Targets", lambda run: run.counts.total),
@@ -48,7 +48,6 @@ _RUNS: Final[tuple[Column[Any], ...]] = (
     Column("Server", lambda run: run.server, wide=True),
     Column("Stopped", lambda run: run.stopped, wide=True),
 )
-_RUN_FIELDS: Final = ("run", "kind", "server", "created", "counts", "under_way", "stopped")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -253,7 +252,7 @@ async def list_runs(
     async def read() -> Found:
         return Found(await sdk.Journal.runs(url))
 
-    await form.show(read, lambda _: _RUNS, _RUN_FIELDS, none="no runs", name=lambda run: run.run)
+    await form.show(read, lambda _: _RUNS, sdk.StoredRun, none="no runs", name=lambda run: run.run)
 
 
 def _write_page(

@@ -32,7 +32,7 @@ from trmm_async.profiles import (
 __all__ = ["add_to"]
 
 _COLUMNS: Final[tuple[Column[Any], ...]] = (
-    Column("Profile", lambda row: row["name"], keep=True),
+    Column("Profile", lambda row: row["name"], names=True, differs=True),
     Column("URL", lambda row: row["url"]),
     Column("Dialect", lambda row: row["dialect"]),
     Column("Key", lambda row: row["key"]),

@@ -16,7 +16,7 @@ __all__ = ["add_to"]
 
 _COLUMNS: Final[tuple[Column[Any], ...]] = (
     Column("Id", lambda script: script.id, keep=True),
-    Column("Script", lambda script: script.name, keep=True),
+    Column("Script", lambda script: script.name, names=True, differs=True),
     Column("Shell", lambda script: script.shell),
     Column("Category", lambda script: script.category, wide=True),
     Column("Description", lambda script: script.description),

@@ -92,8 +92,8 @@ async def create(
 def _columns(names: Mapping[str, str]) -> tuple[Column[Any], ...]:
     return (
         Column("Id", lambda task: task.id, keep=True),
-        Column("Task", lambda task: task.name, keep=True),
-        Column("Agent", lambda task: names.get(task.agent_id or "", task.agent_id)),
+        Column("Task", lambda task: task.name, names=True),
+        Column("Agent", lambda task: names.get(task.agent_id or "", task.agent_id), names=True, differs=True),
         Column("Script", lambda task: task.script),
         Column("Schedule", lambda task: task.schedule or task.schedule_text),
         Column("Enabled", lambda task: {True: "yes", False: "no"}.get(task.enabled, "")),

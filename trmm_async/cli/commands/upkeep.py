@@ -14,7 +14,7 @@ from trmm_async.cli.options import DO, OptionalAgent, Yes, examples
 from trmm_async.cli.outcome_form import OutcomeForm, tells
 from trmm_async.cli.picking import Where, agents_where, check_missing, labels, of_each, picks
 from trmm_async.cli.printing import Column
-from trmm_async.cli.rows import field_names, plain
+from trmm_async.cli.rows import plain
 from trmm_async.cli.run_options import Everywhere, File
 from trmm_async.cli.session import connected, runs
 from trmm_async.cli.values import choice
@@ -180,15 +180,14 @@ async def list_services(
             rows, missing[:] = await of_each(trmm, windows, of_one)
             return Found([row for row in rows if state in {None, row["status"]}], hosts)
 
-        fields = field_names(sdk.Service, hosted=True)
-        await form.show(read, _of_services, fields, none="no service matches", hosted=True)
+        await form.show(read, _of_services, sdk.Service, none="no service matches", hosted=True)
     check_missing(missing, hosts)
 
 
 def _of_services(names: Mapping[str, str]) -> Sequence[Column[Any]]:
     return (
-        Column("Agent", lambda row: names.get(row["agent_id"], row["agent_id"])),
-        Column("Service", lambda row: row["name"], keep=True),
+        Column("Agent", lambda row: names.get(row["agent_id"], row["agent_id"]), names=True, differs=True),
+        Column("Service", lambda row: row["name"], names=True),
         Column("Name", lambda row: row["display_name"]),
         Column("Status", lambda row: row["status"], keep=True),
         Column("Start", lambda row: row["start_type"], keep=True),
