@@ -122,10 +122,10 @@ async def test_who_does_not_get_in(who: str, password: str | None, code: str | N
 async def test_a_gateway_has_no_logins() -> None:
     async with stock() as (_, _, _), Simulator(agents=1) as gateway:
         async with TRMM(gateway.url, api_key=gateway.api_key, dialect="gateway") as trmm:
-            with pytest.raises(UnsupportedError, match="a gateway takes the API key for its sockets"):
+            with pytest.raises(UnsupportedError, match="the WebSockets of a gateway take the API key"):
                 await trmm.login("admin", "x")
         assert gateway.requests == []
-        with pytest.raises(InvalidRequestError, match="a gateway takes the API key for its sockets"):
+        with pytest.raises(InvalidRequestError, match="the WebSockets of a gateway take the API key"):
             TRMM(gateway.url, api_key="k", dialect="gateway", access_token="abc")
 
 

@@ -1,6 +1,6 @@
-"""`TRMM`: settings, wiring, life cycle. Reads as a table of contents.
+"""`TRMM`: its settings, wiring and life cycle. It reads as a table of contents.
 
-Over everything that answers a user's call, below the command line.
+Above everything that answers a user's call, below the command line.
 """
 
 import asyncio
@@ -83,53 +83,58 @@ _METHOD: Final = re.compile(r"[A-Z]{3,10}", re.ASCII)
 class TRMM:
     """A Tactical RMM server.
 
-    One object holds one connection pool and the rate limits of one key; make one and share it within an event
-    loop. Use it as `async with TRMM(…) as trmm`, or call `aclose()` at the end. Making one sends nothing.
+    One object holds one connection pool and the rate limits of one key. Make one, and share it within an
+    event loop. Use it as `async with TRMM(…) as trmm`, or call `aclose()` at the end. Making one sends
+    nothing.
 
     Args:
-        url: the server's base URL, `https://host[:port][/prefix]`; `/api/v3` at its end is left out.
-        api_key: the API key. It is in no repr, log line or error, and goes to this server alone. Or a
-            callable, which may be asynchronous, that gives it: asked when it is first needed, once for all
-            calls, and once more after a 401.
+        url: the server's base URL, `https://host[:port][/prefix]`. A trailing `/api/v3` is removed.
+        api_key: the API key. It appears in no repr, log line or error, and is sent to this server only. It
+            may also be a function that returns the key, asynchronous or not. The function is called when the
+            key is first needed, once for all calls, and once more after a 401.
 
-        rate_limit: what the server allows this key in all. "default" is what such a server allows unless its
-            administrator tuned it (a gateway: 100 a minute, a stock server: any number); None is no limit.
-        deployment_rate_limit: what it allows besides on making deployments (a gateway: 20 a minute).
-        max_waiting: how many calls may wait at once for an agent to answer. On a stock server each holds one
-            of its 10 to 40 workers, so the default there is 10; None is no bound.
+        rate_limit: how many requests the server allows this key in all. "default" is the usual limit of that
+            kind of server (a gateway: 100 a minute; a stock server: no limit). None is no limit.
+        deployment_rate_limit: the additional limit for creating deployments (a gateway: 20 a minute).
+        max_waiting: how many calls may wait for an agent's answer at the same time. On a stock server each of
+            them holds one of its 10 to 40 workers, so the default there is 10. None is no limit.
 
-        shared_limits: where the limits of this key, and `max_waiting`, are kept for all processes and hosts
-            that use it: `redis://[user:password@]host[:port][/database]`, `rediss://` with TLS, or
-            `unix:///path` (extra `[redis]`; see docs/scaling.md). None: by this client alone. The password is
-            in no repr, log line or error.
-        limiter_timeout: seconds for which that server may be away until a call that waits for it is a
-            `LimiterUnavailableError`, 30 by default. Nothing is sent meanwhile.
-        limiter_lease: seconds for which it keeps what was given to a process that has died, 5 by default, and
-            for which a call may be held up between being let through and leaving. It must be the same for all
-            clients of a key.
+        shared_limits: the URL of a Redis or Valkey server that keeps the limits of this key, and
+            `max_waiting`, for all processes and hosts: `redis://[user:password@]host[:port][/database]`,
+            `rediss://` with TLS, or `unix:///path` (extra `[redis]`; see docs/scaling.md). The password
+            appears in no repr, log line or error. None: this client keeps its limits by itself.
+        limiter_timeout: seconds that a call waits while that server can't be reached, 30 by default. Then the
+            call raises `LimiterUnavailableError`. Nothing is sent meanwhile.
+        limiter_lease: seconds until the shared limiter takes back what it gave to a process that died, 5 by
+            default. A call may be delayed for as long between its admission and its sending. All clients of
+            a key must use the same value.
 
-        max_connections: how many connections there may be at once, default 100.
-        timeout: seconds that an attempt may take, 30 by default; a script that is waited for has its own time
-            on top. While a list is iterated or a file downloaded: seconds that may pass without a byte.
-        retries: how often a call may be sent again where that is safe, 3 by default.
-        patience: seconds that a call may spend waiting between its attempts in all, 120 by default. A longer
-            `Retry-After` is an error at once.
-        max_answer: how many bytes of one answer may be held at once, unpacked, 256 MiB by default; a larger
-            one is an error. While a list is iterated, this bounds one element. A file may be of any size.
-        report_grace: seconds that an agent of a stock server has, beyond a script's own timeout, to report
-            its end, 10 by default; then the run is an `AgentSilentError`.
-        dialect: "gateway" (`/api/v3`), "stock" (Tactical RMM itself), or "auto", which finds out by one
-            harmless request when it is first needed; `trmm.dialect` says which it is.
-        access_token: what lets the sockets of a stock server in, in place of `login`: a token of its login,
-            or a callable, which may be asynchronous, that gives one and is asked again when that has ended.
-        allow_http: whether plain http is allowed to other machines than this one.
-        session: an `aiohttp.ClientSession` of yours, for proxies and the like; it is then not closed by us.
-            Give it a `trmm_async.Connector()`: with another, a script sent over a connection that the server
-            is just closing ends in an `OutcomeUnknownError`.
-        ssl: a TLS context in place of the system's default one; for your own session it concerns events only.
-        proxy: an HTTP proxy for calls and events, `http://[user:password@]host[:port]`, or `https://` to
-            speak TLS with it; it must allow `CONNECT`. The password is in no repr, log line or error. None:
-            no proxy, that of the environment neither. For your own session it concerns events only.
+        max_connections: the largest number of open connections, 100 by default.
+        timeout: seconds that one attempt may take, 30 by default. A call that waits for a script has the
+            script's own timeout in addition. While a list is iterated or a file is downloaded, it is the
+            number of seconds that may pass without a byte.
+        retries: how many times a call may be sent again where that is safe, 3 by default.
+        patience: seconds that one call may spend waiting between its attempts in all, 120 by default. If the
+            server's `Retry-After` is longer, the call raises at once.
+        max_answer: the largest size of one decompressed answer in bytes, 256 MiB by default. A larger answer
+            raises `DecodeError`. While a list is iterated, it limits one element. Downloaded files may have
+            any size.
+        report_grace: seconds that an agent of a stock server has to report the end of a script, beyond the
+            script's own timeout, 10 by default. Then the run raises `AgentSilentError`.
+        dialect: the kind of server: "gateway" (`/api/v3`), "stock" (Tactical RMM itself), or "auto". "auto"
+            detects it by one harmless request when it is first needed; `trmm.dialect` then has the result.
+        access_token: a token for the WebSockets of a stock server, in place of `login`. It may also be a
+            function that returns a token, asynchronous or not; it is called again when a token has expired.
+        allow_http: True allows plain http to other machines. Without it, only this machine may be used
+            without TLS.
+        session: your own `aiohttp.ClientSession`, which the client doesn't close. Give it a
+            `trmm_async.Connector()`. With another connector, a script that is sent over a connection which
+            the server is closing at that moment ends in an `OutcomeUnknownError`.
+        ssl: a TLS context in place of the system's default. With `session=` it applies to events only.
+        proxy: an HTTP proxy for calls and events: `http://[user:password@]host[:port]`, or `https://` for TLS
+            to the proxy. The proxy must allow `CONNECT`. The password appears in no repr, log line or error.
+            None: no proxy; the environment variables are not read. With `session=` it applies to events
+            only.
 
     Raises:
         InvalidRequestError: a setting is wrong.
@@ -271,15 +276,15 @@ class TRMM:
 
     @classmethod
     def from_env(cls, **settings: Any) -> Self:
-        """A client by the environment: by every `TRMM_…` that the command line reads.
+        """Make a client from the environment variables that the command line reads, too.
 
-        `TRMM_URL` and `TRMM_API_KEY`; `TRMM_DIALECT`, without which it is found out; `TRMM_SHARED_LIMITS`,
-        `TRMM_PROXY`, `TRMM_CA` and `TRMM_CERT`; and `TRMM_PROFILE`, which names a profile for what is not
-        set, in the file that `TRMM_CONFIG` names. A profile that nothing names is not taken, be it the file's
-        default: a program goes to no server of which its environment says nothing.
+        They are `TRMM_URL` and `TRMM_API_KEY`; `TRMM_DIALECT` (detected if it is not set);
+        `TRMM_SHARED_LIMITS`, `TRMM_PROXY`, `TRMM_CA` and `TRMM_CERT`; and `TRMM_PROFILE`, the name of a
+        profile for everything that is not set, in the file `TRMM_CONFIG`. The default profile of that file is
+        not used: a program must not connect to a server that its environment doesn't name.
 
         Args:
-            settings: what `TRMM` takes; what is given here goes before the environment.
+            settings: arguments of `TRMM`. They take precedence over the environment.
 
         Raises:
             InvalidRequestError: the address or the key is missing, or a setting is wrong.
@@ -289,18 +294,19 @@ class TRMM:
 
     @classmethod
     def from_profile(cls, name: str, **settings: Any) -> Self:
-        """A client by a profile that `trmm login` wrote: address, key, dialect, rate limit.
+        """Make a client from a profile that `trmm login` wrote: URL, key, dialect, rate limit.
 
-        What stands in none is read of the environment, but for the key of another server. A dialect that had
-        to be found out is written into the profile when the client is closed, where the file can be written.
+        What the profile doesn't set is read from the environment, except the key of another server. If the
+        dialect had to be detected, it is written into the profile when the client is closed, provided that
+        the file is writable.
 
         Args:
             name: the profile's name.
-            settings: what `TRMM` takes; what is given here goes before the profile.
+            settings: arguments of `TRMM`. They take precedence over the profile.
 
         Raises:
-            InvalidRequestError: there is no such profile (the text names those that are alike), no key for
-                it, or a setting is wrong.
+            InvalidRequestError: there is no such profile (the text names similar ones), it has no key, or a
+                setting is wrong.
             KeySourceError: the key is in the system's keyring, which can't be read.
         """
         return cls._found(profiles.from_profile(name, settings))
@@ -320,36 +326,36 @@ class TRMM:
 
     @property
     def dialect(self) -> str:
-        """Which kind of server this client speaks to; "auto" until that has been found out."""
+        """The kind of server, "gateway" or "stock"; "auto" until it has been detected."""
         return self._api.resolver.name
 
     @property
     def url(self) -> str:
-        """The server's base URL, as it is used: without a closing slash, and without `/api/v3`."""
+        """The server's base URL as it is used: without a trailing slash and without `/api/v3`."""
         return self._api.transport.server.base_url
 
     # -- seeing what it does ---------------------------------------------------------------------------------
 
     @property
     def stats(self) -> Stats:
-        """What was sent, and what waits; see `Stats`. Of this client and all its views together."""
+        """Counts of what was sent and of what is waiting, for this client and all its views; see `Stats`."""
         return self._api.transport.stats
 
     def observe(self, callback: Callable[[Observation], object]) -> Callable[[], None]:
-        """Have a callback called with what this client and all its views do, as it happens.
+        """Call a function with everything that this client and its views do, when it happens.
 
             detach = trmm.observe(print)
 
         Args:
-            callback: a plain function. It is called in the middle of the work, in the task that does it, and
-                so must be quick; what it raises is logged (`trmm_async`), and changes nothing. It is given
-                frozen values: see `Observation`. More kinds may come with later versions.
+            callback: a function, not asynchronous. It gets frozen values (see `Observation`; later versions
+                may add more kinds). It is called in the task that does the work, so it must be quick. An
+                exception that it raises is logged (`trmm_async`) and has no other effect.
 
         Returns:
-            what ends that; called twice it is the same as once.
+            A function that removes the callback. Calling it twice is the same as once.
 
         Raises:
-            InvalidRequestError: it is no plain function.
+            InvalidRequestError: the callback is not callable, or is asynchronous.
         """
         return self._api.observers.add(callback)
 
@@ -361,12 +367,12 @@ class TRMM:
         patience: float | None = None,
         max_answer: int | None = None,
     ) -> "TRMM":
-        """A view of this client: the same connections, limits and login, with other settings for its calls.
+        """Return a view of this client: the same connections, limits and login, but other settings for calls.
 
             slow = trmm.with_options(timeout=120, retries=0)
 
-        What is not given is as here. The view is good for as long as this client is open, and can't be
-        closed: `aclose` and `async with` raise.
+        Settings that are not given stay as they are. The view works as long as this client is open. It can't
+        be closed: its `aclose` and `async with` raise `InvalidRequestError`.
 
         Args:
             timeout: as of `TRMM`.
@@ -396,31 +402,31 @@ class TRMM:
         dashboard: bool = False,
         settings: StreamSettings | None = None,
     ) -> Subscription:
-        """The live events of one agent or any number of them, as one stream; see `Subscription`.
+        """Subscribe to the live events of any number of agents, as one stream; see `Subscription`.
 
             async with trmm.events("abc-uuid") as events:
                 async for event in events: ...
 
         Args:
-            agents: ids, agents, or iterables of them; one given twice counts once. Or an `agents.select(…)`,
-                which is read when the block is entered.
-            snapshot: tell first how each agent stands, its status and the alerts that are not resolved, and
-                then `Live`; what comes behind that is changes.
-            since: the `position` of an earlier subscription: what has happened since is caught up, behind a
-                `Gap` and with a `Live` at its end. Agents that are not in it begin as without it.
-            webhooks: takes a stock server's alert webhooks, so that alerts come at once and not with the next
-                look. A gateway pushes its alerts itself, and this is not used.
-            dashboard: tell `DashboardCounts` too, of a stock server to which somebody has logged in
-                (`login`); then no agent is needed.
-            settings: sizes and times; the defaults suit most.
+            agents: ids, agents, or iterables of them; duplicates count once. Or an `agents.select(…)`, which
+                is read when the block is entered.
+            snapshot: True yields the present state of each agent first (its status, and its alerts that are
+                not resolved), then `Live`. What follows are changes.
+            since: the `position` of an earlier subscription. What happened since then is caught up, between
+                a `Gap` and a `Live`. Agents that are not in it start as without `since`.
+            webhooks: a receiver of a stock server's alert webhooks, so that alerts arrive at once and not
+                with the next poll. A gateway pushes its alerts, so there it has no effect.
+            dashboard: True yields `DashboardCounts` of a stock server, too. It needs a login (`login`). With
+                it, agents are optional.
+            settings: sizes and times; the defaults suit most programs.
 
         Raises:
-            InvalidRequestError: no agent, or an id that is none; `since` is no position, or one of another
-                server.
+            InvalidRequestError: there is no agent, or an id is not valid; `since` is not a position, or is
+                one of another server.
 
-        The block raises on entering, besides what `Subscription` says, UnsupportedError for the dashboard of
-        a gateway. So does the dashboard of a stock server before 0.19.0, known by its first frame, if no
-        agents are asked for with it; else only the dashboard is `Ended`.
+        Entering the block raises what `Subscription` says, and `UnsupportedError` for the dashboard of a
+        gateway. A stock server before 0.19.0, recognised by its first frame, raises it as well if no agents
+        are subscribed; otherwise the dashboard alone ends, with an `Ended`.
         """
         return subscribe(
             self._api,
@@ -444,24 +450,25 @@ class TRMM:
         source: Events | None = None,
         settings: MirrorSettings | None = None,
     ) -> Mirror:
-        """The fleet as it stands, as a live, read-only mapping from agent_id to `Agent`; see `Mirror`.
+        """Keep the current state of the fleet in a live, read-only mapping of ids to agents; see `Mirror`.
 
             async with trmm.mirror(client="Acme") as mirror:
                 offline = mirror.by_status("offline")
 
-        On a stock server it is kept by the looks that all mirrors, waiters and subscriptions of this client
-        share; on a gateway by the events of sockets, of `settings.sockets` agents at most, and by one list of
-        all agents a `settings.resync`.
+        On a stock server, the polls that all mirrors, waits and subscriptions of this client share keep it up
+        to date. On a gateway, the events of at most `settings.sockets` agents do, and one list of all agents
+        every `settings.resync` seconds.
 
         Args:
-            client: the agents of this client alone, by id, name or object.
-            site: the agents of this site alone.
-            monitoring_type: servers, or workstations.
-            where: a function of an `Agent`: those for which it is true.
-            inventory: keep disks, models, memory and the like as well; they are empty otherwise.
-            custom_fields: keep the values of custom fields as well.
-            source: other events to keep it by, as a `Subscription`, not yet entered; the mirror enters and
-                leaves it. The agents themselves are still listed here.
+            client: only the agents of this client, by id, name or object.
+            site: only the agents of this site.
+            monitoring_type: only servers, or only workstations.
+            where: a function of an `Agent`: only agents for which it returns True.
+            inventory: True keeps disks, models, memory and the like. Otherwise these fields are empty.
+            custom_fields: True keeps the values of custom fields.
+            source: the events to use in place of the client's own, as a `Subscription` that is not entered
+                yet (such as `follow(…)`). The mirror enters and leaves it. This client still lists the
+                agents.
             settings: see `MirrorSettings`.
 
         Raises:
@@ -490,30 +497,31 @@ class TRMM:
         webhooks: WebhookReceiver | None = None,
         settings: StreamSettings | None = None,
     ) -> "Relay":
-        """Read the events once, for any number of others (`follow`), on this host or another; see `Relay`.
+        """Read the server's events once and publish them to any number of followers (`follow`); see `Relay`.
 
             async with trmm.relay(to="redis://bus.internal:6379/1", name="acme") as relay:
                 await relay.run()
 
-        Of several relays of one name one leads, and the others stand by. When it is gone another goes on from
-        where it was, within `lease` seconds, and tells the gap.
+        Among several relays of one name, one leads and the others stand by. If the leader is gone, another
+        takes over within `lease` seconds, continues from the last event, and publishes a `Gap`.
 
         Args:
-            to: where to write: `redis://…`, `rediss://…` or `unix://…` (extra `[redis]`), `nats://…`, or `tls://…`
-                for NATS over TLS (extra `[nats]`; a server with JetStream, 2.10 or later). The password is
-                shown nowhere.
-            name: the relay's name, by which it is followed.
-            agents: of these agents, or of those of a selection. None: of all that the key sees.
-            output: whether what scripts print is told, too.
-            length: how many events are kept for followers that are late, about.
-            queue: how many events may wait while that server is away; more are counted and told as a `Gap`.
-            lease: seconds after which another leads in place of one that is gone.
-            relist: seconds between two looks which agents there are, where they were not given one by one.
-            webhooks: rings when an alert changes, see `events`.
-            settings: of the subscription.
+            to: the URL to publish to: `redis://…`, `rediss://…` or `unix://…` (extra `[redis]`), `nats://…`,
+                or `tls://…` for NATS over TLS (extra `[nats]`; a server with JetStream, 2.10 or later). The
+                password is never shown.
+            name: the relay's name, which followers use.
+            agents: the agents, or a selection of them. None: all agents that the key may see.
+            output: True publishes the output of scripts, too.
+            length: about how many events are kept for followers that lag behind.
+            queue: how many events may wait while the engine can't be reached. Further events are dropped,
+                counted, and published as a `Gap`.
+            lease: seconds after which another relay takes over from one that is gone.
+            relist: seconds between two listings of the agents, if they are not given one by one.
+            webhooks: a receiver of alert webhooks; see `events`.
+            settings: settings of the subscription.
 
         Raises:
-            InvalidRequestError: an argument is wrong, or the library is missing.
+            InvalidRequestError: an argument is wrong, or the package of the extra is not installed.
         """
         return opened(
             self._api,
@@ -538,24 +546,27 @@ class TRMM:
         journal: str | PathLike[str] | None = None,
         timeout: float | timedelta = 60.0,
     ) -> Maintenance:
-        """Maintenance mode for a while: `async with trmm.maintenance(site=41): ...`. A stock server only.
+        """Put agents into maintenance mode for the time of a block. A stock server only.
 
-        Entering switches it on for those agents that are not in it, and leaving switches it off for these
-        alone: after an error in the block, and after a cancellation, which waits for it.
+            async with trmm.maintenance(site=41): ...
+
+        Entering switches the mode on for those agents that are not in it yet. Leaving switches it off again
+        for exactly these, also after an error or a cancellation of the block; a cancellation waits for that.
 
         Args:
-            agents: these agents, by id or object.
-            client: or those of this client.
-            site: or those of this site.
-            journal: a file that keeps who has to be switched off, on the disk before anything is switched. If
-                the process dies, the next block with this file switches those off, too, when it ends.
-            timeout: seconds, or a timedelta, that switching off may take at most.
+            agents: agents, by id or object.
+            client: all agents of this client instead.
+            site: all agents of this site instead.
+            journal: a file that records which agents have to be switched off, written to the disk before
+                anything is switched. If the process dies, the next block with this file switches these off,
+                too, when it ends.
+            timeout: seconds, or a timedelta, that switching off may take.
 
         Raises:
-            InvalidRequestError: neither agents nor a client nor a site was given, or more than one of them.
+            InvalidRequestError: not exactly one of agents, a client or a site was given.
 
-        The block raises on entering what `Maintenance` says, and `StillInMaintenanceError` on leaving, which
-        names those that could not be switched off.
+        Entering the block raises what `Maintenance` says. Leaving it raises `StillInMaintenanceError`, which
+        names the agents that could not be switched off.
         """
         agent_ids = frozenset(arguments.agent_id(one) for one in agents)
         if (bool(agent_ids), client is not None, site is not None).count(True) != 1:
@@ -575,22 +586,24 @@ class TRMM:
         )
 
     async def login(self, username: str, password: str, *, totp: TOTP | None = None) -> None:
-        """Log a user of a stock server in: its sockets (`agents.stream_command`) don't take the API key.
+        """Log in to a stock server, whose WebSockets (`agents.stream_command`) don't accept the API key.
 
-        Everything else goes by the key as ever. Password, code and token are in no log line, repr or error.
+        All other calls still use the key. Password, code and token appear in no log line, repr or error. The
+        server allows ten logins a minute from one address.
 
         Args:
-            username: who; a user who is blocked from the dashboard, or logs in by SSO, can't log in here.
-            password: theirs.
-            totp: the code of the second factor, or a callable, which may be asynchronous, that gives one.
-                With a callable, and for a user without a second factor, a token that ends is renewed by
-                itself; with a code it can't be, and `login` is to be called again. The server allows ten
-                logins a minute from one address.
+            username: the user. A user who is blocked from the dashboard, or who logs in by SSO, can't be
+                used.
+            password: the user's password.
+            totp: the code of the second factor, or a function that returns one, asynchronous or not. With a
+                function, or without a second factor, an expired token is renewed automatically. With a code
+                it can't be renewed: call `login` again.
 
         Raises:
-            AuthenticationError: the server refuses name, password or code, or wants a code.
-            RateLimitedError: too many logins; `retry_after` says for how long. It is not tried again.
-            UnsupportedError: the server is a gateway, which takes the API key for its sockets.
+            AuthenticationError: the server refuses the name, the password or the code, or requires a code.
+            RateLimitedError: there were too many logins; `retry_after` is the number of seconds to wait. The
+                client doesn't try again.
+            UnsupportedError: the server is a gateway, whose WebSockets accept the API key.
         """
         password, totp = hide(password), hide(totp)
         await self._api.tokens.login(username, password, totp)
@@ -603,15 +616,14 @@ class TRMM:
         params: Mapping[str, object] | None = None,
         json: object = None,
     ) -> Any:
-        """Whatever there is no method for: limited, errors translated, retried where that is safe.
+        """Send a request for which there is no method, with the same limits, retries and errors.
 
         Args:
-            method: the HTTP method. GET, HEAD and OPTIONS are retried as reads are; anything else is sent
-                again only where it certainly never reached the server.
-            path: from the server's root (behind the base URL's prefix), as in "/core/version/". Mind the
-                closing slash.
-            params: the query, each name once; None values are left out.
-            json: the body; None for none.
+            method: the HTTP method. GET, HEAD and OPTIONS are retried as reads. All others are sent again
+                only if they certainly never reached the server.
+            path: the path below the base URL, such as "/core/version/". The server's paths end in a slash.
+            params: the query, each name once. Values that are None are left out.
+            json: the body; None for no body.
 
         Returns:
             The answer decoded from JSON; None for an empty one.
@@ -630,12 +642,12 @@ class TRMM:
         params: Mapping[str, object] | None = None,
         json: object = None,
     ) -> RawResponse:
-        """The same, with the answer as it came: status, headers, bytes, and what it took to get it.
+        """Send a request as `request` does, and return the raw answer: status, headers, body, attempts.
 
-        The arguments are those of `request`. A status that isn't success still raises.
+        The arguments are those of `request`. An error status still raises.
 
         Returns:
-            the answer; its `json()` decodes it.
+            The answer. Its `json()` decodes the body.
 
         Raises:
             TRMMError: see `errors`.
@@ -654,7 +666,7 @@ class TRMM:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close the connections; calls from then on raise `ClosedError`. Twice is the same as once.
+        """Close the connections. Later calls raise `ClosedError`. Closing twice is the same as once.
 
         Raises:
             InvalidRequestError: this is a view (`with_options`).
@@ -710,13 +722,14 @@ def _token_source(access_token: object, dialect: str) -> Any:
         return None
     if dialect == "gateway":
         raise InvalidRequestError(
-            'access_token: a gateway takes the API key for its sockets; dialect="stock" is what has tokens'
+            "access_token: the WebSockets of a gateway take the API key, and no token: leave it out, or use "
+            'dialect="stock"'
         )
     return access_token if callable(access_token) else arguments.token(access_token)
 
 
 class _Bounds:
-    """What the user has set as bounds, over the defaults of a dialect."""
+    """The limits that the user has set, over the defaults of a dialect."""
 
     def __init__(self, rate_limit: object, deployment_rate_limit: object, max_waiting: object) -> None:
         self._rate_limit = _limit("rate_limit", rate_limit)
@@ -726,7 +739,7 @@ class _Bounds:
         self._max_waiting = max_waiting
 
     def of(self, dialect: Dialect) -> dict[str, Any]:
-        """Them as the transport takes them."""
+        """The limits as arguments of the transport."""
         lane = self._or(self._deployment_rate_limit, dialect.deployment_rate_limit)
         return {
             "rate_limit": self._or(self._rate_limit, dialect.rate_limit),
@@ -789,12 +802,12 @@ _JSON_OR_NOTHING: Final = codec.AnyDecoder()
 
 
 def surely_share_key(one: TRMM, other: TRMM) -> bool:
-    """Whether two clients are known to be let in by one key; False while a callable was not asked for it."""
+    """Whether two clients are known to use one key; False while a function was not yet asked for its key."""
     return _server_of(one).surely_has_key_of(_server_of(other))
 
 
 async def share_key(one: TRMM, other: TRMM) -> bool:
-    """The same, with callables asked for their keys if they were not yet.
+    """Whether two clients use one key; functions that give keys are called if they were not yet.
 
     Raises:
         TRMMError: as of any call that needs the key.

@@ -274,7 +274,7 @@ class Gateway:
 
 _LIBRARY: Final = "a gateway runs scripts of its library only, use fleet.run_script(agents, script)"
 _INSTEAD: Final = {
-    "login": "a gateway takes the API key for its sockets, there is no logging in",
+    "login": "the WebSockets of a gateway take the API key, and need no login",
     "fleet.run_command": _LIBRARY,
     "fleet.run_code": _LIBRARY,
     "fleet.scan_patches": _LIBRARY,
