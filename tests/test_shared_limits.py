@@ -649,7 +649,13 @@ async def cutting(
         task = asyncio.current_task()
         assert task is not None
         tasks.add(task)
-        up, out = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            up, out = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            # What is behind it is being started again.
+            writer.transport.abort()
+            tasks.discard(task)
+            return
         nonlocal after
         # Once enough for the script's text, which is not sent again.
         left = [after + 137 * (cuts[0] % 7) + 8000 * (not cuts[0])]

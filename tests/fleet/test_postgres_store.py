@@ -36,6 +36,7 @@ from trmm_async import (
     Unknown,
 )
 from trmm_async.fleet.journal import Order
+from trmm_async.fleet.postgres.database import Connection, Database
 from trmm_async.fleet.postgres.schema import STEPS, installed, made
 from trmm_async.fleet.postgres.store import PostgresJournalStore
 from trmm_async.fleet.rollout import RolloutPolicy
@@ -434,12 +435,77 @@ class TestMaking:
         # Not tried again: it may be a mistake in the address.
         assert time.monotonic() - before < 5
 
+    @pytest.mark.parametrize(
+        "place",
+        [
+            "//me:SEC%zz@h/x",
+            "//h/x?password=SEC%zz",
+            "//h/x?passwordSEC",
+            "//localhost:SEC/RET@127.0.0.1:1/x",
+        ],
+    )
+    async def test_an_address_that_can_not_be_read_is_not_quoted(self, place: str) -> None:
+        where = PostgresJournal(f"postgresql:{place}", run="one")
+        with pytest.raises(JournalError, match=r"its URL can't be read\. In a password %") as caught:
+            await Journal.read(where)
+        assert "SEC" not in str(caught.value)
+
     async def test_a_run_that_was_removed(self, database: str) -> None:
         await make(database)
         async with host(database) as journal:
             execute(database, "DELETE FROM trmm_async.runs")
             with pytest.raises(JournalError, match="was removed"):
                 await shared(journal).claim(1, None, ())
+
+    @pytest.mark.parametrize(
+        ("code", "said"),
+        [
+            ("disk_full", "No space left"),
+            ("query_canceled", "timeout"),
+            ("read_only_sql_transaction", "read-only"),
+        ],
+    )
+    async def test_a_server_that_lets_in_and_writes_nothing(
+        self, code: str, said: str, database: str
+    ) -> None:
+        await make(database)
+        execute(
+            database,
+            "CREATE FUNCTION trmm_async.refuse() RETURNS trigger LANGUAGE plpgsql AS "
+            f"$$ BEGIN RAISE EXCEPTION '{said}' USING ERRCODE = '{code}'; END $$",
+        )
+        async with host(database, timeout=0.2) as journal, asyncio.timeout(30):
+            refuse = "CREATE TRIGGER refuse BEFORE UPDATE ON trmm_async.targets EXECUTE FUNCTION "
+            execute(database, f"{refuse} trmm_async.refuse()")
+            with pytest.raises(JournalError, match=f"can't be used: {said}"):
+                await shared(journal).claim(1, None, ())
+            assert set(states(database)) == {"pending"}
+            execute(database, "DROP TRIGGER refuse ON trmm_async.targets")
+            assert await shared(journal).claim(1, None, ()) == IDS[:1]
+
+    async def test_each_loss_of_a_server_has_its_whole_time(self, database: str) -> None:
+        fails = iter([True, True, True, False, True, False])
+
+        async def work(connection: Connection, maybe_done: bool) -> bool:
+            if next(fails):
+                await connection.execute("DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = 'disk_full'; END $$")
+            return maybe_done
+
+        lost = Database(place(database, timeout=30), "it")
+        await lost.do(_nothing)
+        with pytest.raises(JournalError):
+            await lost.do(work, patience=0.0)
+        # Who had waited for their turn meanwhile have waited for the server, too.
+        with pytest.raises(JournalError):
+            await lost.do(work, patience=0.0)
+        assert await lost.do(work)
+        # Less than the pause before it was tried again, which is not counted any more.
+        assert await lost.do(work, patience=0.02)
+        await lost.close()
+
+
+async def _nothing(connection: Connection, maybe_done: bool) -> None:
+    del connection, maybe_done
 
 
 class TestWhereItIs:

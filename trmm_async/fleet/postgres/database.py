@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar
 
 import psycopg
 from psycopg import errors
+from psycopg.conninfo import conninfo_to_dict
 
 from trmm_async.errors import JournalError, TRMMError
 from trmm_async.fleet.postgres.address import PostgresJournal
@@ -65,7 +66,8 @@ class Database:
     async def do(self, work: Work[T], *, patience: float | None = None, silent: float = _SILENT) -> T:
         """Do that in one transaction, committed when this returns; again where the server was lost.
 
-        For `patience` seconds (as the address says) since it was lost. Not to be cancelled: shield it.
+        For `patience` seconds (as the address says) since it last did what was asked. Not to be cancelled:
+        shield it.
 
         Raises:
             JournalError: it could not be done, or can't be known to have been.
@@ -78,7 +80,10 @@ class Database:
             while True:
                 was_connected = self._was_connected
                 try:
-                    return await self._once(work, maybe_done, silent)
+                    done = await self._once(work, maybe_done, silent)
+                    # Not sooner: a server may let everybody in and carry out nothing, as with a full disk.
+                    self._lost_at = None
+                    return done  # noqa: TRY300 - it is all that may fail
                 except (TRMMError, psycopg.DataError):
                     raise
                 except _CONFLICTS:
@@ -128,6 +133,12 @@ class Database:
     async def _connect(self) -> Connection:
         if self._is_given_up:
             raise JournalError(f"{self._name} is closed")
+        if not _is_readable(self._address.url):
+            # What libpq says of it quotes the place where it breaks, which is the password as a rule.
+            raise JournalError(
+                f"{self._name} can't be used: its URL can't be read. In a password %, :, /, ?, # and @ are "
+                "written %25, %3A, %2F, %3F, %23 and %40; or leave it to PGPASSWORD or ~/.pgpass"
+            )
         connection = await psycopg.AsyncConnection.connect(
             self._address.url,
             autocommit=True,
@@ -139,7 +150,7 @@ class Database:
         except BaseException:
             await connection.close()
             raise
-        self._connection, self._was_connected, self._lost_at = connection, True, None
+        self._connection, self._was_connected = connection, True
         return connection
 
     async def _set_up(self, connection: Connection) -> None:
@@ -173,6 +184,15 @@ class Database:
         self.give_up()
         async with self._turn:
             await self._drop()
+
+
+def _is_readable(url: str) -> bool:
+    try:
+        found = conninfo_to_dict(url)
+    except psycopg.ProgrammingError:
+        return False
+    # Behind the first slash of a password libpq reads on as if that were a host's port.
+    return all(port.isdecimal() for port in str(found.get("port", "")).split(",") if port)
 
 
 def _settings(address: PostgresJournal, writes: bool) -> dict[str, Any]:
