@@ -460,11 +460,12 @@ class TRMM:
         ...
 
 class Agents:
-    """Agents: list, get, find, delete, run a script; on a stock server also what its base and nouns do.
+    """Agents: list, get, find, delete them and run scripts on them. A stock server can do much more.
 
-    Every method raises `TRMMError`s only. Where it says that the agent is asked, one that does not answer is
-    an `AgentUnreachableError` after the seconds that are named, and one of the server's workers is held until
-    then; where something is to change, it is an `AgentLostError`, an `OutcomeUnknownError` as well.
+    All errors are `TRMMError`s. Some methods of a stock server ask the agent itself, and hold one of the
+    server's workers until it answers. If the agent doesn't answer within the seconds that the method names, a
+    read raises `AgentUnreachableError`, and a change raises `AgentLostError`, which is an
+    `OutcomeUnknownError`.
     """
     notes: Notes
     processes: Processes
@@ -475,33 +476,35 @@ class Agents:
     windows_updates: WindowsUpdates
 
     def select(self, *, client: AnyClient | None=None, site: AnySite | None=None, monitoring_type: MonitoringType | None=None, plat: Platform | Iterable[Platform] | None=None, operating_system: str | None=None, hostname: str | None=None, status: AgentStatus | Iterable[AgentStatus] | None=None, custom_fields: Mapping[int | str | CustomField, FieldValue] | None=None, where: Callable[[Agent], bool] | None=None) -> Selector:
-        """The agents that match all of what is given, as a value for whatever takes agents; see `Selector`.
+        """Select agents by all of the filters, as a value for every method that takes agents; see `Selector`.
 
             servers = trmm.agents.select(client="Acme", plat="windows", monitoring_type="server")
             trmm.fleet.run_script(servers, "Get-DiskInfo")
 
-        Nothing is sent before it is used. Then it is read to its end before the first agent of it is sent to:
-        it is one moment's answer.
+        Nothing is sent until the selection is used. Then it is read completely before the first agent of it
+        is used, so that it is the state of one moment.
 
         Args:
-            client: of this client.
-            site: of this site.
-            monitoring_type: servers, or workstations.
-            plat: of this platform, or one of these, in any case.
-            operating_system: a pattern as "*Server 2019*", in any case, for the whole of it.
-            hostname: a pattern as "web-*", in any case, for the whole name; `?` is one letter, `[ab]` either.
-            status: whose last known status is this, or one of these.
-            custom_fields: values of custom fields by the fields, their ids or names; a stock server only.
-                A value of several options matches one that is among them. None is a field that is not set.
-            where: a function of an `Agent`, called last, for those that match all else. It is called while
-                the list downloads, and must not wait.
+            client: only agents of this client.
+            site: only agents of this site.
+            monitoring_type: only servers, or only workstations.
+            plat: only agents of this platform, or of one of these. Case is ignored.
+            operating_system: a pattern for the whole text, such as "*Server 2019*". Case is ignored.
+            hostname: a pattern for the whole name, such as "web-*". Case is ignored; `?` is one character,
+                and `[ab]` is either of two.
+            status: only agents whose last known status is this, or one of these.
+            custom_fields: a mapping of custom fields (or their ids or names) to values; a stock server only.
+                A field with several options matches if the value is among them. None matches a field that is
+                not set.
+            where: a function of an `Agent` that returns True for those to select. It is called last, while
+                the list downloads, so it must not block.
 
         Raises:
             InvalidRequestError: an argument is wrong.
         """
 
     def get(self, agent: str | Agent) -> Agent:
-        """One agent; `extra` holds what the server sent beyond our fields.
+        """Get one agent. Its `extra` has what the server sent beyond the fields of `Agent`.
 
         Raises:
             NotFoundError: there is no such agent.
@@ -509,31 +512,33 @@ class Agents:
 
     @overload
     def wait_until(self, agent: str | Agent, until: Until, *, timeout: float | timedelta | None=None, missing_ok: bool=False, source: Events | None=None) -> Agent:
-        """Wait until an agent, or each of several, is as wanted: in one and the same look at the server.
+        """Wait until one agent, or all of several agents at the same time, have a status or meet a condition.
 
-        The looks come every five seconds, less often where the server is slow. All that wait on this client,
-        its mirrors and the polling of its subscriptions share them. A look that fails is made again. With
-        `source` they come when an event says that it may be so, and else once a minute.
+        The server is polled every five seconds, or less often if it is slow. All waits of this client, its
+        mirrors and its subscriptions share these polls. A failed poll is repeated. With `source`, the server
+        is polled when an event suggests it, and otherwise once a minute.
 
             trmm.agents.wait_until(agent, "online", source=follow("redis://…", name="acme"))
 
         Args:
-            agent: its id, or the agent; or several.
-            until: "online", "offline" or "overdue"; or a function of an `Agent` that says whether it is so.
-            timeout: seconds, or a timedelta, to wait at most; None for any time.
-            missing_ok: wait also for one that the server does not know yet.
-            source: events that say when to look, as a `Subscription` to a relay (`follow`), not yet entered;
-                this enters and leaves it. A look alone decides, so a relay that is late misleads nobody.
+            agent: an agent or its id, or several.
+            until: "online", "offline" or "overdue"; or a function of an `Agent` that returns True when the
+                agent is as wanted.
+            timeout: the most seconds to wait, or a timedelta. None waits for any time.
+            missing_ok: True also waits for agents that the server doesn't know yet.
+            source: events that say when to poll, as a `Subscription` to a relay (`follow`) that is not
+                entered yet. This method enters and leaves it. Only a poll decides, so a relay that lags
+                behind can't give a wrong result.
 
         Returns:
-            the agent as it is then; of several, a list in their order.
+            The agent as it is then; for several agents, a list in their order.
 
         Raises:
-            TimeoutError: it was not so in time; the message names who.
+            TimeoutError: the time is over; the message names the agents that were not as wanted.
             NotFoundError: there is no such agent, and `missing_ok` was not given.
             ConnectionFailedError: `source` can't be read, or has ended.
             InvalidRequestError: an argument is wrong.
-            Exception: what `until` raises comes as it is.
+            Exception: whatever `until` raises.
         """
 
     @overload
@@ -541,43 +546,46 @@ class Agents:
         ...
 
     def find(self, hostname: str, *, client: AnyClient | None=None, site: AnySite | None=None) -> Agent | None:
-        """The agent of this host name, in any case (a gateway may mind it); None without one.
+        """Find the agent with this host name, or None. Case is ignored, except perhaps by a gateway.
 
         Raises:
-            AmbiguousNameError: several agents have that name; `client` or `site` may tell them apart.
+            AmbiguousNameError: several agents have that name; `client` or `site` may narrow them down.
         """
 
     def delete(self, agent: str | Agent) -> None:
-        """Remove the server's record of an agent. A stock server uninstalls the agent as well.
+        """Delete the server's record of an agent. A stock server uninstalls the agent as well.
 
-        An agent that is gone when an answer was lost before counts as removed.
+        If an answer is lost and the agent is gone afterwards, it counts as deleted.
         """
 
     @overload
     def run_script(self, agent: str | Agent, script: AnyScript, *, args: Iterable[str]=(), timeout: int=90, output: Literal['wait']='wait', env_vars: Mapping[str, str] | None=None, run_as_user: bool=False) -> ScriptResult:
         """Run a script on an agent. Never sent twice.
 
-        On a stock server the script is sent, and its result collected from the server's history: that holds
-        no worker of the server, and tells what its own waiting does not (return code, stderr, time).
+        On a stock server, the script is sent and its result is read from the server's script history. This
+        holds no worker of the server, and has the return code, stderr and time, which the server's own
+        waiting call doesn't have.
 
         Args:
-            agent: its id, or the agent.
+            agent: the agent or its id.
             script: the id or the name of a script in the server's library, or the script.
             args: the script's arguments.
-            timeout: seconds that the script may take, 1 to 300. The client waits longer than that by its own
-                timeout, so that it does not give up on a script that is still allowed to run.
-            output: "wait" for the result; "forget" returns at once; "collector" has the server store it.
+            timeout: seconds that the script may take, 1 to 300. The client waits longer, by its own timeout,
+                so that it doesn't give up on a script that may still run.
+            output: "wait" waits for the result, "forget" returns at once, and "collector" has the server
+                store the result.
             env_vars: environment variables for the script; a stock server only.
-            run_as_user: run it as the user who is logged in; a stock server only.
-            custom_field: the id of the custom field in which "collector" stores the output; a stock server
-                needs it, a gateway knows none.
-            save_all_output: whether all of the output is stored there, or its last line.
+            run_as_user: True runs it as the user who is logged in; a stock server only.
+            custom_field: the id of the custom field in which "collector" stores the output. A stock server
+                needs it; a gateway doesn't have it.
+            save_all_output: True stores all of the output there; False stores its last line.
 
         Raises:
-            OutcomeUnknownError: sent, and the answer was lost: it may have run.
-            AgentSilentError: the same, on a stock server: the agent did not report an end in time.
-            UnidentifiedError: the same: it ran, and its result can't be told from that of another run of this
-                script on this agent at this time.
+            OutcomeUnknownError: the script was sent and the answer was lost: it may have run.
+            AgentSilentError: a stock server's agent did not report the end of the script in time: it may have
+                run, or may still run. An `OutcomeUnknownError`, too.
+            UnidentifiedError: the script ran, but its result can't be distinguished from that of another run
+                of this script on this agent at the same time. An `OutcomeUnknownError`, too.
             UnsupportedError: the server has no such option, or would store nothing ("collector" on a stock
                 server before 0.19.4).
         """
@@ -587,27 +595,27 @@ class Agents:
         ...
 
     def stream_script(self, agent: str | Agent, script: AnyScript, *, args: Iterable[str]=(), timeout: int=90) -> ScriptStream:
-        """Run a script on an agent, never twice, and have its output while it runs; see `ScriptStream`.
+        """Run a script on an agent, never twice, and stream its output while it runs; see `ScriptStream`.
 
-        Args as those of `run_script`. Nothing is sent before the stream is entered.
+        The arguments are those of `run_script`. Nothing is sent before the stream is entered.
 
         Raises:
             InvalidRequestError: an argument is wrong.
         """
 
     def stream_command(self, agent: str | Agent, command: str, *, shell: str='cmd', timeout: int=30, run_as_user: bool=False, settings: CommandSettings | None=None) -> CommandStream:
-        """Run a command on an agent, never twice, and have its output while it runs; see `CommandStream`.
+        """Run a command on an agent, never twice, and stream its output while it runs; see `CommandStream`.
 
-        For stock servers only. It needs `TRMM.login`, or an `access_token`. Nothing is sent before
-        the stream is entered.
+        A stock server only. It needs `TRMM.login`, or an `access_token`. Nothing is sent before the stream is
+        entered.
 
         Args:
-            agent: its id, or the agent; version 2.10.0 or later.
-            command: the command, as the shell reads it.
-            shell: "cmd" or "powershell" on Windows, elsewhere a path such as "/bin/bash".
-            timeout: whole seconds that the command may take, a day at most.
-            run_as_user: run it as the user who is logged in.
-            settings: times and sizes; the defaults suit most.
+            agent: the agent or its id; its version must be 2.10.0 or later.
+            command: the command line for the shell.
+            shell: "cmd" or "powershell" on Windows; a path such as "/bin/bash" elsewhere.
+            timeout: whole seconds that the command may take, at most a day.
+            run_as_user: True runs it as the user who is logged in.
+            settings: times and sizes; the defaults suit most programs.
 
         Raises:
             InvalidRequestError: an argument is wrong.
@@ -791,10 +799,14 @@ class Agents:
         """
 
     def list(self, *, hostname: str | None=None, client: AnyClient | None=None, site: AnySite | None=None, monitoring_type: MonitoringType | None=None) -> list[Agent]:
-        """The agents that match all of what is given; `hostname` in any case on a stock server."""
+        """List the agents that match all of the filters. A stock server ignores the case of `hostname`."""
 
     def iter(self, *, hostname: str | None=None, client: AnyClient | None=None, site: AnySite | None=None, monitoring_type: MonitoringType | None=None) -> AgentStream:
-        """The same list in flat memory: `with agents.iter() as stream: for agent in stream`."""
+        """Iterate over the agents of `list` in constant memory, while they are downloaded.
+
+        with trmm.agents.iter() as stream:
+            for agent in stream: ...
+        """
 
 class Deployments:
     """One-time URLs that install new agents. Methods raise `TRMMError`s only, `download` also `OSError`."""
