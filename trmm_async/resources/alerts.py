@@ -43,7 +43,7 @@ DELETE = send("alerts.delete", _ONE, method="DELETE")
 class Alerts(Resource):
     """Alerts: list, acknowledge, resolve; on a stock server snooze, delete, and several at once.
 
-    Every method raises `TRMMError`s only. Methods that change alerts are
+    All errors are `TRMMError`s. Methods that change alerts are
     idempotent: they are sent again if an answer is lost.
     """
 
@@ -121,8 +121,8 @@ class Alerts(Resource):
 
         Raises:
             InvalidRequestError: a value is wrong, or there is no such agent; nothing was written.
-            OutcomeUnknownError: sent, and the answer was lost: it may exist.
-            UnidentifiedError: it was written, and can't be told from others.
+            OutcomeUnknownError: it was sent and the answer was lost: it may exist.
+            UnidentifiedError: it was written, but can't be distinguished from others.
         """
         body: dict[str, object] = {
             "message": arguments.free_text(message, "message").strip(),
@@ -177,7 +177,7 @@ class Alerts(Resource):
     async def delete(self, alert: int | Alert, *, with_history: bool = False) -> None:
         """Remove an alert for good; a stock server only. `resolve` ends one, and keeps what is known of it.
 
-        Gone already, after a lost answer, counts as success.
+        If an answer is lost and it is gone afterwards, that counts as success.
 
         Args:
             alert: its id, or the alert.

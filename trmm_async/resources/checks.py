@@ -162,7 +162,7 @@ RESULTS = read(
 class Checks(Resource):
     """Checks and their results: list, iter; of a stock server also all else that can be done with them.
 
-    Every method raises `TRMMError`s only.
+    All errors are `TRMMError`s.
     """
 
     async def get(self, check: int | Check) -> CheckDetails:
@@ -208,8 +208,8 @@ class Checks(Resource):
             InvalidRequestError: a value is wrong, or neither or both of agent and policy are given.
             BadRequestError: there is one of this type already, or no such script or policy.
             NotFoundError: there is no such agent.
-            OutcomeUnknownError: sent, and the answer was lost: it may exist.
-            UnidentifiedError: it was created, and can't be told from others.
+            OutcomeUnknownError: it was sent and the answer was lost: it may exist.
+            UnidentifiedError: it was created, but can't be distinguished from others.
         """
         if not isinstance(settings, get_args(CheckKind)):
             raise InvalidRequestError(f"settings must be a check such as PingCheck(ip=…), not {settings!r}")
@@ -242,7 +242,7 @@ class Checks(Resource):
     async def delete(self, check: int | Check | CheckDetails, *, in_use: bool = False) -> None:
         """Remove a check with its results, of a policy from all its agents; a stock server only.
 
-        Gone already, after a lost answer, counts as success.
+        If an answer is lost and it is gone afterwards, that counts as success.
 
         Args:
             check: its id, or the check.
@@ -285,7 +285,7 @@ class Checks(Resource):
 
         Raises:
             BadRequestError: it has no agents, or there is no such client or site.
-            OutcomeUnknownError: sent, and the answer was lost: they may run.
+            OutcomeUnknownError: it was sent and the answer was lost: they may run.
         """
         if (client is None) == (site is None):
             raise InvalidRequestError("checks.run_many: give one of client and site")

@@ -19,7 +19,7 @@ __all__ = ["ClientChanges", "Clients"]
 
 
 class ClientChanges(PlaceSettings, total=False):
-    """What `clients.update` can change; what is not given stays."""
+    """What `clients.update` can change; what is not given stays unchanged."""
 
     name: str
 
@@ -38,7 +38,7 @@ _CHECKS: Final[arguments.Checks] = {
 
 
 class Clients(Resource):
-    """Clients (customers, tenants) and their sites. Every method raises `TRMMError`s only."""
+    """Clients (customers, tenants) and their sites. All errors are `TRMMError`s."""
 
     async def sites(self, client: AnyClient) -> list[Site]:
         """The sites of one client."""
@@ -58,8 +58,8 @@ class Clients(Resource):
                 custom fields.
 
         Raises:
-            OutcomeUnknownError: sent, and the answer was lost: it may exist.
-            UnidentifiedError: it was created, and can't be told from others.
+            OutcomeUnknownError: it was sent and the answer was lost: it may exist.
+            UnidentifiedError: it was created, but can't be distinguished from others.
             UnsupportedError: a site was named, and the server is a gateway.
         """
         # Without the spaces around them, which the server takes away: by its name it is found in the list.
@@ -115,7 +115,7 @@ class Clients(Resource):
     ) -> None:
         """Remove a client and its sites; a stock server only.
 
-        Gone already, after a lost answer, counts as success.
+        If an answer is lost and it is gone afterwards, that counts as success.
 
         Args:
             client: its id, or the client.

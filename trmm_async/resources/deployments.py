@@ -36,7 +36,7 @@ _DEVICES: Final = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNOREC
 
 
 class Deployments:
-    """One-time URLs that install new agents. Methods raise `TRMMError`s only, `download` also `OSError`."""
+    """One-time URLs that install new agents. All errors are `TRMMError`s, and `OSError`s of `download`."""
 
     def __init__(self, api: Api) -> None:
         self._api = api
@@ -59,8 +59,8 @@ class Deployments:
 
         Raises:
             InvalidRequestError: an argument is wrong; `expires` must be aware and in the future.
-            OutcomeUnknownError: sent, and the answer was lost: it may exist.
-            UnidentifiedError: it was created, and can't be told from others.
+            OutcomeUnknownError: it was sent and the answer was lost: it may exist.
+            UnidentifiedError: it was created, but can't be distinguished from others.
             UnsupportedError: the server can't make one for this `arch`, or knows no `monitoring_type`.
         """
         arguments.reference(client, "client")
@@ -84,8 +84,8 @@ class Deployments:
         return await self._api.send(lambda dialect: dialect.list_deployments())
 
     async def delete(self, deployment: int | Deployment) -> None:
-        """Revoke a deployment before it expires. Gone already, after a lost answer, counts as success."""
-        deployment_id = arguments.object_id(deployment, "deployment")
+        """Revoke a deployment before it expires. If an answer is lost and it is gone afterwards, that counts
+        as success.""" deployment_id = arguments.object_id(deployment, "deployment")
         await self._api.send(lambda dialect: dialect.delete_deployment(deployment_id))
 
     async def download(

@@ -58,7 +58,7 @@ def refuse_in_use(what: str, by: Sequence[str], confirm: str = "in_use") -> None
 
 
 class Resource:
-    """A noun's methods. Every method raises `TRMMError`s only."""
+    """A noun's methods. All errors are `TRMMError`s."""
 
     def __init__(self, api: Api) -> None:
         self._api = api

@@ -25,7 +25,7 @@ __all__ = ["ScriptChanges", "ScriptFile", "Scripts"]
 
 
 class ScriptChanges(TypedDict, total=False):
-    """What `scripts.update` can change; what is not given stays."""
+    """What `scripts.update` can change; what is not given stays unchanged."""
 
     name: str
     shell: Shell
@@ -108,7 +108,7 @@ TEST = act(
 class Scripts(Resource):
     """The server's script library: list; on a stock server get, create, update, delete, test.
 
-    Every method raises `TRMMError`s only.
+    All errors are `TRMMError`s.
     """
 
     snippets: Snippets
@@ -193,8 +193,8 @@ class Scripts(Resource):
             supported_platforms: where it runs; nothing for everywhere.
 
         Raises:
-            OutcomeUnknownError: sent, and the answer was lost: it may exist.
-            UnidentifiedError: it was created, and can't be told from others.
+            OutcomeUnknownError: it was sent and the answer was lost: it may exist.
+            UnidentifiedError: it was created, but can't be distinguished from others.
         """
         given: ScriptChanges = {
             "name": name,
@@ -246,7 +246,7 @@ class Scripts(Resource):
     async def delete(self, script: AnyScript, *, with_code: bool = False, in_use: bool = False) -> None:
         """Remove a script for good; a stock server only.
 
-        Gone already, after a lost answer, counts as success.
+        If an answer is lost and it is gone afterwards, that counts as success.
 
         Args:
             script: its id or name, or the script.
@@ -296,7 +296,7 @@ class Scripts(Resource):
         Raises:
             AgentLostError: the agent did not report an end within `timeout`: it may have run, or run still.
             AgentUnreachableError: the server could not send it.
-            OutcomeUnknownError: sent, and the answer was lost: it may have run.
+            OutcomeUnknownError: it was sent and the answer was lost: it may have run.
         """
         run = checked_code(
             code, shell=shell, args=args, env_vars=env_vars, timeout=timeout, run_as_user=run_as_user
@@ -326,7 +326,7 @@ class Scripts(Resource):
 
         Raises:
             BadRequestError: scripts on the server are switched off.
-            OutcomeUnknownError: sent, and the answer was lost: it may have run.
+            OutcomeUnknownError: it was sent and the answer was lost: it may have run.
         """
         if not arguments.free_text(code, "code").startswith("#!"):
             raise InvalidRequestError("code must begin with #! and the program that runs it: #!/bin/bash")

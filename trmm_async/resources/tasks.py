@@ -37,7 +37,8 @@ __all__ = ["TaskChanges", "TaskOnAgent", "TaskSettings", "Tasks"]
 
 
 class TaskSettings(TypedDict, total=False):
-    """What can be set of a task besides its name, its schedule and whose it is; what is not given stays.
+    """What can be set of a task besides its name, its schedule and whose it is; what is not given stays
+    unchanged.
 
     `collector`: the custom field that keeps what it prints, the last line or all (`collector_all_output`).
     `platforms`: where a policy's task goes, of "windows", "linux", "darwin"; Windows alone without it.
@@ -58,7 +59,7 @@ class TaskSettings(TypedDict, total=False):
 
 
 class TaskChanges(TaskSettings, total=False):
-    """What `tasks.update` can change; what is not given stays."""
+    """What `tasks.update` can change; what is not given stays unchanged."""
 
     name: str
     schedule: TaskSchedule
@@ -140,7 +141,7 @@ def _timing(schedule: object, *, change: bool = False) -> dict[str, Any]:
 
 
 class Tasks(Resource):
-    """Automated tasks. Every method raises `TRMMError`s only."""
+    """Automated tasks. All errors are `TRMMError`s."""
 
     async def results(self, task: int | Task) -> list[TaskOnAgent]:
         """What came of a policy's task on each agent that has it; a stock server only.
@@ -166,7 +167,7 @@ class Tasks(Resource):
         Raises:
             InvalidRequestError: an argument is wrong; of `schedule` it says which field.
             UnsupportedError: a stock server has no task type for this schedule.
-            OutcomeUnknownError: sent, and the answer was lost: it may exist.
+            OutcomeUnknownError: it was sent and the answer was lost: it may exist.
         """
         arguments.reference(script, "script")
         order = partial(
@@ -210,8 +211,8 @@ class Tasks(Resource):
                 something else.
             BadRequestError: there is no such policy or custom field.
             NotFoundError: there is no such agent, script or check.
-            OutcomeUnknownError: sent, and the answer was lost: it may exist.
-            UnidentifiedError: it was created, and can't be told from others.
+            OutcomeUnknownError: it was sent and the answer was lost: it may exist.
+            UnidentifiedError: it was created, but can't be distinguished from others.
         """
         if (agent is None) == (policy is None):
             raise InvalidRequestError("a task is of an agent or of a policy: give one of agent and policy")
@@ -254,7 +255,7 @@ class Tasks(Resource):
         Raises:
             InvalidRequestError: it is a policy's task, and no agent was named: the server would run nothing.
             NotFoundError: there is no such task.
-            OutcomeUnknownError: sent, and the answer was lost: it may run.
+            OutcomeUnknownError: it was sent and the answer was lost: it may run.
         """
         task_id = arguments.object_id(task, "task")
         agent_id = None if agent is None else arguments.agent_id(agent)
@@ -276,7 +277,7 @@ class Tasks(Resource):
         Raises:
             InvalidRequestError: it is no task of a policy: the server would say yes, and run nothing.
             NotFoundError: there is no such task.
-            OutcomeUnknownError: sent, and the answer was lost: it may run.
+            OutcomeUnknownError: it was sent and the answer was lost: it may run.
         """
         task_id = arguments.object_id(task, "task")
         call = RUN_EVERYWHERE.call(task_id)
@@ -314,8 +315,8 @@ class Tasks(Resource):
     async def delete(self, task: int | Task, *, in_use: bool = False) -> None:
         """Remove a task, of a policy from all its agents; a stock server only.
 
-        Gone already, after a lost answer, counts as success. The server tells the agent first, in its own
-        time: an agent's task may be listed for a while.
+        If an answer is lost and it is gone afterwards, that counts as success. The server tells the agent
+        first, in its own time: an agent's task may be listed for a while.
 
         Args:
             task: its id, or the task.

@@ -60,7 +60,7 @@ class RemoteControl(Discreet, frozen=True, kw_only=True, gc=False):
 
 
 class AgentChanges(TypedDict, total=False):
-    """What `agents.update` can change; what is not given stays."""
+    """What `agents.update` can change; what is not given stays unchanged."""
 
     description: str | None
     site: AnySite

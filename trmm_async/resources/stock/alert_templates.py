@@ -306,7 +306,7 @@ ASSIGN_ALL = put("alert_templates.assign", "/core/settings/")
 
 
 class AlertTemplates(Resource):
-    """Alert templates of a stock server. Every method raises `TRMMError`s only.
+    """Alert templates of a stock server. All errors are `TRMMError`s.
 
     On a gateway they are an `UnsupportedError`. What is set reaches the agents some seconds later.
     """
@@ -338,8 +338,8 @@ class AlertTemplates(Resource):
             InvalidRequestError: a value is wrong, or an action and its type don't go together.
             BadRequestError: there is no such script or URL action.
             PermissionDeniedError: also if the key may not run scripts on the server ("server").
-            OutcomeUnknownError: sent, and the answer was lost: it may exist.
-            UnidentifiedError: it was created, and can't be told from others.
+            OutcomeUnknownError: it was sent and the answer was lost: it may exist.
+            UnidentifiedError: it was created, but can't be distinguished from others.
         """
         body = template_settings({"name": name, **settings}, CREATE.name)
         await self._names(CREATE.name).in_body(body, _NAMED_IN_BODY)
@@ -398,7 +398,7 @@ class AlertTemplates(Resource):
             await self._send(ASSIGN_ALL, body=body)
 
     async def delete(self, template: int | AlertTemplate, *, in_use: bool = False) -> None:
-        """Remove an alert template. Gone already, after a lost answer, counts as success.
+        """Remove an alert template. If an answer is lost and it is gone afterwards, that counts as success.
 
         Args:
             template: its id, or the template.

@@ -45,7 +45,7 @@ class ApiKey(Discreet, frozen=True, kw_only=True, gc=False):
 
 
 class ApiKeyChanges(TypedDict, total=False):
-    """What `api_keys.update` can change; what is not given stays."""
+    """What `api_keys.update` can change; what is not given stays unchanged."""
 
     name: str
     user: int | User
@@ -77,7 +77,7 @@ _CREATE_LIMITED: Final = "api_keys.create_limited"
 
 
 class ApiKeys(Resource):
-    """The API keys of a stock server's users. Every method raises `TRMMError`s only.
+    """The API keys of a stock server's users. All errors are `TRMMError`s.
 
     The keys stand in answers, and in no repr and no error. Who may list keys may use each of them. On a
     gateway they are an `UnsupportedError`.
@@ -93,7 +93,7 @@ class ApiKeys(Resource):
 
         Raises:
             BadRequestError: there is a key of that name, or no such user.
-            OutcomeUnknownError: sent, and the answer was lost: it may exist.
+            OutcomeUnknownError: it was sent and the answer was lost: it may exist.
         """
         given: dict[str, object] = {"name": name, "user": user}
         if expires is not None:
@@ -143,7 +143,7 @@ class ApiKeys(Resource):
         await self._send(UPDATE, key, body=arguments.settings(changes, _CHECKS, UPDATE.name))
 
     async def delete(self, key: int | ApiKey, *, with_access: bool = False) -> None:
-        """Remove an API key: it is refused from then on. Gone counts as success.
+        """Remove an API key: it is refused from then on. If it is gone already, that counts as success.
 
         Args:
             key: its id, or the key.

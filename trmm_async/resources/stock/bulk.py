@@ -65,7 +65,7 @@ class Bulk(Resource):
 
     The server chooses the agents when the call comes, hands the work out, and answers with how many they
     are. It tells nothing of what comes of it, and those that are off are counted and get nothing. Where the
-    outcome of each matters, `trmm.fleet` is the way. Never sent twice. Every method raises `TRMMError`s only.
+    outcome of each matters, `trmm.fleet` is the way. Never sent twice. All errors are `TRMMError`s.
     """
 
     async def run_command(
@@ -93,7 +93,7 @@ class Bulk(Resource):
 
         Raises:
             BadRequestError: there are no such agents.
-            OutcomeUnknownError: sent, and the answer was lost: it may run.
+            OutcomeUnknownError: it was sent and the answer was lost: it may run.
         """
         run = checked_command_run(
             command,
@@ -145,7 +145,7 @@ class Bulk(Resource):
         Raises:
             BadRequestError: there are no such agents.
             NotFoundError: there is no such script or custom field.
-            OutcomeUnknownError: sent, and the answer was lost: it may run.
+            OutcomeUnknownError: it was sent and the answer was lost: it may run.
         """
         more: dict[str, Any] = {
             "mode": "script",

@@ -154,7 +154,7 @@ class _KnownAgent(msgspec.Struct):
 
 
 class SettingsChanges(TypedDict, total=False):
-    """What `core.update_settings` can change; what is not given stays."""
+    """What `core.update_settings` can change; what is not given stays unchanged."""
 
     email_alert_recipients: Iterable[str]
     sms_alert_recipients: Iterable[str]
@@ -344,7 +344,7 @@ def _debug_log_of(body: Mapping[str, object]) -> Steps[list[DebugEntry]]:
 
 
 class Core(Resource):
-    """The stock server itself: version, settings, upkeep. Every method raises `TRMMError`s only.
+    """The stock server itself: version, settings, upkeep. All errors are `TRMMError`s.
 
     On a gateway they are an `UnsupportedError`.
     """

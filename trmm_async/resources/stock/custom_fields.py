@@ -67,7 +67,7 @@ Their types are asked for before anything is changed, and the values held agains
 
 
 class CustomFieldChanges(TypedDict, total=False):
-    """What `custom_fields.update` can change; what is not given stays."""
+    """What `custom_fields.update` can change; what is not given stays unchanged."""
 
     name: str
     options: Iterable[str]
@@ -158,7 +158,7 @@ def field_ids(model: Model, given: Collection[int | str]) -> Plan[Mapping[int | 
 
 
 class CustomFields(Resource):
-    """The definitions of custom fields of a stock server. Every method raises `TRMMError`s only.
+    """The definitions of custom fields of a stock server. All errors are `TRMMError`s.
 
     On a gateway they are an `UnsupportedError`. Values stand on what has them: `agent.custom_fields`.
     """
@@ -198,8 +198,8 @@ class CustomFields(Resource):
                 else a text or a number.
 
         Raises:
-            OutcomeUnknownError: sent, and the answer was lost: it may exist.
-            UnidentifiedError: it was created, and can't be told from others.
+            OutcomeUnknownError: it was sent and the answer was lost: it may exist.
+            UnidentifiedError: it was created, but can't be distinguished from others.
         """
         name = arguments.name(name, "name")
         body: dict[str, Any] = {
@@ -243,7 +243,8 @@ class CustomFields(Resource):
         await self._on_stock(UPDATE.name, Plan(steps))
 
     async def delete(self, field: int | CustomField, *, with_values: bool = False) -> None:
-        """Remove a custom field and all its values. Gone already, after a lost answer, counts as success.
+        """Remove a custom field and all its values. If an answer is lost and it is gone afterwards, that
+        counts as success.
 
         Args:
             field: its id, or the field.

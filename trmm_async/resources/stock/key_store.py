@@ -29,7 +29,7 @@ class KeyStoreEntry(Discreet, frozen=True, kw_only=True, gc=False):
 
 
 class KeyStoreChanges(TypedDict, total=False):
-    """What `key_store.update` can change; what is not given stays."""
+    """What `key_store.update` can change; what is not given stays unchanged."""
 
     name: str
     value: str
@@ -63,8 +63,8 @@ class KeyStore(Resource):
         the server does. A name has 25 characters at most.
 
         Raises:
-            OutcomeUnknownError: sent, and the answer was lost: it may exist.
-            UnidentifiedError: it was created, and can't be told from others.
+            OutcomeUnknownError: it was sent and the answer was lost: it may exist.
+            UnidentifiedError: it was created, but can't be distinguished from others.
         """
         name, value = _name(name, "name"), _value(value, "value")
         self._keep_out(value)
@@ -84,7 +84,7 @@ class KeyStore(Resource):
         await self._send(UPDATE, entry, body=body)
 
     async def delete(self, entry: int | KeyStoreEntry, *, with_value: bool = False) -> None:
-        """Remove an entry. Gone already, after a lost answer, counts as success.
+        """Remove an entry. If an answer is lost and it is gone afterwards, that counts as success.
 
         Args:
             entry: its id, or the entry.

@@ -37,7 +37,7 @@ DELETE = delete("agents.notes.delete", _ONE)
 
 
 class Notes(Resource):
-    """The notes that were put to agents of a stock server. Every method raises `TRMMError`s only.
+    """The notes that were put to agents of a stock server. All errors are `TRMMError`s.
 
     On a gateway they are an `UnsupportedError`.
     """

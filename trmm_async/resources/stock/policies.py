@@ -348,7 +348,7 @@ class _PolicyOptions(TypedDict, total=False):
 
 
 class Policies(Resource):
-    """Automation policies of a stock server. Every method raises `TRMMError`s only.
+    """Automation policies of a stock server. All errors are `TRMMError`s.
 
     On a gateway they are an `UnsupportedError`. The server keeps for ten minutes what policies give an agent:
     `assign` to an agent, and what is excluded, may show as late.
@@ -403,8 +403,8 @@ class Policies(Resource):
         Raises:
             BadRequestError: there is a policy of this name.
             NotFoundError: the one to copy is not there; nothing was created.
-            OutcomeUnknownError: sent, and the answer was lost: it may exist.
-            UnidentifiedError: it was created, and can't be told from others.
+            OutcomeUnknownError: it was sent and the answer was lost: it may exist.
+            UnidentifiedError: it was created, but can't be distinguished from others.
         """
         given: dict[str, object] = {"name": name, "active": True, **settings}
         body = arguments.settings(given, _CHECKS, CREATE.name)
@@ -477,7 +477,7 @@ class Policies(Resource):
     async def delete(
         self, policy: int | Policy, *, with_contents: bool = False, in_use: bool = False
     ) -> None:
-        """Remove a policy with its checks and tasks. Gone already counts as success.
+        """Remove a policy with its checks and tasks. If it is gone already, that counts as success.
 
         Args:
             policy: its id, or the policy.
@@ -598,7 +598,7 @@ class PatchPolicies(Resource):
             InvalidRequestError: a value is wrong, or it has one already, which the server would add to and
                 not heed.
             NotFoundError: there is no such policy.
-            OutcomeUnknownError: sent, and the answer was lost: it may exist.
+            OutcomeUnknownError: it was sent and the answer was lost: it may exist.
         """
         policy_id = arguments.object_id(policy, "policy")
         body = {"policy": policy_id, **patch_settings(settings)}
@@ -615,7 +615,7 @@ class PatchPolicies(Resource):
         )
 
     async def delete(self, patch_policy: int | PatchPolicy) -> None:
-        """Remove a patch policy. Gone already, after a lost answer, counts as success.
+        """Remove a patch policy. If an answer is lost and it is gone afterwards, that counts as success.
 
         Raises:
             NotFoundError: there is no such patch policy.

@@ -49,7 +49,7 @@ KILL = send("agents.processes.kill", _ALL + "{process:id}/", method="DELETE", as
 
 
 class Processes(Resource):
-    """What runs on an agent of a stock server. Every method raises `TRMMError`s only.
+    """What runs on an agent of a stock server. All errors are `TRMMError`s.
 
     The agent is asked: see `Agents`. On a gateway they are an `UnsupportedError`.
     """

@@ -140,7 +140,7 @@ DELETE_VALUE = send(
 
 
 class Registry(Resource):
-    r"""The registry of a Windows agent of a stock server. Every method raises `TRMMError`s only.
+    r"""The registry of a Windows agent of a stock server. All errors are `TRMMError`s.
 
     A path is `HKEY_LOCAL_MACHINE\SOFTWARE\Acme`, or `HKLM\SOFTWARE\Acme`. The agent is asked each time, for
     30 seconds, and needs version 2.10.0. What changes something is never sent twice. On a gateway they are an

@@ -112,7 +112,7 @@ DELETE = delete("roles.delete", _ONE)
 
 
 class Roles(Resource):
-    """The roles of a stock server's users. Every method raises `TRMMError`s only.
+    """The roles of a stock server's users. All errors are `TRMMError`s.
 
     On a gateway they are an `UnsupportedError`.
     """
@@ -147,7 +147,7 @@ class Roles(Resource):
         Raises:
             BadRequestError: there is a role of that name, or no such client or site.
             InvalidRequestError: there is no such permission.
-            OutcomeUnknownError: sent, and the answer was lost: it may exist.
+            OutcomeUnknownError: it was sent and the answer was lost: it may exist.
         """
         body = new_role(name, permissions, clients, sites) | {
             "is_superuser": arguments.boolean(superuser, "superuser")
@@ -200,7 +200,7 @@ class Roles(Resource):
         await self._on_stock(UPDATE.name, Plan(partial(_update, number, new_name, changes)))
 
     async def delete(self, role: int | Role, *, in_use: bool = False) -> None:
-        """Remove a role. Gone counts as success.
+        """Remove a role. If it is gone already, that counts as success.
 
         Args:
             role: its id, or the role.

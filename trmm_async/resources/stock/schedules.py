@@ -41,7 +41,7 @@ class Schedule(Noun, frozen=True, kw_only=True, gc=False):
 
 
 class ScheduleChanges(TypedDict, total=False):
-    """What `schedules.update` can change; what is not given stays."""
+    """What `schedules.update` can change; what is not given stays unchanged."""
 
     name: str
     schedule_type: Literal["daily", "weekly", "monthly"]
@@ -127,7 +127,7 @@ class Schedules(Resource):
             weeks: of the month, 1 to 4, and 5 for the last.
 
         Raises:
-            OutcomeUnknownError: sent, and the answer was lost: it may exist.
+            OutcomeUnknownError: it was sent and the answer was lost: it may exist.
         """
         kind = "monthly" if months is not None else "weekly" if weekdays is not None else "daily"
         if kind == "monthly" and (days is None) == (weeks is None or weekdays is None):
@@ -155,7 +155,7 @@ class Schedules(Resource):
         await self._send(UPDATE, schedule, body=arguments.settings(changes, _CHECKS, UPDATE.name))
 
     async def delete(self, schedule: int | Schedule) -> None:
-        """Remove a schedule. Gone counts as success.
+        """Remove a schedule. If it is gone already, that counts as success.
 
         Raises:
             NotFoundError: there is no such schedule.

@@ -56,7 +56,7 @@ UPDATE = put("agents.services.update", _ONE, asks=10)
 
 
 class Services(Resource):
-    """The services of a Windows agent of a stock server. Every method raises `TRMMError`s only.
+    """The services of a Windows agent of a stock server. All errors are `TRMMError`s.
 
     `await trmm.agents.services(agent)` lists them. The agent is asked: see `Agents`. On a gateway they are an
     `UnsupportedError`.

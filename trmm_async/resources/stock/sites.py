@@ -17,7 +17,7 @@ __all__ = ["SiteChanges", "Sites"]
 
 
 class SiteChanges(PlaceSettings, total=False):
-    """What `sites.update` can change; what is not given stays."""
+    """What `sites.update` can change; what is not given stays unchanged."""
 
     name: str
     client: AnyClient
@@ -40,7 +40,7 @@ _CHECKS: Final[arguments.Checks] = {
 
 
 class Sites(Resource):
-    """Sites of clients, on a stock server. Every method raises `TRMMError`s only.
+    """Sites of clients, on a stock server. All errors are `TRMMError`s.
 
     A gateway knows those of a client alone, `trmm.clients.sites(client)`: the methods here but `find` are an
     `UnsupportedError`.
@@ -86,8 +86,8 @@ class Sites(Resource):
         Raises:
             BadRequestError: the client has a site of that name.
             NotFoundError: there is no such client.
-            OutcomeUnknownError: sent, and the answer was lost: it may exist.
-            UnidentifiedError: it was created, and can't be told from others.
+            OutcomeUnknownError: it was sent and the answer was lost: it may exist.
+            UnidentifiedError: it was created, but can't be distinguished from others.
         """
         arguments.reference(client, "client")
         given = arguments.settings({"name": name, **settings}, _CHECKS, CREATE.name)
@@ -117,7 +117,7 @@ class Sites(Resource):
         await self._on_stock(UPDATE.name, wrapped(UPDATE, site_id, "site", checked))
 
     async def delete(self, site: AnySite, *, move_to_site: AnySite | None = None) -> None:
-        """Remove a site. Gone already, after a lost answer, counts as success.
+        """Remove a site. If an answer is lost and it is gone afterwards, that counts as success.
 
         Args:
             site: its id, or the site.

@@ -32,7 +32,7 @@ class Snippet(Noun, frozen=True, kw_only=True, gc=False):
 
 
 class SnippetChanges(TypedDict, total=False):
-    """What `scripts.snippets.update` can change; what is not given stays."""
+    """What `scripts.snippets.update` can change; what is not given stays unchanged."""
 
     name: str
     description: str
@@ -96,7 +96,7 @@ class Snippets(Resource):
 
         Raises:
             BadRequestError: there is a snippet of that name.
-            OutcomeUnknownError: sent, and the answer was lost: it may exist.
+            OutcomeUnknownError: it was sent and the answer was lost: it may exist.
         """
         given = {"name": name, "description": description, "code": code, "shell": shell}
         body = arguments.settings(given, _CHECKS, CREATE.name)
@@ -111,7 +111,8 @@ class Snippets(Resource):
         await self._send(UPDATE, snippet, body=arguments.settings(changes, _CHECKS, UPDATE.name))
 
     async def delete(self, snippet: int | Snippet, *, with_code: bool = False) -> None:
-        """Remove a snippet; scripts that use it then run with its braces in them. Gone counts as success.
+        """Remove a snippet; scripts that use it then run with its braces in them. If it is gone already, that
+        counts as success.
 
         Args:
             snippet: its id, or the snippet.

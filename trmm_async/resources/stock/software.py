@@ -98,7 +98,7 @@ REFRESH = put("agents.software.refresh", _ALL, asks=15)
 
 
 class InstalledSoftware(Resource):
-    """What is installed on agents of a stock server. Every method raises `TRMMError`s only.
+    """What is installed on agents of a stock server. All errors are `TRMMError`s.
 
     On a gateway it is an `UnsupportedError`.
     """

@@ -40,7 +40,7 @@ class UrlAction(Noun, frozen=True, kw_only=True, gc=False):
 
 
 class UrlActionChanges(TypedDict, total=False):
-    """What can be set of a URL action; what is not given stays.
+    """What can be set of a URL action; what is not given stays unchanged.
 
     `rest_headers` are a mapping, or a text that holds JSON, as `rest_body` is.
     """
@@ -105,7 +105,7 @@ class _UrlActionOptions(TypedDict, total=False):
 
 
 class UrlActions(Resource):
-    """URL actions of a stock server. Every method raises `TRMMError`s only.
+    """URL actions of a stock server. All errors are `TRMMError`s.
 
     On a gateway they are an `UnsupportedError`.
     """
@@ -119,8 +119,8 @@ class UrlActions(Resource):
             settings: as `UrlActionChanges` has them.
 
         Raises:
-            OutcomeUnknownError: sent, and the answer was lost: it may exist.
-            UnidentifiedError: it was created, and can't be told from others.
+            OutcomeUnknownError: it was sent and the answer was lost: it may exist.
+            UnidentifiedError: it was created, but can't be distinguished from others.
         """
         given: dict[str, object] = {"name": name, "pattern": pattern, **settings}
         body = arguments.settings(given, _CHECKS, CREATE.name)
@@ -138,7 +138,7 @@ class UrlActions(Resource):
         await self._send(UPDATE, action, body=arguments.settings(changes, _CHECKS, UPDATE.name))
 
     async def delete(self, action: int | UrlAction, *, in_use: bool = False) -> None:
-        """Remove a URL action. Gone already, after a lost answer, counts as success.
+        """Remove a URL action. If an answer is lost and it is gone afterwards, that counts as success.
 
         Args:
             action: its id, or the action.

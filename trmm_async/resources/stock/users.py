@@ -68,7 +68,7 @@ class UserSession(Noun, frozen=True, kw_only=True, gc=False):
 
 
 class UserChanges(TypedDict, total=False):
-    """What `users.update` can change; what is not given stays."""
+    """What `users.update` can change; what is not given stays unchanged."""
 
     username: str
     first_name: str
@@ -145,7 +145,7 @@ END_ALL = delete("users.sessions.delete_all", _SESSIONS, since="0.20.0")
 
 
 class Sessions(Resource):
-    """The logins of a stock server's users that have not ended. Every method raises `TRMMError`s only."""
+    """The logins of a stock server's users that have not ended. All errors are `TRMMError`s."""
 
     async def delete(self, session: str | UserSession) -> None:
         """End a session, given itself or its digest: its token is refused from then on. Gone counts as done.
@@ -173,7 +173,7 @@ class Sessions(Resource):
 
 
 class Users(Resource):
-    """The users of a stock server. Every method raises `TRMMError`s only.
+    """The users of a stock server. All errors are `TRMMError`s.
 
     On a gateway they are an `UnsupportedError`.
     """
@@ -246,7 +246,7 @@ class Users(Resource):
         await self._send(UPDATE, user, body=arguments.settings(changes, _CHECKS, UPDATE.name))
 
     async def delete(self, user: int | User, *, with_keys: bool = False) -> None:
-        """Remove a user, with the sessions of it. Gone counts as success.
+        """Remove a user, with the sessions of it. If it is gone already, that counts as success.
 
         Args:
             user: its id, or the user.

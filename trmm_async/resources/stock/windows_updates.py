@@ -79,7 +79,7 @@ INSTALL = send("agents.windows_updates.install", _ALL + "install/")
 
 
 class WindowsUpdates(Resource):
-    """The Windows updates of agents of a stock server. Every method raises `TRMMError`s only.
+    """The Windows updates of agents of a stock server. All errors are `TRMMError`s.
 
     On a gateway they are an `UnsupportedError`.
     """
