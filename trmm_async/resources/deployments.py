@@ -84,8 +84,11 @@ class Deployments:
         return await self._api.send(lambda dialect: dialect.list_deployments())
 
     async def delete(self, deployment: int | Deployment) -> None:
-        """Revoke a deployment before it expires. If an answer is lost and it is gone afterwards, that counts
-        as success.""" deployment_id = arguments.object_id(deployment, "deployment")
+        """Revoke a deployment before it expires.
+
+        If an answer is lost and it is gone afterwards, that counts as success.
+        """
+        deployment_id = arguments.object_id(deployment, "deployment")
         await self._api.send(lambda dialect: dialect.delete_deployment(deployment_id))
 
     async def download(

@@ -37,12 +37,12 @@ __all__ = ["TaskChanges", "TaskOnAgent", "TaskSettings", "Tasks"]
 
 
 class TaskSettings(TypedDict, total=False):
-    """What can be set of a task besides its name, its schedule and whose it is; what is not given stays
-    unchanged.
+    """Settings of a task besides its name, schedule and owner. What is not given stays unchanged.
 
-    `collector`: the custom field that keeps what it prints, the last line or all (`collector_all_output`).
-    `platforms`: where a policy's task goes, of "windows", "linux", "darwin"; Windows alone without it.
-    `instance_policy`: what becomes of it if it is due while it still runs; "queue" without it.
+    `collector` is the custom field that stores the task's output: the last line, or all of it
+    (`collector_all_output`). `platforms` are those that a policy's task is for, of "windows", "linux" and
+    "darwin"; without it, Windows only. `instance_policy` says what happens if the task is due while it still
+    runs; without it, "queue".
     """
 
     actions: Sequence[TaskAction]

@@ -809,7 +809,7 @@ class Agents:
         """
 
 class Deployments:
-    """One-time URLs that install new agents. Methods raise `TRMMError`s only, `download` also `OSError`."""
+    """One-time URLs that install new agents. All errors are `TRMMError`s, and `OSError`s of `download`."""
 
     def create(self, *, client: AnyClient, site: AnySite, expires: datetime, arch: Arch, install_flags: str='', monitoring_type: MonitoringType | None=None) -> Deployment:
         """Create a deployment; draws on the deployments' limit besides the general one. Never sent twice.
@@ -820,13 +820,16 @@ class Deployments:
 
         Raises:
             InvalidRequestError: an argument is wrong; `expires` must be aware and in the future.
-            OutcomeUnknownError: sent, and the answer was lost: it may exist.
-            UnidentifiedError: it was created, and can't be told from others.
+            OutcomeUnknownError: it was sent and the answer was lost: it may exist.
+            UnidentifiedError: it was created, but can't be distinguished from others.
             UnsupportedError: the server can't make one for this `arch`, or knows no `monitoring_type`.
         """
 
     def delete(self, deployment: int | Deployment) -> None:
-        """Revoke a deployment before it expires. Gone already, after a lost answer, counts as success."""
+        """Revoke a deployment before it expires.
+
+        If an answer is lost and it is gone afterwards, that counts as success.
+        """
 
     def download(self, deployment: int | Deployment, folder: str | os.PathLike[str], *, progress: Progress | None=None) -> Path:
         """Download the installer into `folder`, made if it isn't there; the path of the file.
@@ -847,7 +850,7 @@ class Deployments:
         """The active deployments."""
 
 class Clients:
-    """Clients (customers, tenants) and their sites. Every method raises `TRMMError`s only."""
+    """Clients (customers, tenants) and their sites. All errors are `TRMMError`s."""
 
     def sites(self, client: AnyClient) -> list[Site]:
         """The sites of one client."""
@@ -862,8 +865,8 @@ class Clients:
                 custom fields.
 
         Raises:
-            OutcomeUnknownError: sent, and the answer was lost: it may exist.
-            UnidentifiedError: it was created, and can't be told from others.
+            OutcomeUnknownError: it was sent and the answer was lost: it may exist.
+            UnidentifiedError: it was created, but can't be distinguished from others.
             UnsupportedError: a site was named, and the server is a gateway.
         """
 
@@ -897,7 +900,7 @@ class Clients:
     def delete(self, client: AnyClient, *, with_sites: bool=False, move_to_site: AnySite | None=None) -> None:
         """Remove a client and its sites; a stock server only.
 
-        Gone already, after a lost answer, counts as success.
+        If an answer is lost and it is gone afterwards, that counts as success.
 
         Args:
             client: its id, or the client.
@@ -916,7 +919,7 @@ class Clients:
         """All clients, each with its sites."""
 
 class Sites:
-    """Sites of clients, on a stock server. Every method raises `TRMMError`s only.
+    """Sites of clients, on a stock server. All errors are `TRMMError`s.
 
     A gateway knows those of a client alone, `trmm.clients.sites(client)`: the methods here but `find` are an
     `UnsupportedError`.
@@ -952,8 +955,8 @@ class Sites:
         Raises:
             BadRequestError: the client has a site of that name.
             NotFoundError: there is no such client.
-            OutcomeUnknownError: sent, and the answer was lost: it may exist.
-            UnidentifiedError: it was created, and can't be told from others.
+            OutcomeUnknownError: it was sent and the answer was lost: it may exist.
+            UnidentifiedError: it was created, but can't be distinguished from others.
         """
 
     def update(self, site: AnySite, **changes: Unpack[SiteChanges]) -> None:
@@ -969,7 +972,7 @@ class Sites:
         """
 
     def delete(self, site: AnySite, *, move_to_site: AnySite | None=None) -> None:
-        """Remove a site. Gone already, after a lost answer, counts as success.
+        """Remove a site. If an answer is lost and it is gone afterwards, that counts as success.
 
         Args:
             site: its id, or the site.
@@ -986,7 +989,7 @@ class Sites:
 class Scripts:
     """The server's script library: list; on a stock server get, create, update, delete, test.
 
-    Every method raises `TRMMError`s only.
+    All errors are `TRMMError`s.
     """
     snippets: Snippets
 
@@ -1033,8 +1036,8 @@ class Scripts:
             supported_platforms: where it runs; nothing for everywhere.
 
         Raises:
-            OutcomeUnknownError: sent, and the answer was lost: it may exist.
-            UnidentifiedError: it was created, and can't be told from others.
+            OutcomeUnknownError: it was sent and the answer was lost: it may exist.
+            UnidentifiedError: it was created, but can't be distinguished from others.
         """
 
     def update(self, script: AnyScript, **changes: Unpack[ScriptChanges]) -> None:
@@ -1056,7 +1059,7 @@ class Scripts:
     def delete(self, script: AnyScript, *, with_code: bool=False, in_use: bool=False) -> None:
         """Remove a script for good; a stock server only.
 
-        Gone already, after a lost answer, counts as success.
+        If an answer is lost and it is gone afterwards, that counts as success.
 
         Args:
             script: its id or name, or the script.
@@ -1089,7 +1092,7 @@ class Scripts:
         Raises:
             AgentLostError: the agent did not report an end within `timeout`: it may have run, or run still.
             AgentUnreachableError: the server could not send it.
-            OutcomeUnknownError: sent, and the answer was lost: it may have run.
+            OutcomeUnknownError: it was sent and the answer was lost: it may have run.
         """
 
     def test_on_server(self, *, shell: Shell, code: str, args: Iterable[str]=(), env_vars: Mapping[str, str] | None=None, timeout: int=90) -> ScriptResult:
@@ -1107,7 +1110,7 @@ class Scripts:
 
         Raises:
             BadRequestError: scripts on the server are switched off.
-            OutcomeUnknownError: sent, and the answer was lost: it may have run.
+            OutcomeUnknownError: it was sent and the answer was lost: it may have run.
         """
 
     def list(self, *, hidden: bool=False, community: bool=True) -> list[Script]:
@@ -1121,7 +1124,7 @@ class Scripts:
 class Checks:
     """Checks and their results: list, iter; of a stock server also all else that can be done with them.
 
-    Every method raises `TRMMError`s only.
+    All errors are `TRMMError`s.
     """
 
     def get(self, check: int | Check) -> CheckDetails:
@@ -1154,8 +1157,8 @@ class Checks:
             InvalidRequestError: a value is wrong, or neither or both of agent and policy are given.
             BadRequestError: there is one of this type already, or no such script or policy.
             NotFoundError: there is no such agent.
-            OutcomeUnknownError: sent, and the answer was lost: it may exist.
-            UnidentifiedError: it was created, and can't be told from others.
+            OutcomeUnknownError: it was sent and the answer was lost: it may exist.
+            UnidentifiedError: it was created, but can't be distinguished from others.
         """
 
     @overload
@@ -1180,7 +1183,7 @@ class Checks:
     def delete(self, check: int | Check | CheckDetails, *, in_use: bool=False) -> None:
         """Remove a check with its results, of a policy from all its agents; a stock server only.
 
-        Gone already, after a lost answer, counts as success.
+        If an answer is lost and it is gone afterwards, that counts as success.
 
         Args:
             check: its id, or the check.
@@ -1212,7 +1215,7 @@ class Checks:
 
         Raises:
             BadRequestError: it has no agents, or there is no such client or site.
-            OutcomeUnknownError: sent, and the answer was lost: they may run.
+            OutcomeUnknownError: it was sent and the answer was lost: they may run.
         """
 
     @overload
@@ -1284,7 +1287,7 @@ class Checks:
         """
 
 class Tasks:
-    """Automated tasks. Every method raises `TRMMError`s only."""
+    """Automated tasks. All errors are `TRMMError`s."""
 
     def results(self, task: int | Task) -> list[TaskOnAgent]:
         """What came of a policy's task on each agent that has it; a stock server only.
@@ -1301,7 +1304,7 @@ class Tasks:
         Raises:
             InvalidRequestError: an argument is wrong; of `schedule` it says which field.
             UnsupportedError: a stock server has no task type for this schedule.
-            OutcomeUnknownError: sent, and the answer was lost: it may exist.
+            OutcomeUnknownError: it was sent and the answer was lost: it may exist.
         """
 
     def set_up(self, *, name: str, schedule: TaskSchedule, actions: Sequence[TaskAction], agent: str | Agent | None=None, policy: int | Policy | None=None, **settings: Unpack[_TaskOptions]) -> Task:
@@ -1325,8 +1328,8 @@ class Tasks:
                 something else.
             BadRequestError: there is no such policy or custom field.
             NotFoundError: there is no such agent, script or check.
-            OutcomeUnknownError: sent, and the answer was lost: it may exist.
-            UnidentifiedError: it was created, and can't be told from others.
+            OutcomeUnknownError: it was sent and the answer was lost: it may exist.
+            UnidentifiedError: it was created, but can't be distinguished from others.
         """
 
     def get(self, task: int | Task) -> Task:
@@ -1349,7 +1352,7 @@ class Tasks:
         Raises:
             InvalidRequestError: it is a policy's task, and no agent was named: the server would run nothing.
             NotFoundError: there is no such task.
-            OutcomeUnknownError: sent, and the answer was lost: it may run.
+            OutcomeUnknownError: it was sent and the answer was lost: it may run.
         """
 
     def run_everywhere(self, task: int | Task) -> None:
@@ -1361,7 +1364,7 @@ class Tasks:
         Raises:
             InvalidRequestError: it is no task of a policy: the server would say yes, and run nothing.
             NotFoundError: there is no such task.
-            OutcomeUnknownError: sent, and the answer was lost: it may run.
+            OutcomeUnknownError: it was sent and the answer was lost: it may run.
         """
 
     def update(self, task: int | Task, **changes: Unpack[TaskChanges]) -> None:
@@ -1377,8 +1380,8 @@ class Tasks:
     def delete(self, task: int | Task, *, in_use: bool=False) -> None:
         """Remove a task, of a policy from all its agents; a stock server only.
 
-        Gone already, after a lost answer, counts as success. The server tells the agent first, in its own
-        time: an agent's task may be listed for a while.
+        If an answer is lost and it is gone afterwards, that counts as success. The server tells the agent
+        first, in its own time: an agent's task may be listed for a while.
 
         Args:
             task: its id, or the task.
@@ -1396,7 +1399,7 @@ class Tasks:
 class Alerts:
     """Alerts: list, acknowledge, resolve; on a stock server snooze, delete, and several at once.
 
-    Every method raises `TRMMError`s only. Methods that change alerts are
+    All errors are `TRMMError`s. Methods that change alerts are
     idempotent: they are sent again if an answer is lost.
     """
 
@@ -1422,8 +1425,8 @@ class Alerts:
 
         Raises:
             InvalidRequestError: a value is wrong, or there is no such agent; nothing was written.
-            OutcomeUnknownError: sent, and the answer was lost: it may exist.
-            UnidentifiedError: it was written, and can't be told from others.
+            OutcomeUnknownError: it was sent and the answer was lost: it may exist.
+            UnidentifiedError: it was written, but can't be distinguished from others.
         """
 
     def acknowledge(self, alert: int | Alert) -> None:
@@ -1450,7 +1453,7 @@ class Alerts:
     def delete(self, alert: int | Alert, *, with_history: bool=False) -> None:
         """Remove an alert for good; a stock server only. `resolve` ends one, and keeps what is known of it.
 
-        Gone already, after a lost answer, counts as success.
+        If an answer is lost and it is gone afterwards, that counts as success.
 
         Args:
             alert: its id, or the alert.
@@ -1476,7 +1479,7 @@ class Alerts:
         """
 
 class Policies:
-    """Automation policies of a stock server. Every method raises `TRMMError`s only.
+    """Automation policies of a stock server. All errors are `TRMMError`s.
 
     On a gateway they are an `UnsupportedError`. The server keeps for ten minutes what policies give an agent:
     `assign` to an agent, and what is excluded, may show as late.
@@ -1520,8 +1523,8 @@ class Policies:
         Raises:
             BadRequestError: there is a policy of this name.
             NotFoundError: the one to copy is not there; nothing was created.
-            OutcomeUnknownError: sent, and the answer was lost: it may exist.
-            UnidentifiedError: it was created, and can't be told from others.
+            OutcomeUnknownError: it was sent and the answer was lost: it may exist.
+            UnidentifiedError: it was created, but can't be distinguished from others.
         """
 
     def update(self, policy: int | Policy, **changes: Unpack[PolicyChanges]) -> None:
@@ -1552,7 +1555,7 @@ class Policies:
         """All clients with their sites, and which policies are set there; what they inherit is not in it."""
 
     def delete(self, policy: int | Policy, *, with_contents: bool=False, in_use: bool=False) -> None:
-        """Remove a policy with its checks and tasks. Gone already counts as success.
+        """Remove a policy with its checks and tasks. If it is gone already, that counts as success.
 
         Args:
             policy: its id, or the policy.
@@ -1569,7 +1572,7 @@ class Policies:
         """All policies."""
 
 class AlertTemplates:
-    """Alert templates of a stock server. Every method raises `TRMMError`s only.
+    """Alert templates of a stock server. All errors are `TRMMError`s.
 
     On a gateway they are an `UnsupportedError`. What is set reaches the agents some seconds later.
     """
@@ -1599,8 +1602,8 @@ class AlertTemplates:
             InvalidRequestError: a value is wrong, or an action and its type don't go together.
             BadRequestError: there is no such script or URL action.
             PermissionDeniedError: also if the key may not run scripts on the server ("server").
-            OutcomeUnknownError: sent, and the answer was lost: it may exist.
-            UnidentifiedError: it was created, and can't be told from others.
+            OutcomeUnknownError: it was sent and the answer was lost: it may exist.
+            UnidentifiedError: it was created, but can't be distinguished from others.
         """
 
     def update(self, template: int | AlertTemplate, **changes: Unpack[AlertTemplateChanges]) -> None:
@@ -1627,7 +1630,7 @@ class AlertTemplates:
         """
 
     def delete(self, template: int | AlertTemplate, *, in_use: bool=False) -> None:
-        """Remove an alert template. Gone already, after a lost answer, counts as success.
+        """Remove an alert template. If an answer is lost and it is gone afterwards, that counts as success.
 
         Args:
             template: its id, or the template.
@@ -1643,7 +1646,7 @@ class AlertTemplates:
         """All alert templates."""
 
 class UrlActions:
-    """URL actions of a stock server. Every method raises `TRMMError`s only.
+    """URL actions of a stock server. All errors are `TRMMError`s.
 
     On a gateway they are an `UnsupportedError`.
     """
@@ -1657,8 +1660,8 @@ class UrlActions:
             settings: as `UrlActionChanges` has them.
 
         Raises:
-            OutcomeUnknownError: sent, and the answer was lost: it may exist.
-            UnidentifiedError: it was created, and can't be told from others.
+            OutcomeUnknownError: it was sent and the answer was lost: it may exist.
+            UnidentifiedError: it was created, but can't be distinguished from others.
         """
 
     def update(self, action: int | UrlAction, **changes: Unpack[UrlActionChanges]) -> None:
@@ -1669,7 +1672,7 @@ class UrlActions:
         """
 
     def delete(self, action: int | UrlAction, *, in_use: bool=False) -> None:
-        """Remove a URL action. Gone already, after a lost answer, counts as success.
+        """Remove a URL action. If an answer is lost and it is gone afterwards, that counts as success.
 
         Args:
             action: its id, or the action.
@@ -1685,7 +1688,7 @@ class UrlActions:
         """All URL actions; there is no call for one."""
 
 class CustomFields:
-    """The definitions of custom fields of a stock server. Every method raises `TRMMError`s only.
+    """The definitions of custom fields of a stock server. All errors are `TRMMError`s.
 
     On a gateway they are an `UnsupportedError`. Values stand on what has them: `agent.custom_fields`.
     """
@@ -1710,8 +1713,8 @@ class CustomFields:
                 else a text or a number.
 
         Raises:
-            OutcomeUnknownError: sent, and the answer was lost: it may exist.
-            UnidentifiedError: it was created, and can't be told from others.
+            OutcomeUnknownError: it was sent and the answer was lost: it may exist.
+            UnidentifiedError: it was created, but can't be distinguished from others.
         """
 
     def update(self, field: int | CustomField, **changes: Unpack[CustomFieldChanges]) -> None:
@@ -1729,7 +1732,9 @@ class CustomFields:
         """
 
     def delete(self, field: int | CustomField, *, with_values: bool=False) -> None:
-        """Remove a custom field and all its values. Gone already, after a lost answer, counts as success.
+        """Delete a custom field and all its values.
+
+        If an answer is lost and it is gone afterwards, that counts as success.
 
         Args:
             field: its id, or the field.
@@ -1756,8 +1761,8 @@ class KeyStore:
         the server does. A name has 25 characters at most.
 
         Raises:
-            OutcomeUnknownError: sent, and the answer was lost: it may exist.
-            UnidentifiedError: it was created, and can't be told from others.
+            OutcomeUnknownError: it was sent and the answer was lost: it may exist.
+            UnidentifiedError: it was created, but can't be distinguished from others.
         """
 
     def update(self, entry: int | KeyStoreEntry, **changes: Unpack[KeyStoreChanges]) -> None:
@@ -1768,7 +1773,7 @@ class KeyStore:
         """
 
     def delete(self, entry: int | KeyStoreEntry, *, with_value: bool=False) -> None:
-        """Remove an entry. Gone already, after a lost answer, counts as success.
+        """Remove an entry. If an answer is lost and it is gone afterwards, that counts as success.
 
         Args:
             entry: its id, or the entry.
@@ -1858,7 +1863,7 @@ class Installers:
         """
 
 class Users:
-    """The users of a stock server. Every method raises `TRMMError`s only.
+    """The users of a stock server. All errors are `TRMMError`s.
 
     On a gateway they are an `UnsupportedError`.
     """
@@ -1901,7 +1906,7 @@ class Users:
         """
 
     def delete(self, user: int | User, *, with_keys: bool=False) -> None:
-        """Remove a user, with the sessions of it. Gone counts as success.
+        """Remove a user, with the sessions of it. If it is gone already, that counts as success.
 
         Args:
             user: its id, or the user.
@@ -1931,7 +1936,7 @@ class Users:
         """All users, or those who have `search` in their names."""
 
 class Roles:
-    """The roles of a stock server's users. Every method raises `TRMMError`s only.
+    """The roles of a stock server's users. All errors are `TRMMError`s.
 
     On a gateway they are an `UnsupportedError`.
     """
@@ -1957,7 +1962,7 @@ class Roles:
         Raises:
             BadRequestError: there is a role of that name, or no such client or site.
             InvalidRequestError: there is no such permission.
-            OutcomeUnknownError: sent, and the answer was lost: it may exist.
+            OutcomeUnknownError: it was sent and the answer was lost: it may exist.
         """
 
     def update(self, role: int | Role, *, name: str | None=None, permissions: Iterable[str] | None=None, grant: Iterable[str]=(), revoke: Iterable[str]=(), clients: RolesClients | None=None, sites: RolesSites | None=None, superuser: bool | None=None) -> None:
@@ -1978,7 +1983,7 @@ class Roles:
         """
 
     def delete(self, role: int | Role, *, in_use: bool=False) -> None:
-        """Remove a role. Gone counts as success.
+        """Remove a role. If it is gone already, that counts as success.
 
         Args:
             role: its id, or the role.
@@ -1994,7 +1999,7 @@ class Roles:
         """All roles."""
 
 class ApiKeys:
-    """The API keys of a stock server's users. Every method raises `TRMMError`s only.
+    """The API keys of a stock server's users. All errors are `TRMMError`s.
 
     The keys stand in answers, and in no repr and no error. Who may list keys may use each of them. On a
     gateway they are an `UnsupportedError`.
@@ -2010,7 +2015,7 @@ class ApiKeys:
 
         Raises:
             BadRequestError: there is a key of that name, or no such user.
-            OutcomeUnknownError: sent, and the answer was lost: it may exist.
+            OutcomeUnknownError: it was sent and the answer was lost: it may exist.
         """
 
     def create_limited(self, *, name: str, permissions: Iterable[str], clients: RolesClients, sites: RolesSites=(), expires: datetime | None=None) -> ApiKey:
@@ -2041,7 +2046,7 @@ class ApiKeys:
         """
 
     def delete(self, key: int | ApiKey, *, with_access: bool=False) -> None:
-        """Remove an API key: it is refused from then on. Gone counts as success.
+        """Remove an API key: it is refused from then on. If it is gone already, that counts as success.
 
         Args:
             key: its id, or the key.
@@ -2076,7 +2081,7 @@ class Schedules:
             weeks: of the month, 1 to 4, and 5 for the last.
 
         Raises:
-            OutcomeUnknownError: sent, and the answer was lost: it may exist.
+            OutcomeUnknownError: it was sent and the answer was lost: it may exist.
         """
 
     def update(self, schedule: int | Schedule, **changes: Unpack[ScheduleChanges]) -> None:
@@ -2087,7 +2092,7 @@ class Schedules:
         """
 
     def delete(self, schedule: int | Schedule) -> None:
-        """Remove a schedule. Gone counts as success.
+        """Remove a schedule. If it is gone already, that counts as success.
 
         Raises:
             NotFoundError: there is no such schedule.
@@ -2097,7 +2102,7 @@ class Schedules:
         """All schedules."""
 
 class Core:
-    """The stock server itself: version, settings, upkeep. Every method raises `TRMMError`s only.
+    """The stock server itself: version, settings, upkeep. All errors are `TRMMError`s.
 
     On a gateway they are an `UnsupportedError`.
     """
@@ -2372,7 +2377,7 @@ class Bulk:
 
     The server chooses the agents when the call comes, hands the work out, and answers with how many they
     are. It tells nothing of what comes of it, and those that are off are counted and get nothing. Where the
-    outcome of each matters, `trmm.fleet` is the way. Never sent twice. Every method raises `TRMMError`s only.
+    outcome of each matters, `trmm.fleet` is the way. Never sent twice. All errors are `TRMMError`s.
     """
 
     def run_command(self, command: str, *, shell: str, custom_shell: str | None=None, timeout: int=30, run_as_user: bool=False, **targets: Unpack[BulkTargets]) -> int | None:
@@ -2391,7 +2396,7 @@ class Bulk:
 
         Raises:
             BadRequestError: there are no such agents.
-            OutcomeUnknownError: sent, and the answer was lost: it may run.
+            OutcomeUnknownError: it was sent and the answer was lost: it may run.
         """
 
     def run_script(self, script: AnyScript, *, args: Iterable[str]=(), env_vars: Mapping[str, str] | None=None, timeout: int=90, run_as_user: bool=False, collector: int | CustomField | None=None, collector_all_output: bool=False, note: bool=False, **targets: Unpack[BulkTargets]) -> int | None:
@@ -2414,7 +2419,7 @@ class Bulk:
         Raises:
             BadRequestError: there are no such agents.
             NotFoundError: there is no such script or custom field.
-            OutcomeUnknownError: sent, and the answer was lost: it may run.
+            OutcomeUnknownError: it was sent and the answer was lost: it may run.
         """
 
     def scan_patches(self, **targets: Unpack[BulkTargets]) -> int | None:
@@ -2765,7 +2770,7 @@ class Maintenance:
         """
 
 class Notes:
-    """The notes that were put to agents of a stock server. Every method raises `TRMMError`s only.
+    """The notes that were put to agents of a stock server. All errors are `TRMMError`s.
 
     On a gateway they are an `UnsupportedError`.
     """
@@ -2808,7 +2813,7 @@ class Notes:
         """The notes that were put to an agent, or to all."""
 
 class Processes:
-    """What runs on an agent of a stock server. Every method raises `TRMMError`s only.
+    """What runs on an agent of a stock server. All errors are `TRMMError`s.
 
     The agent is asked: see `Agents`. On a gateway they are an `UnsupportedError`.
     """
@@ -2824,7 +2829,7 @@ class Processes:
         """What runs on an agent, at this moment. The agent is asked, for 5 seconds."""
 
 class Registry:
-    """The registry of a Windows agent of a stock server. Every method raises `TRMMError`s only.
+    """The registry of a Windows agent of a stock server. All errors are `TRMMError`s.
 
     A path is `HKEY_LOCAL_MACHINE\\SOFTWARE\\Acme`, or `HKLM\\SOFTWARE\\Acme`. The agent is asked each time, for
     30 seconds, and needs version 2.10.0. What changes something is never sent twice. On a gateway they are an
@@ -2919,7 +2924,7 @@ class Registry:
         """
 
 class Services:
-    """The services of a Windows agent of a stock server. Every method raises `TRMMError`s only.
+    """The services of a Windows agent of a stock server. All errors are `TRMMError`s.
 
     `trmm.agents.services(agent)` lists them. The agent is asked: see `Agents`. On a gateway they are an
     `UnsupportedError`.
@@ -2954,7 +2959,7 @@ class Services:
         """
 
 class InstalledSoftware:
-    """What is installed on agents of a stock server. Every method raises `TRMMError`s only.
+    """What is installed on agents of a stock server. All errors are `TRMMError`s.
 
     On a gateway it is an `UnsupportedError`.
     """
@@ -3029,7 +3034,7 @@ class EventLog:
         """
 
 class WindowsUpdates:
-    """The Windows updates of agents of a stock server. Every method raises `TRMMError`s only.
+    """The Windows updates of agents of a stock server. All errors are `TRMMError`s.
 
     On a gateway they are an `UnsupportedError`.
     """
@@ -3192,7 +3197,7 @@ class Snippets:
 
         Raises:
             BadRequestError: there is a snippet of that name.
-            OutcomeUnknownError: sent, and the answer was lost: it may exist.
+            OutcomeUnknownError: it was sent and the answer was lost: it may exist.
         """
 
     def update(self, snippet: int | Snippet, **changes: Unpack[SnippetChanges]) -> None:
@@ -3203,7 +3208,9 @@ class Snippets:
         """
 
     def delete(self, snippet: int | Snippet, *, with_code: bool=False) -> None:
-        """Remove a snippet; scripts that use it then run with its braces in them. Gone counts as success.
+        """Delete a snippet. Scripts that use it then run with its name in braces in their code.
+
+        If it is gone already, that counts as success.
 
         Args:
             snippet: its id, or the snippet.
@@ -3255,7 +3262,7 @@ class PatchPolicies:
             InvalidRequestError: a value is wrong, or it has one already, which the server would add to and
                 not heed.
             NotFoundError: there is no such policy.
-            OutcomeUnknownError: sent, and the answer was lost: it may exist.
+            OutcomeUnknownError: it was sent and the answer was lost: it may exist.
         """
 
     def update(self, patch_policy: int | PatchPolicy, **changes: Unpack[PatchChanges]) -> None:
@@ -3266,7 +3273,7 @@ class PatchPolicies:
         """
 
     def delete(self, patch_policy: int | PatchPolicy) -> None:
-        """Remove a patch policy. Gone already, after a lost answer, counts as success.
+        """Remove a patch policy. If an answer is lost and it is gone afterwards, that counts as success.
 
         Raises:
             NotFoundError: there is no such patch policy.
@@ -3300,7 +3307,7 @@ class AuditStream:
         ...
 
 class Sessions:
-    """The logins of a stock server's users that have not ended. Every method raises `TRMMError`s only."""
+    """The logins of a stock server's users that have not ended. All errors are `TRMMError`s."""
 
     def delete(self, session: str | UserSession) -> None:
         """End a session, given itself or its digest: its token is refused from then on. Gone counts as done.

@@ -243,8 +243,9 @@ class CustomFields(Resource):
         await self._on_stock(UPDATE.name, Plan(steps))
 
     async def delete(self, field: int | CustomField, *, with_values: bool = False) -> None:
-        """Remove a custom field and all its values. If an answer is lost and it is gone afterwards, that
-        counts as success.
+        """Delete a custom field and all its values.
+
+        If an answer is lost and it is gone afterwards, that counts as success.
 
         Args:
             field: its id, or the field.

@@ -111,8 +111,9 @@ class Snippets(Resource):
         await self._send(UPDATE, snippet, body=arguments.settings(changes, _CHECKS, UPDATE.name))
 
     async def delete(self, snippet: int | Snippet, *, with_code: bool = False) -> None:
-        """Remove a snippet; scripts that use it then run with its braces in them. If it is gone already, that
-        counts as success.
+        """Delete a snippet. Scripts that use it then run with its name in braces in their code.
+
+        If it is gone already, that counts as success.
 
         Args:
             snippet: its id, or the snippet.
