@@ -41,10 +41,10 @@ DELETE = send("alerts.delete", _ONE, method="DELETE")
 
 
 class Alerts(Resource):
-    """Alerts: list, acknowledge, resolve; on a stock server snooze, delete, and several at once.
+    """Alerts: list, acknowledge and resolve them; on a stock server also snooze and delete them.
 
-    All errors are `TRMMError`s. Methods that change alerts are
-    idempotent: they are sent again if an answer is lost.
+    All errors are `TRMMError`s. Methods that change alerts are idempotent: they are sent again if an answer
+    is lost.
     """
 
     async def list(
@@ -56,17 +56,18 @@ class Alerts(Resource):
         resolved: bool | None = None,
         snoozed: bool | None = None,
     ) -> list[Alert]:
-        """All alerts that the key may see; on a stock server those that match all of what is given.
+        """List all alerts that the key may see; on a stock server those that match all of the filters.
 
         Args:
-            days: of the last so many days.
-            client: of the agents of one client, or of several. Alerts without an agent are then left out.
-            severity: one, or several.
-            resolved: True for those alone, False for the others.
-            snoozed: the same.
+            days: only alerts of the last so many days.
+            client: only alerts of the agents of one client, or of several. Alerts without an agent are left
+                out then.
+            severity: only alerts of this severity, or of one of these.
+            resolved: True for only resolved alerts, False for only unresolved ones.
+            snoozed: True for only snoozed alerts, False for only those that are not snoozed.
 
         Raises:
-            UnsupportedError: a filter was given, and the server is a gateway, which has none.
+            UnsupportedError: a filter was given, and the server is a gateway, which has no filters.
         """
         given = {
             "days": days,
@@ -90,7 +91,7 @@ class Alerts(Resource):
         ]
 
     async def get(self, alert: int | Alert) -> Alert:
-        """One alert as it is now; a stock server only.
+        """Get one alert; a stock server only.
 
         Raises:
             NotFoundError: there is no such alert.
@@ -107,22 +108,23 @@ class Alerts(Resource):
         check: int | Check | None = None,
         task: int | Task | None = None,
     ) -> Alert:
-        """Write an alert and return it; a stock server only. Never sent twice.
+        """Create an alert and return it; a stock server only. Never sent twice.
 
-        It is a row in the list of alerts: nobody is told by mail, and no action runs. Its time is now.
+        The alert is a row in the list of alerts, with the present time. The server sends no mail for it, and
+        runs no action.
 
         Args:
-            message: what it says.
+            message: the text.
             severity: "info", "warning" or "error".
-            alert_type: what it is about; "custom" is nothing of the server's own.
-            agent: whose it is; None for nobody's.
+            alert_type: the kind of its subject; "custom" is for subjects of your own.
+            agent: the agent that it belongs to, or None.
             check: the check that it is about.
             task: the task that it is about.
 
         Raises:
-            InvalidRequestError: a value is wrong, or there is no such agent; nothing was written.
+            InvalidRequestError: a value is wrong, or there is no such agent; nothing was created.
             OutcomeUnknownError: it was sent and the answer was lost: it may exist.
-            UnidentifiedError: it was written, but can't be distinguished from others.
+            UnidentifiedError: it was created, but can't be distinguished from others.
         """
         body: dict[str, object] = {
             "message": arguments.free_text(message, "message").strip(),
@@ -139,14 +141,14 @@ class Alerts(Resource):
         return await self._on_stock(CREATE.name, _written(body, agent_id))
 
     async def acknowledge(self, alert: int | Alert) -> None:
-        """Mark an alert as seen; it stays unresolved. A gateway only: a stock server has no such state."""
+        """Acknowledge an alert, which stays unresolved. A gateway only: a stock server has no such state."""
         alert_id = arguments.object_id(alert, "alert")
         await self._api.send(lambda dialect: dialect.acknowledge_alert(alert_id))
 
     async def resolve(self, alerts: int | Alert | Iterable[int | Alert]) -> None:
-        """Mark an alert as resolved, or several by one call; several on a stock server only.
+        """Resolve an alert, or several by one call; several on a stock server only.
 
-        Of several, ids that the server doesn't know are passed over in silence.
+        The server silently ignores ids that it doesn't know if several are given.
 
         Raises:
             UnsupportedError: several were given, and the server is a gateway.
@@ -159,9 +161,9 @@ class Alerts(Resource):
             await self._api.send(lambda dialect: dialect.resolve_alert(alert_id))
 
     async def snooze(self, alerts: int | Alert | Iterable[int | Alert], *, days: int) -> None:
-        """Quieten an alert for so many days from now, or several by one call; a stock server only.
+        """Snooze an alert for a number of days from now, or several by one call; a stock server only.
 
-        Of several, ids that the server doesn't know are passed over in silence.
+        The server silently ignores ids that it doesn't know if several are given.
         """
         if isinstance(alerts, Iterable):
             alert_ids = arguments.object_ids(alerts, "alerts")
@@ -171,20 +173,20 @@ class Alerts(Resource):
             await self._send(SNOOZE, alerts, body={"type": "snooze", "snooze_days": _days(days)})
 
     async def unsnooze(self, alert: int | Alert) -> None:
-        """End an alert's quiet; a stock server only."""
+        """End the snoozing of an alert; a stock server only."""
         await self._send(UNSNOOZE, alert, body={"type": "unsnooze"})
 
     async def delete(self, alert: int | Alert, *, with_history: bool = False) -> None:
-        """Remove an alert for good; a stock server only. `resolve` ends one, and keeps what is known of it.
+        """Delete an alert; a stock server only. `resolve` ends an alert and keeps its record.
 
         If an answer is lost and it is gone afterwards, that counts as success.
 
         Args:
-            alert: its id, or the alert.
-            with_history: True, to say that all that is known of it may go for good.
+            alert: the alert or its id.
+            with_history: True confirms that its whole record may be lost.
 
         Raises:
-            InvalidRequestError: it was not said; nothing was removed.
+            InvalidRequestError: `with_history` was not given; nothing was deleted.
             NotFoundError: there is no such alert.
         """
         alert_id = arguments.object_id(alert, "alert")

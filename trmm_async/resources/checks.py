@@ -48,7 +48,7 @@ _DAYS_MOST: Final = 36_500
 
 
 class CheckHistoryPoint(Noun, frozen=True, kw_only=True, gc=False):
-    """One past result of a check: a percentage, or 0 and 1, by its type; `results` is what else was kept."""
+    """One past result of a check: a percentage, or 0 or 1, by its type; `results` has the other details."""
 
     time: Moment | None = None
     """When that was."""
@@ -59,10 +59,10 @@ class CheckHistoryPoint(Noun, frozen=True, kw_only=True, gc=False):
 
 
 class CheckOnAgent(Noun, frozen=True, kw_only=True, gc=False):
-    """What came of a policy's check on one agent; the fields from `retcode` on are a script's.
+    """The result of a policy's check on one agent. The fields from `retcode` on are set for script checks.
 
-    `status` is "passing", "failing" or "pending"; `result_id` is what the server calls the result by;
-    `fail_count` the runs in a row that failed; `execution_time` is in seconds.
+    `status` is "passing", "failing" or "pending". `result_id` is the server's id of the result. `fail_count`
+    is the number of failures in a row. `execution_time` is in seconds.
     """
 
     result_id: int
@@ -92,7 +92,7 @@ class _OnAgent(CheckOnAgent, frozen=True, kw_only=True, gc=False):
 
 
 class CheckChanges(TypedDict, total=False):
-    """What `checks.update` can change, of the fields that checks of its type have; the rest stays."""
+    """The settings that `checks.update` can change, if checks of that type have them; the rest stays."""
 
     email_alert: bool
     text_alert: bool
@@ -160,15 +160,15 @@ RESULTS = read(
 
 
 class Checks(Resource):
-    """Checks and their results: list, iter; of a stock server also all else that can be done with them.
+    """Checks and their results: list them; on a stock server also create, change, run and delete them.
 
     All errors are `TRMMError`s.
     """
 
     async def get(self, check: int | Check) -> CheckDetails:
-        """One check as it is set up, of an agent or of a policy; a stock server only.
+        """Get the settings of one check of an agent or a policy; a stock server only.
 
-        Its result is in `list(agent=…)`, and of a policy's check in `results`.
+        Its result is in `list(agent=…)`; the results of a policy's check are in `results`.
 
         Raises:
             NotFoundError: there is no such check.
@@ -176,9 +176,9 @@ class Checks(Resource):
         return await self._on_stock(GET.name, _with_agent(GET.call(check)))
 
     async def everywhere(self) -> list[CheckDetails]:
-        """All checks of all agents and policies, as they are set up, in one call; a stock server only.
+        """List the settings of all checks of all agents and policies, in one call; a stock server only.
 
-        Without results, which `iter` and `list` have. `agent_id` is None where the key may not list agents.
+        It has no results; `iter` and `list` have them. `agent_id` is None if the key may not list agents.
         """
         return await self._on_stock(EVERYWHERE.name, Plan(_everywhere))
 
@@ -195,18 +195,18 @@ class Checks(Resource):
         agent: str | Agent | None = None,
         policy: int | Policy | None = None,
     ) -> Check:
-        """Give a check to an agent, or to a policy; a stock server only. Never sent twice.
+        """Create a check of an agent or a policy, and return it; a stock server only. Never sent twice.
 
         Args:
-            settings: what it looks at: `DiskSpaceCheck(disk="C:", warning_threshold=20)`, a `CpuLoadCheck`,
-                `MemoryCheck`, `PingCheck`, `ServiceCheck`, `ScriptCheck` or `EventLogCheck`. An agent, and a
-                policy, can have one of the processor, one of the memory, and one of each disk.
-            agent: whose it is; or
-            policy: the policy that gives it to its agents.
+            settings: what is checked: `DiskSpaceCheck(disk="C:", warning_threshold=20)`, a `CpuLoadCheck`,
+                `MemoryCheck`, `PingCheck`, `ServiceCheck`, `ScriptCheck` or `EventLogCheck`. An agent or a
+                policy can have one CPU load check, one memory check, and one check of each disk.
+            agent: the agent that gets the check.
+            policy: the policy that gets the check, in place of `agent`.
 
         Raises:
-            InvalidRequestError: a value is wrong, or neither or both of agent and policy are given.
-            BadRequestError: there is one of this type already, or no such script or policy.
+            InvalidRequestError: a value is wrong, or not exactly one of `agent` and `policy` is given.
+            BadRequestError: there is such a check already, or there is no such script or policy.
             NotFoundError: there is no such agent.
             OutcomeUnknownError: it was sent and the answer was lost: it may exist.
             UnidentifiedError: it was created, but can't be distinguished from others.
@@ -220,13 +220,14 @@ class Checks(Resource):
         return await self._on_stock(CREATE.name, made)
 
     async def update(self, check: int | Check | CheckDetails, **changes: Unpack[CheckChanges]) -> None:
-        """Change what is given of a check; a stock server only. Idempotent: sent again if an answer is lost.
+        """Change settings of a check; a stock server only. Idempotent: sent again if an answer is lost.
 
-        Its type can't be changed. It is read first, since the server takes what does not fit.
+        The type of a check can't be changed. The check is read first, since the server accepts values that
+        don't fit its type.
 
         Args:
-            check: its id, or the check.
-            changes: fields of its type, as `PingCheck` and the others have them.
+            check: the check or its id.
+            changes: the fields to change, as `PingCheck` and the other types have them.
 
         Raises:
             InvalidRequestError: a value is wrong, or checks of its type have no such field; nothing was
@@ -240,18 +241,18 @@ class Checks(Resource):
         await self._on_stock(UPDATE.name, _change(check_id, given))
 
     async def delete(self, check: int | Check | CheckDetails, *, in_use: bool = False) -> None:
-        """Remove a check with its results, of a policy from all its agents; a stock server only.
+        """Delete a check with its results, a policy's check from all its agents; a stock server only.
 
         If an answer is lost and it is gone afterwards, that counts as success.
 
         Args:
-            check: its id, or the check.
-            in_use: True removes a policy's, too, and one with tasks that run when it fails: they stay, and
-                run no more. Otherwise it is looked up first, and left alone.
+            check: the check or its id.
+            in_use: True also deletes a policy's check, and one whose failure starts tasks, which stay but
+                don't run any more. Without it, such a check is looked up first and not deleted.
 
         Raises:
-            InvalidRequestError: it is a policy's, or tasks run when it fails; nothing was removed.
-            NotFoundError: there is no such check, or it went before.
+            InvalidRequestError: it is a policy's check, or its failure starts tasks; nothing was deleted.
+            NotFoundError: there is no such check, or it was deleted before.
         """
         check_id = arguments.object_id(check, "check")
         if arguments.boolean(in_use, "in_use"):
@@ -260,9 +261,9 @@ class Checks(Resource):
             await self._on_stock(DELETE.name, Plan(partial(_delete_unused, check_id)))
 
     async def results(self, check: int | Check | CheckDetails) -> list[CheckOnAgent]:
-        """What came of a policy's check on each agent that has it; a stock server only.
+        """List the results of a policy's check on each agent; a stock server only.
 
-        Empty where it has run nowhere yet.
+        The list is empty if the check has not run on any agent yet.
 
         Raises:
             NotFoundError: there is no such check.
@@ -276,15 +277,15 @@ class Checks(Resource):
     async def run_many(self, *, site: AnySite) -> int: ...
 
     async def run_many(self, *, client: AnyClient | None = None, site: AnySite | None = None) -> int:
-        """Have all agents of a client, or of a site, run their checks now; a stock server only.
+        """Make all agents of a client or a site run their checks now; a stock server only. Never sent twice.
 
-        Never sent twice. Nothing is waited for: agents that are off are counted, and run nothing.
+        The server doesn't wait for the agents. It counts offline agents, too, which run nothing.
 
         Returns:
-            For how many agents.
+            The number of agents.
 
         Raises:
-            BadRequestError: it has no agents, or there is no such client or site.
+            BadRequestError: the client or site has no agents, or doesn't exist.
             OutcomeUnknownError: it was sent and the answer was lost: they may run.
         """
         if (client is None) == (site is None):
@@ -296,14 +297,14 @@ class Checks(Resource):
         return await self._send(RUN_MANY, "site", await names.site(arguments.reference(site, "site")))
 
     async def run(self, agent: str | Agent) -> None:
-        """Have an agent run all its checks now; a stock server only. Never sent twice.
+        """Make an agent run all its checks now; a stock server only. Never sent twice.
 
-        Returns when the agent has said that it will; the results are in `list` later. Holds a worker of the
-        server meanwhile, 15 seconds at most (`max_waiting`).
+        It returns when the agent has accepted; the results are in `list` later. Meanwhile it holds a worker
+        of the server, for at most 15 seconds (`max_waiting`).
 
         Raises:
-            AgentLostError: the agent did not answer; it may run them all the same.
-            BadRequestError: it is running them already.
+            AgentLostError: the agent did not answer; it may run its checks all the same.
+            BadRequestError: the agent is running its checks already.
         """
         await self._send(RUN, agent)
 
@@ -314,17 +315,18 @@ class Checks(Resource):
     async def reset(self, *, agent: str | Agent) -> None: ...
 
     async def reset(self, check: Check | None = None, *, agent: str | Agent | None = None) -> None:
-        """Set a check's result to passing, or all of an agent's, and resolve the alerts of it.
+        """Reset the result of a check, or of all checks of an agent, to passing, and resolve their alerts.
 
         A stock server only. Idempotent: sent again if an answer is lost.
 
         Args:
-            check: a check of `list`. Its id would not do: a server resets an agent's result of it.
-            agent: in place of `check`, the agent whose checks are meant.
+            check: a check from `list`. An id is not enough, because the server resets the result of a check
+                on one agent.
+            agent: the agent whose checks are all reset, in place of `check`.
 
         Raises:
-            InvalidRequestError: the check has no result yet, or comes from elsewhere; or not one of the two
-                was given.
+            InvalidRequestError: the check has no result yet, or is not from `list`; or not exactly one of
+                `check` and `agent` was given.
         """
         if (check is None) is (agent is None):
             raise InvalidRequestError(
@@ -336,11 +338,12 @@ class Checks(Resource):
             await self._send(RESET, _result_id(check))
 
     async def history(self, check: Check, *, days: int | None = None) -> list[CheckHistoryPoint]:
-        """A check's past results on its agent, the newest first; a stock server only.
+        """List the past results of a check on its agent, newest first; a stock server only.
 
         Args:
-            check: as for `reset`.
-            days: of the last so many days; None for all that the server keeps (30 days if not set otherwise).
+            check: a check from `list`, as for `reset`.
+            days: only results of the last so many days. None for all that the server keeps (30 days by
+                default).
         """
         result_id = _result_id(check)
         body = (
@@ -360,22 +363,23 @@ class Checks(Resource):
         site: AnySite | None = None,
         monitoring_type: MonitoringType | None = None,
     ) -> list[Check]:
-        """The checks of one agent, or of all agents that match all of what is given, each with its result.
+        """List the checks of one agent, or of all agents that match all of the filters, with their results.
 
-        Of several agents they are gathered: one call for the list of agents, and one for each agent, a few at
-        a time and within the rate limit. With `status="failing"` a stock server's agents are asked only if
-        they have failing checks, which its list of agents says.
+        For several agents, this takes one call for the list of agents and one call for each agent, a few at a
+        time and within the rate limit. With `status="failing"`, a stock server is asked only for agents that
+        have failing checks according to its list of agents.
 
         Args:
-            agent: its id, or the agent; the filters of agents are not for one.
-            status: those that stand so.
-            hostname: of agents of this name, as `agents.list`.
-            client: of this client's agents.
-            site: of this site's agents.
-            monitoring_type: of servers, or of workstations.
+            agent: the agent or its id. It can't be combined with the filters of agents.
+            status: only checks with this status.
+            hostname: only checks of agents with this name, as in `agents.list`.
+            client: only checks of this client's agents.
+            site: only checks of this site's agents.
+            monitoring_type: only checks of servers, or of workstations.
 
         Raises:
-            IncompleteError: some agents could not be asked. It names them, and holds what the others said.
+            IncompleteError: the checks of some agents could not be read. It names these agents, and holds the
+                checks of the others.
             NotFoundError: there is no such agent (a gateway has no checks for it).
         """
         which = agent_query(hostname, client, site, monitoring_type)
@@ -403,20 +407,24 @@ class Checks(Resource):
         site: AnySite | None = None,
         monitoring_type: MonitoringType | None = None,
     ) -> "CheckStream":
-        """The same of several agents as they answer: `async with checks.iter() as stream`; see `CheckStream`.
+        """Iterate over the checks of several agents as the answers arrive; see `CheckStream`.
 
-        Arguments as those of `list`. Nothing is sent before the stream is entered.
+            async with trmm.checks.iter(status="failing") as stream:
+                async for check in stream: ...
+
+        The arguments are those of `list`. Nothing is sent before the stream is entered.
         """
         which = agent_query(hostname, client, site, monitoring_type)
         return CheckStream(self._api, which, _checked_status(status))
 
 
 class CheckStream:
-    """Checks as their agents answer: enter it, then iterate it, once. An agent's come together.
+    """The checks of several agents, in the order of the answers. Enter it, then iterate over it once.
 
-    A few agents are asked ahead, and no more while nobody reads. Leaving the block early asks no more. If
-    some agents could not be asked the iteration ends in an `IncompleteError` that names them, when all others
-    have answered; what would be the same for every agent (a key that is refused) ends it at once.
+    The checks of one agent come together. The stream reads a few agents ahead, and no further while nobody
+    iterates. Leaving the block early stops it. If the checks of some agents could not be read, the iteration
+    ends with an `IncompleteError` that names them, after all others have been read. An error that would be
+    the same for every agent (such as a refused key) ends it at once.
     """
 
     def __init__(self, api: Api, which: AgentQuery, status: str | None) -> None:
@@ -428,7 +436,7 @@ class CheckStream:
 
     @property
     def failed(self) -> Mapping[str, TRMMError]:
-        """The agents so far that could not be asked, with their errors."""
+        """The agents so far whose checks could not be read, with their errors."""
         return {} if self._gathering is None else self._gathering.failed
 
     async def __aenter__(self) -> Self:

@@ -19,7 +19,7 @@ __all__ = ["ClientChanges", "Clients"]
 
 
 class ClientChanges(PlaceSettings, total=False):
-    """What `clients.update` can change; what is not given stays unchanged."""
+    """The settings that `clients.update` can change. What is not given stays unchanged."""
 
     name: str
 
@@ -41,7 +41,7 @@ class Clients(Resource):
     """Clients (customers, tenants) and their sites. All errors are `TRMMError`s."""
 
     async def sites(self, client: AnyClient) -> list[Site]:
-        """The sites of one client."""
+        """List the sites of one client."""
         client_id = await self._names().client(client)
         sites = await self._api.send(lambda dialect: dialect.list_sites(client_id))
         return await with_numbers(self._api, sites)
@@ -53,9 +53,10 @@ class Clients(Resource):
 
         Args:
             name: the client's name.
-            site: the name of its first site, on a stock server, where none is without one ("Default" there).
-            settings: as `PlaceSettings` has them, on a stock server: policies, alert template, inheritance,
-                custom fields.
+            site: the name of its first site, on a stock server, where every client has one ("Default" if not
+                given).
+            settings: see `PlaceSettings`; a stock server only: policies, alert template, inheritance, custom
+                fields.
 
         Raises:
             OutcomeUnknownError: it was sent and the answer was lost: it may exist.
@@ -73,19 +74,20 @@ class Clients(Resource):
         return await self._api.send(lambda dialect: dialect.create_client(name, first))
 
     async def find(self, name: str) -> Client | None:
-        """The client of this name with its sites, in any case; None without one.
+        """Find the client with this name, or None. Case is ignored. The client has its sites.
 
         Raises:
-            AmbiguousNameError: several have it, but for case or the way in which accents are composed.
+            AmbiguousNameError: several clients have names that differ only in case, or in how accents are
+                composed.
         """
         return CLIENT.find(arguments.plain_text(name, "name"), await self.list())
 
     async def list(self) -> list[Client]:
-        """All clients, each with its sites."""
+        """List all clients, each with its sites."""
         return await with_numbers(self._api, await self._api.send(lambda dialect: dialect.list_clients()))
 
     async def get(self, client: AnyClient) -> Client:
-        """One client with its sites; a stock server only.
+        """Get one client with its sites; a stock server only.
 
         Raises:
             NotFoundError: there is no such client.
@@ -97,8 +99,8 @@ class Clients(Resource):
         """Change a client; a stock server only. Idempotent: sent again if an answer is lost.
 
         Args:
-            client: its id, or the client.
-            changes: only what is to change: `name`, and what `PlaceSettings` has: policies, alert template,
+            client: the client, its id or its name.
+            changes: the settings to change: `name`, and those of `PlaceSettings`: policies, alert template,
                 inheritance, `custom_fields` (see `FieldValues`).
 
         Raises:
@@ -113,20 +115,20 @@ class Clients(Resource):
     async def delete(
         self, client: AnyClient, *, with_sites: bool = False, move_to_site: AnySite | None = None
     ) -> None:
-        """Remove a client and its sites; a stock server only.
+        """Delete a client and its sites; a stock server only.
 
         If an answer is lost and it is gone afterwards, that counts as success.
 
         Args:
-            client: its id, or the client.
-            with_sites: True removes one with several sites, which go with it. Otherwise these are looked up
-                first, and it is left alone.
-            move_to_site: where its agents go: a site of another client. A client with agents can't go
-                without.
+            client: the client, its id or its name.
+            with_sites: True deletes a client that has several sites, with them. Without it, the sites are
+                looked up first, and such a client is not deleted.
+            move_to_site: the site of another client to which its agents move. A client with agents can't be
+                deleted without it.
 
         Raises:
-            InvalidRequestError: it has several sites; nothing was removed.
-            BadRequestError: it has agents, and no site was named.
+            InvalidRequestError: it has several sites; nothing was deleted.
+            BadRequestError: it has agents, and no site was given.
             NotFoundError: there is no such client, or site.
         """
         if move_to_site is not None:

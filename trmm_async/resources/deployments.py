@@ -51,17 +51,17 @@ class Deployments:
         install_flags: str = "",
         monitoring_type: MonitoringType | None = None,
     ) -> Deployment:
-        """Create a deployment; draws on the deployments' limit besides the general one. Never sent twice.
+        """Create a deployment. It counts against the limit of deployments as well. Never sent twice.
 
-        A stock server makes them for "amd64" on Windows only; its `install_flags` are any of "power", "ping"
-        and "rdp" with spaces between, and `monitoring_type` is what the new agent will be ("server" if not
-        given). A site that is named is one of the client's.
+        A stock server creates deployments for "amd64" on Windows only. Its `install_flags` are any of
+        "power", "ping" and "rdp", separated by spaces; `monitoring_type` is the type of the new agent
+        ("server" if not given). A site that is given by name must be one of the client's.
 
         Raises:
-            InvalidRequestError: an argument is wrong; `expires` must be aware and in the future.
+            InvalidRequestError: an argument is wrong; `expires` must have a time zone and be in the future.
             OutcomeUnknownError: it was sent and the answer was lost: it may exist.
             UnidentifiedError: it was created, but can't be distinguished from others.
-            UnsupportedError: the server can't make one for this `arch`, or knows no `monitoring_type`.
+            UnsupportedError: the server can't create one for this `arch`, or has no `monitoring_type`.
         """
         arguments.reference(client, "client")
         arguments.reference(site, "site")
@@ -80,7 +80,7 @@ class Deployments:
         return await self._api.send(lambda dialect: dialect.create_deployment(placed))
 
     async def list(self) -> list[Deployment]:
-        """The active deployments."""
+        """List the active deployments."""
         return await self._api.send(lambda dialect: dialect.list_deployments())
 
     async def delete(self, deployment: int | Deployment) -> None:
@@ -98,17 +98,18 @@ class Deployments:
         *,
         progress: Progress | None = None,
     ) -> Path:
-        """Download the installer into `folder`, made if it isn't there; the path of the file.
+        """Download the installer into `folder`, which is created if need be, and return the file's path.
 
-        It is written aside and takes its name when it is whole; a file of that name is replaced. The name
-        is the server's, without a path and what is unfit in a name. Broken or cancelled, it leaves nothing.
+        The file is written under another name first, and gets its name when it is complete; it replaces a
+        file of that name. The name is the server's, without a path and without unsuitable characters. After
+        an error or a cancellation nothing is left.
 
         Raises:
-            ConnectionFailedError: the download broke off, or the server does not say where the file ends.
-            InvalidRequestError: `folder` can't be one (found before anything is sent), or has a folder of the
-                file's name in it.
+            ConnectionFailedError: the download broke off, or the server doesn't say where the file ends.
+            InvalidRequestError: `folder` can't be a folder (checked before anything is sent), or contains a
+                folder with the file's name.
             NotFoundError: the deployment has expired or was revoked.
-            RedirectedError: the server redirects to what is no URL.
+            RedirectedError: the server redirects to something that is not a URL.
             OSError: the file can't be written.
         """
         if progress is not None and not callable(progress):

@@ -25,7 +25,7 @@ __all__ = ["ScriptChanges", "ScriptFile", "Scripts"]
 
 
 class ScriptChanges(TypedDict, total=False):
-    """What `scripts.update` can change; what is not given stays unchanged."""
+    """The settings that `scripts.update` can change. What is not given stays unchanged."""
 
     name: str
     shell: Shell
@@ -53,7 +53,7 @@ def _outcome(body: bytes) -> ScriptResult | str:
 
 
 class ScriptFile(Noun, frozen=True, kw_only=True, gc=False):
-    """A script as a file: its name with the ending of its shell, and its text."""
+    """A script as a file: its name with the extension of its shell, and its text."""
 
     filename: str
     """What the file is called."""
@@ -106,7 +106,7 @@ TEST = act(
 
 
 class Scripts(Resource):
-    """The server's script library: list; on a stock server get, create, update, delete, test.
+    """The server's script library: list it; on a stock server also get, create, update, delete and test.
 
     All errors are `TRMMError`s.
     """
@@ -118,19 +118,19 @@ class Scripts(Resource):
         self.snippets = Snippets(api)
 
     async def find(self, name: str) -> Script | None:
-        """The script of this name, in any case; None without one. Not one that is hidden.
+        """Find the script with this name, or None. Case is ignored. Hidden scripts are not found.
 
         Raises:
-            AmbiguousNameError: several have it: the server minds no name twice.
+            AmbiguousNameError: several scripts have that name, which the server allows.
         """
         return SCRIPT.find(arguments.plain_text(name, "name"), await self._names().scripts())
 
     async def list(self, *, hidden: bool = False, community: bool = True) -> list[Script]:
-        """All scripts that the key may see, without their code.
+        """List all scripts that the key may see, without their code.
 
         Args:
-            hidden: with those that are hidden. A stock server only.
-            community: with those that came with Tactical RMM; False for your own alone. A stock server only.
+            hidden: True includes hidden scripts. A stock server only.
+            community: False leaves out the scripts that came with Tactical RMM. A stock server only.
         """
         query: dict[str, object] = {}
         if arguments.boolean(hidden, "hidden"):
@@ -142,11 +142,11 @@ class Scripts(Resource):
         return await self._api.send(lambda dialect: dialect.list_scripts())
 
     async def download(self, script: AnyScript, *, snippets: bool = True) -> ScriptFile:
-        """A script as a file. A stock server only.
+        """Download a script as a file; a stock server only.
 
         Args:
-            script: its id, or the script.
-            snippets: with the code of its snippets in place of their names in braces.
+            script: the script, its id or its name.
+            snippets: True replaces the names of snippets in braces by their code.
 
         Raises:
             NotFoundError: there is no such script.
@@ -155,7 +155,7 @@ class Scripts(Resource):
         return await self._send(DOWNLOAD, script, query=as_written)
 
     async def get(self, script: AnyScript) -> Script:
-        """One script with its `code`; its `script_type` is not told here. A stock server only.
+        """Get one script with its `code`, but without its `script_type`; a stock server only.
 
         Raises:
             NotFoundError: there is no such script.
@@ -176,21 +176,21 @@ class Scripts(Resource):
         run_as_user: bool = False,
         supported_platforms: Iterable[Platform] = (),
     ) -> Script:
-        """Put a script into the library and return it; a stock server only. Never sent twice.
+        """Add a script to the library and return it; a stock server only. Never sent twice.
 
-        A name may be there already: the server does not mind. Spaces around it are taken away.
+        The server allows several scripts with one name. It removes spaces around a name.
 
         Args:
             name: the script's name.
-            shell: what runs it.
-            code: its text, as it is.
-            description: what it is for.
-            category: where it stands in the library.
-            args: its arguments where a run names none.
+            shell: the shell that runs it.
+            code: its text.
+            description: its description.
+            category: its category in the library.
+            args: its arguments, unless a run has its own.
             env_vars: its environment variables.
-            default_timeout: seconds that a run may take where it names none.
-            run_as_user: run it as the user who is logged in.
-            supported_platforms: where it runs; nothing for everywhere.
+            default_timeout: seconds that a run may take, unless it has its own timeout.
+            run_as_user: True runs it as the user who is logged in.
+            supported_platforms: the platforms that it runs on; empty for all.
 
         Raises:
             OutcomeUnknownError: it was sent and the answer was lost: it may exist.
@@ -223,13 +223,13 @@ class Scripts(Resource):
     async def update(self, script: AnyScript, **changes: Unpack[ScriptChanges]) -> None:
         """Change a script; a stock server only. Idempotent: sent again if an answer is lost.
 
-        Of a community script only `favorite` and `hidden` can be changed. Each of those is a call of its own,
-        behind the one for all else.
+        For a community script, only `favorite` and `hidden` can be changed. Each of these two takes a call of
+        its own, after the one for all other changes.
 
         Args:
-            script: its id, or the script.
-            changes: only what is to change: what `create` takes (`category` None for none), `favorite`,
-                `hidden`.
+            script: the script, its id or its name.
+            changes: the settings to change: those that `create` takes (`category=None` for no category),
+                `favorite`, `hidden`.
 
         Raises:
             BadRequestError: it is a community script, which can't be edited.
@@ -244,19 +244,20 @@ class Scripts(Resource):
                 await self._send(UPDATE, script_id, body=part)
 
     async def delete(self, script: AnyScript, *, with_code: bool = False, in_use: bool = False) -> None:
-        """Remove a script for good; a stock server only.
+        """Delete a script; a stock server only.
 
         If an answer is lost and it is gone afterwards, that counts as success.
 
         Args:
-            script: its id or name, or the script.
-            with_code: True, to say that its code may go for good.
-            in_use: True removes one that checks and tasks run, too: the server removes these checks, with
-                what they have found, and the tasks do nothing. Otherwise both are looked up first, which
-                takes a server with thousands of checks half a minute and more, and it is left alone.
+            script: the script, its id or its name.
+            with_code: True confirms that its code may be lost.
+            in_use: True also deletes a script that checks and tasks run: the server deletes these checks with
+                their results, and the tasks do nothing any more. Without it, both are looked up first, and a
+                script in use is not deleted. On a server with thousands of checks this takes half a minute
+                and more.
 
         Raises:
-            InvalidRequestError: it is in use, or it was not said that its code may go; nothing was removed.
+            InvalidRequestError: it is in use, or `with_code` was not given; nothing was deleted.
             BadRequestError: it is a community script.
             NotFoundError: there is no such script.
         """
@@ -281,21 +282,22 @@ class Scripts(Resource):
     ) -> ScriptResult:
         """Run code on an agent without storing it, and wait for its result; a stock server only.
 
-        Never sent twice. It holds a worker of the server until it has ended, `timeout` seconds at most
-        (`max_waiting`); `agents.run_script` does not.
+        Never sent twice. It holds a worker of the server until it has ended, for at most `timeout` seconds
+        (`max_waiting`); `agents.run_script` doesn't.
 
         Args:
-            agent: its id, or the agent.
-            shell: what runs it.
-            code: its text.
-            args: its arguments.
-            env_vars: its environment variables.
+            agent: the agent or its id.
+            shell: the shell that runs the code.
+            code: the text.
+            args: the arguments.
+            env_vars: the environment variables.
             timeout: seconds that it may take, 1 to 300; the client waits longer than that.
-            run_as_user: run it as the user who is logged in.
+            run_as_user: True runs it as the user who is logged in.
 
         Raises:
-            AgentLostError: the agent did not report an end within `timeout`: it may have run, or run still.
-            AgentUnreachableError: the server could not send it.
+            AgentLostError: the agent did not report the end within `timeout`: the code may have run, or may
+                still run.
+            AgentUnreachableError: the server could not send it to the agent.
             OutcomeUnknownError: it was sent and the answer was lost: it may have run.
         """
         run = checked_code(
@@ -315,17 +317,17 @@ class Scripts(Resource):
         """Run code on the Tactical RMM server itself, as its own user, and wait; a stock server only.
 
         Never sent twice. It holds a worker of the server until it has ended. An administrator must have
-        switched scripts on the server on.
+        enabled scripts on the server.
 
         Args:
-            shell: what it is; what runs it is named by its first line.
-            code: its text, which begins with `#!` and a program's path.
-            args: its arguments.
-            env_vars: its environment variables.
+            shell: the kind of code. The program that runs it is named in its first line.
+            code: the text, which begins with `#!` and the path of a program.
+            args: the arguments.
+            env_vars: the environment variables.
             timeout: seconds that it may take, 1 to 300; then its `retcode` is 98.
 
         Raises:
-            BadRequestError: scripts on the server are switched off.
+            BadRequestError: scripts on the server are disabled.
             OutcomeUnknownError: it was sent and the answer was lost: it may have run.
         """
         if not arguments.free_text(code, "code").startswith("#!"):

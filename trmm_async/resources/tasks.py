@@ -59,17 +59,17 @@ class TaskSettings(TypedDict, total=False):
 
 
 class TaskChanges(TaskSettings, total=False):
-    """What `tasks.update` can change; what is not given stays unchanged."""
+    """The settings that `tasks.update` can change. What is not given stays unchanged."""
 
     name: str
     schedule: TaskSchedule
 
 
 class TaskOnAgent(Noun, frozen=True, kw_only=True, gc=False):
-    """What came of a policy's task on one agent.
+    """The result of a policy's task on one agent.
 
-    `status` is "pending", "passing" or "failing"; `run_status` "running" or "completed", None before the
-    first run; `execution_time` is in seconds.
+    `status` is "pending", "passing" or "failing". `run_status` is "running" or "completed", and None before
+    the first run. `execution_time` is in seconds.
     """
 
     result_id: int
@@ -144,9 +144,9 @@ class Tasks(Resource):
     """Automated tasks. All errors are `TRMMError`s."""
 
     async def results(self, task: int | Task) -> list[TaskOnAgent]:
-        """What came of a policy's task on each agent that has it; a stock server only.
+        """List the results of a policy's task on each agent; a stock server only.
 
-        Empty for a task that is none of a policy, or that no agent has.
+        The list is empty if the task is not a policy's, or if no agent has it.
 
         Raises:
             NotFoundError: there is no such task.
@@ -155,7 +155,10 @@ class Tasks(Resource):
         return await self._on_stock(RESULTS.name, results)
 
     async def list(self, *, agent: str | Agent | None = None) -> list[Task]:
-        """The automated tasks of one agent, or all. A stock server tells `status` with one agent's only."""
+        """List the automated tasks of one agent, or of all agents.
+
+        The `status` of a stock server's task is only in the list of one agent.
+        """
         agent_id = None if agent is None else arguments.agent_id(agent)
         return await self._api.send(lambda dialect: dialect.list_tasks(agent_id))
 
@@ -165,8 +168,8 @@ class Tasks(Resource):
         """Create a task that runs a script on an agent by a five-field cron expression. Never sent twice.
 
         Raises:
-            InvalidRequestError: an argument is wrong; of `schedule` it says which field.
-            UnsupportedError: a stock server has no task type for this schedule.
+            InvalidRequestError: an argument is wrong; for `schedule`, the text names the field.
+            UnsupportedError: a stock server has no type of task for this schedule.
             OutcomeUnknownError: it was sent and the answer was lost: it may exist.
         """
         arguments.reference(script, "script")
@@ -191,24 +194,25 @@ class Tasks(Resource):
         policy: int | Policy | None = None,
         **settings: Unpack[_TaskOptions],
     ) -> Task:
-        """Create any task, of an agent or of a policy, and return it; a stock server only. Never sent twice.
+        """Create any task of an agent or a policy, and return it; a stock server only. Never sent twice.
+
+        The objects that the task refers to are looked up first, since the server accepts references that
+        can't work.
 
         Args:
-            name: its name.
+            name: the name.
             schedule: `Daily(at=…)`, `Weekly`, `Monthly`, `MonthlyByWeekday`, `Once`, `OnFailure`,
-                `OnBoarding` or `Manual()`. Its times are the agent's own clock.
-            actions: what it does, in order: `ScriptAction(script=…)`, `CommandAction(command=…)`.
-            agent: whose it is; or
-            policy: the policy that gives it to its agents.
-            settings: as `TaskSettings` has them.
-
-        What it refers to is looked up first, since the server takes what can do nothing there.
+                `OnBoarding` or `Manual()`. Times are by the agent's own clock.
+            actions: what the task does, in order: `ScriptAction(script=…)`, `CommandAction(command=…)`.
+            agent: the agent that gets the task.
+            policy: the policy that gets the task, in place of `agent`.
+            settings: see `TaskSettings`.
 
         Raises:
-            InvalidRequestError: a value is wrong, or neither or both of agent and policy are given; the check
-                that is to start it is of another; or the schedule has what counts on Windows alone
-                (`every`, `random_delay`, `repeat_every`, `run_if_missed`, `expires`) and the agent runs
-                something else.
+            InvalidRequestError: a value is wrong, or not exactly one of `agent` and `policy` is given; the
+                check that starts the task belongs to another agent or policy; or the schedule has a setting
+                for Windows only (`every`, `random_delay`, `repeat_every`, `run_if_missed`, `expires`) and the
+                agent runs another system.
             BadRequestError: there is no such policy or custom field.
             NotFoundError: there is no such agent, script or check.
             OutcomeUnknownError: it was sent and the answer was lost: it may exist.
@@ -235,7 +239,7 @@ class Tasks(Resource):
         return await self._on_stock(SET_UP.name, Plan(steps))
 
     async def get(self, task: int | Task) -> Task:
-        """One task, without its last run's `status`; a stock server only.
+        """Get one task, without the `status` of its last run; a stock server only.
 
         Raises:
             NotFoundError: there is no such task.
@@ -243,17 +247,17 @@ class Tasks(Resource):
         return await self._on_stock(GET.name, with_agent(GET.call(task)))
 
     async def run(self, task: int | Task, *, agent: str | Agent | None = None) -> None:
-        """Have a task run now; a stock server only. Never sent twice.
+        """Run a task now; a stock server only. Never sent twice.
 
-        Returns when the server has noted it; nothing is waited for, nor told if the agent does not answer.
-        What came of it is in `list(agent=…)` later.
+        It returns when the server has accepted the order. It doesn't wait for the agent, and doesn't report
+        an agent that is silent. The result is in `list(agent=…)` later.
 
         Args:
-            task: its id, or the task.
-            agent: where a policy's task is to run. A task of an agent runs there, and needs none.
+            task: the task or its id.
+            agent: the agent on which a policy's task runs. A task of an agent runs there without it.
 
         Raises:
-            InvalidRequestError: it is a policy's task, and no agent was named: the server would run nothing.
+            InvalidRequestError: it is a policy's task and no agent was given: the server would run nothing.
             NotFoundError: there is no such task.
             OutcomeUnknownError: it was sent and the answer was lost: it may run.
         """
@@ -269,13 +273,13 @@ class Tasks(Resource):
             await self._send(RUN, task_id, body={"agent_id": agent_id})
 
     async def run_everywhere(self, task: int | Task) -> None:
-        """Have a policy's task run now, on every agent that the policy reaches; a stock server only.
+        """Run a policy's task now on every agent that has the policy; a stock server only. Never sent twice.
 
-        Never sent twice. Returns when the server has noted it; agents that are off run nothing. What came of
-        it is in `results` later.
+        It returns when the server has accepted the order. Offline agents run nothing. The results are in
+        `results` later.
 
         Raises:
-            InvalidRequestError: it is no task of a policy: the server would say yes, and run nothing.
+            InvalidRequestError: it is not a policy's task: the server would accept it and run nothing.
             NotFoundError: there is no such task.
             OutcomeUnknownError: it was sent and the answer was lost: it may run.
         """
@@ -284,12 +288,12 @@ class Tasks(Resource):
         await self._on_stock(RUN_EVERYWHERE.name, _run_on_all(GET.call(task_id), call))
 
     async def update(self, task: int | Task, **changes: Unpack[TaskChanges]) -> None:
-        """Change what is given of a task; a stock server only. Idempotent: sent again if an answer is lost.
+        """Change settings of a task; a stock server only. Idempotent: sent again if an answer is lost.
 
-        A `schedule` is sent whole, with its type: without that the server drops it in silence.
+        A `schedule` is sent completely, with its type; without the type, the server would silently drop it.
 
         Raises:
-            InvalidRequestError: a value is wrong, or the schedule is, as in `set_up`; nothing was changed.
+            InvalidRequestError: a value or the schedule is wrong, as in `set_up`; nothing was changed.
             NotFoundError: there is no such task or script.
         """
         given: dict[str, Any] = dict(changes)
@@ -313,18 +317,18 @@ class Tasks(Resource):
         await self._on_stock(UPDATE.name, Plan(steps))
 
     async def delete(self, task: int | Task, *, in_use: bool = False) -> None:
-        """Remove a task, of a policy from all its agents; a stock server only.
+        """Delete a task, a policy's task from all its agents; a stock server only.
 
         If an answer is lost and it is gone afterwards, that counts as success. The server tells the agent
-        first, in its own time: an agent's task may be listed for a while.
+        first, and doesn't wait: an agent's task may still be listed for a while.
 
         Args:
-            task: its id, or the task.
-            in_use: True removes a policy's, too, with what came of it on every agent. Otherwise it is looked
-                up first, and left alone.
+            task: the task or its id.
+            in_use: True also deletes a policy's task, with its results on every agent. Without it, the task
+                is looked up first, and a policy's task is not deleted.
 
         Raises:
-            InvalidRequestError: it is a policy's; nothing was removed.
+            InvalidRequestError: it is a policy's task; nothing was deleted.
             NotFoundError: there is no such task.
         """
         task_id = arguments.object_id(task, "task")

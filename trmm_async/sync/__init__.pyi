@@ -812,17 +812,17 @@ class Deployments:
     """One-time URLs that install new agents. All errors are `TRMMError`s, and `OSError`s of `download`."""
 
     def create(self, *, client: AnyClient, site: AnySite, expires: datetime, arch: Arch, install_flags: str='', monitoring_type: MonitoringType | None=None) -> Deployment:
-        """Create a deployment; draws on the deployments' limit besides the general one. Never sent twice.
+        """Create a deployment. It counts against the limit of deployments as well. Never sent twice.
 
-        A stock server makes them for "amd64" on Windows only; its `install_flags` are any of "power", "ping"
-        and "rdp" with spaces between, and `monitoring_type` is what the new agent will be ("server" if not
-        given). A site that is named is one of the client's.
+        A stock server creates deployments for "amd64" on Windows only. Its `install_flags` are any of
+        "power", "ping" and "rdp", separated by spaces; `monitoring_type` is the type of the new agent
+        ("server" if not given). A site that is given by name must be one of the client's.
 
         Raises:
-            InvalidRequestError: an argument is wrong; `expires` must be aware and in the future.
+            InvalidRequestError: an argument is wrong; `expires` must have a time zone and be in the future.
             OutcomeUnknownError: it was sent and the answer was lost: it may exist.
             UnidentifiedError: it was created, but can't be distinguished from others.
-            UnsupportedError: the server can't make one for this `arch`, or knows no `monitoring_type`.
+            UnsupportedError: the server can't create one for this `arch`, or has no `monitoring_type`.
         """
 
     def delete(self, deployment: int | Deployment) -> None:
@@ -832,37 +832,39 @@ class Deployments:
         """
 
     def download(self, deployment: int | Deployment, folder: str | os.PathLike[str], *, progress: Progress | None=None) -> Path:
-        """Download the installer into `folder`, made if it isn't there; the path of the file.
+        """Download the installer into `folder`, which is created if need be, and return the file's path.
 
-        It is written aside and takes its name when it is whole; a file of that name is replaced. The name
-        is the server's, without a path and what is unfit in a name. Broken or cancelled, it leaves nothing.
+        The file is written under another name first, and gets its name when it is complete; it replaces a
+        file of that name. The name is the server's, without a path and without unsuitable characters. After
+        an error or a cancellation nothing is left.
 
         Raises:
-            ConnectionFailedError: the download broke off, or the server does not say where the file ends.
-            InvalidRequestError: `folder` can't be one (found before anything is sent), or has a folder of the
-                file's name in it.
+            ConnectionFailedError: the download broke off, or the server doesn't say where the file ends.
+            InvalidRequestError: `folder` can't be a folder (checked before anything is sent), or contains a
+                folder with the file's name.
             NotFoundError: the deployment has expired or was revoked.
-            RedirectedError: the server redirects to what is no URL.
+            RedirectedError: the server redirects to something that is not a URL.
             OSError: the file can't be written.
         """
 
     def list(self) -> list[Deployment]:
-        """The active deployments."""
+        """List the active deployments."""
 
 class Clients:
     """Clients (customers, tenants) and their sites. All errors are `TRMMError`s."""
 
     def sites(self, client: AnyClient) -> list[Site]:
-        """The sites of one client."""
+        """List the sites of one client."""
 
     def create(self, *, name: str, site: str | None=None, **settings: Unpack[PlaceSettings]) -> Client:
         """Create a client and return it; administrators only. Never sent twice.
 
         Args:
             name: the client's name.
-            site: the name of its first site, on a stock server, where none is without one ("Default" there).
-            settings: as `PlaceSettings` has them, on a stock server: policies, alert template, inheritance,
-                custom fields.
+            site: the name of its first site, on a stock server, where every client has one ("Default" if not
+                given).
+            settings: see `PlaceSettings`; a stock server only: policies, alert template, inheritance, custom
+                fields.
 
         Raises:
             OutcomeUnknownError: it was sent and the answer was lost: it may exist.
@@ -871,14 +873,15 @@ class Clients:
         """
 
     def find(self, name: str) -> Client | None:
-        """The client of this name with its sites, in any case; None without one.
+        """Find the client with this name, or None. Case is ignored. The client has its sites.
 
         Raises:
-            AmbiguousNameError: several have it, but for case or the way in which accents are composed.
+            AmbiguousNameError: several clients have names that differ only in case, or in how accents are
+                composed.
         """
 
     def get(self, client: AnyClient) -> Client:
-        """One client with its sites; a stock server only.
+        """Get one client with its sites; a stock server only.
 
         Raises:
             NotFoundError: there is no such client.
@@ -888,8 +891,8 @@ class Clients:
         """Change a client; a stock server only. Idempotent: sent again if an answer is lost.
 
         Args:
-            client: its id, or the client.
-            changes: only what is to change: `name`, and what `PlaceSettings` has: policies, alert template,
+            client: the client, its id or its name.
+            changes: the settings to change: `name`, and those of `PlaceSettings`: policies, alert template,
                 inheritance, `custom_fields` (see `FieldValues`).
 
         Raises:
@@ -898,25 +901,25 @@ class Clients:
         """
 
     def delete(self, client: AnyClient, *, with_sites: bool=False, move_to_site: AnySite | None=None) -> None:
-        """Remove a client and its sites; a stock server only.
+        """Delete a client and its sites; a stock server only.
 
         If an answer is lost and it is gone afterwards, that counts as success.
 
         Args:
-            client: its id, or the client.
-            with_sites: True removes one with several sites, which go with it. Otherwise these are looked up
-                first, and it is left alone.
-            move_to_site: where its agents go: a site of another client. A client with agents can't go
-                without.
+            client: the client, its id or its name.
+            with_sites: True deletes a client that has several sites, with them. Without it, the sites are
+                looked up first, and such a client is not deleted.
+            move_to_site: the site of another client to which its agents move. A client with agents can't be
+                deleted without it.
 
         Raises:
-            InvalidRequestError: it has several sites; nothing was removed.
-            BadRequestError: it has agents, and no site was named.
+            InvalidRequestError: it has several sites; nothing was deleted.
+            BadRequestError: it has agents, and no site was given.
             NotFoundError: there is no such client, or site.
         """
 
     def list(self) -> list[Client]:
-        """All clients, each with its sites."""
+        """List all clients, each with its sites."""
 
 class Sites:
     """Sites of clients, on a stock server. All errors are `TRMMError`s.
@@ -987,53 +990,53 @@ class Sites:
         """The sites of one client, or of all."""
 
 class Scripts:
-    """The server's script library: list; on a stock server get, create, update, delete, test.
+    """The server's script library: list it; on a stock server also get, create, update, delete and test.
 
     All errors are `TRMMError`s.
     """
     snippets: Snippets
 
     def find(self, name: str) -> Script | None:
-        """The script of this name, in any case; None without one. Not one that is hidden.
+        """Find the script with this name, or None. Case is ignored. Hidden scripts are not found.
 
         Raises:
-            AmbiguousNameError: several have it: the server minds no name twice.
+            AmbiguousNameError: several scripts have that name, which the server allows.
         """
 
     def download(self, script: AnyScript, *, snippets: bool=True) -> ScriptFile:
-        """A script as a file. A stock server only.
+        """Download a script as a file; a stock server only.
 
         Args:
-            script: its id, or the script.
-            snippets: with the code of its snippets in place of their names in braces.
+            script: the script, its id or its name.
+            snippets: True replaces the names of snippets in braces by their code.
 
         Raises:
             NotFoundError: there is no such script.
         """
 
     def get(self, script: AnyScript) -> Script:
-        """One script with its `code`; its `script_type` is not told here. A stock server only.
+        """Get one script with its `code`, but without its `script_type`; a stock server only.
 
         Raises:
             NotFoundError: there is no such script.
         """
 
     def create(self, *, name: str, shell: Shell, code: str, description: str='', category: str | None=None, args: Iterable[str]=(), env_vars: Mapping[str, str] | None=None, default_timeout: int=90, run_as_user: bool=False, supported_platforms: Iterable[Platform]=()) -> Script:
-        """Put a script into the library and return it; a stock server only. Never sent twice.
+        """Add a script to the library and return it; a stock server only. Never sent twice.
 
-        A name may be there already: the server does not mind. Spaces around it are taken away.
+        The server allows several scripts with one name. It removes spaces around a name.
 
         Args:
             name: the script's name.
-            shell: what runs it.
-            code: its text, as it is.
-            description: what it is for.
-            category: where it stands in the library.
-            args: its arguments where a run names none.
+            shell: the shell that runs it.
+            code: its text.
+            description: its description.
+            category: its category in the library.
+            args: its arguments, unless a run has its own.
             env_vars: its environment variables.
-            default_timeout: seconds that a run may take where it names none.
-            run_as_user: run it as the user who is logged in.
-            supported_platforms: where it runs; nothing for everywhere.
+            default_timeout: seconds that a run may take, unless it has its own timeout.
+            run_as_user: True runs it as the user who is logged in.
+            supported_platforms: the platforms that it runs on; empty for all.
 
         Raises:
             OutcomeUnknownError: it was sent and the answer was lost: it may exist.
@@ -1043,13 +1046,13 @@ class Scripts:
     def update(self, script: AnyScript, **changes: Unpack[ScriptChanges]) -> None:
         """Change a script; a stock server only. Idempotent: sent again if an answer is lost.
 
-        Of a community script only `favorite` and `hidden` can be changed. Each of those is a call of its own,
-        behind the one for all else.
+        For a community script, only `favorite` and `hidden` can be changed. Each of these two takes a call of
+        its own, after the one for all other changes.
 
         Args:
-            script: its id, or the script.
-            changes: only what is to change: what `create` takes (`category` None for none), `favorite`,
-                `hidden`.
+            script: the script, its id or its name.
+            changes: the settings to change: those that `create` takes (`category=None` for no category),
+                `favorite`, `hidden`.
 
         Raises:
             BadRequestError: it is a community script, which can't be edited.
@@ -1057,19 +1060,20 @@ class Scripts:
         """
 
     def delete(self, script: AnyScript, *, with_code: bool=False, in_use: bool=False) -> None:
-        """Remove a script for good; a stock server only.
+        """Delete a script; a stock server only.
 
         If an answer is lost and it is gone afterwards, that counts as success.
 
         Args:
-            script: its id or name, or the script.
-            with_code: True, to say that its code may go for good.
-            in_use: True removes one that checks and tasks run, too: the server removes these checks, with
-                what they have found, and the tasks do nothing. Otherwise both are looked up first, which
-                takes a server with thousands of checks half a minute and more, and it is left alone.
+            script: the script, its id or its name.
+            with_code: True confirms that its code may be lost.
+            in_use: True also deletes a script that checks and tasks run: the server deletes these checks with
+                their results, and the tasks do nothing any more. Without it, both are looked up first, and a
+                script in use is not deleted. On a server with thousands of checks this takes half a minute
+                and more.
 
         Raises:
-            InvalidRequestError: it is in use, or it was not said that its code may go; nothing was removed.
+            InvalidRequestError: it is in use, or `with_code` was not given; nothing was deleted.
             BadRequestError: it is a community script.
             NotFoundError: there is no such script.
         """
@@ -1077,21 +1081,22 @@ class Scripts:
     def test(self, agent: str | Agent, *, shell: Shell, code: str, args: Iterable[str]=(), env_vars: Mapping[str, str] | None=None, timeout: int=90, run_as_user: bool=False) -> ScriptResult:
         """Run code on an agent without storing it, and wait for its result; a stock server only.
 
-        Never sent twice. It holds a worker of the server until it has ended, `timeout` seconds at most
-        (`max_waiting`); `agents.run_script` does not.
+        Never sent twice. It holds a worker of the server until it has ended, for at most `timeout` seconds
+        (`max_waiting`); `agents.run_script` doesn't.
 
         Args:
-            agent: its id, or the agent.
-            shell: what runs it.
-            code: its text.
-            args: its arguments.
-            env_vars: its environment variables.
+            agent: the agent or its id.
+            shell: the shell that runs the code.
+            code: the text.
+            args: the arguments.
+            env_vars: the environment variables.
             timeout: seconds that it may take, 1 to 300; the client waits longer than that.
-            run_as_user: run it as the user who is logged in.
+            run_as_user: True runs it as the user who is logged in.
 
         Raises:
-            AgentLostError: the agent did not report an end within `timeout`: it may have run, or run still.
-            AgentUnreachableError: the server could not send it.
+            AgentLostError: the agent did not report the end within `timeout`: the code may have run, or may
+                still run.
+            AgentUnreachableError: the server could not send it to the agent.
             OutcomeUnknownError: it was sent and the answer was lost: it may have run.
         """
 
@@ -1099,63 +1104,63 @@ class Scripts:
         """Run code on the Tactical RMM server itself, as its own user, and wait; a stock server only.
 
         Never sent twice. It holds a worker of the server until it has ended. An administrator must have
-        switched scripts on the server on.
+        enabled scripts on the server.
 
         Args:
-            shell: what it is; what runs it is named by its first line.
-            code: its text, which begins with `#!` and a program's path.
-            args: its arguments.
-            env_vars: its environment variables.
+            shell: the kind of code. The program that runs it is named in its first line.
+            code: the text, which begins with `#!` and the path of a program.
+            args: the arguments.
+            env_vars: the environment variables.
             timeout: seconds that it may take, 1 to 300; then its `retcode` is 98.
 
         Raises:
-            BadRequestError: scripts on the server are switched off.
+            BadRequestError: scripts on the server are disabled.
             OutcomeUnknownError: it was sent and the answer was lost: it may have run.
         """
 
     def list(self, *, hidden: bool=False, community: bool=True) -> list[Script]:
-        """All scripts that the key may see, without their code.
+        """List all scripts that the key may see, without their code.
 
         Args:
-            hidden: with those that are hidden. A stock server only.
-            community: with those that came with Tactical RMM; False for your own alone. A stock server only.
+            hidden: True includes hidden scripts. A stock server only.
+            community: False leaves out the scripts that came with Tactical RMM. A stock server only.
         """
 
 class Checks:
-    """Checks and their results: list, iter; of a stock server also all else that can be done with them.
+    """Checks and their results: list them; on a stock server also create, change, run and delete them.
 
     All errors are `TRMMError`s.
     """
 
     def get(self, check: int | Check) -> CheckDetails:
-        """One check as it is set up, of an agent or of a policy; a stock server only.
+        """Get the settings of one check of an agent or a policy; a stock server only.
 
-        Its result is in `list(agent=…)`, and of a policy's check in `results`.
+        Its result is in `list(agent=…)`; the results of a policy's check are in `results`.
 
         Raises:
             NotFoundError: there is no such check.
         """
 
     def everywhere(self) -> list[CheckDetails]:
-        """All checks of all agents and policies, as they are set up, in one call; a stock server only.
+        """List the settings of all checks of all agents and policies, in one call; a stock server only.
 
-        Without results, which `iter` and `list` have. `agent_id` is None where the key may not list agents.
+        It has no results; `iter` and `list` have them. `agent_id` is None if the key may not list agents.
         """
 
     @overload
     def create(self, settings: CheckKind, *, agent: str | Agent) -> Check:
-        """Give a check to an agent, or to a policy; a stock server only. Never sent twice.
+        """Create a check of an agent or a policy, and return it; a stock server only. Never sent twice.
 
         Args:
-            settings: what it looks at: `DiskSpaceCheck(disk="C:", warning_threshold=20)`, a `CpuLoadCheck`,
-                `MemoryCheck`, `PingCheck`, `ServiceCheck`, `ScriptCheck` or `EventLogCheck`. An agent, and a
-                policy, can have one of the processor, one of the memory, and one of each disk.
-            agent: whose it is; or
-            policy: the policy that gives it to its agents.
+            settings: what is checked: `DiskSpaceCheck(disk="C:", warning_threshold=20)`, a `CpuLoadCheck`,
+                `MemoryCheck`, `PingCheck`, `ServiceCheck`, `ScriptCheck` or `EventLogCheck`. An agent or a
+                policy can have one CPU load check, one memory check, and one check of each disk.
+            agent: the agent that gets the check.
+            policy: the policy that gets the check, in place of `agent`.
 
         Raises:
-            InvalidRequestError: a value is wrong, or neither or both of agent and policy are given.
-            BadRequestError: there is one of this type already, or no such script or policy.
+            InvalidRequestError: a value is wrong, or not exactly one of `agent` and `policy` is given.
+            BadRequestError: there is such a check already, or there is no such script or policy.
             NotFoundError: there is no such agent.
             OutcomeUnknownError: it was sent and the answer was lost: it may exist.
             UnidentifiedError: it was created, but can't be distinguished from others.
@@ -1166,13 +1171,14 @@ class Checks:
         ...
 
     def update(self, check: int | Check | CheckDetails, **changes: Unpack[CheckChanges]) -> None:
-        """Change what is given of a check; a stock server only. Idempotent: sent again if an answer is lost.
+        """Change settings of a check; a stock server only. Idempotent: sent again if an answer is lost.
 
-        Its type can't be changed. It is read first, since the server takes what does not fit.
+        The type of a check can't be changed. The check is read first, since the server accepts values that
+        don't fit its type.
 
         Args:
-            check: its id, or the check.
-            changes: fields of its type, as `PingCheck` and the others have them.
+            check: the check or its id.
+            changes: the fields to change, as `PingCheck` and the other types have them.
 
         Raises:
             InvalidRequestError: a value is wrong, or checks of its type have no such field; nothing was
@@ -1181,24 +1187,24 @@ class Checks:
         """
 
     def delete(self, check: int | Check | CheckDetails, *, in_use: bool=False) -> None:
-        """Remove a check with its results, of a policy from all its agents; a stock server only.
+        """Delete a check with its results, a policy's check from all its agents; a stock server only.
 
         If an answer is lost and it is gone afterwards, that counts as success.
 
         Args:
-            check: its id, or the check.
-            in_use: True removes a policy's, too, and one with tasks that run when it fails: they stay, and
-                run no more. Otherwise it is looked up first, and left alone.
+            check: the check or its id.
+            in_use: True also deletes a policy's check, and one whose failure starts tasks, which stay but
+                don't run any more. Without it, such a check is looked up first and not deleted.
 
         Raises:
-            InvalidRequestError: it is a policy's, or tasks run when it fails; nothing was removed.
-            NotFoundError: there is no such check, or it went before.
+            InvalidRequestError: it is a policy's check, or its failure starts tasks; nothing was deleted.
+            NotFoundError: there is no such check, or it was deleted before.
         """
 
     def results(self, check: int | Check | CheckDetails) -> list[CheckOnAgent]:
-        """What came of a policy's check on each agent that has it; a stock server only.
+        """List the results of a policy's check on each agent; a stock server only.
 
-        Empty where it has run nowhere yet.
+        The list is empty if the check has not run on any agent yet.
 
         Raises:
             NotFoundError: there is no such check.
@@ -1206,15 +1212,15 @@ class Checks:
 
     @overload
     def run_many(self, *, client: AnyClient) -> int:
-        """Have all agents of a client, or of a site, run their checks now; a stock server only.
+        """Make all agents of a client or a site run their checks now; a stock server only. Never sent twice.
 
-        Never sent twice. Nothing is waited for: agents that are off are counted, and run nothing.
+        The server doesn't wait for the agents. It counts offline agents, too, which run nothing.
 
         Returns:
-            For how many agents.
+            The number of agents.
 
         Raises:
-            BadRequestError: it has no agents, or there is no such client or site.
+            BadRequestError: the client or site has no agents, or doesn't exist.
             OutcomeUnknownError: it was sent and the answer was lost: they may run.
         """
 
@@ -1223,29 +1229,30 @@ class Checks:
         ...
 
     def run(self, agent: str | Agent) -> None:
-        """Have an agent run all its checks now; a stock server only. Never sent twice.
+        """Make an agent run all its checks now; a stock server only. Never sent twice.
 
-        Returns when the agent has said that it will; the results are in `list` later. Holds a worker of the
-        server meanwhile, 15 seconds at most (`max_waiting`).
+        It returns when the agent has accepted; the results are in `list` later. Meanwhile it holds a worker
+        of the server, for at most 15 seconds (`max_waiting`).
 
         Raises:
-            AgentLostError: the agent did not answer; it may run them all the same.
-            BadRequestError: it is running them already.
+            AgentLostError: the agent did not answer; it may run its checks all the same.
+            BadRequestError: the agent is running its checks already.
         """
 
     @overload
     def reset(self, check: Check) -> None:
-        """Set a check's result to passing, or all of an agent's, and resolve the alerts of it.
+        """Reset the result of a check, or of all checks of an agent, to passing, and resolve their alerts.
 
         A stock server only. Idempotent: sent again if an answer is lost.
 
         Args:
-            check: a check of `list`. Its id would not do: a server resets an agent's result of it.
-            agent: in place of `check`, the agent whose checks are meant.
+            check: a check from `list`. An id is not enough, because the server resets the result of a check
+                on one agent.
+            agent: the agent whose checks are all reset, in place of `check`.
 
         Raises:
-            InvalidRequestError: the check has no result yet, or comes from elsewhere; or not one of the two
-                was given.
+            InvalidRequestError: the check has no result yet, or is not from `list`; or not exactly one of
+                `check` and `agent` was given.
         """
 
     @overload
@@ -1253,46 +1260,51 @@ class Checks:
         ...
 
     def history(self, check: Check, *, days: int | None=None) -> list[CheckHistoryPoint]:
-        """A check's past results on its agent, the newest first; a stock server only.
+        """List the past results of a check on its agent, newest first; a stock server only.
 
         Args:
-            check: as for `reset`.
-            days: of the last so many days; None for all that the server keeps (30 days if not set otherwise).
+            check: a check from `list`, as for `reset`.
+            days: only results of the last so many days. None for all that the server keeps (30 days by
+                default).
         """
 
     def list(self, *, agent: str | Agent | None=None, status: CheckStatus | None=None, hostname: str | None=None, client: AnyClient | None=None, site: AnySite | None=None, monitoring_type: MonitoringType | None=None) -> list[Check]:
-        """The checks of one agent, or of all agents that match all of what is given, each with its result.
+        """List the checks of one agent, or of all agents that match all of the filters, with their results.
 
-        Of several agents they are gathered: one call for the list of agents, and one for each agent, a few at
-        a time and within the rate limit. With `status="failing"` a stock server's agents are asked only if
-        they have failing checks, which its list of agents says.
+        For several agents, this takes one call for the list of agents and one call for each agent, a few at a
+        time and within the rate limit. With `status="failing"`, a stock server is asked only for agents that
+        have failing checks according to its list of agents.
 
         Args:
-            agent: its id, or the agent; the filters of agents are not for one.
-            status: those that stand so.
-            hostname: of agents of this name, as `agents.list`.
-            client: of this client's agents.
-            site: of this site's agents.
-            monitoring_type: of servers, or of workstations.
+            agent: the agent or its id. It can't be combined with the filters of agents.
+            status: only checks with this status.
+            hostname: only checks of agents with this name, as in `agents.list`.
+            client: only checks of this client's agents.
+            site: only checks of this site's agents.
+            monitoring_type: only checks of servers, or of workstations.
 
         Raises:
-            IncompleteError: some agents could not be asked. It names them, and holds what the others said.
+            IncompleteError: the checks of some agents could not be read. It names these agents, and holds the
+                checks of the others.
             NotFoundError: there is no such agent (a gateway has no checks for it).
         """
 
     def iter(self, *, status: CheckStatus | None=None, hostname: str | None=None, client: AnyClient | None=None, site: AnySite | None=None, monitoring_type: MonitoringType | None=None) -> CheckStream:
-        """The same of several agents as they answer: `with checks.iter() as stream`; see `CheckStream`.
+        """Iterate over the checks of several agents as the answers arrive; see `CheckStream`.
 
-        Arguments as those of `list`. Nothing is sent before the stream is entered.
+            with trmm.checks.iter(status="failing") as stream:
+                for check in stream: ...
+
+        The arguments are those of `list`. Nothing is sent before the stream is entered.
         """
 
 class Tasks:
     """Automated tasks. All errors are `TRMMError`s."""
 
     def results(self, task: int | Task) -> list[TaskOnAgent]:
-        """What came of a policy's task on each agent that has it; a stock server only.
+        """List the results of a policy's task on each agent; a stock server only.
 
-        Empty for a task that is none of a policy, or that no agent has.
+        The list is empty if the task is not a policy's, or if no agent has it.
 
         Raises:
             NotFoundError: there is no such task.
@@ -1302,30 +1314,31 @@ class Tasks:
         """Create a task that runs a script on an agent by a five-field cron expression. Never sent twice.
 
         Raises:
-            InvalidRequestError: an argument is wrong; of `schedule` it says which field.
-            UnsupportedError: a stock server has no task type for this schedule.
+            InvalidRequestError: an argument is wrong; for `schedule`, the text names the field.
+            UnsupportedError: a stock server has no type of task for this schedule.
             OutcomeUnknownError: it was sent and the answer was lost: it may exist.
         """
 
     def set_up(self, *, name: str, schedule: TaskSchedule, actions: Sequence[TaskAction], agent: str | Agent | None=None, policy: int | Policy | None=None, **settings: Unpack[_TaskOptions]) -> Task:
-        """Create any task, of an agent or of a policy, and return it; a stock server only. Never sent twice.
+        """Create any task of an agent or a policy, and return it; a stock server only. Never sent twice.
+
+        The objects that the task refers to are looked up first, since the server accepts references that
+        can't work.
 
         Args:
-            name: its name.
+            name: the name.
             schedule: `Daily(at=…)`, `Weekly`, `Monthly`, `MonthlyByWeekday`, `Once`, `OnFailure`,
-                `OnBoarding` or `Manual()`. Its times are the agent's own clock.
-            actions: what it does, in order: `ScriptAction(script=…)`, `CommandAction(command=…)`.
-            agent: whose it is; or
-            policy: the policy that gives it to its agents.
-            settings: as `TaskSettings` has them.
-
-        What it refers to is looked up first, since the server takes what can do nothing there.
+                `OnBoarding` or `Manual()`. Times are by the agent's own clock.
+            actions: what the task does, in order: `ScriptAction(script=…)`, `CommandAction(command=…)`.
+            agent: the agent that gets the task.
+            policy: the policy that gets the task, in place of `agent`.
+            settings: see `TaskSettings`.
 
         Raises:
-            InvalidRequestError: a value is wrong, or neither or both of agent and policy are given; the check
-                that is to start it is of another; or the schedule has what counts on Windows alone
-                (`every`, `random_delay`, `repeat_every`, `run_if_missed`, `expires`) and the agent runs
-                something else.
+            InvalidRequestError: a value is wrong, or not exactly one of `agent` and `policy` is given; the
+                check that starts the task belongs to another agent or policy; or the schedule has a setting
+                for Windows only (`every`, `random_delay`, `repeat_every`, `run_if_missed`, `expires`) and the
+                agent runs another system.
             BadRequestError: there is no such policy or custom field.
             NotFoundError: there is no such agent, script or check.
             OutcomeUnknownError: it was sent and the answer was lost: it may exist.
@@ -1333,149 +1346,154 @@ class Tasks:
         """
 
     def get(self, task: int | Task) -> Task:
-        """One task, without its last run's `status`; a stock server only.
+        """Get one task, without the `status` of its last run; a stock server only.
 
         Raises:
             NotFoundError: there is no such task.
         """
 
     def run(self, task: int | Task, *, agent: str | Agent | None=None) -> None:
-        """Have a task run now; a stock server only. Never sent twice.
+        """Run a task now; a stock server only. Never sent twice.
 
-        Returns when the server has noted it; nothing is waited for, nor told if the agent does not answer.
-        What came of it is in `list(agent=…)` later.
+        It returns when the server has accepted the order. It doesn't wait for the agent, and doesn't report
+        an agent that is silent. The result is in `list(agent=…)` later.
 
         Args:
-            task: its id, or the task.
-            agent: where a policy's task is to run. A task of an agent runs there, and needs none.
+            task: the task or its id.
+            agent: the agent on which a policy's task runs. A task of an agent runs there without it.
 
         Raises:
-            InvalidRequestError: it is a policy's task, and no agent was named: the server would run nothing.
+            InvalidRequestError: it is a policy's task and no agent was given: the server would run nothing.
             NotFoundError: there is no such task.
             OutcomeUnknownError: it was sent and the answer was lost: it may run.
         """
 
     def run_everywhere(self, task: int | Task) -> None:
-        """Have a policy's task run now, on every agent that the policy reaches; a stock server only.
+        """Run a policy's task now on every agent that has the policy; a stock server only. Never sent twice.
 
-        Never sent twice. Returns when the server has noted it; agents that are off run nothing. What came of
-        it is in `results` later.
+        It returns when the server has accepted the order. Offline agents run nothing. The results are in
+        `results` later.
 
         Raises:
-            InvalidRequestError: it is no task of a policy: the server would say yes, and run nothing.
+            InvalidRequestError: it is not a policy's task: the server would accept it and run nothing.
             NotFoundError: there is no such task.
             OutcomeUnknownError: it was sent and the answer was lost: it may run.
         """
 
     def update(self, task: int | Task, **changes: Unpack[TaskChanges]) -> None:
-        """Change what is given of a task; a stock server only. Idempotent: sent again if an answer is lost.
+        """Change settings of a task; a stock server only. Idempotent: sent again if an answer is lost.
 
-        A `schedule` is sent whole, with its type: without that the server drops it in silence.
+        A `schedule` is sent completely, with its type; without the type, the server would silently drop it.
 
         Raises:
-            InvalidRequestError: a value is wrong, or the schedule is, as in `set_up`; nothing was changed.
+            InvalidRequestError: a value or the schedule is wrong, as in `set_up`; nothing was changed.
             NotFoundError: there is no such task or script.
         """
 
     def delete(self, task: int | Task, *, in_use: bool=False) -> None:
-        """Remove a task, of a policy from all its agents; a stock server only.
+        """Delete a task, a policy's task from all its agents; a stock server only.
 
         If an answer is lost and it is gone afterwards, that counts as success. The server tells the agent
-        first, in its own time: an agent's task may be listed for a while.
+        first, and doesn't wait: an agent's task may still be listed for a while.
 
         Args:
-            task: its id, or the task.
-            in_use: True removes a policy's, too, with what came of it on every agent. Otherwise it is looked
-                up first, and left alone.
+            task: the task or its id.
+            in_use: True also deletes a policy's task, with its results on every agent. Without it, the task is
+                looked up first, and a policy's task is not deleted.
 
         Raises:
-            InvalidRequestError: it is a policy's; nothing was removed.
+            InvalidRequestError: it is a policy's task; nothing was deleted.
             NotFoundError: there is no such task.
         """
 
     def list(self, *, agent: str | Agent | None=None) -> list[Task]:
-        """The automated tasks of one agent, or all. A stock server tells `status` with one agent's only."""
+        """List the automated tasks of one agent, or of all agents.
+
+        The `status` of a stock server's task is only in the list of one agent.
+        """
 
 class Alerts:
-    """Alerts: list, acknowledge, resolve; on a stock server snooze, delete, and several at once.
+    """Alerts: list, acknowledge and resolve them; on a stock server also snooze and delete them.
 
-    All errors are `TRMMError`s. Methods that change alerts are
-    idempotent: they are sent again if an answer is lost.
+    All errors are `TRMMError`s. Methods that change alerts are idempotent: they are sent again if an answer
+    is lost.
     """
 
     def get(self, alert: int | Alert) -> Alert:
-        """One alert as it is now; a stock server only.
+        """Get one alert; a stock server only.
 
         Raises:
             NotFoundError: there is no such alert.
         """
 
     def create(self, *, message: str, severity: Severity='info', alert_type: AlertType='custom', agent: str | Agent | None=None, check: int | Check | None=None, task: int | Task | None=None) -> Alert:
-        """Write an alert and return it; a stock server only. Never sent twice.
+        """Create an alert and return it; a stock server only. Never sent twice.
 
-        It is a row in the list of alerts: nobody is told by mail, and no action runs. Its time is now.
+        The alert is a row in the list of alerts, with the present time. The server sends no mail for it, and
+        runs no action.
 
         Args:
-            message: what it says.
+            message: the text.
             severity: "info", "warning" or "error".
-            alert_type: what it is about; "custom" is nothing of the server's own.
-            agent: whose it is; None for nobody's.
+            alert_type: the kind of its subject; "custom" is for subjects of your own.
+            agent: the agent that it belongs to, or None.
             check: the check that it is about.
             task: the task that it is about.
 
         Raises:
-            InvalidRequestError: a value is wrong, or there is no such agent; nothing was written.
+            InvalidRequestError: a value is wrong, or there is no such agent; nothing was created.
             OutcomeUnknownError: it was sent and the answer was lost: it may exist.
-            UnidentifiedError: it was written, but can't be distinguished from others.
+            UnidentifiedError: it was created, but can't be distinguished from others.
         """
 
     def acknowledge(self, alert: int | Alert) -> None:
-        """Mark an alert as seen; it stays unresolved. A gateway only: a stock server has no such state."""
+        """Acknowledge an alert, which stays unresolved. A gateway only: a stock server has no such state."""
 
     def resolve(self, alerts: int | Alert | Iterable[int | Alert]) -> None:
-        """Mark an alert as resolved, or several by one call; several on a stock server only.
+        """Resolve an alert, or several by one call; several on a stock server only.
 
-        Of several, ids that the server doesn't know are passed over in silence.
+        The server silently ignores ids that it doesn't know if several are given.
 
         Raises:
             UnsupportedError: several were given, and the server is a gateway.
         """
 
     def snooze(self, alerts: int | Alert | Iterable[int | Alert], *, days: int) -> None:
-        """Quieten an alert for so many days from now, or several by one call; a stock server only.
+        """Snooze an alert for a number of days from now, or several by one call; a stock server only.
 
-        Of several, ids that the server doesn't know are passed over in silence.
+        The server silently ignores ids that it doesn't know if several are given.
         """
 
     def unsnooze(self, alert: int | Alert) -> None:
-        """End an alert's quiet; a stock server only."""
+        """End the snoozing of an alert; a stock server only."""
 
     def delete(self, alert: int | Alert, *, with_history: bool=False) -> None:
-        """Remove an alert for good; a stock server only. `resolve` ends one, and keeps what is known of it.
+        """Delete an alert; a stock server only. `resolve` ends an alert and keeps its record.
 
         If an answer is lost and it is gone afterwards, that counts as success.
 
         Args:
-            alert: its id, or the alert.
-            with_history: True, to say that all that is known of it may go for good.
+            alert: the alert or its id.
+            with_history: True confirms that its whole record may be lost.
 
         Raises:
-            InvalidRequestError: it was not said; nothing was removed.
+            InvalidRequestError: `with_history` was not given; nothing was deleted.
             NotFoundError: there is no such alert.
         """
 
     def list(self, *, days: int | None=None, client: AnyClient | Iterable[AnyClient] | None=None, severity: Severity | Iterable[Severity] | None=None, resolved: bool | None=None, snoozed: bool | None=None) -> list[Alert]:
-        """All alerts that the key may see; on a stock server those that match all of what is given.
+        """List all alerts that the key may see; on a stock server those that match all of the filters.
 
         Args:
-            days: of the last so many days.
-            client: of the agents of one client, or of several. Alerts without an agent are then left out.
-            severity: one, or several.
-            resolved: True for those alone, False for the others.
-            snoozed: the same.
+            days: only alerts of the last so many days.
+            client: only alerts of the agents of one client, or of several. Alerts without an agent are left
+                out then.
+            severity: only alerts of this severity, or of one of these.
+            resolved: True for only resolved alerts, False for only unresolved ones.
+            snoozed: True for only snoozed alerts, False for only those that are not snoozed.
 
         Raises:
-            UnsupportedError: a filter was given, and the server is a gateway, which has none.
+            UnsupportedError: a filter was given, and the server is a gateway, which has no filters.
         """
 
 class Policies:
@@ -3225,16 +3243,17 @@ class Snippets:
         """All snippets, with their code."""
 
 class CheckStream:
-    """Checks as their agents answer: enter it, then iterate it, once. An agent's come together.
+    """The checks of several agents, in the order of the answers. Enter it, then iterate over it once.
 
-    A few agents are asked ahead, and no more while nobody reads. Leaving the block early asks no more. If
-    some agents could not be asked the iteration ends in an `IncompleteError` that names them, when all others
-    have answered; what would be the same for every agent (a key that is refused) ends it at once.
+    The checks of one agent come together. The stream reads a few agents ahead, and no further while nobody
+    iterates. Leaving the block early stops it. If the checks of some agents could not be read, the iteration
+    ends with an `IncompleteError` that names them, after all others have been read. An error that would be
+    the same for every agent (such as a refused key) ends it at once.
     """
 
     @property
     def failed(self) -> Mapping[str, TRMMError]:
-        """The agents so far that could not be asked, with their errors."""
+        """The agents so far whose checks could not be read, with their errors."""
 
     def __enter__(self) -> Self:
         ...
