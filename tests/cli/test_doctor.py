@@ -15,7 +15,7 @@ import pytest
 
 from tests.cli.conftest import Cli
 from tests.cli.stage import Backstage, Said, program
-from tests.engines import Engine, redis_server
+from tests.engines import Engine, nats_server, redis_server
 from tests.stream.fake_gateway import TLS_CERTIFICATE, TLS_KEY
 from trmm_async.cli.doctor import _clock, _encryption, _Peek
 
@@ -178,12 +178,70 @@ class TestTheSharedLimits:
         assert said.code == 1
         assert "maxmemory-policy is volatile-ttl" in words_of(said, "limits")
 
+    def test_whose_url_can_not_be_one(
+        self, cli: Cli, gateway: Backstage, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("TRMM_SHARED_LIMITS", "redis+sentinel://:Sesame-4711@a:1,b:2/main")
+        said = cli("doctor", "--json")
+        assert said.code == 1
+        assert "Sentinel and Redis Cluster are not supported" in words_of(said, "limits")
+        assert "Sesame" not in said.out + said.error
+
     def test_keep_a_command_waiting_no_longer_than_they_must(
         self, cli: Cli, gateway: Backstage, shared: Engine
     ) -> None:
         said = cli("clients", "--rate-limit", "5/0.1", "--json")
         assert said.code == 0
         assert said.data
+
+
+class TestTheRelay:
+    def test_that_can_be_written_to(
+        self, cli: Cli, gateway: Backstage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for folder in ("redis", "nats"):
+            (tmp_path / folder).mkdir()
+        with redis_server(tmp_path / "redis", password="Sesame-4711") as redis:
+            monkeypatch.setenv("TRMM_RELAY", redis.url.replace("//", "//:Sesame-4711@"))
+            said = cli("doctor", "--json")
+            assert (said.code, states(said)["relay"]) == (0, "ok")
+            assert re.search(
+                r"^redis://127.0.0.1:\d+/0 answers: (Redis|Valkey) [\d.]+$", words_of(said, "relay")
+            )
+            monkeypatch.setenv("TRMM_RELAY", redis.url.replace("//", "//:Sesame-wrong@"))
+            wrong = cli("doctor", "--json")
+        assert (wrong.code, states(wrong)["relay"]) == (1, "bad")
+        assert "are address and password right" in words_of(wrong, "relay")
+        assert "Sesame" not in said.out + wrong.out + wrong.error
+        pytest.importorskip("nats", reason="the library of the extra [nats] is missing")
+        for jetstream, state in ((True, "ok"), (False, "bad")):
+            with nats_server(tmp_path / "nats", jetstream=jetstream) as nats:
+                monkeypatch.setenv("TRMM_RELAY", nats.url)
+                said = cli("doctor", "--json")
+            assert states(said)["relay"] == state
+            assert "JetStream" in words_of(said, "relay")
+
+    @pytest.mark.parametrize(
+        ("url", "says"),
+        [("amqp://u:Sesame@bus", "must begin with"), ("nats://Sesame@127.0.0.1:9", "can't be asked")],
+    )
+    def test_that_is_not_there(
+        self, url: str, says: str, cli: Cli, gateway: Backstage, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("TRMM_RELAY", url)
+        said = cli("doctor", "--json")
+        assert (said.code, states(said)["relay"]) == (1, "bad")
+        assert says in words_of(said, "relay")
+        assert "Sesame" not in said.out + said.error
+
+    def test_that_may_forget_events(
+        self, cli: Cli, gateway: Backstage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with redis_server(tmp_path, "--maxmemory-policy", "allkeys-lru") as engine:
+            monkeypatch.setenv("TRMM_RELAY", engine.url)
+            said = cli("doctor", "--json")
+        assert (said.code, states(said)["relay"]) == (0, "warning")
+        assert "maxmemory-policy is allkeys-lru" in words_of(said, "relay")
 
 
 @pytest.fixture

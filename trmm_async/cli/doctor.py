@@ -7,6 +7,7 @@ library: a client of the SDK tells neither certificates nor headers.
 import asyncio
 import http.client
 import io
+import os
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
@@ -18,8 +19,11 @@ import trmm_async as sdk
 from trmm_async.cli.session import Login, client_of
 from trmm_async.cli.text import ago, span
 from trmm_async.engines.address import authority, proxy_address, redis_address
+from trmm_async.engines.faults import EngineAwayError, EngineRefusedError
 from trmm_async.engines.tunnel import tunnelled
-from trmm_async.profiles import tls_context
+from trmm_async.hidden import hide
+from trmm_async.profiles import VARIABLES, tls_context
+from trmm_async.saved_text import bare
 
 __all__ = ["Finding", "examine"]
 
@@ -27,6 +31,7 @@ _PATIENCE: Final = 15.0
 _HEAD_MOST: Final = 2**16
 _SKEW_MOST: Final = timedelta(seconds=30)
 _EXPIRES_SOON: Final = timedelta(days=14)
+_ENGINE_ADVICE: Final = "is it up, are address and password right, does it speak TLS as the URL says?"
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,8 @@ async def examine(login: Login) -> AsyncIterator[Finding]:
     yield Finding("reached", "ok", f"{parts.hostname} answers")
     yield _encryption(peek, parts)
     yield _clock(peek)
+    if relay := hide(bare(os.environ.get(VARIABLES["relay"], ""))):
+        yield await _relay(relay)
     if settings.shared_limits is not None:
         limits = await _limits(settings.shared_limits)
         yield limits
@@ -78,15 +85,17 @@ async def examine(login: Login) -> AsyncIterator[Finding]:
 
 async def _limits(url: str) -> Finding:
     """Whether what keeps the shared limits can keep them: reachable, version, eviction, clock."""
-    address = redis_address(url, "shared_limits")
     try:
+        address = redis_address(url, "shared_limits")
         from trmm_async.shared.examination import examined
-    except ModuleNotFoundError:
-        return Finding("limits", "bad", 'shared_limits needs a package: pip install "trmm-async[redis]"')
+    except (sdk.InvalidRequestError, ModuleNotFoundError) as error:
+        missing = 'shared_limits needs a package: pip install "trmm-async[redis]"'
+        return Finding("limits", "bad", missing if isinstance(error, ImportError) else str(error))
     found, why = await examined(url)
     if found is None:
-        advice = "nothing is sent without it; is it up, are address and password right?"
-        return Finding("limits", "bad", f"{address} can't be asked: {why}; {advice}")
+        return Finding(
+            "limits", "bad", f"{address} can't be asked: {why}; nothing is sent without it; {_ENGINE_ADVICE}"
+        )
     if found.problem or found.is_replica:
         return Finding("limits", "bad", f"{address}: {found.problem or 'it is a replica: give the primary'}")
     said = f"shared by {address}: {found.version}"
@@ -99,6 +108,47 @@ async def _limits(url: str) -> Finding:
         side = "ahead of" if found.ahead > 0 else "behind"
         return Finding("limits", "warning", f"{said}; its clock is {span(skew)} {side} this machine's")
     return Finding("limits", "ok", f"{said}, {found.policy}; its clock and this machine's agree")
+
+
+async def _relay(url: str) -> Finding:
+    """Whether a relay's log can be written to and read: reachable, JetStream, version, eviction."""
+    from trmm_async.relay.entrance import open_store, relay_address
+
+    why = ""
+    try:
+        address = relay_address(url, VARIABLES["relay"])
+        store = open_store(address, "doctor")
+    except sdk.InvalidRequestError as error:
+        return Finding("relay", "bad", str(error))
+    try:
+        await store.end()
+    except (EngineAwayError, EngineRefusedError) as error:
+        why = str(error)
+    finally:
+        await store.aclose()
+    if "permissions" in why.casefold() or "NOPERM" in why:
+        return Finding("relay", "warning", f"{address} answers; the rest it does not tell us: {why}")
+    if why:
+        return Finding("relay", "bad", f"{address} can't be asked: {why}; {_ENGINE_ADVICE}")
+    if address.is_nats:
+        return Finding("relay", "ok", f"{address} answers, with JetStream")
+    return await _kept(url)
+
+
+async def _kept(url: str) -> Finding:
+    """Whether a Redis server that answers keeps what a relay writes."""
+    from trmm_async.shared.examination import examined
+
+    address = redis_address(url, VARIABLES["relay"])
+    found, why = await examined(url)
+    if found is None:
+        return Finding("relay", "warning", f"{address} answers; the rest it does not tell us: {why}")
+    if found.is_replica:
+        return Finding("relay", "bad", f"{address} is a replica, which only followers can use")
+    if found.policy not in {"", "noeviction"}:
+        lost = "events may be lost when its memory is full; noeviction is safe"
+        return Finding("relay", "warning", f"{address}: its maxmemory-policy is {found.policy}: {lost}")
+    return Finding("relay", "ok", f"{address} answers: {found.version}")
 
 
 def _peek(parts: SplitResult, context: ssl.SSLContext) -> _Peek:

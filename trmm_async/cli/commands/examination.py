@@ -24,8 +24,8 @@ def add_to(app: typer.Typer) -> None:
 async def doctor(context: typer.Context, *, form: Showing) -> int:
     """Find out whether the server is there, what it speaks, and what the key may do.
 
-    It looks at the certificate and the clock as well, and at the server that keeps shared limits. It only
-    reads, by about ten requests.
+    It looks at the certificate and the clock as well, at the server that keeps shared limits, and at that of
+    a relay, if TRMM_RELAY names one. It only reads, by about ten requests.
     """
     findings = []
     with form.stream(("what", "state", "text")) as emit:

@@ -79,7 +79,8 @@ async def watch(
         events = _relayed(relay, name, where, snapshot=snapshot)
         with form.stream() as emit, _until(limit := asyncio.timeout(end_after)):
             async with limit, events:
-                say(f"watching {len(events.state)} agents of the relay {name}")
+                unknown = "" if events.state else ": nothing was told under that name so far; waiting for it"
+                say(f"watching {len(events.state)} agents of the relay {name}{unknown}")
                 await _follow(events, count, shown(form, emit, {}), agents or ())
         return
     if snapshot:
