@@ -1398,8 +1398,8 @@ class Tasks:
 
         Args:
             task: the task or its id.
-            in_use: True also deletes a policy's task, with its results on every agent. Without it, the task is
-                looked up first, and a policy's task is not deleted.
+            in_use: True also deletes a policy's task, with its results on every agent. Without it, the task
+                is looked up first, and a policy's task is not deleted.
 
         Raises:
             InvalidRequestError: it is a policy's task; nothing was deleted.
