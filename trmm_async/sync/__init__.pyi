@@ -624,52 +624,52 @@ class Agents:
     def run_command(self, agent: str | Agent, command: str, *, shell: str | None=None, custom_shell: str | None=None, timeout: int=30, run_as_user: bool=False) -> CommandResult:
         """Run a command on an agent and return what it printed. Never sent twice.
 
-        The server waits for the agent, for two seconds more than `timeout`, and one of its few workers is
-        held meanwhile; so the client has only `max_waiting` of such calls under way at a time.
+        The server waits for the agent for up to `timeout` and two more seconds, and holds one of its few
+        workers meanwhile. So the client has at most `max_waiting` of such calls in flight.
 
         Args:
-            agent: its id, or the agent.
-            command: the command, as the shell takes it; of several lines if it takes them.
-            shell: "cmd", "powershell", or a program's path such as "/bin/bash". None: "cmd" on Windows,
-                "/bin/bash" elsewhere; of an agent that is given by its id, the platform is asked for first.
-            custom_shell: the path of a program that is used as the shell, in place of `shell`.
+            agent: the agent or its id.
+            command: the command line for the shell; several lines if the shell accepts them.
+            shell: "cmd", "powershell", or the path of a program such as "/bin/bash". None: "cmd" on Windows,
+                "/bin/bash" elsewhere. If the agent is given by its id, its platform is looked up first.
+            custom_shell: the path of a program to use as the shell, in place of `shell`.
             timeout: seconds that the command may take, 1 to 295.
-            run_as_user: run it as the user who is logged in (Windows).
+            run_as_user: True runs it as the user who is logged in (Windows).
 
         Raises:
-            AgentLostError: the agent did not answer in time: it may have got the command, and have run it, or
-                run it still. It is an `AgentUnreachableError` and an `OutcomeUnknownError`.
-            AgentUnreachableError: the server's message bus is down: nothing got to the agent.
+            AgentLostError: the agent did not answer in time: it may have run the command, or may still run
+                it. It is an `AgentUnreachableError` and an `OutcomeUnknownError`.
+            AgentUnreachableError: the server's message bus is down: the agent has received nothing.
             OutcomeUnknownError: the answer was lost: it may have run.
         """
 
     def ping(self, agent: str | Agent) -> bool:
-        """Whether an agent answers, at this moment; False takes the server 7.5 seconds, and a worker of its.
+        """Ask whether an agent answers at this moment. False takes 7.5 seconds, and a worker of the server.
 
-        False too if the server's message bus is down. `Agent.status` is older, and costs nothing.
+        It is also False if the server's message bus is down. `Agent.status` is older, and needs no worker.
         """
 
     @overload
     def reboot(self, agent: str | Agent, *, at: datetime | None=None) -> None:
-        """Reboot an agent, now or at a time. Never sent twice; holds a worker, for 10 seconds at most.
+        """Reboot an agent now or later. Never sent twice. Holds a worker for at most 10 seconds.
 
         Args:
-            agent: its id, or the agent.
-            at: when; None for now. With a time zone it is that moment, for which the agent's own time zone is
-                asked for first; without one it is by the agent's clock. The server takes whole minutes: the
-                next one from there. Windows agents only: they plan it themselves, and it shows as a pending
-                action.
-            wait: seconds, or a timedelta, to wait until it has booted: until the server knows a later boot
-                time of it, since a quick reboot never shows as offline. Not together with `at`.
+            agent: the agent or its id.
+            at: the time; None for now. With a time zone it is that moment, and the agent's own time zone is
+                looked up first. Without one it is a time of the agent's clock. It is rounded up to whole
+                minutes. Windows agents only: they schedule the reboot themselves, and it is listed as a
+                pending action.
+            wait: seconds, or a timedelta, to wait for the reboot: until the server has a later boot time,
+                since a quick reboot never shows as offline. It can't be combined with `at`.
 
         Returns:
-            with `wait`, the agent as it is then.
+            With `wait`, the agent after the reboot.
 
         Raises:
-            AgentLostError: the agent did not answer in time; it may reboot all the same. With `wait` that is
-                found out, and this is raised only if it did not.
-            TimeoutError: it did not boot within `wait`, as far as the server knows.
-            BadRequestError: the time has passed, or the agent can't plan a reboot.
+            AgentLostError: the agent did not answer in time; it may reboot all the same. With `wait`, this is
+                found out, and the error is raised only if the agent did not reboot.
+            TimeoutError: as far as the server knows, the agent did not reboot within `wait`.
+            BadRequestError: the time has passed, or the agent can't schedule a reboot.
         """
 
     @overload
@@ -677,56 +677,56 @@ class Agents:
         ...
 
     def shutdown(self, agent: str | Agent) -> None:
-        """Shut an agent down, now. Never sent twice; holds a worker, for 10 seconds at most.
+        """Shut an agent down now. Never sent twice. Holds a worker for at most 10 seconds.
 
         Raises:
             AgentLostError: the agent did not answer in time; it may shut down all the same.
         """
 
     def recover(self, agent: str | Agent, *, mode: Literal['mesh', 'tacagent']='mesh') -> None:
-        """Repair a part of an agent by means of the other. Never sent twice.
+        """Repair one of the two agents on a machine by means of the other. Never sent twice.
 
         Args:
-            agent: its id, or the agent.
-            mode: "mesh" has the agent repair its MeshCentral agent; that holds a worker, for a minute at
-                most. "tacagent" has MeshCentral restart the agent, or on Windows install it anew; it is begun
-                only.
+            agent: the agent or its id.
+            mode: with "mesh", the agent repairs its MeshCentral agent, which holds a worker for at most a
+                minute. With "tacagent", MeshCentral restarts the agent, or reinstalls it on Windows; the call
+                doesn't wait for that.
 
         Raises:
             AgentLostError: the agent did not answer in time ("mesh").
-            ServerFaultError: the server could not reach MeshCentral, most likely ("tacagent").
+            ServerFaultError: most likely the server could not reach MeshCentral ("tacagent").
         """
 
     def update(self, agent: str | Agent, **changes: Unpack[AgentChanges]) -> None:
         """Change settings of an agent. Idempotent: sent again if an answer is lost.
 
-        Not all or nothing on the server: it saves the custom fields last.
+        The server doesn't change all settings in one transaction: it saves the custom fields last.
 
         Args:
-            agent: its id, or the agent.
-            changes: only what is to change.
+            agent: the agent or its id.
+            changes: the settings to change:
                 `description`, `site`, `monitoring_type`, `maintenance_mode`;
                 `offline_time` and `overdue_time` in minutes, `check_interval` in seconds;
                 `overdue_email_alert`, `overdue_text_alert`, `overdue_dashboard_alert`;
                 `policy` (None for none), `block_policy_inheritance`;
                 `time_zone` (None for the server's), `default_shell`, `default_shell_custom`;
                 `custom_fields` (see `FieldValues`);
-                `patch_policy`, of its own: settings as `PatchPolicy` has them.
+                `patch_policy`, the agent's own: settings of `PatchPolicy`.
 
         Raises:
-            InvalidRequestError: a value is wrong, there is no such setting, or nothing is to change; nothing
+            InvalidRequestError: a value is wrong, there is no such setting, or no setting is given; nothing
                 was changed.
-            BadRequestError: the same, said by the server.
+            BadRequestError: the server refuses a value.
         """
 
     @overload
     def set_maintenance(self, on: bool, *, agent: str | Agent) -> int:
-        """Switch maintenance mode on or off: for one agent, or for all of a client, or of a site.
+        """Switch maintenance mode on or off for one agent, or for all agents of a client or a site.
 
         An agent in maintenance mode raises no alerts. Idempotent: sent again if an answer is lost.
 
         Returns:
-            For how many agents; of a client or a site, as the server counts those that the key may see.
+            The number of agents. For a client or a site, the server counts those that the key may see.
         """
 
     @overload
@@ -738,64 +738,65 @@ class Agents:
         ...
 
     def history(self, agent: str | Agent | None=None) -> list[HistoryEntry]:
-        """All that was run on an agent, or on all, as far back as the server keeps it, the oldest first.
+        """List everything that was run on an agent, or on all agents, as far back as the server keeps it.
 
-        Of all agents it is one call, and large. An entry's `agent_id` is None where the key may not list
-        agents.
+        The oldest is first. For all agents it is one call with a large answer. `agent_id` is None if the key
+        may not list agents.
         """
 
     def script_history(self, *, since: datetime | None=None, limit: int | None=None) -> list[HistoryEntry]:
-        """The script runs of all agents, the newest first, with their results; commands are not among them.
+        """List the script runs of all agents with their results, newest first. It has no commands.
 
         Args:
-            since: only those from this moment on, which says its time zone.
-            limit: so many at most.
+            since: only runs since this moment, which must have a time zone.
+            limit: the largest number of runs.
         """
 
     def versions(self) -> list[str]:
-        """The versions that agents can be upgraded to; `Agent.version` is what they have."""
+        """List the versions that agents can be upgraded to. `Agent.version` is an agent's version."""
 
     def upgrade(self, agents: Iterable[str | Agent]) -> None:
-        """Have agents upgrade themselves to the newest version. Never sent twice.
+        """Make agents upgrade themselves to the newest version. Never sent twice.
 
-        It is begun only, and stands in `pending_actions` until it is done. Those that are up to date are left
-        as they are.
+        The call doesn't wait for that: an upgrade is listed in `pending_actions` until it is done. Agents
+        that are up to date stay as they are.
 
         Args:
-            agents: which, by their ids or themselves; one at least.
+            agents: one or more agents, or their ids.
 
         Raises:
-            InvalidRequestError: the server has no such agent, over which it would pass in silence; nothing
-                was begun.
+            InvalidRequestError: the server has no such agent, and would silently ignore it; nothing was
+                started.
         """
 
     def wake(self, agent: str | Agent) -> None:
-        """Wake an agent by its network card (wake-on-LAN), by way of MeshCentral. Never sent twice.
+        """Wake an agent through its network card (wake-on-LAN), by MeshCentral. Never sent twice.
 
-        That it was sent proves nothing: whether anything woke shows when the agent is online.
+        Success means only that the order was sent. The machine is awake when the agent is online.
 
         Raises:
-            ServerError: the server could not reach MeshCentral, in its own words.
+            ServerError: the server could not reach MeshCentral; the text has the server's words.
         """
 
     def remote_control(self, agent: str | Agent) -> RemoteControl:
-        """Links by which a browser takes an agent over: `control`, `terminal`, `file`.
+        """Get links for remote control of an agent in a browser: `control`, `terminal`, `file`.
 
-        Each logs who follows it in to MeshCentral: hand them to nobody, and write them nowhere. The server
-        makes them without asking MeshCentral, so that they prove nothing of the agent.
+        Each link contains a login to MeshCentral: don't pass it on, and don't store it. The server makes the
+        links without asking MeshCentral, so they don't mean that the agent is connected.
         """
 
     def refresh_wmi(self, agent: str | Agent) -> None:
-        """Have an agent report its hardware anew (`Agent.cpu_model`, …). The agent is asked, for 20 seconds.
+        """Make an agent report its hardware again (`Agent.cpu_model`, …). It has 20 seconds to answer.
 
         Raises:
             AgentLostError: the agent did not answer in time.
         """
 
     def recover_all(self) -> None:
-        """Have the server try to repair all agents that are offline or overdue. Never sent twice.
+        """Make the server try to repair all agents that are offline or overdue. Never sent twice.
 
-        It is begun only. The server does that at a GET, which must not be asked for the sake of its answer.
+        The call doesn't wait for that. On the server this is a GET with an effect, so it must not be sent
+        like a read.
         """
 
     def list(self, *, hostname: str | None=None, client: AnyClient | None=None, site: AnySite | None=None, monitoring_type: MonitoringType | None=None) -> list[Agent]:
@@ -2019,17 +2020,17 @@ class Roles:
 class ApiKeys:
     """The API keys of a stock server's users. All errors are `TRMMError`s.
 
-    The keys stand in answers, and in no repr and no error. Who may list keys may use each of them. On a
-    gateway they are an `UnsupportedError`.
+    The keys themselves are in the answers, but appear in no repr and no error. Whoever may list keys may use
+    each of them. A gateway raises `UnsupportedError`.
     """
 
     def create(self, *, name: str, user: int | User, expires: datetime | None=None) -> ApiKey:
-        """Make an API key for a user and return it, with the `key` itself. Never sent twice.
+        """Create an API key for a user and return it, with the `key` itself. Never sent twice.
 
         Args:
-            name: 25 characters at most; no other key has it.
-            user: whose it is: it may what that user may.
-            expires: when it ends, a moment in the future with a time zone; None for never.
+            name: a unique name, of at most 25 characters.
+            user: the user whose permissions the key has.
+            expires: the moment when it expires, in the future and with a time zone; None for never.
 
         Raises:
             BadRequestError: there is a key of that name, or no such user.
@@ -2037,25 +2038,25 @@ class ApiKeys:
         """
 
     def create_limited(self, *, name: str, permissions: Iterable[str], clients: RolesClients, sites: RolesSites=(), expires: datetime | None=None) -> ApiKey:
-        """Make an API key that may do these things and no more: with a role and a user of its own.
+        """Create an API key with only these permissions, with a role and a user of its own.
 
-        All three have the same name; the user has a password that nobody knows, and can't log in. To take it
-        back delete the user and the role.
+        All three have the same name. The user has a password that nobody knows, and can't log in. To revoke
+        the key, delete the user and the role.
 
         Args:
-            name: 25 characters at most, of those that user names may have: letters, digits and @ . + - _.
-            permissions: the server's names, as "can_run_scripts"; see `roles.create`.
-            clients: whose agents it sees, or "all"; see `roles.create`.
-            sites: single sites that it sees as well.
-            expires: when the key ends; None for never.
+            name: at most 25 characters that are allowed in user names: letters, digits and @ . + - _.
+            permissions: the server's names of permissions, such as "can_run_scripts"; see `roles.create`.
+            clients: the clients whose agents the key may see, or "all"; see `roles.create`.
+            sites: single sites that it may see as well.
+            expires: the moment when the key expires; None for never.
 
         Raises:
-            BadRequestError: there is a role of that name, or no such client; nothing was made.
-            HalfDoneError: the role was made, and the user or the key was not; `made` has what exists.
+            BadRequestError: there is a role of that name, or no such client; nothing was created.
+            HalfDoneError: the role was created, but the user or the key was not; `made` has what exists.
         """
 
     def update(self, key: int | ApiKey, **changes: Unpack[ApiKeyChanges]) -> None:
-        """Change what is given of an API key: its `name`, whose it is, when it ends (None: never).
+        """Change settings of an API key: its `name`, its `user`, when it `expires` (None for never).
 
         The key itself can't be changed. Idempotent: sent again if an answer is lost.
 

@@ -24,7 +24,7 @@ _PASSWORD_BYTES: Final = 32
 
 
 class ApiKey(Discreet, frozen=True, kw_only=True, gc=False):
-    """An API key of a user; `key` is in no repr."""
+    """An API key of a user. `key` appears in no repr."""
 
     _shown: ClassVar[tuple[str, ...]] = ("id", "name", "username", "expires")
 
@@ -45,7 +45,7 @@ class ApiKey(Discreet, frozen=True, kw_only=True, gc=False):
 
 
 class ApiKeyChanges(TypedDict, total=False):
-    """What `api_keys.update` can change; what is not given stays unchanged."""
+    """The settings that `api_keys.update` can change. What is not given stays unchanged."""
 
     name: str
     user: int | User
@@ -79,17 +79,17 @@ _CREATE_LIMITED: Final = "api_keys.create_limited"
 class ApiKeys(Resource):
     """The API keys of a stock server's users. All errors are `TRMMError`s.
 
-    The keys stand in answers, and in no repr and no error. Who may list keys may use each of them. On a
-    gateway they are an `UnsupportedError`.
+    The keys themselves are in the answers, but appear in no repr and no error. Whoever may list keys may use
+    each of them. A gateway raises `UnsupportedError`.
     """
 
     async def create(self, *, name: str, user: int | User, expires: datetime | None = None) -> ApiKey:
-        """Make an API key for a user and return it, with the `key` itself. Never sent twice.
+        """Create an API key for a user and return it, with the `key` itself. Never sent twice.
 
         Args:
-            name: 25 characters at most; no other key has it.
-            user: whose it is: it may what that user may.
-            expires: when it ends, a moment in the future with a time zone; None for never.
+            name: a unique name, of at most 25 characters.
+            user: the user whose permissions the key has.
+            expires: the moment when it expires, in the future and with a time zone; None for never.
 
         Raises:
             BadRequestError: there is a key of that name, or no such user.
@@ -110,21 +110,21 @@ class ApiKeys(Resource):
         sites: Sites = (),
         expires: datetime | None = None,
     ) -> ApiKey:
-        """Make an API key that may do these things and no more: with a role and a user of its own.
+        """Create an API key with only these permissions, with a role and a user of its own.
 
-        All three have the same name; the user has a password that nobody knows, and can't log in. To take it
-        back delete the user and the role.
+        All three have the same name. The user has a password that nobody knows, and can't log in. To revoke
+        the key, delete the user and the role.
 
         Args:
-            name: 25 characters at most, of those that user names may have: letters, digits and @ . + - _.
-            permissions: the server's names, as "can_run_scripts"; see `roles.create`.
-            clients: whose agents it sees, or "all"; see `roles.create`.
-            sites: single sites that it sees as well.
-            expires: when the key ends; None for never.
+            name: at most 25 characters that are allowed in user names: letters, digits and @ . + - _.
+            permissions: the server's names of permissions, such as "can_run_scripts"; see `roles.create`.
+            clients: the clients whose agents the key may see, or "all"; see `roles.create`.
+            sites: single sites that it may see as well.
+            expires: the moment when the key expires; None for never.
 
         Raises:
-            BadRequestError: there is a role of that name, or no such client; nothing was made.
-            HalfDoneError: the role was made, and the user or the key was not; `made` has what exists.
+            BadRequestError: there is a role of that name, or no such client; nothing was created.
+            HalfDoneError: the role was created, but the user or the key was not; `made` has what exists.
         """
         key = {"name": name} if expires is None else {"name": name, "expires": expires}
         body = arguments.settings(key, _CHECKS, CREATE.name)
@@ -133,7 +133,7 @@ class ApiKeys(Resource):
         return await self._on_stock(_CREATE_LIMITED, Plan(partial(_limited, role, body)))
 
     async def update(self, key: int | ApiKey, **changes: Unpack[ApiKeyChanges]) -> None:
-        """Change what is given of an API key: its `name`, whose it is, when it ends (None: never).
+        """Change settings of an API key: its `name`, its `user`, when it `expires` (None for never).
 
         The key itself can't be changed. Idempotent: sent again if an answer is lost.
 
