@@ -1709,11 +1709,11 @@ class UrlActions:
 class CustomFields:
     """The definitions of custom fields of a stock server. All errors are `TRMMError`s.
 
-    On a gateway they are an `UnsupportedError`. Values stand on what has them: `agent.custom_fields`.
+    A gateway raises `UnsupportedError`. Values are fields of their objects: `agent.custom_fields`.
     """
 
     def get(self, field: int | CustomField) -> CustomField:
-        """One custom field's definition.
+        """Get the definition of one custom field.
 
         Raises:
             NotFoundError: there is no such field.
@@ -1723,13 +1723,13 @@ class CustomFields:
         """Create a custom field and return it. Never sent twice.
 
         Args:
-            name: its name, once for each model.
-            model: what has such a field.
-            type: what its values are.
-            options: the values to choose from, of "single" and "multiple".
-            required: whether the dashboard insists on a value.
-            default: its value where none is set: True or False of a checkbox, several texts of "multiple",
-                else a text or a number.
+            name: the name, unique for each model.
+            model: the kind of object that has the field.
+            type: the type of its values.
+            options: the values to choose from, for "single" and "multiple".
+            required: True makes the dashboard require a value.
+            default: the value if none is set: True or False for a checkbox, several texts for "multiple", a
+                text or a number for the others.
 
         Raises:
             OutcomeUnknownError: it was sent and the answer was lost: it may exist.
@@ -1739,11 +1739,11 @@ class CustomFields:
     def update(self, field: int | CustomField, **changes: Unpack[CustomFieldChanges]) -> None:
         """Change a custom field. Idempotent: sent again if an answer is lost.
 
-        A field given by its id is looked up first, where what fits depends on its type.
+        A field that is given by its id is looked up first if the allowed values depend on its type.
 
         Args:
-            field: its id, or the field.
-            changes: only what is to change: `name`, `options`, `required`, `default` (None for none),
+            field: the field or its id.
+            changes: the settings to change: `name`, `options`, `required`, `default` (None for none),
                 `hide_in_ui`, `hide_in_summary`.
 
         Raises:
@@ -1756,16 +1756,16 @@ class CustomFields:
         If an answer is lost and it is gone afterwards, that counts as success.
 
         Args:
-            field: its id, or the field.
-            with_values: True, to say that its values on all agents, clients or sites may go for good.
+            field: the field or its id.
+            with_values: True confirms that its values on all agents, clients or sites may be lost.
 
         Raises:
-            InvalidRequestError: it was not said; nothing was removed.
+            InvalidRequestError: `with_values` was not given; nothing was deleted.
             NotFoundError: there is no such field.
         """
 
     def list(self, *, model: Model | None=None) -> list[CustomField]:
-        """All custom fields, or those of agents, clients or sites."""
+        """List all custom fields, or those of agents, clients or sites."""
 
 class KeyStore:
     """The global key store of a stock server: what scripts use as `{{global.name}}`.
@@ -1807,22 +1807,22 @@ class KeyStore:
         """All entries, with their values."""
 
 class AuditLog:
-    """The audit log of a stock server: who did what. Methods raise `TRMMError`s only.
+    """The audit log of a stock server: who did what. All errors are `TRMMError`s.
 
-    On a gateway it is an `UnsupportedError`.
+    A gateway raises `UnsupportedError`.
     """
 
     def iter(self, *, page_size: int=..., **which: Unpack[AuditFilters]) -> AuditStream:
-        """All entries that match all of what is given, the newest first, page by page in flat memory.
+        """Iterate over the entries that match all filters, newest first, page by page in constant memory.
 
             with trmm.audit_log.iter(action="login", days=7) as entries:
                 for entry in entries: ...
 
-        Every entry comes once, however many are added meanwhile; those added after the first page are not in
-        it.
+        Every entry comes once, however many are added meanwhile. Entries that are added after the first page
+        was read are not included.
 
         Args:
-            page_size: how many are asked for at once at most, 20 to 1000.
+            page_size: the largest number of entries in one request, 20 to 1000.
             which: see `AuditFilters`.
 
         Raises:
@@ -1830,7 +1830,7 @@ class AuditLog:
         """
 
     def list(self, *, limit: int=100, **which: Unpack[AuditFilters]) -> list[AuditEntry]:
-        """The newest `limit` entries that match all of what is given, as for `iter`."""
+        """List the newest `limit` entries that match all filters, as `iter` does."""
 
 class PendingActions:
     """What agents of a stock server are still to do: planned reboots, installs of software, updates.
@@ -1853,26 +1853,26 @@ class PendingActions:
         """The pending actions of all agents, or of one; completed ones are among them."""
 
 class Installers:
-    """Installers of agents, for every system, made by a stock server. They raise `TRMMError`s only.
+    """Installers of agents for every system, made by a stock server. All errors are `TRMMError`s.
 
-    Each holds a new token, which is good until it expires. `deployments` are links to such that others can
-    follow. On a gateway they are an `UnsupportedError`.
+    Each contains a new token, which is valid until it expires. `deployments` are links to installers for
+    other people. A gateway raises `UnsupportedError`.
     """
 
     def create(self, *, site: AnySite, method: Method='manual', monitoring_type: MonitoringType='server', valid_for: timedelta=..., arch: Literal['amd64', '386', 'arm64', 'arm']='amd64', rdp: bool=False, ping: bool=False, power: bool=False, api: str | None=None) -> Installer:
-        """Make an installer and return it. Never sent twice: each has a token of its own.
+        """Create an installer and return it. Never sent twice: each has a token of its own.
 
         Args:
-            site: where its agents will be; it is looked up first, since the server does not.
+            site: the site of the new agents. It is looked up first, since the server doesn't check it.
             method: "manual" (a command), "powershell" (a script) or "exe" (a program) for Windows, "bash" for
                 Linux, "mac" (a command) for macOS.
-            monitoring_type: what its agents are.
-            valid_for: how long it can be used, in whole hours, rounded up; a day by default.
-            arch: of the machines: "amd64", "386", "arm64" or "arm".
-            rdp: switch remote desktop on (Windows).
-            ping: let the machine answer pings (Windows).
-            power: let it never sleep (Windows).
-            api: the address that agents are to speak to; None for the client's own.
+            monitoring_type: the type of the new agents.
+            valid_for: how long the installer can be used, rounded up to whole hours; a day by default.
+            arch: the architecture of the machines: "amd64", "386", "arm64" or "arm".
+            rdp: True enables remote desktop (Windows).
+            ping: True lets the machine answer pings (Windows).
+            power: True keeps the machine from sleeping (Windows).
+            api: the address that agents connect to; None for the client's own.
 
         Raises:
             NotFoundError: there is no such site.
@@ -2065,19 +2065,20 @@ class ApiKeys:
         """
 
     def delete(self, key: int | ApiKey, *, with_access: bool=False) -> None:
-        """Remove an API key: it is refused from then on. If it is gone already, that counts as success.
+        """Delete an API key, which is refused from then on. If it is gone already, that counts as success.
 
         Args:
-            key: its id, or the key.
-            with_access: True, to say that what uses it may be shut out: the same key never comes again.
+            key: the API key object or its id.
+            with_access: True confirms that programs which use the key may lose their access: the same key
+                can't be created again.
 
         Raises:
-            InvalidRequestError: it was not said; nothing was removed.
+            InvalidRequestError: `with_access` was not given; nothing was deleted.
             NotFoundError: there is no such key.
         """
 
     def list(self) -> list[ApiKey]:
-        """All API keys, with the keys themselves."""
+        """List all API keys, with the keys themselves."""
 
 class Schedules:
     """When a stock server makes reports, which its enterprise edition has. They raise `TRMMError`s only.
@@ -2121,84 +2122,85 @@ class Schedules:
         """All schedules."""
 
 class Core:
-    """The stock server itself: version, settings, upkeep. All errors are `TRMMError`s.
+    """The stock server itself: version, settings, maintenance. All errors are `TRMMError`s.
 
-    On a gateway they are an `UnsupportedError`.
+    A gateway raises `UnsupportedError`.
     """
 
     def version(self) -> str:
-        """Which Tactical RMM it is, as "1.5.1"; not the version of its web pages. As slow as `dashboard`."""
+        """Get the version of Tactical RMM, such as "1.5.1", not of its web pages. As slow as `dashboard`."""
 
     def settings(self) -> ServerSettings:
-        """The server's settings, its secrets among them: in `extra` alone, and in no repr."""
+        """Get the server's settings. They contain secrets, only in `extra`, which appears in no repr."""
 
     def dashboard(self) -> Dashboard:
-        """What the dashboard asks first: versions, what is switched on, the looks its user has chosen.
+        """Get what the dashboard loads first: versions, enabled features, the appearance that its user chose.
 
-        The server asks the internet for its newest version meanwhile: without a way there, it takes 5 seconds
-        (20 with a code signing token) and holds a worker for that long.
+        The server asks the internet for the newest version meanwhile. Without internet access this takes 5
+        seconds (20 with a code signing token), and holds a worker.
         """
 
     def update_settings(self, **changes: Unpack[SettingsChanges]) -> None:
-        """Change what is given of the server's settings. Idempotent: sent again if an answer is lost.
+        """Change settings of the server. Idempotent: sent again if an answer is lost.
 
-        `server_scripts_enabled` and `web_terminal_enabled` as `settings()` has them, all others by the
-        server's names; days of pruning: 0 is never. Of a shell that is "custom" give its `…_custom` path too.
-        Single sign-on, which needs a licence, and what hangs on it can't be changed here.
+        `server_scripts_enabled` and `web_terminal_enabled` are named as in `settings()`, all others as on the
+        server. 0 days of pruning means never. For a shell that is "custom", give its `…_custom` path, too.
+        Single sign-on, which needs a licence, and the settings that depend on it can't be changed here.
 
         Raises:
-            BadRequestError: the server does not take a value, as a time zone that it does not know.
+            BadRequestError: the server refuses a value.
         """
 
     def web_version(self) -> str:
-        """The version of the server's web pages; `version` is that of Tactical RMM."""
+        """Get the version of the server's web pages. `version` is the one of Tactical RMM."""
 
     def status(self, token: str) -> ServerStatus:
-        """How the server itself is, by its monitoring endpoint.
+        """Get the health of the server from its monitoring endpoint.
 
         Args:
-            token: the `MON_TOKEN` that an administrator has set on the server. The API key does not count.
+            token: the `MON_TOKEN` that an administrator has set on the server. The API key is not accepted.
 
         Raises:
             AuthenticationError: the token is wrong, or none is set on the server.
         """
 
     def clear_cache(self) -> None:
-        """Have the server forget what it keeps of policies' checks and tasks. Never sent twice.
+        """Clear the server's cache of policies' checks and tasks. Never sent twice.
 
-        It keeps that for 10 minutes: a policy that was set on an agent may show late in `checks.list`.
+        The server caches them for 10 minutes: a policy that was assigned to an agent may show late in
+        `checks.list`.
         """
 
     def reload_nats(self) -> None:
-        """Have the server write the configuration of its message bus anew. Never sent twice."""
+        """Make the server rewrite the configuration of its message bus. Never sent twice."""
 
     def remove_orphaned_tasks(self) -> None:
         """Have agents remove scheduled tasks that the server does not know any more. Begun only."""
 
     def prune(self, *, all_alerts: bool=False, completed_actions: bool=False, check_run_logs: bool=False) -> int:
-        """Delete rows of the server's database for good, and return how many. Never sent twice.
+        """Delete rows of the server's database, and return their number. Never sent twice.
 
         Args:
-            all_alerts: every alert, resolved or not.
-            completed_actions: pending actions that are completed.
-            check_run_logs: entries of the audit log that checks were run.
+            all_alerts: True deletes every alert, resolved or not.
+            completed_actions: True deletes pending actions that are completed.
+            check_run_logs: True deletes entries of the audit log about runs of checks.
 
         Raises:
-            InvalidRequestError: nothing is to be deleted.
+            InvalidRequestError: none of them is True.
         """
 
     def test_email(self) -> None:
-        """Have the server send a mail to its recipients, which may take it 20 seconds. Never sent twice.
+        """Make the server send a test mail to its recipients. It may take 20 seconds. Never sent twice.
 
         Raises:
-            ServerError: it could not, in the server's own words.
+            ServerError: the server could not send it; the text has the server's words.
         """
 
     def test_sms(self) -> None:
-        """Have the server send a text message to its recipients, by Twilio. Never sent twice.
+        """Make the server send a test message to its recipients, by Twilio. Never sent twice.
 
         Raises:
-            ServerError: it could not, in the server's own words.
+            ServerError: the server could not send it; the text has the server's words.
         """
 
     def debug_log(self, *, level: Literal['info', 'warning', 'error', 'critical'] | None=None, log_type: Literal['agent_update', 'agent_issues', 'win_updates', 'system_issues', 'scripting'] | None=None, agent: str | Agent | None=None) -> list[DebugEntry]:
@@ -2394,24 +2396,25 @@ class Fleet:
 class Bulk:
     """Work for all agents of a client, a site or the server, in one call; a stock server only.
 
-    The server chooses the agents when the call comes, hands the work out, and answers with how many they
-    are. It tells nothing of what comes of it, and those that are off are counted and get nothing. Where the
-    outcome of each matters, `trmm.fleet` is the way. Never sent twice. All errors are `TRMMError`s.
+    The server selects the agents when the call arrives, passes the work on, and answers with the number of
+    agents. It doesn't report results, and counts offline agents, too, which get nothing. If the outcome of
+    each agent matters, use `trmm.fleet`. Calls are never sent twice. All errors are `TRMMError`s.
     """
 
     def run_command(self, command: str, *, shell: str, custom_shell: str | None=None, timeout: int=30, run_as_user: bool=False, **targets: Unpack[BulkTargets]) -> int | None:
-        """Have a command run.
+        """Run a command on many agents.
 
         Args:
-            command: its text.
-            shell: "cmd", "powershell", or a shell's path on Linux and macOS: it is the same for all.
+            command: the command line.
+            shell: "cmd", "powershell", or the path of a shell on Linux and macOS; the same for all agents.
             custom_shell: the path of a program, for `shell="custom"`.
-            timeout: seconds that it may take.
-            run_as_user: as the user who is logged in, on Windows.
+            timeout: seconds that the command may take.
+            run_as_user: True runs it as the user who is logged in (Windows).
             targets: see `BulkTargets`.
 
         Returns:
-            For how many agents; None if the server did not say it. What came of it is in their history.
+            The number of agents, or None if the server did not say it. The results are in the agents'
+            history.
 
         Raises:
             BadRequestError: there are no such agents.
@@ -2419,21 +2422,22 @@ class Bulk:
         """
 
     def run_script(self, script: AnyScript, *, args: Iterable[str]=(), env_vars: Mapping[str, str] | None=None, timeout: int=90, run_as_user: bool=False, collector: int | CustomField | None=None, collector_all_output: bool=False, note: bool=False, **targets: Unpack[BulkTargets]) -> int | None:
-        """Have a script of the library run.
+        """Run a script of the library on many agents.
 
         Args:
-            script: its id or name, or the script.
+            script: the script, its id or its name.
             args: its arguments.
             env_vars: its environment variables.
-            timeout: seconds that it may take, from 1 to 300.
-            run_as_user: as the user who is logged in, on Windows.
-            collector: the custom field that keeps the last line of what it prints.
-            collector_all_output: whether it keeps all of it.
-            note: write what it prints into a note of the agent, too.
+            timeout: seconds that it may take, 1 to 300.
+            run_as_user: True runs it as the user who is logged in (Windows).
+            collector: the custom field that stores the last line of the output.
+            collector_all_output: True stores all of the output there.
+            note: True also writes the output into a note of the agent.
             targets: see `BulkTargets`.
 
         Returns:
-            For how many agents; None if the server did not say it. What came of it is in their history.
+            The number of agents, or None if the server did not say it. The results are in the agents'
+            history.
 
         Raises:
             BadRequestError: there are no such agents.
@@ -2442,10 +2446,10 @@ class Bulk:
         """
 
     def scan_patches(self, **targets: Unpack[BulkTargets]) -> int | None:
-        """Have Windows agents look for updates; `targets` as `BulkTargets` has them, without `plat`.
+        """Make Windows agents look for updates. `targets` are those of `BulkTargets`, without `plat`.
 
         Returns:
-            For how many agents; None if the server did not say it.
+            The number of agents, or None if the server did not say it.
 
         Raises:
             BadRequestError: there are no such agents.
@@ -2453,7 +2457,7 @@ class Bulk:
         """
 
     def install_patches(self, **targets: Unpack[BulkTargets]) -> int | None:
-        """Have Windows agents install the updates that are approved; see `scan_patches`."""
+        """Make Windows agents install the updates that are approved; see `scan_patches`."""
 
 class Selector:
     """The agents that have something in common, whichever these are when it is read; see `agents.select`.
@@ -3041,15 +3045,16 @@ class InstalledSoftware:
         """
 
 class EventLog:
-    """The event logs of Windows agents of a stock server. On a gateway they are an `UnsupportedError`."""
+    """The event logs of Windows agents of a stock server. A gateway raises `UnsupportedError`."""
 
     def list(self, agent: str | Agent, log: Literal['Application', 'System', 'Security']='Application', *, days: int=1) -> list[EventLogEntry]:
-        """What a Windows event log has of the last days. The agent is asked: 32 seconds, Security 182.
+        """List the entries of a Windows event log. The agent has 32 seconds to answer, 182 for "Security".
 
         Args:
-            agent: whose, or its id.
-            log: which.
-            days: how many, from 1 to 36500. The more, the less likely that the agent answers in time.
+            agent: the agent or its id.
+            log: the log.
+            days: the number of the last days, 1 to 36500. With more days, the agent is less likely to answer
+                in time.
         """
 
 class WindowsUpdates:
@@ -3315,7 +3320,7 @@ class PatchPolicies:
         """
 
 class AuditStream:
-    """Entries of the audit log one by one. Enter it, then iterate it, once. It may be left at any time."""
+    """The entries of the audit log. Enter it, then iterate over it once. It can be left at any time."""
 
     def __enter__(self) -> Self:
         ...

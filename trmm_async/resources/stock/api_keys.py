@@ -143,14 +143,15 @@ class ApiKeys(Resource):
         await self._send(UPDATE, key, body=arguments.settings(changes, _CHECKS, UPDATE.name))
 
     async def delete(self, key: int | ApiKey, *, with_access: bool = False) -> None:
-        """Remove an API key: it is refused from then on. If it is gone already, that counts as success.
+        """Delete an API key, which is refused from then on. If it is gone already, that counts as success.
 
         Args:
-            key: its id, or the key.
-            with_access: True, to say that what uses it may be shut out: the same key never comes again.
+            key: the API key object or its id.
+            with_access: True confirms that programs which use the key may lose their access: the same key
+                can't be created again.
 
         Raises:
-            InvalidRequestError: it was not said; nothing was removed.
+            InvalidRequestError: `with_access` was not given; nothing was deleted.
             NotFoundError: there is no such key.
         """
         key_id = arguments.object_id(key, "key")
@@ -158,7 +159,7 @@ class ApiKeys(Resource):
         await self._send(DELETE, key_id)
 
     async def list(self) -> list[ApiKey]:
-        """All API keys, with the keys themselves."""
+        """List all API keys, with the keys themselves."""
         return await self._send(LIST)
 
 

@@ -29,15 +29,15 @@ Texts = str | Iterable[str]
 
 
 class AuditFilters(TypedDict, total=False):
-    """Which entries are meant: those that match all of what is given, each one value or several.
+    """Filters of the audit log. Entries must match all of them; each is one value or several.
 
     Attributes:
-        agent: what was done to this agent, or to these.
-        client: what was done to the agents of this client, or of these; not together with `agent`.
-        user: by whom, by name.
-        action: what was done: "login", "add", "modify", "delete", "execute_script", "execute_command", …
-        object_type: to what kind of thing: "agent", "script", "user", …
-        days: in the last so many days.
+        agent: only what was done to this agent, or to these.
+        client: only what was done to the agents of this client, or of these; not together with `agent`.
+        user: only what was done by this user, by name.
+        action: only these actions: "login", "add", "modify", "delete", "execute_script", "execute_command", …
+        object_type: only actions on this kind of object: "agent", "script", "user", …
+        days: only entries of the last so many days.
     """
 
     agent: Agents | None
@@ -57,11 +57,11 @@ class AuditEntry(Discreet, frozen=True, kw_only=True, gc=False):
 
     Attributes:
         action: "login", "add", "modify", "delete", "execute_script", …
-        object_type: what it was done to: "agent", "script", "user", …
-        before, after: the object as it was and became, or what was run; whatever the server kept. In no repr:
-            they hold commands, and values of the key store.
-        extra: what else the server kept about the request. In no repr.
-        client, site: those of the agent now; None where no agent is named, or it is gone.
+        object_type: the kind of object: "agent", "script", "user", …
+        before, after: the object before and after the action, or what was run, as far as the server keeps it.
+            They appear in no repr, since they can contain commands and values of the key store.
+        extra: other details of the request that the server keeps. It appears in no repr.
+        client, site: the present client and site of the agent; None if there is no agent, or it is deleted.
     """
 
     _shown: ClassVar[tuple[str, ...]] = (
@@ -98,7 +98,7 @@ class AuditEntry(Discreet, frozen=True, kw_only=True, gc=False):
 
 
 class AuditPage(Noun, frozen=True, kw_only=True, gc=False):
-    """One page of the audit log, and how many entries there are in all."""
+    """One page of the audit log, and the number of all entries."""
 
     entries: tuple[AuditEntry, ...] = ()
     total: int = 0
@@ -175,22 +175,22 @@ def page_of(which: Filters, page: int, size: int) -> Call[AuditPage]:
 
 
 class AuditLog(Resource):
-    """The audit log of a stock server: who did what. Methods raise `TRMMError`s only.
+    """The audit log of a stock server: who did what. All errors are `TRMMError`s.
 
-    On a gateway it is an `UnsupportedError`.
+    A gateway raises `UnsupportedError`.
     """
 
     def iter(self, *, page_size: int = PAGE, **which: Unpack[AuditFilters]) -> "AuditStream":
-        """All entries that match all of what is given, the newest first, page by page in flat memory.
+        """Iterate over the entries that match all filters, newest first, page by page in constant memory.
 
             async with trmm.audit_log.iter(action="login", days=7) as entries:
                 async for entry in entries: ...
 
-        Every entry comes once, however many are added meanwhile; those added after the first page are not in
-        it.
+        Every entry comes once, however many are added meanwhile. Entries that are added after the first page
+        was read are not included.
 
         Args:
-            page_size: how many are asked for at once at most, 20 to 1000.
+            page_size: the largest number of entries in one request, 20 to 1000.
             which: see `AuditFilters`.
 
         Raises:
@@ -200,7 +200,7 @@ class AuditLog(Resource):
         return AuditStream(self._api, filters("audit_log.iter", which), page=size)
 
     async def list(self, *, limit: int = 100, **which: Unpack[AuditFilters]) -> list[AuditEntry]:
-        """The newest `limit` entries that match all of what is given, as for `iter`."""
+        """List the newest `limit` entries that match all filters, as `iter` does."""
         most = arguments.integer(limit, "limit", minimum=1)
         found: list[AuditEntry] = []
         async with AuditStream(self._api, filters("audit_log.list", which), page=min(most, PAGE)) as entries:
@@ -212,7 +212,7 @@ class AuditLog(Resource):
 
 
 class AuditStream:
-    """Entries of the audit log one by one. Enter it, then iterate it, once. It may be left at any time."""
+    """The entries of the audit log. Enter it, then iterate over it once. It can be left at any time."""
 
     def __init__(self, api: Api, which: Filters, *, page: int) -> None:
         self._api = api

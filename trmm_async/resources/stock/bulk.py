@@ -1,4 +1,4 @@
-"""`trmm.bulk`: one call for agents that the server itself chooses."""
+"""`trmm.bulk`: one call for agents that the server itself selects."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
@@ -45,11 +45,11 @@ FIELD: Final = read("bulk.run_script", "/core/customfields/{field:id}/", _Known)
 
 
 class BulkTargets(TypedDict, total=False):
-    """Which agents: exactly one of the first four.
+    """The agents of a bulk call. Exactly one of the first four must be given.
 
-    `agents` by their ids or themselves; all of a `client` or a `site`, by id, name or object;
-    `everywhere=True` for all that the key may see. Of these only those that are a `monitoring_type`
-    ("server", "workstation"), and only those that run on a `plat` ("windows", "linux", "darwin").
+    `agents` are agents or their ids. `client` or `site`, by id, name or object, are all agents there.
+    `everywhere=True` are all agents that the key may see. `monitoring_type` ("server", "workstation") and
+    `plat` ("windows", "linux", "darwin") narrow these down.
     """
 
     agents: Iterable[str | Agent]
@@ -63,9 +63,9 @@ class BulkTargets(TypedDict, total=False):
 class Bulk(Resource):
     """Work for all agents of a client, a site or the server, in one call; a stock server only.
 
-    The server chooses the agents when the call comes, hands the work out, and answers with how many they
-    are. It tells nothing of what comes of it, and those that are off are counted and get nothing. Where the
-    outcome of each matters, `trmm.fleet` is the way. Never sent twice. All errors are `TRMMError`s.
+    The server selects the agents when the call arrives, passes the work on, and answers with the number of
+    agents. It doesn't report results, and counts offline agents, too, which get nothing. If the outcome of
+    each agent matters, use `trmm.fleet`. Calls are never sent twice. All errors are `TRMMError`s.
     """
 
     async def run_command(
@@ -78,18 +78,19 @@ class Bulk(Resource):
         run_as_user: bool = False,
         **targets: Unpack[BulkTargets],
     ) -> int | None:
-        """Have a command run.
+        """Run a command on many agents.
 
         Args:
-            command: its text.
-            shell: "cmd", "powershell", or a shell's path on Linux and macOS: it is the same for all.
+            command: the command line.
+            shell: "cmd", "powershell", or the path of a shell on Linux and macOS; the same for all agents.
             custom_shell: the path of a program, for `shell="custom"`.
-            timeout: seconds that it may take.
-            run_as_user: as the user who is logged in, on Windows.
+            timeout: seconds that the command may take.
+            run_as_user: True runs it as the user who is logged in (Windows).
             targets: see `BulkTargets`.
 
         Returns:
-            For how many agents; None if the server did not say it. What came of it is in their history.
+            The number of agents, or None if the server did not say it. The results are in the agents'
+            history.
 
         Raises:
             BadRequestError: there are no such agents.
@@ -126,21 +127,22 @@ class Bulk(Resource):
         note: bool = False,
         **targets: Unpack[BulkTargets],
     ) -> int | None:
-        """Have a script of the library run.
+        """Run a script of the library on many agents.
 
         Args:
-            script: its id or name, or the script.
+            script: the script, its id or its name.
             args: its arguments.
             env_vars: its environment variables.
-            timeout: seconds that it may take, from 1 to 300.
-            run_as_user: as the user who is logged in, on Windows.
-            collector: the custom field that keeps the last line of what it prints.
-            collector_all_output: whether it keeps all of it.
-            note: write what it prints into a note of the agent, too.
+            timeout: seconds that it may take, 1 to 300.
+            run_as_user: True runs it as the user who is logged in (Windows).
+            collector: the custom field that stores the last line of the output.
+            collector_all_output: True stores all of the output there.
+            note: True also writes the output into a note of the agent.
             targets: see `BulkTargets`.
 
         Returns:
-            For how many agents; None if the server did not say it. What came of it is in their history.
+            The number of agents, or None if the server did not say it. The results are in the agents'
+            history.
 
         Raises:
             BadRequestError: there are no such agents.
@@ -167,10 +169,10 @@ class Bulk(Resource):
         return await self._order(SCRIPT, targets, more, looks)
 
     async def scan_patches(self, **targets: Unpack[BulkTargets]) -> int | None:
-        """Have Windows agents look for updates; `targets` as `BulkTargets` has them, without `plat`.
+        """Make Windows agents look for updates. `targets` are those of `BulkTargets`, without `plat`.
 
         Returns:
-            For how many agents; None if the server did not say it.
+            The number of agents, or None if the server did not say it.
 
         Raises:
             BadRequestError: there are no such agents.
@@ -179,7 +181,7 @@ class Bulk(Resource):
         return await self._order(SCAN, targets, {"mode": "patch", "patchMode": "scan"})
 
     async def install_patches(self, **targets: Unpack[BulkTargets]) -> int | None:
-        """Have Windows agents install the updates that are approved; see `scan_patches`."""
+        """Make Windows agents install the updates that are approved; see `scan_patches`."""
         return await self._order(INSTALL, targets, {"mode": "patch", "patchMode": "install"})
 
     async def _order(

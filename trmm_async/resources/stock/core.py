@@ -22,9 +22,9 @@ __all__ = ["Core", "Dashboard", "DebugEntry", "ServerSettings", "ServerStatus", 
 
 
 class ServerSettings(Discreet, frozen=True, kw_only=True, gc=False):
-    """The server's settings; days of pruning: 0 is never. `extra` holds the others by the server's names.
+    """The server's settings. 0 days of pruning means never. `extra` has the others by the server's names.
 
-    Secrets (SMTP, Twilio, MeshCentral, OpenAI) are in `extra` alone, and `extra` is in no repr.
+    Secrets (SMTP, Twilio, MeshCentral, OpenAI) are only in `extra`, which appears in no repr.
     """
 
     _shown: ClassVar[tuple[str, ...]] = (
@@ -71,9 +71,9 @@ class ServerSettings(Discreet, frozen=True, kw_only=True, gc=False):
 
 
 class Dashboard(Noun, frozen=True, kw_only=True, gc=False):
-    """What the dashboard asks first. `extra` holds the others, the looks that the key's user has chosen.
+    """What the dashboard loads first. `extra` has the rest: the appearance that the key's user has chosen.
 
-    `latest_version` is None where the server could not find it out.
+    `latest_version` is None if the server could not find it out.
     """
 
     version: str = ""
@@ -95,7 +95,7 @@ class Dashboard(Noun, frozen=True, kw_only=True, gc=False):
 
 
 class ServerStatus(Noun, frozen=True, kw_only=True, gc=False):
-    """How the server itself is, as its monitoring endpoint tells; percentages, days, and what answers."""
+    """The health of the server, by its monitoring endpoint: percentages, days, and which parts answer."""
 
     version: str = ""
     """The server's version."""
@@ -154,7 +154,7 @@ class _KnownAgent(msgspec.Struct):
 
 
 class SettingsChanges(TypedDict, total=False):
-    """What `core.update_settings` can change; what is not given stays unchanged."""
+    """The settings that `core.update_settings` can change. What is not given stays unchanged."""
 
     email_alert_recipients: Iterable[str]
     sms_alert_recipients: Iterable[str]
@@ -344,48 +344,48 @@ def _debug_log_of(body: Mapping[str, object]) -> Steps[list[DebugEntry]]:
 
 
 class Core(Resource):
-    """The stock server itself: version, settings, upkeep. All errors are `TRMMError`s.
+    """The stock server itself: version, settings, maintenance. All errors are `TRMMError`s.
 
-    On a gateway they are an `UnsupportedError`.
+    A gateway raises `UnsupportedError`.
     """
 
     async def version(self) -> str:
-        """Which Tactical RMM it is, as "1.5.1"; not the version of its web pages. As slow as `dashboard`."""
+        """Get the version of Tactical RMM, such as "1.5.1", not of its web pages. As slow as `dashboard`."""
         return await self._send(VERSION)
 
     async def settings(self) -> ServerSettings:
-        """The server's settings, its secrets among them: in `extra` alone, and in no repr."""
+        """Get the server's settings. They contain secrets, only in `extra`, which appears in no repr."""
         return await self._send(SETTINGS)
 
     async def dashboard(self) -> Dashboard:
-        """What the dashboard asks first: versions, what is switched on, the looks its user has chosen.
+        """Get what the dashboard loads first: versions, enabled features, the appearance that its user chose.
 
-        The server asks the internet for its newest version meanwhile: without a way there, it takes 5 seconds
-        (20 with a code signing token) and holds a worker for that long.
+        The server asks the internet for the newest version meanwhile. Without internet access this takes 5
+        seconds (20 with a code signing token), and holds a worker.
         """
         return await self._send(DASHBOARD)
 
     async def update_settings(self, **changes: Unpack[SettingsChanges]) -> None:
-        """Change what is given of the server's settings. Idempotent: sent again if an answer is lost.
+        """Change settings of the server. Idempotent: sent again if an answer is lost.
 
-        `server_scripts_enabled` and `web_terminal_enabled` as `settings()` has them, all others by the
-        server's names; days of pruning: 0 is never. Of a shell that is "custom" give its `…_custom` path too.
-        Single sign-on, which needs a licence, and what hangs on it can't be changed here.
+        `server_scripts_enabled` and `web_terminal_enabled` are named as in `settings()`, all others as on the
+        server. 0 days of pruning means never. For a shell that is "custom", give its `…_custom` path, too.
+        Single sign-on, which needs a licence, and the settings that depend on it can't be changed here.
 
         Raises:
-            BadRequestError: the server does not take a value, as a time zone that it does not know.
+            BadRequestError: the server refuses a value.
         """
         await self._send(UPDATE, body=arguments.settings(changes, _CHECKS, UPDATE.name))
 
     async def web_version(self) -> str:
-        """The version of the server's web pages; `version` is that of Tactical RMM."""
+        """Get the version of the server's web pages. `version` is the one of Tactical RMM."""
         return await self._send(WEB_VERSION)
 
     async def status(self, token: str) -> ServerStatus:
-        """How the server itself is, by its monitoring endpoint.
+        """Get the health of the server from its monitoring endpoint.
 
         Args:
-            token: the `MON_TOKEN` that an administrator has set on the server. The API key does not count.
+            token: the `MON_TOKEN` that an administrator has set on the server. The API key is not accepted.
 
         Raises:
             AuthenticationError: the token is wrong, or none is set on the server.
@@ -395,14 +395,15 @@ class Core(Resource):
         return await self._on_stock(STATUS.name, call)
 
     async def clear_cache(self) -> None:
-        """Have the server forget what it keeps of policies' checks and tasks. Never sent twice.
+        """Clear the server's cache of policies' checks and tasks. Never sent twice.
 
-        It keeps that for 10 minutes: a policy that was set on an agent may show late in `checks.list`.
+        The server caches them for 10 minutes: a policy that was assigned to an agent may show late in
+        `checks.list`.
         """
         await self._send(CLEAR_CACHE)
 
     async def reload_nats(self) -> None:
-        """Have the server write the configuration of its message bus anew. Never sent twice."""
+        """Make the server rewrite the configuration of its message bus. Never sent twice."""
         await self._send(MAINTAIN, body={"action": "reload_nats"})
 
     async def remove_orphaned_tasks(self) -> None:
@@ -412,15 +413,15 @@ class Core(Resource):
     async def prune(
         self, *, all_alerts: bool = False, completed_actions: bool = False, check_run_logs: bool = False
     ) -> int:
-        """Delete rows of the server's database for good, and return how many. Never sent twice.
+        """Delete rows of the server's database, and return their number. Never sent twice.
 
         Args:
-            all_alerts: every alert, resolved or not.
-            completed_actions: pending actions that are completed.
-            check_run_logs: entries of the audit log that checks were run.
+            all_alerts: True deletes every alert, resolved or not.
+            completed_actions: True deletes pending actions that are completed.
+            check_run_logs: True deletes entries of the audit log about runs of checks.
 
         Raises:
-            InvalidRequestError: nothing is to be deleted.
+            InvalidRequestError: none of them is True.
         """
         wanted = {
             "check_run_logs": ("audit_logs", check_run_logs),
@@ -435,18 +436,18 @@ class Core(Resource):
         return await self._send(PRUNE, body={"action": "prune_db", "prune_tables": tables})
 
     async def test_email(self) -> None:
-        """Have the server send a mail to its recipients, which may take it 20 seconds. Never sent twice.
+        """Make the server send a test mail to its recipients. It may take 20 seconds. Never sent twice.
 
         Raises:
-            ServerError: it could not, in the server's own words.
+            ServerError: the server could not send it; the text has the server's words.
         """
         await self._send(TEST_EMAIL)
 
     async def test_sms(self) -> None:
-        """Have the server send a text message to its recipients, by Twilio. Never sent twice.
+        """Make the server send a test message to its recipients, by Twilio. Never sent twice.
 
         Raises:
-            ServerError: it could not, in the server's own words.
+            ServerError: the server could not send it; the text has the server's words.
         """
         await self._send(TEST_SMS)
 

@@ -34,7 +34,7 @@ _TYPES: Final = ("text", "number", "single", "multiple", "checkbox", "datetime")
 
 
 class CustomField(Noun, frozen=True, kw_only=True, gc=False):
-    """A custom field's definition, not a value of it.
+    """The definition of a custom field, not a value of it.
 
     `model` is "agent", "client" or "site"; `type` "text", "number", "single", "multiple", "checkbox" or
     "datetime".
@@ -67,7 +67,7 @@ Their types are asked for before anything is changed, and the values held agains
 
 
 class CustomFieldChanges(TypedDict, total=False):
-    """What `custom_fields.update` can change; what is not given stays unchanged."""
+    """The settings that `custom_fields.update` can change. What is not given stays unchanged."""
 
     name: str
     options: Iterable[str]
@@ -160,11 +160,11 @@ def field_ids(model: Model, given: Collection[int | str]) -> Plan[Mapping[int | 
 class CustomFields(Resource):
     """The definitions of custom fields of a stock server. All errors are `TRMMError`s.
 
-    On a gateway they are an `UnsupportedError`. Values stand on what has them: `agent.custom_fields`.
+    A gateway raises `UnsupportedError`. Values are fields of their objects: `agent.custom_fields`.
     """
 
     async def get(self, field: int | CustomField) -> CustomField:
-        """One custom field's definition.
+        """Get the definition of one custom field.
 
         Raises:
             NotFoundError: there is no such field.
@@ -172,7 +172,7 @@ class CustomFields(Resource):
         return await self._send(GET, field)
 
     async def list(self, *, model: Model | None = None) -> list[CustomField]:
-        """All custom fields, or those of agents, clients or sites."""
+        """List all custom fields, or those of agents, clients or sites."""
         which = None if model is None else arguments.choice(model, "model", _MODELS)
         return await self._send(LIST, query={"model": which})
 
@@ -189,13 +189,13 @@ class CustomFields(Resource):
         """Create a custom field and return it. Never sent twice.
 
         Args:
-            name: its name, once for each model.
-            model: what has such a field.
-            type: what its values are.
-            options: the values to choose from, of "single" and "multiple".
-            required: whether the dashboard insists on a value.
-            default: its value where none is set: True or False of a checkbox, several texts of "multiple",
-                else a text or a number.
+            name: the name, unique for each model.
+            model: the kind of object that has the field.
+            type: the type of its values.
+            options: the values to choose from, for "single" and "multiple".
+            required: True makes the dashboard require a value.
+            default: the value if none is set: True or False for a checkbox, several texts for "multiple", a
+                text or a number for the others.
 
         Raises:
             OutcomeUnknownError: it was sent and the answer was lost: it may exist.
@@ -220,11 +220,11 @@ class CustomFields(Resource):
     async def update(self, field: int | CustomField, **changes: Unpack[CustomFieldChanges]) -> None:
         """Change a custom field. Idempotent: sent again if an answer is lost.
 
-        A field given by its id is looked up first, where what fits depends on its type.
+        A field that is given by its id is looked up first if the allowed values depend on its type.
 
         Args:
-            field: its id, or the field.
-            changes: only what is to change: `name`, `options`, `required`, `default` (None for none),
+            field: the field or its id.
+            changes: the settings to change: `name`, `options`, `required`, `default` (None for none),
                 `hide_in_ui`, `hide_in_summary`.
 
         Raises:
@@ -248,11 +248,11 @@ class CustomFields(Resource):
         If an answer is lost and it is gone afterwards, that counts as success.
 
         Args:
-            field: its id, or the field.
-            with_values: True, to say that its values on all agents, clients or sites may go for good.
+            field: the field or its id.
+            with_values: True confirms that its values on all agents, clients or sites may be lost.
 
         Raises:
-            InvalidRequestError: it was not said; nothing was removed.
+            InvalidRequestError: `with_values` was not given; nothing was deleted.
             NotFoundError: there is no such field.
         """
         field_id = arguments.object_id(field, "field")

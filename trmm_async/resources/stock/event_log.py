@@ -73,7 +73,7 @@ LIST = read(
 
 
 class EventLog(Resource):
-    """The event logs of Windows agents of a stock server. On a gateway they are an `UnsupportedError`."""
+    """The event logs of Windows agents of a stock server. A gateway raises `UnsupportedError`."""
 
     async def list(
         self,
@@ -82,12 +82,13 @@ class EventLog(Resource):
         *,
         days: int = 1,
     ) -> list[EventLogEntry]:
-        """What a Windows event log has of the last days. The agent is asked: 32 seconds, Security 182.
+        """List the entries of a Windows event log. The agent has 32 seconds to answer, 182 for "Security".
 
         Args:
-            agent: whose, or its id.
-            log: which.
-            days: how many, from 1 to 36500. The more, the less likely that the agent answers in time.
+            agent: the agent or its id.
+            log: the log.
+            days: the number of the last days, 1 to 36500. With more days, the agent is less likely to answer
+                in time.
         """
         name = arguments.choice(log, "log", ("Application", "System", "Security"))
         since = arguments.integer(days, "days", minimum=1, maximum=_DAYS_MOST)

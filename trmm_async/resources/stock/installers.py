@@ -33,10 +33,10 @@ _HOURS_MOST: Final = 24 * 365 * 10
 
 
 class Installer(Discreet, frozen=True, kw_only=True, gc=False):
-    """How an agent is installed. It holds a token that lets agents in, and so is in no repr.
+    """How to install an agent. It contains a token that lets agents in, so its values appear in no repr.
 
-    Of "manual" and "mac" `command` is what is to be run, after what is at `url` was downloaded; of
-    "powershell" and "bash" `content` is a script, of "exe" a program, to be written to `filename`.
+    For "manual" and "mac", `command` is the command to run after downloading the file at `url`. For
+    "powershell" and "bash", `content` is a script, and for "exe" a program, to be saved as `filename`.
     """
 
     _shown: ClassVar[tuple[str, ...]] = ("method", "plat", "filename")
@@ -73,10 +73,10 @@ CREATE = act(
 
 
 class Installers(Resource):
-    """Installers of agents, for every system, made by a stock server. They raise `TRMMError`s only.
+    """Installers of agents for every system, made by a stock server. All errors are `TRMMError`s.
 
-    Each holds a new token, which is good until it expires. `deployments` are links to such that others can
-    follow. On a gateway they are an `UnsupportedError`.
+    Each contains a new token, which is valid until it expires. `deployments` are links to installers for
+    other people. A gateway raises `UnsupportedError`.
     """
 
     async def create(
@@ -92,19 +92,19 @@ class Installers(Resource):
         power: bool = False,
         api: str | None = None,
     ) -> Installer:
-        """Make an installer and return it. Never sent twice: each has a token of its own.
+        """Create an installer and return it. Never sent twice: each has a token of its own.
 
         Args:
-            site: where its agents will be; it is looked up first, since the server does not.
+            site: the site of the new agents. It is looked up first, since the server doesn't check it.
             method: "manual" (a command), "powershell" (a script) or "exe" (a program) for Windows, "bash" for
                 Linux, "mac" (a command) for macOS.
-            monitoring_type: what its agents are.
-            valid_for: how long it can be used, in whole hours, rounded up; a day by default.
-            arch: of the machines: "amd64", "386", "arm64" or "arm".
-            rdp: switch remote desktop on (Windows).
-            ping: let the machine answer pings (Windows).
-            power: let it never sleep (Windows).
-            api: the address that agents are to speak to; None for the client's own.
+            monitoring_type: the type of the new agents.
+            valid_for: how long the installer can be used, rounded up to whole hours; a day by default.
+            arch: the architecture of the machines: "amd64", "386", "arm64" or "arm".
+            rdp: True enables remote desktop (Windows).
+            ping: True lets the machine answer pings (Windows).
+            power: True keeps the machine from sleeping (Windows).
+            api: the address that agents connect to; None for the client's own.
 
         Raises:
             NotFoundError: there is no such site.
