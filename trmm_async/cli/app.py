@@ -159,7 +159,7 @@ def _for_all(
         typer.Option(
             "--dialect",
             metavar="DIALECT",
-            help="gateway, stock, or auto, which finds out (the default).",
+            help="gateway, stock, or auto, which detects it (the default).",
             autocompletion=lambda: DIALECTS,
             rich_help_panel=_SERVER,
         ),
@@ -169,7 +169,7 @@ def _for_all(
         typer.Option(
             "--rate-limit",
             metavar="COUNT/SECONDS",
-            help="What the server allows the key, if it is not the usual; or none.",
+            help="The key's rate limit, if it is not the usual one; or none.",
             rich_help_panel=_SERVER,
         ),
     ] = None,
@@ -191,7 +191,7 @@ def _for_all(
         typer.Option(
             "--ca",
             metavar="FILE",
-            help="A PEM of an authority to trust besides the system's.",
+            help="A PEM file of an authority to trust, in addition to the system's.",
             rich_help_panel=_SERVER,
         ),
     ] = None,
@@ -200,7 +200,7 @@ def _for_all(
         typer.Option(
             "--cert",
             metavar="FILE[:KEY]",
-            help="A client certificate to show, PEM, its key in the same file or another.",
+            help="A client certificate (PEM), with its key in the same file or another.",
             rich_help_panel=_SERVER,
         ),
     ] = None,

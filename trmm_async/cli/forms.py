@@ -119,7 +119,7 @@ class Showing:
             "--fields",
             "--columns",
             metavar="A,B",
-            help="These fields, by their names in --json; client.name is a field of a field.",
+            help="Only these fields, by their names in --json; client.name is a field inside a field.",
             autocompletion=complete_fields,
             rich_help_panel=FORM,
         ),
@@ -129,7 +129,7 @@ class Showing:
         typer.Option(
             "--jq",
             metavar="FILTER",
-            help="Print what this jq filter makes of the JSON; with jsonl, of each line of it.",
+            help="Print the result of this jq filter on the JSON; with jsonl, on each line.",
             rich_help_panel=FORM,
         ),
     ] = None

@@ -39,18 +39,16 @@ Sort = Annotated[
     typer.Option(
         "--sort",
         metavar="NAME",
-        help="The field to sort by; -NAME turns it round.",
+        help="The field to sort by; -NAME sorts in descending order.",
         autocompletion=complete_fields,
         rich_help_panel=FORM,
     ),
 ]
 Limit = Annotated[
     int | None,
-    typer.Option("--limit", metavar="N", min=0, help="So many at most.", rich_help_panel=FORM),
+    typer.Option("--limit", metavar="N", min=0, help="At most this many rows.", rich_help_panel=FORM),
 ]
-NoHeaders = Annotated[
-    bool, typer.Option("--no-headers", help="Without the line of titles.", rich_help_panel=FORM)
-]
+NoHeaders = Annotated[bool, typer.Option("--no-headers", help="No header line.", rich_help_panel=FORM)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,13 +58,17 @@ class Listing(Showing):
     sort: Sort = None
     limit: Limit = None
     no_headers: NoHeaders = False
-    watch: Annotated[
-        bool, typer.Option("--watch", "-w", help="Show it anew again and again.", rich_help_panel=FORM)
-    ] = False
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Repeat the list.", rich_help_panel=FORM)] = (
+        False
+    )
     every: Annotated[
         float,
         typer.Option(
-            "--every", metavar="SECONDS", min=0.1, help="With --watch: how often.", rich_help_panel=FORM
+            "--every",
+            metavar="SECONDS",
+            min=0.1,
+            help="With --watch: the time between two lists.",
+            rich_help_panel=FORM,
         ),
     ] = 10.0
 

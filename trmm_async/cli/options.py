@@ -54,14 +54,14 @@ Json = Annotated[
 ]
 JsonLines = Annotated[
     bool,
-    typer.Option("--jsonl", help="Print JSON Lines, one thing a line.", rich_help_panel=FORM),
+    typer.Option("--jsonl", help="Print JSON Lines, one object a line.", rich_help_panel=FORM),
 ]
 Success = Annotated[
     str,
     typer.Option(
         "--success",
         metavar="CODE,…",
-        help="The return codes that are successes.",
+        help="The return codes that count as success.",
         rich_help_panel="How carefully",
     ),
 ]
@@ -74,13 +74,13 @@ SuccessOfRun = Annotated[
         rich_help_panel="How carefully",
     ),
 ]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask before several are touched.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask for confirmation.")]
 Client = Annotated[
     str | None,
     typer.Option(
         "--client",
         metavar="NAME",
-        help="Those of this client, by name or id.",
+        help="Only agents of this client, by name or id.",
         autocompletion=offer_clients,
         rich_help_panel=_PICK,
     ),
@@ -90,7 +90,7 @@ Site = Annotated[
     typer.Option(
         "--site",
         metavar="NAME",
-        help="Those of this site, by name, CLIENT/SITE, or id.",
+        help="Only agents of this site, by name, CLIENT/SITE, or id.",
         autocompletion=offer_sites,
         rich_help_panel=_PICK,
     ),
@@ -100,7 +100,7 @@ Kind = Annotated[
     typer.Option(
         "--kind",
         metavar="KIND",
-        help="server or workstation.",
+        help="Only servers or only workstations: server, workstation.",
         autocompletion=lambda: KINDS,
         rich_help_panel=_PICK,
     ),
@@ -110,7 +110,7 @@ Plat = Annotated[
     typer.Option(
         "--plat",
         metavar="PLATFORM",
-        help="windows, linux or darwin.",
+        help="Only this platform: windows, linux or darwin.",
         autocompletion=lambda: PLATFORMS,
         rich_help_panel=_PICK,
     ),
@@ -120,14 +120,17 @@ System = Annotated[
     typer.Option(
         "--os",
         metavar="PATTERN",
-        help="Of such an operating system, as '*Server 2019*', case ignored.",
+        help="Only this operating system, as '*Server 2019*', in upper or lower case.",
         rich_help_panel=_PICK,
     ),
 ]
 Host = Annotated[
     str | None,
     typer.Option(
-        "--hostname", metavar="PATTERN", help="A pattern as 'WEB-*', case ignored.", rich_help_panel=_PICK
+        "--hostname",
+        metavar="PATTERN",
+        help="Only matching host names, as 'WEB-*', in upper or lower case.",
+        rich_help_panel=_PICK,
     ),
 ]
 Status = Annotated[
@@ -135,7 +138,7 @@ Status = Annotated[
     typer.Option(
         "--status",
         metavar="STATUS",
-        help="online, offline or overdue, as the server last knew.",
+        help="Only this status, as the server last knew it: online, offline or overdue.",
         autocompletion=lambda: STATUSES,
         rich_help_panel=_PICK,
     ),
@@ -145,7 +148,8 @@ Conditions = Annotated[
     typer.Option(
         "--where",
         metavar="FIELD=VALUE",
-        help="Whose field is this, as needs_reboot=true or 'last_seen<-7d'. May be repeated: all must fit.",
+        help="Only agents with this value of a field, as needs_reboot=true or 'last_seen<-7d'. "
+        "May be repeated: all must match.",
         rich_help_panel=_PICK,
     ),
 ]
@@ -154,7 +158,8 @@ FieldValues = Annotated[
     typer.Option(
         "--field",
         metavar="NAME=VALUE",
-        help="Whose custom field is this; a stock server only. May be repeated: all must fit.",
+        help="Only agents with this value of a custom field; a stock server only. "
+        "May be repeated: all must match.",
         rich_help_panel=_PICK,
     ),
 ]
@@ -166,7 +171,7 @@ OptionalAgent = Annotated[
     str | None,
     typer.Argument(
         metavar="AGENT",
-        help="A host name or an agent's id; all agents without.",
+        help="A host name or an agent's id; default: all agents.",
         autocompletion=offer_agents,
     ),
 ]

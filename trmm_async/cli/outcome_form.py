@@ -44,7 +44,7 @@ class OutcomeForm(Showing):
         typer.Option(
             "--output-dir",
             metavar="DIR",
-            help="Also write what each host says into a file of its own, DIR/HOST.txt.",
+            help="Also write the output of each host into a file of its own, DIR/HOST.txt.",
             rich_help_panel=FORM,
         ),
     ] = None

@@ -44,23 +44,23 @@ ScriptFile = Annotated[
     typer.Option(
         "--script-file",
         metavar="PATH",
-        help="In place of SCRIPT: a file that is not in the library; a stock server only.",
+        help="Run this file in place of a SCRIPT of the library; a stock server only.",
     ),
 ]
 CodeShell = Annotated[
     str | None,
-    typer.Option("--shell", metavar="SHELL", help="What runs that file; by the ending of its name without."),
+    typer.Option("--shell", metavar="SHELL", help="The shell for that file; default: by its extension."),
 ]
 Arguments = Annotated[
     list[str] | None,
-    typer.Argument(metavar="ARG", help="Its arguments; behind -- if they begin with a dash."),
+    typer.Argument(metavar="ARG", help="Its arguments; put them after -- if they begin with a dash."),
 ]
 Agents = Annotated[
     list[str] | None,
     typer.Option(
         "--agent",
         metavar="AGENT",
-        help="This one; may be repeated.",
+        help="This agent; may be repeated.",
         autocompletion=offer_agents,
         rich_help_panel=_PICK,
     ),
@@ -70,11 +70,11 @@ File = Annotated[
     typer.Option(
         "--file",
         metavar="PATH",
-        help="Those of a file, a name or id a line; - is stdin.",
+        help="The agents in this file, one name or id a line; - is stdin.",
         rich_help_panel=_PICK,
     ),
 ]
-Everywhere = Annotated[bool, typer.Option("--all", help="All there are.", rich_help_panel=_PICK)]
+Everywhere = Annotated[bool, typer.Option("--all", help="All agents.", rich_help_panel=_PICK)]
 Timeout = Annotated[
     int,
     typer.Option(
@@ -85,14 +85,14 @@ Variables = Annotated[
     list[str] | None,
     typer.Option("--env", metavar="NAME=VALUE", help="An environment variable; a stock server only."),
 ]
-AsUser = Annotated[bool, typer.Option("--as-user", help="As the user who is logged in; a stock server only.")]
+AsUser = Annotated[bool, typer.Option("--as-user", help="Run as the logged-in user; a stock server only.")]
 Width = Annotated[
     int | None,
     typer.Option(
         "--width",
         metavar="N",
         min=1,
-        help="How many at once; what suits the server without.",
+        help="How many agents at once; default: what suits the server.",
         rich_help_panel=_POLICY,
     ),
 ]
@@ -102,7 +102,7 @@ Canary = Annotated[
         "--canary",
         metavar="N",
         min=1,
-        help="So many first; the others only if all of these succeed.",
+        help="Run on this many agents first, and on the others only if all of these succeed.",
         rich_help_panel=_POLICY,
     ),
 ]
@@ -111,7 +111,7 @@ Batch = Annotated[
     typer.Option(
         "--batch",
         metavar="N|N%",
-        help="So many at a time, one batch after the other; 100% is all in one.",
+        help="Run in batches of this many; 100% is all in one batch.",
         rich_help_panel=_POLICY,
     ),
 ]
@@ -120,7 +120,7 @@ MaxFailures = Annotated[
     typer.Option(
         "--max-failures",
         metavar="N|N%",
-        help="How many failures are put up with; one more stops the run.",
+        help="Stop the run after more than this many failures.",
         rich_help_panel=_POLICY,
     ),
 ]
@@ -130,20 +130,20 @@ Splay = Annotated[
         "--splay",
         metavar="SECONDS",
         min=0,
-        help="Each sending waits a random time up to this.",
+        help="Wait a random time up to this before each agent.",
         rich_help_panel=_POLICY,
     ),
 ]
 SkipOffline = Annotated[
     bool,
-    typer.Option("--skip-offline", help="Skip those that are offline.", rich_help_panel=_POLICY),
+    typer.Option("--skip-offline", help="Skip agents that are offline.", rich_help_panel=_POLICY),
 ]
 WhenOnline = Annotated[
     str | None,
     typer.Option(
         "--when-online",
         metavar="TIME",
-        help="Run it on those that are offline when they come back within this time, as 8h.",
+        help="Run it on offline agents, too, if they come back within this time, as 8h.",
         rich_help_panel=_POLICY,
     ),
 ]
@@ -152,9 +152,11 @@ JournalFile = Annotated[
     typer.Option(
         "--journal",
         metavar="PATH|URL",
-        help="Keep the run in this file, or in PostgreSQL (postgresql://HOST/DATABASE?run=NAME), "
+        help="Record the run in this file, or in PostgreSQL (postgresql://HOST/DATABASE?run=NAME), "
         "for trmm resume and trmm results.",
         rich_help_panel=_POLICY,
     ),
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would happen to whom, and run nothing.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Say what would happen to each agent, and run nothing.")
+]

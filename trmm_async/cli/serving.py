@@ -31,7 +31,7 @@ Health = Annotated[
     typer.Option(
         "--health",
         metavar="HOST:PORT",
-        help="Answer GET /health there: 200, or 503 and why not. Port 0 is any free one.",
+        help="Answer GET /health there: 200, or 503 with the reason. Port 0: any free one.",
     ),
 ]
 

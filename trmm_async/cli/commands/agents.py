@@ -74,7 +74,7 @@ def _host(agent: Any) -> str:
 @runs
 @shows
 async def agent(context: typer.Context, name: AgentName, *, form: Showing) -> None:
-    """Show all that is known of one agent."""
+    """Show everything that is known about one agent."""
     async with connected(context) as trmm:
         (found,) = await agents_named(trmm, [name])
         whole = await trmm.agents.get(found)

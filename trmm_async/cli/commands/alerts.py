@@ -39,25 +39,23 @@ def add_to(app: typer.Typer) -> None:
 async def list_alerts(
     context: typer.Context,
     agent: Annotated[
-        str | None, typer.Option("--agent", metavar="AGENT", help="Those of this agent.")
+        str | None, typer.Option("--agent", metavar="AGENT", help="Only alerts of this agent.")
     ] = None,
     severity: Annotated[
         str | None,
         typer.Option(
             "--severity",
             metavar="SEVERITY",
-            help="Those of this severity: error, warning, info.",
+            help="Only this severity: error, warning, info.",
             autocompletion=lambda: SEVERITIES,
         ),
     ] = None,
-    everything: Annotated[
-        bool, typer.Option("--all", help="Those that are resolved or snoozed, too.")
-    ] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Include resolved and snoozed alerts.")] = False,
     *,
     where: Where,
     form: Listing,
 ) -> None:
-    """List alerts, the newest first: those that are open, unless --all says otherwise."""
+    """List alerts, newest first: only open ones, unless you pass --all."""
     severity = None if severity is None else choice(severity, "--severity", SEVERITIES)
     async with connected(context) as trmm:
 
@@ -120,10 +118,10 @@ async def resolve(context: typer.Context, ids: Ids, yes: Yes = False) -> int:
 async def snooze(
     context: typer.Context,
     ids: Ids,
-    days: Annotated[int, typer.Option("--days", metavar="N", min=1, help="For so many days.")] = 1,
+    days: Annotated[int, typer.Option("--days", metavar="N", min=1, help="For how many days.")] = 1,
     yes: Yes = False,
 ) -> int:
-    """Quieten alerts for some days. A stock server only: on a gateway, acknowledge them."""
+    """Silence alerts for some days. A stock server only: on a gateway, acknowledge them."""
     async with connected(context) as trmm:
         return await _each(
             ids, "snooze", "snoozed", lambda alert: trmm.alerts.snooze(alert, days=days), yes=yes

@@ -30,7 +30,9 @@ def add_to(app: typer.Typer) -> None:
 @runs
 async def mcp(
     context: typer.Context,
-    log: Annotated[Path, typer.Option("--log", metavar="FILE", help="A file to which each call is added.")],
+    log: Annotated[
+        Path, typer.Option("--log", metavar="FILE", help="A file to which each call is appended.")
+    ],
     allow: Annotated[
         list[str] | None,
         typer.Option(
@@ -40,11 +42,16 @@ async def mcp(
         ),
     ] = None,
     max_targets: Annotated[
-        int, typer.Option("--max-targets", metavar="N", min=1, help="How many one change may touch.")
+        int,
+        typer.Option(
+            "--max-targets", metavar="N", min=1, help="How many agents or alerts one change may affect."
+        ),
     ] = 10,
     http: Annotated[
         str | None,
-        typer.Option("--http", metavar="HOST:PORT", help="Serve over HTTP on loopback, in place of stdio."),
+        typer.Option(
+            "--http", metavar="HOST:PORT", help="Serve over HTTP on this machine only, in place of stdio."
+        ),
     ] = None,
 ) -> None:
     """Serve language models by the Model Context Protocol: read-only, unless changes are allowed.

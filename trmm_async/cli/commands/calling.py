@@ -70,16 +70,18 @@ class _CallForm(Listing):
 async def call(
     context: typer.Context,
     method: Annotated[
-        str | None, typer.Argument(metavar="METHOD", help="As policies.get; without, all are listed.")
+        str | None,
+        typer.Argument(metavar="METHOD", help="The method, as policies.get; without it, all are listed."),
     ] = None,
     yes: Yes = False,
     *,
     form: _CallForm,
-    wants_help: Annotated[bool, typer.Option("--help", "-h", help="What the method takes.")] = False,
+    wants_help: Annotated[bool, typer.Option("--help", "-h", help="The method's parameters.")] = False,
 ) -> None:
     """Call any method of the library, with its parameters as options: names stand for ids.
 
-    It asks before something changes. `null` is None, a comma stands between several, times are as in JSON.
+    It asks before something is changed. `null` is None, several values are separated by commas, times are
+    as in JSON.
     """
     from trmm_async.cli.calling import given, method_named, methods
 
@@ -133,19 +135,22 @@ def _words(method: "Method", form: _CallForm, words: Sequence[str]) -> list[str]
 async def api(
     context: typer.Context,
     method: Annotated[str, typer.Argument(metavar="METHOD", help="GET, POST, PUT, PATCH or DELETE.")],
-    path: Annotated[str, typer.Argument(metavar="PATH", help="From the server's root, as /core/version/.")],
+    path: Annotated[
+        str, typer.Argument(metavar="PATH", help="The path from the server's root, as /core/version/.")
+    ],
     data: Annotated[str | None, typer.Option("--data", metavar="JSON", help="The body.")] = None,
     query: Annotated[
-        list[str] | None, typer.Option("--query", metavar="NAME=VALUE", help="Of the query; several times.")
+        list[str] | None,
+        typer.Option("--query", metavar="NAME=VALUE", help="A parameter of the query; may be repeated."),
     ] = None,
     all_pages: Annotated[
-        bool, typer.Option("--all-pages", help="Of a list in pages all of them, as one list.")
+        bool, typer.Option("--all-pages", help="Fetch all pages of a list, as one list.")
     ] = False,
     yes: Yes = False,
     *,
     form: Showing,
 ) -> None:
-    """Ask the server for a path itself; limited and retried as everything is. The answer is JSON."""
+    """Send a request to any path of the server, with the usual limits and retries. The answer is JSON."""
     verb = method.upper()
     body = None if data is None else _body(data)
     params: dict[str, object] = {}

@@ -37,7 +37,7 @@ async def checks(
         typer.Option(
             "--result",
             metavar="RESULT",
-            help="Those that stand so: passing, failing, pending.",
+            help="Only these results: passing, failing, pending.",
             autocompletion=lambda: RESULTS,
         ),
     ] = None,
@@ -47,9 +47,9 @@ async def checks(
 ) -> None:
     """List checks and their last results.
 
-    Each agent is asked for its own, a few at a time: that takes a while on a large fleet. With --result
-    failing a stock server's agents are asked only if they have failing checks. Agents that could not be asked
-    are named in the end, and the exit code is 1.
+    Each agent's checks are read separately, a few agents at a time, which takes a while on a large fleet.
+    With --result failing, a stock server is asked only about agents that have failing checks. Agents that
+    could not be asked are listed at the end, and the exit code is 1.
     """
     wanted: Any = None if result is None else choice(result, "--result", RESULTS)
     missing: list[str] = []

@@ -46,7 +46,7 @@ async def cmd(
         str,
         typer.Argument(
             metavar="[AGENT]",
-            help="A host name or an agent's id, where no option says whom.",
+            help="A host name or an agent's id, if no option selects agents.",
             autocompletion=offer_agents,
         ),
     ],
@@ -63,20 +63,20 @@ async def cmd(
         typer.Option(
             "--shell",
             metavar="SHELL",
-            help="cmd, powershell, or a path as /bin/bash; the agents' own without.",
+            help="cmd, powershell, or a path as /bin/bash; default: the agents' own.",
         ),
     ] = None,
     timeout: Annotated[
         int, typer.Option("--timeout", metavar="SECONDS", min=1, help="Seconds that it may take.")
     ] = 30,
-    as_user: Annotated[bool, typer.Option("--as-user", help="As the user who is logged in.")] = False,
+    as_user: Annotated[bool, typer.Option("--as-user", help="Run as the logged-in user.")] = False,
     settings: Careful,
     success: Annotated[
         str | None,
         typer.Option(
             "--success",
             metavar="TEXT",
-            help="What a success prints; of many, the server tells no return codes.",
+            help="What a successful command prints; the server sends no return codes.",
             rich_help_panel="How carefully",
         ),
     ] = None,
@@ -85,8 +85,8 @@ async def cmd(
 ) -> int:
     """Run a command on one agent, or on many, and print its output. A stock server only.
 
-    The server tells no return code. What each of many prints is shown as it comes, with its host before each
-    line; --grouped puts those together that printed the same.
+    The server sends no return code. With several agents, output is shown as it comes, with the host before
+    each line; --grouped groups the agents that printed the same.
     """
     many = bool(agent or file or everywhere or where)
     if command is not None and not many:

@@ -23,14 +23,16 @@ __all__ = ["add_to"]
 Folder = Annotated[str, typer.Argument(metavar="DIR", help="The folder of the files.")]
 Only = Annotated[
     list[str] | None,
-    typer.Option("--only", metavar="KIND", help="This kind of objects alone, as scripts. May be repeated."),
+    typer.Option("--only", metavar="KIND", help="Only this kind of object, as scripts. May be repeated."),
 ]
 Community = Annotated[
     bool,
-    typer.Option("--community", help="Also the marks of the scripts that came with Tactical RMM."),
+    typer.Option(
+        "--community", help="Include `favorite` and `hidden` of the scripts that came with Tactical RMM."
+    ),
 ]
 Delete = Annotated[
-    bool, typer.Option("--delete", help="Also delete what apply made, and no file is about any more.")
+    bool, typer.Option("--delete", help="Also delete what apply created and no file describes any more.")
 ]
 
 
@@ -52,12 +54,12 @@ async def pull(
     only: Only = None,
     community: Community = False,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace files that say something else.")
+        bool, typer.Option("--overwrite", help="Replace files that differ from the server.")
     ] = False,
     *,
     form: Showing,
 ) -> None:
-    """Write a stock server's scripts, policies, templates and the like into files. Changes nothing there.
+    """Write a stock server's scripts, policies, templates and the like into files. The server is not changed.
 
     The values of key store entries are not written.
     """
@@ -91,7 +93,7 @@ async def plan(
     *,
     form: Showing,
 ) -> int:
-    """Show what `trmm apply` would do so that a stock server is as the files say. Changes nothing."""
+    """Show what `trmm apply` would do so that a stock server is as the files say. It changes nothing."""
     async with _planned(context, folder, only, community, delete, form) as (_, found):
         different = bool(found or found.would_delete)
     return Exit.DIFFERENT if exit_code and different else Exit.OK
@@ -109,9 +111,9 @@ async def apply(
     *,
     form: Showing,
 ) -> None:
-    """Make a stock server as the files say: show the plan, ask, and do exactly that.
+    """Change a stock server so that it is as the files say: show the plan, ask, and do exactly that.
 
-    Each object is looked at again before it is written. The first failure stops it, and says what is done.
+    Each object is read again before it is written. The first failure stops it, and says what was done.
     """
     async with _planned(context, folder, only, community, delete, form) as (trmm, found):
         if found:

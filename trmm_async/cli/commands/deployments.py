@@ -40,7 +40,7 @@ def add_to(app: typer.Typer) -> None:
 @runs
 @lists
 async def list_deployments(context: typer.Context, *, form: Listing) -> None:
-    """List the deployments that are active."""
+    """List active deployments."""
     clients: list[sdk.Client] = []
     async with connected(context) as trmm:
 
@@ -79,7 +79,9 @@ async def create(
     site: Annotated[str, typer.Option("--site", metavar="NAME", help="For this site of it, by name or id.")],
     expires: Annotated[
         str,
-        typer.Option("--expires", metavar="WHEN", help="When: 12h, 7d, 2w, or as 2030-01-31T18:00+01:00."),
+        typer.Option(
+            "--expires", metavar="WHEN", help="When it expires: 12h, 7d, 2w, or as 2030-01-31T18:00+01:00."
+        ),
     ] = "7d",
     arch: Annotated[
         str,
@@ -136,7 +138,7 @@ async def download(
     context: typer.Context,
     deployment: Id,
     folder: Annotated[
-        Path, typer.Argument(metavar="FOLDER", help="Where to put the file; here without.")
+        Path, typer.Argument(metavar="FOLDER", help="The folder for the file; default: the current one.")
     ] = Path(),
     *,
     form: Showing,

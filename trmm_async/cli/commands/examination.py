@@ -22,10 +22,10 @@ def add_to(app: typer.Typer) -> None:
 @runs
 @shows
 async def doctor(context: typer.Context, *, form: Showing) -> int:
-    """Find out whether the server is there, what it speaks, and what the key may do.
+    """Check whether the server answers, which kind it is, and what the key may do.
 
-    It looks at the certificate and the clock as well, at the server that keeps shared limits, and at that of
-    a relay, if TRMM_RELAY names one. It only reads, by about ten requests.
+    It also checks the certificate, the clock, the Redis server of shared limits, and the server of a relay, if
+    TRMM_RELAY names one. It only reads, with about ten requests.
     """
     findings = []
     with form.stream(("what", "state", "text")) as emit:

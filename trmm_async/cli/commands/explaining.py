@@ -51,7 +51,7 @@ async def explain(
     *,
     form: Listing,
 ) -> None:
-    """Tell what an error means: what happened, and what to do now."""
+    """Explain an error: what happened, and what to do now."""
     if name:
         known = _known(name)
         form.one(Explanation(known, page(known)), _show, _FIELDS)

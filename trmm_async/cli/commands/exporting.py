@@ -23,12 +23,15 @@ def add_to(app: typer.Typer) -> None:
 async def exporter(
     context: typer.Context,
     listen: Annotated[
-        str, typer.Option("--listen", metavar="HOST:PORT", help="Where to listen; port 0 is any free one.")
+        str, typer.Option("--listen", metavar="HOST:PORT", help="Where to listen; port 0: any free one.")
     ] = "127.0.0.1:9182",
     max_clients: Annotated[
         int,
         typer.Option(
-            "--max-clients", metavar="N", min=1, help="So many have metrics of their own; the rest are other."
+            "--max-clients",
+            metavar="N",
+            min=1,
+            help='How many clients have metrics of their own; the rest are "other".',
         ),
     ] = 100,
     client: Client = None,
@@ -36,7 +39,7 @@ async def exporter(
 ) -> None:
     """Serve metrics of the fleet for Prometheus until it is stopped: agents, checks, alerts, patches.
 
-    A scrape asks the server nothing: a live mirror of the fleet is read.
+    A scrape sends no request to the server: it reads a live mirror of the fleet.
     """
     try:
         from trmm_async.exporter import export

@@ -47,7 +47,7 @@ def add_to(app: typer.Typer) -> None:
 async def export(
     context: typer.Context,
     what: Annotated[list[str], typer.Argument(metavar="WHAT", help=f"Some of {', '.join(_KINDS)}.")],
-    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="The folder; it is made.")],
+    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="The folder; it is created if needed.")],
     form: Annotated[
         str,
         typer.Option(
@@ -59,9 +59,9 @@ async def export(
 ) -> None:
     """Write whole tables as files: DIR/agents.csv, or all of them into DIR/trmm.sqlite.
 
-    Rows of agents' things have the host's name. A file that is there has all rows, and one that was there
-    before is replaced only then. What is asked of each agent takes a while on a large fleet. Agents that
-    could not be asked are named in the end, and the exit code is 1.
+    Rows that belong to agents have the host's name. A file has all rows; an existing one is replaced only
+    when the new one is complete. Tables that need a request for each agent take a while on a large fleet.
+    Agents that could not be asked are listed at the end, and the exit code is 1.
     """
     nouns = [choice(one, "export", tuple(_KINDS)) for one in dict.fromkeys(what)]
     form = choice(form, "--format", FORMATS)

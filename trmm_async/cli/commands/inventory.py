@@ -38,7 +38,7 @@ def add_to(app: typer.Typer) -> None:
 async def history(
     context: typer.Context, agent: OptionalAgent = None, *, where: Where, form: Listing
 ) -> None:
-    """List what was run on agents, the newest last. A stock server only."""
+    """List what was run on agents, newest last. A stock server only."""
     async with connected(context) as trmm:
 
         async def read() -> Found:
@@ -69,7 +69,10 @@ async def software(
     context: typer.Context,
     agent: OptionalAgent = None,
     name: Annotated[
-        str, typer.Option("--name", metavar="PATTERN", help="Those of such a name, case ignored.")
+        str,
+        typer.Option(
+            "--name", metavar="PATTERN", help="Only those whose name matches, in upper or lower case."
+        ),
     ] = "*",
     *,
     where: Where,
@@ -120,14 +123,15 @@ def _of_software(names: Mapping[str, str]) -> Sequence[Column[Any]]:
 async def updates(
     context: typer.Context,
     agent: OptionalAgent = None,
-    absent: Annotated[bool, typer.Option("--missing", help="Those that are not installed.")] = False,
+    absent: Annotated[bool, typer.Option("--missing", help="Only updates that are not installed.")] = False,
     *,
     where: Where,
     form: Listing,
 ) -> None:
     """List the Windows updates of agents, installed or not. A stock server only.
 
-    Each agent's are read by themselves, a few at a time. `trmm patch` looks for them and installs them.
+    Each agent's updates are read separately, a few agents at a time. `trmm patch` scans for updates and
+    installs them.
     """
     missing: list[str] = []
     hosts: dict[str, str] = {}

@@ -74,7 +74,7 @@ async def resume(
         typer.Option(
             "--retry",
             metavar="KIND",
-            help="Run those again, too, that failed, are unknown, or were skipped; may be repeated.",
+            help="Also run again those that failed, are unknown, or skipped; may be repeated.",
             autocompletion=lambda: RETRIES,
         ),
     ] = None,
@@ -83,7 +83,7 @@ async def resume(
         bool,
         typer.Option(
             "--forgive",
-            help="Go on although a canary has failed, or more than --max-failures.",
+            help="Continue although a canary failed, or more than --max-failures.",
             rich_help_panel="How carefully",
         ),
     ] = False,
@@ -91,15 +91,12 @@ async def resume(
     *,
     form: OutcomeForm,
 ) -> int:
-    """Go on with a run, as its journal has it: after a crash, or to try some again.
+    """Continue a run from its journal: after a crash, or to retry some targets.
 
-    One in a database may be gone on with by any number of hosts at once: they work it off together.
-
-    None is run twice unless --retry says so. What was under way then is settled where the server can tell.
-
-    A run that its canary or --max-failures has stopped stays so, without --retry failed or --forgive.
-
-    --success is for what is run now. What ran before stands as it was judged then, for --retry as well.
+    Any number of hosts may continue a run in a database at once; they share the work. No target is run
+    twice unless --retry says so. Targets that were in progress are looked up, if the server can tell. A run
+    that its canary or --max-failures has stopped stays stopped, without --retry failed or --forgive.
+    --success applies to what is run now. What ran before keeps its judgement, for --retry as well.
     """
     kinds, place = _kinds(retry or ()), place_of(journal)
     async with await sdk.Journal.read(place) as book, book.still():
@@ -184,23 +181,23 @@ async def results(
         ),
     ] = None,
     ids: Annotated[
-        bool, typer.Option("--ids", help="Show agents' ids, and ask no server for their names.")
+        bool, typer.Option("--ids", help="Show agents' ids, and don't ask the server for their names.")
     ] = False,
     html: Annotated[
         Path | None,
         typer.Option(
             "--html",
             metavar="PATH",
-            help="Write a page for a browser or a mail, which needs nothing else.",
+            help="Write a self-contained HTML report, for a browser or a mail.",
             rich_help_panel="Output",
         ),
     ] = None,
     *,
     form: OutcomeForm,
 ) -> int:
-    """Show what came of a run, as its journal has it; also while it is under way.
+    """Show the results of a run from its journal; also while it is in progress.
 
-    The exit code is that of the run; agents that are pending count as unknown.
+    The exit code is that of the run; pending agents count as unknown.
     """
     if html is not None and not form.in_words:
         raise usage("--html writes a file, and is a format too: choose one")
@@ -247,7 +244,7 @@ async def list_runs(
     *,
     form: Listing,
 ) -> None:
-    """List the runs that a PostgreSQL database keeps, the newest first."""
+    """List the runs in a PostgreSQL database, newest first."""
 
     async def read() -> Found:
         return Found(await sdk.Journal.runs(url))

@@ -24,7 +24,7 @@ __all__ = ["add_to"]
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
     group = typer.Typer(
-        help="Have Windows agents look for updates, or install those that are approved.",
+        help="Have Windows agents scan for updates, or install approved ones.",
         no_args_is_help=True,
     )
     group.command("scan", epilog=examples("trmm patch scan --client Acme"))(_command("scan"))
@@ -60,12 +60,12 @@ def _command(mode: Literal["scan", "install"]) -> Any:
 
 
 _DOCS = {
-    "scan": """Have Windows agents of a stock server look for updates.
+    "scan": """Have Windows agents of a stock server scan for updates.
 
-    The server tells that it has accepted it, and no more; its dashboard has what was found.
+    The server only reports that it has accepted the order; its dashboard shows the updates.
     """,
-    "install": """Have Windows agents of a stock server install the updates that are approved, now.
+    "install": """Have Windows agents of a stock server install the approved updates now.
 
-    The server tells that it has accepted it, not that anything was installed.
+    The server only reports that it has accepted the order, not that anything was installed.
     """,
 }

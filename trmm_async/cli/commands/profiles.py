@@ -64,10 +64,10 @@ def add_to(app: typer.Typer) -> None:
 async def login(
     context: typer.Context,
     keyring: Annotated[
-        bool, typer.Option("--keyring", help="Put the key into the system's keyring, not into the file.")
+        bool, typer.Option("--keyring", help="Store the key in the system's keyring, not in the file.")
     ] = False,
     key_stdin: Annotated[
-        bool, typer.Option("--key-stdin", help="Read the key from stdin, in place of asking.")
+        bool, typer.Option("--key-stdin", help="Read the key from stdin instead of asking for it.")
     ] = False,
     use_it: Annotated[
         bool, typer.Option("--default", help="Make it the profile that is used without --profile.")
@@ -75,7 +75,7 @@ async def login(
 ) -> None:
     """Check a key, and write a profile with it: --url says which server, --profile the profile's name.
 
-    The file is readable for you alone. The key is never an option: the list of processes would show it.
+    Only you can read the file. There is no option for the key, since the process list would show it.
     """
     book, given = read_book().checked(), given_of(context)
     name = given.profile or "default"

@@ -30,7 +30,7 @@ Listen = Annotated[
     typer.Option(
         "--webhooks",
         metavar="HOST:PORT",
-        help="Take a stock server's alert webhooks there, so that alerts come at once.",
+        help="Receive a stock server's alert webhooks there, so that alerts come at once.",
     ),
 ]
 
@@ -55,25 +55,27 @@ async def relay(
         str | None,
         typer.Option("--to", metavar="URL", help="Where to write, redis://… or nats://…; or in TRMM_RELAY."),
     ] = None,
-    name: Annotated[str, typer.Option("--name", metavar="NAME", help="By which it is followed.")],
+    name: Annotated[str, typer.Option("--name", metavar="NAME", help="The name by which readers follow it.")],
     where: Where,
-    scripts: Annotated[bool, typer.Option("--scripts", help="Relay what scripts print, too.")] = False,
+    scripts: Annotated[bool, typer.Option("--scripts", help="Relay the output of scripts, too.")] = False,
     length: Annotated[
-        int, typer.Option("--length", metavar="N", min=1, help="About so many events are kept.")
+        int, typer.Option("--length", metavar="N", min=1, help="About how many events are kept.")
     ] = 100_000,
     lease: Annotated[
         float,
         typer.Option(
-            "--lease", metavar="SECONDS", help="Another leads in place of one that is gone so long."
+            "--lease",
+            metavar="SECONDS",
+            help="After this time without a sign of the leader, another relay leads.",
         ),
     ] = 10.0,
     listen: Listen = None,
     health: Health = None,
 ) -> int:
-    """Read the server's events once, for any number of others: `trmm watch --from URL`, or `follow`.
+    """Read the server's events once, for any number of readers: `trmm watch --from URL`, or `follow`.
 
-    Of several relays of one name one leads; the others stand by until it is gone. A relay goes on until it is
-    stopped: the first signal has it write what was read, and end with 0.
+    If several relays have one name, one of them leads, and the others stand by until it is gone. A relay
+    runs until it is stopped: after the first signal it writes what it has read, and ends with 0.
     """
     url = relay_url(to, "--to")
     async with connected(context) as trmm, AsyncExitStack() as stack:
@@ -97,17 +99,17 @@ async def webhooks(
     context: typer.Context,
     *,
     listen: Annotated[
-        str, typer.Option("--listen", metavar="HOST:PORT", help="Where the server posts to.")
+        str, typer.Option("--listen", metavar="HOST:PORT", help="The address to which the server posts.")
     ] = _WEBHOOKS,
     where: Where,
     health: Health = None,
     form: EventForm,
 ) -> int:
-    """Take a stock server's alert webhooks, and show each alert as it stands then. Until it is stopped.
+    """Receive a stock server's alert webhooks, and show the present state of each alert.
 
-    The secret that the server sends is in TRMM_WEBHOOK_SECRET; `WebhookReceiver.install` sets the server up.
-    What a webhook says is not believed: the alert is read from the server. What a webhook missed is found by
-    a look.
+    It runs until it is stopped. The secret that the server sends is in TRMM_WEBHOOK_SECRET;
+    `WebhookReceiver.install` sets the server up. A webhook is not trusted: the alert itself is read from the
+    server. Polling finds alerts that a webhook missed.
     """
     import trmm_async as sdk
 

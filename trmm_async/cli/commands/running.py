@@ -77,11 +77,11 @@ async def run(
     yes: Yes = False,
     form: OutcomeForm,
 ) -> int:
-    """Run a script on agents, once on each, and print what they said.
+    """Run a script once on each of some agents, and print the results.
 
-    Agents that said the same are put together, the largest group first. --jsonl prints outcomes as they come.
-
-    Ctrl-C once: nothing more is sent, and what is under way is waited for. Twice: it ends at once.
+    Agents with equal results are grouped, the largest group first. --jsonl prints outcomes as they come.
+    After one Ctrl-C, nothing more is sent, and what is in progress is waited for. After a second one, it
+    ends at once.
     """
     whom = chosen(agent, file, where, everywhere=everywhere)
     good = codes(success, "--success")

@@ -35,7 +35,7 @@ def add_to(app: typer.Typer) -> None:
 async def scripts(
     context: typer.Context,
     pattern: Annotated[
-        str, typer.Argument(metavar="PATTERN", help="Those of such a name, case ignored.")
+        str, typer.Argument(metavar="PATTERN", help="Only those whose name matches, in upper or lower case.")
     ] = "*",
     *,
     form: Listing,

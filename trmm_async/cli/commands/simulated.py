@@ -23,15 +23,19 @@ def simulator(
     host: Annotated[str, typer.Option("--host", metavar="ADDRESS", help="Where to listen.")] = "127.0.0.1",
     port: Annotated[
         int,
-        typer.Option("--port", metavar="PORT", min=0, max=65_535, help="Where to listen; 0 is any free one."),
+        typer.Option(
+            "--port", metavar="PORT", min=0, max=65_535, help="The port to listen on; 0: any free one."
+        ),
     ] = 0,
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="Another seed makes another fleet.")] = 0,
-    no_limits: Annotated[bool, typer.Option("--no-limits", help="Do not limit the rate.")] = False,
-    chaos: Annotated[bool, typer.Option("--chaos", help="Let agents come and go, and calls fail.")] = False,
+    no_limits: Annotated[bool, typer.Option("--no-limits", help="No rate limit.")] = False,
+    chaos: Annotated[
+        bool, typer.Option("--chaos", help="Let agents go offline and come back, and calls fail.")
+    ] = False,
 ) -> int:
     """Run a fake server on this machine until Ctrl-C: a gateway, or with --dialect stock a stock server.
 
-    It prints its address and its key, which is good for nothing else.
+    It prints its address and its key, which is valid nowhere else.
     """
     from trmm_async.testing.__main__ import main
 

@@ -36,7 +36,7 @@ def add_to(app: typer.Typer) -> None:
 async def list_tasks(
     context: typer.Context, agent: OptionalAgent = None, *, where: Where, form: Listing
 ) -> None:
-    """List automated tasks. A stock server tells how the last run went with one agent's only."""
+    """List automated tasks. A stock server sends last results only with the tasks of one agent."""
     async with connected(context) as trmm:
 
         async def read() -> Found:
@@ -56,17 +56,18 @@ async def list_tasks(
 @tells
 async def create(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="What the task is called.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The task's name.")],
     script: Annotated[
         str, typer.Argument(metavar="SCRIPT", help="The script's name or id.", autocompletion=offer_scripts)
     ],
     schedule: Annotated[
-        str, typer.Option("--schedule", metavar="CRON", help="When: five fields of cron, as '0 3 * * 0'.")
+        str,
+        typer.Option("--schedule", metavar="CRON", help="The schedule: five cron fields, as '0 3 * * 0'."),
     ],
     agent: Agents = None,
     file: File = None,
     everywhere: Everywhere = False,
-    disabled: Annotated[bool, typer.Option("--disabled", help="It is not to run yet.")] = False,
+    disabled: Annotated[bool, typer.Option("--disabled", help="Create it disabled.")] = False,
     *,
     where: Where,
     settings: Mild,

@@ -26,7 +26,7 @@ Act = Callable[["sdk.TRMM", "sdk.Agent"], Awaitable[Any]]
 Names = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="AGENT", help="Host names or ids; or options say whom.", autocompletion=offer_agents
+        metavar="AGENT", help="Host names or ids, if no option selects agents.", autocompletion=offer_agents
     ),
 ]
 ServiceName = Annotated[
@@ -91,7 +91,7 @@ async def reboot(
     wait: Annotated[
         float | None,
         typer.Option(
-            "--wait", metavar="SECONDS", min=1, help="Wait until each has booted again, at most so long."
+            "--wait", metavar="SECONDS", min=1, help="Wait until each agent has rebooted, at most this long."
         ),
     ] = None,
     *,
@@ -102,7 +102,7 @@ async def reboot(
 ) -> int:
     """Reboot agents, now. A stock server only.
 
-    Without --wait a success means that the agent has heard of it.
+    Without --wait, success means that the agent has accepted the order.
     """
 
     async def act(trmm: "sdk.TRMM", agent: "sdk.Agent") -> None:
@@ -134,7 +134,7 @@ async def maintenance(
     yes: Yes = False,
     form: OutcomeForm,
 ) -> int:
-    """Switch maintenance mode on or off. A stock server only: it raises no alerts of agents in it."""
+    """Switch maintenance mode on or off. A stock server only, which then raises no alerts."""
     is_on = choice(switch, "maintenance", _SWITCH) == "on"
     doing = f"switch maintenance {'on' if is_on else 'off'} for"
     return await _on_all(
@@ -159,13 +159,13 @@ async def list_services(
     agent: OptionalAgent = None,
     state: Annotated[
         str | None,
-        typer.Option("--state", metavar="STATE", help="Those that stand so: running, stopped."),
+        typer.Option("--state", metavar="STATE", help="Only services in this state: running, stopped."),
     ] = None,
     *,
     where: Where,
     form: Listing,
 ) -> None:
-    """List the services of Windows agents, which are asked for them. A stock server only."""
+    """List the services of Windows agents; each agent is asked. A stock server only."""
     missing: list[str] = []
     hosts: dict[str, str] = {}
     async with connected(context) as trmm:

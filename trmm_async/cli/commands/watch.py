@@ -44,35 +44,37 @@ async def watch(
     agents: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="AGENT", help="Host names or ids; all agents without.", autocompletion=offer_agents
+            metavar="AGENT", help="Host names or ids; default: all agents.", autocompletion=offer_agents
         ),
     ] = None,
     *,
     where: Where,
     count: Annotated[
-        int | None, typer.Option("--count", metavar="N", min=1, help="End after so many events.")
+        int | None, typer.Option("--count", metavar="N", min=1, help="End after this many events.")
     ] = None,
     duration: Annotated[
         float | None,
-        typer.Option("--for", metavar="SECONDS", help="End after so many seconds, from the start on."),
+        typer.Option("--for", metavar="SECONDS", help="End this many seconds after the start."),
     ] = None,
     relay: Annotated[
         str | None,
         typer.Option(
-            "--from", metavar="URL", help="Of a relay (`trmm relay`), without a server; or in TRMM_RELAY."
+            "--from",
+            metavar="URL",
+            help="Read from a relay (`trmm relay`) and not from the server; or in TRMM_RELAY.",
         ),
     ] = None,
     name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="The relay's name.")] = None,
     snapshot: Annotated[
-        bool, typer.Option("--snapshot", help="With --from: first how each agent stands.")
+        bool, typer.Option("--snapshot", help="With --from: begin with the state of each agent.")
     ] = False,
     form: EventForm,
 ) -> None:
-    """Show events as they come: agents on- and offline, alerts, scripts' output. Ctrl-C ends it.
+    """Show events as they come: agents going online and offline, alerts, scripts' output. Ctrl-C ends it.
 
-    Each agent's events come from its connection on, while others are still being connected. A stock server
-    is looked at again and again, so that its events come some seconds late. Whatever the form, each is
-    printed as it comes; --jq is given one at a time.
+    Events of an agent come as soon as it is connected, while others are still being connected. A stock
+    server is polled, so its events come some seconds late. In every format, each event is printed as it
+    comes; --jq gets one at a time.
     """
     end_after = seconds(duration, "--for")
     if relay is not None or name is not None:
