@@ -1,6 +1,7 @@
 """Tasks as they are set up, by `tasks.set_up` and `tasks.update`, against the simulator over real HTTP."""
 
 import asyncio
+import typing
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -32,6 +33,7 @@ from trmm_async import (
     Weekly,
 )
 from trmm_async.dialects.stock.tasks import task_of
+from trmm_async.resources.tasks import TaskSettings
 
 pytestmark = pytest.mark.usefixtures("nothing_is_odd")
 
@@ -401,3 +403,47 @@ async def test_what_the_server_would_fail_on_or_take_is_refused_before(
         with pytest.raises(InvalidRequestError, match=words):
             await trmm.tasks.set_up(**{**order, **wrong})
         assert server.requests == []
+
+
+EVERY_SETTING: dict[str, Any] = {
+    "actions": (
+        ScriptAction(script=1, args=("a", "b c", ""), env_vars={"A": "1=2"}, timeout=77),
+        CommandAction(command="dir\nver", shell="powershell", timeout=5),
+    ),
+    "enabled": False,
+    "continue_on_error": False,
+    "severity": "error",
+    "email_alert": True,
+    "text_alert": True,
+    "dashboard_alert": True,
+    "collector_all_output": True,
+    "platforms": ("linux", "windows"),
+    "instance_policy": "stop",
+}
+
+
+async def test_every_setting_of_a_task_is_read_as_it_was_written() -> None:
+    async with served("stock", agents=1) as (server, trmm):
+        field = await trmm.custom_fields.create(name="Collected", model="agent")
+        settings = EVERY_SETTING | {"collector": field.id}
+        assert settings.keys() == typing.get_type_hints(TaskSettings).keys()
+        policy = (await trmm.policies.list())[0]
+        owners: list[dict[str, Any]] = [{"agent": server.agent_ids[0]}, {"policy": policy}]
+        for owner in owners:
+            made = await trmm.tasks.set_up(name=" all ", schedule=Manual(), **settings, **owner)
+            read = await trmm.tasks.get(made)
+            assert {name: getattr(read, name) for name in settings} == settings
+            changed = await trmm.tasks.set_up(
+                name="u", schedule=Manual(), actions=[CommandAction(command="x")], **owner
+            )
+            for name, value in settings.items():
+                before = await trmm.tasks.get(changed)
+                change: dict[str, Any] = {name: value}
+                await trmm.tasks.update(changed, **change)
+                after = await trmm.tasks.get(changed)
+                assert getattr(after, name) == value
+                rest = {"modified_time", "extra", name, *(["script"] if name == "actions" else [])}
+                others = set(Task.__struct_fields__) - rest
+                assert {one for one in others if getattr(before, one) != getattr(after, one)} == set()
+            await trmm.tasks.update(changed, collector=None)
+            assert (await trmm.tasks.get(changed)).collector is None

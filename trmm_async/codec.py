@@ -28,6 +28,7 @@ __all__ = [
     "AnyDecoder",
     "ArrayDecoder",
     "ArrayTruncatedError",
+    "DecodeFailure",
     "Decoder",
     "ListDecoder",
     "PairedDecoder",
@@ -174,6 +175,10 @@ def decoder(kind: type[T]) -> Decoder[T]:
     That first use raises `TypeError` for a type that msgspec cannot decode.
     """
     return _built(kind)  # type: ignore[arg-type] # a type is hashable
+
+
+DecodeFailure = msgspec.DecodeError
+"""What `exact` raises, for those who know no msgspec."""
 
 
 def exact(kind: type[T], text: str | bytes) -> T:

@@ -209,3 +209,74 @@ def test_a_field_that_is_none_is_told_before_anything_is_changed(cli: Cli, stock
     assert "no field 'nme'" in cli(*words, "--fields", "nme").error
     assert "--watch is for what lists" in cli(*words, "--watch").error
     assert len(stock.server.requests) == before
+
+
+def test_a_secret_that_was_typed_is_in_no_question(cli: Cli, stock: Backstage) -> None:
+    for words in (
+        ["users.create", "--username", "eve", "--password", "s3cr3t-pw"],
+        ["users.set_password", "1", "s3cr3t-pw"],
+        ["key_store.create", "--name", "k", "--value=s3cr3t-pw"],
+        ["core.update_settings", "--smtp-host-password", "s3cr3t-pw"],
+        ["url_actions.create", "--name", "u", "--pattern", "x", "--rest-headers", '{"A": "s3cr3t-pw"}'],
+    ):
+        said = cli("call", *words)
+        assert said.code == Exit.REFUSED
+        assert "=…" in said.error
+        assert "s3cr3t" not in said.out + said.error
+
+
+def test_settings_are_json_and_what_they_have_not_is_told(cli: Cli, stock: Backstage) -> None:
+    where = ["--agent", stock.server.agents[0].hostname, "--yes", "--json"]
+    made = cli("call", "checks.create", '{"check_type": "ping", "ip": "10.0.0.7"}', *where).data
+    assert made["name"] == "Ping Check: 10.0.0.7"
+    weekly = '{"task_type": "weekly", "at": "2030-01-31T03:00:00", "days": ["monday"]}'
+    actions = '[{"type": "cmd", "command": "a, b"}, {"type": "script", "script": 3, "args": ["x,y"]}]'
+    words = ["tasks.set_up", "--name", "t", "--schedule", weekly, "--actions", actions]
+    set_up = cli("call", *words, *where)
+    assert set_up.code == 0, set_up.error
+    task = set_up.data
+    assert (task["timing"]["days"], task["timing"]["at"]) == (["monday"], "2030-01-31T03:00:00")
+    assert [(one.get("command"), one.get("args")) for one in task["actions"]] == [
+        ("a, b", None), (None, ["x,y"]),
+    ]  # fmt: skip
+    before = len(stock.server.requests)
+    for settings, told in (
+        ('{"check_type": "ping", "ipp": "x"}', "PingCheck has no 'ipp'; did you mean 'ip'?"),
+        ('{"check_type": "pong"}', 'JSON with "check_type", which is one of "diskspace"'),
+        ("ping", 'JSON with "check_type"'),
+        ('{"check_type": "ping", "ip": 5}', "PingCheck: "),
+        ('{"check_type": "ping"}', "missing required field `ip`"),
+    ):
+        said = cli("call", "checks.create", settings, *where)
+        assert (said.code, told in said.error) == (Exit.USAGE, True), said.error
+    assert all(request.method == "GET" for request in stock.server.requests[before:])
+
+
+def test_what_may_be_a_text_or_bytes_is_taken_as_its_type_wants_it(cli: Cli, stock: Backstage) -> None:
+    agent, key = stock.server.agents[0].hostname, "HKLM\\SOFTWARE\\Typed"
+    assert cli("call", "agents.registry.create_key", agent, key, "--yes").code == 0
+    for kind, texts, data in (
+        ("REG_SZ", ["5,6"], "5,6"),
+        ("REG_DWORD", ["0x1F"], 31),
+        ("REG_MULTI_SZ", ["a", "b,c"], ["a", "b,c"]),
+        ("REG_MULTI_SZ", ['["a"]'], ["a"]),
+        ("REG_BINARY", ["hex:00ff"], "hex:00ff"),
+    ):
+        given = [word for text in texts for word in ("--data", text)]
+        words = ["agents.registry.set_value", agent, key, "v", "--type", kind, *given, "--yes", "--json"]
+        assert cli("call", *words).data["data"] == data
+    wrong = ["agents.registry.set_value", agent, key, "v", "--type", "REG_BINARY", "--data", "hex:0"]
+    assert "are no bytes, as hex:00ff" in cli("call", *wrong, "--yes").error
+
+
+def test_no_spelling_of_a_path_that_acts_goes_without_a_question(cli: Cli, stock: Backstage) -> None:
+    before = len(stock.server.requests)
+    for path in ("/core/clearcache/", "/core/%63learcache/", "/agents/bulkrecovery/"):
+        assert cli("api", "GET", path).code == Exit.REFUSED
+    assert "one of GET, POST" in cli("api", "BREW", "/core/version/", "--yes").error
+    assert len(stock.server.requests) == before
+
+
+def test_what_is_missing_is_said_before_it_is_asked(cli: Cli, stock: Backstage) -> None:
+    said = cli("call", "sites.create", "--name", "x")
+    assert (said.code, "needs --client" in said.error) == (Exit.USAGE, True)

@@ -6,12 +6,13 @@ parameter: no method has an entry of its own anywhere here.
 
 import inspect
 import json
+import re
 import types
 import typing
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any, Final, Literal, Union
+from typing import Any, Final, Literal, TypeAlias, Union
 
 import trmm_async as sdk
 from trmm_async.calls import Replay
@@ -20,14 +21,19 @@ from trmm_async.cli.picking import agents_named
 from trmm_async.cli.text import BY_NAME, alike, bare_name
 from trmm_async.cli.values import length
 from trmm_async.client import TRMM
+from trmm_async.codec import DecodeFailure, exact
 from trmm_async.dialects.stock.endpoint import EVERY
 from trmm_async.resources.resource import LOSSES
 
-__all__ = ["Method", "given", "method_named", "methods"]
+__all__ = ["Method", "given", "method_named", "methods", "told", "typed"]
+
+Texts: TypeAlias = Mapping[str, list[str]]
 
 _LOOKS: Final = ("checks", "find", "get", "history", "list", "related", "sites", "tasks")
 """Last words of methods that only read, where no declaration says so."""
 _NULL: Final = "null"
+_SECRET: Final = re.compile("password|token|secret|headers|^value$")
+_HEX: Final = "hex:"
 
 
 @dataclass(frozen=True)
@@ -135,20 +141,34 @@ def method_named(name: str) -> Method:
     return found
 
 
-async def given(trmm: TRMM, method: Method, words: list[str]) -> dict[str, Any]:
+async def given(trmm: TRMM, method: Method, texts: Texts) -> dict[str, Any]:
     """What was typed, as the method takes it; names become ids where ids are taken."""
+    return {
+        parameter.name: await _value(trmm, parameter, texts[parameter.name])
+        for parameter in method.parameters
+        if parameter.name in texts
+    }
+
+
+def typed(method: Method, words: Sequence[str]) -> Texts:
+    """The texts of each parameter, all that the method needs among them."""
     texts = _texts(method, words)
-    values: dict[str, Any] = {}
     for parameter in method.parameters:
-        if parameter.name in texts:
-            values[parameter.name] = await _value(trmm, parameter, texts[parameter.name])
-        elif parameter.is_required:
+        if parameter.is_required and parameter.name not in texts:
             shown = parameter.name.upper() if parameter.is_positional else parameter.option
             raise usage(f"{method.name} needs {shown}; `trmm call {method.name} --help` says more")
-    return values
+    return texts
 
 
-def _texts(method: Method, words: list[str]) -> dict[str, list[str]]:
+def told(method: Method, texts: Texts) -> str:
+    """The call, to be asked about; what may be a secret is left out."""
+    words = [method.name]
+    for name, several in texts.items():
+        words += [f"{name}={'…' if _SECRET.search(name) else text}" for text in several]
+    return " ".join(words)
+
+
+def _texts(method: Method, words: Sequence[str]) -> dict[str, list[str]]:
     """The texts of each parameter; an option may be given several times, for several."""
     by_option = {parameter.option: parameter for parameter in method.parameters}
     places = [parameter for parameter in method.parameters if parameter.is_positional]
@@ -198,6 +218,11 @@ async def _value(trmm: TRMM, parameter: Parameter, texts: list[str]) -> Any:
         return None
     words = [word for one in members if typing.get_origin(one) is Literal for word in typing.get_args(one)]
     several = next((one for one in members if _is_many(one)), None)
+    if kinds := _tagged(members if several is None else _members(typing.get_args(several)[0])):
+        built = [_built(parameter, kinds, row) for text in texts for row in _rows(_parsed(text))]
+        return built[0] if several is None and len(built) == 1 else built
+    if several is not None and bytes in members and len(texts) == 1:
+        return _data(parameter, texts[0])
     if several is not None and not (len(texts) == 1 and texts[0] in words):
         # A comma stands between several, too; an option that is given more than once has its own texts.
         each = texts if len(texts) > 1 else [text for text in texts[0].split(",") if text]
@@ -236,6 +261,50 @@ async def _single(trmm: TRMM, parameter: Parameter, members: tuple[Any, ...], te
                     break
                 raise usage(f"{parameter.option}: {text!r} is no {_WORDS[kind]}") from error
     return text if str in members or bytes in members else _json(parameter, members, text)
+
+
+def _data(parameter: Parameter, text: str) -> Any:
+    """What may be a text, bytes or several texts: a comma belongs to a text, and bytes say that they are."""
+    if text.startswith(_HEX):
+        try:
+            return bytes.fromhex(text.removeprefix(_HEX))
+        except ValueError:
+            raise usage(f"{parameter.option}: {text!r} are no bytes, as {_HEX}00ff") from None
+    return _parsed(text) if text.startswith("[") else text
+
+
+def _parsed(text: str) -> Any:
+    """JSON, or the text where it is none."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _rows(found: Any) -> list[Any]:
+    return found if isinstance(found, list) else [found]
+
+
+def _tagged(members: tuple[Any, ...]) -> dict[str, Any]:
+    """Of a union of settings, such as the types of checks, each by the word that says which it is."""
+    structs = [one for one in members if hasattr(one, "__struct_config__") and one.__struct_config__.tag]
+    return {str(one.__struct_config__.tag): one for one in structs}
+
+
+def _built(parameter: Parameter, kinds: Mapping[str, Any], row: Any) -> Any:
+    """Settings, from a mapping in JSON. What they have not is told, since it would be lost in silence."""
+    says = next(iter(kinds.values())).__struct_config__.tag_field
+    if not isinstance(row, dict) or row.get(says) not in kinds:
+        shown = '", "'.join(kinds)
+        raise usage(f'{parameter.option} takes JSON with "{says}", which is one of "{shown}"')
+    kind = kinds[row[says]]
+    names = [says, *kind.__struct_fields__]
+    if strange := next((name for name in row if name not in names), None):
+        raise usage(f"{parameter.option}: {kind.__name__} has no {strange!r}{alike(strange, names)}")
+    try:
+        return exact(kind, json.dumps(row))
+    except DecodeFailure as error:
+        raise usage(f"{parameter.option}: {kind.__name__}: {error}") from None
 
 
 def _word(parameter: Parameter, words: list[Any], text: str) -> Any:

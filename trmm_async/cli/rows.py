@@ -56,12 +56,20 @@ def plain(value: Any) -> Any:
         case list() | tuple() | set() | frozenset():
             told = [plain(each) for each in value]
         case bytes():
-            told = value.decode(errors="replace")
+            told = _text(value)
         case Exception():
             told = {"type": type(value).__name__, "message": str(value)}
         case _:
             told = {name: plain(getattr(value, name)) for name in _attributes(value)} or str(value)
     return told
+
+
+def _text(value: bytes) -> str:
+    """Bytes that are no text as they are typed for `trmm call`: nothing of them is lost."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return f"hex:{value.hex()}"
 
 
 def _attributes(value: Any) -> tuple[str, ...]:

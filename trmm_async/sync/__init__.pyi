@@ -2912,8 +2912,8 @@ class Registry:
             path: the key.
             name: the value's name.
             type: "REG_SZ", "REG_EXPAND_SZ", "REG_MULTI_SZ", "REG_DWORD", "REG_QWORD" or "REG_BINARY".
-            data: text; for "REG_MULTI_SZ" texts, for "REG_DWORD" and "REG_QWORD" an int, for "REG_BINARY"
-                bytes.
+            data: text; for "REG_MULTI_SZ" texts, for "REG_DWORD" and "REG_QWORD" an int, or a text of one,
+                for "REG_BINARY" bytes.
 
         Raises:
             AgentLostError: the agent did not answer in time; it may be made all the same.

@@ -78,7 +78,12 @@ def test_a_path_that_can_be_none_is_refused(path: object) -> None:
 @pytest.mark.parametrize(
     ("kind", "data"),
     [
-        ("REG_DWORD", "5"),
+        ("REG_DWORD", "five"),
+        ("REG_DWORD", ""),
+        ("REG_DWORD", "\u0665"),
+        ("REG_DWORD", "0x1_0"),
+        ("REG_DWORD", "4294967296"),
+        ("REG_DWORD", True),
         ("REG_DWORD", -1),
         ("REG_DWORD", 2**32),
         ("REG_QWORD", 2**64),

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Final
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import typer
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["add_to"]
 
+_METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 _READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _GETS_THAT_ACT: Final = ("/core/clearcache/", "/agents/bulkrecovery/")
 _COLUMNS: Final = 6
@@ -83,7 +84,7 @@ async def call(
     It asks before something is changed. `null` is None, several values are separated by commas, times are
     as in JSON.
     """
-    from trmm_async.cli.calling import given, method_named, methods
+    from trmm_async.cli.calling import given, method_named, methods, told, typed
 
     if method is None:
         if wants_help:
@@ -96,12 +97,12 @@ async def call(
     if wants_help:
         _explain(found)
         return
-    words = _words(found, form, context.args)
+    texts = typed(found, _words(found, form, context.args))
     if found.changes:
-        _sure(" ".join([found.name, *context.args]), yes=yes, losses=found.losses.values())
+        _sure(told(found, texts), yes=yes, losses=found.losses.values())
     async with connected(context) as trmm:
         # Who has answered the question has said it.
-        values = dict.fromkeys(found.losses, True) | await given(trmm, found, words)
+        values = dict.fromkeys(found.losses, True) | await given(trmm, found, texts)
 
         async def read() -> Any:
             try:
@@ -159,7 +160,9 @@ async def api(
         if not equals:
             raise usage(f"--query is NAME=VALUE, not {one!r}")
         params[name] = value
-    if verb not in _READS or path in _GETS_THAT_ACT:
+    if verb not in _METHODS:
+        raise usage(f"METHOD is one of {', '.join(_METHODS)}; not {method!r}")
+    if verb not in _READS or unquote(path) in _GETS_THAT_ACT:
         _sure(f"{verb} {path}", yes=yes)
     async with connected(context) as trmm:
         answer = await trmm.request(verb, path, params=params, json=body)

@@ -161,7 +161,9 @@ class Policy(Noun, frozen=True, kw_only=True, gc=False):
 
 
 EXCLUDED_AGENTS: Final = arguments.each(
-    lambda value, _: value if isinstance(value, int) else arguments.agent_id(value)
+    lambda value, what: (
+        arguments.object_id(value, what) if isinstance(value, int) else arguments.agent_id(value)
+    )
 )
 """A check of agents by their ids, by themselves, or by the server's integers for them."""
 

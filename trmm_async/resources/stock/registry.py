@@ -162,9 +162,10 @@ class Registry(Resource):
             BadRequestError: there is no such key, or the agent is too old.
         """
         query = {"path": path if path == _ROOT else _path(path)}
-        if page != 1 or page_size != 200:
-            query["page"] = str(arguments.integer(page, "page", minimum=1, maximum=_PAGE_MOST))
-            query["page_size"] = str(arguments.integer(page_size, "page_size", minimum=1, maximum=_PAGE_MOST))
+        which = arguments.integer(page, "page", minimum=1, maximum=_PAGE_MOST)
+        most = arguments.integer(page_size, "page_size", minimum=1, maximum=_PAGE_MOST)
+        if (which, most) != (1, 200):
+            query |= {"page": str(which), "page_size": str(most)}
         return await self._send(BROWSE, agent, query=query)
 
     async def create_key(self, agent: str | Agent, path: str) -> None:
@@ -227,8 +228,8 @@ class Registry(Resource):
             path: the key.
             name: the value's name.
             type: "REG_SZ", "REG_EXPAND_SZ", "REG_MULTI_SZ", "REG_DWORD", "REG_QWORD" or "REG_BINARY".
-            data: text; for "REG_MULTI_SZ" texts, for "REG_DWORD" and "REG_QWORD" an int, for "REG_BINARY"
-                bytes.
+            data: text; for "REG_MULTI_SZ" texts, for "REG_DWORD" and "REG_QWORD" an int, or a text of one,
+                for "REG_BINARY" bytes.
 
         Raises:
             AgentLostError: the agent did not answer in time; it may be made all the same.
@@ -320,8 +321,17 @@ def _body(path: object, name: object, kind: object, data: object) -> dict[str, s
     }
 
 
+def _numbered(text: str) -> int | str:
+    """The number that a text is, decimal or as 0x1F; what is none stays, to be refused."""
+    if re.fullmatch(r"[0-9]{1,20}|0[xX][0-9A-Fa-f]{1,16}", text, re.ASCII):
+        return int(text, 16 if text[1:2] in {"x", "X"} else 10)
+    return text
+
+
 def _text_of(kind: str, data: object) -> str:
     """The data as text: to anything else an agent says nothing at all."""
+    if kind in _MOST and isinstance(data, str):
+        data = _numbered(data)
     if kind in _MOST:
         return str(arguments.integer(data, f"data of a {kind}", minimum=0, maximum=_MOST[kind]))
     if kind == "REG_BINARY":

@@ -3,24 +3,33 @@
 import json
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, Final, Literal, TypedDict, Unpack
+from typing import Any, ClassVar, Final, Literal, TypedDict, Unpack
 
 import msgspec
 
 from trmm_async import arguments
 from trmm_async.dialects.stock.endpoint import delete, put, read, send
 from trmm_async.errors import InvalidRequestError
-from trmm_async.models import Noun, no_extra
+from trmm_async.models import Discreet, no_extra
 from trmm_async.resources.resource import Resource, refuse_in_use
 
 __all__ = ["UrlAction", "UrlActionChanges", "UrlActions"]
 
 
-class UrlAction(Noun, frozen=True, kw_only=True, gc=False):
+class UrlAction(Discreet, frozen=True, kw_only=True, gc=False):
     """An address with placeholders: one that people open ("web"), or one that the server calls ("rest").
 
-    `rest_body` and `rest_headers` are texts that hold JSON.
+    `rest_body` and `rest_headers` are texts that hold JSON. They may hold secrets, and are in no repr.
     """
+
+    _shown: ClassVar[tuple[str, ...]] = (
+        "id",
+        "name",
+        "description",
+        "pattern",
+        "action_type",
+        "rest_method",
+    )
 
     id: int
     """The server's number for it."""
