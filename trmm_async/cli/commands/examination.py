@@ -24,8 +24,8 @@ def add_to(app: typer.Typer) -> None:
 async def doctor(context: typer.Context, *, form: Showing) -> int:
     """Check whether the server answers, which kind it is, and what the key may do.
 
-    It also checks the certificate, the clock, the Redis server of shared limits, and the server of a relay, if
-    TRMM_RELAY names one. It only reads, with about ten requests.
+    It also checks the certificate, the clock, the Redis server of shared limits, and the server of a relay,
+    if TRMM_RELAY names one. It only reads, with about ten requests.
     """
     findings = []
     with form.stream(("what", "state", "text")) as emit:
