@@ -674,12 +674,32 @@ class TestRedis:
                 await check_refused(trmm, Bus("redis", engine), "", "refuses the relay")
 
 
+def waits(task: "asyncio.Task[Any]") -> bool:
+    """Whether this is one of those by which nats-py listens."""
+    return "_wait_for_msgs" in repr(task.get_coro())
+
+
 class TestNats:
     @pytest.fixture
     def bus(self, tmp_path: Path) -> Iterator[Bus]:
         pytest.importorskip("nats", reason="the library of the extra [nats] is missing")
         with nats_server(tmp_path) as engine:
             yield Bus("nats", engine)
+
+    async def test_is_left_without_a_trace_though_leaving_is_cut_off(self, bus: Bus) -> None:
+        from trmm_async.engines.nats_link import NatsLink
+
+        before = asyncio.all_tasks()
+        for turns in range(1, 8):
+            link = NatsLink(nats_address(bus.url, "url"))
+            inboxes = [await link.inbox(), await link.inbox()]
+            leaving = asyncio.create_task(link.aclose())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            leaving.cancel()
+            await asyncio.wait([leaving])
+            assert len(inboxes) == 2
+            await until(lambda: not [task for task in asyncio.all_tasks() - before if waits(task)])
 
     async def test_itself_refuses_who_led_before_though_the_stream_was_made_anew(self, bus: Bus) -> None:
         async with bus.store() as old, bus.store() as new:

@@ -29,6 +29,7 @@ from trmm_async.relay.records import Record, record_of
 __all__ = ["relaying"]
 
 _BATCH: Final = 50
+_LONGEST: Final = 60.0
 _Read = Callable[[str, str, int, asyncio.Barrier], Awaitable[None]]
 
 
@@ -84,7 +85,7 @@ async def _round(url: str, name: str, read: _Read, consumers: int, events: int) 
         await store.lead(60.0)
         ready = asyncio.Barrier(consumers + 1)
         tasks = [asyncio.create_task(read(url, name, events, ready)) for _ in range(consumers)]
-        await ready.wait()
+        await _all_there(ready)
         began = time.perf_counter()
         records = _records(_BATCH)
         for first in range(1, events + 1, _BATCH):
@@ -92,13 +93,19 @@ async def _round(url: str, name: str, read: _Read, consumers: int, events: int) 
         await asyncio.gather(*tasks)
         took = time.perf_counter() - began
         tasks = [asyncio.create_task(read(url, name, 1, ready)) for _ in range(consumers)]
-        await ready.wait()
+        await _all_there(ready)
         began = time.perf_counter()
         await store.append(events + 1, records[:1], {}, "p", 100_000)
         await asyncio.gather(*tasks)
         return events * consumers / took, 1000 * (time.perf_counter() - began)
     finally:
         await store.aclose()
+
+
+async def _all_there(ready: asyncio.Barrier) -> None:
+    # One that could not connect in time would be waited for in vain.
+    async with asyncio.timeout(_LONGEST):
+        await ready.wait()
 
 
 async def _read(url: str, name: str, count: int, ready: asyncio.Barrier) -> None:

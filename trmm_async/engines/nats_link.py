@@ -359,6 +359,15 @@ async def _drop(client: Any) -> None:
     writer = getattr(client._transport, "_io_writer", None)  # noqa: SLF001
     if writer is not None:
         writer.transport.abort()
-    with suppress(faults.Error, OSError, TimeoutError, asyncio.InvalidStateError):
-        async with asyncio.timeout(_CLOSING):
-            await client.close()
+    listening = [*client._subs.values()]  # noqa: SLF001
+    try:
+        with suppress(faults.Error, OSError, TimeoutError, asyncio.InvalidStateError):
+            async with asyncio.timeout(_CLOSING):
+                await client.close()
+    finally:
+        # A close that is cut off, or late, would leave its tasks to wait for ever.
+        tasks = [each._wait_for_msgs_task for each in listening]  # noqa: SLF001
+        tasks += client._reading_task, client._ping_interval_task, client._flusher_task  # noqa: SLF001
+        for task in tasks:
+            if task is not None and task is not asyncio.current_task():
+                task.cancel()
