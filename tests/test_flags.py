@@ -127,6 +127,9 @@ def _mistaken(trmm: TRMM) -> Iterator[tuple[str, Awaitable[Any]]]:
     for wrong in ("Europe/Berlim", "europe/berlin", "Europe", "../etc/passwd", "+02:00"):
         yield "time_zone: there is no time zone", trmm.agents.update("abc", time_zone=wrong)
         yield "default_time_zone: there is no", trmm.core.update_settings(default_time_zone=wrong)
+    for wrong in (True, -1):
+        yield "excluded_agents", trmm.policies.create(name="p", excluded_agents=[wrong])
+    yield "page must be", trmm.agents.registry.browse("abc", "HKLM\\SOFTWARE", page=True)
     yield "site must not contain |", trmm.clients.create(name="a", site="a|b", block_policy_inheritance=True)
     yield "name must not contain |", trmm.clients.update(1, name="a|b")
     yield "name must not contain |", trmm.sites.create(client=1, name="a|b")

@@ -9,6 +9,7 @@ from tests.methods import methods as public
 from tests.servers import served, stock
 from trmm_async import (
     TRMM,
+    APIError,
     BadRequestError,
     InvalidRequestError,
     ServerFaultError,
@@ -114,3 +115,39 @@ async def test_what_is_lost_for_good_is_said_or_nothing_is_sent(name: str, place
             with pytest.raises(InvalidRequestError, match=f"{word} must be True or False"):
                 await delete(*places, **{word: wrong})
         assert server.requests == []
+
+
+SECRET = "Zx9-Kept-Out-77"
+TYPED: dict[str, tuple[str, str, Making]] = {
+    "users.create": ("POST", "/accounts/users/", lambda it: it.users.create(username="b", password=SECRET)),
+    "users.set_password": ("POST", "/accounts/users/reset/", lambda it: it.users.set_password(1, SECRET)),
+    "key_store.create": ("POST", "/core/keystore/", lambda it: it.key_store.create(name="k", value=SECRET)),
+    "core.update_settings": (
+        "PUT", "/core/settings/", lambda it: it.core.update_settings(smtp_host_password=SECRET),
+    ),
+    "url_actions.create": (
+        "POST",
+        "/core/urlaction/",
+        lambda it: it.url_actions.create(name="u", pattern="x", rest_headers={"Authorization": SECRET}),
+    ),
+    "core.status": ("GET", "/core/v2/status/", lambda it: it.core.status(SECRET)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TYPED)
+async def test_a_secret_that_the_server_quotes_is_in_no_error(name: str) -> None:
+    method, path, ask = TYPED[name]
+    async with served("stock", agents=1) as (server, trmm):
+        for status, body in ((400, f'{{"x": ["bad {SECRET}"]}}'), (500, f"<html>{SECRET}</html>")):
+            server.fail(method, path, status=status, body=body)
+            with pytest.raises(APIError) as refused:
+                await ask(trmm)
+            assert SECRET not in f"{refused.value} {refused.value!r} {refused.value.body!r}"
+
+
+async def test_headers_of_a_url_action_are_in_no_repr() -> None:
+    async with served("stock", agents=1) as (_, trmm):
+        headers = {"Authorization": SECRET}
+        made = await trmm.url_actions.create(name="u", pattern="https://x", rest_headers=headers)
+        assert SECRET in made.rest_headers
+        assert SECRET not in repr(made)

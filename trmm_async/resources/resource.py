@@ -57,6 +57,10 @@ def refuse_in_use(what: str, by: Sequence[str], confirm: str = "in_use") -> None
         )
 
 
+_SECRET_LEAST: Final = 8
+"""Letters that a text has at least to be taken for a secret: shorter ones are parts of common words."""
+
+
 class Resource:
     """A noun's methods. All errors are `TRMMError`s."""
 
@@ -97,6 +101,12 @@ class Resource:
             await names.id_of(kind, one) if is_named else one
             for kind, is_named, one in zip(kinds, named, given, strict=True)
         ]
+
+    def _keep_out(self, *values: object) -> None:
+        """A server may quote what it refuses: what is long enough to be a secret is in no error."""
+        for value in values:
+            if isinstance(value, str) and len(value) >= _SECRET_LEAST:
+                self._api.transport.server.secrets.keep(str(value))
 
     async def _create(
         self,

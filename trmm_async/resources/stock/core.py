@@ -14,7 +14,7 @@ from trmm_async.dialects.stock.dialect import DASHBOARD_SECONDS, VERSION
 from trmm_async.dialects.stock.endpoint import Sent, Wire, act, put, read, send
 from trmm_async.dialects.stock.explanations import sentence
 from trmm_async.errors import InvalidRequestError
-from trmm_async.hidden import hide
+from trmm_async.hidden import HiddenText, hide
 from trmm_async.models import Agent, Discreet, Moment, Noun, no_extra
 from trmm_async.resources.resource import Resource
 
@@ -375,7 +375,9 @@ class Core(Resource):
         Raises:
             BadRequestError: the server refuses a value.
         """
-        await self._send(UPDATE, body=arguments.settings(changes, _CHECKS, UPDATE.name))
+        body = arguments.settings(changes, _CHECKS, UPDATE.name)
+        self._keep_out(*(value for value in body.values() if isinstance(value, HiddenText)))
+        await self._send(UPDATE, body=body)
 
     async def web_version(self) -> str:
         """Get the version of the server's web pages. `version` is the one of Tactical RMM."""
@@ -391,6 +393,7 @@ class Core(Resource):
             AuthenticationError: the token is wrong, or none is set on the server.
         """
         token = hide(arguments.token(token))
+        self._keep_out(token)
         call = msgspec.structs.replace(STATUS.call(), headers={"X-Mon-Token": token})
         return await self._on_stock(STATUS.name, call)
 

@@ -38,7 +38,6 @@ class KeyStoreChanges(TypedDict, total=False):
 _ONE: Final = "/core/keystore/{entry:id}/"
 
 LIST = read("key_store.list", "/core/keystore/", list[KeyStoreEntry], secret=True)
-_SECRET_LEAST: Final = 8
 """Characters: of a shorter value each letter might go that stands in an error by chance."""
 
 CREATE = send("key_store.create", "/core/keystore/", needs="name value")
@@ -97,11 +96,6 @@ class KeyStore(Resource):
         entry_id = arguments.object_id(entry, "entry")
         refuse_loss(f"key_store.delete: entry {entry_id}", with_value=with_value)
         await self._send(DELETE, entry_id)
-
-    def _keep_out(self, value: str) -> None:
-        """A server may quote what it refuses: what is long enough to be a secret is in no error."""
-        if len(value) >= _SECRET_LEAST:
-            self._api.transport.server.secrets.keep(value)
 
 
 def _value(value: object, what: str) -> str:

@@ -76,6 +76,11 @@ def _headers(value: object, what: str) -> str:
     return text
 
 
+def _values(body: Mapping[str, Any]) -> list[object]:
+    """The values of its headers, of which one may let somebody in."""
+    return list(json.loads(body.get("rest_headers") or "{}").values())
+
+
 _CHECKS: Final[arguments.Checks] = {
     "name": partial(arguments.short_text, most=255),
     "description": ("desc", arguments.or_none(partial(arguments.short_text, most=255, empty=True))),
@@ -133,6 +138,7 @@ class UrlActions(Resource):
         """
         given: dict[str, object] = {"name": name, "pattern": pattern, **settings}
         body = arguments.settings(given, _CHECKS, CREATE.name)
+        self._keep_out(*_values(body))
         wanted = (body["name"], body["pattern"])
         return await self._create(
             CREATE, LIST, body=body, is_it=lambda made: (made.name, made.pattern) == wanted
@@ -144,7 +150,9 @@ class UrlActions(Resource):
         Raises:
             NotFoundError: there is no such action.
         """
-        await self._send(UPDATE, action, body=arguments.settings(changes, _CHECKS, UPDATE.name))
+        body = arguments.settings(changes, _CHECKS, UPDATE.name)
+        self._keep_out(*_values(body))
+        await self._send(UPDATE, action, body=body)
 
     async def delete(self, action: int | UrlAction, *, in_use: bool = False) -> None:
         """Remove a URL action. If an answer is lost and it is gone afterwards, that counts as success.

@@ -221,6 +221,7 @@ class Users(Resource):
             OutcomeUnknownError: sent, and the answer was lost: the user may exist.
         """
         password = hide(arguments.secret(password, "password"))
+        self._keep_out(password)
         given: dict[str, object] = {
             "username": username,
             "email": email,
@@ -271,6 +272,7 @@ class Users(Resource):
             NotFoundError: there is no such user.
         """
         password = hide(arguments.secret(password, "password"))
+        self._keep_out(password)
         body = {"id": arguments.object_id(user, "user"), "password": password}
         await self._send(PASSWORD, body=body)
 
