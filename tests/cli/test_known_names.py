@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.cli.stage import LONGEST, Backstage, program
+from trmm_async.cli.exits import guarded
 from trmm_async.cli.known_names import _harmless, _path, _quoted, _read
 from trmm_async.profiles import Settings
 
@@ -52,6 +53,19 @@ def test_names_are_read_once_and_kept_for_their_owner_alone(gateway: Backstage, 
     (path,) = (tmp_path / "trmm").iterdir()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert gateway.api_key not in path.read_text()
+
+
+def test_a_tab_that_is_interrupted_says_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted() -> object:
+        raise KeyboardInterrupt
+
+    assert guarded(interrupted, debug=False) == 130
+    assert capsys.readouterr().err == "trmm: interrupted\n"
+    monkeypatch.setenv("_TRMM_COMPLETE", "complete_fish")
+    assert guarded(interrupted, debug=False) == 130
+    assert capsys.readouterr() == ("", "")
 
 
 def test_what_is_old_is_offered_where_nobody_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from tests.cli.conftest import Cli
 from tests.cli.pages import commands, options
 from tests.cli.stage import Backstage, Said, started, terminal
 from trmm_async.cli.printing import fitted
-from trmm_async.cli.rows import flat, flat_names, harmless, sort_key
+from trmm_async.cli.rows import chosen_fields, flat, flat_names, harmless, in_order
 
 LISTS = {
     "trmm agents list", "trmm scripts", "trmm clients", "trmm checks", "trmm tasks list", "trmm history",
@@ -100,7 +100,39 @@ class TestFields:
         said = cli("agents", "-o", "name", "--sort", "-hostname", "--limit", "2")
         assert said.out.splitlines() == sorted(every, key=str.casefold, reverse=True)[:2]
         assert cli("agents", "--limit", "2").error == f"2 of {len(every)}\n"
-        assert "--sort: there is no field 'nope'" in cli("agents", "--sort", "nope").error
+        for words in (["agents", "--sort", "nope"], ["agents", "--sort", "hostname,-nope"]):
+            assert "--sort: there is no field 'nope'" in cli(*words).error
+
+    def test_of_fields_are_checked_too(self, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("TRMM_API_KEY", "not-a-key-of-anybody")
+        for option in ("--fields", "--sort"):
+            for words, says in (
+                (
+                    "client.nam",
+                    "no field 'client.nam'; there is client.id, client.name; did you mean 'name'?",
+                ),
+                ("status.x", "there is no field 'status.x'; status has none"),
+            ):
+                said = cli("--url", "http://127.0.0.1:9", "agents", option, words)  # nobody is asked there
+                assert (said.code, said.out) == (2, "")
+                assert says in said.error
+        assert chosen_fields("extra.anything.at_all,client.name", sdk.Agent, "--fields")
+
+    def test_to_sort_by_are_several_and_what_has_none_comes_last(self) -> None:
+        rows: list[dict[str, Any]] = [
+            {"a": 1, "b": None},
+            {"a": 2, "b": 1},
+            {"a": 1, "b": 5},
+            {"a": None, "b": 2},
+        ]
+        assert [(row["a"], row["b"]) for row in in_order(rows, "a,-b")] == [
+            (1, 5),
+            (1, None),
+            (2, 1),
+            (None, 2),
+        ]
+        assert [row["b"] for row in in_order(rows, "-b")] == [5, 2, 1, None]
+        assert in_order(rows, "-a, b")[0] == {"a": 2, "b": 1}
 
 
 class TestJq:
@@ -237,11 +269,20 @@ class TestDoing:
         assert cli(*words).code == 2
         assert cli(*words, "--agent", "JADE-PC").code == 0
         assert "Nightly" in [row["name"] for row in cli("tasks", "JADE-PC", "--json").data]
-        said: Said = cli(*words[:-1], "0 30 * *", "--agent", "JADE-PC")
-        assert said.code != 0
+        said: Said = cli(*words[:-1], "0 30 * * *", "--agent", "JADE-PC")
+        assert (said.code, said.out) == (2, "")
+        assert "--schedule: schedule '0 30 * * *': hour '30'" in said.error
+
+    def test_a_state_that_is_none_is_told(self, cli: Cli) -> None:
+        said = cli("services", "--state", "stoped")
+        assert (said.code, "did you mean 'stopped'" in said.error) == (2, True)
 
 
 class TestSmallHabits:
+    def test_an_agent_where_a_command_belongs(self, cli: Cli) -> None:
+        assert "One agent is shown by: trmm agent JADE-PC" in cli("agents", "JADE-PC").error
+        assert "Did you mean 'list'?" in cli("agents", "lst").error
+
     def test_help_and_version(self, cli: Cli) -> None:
         assert cli("-V").out == cli("--version").out
         assert cli("help").out == cli("--help").out
@@ -273,9 +314,9 @@ def test_a_flat_row_has_no_lists_and_no_objects(row: dict[str, Any]) -> None:
 
 @given(st.lists(st.none() | st.integers() | st.text() | st.booleans()))
 def test_anything_can_be_sorted(values: list[Any]) -> None:
-    rows = [{"x": value} for value in values]
-    rows.sort(key=sort_key("x"))
-    assert [row for row in rows if row["x"] is None] == rows[len(rows) - values.count(None) :]
+    for order in ("x", "-x"):
+        rows = in_order([{"x": value} for value in values], order)
+        assert [row for row in rows if row["x"] is None] == rows[len(rows) - values.count(None) :]
 
 
 @pytest.mark.parametrize("text", ["=1+1", "@SUM(A1)", "+1", "-1;=2", "\t=1"])

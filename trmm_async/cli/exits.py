@@ -151,6 +151,8 @@ def _without_reader() -> Exit:
 
 
 def _complain(text: str) -> None:
+    if "_TRMM_COMPLETE" in os.environ:
+        return  # a message would stand in the middle of what is being typed
     print(f"trmm: {one_line(clean(text))}", file=sys.stderr)
 
 

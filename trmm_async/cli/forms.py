@@ -181,7 +181,7 @@ class Showing:
         """
         if self.columns is None or kind is None:
             return _parts(self.columns)
-        return chosen_fields(self.columns, field_names(kind, hosted=hosted), "--fields")
+        return chosen_fields(self.columns, kind, "--fields", hosted=hosted)
 
     def one(self, thing: Any, show: Callable[[Any], None], kind: Any = None) -> None:
         """Show one thing, as `show` does for people.

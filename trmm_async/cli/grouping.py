@@ -1,13 +1,16 @@
 """Commands with commands of their own, whose first is what they do by themselves.
 
-Below: typer. Above: the commands.
+Below: typer, `plaintext`. Above: the commands.
 """
 
+import shlex
 from typing import Any
 
 from typer.core import TyperGroup
 
-__all__ = ["ListFirst", "ListOrName"]
+from trmm_async.plaintext import near_matches
+
+__all__ = ["ListAgents", "ListFirst", "ListOrName"]
 
 
 class ListFirst(TyperGroup):
@@ -27,6 +30,17 @@ class ListFirst(TyperGroup):
         listing = self.commands.get("list")
         if listing is not None and incomplete.startswith("-"):
             found += listing.shell_complete(ctx, incomplete)
+        return found
+
+
+class ListAgents(ListFirst):
+    """The same for agents; one that is named is shown by another command, which is told."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """Find the command."""
+        if args and args[0] not in self.commands and not near_matches(args[0], self.commands):
+            ctx.fail(f"No such command {args[0]!r}. One agent is shown by: trmm agent {shlex.quote(args[0])}")
+        found: tuple[str | None, Any, list[str]] = super().resolve_command(ctx, args)
         return found
 
 

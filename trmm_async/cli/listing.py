@@ -20,7 +20,7 @@ from trmm_async.cli.folding import folding
 from trmm_async.cli.forms import Showing, columns_of, complete_fields, row_of
 from trmm_async.cli.options import FORM
 from trmm_async.cli.printing import Column, as_json_text, print_table, say
-from trmm_async.cli.rows import chosen_fields, field_names, flat_names, sort_key
+from trmm_async.cli.rows import chosen_fields, fields_to_sort_by, flat_names, in_order
 
 __all__ = ["Found", "Limit", "Listing", "NoHeaders", "Sort", "lists"]
 
@@ -39,7 +39,7 @@ Sort = Annotated[
     typer.Option(
         "--sort",
         metavar="NAME",
-        help="The field to sort by; -NAME sorts in descending order.",
+        help="The field to sort by, or several: A,-B; -NAME sorts in descending order.",
         autocompletion=complete_fields,
         rich_help_panel=FORM,
     ),
@@ -88,7 +88,8 @@ class Listing(Showing):
         """Whether there are the fields that are asked for; for the arguments see `show`."""
         self.paths(kind, hosted=hosted)
         if self.sort is not None and kind is not None:
-            chosen_fields(self.sort.removeprefix("-"), field_names(kind, hosted=hosted), "--sort")
+            names = ",".join(name for name, _ in fields_to_sort_by(self.sort))
+            chosen_fields(names, kind, "--sort", hosted=hosted)
 
     async def show(
         self,
@@ -142,7 +143,7 @@ class Listing(Showing):
     ) -> set[str]:
         things, hosts = list(found.things), found.hosts
         if order:
-            things.sort(key=sort_key(order.removeprefix("-"), hosts), reverse=order.startswith("-"))
+            things = in_order(things, order, hosts)
         every, things = len(things), things[: self.limit]
         if not self.for_people:
             texts = (

@@ -17,7 +17,7 @@ from trmm_async.cli.host_files import HostFiles
 from trmm_async.cli.listing import Limit, NoHeaders, Sort
 from trmm_async.cli.options import FORM
 from trmm_async.cli.printing import say
-from trmm_async.cli.rows import chosen_fields, sort_key
+from trmm_async.cli.rows import chosen_fields, fields_to_sort_by, in_order
 
 __all__ = ["OutcomeForm", "tells"]
 
@@ -53,7 +53,8 @@ class OutcomeForm(Showing):
         super().__post_init__()
         _ = self.paths(OUTCOME)
         if self.sort is not None:
-            chosen_fields(self.sort.removeprefix("-"), OUTCOME, "--sort")
+            names = ",".join(name for name, _ in fields_to_sort_by(self.sort))
+            chosen_fields(names, OUTCOME, "--sort")
 
     @property
     def in_words(self) -> bool:
@@ -72,7 +73,8 @@ class OutcomeForm(Showing):
     @contextmanager
     def stream(self, names: tuple[str, ...] = OUTCOME) -> Iterator[Callable[[Any], None]]:
         """See `Showing`; those that are sorted come when the block ends."""
-        shown, count, held = 0, 0, list[Any]()
+        shown, count = 0, 0
+        held: list[Any] = []
         with super().stream(names) as emit:
 
             def show(row: Any) -> None:
@@ -86,7 +88,7 @@ class OutcomeForm(Showing):
                 yield held.append if self.sort else show
             finally:
                 if self.sort:
-                    held.sort(key=sort_key(self.sort.removeprefix("-")), reverse=self.sort.startswith("-"))
+                    held = in_order(held, self.sort)
                 for row in held:
                     show(row)
         if shown < count:

@@ -10,7 +10,7 @@ import typing
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from trmm_async.cli.exits import usage
 from trmm_async.cli.text import alike, local
@@ -23,16 +23,22 @@ __all__ = [
     "chosen_fields",
     "field_names",
     "fields_of",
+    "fields_to_sort_by",
     "flat",
     "flat_names",
     "harmless",
+    "in_order",
     "plain",
     "sort_key",
     "value_of",
     "words_of",
 ]
 
+T = TypeVar("T")
 HOST: Final = "hostname"
+_NOTHING: Final = (3, "")
+"""How a field is sorted that has no value."""
+
 _KINDS: Final = {int: "integer", float: "real", bool: "boolean", datetime: "time"}
 
 
@@ -154,16 +160,59 @@ def _names_of(kind: Any, path: str) -> Iterator[str]:
         yield from (field.name for field in _columns_of(kind, f"{path}_"))
 
 
-def chosen_fields(text: str, names: Sequence[str], option: str) -> tuple[str, ...]:
-    """The fields that are asked for: `hostname,client.name`. One that is none is a wrong use."""
+def chosen_fields(text: str, kind: Any, option: str, *, hosted: bool = False) -> tuple[str, ...]:
+    """The fields that are asked for: `hostname,client.name`. One that is none is a wrong use.
+
+    Args:
+        text: as it was given.
+        kind: the type of the things, or the names of their fields.
+        option: which option it was given to.
+        hosted: whether they are told with their hosts.
+    """
+    names = field_names(kind, hosted=hosted)
     asked = tuple(part.strip() for part in text.split(",") if part.strip())
     if not asked:
         raise usage(f"{option} is fields as {', '.join(names[:2])}, not empty")
     for one in asked:
-        if one.partition(".")[0] not in names:
-            hint = alike(one, names)
-            raise usage(f"{option}: there is no field {one!r}; there is {', '.join(names)}{hint}")
+        _check_path(one, kind, names, option)
     return asked
+
+
+def _check_path(path: str, kind: Any, names: Sequence[str], option: str) -> None:
+    before = ""
+    for name in path.split("."):
+        if name not in names:
+            hint = alike(name if before else path, names)
+            there = (
+                f"there is {', '.join(before + each for each in names)}"
+                if names
+                else f"{before[:-1]} has none"
+            )
+            raise usage(f"{option}: there is no field {before + name!r}; {there}{hint}")
+        hint_of = {} if isinstance(kind, tuple) else typing.get_type_hints(kind)
+        members = _members(hint_of.get(name, Any))
+        if any(one in {Any, Mapping} or typing.get_origin(one) is Mapping for one in members):
+            return  # what is in there only the server knows
+        kind = next((one for one in members if _fields_of(one)), ())
+        names, before = _fields_of(kind), f"{before}{name}."
+
+
+def fields_to_sort_by(text: str) -> list[tuple[str, bool]]:
+    """The fields of `--sort`, and whether each is turned round: "status,-last_seen"."""
+    parts = [part.strip() for part in text.split(",")]
+    return [(part.removeprefix("-"), part.startswith("-")) for part in parts if part]
+
+
+def in_order(things: Iterable[T], order: str, hosts: Mapping[str, str] | None = None) -> list[T]:
+    """The things, sorted by these fields, see `fields_to_sort_by`; what has none comes last in any case."""
+    told = list(things)
+    for path, is_turned in reversed(fields_to_sort_by(order)):
+        key = sort_key(path, hosts)
+        keyed = [(key(thing), thing) for thing in told]
+        some = [each for each in keyed if each[0] != _NOTHING]
+        some.sort(key=lambda each: each[0], reverse=is_turned)
+        told = [thing for _, thing in some] + [thing for found, thing in keyed if found == _NOTHING]
+    return told
 
 
 def value_of(thing: Any, path: str, hosts: Mapping[str, str] | None = None) -> Any:
@@ -187,7 +236,7 @@ def sort_key(path: str, hosts: Mapping[str, str] | None = None) -> Callable[[Any
     def key(thing: Any) -> tuple[int, Any]:
         value = value_of(thing, path, hosts)
         if value is None:
-            return 3, ""
+            return _NOTHING
         if isinstance(value, datetime):
             return 1, value.timestamp()
         if isinstance(value, int | float):

@@ -7,7 +7,7 @@ import typer
 
 import trmm_async as sdk
 from trmm_async.cli.forms import Showing, shows
-from trmm_async.cli.grouping import ListFirst
+from trmm_async.cli.grouping import ListAgents
 from trmm_async.cli.listing import Found, Listing, lists
 from trmm_async.cli.options import LOOK, AgentName, examples
 from trmm_async.cli.picking import Where, agents_named, agents_where, labels, picks
@@ -31,7 +31,7 @@ _MORE: Final[tuple[Column[Any], ...]] = (
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
-    group = typer.Typer(cls=ListFirst, help="List agents, or show one: list, get.")
+    group = typer.Typer(cls=ListAgents, help="List agents, or show one: list, get.")
     group.command(
         "list",
         epilog=examples(

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 import trmm_async as sdk
+from trmm_async.cli.exits import usage
 from trmm_async.cli.grouping import ListOrName
 from trmm_async.cli.known_names import offer_scripts
 from trmm_async.cli.launching import Mild, chosen, launch, mild
@@ -17,6 +18,7 @@ from trmm_async.cli.printing import Column
 from trmm_async.cli.run_options import Agents, Everywhere, File
 from trmm_async.cli.session import connected, runs
 from trmm_async.cli.text import ago
+from trmm_async.cron import cron_expression
 
 __all__ = ["add_to"]
 
@@ -76,6 +78,10 @@ async def create(
 ) -> int:
     """Create a task that runs a script by a schedule, on each agent that the options pick."""
     whom = chosen(agent, file, where, everywhere=everywhere)
+    try:
+        cron_expression(schedule)
+    except sdk.InvalidRequestError as error:
+        raise usage(f"--schedule: {error}") from error
     async with connected(context) as trmm:
         found = await script_named(trmm, script)
 

@@ -22,6 +22,11 @@ from trmm_async.cli.values import choice
 __all__ = ["add_to"]
 
 _SWITCH: Final = ("on", "off")
+_STATES: Final = (
+    "running", "stopped", "paused", "start_pending", "stop_pending", "pause_pending", "continue_pending",
+    "unknown",
+)  # fmt: skip
+"""Those that Windows has, in the agent's words."""
 Act = Callable[["sdk.TRMM", "sdk.Agent"], Awaitable[Any]]
 Names = Annotated[
     list[str] | None,
@@ -159,13 +164,19 @@ async def list_services(
     agent: OptionalAgent = None,
     state: Annotated[
         str | None,
-        typer.Option("--state", metavar="STATE", help="Only services in this state: running, stopped."),
+        typer.Option(
+            "--state",
+            metavar="STATE",
+            help="Only services in this state: running, stopped, paused, start_pending, ….",
+            autocompletion=lambda: _STATES,
+        ),
     ] = None,
     *,
     where: Where,
     form: Listing,
 ) -> None:
     """List the services of Windows agents; each agent is asked. A stock server only."""
+    state = None if state is None else choice(state, "--state", _STATES)
     missing: list[str] = []
     hosts: dict[str, str] = {}
     async with connected(context) as trmm:
