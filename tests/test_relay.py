@@ -528,6 +528,16 @@ class TestRelays:
                 relay.stop()
                 await running
 
+    async def test_wait_for_the_server_of_their_shared_limits(self, bus: Bus) -> None:
+        limits: dict[str, Any] = {"shared_limits": "redis://127.0.0.1:9/0", "limiter_timeout": 0.1}
+        async with TRMM("http://127.0.0.1:9", api_key="k", dialect="gateway", **limits) as trmm:
+            async with trmm.relay(to=bus.url, name=NAME, lease=0.1) as relay:
+                running = asyncio.create_task(relay.run())
+                await until(lambda: "nothing was sent" in relay.trouble)
+                assert not running.done()
+                relay.stop()
+                await running
+
     async def test_whose_key_is_refused_say_so(self, bus: Bus) -> None:
         async with served("gateway", agents=3) as (server, _):
             async with TRMM(server.url, api_key="wrong", dialect="gateway") as trmm:

@@ -14,6 +14,7 @@ from trmm_async.errors import (
     ClosedError,
     ConnectionFailedError,
     InvalidRequestError,
+    LimiterUnavailableError,
     RateLimitedError,
     ServerError,
     TimeoutError,
@@ -26,7 +27,13 @@ from trmm_async.relay.store import LogLook, StaleError, Store
 __all__ = ["Relay"]
 
 _LOG: Final = log_of("events")
-_PASSING: Final = (ConnectionFailedError, RateLimitedError, ServerError, TimeoutError)
+_PASSING: Final = (
+    ConnectionFailedError,
+    LimiterUnavailableError,
+    RateLimitedError,
+    ServerError,
+    TimeoutError,
+)
 
 
 class Relay:
@@ -95,8 +102,8 @@ class Relay:
     async def run(self) -> None:
         """Lead, or stand by until the leader is gone; until `stop`, or cancelled.
 
-        A server or an engine that can't be reached is tried again for ever, see `trouble`. Cancelled, what
-        was read and not written is read again by the next that leads.
+        A server, an engine or shared limits that can't be reached are tried again for ever, see `trouble`.
+        Cancelled, what was read and not written is read again by the next that leads.
 
         Raises:
             APIError: the server refuses the events of all agents, or the key.
