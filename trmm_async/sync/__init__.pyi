@@ -925,24 +925,24 @@ class Clients:
 class Sites:
     """Sites of clients, on a stock server. All errors are `TRMMError`s.
 
-    A gateway knows those of a client alone, `trmm.clients.sites(client)`: the methods here but `find` are an
-    `UnsupportedError`.
+    A gateway has only `trmm.clients.sites(client)`, and `find`; all other methods raise `UnsupportedError`
+    there.
     """
 
     def find(self, name: str, *, client: AnyClient | None=None) -> Site | None:
-        """The site of this name with its client, in any case, on any server; None without one.
+        """Find the site with this name, with its client, or None; on any server. Case is ignored.
 
         Args:
-            name: its name; CLIENT/SITE is understood too.
-            client: of this client alone.
+            name: the name of the site, or CLIENT/SITE.
+            client: only sites of this client.
 
         Raises:
-            AmbiguousNameError: several have it; `client` may tell them apart.
+            AmbiguousNameError: several sites have that name; `client` may narrow them down.
             UnknownNameError: there is no such client.
         """
 
     def get(self, site: AnySite) -> Site:
-        """One site.
+        """Get one site.
 
         Raises:
             NotFoundError: there is no such site.
@@ -954,7 +954,7 @@ class Sites:
         Args:
             client: its id, its name, or the client.
             name: the site's name.
-            settings: as `PlaceSettings` has them: policies, alert template, inheritance, custom fields.
+            settings: see `PlaceSettings`: policies, alert template, inheritance, custom fields.
 
         Raises:
             BadRequestError: the client has a site of that name.
@@ -967,28 +967,28 @@ class Sites:
         """Change a site. Idempotent: sent again if an answer is lost.
 
         Args:
-            site: its id, or the site.
-            changes: only what is to change: `name`; `client`, which it is to belong to with all its agents;
-                and what `PlaceSettings` has: policies, alert template, inheritance, `custom_fields`.
+            site: the site or its id.
+            changes: the settings to change: `name`; `client`, to which it moves with all its agents; and
+                those of `PlaceSettings`: policies, alert template, inheritance, `custom_fields`.
 
         Raises:
-            BadRequestError: it is the last site of its client, which can't be without one.
+            BadRequestError: it is the last site of its client, which needs one.
         """
 
     def delete(self, site: AnySite, *, move_to_site: AnySite | None=None) -> None:
-        """Remove a site. If an answer is lost and it is gone afterwards, that counts as success.
+        """Delete a site. If an answer is lost and it is gone afterwards, that counts as success.
 
         Args:
-            site: its id, or the site.
-            move_to_site: where its agents go. A site with agents can't go without.
+            site: the site or its id.
+            move_to_site: the site to which its agents move. A site with agents can't be deleted without it.
 
         Raises:
-            BadRequestError: it has agents, and no site was named; or it is the last of its client.
+            BadRequestError: it has agents, and no site was given; or it is the last site of its client.
             NotFoundError: there is no such site.
         """
 
     def list(self, *, client: AnyClient | None=None) -> list[Site]:
-        """The sites of one client, or of all."""
+        """List the sites of one client, or of all."""
 
 class Scripts:
     """The server's script library: list it; on a stock server also get, create, update, delete and test.
@@ -1500,54 +1500,54 @@ class Alerts:
 class Policies:
     """Automation policies of a stock server. All errors are `TRMMError`s.
 
-    On a gateway they are an `UnsupportedError`. The server keeps for ten minutes what policies give an agent:
-    `assign` to an agent, and what is excluded, may show as late.
+    A gateway raises `UnsupportedError`. The server caches the policies of an agent for
+    ten minutes: an `assign` to an agent, or an exclusion, may take effect that late.
 
     Attributes:
-        patches: their patch policies.
+        patches: the patch policies of policies.
     """
     patches: PatchPolicies
 
     def get(self, policy: int | Policy) -> Policy:
-        """One policy.
+        """Get one policy.
 
         Raises:
             NotFoundError: there is no such policy.
         """
 
     def related(self, policy: int | Policy) -> PolicyUse:
-        """Where a policy is set.
+        """Get the places where a policy is assigned.
 
         Raises:
             NotFoundError: there is no such policy.
         """
 
     def checks(self, policy: int | Policy) -> list[Check]:
-        """A policy's checks. They have no results of their own: those are in `checks.list(agent=…)`."""
+        """List a policy's checks. They have no results, which are in `checks.list(agent=…)`."""
 
     def tasks(self, policy: int | Policy) -> list[Task]:
-        """A policy's tasks; `tasks.run(task, agent=…)` runs one."""
+        """List a policy's tasks. `tasks.run(task, agent=…)` runs one."""
 
     def create(self, *, name: str, copy_of: int | Policy | None=None, **settings: Unpack[_PolicyOptions]) -> Policy:
-        """Create a policy and return it. It is in use nowhere yet: see `assign`. Never sent twice.
+        """Create a policy and return it. It is not assigned yet: see `assign`. Never sent twice.
 
         Args:
-            name: its name, of which there is one.
-            copy_of: a policy whose checks and tasks it gets: not its alert template, exclusions and patch
-                policy, nor the environment variables of its script checks, nor tasks that run on failure
-                without their check.
-            settings: as `PolicyChanges` has them. It is active unless `active=False`: the server's own
-                default reaches nobody.
+            name: a unique name.
+            copy_of: a policy whose checks and tasks are copied. Its alert template, exclusions and patch
+                policy are not copied, nor the environment variables of its script checks, nor tasks that run
+                on failure without their check.
+            settings: see `PolicyChanges`. The policy is active unless `active=False` is given; the server's
+                own default is inactive.
 
         Raises:
             BadRequestError: there is a policy of this name.
-            NotFoundError: the one to copy is not there; nothing was created.
+            NotFoundError: the policy to copy doesn't exist; nothing was created.
             OutcomeUnknownError: it was sent and the answer was lost: it may exist.
             UnidentifiedError: it was created, but can't be distinguished from others.
         """
 
     def update(self, policy: int | Policy, **changes: Unpack[PolicyChanges]) -> None:
-        """Change what is given of a policy. Idempotent: sent again if an answer is lost.
+        """Change settings of a policy. Idempotent: sent again if an answer is lost.
 
         Raises:
             BadRequestError: there is another of this name, or no such alert template.
@@ -1555,15 +1555,18 @@ class Policies:
         """
 
     def assign(self, policy: int | Policy | None, *, agent: str | Agent | None=None, client: AnyClient | None=None, site: AnySite | None=None, everywhere: bool=False, monitoring_type: MonitoringType | None=None) -> None:
-        """Set a policy for an agent, a client, a site, or as the default of all. Twice is once.
+        """Assign a policy to an agent, a client, a site, or to all agents by default.
+
+        Doing it twice is the same as once. Exactly one of agent, client, site and everywhere must be given.
 
         Args:
-            policy: the policy; None takes away what is set there.
-            agent: it applies to this agent, besides what that inherits; or
-            client: to the agents of this client; or
-            site: to those of this site; or
-            everywhere: True for all agents. What blocks inheritance, or is excluded, has nothing from above.
-            monitoring_type: of servers, or of workstations, alone; None for both. An agent's has none.
+            policy: the policy; None removes the policy that is assigned there.
+            agent: this agent, in addition to the policies that it inherits.
+            client: the agents of this client.
+            site: the agents of this site.
+            everywhere: True assigns it to all agents, except those that are excluded or block inheritance.
+            monitoring_type: only servers, or only workstations; None for both. It can't be combined with
+                `agent`.
 
         Raises:
             BadRequestError: there is no such policy.
@@ -1571,47 +1574,47 @@ class Policies:
         """
 
     def overview(self) -> list[ClientPolicies]:
-        """All clients with their sites, and which policies are set there; what they inherit is not in it."""
+        """List all clients and sites with the policies assigned to them, without those that they inherit."""
 
     def delete(self, policy: int | Policy, *, with_contents: bool=False, in_use: bool=False) -> None:
-        """Remove a policy with its checks and tasks. If it is gone already, that counts as success.
+        """Delete a policy with its checks and tasks. If it is gone already, that counts as success.
 
         Args:
-            policy: its id, or the policy.
-            with_contents: True removes one that has checks or tasks, which go with it for good. Otherwise
-                they are looked up first, and it is refused.
-            in_use: True removes one that is set somewhere too: nobody has it any more then. Otherwise it is
-                looked up first, and refused.
+            policy: the policy or its id.
+            with_contents: True also deletes a policy that has checks or tasks, with them. Without it, they
+                are looked up first, and such a policy is not deleted.
+            in_use: True also deletes a policy that is assigned somewhere, which removes it there. Without it,
+                that is looked up first, and such a policy is not deleted.
 
         Raises:
-            InvalidRequestError: it is in use, or has checks or tasks; nothing was removed.
+            InvalidRequestError: it is in use, or has checks or tasks; nothing was deleted.
         """
 
     def list(self) -> list[Policy]:
-        """All policies."""
+        """List all policies."""
 
 class AlertTemplates:
     """Alert templates of a stock server. All errors are `TRMMError`s.
 
-    On a gateway they are an `UnsupportedError`. What is set reaches the agents some seconds later.
+    A gateway raises `UnsupportedError`. What is set reaches the agents some seconds later.
     """
 
     def get(self, template: int | AlertTemplate) -> AlertTemplate:
-        """One alert template.
+        """Get one alert template.
 
         Raises:
             NotFoundError: there is no such template.
         """
 
     def related(self, template: int | AlertTemplate) -> AlertTemplateUse:
-        """Where an alert template is set.
+        """Get the places where an alert template is assigned.
 
         Raises:
             NotFoundError: there is no such template.
         """
 
     def create(self, *, name: str, **settings: Unpack[_TemplateOptions]) -> AlertTemplate:
-        """Create an alert template and return it. It is in use nowhere yet: see `assign`. Never sent twice.
+        """Create an alert template and return it. It is not assigned yet: see `assign`. Never sent twice.
 
         Args:
             name: its name; others may have the same.
@@ -1626,7 +1629,7 @@ class AlertTemplates:
         """
 
     def update(self, template: int | AlertTemplate, **changes: Unpack[AlertTemplateChanges]) -> None:
-        """Change what is given of an alert template. Idempotent: sent again if an answer is lost.
+        """Change settings of an alert template. Idempotent: sent again if an answer is lost.
 
         Raises:
             InvalidRequestError: as for `create`.
@@ -1634,14 +1637,16 @@ class AlertTemplates:
         """
 
     def assign(self, template: int | AlertTemplate | None, *, policy: int | Policy | None=None, client: AnyClient | None=None, site: AnySite | None=None, everywhere: bool=False) -> None:
-        """Set an alert template for a policy, a client, a site, or as the default. Twice is once.
+        """Assign an alert template to a policy, a client, a site, or as the default.
+
+        Doing it twice is the same as once. Exactly one of policy, client, site and everywhere must be given.
 
         Args:
-            template: the template; None takes away what is set there.
-            policy: for the agents that have this policy; or
-            client: for those of this client; or
-            site: for those of this site; or
-            everywhere: True for all that have no other.
+            template: the template; None removes the template that is assigned there.
+            policy: the agents that have this policy.
+            client: the agents of this client.
+            site: the agents of this site.
+            everywhere: True for all agents that have no other template.
 
         Raises:
             BadRequestError: there is no such template.
@@ -1649,34 +1654,34 @@ class AlertTemplates:
         """
 
     def delete(self, template: int | AlertTemplate, *, in_use: bool=False) -> None:
-        """Remove an alert template. If an answer is lost and it is gone afterwards, that counts as success.
+        """Delete an alert template. If an answer is lost and it is gone afterwards, that counts as success.
 
         Args:
-            template: its id, or the template.
-            in_use: True removes one that is set somewhere too: nobody is told by it any more then. Otherwise
+            template: the template or its id.
+            in_use: True deletes one that is set somewhere too: nobody is told by it any more then. Otherwise
                 it is looked up first, and refused.
 
         Raises:
-            InvalidRequestError: it is in use; nothing was removed.
+            InvalidRequestError: it is in use; nothing was deleted.
             NotFoundError: there is no such template.
         """
 
     def list(self) -> list[AlertTemplate]:
-        """All alert templates."""
+        """List all alert templates."""
 
 class UrlActions:
     """URL actions of a stock server. All errors are `TRMMError`s.
 
-    On a gateway they are an `UnsupportedError`.
+    A gateway raises `UnsupportedError`.
     """
 
     def create(self, *, name: str, pattern: str, **settings: Unpack[_UrlActionOptions]) -> UrlAction:
         """Create a URL action and return it. Never sent twice.
 
         Args:
-            name: its name; others may have the same.
-            pattern: the address, with placeholders such as `{{agent.hostname}}`.
-            settings: as `UrlActionChanges` has them.
+            name: the name; several actions may have the same.
+            pattern: the URL, with placeholders such as `{{agent.hostname}}`.
+            settings: see `UrlActionChanges`.
 
         Raises:
             OutcomeUnknownError: it was sent and the answer was lost: it may exist.
@@ -1684,27 +1689,27 @@ class UrlActions:
         """
 
     def update(self, action: int | UrlAction, **changes: Unpack[UrlActionChanges]) -> None:
-        """Change what is given of a URL action. Idempotent: sent again if an answer is lost.
+        """Change settings of a URL action. Idempotent: sent again if an answer is lost.
 
         Raises:
             NotFoundError: there is no such action.
         """
 
     def delete(self, action: int | UrlAction, *, in_use: bool=False) -> None:
-        """Remove a URL action. If an answer is lost and it is gone afterwards, that counts as success.
+        """Delete a URL action. If an answer is lost and it is gone afterwards, that counts as success.
 
         Args:
-            action: its id, or the action.
-            in_use: True removes one that alert templates call, too: they do nothing then. Otherwise these
+            action: the action or its id.
+            in_use: True deletes one that alert templates call, too: they do nothing then. Otherwise these
                 are looked up first, and it is left alone.
 
         Raises:
-            InvalidRequestError: it is in use; nothing was removed.
+            InvalidRequestError: it is in use; nothing was deleted.
             NotFoundError: there is no such action.
         """
 
     def list(self) -> list[UrlAction]:
-        """All URL actions; there is no call for one."""
+        """List all URL actions. There is no call for a single one."""
 
 class CustomFields:
     """The definitions of custom fields of a stock server. All errors are `TRMMError`s.
@@ -1770,14 +1775,14 @@ class CustomFields:
 class KeyStore:
     """The global key store of a stock server: what scripts use as `{{global.name}}`.
 
-    Methods raise `TRMMError`s only; on a gateway they are an `UnsupportedError`. Values are in no repr.
+    All errors are `TRMMError`s; a gateway raises `UnsupportedError`. Values are in no repr.
     """
 
     def create(self, *, name: str, value: str) -> KeyStoreEntry:
         """Create an entry and return it. Never sent twice.
 
-        A name may be there already: the server does not mind. White space around a value is taken away, as
-        the server does. A name has 25 characters at most.
+        The server allows several entries with one name. It removes white space around a value. A name has at
+        most 25 characters.
 
         Raises:
             OutcomeUnknownError: it was sent and the answer was lost: it may exist.
@@ -1792,19 +1797,19 @@ class KeyStore:
         """
 
     def delete(self, entry: int | KeyStoreEntry, *, with_value: bool=False) -> None:
-        """Remove an entry. If an answer is lost and it is gone afterwards, that counts as success.
+        """Delete an entry. If an answer is lost and it is gone afterwards, that counts as success.
 
         Args:
-            entry: its id, or the entry.
-            with_value: True, to say that its value may go for good.
+            entry: the entry or its id.
+            with_value: True confirms that its value may be lost.
 
         Raises:
-            InvalidRequestError: it was not said; nothing was removed.
+            InvalidRequestError: that was not confirmed; nothing was deleted.
             NotFoundError: there is no such entry.
         """
 
     def list(self) -> list[KeyStoreEntry]:
-        """All entries, with their values."""
+        """List all entries, with their values."""
 
 class AuditLog:
     """The audit log of a stock server: who did what. All errors are `TRMMError`s.
@@ -1833,24 +1838,25 @@ class AuditLog:
         """List the newest `limit` entries that match all filters, as `iter` does."""
 
 class PendingActions:
-    """What agents of a stock server are still to do: planned reboots, installs of software, updates.
+    """Actions that agents of a stock server have to do: scheduled reboots, installs of software, upgrades.
 
-    Every method raises `TRMMError`s only; on a gateway they are an `UnsupportedError`.
+    Every method raises `TRMMError`s only; a gateway raises `UnsupportedError`.
     """
 
     def cancel(self, action: int | PendingAction) -> None:
-        """Take an action back, as the reboot that `agents.reboot(agent, at=…)` plans. Gone counts as done.
+        """Cancel an action, such as the reboot that `agents.reboot(agent, at=…)` scheduled.
 
-        Of a planned reboot the agent is asked, for 10 seconds. Any other is only taken off the server's list:
-        what the agent has been told already it may do all the same.
+        For a scheduled reboot, the agent has 10 seconds to answer. Any other action is only removed from the
+        server's list: the agent may still do what it was told before. If the action is gone already, that
+        counts as success.
 
         Raises:
-            AgentLostError: the agent did not answer; its reboot is still planned, or is not.
+            AgentLostError: the agent did not answer; its reboot may still be scheduled.
             NotFoundError: there is no such action.
         """
 
     def list(self, *, agent: str | Agent | None=None) -> list[PendingAction]:
-        """The pending actions of all agents, or of one; completed ones are among them."""
+        """List the pending actions of all agents, or of one, including completed ones."""
 
 class Installers:
     """Installers of agents for every system, made by a stock server. All errors are `TRMMError`s.
@@ -1884,40 +1890,40 @@ class Installers:
 class Users:
     """The users of a stock server. All errors are `TRMMError`s.
 
-    On a gateway they are an `UnsupportedError`.
+    A gateway raises `UnsupportedError`.
     """
     sessions: Sessions
 
     def get(self, user: int | User) -> User:
-        """One user.
+        """Get one user.
 
         Raises:
             NotFoundError: there is no such user.
         """
 
     def create(self, *, username: str, password: str, email: str='', first_name: str='', last_name: str='', role: int | None=None, dashboard_blocked: bool=False) -> User:
-        """Make a user and return it. Never sent twice.
+        """Create a user and return it. Never sent twice.
 
         Args:
-            username: letters, digits and @ . + - _; no other user has it.
-            password: for the dashboard, which asks to set a second factor up at the first login.
+            username: a unique name of letters, digits and @ . + - _.
+            password: the password for the dashboard, which requires a second factor at the first login.
             email: an address, or "" for none.
-            first_name: as it is to be shown.
-            last_name: likewise.
-            role: the id of a role, or the role. Without one the user may do nothing.
-            dashboard_blocked: no logins, API keys only; a second call.
+            first_name: the first name.
+            last_name: the last name.
+            role: a role or its id. Without one, the user may do nothing.
+            dashboard_blocked: True allows no logins, API keys only. It takes a second call.
 
         Raises:
-            BadRequestError: there is a user of that name, or it is none.
-            HalfDoneError: there is no such role, or the login could not be blocked: the user exists, `made`
-                has it.
-            OutcomeUnknownError: sent, and the answer was lost: the user may exist.
+            BadRequestError: there is a user of that name, or the name is not valid.
+            HalfDoneError: there is no such role, or the login could not be blocked: the user exists, and is
+                in `made`.
+            OutcomeUnknownError: it was sent and the answer was lost: the user may exist.
         """
 
     def update(self, user: int | User, **changes: Unpack[UserChanges]) -> None:
-        """Change what is given of a user. Idempotent: sent again if an answer is lost.
+        """Change settings of a user. Idempotent: sent again if an answer is lost.
 
-        A password is set by `set_password` alone. `role=None` takes all permissions away.
+        Only `set_password` changes a password. `role=None` takes all permissions away.
 
         Raises:
             BadRequestError: there is no such role, or another user has that name.
@@ -1925,58 +1931,58 @@ class Users:
         """
 
     def delete(self, user: int | User, *, with_keys: bool=False) -> None:
-        """Remove a user, with the sessions of it. If it is gone already, that counts as success.
+        """Delete a user with its sessions. If it is gone already, that counts as success.
 
         Args:
-            user: its id, or the user.
-            with_keys: True removes its API keys, too: whatever works with them stops. Otherwise they are
-                looked up first, and a user that has one is left alone.
+            user: the user or its id.
+            with_keys: True also deletes its API keys: programs that use them lose their access. Without it,
+                they are looked up first, and a user with a key is not deleted.
 
         Raises:
-            InvalidRequestError: it has API keys; nothing was removed.
+            InvalidRequestError: it has API keys; nothing was deleted.
             NotFoundError: there is no such user.
         """
 
     def set_password(self, user: int | User, password: str) -> None:
-        """Give a user another password. Sessions of the user go on: see `sessions.delete_all`.
+        """Set a user's password. Sessions of the user stay open: see `sessions.delete_all`.
 
         Raises:
             NotFoundError: there is no such user.
         """
 
     def reset_totp(self, user: int | User) -> None:
-        """Take a user's second factor away; the next login sets another one up.
+        """Remove a user's second factor. The next login sets up another one.
 
         Raises:
             NotFoundError: there is no such user.
         """
 
     def list(self, *, search: str | None=None) -> list[User]:
-        """All users, or those who have `search` in their names."""
+        """List all users, or those with `search` in their names."""
 
 class Roles:
     """The roles of a stock server's users. All errors are `TRMMError`s.
 
-    On a gateway they are an `UnsupportedError`.
+    A gateway raises `UnsupportedError`.
     """
 
     def get(self, role: int | Role) -> Role:
-        """One role.
+        """Get one role.
 
         Raises:
             NotFoundError: there is no such role.
         """
 
     def create(self, *, name: str, permissions: Iterable[str]=(), clients: RolesClients, sites: RolesSites=(), superuser: bool=False) -> Role:
-        """Make a role and return it. Never sent twice.
+        """Create a role and return it. Never sent twice.
 
         Args:
-            name: no other role has it.
-            permissions: the server's names, as "can_run_scripts"; none for a role that allows nothing.
-            clients: whose agents are seen: clients by id, name or object, or "all", said explicitly, since
-                the server takes a list that is empty for all.
-            sites: single sites that are seen as well; not with "all".
-            superuser: everything is allowed, and all are seen.
+            name: a unique name.
+            permissions: the server's names, such as "can_run_scripts"; empty for a role that allows nothing.
+            clients: the clients whose agents the users may see, by id, name or object; or "all", explicitly,
+                since the server takes an empty list for all.
+            sites: single sites that they may see as well; not with "all".
+            superuser: True allows everything, on all agents.
 
         Raises:
             BadRequestError: there is a role of that name, or no such client or site.
@@ -1988,13 +1994,14 @@ class Roles:
         """Change a role, for all its users at once. Idempotent: sent again if an answer is lost.
 
         Args:
-            role: its id, or the role.
-            name: its new name. The server wants one with every change: without, it is asked for.
-            permissions: exactly these, and no others.
-            grant: these too.
-            revoke: these no more.
-            clients: whose agents are seen, or "all"; with `sites`, or in place of them.
-            sites: single sites that are seen as well; without `clients`, these alone.
+            role: the role or its id.
+            name: the new name. The server needs the name in every change; if it is not given, it is read
+                first.
+            permissions: exactly these permissions.
+            grant: permissions to add.
+            revoke: permissions to take away.
+            clients: the clients whose agents the users may see, or "all".
+            sites: single sites that they may see as well; without `clients`, only these.
             superuser: whether everything is allowed.
 
         Raises:
@@ -2002,10 +2009,10 @@ class Roles:
         """
 
     def delete(self, role: int | Role, *, in_use: bool=False) -> None:
-        """Remove a role. If it is gone already, that counts as success.
+        """Delete a role. If it is gone already, that counts as success.
 
         Args:
-            role: its id, or the role.
+            role: the role or its id.
             in_use: True to remove one that users have: they may do nothing from then on, and their keys
                 neither. Without it, such a role is left alone.
 
@@ -2015,7 +2022,7 @@ class Roles:
         """
 
     def list(self) -> list[Role]:
-        """All roles."""
+        """List all roles."""
 
 class ApiKeys:
     """The API keys of a stock server's users. All errors are `TRMMError`s.
@@ -2081,13 +2088,13 @@ class ApiKeys:
         """List all API keys, with the keys themselves."""
 
 class Schedules:
-    """When a stock server makes reports, which its enterprise edition has. They raise `TRMMError`s only.
+    """When a stock server makes reports, which its enterprise edition has. All errors are `TRMMError`s.
 
-    On a gateway they are an `UnsupportedError`.
+    A gateway raises `UnsupportedError`.
     """
 
     def create(self, *, name: str, run_time: time, weekdays: Iterable[int] | None=None, months: Iterable[int] | None=None, days: Iterable[int] | None=None, weeks: Iterable[int] | None=None) -> Schedule:
-        """Make a schedule and return it. Never sent twice.
+        """Create a schedule and return it. Never sent twice.
 
         Daily by itself; with `weekdays` weekly; with `months` and `days` monthly, or with `months`, `weeks`
         and `weekdays`.
@@ -2105,21 +2112,21 @@ class Schedules:
         """
 
     def update(self, schedule: int | Schedule, **changes: Unpack[ScheduleChanges]) -> None:
-        """Change what is given of a schedule. Idempotent: sent again if an answer is lost.
+        """Change settings of a schedule. Idempotent: sent again if an answer is lost.
 
         Raises:
             NotFoundError: there is no such schedule.
         """
 
     def delete(self, schedule: int | Schedule) -> None:
-        """Remove a schedule. If it is gone already, that counts as success.
+        """Delete a schedule. If it is gone already, that counts as success.
 
         Raises:
             NotFoundError: there is no such schedule.
         """
 
     def list(self) -> list[Schedule]:
-        """All schedules."""
+        """List all schedules."""
 
 class Core:
     """The stock server itself: version, settings, maintenance. All errors are `TRMMError`s.
@@ -2453,7 +2460,7 @@ class Bulk:
 
         Raises:
             BadRequestError: there are no such agents.
-            OutcomeUnknownError: sent, and the answer was lost.
+            OutcomeUnknownError: it was sent and the answer was lost.
         """
 
     def install_patches(self, **targets: Unpack[BulkTargets]) -> int | None:
@@ -2793,52 +2800,52 @@ class Maintenance:
         """
 
 class Notes:
-    """The notes that were put to agents of a stock server. All errors are `TRMMError`s.
+    """The notes of agents of a stock server. All errors are `TRMMError`s.
 
-    On a gateway they are an `UnsupportedError`.
+    A gateway raises `UnsupportedError`.
     """
 
     def create(self, agent: str | Agent, note: str) -> Note:
-        """Put a note to an agent, and return it. Never sent twice.
+        """Add a note to an agent, and return it. Never sent twice.
 
         Raises:
-            OutcomeUnknownError: the answer was lost, and the note is not there as yet.
-            UnidentifiedError: it was made, and another of the same text at the same time.
+            OutcomeUnknownError: the answer was lost, and the note does not exist yet.
+            UnidentifiedError: it was created, and another note with the same text at the same time.
         """
 
     def update(self, note: int | Note, text: str) -> None:
-        """Give a note another text. Idempotent: sent again if an answer is lost.
+        """Change the text of a note. Idempotent: sent again if an answer is lost.
 
         Raises:
             NotFoundError: there is no such note.
         """
 
     def delete(self, note: int | Note, *, with_text: bool=False) -> None:
-        """Remove a note. One that is gone when an answer was lost before counts as removed.
+        """Delete a note. If an answer is lost and it is gone afterwards, that counts as success.
 
         Args:
-            note: its id, or the note.
-            with_text: True, to say that its text may go for good.
+            note: the note or its id.
+            with_text: True confirms that its text may be lost.
 
         Raises:
-            InvalidRequestError: it was not said; nothing was removed.
+            InvalidRequestError: that was not confirmed; nothing was deleted.
             NotFoundError: there is no such note.
         """
 
     def get(self, note: int | Note) -> Note:
-        """One note.
+        """Get one note.
 
         Raises:
             NotFoundError: there is no such note.
         """
 
     def list(self, agent: str | Agent | None=None) -> list[Note]:
-        """The notes that were put to an agent, or to all."""
+        """List the notes of an agent, or of all agents."""
 
 class Processes:
-    """What runs on an agent of a stock server. All errors are `TRMMError`s.
+    """The processes on an agent of a stock server. All errors are `TRMMError`s.
 
-    The agent is asked: see `Agents`. On a gateway they are an `UnsupportedError`.
+    The agent is asked: see `Agents`. A gateway raises `UnsupportedError`.
     """
 
     def kill(self, agent: str | Agent, process: int | Process) -> None:
@@ -2849,7 +2856,7 @@ class Processes:
         """
 
     def list(self, agent: str | Agent) -> list[Process]:
-        """What runs on an agent, at this moment. The agent is asked, for 5 seconds."""
+        """What runs on an agent, at this moment. The agent has 5 seconds to answer."""
 
 class Registry:
     """The registry of a Windows agent of a stock server. All errors are `TRMMError`s.
@@ -2860,20 +2867,20 @@ class Registry:
     """
 
     def browse(self, agent: str | Agent, path: str=..., *, page: int=1, page_size: int=200) -> RegistryKey:
-        """One key: its values, and the names of the keys below it.
+        """Get one key: its values, and the names of its subkeys.
 
         Args:
-            agent: its id, or the agent.
-            path: the key; "Computer" for the hives. A hive alone can't be browsed.
-            page: which part of the keys below, from 1 on, while `has_more`.
-            page_size: how many of them at most.
+            agent: the agent or its id.
+            path: the key; "Computer" for the hives. A hive itself can't be browsed.
+            page: the page of subkeys, from 1 on, as long as `has_more` is True.
+            page_size: the largest number of subkeys on a page.
 
         Raises:
             BadRequestError: there is no such key, or the agent is too old.
         """
 
     def create_key(self, agent: str | Agent, path: str) -> None:
-        """Make a key.
+        """Create a key.
 
         Raises:
             AgentLostError: the agent did not answer in time; it may be made all the same.
@@ -2881,7 +2888,7 @@ class Registry:
         """
 
     def rename_key(self, agent: str | Agent, path: str, new_path: str) -> None:
-        """Give a key, with all that is below it, another path.
+        """Move a key, with its values and subkeys, to another path.
 
         Raises:
             AgentLostError: the agent did not answer in time; it may be renamed all the same.
@@ -2889,26 +2896,26 @@ class Registry:
         """
 
     def delete_key(self, agent: str | Agent, path: str, *, with_values: bool=False, with_subkeys: bool=False) -> None:
-        """Remove a key for good. What it has is looked at first, unless `with_subkeys` says that all may go.
+        """Delete a key for good. What it has is looked at first, unless `with_subkeys` says that all may go.
 
         Args:
-            agent: its id, or the agent.
+            agent: the agent or its id.
             path: the key.
             with_values: with its values; without, one that has such is left alone.
             with_subkeys: with all keys below it, and all their values; without, one that has such is left
                 alone.
 
         Raises:
-            InvalidRequestError: it has keys or values, of which it was not said; nothing was removed.
+            InvalidRequestError: it has keys or values, of which it was not said; nothing was deleted.
             AgentLostError: the agent did not answer in time; it may be removed all the same.
             BadRequestError: there is no such key.
         """
 
     def create_value(self, agent: str | Agent, path: str, name: str, *, type: RegistryType, data: RegistryData) -> RegistryValue:
-        """Make a value in a key, and return it as the agent has it.
+        """Create a value in a key, and return it as the agent has it.
 
         Args:
-            agent: its id, or the agent.
+            agent: the agent or its id.
             path: the key.
             name: the value's name.
             type: "REG_SZ", "REG_EXPAND_SZ", "REG_MULTI_SZ", "REG_DWORD", "REG_QWORD" or "REG_BINARY".
@@ -2921,10 +2928,10 @@ class Registry:
         """
 
     def set_value(self, agent: str | Agent, path: str, name: str, *, type: RegistryType, data: RegistryData) -> RegistryValue:
-        """Set a value, which is made where it is missing; arguments and errors as of `create_value`."""
+        """Set a value, and create it if it is missing. Arguments and errors are those of `create_value`."""
 
     def rename_value(self, agent: str | Agent, path: str, name: str, new_name: str) -> None:
-        """Give a value of a key another name.
+        """Rename a value of a key.
 
         Raises:
             AgentLostError: the agent did not answer in time; it may be renamed all the same.
@@ -2932,16 +2939,16 @@ class Registry:
         """
 
     def delete_value(self, agent: str | Agent, path: str, name: str, *, with_data: bool=False) -> None:
-        """Remove a value of a key.
+        """Delete a value of a key.
 
         Args:
-            agent: its id, or the agent.
+            agent: the agent or its id.
             path: the key.
             name: the value's name.
-            with_data: True, to say that its data may go for good.
+            with_data: True confirms that its data may be lost.
 
         Raises:
-            InvalidRequestError: it was not said; nothing was removed.
+            InvalidRequestError: that was not confirmed; nothing was deleted.
             AgentLostError: the agent did not answer in time; it may be removed all the same.
             BadRequestError: there is no such value.
         """
@@ -2954,10 +2961,10 @@ class Services:
     """
 
     def __call__(self, agent: str | Agent) -> list[Service]:
-        """The services of a Windows agent. The agent is asked, for 10 seconds."""
+        """List the services of a Windows agent. The agent has 10 seconds to answer."""
 
     def get(self, agent: str | Agent, service: str | Service) -> Service:
-        """One service, by its name, not the displayed one. The agent is asked, for 10 seconds.
+        """Get one service, by its name, not the displayed one. The agent has 10 seconds to answer.
 
         Raises:
             NotFoundError: the agent has no such service.
@@ -2975,36 +2982,36 @@ class Services:
     def update(self, agent: str | Agent, service: str | Service, *, start_type: Literal['auto', 'autodelay', 'manual', 'disabled']) -> None:
         """Set how a service starts. Idempotent: sent again if an answer is lost.
 
-        The agent is asked, for 10 seconds.
+        The agent has 10 seconds to answer.
 
         Raises:
             BadRequestError: the agent could not.
         """
 
 class InstalledSoftware:
-    """What is installed on agents of a stock server. All errors are `TRMMError`s.
+    """The software on agents of a stock server. All errors are `TRMMError`s.
 
-    On a gateway it is an `UnsupportedError`.
+    A gateway raises `UnsupportedError`.
     """
 
     def refresh(self, agent: str | Agent) -> None:
-        """Have the server list anew what is on a Windows agent. The agent is asked, for 15 seconds.
+        """Make the server read the software of a Windows agent again. The agent has 15 seconds to answer.
 
         Raises:
             BadRequestError: the agent is not a Windows one.
         """
 
     def install(self, agent: str | Agent, package: str, *, unlisted: bool=False) -> None:
-        """Have a Windows agent install a package by Chocolatey. The agent is asked, for 2 seconds.
+        """Make a Windows agent install a package by Chocolatey. The agent has 2 seconds to answer.
 
-        It is begun only: what comes of it stands in `pending_actions.list(agent=…)`. Never sent twice.
+        The call doesn't wait for that; the result is in `pending_actions.list(agent=…)`. Never sent twice.
 
         Args:
-            agent: its id, or the agent.
-            package: the package's name, as in `packages()`, in which it is looked up first: the server would
-                have any name tried.
-            unlisted: True for a package that the server's list need not have, from a source of your own; it
-                is not asked for, which saves its 264 kB where many agents install the same.
+            agent: the agent or its id.
+            package: the package's name. It is looked up in `packages()` first, since the server would let the
+                agent try any name.
+            unlisted: True for a package that need not be in the server's list, from a source of your own. The
+                list (264 kB) is not read then.
 
         Raises:
             InvalidRequestError: the server's list has no such package; nothing was sent.
@@ -3013,33 +3020,34 @@ class InstalledSoftware:
         """
 
     def uninstall(self, agent: str | Agent, software: str | Software, *, command: str | None=None, timeout: int=1800, run_as_user: bool=False) -> None:
-        """Have a Windows agent remove a program by a command, for which nobody waits. Never sent twice.
+        """Make a Windows agent uninstall a program by a command. Never sent twice.
 
-        Whether the agent is there to hear it the server does not learn; see `agents.history`, later.
+        The call doesn't wait for that, and the server doesn't know whether the agent received it. The result
+        is in `agents.history` later.
 
         Args:
-            agent: its id, or the agent.
-            software: the program, or its name.
-            command: what removes it without asking anybody, mostly its uninstaller with "/S" or "/quiet".
-                None for the `uninstall` of the program as it was listed, which may ask.
+            agent: the agent or its id.
+            software: the program or its name.
+            command: a command that uninstalls it without questions, often its uninstaller with "/S" or
+                "/quiet". None for the `uninstall` of the program as listed, which may ask questions.
             timeout: seconds that the command may take.
-            run_as_user: run it as the user who is logged in.
+            run_as_user: True runs it as the user who is logged in.
 
         Raises:
             BadRequestError: the agent is not a Windows one, or this would remove the agent itself.
         """
 
     def packages(self) -> list[str]:
-        """The names of all packages that `install` knows; empty where the server has not loaded them yet."""
+        """List the names of all packages for `install`. Empty if the server has not loaded them yet."""
 
     def everywhere(self) -> dict[str, list[Software]]:
-        """What is installed on all agents, by their ids, in one call; without those that have no list.
+        """Get the software of all agents, by their ids, in one call. Agents without a list are left out.
 
-        As old as the agents' last reports. Of 5,000 agents it is some 100 MB: see `max_answer`.
+        It is as old as the agents' last reports. For 5,000 agents it has about 100 MB: see `max_answer`.
         """
 
     def list(self, agent: str | Agent) -> list[Software]:
-        """What is installed on an agent, as the server has it listed; empty where it has no list.
+        """List the software of an agent. Empty if the server has no list.
 
         The list is as old as the agent's last report, or `refresh`.
         """
@@ -3060,27 +3068,29 @@ class EventLog:
 class WindowsUpdates:
     """The Windows updates of agents of a stock server. All errors are `TRMMError`s.
 
-    On a gateway they are an `UnsupportedError`.
+    A gateway raises `UnsupportedError`.
     """
 
     def update(self, update: int | WindowsUpdate, action: Literal['approve', 'ignore', 'nothing', 'inherit']) -> None:
-        """Say what is to become of one update of an agent; when it is installed is for its policy to say."""
+        """Set the action for one update of an agent. Its policy decides when it is installed."""
 
     def scan(self, agent: str | Agent) -> None:
-        """Have a Windows agent look for updates. Nobody waits for it, or knows whether the agent heard of it.
+        """Make a Windows agent look for updates.
+
+        The call doesn't wait for that, and the server doesn't know whether the agent received the order.
 
         Raises:
             BadRequestError: the agent is not a Windows one.
         """
 
     def install(self, agent: str | Agent) -> None:
-        """Have an agent install what is approved, or approved by its policy, now. Never sent twice.
+        """Make an agent install the approved updates now. Never sent twice.
 
-        Nobody waits for it, or knows whether the agent heard of it.
+        The call doesn't wait for that, and the server doesn't know whether the agent received the order.
         """
 
     def list(self, agent: str | Agent) -> list[WindowsUpdate]:
-        """The Windows updates of an agent, installed or not, as the server has listed them; newest first."""
+        """List the Windows updates of an agent that the server knows, installed or not, newest first."""
 
 class AgentStream:
     """Agents one by one while their list downloads. Enter it, then iterate it, once.
@@ -3198,26 +3208,26 @@ class CommandStream:
         ...
 
 class Snippets:
-    """Pieces of code that the scripts of a stock server use as `{{name}}`. They raise `TRMMError`s only.
+    """Pieces of code that the scripts of a stock server use as `{{name}}`. All errors are `TRMMError`s.
 
-    On a gateway they are an `UnsupportedError`.
+    A gateway raises `UnsupportedError`.
     """
 
     def get(self, snippet: int | Snippet) -> Snippet:
-        """One snippet.
+        """Get one snippet.
 
         Raises:
             NotFoundError: there is no such snippet.
         """
 
     def create(self, *, name: str, code: str, shell: Shell='powershell', description: str='') -> Snippet:
-        """Make a snippet and return it. Never sent twice.
+        """Create a snippet and return it. Never sent twice.
 
         Args:
-            name: what scripts write between the braces; 40 characters at most, and no other has it.
-            code: its text, as it is.
-            shell: of which scripts it is; the server does not mind it.
-            description: 50 characters at most.
+            name: the unique name that scripts write in braces, of at most 40 characters.
+            code: the text.
+            shell: the shell that it is written for; the server doesn't check it.
+            description: the description, of at most 50 characters.
 
         Raises:
             BadRequestError: there is a snippet of that name.
@@ -3225,7 +3235,7 @@ class Snippets:
         """
 
     def update(self, snippet: int | Snippet, **changes: Unpack[SnippetChanges]) -> None:
-        """Change what is given of a snippet. Idempotent: sent again if an answer is lost.
+        """Change settings of a snippet. Idempotent: sent again if an answer is lost.
 
         Raises:
             NotFoundError: there is no such snippet.
@@ -3237,16 +3247,16 @@ class Snippets:
         If it is gone already, that counts as success.
 
         Args:
-            snippet: its id, or the snippet.
-            with_code: True, to say that its code may go for good.
+            snippet: the snippet or its id.
+            with_code: True confirms that its code may be lost.
 
         Raises:
-            InvalidRequestError: it was not said; nothing was removed.
+            InvalidRequestError: that was not confirmed; nothing was deleted.
             NotFoundError: there is no such snippet.
         """
 
     def list(self) -> list[Snippet]:
-        """All snippets, with their code."""
+        """List all snippets, with their code."""
 
 class CheckStream:
     """The checks of several agents, in the order of the answers. Enter it, then iterate over it once.
@@ -3274,49 +3284,49 @@ class CheckStream:
         ...
 
 class PatchPolicies:
-    """Patch policies of policies: how Windows updates are dealt with. Read them in `policies.list`.
+    """The patch policies of policies: how Windows updates are handled. `policies.list` has them.
 
-    Every method raises `TRMMError`s only; on a gateway they are an `UnsupportedError`. Agents have their own:
+    Every method raises `TRMMError`s only; a gateway raises `UnsupportedError`. Agents have their own:
     `agents.update(agent, patch_policy={…})`.
     """
 
     def create(self, policy: int | Policy, **settings: Unpack[PatchChanges]) -> PatchPolicy:
-        """Give a policy a patch policy and return it. Never sent twice.
+        """Create the patch policy of a policy and return it. Never sent twice.
 
         Raises:
-            InvalidRequestError: a value is wrong, or it has one already, which the server would add to and
-                not heed.
+            InvalidRequestError: a value is wrong, or the policy has a patch policy already (the server would
+                add a second one, and ignore it).
             NotFoundError: there is no such policy.
             OutcomeUnknownError: it was sent and the answer was lost: it may exist.
         """
 
     def update(self, patch_policy: int | PatchPolicy, **changes: Unpack[PatchChanges]) -> None:
-        """Change what is given of a patch policy, an agent's own too. Twice is once.
+        """Change settings of a patch policy, an agent's own too. Doing it twice is the same as once.
 
         Raises:
             NotFoundError: there is no such patch policy.
         """
 
     def delete(self, patch_policy: int | PatchPolicy) -> None:
-        """Remove a patch policy. If an answer is lost and it is gone afterwards, that counts as success.
+        """Delete a patch policy. If an answer is lost and it is gone afterwards, that counts as success.
 
         Raises:
             NotFoundError: there is no such patch policy.
         """
 
     def reset(self, *, client: AnyClient | None=None, site: AnySite | None=None, everywhere: bool=False) -> None:
-        """Have the agents' own patch policies inherit again: of a client, a site, or of all. Twice is once.
+        """Make the agents' own patch policies inherit again, for a client, a site or all agents.
 
-        Their hours, days, and what is to be done about failures are not reset. The server does not say of how
-        many.
+        Doing it twice is the same as once. Their hours, days and handling of failures are not reset. The
+        server doesn't report the number of agents. Exactly one argument must be given.
 
         Args:
-            client: of this client's agents; or
-            site: of this site's; or
+            client: the agents of this client.
+            site: the agents of this site.
             everywhere: True for every agent that the key may see.
 
         Raises:
-            NotFoundError: there is no such client or site: the server would say yes, and reset nothing.
+            NotFoundError: there is no such client or site (the server would accept it, and reset nothing).
         """
 
 class AuditStream:
@@ -3332,24 +3342,26 @@ class AuditStream:
         ...
 
 class Sessions:
-    """The logins of a stock server's users that have not ended. All errors are `TRMMError`s."""
+    """The logins of a stock server's users that have not expired. All errors are `TRMMError`s."""
 
     def delete(self, session: str | UserSession) -> None:
-        """End a session, given itself or its digest: its token is refused from then on. Gone counts as done.
+        """End a session, given as object or digest. Its token is refused from then on.
+
+        If it is gone already, that counts as success.
 
         Raises:
             NotFoundError: there is no such session.
         """
 
     def delete_all(self, user: int | User) -> None:
-        """End all sessions of a user. API keys of the user stay good.
+        """End all sessions of a user. API keys of the user stay valid.
 
         Raises:
             NotFoundError: there is no such user.
         """
 
     def list(self, user: int | User) -> list[UserSession]:
-        """The sessions of a user.
+        """List the sessions of a user.
 
         Raises:
             NotFoundError: there is no such user.

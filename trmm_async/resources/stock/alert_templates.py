@@ -35,9 +35,9 @@ class AlertTemplate(Noun, frozen=True, kw_only=True, gc=False):
     """
 
     id: int
-    """The server's number for it."""
+    """The server's id of it."""
     name: str = ""
-    """What it is called."""
+    """The name."""
     is_active: bool = True
     """Whether it does anything."""
     action_type: str = "script"
@@ -308,11 +308,11 @@ ASSIGN_ALL = put("alert_templates.assign", "/core/settings/")
 class AlertTemplates(Resource):
     """Alert templates of a stock server. All errors are `TRMMError`s.
 
-    On a gateway they are an `UnsupportedError`. What is set reaches the agents some seconds later.
+    A gateway raises `UnsupportedError`. What is set reaches the agents some seconds later.
     """
 
     async def get(self, template: int | AlertTemplate) -> AlertTemplate:
-        """One alert template.
+        """Get one alert template.
 
         Raises:
             NotFoundError: there is no such template.
@@ -320,7 +320,7 @@ class AlertTemplates(Resource):
         return await self._send(GET, template)
 
     async def related(self, template: int | AlertTemplate) -> AlertTemplateUse:
-        """Where an alert template is set.
+        """Get the places where an alert template is assigned.
 
         Raises:
             NotFoundError: there is no such template.
@@ -328,7 +328,7 @@ class AlertTemplates(Resource):
         return await self._send(RELATED, template)
 
     async def create(self, *, name: str, **settings: Unpack[_TemplateOptions]) -> AlertTemplate:
-        """Create an alert template and return it. It is in use nowhere yet: see `assign`. Never sent twice.
+        """Create an alert template and return it. It is not assigned yet: see `assign`. Never sent twice.
 
         Args:
             name: its name; others may have the same.
@@ -346,7 +346,7 @@ class AlertTemplates(Resource):
         return await self._on_stock(CREATE.name, _made(body))
 
     async def update(self, template: int | AlertTemplate, **changes: Unpack[AlertTemplateChanges]) -> None:
-        """Change what is given of an alert template. Idempotent: sent again if an answer is lost.
+        """Change settings of an alert template. Idempotent: sent again if an answer is lost.
 
         Raises:
             InvalidRequestError: as for `create`.
@@ -366,14 +366,16 @@ class AlertTemplates(Resource):
         site: AnySite | None = None,
         everywhere: bool = False,
     ) -> None:
-        """Set an alert template for a policy, a client, a site, or as the default. Twice is once.
+        """Assign an alert template to a policy, a client, a site, or as the default.
+
+        Doing it twice is the same as once. Exactly one of policy, client, site and everywhere must be given.
 
         Args:
-            template: the template; None takes away what is set there.
-            policy: for the agents that have this policy; or
-            client: for those of this client; or
-            site: for those of this site; or
-            everywhere: True for all that have no other.
+            template: the template; None removes the template that is assigned there.
+            policy: the agents that have this policy.
+            client: the agents of this client.
+            site: the agents of this site.
+            everywhere: True for all agents that have no other template.
 
         Raises:
             BadRequestError: there is no such template.
@@ -398,22 +400,22 @@ class AlertTemplates(Resource):
             await self._send(ASSIGN_ALL, body=body)
 
     async def delete(self, template: int | AlertTemplate, *, in_use: bool = False) -> None:
-        """Remove an alert template. If an answer is lost and it is gone afterwards, that counts as success.
+        """Delete an alert template. If an answer is lost and it is gone afterwards, that counts as success.
 
         Args:
-            template: its id, or the template.
-            in_use: True removes one that is set somewhere too: nobody is told by it any more then. Otherwise
+            template: the template or its id.
+            in_use: True deletes one that is set somewhere too: nobody is told by it any more then. Otherwise
                 it is looked up first, and refused.
 
         Raises:
-            InvalidRequestError: it is in use; nothing was removed.
+            InvalidRequestError: it is in use; nothing was deleted.
             NotFoundError: there is no such template.
         """
         template_id = arguments.object_id(template, "template")
         await self._on_stock(DELETE.name, _removed(template_id, in_use=arguments.boolean(in_use, "in_use")))
 
     async def list(self) -> list[AlertTemplate]:
-        """All alert templates."""
+        """List all alert templates."""
         return await self._send(LIST)
 
 

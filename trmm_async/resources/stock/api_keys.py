@@ -29,9 +29,9 @@ class ApiKey(Discreet, frozen=True, kw_only=True, gc=False):
     _shown: ClassVar[tuple[str, ...]] = ("id", "name", "username", "expires")
 
     id: int
-    """The server's number for it."""
+    """The server's id of it."""
     name: str = ""
-    """What it is called."""
+    """The name."""
     username: str = ""
     """Whose key it is, by name."""
     user: int | None = None

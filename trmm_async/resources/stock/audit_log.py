@@ -75,7 +75,7 @@ class AuditEntry(Discreet, frozen=True, kw_only=True, gc=False):
     )
 
     id: int
-    """The server's number for it."""
+    """The server's id of it."""
     time: Moment | None = None
     """When that was."""
     username: str = ""

@@ -176,7 +176,7 @@ class Bulk(Resource):
 
         Raises:
             BadRequestError: there are no such agents.
-            OutcomeUnknownError: sent, and the answer was lost.
+            OutcomeUnknownError: it was sent and the answer was lost.
         """
         return await self._order(SCAN, targets, {"mode": "patch", "patchMode": "scan"})
 

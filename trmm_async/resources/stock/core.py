@@ -136,7 +136,7 @@ class DebugEntry(Noun, frozen=True, kw_only=True, gc=False):
     """One entry of the debug log; `agent` is a host name."""
 
     id: int
-    """The server's number for it."""
+    """The server's id of it."""
     time: Moment | None = None
     """When that was."""
     log_level: str = ""

@@ -42,9 +42,9 @@ class CustomField(Noun, frozen=True, kw_only=True, gc=False):
     """
 
     id: int
-    """The server's number for it."""
+    """The server's id of it."""
     name: str = ""
-    """What it is called."""
+    """The name."""
     model: str = ""
     type: str = ""
     options: tuple[str, ...] = ()

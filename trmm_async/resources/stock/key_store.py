@@ -20,16 +20,16 @@ class KeyStoreEntry(Discreet, frozen=True, kw_only=True, gc=False):
     _shown: ClassVar[tuple[str, ...]] = ("id", "name")
 
     id: int
-    """The server's number for it."""
+    """The server's id of it."""
     name: str = ""
-    """What it is called."""
+    """The name."""
     value: str = ""
     """What it stands for."""
     extra: Mapping[str, Any] = no_extra()
 
 
 class KeyStoreChanges(TypedDict, total=False):
-    """What `key_store.update` can change; what is not given stays unchanged."""
+    """The settings that `key_store.update` can change. What is not given stays unchanged."""
 
     name: str
     value: str
@@ -48,18 +48,18 @@ DELETE = delete("key_store.delete", _ONE)
 class KeyStore(Resource):
     """The global key store of a stock server: what scripts use as `{{global.name}}`.
 
-    Methods raise `TRMMError`s only; on a gateway they are an `UnsupportedError`. Values are in no repr.
+    All errors are `TRMMError`s; a gateway raises `UnsupportedError`. Values are in no repr.
     """
 
     async def list(self) -> list[KeyStoreEntry]:
-        """All entries, with their values."""
+        """List all entries, with their values."""
         return await self._send(LIST)
 
     async def create(self, *, name: str, value: str) -> KeyStoreEntry:
         """Create an entry and return it. Never sent twice.
 
-        A name may be there already: the server does not mind. White space around a value is taken away, as
-        the server does. A name has 25 characters at most.
+        The server allows several entries with one name. It removes white space around a value. A name has at
+        most 25 characters.
 
         Raises:
             OutcomeUnknownError: it was sent and the answer was lost: it may exist.
@@ -83,14 +83,14 @@ class KeyStore(Resource):
         await self._send(UPDATE, entry, body=body)
 
     async def delete(self, entry: int | KeyStoreEntry, *, with_value: bool = False) -> None:
-        """Remove an entry. If an answer is lost and it is gone afterwards, that counts as success.
+        """Delete an entry. If an answer is lost and it is gone afterwards, that counts as success.
 
         Args:
-            entry: its id, or the entry.
-            with_value: True, to say that its value may go for good.
+            entry: the entry or its id.
+            with_value: True confirms that its value may be lost.
 
         Raises:
-            InvalidRequestError: it was not said; nothing was removed.
+            InvalidRequestError: that was not confirmed; nothing was deleted.
             NotFoundError: there is no such entry.
         """
         entry_id = arguments.object_id(entry, "entry")

@@ -12,10 +12,10 @@ __all__ = ["Note", "Notes"]
 
 
 class Note(Noun, frozen=True, kw_only=True, gc=False):
-    """A note that was put to an agent; `username` is None where its author is not known any more."""
+    """A note of an agent. `username` is None if its author doesn't exist any more."""
 
     id: int
-    """The server's number for it."""
+    """The server's id of it."""
     agent_id: str | None = None
     """The agent's id."""
     note: str = ""
@@ -37,17 +37,17 @@ DELETE = delete("agents.notes.delete", _ONE)
 
 
 class Notes(Resource):
-    """The notes that were put to agents of a stock server. All errors are `TRMMError`s.
+    """The notes of agents of a stock server. All errors are `TRMMError`s.
 
-    On a gateway they are an `UnsupportedError`.
+    A gateway raises `UnsupportedError`.
     """
 
     async def create(self, agent: str | Agent, note: str) -> Note:
-        """Put a note to an agent, and return it. Never sent twice.
+        """Add a note to an agent, and return it. Never sent twice.
 
         Raises:
-            OutcomeUnknownError: the answer was lost, and the note is not there as yet.
-            UnidentifiedError: it was made, and another of the same text at the same time.
+            OutcomeUnknownError: the answer was lost, and the note does not exist yet.
+            UnidentifiedError: it was created, and another note with the same text at the same time.
         """
         agent_id, text = arguments.agent_id(agent), arguments.free_text(note, "note")
         body = {"agent_id": agent_id, "note": text}
@@ -57,7 +57,7 @@ class Notes(Resource):
         )
 
     async def update(self, note: int | Note, text: str) -> None:
-        """Give a note another text. Idempotent: sent again if an answer is lost.
+        """Change the text of a note. Idempotent: sent again if an answer is lost.
 
         Raises:
             NotFoundError: there is no such note.
@@ -65,14 +65,14 @@ class Notes(Resource):
         await self._send(UPDATE, note, body={"note": arguments.free_text(text, "text")})
 
     async def delete(self, note: int | Note, *, with_text: bool = False) -> None:
-        """Remove a note. One that is gone when an answer was lost before counts as removed.
+        """Delete a note. If an answer is lost and it is gone afterwards, that counts as success.
 
         Args:
-            note: its id, or the note.
-            with_text: True, to say that its text may go for good.
+            note: the note or its id.
+            with_text: True confirms that its text may be lost.
 
         Raises:
-            InvalidRequestError: it was not said; nothing was removed.
+            InvalidRequestError: that was not confirmed; nothing was deleted.
             NotFoundError: there is no such note.
         """
         note_id = arguments.object_id(note, "note")
@@ -80,7 +80,7 @@ class Notes(Resource):
         await self._send(DELETE, note_id)
 
     async def get(self, note: int | Note) -> Note:
-        """One note.
+        """Get one note.
 
         Raises:
             NotFoundError: there is no such note.
@@ -88,7 +88,7 @@ class Notes(Resource):
         return await self._send(GET, note)
 
     async def list(self, agent: str | Agent | None = None) -> list[Note]:
-        """The notes that were put to an agent, or to all."""
+        """List the notes of an agent, or of all agents."""
         if agent is None:
             return await self._send(EVERYWHERE)
         return await self._send(LIST, agent)

@@ -19,7 +19,7 @@ __all__ = ["PendingAction", "PendingActions"]
 
 
 class PendingAction(Noun, frozen=True, kw_only=True, gc=False):
-    """What an agent is still to do, or has done; `id` is what cancels it.
+    """An action that an agent has to do, or has done. `cancel` takes its `id`.
 
     `action_type` is "schedreboot", "chocoinstall", "agentupdate", …; `status` "pending" or "completed". `due`
     is what the server says of the time: words, or a time by the agent's clock, which then is `at` as well.
@@ -68,25 +68,26 @@ CANCEL = delete("pending_actions.cancel", "/logs/pendingactions/{action:id}/", a
 
 
 class PendingActions(Resource):
-    """What agents of a stock server are still to do: planned reboots, installs of software, updates.
+    """Actions that agents of a stock server have to do: scheduled reboots, installs of software, upgrades.
 
-    Every method raises `TRMMError`s only; on a gateway they are an `UnsupportedError`.
+    Every method raises `TRMMError`s only; a gateway raises `UnsupportedError`.
     """
 
     async def cancel(self, action: int | PendingAction) -> None:
-        """Take an action back, as the reboot that `agents.reboot(agent, at=…)` plans. Gone counts as done.
+        """Cancel an action, such as the reboot that `agents.reboot(agent, at=…)` scheduled.
 
-        Of a planned reboot the agent is asked, for 10 seconds. Any other is only taken off the server's list:
-        what the agent has been told already it may do all the same.
+        For a scheduled reboot, the agent has 10 seconds to answer. Any other action is only removed from the
+        server's list: the agent may still do what it was told before. If the action is gone already, that
+        counts as success.
 
         Raises:
-            AgentLostError: the agent did not answer; its reboot is still planned, or is not.
+            AgentLostError: the agent did not answer; its reboot may still be scheduled.
             NotFoundError: there is no such action.
         """
         await self._send(CANCEL, action)
 
     async def list(self, *, agent: str | Agent | None = None) -> list[PendingAction]:
-        """The pending actions of all agents, or of one; completed ones are among them."""
+        """List the pending actions of all agents, or of one, including completed ones."""
         if agent is not None:
             agent_id = arguments.agent_id(agent)
             rows = await self._send(OF_AGENT, agent_id)

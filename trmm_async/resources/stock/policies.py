@@ -51,7 +51,7 @@ class PatchPolicy(Noun, frozen=True, kw_only=True, gc=False):
     """
 
     id: int
-    """The server's number for it."""
+    """The server's id of it."""
     policy: int | None = None
     """The policy that it is part of, by id; None for none."""
     critical: str = ""
@@ -129,18 +129,18 @@ def patch_policy_of(rows: tuple[PatchPolicy, ...]) -> PatchPolicy | None:
 
 
 class Policy(Noun, frozen=True, kw_only=True, gc=False):
-    """An automation policy; what is excluded from it is named by ids.
+    """An automation policy. Exclusions are ids.
 
-    `default_server`, `default_workstation`, `agents_count` and `patch_policy` are told by `policies.list`
-    alone. An agent is excluded by the integer that the server has for it.
+    `default_server`, `default_workstation`, `agents_count` and `patch_policy` are set by `policies.list`
+    only. Excluded agents are the server's integers for them.
     """
 
     id: int
-    """The server's number for it."""
+    """The server's id of it."""
     name: str = ""
-    """What it is called."""
+    """The name."""
     description: str | None = None
-    """What people have written about it."""
+    """The description."""
     active: bool | None = None
     """Whether it reaches anybody."""
     enforced: bool | None = None
@@ -169,10 +169,10 @@ EXCLUDED_AGENTS: Final = arguments.each(
 
 
 class PolicyChanges(TypedDict, total=False):
-    """What can be set of a policy; what is not given stays, and None is none.
+    """Settings of a policy. What is not given stays unchanged; None removes a value.
 
-    Sites and clients are excluded by id, name or object, agents by their ids, by the agents, or by the
-    integers of `Policy.excluded_agents`.
+    Excluded sites and clients are given by id, name or object; excluded agents by their ids, as agents, or by
+    the integers of `Policy.excluded_agents`.
     """
 
     name: str
@@ -214,18 +214,18 @@ class PolicyRef(Noun, frozen=True, kw_only=True, gc=False):
     """A policy by its id and its name."""
 
     id: int
-    """The server's number for it."""
+    """The server's id of it."""
     name: str = ""
-    """What it is called."""
+    """The name."""
 
 
 class PolicyPlace(Noun, frozen=True, kw_only=True, gc=False):
-    """A site, or a client, with the policies that are set there."""
+    """A site or a client with the policies that are assigned to it."""
 
     id: int
-    """The server's number for it."""
+    """The server's id of it."""
     name: str = ""
-    """What it is called."""
+    """The name."""
     server_policy: PolicyRef | None = None
     """The policy of its servers, by id."""
     workstation_policy: PolicyRef | None = None
@@ -234,14 +234,14 @@ class PolicyPlace(Noun, frozen=True, kw_only=True, gc=False):
 
 
 class ClientPolicies(PolicyPlace, frozen=True, kw_only=True, gc=False):
-    """A client with the policies that are set there, and at its sites."""
+    """A client with the policies that are assigned to it and to its sites."""
 
     sites: tuple[PolicyPlace, ...] = ()
     """Its sites, each with its policies."""
 
 
 class PolicyUse(Noun, frozen=True, kw_only=True, gc=False):
-    """Where a policy is set directly; agents by their ids. What inherits it from there is not in it."""
+    """Where a policy is assigned directly, agents by their ids; without those that inherit the policy."""
 
     server_clients: tuple[ClientRef, ...] = ()
     """Clients whose servers have it."""
@@ -352,11 +352,11 @@ class _PolicyOptions(TypedDict, total=False):
 class Policies(Resource):
     """Automation policies of a stock server. All errors are `TRMMError`s.
 
-    On a gateway they are an `UnsupportedError`. The server keeps for ten minutes what policies give an agent:
-    `assign` to an agent, and what is excluded, may show as late.
+    A gateway raises `UnsupportedError`. The server caches the policies of an agent for
+    ten minutes: an `assign` to an agent, or an exclusion, may take effect that late.
 
     Attributes:
-        patches: their patch policies.
+        patches: the patch policies of policies.
     """
 
     patches: "PatchPolicies"
@@ -366,7 +366,7 @@ class Policies(Resource):
         self.patches = PatchPolicies(api)
 
     async def get(self, policy: int | Policy) -> Policy:
-        """One policy.
+        """Get one policy.
 
         Raises:
             NotFoundError: there is no such policy.
@@ -374,7 +374,7 @@ class Policies(Resource):
         return await self._send(GET, policy)
 
     async def related(self, policy: int | Policy) -> PolicyUse:
-        """Where a policy is set.
+        """Get the places where a policy is assigned.
 
         Raises:
             NotFoundError: there is no such policy.
@@ -382,29 +382,29 @@ class Policies(Resource):
         return await self._on_stock(RELATED.name, use_of(RELATED.call(policy)))
 
     async def checks(self, policy: int | Policy) -> list[Check]:
-        """A policy's checks. They have no results of their own: those are in `checks.list(agent=…)`."""
+        """List a policy's checks. They have no results, which are in `checks.list(agent=…)`."""
         return await self._send(CHECKS, policy)
 
     async def tasks(self, policy: int | Policy) -> list[Task]:
-        """A policy's tasks; `tasks.run(task, agent=…)` runs one."""
+        """List a policy's tasks. `tasks.run(task, agent=…)` runs one."""
         return await self._send(TASKS, policy)
 
     async def create(
         self, *, name: str, copy_of: int | Policy | None = None, **settings: Unpack[_PolicyOptions]
     ) -> Policy:
-        """Create a policy and return it. It is in use nowhere yet: see `assign`. Never sent twice.
+        """Create a policy and return it. It is not assigned yet: see `assign`. Never sent twice.
 
         Args:
-            name: its name, of which there is one.
-            copy_of: a policy whose checks and tasks it gets: not its alert template, exclusions and patch
-                policy, nor the environment variables of its script checks, nor tasks that run on failure
-                without their check.
-            settings: as `PolicyChanges` has them. It is active unless `active=False`: the server's own
-                default reaches nobody.
+            name: a unique name.
+            copy_of: a policy whose checks and tasks are copied. Its alert template, exclusions and patch
+                policy are not copied, nor the environment variables of its script checks, nor tasks that run
+                on failure without their check.
+            settings: see `PolicyChanges`. The policy is active unless `active=False` is given; the server's
+                own default is inactive.
 
         Raises:
             BadRequestError: there is a policy of this name.
-            NotFoundError: the one to copy is not there; nothing was created.
+            NotFoundError: the policy to copy doesn't exist; nothing was created.
             OutcomeUnknownError: it was sent and the answer was lost: it may exist.
             UnidentifiedError: it was created, but can't be distinguished from others.
         """
@@ -415,7 +415,7 @@ class Policies(Resource):
         return await self._on_stock(CREATE.name, _made(body, source))
 
     async def update(self, policy: int | Policy, **changes: Unpack[PolicyChanges]) -> None:
-        """Change what is given of a policy. Idempotent: sent again if an answer is lost.
+        """Change settings of a policy. Idempotent: sent again if an answer is lost.
 
         Raises:
             BadRequestError: there is another of this name, or no such alert template.
@@ -436,15 +436,18 @@ class Policies(Resource):
         everywhere: bool = False,
         monitoring_type: MonitoringType | None = None,
     ) -> None:
-        """Set a policy for an agent, a client, a site, or as the default of all. Twice is once.
+        """Assign a policy to an agent, a client, a site, or to all agents by default.
+
+        Doing it twice is the same as once. Exactly one of agent, client, site and everywhere must be given.
 
         Args:
-            policy: the policy; None takes away what is set there.
-            agent: it applies to this agent, besides what that inherits; or
-            client: to the agents of this client; or
-            site: to those of this site; or
-            everywhere: True for all agents. What blocks inheritance, or is excluded, has nothing from above.
-            monitoring_type: of servers, or of workstations, alone; None for both. An agent's has none.
+            policy: the policy; None removes the policy that is assigned there.
+            agent: this agent, in addition to the policies that it inherits.
+            client: the agents of this client.
+            site: the agents of this site.
+            everywhere: True assigns it to all agents, except those that are excluded or block inheritance.
+            monitoring_type: only servers, or only workstations; None for both. It can't be combined with
+                `agent`.
 
         Raises:
             BadRequestError: there is no such policy.
@@ -473,23 +476,23 @@ class Policies(Resource):
             await self._send(ASSIGN_ALL, body=body)
 
     async def overview(self) -> list[ClientPolicies]:
-        """All clients with their sites, and which policies are set there; what they inherit is not in it."""
+        """List all clients and sites with the policies assigned to them, without those that they inherit."""
         return await self._send(OVERVIEW)
 
     async def delete(
         self, policy: int | Policy, *, with_contents: bool = False, in_use: bool = False
     ) -> None:
-        """Remove a policy with its checks and tasks. If it is gone already, that counts as success.
+        """Delete a policy with its checks and tasks. If it is gone already, that counts as success.
 
         Args:
-            policy: its id, or the policy.
-            with_contents: True removes one that has checks or tasks, which go with it for good. Otherwise
-                they are looked up first, and it is refused.
-            in_use: True removes one that is set somewhere too: nobody has it any more then. Otherwise it is
-                looked up first, and refused.
+            policy: the policy or its id.
+            with_contents: True also deletes a policy that has checks or tasks, with them. Without it, they
+                are looked up first, and such a policy is not deleted.
+            in_use: True also deletes a policy that is assigned somewhere, which removes it there. Without it,
+                that is looked up first, and such a policy is not deleted.
 
         Raises:
-            InvalidRequestError: it is in use, or has checks or tasks; nothing was removed.
+            InvalidRequestError: it is in use, or has checks or tasks; nothing was deleted.
         """
         policy_id = arguments.object_id(policy, "policy")
         contents_too = arguments.boolean(with_contents, "with_contents")
@@ -499,7 +502,7 @@ class Policies(Resource):
         )
 
     async def list(self) -> list[Policy]:
-        """All policies."""
+        """List all policies."""
         return await self._send(LIST)
 
 
@@ -587,18 +590,18 @@ def _removed(policy_id: int, *, contents_too: bool, may_be_used: bool) -> Plan[N
 
 
 class PatchPolicies(Resource):
-    """Patch policies of policies: how Windows updates are dealt with. Read them in `policies.list`.
+    """The patch policies of policies: how Windows updates are handled. `policies.list` has them.
 
-    Every method raises `TRMMError`s only; on a gateway they are an `UnsupportedError`. Agents have their own:
+    Every method raises `TRMMError`s only; a gateway raises `UnsupportedError`. Agents have their own:
     `agents.update(agent, patch_policy={…})`.
     """
 
     async def create(self, policy: int | Policy, **settings: Unpack[PatchChanges]) -> PatchPolicy:
-        """Give a policy a patch policy and return it. Never sent twice.
+        """Create the patch policy of a policy and return it. Never sent twice.
 
         Raises:
-            InvalidRequestError: a value is wrong, or it has one already, which the server would add to and
-                not heed.
+            InvalidRequestError: a value is wrong, or the policy has a patch policy already (the server would
+                add a second one, and ignore it).
             NotFoundError: there is no such policy.
             OutcomeUnknownError: it was sent and the answer was lost: it may exist.
         """
@@ -607,7 +610,7 @@ class PatchPolicies(Resource):
         return await self._on_stock(CREATE_PATCH.name, _patched(policy_id, body))
 
     async def update(self, patch_policy: int | PatchPolicy, **changes: Unpack[PatchChanges]) -> None:
-        """Change what is given of a patch policy, an agent's own too. Twice is once.
+        """Change settings of a patch policy, an agent's own too. Doing it twice is the same as once.
 
         Raises:
             NotFoundError: there is no such patch policy.
@@ -617,7 +620,7 @@ class PatchPolicies(Resource):
         )
 
     async def delete(self, patch_policy: int | PatchPolicy) -> None:
-        """Remove a patch policy. If an answer is lost and it is gone afterwards, that counts as success.
+        """Delete a patch policy. If an answer is lost and it is gone afterwards, that counts as success.
 
         Raises:
             NotFoundError: there is no such patch policy.
@@ -631,18 +634,18 @@ class PatchPolicies(Resource):
         site: AnySite | None = None,
         everywhere: bool = False,
     ) -> None:
-        """Have the agents' own patch policies inherit again: of a client, a site, or of all. Twice is once.
+        """Make the agents' own patch policies inherit again, for a client, a site or all agents.
 
-        Their hours, days, and what is to be done about failures are not reset. The server does not say of how
-        many.
+        Doing it twice is the same as once. Their hours, days and handling of failures are not reset. The
+        server doesn't report the number of agents. Exactly one argument must be given.
 
         Args:
-            client: of this client's agents; or
-            site: of this site's; or
+            client: the agents of this client.
+            site: the agents of this site.
             everywhere: True for every agent that the key may see.
 
         Raises:
-            NotFoundError: there is no such client or site: the server would say yes, and reset nothing.
+            NotFoundError: there is no such client or site (the server would accept it, and reset nothing).
         """
         if [client, site, arguments.boolean(everywhere, "everywhere") or None].count(None) != 2:
             raise InvalidRequestError(

@@ -20,7 +20,7 @@ class Process(Noun, frozen=True, kw_only=True, gc=False):
     pid: int
     """The process's number."""
     name: str = ""
-    """What it is called."""
+    """The name."""
     username: str | None = None
     """Whose it is."""
     membytes: int | None = None
@@ -49,9 +49,9 @@ KILL = send("agents.processes.kill", _ALL + "{process:id}/", method="DELETE", as
 
 
 class Processes(Resource):
-    """What runs on an agent of a stock server. All errors are `TRMMError`s.
+    """The processes on an agent of a stock server. All errors are `TRMMError`s.
 
-    The agent is asked: see `Agents`. On a gateway they are an `UnsupportedError`.
+    The agent is asked: see `Agents`. A gateway raises `UnsupportedError`.
     """
 
     async def kill(self, agent: str | Agent, process: int | Process) -> None:
@@ -64,5 +64,5 @@ class Processes(Resource):
         await self._send(KILL, agent, pid)
 
     async def list(self, agent: str | Agent) -> list[Process]:
-        """What runs on an agent, at this moment. The agent is asked, for 5 seconds."""
+        """What runs on an agent, at this moment. The agent has 5 seconds to answer."""
         return await self._send(LIST, agent)

@@ -40,7 +40,7 @@ class RegistryValue(Noun, frozen=True, kw_only=True, gc=False):
     """One value of a key. `data` is an int, bytes, or a tuple of texts where `type` is of such; else text."""
 
     name: str
-    """What it is called."""
+    """The name."""
     type: str = ""
     data: str | int | bytes | tuple[str, ...] = ""
     extra: Mapping[str, Any] = no_extra()
@@ -150,13 +150,13 @@ class Registry(Resource):
     async def browse(
         self, agent: str | Agent, path: str = _ROOT, *, page: int = 1, page_size: int = 200
     ) -> RegistryKey:
-        """One key: its values, and the names of the keys below it.
+        """Get one key: its values, and the names of its subkeys.
 
         Args:
-            agent: its id, or the agent.
-            path: the key; "Computer" for the hives. A hive alone can't be browsed.
-            page: which part of the keys below, from 1 on, while `has_more`.
-            page_size: how many of them at most.
+            agent: the agent or its id.
+            path: the key; "Computer" for the hives. A hive itself can't be browsed.
+            page: the page of subkeys, from 1 on, as long as `has_more` is True.
+            page_size: the largest number of subkeys on a page.
 
         Raises:
             BadRequestError: there is no such key, or the agent is too old.
@@ -169,7 +169,7 @@ class Registry(Resource):
         return await self._send(BROWSE, agent, query=query)
 
     async def create_key(self, agent: str | Agent, path: str) -> None:
-        """Make a key.
+        """Create a key.
 
         Raises:
             AgentLostError: the agent did not answer in time; it may be made all the same.
@@ -178,7 +178,7 @@ class Registry(Resource):
         await self._send(CREATE_KEY, agent, body={"path": _path(path)})
 
     async def rename_key(self, agent: str | Agent, path: str, new_path: str) -> None:
-        """Give a key, with all that is below it, another path.
+        """Move a key, with its values and subkeys, to another path.
 
         Raises:
             AgentLostError: the agent did not answer in time; it may be renamed all the same.
@@ -191,17 +191,17 @@ class Registry(Resource):
     async def delete_key(
         self, agent: str | Agent, path: str, *, with_values: bool = False, with_subkeys: bool = False
     ) -> None:
-        """Remove a key for good. What it has is looked at first, unless `with_subkeys` says that all may go.
+        """Delete a key for good. What it has is looked at first, unless `with_subkeys` says that all may go.
 
         Args:
-            agent: its id, or the agent.
+            agent: the agent or its id.
             path: the key.
             with_values: with its values; without, one that has such is left alone.
             with_subkeys: with all keys below it, and all their values; without, one that has such is left
                 alone.
 
         Raises:
-            InvalidRequestError: it has keys or values, of which it was not said; nothing was removed.
+            InvalidRequestError: it has keys or values, of which it was not said; nothing was deleted.
             AgentLostError: the agent did not answer in time; it may be removed all the same.
             BadRequestError: there is no such key.
         """
@@ -221,10 +221,10 @@ class Registry(Resource):
         type: RegistryType,  # noqa: A002 - the server's word
         data: RegistryData,
     ) -> RegistryValue:
-        """Make a value in a key, and return it as the agent has it.
+        """Create a value in a key, and return it as the agent has it.
 
         Args:
-            agent: its id, or the agent.
+            agent: the agent or its id.
             path: the key.
             name: the value's name.
             type: "REG_SZ", "REG_EXPAND_SZ", "REG_MULTI_SZ", "REG_DWORD", "REG_QWORD" or "REG_BINARY".
@@ -246,11 +246,11 @@ class Registry(Resource):
         type: RegistryType,  # noqa: A002 - the server's word
         data: RegistryData,
     ) -> RegistryValue:
-        """Set a value, which is made where it is missing; arguments and errors as of `create_value`."""
+        """Set a value, and create it if it is missing. Arguments and errors are those of `create_value`."""
         return await self._send(SET_VALUE, agent, body=_body(path, name, type, data))
 
     async def rename_value(self, agent: str | Agent, path: str, name: str, new_name: str) -> None:
-        """Give a value of a key another name.
+        """Rename a value of a key.
 
         Raises:
             AgentLostError: the agent did not answer in time; it may be renamed all the same.
@@ -267,16 +267,16 @@ class Registry(Resource):
     async def delete_value(
         self, agent: str | Agent, path: str, name: str, *, with_data: bool = False
     ) -> None:
-        """Remove a value of a key.
+        """Delete a value of a key.
 
         Args:
-            agent: its id, or the agent.
+            agent: the agent or its id.
             path: the key.
             name: the value's name.
-            with_data: True, to say that its data may go for good.
+            with_data: True confirms that its data may be lost.
 
         Raises:
-            InvalidRequestError: it was not said; nothing was removed.
+            InvalidRequestError: that was not confirmed; nothing was deleted.
             AgentLostError: the agent did not answer in time; it may be removed all the same.
             BadRequestError: there is no such value.
         """

@@ -38,15 +38,15 @@ Sites: TypeAlias = Iterable[AnySite]
 
 
 class Role(Noun, frozen=True, kw_only=True, gc=False):
-    """What its users may do: `permissions` by the server's names, as "can_run_scripts".
+    """A role with the permissions of its users, by the server's names, such as "can_run_scripts".
 
-    `clients` and `sites` are ids of what they see; they see all where both are empty: `sees_all`.
+    `clients` and `sites` are the ids of those that they may see. If both are empty they see all: `sees_all`.
     """
 
     id: int
-    """The server's number for it."""
+    """The server's id of it."""
     name: str = ""
-    """What it is called."""
+    """The name."""
     superuser: bool | None = None
     """Whether its users may do everything."""
     permissions: tuple[str, ...] = ()
@@ -114,11 +114,11 @@ DELETE = delete("roles.delete", _ONE)
 class Roles(Resource):
     """The roles of a stock server's users. All errors are `TRMMError`s.
 
-    On a gateway they are an `UnsupportedError`.
+    A gateway raises `UnsupportedError`.
     """
 
     async def get(self, role: int | Role) -> Role:
-        """One role.
+        """Get one role.
 
         Raises:
             NotFoundError: there is no such role.
@@ -134,15 +134,15 @@ class Roles(Resource):
         sites: Sites = (),
         superuser: bool = False,
     ) -> Role:
-        """Make a role and return it. Never sent twice.
+        """Create a role and return it. Never sent twice.
 
         Args:
-            name: no other role has it.
-            permissions: the server's names, as "can_run_scripts"; none for a role that allows nothing.
-            clients: whose agents are seen: clients by id, name or object, or "all", said explicitly, since
-                the server takes a list that is empty for all.
-            sites: single sites that are seen as well; not with "all".
-            superuser: everything is allowed, and all are seen.
+            name: a unique name.
+            permissions: the server's names, such as "can_run_scripts"; empty for a role that allows nothing.
+            clients: the clients whose agents the users may see, by id, name or object; or "all", explicitly,
+                since the server takes an empty list for all.
+            sites: single sites that they may see as well; not with "all".
+            superuser: True allows everything, on all agents.
 
         Raises:
             BadRequestError: there is a role of that name, or no such client or site.
@@ -170,13 +170,14 @@ class Roles(Resource):
         """Change a role, for all its users at once. Idempotent: sent again if an answer is lost.
 
         Args:
-            role: its id, or the role.
-            name: its new name. The server wants one with every change: without, it is asked for.
-            permissions: exactly these, and no others.
-            grant: these too.
-            revoke: these no more.
-            clients: whose agents are seen, or "all"; with `sites`, or in place of them.
-            sites: single sites that are seen as well; without `clients`, these alone.
+            role: the role or its id.
+            name: the new name. The server needs the name in every change; if it is not given, it is read
+                first.
+            permissions: exactly these permissions.
+            grant: permissions to add.
+            revoke: permissions to take away.
+            clients: the clients whose agents the users may see, or "all".
+            sites: single sites that they may see as well; without `clients`, only these.
             superuser: whether everything is allowed.
 
         Raises:
@@ -200,10 +201,10 @@ class Roles(Resource):
         await self._on_stock(UPDATE.name, Plan(partial(_update, number, new_name, changes)))
 
     async def delete(self, role: int | Role, *, in_use: bool = False) -> None:
-        """Remove a role. If it is gone already, that counts as success.
+        """Delete a role. If it is gone already, that counts as success.
 
         Args:
-            role: its id, or the role.
+            role: the role or its id.
             in_use: True to remove one that users have: they may do nothing from then on, and their keys
                 neither. Without it, such a role is left alone.
 
@@ -218,7 +219,7 @@ class Roles(Resource):
             await self._on_stock(DELETE.name, Plan(partial(_delete_unused, number)))
 
     async def list(self) -> list[Role]:
-        """All roles."""
+        """List all roles."""
         return await self._send(ROLES)
 
 

@@ -22,9 +22,9 @@ class Schedule(Noun, frozen=True, kw_only=True, gc=False):
     """
 
     id: int
-    """The server's number for it."""
+    """The server's id of it."""
     name: str = ""
-    """What it is called."""
+    """The name."""
     schedule_type: str = ""
     run_time: time | None = None
     """The time of day."""
@@ -41,7 +41,7 @@ class Schedule(Noun, frozen=True, kw_only=True, gc=False):
 
 
 class ScheduleChanges(TypedDict, total=False):
-    """What `schedules.update` can change; what is not given stays unchanged."""
+    """The settings that `schedules.update` can change. What is not given stays unchanged."""
 
     name: str
     schedule_type: Literal["daily", "weekly", "monthly"]
@@ -98,9 +98,9 @@ DELETE = delete("schedules.delete", _ONE, since="1.3.0")
 
 
 class Schedules(Resource):
-    """When a stock server makes reports, which its enterprise edition has. They raise `TRMMError`s only.
+    """When a stock server makes reports, which its enterprise edition has. All errors are `TRMMError`s.
 
-    On a gateway they are an `UnsupportedError`.
+    A gateway raises `UnsupportedError`.
     """
 
     async def create(
@@ -113,7 +113,7 @@ class Schedules(Resource):
         days: Iterable[int] | None = None,
         weeks: Iterable[int] | None = None,
     ) -> Schedule:
-        """Make a schedule and return it. Never sent twice.
+        """Create a schedule and return it. Never sent twice.
 
         Daily by itself; with `weekdays` weekly; with `months` and `days` monthly, or with `months`, `weeks`
         and `weekdays`.
@@ -147,7 +147,7 @@ class Schedules(Resource):
         return await self._send(CREATE, body=arguments.settings(given, _CHECKS, CREATE.name))
 
     async def update(self, schedule: int | Schedule, **changes: Unpack[ScheduleChanges]) -> None:
-        """Change what is given of a schedule. Idempotent: sent again if an answer is lost.
+        """Change settings of a schedule. Idempotent: sent again if an answer is lost.
 
         Raises:
             NotFoundError: there is no such schedule.
@@ -155,7 +155,7 @@ class Schedules(Resource):
         await self._send(UPDATE, schedule, body=arguments.settings(changes, _CHECKS, UPDATE.name))
 
     async def delete(self, schedule: int | Schedule) -> None:
-        """Remove a schedule. If it is gone already, that counts as success.
+        """Delete a schedule. If it is gone already, that counts as success.
 
         Raises:
             NotFoundError: there is no such schedule.
@@ -163,5 +163,5 @@ class Schedules(Resource):
         await self._send(DELETE, schedule)
 
     async def list(self) -> list[Schedule]:
-        """All schedules."""
+        """List all schedules."""
         return await self._send(LIST)

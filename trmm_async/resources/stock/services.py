@@ -26,7 +26,7 @@ class Service(Noun, frozen=True, kw_only=True, gc=False):
     """
 
     name: str
-    """What it is called."""
+    """The name."""
     display_name: str = ""
     """The name for people."""
     status: str = ""
@@ -63,11 +63,11 @@ class Services(Resource):
     """
 
     async def __call__(self, agent: str | Agent) -> list[Service]:
-        """The services of a Windows agent. The agent is asked, for 10 seconds."""
+        """List the services of a Windows agent. The agent has 10 seconds to answer."""
         return await self._send(LIST, agent)
 
     async def get(self, agent: str | Agent, service: str | Service) -> Service:
-        """One service, by its name, not the displayed one. The agent is asked, for 10 seconds.
+        """Get one service, by its name, not the displayed one. The agent has 10 seconds to answer.
 
         Raises:
             NotFoundError: the agent has no such service.
@@ -98,7 +98,7 @@ class Services(Resource):
     ) -> None:
         """Set how a service starts. Idempotent: sent again if an answer is lost.
 
-        The agent is asked, for 10 seconds.
+        The agent has 10 seconds to answer.
 
         Raises:
             BadRequestError: the agent could not.

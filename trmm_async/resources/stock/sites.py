@@ -17,7 +17,7 @@ __all__ = ["SiteChanges", "Sites"]
 
 
 class SiteChanges(PlaceSettings, total=False):
-    """What `sites.update` can change; what is not given stays unchanged."""
+    """The settings that `sites.update` can change. What is not given stays unchanged."""
 
     name: str
     client: AnyClient
@@ -42,19 +42,19 @@ _CHECKS: Final[arguments.Checks] = {
 class Sites(Resource):
     """Sites of clients, on a stock server. All errors are `TRMMError`s.
 
-    A gateway knows those of a client alone, `trmm.clients.sites(client)`: the methods here but `find` are an
-    `UnsupportedError`.
+    A gateway has only `trmm.clients.sites(client)`, and `find`; all other methods raise `UnsupportedError`
+    there.
     """
 
     async def find(self, name: str, *, client: AnyClient | None = None) -> Site | None:
-        """The site of this name with its client, in any case, on any server; None without one.
+        """Find the site with this name, with its client, or None; on any server. Case is ignored.
 
         Args:
-            name: its name; CLIENT/SITE is understood too.
-            client: of this client alone.
+            name: the name of the site, or CLIENT/SITE.
+            client: only sites of this client.
 
         Raises:
-            AmbiguousNameError: several have it; `client` may tell them apart.
+            AmbiguousNameError: several sites have that name; `client` may narrow them down.
             UnknownNameError: there is no such client.
         """
         wanted = arguments.plain_text(name, "name")
@@ -62,12 +62,12 @@ class Sites(Resource):
         return None if found is None else (await with_numbers(self._api, [found]))[0]
 
     async def list(self, *, client: AnyClient | None = None) -> list[Site]:
-        """The sites of one client, or of all."""
+        """List the sites of one client, or of all."""
         listed = await (self._send(LIST) if client is None else self._send(OF_CLIENT, client))
         return await with_numbers(self._api, listed)
 
     async def get(self, site: AnySite) -> Site:
-        """One site.
+        """Get one site.
 
         Raises:
             NotFoundError: there is no such site.
@@ -81,7 +81,7 @@ class Sites(Resource):
         Args:
             client: its id, its name, or the client.
             name: the site's name.
-            settings: as `PlaceSettings` has them: policies, alert template, inheritance, custom fields.
+            settings: see `PlaceSettings`: policies, alert template, inheritance, custom fields.
 
         Raises:
             BadRequestError: the client has a site of that name.
@@ -101,12 +101,12 @@ class Sites(Resource):
         """Change a site. Idempotent: sent again if an answer is lost.
 
         Args:
-            site: its id, or the site.
-            changes: only what is to change: `name`; `client`, which it is to belong to with all its agents;
-                and what `PlaceSettings` has: policies, alert template, inheritance, `custom_fields`.
+            site: the site or its id.
+            changes: the settings to change: `name`; `client`, to which it moves with all its agents; and
+                those of `PlaceSettings`: policies, alert template, inheritance, `custom_fields`.
 
         Raises:
-            BadRequestError: it is the last site of its client, which can't be without one.
+            BadRequestError: it is the last site of its client, which needs one.
         """
         arguments.reference(site, "site")
         checked = arguments.settings(changes, _CHECKS, UPDATE.name)
@@ -117,14 +117,14 @@ class Sites(Resource):
         await self._on_stock(UPDATE.name, wrapped(UPDATE, site_id, "site", checked))
 
     async def delete(self, site: AnySite, *, move_to_site: AnySite | None = None) -> None:
-        """Remove a site. If an answer is lost and it is gone afterwards, that counts as success.
+        """Delete a site. If an answer is lost and it is gone afterwards, that counts as success.
 
         Args:
-            site: its id, or the site.
-            move_to_site: where its agents go. A site with agents can't go without.
+            site: the site or its id.
+            move_to_site: the site to which its agents move. A site with agents can't be deleted without it.
 
         Raises:
-            BadRequestError: it has agents, and no site was named; or it is the last of its client.
+            BadRequestError: it has agents, and no site was given; or it is the last site of its client.
             NotFoundError: there is no such site.
         """
         if move_to_site is not None:

@@ -19,11 +19,11 @@ class Snippet(Noun, frozen=True, kw_only=True, gc=False):
     """A piece of code that scripts use as `{{name}}`."""
 
     id: int
-    """The server's number for it."""
+    """The server's id of it."""
     name: str = ""
-    """What it is called."""
+    """The name."""
     description: str = ""
-    """What people have written about it."""
+    """The description."""
     code: str = ""
     """The text of it."""
     shell: Open[Shell] = ""
@@ -32,7 +32,7 @@ class Snippet(Noun, frozen=True, kw_only=True, gc=False):
 
 
 class SnippetChanges(TypedDict, total=False):
-    """What `scripts.snippets.update` can change; what is not given stays unchanged."""
+    """The settings that `scripts.snippets.update` can change. What is not given stays unchanged."""
 
     name: str
     description: str
@@ -65,13 +65,13 @@ DELETE = delete("scripts.snippets.delete", _ONE)
 
 
 class Snippets(Resource):
-    """Pieces of code that the scripts of a stock server use as `{{name}}`. They raise `TRMMError`s only.
+    """Pieces of code that the scripts of a stock server use as `{{name}}`. All errors are `TRMMError`s.
 
-    On a gateway they are an `UnsupportedError`.
+    A gateway raises `UnsupportedError`.
     """
 
     async def get(self, snippet: int | Snippet) -> Snippet:
-        """One snippet.
+        """Get one snippet.
 
         Raises:
             NotFoundError: there is no such snippet.
@@ -86,13 +86,13 @@ class Snippets(Resource):
         shell: Shell = "powershell",
         description: str = "",
     ) -> Snippet:
-        """Make a snippet and return it. Never sent twice.
+        """Create a snippet and return it. Never sent twice.
 
         Args:
-            name: what scripts write between the braces; 40 characters at most, and no other has it.
-            code: its text, as it is.
-            shell: of which scripts it is; the server does not mind it.
-            description: 50 characters at most.
+            name: the unique name that scripts write in braces, of at most 40 characters.
+            code: the text.
+            shell: the shell that it is written for; the server doesn't check it.
+            description: the description, of at most 50 characters.
 
         Raises:
             BadRequestError: there is a snippet of that name.
@@ -103,7 +103,7 @@ class Snippets(Resource):
         return await self._create(CREATE, LIST, body=body, is_it=lambda made: made.name == body["name"])
 
     async def update(self, snippet: int | Snippet, **changes: Unpack[SnippetChanges]) -> None:
-        """Change what is given of a snippet. Idempotent: sent again if an answer is lost.
+        """Change settings of a snippet. Idempotent: sent again if an answer is lost.
 
         Raises:
             NotFoundError: there is no such snippet.
@@ -116,11 +116,11 @@ class Snippets(Resource):
         If it is gone already, that counts as success.
 
         Args:
-            snippet: its id, or the snippet.
-            with_code: True, to say that its code may go for good.
+            snippet: the snippet or its id.
+            with_code: True confirms that its code may be lost.
 
         Raises:
-            InvalidRequestError: it was not said; nothing was removed.
+            InvalidRequestError: that was not confirmed; nothing was deleted.
             NotFoundError: there is no such snippet.
         """
         snippet_id = arguments.object_id(snippet, "snippet")
@@ -128,5 +128,5 @@ class Snippets(Resource):
         await self._send(DELETE, snippet_id)
 
     async def list(self) -> list[Snippet]:
-        """All snippets, with their code."""
+        """List all snippets, with their code."""
         return await self._send(LIST)

@@ -27,7 +27,7 @@ class Software(Noun, frozen=True, kw_only=True, gc=False):
     """
 
     name: str
-    """What it is called."""
+    """The name."""
     version: str = ""
     """The version, as text."""
     publisher: str = ""
@@ -98,13 +98,13 @@ REFRESH = put("agents.software.refresh", _ALL, asks=15)
 
 
 class InstalledSoftware(Resource):
-    """What is installed on agents of a stock server. All errors are `TRMMError`s.
+    """The software on agents of a stock server. All errors are `TRMMError`s.
 
-    On a gateway it is an `UnsupportedError`.
+    A gateway raises `UnsupportedError`.
     """
 
     async def refresh(self, agent: str | Agent) -> None:
-        """Have the server list anew what is on a Windows agent. The agent is asked, for 15 seconds.
+        """Make the server read the software of a Windows agent again. The agent has 15 seconds to answer.
 
         Raises:
             BadRequestError: the agent is not a Windows one.
@@ -112,16 +112,16 @@ class InstalledSoftware(Resource):
         await self._send(REFRESH, agent)
 
     async def install(self, agent: str | Agent, package: str, *, unlisted: bool = False) -> None:
-        """Have a Windows agent install a package by Chocolatey. The agent is asked, for 2 seconds.
+        """Make a Windows agent install a package by Chocolatey. The agent has 2 seconds to answer.
 
-        It is begun only: what comes of it stands in `pending_actions.list(agent=…)`. Never sent twice.
+        The call doesn't wait for that; the result is in `pending_actions.list(agent=…)`. Never sent twice.
 
         Args:
-            agent: its id, or the agent.
-            package: the package's name, as in `packages()`, in which it is looked up first: the server would
-                have any name tried.
-            unlisted: True for a package that the server's list need not have, from a source of your own; it
-                is not asked for, which saves its 264 kB where many agents install the same.
+            agent: the agent or its id.
+            package: the package's name. It is looked up in `packages()` first, since the server would let the
+                agent try any name.
+            unlisted: True for a package that need not be in the server's list, from a source of your own. The
+                list (264 kB) is not read then.
 
         Raises:
             InvalidRequestError: the server's list has no such package; nothing was sent.
@@ -144,17 +144,18 @@ class InstalledSoftware(Resource):
         timeout: int = 1800,
         run_as_user: bool = False,
     ) -> None:
-        """Have a Windows agent remove a program by a command, for which nobody waits. Never sent twice.
+        """Make a Windows agent uninstall a program by a command. Never sent twice.
 
-        Whether the agent is there to hear it the server does not learn; see `agents.history`, later.
+        The call doesn't wait for that, and the server doesn't know whether the agent received it. The result
+        is in `agents.history` later.
 
         Args:
-            agent: its id, or the agent.
-            software: the program, or its name.
-            command: what removes it without asking anybody, mostly its uninstaller with "/S" or "/quiet".
-                None for the `uninstall` of the program as it was listed, which may ask.
+            agent: the agent or its id.
+            software: the program or its name.
+            command: a command that uninstalls it without questions, often its uninstaller with "/S" or
+                "/quiet". None for the `uninstall` of the program as listed, which may ask questions.
             timeout: seconds that the command may take.
-            run_as_user: run it as the user who is logged in.
+            run_as_user: True runs it as the user who is logged in.
 
         Raises:
             BadRequestError: the agent is not a Windows one, or this would remove the agent itself.
@@ -175,18 +176,18 @@ class InstalledSoftware(Resource):
         await self._send(UNINSTALL, agent, body=body)
 
     async def packages(self) -> list[str]:
-        """The names of all packages that `install` knows; empty where the server has not loaded them yet."""
+        """List the names of all packages for `install`. Empty if the server has not loaded them yet."""
         return await self._send(PACKAGES)
 
     async def everywhere(self) -> dict[str, list[Software]]:
-        """What is installed on all agents, by their ids, in one call; without those that have no list.
+        """Get the software of all agents, by their ids, in one call. Agents without a list are left out.
 
-        As old as the agents' last reports. Of 5,000 agents it is some 100 MB: see `max_answer`.
+        It is as old as the agents' last reports. For 5,000 agents it has about 100 MB: see `max_answer`.
         """
         return await self._on_stock(EVERYWHERE.name, Plan(_everywhere))
 
     async def list(self, agent: str | Agent) -> list[Software]:
-        """What is installed on an agent, as the server has it listed; empty where it has no list.
+        """List the software of an agent. Empty if the server has no list.
 
         The list is as old as the agent's last report, or `refresh`.
         """

@@ -17,7 +17,7 @@ __all__ = ["UrlAction", "UrlActionChanges", "UrlActions"]
 
 
 class UrlAction(Discreet, frozen=True, kw_only=True, gc=False):
-    """An address with placeholders: one that people open ("web"), or one that the server calls ("rest").
+    """A URL with placeholders: one that people open ("web"), or one that the server calls ("rest").
 
     `rest_body` and `rest_headers` are texts that hold JSON. They may hold secrets, and are in no repr.
     """
@@ -32,11 +32,11 @@ class UrlAction(Discreet, frozen=True, kw_only=True, gc=False):
     )
 
     id: int
-    """The server's number for it."""
+    """The server's id of it."""
     name: str = ""
-    """What it is called."""
+    """The name."""
     description: str | None = None
-    """What people have written about it."""
+    """The description."""
     pattern: str = ""
     """The URL, with what is filled in."""
     action_type: str = ""
@@ -121,16 +121,16 @@ class _UrlActionOptions(TypedDict, total=False):
 class UrlActions(Resource):
     """URL actions of a stock server. All errors are `TRMMError`s.
 
-    On a gateway they are an `UnsupportedError`.
+    A gateway raises `UnsupportedError`.
     """
 
     async def create(self, *, name: str, pattern: str, **settings: Unpack[_UrlActionOptions]) -> UrlAction:
         """Create a URL action and return it. Never sent twice.
 
         Args:
-            name: its name; others may have the same.
-            pattern: the address, with placeholders such as `{{agent.hostname}}`.
-            settings: as `UrlActionChanges` has them.
+            name: the name; several actions may have the same.
+            pattern: the URL, with placeholders such as `{{agent.hostname}}`.
+            settings: see `UrlActionChanges`.
 
         Raises:
             OutcomeUnknownError: it was sent and the answer was lost: it may exist.
@@ -145,7 +145,7 @@ class UrlActions(Resource):
         )
 
     async def update(self, action: int | UrlAction, **changes: Unpack[UrlActionChanges]) -> None:
-        """Change what is given of a URL action. Idempotent: sent again if an answer is lost.
+        """Change settings of a URL action. Idempotent: sent again if an answer is lost.
 
         Raises:
             NotFoundError: there is no such action.
@@ -155,15 +155,15 @@ class UrlActions(Resource):
         await self._send(UPDATE, action, body=body)
 
     async def delete(self, action: int | UrlAction, *, in_use: bool = False) -> None:
-        """Remove a URL action. If an answer is lost and it is gone afterwards, that counts as success.
+        """Delete a URL action. If an answer is lost and it is gone afterwards, that counts as success.
 
         Args:
-            action: its id, or the action.
-            in_use: True removes one that alert templates call, too: they do nothing then. Otherwise these
+            action: the action or its id.
+            in_use: True deletes one that alert templates call, too: they do nothing then. Otherwise these
                 are looked up first, and it is left alone.
 
         Raises:
-            InvalidRequestError: it is in use; nothing was removed.
+            InvalidRequestError: it is in use; nothing was deleted.
             NotFoundError: there is no such action.
         """
         action_id = arguments.object_id(action, "action")
@@ -177,5 +177,5 @@ class UrlActions(Resource):
         await self._send(DELETE, action_id)
 
     async def list(self) -> list[UrlAction]:
-        """All URL actions; there is no call for one."""
+        """List all URL actions. There is no call for a single one."""
         return await self._send(LIST)

@@ -25,14 +25,14 @@ _USERNAME: Final = re.compile(r"[\w.@+-]{1,150}")
 
 
 class User(Noun, frozen=True, kw_only=True, gc=False):
-    """Somebody who may use the server: by the dashboard, or by API keys.
+    """A user of the server's dashboard, or of API keys.
 
-    `role` is the id of a role; without one, and not a superuser, a user may do nothing. `dashboard_blocked`
-    is True for a user who has API keys alone.
+    `role` is the id of a role. Without a role, a user who is not a superuser may do nothing.
+    `dashboard_blocked` is True for a user who has API keys only.
     """
 
     id: int
-    """The server's number for it."""
+    """The server's id of it."""
     username: str = ""
     """By which they log in."""
     first_name: str = ""
@@ -55,7 +55,7 @@ class User(Noun, frozen=True, kw_only=True, gc=False):
 
 
 class UserSession(Noun, frozen=True, kw_only=True, gc=False):
-    """A login that has not ended. `digest` names it; it lets nobody in."""
+    """A login that has not expired. `digest` identifies it, and is not a secret."""
 
     digest: str
     username: str = ""
@@ -68,7 +68,7 @@ class UserSession(Noun, frozen=True, kw_only=True, gc=False):
 
 
 class UserChanges(TypedDict, total=False):
-    """What `users.update` can change; what is not given stays unchanged."""
+    """The settings that `users.update` can change. What is not given stays unchanged."""
 
     username: str
     first_name: str
@@ -145,10 +145,12 @@ END_ALL = delete("users.sessions.delete_all", _SESSIONS, since="0.20.0")
 
 
 class Sessions(Resource):
-    """The logins of a stock server's users that have not ended. All errors are `TRMMError`s."""
+    """The logins of a stock server's users that have not expired. All errors are `TRMMError`s."""
 
     async def delete(self, session: str | UserSession) -> None:
-        """End a session, given itself or its digest: its token is refused from then on. Gone counts as done.
+        """End a session, given as object or digest. Its token is refused from then on.
+
+        If it is gone already, that counts as success.
 
         Raises:
             NotFoundError: there is no such session.
@@ -156,7 +158,7 @@ class Sessions(Resource):
         await self._send(END, getattr(session, "digest", session))
 
     async def delete_all(self, user: int | User) -> None:
-        """End all sessions of a user. API keys of the user stay good.
+        """End all sessions of a user. API keys of the user stay valid.
 
         Raises:
             NotFoundError: there is no such user.
@@ -164,7 +166,7 @@ class Sessions(Resource):
         await self._send(END_ALL, user)
 
     async def list(self, user: int | User) -> list[UserSession]:
-        """The sessions of a user.
+        """List the sessions of a user.
 
         Raises:
             NotFoundError: there is no such user.
@@ -175,7 +177,7 @@ class Sessions(Resource):
 class Users(Resource):
     """The users of a stock server. All errors are `TRMMError`s.
 
-    On a gateway they are an `UnsupportedError`.
+    A gateway raises `UnsupportedError`.
     """
 
     sessions: Sessions
@@ -185,7 +187,7 @@ class Users(Resource):
         self.sessions = Sessions(api)
 
     async def get(self, user: int | User) -> User:
-        """One user.
+        """Get one user.
 
         Raises:
             NotFoundError: there is no such user.
@@ -203,22 +205,22 @@ class Users(Resource):
         role: int | None = None,
         dashboard_blocked: bool = False,
     ) -> User:
-        """Make a user and return it. Never sent twice.
+        """Create a user and return it. Never sent twice.
 
         Args:
-            username: letters, digits and @ . + - _; no other user has it.
-            password: for the dashboard, which asks to set a second factor up at the first login.
+            username: a unique name of letters, digits and @ . + - _.
+            password: the password for the dashboard, which requires a second factor at the first login.
             email: an address, or "" for none.
-            first_name: as it is to be shown.
-            last_name: likewise.
-            role: the id of a role, or the role. Without one the user may do nothing.
-            dashboard_blocked: no logins, API keys only; a second call.
+            first_name: the first name.
+            last_name: the last name.
+            role: a role or its id. Without one, the user may do nothing.
+            dashboard_blocked: True allows no logins, API keys only. It takes a second call.
 
         Raises:
-            BadRequestError: there is a user of that name, or it is none.
-            HalfDoneError: there is no such role, or the login could not be blocked: the user exists, `made`
-                has it.
-            OutcomeUnknownError: sent, and the answer was lost: the user may exist.
+            BadRequestError: there is a user of that name, or the name is not valid.
+            HalfDoneError: there is no such role, or the login could not be blocked: the user exists, and is
+                in `made`.
+            OutcomeUnknownError: it was sent and the answer was lost: the user may exist.
         """
         password = hide(arguments.secret(password, "password"))
         self._keep_out(password)
@@ -236,9 +238,9 @@ class Users(Resource):
         return await self._on_stock(NEW_USER.name, plan)
 
     async def update(self, user: int | User, **changes: Unpack[UserChanges]) -> None:
-        """Change what is given of a user. Idempotent: sent again if an answer is lost.
+        """Change settings of a user. Idempotent: sent again if an answer is lost.
 
-        A password is set by `set_password` alone. `role=None` takes all permissions away.
+        Only `set_password` changes a password. `role=None` takes all permissions away.
 
         Raises:
             BadRequestError: there is no such role, or another user has that name.
@@ -247,15 +249,15 @@ class Users(Resource):
         await self._send(UPDATE, user, body=arguments.settings(changes, _CHECKS, UPDATE.name))
 
     async def delete(self, user: int | User, *, with_keys: bool = False) -> None:
-        """Remove a user, with the sessions of it. If it is gone already, that counts as success.
+        """Delete a user with its sessions. If it is gone already, that counts as success.
 
         Args:
-            user: its id, or the user.
-            with_keys: True removes its API keys, too: whatever works with them stops. Otherwise they are
-                looked up first, and a user that has one is left alone.
+            user: the user or its id.
+            with_keys: True also deletes its API keys: programs that use them lose their access. Without it,
+                they are looked up first, and a user with a key is not deleted.
 
         Raises:
-            InvalidRequestError: it has API keys; nothing was removed.
+            InvalidRequestError: it has API keys; nothing was deleted.
             NotFoundError: there is no such user.
         """
         user_id = arguments.object_id(user, "user")
@@ -266,7 +268,7 @@ class Users(Resource):
         await self._send(DELETE, user_id)
 
     async def set_password(self, user: int | User, password: str) -> None:
-        """Give a user another password. Sessions of the user go on: see `sessions.delete_all`.
+        """Set a user's password. Sessions of the user stay open: see `sessions.delete_all`.
 
         Raises:
             NotFoundError: there is no such user.
@@ -277,7 +279,7 @@ class Users(Resource):
         await self._send(PASSWORD, body=body)
 
     async def reset_totp(self, user: int | User) -> None:
-        """Take a user's second factor away; the next login sets another one up.
+        """Remove a user's second factor. The next login sets up another one.
 
         Raises:
             NotFoundError: there is no such user.
@@ -285,7 +287,7 @@ class Users(Resource):
         await self._send(TOTP, body={"id": arguments.object_id(user, "user")})
 
     async def list(self, *, search: str | None = None) -> list[User]:
-        """All users, or those who have `search` in their names."""
+        """List all users, or those with `search` in their names."""
         text = None if search is None else arguments.plain_text(search, "search")
         return await self._send(LIST, query={"search": text})
 

@@ -22,7 +22,7 @@ class WindowsUpdate(Noun, frozen=True, kw_only=True, gc=False):
     """
 
     id: int
-    """The server's number for it."""
+    """The server's id of it."""
     agent_id: str | None = None
     """The agent's id."""
     guid: str | None = None
@@ -30,7 +30,7 @@ class WindowsUpdate(Noun, frozen=True, kw_only=True, gc=False):
     kb: str | None = None
     """Its article, such as "KB5031356"."""
     title: str = ""
-    """What it is called."""
+    """The name."""
     description: str = ""
     """What it does."""
     severity: str = ""
@@ -81,18 +81,20 @@ INSTALL = send("agents.windows_updates.install", _ALL + "install/")
 class WindowsUpdates(Resource):
     """The Windows updates of agents of a stock server. All errors are `TRMMError`s.
 
-    On a gateway they are an `UnsupportedError`.
+    A gateway raises `UnsupportedError`.
     """
 
     async def update(
         self, update: int | WindowsUpdate, action: Literal["approve", "ignore", "nothing", "inherit"]
     ) -> None:
-        """Say what is to become of one update of an agent; when it is installed is for its policy to say."""
+        """Set the action for one update of an agent. Its policy decides when it is installed."""
         what = arguments.choice(action, "action", ("approve", "ignore", "nothing", "inherit"))
         await self._send(UPDATE, update, body={"action": what})
 
     async def scan(self, agent: str | Agent) -> None:
-        """Have a Windows agent look for updates. Nobody waits for it, or knows whether the agent heard of it.
+        """Make a Windows agent look for updates.
+
+        The call doesn't wait for that, and the server doesn't know whether the agent received the order.
 
         Raises:
             BadRequestError: the agent is not a Windows one.
@@ -100,14 +102,14 @@ class WindowsUpdates(Resource):
         await self._send(SCAN, agent)
 
     async def install(self, agent: str | Agent) -> None:
-        """Have an agent install what is approved, or approved by its policy, now. Never sent twice.
+        """Make an agent install the approved updates now. Never sent twice.
 
-        Nobody waits for it, or knows whether the agent heard of it.
+        The call doesn't wait for that, and the server doesn't know whether the agent received the order.
         """
         await self._send(INSTALL, agent)
 
     async def list(self, agent: str | Agent) -> list[WindowsUpdate]:
-        """The Windows updates of an agent, installed or not, as the server has listed them; newest first."""
+        """List the Windows updates of an agent that the server knows, installed or not, newest first."""
         agent_id = arguments.agent_id(agent)
         found = await self._send(LIST, agent_id)
         return [msgspec.structs.replace(update, agent_id=agent_id) for update in found]
