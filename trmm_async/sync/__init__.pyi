@@ -2759,8 +2759,8 @@ class Relay:
     def run(self) -> None:
         """Lead, or stand by until the leader is gone; until `stop`, or cancelled.
 
-        A server or an engine that can't be reached is tried again for ever, see `trouble`. Cancelled, what
-        was read and not written is read again by the next that leads.
+        A server, an engine or shared limits that can't be reached are tried again for ever, see `trouble`.
+        Cancelled, what was read and not written is read again by the next that leads.
 
         Raises:
             APIError: the server refuses the events of all agents, or the key.
