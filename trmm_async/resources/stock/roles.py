@@ -38,7 +38,7 @@ Sites: TypeAlias = Iterable[AnySite]
 
 
 class Role(Noun, frozen=True, kw_only=True, gc=False):
-    """A role with the permissions of its users, by the server's names, such as "can_run_scripts".
+    """A role: the `permissions` of its users, by the server's names, such as "can_run_scripts".
 
     `clients` and `sites` are the ids of those that they may see. If both are empty they see all: `sees_all`.
     """
