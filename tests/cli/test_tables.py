@@ -69,6 +69,13 @@ def test_the_filters_of_agents_hold(cli: Cli, either: Backstage, tmp_path: Path)
     assert "did you mean 'checks'?" in cli("export", "check", "--to", str(tmp_path)).error
 
 
+def test_agents_alone_are_read_once(cli: Cli, either: Backstage, tmp_path: Path) -> None:
+    either.do(lambda server: server.reset_ledger())
+    assert cli("export", "agents", "--to", str(tmp_path)).code == 0
+    paths = [request.path for request in either.do(lambda server: server.requests)]
+    assert len([path for path in paths if path.endswith("/agents/")]) == 1
+
+
 def test_what_fails_leaves_what_was_there(cli: Cli, gateway: Backstage, tmp_path: Path) -> None:
     path = tmp_path / "agents.csv"
     path.write_text("before")

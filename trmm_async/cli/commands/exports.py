@@ -70,7 +70,7 @@ async def export(
     missing: dict[str, str] = {}
     async with connected(context) as trmm:
         hosts: dict[str, str] = {}
-        if set(nouns) - _WITHOUT_AGENTS:
+        if set(nouns) - _WITHOUT_AGENTS - {"agents"}:
             hosts = await (await where.selector(trmm)).hostnames()
         with _database(to, form) as database:
             for noun in nouns:
