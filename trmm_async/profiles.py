@@ -513,12 +513,18 @@ def tls_context(settings: Settings) -> "tls.SSLContext | None":
         try:
             context.load_verify_locations(path)
         except (OSError, ValueError) as error:
-            raise _unusable("ca", settings.ca, "a PEM of an authority", error) from error
+            why = _lacking(path, "certificate") or str(error)
+            raise _unusable("ca", settings.ca, "a PEM of an authority", why) from error
     if settings.cert:
+        shown, key = certificate_files(settings.cert)
         try:
-            context.load_cert_chain(*certificate_files(settings.cert), password=_no_password)
+            context.load_cert_chain(shown, key, password=_no_password)
         except (OSError, ValueError) as error:
-            raise _unusable("cert", settings.cert, "FILE or FILE:KEY, both PEM", error) from error
+            why = _lacking(shown, "certificate") or _lacking(key or shown, "private key")
+            if not why:
+                is_other = getattr(error, "reason", None) == "KEY_VALUES_MISMATCH"
+                why = "the key is that of another certificate" if is_other else str(error)
+            raise _unusable("cert", settings.cert, "FILE or FILE:KEY, both PEM", why) from error
     return context
 
 
@@ -535,13 +541,20 @@ def _no_password() -> str:
     raise ValueError("the key is encrypted; keep it without a password, readable for you alone")
 
 
-def _unusable(what: str, given: str, wanted: str, error: Exception) -> InvalidRequestError:
-    reason = str(error)
-    if isinstance(error, OSError):
-        # OpenSSL's own have a code and no words for people; those of files have.
-        known = type(error) is not OSError and error.strerror and "[" not in error.strerror
-        reason = error.strerror if known and error.strerror else "there is none in it"
-    return InvalidRequestError(f"{what}: {given} can't be used as {wanted}: {reason}")
+def _lacking(path: Path, what: str) -> str:
+    """Why there is no such thing in a file that is to have it; empty if there seems to be one."""
+    try:
+        found = path.read_bytes()
+    except OSError as error:
+        return f"{path}: {error.strerror or error}"
+    if f"{what.upper()}-----".encode() in found:
+        return ""
+    hint = "" if b"-----BEGIN " in found else " in PEM; openssl makes PEM of other forms"
+    return f"there is no {what} in {path.name}{hint}"
+
+
+def _unusable(what: str, given: str, wanted: str, why: str) -> InvalidRequestError:
+    return InvalidRequestError(f"{what}: {given} can't be used as {wanted}: {why}")
 
 
 @dataclass(frozen=True)

@@ -148,7 +148,7 @@ class TestTLS:
             said = program(["doctor", "--json"], {"TRMM_URL": url, "TRMM_API_KEY": "k"})
         assert said.code == 1
         assert states(said)["TLS"] == "bad"
-        assert "its certificate is not trusted" in words_of(said, "TLS")
+        assert "the server's certificate is not trusted" in words_of(said, "TLS")
 
 
 class TestTheSharedLimits:

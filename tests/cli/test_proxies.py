@@ -30,6 +30,13 @@ ZqpHDFdv54nZEjFEv6VYlANbWYDFeIhDGELPcBydFwV84zoY/dPt70o/9C/P9j6s
 -----END ENCRYPTED PRIVATE KEY-----
 """
 
+OTHER_KEY = """-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgSobLwTYcc54zyz2y
+RdwTmBVjx3KH8DfxWTjZcdERR9KhRANCAASObZcCIuy6OaMA7iZC9NIM9vnEN7tc
+rNyOFusjw5sZoyuQ9OI1nFqgpd9pT9RekznAiISrt/MsdLQUeiXcEwY0
+-----END PRIVATE KEY-----
+"""
+
 
 @pytest.fixture
 def between(gateway: Backstage) -> Iterator[Proxy]:
@@ -128,15 +135,18 @@ class TestTheCertificates:
 
     def test_that_can_t_be_read_are_a_wrong_use(self, cli: Cli, gateway: Backstage, tmp_path: Path) -> None:
         _, certificate, key = contexts(tmp_path)
-        nothing = tmp_path / "nothing.pem"
+        other, nothing = tmp_path / "other.key", tmp_path / "nothing.pem"
+        other.write_text(OTHER_KEY)
         nothing.write_text("no PEM")
         cases: list[tuple[str, str, str]] = [
             ("--ca", str(tmp_path / "gone"), "No such file"),
-            ("--ca", str(nothing), "there is none in it"),
-            ("--cert", str(nothing), "there is none in it"),
+            ("--ca", str(nothing), "there is no certificate in nothing.pem in PEM; openssl makes"),
+            ("--ca", str(tmp_path), "Is a directory"),
+            ("--cert", str(nothing), "there is no certificate in nothing.pem"),
             ("--cert", f"{certificate}:{tmp_path / 'gone'}", "No such file"),
-            ("--cert", str(certificate), "FILE or FILE:KEY"),
-            ("--ca", str(key), "there is none in it"),
+            ("--cert", str(certificate), "FILE or FILE:KEY, both PEM: there is no private key in cert.pem"),
+            ("--cert", f"{certificate}:{other}", "the key is that of another certificate"),
+            ("--ca", str(key), "there is no certificate in key.pem"),
         ]
         for option, value, why in cases:
             said = cli("agents", option, value)

@@ -124,7 +124,13 @@ class TestANarrowTerminal:
                 40,
                 "connected 100 of 200; goes on in 58 s",
             ),
-            ("answered 503: tried again in 4 s", 20, "answered 503: trie…"),
+            ("answered 503: tried again in 4 s", 20, "tried again in 4 s"),
+            (
+                "the proxy http://p:1 can't be reached: tried again in 4 s",
+                40,
+                "the proxy http://p…: tried again in 4 s",
+            ),
+            ("the proxy http://p:1 can't be reached: tried again in 4 s", 12, "tried agai…"),
         ],
     )
     def test_is_told_until_when_before_all_else(self, text: str, width: int, told: str) -> None:
@@ -211,4 +217,13 @@ class TestOnATerminal:
     def test_watch_counts_its_time_from_the_start(self) -> None:
         with Backstage(agents=20, rate_limit=(1, 100.0), script_seconds=0.0) as stage:
             said = program(["watch", "--for", "0.5", "--json"], stage.environment)
+            assert (said.code, said.data) == (0, [])
+            assert re.search(
+                r"(not answered|none of 20 agents was connected) when the time was over", said.error
+            )
+
+    def test_watch_says_who_was_not_connected_when_its_time_was_over(self) -> None:
+        with Backstage(agents=20, rate_limit=(12, 100.0), script_seconds=0.0) as stage:
+            said = program(["watch", "--for", "1", "--json", "--rate-limit", "12/100"], stage.environment)
         assert (said.code, said.data) == (0, [])
+        assert re.search(r"(connected \d+|none) of 20 .*when the time was over", said.error)

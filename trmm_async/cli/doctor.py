@@ -24,6 +24,7 @@ from trmm_async.engines.tunnel import tunnelled
 from trmm_async.hidden import hide
 from trmm_async.profiles import VARIABLES, tls_context
 from trmm_async.saved_text import bare
+from trmm_async.tls_trouble import tls_trouble
 
 __all__ = ["Finding", "examine"]
 
@@ -228,9 +229,8 @@ def _peeked(date: str | None, asked: datetime, certificate: Any) -> _Peek:
 
 
 def _unreachable(error: Exception) -> Finding:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        advice = "its certificate is not trusted"
-        return Finding("TLS", "bad", f"{advice}: {error.verify_message}; --ca FILE names another authority")
+    if isinstance(error, ssl.SSLError):
+        return Finding("TLS", "bad", tls_trouble(error))
     advice = "is the address right, is the server up, is a firewall in between?"
     return Finding("reached", "bad", f"no answer: {str(error) or type(error).__name__}; {advice}")
 

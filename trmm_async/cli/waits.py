@@ -93,7 +93,7 @@ class Attendant:
         if stats.waiting > len(other) and stats.rate_limit is not None:
             why = _of_limit(stats, stats.rate_limit)
         elif again is not None:
-            return f"{again[1]}: tried again in {_seconds(again[0] - now)}"
+            return f"{again[1]}{_AGAIN}{_seconds(again[0] - now)}"
         elif stats.in_flight and self._asked_at is not None:
             why = f"waiting for the server's answer, {_seconds(now - self._asked_at)} so far"
         elif other:
@@ -149,12 +149,18 @@ _SHORTER: Final = (
 )
 """What a narrow terminal does without, one after the other: until when it is comes last in the text."""
 
+_AGAIN: Final = ": tried again in "
+
 
 def fitting(text: str, width: int) -> str:
     """The text for a line of so many columns, with as much of it as there is room for. Pure."""
     for pattern, short in _SHORTER:
         if len(text) >= width:
             text = pattern.sub(short, text)
+    reason, again, when = text.rpartition(_AGAIN)
+    if len(text) >= width and again:
+        room = width - 2 - len(again + when)
+        text = f"{reason[:room]}…{again}{when}" if room > 0 else f"{again[2:]}{when}"
     return text if len(text) < width else f"{text[: max(width - 2, 0)]}…"
 
 

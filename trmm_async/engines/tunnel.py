@@ -12,6 +12,7 @@ from typing import Final, TypeVar, cast
 
 from trmm_async.engines.address import ProxyAddress, authority
 from trmm_async.hidden import HiddenBytes
+from trmm_async.tls_trouble import tls_trouble
 
 __all__ = ["TunnelError", "tunnelled"]
 
@@ -72,7 +73,8 @@ async def tunnelled(
             server_hostname=proxy.host if proxy.is_encrypted else None,
         )
     except (OSError, UnicodeError) as error:
-        raise TunnelError(f"the proxy {proxy} can't be reached: {error}") from error
+        why = tls_trouble(error, "proxy") or error
+        raise TunnelError(f"the proxy {proxy} can't be reached: {why}") from error
     transport = asking.transport
     try:
         await asking.answered

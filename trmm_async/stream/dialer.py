@@ -33,6 +33,7 @@ from trmm_async.plaintext import log_of
 from trmm_async.receiving import is_shared_by
 from trmm_async.retry import Reply, retry_after
 from trmm_async.stream.sockets import Address, BufferedLink, Link, LinkSettings
+from trmm_async.tls_trouble import tls_trouble
 
 __all__ = ["Dialer", "NoLink", "no_link", "refusal"]
 
@@ -199,7 +200,7 @@ class Dialer:
         except (TimeoutError, TunnelError):
             raise
         except (OSError, UnicodeError) as error:
-            return str(error) or type(error).__name__
+            return tls_trouble(error) or str(error) or type(error).__name__
         return ""
 
     def _explain(self, link: Link, path: str, problem: str) -> NoLink:

@@ -17,7 +17,8 @@ from trmm_async.answers import frameless
 from trmm_async.calls import Call, RowReader, ignore_answer
 from trmm_async.errors import ConnectionFailedError
 from trmm_async.retry import Fault, Reply, Stage
-from trmm_async.transport.connector import SentOnceError
+from trmm_async.tls_trouble import tls_trouble
+from trmm_async.transport.connector import NoTunnelError, SentOnceError
 from trmm_async.transport.inflate import Inflater, PackedOtherwiseError, packing
 from trmm_async.transport.server import Server
 
@@ -333,7 +334,9 @@ def words(error: BaseException) -> str:
         return str(real) or "no answer in time"
     if isinstance(real, aiohttp.ServerDisconnectedError):
         return "the server closed the connection before it answered"
-    return str(real) or type(real).__name__
+    if isinstance(real, NoTunnelError):
+        return str(real)
+    return tls_trouble(real) or str(real) or type(real).__name__
 
 
 def shown(error: BaseException) -> BaseException | None:

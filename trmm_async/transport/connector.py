@@ -27,6 +27,7 @@ from trmm_async.errors import InvalidRequestError
 from trmm_async.hidden import hide
 from trmm_async.keepalive import KeepAliveTrust
 from trmm_async.receiving import Buffered, is_shared_by
+from trmm_async.tls_trouble import tls_trouble
 
 __all__ = [
     "SENDING",
@@ -126,7 +127,7 @@ class Connector(aiohttp.TCPConnector):
         except tls.CertificateError as error:
             raise aiohttp.ClientConnectorCertificateError(req.connection_key, error) from error
         except OSError as error:
-            raise NoTunnelError(f"through the proxy {proxy}: {error}") from error
+            raise NoTunnelError(tls_trouble(error) or f"through the proxy {proxy}: {error}") from error
 
     def _context_for_proxy(self) -> tls.SSLContext:
         return self._ssl if isinstance(self._ssl, tls.SSLContext) else tls.create_default_context()

@@ -184,7 +184,10 @@ class _Attempt:
             error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError | UnaskedError
         )
         if unsent or not self.connected or self.unwritten:
-            final = isinstance(error, NoTunnelError) and error.is_final
+            # A certificate is the same a second later.
+            final = isinstance(error, aiohttp.ClientConnectorCertificateError) or (
+                isinstance(error, NoTunnelError) and error.is_final
+            )
             return Fault(Stage.NOT_SENT, words(error), shown(error), is_final=final)
         stage = Stage.LATE if isinstance(error, TimeoutError) else Stage.LOST
         return Fault(stage, words(error), shown(error))

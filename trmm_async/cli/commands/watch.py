@@ -87,19 +87,24 @@ async def watch(
         return
     if snapshot:
         raise usage("--snapshot goes with --from")
+    unseen = "nothing was watched: the server had not answered"
     with form.stream() as emit, _until(limit := asyncio.timeout(end_after)):
         async with limit, connected(context) as trmm:
-            chosen = await agents_where(trmm, where, agents or ())
-            names = labels(chosen, for_people=form.in_words)
-            if not chosen:
-                say("no agent matches")
-                return
-            count_told = f"{len(chosen)} agent{'s' * (len(chosen) != 1)}"
-            events = trmm.events(chosen, settings=sdk.StreamSettings(wait_for_all=False))
-            with noted(lambda: _connected(events)):
-                async with events:
-                    say(f"watching {count_told}: {named(list(names.values()))}")
-                    await _follow(events, count, shown(form, emit, names))
+            with _said_if_over(limit, lambda: unseen):
+                chosen = await agents_where(trmm, where, agents or ())
+                names = labels(chosen, for_people=form.in_words)
+                if not chosen:
+                    say("no agent matches")
+                    return
+                count_told = f"{len(chosen)} agent{'s' * (len(chosen) != 1)}"
+                unseen = f"nothing was watched: none of {count_told} was connected"
+                events = trmm.events(chosen, settings=sdk.StreamSettings(wait_for_all=False))
+                with noted(lambda: _connected(events)):
+                    async with events:
+                        unseen = ""
+                        say(f"watching {count_told}: {named(list(names.values()))}")
+                        with _said_if_over(limit, lambda: _connected(events)):
+                            await _follow(events, count, shown(form, emit, names))
 
 
 def _connected(events: "sdk.Subscription") -> str:
@@ -107,6 +112,18 @@ def _connected(events: "sdk.Subscription") -> str:
     states = list(events.state.values())
     waiting = states.count(sdk.StreamState.CONNECTING)
     return f"connected {len(states) - waiting} of {len(states)}" if waiting else ""
+
+
+@contextmanager
+def _said_if_over(limit: asyncio.Timeout, unseen: Callable[[], str]) -> Iterator[None]:
+    """Say what was not seen when the time is over: no event is no proof then that nothing happened."""
+    try:
+        yield
+    except asyncio.CancelledError:
+        end = limit.when()
+        if end is not None and end <= asyncio.get_running_loop().time() and (text := unseen()):
+            say(f"{text} when the time was over")
+        raise
 
 
 @contextmanager
