@@ -65,6 +65,17 @@ _ADVICE: Final = (
 """Errors of the SDK by name (the first that fits), so that none is loaded before one was raised."""
 
 
+_IN_COMMANDS: Final = (
+    ("fleet.run_script(agents, script)", "`trmm run SCRIPT`"),
+    ("fleet.run_script(journal=…)", "`trmm run --journal`"),
+    ("come at once: events()", "come at once: `trmm watch`"),
+    ("alerts.acknowledge", "`trmm alerts ack`"),
+    ('dialect="stock", or "auto"', "--dialect stock, or auto"),
+    ('dialect="stock"', "--dialect stock"),
+)
+"""What a text names that says what to use instead, as it is called here."""
+
+
 def usage(text: str) -> CommandError:
     """To raise: that is not how it is used."""
     return CommandError(Exit.USAGE, text)
@@ -184,7 +195,10 @@ def _hint(error: Exception) -> str:
 
 
 def _judged_of_sdk(error: "sdk.TRMMError") -> tuple[Exit, str]:
+    text = str(error)
+    for method, command in _IN_COMMANDS:
+        text = text.replace(method, command)
     for kind, code, advice in _ADVICE:
         if isinstance(error, getattr(sdk, kind)):
-            return code, f"{advice}{error}"
-    return Exit.FAILED, str(error)
+            return code, f"{advice}{text}"
+    return Exit.FAILED, text

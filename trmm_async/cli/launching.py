@@ -29,6 +29,7 @@ from trmm_async.cli.run_options import (
     WhenOnline,
     Width,
 )
+from trmm_async.cli.session import require_stock
 from trmm_async.cli.text import code_page, decoded, folded
 from trmm_async.cli.values import batch_size, failures, length
 
@@ -149,12 +150,16 @@ async def launch(
     good: Collection[int | None],
     yes: bool,
     live: bool = False,
+    stock: str = "",
 ) -> int:
     """Ask, run it, show it; the exit code.
 
-    `begin` makes the run of the targets, and says what it does. For `live` see `Following`.
+    `begin` makes the run of the targets, and says what it does. For `live` see `Following`. `stock` is the
+    method that it goes by, where a gateway has not got it.
     """
     targets = await whom.agents(trmm)
+    if stock:
+        require_stock(trmm, stock)
     dry_run, journal = settings.dry_run, settings.place if isinstance(settings, Careful) else None
     # What is wrong with the settings is said here, and not once the question was answered.
     job, doing = await begin(targets)

@@ -18,7 +18,7 @@ from trmm_async.cli.keys import key_for
 from trmm_async.cli.waits import attended
 from trmm_async.profiles import Book, Given, Key, Settings, client_settings, memory_of, read_book, resolve
 
-__all__ = ["Login", "client_of", "connected", "given_of", "login_of", "runs"]
+__all__ = ["Login", "client_of", "connected", "given_of", "login_of", "require_stock", "runs"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -81,3 +81,15 @@ async def connected(context: typer.Context) -> AsyncIterator["sdk.TRMM"]:
             remember = memory_of(login.settings, book)
             if remember is not None and trmm.dialect != "auto":
                 remember(trmm.dialect)
+
+
+def require_stock(trmm: "sdk.TRMM", method: str) -> None:
+    """Refuse a method that a gateway has not, before anybody is asked anything. The server has been asked.
+
+    Raises:
+        UnsupportedError: the server is a gateway; the text says what to use instead.
+    """
+    if trmm.dialect == "gateway":
+        from trmm_async.dialects import Gateway
+
+        Gateway().require_stock(method)

@@ -273,7 +273,24 @@ class Gateway:
 
 
 _LIBRARY: Final = "a gateway runs scripts of its library only, use fleet.run_script(agents, script)"
+_BY_SCRIPT: Final = (
+    "a gateway has no such call; a script of its library may do it, use fleet.run_script(agents, script)"
+)
 _INSTEAD: Final = {
+    **dict.fromkeys(
+        (
+            "agents.reboot",
+            "agents.run_command",
+            "agents.services",
+            "agents.services.control",
+            "agents.software.list",
+            "agents.windows_updates.list",
+        ),
+        _BY_SCRIPT,
+    ),
+    "agents.history": "a gateway has no history, a run has its journal: fleet.run_script(journal=…)",
+    "alerts.snooze": "a gateway has no such call, use alerts.acknowledge",
+    "webhooks": "a gateway sends no webhooks, its events come at once: events()",
     "login": "the WebSockets of a gateway take the API key, and need no login",
     "fleet.run_command": _LIBRARY,
     "fleet.run_code": _LIBRARY,

@@ -138,6 +138,9 @@ async def _each(
         await act(alerts[0])
     results = [] if len(alerts) == 1 else await asyncio.gather(*map(act, alerts), return_exceptions=True)
     errors = {alert: error for alert, error in zip(alerts, results, strict=False) if error is not None}
+    unsupported = [error for error in errors.values() if isinstance(error, sdk.UnsupportedError)]
+    if unsupported and len(unsupported) == len(alerts):
+        raise unsupported[0]
     for alert, error in errors.items():
         if not isinstance(error, sdk.TRMMError):
             raise error

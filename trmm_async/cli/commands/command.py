@@ -115,7 +115,9 @@ async def cmd(
             )
             return job, f"run {agent_or_command!r} on"
 
-        return await launch(trmm, form, whom, begin, settings, good=(None,), yes=yes, live=True)
+        return await launch(
+            trmm, form, whom, begin, settings, good=(None,), yes=yes, live=True, stock="fleet.run_command"
+        )
 
 
 def _shell_of(targets: list["sdk.Agent"]) -> str:

@@ -15,7 +15,7 @@ from trmm_async.cli.options import DO, examples
 from trmm_async.cli.picking import Where, check_missing, of_each, picks
 from trmm_async.cli.printing import say
 from trmm_async.cli.rows import fields_of, plain
-from trmm_async.cli.session import connected, runs
+from trmm_async.cli.session import connected, require_stock, runs
 from trmm_async.cli.tables import FORMATS, row_of, writer
 from trmm_async.cli.values import choice
 from trmm_async.cli.waits import noted
@@ -26,6 +26,10 @@ _KINDS: Final = {
     "agents": "Agent", "alerts": "Alert", "checks": "Check", "clients": "Client", "deployments": "Deployment",
     "history": "HistoryEntry", "scripts": "Script", "services": "Service", "software": "Software",
     "tasks": "Task", "updates": "WindowsUpdate",
+}  # fmt: skip
+_OF_STOCK: Final = {
+    "history": "agents.history", "services": "agents.services", "software": "agents.software.list",
+    "updates": "agents.windows_updates.list",
 }  # fmt: skip
 _WITHOUT_AGENTS: Final = frozenset({"clients", "deployments", "scripts"})
 _TOGETHER: Final = 100
@@ -72,6 +76,9 @@ async def export(
         hosts: dict[str, str] = {}
         if set(nouns) - _WITHOUT_AGENTS - {"agents"}:
             hosts = await (await where.selector(trmm)).hostnames()
+        for noun in nouns:
+            if noun in _OF_STOCK:
+                require_stock(trmm, _OF_STOCK[noun])
         with _database(to, form) as database:
             for noun in nouns:
                 count = await _write(trmm, noun, where, hosts, to, form, database, missing)

@@ -53,7 +53,9 @@ def _command(mode: Literal["scan", "install"]) -> Any:
                     return trmm.fleet.scan_patches(targets, **settings.settings), "look for updates on"
                 return trmm.fleet.install_patches(targets, **settings.settings), "install approved updates on"
 
-            return await launch(trmm, form, whom, begin, settings, good=(None,), yes=yes)
+            return await launch(
+                trmm, form, whom, begin, settings, good=(None,), yes=yes, stock=f"fleet.{mode}_patches"
+            )
 
     act.__doc__ = _DOCS[mode]
     return runs(picks(careful(tells(act))))

@@ -14,7 +14,7 @@ from trmm_async.cli.options import LOOK, examples
 from trmm_async.cli.picking import Where, picks
 from trmm_async.cli.printing import say
 from trmm_async.cli.serving import Health, healthy_at, host_and_port, logged, relay_url, stoppable
-from trmm_async.cli.session import connected, runs
+from trmm_async.cli.session import connected, require_stock, runs
 from trmm_async.hidden import hide
 from trmm_async.profiles import VARIABLES
 
@@ -79,7 +79,7 @@ async def relay(
     """
     url = relay_url(to, "--to")
     async with connected(context) as trmm, AsyncExitStack() as stack:
-        receiver = await _receiver(stack, listen)
+        receiver, _ = await _receiver(stack, listen)
         agents = await where.selector(trmm) if where else None
         relaying = trmm.relay(
             to=url, name=name, agents=agents, output=scripts, length=length, lease=lease, webhooks=receiver
@@ -116,12 +116,13 @@ async def webhooks(
     stopped = asyncio.Event()
     with form.stream() as emit:
         async with connected(context) as trmm, AsyncExitStack() as stack:
-            receiver = await _receiver(stack, listen)
+            receiver, heard = await _receiver(stack, listen)
             settings = sdk.StreamSettings(wait_for_all=False)
             events = trmm.events(await where.selector(trmm), webhooks=receiver, settings=settings)
             at = await stack.enter_async_context(healthy_at(health, lambda: repr(receiver), _well(events)))
             async with events:
-                say(f"{len(events.state)} agents; webhooks at {listen}" + (f"; {at}" if at else ""))
+                require_stock(trmm, "webhooks")
+                say(f"{len(events.state)} agents; webhooks at {heard}" + (f"; {at}" if at else ""))
                 handler = events.on(sdk.AlertEvent, shown(form, emit, {}))
                 with logged(), stoppable(stopped.set):
                     await _until(stopped, events)
@@ -150,9 +151,10 @@ def _well(events: "sdk.Subscription") -> Any:
     return trouble
 
 
-async def _receiver(stack: AsyncExitStack, listen: str | None) -> "sdk.WebhookReceiver | None":
+async def _receiver(stack: AsyncExitStack, listen: str | None) -> "tuple[sdk.WebhookReceiver | None, str]":
+    """What takes them, and where."""
     if listen is None:
-        return None
+        return None, ""
     import trmm_async as sdk
 
     host, port = host_and_port(listen, "--listen")
@@ -160,5 +162,4 @@ async def _receiver(stack: AsyncExitStack, listen: str | None) -> "sdk.WebhookRe
     if not secret:
         raise usage(f"the secret that the server sends is to be in {VARIABLES['webhook_secret']}")
     receiver = sdk.WebhookReceiver(secret)
-    await stack.enter_async_context(receiver.serving(host, port))
-    return receiver
+    return receiver, await stack.enter_async_context(receiver.serving(host, port))

@@ -69,6 +69,7 @@ async def _on_all(
     where: Where,
     settings: Mild,
     doing: str,
+    method: str,
     act: Act,
     *,
     everywhere: bool,
@@ -81,7 +82,7 @@ async def _on_all(
         async def begin(targets: list["sdk.Agent"]) -> tuple["sdk.FleetRun[Any]", str]:
             return trmm.fleet.map(targets, lambda one: act(trmm, one), **settings.settings), doing
 
-        return await launch(trmm, output, whom, begin, settings, good=(None,), yes=yes)
+        return await launch(trmm, output, whom, begin, settings, good=(None,), yes=yes, stock=method)
 
 
 @runs
@@ -117,7 +118,17 @@ async def reboot(
             await trmm.agents.reboot(agent, wait=wait)
 
     return await _on_all(
-        context, agents, file, where, settings, "reboot", act, everywhere=everywhere, yes=yes, output=form
+        context,
+        agents,
+        file,
+        where,
+        settings,
+        "reboot",
+        "agents.reboot",
+        act,
+        everywhere=everywhere,
+        yes=yes,
+        output=form,
     )
 
 
@@ -149,6 +160,7 @@ async def maintenance(
         where,
         settings,
         doing,
+        "agents.set_maintenance",
         lambda trmm, agent: trmm.agents.set_maintenance(is_on, agent=agent),
         everywhere=everywhere,
         yes=yes,
@@ -226,6 +238,7 @@ def _control(action: Literal["start", "stop", "restart"]) -> Any:
             where,
             settings,
             f"{action} {service} on",
+            "agents.services.control",
             lambda trmm, agent: trmm.agents.services.control(agent, service, action),
             everywhere=everywhere,
             yes=yes,
