@@ -5,6 +5,7 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.clock import now, run
 from trmm_async.errors import ConnectionFailedError, TRMMError
 from trmm_async.stream.catchup import Snapshot
 from trmm_async.stream.settings import Backoff, StreamSettings
@@ -82,6 +83,33 @@ async def test_fetches_that_follow_one_another_wait_longer_and_longer_for_compan
             await loader.ask("a")
     assert asyncio.get_running_loop().time() - began >= 0.01 + 0.02 + 0.04
     await asyncio.wait(tasks)
+
+
+def test_where_connections_get_lost_while_they_wait_it_does_not_stay_long() -> None:
+    """Else agents whose sockets drop every second would wait 5 s for their state, and never have it."""
+    source, tasks = Source(), list[asyncio.Task[None]]()
+    source.open.set()
+    made = live = 0
+
+    async def connect(loader: SnapshotLoader, first: float) -> None:
+        nonlocal made, live
+        await asyncio.sleep(first)
+        while now() < 60:
+            made += 1
+            answer = loader.ask("a")
+            lost = now() + 1
+            await asyncio.wait((answer,), timeout=1)
+            live += answer.done()
+            answer.cancel()
+            await asyncio.sleep(lost - now() + 0.02)
+
+    async def main() -> None:
+        loader = SnapshotLoader(source, 0.05, tasks.append)
+        await asyncio.gather(*(connect(loader, number / 40) for number in range(40)))
+        await asyncio.wait(tasks)
+
+    run(main())
+    assert live > made * 3 / 4
 
 
 async def test_nothing_is_fetched_for_those_who_no_longer_wait() -> None:

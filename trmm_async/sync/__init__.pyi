@@ -1622,6 +1622,7 @@ class AlertTemplates:
 
         Raises:
             InvalidRequestError: a value is wrong, or an action and its type don't go together.
+            UnsupportedError: also for "server" and "rest", if the server is older than 0.19.0.
             BadRequestError: there is no such script or URL action.
             PermissionDeniedError: also if the key may not run scripts on the server ("server").
             OutcomeUnknownError: it was sent and the answer was lost: it may exist.
@@ -1633,6 +1634,7 @@ class AlertTemplates:
 
         Raises:
             InvalidRequestError: as for `create`.
+            UnsupportedError: as for `create`.
             NotFoundError: there is no such template.
         """
 
@@ -1684,6 +1686,7 @@ class UrlActions:
             settings: see `UrlActionChanges`.
 
         Raises:
+            UnsupportedError: also if the server is to call it, and is older than 0.19.0; nothing was sent.
             OutcomeUnknownError: it was sent and the answer was lost: it may exist.
             UnidentifiedError: it was created, but can't be distinguished from others.
         """
@@ -1692,6 +1695,7 @@ class UrlActions:
         """Change settings of a URL action. Idempotent: sent again if an answer is lost.
 
         Raises:
+            UnsupportedError: as for `create`.
             NotFoundError: there is no such action.
         """
 
@@ -2449,6 +2453,7 @@ class Bulk:
         Raises:
             BadRequestError: there are no such agents.
             NotFoundError: there is no such script or custom field.
+            UnsupportedError: `collector` or `note` was given, and the server is older than 0.19.4.
             OutcomeUnknownError: it was sent and the answer was lost: it may run.
         """
 

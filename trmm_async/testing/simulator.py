@@ -23,7 +23,7 @@ from .gateway import Gateway
 from .ledger import Ledger
 from .runner import Runner
 from .scripts import Playbook
-from .stage import Stage
+from .stage import Stage, release_of
 from .stock import Stock
 from .stock.accounts import first_accounts
 from .stock.database import Database
@@ -87,9 +87,9 @@ class Simulator(Switches, AgentSwitches, StockSwitches):
             `"usual"` is 100 a minute, with the stock dialect no limit. None: no limit.
         deployment_rate_limit: the same for creating deployments, besides; `"usual"` is 20 a minute.
         workers: how many HTTP requests are worked on at a time; more of them queue. None: any number.
-        version: of the stock dialect's server; one before 0.19.0 has no logins and tells
-            its dashboard in an older form, one before 0.18.0 has no shutdown, one before 1.4.0 no live
-            commands. Nothing else is different.
+        version: of the stock dialect's server; one before 1.4.0 has no live commands, one before 0.19.4 keeps
+            no bulk script's output in a field or a note, one before 0.19.0 has no logins, tells its dashboard
+            in an older form and calls no URL actions, one before 0.18.0 has no shutdown.
         knows_cmd_id: False ignores the `cmd_id` of a `runscript` body, as a gateway does that never heard of
             it.
 
@@ -169,7 +169,7 @@ class Simulator(Switches, AgentSwitches, StockSwitches):
         self._bus = Bus(hold=offline_hold)
         self._accounts = self._gate.accounts = first_accounts(clock, Random(f"{seed} accounts"))
         self._diary, self._losses, self._pulse = Diary(clock), Losses(), Pulse()
-        self._database = Database(self.world)
+        self._database = Database(self.world, release_of(version))
         self._dialect = DIALECTS[dialect](
             Stage(
                 self.world,

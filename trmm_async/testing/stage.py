@@ -24,7 +24,12 @@ if TYPE_CHECKING:
     from .stock.pulse import Pulse
     from .world import World
 
-__all__ = ["Stage"]
+__all__ = ["Stage", "release_of"]
+
+
+def release_of(version: str) -> tuple[int, ...]:
+    """Return a server's version, to compare."""
+    return tuple(int(part) for part in version.split("."))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,4 +65,4 @@ class Stage:
     @property
     def release(self) -> tuple[int, ...]:
         """The server's version, to compare."""
-        return tuple(int(part) for part in self.version.split("."))
+        return release_of(self.version)

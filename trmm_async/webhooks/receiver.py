@@ -125,6 +125,7 @@ class WebhookReceiver:
 
         Raises:
             InvalidRequestError: the url or a name is wrong, or several things have the name.
+            UnsupportedError: it is a gateway, or a stock server older than 0.19.0; nothing was made.
             TRMMError: as of the calls. Its notes say what was done before; a second call goes on from there.
         """
         url = arguments.webhook_url(url, allow_http=allow_http)

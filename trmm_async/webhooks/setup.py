@@ -61,6 +61,9 @@ async def install(
     trmm: "TRMM", url: str, secret: str, *, name: str, places: dict[str, Any], dry_run: bool
 ) -> WebhookSetup:
     """See `WebhookReceiver.install`; `places` say where the template is to be assigned."""
+    # With a client it is loaded; who only receives does without it.
+    from trmm_async.dialects.stock.dialect import check_age  # noqa: PLC0415
+
     key = _key_of(name)
     steps = _Steps(dry_run=dry_run)
     known = {"policy": trmm.policies.get, "client": trmm.clients.get, "site": trmm.sites.get}
@@ -68,6 +71,9 @@ async def install(
         if place in known:
             await known[place](which)  # before anything is made that would then reach nobody
     entry = _one(await trmm.key_store.list(), key, "entries of the key store")
+    check_age(
+        await trmm.core.version(), "install of a webhook", "0.19.0", "it has no URL actions that call one"
+    )
     if entry is None:
         await steps.take(f"create the key store entry {key}", trmm.key_store.create(name=key, value=secret))
     elif entry.value != secret:

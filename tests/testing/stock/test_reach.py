@@ -23,7 +23,7 @@ PING = {"check_type": "ping", "ip": "10.0.0.1", "name": "p"}
 def _set() -> tuple[Database, Agent, dict[str, int]]:
     """Policies that are set on an agent and on all that is above it."""
     server = Simulator(dialect="stock", agents=3)
-    database, agent = Database(server.world), server.agents[0]
+    database, agent = Database(server.world, (1, 5, 1)), server.agents[0]
     numbers = {name: int(str(database.policies.add({"name": name, "active": True})["id"])) for name in PLACES}
     kind = f"{agent.monitoring_type}_policy"
     agent.policy = numbers["own"]

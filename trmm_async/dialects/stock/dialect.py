@@ -75,6 +75,7 @@ __all__ = [
     "SCRIPTS",
     "SITE",
     "VERSION",
+    "check_age",
     "Stock",
     "version_numbers",
 ]
@@ -87,9 +88,6 @@ FIRST_SITE: Final = "Default"
 _FLAGS: Final = ("power", "ping", "rdp")
 _ALLOWED_ON_TOP: Final = 3
 """Seconds that the server adds to the timeout of a single script, for the agent too."""
-
-_STORES_SINCE: Final = (0, 19, 4)
-"""Older servers pass over the field of a call for many in silence: the script runs, nothing is stored."""
 
 _SINGLY: Final = 3
 _COUNT: Final = re.compile(r" will now (?:run|be run|be installed) on ([0-9]{1,9}) agents?\b")
@@ -430,11 +428,11 @@ def _check_output_is_stored(run: ScriptRun) -> Steps[None]:
             'output="collector" on a stock server needs custom_field=, the field to store it in'
         )
     version = yield from VERSION.call()
-    if (known := version_numbers(version)) and known < _STORES_SINCE:
-        raise UnsupportedError(
-            f'output="collector" needs Tactical RMM 0.19.4 or newer, this server is {version}: it would run '
-            'the script and store nothing. Use output="wait", and agents.update(agent, custom_fields=…)'
-        )
+    stores_nothing = (
+        "it would run the script and store nothing. "
+        'Use output="wait", and agents.update(agent, custom_fields=…)'
+    )
+    check_age(version, 'output="collector"', "0.19.4", stores_nothing)
     fields = yield from FIELDS.call()
     if run.custom_field not in {field.id for field in fields}:
         raise InvalidRequestError(
@@ -445,6 +443,18 @@ def _check_output_is_stored(run: ScriptRun) -> Steps[None]:
 def version_numbers(version: str) -> tuple[int, ...]:
     """A version to compare; none for what has no number, as that of a server under development."""
     return tuple(int(number) for number in re.findall(r"[0-9]{1,9}", version)[:3])
+
+
+def check_age(version: str, what: str, since: str, otherwise: str) -> None:
+    """Refuse what a server before `since` would pass over in silence; `otherwise` is what it would do.
+
+    Raises:
+        UnsupportedError: this one is older.
+    """
+    if (known := version_numbers(version)) and known < version_numbers(since):
+        raise UnsupportedError(
+            f"{what} needs Tactical RMM {since} or newer, this server is {version}: {otherwise}"
+        )
 
 
 def _deployment_body(order: DeploymentOrder) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any, Final, Literal, TypedDict, Unpack
 from trmm_async import arguments
 from trmm_async.calls import Plan, Steps
 from trmm_async.dialects.stock.creation import make
+from trmm_async.dialects.stock.dialect import VERSION, check_age
 from trmm_async.dialects.stock.endpoint import delete, put, read, send
 from trmm_async.errors import InvalidRequestError
 from trmm_async.models import Agent, ClientRef, Noun, SiteRef, no_extra
@@ -290,6 +291,12 @@ def template_settings(given: Mapping[str, object], method: str) -> dict[str, Any
 
 _NAMED_IN_BODY: Final[Mapping[str, str]] = {"action": "script", "resolved_action": "script", **EXCLUDED}
 
+_WITHOUT: Final = {
+    "server": "it would run the script on the agent",
+    "rest": "it would call nothing",
+}
+"""What a server does that is too old for such actions."""
+
 _EVERY: Final = "/alerts/templates/"
 _ONE: Final = "/alerts/templates/{template:id}/"
 
@@ -336,6 +343,7 @@ class AlertTemplates(Resource):
 
         Raises:
             InvalidRequestError: a value is wrong, or an action and its type don't go together.
+            UnsupportedError: also for "server" and "rest", if the server is older than 0.19.0.
             BadRequestError: there is no such script or URL action.
             PermissionDeniedError: also if the key may not run scripts on the server ("server").
             OutcomeUnknownError: it was sent and the answer was lost: it may exist.
@@ -350,6 +358,7 @@ class AlertTemplates(Resource):
 
         Raises:
             InvalidRequestError: as for `create`.
+            UnsupportedError: as for `create`.
             NotFoundError: there is no such template.
         """
         template_id = arguments.object_id(template, "template")
@@ -419,8 +428,19 @@ class AlertTemplates(Resource):
         return await self._send(LIST)
 
 
+def _check_actions(body: Mapping[str, object], method: str) -> Steps[None]:
+    """Whether the server has such actions: an old one has scripts on agents alone, and says nothing."""
+    kinds = {body.get("action_type"), body.get("resolved_action_type")}
+    for kind, otherwise in _WITHOUT.items():
+        if kind in kinds:
+            version = yield from VERSION.call()
+            check_age(version, f"{method}(action_type={kind!r})".replace("'", '"'), "0.19.0", otherwise)
+            return
+
+
 def _made(body: dict[str, Any]) -> Plan[AlertTemplate]:
     def steps() -> Steps[AlertTemplate]:
+        yield from _check_actions(body, CREATE.name)
         yield from excluded_by_number(body)
         plan = make(
             "alert template", LIST.call(), CREATE.call(body=body), lambda made: made.name == body["name"]
@@ -432,6 +452,7 @@ def _made(body: dict[str, Any]) -> Plan[AlertTemplate]:
 
 def _changed(template_id: int, body: dict[str, Any]) -> Plan[None]:
     def steps() -> Steps[None]:
+        yield from _check_actions(body, UPDATE.name)
         yield from excluded_by_number(body)
         yield from UPDATE.call(template_id, body=body)
 

@@ -10,7 +10,7 @@ from trmm_async import arguments
 from trmm_async.calls import Call, Plan, Steps
 from trmm_async.dialects.stock.agents import all_known
 from trmm_async.dialects.stock.creation import look_up
-from trmm_async.dialects.stock.dialect import COMMAND_MANY, PATCH_MANY, RUN_MANY
+from trmm_async.dialects.stock.dialect import COMMAND_MANY, PATCH_MANY, RUN_MANY, VERSION, check_age
 from trmm_async.dialects.stock.endpoint import Endpoint, act, read
 from trmm_async.errors import InvalidRequestError
 from trmm_async.models import Agent
@@ -147,6 +147,7 @@ class Bulk(Resource):
         Raises:
             BadRequestError: there are no such agents.
             NotFoundError: there is no such script or custom field.
+            UnsupportedError: `collector` or `note` was given, and the server is older than 0.19.4.
             OutcomeUnknownError: it was sent and the answer was lost: it may run.
         """
         more: dict[str, Any] = {
@@ -248,6 +249,10 @@ def _ordered(
     def steps() -> Steps[int | None]:
         if body["agents"]:
             yield from all_known(endpoint.name, body["agents"])
+        if body.get("custom_field") is not None or body.get("save_to_agent_note"):
+            what = "collector=" if body["custom_field"] is not None else "note="
+            otherwise = "it would run the script and keep nothing"
+            check_age((yield from VERSION.call()), f"{endpoint.name}({what})", "0.19.4", otherwise)
         yield from look_up(*looks)
         return (yield from endpoint.call(body=body))
 

@@ -8,6 +8,9 @@ from typing import Any, ClassVar, Final, Literal, TypedDict, Unpack
 import msgspec
 
 from trmm_async import arguments
+from trmm_async.calls import Plan, Steps
+from trmm_async.dialects.stock.creation import make
+from trmm_async.dialects.stock.dialect import VERSION, check_age
 from trmm_async.dialects.stock.endpoint import delete, put, read, send
 from trmm_async.errors import InvalidRequestError
 from trmm_async.models import Discreet, no_extra
@@ -90,6 +93,8 @@ _CHECKS: Final[arguments.Checks] = {
     "rest_body": partial(arguments.free_text, empty=True),
     "rest_headers": _headers,
 }
+_OF_A_CALL: Final = frozenset({"action_type", "rest_method", "rest_body", "rest_headers"})
+
 _EVERY: Final = "/core/urlaction/"
 _ONE: Final = "/core/urlaction/{action:id}/"
 
@@ -133,26 +138,26 @@ class UrlActions(Resource):
             settings: see `UrlActionChanges`.
 
         Raises:
+            UnsupportedError: also if the server is to call it, and is older than 0.19.0; nothing was sent.
             OutcomeUnknownError: it was sent and the answer was lost: it may exist.
             UnidentifiedError: it was created, but can't be distinguished from others.
         """
         given: dict[str, object] = {"name": name, "pattern": pattern, **settings}
         body = arguments.settings(given, _CHECKS, CREATE.name)
         self._keep_out(*_values(body))
-        wanted = (body["name"], body["pattern"])
-        return await self._create(
-            CREATE, LIST, body=body, is_it=lambda made: (made.name, made.pattern) == wanted
-        )
+        return await self._on_stock(CREATE.name, _made(body))
 
     async def update(self, action: int | UrlAction, **changes: Unpack[UrlActionChanges]) -> None:
         """Change settings of a URL action. Idempotent: sent again if an answer is lost.
 
         Raises:
+            UnsupportedError: as for `create`.
             NotFoundError: there is no such action.
         """
+        action_id = arguments.object_id(action, "action")
         body = arguments.settings(changes, _CHECKS, UPDATE.name)
         self._keep_out(*_values(body))
-        await self._send(UPDATE, action, body=body)
+        await self._on_stock(UPDATE.name, _changed(action_id, body))
 
     async def delete(self, action: int | UrlAction, *, in_use: bool = False) -> None:
         """Delete a URL action. If an answer is lost and it is gone afterwards, that counts as success.
@@ -179,3 +184,35 @@ class UrlActions(Resource):
     async def list(self) -> list[UrlAction]:
         """List all URL actions. There is no call for a single one."""
         return await self._send(LIST)
+
+
+def _made(body: dict[str, Any]) -> Plan[UrlAction]:
+    wanted = (body["name"], body["pattern"])
+
+    def steps() -> Steps[UrlAction]:
+        yield from _check_calls(body, CREATE.name)
+        plan = make(
+            "url action",
+            LIST.call(),
+            CREATE.call(body=body),
+            lambda made: (made.name, made.pattern) == wanted,
+        )
+        return (yield from plan.steps())
+
+    return Plan(steps)
+
+
+def _changed(action_id: int, body: dict[str, Any]) -> Plan[None]:
+    def steps() -> Steps[None]:
+        yield from _check_calls(body, UPDATE.name)
+        yield from UPDATE.call(action_id, body=body)
+
+    return Plan(steps)
+
+
+def _check_calls(body: Mapping[str, object], method: str) -> Steps[None]:
+    """Whether the server can call what it is to call: an old one passes over that, and makes a link of it."""
+    if body.get("action_type") == "web" or not body.keys() & _OF_A_CALL:
+        return
+    version = yield from VERSION.call()
+    check_age(version, f'{method}(action_type="rest")', "0.19.0", "it would make a link, and call nothing")

@@ -132,7 +132,7 @@ def _says_anything(row: Row, what: str) -> bool:
 
 
 def _name(stage: Stage, row: Row, what: str) -> str:
-    if row[f"{what}_type"] == "rest":
+    if row.get(f"{what}_type") == "rest":
         action = stage.database.url_actions.rows.get(int(str(row[f"{what}_rest"] or 0)))
         return str(action["name"]) if action else ""
     script = stage.world.scripts.get(int(str(row[what] or 0)))

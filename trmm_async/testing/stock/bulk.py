@@ -32,6 +32,10 @@ KINDS = {"servers": "server", "workstations": "workstation"}
 SYSTEMS = ("windows", "linux", "darwin")
 
 
+KEEPS_SINCE = (0, 19, 4)
+"""From which release on what a script prints can be kept in a field or a note."""
+
+
 class Bulk:
     """`/agents/actions/bulk/`."""
 
@@ -118,11 +122,10 @@ class Bulk:
         script = self._world.scripts.get(whole(body["script"]))
         if script is None:
             crash()
-        # Only where all three are there are they looked at: older clients know none of them.
+        # Only where all three are there are they looked at: older clients know none of them, nor do servers.
         extras = ("custom_field", "collector_all_output", "save_to_agent_note")
-        field, everything, note = (
-            (body[name] for name in extras) if all(name in body for name in extras) else (None, False, False)
-        )
+        looks = self._stage.release >= KEEPS_SINCE and all(name in body for name in extras)
+        field, everything, note = (body[name] for name in extras) if looks else (None, False, False)
         args, timeout = listed_words(body["args"]), whole(body["timeout"])
         as_user, env_vars = bool(body["run_as_user"]), listed_words(body["env_vars"])
 

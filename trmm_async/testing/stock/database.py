@@ -33,6 +33,9 @@ MADE_TASKS = 1_001
 RESULTS = 10_000_000
 """So much larger is the id of a check's result than the check's; on the real server it is another too."""
 
+CALLS_SINCE = (0, 19)
+"""From which release on URL actions can be called by the server, and alert templates call them."""
+
 WEEKDAY_BITS = {str(day): 1 << day for day in range(7)}
 
 
@@ -44,7 +47,7 @@ class Database:
     agent's number. `settings` are the server's own; `late` is what it remembers of what policies give.
     """
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, release: tuple[int, ...]) -> None:
         self._world = world
         self._by_number: dict[object, Agent] = {}
         clock = world.clock
@@ -67,11 +70,15 @@ class Database:
         self.scripts: Table = Table("Script", models.SCRIPT, clock, audited=False)
         self.snippets: Table = Table("ScriptSnippet", models.SNIPPET, clock, audited=False)
         self.patch_policies: Table = Table("WinUpdatePolicy", models.PATCH_POLICY, clock)
-        self.alert_templates: Table = Table(
-            "AlertTemplate", models.alert_template(lambda key: key in world.scripts, self._is_action), clock
-        )
+        template = models.alert_template(lambda key: key in world.scripts, self._is_action)
+        action = models.URL_ACTION
+        if release < CALLS_SINCE:
+            action = action.without("action_type", "rest_method", "rest_body", "rest_headers")
+            kinds = [f"{when}_{what}" for when in ("action", "resolved_action") for what in ("type", "rest")]
+            template = template.without(*kinds)
+        self.alert_templates: Table = Table("AlertTemplate", template, clock)
         self.keys: Table = Table("GlobalKVStore", models.KEY, clock)
-        self.url_actions: Table = Table("URLAction", models.URL_ACTION, clock)
+        self.url_actions: Table = Table("URLAction", action, clock)
         self.custom_fields: Table = Table("CustomField", models.CUSTOM_FIELD, clock)
         self.roles: Table = Table(
             "Role", models.role(world.clients.__contains__, world.sites.__contains__), clock
