@@ -139,7 +139,7 @@ class TestBeforeSending:
     @pytest.mark.parametrize(
         ("targets", "settings", "said"),
         [
-            (["a", "b", "a"], {}, "'a' is there more than once"),
+            (["a", "b", "a"], {}, "'a' is given more than once"),
             ("abc", {}, "several"),
             (["a", ".."], {}, "dot path"),
             (["a", ""], {}, "empty"),

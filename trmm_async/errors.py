@@ -1,43 +1,43 @@
-"""Every error that this package raises, in one tree.
-
-Imports nothing of the package but how texts are cleaned, everything may import it.
+"""All errors of this package, in one tree.
 
 ```
 TRMMError
-├── InvalidRequestError          the request is wrong; found here, nothing was sent (also a ValueError)
-│   ├── BadRequestError          the same, said by the server (400; also an APIError)
-│   ├── AmbiguousNameError       several things have this name
-│   ├── ConfigError              a file of a server's configuration is wrong; says which, the line and the key
-│   └── UnknownNameError         nothing has this name; says which names are alike
-├── UnsupportedError             this server can't do that; says what to use instead
+├── InvalidRequestError          an argument is invalid, and nothing was sent (also a ValueError)
+│   ├── BadRequestError          the server refused the request as invalid (400; also an APIError)
+│   ├── AmbiguousNameError       several objects have this name
+│   ├── ConfigError              a file of a server's configuration is invalid; has the file, line and key
+│   └── UnknownNameError         nothing has this name; has similar names
+├── UnsupportedError             this kind of server can't do that; says what to use instead
 ├── ClosedError                  the client or the subscription is closed
-├── LimiterUnavailableError      what keeps the shared limits could not be asked; certainly nothing was sent
-├── KeySourceError               what was to give the API key could not: the keyring, or your callable
-├── StillInMaintenanceError      agents that `maintenance` could not switch off again
-├── JournalError                 a run's journal can't be made, read, written, or had
-├── IncompleteError              some of many agents could not be asked; holds what the others said
-├── HalfDoneError                a part of it was done, the rest was refused; holds what exists now
+├── LimiterUnavailableError      the server of the shared limits can't be reached; nothing was sent
+├── KeySourceError               the source of the API key failed: the keyring, or your function
+├── StillInMaintenanceError      agents whose maintenance mode could not be switched off again
+├── JournalError                 a run's journal can't be made, read or written, or is in use
+├── IncompleteError              some of many agents could not be asked; has what the others returned
+├── HalfDoneError                a part was done, and the rest failed; has what exists now
 ├── ApplyStoppedError            a plan for a server's configuration was carried out in part
-├── RecordedError                an error of an earlier process, as a journal has it
-├── ConnectionFailedError        no answer came, and nothing that changes something was sent
-├── TimeoutError                 the same, because time ran out (also the built-in TimeoutError)
-├── OutcomeUnknownError          a call that changes something was sent, its answer is lost or proves nothing
-│   ├── ServerFaultError         the same: the server, or a proxy, answered 5xx (also a ServerError)
+├── RecordedError                an error of an earlier process, read from a journal
+├── ConnectionFailedError        no answer came, and the call certainly changed nothing
+├── TimeoutError                 a call that only reads was not answered in time (also the built-in one)
+├── OutcomeUnknownError          a call that changes something was sent, and may have taken effect
+│   ├── ServerFaultError         the server, or a proxy, answered it with 5xx (also a ServerError)
 │   ├── AgentSilentError         a script was sent, and the agent has not reported its end
-│   ├── UnidentifiedError        it took effect; which of the server's objects it is can't be told
-│   └── AgentLostError           the agent did not answer a call that changes something (also the next)
+│   ├── UnidentifiedError        it took effect, but the new object can't be identified
+│   └── AgentLostError           the agent did not answer it (also an AgentUnreachableError)
 └── APIError                     the server answered: status, detail, method, path, body
-    ├── AuthenticationError      401; or a login for sockets is missing or has ended
+    ├── AuthenticationError      401; or a login for WebSockets is missing or has ended
     ├── PermissionDeniedError    403
     ├── NotFoundError            404
     ├── AgentUnreachableError    the server could not reach the agent
-    ├── RateLimitedError         429, after waiting as long as we may
+    ├── RateLimitedError         429, after waiting as long as the settings allow
     ├── ServerError              5xx
-    ├── RedirectedError          3xx: the URL of the client is not the server's
+    ├── RedirectedError          3xx: the client's URL is not the server's address
     └── DecodeError              2xx with an answer that can't be read
 ```
 
-`except TRMMError` catches all of it. No error holds the API key, or the password, code or token of a login.
+`except TRMMError` catches all of them. No error holds the API key, or the password, code or token of a login.
+
+Every module may import this one, so it imports nothing of the package but `plaintext`.
 """
 
 import builtins
@@ -86,13 +86,14 @@ _AGENTS_NAMED: Final = 3
 _NAMED: Final = 6
 
 BODY_SHOWN = 200
-"""How many characters of an answer's body stand in an error's text. `APIError.body` holds more."""
+"""How many characters of an answer's body an error's text shows. `APIError.body` holds more."""
 
 
 class TRMMError(Exception):
-    """The root of all errors of this package. Nothing in their texts acts on a terminal.
+    """The base class of all errors of this package.
 
-    A traceback of one names the page that tells what happened, and what to do now: `trmm explain NAME`.
+    Control characters are removed from their texts, so that a server's text can't affect a terminal. The
+    traceback names the command that explains the error and says what to do: `trmm explain NAME`.
     """
 
     def __init__(self, *args: object) -> None:
@@ -105,17 +106,17 @@ class TRMMError(Exception):
 
 
 class InvalidRequestError(TRMMError, ValueError):
-    """An argument is wrong. Raised before anything is sent, unless it is a `BadRequestError`."""
+    """An argument is invalid. Nothing was sent, unless it is a `BadRequestError`."""
 
 
 class AmbiguousNameError(InvalidRequestError):
-    """Several things have the name that was meant to name one.
+    """Several objects have the name that was given. Nothing else was sent. Give the id instead.
 
     Attributes:
         name: the name.
-        ids: which things have it: agents' ids, or the numbers of others.
-        kind: what they are: "agent", "script", "client" or "site".
-        about: by what each can be told from the others, where that is known.
+        ids: the ids of the objects that have it.
+        kind: what was looked up: "agent", "script", "client" or "site".
+        about: for each of them, a text that distinguishes it from the others; empty if there is none.
     """
 
     def __init__(
@@ -141,8 +142,8 @@ class UnknownNameError(InvalidRequestError):
 
     Attributes:
         name: the name.
-        kind: what was looked for: "agent", "script", "client" or "site".
-        near: names that are alike, three at most.
+        kind: what was looked up: "agent", "script", "client" or "site".
+        near: similar names, three at most.
     """
 
     def __init__(self, name: str, kind: str, near: Sequence[str] = ()) -> None:
@@ -161,13 +162,13 @@ class UnknownNameError(InvalidRequestError):
 
 
 class ConfigError(InvalidRequestError):
-    """A folder of `trmm_async.config` can't be used as it is. Nothing was changed on the server.
+    """A folder of `trmm_async.config` is invalid. Nothing was changed on the server.
 
     Attributes:
         why: what is wrong.
-        file: the file's name in the folder; None where it is no single file's fault.
-        line: the line in it, from 1; None where it is the whole file's.
-        key: the value's name, as `checks[0].disk`; empty where it is none's.
+        file: the file's name in the folder; None if the error is not in a single file.
+        line: the line in the file, from 1; None if the error is not in a single line.
+        key: the name of the value, such as `checks[0].disk`; empty if the error is not in a single value.
     """
 
     def __init__(self, why: str, *, file: str | None = None, line: int | None = None, key: str = "") -> None:
@@ -190,7 +191,7 @@ def _config_error(why: str, file: str | None, line: int | None, key: str) -> Con
 
 
 class UnsupportedError(TRMMError):
-    """The server in use can't do this. The text names what to use instead."""
+    """This kind of server can't do this. The text names what to use instead."""
 
 
 class ClosedError(TRMMError, RuntimeError):
@@ -198,22 +199,25 @@ class ClosedError(TRMMError, RuntimeError):
 
 
 class KeySourceError(TRMMError):
-    """What was to give the API key could not; `__cause__` is why. Nothing was sent with another."""
+    """The source of the API key failed: the keyring, or the function given as `api_key`.
+
+    `__cause__` is the error of the source. Nothing was sent with another key.
+    """
 
 
 class LimiterUnavailableError(TRMMError):
-    """Whether the shared limits (`shared_limits`) leave room can't be known. Nothing was sent: certainly not.
+    """The Redis server of the shared limits (`shared_limits`) can't be used. Certainly nothing was sent.
 
-    Their server could not be reached for `limiter_timeout` seconds, or it refuses; the text says which, and
-    what to do. On a fleet the target is `Failed`.
+    It could not be reached for `limiter_timeout` seconds, or it refused; the text says which, and what to do.
+    In a fleet run, the target is `Failed`.
     """
 
 
 class StillInMaintenanceError(TRMMError):
-    """Agents that were switched to maintenance mode could not be switched back: they raise no alerts.
+    """The maintenance mode of some agents could not be switched off again. Until it is, they raise no alerts.
 
     Attributes:
-        failed: why not, by agent_id.
+        failed: the error of each such agent, by agent_id.
     """
 
     def __init__(self, failed: Mapping[str, TRMMError]) -> None:
@@ -224,21 +228,21 @@ class StillInMaintenanceError(TRMMError):
         shown = "; ".join(f"{agent_id} ({error})" for agent_id, error in list(self.failed.items())[:_NAMED])
         more = f" and {len(self.failed) - _NAMED} more" if len(self.failed) > _NAMED else ""
         return clean(
-            f"still in maintenance mode: {shown}{more}; agents.set_maintenance(False, agent=…) ends it"
+            f"still in maintenance mode: {shown}{more}; end it with agents.set_maintenance(False, agent=…)"
         )
 
 
 class JournalError(TRMMError):
-    """A run's journal can't be made, read or written, or another process works on it."""
+    """A run's journal can't be made, read or written, is damaged, or is in use by another process."""
 
 
 class IncompleteError(TRMMError):
-    """Many agents were asked, and some could not be. Nothing is lost of the others.
+    """Some of many agents could not be asked. The results of the others are not lost.
 
     Attributes:
-        failed: the error of each agent that could not be asked, by its id.
-        found: what the others said, where it was gathered (`checks.list`); empty where it was given out as
-            it came (`checks.iter`).
+        failed: the error of each agent that could not be asked, by agent_id.
+        found: the results of the others, if the method returns a list (`checks.list`). Empty if it has
+            already yielded them (`checks.iter`).
     """
 
     def __init__(self, failed: Mapping[str, TRMMError], found: Sequence[Any] = ()) -> None:
@@ -254,10 +258,13 @@ class IncompleteError(TRMMError):
 
 
 class HalfDoneError(TRMMError):
-    """What takes several steps on the server was begun, and one of them failed: its `__cause__` says how.
+    """A method that takes several steps on the server did some of them, and then one failed.
+
+    `__cause__` is the error of the step that failed.
 
     Attributes:
-        made: what exists now all the same, to be kept, finished or deleted.
+        why: what happened.
+        made: the objects that exist now. Keep them, finish them or delete them.
     """
 
     def __init__(self, why: str, made: Sequence[Any]) -> None:
@@ -270,12 +277,14 @@ class HalfDoneError(TRMMError):
 
 
 class ApplyStoppedError(TRMMError):
-    """`config.apply` stopped at a step; what stands before it is done. Plan anew: it goes by what is.
+    """`config.apply` stopped at a step. The steps before it were carried out.
+
+    Make a new plan to continue: it starts from what the server has now.
 
     Attributes:
-        why: what happened, and what is known of the step now.
+        why: what happened, and what is known about the step at which it stopped.
         done: the steps that were carried out, in order.
-        step: the one at which it stopped.
+        step: the step at which it stopped.
     """
 
     def __init__(self, why: str, done: Sequence[Any] = (), step: Any = None) -> None:
@@ -292,10 +301,11 @@ class ApplyStoppedError(TRMMError):
 
 
 class RecordedError(TRMMError):
-    """What went wrong in an earlier process, as a journal has it.
+    """An error of an earlier process, read from a journal.
 
     Attributes:
         kind: the name of the error's class.
+        text: its text.
     """
 
     def __init__(self, kind: str, text: str) -> None:
@@ -308,7 +318,7 @@ class RecordedError(TRMMError):
 
 
 class CallError(TRMMError):
-    """A call failed without a readable answer. `method` and `path` say which."""
+    """A call got no answer that can be used. `method` and `path` say which call."""
 
     def __init__(self, message: str, *, method: str = "", path: str = "") -> None:
         super().__init__(message)
@@ -321,31 +331,34 @@ class CallError(TRMMError):
 
 
 class ConnectionFailedError(CallError):
-    """No connection, or it was lost before the answer was whole.
+    """There was no connection, or it was lost before the answer was complete.
 
-    The call either only reads, or certainly never reached the application.
+    The call only reads, or it certainly never reached the application; so it is safe to make it again.
     """
 
 
 class TimeoutError(CallError, builtins.TimeoutError):  # noqa: A001 - USAGE names it; it is the built-in too
-    """The answer to a call that only reads did not come in time."""
+    """A call that only reads was not answered in time. It is also the built-in `TimeoutError`."""
 
 
 class OutcomeUnknownError(CallError):
-    """A call that changes something was sent, and its answer was lost, cut short, unreadable or no proof.
+    """A call that changes something was sent, and it is not known whether it took effect.
 
-    It may have taken effect, and was not sent again. `__cause__` holds what went wrong, where that
-    can be shown safely.
+    Its answer was lost, cut short or unreadable, or doesn't prove anything. The call was not sent again;
+    before you make it again, look at the server. `__cause__` is the underlying error, unless it could show a
+    secret.
     """
 
 
 class AgentSilentError(OutcomeUnknownError):
-    """A script or command was sent, and its agent reported no end in time. It may have run, or run still.
+    """A script or command was sent, and the agent did not report its end in time.
+
+    It may have run, or may still be running.
 
     Attributes:
         agent_id: the agent.
-        reason: "offline" if the server says so of the agent, else "silent".
-        waited: seconds from the sending on.
+        reason: "offline" if the agent is offline according to the server, otherwise "silent".
+        waited: seconds since it was sent.
     """
 
     def __init__(self, agent_id: str, reason: Literal["offline", "silent"], waited: float) -> None:
@@ -362,24 +375,24 @@ class AgentSilentError(OutcomeUnknownError):
 
 
 class UnidentifiedError(OutcomeUnknownError):
-    """It took effect, and the server does not say which object came of it; several could be it, or none.
+    """A call took effect, but the server doesn't say which object it made: several could be it, or none.
 
     Attributes:
-        candidates: what could be it, as the server listed it.
+        candidates: the objects that could be it, as the server listed them.
     """
 
     candidates: tuple[object, ...] = ()
 
 
 class APIError(TRMMError):
-    """The server answered, and not with what was asked for.
+    """The server answered with an error.
 
     Attributes:
         status: the HTTP status.
-        detail: the server's own words, shortened; empty if it had none.
+        detail: the server's message, shortened; empty if it sent none.
         method: the call's HTTP method.
         path: the call's path, without host and query.
-        body: the beginning of the answer's body, as text.
+        body: the beginning of the answer's body, as a text.
     """
 
     def __init__(self, status: int, detail: str, *, method: str = "", path: str = "", body: str = "") -> None:
@@ -400,38 +413,38 @@ _NO_FIELDS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class BadRequestError(InvalidRequestError, APIError):
-    """400: the server found the request wrong.
+    """400: the server refused the request as invalid.
 
     Attributes:
-        fields: what it said of single fields, by their names on the wire; empty where it named none.
+        fields: the server's message for each field, by the server's field names; empty if it named none.
     """
 
     fields: Mapping[str, str] = _NO_FIELDS
 
 
 class AuthenticationError(APIError):
-    """401: the API key is wrong, has expired or was revoked; or a login is missing, refused or has ended."""
+    """401: the API key is wrong, expired or revoked; or a login is missing, was refused or has ended."""
 
 
 class PermissionDeniedError(APIError):
-    """403: the key's user lacks the permission."""
+    """403: the user of the API key lacks the permission."""
 
 
 class NotFoundError(APIError):
-    """404: there is no such thing, or no such path on this server."""
+    """404: the object doesn't exist, or this server has no such path."""
 
 
 class AgentUnreachableError(APIError):
-    """The server could not reach the agent: it is offline, or it does not answer."""
+    """The server could not reach the agent: the agent is offline, or does not answer."""
 
 
 class RateLimitedError(APIError):
-    """429, still, after all the waiting that the client's settings allow.
+    """429: the server's rate limit is exceeded, also after all the retries that the settings allow.
 
     Attributes:
-        retry_after: seconds the server last asked to wait; None if it did not say.
-        attempts: how many times the call was sent.
-        waited: seconds spent waiting between those.
+        retry_after: seconds that the server last asked to wait; None if it did not say.
+        attempts: how often the call was sent.
+        waited: seconds that were spent waiting between these attempts.
     """
 
     retry_after: float | None = None
@@ -444,24 +457,24 @@ class RateLimitedError(APIError):
 
 
 class ServerError(APIError):
-    """5xx: the server failed, or a proxy in front of it did."""
+    """5xx: the server failed, or a proxy in front of it failed."""
 
 
 class RedirectedError(APIError):
-    """3xx to a read: the server sends callers elsewhere. Not followed, so that the key goes nowhere else.
+    """3xx in answer to a read. Redirects are not followed, so that the key is not sent to another server.
 
-    To a call that changes something, a redirect is an `OutcomeUnknownError` with this as its `__cause__`: it
-    may stand in front of the application, or behind it.
+    If a call that changes something is redirected, that is an `OutcomeUnknownError` with this error as its
+    `__cause__`, since the call may have reached the application before it was redirected.
 
     Attributes:
-        location: where to, without its query (which may hold secrets).
+        location: the address of the redirect, without its query, which may hold secrets.
     """
 
     location: str = ""
 
 
 class DecodeError(APIError):
-    """The server answered with success and a body that can't be read. `body` holds its beginning."""
+    """The server reported success, but the body of its answer can't be read. `body` has its beginning."""
 
     def __str__(self) -> str:
         begins = f"the body begins {self.body[:BODY_SHOWN]!r}" if self.body else "the body is empty"
@@ -469,7 +482,7 @@ class DecodeError(APIError):
 
 
 class ServerFaultError(OutcomeUnknownError, ServerError):
-    """5xx to a call that changes something: it may have taken effect, and was not sent again."""
+    """5xx in answer to a call that changes something. It may have taken effect, and was not sent again."""
 
     def __init__(self, status: int, detail: str, *, method: str = "", path: str = "", body: str = "") -> None:
         ServerError.__init__(self, status, detail, method=method, path=path, body=body)
@@ -480,7 +493,7 @@ class ServerFaultError(OutcomeUnknownError, ServerError):
 
 
 class AgentLostError(OutcomeUnknownError, AgentUnreachableError):
-    """The agent did not answer a call that changes something: it may have got it, and have done it."""
+    """The agent did not answer a call that changes something. It may have received it and carried it out."""
 
     def __init__(self, status: int, detail: str, *, method: str = "", path: str = "", body: str = "") -> None:
         AgentUnreachableError.__init__(self, status, detail, method=method, path=path, body=body)

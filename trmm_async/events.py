@@ -1,9 +1,9 @@
-"""What an event stream yields.
+"""The events that an event stream yields.
 
-Over the nouns of `models`. How a server spells its frames is known under `dialects/` alone.
+Every event has the id of its agent. Times are datetimes with a time zone. The classes can be matched by
+keyword: `case AgentOffline(agent_id=who, time=when)`.
 
-Every event says which agent it is about. Times are aware datetimes. The structs may be matched by keyword:
-`case AgentOffline(agent_id=who, time=when)`.
+The format of a server's frames is known only under `dialects/`.
 """
 
 from datetime import datetime
@@ -36,18 +36,21 @@ __all__ = [
 AlertChange: TypeAlias = Literal["raised", "resolved", "snoozed", "changed"]
 
 DASHBOARD: Final = "dashboard"
-"""What stands for the dashboard where there would be an agent's id."""
+"""The `agent_id` of events that are about the dashboard instead of an agent."""
 
 
 class _Telling(msgspec.Struct, frozen=True, kw_only=True):
-    """What events have in common. `hostname` is the agent's, where it was given as an object or selected."""
+    """What all events have in common.
+
+    `hostname` is the agent's host name. It is known if the agent was given as an object or selected.
+    """
 
     hostname: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """All fields by our names, and `event`, the class's name, in the types of JSON.
+        """All fields by our names, in the types of JSON, and `event`, which is the class's name.
 
-        Times are ISO texts, bytes are Base64, an error is its type and its text.
+        Times are ISO 8601 texts, bytes are Base64, an error is its type and its text.
         """
         return {"event": type(self).__name__, **as_plain(self)}
 
@@ -56,7 +59,7 @@ class _Telling(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AgentOnline(_Telling, frozen=True, kw_only=True):
-    """The agent came online. `time` is the server's; None if it is only known to have happened in a gap."""
+    """The agent came online. `time` is the server's time; None if it happened at some time during a gap."""
 
     agent_id: str
     """The agent's id."""
@@ -64,7 +67,7 @@ class AgentOnline(_Telling, frozen=True, kw_only=True):
 
 
 class AgentOffline(_Telling, frozen=True, kw_only=True):
-    """The agent went offline. `time` is the server's; None if it is only known to have happened in a gap."""
+    """The agent went offline. `time` is the server's time; None if it happened at some time during a gap."""
 
     agent_id: str
     """The agent's id."""
@@ -74,46 +77,47 @@ class AgentOffline(_Telling, frozen=True, kw_only=True):
 class ScriptOutput(_Telling, frozen=True, kw_only=True):
     """A piece of a running script's output.
 
-    `cmd_id` ties the pieces of one run together. The last has `done=True` and the `exit_code`, which is
-    None where it got lost.
+    All pieces of one run have the same `cmd_id`. The last one has `done=True` and the `exit_code`, which is
+    None if it was lost.
     """
 
     agent_id: str
     """The agent's id."""
     cmd_id: str = ""
     script: int | None = None
-    """The script, by id; None where that is not known."""
+    """The script's id; None if it is not known."""
     output: str = ""
-    """What was printed, as text."""
+    """What the script printed, as a text."""
     done: bool = False
     """Whether this is the last piece."""
     exit_code: int | None = None
 
 
 class CommandOutput(_Telling, frozen=True, kw_only=True):
-    """A piece of a running command's output: of `agents.stream_command`, not of `TRMM.events`.
+    """A piece of a running command's output. `agents.stream_command` yields it, `TRMM.events` does not.
 
-    The last has `done=True` and the `exit_code`, which is None where it got lost.
+    The last piece has `done=True` and the `exit_code`, which is None if it was lost.
     """
 
     agent_id: str
     """The agent's id."""
     cmd_id: str = ""
-    """Ties the pieces of one run together."""
+    """The same for all pieces of one run."""
     output: str = ""
-    """What was printed, as text."""
+    """What the command printed, as a text."""
     done: bool = False
     """Whether this is the last piece."""
     exit_code: int | None = None
 
 
 class AlertEvent(_Telling, frozen=True, kw_only=True):
-    """An alert was raised, or changed: `alert` is its present state.
+    """An alert was raised or has changed. `alert` is its present state.
 
     Attributes:
-        change: what is new to the reader of this stream. "raised": it is open, and was not told of before, or
-            as resolved; so each alert is told once by it, however often it changes. "resolved"; "snoozed";
-            "changed": anything else, its text, severity, or that it is snoozed no longer.
+        change: what is new for the reader of this stream. "raised": the alert is open, and this stream did
+            not have it before, or had it as resolved. So an open alert is reported as "raised" once, however
+            often it changes. "resolved" and "snoozed": it has this state now. "changed": something else is
+            new, such as its text or its severity, or it is not snoozed any more.
     """
 
     agent_id: str
@@ -123,21 +127,21 @@ class AlertEvent(_Telling, frozen=True, kw_only=True):
 
 
 def note_host(event: _Telling, hostname: str) -> None:
-    """Say what the agent is called, in an event that nobody has been given yet."""
+    """Set the host name of an event. Only for one that has not been handed out yet, since it is frozen."""
     msgspec.structs.force_setattr(event, "hostname", hostname)
 
 
 def note_change(event: AlertEvent, change: AlertChange) -> None:
-    """Say what is new in an event that nobody has been given yet."""
+    """Set `change` of an event. Only for one that has not been handed out yet, since it is frozen."""
     msgspec.structs.force_setattr(event, "change", change)
 
 
 class DashboardCounts(_Telling, frozen=True, kw_only=True):
-    """How many agents there are, as the dashboard of a stock server shows it.
+    """The numbers of agents that the dashboard of a stock server shows.
 
-    `agent_id` is `DASHBOARD`, as it is of a `Gap`, `Live` or `Ended` of the dashboard. The counts are of the
-    agents that the user who has logged in may see; `certificate_days` are those until the server's
-    certificate ends, None where it does not say.
+    The counts include the agents that the logged-in user may see. `certificate_days` is the number of days
+    until the server's certificate expires; None if the server does not send it. `agent_id` is `DASHBOARD`; a
+    `Gap`, `Live` or `Ended` of the dashboard has the same.
     """
 
     servers: int
@@ -153,11 +157,11 @@ class DashboardCounts(_Telling, frozen=True, kw_only=True):
 
 
 class Gap(_Telling, frozen=True, kw_only=True):
-    """Events of this agent may be missing between `since` and `until` (this machine's clock, UTC).
+    """Events of this agent may be missing between `since` and `until` (by this machine's clock, in UTC).
 
-    What the server can still tell of that time (agent status, alerts) follows as ordinary events, and `Live`
-    behind them. Script output can't be caught up over a socket. `dropped` counts the events that are known to
-    be lost here.
+    The changes in that time that can still be found out (the agent's status, alerts) follow as ordinary
+    events, and then a `Live`. On a gateway, script output of that time can't be recovered. `dropped` is the
+    number of events that are known to be lost.
     """
 
     agent_id: str
@@ -165,15 +169,15 @@ class Gap(_Telling, frozen=True, kw_only=True):
     since: datetime
     until: datetime
     reason: str = ""
-    """Why there is one, in words."""
+    """Why there is a gap, as a text."""
     dropped: int = 0
 
 
 class Live(_Telling, frozen=True, kw_only=True):
-    """From here on this agent's events are changes: what was told before adds up to its state at `time`.
+    """The events before this one add up to the agent's state at `time`; the events after it are changes.
 
-    Comes behind the present state that was asked for (`snapshot=True`), and behind the catch-up of every
-    `Gap`. `time` is this machine's clock, UTC, from before that state was read.
+    It follows the present state that `snapshot=True` asks for, and the catch-up after every `Gap`. `time` is
+    the time before that state was read, by this machine's clock, in UTC.
     """
 
     agent_id: str
@@ -182,22 +186,22 @@ class Live(_Telling, frozen=True, kw_only=True):
 
 
 class UnknownEvent(_Telling, frozen=True, kw_only=True):
-    """A frame whose action we don't know or whose content does not fit; `raw` is the frame as it came."""
+    """A frame of the server with an unknown action or unexpected content. `raw` is the unchanged frame."""
 
     agent_id: str
     """The agent's id."""
     action: str | None
-    """What the frame calls itself; None for nothing."""
+    """The action that the frame names; None if it names none."""
     raw: bytes
 
 
 class Ended(_Telling, frozen=True, kw_only=True):
-    """This agent's part of a stream over several agents ended: the server refuses it. The others go on."""
+    """The server refuses the events of this agent. The stream of the other agents continues."""
 
     agent_id: str
     """The agent's id."""
     error: TRMMError
-    """What the server has refused it with."""
+    """The server's refusal."""
 
 
 Event = (

@@ -1,7 +1,4 @@
-"""What a server allows, as a value.
-
-Over `errors`. `pacing` keeps to it; the dialects know what their servers allow by default.
-"""
+"""`RateLimit`: how many requests a server allows. `pacing` enforces it; the dialects have the defaults."""
 
 import sys
 from dataclasses import dataclass
@@ -16,13 +13,19 @@ _SURELY_COUNTED_LEAST = 0.5
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    """At most `count` requests in any `per` seconds; with `burst`, no more than that many at once.
+    """At most `count` requests in any period of `per` seconds.
 
-    Without `burst` the first `count` calls go out at once. With it they are spread: `burst` at once, then one
-    every `per / count` seconds.
+    Without `burst`, the first `count` calls are sent at once, and the next ones wait. With `burst`, the calls
+    are spread out: `burst` of them at once, then one every `per / count` seconds.
+
+    Attributes:
+        count: the number of requests.
+        per: the length of the period, in seconds.
+        burst: the number of requests that may be sent at once; None: `count`.
 
     Raises:
-        InvalidRequestError: `count` below 1, `per` not positive, `burst` not between 1 and `count`.
+        InvalidRequestError: `count` is below 1, `per` is not above 0, or `burst` is not between 1 and
+        `count`.
     """
 
     count: int
@@ -39,10 +42,11 @@ class RateLimit:
 
     @property
     def surely_counted(self) -> float:
-        """Seconds after a request's bytes were written by which the server has certainly counted it.
+        """Seconds after a request was written until the server has certainly counted it.
 
-        Generous, since nothing is gained by being early but a 429. Only for answers that are long in coming
-        (a script that is waited for): all others free their slot by the answer itself.
+        The estimate is generous, since too short a time would only cause a 429. It is used only for calls
+        whose answer takes long (a script that is waited for); for all others the answer itself shows that the
+        request was counted.
         """
         return max(_SURELY_COUNTED_LEAST, _SURELY_COUNTED_SHARE * self.per)
 

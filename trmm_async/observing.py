@@ -1,10 +1,9 @@
-"""What the client tells of its own work, to callbacks and to `logging`.
+"""What the client reports about its own work, to callbacks and to `logging`.
 
-Over `errors`, `limits` and `outcomes`; below everything that works. Whoever does something worth telling
-holds the client's `Observers`, and asks `active` before it makes a value: nobody listens to most clients, and
-then telling costs nothing.
+No value and no log record contains the key, a password, a token, a query or a body.
 
-No value, and no line of a log, holds the key, a password, a token, a query or a body.
+Every part of the client that reports something holds the client's `Observers`, and checks `active` before it
+makes a value. Most clients have no observers, and then reporting costs nothing.
 """
 
 import inspect
@@ -42,11 +41,11 @@ __all__ = [
 ]
 
 logger: Final = log_of()
-"""The root of the tree: `http`, `limits`, `retry`, `fleet`, `events` and `journal` are below it."""
+"""The package's root logger: `http`, `limits`, `retry`, `fleet`, `events` and `journal` are below it."""
 logger.addHandler(logging.NullHandler())
 
 RUN: Final[ContextVar[int | None]] = ContextVar("trmm_async_run", default=None)
-"""The number of the fleet run that the present task works for."""
+"""The number of the fleet run to which the current task belongs."""
 
 _FLEET: Final = log_of("fleet")
 _EVENTS: Final = log_of("events")
@@ -54,15 +53,15 @@ _JOURNAL: Final = log_of("journal")
 
 
 class _OfCall(msgspec.Struct, frozen=True, kw_only=True):
-    """What is told of one call.
+    """What all observations of a call have in common.
 
     Attributes:
-        call: the call's number, by which all that is told of it belongs together.
+        call: the call's number. All observations of one call have the same.
         method: the HTTP method.
-        path: from the server's root, without the query; ids of agents and the like stand in it.
-        run: the number of the fleet run that the call was made for; None for a call of its own. What is
-            read for several at once, such as a server's history, belongs to none.
-        time: when this was told, in seconds since the epoch, by this machine's clock.
+        path: the path from the server's root, without the query. It contains ids, such as that of the agent.
+        run: the number of the fleet run that made the call; None if no run made it. A call that reads for
+            several runs at once, such as one for the server's history, has None.
+        time: when this was reported, in seconds since the epoch, by this machine's clock.
     """
 
     call: int
@@ -77,8 +76,8 @@ class Waiting(_OfCall, frozen=True, kw_only=True):
 
     Attributes:
         reason: "limit" (the rate limit), "worker" (`max_waiting`) or "connection" (`max_connections`).
-        expected: seconds until the first of all that wait may go, where that is known; it may be more than
-            that for this call.
+        expected: seconds until the first of all waiting calls may be sent; None if it is not known. This call
+            may have to wait longer.
     """
 
     reason: str
@@ -86,7 +85,12 @@ class Waiting(_OfCall, frozen=True, kw_only=True):
 
 
 class Waited(_OfCall, frozen=True, kw_only=True):
-    """A call's turn has come; `seconds` is how long it has waited for it, `reason` as of `Waiting`."""
+    """A call's turn has come.
+
+    Attributes:
+        reason: what the call waited for, as in `Waiting`.
+        seconds: how long it waited.
+    """
 
     reason: str
     seconds: float
@@ -96,10 +100,10 @@ class Attempt(_OfCall, frozen=True, kw_only=True):
     """A request was answered, or failed.
 
     Attributes:
-        number: 1 for the call's first.
-        status: the HTTP status; None without an answer that can be read.
-        problem: why there is none, in words; empty if there is one.
-        elapsed: seconds from the first byte that could leave to the end of the answer.
+        number: the number of the attempt, from 1.
+        status: the HTTP status; None if there is no answer that can be read.
+        problem: why there is no status, as a text; empty if there is one.
+        elapsed: seconds from the moment at which the request could be sent to the end of the answer.
     """
 
     number: int
@@ -112,9 +116,9 @@ class Retry(_OfCall, frozen=True, kw_only=True):
     """A call will be sent again.
 
     Attributes:
-        attempt: how many attempts there were.
-        delay: seconds until the next.
-        reason: what came of the last, in words.
+        attempt: how many attempts there were so far.
+        delay: seconds until the next attempt.
+        reason: how the last attempt failed, as a text.
     """
 
     attempt: int
@@ -123,13 +127,14 @@ class Retry(_OfCall, frozen=True, kw_only=True):
 
 
 class CallEnded(_OfCall, frozen=True, kw_only=True):
-    """A call is over.
+    """A call has ended.
 
     Attributes:
-        attempts: how many there were; 0 for one that was never sent.
-        waited: seconds that it has waited, for its turns and between its attempts.
+        attempts: how often it was sent; 0 if it was never sent.
+        waited: seconds that it waited, for its turns and between its attempts.
         elapsed: seconds that it took in all.
-        error: what is raised; None for an answer. A call that was cancelled has a `CancelledError`.
+        error: the exception that it raises; None if it returns an answer. If the call was cancelled, this is
+            a `CancelledError`.
     """
 
     attempts: int
@@ -139,14 +144,14 @@ class CallEnded(_OfCall, frozen=True, kw_only=True):
 
 
 class EventRead(msgspec.Struct, frozen=True, kw_only=True):
-    """A reader of live events has taken one: a loop, a handler, a mirror. Not told of a `Gap` and a `Live`.
+    """A reader of live events (a loop, a handler, a mirror) has taken one. Not reported for `Gap` and `Live`.
 
     Attributes:
-        event: which.
-        lag: seconds that it has waited in this process, since it came, until it was taken.
-        age: seconds since the time that the server gives for it; None where it gives none. The clocks of two
-            machines are compared here.
-        time: seconds since the epoch.
+        event: the event.
+        lag: seconds that the event waited in this process, from its arrival until it was taken.
+        age: seconds since the server's time of the event; None if the server gives none. This compares the
+            clocks of two machines.
+        time: when this was reported, in seconds since the epoch.
     """
 
     event: Event
@@ -159,12 +164,12 @@ class RunStarted(msgspec.Struct, frozen=True, kw_only=True):
     """A fleet run has begun.
 
     Attributes:
-        run: the run's number, by which all that is told of it belongs together.
-        what: what is done to the targets, in words, such as "script 1".
-        targets: how many; None for a stream.
-        journal: where its journal is; None without one.
-        resumed: whether it goes on with a journal.
-        time: seconds since the epoch.
+        run: the run's number. All observations of one run have the same.
+        what: what the run does, as a text such as "script 1".
+        targets: the number of targets; None if they are a stream.
+        journal: the place of its journal; None if it has none.
+        resumed: whether it continues the run of a journal.
+        time: when this was reported, in seconds since the epoch.
     """
 
     run: int
@@ -181,21 +186,21 @@ class RunOutcome(msgspec.Struct, frozen=True, kw_only=True):
     run: int
     """The run's number."""
     outcome: Outcome[Any]
-    """Which it is."""
+    """The outcome."""
     ok: bool
     time: float = msgspec.field(default_factory=time.time)
-    """Seconds since the epoch."""
+    """When this was reported, in seconds since the epoch."""
 
 
 class RunEnded(msgspec.Struct, frozen=True, kw_only=True):
-    """A fleet run is over, or its block was left.
+    """A fleet run has ended, or its block was left.
 
     Attributes:
         run: the run's number.
-        counts: where its targets stand.
+        counts: how many of its targets have which state.
         elapsed: seconds that it took.
-        stopped: why it was stopped before its end, in words; empty if it was not.
-        time: seconds since the epoch.
+        stopped: why it was stopped before its end, as a text; empty if it was not stopped.
+        time: when this was reported, in seconds since the epoch.
     """
 
     run: int
@@ -208,23 +213,24 @@ class RunEnded(msgspec.Struct, frozen=True, kw_only=True):
 Observation: TypeAlias = (
     Waiting | Waited | Attempt | Retry | CallEnded | Gap | EventRead | RunStarted | RunOutcome | RunEnded
 )
-"""What `TRMM.observe` calls its callback with. More kinds may come."""
+"""What a callback of `TRMM.observe` is called with. Later versions may add further classes."""
 
 
 class Stats(msgspec.Struct, frozen=True, kw_only=True):
-    """What a client has done since it was made, and what it does now; of all its views together.
+    """What a client has done since it was made, and what it is doing now, including all its `with_options`.
 
     Attributes:
-        sent: requests that have left, each attempt of a call. Handshakes of sockets are not among them.
-        refused: answers of 429.
-        retried: how often a call was, or will be, sent again.
-        waiting: calls that wait for the rate limit, a worker or a connection, now; and handshakes of sockets
-            that wait for the rate limit.
+        sent: the number of requests sent, counting each attempt of a call. Handshakes of WebSockets are not
+            counted.
+        refused: the number of answers with status 429.
+        retried: how often a call was sent again, or will be.
+        waiting: how many calls are waiting now for the rate limit, a worker or a connection, and how many
+            handshakes of WebSockets are waiting for the rate limit.
         waited_s: seconds that calls have waited for these, and between their attempts, in all.
-        in_flight: requests that are under way now.
-        next_free_in: seconds until the rate limit lets the next request go: 0.0 for at once, None where only
-            an answer that is under way can tell, or before the first call.
-        rate_limit: what is kept to; None where any number of requests may be sent.
+        in_flight: the number of requests in progress now.
+        next_free_in: seconds until the rate limit allows the next request: 0.0 for at once. None if that
+            depends on an answer that has not come yet, or before the first call.
+        rate_limit: the rate limit that the client keeps to; None if it has none.
     """
 
     sent: int
@@ -238,10 +244,10 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Observers:
-    """The callbacks of one client and all its views.
+    """The callbacks of one client, which its `with_options` share.
 
     Attributes:
-        active: whether there is any; what is worth telling is made into a value only then.
+        active: whether there is a callback. Observations are made only then.
     """
 
     __slots__ = ("_callbacks", "_calls", "_runs", "active")
@@ -256,17 +262,20 @@ class Observers:
         return f"<Observers: {len(self._callbacks)}>"
 
     def add(self, callback: object) -> Callable[[], None]:
-        """Tell it everything from now on; what is returned ends that, and does nothing the second time.
+        """Call a function with every observation from now on.
+
+        Returns:
+            A function that ends this. It may be called twice.
 
         Raises:
-            InvalidRequestError: it can't be called, or is asynchronous.
+            InvalidRequestError: `callback` is not callable, or is asynchronous.
         """
         if not callable(callback):
             raise InvalidRequestError(f"observe() needs a function of one argument, not {callback!r}")
         if inspect.iscoroutinefunction(callback):
             raise InvalidRequestError(
-                "observe() needs a plain function, not an asynchronous one: it is called in the middle of "
-                "the work. Put what it is given into an asyncio.Queue (put_nowait) and read that in a task"
+                "observe() needs a plain function, not an asynchronous one, since it is called in the middle "
+                "of the work. Put the observation into an asyncio.Queue (put_nowait) and read that in a task"
             )
         mark = object()
         self._callbacks[mark] = callback
@@ -279,7 +288,7 @@ class Observers:
         return detach
 
     def tell(self, observation: Observation) -> None:
-        """Call all of them. What they raise is logged, and changes nothing."""
+        """Call all callbacks. If one raises, the exception is logged, and the client's work continues."""
         for callback in tuple(self._callbacks.values()):
             try:
                 callback(observation)
@@ -287,40 +296,40 @@ class Observers:
                 logger.exception("a callback of observe() failed on a %s", type(observation).__name__)
 
     def call_number(self) -> int:
-        """For the next call."""
+        """The number of the next call."""
         return next(self._calls)
 
     # -- events ----------------------------------------------------------------------------------------------
 
     def gap(self, gap: Gap) -> None:
-        """A stream of events has a gap."""
+        """Report and log a gap in a stream of events."""
         if self.active:
             self.tell(gap)
         since, until = gap.since.isoformat(), gap.until.isoformat()
         _EVENTS.info("%s: a gap from %s to %s (%s)", gap.agent_id, since, until, gap.reason or "no reason")
 
     def ended(self, agent_id: str, error: TRMMError) -> None:
-        """A server refuses the events of this agent."""
+        """Log that the server refuses the events of this agent."""
         _EVENTS.info("%s: its events have ended: %s", agent_id, error)
 
     def run_number(self) -> int:
-        """For the next run."""
+        """The number of the next run."""
         return next(self._runs)
 
 
 class RunWatch:
-    """What is told of one fleet run, from its beginning to its end. Making one says that it has begun.
+    """Reports and logs one fleet run. Making it reports that the run has begun.
 
     Args:
-        observers: are told.
-        what: see `RunStarted`.
-        targets: see there.
-        journal: see there.
-        resumed: see there.
+        observers: get the observations.
+        what: see `RunStarted`, as for the following.
+        targets: the number of targets, or None.
+        journal: the place of the journal, or None.
+        resumed: whether the run continues that of a journal.
 
     Attributes:
-        is_logged: whether each outcome is written into the log.
-        number: the run's.
+        is_logged: whether each outcome is logged.
+        number: the run's number.
     """
 
     def __init__(
@@ -340,18 +349,18 @@ class RunWatch:
             _JOURNAL.info("%s: run %d %s", kept, number, "goes on from here" if resumed else "is kept here")
 
     def outcome(self, outcome: Outcome[Any], *, ok: bool) -> None:
-        """A target has its outcome. To be called where `observers.active` or `is_logged`."""
+        """Report and log an outcome. Call it only if `observers.active` or `is_logged`."""
         if self.observers.active:
             self.observers.tell(RunOutcome(run=self.number, outcome=outcome, ok=ok))
         why = getattr(outcome, "error", None) or getattr(outcome, "reason", "") or "ok" * ok or "no success"
         _FLEET.debug("run %d: %s %s: %s", self.number, outcome.agent_id, type(outcome).__name__, why)
 
     def unwritten(self, error: TRMMError) -> None:
-        """Its journal can't be written."""
+        """Log that the run's journal can't be written."""
         _JOURNAL.warning("run %d is stopped: %s", self.number, error)
 
     def ended(self, counts: Counts, stopped: str) -> None:
-        """It is over, or was left."""
+        """Report and log that the run has ended, or was left."""
         elapsed = time.monotonic() - self._began
         if self.observers.active:
             self.observers.tell(RunEnded(run=self.number, counts=counts, elapsed=elapsed, stopped=stopped))

@@ -1,7 +1,4 @@
-"""What became of each target of a fleet run.
-
-Over `errors` and `models`. Every target of a run gets exactly one of these.
-"""
+"""The outcomes of a fleet run. Every target gets exactly one: `Done`, `Failed`, `Unknown` or `Skipped`."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias
@@ -12,7 +9,7 @@ from trmm_async.errors import TRMMError
 from trmm_async.models import as_plain, short_repr
 
 if TYPE_CHECKING:
-    # The checkers have it with them; it is no dependency.
+    # Type checkers bundle typing_extensions, so it is not a dependency of ours.
     from typing_extensions import TypeVar
 
     from trmm_async.models import ScriptResult
@@ -27,15 +24,17 @@ __all__ = ["Counts", "Done", "Failed", "Outcome", "Skipped", "Unknown", "note_ho
 
 
 class _Told(msgspec.Struct, frozen=True, gc=False):
-    """What outcomes have in common.
+    """What all outcomes have in common.
 
-    `hostname` is the target's: if it was given as an object or selected, or the run looked who is offline.
+    `hostname` is the target's host name. It is known if the target was given as an object, was selected, or
+    if the run has read the list of agents; otherwise it is None.
     """
 
     def to_dict(self) -> dict[str, Any]:
-        """All fields by our names, and `outcome`, the class's name, in the types of JSON.
+        """All fields by our names, in the types of JSON, and `outcome`, which is the class's name.
 
-        What a call of `fleet.map` returned is told so, too; what JSON has no type for as its repr.
+        The return value of a function of `fleet.map` is converted as well; a value for which JSON has no type
+        becomes its repr.
         """
         return {"outcome": type(self).__name__, **as_plain(self)}
 
@@ -44,57 +43,69 @@ class _Told(msgspec.Struct, frozen=True, gc=False):
 
 
 class Done(_Told, Generic[T_co], frozen=True, gc=False):
-    """It was done, and this came of it: a script ran, whose return code may still be other than 0."""
+    """The script ran to its end, or the call returned. A script's return code may be other than 0."""
 
     agent_id: str
     """The target."""
     result: T_co
-    """What the call returned."""
+    """The result of the script, or the return value of the call."""
     hostname: str | None = None
+    """The target's host name; None if it is not known."""
 
 
 class Failed(_Told, frozen=True, gc=True):
-    """It certainly was not done: the script did not run, no call that changes something was sent."""
+    """The script certainly did not run: the server refused it, or it never reached the server."""
 
     agent_id: str
     """The target."""
     error: TRMMError
-    """Why it certainly did not run."""
+    """The error that the call raised."""
     hostname: str | None = None
+    """The target's host name; None if it is not known."""
 
 
 class Unknown(_Told, frozen=True, gc=True):
-    """It may have been done: the answer was lost, or the run was left while it was under way."""
+    """The script may have run: it was sent, and the answer was lost, or the run was left meanwhile."""
 
     agent_id: str
     """The target."""
     error: TRMMError
-    """Why it is not known."""
+    """The error that the call raised; it says why the outcome is not known."""
     hostname: str | None = None
+    """The target's host name; None if it is not known."""
 
 
 class Skipped(_Told, frozen=True, gc=False):
-    """Never tried."""
+    """The target was never tried: nothing was sent for it."""
 
     agent_id: str
     """The target."""
     reason: str
-    """Why it was never tried, in words."""
+    """Why it was never tried, as a text."""
     hostname: str | None = None
+    """The target's host name; None if it is not known."""
 
 
 def note_host(outcome: "Done[Any] | Failed | Unknown | Skipped", hostname: str) -> None:
-    """Say what the target is called, in an outcome that nobody has been given yet."""
+    """Set the host name of an outcome. Only for one that has not been handed out yet, since it is frozen."""
     msgspec.structs.force_setattr(outcome, "hostname", hostname)
 
 
 Outcome: TypeAlias = Done[T_co] | Failed | Unknown | Skipped
-"""What became of a target, by what `Done` has: `Outcome[bool]`. `Outcome` alone is that of a script."""
+"""The outcome of a target. `Outcome[bool]` is that of a call that returns a bool; `Outcome` is a script's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many targets of a run stand where. The five add up to the number of targets, always."""
+    """How many targets of a run have which state. The five numbers always add up to the number of targets.
+
+    Attributes:
+        done: the script ran, with any return code.
+        failed: it certainly did not run.
+        unknown: it may have run.
+        skipped: the target was never tried.
+        pending: the target has no outcome yet.
+    """
 
     done: int = 0
     failed: int = 0

@@ -154,7 +154,7 @@ class TestPatches:
         for word in ("resume", "results"):
             said = cli(word, book, "--success", "0")
             assert said.code == 2
-            assert "--success: of patches nothing comes back" in said.error
+            assert "--success can't be given for patches" in said.error
 
     def test_are_a_stock_servers(self, cli: Cli, gateway: Backstage) -> None:
         said = cli("patch", "scan", *HOSTS)

@@ -202,7 +202,7 @@ class TestPolicy:
             (["--batch", "some"], "--batch is a number as 5, or a share as 10%"),
             (["--when-online", "soon"], "--when-online is a length of time"),
             (["--success", "good"], "--success is return codes as 0,3010"),
-            (["--skip-offline", "--when-online", "1h"], "exclude each other"),
+            (["--skip-offline", "--when-online", "1h"], "not both"),
             (["--batch", "0%"], "--batch is at least 1, or a share above 0%, not '0%'"),
             (["--max-failures", "101%"], "--max-failures is a share of 100% at most, not '101%'"),
             (["--when-online", "0s"], "--when-online is a length of time above 0, not '0s'"),

@@ -291,12 +291,12 @@ class TestAJournal:
             (
                 {"kind": "command", "command": "x", "shell": "cmd"},
                 [0],
-                "commands on many have no return codes",
+                "can't be return codes for commands",
             ),
-            ({"kind": "script", "script": 1}, "done", "a text is for commands"),
-            ({"kind": "code", "code": "x", "shell": "cmd"}, "done", "a text is for commands"),
-            ({"kind": "patches", "patches": "scan"}, "done", "of patches nothing comes back"),
-            ({"kind": "patches", "patches": "scan"}, lambda _: True, "of patches nothing comes back"),
+            ({"kind": "script", "script": 1}, "done", "can be a text only for commands"),
+            ({"kind": "code", "code": "x", "shell": "cmd"}, "done", "can be a text only for commands"),
+            ({"kind": "patches", "patches": "scan"}, "done", "can't be given for patches"),
+            ({"kind": "patches", "patches": "scan"}, lambda _: True, "can't be given for patches"),
             ({"kind": "command", "command": "x", "shell": "cmd"}, "", "success must not be empty"),
         ],
     )

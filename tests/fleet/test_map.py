@@ -119,7 +119,7 @@ class TestResults:
     @pytest.mark.parametrize(
         ("wrong", "said"),
         [
-            ({"journal": "x"}, "fleet.map() takes no journal: a function can't be written down"),
+            ({"journal": "x"}, "journal is not supported by fleet.map(): a function can't be stored"),
             ({"widht": 5}, "fleet.map() got an unexpected keyword 'widht' (did you mean 'width'?)"),
             ({"work": 5}, "fleet.map() got an unexpected keyword 'work'"),
         ],

@@ -316,7 +316,7 @@ class TestWhatGoesIn:
                     assert [each.agent_id async for each in reader.outcomes()] == IDS[:6]
                     assert await reader.counts() == Counts(done=6, pending=6)
                 assert await reader.successes() == {0: 6, 3010: 1}
-                with pytest.raises(JournalError, match="doesn't stand still"):
+                with pytest.raises(JournalError, match="open for writing"):
                     async with journal.still():
                         pass
 
@@ -546,7 +546,7 @@ class TestWhereItIs:
         ("url", "run", "said"),
         [
             ("postgresql://h/x", "", "which run"),
-            ("postgresql://h/x?run=a", "b", "say it once"),
+            ("postgresql://h/x?run=a", "b", "give the name in one place"),
             ("postgresql://h/x?run=a&run=b", "", "more than one"),
             ("postgresql://h/x", "a\nb", "printable"),
             ("postgresql://h/x", "a" * 201, "printable"),

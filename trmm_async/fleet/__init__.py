@@ -1,10 +1,12 @@
-"""One script, or any call, over many agents: `trmm.fleet`.
+"""Runs one script, or any other call, on many agents: `trmm.fleet`.
 
-Over the resources. Whatever happens, every target gets one outcome, and a script is sent to each at
-most once. Inside, from the top: `run` (what the user holds), `scheduler` (takes targets and sends),
-`collector` (what became of them), `presence` (who is offline), `targets` and `journal` (where targets come
-from, and what was done), `plan`, `work` (what is done to each), `rollout` (how far a run may go; pure) and
-`reports` (pure).
+Whatever happens, every target gets exactly one outcome, and a script is sent to each target at most once.
+
+This package stands above the resources. Its modules, from the top: `run` (the object that the user holds),
+`scheduler` (takes targets and sends), `collector` (collects and counts the outcomes), `presence` (which
+agents are offline), `targets` and `journal` (where targets come from, and the record of what was done),
+`plan` (the checked arguments), `work` (what is done to each target), `rollout` (canary, batches and failure
+limits; pure) and `reports` (pure).
 """
 
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
@@ -53,7 +55,7 @@ Target = TypeVar("Target", bound=str | Agent)
 
 
 class RunOptions(TypedDict, total=False):
-    """How carefully a run goes on; see `Fleet.run_script`."""
+    """Options that every run takes. `Fleet.run_script` describes each of them."""
 
     width: int | None
     canary: int | None
@@ -65,17 +67,17 @@ class RunOptions(TypedDict, total=False):
 
 
 class KeptRunOptions(RunOptions, total=False):
-    """The same, of a run that can be written down."""
+    """Options of a run that can be recorded in a journal: those of `RunOptions`, `dry_run` and `journal`."""
 
     dry_run: bool
     journal: Place | None
 
 
 class Fleet:
-    """Scripts and other calls over many agents.
+    """Runs scripts and other calls on many agents.
 
     Attributes:
-        poll: seconds between two looks for agents that a run with `when_online` waits for.
+        poll: a run with `when_online` reads the list of agents every so many seconds. Default: 15.
     """
 
     def __init__(self, api: Api) -> None:
@@ -102,44 +104,48 @@ class Fleet:
         dry_run: bool = False,
         journal: Place | None = None,
     ) -> FleetRun:
-        """Run a script on all of these agents; see `FleetRun`.
+        """Run a script on many agents. Returns a `FleetRun`, to be awaited or iterated.
 
-        Nothing is sent before the run is entered or awaited. All targets are tried, also those whose last
-        known status is offline, unless you say otherwise: the status may be old.
+        Nothing is sent before you enter or await the run. Every target is tried, including agents that were
+        last seen offline, since their last known status may be old. `skip_offline` and `when_online` change
+        that.
 
-        A stock server takes all targets in one call, and they begin at once, unless `width`, `splay` or
-        `max_failures` ask for less; the results are collected from its history.
+        A stock server takes all targets in one call, and they start together, unless `width`, `splay` or
+        `max_failures` asks for less. The results are read from the server's history.
 
         Args:
-            agents: ids or agents, of a collection or an asynchronous stream; the same one twice is refused.
-                An `agents.select(…)` is read to its end before the first is sent.
-            script: the id or the name of a script in the server's library, or the script. A name is looked up
+            agents: ids or agents: any iterable, also an asynchronous one, or `agents.select(…)`, which is
+                read to its end before the first script is sent. Duplicates are refused.
+            script: a script of the server's library: its id, its name, or the `Script`. A name is looked up
                 when the run begins.
-            args: the script's arguments.
+            args: the script's arguments, texts.
             timeout: seconds that the script may take on each agent, 1 to 300.
             env_vars: environment variables for the script; a stock server only.
-            run_as_user: run it as the user who is logged in; a stock server only.
+            run_as_user: run the script as the user who is logged in; a stock server only.
 
-            width: how many may run at once. None for what suits the server: 50 on a gateway, all on a stock
-                server.
-            canary: so many first, and the others only if all of these succeed.
-            batch: so many at a time, the next when all of them have ended; a whole number, or a share of the
-                targets as a float (0.1 is a tenth).
-            max_failures: how many failures are put up with, a number or a share; one more stops the run, and
-                who was not begun is skipped. Whatever is not known to have succeeded is a failure.
-            success: whether a result is a success; by default, return code 0. A function, or the return
-                codes, which a journal keeps for `resume`.
-            splay: each sending waits a random time up to so many seconds.
+            width: how many targets may be in progress at once. None: 50 on a gateway, all on a stock server.
+            canary: the number of targets to run first. The others follow only if all of these succeed.
+            batch: how many targets run at a time; the next batch starts when all of a batch have ended. A
+                whole number, or a share of the targets as a float (0.1 is a tenth).
+            max_failures: stop after more than this number (an int) or this share (a float) of failures.
+                Targets not yet started are skipped. A target that is not known to have succeeded is a
+                failure.
+            success: which results are successes: a function of a `ScriptResult`, or return codes. Return
+                codes are stored in a journal for `resume`; a function is not. Default: return code 0.
+            splay: before each target is sent, wait a random time of up to this many seconds.
 
-            skip_offline: skip those that the server says are offline when the run begins.
-            when_online: don't skip them, but run them when they come back within this time.
-            dry_run: say what would happen to whom, as `Skipped` outcomes, and send no script.
-            journal: a file that the run is kept in, so that `resume` can go on with it after a crash. It must
-                not exist. Or a run in a database, a `PostgresJournal` or "postgresql://host/database?run=NAME",
-                which several hosts can work off; its name must not be there yet.
+            skip_offline: skip the agents that are offline, according to the server, when the run begins.
+            when_online: wait for offline agents instead: the script runs on those that come back within this
+                time, and the others are skipped.
+            dry_run: return a `Skipped` for each target, whose reason says what would happen to it. No script
+                is sent, and no journal is made.
+            journal: the path of a file that records the run, so that `resume` can continue it after a crash.
+                The file must not exist. Or a run in a database, which several hosts can work on together: a
+                `PostgresJournal`, or "postgresql://host/database?run=NAME". The database must not have a run
+                of that name.
 
         Raises:
-            InvalidRequestError: an argument is wrong, or a target stands there twice.
+            InvalidRequestError: an argument is invalid, or a target is given twice. Nothing was sent.
         """
         run = checked_run(
             script, args=args, timeout=timeout, output="wait", env_vars=env_vars, run_as_user=run_as_user
@@ -187,35 +193,38 @@ class Fleet:
         success: Callable[[T], bool] = any_result,
         **options: Unpack[RunOptions],
     ) -> FleetRun[T]:
-        """Do whatever you like to all of these agents, with an outcome for each; see `FleetRun`.
+        """Call an asynchronous function once for each agent. Returns a `FleetRun`.
 
             async with trmm.fleet.map(agents, lambda agent: trmm.agents.services(agent), width=20) as run:
                 async for outcome in run: ...
 
-        `call` is called once for each target, `width` at a time, and may make any number of calls. What it
-        returns is the `result` of `Done`. A `TRMMError` that it raises is the target's outcome: `Failed` only
-        if nothing that changes something was sent by then, else `Unknown`. That is told by the calls of all
-        `TRMM` objects that are made in it, also in tasks that it begins; what else it does is for it to know.
+        The function may make any number of calls, and is in progress for `width` targets at a time. Its
+        return value is the `result` of `Done`. If it raises a `TRMMError`, that is the target's outcome:
+        `Failed` if no call that changes something had been sent for this target, otherwise `Unknown`. All
+        calls of any `TRMM` object made in the function are counted, also those in tasks that it starts;
+        anything else that the function does is not.
 
-        Any other exception stops the run: what is under way is waited for, and then it is raised.
+        Any other exception stops the run: targets in progress are waited for, and then it is raised.
 
-        There is no journal: a function can't be written down.
+        There is no `journal`, because a function can't be stored in a file.
 
         Args:
-            agents: as of `run_script`.
-            call: an asynchronous function; it gets the target as it was given, an id or an agent; of an
-                `agents.select(…)` the agent.
-            success: whether what was returned is a success; by default, whatever it is.
-            options: `width`, 50 if not given; `canary`, `batch`, `max_failures`, `splay`, `skip_offline` and
-                `when_online` as of `run_script`.
+            agents: as in `run_script`.
+            call: an asynchronous function of one argument: the target as you gave it, an id or an agent. For
+                `agents.select(…)`, it is the agent.
+            success: a function that says whether a return value is a success. By default, every one is.
+            options: `width` (50 if not given), `canary`, `batch`, `max_failures`, `splay`, `skip_offline` and
+                `when_online`, as in `run_script`.
 
         Raises:
-            InvalidRequestError: an argument is wrong, or a target stands there twice.
+            InvalidRequestError: an argument is invalid, or a target is given twice. Nothing was sent.
         """
         if not callable(call):
             raise InvalidRequestError(f"call must be an asynchronous function of an agent, not {call!r}")
         if "journal" in options:
-            raise InvalidRequestError("fleet.map() takes no journal: a function can't be written down")
+            raise InvalidRequestError(
+                "journal is not supported by fleet.map(): a function can't be stored in a file"
+            )
         _check_keywords(options, RunOptions, "fleet.map")
         arguments.predicate(success, "success", "what was returned")
         work = CallWork[T](call)
@@ -233,27 +242,29 @@ class Fleet:
         success: Callable[[CommandResult], bool] | str | None = None,
         **options: Unpack[KeptRunOptions],
     ) -> FleetRun[CommandResult]:
-        """Run a command on all of these agents, a stock server's; see `FleetRun`.
+        """Run a command on many agents of a stock server. Returns a `FleetRun`.
 
-        By the server's call for many, which holds no worker; what it printed is collected from the history.
-        That has no return codes: `CommandResult.retcode` is None, and whatever has an end is a success unless
-        `success` says otherwise. So `canary`, `batch` and `max_failures` need one.
+        The command is sent by the server's bulk call, which holds no worker, and its output is read from the
+        server's history. The history has no return codes of commands: `CommandResult.retcode` is None, and
+        every command that ended is a success unless `success` says otherwise. So `canary`, `batch` and
+        `max_failures` need `success`.
 
         Args:
-            agents: as of `run_script`.
-            command: the command, as the shell takes it.
-            shell: "cmd" or "powershell" on Windows, elsewhere a path such as "/bin/bash"; one for all.
+            agents: as in `run_script`.
+            command: the command line, in the syntax of the shell.
+            shell: "cmd" or "powershell" on Windows, elsewhere a path such as "/bin/bash". It is the same for
+                all targets.
             custom_shell: the path of a program that is used as the shell, in place of `shell`.
-            timeout: seconds that it may take on each agent, a day at most.
-            run_as_user: run it as the user who is logged in (Windows).
-            success: whether what came of it is a success: a function of it, or a text that has to be in its
-                output, which a journal keeps for `resume`.
+            timeout: seconds that the command may take on each agent, 86400 (a day) at most.
+            run_as_user: run the command as the user who is logged in (Windows).
+            success: which results are successes: a function of a `CommandResult`, or a text that the output
+                must contain. A text is stored in a journal for `resume`; a function is not.
             options: `width`, `canary`, `batch`, `max_failures`, `splay`, `skip_offline`, `when_online`,
-                `dry_run` and `journal` as of `run_script`.
+                `dry_run` and `journal`, as in `run_script`.
 
         Raises:
-            InvalidRequestError: an argument is wrong, a target stands there twice, or there is no `success`
-                for a policy that goes by it.
+            InvalidRequestError: an argument is invalid, a target is given twice, or `canary`, `batch` or
+                `max_failures` is given without `success`. Nothing was sent.
             UnsupportedError (on entering): the server is a gateway.
         """
         run = checked_command_run(
@@ -269,7 +280,7 @@ class Fleet:
         if success is None and careful:
             raise InvalidRequestError(
                 f"{' and '.join(careful)} of run_command: the server keeps no return codes of commands, so "
-                'say by the output what a success is: success="what it prints", or a function of a result'
+                'define success by the output: success="what it prints", or a function of a result'
             )
         judge = Prints(arguments.free_text(success, "success")) if isinstance(success, str) else success
         if judge is not None and not callable(judge):
@@ -289,25 +300,26 @@ class Fleet:
         success: Callable[[ScriptResult], bool] | Iterable[int] = succeeded_by_default,
         **options: Unpack[KeptRunOptions],
     ) -> FleetRun[ScriptResult]:
-        """Run code that is not in the library on all of these agents, a stock server's; see `FleetRun`.
+        """Run code that is not in the library on many agents of a stock server. Returns a `FleetRun`.
 
-        By the server's call for trying scripts out, one for each agent. It waits for the agent and holds a
-        worker until then, so that no more than `max_waiting` are under way at once. The server keeps nothing
-        of it: where an answer is lost the outcome stays `Unknown`, also when it is resumed.
+        The code is sent by the server's call for testing scripts, one call for each agent. The call waits for
+        the agent and holds a worker meanwhile, so no more than `max_waiting` are in progress at once. The
+        server keeps no record of it: if an answer is lost, the outcome is `Unknown`, and `resume` can't find
+        out more.
 
         Args:
-            agents: as of `run_script`.
-            code: its text.
-            shell: what runs it: "powershell", "cmd", "python", "shell", "nushell" or "deno".
-            args: its arguments.
-            env_vars: its environment variables.
-            timeout: seconds that it may take on each agent, 1 to 300.
-            run_as_user: run it as the user who is logged in.
-            success: as of `run_script`.
-            options: as of `run_command`.
+            agents: as in `run_script`.
+            code: the text of the code.
+            shell: what runs the code: "powershell", "cmd", "python", "shell", "nushell" or "deno".
+            args: the arguments of the code, texts.
+            env_vars: environment variables for the code.
+            timeout: seconds that the code may take on each agent, 1 to 300.
+            run_as_user: run the code as the user who is logged in.
+            success: as in `run_script`.
+            options: as in `run_command`.
 
         Raises:
-            InvalidRequestError: an argument is wrong, or a target stands there twice.
+            InvalidRequestError: an argument is invalid, or a target is given twice. Nothing was sent.
             UnsupportedError (on entering): the server is a gateway.
         """
         run = checked_code(
@@ -321,18 +333,18 @@ class Fleet:
         agents: Iterable[str | Agent] | AsyncIterable[str | Agent] | Selector,
         **options: Unpack[KeptRunOptions],
     ) -> FleetRun[None]:
-        """Have these agents of a stock server look for Windows updates; see `FleetRun`.
+        """Have many agents of a stock server look for Windows updates. Returns a `FleetRun`.
 
-        The server answers that it will, and tells no more: `Done` means accepted, and its result is None.
-        Whom it has left out is found out: those that run another system, or that the key may not see, are
-        `Failed`. With a `width` it is a call for each, else one for all.
+        The server answers only that it accepted the order: `Done` means accepted, and its result is None.
+        Agents that the server leaves out are `Failed`: those that run another system than Windows, and those
+        that the key may not see. With a `width` there is one call for each agent, otherwise one for all.
 
         Args:
-            agents: as of `run_script`.
-            options: as of `run_command`; a failure is what was not accepted.
+            agents: as in `run_script`.
+            options: as in `run_command`. A target is a failure if the server did not accept it.
 
         Raises:
-            InvalidRequestError: an argument is wrong, or a target stands there twice.
+            InvalidRequestError: an argument is invalid, or a target is given twice. Nothing was sent.
             UnsupportedError (on entering): the server is a gateway.
         """
         _check_keywords(options, KeptRunOptions, "fleet.scan_patches")
@@ -343,9 +355,10 @@ class Fleet:
         agents: Iterable[str | Agent] | AsyncIterable[str | Agent] | Selector,
         **options: Unpack[KeptRunOptions],
     ) -> FleetRun[None]:
-        """Have these agents install the Windows updates that are approved, now; all else as `scan_patches`.
+        """Have many agents of a stock server install the approved Windows updates now. Returns a `FleetRun`.
 
-        `Done` means accepted, not installed: `agents.windows_updates.list` tells that in time.
+        `Done` means that the server accepted the order, not that the updates are installed:
+        `agents.windows_updates.list` shows that later. Everything else is as in `scan_patches`.
         """
         _check_keywords(options, KeptRunOptions, "fleet.install_patches")
         return self._run(PatchWork("install"), agents, any_result, **options)
@@ -358,30 +371,36 @@ class Fleet:
         success: Callable[[Any], bool] | Iterable[int] | str | None = None,
         forgive: bool = False,
     ) -> FleetRun[Any]:
-        """Go on with the run of a journal; awaited or iterated, one outcome for every target of it.
+        """Continue the run of a journal. Returns a `FleetRun`, which has one outcome for each target.
 
-        Those that ended have the outcome that is written there. Those that were never sent are run, as the
-        journal says. Those in flight when the process ended are settled where the server can tell (a stock
-        server's history), else they are `Unknown`. None is run twice unless `retry` says so.
+        - Targets that have an outcome in the journal keep it.
+        - Targets that were never sent are run, with the arguments that the journal holds.
+        - Targets that were in progress when the earlier process ended are looked up in the history of a stock
+          server. If it has no result of them, and always on a gateway, they are `Unknown`.
 
-        The policy goes on, too: a run whose canary has failed, or that had more failures than `max_failures`,
-        stays stopped, and what was not begun is skipped, unless those are retried or `forgive` says so. Those
-        that were in flight, and of which nothing is known, count for a canary alone.
+        No target is run twice unless `retry` asks for it.
+
+        The limits of the run continue to apply: if its canary failed, or it had more failures than
+        `max_failures`, it stays stopped, and the targets not yet started are skipped. To continue all the
+        same, retry the failures, or pass `forgive=True`. A target that was in progress, and whose outcome
+        stays unknown, counts as a failure only if it is a canary.
 
         Args:
-            journal: the file, or the run in a database. Of the latter any number of hosts can go on with it
-                at once: they work it off together, and each is told all outcomes.
-            retry: "failed" runs those again that failed, or ran without success; "unknown" those of which it
-                isn't known; "skipped" those that were skipped for being offline. One of them, or several.
-            success: as of the run: return codes of scripts and code, a text of commands, or a function; of
-                patches none. None for the return codes or the text that the run was given; a function can't
-                be written into a file. For what ends from now on. Not for a run in a database.
-            forgive: go on as if what has ended by now had succeeded.
+            journal: the path of the file, or the run in a database. Any number of hosts can continue a run in
+                a database at the same time: they share its targets, and each of them gets all outcomes.
+            retry: which targets to run again, one or several of: "failed" (those that failed, or ran without
+                success), "unknown" (those that may have run: **they may run twice**) and "skipped" (those
+                that were skipped because they were offline).
+            success: which results are successes, for targets that end from now on: return codes (of scripts
+                and code), a text (of commands), or a function. None: the return codes or the text that the
+                run was started with. It can't be given for patches, or for a run in a database.
+            forgive: count all targets that have ended so far as successes.
 
-        Raises (on entering):
-            InvalidRequestError: `success` is not for a run of this kind.
-            JournalError: there is no such journal, it is of another server or a newer version, another
-                process works on it, it isn't whole, or another user could have written it.
+        Raises:
+            InvalidRequestError: an argument is invalid; on entering: `success` doesn't fit this kind of run.
+            JournalError (on entering): the journal doesn't exist, is damaged or incomplete, is of another
+                server or to a newer version of the format, another process works on it, or another user could
+                have written it.
         """
         kinds = tuple(
             arguments.choice(kind, "retry", ("failed", "unknown", "skipped"))
@@ -397,7 +416,8 @@ class Fleet:
         place = _place(journal)
         if success is not None and isinstance(place, PostgresJournal):
             raise InvalidRequestError(
-                "several hosts judge a run alike, by the success that it was begun with: resume() takes none"
+                "success can't be changed for a run in a database, since all hosts must use the same: "
+                "call resume() without success"
             )
         return FleetRun(self._api, Resumption(place, kinds, success, self.poll, forgive))
 
@@ -418,7 +438,7 @@ class Fleet:
         journal: Place | None = None,
     ) -> FleetRun[T]:
         if skip_offline and when_online is not None:
-            raise InvalidRequestError("skip_offline and when_online exclude each other")
+            raise InvalidRequestError("give skip_offline or when_online, not both")
         hosts: dict[str, str] = {}
         if isinstance(work, CallWork):
             hosts |= {who: one.hostname for who, one in work.given.items() if isinstance(one, Agent)}
@@ -438,7 +458,7 @@ class Fleet:
         policy = plan.policy
         if isinstance(plan.journal, PostgresJournal) and not policy.told and policy.success is not work.good:
             raise InvalidRequestError(
-                "success is a function, which other hosts can't be told: give return codes, or a text"
+                "success is a function, which can't be stored for other hosts: give return codes, or a text"
             )
         return FleetRun(self._api, plan)
 
@@ -449,9 +469,9 @@ def _check_keywords(options: Mapping[str, object], known: type, method: str) -> 
 
 
 def _targets(agents: object, hosts: dict[str, str]) -> list[str] | AsyncIterable[str | Agent] | Selector:
-    """The targets, checked; `hosts` is told what those are called that were given as objects."""
+    """The targets, checked. The host names of targets that were given as objects are added to `hosts`."""
     if isinstance(agents, str | Agent):
-        raise InvalidRequestError("agents must be several: write [agent] for one")
+        raise InvalidRequestError("agents must be a collection, not a single agent: pass [agent]")
     if isinstance(agents, AsyncIterable | Selector):
         return agents
     if not isinstance(agents, Iterable):
@@ -467,7 +487,7 @@ def _targets(agents: object, hosts: dict[str, str]) -> list[str] | AsyncIterable
 def _given(
     agents: object, given: dict[str, str | Agent]
 ) -> list[str] | AsyncIterable[str | Agent] | Selector:
-    """The same; what each of them was given as is kept by its id."""
+    """The same. `given` then has the object that each target was given as, by its id."""
     if isinstance(agents, str | Agent | Selector):
         return _targets(agents, {})
     if isinstance(agents, AsyncIterable):
@@ -484,7 +504,7 @@ def _given(
 
 
 def _place(value: object) -> Place:
-    """Where a journal is, checked as far as that goes without opening it."""
+    """The place of a journal, checked as far as that is possible without opening it."""
     if isinstance(value, PostgresJournal):
         return value
     if not isinstance(value, str | PathLike) or not str(value):

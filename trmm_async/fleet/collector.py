@@ -1,6 +1,6 @@
-"""What has become of a run's targets so far: counted, grouped, written to the journal, handed to the reader.
+"""Collects the outcomes of a run: counts, groups and records them, and hands them to the reader.
 
-Between `scheduler`, who tells, and `run`, who reads.
+It stands between `scheduler`, which produces outcomes, and `run`, which reads them.
 """
 
 import asyncio
@@ -29,18 +29,18 @@ class OutcomeCollector(Generic[T]):
     """The outcomes of one run.
 
     Attributes:
-        ready: those that the reader has not taken; None is the end, an exception is a mistake of ours.
-        collected: those for a reader who wants all of them at the end, by agent; else None.
-        rest: those that the reader was never given.
-        kept: those of them that came of being cancelled.
-        grouping: all of them, folded.
+        ready: outcomes that the reader has not taken yet. None is the end; an exception is raised there.
+        collected: all outcomes by agent_id, for a reader who wants them at the end; otherwise None.
+        rest: outcomes that the reader never got.
+        kept: those of `rest` that exist because the run was left.
+        grouping: all outcomes, grouped.
         succeeded: how many were successes by the run's policy.
-        unwritten: why the journal could not be written, if it could not.
-        watch: is told each outcome, if somebody wants to know.
-        hosts: what targets are called, by their ids, of those of which it is known; each until it is told of.
-        told: those that have been told of, where other hosts bring some to an end; else None.
-        forgives: whether what another process had begun counts as a success.
-        changed: called when more may start, or nothing may any more.
+        unwritten: why the journal could not be written; None if it could.
+        watch: the observer of each outcome, if there is one.
+        hosts: known host names by agent_id; each is removed when its outcome is counted.
+        told: the targets whose outcomes were handed over, if several hosts share the run; otherwise None.
+        forgives: whether targets that another process had started count as successes.
+        changed: called when more targets may start, or none any more.
     """
 
     def __init__(
@@ -67,12 +67,16 @@ class OutcomeCollector(Generic[T]):
     async def tell(
         self, outcome: Outcome[T], *, begun: bool = True, is_final: bool = True, crashed: bool = False
     ) -> None:
-        """Take down an outcome and hand it to the reader; waits while the reader lags behind.
+        """Count and record an outcome and hand it to the reader; waits while the reader lags behind.
 
-        `begun`: it counts for the rollout; `is_final`: the journal may take it for the end of this target;
-        `crashed`: an earlier process had begun it. Cancelled, or broken: the outcome is in `rest`.
+        If this is cancelled or fails, the outcome is in `rest`. If several hosts share the run and another
+        host has to decide this outcome, it is dropped here, and comes by `tell_of_other`.
 
-        Where several hosts work, nothing is told that was another's to say: that is told by `tell_of_other`.
+        Args:
+            outcome: the outcome.
+            begun: whether it counts for the rollout.
+            is_final: whether the journal may record it as the target's end.
+            crashed: whether an earlier process had started the target.
         """
         ok = is_counted = False
         try:
@@ -93,7 +97,7 @@ class OutcomeCollector(Generic[T]):
             ):
                 self.changed()
             elif self.told is not None:
-                self.changed()  # by what is written there, more may start
+                self.changed()  # what was written to the journal may allow more targets to start
             if self.collected is None:
                 await self.ready.put(outcome)
             else:
@@ -105,16 +109,16 @@ class OutcomeCollector(Generic[T]):
             raise
 
     async def tell_of_other(self, outcome: Outcome[T], *, ok: bool) -> None:
-        """Hand over what another host has brought to an end, and judged so. Nothing is told twice."""
+        """Hand over an outcome of another host, which decided whether it is `ok`. Never twice the same."""
         if self.told is not None and outcome.agent_id not in self.told:
             self._count(outcome, ok=ok)
             await self._hand_over(outcome)
 
     async def write(self, writing: Awaitable[T_any]) -> T_any | None:
-        """Wait for the journal to be written. If it can't be, the run is stopped; it does not break.
+        """Wait for the journal to be written. If it can't be written, the run is stopped, but not cancelled.
 
-        What is under way then ends, and its outcome is told: scripts that have run must not become unknown
-        for a disk that is full.
+        Targets in progress still come to their end, and their outcomes are handed over: a full disk must not
+        make the outcome of a script that ran unknown.
         """
         try:
             return await writing
@@ -123,7 +127,7 @@ class OutcomeCollector(Generic[T]):
             return None
 
     def fail(self, error: JournalError) -> None:
-        """The journal can't be used any more: stop; it is raised in the end."""
+        """Stop the run, since the journal can't be used any more. The error is raised at the end."""
         if self.watch is not None and self.unwritten is None:
             self.watch.unwritten(error)
         self.unwritten = self.unwritten or error
@@ -131,7 +135,7 @@ class OutcomeCollector(Generic[T]):
         self.changed()
 
     async def tell_again(self, outcome: Outcome[T], *, ok: bool) -> None:
-        """Hand over an outcome of an earlier process, which judged it so."""
+        """Hand over an outcome of an earlier process, which decided whether it is `ok`."""
         if not isinstance(outcome, Skipped):
             self._control.start()
             self._control.settle(outcome, succeeded=ok or self.forgives, crashed=isinstance(outcome, Unknown))
@@ -150,32 +154,32 @@ class OutcomeCollector(Generic[T]):
             raise
 
     def keep(self, outcome: Outcome[T]) -> None:
-        """An outcome that came of leaving: there is no reader any more, and the journal knows it as begun."""
+        """Keep an outcome that exists because the run was left. Nobody reads it, and it is not recorded."""
         self._count(outcome, ok=False)
         self.kept.append(outcome)
         self.rest.append(outcome)
 
     def expect(self, earlier: Counts, *, forgives: bool) -> None:
-        """So many outcomes of earlier processes are to be told again; `forgives`: as successes."""
+        """Expect so many outcomes of earlier processes by `tell_again`; with `forgives`, as successes."""
         self.forgives = forgives
         self._earlier = {
             Done: earlier.done, Failed: earlier.failed, Unknown: earlier.unknown, Skipped: earlier.skipped
         }  # fmt: skip
 
     def drop_to(self, counts: Counts, in_flight: int) -> None:
-        """Several hosts work on it, and its journal stands so: what was not told is as it stands there."""
+        """Take over the counts of a shared journal, for targets that were not handed over here."""
         self._tally |= {Done: counts.done, Failed: counts.failed, Skipped: counts.skipped}
         self._tally[Unknown] = counts.unknown + in_flight
         self._tally[Skipped] += counts.pending - in_flight
 
     def drop_the_rest(self, total: int) -> None:
-        """Of that many targets, those not told of stand in the journal: with an outcome, or as pending."""
+        """Count the targets that were not handed over, of `total`, by what the journal has of them."""
         for kind, count in self._earlier.items():
             self._tally[kind] += count
         self._tally[Skipped] += self.counts(total).pending
 
     def close(self) -> None:
-        """The reader has left: what it was not given is in `rest`."""
+        """Move the outcomes that the reader did not take to `rest`, since it has left."""
         self.rest += (self.collected or {}).values()
         self.collected = None
         while not self.ready.empty():
@@ -184,7 +188,7 @@ class OutcomeCollector(Generic[T]):
                 self.rest.append(outcome)
 
     def counts(self, total: int) -> Counts:
-        """Where that many targets stand."""
+        """The counts for a run of `total` targets."""
         settled = sum(self._tally.values())
         return Counts(
             done=self._tally[Done],

@@ -1,8 +1,8 @@
-"""What is broken off when a run is stopped: whatever has not been sent yet, and nothing else.
+"""Cancels, when a run is stopped, the tasks whose call has not been sent yet, and no others.
 
-A target that waits for a rate limit, for its turn or for its splay must not be sent once
-nothing more may be; one that was sent is waited for. One that was refused (429) and is to be sent again has
-not been sent. What a user's own function does is waited for, but where it only waits to send its first call.
+A target that waits for a rate limit, for its turn or for its splay must not be sent after the run was
+stopped; a target that was sent is waited for. A call that was refused (429) and will be sent again counts as
+not sent. A user's own function is waited for, except while it only waits to send its first call.
 """
 
 import asyncio
@@ -13,14 +13,14 @@ __all__ = ["UnsentGuard", "UnsentGuards"]
 
 
 class UnsentGuard:
-    """A block in which one task is at work on something that may not be sent yet. Entered again for the next.
+    """A block in which one task works on a target that may not be sent yet. It can be entered again.
 
-    Broken off, the block ends as if it had come to its end.
+    If the block is cancelled by its guard, it ends as if it had come to its end.
 
     Attributes:
-        is_sent: whether it may have run by now: then it is not broken off.
-        is_busy: whether something is under way that is to be waited for, though nothing was changed by it.
-        was_shut: whether it was broken off, with nothing sent.
+        is_sent: whether the call may have run: then it is not cancelled.
+        is_busy: whether something is in progress that must be waited for, although it changes nothing.
+        was_shut: whether the block was cancelled, with nothing sent.
     """
 
     __slots__ = ("_guards", "_is_at_work", "_task", "is_busy", "is_sent", "was_shut")
@@ -44,30 +44,30 @@ class UnsentGuard:
         self._is_at_work = False
         if not self.was_shut:
             return False
-        # Swallowed only where nobody else has cancelled the task as well.
+        # The cancellation is swallowed only if nobody else has cancelled the task as well.
         others = self._task.uncancel()
         self.was_shut = isinstance(error, asyncio.CancelledError)
         return self.was_shut and not others
 
     def sent(self, maybe: bool) -> None:
-        """It may have run from now on; or, if not `maybe`, what was sent is known to have run nothing."""
+        """Record that the call may have run from now on; or, if not `maybe`, that it ran nothing."""
         self.is_sent = maybe
         if not maybe:
             self._shut_soon()
 
     def busy(self, is_it: bool) -> None:
-        """Something is under way that is to be waited for; or, if not `is_it`, it waits to send something."""
+        """Record that something must be waited for; or, if not `is_it`, that the task only waits to send."""
         self.is_busy = is_it
         if not is_it:
             self._shut_soon()
 
     def _shut_soon(self) -> None:
         if self._guards.are_shut:
-            # Told by the task itself, on its way into a wait: it is broken off once it is there.
+            # The task itself reports this before it begins to wait, so it is cancelled once it waits.
             asyncio.get_running_loop().call_soon(self.shut)
 
     def shut(self) -> None:
-        """Break it off, unless it was sent. Not from within: who is at work there sees to it itself."""
+        """Cancel the block unless its call was sent. The task inside the block itself is never cancelled."""
         if (
             self._is_at_work
             and not (self.is_sent or self.is_busy or self.was_shut)
@@ -78,7 +78,7 @@ class UnsentGuard:
 
 
 class UnsentGuards:
-    """All that may have to be broken off.
+    """All guards of a run.
 
     Attributes:
         are_shut: whether the run was stopped.
@@ -89,13 +89,13 @@ class UnsentGuards:
         self.are_shut: bool = False
 
     def shut(self) -> None:
-        """The run was stopped: break off whatever is not sent."""
+        """Cancel every block whose call has not been sent, since the run was stopped."""
         self.are_shut = True
         for guard in self._guards:
             guard.shut()
 
     def guard(self) -> UnsentGuard:
-        """A guard for the current task, which is broken off in it when the run is stopped. One a task."""
+        """Make the guard of the current task. A task has one guard."""
         task = asyncio.current_task()
         if task is None:
             raise RuntimeError("a guard is for a task")

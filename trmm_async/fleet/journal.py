@@ -1,12 +1,12 @@
-"""A run's journal: what was to be done, what was begun, and what came of it, in one file or in a database.
+"""A run's journal: its arguments, the state of each target and each outcome, in a file or in a database.
 
-A target's state is on disk before the call that could change it leaves, and its outcome before it is told.
-So after a crash, of the process or of the machine, the journal says of each target whether it was surely
-never sent, may have been, or how it ended. `docs/journal.md` has the format.
+A target's state is on disk before its call is sent, and its outcome is on disk before the user gets it. So
+after a crash of the process or of the machine, the journal says for each target that it certainly was not
+sent, that it may have been sent, or how it ended. `docs/journal.md` describes the format.
 
-Over `storage`, which says what a journal is kept in has to do, and the two that do it: `sqlite`, a file,
-which finds out where it isn't whole, and on which one process works at a time; `postgres`, a database, by
-which several hosts work one run off. Any number may read meanwhile. Every failure is a `JournalError`.
+This module stands above `storage` (what a store must be able to do) and the two stores: `sqlite`, a file that
+detects damage and on which one process works at a time; and `postgres`, a database by which several hosts
+share a run. Any number of processes may read a journal meanwhile. Every failure is a `JournalError`.
 """
 
 import time
@@ -35,24 +35,25 @@ if TYPE_CHECKING:
 __all__ = ["InFlight", "Journal", "Order", "Place"]
 
 Place = str | PathLike[str] | PostgresJournal
-"""Where a journal is: the path of a file, or a run in a database."""
+"""The place of a journal: the path of a file, or a run in a database."""
 
 _RUNS: Final = ("script", "command", "code", "patches")
-"""What a run can be one of; see `Order.kind`."""
+"""The kinds of runs; see `Order.kind`."""
 
 _PAGE: Final = 2000
-"""Targets that are written in one go: each costs a wait for the disk."""
+"""How many targets are written in one transaction: each transaction waits for the disk."""
 _KINDS: Final = {Done: "done", Failed: "failed", Unknown: "unknown", Skipped: "skipped"}
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """What a journal's run is: enough to go on with it.
+    """What a journal's run does: the arguments with which `resume` continues it.
 
     Attributes:
-        kind: "script" (of the library), "command", "code" or "patches": whose fields say what is done.
+        server: the address of the server.
+        kind: "script" (of the library), "command", "code" or "patches"; the other fields depend on it.
         patches: "scan" or "install".
-        success: the return codes that are successes, or the text that a good command prints, if the run was
-            told so; what was a function is not known.
+        success: the return codes that are successes, or the text that a command's output must contain. None
+            if the run was given neither; a function is not stored.
     """
 
     server: str
@@ -79,7 +80,14 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class InFlight:
-    """A target that was begun and has no outcome: when, and what the history's last row was before."""
+    """A target that was sent, or may have been sent, and has no outcome yet.
+
+    Attributes:
+        agent_id: the target.
+        sent_at: when it was sent, in epoch seconds of the machine that sent it.
+        mark: the id of the last row of the server's history before it was sent; 0 on a gateway.
+        mark_time: the time of that row.
+    """
 
     agent_id: str
     sent_at: float
@@ -88,12 +96,18 @@ class InFlight:
 
 
 class Journal:
-    """One open journal: `create` and `resume` work on it, `read` only looks. Close it with `aclose()`.
+    """A run's journal. To read one, use `Journal.read`; runs make and continue their journals themselves.
+
+        async with await Journal.read("run.db") as journal:
+            print(journal.order.script, await journal.counts())
+
+    Close a journal with `aclose()`, or use it as a context manager. Its methods raise `JournalError` if the
+    journal can't be read.
 
     Attributes:
-        name: its path, or its address without a password.
-        order: what the run is.
-        shared: the same store where several hosts may work on it at once; else None.
+        name: the path of the file, or the address in the database without a password.
+        order: what the run does.
+        shared: the store, if several hosts may work on it at once; otherwise None.
     """
 
     def __init__(self, place: Place, *, is_there: bool = True) -> None:
@@ -113,19 +127,19 @@ class Journal:
 
     @property
     def username(self) -> str | None:
-        """By which name the server's history has the runs, if that was noted."""
+        """The user under which the server's history lists the runs, if it was recorded."""
         return self._store.meta.get("username")
 
     # -- opening ---------------------------------------------------------------------------------------------
 
     @classmethod
     async def create(cls, place: Place, order: Order, agents: AsyncIterable[str] | Iterable[str]) -> Self:
-        """Begin a journal of these targets, all of them pending, and nothing sent. Safe to cancel.
+        """Make a journal in which all targets are pending. If cancelled, it removes what it made.
 
         Raises:
-            JournalError: there is such a run or file already, or one that SQLite would take for a part of it;
-                or it can't be written.
-            InvalidRequestError: a target stands there twice, or the place is no journal's.
+            JournalError: the run or the file exists already, or a file exists that SQLite would take for a
+                part of it; or the journal can't be written.
+            InvalidRequestError: a target is given twice, or `place` is not a valid place of a journal.
         """
         journal = cls(place, is_there=False)
         try:
@@ -138,40 +152,42 @@ class Journal:
 
     @classmethod
     async def resume(cls, place: Place) -> Self:
-        """Open a journal to go on with its run. A file is read in whole before, to see that it is whole.
+        """Open a journal to continue its run. A file is read completely first, to detect damage.
 
         Raises:
-            JournalError: there is none, it is none, or of a newer version; another process works on it; it is
-                damaged, or what was last written is missing; another user could have written it.
-            InvalidRequestError: the place is no journal's.
+            JournalError: there is no journal at this place, or it has a newer version; another process works
+                on it; it is damaged, or the last commits are missing; or another user could have written it.
+            InvalidRequestError: `place` is not a valid place of a journal.
         """
         journal = cls(place)
         return await journal._opened(journal._store.resume)
 
     @classmethod
     async def read(cls, place: Place) -> Self:
-        """Open a journal to look at it, also while its run is under way.
+        """Open a journal for reading. It may be that of a run in progress; the run is not disturbed.
 
         Args:
             place: the path of a file, a `PostgresJournal`, or "postgresql://host/database?run=NAME".
 
         Raises:
-            JournalError: there is none, it is none, or of a newer version, or it isn't whole.
-            InvalidRequestError: the place is no journal's.
+            JournalError: there is no journal at this place, or it has a newer version, is damaged, or is
+                incomplete.
+            InvalidRequestError: `place` is not a valid place of a journal.
         """
         journal = cls(place)
         return await journal._opened(journal._store.read)
 
     @staticmethod
     async def runs(url: str) -> list[StoredRun]:
-        """The runs that a PostgreSQL database has, the newest first.
+        """List the runs in a PostgreSQL database, the newest first.
 
         Args:
-            url: the database, as `PostgresJournal` takes it; the name of a run in it is of no account.
+            url: the address of the database, as `PostgresJournal` takes it. The name of a run in it is
+                ignored.
 
         Raises:
-            JournalError: it can't be reached, or read.
-            InvalidRequestError: it is no such URL.
+            JournalError: the database can't be reached or read.
+            InvalidRequestError: `url` is not the URL of a PostgreSQL database.
         """
         with _needing_psycopg():
             from trmm_async.fleet.postgres.store import stored_runs  # noqa: PLC0415
@@ -187,10 +203,10 @@ class Journal:
         return self
 
     async def fill(self, order: Order, agents: AsyncIterable[str] | Iterable[str]) -> None:
-        """Write down what is to be done. For `create`."""
+        """Write the targets and the order. Only `create` uses it."""
         async for page in _pages(agents):
             await self._store.add(page)
-        # Last: a journal with an order has all its targets.
+        # The order is written last: a journal that has an order has all its targets.
         try:
             text = codec.encode(order).decode()
         except (TypeError, ValueError) as error:
@@ -203,17 +219,24 @@ class Journal:
         meta = self._store.meta
         kind = meta.get("kind", "script")
         if kind not in _RUNS:
-            raise JournalError(f"{self.name} is of a run of the kind {kind!r}; this program knows none")
+            raise JournalError(
+                f"{self.name} has an unknown kind of run, {kind!r}: a newer version of trmm-async may know it"
+            )
         try:
             order = codec.exact(Order, meta["order"])
         except (msgspec.DecodeError, ValueError) as error:
             raise JournalError(f"{self.name} can't be read: its order: {error}") from error
         if order.kind != kind:
-            raise JournalError(f"{self.name} can't be read: it is of the kind {kind!r}, its order is not")
+            raise JournalError(
+                f"{self.name} can't be read: its kind is {kind!r}, but its order is of kind {order.kind!r}"
+            )
         return order
 
     async def aclose(self) -> None:
-        """Close it, and let others work on it. Twice is the same as once. Cancelled, it goes on."""
+        """Close the journal, so that other processes can work on it. May be called twice.
+
+        If the caller is cancelled, the journal is closed all the same.
+        """
         await self._store.close()
 
     async def __aenter__(self) -> Self:
@@ -227,32 +250,38 @@ class Journal:
     # -- writing ---------------------------------------------------------------------------------------------
 
     async def begin(self, agent_ids: Iterable[str], mark: int, mark_time: datetime | None) -> float | None:
-        """These are about to be sent. On disk when this returns; nothing may be sent before.
+        """Record that these targets are about to be sent. Nothing may be sent before this returns.
+
+        When it returns, the record is on disk.
 
         Returns:
-            Until when that must have begun, by `time.monotonic()`; None: whenever.
+            The latest time, by `time.monotonic()`, at which sending may begin; None: there is no limit.
 
         Raises:
-            JournalError: it can't be written, or one of them isn't pending.
+            JournalError: the journal can't be written, or a target is not pending.
         """
         now, moment = time.time(), None if mark_time is None else mark_time.isoformat()
         return await self._store.begin(tuple(agent_ids), now, mark, moment)
 
     async def withdraw(self, agent_ids: Iterable[str]) -> None:
-        """These were begun, and then certainly not sent: they are to be sent again."""
+        """Record that these targets certainly were not sent after `begin`: they are pending again."""
         if ids := tuple(agent_ids):
             await self._store.withdraw(ids)
 
     async def release(self, agent_ids: Iterable[str]) -> None:
-        """These are not sent to by this process: they are pending again, for whoever goes on."""
+        """Record that this process won't send these targets: they are pending again, for other processes."""
         if ids := tuple(agent_ids):
             await self._store.release(ids)
 
     async def settle(self, outcome: Outcome[Any], *, ok: bool, judged: Judged | None = None) -> bool:
-        """This is what became of a target. On disk when this returns. Whatever a server sends can be kept.
+        """Record the outcome of a target. When this returns, it is on disk.
 
-        Whether that is its outcome now: False where it was another host's to say. `judged` says what it means
-        for the policy of the run, where it is not just whether it is `ok`.
+        Any text that a server sends can be stored.
+
+        `judged` says how the outcome counts for the policy of the run, if that differs from `ok`.
+
+        Returns:
+            Whether the outcome was stored; False if another host has to decide it.
         """
         error = outcome.error if isinstance(outcome, Failed | Unknown) else None
         values: dict[str, object] = {"state": _KINDS[type(outcome)], "settled_at": time.time(), "ok": int(ok)}
@@ -265,14 +294,15 @@ class Journal:
         return await self._store.settle(outcome.agent_id, values, judged or Judged(succeeded=ok))
 
     async def remember_user(self, username: str) -> None:
-        """By this name the server's history has our runs: what is in flight may have to be found by it."""
+        """Record the user under which the server's history lists our runs: `resume` looks them up by it."""
         if username != self.username:
             await self._store.note("username", username)
 
     async def retry(self, kinds: Iterable[str], *, forgive: bool = False) -> None:
-        """Make those pending again that ended so; "failed" are also those that ran without success.
+        """Make targets with these outcomes pending again; "failed" includes those that ran without success.
 
-        `forgive`: what has ended counts as a success for the policy, where the journal keeps count of that.
+        With `forgive`, everything that has ended counts as a success for the policy, if the journal keeps its
+        counts (in PostgreSQL).
         """
         await self._store.retry(tuple(kinds), forgive=forgive)
 
@@ -280,9 +310,13 @@ class Journal:
 
     @asynccontextmanager
     async def still(self) -> AsyncIterator[Self]:
-        """What is read inside is of one moment, and adds up, though a run is writing. For `read` only."""
+        """Read a consistent snapshot: in the block, all reads are of one moment, even if a run is writing.
+
+        Raises:
+            JournalError: the journal was not opened by `read`, or can't be read.
+        """
         if self._store.writes:
-            raise JournalError(f"{self.name} is open to be written: it doesn't stand still")
+            raise JournalError(f"{self.name} is open for writing: open it with Journal.read() to use still()")
         await self._store.hold_still()
         try:
             yield self
@@ -290,7 +324,7 @@ class Journal:
             await self._store.move_on()
 
     async def counts(self) -> Counts:
-        """Where the targets stand; those in flight are pending."""
+        """How many targets have which state. Targets in progress count as pending."""
         rows = await self._store.counts()
         return Counts(
             done=rows.get("done", 0),
@@ -301,19 +335,19 @@ class Journal:
         )
 
     async def in_flight(self) -> list[InFlight]:
-        """Those that were begun and have no outcome."""
+        """The targets that were sent, or may have been sent, and have no outcome yet."""
         return self.in_flight_of(await self._store.in_flight())
 
     async def pending(self, after: int) -> list[tuple[int, str]]:
-        """A page of those that were never sent, with their places, from behind that place on."""
+        """A page of the pending targets behind the place `after`, each with its place."""
         return await self._store.pending(after)
 
     async def to_run(self, retry: Iterable[str] = ()) -> list[str]:
-        """Who a resumption would send to: those that are pending, and those that `retry` makes pending."""
+        """The targets that a resumption would send: those that are pending, and those that `retry` adds."""
         return await self._store.to_run(tuple(retry))
 
     async def successes(self) -> dict[int | None, int]:
-        """How many succeeded by the rule of the run that wrote it, by their return codes."""
+        """How many targets succeeded by the rule of the run that wrote the journal, for each return code."""
         return dict(await self._store.successes())
 
     async def agent_ids(self) -> AsyncIterator[str]:
@@ -325,12 +359,12 @@ class Journal:
                 yield agent_id
 
     async def outcomes(self) -> AsyncIterator[Outcome[Any]]:
-        """The outcomes there are, in the order of the targets, read page by page."""
+        """The outcomes that the journal has so far, in the order of the targets, read page by page."""
         async for outcome, _ in self.judged():
             yield outcome
 
     async def judged(self) -> AsyncIterator[tuple[Outcome[Any], bool]]:
-        """The same, each with whether it was a success when it was written."""
+        """The same outcomes, each with whether it counted as a success when it was recorded."""
         after = 0
         while page := await self._store.ended(after):
             after = page[-1][0]
@@ -338,12 +372,12 @@ class Journal:
                 yield self._as_it_was(_outcome(*row)), bool(ok)
 
     async def news(self, after: int) -> list[tuple[int, Outcome[Any], bool]]:
-        """A page of what other hosts brought to an end behind that number: its number, and as of `judged`."""
+        """A page of the other hosts' outcomes with numbers above `after`: number, outcome, success."""
         rows = [] if self.shared is None else await self.shared.news(after)
         return [(number, self._as_it_was(_outcome(*row)), bool(ok)) for number, ok, *row in rows]
 
     def in_flight_of(self, rows: Iterable[tuple[str, float, int, str | None]]) -> list[InFlight]:
-        """What a store has of targets that are in flight."""
+        """The rows of a store for targets in progress, as `InFlight`."""
         return [
             InFlight(agent_id, sent_at, mark, None if moment is None else _moment(moment))
             for agent_id, sent_at, mark, moment in rows
@@ -368,7 +402,7 @@ def _in_postgres(address: PostgresJournal) -> "SharedJournalStore":
 
 @contextmanager
 def _needing_psycopg() -> Iterator[None]:
-    """Whoever doesn't ask for a database needs no library for it."""
+    """Import psycopg only where a database is used, since it is an optional dependency."""
     try:
         yield
     except ImportError as error:
@@ -392,7 +426,7 @@ def _columns(result: ScriptResult | CommandResult | None) -> dict[str, object]:
 
 
 def _moment(text: str) -> datetime:
-    """A time that names no zone is UTC, as all times of a server are."""
+    """Parse a time. Without a zone it is UTC, as all times of a server are."""
     moment = datetime.fromisoformat(text)
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 

@@ -1,6 +1,6 @@
-"""What is to be run, on whom, and how carefully: a value, every part of it checked.
+"""The plan of a run: what is run, on which targets, with which limits. A value whose parts are all checked.
 
-Over `work` and `rollout`; `run` and `scheduler` carry it out.
+It stands above `work` and `rollout`; `run` and `scheduler` carry it out.
 """
 
 from collections.abc import AsyncIterable, Callable, Iterable
@@ -28,38 +28,40 @@ __all__ = [
 
 T = TypeVar("T")
 Success: TypeAlias = Callable[[Any], bool] | Iterable[int]
-"""A function of a result, or the return codes that are good."""
+"""A function of a result, or the return codes of a success."""
 
 
 class Prints:
-    """Whether a command has printed a text."""
+    """A `success` for commands: whether the output contains a text."""
 
     def __init__(self, text: str) -> None:
         self.text = text
 
     def __call__(self, result: CommandResult) -> bool:
-        """Whether it stands in the output."""
+        """Whether the output contains the text."""
         return self.text in result.output
 
 
 COMMAND_TIMEOUT_MOST: Final = 86_400
-"""Seconds that a command may take where the server does not wait for it."""
+"""Seconds that a command may take if the server does not wait for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunPlan(Generic[T]):
-    """One run.
+    """The plan of one run.
 
     Attributes:
         work: what is done to each target.
-        targets: ids, or a stream of agents, or what says which; empty where a journal has them.
-        width: how many at once; None for what suits the server.
-        splay: each sending waits a random time up to so many seconds.
-        skip_offline: don't try those that the server says are offline.
-        when_online: for how long those may come back and be run then.
-        journal: where it is kept; with `targets` a new one.
-        poll: seconds between looks for agents that come back.
-        hosts: what targets are called, by their ids; of those of which it is known, and until it is told.
+        targets: ids, a stream of agents, or a selection; empty if a journal has them.
+        width: how many targets may be in progress at once; None: what suits the server.
+        policy: canary, batches, the failure limit, and what a success is.
+        splay: before each target is sent, wait a random time of up to this many seconds.
+        skip_offline: skip agents that are offline.
+        when_online: how long to wait for agents that are offline.
+        dry_run: only say what would happen.
+        journal: the place of the journal; with `targets`, of a new one.
+        poll: seconds between two reads of the list of agents, while agents are waited for.
+        hosts: known host names by agent_id; each is removed when the target's outcome is handed out.
     """
 
     work: Work[T]
@@ -76,13 +78,13 @@ class RunPlan(Generic[T]):
 
     @property
     def asks_who_is_offline(self) -> bool:
-        """Whether it matters who is."""
+        """Whether the run needs to know which agents are offline."""
         return self.skip_offline or self.when_online is not None
 
     def is_for_all_at_once(self, total: int | None) -> bool:
-        """Whether one call for many targets says what is asked: all begin together, and none is stopped.
+        """Whether one call may carry all targets: they start together, and none of them can be stopped.
 
-        Not for a stream, whose targets would all have to be there first.
+        Never for a stream, since all of its targets would have to be known first.
         """
         policy = self.policy
         fits = total is not None and (self.width is None or self.width >= total)
@@ -90,7 +92,7 @@ class RunPlan(Generic[T]):
         return fits and not stoppable and not self.splay
 
     def order(self, server: str) -> Order:
-        """The same as a journal keeps it."""
+        """The run's arguments as a journal stores them."""
         policy = self.policy
         return Order(
             server=server,
@@ -109,7 +111,7 @@ class RunPlan(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Resumption:
-    """A run that is to go on; what it is stands in its journal."""
+    """A run to be continued; its journal has its arguments."""
 
     journal: Place
     retry: tuple[str, ...]
@@ -118,32 +120,34 @@ class Resumption:
     forgive: bool = False
 
     def plan(self, order: Order) -> RunPlan[Any]:
-        """The plan of the rest of it, every part checked again: a file is no argument that was checked.
+        """The plan of the rest of the run. Every part is checked again, since the file may have been changed.
 
         Raises:
-            InvalidRequestError: `success` is none for a run of this kind.
-            JournalError: no run of ours has such an order.
+            InvalidRequestError: `success` doesn't fit this kind of run.
+            JournalError: the order in the journal is invalid.
         """
         self._check_success(order.kind)
         try:
             return self._plan(order)
         except InvalidRequestError as error:
-            raise JournalError(f"{self.journal} can't be gone on with: in its order, {error}") from error
+            raise JournalError(f"{self.journal} can't be resumed, its order is invalid: {error}") from error
 
     def _check_success(self, kind: str) -> None:
-        """Refuse what would take every result for a failure, or break on the first."""
+        """Refuse a `success` that would count every result as a failure, or fail on the first."""
         if self.success is None:
             return
         if kind == "patches":
-            raise InvalidRequestError("success: of patches nothing comes back; what is accepted is a success")
+            raise InvalidRequestError(
+                "success can't be given for patches: the server answers only that it accepted the order"
+            )
         if isinstance(self.success, Prints) and kind != "command":
             raise InvalidRequestError(
-                "success: a text is for commands; give the return codes that are good, or a function"
+                "success can be a text only for commands: give return codes, or a function of a result"
             )
         if not callable(self.success) and kind == "command":
             raise InvalidRequestError(
-                "success: commands on many have no return codes; give a text that a good one prints, or a "
-                "function of a result"
+                "success can't be return codes for commands, since the server keeps none: give a text that "
+                "the output must contain, or a function of a result"
             )
 
     def _plan(self, order: Order) -> RunPlan[Any]:
@@ -163,10 +167,10 @@ class Resumption:
         )
 
     def _judge(self, order: Order, work: Work[Any]) -> Success:
-        """What this resumption says, or the run was told, or else what is usual."""
+        """The `success` of this resumption; otherwise that of the run; otherwise the default."""
         told = self.success if self.success is not None else order.success
         if told is None and order.kind == "command" and (order.canary or order.batch or order.max_failures):
-            raise InvalidRequestError("success was a function, which can't be written down: give it again")
+            raise InvalidRequestError("success was a function, which a journal can't store: give it again")
         if isinstance(told, str):
             return Prints(told)
         return work.good if told is None else told
@@ -212,7 +216,7 @@ def _work(order: Order) -> Work[Any]:
 def _variables(env_vars: tuple[str, ...]) -> dict[str, str]:
     pairs = [each.partition("=") for each in env_vars]
     if not all(sign for _, sign, _ in pairs):
-        raise InvalidRequestError("env_vars: one has no equals sign")
+        raise InvalidRequestError('env_vars must be texts "NAME=value"; one has no equals sign')
     return {name: value for name, _, value in pairs}
 
 
@@ -224,7 +228,7 @@ def _seconds(value: float) -> timedelta | None:
 
 
 def checked_policy(canary: object, batch: object, max_failures: object, success: object) -> RolloutPolicy:
-    """How careful a run is to be. Raises `InvalidRequestError`."""
+    """Check the limits of a run and its `success`. Raises `InvalidRequestError`."""
     judge, told = _judge(success)
     return RolloutPolicy(
         canary=None if canary is None else arguments.integer(canary, "canary", minimum=1),
@@ -236,7 +240,7 @@ def checked_policy(canary: object, batch: object, max_failures: object, success:
 
 
 def _judge(success: Any) -> tuple[Callable[[Any], bool], tuple[int, ...] | str | None]:
-    """How a result is judged; by return codes or a text, it can be written into a journal."""
+    """The function that judges a result, and the return codes or the text that a journal can store."""
     if isinstance(success, Prints):
         return success, success.text
     if success is succeeded_by_default or success is any_result:
@@ -246,7 +250,7 @@ def _judge(success: Any) -> tuple[Callable[[Any], bool], tuple[int, ...] | str |
         return (lambda result: arguments.answer_of(judge(result), "success")), None
     if isinstance(success, str) or not isinstance(success, Iterable):
         raise InvalidRequestError(
-            f"success must be a function of a result, or the return codes that are good, not {success!r}"
+            f"success must be a function of a result, or the return codes of a success, not {success!r}"
         )
     codes = frozenset(arguments.integer(code, "success: a return code", minimum=-(2**63)) for code in success)
     return (lambda result: result.retcode in codes), tuple(sorted(codes))
@@ -263,7 +267,7 @@ def _share(value: object, what: str, *, minimum: int) -> Share:
 
 
 def checked_wait(value: object) -> timedelta | None:
-    """For how long those that are offline may come back. Raises `InvalidRequestError`."""
+    """Check `when_online`. Raises `InvalidRequestError`."""
     if value is None:
         return None
     if not isinstance(value, timedelta) or value <= timedelta():

@@ -1,7 +1,7 @@
-"""Who is offline when a run begins, and who of them comes back in time.
+"""Finds out which agents are offline when a run begins, and which of them come back in time.
 
-Over the resources; `run` asks it. Where a server pushes events they tell who comes back, for some few agents;
-else, and to make sure, the list of agents is read now and then.
+If the server pushes events, they show who comes back, for at most twenty agents. In addition, and always on a
+stock server, the list of agents is read every few seconds.
 """
 
 import asyncio
@@ -22,13 +22,13 @@ _BY_EVENTS_MOST: Final = 20
 """Each subscription costs a handshake, and each handshake a place under the rate limit."""
 
 Back = Callable[[Iterable[str]], None]
-"""Told which agents have come back."""
+"""Called with the agents that have come back."""
 
 
 class Presence:
-    """Which agents are offline, as the server has it; looks every `poll` seconds for those that wait.
+    """Knows which agents are offline, according to the server, and reads this every `poll` seconds.
 
-    `hosts` is told what agents are called when it is first asked: those that are in `of`, or all.
+    The first reading adds the host names of the agents in `of`, or of all, to `hosts`.
     """
 
     def __init__(
@@ -42,7 +42,10 @@ class Presence:
         self._followed: set[str] = set()
 
     async def ask(self) -> None:
-        """Ask the server who is offline, in flat memory. Raises `TRMMError`."""
+        """Ask the server which agents are offline. Raises `TRMMError`.
+
+        The list is read one by one, so that memory does not grow with the number of agents.
+        """
         hosts, self._hosts = self._hosts, None
         of = None if hosts is None or self._of is None else frozenset(self._of)
         offline: list[str] = []
@@ -55,15 +58,15 @@ class Presence:
         self._offline = frozenset(offline)
 
     def is_offline(self, agent_id: str) -> bool:
-        """Whether it was, when last asked."""
+        """Whether the agent was offline when the server was last asked."""
         return agent_id in self._offline
 
     def came_back(self, agent_ids: Iterable[str]) -> None:
-        """These are online by now."""
+        """Record that these agents are online now."""
         self._offline = self._offline.difference(agent_ids)
 
     async def watch(self, waiting: set[str], back: Back) -> None:
-        """Tell who of those that wait has come back, until cancelled. `waiting` may change meanwhile."""
+        """Call `back` with the agents of `waiting` that come back, until cancelled. `waiting` may change."""
         followers: list[asyncio.Task[None]] = []
         try:
             while True:
@@ -80,13 +83,13 @@ class Presence:
             await asyncio.gather(*followers, return_exceptions=True)
 
     async def _look(self, waiting: set[str], back: Back) -> None:
-        # A look that failed is made up for by the next.
+        # If this reading fails, the next one finds the same agents.
         with suppress(TRMMError):
             await self.ask()
             back([agent_id for agent_id in waiting if agent_id not in self._offline])
 
     async def _follow(self, agent_ids: list[str], back: Back) -> None:
-        # A server that pushes no events, or refuses them: the looks go on.
+        # If the server pushes no events, or refuses them, the readings of the list go on.
         with suppress(TRMMError):
             if not isinstance((await self._api.dialect()).event_source(), Pushed):
                 return

@@ -1,6 +1,6 @@
-"""How far a run may go: canaries first, batch after batch, and when to stop. Pure: no I/O, no time.
+"""Decides how many targets of a run may start: canaries, batches, the failure limit. Pure: no I/O, no time.
 
-Told what is started and how it ends, it says how many more may start now. `scheduler` obeys it.
+`scheduler` reports each start and each end, and asks how many more targets may start now.
 """
 
 import math
@@ -15,33 +15,34 @@ from trmm_async.outcomes import Outcome, Skipped, Unknown
 __all__ = ["RolloutControl", "RolloutPolicy", "RolloutState", "Share", "any_result", "succeeded_by_default"]
 
 Share = int | float
-"""A whole number, or a part of all as a float below 1."""
+"""A number of targets (an int), or a share of all targets (a float below 1)."""
 
 _ENDLESS: Final = 2**62
 
 
 def succeeded_by_default(result: ScriptResult) -> bool:
-    """A script that ended with return code 0."""
+    """The default of `success`: whether the script ended with return code 0."""
     return result.retcode == 0
 
 
 def any_result(result: object) -> bool:
-    """Where nothing says what a bad result would be: that there is one."""
+    """The default of `success` for calls without a return code: any result is a success."""
     del result
     return True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RolloutPolicy:
-    """How careful a run is.
+    """The limits of a run.
 
     Attributes:
-        canary: this many targets first; the others only if all of these succeed.
-        batch: so many after that at a time (a whole number), or that share of all targets (a float below 1).
-        max_failures: how many failures are put up with, as a number or a share of all targets; one more stops
-            the run. A failure is whatever was tried and is not known to have succeeded.
-        success: whether a result counts as one.
-        told: the return codes that are successes, or the text, where that is how it is judged.
+        canary: the number of targets to run first; the others follow only if all of these succeed.
+        batch: how many targets run at a time after that: a number, or a share of all (a float below 1).
+        max_failures: stop after more than this number or share of failures. A failure is a target that was
+            tried and is not known to have succeeded.
+        success: whether a result counts as a success.
+        told: the return codes of a success, or the text that the output must contain; None if `success` is a
+            function of the user's, or the default.
     """
 
     canary: int | None = None
@@ -51,7 +52,7 @@ class RolloutPolicy:
     told: tuple[int, ...] | str | None = None
 
     def check_total(self, total: int | None) -> None:
-        """Raise `InvalidRequestError` where it can't be kept without knowing how many targets there are."""
+        """Raise `InvalidRequestError` if a share is given and the number of targets is not known."""
         for name, value in (("batch", self.batch), ("max_failures", self.max_failures)):
             if total is None and isinstance(value, float):
                 raise InvalidRequestError(
@@ -60,7 +61,7 @@ class RolloutPolicy:
                 )
 
     def words_for(self, place: int, total: int | None) -> str:
-        """What would become of the target at this place, counted from 0."""
+        """What would happen to the target at this place (from 0), as a text for a dry run."""
         if self.canary is not None and place < self.canary:
             return "would run first, as a canary"
         size = _amount(self.batch, total, rounding=math.ceil)
@@ -70,7 +71,7 @@ class RolloutPolicy:
 
 
 class RolloutState(NamedTuple):
-    """How far a run has come, as it is kept where several hosts go by it."""
+    """The state of a rollout, as it is stored where several hosts share a run."""
 
     wave_end: int
     settled: int
@@ -79,12 +80,12 @@ class RolloutState(NamedTuple):
 
 
 class RolloutControl:
-    """How many targets of one run may start, and when none may any more.
+    """Counts the starts and ends of one run, and decides how many more targets may start.
 
     Attributes:
-        allowance: how many more may start now.
+        allowance: how many more targets may start now.
         failures: how many failures there were.
-        stopped: why no more may start; empty while they may.
+        stopped: why no more targets may start; empty as long as they may.
     """
 
     def __init__(self, policy: RolloutPolicy, total: int | None) -> None:
@@ -106,14 +107,14 @@ class RolloutControl:
 
     @property
     def state(self) -> RolloutState:
-        """What `at` takes."""
+        """The state, for `at`."""
         return RolloutState(self._wave_end, self._settled, self.failures, self._is_canary)
 
     @classmethod
     def at(
         cls, policy: RolloutPolicy, total: int, state: RolloutState, *, under_way: int, stopped: str
     ) -> Self:
-        """One that has come so far, with so many that were started and have no end."""
+        """Continue from a stored state, with `under_way` targets in progress."""
         control = cls(policy, total)
         control._wave_end, control._settled, control.failures, control._is_canary = state
         control._started = state.settled + under_way
@@ -123,15 +124,15 @@ class RolloutControl:
         return control
 
     def start(self, count: int = 1) -> None:
-        """So many are started."""
+        """Record that so many targets were started."""
         self._started += count
         self.allowance -= count
 
     def settle(self, outcome: Outcome[Any], *, succeeded: bool, crashed: bool = False) -> bool:
-        """One of those that were started has ended; whether more may start by that, or none any more.
+        """Record the outcome of a target that was started. Returns whether `allowance` or `stopped` changed.
 
-        `crashed`: an earlier process had begun it. What isn't known of such a one is no failure of the run,
-        but no proof of a canary either.
+        `crashed` says that an earlier process had started the target. If its outcome is unknown, that is not
+        a failure of the run; but if it is a canary, it has not succeeded.
         """
         before = self.allowance
         self._settled += 1
@@ -143,7 +144,7 @@ class RolloutControl:
         return self.allowance != before or bool(self.stopped)
 
     def stop(self, why: str) -> None:
-        """Nothing more may start. The first reason stands."""
+        """Let no more targets start. If called again, the first reason is kept."""
         self.stopped = self.stopped or why
         self.allowance = 0
 
@@ -165,7 +166,7 @@ class RolloutControl:
 
 
 def _amount(value: float | None, total: int | None, *, rounding: Callable[[float], int]) -> int | None:
-    """A number, from itself or from the share of the total that it is."""
+    """Resolve a number or a share of the total to a number."""
     if not isinstance(value, float):
         return value
     return max(rounding(value * (total or 0)), 1 if rounding is math.ceil else 0)

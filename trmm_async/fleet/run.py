@@ -1,6 +1,6 @@
-"""`FleetRun`: what the user holds of a run. One outcome for every target, whatever happens.
+"""`FleetRun`: the object by which the user awaits, iterates and stops a run.
 
-At the top of this room, over `scheduler`, which sends, and `collector`, which counts. What a run consists of
+It stands above `scheduler`, which sends, and `collector`, which counts. Everything that a run consists of
 once it is entered is one value, `_Running`.
 """
 
@@ -56,18 +56,22 @@ _STOPPED: Final = "the run was stopped"
 
 
 class FleetRun(Generic[T]):
-    """A script, or any call, on its way over the fleet.
+    """A run of a script, or of any other call, on many agents. It has exactly one outcome for each target.
 
-    Either `await` it, for the outcomes in the order of the targets; or enter it and iterate it, for the
-    outcomes in the order of completion:
+    Either `await` it: that returns the outcomes as a list, in the order of the targets. (If the targets are a
+    stream and there is no journal, the order is that of completion.) Or enter it and iterate it: that yields
+    the outcomes in the order in which they are completed.
 
         async with trmm.fleet.run_script(agents, script=1) as run:
             async for outcome in run: ...
 
-    Once only. Sending stops while the loop lags behind by more than `width` outcomes (50 if not given).
-    Leaving the block early stops sending, cancels what is in flight and leaves no task behind; what was never
-    sent then counts as skipped, what was sent and not answered as unknown. `rest` has the outcomes that the
-    loop did not get to. `stop()` is the gentle way: nothing more is sent, what is in flight is waited for.
+    A run can be used once; a second use raises `ClosedError`. If your loop is slower than the fleet, at most
+    `width` outcomes (50 if not given) are kept for it; then nothing more is sent until the loop takes one.
+
+    If you leave the block early, or cancel the `await`, nothing more is sent, the client stops waiting for
+    what is in progress, and no task remains. Targets that were never sent are then `skipped`, and those that
+    were sent and not answered are `unknown`, since their script may still run. `rest` has the outcomes that
+    the loop did not get to. `stop()` ends a run without cutting anything off.
     """
 
     def __init__(self, api: Api, plan: RunPlan[T] | Resumption) -> None:
@@ -89,7 +93,10 @@ class FleetRun(Generic[T]):
 
     @property
     def counts(self) -> Counts:
-        """Where the targets stand now; adds up to their number (of a stream: to those read so far)."""
+        """How many targets have which state now. They add up to the number of targets.
+
+        If the targets are a stream, they add up to the number of targets read so far.
+        """
         if self._running is not None:
             return self._running.counts
         targets = self._plan.targets if isinstance(self._plan, RunPlan) else None
@@ -97,47 +104,53 @@ class FleetRun(Generic[T]):
 
     @property
     def succeeded(self) -> int:
-        """How many of them are successes: by the run's `success`, or with return code 0."""
+        """How many targets have succeeded, by the run's `success` (by default: return code 0)."""
         return 0 if self._running is None else self._running.outcomes.succeeded
 
     @property
     def stopped(self) -> str:
-        """Why the run was stopped before its end, in words; empty if it was not."""
+        """Why the run was stopped before its end, as a text; empty if it was not stopped."""
         return "" if self._running is None else self._running.control.stopped
 
     @property
     def rest(self) -> list[Outcome[T]]:
-        """Once the block was left: the outcomes that the loop was not given. Empty after a whole run.
+        """After the block was left: the outcomes that the loop did not get to. Empty if it got all of them.
 
-        Of a run with a journal, without those that were never begun: they stand in the journal.
+        If the run has a journal, targets that were never started are not in this list; the journal has them.
         """
         return [] if self._running is None else list(self._running.outcomes.rest)
 
     def groups(self) -> list[Group]:
-        """The outcomes so far, folded by identical output and return code; the largest group first."""
+        """The outcomes so far, grouped by identical output and return code; the largest group first."""
         return [] if self._running is None else self._running.outcomes.grouping.groups()
 
     @property
     def worst_retcode(self) -> int | None:
-        """The return code that is farthest from 0; None if no script has ended with one."""
+        """The return code that is farthest from 0; None if no target has a return code so far."""
         return None if self._running is None else self._running.outcomes.grouping.worst
 
     def report(self, names: Mapping[str, str] | None = None) -> str:
-        """The groups as text: which hosts, and what all of them printed; `names` by agent_id."""
+        """The groups as a text: the hosts of each group, and the output that they have in common.
+
+        Args:
+            names: host names by agent_id. A target that is not in it is shown by its id.
+        """
         return report(self.groups(), names)
 
     def html(self, agents: Iterable[Agent] = (), *, title: str = "") -> str:
-        """The outcomes so far as one page of HTML, for a browser or a mail: it needs nothing else.
+        """The outcomes so far as one self-contained page of HTML, for a browser or a mail.
 
             Path("report.html").write_text(run.html(agents), encoding="utf-8")
 
-        It has the counts, the groups of identical output with their hosts and how they differ from the
-        largest, the times as a plot, and all targets, to be filtered by host, client and return code. What a
-        script printed is text there, whatever it holds.
+        The page has the counts; the groups of identical output with their hosts, and how each differs from
+        the largest group; a plot of the execution times; and a table of all targets that can be filtered by
+        host, client and return code. Whatever a script printed is escaped, so none of it is interpreted as
+        HTML.
 
         Args:
-            agents: for host names and clients; a target that is not among them is told by its id.
-            title: what stands above; what is run, if empty.
+            agents: agents whose host names and clients the page shows. A target that is not among them is
+                shown by its id.
+            title: the heading. Default: what was run.
         """
         plan = self._plan if self._running is None else self._running.plan
         named = plan.work.name if isinstance(plan, RunPlan) else "A run"
@@ -145,11 +158,11 @@ class FleetRun(Generic[T]):
         return page(self.groups(), self.counts, agents, title=title or named, when=now)
 
     def stop(self) -> None:
-        """Send nothing more. What is in flight is waited for, what was never sent is skipped.
+        """Send nothing more. Targets in progress are waited for; targets that were never sent are skipped.
 
-        Also what was sent and refused with 429, and would have been sent again: that certainly ran nothing.
-        A pause that the server asks for before its history may be read (429) is not waited out: what became
-        of a script is `Unknown` then, once its own time is over.
+        A call that the server refused with 429, and that would have been sent again, is skipped, too: it
+        certainly ran nothing. If the server answers 429 when its history is read, the pause that it asks for
+        is not waited out: such a target is `Unknown` once the script's timeout is over.
         """
         self._stop_wanted = True
         self._guards.shut()
@@ -250,9 +263,9 @@ class FleetRun(Generic[T]):
             self._state = "ended"
 
     async def _open(self, stack: AsyncExitStack) -> "_OpenedJournal[T]":
-        """The plan and its targets; of a run with a journal, all of them are written there by then.
+        """Open the run's targets, and its journal if it has one: the journal then has all targets.
 
-        `stack` closes what was opened for them.
+        `stack` closes what was opened.
         """
         plan = self._plan
         if isinstance(plan, Resumption):
@@ -285,18 +298,18 @@ class FleetRun(Generic[T]):
                     if not self._stop_wanted:
                         journal = await Journal.create(plan.journal, order, streaming)
         if journal is None:
-            # Stopped before the last target was read: there is no journal of a part of them.
+            # Stopped before the last target was read: no journal is made of some of the targets.
             return _OpenedJournal(plan, ListedTargets([]))
         stack.push_async_callback(journal.aclose)
         return _OpenedJournal(plan, await _targets_of(journal, plan), journal)
 
     async def _require(self, work: Work[Any]) -> None:
-        """Refuse what this server has not, before a journal is made of it."""
+        """Refuse work that this kind of server can't do, before a journal is made."""
         if work.stock:
             try:
                 dialect = await self._api.dialect()
             except TRMMError:
-                return  # it is asked again, and said of each target
+                return  # the first call asks again, and then each target gets the error
             dialect.require_stock(work.stock)
 
     async def _reopen(self, resumption: Resumption, stack: AsyncExitStack) -> "_OpenedJournal[T]":
@@ -304,7 +317,9 @@ class FleetRun(Generic[T]):
         stack.push_async_callback(journal.aclose)
         ours = self._api.transport.server.base_url
         if not same_server(journal.order.server, ours):
-            raise JournalError(f"{journal.name} is a run on {journal.order.server}, and this is {ours}")
+            raise JournalError(
+                f"{journal.name} is a run on {journal.order.server}, but this client's server is {ours}"
+            )
         plan = resumption.plan(journal.order)
         await self._require(plan.work)
         targets = await _targets_of(journal, plan)
@@ -322,7 +337,7 @@ async def _targets_of(journal: Journal, plan: RunPlan[Any]) -> Targets:
 
 @dataclass(frozen=True, slots=True)
 class _OpenedJournal(Generic[T]):
-    """What a run begins with; of one that goes on, `earlier` says where its targets stood."""
+    """What a run begins with. For a resumed run, `earlier` has the counts that its journal had."""
 
     plan: RunPlan[T]
     targets: Targets
@@ -333,7 +348,10 @@ class _OpenedJournal(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class _Running(Generic[T]):
-    """All that a run consists of, from its entering on. It doesn't know the `FleetRun`."""
+    """Everything that a run consists of once it is entered. It must hold no reference to the `FleetRun`.
+
+    Otherwise a run that was entered and then dropped would never be collected, and would never end.
+    """
 
     plan: RunPlan[T]
     queue: Queue
@@ -348,12 +366,12 @@ class _Running(Generic[T]):
 
     @property
     def counts(self) -> Counts:
-        """Where the targets stand; of a stream, those that were read so far."""
+        """The counts now. If the targets are a stream, of those that were read so far."""
         total = self.queue.source.total
         return self.outcomes.counts(self.queue.given if total is None else total)
 
     async def all(self) -> Mapping[str, Outcome[T]]:
-        """All outcomes at the end. Nobody waits for one alone, so that none goes through the queue."""
+        """All outcomes, at the end of the run. They don't go through the queue: nobody takes them singly."""
         self.outcomes.collected = {}
         end = await self.outcomes.ready.get()
         if isinstance(end, BaseException):
@@ -362,13 +380,13 @@ class _Running(Generic[T]):
         return by_agent
 
     async def order(self, by_agent: Mapping[str, Outcome[T]]) -> Iterable[str]:
-        """The targets in the order in which they were given; of a stream, that of completion."""
+        """The targets in the order in which they were given; of a stream without a journal, of completion."""
         if self.journal is not None:
             return [agent_id async for agent_id in self.journal.agent_ids()]
         return self.plan.targets if isinstance(self.plan.targets, list) else by_agent
 
     async def leave(self) -> None:
-        """End it. What was never begun is skipped, and what was begun is unknown."""
+        """End the run. Targets that were never started are skipped, and targets in progress are unknown."""
         self.dropped.detach()
         async with self.stack:
             self.task.cancel()
@@ -378,7 +396,7 @@ class _Running(Generic[T]):
             self.watch.ended(self.counts, self.control.stopped)
 
     async def _skip_the_rest(self) -> None:
-        """Those that were never begun. A journal has them as pending, and needs no list of them."""
+        """Skip the targets that were never started. In a journal they stay pending, for `resume`."""
         queue, outcomes = self.queue, self.outcomes
         if self.journal is not None:
             kept = [one.agent_id for one in outcomes.kept if isinstance(one, Skipped)]
@@ -396,13 +414,13 @@ class _Running(Generic[T]):
                 outcomes.keep(Skipped(queue.take(), LEFT_EARLY))
 
     async def _leave_to_others(self, journal: Journal, kept: Iterable[str]) -> None:
-        """Give back what was only claimed; what can't be given back ends with its lease."""
+        """Release the targets that this host only claimed. If that fails, their lease ends by itself."""
         try:
             await journal.release(kept)
             if self.counts.pending:
                 self.outcomes.drop_to(await journal.counts(), len(await journal.in_flight()))
         except JournalError:
-            # How those stand that were not told of is not known here.
+            # The database can't be reached, so the state of the targets of other hosts is not known here.
             self.outcomes.drop_to(self.counts, self.counts.pending)
 
 
@@ -414,7 +432,7 @@ async def _conduct(
     *,
     again: bool,
 ) -> None:
-    """Go through with a run. It doesn't know the run, so that a run that nobody has any more ends."""
+    """The task of a run. It holds no reference to the `FleetRun`, so that a dropped run can be collected."""
     RUN.set(number)
     try:
         if journal is not None and again:
@@ -422,7 +440,7 @@ async def _conduct(
                 await outcomes.tell_again(outcome, ok=ok)
         await scheduler.run()
         await outcomes.ready.put(None)
-    except Exception as error:  # noqa: BLE001 - it must reach the one who waits, not hang them
+    except Exception as error:  # noqa: BLE001 - it must reach the caller, who would otherwise wait forever
         await outcomes.ready.put(error)
 
 
@@ -430,9 +448,9 @@ _leaving: Final[set[asyncio.Task[None]]] = set()
 
 
 def _drop(loop: asyncio.AbstractEventLoop, task: asyncio.Task[None], journal: Journal | None) -> None:
-    """A run was entered, and never left, and nobody has it: end it, and give its journal's lock back.
+    """End a run that was entered, never left, and then garbage-collected, and release its journal's lock.
 
-    Where the loop has ended, too, nothing goes on by itself; the journal then lets go when it is collected.
+    If the loop is closed, no task of the run goes on; the journal is then released when it is collected.
     """
 
     async def leave() -> None:
@@ -451,7 +469,7 @@ def _drop(loop: asyncio.AbstractEventLoop, task: asyncio.Task[None], journal: Jo
 
 
 async def _undisturbed(leaving: Coroutine[Any, Any, None]) -> None:
-    """Go through with it, whoever is cancelled meanwhile; the cancellation comes after."""
+    """Await `leaving` to its end even if this task is cancelled; the cancellation is raised afterwards."""
     task = asyncio.ensure_future(leaving)
     cancelled: asyncio.CancelledError | None = None
     while not task.done():

@@ -1,7 +1,8 @@
-"""What a host does besides its own sending where several work one run off.
+"""What a host does besides its own sending if several hosts share a run.
 
-It follows: tells what other hosts bring to an end, and hears that the run was stopped. And it settles what
-was sent by hosts that don't move any more. Between `scheduler`, which sends, and the journal's store.
+It hands over the outcomes of other hosts, notices when the run was stopped, and finds out what became of
+targets that were sent by hosts that no longer respond. It stands between `scheduler`, which sends, and the
+journal's store.
 """
 
 import asyncio
@@ -22,15 +23,15 @@ T = TypeVar("T")
 
 
 class SharedRun(Generic[T]):
-    """One host's part in a run that is not its sending.
+    """One host's part in a shared run, apart from sending.
 
     Args:
-        patience: seconds for which what a host has sent counts as under way, whatever its lease.
-        settle: finds out, and tells, what became of targets that another host had sent to.
-        changed: is told when the run was stopped, or more may be to be claimed.
+        patience: seconds for which a target that was sent counts as in progress, whatever its host's lease.
+        settle: finds out what became of targets that another host had sent, and hands over the outcomes.
+        changed: called when the run was stopped, or when there may be more to claim.
 
     Attributes:
-        parked: those that this host knows to be offline, and waits for.
+        parked: targets that are offline and that this host waits for.
     """
 
     def __init__(  # noqa: PLR0917 - what it goes between
@@ -64,18 +65,18 @@ class SharedRun(Generic[T]):
         return f"<SharedRun of {self._journal!r}, {self._read} outcomes read>"
 
     def wake(self) -> None:
-        """This host has brought something to an end."""
+        """Look again at once: this host has a new outcome."""
         self._moved.set()
 
     def sent_all(self) -> None:
-        """This host sends no more."""
+        """Record that this host sends nothing more."""
         self._is_sent = True
         self.wake()
 
     async def follow(self) -> None:
-        """Until all have ended; or, where the run was stopped, until nothing is under way that is to be told.
+        """Follow the run until all targets have ended, or until a stopped run has none in progress.
 
-        A journal that can't be read stops the run here, and is raised in the end.
+        If the journal can't be read, the run is stopped on this host, and the error is raised at the end.
         """
         try:
             while not await self._is_over():
@@ -103,7 +104,8 @@ class SharedRun(Generic[T]):
             return is_sent
         if not (self._control.stopped and is_sent):
             return False
-        # Stopped for all, what others have sent ends soon; stopped here alone, they may go on for long.
+        # If the run is stopped for all hosts, their targets end soon. If it is stopped only here, the other
+        # hosts may go on for long, and this one doesn't wait for them.
         return not standing.under_way or not standing.stopped
 
     async def _tell(self, standing: RunStanding) -> None:
@@ -124,7 +126,7 @@ class SharedRun(Generic[T]):
             self._settling.add(asyncio.ensure_future(settling))
 
     async def tell_rest(self, why: str) -> None:
-        """Of those that have no outcome: what is known of them now. They stay as they are in the journal."""
+        """Hand over what is known now of the targets without an outcome. The journal is not changed."""
         left: list[tuple[str, str]] = []
         place = 0
         while page := await self._shared.unended(place):
@@ -141,5 +143,5 @@ class SharedRun(Generic[T]):
 def _so_far(agent_id: str, state: str, why: str) -> Outcome[Any]:
     if state in {"pending", "claimed"}:
         return Skipped(agent_id, why)
-    said = f"sent to {agent_id} by another host, which has not told what came of it: {why}"
+    said = f"sent to {agent_id} by another host, which has not recorded an outcome: {why}"
     return Unknown(agent_id, OutcomeUnknownError(said))

@@ -1,6 +1,6 @@
-"""Where a run's targets come from: a list, a stream that is read as it goes, a journal, or a shared one.
+"""The sources of a run's targets: a list, a stream, a journal, or a journal that several hosts share.
 
-Each gives them page by page, so that a run holds few of them at a time.
+Each source returns its targets page by page, so that a run holds few of them at a time.
 """
 
 import asyncio
@@ -31,33 +31,36 @@ __all__ = [
 
 _PAGE: Final = 256
 _CLAIM_MOST: Final = 200
-"""Targets of one claim, so that other hosts have some as well."""
+"""How many targets one claim may take, so that other hosts get some as well."""
 
 
 class Targets(Protocol):
     """A source of targets.
 
     Attributes:
-        total: how many there are; None while that isn't known.
+        total: the number of targets; None while it isn't known.
     """
 
     total: int | None
 
     @property
     def is_over(self) -> bool:
-        """Whether there are no more, where the last page was empty."""
+        """Whether an empty page means that there are no more targets."""
         ...
 
     async def page(self) -> list[str]:
-        """The next few; none when there are no more, or not yet. Raises `TRMMError`, or as a stream."""
+        """The next targets; empty if there are no more, or none yet.
+
+        Raises `TRMMError`, and whatever the user's stream raises.
+        """
         ...
 
     async def aclose(self) -> None:
-        """No more is wanted of it."""
+        """Release what the source holds; no more targets are needed."""
 
 
 class ListedTargets:
-    """Targets that are known all at once."""
+    """Targets that are all known from the beginning."""
 
     is_over: bool = True
 
@@ -69,11 +72,11 @@ class ListedTargets:
         return list(islice(self._rest, _PAGE))
 
     async def aclose(self) -> None:
-        """It holds nothing."""
+        """Nothing to release."""
 
 
 class StreamedTargets:
-    """Targets that are read while the run is under way. Of those read, only a digest is kept."""
+    """Targets of a stream that is read during the run. Only a digest of each is kept, to find duplicates."""
 
     is_over: bool = True
 
@@ -83,7 +86,7 @@ class StreamedTargets:
         self._read = 0
 
     async def page(self) -> list[str]:
-        """See `Targets`. A small page, since the stream may be slow."""
+        """A page of one target, since the stream may be slow."""
         async for agent_id in self._agents:
             self._read += 1
             return [agent_id]
@@ -91,12 +94,12 @@ class StreamedTargets:
         return []
 
     async def aclose(self) -> None:
-        """See `Targets`. What the stream holds is let go: its `finally` has run."""
+        """Close the stream; when this returns, its `finally` blocks have run."""
         await self._agents.aclose()
 
 
 class JournalTargets:
-    """Those of a journal that were never sent."""
+    """The pending targets of a journal."""
 
     is_over: bool = True
 
@@ -116,13 +119,13 @@ class JournalTargets:
 
 
 class SharedTargets:
-    """Those of a journal that several hosts work off: claimed, as many as can be sent to soon.
+    """Targets of a journal that several hosts share. This host claims as many as it can send soon.
 
     Attributes:
-        wanted: how many these are now.
-        width: how many may be under way at once, on all hosts; None: any number.
-        leave_out: those that are not claimed.
-        is_over: whether nothing more will be to be claimed.
+        wanted: returns how many targets this host can send soon.
+        width: how many targets may be in progress at once, on all hosts together; None: any number.
+        leave_out: targets that this host must not claim.
+        is_over: whether there will be nothing more to claim.
     """
 
     def __init__(self, shared: SharedJournalStore, total: int) -> None:
@@ -135,7 +138,7 @@ class SharedTargets:
         self._moved = asyncio.Event()
 
     async def page(self) -> list[str]:
-        """See `Targets`. With none to be claimed it waits for a moment."""
+        """Claim the next targets. If there are none, wait for a moment and return an empty page."""
         if self.is_over:
             return []
         self._moved.clear()
@@ -145,11 +148,11 @@ class SharedTargets:
         return claimed
 
     def wake(self) -> None:
-        """Something has changed: there may be more."""
+        """Look again at once: there may be more targets to claim."""
         self._moved.set()
 
     def end(self) -> None:
-        """There will be no more."""
+        """Claim no more targets."""
         self.is_over = True
         self.wake()
 
@@ -158,9 +161,9 @@ class SharedTargets:
 
 
 async def at_most(poll: float, event: asyncio.Event) -> None:
-    """Wait for the event, for about so long: hosts that wait for the same don't all look at one moment.
+    """Wait for the event, for a random time of up to `poll` seconds, so that hosts don't all ask together.
 
-    The event is set then, too; whoever waits again clears it first.
+    Afterwards the event is set in any case; clear it before waiting again.
     """
     soon = poll * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
     timer = asyncio.get_running_loop().call_later(soon, event.set)
@@ -171,10 +174,10 @@ async def at_most(poll: float, event: asyncio.Event) -> None:
 
 
 def listed(agents: Iterable[str | Agent]) -> list[str]:
-    """The ids of the agents of a collection, each there once.
+    """The ids of the agents of a collection.
 
     Raises:
-        InvalidRequestError: one is no agent, or is there twice.
+        InvalidRequestError: an element is not an agent, or an agent is given twice.
     """
     targets = arguments.agent_ids(agents)
     if len(set(targets)) < len(targets):
@@ -184,9 +187,9 @@ def listed(agents: Iterable[str | Agent]) -> list[str]:
 
 
 async def streamed(agents: AsyncIterable[str | Agent], hosts: dict[str, str]) -> AsyncGenerator[str, None]:
-    """The same of a stream, as it comes; `hosts` is told what those are called that come as objects.
+    """The same for a stream. The host names of agents that come as objects are added to `hosts`.
 
-    Closes the stream in the end, if it can be.
+    Closes the stream at the end, if it can be closed.
     """
     seen: set[bytes] = set()
     each = aiter(agents)
@@ -208,7 +211,10 @@ async def streamed(agents: AsyncIterable[str | Agent], hosts: dict[str, str]) ->
 async def noted(
     agents: AsyncIterable[str | Agent], given: dict[str, str | Agent]
 ) -> AsyncGenerator[str | Agent, None]:
-    """The same stream; what each was given as is noted by its id. Closed, it closes the stream."""
+    """Pass a stream on, and add to `given` the object that each target was given as, by its id.
+
+    Closing it closes the stream.
+    """
     each = aiter(agents)
     try:
         async for agent in each:
@@ -220,16 +226,18 @@ async def noted(
 
 
 def _twice(agent_id: str) -> InvalidRequestError:
-    return InvalidRequestError(f"agents: {agent_id!r} is there more than once; a script runs once on each")
+    return InvalidRequestError(
+        f"agents: {agent_id!r} is given more than once; a script runs once on each agent"
+    )
 
 
 class Queue:
-    """The targets that may be taken now: what the source has given, and what has come back to it.
+    """The targets that may be sent next: those read from the source, and those that were put back.
 
     Attributes:
-        given: how many the source has given.
-        exhausted: whether it has no more.
-        ready: those that may be taken.
+        given: how many targets were read from the source.
+        exhausted: whether the source has no more.
+        ready: the targets that may be sent next.
     """
 
     def __init__(self, source: Targets) -> None:
@@ -242,7 +250,7 @@ class Queue:
         return len(self.ready)
 
     async def fill(self) -> None:
-        """Take the next page of the source, if nothing is left of the last. Not for two tasks at once."""
+        """Read the next page of the source, if the last is used up. Only one task at a time may call this."""
         if not self.ready and not self.exhausted:
             page = await self.source.page()
             self.given += len(page)
@@ -250,9 +258,9 @@ class Queue:
             self.ready.extend(page)
 
     def take(self) -> str:
-        """The next one; there must be one."""
+        """Remove and return the next target. There must be one."""
         return self.ready.popleft()
 
     def put_first(self, agent_ids: Iterator[str] | list[str]) -> None:
-        """These may be taken next."""
+        """Put targets back, in front of all others."""
         self.ready.extendleft(agent_ids)

@@ -1,7 +1,8 @@
-"""The fleet as it stands: `trmm.mirror`, and maintenance mode for a while.
+"""A live copy of the fleet (`trmm.mirror`), and `trmm.maintenance`.
 
-Over the resources, below `client`. Inside, from the top: `mirror` (what the user holds), `feeds` (how it is
-kept up to date), `picture` (the agents, their alerts, who is told of changes; pure of I/O); `maintenance`.
+This package stands above the resources and below `client`. Its modules, from the top: `mirror` (the object
+that the user holds), `feeds` (which keep it up to date), `picture` (the agents, their alerts, and the readers
+of changes; no I/O), and `maintenance`.
 """
 
 from trmm_async.mirror.maintenance import Maintenance

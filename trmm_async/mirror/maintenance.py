@@ -1,4 +1,4 @@
-"""Maintenance mode for a while: on, and off again whatever happens, for those that it was switched on for."""
+"""Maintenance mode for the time of a block: switched on, and off again whatever happens."""
 
 import asyncio
 import os
@@ -16,20 +16,20 @@ from trmm_async.observing import logger
 __all__ = ["Maintenance"]
 
 _AT_ONCE: Final = 5
-"""Half of the server's workers that `max_waiting` leaves us."""
+"""How many agents are switched at once: half of the server's workers that `max_waiting` allows us."""
 
 Switch = Callable[[bool, str], Awaitable[object]]
 Chosen = Callable[[], Awaitable[Iterable[Agent]]]
 
 
 class Maintenance:
-    """A block in which agents are in maintenance mode; see `TRMM.maintenance`. Enter it once.
+    """A block in which agents are in maintenance mode; see `TRMM.maintenance`. It can be entered once.
 
     Args:
-        chosen: the agents as they are now.
+        chosen: reads the agents and their present state.
         switch: switches one agent on or off.
-        journal: where it is kept who was switched on; None for nowhere.
-        timeout: seconds that switching off may take.
+        journal: the file that records which agents were switched on; None: no file.
+        timeout: how many seconds switching off may take.
     """
 
     def __init__(self, chosen: Chosen, switch: Switch, journal: Path | None, timeout: float) -> None:
@@ -45,11 +45,13 @@ class Maintenance:
 
     @property
     def agent_ids(self) -> tuple[str, ...]:
-        """Those that were switched on, and will be switched off again."""
+        """The agents that were switched on and will be switched off again."""
         return tuple(self._ours)
 
     async def __aenter__(self) -> Self:
-        """Switch on those that are not on yet. If that fails, those that were switched are switched off.
+        """Switch on the maintenance mode of those agents that are not in it yet.
+
+        If this fails or is cancelled, the agents that were switched on are switched off again.
 
         Raises:
             UnsupportedError: the server is a gateway.
@@ -57,7 +59,7 @@ class Maintenance:
             TRMMError: an agent could not be switched, or the server could not be asked.
         """
         if self._entered:
-            raise ClosedError("this was entered before; call trmm.maintenance() again")
+            raise ClosedError("this block was entered before: call trmm.maintenance() again")
         self._entered = True
         agents = await self._chosen()
         self._ours = dict.fromkeys(self._left_behind())
@@ -75,11 +77,12 @@ class Maintenance:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Switch them off, within `timeout` seconds, also where this is cancelled meanwhile.
+        """Switch the agents off again, within `timeout` seconds, even if this is cancelled meanwhile.
 
         Raises:
-            StillInMaintenanceError: some could not be switched off; it names them, and the journal keeps
-                them. Where the block was cancelled, it is logged, and stands as a note at the cancellation.
+            StillInMaintenanceError: some agents could not be switched off. They stay in the
+                journal. If the block was cancelled, this error is logged, and added as a note to the
+                cancellation.
         """
         await self._end(error)
 
@@ -120,7 +123,7 @@ class Maintenance:
             raise StillInMaintenanceError(failed)
 
     async def _all(self, on: bool) -> dict[str, TRMMError]:
-        """Switch all of ours; those that could not be. Switched off, they are ours no longer."""
+        """Switch all of our agents on or off. Returns the errors of those that could not be switched."""
         gate = asyncio.Semaphore(_AT_ONCE)
         failed: dict[str, TRMMError] = {}
 
@@ -129,7 +132,7 @@ class Maintenance:
                 try:
                     await self._switch(on, agent_id)
                 except NotFoundError:
-                    pass  # it is gone, and what is gone is in no maintenance mode
+                    pass  # the agent was removed, so it has no maintenance mode
                 except TRMMError as error:
                     failed[agent_id] = error
                     return
@@ -144,16 +147,16 @@ class Maintenance:
     # -- the journal -----------------------------------------------------------------------------------------
 
     def _left_behind(self) -> list[str]:
-        """Those that an earlier process switched on, and did not switch off."""
+        """The agents that an earlier process switched on and did not switch off."""
         if self._journal is None or not self._journal.exists():
             return []
         try:
             return codec.decoder(list[str])(self._journal.read_bytes())
         except (OSError, ValueError) as error:
-            raise JournalError(f"{self._journal} is no journal of maintenance: {error}") from None
+            raise JournalError(f"{self._journal} is not a journal of maintenance(): {error}") from None
 
     def _write(self) -> None:
-        """On the disk before anything is switched: after a crash none is forgotten."""
+        """Write the journal. It is on disk before anything is switched, so a crash loses no agent."""
         path = self._journal
         if path is None:
             return

@@ -1,4 +1,4 @@
-"""`Mirror`: the fleet as it stands, as a mapping."""
+"""`Mirror`: a live copy of the fleet, as a mapping."""
 
 import asyncio
 import builtins
@@ -21,14 +21,14 @@ __all__ = ["Mirror"]
 
 
 class Mirror(Mapping[str, Agent]):
-    """A live, read-only mapping from agent_id to `Agent`; enter it before you read it.
+    """A live, read-only mapping from agent_id to `Agent`. `TRMM.mirror` makes it; enter it, then read it.
 
         async with trmm.mirror(client="Acme") as mirror:
             offline = [agent for agent in mirror.values() if agent.status != "online"]
 
-    It changes only while you await something. An agent is the same object as long as nothing of it changes
-    but `last_seen`. Entering waits for the first whole picture; leaving leaves no task and no socket.
-    Belongs to one event loop, and is entered once.
+    Entering waits until all agents have been read. The mirror changes only while you await something. An
+    agent stays the same object until something other than its `last_seen` changes. After you leave the block,
+    no task and no socket remains. A mirror belongs to one event loop, and can be entered once.
     """
 
     def __init__(
@@ -57,15 +57,15 @@ class Mirror(Mapping[str, Agent]):
     # -- life ------------------------------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
-        """Wait for the first whole picture.
+        """Wait until all agents and alerts have been read.
 
         Raises:
-            UnknownNameError: there is no such client or site.
+            UnknownNameError: there is no client or site of this name.
             TRMMError: the server refuses, or can't be reached.
-            ClosedError: it was entered before.
+            ClosedError: the mirror was entered before.
         """
         if self._state != "new":
-            raise ClosedError("a mirror is entered once; call trmm.mirror() again")
+            raise ClosedError("a mirror can be entered once: call trmm.mirror() again")
         self._state = "beginning"
         wanted = await self._selector.matcher()
         polled = isinstance((await self._api.dialect()).event_source(), Polled)
@@ -97,7 +97,7 @@ class Mirror(Mapping[str, Agent]):
     async def _run(self, feed: Feed) -> None:
         try:
             await feed.run()
-        except Exception as error:  # noqa: BLE001 - whoever reads is told, in place of waiting for ever
+        except Exception as error:  # noqa: BLE001 - readers get it; otherwise they would wait forever
             end: BaseException = error
             while isinstance(end, BaseExceptionGroup):
                 end = end.exceptions[0]
@@ -116,24 +116,24 @@ class Mirror(Mapping[str, Agent]):
         return len(self._picture.agents)
 
     def alerts(self, agent: str | Agent) -> list[Alert]:
-        """The alerts of an agent that are not resolved, the oldest first; of an agent that is not here, none.
+        """The unresolved alerts of an agent, the oldest first. Empty if the mirror doesn't have the agent.
 
         Raises:
-            InvalidRequestError: not an agent.
+            InvalidRequestError: this is not an agent or an id.
         """
         known = self._picture.alerts.get(arguments.agent_id(agent), {})
         return [known[number] for number in sorted(known)]
 
     def by_client(self, client: int | str | Client | ClientRef) -> list[Agent]:
-        """The agents of a client, by its id, its name or the client. In no order."""
+        """The agents of a client, given by its id, its name or as an object, in no particular order."""
         return self._among(self._picture.by_client.of(_is(client)))
 
     def by_site(self, site: int | str | Site | SiteRef) -> list[Agent]:
-        """The agents of a site, by its id, its name or the site. In no order."""
+        """The agents of a site, given by its id, its name or as an object, in no particular order."""
         return self._among(self._picture.by_site.of(_is(site)))
 
     def by_status(self, status: str) -> list[Agent]:
-        """The agents of a status: "online", "offline" or "overdue". In no order."""
+        """The agents that have a status ("online", "offline" or "overdue"), in no particular order."""
         return self._among(self._picture.by_status.of(partial(eq, status)))
 
     def _among(self, agent_ids: Iterable[str]) -> list[Agent]:
@@ -141,36 +141,36 @@ class Mirror(Mapping[str, Agent]):
 
     @property
     def fresh(self) -> bool:
-        """Whether the picture is known to be right: False between a `Gap` and the next `Live`."""
+        """Whether the mirror is known to be up to date. It is False between a `Gap` and the next `Live`."""
         return self._state == "open" and self._feed is not None and self._feed.is_fresh
 
     @property
     def freshness(self) -> Mapping[str, float]:
-        """By agent: how many seconds old its state may be, now; 0.0 for one whose socket stands."""
+        """For each agent, how many seconds old its state may be now. 0.0 if its WebSocket is connected."""
         feed = self._feed
         return {} if feed is None else {agent_id: feed.age(agent_id) for agent_id in self}
 
     # -- waiting ---------------------------------------------------------------------------------------------
 
     def changes(self) -> Changes:
-        """What changes from now on, agent by agent; see `Changes`. Of `last_seen` alone nothing is told."""
+        """The changes from now on, as `Changes`. A new `last_seen` alone is not a change."""
         return self._picture.changes()
 
     async def wait_until(
         self, holds: "Callable[[Mirror], object]", *, timeout: float | None = None, missing_ok: bool = False
     ) -> None:
-        """Wait until something holds of this mirror. Any number of waiters cost nothing more.
+        """Wait until a condition is true. Safe to cancel. Waiting sends no requests.
 
         Args:
-            holds: a function of the mirror; is called now, and then whenever something has changed.
-            timeout: seconds to wait at most; None for any time.
-            missing_ok: wait, too, for an agent that `holds` looks up and that is not there yet.
+            holds: the condition, a function of the mirror. It is called now, and again after each change.
+            timeout: how many seconds to wait at most; None: any time.
+            missing_ok: if `holds` looks up an agent that the mirror doesn't have yet, wait for that agent.
 
         Raises:
-            TimeoutError: it did not hold in time.
-            KeyError: `holds` looked an agent up that is not here, and `missing_ok` was not given.
-            ClosedError: the mirror is not entered, or was left meanwhile.
-            TRMMError: what ended the mirror. What else `holds` raises comes as it is.
+            TimeoutError: the condition was not true in time.
+            KeyError: `holds` looked up an agent that the mirror doesn't have, and `missing_ok` is False.
+            ClosedError: the mirror was not entered, or was left meanwhile.
+            TRMMError: the error that ended the mirror. Other exceptions of `holds` are passed on.
         """
         if not callable(holds):
             raise InvalidRequestError(f"wait_until needs a function of the mirror, not {holds!r}")
@@ -198,7 +198,7 @@ class Mirror(Mapping[str, Agent]):
 
 
 def _is(wanted: Any) -> Callable[[tuple[int | None, str | None]], bool]:
-    """Of a key of a client or site: whether it is that one, by id or, where there is none, by name."""
+    """A test for the key of a client or site: by id, or by name if there is no id."""
     key = wanted if isinstance(wanted, str | int) else wanted.id if wanted.id is not None else wanted.name
     place = 1 if isinstance(key, str) else 0
     return lambda named: named[place] == key

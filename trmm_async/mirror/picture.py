@@ -1,6 +1,6 @@
-"""What a mirror holds: agents, their open alerts, indexes, and who is told of changes. No I/O.
+"""The data of a mirror: agents, their open alerts, indexes, and the readers of changes. No I/O.
 
-Below `feeds`, which says how things stand. Everything changes in one go, between two awaits of the reader.
+`feeds` writes it. Each change is made at once, between two awaits of a reader.
 """
 
 import asyncio
@@ -33,13 +33,13 @@ class MirrorSettings:
     """How a mirror is kept up to date.
 
     Attributes:
-        sockets: on a gateway, for how many agents a socket is opened; each is a request for the rate limit.
-            The others are kept by one list a `resync`.
+        sockets: on a gateway, for how many agents a WebSocket is opened. Each handshake counts against the
+            rate limit. The other agents are updated from the list of all agents, every `resync` seconds.
         resync: on a gateway, and with `source=`, seconds between two lists of all agents and alerts.
-        stream: how often a stock server is looked at, and how sockets are kept.
+        stream: how often a stock server is polled, and how WebSockets are kept.
 
     Raises:
-        InvalidRequestError: `sockets` below 0, or `resync` not above 0.
+        InvalidRequestError: `sockets` is below 0, or `resync` is not above 0.
     """
 
     sockets: int = 50
@@ -54,7 +54,7 @@ class MirrorSettings:
 
 
 class Change(Noun, frozen=True, kw_only=True, gc=False):
-    """An agent is not as it was; `before` is None where it was not there, `after` where it is gone."""
+    """An agent of a mirror has changed. `before` is None if it is new, `after` is None if it is gone."""
 
     agent_id: str
     """The agent's id."""
@@ -63,14 +63,15 @@ class Change(Noun, frozen=True, kw_only=True, gc=False):
 
 
 class Changes:
-    """The changes of a mirror, from the moment it is made: enter it, then iterate it.
+    """The changes of a mirror from now on. `Mirror.changes` makes it; enter it, then iterate it.
 
         async with mirror.changes() as changes:
             async for change in changes: ...
 
-    A slow reader loses nothing of how things stand: what happens to an agent before its change is read is put
-    together with it, and what has come to nothing by then is not told. Ends with `ClosedError` when the
-    mirror is left, or with the error that ended the mirror.
+    For a slow reader, several changes of one agent are merged into one `Change`, from the first `before` to
+    the last `after`; if these are equal, there is none. So the reader always gets the present state, but may
+    miss states between. The iteration ends with `ClosedError` when the mirror is left, or with the error that
+    ended the mirror.
     """
 
     def __init__(self, attach: "Callable[[Changes], Callable[[], None]]") -> None:
@@ -95,7 +96,7 @@ class Changes:
         return self
 
     async def __anext__(self) -> Change:
-        """The next change. Safe to cancel."""
+        """The next change. Safe to cancel: no change is lost."""
         while not self._waiting:
             if self._end is not None:
                 raise self._end
@@ -121,19 +122,19 @@ class Changes:
 
 
 def differ(before: Agent | None, after: Agent) -> bool:
-    """Whether they differ in more than `last_seen`, which says no more than that it still answers."""
+    """Whether they differ in more than `last_seen`, which changes whenever the agent answers."""
     return before is None or msgspec.structs.replace(before, last_seen=after.last_seen) != after
 
 
 class Index:
-    """Which agents belong where, by a key that many of them share. Kept at each change, never made anew."""
+    """An index of the agents by a key that many of them share. Each change updates it; it is never rebuilt."""
 
     def __init__(self, key: Callable[[Agent], Hashable]) -> None:
         self._key = key
         self._groups: dict[Hashable, dict[str, None]] = {}
 
     def move(self, agent_id: str, before: Agent | None, after: Agent | None) -> None:
-        """The agent was, or is, there: None if it was not there, or is gone."""
+        """Record that an agent has changed; None if it was not there before, or is gone now."""
         was = None if before is None else self._key(before)
         now = None if after is None else self._key(after)
         if was == now:
@@ -147,19 +148,19 @@ class Index:
             self._groups.setdefault(now, {})[agent_id] = None
 
     def of(self, fits: Callable[[Any], bool]) -> Iterator[str]:
-        """The ids of those whose key fits; as many keys are asked as there are."""
+        """The ids of the agents whose key fits. `fits` is called once for each key."""
         return (agent_id for key, group in self._groups.items() if fits(key) for agent_id in group)
 
 
 class Picture:
-    """Agents and open alerts, by agent.
+    """The agents and their open alerts.
 
     Attributes:
-        agents: by id; the same object as long as nothing but `last_seen` of the agent changes.
-        alerts: those that are not resolved, by agent and number.
-        by_client: by id and name of the client.
-        by_site: by id and name of the site.
-        by_status: by status.
+        agents: the agents by id. An agent stays the same object until more than `last_seen` changes.
+        alerts: the unresolved alerts, by agent_id and the alert's id.
+        by_client: an index by the client's id and name.
+        by_site: an index by the site's id and name.
+        by_status: an index by status.
     """
 
     def __init__(self, *, inventory: bool, custom_fields: bool) -> None:
@@ -178,19 +179,19 @@ class Picture:
     # -- what is told to it ----------------------------------------------------------------------------------
 
     def slim(self, agent: Agent) -> Agent:
-        """The agent without what was not asked for."""
+        """The agent without the fields that were not asked for."""
         return msgspec.structs.replace(agent, **self._left_out) if self._left_out else agent
 
     def put(self, agent: Agent) -> None:
-        """How an agent stands now; slim."""
+        """Record the present state of an agent. It must be `slim`."""
         before = self.agents.get(agent.agent_id)
         if before != agent:
             self.exchange(before, agent, is_told=differ(before, agent))
 
     def exchange(self, before: Agent | None, agent: Agent, *, is_told: bool) -> None:
-        """The same, where it is known what differs from how it stood before.
+        """The same, if the caller has compared both states already.
 
-        What is not told differs in `last_seen` alone, which no index has for a key.
+        With `is_told=False` they differ only in `last_seen`, which is not the key of any index.
         """
         self.agents[agent.agent_id] = agent
         if is_told:
@@ -198,7 +199,7 @@ class Picture:
             self._tell(Change(agent_id=agent.agent_id, before=before, after=agent))
 
     def drop(self, agent_id: str) -> None:
-        """An agent is gone, and its alerts."""
+        """Remove an agent and its alerts."""
         self.alerts.pop(agent_id, None)
         before = self.agents.pop(agent_id, None)
         if before is not None:
@@ -210,7 +211,7 @@ class Picture:
             index.move(agent_id, before, after)
 
     def hear(self, agent_id: str, alert: Alert) -> None:
-        """How one alert stands now."""
+        """Record the present state of one alert."""
         alerts = self.alerts.setdefault(agent_id, {})
         if alert.resolved:
             alerts.pop(alert.id, None)
@@ -220,12 +221,12 @@ class Picture:
             del self.alerts[agent_id]
 
     def moved(self) -> None:
-        """Something may be as somebody waits for it."""
+        """Wake those that wait for a condition, since something has changed."""
         for waiter in self._waiters:
             waiter.set()
 
     def finish(self, end: BaseException) -> None:
-        """Nothing is kept up to date any more."""
+        """End the readers and waiters, since the mirror is not updated any more."""
         self._end = self._end or end
         for reader in self._readers:
             reader.finish(self._end)
@@ -241,7 +242,7 @@ class Picture:
         return changes
 
     async def wait_until(self, holds: Callable[[], bool]) -> None:
-        """Return when it holds. Raises what ended the picture."""
+        """Return when the condition is true. Raises the error that ended the mirror."""
         news = asyncio.Event()
         self._waiters.add(news)
         try:

@@ -1,6 +1,7 @@
-"""Events read once and told to many, over Redis Streams or NATS JetStream.
+"""Relays events: one process reads the server, and many read its log in Redis or NATS JetStream.
 
-Over the rooms of `stream` and `engines`, below `client`. `store` says what a relay needs of an engine,
-`redis_store` and `nats_store` have it. `relay` reads the server and writes, `follower` reads
-what was written. `entrance` is how users come in; nothing of an engine's library is loaded before.
+This package stands above `stream` and `engines`, and below `client`. `relay` reads the server and writes a
+log; `follower` reads that log. `store` defines what a relay needs of an engine, and `redis_store` and
+`nats_store` implement it. `entrance` and `opening` check the users' arguments; an engine's library is loaded
+only after that.
 """

@@ -1,8 +1,8 @@
-"""Follows a relay: the same events as from the server, from its log.
+"""Follows a relay: yields the same events as the server would, read from the relay's log.
 
-Over `store`. It is a source of a `Subscription` (`stream.source`), which has filters, handlers, consumers and
-the position. Each follower reads the log from its own place, so all get everything, and at its own pace. What
-was lost before it was read is told as a `Gap` of each agent, then how it stands, then `Live`.
+A follower is a source (`stream.source`) of a `Subscription`, which has filters, handlers, consumers and the
+position. Each follower reads the log from its own place and with its own pace, so all of them get everything.
+If entries were lost before they were read, each agent gets a `Gap`, then its present state, then `Live`.
 """
 
 import asyncio
@@ -37,20 +37,20 @@ __all__ = ["LogReader", "follow"]
 
 _LOG: Final = log_of("events")
 _WAIT: Final = 2.0
-"""Seconds of silence, at most, after which the end of the log is looked at."""
+"""After at most this many seconds without an entry, the end of the log is checked."""
 _NEW: Final = "the relay's log was lost, and another began"
 _UNTOLD: Final = "-"
-"""The place of one who was being told how the agents stand."""
+"""The place of a reader that has not got the present state of all agents yet."""
 _LATE: Final = "it was no longer in the relay's log"
 
 
 def follow(
     store: Store, settings: StreamSettings, wants: EventFilter, *, snapshot: bool, since: str | None
 ) -> Subscription:
-    """A subscription to what stands in this log.
+    """A subscription to the events in a relay's log.
 
     Raises:
-        InvalidRequestError: `since` is no position of this relay.
+        InvalidRequestError: `since` is not a position of this relay.
     """
     begun = None if since is None else _read_place(read_position(since).source, store.name)
 
@@ -101,12 +101,12 @@ class LogReader:
 
     Args:
         store: the log.
-        look: how it stands.
+        look: the present state of the agents in the log.
         state: whether a relay leads now.
-        wants: which events are told.
+        wants: which events are yielded.
         settings: sizes and times.
-        add: follows an agent that has come up in the log.
-        begun: the place to go on from; None: from now on.
+        add: follows an agent that has appeared in the log.
+        begun: the place from which to continue; None: from now on.
     """
 
     def __init__(
@@ -206,7 +206,7 @@ class LogReader:
         await self._persist(self._turn, for_ever=True)
 
     async def _persist(self, act: Callable[[], Awaitable[None]], *, for_ever: bool = False) -> None:
-        """Do it until it was done; or again and again."""
+        """Repeat `act` until it succeeds; with `for_ever`, also after that."""
         backoff = Backoff(self._settings)
         while True:
             try:
@@ -227,7 +227,7 @@ class LogReader:
     async def _turn(self) -> None:
         entries = await self._store.read(self._at, min(_WAIT, self._settings.ping_interval))
         if not entries:
-            # A relay that is gone, or a log that has begun anew below our place, is silent as well.
+            # There may also be no entries because the relay is gone, or because a new log has begun.
             end = await self._store.end()
             self._stand(StreamState.LIVE if end.is_led else StreamState.CONNECTING)
             if end.last == self._at:
@@ -254,7 +254,7 @@ class LogReader:
                 followed.state = state
 
     def _meet(self, agent_id: str, record: Record | None) -> bool:
-        """Whether this agent is followed: from now on, if it has come up just now."""
+        """Whether this agent is followed. An agent that has just appeared is followed from now on."""
         if record is not None and record.client is not None:
             self._clients[agent_id] = ClientRef(id=record.client[0], name=record.client[1])
         if agent_id in self._left or not self._wants.takes_agent(agent_id, self._clients):
@@ -285,10 +285,10 @@ class LogReader:
         followed.last = self._settings.clock()
 
     async def _resync(self, reason: str) -> None:
-        """Tell of each agent that something is missing, how it stands, and that all is told then."""
+        """Yield a `Gap`, the present state and `Live` for each agent."""
         look = await self._store.look()
         if not look.agents and not look.last:
-            # Nobody has begun another log yet: to be told when somebody has.
+            # No relay has begun a new log yet; look again later.
             await asyncio.sleep(self._settings.backoff_first)
             return
         now = self._settings.clock()
@@ -318,8 +318,8 @@ class LogReader:
 
 
 def _read_place(begun: SourcePlace | None, name: str) -> str:
-    """What `place` wrote."""
+    """Read a place as `LogReader.place` writes it."""
     prefix = f"relay:{name}:"
     if not isinstance(begun, str) or not begun.startswith(prefix):
-        raise InvalidRequestError(f"since is no position of the relay {name!r}, but of other events")
+        raise InvalidRequestError(f"since is not a position of the relay {name!r}, but of other events")
     return begun.removeprefix(prefix)

@@ -1,6 +1,6 @@
-"""How a client makes a relay: checks what is given, before the library for its log is loaded.
+"""Makes the relay of a client: checks the arguments, and then loads the library of the engine.
 
-At the top of this room. Followers need none of this.
+Followers don't need this module.
 """
 
 from collections.abc import Iterable, Sequence
@@ -36,15 +36,15 @@ def opened(
     webhooks: WebhookReceiver | None,
     settings: StreamSettings | None,
 ) -> "Relay":
-    """The relay of `TRMM.relay`, which says what all of this is. Nothing is sent yet.
+    """Make the relay of `TRMM.relay`, which describes the arguments. Nothing is sent yet.
 
     Raises:
-        InvalidRequestError: an argument is wrong, or the library is missing.
+        InvalidRequestError: an argument is invalid, or the engine's library is not installed.
     """
     address = relay_address(to, "to")
     api.transport.server.secrets.keep(address.password)
     given = agents if agents is None or isinstance(agents, Selector) else list(agents)
-    # Those that can be reached are told of while others are still being connected.
+    # The events of agents that are connected are relayed while others are still connecting.
     chosen = replace(settings or StreamSettings(), wait_for_all=False)
     output = arguments.boolean(output, "output")
     again = arguments.number(relist, "relist", above=0)

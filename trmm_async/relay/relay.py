@@ -1,7 +1,8 @@
-"""Reads the server's events as the only one of its name, and writes them where many can follow.
+"""`Relay`: reads the server's events and writes them to a log that many processes can follow.
 
-Over `leading`, which is one relay's time as the leader. One leads, others of the same name stand by; when its
-lease ends another leads, in a higher epoch, with `since=` the position that stands in the log.
+Of all relays of one name, one leads and the others stand by. When the leader's lease ends, another relay
+leads, with a higher epoch, and continues from the position in the log. `leading` is one relay's time as
+leader.
 """
 
 import asyncio
@@ -37,13 +38,13 @@ _PASSING: Final = (
 
 
 class Relay:
-    """Relays a server's events; see `TRMM.relay`.
+    """A relay of a server's events. `TRMM.relay` makes it; enter it, then await `run`.
 
         async with trmm.relay(to="redis://bus.internal:6379/1", name="acme") as relay:
             await relay.run()
 
     Attributes:
-        trouble: why it can neither lead nor stand by at present; empty if it can.
+        trouble: why the relay can neither lead nor stand by at the moment, as a text; empty if it can.
     """
 
     def __init__(self, store: Store, source: RelaySource, *, lease: float, length: int, queue: int) -> None:
@@ -69,22 +70,22 @@ class Relay:
 
     @property
     def is_leading(self) -> bool:
-        """Whether it is this one that reads the server now."""
+        """Whether this relay is the one that reads the server now."""
         return self._leading is not None and self._leading.is_reading
 
     @property
     def written(self) -> int:
-        """How many events it has written."""
+        """How many events this relay has written."""
         return self._written + (self._leading.written if self._leading is not None else 0)
 
     @property
     def dropped(self) -> int:
-        """How many it had no room for while the engine was away; each is counted in a `Gap`."""
+        """How many events were dropped while the engine could not be reached. A `Gap` has their number."""
         return self._dropped + (self._leading.dropped if self._leading is not None else 0)
 
     async def __aenter__(self) -> Self:
         if self._state != "new":
-            raise ClosedError("a relay is entered once; call trmm.relay() again")
+            raise ClosedError("a relay can be entered once: call trmm.relay() again")
         self._state = "entered"
         return self
 
@@ -96,22 +97,25 @@ class Relay:
         await self._store.aclose()
 
     def stop(self) -> None:
-        """Have `run` end: what was read is written before, and another may lead at once."""
+        """End `run`. Events that were read are still written, and another relay can lead at once."""
         self._stopped.set()
 
     async def run(self) -> None:
-        """Lead, or stand by until the leader is gone; until `stop`, or cancelled.
+        """Lead, or stand by until the leader is gone. Returns after `stop`.
 
-        A server, an engine or shared limits that can't be reached are tried again for ever, see `trouble`.
-        Cancelled, what was read and not written is read again by the next that leads.
+        If the server, the engine or the server of the shared limits can't be reached, the relay keeps trying,
+        and `trouble` says why. If this is cancelled, the next leader reads the events again that were read and
+        not yet written.
 
         Raises:
             APIError: the server refuses the events of all agents, or the key.
             InvalidRequestError: the engine refuses us.
-            ClosedError: outside of the block, or while it runs already.
+            ClosedError: the block was not entered, or `run` is in progress already.
         """
         if self._state != "entered":
-            raise ClosedError("a relay runs inside of `async with`, once at a time")
+            raise ClosedError(
+                "enter the relay first (async with trmm.relay(…) as relay), and run it only once"
+            )
         self._state = "stands by"
         try:
             while not self._stopped.is_set():
@@ -131,7 +135,7 @@ class Relay:
                 await self._stopped.wait()
 
     async def _turn(self) -> float:
-        """Lead if nobody does; how many seconds to wait then."""
+        """Lead if no other relay does. Returns how many seconds to wait afterwards."""
         pause = self._lease / 3
         try:
             look = await self._store.lead(self._lease)

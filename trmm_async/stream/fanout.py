@@ -1,7 +1,7 @@
-"""One subscription for several consumers and handlers, each at its own pace.
+"""Shares one subscription among several consumers and handlers, each with its own pace.
 
-Over `backlog` and `filters`; below `subscription`, which reads for all of them. One task reads, and one more
-runs the callbacks of each handler, one after the other.
+One task reads the subscription for all of them, and one more task for each handler runs its callback, one
+event after the other. It stands above `backlog` and `filters`, and below `subscription`.
 """
 
 import asyncio
@@ -26,14 +26,15 @@ OnError = Callable[[Any, Exception], object]
 
 
 class Consumer:
-    """One of several readers of a subscription, with a queue of its own; made by `Subscription.consumer`.
+    """One of several readers of a subscription, with its own queue. `Subscription.consumer` makes it.
 
         with events.consumer(AlertEvent, severity="error", queue=100) as alerts:
             async for event in alerts: ...
 
-    It holds up nobody: what there is no room for is dropped, and told as a `Gap` with its `dropped`; behind
-    it comes how things stand that were dropped, and `Live`. Is read by one loop at a time, and ends as the
-    subscription does. Leaving its block, or `close`, ends it alone.
+    A slow consumer does not hold up the others: events for which its queue has no room are dropped, and
+    reported in a `Gap` with their number. After the `Gap` come the last states of what was dropped, and
+    `Live`. A consumer is read by one loop at a time, and ends together with the subscription. Leaving its
+    block, or `close`, ends only this consumer.
     """
 
     def __init__(
@@ -58,11 +59,11 @@ class Consumer:
 
     @property
     def dropped(self) -> int:
-        """How many events had no room, in all; each was told in a `Gap`."""
+        """How many events were dropped in all. Each was reported in a `Gap`."""
         return self.backlog.dropped
 
     def close(self) -> None:
-        """Take no more events; what waits is gone. Twice is the same as once."""
+        """Take no more events. Events that wait are discarded. May be called twice."""
         self._leave(self)
         self.backlog.clear()
         self.finish(ClosedError("the consumer is closed"))
@@ -79,16 +80,16 @@ class Consumer:
         return self
 
     async def __anext__(self) -> Event:
-        """The next event. Safe to cancel: nothing is taken then.
+        """The next event. Safe to cancel: no event is lost.
 
         Raises:
-            ClosedError: the consumer or the subscription is closed; or it is in another event loop.
+            ClosedError: the consumer or the subscription is closed; or this is another event loop.
             InvalidRequestError: another loop is waiting for the next event.
-            APIError: the server has refused all agents; what it said of the last.
+            APIError: the server has refused all agents. This is its answer for the last one.
         """
         self._check_loop()
         if self._reading:
-            raise InvalidRequestError("two loops read the same consumer at once: make one for each")
+            raise InvalidRequestError("two loops read the same consumer at once: make a consumer for each")
         self._reading = True
         try:
             while (event := self.backlog.pop()) is None:
@@ -102,26 +103,26 @@ class Consumer:
         return event
 
     def offer(self, event: Event) -> None:
-        """Something has come that it wants."""
+        """Queue an event that passed the filter."""
         self.backlog.push(event)
         self._news.set()
 
     def finish(self, end: BaseException) -> None:
-        """Nothing more will come; behind what waits, `end` is raised."""
+        """End the consumer: after the events that wait, `end` is raised."""
         self._end = self._end or end
         self._news.set()
 
 
 class Handler:
-    """A callback that is called with events, made by `Subscription.on`.
+    """A callback for events. `Subscription.on` makes it.
 
-    It is called with one event after the other, and may be asynchronous. What it raises is logged to
-    "trmm_async.events" and handed to `on_error`, and is the end of nothing.
+    The callback is called with one event after the other, and may be asynchronous. If it raises, the
+    exception is logged to "trmm_async.events" and passed to `on_error`, and the next event follows.
 
     Attributes:
-        consumer: what it takes its events from.
-        calls: how often it was called.
-        errors: how often it raised.
+        consumer: the consumer from which it takes its events.
+        calls: how often the callback was called.
+        errors: how often the callback raised.
     """
 
     def __init__(self, consumer: Consumer, callback: Callback, on_error: OnError | None) -> None:
@@ -139,26 +140,26 @@ class Handler:
 
     @property
     def dropped(self) -> int:
-        """How many events came while its queue was full; of what has a state it is called with the last."""
+        """How many events were dropped because the queue was full. The last states are still delivered."""
         return self.consumer.dropped
 
     def remove(self) -> None:
-        """Call it no more. A call that is under way goes on to its end."""
+        """Stop calling the callback. A call that is in progress runs to its end."""
         self.consumer.close()
 
     def unread(self) -> list[Event]:
-        """What it was not called with, or has not yet dealt with."""
+        """Events with which the callback was not called yet, or which it is still processing."""
         current = [] if self._current is None else [self._current]
         return [*current, *self.consumer.backlog.unread()]
 
     async def run(self) -> None:
-        """Call it, until its consumer ends."""
+        """Call the callback with each event, until the consumer ends."""
         while True:
             try:
                 event = await anext(self.consumer)
-            except Exception:  # noqa: BLE001 - the end of the stream is told to whoever waits for it
+            except Exception:  # noqa: BLE001 - `over` raises the end of the stream for those who wait
                 return
-            # The gap that its own slowness makes is told by its queue, whatever it wants.
+            # Its queue yields the gap that its own slowness makes, even if the filter excludes gaps.
             if self.consumer.wants.takes(event):
                 self._current = event
                 await self._call(event)
@@ -168,7 +169,7 @@ class Handler:
         self.calls += 1
         try:
             await _called(self._callback, event)
-        except Exception as error:  # noqa: BLE001 - whatever a callback does wrong, the stream goes on
+        except Exception as error:  # noqa: BLE001 - the stream continues, whatever a callback raises
             self.errors += 1
             _LOG.exception("a callback for events has failed: %r", self._callback)
             await self._report(event, error)

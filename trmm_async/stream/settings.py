@@ -1,6 +1,6 @@
-"""How a subscription behaves, and the states it can be in.
+"""The settings of a subscription, and the states that it can be in.
 
-Over `sockets`, whose settings these extend; below whatever carries a stream out.
+It stands above `sockets`, whose settings these extend.
 """
 
 import enum
@@ -15,7 +15,11 @@ __all__ = ["Backoff", "Rhythm", "StreamSettings", "StreamState"]
 
 
 class StreamState(enum.StrEnum):
-    """How fresh the picture of one agent is."""
+    """The state of one agent's stream: whether what it has yielded is up to date.
+
+    `CONNECTING`: there is no connection. `CATCHING_UP`: connected, and the changes in a gap are being found
+    out. `LIVE`: up to date. `ENDED`: the server has refused the agent, or the block was left.
+    """
 
     CONNECTING = "connecting"
     CATCHING_UP = "catching up"
@@ -25,26 +29,28 @@ class StreamState(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamSettings(LinkSettings):
-    """How a subscription behaves, besides how its connections are kept.
+    """The settings of a subscription, in addition to those of its connections.
 
     Attributes:
-        queue: events that wait for the reader at most; then the sockets are not read on.
-        backoff_first: seconds before the first attempt to come back; each further wait is twice as long.
-        backoff_most: the longest of these waits.
-        connect_attempts: handshakes per agent in vain before entering the subscription fails.
-        handshakes: at once, at most, for all agents together.
-        baseline_wait: seconds that entering waits at most for the present state; it is learned later then.
-        gather: seconds that a fetch of the server's state waits for more agents that need it.
-        poll_interval: where a server pushes nothing: seconds between two looks at it, at least.
-        poll_share: the part of one of its workers that looking may cost: the longer it takes to answer, the
-            longer the pause.
-        poll_scripts: whether to look at its history of script runs too.
-        wait_for_all: whether entering waits until every agent's stream stands or was refused. False: until
-            the first stands, or all were refused; the others come later, each with its events.
-        jitter: from 0 to 1; each wait is taken from the upper half of its interval.
+        queue: how many events may wait for the reader. If there are more, the client stops reading from the
+            server.
+        backoff_first: seconds before the first attempt to reconnect. Each further wait is twice as long.
+        backoff_most: the longest of these waits, in seconds.
+        connect_attempts: how many handshakes per agent may fail before entering the subscription fails.
+        handshakes: how many handshakes may be in progress at once, for all agents together.
+        baseline_wait: how many seconds entering waits for the present state. If it takes longer, the state is
+            read later.
+        gather: seconds for which a request for the server's state waits for further agents that need it.
+        poll_interval: on a server that pushes no events: seconds between two polls, at least.
+        poll_share: which part of one of the server's workers polling may use. The longer the server takes to
+            answer, the longer the pause.
+        poll_scripts: whether to poll the history of script runs, too.
+        wait_for_all: whether entering waits until every agent is connected or refused. False: until the first
+            is connected, or all were refused; the others follow later.
+        jitter: returns a number from 0 to 1. Each wait is taken from the upper half of its interval.
 
     Raises:
-        InvalidRequestError: a count below 1, or a time that is not positive where it has to be.
+        InvalidRequestError: a count is below 1, or a time is not above 0.
     """
 
     queue: int = 1000
@@ -72,7 +78,7 @@ class StreamSettings(LinkSettings):
 
 
 class Rhythm:
-    """When to look at a server again. Pure: told what the last look took."""
+    """Decides when to poll a server again. Pure: the caller reports how long the last poll took."""
 
     __slots__ = ("_settings", "_took")
 
@@ -81,20 +87,20 @@ class Rhythm:
         self._took = 0.0
 
     def looked(self, took: float) -> None:
-        """A look is over, after so many seconds."""
+        """Record that a poll took so many seconds."""
         self._took = took
 
     def least(self) -> float:
-        """Seconds to wait before the next look, so that looking costs no more than its share of a worker."""
+        """Seconds to wait before the next poll, so that polling uses no more than its share of a worker."""
         return self._took * (1 / self._settings.poll_share - 1)
 
     def next(self) -> float:
-        """Seconds to wait before the next look, if there is no hurry: never in step with other clients."""
+        """Seconds to wait before the next regular poll, with jitter so that clients don't poll in step."""
         return max(self._settings.poll_interval, self.least()) * (1 + self._settings.jitter() / 4)
 
 
 class Backoff:
-    """Waits that double up to a bound and are never nothing. Pure."""
+    """Waits that double up to a limit and are never zero. Pure."""
 
     __slots__ = ("_settings", "failures")
 
@@ -103,12 +109,12 @@ class Backoff:
         self.failures: int = 0
 
     def next(self) -> float:
-        """Seconds to wait now."""
-        # A larger exponent only overflows; the bound is reached long before.
+        """Seconds to wait now. Each call makes the next wait longer."""
+        # A larger exponent would only overflow; the limit is reached long before.
         full = min(self._settings.backoff_most, self._settings.backoff_first * 2.0 ** min(self.failures, 64))
         self.failures += 1
         return full * (0.5 + self._settings.jitter() / 2)
 
     def reset(self) -> None:
-        """It works again."""
+        """Start again with the shortest wait, since an attempt succeeded."""
         self.failures = 0

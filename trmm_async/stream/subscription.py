@@ -1,7 +1,7 @@
-"""Live events: many agents' events merged into one bounded stream, whatever they come from.
+"""`Subscription`: the events of many agents, merged into one bounded stream.
 
-At the top of this floor. `client` makes a `Subscription` over a `Source` (`pushed`, `polling`), which knows
-how the events come; here is who is followed, what the reader has got, and the life of it all.
+`client` makes a `Subscription` over a `Source` (`pushed`, `polling`), which knows how the events arrive. This
+module knows which agents are followed and what the reader has got, and owns the tasks.
 """
 
 import asyncio
@@ -32,29 +32,32 @@ E = TypeVar("E", bound=Event)
 
 
 class Subscription:
-    """The live events of one or more agents.
+    """The live events of one or more agents. `TRMM.events` makes it.
 
-    `async with` connects, `async for` inside of it yields events until the block is left, or until the server
-    has refused all agents. Events of one agent come in order. When `settings.queue` events wait for a slow
-    reader, the source is not read on, and nothing is dropped. A lost connection is made again, and told as
-    a `Gap`, behind which stands what could be caught up, and then `Live`.
+        async with trmm.events(agents) as events:
+            async for event in events: ...
 
-    Belongs to one event loop, is entered once, and is read by one loop at a time.
+    `async with` connects. `async for` yields events until you leave the block, or until the server has
+    refused all agents. The events of one agent come in order. If `settings.queue` events wait for a slow
+    reader, the client stops reading from the server, and nothing is dropped. A lost connection is made again;
+    then comes a `Gap`, the changes that could be found out, and `Live`.
+
+    A subscription belongs to one event loop, can be entered once, and can be read by one loop at a time.
 
     Args:
-        source: where the events come from; or how to find it out when the block is entered.
-        agent_ids: of whom, at least one, each once.
-        settings: see there.
-        snapshot: tell each agent's present state first, and then `Live`.
-        since: a `position` that was stored: agents that are in it are caught up from there.
-        clients: the client of each agent of which it is known, for filters.
-        hosts: the host name of each agent of which it is known, for its events.
-        more: the finding of the source adds agents, so that there need be none yet.
-        observers: are told of every gap.
-        server: the address of the server; it stands in positions, and `since` of another is refused.
+        source: the source of the events, or a way to find it when the block is entered.
+        agent_ids: the agents to follow: at least one, without duplicates.
+        settings: see `StreamSettings`.
+        snapshot: yield each agent's present state first, and then `Live`.
+        since: a stored `position`. For the agents in it, the changes since then are yielded first.
+        clients: the known clients of agents, for filters.
+        hosts: the known host names of agents, for their events.
+        more: finding the source adds agents, so `agent_ids` may be empty.
+        observers: get every gap.
+        server: the server's address. It is part of positions, and a `since` of another server is refused.
 
     Raises:
-        InvalidRequestError: no agent, or one twice; `since` is no position, or one of another server.
+        InvalidRequestError: there is no agent, or a duplicate; or `since` is not a position of this server.
     """
 
     def __init__(
@@ -75,10 +78,10 @@ class Subscription:
         given = list(agent_ids)
         self._waiting = dict.fromkeys(given)
         if not (given or more) or len(self._waiting) != len(given):
-            raise InvalidRequestError("events are of at least one agent, and of each agent once")
+            raise InvalidRequestError("events() needs at least one agent, and each agent only once")
         self._settings = settings
         self._mailbox: Mailbox[Event] = Mailbox(settings.queue)
-        self._mailbox.close(ClosedError("events are read inside of `async with`"))
+        self._mailbox.close(ClosedError("enter the subscription first: async with trmm.events(…) as events"))
         self._finder = source
         self._source: Source | None = None
         self._snapshot = snapshot
@@ -111,53 +114,55 @@ class Subscription:
 
     @property
     def state(self) -> dict[str, StreamState]:
-        """By agent_id: "connecting", "catching up", "live" or "ended"; a copy."""
+        """The state of each agent, by agent_id: "connecting", "catching up", "live" or "ended". A copy."""
         waiting = dict.fromkeys(self._waiting, StreamState.CONNECTING)
         return waiting | {agent_id: agent_state.state for agent_id, agent_state in self._agent_states.items()}
 
     @property
     def received(self) -> int:
-        """How many frames, or changes that polling has shown, have come."""
+        """How many frames have arrived, or changes that polling has shown."""
         return self._total("received")
 
     @property
     def dropped(self) -> int:
-        """How many events are known to be lost; each was told in a `Gap`."""
+        """How many events are known to be lost. Each was reported in a `Gap`."""
         return self._total("dropped")
 
     @property
     def reconnects(self) -> int:
-        """How often a connection that was lost has been made again."""
+        """How often a lost connection was made again."""
         return self._total("reconnects")
 
     @property
     def position(self) -> str:
-        """The place up to which events were handed to the reader, to be stored and given back as `since`.
+        """The position up to which the reader has got the events. Store it, and pass it as `since` later.
 
-        JSON text, some dozen bytes for each agent and each of its open alerts. Events that still wait here
-        count as not told, and so do those that were thrown away when the block was left.
+        It is a JSON text with some dozen bytes for each agent and each of its open alerts. Events that still
+        wait in the queue are not counted as read, nor are those that were discarded when the block was left.
         """
         return self._last or self._position()
 
     async def __aenter__(self) -> Self:
-        """Connect: returns when every agent's stream stands or was refused; its present state is known then.
+        """Connect. Returns when the stream of every agent is connected or was refused.
 
-        With `settings.wait_for_all=False`, as soon as the first stands: see `state` for the others.
+        The present state of each connected agent is known then. With `settings.wait_for_all=False`, it
+        returns as soon as the first agent is connected; `state` shows the others.
 
-        A refused agent among several is told as `Ended`. An agent that can't be reached while others can is
-        tried on, and told as a `Gap` when it is. Cancelled or failed: no task and no socket is left.
+        If the server refuses one of several agents, an `Ended` is yielded for it. If an agent can't be
+        reached while others can, the client keeps trying, and yields a `Gap` when it succeeds. If this is
+        cancelled or fails, no task and no socket remains.
 
         Raises:
             APIError: the server refuses the only agent.
             ConnectionFailedError: no agent was accepted, and the server could not be reached
-                `settings.connect_attempts` times, or for `settings.backoff_most`, or not in the time that the
-                client gives a handshake.
-            TimeoutError: the server did not tell its state within the client's timeout.
-            RateLimitedError: the same, by 429 each time.
-            ClosedError: entered before.
+                `settings.connect_attempts` times, or for `settings.backoff_most` seconds, or within the
+                timeout of a handshake.
+            TimeoutError: the server did not send its state within the client's timeout.
+            RateLimitedError: every attempt was answered with 429.
+            ClosedError: the subscription was entered before.
         """
         if self._entered:
-            raise ClosedError("a subscription is entered once; open another")
+            raise ClosedError("a subscription can be entered once: call trmm.events() again")
         self._entered, self._loop = True, asyncio.get_running_loop()
         found = await self._finder.find() if isinstance(self._finder, SourceLater) else self._finder
         outlet = Outlet(self._mailbox, self._watch, self._ended, self._unread, self._observers, self._clients)
@@ -182,9 +187,9 @@ class Subscription:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Close all connections, within `settings.close_timeout` whatever the peers do; cancelled, at once.
+        """Close all connections within `settings.close_timeout` seconds, or at once if this is cancelled.
 
-        Events that were not read are gone. No task and no socket is left.
+        Events that were not read are discarded. No task and no socket remains.
         """
         await self._shut()
 
@@ -192,17 +197,19 @@ class Subscription:
         return self
 
     def __anext__(self) -> Awaitable[Event]:
-        """The next event. Safe to cancel: nothing is taken then.
+        """The next event. Safe to cancel: no event is lost.
 
         Raises:
-            ClosedError: before entering the block, and after leaving it; or in another event loop.
+            ClosedError: the block was not entered yet, or was left; or this is another event loop.
             InvalidRequestError: another loop is waiting for the next event; or there are handlers or
-                consumers, which read in place of it.
-            APIError: the server has refused all agents; what it said of the last.
+                consumers, which read the events instead.
+            APIError: the server has refused all agents. This is its answer for the last one.
         """
         self._check_loop()
         if self._fanout.is_running:
-            raise InvalidRequestError("handlers and consumers read these events: make a consumer() to read")
+            raise InvalidRequestError(
+                "handlers and consumers read these events: read them from a consumer() of your own"
+            )
         return self._read_observed() if self._observers.active else self._mailbox.get()
 
     async def _read_observed(self) -> Event:
@@ -221,20 +228,23 @@ class Subscription:
         queue: int = 1000,
         on_error: Callable[[E, Exception], object] | None = None,
     ) -> Handler:
-        """Have a callback called with events, in place of a loop; see `Handler`, and `run`.
+        """Call a function with each event of a kind, instead of reading events in a loop. See also `run`.
 
         Args:
-            kind: the type of event, or several.
-            callback: is called with one event after the other; it may be asynchronous.
-            agent: of these agents alone.
-            client: of the agents of this client alone, by id, name or object.
-            severity: alerts of this severity alone, or of these.
-            queue: how many may wait for it; what has no room is dropped and counted, and of what has a state
-                it is called with the last in the end.
-            on_error: is called with what the callback raised.
+            kind: the class of the events, or several classes as a tuple.
+            callback: the function. It is called with one event after the other, and may be asynchronous.
+            agent: only events of this agent, or of these agents.
+            client: only events of agents of this client, or of these clients: by id, name or object.
+            severity: only alerts of this severity, or of these.
+            queue: how many events may wait for the callback. Events for which there is no room are dropped
+                and counted. The callback still gets the last state of each agent and alert in the end.
+            on_error: called with the event and the exception that the callback raised.
+
+        Returns:
+            A `Handler`, by which you can stop the calls.
 
         Raises:
-            InvalidRequestError: no such filter; or it is by client, and an agent was given by its id alone.
+            InvalidRequestError: a filter is invalid; or it is by client, and an agent was given by id only.
         """
         wants = self._wanted(kind, agent, client, severity, marks=False)
         handler = self._fanout.handler(self._consumer(wants, queue), callback, on_error)
@@ -250,53 +260,60 @@ class Subscription:
         severity: Severities | None = None,
         queue: int = 1000,
     ) -> Consumer:
-        """One of several readers, each at its own pace, of what comes from now on; see `Consumer`.
+        """Make one of several readers, each with its own pace, of the events from now on.
 
         Args:
-            kind: types of events; `Gap`, `Live` and `Ended` come in any case.
-            agent: of these agents alone.
-            client: of the agents of this client alone, by id, name or object.
-            severity: alerts of this severity alone, or of these.
-            queue: how many may wait.
+            kind: the class of the events, or several classes as a tuple. `Gap`, `Live` and `Ended` come in
+                any case.
+            agent: only events of this agent, or of these agents.
+            client: only events of agents of this client, or of these clients: by id, name or object.
+            severity: only alerts of this severity, or of these.
+            queue: how many events may wait for the reader. Events for which there is no room are dropped, and
+                reported in a `Gap`.
+
+        Returns:
+            A `Consumer`, to be iterated with `async for`.
 
         Raises:
-            InvalidRequestError: as `on`.
+            InvalidRequestError: a filter is invalid; or it is by client, and an agent was given by id only.
         """
         consumer = self._consumer(self._wanted(kind, agent, client, severity, marks=True), queue)
         self._begin_fanout()
         return consumer
 
     async def run(self) -> None:
-        """Wait while handlers and consumers do the work, until the stream ends.
+        """Wait until the stream ends, while handlers and consumers read the events.
 
         Raises:
-            ClosedError: outside of the block, or when it is left meanwhile; or in another event loop.
-            APIError: the server has refused all agents, and every handler has dealt with what had come.
+            ClosedError: the block was not entered yet, or was left; or this is another event loop.
+            APIError: the server has refused all agents, and every handler has processed its events.
         """
         self._check_loop()
         if self._source is None or self._last is not None:
-            raise ClosedError("events are read inside of `async with`")
+            raise ClosedError("enter the subscription first: async with trmm.events(…) as events")
         self._fanout.run()
         await self._fanout.over()
 
     def add(self, agent: str | Agent) -> "Standing":
-        """Follow one more agent from now on; what is returned may be awaited, and needn't be.
+        """Follow one more agent from now on.
 
-        Its stream begins as those of the others did: with its present state for `snapshot=True`, from its
-        place in `since` if it has one there. One that has ended is tried once more, and caught up from
-        there; one that is followed already is left as it is. Refused, it is told as `Ended`.
+        Its stream begins like the others: with its present state if `snapshot=True`, and with the changes
+        since its position in `since` if it has one there. If the agent's stream has ended, it is tried again,
+        and the changes since then are yielded. If the agent is followed already, nothing happens. If the
+        server refuses it, an `Ended` is yielded.
 
         Returns:
-            an awaitable of nothing, done when the agent's stream stands, or was refused.
+            An awaitable that is done when the agent's stream is connected or was refused. You need not await
+            it.
 
         Raises:
-            InvalidRequestError: not an agent.
-            ClosedError: the block was left, or the stream has ended; or it is in another event loop.
+            InvalidRequestError: this is not an agent or an id.
+            ClosedError: the block was left, or the stream has ended; or this is another event loop.
         """
         agent_id = arguments.agent_id(agent)
         self._check_loop()
         if self._end is not None:
-            raise ClosedError("the stream has ended; open another")
+            raise ClosedError("the stream has ended: call trmm.events() again")
         if isinstance(agent, Agent):
             self._clients[agent_id] = agent.client
             self._hosts[agent_id] = agent.hostname
@@ -311,13 +328,14 @@ class Subscription:
         return Standing(self._agent_states.get(agent_id))
 
     def remove(self, agent: str | Agent) -> None:
-        """Follow an agent no more: no event of it comes from now on, not even one that waits here.
+        """Stop following an agent. No more events of it come, not even those that wait in the queue.
 
-        One that is not followed is no mistake. When the last is removed, the stream goes on, empty.
+        It is no error if the agent is not followed. If the last agent is removed, the stream continues
+        without events.
 
         Raises:
-            InvalidRequestError: not an agent.
-            ClosedError: it is in another event loop.
+            InvalidRequestError: this is not an agent or an id.
+            ClosedError: this is another event loop.
         """
         agent_id = arguments.agent_id(agent)
         self._check_loop()
@@ -371,7 +389,7 @@ class Subscription:
         self._going_on.add(agent_id)
 
     def _keep_place(self, agent_id: str) -> None:
-        """What was told of one that has ended need not be told again."""
+        """Keep the position of an agent whose stream has ended, so that its events are not yielded again."""
         if (agent_state := self._agent_states.get(agent_id)) is not None:
             now = self._settings.clock()
             place = agent_state.place(now, (), now)
@@ -401,7 +419,7 @@ class Subscription:
         unread: dict[str, list[Event]] = {}
         for event in waiting:
             unread.setdefault(event.agent_id, []).append(event)
-        # It is asked for at every event, and of thousands of agents one has changed since.
+        # The position is asked for at every event, and since then one of thousands of agents has changed.
         kept = self._written
         for agent_id, agent_state in self._agent_states.items():
             stamp = agent_state.stamp
@@ -432,9 +450,9 @@ class Subscription:
         self._mailbox.finish(end)
 
     def _check_loop(self) -> None:
-        """Refuse another loop than that of the tasks: nobody would wake up who waits there."""
+        """Refuse another event loop than that of the tasks: a reader there would never be woken up."""
         if self._loop is not None and _running_loop() is not self._loop:
-            raise ClosedError("these events belong to another event loop; open a subscription in each")
+            raise ClosedError("these events belong to another event loop: call trmm.events() in each loop")
 
     def _watch(self, task: asyncio.Task[None]) -> None:
         self._tasks.add(task)
@@ -444,14 +462,14 @@ class Subscription:
         self._tasks.discard(task)
         if task.cancelled() or (crash := task.exception()) is None:
             return
-        # Not the server's doing but a mistake in code: the reader must not wait for ever.
+        # The server didn't cause this; it is a mistake in our code. The reader must not wait forever.
         self._crash = crash
         self._finish(crash)
         for agent_state in self._agent_states.values():
             agent_state.settled.set()
 
     async def _until_settled(self) -> None:
-        """Wait until all stand or are refused; or the first, where that is enough."""
+        """Wait until all agents are connected or refused; or only the first, if that is enough."""
         agent_states = list(self._agent_states.values())
         if self._settings.wait_for_all:
             for agent_state in agent_states:
@@ -474,7 +492,7 @@ class Subscription:
         agent_states = self._agent_states.values()
         if any(agent_state.problem is None for agent_state in agent_states):
             return
-        # Several that were all refused are told one by one; to be read.
+        # If all of several agents were refused, the reader gets an `Ended` for each of them.
         alone = len(agent_states) == 1
         telling = [one for one in agent_states if alone or one.state is not StreamState.ENDED]
         for agent_state in telling:
@@ -497,7 +515,7 @@ class Subscription:
 
 
 class Standing:
-    """When an agent that was added stands; see `Subscription.add`. May be awaited often, or never."""
+    """Done when an added agent is connected; see `Subscription.add`. May be awaited often, or never."""
 
     def __init__(self, agent_state: AgentStreamState | None) -> None:
         self._agent_state = agent_state
@@ -508,7 +526,7 @@ class Standing:
 
 
 async def _wait_out(remaining: Callable[[], list[asyncio.Future[None]]], hurry: Callable[[], None]) -> None:
-    """Wait until nothing remains. Cancelled, it hurries, and still waits: for a turn of the loop, then."""
+    """Wait until nothing remains. If cancelled, call `hurry` and still wait, which then is short."""
     cancelled: asyncio.CancelledError | None = None
     while waiting := remaining():
         try:

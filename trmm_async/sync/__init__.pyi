@@ -2227,177 +2227,192 @@ class Core:
         """
 
 class Fleet:
-    """Scripts and other calls over many agents.
+    """Runs scripts and other calls on many agents.
 
     Attributes:
-        poll: seconds between two looks for agents that a run with `when_online` waits for.
+        poll: a run with `when_online` reads the list of agents every so many seconds. Default: 15.
     """
     poll: float
 
     def run_script(self, agents: Iterable[str | Agent] | Selector, script: AnyScript, *, args: Iterable[str]=(), timeout: int=90, env_vars: Mapping[str, str] | None=None, run_as_user: bool=False, width: int | None=None, canary: int | None=None, batch: Share | None=None, max_failures: Share | None=None, success: Callable[[ScriptResult], bool] | Iterable[int]=..., splay: float=0.0, skip_offline: bool=False, when_online: timedelta | None=None, dry_run: bool=False, journal: Place | None=None) -> FleetRun:
-        """Run a script on all of these agents; see `FleetRun`.
+        """Run a script on many agents. Returns a `FleetRun`, to be awaited or iterated.
 
-        Nothing is sent before the run is entered or awaited. All targets are tried, also those whose last
-        known status is offline, unless you say otherwise: the status may be old.
+        Nothing is sent before you enter or await the run. Every target is tried, including agents that were
+        last seen offline, since their last known status may be old. `skip_offline` and `when_online` change
+        that.
 
-        A stock server takes all targets in one call, and they begin at once, unless `width`, `splay` or
-        `max_failures` ask for less; the results are collected from its history.
+        A stock server takes all targets in one call, and they start together, unless `width`, `splay` or
+        `max_failures` asks for less. The results are read from the server's history.
 
         Args:
-            agents: ids or agents, of a collection or an asynchronous stream; the same one twice is refused.
-                An `agents.select(…)` is read to its end before the first is sent.
-            script: the id or the name of a script in the server's library, or the script. A name is looked up
+            agents: ids or agents: any iterable, also an asynchronous one, or `agents.select(…)`, which is
+                read to its end before the first script is sent. Duplicates are refused.
+            script: a script of the server's library: its id, its name, or the `Script`. A name is looked up
                 when the run begins.
-            args: the script's arguments.
+            args: the script's arguments, texts.
             timeout: seconds that the script may take on each agent, 1 to 300.
             env_vars: environment variables for the script; a stock server only.
-            run_as_user: run it as the user who is logged in; a stock server only.
+            run_as_user: run the script as the user who is logged in; a stock server only.
 
-            width: how many may run at once. None for what suits the server: 50 on a gateway, all on a stock
-                server.
-            canary: so many first, and the others only if all of these succeed.
-            batch: so many at a time, the next when all of them have ended; a whole number, or a share of the
-                targets as a float (0.1 is a tenth).
-            max_failures: how many failures are put up with, a number or a share; one more stops the run, and
-                who was not begun is skipped. Whatever is not known to have succeeded is a failure.
-            success: whether a result is a success; by default, return code 0. A function, or the return
-                codes, which a journal keeps for `resume`.
-            splay: each sending waits a random time up to so many seconds.
+            width: how many targets may be in progress at once. None: 50 on a gateway, all on a stock server.
+            canary: the number of targets to run first. The others follow only if all of these succeed.
+            batch: how many targets run at a time; the next batch starts when all of a batch have ended. A
+                whole number, or a share of the targets as a float (0.1 is a tenth).
+            max_failures: stop after more than this number (an int) or this share (a float) of failures.
+                Targets not yet started are skipped. A target that is not known to have succeeded is a
+                failure.
+            success: which results are successes: a function of a `ScriptResult`, or return codes. Return
+                codes are stored in a journal for `resume`; a function is not. Default: return code 0.
+            splay: before each target is sent, wait a random time of up to this many seconds.
 
-            skip_offline: skip those that the server says are offline when the run begins.
-            when_online: don't skip them, but run them when they come back within this time.
-            dry_run: say what would happen to whom, as `Skipped` outcomes, and send no script.
-            journal: a file that the run is kept in, so that `resume` can go on with it after a crash. It must
-                not exist. Or a run in a database, a `PostgresJournal` or "postgresql://host/database?run=NAME",
-                which several hosts can work off; its name must not be there yet.
+            skip_offline: skip the agents that are offline, according to the server, when the run begins.
+            when_online: wait for offline agents instead: the script runs on those that come back within this
+                time, and the others are skipped.
+            dry_run: return a `Skipped` for each target, whose reason says what would happen to it. No script
+                is sent, and no journal is made.
+            journal: the path of a file that records the run, so that `resume` can continue it after a crash.
+                The file must not exist. Or a run in a database, which several hosts can work on together: a
+                `PostgresJournal`, or "postgresql://host/database?run=NAME". The database must not have a run
+                of that name.
 
         Raises:
-            InvalidRequestError: an argument is wrong, or a target stands there twice.
+            InvalidRequestError: an argument is invalid, or a target is given twice. Nothing was sent.
         """
 
     def run_command(self, agents: Iterable[str | Agent] | Selector, command: str, *, shell: str='cmd', custom_shell: str | None=None, timeout: int=30, run_as_user: bool=False, success: Callable[[CommandResult], bool] | str | None=None, **options: Unpack[KeptRunOptions]) -> FleetRun[CommandResult]:
-        """Run a command on all of these agents, a stock server's; see `FleetRun`.
+        """Run a command on many agents of a stock server. Returns a `FleetRun`.
 
-        By the server's call for many, which holds no worker; what it printed is collected from the history.
-        That has no return codes: `CommandResult.retcode` is None, and whatever has an end is a success unless
-        `success` says otherwise. So `canary`, `batch` and `max_failures` need one.
+        The command is sent by the server's bulk call, which holds no worker, and its output is read from the
+        server's history. The history has no return codes of commands: `CommandResult.retcode` is None, and
+        every command that ended is a success unless `success` says otherwise. So `canary`, `batch` and
+        `max_failures` need `success`.
 
         Args:
-            agents: as of `run_script`.
-            command: the command, as the shell takes it.
-            shell: "cmd" or "powershell" on Windows, elsewhere a path such as "/bin/bash"; one for all.
+            agents: as in `run_script`.
+            command: the command line, in the syntax of the shell.
+            shell: "cmd" or "powershell" on Windows, elsewhere a path such as "/bin/bash". It is the same for
+                all targets.
             custom_shell: the path of a program that is used as the shell, in place of `shell`.
-            timeout: seconds that it may take on each agent, a day at most.
-            run_as_user: run it as the user who is logged in (Windows).
-            success: whether what came of it is a success: a function of it, or a text that has to be in its
-                output, which a journal keeps for `resume`.
+            timeout: seconds that the command may take on each agent, 86400 (a day) at most.
+            run_as_user: run the command as the user who is logged in (Windows).
+            success: which results are successes: a function of a `CommandResult`, or a text that the output
+                must contain. A text is stored in a journal for `resume`; a function is not.
             options: `width`, `canary`, `batch`, `max_failures`, `splay`, `skip_offline`, `when_online`,
-                `dry_run` and `journal` as of `run_script`.
+                `dry_run` and `journal`, as in `run_script`.
 
         Raises:
-            InvalidRequestError: an argument is wrong, a target stands there twice, or there is no `success`
-                for a policy that goes by it.
+            InvalidRequestError: an argument is invalid, a target is given twice, or `canary`, `batch` or
+                `max_failures` is given without `success`. Nothing was sent.
             UnsupportedError (on entering): the server is a gateway.
         """
 
     def run_code(self, agents: Iterable[str | Agent] | Selector, code: str, *, shell: str, args: Iterable[str]=(), env_vars: Mapping[str, str] | None=None, timeout: int=90, run_as_user: bool=False, success: Callable[[ScriptResult], bool] | Iterable[int]=..., **options: Unpack[KeptRunOptions]) -> FleetRun[ScriptResult]:
-        """Run code that is not in the library on all of these agents, a stock server's; see `FleetRun`.
+        """Run code that is not in the library on many agents of a stock server. Returns a `FleetRun`.
 
-        By the server's call for trying scripts out, one for each agent. It waits for the agent and holds a
-        worker until then, so that no more than `max_waiting` are under way at once. The server keeps nothing
-        of it: where an answer is lost the outcome stays `Unknown`, also when it is resumed.
+        The code is sent by the server's call for testing scripts, one call for each agent. The call waits for
+        the agent and holds a worker meanwhile, so no more than `max_waiting` are in progress at once. The
+        server keeps no record of it: if an answer is lost, the outcome is `Unknown`, and `resume` can't find
+        out more.
 
         Args:
-            agents: as of `run_script`.
-            code: its text.
-            shell: what runs it: "powershell", "cmd", "python", "shell", "nushell" or "deno".
-            args: its arguments.
-            env_vars: its environment variables.
-            timeout: seconds that it may take on each agent, 1 to 300.
-            run_as_user: run it as the user who is logged in.
-            success: as of `run_script`.
-            options: as of `run_command`.
+            agents: as in `run_script`.
+            code: the text of the code.
+            shell: what runs the code: "powershell", "cmd", "python", "shell", "nushell" or "deno".
+            args: the arguments of the code, texts.
+            env_vars: environment variables for the code.
+            timeout: seconds that the code may take on each agent, 1 to 300.
+            run_as_user: run the code as the user who is logged in.
+            success: as in `run_script`.
+            options: as in `run_command`.
 
         Raises:
-            InvalidRequestError: an argument is wrong, or a target stands there twice.
+            InvalidRequestError: an argument is invalid, or a target is given twice. Nothing was sent.
             UnsupportedError (on entering): the server is a gateway.
         """
 
     def scan_patches(self, agents: Iterable[str | Agent] | Selector, **options: Unpack[KeptRunOptions]) -> FleetRun[None]:
-        """Have these agents of a stock server look for Windows updates; see `FleetRun`.
+        """Have many agents of a stock server look for Windows updates. Returns a `FleetRun`.
 
-        The server answers that it will, and tells no more: `Done` means accepted, and its result is None.
-        Whom it has left out is found out: those that run another system, or that the key may not see, are
-        `Failed`. With a `width` it is a call for each, else one for all.
+        The server answers only that it accepted the order: `Done` means accepted, and its result is None.
+        Agents that the server leaves out are `Failed`: those that run another system than Windows, and those
+        that the key may not see. With a `width` there is one call for each agent, otherwise one for all.
 
         Args:
-            agents: as of `run_script`.
-            options: as of `run_command`; a failure is what was not accepted.
+            agents: as in `run_script`.
+            options: as in `run_command`. A target is a failure if the server did not accept it.
 
         Raises:
-            InvalidRequestError: an argument is wrong, or a target stands there twice.
+            InvalidRequestError: an argument is invalid, or a target is given twice. Nothing was sent.
             UnsupportedError (on entering): the server is a gateway.
         """
 
     def install_patches(self, agents: Iterable[str | Agent] | Selector, **options: Unpack[KeptRunOptions]) -> FleetRun[None]:
-        """Have these agents install the Windows updates that are approved, now; all else as `scan_patches`.
+        """Have many agents of a stock server install the approved Windows updates now. Returns a `FleetRun`.
 
-        `Done` means accepted, not installed: `agents.windows_updates.list` tells that in time.
+        `Done` means that the server accepted the order, not that the updates are installed:
+        `agents.windows_updates.list` shows that later. Everything else is as in `scan_patches`.
         """
 
     def resume(self, journal: Place, *, retry: Retry | Iterable[Retry]=(), success: Callable[[Any], bool] | Iterable[int] | str | None=None, forgive: bool=False) -> FleetRun[Any]:
-        """Go on with the run of a journal; awaited or iterated, one outcome for every target of it.
+        """Continue the run of a journal. Returns a `FleetRun`, which has one outcome for each target.
 
-        Those that ended have the outcome that is written there. Those that were never sent are run, as the
-        journal says. Those in flight when the process ended are settled where the server can tell (a stock
-        server's history), else they are `Unknown`. None is run twice unless `retry` says so.
+        - Targets that have an outcome in the journal keep it.
+        - Targets that were never sent are run, with the arguments that the journal holds.
+        - Targets that were in progress when the earlier process ended are looked up in the history of a stock
+          server. If it has no result of them, and always on a gateway, they are `Unknown`.
 
-        The policy goes on, too: a run whose canary has failed, or that had more failures than `max_failures`,
-        stays stopped, and what was not begun is skipped, unless those are retried or `forgive` says so. Those
-        that were in flight, and of which nothing is known, count for a canary alone.
+        No target is run twice unless `retry` asks for it.
+
+        The limits of the run continue to apply: if its canary failed, or it had more failures than
+        `max_failures`, it stays stopped, and the targets not yet started are skipped. To continue all the
+        same, retry the failures, or pass `forgive=True`. A target that was in progress, and whose outcome
+        stays unknown, counts as a failure only if it is a canary.
 
         Args:
-            journal: the file, or the run in a database. Of the latter any number of hosts can go on with it
-                at once: they work it off together, and each is told all outcomes.
-            retry: "failed" runs those again that failed, or ran without success; "unknown" those of which it
-                isn't known; "skipped" those that were skipped for being offline. One of them, or several.
-            success: as of the run: return codes of scripts and code, a text of commands, or a function; of
-                patches none. None for the return codes or the text that the run was given; a function can't
-                be written into a file. For what ends from now on. Not for a run in a database.
-            forgive: go on as if what has ended by now had succeeded.
+            journal: the path of the file, or the run in a database. Any number of hosts can continue a run in
+                a database at the same time: they share its targets, and each of them gets all outcomes.
+            retry: which targets to run again, one or several of: "failed" (those that failed, or ran without
+                success), "unknown" (those that may have run: **they may run twice**) and "skipped" (those
+                that were skipped because they were offline).
+            success: which results are successes, for targets that end from now on: return codes (of scripts
+                and code), a text (of commands), or a function. None: the return codes or the text that the
+                run was started with. It can't be given for patches, or for a run in a database.
+            forgive: count all targets that have ended so far as successes.
 
-        Raises (on entering):
-            InvalidRequestError: `success` is not for a run of this kind.
-            JournalError: there is no such journal, it is of another server or a newer version, another
-                process works on it, it isn't whole, or another user could have written it.
+        Raises:
+            InvalidRequestError: an argument is invalid; on entering: `success` doesn't fit this kind of run.
+            JournalError (on entering): the journal doesn't exist, is damaged or incomplete, is of another
+                server or to a newer version of the format, another process works on it, or another user could
+                have written it.
         """
 
     @overload
     def map(self, agents: Selector, call: Callable[[Agent], T], *, success: Callable[[T], bool]=..., **options: Unpack[RunOptions]) -> FleetRun[T]:
-        """Do whatever you like to all of these agents, with an outcome for each; see `FleetRun`.
+        """Call an asynchronous function once for each agent. Returns a `FleetRun`.
 
             with trmm.fleet.map(agents, lambda agent: trmm.agents.services(agent), width=20) as run:
                 for outcome in run: ...
 
-        `call` is called once for each target, `width` at a time, and may make any number of calls. What it
-        returns is the `result` of `Done`. A `TRMMError` that it raises is the target's outcome: `Failed` only
-        if nothing that changes something was sent by then, else `Unknown`. That is told by the calls of all
-        `TRMM` objects that are made in it, also in tasks that it begins; what else it does is for it to know.
+        The function may make any number of calls, and is in progress for `width` targets at a time. Its
+        return value is the `result` of `Done`. If it raises a `TRMMError`, that is the target's outcome:
+        `Failed` if no call that changes something had been sent for this target, otherwise `Unknown`. All
+        calls of any `TRMM` object made in the function are counted, also those in tasks that it starts;
+        anything else that the function does is not.
 
-        Any other exception stops the run: what is under way is waited for, and then it is raised.
+        Any other exception stops the run: targets in progress are waited for, and then it is raised.
 
-        There is no journal: a function can't be written down.
+        There is no `journal`, because a function can't be stored in a file.
 
         Args:
-            agents: as of `run_script`.
-            call: a function, which may use the client; it gets the target as it was given, an id or an agent; of an
-                `agents.select(…)` the agent.
-            success: whether what was returned is a success; by default, whatever it is.
-            options: `width`, 50 if not given; `canary`, `batch`, `max_failures`, `splay`, `skip_offline` and
-                `when_online` as of `run_script`.
+            agents: as in `run_script`.
+            call: an asynchronous function of one argument: the target as you gave it, an id or an agent. For
+                `agents.select(…)`, it is the agent.
+            success: a function that says whether a return value is a success. By default, every one is.
+            options: `width` (50 if not given), `canary`, `batch`, `max_failures`, `splay`, `skip_offline` and
+                `when_online`, as in `run_script`.
 
         Raises:
-            InvalidRequestError: an argument is wrong, or a target stands there twice.
+            InvalidRequestError: an argument is invalid, or a target is given twice. Nothing was sent.
         """
 
     @overload
@@ -2501,174 +2516,190 @@ class Selector:
         """
 
 class Subscription:
-    """The live events of one or more agents.
+    """The live events of one or more agents. `TRMM.events` makes it.
 
-    `with` connects, `for` inside of it yields events until the block is left, or until the server
-    has refused all agents. Events of one agent come in order. When `settings.queue` events wait for a slow
-    reader, the source is not read on, and nothing is dropped. A lost connection is made again, and told as
-    a `Gap`, behind which stands what could be caught up, and then `Live`.
+        with trmm.events(agents) as events:
+            for event in events: ...
 
-    Is entered once, and is read by one loop at a time.
+    `with` connects. `for` yields events until you leave the block, or until the server has
+    refused all agents. The events of one agent come in order. If `settings.queue` events wait for a slow
+    reader, the client stops reading from the server, and nothing is dropped. A lost connection is made again;
+    then comes a `Gap`, the changes that could be found out, and `Live`.
+
+    A subscription belongs to one event loop, can be entered once, and can be read by one loop at a time.
 
     Args:
-        source: where the events come from; or how to find it out when the block is entered.
-        agent_ids: of whom, at least one, each once.
-        settings: see there.
-        snapshot: tell each agent's present state first, and then `Live`.
-        since: a `position` that was stored: agents that are in it are caught up from there.
-        clients: the client of each agent of which it is known, for filters.
-        hosts: the host name of each agent of which it is known, for its events.
-        more: the finding of the source adds agents, so that there need be none yet.
-        observers: are told of every gap.
-        server: the address of the server; it stands in positions, and `since` of another is refused.
+        source: the source of the events, or a way to find it when the block is entered.
+        agent_ids: the agents to follow: at least one, without duplicates.
+        settings: see `StreamSettings`.
+        snapshot: yield each agent's present state first, and then `Live`.
+        since: a stored `position`. For the agents in it, the changes since then are yielded first.
+        clients: the known clients of agents, for filters.
+        hosts: the known host names of agents, for their events.
+        more: finding the source adds agents, so `agent_ids` may be empty.
+        observers: get every gap.
+        server: the server's address. It is part of positions, and a `since` of another server is refused.
 
     Raises:
-        InvalidRequestError: no agent, or one twice; `since` is no position, or one of another server.
+        InvalidRequestError: there is no agent, or a duplicate; or `since` is not a position of this server.
     """
 
     @property
     def state(self) -> dict[str, StreamState]:
-        """By agent_id: "connecting", "catching up", "live" or "ended"; a copy."""
+        """The state of each agent, by agent_id: "connecting", "catching up", "live" or "ended". A copy."""
 
     @property
     def received(self) -> int:
-        """How many frames, or changes that polling has shown, have come."""
+        """How many frames have arrived, or changes that polling has shown."""
 
     @property
     def dropped(self) -> int:
-        """How many events are known to be lost; each was told in a `Gap`."""
+        """How many events are known to be lost. Each was reported in a `Gap`."""
 
     @property
     def reconnects(self) -> int:
-        """How often a connection that was lost has been made again."""
+        """How often a lost connection was made again."""
 
     @property
     def position(self) -> str:
-        """The place up to which events were handed to the reader, to be stored and given back as `since`.
+        """The position up to which the reader has got the events. Store it, and pass it as `since` later.
 
-        JSON text, some dozen bytes for each agent and each of its open alerts. Events that still wait here
-        count as not told, and so do those that were thrown away when the block was left.
+        It is a JSON text with some dozen bytes for each agent and each of its open alerts. Events that still
+        wait in the queue are not counted as read, nor are those that were discarded when the block was left.
         """
 
     def __enter__(self) -> Self:
-        """Connect: returns when every agent's stream stands or was refused; its present state is known then.
+        """Connect. Returns when the stream of every agent is connected or was refused.
 
-        With `settings.wait_for_all=False`, as soon as the first stands: see `state` for the others.
+        The present state of each connected agent is known then. With `settings.wait_for_all=False`, it
+        returns as soon as the first agent is connected; `state` shows the others.
 
-        A refused agent among several is told as `Ended`. An agent that can't be reached while others can is
-        tried on, and told as a `Gap` when it is. Cancelled or failed: no task and no socket is left.
+        If the server refuses one of several agents, an `Ended` is yielded for it. If an agent can't be
+        reached while others can, the client keeps trying, and yields a `Gap` when it succeeds. If this is
+        cancelled or fails, no task and no socket remains.
 
         Raises:
             APIError: the server refuses the only agent.
             ConnectionFailedError: no agent was accepted, and the server could not be reached
-                `settings.connect_attempts` times, or for `settings.backoff_most`, or not in the time that the
-                client gives a handshake.
-            TimeoutError: the server did not tell its state within the client's timeout.
-            RateLimitedError: the same, by 429 each time.
-            ClosedError: entered before.
+                `settings.connect_attempts` times, or for `settings.backoff_most` seconds, or within the
+                timeout of a handshake.
+            TimeoutError: the server did not send its state within the client's timeout.
+            RateLimitedError: every attempt was answered with 429.
+            ClosedError: the subscription was entered before.
         """
 
     def __exit__(self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None) -> None:
-        """Close all connections, within `settings.close_timeout` whatever the peers do; cancelled, at once.
+        """Close all connections within `settings.close_timeout` seconds, or at once if this is cancelled.
 
-        Events that were not read are gone. No task and no socket is left.
+        Events that were not read are discarded. No task and no socket remains.
         """
 
     def __iter__(self) -> Self:
         ...
 
     def __next__(self) -> Event:
-        """The next event. Safe to cancel: nothing is taken then.
+        """The next event. Safe to cancel: no event is lost.
 
         Raises:
-            ClosedError: before entering the block, and after leaving it; or in another event loop.
+            ClosedError: the block was not entered yet, or was left; or this is another event loop.
             InvalidRequestError: another loop is waiting for the next event; or there are handlers or
-                consumers, which read in place of it.
-            APIError: the server has refused all agents; what it said of the last.
+                consumers, which read the events instead.
+            APIError: the server has refused all agents. This is its answer for the last one.
         """
 
     def on(self, kind: type[E] | tuple[type[E], ...], callback: Callable[[E], object], *, agent: FiltersAgents | None=None, client: FiltersClients | None=None, severity: Severities | None=None, queue: int=1000, on_error: Callable[[E, Exception], object] | None=None) -> Handler:
-        """Have a callback called with events, in place of a loop; see `Handler`, and `run`.
+        """Call a function with each event of a kind, instead of reading events in a loop. See also `run`.
 
         Args:
-            kind: the type of event, or several.
-            callback: is called with one event after the other; it may be asynchronous.
-            agent: of these agents alone.
-            client: of the agents of this client alone, by id, name or object.
-            severity: alerts of this severity alone, or of these.
-            queue: how many may wait for it; what has no room is dropped and counted, and of what has a state
-                it is called with the last in the end.
-            on_error: is called with what the callback raised.
+            kind: the class of the events, or several classes as a tuple.
+            callback: the function. It is called with one event after the other, and may be asynchronous.
+            agent: only events of this agent, or of these agents.
+            client: only events of agents of this client, or of these clients: by id, name or object.
+            severity: only alerts of this severity, or of these.
+            queue: how many events may wait for the callback. Events for which there is no room are dropped
+                and counted. The callback still gets the last state of each agent and alert in the end.
+            on_error: called with the event and the exception that the callback raised.
+
+        Returns:
+            A `Handler`, by which you can stop the calls.
 
         Raises:
-            InvalidRequestError: no such filter; or it is by client, and an agent was given by its id alone.
+            InvalidRequestError: a filter is invalid; or it is by client, and an agent was given by id only.
         """
 
     def consumer(self, kind: Kinds | None=None, *, agent: FiltersAgents | None=None, client: FiltersClients | None=None, severity: Severities | None=None, queue: int=1000) -> Consumer:
-        """One of several readers, each at its own pace, of what comes from now on; see `Consumer`.
+        """Make one of several readers, each with its own pace, of the events from now on.
 
         Args:
-            kind: types of events; `Gap`, `Live` and `Ended` come in any case.
-            agent: of these agents alone.
-            client: of the agents of this client alone, by id, name or object.
-            severity: alerts of this severity alone, or of these.
-            queue: how many may wait.
+            kind: the class of the events, or several classes as a tuple. `Gap`, `Live` and `Ended` come in
+                any case.
+            agent: only events of this agent, or of these agents.
+            client: only events of agents of this client, or of these clients: by id, name or object.
+            severity: only alerts of this severity, or of these.
+            queue: how many events may wait for the reader. Events for which there is no room are dropped, and
+                reported in a `Gap`.
+
+        Returns:
+            A `Consumer`, to be iterated with `for`.
 
         Raises:
-            InvalidRequestError: as `on`.
+            InvalidRequestError: a filter is invalid; or it is by client, and an agent was given by id only.
         """
 
     def run(self) -> None:
-        """Wait while handlers and consumers do the work, until the stream ends.
+        """Wait until the stream ends, while handlers and consumers read the events.
 
         Raises:
-            ClosedError: outside of the block, or when it is left meanwhile; or in another event loop.
-            APIError: the server has refused all agents, and every handler has dealt with what had come.
+            ClosedError: the block was not entered yet, or was left; or this is another event loop.
+            APIError: the server has refused all agents, and every handler has processed its events.
         """
 
     def add(self, agent: str | Agent) -> Standing:
-        """Follow one more agent from now on; what is returned may be awaited, and needn't be.
+        """Follow one more agent from now on.
 
-        Its stream begins as those of the others did: with its present state for `snapshot=True`, from its
-        place in `since` if it has one there. One that has ended is tried once more, and caught up from
-        there; one that is followed already is left as it is. Refused, it is told as `Ended`.
+        Its stream begins like the others: with its present state if `snapshot=True`, and with the changes
+        since its position in `since` if it has one there. If the agent's stream has ended, it is tried again,
+        and the changes since then are yielded. If the agent is followed already, nothing happens. If the
+        server refuses it, an `Ended` is yielded.
 
         Returns:
-            an awaitable of nothing, done when the agent's stream stands, or was refused.
+            An awaitable that is done when the agent's stream is connected or was refused. You need not await
+            it.
 
         Raises:
-            InvalidRequestError: not an agent.
-            ClosedError: the block was left, or the stream has ended; or it is in another event loop.
+            InvalidRequestError: this is not an agent or an id.
+            ClosedError: the block was left, or the stream has ended; or this is another event loop.
         """
 
     def remove(self, agent: str | Agent) -> None:
-        """Follow an agent no more: no event of it comes from now on, not even one that waits here.
+        """Stop following an agent. No more events of it come, not even those that wait in the queue.
 
-        One that is not followed is no mistake. When the last is removed, the stream goes on, empty.
+        It is no error if the agent is not followed. If the last agent is removed, the stream continues
+        without events.
 
         Raises:
-            InvalidRequestError: not an agent.
-            ClosedError: it is in another event loop.
+            InvalidRequestError: this is not an agent or an id.
+            ClosedError: this is another event loop.
         """
 
 class Mirror(Mapping[str, Agent]):
-    """A live, read-only mapping from agent_id to `Agent`; enter it before you read it.
+    """A live, read-only mapping from agent_id to `Agent`. `TRMM.mirror` makes it; enter it, then read it.
 
         with trmm.mirror(client="Acme") as mirror:
             offline = [agent for agent in mirror.values() if agent.status != "online"]
 
-    It may change at any time; `values()` and such are of one moment. An agent is the same object as long as nothing of it changes
-    but `last_seen`. Entering waits for the first whole picture; leaving leaves no task and no socket.
-    Is entered once.
+    Entering waits until all agents have been read. The mirror changes only while you await something. An
+    agent stays the same object until something other than its `last_seen` changes. After you leave the block,
+    no task and no socket remains. A mirror belongs to one event loop, and can be entered once.
     """
 
     def __enter__(self) -> Self:
-        """Wait for the first whole picture.
+        """Wait until all agents and alerts have been read.
 
         Raises:
-            UnknownNameError: there is no such client or site.
+            UnknownNameError: there is no client or site of this name.
             TRMMError: the server refuses, or can't be reached.
-            ClosedError: it was entered before.
+            ClosedError: the mirror was entered before.
         """
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -2684,55 +2715,55 @@ class Mirror(Mapping[str, Agent]):
         ...
 
     def alerts(self, agent: str | Agent) -> list[Alert]:
-        """The alerts of an agent that are not resolved, the oldest first; of an agent that is not here, none.
+        """The unresolved alerts of an agent, the oldest first. Empty if the mirror doesn't have the agent.
 
         Raises:
-            InvalidRequestError: not an agent.
+            InvalidRequestError: this is not an agent or an id.
         """
 
     def by_client(self, client: int | str | Client | ClientRef) -> list[Agent]:
-        """The agents of a client, by its id, its name or the client. In no order."""
+        """The agents of a client, given by its id, its name or as an object, in no particular order."""
 
     def by_site(self, site: int | str | Site | SiteRef) -> list[Agent]:
-        """The agents of a site, by its id, its name or the site. In no order."""
+        """The agents of a site, given by its id, its name or as an object, in no particular order."""
 
     def by_status(self, status: str) -> list[Agent]:
-        """The agents of a status: "online", "offline" or "overdue". In no order."""
+        """The agents that have a status ("online", "offline" or "overdue"), in no particular order."""
 
     @property
     def fresh(self) -> bool:
-        """Whether the picture is known to be right: False between a `Gap` and the next `Live`."""
+        """Whether the mirror is known to be up to date. It is False between a `Gap` and the next `Live`."""
 
     @property
     def freshness(self) -> Mapping[str, float]:
-        """By agent: how many seconds old its state may be, now; 0.0 for one whose socket stands."""
+        """For each agent, how many seconds old its state may be now. 0.0 if its WebSocket is connected."""
 
     def changes(self) -> Changes:
-        """What changes from now on, agent by agent; see `Changes`. Of `last_seen` alone nothing is told."""
+        """The changes from now on, as `Changes`. A new `last_seen` alone is not a change."""
 
     def wait_until(self, holds: Callable[[AsyncMirror], object], *, timeout: float | None=None, missing_ok: bool=False) -> None:
-        """Wait until something holds of this mirror. Any number of waiters cost nothing more.
+        """Wait until a condition is true. Safe to cancel. Waiting sends no requests.
 
         Args:
-            holds: a function of the mirror; is called now, and then whenever something has changed.
-            timeout: seconds to wait at most; None for any time.
-            missing_ok: wait, too, for an agent that `holds` looks up and that is not there yet.
+            holds: the condition, a function of the mirror. It is called now, and again after each change.
+            timeout: how many seconds to wait at most; None: any time.
+            missing_ok: if `holds` looks up an agent that the mirror doesn't have yet, wait for that agent.
 
         Raises:
-            TimeoutError: it did not hold in time.
-            KeyError: `holds` looked an agent up that is not here, and `missing_ok` was not given.
-            ClosedError: the mirror is not entered, or was left meanwhile.
-            TRMMError: what ended the mirror. What else `holds` raises comes as it is.
+            TimeoutError: the condition was not true in time.
+            KeyError: `holds` looked up an agent that the mirror doesn't have, and `missing_ok` is False.
+            ClosedError: the mirror was not entered, or was left meanwhile.
+            TRMMError: the error that ended the mirror. Other exceptions of `holds` are passed on.
         """
 
 class Relay:
-    """Relays a server's events; see `TRMM.relay`.
+    """A relay of a server's events. `TRMM.relay` makes it; enter it, then await `run`.
 
         with trmm.relay(to="redis://bus.internal:6379/1", name="acme") as relay:
             relay.run()
 
     Attributes:
-        trouble: why it can neither lead nor stand by at present; empty if it can.
+        trouble: why the relay can neither lead nor stand by at the moment, as a text; empty if it can.
     """
     trouble: str
 
@@ -2742,15 +2773,15 @@ class Relay:
 
     @property
     def is_leading(self) -> bool:
-        """Whether it is this one that reads the server now."""
+        """Whether this relay is the one that reads the server now."""
 
     @property
     def written(self) -> int:
-        """How many events it has written."""
+        """How many events this relay has written."""
 
     @property
     def dropped(self) -> int:
-        """How many it had no room for while the engine was away; each is counted in a `Gap`."""
+        """How many events were dropped while the engine could not be reached. A `Gap` has their number."""
 
     def __enter__(self) -> Self:
         ...
@@ -2759,36 +2790,43 @@ class Relay:
         ...
 
     def stop(self) -> None:
-        """Have `run` end: what was read is written before, and another may lead at once."""
+        """End `run`. Events that were read are still written, and another relay can lead at once."""
 
     def run(self) -> None:
-        """Lead, or stand by until the leader is gone; until `stop`, or cancelled.
+        """Lead, or stand by until the leader is gone. Returns after `stop`.
 
+<<<<<<< HEAD
         A server, an engine or shared limits that can't be reached are tried again for ever, see `trouble`.
         Cancelled, what was read and not written is read again by the next that leads.
+=======
+        If the server or the engine can't be reached, the relay keeps trying, and `trouble` says why. If this
+        is cancelled, the next leader reads the events again that were read and not yet written.
+>>>>>>> 4bcdede (Say in plain sentences what runs, events, mirrors and errors do)
 
         Raises:
             APIError: the server refuses the events of all agents, or the key.
             InvalidRequestError: the engine refuses us.
-            ClosedError: outside of the block, or while it runs already.
+            ClosedError: the block was not entered, or `run` is in progress already.
         """
 
 class Maintenance:
-    """A block in which agents are in maintenance mode; see `TRMM.maintenance`. Enter it once.
+    """A block in which agents are in maintenance mode; see `TRMM.maintenance`. It can be entered once.
 
     Args:
-        chosen: the agents as they are now.
+        chosen: reads the agents and their present state.
         switch: switches one agent on or off.
-        journal: where it is kept who was switched on; None for nowhere.
-        timeout: seconds that switching off may take.
+        journal: the file that records which agents were switched on; None: no file.
+        timeout: how many seconds switching off may take.
     """
 
     @property
     def agent_ids(self) -> tuple[str, ...]:
-        """Those that were switched on, and will be switched off again."""
+        """The agents that were switched on and will be switched off again."""
 
     def __enter__(self) -> Self:
-        """Switch on those that are not on yet. If that fails, those that were switched are switched off.
+        """Switch on the maintenance mode of those agents that are not in it yet.
+
+        If this fails or is cancelled, the agents that were switched on are switched off again.
 
         Raises:
             UnsupportedError: the server is a gateway.
@@ -2797,11 +2835,12 @@ class Maintenance:
         """
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Switch them off, within `timeout` seconds, also where this is cancelled meanwhile.
+        """Switch the agents off again, within `timeout` seconds, even if this is cancelled meanwhile.
 
         Raises:
-            StillInMaintenanceError: some could not be switched off; it names them, and the journal keeps
-                them. Where the block was cancelled, it is logged, and stands as a note at the cancellation.
+            StillInMaintenanceError: some agents could not be switched off. They stay in the
+                journal. If the block was cancelled, this error is logged, and added as a note to the
+                cancellation.
         """
 
 class Notes:
@@ -3373,69 +3412,82 @@ class Sessions:
         """
 
 class FleetRun(Generic[RunT]):
-    """A script, or any call, on its way over the fleet.
+    """A run of a script, or of any other call, on many agents. It has exactly one outcome for each target.
 
-    Either `wait()`, for the outcomes in the order of the targets; or enter it and iterate it, for the
-    outcomes in the order of completion:
+    Either `await` it: that returns the outcomes as a list, in the order of the targets. (If the targets are a
+    stream and there is no journal, the order is that of completion.) Or enter it and iterate it: that yields
+    the outcomes in the order in which they are completed.
 
         with trmm.fleet.run_script(agents, script=1) as run:
             for outcome in run: ...
 
-    Once only. Sending stops while the loop lags behind by more than `width` outcomes (50 if not given).
-    Leaving the block early stops sending, cancels what is in flight and leaves no task behind; what was never
-    sent then counts as skipped, what was sent and not answered as unknown. `rest` has the outcomes that the
-    loop did not get to. `stop()` is the gentle way: nothing more is sent, what is in flight is waited for.
+    A run can be used once; a second use raises `ClosedError`. If your loop is slower than the fleet, at most
+    `width` outcomes (50 if not given) are kept for it; then nothing more is sent until the loop takes one.
+
+    If you leave the block early, or cancel the `await`, nothing more is sent, the client stops waiting for
+    what is in progress, and no task remains. Targets that were never sent are then `skipped`, and those that
+    were sent and not answered are `unknown`, since their script may still run. `rest` has the outcomes that
+    the loop did not get to. `stop()` ends a run without cutting anything off.
     """
 
     @property
     def counts(self) -> Counts:
-        """Where the targets stand now; adds up to their number (of a stream: to those read so far)."""
+        """How many targets have which state now. They add up to the number of targets.
+
+        If the targets are a stream, they add up to the number of targets read so far.
+        """
 
     @property
     def succeeded(self) -> int:
-        """How many of them are successes: by the run's `success`, or with return code 0."""
+        """How many targets have succeeded, by the run's `success` (by default: return code 0)."""
 
     @property
     def stopped(self) -> str:
-        """Why the run was stopped before its end, in words; empty if it was not."""
+        """Why the run was stopped before its end, as a text; empty if it was not stopped."""
 
     @property
     def rest(self) -> list[Outcome[RunT]]:
-        """Once the block was left: the outcomes that the loop was not given. Empty after a whole run.
+        """After the block was left: the outcomes that the loop did not get to. Empty if it got all of them.
 
-        Of a run with a journal, without those that were never begun: they stand in the journal.
+        If the run has a journal, targets that were never started are not in this list; the journal has them.
         """
 
     def groups(self) -> list[Group]:
-        """The outcomes so far, folded by identical output and return code; the largest group first."""
+        """The outcomes so far, grouped by identical output and return code; the largest group first."""
 
     @property
     def worst_retcode(self) -> int | None:
-        """The return code that is farthest from 0; None if no script has ended with one."""
+        """The return code that is farthest from 0; None if no target has a return code so far."""
 
     def report(self, names: Mapping[str, str] | None=None) -> str:
-        """The groups as text: which hosts, and what all of them printed; `names` by agent_id."""
+        """The groups as a text: the hosts of each group, and the output that they have in common.
+
+        Args:
+            names: host names by agent_id. A target that is not in it is shown by its id.
+        """
 
     def html(self, agents: Iterable[Agent]=(), *, title: str='') -> str:
-        """The outcomes so far as one page of HTML, for a browser or a mail: it needs nothing else.
+        """The outcomes so far as one self-contained page of HTML, for a browser or a mail.
 
             Path("report.html").write_text(run.html(agents), encoding="utf-8")
 
-        It has the counts, the groups of identical output with their hosts and how they differ from the
-        largest, the times as a plot, and all targets, to be filtered by host, client and return code. What a
-        script printed is text there, whatever it holds.
+        The page has the counts; the groups of identical output with their hosts, and how each differs from
+        the largest group; a plot of the execution times; and a table of all targets that can be filtered by
+        host, client and return code. Whatever a script printed is escaped, so none of it is interpreted as
+        HTML.
 
         Args:
-            agents: for host names and clients; a target that is not among them is told by its id.
-            title: what stands above; what is run, if empty.
+            agents: agents whose host names and clients the page shows. A target that is not among them is
+                shown by its id.
+            title: the heading. Default: what was run.
         """
 
     def stop(self) -> None:
-        """Send nothing more. What is in flight is waited for, what was never sent is skipped.
+        """Send nothing more. Targets in progress are waited for; targets that were never sent are skipped.
 
-        Also what was sent and refused with 429, and would have been sent again: that certainly ran nothing.
-        A pause that the server asks for before its history may be read (429) is not waited out: what became
-        of a script is `Unknown` then, once its own time is over.
+        A call that the server refused with 429, and that would have been sent again, is skipped, too: it
+        certainly ran nothing. If the server answers 429 when its history is read, the pause that it asks for
+        is not waited out: such a target is `Unknown` once the script's timeout is over.
         """
 
     def wait(self) -> list[Outcome[RunT]]:
@@ -3454,15 +3506,15 @@ class FleetRun(Generic[RunT]):
         ...
 
 class Handler:
-    """A callback that is called with events, made by `Subscription.on`.
+    """A callback for events. `Subscription.on` makes it.
 
-    It is called with one event after the other, and may be asynchronous. What it raises is logged to
-    "trmm_async.events" and handed to `on_error`, and is the end of nothing.
+    The callback is called with one event after the other, and may be asynchronous. If it raises, the
+    exception is logged to "trmm_async.events" and passed to `on_error`, and the next event follows.
 
     Attributes:
-        consumer: what it takes its events from.
-        calls: how often it was called.
-        errors: how often it raised.
+        consumer: the consumer from which it takes its events.
+        calls: how often the callback was called.
+        errors: how often the callback raised.
     """
     task: asyncio.Task[None] | None
     calls: int
@@ -3470,34 +3522,35 @@ class Handler:
 
     @property
     def dropped(self) -> int:
-        """How many events came while its queue was full; of what has a state it is called with the last."""
+        """How many events were dropped because the queue was full. The last states are still delivered."""
 
     def remove(self) -> None:
-        """Call it no more. A call that is under way goes on to its end."""
+        """Stop calling the callback. A call that is in progress runs to its end."""
 
     def unread(self) -> list[Event]:
-        """What it was not called with, or has not yet dealt with."""
+        """Events with which the callback was not called yet, or which it is still processing."""
 
     def run(self) -> None:
-        """Call it, until its consumer ends."""
+        """Call the callback with each event, until the consumer ends."""
 
 class Consumer:
-    """One of several readers of a subscription, with a queue of its own; made by `Subscription.consumer`.
+    """One of several readers of a subscription, with its own queue. `Subscription.consumer` makes it.
 
         with events.consumer(AlertEvent, severity="error", queue=100) as alerts:
             for event in alerts: ...
 
-    It holds up nobody: what there is no room for is dropped, and told as a `Gap` with its `dropped`; behind
-    it comes how things stand that were dropped, and `Live`. Is read by one loop at a time, and ends as the
-    subscription does. Leaving its block, or `close`, ends it alone.
+    A slow consumer does not hold up the others: events for which its queue has no room are dropped, and
+    reported in a `Gap` with their number. After the `Gap` come the last states of what was dropped, and
+    `Live`. A consumer is read by one loop at a time, and ends together with the subscription. Leaving its
+    block, or `close`, ends only this consumer.
     """
 
     @property
     def dropped(self) -> int:
-        """How many events had no room, in all; each was told in a `Gap`."""
+        """How many events were dropped in all. Each was reported in a `Gap`."""
 
     def close(self) -> None:
-        """Take no more events; what waits is gone. Twice is the same as once."""
+        """Take no more events. Events that wait are discarded. May be called twice."""
 
     def __enter__(self) -> Self:
         ...
@@ -3509,35 +3562,36 @@ class Consumer:
         ...
 
     def __next__(self) -> Event:
-        """The next event. Safe to cancel: nothing is taken then.
+        """The next event. Safe to cancel: no event is lost.
 
         Raises:
-            ClosedError: the consumer or the subscription is closed; or it is in another event loop.
+            ClosedError: the consumer or the subscription is closed; or this is another event loop.
             InvalidRequestError: another loop is waiting for the next event.
-            APIError: the server has refused all agents; what it said of the last.
+            APIError: the server has refused all agents. This is its answer for the last one.
         """
 
     def offer(self, event: Event) -> None:
-        """Something has come that it wants."""
+        """Queue an event that passed the filter."""
 
     def finish(self, end: BaseException) -> None:
-        """Nothing more will come; behind what waits, `end` is raised."""
+        """End the consumer: after the events that wait, `end` is raised."""
 
 class Standing:
-    """When an agent that was added stands; see `Subscription.add`. May be awaited often, or never."""
+    """Done when an added agent is connected; see `Subscription.add`. May be awaited often, or never."""
 
     def wait(self) -> None:
         """Wait for it: what `await` gives."""
 
 class Changes:
-    """The changes of a mirror, from the moment it is made: enter it, then iterate it.
+    """The changes of a mirror from now on. `Mirror.changes` makes it; enter it, then iterate it.
 
         with mirror.changes() as changes:
             for change in changes: ...
 
-    A slow reader loses nothing of how things stand: what happens to an agent before its change is read is put
-    together with it, and what has come to nothing by then is not told. Ends with `ClosedError` when the
-    mirror is left, or with the error that ended the mirror.
+    For a slow reader, several changes of one agent are merged into one `Change`, from the first `before` to
+    the last `after`; if these are equal, there is none. So the reader always gets the present state, but may
+    miss states between. The iteration ends with `ClosedError` when the mirror is left, or with the error that
+    ended the mirror.
     """
 
     def __enter__(self) -> Self:
@@ -3550,7 +3604,7 @@ class Changes:
         ...
 
     def __next__(self) -> Change:
-        """The next change. Safe to cancel."""
+        """The next change. Safe to cancel: no change is lost."""
 
     def put(self, change: Change) -> None:
         """For the picture."""

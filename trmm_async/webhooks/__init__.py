@@ -1,8 +1,8 @@
-"""TRMM's alert webhooks: what a stock server posts when an alert is raised or resolved.
+"""Receives TRMM's alert webhooks: the requests that a stock server posts when an alert is raised or resolved.
 
-Beside `stream`, which it tells which alert to look at; it knows nothing else of this package but its
-errors. Inside: `receiver` (an ASGI application, and one of aiohttp) over `delivery` (what a request means;
-pure) and `setup` (makes a server post there, by the nouns of a client that is handed in).
+Its modules: `receiver` (an application for ASGI and for aiohttp), `delivery` (decides what a request means;
+pure) and `setup` (makes a server post its alerts, with the methods of a client that is passed in). A receiver
+tells event streams which alert to read; apart from errors, it uses nothing else of this package.
 """
 
 from trmm_async.webhooks.receiver import WebhookReceiver

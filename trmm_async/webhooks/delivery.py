@@ -1,8 +1,8 @@
-"""What a posted webhook means. Pure: a request in, a verdict out.
+"""Decides what a posted webhook means. Pure: it takes a request and returns a verdict.
 
-TRMM's substitution is plain text without escaping: a quote in a message breaks the JSON, text that a script
-prints can add or replace a key, and what has no value is the word "None". So the template holds nothing but
-ids and words of the server's own, and a body with any other key is refused: it is not that template.
+TRMM inserts values into the body without escaping them: a quote in a message breaks the JSON, text that a
+script prints can add or replace a key, and a missing value becomes the word "None". So the template contains
+only ids and fixed words of the server. A body with any other key is refused, since another template made it.
 """
 
 import hmac
@@ -33,7 +33,7 @@ TEMPLATE: Final[Mapping[str, str]] = {
     "check_id": "{{alert.assigned_check_id}}",
     "task_id": "{{alert.assigned_task_id}}",
 }
-"""The body to paste into TRMM's URL action, as an object."""
+"""The body of TRMM's URL action, as an object."""
 
 _TYPES: Final = frozenset({"availability", "check", "task"})
 _RESOLVED: Final = {"True": True, "None": False, "False": False}
@@ -44,10 +44,12 @@ _JSON: Final = "application/json"
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """An alert was raised, or resolved. What else it says is read from the server, not from here.
+    """An alert was raised or resolved. Everything else about the alert is read from the server.
 
     Attributes:
-        agent_id: whose; None where the server did not say.
+        alert_id: the alert's id.
+        resolved: whether it was resolved.
+        agent_id: the alert's agent; None if the webhook does not say.
     """
 
     alert_id: int
@@ -57,12 +59,13 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The answer to a request, and what was delivered by it, if anything was.
+    """The answer to a request, and what it delivered, if anything.
 
     Attributes:
-        status: HTTP's.
-        says: for the administrator who looks what became of the webhook.
-        genuine: it knew the secret.
+        status: the HTTP status of the answer.
+        says: the body of the answer, for the administrator who looks into a failing webhook.
+        delivery: what was delivered; None if nothing was.
+        genuine: whether the request had the secret.
     """
 
     status: int
@@ -87,10 +90,11 @@ class _Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def may_be_secret(text: object) -> bool:
-    """Whether it can be one: a missing entry of TRMM's key store arrives as "None", or as its name.
+    """Whether a text can be used as a secret.
 
-    Nor can one that does not come through a header as it is: beyond ASCII, hosts read it in different ways
-    (TRMM sends Latin-1), and spaces around it are lost.
+    If an entry of TRMM's key store is missing, TRMM sends "None" or the placeholder, so neither is a secret.
+    A secret must also pass through a header unchanged: servers decode characters beyond ASCII in different
+    ways (TRMM sends Latin-1), and leading and trailing spaces are lost.
     """
     return (
         isinstance(text, str)
@@ -105,16 +109,16 @@ def may_be_secret(text: object) -> bool:
 def refuse_early(
     method: str, headers: Mapping[str, str], secrets: Sequence[bytes], max_body: int
 ) -> Verdict | None:
-    """What can be said without the body; None if it is worth reading.
+    """Refuse a request before its body is read; None if the body should be read.
 
     Args:
-        method: of the request.
-        headers: their names in lower case.
-        secrets: those that are taken.
-        max_body: bytes.
+        method: the HTTP method of the request.
+        headers: the headers, their names in lower case.
+        secrets: the secrets that are accepted.
+        max_body: the size of the largest body, in bytes.
     """
     if method != "POST":
-        return Verdict(405, "a webhook is posted: the URL action's method must be POST")
+        return Verdict(405, "the URL action's method must be POST")
     if not _knows(headers.get(SECRET_HEADER, ""), secrets):
         return Verdict(401, "the secret is missing or wrong")
     if headers.get("content-type", "").partition(";")[0].strip().lower() != _JSON:
@@ -126,14 +130,14 @@ def refuse_early(
 
 
 def too_large(max_body: int) -> Verdict:
-    """For a body that is, or says that it is, longer than it may be."""
+    """The verdict on a body that is too large, or whose Content-Length is."""
     return Verdict(
         413, f"the body has more than {max_body} bytes: use the template of the docs", genuine=True
     )
 
 
 def verdict_on(body: bytes) -> Verdict:
-    """What the body of a genuine request says."""
+    """The verdict on the body of a request that had the secret."""
     try:
         told = codec.exact(_Body, body)
     except msgspec.DecodeError as error:
@@ -151,6 +155,6 @@ def verdict_on(body: bytes) -> Verdict:
 
 def _knows(given: str, secrets: Sequence[bytes]) -> bool:
     text = given.encode(errors="surrogateescape")
-    # All of them, always: how long it takes must not say which, or how much of one, was right.
+    # All secrets are always compared: the time that this takes must not show which one was right.
     right = [hmac.compare_digest(text, secret) for secret in secrets]
     return any(right) and may_be_secret(given)

@@ -1,8 +1,9 @@
-"""`WebhookReceiver`: takes TRMM's alert webhooks, under any ASGI framework or aiohttp.
+"""`WebhookReceiver`: receives TRMM's alert webhooks, in any ASGI framework or in aiohttp.
 
-Over `delivery`, which decides. Answers first: for checks and tasks TRMM posts inside the agent's own request,
-and waits. Who listens is told after the answer, and reads the alert from the server then; also where the
-answer reaches nobody, since TRMM hangs up when it has waited long enough, and posts once.
+`delivery` decides what a request means. The receiver answers first, because for checks and tasks TRMM posts
+the webhook while it handles the agent's own request, and waits for the answer. Afterwards the listeners are
+called, and read the alert from the server. They are called even if the answer could not be sent: TRMM hangs
+up when it has waited long enough, and posts each webhook only once.
 """
 
 import asyncio
@@ -43,29 +44,31 @@ _GONE: Final = 499
 
 
 class WebhookReceiver:
-    """Takes TRMM's alert webhooks and tells subscriptions which alert to look at.
+    """Receives TRMM's alert webhooks, so that event streams read an alert at once, not at the next poll.
 
-    It is an ASGI application: mount it in FastAPI, Starlette or the like as it is; `aiohttp_app()` is the
-    same for aiohttp. Hand it to `trmm.events(…, webhooks=receiver)`, in the same event loop. It answers any
-    path.
+    The receiver is an ASGI application: mount it in FastAPI, Starlette or another framework. `aiohttp_app()`
+    returns the same for aiohttp. Pass it to `trmm.events(…, webhooks=receiver)`, in the same event loop. It
+    answers on every path.
 
-    A delivery is taken if it is a POST with the secret in `X-TRMM-Secret` (compared in constant time), of
-    JSON, and of no more than `max_body` bytes; nothing of it is believed but which alert it is about. One
-    that comes twice counts once.
+    A request is accepted if it is a POST of JSON with the secret in `X-TRMM-Secret` (compared in constant
+    time) and at most `max_body` bytes. The receiver uses only the id of the alert and of its agent, and
+    whether it is resolved; everything else is read from the server. A repeated delivery is counted, and
+    otherwise ignored.
 
     Args:
-        secret: what TRMM sends as the secret; or several, while one takes the place of another.
-        max_body: bytes of the largest body.
-        body_timeout: seconds that a body may take to come.
+        secret: the secret that TRMM sends. Give several while you replace one by another.
+        max_body: the size of the largest body, in bytes.
+        body_timeout: how many seconds the body of a request may take to arrive.
 
     Raises:
-        InvalidRequestError: no secret, an empty one, one beyond printable ASCII or with spaces around it, or
-            one that a server sends for want of one ("None", "{{…}}"); or `max_body` is not positive.
+        InvalidRequestError: there is no secret; a secret is empty, has characters other than printable ASCII,
+            or spaces around it, or is what a server sends if it has no secret ("None", "{{…}}"); or
+            `max_body` is below 1.
 
     Attributes:
-        received: deliveries that were taken.
-        repeated: deliveries that had been taken before.
-        refused: requests that were answered with an error.
+        received: how many deliveries were accepted.
+        repeated: how many deliveries had been accepted before.
+        refused: how many requests were answered with an error.
     """
 
     def __init__(
@@ -75,11 +78,11 @@ class WebhookReceiver:
         self.received: int = 0
         self.repeated: int = 0
         self.refused: int = 0
-        # As it is, it would stand in the locals of this frame, which error reporters write down.
+        # Error reporters record the local variables of a frame, so the secret is hidden at once.
         secret = secrets = list(map(hide, [secret] if isinstance(secret, str) else secret))
         if not secrets or not all(map(may_be_secret, secrets)):
             raise InvalidRequestError(
-                "a secret must be a text of printable ASCII (hosts read nothing else the same way), "
+                "a secret must be a text of printable ASCII (servers decode other characters differently), "
                 'not empty, without spaces around it, not "None", and without "{{"'
             )
         if max_body < 1:
@@ -106,27 +109,31 @@ class WebhookReceiver:
         allow_http: bool = False,
         dry_run: bool = False,
     ) -> WebhookSetup:
-        """Have a stock server post its alerts here: a key store entry, a URL action and an alert template.
+        """Make a stock server post its alerts to this receiver.
 
-        What is there already, by its name, is put right and not made a second time. An alert template takes
-        the place of the one that was assigned there before.
+        This creates an entry of the key store with the secret, a URL action and an alert template. If they
+        exist already, under this name, they are updated. Assigning the alert template replaces the one that
+        was assigned there before.
 
         Args:
-            trmm: a client of the server; its key has to be allowed to edit all three.
-            url: where the server reaches this receiver, https.
-            name: what the URL action and the alert template are called, and NAME_secret the entry of the key
-                store with the secret (the first, if there are several).
-            policy: assign the template to it, too; so for
-            client: of which a name will do;
-            site: likewise; and
-            everywhere: True for all agents that have no other. Without any of them it is for you to assign.
-            allow_http: take plain http to another machine than this one, which shows the secret on the way.
-            dry_run: nothing is changed; what is returned says what would be.
+            trmm: a client of the server. Its key must be allowed to edit all three.
+            url: the https address under which the server reaches this receiver.
+            name: the name of the URL action and of the alert template. The entry of the key store is called
+                NAME_secret, and holds the secret (the first, if there are several).
+            policy: a policy to which the alert template is assigned.
+            client: a client to which it is assigned, by id, name or object.
+            site: a site to which it is assigned, by id, name or object.
+            everywhere: True: assign it to all agents that have no other. If none of these four is given, the
+                alert template is not assigned.
+            allow_http: allow plain http to a machine other than this one. Everybody on the way can then read
+                the secret.
+            dry_run: change nothing, and return what would be done.
 
         Raises:
-            InvalidRequestError: the url or a name is wrong, or several things have the name.
-            UnsupportedError: it is a gateway, or a stock server older than 0.19.0; nothing was made.
-            TRMMError: as of the calls. Its notes say what was done before; a second call goes on from there.
+            InvalidRequestError: `url` or a name is invalid, or several objects have the name.
+            UnsupportedError: the server is a gateway, or a stock server older than 0.19.0; nothing was made.
+            TRMMError: a call failed. The notes of the error say what was done before; call `install` again to
+                continue.
         """
         url = arguments.webhook_url(url, allow_http=allow_http)
         arguments.boolean(dry_run, "dry_run")
@@ -139,23 +146,28 @@ class WebhookReceiver:
     async def uninstall(
         self, trmm: "TRMM", *, name: str = "trmm_async_hook", dry_run: bool = False
     ) -> WebhookSetup:
-        """Take back what `install` made, wherever the template is assigned; what is gone already is no error.
+        """Delete what `install` made, even if the alert template is assigned somewhere.
+
+        It is no error if a part, or all of it, doesn't exist any more.
 
         Args:
             trmm: a client of the server.
-            name: as it was installed.
-            dry_run: nothing is changed; what is returned says what would be.
+            name: the name that was given to `install`.
+            dry_run: change nothing, and return what would be done.
 
         Raises:
-            TRMMError: as of the calls; as for `install`.
+            TRMMError: a call failed. The notes of the error say what was done before.
         """
         return await uninstall(trmm, name=name, dry_run=arguments.boolean(dry_run, "dry_run"))
 
     def listen(self, listener: Listener) -> Callable[[], None]:
-        """Have `listener(alert_id, agent_id)` called for each delivery; what is returned ends that.
+        """Call `listener(alert_id, agent_id)` for each delivery. It must not block and must not raise.
 
-        `agent_id` is None where the delivery does not say; so is `alert_id` if something genuine came that
-        can't be read. It is called after the answer was sent, must not wait, and must not raise.
+        It is called after the answer was sent. `agent_id` is None if the delivery does not say it. Both are
+        None if a request with the secret can't be read.
+
+        Returns:
+            A function that ends this. It may be called twice.
         """
         self._listeners.append(listener)
 
@@ -170,7 +182,7 @@ class WebhookReceiver:
         if scope["type"] == "lifespan":
             await _live(receive, send)
         elif scope["type"] == "http":
-            # Of our own: the server's has the secret, and would stand in the locals of this frame.
+            # The server's own scope contains the secret, and would be a local variable of this frame.
             scope = {"method": scope["method"], "headers": _hidden(scope["headers"])}
             verdict = await self._judge_asgi(scope, receive)
             await self._finish(verdict, _answer(verdict, send))
@@ -178,8 +190,8 @@ class WebhookReceiver:
             await send({"type": "websocket.close", "code": 1008})
 
     def aiohttp_app(self) -> "web.Application":
-        """The aiohttp application, for `app.add_subapp("/hooks/trmm/", receiver.aiohttp_app())`."""
-        from aiohttp import web  # noqa: PLC0415 - who mounts it elsewhere has no use for aiohttp's server
+        """The receiver for aiohttp: `app.add_subapp("/hooks/trmm/", receiver.aiohttp_app())`."""
+        from aiohttp import web  # noqa: PLC0415 - aiohttp's server is needed only here
 
         async def handle(request: web.Request) -> web.StreamResponse:
             headers = {name.lower(): hide(value) for name, value in request.headers.items()}
@@ -198,23 +210,26 @@ class WebhookReceiver:
             await self._finish(verdict, answer())
             return response
 
-        # Its own bound on bodies is for handlers that read them whole.
+        # aiohttp's own limit applies only to handlers that read the whole body at once.
         app = web.Application()
         app.router.add_route("*", "/{any:.*}", handle)
         return app
 
     @asynccontextmanager
     async def serving(self, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
-        """Listen in the block, by plain HTTP; gives the address. TLS is for what stands in front.
+        """Serve the receiver by plain HTTP while the block runs. For TLS, put a proxy in front of it.
 
         Args:
-            host: where to listen.
-            port: 0 for any that is free.
+            host: the address to listen on.
+            port: the port to listen on; 0: any free port.
+
+        Returns:
+            The URL, from `async with … as url`.
 
         Raises:
             InvalidRequestError: it can't listen there.
         """
-        from aiohttp import web  # noqa: PLC0415 - who mounts it elsewhere has no use for aiohttp's server
+        from aiohttp import web  # noqa: PLC0415 - aiohttp's server is needed only here
 
         runner = web.AppRunner(self.aiohttp_app(), access_log=None, handle_signals=False)
         await runner.setup()
@@ -265,17 +280,17 @@ class WebhookReceiver:
         except ConnectionError:
             return Verdict(_GONE, genuine=True)
         except asyncio.CancelledError:
-            # So some servers end the request of a sender that hangs up: it was one with the secret.
+            # Some servers cancel the request when the sender hangs up. This one had the secret.
             self._tell(Verdict(_GONE, genuine=True))
             raise
         return verdict_on(body)
 
     async def _finish(self, verdict: Verdict, answer: Coroutine[Any, Any, None]) -> None:
-        """Answer, and then tell; also where the sender has hung up, or we are cancelled for it."""
+        """Answer, and then call the listeners, even if the sender hung up or this is cancelled."""
         try:
             await answer
         except OSError:
-            pass  # nobody waits for the answer: what came in whole was taken all the same
+            pass  # the sender hung up; a request that arrived completely is accepted all the same
         finally:
             self._tell(verdict)
 
@@ -286,7 +301,7 @@ class WebhookReceiver:
             return
         self.received += delivery is not None
         self.refused += verdict.status >= 400
-        # Something has happened even where the body is broken: who listens looks for itself.
+        # Even if the body can't be read, something has happened, so the listeners poll the server.
         if delivery is not None or (verdict.genuine and verdict.status >= 400):
             alert_id, agent_id = (delivery.alert_id, delivery.agent_id) if delivery else (None, None)
             for listener in list(self._listeners):
@@ -323,7 +338,7 @@ async def _answer(verdict: Verdict, send: Send) -> None:
 
 
 async def _live(receive: Receive, send: Send) -> None:
-    """Mounted alone, a server asks whether it has started; there is nothing to start."""
+    """Answer the lifespan messages of a server that runs only this application; nothing has to be started."""
     while True:
         message = await receive()
         await send({"type": f"{message['type']}.complete"})

@@ -1,7 +1,7 @@
-"""Sets up on a stock server what it takes to have alerts posted to a `WebhookReceiver`, and takes it back.
+"""Makes a stock server post its alerts to a `WebhookReceiver`, and removes that again.
 
-Below `receiver`, which calls it with its secret. Everything is found again by its name: a second time
-changes only what has changed. It speaks to the server through the client's own nouns alone.
+`receiver` calls it with its secret. All objects are found by their names, so a second call changes only what
+differs. It uses only the public methods of the client.
 """
 
 import json
@@ -21,12 +21,12 @@ _KEY_MOST: Final = 25
 
 @dataclass(frozen=True, slots=True)
 class WebhookSetup:
-    """What was set up, or would be.
+    """What `WebhookReceiver.install` or `uninstall` did; with `dry_run`, what it would do.
 
     Attributes:
-        steps: in words, what was done, or of a `dry_run` would be; none, where all was there already.
-        url_action: the id of the URL action; None if it is not made yet, or was removed.
-        alert_template: that of the alert template.
+        steps: what was done, or would be done, as texts. Empty if there was nothing to do.
+        url_action: the id of the URL action; None if it doesn't exist.
+        alert_template: the id of the alert template; None if it doesn't exist.
     """
 
     steps: tuple[str, ...] = ()
@@ -35,14 +35,14 @@ class WebhookSetup:
 
 
 class _Steps:
-    """Notes what is done, and says so in an error that comes between."""
+    """Records the steps that were done, and adds them as a note to an error of a later step."""
 
     def __init__(self, *, dry_run: bool) -> None:
         self.dry_run = dry_run
         self.done: list[str] = []
 
     async def take(self, words: str, doing: Any) -> Any:
-        """Do it, unless it is only to be told; what is not done is closed."""
+        """Do a step. With `dry_run`, only record it, and close the coroutine."""
         if self.dry_run:
             doing.close()
             self.done.append(words)
@@ -51,7 +51,7 @@ class _Steps:
             found = await doing
         except TRMMError as error:
             there = f"done so far: {'; '.join(self.done)}" if self.done else "nothing was done before"
-            error.add_note(f"webhooks: this failed: {words}; {there}. Call it again to go on from there")
+            error.add_note(f"webhooks: this failed: {words}; {there}. Call it again to continue from there")
             raise
         self.done.append(words)
         return found
@@ -69,7 +69,7 @@ async def install(
     known = {"policy": trmm.policies.get, "client": trmm.clients.get, "site": trmm.sites.get}
     for place, which in places.items():
         if place in known:
-            await known[place](which)  # before anything is made that would then reach nobody
+            await known[place](which)  # fails before anything is made that could not be assigned
     entry = _one(await trmm.key_store.list(), key, "entries of the key store")
     check_age(
         await trmm.core.version(), "install of a webhook", "0.19.0", "it has no URL actions that call one"
@@ -121,7 +121,7 @@ async def install(
 
 
 async def uninstall(trmm: "TRMM", *, name: str, dry_run: bool) -> WebhookSetup:
-    """See `WebhookReceiver.uninstall`: what uses a thing goes before it."""
+    """See `WebhookReceiver.uninstall`. An object is deleted before those that it uses."""
     key = _key_of(name)
     steps = _Steps(dry_run=dry_run)
     template = _one(await trmm.alert_templates.list(), name, "alert templates")
@@ -140,14 +140,14 @@ async def uninstall(trmm: "TRMM", *, name: str, dry_run: bool) -> WebhookSetup:
 def _key_of(name: object) -> str:
     if not isinstance(name, str) or not name.isidentifier() or len(f"{name}_secret") > _KEY_MOST:
         raise InvalidRequestError(
-            f"name must be letters, digits and _, of {_KEY_MOST - len('_secret')} characters at most, "
-            f"not {name!r}: the entry of the key store is called so"
+            f"name must have at most {_KEY_MOST - len('_secret')} letters, digits and _, "
+            f"not {name!r}, since the entry of the key store is called NAME_secret"
         )
     return f"{name}_secret"
 
 
 def _one(things: list[Any], name: str, what: str) -> Any:
-    """The thing of this name, None if there is none; of several it can't be said which is ours."""
+    """The object of this name; None if there is none. Several are refused, since ours can't be identified."""
     found = [thing for thing in things if thing.name == name]
     if len(found) > 1:
         raise InvalidRequestError(

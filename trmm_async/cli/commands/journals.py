@@ -156,7 +156,7 @@ def _success_of(order: Any, text: str | None) -> frozenset[int] | str | None:
         return codes(text, "--success")
     if order.kind == "command":
         return text
-    raise usage("--success: of patches nothing comes back; what the server has accepted is a success")
+    raise usage("--success can't be given for patches: the server answers only that it accepted the order")
 
 
 def _codes_of(order: Any) -> set[int | None]:

@@ -1,6 +1,6 @@
-"""Where a journal in PostgreSQL is: its server, its run, and how long its leases are. A value; no I/O.
+"""The place of a journal in PostgreSQL: its database, its run, and the length of its leases. No I/O.
 
-What is shown of an address has no password: neither that of the user, nor what else stands behind the "?".
+Where an address is shown, it has neither the password nor anything behind the "?", which may hold secrets.
 """
 
 import re
@@ -25,24 +25,27 @@ _NAME_MOST: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class PostgresJournal:
-    """The journal of one run in a PostgreSQL database, for runs that several hosts work off together.
+    """The journal of one run in a PostgreSQL database, for runs that several hosts work on together.
 
-    Give it to a run's `journal`, to `fleet.resume` and to `Journal.read`; as one text it is
-    "postgresql://host/database?run=NAME". Needs the extra `postgres`. The tables are made when they are first
-    needed, in a schema of their own, `trmm_async`.
+    Pass it to a run's `journal`, to `fleet.resume` and to `Journal.read`. It can also be written as one text,
+    "postgresql://host/database?run=NAME". It needs the extra `postgres`. The tables are created when they are
+    first needed, in a schema of their own, `trmm_async`.
 
     Attributes:
-        url: the database, as libpq takes it: several hosts, `sslmode`, a password; or without one where
-            `PGPASSWORD` or a password file has it. No repr, log or error shows what may be secret in it.
-        run: the name of the run: 1 to 200 characters that can be printed.
-        lease: seconds after which a host that doesn't move is taken for dead. What it had only claimed is
-            then sent by others; what it may have sent is settled, and never sent again.
-        poll: seconds between two looks for what other hosts did, about.
-        timeout: seconds for which a lost database is tried again, with nothing sent, before the run ends on
-            this host with a `JournalError`.
+        url: the address of the database, as libpq takes it; it may name several hosts, `sslmode` and a
+            password. Without a password, libpq uses `PGPASSWORD` or a password file. No repr, log record or
+            error shows a secret in it.
+        run: the name of the run: 1 to 200 printable characters.
+        lease: seconds after which a host that does not respond is taken for dead. Other hosts then send the
+            targets that it had only claimed. The targets that it may have sent are never sent again; other
+            hosts find out what became of them.
+        poll: about every so many seconds, this host reads what other hosts did.
+        timeout: seconds for which this host keeps trying to reach a lost database, and sends nothing. Then
+            its run ends with a `JournalError`.
 
     Raises:
-        InvalidRequestError: the URL is not one of PostgreSQL, there is no name, or a number is not above 0.
+        InvalidRequestError: `url` is not a PostgreSQL URL, the name of the run is missing or invalid, or a
+            number is not above 0.
     """
 
     url: str
@@ -54,16 +57,18 @@ class PostgresJournal:
     def __post_init__(self) -> None:
         url, named = _without_run(self.url)
         if self.run and named and self.run != named:
-            raise InvalidRequestError(f"the URL names the run {named!r}, and run={self.run!r}: say it once")
+            raise InvalidRequestError(
+                f"the URL names the run {named!r}, but run={self.run!r}: give the name in one place"
+            )
         run = self.run or named
         if not run:
             raise InvalidRequestError(
-                "which run? Name it: PostgresJournal(url, run='patch-tuesday'), "
-                "or postgresql://host/database?run=patch-tuesday"
+                "a journal in PostgreSQL needs the name of its run: "
+                "PostgresJournal(url, run='patch-tuesday'), or postgresql://host/database?run=patch-tuesday"
             )
         if len(arguments.free_text(run, "run")) > _NAME_MOST or not run.isprintable():
             raise InvalidRequestError(
-                f"run must be a name of 1 to {_NAME_MOST} printable characters: {run!r}"
+                f"run must be a name of 1 to {_NAME_MOST} printable characters, not {run!r}"
             )
         object.__setattr__(self, "url", HiddenText(url))
         object.__setattr__(self, "run", run)
@@ -79,16 +84,16 @@ class PostgresJournal:
 
 @dataclass(frozen=True, slots=True)
 class StoredRun:
-    """One run, as the database has it.
+    """One run in a database, as `Journal.runs` lists it.
 
     Attributes:
-        run: its name.
-        kind: what it is a run of: "script", "command", "code" or "patches".
-        server: the Tactical RMM server.
-        created: when it was begun, by the database's clock.
-        counts: where its targets stand; those under way are pending.
-        under_way: how many of these are claimed by a host, or sent.
-        stopped: why it was stopped, in words; empty if it was not.
+        run: the name of the run.
+        kind: the kind of the run: "script", "command", "code" or "patches".
+        server: the address of the Tactical RMM server.
+        created: when the run was started, by the database's clock.
+        counts: how many targets have which state. Targets in progress count as pending.
+        under_way: how many targets a host is working on: claimed, or sent.
+        stopped: why the run was stopped, as a text; empty if it was not stopped.
     """
 
     run: str
@@ -101,10 +106,10 @@ class StoredRun:
 
 
 def postgres_journal(place: object) -> PostgresJournal | None:
-    """The journal that this is the address of; None for a file.
+    """Parse the place of a journal: a `PostgresJournal`, or None if it is a file.
 
     Raises:
-        InvalidRequestError: it has a scheme that we don't know, or is an address that can't be used.
+        InvalidRequestError: it has an unknown scheme, or is an invalid address of a database.
     """
     if isinstance(place, PostgresJournal):
         return place
@@ -119,33 +124,33 @@ def postgres_journal(place: object) -> PostgresJournal | None:
         )
     if not isinstance(place, str):
         raise InvalidRequestError(
-            "give the address of a journal as a text: a path has lost one of its slashes"
+            "give the address of a journal as a text: pathlib removes one of the slashes behind the scheme"
         )
     return PostgresJournal(place)
 
 
 def database_url(url: str) -> HiddenText:
-    """The address of a database, checked; a run that it names is left out. Raises `InvalidRequestError`."""
+    """Check the address of a database, and remove the name of a run. Raises `InvalidRequestError`."""
     return HiddenText(_without_run(url)[0])
 
 
 def shown(url: str) -> str:
-    """Of an address what is no secret: the user's name, the hosts and the database."""
+    """The parts of an address that are not secret: the user's name, the hosts and the database."""
     scheme, _, rest = url.partition("://")
-    # A password may hold what it should not, unescaped: all before the last @ may be a part of it.
+    # A password may contain an unescaped @, so everything before the last @ may be a part of it.
     user, at, place = rest.rpartition("@")
     return f"{scheme}://{_ENDS_USER.split(user)[0]}{at}{place.partition('?')[0]}"
 
 
 def _without_run(url: object) -> tuple[str, str]:
-    """An address for libpq, and the run that it names; "" for none."""
+    """Split an address into what libpq takes and the name of the run ("" if there is none)."""
     if not isinstance(url, str):
-        raise InvalidRequestError(f"the URL of a PostgreSQL journal is a text, not {type(url).__name__}")
+        raise InvalidRequestError(f"the URL of a PostgreSQL journal must be a text, not {type(url).__name__}")
     text = HiddenText(url)
     scheme, colon, _ = text.partition("://")
     if not colon or scheme.lower() not in _SCHEMES:
-        raise InvalidRequestError("the URL of a PostgreSQL journal begins with postgresql://")
-    # What stays is left as it is written: by it is told what may be a part of a password.
+        raise InvalidRequestError("the URL of a PostgreSQL journal must begin with postgresql://")
+    # The rest of the URL stays exactly as it is written: hiding a password relies on its exact spelling.
     place, _, query = text.partition("?")
     parts = query.split("&") if query else []
     runs = [unquote_plus(each.partition("=")[2]) for each in parts if each.startswith("run=")]

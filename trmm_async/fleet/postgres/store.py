@@ -214,7 +214,7 @@ class PostgresJournalStore(RunReader):
                     (self._rows.run, list(range(first, first + count)), list(agent_ids)),
                 )
             except errors.UniqueViolation:
-                said = "agents: one is there more than once; a script runs once on each"
+                said = "agents: one is given more than once; a script runs once on each agent"
                 raise InvalidRequestError(said) from None
 
         await self._made(copy())

@@ -118,7 +118,7 @@ class Page:
         try:
             self._database.executemany(_ADD, rows)
         except sqlite3.IntegrityError as error:
-            said = "agents: one is there more than once; a script runs once on each"
+            said = "agents: one is given more than once; a script runs once on each agent"
             raise InvalidRequestError(said) from error
         self.rows += len(rows)
         self.total = wrapped(self.total + sum(its for _, _, its in rows))
