@@ -156,7 +156,7 @@ async def test_with_a_journal_that_is_none_switches_nothing(tmp_path: Path) -> N
     journal = tmp_path / "maintenance"
     journal.write_text("{")
     async with served("stock", agents=1) as (server, trmm):
-        with pytest.raises(JournalError, match="is no journal of maintenance"):
+        with pytest.raises(JournalError, match="is not a journal of maintenance"):
             async with trmm.maintenance(server.agent_ids[0], journal=journal):
                 raise AssertionError
         with pytest.raises(JournalError, match="can't be written"):

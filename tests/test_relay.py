@@ -388,7 +388,7 @@ class TestFollowers:
         async with relayed(bus) as (server, trmm, _):
             async with trmm.events(server.agent_ids) as events:
                 place = events.position
-            with pytest.raises(InvalidRequestError, match="no position of the relay 'acme'"):
+            with pytest.raises(InvalidRequestError, match="not a position of the relay 'acme'"):
                 bus.follow(since=place)
 
 

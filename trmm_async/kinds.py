@@ -1,8 +1,8 @@
-"""What a check looks at, what a task does and when: values that users make, and that a stock server keeps.
+"""The kinds of checks, and the actions and schedules of tasks, as users define them on a stock server.
 
-Over the nouns, which they may hold where an id would do; the noun that holds them, `Task`, stands here, too.
-What comes from a server has ids alone. How they are spelled on the wire is known under `dialects/stock`
-alone; what they may hold is checked where they are sent.
+Where they refer to another object, they take its id or the object; what comes from a server has ids only.
+They are checked when they are sent. The server's field names are known only under `dialects/stock`. `Task`,
+which holds actions and a schedule, is defined here, too.
 """
 
 from collections.abc import Mapping
@@ -38,9 +38,10 @@ __all__ = [
 
 
 class _Alerting(Noun, frozen=True, kw_only=True, gc=False, tag_field="check_type"):
-    """What all checks have.
+    """What all checks have in common.
 
-    `fails_before_alert` is a number of runs in a row; `run_interval` is in seconds, 0 for the agent's own.
+    `fails_before_alert` is how many runs in a row must fail before there is an alert. `run_interval` is in
+    seconds; 0: the interval of the agent.
     """
 
     email_alert: bool = False
@@ -54,7 +55,10 @@ class _Alerting(Noun, frozen=True, kw_only=True, gc=False, tag_field="check_type
 
 
 class DiskSpaceCheck(_Alerting, frozen=True, kw_only=True, gc=False, tag="diskspace"):
-    """Free space of a disk ("C:"), in per cent: `warning_threshold` is above `error_threshold`; 0 is none."""
+    """A check of the free space of a disk, in percent.
+
+    `warning_threshold` must be above `error_threshold`; 0: no threshold.
+    """
 
     disk: str
     """The drive, such as "C:"."""
@@ -63,21 +67,27 @@ class DiskSpaceCheck(_Alerting, frozen=True, kw_only=True, gc=False, tag="disksp
 
 
 class CpuLoadCheck(_Alerting, frozen=True, kw_only=True, gc=False, tag="cpuload"):
-    """Use of the processor, in per cent: `warning_threshold` is below `error_threshold`; 0 is none."""
+    """A check of the processor's load, in percent.
+
+    `warning_threshold` must be below `error_threshold`; 0: no threshold.
+    """
 
     warning_threshold: int = 0
     error_threshold: int = 0
 
 
 class MemoryCheck(_Alerting, frozen=True, kw_only=True, gc=False, tag="memory"):
-    """Use of the memory, in per cent: `warning_threshold` is below `error_threshold`; 0 is none."""
+    """A check of the memory in use, in percent.
+
+    `warning_threshold` must be below `error_threshold`; 0: no threshold.
+    """
 
     warning_threshold: int = 0
     error_threshold: int = 0
 
 
 class PingCheck(_Alerting, frozen=True, kw_only=True, gc=False, tag="ping"):
-    """Whether an address, or a domain name, answers. Without a `name` it has that of its address."""
+    """A check whether an address or a host name answers a ping. Without a `name`, its name is the address."""
 
     ip: str
     """The address, or the host name."""
@@ -87,29 +97,29 @@ class PingCheck(_Alerting, frozen=True, kw_only=True, gc=False, tag="ping"):
 
 
 class ServiceCheck(_Alerting, frozen=True, kw_only=True, gc=False, tag="winsvc"):
-    """Whether a Windows service runs: `service` is its name, `display_name` the one that people read.
+    """A check whether a Windows service runs. `service` is its name, `display_name` the name for people.
 
-    `policy_mode` says how the dashboard lets one choose the service of a policy's check.
+    `policy_mode` says how the dashboard offers the services for a check of a policy.
     """
 
     service: str
     display_name: str = ""
     pass_if_start_pending: bool = False
-    """Whether one that is just starting passes."""
+    """Whether the check passes while the service is starting."""
     pass_if_missing: bool = False
-    """Whether it passes where there is no such service."""
+    """Whether the check passes if the service doesn't exist."""
     restart_if_stopped: bool = False
-    """Whether one that has stopped is started."""
+    """Whether the agent starts the service if it has stopped."""
     policy_mode: Literal["default", "manual"] | None = None
     severity: Severity = "warning"
     """How serious it is."""
 
 
 class ScriptCheck(_Alerting, frozen=True, kw_only=True, gc=False, tag="script"):
-    """What a script returns, which may take `timeout` seconds: 0 passes.
+    """A check that runs a script, for at most `timeout` seconds. Return code 0 passes.
 
-    Other codes fail as an error, unless they are among those of a milder severity, or of success. `script` is
-    its id, its name or the script; read back it is the id.
+    Other return codes fail with the severity "error", unless they are in one of the three lists. `script` is
+    the script's id, its name or the `Script`; a check read from the server has the id.
     """
 
     script: int | str | Script
@@ -119,26 +129,26 @@ class ScriptCheck(_Alerting, frozen=True, kw_only=True, gc=False, tag="script"):
     """The environment variables."""
     timeout: int = 90
     info_return_codes: tuple[int, ...] = ()
-    """Return codes that are an information."""
+    """Return codes that fail with the severity "info"."""
     warning_return_codes: tuple[int, ...] = ()
-    """Return codes that are a warning."""
+    """Return codes that fail with the severity "warning"."""
     success_return_codes: tuple[int, ...] = ()
-    """Return codes that are a success besides 0."""
+    """Return codes that pass, in addition to 0."""
 
 
 class EventLogCheck(_Alerting, frozen=True, kw_only=True, gc=False, tag="eventlog"):
-    """Whether a Windows event log has an event, or has it not.
+    """A check whether a Windows event log contains an event.
 
     Attributes:
-        event_id: None for any.
-        source, message: what these have to contain; None for anything.
-        fail_when: there is such an event ("contains"), or there is none.
-        search_last_days: how far back it looks.
-        number_of_events: how many it takes.
+        event_id: the id of the event; None: any.
+        source, message: a text that the source or the message must contain; None: any.
+        fail_when: whether the check fails if the log contains such an event, or if it does not.
+        search_last_days: how many days back it searches.
+        number_of_events: how many such events there must be.
     """
 
     name: str
-    """What it is called."""
+    """The name."""
     log: Literal["Application", "System", "Security"]
     """Which of the logs."""
     event_id: int | None = None
@@ -156,11 +166,11 @@ class EventLogCheck(_Alerting, frozen=True, kw_only=True, gc=False, tag="eventlo
 CheckKind: TypeAlias = (
     DiskSpaceCheck | CpuLoadCheck | MemoryCheck | PingCheck | ServiceCheck | ScriptCheck | EventLogCheck
 )
-"""What a check looks at, one of the seven types."""
+"""A check of one of the seven kinds."""
 
 
 class ScriptAction(Noun, frozen=True, kw_only=True, gc=False, tag_field="type", tag="script"):
-    """A script that a task runs, by id, name or object, for `timeout` seconds at most."""
+    """A task's action that runs a script (an id, a name or a `Script`) for at most `timeout` seconds."""
 
     script: int | str | Script
     """The script, by id."""
@@ -170,24 +180,24 @@ class ScriptAction(Noun, frozen=True, kw_only=True, gc=False, tag_field="type", 
     """The environment variables."""
     timeout: int = 90
     name: str = ""
-    """What it is called."""
+    """The name."""
 
 
 class CommandAction(Noun, frozen=True, kw_only=True, gc=False, tag_field="type", tag="cmd"):
-    """A command that a task runs in "cmd", "powershell", or a shell's path on Linux and macOS."""
+    """A task's action that runs a command."""
 
     command: str
     """The command line."""
     shell: str = "cmd"
-    """What carries it out."""
+    """"cmd" or "powershell" on Windows; the path of a shell on Linux and macOS."""
     timeout: int = 90
     """Seconds that it may take."""
     name: str = ""
-    """What it is called."""
+    """The name."""
 
 
 TaskAction: TypeAlias = ScriptAction | CommandAction
-"""What a task does."""
+"""An action of a task."""
 
 
 class _Scheduled(Noun, frozen=True, kw_only=True, gc=False, tag_field="task_type"):
@@ -195,63 +205,65 @@ class _Scheduled(Noun, frozen=True, kw_only=True, gc=False, tag_field="task_type
 
 
 class Manual(_Scheduled, frozen=True, kw_only=True, gc=False, tag="manual"):
-    """When somebody says so."""
+    """The task runs only when somebody starts it."""
 
 
 class OnBoarding(_Scheduled, frozen=True, kw_only=True, gc=False, tag="onboarding"):
-    """Once, as soon as the agent has it."""
+    """The task runs once, as soon as the agent has received it."""
 
 
 class OnFailure(_Scheduled, frozen=True, kw_only=True, gc=False, tag="checkfailure"):
-    """When a check of the same agent, or policy, fails."""
+    """The task runs when a check of the same agent or policy fails."""
 
     check: int | Check
     """The check, by id."""
 
 
 class _Dated(_Scheduled, frozen=True, kw_only=True, gc=False):
-    """From `at` on, to `expires`, by the agent's own clock: datetimes without a time zone.
+    """The task runs from `at` until `expires`, by the agent's clock: both are datetimes without a time zone.
 
-    Repeated each time every `repeat_every`, as long as `repeat_for`; what runs then is stopped with
-    `stop_at_duration_end`. With `remove_when_expired` Windows forgets it when `expires` is past.
+    Each run is repeated every `repeat_every`, for the time `repeat_for`. With `stop_at_duration_end`, a run
+    that is in progress at the end of that time is stopped. With `remove_when_expired`, Windows deletes the
+    task after `expires`.
 
-    On Linux and macOS the server schedules by itself, and heeds no interval, expiry, repetition or delay.
+    For Linux and macOS the server itself schedules the task, and ignores intervals, expiry, repetition and
+    delays.
     """
 
     at: datetime
     expires: datetime | None = None
     random_delay: timedelta | None = None
-    """A random delay of at most so much."""
+    """Each run is delayed by a random time of up to this."""
     repeat_every: timedelta | None = None
     repeat_for: timedelta | None = None
     stop_at_duration_end: bool = False
     remove_when_expired: bool = False
     run_if_missed: bool = False
-    """Whether it runs later if the machine was off at its time."""
+    """Whether it runs later if the machine was switched off at its time."""
 
 
 class Once(_Dated, frozen=True, kw_only=True, gc=False, tag="runonce"):
-    """At one time. What was missed is always run when the agent is back, whatever `run_if_missed` says."""
+    """The task runs once, at `at`. If the agent is offline then, it runs later in any case."""
 
 
 class Daily(_Dated, frozen=True, kw_only=True, gc=False, tag="daily"):
-    """Every so many days."""
+    """The task runs every so many days."""
 
     every: int = 1
-    """Every so many days."""
+    """The number of days from one run to the next."""
 
 
 class Weekly(_Dated, frozen=True, kw_only=True, gc=False, tag="weekly"):
-    """On these days ("monday") of every so many weeks."""
+    """The task runs on some days of the week."""
 
     days: tuple[str, ...]
     """The days of the week, such as "monday"."""
     every: int = 1
-    """Every so many weeks."""
+    """1: every week; 2: every second week; and so on."""
 
 
 class Monthly(_Dated, frozen=True, kw_only=True, gc=False, tag="monthly"):
-    """On these days (1 to 31, "last") of these months (1 to 12); of all without any."""
+    """The task runs on some days of some months."""
 
     days: tuple[int | Literal["last"], ...]
     """The days of the month: 1 to 31, or "last"."""
@@ -260,7 +272,7 @@ class Monthly(_Dated, frozen=True, kw_only=True, gc=False, tag="monthly"):
 
 
 class MonthlyByWeekday(_Dated, frozen=True, kw_only=True, gc=False, tag="monthlydow"):
-    """On these weekdays ("tuesday") of these weeks (1 to 4, "last") of these months."""
+    """The task runs on some weekdays in some weeks of some months."""
 
     weekdays: tuple[str, ...]
     """The days of the week, such as "monday"."""
@@ -271,29 +283,30 @@ class MonthlyByWeekday(_Dated, frozen=True, kw_only=True, gc=False, tag="monthly
 
 
 TaskSchedule: TypeAlias = Manual | OnBoarding | OnFailure | Once | Daily | Weekly | Monthly | MonthlyByWeekday
-"""When a task runs."""
+"""The schedule of a task."""
 
 
 class Task(Noun, frozen=True, kw_only=True, gc=False):
-    """An automated task; `schedule` is a five-field cron expression.
+    """An automated task. `schedule` is a cron expression of five fields.
 
-    The fields behind `enabled` are what a stock server tells, where `schedule` is None if cron can't say it.
-    `extra` holds what `tasks.get` was sent beyond them.
+    The fields after `enabled` are sent by a stock server; there, `schedule` is None if cron can't express it.
+    `extra` has the values that `tasks.get` received and that have no field here.
 
     Attributes:
-        timing: when it runs, as `tasks.set_up` takes it; None for what we can't read, which is in `extra`.
-        schedule_text: the same in the server's own words, which it gets wrong for weeks.
-        actions: what it does, in order, as `tasks.set_up` takes it. One that is no script and no command
-            does nothing on the server; all then stand in `extra` as they are.
+        timing: when the task runs, as `tasks.set_up` takes it. None if it can't be read; see `extra`.
+        schedule_text: the server's description of the schedule, which is wrong for weekly schedules.
+        actions: what the task does, in order, as `tasks.set_up` takes it. The server ignores an action that
+            is neither a script nor a command; if there is one, `extra` has all actions unchanged.
         severity to instance_policy: see `TaskSettings`.
-        status, last_run, result: of the last run, where one agent's tasks were asked for.
-        sync_status: there, too: how far the agent has it ("pendingdeletion": deleted, while it is off).
+        status, last_run, result: of the last run, if the tasks of one agent were read.
+        sync_status: whether the agent has received the task, if the tasks of one agent were read.
+            "pendingdeletion": it was deleted while the agent was offline.
     """
 
     id: int
     """The server's number for it."""
     name: str = ""
-    """What it is called."""
+    """The name."""
     agent_id: str | None = None
     """The agent that has it; None for a policy's."""
     script: int | None = None
@@ -308,7 +321,7 @@ class Task(Noun, frozen=True, kw_only=True, gc=False):
     policy: int | None = None
     """The policy that it is part of, by id; None for none."""
     continue_on_error: bool | None = None
-    """Whether the next action is done after one that has failed."""
+    """Whether the next action is run after one that failed."""
     severity: Open[Severity] | None = None
     """How serious it is."""
     email_alert: bool | None = None
@@ -324,7 +337,7 @@ class Task(Noun, frozen=True, kw_only=True, gc=False):
     platforms: tuple[Open[Platform], ...] = ()
     """What it is for."""
     instance_policy: Open[InstancePolicy] | None = None
-    """What is done while it still runs."""
+    """What happens if it should start while it still runs."""
     status: Open[CheckStatus] | None = None
     last_run: Moment | None = None
     result: ScriptResult | None = None

@@ -1,13 +1,15 @@
-"""The nouns: what Tactical RMM is made of, as its users name it.
+"""The objects of Tactical RMM: agents, clients, checks, alerts and so on. They are the same on every server.
 
-Imports nothing of the package but `words`. The same on every server; how a server spells them on the wire is
-known under `dialects/` alone.
+All are frozen. An optional field has a default, which also stands for null and for a value that can't be
+read; such a value is in `extra`, under the server's name. Where a server may add values later (status,
+severity, shell, check types, …), the type is `Open`: the known words, or any other text.
 
-All are frozen. Sequences are tuples and the Structs opt out of garbage collection: holding a hundred
-thousand agents then costs a full collection 3 ms in place of 96 (measured). That is sound because nothing
-here can form a cycle. Whatever is optional has a default, which stands for null too, and for a value that
-can't be read: that one is in `extra`, by the server's names. Sets that a
-server may extend (status, severity, shell, check types, …) are `Open`: the known words beside any text.
+Sequences are tuples, and the Structs opt out of garbage collection: with a hundred thousand agents in memory,
+a full collection then takes 3 ms instead of 96 ms (measured). This is safe because nothing here can form a
+cycle.
+
+This module imports nothing of the package but `words`. The servers' field names are known only under
+`dialects/`.
 """
 
 from collections.abc import Mapping
@@ -56,9 +58,9 @@ __all__ = [
 
 
 class Extra(dict[str, Any]):
-    """What a server sent that we have no field for, by its names. Can't be changed.
+    """Values of an answer for which there is no field, under the server's names. It can't be changed.
 
-    A dict and no `MappingProxyType`, which can be neither pickled nor deep-copied nor encoded.
+    It is a dict and not a `MappingProxyType`, which can't be pickled, deep-copied or encoded.
     """
 
     def __reduce__(self) -> tuple[type["Extra"], tuple[dict[str, Any]]]:
@@ -81,10 +83,10 @@ class Extra(dict[str, Any]):
 
 
 Moment: TypeAlias = Annotated[datetime, msgspec.Meta(tz=True)]
-"""A time that has a zone. Where a server leaves it out, the one place that reads answers puts in UTC."""
+"""A datetime with a time zone. If a server sends none, it is UTC."""
 
 EXTRA: Final = "extra"
-"""The field for what the server sent under other names, or can't be read; never read as itself."""
+"""The field for values under other names, and for values that can't be read. No answer sets it directly."""
 
 NOTHING: Final = Extra()
 
@@ -93,14 +95,15 @@ _VALUE_MOST: Final = 150
 
 
 def no_extra() -> Any:
-    """The field `extra`, which the reading of an answer or a dialect fills."""
+    """The field `extra`, which is filled when an answer is read."""
     return msgspec.field(default=NOTHING)
 
 
 def as_plain(value: Any) -> Any:
-    """The value in the types of JSON: dicts, lists, texts, numbers, True, False and None.
+    """Convert a value to the types of JSON: dicts, lists, texts, numbers, True, False and None.
 
-    Times are ISO texts, bytes are Base64, errors their type and text. Fields have our names.
+    Times become ISO 8601 texts, bytes become Base64, and errors become their type and text. Fields have our
+    names.
     """
     if isinstance(value, msgspec.Struct):
         fields = {name: as_plain(getattr(value, name)) for name in value.__struct_fields__}
@@ -118,7 +121,7 @@ def as_plain(value: Any) -> Any:
 
 
 def short_repr(value: msgspec.Struct) -> str:
-    """What is set of it, in the order of its fields, as much as fits on a line or two."""
+    """A repr of the fields that are set, in their order, as far as they fit on a line or two."""
     told: list[str] = []
     for name in value.__struct_fields__:
         one = getattr(value, name)
@@ -133,10 +136,10 @@ def short_repr(value: msgspec.Struct) -> str:
 
 
 class Noun(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What nouns have in common."""
+    """What all objects of Tactical RMM have in common."""
 
     def to_dict(self) -> dict[str, Any]:
-        """All fields by our names, in the types of JSON; times are ISO texts. Secrets are in it, too."""
+        """All fields by our names, in the types of JSON; times are ISO 8601 texts. It includes secrets."""
         return cast("dict[str, Any]", as_plain(self))
 
     def __repr__(self) -> str:
@@ -144,7 +147,7 @@ class Noun(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Discreet(Noun, frozen=True, kw_only=True, gc=False):
-    """Shows in its repr, and in rich's, only the fields named in `_shown`: the others may be secret."""
+    """An object whose repr shows only the fields in `_shown`, since the others may be secret."""
 
     _shown: ClassVar[tuple[str, ...]] = ()
 
@@ -158,10 +161,10 @@ class Discreet(Noun, frozen=True, kw_only=True, gc=False):
 
 
 class CheckCounts(Noun, frozen=True, kw_only=True, gc=False):
-    """How many of an agent's checks stand where."""
+    """How many checks an agent has, by their status."""
 
     total: int = 0
-    """How many there are."""
+    """How many checks there are."""
     passing: int = 0
     """How many pass."""
     failing: int = 0
@@ -169,19 +172,19 @@ class CheckCounts(Noun, frozen=True, kw_only=True, gc=False):
     warning: int = 0
     """How many fail with a warning."""
     info: int = 0
-    """How many fail with an information."""
+    """How many fail with the severity "info"."""
 
 
 class CustomFieldValue(Noun, frozen=True, kw_only=True, gc=False):
     """The value of one custom field; `field` is the field's id. Several values are a tuple.
 
-    The value of a number field is an int or a float; on agents of `agents.iter` and `agents.select`, which
-    ask for nothing besides, it is the text that a stock server keeps.
+    The value of a number field is an int or a float. `agents.iter` and `agents.select` make no further
+    request for the fields' types, so on their agents it is the text that a stock server stores.
     """
 
     field: int
     value: Any = None
-    """A text, a number, a boolean or several texts, by the field's type; None for none."""
+    """A text, a number, a boolean or several texts, by the field's type; None if there is no value."""
 
     def __post_init__(self) -> None:
         if isinstance(self.value, list):  # as JSON has several
@@ -189,40 +192,40 @@ class CustomFieldValue(Noun, frozen=True, kw_only=True, gc=False):
 
 
 class ClientRef(Noun, frozen=True, kw_only=True, gc=False):
-    """The client that an agent belongs to. `id` is None where the server names it without its id."""
+    """The client of an agent. `id` is None if the server sends only the name."""
 
     id: int | None = None
     name: str = ""
-    """What it is called."""
+    """The name."""
 
 
 class SiteRef(Noun, frozen=True, kw_only=True, gc=False):
-    """The site that an agent belongs to. `id` is None where the server names it without its id."""
+    """The site of an agent. `id` is None if the server sends only the name."""
 
     id: int | None = None
     name: str = ""
-    """What it is called."""
+    """The name."""
 
 
 class Disk(Noun, frozen=True, kw_only=True, gc=False):
-    """One disk of an agent: sizes are text as the agent reports them, `percent` is the used space."""
+    """One disk of an agent. Sizes are texts with a unit, from the agent; `percent` is the used space."""
 
     device: str = ""
     """The drive or device."""
     free: str = ""
-    """What is free, as text with a unit."""
+    """The free space."""
     total: str = ""
-    """What there is, as text with a unit."""
+    """The size of the disk."""
     percent: float | None = None
 
 
 class Agent(Noun, frozen=True, kw_only=True, gc=False):
-    """A machine under management.
+    """A managed machine.
 
-    `extra` holds what `agents.get` was sent beyond these fields, by the server's names; on agents that come
-    from a list only values that could not be read. `total_ram` is in GiB. Agents hash by their id. The fields
-    behind `extra` are what a stock server tells; on a gateway they are None or empty, unless it sends them
-    too.
+    The fields after `extra` are sent by a stock server. On a gateway they are None or empty, unless the
+    gateway sends them, too. `total_ram` is in GiB. `extra` has the values that `agents.get` received and that
+    have no field here, under the server's names; on agents of a list it has only values that could not be
+    read. The hash of an agent is that of its id.
     """
 
     agent_id: str
@@ -230,23 +233,23 @@ class Agent(Noun, frozen=True, kw_only=True, gc=False):
     hostname: str = ""
     """Its host name."""
     client: ClientRef = ClientRef()
-    """The client that it belongs to, by id and name."""
+    """The client that the agent belongs to, with id and name."""
     site: SiteRef = SiteRef()
-    """The site that it belongs to, by id and name."""
+    """The site that the agent belongs to, with id and name."""
     plat: Open[Platform] | None = None
     """The operating system's family."""
     operating_system: str | None = None
-    """Name and version, as the agent tells it."""
+    """The name and version of the operating system, as the agent reports them."""
     version: str | None = None
     """The version of the agent itself."""
     last_seen: Moment | None = None
-    """When it last spoke to the server; None for never."""
+    """When the agent last contacted the server; None if it never did."""
     status: Open[AgentStatus] = "unknown"
-    """"online", "offline", or "overdue" for one that is offline for long."""
+    """"online", "offline", or "overdue" if it has been offline for long."""
     monitoring_type: Open[MonitoringType] | None = None
     """Server or workstation."""
     logged_in_username: str | None = None
-    """Who is logged in; None for nobody."""
+    """The user who is logged in; None if nobody is."""
     public_ip: str | None = None
     """The address that the server sees."""
     local_ip: str | None = None
@@ -258,25 +261,25 @@ class Agent(Noun, frozen=True, kw_only=True, gc=False):
     """Its disks and how full they are."""
     extra: Mapping[str, Any] = no_extra()
     needs_reboot: bool | None = None
-    """Whether it waits for a reboot."""
+    """Whether the machine needs a reboot."""
     pending_actions_count: int | None = None
-    """How many actions wait for it."""
+    """How many pending actions the agent has."""
     has_patches_pending: bool | None = None
-    """Whether Windows updates wait for it."""
+    """Whether Windows updates are pending."""
     maintenance_mode: bool | None = None
-    """Whether it raises no alerts."""
+    """Whether the agent is in maintenance mode, in which it raises no alerts."""
     checks: CheckCounts | None = None
-    """How many of its checks stand how."""
+    """How many checks the agent has, by their status."""
     custom_fields: tuple[CustomFieldValue, ...] = ()
     """The values of custom fields."""
     description: str | None = None
-    """What people have written about it."""
+    """The description that users have given it."""
     boot_time: Moment | None = None
     """When it was started."""
     goarch: str | None = None
-    """The architecture, by the words of Go: "amd64", "arm64"."""
+    """The processor architecture, as Go names it: "amd64", "arm64"."""
     make_model: str | None = None
-    """Maker and model."""
+    """The manufacturer and the model."""
     serial_number: str | None = None
     """The machine's serial number."""
     graphics: str | None = None
@@ -289,15 +292,16 @@ class Agent(Noun, frozen=True, kw_only=True, gc=False):
 
 
 class Site(Noun, frozen=True, kw_only=True, gc=False):
-    """A site of a client; `client` is known where it came from `trmm.sites`.
+    """A site of a client. `client` is known if the site was read by `trmm.sites`.
 
-    The fields behind `extra` are what a stock server tells: ids of what is set here, not what is inherited.
+    The fields after `extra` are sent by a stock server. They are what is set on the site itself, not what it
+    inherits.
     """
 
     id: int
     """The server's number for it."""
     name: str = ""
-    """What it is called."""
+    """The name."""
     client: ClientRef | None = None
     extra: Mapping[str, Any] = no_extra()
     server_policy: int | None = None
@@ -313,12 +317,12 @@ class Site(Noun, frozen=True, kw_only=True, gc=False):
 
 
 class Client(Noun, frozen=True, kw_only=True, gc=False):
-    """A client (a customer, a tenant) with its sites. The fields behind `extra` are as those of `Site`."""
+    """A client (a customer or tenant) with its sites. The fields after `extra` are like those of `Site`."""
 
     id: int
     """The server's number for it."""
     name: str = ""
-    """What it is called."""
+    """The name."""
     sites: tuple[Site, ...] = ()
     """Its sites."""
     extra: Mapping[str, Any] = no_extra()
@@ -337,19 +341,19 @@ class Client(Noun, frozen=True, kw_only=True, gc=False):
 class Script(Noun, frozen=True, kw_only=True, gc=False):
     """A script in the server's library.
 
-    The fields behind `description` are what a stock server tells: `default_timeout` in seconds; `code` only
-    from `scripts.get`; `script_type` is "userdefined" or "builtin" (a community script).
+    The fields after `description` are sent by a stock server. `default_timeout` is in seconds, and
+    `script_type` is "userdefined" or "builtin" (a community script). Only `scripts.get` returns the `code`.
     """
 
     id: int
     """The server's number for it."""
     name: str = ""
-    """What it is called."""
+    """The name."""
     shell: Open[Shell] = ""
-    """What it is written for."""
+    """The shell or language that the script is written for."""
     description: str | None = None
     category: str | None = None
-    """Where it stands in the library."""
+    """The category in the library."""
     script_type: Open[ScriptType] | None = None
     args: tuple[str, ...] = ()
     """The arguments."""
@@ -360,7 +364,7 @@ class Script(Noun, frozen=True, kw_only=True, gc=False):
     run_as_user: bool | None = None
     """Whether it runs as the user who is logged in."""
     supported_platforms: tuple[Open[Platform], ...] = ()
-    """What it is for; none for all."""
+    """The platforms that it supports; empty: all."""
     hidden: bool | None = None
     """Whether the web client hides it."""
     favorite: bool | None = None
@@ -369,14 +373,14 @@ class Script(Noun, frozen=True, kw_only=True, gc=False):
 
 
 class ScriptResult(Noun, frozen=True, kw_only=True, gc=False):
-    """What came of one run of a script on one agent; `execution_time` is in seconds."""
+    """The result of a script on one agent. `execution_time` is in seconds."""
 
     retcode: int | None = None
-    """The return code; None where the server tells none."""
+    """The return code; None if the server sends none."""
     stdout: str = ""
-    """What it wrote to standard output."""
+    """What the script wrote to standard output."""
     stderr: str = ""
-    """What it wrote to standard error."""
+    """What the script wrote to standard error."""
     execution_time: float | None = None
     extra: Mapping[str, Any] = no_extra()
 
@@ -387,16 +391,18 @@ class ScriptResult(Noun, frozen=True, kw_only=True, gc=False):
 
 
 class CommandResult(Noun, frozen=True, kw_only=True, gc=False):
-    """What came of one command on one agent.
+    """The result of a command on one agent.
 
-    Its two outputs are one text: an agent on Windows sends the error output alone if there is any, others
-    send both.
+    Standard output and standard error are one text. If the command wrote to standard error, an agent on
+    Windows sends only that; other agents send both.
 
     Attributes:
-        exit_code: None where the server did not say it (of `run_command` it never does), or it got lost.
-        output: all that is known of what it printed; of a live command with plain newlines.
-        from_history: `output` is what the agent reported to the server in the end, since what came live may
-            lack something. Of a command that wrote errors on Windows, that report holds the errors alone.
+        exit_code: the exit code; None if the server did not send it (it never does for `run_command`), or if
+            it was lost.
+        output: what the command printed, as far as it is known. A live command has plain newlines.
+        from_history: whether `output` is the agent's final report to the server instead of the live output,
+            because a part of the live output may have been lost. If a command wrote to standard error on
+            Windows, that report has only that.
     """
 
     exit_code: int | None = None
@@ -405,7 +411,7 @@ class CommandResult(Noun, frozen=True, kw_only=True, gc=False):
 
     @property
     def retcode(self) -> int | None:
-        """The same as `exit_code`, by the name that a script's result has for it."""
+        """The same as `exit_code`, under the name that a `ScriptResult` uses."""
         return self.exit_code
 
     @property
@@ -415,13 +421,13 @@ class CommandResult(Noun, frozen=True, kw_only=True, gc=False):
 
 
 class HistoryEntry(Noun, frozen=True, kw_only=True, gc=False):
-    """One thing that was run on an agent, as a stock server's history has it.
+    """A script, command or task that was run on an agent, from a stock server's history.
 
     Attributes:
         type: "script_run", "cmd_run" or "task_run".
-        username: who ran it.
-        command: the command's text; `output` is what it printed, None until the agent has reported.
-        script: the script's id; `result` is what came of it, None until the agent has reported.
+        username: the user who ran it.
+        command: the text of the command; `output` is what it printed, None until the agent has reported it.
+        script: the script's id; `result` is its result, None until the agent has reported it.
     """
 
     id: int
@@ -452,11 +458,11 @@ class Check(Noun, frozen=True, kw_only=True, gc=False):
     check_type: Open[CheckType] = ""
     """What kind of check it is."""
     name: str = ""
-    """What it is called."""
+    """The name."""
     status: Open[CheckStatus] = ""
     """"passing", "failing" or "pending"."""
     more_info: str | None = None
-    """What the agent has told besides."""
+    """Further information from the agent."""
     last_run: Moment | None = None
     """When it ran last."""
     agent_id: str | None = None
@@ -465,7 +471,7 @@ class Check(Noun, frozen=True, kw_only=True, gc=False):
 
 
 class Alert(Noun, frozen=True, kw_only=True, gc=False):
-    """An alert, as it stood when it was read. The fields behind `resolved` are what a stock server tells."""
+    """An alert, in the state in which it was read. The fields after `resolved` are sent by a stock server."""
 
     id: int
     """The server's number for it."""
@@ -476,11 +482,11 @@ class Alert(Noun, frozen=True, kw_only=True, gc=False):
     severity: Open[Severity] = ""
     """How serious it is."""
     message: str = ""
-    """What it says."""
+    """The text of the alert."""
     created_at: Moment | None = None
     """When it was raised."""
     snoozed: bool = False
-    """Whether it is silent for a while."""
+    """Whether it is snoozed, until `snooze_until`."""
     resolved: bool = False
     hostname: str | None = None
     """The agent's host name."""
@@ -491,7 +497,7 @@ class Alert(Noun, frozen=True, kw_only=True, gc=False):
     resolved_on: Moment | None = None
     """When it was resolved."""
     snooze_until: Moment | None = None
-    """Until when it is silent."""
+    """Until when it is snoozed."""
     assigned_check: int | None = None
     """The check that raised it, by id."""
     assigned_task: int | None = None
@@ -502,21 +508,21 @@ class Alert(Noun, frozen=True, kw_only=True, gc=False):
 class Deployment(Noun, frozen=True, kw_only=True, gc=False):
     """A one-time URL that installs a new agent. `client` and `site` are ids.
 
-    `arch` and `monitoring_type` are what a stock server tells.
+    `arch` and `monitoring_type` are sent by a stock server.
     """
 
     id: int
     """The server's number for it."""
     uuid: str = ""
-    """What its URL is known by."""
+    """The UUID in its URL."""
     client: int | None = None
     site: int | None = None
     expiry: Moment | None = None
-    """When it ends."""
+    """When it expires."""
     install_flags: str | None = None
-    """What the installer switches on."""
+    """The flags of the installer, as a text."""
     download_url: str = ""
-    """Where its installer is."""
+    """The URL of its installer."""
     arch: str | None = None
     monitoring_type: Open[MonitoringType] | None = None
     extra: Mapping[str, Any] = no_extra()

@@ -80,9 +80,8 @@ class Maintenance:
         """Switch the agents off again, within `timeout` seconds, even if this is cancelled meanwhile.
 
         Raises:
-            StillInMaintenanceError: some agents could not be switched off. They stay in the
-                journal. If the block was cancelled, this error is logged, and added as a note to the
-                cancellation.
+            StillInMaintenanceError: some agents could not be switched off. They stay in the journal. If the
+                block was cancelled, this error is logged, and added as a note to the cancellation.
         """
         await self._end(error)
 

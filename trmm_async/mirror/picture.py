@@ -127,7 +127,7 @@ def differ(before: Agent | None, after: Agent) -> bool:
 
 
 class Index:
-    """An index of the agents by a key that many of them share. Each change updates it; it is never rebuilt."""
+    """An index of agents by a key that many of them share. Each change updates it; it is not rebuilt."""
 
     def __init__(self, key: Callable[[Agent], Hashable]) -> None:
         self._key = key

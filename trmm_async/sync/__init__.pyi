@@ -2795,13 +2795,9 @@ class Relay:
     def run(self) -> None:
         """Lead, or stand by until the leader is gone. Returns after `stop`.
 
-<<<<<<< HEAD
-        A server, an engine or shared limits that can't be reached are tried again for ever, see `trouble`.
-        Cancelled, what was read and not written is read again by the next that leads.
-=======
-        If the server or the engine can't be reached, the relay keeps trying, and `trouble` says why. If this
-        is cancelled, the next leader reads the events again that were read and not yet written.
->>>>>>> 4bcdede (Say in plain sentences what runs, events, mirrors and errors do)
+        If the server, the engine or the server of the shared limits can't be reached, the relay keeps trying,
+        and `trouble` says why. If this is cancelled, the next leader reads the events again that were read and
+        not yet written.
 
         Raises:
             APIError: the server refuses the events of all agents, or the key.
@@ -2838,9 +2834,8 @@ class Maintenance:
         """Switch the agents off again, within `timeout` seconds, even if this is cancelled meanwhile.
 
         Raises:
-            StillInMaintenanceError: some agents could not be switched off. They stay in the
-                journal. If the block was cancelled, this error is logged, and added as a note to the
-                cancellation.
+            StillInMaintenanceError: some agents could not be switched off. They stay in the journal. If the
+                block was cancelled, this error is logged, and added as a note to the cancellation.
         """
 
 class Notes:
