@@ -1,11 +1,11 @@
-"""Prometheus: the fleet as a mirror has it, and the client's own limits (extra `[prometheus]`).
+"""Prometheus metrics of the fleet, from a mirror, and of the client's own limits (extra `[prometheus]`).
 
     from trmm_async.exporter import export
 
     async with trmm.mirror() as mirror, export(trmm, mirror, port=9182) as url:
         await mirror.wait_until(lambda _: False)  # until the mirror ends
 
-A scrape asks the server nothing: it reads the mirror, in the loop that the mirror belongs to.
+A scrape sends no request to the server. It reads the mirror, in the mirror's event loop.
 """
 
 import asyncio
@@ -41,13 +41,13 @@ _SCRAPE_SECONDS: Final = 10.0
 class FleetCollector(Collector):
     """The metrics of a mirror and of its client, for a registry of `prometheus_client`.
 
-    There are at most `max_clients` values of the label `client`: those with the most agents, and "other" for
-    the rest together. Statuses and severities that we don't know are "other", too. `collect` is to be called
-    in the thread of the mirror's loop; `export` sees to that.
+    The label `client` has at most `max_clients` values, those of the clients with the most agents, and "other"
+    for all the rest. Unknown statuses and severities are "other", too. Call `collect` only in the thread of
+    the mirror's event loop; `export` ensures that.
 
     Args:
-        trmm: the client whose limits are told.
-        mirror: what is told of; entered.
+        trmm: the client whose limits are reported.
+        mirror: the mirror whose agents are reported. It must be entered.
         max_clients: how many clients have metrics of their own, 1 or more.
     """
 
@@ -57,7 +57,7 @@ class FleetCollector(Collector):
         self._max_clients = arguments.integer(max_clients, "max_clients", minimum=1)
 
     def describe(self) -> Iterable[Metric]:
-        """Nothing: so a registry doesn't collect when the collector is registered."""
+        """Nothing, so that a registry doesn't collect when the collector is registered."""
         return ()
 
     def collect(self) -> Iterator[Metric]:

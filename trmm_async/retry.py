@@ -1,7 +1,7 @@
-"""Whether a call is sent again, and what it means if not. Pure.
+"""Decides whether a call is sent again, and what the failure means if it is not. Pure.
 
-Over `calls`. The transport reports what happened (`Reply`, `Fault`), `Tries` answers with what to do
-(`Again`, `Final`). Nothing else in the package decides about sending twice.
+The transport reports what happened (`Reply`, `Fault`), and `Tries` answers with what to do (`Again`,
+`Final`). Nothing else in the package decides about sending a call twice.
 """
 
 import enum
@@ -19,14 +19,14 @@ __all__ = ["Again", "Fault", "Final", "Meaning", "Reply", "RetryPolicy", "Stage"
 _SECONDS = re.compile(r"[0-9]+(\.[0-9]*)?", re.ASCII)
 _OF_A_PROXY = frozenset({502, 503, 504})
 _RAN_OUT = frozenset({408, 460, 499})
-"""What proxies say where time ran out, or they take us to have hung up (nginx, Amazon): no refusal."""
+"""Statuses of proxies (nginx, Amazon) for a timeout, or for a client that hung up: they are no refusal."""
 _BACKOFF_FIRST = 0.25
 _BACKOFF_MOST = 8.0
 _DOUBLINGS_MOST = 10
 
 
 class Stage(enum.Enum):
-    """How far a call without a readable answer had got."""
+    """How far a call got that has no readable answer."""
 
     NOT_SENT = "it never reached the server"
     LOST = "it was sent, the connection broke before the answer was whole"
@@ -36,9 +36,9 @@ class Stage(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What the server answered. Headers are found by their lower-case names.
+    """The server's answer. Headers have lower-case names.
 
-    What it said may be what it was told, the key too: no repr has it.
+    An answer may repeat what the server was sent, even the key, so headers and body are not in the repr.
     """
 
     status: int
@@ -47,15 +47,15 @@ class Reply:
 
     @property
     def ok(self) -> bool:
-        """Whether it says success."""
+        """Whether the status is a success."""
         return 200 <= self.status < 300
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """No readable answer: how far the call had got, why in words, and the exception if it may be shown.
+    """There is no readable answer. Says how far the call got, and why, with the exception if it may be shown.
 
-    `is_final` is said of one that never reached the server, and will not the next time either.
+    `is_final` says that the call never reached the server, and would not reach it the next time either.
     """
 
     stage: Stage

@@ -4,10 +4,9 @@
 
     detach = instrument(trmm)
 
-Only the API of OpenTelemetry is used, so that whoever has no SDK set up pays for nothing but the callback. A
-span is made when what it tells is over, with its true beginning: nothing is kept for a call but what it was
-observed to do. Names of spans are made of words of the server's own paths: no id, no name and no key is in
-any.
+This module uses only the API of OpenTelemetry, so without an SDK it costs no more than the callback. A span
+is made when the call has ended, with its true start time; until then only the observations of the call are
+kept. The names of spans contain only fixed words of the server's paths, never an id, a name or a key.
 """
 
 import re
@@ -61,13 +60,13 @@ tasks templates terminal-defaults test token ui uninstall update upload urlactio
 versions webtermperms webvnc winupdate wmi wol
 """
 _WORDS: Final = frozenset(_PATHS.split())
-"""What may stand in the name of a span: the fixed parts of the server's paths. All else is `{}` there."""
+"""The words that a span's name may contain: the fixed parts of the server's paths. Others become `{}`."""
 
 _SEGMENT: Final = re.compile(r"[^/]+")
 
 
 class Instrumentable(Protocol):
-    """What can be instrumented: a `TRMM`, one of its views, or a `trmm_async.sync.TRMM`."""
+    """What can be instrumented: a `TRMM`, also one of `with_options`, or a `trmm_async.sync.TRMM`."""
 
     @property
     def url(self) -> str:
@@ -76,11 +75,11 @@ class Instrumentable(Protocol):
 
     @property
     def stats(self) -> Stats:
-        """What it does now."""
+        """The client's numbers."""
         ...
 
     def observe(self, callback: Callable[[Observation], object], /) -> Callable[[], None]:
-        """Has a callback called with what it does."""
+        """Call a function with every observation."""
         ...
 
 
@@ -90,17 +89,17 @@ def instrument(
     tracer_provider: TracerProvider | None = None,
     meter_provider: MeterProvider | None = None,
 ) -> Callable[[], None]:
-    """Tell OpenTelemetry what this client and all its views do, from now on.
+    """Report what this client does to OpenTelemetry from now on, including all its `with_options`.
 
-    A span for each call, with one for each of its attempts and its waits below it, and a span for each fleet
-    run, with the spans of its calls below; and metrics. A call's span stands below the span that was current
-    where the call was made. docs/observing.md has all names. Nothing is added to requests: a server of
-    Tactical RMM does not read trace headers.
+    Each call has a span, and its attempts and waits are child spans. Each fleet run has a span, and its calls
+    are child spans. There are also metrics. The parent of a call's span is the span that was current when the
+    call was made. docs/observing.md lists all names. Requests are not changed, since Tactical RMM does not
+    read trace headers.
 
     Args:
-        trmm: a client; its views are observed with it.
-        tracer_provider: who makes the spans; the global one for None.
-        meter_provider: who takes the measurements; the global one for None.
+        trmm: the client.
+        tracer_provider: makes the spans; None: the global provider.
+        meter_provider: makes the metrics; None: the global provider.
 
     Returns:
         what ends that; called twice it is the same as once. Instrumenting twice tells everything twice.
@@ -135,7 +134,7 @@ def instrument(
 
 
 class _Spans:
-    """Makes spans of what is observed. A call's are made when it is over, of what was told of it so far."""
+    """Makes spans from observations. The spans of a call are made when it has ended."""
 
     def __init__(self, tracer: trace.Tracer, server: dict[str, str | int]) -> None:
         self._tracer = tracer
@@ -160,7 +159,7 @@ class _Spans:
                 pass
 
     def leave(self) -> None:
-        """Nothing more is told: end what is under way."""
+        """End the spans in progress, since no more observations come."""
         for span in self._runs.values():
             span.end()
         self._runs.clear()
@@ -238,7 +237,7 @@ class _Spans:
 
 
 class _Measures:
-    """Adds what is observed up."""
+    """Adds observations up as metrics."""
 
     def __init__(self, meter: metrics.Meter, server: dict[str, str | int]) -> None:
         self._server = server
@@ -295,7 +294,7 @@ class _Measures:
 
 
 class _Gauges:
-    """What is read of the client's counts when somebody exports; nothing happens in between."""
+    """Gauges that read the client's `stats` at each export."""
 
     def __init__(
         self, meter: metrics.Meter, server: dict[str, str | int], trmm: Callable[[], Instrumentable | None]

@@ -141,7 +141,7 @@ async def test_it_is_started_once_and_has_no_address_before() -> None:
 
 @pytest.mark.parametrize("dialect", ["Stock", "soap"])
 def test_another_dialect_is_a_clear_mistake(dialect: str) -> None:
-    with pytest.raises(ValueError, match=f"dialect '{dialect}' is not spoken here; there is gateway"):
+    with pytest.raises(ValueError, match=f"dialect must be one of gateway, stock, not '{dialect}'"):
         Simulator(dialect=dialect)
 
 

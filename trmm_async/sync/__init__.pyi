@@ -164,19 +164,20 @@ import ssl as tls
 __all__ = ["TRMM"]
 
 class TRMM:
-    """A Tactical RMM server, for scripts and notebooks: `trmm_async.TRMM`, and every call waits.
+    """The synchronous client of a Tactical RMM server, for scripts and notebooks. Every call blocks.
 
         with TRMM("https://api.example.com", api_key="…") as trmm:
             for agent in trmm.agents.list():
                 print(agent.hostname)
 
-    It has an event loop of its own, in a thread of its own, and may be used by any thread, also where another
-    loop runs. Ctrl-C cancels the call that waits. `close`, the end of the `with` block, the last reference or
-    the end of the program ends the thread.
+    It has the same methods as `trmm_async.TRMM`. Its event loop runs in a thread of its own, so any thread
+    may use the client, even one in which another loop runs. Ctrl-C cancels the call that is in progress. The
+    thread ends with `close`, at the end of the `with` block, when the client is garbage-collected, or at the
+    end of the program.
 
     Args:
-        url: as of `trmm_async.TRMM`.
-        settings: as of `trmm_async.TRMM`, without `session`.
+        url: as in `trmm_async.TRMM`.
+        settings: as in `trmm_async.TRMM`, without `session`.
 
     Raises:
         InvalidRequestError: a setting is wrong.

@@ -1,7 +1,4 @@
-"""`TRMM`, for threads that wait.
-
-At the top of this room, over `facade`.
-"""
+"""The synchronous `TRMM`: a client whose calls block."""
 
 import inspect
 from collections.abc import Callable
@@ -21,19 +18,20 @@ _SECRETS: Final = ("api_key", "access_token", "shared_limits", "proxy")
 
 @stands_for(AsyncTRMM)
 class TRMM(Facade):
-    """A Tactical RMM server, for scripts and notebooks: `trmm_async.TRMM`, and every call waits.
+    """The synchronous client of a Tactical RMM server, for scripts and notebooks. Every call blocks.
 
         with TRMM("https://api.example.com", api_key="…") as trmm:
             for agent in trmm.agents.list():
                 print(agent.hostname)
 
-    It has an event loop of its own, in a thread of its own, and may be used by any thread, also where another
-    loop runs. Ctrl-C cancels the call that waits. `close`, the end of the `with` block, the last reference or
-    the end of the program ends the thread.
+    It has the same methods as `trmm_async.TRMM`. Its event loop runs in a thread of its own, so any thread
+    may use the client, even one in which another loop runs. Ctrl-C cancels the call that is in progress. The
+    thread ends with `close`, at the end of the `with` block, when the client is garbage-collected, or at the
+    end of the program.
 
     Args:
-        url: as of `trmm_async.TRMM`.
-        settings: as of `trmm_async.TRMM`, without `session`.
+        url: as in `trmm_async.TRMM`.
+        settings: as in `trmm_async.TRMM`, without `session`.
 
     Raises:
         InvalidRequestError: a setting is wrong.
@@ -46,8 +44,8 @@ class TRMM(Facade):
     def _begin(self, make: Callable[..., AsyncTRMM], *args: str, **settings: Any) -> None:
         if settings.pop("session", None) is not None:
             raise InvalidRequestError(
-                "session= belongs to an event loop of yours, and this client has one of its own: use "
-                "trmm_async.TRMM there"
+                "session is not supported by trmm_async.sync.TRMM, since it belongs to your event loop and "
+                "this client has its own: use trmm_async.TRMM with it"
             )
         portal = Portal()
         try:
@@ -60,14 +58,14 @@ class TRMM(Facade):
 
     @classmethod
     def from_env(cls, **settings: Any) -> Self:
-        """As `trmm_async.TRMM.from_env`."""
+        """Make a client from environment variables, as `trmm_async.TRMM.from_env` does."""
         made = object.__new__(cls)
         made._begin(AsyncTRMM.from_env, **settings)
         return made
 
     @classmethod
     def from_profile(cls, name: str, **settings: Any) -> Self:
-        """As `trmm_async.TRMM.from_profile`."""
+        """Make a client from a profile of `trmm login`, as `trmm_async.TRMM.from_profile` does."""
         made = object.__new__(cls)
         made._begin(AsyncTRMM.from_profile, name, **settings)
         return made
@@ -78,14 +76,14 @@ class TRMM(Facade):
         self.close()
 
     def close(self) -> None:
-        """Close the connections and end the thread; calls from then on raise `ClosedError`.
+        """Close the connections and end the thread. Later calls raise `ClosedError`. May be called twice.
 
-        Calls that are under way in other threads end in `ClosedError`. Twice is the same as once.
+        Calls in progress in other threads end with `ClosedError`, too.
 
         Raises:
-            InvalidRequestError: this is a view (`with_options`).
+            InvalidRequestError: this client was made by `with_options`; close the original instead.
         """
-        if self._it._is_view:  # noqa: SLF001 - what a view is says the client itself
+        if self._it._is_view:  # noqa: SLF001 - the asynchronous client decides what a view is
             self._portal.call(self._it.aclose)
         self._portal.close()
 

@@ -1,11 +1,11 @@
-"""A fake Tactical RMM gateway or stock server to test against, over real HTTP and WebSocket.
+"""A simulated Tactical RMM gateway or stock server for tests, over real HTTP and WebSockets.
 
-Below: nothing of the rest of the package; the simulator must not share a mistake with what is tested against
-it. Above: your tests, through `Simulator`, the pytest fixtures `trmm_simulator` and `trmm`, or `python -m
-trmm_async.testing`.
+Use it through `Simulator`, the pytest fixtures `trmm_simulator` and `trmm`, or `python -m
+trmm_async.testing`. It imports nothing of the rest of the package, so that it can't share a mistake with the
+code that is tested against it.
 
-The names are imported on first use: pytest loads `plugin.py`, and with it this module, in every run of
-everybody who has the package installed.
+The names are imported when they are first used, because pytest loads `plugin.py`, and with it this module, in
+every test run of everybody who has installed the package.
 """
 
 from __future__ import annotations

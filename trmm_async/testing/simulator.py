@@ -1,7 +1,7 @@
-"""The simulator itself: a whole gateway or server on a port of this machine, for the length of a block.
+"""The simulator itself: a whole gateway or stock server on a port of this machine, while a block runs.
 
-Below: everything else in this folder; this module only puts it together, starts it and stops it. Above: the
-tests of whoever uses it, `fixtures.py` for pytest and `__main__.py` for the command line.
+This module only puts the other modules of this folder together, and starts and stops them. Tests use it, and
+so do `fixtures.py` for pytest and `__main__.py` for the command line.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ CHECK_SECONDS = 0.0162
 
 
 class Simulator(Switches, AgentSwitches, StockSwitches):
-    """A fake Tactical RMM gateway, or an unmodified server, over real HTTP and WebSocket.
+    """A simulated Tactical RMM gateway or stock server, over real HTTP and WebSockets.
 
     ```python
     async with Simulator(agents=200) as server:
@@ -75,49 +75,50 @@ class Simulator(Switches, AgentSwitches, StockSwitches):
     ```
 
     World:
-        agents: how many there are, over several clients and sites. All are online and there are no alerts.
-        seed: the same seed makes the same world, whatever the clock says.
-        clock: the time in seconds since the epoch, by which rate limits and the expiry of deployments go.
+        agents: the number of agents, in several clients and sites. All are online, and there are no alerts.
+        seed: the same seed makes the same world, at any time.
+        clock: returns the time in seconds since the epoch. Rate limits and the expiry of deployments use it.
 
     Server:
         dialect: `"gateway"`, the `/api/v3` of the gateway, or `"stock"`, the unmodified Tactical RMM 1.5.1.
-            ValueError for any other.
-        api_key: the key it accepts; made up if None.
-        rate_limit: so many requests in so many seconds per key, counted as Django REST framework counts them;
-            `"usual"` is 100 a minute, with the stock dialect no limit. None: no limit.
-        deployment_rate_limit: the same for creating deployments, besides; `"usual"` is 20 a minute.
-        workers: how many HTTP requests are worked on at a time; more of them queue. None: any number.
-        version: of the stock dialect's server; one before 1.4.0 has no live commands, one before 0.19.4 keeps
-            no bulk script's output in a field or a note, one before 0.19.0 has no logins, tells its dashboard
-            in an older form and calls no URL actions, one before 0.18.0 has no shutdown.
-        knows_cmd_id: False ignores the `cmd_id` of a `runscript` body, as a gateway does that never heard of
-            it.
+            Any other raises ValueError.
+        api_key: the key that it accepts; None: a random one.
+        rate_limit: the number of requests and the seconds of the rate limit of a key, counted as Django REST
+            framework counts them. `"usual"` is 100 a minute, and no limit with the stock dialect. None: no
+            limit.
+        deployment_rate_limit: a second limit, for creating deployments; `"usual"` is 20 a minute.
+        workers: how many HTTP requests are handled at a time; others wait. None: any number.
+        version: the version of the stock dialect's server. Before 1.4.0 it has no live commands. Before 0.19.4
+            it stores no output of a bulk script in a field or a note. Before 0.19.0 it has no logins and an
+            older form of the dashboard, and calls no URL actions. Before 0.18.0 it has no shutdown.
+        knows_cmd_id: False: ignore the `cmd_id` of a `runscript` body, as a gateway without that feature
+            does.
 
     Time:
-        script_seconds: how long a script takes, or the span to draw it from.
-        offline_hold: the most seconds that a waiting call is held after its agent went offline under it; None
-            holds it until the script's timeout is over. With the stock dialect it caps every time that the
-            server waits for an agent in vain.
-        row_seconds: how long the stock dialect's queue takes over each history row of a bulk action; it
-            writes one after the other, behind the answer, and sends the orders when all are written.
-        result_seconds: how long the stock dialect takes over each result that an agent reports; those that
-            come at once are in the history one after the other, one that comes alone at once.
-        agent_seconds: how long the stock dialect takes over each agent of a list; over one of the short form
-            0.12 of that.
-        check_seconds: how long the stock dialect takes over each check of the list of all; those of one agent
-            come at once.
-        latency: seconds there and back of every request, or the span to draw them from; half of it passes
-            before the request is counted.
+        script_seconds: how long a script takes, in seconds, or the range from which this is drawn.
+        offline_hold: for how many seconds at most a waiting call is held after its agent went offline; None:
+            until the script's timeout is over. With the stock dialect it limits every wait of the server for
+            an agent that doesn't answer.
+        row_seconds: how long the stock dialect needs for each history row of a bulk action. It writes them
+            one after the other, after it has answered, and sends the orders when all of them are written.
+        result_seconds: how long the stock dialect needs for each result that an agent reports. Results that
+            arrive together appear in the history one after the other; a single one appears at once.
+        agent_seconds: how long the stock dialect needs for each agent of a list; 0.12 of that in the short
+            form.
+        check_seconds: how long the stock dialect needs for each check of the list of all checks. The checks
+            of one agent take no time.
+        latency: the round-trip time of every request in seconds, or the range from which it is drawn. Half of
+            it passes before the request is counted.
 
     Connection:
-        host, port: where it listens; port 0 is any free one.
+        host, port: the address on which it listens; port 0: any free port.
         prefix: the path under which it is mounted, such as `"/rmm"`.
-        compress: zips answers and event frames for clients that accept it.
+        compress: compress answers and event frames for clients that accept it.
         keepalive_timeout: seconds after which an idle connection is closed.
-        ledger_limit: keeps only so many of the newest requests and runs; None keeps all.
+        ledger_limit: keep only so many of the newest requests and runs; None: keep all.
 
-    It belongs to the event loop in which it is started and can be started once. Leaving the block ends all
-    sockets and all scripts; a cancellation during that leaves nothing running either.
+    It belongs to the event loop in which it is started, and can be started once. Leaving the block ends all
+    sockets and all scripts, even if that is cancelled.
     """
 
     def __init__(
@@ -148,7 +149,7 @@ class Simulator(Switches, AgentSwitches, StockSwitches):
         ledger_limit: int | None = None,
     ) -> None:
         if dialect not in DIALECTS:
-            msg = f"dialect {dialect!r} is not spoken here; there is {', '.join(sorted(DIALECTS))}"
+            msg = f"dialect must be one of {', '.join(sorted(DIALECTS))}, not {dialect!r}"
             raise ValueError(msg)
         self.dialect = dialect
         of_agents = AGENT_VERSIONS.get(dialect)
