@@ -497,7 +497,7 @@ class TestTheEnd:
     def test_a_wrong_setting_leaves_no_thread(self) -> None:
         with pytest.raises(InvalidRequestError, match="timeout"):
             TRMM("https://rmm.example.com", api_key="key", timeout=0)
-        with pytest.raises(InvalidRequestError, match="session is not supported by trmm_async.sync.TRMM"):
+        with pytest.raises(InvalidRequestError, match="session is not supported by trmm_async"):
             TRMM("https://rmm.example.com", api_key="key", session=object())  # type: ignore[call-arg]
 
 

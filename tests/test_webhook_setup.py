@@ -93,8 +93,8 @@ async def test_a_failure_on_the_way_says_what_is_done_and_a_second_call_goes_on(
         ("hooks.example.com", {}, "url must be"),
         ("http://hooks.example.com", {}, "plain http would show the webhook's secret"),
         ("http://hooks.example.com", {"allow_http": 1}, "allow_http must be"),
-        (URL, {"name": "has a space"}, "name must be"),
-        (URL, {"name": "far_too_long_for_a_key_of_the_store"}, "name must be"),
+        (URL, {"name": "has a space"}, "name must have"),
+        (URL, {"name": "far_too_long_for_a_key_of_the_store"}, "name must have"),
     ],
 )
 async def test_what_is_wrong_is_refused_before(url: str, more: dict[str, Any], words: str) -> None:

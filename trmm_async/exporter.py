@@ -41,7 +41,7 @@ _SCRAPE_SECONDS: Final = 10.0
 class FleetCollector(Collector):
     """The metrics of a mirror and of its client, for a registry of `prometheus_client`.
 
-    The label `client` has at most `max_clients` values, those of the clients with the most agents, and "other"
+    The label `client` has at most `max_clients` values, for the clients with the most agents, and "other"
     for all the rest. Unknown statuses and severities are "other", too. Call `collect` only in the thread of
     the mirror's event loop; `export` ensures that.
 

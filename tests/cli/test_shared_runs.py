@@ -60,7 +60,7 @@ def test_commands_and_updates_can_be_kept_there_too(cli: Cli, stock: Backstage, 
     ("words", "said"),
     [
         (("results", "mysql://db/x?run=a"), "mysql:// is neither"),
-        (("results", "postgresql://db/x"), "which run"),
+        (("results", "postgresql://db/x"), "needs the name of its run"),
         (("runs", "run.db"), "postgresql://"),
         (("results", "postgresql://me:secret@127.0.0.1:1/x?run=a"), "can't be used"),
         (("resume", "postgresql://me:secret@127.0.0.1:1/x?run=a"), "can't be used"),

@@ -113,7 +113,7 @@ class TestResults:
         async with served("gateway", agents=1) as (server, trmm):
             with pytest.raises(InvalidRequestError, match="more than once"):
                 trmm.fleet.map(server.agent_ids * 2, trmm.agents.get)
-            with pytest.raises(InvalidRequestError, match=r"write \[agent\]"):
+            with pytest.raises(InvalidRequestError, match=r"pass \[agent\]"):
                 trmm.fleet.map(server.agent_ids[0], trmm.agents.get)
 
     @pytest.mark.parametrize(

@@ -545,7 +545,7 @@ class TestWhereItIs:
     @pytest.mark.parametrize(
         ("url", "run", "said"),
         [
-            ("postgresql://h/x", "", "which run"),
+            ("postgresql://h/x", "", "needs the name of its run"),
             ("postgresql://h/x?run=a", "b", "give the name in one place"),
             ("postgresql://h/x?run=a&run=b", "", "more than one"),
             ("postgresql://h/x", "a\nb", "printable"),
@@ -595,7 +595,7 @@ class TestWhereItIs:
         async with TRMM("http://127.0.0.1:1", api_key="k" * 20) as trmm:
             with pytest.raises(InvalidRequestError, match="function"):
                 trmm.fleet.run_script(["a" * 40], 1, journal=journal, success=lambda result: True)
-            with pytest.raises(InvalidRequestError, match="takes none"):
+            with pytest.raises(InvalidRequestError, match="without success"):
                 trmm.fleet.resume(journal, success=(0,))
             trmm.fleet.run_script(["a" * 40], 1, journal=journal, success=(0, 3010))
 
