@@ -2797,8 +2797,8 @@ class Relay:
         """Lead, or stand by until the leader is gone. Returns after `stop`.
 
         If the server, the engine or the server of the shared limits can't be reached, the relay keeps trying,
-        and `trouble` says why. If this is cancelled, the next leader reads the events again that were read and
-        not yet written.
+        and `trouble` says why. If this is cancelled, the next leader reads those events again that were read
+        and not yet written.
 
         Raises:
             APIError: the server refuses the events of all agents, or the key.
