@@ -140,7 +140,7 @@ class TestBeforeSending:
         ("targets", "settings", "said"),
         [
             (["a", "b", "a"], {}, "'a' is given more than once"),
-            ("abc", {}, "several"),
+            ("abc", {}, "a collection"),
             (["a", ".."], {}, "dot path"),
             (["a", ""], {}, "empty"),
             (["a"], {"width": 0}, "width"),

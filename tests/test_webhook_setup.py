@@ -82,7 +82,7 @@ async def test_a_failure_on_the_way_says_what_is_done_and_a_second_call_goes_on(
             await receiver.install(trmm, URL)
         _, note = failed.value.__notes__  # behind the one that names the page of the error
         assert "create the key store entry" in note
-        assert "go on" in note
+        assert "continue" in note
         assert len((await receiver.install(trmm, URL)).steps) == 2
         assert count(server, "POST", "keystore") == 1
 

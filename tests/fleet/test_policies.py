@@ -393,7 +393,7 @@ class TestGroups:
         ({"skip_offline": 1}, "skip_offline"),
         ({"when_online": 60}, "when_online"),
         ({"when_online": timedelta(0)}, "when_online"),
-        ({"when_online": timedelta(1), "skip_offline": True}, "exclude"),
+        ({"when_online": timedelta(1), "skip_offline": True}, "not both"),
         ({"dry_run": "yes"}, "dry_run"),
         ({"success": 0}, "success"),
         ({"journal": ""}, "journal"),
