@@ -88,7 +88,7 @@ class Simulator(Switches, AgentSwitches, StockSwitches):
             limit.
         deployment_rate_limit: a second limit, for creating deployments; `"usual"` is 20 a minute.
         workers: how many HTTP requests are handled at a time; others wait. None: any number.
-        version: the version of the stock dialect's server. Before 1.4.0 it has no live commands. Before 0.19.4
+        version: the stock dialect's version. Before 1.4.0 it has no live commands. Before 0.19.4
             it stores no output of a bulk script in a field or a note. Before 0.19.0 it has no logins and an
             older form of the dashboard, and calls no URL actions. Before 0.18.0 it has no shutdown.
         knows_cmd_id: False: ignore the `cmd_id` of a `runscript` body, as a gateway without that feature
