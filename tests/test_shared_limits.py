@@ -32,7 +32,7 @@ from trmm_async import (
 from trmm_async.engines.address import redis_address
 from trmm_async.engines.redis_link import RedisAwayError, RedisLink, RedisRefusedError
 from trmm_async.shared.limiter import clock
-from trmm_async.shared.window import WINDOW, Asked, Told, Window, read, words
+from trmm_async.shared.window import WINDOW, Asked, Window, WindowReply, read, words
 from trmm_async.testing import Simulator
 
 PASSWORD = "Sesame-4711"
@@ -509,7 +509,7 @@ KEY = "trmm:{test}:all"
 SMALL = Window(2, 10.0, 1.0, 0.5)
 
 
-async def ask(link: RedisLink, key: str, window: Window, asked: Asked) -> Told:
+async def ask(link: RedisLink, key: str, window: Window, asked: Asked) -> WindowReply:
     return read(await link.run(WINDOW, (f"{key}:held", f"{key}:meta"), words(window, asked)))
 
 

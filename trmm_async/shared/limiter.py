@@ -34,7 +34,7 @@ from trmm_async.limits import RateLimit
 from trmm_async.pacing import WindowLimiter, bucket_of
 from trmm_async.plaintext import log_of
 from trmm_async.shared.examination import examine
-from trmm_async.shared.window import WINDOW, Asked, Told, Window, read, words
+from trmm_async.shared.window import WINDOW, Asked, Window, WindowReply, read, words
 
 __all__ = ["LEASE", "SharedLimiter", "SharedLimiters", "SharedPool", "clock"]
 
@@ -379,7 +379,7 @@ class _Shared:
         kept = [(name, one) for name, one in self._news.items() if one.since + self.window.hold > now]
         self._news = dict(kept[-_NEWS_MOST:])
 
-    def _has_stepped(self, asked_at: float, told: Told) -> bool:
+    def _has_stepped(self, asked_at: float, told: WindowReply) -> bool:
         """Whether the server's clock has gone on by more than time has."""
         before, self._anchor = self._anchor, (told.now, asked_at)
         if before is None or told.lost:
@@ -387,7 +387,7 @@ class _Shared:
         ran = clock() - before[1]
         return told.now - before[0] > ran * 1.001 + _STEP_LEAST
 
-    def _note(self, told: Told) -> None:
+    def _note(self, told: WindowReply) -> None:
         if told.lost:
             level = logging.INFO if told.lost == 1 else logging.WARNING
             said = "the server of the shared limits at %s %s: nothing is sent for %.1f s"
@@ -555,7 +555,7 @@ class SharedLimiters:
         # In braces: both keys of a lane are on the same node of a cluster.
         return f"trmm:{{{self._named[1]}}}:{lane}"
 
-    async def ask(self, key: str, window: Window, asked: Asked, within: float | None) -> Told:
+    async def ask(self, key: str, window: Window, asked: Asked, within: float | None) -> WindowReply:
         """Run the script.
 
         Raises:

@@ -22,7 +22,7 @@ from typing import Any, Final
 
 from trmm_async.engines.redis_link import LuaScript
 
-__all__ = ["PROBE", "WINDOW", "Asked", "Told", "Window", "read", "words"]
+__all__ = ["PROBE", "WINDOW", "Asked", "Window", "WindowReply", "read", "words"]
 
 _DRIFT: Final = 1.0005
 """Clocks differ by some parts in a million, and one that is being set right by 500 of them."""
@@ -183,18 +183,18 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What it answers.
+class WindowReply:
+    """The script's answer.
 
     Attributes:
-        granted: how many of those wanted, the first of them.
-        now: the server's time, in seconds.
-        wait: seconds until more can be free; 0 where all were granted.
-        count: the limit that holds, which may be another client's.
-        per: its window.
-        lost: why the window was closed: 1 there was no state, 2 another server, 3 an evicted or deleted set,
-            4 a clock set back; 0 it was not.
-        renewed: of each that was to be renewed, whether it is still held.
+        granted: how many of the wanted slots were granted, counted from the first.
+        now: the time of the Redis server, in seconds.
+        wait: seconds until more slots can be free; 0 if all were granted.
+        count: the limit that is in force, which another client may have set.
+        per: the length of its window, in seconds.
+        lost: why the window was closed: 1 there was no state, 2 the server is another one, 3 a set was
+            evicted or deleted, 4 the clock was set back; 0 if the window was not closed.
+        renewed: for each slot that was to be renewed, whether it is still held.
     """
 
     granted: int
@@ -224,10 +224,12 @@ def words(window: Window, asked: Asked) -> list[str | int]:
     return given
 
 
-def read(answer: Sequence[Any]) -> Told:
-    """The script's answer."""
+def read(answer: Sequence[Any]) -> WindowReply:
+    """Decode the answer of the script, which counts in milliseconds."""
     granted, now, wait, count, per, lost, renewed = answer
-    return Told(granted, now / 1000, wait / 1000, count, per / 1000, lost, tuple(one == 1 for one in renewed))
+    return WindowReply(
+        granted, now / 1000, wait / 1000, count, per / 1000, lost, tuple(one == 1 for one in renewed)
+    )
 
 
 def _ms(seconds: float) -> int:

@@ -24,7 +24,7 @@ from trmm_async.pacing import LocalLimiters
 from trmm_async.transport.connector import Connector, ask_first, send_once
 from trmm_async.transport.deadlines import Deadlines
 from trmm_async.transport.server import Server
-from trmm_async.transport.tracing import CallTrace, Turns
+from trmm_async.transport.tracing import CallTrace, WaitTracker
 
 __all__ = ["Pool"]
 
@@ -49,7 +49,7 @@ class Pool:
         max_connections: how many there may be at once.
         line: those who wait for a connection's place, first come, first served.
         sent, refused, retried, in_flight: see `observing.Stats`.
-        turns: who waits, and has waited, for a turn.
+        waits: counts the calls that wait and have waited.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Pool:
         self.max_connections: int = max_connections
         self.deadlines: Deadlines = Deadlines()
         self.observers: Observers = observers or Observers()
-        self.turns: Turns = Turns(self.observers, server.scrub)
+        self.waits: WaitTracker = WaitTracker(self.observers, server.scrub)
         self._session = session
         self._session_is_ours = session is None
         # Those of a session that was handed in would be replaced by ours; aiohttp has no way to add.
@@ -105,8 +105,8 @@ class Pool:
             sent=self.sent,
             refused=self.refused,
             retried=self.retried,
-            waiting=self.turns.waiting,
-            waited_s=self.turns.waited,
+            waiting=self.waits.waiting,
+            waited_s=self.waits.waited,
             in_flight=self.in_flight,
             next_free_in=self.limiter.next_free_in,
             rate_limit=self.limiter.limit,
@@ -189,22 +189,22 @@ class Pool:
         """
         worker: WorkerLease | None = None
         slots: list[Slot] = []
-        turns = self.turns
+        waits = self.waits
         try:
             if self._workers is not None and Lane.WORKERS in call.lanes:
                 workers = self._workers[1]
-                with turns.wait(call, trace, "worker") if workers.is_full else nullcontext():
+                with waits.wait(call, trace, "worker") if workers.is_full else nullcontext():
                     worker = await workers.acquire()
             for limiter in self.limiters_of(call.lanes):
                 slot = limiter.acquire_now()
                 if slot is None:
-                    with turns.wait(call, trace, "limit", expected=limiter.next_free_in):
+                    with waits.wait(call, trace, "limit", expected=limiter.next_free_in):
                         slot = await limiter.acquire()
                 slots.append(slot)
             if self.in_flight < self.max_connections and not self.line:
                 self.in_flight += 1
             else:
-                with turns.wait(call, trace, "connection"):
+                with waits.wait(call, trace, "connection"):
                     await self._wait_for_place()
         except BaseException:
             give_back(slots)
@@ -218,7 +218,7 @@ class Pool:
         limiter = self.limiter
         if (slot := limiter.acquire_now()) is not None:
             return slot
-        with self.turns.counted():
+        with self.waits.counted():
             return await limiter.acquire()
 
     async def _wait_for_place(self) -> None:

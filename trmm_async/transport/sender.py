@@ -1,7 +1,7 @@
-"""Carries calls out: limit, connection, retry, error, answer.
+"""Sends calls: waits for the limit and a connection, retries, and turns answers into values or errors.
 
-Above it the resources, who hand in `Call`s; below it the pure rooms, who decide (`retry`), word the errors
-(`answers`) and pace (`pacing`). Every exception of aiohttp ends here.
+The resources hand in `Call`s. Pure modules decide: `retry` whether to send again, `answers` which error is
+raised, `pacing` when a request may leave. No exception of aiohttp leaves this module.
 """
 
 import asyncio
@@ -55,7 +55,7 @@ __all__ = ["SendRecord", "Transport"]
 
 T = TypeVar("T")
 OnSent = Callable[[bool], None]
-"""Called with whether the call may have had an effect by now."""
+"""Called with True once the call may have had an effect, with False if it certainly had none."""
 
 _REDIRECTS_MOST: Final = 5
 _SENT_ONCE: Final = frozenset({"POST", "PATCH"})
@@ -65,21 +65,24 @@ _ENDLESS: Final = aiohttp.ClientTimeout()
 
 
 class SendRecord(Protocol):
-    """Where it is written down what leaves. What it raises keeps the attempt from leaving."""
+    """Records each attempt before it is sent. If a method raises, the attempt is not sent."""
 
     async def begin(self) -> None:
-        """The next attempt is about to leave: no limit and no connection's place is waited for any more."""
+        """The next attempt is about to be sent: no limit and no connection is waited for any more."""
 
     async def withdraw(self) -> None:
-        """It certainly had no effect, and a pause comes before the next."""
+        """The attempt certainly had no effect, and the call pauses before the next one."""
 
     def may_begin(self) -> bool:
-        """Whether its first byte may leave now; False: what was written down may no longer hold."""
+        """Whether the first byte may be sent now. False if the record may no longer be valid."""
         ...
 
 
 class _Attempt:
-    """One sending of one call: what it holds, and how far it got. A block in which its head is waited for."""
+    """One attempt to send a call: which slots it holds, and how far it got.
+
+    Used as a `with` block around the wait for the head of the answer.
+    """
 
     __slots__ = (
         *("_on_sent", "_pool", "_record", "_slots", "_slow", "_token", "_trace", "_worker"),
@@ -119,14 +122,14 @@ class _Attempt:
     ) -> None:
         SENDING.reset(self._token)
         if kind is None:
-            # The server has counted it.
+            # The server has answered, so it has counted the request.
             for slot in self._slots:
                 slot.settle()
         else:
             self._break_off()
 
     def has_connection(self) -> None:
-        """From here on bytes may flow. Told by the connector."""
+        """The connector calls this when the attempt has a connection: from now on bytes may be sent."""
         if not self.connected:
             self._pool.sent += 1
         self.connected = True
@@ -137,7 +140,7 @@ class _Attempt:
                 slot.written()
 
     def may_begin(self) -> bool:
-        """Whether its first byte may leave now. Asked by the connector; what was refused stays so."""
+        """Whether the first byte may be sent now. Called by the connector; a refusal is final."""
         for slot in self._slots:
             if not slot.may_begin():
                 self.expired = True
@@ -147,7 +150,7 @@ class _Attempt:
         return not self.expired
 
     def _break_off(self) -> None:
-        """Broken or cancelled without an answer: what may have reached the server may yet be counted."""
+        """The attempt failed or was cancelled without an answer; the server may still count it."""
         if not self.connected or self.expired:
             give_back(self._slots)
             return
@@ -155,7 +158,7 @@ class _Attempt:
             slot.written()
 
     async def note(self, record: SendRecord) -> None:
-        """Have it written down that it is about to leave; if that can't be done, it doesn't."""
+        """Record that the attempt is about to be sent. If the record fails, the attempt is not sent."""
         self._record = record
         try:
             await record.begin()
@@ -165,7 +168,7 @@ class _Attempt:
             raise
 
     def leave(self) -> None:
-        """Its connection is free for others, and the server's worker if it held one."""
+        """Free the connection, and the server's worker if the attempt held one, for other calls."""
         pool = self._pool
         if pool.line:
             pool.hand_on()
@@ -177,7 +180,7 @@ class _Attempt:
             self._trace.end_attempt(self.head)
 
     def fault(self, error: BaseException) -> Fault:
-        """What this exception means for the call."""
+        """Return what this exception means for the call: certainly not sent, lost, or too late."""
         if self.expired:
             return Fault(Stage.NOT_SENT, "the right to send ran out before the first byte could leave")
         unsent = isinstance(
@@ -271,7 +274,7 @@ class Transport:
         patience: float | None = None,
         max_answer: int | None = None,
     ) -> "Transport":
-        """The same connections and limits, with other settings for each call; None: as here."""
+        """A transport with the same connections and limits, and other settings. None keeps a setting."""
         policy = self._policy
         return Transport(
             self.server,
@@ -289,7 +292,7 @@ class Transport:
 
     @property
     def max_answer(self) -> int:
-        """How many bytes of an answer may be held at once."""
+        """How many bytes of one answer may be held in memory at once."""
         return self._max_answer
 
     @property
@@ -299,7 +302,7 @@ class Transport:
 
     @property
     def state(self) -> str:
-        """In words: not yet used, open or closed."""
+        """The state in words: not yet used, open or closed."""
         return self._pool.state
 
     @property
@@ -308,31 +311,35 @@ class Transport:
         return self._pool.stats
 
     async def aclose(self) -> None:
-        """See `Pool.aclose`."""
+        """Close the connections. A session that the user handed in stays open. May be called twice."""
         await self._pool.aclose()
 
     def check_open(self) -> None:
-        """See `Pool.check_open`."""
+        """Check that the client may be used here.
+
+        Raises:
+            ClosedError: the client is closed, or belongs to another event loop.
+        """
         self._pool.check_open()
 
     def adopt(
         self, *, rate_limit: RateLimit | None, lanes: Mapping[Lane, RateLimit | None], max_waiting: int | None
     ) -> None:
-        """See `Pool.adopt`."""
+        """Keep to these limits from now on. A limit that stays the same keeps what it has counted."""
         self._pool.adopt(rate_limit=rate_limit, lanes=lanes, max_waiting=max_waiting)
 
     def server_time(self) -> datetime | None:
-        """The server's clock, by the `Date` of its last answer; None if that shows none. To the second."""
+        """The server's time by the `Date` of its last answer, to the second; None without one."""
         said, at = self._dated
         time_then = http_date(said) if said else None
         return None if time_then is None else shifted(time_then, timedelta(seconds=time.monotonic() - at))
 
     async def acquire(self) -> Slot:
-        """Wait for the right to send one request on another way; see `admission.Limiter.acquire`."""
+        """Wait for a slot of the rate limit for a request that is no `Call`: a socket's handshake."""
         return await self._pool.handshake()
 
     def pause(self, seconds: float) -> None:
-        """The server asked all of us to wait that long."""
+        """Send nothing for so many seconds, because the server asked for it."""
         self._pool.limiter.pause(seconds)
 
     async def send(
@@ -552,7 +559,7 @@ class Transport:
             return True
         if isinstance(verdict, Again):
             pool.retried += 1
-            pool.turns.again(call, trace, result, tries.sent, verdict.delay)
+            pool.waits.again(call, trace, result, tries.sent, verdict.delay)
             if on_sent is not None and not tries.had_effect:
                 on_sent(False)
             if record is not None and not tries.had_effect:

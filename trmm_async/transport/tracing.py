@@ -17,7 +17,7 @@ from trmm_async.observing import RUN, Attempt, CallEnded, Observers, Retry, Wait
 from trmm_async.plaintext import log_of
 from trmm_async.retry import Fault, Reply
 
-__all__ = ["HTTP", "CallTrace", "Turns"]
+__all__ = ["HTTP", "CallTrace", "WaitTracker"]
 
 HTTP: Final = log_of("http")
 _LIMITS: Final = log_of("limits")
@@ -40,7 +40,7 @@ class CallTrace:
         number: by which all that is told of it belongs together.
         run: see `observing.Attempt`.
         attempts: how many have begun.
-        waited: seconds that it has waited, for turns and between attempts.
+        waited: seconds that the call has waited: for a limit, a worker or a connection, and between attempts.
         status, headers: of the last answer.
     """
 
@@ -121,12 +121,13 @@ class CallTrace:
             )
 
 
-class Turns:
-    """Who waits for a turn: counted, logged, told.
+class WaitTracker:
+    """Counts the calls that wait, logs the long waits, and reports each wait to the observers.
 
     Attributes:
         waiting: how many calls wait now.
-        waited: seconds that calls have waited, for a turn or for their next attempt, in all.
+        waited: seconds that all calls have waited: for a limit, a worker or a connection, and between
+            their attempts.
     """
 
     def __init__(self, observers: Observers, scrub: Callable[[str], str]) -> None:
@@ -138,9 +139,9 @@ class Turns:
 
     def wait(
         self, call: Call[Any], trace: CallTrace | None, reason: str, expected: float | None = None
-    ) -> "_Turn":
-        """A block in which a call waits for its turn; `expected` as of `observing.Waiting`."""
-        return _Turn(self, call, trace, reason, expected)
+    ) -> "_Wait":
+        """A `with` block in which a call waits; `expected` as of `observing.Waiting`."""
+        return _Wait(self, call, trace, reason, expected)
 
     @contextmanager
     def counted(self) -> Iterator[None]:
@@ -181,7 +182,7 @@ class Turns:
             )
 
     def begin(self, call: Call[Any], trace: CallTrace | None, reason: str, expected: float | None) -> None:
-        """For `_Turn`."""
+        """Called by `_Wait`."""
         self.waiting += 1
         if trace is not None and self._observers.active:
             self._observers.tell(
@@ -202,7 +203,7 @@ class Turns:
             _LIMITS.info(said, _FOR[reason], self.waiting, expected)
 
     def end(self, call: Call[Any], trace: CallTrace | None, reason: str, seconds: float) -> None:
-        """For `_Turn`."""
+        """Called by `_Wait`."""
         self.waiting -= 1
         self.waited += seconds
         if trace is not None:
@@ -223,15 +224,20 @@ class Turns:
             _LIMITS.info("%s %s has waited %.1f s for %s", call.method, path, seconds, _FOR[reason])
 
 
-class _Turn:
-    """See `Turns.wait`."""
+class _Wait:
+    """The block in which a call waits; made by `WaitTracker.wait`."""
 
-    __slots__ = ("_began", "_call", "_expected", "_reason", "_trace", "_turns")
+    __slots__ = ("_began", "_call", "_expected", "_reason", "_trace", "_tracker")
 
     def __init__(
-        self, turns: Turns, call: Call[Any], trace: CallTrace | None, reason: str, expected: float | None
+        self,
+        tracker: WaitTracker,
+        call: Call[Any],
+        trace: CallTrace | None,
+        reason: str,
+        expected: float | None,
     ) -> None:
-        self._turns = turns
+        self._tracker = tracker
         self._call = call
         self._trace = trace
         self._reason = reason
@@ -239,13 +245,13 @@ class _Turn:
 
     def __enter__(self) -> None:
         self._began = get_running_loop().time()
-        self._turns.begin(self._call, self._trace, self._reason, self._expected)
+        self._tracker.begin(self._call, self._trace, self._reason, self._expected)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         seconds = get_running_loop().time() - self._began
-        self._turns.end(self._call, self._trace, self._reason, seconds)
+        self._tracker.end(self._call, self._trace, self._reason, seconds)
 
 
 def _words(error: BaseException) -> str:
