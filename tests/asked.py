@@ -2,11 +2,13 @@
 
 import typing
 from collections.abc import Callable, Coroutine
+from types import SimpleNamespace
 from typing import Any, NoReturn
 
 from trmm_async import TRMM
 from trmm_async.calls import Call, Plan
 from trmm_async.dialects import Stock
+from trmm_async.transport import Secrets
 
 STOCK = Stock("https://rmm.example.com")
 
@@ -22,6 +24,7 @@ class _Api:
 
     def __init__(self, carry_out: Callable[[Any], Any]) -> None:
         self._carry_out = carry_out
+        self.transport = SimpleNamespace(server=SimpleNamespace(secrets=Secrets()))
 
     async def on_stock(self, name: str, request: Call[Any] | Plan[Any]) -> Any:
         assert name

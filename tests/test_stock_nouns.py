@@ -20,6 +20,7 @@ from trmm_async import (
     Service,
     Software,
     TaskOnAgent,
+    UrlAction,
     UserSession,
 )
 from trmm_async.models import Discreet, Extra
@@ -108,4 +109,5 @@ def test_who_keeps_secrets_is_known() -> None:
         KeyStoreEntry,
         RemoteControl,
         ServerSettings,
+        UrlAction,
     }

@@ -159,7 +159,7 @@ class TestPatches:
     def test_are_a_stock_servers(self, cli: Cli, gateway: Backstage) -> None:
         said = cli("patch", "scan", *HOSTS)
         assert (said.code, said.out) == (4, "")
-        assert "fleet.run_script" in said.error
+        assert "use `trmm run SCRIPT`" in said.error
 
 
 def test_a_resumption_knows_the_codes_of_the_run(cli: Cli, stock: Backstage, tmp_path: Path) -> None:
