@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -187,6 +188,17 @@ def test_help_is_for_narrow_terminals_too(gateway: Backstage) -> None:
         shown = lines(screen.shown)
         assert max(len(line) for line in shown) <= 80
         assert any("Usage: trmm" in line for line in shown)
+
+
+def test_a_paragraph_of_help_is_broken_only_where_the_terminal_ends(gateway: Backstage) -> None:
+    with terminal(["webhooks", "--help"], gateway.environment) as screen:
+        assert screen.finish() == 0
+    shown = [line.strip() for line in lines(screen.shown)]
+    start = next(number for number, line in enumerate(shown) if line.startswith("It runs until"))
+    paragraph = shown[start : shown.index("", start)]
+    assert len(paragraph) > 2
+    for line, following in pairwise(paragraph):
+        assert len(line) + len(following.split()[0]) >= 76, line
 
 
 class TestTheQuestion:

@@ -78,7 +78,17 @@ def run(words: list[str]) -> int:
 @cache
 def command_tree() -> Callable[..., Any]:
     """All commands, as what runs them. Typer makes them anew at each call of `app`, which takes 0.1 s."""
-    return typer.main.get_command(app)
+    tree = typer.main.get_command(app)
+    _flow(tree)
+    return tree
+
+
+def _flow(command: Any) -> None:
+    """Make each paragraph of the help one line, which is broken where the terminal ends."""
+    if command.help:
+        command.help = "\n\n".join(" ".join(one.split("\n")) for one in command.help.split("\n\n"))
+    for one in getattr(command, "commands", {}).values():
+        _flow(one)
 
 
 def _have_help_fit() -> None:
