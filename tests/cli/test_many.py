@@ -27,6 +27,12 @@ class TestACommandOnMany:
         assert said.error == "2 agents: 2 succeeded\n"
         assert stock.do(lambda server: len(server.runs)) == 2
 
+    def test_needs_a_shell_that_all_have(self, cli: Cli, stock: Backstage) -> None:
+        said = cli("cmd", "echo hello", "--all", "--yes")
+        assert (said.code, said.out) == (2, "")
+        assert "some of these agents run Windows and some don't: select one platform by --plat" in said.error
+        assert stock.do(lambda server: server.runs) == []
+
     def test_prints_json_lines(self, cli: Cli, stock: Backstage) -> None:
         said = cli("cmd", "echo hello", *HOSTS, "--shell", "cmd", "--jsonl")
         assert [(one["outcome"], one["retcode"], one["stdout"].strip()) for one in said.lines] == [

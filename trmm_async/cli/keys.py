@@ -32,7 +32,7 @@ def ask_key(url: str) -> str:
 def store_in_keyring(url: str, value: str) -> None:
     """Put the key into the system's keyring, and see that it is there: there are some that keep nothing."""
     name = url.rstrip("/")
-    with telling("the keyring takes no key", "; without --keyring the file has it"):
+    with telling("the key can't be stored in the keyring", "; without --keyring it is stored in the file"):
         keyring = keyring_library()
         keyring.set_password(SERVICE, name, value)
         kept = keyring.get_password(SERVICE, name)
@@ -40,8 +40,8 @@ def store_in_keyring(url: str, value: str) -> None:
     if kept != value:
         raise CommandError(
             Exit.FAILED,
-            f"the keyring ({backend.__module__}.{backend.__qualname__}) keeps nothing: `keyring diagnose` "
-            "tells more; without --keyring the file has the key",
+            f"the keyring ({backend.__module__}.{backend.__qualname__}) did not keep the key: `keyring "
+            "diagnose` says more; without --keyring the key is stored in the file",
         )
 
 

@@ -124,9 +124,9 @@ def _shell_of(targets: list["sdk.Agent"]) -> str:
     """The usual one of all of them, which they must have in common."""
     shells = {"cmd" if agent.plat in {None, "windows"} else "/bin/bash" for agent in targets}
     if len(shells) > 1:
-        raise CommandError(
-            Exit.FAILED,
-            "some of these run Windows and some do not: choose others, or name a --shell that all have",
+        raise usage(
+            "some of these agents run Windows and some don't: select one platform by --plat, or give a "
+            "--shell that all have"
         )
     return shells.pop()
 

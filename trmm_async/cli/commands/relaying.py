@@ -160,6 +160,6 @@ async def _receiver(stack: AsyncExitStack, listen: str | None) -> "tuple[sdk.Web
     host, port = host_and_port(listen, "--listen")
     secret = hide(os.environ.get(VARIABLES["webhook_secret"], ""))
     if not secret:
-        raise usage(f"the secret that the server sends is to be in {VARIABLES['webhook_secret']}")
+        raise usage(f"the secret that the server sends is missing: set {VARIABLES['webhook_secret']}")
     receiver = sdk.WebhookReceiver(secret)
     return receiver, await stack.enter_async_context(receiver.serving(host, port))
