@@ -33,6 +33,7 @@ _NOBODY: Final = "503"
 _GONE: Final = "gone"
 _CLOSING: Final = 0.5
 _LEAST_PAYLOAD: Final = 2**16
+_TASKS: Final = ("_reading_task", "_ping_interval_task", "_flusher_task")
 
 
 class NatsAwayError(EngineAwayError):
@@ -359,15 +360,16 @@ async def _drop(client: Any) -> None:
     writer = getattr(client._transport, "_io_writer", None)  # noqa: SLF001
     if writer is not None:
         writer.transport.abort()
-    listening = [*client._subs.values()]  # noqa: SLF001
+    # Private names of nats-py: should they go, its tasks may be left, and nothing else is lost.
+    listening = [*getattr(client, "_subs", {}).values()]
     try:
         with suppress(faults.Error, OSError, TimeoutError, asyncio.InvalidStateError):
             async with asyncio.timeout(_CLOSING):
                 await client.close()
     finally:
         # A close that is cut off, or late, would leave its tasks to wait for ever.
-        tasks = [each._wait_for_msgs_task for each in listening]  # noqa: SLF001
-        tasks += client._reading_task, client._ping_interval_task, client._flusher_task  # noqa: SLF001
+        tasks = [getattr(each, "_wait_for_msgs_task", None) for each in listening]
+        tasks += [getattr(client, name, None) for name in _TASKS]
         for task in tasks:
             if task is not None and task is not asyncio.current_task():
                 task.cancel()
