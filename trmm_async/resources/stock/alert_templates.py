@@ -7,7 +7,7 @@ from typing import Any, Final, Literal, TypedDict, Unpack
 from trmm_async import arguments
 from trmm_async.calls import Plan, Steps
 from trmm_async.dialects.stock.creation import make
-from trmm_async.dialects.stock.dialect import VERSION, check_age
+from trmm_async.dialects.stock.dialect import require_since
 from trmm_async.dialects.stock.endpoint import delete, put, read, send
 from trmm_async.errors import InvalidRequestError
 from trmm_async.models import Agent, ClientRef, Noun, SiteRef, no_extra
@@ -433,8 +433,8 @@ def _check_actions(body: Mapping[str, object], method: str) -> Steps[None]:
     kinds = {body.get("action_type"), body.get("resolved_action_type")}
     for kind, otherwise in _WITHOUT.items():
         if kind in kinds:
-            version = yield from VERSION.call()
-            check_age(version, f"{method}(action_type={kind!r})".replace("'", '"'), "0.19.0", otherwise)
+            what = f"{method}(action_type={kind!r})".replace("'", '"')
+            yield from require_since(what, "0.19.0", otherwise)
             return
 
 

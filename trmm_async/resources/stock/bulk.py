@@ -10,7 +10,7 @@ from trmm_async import arguments
 from trmm_async.calls import Call, Plan, Steps
 from trmm_async.dialects.stock.agents import all_known
 from trmm_async.dialects.stock.creation import look_up
-from trmm_async.dialects.stock.dialect import COMMAND_MANY, PATCH_MANY, RUN_MANY, VERSION, check_age
+from trmm_async.dialects.stock.dialect import COMMAND_MANY, PATCH_MANY, RUN_MANY, require_since
 from trmm_async.dialects.stock.endpoint import Endpoint, act, read
 from trmm_async.errors import InvalidRequestError
 from trmm_async.models import Agent
@@ -252,7 +252,7 @@ def _ordered(
         if body.get("custom_field") is not None or body.get("save_to_agent_note"):
             what = "collector=" if body["custom_field"] is not None else "note="
             otherwise = "it would run the script and keep nothing"
-            check_age((yield from VERSION.call()), f"{endpoint.name}({what})", "0.19.4", otherwise)
+            yield from require_since(f"{endpoint.name}({what})", "0.19.4", otherwise)
         yield from look_up(*looks)
         return (yield from endpoint.call(body=body))
 

@@ -10,7 +10,7 @@ import msgspec
 from trmm_async import arguments
 from trmm_async.calls import Plan, Steps
 from trmm_async.dialects.stock.creation import make
-from trmm_async.dialects.stock.dialect import VERSION, check_age
+from trmm_async.dialects.stock.dialect import require_since
 from trmm_async.dialects.stock.endpoint import delete, put, read, send
 from trmm_async.errors import InvalidRequestError
 from trmm_async.models import Discreet, no_extra
@@ -214,5 +214,5 @@ def _check_calls(body: Mapping[str, object], method: str) -> Steps[None]:
     """Whether the server can call what it is to call: an old one passes over that, and makes a link of it."""
     if body.get("action_type") == "web" or not body.keys() & _OF_A_CALL:
         return
-    version = yield from VERSION.call()
-    check_age(version, f'{method}(action_type="rest")', "0.19.0", "it would make a link, and call nothing")
+    makes_a_link = "it would make a link, and call nothing"
+    yield from require_since(f'{method}(action_type="rest")', "0.19.0", makes_a_link)
