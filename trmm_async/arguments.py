@@ -30,6 +30,7 @@ __all__ = [
     "command",
     "each",
     "env_vars",
+    "run_env_vars",
     "expiry",
     "filters",
     "field_value",
@@ -246,6 +247,11 @@ def env_vars(values: object, what: str = "env_vars") -> tuple[str, ...]:
     if not isinstance(values, Mapping):
         raise InvalidRequestError(f"{what} must be a mapping of names to texts, not {type(values).__name__}")
     return tuple(_env_var(name, value, what) for name, value in values.items())
+
+
+def run_env_vars(values: object) -> tuple[str, ...]:
+    """The environment variables of one run, where None means that there are none."""
+    return env_vars({} if values is None else values)
 
 
 def _env_var(name: object, value: object, what: str) -> str:

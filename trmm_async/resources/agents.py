@@ -386,7 +386,7 @@ def checked_run(
         timeout=arguments.script_timeout(timeout),
         output=arguments.choice(output, "output", ("wait", "forget", "collector")),
         cmd_id=cmd_id,
-        env_vars=arguments.env_vars({} if env_vars is None else env_vars),
+        env_vars=arguments.run_env_vars(env_vars),
         run_as_user=arguments.boolean(run_as_user, "run_as_user"),
         custom_field=None if custom_field is None else arguments.object_id(custom_field, "custom_field"),
         save_all_output=arguments.boolean(save_all_output, "save_all_output"),

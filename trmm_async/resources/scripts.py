@@ -336,7 +336,7 @@ class Scripts(Resource):
             "code": code,
             "shell": arguments.choice(shell, "shell", get_args(Shell)),
             "args": arguments.script_args(args),
-            "env_vars": arguments.env_vars({} if env_vars is None else env_vars),
+            "env_vars": arguments.run_env_vars(env_vars),
             "timeout": arguments.script_timeout(timeout),
         }
         return await self._send(TEST_ON_SERVER, body=body, waits=timeout)
@@ -368,7 +368,7 @@ def checked_code(
         code=arguments.free_text(code, "code"),
         shell=arguments.choice(shell, "shell", get_args(Shell)),
         args=arguments.script_args(args),
-        env_vars=arguments.env_vars({} if env_vars is None else env_vars),
+        env_vars=arguments.run_env_vars(env_vars),
         timeout=arguments.script_timeout(timeout),
         run_as_user=arguments.boolean(run_as_user, "run_as_user"),
     )

@@ -154,7 +154,7 @@ class Bulk(Resource):
             "mode": "script",
             "script": arguments.reference(script, "script"),
             "args": list(arguments.script_args(args)),
-            "env_vars": list(arguments.env_vars({} if env_vars is None else env_vars)),
+            "env_vars": list(arguments.run_env_vars(env_vars)),
             "timeout": arguments.script_timeout(timeout),
             "run_as_user": arguments.boolean(run_as_user, "run_as_user"),
             "custom_field": None if collector is None else arguments.object_id(collector, "collector"),
