@@ -7,17 +7,17 @@ parameter: no method has an entry of its own anywhere here.
 import inspect
 import json
 import re
-import types
 import typing
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any, Final, Literal, TypeAlias, Union
+from typing import Any, Final, Literal, TypeAlias
 
 import trmm_async as sdk
 from trmm_async.calls import Replay
 from trmm_async.cli.exits import usage
 from trmm_async.cli.picking import agents_named
+from trmm_async.cli.rows import members_of
 from trmm_async.cli.text import BY_NAME, alike, bare_name
 from trmm_async.cli.values import length
 from trmm_async.client import TRMM
@@ -82,7 +82,7 @@ class Method:
         """Of what kind the things are that it gives; None where that is not one of ours."""
         hint = typing.get_type_hints(self.function).get("return")
         inner = typing.get_args(hint)[0] if self.is_list else hint
-        found = [one for one in _members(inner) if hasattr(one, "__struct_fields__")]
+        found = [one for one in members_of(inner) if hasattr(one, "__struct_fields__")]
         return found[0] if len(found) == 1 else None
 
     @property
@@ -202,23 +202,16 @@ def _texts(method: Method, words: Sequence[str]) -> dict[str, list[str]]:
 
 
 def _is_flag(hint: Any) -> bool:
-    return bool in _members(hint) and not {str, int} & set(_members(hint))
-
-
-def _members(hint: Any) -> tuple[Any, ...]:
-    """Of a union its members, of anything else itself."""
-    if typing.get_origin(hint) in {Union, types.UnionType}:
-        return tuple(inner for one in typing.get_args(hint) for inner in _members(one))
-    return (hint,)
+    return bool in members_of(hint) and not {str, int} & set(members_of(hint))
 
 
 async def _value(trmm: TRMM, parameter: Parameter, texts: list[str]) -> Any:
-    members = _members(parameter.hint)
+    members = members_of(parameter.hint)
     if texts == [_NULL] and type(None) in members:
         return None
     words = [word for one in members if typing.get_origin(one) is Literal for word in typing.get_args(one)]
     several = next((one for one in members if _is_many(one)), None)
-    if kinds := _tagged(members if several is None else _members(typing.get_args(several)[0])):
+    if kinds := _tagged(members if several is None else members_of(typing.get_args(several)[0])):
         built = [_built(parameter, kinds, row) for text in texts for row in _rows(_parsed(text))]
         return built[0] if several is None and len(built) == 1 else built
     if several is not None and bytes in members and len(texts) == 1:
@@ -226,7 +219,7 @@ async def _value(trmm: TRMM, parameter: Parameter, texts: list[str]) -> Any:
     if several is not None and not (len(texts) == 1 and texts[0] in words):
         # A comma stands between several, too; an option that is given more than once has its own texts.
         each = texts if len(texts) > 1 else [text for text in texts[0].split(",") if text]
-        inner = _members((typing.get_args(several) or (str,))[0])
+        inner = members_of((typing.get_args(several) or (str,))[0])
         return [await _single(trmm, parameter, inner, text) for text in each]
     if len(texts) > 1:
         raise usage(f"{parameter.option} is given {len(texts)} times, and takes one value")
@@ -321,7 +314,7 @@ def _json(parameter: Parameter, members: tuple[Any, ...], text: str) -> Any:
     except ValueError:
         raise usage(f'{parameter.option} takes JSON, as \'{{"1": "x"}}\'; not {text!r}') from None
     if isinstance(found, dict) and any(
-        int in _members((typing.get_args(one) or (one,))[0]) for one in members
+        int in members_of((typing.get_args(one) or (one,))[0]) for one in members
     ):
         return {int(key) if key.isdecimal() else key: value for key, value in found.items()}
     return found

@@ -28,6 +28,7 @@ __all__ = [
     "flat_names",
     "harmless",
     "in_order",
+    "members_of",
     "plain",
     "sort_key",
     "value_of",
@@ -129,10 +130,16 @@ def _columns_of(kind: Any, before: str) -> Iterator[TableField]:
             yield TableField(before + name, kinds.pop() if len(kinds) == 1 else "text")
 
 
+def members_of(hint: Any) -> tuple[Any, ...]:
+    """Of a union its members, of anything else itself."""
+    if typing.get_origin(hint) in {typing.Union, types.UnionType}:
+        return tuple(inner for one in typing.get_args(hint) for inner in members_of(one))
+    return (hint,)
+
+
 def _members(hint: Any) -> set[Any]:
     """Of what types a value may be, None aside."""
-    is_union = isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union
-    return set(typing.get_args(hint)) - {type(None)} if is_union else {hint}
+    return {*members_of(hint)} - {type(None)}
 
 
 def flat_names(kind: Any, paths: Sequence[str] | None, *, hosted: bool) -> tuple[str, ...]:
