@@ -133,14 +133,13 @@ async def _relay(url: str) -> Finding:
         return Finding("relay", "bad", f"{address} can't be asked: {why}; {_ENGINE_ADVICE}")
     if address.is_nats:
         return Finding("relay", "ok", f"{address} answers, with JetStream")
-    return await _kept(url)
+    return await _kept(url, address)
 
 
-async def _kept(url: str) -> Finding:
+async def _kept(url: str, address: object) -> Finding:
     """Whether a Redis server that answers keeps what a relay writes."""
     from trmm_async.shared.examination import examined
 
-    address = redis_address(url, VARIABLES["relay"])
     found, why = await examined(url)
     if found is None:
         return Finding("relay", "warning", f"{address} answers; the rest it does not tell us: {why}")
