@@ -9,7 +9,6 @@ import os
 import re
 import shutil
 import stat
-import tempfile
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
 from trmm_async.addresses import same_server
+from trmm_async.atomic_files import replacing
 from trmm_async.errors import InvalidRequestError, KeySourceError
 from trmm_async.hidden import hide
 from trmm_async.limits import RateLimit
@@ -53,7 +53,6 @@ __all__ = [
     "rate_limit_of",
     "read_book",
     "remember_dialect",
-    "replace_file",
     "resolve",
     "telling",
     "tls_context",
@@ -625,6 +624,7 @@ def remember_dialect(path: Path, name: str, dialect: str) -> None:
     that can't be done for certain (an inline table, a file of somebody else) nothing is.
     """
     with suppress(OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+        path = path.resolve(strict=True)  # a link to the file stays
         before = path.read_bytes()
         text = decoded(before)
         wanted = tomllib.loads(text)
@@ -639,31 +639,14 @@ def remember_dialect(path: Path, name: str, dialect: str) -> None:
             with suppress(tomllib.TOMLDecodeError):
                 # Nothing of what somebody has written meanwhile is written over.
                 if tomllib.loads(with_it) == wanted and path.read_bytes() == before:
-                    replace_file(path, with_it.encode(), like_before=True)
+                    with replacing(path) as aside:
+                        aside.write_bytes(with_it.encode())
+                        shutil.copymode(path, aside)
                     return
 
 
 def _is_ours(path: Path) -> bool:
     return os.name == "nt" or path.stat().st_uid == os.getuid()
-
-
-def replace_file(path: Path, data: bytes, *, like_before: bool = False) -> None:
-    """Put this into the place of a file, for its owner alone, or for whom it was for before."""
-    path = Path(os.path.realpath(path))
-    folder = path.parent
-    aside = None
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle, aside = tempfile.mkstemp(".part", ".", folder)  # made with mode 0600
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        if like_before:
-            shutil.copymode(path, aside)
-        Path(aside).replace(path)
-    finally:
-        if aside is not None:
-            with suppress(OSError):
-                Path(aside).unlink(missing_ok=True)
 
 
 def _variable(environ: Mapping[str, str], what: str) -> str:

@@ -1,48 +1,42 @@
-"""Files that are whole or not there: written aside, and given their name at the end.
+"""Files that commands write: complete or not there, and what to say if they can't be written.
 
 Below: `exits`. Above: `settings`, `tables`, and the commands that write files.
 """
 
 import os
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
+from trmm_async.atomic_files import replacing
 from trmm_async.cli.exits import CommandError, Exit
 
-__all__ = ["whole"]
+__all__ = ["output_file", "reporting"]
 
 
 @contextmanager
-def whole(
-    path: Path, *, private: bool = False, through_link: bool = True, keep: bool = True
-) -> Iterator[Path]:
-    """Give a file beside it to write into; at the end of the block it takes the name, after an error it goes.
+def output_file(path: Path, *, private: bool = False, through_link: bool = True) -> Iterator[Path]:
+    """Give an empty file to write into. It replaces `path` at the end; after an error it is removed.
 
     Args:
-        path: the name; behind a link the file that it points to is written.
-        private: whether it stays for its owner alone.
-        through_link: whether a link stays; without, the file takes its place.
-        keep: whether it takes the name at all; without, it is only found out whether it could.
+        path: the file to replace. Its folder is made if there is none.
+        private: whether only the owner may read the file.
+        through_link: whether a link at `path` stays, and the file that it points to is replaced.
+
+    Raises:
+        CommandError: it can't be written.
     """
     path = Path(os.path.realpath(path)) if through_link else Path(os.path.realpath(path.parent), path.name)
-    aside: Path | None = None
-    try:
+    with reporting(path):
         path.parent.mkdir(mode=0o700 if private else 0o777, parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(".part", ".", path.parent)  # made with mode 0600
-        os.close(handle)
-        aside = Path(name)
-        yield aside
-        if not private:
-            mask = os.umask(0)
-            os.umask(mask)
-            aside.chmod(0o666 & ~mask)
-        if keep:
-            aside.replace(path)
+        with replacing(path, 0o600 if private else 0o666) as aside:
+            yield aside
+
+
+@contextmanager
+def reporting(path: Path) -> Iterator[None]:
+    """Turn an `OSError` in the block into a `CommandError` that names this file."""
+    try:
+        yield
     except OSError as error:
         raise CommandError(Exit.FAILED, f"{path} can't be written: {error.strerror or error}") from error
-    finally:
-        if aside is not None:
-            with suppress(OSError):
-                aside.unlink(missing_ok=True)

@@ -8,9 +8,10 @@ import unicodedata
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, Final
 
-from trmm_async.cli.files import whole
+from trmm_async.cli.files import output_file, reporting
 from trmm_async.plaintext import comparable
 
 __all__ = ["HostFiles", "file_names"]
@@ -43,8 +44,9 @@ class HostFiles:
         self._folder = folder
         self._names = file_names(hosts)
         self._taken = set(map(_key, self._names.values()))
-        with whole(folder / ".trmm", private=True, keep=False):
-            pass
+        with reporting(folder):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            TemporaryFile(dir=folder).close()  # a run must not begin if nothing can be written here
 
     def write(self, row: Mapping[str, Any]) -> Path:
         """Write what came of one host, as a row for programs has it; the path.
@@ -58,7 +60,7 @@ class HostFiles:
         else:
             why = ": ".join(filter(None, (row["error"], row["reason"])))
             text = f"trmm: {_TITLES[row['outcome']]}: {why}\n"
-        with whole(path, private=True, through_link=False) as aside:
+        with output_file(path, private=True, through_link=False) as aside:
             aside.write_bytes(text.encode("utf-8", "replace"))
         return path
 

@@ -24,7 +24,7 @@ from typing import Any, Final
 
 import typer
 
-from trmm_async.cli.files import whole
+from trmm_async.cli.files import output_file
 from trmm_async.cli.text import clean, one_line
 from trmm_async.plaintext import comparable
 from trmm_async.profiles import Given, Settings, cache_folder, client_settings, find_key, read_book, resolve
@@ -152,7 +152,7 @@ def refresh() -> None:
         before, _ = _read(path)
         late = 0.0 if names else _FRESH - _AGAIN
         text = json.dumps({"at": time.time() - late, "names": {**before, **names}}, ensure_ascii=False)
-        with whole(path, private=True) as aside:
+        with output_file(path, private=True) as aside:
             aside.write_text(text, encoding="utf-8")
     finally:
         path.with_suffix(".busy").unlink(missing_ok=True)

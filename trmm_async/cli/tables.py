@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from trmm_async.cli.exits import CommandError, Exit
-from trmm_async.cli.files import whole
+from trmm_async.cli.files import output_file
 from trmm_async.cli.rows import TableField, as_row, flat, harmless
 from trmm_async.plaintext import UNFIT
 
@@ -60,7 +60,7 @@ def writer(
 
 @contextmanager
 def _csv(path: Path, fields: Sequence[TableField]) -> Iterator[Write]:
-    with whole(path) as aside, aside.open("w", encoding="utf-8", newline="") as file:
+    with output_file(path) as aside, aside.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file)
         table.writerow([field.name for field in fields])
         yield lambda row: table.writerow(harmless(row))
@@ -69,7 +69,7 @@ def _csv(path: Path, fields: Sequence[TableField]) -> Iterator[Write]:
 @contextmanager
 def _jsonl(path: Path, fields: Sequence[TableField]) -> Iterator[Write]:
     names = [field.name for field in fields]
-    with whole(path) as aside, aside.open("w", encoding="utf-8") as file:
+    with output_file(path) as aside, aside.open("w", encoding="utf-8") as file:
 
         def write(row: Sequence[Any]) -> None:
             line = json.dumps(dict(zip(names, row, strict=True)), ensure_ascii=False)
@@ -124,7 +124,7 @@ def _parquet(path: Path, fields: Sequence[TableField]) -> Iterator[Write]:
         "time": pa.timestamp("us", tz="UTC"),
     }
     schema = pa.schema([(field.name, kinds.get(field.kind, pa.string())) for field in fields])
-    with whole(path) as aside, parquet.ParquetWriter(aside, schema) as file:
+    with output_file(path) as aside, parquet.ParquetWriter(aside, schema) as file:
         batch: list[Sequence[Any]] = []
 
         def write(row: Sequence[Any]) -> None:

@@ -6,7 +6,6 @@ Names come from a server, and a folder from whoever sent it: no name leads out o
 import json
 import os
 import re
-import secrets
 import sys
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,6 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
+from trmm_async.atomic_files import replace_file
 from trmm_async.config.documents import ENDINGS, SourceText, code_file, parsed, parsed_code, yaml_text
 from trmm_async.config.objects import FileKind
 from trmm_async.config.specs import without_defaults
@@ -184,18 +184,7 @@ class Folder:
                 self._hold_inside(self.path / folder)
                 (self.path / folder).mkdir(parents=folder == Path(), exist_ok=True)
             self._hold_inside(path)
-            beside = path.with_name(f".{secrets.token_hex(8)}.part")
-            # Exclusively, so that no link is followed; and a rename replaces a link by itself.
-            handle_number = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
-            try:
-                with os.fdopen(handle_number, "wb") as file:
-                    file.write(text.encode())
-                    file.flush()
-                    os.fsync(file.fileno())
-                beside.replace(path)
-            except BaseException:
-                beside.unlink(missing_ok=True)
-                raise
+            replace_file(path, text.encode(), 0o644)
         except (OSError, UnicodeEncodeError) as error:
             raise ConfigError(f"this can't be written: {error}", file=handle) from error
 

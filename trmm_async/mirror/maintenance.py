@@ -1,7 +1,6 @@
 """Maintenance mode for the time of a block: switched on, and off again whatever happens."""
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -9,6 +8,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from trmm_async import codec
+from trmm_async.atomic_files import replace_file
 from trmm_async.errors import ClosedError, JournalError, NotFoundError, StillInMaintenanceError, TRMMError
 from trmm_async.models import Agent
 from trmm_async.observing import logger
@@ -163,11 +163,6 @@ class Maintenance:
             if not self._ours:
                 path.unlink(missing_ok=True)
                 return
-            aside = path.with_name(f"{path.name}.part")
-            with aside.open("wb") as file:
-                file.write(codec.encode(list(self._ours)))
-                file.flush()
-                os.fsync(file.fileno())
-            aside.replace(path)
+            replace_file(path, codec.encode(list(self._ours)), 0o666)
         except OSError as error:
             raise JournalError(f"{path} can't be written: {error}") from error

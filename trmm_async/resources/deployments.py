@@ -4,7 +4,6 @@ import asyncio
 import errno
 import os
 import re
-import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
@@ -15,6 +14,7 @@ from typing import Final, Literal, get_args
 from urllib.parse import urlsplit
 
 from trmm_async import arguments
+from trmm_async.atomic_files import replacing
 from trmm_async.dialects import DeploymentOrder
 from trmm_async.errors import InvalidRequestError, NotFoundError
 from trmm_async.models import Deployment
@@ -193,20 +193,13 @@ async def _write(
 ) -> Path:
     folder = target.parent
     await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
-    # Neither made nor named in a thread: it goes on when its task is cancelled, and what it leaves stays.
-    handle, aside = tempfile.mkstemp(".part", ".", folder)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            done = 0
-            async for chunk in chunks:
-                await asyncio.to_thread(file.write, chunk)
-                done += len(chunk)
-                if progress is not None:
-                    progress(done, total)
-        os.replace(aside, target)  # noqa: PTH105
-    except BaseException:
-        # Not in a thread: this must happen even where the task is being cancelled.
-        with suppress(OSError):
-            os.unlink(aside)  # noqa: PTH108
-        raise
+    # The file is not made, renamed or removed in a thread: a thread goes on when its task is cancelled, and
+    # would leave a file behind.
+    with replacing(target) as aside, aside.open("wb") as file:
+        done = 0
+        async for chunk in chunks:
+            await asyncio.to_thread(file.write, chunk)
+            done += len(chunk)
+            if progress is not None:
+                progress(done, total)
     return target

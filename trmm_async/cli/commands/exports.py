@@ -10,7 +10,7 @@ import typer
 
 import trmm_async as sdk
 from trmm_async.cli.exits import usage
-from trmm_async.cli.files import whole
+from trmm_async.cli.files import output_file
 from trmm_async.cli.options import DO, examples
 from trmm_async.cli.picking import Where, check_missing, of_each, picks
 from trmm_async.cli.printing import say
@@ -92,7 +92,7 @@ def _database(folder: Path, form: str) -> Iterator[Path | None]:
     if form != "sqlite":
         yield None
         return
-    with whole(folder / "trmm.sqlite") as aside:
+    with output_file(folder / "trmm.sqlite") as aside:
         yield aside
 
 

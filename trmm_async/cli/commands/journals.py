@@ -10,7 +10,7 @@ import typer
 import trmm_async as sdk
 from trmm_async.addresses import same_server
 from trmm_async.cli.exits import CommandError, Exit, usage
-from trmm_async.cli.files import whole
+from trmm_async.cli.files import output_file
 from trmm_async.cli.following import Following
 from trmm_async.cli.launching import place_of
 from trmm_async.cli.listing import Found, Listing, lists
@@ -265,7 +265,7 @@ def _write_page(
     what = order.command or (f"{order.patches} patches" if order.patches else f"script {order.script}")
     now = datetime.now().astimezone()
     text = page(groups, counts, agents, title=what, when=now, good=good | {None})
-    with whole(path) as aside:
+    with output_file(path) as aside:
         aside.write_text(text, encoding="utf-8")
     say(f"{path} is written: open it in a browser")
 
