@@ -501,6 +501,33 @@ class TestSeveral:
         assert refusal(arguments.non_empty, (), "client") == "client must not be empty; leave it out for any"
 
 
+class TestExactlyOne:
+    @staticmethod
+    @pytest.mark.parametrize(
+        ("given", "name"),
+        [
+            ({"agent": "A", "site": None, "everywhere": False}, "agent"),
+            ({"agent": None, "site": 0, "everywhere": False}, "site"),
+            ({"agent": None, "site": None, "everywhere": True}, "everywhere"),
+        ],
+    )
+    def test_is_named(given: dict[str, object], name: str) -> None:
+        assert arguments.exactly_one("a.b", **given) == name
+
+    @staticmethod
+    @pytest.mark.parametrize(
+        "given",
+        [
+            {"agent": None, "site": None, "everywhere": False},
+            {"agent": "A", "site": None, "everywhere": True},
+            {"agent": "A", "site": 1, "everywhere": False},
+        ],
+    )
+    def test_must_be_given_and_no_other(given: dict[str, object]) -> None:
+        said = refusal(arguments.exactly_one, "a.b", **given)
+        assert said.startswith("a.b: give one of agent, site and everywhere=True")
+
+
 class TestChanges:
     CHECKS: ClassVar[Mapping[str, arguments.Check]] = {
         "name": arguments.name,

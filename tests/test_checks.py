@@ -350,7 +350,7 @@ class TestSetUp:
         async with served("stock", agents=1) as (server, trmm):
             owner: dict[str, Any]
             for owner in ({}, {"agent": server.agent_ids[0], "policy": 1}):
-                with pytest.raises(InvalidRequestError, match="agent or of a policy"):
+                with pytest.raises(InvalidRequestError, match="give one of agent and policy"):
                     await trmm.checks.create(SEVEN[3], **owner)  # type: ignore[call-overload]
             assert server.requests == []
             with pytest.raises(BadRequestError, match="already exists"):

@@ -390,7 +390,7 @@ def test_a_schedule_that_makes_no_sense_is_none(odd: dict[str, Any]) -> None:
         ({"actions": []}, "must not be empty"),
         ({"actions": [{"type": "cmd"}]}, "ScriptAction"),
         ({"actions": [CommandAction(command="", shell="cmd")]}, "command"),
-        ({"agent": None}, "agent or of a policy"),
+        ({"agent": None}, "give one of agent and policy"),
         ({"severity": "critical"}, "severity"),
         ({"instance_policy": "stop_old"}, "did you mean 'stop'"),
     ],

@@ -29,6 +29,7 @@ __all__ = [
     "choice",
     "command",
     "each",
+    "exactly_one",
     "env_vars",
     "run_env_vars",
     "expiry",
@@ -354,6 +355,19 @@ def keyword(name: object, known: Collection[str], method: str) -> None:
         close = get_close_matches(name, known, n=1, cutoff=0.5)
         meant = f" (did you mean {close[0]!r}?)" if close else f": it takes {', '.join(known)}"
         raise InvalidRequestError(f"{method}() got an unexpected keyword {name!r}{meant}")
+
+
+def exactly_one(method: str, **given: object) -> str:
+    """The name of the one argument that is given: that is neither None nor False.
+
+    Raises:
+        InvalidRequestError: none of them is given, or several are.
+    """
+    found = [name for name, value in given.items() if value is not None and value is not False]
+    if len(found) != 1:
+        *names, last = (f"{name}=True" if isinstance(given[name], bool) else name for name in given)
+        raise InvalidRequestError(f"{method}: give one of {', '.join(names)} and {last}")
+    return found[0]
 
 
 def non_empty(given: tuple[T, ...], what: str) -> tuple[T, ...]:

@@ -7,8 +7,9 @@ A dialect makes these (pure functions, testable without I/O), the transport carr
 import enum
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial, wraps
 from types import MappingProxyType
-from typing import Any, Final, Generic, Protocol, TypeAlias, TypeVar
+from typing import Any, Final, Generic, ParamSpec, Protocol, TypeAlias, TypeVar
 
 import msgspec
 
@@ -30,10 +31,12 @@ __all__ = [
     "StreamSpec",
     "ErrorHint",
     "ignore_answer",
+    "plan",
 ]
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
+P = ParamSpec("P")
 
 
 class Replay(enum.Enum):
@@ -141,6 +144,23 @@ class Plan(Generic[T_co]):
     """
 
     steps: Callable[[], Steps[T_co]]
+
+    def __iter__(self) -> Steps[T_co]:
+        """All of its steps, as a part of another plan: `outcome = yield from plan`."""
+        return self.steps()
+
+
+def plan(steps: Callable[P, Steps[T]]) -> Callable[P, Plan[T]]:
+    """Decorate a generator function: calling it returns a `Plan` of the steps that it yields.
+
+    Nothing of the function runs before the plan is carried out, and all of it runs once for each use.
+    """
+
+    @wraps(steps)
+    def planned(*args: P.args, **kwargs: P.kwargs) -> Plan[T]:
+        return Plan(partial(steps, *args, **kwargs))
+
+    return planned
 
 
 Request: TypeAlias = Call[T] | Plan[T]

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Final, get_args
 
 from trmm_async import arguments
-from trmm_async.calls import Call, Plan, Steps
+from trmm_async.calls import Call, Steps, plan
 from trmm_async.dialects.stock.agents import agent_ids_by_key
 from trmm_async.dialects.stock.creation import make
 from trmm_async.dialects.stock.dialect import ALERT, ALERTS
@@ -218,55 +218,49 @@ _FILTERS: Final[arguments.Checks] = {
 }
 
 
-def _written(body: dict[str, object], agent_id: str | None) -> Plan[Alert]:
+@plan
+def _written(body: dict[str, object], agent_id: str | None) -> Steps[Alert]:
     """The server wants an integer for the agent. Of the last day's alerts it is the one that is new."""
-
-    def steps() -> Steps[Alert]:
-        if agent_id is not None:
-            keys = {one: key for key, one in (yield from agent_ids_by_key()).items()}
-            if agent_id not in keys:
-                raise InvalidRequestError(f"agent: there is no agent {agent_id}")
-            body["agent"] = keys[agent_id]
-        wanted = (body["message"], body["severity"])
-        plan = make(
-            "alert",
-            ALERTS.call(body={"timeFilter": 1}),
-            CREATE.call(body=body),
-            lambda made: (made.message, made.severity) == wanted,
-        )
-        return (yield from plan.steps())
-
-    return Plan(steps)
+    if agent_id is not None:
+        keys = {one: key for key, one in (yield from agent_ids_by_key()).items()}
+        if agent_id not in keys:
+            raise InvalidRequestError(f"agent: there is no agent {agent_id}")
+        body["agent"] = keys[agent_id]
+    wanted = (body["message"], body["severity"])
+    plan = make(
+        "alert",
+        ALERTS.call(body={"timeFilter": 1}),
+        CREATE.call(body=body),
+        lambda made: (made.message, made.severity) == wanted,
+    )
+    return (yield from plan)
 
 
-def deleted(once: Call[None], get: Call[Alert]) -> Plan[None]:
+@plan
+def deleted(once: Call[None], get: Call[Alert]) -> Steps[None]:
     """A 500 is the server's answer for an alert that is not there, so it is asked whether it is.
 
     Not by the rule for deletes, which counts on a 404: where the answer was lost, whether the alert is still
     there says what came of it, and if it is, it is deleted once more.
     """
-
-    def steps() -> Steps[None]:
-        try:
-            return (yield from once)
-        except ServerFaultError as fault:
-            if fault.status == 500:
-                yield from _look(get, fault)  # NotFoundError: there was none
-            raise
-        except OutcomeUnknownError as error:
-            lost = error
-        try:
-            yield from _look(get, lost)
-            return (yield from once)
-        except NotFoundError:
-            return None
-        except OutcomeUnknownError:
-            raise
-        except TRMMError as error:
-            # The second call came to nothing; of the first one nothing more is known for that.
-            raise lost from error
-
-    return Plan(steps)
+    try:
+        return (yield from once)
+    except ServerFaultError as fault:
+        if fault.status == 500:
+            yield from _look(get, fault)  # NotFoundError: there was none
+        raise
+    except OutcomeUnknownError as error:
+        lost = error
+    try:
+        yield from _look(get, lost)
+        return (yield from once)
+    except NotFoundError:
+        return None
+    except OutcomeUnknownError:
+        raise
+    except TRMMError as error:
+        # The second call came to nothing; of the first one nothing more is known for that.
+        raise lost from error
 
 
 def _look(get: Call[Alert], lost: OutcomeUnknownError) -> Steps[Alert]:

@@ -1,16 +1,14 @@
 """`trmm.checks`."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from functools import partial
 from types import TracebackType
 from typing import Any, Final, Literal, Self, TypedDict, Unpack, get_args, overload
 
 import msgspec
 
 from trmm_async import arguments
-from trmm_async.calls import Call, Plan, Steps
-from trmm_async.dialects.stock.agents import agent_ids_by_key, on_agent
+from trmm_async.calls import Call, Steps, plan
+from trmm_async.dialects.stock.agents import agent_ids_by_key, agent_ids_if_allowed, results_on_agents
 from trmm_async.dialects.stock.checks import (
     ALL_DETAILS,
     CheckDetails,
@@ -18,7 +16,7 @@ from trmm_async.dialects.stock.checks import (
     check_body,
     details_of,
 )
-from trmm_async.dialects.stock.creation import look_up, make
+from trmm_async.dialects.stock.creation import make
 from trmm_async.dialects.stock.dialect import CHECKS
 from trmm_async.dialects.stock.endpoint import act, delete, put, read, read_as, send
 from trmm_async.dialects.stock.explanations import counted
@@ -27,7 +25,6 @@ from trmm_async.errors import (
     ClosedError,
     IncompleteError,
     InvalidRequestError,
-    PermissionDeniedError,
     TRMMError,
 )
 from trmm_async.kinds import CheckKind
@@ -35,7 +32,7 @@ from trmm_async.models import Agent, Check, Moment, Noun, no_extra
 from trmm_async.resources.api import Api
 from trmm_async.resources.filters import AgentQuery, agent_query
 from trmm_async.resources.gathering import Gathering
-from trmm_async.resources.names import AnyClient, AnyScript, AnySite, Names
+from trmm_async.resources.names import AnyClient, AnyScript, AnySite
 from trmm_async.resources.resource import Resource, refuse_in_use
 from trmm_async.resources.stock.policies import CHECKS as OF_POLICY
 from trmm_async.resources.stock.policies import Policy
@@ -180,7 +177,7 @@ class Checks(Resource):
 
         It has no results; `iter` and `list` have them. `agent_id` is None if the key may not list agents.
         """
-        return await self._on_stock(EVERYWHERE.name, Plan(_everywhere))
+        return await self._on_stock(EVERYWHERE.name, _everywhere())
 
     @overload
     async def create(self, settings: CheckKind, *, agent: str | Agent) -> Check: ...
@@ -258,7 +255,7 @@ class Checks(Resource):
         if arguments.boolean(in_use, "in_use"):
             await self._send(DELETE, check_id)
         else:
-            await self._on_stock(DELETE.name, Plan(partial(_delete_unused, check_id)))
+            await self._on_stock(DELETE.name, _delete_unused(check_id))
 
     async def results(self, check: int | Check | CheckDetails) -> list[CheckOnAgent]:
         """List the results of a policy's check on each agent; a stock server only.
@@ -268,7 +265,9 @@ class Checks(Resource):
         Raises:
             NotFoundError: there is no such check.
         """
-        return await self._on_stock(RESULTS.name, _named(RESULTS.call(check), GET.call(check)))
+        return await self._on_stock(
+            RESULTS.name, results_on_agents(CheckOnAgent, RESULTS.call(check), GET.call(check))
+        )
 
     @overload
     async def run_many(self, *, client: AnyClient) -> int: ...
@@ -288,13 +287,9 @@ class Checks(Resource):
             BadRequestError: the client or site has no agents, or doesn't exist.
             OutcomeUnknownError: it was sent and the answer was lost: they may run.
         """
-        if (client is None) == (site is None):
-            raise InvalidRequestError("checks.run_many: give one of client and site")
-        names = Names(self._api)
-        if client is not None:
-            found = await names.client(arguments.reference(client, "client"))
-            return await self._send(RUN_MANY, "client", found)
-        return await self._send(RUN_MANY, "site", await names.site(arguments.reference(site, "site")))
+        kind = arguments.exactly_one(RUN_MANY.name, client=client, site=site)
+        given = arguments.reference(client if site is None else site, kind)
+        return await self._send(RUN_MANY, kind, await self._names(RUN_MANY.name).id_of(kind, given))
 
     async def run(self, agent: str | Agent) -> None:
         """Make an agent run all its checks now; a stock server only. Never sent twice.
@@ -506,8 +501,7 @@ def _owner(
     agent: str | Agent | None, policy: int | Policy | None
 ) -> tuple[dict[str, object], Call[list[Check]]]:
     """Whose it is to be, as the server wants it, and the call that lists what is theirs."""
-    if (agent is None) == (policy is None):
-        raise InvalidRequestError("a check is of an agent or of a policy: give one of agent and policy")
+    arguments.exactly_one(CREATE.name, agent=agent, policy=policy)
     if agent is not None:
         agent_id = arguments.agent_id(agent)
         return {"agent": agent_id}, read_as(CHECKS.call(agent_id), checks_of(agent_id))
@@ -519,32 +513,28 @@ def _is_of(check_type: str) -> Callable[[Check], bool]:
     return lambda made: made.check_type == check_type
 
 
+@plan
 def _everywhere() -> Steps[list[CheckDetails]]:
     """Agents are named by integers here; the list of agents says whose those are."""
     found = yield from EVERYWHERE.call()
-    ids: Mapping[int, str] = {}
-    if found:
-        with suppress(PermissionDeniedError):
-            ids = yield from agent_ids_by_key()
+    ids = yield from agent_ids_if_allowed(found)
     return [
         details if key is None else msgspec.structs.replace(details, agent_id=ids.get(key))
         for details, key in found
     ]
 
 
-def _with_agent(get: Call[tuple[CheckDetails, int | None]]) -> Plan[CheckDetails]:
+@plan
+def _with_agent(get: Call[tuple[CheckDetails, int | None]]) -> Steps[CheckDetails]:
     """The check, and the id of its agent, of which the server tells another."""
-
-    def steps() -> Steps[CheckDetails]:
-        details, key = yield from get
-        if key is None:
-            return details
-        ids = yield from agent_ids_by_key()
-        return msgspec.structs.replace(details, agent_id=ids.get(key))
-
-    return Plan(steps)
+    details, key = yield from get
+    if key is None:
+        return details
+    ids = yield from agent_ids_by_key()
+    return msgspec.structs.replace(details, agent_id=ids.get(key))
 
 
+@plan
 def _delete_unused(check_id: int) -> Steps[None]:
     details, _ = yield from GET.call(check_id)
     of_policy = [] if details.policy is None else [f"all agents of policy {details.policy}"]
@@ -552,27 +542,8 @@ def _delete_unused(check_id: int) -> Steps[None]:
     yield from DELETE.call(check_id)
 
 
-def _change(check_id: int, changes: Mapping[str, object]) -> Plan[None]:
+@plan
+def _change(check_id: int, changes: Mapping[str, object]) -> Steps[None]:
     """The server would drop what is not of its type in silence, and hold its rules against nothing."""
-
-    def steps() -> Steps[None]:
-        details, _ = yield from GET.call(check_id)
-        yield from UPDATE.call(check_id, body=changes_body(UPDATE.name, changes, details))
-
-    return Plan(steps)
-
-
-def _named(call: Call[list[_OnAgent]], get: Call[Any]) -> Plan[list[CheckOnAgent]]:
-    """The results with their agents' ids, where the server tells other numbers.
-
-    It has none of a check that is not there, and says no more.
-    """
-
-    def steps() -> Steps[list[CheckOnAgent]]:
-        rows = yield from call
-        if not rows:
-            yield from look_up(get)
-        ids = (yield from agent_ids_by_key()) if rows else {}
-        return [on_agent(CheckOnAgent, row, ids) for row in rows]
-
-    return Plan(steps)
+    details, _ = yield from GET.call(check_id)
+    yield from UPDATE.call(check_id, body=changes_body(UPDATE.name, changes, details))

@@ -1,10 +1,9 @@
 """`trmm.clients`."""
 
-from functools import partial
 from typing import Final, Unpack
 
 from trmm_async import arguments
-from trmm_async.calls import Call, Plan, Steps
+from trmm_async.calls import Call, Steps, plan
 from trmm_async.dialects.stock.dialect import CLIENTS, CREATE_CLIENT, FIRST_SITE
 from trmm_async.dialects.stock.endpoint import delete, put, read
 from trmm_async.dialects.stock.nouns import client_of
@@ -140,11 +139,10 @@ class Clients(Resource):
         if isinstance(client, Client) and target in {site.id for site in client.sites}:
             raise InvalidRequestError(f"move_to_site: site {target} is one of the client that is to go")
         call = DELETE.call(client_id, query={"move_to_site": target})
-        await self._on_stock(
-            DELETE.name, call if sites_too else Plan(partial(_delete_small, call, client_id))
-        )
+        await self._on_stock(DELETE.name, call if sites_too else _delete_small(call, client_id))
 
 
+@plan
 def _delete_small(call: Call[None], client_id: int) -> Steps[None]:
     client = yield from GET.call(client_id)
     if len(client.sites) > 1:

@@ -8,7 +8,7 @@ from typing import Any, Final, TypedDict, Unpack, get_args
 import msgspec
 
 from trmm_async import arguments, codec
-from trmm_async.calls import Call, Plan, Steps
+from trmm_async.calls import Call, Plan, Steps, plan
 from trmm_async.dialects.base import SentResult
 from trmm_async.dialects.stock.dialect import GET_SCRIPT, SCRIPTS
 from trmm_async.dialects.stock.endpoint import act, delete, put, read, send
@@ -267,7 +267,7 @@ class Scripts(Resource):
             await self._send(DELETE, wanted)
             return
         script_id = await self._names(DELETE.name).script(wanted)
-        await self._on_stock(DELETE.name, Plan(partial(_delete_unused, script_id)))
+        await self._on_stock(DELETE.name, _delete_unused(script_id))
 
     async def test(
         self,
@@ -379,18 +379,15 @@ def run_code(agent_id: str, run: CodeRun) -> Plan[ScriptResult]:
     return tried(TEST.call(agent_id, body=asdict(run), waits=run.timeout))
 
 
-def tried(call: Call[ScriptResult | str]) -> Plan[ScriptResult]:
+@plan
+def tried(call: Call[ScriptResult | str]) -> Steps[ScriptResult]:
     """The result of code that was sent; a word in its place is the server's own."""
-
-    def steps() -> Steps[ScriptResult]:
-        answer = yield from call
-        if isinstance(answer, ScriptResult):
-            return answer
-        # "natsdown": the server could not send the script at all.
-        kind = AgentUnreachableError if answer == "natsdown" else AgentLostError
-        raise kind(200, f"no result of the agent: {answer}", method=call.method, path=call.path, body=answer)
-
-    return Plan(steps)
+    answer = yield from call
+    if isinstance(answer, ScriptResult):
+        return answer
+    # "natsdown": the server could not send the script at all.
+    kind = AgentUnreachableError if answer == "natsdown" else AgentLostError
+    raise kind(200, f"no result of the agent: {answer}", method=call.method, path=call.path, body=answer)
 
 
 def _platforms(values: object, what: str) -> tuple[str, ...]:
@@ -414,6 +411,7 @@ _CHECKS: Final[arguments.Checks] = {
 }
 
 
+@plan
 def _delete_unused(script_id: int) -> Steps[None]:
     by: list[str] = []
     for kind, every in (("check", _CHECKS_OF_ALL), ("task", _TASKS_OF_ALL)):

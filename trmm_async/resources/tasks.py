@@ -8,11 +8,11 @@ from typing import Any, Final, TypedDict, Unpack
 import msgspec
 
 from trmm_async import arguments
-from trmm_async.calls import Call, Plan, Steps
+from trmm_async.calls import Call, Plan, Steps, plan
 from trmm_async.cron import cron_expression
 from trmm_async.dialects import TaskOrder
-from trmm_async.dialects.stock.agents import agent_ids_by_key, on_agent
-from trmm_async.dialects.stock.creation import look_up, make
+from trmm_async.dialects.stock.agents import agent_ids_by_key, results_on_agents
+from trmm_async.dialects.stock.creation import make
 from trmm_async.dialects.stock.dialect import TASKS_OF, Everyone
 from trmm_async.dialects.stock.endpoint import Sent, delete, put, read, read_as, send
 from trmm_async.dialects.stock.task_lookups import (
@@ -151,7 +151,7 @@ class Tasks(Resource):
         Raises:
             NotFoundError: there is no such task.
         """
-        results = _with_agents(RESULTS.call(task), GET.call(task))
+        results = results_on_agents(TaskOnAgent, RESULTS.call(task), GET.call(task))
         return await self._on_stock(RESULTS.name, results)
 
     async def list(self, *, agent: str | Agent | None = None) -> list[Task]:
@@ -218,8 +218,7 @@ class Tasks(Resource):
             OutcomeUnknownError: it was sent and the answer was lost: it may exist.
             UnidentifiedError: it was created, but can't be distinguished from others.
         """
-        if (agent is None) == (policy is None):
-            raise InvalidRequestError("a task is of an agent or of a policy: give one of agent and policy")
+        arguments.exactly_one(SET_UP.name, agent=agent, policy=policy)
         given = {"name": name, "actions": actions, **settings}
         body = {**_timing(schedule), **arguments.settings(given, TASK_SETTINGS, SET_UP.name)}
         if agent is not None:
@@ -230,13 +229,7 @@ class Tasks(Resource):
             listing = OF_POLICY.call(policy_id)
         scripts = await self._name_scripts(SET_UP.name, body)
         made = make("task", listing, SET_UP.call(body=body), lambda one: one.name == body["name"])
-
-        def steps() -> Steps[Task]:
-            yield from look_at_scripts(scripts)
-            yield from look_at_new(schedule, body)
-            return (yield from made.steps())
-
-        return await self._on_stock(SET_UP.name, Plan(steps))
+        return await self._on_stock(SET_UP.name, _set_up(scripts, schedule, body, made))
 
     async def get(self, task: int | Task) -> Task:
         """Get one task, without the `status` of its last run; a stock server only.
@@ -298,23 +291,15 @@ class Tasks(Resource):
         """
         given: dict[str, Any] = dict(changes)
         schedule = given.pop("schedule", None)
-        timing = _timing(schedule, change=True) if "schedule" in changes else {}
-        if given or not timing:
-            timing |= arguments.settings(given, TASK_SETTINGS, UPDATE.name)
-        scripts = await self._name_scripts(UPDATE.name, timing)
-        call = UPDATE.call(task, body=timing)
-        if schedule is None and not scripts:
-            await self._on_stock(UPDATE.name, call)
-            return
+        body = _timing(schedule, change=True) if "schedule" in changes else {}
+        if given or not body:
+            body |= arguments.settings(given, TASK_SETTINGS, UPDATE.name)
         task_id = arguments.object_id(task, "task")
-
-        def steps() -> Steps[None]:
-            yield from look_at_scripts(scripts)
-            if schedule is not None:
-                yield from look_at_schedule_of(task_id, schedule, timing)
-            yield from call
-
-        await self._on_stock(UPDATE.name, Plan(steps))
+        scripts = await self._name_scripts(UPDATE.name, body)
+        if schedule is None and not scripts:
+            await self._send(UPDATE, task_id, body=body)
+        else:
+            await self._on_stock(UPDATE.name, _change(task_id, scripts, schedule, body))
 
     async def delete(self, task: int | Task, *, in_use: bool = False) -> None:
         """Delete a task, a policy's task from all its agents; a stock server only.
@@ -335,7 +320,7 @@ class Tasks(Resource):
         if arguments.boolean(in_use, "in_use"):
             await self._send(DELETE, task_id)
         else:
-            await self._on_stock(DELETE.name, Plan(partial(_delete_of_agent, task_id)))
+            await self._on_stock(DELETE.name, _delete_of_agent(task_id))
 
     async def _name_scripts(self, method: str, body: Mapping[str, Any]) -> Sequence[int]:
         """Put ids in the place of names, and return the scripts that were given by their ids."""
@@ -345,6 +330,26 @@ class Tasks(Resource):
         return by_id
 
 
+@plan
+def _set_up(
+    scripts: Sequence[int], schedule: TaskSchedule, body: Mapping[str, Any], made: Plan[Task]
+) -> Steps[Task]:
+    yield from look_at_scripts(scripts)
+    yield from look_at_new(schedule, body)
+    return (yield from made)
+
+
+@plan
+def _change(
+    task_id: int, scripts: Sequence[int], schedule: TaskSchedule | None, body: Mapping[str, Any]
+) -> Steps[None]:
+    yield from look_at_scripts(scripts)
+    if schedule is not None:
+        yield from look_at_schedule_of(task_id, schedule, body)
+    yield from UPDATE.call(task_id, body=body)
+
+
+@plan
 def _delete_of_agent(task_id: int) -> Steps[None]:
     _, owner = yield from GET.call(task_id)
     by = [] if owner.policy is None else [f"all agents of policy {owner.policy}"]
@@ -352,56 +357,31 @@ def _delete_of_agent(task_id: int) -> Steps[None]:
     yield from DELETE.call(task_id)
 
 
-def _run_on_all(get: Call[tuple[Task, Owner]], run: Call[None]) -> Plan[None]:
+@plan
+def _run_on_all(get: Call[tuple[Task, Owner]], run: Call[None]) -> Steps[None]:
     """The server says yes to any number."""
-
-    def steps() -> Steps[None]:
-        task, owner = yield from get
-        if owner.policy is None:
-            raise InvalidRequestError(f"task {task.id} is no task of a policy: tasks.run(task) runs it")
-        yield from run
-
-    return Plan(steps)
+    task, owner = yield from get
+    if owner.policy is None:
+        raise InvalidRequestError(f"task {task.id} is no task of a policy: tasks.run(task) runs it")
+    yield from run
 
 
-def _with_agents(call: Call[list[_TaskResult]], get: Call[Any]) -> Plan[list[TaskOnAgent]]:
-    """The results with their agents' ids, where the server tells other numbers.
-
-    It has none of a task that is not there, and says no more.
-    """
-
-    def steps() -> Steps[list[TaskOnAgent]]:
-        rows = yield from call
-        if not rows:
-            yield from look_up(get)
-        ids = (yield from agent_ids_by_key()) if rows else {}
-        return [on_agent(TaskOnAgent, row, ids) for row in rows]
-
-    return Plan(steps)
-
-
-def with_agent(get: Call[tuple[Task, Owner]]) -> Plan[Task]:
+@plan
+def with_agent(get: Call[tuple[Task, Owner]]) -> Steps[Task]:
     """The task, and the id of its agent, of which the server tells another."""
-
-    def steps() -> Steps[Task]:
-        task, owner = yield from get
-        if owner.agent is None:
-            return task
-        ids = yield from agent_ids_by_key()
-        return msgspec.structs.replace(task, agent_id=ids.get(owner.agent))
-
-    return Plan(steps)
+    task, owner = yield from get
+    if owner.agent is None:
+        return task
+    ids = yield from agent_ids_by_key()
+    return msgspec.structs.replace(task, agent_id=ids.get(owner.agent))
 
 
-def run_where_it_is(get: Call[tuple[Task, Owner]], run: Call[None]) -> Plan[None]:
+@plan
+def run_where_it_is(get: Call[tuple[Task, Owner]], run: Call[None]) -> Steps[None]:
     """The server promises to run a policy's task on no agent too, and then runs nothing."""
-
-    def steps() -> Steps[None]:
-        task, owner = yield from get
-        if owner.agent is None:
-            raise InvalidRequestError(
-                f"task {task.id} is a policy's and has no agent of its own: name one, agent=…"
-            )
-        yield from run
-
-    return Plan(steps)
+    task, owner = yield from get
+    if owner.agent is None:
+        raise InvalidRequestError(
+            f"task {task.id} is a policy's and has no agent of its own: name one, agent=…"
+        )
+    yield from run

@@ -1,15 +1,17 @@
 """Agents as a stock server spells them: a list's items, the detail, and the short form."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence, Sized
+from contextlib import suppress
 from operator import attrgetter
 from typing import Any, Final, TypeVar
 
 import msgspec
 
 from trmm_async import codec
-from trmm_async.calls import Call, Steps
+from trmm_async.calls import Call, Steps, plan
+from trmm_async.dialects.stock.creation import look_up
 from trmm_async.dialects.stock.endpoint import read, read_as
-from trmm_async.errors import InvalidRequestError
+from trmm_async.errors import InvalidRequestError, PermissionDeniedError
 from trmm_async.models import (
     Agent,
     CheckCounts,
@@ -23,7 +25,7 @@ from trmm_async.models import (
     no_extra,
 )
 
-__all__ = ["Places", "ShortAgent", "agent_of_detail", "listed_agents", "listed_statuses", "on_agent"]
+__all__ = ["Places", "ShortAgent", "agent_of_detail", "listed_agents", "listed_statuses", "results_on_agents"]
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -296,7 +298,28 @@ _BY_KEY: Final[codec.ListDecoder[Mapping[int, str]]] = codec.listed(
 )
 
 
-def on_agent(kind: type[T], row: Any, ids: Mapping[int, str]) -> T:
-    """What came of something on an agent, by its id, of a row that has the integer `agent` for it."""
-    values = {name: getattr(row, name) for name in kind.__struct_fields__}
-    return kind(**values | {"agent_id": ids.get(row.agent)})
+def agent_ids_if_allowed(rows: Sized) -> Steps[Mapping[int, str]]:
+    """The same for these rows; empty if there are none, or if the key may not list agents."""
+    if rows:
+        with suppress(PermissionDeniedError):
+            return (yield from agent_ids_by_key())
+    return {}
+
+
+@plan
+def results_on_agents(kind: type[T], results: Call[list[Any]], get: Call[Any]) -> Steps[list[T]]:
+    """The results of a policy's check or task, with the agents' ids in place of the server's integers.
+
+    `get` asks for the check or task itself: if it doesn't exist, the server has no results of it, and does
+    not say so.
+    """
+    rows = yield from results
+    if not rows:
+        yield from look_up(get)
+        return []
+    ids = yield from agent_ids_by_key()
+    fields = kind.__struct_fields__
+    return [
+        kind(**{name: getattr(row, name) for name in fields} | {"agent_id": ids.get(row.agent)})
+        for row in rows
+    ]

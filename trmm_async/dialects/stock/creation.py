@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
-from trmm_async.calls import Call, Plan, Steps
+from trmm_async.calls import Call, Steps, plan
 from trmm_async.errors import OutcomeUnknownError, PermissionDeniedError, TRMMError, UnidentifiedError
 
 __all__ = ["HasId", "look_up", "make"]
@@ -37,7 +37,8 @@ def look_up(*calls: Call[Any]) -> Steps[None]:
             yield from call
 
 
-def make(what: str, listing: Call[list[Made]], send: Call[Any], is_it: Callable[[Made], bool]) -> Plan[Made]:
+@plan
+def make(what: str, listing: Call[list[Made]], send: Call[Any], is_it: Callable[[Made], bool]) -> Steps[Made]:
     """A plan that makes one thing and returns it.
 
     Raises (in its steps):
@@ -45,28 +46,22 @@ def make(what: str, listing: Call[list[Made]], send: Call[Any], is_it: Callable[
         seen.
         OutcomeUnknownError: the answer was lost, and nothing new is in the list: it may yet be made.
     """
-
-    def steps() -> Steps[Made]:
-        before = {one.id for one in (yield from listing)}
-        lost: OutcomeUnknownError | None = None
-        try:
-            yield from send
-        except OutcomeUnknownError as error:
-            lost = error
-        try:
-            after = yield from listing
-        except TRMMError as error:
-            raise lost or UnidentifiedError(
-                f"the {what} was made, but it can't be listed: {error}"
-            ) from error
-        new = [one for one in after if one.id not in before and is_it(one)]
-        if len(new) == 1:
-            return new[0]
-        if lost is not None and not new:
-            raise lost
-        raise _unidentified(what, new)
-
-    return Plan(steps)
+    before = {one.id for one in (yield from listing)}
+    lost: OutcomeUnknownError | None = None
+    try:
+        yield from send
+    except OutcomeUnknownError as error:
+        lost = error
+    try:
+        after = yield from listing
+    except TRMMError as error:
+        raise lost or UnidentifiedError(f"the {what} was made, but it can't be listed: {error}") from error
+    new = [one for one in after if one.id not in before and is_it(one)]
+    if len(new) == 1:
+        return new[0]
+    if lost is not None and not new:
+        raise lost
+    raise _unidentified(what, new)
 
 
 def _unidentified(what: str, new: list[Any]) -> UnidentifiedError:

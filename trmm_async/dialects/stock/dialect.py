@@ -19,6 +19,7 @@ from trmm_async.calls import (
     Steps,
     StreamSpec,
     ignore_answer,
+    plan,
 )
 from trmm_async.dialects.base import (
     AgentFilter,
@@ -180,20 +181,18 @@ class Stock:
 
     def list_agents(self, which: AgentFilter) -> Request[list[Agent]]:
         if which.hostname is not None:
-            return Plan(partial(self._named_agents, which.hostname, which))
-        return Plan(partial(self._listed_agents, which))
+            return self._named_agents(which.hostname, which)
+        return self._listed_agents(which)
 
-    def iter_agents(self, which: AgentFilter) -> Plan[ArrayCall[Agent]]:
-        def steps() -> Steps[ArrayCall[Agent]]:
-            places = yield from _places()
-            agents = listed_agents(places, partial(_is_wanted, which))
-            call = read_as(AGENTS.call(query=_agent_query(which)), ignore_answer)
-            return ArrayCall(call=call, rows=partial(agents.rows, batch=1 << 15))
-
-        return Plan(steps)
+    @plan
+    def iter_agents(self, which: AgentFilter) -> Steps[ArrayCall[Agent]]:
+        places = yield from _places()
+        agents = listed_agents(places, partial(_is_wanted, which))
+        call = read_as(AGENTS.call(query=_agent_query(which)), ignore_answer)
+        return ArrayCall(call=call, rows=partial(agents.rows, batch=1 << 15))
 
     def get_agent(self, agent_id: str) -> Plan[Agent]:
-        return Plan(partial(_agent, agent_id))
+        return _agent(agent_id)
 
     def delete_agent(self, agent_id: str) -> Call[None]:
         return DELETE.call(agent_id)
@@ -204,7 +203,7 @@ class Stock:
             # The call for one waits, holding a worker; it stores the word "timeout" for an agent that is
             # silent, and looks the field up only after the script has run.
             stored = self.run_everywhere((agent_id,), run)
-            return replace(stored, is_awaited=False, checks=Plan(partial(_check_output_is_stored, run)))
+            return replace(stored, is_awaited=False, checks=_check_output_is_stored(run))
         return HistoryRun(
             send=_post_script(agent_id, run),
             script=run.script_id,
@@ -222,7 +221,7 @@ class Stock:
             timeout=run.timeout,
             history=StockHistory(),
             rows_come_late=True,
-            checks=Plan(partial(_has_script, run.script_id)),
+            checks=_has_script(run.script_id),
         )
 
     def create_deployment(self, order: DeploymentOrder) -> Plan[Deployment]:
@@ -254,24 +253,19 @@ class Stock:
     def list_checks(self, agent_id: str) -> Call[list[Check]]:
         return read_as(CHECKS.call(agent_id), checks_of(agent_id))
 
-    def list_tasks(self, agent_id: str | None = None) -> Plan[list[Task]]:
-        def steps() -> Steps[list[Task]]:
-            ids = yield from agent_ids_by_key()
-            call = TASKS.call() if agent_id is None else TASKS_OF.call(agent_id)
-            return (yield from read_as(call, tasks_of(ids)))
+    @plan
+    def list_tasks(self, agent_id: str | None = None) -> Steps[list[Task]]:
+        ids = yield from agent_ids_by_key()
+        call = TASKS.call() if agent_id is None else TASKS_OF.call(agent_id)
+        return (yield from read_as(call, tasks_of(ids)))
 
-        return Plan(steps)
-
-    def create_task(self, order: TaskOrder) -> Plan[Task]:
+    @plan
+    def create_task(self, order: TaskOrder) -> Steps[Task]:
         send = CREATE_TASK.call(body=task_body(order))
         listing = read_as(TASKS_OF.call(order.agent), tasks_of(Everyone(order.agent)))
         made = make("task", listing, send, lambda task: task.name == order.name and task.policy is None)
-
-        def steps() -> Steps[Task]:
-            yield from look_at_scripts((order.script,))
-            return (yield from made.steps())
-
-        return Plan(steps)
+        yield from look_at_scripts((order.script,))
+        return (yield from made)
 
     def list_alerts(self) -> Call[list[Alert]]:
         return ALERTS.call()
@@ -298,11 +292,13 @@ class Stock:
     def raw(self, call: Call[Any]) -> Call[Any]:
         return as_declared(call)
 
+    @plan
     def _listed_agents(self, which: AgentFilter) -> Steps[list[Agent]]:
         places = yield from _places()
         agents: codec.ListDecoder[list[Agent]] = listed_agents(places, partial(_is_wanted, which))
         return (yield from read_as(AGENTS.call(query=_agent_query(which)), agents))
 
+    @plan
     def _named_agents(self, hostname: str, which: AgentFilter) -> Steps[list[Agent]]:
         """By the short list, which takes a tenth of the time, and the details of the few that it finds."""
         query = {**_agent_query(which), **SHORT}
@@ -343,6 +339,7 @@ def _places() -> Steps[Places]:
         return Places()
 
 
+@plan
 def _agent(agent_id: str) -> Steps[Agent]:
     agent = yield from AGENT.call(agent_id)
     if agent.site.id is None:
@@ -388,6 +385,7 @@ def _post_script(agent_id: str, run: ScriptRun) -> Call[None]:
     return RUN.call(agent_id, body=body)
 
 
+@plan
 def _has_script(script_id: int) -> Steps[None]:
     """Raise `NotFoundError` for a script that there is not: the call for many answers 500, which is no proof.
 
@@ -423,6 +421,7 @@ def _bulk_script(agent_ids: tuple[str, ...], run: ScriptRun) -> Call[int | None]
     return RUN_MANY.call(body=body)
 
 
+@plan
 def _check_output_is_stored(run: ScriptRun) -> Steps[None]:
     if run.custom_field is None:
         raise InvalidRequestError(

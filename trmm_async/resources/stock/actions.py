@@ -1,7 +1,6 @@
 """`trmm.agents`, the part that does something to an agent: commands, power, settings. A stock server only."""
 
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, ClassVar, Final, Literal, TypedDict, Unpack, overload
@@ -10,13 +9,13 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from trmm_async import arguments, codec
-from trmm_async.calls import Call, Plan, Replay, Steps
-from trmm_async.dialects.stock.agents import agent_ids_by_key, all_known
+from trmm_async.calls import Call, Replay, Steps, plan
+from trmm_async.dialects.stock.agents import agent_ids_if_allowed, all_known
 from trmm_async.dialects.stock.commands import PING, RUN, CommandRun, run_command
 from trmm_async.dialects.stock.endpoint import act, put, read, send
 from trmm_async.dialects.stock.explanations import counted
 from trmm_async.dialects.stock.history import AGENT_HISTORY, EVERYTHING, FOREVER, SCRIPTS, instant
-from trmm_async.errors import AgentLostError, InvalidRequestError, PermissionDeniedError, TimeoutError
+from trmm_async.errors import AgentLostError, InvalidRequestError, TimeoutError
 from trmm_async.models import Agent, CommandResult, Discreet, HistoryEntry, no_extra
 from trmm_async.resources.names import AnyClient, AnySite
 from trmm_async.resources.resource import Resource
@@ -211,7 +210,7 @@ class AgentActions(Resource):
             return None
         agent_id, when = arguments.agent_id(agent), arguments.whole_minute(at, "at")
         by_its_clock = _reboot_at(agent_id, when) if when.utcoffset() is None else None
-        await self._on_stock(REBOOT_AT.name, by_its_clock or Plan(partial(_reboot_then, agent_id, when)))
+        await self._on_stock(REBOOT_AT.name, by_its_clock or _reboot_then(agent_id, when))
         return None
 
     async def _reboot_and_wait(self, agent_id: str, wait: float) -> Agent:
@@ -280,7 +279,7 @@ class AgentActions(Resource):
         if "site" in settings:
             settings["site"] = await self._names(UPDATE.name).site(settings["site"])
         if fields := settings.pop("custom_fields", None):
-            await self._on_stock(UPDATE.name, Plan(partial(_update, agent_id, settings, fields)))
+            await self._on_stock(UPDATE.name, _update(agent_id, settings, fields))
         else:
             await self._send(UPDATE, agent_id, body=settings)
 
@@ -309,8 +308,7 @@ class AgentActions(Resource):
             The number of agents. For a client or a site, the server counts those that the key may see.
         """
         on = arguments.boolean(on, "on")
-        if (agent, client, site).count(None) != 2:
-            raise InvalidRequestError("set_maintenance: give one of agent, client and site")
+        arguments.exactly_one(MAINTAIN.name, agent=agent, client=client, site=site)
         if agent is not None:
             await self._on_stock(MAINTAIN.name, UPDATE.call(agent, body={"maintenance_mode": on}))
             return 1
@@ -326,7 +324,7 @@ class AgentActions(Resource):
         may not list agents.
         """
         if agent is None:
-            return await self._on_stock(EVERYTHING.name, Plan(_everything))
+            return await self._on_stock(EVERYTHING.name, _everything())
         agent_id = arguments.agent_id(agent)
         rows = await self._send(AGENT_HISTORY, agent_id)
         return [msgspec.structs.replace(row, agent_id=agent_id) for row in rows]
@@ -365,7 +363,7 @@ class AgentActions(Resource):
                 started.
         """
         ids = arguments.several_agents(agents, "agents")
-        await self._on_stock(UPGRADE.name, Plan(partial(_upgrade, ids)))
+        await self._on_stock(UPGRADE.name, _upgrade(ids))
 
     async def wake(self, agent: str | Agent) -> None:
         """Wake an agent through its network card (wake-on-LAN), by MeshCentral. Never sent twice.
@@ -402,13 +400,11 @@ class AgentActions(Resource):
         await self._send(RECOVER_ALL)
 
 
+@plan
 def _everything() -> Steps[list[HistoryEntry]]:
     """The server names agents by numbers here; the list of agents says whose they are."""
     rows = yield from EVERYTHING.call()
-    ids: Mapping[int, str] = {}
-    if rows:
-        with suppress(PermissionDeniedError):
-            ids = yield from agent_ids_by_key()
+    ids = yield from agent_ids_if_allowed(rows)
     return [
         row if agent is None else msgspec.structs.replace(row, agent_id=ids.get(agent)) for agent, row in rows
     ]
@@ -426,6 +422,7 @@ def _reboot_at(agent_id: str, local: datetime) -> Call[None]:
     )
 
 
+@plan
 def _reboot_then(agent_id: str, at: datetime) -> Steps[None]:
     """At a moment: the server wants to be told what the agent's clock says then."""
     clock = yield from CLOCK.call(agent_id)
@@ -442,6 +439,7 @@ def _zone(name: str | None) -> ZoneInfo:
         ) from None
 
 
+@plan
 def _update(agent_id: str, settings: Mapping[str, object], fields: Mapping[int, Any]) -> Steps[None]:
     """The types of custom fields are looked up first: they say under which key a value goes."""
     values = yield from custom_field_values("agent", fields)
@@ -511,6 +509,7 @@ _CHECKS: Final[arguments.Checks] = {
 }
 
 
+@plan
 def _upgrade(ids: tuple[str, ...]) -> Steps[None]:
     yield from all_known(UPGRADE.name, ids)
     yield from UPGRADE.call(body={"agent_ids": ids})

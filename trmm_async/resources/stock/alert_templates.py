@@ -5,13 +5,13 @@ from functools import partial
 from typing import Any, Final, Literal, TypedDict, Unpack
 
 from trmm_async import arguments
-from trmm_async.calls import Plan, Steps
+from trmm_async.calls import Steps, plan
 from trmm_async.dialects.stock.creation import make
 from trmm_async.dialects.stock.dialect import require_since
 from trmm_async.dialects.stock.endpoint import delete, put, read, send
 from trmm_async.errors import InvalidRequestError
 from trmm_async.models import Agent, ClientRef, Noun, SiteRef, no_extra
-from trmm_async.resources.names import AnyClient, AnyScript, AnySite, Names
+from trmm_async.resources.names import AnyClient, AnyScript, AnySite
 from trmm_async.resources.resource import Resource, refuse_in_use
 from trmm_async.resources.stock.policies import (
     EXCLUDED,
@@ -392,19 +392,14 @@ class AlertTemplates(Resource):
         """
         number = None if template is None else arguments.object_id(template, "template")
         body = {"alert_template": number}
-        if [policy, client, site, arguments.boolean(everywhere, "everywhere") or None].count(None) != 3:
-            raise InvalidRequestError(
-                "alert_templates.assign: give one of policy, client, site and everywhere=True"
-            )
-        names = Names(self._api)
+        everywhere = arguments.boolean(everywhere, "everywhere")
+        arguments.exactly_one(ASSIGN_ALL.name, policy=policy, client=client, site=site, everywhere=everywhere)
         if policy is not None:
             await self._send(ASSIGN_POLICY, policy, body=body)
         elif client is not None:
-            client_id = await names.client(arguments.reference(client, "client"))
-            await self._send(ASSIGN_CLIENT, client_id, body={"client": body})
+            await self._send(ASSIGN_CLIENT, client, body={"client": body})
         elif site is not None:
-            site_id = await names.site(arguments.reference(site, "site"))
-            await self._send(ASSIGN_SITE, site_id, body={"site": body})
+            await self._send(ASSIGN_SITE, site, body={"site": body})
         else:
             await self._send(ASSIGN_ALL, body=body)
 
@@ -438,39 +433,31 @@ def _check_actions(body: Mapping[str, object], method: str) -> Steps[None]:
             return
 
 
-def _made(body: dict[str, Any]) -> Plan[AlertTemplate]:
-    def steps() -> Steps[AlertTemplate]:
-        yield from _check_actions(body, CREATE.name)
-        yield from excluded_by_number(body)
-        plan = make(
-            "alert template", LIST.call(), CREATE.call(body=body), lambda made: made.name == body["name"]
+@plan
+def _made(body: dict[str, Any]) -> Steps[AlertTemplate]:
+    yield from _check_actions(body, CREATE.name)
+    yield from excluded_by_number(body)
+    plan = make("alert template", LIST.call(), CREATE.call(body=body), lambda made: made.name == body["name"])
+    return (yield from plan)
+
+
+@plan
+def _changed(template_id: int, body: dict[str, Any]) -> Steps[None]:
+    yield from _check_actions(body, UPDATE.name)
+    yield from excluded_by_number(body)
+    yield from UPDATE.call(template_id, body=body)
+
+
+@plan
+def _removed(template_id: int, *, in_use: bool) -> Steps[None]:
+    if not in_use:
+        template = yield from GET.call(template_id)
+        use = yield from RELATED.call(template_id)
+        places = (
+            *(f"policy {one.name}" for one in use.policies),
+            *(f"client {one.name}" for one in use.clients),
+            *(f"site {one.name}" for one in use.sites),
+            *(["all agents that have no other"] if template.default_template else []),
         )
-        return (yield from plan.steps())
-
-    return Plan(steps)
-
-
-def _changed(template_id: int, body: dict[str, Any]) -> Plan[None]:
-    def steps() -> Steps[None]:
-        yield from _check_actions(body, UPDATE.name)
-        yield from excluded_by_number(body)
-        yield from UPDATE.call(template_id, body=body)
-
-    return Plan(steps)
-
-
-def _removed(template_id: int, *, in_use: bool) -> Plan[None]:
-    def steps() -> Steps[None]:
-        if not in_use:
-            template = yield from GET.call(template_id)
-            use = yield from RELATED.call(template_id)
-            places = (
-                *(f"policy {one.name}" for one in use.policies),
-                *(f"client {one.name}" for one in use.clients),
-                *(f"site {one.name}" for one in use.sites),
-                *(["all agents that have no other"] if template.default_template else []),
-            )
-            refuse_in_use(f"alert_templates.delete: template {template_id}", places)
-        yield from DELETE.call(template_id)
-
-    return Plan(steps)
+        refuse_in_use(f"alert_templates.delete: template {template_id}", places)
+    yield from DELETE.call(template_id)

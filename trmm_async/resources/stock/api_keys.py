@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, ClassVar, Final, TypedDict, Unpack
 
 from trmm_async import arguments
-from trmm_async.calls import Call, Plan, Steps
+from trmm_async.calls import Call, Steps, plan
 from trmm_async.dialects.stock.creation import make
 from trmm_async.dialects.stock.endpoint import Wire, delete, put, read, send
 from trmm_async.errors import HalfDoneError, TRMMError
@@ -130,7 +130,7 @@ class ApiKeys(Resource):
         body = arguments.settings(key, _CHECKS, CREATE.name)
         role = new_role(username(body["name"], "name"), permissions, clients, sites)
         await self._names(_CREATE_LIMITED).in_body(role, SEEN)
-        return await self._on_stock(_CREATE_LIMITED, Plan(partial(_limited, role, body)))
+        return await self._on_stock(_CREATE_LIMITED, _limited(role, body))
 
     async def update(self, key: int | ApiKey, **changes: Unpack[ApiKeyChanges]) -> None:
         """Change settings of an API key: its `name`, its `user`, when it `expires` (None for never).
@@ -167,10 +167,11 @@ def _is_it(body: Mapping[str, object], made: ApiKey) -> bool:
     return (made.name, made.user) == (body["name"], body["user"])
 
 
+@plan
 def _limited(role_body: Mapping[str, object], key_body: Mapping[str, object]) -> Steps[ApiKey]:
     name = key_body["name"]
     role_call: Call[None] = NEW_ROLE.call(body=role_body)
-    role = yield from make("role", ROLES.call(), role_call, lambda made: made.name == name).steps()
+    role = yield from make("role", ROLES.call(), role_call, lambda made: made.name == name)
     made: list[object] = [role]
     try:
         login = {"username": name, "email": "", "role": role.id}
@@ -178,9 +179,7 @@ def _limited(role_body: Mapping[str, object], key_body: Mapping[str, object]) ->
         user = yield from new_user({**login, "password": password}, dashboard_blocked=True)
         made.append(user)
         body = {**key_body, "user": user.id}
-        return (
-            yield from make("api key", LIST.call(), CREATE.call(body=body), partial(_is_it, body)).steps()
-        )
+        return (yield from make("api key", LIST.call(), CREATE.call(body=body), partial(_is_it, body)))
     except HalfDoneError as error:
         raise HalfDoneError(error.why, (*made, *error.made)) from error
     except TRMMError as error:

@@ -7,7 +7,7 @@ from typing import Any, Final, Literal, TypedDict, Unpack, get_args
 import msgspec
 
 from trmm_async import arguments
-from trmm_async.calls import Call, Plan, Steps
+from trmm_async.calls import Call, Steps, plan
 from trmm_async.dialects.stock.agents import all_known
 from trmm_async.dialects.stock.creation import look_up
 from trmm_async.dialects.stock.dialect import COMMAND_MANY, PATCH_MANY, RUN_MANY, require_since
@@ -241,19 +241,16 @@ _TARGETS: Final[arguments.Checks] = {
 }
 
 
+@plan
 def _ordered(
     endpoint: Endpoint[int | None], body: Mapping[str, Any], looks: Sequence[Call[Any]]
-) -> Plan[int | None]:
+) -> Steps[int | None]:
     """The call, behind a look for what the server would pass over in silence, or fail on."""
-
-    def steps() -> Steps[int | None]:
-        if body["agents"]:
-            yield from all_known(endpoint.name, body["agents"])
-        if body.get("custom_field") is not None or body.get("save_to_agent_note"):
-            what = "collector=" if body["custom_field"] is not None else "note="
-            otherwise = "it would run the script and keep nothing"
-            yield from require_since(f"{endpoint.name}({what})", "0.19.4", otherwise)
-        yield from look_up(*looks)
-        return (yield from endpoint.call(body=body))
-
-    return Plan(steps)
+    if body["agents"]:
+        yield from all_known(endpoint.name, body["agents"])
+    if body.get("custom_field") is not None or body.get("save_to_agent_note"):
+        what = "collector=" if body["custom_field"] is not None else "note="
+        otherwise = "it would run the script and keep nothing"
+        yield from require_since(f"{endpoint.name}({what})", "0.19.4", otherwise)
+    yield from look_up(*looks)
+    return (yield from endpoint.call(body=body))

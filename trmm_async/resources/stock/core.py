@@ -2,13 +2,12 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from functools import partial
 from typing import Any, ClassVar, Final, Literal, TypedDict, Unpack
 
 import msgspec
 
 from trmm_async import arguments
-from trmm_async.calls import Plan, Steps
+from trmm_async.calls import Steps, plan
 from trmm_async.dialects.stock.creation import look_up
 from trmm_async.dialects.stock.dialect import DASHBOARD_SECONDS, VERSION
 from trmm_async.dialects.stock.endpoint import Sent, Wire, act, put, read, send
@@ -336,6 +335,7 @@ DEBUG_LOG = read(
 )
 
 
+@plan
 def _debug_log_of(body: Mapping[str, object]) -> Steps[list[DebugEntry]]:
     found = yield from DEBUG_LOG.call(body=body)
     if not found:
@@ -479,5 +479,5 @@ class Core(Resource):
             body["logTypeFilter"] = arguments.choice(log_type, "log_type", _TYPES)
         if agent is not None:
             body["agentFilter"] = arguments.agent_id(agent)
-            return await self._on_stock(DEBUG_LOG.name, Plan(partial(_debug_log_of, body)))
+            return await self._on_stock(DEBUG_LOG.name, _debug_log_of(body))
         return await self._send(DEBUG_LOG, body=body)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, Protocol, TypedDict, TypeVar
 
 from trmm_async import arguments
-from trmm_async.calls import Call, Plan, Steps
+from trmm_async.calls import Call, Steps, plan
 from trmm_async.dialects.stock.creation import make
 from trmm_async.dialects.stock.endpoint import Endpoint
 from trmm_async.errors import InvalidRequestError
@@ -32,19 +32,16 @@ class _Named(Protocol):
 Made = TypeVar("Made", bound=_Named)
 
 
-def wrapped(put: Endpoint[None], place: int, model: str, changes: Mapping[str, Any]) -> Plan[None]:
+@plan
+def wrapped(put: Endpoint[None], place: int, model: str, changes: Mapping[str, Any]) -> Steps[None]:
     """A change of a "client" or a "site": `{"client": {…}}`, and custom fields beside it, {field id: value}.
 
     One call for all, which the server carries out in parts: custom fields are saved after the rest.
     """
-
-    def steps() -> Steps[None]:
-        body: dict[str, Any] = {model: {name: changes[name] for name in changes if name != "custom_fields"}}
-        if "custom_fields" in changes:
-            body["custom_fields"] = yield from custom_field_values(model, changes["custom_fields"])
-        yield from put.call(place, body=body)
-
-    return Plan(steps)
+    body: dict[str, Any] = {model: {name: changes[name] for name in changes if name != "custom_fields"}}
+    if "custom_fields" in changes:
+        body["custom_fields"] = yield from custom_field_values(model, changes["custom_fields"])
+    yield from put.call(place, body=body)
 
 
 class PlaceSettings(TypedDict, total=False):
@@ -68,28 +65,25 @@ PLACES: Final[arguments.Checks] = {
 """How the settings of clients and sites are checked."""
 
 
+@plan
 def created(
     listing: Call[list[Made]],
     create: Endpoint[None],
     model: str,
     settings: Mapping[str, Any],
     beside: Mapping[str, object],
-) -> Plan[Made]:
+) -> Steps[Made]:
     """A new "client" or "site", with what stands beside it in the body.
 
     The server makes it before it looks at the custom fields, so that these are looked up first.
     """
-
-    def steps() -> Steps[Made]:
-        body: dict[str, Any] = {
-            model: {name: settings[name] for name in settings if name != "custom_fields"}, **beside,
-        }  # fmt: skip
-        if "custom_fields" in settings:
-            body["custom_fields"] = yield from custom_field_values(model, settings["custom_fields"])
-        plan = make(model, listing, create.call(body=body), lambda made: made.name == settings["name"])
-        return (yield from plan.steps())
-
-    return Plan(steps)
+    body: dict[str, Any] = {
+        model: {name: settings[name] for name in settings if name != "custom_fields"}, **beside,
+    }  # fmt: skip
+    if "custom_fields" in settings:
+        body["custom_fields"] = yield from custom_field_values(model, settings["custom_fields"])
+    plan = make(model, listing, create.call(body=body), lambda made: made.name == settings["name"])
+    return (yield from plan)
 
 
 def custom_field_values(model: str, values: Mapping[int, Any]) -> Steps[list[Mapping[str, object]]]:

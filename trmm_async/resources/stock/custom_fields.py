@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, TypeAlias, TypedDict, Unpack, cast
 import msgspec
 
 from trmm_async import arguments, codec
-from trmm_async.calls import Plan, Steps
+from trmm_async.calls import Steps, plan
 from trmm_async.dialects.stock.endpoint import delete, put, read, send
 from trmm_async.errors import InvalidRequestError
 from trmm_async.models import Noun, no_extra
@@ -141,20 +141,17 @@ FIELD: Final[NounKind[CustomField]] = NounKind(
 )
 
 
-def field_ids(model: Model, given: Collection[int | str]) -> Plan[Mapping[int | str, int]]:
+@plan
+def field_ids(model: Model, given: Collection[int | str]) -> Steps[Mapping[int | str, int]]:
     """The ids of custom fields of such things, by what they are given by: their ids, or names in any case.
 
     Raises (in its steps):
         UnknownNameError: such things have no field of this name.
     """
-
-    def steps() -> Steps[Mapping[int | str, int]]:
-        listed: list[CustomField] = []
-        if any(isinstance(one, str) for one in given):
-            listed = yield from LIST.call(query={"model": model})
-        return {one: one if isinstance(one, int) else FIELD.pick(one, listed).id for one in given}
-
-    return Plan(steps)
+    listed: list[CustomField] = []
+    if any(isinstance(one, str) for one in given):
+        listed = yield from LIST.call(query={"model": model})
+    return {one: one if isinstance(one, int) else FIELD.pick(one, listed).id for one in given}
 
 
 class CustomFields(Resource):
@@ -234,13 +231,8 @@ class CustomFields(Resource):
         field_id, body = arguments.object_id(field, "field"), _changed(changes, known)
         if known is not None or _BY_TYPE.isdisjoint(changes):
             await self._send(UPDATE, field_id, body=body)
-            return
-
-        def steps() -> Steps[None]:
-            there = yield from GET.call(field_id)
-            yield from UPDATE.call(field_id, body=_changed(changes, there))
-
-        await self._on_stock(UPDATE.name, Plan(steps))
+        else:
+            await self._on_stock(UPDATE.name, _change(field_id, changes))
 
     async def delete(self, field: int | CustomField, *, with_values: bool = False) -> None:
         """Delete a custom field and all its values.
@@ -261,6 +253,13 @@ class CustomFields(Resource):
 
 
 _BY_TYPE: Final = frozenset({"default", "options"})
+
+
+@plan
+def _change(field_id: int, changes: CustomFieldChanges) -> Steps[None]:
+    """Change a field whose type has to be read first."""
+    known = yield from GET.call(field_id)
+    yield from UPDATE.call(field_id, body=_changed(changes, known))
 
 
 def _changed(changes: CustomFieldChanges, known: CustomField | None) -> dict[str, Any]:

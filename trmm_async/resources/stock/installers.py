@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
-from functools import partial
 from typing import Any, ClassVar, Final, Literal, get_args
 
 import msgspec
 
 from trmm_async import arguments, codec
-from trmm_async.calls import Plan, Steps
+from trmm_async.calls import Steps, plan
 from trmm_async.dialects.stock.endpoint import act, read
 from trmm_async.errors import InvalidRequestError
 from trmm_async.models import Discreet, no_extra
@@ -130,7 +129,7 @@ class Installers(Resource):
             "api": arguments.base_url(address, allow_http=True),
         }
         await self._names(CREATE.name).in_body(body, {"site": "site"})
-        return await self._on_stock(CREATE.name, Plan(partial(_created, body)))
+        return await self._on_stock(CREATE.name, _created(body))
 
 
 def _hours(value: object) -> int:
@@ -141,6 +140,7 @@ def _hours(value: object) -> int:
     return arguments.integer(whole + bool(rest), "valid_for in hours", minimum=1, maximum=_HOURS_MOST)
 
 
+@plan
 def _created(body: Mapping[str, Any]) -> Steps[Installer]:
     site = body["site"]
     client = (yield from PLACE.call(site)).client

@@ -1,17 +1,15 @@
 """`trmm.pending_actions`."""
 
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from trmm_async import arguments
-from trmm_async.calls import Plan, Steps
-from trmm_async.dialects.stock.agents import agent_ids_by_key
+from trmm_async.calls import Steps, plan
+from trmm_async.dialects.stock.agents import agent_ids_if_allowed
 from trmm_async.dialects.stock.endpoint import delete, read
-from trmm_async.errors import PermissionDeniedError
 from trmm_async.models import Agent, Moment, Noun, no_extra
 from trmm_async.resources.resource import Resource
 
@@ -92,16 +90,14 @@ class PendingActions(Resource):
             agent_id = arguments.agent_id(agent)
             rows = await self._send(OF_AGENT, agent_id)
             return [_action(row, agent_id) for row in rows]
-        return await self._on_stock(LIST.name, Plan(_all))
+        return await self._on_stock(LIST.name, _all())
 
 
+@plan
 def _all() -> Steps[list[PendingAction]]:
     """The server names agents by numbers here; the list of agents says whose they are."""
     rows = yield from LIST.call()
-    ids: Mapping[int, str] = {}
-    if rows:
-        with suppress(PermissionDeniedError):
-            ids = yield from agent_ids_by_key()
+    ids = yield from agent_ids_if_allowed(rows)
     return [_action(row, None if row.agent is None else ids.get(row.agent)) for row in rows]
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final, Literal, TypedDict, Unpack
 import msgspec
 
 from trmm_async import arguments, codec
-from trmm_async.calls import Call, Plan, Steps
+from trmm_async.calls import Call, Steps, plan
 from trmm_async.dialects.stock.agents import agent_ids_by_key
 from trmm_async.dialects.stock.creation import look_up, make
 from trmm_async.dialects.stock.endpoint import Sent, Wire, delete, put, read, read_as, send
@@ -17,7 +17,7 @@ from trmm_async.errors import InvalidRequestError, NotFoundError
 from trmm_async.kinds import Task
 from trmm_async.models import Agent, Check, ClientRef, Noun, SiteRef, no_extra
 from trmm_async.resources.api import Api
-from trmm_async.resources.names import AnyClient, AnySite, Names
+from trmm_async.resources.names import AnyClient, AnySite
 from trmm_async.resources.resource import Resource, refuse_in_use, refuse_loss
 from trmm_async.words import MonitoringType
 
@@ -454,24 +454,21 @@ class Policies(Resource):
             NotFoundError: there is no such agent, client or site.
         """
         policy_id = None if policy is None else arguments.object_id(policy, "policy")
-        if [agent, client, site, arguments.boolean(everywhere, "everywhere") or None].count(None) != 3:
-            raise InvalidRequestError("policies.assign: give one of agent, client, site and everywhere=True")
+        everywhere = arguments.boolean(everywhere, "everywhere")
+        arguments.exactly_one("policies.assign", agent=agent, client=client, site=site, everywhere=everywhere)
         if agent is not None:
             if monitoring_type is not None:
                 raise InvalidRequestError("policies.assign: an agent has one policy, of no monitoring_type")
             await self._send(ASSIGN_AGENT, agent, body={"policy": policy_id})
             return
-        kinds = ("server", "workstation")
+        kinds: tuple[str, ...] = ("server", "workstation")
         if monitoring_type is not None:
-            kinds = (arguments.choice(monitoring_type, "monitoring_type", kinds),)  # type: ignore[assignment]
+            kinds = (arguments.choice(monitoring_type, "monitoring_type", kinds),)
         body = {f"{kind}_policy": policy_id for kind in kinds}
-        names = Names(self._api)
         if client is not None:
-            client_id = await names.client(arguments.reference(client, "client"))
-            await self._send(ASSIGN_CLIENT, client_id, body={"client": body})
+            await self._send(ASSIGN_CLIENT, client, body={"client": body})
         elif site is not None:
-            site_id = await names.site(arguments.reference(site, "site"))
-            await self._send(ASSIGN_SITE, site_id, body={"site": body})
+            await self._send(ASSIGN_SITE, site, body={"site": body})
         else:
             await self._send(ASSIGN_ALL, body=body)
 
@@ -506,52 +503,44 @@ class Policies(Resource):
         return await self._send(LIST)
 
 
-def use_of(call: Call[_Use]) -> Plan[PolicyUse]:
+@plan
+def use_of(call: Call[_Use]) -> Steps[PolicyUse]:
     """Where a policy is set: of one that is not there the server says that it is nowhere, without its key."""
-
-    def steps() -> Steps[PolicyUse]:
-        sent = yield from call
-        if sent.pk is None:
-            policy = call.path.split("/")[-3]
-            raise NotFoundError(404, f"there is no policy {policy}", method=call.method, path=call.path)
-        return PolicyUse(
-            server_clients=sent.server_clients,
-            server_sites=sent.server_sites,
-            workstation_clients=sent.workstation_clients,
-            workstation_sites=sent.workstation_sites,
-            agents=tuple(agent.agent_id for agent in sent.agents),
-            default_server=sent.is_default_server_policy,
-            default_workstation=sent.is_default_workstation_policy,
-            extra=sent.extra,
-        )
-
-    return Plan(steps)
+    sent = yield from call
+    if sent.pk is None:
+        policy = call.path.split("/")[-3]
+        raise NotFoundError(404, f"there is no policy {policy}", method=call.method, path=call.path)
+    return PolicyUse(
+        server_clients=sent.server_clients,
+        server_sites=sent.server_sites,
+        workstation_clients=sent.workstation_clients,
+        workstation_sites=sent.workstation_sites,
+        agents=tuple(agent.agent_id for agent in sent.agents),
+        default_server=sent.is_default_server_policy,
+        default_workstation=sent.is_default_workstation_policy,
+        extra=sent.extra,
+    )
 
 
-def _made(body: dict[str, Any], source: int | None) -> Plan[Policy]:
+@plan
+def _made(body: dict[str, Any], source: int | None) -> Steps[Policy]:
     """The server makes the policy before it looks for the one to copy, and fails if it is not there."""
-
-    def steps() -> Steps[Policy]:
-        yield from excluded_by_number(body)
-        if source is not None:
-            yield from GET.call(source)
-            body["copyId"] = source
-        name = body["name"]
-        return (yield from make("policy", LIST.call(), CREATE.call(body=body), _is_named(name)).steps())
-
-    return Plan(steps)
+    yield from excluded_by_number(body)
+    if source is not None:
+        yield from GET.call(source)
+        body["copyId"] = source
+    name = body["name"]
+    return (yield from make("policy", LIST.call(), CREATE.call(body=body), _is_named(name)))
 
 
 def _is_named(name: str) -> Any:
     return lambda made: made.name == name
 
 
-def _changed(policy_id: int, body: dict[str, Any]) -> Plan[None]:
-    def steps() -> Steps[None]:
-        yield from excluded_by_number(body)
-        yield from UPDATE.call(policy_id, body=body)
-
-    return Plan(steps)
+@plan
+def _changed(policy_id: int, body: dict[str, Any]) -> Steps[None]:
+    yield from excluded_by_number(body)
+    yield from UPDATE.call(policy_id, body=body)
 
 
 def excluded_by_number(body: dict[str, Any]) -> Steps[None]:
@@ -565,28 +554,25 @@ def excluded_by_number(body: dict[str, Any]) -> Steps[None]:
     body["excluded_agents"] = [keys.get(one, one) for one in given]
 
 
-def _removed(policy_id: int, *, contents_too: bool, may_be_used: bool) -> Plan[None]:
+@plan
+def _removed(policy_id: int, *, contents_too: bool, may_be_used: bool) -> Steps[None]:
     what = f"policies.delete: policy {policy_id}"
-
-    def steps() -> Steps[None]:
-        if not may_be_used:
-            use = yield from RELATED.call(policy_id)
-            places = (
-                *(f"client {one.name}" for one in (*use.server_clients, *use.workstation_clients)),
-                *(f"site {one.name}" for one in (*use.server_sites, *use.workstation_sites)),
-                *(f"agent {one.agent_id}" for one in use.agents),
-                *(["all servers"] if use.is_default_server_policy else []),
-                *(["all workstations"] if use.is_default_workstation_policy else []),
-            )
-            refuse_in_use(what, places)
-        if not contents_too:
-            checks, tasks = (yield from CHECKS.call(policy_id)), (yield from TASKS.call(policy_id))
-            if checks or tasks:
-                has = f"{what} has {len(checks)} checks and {len(tasks)} tasks"
-                refuse_loss(has, with_contents=contents_too)
-        yield from DELETE.call(policy_id)
-
-    return Plan(steps)
+    if not may_be_used:
+        use = yield from RELATED.call(policy_id)
+        places = (
+            *(f"client {one.name}" for one in (*use.server_clients, *use.workstation_clients)),
+            *(f"site {one.name}" for one in (*use.server_sites, *use.workstation_sites)),
+            *(f"agent {one.agent_id}" for one in use.agents),
+            *(["all servers"] if use.is_default_server_policy else []),
+            *(["all workstations"] if use.is_default_workstation_policy else []),
+        )
+        refuse_in_use(what, places)
+    if not contents_too:
+        checks, tasks = (yield from CHECKS.call(policy_id)), (yield from TASKS.call(policy_id))
+        if checks or tasks:
+            has = f"{what} has {len(checks)} checks and {len(tasks)} tasks"
+            refuse_loss(has, with_contents=contents_too)
+    yield from DELETE.call(policy_id)
 
 
 class PatchPolicies(Resource):
@@ -647,44 +633,37 @@ class PatchPolicies(Resource):
         Raises:
             NotFoundError: there is no such client or site (the server would accept it, and reset nothing).
         """
-        if [client, site, arguments.boolean(everywhere, "everywhere") or None].count(None) != 2:
-            raise InvalidRequestError(
-                "policies.patches.reset: give one of client, site and everywhere=True (every agent)"
-            )
+        everywhere = arguments.boolean(everywhere, "everywhere")
+        place = arguments.exactly_one(RESET_PATCH.name, client=client, site=site, everywhere=everywhere)
         body: dict[str, int] = {}
-        names = Names(self._api)
-        if client is not None:
-            body["client"] = await names.client(arguments.reference(client, "client"))
-        elif site is not None:
-            body["site"] = await names.site(arguments.reference(site, "site"))
-        looks = [CLIENT_THERE.call(body["client"])] if "client" in body else []
-        looks += [SITE_THERE.call(body["site"])] if "site" in body else []
-        reset = RESET_PATCH.call(body=body)
-
-        def steps() -> Steps[None]:
-            yield from look_up(*looks)
-            yield from reset
-
-        await self._on_stock(RESET_PATCH.name, Plan(steps))
+        if place != "everywhere":
+            given = arguments.reference(client if site is None else site, place)
+            body[place] = await self._names(RESET_PATCH.name).id_of(place, given)
+        await self._on_stock(RESET_PATCH.name, _reset(body))
 
 
-def _patched(policy_id: int, body: dict[str, Any]) -> Plan[PatchPolicy]:
-    def steps() -> Steps[PatchPolicy]:
-        there = {one.id: one for one in (yield from LIST.call())}
-        if policy_id not in there:
-            raise NotFoundError(404, f"there is no policy {policy_id}", method="GET", path=LIST.path)
-        if (has := there[policy_id].patch_policy) is not None:
-            raise InvalidRequestError(
-                f"policies.patches.create: policy {policy_id} has the patch policy {has.id}: update that one"
-            )
-        listing = read_as(LIST.call(), _all_patches)
-        return (
-            yield from make(
-                "patch policy", listing, CREATE_PATCH.call(body=body), lambda made: made.policy == policy_id
-            ).steps()
+@plan
+def _reset(place: Mapping[str, int]) -> Steps[None]:
+    there = {"client": CLIENT_THERE, "site": SITE_THERE}
+    yield from look_up(*(there[kind].call(one) for kind, one in place.items()))
+    yield from RESET_PATCH.call(body=place)
+
+
+@plan
+def _patched(policy_id: int, body: dict[str, Any]) -> Steps[PatchPolicy]:
+    there = {one.id: one for one in (yield from LIST.call())}
+    if policy_id not in there:
+        raise NotFoundError(404, f"there is no policy {policy_id}", method="GET", path=LIST.path)
+    if (has := there[policy_id].patch_policy) is not None:
+        raise InvalidRequestError(
+            f"policies.patches.create: policy {policy_id} has the patch policy {has.id}: update that one"
         )
-
-    return Plan(steps)
+    listing = read_as(LIST.call(), _all_patches)
+    return (
+        yield from make(
+            "patch policy", listing, CREATE_PATCH.call(body=body), lambda made: made.policy == policy_id
+        )
+    )
 
 
 def _all_patches(body: bytes) -> list[PatchPolicy]:

@@ -3,13 +3,12 @@
 import json
 import re
 from collections.abc import Iterable, Mapping
-from functools import partial
 from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
 from trmm_async import arguments
-from trmm_async.calls import Plan, Steps
+from trmm_async.calls import Steps, plan
 from trmm_async.dialects.stock.endpoint import Sent, Wire, act, read, reader, send
 from trmm_async.errors import InvalidRequestError
 from trmm_async.models import Agent, Noun, no_extra
@@ -210,7 +209,7 @@ class Registry(Resource):
         if arguments.boolean(with_subkeys, "with_subkeys"):
             await self._send(DELETE_KEY, agent_id, query={"path": key})
         else:
-            await self._on_stock(DELETE_KEY.name, Plan(partial(_delete_alone, agent_id, key, values_too)))
+            await self._on_stock(DELETE_KEY.name, _delete_alone(agent_id, key, values_too))
 
     async def create_value(
         self,
@@ -285,6 +284,7 @@ class Registry(Resource):
         await self._send(DELETE_VALUE, agent, query=query)
 
 
+@plan
 def _delete_alone(agent_id: str, path: str, values_too: bool) -> Steps[None]:
     key = yield from BROWSE.call(agent_id, query={"path": path, "page": 1, "page_size": 1})
     if key.subkeys:

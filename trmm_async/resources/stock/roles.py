@@ -1,13 +1,12 @@
 """`trmm.roles`."""
 
 from collections.abc import Iterable, Mapping
-from functools import partial
 from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
 from trmm_async import arguments, codec
-from trmm_async.calls import Plan, Steps
+from trmm_async.calls import Steps, plan
 from trmm_async.dialects.stock.endpoint import delete, put, read, send
 from trmm_async.errors import InvalidRequestError
 from trmm_async.models import Moment, Noun, no_extra
@@ -198,7 +197,7 @@ class Roles(Resource):
             raise InvalidRequestError("roles.update: nothing to change was given")
         number = arguments.object_id(role, "role")
         await self._names(UPDATE.name).in_body(changes, SEEN)
-        await self._on_stock(UPDATE.name, Plan(partial(_update, number, new_name, changes)))
+        await self._on_stock(UPDATE.name, _update(number, new_name, changes))
 
     async def delete(self, role: int | Role, *, in_use: bool = False) -> None:
         """Delete a role. If it is gone already, that counts as success.
@@ -216,7 +215,7 @@ class Roles(Resource):
         if arguments.boolean(in_use, "in_use"):
             await self._send(DELETE, number)
         else:
-            await self._on_stock(DELETE.name, Plan(partial(_delete_unused, number)))
+            await self._on_stock(DELETE.name, _delete_unused(number))
 
     async def list(self) -> list[Role]:
         """List all roles."""
@@ -250,12 +249,14 @@ def _seen(clients: object, sites: object) -> dict[str, object]:
     return {"can_view_clients": ids, "can_view_sites": some}
 
 
+@plan
 def _update(number: int, name: str | None, changes: Mapping[str, object]) -> Steps[None]:
     if name is None:
         name = (yield from GET.call(number)).name
     yield from UPDATE.call(number, body={"name": name, **changes})
 
 
+@plan
 def _delete_unused(number: int) -> Steps[None]:
     role = yield from GET.call(number)
     if role.user_count:

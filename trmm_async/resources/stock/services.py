@@ -1,11 +1,10 @@
 """`trmm.agents.services`."""
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any, Final, Literal
 
 from trmm_async import arguments, codec
-from trmm_async.calls import Call, Plan, Steps
+from trmm_async.calls import Call, Steps, plan
 from trmm_async.dialects.stock.agent_answers import BUS_DOWN, NO_BUS
 from trmm_async.dialects.stock.endpoint import put, read, send
 from trmm_async.dialects.stock.explanations import sentence
@@ -73,7 +72,7 @@ class Services(Resource):
             NotFoundError: the agent has no such service.
         """
         name = _name(service)
-        return await self._on_stock(GET.name, Plan(partial(_one, GET.call(agent, name), name)))
+        return await self._on_stock(GET.name, _one(GET.call(agent, name), name))
 
     async def control(
         self, agent: str | Agent, service: str | Service, action: Literal["start", "stop", "restart"]
@@ -111,6 +110,7 @@ def _name(service: object) -> object:
     return getattr(service, "name", service)
 
 
+@plan
 def _one(call: Call[object], name: object) -> Steps[Service]:
     """One service; 200 also for one that is not there (empty), and for a bus that is down (a word)."""
     answer = yield from call

@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping
 from datetime import date
-from functools import partial
 from operator import attrgetter
 from typing import Any, Final
 
 import msgspec
 
 from trmm_async import arguments, codec
-from trmm_async.calls import Call, Plan, Steps
+from trmm_async.calls import Call, Steps, plan
 from trmm_async.dialects.stock.agents import agent_ids_by_key
 from trmm_async.dialects.stock.endpoint import OrEmpty, Sent, put, read, reader, send
 from trmm_async.errors import InvalidRequestError
@@ -133,7 +132,7 @@ class InstalledSoftware(Resource):
         if arguments.boolean(unlisted, "unlisted"):
             await self._on_stock(INSTALL.name, call)
         else:
-            await self._on_stock(INSTALL.name, Plan(partial(_install_listed, name, call)))
+            await self._on_stock(INSTALL.name, _install_listed(name, call))
 
     async def uninstall(
         self,
@@ -184,7 +183,7 @@ class InstalledSoftware(Resource):
 
         It is as old as the agents' last reports. For 5,000 agents it has about 100 MB: see `max_answer`.
         """
-        return await self._on_stock(EVERYWHERE.name, Plan(_everywhere))
+        return await self._on_stock(EVERYWHERE.name, _everywhere())
 
     async def list(self, agent: str | Agent) -> list[Software]:
         """List the software of an agent. Empty if the server has no list.
@@ -194,6 +193,7 @@ class InstalledSoftware(Resource):
         return await self._send(LIST, agent)
 
 
+@plan
 def _install_listed(name: str, install: Call[None]) -> Steps[None]:
     """The server has an agent try any name, and what came of it stands in a pending action at best."""
     listed = yield from PACKAGES.call()
@@ -206,6 +206,7 @@ def _install_listed(name: str, install: Call[None]) -> Steps[None]:
     yield from install
 
 
+@plan
 def _everywhere() -> Steps[dict[str, list[Software]]]:
     """The server names agents by numbers here; the list of agents says whose they are."""
     found = yield from EVERYWHERE.call()

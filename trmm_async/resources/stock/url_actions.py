@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final, Literal, TypedDict, Unpack
 import msgspec
 
 from trmm_async import arguments
-from trmm_async.calls import Plan, Steps
+from trmm_async.calls import Steps, plan
 from trmm_async.dialects.stock.creation import make
 from trmm_async.dialects.stock.dialect import require_since
 from trmm_async.dialects.stock.endpoint import delete, put, read, send
@@ -186,28 +186,23 @@ class UrlActions(Resource):
         return await self._send(LIST)
 
 
-def _made(body: dict[str, Any]) -> Plan[UrlAction]:
+@plan
+def _made(body: dict[str, Any]) -> Steps[UrlAction]:
     wanted = (body["name"], body["pattern"])
-
-    def steps() -> Steps[UrlAction]:
-        yield from _check_calls(body, CREATE.name)
-        plan = make(
-            "url action",
-            LIST.call(),
-            CREATE.call(body=body),
-            lambda made: (made.name, made.pattern) == wanted,
-        )
-        return (yield from plan.steps())
-
-    return Plan(steps)
+    yield from _check_calls(body, CREATE.name)
+    plan = make(
+        "url action",
+        LIST.call(),
+        CREATE.call(body=body),
+        lambda made: (made.name, made.pattern) == wanted,
+    )
+    return (yield from plan)
 
 
-def _changed(action_id: int, body: dict[str, Any]) -> Plan[None]:
-    def steps() -> Steps[None]:
-        yield from _check_calls(body, UPDATE.name)
-        yield from UPDATE.call(action_id, body=body)
-
-    return Plan(steps)
+@plan
+def _changed(action_id: int, body: dict[str, Any]) -> Steps[None]:
+    yield from _check_calls(body, UPDATE.name)
+    yield from UPDATE.call(action_id, body=body)
 
 
 def _check_calls(body: Mapping[str, object], method: str) -> Steps[None]:

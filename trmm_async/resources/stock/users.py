@@ -2,13 +2,12 @@
 
 import re
 from collections.abc import Mapping
-from functools import partial
 from typing import Any, Final, TypedDict, Unpack
 
 import msgspec
 
 from trmm_async import arguments
-from trmm_async.calls import Plan, Steps
+from trmm_async.calls import Steps, plan
 from trmm_async.dialects.stock.creation import make
 from trmm_async.dialects.stock.endpoint import Wire, delete, put, read, send
 from trmm_async.errors import HalfDoneError, InvalidRequestError, NotFoundError, TRMMError
@@ -234,7 +233,7 @@ class Users(Resource):
             given["role"] = role
         body = arguments.settings(given, _CHECKS, NEW_USER.name)
         blocked = arguments.boolean(dashboard_blocked, "dashboard_blocked")
-        plan = Plan(partial(new_user, {**body, "password": password}, dashboard_blocked=blocked))
+        plan = new_user({**body, "password": password}, dashboard_blocked=blocked)
         return await self._on_stock(NEW_USER.name, plan)
 
     async def update(self, user: int | User, **changes: Unpack[UserChanges]) -> None:
@@ -292,13 +291,14 @@ class Users(Resource):
         return await self._send(LIST, query={"search": text})
 
 
+@plan
 def new_user(body: Mapping[str, object], *, dashboard_blocked: bool) -> Steps[User]:
     """Make a user: the server does so before it looks the role up, and says 404 then."""
     listing = LIST.call(query={"search": body["username"]})
     try:
         made = yield from make(
             "user", listing, NEW_USER.call(body=body), lambda user: user.username == body["username"]
-        ).steps()
+        )
     except NotFoundError as error:
         there = [user for user in (yield from listing) if user.username == body["username"]]
         if there:
