@@ -16,7 +16,6 @@ import trmm_async as sdk
 from tests.cli.conftest import Cli
 from tests.cli.pages import commands, options
 from tests.cli.stage import Backstage, Said, started, terminal
-from trmm_async.cli.printing import fitted
 from trmm_async.cli.rows import chosen_fields, flat, flat_names, harmless, in_order
 
 LISTS = {
@@ -290,10 +289,6 @@ class TestSmallHabits:
 
     def test_a_status_that_is_a_checks_is_told(self, cli: Cli) -> None:
         assert "`trmm checks --result failing`" in cli("checks", "--status", "failing").error
-
-    def test_an_address_is_never_cut(self) -> None:
-        assert fitted([40, 30], [False, True], 40, [40, 8]) == [40, 8]
-        assert fitted([40, 30], [False, True], 60, [40, 8]) == [40, 20]
 
     def test_an_address_stays_whole_in_a_table(self, stock: Backstage) -> None:
         words = ["deploy", "create", "--client", "34", "--site", "41"]

@@ -18,10 +18,11 @@ from typing import Annotated, Any, Final, get_args
 import typer
 
 import trmm_async as sdk
+from trmm_async.cli.columns import Column
 from trmm_async.cli.exits import CommandError, Exit, usage
 from trmm_async.cli.folding import folding
 from trmm_async.cli.options import FORM, Json, JsonLines
-from trmm_async.cli.printing import Column, Output, as_json_text, print_table
+from trmm_async.cli.printing import Output, as_json_text, print_table
 from trmm_async.cli.rows import (
     as_row,
     chosen_fields,

@@ -15,11 +15,12 @@ from typing import Annotated, Any, Final, NamedTuple
 import typer
 
 import trmm_async as sdk
+from trmm_async.cli.columns import Column
 from trmm_async.cli.exits import told, usage
 from trmm_async.cli.folding import folding
 from trmm_async.cli.forms import Showing, columns_of, complete_fields, row_of
 from trmm_async.cli.options import FORM
-from trmm_async.cli.printing import Column, as_json_text, print_table, say
+from trmm_async.cli.printing import as_json_text, print_table, say
 from trmm_async.cli.rows import chosen_fields, fields_to_sort_by, flat_names, in_order
 
 __all__ = ["Found", "Limit", "Listing", "NoHeaders", "Sort", "lists"]

@@ -6,12 +6,11 @@ Below: `exits`, `rows`, `text`. Above: the commands.
 import json
 import sys
 import textwrap
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
+from trmm_async.cli.columns import GAP, LEAST, Column, Measured, cut, fitted, layout
 from trmm_async.cli.exits import usage
 from trmm_async.cli.rows import plain
 from trmm_async.cli.text import clean, one_line
@@ -24,12 +23,9 @@ if TYPE_CHECKING:
 __all__ = [
     "STYLES",
     "WIDE",
-    "Column",
     "GrowingTable",
     "Output",
     "as_json_text",
-    "cut",
-    "fitted",
     "hanging",
     "plain",
     "print_table",
@@ -40,9 +36,6 @@ __all__ = [
 T = TypeVar("T")
 WIDE: Final = 130
 """From so many columns on a terminal shows the wide columns of a table."""
-_GAP: Final = 2
-_JOINER: Final = "\u200d"
-_LEAST: Final = 8
 STYLES: Final = {
     "online": "green",
     "offline": "red",
@@ -57,31 +50,6 @@ STYLES: Final = {
     "unknown": "magenta",
 }
 """The colour of a word that says how something is."""
-
-
-@dataclass(frozen=True)
-class Column(Generic[T]):
-    """One column of a table.
-
-    Attributes:
-        title: what stands above it.
-        text: what it shows of a row.
-        keep: whether it keeps its width while others still can shrink.
-        wide: whether it is shown on wide terminals only.
-        styled: whether its words have a colour (see `STYLES`).
-        names: whether it is what a row is called: it is cut last, and in the middle.
-        differs: of names, whether no two may look alike that are not.
-        asked: whether it was asked for: it is never left out.
-    """
-
-    title: str
-    text: Callable[[T], object]
-    keep: bool = False
-    wide: bool = False
-    styled: bool = False
-    names: bool = False
-    differs: bool = False
-    asked: bool = False
 
 
 class Output:
@@ -181,133 +149,10 @@ def hanging(head: "Text", text: str) -> None:
         terminal.print((head if place == 0 else Text(" " * head.cell_len)) + Text(line, style="not bold"))
 
 
-def fitted(widths: Sequence[int], keeps: Sequence[bool], room: int, least: Sequence[int] = ()) -> list[int]:
-    """Widths that fit into the room: the widest gives first, those that keep theirs last.
-
-    None is less than its least.
-    """
-    fit = list(widths)
-    least = least or [_LEAST] * len(fit)
-    for places in ([place for place in range(len(fit)) if not keeps[place]], range(len(fit))):
-        while sum(fit) > room:
-            wide = [place for place in places if fit[place] > least[place]]
-            if not wide:
-                break
-            fit[max(wide, key=fit.__getitem__)] -= 1
-    return fit
-
-
-class _Layout:
-    """Which columns of a table are shown in a room, and how wide.
-
-    What describes gives way first: it is cut, then left out, the last first. Then names are cut, those that
-    are to differ no further than they do, and then the other columns go. What was asked for is never left
-    out, and in a table with an address (URL), which is never cut, nothing is.
-
-    Args:
-        columns: the columns.
-        rows: their cells, without the titles.
-        widths: as wide as the columns are.
-        room: of the terminal.
-    """
-
-    def __init__(
-        self,
-        columns: Sequence[Column[Any]],
-        rows: Sequence[Sequence["Text"]],
-        widths: Sequence[int],
-        room: int,
-    ) -> None:
-        self._columns = columns
-        self._rows = rows
-        self._natural = widths
-        self._addresses = {
-            place for place in range(len(columns)) if any("://" in row[place].plain for row in rows)
-        }
-        self._different: dict[int, int] = {}
-        self.places = list(range(len(columns)))
-        self.widths = self._fitted(room, strict=True)
-        is_fixed = self._addresses or any(column.asked for column in columns)
-        while self._is_too_wide(room) and not is_fixed and len(self.places) > 1:
-            plain = [place for place in self.places if not (columns[place].keep or columns[place].names)]
-            if not plain:
-                self.widths = self._fitted(room, strict=False)
-                if not self._is_too_wide(room):
-                    break
-            kept = [place for place in self.places if not columns[place].names]
-            others = [place for place in self.places if not columns[place].differs]
-            self.places.remove((plain or kept or others or self.places)[-1])
-            self.widths = self._fitted(room, strict=True)
-        if self._is_too_wide(room):
-            self.widths = self._fitted(room, strict=False)
-
-    def _is_too_wide(self, room: int) -> bool:
-        return sum(self.widths) + _GAP * (len(self.widths) - 1) > room
-
-    def _fitted(self, room: int, *, strict: bool) -> list[int]:
-        """The widths of what is shown; `strict`: names keep a good part of the room."""
-        within = room - _GAP * (len(self.places) - 1)
-        least, keeps = [], []
-        for place in self.places:
-            column, width, usual = self._columns[place], self._natural[place], min(_LEAST, room)
-            if place in self._addresses:
-                usual = width
-            elif column.names and strict:
-                usual = max(usual, room // (3 if column.differs else 4))
-            if column.differs and width > usual:
-                usual = max(usual, min(self._least_of_names(place), room))
-            least.append(usual)
-            # One name that is very long does not take the room of all that is said.
-            keeps.append(column.keep or (column.names and width <= room // 2))
-        return fitted([self._natural[place] for place in self.places], keeps, within, least)
-
-    def _least_of_names(self, place: int) -> int:
-        """The width from which on no two names of this column look alike."""
-        if place not in self._different:
-            names = {row[place].plain for row in self._rows}
-
-            def differ(width: int) -> bool:
-                return len({cut(name, width, inside=True) for name in names}) == len(names)
-
-            widths = range(_LEAST, max(self._natural[place], _LEAST) + 1)
-            self._different[place] = widths[bisect_left(widths, True, hi=len(widths) - 1, key=differ)]
-        return self._different[place]
-
-
-def cut(text: str, width: int, *, inside: bool = False) -> str:
-    """The text in so many columns of a terminal: its end is left out where it is longer, or its middle."""
-    from rich.cells import cell_len
-
-    if cell_len(text) <= width:
-        return text
-    room = max(width - 1, 0)
-    tail = _begun(text[::-1], room // 2)[::-1] if inside else ""
-    # An accent, or half of an emoji, would go to the letter before it.
-    while tail and (cell_len(tail[0]) == 0):
-        tail = tail[1:]
-    head = _begun(text, room - cell_len(tail)).rstrip(_JOINER)
-    return f"{head}…{tail}" if width else ""
-
-
-def _begun(text: str, width: int) -> str:
-    """As much of the beginning as there is room for."""
-    from rich.cells import cell_len
-
-    end = used = 0
-    for letter in text:
-        used += cell_len(letter)
-        if used > width:
-            break
-        end += 1
-    while cell_len(text[:end]) > width:
-        end -= 1
-    return text[:end]
-
-
 def print_table(
     things: Sequence[T], columns: Sequence[Column[T]], *, heads: bool = True, whole: bool = False
 ) -> None:
-    """Print a table that fits the terminal, see `_Layout`.
+    """Print a table that fits the terminal, see `layout`.
 
     Args:
         things: a row each; at least one.
@@ -322,12 +167,12 @@ def print_table(
     titles = [_styled(column.title, "bold") for column in shown]
     table = [titles, *rows] if heads else rows
     widths = [max(cell.cell_len for cell in cells) for cells in zip(*table, strict=True)]
-    places = list(range(len(shown)))
+    fit = dict(enumerate(widths))
     if terminal.is_terminal and not whole:
-        layout = _Layout(shown, rows, widths, terminal.width)
-        places, widths = layout.places, layout.widths
+        texts = [[cell.plain for cell in cells] for cells in zip(*rows, strict=True)]
+        fit = layout([*map(Measured, shown, widths, texts)], terminal.width)
     for row in table:
-        terminal.print(_line([row[place] for place in places], [shown[place] for place in places], widths))
+        terminal.print(_line([row[place] for place in fit], [shown[place] for place in fit], [*fit.values()]))
 
 
 class GrowingTable(Generic[T]):
@@ -362,9 +207,9 @@ class GrowingTable(Generic[T]):
         ]
         widths = self._widths
         if terminal.is_terminal and not self._whole:
-            room = terminal.width - _GAP * (len(cells) - 1)
+            room = terminal.width - GAP * (len(cells) - 1)
             keeps = [column.keep or column.names for column in self._columns]
-            least = [width if had else _LEAST for width, had in zip(widths, self._addresses, strict=True)]
+            least = [width if had else LEAST for width, had in zip(widths, self._addresses, strict=True)]
             widths = fitted(widths, keeps, room, least)
         for line in lines:
             terminal.print(_line(line, self._columns, widths))
@@ -398,6 +243,6 @@ def _line(cells: Iterable["Text"], columns: Iterable[Column[Any]], widths: Seque
     for cell, column, width in zip(cells, columns, widths, strict=True):
         told = cut(cell.plain, width, inside=column.names)
         padded.append(Text(told + " " * (width - cell_len(told)), style=cell.style, end=""))
-    line = Text(" " * _GAP, end="").join(padded)
+    line = Text(" " * GAP, end="").join(padded)
     line.rstrip()
     return line

@@ -9,12 +9,13 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import typer
 
 from trmm_async.cli.asking import ask, somebody_is_here
+from trmm_async.cli.columns import Column
 from trmm_async.cli.exits import CommandError, Exit, refuse, usage
 from trmm_async.cli.folding import folding
 from trmm_async.cli.forms import FORMS, Showing, shows
 from trmm_async.cli.listing import Found, Listing
 from trmm_async.cli.options import DO, FORM, Yes, examples
-from trmm_async.cli.printing import Column, as_json_text, plain, say
+from trmm_async.cli.printing import as_json_text, plain, say
 from trmm_async.cli.session import connected, runs
 from trmm_async.cli.text import clean
 

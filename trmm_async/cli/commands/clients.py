@@ -5,9 +5,9 @@ from typing import Any, Final
 import typer
 
 import trmm_async as sdk
+from trmm_async.cli.columns import Column
 from trmm_async.cli.listing import Found, Listing, lists
 from trmm_async.cli.options import LOOK, examples
-from trmm_async.cli.printing import Column
 from trmm_async.cli.session import connected, runs
 
 __all__ = ["add_to"]

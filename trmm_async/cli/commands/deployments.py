@@ -7,13 +7,14 @@ from typing import Annotated, Any, Final
 import typer
 
 import trmm_async as sdk
+from trmm_async.cli.columns import Column
 from trmm_async.cli.exits import printed
 from trmm_async.cli.forms import Showing, shows
 from trmm_async.cli.grouping import ListFirst
 from trmm_async.cli.listing import Found, Listing, lists
 from trmm_async.cli.options import DO, KINDS, examples
 from trmm_async.cli.picking import client_named, site_named
-from trmm_async.cli.printing import Column, say
+from trmm_async.cli.printing import say
 from trmm_async.cli.progress import bytes_bar
 from trmm_async.cli.session import connected, runs
 from trmm_async.cli.text import ago, clean, one_line

@@ -10,10 +10,11 @@ from typing import Annotated, Final
 
 import typer
 
+from trmm_async.cli.columns import Column
 from trmm_async.cli.exits import usage
 from trmm_async.cli.listing import Found, Listing, lists
 from trmm_async.cli.options import SET_UP, examples
-from trmm_async.cli.printing import Column, screen
+from trmm_async.cli.printing import screen
 from trmm_async.cli.session import runs
 
 __all__ = ["add_to", "names", "page"]

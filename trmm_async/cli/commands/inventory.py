@@ -7,10 +7,10 @@ from typing import Annotated, Any, Final
 import typer
 
 import trmm_async as sdk
+from trmm_async.cli.columns import Column
 from trmm_async.cli.listing import Found, Listing, lists
 from trmm_async.cli.options import LOOK, OptionalAgent, examples
 from trmm_async.cli.picking import Where, agents_where, check_missing, labels, of_each, picks
-from trmm_async.cli.printing import Column
 from trmm_async.cli.rows import plain
 from trmm_async.cli.session import connected, runs
 from trmm_async.cli.text import ago

@@ -9,6 +9,7 @@ import typer
 
 import trmm_async as sdk
 from trmm_async.addresses import same_server
+from trmm_async.cli.columns import Column
 from trmm_async.cli.exits import CommandError, Exit, usage
 from trmm_async.cli.files import output_file
 from trmm_async.cli.following import Following
@@ -17,7 +18,7 @@ from trmm_async.cli.listing import Found, Listing, lists
 from trmm_async.cli.options import DO, LOOK, SuccessOfRun, Yes, examples
 from trmm_async.cli.outcome_form import OutcomeForm, tells
 from trmm_async.cli.picking import confirm, labels
-from trmm_async.cli.printing import Column, say
+from trmm_async.cli.printing import say
 from trmm_async.cli.report import Tally, print_groups, print_outcome, row, summary, verdict
 from trmm_async.cli.session import client_of, connected, login_of, runs
 from trmm_async.cli.text import ago

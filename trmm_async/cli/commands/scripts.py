@@ -6,9 +6,9 @@ from typing import Annotated, Any, Final
 import typer
 
 import trmm_async as sdk
+from trmm_async.cli.columns import Column
 from trmm_async.cli.listing import Found, Listing, lists
 from trmm_async.cli.options import LOOK, examples
-from trmm_async.cli.printing import Column
 from trmm_async.cli.session import connected, runs
 from trmm_async.plaintext import comparable
 

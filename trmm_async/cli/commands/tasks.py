@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 import trmm_async as sdk
+from trmm_async.cli.columns import Column
 from trmm_async.cli.exits import usage
 from trmm_async.cli.grouping import ListOrName
 from trmm_async.cli.known_names import offer_scripts
@@ -14,7 +15,6 @@ from trmm_async.cli.listing import Found, Listing, lists
 from trmm_async.cli.options import LOOK, OptionalAgent, Yes, examples
 from trmm_async.cli.outcome_form import OutcomeForm, tells
 from trmm_async.cli.picking import Where, agents_where, labels, picks, script_named
-from trmm_async.cli.printing import Column
 from trmm_async.cli.run_options import Agents, Everywhere, File
 from trmm_async.cli.session import connected, runs
 from trmm_async.cli.text import ago
