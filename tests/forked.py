@@ -266,7 +266,8 @@ def program(kind: str, address: str) -> CodeType:
     if kind == "cli":
         # Typer reads it while it makes the commands: then the shell is named, and not looked for.
         os.environ[SHELL_IS_NAMED] = "1"
-        importlib.import_module("trmm_async.cli.app").command_tree()
+        app = importlib.import_module("trmm_async.cli.app")
+        list(map(app.command_tree, ("", "--version", *app.MODULES)))
         del os.environ[SHELL_IS_NAMED]
     for room in (trmm_async, trmm_async.testing):
         for name in room.__all__:

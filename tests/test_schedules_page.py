@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
-from trmm_async.cli.app import app
+from trmm_async.cli.app import assembled
 from trmm_async.cli.exits import Exit
 
 PAGE = (Path(__file__).parents[1] / "docs" / "schedules.md").read_text()
@@ -38,7 +38,7 @@ def test_the_program_takes_the_lines() -> None:
     ]
     assert len(lines) == 5
     for line in lines:
-        group: Any = get_command(app)
+        group: Any = get_command(assembled())
         words = shlex.split(line)
         context = group.make_context("trmm", [], resilient_parsing=True)
         while hasattr(group, "commands") and not words[0].startswith("-"):

@@ -14,7 +14,7 @@ from typing import Any, Final
 from typer.main import get_command
 
 from tests.cli.stage import Backstage, terminal
-from trmm_async.cli.app import app
+from trmm_async.cli.app import assembled
 
 ROOT: Final = Path(__file__).parents[2]
 MARKS: Final = {
@@ -33,7 +33,7 @@ SESSION: Final = (
 
 def commands(command: Any = None, path: tuple[str, ...] = ("trmm",)) -> Iterator[tuple[str, Any]]:
     """Every command with what it is called by, from the program's own tree."""
-    command = command or get_command(app)
+    command = command or get_command(assembled())
     yield " ".join(path), command
     for name, child in getattr(command, "commands", {}).items():
         yield from commands(child, (*path, name))

@@ -5,13 +5,17 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from pkgutil import iter_modules
+from typing import Any
 
 import pytest
+from typer.main import get_command
 
+import trmm_async.cli.commands
 from tests.cli.conftest import Cli
 from tests.cli.stage import Backstage, environment, program, started, terminal
 from trmm_async import __version__
-from trmm_async.cli.app import hoisted
+from trmm_async.cli.app import MODULES, assembled, hoisted
 
 
 def test_help_is_shown_without_a_word_and_with_help(cli: Cli) -> None:
@@ -51,7 +55,32 @@ def test_help_loads_neither_the_client_nor_its_libraries() -> None:
     ],
 )
 def test_options_for_all_commands_stand_anywhere(words: list[str], ordered: list[str]) -> None:
-    assert hoisted(words) == ordered
+    front, rest = hoisted(words)
+    assert front + rest == ordered
+
+
+def test_every_command_is_in_the_module_that_is_imported_for_it() -> None:
+    made: dict[str, str] = {}
+    for module in iter_modules(trmm_async.cli.commands.__path__):
+        group: Any = get_command(assembled([module.name]))
+        made |= dict.fromkeys(group.commands, module.name)
+    assert made == MODULES
+
+
+def test_a_command_is_run_without_the_others() -> None:
+    code = (
+        "import sys; from trmm_async.cli import main; main(['scripts', '--help']); "
+        "print(*(n.rpartition('.')[2] for n in sys.modules if n.startswith('trmm_async.cli.commands.')))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment({}),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert done.stdout.splitlines()[-1] == "scripts"
 
 
 def test_without_its_packages_it_says_what_to_install() -> None:

@@ -1,48 +1,24 @@
-"""`trmm`, put together: the commands, and the options that all of them take.
+"""Assembles `trmm`: its commands, and the options that all of them take.
 
 Below: everything else in this folder. Above: `main`.
 """
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
+from importlib import import_module
 from typing import Annotated, Any, Final
 
 import typer
 
 from trmm_async._version import __version__
-from trmm_async.cli.commands import (
-    agents,
-    alerts,
-    assisting,
-    calling,
-    checks,
-    clients,
-    command,
-    configuring,
-    deployments,
-    examination,
-    explaining,
-    exporting,
-    exports,
-    inventory,
-    journals,
-    patches,
-    profiles,
-    relaying,
-    running,
-    scripts,
-    simulated,
-    tasks,
-    upkeep,
-    watch,
-)
 from trmm_async.cli.exits import guarded
+from trmm_async.cli.streams import is_terminal, size_of, without_colour
 from trmm_async.errors import TRMMError
 from trmm_async.hidden import hide
 from trmm_async.profiles import DIALECTS, Given, read_book
 
-__all__ = ["app", "command_tree", "hoisted", "run"]
+__all__ = ["MODULES", "assembled", "command_tree", "hoisted", "run"]
 
 _SERVER: Final = "Which server"
 _WITH_VALUE: Final = frozenset(
@@ -50,41 +26,69 @@ _WITH_VALUE: Final = frozenset(
 )
 _FLAGS: Final = frozenset({"--allow-http", "--debug"})
 
-app: typer.Typer = typer.Typer(
-    name="trmm",
-    help="Tactical RMM from the terminal: agents, scripts on a fleet, alerts, live events.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+MODULES: Final = {
+    "agents": "agents", "agent": "agents", "scripts": "scripts", "clients": "clients", "checks": "checks",
+    "tasks": "tasks", "history": "inventory", "software": "inventory", "updates": "inventory",
+    "watch": "watch", "relay": "relaying", "webhooks": "relaying", "exporter": "exporting",
+    "run": "running", "resume": "journals", "results": "journals", "runs": "journals", "cmd": "command",
+    "patch": "patches", "reboot": "upkeep", "maintenance": "upkeep", "services": "upkeep",
+    "alerts": "alerts", "deploy": "deployments", "export": "exports", "call": "calling", "api": "calling",
+    "login": "profiles", "profiles": "profiles", "doctor": "examination", "explain": "explaining",
+    "pull": "configuring", "plan": "configuring", "apply": "configuring", "mcp": "assisting",
+    "simulator": "simulated", "demo": "simulated",
+}  # fmt: skip
+"""The modules in `commands/` by the commands that they add, in the order of `trmm --help`."""
 
 
 def run(words: list[str]) -> int:
     """Run the command line; the exit code."""
-    ordered = hoisted([*words[1:], "--help"] if words[:1] == ["help"] else words)
+    front, rest = hoisted([*words[1:], "--help"] if words[:1] == ["help"] else words)
+    ordered = front + rest
 
     def work() -> object:
         if not ordered or {"-h", "--help"} & set(ordered):
             _have_help_fit()
-        return command_tree()(ordered or ["--help"], prog_name="trmm", standalone_mode=False)
+        tree = command_tree(rest[0] if rest else "")
+        return tree(ordered or ["--help"], prog_name="trmm", standalone_mode=False)
 
-    return guarded(
-        work,
-        debug="--debug" in ordered[: _hoisted_count(words)],
-    )
+    return guarded(work, debug="--debug" in front)
+
+
+def command_tree(word: str = "") -> Callable[..., Any]:
+    """The command line, ready to be called. If the word is a command, only its module is imported.
+
+    To import all modules and to make all commands takes longer than the rest of a start.
+    """
+    if word in {"--version", "-V"}:
+        return _tree()
+    return _tree(*([MODULES[word]] if word in MODULES else MODULES.values()))
 
 
 @cache
-def command_tree() -> Callable[..., Any]:
-    """All commands, as what runs them. Typer makes them anew at each call of `app`, which takes 0.1 s."""
-    tree = typer.main.get_command(app)
+def _tree(*modules: str) -> Callable[..., Any]:
+    tree = typer.main.get_command(assembled(modules))
     _flow(tree)
     return tree
 
 
+def assembled(modules: Iterable[str] = MODULES.values()) -> typer.Typer:
+    """The application with the commands of these modules."""
+    app = typer.Typer(
+        name="trmm",
+        help="Tactical RMM from the terminal: agents, scripts on a fleet, alerts, live events.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="rich",
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_for_all)
+    for name in dict.fromkeys(modules):
+        import_module(f"trmm_async.cli.commands.{name}").add_to(app)
+    return app
+
+
 def _flow(command: Any) -> None:
-    """Make each paragraph of the help one line, which is broken where the terminal ends."""
+    """Make each paragraph of the help one line, which the terminal's width then breaks."""
     if command.help:
         command.help = "\n\n".join(" ".join(one.split("\n")) for one in command.help.split("\n\n"))
     for one in getattr(command, "commands", {}).values():
@@ -92,31 +96,20 @@ def _flow(command: Any) -> None:
 
 
 def _have_help_fit() -> None:
-    """The pages of --help, which typer prints, ask stdout how wide they are, too."""
+    """Have typer print the pages of --help as wide as stdout is, and in colour on a terminal only."""
     from typer import rich_utils
 
-    from trmm_async.cli.console import is_terminal, size_of, without_colour
-
     rich_utils.FORCE_TERMINAL = is_terminal(sys.stdout)
-    rich_utils.MAX_WIDTH = size_of(sys.stdout).width
+    rich_utils.MAX_WIDTH = size_of(sys.stdout).columns
     rich_utils.COLOR_SYSTEM = None if without_colour() else "auto"
 
 
-def hoisted(words: Sequence[str]) -> list[str]:
-    """The words with the options for all commands in front, where they are understood.
+def hoisted(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Take the options for all commands out of the words. Returns them, and the other words.
 
-    So `trmm agents --profile lab` works as `trmm --profile lab agents` does. What stands behind a lone `--`
-    stays there.
+    They are understood in front of the command only; so `trmm agents --profile lab` works as `trmm --profile
+    lab agents` does. What follows a lone `--` stays there.
     """
-    front, rest = _split(words)
-    return front + rest
-
-
-def _hoisted_count(words: Sequence[str]) -> int:
-    return len(_split(words)[0])
-
-
-def _split(words: Sequence[str]) -> tuple[list[str], list[str]]:
     front: list[str] = []
     rest: list[str] = []
     left = list(words)
@@ -138,7 +131,7 @@ def _profile_names() -> list[str]:
     try:
         return sorted(read_book().profiles)
     except TRMMError:
-        return []  # nobody wants to read of it while they press Tab
+        return []  # an error message would end up in the line that is being typed
 
 
 def _print_version(wanted: bool) -> None:
@@ -147,7 +140,6 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _for_all(
     context: typer.Context,
     url: Annotated[
@@ -232,10 +224,3 @@ def _for_all(
         cert=cert,
         as_others_do=True,
     )
-
-
-_LOOKING = (agents, scripts, clients, checks, tasks, inventory, watch, relaying, exporting)
-_DOING = (running, journals, command, patches, upkeep, alerts, deployments, exports, calling)
-_SETTING_UP = (profiles, examination, explaining, configuring, assisting, simulated)
-for _noun in (*_LOOKING, *_DOING, *_SETTING_UP):
-    _noun.add_to(app)

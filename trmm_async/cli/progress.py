@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from trmm_async.cli.console import is_terminal
 from trmm_async.cli.printing import screen
+from trmm_async.cli.streams import is_terminal
 from trmm_async.cli.waits import attendant, fitting
 
 if TYPE_CHECKING:

@@ -1,8 +1,10 @@
-"""Standard output and error, where the disk is full, the reader is gone, or nothing is open at all.
+"""Standard output and error: whether they are terminals, and what happens if they can't be written.
 
-Below: nothing of the command line. Above: `exits`, `following`, `waits`. A failure of stdout is an error
-once, and what comes after it is dropped: Python would write it again at the end, fail again, and make the
-exit code of it. A failure of stderr is none: there is nobody left to be told.
+The disk may be full, the reader gone, or the stream closed. A failure of stdout is raised once, and whatever
+is printed after it is dropped: Python would write it again at the end, fail again, and set the exit code by
+it. A failure of stderr is not raised: nobody is left to be told.
+
+Below: nothing of the command line. Above: `console`, `exits`, `following`, `waits`.
 """
 
 import io
@@ -11,20 +13,43 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, Final, TextIO
+from typing import IO, Any, Final, TextIO
 
-__all__ = ["FLEETING", "sturdy", "unfailing"]
+__all__ = ["FLEETING", "is_terminal", "size_of", "sturdy", "unfailing", "without_colour"]
 
 _OUT: Final = 1
 _ERROR: Final = 2
 _ERASE: Final = b"\r\x1b[K"
+_USUAL: Final = os.terminal_size((80, 25))
+
+
+def is_terminal(stream: IO[str] | None) -> bool:
+    """Whether the stream is a terminal. One that is closed is not."""
+    try:
+        return stream is not None and stream.isatty()
+    except ValueError:
+        return False
+
+
+def size_of(stream: IO[str]) -> os.terminal_size:
+    """Columns and lines of a stream: 80 and 25 if it has none, or says that they are 0."""
+    try:
+        size = os.get_terminal_size(stream.fileno())
+    except (OSError, ValueError):
+        return _USUAL
+    return os.terminal_size((size.columns or _USUAL.columns, size.lines or _USUAL.lines))
+
+
+def without_colour() -> bool:
+    """Whether the user wants no colour, see https://no-color.org."""
+    return bool(os.environ.get("NO_COLOR"))
 
 
 class _Fleeting:
-    """A line on the terminal of stderr, which goes before anything else is written there.
+    """A line on the terminal of stderr, which is erased before anything else is written there.
 
-    On a terminal that can't take it back (`TERM=dumb`) each kind of text, told by its first words, stands
-    there once.
+    A terminal that can't erase (`TERM=dumb`) gets each kind of text once; the kind is what precedes its first
+    colon.
     """
 
     def __init__(self) -> None:
@@ -33,18 +58,18 @@ class _Fleeting:
         self._told = ""
 
     def show(self, text: str) -> None:
-        """Have the line say this."""
+        """Show this text in the line."""
         if os.environ.get("TERM") == "dumb":
             if (kind := text.partition(":")[0]) != self._told:
                 self._told = kind
                 self._write(f"{text}\n".encode())
             return
-        dim, usual = ("", "") if os.environ.get("NO_COLOR") else ("\x1b[2m", "\x1b[0m")
+        dim, usual = ("", "") if without_colour() else ("\x1b[2m", "\x1b[0m")
         self._is_shown = True
         self._write(_ERASE + f"{dim}{text}{usual}".encode(sys.stderr.encoding or "utf-8", "replace"))
 
     def clear(self) -> None:
-        """Take the line back, if there is one."""
+        """Erase the line, if it is shown."""
         if self._is_shown:
             self._is_shown = False
             self._write(_ERASE)
@@ -54,7 +79,7 @@ class _Fleeting:
         return time.monotonic() - self._written_at
 
     def written(self) -> None:
-        """Something else is about to be written on a terminal."""
+        """Note that something else is about to be written on a terminal."""
         self.clear()
         self._written_at = time.monotonic()
 
@@ -68,11 +93,11 @@ FLEETING: Final = _Fleeting()
 
 
 class _Descriptor(io.FileIO):
-    """Where the bytes go.
+    """The descriptor of stdout or stderr.
 
     Attributes:
         fails: whether the first failure is raised.
-        trouble: what it was.
+        trouble: the first failure.
     """
 
     def __init__(self, number: int, *, fails: bool) -> None:
@@ -96,7 +121,7 @@ class _Descriptor(io.FileIO):
 
 @contextmanager
 def sturdy() -> Iterator[None]:
-    """Have the process's stdout and stderr so. Those that somebody has put in their place stay."""
+    """Replace stdout and stderr by streams that fail as the module says. A caller's own streams stay."""
     _occupy()
     before = sys.stdout, sys.stderr
     if sys.stdout is sys.__stdout__:
@@ -115,9 +140,9 @@ def sturdy() -> Iterator[None]:
 
 @contextmanager
 def unfailing() -> Iterator[Callable[[], OSError | None]]:
-    """Inside, nothing that is printed fails: for work that has to go on.
+    """In the block, printing never fails: for work that must go on.
 
-    Gives what tells, after writing all that was printed, why some of it is lost, if it is.
+    Gives a function that writes out what was printed, and returns why some of it is lost; None if nothing is.
     """
     descriptor = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
     if not isinstance(descriptor, _Descriptor):
@@ -149,10 +174,10 @@ def _stream(number: int, earlier: TextIO | None, *, fails: bool) -> TextIO:
 
 
 def _occupy() -> None:
-    """No file of ours may get the number of a stream that is closed: what is printed would go into it."""
+    """Open something for each closed stream: a file of ours with its number would get what is printed."""
     for number in range(_ERROR + 1):
         try:
             os.fstat(number)
         except OSError:
-            # The lowest that is free. Not to be written to: that something is lost must be found out.
+            # `open` gives the lowest free number. For reading only: printing fails, so the loss is noticed.
             os.open(os.devnull, os.O_RDONLY)

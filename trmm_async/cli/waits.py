@@ -1,6 +1,6 @@
 """Why a command waits, and until when: told on a terminal, for every command, as its client's counts have it.
 
-Below: `streams`, `console`. Above: `session`, which has every client attended; `progress`, which tells it
+Below: `streams`. Above: `session`, which has every client attended; `progress`, which tells it
 beside its bars; and the commands that know more than the client does.
 """
 
@@ -15,8 +15,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 
-from trmm_async.cli.console import is_terminal, size_of
-from trmm_async.cli.streams import FLEETING
+from trmm_async.cli.streams import FLEETING, is_terminal, size_of
 
 if TYPE_CHECKING:
     from trmm_async.limits import RateLimit
@@ -214,7 +213,7 @@ async def _show(attending: Attendant) -> None:
     while True:
         text = attending.look()
         if text and FLEETING.quiet_for() >= _QUIET:
-            FLEETING.show(fitting(text, size_of(sys.stderr).width))
+            FLEETING.show(fitting(text, size_of(sys.stderr).columns))
         else:
             FLEETING.clear()
         await asyncio.sleep(_TICK)
