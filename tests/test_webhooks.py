@@ -521,3 +521,34 @@ async def test_whoever_hangs_up_early_what_came_in_whole_is_told(
     assert sorted(heard.rung) == [(number, None) for number in range(1, 101)]
     assert (heard.receiver.received, heard.receiver.refused) == (100, 0)
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+class Telling:
+    """Learns of alerts in some other way, and says so as a receiver of webhooks does."""
+
+    def __init__(self) -> None:
+        self.listeners: list[Callable[[int | None, str | None], None]] = []
+
+    def listen(self, listener: Callable[[int | None, str | None], None], /) -> Callable[[], None]:
+        self.listeners.append(listener)
+        return self.listeners.clear
+
+
+async def test_anything_that_learns_of_alerts_can_take_the_place_of_a_receiver(server: Simulator) -> None:
+    who = server.agent_ids[0]
+    telling = Telling()
+    async with client(server) as trmm:
+        async with trmm.events(who, webhooks=telling, settings=quick(poll_interval=60.0)) as events:
+            number = server.raise_alert(who)
+            for listener in telling.listeners:
+                listener(number, who)
+            assert (await an_alert(events)).id == number
+        assert telling.listeners == []
+
+
+async def test_what_does_not_listen_is_refused_before_anything_is_sent(server: Simulator) -> None:
+    wrong: Any = "hooks.example.com"
+    async with client(server) as trmm:
+        with pytest.raises(InvalidRequestError, match=r"WebhookReceiver, not 'hooks\.example\.com'"):
+            trmm.events(server.agent_ids[0], webhooks=wrong)
+    assert server.requests == []

@@ -63,9 +63,8 @@ from trmm_async.resources.live import subscribe
 from trmm_async.resources.names import AnyClient, AnySite
 from trmm_async.retry import RetryPolicy
 from trmm_async.script_runs import HistoryWaits, RunPoller
-from trmm_async.stream import Dialer, Events, Looker, StreamSettings, Subscription
+from trmm_async.stream import AlertSignal, Dialer, Events, Looker, StreamSettings, Subscription
 from trmm_async.transport import RawResponse, Secrets, Server, Transport
-from trmm_async.webhooks import WebhookReceiver
 from trmm_async.words import MonitoringType
 
 if TYPE_CHECKING:
@@ -398,7 +397,7 @@ class TRMM:
         *agents: str | Agent | Selector | Iterable[str | Agent],
         snapshot: bool = False,
         since: str | None = None,
-        webhooks: WebhookReceiver | None = None,
+        webhooks: AlertSignal | None = None,
         dashboard: bool = False,
         settings: StreamSettings | None = None,
     ) -> Subscription:
@@ -414,15 +413,16 @@ class TRMM:
                 not resolved), then `Live`. What follows are changes.
             since: the `position` of an earlier subscription. What happened since then is caught up, between
                 a `Gap` and a `Live`. Agents that are not in it start as without `since`.
-            webhooks: a receiver of a stock server's alert webhooks, so that alerts arrive at once and not
-                with the next poll. A gateway pushes its alerts, so there it has no effect.
+            webhooks: a `WebhookReceiver` of a stock server's alerts, so that alerts arrive at once and not
+                with the next poll. Anything else with its method `listen` will do. A gateway pushes its
+                alerts, so there it has no effect.
             dashboard: True yields `DashboardCounts` of a stock server, too. It needs a login (`login`). With
                 it, agents are optional.
             settings: sizes and times; the defaults suit most programs.
 
         Raises:
             InvalidRequestError: there is no agent, or an id is not valid; `since` is not a position, or is
-                one of another server.
+                one of another server; `webhooks` is no receiver.
 
         Entering the block raises what `Subscription` says, and `UnsupportedError` for the dashboard of a
         gateway. A stock server before 0.19.0, recognised by its first frame, raises it as well if no agents
@@ -494,7 +494,7 @@ class TRMM:
         queue: int = 10_000,
         lease: float = 10.0,
         relist: float = 300.0,
-        webhooks: WebhookReceiver | None = None,
+        webhooks: AlertSignal | None = None,
         settings: StreamSettings | None = None,
     ) -> "Relay":
         """Read the server's events once and publish them to any number of followers (`follow`); see `Relay`.

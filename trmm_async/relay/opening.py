@@ -12,8 +12,7 @@ from trmm_async.models import Agent
 from trmm_async.relay.entrance import open_store, relay_address, relay_name
 from trmm_async.resources import Agents, Api, Selector
 from trmm_async.resources.live import subscribe
-from trmm_async.stream import StreamSettings, Subscription
-from trmm_async.webhooks import WebhookReceiver
+from trmm_async.stream import AlertSignal, StreamSettings, Subscription
 
 if TYPE_CHECKING:
     from trmm_async.relay.relay import Relay
@@ -33,7 +32,7 @@ def opened(
     queue: int,
     lease: float,
     relist: float,
-    webhooks: WebhookReceiver | None,
+    webhooks: AlertSignal | None,
     settings: StreamSettings | None,
 ) -> "Relay":
     """Make the relay of `TRMM.relay`, which describes the arguments. Nothing is sent yet.

@@ -20,8 +20,7 @@ from trmm_async.resources.selector import Selector
 from trmm_async.resources.snapshots import take_snapshot
 from trmm_async.stream import Polling, Sockets, Source, SourceLater, StreamSettings, Subscription
 from trmm_async.stream.position import SourcePlace
-from trmm_async.stream.source import AgentStreamState, Outlet, Start
-from trmm_async.webhooks import WebhookReceiver
+from trmm_async.stream.source import AgentStreamState, AlertSignal, Outlet, Start
 
 __all__ = ["MergedSource", "ScriptStream", "new_cmd_id", "subscribe"]
 
@@ -36,10 +35,12 @@ def subscribe(
     *,
     snapshot: bool = False,
     since: str | None = None,
-    webhooks: WebhookReceiver | None = None,
+    webhooks: AlertSignal | None = None,
     dashboard: bool = False,
 ) -> Subscription:
     """A subscription to these agents, each once, from whatever source this server has for events."""
+    if webhooks is not None and not callable(getattr(webhooks, "listen", None)):
+        raise InvalidRequestError(f"webhooks must be a WebhookReceiver, not {webhooks!r}")
     everything = list(agents)
     selectors = [one for one in everything if isinstance(one, Selector)]
     given = list(_flat(one for one in everything if not isinstance(one, Selector)))
@@ -68,8 +69,7 @@ def subscribe(
         source = (await api.dialect()).event_source()
         if isinstance(source, Pushed):
             return Sockets(source.socket, api.dialer, partial(take_snapshot, api), settings)
-        bell = webhooks.listen if webhooks is not None else None
-        return Polling(api.looker, settings, bell)
+        return Polling(api.looker, settings, webhooks)
 
     names = [*agent_ids, DASHBOARD] if dashboard else agent_ids
     source = SourceLater(find)

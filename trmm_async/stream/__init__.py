@@ -22,11 +22,12 @@ from trmm_async.stream.pushed import Sockets
 from trmm_async.stream.settings import StreamSettings, StreamState
 from trmm_async.stream.snapshots import SnapshotSource
 from trmm_async.stream.sockets import SEND_MOST, Link, LinkSettings, Lost
-from trmm_async.stream.source import AgentStreamState, Events, Outlet, Source, SourceLater, Start
+from trmm_async.stream.source import AgentStreamState, AlertSignal, Events, Outlet, Source, SourceLater, Start
 from trmm_async.stream.subscription import Subscription
 
 __all__ = [
     "AgentStreamState",
+    "AlertSignal",
     "SEND_MOST",
     "Consumer",
     "Dialer",

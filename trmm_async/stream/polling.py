@@ -23,7 +23,7 @@ from trmm_async.stream.looking import Look, Looker, Looking, Seen, Wants, emptie
 from trmm_async.stream.position import RunsPlace, SourcePlace
 from trmm_async.stream.runs import Runs
 from trmm_async.stream.settings import StreamSettings, StreamState
-from trmm_async.stream.source import Outlet, Start
+from trmm_async.stream.source import AlertSignal, Outlet, Start
 
 __all__ = ["AlertOrdering", "DedupQueue", "Polling"]
 
@@ -35,21 +35,16 @@ _ALERTS_A_TURN: Final = 250
 _NUMBERED_ANEW: Final = "the server's history of scripts is numbered anew: was its database restored?"
 
 
-Bell = Callable[[Callable[[int | None, str | None], None]], Callable[[], None]]
-"""Takes what is to be called with (alert_id, agent_id) when an alert is said to have changed; returns what
-ends that. Either is None where it is not known."""
-
-
 class Polling:
     """See `source.Source`.
 
     Args:
         looker: looks, for others too.
         settings: see there.
-        bell: rings when there is something to look at, before the next look is due; None: nothing does.
+        bell: says that an alert has changed, before the next look is due; None: nothing does.
     """
 
-    def __init__(self, looker: Looker, settings: StreamSettings, bell: Bell | None = None) -> None:
+    def __init__(self, looker: Looker, settings: StreamSettings, bell: AlertSignal | None = None) -> None:
         self._watch = looker.watch
         self._settings = settings
         self._looking = Looking(looker, self._wants, settings)
@@ -74,7 +69,7 @@ class Polling:
         outlet.watch(asyncio.create_task(self._look_on(), name="trmm_async: polling"))
         if self._bell is not None:
             outlet.watch(asyncio.create_task(self._alerts.run(), name="trmm_async: alerts"))
-            self._hush = self._bell(self._ring)
+            self._hush = self._bell.listen(self._ring)
 
     def follow(self, agent_id: str, start: Start) -> AgentDiff:
         """See `source.Source`. The next look comes as soon as the share of a worker allows."""

@@ -24,7 +24,16 @@ from trmm_async.stream.mailbox import Mailbox
 from trmm_async.stream.position import Place, SourcePlace
 from trmm_async.stream.settings import StreamState
 
-__all__ = ["AFTER_RESTART", "AgentStreamState", "Events", "Outlet", "Source", "SourceLater", "Start"]
+__all__ = [
+    "AFTER_RESTART",
+    "AgentStreamState",
+    "AlertSignal",
+    "Events",
+    "Outlet",
+    "Source",
+    "SourceLater",
+    "Start",
+]
 
 Events = AbstractAsyncContextManager[AsyncIterable[Event]]
 """What events can be read from, as from a `Subscription`: entered, then iterated."""
@@ -44,6 +53,20 @@ class Start:
 
     place: Place | None = None
     snapshot: bool = False
+
+
+class AlertSignal(Protocol):
+    """Says at once that an alert has changed, so that it is read before the next poll.
+
+    A `WebhookReceiver` does so. Anything else that learns of alerts can do the same.
+    """
+
+    def listen(self, listener: Callable[[int | None, str | None], None], /) -> Callable[[], None]:
+        """Call `listener(alert_id, agent_id)` for each change, in the event loop of the subscription.
+
+        Either is None if it is not known. The returned function ends this, and may be called twice.
+        """
+        ...
 
 
 class AgentStreamState(Protocol):

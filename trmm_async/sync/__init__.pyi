@@ -301,15 +301,16 @@ class TRMM:
                 not resolved), then `Live`. What follows are changes.
             since: the `position` of an earlier subscription. What happened since then is caught up, between
                 a `Gap` and a `Live`. Agents that are not in it start as without `since`.
-            webhooks: a receiver of a stock server's alert webhooks, so that alerts arrive at once and not
-                with the next poll. A gateway pushes its alerts, so there it has no effect.
+            webhooks: a `WebhookReceiver` of a stock server's alerts, so that alerts arrive at once and not
+                with the next poll. Anything else with its method `listen` will do. A gateway pushes its
+                alerts, so there it has no effect.
             dashboard: True yields `DashboardCounts` of a stock server, too. It needs a login (`login`). With
                 it, agents are optional.
             settings: sizes and times; the defaults suit most programs.
 
         Raises:
             InvalidRequestError: there is no agent, or an id is not valid; `since` is not a position, or is
-                one of another server.
+                one of another server; `webhooks` is no receiver.
 
         Entering the block raises what `Subscription` says, and `UnsupportedError` for the dashboard of a
         gateway. A stock server before 0.19.0, recognised by its first frame, raises it as well if no agents

@@ -23,6 +23,7 @@ from trmm_async.webhooks.delivery import (
     too_large,
     verdict_on,
 )
+from trmm_async.webhooks.setup import WebhookSetup, install, uninstall
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from trmm_async.client import TRMM
     from trmm_async.resources.names import AnyClient, AnySite
     from trmm_async.resources.stock.policies import Policy
-from trmm_async.webhooks.setup import WebhookSetup, install, uninstall
 
 __all__ = ["WebhookReceiver"]
 
