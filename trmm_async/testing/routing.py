@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Protocol
 
 from aiohttp import web
@@ -128,7 +129,9 @@ class Router:
         return Nowhere()
 
 
+@cache
 def _compile(pattern: str) -> re.Pattern[str]:
+    # Each simulator has the same two hundred patterns, and a suite of tests starts thousands of simulators.
     numbers = re.sub(r"\{(\w+):int\}", r"(?P<\1>[0-9]+)", pattern)
     agents = re.sub(r"\{(\w+):agent\}", r"(?P<\1>[^/]{21,})", numbers)
     rests = re.sub(r"\{(\w+):rest\}", r"(?P<\1>.+)", agents)

@@ -106,12 +106,12 @@ class Stock:
 
     def __init__(self, stage: Stage) -> None:
         stage.database.begin()
-        sight = Sight(stage)
+        sight, release = Sight(stage), stage.release
         self._routes = tuple(
             _guarded(route, sight)
             for room in ROOMS
             for route in room(stage).routes()
-            if stage.release >= SINCE.get(route.pattern, (0,))
+            if release >= SINCE.get(route.pattern, (0,))
         )
 
     def routes(self) -> Sequence[Route]:
