@@ -11,7 +11,7 @@
 Needs the extra `config`. Everything here raises `TRMMError`s only.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from os import PathLike
 from typing import Any
@@ -19,22 +19,22 @@ from typing import Any
 import msgspec
 
 from trmm_async.client import TRMM
-from trmm_async.config.folder import Folder, Known, State, Written, kind_of
+from trmm_async.config.contents import folder_update, wanted_by
+from trmm_async.config.folder import Folder, ObjectRecord
 from trmm_async.config.matching import Want
-from trmm_async.config.objects import FileKind, Row, told_apart
+from trmm_async.config.objects import Row
 from trmm_async.config.plan import ConfigPlan, Step, in_words
 from trmm_async.config.planning import Present, Wanted, compare, describe
-from trmm_async.config.server import Applied, carry_out, hold_values, read, readings
-from trmm_async.config.specs import plain as plainly
-from trmm_async.config.table import FILES, KINDS
+from trmm_async.config.server import Applied, carry_out, check_values, read
+from trmm_async.config.table import FILES, with_parts
 from trmm_async.errors import ConfigError, InvalidRequestError
 from trmm_async.plaintext import alike
 
 __all__ = [
     "KIND_NAMES",
     "Applied",
-    "Known",
     "ConfigPlan",
+    "ObjectRecord",
     "Present",
     "Pulled",
     "Row",
@@ -52,7 +52,7 @@ __all__ = [
 ]
 
 KIND_NAMES: tuple[str, ...] = tuple(FILES)
-"""The kinds of objects, which are the names of their folders."""
+"""The kinds of objects, which are also the names of the folders."""
 _COMMUNITY = "community_scripts"
 
 
@@ -61,10 +61,10 @@ class Pulled:
     """What `pull` did with the files, by their names in the folder.
 
     Attributes:
-        written: new ones, and those that said something else.
-        unchanged: those that said the same; they were left as they are, with their comments.
-        gone: those about which the server has nothing; `plan` would create that.
-        findings: what is odd on the server, as `ConfigPlan.findings`; what no file can say is among it.
+        written: new files, and files that said something else.
+        unchanged: files that said the same. They were left as they are, with their comments.
+        gone: files whose object is not on the server. `plan` would create it.
+        findings: oddities on the server, as `ConfigPlan.findings`.
     """
 
     written: tuple[str, ...] = ()
@@ -81,17 +81,16 @@ async def pull(
     community: bool = False,
     overwrite: bool = False,
 ) -> Pulled:
-    """Write what a server has into a folder, one file for each object. Nothing is changed on the server.
+    """Write a server's configuration to a folder, one file for each object. Changes nothing on the server.
 
     A file that says the same already stays as it is. Key store entries are written without their values.
 
     Args:
-        trmm: the client, of a stock server.
-        folder: where to; it is made if it is not there.
-        kinds: these of `KIND_NAMES` alone; all without it.
+        trmm: the client of a stock server.
+        folder: the folder. It is created if needed.
+        kinds: only these of `KIND_NAMES`.
         community: also the marks (favorite, hidden) of the scripts that came with Tactical RMM.
-        overwrite: files that say something else are replaced. Otherwise they are an error, and none is
-            written.
+        overwrite: replace files that say something else; otherwise they are an error, and none is written.
 
     Raises:
         ConfigError: a file in the folder can't be read or written; or one says something else.
@@ -99,48 +98,28 @@ async def pull(
     """
     chosen = _chosen(kinds, community=community)
     place = Folder(folder)
-    existing = place.load(chosen) if place.path.is_dir() else []
-    state = place.state_of(_server(trmm))
-    described = describe(await read(trmm, readings(chosen)), readings(chosen))
-    known = {(kind_of(handle), one.id): handle for handle, one in state.objects.items()}
-    by_handle = {one.handle: one for one in existing}
-    by_name = {(one.kind, FILES[one.kind].key(one.spec)): one for one in existing}
-    written: dict[str, str] = {}
-    unchanged: set[str] = set()
-    numbers: dict[str, tuple[int, str, int]] = {}
-    for thing in described.things:
-        kind = FILES[thing.kind]
-        old = by_handle.get(known.get((thing.kind, thing.id), "")) or by_name.get((thing.kind, thing.name))
-        whole = kind.whole(thing.spec, thing.parts_by_kind, old and old.spec)
-        handle = old.handle if old else place.handle_for(kind, whole, {*by_handle, *written})
-        if old is not None and _normal(kind, old.spec) == _normal(kind, whole):
-            unchanged.add(handle)
-        else:
-            written[handle] = place.text_of(kind, whole)
-        numbers[handle] = (thing.id, thing.name, 0)
-        for part, theirs in thing.parts.items():
-            handles = _part_handles(handle, part, [one.spec for one in theirs])
-            said = handles if old is None else _part_handles(handle, part, kind.parts(old.spec)[1][part])
-            places = {each: at for at, each in enumerate(said)}
-            for each, one in zip(handles, theirs, strict=True):
-                numbers[each] = (one.id, one.name, places.get(each, len(places)))
-    if (differing := sorted(set(written) & set(by_handle))) and not overwrite:
+    files = place.load(chosen) if place.path.is_dir() else []
+    state = place.state_of(trmm.url)
+    names = with_parts(chosen)
+    described = describe(await read(trmm, names), names)
+    update = folder_update(described.things, files, state)
+    handles = {one.handle for one in files}
+    if (differing := sorted({*update.texts} & handles)) and not overwrite:
         raise ConfigError(
             f"{len(differing)} files say something else than the server: {', '.join(differing[:5])}"
             f"{', …' if differing[5:] else ''}. No file was written; "
             "overwrite=True (--overwrite) takes the server's"
         )
-    for handle, text in written.items():
+    for handle, text in update.texts.items():
         place.write(handle, text)
     place.write_schemas(schemas())
-    gone = tuple(sorted(set(by_handle) - set(written) - unchanged))
-    for handle, (number, name, at) in numbers.items():
-        state.note(handle, number, name, at)
-    place.keep(state)
+    for handle, one in update.records.items():
+        state.note(handle, one.id, one.name, one.place)
+    place.save(state)
     return Pulled(
-        written=tuple(sorted(written)),
-        unchanged=tuple(sorted(unchanged)),
-        gone=gone,
+        written=tuple(sorted(update.texts)),
+        unchanged=tuple(sorted(update.unchanged)),
+        gone=tuple(sorted(handles - {*update.texts} - update.unchanged)),
         findings=described.findings,
     )
 
@@ -153,24 +132,25 @@ async def plan(
     community: bool = False,
     delete: bool = False,
 ) -> ConfigPlan:
-    """What has to be done so that a server is as a folder says. Nothing is changed.
+    """Find out what would make a server as a folder says. Changes nothing.
 
-    It is `compare(load(…), await present(…))`; and each value is looked at as it will be when it is sent.
+    This is `compare(load(…), await present(…))`, and a check of each value that `apply` would send.
 
     Args:
-        trmm: the client, of a stock server.
-        folder: what `pull` wrote, or somebody by hand.
-        kinds: these of `KIND_NAMES` alone.
+        trmm: the client of a stock server.
+        folder: a folder that `pull` or somebody by hand has written.
+        kinds: only these of `KIND_NAMES`.
         community: also the marks of the scripts that came with Tactical RMM.
-        delete: also delete what `apply` made, by its own record in the folder, and no file is about any more.
+        delete: also delete objects that `apply` created (which the folder records) and that have no file any
+            more.
 
     Raises:
-        ConfigError: a file is wrong, with its line and key; or it can't be done, and why.
+        ConfigError: a file is wrong, with its line and key; or a change is impossible.
         UnsupportedError: the server is a gateway.
     """
     wanted = load(trmm, folder, kinds=kinds, community=community)
     found = compare(wanted, await present(trmm, kinds=kinds, community=community), delete=delete)
-    await hold_values(found)
+    await check_values(found)
     return found
 
 
@@ -181,28 +161,27 @@ async def apply(
     *,
     tell: Callable[[Step], None] | None = None,
 ) -> Applied:
-    """Do exactly what a plan says, step by step, and note it in the folder.
+    """Do exactly what a plan says, step by step, and record it in the folder.
 
-    Each object is read again just before it is written, and compared with what the plan saw; and again behind
-    it. Cancelled, it stops where it is: what was sent may have been done, and the next plan goes by what is.
+    Each object is read just before it is written, and compared with what the plan saw. It is read again
+    afterwards. If this is cancelled, the last step may have been done; make a new plan.
 
     Args:
         trmm: the client that the plan was made with, or one of the same server.
         plan: what `plan` returned.
-        folder: the folder that it is of.
+        folder: the folder of the plan.
         tell: called with each step when it is done.
 
     Raises:
-        ApplyStoppedError: a step failed, or something is not as the plan saw it. `done` has what was
-            done before; its `__cause__` is the error, if there was one.
+        ApplyStoppedError: a step failed, or something is not as the plan saw it. Its `done` has the steps
+            before, and its `__cause__` is the error, if there was one.
         ConfigError: the plan is of another server, or another `apply` of this folder is under way.
     """
-    server = _server(trmm)
-    if plan.server != server:
+    if plan.server != trmm.url:
         raise ConfigError(f"this plan is of another server, {plan.server}")
     place = Folder(folder)
-    with place.held(server):
-        return await carry_out(trmm, plan, place, place.state_of(server), tell)
+    with place.locked(trmm.url):
+        return await carry_out(trmm, plan, place, place.state_of(trmm.url), tell)
 
 
 def load(
@@ -212,9 +191,9 @@ def load(
     kinds: Iterable[str] | None = None,
     community: bool = False,
 ) -> Wanted:
-    """What a folder says about the server of this client. Nothing is sent.
+    """Read what a folder says about the server of this client. Sends nothing.
 
-    Values of key store entries are looked up, in the environment or the keyring, where a file says so.
+    Values of key store entries are looked up in the environment or the keyring, where a file says so.
 
     Raises:
         ConfigError: a file is wrong, with its line and key.
@@ -222,20 +201,20 @@ def load(
     """
     chosen = _chosen(kinds, community=community)
     place = Folder(folder)
-    return _wanted(place.state_of(_server(trmm)), chosen, place.load(chosen))
+    return wanted_by(place.load(chosen), place.state_of(trmm.url), chosen)
 
 
 async def present(trmm: TRMM, *, kinds: Iterable[str] | None = None, community: bool = False) -> Present:
-    """What a server has, as `compare` takes it.
+    """Read what a server has, in the form that `compare` takes.
 
     Raises:
         UnsupportedError: the server is a gateway.
     """
-    return await read(trmm, readings(_chosen(kinds, community=community)))
+    return await read(trmm, with_parts(_chosen(kinds, community=community)))
 
 
 def schemas() -> Mapping[str, Any]:
-    """JSON schemas for editors, of what the files of each folder hold; of code, of its front matter."""
+    """JSON schemas of the files of each folder, for editors; for files of code, of their front matter."""
     found: dict[str, Any] = {}
     for kind in FILES.values():
         schema = msgspec.json.schema(kind.spec)
@@ -249,9 +228,6 @@ def schemas() -> Mapping[str, Any]:
     return found
 
 
-# -- between files and objects -------------------------------------------------------------------------------
-
-
 def _chosen(kinds: Iterable[str] | None, *, community: bool) -> tuple[str, ...]:
     names = [kinds] if isinstance(kinds, str) else list(KIND_NAMES if kinds is None else kinds)
     if not names:
@@ -263,45 +239,3 @@ def _chosen(kinds: Iterable[str] | None, *, community: bool) -> tuple[str, ...]:
         )
     wanted = {*names} - ({_COMMUNITY} if kinds is None else set()) | ({_COMMUNITY} if community else set())
     return tuple(name for name in KIND_NAMES if name in wanted)
-
-
-def _server(trmm: TRMM) -> str:
-    return trmm.url
-
-
-def _wanted(state: State, kinds: Sequence[str], files: Iterable[Written]) -> Wanted:
-    objects: list[Want] = []
-    for one in files:
-        spec, parts = FILES[one.kind].parts(one.spec)
-        spec = KINDS[one.kind].prepare(spec, one.handle)
-        objects.append(Want(kind=one.kind, handle=one.handle, spec=spec))
-        for part, specs in parts.items():
-            prepared = [KINDS[part].prepare(each, one.handle) for each in specs]
-            objects += [
-                Want(kind=part, handle=handle, spec=each, owner=one.handle)
-                for handle, each in zip(_part_handles(one.handle, part, prepared), prepared, strict=True)
-            ]
-    return Wanted(
-        server=state.server, kinds=readings(kinds), objects=tuple(objects), known=dict(state.objects)
-    )
-
-
-def _part_handles(file: str, part: str, specs: Sequence[Any]) -> list[str]:
-    """The handles of what belongs to a file's object."""
-    return [f"{file}#{part}/{label}" for label in told_apart([KINDS[part].key(spec) for spec in specs])]
-
-
-def _normal(kind: FileKind, spec: Any) -> Any:
-    """What a file says, in one form: of parts the order says nothing."""
-    if kind.name == "key_store":
-        return spec
-    whole, parts = kind.parts(spec)
-    told = {part: [_prepared(part, one) for one in specs] for part, specs in parts.items()}
-    return (
-        _prepared(kind.name, whole),
-        {part: sorted(specs, key=lambda one: repr(plainly(one))) for part, specs in told.items()},
-    )
-
-
-def _prepared(kind: str, spec: Any) -> Any:
-    return KINDS[kind].normal(KINDS[kind].prepare(spec, ""))

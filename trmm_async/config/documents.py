@@ -1,7 +1,7 @@
-"""The files' formats: YAML, and code with YAML in comments at its head. Pure; the one room that knows YAML.
+"""The formats of files: YAML, and code with YAML in comments at its head. Pure. Only this module uses PyYAML.
 
-YAML is read by the core schema of YAML 1.2, in which `no` and `12:30` are texts. What is written is quoted so
-that readers of YAML 1.1 take it for the same.
+YAML is read by the core schema of YAML 1.2, in which `no` and `12:30` are texts. Texts are written with such
+quotes that readers of YAML 1.1 understand them in the same way.
 """
 
 import re
@@ -32,7 +32,7 @@ ENDINGS: Final[Mapping[str, str]] = {
     "nushell": ".nu",
     "deno": ".ts",
 }
-"""How a file of code ends, by its shell."""
+"""The ending of a file of code, by its shell."""
 _SHELLS: Final = {ending: shell for shell, ending in ENDINGS.items()}
 _COMMENTS: Final[Mapping[str, str]] = {"cmd": "::", "deno": "//"}
 _RULE: Final = "---"
@@ -42,7 +42,10 @@ _UNUSUAL: Final = re.compile(r"[^\n\x20-\x7e\xa1-\u2027\u202a-\ud7ff\ue000-\ufef
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe, by the core schema of YAML 1.2, without aliases: they make little text a lot of data."""
+    """A safe loader with the core schema of YAML 1.2.
+
+    It refuses aliases, by which a small text can expand to gigabytes.
+    """
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
@@ -82,17 +85,17 @@ _Loader.add_constructor("tag:yaml.org,2002:float", _real)
 
 
 class _Dumper(yaml.SafeDumper):
-    """Texts of several lines stand as they are, where YAML can."""
+    """A dumper that writes texts of several lines as blocks where YAML allows it."""
 
 
 def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
     style = None
     if _UNUSUAL.search(value):
-        style = '"'  # PyYAML folds some of these in other styles
+        style = '"'  # PyYAML folds some of these characters in other styles
     elif "\n" in value and not re.search(r"^\s|\s$|[ \t]\n", value.rstrip("\n")):
         style = "|"
     elif _NUMBER.match(value):
-        style = "'"  # PyYAML would leave bare what YAML 1.1 takes for a text, as 0o17, 089, 1e5
+        style = "'"  # PyYAML does not quote what is a text in YAML 1.1 but a number in 1.2: 0o17, 089, 1e5
     return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
 
@@ -101,18 +104,18 @@ _Dumper.add_representer(str, _text)
 
 @dataclass(frozen=True)
 class SourceText:
-    """Where a text comes from: a file by its name in the folder, and the line at which the YAML begins."""
+    """The source of a text: the file's name in the folder, and the line at which the YAML begins."""
 
     file: str
     first_line: int = 1
 
     def error(self, why: str, line: int | None = None, key: str = "") -> ConfigError:
-        """What is wrong, with the place."""
+        """An error about this file, with the line and the key."""
         return ConfigError(why, file=self.file, line=line, key=key)
 
 
 def yaml_text(data: object) -> str:
-    """The data as YAML, in its own order."""
+    """The data as YAML. The order of keys is kept."""
     return str(
         yaml.dump(
             data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=False, width=2**31
@@ -121,10 +124,10 @@ def yaml_text(data: object) -> str:
 
 
 def parsed(text: str, kind: type[T], source: SourceText, more: Mapping[str, Any] | None = None) -> T:
-    """A document as a Struct; `more` is what stands elsewhere than in the YAML.
+    """Decode a YAML document to a Struct. `more` has fields that are not in the YAML.
 
     Raises:
-        ConfigError: it is no YAML, or not what such a file holds; with the line and the key.
+        ConfigError: it is not YAML, or does not fit the Struct. The error has the line and the key.
     """
     node, data = _loaded(text, source)
     if data is None:
@@ -149,7 +152,7 @@ def _loaded(text: str, source: SourceText) -> tuple[Any, Any]:
             node: Any = loader.get_single_node()
             if node is None:
                 return None, None
-            _hold_single_keys(node, source)
+            _check_unique_keys(node, source)
             return node, loader.construct_document(node)
         finally:
             loader.dispose()
@@ -164,8 +167,8 @@ def _loaded(text: str, source: SourceText) -> tuple[Any, Any]:
         raise source.error(f"this is no YAML: {said}") from None
 
 
-def _hold_single_keys(node: Any, source: SourceText) -> None:
-    """A key that stands twice would be lost in silence."""
+def _check_unique_keys(node: Any, source: SourceText) -> None:
+    """Refuse a duplicate key: PyYAML would silently use only the last one."""
     if isinstance(node, yaml.MappingNode):
         seen: set[str] = set()
         for key, value in node.value:
@@ -175,10 +178,10 @@ def _hold_single_keys(node: Any, source: SourceText) -> None:
                     "this key stands here twice", key.start_mark.line + source.first_line, name
                 )
             seen.add(name)
-            _hold_single_keys(value, source)
+            _check_unique_keys(value, source)
     elif isinstance(node, yaml.SequenceNode):
         for one in node.value:
-            _hold_single_keys(one, source)
+            _check_unique_keys(one, source)
 
 
 _PATH: Final = re.compile(r" - at `(?:key in )?\$?(.*)`$", re.DOTALL)
@@ -187,7 +190,7 @@ _NAMED: Final = re.compile(r"(?:unknown|required) field `(.*?)`")
 
 
 def _located(error: msgspec.ValidationError, node: Any, source: SourceText) -> ConfigError:
-    """The error with the line of the value that it is about."""
+    """Convert an error of msgspec, with the line of the value that it is about."""
     said = str(error)
     path = _PATH.search(said)
     steps: list[str | int] = []
@@ -201,7 +204,7 @@ def _located(error: msgspec.ValidationError, node: Any, source: SourceText) -> C
 
 
 def _line_of(node: Any, steps: list[str | int], source: SourceText) -> int | None:
-    """The line of what is deepest of this path, of what there is."""
+    """The line of the deepest node of this path that exists."""
     if node is None:
         return source.first_line
     line = int(node.start_mark.line)
@@ -228,7 +231,7 @@ def _inner(node: Any, step: str | int) -> tuple[int, Any] | None:
 
 
 def code_file(shell: str, front: Mapping[str, Any], code: str) -> str:
-    """Code as a file: what is said of it stands as YAML in comments at its head, behind a `#!` line."""
+    """The text of a file of code, with `front` as YAML in comments at its head, after a `#!` line."""
     mark = _COMMENTS.get(shell, "#")
     lines = [_RULE, *yaml_text(front).rstrip("\n").split("\n"), _RULE] if front else []
     head = "".join(f"{mark} {line}".rstrip() + "\n" for line in lines)
@@ -237,16 +240,16 @@ def code_file(shell: str, front: Mapping[str, Any], code: str) -> str:
 
 
 def _first_line(code: str) -> str:
-    """The line that says what runs the code, which has to stay the first."""
+    """The `#!` line, which must stay the first."""
     return code[: code.index("\n") + 1] if code.startswith("#!") and "\n" in code else ""
 
 
 def parsed_code(text: str, ending: str, kind: type[T], source: SourceText) -> T:
-    """A file of code as a Struct: what its comments say, its `shell` by its ending, and its `code`.
+    """Decode a file of code to a Struct: the front matter, `shell` from the file's ending, and `code`.
 
     Raises:
-        ConfigError: the ending is none of `ENDINGS`, the front matter is no YAML or does not end, or what it
-            says is wrong.
+        ConfigError: the ending is not one of `ENDINGS`; or the front matter is not YAML, has no end, or does
+            not fit the Struct.
     """
     shell = _SHELLS.get(ending)
     if shell is None:

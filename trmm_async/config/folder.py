@@ -1,6 +1,7 @@
-"""The folder: one file for each object, and one file for each server with what is known of it there.
+"""The folder: one file for each object, and for each server one file that records the objects' ids.
 
-Names come from a server, and a folder from whoever sent it: no name leads out of it, no link is followed.
+Neither names from a server nor a folder from elsewhere are trusted: no file name leads out of the folder, and
+no link is followed.
 """
 
 import json
@@ -23,19 +24,22 @@ from trmm_async.config.specs import without_defaults
 from trmm_async.config.table import FILES
 from trmm_async.errors import ConfigError
 
-__all__ = ["Folder", "Known", "State", "Written", "kind_of"]
+__all__ = ["FileContent", "Folder", "FolderState", "ObjectRecord", "handle_for", "kind_of", "text_of"]
 
-_OWN: Final = ".trmm"
+_OWN_FOLDER: Final = ".trmm"
 _NAME_MOST: Final = 80
 _BYTES_MOST: Final = 16 * 2**20
 _RESERVED: Final = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?", re.IGNORECASE)
 
 
-class Known(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An object of the server that a file is about.
+class ObjectRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the folder records about the object of a file or of a part of one.
 
-    `made` says that `apply` created it; `name` is what it was called then, or since; `place` is where it
-    stands among those that belong to one object.
+    Attributes:
+        id: the object's id on the server.
+        made: `apply` created it.
+        name: its name when it was recorded.
+        place: its position among the parts of its kind in the file.
     """
 
     id: int
@@ -44,33 +48,33 @@ class Known(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     place: int = 0
 
 
-class State(msgspec.Struct, kw_only=True):
-    """What is known of one server: the objects by their files, and within a policy's file by their labels."""
+class FolderState(msgspec.Struct, kw_only=True):
+    """What the folder records about one server: `objects` by the handles of their files and parts."""
 
     server: str
-    objects: dict[str, Known] = {}
+    objects: dict[str, ObjectRecord] = {}
 
     def note(self, handle: str, number: int, name: str, place: int = 0, *, made: bool = False) -> None:
-        """A file is about this object; that `apply` made it is not forgotten."""
+        """Record the object of a file. If it was recorded as made by `apply`, it stays so."""
         before = self.objects.get(handle)
         made = made or (before is not None and before.id == number and before.made)
-        self.objects[handle] = Known(id=number, made=made, name=name, place=place)
+        self.objects[handle] = ObjectRecord(id=number, made=made, name=name, place=place)
 
     def forget(self, handle: str) -> None:
-        """What this file was about is no more, nor what belongs to it."""
+        """Remove the object of a file and its parts, because they were deleted."""
         for each in [*self.objects]:
             if each == handle or each.startswith(f"{handle}#"):
                 del self.objects[each]
 
 
 def kind_of(handle: str) -> str:
-    """The kind of what a handle is about."""
+    """The name of the kind of a handle's object."""
     return (handle.partition("#")[2] or handle).partition("/")[0]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Written:
-    """An object as a file has it; `handle` is the file's name in the folder."""
+class FileContent:
+    """The content of a file. `handle` is the file's name in the folder."""
 
     kind: str
     handle: str
@@ -78,32 +82,32 @@ class Written:
 
 
 class Folder:
-    """A folder of files, and what is read from and written to it."""
+    """Reads and writes the files of a folder."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path: Path = Path(path)
 
     # -- reading ---------------------------------------------------------------------------------------------
 
-    def load(self, kinds: Iterable[str]) -> list[Written]:
-        """All files of these kinds.
+    def load(self, kinds: Iterable[str]) -> list[FileContent]:
+        """Read all files of these kinds.
 
         Raises:
-            ConfigError: a file can't be read, or is not what it should be.
+            ConfigError: a file can't be read, or its content is wrong.
         """
         if not self.path.is_dir():
             raise ConfigError(f"there is no folder {str(self.path)!r}: `pull` makes one")
-        found: list[Written] = []
+        found: list[FileContent] = []
         for name in kinds:
             found += [self._read(FILES[name], path) for path in self._files(name)]
-        _hold_single_names(found)
+        _check_unique_names(found)
         return found
 
     def _files(self, name: str) -> list[Path]:
         folder = self.path / name
         if not os.path.lexists(folder):
             return []
-        self._hold_inside(folder)
+        self._refuse_links(folder)
         if not folder.is_dir():
             raise ConfigError("this is to be a folder", file=name)
         found = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
@@ -115,10 +119,10 @@ class Folder:
                 )
         return found
 
-    def _read(self, kind: FileKind, path: Path) -> Written:
+    def _read(self, kind: FileKind, path: Path) -> FileContent:
         handle = f"{kind.name}/{path.name}"
         source = SourceText(handle)
-        self._hold_inside(path)
+        self._refuse_links(path)
         if not path.is_file():
             raise source.error(
                 "this is no file; files of this kind stand side by side, in no folder of their own"
@@ -134,15 +138,15 @@ class Folder:
         except OSError as error:
             raise source.error(f"this can't be read: {error.strerror or error}") from None
         if kind.is_code:
-            return Written(
+            return FileContent(
                 kind=kind.name, handle=handle, spec=parsed_code(text, path.suffix, kind.spec, source)
             )
         if path.suffix not in {".yaml", ".yml"}:
             raise source.error("a file of this kind ends in .yaml")
-        return Written(kind=kind.name, handle=handle, spec=parsed(text, kind.spec, source))
+        return FileContent(kind=kind.name, handle=handle, spec=parsed(text, kind.spec, source))
 
-    def _hold_inside(self, path: Path) -> None:
-        """A link could lead to what is no business of anybody's, and `apply` would send it to the server."""
+    def _refuse_links(self, path: Path) -> None:
+        """Refuse a link: it could lead to a private file, which `apply` would send to the server."""
         for one in (path, *path.parents):
             if one == self.path:
                 return
@@ -152,58 +156,38 @@ class Folder:
 
     # -- writing ---------------------------------------------------------------------------------------------
 
-    def text_of(self, kind: FileKind, spec: Any) -> str:
-        """A file's text."""
-        data = without_defaults(spec)
-        if kind.is_code:
-            front = {name: value for name, value in data.items() if name not in {"code", "shell"}}
-            return code_file(spec.shell, front, spec.code)
-        return f"# yaml-language-server: $schema=../{_OWN}/schemas/{kind.name}.json\n{yaml_text(data)}"
-
-    def handle_for(self, kind: FileKind, spec: Any, taken: Iterable[str]) -> str:
-        """A new file's name in the folder, made of the object's name; no other has it, in any case."""
-        ending = ENDINGS[spec.shell] if kind.is_code else ".yaml"
-        stem = _fit(kind.key(spec))
-        used = {one.casefold() for one in taken}
-        number = 1
-        while True:
-            handle = f"{kind.name}/{stem}{f'-{number}' if number > 1 else ''}{ending}"
-            if handle.casefold() not in used:
-                return handle
-            number += 1
-
     def write(self, handle: str, text: str) -> None:
-        """Put a file there, whole or not at all.
+        """Write a file completely or not at all.
 
         Raises:
-            ConfigError: it can't be written, or a link stands in the way.
+            ConfigError: it can't be written, or there is a link in its path.
         """
         path = self.path / handle
         try:
             for folder in reversed(path.relative_to(self.path).parents):
-                self._hold_inside(self.path / folder)
+                self._refuse_links(self.path / folder)
                 (self.path / folder).mkdir(parents=folder == Path(), exist_ok=True)
-            self._hold_inside(path)
+            self._refuse_links(path)
             replace_file(path, text.encode(), 0o644)
         except (OSError, UnicodeEncodeError) as error:
             raise ConfigError(f"this can't be written: {error}", file=handle) from error
 
     def write_schemas(self, schemas: Mapping[str, Any]) -> None:
-        """The schemas that editors check the files by."""
+        """Write the JSON schemas by which editors check the files."""
         for name, schema in schemas.items():
-            self.write(f"{_OWN}/schemas/{name}.json", json.dumps(schema, indent=1) + "\n")
+            self.write(f"{_OWN_FOLDER}/schemas/{name}.json", json.dumps(schema, indent=1) + "\n")
 
     @contextmanager
-    def held(self, server: str) -> Iterator[None]:
-        """Keep other processes from applying this folder to this server; the system ends it with the process.
+    def locked(self, server: str) -> Iterator[None]:
+        """Lock out other processes that apply this folder to this server. The lock ends with the process.
 
         Raises:
-            ConfigError: another does; or the file for that can't be made.
+            ConfigError: another process holds the lock, or the lock file can't be created.
         """
         name = f"{_state_name(server)}.lock"
         try:
-            self._hold_inside(self.path / name)
-            (self.path / _OWN).mkdir(parents=True, exist_ok=True)
+            self._refuse_links(self.path / name)
+            (self.path / _OWN_FOLDER).mkdir(parents=True, exist_ok=True)
             handle = os.open(self.path / name, os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:
             raise ConfigError(f"this can't be written: {error}", file=name) from error
@@ -216,30 +200,53 @@ class Folder:
         finally:
             os.close(handle)
 
-    # -- what is known of a server ---------------------------------------------------------------------------
+    # -- the records of a server's objects -------------------------------------------------------------------
 
-    def state_of(self, server: str) -> State:
-        """What is known of this server; nothing the first time.
+    def state_of(self, server: str) -> FolderState:
+        """Read the records for this server. They are empty the first time.
 
         Raises:
             ConfigError: the file can't be read.
         """
         path = self.path / _state_name(server)
-        self._hold_inside(path)
+        self._refuse_links(path)
         try:
-            state = msgspec.json.decode(path.read_bytes(), type=State)
+            state = msgspec.json.decode(path.read_bytes(), type=FolderState)
         except FileNotFoundError:
-            return State(server=server)
+            return FolderState(server=server)
         except (OSError, msgspec.MsgspecError) as error:
             raise ConfigError(f"this can't be read: {error}", file=_state_name(server)) from error
         if state.server != server:
             raise ConfigError(f"this is of another server, {state.server}", file=_state_name(server))
         return state
 
-    def keep(self, state: State) -> None:
-        """Write down what is known of a server."""
-        told = State(server=state.server, objects=dict(sorted(state.objects.items())))
-        self.write(_state_name(state.server), msgspec.json.format(msgspec.json.encode(told)).decode() + "\n")
+    def save(self, state: FolderState) -> None:
+        """Write the records for a server."""
+        ordered = FolderState(server=state.server, objects=dict(sorted(state.objects.items())))
+        text = msgspec.json.format(msgspec.json.encode(ordered)).decode() + "\n"
+        self.write(_state_name(state.server), text)
+
+
+def text_of(kind: FileKind, spec: Any) -> str:
+    """The text of a file with this content."""
+    data = without_defaults(spec)
+    if kind.is_code:
+        front = {name: value for name, value in data.items() if name not in {"code", "shell"}}
+        return code_file(spec.shell, front, spec.code)
+    return f"# yaml-language-server: $schema=../{_OWN_FOLDER}/schemas/{kind.name}.json\n{yaml_text(data)}"
+
+
+def handle_for(kind: FileKind, spec: Any, taken: Iterable[str]) -> str:
+    """A name for a new file, made from the object's name, and unique even if case is ignored."""
+    ending = ENDINGS[spec.shell] if kind.is_code else ".yaml"
+    stem = _portable_name(kind.key(spec))
+    used = {one.casefold() for one in taken}
+    number = 1
+    while True:
+        handle = f"{kind.name}/{stem}{f'-{number}' if number > 1 else ''}{ending}"
+        if handle.casefold() not in used:
+            return handle
+        number += 1
 
 
 if sys.platform == "win32":
@@ -256,11 +263,11 @@ else:
 
 
 def _state_name(server: str) -> str:
-    return f"{_OWN}/state-{_fit(server.partition('://')[2].rstrip('/'))}.json"
+    return f"{_OWN_FOLDER}/state-{_portable_name(server.partition('://')[2].rstrip('/'))}.json"
 
 
-def _fit(name: str) -> str:
-    """A name that every file system takes: letters, digits, and a little more."""
+def _portable_name(name: str) -> str:
+    """A name that every file system accepts: letters, digits and a few other characters."""
     text = unicodedata.normalize("NFC", name)
     text = "".join(one if one.isalnum() or one in " ._-+" else "_" for one in text)[:_NAME_MOST]
     text = text.strip(" .") or "unnamed"
@@ -269,7 +276,7 @@ def _fit(name: str) -> str:
     return f"_{text}" if _RESERVED.fullmatch(text) else text
 
 
-def _hold_single_names(found: Iterable[Written]) -> None:
+def _check_unique_names(found: Iterable[FileContent]) -> None:
     seen: dict[tuple[str, str], str] = {}
     for one in found:
         key = (one.kind, FILES[one.kind].key(one.spec))

@@ -1,8 +1,9 @@
-"""How the kinds that stand by themselves are read and written: scripts, and what an administrator sets up."""
+"""The kinds that are no part of another: scripts, snippets, fields, keys, URL actions, alert templates."""
 
 import os
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -17,9 +18,10 @@ from trmm_async.config.objects import (
     Row,
     Secret,
     StoredKey,
-    noun_methods,
+    read_list,
     spec_of,
     values_of,
+    write_methods,
 )
 from trmm_async.errors import ConfigError
 from trmm_async.profiles import keyring_library, telling
@@ -32,13 +34,10 @@ def _env(values: Sequence[str]) -> dict[str, str]:
 
 
 def _env_twice(*lists: Sequence[str]) -> str:
-    """What is odd about environment variables: the server has a list of them, and a file a mapping."""
-    names = [name for values in lists for name, count in _names_of(values).items() if count > 1]
+    """The finding about duplicate variables: the server has a list of them, a file has a mapping."""
+    counts = [Counter(one.partition("=")[0] for one in values) for values in lists]
+    names = [name for count in counts for name, number in count.items() if number > 1]
     return f"its environment variable {names[0]!r} stands there twice: a file says the last" if names else ""
-
-
-def _names_of(values: Sequence[str]) -> Counter[str]:
-    return Counter(one.partition("=")[0] for one in values)
 
 
 # -- scripts and snippets ------------------------------------------------------------------------------------
@@ -68,37 +67,19 @@ async def _community(trmm: TRMM, _: Sequence[Row], only: Only) -> list[Row]:
     ]
 
 
-async def _snippets(trmm: TRMM, _: Sequence[Row], only: Only) -> list[Row]:
-    return [
-        Row(kind="snippets", id=one.id, spec=spec_of(specs.SnippetSpec, one), thing=one)
-        for one in filter(only, await trmm.scripts.snippets.list())
-    ]
-
-
 # -- what an administrator sets up ---------------------------------------------------------------------------
 
 
-async def _fields(trmm: TRMM, _: Sequence[Row], only: Only) -> list[Row]:
-    return [
-        Row(
-            kind="custom_fields",
-            id=one.id,
-            spec=spec_of(specs.CustomFieldSpec, one, default=one.default or None),
-            thing=one,
-        )
-        for one in filter(only, await trmm.custom_fields.list())
-    ]
+def _field_spec(field: Any) -> Any:
+    return spec_of(specs.CustomFieldSpec, field, default=field.default or None)
 
 
 def _field_prepared(spec: Any, _: str) -> Any:
     return msgspec.structs.replace(spec, default=spec.default or None)
 
 
-async def _keys(trmm: TRMM, _: Sequence[Row], only: Only) -> list[Row]:
-    return [
-        Row(kind="key_store", id=one.id, spec=StoredKey(name=one.name, value=Secret(one.value)), thing=one)
-        for one in filter(only, await trmm.key_store.list())
-    ]
+def _key_spec(entry: Any) -> StoredKey:
+    return StoredKey(name=entry.name, value=Secret(entry.value))
 
 
 def _key_prepared(spec: Any, file: str) -> Any:
@@ -116,43 +97,24 @@ def _key_prepared(spec: Any, file: str) -> Any:
     return StoredKey(name=spec.name, value=Secret((value or "").strip()))
 
 
-def _with_value(wanted: Any, there: Any) -> tuple[Any, Any]:
-    """Without `value_from` the value is left alone."""
-    return (wanted if wanted.value else msgspec.structs.replace(wanted, value=there.value)), there
+def _with_value(wanted: Any, present: Any) -> tuple[Any, Any]:
+    """Without `value_from` in the file, the value is not compared."""
+    return (wanted if wanted.value else msgspec.structs.replace(wanted, value=present.value)), present
 
 
-async def _create_key(trmm: TRMM, spec: Any, _: int | None) -> int:
-    return (await trmm.key_store.create(name=spec.name, value=spec.value.value)).id
+def _key_values(spec: Any, names: Sequence[str] | None) -> dict[str, Any]:
+    values = values_of(spec, names)
+    return values | ({"value": spec.value.value} if "value" in values else {})
 
 
-async def _update_key(trmm: TRMM, row: Row, spec: Any, names: Sequence[str]) -> None:
-    changes = values_of(spec, names)
-    if "value" in changes:
-        changes["value"] = changes["value"].value
-    await trmm.key_store.update(row.id, **changes)
-
-
-async def _actions(trmm: TRMM, _: Sequence[Row], only: Only) -> list[Row]:
-    return [
-        Row(
-            kind="url_actions",
-            id=one.id,
-            spec=spec_of(
-                specs.UrlActionSpec,
-                one,
-                action_type=one.action_type or "web",
-                rest_method=one.rest_method or "post",
-            ),
-            thing=one,
-        )
-        for one in filter(only, await trmm.url_actions.list())
-    ]
-
-
-_ACTIONS: Final = ("action", "resolved_action")
+def _action_spec(action: Any) -> Any:
+    filled = {"action_type": action.action_type or "web", "rest_method": action.rest_method or "post"}
+    return spec_of(specs.UrlActionSpec, action, **filled)
 
 
 # -- alert templates -----------------------------------------------------------------------------------------
+
+_ACTIONS: Final = ("action", "resolved_action")
 
 
 async def _templates(trmm: TRMM, _: Sequence[Row], only: Only) -> list[Row]:
@@ -187,7 +149,7 @@ def _chosen_action(spec: Any, when: str) -> Any:
 
 
 def _template_prepared(spec: Any, file: str) -> Any:
-    """Without an action its type says nothing, and can't be sent."""
+    """The type of an action that is not there means nothing and can't be sent: it is compared as "script"."""
     for when in _ACTIONS:
         if not _has_action(spec, when):
             spec = msgspec.structs.replace(spec, **{f"{when}_type": "script"})
@@ -202,7 +164,7 @@ def _template_prepared(spec: Any, file: str) -> Any:
 
 
 def _template_values(spec: Any, names: Sequence[str] | None) -> dict[str, Any]:
-    """As the SDK takes them: an action and its type go together, and a type alone is nothing."""
+    """The arguments as the SDK takes them: an action is only taken together with its type."""
     values = values_of(spec, names)
     for when in _ACTIONS:
         trio = (f"{when}_type", when, f"{when}_rest")
@@ -217,28 +179,7 @@ def _template_values(spec: Any, names: Sequence[str] | None) -> dict[str, Any]:
     return values
 
 
-async def _create_template(trmm: TRMM, spec: Any, _: int | None) -> int:
-    return (await trmm.alert_templates.create(**_template_values(spec, None))).id
-
-
-async def _update_template(trmm: TRMM, row: Row, spec: Any, names: Sequence[str]) -> None:
-    await trmm.alert_templates.update(row.id, **_template_values(spec, names))
-
-
-_SEVERITIES = tuple(
-    (f"{what}_{how}_alert_severity",) for what in ("check", "task") for how in ("email", "text", "dashboard")
-)
-
-_create_field, _update_field, _delete_field = noun_methods(
-    "custom_fields", ("hide_in_ui", "hide_in_summary"), loss="with_values"
-)
-_create_snippet, _update_snippet, _delete_snippet = noun_methods("scripts.snippets", loss="with_code")
-_create_script, _update_script, _delete_script = noun_methods(
-    "scripts", ("favorite", "hidden"), loss="with_code"
-)
-_delete_key = noun_methods("key_store", loss="with_value")[2]
-_create_action, _update_action, _delete_action = noun_methods("url_actions")
-_delete_template = noun_methods("alert_templates")[2]
+_SCRIPT_METHODS: Final = write_methods("scripts", later=("favorite", "hidden"), loss="with_code")
 
 LIBRARY: Final = (
     Kind(
@@ -247,41 +188,33 @@ LIBRARY: Final = (
         spec=specs.CustomFieldSpec,
         key=lambda spec: f"{spec.model}.{spec.name}",
         fixed=("model", "type"),
-        read=_fields,
-        create=_create_field,
-        update=_update_field,
-        delete=_delete_field,
+        read=read_list("custom_fields", "custom_fields", _field_spec),
         prepare=_field_prepared,
+        **write_methods("custom_fields", later=("hide_in_ui", "hide_in_summary"), loss="with_values"),
     ),
     Kind(
         name="key_store",
         word="key store entry",
         spec=StoredKey,
-        read=_keys,
-        create=_create_key,
-        update=_update_key,
-        delete=_delete_key,
+        read=read_list("key_store", "key_store", _key_spec),
         prepare=_key_prepared,
         narrow=_with_value,
+        **write_methods("key_store", loss="with_value", values=_key_values),
     ),
     Kind(
         name="snippets",
         word="snippet",
         spec=specs.SnippetSpec,
-        read=_snippets,
-        create=_create_snippet,
-        update=_update_snippet,
-        delete=_delete_snippet,
+        read=read_list("snippets", "scripts.snippets", partial(spec_of, specs.SnippetSpec)),
+        **write_methods("scripts.snippets", loss="with_code"),
     ),
     Kind(
         name="scripts",
         word="script",
         spec=specs.ScriptSpec,
         read=_scripts,
-        create=_create_script,
-        update=_update_script,
-        delete=_delete_script,
         unordered=(("supported_platforms",),),
+        **_SCRIPT_METHODS,
     ),
     Kind(
         name="community_scripts",
@@ -289,16 +222,14 @@ LIBRARY: Final = (
         spec=specs.MarksSpec,
         read=_community,
         fixed=("name",),
-        update=_update_script,
+        update=_SCRIPT_METHODS["update"],
     ),
     Kind(
         name="url_actions",
         word="URL action",
         spec=specs.UrlActionSpec,
-        read=_actions,
-        create=_create_action,
-        update=_update_action,
-        delete=_delete_action,
+        read=read_list("url_actions", "url_actions", _action_spec),
+        **write_methods("url_actions"),
     ),
     Kind(
         name="alert_templates",
@@ -312,11 +243,8 @@ LIBRARY: Final = (
             ("resolved_action_rest",): "url_actions",
             **EXCLUDED,
         },
-        unordered=(*UNORDERED_EXCLUDED, *_SEVERITIES),
+        unordered=(*UNORDERED_EXCLUDED, *((name,) for name in specs.SEVERITY_FIELDS)),
         prepare=_template_prepared,
-        create=_create_template,
-        update=_update_template,
-        delete=_delete_template,
+        **write_methods("alert_templates", values=_template_values),
     ),
 )
-"""Custom fields, key store entries, snippets, scripts, URL actions and alert templates."""

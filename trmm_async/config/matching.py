@@ -1,4 +1,4 @@
-"""Which object of a server is the one that a file is about. Pure."""
+"""Matches files to the objects of a server. Pure."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from trmm_async.config.folder import Known
+from trmm_async.config.folder import ObjectRecord
 from trmm_async.config.objects import Kind, Row
 from trmm_async.config.table import KINDS
 
@@ -16,10 +16,13 @@ __all__ = ["Matching", "SeenRow", "Want", "match_objects", "match_parts"]
 
 @dataclass(frozen=True, kw_only=True)
 class Want:
-    """An object as a folder wants it.
+    """An object as the folder describes it.
 
-    `handle` is its file's name in the folder, of what belongs to it with its kind and name behind a `#`;
-    `owner` is the handle of what it belongs to.
+    Attributes:
+        kind: its kind.
+        handle: its file's name in the folder; for a part, followed by "#KIND/LABEL".
+        spec: its content, with names where it refers to other objects.
+        owner: the handle of the object that it belongs to.
     """
 
     kind: str
@@ -29,13 +32,13 @@ class Want:
 
     @property
     def key(self) -> str:
-        """Its name."""
+        """The object's name."""
         return KINDS[self.kind].key(self.spec)
 
 
 @dataclass(frozen=True)
 class SeenRow:
-    """A row, with names in place of ids in `spec`; None if it can't be said so."""
+    """A row whose `spec` has names in place of ids. `spec` is None if no file can hold it."""
 
     row: Row
     spec: Any
@@ -44,7 +47,7 @@ class SeenRow:
 
 @dataclass
 class Matching:
-    """Pairs of what is wanted and what is there, None for what is not."""
+    """The pairs of wanted objects and their rows (None: not on the server), and what was found on the way."""
 
     pairs: list[tuple[Want, SeenRow | None]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
@@ -55,9 +58,9 @@ class Matching:
 
 
 def match_objects(
-    kind: Kind, wants: Sequence[Want], found: Sequence[SeenRow], known: Mapping[str, Known]
+    kind: Kind, wants: Sequence[Want], found: Sequence[SeenRow], known: Mapping[str, ObjectRecord]
 ) -> Matching:
-    """By the id that its file was about, so that a rename is one; else by its name."""
+    """Match by the id that is recorded for the file, so that a rename is recognized; otherwise by name."""
     matching = Matching()
     by_key: defaultdict[str, list[SeenRow]] = defaultdict(list)
     for one in found:
@@ -103,24 +106,24 @@ def _numbers(several: Sequence[SeenRow]) -> str:
     return ", ".join(str(one.row.id) for one in several)
 
 
-# -- what belongs to others ----------------------------------------------------------------------------------
+# -- parts ---------------------------------------------------------------------------------------------------
 
 
 def match_parts(
     kind: Kind,
     wants: Sequence[Want],
     found: Sequence[SeenRow],
-    known: Mapping[str, Known],
+    known: Mapping[str, ObjectRecord],
     owners: Mapping[str, int],
 ) -> Matching:
-    """Among those of one owner: first what is the same, then by name, then by what its file has had before.
+    """Match the parts of each owner: equal ones first, then by name, then by the records of its file.
 
     Args:
-        kind: the kind.
-        wants: those of all owners.
-        found: those of all owners.
-        known: what the files were about before.
-        owners: the ids of owners that are there, by their handles.
+        kind: the parts' kind.
+        wants: the wanted parts of all owners.
+        found: the rows of all owners.
+        known: the records of the folder, by handles.
+        owners: the ids of the owners that exist, by their handles.
     """
     matching = Matching()
     by_owner: defaultdict[str, list[Want]] = defaultdict(list)
@@ -130,19 +133,19 @@ def match_parts(
     for owner, theirs in by_owner.items():
         left = [one for one in found if owner in owners and one.row.owner == owners[owner]]
         files = [owner, *_former_names(kind, owners.get(owner), known)]
-        one_file = _OneFile(kind, files, theirs, left, known)
-        pairs |= one_file.matches
-        if one_file.new and (gone := one_file.had):
+        parts = _PartsMatcher(kind, files, theirs, left, known)
+        pairs |= parts.matches
+        if parts.new and (gone := parts.had):
             matching.findings.append(
-                f"{owner}: {_named(kind, [want.key for want in one_file.new])} new there, and "
+                f"{owner}: {_named(kind, [want.key for want in parts.new])} new there, and "
                 f"{_named(kind, [one.key for one in gone])} gone. If these are renames, apply them one by one"
             )
     matching.pairs = [(want, pairs[want.handle]) for want in wants]
     return matching
 
 
-def _former_names(kind: Kind, owner: int | None, known: Mapping[str, Known]) -> list[str]:
-    """What the owner's file was called before, by the record."""
+def _former_names(kind: Kind, owner: int | None, known: Mapping[str, ObjectRecord]) -> list[str]:
+    """The handles that the owner's file had before, by the records."""
     return [
         handle
         for handle, one in known.items()
@@ -155,8 +158,11 @@ def _named(kind: Kind, names: Sequence[str]) -> str:
     return f"{kind.word}{'s' if names[1:] else ''} {listed} {'are' if names[1:] else 'is'}"
 
 
-class _OneFile:
-    """What belongs to one owner. `new` and `left` become fewer by each rule, and `matches` more."""
+class _PartsMatcher:
+    """Matches the parts of one owner by rules, the surest first.
+
+    Each rule moves pairs from `new` (wanted parts) and `left` (rows) to `matches`.
+    """
 
     def __init__(
         self,
@@ -164,7 +170,7 @@ class _OneFile:
         files: Sequence[str],
         wants: Sequence[Want],
         found: Sequence[SeenRow],
-        known: Mapping[str, Known],
+        known: Mapping[str, ObjectRecord],
     ) -> None:
         self._kind = kind
         prefixes = tuple(f"{file}#{kind.name}/" for file in files)
@@ -181,7 +187,7 @@ class _OneFile:
 
     @property
     def had(self) -> list[SeenRow]:
-        """What the file had, and has no more, in its order there."""
+        """The rows that were parts of the file before and are not matched, in the file's former order."""
         old = [one for one in self.left if one.row.id in self._places and one.spec is not None]
         return sorted(old, key=lambda one: self._places[one.row.id])
 
@@ -196,7 +202,7 @@ class _OneFile:
                 self._match(want, match)
 
     def _pair_uniquely(self) -> None:
-        """Renames of what is otherwise the same."""
+        """Recognize renames of parts that are otherwise equal, if there is only one candidate."""
         fitting = [
             (want, one)
             for want in self.new
@@ -210,7 +216,7 @@ class _OneFile:
                 self._match(want, one)
 
     def _pair_neighbours(self) -> None:
-        """Renames of what stands between the same two as before, if as many stand there."""
+        """Recognize renames by position: as many parts as before are between the same two neighbours."""
         old_order = sorted(
             (*self.had, *(one for one in self.matches.values() if one.row.id in self._places)),
             key=lambda one: self._places[one.row.id],
@@ -233,7 +239,7 @@ class _OneFile:
 
 
 def _between(sequence: Sequence[tuple[Any, int | None]]) -> dict[tuple[int | None, int | None], list[Any]]:
-    """What has no number yet, by the numbers before and behind it."""
+    """Group the items that have no number by the numbers of their neighbours."""
     found: defaultdict[tuple[int | None, int | None], list[Any]] = defaultdict(list)
     waiting: list[Any] = []
     before: int | None = None
@@ -256,8 +262,8 @@ def _has_same_key(want: Want, one: SeenRow) -> bool:
     return want.key == one.key
 
 
-def _is_renamed(kind: Kind, wanted: Any, there: Any) -> bool:
-    if type(wanted) is not type(there):
+def _is_renamed(kind: Kind, wanted: Any, present: Any) -> bool:
+    if type(wanted) is not type(present):
         return False
-    label = {name: getattr(there, name) for name in kind.label(wanted)}
-    return bool(msgspec.structs.replace(wanted, **label) == there)
+    label = {name: getattr(present, name) for name in kind.label(wanted)}
+    return bool(msgspec.structs.replace(wanted, **label) == present)

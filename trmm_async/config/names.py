@@ -1,20 +1,20 @@
-"""The names of what can be referred to, as the server has it."""
+"""Reads the names of objects that others can refer to, without reading these objects in full."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from trmm_async.client import TRMM
-from trmm_async.config.objects import noun_at
+from trmm_async.config.objects import resource_at
 from trmm_async.config.specs import SiteName
 from trmm_async.errors import PermissionDeniedError
 
-__all__ = ["NAMES", "Name"]
+__all__ = ["NAME_READERS", "Name"]
 
 Name = str | SiteName
 
 
 async def _scripts(trmm: TRMM) -> Mapping[int, Name]:
-    """With the community's, which anything may refer to; one with the name of your own is told apart."""
+    """Community scripts, too; one that has the name of a user's script gets " (community)" added."""
     listed = await trmm.scripts.list(hidden=True)
     own = {one.name for one in listed if one.script_type != "builtin"}
     return {
@@ -32,25 +32,25 @@ async def _sites(trmm: TRMM) -> Mapping[int, Name]:
 
 
 async def _agents(trmm: TRMM) -> Mapping[int, Name]:
-    """Agents are named by their ids everywhere; other objects hold a number of the server's for them."""
+    """The agent_ids by the database ids, by which other objects refer to agents."""
     try:
         listed = await trmm.request("GET", "/agents/", params={"detail": "false"})
-    except PermissionDeniedError:  # then none can be named here, and what names one is told
+    except PermissionDeniedError:  # then a reference to an agent becomes a finding of the plan
         return {}
     return {one["id"]: one["agent_id"] for one in listed}
 
 
 def _listed(path: str) -> Callable[[TRMM], Awaitable[Mapping[int, Name]]]:
     async def names(trmm: TRMM) -> Mapping[int, Name]:
-        return {one.id: one.name for one in await noun_at(trmm, path).list()}
+        return {one.id: one.name for one in await resource_at(trmm, path).list()}
 
     return names
 
 
-NAMES: Final[Mapping[str, Callable[[TRMM], Awaitable[Mapping[int, Name]]]]] = {
+NAME_READERS: Final[Mapping[str, Callable[[TRMM], Awaitable[Mapping[int, Name]]]]] = {
     "scripts": _scripts,
     "sites": _sites,
     "agents": _agents,
     **{name: _listed(name) for name in ("url_actions", "alert_templates", "policies", "clients")},
 }
-"""How they are read, by kinds, without all that belongs to them."""
+"""The functions that read names by ids, by the kind of the objects."""

@@ -1,8 +1,8 @@
-"""What a kind of objects is: how it is read, written, named and compared."""
+"""`Kind`: how one kind of object is read from the server, written to it, named and compared."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 import msgspec
 
@@ -16,30 +16,48 @@ __all__ = [
     "FileKind",
     "Kind",
     "Only",
+    "Read",
     "RefPath",
     "Row",
     "Secret",
     "StoredKey",
     "Update",
-    "anything",
+    "WriteMethods",
+    "every",
+    "fields_differing",
     "mapped",
-    "noun_at",
-    "noun_methods",
+    "read_list",
+    "resource_at",
     "spec_of",
-    "told_apart",
+    "tuple_of",
+    "unique_labels",
     "values_of",
+    "write_methods",
 ]
 
 RefPath = tuple[str, ...]
+"""The path of a field in a spec; see `mapped` for "*" and "keys"."""
 Only = Callable[[Any], bool]
-"""Which things of a list are read whole."""
+"""Which objects of a list are read in full."""
+Read = Callable[[TRMM, "Sequence[Row]", Only], Awaitable["list[Row]"]]
+"""(client, rows of the owner's kind, only)"""
 Create = Callable[[TRMM, Any, int | None], Awaitable[int]]
+"""(client, spec with ids, the owner's id); returns the new object's id."""
 Update = Callable[[TRMM, "Row", Any, Sequence[str]], Awaitable[None]]
+"""(client, present row, spec with ids, names of the fields to change)"""
 Delete = Callable[[TRMM, "Row"], Awaitable[None]]
 
 
+class WriteMethods(TypedDict):
+    """The three methods of a `Kind` that write."""
+
+    create: Create
+    update: Update
+    delete: Delete
+
+
 class Secret:
-    """A value of the key store, which is compared and sent, and shown nowhere."""
+    """A value of the key store. It is compared and sent, but shown nowhere."""
 
     __slots__ = ("value",)
 
@@ -57,7 +75,7 @@ class Secret:
 
 
 class StoredKey(msgspec.Struct, frozen=True, kw_only=True):
-    """An entry of the key store as it is compared; without a value its value is not looked at."""
+    """An entry of the key store. If `value` is None, the value is not compared."""
 
     name: str
     value: Any = None
@@ -65,9 +83,15 @@ class StoredKey(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """An object as the server has it: `spec` holds ids where it refers to others.
+    """An object as the server has it.
 
-    `spec` is None, and `odd` says why, where it can't be said in a file; what is odd of another is told.
+    Attributes:
+        kind: the name of its kind.
+        id: its id.
+        spec: its content, with ids where it refers to other objects. None if no file can hold it.
+        owner: the id of the object that it belongs to.
+        thing: the object of the SDK that it was made from.
+        odd: what is wrong with it, for the findings of a plan.
     """
 
     kind: str
@@ -80,27 +104,28 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """How one kind of object is dealt with.
+    """How one kind of object is read, written and compared.
 
     Attributes:
-        name, word: what many, and one, of it are called.
-        spec: what is compared of one.
-        key: its name, by which it is told from others of its kind (and, with an `owner`, of the same owner).
-        read: what the server has of it, of these rows of its `owner`'s kind; of a list only those that fit.
-        refs: where a spec refers to others, and to what kind.
-        fixed: what can't be changed of one that is there.
-        label: of a part, the fields of a spec that its `key` is made of: another value there is a rename.
+        name: the kind's name, a plural, such as "url_actions".
+        word: what messages call one object, such as "URL action".
+        spec: the Struct that is compared.
+        key: the object's name. It is unique within its kind, or within its owner if it has one.
+        read: reads the objects from the server; with an `owner`, those of the given owners.
+        refs: the paths at which a spec refers to other objects, and their kinds.
+        fixed: the fields that can't be changed in an existing object.
+        label: for a part, the fields from which its `key` is made: a change there is a rename.
         owner: the kind that it is a part of.
-        create, update, delete: None where it can't be done.
-        prepare: a spec as a file has it, as it is compared.
-        unordered: where a spec has what is a set, and the server tells it in an order of its own.
-        narrow: of a spec that is wanted and one that is there, what is compared.
+        create, update, delete: None if the server does not offer it.
+        prepare: turns a spec from a file (given with its handle) into the form that is compared.
+        unordered: the paths of sets, which the server returns in any order.
+        narrow: reduces the wanted and the present spec to what is to be compared.
     """
 
     name: str
     word: str
     spec: Any
-    read: Callable[[TRMM, Sequence[Row], Only], Awaitable[list[Row]]]
+    read: Read
     key: Callable[[Any], str] = lambda spec: str(spec.name)
     label: Callable[[Any], tuple[str, ...]] = lambda _: ("name",)
     refs: Mapping[RefPath, str] = field(default_factory=dict)
@@ -111,39 +136,44 @@ class Kind:
     delete: Delete | None = None
     prepare: Callable[[Any, str], Any] = lambda spec, _: spec
     unordered: Sequence[RefPath] = ()
-    narrow: Callable[[Any, Any], tuple[Any, Any]] = lambda wanted, there: (wanted, there)
+    narrow: Callable[[Any, Any], tuple[Any, Any]] = lambda wanted, present: (wanted, present)
 
     def normal(self, spec: Any) -> Any:
-        """The same in one form: what is a set, in one order."""
+        """The spec with each set in one fixed order, so that equal specs compare as equal."""
         for path in self.unordered:
             spec = mapped(spec, path, _in_order)
         return spec
 
-    def differing(self, wanted: Any, there: Any) -> tuple[str, ...]:
-        """The names of what is otherwise there, of what is said at all."""
-        wanted, there = self.narrow(wanted, there)
-        return tuple(
-            name for name in wanted.__struct_fields__ if getattr(wanted, name) != getattr(there, name)
-        )
+    def differing(self, wanted: Any, present: Any) -> tuple[str, ...]:
+        """The names of the fields that differ, among those that are compared at all."""
+        return fields_differing(*self.narrow(wanted, present))
+
+
+def fields_differing(first: Any, second: Any) -> tuple[str, ...]:
+    """The names of the fields in which two Structs of one type differ."""
+    return tuple(name for name in first.__struct_fields__ if getattr(first, name) != getattr(second, name))
 
 
 @dataclass(frozen=True, kw_only=True)
 class FileKind:
-    """What the files of one folder hold.
+    """What the files of one folder contain.
 
     Attributes:
-        spec: what one file holds.
-        parts: what it holds is the object, and others that belong to it, each with its kind.
-        whole: the other way round, of a spec, of its parts by their kinds, and of what the file held before.
-        is_code: its files are code with front matter.
+        name: the folder's name, which is the kind's.
+        word: what messages call one object.
+        spec: the Struct of one file.
+        key: the object's name.
+        split: splits a file's content into the object and its parts, by their kinds.
+        join: the reverse. Takes the object, its parts by their kinds, and the file's former content or None.
+        is_code: the files are code with front matter.
     """
 
     name: str
     word: str
     spec: Any
     key: Callable[[Any], str] = lambda spec: str(spec.name)
-    parts: Callable[[Any], tuple[Any, Mapping[str, Sequence[Any]]]] = lambda spec: (spec, {})
-    whole: Callable[[Any, Mapping[str, Sequence[Any]], Any], Any] = lambda spec, *_: spec
+    split: Callable[[Any], tuple[Any, Mapping[str, Sequence[Any]]]] = lambda spec: (spec, {})
+    join: Callable[[Any, Mapping[str, Sequence[Any]], Any], Any] = lambda spec, *_: spec
     is_code: bool = False
 
 
@@ -161,7 +191,10 @@ def _rank(value: Any) -> tuple[int, int, str]:
 
 
 def mapped(value: Any, path: RefPath, change: Callable[[Any], Any]) -> Any:
-    """The same with another value at this path: each of several at a `*`, the keys at `keys`. None stays."""
+    """The value with `change` applied at a path. None stays None.
+
+    In the path, "*" stands for each item of a tuple, and "keys" for each key of a mapping.
+    """
     if value is None:
         return None
     if not path:
@@ -185,8 +218,8 @@ EXCLUDED: Final[Mapping[RefPath, str]] = {
 UNORDERED_EXCLUDED: Final[Sequence[RefPath]] = tuple((path[0],) for path in EXCLUDED)
 
 
-def told_apart(labels: Sequence[str]) -> list[str]:
-    """The same labels, the second and later of one with a number that no other has: "ping x #2"."""
+def unique_labels(labels: Sequence[str]) -> list[str]:
+    """The labels, with a number added to the second and later of the same ones, such as "ping x #2"."""
     taken = {*labels}
     found: list[str] = []
     for label in labels:
@@ -198,52 +231,83 @@ def told_apart(labels: Sequence[str]) -> list[str]:
     return found
 
 
-def anything(_: Any) -> bool:
-    """Every thing of a list is read whole."""
+def every(_: Any) -> bool:
+    """An `Only` that accepts every object."""
     return True
 
 
-def spec_of(spec: Any, noun: Any, **other: Any) -> Any:
-    """A spec with a noun's values; a text that is not there is an empty one."""
+def spec_of(spec: Any, thing: Any, **other: Any) -> Any:
+    """Make a spec from an object of the SDK. `other` replaces its values, and a missing text becomes ""."""
     values = dict(other)
     for one in msgspec.structs.fields(spec):
         if one.name not in values:
-            value = getattr(noun, one.name)
+            value = getattr(thing, one.name)
             values[one.name] = "" if value is None and one.type is str else value
     return spec(**values)
 
 
 def values_of(spec: Any, names: Sequence[str] | None = None) -> dict[str, Any]:
-    """A spec's values, of these names, by their names."""
+    """The fields of a spec with these names, or all of them, as a dict."""
     return {name: getattr(spec, name) for name in names or spec.__struct_fields__}
 
 
-def noun_methods(at: str, later: Sequence[str] = (), *, loss: str = "") -> tuple[Create, Update, Delete]:
-    """How a noun's own methods create, update and delete; `later` can be set only of what is there.
+def tuple_of(value: Any) -> Any:
+    """The value, or a tuple if it is a list."""
+    return tuple(value) if isinstance(value, list) else value
 
-    `loss` is what `delete` wants to be told, which the plan has shown and somebody has agreed to.
+
+def read_list(kind: str, at: str, to_spec: Callable[[Any], Any]) -> Read:
+    """A `read` for objects that the list of a resource returns in full.
+
+    Args:
+        kind: the kind's name.
+        at: the path of the resource, see `resource_at`.
+        to_spec: makes a spec of an object of the SDK.
+    """
+
+    async def read(trmm: TRMM, _: Sequence[Row], only: Only) -> list[Row]:
+        listed = await resource_at(trmm, at).list()
+        return [Row(kind=kind, id=one.id, spec=to_spec(one), thing=one) for one in filter(only, listed)]
+
+    return read
+
+
+def write_methods(
+    at: str,
+    *,
+    later: Sequence[str] = (),
+    loss: str = "",
+    values: Callable[[Any, Sequence[str] | None], dict[str, Any]] = values_of,
+) -> WriteMethods:
+    """Write by the methods `create`, `update` and `delete` of a resource.
+
+    Args:
+        at: the path of the resource, see `resource_at`.
+        later: fields that `create` does not take; they are set by an `update` after it.
+        loss: the argument by which `delete` is told that the loss of data was accepted: the plan showed it.
+        values: makes the arguments from a spec and the names of the fields to change (None: all).
     """
 
     async def create(trmm: TRMM, spec: Any, _owner: int | None) -> int:
-        noun = noun_at(trmm, at)
-        values = values_of(spec)
-        afterwards = {name: values.pop(name) for name in later}
-        made = await noun.create(**values)
+        resource = resource_at(trmm, at)
+        arguments = values(spec, None)
+        afterwards = {name: arguments.pop(name) for name in later}
+        made = await resource.create(**arguments)
         if any(afterwards.values()):
-            await noun.update(made, **afterwards)
+            await resource.update(made, **afterwards)
         return int(made.id)
 
     async def update(trmm: TRMM, row: Row, spec: Any, names: Sequence[str]) -> None:
-        await noun_at(trmm, at).update(row.thing, **values_of(spec, names))
+        await resource_at(trmm, at).update(row.thing, **values(spec, names))
 
     async def delete(trmm: TRMM, row: Row) -> None:
-        await noun_at(trmm, at).delete(row.id, **({loss: True} if loss else {}))
+        await resource_at(trmm, at).delete(row.id, **({loss: True} if loss else {}))
 
-    return create, update, delete
+    return WriteMethods(create=create, update=update, delete=delete)
 
 
-def noun_at(trmm: TRMM, path: str) -> Any:
-    """The noun of a client's at this path, as "scripts.snippets"."""
+def resource_at(trmm: TRMM, path: str) -> Any:
+    """A resource of a client by its path, such as "scripts.snippets"."""
     found: Any = trmm
     for word in path.split("."):
         found = getattr(found, word)

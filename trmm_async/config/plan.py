@@ -1,4 +1,4 @@
-"""A plan as a value, and in words. Pure."""
+"""`ConfigPlan`: the steps that `apply` would do, as a value and as text. Pure."""
 
 import difflib
 from collections import Counter
@@ -19,15 +19,21 @@ _SIGNS: Final = {"create": "+", "change": "~", "delete": "-"}
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One thing to do: to create, to change or to delete an object.
+    """One step of a plan: create, change or delete an object.
 
     Attributes:
         action: "create", "change" or "delete".
-        kind, name: which object; `owner` is the name of what it belongs to.
-        id: the server's number for it; None of one that is to be created.
-        before, after: how it is, and how it is to be; None where it is not.
-        changes: the names of what differs between the two.
-        handle: the file that says so.
+        kind: the kind of the object.
+        name: its name.
+        handle: the file that it comes from.
+        id: its id on the server; None for an object that is to be created.
+        before: its content now; None for an object that is to be created.
+        after: its content afterwards; None for an object that is to be deleted.
+        changes: the names of the fields that differ.
+        owner: the name of the object that it belongs to.
+        seen: the row of the server that the plan is based on.
+        owner_handle: the file of the object that it belongs to.
+        alike: the ids of other objects that had the same name already.
     """
 
     action: Literal["create", "change", "delete"]
@@ -45,12 +51,12 @@ class Step:
 
     @property
     def title(self) -> str:
-        """The step on one line, as "~ script 'Clear-Temp'"."""
+        """The step on one line, such as "~ script 'Clear-Temp'"."""
         of = f" of {self.owner!r}" if self.owner is not None else ""
         return one_line(clean(f"{_SIGNS[self.action]} {KINDS[self.kind].word} {self.name!r}{of}"))
 
     def to_dict(self) -> dict[str, Any]:
-        """The step in the types of JSON. What is secret is not in it."""
+        """The step in the types of JSON, without secrets."""
         return {
             "action": self.action,
             "kind": self.kind,
@@ -66,7 +72,7 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True)
 class Match:
-    """What a file is about by its handle: the object's id, and its name on the server."""
+    """The object of a file: its id, and its name on the server."""
 
     id: int
     name: str
@@ -74,15 +80,19 @@ class Match:
 
 @dataclass(frozen=True, kw_only=True)
 class ConfigPlan:
-    """What `apply` would do, in this order. `str(plan)` shows it, with what differs; nothing secret is in it.
+    """What `apply` would do, in this order. `str(plan)` shows it with all differences, and without secrets.
 
     Attributes:
-        server: its address.
-        steps: what is to be done. Nothing: the server is as the folder says.
-        would_delete: what `apply` made, and no file is about any more: it stays, since nobody asked for that.
-        findings: what is odd on the server: objects without a name, those that refer to what is not there,
-            those that no file can say.
-        unmanaged: how many objects there are that no file is about, by their kinds. They are left alone.
+        server: the server's address.
+        steps: the steps. If there are none, the server is as the folder says.
+        would_delete: objects that `apply` created and that have no file any more. They are only deleted with
+            `delete=True`.
+        findings: oddities on the server: objects without a name, references to missing objects, objects that
+            no file can describe.
+        unmanaged: how many objects have no file, by their kinds. They are left alone.
+        ids: the ids of objects by their names, by kinds.
+        matches: the objects that the files describe, by their handles.
+        places: the position of each object among those of its kind, by its handle.
     """
 
     server: str
@@ -115,15 +125,15 @@ class ConfigPlan:
 
 
 def in_words(plan: ConfigPlan) -> str:
-    """A plan as people read it, with what differs; safe for a terminal."""
+    """The plan as text for people, with all differences. Safe for a terminal."""
     lines: list[str] = []
     for step in plan.steps:
         lines += [step.title, *_differences(step)]
     lines += [f"{step.title}: would delete" for step in plan.would_delete]
     lines += [f"! {one_line(clean(finding))}" for finding in plan.findings]
     if plan.unmanaged:
-        told = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in plan.unmanaged.items())
-        lines.append(f"left alone: {told}")
+        unmanaged = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in plan.unmanaged.items())
+        lines.append(f"left alone: {unmanaged}")
     counts = Counter(step.action for step in plan.steps)
     total = ", ".join(f"{counts[action]} to {action}" for action in ("create", "change", "delete"))
     nothing = (

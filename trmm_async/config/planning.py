@@ -1,4 +1,4 @@
-"""What has to be done to a server so that it is as a folder says. Pure: of what is wanted, and what is."""
+"""Compares what a folder wants with what a server has, and makes the plan. Pure."""
 
 import re
 from collections import Counter, defaultdict
@@ -9,51 +9,51 @@ from typing import Any, Final
 
 import msgspec
 
-from trmm_async.config.folder import Known, kind_of
+from trmm_async.config.assignments import check_value
+from trmm_async.config.folder import ObjectRecord, kind_of
 from trmm_async.config.matching import SeenRow, Want, match_objects, match_parts
 from trmm_async.config.names import Name
-from trmm_async.config.objects import Kind, RefPath, Row, StoredKey, mapped, told_apart
-from trmm_async.config.places import hold_value
+from trmm_async.config.objects import Kind, RefPath, Row, StoredKey, mapped, unique_labels
 from trmm_async.config.plan import ConfigPlan, Match, Step
 from trmm_async.config.specs import SiteName, plain
 from trmm_async.config.table import KINDS
 from trmm_async.errors import ConfigError, InvalidRequestError
 from trmm_async.plaintext import alike, is_named
 
-__all__ = ["Described", "Present", "Thing", "Wanted", "compare", "describe", "named"]
+__all__ = ["Described", "Present", "Thing", "Wanted", "compare", "describe", "with_ids"]
 
 _NUMBER: Final = re.compile(r"#([0-9]{1,18})")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """What a folder says about a server: all objects of these kinds, and what is known from before."""
+    """What a folder says about a server: the objects of some kinds, and the records of these (`known`)."""
 
     server: str
     kinds: tuple[str, ...]
     objects: tuple[Want, ...] = ()
-    known: Mapping[str, Known] = field(default_factory=dict)
+    known: Mapping[str, ObjectRecord] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Present:
-    """What a server has: its objects by their kinds, and the names of whatever can be referred to."""
+    """What a server has: its objects by kinds, and by kinds and ids the names to which objects refer."""
 
     rows: Mapping[str, Sequence[Row]]
     names: Mapping[str, Mapping[int, Name]] = field(default_factory=dict)
 
 
 def compare(wanted: Wanted, present: Present, *, delete: bool = False) -> ConfigPlan:
-    """The plan that makes of what is present what is wanted.
+    """Make the plan that turns what is present into what is wanted.
 
     Args:
         wanted: what the folder says.
         present: what the server has.
-        delete: also delete what is known to be made by `apply`, and that no file is about any more.
+        delete: also delete objects that `apply` created and that have no file any more.
 
     Raises:
-        ConfigError: it can't be done: two objects have one name, something refers to what is not there, a
-            thing can't be created or changed. All that is wrong is in the one error.
+        ConfigError: it is impossible: two objects have the same name, a reference leads nowhere, or an object
+            can't be created or changed. One error lists everything that is wrong.
     """
     comparison = _Comparison(wanted, present)
     comparison.compare_all()
@@ -62,7 +62,7 @@ def compare(wanted: Wanted, present: Present, *, delete: bool = False) -> Config
 
 @dataclass(frozen=True, kw_only=True)
 class Thing:
-    """An object of a server as a file can say it, with what belongs to it."""
+    """An object of a server in the form of files, with its parts."""
 
     kind: str
     id: int
@@ -72,20 +72,20 @@ class Thing:
 
     @property
     def parts_by_kind(self) -> dict[str, list[Any]]:
-        """What belongs to it, by its kinds."""
+        """The specs of its parts, by their kinds."""
         return {kind: [one.spec for one in things] for kind, things in self.parts.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Described:
-    """What files can say of a server, and what is odd there."""
+    """A server's objects in the form of files, and what is odd on the server."""
 
     things: tuple[Thing, ...] = ()
     findings: tuple[str, ...] = ()
 
 
 def describe(present: Present, kinds: Sequence[str]) -> Described:
-    """What files can say of what is present. Two objects of one name are none of it."""
+    """Turn what is present into the form of files. Objects that share a name are left out."""
     comparison = _Comparison(Wanted(server="", kinds=tuple(kinds)), present)
     comparison.compare_all()
     of: defaultdict[int, dict[str, list[Thing]]] = defaultdict(dict)
@@ -137,7 +137,7 @@ class _Comparison:
         }
 
     def compare_all(self) -> None:
-        """Every kind, in the order of dependency."""
+        """Compare all kinds, each after those to which it refers."""
         for name, kind in KINDS.items():
             if name in self.wanted.kinds:
                 self.compare(kind)
@@ -145,7 +145,7 @@ class _Comparison:
             raise ConfigError("; ".join(dict.fromkeys(self.problems)))
 
     def plan(self, *, delete: bool) -> ConfigPlan:
-        """All of it together."""
+        """The plan, after `compare_all`."""
         ids: dict[str, dict[Name, int]] = {
             kind: {name: number for number, name in names.items()} for kind, names in self.names.items()
         }
@@ -162,7 +162,7 @@ class _Comparison:
         )
 
     def compare(self, kind: Kind) -> None:
-        """One kind, after all that it may refer to."""
+        """Compare one kind."""
         wants = [
             replace(want, spec=kind.normal(want.spec))
             for want in self.wanted.objects
@@ -194,10 +194,10 @@ class _Comparison:
         matched = {one.row.id for _, one in pairs if one is not None}
         for one in found:
             if one.row.id not in matched:
-                self._left(kind, one)
+                self._without_file(kind, one)
 
     def _names_freed_first(self, kind: Kind, steps: Sequence[Step]) -> list[Step]:
-        """The steps in an order in which no name is given that another object still has."""
+        """Order the steps such that no object gets a name that another one still has."""
         if kind.owner is not None:
             return list(steps)
         ordered: list[Step] = []
@@ -224,14 +224,14 @@ class _Comparison:
         return want.key if kind.owner is None else want.handle.partition(f"#{kind.name}/")[2]
 
     def _label_parts(self, kind: Kind, found: Sequence[SeenRow]) -> None:
-        """What a policy's checks are referred to by: of several of one name, the later have a number."""
+        """Record the labels of parts, by which tasks refer to checks. Equal ones get a number added."""
         if kind.owner is None or kind.name == "sites":
             return
         of: defaultdict[int | None, list[SeenRow]] = defaultdict(list)
         for one in sorted(found, key=lambda one: one.row.id):
             of[one.row.owner].append(one)
         for theirs in of.values():
-            labels = told_apart([one.key for one in theirs])
+            labels = unique_labels([one.key for one in theirs])
             self.names.setdefault(kind.name, {}).update(
                 {one.row.id: label for one, label in zip(theirs, labels, strict=True)}
             )
@@ -240,10 +240,10 @@ class _Comparison:
         owner = next((one for one in self.wanted.objects if one.handle == want.owner), None)
         return None if owner is None else owner.key
 
-    # -- what there is ---------------------------------------------------------------------------------------
+    # -- what the server has ---------------------------------------------------------------------------------
 
     def _as_seen(self, kind: Kind, row: Row) -> SeenRow | None:
-        """A row with names in place of ids; None of one that is nobody's."""
+        """The row with names in place of ids; None if the object has no name."""
         what = f"{kind.word} {row.id}"
         if row.spec is None:
             self.findings.append(f"{what}: {row.odd}; it is left alone")
@@ -271,11 +271,11 @@ class _Comparison:
             return SiteName(client=f"#{number}", site=f"#{number}") if kind == "sites" else f"#{number}"
         return found
 
-    # -- what is to be done ----------------------------------------------------------------------------------
+    # -- steps and problems ----------------------------------------------------------------------------------
 
     def _step(self, kind: Kind, want: Want, one: SeenRow | None) -> None:
         spec = want.spec
-        self._hold_references(kind, want, one)
+        self._check_references(kind, want, one)
         about: dict[str, Any] = {
             "kind": kind.name,
             "name": want.key,
@@ -291,7 +291,7 @@ class _Comparison:
                     f"{want.handle}: a new entry needs value_from: env:NAME or keyring:SERVICE/NAME"
                 )
             else:
-                self._hold_name(kind, want)
+                self._check_name(kind, want)
                 self.steps.append(Step(action="create", after=spec, alike=self._alike(kind, want), **about))
             return
         if one.spec is None:
@@ -308,9 +308,9 @@ class _Comparison:
             )
         elif changes:
             if want.key != one.key:
-                self._hold_name(kind, want)
+                self._check_name(kind, want)
             if "custom_fields" in changes:
-                self._hold_values(want, one)
+                self._check_values(want, one)
             after, before = kind.narrow(spec, one.spec)
             self.steps.append(
                 Step(
@@ -324,20 +324,20 @@ class _Comparison:
                 )
             )
 
-    def _hold_values(self, want: Want, one: SeenRow) -> None:
-        """Values of custom fields that are to be set must fit: it is the field's definition that says so."""
+    def _check_values(self, want: Want, one: SeenRow) -> None:
+        """Check that new values of custom fields fit the fields' definitions."""
         fields = KINDS["custom_fields"]
         defined = {fields.key(row.spec): row.spec for row in self.present.rows.get(fields.name, ())}
         defined |= {each.key: each.spec for each in self.wanted.objects if each.kind == fields.name}
         for name, value in want.spec.custom_fields.items():
             if name in defined and value != one.spec.custom_fields.get(name):
                 try:
-                    hold_value(defined[name], value)
+                    check_value(defined[name], value)
                 except InvalidRequestError as error:
                     self.problems.append(f"{want.handle}: {error}")
 
     def _alike(self, kind: Kind, want: Want) -> frozenset[int]:
-        """The ids of those of the same name that are there, and are others."""
+        """The ids of other objects on the server that have the same name."""
         owner = self.matched.get(want.owner or "")
         return frozenset(
             one.row.id
@@ -345,8 +345,8 @@ class _Comparison:
             if one.key == want.key and one.row.owner == (owner and owner.id)
         )
 
-    def _hold_name(self, kind: Kind, want: Want) -> None:
-        """A new name must be one that the server keeps; if it is almost another's, that is told."""
+    def _check_name(self, kind: Kind, want: Want) -> None:
+        """Check that the server keeps a new name as it is. Almost the name of another is a finding."""
         if want.key != want.key.strip():
             self.problems.append(
                 f"{want.handle}: {want.key!r} has spaces around it, which the server takes away from a name"
@@ -362,8 +362,11 @@ class _Comparison:
                 "but for capitals or the way in which accents are composed"
             )
 
-    def _hold_references(self, kind: Kind, want: Want, one: SeenRow | None) -> None:
-        """What it refers to must be there, or come before it; a number only stays where the server has it."""
+    def _check_references(self, kind: Kind, want: Want, one: SeenRow | None) -> None:
+        """Check that each reference leads to an object that exists or is created before.
+
+        A number in place of a name ("#17") may stay where the server has it already.
+        """
         for path, other in kind.refs.items():
             there = set(_at(one.spec, path)) if one is not None and one.spec is not None else set()
             for name in _at(want.spec, path):
@@ -381,15 +384,14 @@ class _Comparison:
                         f"{want.handle}: there is no {KINDS[other].word} {shown!r}{alike(shown, texts)}"
                     )
 
-    def _left(self, kind: Kind, one: SeenRow) -> None:
-        """What no file is about."""
+    def _without_file(self, kind: Kind, one: SeenRow) -> None:
+        """Decide about an object that no file describes: delete it if `apply` made it, or leave it alone."""
         handle = self._made_of.get((kind.name, one.row.id))
-        # Of a file that is there, a part is gone; a part of a policy that goes, goes with it.
         if handle is None or kind.delete is None or one.spec is None:
             self.unmanaged[kind.name] += 1
             return
         if any(step.kind == kind.owner and step.id == one.row.owner for step in self.deletes):
-            return
+            return  # the server deletes it with its owner
         if kind.owner is None and (kind.name, one.key) in self._referred:
             self.findings.append(
                 f"{kind.word} {one.row.id}, {one.key!r}, has no file any more, and another file refers to "
@@ -421,7 +423,7 @@ class _Comparison:
 
 
 def _at(value: Any, path: RefPath) -> Iterator[Any]:
-    """What stands at this path."""
+    """The values at this path."""
     found: list[Any] = []
 
     def note(one: Any) -> Any:
@@ -432,18 +434,18 @@ def _at(value: Any, path: RefPath) -> Iterator[Any]:
     yield from found
 
 
-def named(step: Step, ids: Mapping[str, Mapping[Name, int]], numbers: Mapping[str, int]) -> Any:
-    """What is to be, with ids in place of names, as it is sent.
+def with_ids(step: Step, ids: Mapping[str, Mapping[Name, int]], numbers: Mapping[str, int]) -> Any:
+    """The content that a step sends, with ids in place of names.
 
     Args:
         step: the step.
-        ids: of the names of each kind.
-        numbers: the ids of what files are about, by their handles.
+        ids: the ids by names, by kinds.
+        numbers: the ids of the objects of files, by their handles.
     """
     spec, owner = step.after, KINDS[step.kind].owner
     for path, kind in KINDS[step.kind].refs.items():
         if KINDS[kind].owner == owner is not None:
-            # Of the same policy, whose file has it.
+            # A part of the same policy: labels are unique only within its file.
             spec = mapped(spec, path, partial(_number_of_part, numbers, f"{step.owner_handle}#{kind}/"))
         else:
             spec = mapped(spec, path, partial(_number, ids.get(kind, {})))

@@ -1,6 +1,7 @@
-"""How policies are read and written, with their patch policies, checks and tasks."""
+"""The kinds of policies and what belongs to them: patch policies, checks and tasks."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from types import SimpleNamespace
 from typing import Any, Final, get_args
 
@@ -14,23 +15,15 @@ from trmm_async.config.objects import (
     Kind,
     Only,
     Row,
-    anything,
-    noun_methods,
+    every,
+    read_list,
     spec_of,
+    tuple_of,
     values_of,
+    write_methods,
 )
 
-__all__ = ["POLICIES", "check_label", "parts_of_policy", "whole_policy"]
-
-
-# -- policies ------------------------------------------------------------------------------------------------
-
-
-async def _policies(trmm: TRMM, _: Sequence[Row], only: Only) -> list[Row]:
-    return [
-        Row(kind="policies", id=one.id, spec=spec_of(specs.PolicySpec, one), thing=one)
-        for one in filter(only, await trmm.policies.list())
-    ]
+__all__ = ["POLICIES", "check_label", "join_policy", "split_policy"]
 
 
 def _by_tag(union: Any) -> dict[str, Any]:
@@ -51,26 +44,15 @@ _LABELS: Final[Mapping[str, str]] = {
     "script": "script",
     "eventlog": "name",
 }
-_BESIDE: Final[Mapping[str, tuple[str, ...]]] = {"ping": ("ip",), "winsvc": ("display_name",)}
-"""What changes with the label."""
+_CHANGED_WITH_LABEL: Final[Mapping[str, tuple[str, ...]]] = {"ping": ("ip",), "winsvc": ("display_name",)}
+"""Fields that usually change together with the label."""
 
 
-def check_label(spec: Any) -> str:
-    """What tells a policy's check from its others: "diskspace C:", "script Get-DiskInfo", "cpuload"."""
-    kind = _tag(spec)
-    told = getattr(spec, _LABELS[kind]) if kind in _LABELS else ""
-    if kind == "ping":
-        told = told or spec.ip
-    return f"{kind} {told}".rstrip()
-
-
-def _check_label_fields(spec: Any) -> tuple[str, ...]:
-    kind = _tag(spec)
-    return (_LABELS[kind], *_BESIDE.get(kind, ())) if kind in _LABELS else ()
+# -- patch policies ------------------------------------------------------------------------------------------
 
 
 async def _patches(trmm: TRMM, owners: Sequence[Row], only: Only) -> list[Row]:
-    """Of several that a policy has the server heeds the first alone."""
+    """If a policy has several, the server applies only the first."""
     wanted = {policy.id for policy in owners}
     rows: list[Row] = []
     for policy in await trmm.request("GET", "/automation/policies/"):
@@ -81,14 +63,10 @@ async def _patches(trmm: TRMM, owners: Sequence[Row], only: Only) -> list[Row]:
             spec, odd = None, f"the server heeds another of policy {policy['id']}, and not this one"
             if not place:
                 names = specs.PatchSpec.__struct_fields__
-                spec, odd = specs.PatchSpec(**{name: _patch_value(one[name]) for name in names}), ""
+                spec, odd = specs.PatchSpec(**{name: tuple_of(one[name]) for name in names}), ""
             if only(SimpleNamespace(id=one["id"])):
                 rows.append(Row(spec=spec, odd=odd, **about))
     return rows
-
-
-def _patch_value(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
 
 
 async def _create_patches(trmm: TRMM, spec: Any, owner: int | None) -> int:
@@ -103,8 +81,25 @@ async def _delete_patches(trmm: TRMM, row: Row) -> None:
     await trmm.policies.patches.delete(row.id)
 
 
+# -- checks --------------------------------------------------------------------------------------------------
+
+
+def check_label(spec: Any) -> str:
+    """The name of a check among those of its policy: "diskspace C:", "script Get-DiskInfo", "cpuload"."""
+    kind = _tag(spec)
+    label = getattr(spec, _LABELS[kind]) if kind in _LABELS else ""
+    if kind == "ping":
+        label = label or spec.ip
+    return f"{kind} {label}".rstrip()
+
+
+def _check_label_fields(spec: Any) -> tuple[str, ...]:
+    kind = _tag(spec)
+    return (_LABELS[kind], *_CHANGED_WITH_LABEL.get(kind, ())) if kind in _LABELS else ()
+
+
 async def _checks(trmm: TRMM, owners: Sequence[Row], only: Only) -> list[Row]:
-    if only is not anything:
+    if only is not every:
         return [
             _check(await trmm.checks.get(listed), policy.id)
             for policy in owners
@@ -116,14 +111,17 @@ async def _checks(trmm: TRMM, owners: Sequence[Row], only: Only) -> list[Row]:
 async def _of_all(
     trmm: TRMM, kind: str, found: Sequence[Any], owners: Sequence[Row], row: Callable[[Any, int | None], Row]
 ) -> list[Row]:
-    """Those of these policies, and those of nobody."""
+    """The rows of these policies, and findings about objects that belong to nothing."""
     wanted = {policy.id for policy in owners}
     lost = [one.id for one in found if one.policy is None and one.agent_id is None]
     return [row(one, one.policy) for one in found if one.policy in wanted] + await _nobodys(trmm, kind, lost)
 
 
 async def _nobodys(trmm: TRMM, kind: str, suspects: Sequence[int]) -> list[Row]:
-    """Those of neither an agent nor a policy; what an agent has looks the same to who may not list agents."""
+    """Rows for those that belong to neither an agent nor a policy.
+
+    The typed list can't tell: to a user who may not list agents, an agent's check looks the same.
+    """
     if not suspects:
         return []
     listed = await trmm.request("GET", f"/{kind}/")
@@ -142,7 +140,7 @@ def _check(check: Any, policy: int | None) -> Row:
 
 
 def _check_prepared(spec: Any, _: str) -> Any:
-    """With what the SDK puts in for names that are not given."""
+    """The spec with the names that the SDK fills in if they are not given."""
     if "ip" in spec.__struct_fields__:
         return msgspec.structs.replace(spec, name=spec.name or spec.ip)
     if "display_name" in spec.__struct_fields__:
@@ -162,8 +160,11 @@ async def _delete_check(trmm: TRMM, row: Row) -> None:
     await trmm.checks.delete(row.id, in_use=True)
 
 
+# -- tasks ---------------------------------------------------------------------------------------------------
+
+
 async def _tasks(trmm: TRMM, owners: Sequence[Row], only: Only) -> list[Row]:
-    if only is not anything:
+    if only is not every:
         return [
             _task(task, policy.id)
             for policy in owners
@@ -176,12 +177,12 @@ def _task(task: Any, policy: int | None) -> Row:
     if task.timing is None or not task.actions or "actions" in task.extra:
         odd = f"a task, {task.name!r}, whose schedule or actions can't be read"
         return Row(kind="tasks", id=task.id, spec=None, owner=policy, thing=task, odd=odd)
-    told = {name: getattr(task, name) for name in specs.TaskSpec.__struct_fields__ if hasattr(task, name)}
-    values = {name: value for name, value in told.items() if value is not None} | {
+    found = {name: getattr(task, name) for name in specs.TaskSpec.__struct_fields__ if hasattr(task, name)}
+    values = {name: value for name, value in found.items() if value is not None} | {
         "schedule": _SCHEDULES[_tag(task.timing)](**values_of(task.timing)),
         "actions": tuple(_ACTIONS[_tag(one)](**values_of(one)) for one in task.actions),
     }
-    # By what FACTS of a real server say: such a task can't be deleted.
+    # Observed on a real server: such a task can't be deleted.
     odd = f"it is one of the agent {task.agent_id} as well as of the policy {policy}: it can't be deleted so"
     return Row(
         kind="tasks",
@@ -205,34 +206,33 @@ async def _delete_task(trmm: TRMM, row: Row) -> None:
     await trmm.tasks.delete(row.id, in_use=True)
 
 
-def parts_of_policy(spec: Any) -> tuple[Any, Mapping[str, Sequence[Any]]]:
-    """What a policy's file holds, as the policy and what belongs to it."""
+# -- policies ------------------------------------------------------------------------------------------------
+
+
+def split_policy(spec: Any) -> tuple[Any, Mapping[str, Sequence[Any]]]:
+    """Split a policy's file into the policy and what belongs to it."""
     patches = () if spec.patch_policy is None else (spec.patch_policy,)
-    whole = specs.PolicySpec(**values_of(spec, specs.PolicySpec.__struct_fields__))
-    return whole, {"patch_policies": patches, "checks": spec.checks, "tasks": spec.tasks}
+    policy = specs.PolicySpec(**values_of(spec, specs.PolicySpec.__struct_fields__))
+    return policy, {"patch_policies": patches, "checks": spec.checks, "tasks": spec.tasks}
 
 
-def whole_policy(spec: Any, parts: Mapping[str, Sequence[Any]], _: Any) -> Any:
-    """The other way round."""
+def join_policy(spec: Any, parts: Mapping[str, Sequence[Any]], _: Any) -> Any:
+    """Make a policy's file."""
     (patches,) = parts["patch_policies"] or (None,)
     return specs.PolicyFile(
         **values_of(spec), patch_policy=patches, checks=tuple(parts["checks"]), tasks=tuple(parts["tasks"])
     )
 
 
-_create_policy, _update_policy, _delete_policy = noun_methods("policies", loss="with_contents")
-
 POLICIES: Final = (
     Kind(
         name="policies",
         word="policy",
         spec=specs.PolicySpec,
-        read=_policies,
+        read=read_list("policies", "policies", partial(spec_of, specs.PolicySpec)),
         refs={("alert_template",): "alert_templates", **EXCLUDED},
         unordered=UNORDERED_EXCLUDED,
-        create=_create_policy,
-        update=_update_policy,
-        delete=_delete_policy,
+        **write_methods("policies", loss="with_contents"),
     ),
     Kind(
         name="patch_policies",
@@ -280,4 +280,3 @@ POLICIES: Final = (
         delete=_delete_task,
     ),
 )
-"""Policies, and what belongs to them."""

@@ -1,4 +1,4 @@
-"""What a server has, and a plan carried out on it, step by step."""
+"""Reads what a server has, and carries out a plan on it, step by step."""
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from trmm_async.client import TRMM
-from trmm_async.config.folder import Folder, State, kind_of
-from trmm_async.config.names import NAMES, Name
-from trmm_async.config.objects import Kind, Row, anything
+from trmm_async.config.folder import Folder, FolderState, kind_of
+from trmm_async.config.names import NAME_READERS, Name
+from trmm_async.config.objects import Kind, Row, every, fields_differing
 from trmm_async.config.plan import ConfigPlan, Step
-from trmm_async.config.planning import Present, named
+from trmm_async.config.planning import Present, with_ids
 from trmm_async.config.table import KINDS
 from trmm_async.errors import (
     ApplyStoppedError,
@@ -21,10 +21,10 @@ from trmm_async.errors import (
     UnsupportedError,
 )
 
-__all__ = ["Applied", "carry_out", "hold_values", "read", "readings"]
+__all__ = ["Applied", "carry_out", "check_values", "read"]
 
-_NOT_BY_ROWS: Final = ("scripts", "sites")
-"""Whose rows are not all that can be referred to, or don't say the name."""
+_NAMED_APART: Final = ("scripts", "sites")
+"""Kinds whose names are read apart: community scripts have no rows, and a site's row has no client's name."""
 _FIELDS: Final = "custom_fields"
 
 
@@ -35,40 +35,36 @@ class Applied:
     done: tuple[Step, ...] = ()
 
 
-def readings(kinds: Sequence[str]) -> tuple[str, ...]:
-    """These kinds with those that belong to them, in the order of the table."""
-    return tuple(kind.name for kind in KINDS.values() if {kind.name, kind.owner} & {*kinds})
-
-
 async def read(trmm: TRMM, kinds: Sequence[str]) -> Present:
-    """All objects of these kinds, and the names of what they refer to.
+    """Read all objects of these kinds, and the names of the objects to which they refer.
 
     Raises:
-        TRMMError: see `errors`; UnsupportedError on a gateway.
+        TRMMError: a call failed. On a gateway it is an UnsupportedError.
     """
     rows: dict[str, Sequence[Row]] = {}
     for name in kinds:
         kind = KINDS[name]
-        rows[name] = await kind.read(trmm, rows.get(kind.owner or "", ()), anything)
+        rows[name] = await kind.read(trmm, rows.get(kind.owner or "", ()), every)
     wanted = {other for name in kinds for other in KINDS[name].refs.values()} | {*kinds}
-    if _FIELDS in wanted and _FIELDS not in rows:  # what fits into one its type says, beside its name
-        rows[_FIELDS] = await KINDS[_FIELDS].read(trmm, (), anything)
+    if _FIELDS in wanted and _FIELDS not in rows:  # for the fields' types, by which values are checked
+        rows[_FIELDS] = await KINDS[_FIELDS].read(trmm, (), every)
     names: dict[str, Mapping[int, Name]] = {}
     for name in wanted:
-        if name in NAMES and (name not in rows or name in _NOT_BY_ROWS):
-            names[name] = await NAMES[name](trmm)
+        if name in NAME_READERS and (name not in rows or name in _NAMED_APART):
+            names[name] = await NAME_READERS[name](trmm)
         elif name in rows:
             names[name] = {row.id: KINDS[name].key(row.spec) for row in rows[name] if row.spec is not None}
     return Present(rows=rows, names=names)
 
 
-async def hold_values(plan: ConfigPlan) -> None:
-    """Have each value of a plan looked at as it will be when it is sent; nothing is sent.
+async def check_values(plan: ConfigPlan) -> None:
+    """Check all values that a plan would send. Sends nothing.
 
-    The SDK's own methods look, on a client that is closed: they refuse what is wrong before they say that.
+    The values are given to the methods of a closed client. These check their arguments first, and only then
+    raise ClosedError.
 
     Raises:
-        ConfigError: a value is wrong. All that is wrong is in the one error.
+        ConfigError: a value is wrong. One error lists everything that is wrong.
     """
     trmm = TRMM("https://localhost", api_key="never-sent", dialect="stock")
     await trmm.aclose()
@@ -79,7 +75,7 @@ async def hold_values(plan: ConfigPlan) -> None:
         if step.action == "delete":
             continue
         try:
-            await _send(trmm, step, named(step, ids, numbers), step.seen, 1)
+            await _send(trmm, step, with_ids(step, ids, numbers), step.seen, 1)
         except InvalidRequestError as error:
             problems.append(f"{step.handle}: {error}")
         except ClosedError:
@@ -89,7 +85,7 @@ async def hold_values(plan: ConfigPlan) -> None:
 
 
 async def _send(trmm: TRMM, step: Step, wanted: Any, now: Row | None, owner: int | None) -> int:
-    """Create or change an object; its number."""
+    """Create or change an object, and return its id."""
     kind = KINDS[step.kind]
     if now is not None and kind.update is not None:
         await kind.update(trmm, now, wanted, step.changes)
@@ -101,7 +97,7 @@ async def _send(trmm: TRMM, step: Step, wanted: Any, now: Row | None, owner: int
 
 @dataclass(kw_only=True)
 class _Work:
-    """One plan being carried out. `ids` and `numbers` grow by what is created."""
+    """A plan that is being carried out. Created objects are added to `ids`, `numbers` and `made`."""
 
     trmm: TRMM
     ids: dict[str, dict[Name, int]]
@@ -111,12 +107,12 @@ class _Work:
 
 
 async def carry_out(
-    trmm: TRMM, plan: ConfigPlan, folder: Folder, state: State, tell: Callable[[Step], None] | None
+    trmm: TRMM, plan: ConfigPlan, folder: Folder, state: FolderState, tell: Callable[[Step], None] | None
 ) -> Applied:
-    """Do exactly this plan. What is done is written down step by step.
+    """Do exactly what the plan says. Each step is recorded in the folder when it is done.
 
     Raises:
-        ApplyStoppedError: a step could not be done; what stands before it is.
+        ApplyStoppedError: a step could not be done. The steps before it are done.
     """
     work = _Work(
         trmm=trmm,
@@ -124,7 +120,7 @@ async def carry_out(
         numbers={handle: match.id for handle, match in plan.matches.items()},
     )
     _note_matches(state, plan)
-    folder.keep(state)  # what can't be noted is not begun
+    folder.save(state)  # if the folder can't be written, nothing is begun
     for step in plan.steps:
         number = await _do(work, step)
         work.done.append(step)
@@ -138,7 +134,7 @@ async def carry_out(
             place = plan.places.get(step.handle, 0)
             state.note(step.handle, number, step.name, place, made=step.action == "create")
         try:
-            folder.keep(state)
+            folder.save(state)
         except ConfigError as error:
             raise _stopped(work, step, f"{step.title} is done, and could not be noted: {error}") from error
         if tell is not None:
@@ -146,8 +142,8 @@ async def carry_out(
     return Applied(done=tuple(work.done))
 
 
-def _note_matches(state: State, plan: ConfigPlan) -> None:
-    """Note what the files are about that was there before; what has another file now, under that alone."""
+def _note_matches(state: FolderState, plan: ConfigPlan) -> None:
+    """Record the objects that the plan matched. After a file's rename, only its new handle is kept."""
     former: defaultdict[tuple[str, int], list[str]] = defaultdict(list)
     for handle, known in state.objects.items():
         if handle not in plan.matches:
@@ -161,7 +157,7 @@ def _note_matches(state: State, plan: ConfigPlan) -> None:
 
 
 async def _do(work: _Work, step: Step) -> int:
-    """One step: look again, write, and look what came of it; the server's number for the object."""
+    """Do one step: read the object again, write it, read the result. Returns the object's id."""
     kind = KINDS[step.kind]
     owner = None if step.owner_handle is None else work.numbers[step.owner_handle]
     try:
@@ -175,19 +171,19 @@ async def _do(work: _Work, step: Step) -> int:
         if now is not None and step.action == "delete" and kind.delete is not None:
             await kind.delete(work.trmm, now)
             return now.id
-        wanted = named(step, work.ids, work.numbers)
+        wanted = with_ids(step, work.ids, work.numbers)
         number = await _send(work.trmm, step, wanted, now, owner)
     except TRMMError as error:
-        found = await _aftermath(work, step, owner)
+        found = await _state_after_failure(work, step, owner)
         raise _stopped(work, step, f"{step.title} failed: {error}. Now: {found}") from error
-    await _hold_result(work, step, wanted, number, owner)
+    await _check_result(work, step, wanted, number, owner)
     return number
 
 
 def _outdated(work: _Work, kind: Kind, step: Step, rows: Sequence[Row], now: Row | None) -> str:
-    """Why a step is not to be done any more; empty if it is."""
+    """Why a step must not be done any more, or "" if it may be done."""
     if step.action == "create":
-        name = kind.key(named(step, work.ids, work.numbers))
+        name = kind.key(with_ids(step, work.ids, work.numbers))
         known = step.alike | work.made[step.kind]
         there = [row.id for row in rows if row.spec is not None and kind.key(row.spec) == name]
         new = [number for number in there if number not in known]
@@ -205,15 +201,15 @@ def _is_as_seen(kind: Kind, step: Step, now: Row) -> bool:
     return bool(kind.normal(now.spec) == kind.normal(step.seen.spec))
 
 
-async def _aftermath(work: _Work, step: Step, owner: int | None) -> str:
-    """What there is of a step that failed: the server does some things by halves."""
+async def _state_after_failure(work: _Work, step: Step, owner: int | None) -> str:
+    """Say what a failed step has left behind: the server does some things by halves."""
     try:
         rows = await _rows(work.trmm, step, owner, step.id)
     except TRMMError:
         return "that could not be looked at"
     kind = KINDS[step.kind]
     if step.action == "create":
-        wanted = kind.key(named(step, work.ids, work.numbers))
+        wanted = kind.key(with_ids(step, work.ids, work.numbers))
         made = [row.id for row in rows if row.spec is not None and kind.key(row.spec) == wanted]
         return f"it exists all the same, as {max(made)}, done by halves" if made else "it does not exist"
     now = next((row for row in rows if row.id == step.id), None)
@@ -222,14 +218,14 @@ async def _aftermath(work: _Work, step: Step, owner: int | None) -> str:
     if _is_as_seen(kind, step, now):
         return "it is as it was"
     if step.action == "change" and not kind.differing(
-        named(step, work.ids, work.numbers), kind.normal(now.spec)
+        with_ids(step, work.ids, work.numbers), kind.normal(now.spec)
     ):
         return "it is as it was to be"
     return f"it was done by halves ({_differing(now, step)})"
 
 
-async def _hold_result(work: _Work, step: Step, wanted: Any, number: int, owner: int | None) -> None:
-    """The server takes some things without a word, and keeps others."""
+async def _check_result(work: _Work, step: Step, wanted: Any, number: int, owner: int | None) -> None:
+    """Check that the server stored what was sent: it accepts some values without error and stores others."""
     try:
         rows = await _rows(work.trmm, step, owner, number)
     except TRMMError as error:
@@ -246,7 +242,7 @@ async def _hold_result(work: _Work, step: Step, wanted: Any, number: int, owner:
 
 
 async def _rows(trmm: TRMM, step: Step, owner: int | None, number: int | None) -> Sequence[Row]:
-    """This object as it is now; of one that is to be created, those of its name, or of its owner."""
+    """Read the step's object. For one to be created: the objects with its name, or all parts of its owner."""
     kind = KINDS[step.kind]
     if kind.owner is None:
         return await kind.read(
@@ -258,15 +254,10 @@ async def _rows(trmm: TRMM, step: Step, owner: int | None, number: int | None) -
 
 
 def _differing(now: Row, step: Step) -> str:
-    """The names of what is another than the plan saw."""
+    """Name the fields that differ from what the plan saw."""
     if step.seen is None or type(now.spec) is not type(step.seen.spec):
         return "it is of another type"
-    names = [
-        name
-        for name in now.spec.__struct_fields__
-        if getattr(now.spec, name) != getattr(step.seen.spec, name)
-    ]
-    return f"changed: {', '.join(names)}"
+    return f"changed: {', '.join(fields_differing(now.spec, step.seen.spec))}"
 
 
 def _stopped(work: _Work, step: Step, why: str) -> ApplyStoppedError:

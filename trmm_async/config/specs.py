@@ -1,8 +1,7 @@
-"""What stands in the files of a folder: one Struct for each kind, read strictly.
+"""What the files of a folder contain: one Struct for each kind, decoded strictly.
 
-Field names and values are those of the SDK's own nouns. What refers to another object holds that object's
-name here, where the server has a number. A file says the whole of its object: what it leaves out is the
-default.
+Field names and values are those of the SDK. A reference to another object is that object's name here, and an
+id on the server. A file describes its object completely: a field that it leaves out has the default.
 """
 
 from collections.abc import Mapping
@@ -26,10 +25,11 @@ __all__ = [
     "PatchSpec",
     "PolicyFile",
     "PolicySpec",
+    "SEVERITY_FIELDS",
+    "ScheduleSpec",
     "ScriptSpec",
     "SiteName",
     "SiteSpec",
-    "ScheduleSpec",
     "SnippetSpec",
     "Spec",
     "TaskSpec",
@@ -42,11 +42,11 @@ _Name: TypeAlias = Annotated[str, msgspec.Meta(min_length=1)]
 
 
 class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What all of them have in common."""
+    """The base class of the specs: immutable, and unknown fields are an error."""
 
 
 class ScriptSpec(Spec, frozen=True, kw_only=True):
-    """A script of one's own; its file's ending says its `shell`, and the file itself is its `code`."""
+    """A user's script. The ending of its file says the `shell`, and the file is the `code`."""
 
     name: _Name
     shell: Shell
@@ -63,7 +63,7 @@ class ScriptSpec(Spec, frozen=True, kw_only=True):
 
 
 class MarksSpec(Spec, frozen=True, kw_only=True):
-    """What can be set of a script that came with Tactical RMM."""
+    """What can be set for a script that came with Tactical RMM."""
 
     name: _Name
     favorite: bool = False
@@ -71,7 +71,7 @@ class MarksSpec(Spec, frozen=True, kw_only=True):
 
 
 class SnippetSpec(Spec, frozen=True, kw_only=True):
-    """A snippet; its file is as that of a script."""
+    """A snippet. Its file has the form of a script's."""
 
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=40)]
     shell: Shell
@@ -80,7 +80,7 @@ class SnippetSpec(Spec, frozen=True, kw_only=True):
 
 
 class CustomFieldSpec(Spec, frozen=True, kw_only=True):
-    """A custom field's definition. Its `model` and its `type` can't be changed."""
+    """The definition of a custom field. Its `model` and its `type` can't be changed."""
 
     name: _Name
     model: Literal["agent", "client", "site"]
@@ -93,14 +93,14 @@ class CustomFieldSpec(Spec, frozen=True, kw_only=True):
 
 
 class KeySpec(Spec, frozen=True, kw_only=True):
-    """An entry of the key store: its name, and where its value is to be found, never the value."""
+    """An entry of the key store: its name, and where to find its value, never the value itself."""
 
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=25)]
     value_from: Annotated[str, msgspec.Meta(pattern=r"^(env:[^=\x00]+|keyring:[^/]+/.+)$")] | None = None
 
 
 class UrlActionSpec(Spec, frozen=True, kw_only=True):
-    """A URL action; `rest_body` and `rest_headers` are texts that hold JSON."""
+    """A URL action. `rest_body` and `rest_headers` are JSON texts."""
 
     name: _Name
     pattern: str
@@ -112,19 +112,18 @@ class UrlActionSpec(Spec, frozen=True, kw_only=True):
 
 
 class SiteName(Spec, frozen=True, kw_only=True):
-    """A site: its name is unique among those of its client alone."""
+    """A site, named with its client, since two clients may have sites of the same name."""
 
     client: _Name
     site: _Name
 
 
-_NOT_OF_FILES: Final = {
-    "id",
-    "extra",
-    "default_template",
-    "applied_count",
-}
-_OTHERS: Final[Mapping[str, Any]] = {
+SEVERITY_FIELDS: Final = tuple(
+    f"{what}_{how}_alert_severity" for what in ("check", "task") for how in ("email", "text", "dashboard")
+)
+"""The fields of an alert template that are sets of severities."""
+_SERVER_ONLY: Final = {"id", "extra", "default_template", "applied_count"}
+_OTHER_TYPES: Final[Mapping[str, Any]] = {
     "action": str | None,
     "action_rest": str | None,
     "resolved_action": str | None,
@@ -136,21 +135,18 @@ _OTHERS: Final[Mapping[str, Any]] = {
     "excluded_agents": tuple[str, ...],
     "excluded_clients": tuple[str, ...],
     "excluded_sites": tuple[SiteName, ...],
-    **{
-        f"{what}_{how}_alert_severity": tuple[Severity, ...]
-        for what in ("check", "task")
-        for how in ("email", "text", "dashboard")
-    },
+    **dict.fromkeys(SEVERITY_FIELDS, tuple[Severity, ...]),
 }
+"""The fields whose type in a file differs from that in `AlertTemplate`."""
 
 
 def _template_fields() -> list[Any]:
     found: list[Any] = [("name", _Name)]
     for field in msgspec.structs.fields(AlertTemplate):
-        if field.name in _NOT_OF_FILES | {"name"}:
+        if field.name in _SERVER_ONLY | {"name"}:
             continue
         default = {} if field.name.endswith("env_vars") else field.default
-        found.append((field.name, _OTHERS.get(field.name, field.type), default))
+        found.append((field.name, _OTHER_TYPES.get(field.name, field.type), default))
     return found
 
 
@@ -167,7 +163,7 @@ AlertTemplateSpec: Final = cast(
         forbid_unknown_fields=True,
     ),
 )
-"""The fields of `AlertTemplate`, but for those that only a server can say; names in place of ids."""
+"""The fields of `AlertTemplate` without those that only the server sets, and with names in place of ids."""
 
 
 class _DiskSpace(
@@ -201,7 +197,7 @@ class _EventLog(kinds.EventLogCheck, frozen=True, kw_only=True, forbid_unknown_f
 
 
 CheckSpec: TypeAlias = _DiskSpace | _Cpu | _Memory | _Ping | _Service | _Script | _EventLog
-"""A policy's check; `check_type` says which."""
+"""A check of a policy. `check_type` says which Struct it is."""
 
 
 class _Once(kinds.Once, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="runonce"):
@@ -255,7 +251,7 @@ ActionSpec: TypeAlias = _RunScript | _RunCommand
 
 
 class TaskSpec(Spec, frozen=True, kw_only=True):
-    """A policy's task. `check` of a schedule of the type "checkfailure" is a check's label."""
+    """A task of a policy. In a schedule of the type "checkfailure", `check` is the label of a check."""
 
     name: _Name
     schedule: ScheduleSpec
@@ -273,7 +269,7 @@ class TaskSpec(Spec, frozen=True, kw_only=True):
 
 
 class PolicySpec(Spec, frozen=True, kw_only=True):
-    """A policy by itself."""
+    """A policy without the objects that belong to it."""
 
     name: _Name
     description: str = ""
@@ -289,7 +285,7 @@ _Approval: TypeAlias = Literal["manual", "approve", "ignore", "inherit"]
 
 
 class PatchSpec(Spec, frozen=True, kw_only=True):
-    """How a policy deals with Windows updates; `run_time_days` of the week, Monday is 0."""
+    """How a policy handles Windows updates. In `run_time_days`, Monday is 0."""
 
     critical: _Approval = "inherit"
     important: _Approval = "inherit"
@@ -323,7 +319,7 @@ class SiteSpec(Spec, frozen=True, kw_only=True):
     alert_template: str | None = None
     block_policy_inheritance: bool = False
     custom_fields: Mapping[str, str | bool | int | float | tuple[str, ...] | None] = {}
-    """Values, of the fields that are named here; the others are left alone, and `pull` writes none."""
+    """Values by the names of custom fields. Other fields are left alone, and `pull` adds none."""
 
 
 class ClientSpec(SiteSpec, frozen=True, kw_only=True):
@@ -334,7 +330,7 @@ class ClientSpec(SiteSpec, frozen=True, kw_only=True):
 
 
 class DefaultsSpec(Spec, frozen=True, kw_only=True):
-    """What all agents have that nothing else is assigned to."""
+    """What is assigned to all agents to which nothing more specific is assigned."""
 
     server_policy: str | None = None
     workstation_policy: str | None = None
@@ -342,14 +338,14 @@ class DefaultsSpec(Spec, frozen=True, kw_only=True):
 
 
 def plain(value: Any) -> Any:
-    """The same in the types of JSON, whole."""
+    """The value in the types of JSON, with all fields."""
     if isinstance(value, msgspec.Struct):
         return _tag(value) | {name: plain(getattr(value, name)) for name in value.__struct_fields__}
     return _leaf(value, plain)
 
 
 def without_defaults(value: Any) -> Any:
-    """The same in the types of JSON, without what is as it is if nothing is said of it."""
+    """The value in the types of JSON, without the fields that have their default."""
     if isinstance(value, msgspec.Struct):
         fields = msgspec.structs.fields(value)
         defaults = {

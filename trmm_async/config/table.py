@@ -1,17 +1,17 @@
-"""The kinds of objects that a folder can have, as one table, and what the files of each folder hold."""
+"""The tables of all kinds of objects, and of the kinds of files."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from trmm_async.config import specs
+from trmm_async.config.assignments import ASSIGNMENTS, join_client, split_client
 from trmm_async.config.library import LIBRARY
 from trmm_async.config.objects import FileKind, Kind
-from trmm_async.config.places import PLACES, parts_of_client, whole_client
-from trmm_async.config.policies import POLICIES, parts_of_policy, whole_policy
+from trmm_async.config.policies import POLICIES, join_policy, split_policy
 
-__all__ = ["FILES", "KINDS"]
+__all__ = ["FILES", "KINDS", "with_parts"]
 
-KINDS: Final[Mapping[str, Kind]] = {kind.name: kind for kind in (*LIBRARY, *POLICIES, *PLACES)}
+KINDS: Final[Mapping[str, Kind]] = {kind.name: kind for kind in (*LIBRARY, *POLICIES, *ASSIGNMENTS)}
 """All kinds of objects by their names, in the order in which they are created."""
 
 FILES: Final[Mapping[str, FileKind]] = {
@@ -27,7 +27,7 @@ FILES: Final[Mapping[str, FileKind]] = {
             name="key_store",
             word="key store entry",
             spec=specs.KeySpec,
-            whole=lambda spec, _, old: specs.KeySpec(name=spec.name, value_from=old and old.value_from),
+            join=lambda spec, _, old: specs.KeySpec(name=spec.name, value_from=old and old.value_from),
         ),
         FileKind(name="snippets", word="snippet", spec=specs.SnippetSpec, is_code=True),
         FileKind(name="scripts", word="script", spec=specs.ScriptSpec, is_code=True),
@@ -38,17 +38,22 @@ FILES: Final[Mapping[str, FileKind]] = {
             name="policies",
             word="policy",
             spec=specs.PolicyFile,
-            parts=parts_of_policy,
-            whole=whole_policy,
+            split=split_policy,
+            join=join_policy,
         ),
         FileKind(
             name="clients",
             word="client",
             spec=specs.ClientSpec,
-            parts=parts_of_client,
-            whole=whole_client,
+            split=split_client,
+            join=join_client,
         ),
         FileKind(name="server", word="server", spec=specs.DefaultsSpec, key=KINDS["server"].key),
     )
 }
-"""The folders, and what the files in each hold."""
+"""What the files of each folder contain, by the folder's name."""
+
+
+def with_parts(kinds: Sequence[str]) -> tuple[str, ...]:
+    """These kinds and those of their parts, in the order of the table."""
+    return tuple(kind.name for kind in KINDS.values() if {kind.name, kind.owner} & {*kinds})
