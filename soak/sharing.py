@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.engines import redis_server
+from tests.engine_servers import redis_server
 from trmm_async import TRMM, RateLimit
 from trmm_async.engines.address import redis_address
 from trmm_async.engines.redis_link import RedisLink

@@ -23,7 +23,7 @@ from typing import Final
 import psycopg
 import pytest
 
-from tests.engines import _free_port
+from tests.engine_servers import _free_port
 
 __all__ = ["PostgresServer", "postgres_server"]
 

@@ -19,7 +19,7 @@ import pytest
 
 from tests.cli.conftest import gateway_stage, stock_stage  # noqa: F401 - fixtures
 from tests.cli.stage import Backstage, ended, started
-from tests.engines import Engine, nats_server, redis_server
+from tests.engine_servers import Engine, nats_server, redis_server
 from trmm_async.webhooks.delivery import TEMPLATE
 
 DEPLOY = Path(__file__).parents[1] / "deploy"

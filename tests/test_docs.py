@@ -20,7 +20,7 @@ import msgspec
 import pytest
 
 import trmm_async
-from tests.engines import redis_server
+from tests.engine_servers import redis_server
 from tests.forked import Finished, forks
 from tests.methods import methods
 from trmm_async import TRMM, models

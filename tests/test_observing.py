@@ -12,7 +12,7 @@ import pytest
 from tests.clock import skip
 from tests.peer import always, answer, in_turn, peer
 from tests.servers import served, until
-from tests.test_transport import KEY, client, status
+from tests.transport.test_sender import KEY, client, status
 from trmm_async import (
     TRMM,
     Attempt,

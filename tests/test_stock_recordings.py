@@ -1201,7 +1201,7 @@ SOCKETS_READ: Final = _names(
     "cmd_stream_two_commands_same_socket cmd_stream_unknown_agent_limited "
     "cmd_stream_unknown_agent_superuser"
 )
-"""Of `agents.stream_command`: tests/test_command_stream.py reads each, and makes sure that it has all."""
+"""Of `agents.stream_command`: tests/resources/test_commands.py reads each, and makes sure that it has all."""
 
 SOCKETS_SPARED: Final[Mapping[str, str]] = _spared(
     {

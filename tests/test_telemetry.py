@@ -19,7 +19,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 import trmm_async.sync
 from tests.peer import always, answer, in_turn, peer
 from tests.servers import served, until
-from tests.test_transport import KEY, client, status
+from tests.transport.test_sender import KEY, client, status
 from trmm_async import (
     TRMM,
     ConnectionFailedError,

@@ -18,7 +18,7 @@ from nats.js.api import ConsumerConfig, DeliverPolicy
 from benchmarks.lab import Lab
 from benchmarks.measure import Estimate
 from benchmarks.report import Row
-from tests.engines import nats_server, redis_server
+from tests.engine_servers import nats_server, redis_server
 from trmm_async import AlertEvent, follow
 from trmm_async.engines.address import redis_address
 from trmm_async.engines.redis_link import RedisLink

@@ -20,7 +20,7 @@ from benchmarks.measure import Estimate
 from benchmarks.report import Row
 from benchmarks.rivals import installed
 from benchmarks.sharer import LOCAL, SHARED, WHO
-from tests.engines import redis_server
+from tests.engine_servers import redis_server
 
 __all__ = ["sharing"]
 

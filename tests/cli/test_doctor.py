@@ -15,7 +15,7 @@ import pytest
 
 from tests.cli.conftest import Cli
 from tests.cli.stage import Backstage, Said, program
-from tests.engines import Engine, nats_server, redis_server
+from tests.engine_servers import Engine, nats_server, redis_server
 from tests.stream.fake_gateway import TLS_CERTIFICATE, TLS_KEY
 from trmm_async.cli.doctor import _clock, _encryption, _Peek
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.engines import Engine, redis_server
+from tests.engine_servers import Engine, redis_server
 from tests.forked import Forked, forks
 from tests.servers import at_once, until
 from tests.stream.fake_gateway import TLS_CERTIFICATE, TLS_KEY

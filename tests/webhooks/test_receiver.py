@@ -22,7 +22,7 @@ from trmm_async.stream import Subscription
 from trmm_async.testing import Simulator
 from trmm_async.webhooks.delivery import TEMPLATE, Delivery, verdict_on
 
-RECORDINGS = Path(__file__).parent / "recordings" / "webhooks"
+RECORDINGS = Path(__file__).parents[1] / "recordings" / "webhooks"
 SECRET = "s3cr3t-hook"
 HEADERS = {"Content-Type": "application/json", "X-TRMM-Secret": SECRET}
 
@@ -123,7 +123,7 @@ async def test_every_recorded_delivery_is_taken_or_refused_as_it_should() -> Non
 def test_the_template_is_the_one_that_was_tried_and_the_docs_have_it() -> None:
     tried = json.loads((RECORDINGS / "RECOMMENDED.json").read_text())
     assert json.loads(tried["body"]) == TEMPLATE
-    page = (Path(__file__).parents[1] / "docs" / "events.md").read_text()
+    page = (Path(__file__).parents[2] / "docs" / "events.md").read_text()
     assert tried["body"] in page
     assert tried["headers"] in page
 

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from tests.engines import Engine, nats_server, redis_server
+from tests.engine_servers import Engine, nats_server, redis_server
 from tests.forked import forks
 from tests.servers import served, until
+from tests.shared.test_limiter import cutting
 from tests.stream.fake_gateway import TLS_CERTIFICATE, TLS_KEY
 from tests.test_frames import leaks
-from tests.test_shared_limits import cutting
 from trmm_async import (
     TRMM,
     AgentOffline,

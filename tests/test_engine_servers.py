@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import engines
-from tests.engines import nats_server, redis_server
+from tests import engine_servers
+from tests.engine_servers import nats_server, redis_server
 
 
 def test_each_has_a_port_of_its_own_and_is_gone_in_the_end(tmp_path: Path) -> None:
@@ -32,14 +32,14 @@ def test_where_there_is_none_the_test_is_skipped_and_says_why(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setitem(engines._PACKAGED, "redis", ("no_such_package", "bin"))
-    engines._program.cache_clear()
+    monkeypatch.setitem(engine_servers._PACKAGED, "redis", ("no_such_package", "bin"))
+    engine_servers._program.cache_clear()
     try:
         with pytest.raises(pytest.skip.Exception, match="redis-server, valkey-server is on the PATH"):
             with redis_server(tmp_path):
                 pass
     finally:
-        engines._program.cache_clear()
+        engine_servers._program.cache_clear()
 
 
 def test_one_on_the_path_goes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -47,8 +47,8 @@ def test_one_on_the_path_goes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     found.write_text("")
     found.chmod(0o700)
     monkeypatch.setenv("PATH", str(tmp_path))
-    engines._program.cache_clear()
+    engine_servers._program.cache_clear()
     try:
-        assert engines._program("redis") == str(found)
+        assert engine_servers._program("redis") == str(found)
     finally:
-        engines._program.cache_clear()
+        engine_servers._program.cache_clear()

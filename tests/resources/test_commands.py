@@ -47,7 +47,7 @@ from trmm_async.resources.commands import CommandLog, CommandStream, report_of
 from trmm_async.stream import LinkSettings, NoLink
 from trmm_async.testing import Simulator
 
-RECORDED = Path(__file__).parent / "recordings" / "ws"
+RECORDED = Path(__file__).parents[1] / "recordings" / "ws"
 QUICK = CommandSettings(grace=0.2, report=0.3, look_every=0.05)
 AT_ONCE = CommandSettings(grace=-2.0, report=0.3, look_every=0.05)
 """Gives up when the command's timeout is over, without the server's 2 s on top."""

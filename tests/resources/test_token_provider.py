@@ -36,7 +36,7 @@ from trmm_async.resources.token_provider import TokenProvider
 from trmm_async.testing import Simulator
 from trmm_async.transport import Server, Transport
 
-RECORDED = Path(__file__).parent / "recordings" / "http"
+RECORDED = Path(__file__).parents[1] / "recordings" / "http"
 LOGINS = ("/v2/checkcreds/", "/v2/login/")
 
 
