@@ -125,7 +125,7 @@ async def test_what_an_old_server_has_of_them_is_made_and_it_is_not_asked_which_
 
 @pytest.mark.parametrize("version", ["0.19.0", "1.5.1"])
 async def test_a_newer_one_calls_and_runs_what_it_is_to(version: str) -> None:
-    async with served("stock", agents=1, version=version) as (_, trmm):
+    async with served("stock", agents=1, version=version) as (server, trmm):
         action = await trmm.url_actions.create(**HOOK, action_type="rest")
         await trmm.url_actions.update(action, rest_method="put")
         assert (await trmm.url_actions.list())[-1].action_type == "rest"
@@ -133,6 +133,7 @@ async def test_a_newer_one_calls_and_runs_what_it_is_to(version: str) -> None:
         await trmm.alert_templates.update(template, resolved_action_type="server", resolved_action=1)
         found = await trmm.alert_templates.get(template)
         assert (found.action_type, found.resolved_action_type) == ("rest", "server")
+        assert count(server, "GET", "/core/dashinfo/") == 1
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,7 @@ async def test_a_second_time_changes_only_what_has_changed() -> None:
     async with served("stock", agents=1) as (server, trmm):
         receiver = WebhookReceiver("one")
         first = await receiver.install(trmm, URL)
+        assert count(server, "GET", "/core/dashinfo/") == 1
         before = len(changes(server))
         again = await receiver.install(trmm, URL)
         assert (again.steps, again.url_action, again.alert_template) == (

@@ -20,6 +20,10 @@ class DialectResolver:
         transport: asks the server, where the dialect is to be found out.
         choice: the dialects by name; one is the dialect in use, of several the server is asked.
         found: told the dialect when it has been found out.
+
+    Attributes:
+        known: the dialect in use; None before the server was asked.
+        version: a stock server's version, as it was read last; "" before.
     """
 
     def __init__(
@@ -30,6 +34,7 @@ class DialectResolver:
         self._found = found
         self._single_flight = SingleFlight()
         self.known: Dialect | None = next(iter(choice.values())) if len(choice) == 1 else None
+        self.version: str = ""
 
     def __repr__(self) -> str:
         return f"<DialectResolver {self.name}>"

@@ -77,7 +77,6 @@ __all__ = [
     "SITE",
     "VERSION",
     "check_age",
-    "require_since",
     "Stock",
     "version_numbers",
 ]
@@ -431,7 +430,7 @@ def _check_output_is_stored(run: ScriptRun) -> Steps[None]:
         "it would run the script and store nothing. "
         'Use output="wait", and agents.update(agent, custom_fields=…)'
     )
-    yield from require_since('output="collector"', "0.19.4", stores_nothing)
+    check_age((yield from VERSION.call()), 'output="collector"', "0.19.4", stores_nothing)
     fields = yield from FIELDS.call()
     if run.custom_field not in {field.id for field in fields}:
         raise InvalidRequestError(
@@ -442,11 +441,6 @@ def _check_output_is_stored(run: ScriptRun) -> Steps[None]:
 def version_numbers(version: str) -> tuple[int, ...]:
     """A version to compare; none for what has no number, as that of a server under development."""
     return tuple(int(number) for number in re.findall(r"[0-9]{1,9}", version)[:3])
-
-
-def require_since(what: str, since: str, otherwise: str) -> Steps[None]:
-    """Ask the server for its version, and refuse as `check_age` does."""
-    check_age((yield from VERSION.call()), what, since, otherwise)
 
 
 def check_age(version: str, what: str, since: str, otherwise: str) -> None:

@@ -7,7 +7,6 @@ from typing import Any, Final, Literal, TypedDict, Unpack
 from trmm_async import arguments
 from trmm_async.calls import Steps, plan
 from trmm_async.dialects.stock.creation import make
-from trmm_async.dialects.stock.dialect import require_since
 from trmm_async.dialects.stock.endpoint import delete, put, read, send
 from trmm_async.errors import InvalidRequestError
 from trmm_async.models import Agent, ClientRef, Noun, SiteRef, no_extra
@@ -350,6 +349,7 @@ class AlertTemplates(Resource):
             UnidentifiedError: it was created, but can't be distinguished from others.
         """
         body = template_settings({"name": name, **settings}, CREATE.name)
+        await self._check_actions(body, CREATE.name)
         await self._names(CREATE.name).in_body(body, _NAMED_IN_BODY)
         return await self._on_stock(CREATE.name, _made(body))
 
@@ -363,6 +363,7 @@ class AlertTemplates(Resource):
         """
         template_id = arguments.object_id(template, "template")
         body = template_settings(changes, UPDATE.name)
+        await self._check_actions(body, UPDATE.name)
         await self._names(UPDATE.name).in_body(body, _NAMED_IN_BODY)
         await self._on_stock(UPDATE.name, _changed(template_id, body))
 
@@ -422,20 +423,15 @@ class AlertTemplates(Resource):
         """List all alert templates."""
         return await self._send(LIST)
 
-
-def _check_actions(body: Mapping[str, object], method: str) -> Steps[None]:
-    """Whether the server has such actions: an old one has scripts on agents alone, and says nothing."""
-    kinds = {body.get("action_type"), body.get("resolved_action_type")}
-    for kind, otherwise in _WITHOUT.items():
-        if kind in kinds:
-            what = f"{method}(action_type={kind!r})".replace("'", '"')
-            yield from require_since(what, "0.19.0", otherwise)
-            return
+    async def _check_actions(self, body: Mapping[str, object], method: str) -> None:
+        """Refuse actions that the server is too old for: it would ignore their type in silence."""
+        for kind, otherwise in _WITHOUT.items():
+            if kind in {body.get("action_type"), body.get("resolved_action_type")}:
+                await self._require_since(method, f'action_type="{kind}"', "0.19.0", otherwise)
 
 
 @plan
 def _made(body: dict[str, Any]) -> Steps[AlertTemplate]:
-    yield from _check_actions(body, CREATE.name)
     yield from excluded_by_number(body)
     plan = make("alert template", LIST.call(), CREATE.call(body=body), lambda made: made.name == body["name"])
     return (yield from plan)
@@ -443,7 +439,6 @@ def _made(body: dict[str, Any]) -> Steps[AlertTemplate]:
 
 @plan
 def _changed(template_id: int, body: dict[str, Any]) -> Steps[None]:
-    yield from _check_actions(body, UPDATE.name)
     yield from excluded_by_number(body)
     yield from UPDATE.call(template_id, body=body)
 

@@ -10,7 +10,7 @@ from trmm_async import arguments
 from trmm_async.calls import Call, Steps, plan
 from trmm_async.dialects.stock.agents import all_known
 from trmm_async.dialects.stock.creation import look_up
-from trmm_async.dialects.stock.dialect import COMMAND_MANY, PATCH_MANY, RUN_MANY, require_since
+from trmm_async.dialects.stock.dialect import COMMAND_MANY, PATCH_MANY, RUN_MANY
 from trmm_async.dialects.stock.endpoint import Endpoint, act, read
 from trmm_async.errors import InvalidRequestError
 from trmm_async.models import Agent
@@ -197,6 +197,10 @@ class Bulk(Resource):
             if "plat" in targets:
                 raise InvalidRequestError(f"{endpoint.name}: patches are for Windows alone: leave plat out")
             body["osType"] = "windows"
+        if body.get("custom_field") is not None or body.get("save_to_agent_note"):
+            given = "collector=" if body["custom_field"] is not None else "note="
+            keeps_nothing = "it would run the script and keep nothing"
+            await self._require_since(endpoint.name, given, "0.19.4", keeps_nothing)
         names = self._names(endpoint.name)
         body["client"] = None if body["client"] is None else await names.client(body["client"])
         body["site"] = None if body["site"] is None else await names.site(body["site"])
@@ -248,9 +252,5 @@ def _ordered(
     """The call, behind a look for what the server would pass over in silence, or fail on."""
     if body["agents"]:
         yield from all_known(endpoint.name, body["agents"])
-    if body.get("custom_field") is not None or body.get("save_to_agent_note"):
-        what = "collector=" if body["custom_field"] is not None else "note="
-        otherwise = "it would run the script and keep nothing"
-        yield from require_since(f"{endpoint.name}({what})", "0.19.4", otherwise)
     yield from look_up(*looks)
     return (yield from endpoint.call(body=body))

@@ -8,9 +8,6 @@ from typing import Any, ClassVar, Final, Literal, TypedDict, Unpack
 import msgspec
 
 from trmm_async import arguments
-from trmm_async.calls import Steps, plan
-from trmm_async.dialects.stock.creation import make
-from trmm_async.dialects.stock.dialect import require_since
 from trmm_async.dialects.stock.endpoint import delete, put, read, send
 from trmm_async.errors import InvalidRequestError
 from trmm_async.models import Discreet, no_extra
@@ -145,7 +142,11 @@ class UrlActions(Resource):
         given: dict[str, object] = {"name": name, "pattern": pattern, **settings}
         body = arguments.settings(given, _CHECKS, CREATE.name)
         self._keep_out(*_values(body))
-        return await self._on_stock(CREATE.name, _made(body))
+        await self._check_calls(body, CREATE.name)
+        wanted = (body["name"], body["pattern"])
+        return await self._create(
+            CREATE, LIST, body=body, is_it=lambda made: (made.name, made.pattern) == wanted
+        )
 
     async def update(self, action: int | UrlAction, **changes: Unpack[UrlActionChanges]) -> None:
         """Change settings of a URL action. Idempotent: sent again if an answer is lost.
@@ -157,7 +158,8 @@ class UrlActions(Resource):
         action_id = arguments.object_id(action, "action")
         body = arguments.settings(changes, _CHECKS, UPDATE.name)
         self._keep_out(*_values(body))
-        await self._on_stock(UPDATE.name, _changed(action_id, body))
+        await self._check_calls(body, UPDATE.name)
+        await self._send(UPDATE, action_id, body=body)
 
     async def delete(self, action: int | UrlAction, *, in_use: bool = False) -> None:
         """Delete a URL action. If an answer is lost and it is gone afterwards, that counts as success.
@@ -185,29 +187,8 @@ class UrlActions(Resource):
         """List all URL actions. There is no call for a single one."""
         return await self._send(LIST)
 
-
-@plan
-def _made(body: dict[str, Any]) -> Steps[UrlAction]:
-    wanted = (body["name"], body["pattern"])
-    yield from _check_calls(body, CREATE.name)
-    plan = make(
-        "url action",
-        LIST.call(),
-        CREATE.call(body=body),
-        lambda made: (made.name, made.pattern) == wanted,
-    )
-    return (yield from plan)
-
-
-@plan
-def _changed(action_id: int, body: dict[str, Any]) -> Steps[None]:
-    yield from _check_calls(body, UPDATE.name)
-    yield from UPDATE.call(action_id, body=body)
-
-
-def _check_calls(body: Mapping[str, object], method: str) -> Steps[None]:
-    """Whether the server can call what it is to call: an old one passes over that, and makes a link of it."""
-    if body.get("action_type") == "web" or not body.keys() & _OF_A_CALL:
-        return
-    makes_a_link = "it would make a link, and call nothing"
-    yield from require_since(f'{method}(action_type="rest")', "0.19.0", makes_a_link)
+    async def _check_calls(self, body: Mapping[str, object], method: str) -> None:
+        """Refuse an action that the server is to call if it is too old: it would ignore that in silence."""
+        if body.get("action_type") != "web" and body.keys() & _OF_A_CALL:
+            makes_a_link = "it would make a link, and call nothing"
+            await self._require_since(method, 'action_type="rest"', "0.19.0", makes_a_link)
