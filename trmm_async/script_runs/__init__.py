@@ -1,9 +1,9 @@
 """Scripts whose results are collected from a server's history: sent once, and matched to their rows.
 
-Over the transport and the dialects' values, below the resources. Inside, from the top, each calling only
-downward: `pending` (one script on its way), `commands` and `poller` (read the history for all who wait),
-`matcher` (which row is which run; pure) and `tracked` (the run, and what is found out of it). What comes back
-up is only completion: a poller wakes who waits.
+Over the transport and the dialects' values, below the resources. Each module calls only those below it:
+`pending` (sends one run and reports its outcomes), `commands` and `poller` (read the history for all runs),
+`matcher` (which row is which run; pure), `server_clock`, and `tracked` (a run, and what is found out about
+it). Only completion comes back up: a poller wakes the runs that wait.
 """
 
 from trmm_async.script_runs.commands import CommandPoller

@@ -1,7 +1,7 @@
-"""Reads what commands have printed from a server's history, which has no list of commands alone.
+"""Reads the output of commands from a server's history, which has no list of commands alone.
 
-A `RunPoller` with another way to look: each agent's own history where few are waited for, else that of all,
-in flat memory. Between `pending` and `poller`.
+A `RunPoller` that reads something else: the history of each pending agent if they are few, otherwise that of
+all agents, in flat memory. Between `pending` and `poller`.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from trmm_async.script_runs.tracked import Span
 __all__ = ["CommandPoller"]
 
 _SINGLY_MOST: Final = 20
-"""The history of all agents may hold a hundred thousand rows; an agent's own holds some dozen."""
+"""Up to so many agents are read one by one: all of them may have 100,000 rows, one a few dozen."""
 
 _AT_ONCE: Final = 5
 
@@ -28,7 +28,8 @@ class CommandPoller(RunPoller):
     _agents: Mapping[int, str] = {}
 
     async def _read_watermark(self, waiter: Waiter) -> None:
-        # Of these very agents, each time: an earlier run of the same command must not be taken for this one.
+        # The rows of these agents are read each time: an earlier run of the same command must not be taken
+        # for this one.
         matcher, run, asked = self.matcher, waiter.run, self.now()
         history = cast("CommandHistory", waiter.history)
         if len(run.agent_ids) > _SINGLY_MOST:
@@ -46,8 +47,7 @@ class CommandPoller(RunPoller):
         return await self._rows(history, pending)
 
     def _take_in(self, rows: list[HistoryEntry], asked: float, span: Span) -> None:
-        # Of no span: they are those of some agents.
-        del span
+        del span  # these are the rows of some agents, whatever their times
         self.matcher.read(rows, self.now(), self.now() - asked)
 
     async def _rows(self, history: CommandHistory, agent_ids: Collection[str]) -> list[HistoryEntry]:
@@ -64,7 +64,7 @@ class CommandPoller(RunPoller):
                 try:
                     return await self.ask(history.of_one(agent_id))
                 except NotFoundError:
-                    return []  # it is said of those what the server answers to the sending
+                    return []  # the answer to the command says that there is no such agent
 
         try:
             async with asyncio.TaskGroup() as asking:

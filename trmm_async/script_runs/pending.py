@@ -1,6 +1,6 @@
-"""One script on its way: sends it, waits for its rows, and says what became of it on each agent.
+"""One run: sends it, waits for its rows, and reports its outcome on each agent.
 
-Over `poller` and `matcher`, which it tells what happened. Nothing below calls back, but for the end.
+Over `poller` and `matcher`, which it tells what happened. They only wake it up.
 """
 
 import time
@@ -42,16 +42,16 @@ __all__ = ["Before", "PendingRun", "RecoveredRun", "run_script"]
 _GONE: Final = frozenset({"offline", "overdue"})
 
 Outcome = Any
-"""What a result is told as, or a `TRMMError`."""
+"""What `PendingRun.make` makes of a result, or a `TRMMError`."""
 OnSent = Callable[[bool], None]
-"""Called with whether it may have run by now."""
+"""Called with whether the script may have been run by now."""
 Before = Callable[[Watermark], SendRecord]
-"""Called with the watermark before anything is sent: where it is written down what leaves."""
+"""Called with the watermark before anything is sent; returns the record of what leaves (a journal's)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecoveredRun:
-    """A run that an earlier process sent, `sent_at` by this machine's clock (epoch seconds)."""
+    """A run that an earlier process sent; `sent_at` in seconds since the epoch, by this machine's clock."""
 
     watermark: Watermark
     sent_at: float
@@ -64,9 +64,10 @@ async def run_script(
     before: Before | None = None,
     sender: Transport | None = None,
 ) -> ScriptResult | None:
-    """Send one script to one agent, by the poller's transport or a view of it; its result, if it is awaited.
+    """Run a script on one agent and return its result; None if `order` says that nobody waits for it.
 
-    Raises `TRMMError`s only. Safe to cancel; the script may run.
+    Raises `TRMMError`s only. Safe to cancel; the script may run then. `sender` is the poller's transport, or
+    a view of it with other settings.
     """
     if not order.is_awaited:
         await _run_unawaited(poller, order, on_sent, sender or poller.transport)
@@ -82,27 +83,27 @@ async def run_script(
 async def _run_unawaited(
     poller: RunPoller, order: HistoryRun, on_sent: OnSent | None, sender: Transport
 ) -> None:
-    """Nobody waits for its row, which must not be mistaken for another's all the same."""
+    """Nobody waits for the row of this run, but it must not be taken for another run's row."""
     matcher = poller.matcher
     run = TrackedRun(script=order.script, timeout=order.timeout, agent_ids=order.agent_ids)
 
     waiter = await poller.enter(run, order.history)
     try:
-        # Its row is expected where another is expected already: which comes first can't be told.
+        # If a stray row may still appear there, this run's row is expected as well: they can't be told apart.
         late = order.rows_come_late or matcher.has_stray_rows(run.agent_ids, run.script, poller.now())
         if late:
-            # A script that nobody waits for needs no permission to see the history.
+            # A run that nobody waits for must not need the permission to read the history.
             with suppress(PermissionDeniedError):
                 await poller.take_watermark(waiter)
             matcher.start(run)
-        await sender.send(order.send, _telling(matcher, run, on_sent))
+        await sender.send(order.send, _on_bytes_leave(matcher, run, on_sent))
         matcher.forget(run, late=late)
     finally:
         await poller.leave(waiter)
 
 
-def _telling(matcher: RunMatcher, run: TrackedRun, on_sent: OnSent | None) -> OnSent:
-    """What the transport is to call when bytes leave: the matcher, and who else wants to know, are told."""
+def _on_bytes_leave(matcher: RunMatcher, run: TrackedRun, on_sent: OnSent | None) -> OnSent:
+    """What the transport calls when bytes leave: it tells the matcher and the caller."""
 
     def bytes_leave(maybe: bool) -> None:
         matcher.may_have_left(run, maybe)
@@ -117,12 +118,20 @@ def _as_it_is(result: ScriptResult) -> ScriptResult:
 
 
 class PendingRun:
-    """One script on its way to one agent or many: entering sends it, iterating tells what became of each.
+    """One run on one agent or many: entering sends it, iterating returns the outcome of each agent.
 
-    Every agent of the order is told once: its result, or the error that says what is known. An error of the
-    sending itself, by which certainly nothing ran, is raised on entering. Leaving early leaves the scripts
-    running. With `recovered` nothing is sent: the history is looked through for what was sent before. `make`
-    is what a result is told as. `check` is called before anything is sent, and raises what speaks against it.
+    Each agent of the order comes once, with its result or an error that says what is known. If sending fails
+    so that certainly nothing ran, entering raises. Leaving early leaves the scripts running.
+
+    Args:
+        poller: reads the history for this run.
+        order: what to send, and to which agents.
+        on_sent: see `OnSent`.
+        before: see `Before`.
+        recovered: send nothing; find the rows of this run, which an earlier process sent.
+        sender: the transport to send with; None for the poller's.
+        make: makes the outcome of a result.
+        check: called before anything is sent; raises if nothing may be sent.
     """
 
     def __init__(
@@ -147,14 +156,14 @@ class PendingRun:
         self._recovered = recovered
         self._waiter: Waiter | None = None
         self._lost: OutcomeUnknownError | None = None
-        self._told: deque[tuple[str, Outcome]] = deque()
+        self._ready: deque[tuple[str, Outcome]] = deque()
         self._run = TrackedRun(
             script=order.script,
             timeout=order.timeout,
             agent_ids=order.agent_ids,
             rows_come_late=order.rows_come_late and (recovered is None or len(order.agent_ids) > 1),
         )
-        self._bytes_leave = _telling(self._matcher, self._run, on_sent)
+        self._bytes_leave = _on_bytes_leave(self._matcher, self._run, on_sent)
 
     def __repr__(self) -> str:
         return f"<PendingRun {self._run!r}>"
@@ -184,27 +193,27 @@ class PendingRun:
         return self
 
     async def __anext__(self) -> tuple[str, Outcome]:
-        while not self._told:
+        while not self._ready:
             if self._waiter is None:
                 raise StopAsyncIteration
             try:
                 found = await self._poller.results(self._waiter)
             except TRMMError as error:
-                self._tell(self._run.pending, _unreadable(error))
+                self._end(self._run.pending, _unreadable(error))
                 continue
             if not found:
                 raise StopAsyncIteration
             await self._translate(found)
-        return self._told.popleft()
+        return self._ready.popleft()
 
     def known(self) -> list[tuple[str, Outcome]]:
-        """What is known and was not iterated; for who leaves early."""
-        self._told.extend(
+        """The outcomes that are known and were not iterated over; for a caller who leaves early."""
+        self._ready.extend(
             (one, self._outcome(one, how, {})) for one, how in self._matcher.take(self._run).items()
         )
-        told = list(self._told)
-        self._told.clear()
-        return told
+        ready = list(self._ready)
+        self._ready.clear()
+        return ready
 
     # -- sending ---------------------------------------------------------------------------------------------
 
@@ -213,7 +222,7 @@ class PendingRun:
         self._matcher.recover(self._run, recovered.watermark)
         await self._poller.learn_name(self._order.history)
         if self._run.rows_come_late:
-            # The server may be writing its rows still: it is to be known for how many to wait.
+            # The server may still be writing rows: we must know for how many to wait.
             await self._leave_out_unknown()
         if self._run.pending:
             self._poller.watch(waiter, max(0.0, time.time() - recovered.sent_at))
@@ -232,8 +241,8 @@ class PendingRun:
                 raise
             self._bytes_leave(False)
             await self._leave_out_unknown()
-            # Of these the server knows, so there was something else that it did not like.
-            self._tell(self._run.pending, error)
+            # The server knows these agents, so it refused something else.
+            self._end(self._run.pending, error)
         if count is not None:
             self._matcher.expect(self._run, count)
         if self._run.rows_come_late and count != len(self._run.agent_ids) and self._run.pending:
@@ -242,38 +251,38 @@ class PendingRun:
             self._poller.watch(waiter)
 
     async def _leave_out_unknown(self) -> None:
-        """Find out which agents the server leaves out without a word: those that this key can't see."""
+        """Find out which agents the server silently leaves out: those that this key can't see."""
         try:
             known = await self._poller.ask(self._order.history.known(), self._sender)
         except TRMMError:
-            return  # a row that is missing in the end tells of it, if less well
+            return  # then they end as agents without a row, which says less
         unknown = self._run.pending - known
-        self._told.extend((agent_id, self._left_out(agent_id)) for agent_id in unknown)
+        self._ready.extend((agent_id, self._left_out(agent_id)) for agent_id in unknown)
         self._matcher.leave_out(self._run, unknown)
 
     def _left_out(self, agent_id: str) -> TRMMError:
         if self._recovered is not None:
-            # It may have been there when the script was sent; its history is gone with it.
+            # It may have existed when the script was sent; its history was deleted with it.
             return OutcomeUnknownError(
                 f"sent to {agent_id} by an earlier process, and the server no longer has such an agent"
             )
         said = f"the server has no agent {agent_id} that this key may run scripts on, and left it out"
         return NotFoundError(404, said, method="POST", path=self._order.send.path)
 
-    def _tell(self, agent_ids: Iterable[str], error: TRMMError) -> None:
-        self._told.extend((agent_id, error) for agent_id in agent_ids)
+    def _end(self, agent_ids: Iterable[str], error: TRMMError) -> None:
+        self._ready.extend((agent_id, error) for agent_id in agent_ids)
         self._matcher.leave_out(self._run, tuple(agent_ids))
 
-    # -- what became of it -----------------------------------------------------------------------------------
+    # -- outcomes --------------------------------------------------------------------------------------------
 
     async def _translate(self, found: Mapping[str, MatchResult]) -> None:
         silent = {one: how for one, how in found.items() if isinstance(how, NoReport) and how.started}
-        # What is known is not kept waiting, nor lost, for the sake of what is to be asked.
-        self._told.extend(
+        # Known outcomes come first: the question below must neither delay nor lose them.
+        self._ready.extend(
             (one, self._outcome(one, how, {})) for one, how in found.items() if one not in silent
         )
         statuses = await self._statuses(frozenset(silent)) if silent else {}
-        self._told.extend((one, self._outcome(one, how, statuses)) for one, how in silent.items())
+        self._ready.extend((one, self._outcome(one, how, statuses)) for one, how in silent.items())
 
     async def _statuses(self, agent_ids: frozenset[str]) -> Mapping[str, str]:
         try:

@@ -1,7 +1,7 @@
-"""Reads the server's script history for all who wait for a run.
+"""Reads the server's script history for all pending runs.
 
-Over `matcher`, which decides. One read serves everybody, however many they are; there is none while nobody
-waits. Knows nothing of `pending`: who waits holds a `Waiter`, and is woken by it.
+Over `matcher`, which decides when to read and what a row means. One look serves all pending runs; while there
+are none, nothing is read. The poller knows nothing of `pending`: each run holds a `Waiter`, which wakes it.
 """
 
 import asyncio
@@ -31,17 +31,17 @@ __all__ = ["RunPoller", "Waiter"]
 T = TypeVar("T")
 
 _WATERMARK_FRESH: Final = 1.0
-"""Seconds for which a watermark serves. Any from before the sending is right; a fresh one leaves less in
-doubt."""
+"""Seconds for which a watermark is used again. Any watermark from before the sending is correct, but with a
+fresh one, fewer rows could be the run."""
 
 
 @dataclass(slots=True, eq=False)
 class Waiter:
-    """One run's place with the poller, from `enter` to `leave`.
+    """A run that the poller reads for, from `enter` to `leave`.
 
     Attributes:
-        news: set when something may have become known of it.
-        failure: why nothing more will be, if nothing will.
+        news: set when something may have been found out about it.
+        failure: why nothing more will be found out; None as long as something may be.
     """
 
     run: TrackedRun
@@ -54,8 +54,8 @@ class RunPoller:
     """The reader of one server's history. Belongs to one event loop.
 
     Attributes:
-        matcher: all runs under way; it alone writes what is known of them.
-        trouble: why the history could not be read, the last time; None if it could.
+        matcher: all runs under way, and what is known of them.
+        trouble: why the last look failed; None if it didn't.
     """
 
     def __init__(self, transport: Transport, waits: HistoryWaits | None = None) -> None:
@@ -77,16 +77,16 @@ class RunPoller:
         return f"<RunPoller {self.matcher!r}>"
 
     async def aclose(self) -> None:
-        """Read no more; who waits for a run is told that its outcome is unknown."""
+        """Stop reading. The outcomes of pending runs become unknown."""
         self._fail(OutcomeUnknownError("sent, and the client was closed before its result came"))
         await self._stop()
 
-    # -- one run, from its turn to its end -------------------------------------------------------------------
+    # -- one run, from entering to its end -------------------------------------------------------------------
 
     async def enter(self, run: TrackedRun, history: History) -> Waiter:
-        """Wait until its rows can't be mistaken for those of another run of ours, first come, first served.
+        """Wait, in turn, until its rows can't be mistaken for those of another run of ours.
 
-        Safe to cancel. To be followed by `leave`, once.
+        Safe to cancel. Call `leave` once for each waiter that is returned.
         """
         turn = asyncio.Event()
         self._queue.append((run, turn))
@@ -103,19 +103,19 @@ class RunPoller:
         return waiter
 
     async def leave(self, waiter: Waiter) -> None:
-        """It is of no more interest."""
+        """Stop reading for this run."""
         self._waiters.discard(waiter)
         self._is_hurried = self._is_hurried and bool(self._waiters)
         self.matcher.close(waiter.run, self.now())
         if waiter.run.may_be_sent and not waiter.run.rows:
-            # It has, or will have, a row that no watermark from before this moment takes into account.
+            # The run has a row, or will have one, above every watermark from before this moment.
             self._watermark_stale_at = self.now()
         self._call_next()
         if self.matcher.due(self.now()) is None:
             await self._stop()
 
     async def take_watermark(self, waiter: Waiter) -> None:
-        """Its rows will stand above the row that is now the last. Those who ask at once share a failure."""
+        """Read how far the history goes now. Runs that ask at the same time share a read, and its failure."""
         async with self._watermarks.take() as share_failure:
             share_failure()
             await self._watermarks.attempt(self._read_watermark(waiter))
@@ -123,7 +123,7 @@ class RunPoller:
         self.matcher.start(waiter.run)
 
     async def learn_name(self, history: History) -> None:
-        """Ask once by which name the history has our runs. Many keys may not: then the first run tells it."""
+        """Ask once for our user's name. If the key may not read that, the first run shows it."""
         if self.matcher.username is not None or self._was_asked_for_name:
             return
         self._was_asked_for_name = True
@@ -132,18 +132,18 @@ class RunPoller:
             self.matcher.username = name or self.matcher.username
 
     def watch(self, waiter: Waiter, age: float = 0.0) -> None:
-        """It was sent, so many seconds ago: look for its rows from now on."""
+        """Look for the rows of a run that was sent `age` seconds ago."""
         self.matcher.sent(waiter.run, self.now() - age)
         self._news.set()
         if self._task is None or self._task.done():
-            # It works for whoever asks, and so in the context of none: no run, no trace is its own.
+            # One task reads for all runs, so it must not inherit the context of one of them (its trace, …).
             self._task = asyncio.create_task(self._poll(), name="trmm_async: history", context=Context())
             self._task.add_done_callback(self._ended)
 
     async def results(self, waiter: Waiter) -> dict[str, MatchResult]:
-        """Wait for what is found out next, by agent; empty when all of it is known. Safe to cancel.
+        """Wait for what is found out next, by agent; empty when everything is known. Safe to cancel.
 
-        Raises what keeps the rest from being found out, once all that is known has been given.
+        If nothing more can be found out, everything that is known is returned first; then this raises why.
         """
         while not (found := self.matcher.take(waiter.run)) and waiter.run.pending:
             if waiter.failure is not None:
@@ -154,17 +154,17 @@ class RunPoller:
 
     @staticmethod
     def now() -> float:
-        """The time, as the matcher is told it."""
+        """The event loop's time, which the matcher counts in."""
         return asyncio.get_running_loop().time()
 
     def hurry(self) -> None:
-        """A run was stopped: who waits now waits no longer than for the agents, whatever the server asks."""
+        """A run was stopped: wait for agents only, and for no pause that the server asks for (429)."""
         self._is_hurried = bool(self._waiters)
         for bound in self._bounds:
             bound.reschedule(self._bound())
 
     async def ask(self, call: Call[T], sender: Transport | None = None) -> T:
-        """Ask the server something of the runs under way, for no longer than may be waited for them.
+        """Send a call about the pending runs. After `hurry`, it is limited to the time that they have left.
 
         Raises:
             TRMMError: there is no answer.
@@ -198,7 +198,7 @@ class RunPoller:
         return False
 
     def _call_next(self) -> None:
-        """Synchronous: no cancellation can come between a change in the matcher and the news of it."""
+        """Wake the runs in `enter`. Not async: no cancellation can come between a change and this."""
         for _, turn in self._queue:
             turn.set()
 
@@ -213,8 +213,8 @@ class RunPoller:
         elif self._watermark_at is None or self._watermark_at < since:
             rows = await self.transport.send(waiter.history.newest())
             self._tick()
-            if matcher.are_ahead(rows):
-                written = matcher.written_since(self._watermark_at)
+            if matcher.clock.are_ahead(rows):
+                written = matcher.clock.since(self._watermark_at)
                 rows = await self.transport.send(waiter.history.within(written))
             matcher.note(rows)
         else:
@@ -231,7 +231,7 @@ class RunPoller:
                     await self._read()
                     self._call_next()
         except Exception as error:
-            # A mistake of ours: those who wait must not wait for ever.
+            # A bug of ours: the runs that wait must not wait for ever.
             self._fail(error)
             raise
 
@@ -255,7 +255,7 @@ class RunPoller:
             waiter.news.set()
 
     async def _look(self, span: Span) -> list[HistoryEntry]:
-        """The rows that matter now."""
+        """Read the rows that matter now."""
         history = next(iter(self._waiters)).history
         return await self.ask(history.within(*span))
 
@@ -263,20 +263,20 @@ class RunPoller:
         self.matcher.read(rows, self.now(), self.now() - asked, span)
 
     def _bound(self) -> float | None:
-        """Until when a question may take, by the loop's clock; None for as long as the settings have it."""
+        """Until when a call may take, by the loop's clock; None for the client's own timeouts."""
         if not self._is_hurried:
             return None
         now = self.now()
         return now + max(self.matcher.waits.hurried, self.matcher.time_left(now))
 
     def _tick(self) -> None:
-        self.matcher.tick(self.transport.server_time(), self.now())
+        self.matcher.clock.show(self.transport.server_time(), self.now())
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         if task.cancelled() and task is self._task:
-            # Not by us: whoever cancels all tasks of the loop ends what is waited for, too. Told here, since
-            # a task that is cancelled before its first step never gets as far as to tell it.
-            self._fail(OutcomeUnknownError("sent, and the looking for its result was cancelled"))
+            # Somebody else cancelled it, such as a program that cancels all tasks of its loop. Handled
+            # here: a task that is cancelled before its first step never runs its own code.
+            self._fail(OutcomeUnknownError("sent, and the task that looks for its result was cancelled"))
 
     def _fail(self, error: Exception) -> None:
         for waiter in self._waiters:

@@ -1,6 +1,6 @@
-"""A run whose result is collected from a server's history, and what may be found out of it.
+"""A run whose result is collected from a server's history, and what can be found out about it.
 
-Values, at the bottom of this room; `matcher` alone writes a `TrackedRun`.
+Values, used by all other modules of this room. Only `matcher` writes a `TrackedRun`.
 """
 
 from dataclasses import dataclass, field
@@ -29,13 +29,13 @@ class HistoryWaits:
     """For how long to wait, in seconds.
 
     Attributes:
-        report: for the report, beyond the script's own timeout, and since the last report of the same
-            sending: results of many take the server time.
-        row: for the row of a single run, which is written before the answer.
-        bulk_row: for the rows of many, which a queue writes after it, one after the other: since the sending,
-            or the last row that was new.
-        hurried: for an answer, at least, once a run was stopped: no pause that the server asks for is waited
-            out.
+        report: for an agent's report, beyond the script's own timeout and since the last report of the same
+            run: the server needs time for the results of many agents.
+        row: for the row of a run on one agent, which the server writes before it answers.
+        bulk_row: for the rows of a run on many agents, which the server writes one after the other after it
+            answered: since the run was sent, or since the last new row.
+        hurried: for an answer, at least, after a run was stopped. A pause that the server asks for (429) is
+            then not waited out.
     """
 
     report: float = 10.0
@@ -46,14 +46,14 @@ class HistoryWaits:
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """The agent has reported."""
+    """The agent has reported a result."""
 
     result: ScriptResult
 
 
 @dataclass(frozen=True, slots=True)
 class NoReport:
-    """No report in time; `started`: whether the server has at least a row of it."""
+    """There was no report in time. `started`: whether the server has a row of the run."""
 
     started: bool
     waited: float
@@ -61,21 +61,21 @@ class NoReport:
 
 @dataclass(frozen=True, slots=True)
 class Ambiguous:
-    """It ran, and these rows could each be it."""
+    """It ran, and each of these rows could be the run."""
 
     rows: tuple[HistoryEntry, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class NotRun:
-    """The server failed before it had written a row: it certainly did not run."""
+    """It certainly did not run: the server failed before it wrote a row."""
 
 
 MatchResult = Reported | NoReport | Ambiguous | NotRun
 
 
 class Watermark(NamedTuple):
-    """The highest row of the history at some moment, and that row's time: what is sent later stands above."""
+    """The highest row of the history at some moment, and its time. Later runs have higher rows."""
 
     row: int
     time: datetime | None
@@ -85,13 +85,13 @@ BOTTOM: Final = Watermark(0, None)
 
 
 class Span(NamedTuple):
-    """A part of the history, by the times of its rows: from when on, and up to when; None: no bound."""
+    """A part of the history, by the times of its rows: from `since` to `until`; None for no limit."""
 
     since: datetime | None
     until: datetime | None = None
 
     def holds(self, row: HistoryEntry) -> bool:
-        """Whether that row stands in it."""
+        """Whether this row is in it."""
         if row.time is None:
             return False
         time = codec.utc(row.time)
@@ -100,26 +100,28 @@ class Span(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class TrackedRun:
-    """One sending, to one agent or many. `RunMatcher` writes it; for everybody else it is there to be read.
+    """One run, on one agent or many. Only `RunMatcher` writes it; everybody else only reads it.
 
     Attributes:
         script: the id of a script, or the text of a command.
-        agent_ids: all of the targets; `pending` are those of whom nothing is known yet.
-        rows_come_late: whether the server makes the rows after it has answered, not before.
-        watermark: its rows stand above.
-        may_be_sent: it may have reached the server, and run.
-        lost: the answer to the sending was lost.
-        recovered: it was sent by an earlier process, so whether it was answered is not known.
+        agent_ids: all of the targets.
+        pending: the targets of which nothing is known yet.
+        rows_come_late: whether the server writes the rows after it has answered, not before.
+        watermark: the rows of the run have higher numbers.
+        may_be_sent: the run may have reached the server, and be carried out.
+        lost: the answer to the call was lost.
+        recovered: an earlier process sent it, so it is not known whether it was answered.
         absent_is_not_run: a missing row means that it did not run.
         expected: to how many of the agents the server sends it.
-        seen: on how many agents there were rows that can be ours, as long as it is not known which are.
-        rows: the rows that are ours, by agent.
+        seen: the number of agents with rows that could be ours, as long as it is not known which rows are.
+        identified: it is known which rows are ours: those in `rows`, by agent.
         unseen: the agents whose rows did not come in time, though others' did.
-        certain: the agents on which a further row can only be that of a later sending of ours.
-        was_sought: the whole history was looked through for its row.
-        settled: what has been found out and not yet been fetched, by agent.
-        progress_at: when it was sent, or a row of it last came, or all had; from then on it is waited for.
-        reported_at: when a result last came.
+        certain: the agents on which a further row can only be that of a later run of ours.
+        was_sought: the whole history was read for its row.
+        settled: what was found out and has not been taken yet, by agent.
+        progress_at: when it was sent, or its last new row came, or its rows were identified. Waits for rows
+            begin then.
+        reported_at: when the last result came.
     """
 
     script: int | str
