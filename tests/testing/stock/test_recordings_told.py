@@ -628,7 +628,7 @@ STORIES: dict[str, tuple[Story, str]] = {
     ),
 }
 REACH = "an agent's checks are others here; test_reach.py tells what policies give it"
-RESTRICTED = "told in test_restricted.py, by roles that are made there"
+RESTRICTED = "told in test_sight.py, by roles that are made there"
 MAIL = "the simulated server's mail always goes out, to whomever"
 SPARED: dict[str, str] = {
     "bulk_limited_other_client_403": RESTRICTED,

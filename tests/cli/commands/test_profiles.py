@@ -337,7 +337,7 @@ class TestTheLibrary:
         assert TRMM.from_env().dialect == "gateway"
 
     def test_every_variable_of_the_documentation_is_one_of_the_table(self) -> None:
-        page = Path(__file__).parents[2] / "docs" / "cli.md"
+        page = Path(__file__).parents[3] / "docs" / "cli.md"
         assert set(re.findall(r"`(TRMM_[A-Z_]+)`", page.read_text())) == set(VARIABLES.values())
 
 

@@ -114,7 +114,7 @@ class TestOutcomes:
         self, dialect: str, fates: list[str], width: int
     ) -> None:
         if dialect == "stock":
-            # To find out about one of these takes seconds: `test_fleet_stock` has them, all in one call.
+            # To find out about one of these takes seconds: `test_run_on_stock` has them, all in one call.
             fates = [fate for fate in fates if fate != "offline"]
             # Narrower than the targets, or they go in one call, with one fate for all.
             width = max(1, min(width, len(fates) - 1))
