@@ -21,6 +21,12 @@ def test_the_workflow_runs_on_each_python_that_the_classifiers_name() -> None:
     assert PROJECT["requires-python"] == f">={named[0]}"
 
 
+def test_the_workflow_runs_the_lowest_versions_on_the_lowest_python() -> None:
+    job = (ROOT / ".github/workflows/tests.yml").read_text().partition("\n  lowest:")[2]
+    assert "make test-versions" in job
+    assert f">={job.partition('python-version: ')[2].split()[0].strip(chr(34))}" == PROJECT["requires-python"]
+
+
 @pytest.mark.parametrize("name", ["Documentation", "Source", "Changelog", "Issues"])
 def test_the_project_names_where_it_is(name: str) -> None:
     assert PROJECT["urls"][name].startswith("https://")
