@@ -1,13 +1,28 @@
-"""`trmm.alerts` on a stock server, over real HTTP."""
+"""`trmm.alerts` on a stock server."""
 
+import json
 from typing import Any
 
 import pytest
 
+from tests.exchanges import AGAIN, ByHand, Case, Intent, one_call_is_recorded
 from tests.servers import stock
 from trmm_async import (
     NotFoundError,
     OutcomeUnknownError,
+)
+from trmm_async.errors import (
+    ConnectionFailedError,
+    DecodeError,
+    PermissionDeniedError,
+    RateLimitedError,
+    ServerError,
+    ServerFaultError,
+    TimeoutError,
+    TRMMError,
+)
+from trmm_async.models import (
+    Alert,
 )
 from trmm_async.testing import Simulator
 
@@ -91,3 +106,99 @@ class TestAlerts:
                 look = server.cut("GET", "/alerts/", times=None, after=False)
                 with look, pytest.raises(OutcomeUnknownError):
                     await trmm.alerts.delete(alert_id, with_history=True)
+
+
+# -- against recordings, without a server --------------------------------------------------------------------
+
+CALLS = [
+    Case("alert_get", lambda it: it.alerts.get(1), Alert),
+    Case("alert_get_no_agent", lambda it: it.alerts.get(4), Alert),
+    Case("alert_snooze", lambda it: it.alerts.snooze(4, days=3), replay=AGAIN),
+    Case("alert_unsnooze", lambda it: it.alerts.unsnooze(4), replay=AGAIN),
+    Case("alerts_bulk_resolve", lambda it: it.alerts.resolve([5, 6]), replay=AGAIN),
+    Case("alerts_bulk_snooze", lambda it: it.alerts.snooze([8], days=2), replay=AGAIN),
+    Case("alerts_filter_resolved_false", lambda it: it.alerts.list(resolved=False), list),
+    Case("alerts_filter_snoozed_false", lambda it: it.alerts.list(snoozed=False), list),
+    Case(
+        "alerts_filter_severity",
+        lambda it: it.alerts.list(severity=["warning", "error"]),
+        list,
+    ),
+    Case("alerts_filter_time", lambda it: it.alerts.list(days=1), list),
+    Case(
+        "alerts_filter_all",
+        lambda it: it.alerts.list(days=30, client=1, severity="error", resolved=False, snoozed=False),
+        list,
+    ),
+]
+
+
+@pytest.mark.parametrize("case", CALLS, ids=lambda case: case.name)
+def test_a_call_is_as_recorded_and_its_answer_is_ours(case: Case) -> None:
+    case.holds()
+
+
+PLANS = [
+    ("alert_delete", lambda it: it.alerts.delete(8, with_history=True)),
+]
+
+
+@pytest.mark.parametrize(("name", "intent"), PLANS, ids=[name for name, _ in PLANS])
+def test_a_plan_of_one_call_is_as_recorded(name: str, intent: Intent) -> None:
+    one_call_is_recorded(name, intent)
+
+
+class TestAlertsByHand:
+    def test_what_the_server_cannot_filter_is_filtered_here(self) -> None:
+        rows = [
+            {"id": number, "resolved": number in {1, 2}, "snoozed": number in {2, 3}} for number in (1, 2, 3)
+        ]
+        script = ByHand(json.dumps(rows).encode())
+        found = script.of(lambda it: it.alerts.list(resolved=True, snoozed=True))
+        assert [alert.id for alert in found] == [2]
+        assert [call.body for call in script.calls] == [b"{}"]
+
+    def test_one_that_is_not_there_is_not_found_though_the_server_fails(self) -> None:
+        fault, missing = ServerFaultError(500, "page"), NotFoundError(404, "No Alert")
+        with pytest.raises(NotFoundError):
+            ByHand(fault, missing).of(lambda it: it.alerts.delete(8, with_history=True))
+        with pytest.raises(ServerFaultError):
+            ByHand(fault, b'{"id": 8}').of(lambda it: it.alerts.delete(8, with_history=True))
+        with pytest.raises(ServerFaultError):
+            ByHand(ServerFaultError(502, "proxy")).of(lambda it: it.alerts.delete(8, with_history=True))
+
+    def test_a_lost_answer_to_a_delete_is_settled(self) -> None:
+        lost, missing = OutcomeUnknownError("lost"), NotFoundError(404, "No Alert")
+        gone = ByHand(lost, missing)
+        gone.of(lambda it: it.alerts.delete(8, with_history=True))
+        assert [call.method for call in gone.calls] == ["DELETE", "GET"]
+        there = ByHand(lost, b'{"id": 8}', b'"ok"')
+        there.of(lambda it: it.alerts.delete(8, with_history=True))
+        assert [call.method for call in there.calls] == ["DELETE", "GET", "DELETE"]
+        twice = ByHand(lost, b'{"id": 8}', missing)
+        twice.of(lambda it: it.alerts.delete(8, with_history=True))
+
+    @pytest.mark.parametrize("lost", [OutcomeUnknownError("lost"), ServerFaultError(500, "page")])
+    @pytest.mark.parametrize(
+        "error",
+        [
+            ConnectionFailedError("no connection"),
+            TimeoutError("no answer"),
+            PermissionDeniedError(403, "no"),
+            ServerError(502, "proxy"),
+            DecodeError(200, "no JSON"),
+        ],
+    )
+    def test_where_the_look_is_lost_too_it_is_not_known(
+        self, lost: OutcomeUnknownError, error: TRMMError
+    ) -> None:
+        with pytest.raises(OutcomeUnknownError) as caught:
+            ByHand(lost, error).of(lambda it: it.alerts.delete(8, with_history=True))
+        assert (caught.value, caught.value.__cause__) == (lost, error)
+
+    def test_nor_where_the_second_delete_comes_to_nothing(self) -> None:
+        lost = OutcomeUnknownError("lost")
+        for error in (ConnectionFailedError("no connection"), RateLimitedError(429, "slow down")):
+            with pytest.raises(OutcomeUnknownError) as caught:
+                ByHand(lost, b'{"id": 8}', error).of(lambda it: it.alerts.delete(8, with_history=True))
+            assert (caught.value, caught.value.__cause__) == (lost, error)

@@ -1,15 +1,19 @@
-"""`trmm.checks` of one agent of a stock server, over real HTTP."""
+"""`trmm.checks` of one agent of a stock server."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from tests.asked import NOUNS, request_of
+from tests.exchanges import AGAIN, NEVER, WINDOWS, Case, answer_of
 from tests.servers import stock
 from trmm_async import (
     Check,
     InvalidRequestError,
     NotFoundError,
 )
+from trmm_async.calls import Call, Lane
 from trmm_async.errors import AgentLostError
 from trmm_async.testing import Simulator
 
@@ -67,3 +71,36 @@ async def test_all_checks_as_they_are_set_up_come_in_one_call() -> None:
         assert one == await trmm.checks.get(one.id)
         with server.restrict("can_list_agents"):
             assert {one.agent_id for one in await trmm.checks.everywhere()} == {None}
+
+
+# -- against recordings, without a server --------------------------------------------------------------------
+
+CALLS = [
+    Case("check_run", lambda it: it.checks.run(WINDOWS), replay=NEVER),
+    Case("check_reset", lambda it: it.checks.reset(Check(id=9, result_id=1)), replay=AGAIN),
+    Case("check_resetall", lambda it: it.checks.reset(agent=WINDOWS), replay=AGAIN),
+    Case("check_history", lambda it: it.checks.history(Check(id=9, result_id=1), days=1), list),
+    Case("check_history_all", lambda it: it.checks.history(Check(id=9, result_id=1)), list),
+]
+
+
+@pytest.mark.parametrize("case", CALLS, ids=lambda case: case.name)
+def test_a_call_is_as_recorded_and_its_answer_is_ours(case: Case) -> None:
+    case.holds()
+
+
+class TestAnswers:
+    def test_running_checks_holds_a_worker(self) -> None:
+        call = request_of(NOUNS.checks.run(WINDOWS))
+        assert isinstance(call, Call)
+        assert (call.lanes, call.answers_within) == ((Lane.WORKERS,), 15)
+
+    def test_history_points(self) -> None:
+        call: Any = request_of(NOUNS.checks.history(Check(id=9, result_id=1), days=1))
+        first, second, *_ = call.decode(answer_of("check_history"))
+        assert (first.time, first.value, first.results) == (
+            datetime(2026, 11, 23, 19, 20, 42, 826581, UTC),
+            16.0,
+            None,
+        )
+        assert first.time > second.time

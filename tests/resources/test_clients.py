@@ -4,11 +4,22 @@ import json
 
 import pytest
 
+from tests.exchanges import (
+    AGAIN,
+    ByHand,
+    Case,
+    answer_of,
+    assert_is_recorded,
+)
 from tests.servers import stock
 from trmm_async import (
     BadRequestError,
     InvalidRequestError,
     NotFoundError,
+)
+from trmm_async.calls import Replay
+from trmm_async.models import (
+    Client,
 )
 
 pytestmark = pytest.mark.usefixtures("nothing_is_odd")
@@ -73,3 +84,29 @@ class TestClientsAndSites:
             with pytest.raises(InvalidRequestError, match="is the one that is to go"):
                 await trmm.sites.delete(client.sites[0], move_to_site=client.sites[0].id)
             assert server.requests == []
+
+
+# -- against recordings, without a server --------------------------------------------------------------------
+
+CALLS = [
+    Case("client_get", lambda it: it.clients.get(1), Client),
+    Case("client_without_sites_get", lambda it: it.clients.get(7), Client),
+    Case("client_delete", lambda it: it.clients.delete(6, with_sites=True), replay=AGAIN),
+    Case(
+        "client_delete_move_to_site",
+        lambda it: it.clients.delete(8, with_sites=True, move_to_site=1),
+        replay=AGAIN,
+    ),
+]
+
+
+@pytest.mark.parametrize("case", CALLS, ids=lambda case: case.name)
+def test_a_call_is_as_recorded_and_its_answer_is_ours(case: Case) -> None:
+    case.holds()
+
+
+def test_a_client_is_changed_as_recorded() -> None:
+    script = ByHand(b'[{"id": 7, "model": "client", "type": "text"}]', answer_of("client_update"))
+    script.of(lambda it: it.clients.update(6, name="Renamed Client", custom_fields={7: "C-9"}))
+    assert_is_recorded(script.calls[1], "client_update")
+    assert script.calls[1].replay is Replay.IDEMPOTENT

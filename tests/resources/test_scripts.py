@@ -1,9 +1,21 @@
-"""`trmm.scripts` on a stock server, over real HTTP."""
+"""`trmm.scripts` on a stock server."""
 
 import asyncio
+import json
+from typing import Any
 
 import pytest
 
+from tests.exchanges import (
+    AGAIN,
+    OFFLINE,
+    WINDOWS,
+    ByHand,
+    Case,
+    Intent,
+    answer_of,
+    one_call_is_recorded,
+)
 from tests.servers import stock
 from trmm_async import (
     TRMM,
@@ -15,7 +27,12 @@ from trmm_async import (
     ScriptAction,
     ScriptCheck,
 )
+from trmm_async.calls import Lane, Replay
 from trmm_async.errors import AgentLostError, AgentUnreachableError
+from trmm_async.models import (
+    Script,
+    ScriptResult,
+)
 from trmm_async.testing import Simulator
 
 pytestmark = pytest.mark.usefixtures("nothing_is_odd")
@@ -112,3 +129,82 @@ class TestScripts:
             with pytest.raises(OutcomeUnknownError):
                 await trmm.scripts.test(server.agent_ids[0], shell="python", code="print(1)", timeout=5)
             assert methods(server) == ["POST"]
+
+
+ORDER: dict[str, Any] = {
+    "name": "API script",
+    "shell": "python",
+    "code": "print('hi')\n",
+    "description": "d",
+    "category": "API",
+    "args": ["a"],
+    "env_vars": {"X": "1"},
+    "default_timeout": 60,
+    "supported_platforms": ["linux"],
+}
+
+
+TRIAL: dict[str, Any] = {
+    "code": "Write-Host hi",
+    "shell": "powershell",
+    "args": ["stderr=warn", "rc=2"],
+    "timeout": 5,
+}
+
+
+# -- against recordings, without a server --------------------------------------------------------------------
+
+CALLS = [
+    Case("script_get", lambda it: it.scripts.get(1), Script),
+    Case("script_delete", lambda it: it.scripts.delete(11, with_code=True, in_use=True), replay=AGAIN),
+]
+
+
+@pytest.mark.parametrize("case", CALLS, ids=lambda case: case.name)
+def test_a_call_is_as_recorded_and_its_answer_is_ours(case: Case) -> None:
+    case.holds()
+
+
+PLANS = [
+    ("script_update", lambda it: it.scripts.update(11, description="new")),
+    ("script_favorite_community", lambda it: it.scripts.update(9, favorite=True)),
+    ("script_test", lambda it: it.scripts.test(WINDOWS, **TRIAL)),
+]
+
+
+@pytest.mark.parametrize(("name", "intent"), PLANS, ids=[name for name, _ in PLANS])
+def test_a_plan_of_one_call_is_as_recorded(name: str, intent: Intent) -> None:
+    one_call_is_recorded(name, intent)
+
+
+def test_a_new_script_has_its_code() -> None:
+    listed = b'[{"id": 1, "name": "API script", "shell": "python", "args": ["a"], "env_vars": ["X=1"]}]'
+    made = ByHand(b"[]", b'"ok"', listed).of(lambda it: it.scripts.create(**ORDER))
+    assert made.code == "print('hi')\n"
+
+
+class TestScriptsByHand:
+    def test_what_community_scripts_allow_is_sent_apart(self) -> None:
+        # With "favorite" in the body, the server drops what else is in it, and says that it was edited.
+        script = ByHand(b'""', b'""', b'""')
+        script.of(lambda it: it.scripts.update(9, hidden=False, code="x", favorite=True, name="n"))
+        bodies = [json.loads(call.body or b"") for call in script.calls]
+        assert bodies == [{"script_body": "x", "name": "n"}, {"favorite": True}, {"hidden": False}]
+        assert {call.replay for call in script.calls} == {Replay.IDEMPOTENT}
+
+    def test_a_trial_waits_and_holds_a_worker(self) -> None:
+        script = ByHand(answer_of("script_test"))
+        result = script.of(lambda it: it.scripts.test(WINDOWS, **TRIAL))
+        assert isinstance(result, ScriptResult)
+        assert (result.retcode, result.stderr) == (2, "warn")
+        (call,) = script.calls
+        assert call.lanes == (Lane.WORKERS,)
+        assert call.answers_within == TRIAL["timeout"]
+        assert call.replay is Replay.NEVER
+
+    def test_a_word_in_the_place_of_a_result_is_no_result(self) -> None:
+        with pytest.raises(AgentLostError, match="timeout"):
+            ByHand(answer_of("script_test_offline")).of(lambda it: it.scripts.test(OFFLINE, **TRIAL))
+        with pytest.raises(AgentUnreachableError, match="natsdown") as caught:
+            ByHand(b'"natsdown"').of(lambda it: it.scripts.test(OFFLINE, **TRIAL))
+        assert not isinstance(caught.value, OutcomeUnknownError)

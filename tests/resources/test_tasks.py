@@ -1,14 +1,17 @@
-"""`trmm.tasks` on a stock server, over real HTTP."""
+"""`trmm.tasks` on a stock server."""
 
 import asyncio
 
 import pytest
 
+from tests.exchanges import AGAIN, NEVER, WINDOWS, ByHand, Case, answer_of, assert_is_recorded
 from tests.servers import stock
 from trmm_async import (
     InvalidRequestError,
     NotFoundError,
 )
+from trmm_async.calls import Replay
+from trmm_async.kinds import Task
 from trmm_async.testing import Simulator
 
 pytestmark = pytest.mark.usefixtures("nothing_is_odd")
@@ -62,3 +65,41 @@ class TestTasks:
             assert methods(server) == ["GET"]
             await trmm.tasks.run(task, agent=server.agent_ids[0])
             assert methods(server) == ["GET", "POST"]
+
+
+# -- against recordings, without a server --------------------------------------------------------------------
+
+CALLS = [
+    Case("task_update", lambda it: it.tasks.update(2, enabled=False), replay=AGAIN),
+    Case("task_delete", lambda it: it.tasks.delete(550, in_use=True), replay=AGAIN),
+    Case("task_run_policy_on_agent", lambda it: it.tasks.run(1, agent=WINDOWS), replay=NEVER),
+]
+
+
+@pytest.mark.parametrize("case", CALLS, ids=lambda case: case.name)
+def test_a_call_is_as_recorded_and_its_answer_is_ours(case: Case) -> None:
+    case.holds()
+
+
+class TestTasksByHand:
+    def test_the_task_of_an_agent_has_its_id(self) -> None:
+        script = ByHand(answer_of("task_get"), b'[{"id": 1, "agent_id": "a"}]')
+        task = script.of(lambda it: it.tasks.get(2))
+        assert isinstance(task, Task)
+        assert (task.id, task.agent_id, task.script) == (2, "a", 2)
+
+    def test_the_task_of_a_policy_has_none(self) -> None:
+        task = ByHand(answer_of("tasks_detail_policy")).of(lambda it: it.tasks.get(1))
+        assert (task.policy, task.agent_id) == (1, None)
+
+    def test_an_agents_task_runs_as_recorded(self) -> None:
+        script = ByHand(answer_of("task_get"), answer_of("task_run"))
+        script.of(lambda it: it.tasks.run(2))
+        assert_is_recorded(script.calls[1], "task_run")
+        assert script.calls[1].replay is Replay.NEVER
+
+    def test_a_policys_task_is_not_run_on_nobody(self) -> None:
+        script = ByHand(answer_of("tasks_detail_policy"))
+        with pytest.raises(InvalidRequestError, match="name one, agent="):
+            script.of(lambda it: it.tasks.run(1))
+        assert [call.method for call in script.calls] == ["GET"]

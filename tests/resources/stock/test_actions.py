@@ -1,4 +1,4 @@
-"""What is done to an agent of a stock server, over real HTTP."""
+"""What is done to an agent of a stock server."""
 
 import asyncio
 import json
@@ -8,6 +8,20 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from tests.asked import NOUNS, request_of
+from tests.exchanges import (
+    AGAIN,
+    HUNG,
+    LINUX,
+    NEVER,
+    OFFLINE,
+    WINDOWS,
+    Requested,
+    carried_out,
+    named,
+    refused,
+    waits,
+)
 from tests.servers import stock
 from trmm_async import (
     TRMM,
@@ -16,7 +30,9 @@ from trmm_async import (
     InvalidRequestError,
     NotFoundError,
     OutcomeUnknownError,
+    TRMMError,
 )
+from trmm_async.calls import Plan, Replay
 from trmm_async.errors import (
     AgentLostError,
     AgentUnreachableError,
@@ -24,6 +40,7 @@ from trmm_async.errors import (
     ServerError,
     ServerFaultError,
 )
+from trmm_async.resources.stock import actions
 from trmm_async.testing import ScriptReply, Simulator
 
 
@@ -319,3 +336,139 @@ async def test_waiting_calls_leave_workers_to_others() -> None:
                 group.create_task(trmm.agents.run_command(agent_id, "ver", shell="cmd", timeout=5))
         assert len(server.runs) == 24
         assert server.max_in_flight <= 10
+
+
+# -- against recordings, without a server --------------------------------------------------------------------
+
+NIGHT = datetime(2027, 1, 15, 23, 30)  # noqa: DTZ001 - by the agent's clock
+
+
+GOOD: list[tuple[Requested, tuple[str, ...], object]] = [
+    (lambda: actions.REBOOT.call(WINDOWS), ("reboot_online",), None),
+    (lambda: request_of(NOUNS.agents.reboot(WINDOWS, at=NIGHT)), ("reboot_later_ok",), None),
+    (
+        lambda: request_of(NOUNS.agents.reboot(WINDOWS, at=datetime(2027, 1, 15, 22, 30, tzinfo=UTC))),
+        ("agent_detail_windows", "reboot_later_ok"),
+        None,
+    ),
+    (lambda: actions.SHUTDOWN.call(WINDOWS), ("shutdown_online",), None),
+    (lambda: request_of(NOUNS.agents.recover(WINDOWS, mode="mesh")), ("recover_mesh",), None),
+    (
+        lambda: actions.UPDATE.call(WINDOWS, body={"description": "edited by api", "maintenance_mode": True}),
+        ("agent_put_ok",),
+        None,
+    ),
+    (
+        lambda: actions.UPDATE.call(WINDOWS, body={"policy": None, "block_policy_inheritance": False}),
+        ("agent_put_null_policy",),
+        None,
+    ),
+    (lambda: actions.UPDATE.call(WINDOWS, body={"maintenance_mode": False}), ("agent_put_back",), None),
+    (
+        lambda: request_of(NOUNS.agents.update(WINDOWS, custom_fields={1: "AT-NEW"})),
+        ("core_customfields", "agent_put_custom_field"),
+        None,
+    ),
+    (lambda: request_of(NOUNS.agents.set_maintenance(True, client=3)), ("maintenance_bulk_client",), 27),
+    (lambda: request_of(NOUNS.agents.set_maintenance(False, client=3)), ("maintenance_bulk_client_off",), 27),
+    (lambda: request_of(NOUNS.agents.set_maintenance(True, client=5)), ("maintenance_bulk_empty",), 0),
+    (lambda: request_of(NOUNS.agents.set_maintenance(False, site=1)), ("maintenance_bulk_site",), 28),
+]
+
+
+@pytest.mark.parametrize(("request_", "names", "result"), named(GOOD))
+def test_a_call_is_worded_as_the_recorded_one_and_its_answer_is_read(
+    request_: Requested, names: tuple[str, ...], result: object
+) -> None:
+    assert carried_out(request_(), *names) == result
+
+
+BAD: list[tuple[Requested, tuple[str, ...], type[TRMMError], str]] = [
+    (lambda: actions.REBOOT.call(OFFLINE), ("reboot_offline",), AgentLostError, "Unable"),
+    (lambda: actions.REBOOT.call(HUNG), ("reboot_hung",), AgentLostError, "Unable"),
+    (lambda: actions.REBOOT.call(WINDOWS), ("natsdown__reboot",), AgentLostError, "Unable"),
+    (
+        lambda: actions.REBOOT.call(OFFLINE),
+        ("natsapi_down__reboot_offline",),
+        ServerError,
+        "nats-api is down",
+    ),
+    (
+        lambda: request_of(NOUNS.agents.reboot(LINUX, at=NIGHT)),
+        ("reboot_later_linux",),
+        BadRequestError,
+        "Not currently implemented for linux",
+    ),
+    (
+        lambda: request_of(NOUNS.agents.reboot(WINDOWS, at=NIGHT.replace(year=2020))),
+        ("reboot_later_past",),
+        BadRequestError,
+        "in the past",
+    ),
+    (
+        lambda: request_of(NOUNS.agents.recover(HUNG, mode="mesh")),
+        ("recover_mesh_hung",),
+        AgentLostError,
+        "the agent did not answer",
+    ),
+    (
+        lambda: request_of(NOUNS.agents.recover(WINDOWS, mode="tacagent")),
+        ("recover_tacagent",),
+        ServerError,
+        "MeshCentral",
+    ),
+    (
+        lambda: actions.UPDATE.call(WINDOWS, body={"site": 99999}),
+        ("agent_put_bad_site",),
+        BadRequestError,
+        "site: Invalid pk",
+    ),
+    (
+        lambda: actions.UPDATE.call(WINDOWS, body={"monitoring_type": "laptop", "offline_time": -1}),
+        ("agent_put_bad_value",),
+        BadRequestError,
+        "not a valid choice",
+    ),
+    (
+        lambda: request_of(NOUNS.agents.update(WINDOWS, custom_fields={99999: "x"})),
+        ("core_customfields",),
+        InvalidRequestError,
+        "no custom field with the id 99999",
+    ),
+]
+
+
+@pytest.mark.parametrize(("request_", "names", "error", "words"), named(BAD))
+def test_a_refusal_is_the_error_that_it_means(
+    request_: Requested, names: tuple[str, ...], error: type[TRMMError], words: str
+) -> None:
+    refused(request_(), names, error, words)
+
+
+MANNERS: list[tuple[Requested, Replay, float | None]] = [
+    (lambda: actions.REBOOT.call("a"), NEVER, 10),
+    (lambda: request_of(NOUNS.agents.reboot("a", at=NIGHT)), NEVER, 10),
+    (lambda: actions.SHUTDOWN.call("a"), NEVER, 10),
+    (lambda: request_of(NOUNS.agents.recover("a", mode="mesh")), NEVER, 60),
+    (lambda: request_of(NOUNS.agents.recover("a", mode="tacagent")), NEVER, 60),
+    (lambda: actions.UPDATE.call("a", body={"description": ""}), AGAIN, None),
+    (lambda: request_of(NOUNS.agents.set_maintenance(True, site=1)), AGAIN, None),
+]
+
+
+@pytest.mark.parametrize(("request_", "replay", "seconds"), MANNERS)
+def test_what_waits_for_an_agent_holds_a_worker_and_what_changes_it_is_not_sent_twice(
+    request_: Requested, replay: Replay, seconds: float | None
+) -> None:
+    waits(request_(), replay, seconds)
+
+
+class TestOddAnswers:
+    @pytest.mark.parametrize("zone", ["Mars/Olympus", "", None, "../etc"])
+    def test_a_time_zone_that_is_not_known_here(self, zone: str | None) -> None:
+        plan = request_of(NOUNS.agents.reboot("a", at=datetime(2027, 1, 15, 22, 30, tzinfo=UTC)))
+        assert isinstance(plan, Plan)
+        steps = plan.steps()
+        clock = next(steps).decode(json.dumps({"timezone": zone}).encode())
+        with pytest.raises(InvalidRequestError, match="by the agent's own clock"):
+            steps.send(clock)

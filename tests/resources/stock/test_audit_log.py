@@ -1,15 +1,23 @@
 """`trmm.audit_log`, over real HTTP, and its reader by hand."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.exchanges import WINDOWS, Case, answer_of
 from tests.servers import stock
 from trmm_async import (
     TRMM,
     AuditEntry,
     ClosedError,
 )
+from trmm_async.models import (
+    ClientRef,
+    SiteRef,
+)
+from trmm_async.resources.stock import audit_log
 from trmm_async.resources.stock.audit_log import AuditPage, Reader
 from trmm_async.testing import Simulator
 
@@ -128,3 +136,55 @@ class TestTheAuditLog:
             reader.take(AuditPage(entries=tuple(AuditEntry(id=number) for number in ids), total=total))
             calls += 1
         assert calls <= 1.1 * total / 200
+
+
+PAGES = {"sortBy": "id", "descending": True, "rowsPerPage": 5, "rowsNumber": 0}
+
+
+# -- against recordings, without a server --------------------------------------------------------------------
+
+CALLS = [
+    Case(
+        "audit_logs",
+        lambda _: audit_log.page_of({}, 1, 5),
+        AuditPage,
+        but={"pagination": {**PAGES, "page": 1}},
+    ),
+    Case(
+        "audit_logs_page_past_end",
+        lambda _: audit_log.page_of({}, 9999, 5),
+        AuditPage,
+        but={"pagination": {**PAGES, "page": 9999}},
+    ),
+    Case(
+        "audit_logs_filters",
+        lambda _: audit_log.page_of(
+            audit_log.filters("", {"agent": WINDOWS, "action": "execute_command", "days": 30}), 1, 5
+        ),
+        AuditPage,
+        but={"pagination": {**PAGES, "page": 1}},
+    ),
+]
+
+
+@pytest.mark.parametrize("case", CALLS, ids=lambda case: case.name)
+def test_a_call_is_as_recorded_and_its_answer_is_ours(case: Case) -> None:
+    case.holds()
+
+
+class TestAnswers:
+    def test_the_audit_log_has_agents_and_sites_where_there_are_some(self) -> None:
+        call: Any = audit_log.page_of({}, 1, 5)
+        page = call.decode(answer_of("audit_logs"))
+        assert page.total > len(page.entries) == 5
+        first, second, *_ = page.entries
+        assert (first.id, first.action, first.object_type, first.client, first.site) == (
+            203,
+            "add",
+            "apikey",
+            None,
+            None,
+        )
+        assert first.extra["method"] == "POST"
+        assert second.site == SiteRef(id=1, name="HQ")
+        assert second.client == ClientRef(id=1, name="Acme Corp")

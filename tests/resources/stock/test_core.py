@@ -1,9 +1,16 @@
 """`trmm.core` and `trmm.schedules`, over real HTTP."""
 
 from datetime import time
+from typing import Any
 
 import pytest
 
+from tests.asked import NOUNS, request_of
+from tests.exchanges import (
+    Case,
+    answer_of,
+)
+from tests.recorded import recording
 from tests.servers import NOBODY, count, served, stock
 from trmm_async import (
     AuthenticationError,
@@ -13,6 +20,8 @@ from trmm_async import (
     PermissionDeniedError,
     ServerError,
 )
+from trmm_async.resources.stock import audit_log
+from trmm_async.resources.stock.key_store import KeyStoreEntry
 from trmm_async.testing.stock.setup_rows import MON_TOKEN
 
 pytestmark = pytest.mark.usefixtures("nothing_is_odd")
@@ -137,3 +146,52 @@ class TestCore:
             settings = await trmm.core.settings()
             assert settings.default_time_zone
             assert "smtp_host_password" in settings.extra
+
+
+# -- against recordings, without a server --------------------------------------------------------------------
+
+CALLS = [
+    Case("core_dashinfo", lambda it: it.core.version(), str),
+    Case("core_dashinfo", lambda it: it.core.dashboard(), object),
+    Case("core_settings", lambda it: it.core.settings(), object),
+]
+
+
+@pytest.mark.parametrize("case", CALLS, ids=lambda case: case.name)
+def test_a_call_is_as_recorded_and_its_answer_is_ours(case: Case) -> None:
+    case.holds()
+
+
+class TestAnswers:
+    def test_the_version_is_the_servers_not_that_of_its_pages(self) -> None:
+        call: Any = request_of(NOUNS.core.version())
+        assert call.decode(answer_of("core_dashinfo")) == "1.5.1"
+        assert recording("core_version").body != "1.5.1"
+        dashboard: Any = request_of(NOUNS.core.dashboard())
+        shown = dashboard.decode(answer_of("core_dashinfo"))
+        assert (shown.version, shown.latest_version, shown.extra["loading_bar_color"]) == (
+            "1.5.1",
+            None,
+            "red",
+        )
+
+
+class TestSecrets:
+    def test_are_in_no_repr(self) -> None:
+        call: Any = request_of(NOUNS.core.settings())
+        settings = call.decode(answer_of("core_settings"))
+        assert settings.extra["smtp_host_password"] == "changeme"
+        assert settings.default_time_zone == "America/New_York"
+        assert settings.server_scripts_enabled is True
+        assert "all_timezones" not in settings.extra
+        keys: Any = request_of(NOUNS.key_store.list())
+        entries = keys.decode(answer_of("core_keystore"))
+        assert entries[1] == KeyStoreEntry(id=2, name="token", value="s3cr3t")
+        audit: Any = audit_log.page_of({}, 1, 5)
+        row = b'{"id": 1, "after_value": {"value": "s3cr3t"}, "debug_info": {"a": "s3cr3t"}}'
+        body = b'{"total": 1, "audit_logs": [' + row + b"]}"
+        for found in (settings, *entries, audit.decode(body)):
+            shown = repr(found) + str(getattr(found, "__rich_repr__", list)())
+            assert "changeme" not in shown
+            assert "s3cr3t" not in shown
+            assert settings.extra["mesh_token"] not in shown

@@ -1,11 +1,15 @@
-"""`trmm.custom_fields`, over real HTTP."""
+"""`trmm.custom_fields`."""
 
+import json
 from typing import Any
 
 import pytest
 
+from tests.asked import NOUNS, request_of
+from tests.exchanges import ByHand, Case, answer_of, assert_is_recorded
 from tests.servers import stock
 from trmm_async import InvalidRequestError, NotFoundError
+from trmm_async.resources.stock.custom_fields import CustomField
 
 pytestmark = pytest.mark.usefixtures("nothing_is_odd")
 
@@ -67,3 +71,43 @@ class TestCustomFields:
             await trmm.sites.update(site, custom_fields={made: good})
             told = next(one for one in await trmm.sites.list() if one.id == site).custom_fields
             assert [one.value for one in told] == [tuple(good) if isinstance(good, list) else good]
+
+
+# -- against recordings, without a server --------------------------------------------------------------------
+
+CALLS = [
+    Case("core_customfields", lambda it: it.custom_fields.list(), list),
+    Case("core_customfields_model", lambda it: it.custom_fields.list(model="client"), list),
+]
+
+
+@pytest.mark.parametrize("case", CALLS, ids=lambda case: case.name)
+def test_a_call_is_as_recorded_and_its_answer_is_ours(case: Case) -> None:
+    case.holds()
+
+
+def test_a_custom_field_is_made_as_recorded() -> None:
+    script = ByHand(b"[]", b'"ok"', b'[{"id": 12, "name": "API field", "model": "agent", "type": "text"}]')
+    assert script.of(request_of(NOUNS.custom_fields.create(name="API field", model="agent"))).id == 12
+    assert_is_recorded(script.calls[1], "core_customfield_create")
+
+
+class TestAnswers:
+    def test_custom_fields_have_a_default_by_their_type(self) -> None:
+        call: Any = request_of(NOUNS.custom_fields.list())
+        fields = call.decode(answer_of("core_customfields"))
+        assert fields[0].default == "none"
+        kinds = {"checkbox": bool, "multiple": tuple}
+        for field in fields:
+            assert isinstance(field.default, (kinds.get(field.type, str), type(None)))
+        body = b'[{"id": 1, "type": "multiple", "options": ["a", null], "default_values_multiple": null}]'
+        assert call.decode(body) == [CustomField(id=1, type="multiple", options=("a",), default=())]
+
+    def test_custom_fields_are_written_by_their_kind(self) -> None:
+        default: Any
+        types = {"bool": "checkbox", "string": "text", "multiple": "multiple"}
+        for default, name in ((True, "bool"), ("x", "string"), (("a", "b"), "multiple")):
+            field = CustomField(id=1, type=types[name], options=("a", "b") if name == "multiple" else ())
+            call = request_of(NOUNS.custom_fields.update(field, default=default, required=True))
+            key = f"default_values_{name}" if name == "multiple" else f"default_value_{name}"
+            assert json.loads(call.body) == {"required": True, key: json.loads(json.dumps(default))}

@@ -1,9 +1,13 @@
-"""`trmm.key_store`, over real HTTP."""
+"""`trmm.key_store`."""
 
 from typing import Any
 
 import pytest
 
+from tests.exchanges import (
+    AGAIN,
+    Case,
+)
 from tests.servers import stock
 from trmm_async import (
     DecodeError,
@@ -36,3 +40,17 @@ class TestKeyStore:
                 await ask(trmm)
             shown = f"{caught.value} {caught.value!r} {caught.value.body}"
             assert ("s3cr3t" in shown, "not shown" in shown) == (False, True)
+
+
+# -- against recordings, without a server --------------------------------------------------------------------
+
+CALLS = [
+    Case("core_keystore", lambda it: it.key_store.list(), list),
+    Case("core_keystore_update", lambda it: it.key_store.update(3, value="v2"), replay=AGAIN),
+    Case("core_keystore_delete", lambda it: it.key_store.delete(3, with_value=True), replay=AGAIN),
+]
+
+
+@pytest.mark.parametrize("case", CALLS, ids=lambda case: case.name)
+def test_a_call_is_as_recorded_and_its_answer_is_ours(case: Case) -> None:
+    case.holds()

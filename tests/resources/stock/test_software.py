@@ -1,7 +1,30 @@
+"""`trmm.agents.software`."""
+
+from datetime import date
+
 import pytest
 
+from tests.exchanges import (
+    AGAIN,
+    LINUX,
+    SAFE,
+    WINDOWS,
+    Requested,
+    carried_out,
+    named,
+    refused,
+    waits,
+)
 from tests.servers import count, served
-from trmm_async import AgentLostError, BadRequestError, InvalidRequestError, Software
+from trmm_async import (
+    AgentLostError,
+    BadRequestError,
+    InvalidRequestError,
+    Software,
+    TRMMError,
+)
+from trmm_async.calls import Call, Replay
+from trmm_async.resources.stock import software
 
 pytestmark = pytest.mark.usefixtures("nothing_is_odd")
 
@@ -51,3 +74,72 @@ async def test_without_a_command_nothing_is_sent() -> None:
             with pytest.raises(InvalidRequestError, match="command="):
                 await trmm.agents.software.uninstall(server.agent_ids[0], program)
         assert server.requests == []
+
+
+# -- against recordings, without a server --------------------------------------------------------------------
+
+GOOD: list[tuple[Requested, tuple[str, ...], object]] = [
+    (lambda: software.LIST.call(LINUX), ("software_agent_none",), []),
+    (lambda: software.REFRESH.call(WINDOWS), ("software_refresh",), None),
+]
+
+
+@pytest.mark.parametrize(("request_", "names", "result"), named(GOOD))
+def test_a_call_is_worded_as_the_recorded_one_and_its_answer_is_read(
+    request_: Requested, names: tuple[str, ...], result: object
+) -> None:
+    assert carried_out(request_(), *names) == result
+
+
+BAD: list[tuple[Requested, tuple[str, ...], type[TRMMError], str]] = [
+    (
+        lambda: software.REFRESH.call(LINUX),
+        ("software_refresh_linux",),
+        BadRequestError,
+        "Not available for linux",
+    ),
+]
+
+
+@pytest.mark.parametrize(("request_", "names", "error", "words"), named(BAD))
+def test_a_refusal_is_the_error_that_it_means(
+    request_: Requested, names: tuple[str, ...], error: type[TRMMError], words: str
+) -> None:
+    refused(request_(), names, error, words)
+
+
+MANNERS: list[tuple[Requested, Replay, float | None]] = [
+    (lambda: software.LIST.call("a"), SAFE, None),
+    (lambda: software.REFRESH.call("a"), AGAIN, 15),
+]
+
+
+@pytest.mark.parametrize(("request_", "replay", "seconds"), MANNERS)
+def test_what_waits_for_an_agent_holds_a_worker_and_what_changes_it_is_not_sent_twice(
+    request_: Requested, replay: Replay, seconds: float | None
+) -> None:
+    waits(request_(), replay, seconds)
+
+
+class TestWhatIsRecordedOf:
+    def test_software(self) -> None:
+        found = carried_out(software.LIST.call(WINDOWS), "software_agent")
+        assert found[0] == Software(
+            name="7-Zip 19.00 (x64)",
+            version="19.00",
+            publisher="Igor Pavlov",
+            size="5.2 MB",
+            location="C:\\Program Files\\7-Zip\\",
+            uninstall="C:\\Program Files\\7-Zip\\Uninstall.exe",
+        )
+        assert found[1].install_date == date(2019, 6, 9)
+
+
+class TestOddAnswers:
+    def test_nulls_and_news_are_taken(self) -> None:
+        call = software.LIST.call("a")
+        assert isinstance(call, Call)
+        assert call.decode(b'{"software": null}') == []
+        assert call.decode(
+            b'{"software": [{"name": "x", "size": null, "install_date": "soon", "new": 1}]}'
+        ) == [Software(name="x")]
