@@ -64,6 +64,11 @@ def be_patient(trmm: TRMM, waits: HistoryWaits) -> None:
     trmm._api.poller.matcher.waits = trmm._api.commands.matcher.waits = waits
 
 
+def agent_on(server: Simulator, plat: str) -> str:
+    """The id of an agent on this platform."""
+    return next(agent.agent_id for agent in server.agents if agent.plat == plat)
+
+
 def count(server: Simulator, method: str, path: str = "") -> int:
     """How many requests with this method and this part in their path have come."""
     return sum(one.method == method and path in one.path for one in server.requests)

@@ -11,11 +11,12 @@ from tests.exchanges import (
     answer_of,
     assert_is_recorded,
 )
-from tests.servers import stock
+from tests.servers import count, served, stock
 from trmm_async import (
     BadRequestError,
     InvalidRequestError,
     NotFoundError,
+    UnsupportedError,
 )
 from trmm_async.calls import Replay
 from trmm_async.models import (
@@ -110,3 +111,52 @@ def test_a_client_is_changed_as_recorded() -> None:
     script.of(lambda it: it.clients.update(6, name="Renamed Client", custom_fields={7: "C-9"}))
     assert_is_recorded(script.calls[1], "client_update")
     assert script.calls[1].replay is Replay.IDEMPOTENT
+
+
+async def test_all_that_is_set_of_a_client_and_of_a_site_is_read_back() -> None:
+    async with served("stock", agents=1) as (_, trmm):
+        policy = (await trmm.policies.list())[0]
+        template = await trmm.alert_templates.create(name="Ops")
+        number = await trmm.custom_fields.create(name="Seats", model="client", type="number")
+        note = await trmm.custom_fields.create(name="Door", model="site")
+        client = await trmm.clients.create(
+            name="Omega", site="Berlin", server_policy=policy, alert_template=template,
+            block_policy_inheritance=True, custom_fields={number: 42},
+        )  # fmt: skip
+        client = await trmm.clients.get(client)
+        assert (client.server_policy, client.workstation_policy, client.alert_template) == (
+            policy.id, None, template.id,
+        )  # fmt: skip
+        assert client.block_policy_inheritance
+        assert [(one.field, one.value) for one in client.custom_fields] == [(number.id, 42)]
+        site = await trmm.sites.create(
+            client=client, name="Hamburg", workstation_policy=policy.id, custom_fields={note: "left"}
+        )
+        assert (site.workstation_policy, site.block_policy_inheritance) == (policy.id, False)
+        assert [(one.field, one.value) for one in site.custom_fields] == [(note.id, "left")]
+        await trmm.clients.update(client, server_policy=None, workstation_policy=policy)
+        await trmm.sites.update(site, alert_template=template, block_policy_inheritance=True)
+        client, site = await trmm.clients.get(client), await trmm.sites.get(site)
+        assert (client.server_policy, client.workstation_policy) == (None, policy.id)
+        assert (site.alert_template, site.block_policy_inheritance) == (template.id, True)
+        listed = next(one for one in await trmm.clients.list() if one.id == client.id)
+        assert {one.name: one.alert_template for one in listed.sites} == {
+            "Berlin": None, "Hamburg": template.id,
+        }  # fmt: skip
+
+
+async def test_a_field_that_is_not_there_leaves_no_client_behind() -> None:
+    async with served("stock", agents=1) as (server, trmm):
+        before = await trmm.clients.list()
+        with pytest.raises(InvalidRequestError, match="no custom field"):
+            await trmm.clients.create(name="Half", custom_fields={999: "x"})
+        with pytest.raises(InvalidRequestError, match="no custom field"):
+            await trmm.sites.create(client=before[0], name="Half", custom_fields={999: "x"})
+        assert await trmm.clients.list() == before
+        assert count(server, "POST", "clients") == 0
+
+
+async def test_a_gateway_has_names_alone() -> None:
+    async with served("gateway", agents=1) as (_, trmm):
+        with pytest.raises(UnsupportedError, match=r"clients\.create with settings"):
+            await trmm.clients.create(name="x", block_policy_inheritance=True)

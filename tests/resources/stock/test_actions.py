@@ -22,36 +22,28 @@ from tests.exchanges import (
     refused,
     waits,
 )
-from tests.servers import stock
+from tests.servers import agent_on, count, served, stock
 from trmm_async import (
     TRMM,
     Agent,
+    BadRequestError,
     CommandResult,
     InvalidRequestError,
     NotFoundError,
     OutcomeUnknownError,
+    ServerError,
     TRMMError,
 )
 from trmm_async.calls import Plan, Replay
-from trmm_async.errors import (
-    AgentLostError,
-    AgentUnreachableError,
-    BadRequestError,
-    ServerError,
-    ServerFaultError,
-)
+from trmm_async.errors import AgentLostError, AgentUnreachableError, ServerFaultError
 from trmm_async.resources.stock import actions
 from trmm_async.testing import ScriptReply, Simulator
-
-
-def of(server: Simulator, plat: str) -> str:
-    return next(agent.agent_id for agent in server.agents if agent.plat == plat)
 
 
 class TestCommands:
     async def test_one_runs_and_its_output_comes_back(self) -> None:
         async with stock(retries=0, agents=20) as (server, trmm):
-            agent_id = of(server, "windows")
+            agent_id = agent_on(server, "windows")
             done = await trmm.agents.run_command(agent_id, "echo hello", shell="cmd", timeout=5)
             assert done.output.strip() == "hello"
             (run,) = server.runs
@@ -60,7 +52,7 @@ class TestCommands:
 
     async def test_the_shell_is_that_of_the_platform(self) -> None:
         async with stock(retries=0, agents=20) as (server, trmm):
-            linux, windows = of(server, "linux"), of(server, "windows")
+            linux, windows = agent_on(server, "linux"), agent_on(server, "windows")
             await trmm.agents.run_command(linux, "uptime")
             await trmm.agents.run_command(windows, "ver")
             asked = len(server.requests)
@@ -144,7 +136,7 @@ class TestPower:
 
     async def test_an_agent_reboots_and_shuts_down(self) -> None:
         async with stock(retries=0, agents=20) as (server, trmm):
-            agent_id = of(server, "windows")
+            agent_id = agent_on(server, "windows")
             await trmm.agents.reboot(agent_id)
             await trmm.agents.shutdown(agent_id)
             assert not await trmm.agents.ping(agent_id)
@@ -154,7 +146,7 @@ class TestPower:
 
     async def test_a_reboot_is_planned(self) -> None:
         async with stock(retries=0, agents=20) as (server, trmm):
-            agent_id = of(server, "windows")
+            agent_id = agent_on(server, "windows")
             soon = datetime.now(UTC) + timedelta(days=1)
             await trmm.agents.reboot(agent_id, at=soon)
             sent = json.loads(server.requests[-1].body)["datetime"]
@@ -164,7 +156,7 @@ class TestPower:
 
     async def test_a_reboot_is_planned_by_the_agents_clock(self) -> None:
         async with stock(retries=0, agents=20) as (server, trmm):
-            agent_id = of(server, "windows")
+            agent_id = agent_on(server, "windows")
             naive = (datetime.now(UTC) + timedelta(days=2)).replace(tzinfo=None, second=0, microsecond=0)
             await trmm.agents.reboot(agent_id, at=naive)
             assert json.loads(server.requests[-1].body) == {"datetime": naive.isoformat(timespec="minutes")}
@@ -180,7 +172,7 @@ class TestPower:
     async def test_only_windows_agents_plan_a_reboot(self) -> None:
         async with stock(retries=0, agents=20) as (server, trmm):
             with pytest.raises(BadRequestError, match="linux"):
-                await trmm.agents.reboot(of(server, "linux"), at=datetime.now(UTC) + timedelta(hours=1))
+                await trmm.agents.reboot(agent_on(server, "linux"), at=datetime.now(UTC) + timedelta(hours=1))
 
     @pytest.mark.parametrize("at", ["tomorrow", datetime(2020, 1, 1, tzinfo=UTC), 5])
     async def test_a_time_that_is_none_is_not_sent(self, at: Any) -> None:
@@ -315,7 +307,7 @@ async def test_the_client_waits_longer_than_the_server_does_for_the_agent() -> N
         Simulator(dialect="stock", agents=20, offline_hold=0.6) as server,
         TRMM(server.url, api_key=server.api_key, dialect="stock", retries=0, timeout=0.3) as trmm,
     ):
-        agent_id = of(server, "windows")
+        agent_id = agent_on(server, "windows")
         server.command("slow", seconds=0.6, stdout="done")
         assert (await trmm.agents.run_command(agent_id, "slow", shell="cmd", timeout=2)).output == "done"
         server.hang(agent_id)
@@ -472,3 +464,98 @@ class TestOddAnswers:
         clock = next(steps).decode(json.dumps({"timezone": zone}).encode())
         with pytest.raises(InvalidRequestError, match="by the agent's own clock"):
             steps.send(clock)
+
+
+async def test_an_agent_has_its_own_patch_policy() -> None:
+    async with served("stock", agents=1) as (server, trmm):
+        agent = server.agents[0]
+        await trmm.agents.update(agent.agent_id, patch_policy={"critical": "approve", "run_time_hour": 22})
+        extra = (await trmm.agents.get(agent.agent_id)).extra
+        own = extra["winupdatepolicy"][0]
+        assert (own["critical"], own["run_time_hour"]) == ("approve", 22)
+        await trmm.policies.patches.update(own["id"], critical="ignore")
+        assert agent.update_policy["critical"] == "ignore"
+        wrong: list[Any] = [
+            {},
+            [{"critical": "approve"}],
+            {"critical": "yes"},
+            {"run_time_hour": 24},
+            {"x": 1},
+        ]
+        for each in wrong:
+            with pytest.raises(InvalidRequestError):
+                await trmm.agents.update(agent.agent_id, patch_policy=each)
+        assert count(server, "PUT", "agents") == 1
+
+
+async def test_agents_are_upgraded_once_and_those_that_are_not_there_later() -> None:
+    async with served("stock", agents=3) as (server, trmm):
+        (newest,) = await trmm.agents.versions()
+        old, away = server.agents[:2]
+        old.version = away.version = "2.9.0"
+        server.go_offline(away.agent_id)
+        await trmm.agents.upgrade([old.agent_id, away.agent_id])
+        assert (await trmm.agents.get(old.agent_id)).version == newest
+        assert [one.agent_id for one in await trmm.pending_actions.list() if one.status == "pending"] == [
+            away.agent_id
+        ]
+        assert count(server, "POST", "/agents/update/") == 1
+        with pytest.raises(InvalidRequestError, match="agents must not be empty"):
+            await trmm.agents.upgrade([])
+        with pytest.raises(InvalidRequestError, match="has no agent nobody; nothing was begun"):
+            await trmm.agents.upgrade([old.agent_id, "nobody"])
+        assert count(server, "POST", "/agents/update/") == 1
+
+
+async def test_the_history_of_all_names_its_agents() -> None:
+    async with served("stock", agents=3) as (server, trmm):
+        first, second, _ = server.agent_ids
+        await trmm.agents.run_command(first, "echo hello")
+        await trmm.agents.run_script(second, script=1)
+        everything = await trmm.agents.history()
+        assert [row.agent_id for row in everything[-2:]] == [first, second]
+        assert [row for row in everything if row.agent_id == first] == await trmm.agents.history(first)
+        (run, *_) = await trmm.agents.script_history(limit=1)
+        assert (run.agent_id, run.script, run.type) == (second, 1, "script_run")
+        since = datetime.now(UTC) - timedelta(days=1)
+        assert run in await trmm.agents.script_history(since=since)
+        with server.restrict("can_list_agents"):
+            assert {row.agent_id for row in await trmm.agents.history()} == {None}
+        with pytest.raises(InvalidRequestError, match="time zone"):
+            await trmm.agents.script_history(since=datetime(2026, 1, 1))  # noqa: DTZ001
+
+
+async def test_what_goes_by_mesh_is_told_in_the_servers_own_words_where_it_has_none() -> None:
+    async with served("stock", agents=1) as (server, trmm):
+        (agent,) = server.agent_ids
+        await trmm.agents.wake(agent)
+        await trmm.agents.refresh_wmi(agent)
+        await trmm.core.update_settings(mesh_token="")
+        with pytest.raises(ServerError, match=r"non-hexadecimal number.*MeshCentral") as caught:
+            await trmm.agents.wake(agent)
+        assert caught.value.status == 400
+        assert not isinstance(caught.value, BadRequestError)
+
+
+async def test_links_to_an_agent_are_in_no_repr() -> None:
+    async with served("stock", agents=1) as (server, trmm):
+        links = await trmm.agents.remote_control(server.agent_ids[0])
+        assert links.control.startswith("https://")
+        assert links.terminal != links.file
+        assert "login=" not in repr(links)
+        assert links.hostname in repr(links)
+
+
+async def test_a_get_that_acts_is_sent_once() -> None:
+    async with served("stock", agents=1, client={"retries": 3}) as (server, trmm):
+        for act, path in (
+            (trmm.agents.recover_all, "/agents/bulkrecovery/"),
+            (trmm.core.clear_cache, "/core/clearcache/"),
+            (lambda: trmm.request("GET", "/agents/bulkrecovery/"), "/agents/bulkrecovery/"),
+        ):
+            before = count(server, "GET", path)
+            await act()
+            server.fail("GET", path, status=502, times=1)
+            with pytest.raises(ServerError):
+                await act()
+            assert count(server, "GET", path) == before + 2

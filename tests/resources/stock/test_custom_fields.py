@@ -7,7 +7,7 @@ import pytest
 
 from tests.asked import NOUNS, request_of
 from tests.exchanges import ByHand, Case, answer_of, assert_is_recorded
-from tests.servers import stock
+from tests.servers import served, stock
 from trmm_async import InvalidRequestError, NotFoundError
 from trmm_async.resources.stock.custom_fields import CustomField
 
@@ -111,3 +111,13 @@ class TestAnswers:
             call = request_of(NOUNS.custom_fields.update(field, default=default, required=True))
             key = f"default_values_{name}" if name == "multiple" else f"default_value_{name}"
             assert json.loads(call.body) == {"required": True, key: json.loads(json.dumps(default))}
+
+
+async def test_a_custom_field_alone() -> None:
+    async with served("stock", agents=1) as (_, trmm):
+        made = await trmm.custom_fields.create(
+            name="Tier", model="client", type="single", options=["gold", "silver"]
+        )
+        assert await trmm.custom_fields.get(made) == made
+        with pytest.raises(NotFoundError):
+            await trmm.custom_fields.get(999)

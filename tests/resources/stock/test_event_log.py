@@ -15,7 +15,7 @@ from tests.exchanges import (
     refused,
     waits,
 )
-from tests.servers import stock
+from tests.servers import agent_on, stock
 from trmm_async import (
     EventLogEntry,
     InvalidRequestError,
@@ -26,17 +26,12 @@ from trmm_async.errors import (
     AgentUnreachableError,
     ServerError,
 )
-from trmm_async.testing import Simulator
-
-
-def of(server: Simulator, plat: str) -> str:
-    return next(agent.agent_id for agent in server.agents if agent.plat == plat)
 
 
 class TestEventLog:
     async def test_event_logs(self) -> None:
         async with stock(retries=0, agents=20) as (server, trmm):
-            agent_id = of(server, "windows")
+            agent_id = agent_on(server, "windows")
             found = await trmm.agents.event_log.list(agent_id, "Security", days=2)
             assert {one.event_type for one in found} >= {"INFO", "ERROR"}
             assert all(one.time is not None and one.time.tzinfo is None for one in found)

@@ -15,7 +15,7 @@ from tests.exchanges import (
     named,
     waits,
 )
-from tests.servers import stock
+from tests.servers import served, stock
 from trmm_async import (
     InvalidRequestError,
     NotFoundError,
@@ -93,3 +93,13 @@ class TestWhatIsRecordedOf:
             "notes_agent_after",
         )
         assert (made.id, made.note, made.username) == (63, "from api", "admin")
+
+
+async def test_notes_of_all_agents_and_one_of_them() -> None:
+    async with served("stock", agents=2) as (server, trmm):
+        made = [await trmm.agents.notes.create(agent, "x") for agent in server.agent_ids]
+        assert (await trmm.agents.notes.list())[-2:] == made
+        assert await trmm.agents.notes.get(made[0]) == made[0]
+        await trmm.agents.notes.delete(made[0], with_text=True)
+        with pytest.raises(NotFoundError):
+            await trmm.agents.notes.get(made[0])

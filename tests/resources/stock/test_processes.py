@@ -19,7 +19,7 @@ from tests.exchanges import (
     waits,
 )
 from tests.peer import Peer, Request, answer, peer
-from tests.servers import stock
+from tests.servers import agent_on, stock
 from trmm_async import (
     TRMM,
     DecodeError,
@@ -37,19 +37,14 @@ from trmm_async.errors import (
 )
 from trmm_async.resources.agents import Agents
 from trmm_async.resources.stock import processes, services, windows_updates
-from trmm_async.testing import Simulator
 
 KEY = "key-for-tests"
-
-
-def of(server: Simulator, plat: str) -> str:
-    return next(agent.agent_id for agent in server.agents if agent.plat == plat)
 
 
 class TestProcesses:
     async def test_processes(self) -> None:
         async with stock(retries=0, agents=20) as (server, trmm):
-            agent_id = of(server, "windows")
+            agent_id = agent_on(server, "windows")
             found = await trmm.agents.processes.list(agent_id)
             victim = next(one for one in found if one.pid > 1000)
             await trmm.agents.processes.kill(agent_id, victim)
@@ -73,7 +68,7 @@ class TestProcesses:
         self, ask: Callable[[Agents, str], Awaitable[object]]
     ) -> None:
         async with stock(retries=0, agents=20) as (server, trmm):
-            agent_id = of(server, "windows")
+            agent_id = agent_on(server, "windows")
             server.hang(agent_id)
             with pytest.raises(AgentUnreachableError) as caught:
                 await ask(trmm.agents, agent_id)
@@ -92,7 +87,7 @@ class TestProcesses:
         self, change: Callable[[Agents, str], Awaitable[object]]
     ) -> None:
         async with stock(retries=0, agents=20) as (server, trmm):
-            agent_id = of(server, "windows")
+            agent_id = agent_on(server, "windows")
             server.hang(agent_id)
             with pytest.raises(AgentLostError):
                 await change(trmm.agents, agent_id)

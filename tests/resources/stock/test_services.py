@@ -19,7 +19,7 @@ from tests.exchanges import (
     refused,
     waits,
 )
-from tests.servers import stock
+from tests.servers import agent_on, stock
 from trmm_async import (
     InvalidRequestError,
     NotFoundError,
@@ -33,17 +33,12 @@ from trmm_async.errors import (
     BadRequestError,
 )
 from trmm_async.resources.stock import services
-from trmm_async.testing import Simulator
-
-
-def of(server: Simulator, plat: str) -> str:
-    return next(agent.agent_id for agent in server.agents if agent.plat == plat)
 
 
 class TestServices:
     async def test_services(self) -> None:
         async with stock(retries=0, agents=20) as (server, trmm):
-            agent_id = of(server, "windows")
+            agent_id = agent_on(server, "windows")
             names = {one.name for one in await trmm.agents.services(agent_id)}
             assert "Spooler" in names
             spooler = await trmm.agents.services.get(agent_id, "Spooler")
@@ -66,7 +61,7 @@ class TestServices:
     async def test_a_service_behind_a_bus_that_is_down(self) -> None:
         async with stock(retries=0, agents=20) as (server, trmm):
             with server.nats_down(), pytest.raises(AgentUnreachableError, match="NATS"):
-                await trmm.agents.services.get(of(server, "windows"), "Spooler")
+                await trmm.agents.services.get(agent_on(server, "windows"), "Spooler")
 
 
 # -- against recordings, without a server --------------------------------------------------------------------

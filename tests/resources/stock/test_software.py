@@ -15,7 +15,7 @@ from tests.exchanges import (
     refused,
     waits,
 )
-from tests.servers import count, served
+from tests.servers import agent_on, count, served, stock
 from trmm_async import (
     AgentLostError,
     BadRequestError,
@@ -143,3 +143,14 @@ class TestOddAnswers:
         assert call.decode(
             b'{"software": [{"name": "x", "size": null, "install_date": "soon", "new": 1}]}'
         ) == [Software(name="x")]
+
+
+class TestSoftware:
+    async def test_software(self) -> None:
+        async with stock(retries=0, agents=20) as (server, trmm):
+            windows, linux = agent_on(server, "windows"), agent_on(server, "linux")
+            assert {one.name for one in await trmm.agents.software.list(windows)}
+            assert await trmm.agents.software.list(linux) == []
+            await trmm.agents.software.refresh(windows)
+            with pytest.raises(BadRequestError, match="linux"):
+                await trmm.agents.software.refresh(linux)

@@ -18,7 +18,7 @@ from tests.exchanges import (
     refused,
     waits,
 )
-from tests.servers import stock
+from tests.servers import agent_on, stock
 from trmm_async import (
     InvalidRequestError,
     TRMMError,
@@ -28,17 +28,12 @@ from trmm_async.errors import (
     BadRequestError,
 )
 from trmm_async.resources.stock import windows_updates
-from trmm_async.testing import Simulator
-
-
-def of(server: Simulator, plat: str) -> str:
-    return next(agent.agent_id for agent in server.agents if agent.plat == plat)
 
 
 class TestWindowsUpdates:
     async def test_windows_updates(self) -> None:
         async with stock(retries=0, agents=20) as (server, trmm):
-            agent_id = of(server, "windows")
+            agent_id = agent_on(server, "windows")
             first = (await trmm.agents.windows_updates.list(agent_id))[0]
             await trmm.agents.windows_updates.update(first, "approve")
             again = (await trmm.agents.windows_updates.list(agent_id))[0]

@@ -21,10 +21,6 @@ KEY = "key-for-tests"
 KEY_PATH = r"HKEY_LOCAL_MACHINE\SOFTWARE\Acme"
 
 
-def of(server: Simulator, plat: str) -> str:
-    return next(agent.agent_id for agent in server.agents if agent.plat == plat)
-
-
 # -- a gateway has none of it --------------------------------------------------------------------------------
 
 WHATEVER: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
