@@ -12,9 +12,7 @@ from typing import TYPE_CHECKING
 from trmm_async.testing.routing import Route
 
 from . import agent_shapes as shapes
-from . import alert_templates, custom_fields
-from .edits import AGENT_FIELDS, checked
-from .models import PATCH_POLICY
+from . import alert_templates, custom_fields, models
 from .reach import brief, patch_policy_of, policies_by_place, template_of
 from .room import Fields, crash, invalid, refuse, said, whole
 from .sight import Sight
@@ -50,6 +48,7 @@ class Agents:
         self._diary = stage.diary
         self._sight = Sight(stage)
         self._seconds = stage.agent_seconds
+        self._form = models.agent(stage.database.policies.__contains__, stage.world.sites.__contains__)
 
     def routes(self) -> Sequence[Route]:
         """Return its calls."""
@@ -115,14 +114,14 @@ class Agents:
         Not all or nothing: the settings are saved before the update policy, and that before custom fields.
         """
         agent, body = self._agent(asked), Fields.of(asked)
-        changes = checked(AGENT_FIELDS, body, self._world)
+        changes = self._form.read(body, partial=True)
         _examine_shell(agent, changes)
         for name, value in changes.items():
-            setattr(agent, name, value)
+            setattr(agent, name, self._world.sites[whole(value)] if name == "site" else value)
         if "winupdatepolicy" in body:
             rows = body.rows("winupdatepolicy")
             policy = rows[0] if rows else crash()
-            values = PATCH_POLICY.read(policy, partial=True)
+            values = models.PATCH_POLICY.read(policy, partial=True)
             agent.update_policy |= {name: values[name] for name in values if name in shapes.UPDATE_POLICY}
         custom_fields.edit(self._world, agent, body.rows("custom_fields"))
         # The database gives a row that was written anew to the end of an unordered list.

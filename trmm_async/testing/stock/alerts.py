@@ -1,6 +1,6 @@
 """Alerts: they are listed with PATCH, and resolved and snoozed with PUT.
 
-Below: `world.py`, `edits.py`. Above: `dialect.py`. There is no acknowledging here.
+Below: `world.py`, `models.py`. Above: `dialect.py`. There is no acknowledging here.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from trmm_async.testing.replies import iso
 from trmm_async.testing.routing import Route
 
-from .edits import ALERT_FIELDS, checked
+from . import models
 from .room import Fields, crash, refuse, said
 from .sight import Sight
 
@@ -39,6 +39,7 @@ class Alerts:
     def __init__(self, stage: Stage) -> None:
         self._world = stage.world
         self._sight = Sight(stage)
+        self._form = models.alert(stage.database.is_agent)
 
     def routes(self) -> Sequence[Route]:
         """Return its calls."""
@@ -91,7 +92,7 @@ class Alerts:
 
     def create(self, asked: Asked) -> Reply:
         """`POST /alerts/`: one of no agent; what is missing has a default."""
-        fields = checked(ALERT_FIELDS, Fields.of(asked), self._world)
+        fields = self._form.read(Fields.of(asked), partial=True)
         made = self._world.add_alert()
         self._change(made, fields)
         return said("ok")
@@ -104,7 +105,7 @@ class Alerts:
         """`PUT /alerts/{id}/`: `type` is `resolve`, `snooze` or `unsnooze`; without it any of its fields."""
         it, body = self._alert(asked), Fields.of(asked)
         if "type" not in body:
-            self._change(it, checked(ALERT_FIELDS, body, self._world))
+            self._change(it, self._form.read(body, partial=True))
             return said("ok")
         match body["type"]:
             case "resolve":

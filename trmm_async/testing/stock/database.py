@@ -54,14 +54,14 @@ class Database:
         self.policies: Table = Table("Policy", models.policy(lambda key: key in self.alert_templates), clock)
         self.checks: Table = Table(
             "Check",
-            models.check(self._is_agent, self.policies.__contains__, lambda key: key in world.scripts),
+            models.check(self.is_agent, self.policies.__contains__, lambda key: key in world.scripts),
             clock,
             first=MADE_CHECKS,
         )
         self.tasks: Table = Table(
             "AutomatedTask",
             models.task(
-                self._is_agent, self.policies.__contains__, self.checks.__contains__,
+                self.is_agent, self.policies.__contains__, self.checks.__contains__,
                 lambda key: key in world.custom_fields,
             ),
             clock,
@@ -128,7 +128,8 @@ class Database:
 
     # -- agents ----------------------------------------------------------------------------------------------
 
-    def _is_agent(self, pk: int) -> bool:
+    def is_agent(self, pk: int) -> bool:
+        """Tell whether an agent has this number."""
         return any(agent.pk == pk for agent in self._world.agents.values())
 
     def _is_action(self, number: int) -> bool:

@@ -27,6 +27,8 @@ __all__ = [
     "SNIPPET",
     "TASK_TYPES",
     "URL_ACTION",
+    "agent",
+    "alert",
     "alert_template",
     "check",
     "policy",
@@ -47,12 +49,56 @@ TASK_TYPES = (
     "daily", "weekly", "monthly", "monthlydow", "checkfailure", "manual", "runonce", "onboarding",
     "scheduled",
 )  # fmt: skip
+TIME_ZONES = available_timezones()
 PLATFORMS = ("windows", "linux", "darwin")
 SEVERITIES = ("info", "warning", "error")
 ACTION_TYPES = ("script", "server", "rest")
+AGENT_SHELLS = ("use_global", "cmd", "powershell", "bash", "custom")
 SHELLS = ("powershell", "cmd", "python", "shell", "nushell", "deno")
 EVENT_TYPES = ("INFO", "WARNING", "ERROR", "AUDIT_SUCCESS", "AUDIT_FAILURE")
 FIELD_TYPES = ("text", "number", "single", "multiple", "checkbox", "datetime")
+
+
+def agent(policies: Callable[[int], bool], sites: Callable[[int], bool]) -> Form:
+    """Return the columns of an agent that can be edited."""
+    return Form(
+        {
+            "maintenance_mode": Field.flag(),
+            "policy": Field.key(policies),
+            "block_policy_inheritance": Field.flag(),
+            "monitoring_type": Field.choice(("server", "workstation"), "server"),
+            "description": Field.text(blank=True),
+            "overdue_email_alert": Field.flag(),
+            "overdue_text_alert": Field.flag(),
+            "overdue_dashboard_alert": Field.flag(),
+            "offline_time": Field.number(4, low=0),
+            "overdue_time": Field.number(30, low=0),
+            "check_interval": Field.number(120, low=0),
+            "time_zone": Field.choice(TIME_ZONES),
+            "site": Field.key(sites, required=True),
+            "default_shell": Field.choice(
+                ("use_global", "cmd", "powershell", "bash", "custom"), "use_global"
+            ),
+            "default_shell_custom": Field.text(blank=True),
+        }
+    )
+
+
+def alert(agents: Callable[[int], bool]) -> Form:
+    """Return the columns of an alert that can be edited."""
+    return Form(
+        {
+            "agent": Field.key(agents),
+            "assigned_check": Field.number(low=0),
+            "assigned_task": Field.number(low=0),
+            "alert_type": Field.choice(("availability", "check", "task", "custom"), "availability"),
+            "severity": Field.choice(SEVERITIES, "info"),
+            "message": Field.text(blank=True),
+            "snoozed": Field.flag(),
+            "resolved": Field.flag(),
+            "hidden": Field.flag(),
+        }
+    )
 
 
 def check(
@@ -218,7 +264,7 @@ SETTINGS = Form(
         "email_alert_recipients": Field.many(of=Field.email()),
         "sms_alert_recipients": Field.many(of=Field.text()),
         "smtp_port": Field.number(587, low=0),
-        "default_time_zone": Field.choice(available_timezones(), "America/New_York"),
+        "default_time_zone": Field.choice(TIME_ZONES, "America/New_York"),
         "agent_debug_level": Field.choice(("info", "warning", "error", "critical"), "info"),
         "default_shell_windows": Field.choice(("cmd", "powershell", "custom"), "cmd"),
         "default_shell_linux": Field.choice(("bash", "custom"), "bash"),
