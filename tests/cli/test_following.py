@@ -51,5 +51,5 @@ def test_ctrl_c_is_gentle_once_and_ends_it_the_second_time(
         assert runner.run(interrupted(times, seconds)) == Exit.INTERRUPTED
     assert signal.getsignal(signal.SIGINT) is before
     told = capsys.readouterr().err
-    assert "Nothing more is sent; what is under way is waited for" in told
+    assert "Nothing more is sent; what is in progress is waited for" in told
     assert says in told

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import trmm_async as sdk
 from trmm_async.cli.commands.agents import _show
-from trmm_async.cli.printing import Output, as_json_text
+from trmm_async.cli.printing import as_json_text, json_stream
 from trmm_async.cli.rows import plain
 
 
@@ -60,7 +60,7 @@ def test_fields_go_by_their_attributes_names_and_not_by_those_on_the_wire() -> N
 def test_an_array_that_is_written_as_it_comes_is_the_whole_array(things: list[dict[str, Any]]) -> None:
     with redirect_stdout(StringIO()) as shown:
         whole = as_json_text(things, indent=2)
-        with Output(as_json=True).stream() as emit:
+        with json_stream(as_array=True) as emit:
             for thing in things:
                 emit(thing)
     assert shown.getvalue() == f"{whole}\n"

@@ -79,7 +79,7 @@ class TestTheReason:
         for number in range(120):
             one = {**CALL, "call": number}
             world.attendant.take(sdk.Attempt(**one, number=1, status=200, problem="", elapsed=0.1))
-        assert world.attendant.look().endswith("(120 answered, 10 under way, 70 waiting)")
+        assert world.attendant.look().endswith("(120 answered, 10 in progress, 70 waiting)")
 
     @pytest.mark.parametrize("reason", ["worker", "connection"])
     def test_is_a_place_that_is_not_free(self, reason: str) -> None:
@@ -102,12 +102,12 @@ class TestANarrowTerminal:
         ("text", "width", "told"),
         [
             (
-                "rate limit: 5 of 5 used, goes on in 41 s (5 answered, 0 under way, 10 waiting)",
-                80,
-                "rate limit: 5 of 5 used, goes on in 41 s (5 answered, 0 under way, 10 waiting)",
+                "rate limit: 5 of 5 used, goes on in 41 s (5 answered, 0 in progress, 10 waiting)",
+                81,
+                "rate limit: 5 of 5 used, goes on in 41 s (5 answered, 0 in progress, 10 waiting)",
             ),
             (
-                "rate limit: 100 of 100 used, goes on in 41 s (5 answered, 0 under way, 10 waiting)",
+                "rate limit: 100 of 100 used, goes on in 41 s (5 answered, 0 in progress, 10 waiting)",
                 60,
                 "rate limit: 100 of 100 used, goes on in 41 s",
             ),

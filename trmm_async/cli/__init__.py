@@ -1,7 +1,7 @@
-"""What people run in a terminal (extra `[cli]`): `trmm`, or `python -m trmm_async.cli`.
+"""The command line (extra `[cli]`): `trmm`, or `python -m trmm_async.cli`.
 
-Over the client. Composed in `app.py`; one file a noun under `commands/`. Only the SDK's public names
-are used here, and they are loaded when a command first needs one: `trmm --help` must be quick.
+`app.py` assembles it; each noun has a file under `commands/`. It uses the SDK's public names, which are
+imported when a command first needs them: `trmm --help` must be quick.
 """
 
 import sys
@@ -11,7 +11,7 @@ __all__ = ["main"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run `trmm` with these words, or with those of the command line; the exit code, see `exits`."""
+    """Run `trmm` with these words, or with those of the command line. Returns the exit code, see `exits`."""
     words = list(sys.argv[1:] if argv is None else argv)
     try:
         from trmm_async.cli.app import run

@@ -41,7 +41,7 @@ MODULES: Final = {
 
 
 def run(words: list[str]) -> int:
-    """Run the command line; the exit code."""
+    """Run the command line. Returns the exit code."""
     front, rest = hoisted([*words[1:], "--help"] if words[:1] == ["help"] else words)
     ordered = front + rest
 

@@ -1,6 +1,6 @@
-"""What is asked of whoever sits at the terminal.
+"""Questions to the user at the terminal, and what is piped in instead.
 
-Below: `text`. Above: `keys`, `picking`, and the commands.
+Below: `exits`, `printing`, `text`. Above: `keys`, `picking`, and the commands.
 """
 
 import getpass
@@ -10,41 +10,45 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from trmm_async.cli.exits import refuse
+from trmm_async.cli.printing import say
 from trmm_async.cli.text import code_page, decoded
 
-__all__ = ["ask", "ask_secretly", "read_stdin", "somebody_is_here"]
+__all__ = ["ask", "ask_secretly", "go_on", "read_stdin", "somebody_is_here"]
 
 
 def somebody_is_here() -> bool:
-    """Whether there is anybody to be asked."""
+    """Whether stdin is a terminal, so that a user can be asked."""
     return sys.stdin is not None and sys.stdin.isatty()
 
 
 def read_stdin(*, line: bool = False) -> str:
-    """All that is piped in, or its first line: as text, in whatever encoding the other side writes it.
+    """Read what is piped in, or its first line, as text. The encoding is detected.
 
     Raises:
-        UnicodeDecodeError: that can't be told.
+        UnicodeDecodeError: it is in no encoding that can be detected.
     """
     piped = getattr(sys.stdin, "buffer", None)
     if piped is None:
         return "" if sys.stdin is None else sys.stdin.readline() if line else sys.stdin.read()
     data: bytes = piped.readline() if line else piped.read()
     if line and b"\0" in data:
-        data += piped.read()  # a letter has several bytes, and a line was not what ended there
+        data += (
+            piped.read()
+        )  # in UTF-16 a letter has several bytes, and the one that ended the line may be half
     text = decoded(data, code_page())
     return text.partition("\n")[0] if line else text
 
 
 def ask(question: str) -> str:
-    """The answer to a question, on stderr: stdout is for data."""
+    """Ask a question, and return the answer. The question is on stderr: stdout is for data."""
     with _interruptible():
         print(question, end="", file=sys.stderr, flush=True)
         return sys.stdin.readline().strip()
 
 
 def ask_secretly(question: str) -> str:
-    """The same, without showing what is typed."""
+    """Ask a question, and return the answer, which is not shown while it is typed."""
     with _interruptible():
         try:
             return getpass.getpass(question).strip()
@@ -52,9 +56,23 @@ def ask_secretly(question: str) -> str:
             return ""
 
 
+def go_on(refusal: str, question: str = "") -> None:
+    """Ask whether to go on; the question stands above.
+
+    Raises:
+        CommandError: the answer is not yes; or nobody can be asked, and the refusal says so.
+    """
+    if not somebody_is_here():
+        raise refuse(refusal)
+    if question:
+        say(question)
+    if ask("Go on? [y/N] ").casefold() not in {"y", "yes"}:
+        raise refuse("not done")
+
+
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Ctrl-C ends the wait at once; asyncio's own handler would first wait for the line."""
+    """Let Ctrl-C end the wait at once. asyncio's own handler would wait until the line is typed."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,7 +1,9 @@
-"""Every typed method of the client by its name, and its parameters from what is typed. By looking at them.
+"""The methods of the client by their names, and how typed texts become their arguments.
 
-Below: `picking`, `values`. Above: `commands.calling`. What a text becomes goes by the annotation of its
-parameter: no method has an entry of its own anywhere here.
+Methods and parameters are found by introspection, and a text is converted by the annotation of its parameter:
+no method has an entry of its own here.
+
+Below: `picking`, `values`. Above: `commands.calling`.
 """
 
 import inspect
@@ -30,7 +32,7 @@ __all__ = ["Method", "given", "method_named", "methods", "told", "typed"]
 Texts: TypeAlias = Mapping[str, list[str]]
 
 _LOOKS: Final = ("checks", "find", "get", "history", "list", "related", "sites", "tasks")
-"""Last words of methods that only read, where no declaration says so."""
+"""Last parts of the names of methods that only read, for methods without a declaration."""
 _NULL: Final = "null"
 _SECRET: Final = re.compile("password|token|secret|headers|^value$")
 _HEX: Final = "hex:"
@@ -38,7 +40,7 @@ _HEX: Final = "hex:"
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter: as `--name`, or by its place."""
+    """One parameter of a method. It is given as `--name`, or by its place if it is positional."""
 
     name: str
     hint: Any
@@ -47,13 +49,13 @@ class Parameter:
 
     @property
     def option(self) -> str:
-        """As it is typed."""
+        """The option that gives it."""
         return "--" + self.name.replace("_", "-")
 
 
 @dataclass(frozen=True)
 class Method:
-    """A method of one of the client's nouns, as "policies.get"."""
+    """A method of the client, such as "policies.get"."""
 
     name: str
     function: Callable[..., Any]
@@ -61,12 +63,12 @@ class Method:
 
     @property
     def help(self) -> str:
-        """Its own words."""
+        """Its docstring."""
         return inspect.getdoc(self.function) or ""
 
     @property
     def changes(self) -> bool:
-        """Whether it may change something: as its call is declared, or as its name says."""
+        """Whether it may change something: by the declaration of its call, or else by its name."""
         declared = EVERY.get(self.name)
         if declared and self.name.rpartition(".")[2] not in _LOOKS:
             return any(endpoint.replay is not Replay.SAFE for endpoint in declared)
@@ -74,12 +76,12 @@ class Method:
 
     @property
     def losses(self) -> dict[str, str]:
-        """The arguments which say that something may be lost for good, and what that is."""
+        """The arguments that allow a loss of data, and what would be lost."""
         return {one.name: LOSSES[one.name] for one in self.parameters if one.name in LOSSES}
 
     @property
     def answer(self) -> type | None:
-        """Of what kind the things are that it gives; None where that is not one of ours."""
+        """The type of what it returns, or of the members of its list; None if that is no Struct of ours."""
         hint = typing.get_type_hints(self.function).get("return")
         inner = typing.get_args(hint)[0] if self.is_list else hint
         found = [one for one in members_of(inner) if hasattr(one, "__struct_fields__")]
@@ -87,11 +89,11 @@ class Method:
 
     @property
     def is_list(self) -> bool:
-        """Whether it gives a list."""
+        """Whether it returns a list."""
         return typing.get_origin(typing.get_type_hints(self.function).get("return")) is list
 
     def of(self, trmm: TRMM) -> Callable[..., Coroutine[Any, Any, Any]]:
-        """The method of this client."""
+        """The bound method of this client."""
         found: Any = trmm
         for word in self.name.split("."):
             found = getattr(found, word)
@@ -99,7 +101,7 @@ class Method:
 
 
 def methods() -> dict[str, Method]:
-    """All methods that are awaited, by their names."""
+    """All asynchronous methods, by their names."""
     return dict(_of(TRMM, ""))
 
 
@@ -133,7 +135,7 @@ def _parameters(function: Callable[..., Any]) -> tuple[Parameter, ...]:
 
 
 def method_named(name: str) -> Method:
-    """The method of this name. Raises `CommandError` that names what is alike."""
+    """The method of this name. Raises a `CommandError` that names similar ones if there is none."""
     every = methods()
     found = every.get(name.removeprefix("trmm."))
     if found is None:
@@ -142,7 +144,7 @@ def method_named(name: str) -> Method:
 
 
 async def given(trmm: TRMM, method: Method, texts: Texts) -> dict[str, Any]:
-    """What was typed, as the method takes it; names become ids where ids are taken."""
+    """The arguments of the call, from what was typed. Where a parameter takes ids, names become ids."""
     return {
         parameter.name: await _value(trmm, parameter, texts[parameter.name])
         for parameter in method.parameters
@@ -151,7 +153,7 @@ async def given(trmm: TRMM, method: Method, texts: Texts) -> dict[str, Any]:
 
 
 def typed(method: Method, words: Sequence[str]) -> Texts:
-    """The texts of each parameter, all that the method needs among them."""
+    """The texts of each parameter. Raises a `CommandError` if a required one is missing."""
     texts = _texts(method, words)
     for parameter in method.parameters:
         if parameter.is_required and parameter.name not in texts:
@@ -161,7 +163,7 @@ def typed(method: Method, words: Sequence[str]) -> Texts:
 
 
 def told(method: Method, texts: Texts) -> str:
-    """The call, to be asked about; what may be a secret is left out."""
+    """The call in one line, for the question. Values that may be secrets are left out."""
     words = [method.name]
     for name, several in texts.items():
         words += [f"{name}={'…' if _SECRET.search(name) else text}" for text in several]
@@ -169,7 +171,7 @@ def told(method: Method, texts: Texts) -> str:
 
 
 def _texts(method: Method, words: Sequence[str]) -> dict[str, list[str]]:
-    """The texts of each parameter; an option may be given several times, for several."""
+    """The texts of each parameter. An option that is given several times has several."""
     by_option = {parameter.option: parameter for parameter in method.parameters}
     places = [parameter for parameter in method.parameters if parameter.is_positional]
     texts: dict[str, list[str]] = {}
@@ -217,7 +219,7 @@ async def _value(trmm: TRMM, parameter: Parameter, texts: list[str]) -> Any:
     if several is not None and bytes in members and len(texts) == 1:
         return _data(parameter, texts[0])
     if several is not None and not (len(texts) == 1 and texts[0] in words):
-        # A comma stands between several, too; an option that is given more than once has its own texts.
+        # One text may have several values, with commas between; of an option given several times each is one.
         each = texts if len(texts) > 1 else [text for text in texts[0].split(",") if text]
         inner = members_of((typing.get_args(several) or (str,))[0])
         return [await _single(trmm, parameter, inner, text) for text in each]
@@ -257,7 +259,7 @@ async def _single(trmm: TRMM, parameter: Parameter, members: tuple[Any, ...], te
 
 
 def _data(parameter: Parameter, text: str) -> Any:
-    """What may be a text, bytes or several texts: a comma belongs to a text, and bytes say that they are."""
+    """A text, bytes, or several texts. A comma belongs to a text; "hex:" stands before bytes."""
     if text.startswith(_HEX):
         try:
             return bytes.fromhex(text.removeprefix(_HEX))
@@ -279,13 +281,13 @@ def _rows(found: Any) -> list[Any]:
 
 
 def _tagged(members: tuple[Any, ...]) -> dict[str, Any]:
-    """Of a union of settings, such as the types of checks, each by the word that says which it is."""
+    """The Structs of a tagged union, such as the types of checks, by their tags."""
     structs = [one for one in members if hasattr(one, "__struct_config__") and one.__struct_config__.tag]
     return {str(one.__struct_config__.tag): one for one in structs}
 
 
 def _built(parameter: Parameter, kinds: Mapping[str, Any], row: Any) -> Any:
-    """Settings, from a mapping in JSON. What they have not is told, since it would be lost in silence."""
+    """A Struct of settings from JSON. An unknown field is an error: it would be lost in silence."""
     says = next(iter(kinds.values())).__struct_config__.tag_field
     if not isinstance(row, dict) or row.get(says) not in kinds:
         shown = '", "'.join(kinds)
@@ -352,7 +354,7 @@ _WORDS: Final = {
 
 
 async def _named(trmm: TRMM, parameter: Parameter, kind: type, text: str) -> int:
-    """The id of what has this name, where the client can list such things."""
+    """The id of the thing with this name, if the client has a method that lists such things."""
     for method in methods().values():
         hints = typing.get_type_hints(method.function)
         is_list = method.name.endswith(".list") and not any(one.is_required for one in method.parameters)

@@ -1,4 +1,4 @@
-"""`--where FIELD=VALUE`, `--field NAME=VALUE`: what is typed as a test of an agent. Pure, and never Python.
+"""Turns `--where FIELD=VALUE` and `--field NAME=VALUE` into tests of agents. Pure; it never evaluates Python.
 
 Below: `values`. Above: `picking`.
 """
@@ -33,7 +33,7 @@ _ORDER: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
     ">=": operator.ge,
 }
 _WORDS: Final[Mapping[str, tuple[str, ...]]] = {
-    # "unknown" is ours, of a server that does not tell.
+    # "unknown" is the SDK's word, for a server that does not send the status.
     "status": (*typing.get_args(AgentStatus), "unknown"),
     "plat": typing.get_args(Platform),
     "monitoring_type": typing.get_args(MonitoringType),
@@ -42,7 +42,7 @@ _INSTEAD: Final = {"client": "--client", "site": "--site", "custom_fields": "--f
 
 
 def name_and_value(text: str, option: str, example: str) -> tuple[str, str]:
-    """Both sides of the first equals sign, without the spaces around them."""
+    """Both sides of the first equals sign, stripped."""
     name, equals, value = text.partition("=")
     if not equals or not name.strip():
         raise usage(
@@ -52,10 +52,11 @@ def name_and_value(text: str, option: str, example: str) -> tuple[str, str]:
 
 
 def condition(text: str) -> "Callable[[sdk.Agent], bool]":
-    """Whether a field of an agent is as the text says.
+    """Make a test of agents from a condition, such as `needs_reboot=true`.
 
-    A text is a pattern, in any case; of several texts one must fit. An empty value is a field without one.
-    Numbers and times have an order, too: `last_seen<-7d` is before seven days ago.
+    Text fields are compared with a pattern, ignoring case; of a field with several texts one must match. An
+    empty value matches a field without a value. Numbers and times can be ordered, too: `last_seen<-7d` means
+    before seven days ago.
     """
     found = _SIGNS.fullmatch(text)
     sign = "=" if found is None else found[2]
@@ -79,12 +80,12 @@ def condition(text: str) -> "Callable[[sdk.Agent], bool]":
     fits = _fitting(kinds[field], f"--where {field}", value)
     words = _WORDS.get(field, ())
     if words and not any(map(fits, words)):
-        choice(value, f"--where {field}", words)  # which says what was meant
+        choice(value, f"--where {field}", words)  # its error suggests a word
     return lambda agent: fits(getattr(agent, field))
 
 
 def field_value(field: "CustomField", value: str) -> str | bool | None:
-    """What a custom field is compared with; None for one that is not set."""
+    """The value with which a custom field is compared; None for a field that is not set."""
     what = f"--field {field.name}"
     if not value:
         return None
@@ -96,7 +97,7 @@ def field_value(field: "CustomField", value: str) -> str | bool | None:
 
 
 def _kinds() -> dict[str, type]:
-    """The fields of agents that can be compared with a text, and what their values are."""
+    """The fields of agents that can be compared, and the types of their values."""
     found: dict[str, type] = {}
     for name, hint in typing.get_type_hints(sdk.Agent).items():
         for one in typing.get_args(hint) if type(None) in typing.get_args(hint) else (hint,):
@@ -125,7 +126,7 @@ def _fitting(kind: type, what: str, value: str) -> Callable[[Any], bool]:
 
 
 def _in_order(kind: type, field: str, sign: str, value: str) -> Callable[[Any], bool]:
-    """Whether something is known, and is less or more than the value."""
+    """Make a test whether a value is known, and is less or more than this one."""
     what = f"--where {field}"
     if kind is datetime:
         if sign == "=":
@@ -145,7 +146,7 @@ def _time(value: str, what: str) -> datetime:
     try:
         return datetime.fromisoformat(value).astimezone()
     except (ValueError, OverflowError, OSError) as error:
-        # A length without its minus would be a time to come, before which everything was.
+        # A length without its minus would be in the future, and every time would be before it.
         raise usage(f"{what} is a time as -12h, -7d or 2030-01-31T18:00, not {value!r}") from error
 
 

@@ -1,4 +1,4 @@
-"""The main job in half a minute, against the embedded simulator: `python -m trmm_async.cli.demo`.
+"""Demonstrates the main job in half a minute, against the simulator: `python -m trmm_async.cli.demo`.
 
 Lists a fleet, runs a script on all that are online while one agent fails and one goes offline under it, then
 follows live events. Everything goes through the public interface, over real HTTP and WebSockets.

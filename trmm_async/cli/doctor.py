@@ -1,7 +1,9 @@
-"""What `trmm doctor` finds out: is the server there, what is it, does the key work, what may it do.
+"""What `trmm doctor` examines: does the server answer, which kind is it, does the key work, what may it do.
 
-Below: `session`. Above: the command. The first look (TLS, the clock) goes without the key, by the standard
-library: a client of the SDK tells neither certificates nor headers.
+The first request (TLS, the clock) goes without the key, and by the standard library: a client of the SDK
+shows neither certificates nor headers.
+
+Below: `session`. Above: the command.
 """
 
 import asyncio
@@ -37,7 +39,7 @@ _ENGINE_ADVICE: Final = "is it up, are address and password right, does it speak
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at. `state` is "ok", "warning" or "bad"; `refused` that the key is."""
+    """The result of one examination. `state` is "ok", "warning" or "bad"; `refused`: the key was refused."""
 
     what: str
     state: Literal["ok", "warning", "bad"]
@@ -47,7 +49,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class _Peek:
-    """What one request without a key tells."""
+    """What the answer to a request without a key shows: the server's time, ours at that moment, and TLS."""
 
     date: datetime | None
     asked: datetime
@@ -55,7 +57,7 @@ class _Peek:
 
 
 async def examine(login: Login) -> AsyncIterator[Finding]:
-    """The findings, as they are found. Ends early where nothing more can be found."""
+    """The findings, as they are made. Ends early if nothing more can be found out."""
     settings = login.settings
     yield Finding("server", "ok", f"{settings.url} (from {settings.source})")
     yield Finding("key", "ok", f"from {login.key.source}")
@@ -85,7 +87,7 @@ async def examine(login: Login) -> AsyncIterator[Finding]:
 
 
 async def _limits(url: str) -> Finding:
-    """Whether what keeps the shared limits can keep them: reachable, version, eviction, clock."""
+    """Whether the Redis server of the shared limits is fit for them: reachable, version, eviction, clock."""
     try:
         address = redis_address(url, "shared_limits")
         from trmm_async.shared.examination import examined
@@ -112,7 +114,7 @@ async def _limits(url: str) -> Finding:
 
 
 async def _relay(url: str) -> Finding:
-    """Whether a relay's log can be written to and read: reachable, JetStream, version, eviction."""
+    """Whether the server of a relay's log is fit for it: reachable, JetStream, version, eviction."""
     from trmm_async.relay.entrance import open_store, relay_address
 
     why = ""
@@ -137,7 +139,7 @@ async def _relay(url: str) -> Finding:
 
 
 async def _kept(url: str, address: object) -> Finding:
-    """Whether a Redis server that answers keeps what a relay writes."""
+    """Whether a Redis server that answers keeps what a relay writes: primary, no eviction."""
     from trmm_async.shared.examination import examined
 
     found, why = await examined(url)
@@ -172,7 +174,7 @@ def _peek(parts: SplitResult, context: ssl.SSLContext) -> _Peek:
 
 
 async def _peek_through(proxy: str, parts: SplitResult, context: ssl.SSLContext) -> _Peek:
-    """The same, through a proxy."""
+    """As `_peek`, through a proxy."""
     is_encrypted = parts.scheme == "https"
     host, port = parts.hostname or "", parts.port or (443 if is_encrypted else 80)
     try:
@@ -201,7 +203,7 @@ async def _peek_through(proxy: str, parts: SplitResult, context: ssl.SSLContext)
 
 
 class _Head(asyncio.Protocol):
-    """The head of one answer."""
+    """Reads the head of one answer. `said` gives it."""
 
     def __init__(self) -> None:
         self.transport: asyncio.Transport
@@ -276,7 +278,7 @@ async def _ask(trmm: "sdk.TRMM") -> AsyncIterator[Finding]:
 
 
 def _reads(trmm: "sdk.TRMM") -> dict[str, Callable[[], Awaitable[object]]]:
-    """What a key may look at, by one small request each."""
+    """What a key may be allowed to read, with one small request each."""
     return {
         "clients": trmm.clients.list,
         "agents": lambda: _first_agent(trmm),
@@ -309,7 +311,7 @@ def _language(trmm: "sdk.TRMM", error: "sdk.TRMMError | None") -> Finding:
 
 async def _version(trmm: "sdk.TRMM") -> Finding | None:
     if trmm.dialect != "stock":
-        return None  # a gateway does not tell one
+        return None  # a gateway does not send its version
     try:
         return Finding("version", "ok", f"Tactical RMM {await trmm.core.version()}")
     except sdk.TRMMError as error:

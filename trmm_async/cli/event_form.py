@@ -1,4 +1,4 @@
-"""The forms in which events are shown, of which there is no end: each is printed as it comes, and at once.
+"""The formats of events. Events have no end, so that each is printed at once when it comes.
 
 Below: `forms`, `printing`, `rows`. Above: `happenings`, and the commands.
 """
@@ -12,7 +12,7 @@ import trmm_async as sdk
 from trmm_async.cli.folding import folding
 from trmm_async.cli.forms import Showing, columns_of, csv_writer, event_fields, print_name, print_yaml, row_of
 from trmm_async.cli.listing import NoHeaders
-from trmm_async.cli.printing import GrowingTable, Output
+from trmm_async.cli.printing import GrowingTable, json_stream
 from trmm_async.cli.rows import field_names, flat
 
 __all__ = ["EventForm", "tells_events"]
@@ -20,7 +20,7 @@ __all__ = ["EventForm", "tells_events"]
 
 @dataclass(frozen=True, kw_only=True)
 class EventForm(Showing):
-    """How events are shown. The fields are the options."""
+    """How events are shown. Its fields are the options."""
 
     no_headers: NoHeaders = False
 
@@ -30,9 +30,9 @@ class EventForm(Showing):
 
     @contextmanager
     def stream(self, names: tuple[str, ...] = ()) -> Iterator[Callable[[Any], None]]:
-        """See `Showing`; but whatever the form, a row is printed when it comes, and leaves at once.
+        """As `Showing.stream`, but in every format each row is printed and flushed when it comes.
 
-        A jq filter gets one row at a time. In a table a column is as wide as it has had to be so far.
+        A jq filter gets one row at a time. A column of a table is as wide as its widest cell so far.
         """
         names = names or event_fields()
         paths = self.paths(names)
@@ -53,16 +53,16 @@ class EventForm(Showing):
         elif self.form == "name":
             yield lambda row: print_name(row.get("hostname") or row.get("agent_id"))
         else:
-            with Output(as_json=self.form == "json", as_jsonl=self.form == "jsonl").stream() as emit:
+            with json_stream(as_array=self.form == "json") as emit:
                 yield lambda row: emit(row_of(row, None, paths))
 
 
 tells_events = folding("form", EventForm)
-"""A command that takes `form: EventForm` and has in its place the options that say it."""
+"""Decorates a command that takes `form: EventForm`: it gets the fields of that as options."""
 
 
 def _flat_names(names: Sequence[str]) -> list[str]:
-    """The columns of what is flat: of an alert and of an error one for each of their fields."""
+    """The columns of a flat table. An alert and an error have one for each of their fields."""
     within = {"alert": field_names(sdk.Alert, hosted=False), "error": ("type", "message")}
     return [
         told
@@ -73,7 +73,7 @@ def _flat_names(names: Sequence[str]) -> list[str]:
 
 @contextmanager
 def _yaml_list() -> Iterator[Callable[[Any], None]]:
-    """A list of one thing, then of another, is one list. One that is empty is told when the block ends."""
+    """Print rows as one list in YAML, each as a list of one. An empty list is printed when the block ends."""
     count = 0
 
     def emit(row: Any) -> None:

@@ -21,7 +21,7 @@ __all__ = ["CommandError", "Exit", "guarded", "printed", "refuse", "told", "usag
 
 
 class Exit(IntEnum):
-    """What `trmm` ends with; documented in docs/cli.md."""
+    """The exit codes of `trmm`, documented in docs/cli.md."""
 
     OK = 0
     FAILED = 1
@@ -34,7 +34,7 @@ class Exit(IntEnum):
 
 
 class CommandError(Exception):
-    """A command can't go on; the text says what to do."""
+    """Ends a command, with this exit code. The text says what to do."""
 
     def __init__(self, code: Exit, text: str) -> None:
         super().__init__(text)
@@ -62,7 +62,7 @@ _ADVICE: Final = (
     ("ConnectionFailedError", Exit.FAILED, "no answer from the server; `trmm doctor` looks why. "),
     ("TimeoutError", Exit.FAILED, "no answer in time; `trmm doctor` looks why. "),
 )
-"""Errors of the SDK by name (the first that fits), so that none is loaded before one was raised."""
+"""Exit codes and advice for errors of the SDK; the first that matches. Names, so that none is imported."""
 
 
 _IN_COMMANDS: Final = (
@@ -73,23 +73,23 @@ _IN_COMMANDS: Final = (
     ('dialect="stock", or "auto"', "--dialect stock, or auto"),
     ('dialect="stock"', "--dialect stock"),
 )
-"""What a text names that says what to use instead, as it is called here."""
+"""Methods and arguments that texts of the SDK advise, and the commands and options in their place."""
 
 
 def usage(text: str) -> CommandError:
-    """To raise: that is not how it is used."""
+    """An error to raise: the command line is wrong."""
     return CommandError(Exit.USAGE, text)
 
 
 def refuse(text: str) -> CommandError:
-    """To raise: this is not done."""
+    """An error to raise: this is refused."""
     return CommandError(Exit.REFUSED, text)
 
 
 def guarded(work: Callable[[], object], *, debug: bool) -> int:
-    """Do the work; the exit code, after a line on stderr if it went wrong. With `debug` the traceback too.
+    """Do the work, and return the exit code. An error is one line on stderr; `debug` adds the traceback.
 
-    SIGTERM and SIGHUP are as Ctrl-C for it.
+    SIGTERM and SIGHUP act as Ctrl-C does.
     """
     with sturdy(), like_ctrl_c():
         return _guarded(work, debug=debug)
@@ -97,9 +97,10 @@ def guarded(work: Callable[[], object], *, debug: bool) -> int:
 
 @contextmanager
 def printed(done: str) -> Iterator[None]:
-    """A block that prints what came of something that is done, in these words, and can't be taken back.
+    """In the block the result of a finished action is printed; `done` says which.
 
-    If it can't be printed the command must not look as if nothing had happened.
+    If it can't be printed, the error says that the action is done: the command must not look as if nothing
+    had happened.
     """
     try:
         yield
@@ -112,14 +113,14 @@ def printed(done: str) -> Iterator[None]:
 
 
 def told(error: Exception) -> str:
-    """An error in the words in which a command that ended with it would say it."""
+    """The text of an error, as a command that ended with it would print it."""
     return one_line(clean(_judged(error)[1]))
 
 
 def _guarded(work: Callable[[], object], *, debug: bool) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a letter that can't be shown is no failure
+            stream.reconfigure(errors="backslashreplace")  # for characters that the encoding lacks
     try:
         code = work()
         sys.stdout.flush()
@@ -130,7 +131,7 @@ def _guarded(work: Callable[[], object], *, debug: bool) -> int:
         if not _is_without_reader(end):
             raise
         return _without_reader()
-    except Exception as error:  # noqa: BLE001 - people get a line and never a traceback, unless they ask
+    except Exception as error:  # noqa: BLE001 - users get one line, and a traceback with --debug only
         if _is_without_reader(error):
             return _without_reader()
         if debug:
@@ -143,7 +144,7 @@ def _guarded(work: Callable[[], object], *, debug: bool) -> int:
 
 
 def _is_without_reader(error: BaseException) -> bool:
-    """Whether the reader of stdout went away; typer and rich make an end of the process of it."""
+    """Whether the reader of stdout is gone. typer and rich turn that into a `SystemExit`."""
     if isinstance(error, SystemExit):
         return isinstance(error.__context__, BrokenPipeError)
     if isinstance(error, BaseExceptionGroup):
@@ -152,7 +153,7 @@ def _is_without_reader(error: BaseException) -> bool:
 
 
 def _without_reader() -> Exit:
-    """What is left unwritten must not be flushed at the end: that would fail once more."""
+    """Drop what is not written yet. Python would flush it at the end, and fail once more."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -163,12 +164,12 @@ def _without_reader() -> Exit:
 
 def _complain(text: str) -> None:
     if "_TRMM_COMPLETE" in os.environ:
-        return  # a message would stand in the middle of what is being typed
+        return  # a message would end up in the line that is being typed
     print(f"trmm: {one_line(clean(text))}", file=sys.stderr)
 
 
 def _offer_page(error: Exception, code: int) -> None:
-    """Name the page about an error to people; programs get one line an error."""
+    """Name the page about an error, on a terminal only: programs get one line for each error."""
     if isinstance(error, sdk.TRMMError) and code is not Exit.USAGE and sys.stderr.isatty():
         print(f"trmm: what now: trmm explain {type(error).__name__}", file=sys.stderr)
 
@@ -181,7 +182,7 @@ def _judged(error: Exception) -> tuple[int, str]:
     if isinstance(error, OSError):
         return Exit.FAILED, str(error)
     said = getattr(error, "format_message", None)
-    if said is not None:  # what typer raises of a command line that is wrong
+    if said is not None:  # typer raises it for a wrong command line
         text = str(said())
         return Exit.USAGE, f"{text}{'' if text.endswith(('.', '?', ')')) else '.'} {_hint(error)}"
     if type(error).__name__ == "Abort":

@@ -1,4 +1,4 @@
-"""Options that many commands share, as one parameter: a dataclass whose fields are the options.
+"""Options that several commands share, as one parameter: a dataclass whose fields are the options.
 
 Below: nothing of the command line. Above: `picking`, `listing`, `launching`.
 """
@@ -16,11 +16,11 @@ T = TypeVar("T")
 def folding(
     parameter: str, kind: Callable[..., Any]
 ) -> Callable[[Callable[..., Awaitable[T]]], Callable[..., Coroutine[Any, Any, T]]]:
-    """Make a decorator of commands that take this parameter: they have its fields as options in its place.
+    """Make a decorator of commands with this parameter. It replaces the parameter by its fields, as options.
 
     Args:
         parameter: its name.
-        kind: the dataclass; one that can't be made of what was given is a wrong use.
+        kind: the dataclass. It raises a `CommandError` if the options contradict each other.
     """
     options = inspect.signature(kind).parameters
 

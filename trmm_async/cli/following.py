@@ -1,4 +1,4 @@
-"""A run on its way: shown while it goes on, ended gently by Ctrl-C and its like, and told when it is over.
+"""Follows a run: shows its outcomes, stops it gently on Ctrl-C, and prints a summary at its end.
 
 Below: `progress`, `report`. Above: the commands.
 """
@@ -28,20 +28,20 @@ __all__ = ["Following"]
 class Following:
     """Follows a run to its end.
 
-    Ctrl-C, SIGTERM or SIGHUP once: nothing more is sent, and what is under way is waited for, which the
-    scripts' own time limit bounds. Twice: what is under way is given up. In both cases what is known is told.
+    After one Ctrl-C, SIGTERM or SIGHUP nothing more is sent, and scripts in progress are waited for, at most
+    until their timeout. After a second one they are given up. In both cases the known outcomes are shown.
 
-    What can't be printed does not end the run, nor is it the exit code: who sees a failure may run everything
-    again. It is said on stderr. So it is with a file for a host, and with a journal that can't be written any
-    more, which stops the run.
+    A failure to print is a message on stderr. It neither ends the run nor sets the exit code: who sees a
+    failed command may run everything again. The same holds for a host's file, and for a journal that can't be
+    written any more, which stops the run.
 
     Args:
         output: how outcomes are shown.
         names: host names, by agents' ids.
         codes: the return codes that are successes.
-        journal: where the run is kept; what stands there at the end is what is told, as `trmm results` does.
-        files: what writes a file for each host, if that is wanted.
-        live: whether people are told what each host says as it comes, where they didn't choose themselves.
+        journal: the journal of the run. The summary is made from it, as that of `trmm results` is.
+        files: writes a file for each host; None: no files.
+        live: whether outcomes are shown as they come, if the options don't say.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Following:
         self._refused = False
 
     async def follow(self, job: "sdk.FleetRun") -> Exit:
-        """Run it, show it, tell what came of it; the exit code."""
+        """Run it, show it, and print the summary. Returns the exit code."""
         with unfailing() as why_lost:
             trouble = await self._follow(job)
             if self._output.in_words and not self._live:
@@ -89,7 +89,7 @@ class Following:
         return Exit.PIPE_CLOSED if code == Exit.OK and isinstance(lost, BrokenPipeError) else code
 
     async def _follow(self, job: "sdk.FleetRun") -> Exception | None:
-        """Run it and show it; what broke it, once it was under way."""
+        """Run it and show it. Returns the error that ended it, unless that came before the start."""
         trouble = None
         with self._output.stream() as emit:
             with self._interruptible(job):
@@ -109,7 +109,7 @@ class Following:
         return trouble
 
     async def _end_of(self, job: "sdk.FleetRun", trouble: Exception | None) -> "tuple[sdk.Counts, int]":
-        """Where the targets stand, and how many succeeded, each by the rule of the run that it ran in."""
+        """The counts, and how many succeeded. Each target is judged by the rule of the run that it ran in."""
         if self._journal is None or trouble is not None:
             return job.counts, job.succeeded
         try:
@@ -119,7 +119,7 @@ class Following:
         except sdk.JournalError as error:
             say(told(error))
             return job.counts, job.succeeded
-        # The run is over: of those that were begun, nothing more will come.
+        # The run is over: targets that were started and have no outcome stay unknown.
         return replace(counts, unknown=counts.unknown + lost, pending=counts.pending - lost), succeeded
 
     async def _watch(self, run: "sdk.FleetRun", emit: Callable[[object], None]) -> None:
@@ -156,7 +156,7 @@ class Following:
             self._interrupted += 1
             if self._interrupted == 1:
                 run.stop()
-                self._say("Nothing more is sent; what is under way is waited for. Ctrl-C again: at once.")
+                self._say("Nothing more is sent; what is in progress is waited for. Ctrl-C again: at once.")
             elif self._interrupted == 2 and task is not None:
                 task.cancel()
 
@@ -164,7 +164,7 @@ class Following:
             yield
 
     def _give_up(self) -> bool:
-        """Whether it was a second Ctrl-C that ended it; then it goes on to be told."""
+        """Whether a second Ctrl-C cancelled the task. If so, uncancel it, so that the summary is printed."""
         task = asyncio.current_task()
         if self._interrupted < 2 or task is None:
             return False

@@ -1,7 +1,7 @@
-"""The forms in which commands show what they have: tables for people, and what programs read.
+"""The formats in which commands print data: tables for people, and JSON, CSV, YAML and names for programs.
 
-Whatever prints data goes through here: fields are chosen, a jq filter is applied, and it is printed, a thing
-by itself or rows as they come.
+All data is printed by this module: it chooses the fields, applies a jq filter, and prints one thing, or rows
+as they come.
 
 Below: `rows`, `printing`, `options`, `folding`. Above: `listing`, `outcome_form`, and the commands.
 """
@@ -22,8 +22,9 @@ from trmm_async.cli.columns import Column
 from trmm_async.cli.exits import CommandError, Exit, usage
 from trmm_async.cli.folding import folding
 from trmm_async.cli.options import FORM, Json, JsonLines
-from trmm_async.cli.printing import Output, as_json_text, print_table
+from trmm_async.cli.printing import as_json_text, json_stream, print_table
 from trmm_async.cli.rows import (
+    HOST,
     as_row,
     chosen_fields,
     field_names,
@@ -45,6 +46,7 @@ __all__ = [
     "complete_fields",
     "csv_writer",
     "event_fields",
+    "host_column",
     "print_name",
     "print_yaml",
     "row_of",
@@ -63,7 +65,7 @@ _KINDS: Final = {
     "tasks": "Task", "alerts": "Alert", "history": "HistoryEntry", "software": "Software",
     "updates": "WindowsUpdate", "services": "Service", "deploy": "Deployment",
 }  # fmt: skip
-"""What the commands list; for completion alone."""
+"""The types of what the commands list; used by the completion of field names only."""
 
 _NAMES: Final = frozenset({"agent_id", "hostname", "name"})
 _OF_OUTCOMES: Final = frozenset(
@@ -82,7 +84,7 @@ def event_fields() -> tuple[str, ...]:
 
 
 def complete_fields(ctx: typer.Context, incomplete: str) -> list[str]:
-    """What could stand there, for the shell."""
+    """The fields that the shell offers for --fields and --sort."""
     names = [ctx.info_name, ctx.parent.info_name if ctx.parent else None]
     kind = next((_KINDS[name] for name in names if name in _KINDS), None)
     if _OF_OUTCOMES & set(names):
@@ -101,7 +103,7 @@ def complete_fields(ctx: typer.Context, incomplete: str) -> list[str]:
 
 @dataclass(frozen=True, kw_only=True)
 class Showing:
-    """How one thing is shown, or rows that come one by one. The fields are the options."""
+    """How one thing is shown, or rows that come one by one. Its fields are the options."""
 
     form: Annotated[
         str | None,
@@ -151,12 +153,12 @@ class Showing:
 
     @property
     def for_people(self) -> bool:
-        """Whether people read it, and no program."""
+        """Whether the output is a table for people."""
         return self.form in {"table", "wide"}
 
     @property
     def in_words(self) -> bool:
-        """Whether the command shows it in its own way: to people, who have not chosen fields."""
+        """Whether the command prints it in its own way: for people, and without --fields."""
         return self.for_people and self.columns is None
 
     @cached_property
@@ -174,23 +176,23 @@ class Showing:
             raise usage(f"--jq: {one_line(str(error))}") from error
 
     def paths(self, kind: Any, *, hosted: bool = False) -> tuple[str, ...] | None:
-        """The fields that are asked for; None for all. One that is none is a wrong use.
+        """The fields of --fields; None for all of them. An unknown field is a `CommandError`.
 
         Args:
-            kind: the type of the things, or the names of their fields; None where nobody knows them.
-            hosted: whether they are told with their hosts.
+            kind: the type of the things, or the names of their fields; None if they aren't known.
+            hosted: whether the rows also have `agent_id` and `hostname`.
         """
         if self.columns is None or kind is None:
             return _parts(self.columns)
         return chosen_fields(self.columns, kind, "--fields", hosted=hosted)
 
     def one(self, thing: Any, show: Callable[[Any], None], kind: Any = None) -> None:
-        """Show one thing, as `show` does for people.
+        """Print one thing.
 
         Args:
             thing: the thing.
-            show: prints it in the command's own way.
-            kind: its type, or the names of its fields; found out without.
+            show: prints it in the command's own way, for people.
+            kind: its type, or the names of its fields; default: those of the thing itself.
         """
         names = tuple(thing) if isinstance(thing, Mapping) else type(thing)
         paths = self.paths(kind or names)
@@ -209,17 +211,17 @@ class Showing:
 
     @contextmanager
     def stream(self, names: tuple[str, ...] = ()) -> Iterator[Callable[[Any], None]]:
-        """For rows: printed as they come where the form allows it, else when the block ends.
+        """Print rows as they come if the format allows it, else when the block ends.
 
-        Nothing is printed where the command shows them in its own way, see `in_words`. An error before the
-        first row is told by itself.
+        Nothing is printed if the command prints them in its own way, see `in_words`, nor if there is an error
+        before the first row.
 
         Args:
-            names: what can be asked for of a row; without, anything can.
+            names: the fields of a row; empty if they aren't known.
         """
         paths = self.paths(names or None)
         if self.form in {"json", "jsonl"} and self.filter is None:
-            with Output(as_json=self.form == "json", as_jsonl=self.form == "jsonl").stream() as emit:
+            with json_stream(as_array=self.form == "json") as emit:
                 yield lambda thing: emit(row_of(thing, None, paths))
         elif self.form == "jsonl":
             yield lambda thing: self.print_filtered(row_of(thing, None, paths))
@@ -238,7 +240,7 @@ class Showing:
                 if held:
                     self._print_held(held, names, paths)
                 raise
-            except BaseException:  # Ctrl-C is how what follows something ends
+            except BaseException:  # Ctrl-C is how following something ends
                 self._print_held(held, names, paths)
                 raise
             self._print_held(held, names, paths)
@@ -253,7 +255,7 @@ class Showing:
 
     @property
     def has_heads(self) -> bool:
-        """Whether a line of titles stands above."""
+        """Whether tables have a header line."""
         return True
 
     def print_rows(
@@ -264,14 +266,14 @@ class Showing:
         name: Callable[[Any], object] | None,
         columns: Sequence[str] = (),
     ) -> None:
-        """Print things for programs: rows, with their hosts where these are given.
+        """Print rows for programs.
 
         Args:
             things: a row each.
-            hosts: host names by agents' ids.
-            paths: the fields that were asked for; None for all.
-            name: what a thing is called.
-            columns: the columns of a flat table of them; without, those that the rows have.
+            hosts: host names by agents' ids; None if the rows are not of agents.
+            paths: the fields of --fields; None for all.
+            name: gives a thing's name, for `-o name`.
+            columns: the columns of a flat table; default: those of the rows.
         """
         rows: Iterable[Any] = (row_of(thing, hosts, paths) for thing in things)
         if self.filter is not None:
@@ -279,7 +281,7 @@ class Showing:
                 self.print_filtered(data)
         elif self.form == "csv":
             told_rows = [flat(row, columns) for row in rows]
-            # Without a row there are titles, too, where they are known: whoever reads it finds the columns.
+            # The header is printed without any row, too, if it is known: a program may look for its columns.
             if columns := columns or tuple(dict.fromkeys(each for row in told_rows for each in row)):
                 write = csv_writer(columns, heads=self.has_heads)
                 for row in told_rows:
@@ -290,16 +292,16 @@ class Showing:
             for thing in things:
                 print_name(name(thing) if name else _name_of(thing, hosts))
         else:
-            with Output(as_json=self.form == "json", as_jsonl=self.form == "jsonl").stream() as emit:
+            with json_stream(as_array=self.form == "json") as emit:
                 for row in rows:
                     emit(row)
 
     def print_filtered(self, data: Any, *, flush: bool = False) -> None:
-        """Print what the filter makes of this; with `flush` it leaves at once, as lines of `jsonl` do."""
+        """Print the results of the jq filter. With `flush`, and for `jsonl`, they are flushed at once."""
         flush = flush or self.form == "jsonl"
         try:
             for found in self.filter.input_value(data):
-                # As gh does: a text without its quotes.
+                # A text is printed without quotes, as gh does.
                 if isinstance(found, str):
                     print(clean(found) if sys.stdout.isatty() else found, flush=flush)
                 else:
@@ -309,11 +311,11 @@ class Showing:
 
 
 shows = folding("form", Showing)
-"""A command that takes `form: Showing` and has in its place the options that say it."""
+"""Decorates a command that takes `form: Showing`: it gets the fields of that as options."""
 
 
 def row_of(thing: Any, hosts: Mapping[str, str] | None, paths: tuple[str, ...] | None) -> Any:
-    """A thing as a row for programs, all of it or the fields that were asked for."""
+    """A thing as a row for programs: all of its fields, or these."""
     if paths is None:
         return as_row(thing, hosts)
     return {path: as_row(value_of(thing, path, hosts)) for path in paths}
@@ -335,6 +337,15 @@ def columns_of(paths: Iterable[str], hosts: Mapping[str, str] | None) -> list[Co
     return [column(path) for path in paths]
 
 
+def host_column(hosts: Mapping[str, str]) -> Column[Any]:
+    """The column of the agents that rows belong to: by the hosts' names, or else by the agents' ids."""
+
+    def name(thing: Any) -> object:
+        return value_of(thing, HOST, hosts) or value_of(thing, "agent_id")
+
+    return Column("Agent", name, names=True, differs=True)
+
+
 def _parts(text: str | None) -> tuple[str, ...] | None:
     return None if text is None else tuple(part.strip() for part in text.split(",") if part.strip())
 
@@ -347,12 +358,12 @@ def _name_of(thing: Any, hosts: Mapping[str, str] | None) -> object:
 
 
 def print_name(name: object) -> None:
-    """Print what a thing is called, for `-o name`."""
+    """Print a thing's name, for `-o name`."""
     print(one_line(clean(str(name))), flush=True)
 
 
 class _Printed:
-    """What is written is printed: on stdout as it is then, which a bar takes the place of."""
+    """A file that prints what is written to it: to the `sys.stdout` of that moment, which a bar replaces."""
 
     def __init__(self, *, flush: bool) -> None:
         self._flush = flush
@@ -364,7 +375,7 @@ class _Printed:
 def csv_writer(
     columns: Sequence[str], *, heads: bool, flush: bool = False
 ) -> Callable[[Mapping[str, Any]], None]:
-    """What prints rows as CSV, by these names; with `flush` each leaves at once, the titles too."""
+    """Make a function that prints rows as CSV. With `flush` each is flushed at once, the header too."""
     tidy: Callable[[str], str] = clean if sys.stdout.isatty() else str
     writer = csv.writer(_Printed(flush=flush), lineterminator="\n")
     if heads:
@@ -384,6 +395,6 @@ def print_yaml(rows: list[Any]) -> None:
     except ModuleNotFoundError as error:
         raise CommandError(Exit.FAILED, '-o yaml needs a package: pip install "trmm-async[cli]"') from error
     every = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
-    # What JSON has is what YAML gets: no type of ours, and no reference from one row to another.
+    # By way of JSON, so that there are no types of ours, and no references from one row to another.
     told = json.loads(json.dumps(plain(rows)))
     print(yaml.safe_dump(told, sort_keys=False, allow_unicode=every), end="", flush=True)

@@ -1,4 +1,4 @@
-"""Events, as a command shows them: a line for people, a row for programs.
+"""Prints events: a line for people, a row for programs.
 
 Below: `forms`, `printing`, `text`. Above: the commands.
 """
@@ -19,20 +19,20 @@ __all__ = ["row_of", "shown", "told_of"]
 
 
 def shown(form: Showing, emit: Callable[[object], None], names: Mapping[str, str]) -> Callable[[Any], None]:
-    """What shows one event; `names` are host names by agents' ids, where the event has none."""
+    """Make a function that prints one event. `names`: host names by agents' ids, for events without one."""
     if form.in_words:
         return lambda event: screen().print(told_of(event, names))
     return lambda event: emit(row_of(event, names))
 
 
 def row_of(event: Any, names: Mapping[str, str]) -> dict[str, Any]:
-    """The event for programs: what kind it is, its agent's host name, and its fields."""
+    """The event as a row for programs: its class, its agent's host name, and its fields."""
     row = {"event": type(event).__name__, **plain(event)}
     return {**row, "hostname": event.hostname or names.get(event.agent_id)}
 
 
 def told_of(event: Any, names: Mapping[str, str]) -> "Text":
-    """The event for people."""
+    """The event as a line for people."""
     from rich.text import Text
 
     style, words = _words(event)

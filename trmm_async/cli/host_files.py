@@ -1,6 +1,6 @@
-"""A file for each host of a run, with what it printed: under a name that is safe, whatever hosts are called.
+"""A file for each host of a run, with its output. The file names are safe, whatever the hosts are called.
 
-Below: `files`, `exits`. Above: `following`, and the commands that show outcomes.
+Below: `files`. Above: `following`, and the commands that show outcomes.
 """
 
 import re
@@ -17,27 +17,27 @@ from trmm_async.plaintext import comparable
 __all__ = ["HostFiles", "file_names"]
 
 _LONGEST: Final = 120
-"""Bytes of one name; file systems allow 255, and some, encrypted ones, 143."""
+"""Bytes of a file name. File systems allow 255, and some that encrypt names 143."""
 
 _UNFIT: Final = re.compile(r"[^\w.@+-]")
 _RESERVED: Final = re.compile(r"(?i)(?:con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(?:\.|$)")
-"""What Windows takes for a device, whatever stands behind the dot."""
+"""Names that are devices on Windows, with any ending."""
 
 _TITLES: Final = {"failed": "did not run", "unknown": "may have run", "skipped": "not tried"}
 
 
 class HostFiles:
-    """Writes a file for each host into one folder, for its owner alone, each whole or not at all.
+    """Writes a file for each host into one folder, completely or not at all. Only the owner can read them.
 
-    A file has what the host printed: stdout, then stderr. Of a host that did not run it says why, in a line
-    that begins with "trmm: ". What was there under the same name before is replaced.
+    A file has the host's stdout, then its stderr. If nothing ran there, it has a line that begins with
+    "trmm: " and says why. A file of the same name is replaced.
 
     Args:
-        folder: where; it is made, for its owner alone.
-        hosts: host names, by agents' ids; the others are called by their ids.
+        folder: the folder; it is made if there is none.
+        hosts: host names, by agents' ids. Files of other agents are called by their ids.
 
     Raises:
-        CommandError: nothing can be written there.
+        CommandError: nothing can be written into the folder.
     """
 
     def __init__(self, folder: Path, hosts: Mapping[str, str]) -> None:
@@ -49,7 +49,7 @@ class HostFiles:
             TemporaryFile(dir=folder).close()  # a run must not begin if nothing can be written here
 
     def write(self, row: Mapping[str, Any]) -> Path:
-        """Write what came of one host, as a row for programs has it; the path.
+        """Write the file of one host, from the row of its outcome. Returns the path.
 
         Raises:
             CommandError: it can't be written.
@@ -65,7 +65,7 @@ class HostFiles:
         return path
 
     def _name(self, agent_id: str) -> str:
-        """What its file is called; of one that nobody has named, by its id."""
+        """The name of the agent's file, without its ending."""
         if agent_id not in self._names:
             name = self._names[agent_id] = _free(_safe(agent_id), self._taken)
             self._taken.add(_key(name))
@@ -73,17 +73,17 @@ class HostFiles:
 
 
 def file_names(hosts: Mapping[str, str]) -> dict[str, str]:
-    """A name for the file of each agent, by the agents' ids; no two the same, in upper or lower case. Pure.
+    """The names of the agents' files, by the agents' ids. They differ also if case is ignored. Pure.
 
-    It is the host's name, without what is no letter, digit, or one of `.@+-_`. Where several would have the
-    same, each has its agent's id behind it.
+    A name is the host's, in which everything but letters, digits and `.@+-_` is replaced. If several would be
+    the same, each also has its agent's id.
     """
     safe = {agent_id: _safe(host) for agent_id, host in hosts.items()}
     times = Counter(map(_key, safe.values()))
     names = {who: name for who, name in safe.items() if times[_key(name)] == 1}
     taken = set(map(_key, names.values()))
     for who in sorted(safe.keys() - names.keys()):
-        # No name of a host has a tilde: so it is none of theirs.
+        # Host names have no tilde, so that this is no other host's name.
         half = _LONGEST // 2
         names[who] = _free(f"{_cut(safe[who], half)}~{_cut(_safe(who), half)}", taken)
         taken.add(_key(names[who]))
@@ -91,14 +91,14 @@ def file_names(hosts: Mapping[str, str]) -> dict[str, str]:
 
 
 def _safe(text: str) -> str:
-    """One part of a path that is no other part of one, hides from nobody, and is no device."""
+    """The text as one part of a path: no `..`, no hidden file, no device, no option."""
     name = _UNFIT.sub("_", unicodedata.normalize("NFC", text))
     name = _cut(name, _LONGEST).strip(".") or "_"
     return f"_{name}" if _RESERVED.match(name) or name.startswith("-") else name
 
 
 def _key(name: str) -> str:
-    """What is the same for names that some file system takes for one."""
+    """A key that is equal for names which some file system takes for the same."""
     return comparable(name.upper())
 
 

@@ -1,4 +1,4 @@
-"""The API key of a command: found, or asked of whoever sits there; and put into the system's keyring.
+"""Finds the API key of a command, or asks the user for it, and keeps it in the system's keyring.
 
 It is never printed.
 
@@ -13,7 +13,7 @@ __all__ = ["ask_key", "forget_in_keyring", "key_for", "store_in_keyring"]
 
 
 def key_for(settings: Settings, book: Book, *, may_ask: bool = True) -> Key:
-    """The key for this server: where `find_key` finds it, or asked for."""
+    """The key for this server: by `find_key`, or else the user is asked."""
     if found := find_key(settings, book):
         return found
     if may_ask and somebody_is_here():
@@ -30,7 +30,7 @@ def ask_key(url: str) -> str:
 
 
 def store_in_keyring(url: str, value: str) -> None:
-    """Put the key into the system's keyring, and see that it is there: there are some that keep nothing."""
+    """Store the key in the system's keyring, and read it back: some keyrings keep nothing."""
     name = url.rstrip("/")
     with telling("the key can't be stored in the keyring", "; without --keyring it is stored in the file"):
         keyring = keyring_library()
@@ -46,11 +46,11 @@ def store_in_keyring(url: str, value: str) -> None:
 
 
 def forget_in_keyring(url: str) -> None:
-    """Take the key out of the system's keyring; it need not be there."""
+    """Remove the key from the system's keyring, if it is there."""
     with telling("the keyring can't be changed"):
         keyring, name = keyring_library(), url.rstrip("/")
         try:
             keyring.delete_password(SERVICE, name)
-        except keyring.errors.PasswordDeleteError:  # which says that it is not there, or not to be deleted
+        except keyring.errors.PasswordDeleteError:  # it is not there, or can't be deleted
             if keyring.get_password(SERVICE, name):
                 raise

@@ -1,8 +1,8 @@
-"""Names for the shell's completion: of hosts, clients, sites and scripts, from an hour's cache.
+"""Completes names of hosts, clients, sites and scripts in the shell, from a cache of an hour.
 
-A file for each server and profile, for its owner alone, has names and no key. Tab reads it; where it is older
-than an hour a process of its own reads the names anew, which Tab waits for less than a second. Nothing is
-ever said there: who presses Tab wants no message.
+Each server and profile has a file of names, without the key, which only its owner can read. Tab reads the
+file. If it is older than an hour, another process reads the names again, and Tab waits for it for less than a
+second. Errors are never printed: they would end up in the line that is being typed.
 
 Below: `files`, `text`. Above: `options`, whose arguments are completed by it.
 """
@@ -33,14 +33,14 @@ __all__ = ["offer_agents", "offer_clients", "offer_scripts", "offer_sites", "ref
 
 _FRESH: Final = 3600.0
 _AGAIN: Final = 60.0
-"""Seconds until it is tried anew, where a server did not answer."""
+"""Seconds until the next attempt, after a server has not answered."""
 
 _PATIENCE: Final = 0.8
 _LONGEST: Final = 30.0
-"""Seconds that the other process may take; so long it is the only one."""
+"""Seconds that the other process may take. During that time no second one is started."""
 
 _FIT: Final = re.compile(r"[\w.@+,()& -]+")
-"""Names that are offered: what a shell would run, or take for something else, is none of these letters."""
+"""Names that are offered. None of these characters is special for a shell inside quotes."""
 
 _PLAIN: Final = re.compile(r"[\w.@+,-]+")
 _OF_ALL: Final = ("url", "profile", "dialect", "rate_limit", "allow_http", "proxy", "ca", "cert")
@@ -48,12 +48,12 @@ _Offer = Callable[[typer.Context, str], list[str]]
 
 
 class _Offered(str):
-    """A name as the shell takes it. It was held against what is typed; typer does so once more."""
+    """A name, quoted for the shell. Typer compares it with what is typed, which was done before quoting."""
 
     __slots__ = ()
 
     def startswith(self, *_: Any) -> bool:
-        """It fits."""
+        """Always true."""
         return True
 
 
@@ -62,7 +62,7 @@ def _offering(what: str) -> _Offer:
         try:
             given = _given(ctx)
             found = _known(given).get(what, ())
-        except Exception:  # noqa: BLE001 - whatever it is: nobody wants to read of it while they press Tab
+        except Exception:  # noqa: BLE001 - an error would end up in the line that is being typed
             return []
         begun = comparable(incomplete)
         return [_Offered(_quoted(name)) for name in found if comparable(name).startswith(begun)]
@@ -77,7 +77,7 @@ offer_sites: _Offer = _offering("sites")
 
 
 def _given(ctx: typer.Context) -> Given:
-    """The options for all commands, as far as they stand before the command."""
+    """The options for all commands, if they stand before the command."""
     typed = {name: value for name, value in ctx.find_root().params.items() if name in _OF_ALL}
     return Given(**{**typed, "allow_http": typed.get("allow_http") or None}, as_others_do=True)
 
@@ -105,7 +105,7 @@ def _path(settings: Settings) -> Path:
 
 
 def _read(path: Path) -> tuple[dict[str, list[str]], float]:
-    """The names, and how old they are in seconds; none, and that for ever, where there is no such file."""
+    """The names, and their age in seconds. Without a file there are none, and they are too old."""
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
         age = time.time() - float(told["at"])
@@ -115,7 +115,10 @@ def _read(path: Path) -> tuple[dict[str, list[str]], float]:
 
 
 def _begin(path: Path, given: Given) -> bool:
-    """Have another process read them anew, unless one does. What it is given is in no list of processes."""
+    """Start a process that reads the names, unless one is running. Its settings go through a pipe.
+
+    On a command line they would be in the list of processes.
+    """
     busy = path.with_suffix(".busy")
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with contextlib.suppress(OSError):
@@ -136,12 +139,12 @@ def _begin(path: Path, given: Given) -> bool:
     if process.stdin is not None:
         with process.stdin as pipe:
             pipe.write(json.dumps(dataclasses.asdict(given)).encode())
-    process.returncode = 0  # it is left to itself: nobody waits for it, and none is to warn of that
+    process.returncode = 0  # nobody waits for it, and Popen must not warn about that
     return True
 
 
 def refresh() -> None:
-    """What the other process does: read the names of the server that stdin tells, and write them down."""
+    """The work of the other process: read the names of the server that stdin names, and write the file."""
     given = Given(**json.load(sys.stdin))
     book = read_book()
     settings = resolve(given, book)
@@ -159,7 +162,7 @@ def refresh() -> None:
 
 
 async def _ask(settings: Settings, key: str) -> dict[str, list[str]]:
-    """The names; of what the key may not list, or the server does not tell in time, none."""
+    """Read the names. There are none of what the key may not list, or the server doesn't send in time."""
     import trmm_async as sdk
 
     found: dict[str, list[str]] = {}
@@ -188,7 +191,7 @@ def _harmless(names: Iterable[str]) -> Iterator[str]:
 
 
 def _quoted(name: str) -> str:
-    """The name as this shell takes it for one word; zsh and fish see to that themselves."""
+    """The name, quoted so that this shell takes it for one word. zsh and fish do that themselves."""
     if _PLAIN.fullmatch(name):
         return name
     asked = os.environ.get("_TRMM_COMPLETE", "")

@@ -1,6 +1,6 @@
-"""What is done to many agents: whom it means, how carefully, and the run itself.
+"""Actions on many agents: which agents, how carefully, and the run itself.
 
-Below: `picking`, `following`, `run_options`, `values`. Above: the commands that do something to many.
+Below: `picking`, `following`, `run_options`, `values`. Above: the commands that act on many agents.
 """
 
 import dataclasses
@@ -38,14 +38,14 @@ __all__ = ["Careful", "Chosen", "Mild", "careful", "chosen", "launch", "mild", "
 
 @dataclass(frozen=True)
 class Chosen:
-    """Whom the options mean: those that are named, in a file too, and have something in common."""
+    """Which agents the options select, by names and filters. `nobody`: a file of names is empty."""
 
     names: list[str]
     where: Where
     nobody: bool
 
     async def agents(self, trmm: "sdk.TRMM") -> list["sdk.Agent"]:
-        """The agents; at least one."""
+        """The agents. A `CommandError` if there is none."""
         targets = [] if self.nobody else await agents_where(trmm, self.where, self.names)
         if not targets:
             raise CommandError(Exit.FAILED, "no agent matches; nothing was run")
@@ -53,7 +53,7 @@ class Chosen:
 
 
 def chosen(agent: Sequence[str] | None, file: str | None, where: Where, *, everywhere: bool) -> Chosen:
-    """Whom it means; to mean all has to be said."""
+    """Which agents are meant. A `CommandError` without any option: all agents need --all."""
     names = [*(agent or ()), *_names_of(file)]
     if not (names or file or where or everywhere):
         raise usage("on which agents? --agent, --file, --client, --hostname, …, or --all")
@@ -62,7 +62,7 @@ def chosen(agent: Sequence[str] | None, file: str | None, where: Where, *, every
 
 @dataclass(frozen=True, kw_only=True)
 class Mild:
-    """How carefully anything is done to many. The fields are the options; what can't be is a wrong use."""
+    """How carefully something is done to many agents. Its fields are the options, which are checked."""
 
     width: Width = None
     canary: Canary = None
@@ -81,7 +81,7 @@ class Mild:
 
     @property
     def judging(self) -> list[str]:
-        """The options given that go by what a success is."""
+        """The options that were given and depend on what a success is."""
         return [
             f"--{name.replace('_', '-')}"
             for name in ("canary", "batch", "max_failures")
@@ -90,7 +90,7 @@ class Mild:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The same as `fleet.map` takes it."""
+        """The arguments of `fleet.map`."""
         return {
             "width": self.width,
             "canary": self.canary,
@@ -106,13 +106,13 @@ class Mild:
 
 @dataclass(frozen=True, kw_only=True)
 class Careful(Mild):
-    """The same of a run that can be kept in a journal."""
+    """As `Mild`, for a run that can have a journal."""
 
     journal: JournalFile = None
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The same as the methods of `fleet` take it that write a journal."""
+        """The arguments of the methods of `fleet` that write a journal."""
         place = self.place
         if isinstance(place, Path) and place.exists():
             raise CommandError(
@@ -122,22 +122,22 @@ class Careful(Mild):
 
     @property
     def place(self) -> "sdk.PostgresJournal | Path | None":
-        """Where the journal is, if there is one."""
+        """Where the journal is; None without one."""
         return None if self.journal is None else place_of(self.journal)
 
 
 def place_of(journal: str) -> "sdk.PostgresJournal | Path":
-    """Where a journal is: a file, or a run in a database, whose password is shown nowhere."""
+    """Where a journal is: a file, or a run in a database, whose password is never shown."""
     from trmm_async.fleet.postgres import postgres_journal
 
     return postgres_journal(journal) or Path(journal)
 
 
 careful = folding("settings", Careful)
-"""A command that takes `settings: Careful` and has in its place the options that say it."""
+"""Decorates a command that takes `settings: Careful`: it gets the fields of that as options."""
 
 mild = folding("settings", Mild)
-"""The same with `settings: Mild`, for what can't be written down in a journal."""
+"""As `careful`, with `settings: Mild`, for runs that can't have a journal."""
 
 
 async def launch(
@@ -152,16 +152,24 @@ async def launch(
     live: bool = False,
     stock: str = "",
 ) -> int:
-    """Ask, run it, show it; the exit code.
+    """Ask for confirmation, then run it and show it. Returns the exit code.
 
-    `begin` makes the run of the targets, and says what it does. For `live` see `Following`. `stock` is the
-    method that it goes by, where a gateway has not got it.
+    Args:
+        trmm: the client.
+        output: how outcomes are shown.
+        whom: on which agents.
+        begin: makes the run from the agents, and returns it with what it does, as in "run Get-DiskInfo on".
+        settings: how carefully.
+        good: the return codes that are successes.
+        yes: whether not to ask.
+        live: see `Following`.
+        stock: the method of the client, if a gateway doesn't have it.
     """
     targets = await whom.agents(trmm)
     if stock:
         require_stock(trmm, stock)
     dry_run, journal = settings.dry_run, settings.place if isinstance(settings, Careful) else None
-    # What is wrong with the settings is said here, and not once the question was answered.
+    # Before the question: an error in the settings must not come after the answer.
     job, doing = await begin(targets)
     files = None if dry_run else output.files(labels(targets, for_people=False))
     confirm(doing, list(labels(targets).values()), yes=yes or dry_run)
@@ -176,7 +184,7 @@ async def launch(
 
 
 def _only_tell(output: OutcomeForm, hosts: Mapping[str, str], doing: str) -> int:
-    """A dry run of what has none of its own."""
+    """Show a dry run, for methods that have no dry run themselves."""
     if output.in_words:
         say(f"would {doing} {len(hosts)} agents: {folded(hosts.values())}")
         return Exit.OK
@@ -187,7 +195,7 @@ def _only_tell(output: OutcomeForm, hosts: Mapping[str, str], doing: str) -> int
 
 
 def read_text(path: Path, option: str) -> str:
-    """The text of a file, or of stdin for `-`, in any encoding. What can't be read is a wrong use."""
+    """The text of a file, or of stdin for `-`. A `CommandError` that names the option if it can't be read."""
     is_stdin = str(path) == "-"
     try:
         return read_stdin() if is_stdin else decoded(path.read_bytes(), code_page())
@@ -203,7 +211,7 @@ def read_text(path: Path, option: str) -> str:
 
 
 def _names_of(file: str | None) -> list[str]:
-    """The lines of the file, without blank ones and comments."""
+    """The lines of the file, without blank lines and comments."""
     if file is None:
         return []
     lines = (line.strip() for line in read_text(Path(file), "--file").splitlines())

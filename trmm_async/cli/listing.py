@@ -1,6 +1,4 @@
-"""How lists are shown, whatever they are of: one pipeline for all commands.
-
-Read, sort, limit, and show in the form that was asked for; again and again with `--watch`.
+"""The pipeline of all commands that list something: read, sort, limit, print. `--watch` repeats it.
 
 Below: `forms`, `rows`, `printing`. Above: the commands.
 """
@@ -29,7 +27,7 @@ _ERASE_ALL: Final = "\x1b[H\x1b[2J\x1b[3J"
 
 
 class Found(NamedTuple):
-    """What was read: the things, and host names by agents' ids where they are of agents."""
+    """What was read: the things, and if they belong to agents, host names by agents' ids."""
 
     things: Sequence[Any]
     hosts: Mapping[str, str] | None = None
@@ -54,7 +52,7 @@ NoHeaders = Annotated[bool, typer.Option("--no-headers", help="No header line.",
 
 @dataclass(frozen=True, kw_only=True)
 class Listing(Showing):
-    """How a list is shown. The fields are the options."""
+    """How a list is shown. Its fields are the options."""
 
     sort: Sort = None
     limit: Limit = None
@@ -75,18 +73,18 @@ class Listing(Showing):
 
     def __post_init__(self) -> None:
         if self.watch and self.jq is not None and self.form is None and not self.as_json:
-            object.__setattr__(self, "as_jsonl", True)  # what has no end has no document either
+            object.__setattr__(self, "as_jsonl", True)  # an endless list can't be one JSON document
         super().__post_init__()
         if self.watch and not (self.for_people or self.form in {"jsonl", "name"}):
             raise usage(f"--watch goes with table, wide, jsonl and name, not with {self.form}")
 
     @property
     def has_heads(self) -> bool:
-        """See `Showing`."""
+        """Whether tables have a header line: by --no-headers."""
         return not self.no_headers
 
     def check(self, kind: Any, *, hosted: bool = False) -> None:
-        """Whether there are the fields that are asked for; for the arguments see `show`."""
+        """Check the fields of --fields and --sort. For the arguments see `show`."""
         self.paths(kind, hosted=hosted)
         if self.sort is not None and kind is not None:
             names = ",".join(name for name, _ in fields_to_sort_by(self.sort))
@@ -103,16 +101,16 @@ class Listing(Showing):
         hosted: bool = False,
         sort: str | None = None,
     ) -> None:
-        """Read and show it: once, or until it is interrupted.
+        """Read the list and print it: once, or with --watch until it is interrupted.
 
         Args:
-            read: reads the things. With `hosted`, they are agents' things, and their hosts are told too.
-            columns: of the table, by the host names.
-            kind: the type of the things, or the names of their fields; None where nobody knows them.
-            none: what is said where there is nothing.
-            name: what a thing is called, for `-o name`; its host or name without.
-            hosted: see `read`.
-            sort: what they are sorted by without `--sort`; as they were read, if None.
+            read: reads the things.
+            columns: makes the columns of the table, from host names by agents' ids.
+            kind: the type of the things, or the names of their fields; None if they aren't known.
+            none: the message if there is nothing.
+            name: gives a thing's name, for `-o name`; default: its own name or host.
+            hosted: whether the things belong to agents; then rows have `agent_id` and `hostname`, too.
+            sort: the order without `--sort`; None: as they were read.
         """
         self.check(kind, hosted=hosted)
         paths, order = self.paths(kind, hosted=hosted), self.sort or sort
@@ -171,4 +169,4 @@ class Listing(Showing):
 
 
 lists = folding("form", Listing)
-"""A command that takes `form: Listing` and has in its place the options that say it."""
+"""Decorates a command that takes `form: Listing`: it gets the fields of that as options."""

@@ -178,5 +178,5 @@ OptionalAgent = Annotated[
 
 
 def examples(*lines: str) -> str:
-    """What stands below a command's help. Blank lines keep the lines apart."""
+    """The examples below a command's help. typer would join lines without blank lines between them."""
     return "\n\n".join(("Examples:", *(line.replace("[", r"\[") for line in lines)))

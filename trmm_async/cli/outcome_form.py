@@ -1,4 +1,4 @@
-"""How outcomes of a run are shown: in groups, or as they come; as rows of any form; as a file for each host.
+"""The formats of outcomes: in groups or as they come, rows in any format, and a file for each host.
 
 Below: `forms`, `host_files`. Above: `following`, `launching`, and the commands that show outcomes.
 """
@@ -24,7 +24,7 @@ __all__ = ["OutcomeForm", "tells"]
 
 @dataclass(frozen=True, kw_only=True)
 class OutcomeForm(Showing):
-    """How outcomes are shown. The fields are the options."""
+    """How outcomes are shown. Its fields are the options."""
 
     sort: Sort = None
     limit: Limit = None
@@ -58,21 +58,21 @@ class OutcomeForm(Showing):
 
     @property
     def in_words(self) -> bool:
-        """See `Showing`. A table that is sorted or cut is one of rows."""
+        """As `Showing.in_words`. With --sort or --limit, a table has a row for each outcome."""
         return self.form == "table" and self.columns is None and self.sort is None and self.limit is None
 
     @property
     def has_heads(self) -> bool:
-        """See `Showing`."""
+        """Whether tables have a header line: by --no-headers."""
         return not self.no_headers
 
     def files(self, hosts: Mapping[str, str]) -> HostFiles | None:
-        """What writes a file for each host; None where none is wanted. See `HostFiles` for errors."""
+        """Writes a file for each host; None without --output-dir. For errors see `HostFiles`."""
         return None if self.output_dir is None else HostFiles(self.output_dir, hosts)
 
     @contextmanager
     def stream(self, names: tuple[str, ...] = OUTCOME) -> Iterator[Callable[[Any], None]]:
-        """See `Showing`; those that are sorted come when the block ends."""
+        """As `Showing.stream`. With --sort, all rows are printed when the block ends."""
         shown, count = 0, 0
         held: list[Any] = []
         with super().stream(names) as emit:
@@ -96,4 +96,4 @@ class OutcomeForm(Showing):
 
 
 tells = folding("form", OutcomeForm)
-"""A command that takes `form: OutcomeForm` and has in its place the options that say it."""
+"""Decorates a command that takes `form: OutcomeForm`: it gets the fields of that as options."""

@@ -1,4 +1,4 @@
-"""Names for ids, agents by what they have in common, and the question before several are touched.
+"""Finds things by names or ids, selects agents by filters, and asks before several are changed.
 
 Below: `conditions`, `options`, `printing`, `exits`. Above: the commands.
 """
@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from trmm_async.cli.asking import ask, somebody_is_here
+from trmm_async.cli.asking import go_on
 from trmm_async.cli.conditions import condition, field_value, name_and_value
-from trmm_async.cli.exits import CommandError, Exit, refuse, usage
+from trmm_async.cli.exits import CommandError, Exit, usage
 from trmm_async.cli.folding import folding
 from trmm_async.cli.options import (
     KINDS,
@@ -29,7 +29,6 @@ from trmm_async.cli.options import (
     Status,
     System,
 )
-from trmm_async.cli.printing import say
 from trmm_async.cli.text import bare_name, clean, named, one_line
 from trmm_async.cli.values import choice
 from trmm_async.plaintext import comparable
@@ -56,15 +55,12 @@ __all__ = [
 T = TypeVar("T")
 W = TypeVar("W", bound="str | sdk.Agent")
 _FAILURES: Final = 20
-"""So many that can't be asked are put up with; more are the server's fault, not theirs."""
+"""If more agents than this can't be asked, the server is at fault, and asking stops."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Where:
-    """What agents have in common, as options say it. One that can't be is a wrong use.
-
-    The fields are the options: `picks` gives them to a command.
-    """
+    """Filters of agents. Its fields are the options, which are checked."""
 
     client: Client = None
     site: Site = None
@@ -104,7 +100,7 @@ class Where:
         return any(getattr(self, one.name) for one in dataclasses.fields(self))
 
     async def selector(self, trmm: "sdk.TRMM") -> "sdk.Selector":
-        """The same as `agents.select` has it. Asks for what names stand for, and that only."""
+        """The filters as a `Selector`. Reads clients and custom fields if the filters name some."""
         tests = [condition(text) for text in self.conditions or ()]
         plat: Any = self.plat
         status: Any = self.status
@@ -120,11 +116,11 @@ class Where:
 
 
 picks = folding("where", Where)
-"""A command that takes `where: Where` and has in its place the options that say it."""
+"""Decorates a command that takes `where: Where`: it gets the fields of that as options."""
 
 
 async def agents_where(trmm: "sdk.TRMM", where: Where, names: Sequence[str] = ()) -> list["sdk.Agent"]:
-    """The agents that match all of it; of those that are named, if any are."""
+    """The agents that match all filters; if names are given, of the agents with these names."""
     named_ones = await agents_named(trmm, names)
     if names and not where:
         return named_ones
@@ -134,7 +130,7 @@ async def agents_where(trmm: "sdk.TRMM", where: Where, names: Sequence[str] = ()
 
 
 async def filters_of(trmm: "sdk.TRMM", where: Where) -> dict[str, Any]:
-    """What all that lists by agents takes of it: client, site and kind."""
+    """The filters that all lists of agents take: client, site and kind."""
     client = site = None
     if where.client is not None or where.site is not None:
         clients = await trmm.clients.list()
@@ -144,7 +140,7 @@ async def filters_of(trmm: "sdk.TRMM", where: Where) -> dict[str, Any]:
 
 
 async def _values_of(trmm: "sdk.TRMM", texts: Sequence[str] | None) -> dict[Any, Any] | None:
-    """The values of custom fields, by the types that the server has for them."""
+    """The values of custom fields, converted to the types of the fields."""
     if not texts:
         return None
     from trmm_async.resources.stock.custom_fields import FIELD
@@ -161,7 +157,7 @@ async def _values_of(trmm: "sdk.TRMM", texts: Sequence[str] | None) -> dict[Any,
 
 
 async def agents_named(trmm: "sdk.TRMM", names: Sequence[str]) -> list["sdk.Agent"]:
-    """The agents of these names or ids, each once. One request for all of them."""
+    """The agents with these names or ids, each once. It takes one request."""
     if not names:
         return []
     from trmm_async.resources.names import AGENT
@@ -179,9 +175,9 @@ async def of_each(
     *,
     width: int = 10,
 ) -> "tuple[list[T], list[str]]":
-    """What each agent has, one behind the other, and the ids of those that could not be asked.
+    """Ask each agent for its things. Returns all of them, and the ids of agents that could not be asked.
 
-    One agent's error is raised; of several, what would be the same for all of them.
+    An error is raised if there is one agent only, or if it would be the same for all agents.
     """
     import trmm_async as sdk
 
@@ -196,34 +192,34 @@ async def of_each(
         error = getattr(outcome, "error", None)
         if isinstance(error, sdk.AuthenticationError | sdk.PermissionDeniedError | sdk.UnsupportedError):
             raise error
-        if not isinstance(error, sdk.NotFoundError):  # gone by now: it has nothing
+        if not isinstance(error, sdk.NotFoundError):  # it was removed meanwhile
             missing.append(outcome.agent_id)
     return found, missing
 
 
 def check_missing(missing: Sequence[str], hosts: Mapping[str, str]) -> None:
-    """Raise if some could not be asked; to be called once the others' things are shown."""
+    """Raise a `CommandError` if some could not be asked. Call it after printing the others' things."""
     if missing:
         unasked = named([hosts.get(agent_id, agent_id) for agent_id in missing], 5)
         raise CommandError(Exit.FAILED, f"{len(missing)} agents could not be asked: {unasked}")
 
 
 async def script_named(trmm: "sdk.TRMM", name: str) -> "sdk.Script":
-    """The script of this id or name."""
+    """The script with this id or name."""
     from trmm_async.resources.names import SCRIPT
 
     return _picked(SCRIPT, name, await trmm.scripts.list())
 
 
 def client_named(name: str, clients: Sequence["sdk.Client"]) -> "sdk.Client":
-    """The client of this id or name."""
+    """The client with this id or name."""
     from trmm_async.resources.names import CLIENT
 
     return _picked(CLIENT, name, clients)
 
 
 def site_named(name: str, clients: Sequence["sdk.Client"], client: "sdk.Client | None" = None) -> "sdk.Site":
-    """The site of this id or name, of that client if one is given; CLIENT/SITE is understood too."""
+    """The site with this id or name, or CLIENT/SITE; of this client if one is given."""
     from trmm_async.resources.names import pick_site
 
     within = [client] if client else clients
@@ -235,7 +231,7 @@ def site_named(name: str, clients: Sequence["sdk.Client"], client: "sdk.Client |
 
 
 def _picked(kind: "NounKind[T]", wanted: str, things: Sequence[T]) -> T:
-    """The one thing with this id, or else of this name; "name:3" is what is called 3, id or not."""
+    """The thing with this id, or else with this name. "name:3" is the thing with the name 3."""
     by_id = next((thing for thing in things if str(kind.id(thing)) == wanted), None)
     if by_id is not None:
         return by_id
@@ -245,7 +241,7 @@ def _picked(kind: "NounKind[T]", wanted: str, things: Sequence[T]) -> T:
 
 @contextmanager
 def _telling_of_ids(wanted: str) -> Iterator[None]:
-    """Here a number is an id, too: the advice to give one is for programs."""
+    """Reword the error for an unknown number: the SDK would advise to give an id, which it is here."""
     import trmm_async as sdk
 
     try:
@@ -257,30 +253,27 @@ def _telling_of_ids(wanted: str) -> Iterator[None]:
 
 
 def confirm(doing: str, names: Sequence[str], *, yes: bool, word: str = "agents") -> None:
-    """Ask before more than one is touched. Refuses where nobody can be asked.
+    """Ask before more than one thing is changed. Refuses if nobody can be asked.
 
     Args:
         doing: what would be done, as in "run Get-DiskInfo on".
-        names: on which.
-        yes: not to ask.
-        word: what they are.
+        names: the names of the things.
+        yes: whether not to ask.
+        word: what the things are.
     """
     if yes or len(names) < 2:
         return
     what = clean(f"{doing} {len(names)} {word}")
     question = f"{what}: {clean(named(list(names), 5))}"
-    if not somebody_is_here():
-        raise refuse(f"refusing to {what} without confirmation: no terminal. Add --yes ({question})")
-    say(f"{question[0].upper()}{question[1:]}")
-    if ask("Go on? [y/N] ").casefold() not in {"y", "yes"}:
-        raise refuse("not done")
+    refusal = f"refusing to {what} without confirmation: no terminal. Add --yes ({question})"
+    go_on(refusal, f"{question[0].upper()}{question[1:]}")
 
 
 def labels(agents: "Sequence[sdk.Agent]", *, for_people: bool = True) -> dict[str, str]:
-    """What agents are called, by their ids.
+    """The agents' names, by their ids.
 
-    For people no two are called the same: one whose host name others have too is told with its client and
-    site, and where that is not enough, with its id. Programs have the host names alone: they have the ids.
+    Names for people differ: if several agents have a host name, their client and site are added, and if that
+    is not enough, their ids. Names for programs are the host names, since rows have the ids, too.
     """
     if not for_people:
         return {agent.agent_id: agent.hostname for agent in agents}

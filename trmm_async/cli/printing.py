@@ -1,6 +1,6 @@
-"""What goes to stdout: tables for people, JSON and JSON Lines for programs. Messages go to stderr.
+"""Prints tables and lines for people, and JSON for programs, on stdout; messages on stderr.
 
-Below: `exits`, `rows`, `text`. Above: the commands.
+Below: `columns`, `rows`, `text`. Above: the commands.
 """
 
 import json
@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from trmm_async.cli.columns import GAP, LEAST, Column, Measured, cut, fitted, layout
-from trmm_async.cli.exits import usage
 from trmm_async.cli.rows import plain
 from trmm_async.cli.text import clean, one_line
 from trmm_async.plaintext import UNFIT
@@ -24,9 +23,9 @@ __all__ = [
     "STYLES",
     "WIDE",
     "GrowingTable",
-    "Output",
     "as_json_text",
     "hanging",
+    "json_stream",
     "plain",
     "print_table",
     "say",
@@ -35,7 +34,7 @@ __all__ = [
 
 T = TypeVar("T")
 WIDE: Final = 130
-"""From so many columns on a terminal shows the wide columns of a table."""
+"""A terminal with at least this many columns shows the wide columns of a table."""
 STYLES: Final = {
     "online": "green",
     "offline": "red",
@@ -49,93 +48,63 @@ STYLES: Final = {
     "bad": "red",
     "unknown": "magenta",
 }
-"""The colour of a word that says how something is."""
+"""The colours of states."""
 
 
-class Output:
-    """Where a command's data goes, in the format that was asked for."""
+@contextmanager
+def json_stream(*, as_array: bool) -> Iterator[Callable[[object], None]]:
+    """Print things as JSON, each when it comes: as an array that ends with the block, or one on each line.
 
-    def __init__(self, *, as_json: bool = False, as_jsonl: bool = False) -> None:
-        if as_json and as_jsonl:
-            raise usage("--json and --jsonl are two formats: choose one")
-        self.as_json = as_json
-        self.as_jsonl = as_jsonl
+    After an error before the first thing no array is printed: an empty one would say that there is nothing.
+    Ctrl-C is no error: it is how following something ends, and there may have been nothing until then.
+    """
+    before = "[\n  "
 
-    @property
-    def for_people(self) -> bool:
-        """Whether people read it, and no program."""
-        return not (self.as_json or self.as_jsonl)
-
-    def rows(self, things: Sequence[T], columns: Sequence[Column[T]], *, none: str = "nothing") -> None:
-        """Show things: a table, a JSON array, or a line for each."""
-        if self.for_people:
-            print_table(things, columns) if things else say(none)
-            return
-        with self.stream() as emit:
-            for thing in things:
-                emit(thing)
-
-    def one(self, thing: T, show: Callable[[T], None]) -> None:
-        """Show one thing: as `show` does for people, or as one JSON object."""
-        if self.for_people:
-            show(thing)
+    def emit(thing: object) -> None:
+        nonlocal before
+        if as_array:
+            element = as_json_text(plain(thing), indent=2).replace("\n", "\n  ")
+            print(before, element, sep="", end="", flush=True)
+            before = ",\n  "
         else:
-            print(as_json_text(plain(thing), indent=2 if self.as_json else None))
+            print(as_json_text(plain(thing)), flush=True)
 
-    @contextmanager
-    def stream(self) -> Iterator[Callable[[object], None]]:
-        """For programs: things as they come, and not kept. A JSON array is closed when the block ends.
-
-        An error before the first is told by itself: an empty array would say that there is nothing. Ctrl-C is
-        how what follows something ends, and there may have been nothing until then.
-        """
-        before = "[\n  "
-
-        def emit(thing: object) -> None:
-            nonlocal before
-            if self.as_json:
-                element = as_json_text(plain(thing), indent=2).replace("\n", "\n  ")
-                print(before, element, sep="", end="", flush=True)
-                before = ",\n  "
-            else:
-                print(as_json_text(plain(thing)), flush=True)
-
-        try:
-            yield emit
-        except BaseException as error:
-            if self.as_json and before[0] != "[":
-                print("\n]")
-            elif self.as_json and not isinstance(error, Exception):
-                print("[]")
-            raise
-        if self.as_json:
-            print("[]" if before[0] == "[" else "\n]")
+    try:
+        yield emit
+    except BaseException as error:
+        if as_array and before[0] != "[":
+            print("\n]")
+        elif as_array and not isinstance(error, Exception):
+            print("[]")
+        raise
+    if as_array:
+        print("[]" if before[0] == "[" else "\n]")
 
 
 def as_json_text(value: Any, indent: int | None = None) -> str:
     """JSON that any terminal and any encoding can show."""
-    # Where the reader's encoding has not all letters, JSON has a way to write them.
+    # JSON can escape the characters that the encoding of stdout lacks.
     every = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
     text = json.dumps(value, ensure_ascii=not every, indent=indent)
-    # It may be on a terminal that it ends: nothing there acts on it, and what reads it has the same data.
+    # It may be printed on a terminal, which must not act on it. Escaped, it is still the same data.
     return UNFIT.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def screen(*, stderr: bool = False) -> "Console":
-    """A terminal, or what stands in its place; see `console`."""
+    """A console on stdout or stderr, whether or not that is a terminal."""
     from trmm_async.cli.console import Screen
 
     return Screen(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
 def say(text: str, style: str = "") -> None:
-    """A message to people, on stderr; on a terminal it is broken between words."""
+    """Print a message on stderr. On a terminal it is wrapped between words."""
     terminal = screen(stderr=True)
     terminal.print(clean(text), style=style, soft_wrap=not terminal.is_terminal)
 
 
 def hanging(head: "Text", text: str) -> None:
-    """A line for people, on stdout: what follows the head is broken between words, and stays beside it."""
+    """Print a head and a text on stdout. On a terminal the text is wrapped, and indented beside the head."""
     from rich.text import Text
 
     terminal = screen()
@@ -156,9 +125,9 @@ def print_table(
 
     Args:
         things: a row each; at least one.
-        columns: what is told of each.
-        heads: whether the titles stand above.
-        whole: show all columns, and cut none.
+        columns: the columns.
+        heads: whether there is a header line.
+        whole: whether to show all columns, and cut none.
     """
     terminal = screen()
     narrow = terminal.is_terminal and terminal.width < WIDE and not whole
@@ -176,14 +145,12 @@ def print_table(
 
 
 class GrowingTable(Generic[T]):
-    """A table whose rows come one by one, each printed when it comes.
-
-    A column is as wide as it has had to be so far. The titles stand above the first row.
+    """A table whose rows are printed as they come. A column is as wide as its widest cell so far.
 
     Args:
-        columns: what is told of each row.
-        heads: whether the titles stand above.
-        whole: cut none, and show the wide columns as well.
+        columns: the columns.
+        heads: whether there is a header line.
+        whole: whether to cut no column.
     """
 
     def __init__(self, columns: Sequence[Column[T]], *, heads: bool = True, whole: bool = False) -> None:
@@ -218,7 +185,7 @@ class GrowingTable(Generic[T]):
 def _without_empty(
     columns: Sequence[Column[T]], rows: Sequence[Sequence["Text"]]
 ) -> tuple[list[Column[T]], list[list["Text"]]]:
-    """Without the columns in which no row has anything: what one kind of server tells, another doesn't."""
+    """Leave out columns in which no row has a text: the other kind of server may send those."""
     places = [place for place in range(len(columns)) if any(row[place].plain for row in rows)] or [0]
     return [columns[place] for place in places], [[row[place] for place in places] for row in rows]
 

@@ -1,4 +1,4 @@
-"""Bars of long work, on stderr, and on a terminal only: rate, time left, counts, and what is waited for.
+"""Progress bars on stderr, on a terminal only: rate, time left, counts, and what is waited for.
 
 Below: `printing`, `waits`. Above: the commands.
 """
@@ -22,7 +22,7 @@ __all__ = ["RunBar", "bytes_bar", "run_bar"]
 
 @contextmanager
 def bytes_bar(title: str) -> Iterator[Callable[[int, int | None], object]]:
-    """A bar of a download; what it gives is called with the bytes done and the bytes in all."""
+    """Show a bar of a download. Gives a function to call with the bytes done, and the bytes in all."""
     from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
     columns = (TextColumn(title), BarColumn(30), DownloadColumn(), TransferSpeedColumn())
@@ -35,8 +35,8 @@ class RunBar:
     """A bar of a run over agents.
 
     Attributes:
-        advance: called for each that is settled, with the counts.
-        say: a message that stands above the bar.
+        advance: call it for each target that has an outcome, with the counts.
+        say: prints a message above the bar.
     """
 
     advance: Callable[[str], object]
@@ -45,20 +45,20 @@ class RunBar:
 
 @contextmanager
 def run_bar(total: int) -> Iterator[RunBar]:
-    """A bar of so many agents; messages alone without a terminal."""
+    """Show a bar of so many agents. Without a terminal messages are printed, and no bar."""
     from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, TextColumn
     from rich.text import Text
 
     attending = attendant()
 
     class Rate(ProgressColumn):
-        """How many a second, so far."""
+        """The average rate."""
 
         def render(self, task: Task) -> Text:
             return Text(f"{task.completed / (task.elapsed or 1):.1f}/s")
 
     class Left(ProgressColumn):
-        """How long the rest will take: as the pace says, and not less than the rate limit lets it take."""
+        """The time left: by the rate so far, and not less than the rate limit allows."""
 
         max_refresh = 0.5
 
@@ -79,7 +79,7 @@ def run_bar(total: int) -> Iterator[RunBar]:
 
 @contextmanager
 def _bar(*columns: Any, console: "Console | None" = None, **first: Any) -> Iterator[Callable[..., object]]:
-    """A bar that goes when the work is done; none without a terminal."""
+    """Show a bar, which is erased when the block ends. Without a terminal nothing is shown."""
     terminal = console or screen(stderr=True)
     if not terminal.is_terminal:
         yield lambda **_: None
@@ -90,7 +90,7 @@ def _bar(*columns: Any, console: "Console | None" = None, **first: Any) -> Itera
     attending = attendant()
 
     class Told(Progress):
-        """With a line below that says why nothing comes, if so it is."""
+        """Adds a line below the bar that says what is waited for."""
 
         def get_renderables(self) -> "Iterable[RenderableType]":
             yield from super().get_renderables()
@@ -99,8 +99,8 @@ def _bar(*columns: Any, console: "Console | None" = None, **first: Any) -> Itera
                     fitting(attending.text, terminal.width), style="dim", no_wrap=True, overflow="ellipsis"
                 )
 
-    # What is printed on the same terminal stands above the bar. Into a file or a pipe it goes as ever: rich
-    # would take all of stdout for the bar's terminal, which is that of stderr.
+    # If stdout is a terminal, what is printed there appears above the bar. A file or a pipe is left alone:
+    # rich would print to the bar's console instead, which is on stderr.
     above = is_terminal(sys.stdout)
     with Told(*columns, console=terminal, transient=True, redirect_stdout=above) as progress:
         bar = progress.add_task("", **{"total": None, **first})

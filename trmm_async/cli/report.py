@@ -1,7 +1,8 @@
-"""What became of a run, for people and for programs.
+"""The results of a run, for people and for programs.
 
-Below: `printing`. Above: `following` and the commands. Identical output is put together, the largest group
-first, as `clush -b` does.
+Hosts with identical output are grouped, the largest group first, as `clush -b` does.
+
+Below: `printing`. Above: `following` and the commands.
 """
 
 from collections import Counter
@@ -29,7 +30,7 @@ _TITLES: Final = {
 
 
 def row(outcome: "sdk.Outcome", names: Mapping[str, str]) -> dict[str, Any]:
-    """One outcome for programs: a row as the SDK exports it, with the host's name."""
+    """One outcome as a row for programs: as the SDK exports it, with the host's name."""
     from trmm_async.fleet.reports import as_row
 
     told = as_row(outcome)
@@ -37,9 +38,15 @@ def row(outcome: "sdk.Outcome", names: Mapping[str, str]) -> dict[str, Any]:
 
 
 class Tally:
-    """What is to be known of outcomes that are not kept: their codes, and whether a key was refused.
+    """Counts outcomes that are not kept in memory.
 
-    `printed`: how many commands have printed a text.
+    Args:
+        text: a text that is counted in what commands print.
+
+    Attributes:
+        codes: how many outcomes have each return code.
+        printed: how many commands have printed the text.
+        refused: whether the server refused the key.
     """
 
     def __init__(self, text: str = "") -> None:
@@ -49,7 +56,7 @@ class Tally:
         self.refused: bool = False
 
     def add(self, outcome: "sdk.Outcome") -> None:
-        """Count one more."""
+        """Count an outcome."""
         if isinstance(outcome, sdk.Done):
             self.codes[code_of(outcome)] += 1
             self.printed += self._text in getattr(outcome.result, "output", "")
@@ -57,17 +64,17 @@ class Tally:
 
     @property
     def worst(self) -> int | None:
-        """The largest return code by size; None if nothing has ended with one."""
+        """The return code with the largest absolute value; None if there is none."""
         return max((code for code in self.codes if code is not None), key=abs, default=None)
 
 
 def code_of(done: "sdk.Done[Any]") -> int | None:
-    """What it returned: a script's or a command's code; None for what has none."""
+    """The return code of a script or a command; None for results without one."""
     return getattr(done.result, "retcode", getattr(done.result, "exit_code", None))
 
 
 def is_refusal(outcome: "sdk.Outcome") -> bool:
-    """Whether the server would not let this key do it."""
+    """Whether the server refused the key."""
     error = getattr(outcome, "error", None)
     return getattr(error, "kind", type(error).__name__) in _REFUSALS
 
@@ -75,7 +82,7 @@ def is_refusal(outcome: "sdk.Outcome") -> bool:
 def print_groups(
     groups: Iterable["sdk.Group"], names: Mapping[str, str], codes: Collection[int | None] = (0,)
 ) -> None:
-    """The groups of hosts that said the same, the largest first.
+    """Print the groups of hosts with the same output, the largest first.
 
     Args:
         groups: see `FleetRun.groups`.
@@ -106,7 +113,7 @@ def _print_group(hosts: list[str], group: "sdk.Group", codes: Collection[int | N
 
 
 def print_outcome(line: Mapping[str, Any], codes: Collection[int | None] = (0,)) -> None:
-    """What one host said, as it comes: its name before each line, so that no output can speak for another.
+    """Print one outcome when it comes. Its host is before each line, so that no output can pass as another's.
 
     Args:
         line: the outcome as a row.
@@ -130,12 +137,12 @@ def print_outcome(line: Mapping[str, Any], codes: Collection[int | None] = (0,))
     with terminal.capture() as shown:
         for text, style in said:
             terminal.print(head + Text(text, style=style or "not bold"))
-    # While there is a bar, what is printed gets above it; what rich's consoles write does not.
+    # By `print`, since a progress bar only leaves room for that, and not for what rich's consoles write.
     print(shown.get(), end="", flush=True)
 
 
 def _print_output(terminal: "Console", output: str) -> None:
-    """What was printed. What has a margin keeps it: lines are broken before a terminal does it."""
+    """Print an output. One with a margin is wrapped here: a terminal would wrap it without the margin."""
     from rich.cells import chop_cells
     from rich.text import Text
 
@@ -147,21 +154,21 @@ def _print_output(terminal: "Console", output: str) -> None:
 
 
 def counted(counts: "sdk.Counts") -> str:
-    """The counts while a run is under way."""
+    """The counts of a run in progress, in a few words."""
     told = {"failed": counts.failed, "unknown": counts.unknown, "skipped": counts.skipped}
     return ", ".join([f"{counts.done} done", *(f"{count} {name}" for name, count in told.items() if count)])
 
 
 def summary(counts: "sdk.Counts", succeeded: int, worst: int | None, *, in_flight: int = 0) -> str:
-    """How many came to which end, in a line.
+    """The counts of a run, in one line.
 
     Args:
-        counts: where the agents stand.
-        succeeded: how many of those that ran.
-        worst: the worst return code, if there are any.
-        in_flight: how many of the pending were begun, and have no outcome.
+        counts: the counts.
+        succeeded: how many of those that are done.
+        worst: the worst return code; None if there are no return codes.
+        in_flight: how many of the pending ones were started, and have no outcome.
     """
-    # Commands on many have no return codes: those of them were judged by what they printed.
+    # Commands on many agents have no return codes: they are judged by what they print.
     otherwise = "without success" if worst is None else f"with another return code (the worst is {worst})"
     ends = {
         "succeeded": succeeded,
@@ -177,7 +184,7 @@ def summary(counts: "sdk.Counts", succeeded: int, worst: int | None, *, in_fligh
 
 
 def verdict(counts: "sdk.Counts", succeeded: int, *, refused: bool = False) -> Exit:
-    """The exit code: what is unknown goes before what was refused, and that before what failed."""
+    """The exit code. Unknown outcomes take precedence over a refused key, and that over failures."""
     if counts.unknown:
         return Exit.UNKNOWN
     if refused:

@@ -1,4 +1,4 @@
-"""Things as rows for programs: by the names of our fields, with their hosts, chosen, sorted, flat. Pure.
+"""Converts things to rows for programs: by our fields' names, with their hosts, chosen, sorted, flat. Pure.
 
 Below: `exits`, `text`. Above: `printing`, `listing`, `tables`.
 """
@@ -38,21 +38,21 @@ __all__ = [
 T = TypeVar("T")
 HOST: Final = "hostname"
 _NOTHING: Final = (3, "")
-"""How a field is sorted that has no value."""
+"""The sort key of a field without a value."""
 
 _KINDS: Final = {int: "integer", float: "real", bool: "boolean", datetime: "time"}
 
 
 @dataclass(frozen=True)
 class TableField:
-    """A column: its name, and "integer", "real", "boolean", "time" or "text"."""
+    """A column: its name, and its type: "integer", "real", "boolean", "time" or "text"."""
 
     name: str
     kind: str
 
 
 def plain(value: Any) -> Any:
-    """The value in JSON's kinds; our nouns by their attributes' names, since wire names are private."""
+    """The value in JSON's types. Structs are objects by their attributes' names, not by those on the wire."""
     match value:
         case None | str() | int() | float():
             told: Any = value
@@ -67,24 +67,20 @@ def plain(value: Any) -> Any:
         case Exception():
             told = {"type": type(value).__name__, "message": str(value)}
         case _:
-            told = {name: plain(getattr(value, name)) for name in _attributes(value)} or str(value)
+            told = {name: plain(getattr(value, name)) for name in _fields_of(type(value))} or str(value)
     return told
 
 
 def _text(value: bytes) -> str:
-    """Bytes that are no text as they are typed for `trmm call`: nothing of them is lost."""
+    """Bytes as text; if they are none, as `trmm call` takes them, so that nothing is lost."""
     try:
         return value.decode()
     except UnicodeDecodeError:
         return f"hex:{value.hex()}"
 
 
-def _attributes(value: Any) -> tuple[str, ...]:
-    return _fields_of(type(value))
-
-
 def _fields_of(kind: Any) -> tuple[str, ...]:
-    """The names of the attributes of a noun; none of what is none."""
+    """The names of the fields of a Struct or a dataclass; empty for any other type."""
     names: tuple[str, ...] = getattr(kind, "__struct_fields__", ())
     if dataclasses.is_dataclass(kind):
         names = tuple(field.name for field in dataclasses.fields(kind))
@@ -92,7 +88,7 @@ def _fields_of(kind: Any) -> tuple[str, ...]:
 
 
 def as_row(thing: Any, hosts: Mapping[str, str] | None = None) -> Any:
-    """One thing for programs; of an agent's things its host's name stands beside its id."""
+    """A thing as a row. With `hosts`, the row begins with the agent's id and its host's name."""
     row = plain(thing)
     if hosts is None or not isinstance(row, dict):
         return row
@@ -106,13 +102,13 @@ def as_row(thing: Any, hosts: Mapping[str, str] | None = None) -> Any:
 
 
 def field_names(kind: Any, *, hosted: bool) -> tuple[str, ...]:
-    """What can be asked for of things of this kind."""
+    """The fields that --fields and --sort take for things of this type."""
     names = kind if isinstance(kind, tuple) else _fields_of(kind)
     return tuple(dict.fromkeys((*(("agent_id", HOST) if hosted else ()), *names)))
 
 
 def fields_of(kind: Any, *, hosted: bool) -> tuple[TableField, ...]:
-    """The columns of things of this kind as a flat table, the same whatever the rows hold."""
+    """The columns of a flat table of such things. They don't depend on the rows."""
     front = [TableField("agent_id", "text"), TableField(HOST, "text")] if hosted else []
     own = [one for one in _columns_of(kind, "") if not hosted or one.name not in {"agent_id", HOST}]
     return (*front, *own)
@@ -131,24 +127,24 @@ def _columns_of(kind: Any, before: str) -> Iterator[TableField]:
 
 
 def members_of(hint: Any) -> tuple[Any, ...]:
-    """Of a union its members, of anything else itself."""
+    """The members of a union; of any other type itself."""
     if typing.get_origin(hint) in {typing.Union, types.UnionType}:
         return tuple(inner for one in typing.get_args(hint) for inner in members_of(one))
     return (hint,)
 
 
 def _members(hint: Any) -> set[Any]:
-    """Of what types a value may be, None aside."""
+    """The types that a value may have, without None."""
     return {*members_of(hint)} - {type(None)}
 
 
 def flat_names(kind: Any, paths: Sequence[str] | None, *, hosted: bool) -> tuple[str, ...]:
-    """The columns of a flat table of such things, the same whatever the rows hold, and where there are none.
+    """The names of the columns of a flat table of such things. They don't depend on the rows.
 
     Args:
         kind: the type of the things, or the names of their fields.
-        paths: the fields that were asked for; None for all.
-        hosted: whether they are told with their hosts.
+        paths: the fields of --fields; None for all.
+        hosted: whether the rows also have `agent_id` and `hostname`.
     """
     if isinstance(kind, tuple):
         return tuple(paths or field_names(kind, hosted=hosted))
@@ -168,13 +164,13 @@ def _names_of(kind: Any, path: str) -> Iterator[str]:
 
 
 def chosen_fields(text: str, kind: Any, option: str, *, hosted: bool = False) -> tuple[str, ...]:
-    """The fields that are asked for: `hostname,client.name`. One that is none is a wrong use.
+    """The fields that an option names: `hostname,client.name`. An unknown one is a `CommandError`.
 
     Args:
-        text: as it was given.
+        text: the value of the option.
         kind: the type of the things, or the names of their fields.
-        option: which option it was given to.
-        hosted: whether they are told with their hosts.
+        option: the option.
+        hosted: whether the rows also have `agent_id` and `hostname`.
     """
     names = field_names(kind, hosted=hosted)
     asked = tuple(part.strip() for part in text.split(",") if part.strip())
@@ -199,19 +195,19 @@ def _check_path(path: str, kind: Any, names: Sequence[str], option: str) -> None
         hint_of = {} if isinstance(kind, tuple) else typing.get_type_hints(kind)
         members = _members(hint_of.get(name, Any))
         if any(one in {Any, Mapping} or typing.get_origin(one) is Mapping for one in members):
-            return  # what is in there only the server knows
+            return  # only the server knows the fields in it
         kind = next((one for one in members if _fields_of(one)), ())
         names, before = _fields_of(kind), f"{before}{name}."
 
 
 def fields_to_sort_by(text: str) -> list[tuple[str, bool]]:
-    """The fields of `--sort`, and whether each is turned round: "status,-last_seen"."""
+    """The fields of `--sort`, and whether each is in descending order: "status,-last_seen"."""
     parts = [part.strip() for part in text.split(",")]
     return [(part.removeprefix("-"), part.startswith("-")) for part in parts if part]
 
 
 def in_order(things: Iterable[T], order: str, hosts: Mapping[str, str] | None = None) -> list[T]:
-    """The things, sorted by these fields, see `fields_to_sort_by`; what has none comes last in any case."""
+    """Sort the things by the fields of `--sort`. Things without a value come last in either order."""
     told = list(things)
     for path, is_turned in reversed(fields_to_sort_by(order)):
         key = sort_key(path, hosts)
@@ -223,7 +219,7 @@ def in_order(things: Iterable[T], order: str, hosts: Mapping[str, str] | None = 
 
 
 def value_of(thing: Any, path: str, hosts: Mapping[str, str] | None = None) -> Any:
-    """What stands in a field: `client.name` is the name of its client. None where there is none."""
+    """The value of a field: `client.name` is the name of its client. None if there is none."""
     found = thing
     for name in path.split("."):
         if found is thing and name == HOST and hosts is not None:
@@ -238,7 +234,7 @@ def _part(value: Any, name: str) -> Any:
 
 
 def sort_key(path: str, hosts: Mapping[str, str] | None = None) -> Callable[[Any], tuple[int, Any]]:
-    """What to sort things by: numbers and times by their size, texts in any case, what has none last."""
+    """Make a sort key: numbers and times by size, texts ignoring case, missing values last."""
 
     def key(thing: Any) -> tuple[int, Any]:
         value = value_of(thing, path, hosts)
@@ -254,7 +250,7 @@ def sort_key(path: str, hosts: Mapping[str, str] | None = None) -> Callable[[Any
 
 
 def words_of(value: Any) -> str:
-    """A field's value in a few words, for people."""
+    """A field's value as a text for people."""
     match value:
         case None:
             words = ""
@@ -286,10 +282,10 @@ _OF_NOUNS: Final[Mapping[str, Callable[[Any], str]]] = {
 
 
 def flat(row: Mapping[str, Any], columns: Container[str] = ()) -> dict[str, Any]:
-    """A row whose values are texts, numbers, booleans or None: for tables of all kinds.
+    """The row with texts, numbers, booleans and None only.
 
-    What is inside of an object has its name behind the object's (`client_name`); lists are JSON, and so are
-    objects that have a column of their own.
+    A field of an inner object gets a column that is named after both (`client_name`). Lists become JSON, and
+    so do objects that have a column themselves.
     """
     told: dict[str, Any] = {}
     for name, value in row.items():
@@ -304,7 +300,7 @@ def flat(row: Mapping[str, Any], columns: Container[str] = ()) -> dict[str, Any]
 
 
 def harmless(values: Iterable[Any]) -> list[Any]:
-    """The same for a spreadsheet: nothing in it is a formula."""
+    """The values, escaped so that a spreadsheet takes none for a formula."""
     return [
         ("'" if value.startswith(("\t", "\r")) else "") + without_formulas(value)
         if isinstance(value, str)

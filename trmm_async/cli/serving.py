@@ -1,7 +1,8 @@
-"""What commands have in common that go on until they are stopped: how they end, and who asks how they are.
+"""What commands that run until they are stopped have in common: signals, a health check, messages.
 
-Below: `printing`, `signals`. Above: the commands. SIGTERM, SIGHUP or Ctrl-C once: a clean end, with 0. Twice:
-an end at once.
+After one SIGTERM, SIGHUP or Ctrl-C they end cleanly, with 0; after a second one at once.
+
+Below: `printing`, `signals`. Above: the commands.
 """
 
 import asyncio
@@ -37,7 +38,7 @@ Health = Annotated[
 
 
 def relay_url(given: str | None, option: str) -> str:
-    """Where the relay is: as given, or by the environment, so that no password has to be in a command."""
+    """The URL of the relay: the option's, or else the environment's, where a password is safer."""
     url = hide(bare(given or os.environ.get(VARIABLES["relay"], "")))
     if not url:
         raise usage(
@@ -47,7 +48,7 @@ def relay_url(given: str | None, option: str) -> str:
 
 
 def host_and_port(text: str, option: str) -> tuple[str, int]:
-    """Where to listen."""
+    """The host and the port of an option."""
     host, _, port = text.rpartition(":")
     if not host or not (port.isascii() and port.isdecimal()) or int(port) > 65_535:
         raise usage(f"{option} is HOST:PORT, as 127.0.0.1:9182; not {text!r}")
@@ -55,7 +56,7 @@ def host_and_port(text: str, option: str) -> tuple[str, int]:
 
 
 class _Saying(logging.Handler):
-    """Says on stderr what the package logs: there is no terminal, but a journal of the system."""
+    """Prints log records on stderr, which a service's manager writes into its journal."""
 
     def emit(self, record: logging.LogRecord) -> None:
         say(one_line(clean(record.getMessage())))
@@ -63,7 +64,7 @@ class _Saying(logging.Handler):
 
 @contextmanager
 def logged() -> Iterator[None]:
-    """Have what the package does said on stderr, from INFO on."""
+    """Print the log of the package on stderr in the block, from INFO on."""
     log, handler = logging.getLogger("trmm_async"), _Saying(logging.INFO)
     before = log.level
     log.addHandler(handler)
@@ -77,7 +78,7 @@ def logged() -> Iterator[None]:
 
 @contextmanager
 def stoppable(stop: Callable[[], object]) -> Iterator[None]:
-    """The first signal calls `stop`, in the loop; another is Ctrl-C as it usually is."""
+    """In the block, the first signal calls `stop` in the loop, and another one cancels the task."""
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     is_stopped = False
 
@@ -96,12 +97,12 @@ def stoppable(stop: Callable[[], object]) -> Iterator[None]:
 async def healthy_at(
     listen: str | None, how: Callable[[], str], trouble: Callable[[], str]
 ) -> AsyncIterator[str]:
-    """Answer who asks how it is, in the block; gives the address, empty if nobody may ask.
+    """Answer health checks in the block. Gives the address; empty without `listen`.
 
     Args:
-        listen: HOST:PORT.
-        how: how it is, while there is no trouble.
-        trouble: why it is not well; empty if it is.
+        listen: HOST:PORT, of --health.
+        how: gives the text while all is well.
+        trouble: gives the reason why it isn't; empty if all is well.
     """
     if listen is None:
         yield ""
@@ -122,7 +123,7 @@ async def healthy_at(
                 writer.write("\r\n".join(lines).encode() + body * head.startswith(b"GET"))
                 await writer.drain()
         except (TimeoutError, OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            pass  # who asks so badly is not answered
+            pass  # a request that isn't HTTP gets no answer
         finally:
             writer.close()
 

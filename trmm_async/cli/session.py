@@ -1,4 +1,4 @@
-"""From the settings to a connected client, and from an async function to a command.
+"""Makes connected clients from the settings, and commands from asynchronous functions.
 
 Below: `keys`, `waits`. Above: the commands.
 """
@@ -33,27 +33,27 @@ class Login:
 
 
 def runs(function: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
-    """Make a command of an async function."""
+    """Make a command from an asynchronous function."""
 
     @functools.wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return asyncio.run(function(*args, **kwargs))
         except BrokenPipeError as error:
-            # Otherwise typer would take it for a failure. The reader has enough: `trmm agents | head`.
+            # typer would take it for a failure, but the reader has enough, as in `trmm agents | head`.
             raise CommandError(Exit.PIPE_CLOSED, "") from error
 
     return run
 
 
 def given_of(context: typer.Context) -> Given:
-    """What stood on the command line for all commands."""
+    """The options for all commands."""
     given = context.find_object(Given)
     return given if given is not None else Given()
 
 
 def login_of(context: typer.Context, *, may_ask: bool = True, book: Book | None = None) -> Login:
-    """The server and the key that are in force."""
+    """The server and the key to use."""
     book = book or read_book()
     settings = resolve(given_of(context), book)
     return Login(settings, key_for(settings, book, may_ask=may_ask))
@@ -61,7 +61,7 @@ def login_of(context: typer.Context, *, may_ask: bool = True, book: Book | None 
 
 @asynccontextmanager
 async def client_of(settings: Settings, key: str, *, retries: int = 3) -> AsyncIterator["sdk.TRMM"]:
-    """A client with these settings. On a terminal it is told why it waits."""
+    """A client with these settings. On a terminal it shows why it waits."""
     async with (
         sdk.TRMM(settings.url, api_key=key, retries=retries, **client_settings(settings)) as trmm,
         attended(trmm),
@@ -84,7 +84,7 @@ async def connected(context: typer.Context) -> AsyncIterator["sdk.TRMM"]:
 
 
 def require_stock(trmm: "sdk.TRMM", method: str) -> None:
-    """Refuse a method that a gateway has not, before anybody is asked anything. The server has been asked.
+    """Refuse a method that a gateway doesn't have, before the user is asked. The dialect must be known.
 
     Raises:
         UnsupportedError: the server is a gateway; the text says what to use instead.

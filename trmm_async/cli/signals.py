@@ -1,7 +1,9 @@
-"""What stops a command: Ctrl-C, SIGTERM (a container is stopped), SIGHUP (the terminal is gone).
+"""The signals that stop a command: Ctrl-C, SIGTERM (a container is stopped), SIGHUP (the terminal is gone).
 
-Below: nothing of the command line. Above: `exits`, `following`. A signal that was ignored when the program
-began stays ignored: so `nohup` works, and so does a job that a script has put into the background.
+A signal that was ignored when the program started stays ignored, so that `nohup` works, and so do background
+jobs of scripts.
+
+Below: nothing of the command line. Above: `exits`, `following`.
 """
 
 import signal
@@ -17,21 +19,21 @@ _OTHERS: Final = ("SIGTERM", "SIGHUP")
 """By name: Windows has no SIGHUP."""
 
 _TICK: Final = 0.25
-"""Seconds between two looks whether a signal has come."""
+"""Seconds between two wake-ups of the main thread."""
 
 _Handler = Callable[[int, FrameType | None], object]
 
 
 @contextmanager
 def like_ctrl_c() -> Iterator[None]:
-    """SIGTERM and SIGHUP do what Ctrl-C does at that moment, whoever sees to it then."""
+    """Have SIGTERM and SIGHUP call the handler that SIGINT has at that moment."""
     with _handled(_OTHERS, _as_ctrl_c), _ticking():
         yield
 
 
 @contextmanager
 def on_stop(act: Callable[[], object]) -> Iterator[None]:
-    """Call that for each of the three signals, between any two steps of the main thread."""
+    """Have each of the three signals call this function in the main thread."""
     with _handled(("SIGINT", *_OTHERS), lambda *_: act()):
         yield
 
@@ -48,7 +50,7 @@ def _as_ctrl_c(number: int, frame: FrameType | None) -> None:
 def _handled(names: tuple[str, ...], handler: _Handler) -> Iterator[None]:
     before: dict[signal.Signals, object] = {}
     try:
-        # The main thread alone is told of signals.
+        # Python allows signal handlers in the main thread only.
         if threading.current_thread() is threading.main_thread():
             for number in (getattr(signal, name, None) for name in names):
                 if number is not None and signal.getsignal(number) not in {signal.SIG_IGN, None}:
@@ -61,11 +63,11 @@ def _handled(names: tuple[str, ...], handler: _Handler) -> Iterator[None]:
 
 @contextmanager
 def _ticking() -> Iterator[None]:
-    """Have no wait of the main thread outlast a signal.
+    """Wake the main thread regularly, so that no system call of it delays a signal.
 
-    Python acts on a signal between two of its steps, or when the signal breaks into a wait in the system. One
-    that comes after the last step and before the wait has begun would be left until what is waited for comes:
-    a line from a terminal, perhaps never. A tick breaks into that wait.
+    Python runs a handler between two bytecodes, or when the signal interrupts a system call. A signal that
+    comes between the last bytecode and the call would have to wait until the call ends: for a line from a
+    terminal, perhaps for ever. The timer's signal interrupts the call.
     """
     if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
         yield

@@ -1,4 +1,4 @@
-"""Tables of any length as files: CSV, JSON Lines, SQLite, Parquet. Rows are written as they come.
+"""Writes tables of any length to files, row by row: CSV, JSON Lines, SQLite, Parquet.
 
 Below: `files`, `rows`. Above: its command.
 """
@@ -21,7 +21,7 @@ __all__ = ["FORMATS", "Write", "row_of", "writer"]
 
 FORMATS: Final = ("csv", "jsonl", "parquet", "sqlite")
 _AT_ONCE: Final = 2_000
-"""Rows of a batch, where a format is written in such."""
+"""Rows of a batch, for the formats that are written in batches."""
 
 Write = Callable[[Sequence[Any]], object]
 """Writes one row, its values in the order of the fields."""
@@ -36,7 +36,7 @@ def row_of(thing: Any, fields: Sequence[TableField], hosts: Mapping[str, str] | 
 def _fitting(value: Any, kind: str) -> Any:
     if value is None or kind != "text":
         return value
-    # No database takes half of a pair of surrogates.
+    # Databases refuse a lone surrogate.
     text = value if isinstance(value, str) else json.dumps(value)
     return text.encode("utf-8", "replace").decode()
 
@@ -44,14 +44,14 @@ def _fitting(value: Any, kind: str) -> Any:
 def writer(
     folder: Path, form: str, name: str, fields: Sequence[TableField], database: Path | None
 ) -> AbstractContextManager[Write]:
-    """What writes this table; its file is whole at the end of the block, or not there.
+    """Write a table in a block, which is given a function that writes a row. An error leaves no file.
 
     Args:
-        folder: where.
+        folder: the folder.
         form: one of `FORMATS`.
-        name: the table's.
+        name: the name of the table.
         fields: its columns.
-        database: the file that is being written, where all tables are in one.
+        database: the database file, for SQLite, which has all tables in one file.
     """
     if database is not None:
         return _sqlite(database, name, fields, folder / "trmm.sqlite")
@@ -73,7 +73,7 @@ def _jsonl(path: Path, fields: Sequence[TableField]) -> Iterator[Write]:
 
         def write(row: Sequence[Any]) -> None:
             line = json.dumps(dict(zip(names, row, strict=True)), ensure_ascii=False)
-            # Some take other letters than the line feed for the end of a line.
+            # Some readers also end lines at other characters than the line feed.
             file.write(UNFIT.sub(lambda found: f"\\u{ord(found[0]):04x}", line) + "\n")
 
         yield write

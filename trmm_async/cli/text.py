@@ -1,4 +1,4 @@
-"""Texts as people read and write them: spans, folded names, encodings. `plaintext` cleans them."""
+"""Texts for people: lengths of time, folded lists of names. `plaintext` cleans texts."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 BY_NAME: Final = "name:"
-"""What stands before a name that would be taken for an id."""
+"""The prefix of a name that would be taken for an id."""
 _NUMBERED: Final = re.compile(r"(.*?)([0-9]{1,18})([^0-9]*)", re.DOTALL)
 _UNITS: Final = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
@@ -38,7 +38,7 @@ def span(length: timedelta) -> str:
 
 
 def local(when: datetime) -> datetime:
-    """The time on this machine's clock; as it is where the calendar ends before that."""
+    """The time in this machine's time zone; unchanged if that would leave the calendar."""
     try:
         return when.astimezone()
     except (OverflowError, ValueError, OSError):
@@ -46,7 +46,7 @@ def local(when: datetime) -> datetime:
 
 
 def ago(when: datetime | None, now: datetime | None = None) -> str:
-    """How long ago, or how long until: "3 d ago", "in 20 min"; nothing for None."""
+    """How long ago, or how long until: "3 d ago", "in 20 min"; empty for None."""
     if when is None:
         return ""
     since = (now or datetime.now(UTC)) - when
@@ -54,7 +54,7 @@ def ago(when: datetime | None, now: datetime | None = None) -> str:
 
 
 def bare_name(text: str) -> str:
-    """A name without the "name:" that tells it from an id: "name:3" is what is called 3."""
+    """A name without the prefix "name:", which marks it as no id."""
     return text.removeprefix(BY_NAME)
 
 
@@ -65,7 +65,7 @@ def named(names: list[str], most: int = 5) -> str:
 
 
 def folded(names: Iterable[str]) -> str:
-    """Names with the numbered ones put together, as clush does: "JADE-PC, WEB-[01-03,07]"."""
+    """A list of names in which numbered ones are folded, as by clush: "JADE-PC, WEB-[01-03,07]"."""
     plain: list[str] = []
     numbered: dict[tuple[str, str, int], set[int]] = {}
     for name in names:

@@ -1,4 +1,4 @@
-"""What people write for lengths of time, times, and parts of a whole. Pure.
+"""Reads what users type for lengths of time, times, numbers and percentages. Pure.
 
 Below: `exits`. Above: the commands.
 """
@@ -23,7 +23,7 @@ _MEANT: Final = {
     "ok": ("passing",), "good": ("passing",), "bad": ("failing",), "error": ("failing",),
     "desktop": ("workstation",), "laptop": ("workstation",), "x64": ("amd64",), "x86_64": ("amd64",),
 }  # fmt: skip
-"""What other programs say for the words of ours that no likeness leads to."""
+"""Our words for those of other programs, if they are not similar enough to be found."""
 
 _AMOUNT: Final = re.compile(r"(\d{1,9})|(\d{1,3}(?:\.\d{1,3})?)%")
 
@@ -78,7 +78,7 @@ def batch_size(text: str, option: str) -> int | float | None:
 
 
 def failures(text: str, option: str) -> int | float | None:
-    """How many failures are put up with: "5" is 5, "10%" is 0.1, "0%" is 0; of "100%" all are, so None."""
+    """How many failures are allowed: "5" is 5, "10%" is 0.1, "0%" is 0, and "100%", which is all, is None."""
     most = _amount(text, option)
     if isinstance(most, float) and most in {0.0, 1.0}:
         return None if most else 0
@@ -86,7 +86,7 @@ def failures(text: str, option: str) -> int | float | None:
 
 
 def _amount(text: str, option: str) -> int | float:
-    """A number, or a share of the whole."""
+    """A number, or a fraction from a percentage."""
     found = _AMOUNT.fullmatch(text.strip())
     if not found:
         raise usage(f"{option} is a number as 5, or a share as 10%, not {text!r}")

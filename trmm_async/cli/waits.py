@@ -1,7 +1,7 @@
-"""Why a command waits, and until when: told on a terminal, for every command, as its client's counts have it.
+"""Shows on a terminal why a command waits, and until when. It reads the statistics of the command's client.
 
-Below: `streams`. Above: `session`, which has every client attended; `progress`, which tells it
-beside its bars; and the commands that know more than the client does.
+Below: `streams`. Above: `session`, which does it for every client; `progress`, which shows it below its bars;
+and the commands that know more than the client does.
 """
 
 import asyncio
@@ -24,21 +24,21 @@ if TYPE_CHECKING:
 __all__ = ["Attendant", "attendant", "attended", "fitting", "limited_seconds", "noted"]
 
 _QUIET: Final = 1.0
-"""Seconds of silence, from which on people are told why."""
+"""Seconds without output, after which the reason is shown."""
 
 _TICK: Final = 0.2
 
 
 class Attendant:
-    """Knows why one client waits. Looked at by a task each fifth of a second; bars read what it has found.
+    """Finds out why one client waits. A task calls `look` five times a second; progress bars read the result.
 
     Args:
-        stats: gives how the client stands, as `TRMM.stats`.
-        clock: seconds that never go back.
+        stats: gives the client's statistics, as `TRMM.stats`.
+        clock: a monotonic clock, in seconds.
 
     Attributes:
-        text: why nothing comes, and until when; empty where there is no need to say it.
-        note: what a command has to say of its own waiting.
+        text: why the client waits, and until when; empty if it doesn't.
+        note: gives what the command itself adds.
     """
 
     def __init__(self, stats: "Callable[[], Stats]", clock: Callable[[], float] = time.monotonic) -> None:
@@ -54,7 +54,7 @@ class Attendant:
         self.note: Callable[[], str] = str
 
     def take(self, observation: Any) -> None:
-        """What `TRMM.observe` tells."""
+        """Take an observation of `TRMM.observe`."""
         kind, call = type(observation).__name__, getattr(observation, "call", 0)
         if kind == "Waiting":
             self._reasons[call] = observation.reason
@@ -70,7 +70,7 @@ class Attendant:
             self._again.pop(call, None)
 
     def look(self) -> str:
-        """Find out why nothing comes; the text. Empty where nothing is waited for."""
+        """Find out why the client waits. Returns the text; empty if it doesn't wait."""
         now, stats = self._clock(), self._stats()
         self._last = stats
         self._samples.append((now, stats.sent))
@@ -106,12 +106,12 @@ class Attendant:
         if self.note() or self._answered + stats.waiting + stats.in_flight < 3:
             return ""
         waiting = f", {stats.waiting} waiting" if stats.waiting else ""
-        return f" ({self._answered} answered, {stats.in_flight} under way{waiting})"
+        return f" ({self._answered} answered, {stats.in_flight} in progress{waiting})"
 
     def least(self, calls: int) -> float | None:
-        """Seconds that so many more calls will take at least, by the rate limit; None where there is none.
+        """The least seconds that so many more calls take by the rate limit; None without a limit.
 
-        Of what was found at the last look: another thread may ask.
+        It uses what the last `look` found, since another thread may call it.
         """
         stats, limit = self._last, self._last.rate_limit
         if limit is None:
@@ -125,13 +125,13 @@ class Attendant:
 
 
 def limited_seconds(calls: int, limit: "RateLimit", used: int, free_in: float) -> float:
-    """Seconds until the last of so many calls may go. Pure.
+    """Seconds until the last of so many calls may be sent. Pure.
 
     Args:
-        calls: how many have not been sent.
-        limit: what they keep to.
-        used: how many of the limit are used now.
-        free_in: seconds until the first of these is free again, where that is known; else 0.
+        calls: how many calls have not been sent.
+        limit: the rate limit.
+        used: how many calls count at present.
+        free_in: seconds until the first of these counts no more; 0 if that isn't known.
     """
     left = calls - max(limit.count - used, 0)
     further = math.ceil(left / limit.count) - 1
@@ -146,13 +146,13 @@ _SHORTER: Final = (
     (re.compile(r"(?<=waiting for )the server's (?=answer)"), "an "),
     (re.compile(r"(?<=; )rate limit: "), ""),
 )
-"""What a narrow terminal does without, one after the other: until when it is comes last in the text."""
+"""What is removed for a narrow terminal, one after the other. How long it takes, at the end, stays."""
 
 _AGAIN: Final = ": tried again in "
 
 
 def fitting(text: str, width: int) -> str:
-    """The text for a line of so many columns, with as much of it as there is room for. Pure."""
+    """The text, shortened for a line of so many columns. Pure."""
     for pattern, short in _SHORTER:
         if len(text) >= width:
             text = pattern.sub(short, text)
@@ -170,7 +170,7 @@ def _of_limit(stats: "Stats", limit: "RateLimit") -> str:
 
 
 def _until_free(stats: "Stats") -> str:
-    """When the limit lets the next call go, in words."""
+    """When the limit allows the next call, in words."""
     if stats.next_free_in is None:
         return "when an answer has come"
     return f"in {_seconds(stats.next_free_in)}"
@@ -184,13 +184,13 @@ _CURRENT: Final[ContextVar[Attendant | None]] = ContextVar("trmm_attendant", def
 
 
 def attendant() -> Attendant | None:
-    """Who attends the client of this command; None without a terminal."""
+    """The attendant of this command's client; None without a terminal."""
     return _CURRENT.get()
 
 
 @asynccontextmanager
 async def attended(trmm: Any) -> AsyncIterator[None]:
-    """Tell on the terminal why this client waits, in the block. Without a terminal nothing is done."""
+    """Show on the terminal why this client waits, in the block. Without a terminal it does nothing."""
     if not is_terminal(sys.stderr):
         yield
         return
@@ -221,7 +221,7 @@ async def _show(attending: Attendant) -> None:
 
 @contextmanager
 def noted(note: Callable[[], str]) -> Iterator[None]:
-    """In the block, this is said too where nothing comes: what the client does not know."""
+    """In the block, also show this note while the client waits: the command knows more than the client."""
     if (attending := attendant()) is None:
         yield
         return

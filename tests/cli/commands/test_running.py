@@ -237,7 +237,7 @@ class TestCtrlC:
             code = screen.finish()
         slow(gateway, 0.01)
         assert code == 130
-        assert "Nothing more is sent; what is under way is waited for" in screen.shown
+        assert "Nothing more is sent; what is in progress is waited for" in screen.shown
         assert "stopped: the run was stopped" in screen.shown
         assert "4 agents: 2 succeeded, 2 skipped" in screen.shown
         assert len(ran(gateway)) == 2

@@ -9,6 +9,7 @@ import typer
 import trmm_async as sdk
 from trmm_async.cli.columns import Column
 from trmm_async.cli.exits import Exit
+from trmm_async.cli.forms import host_column
 from trmm_async.cli.grouping import ListFirst
 from trmm_async.cli.listing import Found, Listing, lists
 from trmm_async.cli.options import DO, Yes, examples
@@ -84,12 +85,7 @@ def _columns(names: Mapping[str, str]) -> tuple[Column[Any], ...]:
     return (
         Column("Id", lambda alert: alert.id, keep=True),
         Column("Severity", lambda alert: alert.severity, keep=True, styled=True),
-        Column(
-            "Agent",
-            lambda alert: names.get(alert.agent_id or "") or alert.hostname or alert.agent_id,
-            names=True,
-            differs=True,
-        ),
+        host_column(names),
         Column("Message", lambda alert: alert.message),
         Column("Raised", lambda alert: ago(alert.created_at), keep=True),
         Column("State", _state),
@@ -132,7 +128,7 @@ async def snooze(
 async def _each(
     ids: list[int], verb: str, done: str, act: Callable[[int], Awaitable[None]], *, yes: bool
 ) -> int:
-    """Do it to all of them; one that fails is told, and does not keep the others from it."""
+    """Do it to all of these alerts. A failure is printed, and the others are done all the same."""
     alerts = list(dict.fromkeys(ids))
     confirm(verb, [str(alert) for alert in alerts], yes=yes, word="alerts")
     if len(alerts) == 1:

@@ -8,9 +8,9 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import typer
 
-from trmm_async.cli.asking import ask, somebody_is_here
+from trmm_async.cli.asking import go_on
 from trmm_async.cli.columns import Column
-from trmm_async.cli.exits import CommandError, Exit, refuse, usage
+from trmm_async.cli.exits import CommandError, Exit, usage
 from trmm_async.cli.folding import folding
 from trmm_async.cli.forms import FORMS, Showing, shows
 from trmm_async.cli.listing import Found, Listing
@@ -53,7 +53,7 @@ def add_to(app: typer.Typer) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class _CallForm(Listing):
-    """As lists are shown. `--output` is left to a parameter of that name."""
+    """As `Listing`, without `--output`, which is a parameter of some methods."""
 
     form: Annotated[
         str | None,
@@ -102,7 +102,7 @@ async def call(
     if found.changes:
         _sure(told(found, texts), yes=yes, losses=found.losses.values())
     async with connected(context) as trmm:
-        # Who has answered the question has said it.
+        # The question named the losses, so that its answer allows them.
         values = dict.fromkeys(found.losses, True) | await given(trmm, found, texts)
 
         async def read() -> Any:
@@ -124,7 +124,7 @@ async def call(
 
 
 def _words(method: "Method", form: _CallForm, words: Sequence[str]) -> list[str]:
-    """What the method takes of it. What can't be is told before anything is asked."""
+    """The words for the method. Options that contradict it are errors, before the user is asked."""
     if form.watch and (method.changes or not method.is_list):
         raise usage(f"--watch is for what lists; {method.name} does not")
     form.check(method.answer)
@@ -184,9 +184,9 @@ def _is_page(answer: Any) -> bool:
 
 
 async def _all_pages(trmm: "TRMM", path: str, params: Mapping[str, object], answer: Any) -> Any:
-    """The rows of this page and of all behind it; what is no page stays as it is.
+    """The rows of this page and of all that follow. An answer that is no page is returned as it is.
 
-    `next` is a URL, which may name a host that only the server's proxy knows: its query alone is taken.
+    `next` is a URL, possibly with a host that only the server's proxy knows. So only its query is used.
     """
     if not _is_page(answer):
         return answer
@@ -209,16 +209,12 @@ def _body(data: str) -> Any:
 
 
 def _sure(what: str, *, yes: bool, losses: Iterable[str] = ()) -> None:
-    """Ask before anything that may change something. Refuses where nobody can be asked."""
+    """Ask before anything that may change something. Refuses if nobody can be asked."""
     if yes:
         return
     doing = clean(what)
     may = "; ".join(["may change something", *losses])
-    if not somebody_is_here():
-        raise refuse(f"refusing {doing} ({may}) without confirmation: no terminal. Add --yes")
-    say(f"{doing} {may}")
-    if ask("Go on? [y/N] ").casefold() not in {"y", "yes"}:
-        raise CommandError(Exit.REFUSED, "not done")
+    go_on(f"refusing {doing} ({may}) without confirmation: no terminal. Add --yes", f"{doing} {may}")
 
 
 def _explain(method: "Method") -> None:
@@ -245,7 +241,7 @@ def _show(form: Showing, answer: Any, method: "Method") -> None:
 
 
 def _fields(thing: Any) -> list[str]:
-    """What may be shown of it: of a thing with secrets only what it shows of itself."""
+    """The fields that may be shown: of a type with secrets those that its repr shows."""
     shown: tuple[str, ...] = getattr(type(thing), "_shown", ())
     names = shown or tuple(getattr(type(thing), "__struct_fields__", ()))
     return [name for name in names if name != "extra"]

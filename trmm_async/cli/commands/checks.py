@@ -7,6 +7,7 @@ import typer
 
 import trmm_async as sdk
 from trmm_async.cli.columns import Column
+from trmm_async.cli.forms import host_column
 from trmm_async.cli.listing import Found, Listing, lists
 from trmm_async.cli.options import LOOK, RESULTS, OptionalAgent, examples
 from trmm_async.cli.picking import Where, agents_where, check_missing, labels, of_each, picks
@@ -73,9 +74,7 @@ async def checks(
 def _columns(names: Mapping[str, str]) -> tuple[Column[Any], ...]:
     return (
         Column("Id", lambda check: check.id, keep=True),
-        Column(
-            "Agent", lambda check: names.get(check.agent_id or "", check.agent_id), names=True, differs=True
-        ),
+        host_column(names),
         Column("Check", lambda check: check.name, names=True),
         Column("Status", lambda check: check.status, keep=True, styled=True),
         Column("Run", lambda check: ago(check.last_run), keep=True),

@@ -121,7 +121,7 @@ async def cmd(
 
 
 def _shell_of(targets: list["sdk.Agent"]) -> str:
-    """The usual one of all of them, which they must have in common."""
+    """The default shell of the agents, which must be the same for all of them."""
     shells = {"cmd" if agent.plat in {None, "windows"} else "/bin/bash" for agent in targets}
     if len(shells) > 1:
         raise usage(
@@ -159,7 +159,7 @@ async def _one(
         try:
             files.write(told)
         except CommandError as error:
-            say(str(error))  # it has run: no failure of the command, which might be repeated
+            say(str(error))  # the command has run: with an exit code of failure it might be repeated
     return Exit.OK
 
 

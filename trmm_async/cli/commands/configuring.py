@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from trmm_async.cli.asking import ask, somebody_is_here
-from trmm_async.cli.exits import Exit, refuse, usage
+from trmm_async.cli.asking import go_on
+from trmm_async.cli.exits import Exit, usage
 from trmm_async.cli.forms import Showing, shows
 from trmm_async.cli.options import SET_UP, Yes, examples
 from trmm_async.cli.printing import say
@@ -116,9 +116,10 @@ async def apply(
     Each object is read again before it is written. The first failure stops it, and says what was done.
     """
     async with _planned(context, folder, only, community, delete, form) as (trmm, found):
-        if found:
-            _sure(len(found.steps), yes=yes)
-        # Also with nothing to do: what the files are about is noted in the folder.
+        if found and not yes:
+            steps = len(found.steps)
+            go_on(f"refusing to carry out {steps} steps without confirmation: no terminal. Add --yes")
+        # Also if there is nothing to do: it records in the folder which objects the files describe.
         await _config().apply(trmm, found, folder, tell=lambda step: say(f"{step.title}: done"))
 
 
@@ -126,7 +127,7 @@ async def apply(
 async def _planned(
     context: typer.Context, folder: str, only: list[str] | None, community: bool, delete: bool, form: Showing
 ) -> AsyncIterator["tuple[TRMM, ConfigPlan]"]:
-    """The plan, shown, with the client that it was made with."""
+    """Make the plan and show it. Gives the client and the plan."""
     config = _config()
     async with connected(context) as trmm:
         found = await config.plan(trmm, folder, kinds=only, community=community, delete=delete)
@@ -140,12 +141,3 @@ def _config() -> Any:
     except ModuleNotFoundError as error:
         raise usage(str(error)) from error
     return config
-
-
-def _sure(steps: int, *, yes: bool) -> None:
-    if yes:
-        return
-    if not somebody_is_here():
-        raise refuse(f"refusing to carry out {steps} steps without confirmation: no terminal. Add --yes")
-    if ask("Go on? [y/N] ").casefold() not in {"y", "yes"}:
-        raise refuse("not done")

@@ -75,7 +75,7 @@ def _show(told: Explanation) -> None:
 
 
 def names() -> list[str]:
-    """The errors that have a page, from the root on, then by the alphabet."""
+    """The errors that have a page: the root first, then in alphabetical order."""
     told = {one.name.removesuffix(".md") for one in _FOLDER.iterdir() if one.name.endswith(".md")}
     return ["TRMMError", *sorted(told - {"TRMMError"})]
 
@@ -86,7 +86,7 @@ def page(name: str) -> str:
 
 
 def _known(name: str) -> str:
-    """The error's own name of what was typed: case, dashes, and "Error" at its end may be left out."""
+    """The error's name, from what was typed: case, dashes and a final "Error" don't matter."""
     known = {_bare(one): one for one in names()}
     asked = _bare(name.rpartition(".")[2])
     if asked in known:
@@ -102,5 +102,5 @@ def _bare(name: str) -> str:
 
 
 def _summary(text: str) -> str:
-    """The line under the heading."""
+    """The paragraph below the heading, in one line."""
     return text.split("\n\n", 2)[1].replace("\n", " ")

@@ -33,7 +33,7 @@ _OF_STOCK: Final = {
 }  # fmt: skip
 _WITHOUT_AGENTS: Final = frozenset({"clients", "deployments", "scripts"})
 _TOGETHER: Final = 100
-"""Agents that are asked for theirs before what they said is written."""
+"""Agents that are asked before their rows are written."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -88,7 +88,7 @@ async def export(
 
 @contextmanager
 def _database(folder: Path, form: str) -> Iterator[Path | None]:
-    """The file that all tables are written into; none where each has its own."""
+    """The database file for all tables; None if each table has a file of its own."""
     if form != "sqlite":
         yield None
         return
@@ -119,7 +119,7 @@ async def _write(
 async def _things(
     trmm: "sdk.TRMM", noun: str, where: Where, hosts: Mapping[str, str], missing: dict[str, str]
 ) -> AsyncIterator[Any]:
-    """All there are, as they come."""
+    """All things of this noun, as they come."""
     if noun == "agents":
         async with (await where.selector(trmm)).iter() as agents:
             async for agent in agents:
@@ -143,7 +143,7 @@ async def _things(
 
 
 def _asking(trmm: "sdk.TRMM", noun: str) -> Callable[[str], Awaitable[list[Any]]]:
-    """How one agent is asked for its own; with its id, where they don't tell it themselves."""
+    """Make a function that asks one agent for its things. Each row has the agent's id."""
     asks: dict[str, Callable[[str], Awaitable[list[Any]]]] = {
         "checks": lambda who: trmm.checks.list(agent=who),
         "services": trmm.agents.services,

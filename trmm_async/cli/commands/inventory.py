@@ -1,4 +1,4 @@
-"""`trmm history`, `trmm software`, `trmm updates`: what a stock server has of its agents."""
+"""`trmm history`, `trmm software`, `trmm updates`: what a stock server knows about its agents."""
 
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
@@ -8,6 +8,7 @@ import typer
 
 import trmm_async as sdk
 from trmm_async.cli.columns import Column
+from trmm_async.cli.forms import host_column
 from trmm_async.cli.listing import Found, Listing, lists
 from trmm_async.cli.options import LOOK, OptionalAgent, examples
 from trmm_async.cli.picking import Where, agents_where, check_missing, labels, of_each, picks
@@ -19,7 +20,7 @@ from trmm_async.plaintext import comparable
 __all__ = ["add_to"]
 
 _FEW: Final = 50
-"""Of more agents than that the software is read in one call, which is of all agents there are."""
+"""For more agents than this, one call reads the software of all agents of the server."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -53,7 +54,7 @@ async def history(
 def _of_history(names: Mapping[str, str]) -> Sequence[Column[Any]]:
     return (
         Column("Id", lambda one: one.id, keep=True),
-        Column("Agent", lambda one: names.get(one.agent_id or "", one.agent_id), names=True, differs=True),
+        host_column(names),
         Column("When", lambda one: ago(one.time), keep=True),
         Column("Who", lambda one: one.username),
         Column("What", lambda one: one.script_name or one.command or one.type),
@@ -108,7 +109,7 @@ def _row(agent_id: str, one: "sdk.Software") -> dict[str, Any]:
 
 def _of_software(names: Mapping[str, str]) -> Sequence[Column[Any]]:
     return (
-        Column("Agent", lambda row: names.get(row["agent_id"], row["agent_id"]), names=True, differs=True),
+        host_column(names),
         Column("Name", lambda row: row["name"], names=True),
         Column("Version", lambda row: row["version"]),
         Column("Publisher", lambda row: row["publisher"]),
@@ -150,7 +151,7 @@ async def updates(
 def _of_updates(names: Mapping[str, str]) -> Sequence[Column[Any]]:
     return (
         Column("Id", lambda one: one.id, keep=True),
-        Column("Agent", lambda one: names.get(one.agent_id or "", one.agent_id), names=True, differs=True),
+        host_column(names),
         Column("KB", lambda one: one.kb, keep=True),
         Column("Title", lambda one: one.title),
         Column("Severity", lambda one: one.severity, keep=True),

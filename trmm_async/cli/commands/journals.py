@@ -45,7 +45,7 @@ _RUNS: Final[tuple[Column[Any], ...]] = (
     Column("Unknown", lambda run: run.counts.unknown),
     Column("Skipped", lambda run: run.counts.skipped),
     Column("Pending", lambda run: run.counts.pending),
-    Column("Under way", lambda run: run.under_way),
+    Column("In progress", lambda run: run.under_way),
     Column("Server", lambda run: run.server, wide=True),
     Column("Stopped", lambda run: run.stopped, wide=True),
 )
@@ -125,7 +125,7 @@ async def resume(
 
 
 async def _doing(trmm: "sdk.TRMM", order: Any) -> str:
-    """What it does, for the question."""
+    """What the run does, for the question."""
     match order.kind:
         case "command":
             return f"run {order.command!r} on"
@@ -137,7 +137,7 @@ async def _doing(trmm: "sdk.TRMM", order: Any) -> str:
 
 
 async def _script_name(trmm: "sdk.TRMM", script: int) -> str:
-    """What the script is called, for the question; by its id where its name can't be found out."""
+    """The name of the script, for the question; or its id, if the name can't be read."""
     try:
         found = [each.name for each in await trmm.scripts.list() if each.id == script]
     except sdk.TRMMError:
@@ -150,7 +150,7 @@ def _kinds(names: Collection[str]) -> Any:
 
 
 def _success_of(order: Any, text: str | None) -> frozenset[int] | str | None:
-    """What --success says of a run of this kind: return codes, or what a command prints."""
+    """The value of --success for a run of this kind: return codes, or a text that a command prints."""
     if text is None:
         return None
     if order.kind in _WITH_CODES:
@@ -161,7 +161,7 @@ def _success_of(order: Any, text: str | None) -> frozenset[int] | str | None:
 
 
 def _codes_of(order: Any) -> set[int | None]:
-    """The return codes that the run was told are successes, or else the usual; None where it has none."""
+    """The return codes that are successes, as the run was started; {None} for a run without return codes."""
     if order.kind not in _WITH_CODES:
         return {None}
     return {*order.success} if isinstance(order.success, tuple) else {0}
@@ -272,7 +272,7 @@ def _write_page(
 
 
 async def _agents(context: typer.Context, server: str) -> "list[sdk.Agent]":
-    """The agents, if that server can be asked without asking anybody else."""
+    """The agents, if the server can be asked without asking the user for a key. Else none, with a message."""
     try:
         login = login_of(context, may_ask=False)
         if not same_server(login.settings.url, server):

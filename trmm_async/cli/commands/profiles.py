@@ -135,12 +135,12 @@ def _profile(name: str, url: str, given: Given, old: Profile | None) -> Profile:
 
 
 def _from_anywhere(files: str | None) -> str | None:
-    """A file, or two with a colon between, named so that it doesn't matter which folder one is in."""
+    """A file, or two with a colon between, as absolute paths."""
     return files and ":".join(str(file.absolute()) for file in certificate_files(files) if file)
 
 
 async def _checked(profile: Profile, key: str, given: Given, book: Book) -> str:
-    """Have the server look at the key; the dialect that it speaks."""
+    """Check the key with a request. Returns the server's dialect."""
     settings = Settings(
         profile.url,
         dialect=profile.dialect or "auto",

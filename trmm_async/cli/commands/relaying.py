@@ -1,4 +1,4 @@
-"""`trmm relay` and `trmm webhooks`: what goes on until it is stopped, for others to follow."""
+"""`trmm relay` and `trmm webhooks`, which run until they are stopped."""
 
 import asyncio
 import os
@@ -152,7 +152,7 @@ def _well(events: "sdk.Subscription") -> Any:
 
 
 async def _receiver(stack: AsyncExitStack, listen: str | None) -> "tuple[sdk.WebhookReceiver | None, str]":
-    """What takes them, and where."""
+    """The receiver of webhooks, and its address."""
     if listen is None:
         return None, ""
     import trmm_async as sdk

@@ -8,6 +8,7 @@ import typer
 import trmm_async as sdk
 from trmm_async.cli.columns import Column
 from trmm_async.cli.exits import usage
+from trmm_async.cli.forms import host_column
 from trmm_async.cli.grouping import ListOrName
 from trmm_async.cli.known_names import offer_scripts
 from trmm_async.cli.launching import Mild, chosen, launch, mild
@@ -100,7 +101,7 @@ def _columns(names: Mapping[str, str]) -> tuple[Column[Any], ...]:
     return (
         Column("Id", lambda task: task.id, keep=True),
         Column("Task", lambda task: task.name, names=True),
-        Column("Agent", lambda task: names.get(task.agent_id or "", task.agent_id), names=True, differs=True),
+        host_column(names),
         Column("Script", lambda task: task.script),
         Column("Schedule", lambda task: task.schedule or task.schedule_text),
         Column("Enabled", lambda task: {True: "yes", False: "no"}.get(task.enabled, "")),

@@ -1,4 +1,4 @@
-"""`trmm reboot`, `trmm maintenance`, `trmm services`: what keeps agents of a stock server going."""
+"""`trmm reboot`, `trmm maintenance`, `trmm services`: upkeep of a stock server's agents."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Annotated, Any, Final, Literal
@@ -7,9 +7,10 @@ import typer
 
 import trmm_async as sdk
 from trmm_async.cli.columns import Column
+from trmm_async.cli.forms import host_column
 from trmm_async.cli.grouping import ListOrName
 from trmm_async.cli.known_names import offer_agents
-from trmm_async.cli.launching import Mild, chosen, launch, mild
+from trmm_async.cli.launching import Chosen, Mild, chosen, launch, mild
 from trmm_async.cli.listing import Found, Listing, lists
 from trmm_async.cli.options import DO, OptionalAgent, Yes, examples
 from trmm_async.cli.outcome_form import OutcomeForm, tells
@@ -26,7 +27,7 @@ _STATES: Final = (
     "running", "stopped", "paused", "start_pending", "stop_pending", "pause_pending", "continue_pending",
     "unknown",
 )  # fmt: skip
-"""Those that Windows has, in the agent's words."""
+"""The states of Windows services, in the agent's words."""
 Act = Callable[["sdk.TRMM", "sdk.Agent"], Awaitable[Any]]
 Names = Annotated[
     list[str] | None,
@@ -64,25 +65,22 @@ def add_to(app: typer.Typer) -> None:
 
 async def _on_all(
     context: typer.Context,
-    names: Sequence[str] | None,
-    file: str | None,
-    where: Where,
-    settings: Mild,
+    whom: Chosen,
+    act: Act,
     doing: str,
     method: str,
-    act: Act,
     *,
-    everywhere: bool,
+    settings: Mild,
     yes: bool,
-    output: OutcomeForm,
+    form: OutcomeForm,
 ) -> int:
-    whom = chosen(names, file, where, everywhere=everywhere)
+    """Do it to all of them, by this method of the client."""
     async with connected(context) as trmm:
 
         async def begin(targets: list["sdk.Agent"]) -> tuple["sdk.FleetRun[Any]", str]:
             return trmm.fleet.map(targets, lambda one: act(trmm, one), **settings.settings), doing
 
-        return await launch(trmm, output, whom, begin, settings, good=(None,), yes=yes, stock=method)
+        return await launch(trmm, form, whom, begin, settings, good=(None,), yes=yes, stock=method)
 
 
 @runs
@@ -110,6 +108,7 @@ async def reboot(
 
     Without --wait, success means that the agent has accepted the order.
     """
+    whom = chosen(agents, file, where, everywhere=everywhere)
 
     async def act(trmm: "sdk.TRMM", agent: "sdk.Agent") -> None:
         if wait is None:
@@ -117,19 +116,7 @@ async def reboot(
         else:
             await trmm.agents.reboot(agent, wait=wait)
 
-    return await _on_all(
-        context,
-        agents,
-        file,
-        where,
-        settings,
-        "reboot",
-        "agents.reboot",
-        act,
-        everywhere=everywhere,
-        yes=yes,
-        output=form,
-    )
+    return await _on_all(context, whom, act, "reboot", "agents.reboot", settings=settings, yes=yes, form=form)
 
 
 @runs
@@ -152,20 +139,13 @@ async def maintenance(
 ) -> int:
     """Switch maintenance mode on or off. A stock server only, which then raises no alerts."""
     is_on = choice(switch, "maintenance", _SWITCH) == "on"
-    doing = f"switch maintenance {'on' if is_on else 'off'} for"
-    return await _on_all(
-        context,
-        agents,
-        file,
-        where,
-        settings,
-        doing,
-        "agents.set_maintenance",
-        lambda trmm, agent: trmm.agents.set_maintenance(is_on, agent=agent),
-        everywhere=everywhere,
-        yes=yes,
-        output=form,
-    )
+    whom = chosen(agents, file, where, everywhere=everywhere)
+
+    async def act(trmm: "sdk.TRMM", agent: "sdk.Agent") -> None:
+        await trmm.agents.set_maintenance(is_on, agent=agent)
+
+    doing, method = f"switch maintenance {'on' if is_on else 'off'} for", "agents.set_maintenance"
+    return await _on_all(context, whom, act, doing, method, settings=settings, yes=yes, form=form)
 
 
 @runs
@@ -209,7 +189,7 @@ async def list_services(
 
 def _of_services(names: Mapping[str, str]) -> Sequence[Column[Any]]:
     return (
-        Column("Agent", lambda row: names.get(row["agent_id"], row["agent_id"]), names=True, differs=True),
+        host_column(names),
         Column("Service", lambda row: row["name"], names=True),
         Column("Name", lambda row: row["display_name"]),
         Column("Status", lambda row: row["status"], keep=True),
@@ -231,19 +211,13 @@ def _control(action: Literal["start", "stop", "restart"]) -> Any:
         yes: Yes = False,
         form: OutcomeForm,
     ) -> int:
-        return await _on_all(
-            context,
-            agents,
-            file,
-            where,
-            settings,
-            f"{action} {service} on",
-            "agents.services.control",
-            lambda trmm, agent: trmm.agents.services.control(agent, service, action),
-            everywhere=everywhere,
-            yes=yes,
-            output=form,
-        )
+        whom = chosen(agents, file, where, everywhere=everywhere)
+
+        async def act(trmm: "sdk.TRMM", agent: "sdk.Agent") -> None:
+            await trmm.agents.services.control(agent, service, action)
+
+        doing, method = f"{action} {service} on", "agents.services.control"
+        return await _on_all(context, whom, act, doing, method, settings=settings, yes=yes, form=form)
 
     control.__doc__ = (
         f"{action.capitalize()} a service of Windows agents. A stock server only. Never sent twice."

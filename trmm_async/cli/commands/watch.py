@@ -108,7 +108,7 @@ async def watch(
 
 
 def _connected(events: "sdk.Subscription") -> str:
-    """How many agents' streams stand, while some do not."""
+    """How many agents are connected; empty if all are."""
     states = list(events.state.values())
     waiting = states.count(sdk.StreamState.CONNECTING)
     return f"connected {len(states) - waiting} of {len(states)}" if waiting else ""
@@ -116,7 +116,7 @@ def _connected(events: "sdk.Subscription") -> str:
 
 @contextmanager
 def _said_if_over(limit: asyncio.Timeout, unseen: Callable[[], str]) -> Iterator[None]:
-    """Say what was not seen when the time is over: no event is no proof then that nothing happened."""
+    """If the time is over in the block, print what was not watched: events may have been missed."""
     try:
         yield
     except asyncio.CancelledError:
@@ -128,7 +128,7 @@ def _said_if_over(limit: asyncio.Timeout, unseen: Callable[[], str]) -> Iterator
 
 @contextmanager
 def _until(limit: asyncio.Timeout) -> Iterator[None]:
-    """Time that is over is no error here; a server that took too long is one."""
+    """Swallow the `TimeoutError` of this limit. Other ones, of the server, are errors."""
     try:
         yield
     except TimeoutError:

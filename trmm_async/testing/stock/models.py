@@ -76,9 +76,7 @@ def agent(policies: Callable[[int], bool], sites: Callable[[int], bool]) -> Form
             "check_interval": Field.number(120, low=0),
             "time_zone": Field.choice(TIME_ZONES),
             "site": Field.key(sites, required=True),
-            "default_shell": Field.choice(
-                ("use_global", "cmd", "powershell", "bash", "custom"), "use_global"
-            ),
+            "default_shell": Field.choice(AGENT_SHELLS, "use_global"),
             "default_shell_custom": Field.text(blank=True),
         }
     )
