@@ -28,7 +28,7 @@ from trmm_async.fleet.rollout import any_result, succeeded_by_default
 from trmm_async.models import Agent, CommandResult, ScriptResult
 from trmm_async.resources import Api, CodeRun, Names, Selector, run_code
 from trmm_async.script_runs import Before, PendingRun, RecoveredRun, RunPoller, Watermark, run_script
-from trmm_async.transport import WATCH, SendWatch
+from trmm_async.transport import WATCH, OnSent, SendWatch
 
 __all__ = [
     "CallWork",
@@ -46,7 +46,6 @@ _NO_HISTORY: Final = Watermark(0, None)
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 Target = str | Agent
-OnSent = Callable[[bool], None]
 
 
 class CallForMany(Protocol):

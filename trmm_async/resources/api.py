@@ -11,7 +11,7 @@ from trmm_async.resources.dialect_resolver import DialectResolver
 from trmm_async.resources.token_provider import TokenProvider
 from trmm_async.script_runs import Before, CommandPoller, RunPoller, Watermark, run_script
 from trmm_async.stream import Dialer, Looker
-from trmm_async.transport import SendRecord, Transport
+from trmm_async.transport import OnSent, SendRecord, Transport
 
 if TYPE_CHECKING:
     from trmm_async.observing import Observers
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 __all__ = ["Api"]
 
 T = TypeVar("T")
-OnSent = Callable[[bool], None]
 
 
 class Api:

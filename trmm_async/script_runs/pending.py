@@ -35,7 +35,7 @@ from trmm_async.script_runs.tracked import (
     TrackedRun,
     Watermark,
 )
-from trmm_async.transport import SendRecord, Transport
+from trmm_async.transport import OnSent, SendRecord, Transport
 
 __all__ = ["Before", "PendingRun", "RecoveredRun", "run_script"]
 
@@ -43,8 +43,6 @@ _GONE: Final = frozenset({"offline", "overdue"})
 
 Outcome = Any
 """What `PendingRun.make` makes of a result, or a `TRMMError`."""
-OnSent = Callable[[bool], None]
-"""Called with whether the script may have been run by now."""
 Before = Callable[[Watermark], SendRecord]
 """Called with the watermark before anything is sent; returns the record of what leaves (a journal's)."""
 

@@ -1,10 +1,11 @@
-"""aiohttp's connection pool, kept from what would break a promise of ours.
+"""aiohttp's connection pool, without three of its habits that would break a promise of ours.
 
-Three of its habits: it hands out kept-alive connections that the server may be closing at this moment, and it
-sends GET, PUT and DELETE again by itself when that happened. The first would make a POST's outcome unknown
-for nothing; the second is a request that no limiter saw and no policy was asked about. The third: bytes that
-come unasked on an idle connection are the next request's answer to it. A server, or a proxy, that sends a
-second answer would have its stranger's result told as that of a script that never ran.
+1. It hands out kept-alive connections that the server may be closing at this moment. That would make the
+   outcome of a POST unknown for nothing.
+2. It sends GET, PUT and DELETE again by itself when that has happened. Neither the limiter nor the retry
+   policy sees that request.
+3. It takes bytes that arrive on an idle connection for the answer to the next request. If a server or a proxy
+   sends a second answer, a script that never ran would be reported with somebody else's result.
 """
 
 import asyncio
@@ -30,39 +31,40 @@ from trmm_async.receiving import Buffered, is_shared_by
 from trmm_async.tls_trouble import tls_trouble
 
 __all__ = [
-    "SENDING",
+    "CURRENT_ATTEMPT",
     "Connector",
     "ExpiredError",
     "NoTunnelError",
-    "Sending",
+    "SendAttempt",
     "SentOnceError",
-    "UnaskedError",
+    "UnexpectedBytesError",
     "ask_first",
     "send_once",
 ]
 
 _FIRST_LOOK: Final = 0.05
+"""Seconds of idling after which `_Scout` looks at its connection for the first time."""
 
 
-class Sending(Protocol):
-    """One sending of one request, as far as the connector is concerned."""
+class SendAttempt(Protocol):
+    """One attempt to send one request, as far as the connector is concerned."""
 
-    careful: bool
-    """Whether it must not meet a connection that may be stale."""
+    non_idempotent: bool
+    """Whether the request must not meet a connection that the server may be closing."""
 
     unwritten: bool
-    """Whether it is certain that no byte of it was written, though it has a connection."""
+    """Whether it is certain that no byte was written, although the attempt has a connection."""
 
     def has_connection(self) -> None:
-        """A connection was found: from here on bytes may flow."""
+        """The attempt has a connection: from now on bytes may be sent."""
 
     def may_begin(self) -> bool:
-        """Whether the first byte may leave now; False: never, this is not sent."""
+        """Whether the first byte may be sent now. False is final: this attempt is not sent."""
         ...
 
 
-SENDING: Final[ContextVar[Sending | None]] = ContextVar("trmm_async_sending", default=None)
-"""What the present task is sending. aiohttp offers no other way from a request to the connector."""
+CURRENT_ATTEMPT: Final[ContextVar[SendAttempt | None]] = ContextVar("trmm_async_attempt", default=None)
+"""The attempt that the present task is making. aiohttp has no other way from a request to the connector."""
 
 
 class Connector(aiohttp.TCPConnector):
@@ -79,25 +81,25 @@ class Connector(aiohttp.TCPConnector):
         super().__init__(**settings)
         self._through = through
         self._keep_alive = KeepAliveTrust()
-        # aiohttp has no public place for what its connections are made of. Should it make them otherwise one
-        # day, each is used once: see `_usable`.
-        line = _BufferedLine if is_shared_by(self._loop) else _Line
-        self._factory = functools.partial(cast("type[ResponseHandler]", line), self._loop)
+        # aiohttp has no public way to set the class of its handlers. Should a version of it stop to read
+        # `_factory`, each connection is used only once: see `_usable`.
+        handler = _BufferedHandler if is_shared_by(self._loop) else _GuardedHandler
+        self._factory = functools.partial(cast("type[ResponseHandler]", handler), self._loop)
         self._scout: _Scout | None = None
 
     async def connect(
         self, req: aiohttp.ClientRequest, traces: list[Any], timeout: aiohttp.ClientTimeout
     ) -> Connection:
         """A connection for this request; called by aiohttp."""
-        sending = SENDING.get()
-        careful = req.method == "POST" if sending is None else sending.careful
+        attempt = CURRENT_ATTEMPT.get()
+        non_idempotent = req.method == "POST" if attempt is None else attempt.non_idempotent
         connection = await super().connect(req, traces, timeout)
-        while not self._usable(connection, careful=careful):
+        while not self._usable(connection, non_idempotent=non_idempotent):
             connection = await super().connect(req, traces, timeout)
-        if sending is not None:
-            sending.has_connection()
-        if isinstance(connection.protocol, _Line):
-            connection.protocol.guard(sending)
+        if attempt is not None:
+            attempt.has_connection()
+        if isinstance(connection.protocol, _GuardedHandler):
+            connection.protocol.guard(attempt)
         return connection
 
     async def _create_connection(
@@ -105,7 +107,7 @@ class Connector(aiohttp.TCPConnector):
     ) -> ResponseHandler:
         """A new connection; called by aiohttp. Through a proxy it is our own tunnel.
 
-        Of aiohttp's own the proxy's answer would be bytes that nobody has asked for.
+        In a tunnel that aiohttp makes, `_GuardedHandler` would take the proxy's answer for unexpected bytes.
         """
         proxy = self._through or _proxy_of(req)
         if proxy is None:
@@ -132,7 +134,7 @@ class Connector(aiohttp.TCPConnector):
     def _context_for_proxy(self) -> tls.SSLContext:
         return self._ssl if isinstance(self._ssl, tls.SSLContext) else tls.create_default_context()
 
-    # aiohttp's is an `async def`; what it has to do first must not wait for the first step of a coroutine.
+    # aiohttp's is a coroutine function; the scout is to be stopped even if nobody awaits the coroutine.
     def close(self, **how: Any) -> Coroutine[Any, Any, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Close all connections, as `aiohttp.TCPConnector.close` does."""
         if self._scout is not None:
@@ -141,112 +143,112 @@ class Connector(aiohttp.TCPConnector):
         return super().close(**how)
 
     def _release(self, key: Any, protocol: ResponseHandler, **how: Any) -> None:
-        """Note when a connection is free again; called by aiohttp, which has no public place for it.
+        """Note when a connection is free again; called by aiohttp, which has no public hook for it.
 
-        Should it no longer be called one day, connections are just never trusted: see `_usable`. A callback
-        of each `Connection` would tell the same, and take several calls more each time.
+        Should a version of aiohttp stop to call it, connections are never trusted: see `_usable`. A callback
+        of each `Connection` would report the same, and cost several calls more each time.
         """
-        if isinstance(protocol, _Line):
-            protocol.rest()
+        if isinstance(protocol, _GuardedHandler):
+            protocol.became_idle()
         super()._release(key, protocol, **how)
 
-    def _usable(self, connection: Connection, *, careful: bool) -> bool:
-        """Whether to send on this connection. If not, it has been disposed of."""
-        # It has one until it is given back.
-        line = cast("ResponseHandler", connection.protocol)
-        if not isinstance(line, _Line):
-            line.force_close()
+    def _usable(self, connection: Connection, *, non_idempotent: bool) -> bool:
+        """Whether to send on this connection. If not, it has been closed or set aside."""
+        # A connection has a handler until it is released.
+        handler = cast("ResponseHandler", connection.protocol)
+        if not isinstance(handler, _GuardedHandler):
+            handler.force_close()
             return True
-        if line.is_new:
+        if handler.is_new:
             return True
-        idle = self._loop.time() - line.idle_since
-        if line.is_over():
+        idle = self._loop.time() - handler.idle_since
+        if handler.is_over():
             self._keep_alive.died(idle)
             connection.close()
             return False
         self._keep_alive.survived(idle)
-        if careful and idle > self._keep_alive.limit:
-            self._set_aside(connection, line)
+        if non_idempotent and idle > self._keep_alive.limit:
+            self._set_aside(connection, handler)
             return False
         return True
 
-    def _set_aside(self, connection: Connection, line: "_Line") -> None:
+    def _set_aside(self, connection: Connection, handler: "_GuardedHandler") -> None:
         if self._scout is None:
             # One connection is enough to learn from.
-            self._scout = _Scout(connection, line, self._keep_alive, self._loop, self._relieve)
+            self._scout = _Scout(connection, handler, self._keep_alive, self._loop, self._scout_is_done)
         else:
             connection.close()
 
-    def _relieve(self) -> None:
+    def _scout_is_done(self) -> None:
         self._scout = None
 
 
-class _Line(ResponseHandler):
-    """One connection, as aiohttp has it; but bytes that come unasked close it, and are nobody's answer.
+class _GuardedHandler(ResponseHandler):
+    """aiohttp's protocol of one connection. Bytes that arrive without a request close the connection.
 
     Attributes:
         is_new: no request has been sent on it yet.
-        idle_since: in the loop's time; long ago while it is in use.
+        idle_since: in the loop's time; minus infinity while the connection is in use.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop)
         self.is_new = True
         self.idle_since = -math.inf
-        self._is_asked = False
+        self._expects_answer = False
         self._input: Callable[[int], object] | None = None
 
-    def guard(self, sending: Sending | None) -> None:
-        """It is handed out: what comes before a request is written is not the answer to it."""
+    def guard(self, attempt: SendAttempt | None) -> None:
+        """The connection is handed out. Bytes that arrive before the request is written are no answer."""
         self.idle_since = -math.inf
-        self._is_asked = False
-        if sending is not None:
-            sending.unwritten = True
+        self._expects_answer = False
+        if attempt is not None:
+            attempt.unwritten = True
         transport: Any = self.transport
         if transport is not None:
-            real = transport.real if isinstance(transport, _Guard) else transport
-            self.transport = cast("asyncio.Transport", _Guard(self, real, sending))
+            real = transport.real if isinstance(transport, _GuardedTransport) else transport
+            self.transport = cast("asyncio.Transport", _GuardedTransport(self, real, attempt))
 
     def begin(self, transport: asyncio.Transport) -> bool:
-        """Whether a request may be written now; if not, the connection is closed. Told by the guard."""
+        """Whether a request may be written now. If not, this closes the connection."""
         self.transport = transport
-        # A new one is not looked at: TLS 1.3 has tickets to bring.
+        # A new connection is not checked: a server with TLS 1.3 sends tickets after the handshake.
         if not self.is_new and self._has_input(transport):
             transport.abort()
             return False
-        self.is_new, self._is_asked = False, True
+        self.is_new, self._expects_answer = False, True
         return True
 
-    def rest(self) -> None:
-        """It is free again: nothing is to come before the next request."""
+    def became_idle(self) -> None:
+        """The connection is free again. Until the next request nothing may arrive."""
         self.idle_since = self._loop.time()
-        self._is_asked = False
+        self._expects_answer = False
 
     def is_over(self) -> bool:
-        """Whether the server has ended it, or sent what nobody has asked for: read by now, or not yet."""
+        """Whether the server has closed the connection, or sent bytes without a request, read or unread."""
         transport = self.transport
         if transport is None or transport.is_closing() or self.should_close:
             return True
-        return self._has_input(transport) or self._has_begun_another()
+        return self._has_input(transport) or self._has_partial_head()
 
-    def _has_begun_another(self) -> bool:
-        """Whether behind its last answer, in the same packet, there was the beginning of a head.
+    def _has_partial_head(self) -> bool:
+        """Whether the packet with the last answer also contained the beginning of another head.
 
-        aiohttp shows whole heads (`should_close`), and makes a new parser for the next request: of an
-        unfinished one nothing would be left, and its rest be taken for the answer. The parser says of it what
-        it says at the end of a connection; between two answers, that there is nothing.
+        aiohttp notices whole heads (`should_close`), but makes a new parser for the next request: it would
+        forget the beginning of a head, and take the rest for the answer. So the parser is told that the
+        connection has ended. Between two answers it returns None; within a head it raises, or returns it.
         """
         parser: Any = self._parser
         if parser is None:
             return False
         try:
-            # aiohttp's parser in Python, where its extensions are missing, keeps an unfinished line here.
+            # aiohttp's parser in Python, used where its C extensions are missing, keeps a partial line here.
             return bool(getattr(parser, "_tail", b"")) or parser.feed_eof() is not None
-        except Exception:  # noqa: BLE001 - whatever it finds wrong with it, it has something
+        except Exception:  # noqa: BLE001 - whatever the parser finds wrong, it has something
             return True
 
     def data_received(self, data: bytes) -> None:
-        if self._is_asked or not data:
+        if self._expects_answer or not data:
             super().data_received(data)
         elif self.transport is not None:
             self.transport.abort()
@@ -257,22 +259,24 @@ class _Line(ResponseHandler):
         return bool(self._input(0))
 
 
-class _BufferedLine(_Line, Buffered):
-    """One that is read into the buffer of all."""
+class _BufferedHandler(_GuardedHandler, Buffered):
+    """A handler whose bytes are read into the buffer that all connections share; see `receiving`."""
 
 
-class _Guard:
-    """Stands for a connection's transport until a request's first byte is written.
+class _GuardedTransport:
+    """Takes the place of a connection's transport until a request's first byte is written.
 
-    aiohttp writes a body in a task of its own: between the last look at the connection and the first byte the
-    loop turns, which takes milliseconds where it is busy.
+    aiohttp writes a body in a task of its own. Between the check of the connection and the first byte the
+    event loop runs other tasks, for milliseconds if it is busy, so the check is made again at the write.
     """
 
-    __slots__ = ("_line", "_sending", "real")
+    __slots__ = ("_attempt", "_handler", "real")
 
-    def __init__(self, line: _Line, real: asyncio.Transport, sending: Sending | None) -> None:
-        self._line = line
-        self._sending = sending
+    def __init__(
+        self, handler: _GuardedHandler, real: asyncio.Transport, attempt: SendAttempt | None
+    ) -> None:
+        self._handler = handler
+        self._attempt = attempt
         self.real = real
 
     def __getattr__(self, name: str) -> Any:
@@ -287,37 +291,37 @@ class _Guard:
             self.real.writelines(chunks)
 
     def _begin(self) -> bool:
-        sending = self._sending
-        if sending is not None and sending.unwritten and not sending.may_begin():
+        attempt = self._attempt
+        if attempt is not None and attempt.unwritten and not attempt.may_begin():
             self.real.abort()
             return False
-        begins = self._line.begin(self.real)
-        if begins and sending is not None:
-            sending.unwritten = False
+        begins = self._handler.begin(self.real)
+        if begins and attempt is not None:
+            attempt.unwritten = False
         return begins
 
 
 class _Scout:
-    """An idle connection kept out of use, to see for how long the server puts up with it.
+    """An idle connection that is kept out of use, to learn how long the server keeps it open.
 
-    Watched until that is more than can matter, or the server has closed it: from then on no connection has
-    to be given up for nothing.
+    It is watched until that is longer than can matter, or until the server has closed it. From then on no
+    connection has to be given up for nothing.
     """
 
     def __init__(
         self,
         connection: Connection,
-        line: _Line,
+        handler: _GuardedHandler,
         trust: KeepAliveTrust,
         loop: asyncio.AbstractEventLoop,
-        relieved: Callable[[], None],
+        done: Callable[[], None],
     ) -> None:
         self._connection = connection
-        self._line = line
-        self._since = line.idle_since
+        self._handler = handler
+        self._since = handler.idle_since
         self._trust = trust
         self._loop = loop
-        self._relieved = relieved
+        self._done = done
         self._timer = loop.call_later(_FIRST_LOOK, self._look)
 
     def cancel(self) -> None:
@@ -326,10 +330,10 @@ class _Scout:
 
     def _look(self) -> None:
         idle = self._loop.time() - self._since
-        if self._line.is_over():
+        if self._handler.is_over():
             self._trust.died(idle)
             self._connection.close()
-            self._relieved()
+            self._done()
             return
         self._trust.survived(idle)
         if idle < self._trust.enough:
@@ -338,15 +342,15 @@ class _Scout:
             )
             return
         self._connection.release()
-        # That it was kept aside has not made it any younger.
-        self._line.idle_since = self._since
-        self._relieved()
+        # To `release`, the connection is idle since now; to the server it is so since then.
+        self._handler.idle_since = self._since
+        self._done()
 
 
 def _proxy_of(request: aiohttp.ClientRequest) -> ProxyAddress | None:
-    """The proxy that a session of the user's names for this request, if there has to be a tunnel."""
+    """The proxy that the user's session sets for this request, if the request needs a tunnel."""
     if request.proxy is None or not request.is_ssl():
-        return None  # in plain text a proxy is asked by the request itself
+        return None  # a request in plain http is sent to the proxy itself
     try:
         proxy = proxy_address(str(request.proxy), "proxy")
     except InvalidRequestError as error:
@@ -358,7 +362,7 @@ def _proxy_of(request: aiohttp.ClientRequest) -> ProxyAddress | None:
 
 
 def _input_of(number: int) -> Callable[[int], object]:
-    """What there is to be read from the open file of that number, within so many milliseconds."""
+    """A function that returns what can be read from this file descriptor, waiting so many milliseconds."""
     if not hasattr(select, "poll"):
         return lambda wait: select.select([number], [], [], wait / 1000)[0]
     poll = select.poll()
@@ -367,7 +371,7 @@ def _input_of(number: int) -> Callable[[int], object]:
 
 
 class SentOnceError(aiohttp.ClientError):
-    """Stands for an error after which aiohttp would send again by itself; `__cause__` is that error."""
+    """Replaces an error after which aiohttp would send again by itself; `__cause__` is that error."""
 
 
 async def send_once(
@@ -383,10 +387,10 @@ async def send_once(
 
 
 class NoTunnelError(aiohttp.ClientConnectionError):
-    """There is no way through the proxy. Nothing was written to the server.
+    """The proxy opened no tunnel. Nothing was written to the server.
 
     Attributes:
-        is_final: the next attempt would come to the same.
+        is_final: the next attempt would fail in the same way.
     """
 
     def __init__(self, why: str, *, is_final: bool = False) -> None:
@@ -394,32 +398,32 @@ class NoTunnelError(aiohttp.ClientConnectionError):
         self.is_final: bool = is_final
 
 
-class UnaskedError(aiohttp.ClientConnectionError):
-    """The connection had brought bytes that nobody has asked for. Nothing was written to it."""
+class UnexpectedBytesError(aiohttp.ClientConnectionError):
+    """Bytes had arrived on the connection without a request. Nothing was written to it."""
 
 
 class ExpiredError(aiohttp.ClientConnectionError):
-    """The right to send ran out. Nothing was written."""
+    """The right to send has expired. Nothing was written."""
 
 
 async def ask_first(
     request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
 ) -> aiohttp.ClientResponse:
-    """A client middleware for other connectors than ours: none of an earlier call's bytes is an answer.
+    """A client middleware for foreign connectors: bytes of an earlier call are not taken for the answer.
 
-    All that aiohttp lets be seen of a connection: what has come by now and begins an answer, or ends none. It
-    is the last moment, too, at which a right to send can be seen to have run out.
+    It sees only what aiohttp shows of a connection: whether bytes have arrived that begin another answer, or
+    follow none. It is also the last moment at which an expired right to send can be noticed.
     """
     send = request.send
 
     async def send_if_unasked(connection: Connection) -> aiohttp.ClientResponse:
-        # In the first turn the loop sees what has come, in the second aiohttp has read it.
+        # In the first turn the event loop sees what has arrived, in the second aiohttp has read it.
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         if connection.protocol is None or connection.protocol.should_close:
-            raise UnaskedError("the connection had brought what nobody has asked for")
-        sending = SENDING.get()
-        if sending is not None and not sending.may_begin():
+            raise UnexpectedBytesError("bytes had arrived on the connection without a request")
+        attempt = CURRENT_ATTEMPT.get()
+        if attempt is not None and not attempt.may_begin():
             raise ExpiredError("the right to send ran out")
         return await send(connection)
 

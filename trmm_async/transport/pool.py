@@ -1,4 +1,4 @@
-"""What all calls of a client share, whatever their own settings are: connections, limits, counts.
+"""What all calls of a client share, whatever their own settings: connections, limits, counts.
 
 Below `sender`, which carries one call out. A client and its views (`TRMM.with_options`) are several
 `Transport`s over one `Pool`.
@@ -30,7 +30,7 @@ __all__ = ["Pool"]
 
 
 class _NoCookies(aiohttp.DummyCookieJar):
-    """Keeps none, and makes no new empty jar for each request."""
+    """Keeps no cookies. aiohttp's own dummy makes a new empty jar for each request; this one does not."""
 
     _none: Final[SimpleCookie] = SimpleCookie()
 
@@ -45,11 +45,11 @@ class Pool:
     Attributes:
         limiter: the limit that every call draws on.
         deadlines: of all calls under way.
-        observers: who is told what happens.
-        max_connections: how many there may be at once.
-        line: those who wait for a connection's place, first come, first served.
+        observers: are told what happens.
+        max_connections: how many calls may have a connection at once.
+        waiters: the calls that wait for a place among the connections, first come, first served.
         sent, refused, retried, in_flight: see `observing.Stats`.
-        waits: counts the calls that wait and have waited.
+        waits: counts the calls that wait, and for how long they have waited.
     """
 
     def __init__(
@@ -70,14 +70,14 @@ class Pool:
         self._lanes: dict[Lane, Limiter] = {}
         self._workers: tuple[int, WorkerPool] | None = None
         self.adopt(rate_limit=rate_limit, lanes=lanes, max_waiting=max_waiting)
-        self.line: deque[asyncio.Future[None]] = deque()
+        self.waiters: deque[asyncio.Future[None]] = deque()
         self.max_connections: int = max_connections
         self.deadlines: Deadlines = Deadlines()
         self.observers: Observers = observers or Observers()
         self.waits: WaitTracker = WaitTracker(self.observers, server.scrub)
         self._session = session
         self._session_is_ours = session is None
-        # Those of a session that was handed in would be replaced by ours; aiohttp has no way to add.
+        # The middlewares of a request replace those of its session, so those of a user's session are kept.
         self.once: tuple[aiohttp.ClientMiddlewareType, ...] = (
             *getattr(session, "_middlewares", ()),
             send_once,
@@ -95,12 +95,12 @@ class Pool:
 
     @property
     def state(self) -> str:
-        """In words: not yet used, open or closed."""
+        """The state in words: not yet used, open or closed."""
         return "closed" if self._closed else "open" if self._loop else "not yet used"
 
     @property
     def stats(self) -> Stats:
-        """How things stand."""
+        """What was sent, and what waits."""
         return Stats(
             sent=self.sent,
             refused=self.refused,
@@ -113,17 +113,17 @@ class Pool:
         )
 
     async def aclose(self) -> None:
-        """Close the connections. A session that was handed in stays open. Twice is the same as once."""
+        """Close the connections. A session that the user handed in stays open. May be called twice."""
         self._closed = True
         self.deadlines.close()
         if self._session is not None and self._session_is_ours:
             await self._session.close()
 
     def check_open(self) -> None:
-        """Refuse to go on where this is closed, or belongs to another event loop than the one that runs.
+        """Check that the pool may be used here.
 
         Raises:
-            ClosedError: so it is.
+            ClosedError: it is closed, or belongs to another event loop.
         """
         if self._closed:
             raise ClosedError("this TRMM is closed")
@@ -134,14 +134,14 @@ class Pool:
             raise ClosedError("this TRMM belongs to another event loop; make one for each")
 
     def session(self) -> aiohttp.ClientSession:
-        """What requests go by.
+        """The session for all requests, made when it is first needed.
 
         Raises:
-            ClosedError: it is closed.
+            ClosedError: the pool or the session is closed.
         """
         if self._session is None:
             connector = Connector(
-                # One more than calls: the connector may keep one aside to learn from.
+                # One more than calls, since the connector may set one connection aside to watch it.
                 limit=self.max_connections + 1,
                 through=self._server.proxy,
                 **({"ssl": self._server.ssl} if self._server.ssl is not None else {}),
@@ -156,10 +156,10 @@ class Pool:
     def adopt(
         self, *, rate_limit: RateLimit | None, lanes: Mapping[Lane, RateLimit | None], max_waiting: int | None
     ) -> None:
-        """Keep to these bounds from now on. A limit that stays as it was keeps what it has counted.
+        """Keep to these limits from now on. A limit that stays the same keeps what it has counted.
 
-        What waits under one that changes is not taken over.
-        `max_waiting` calls may hold a worker of the server at once (`Lane.WORKERS`); None for any number.
+        Calls that already wait under a limit that changes go on waiting under the old one. At most
+        `max_waiting` calls hold a worker of the server at once (`Lane.WORKERS`); None is no limit.
         """
         self.limiter = self._kept(None, self.limiter, rate_limit)
         self._lanes = {lane: self._kept(lane, self._lanes.get(lane), limit) for lane, limit in lanes.items()}
@@ -174,18 +174,18 @@ class Pool:
         return self._limiters.limiter(lane, limit)
 
     def limiters_of(self, lanes: Iterable[Lane]) -> list[Limiter]:
-        """The limits of these lanes, and last the one that all calls draw on."""
+        """The limits of these lanes, then the one that all calls draw on."""
         return [*(self._lanes[lane] for lane in lanes if lane in self._lanes), self.limiter]
 
-    async def queue(
+    async def acquire(
         self, call: Call[Any], trace: CallTrace | None
     ) -> tuple[tuple[Slot, ...], WorkerLease | None]:
         """Wait for one of the server's workers if the call holds one, for the limits, for a connection.
 
-        Safe to cancel: what was already had is given back.
+        Safe to cancel: what was already acquired is given back.
 
         Raises:
-            TRMMError: whether there is room can't be known; nothing may be sent.
+            TRMMError: a limit that is kept elsewhere can't be asked; nothing may be sent.
         """
         worker: WorkerLease | None = None
         slots: list[Slot] = []
@@ -201,7 +201,7 @@ class Pool:
                     with waits.wait(call, trace, "limit", expected=limiter.next_free_in):
                         slot = await limiter.acquire()
                 slots.append(slot)
-            if self.in_flight < self.max_connections and not self.line:
+            if self.in_flight < self.max_connections and not self.waiters:
                 self.in_flight += 1
             else:
                 with waits.wait(call, trace, "connection"):
@@ -213,8 +213,8 @@ class Pool:
             raise
         return tuple(slots), worker
 
-    async def handshake(self) -> Slot:
-        """Wait for the right to send one request on another way; see `admission.Limiter.acquire`."""
+    async def acquire_slot(self) -> Slot:
+        """Wait for a slot of the rate limit for a request that is no `Call`: a socket's handshake."""
         limiter = self.limiter
         if (slot := limiter.acquire_now()) is not None:
             return slot
@@ -222,22 +222,22 @@ class Pool:
             return await limiter.acquire()
 
     async def _wait_for_place(self) -> None:
-        # No semaphore: where there is a place, which is the usual, taking it and giving it back is no call.
+        # An asyncio.Semaphore would cost two calls more for each of ours, also where there is a place.
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.line.append(turn)
+        self.waiters.append(turn)
         try:
             await turn
         except BaseException:
             with suppress(ValueError):
-                self.line.remove(turn)
+                self.waiters.remove(turn)
             if not turn.cancelled():
-                self.hand_on()
+                self.release_place()
             raise
 
-    def hand_on(self) -> None:
-        """A connection's place is free: for the next in line, if there is one."""
-        while self.line:
-            turn = self.line.popleft()
+    def release_place(self) -> None:
+        """Give a place among the connections to the first call that waits for one."""
+        while self.waiters:
+            turn = self.waiters.popleft()
             if not turn.done():
                 turn.set_result(None)
                 return

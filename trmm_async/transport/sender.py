@@ -8,13 +8,13 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from types import MappingProxyType, TracebackType
-from typing import Any, Final, Protocol, TypeVar, cast
+from types import MappingProxyType
+from typing import Any, Final, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 import aiohttp
@@ -24,13 +24,14 @@ from yarl import URL
 
 from trmm_async.admission import LimiterFactory, Slot, WorkerLease, give_back
 from trmm_async.answers import error_for, failure
-from trmm_async.calls import Call, Lane, Replay, ignore_answer
+from trmm_async.calls import Call, Lane, ignore_answer
 from trmm_async.codec import http_date, shifted
 from trmm_async.errors import ConnectionFailedError, TRMMError
 from trmm_async.hidden import HiddenBytes
 from trmm_async.limits import RateLimit
 from trmm_async.observing import Observers, Stats
 from trmm_async.retry import Again, Fault, Meaning, Reply, RetryPolicy, Stage, Tries
+from trmm_async.transport.attempt import CallAttempt, PendingCall
 from trmm_async.transport.body import (
     FAULTS,
     Body,
@@ -40,22 +41,18 @@ from trmm_async.transport.body import (
     decoded,
     download,
     expect_more_within,
-    shown,
     whole,
-    words,
 )
-from trmm_async.transport.connector import SENDING, Connector, NoTunnelError, UnaskedError
+from trmm_async.transport.connector import Connector
+from trmm_async.transport.hooks import WATCH, OnSent, SendRecord
 from trmm_async.transport.pool import Pool
 from trmm_async.transport.raw import RawResponse
 from trmm_async.transport.server import Server, check_hop, next_hop
 from trmm_async.transport.tracing import HTTP, CallTrace
-from trmm_async.transport.watching import WATCH
 
-__all__ = ["SendRecord", "Transport"]
+__all__ = ["Transport"]
 
 T = TypeVar("T")
-OnSent = Callable[[bool], None]
-"""Called with True once the call may have had an effect, with False if it certainly had none."""
 
 _REDIRECTS_MOST: Final = 5
 _SENT_ONCE: Final = frozenset({"POST", "PATCH"})
@@ -64,146 +61,16 @@ _ENDLESS: Final = aiohttp.ClientTimeout()
 """Our own deadline bounds the call: aiohttp would make a timer for each."""
 
 
-class SendRecord(Protocol):
-    """Records each attempt before it is sent. If a method raises, the attempt is not sent."""
-
-    async def begin(self) -> None:
-        """The next attempt is about to be sent: no limit and no connection is waited for any more."""
-
-    async def withdraw(self) -> None:
-        """The attempt certainly had no effect, and the call pauses before the next one."""
-
-    def may_begin(self) -> bool:
-        """Whether the first byte may be sent now. False if the record may no longer be valid."""
-        ...
-
-
-class _Attempt:
-    """One attempt to send a call: which slots it holds, and how far it got.
-
-    Used as a `with` block around the wait for the head of the answer.
-    """
-
-    __slots__ = (
-        *("_on_sent", "_pool", "_record", "_slots", "_slow", "_token", "_trace", "_worker"),
-        *("careful", "connected", "expired", "head", "unwritten"),
-    )
-
-    def __init__(
-        self,
-        call: Call[Any],
-        slots: tuple[Slot, ...],
-        worker: WorkerLease | None,
-        pool: Pool,
-        on_sent: OnSent | None,
-        *,
-        trace: CallTrace | None,
-    ) -> None:
-        self.careful = call.replay is Replay.NEVER
-        self.connected = False
-        self.expired = False
-        self.unwritten = False
-        self.head: tuple[int, Mapping[str, str]] | None = None
-        self._on_sent = on_sent
-        self._slow = call.answers_within is not None
-        self._slots = slots
-        self._worker = worker
-        self._pool = pool
-        self._trace = trace
-        self._record: SendRecord | None = None
-        if trace is not None:
-            trace.begin_attempt()
-
-    def __enter__(self) -> None:
-        self._token = SENDING.set(self)
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        SENDING.reset(self._token)
-        if kind is None:
-            # The server has answered, so it has counted the request.
-            for slot in self._slots:
-                slot.settle()
-        else:
-            self._break_off()
-
-    def has_connection(self) -> None:
-        """The connector calls this when the attempt has a connection: from now on bytes may be sent."""
-        if not self.connected:
-            self._pool.sent += 1
-        self.connected = True
-        if self._on_sent is not None:
-            self._on_sent(True)
-        if self._slow:
-            for slot in self._slots:
-                slot.written()
-
-    def may_begin(self) -> bool:
-        """Whether the first byte may be sent now. Called by the connector; a refusal is final."""
-        for slot in self._slots:
-            if not slot.may_begin():
-                self.expired = True
-        for lease in (self._worker, self._record):
-            if lease is not None and not lease.may_begin():
-                self.expired = True
-        return not self.expired
-
-    def _break_off(self) -> None:
-        """The attempt failed or was cancelled without an answer; the server may still count it."""
-        if not self.connected or self.expired:
-            give_back(self._slots)
-            return
-        for slot in self._slots:
-            slot.written()
-
-    async def note(self, record: SendRecord) -> None:
-        """Record that the attempt is about to be sent. If the record fails, the attempt is not sent."""
-        self._record = record
-        try:
-            await record.begin()
-        except BaseException:
-            give_back(self._slots)
-            self.leave()
-            raise
-
-    def leave(self) -> None:
-        """Free the connection, and the server's worker if the attempt held one, for other calls."""
-        pool = self._pool
-        if pool.line:
-            pool.hand_on()
-        else:
-            pool.in_flight -= 1
-        if self._worker is not None:
-            self._worker.release()
-        if self._trace is not None:
-            self._trace.end_attempt(self.head)
-
-    def fault(self, error: BaseException) -> Fault:
-        """Return what this exception means for the call: certainly not sent, lost, or too late."""
-        if self.expired:
-            return Fault(Stage.NOT_SENT, "the right to send ran out before the first byte could leave")
-        unsent = isinstance(
-            error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError | UnaskedError
-        )
-        if unsent or not self.connected or self.unwritten:
-            # A certificate is the same a second later.
-            final = isinstance(error, aiohttp.ClientConnectorCertificateError) or (
-                isinstance(error, NoTunnelError) and error.is_final
-            )
-            return Fault(Stage.NOT_SENT, words(error), shown(error), is_final=final)
-        stage = Stage.LATE if isinstance(error, TimeoutError) else Stage.LOST
-        return Fault(stage, words(error), shown(error))
-
-
 @dataclass(frozen=True, slots=True)
 class _Opened:
+    """An answer whose body is read by the caller; the attempt keeps its place until `close`."""
+
     response: aiohttp.ClientResponse = field(repr=False)
-    attempt: _Attempt
+    attempt: CallAttempt
     trace: CallTrace | None
 
     def close(self, error: BaseException | None = None) -> None:
-        # A body that was read to its end has given its connection back already; any other is dropped.
+        # If the body was read to its end, its connection is free already; otherwise this drops it.
         self.response.close()
         self.attempt.leave()
         if self.trace is not None:
@@ -236,7 +103,7 @@ class Transport:
         self._prefix = self._root.raw_path.rstrip("/")
         self._source = server.source
         self._write_headers()
-        # Files are asked for as they are: what is packed on the way has no length beforehand.
+        # A compressed file has no Content-Length, and so no length that could be shown or checked.
         self._file_headers = CIMultiDict({"Accept-Encoding": "identity"})
         self._pool = pool or Pool(
             server,
@@ -261,7 +128,7 @@ class Transport:
         return f"<Transport {self.server.base_url}, {self._pool!r}>"
 
     def _write_headers(self) -> None:
-        # In the form in which aiohttp takes them without making another of it.
+        # A CIMultiDict is what aiohttp uses as it is; anything else it would convert for each request.
         self._key = self.server.key
         self._headers = CIMultiDict({**self.server.headers, "Accept-Encoding": "gzip"})
         self._json_headers = CIMultiDict({**self._headers, "Content-Type": "application/json"})
@@ -336,38 +203,51 @@ class Transport:
 
     async def acquire(self) -> Slot:
         """Wait for a slot of the rate limit for a request that is no `Call`: a socket's handshake."""
-        return await self._pool.handshake()
+        return await self._pool.acquire_slot()
 
     def pause(self, seconds: float) -> None:
         """Send nothing for so many seconds, because the server asked for it."""
         self._pool.limiter.pause(seconds)
 
-    async def send(
-        self,
-        call: Call[T],
-        on_sent: OnSent | None = None,
-        record: SendRecord | None = None,
-        trace: CallTrace | None = None,
-    ) -> T:
+    def send(
+        self, call: Call[T], on_sent: OnSent | None = None, record: SendRecord | None = None
+    ) -> Coroutine[Any, Any, T]:
         """Carry a call out, as often as its replay rule and the settings allow; its decoded answer.
 
         Safe to cancel; a call that changes something may then have taken effect. `on_sent` is called with
         True when the first byte of an attempt may leave: until then it certainly had none. It is called with
         False before a wait for the next attempt, and in the end, if none of those so far had any effect and
-        the last was turned away unread. `record` is told of the former, and waited for; `trace` how it goes.
+        the last was turned away unread. `record` is told of the former, and waited for.
 
         Raises:
             TRMMError: see `errors`. Nothing else.
         """
-        if trace is None and (self.observers.active or HTTP.isEnabledFor(logging.DEBUG)):
-            return await self._send_traced(call, on_sent, record)
-        tries: Tries | None = None
-        watching = WATCH.get()
-        on_sent = on_sent if watching is None else watching.begins(call, on_sent)
+        pending = PendingCall(call, on_sent, record)
+        # No coroutine of its own for those that nobody observes: of each call under way all layers are held.
+        return self._send_traced(pending) if self._is_traced else self._send(pending)
+
+    @property
+    def _is_traced(self) -> bool:
+        return self.observers.active or HTTP.isEnabledFor(logging.DEBUG)
+
+    async def _send_traced(self, pending: PendingCall) -> Any:
+        """Send a call, and report it to the log and the observers."""
+        trace = pending.trace = pending.trace or self._trace(pending.call)
+        try:
+            answer = await self._send(pending)
+        except BaseException as error:
+            trace.ended(error)
+            raise
+        trace.ended(None)
+        return answer
+
+    async def _send(self, pending: PendingCall) -> Any:
+        call = pending.call
+        if (watch := WATCH.get()) is not None:
+            pending.on_sent = watch.begins(call, pending.on_sent)
         while True:
-            # All in one coroutine: of each call that is under way, as many are held as it has layers.
-            attempt = await self._admit(call, on_sent, tries, record=record, trace=trace)
-            key = self._key
+            attempt = await self._admit(pending)
+            pending.key = self._key
             result: Reply | Fault
             response: aiohttp.ClientResponse | None
             body: bytes | None
@@ -395,66 +275,35 @@ class Transport:
                 result = attempt.fault(error)
             finally:
                 attempt.leave()
-            # No frame that an error goes through has what the server said: it may say what it was told.
+            # The frames of an error that is raised from here must not hold the answer, which may be secret.
             response = body = None
-            tries = tries or self._begin(call)
-            if not await self._is_sent_again(
-                call, result, tries, key=key, on_sent=on_sent, record=record, trace=trace
-            ):
-                return cast("T", None)
+            if not await self._is_sent_again(pending, result):
+                return None
 
-    async def _have_key(self) -> None:
-        """Have the key that is in use in the headers; asked for if need be."""
+    async def _refresh_key(self) -> None:
+        """Write the headers again if the source has another key; asks the source if it has none yet."""
         if self._source is not None and await self._source.ready() is not self._key:
             self._write_headers()
 
-    async def _has_new_key(
-        self,
-        call: Call[Any],
-        refused: str,
-        tries: Tries,
-        *,
-        on_sent: OnSent | None,
-        record: SendRecord | None,
-    ) -> bool:
-        """Whether there is another key after a 401, which proves that the call did nothing."""
-        if self._source is None or tries.renewed or call.keeps_key:
+    async def _has_new_key(self, pending: PendingCall, refused: str, tries: Tries) -> bool:
+        """Whether the source has another key after a 401. A 401 proves that the call did nothing."""
+        if self._source is None or tries.renewed or pending.call.keeps_key:
             return False
         tries.renewed = True
-        # Before the key is waited for: whoever is stopped meanwhile has sent nothing.
-        if on_sent is not None and not tries.had_effect:
-            on_sent(False)
-        if record is not None and not tries.had_effect:
-            await record.withdraw()
+        await pending.withdraw()
         try:
             return await self._source.after(refused)
         except TRMMError as error:
             if not tries.had_effect:
                 raise
             fault = Fault(Stage.NOT_SENT, str(error), error)
-            raise failure(call, fault, Meaning.UNKNOWN, tries, self.server.scrub) from error
-
-    async def _send_traced(
-        self,
-        call: Call[T],
-        on_sent: OnSent | None = None,
-        record: SendRecord | None = None,
-        trace: CallTrace | None = None,
-    ) -> T:
-        """The same, told to those who observe, or log."""
-        trace = trace or self._trace(call)
-        try:
-            answer = await self.send(call, on_sent, record, trace)
-        except BaseException as error:
-            trace.ended(error)
-            raise
-        trace.ended(None)
-        return answer
+            raise failure(pending.call, fault, Meaning.UNKNOWN, tries, self.server.scrub) from error
 
     async def send_raw(self, call: Call[Any]) -> RawResponse:
         """Carry a call out as `send` does; the answer as it came, if it is success."""
         trace = self._trace(call)
-        body = await self._send_traced(msgspec.structs.replace(call, decode=bytes), trace=trace)
+        raw = msgspec.structs.replace(call, decode=bytes)
+        body = await self._send_traced(PendingCall(raw, trace=trace))
         return RawResponse(
             status=trace.status,
             headers=trace.headers,
@@ -467,13 +316,12 @@ class Transport:
         )
 
     def _trace(self, call: Call[Any]) -> CallTrace:
-        """For a call that begins now."""
         return CallTrace(call, self.observers, self.server.scrub)
 
     @asynccontextmanager
     async def open(self, call: Call[Any]) -> AsyncIterator[Body]:
         """Open a call's answer, to read it while it downloads. Leaving early drops the connection."""
-        await self._have_key()
+        await self._refresh_key()
         opened = await self._open(call, self._url(call), self._headers)
         async with self._reading(opened, call) as body:
             yield body
@@ -507,7 +355,7 @@ class Transport:
         check_hop(self.server, url)
         headers = self._file_headers
         if self.server.is_home_of(url):
-            await self._have_key()
+            await self._refresh_key()
             headers = CIMultiDict({**self.server.headers, **headers})
         for _ in range(_REDIRECTS_MOST + 1):
             call = Call(method="GET", path=urlsplit(url).path or "/", decode=ignore_answer)
@@ -527,85 +375,64 @@ class Transport:
         path = self.server.scrub(urlsplit(url).path)
         raise ConnectionFailedError(reason, method="GET", path=path)
 
-    def _begin(self, call: Call[Any]) -> Tries:
-        return Tries(
+    async def _is_sent_again(self, pending: PendingCall, result: Reply | Fault) -> bool:
+        """Decide about an attempt that had no success. True: the wait is over, send the call again.
+
+        False means that the call has succeeded, by an attempt whose answer was lost. A failure is raised.
+        """
+        call, pool, trace = pending.call, self._pool, pending.trace
+        tries = pending.tries = pending.tries or Tries(
             call.replay,
             self._policy,
             gone_is_done=call.gone_is_done,
             definite=call.definite,
             jitter=self._jitter,
         )
-
-    async def _is_sent_again(
-        self,
-        call: Call[Any],
-        result: Reply | Fault,
-        tries: Tries,
-        *,
-        key: str | None = None,
-        on_sent: OnSent | None = None,
-        record: SendRecord | None = None,
-        trace: CallTrace | None = None,
-    ) -> bool:
-        """Whether to send it again, waited for; if not, it has succeeded, or what it came to is raised."""
         verdict = tries.judge(result, self._now())
-        pool = self._pool
-        pool.refused += isinstance(result, Reply) and result.status == 429
+        status = result.status if isinstance(result, Reply) else None
+        pool.refused += status == 429
         if trace is not None:
             trace.came_to(result)
-        is_refused = key is not None and isinstance(result, Reply) and result.status == 401
-        if is_refused and await self._has_new_key(call, key or "", tries, on_sent=on_sent, record=record):
+        if status == 401 and pending.key is not None and await self._has_new_key(pending, pending.key, tries):
             pool.retried += 1
             return True
         if isinstance(verdict, Again):
             pool.retried += 1
             pool.waits.again(call, trace, result, tries.sent, verdict.delay)
-            if on_sent is not None and not tries.had_effect:
-                on_sent(False)
-            if record is not None and not tries.had_effect:
-                await record.withdraw()
-            await self._wait(call, verdict)
+            await pending.withdraw()
+            if verdict.everyone:
+                # The narrowest limit that the call draws on is the one that was hit, as far as we can know.
+                pool.limiters_of(call.lanes)[0].pause(verdict.delay)
+            await asyncio.sleep(verdict.delay)
             return True
-        if verdict.meaning is not Meaning.DONE:
-            if on_sent is not None and _was_unread(result) and not tries.had_effect:
-                on_sent(False)
-            raise failure(call, result, verdict.meaning, tries, self.server.scrub)
-        return False
-
-    async def _wait(self, call: Call[Any], again: Again) -> None:
-        if again.everyone:
-            # The narrowest limit that the call draws on is the one that was hit, as far as we can know.
-            self._pool.limiters_of(call.lanes)[0].pause(again.delay)
-        await asyncio.sleep(again.delay)
+        if verdict.meaning is Meaning.DONE:
+            return False
+        if pending.on_sent is not None and _was_unread(result) and not tries.had_effect:
+            pending.on_sent(False)
+        raise failure(call, result, verdict.meaning, tries, self.server.scrub)
 
     async def _open(
         self, call: Call[Any], url: URL, headers: Mapping[str, str], *, redirects: bool = False
     ) -> _Opened:
-        is_traced = self.observers.active or HTTP.isEnabledFor(logging.DEBUG)
-        trace = self._trace(call) if is_traced else None
+        """Send a call until its answer begins; its body, however long, is read by the caller."""
+        pending = PendingCall(call, trace=self._trace(call) if self._is_traced else None)
         try:
-            return await self._open_traced(call, url, headers, trace, redirects=redirects)
+            return await self._open_pending(pending, url, headers, redirects=redirects)
         except BaseException as error:
-            if trace is not None:
-                trace.ended(error)
+            if pending.trace is not None:
+                pending.trace.ended(error)
             raise
 
-    async def _open_traced(
-        self,
-        call: Call[Any],
-        url: URL,
-        headers: Mapping[str, str],
-        trace: CallTrace | None,
-        *,
-        redirects: bool,
+    async def _open_pending(
+        self, pending: PendingCall, url: URL, headers: Mapping[str, str], *, redirects: bool
     ) -> _Opened:
+        call = pending.call
         slowest = self._timeout + (call.answers_within or 0.0)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=self._timeout, sock_read=slowest)
-        tries: Tries | None = None
         is_keyed = self._source is not None and "X-API-KEY" in headers
-        key = self._key if is_keyed else None
+        pending.key = self._key if is_keyed else None
         while True:
-            attempt = await self._admit(call, None, tries, trace=trace)
+            attempt = await self._admit(pending)
             result: Reply | Fault
             response: aiohttp.ClientResponse | None
             opened = False
@@ -618,7 +445,7 @@ class Transport:
                 if elsewhere or 200 <= response.status < 300:
                     opened = True
                     attempt.head = response.status, response.headers
-                    return _Opened(response, attempt, trace)
+                    return _Opened(response, attempt, pending.trace)
                 async with response:
                     result = Reply(response.status, response.headers, await beginning(response))
             except FAULTS as error:
@@ -627,58 +454,47 @@ class Transport:
                 if not opened:
                     attempt.leave()
             response = None
-            tries = tries or self._begin(call)
-            await self._is_sent_again(call, result, tries, key=key, trace=trace)
+            await self._is_sent_again(pending, result)
             if is_keyed:
-                await self._have_key()
-                headers, key = CIMultiDict({**headers, **self.server.headers}), self._key
+                await self._refresh_key()
+                headers, pending.key = CIMultiDict({**headers, **self.server.headers}), self._key
 
-    async def _admit(
-        self,
-        call: Call[Any],
-        on_sent: OnSent | None,
-        tries: Tries | None,
-        *,
-        trace: CallTrace | None,
-        record: SendRecord | None = None,
-    ) -> _Attempt:
-        """Wait for one of the server's workers if it holds one, for the limits, for a connection's place.
+    async def _admit(self, pending: PendingCall) -> CallAttempt:
+        """Wait for everything that an attempt needs, and have it recorded if the caller wants that.
 
-        Then have it written down that the attempt leaves, if that is wanted.
-
-        Safe to cancel.
+        These are one of the server's workers (for a call that holds one), the rate limits, and a place among
+        the connections. Safe to cancel.
         """
-        pool = self._pool
+        pool, call, tries = self._pool, pending.call, pending.tries
         slots: tuple[Slot, ...] | None = None
         worker: WorkerLease | None = None
         try:
             pool.check_open()
             if self._source is not None:
-                await self._have_key()
-            # Where there is nothing to wait for, which is the usual.
-            if pool.in_flight < pool.max_connections and not (pool.line or call.lanes):
+                await self._refresh_key()
+            # Usually there is nothing to wait for.
+            if pool.in_flight < pool.max_connections and not (pool.waiters or call.lanes):
                 slot = pool.limiter.acquire_now()
                 if slot is not None:
                     slots = (slot,)
                     pool.in_flight += 1
             if slots is None:
-                slots, worker = await pool.queue(call, trace)
+                slots, worker = await pool.acquire(call, pending.trace)
         except BaseException as error:
             give_back(slots or ())
             if isinstance(error, TRMMError) and tries is not None and tries.had_effect:
-                # That nothing is sent now says nothing of an earlier attempt, whose answer was lost.
+                # This attempt was not sent, but an earlier one may have had an effect: its answer was lost.
                 fault = Fault(Stage.NOT_SENT, str(error), error)
                 raise failure(call, fault, Meaning.UNKNOWN, tries, self.server.scrub) from error
             raise
-        attempt = _Attempt(call, slots, worker, pool, on_sent, trace=trace)
-        if record is not None:
-            await attempt.note(record)
+        attempt = CallAttempt(pending, slots, worker, pool)
+        await attempt.record()
         return attempt
 
     def _ask(
         self,
         call: Call[Any],
-        attempt: _Attempt,
+        attempt: CallAttempt,
         url: URL,
         headers: Mapping[str, str],
         *,
@@ -691,7 +507,7 @@ class Transport:
         if call.headers:
             headers = {**headers, **call.headers}
         if not isinstance(session.connector, Connector):
-            # A connector that tells us nothing: it may send from here on.
+            # A foreign connector reports nothing, so bytes may be sent from here on.
             attempt.has_connection()
             middlewares = self._pool.once_on_another
         return session.request(
@@ -702,7 +518,7 @@ class Transport:
             timeout=timeout,
             allow_redirects=False,
             raise_for_status=False,
-            # Ours tells a cut stream from a whole one; see `inflate`.
+            # `inflate` does it, which tells a cut stream from a whole one.
             auto_decompress=False,
             middlewares=middlewares,
         )
@@ -710,10 +526,10 @@ class Transport:
     def _url(self, call: Call[Any]) -> URL:
         if call.query:
             return URL(f"{self.server.base_url}{call.path}?{urlencode(call.query)}", encoded=True)
-        # Spares parsing the part that is always the same.
+        # This way yarl does not parse the base URL again.
         return self._root.with_path(f"{self._prefix}{call.path}", encoded=True)
 
 
 def _was_unread(result: Reply | Fault) -> bool:
-    """Whether the application never saw it: no byte of it came there, or the throttle stood before it."""
+    """Whether the application never saw the call: no byte was sent, or the throttle refused it."""
     return result.stage is Stage.NOT_SENT if isinstance(result, Fault) else result.status == 429
