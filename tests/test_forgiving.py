@@ -35,7 +35,7 @@ from trmm_async import (
     WindowsUpdate,
     models,
 )
-from trmm_async.codec import ArrayDecoder, decoder, exact, http_date, shifted, utc
+from trmm_async.codec import array_decoder, decoder, exact, http_date, shifted, utc
 from trmm_async.dialects import gateway
 from trmm_async.models import EXTRA
 from trmm_async.testing import Simulator
@@ -147,7 +147,7 @@ def check(kind: Any, field: Any, values: list[str]) -> None:
                 or reads(field, value)
             )
         assert msgspec.structs.replace(first, **changed) == row
-    array = ArrayDecoder(kind, batch=200)
+    array = array_decoder(kind, batch=200)
     streamed = [
         row
         for start in range(0, len(body), 300)
@@ -258,7 +258,7 @@ def test_the_value_is_kept_beside_the_fields(sent: bytes, expected: Row) -> None
 
 def test_one_line_in_the_log_says_how_many_and_where(caplog: pytest.LogCaptureFixture) -> None:
     rows = [b'{"id":1}'] * 50 + [b'{"id":1,"name":5,"at":"secret"}', b'{"id":2,"name":6}']
-    array = ArrayDecoder(Row, batch=10_000)
+    array = array_decoder(Row, batch=10_000)
     with caplog.at_level(logging.WARNING, "trmm_async"):
         decoder(list[Row])(b"[" + b",".join(rows) + b"]")
         assert [record.name for record in caplog.records] == ["trmm_async.codec"]

@@ -168,7 +168,7 @@ Request: TypeAlias = Call[T] | Plan[T]
 
 
 class RowReader(Protocol[T]):
-    """Reads one JSON array while it downloads: `codec.ArrayDecoder`, or a dialect's wrapping of it."""
+    """Reads one JSON array while it downloads: `json_arrays.ArrayDecoder`, or a wrapper of it."""
 
     def feed(self, chunk: bytes, /) -> Iterator[list[T]]:
         """Take some bytes; the elements that are complete by them. Raises `msgspec.DecodeError`."""

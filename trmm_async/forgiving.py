@@ -7,6 +7,7 @@ of the next one around it that has an `extra`). Only fields without a default ha
 """
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -20,7 +21,6 @@ from msgspec import inspect
 from trmm_async.models import EXTRA, Extra
 
 __all__ = [
-    "BOM",
     "Odd",
     "aware",
     "cleaned",
@@ -42,7 +42,6 @@ _strict: Final[Callable[[Any], msgspec.json.Decoder[Any]]] = cache(msgspec.json.
 _fields: Final = cache(msgspec.structs.fields)
 
 _EXTRA_NAMED: Final = b'"%b"' % EXTRA.encode()
-BOM: Final = b"\xef\xbb\xbf"
 _ESCAPES: Final = re.compile(
     rb"\\u[dD][89aAbB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"  # a pair
     rb"|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})"  # half of one
@@ -137,7 +136,7 @@ def cleaned(body: Body) -> bytes:
 
     A byte order mark is dropped, half of a surrogate pair and bad UTF-8 become U+FFFD, NaN and Infinity text.
     """
-    text = bytes(body).removeprefix(BOM)
+    text = bytes(body).removeprefix(BOM_UTF8)
     try:
         text.decode()
     except UnicodeDecodeError:

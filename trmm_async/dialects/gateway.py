@@ -162,7 +162,7 @@ class Gateway:
 
     def iter_agents(self, which: AgentFilter) -> ArrayCall[Agent]:
         call = _get("agents", ignore_answer, **_agent_query(which))
-        return ArrayCall(call=call, rows=partial(codec.ArrayDecoder, Agent))
+        return ArrayCall(call=call, rows=partial(codec.array_decoder, Agent))
 
     def get_agent(self, agent_id: str) -> Call[Agent]:
         return _get(f"agents/{_segment(agent_id)}", _agent_with_extra)
