@@ -93,7 +93,7 @@ async def _compete(who: str, calls: int, *where: Any) -> None:
     async with WHO[who](*where) as (call, shared):
         if shared is not None:
             await call()  # a new store is closed for a while: what counts is what comes after
-        scripts = 0 if shared is None else shared.scripts
+        scripts = 0 if shared is None else shared.store.scripts
         print("ready", flush=True)
         await asyncio.to_thread(sys.stdin.readline)
         began, cpu = time.time(), time.process_time()
@@ -102,7 +102,7 @@ async def _compete(who: str, calls: int, *where: Any) -> None:
             "began": began,
             "ended": time.time(),
             "cpu": time.process_time() - cpu,
-            "scripts": float(shared.scripts - scripts if shared is not None else 0),
+            "scripts": float(shared.store.scripts - scripts if shared is not None else 0),
         }
     print(msgspec.json.encode(found).decode(), flush=True)
 

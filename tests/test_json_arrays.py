@@ -273,7 +273,7 @@ def cost_of(kind: Any, body: bytes, chunk: int, batch: int) -> Cost:
 
     array = array_decoder(kind, batch=batch)
     counted = Counted(array._decode)
-    array._decode = counted  # type: ignore[assignment]
+    array._decode = counted
     buffered, items = 0, 0
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(json_arrays._Scan, "advance", counting_scan)

@@ -1,19 +1,21 @@
-"""The window that a Redis server keeps for several processes: one script, what it is told, what it answers.
+"""The window that a Redis server keeps for several processes: one script, its request and its reply.
 
-Pure, but for the script's text. What is held stands in a sorted set, by the time (of the server's own clock)
-at which it is free; `meta` is how the set is known to be whole. A request's slot ends
+Pure, but for the script's text. The slots that are held are in a sorted set, by the time (of the server's own
+clock) at which they are free. `meta` shows whether the set is whole. A request's slot ends
 
-- a window's length after it was surely counted, once that is told (`settle`);
-- at once, if no byte of it left (`give back`);
-- by itself when its lease, the grace and the window are over, if nobody tells anything: its process has died,
-  or stands still, and must not begin to send with it (the fence of `limiter`).
+- a window's length after the request was surely counted, once that is reported (`settled`);
+- at once, if no byte of the request was sent (`back`);
+- by itself when its lease, the grace and the window are over, if nothing is reported: its process has died,
+  or stands still, and must not begin to send with the slot (the fence of `queue`).
 
 With a window of 0 seconds the same script is a semaphore of leases: that is `max_waiting`.
 
-**Lost state closes the window** for as long as anything that was granted before could count: a flushed or a
-restarted server and a failover (another run id, or no `meta`), an evicted or deleted set (its sentinel, which
-never ends, is gone: without it the loss of the set alone granted a whole window again), a clock set back by
-more than a second. A smaller step back is held by the time last seen.
+**Lost state closes the window** for as long as anything that was granted before could count. State is lost by
+
+- a flushed or restarted server, or a failover: another run id, or no `meta`;
+- an evicted or deleted set: its sentinel, which never ends, is gone. Without the sentinel, the loss of the
+  set alone granted a whole window again;
+- a clock that was set back by more than a second. After a smaller step the last time seen is used.
 """
 
 from collections.abc import Sequence
@@ -22,10 +24,10 @@ from typing import Any, Final
 
 from trmm_async.engines.redis_link import LuaScript
 
-__all__ = ["PROBE", "WINDOW", "Asked", "Window", "WindowReply", "read", "words"]
+__all__ = ["PROBE", "WINDOW", "Window", "WindowReply", "WindowRequest", "read_reply", "script_arguments"]
 
 _DRIFT: Final = 1.0005
-"""Clocks differ by some parts in a million, and one that is being set right by 500 of them."""
+"""Clocks differ by some parts in a million, and one that is being corrected slowly by 500 of them."""
 
 PROBE: Final = LuaScript("""
 redis.call('TIME')
@@ -143,12 +145,12 @@ return {granted, now, math.ceil(wait), count, math.floor(per + 0.5), lost, renew
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What a client keeps to: so many requests in so many seconds.
+    """A client's limit: at most so many requests in so many seconds.
 
     Attributes:
-        count: so many.
-        per: the window's seconds; 0.0 for a semaphore.
-        lease: seconds for which a slot is good of which nothing is told.
+        count: the number of requests.
+        per: the length of the window, in seconds; 0.0 for a semaphore.
+        lease: seconds for which a slot is valid of which nothing is reported.
         grace: seconds in which a request whose bytes were written has surely been counted.
     """
 
@@ -159,20 +161,20 @@ class Window:
 
     @property
     def hold(self) -> float:
-        """Seconds for which a slot may count of which nothing is told."""
+        """Seconds for which a slot may count of which nothing is reported."""
         return self.per + self.lease + self.grace
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What one run of the script is told.
+class WindowRequest:
+    """The request to the script.
 
     Attributes:
-        settled: slots whose request was counted, with the seconds since then; negative: it will have been.
-        back: slots of requests of which no byte left.
-        renewed: slots that are to be held for another lease, and whether their request has begun.
-        wanted: names of new ones.
-        pause: seconds for which nobody may send.
+        settled: slots whose request was counted, with the seconds since then; negative if that is to come.
+        back: slots of requests of which no byte was sent.
+        renewed: slots to hold for another lease, and whether their request has begun.
+        wanted: names for new slots.
+        pause: seconds for which no process may send.
     """
 
     settled: Sequence[tuple[str, float]] = ()
@@ -206,25 +208,25 @@ class WindowReply:
     renewed: Sequence[bool] = field(default=())
 
 
-def words(window: Window, asked: Asked) -> list[str | int]:
-    """The script's arguments."""
+def script_arguments(window: Window, request: WindowRequest) -> list[str | int]:
+    """The request as the script's arguments."""
     given: list[str | int] = [
         window.count,
-        *(_ms(seconds) for seconds in (window.per * _DRIFT, window.lease, window.grace, asked.pause)),
-        len(asked.settled),
+        *(_ms(seconds) for seconds in (window.per * _DRIFT, window.lease, window.grace, request.pause)),
+        len(request.settled),
     ]
-    for name, age in asked.settled:
+    for name, age in request.settled:
         # Rounded towards later.
         given += name, int(age * 1000 // 1)
-    given += len(asked.back), *asked.back
-    given.append(len(asked.renewed))
-    for name, has_begun in asked.renewed:
+    given += len(request.back), *request.back
+    given.append(len(request.renewed))
+    for name, has_begun in request.renewed:
         given += name, int(has_begun)
-    given += asked.wanted
+    given += request.wanted
     return given
 
 
-def read(answer: Sequence[Any]) -> WindowReply:
+def read_reply(answer: Sequence[Any]) -> WindowReply:
     """Decode the answer of the script, which counts in milliseconds."""
     granted, now, wait, count, per, lost, renewed = answer
     return WindowReply(
