@@ -6,20 +6,22 @@ from typing import Any
 import pytest
 
 from tests.exchanges import AGAIN, ByHand, Case, Intent, one_call_is_recorded
-from tests.servers import stock
+from tests.servers import served, stock
 from trmm_async import (
-    NotFoundError,
-    OutcomeUnknownError,
-)
-from trmm_async.errors import (
     ConnectionFailedError,
     DecodeError,
+    InvalidRequestError,
+    NotFoundError,
+    OutcomeUnknownError,
+    TRMMError,
+    UnsupportedError,
+)
+from trmm_async.errors import (
     PermissionDeniedError,
     RateLimitedError,
     ServerError,
     ServerFaultError,
     TimeoutError,
-    TRMMError,
 )
 from trmm_async.models import (
     Alert,
@@ -202,3 +204,24 @@ class TestAlertsByHand:
             with pytest.raises(OutcomeUnknownError) as caught:
                 ByHand(lost, b'{"id": 8}', error).of(lambda it: it.alerts.delete(8, with_history=True))
             assert (caught.value, caught.value.__cause__) == (lost, error)
+
+
+class TestBothKinds:
+    async def test_alerts(self, dialect: str) -> None:
+        async with served(dialect, agents=1) as (server, trmm):
+            agent_id = server.agent_ids[0]
+            server.raise_alert(agent_id, severity="purple", message="what is this")
+            (alert,) = await trmm.alerts.list()
+            assert (alert.agent_id, alert.severity, alert.resolved) == (agent_id, "purple", False)
+            if dialect == "gateway":
+                await trmm.alerts.acknowledge(alert.id)
+            else:
+                with pytest.raises(UnsupportedError, match=r"use alerts\.snooze.* or alerts\.resolve"):
+                    await trmm.alerts.acknowledge(alert.id)
+            await trmm.alerts.resolve(alert)
+            assert (await trmm.alerts.list())[0].resolved
+            with pytest.raises(NotFoundError):
+                await trmm.alerts.resolve(99999)
+            for bad in ("5001", None, True, -1, 1.5):
+                with pytest.raises(InvalidRequestError, match="alert"):
+                    await trmm.alerts.resolve(bad)  # type: ignore[arg-type]

@@ -160,3 +160,15 @@ async def test_a_gateway_has_names_alone() -> None:
     async with served("gateway", agents=1) as (_, trmm):
         with pytest.raises(UnsupportedError, match=r"clients\.create with settings"):
             await trmm.clients.create(name="x", block_policy_inheritance=True)
+
+
+class TestBothKinds:
+    async def test_clients_and_sites(self, dialect: str) -> None:
+        async with served(dialect, agents=1) as (_, trmm):
+            clients = await trmm.clients.list()
+            assert await trmm.clients.sites(clients[0]) == list(clients[0].sites)
+            made = await trmm.clients.create(name="New tenant")
+            assert made in await trmm.clients.list()
+            assert (await trmm.clients.create(name=" Another ")).name == "Another"
+            with pytest.raises(InvalidRequestError, match="name"):
+                await trmm.clients.create(name="  ")

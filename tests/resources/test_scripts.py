@@ -16,7 +16,7 @@ from tests.exchanges import (
     answer_of,
     one_call_is_recorded,
 )
-from tests.servers import stock
+from tests.servers import served, stock
 from trmm_async import (
     TRMM,
     BadRequestError,
@@ -208,3 +208,30 @@ class TestScriptsByHand:
         with pytest.raises(AgentUnreachableError, match="natsdown") as caught:
             ByHand(b'"natsdown"').of(lambda it: it.scripts.test(OFFLINE, **TRIAL))
         assert not isinstance(caught.value, OutcomeUnknownError)
+
+
+SUNDAYS_AT_THREE = {"gateway": "0 3 * * SUN", "stock": "0 3 * * 0"}
+
+
+class TestBothKinds:
+    async def test_scripts_checks_and_tasks(self, dialect: str) -> None:
+        async with served(dialect, agents=2) as (server, trmm):
+            agent_id = server.agent_ids[0]
+            assert all(script.name and script.shell for script in await trmm.scripts.list())
+            own = await trmm.checks.list(agent=agent_id)
+            assert own
+            assert {check.agent_id for check in own} == {agent_id}
+            assert len(await trmm.checks.list()) > len(own)
+            made = await trmm.tasks.create(name=" t ", agent=agent_id, script=1, schedule="0  3 * * SUN")
+            (listed,) = [task for task in await trmm.tasks.list() if task.id == made.id]
+            assert (listed.name, listed.agent_id, listed.schedule) == (
+                made.name,
+                made.agent_id,
+                made.schedule,
+            )
+            assert made.name == "t"
+            assert (made.agent_id, made.schedule, made.enabled) == (
+                agent_id,
+                SUNDAYS_AT_THREE[dialect],
+                True,
+            )

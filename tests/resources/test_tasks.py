@@ -1,14 +1,16 @@
 """`trmm.tasks` on a stock server."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
 from tests.exchanges import AGAIN, NEVER, WINDOWS, ByHand, Case, answer_of, assert_is_recorded
-from tests.servers import stock
+from tests.servers import count, served, stock
 from trmm_async import (
     InvalidRequestError,
     NotFoundError,
+    UnsupportedError,
 )
 from trmm_async.calls import Replay
 from trmm_async.kinds import Task
@@ -103,3 +105,24 @@ class TestTasksByHand:
         with pytest.raises(InvalidRequestError, match="name one, agent="):
             script.of(lambda it: it.tasks.run(1))
         assert [call.method for call in script.calls] == ["GET"]
+
+
+class TestBothKinds:
+    async def test_a_wrong_schedule_says_which_field(self, dialect: str) -> None:
+        async with served(dialect, agents=1) as (server, trmm):
+            with pytest.raises(InvalidRequestError, match="hour '25'"):
+                await trmm.tasks.create(name="t", agent="a", script=1, schedule="0 25 * * *")
+            with pytest.raises(InvalidRequestError, match="enabled"):
+                await trmm.tasks.create(name="t", agent="a", script=1, schedule="0 2 * * *", enabled=1)  # type: ignore[arg-type]
+            assert server.requests == []
+
+    @pytest.mark.parametrize("schedule", ["*/5 * * * *", "0 3,15 * * *", "0 3 1 * MON"])
+    async def test_a_schedule_that_a_server_has_not_is_said_to_be(self, dialect: str, schedule: str) -> None:
+        async with served(dialect, agents=1) as (server, trmm):
+            order: Any = {"name": "t", "agent": server.agent_ids[0], "script": 1, "schedule": schedule}
+            if dialect == "gateway":
+                assert (await trmm.tasks.create(**order)).schedule == schedule
+                return
+            with pytest.raises(UnsupportedError, match=r"create several tasks, or use tasks\.set_up"):
+                await trmm.tasks.create(**order)
+            assert count(server, "POST") == 0

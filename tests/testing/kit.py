@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from trmm_async.testing import Simulator
 
 START = 1_776_767_535.0
+Row = dict[str, object]
 
 
 @dataclass
@@ -125,3 +126,14 @@ async def frame(socket: websockets.ClientConnection) -> dict[str, object]:
 async def frames(socket: websockets.ClientConnection, count: int) -> list[dict[str, object]]:
     """Receive several of them."""
     return [await frame(socket) for _ in range(count)]
+
+
+async def rows(http: Http, path: str) -> list[Row]:
+    answer = await http.get(path)
+    assert answer.status == 200, answer.body
+    return answer.items
+
+
+async def one(http: Http, path: str, **wanted: object) -> Row:
+    """Return the row of a list with these values."""
+    return next(row for row in await rows(http, path) if wanted.items() <= row.items())
