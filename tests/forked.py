@@ -5,6 +5,7 @@ any process does: with an exit code, and with all that Python says when it goes.
 what Python or a module does when it is loaded (read PYTHONIOENCODING, import something) needs a real start.
 """
 
+import atexit
 import fcntl
 import gc
 import importlib
@@ -45,12 +46,18 @@ Finished = subprocess.CompletedProcess[str]
 WARM: Final[dict[str, tuple[str, ...]]] = {
     "package": ("trmm_async.testing.plugin", "trmm_async.shared", "pytest", "pytest_asyncio.plugin"),
     # Without typer.rich_utils and keyring, which look at the environment when they are loaded.
-    "postgres": ("trmm_async.fleet.postgres.store",),
-    "cli": ("trmm_async.cli.app", "trmm_async.cli.console", "rich.markdown", "rich.progress"),
+    "cli": (
+        "trmm_async.cli.console",
+        "trmm_async.config",
+        "trmm_async.fleet.postgres.store",
+        "platformdirs.unix",
+        "rich.markdown",
+        "rich.progress",
+    ),
 }
 """By kind of program: what is imported before the forks, beside all that the package's public names need."""
 
-OPTIONS: Final = {"package": ("-X", "dev", "-W", "error"), "postgres": (), "cli": ()}
+OPTIONS: Final = {"package": ("-X", "dev", "-W", "error"), "cli": ()}
 """Of Python."""
 
 
@@ -142,7 +149,10 @@ class Forks:
         environment = {
             name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "TRMM"))
         }
-        command = f"import tests.forked; exec(tests.forked.program({kind!r}, {self.address!r}))"
+        command = (
+            f"import tests.forked; code = tests.forked.program({kind!r}, {self.address!r})\n"
+            "with tests.forked.ended_soon(): exec(code)"
+        )
         self._process = subprocess.Popen(
             [sys.executable, *OPTIONS[kind], "-c", command],
             cwd=ROOT,
@@ -267,7 +277,8 @@ def program(kind: str, address: str) -> CodeType:
         # Typer reads it while it makes the commands: then the shell is named, and not looked for.
         os.environ[SHELL_IS_NAMED] = "1"
         app = importlib.import_module("trmm_async.cli.app")
-        list(map(app.command_tree, ("", "--version", *app.MODULES)))
+        trees = [app.command_tree(word) for word in ("", "--version", *app.MODULES)]
+        trees[0].commands["agents"].make_context("agents", [])  # to read options, typer imports pydantic
         del os.environ[SHELL_IS_NAMED]
     for room in (trmm_async, trmm_async.testing):
         for name in room.__all__:
@@ -296,6 +307,30 @@ def program(kind: str, address: str) -> CodeType:
         _watch(fork, connection, files)
     connection.close()
     return _become(order, files)
+
+
+@contextmanager
+def ended_soon() -> Iterator[None]:
+    """End the process after the block as Python does, but leave alone what was there before the fork.
+
+    To take apart all modules takes a fork longer than most programs do: it has to copy each page first. Where
+    a program ends by an exception, or its streams can't be flushed, Python ends it.
+    """
+    code: object = 0
+    try:
+        yield
+    except SystemExit as stopped:
+        code = stopped.code or 0
+    if isinstance(code, int):
+        threading._shutdown()  # type: ignore[attr-defined]
+        atexit._run_exitfuncs()
+        vars(sys.modules["__main__"]).clear()
+        gc.collect()
+        with suppress(OSError, ValueError, AttributeError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code & 0xFF)
+    sys.exit(code)  # type: ignore[arg-type]
 
 
 def _received(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:

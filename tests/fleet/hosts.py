@@ -37,7 +37,7 @@ asyncio.run(main())
 def host(server: Simulator, database: str, lease: float = 1.0, timeout: float = 30.0) -> Iterator[Forked]:
     """A process that goes on with the run; killed in the end if it is still there."""
     words = [server.url, server.api_key, server.dialect, database, str(lease), str(timeout)]
-    with forks("postgres").start(HOST, words) as process:
+    with forks("cli").start(HOST, words) as process:
         try:
             yield process
         finally:
