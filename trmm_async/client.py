@@ -27,7 +27,7 @@ from trmm_async.limits import RateLimit
 from trmm_async.mirror import Maintenance, Mirror, MirrorSettings
 from trmm_async.models import Agent
 from trmm_async.observing import Observation, Stats
-from trmm_async.relay.opening import opened
+from trmm_async.relay.factory import make_relay
 from trmm_async.resources import (
     TOTP,
     Agents,
@@ -523,7 +523,7 @@ class TRMM:
         Raises:
             InvalidRequestError: an argument is wrong, or the package of the extra is not installed.
         """
-        return opened(
+        return make_relay(
             self._api,
             self.agents,
             hide(to),

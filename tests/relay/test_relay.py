@@ -46,7 +46,7 @@ from trmm_async.engines.redis_link import RedisLink, RedisRefusedError
 from trmm_async.events import note_host
 from trmm_async.models import ClientRef
 from trmm_async.relay.entrance import open_store, relay_address
-from trmm_async.relay.records import Record, Things, read, record_of
+from trmm_async.relay.records import AgentState, Record, read, record_of
 from trmm_async.relay.store import StaleError, Store
 from trmm_async.testing import Simulator
 
@@ -416,7 +416,7 @@ class TestRelays:
             leader = forks("package").start(PROGRAM, words, stdout=None, stderr=2)
             try:
                 async with bus.store() as store:
-                    while len((await store.look()).agents) < 3:
+                    while len((await store.state()).agents) < 3:
                         await asyncio.sleep(0.02)
                 async with bus.follow(agent=who) as events:
                     server.raise_alert(who, message="by the first")
@@ -487,7 +487,7 @@ class TestRelays:
                 async def list(self) -> list[str]:
                     return list(listed)
 
-            from trmm_async.relay.leading import RelaySource
+            from trmm_async.relay.leader import RelaySource
             from trmm_async.resources.live import subscribe
 
             source = RelaySource(
@@ -576,8 +576,8 @@ class TestStores:
             with pytest.raises(StaleError):
                 await self.append(old, 2, "stale")
             with pytest.raises(StaleError):
-                await old.keep()
-            await old.leave()  # and takes nobody else's lease
+                await old.renew()
+            await old.resign()  # and takes nobody else's lease
             assert (await new.end()).is_led
             assert await self.outputs(new) == ["a", "b"]
 
@@ -590,7 +590,7 @@ class TestStores:
                 )
             await self.append(store, 2, "b", "c", position="")
             assert await self.outputs(store) == ["a", "b", "c"]
-            look = await store.look()
+            look = await store.state()
             assert (look.position, look.last) == ("p", (await store.end()).last)
             assert look.agents == {"a": {"alert-1": "text"}}
 
@@ -605,7 +605,7 @@ class TestStores:
         async with bus.store() as one, bus.store() as other:
             assert await one.lead(5.0) is not None
             await self.append(one, 1, "a", "b")
-            await one.leave()
+            await one.resign()
             assert await other.lead(5.0) is not None
             await self.append(other, 1, "c")
             entries = await other.read("", 0.0)
@@ -620,7 +620,7 @@ class TestStores:
             await self.append(store, 1, "a")
             await bus.lose("all")
             with pytest.raises(StaleError):
-                await store.keep()
+                await store.renew()
             assert (await store.end()) == ("", False)
             assert await store.lead(5.0) is not None
             await self.append(store, 1, "b")
@@ -663,7 +663,7 @@ class TestRedis:
             for _ in range(2):
                 assert await store.lead(5.0) is not None
                 await TestStores().append(store, 1, "a")
-                await store.leave()
+                await store.resign()
         with pytest.raises(RedisRefusedError, match="equal or smaller"):
             await told(bus.engine, "XADD", "trmm:{relay:acme}:stream", "1-9", "t", "x")
 
@@ -672,7 +672,7 @@ class TestRedis:
             for _ in range(3):
                 assert await store.lead(5.0) is not None
                 await TestStores().append(store, 1, "a")
-                await store.leave()
+                await store.resign()
             await told(bus.engine, "DEL", "trmm:{relay:acme}:epoch")
             assert await store.lead(5.0) is not None
             await TestStores().append(store, 1, "a")
@@ -730,7 +730,7 @@ class TestNats:
             assert await one.lead(5.0) is not None
             await TestStores().append(one, 1, *large, position=token_hex(1_000_000))
             await TestStores().append(one, 3, "c", position="")
-            await one.leave()
+            await one.resign()
             look = await other.lead(5.0)
             assert look is not None
             assert len(look.position) == 2_000_000
@@ -757,8 +757,8 @@ class TestNats:
                 ToWrite(one._subject, b" ".join(words) + b"\n" + rest[:9], one._log.end_of_log)
             )
             end = await other.end()
-            assert end.last == (await other.look()).last == (await other.read("", 0.0))[-1].place
-            await one.leave()
+            assert end.last == (await other.state()).last == (await other.read("", 0.0))[-1].place
+            await one.resign()
             assert await other.lead(5.0) is not None
             await TestStores().append(other, 1, "b")
             assert await TestStores().outputs(other) == ["a", "b"]
@@ -774,13 +774,13 @@ class TestNats:
             found = await TestStores().outputs(other)
             assert found[-5:] == ["26", "27", "28", "29", "30"]
             assert len(found) <= 6
-            look = await other.look()
+            look = await other.state()
             assert look.position == "p30"
             assert look.agents == {
                 "a.1 *>": {"status": "5", "alert-30": "open"},
                 **{f"a.{number % 4} *>": {"status": f"{number}"} for number in (6, 7, 8)},
             }
-            await one.leave()
+            await one.resign()
             assert await other.lead(5.0) == look
 
     async def test_writes_a_snapshot_anew_that_is_gone(self, bus: Bus) -> None:
@@ -789,9 +789,9 @@ class TestNats:
             for number in range(1, 11):
                 await one.append(number, TestStores.records("a"), {("a", "status"): f"{number}"}, "p", 5)
             await told_nats(bus, "PURGE", {"filter": f"trmm.relay.{NAME}.snapshot"})
-            assert (await other.look()).agents == {}
-            await one.keep()
-            assert (await other.look()).agents == {"a": {"status": "10"}}
+            assert (await other.state()).agents == {}
+            await one.renew()
+            assert (await other.state()).agents == {"a": {"status": "10"}}
 
     async def test_whose_clock_was_put_back_does_not_prolong_a_lease(self, bus: Bus) -> None:
         from trmm_async.engines.jetstream import Stored, StreamStanding
@@ -861,7 +861,7 @@ def test_an_error_travels_by_its_name_and_its_text() -> None:
 
 
 def test_how_an_agent_stands_knows_what_was_told() -> None:
-    present = Things()
+    present = AgentState()
     online: Event = AgentOnline(agent_id="a")
     note_host(online, "h")
     done: Event = ScriptOutput(agent_id="a", cmd_id="7", done=True)
@@ -870,7 +870,7 @@ def test_how_an_agent_stands_knows_what_was_told() -> None:
     for event in (online, done, Live(agent_id="a", time=QUICK.clock())):
         things |= present.take(event, record_of(event, None))
     assert set(things) == {"status", "runs"}
-    again = Things(things)
+    again = AgentState(things)
     assert again.has(AgentOnline(agent_id="a", time=QUICK.clock()))
     assert not again.has(AgentOffline(agent_id="a"))
     assert again.has(done)

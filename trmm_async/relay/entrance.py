@@ -1,7 +1,4 @@
-"""How followers come in: checks what is given, before the library for it is loaded.
-
-Over everything else of this room but `opening`.
-"""
+"""Makes the subscription of a follower: checks the arguments, and then loads the library of the engine."""
 
 import re
 from typing import TYPE_CHECKING, Final
@@ -33,46 +30,45 @@ def follow(
     severity: Severities | None = None,
     settings: StreamSettings | None = None,
 ) -> Subscription:
-    """The events that a relay (`TRMM.relay`) tells, as a subscription: no server is asked, and no key needed.
+    """The events in the log of a relay (`TRMM.relay`), as a subscription. No server is asked, no key needed.
 
         async with follow("redis://bus.internal:6379/1", name="acme", snapshot=True) as events:
             async for event in events: ...
 
-    Each follower gets everything, at its own pace. What is no longer in the log, since it came too late or
-    the log was lost, is told as a `Gap` of each agent, then how it stands, then `Live`. While the log is
-    away, the stream waits; it goes on where it was.
+    Each follower gets all events, at its own pace. If events are no longer in the log, because the follower
+    is too late or the log was lost, each agent gets a `Gap`, then its present state, then `Live`. While the
+    log can't be reached, the stream waits, and then continues from where it was.
 
     Args:
-        url: where the relay writes to: `redis://…`, `rediss://…`, `unix://…` (extra `[redis]`), `nats://…` or
-            `tls://…` (extra `[nats]`).
+        url: the server that the relay writes to: `redis://…`, `rediss://…`, `unix://…` (extra `[redis]`),
+            `nats://…` or `tls://…` (extra `[nats]`).
         name: the relay's name.
-        snapshot: tell first how each agent stands, and then `Live`.
-        since: the `position` of an earlier subscription to this relay: everything since is told.
-        agent: events of these agents alone.
-        client: of the agents of this client alone, by id, name or object.
-        kind: types of events; `Gap`, `Live` and `Ended` come in any case.
-        severity: alerts of this severity alone, or of these.
+        snapshot: yield the present state of each agent first, and then `Live`.
+        since: the `position` of an earlier subscription to this relay: all events since then are yielded.
+        agent: only events of these agents.
+        client: only events of the agents of this client, by id, name or object.
+        kind: only events of these types; `Gap`, `Live` and `Ended` are always yielded.
+        severity: only alerts of this severity, or of these.
         settings: sizes and times.
 
     Raises:
-        InvalidRequestError: an argument is wrong, `since` is a position of other events, or the library
-            is missing.
-
-    The block raises on entering ConnectionFailedError, if the log can't be read.
+        InvalidRequestError: an argument is invalid, `since` is a position of other events, or the engine's
+            library is not installed.
+        ConnectionFailedError (on entering): the log can't be read.
     """
     url = hide(url)
     wants = wanted(kind, agent, client, severity, marks=True)
     store = open_store(relay_address(url, "url"), relay_name(name))
-    from trmm_async.relay import follower  # noqa: PLC0415 - as the store: what for, before it is asked for
+    from trmm_async.relay import follower  # noqa: PLC0415 - after the arguments are checked
 
     return follower.follow(store, settings or StreamSettings(), wants, snapshot=snapshot, since=since)
 
 
 def relay_address(url: object, what: str) -> EngineAddress:
-    """Where a relay writes to.
+    """Check and take apart the URL of the server that a relay writes to.
 
     Raises:
-        InvalidRequestError: it is no URL of a server that it can write to.
+        InvalidRequestError: it is not a URL of Redis or NATS.
     """
     if isinstance(url, str) and url.strip().partition("://")[0].lower() in NATS:
         return nats_address(url, what)
@@ -80,10 +76,10 @@ def relay_address(url: object, what: str) -> EngineAddress:
 
 
 def relay_name(name: object) -> str:
-    """A relay's name.
+    """Check a relay's name.
 
     Raises:
-        InvalidRequestError: it is none.
+        InvalidRequestError: it is not a valid name.
     """
     text = arguments.plain_text(name, "name")
     if not _NAME.fullmatch(text):
@@ -92,10 +88,10 @@ def relay_name(name: object) -> str:
 
 
 def open_store(address: EngineAddress, name: str) -> "Store":
-    """The log; nothing is opened yet.
+    """The log of a relay. No connection is opened yet.
 
     Raises:
-        InvalidRequestError: the library is missing.
+        InvalidRequestError: the engine's library is not installed.
     """
     extra = "nats" if address.is_nats else "redis"
     try:

@@ -17,8 +17,8 @@ from trmm_async.errors import ConnectionFailedError, InvalidRequestError, TRMMEr
 from trmm_async.events import Ended, Event, Gap, Live
 from trmm_async.models import ClientRef
 from trmm_async.plaintext import log_of
-from trmm_async.relay.records import Record, Things, read
-from trmm_async.relay.store import Entry, LogLook, Store
+from trmm_async.relay.records import AgentState, Record, read
+from trmm_async.relay.store import Entry, LogState, Store
 from trmm_async.stream import (
     Outlet,
     Place,
@@ -56,7 +56,7 @@ def follow(
 
     async def find() -> Source:
         try:
-            look, end = await store.look(), await store.end()
+            log, end = await store.state(), await store.end()
         except (EngineAwayError, EngineRefusedError) as error:
             away = str(error)
         except BaseException:
@@ -65,7 +65,7 @@ def follow(
         else:
             state = StreamState.LIVE if end.is_led else StreamState.CONNECTING
             return LogReader(
-                store, look, state, wants=wants, settings=settings, add=subscription.add, begun=begun
+                store, log, state, wants=wants, settings=settings, add=subscription.add, begun=begun
             )
         await store.aclose()
         raise ConnectionFailedError(f"the relay {store.name!r} at {store.where} can't be read: {away}")
@@ -75,7 +75,7 @@ def follow(
 
 
 class _Followed:
-    """One agent's part of the stream; see `stream.source.AgentStreamState`."""
+    """Where one agent's stream stands, as `stream.source.AgentStreamState` describes it."""
 
     def __init__(self, start: Start, now: datetime, state: StreamState) -> None:
         self.start = start
@@ -85,7 +85,7 @@ class _Followed:
         self.settled.set()
         self.problem: TRMMError | None = None
         self.last: datetime = start.place.since if start.place is not None else now
-        self.present: Things = Things()
+        self.present: AgentState = AgentState()
 
     @property
     def stamp(self) -> object:
@@ -97,11 +97,11 @@ class _Followed:
 
 
 class LogReader:
-    """Reads a relay's log as a source of events; see `stream.source.Source`.
+    """Reads a relay's log: a `stream.source.Source` of events.
 
     Args:
         store: the log.
-        look: the present state of the agents in the log.
+        log: the present state of the log.
         state: whether a relay leads now.
         wants: which events are yielded.
         settings: sizes and times.
@@ -112,7 +112,7 @@ class LogReader:
     def __init__(
         self,
         store: Store,
-        look: LogLook,
+        log: LogState,
         state: StreamState,
         *,
         wants: EventFilter,
@@ -121,7 +121,7 @@ class LogReader:
         begun: str | None,
     ) -> None:
         self._store = store
-        self._look = look
+        self._log = log
         self._wants = wants
         self._settings = settings
         self._add = add
@@ -130,9 +130,9 @@ class LogReader:
         self._left: set[str] = set()
         self._clients: dict[str, ClientRef] = {}
         self._state = state
-        self._at = look.last if begun is None else begun
+        self._at = log.last if begun is None else begun
         self._is_telling_state = False
-        # What waits for the reader, each with the place to begin at if it is not read.
+        # Events that the reader has not taken yet, each with the place from which to continue without it.
         self._sent: deque[tuple[Event, str]] = deque()
         self._place = ("", "")
         self._task: asyncio.Task[None] | None = None
@@ -142,28 +142,24 @@ class LogReader:
         return f"<LogReader {self._store!r}, {len(self._agents)} agents>"
 
     def open(self, outlet: Outlet, begun: SourcePlace | None) -> None:
-        """See `stream.source.Source`."""
-        del begun  # as it was given to `follow`
+        del begun  # `follow` was given it already
         self._outlet = outlet
         self._clients = outlet.clients
-        for agent_id, things in self._look.agents.items():
-            self._meet(agent_id, next(iter(Things(things).records), None))
+        for agent_id, texts in self._log.agents.items():
+            self._meet(agent_id, next(iter(AgentState(texts).records), None))
         self._task = asyncio.create_task(self._read(), name="trmm_async: a relay's log")
         outlet.watch(self._task)
 
     def follow(self, agent_id: str, start: Start) -> _Followed:
-        """See `stream.source.Source`."""
         self._left.discard(agent_id)
         followed = self._agents[agent_id] = _Followed(start, self._settings.clock(), self._state)
         return followed
 
     def leave(self, agent_id: str) -> None:
-        """See `stream.source.Source`."""
         self._left.add(agent_id)
         self._agents.pop(agent_id, None)
 
     def place(self, unread: Sequence[Event]) -> SourcePlace | None:
-        """See `stream.source.Source`."""
         self._forget_read(unread)
         at = self._sent[0][1] if self._sent else self._at
         if self._place[0] != at or not self._place[1]:
@@ -176,11 +172,10 @@ class LogReader:
             self._sent.popleft()
 
     def close(self) -> None:
-        """See `stream.source.Source`."""
         if self._task is None or self._task.done():
             self._drop()
         else:
-            # Not before the task is over, which is just being cancelled: the connection is under it.
+            # The task, which is being cancelled, still uses the connection.
             self._task.add_done_callback(self._drop)
 
     def _drop(self, task: object = None) -> None:
@@ -188,21 +183,20 @@ class LogReader:
         self._closing = asyncio.ensure_future(self._store.aclose())
 
     def remaining(self) -> list[asyncio.Future[None]]:
-        """See `stream.source.Source`."""
         return [self._closing] if self._closing is not None and not self._closing.done() else []
 
     def cut(self) -> None:
-        """See `stream.source.Source`: nobody is waited for."""
+        """Do nothing: no agent is waited for."""
 
     # -- the task --------------------------------------------------------------------------------------------
 
     async def _read(self) -> None:
-        # A position takes its reader up where it was; what is missing there shows by the first entry.
+        # With a position, reading continues from there, and the first entry shows whether any were lost.
         if not self._is_resumed:
-            await self._tell_present(self._look, only_asked=True)
+            await self._tell_present(self._log, only_asked=True)
         elif self._at == _UNTOLD:
-            await self._persist(partial(self._resync, "how the agents stand was not read to its end"))
-        self._look = LogLook()
+            await self._persist(partial(self._resync, "the agents' states were not read to their end"))
+        self._log = LogState()
         await self._persist(self._turn, for_ever=True)
 
     async def _persist(self, act: Callable[[], Awaitable[None]], *, for_ever: bool = False) -> None:
@@ -222,7 +216,7 @@ class LogReader:
                 refused = InvalidRequestError(f"{self._store.where} refuses the reader: {error}")
                 for agent_id in list(self._agents):
                     await self._outlet.ended(agent_id, refused)
-                await asyncio.Event().wait()  # nothing more comes
+                await asyncio.Event().wait()  # nothing more can be read
 
     async def _turn(self) -> None:
         entries = await self._store.read(self._at, min(_WAIT, self._settings.ping_interval))
@@ -286,26 +280,26 @@ class LogReader:
 
     async def _resync(self, reason: str) -> None:
         """Yield a `Gap`, the present state and `Live` for each agent."""
-        look = await self._store.look()
-        if not look.agents and not look.last:
+        log = await self._store.state()
+        if not log.agents and not log.last:
             # No relay has begun a new log yet; look again later.
             await asyncio.sleep(self._settings.backoff_first)
             return
         now = self._settings.clock()
         self._is_telling_state = True
-        for agent_id, things in look.agents.items():
-            self._meet(agent_id, next(iter(Things(things).records), None))
+        for agent_id, texts in log.agents.items():
+            self._meet(agent_id, next(iter(AgentState(texts).records), None))
         for agent_id, followed in list(self._agents.items()):
             gap = Gap(agent_id=agent_id, since=min(followed.last, now), until=now, reason=reason)
             self._outlet.observers.gap(gap)
             await self._tell(followed, gap)
-        await self._tell_present(look, only_asked=False)
+        await self._tell_present(log, only_asked=False)
 
-    async def _tell_present(self, look: LogLook, *, only_asked: bool) -> None:
+    async def _tell_present(self, log: LogState, *, only_asked: bool) -> None:
         now = self._settings.clock()
         self._is_telling_state = True
         for agent_id, followed in list(self._agents.items()):
-            before, followed.present = followed.present, Things(look.agents.get(agent_id))
+            before, followed.present = followed.present, AgentState(log.agents.get(agent_id))
             if only_asked and not followed.start.snapshot:
                 continue
             for record in followed.present.records:
@@ -314,7 +308,7 @@ class LogReader:
             for gone in before.resolved_in(followed.present):
                 await self._tell(followed, gone)
             await self._tell(followed, Live(agent_id=agent_id, time=now))
-        self._at, self._is_telling_state = look.last, False
+        self._at, self._is_telling_state = log.last, False
 
 
 def _read_place(begun: SourcePlace | None, name: str) -> str:

@@ -1,6 +1,6 @@
-"""An event as it stands in a relay's log, and how an agent stands after it. Pure.
+"""The form of an event in a relay's log, and an agent's state after it. Pure.
 
-Below `store`. An error that travels in an `Ended` arrives as a `RecordedError`: by its name and its text.
+The error of an `Ended` is stored as its name and its text, and is read as a `RecordedError`.
 """
 
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ from trmm_async.events import (
 )
 from trmm_async.models import ClientRef
 
-__all__ = ["Things", "Record", "read", "record_of"]
+__all__ = ["AgentState", "Record", "read", "record_of"]
 
 _RUNS: Final = "runs"
 _RUNS_KEPT: Final = 20
@@ -41,7 +41,7 @@ _KINDS: Final[Mapping[str, type]] = {
 
 
 class Record(NamedTuple):
-    """One event: its class's name, whose client its agent is of (id and name), and itself as JSON."""
+    """One event: the name of its class, its agent's client (id and name), and the event as JSON."""
 
     kind: str
     client: tuple[int | None, str] | None
@@ -49,7 +49,7 @@ class Record(NamedTuple):
 
 
 def record_of(event: Event, client: ClientRef | None) -> Record:
-    """Write an event down."""
+    """Make the record of an event."""
     of = None if client is None else (client.id, client.name)
     if isinstance(event, Ended):
         error = event.error
@@ -59,7 +59,7 @@ def record_of(event: Event, client: ClientRef | None) -> Record:
 
 
 def read(record: Record) -> Event | None:
-    """Read one; None for a kind that is none of ours, as of a later version of this package."""
+    """The event of a record; None for an unknown kind, which a later version of this package may write."""
     if record.kind == "Ended":
         agent_id, hostname, kind, text = codec.exact(tuple[str, str | None, str, str], record.text)
         return Ended(agent_id=agent_id, hostname=hostname, error=RecordedError(kind, text))
@@ -67,71 +67,72 @@ def read(record: Record) -> Event | None:
     return None if kind_of is None else cast("Event", codec.exact(kind_of, record.text))
 
 
-class Things:
-    """How one agent stands: its status, its alerts that are not resolved, and which runs have ended last.
+class AgentState:
+    """The state of one agent: its status, its open alerts, and the runs that have ended last.
 
-    Kept as the records that told it, each a thing by itself, so that an event changes one of them.
+    It is stored as texts by key: "status", one key for each alert, and "runs". The text of a status or an
+    alert is the record of the event that reported it. So one event changes one key.
 
     Args:
-        things: as `take` gave them, put together.
+        texts: the texts by key, as the results of `take` add up.
     """
 
-    __slots__ = ("_runs", "_told")
+    __slots__ = ("_reported", "_runs")
 
-    def __init__(self, things: Mapping[str, str] | None = None) -> None:
-        self._told: dict[str, tuple[AgentOnline | AgentOffline | AlertEvent, Record]] = {}
+    def __init__(self, texts: Mapping[str, str] | None = None) -> None:
+        self._reported: dict[str, tuple[AgentOnline | AgentOffline | AlertEvent, Record]] = {}
         self._runs: list[str] = []
-        for thing, text in (things or {}).items():
-            if thing == _RUNS:
+        for key, text in (texts or {}).items():
+            if key == _RUNS:
                 self._runs = codec.exact(list[str], text)
             elif isinstance(event := read(record := codec.exact(Record, text)), _STATES):
-                self._told[thing] = event, record
+                self._reported[key] = event, record
 
     def take(self, event: Event, record: Record) -> dict[str, str]:
-        """An event was told. Which things stand otherwise now, as text; empty for one that is no more."""
+        """Apply an event. Returns the keys that it changes, with their texts; empty if a key is removed."""
         if isinstance(event, ScriptOutput) and event.done and event.cmd_id:
             self._runs = [*self._runs[1 - _RUNS_KEPT :], event.cmd_id]
             return {_RUNS: codec.encode(self._runs).decode()}
         if isinstance(event, Ended):
-            gone = dict.fromkeys([*self._told, *([_RUNS] if self._runs else ())], "")
-            self._told, self._runs = {}, []
-            return gone
+            removed = dict.fromkeys([*self._reported, *([_RUNS] if self._runs else ())], "")
+            self._reported, self._runs = {}, []
+            return removed
         if not isinstance(event, _STATES):
             return {}
-        thing = _thing(event)
+        key = _key(event)
         if isinstance(event, AlertEvent) and event.alert.resolved:
-            return {} if self._told.pop(thing, None) is None else {thing: ""}
-        self._told[thing] = event, record
-        return {thing: codec.encode(record).decode()}
+            return {} if self._reported.pop(key, None) is None else {key: ""}
+        self._reported[key] = event, record
+        return {key: codec.encode(record).decode()}
 
     def has(self, event: Event) -> bool:
-        """Whether this was told already, as far as it is a state, or the end of a run."""
+        """Whether an event reports a state, or the end of a run, that is known already."""
         if not isinstance(event, _STATES):
             return isinstance(event, ScriptOutput) and event.done and event.cmd_id in self._runs
-        known, _ = self._told.get(_thing(event), (None, None))
+        known, _ = self._reported.get(_key(event), (None, None))
         if isinstance(event, AlertEvent):
             return event.alert == known.alert if isinstance(known, AlertEvent) else event.alert.resolved
         return type(known) is type(event)
 
-    def has_thing(self, thing: str) -> bool:
-        """Whether this stands."""
-        return thing in self._told
+    def has_key(self, key: str) -> bool:
+        """Whether an event is known that reported this status or open alert."""
+        return key in self._reported
 
     @property
     def records(self) -> list[Record]:
-        """What tells status and alerts."""
-        return [record for _, record in self._told.values()]
+        """The records that report the status and the open alerts."""
+        return [record for _, record in self._reported.values()]
 
-    def resolved_in(self, later: "Things") -> list[AlertEvent]:
-        """Alerts that are open here and are not in a later one, as events that say so."""
+    def resolved_in(self, later: "AgentState") -> list[AlertEvent]:
+        """The alerts that are open here and not in a later state, as events that they were resolved."""
         return [
             msgspec.structs.replace(
                 event, change="resolved", alert=msgspec.structs.replace(event.alert, resolved=True)
             )
-            for thing, (event, _) in self._told.items()
-            if isinstance(event, AlertEvent) and not later.has_thing(thing)
+            for key, (event, _) in self._reported.items()
+            if isinstance(event, AlertEvent) and not later.has_key(key)
         ]
 
 
-def _thing(event: AgentOnline | AgentOffline | AlertEvent) -> str:
+def _key(event: AgentOnline | AgentOffline | AlertEvent) -> str:
     return f"alert-{event.alert.id}" if isinstance(event, AlertEvent) else "status"

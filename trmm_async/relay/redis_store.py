@@ -1,10 +1,10 @@
-"""A relay's log in a Redis server: a stream of events, and beside it a hash of how the agents stand.
+"""A relay's log in a Redis server: a stream of events, and a hash with the agents' states.
 
-Satisfies `store.Store`. What is written is written by one script, so that the hash and the stream's end
-belong together at every moment: a snapshot and the place to go on from are one read.
+It implements `store.Store`. One script writes both, so the hash and the stream's end belong together at every
+moment, and one read of the hash gives the states and the place from which to continue.
 
-The epoch is the fence, and the server keeps it: entries have the ids `<epoch>-<n>`, the script refuses
-whoever is not of the present epoch, and the server itself refuses an id that is not above all before it.
+The epoch is the fence, and the server enforces it: entries have the ids `<epoch>-<n>`, the script refuses a
+writer of any other epoch, and the server itself refuses an id that is not above all ids before it.
 """
 
 import secrets
@@ -14,14 +14,14 @@ from typing import Any, Final
 from trmm_async.engines.address import EngineAddress
 from trmm_async.engines.redis_link import LuaScript, RedisLink, RedisRefusedError
 from trmm_async.relay.records import Record
-from trmm_async.relay.store import BATCH, Changes, End, Entry, LogLook, StaleError
+from trmm_async.relay.store import BATCH, Changes, Entry, LogEnd, LogState, StaleError
 
 __all__ = ["RedisStore"]
 
 _STALE: Final = ("STALE", "ERR The ID specified in XADD is equal or smaller")
 _SLACK: Final = 2.0
 
-# KEYS everywhere: the stream, the hash, the last epoch, the lease. A place is `<epoch>-<n>@<tag>`.
+# KEYS of all scripts: the stream, the hash, the last epoch, the lease. A place is `<epoch>-<n>@<tag>`.
 
 LEAD: Final = LuaScript("""
 local stream, state, epoch, lease = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
@@ -47,7 +47,8 @@ redis.call('HSET', state, 'last', last, 'tag', tag)
 return mine
 """)
 
-# Whether this one may still write, and the log is whole: the place of the last entry.
+# Checks that the caller still leads and that the log was not lost, and renews the lease. `last` is then the
+# place of the last entry.
 _CHECK = """
 local stream, state, epoch, lease = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local mine, tag = ARGV[1], ARGV[2]
@@ -63,9 +64,9 @@ if held and held ~= tag then return redis.error_reply('STALE another relay holds
 redis.call('SET', lease, tag, 'PX', ARGV[3])
 """
 
-KEEP: Final = LuaScript(_CHECK + "return 1")
+RENEW: Final = LuaScript(_CHECK + "return 1")
 
-LEAVE: Final = LuaScript("""
+RESIGN: Final = LuaScript("""
 if redis.call('GET', KEYS[4]) == ARGV[1] then return redis.call('DEL', KEYS[4]) end
 return 0
 """)
@@ -100,7 +101,7 @@ return 1
 
 
 class RedisStore:
-    """See `store.Store`."""
+    """A relay's log in a Redis server, by one connection."""
 
     def __init__(self, address: EngineAddress, name: str) -> None:
         self._link = RedisLink(address)
@@ -116,30 +117,25 @@ class RedisStore:
 
     @property
     def where(self) -> str:
-        """See `Store`."""
         return str(self._address)
 
-    async def lead(self, lease: float) -> LogLook | None:
-        """See `Store`."""
+    async def lead(self, lease: float) -> LogState | None:
         tag, self._lease = secrets.token_hex(8), int(lease * 1000)
         epoch = await self._link.run(LEAD, self._keys, (tag, self._lease))
         if not epoch:
             return None
         self._epoch, self._tag = epoch, tag
-        return await self.look()
+        return await self.state()
 
-    async def keep(self) -> None:
-        """See `Store`."""
-        await self._write(KEEP, ())
+    async def renew(self) -> None:
+        await self._write(RENEW, ())
 
-    async def leave(self) -> None:
-        """See `Store`."""
-        await self._link.run(LEAVE, self._keys, (self._tag,))
+    async def resign(self) -> None:
+        await self._link.run(RESIGN, self._keys, (self._tag,))
 
     async def append(
         self, first: int, records: Sequence[Record], changes: Changes, position: str, length: int
     ) -> None:
-        """See `Store`."""
         words: list[Any] = [length, position, first, len(records)]
         for record in records:
             client = "" if record.client is None else f"{record.client[0] or ''}:{record.client[1]}"
@@ -159,32 +155,28 @@ class RedisStore:
         if stale:
             raise StaleError(stale)
 
-    async def look(self) -> LogLook:
-        """See `Store`."""
+    async def state(self) -> LogState:
         flat = await self._link.command("HGETALL", self._keys[1])
         text = {name.decode(): value.decode() for name, value in zip(flat[::2], flat[1::2], strict=True)}
         agents: dict[str, dict[str, str]] = {}
         for name in [name for name in text if name.startswith("agent:")]:
             agent_id, _, thing = name.removeprefix("agent:").rpartition("/")
             agents.setdefault(agent_id, {})[thing] = text[name]
-        return LogLook(text.get("last", ""), text.get("position", ""), agents)
+        return LogState(text.get("last", ""), text.get("position", ""), agents)
 
-    async def end(self) -> End:
-        """See `Store`."""
+    async def end(self) -> LogEnd:
         last = await self._link.command("HGET", self._keys[1], "last")
-        return End((last or b"").decode(), bool(await self._link.command("EXISTS", self._keys[3])))
+        return LogEnd((last or b"").decode(), bool(await self._link.command("EXISTS", self._keys[3])))
 
     async def read(self, after: str, wait: float) -> list[Entry]:
-        """See `Store`."""
         block = ("BLOCK", max(1, int(wait * 1000))) if wait else ()
         place = after.partition("@")[0] or "0-0"
         words = ("XREAD", "COUNT", BATCH, *block, "STREAMS", self._keys[0], place)
-        # The connection's own deadline must lie behind that of the server.
+        # The server ends the wait by itself, so the connection's own deadline must be later.
         answer = await self._link.command(*words, within=wait + _SLACK)
         return [_entry(*row) for row in answer[0][1]] if answer else []
 
     async def aclose(self) -> None:
-        """See `Store`."""
         await self._link.aclose()
 
 

@@ -1,8 +1,8 @@
 """`Relay`: reads the server's events and writes them to a log that many processes can follow.
 
 Of all relays of one name, one leads and the others stand by. When the leader's lease ends, another relay
-leads, with a higher epoch, and continues from the position in the log. `leading` is one relay's time as
-leader.
+leads, with a higher epoch, and continues from the position in the log. `leader` is a relay's work
+while it leads.
 """
 
 import asyncio
@@ -22,8 +22,8 @@ from trmm_async.errors import (
     TRMMError,
 )
 from trmm_async.plaintext import log_of
-from trmm_async.relay.leading import Leading, RelaySource
-from trmm_async.relay.store import LogLook, StaleError, Store
+from trmm_async.relay.leader import Leader, RelaySource
+from trmm_async.relay.store import LogState, StaleError, Store
 
 __all__ = ["Relay"]
 
@@ -56,7 +56,7 @@ class Relay:
         self._stopped = asyncio.Event()
         self._state = "new"
         self._written = self._dropped = 0
-        self._leading: Leading | None = None
+        self._leader: Leader | None = None
         self.trouble: str = ""
 
     def __repr__(self) -> str:
@@ -71,17 +71,17 @@ class Relay:
     @property
     def is_leading(self) -> bool:
         """Whether this relay is the one that reads the server now."""
-        return self._leading is not None and self._leading.is_reading
+        return self._leader is not None and self._leader.is_reading
 
     @property
     def written(self) -> int:
         """How many events this relay has written."""
-        return self._written + (self._leading.written if self._leading is not None else 0)
+        return self._written + (self._leader.written if self._leader is not None else 0)
 
     @property
     def dropped(self) -> int:
         """How many events were dropped while the engine could not be reached. A `Gap` has their number."""
-        return self._dropped + (self._leading.dropped if self._leading is not None else 0)
+        return self._dropped + (self._leader.dropped if self._leader is not None else 0)
 
     async def __aenter__(self) -> Self:
         if self._state != "new":
@@ -138,10 +138,10 @@ class Relay:
         """Lead if no other relay does. Returns how many seconds to wait afterwards."""
         pause = self._lease / 3
         try:
-            look = await self._store.lead(self._lease)
+            log = await self._store.lead(self._lease)
             self.trouble = ""
-            if look is not None:
-                return await self._lead(look)
+            if log is not None:
+                return await self._lead(log)
         except StaleError as error:
             _LOG.warning("relay %s: leads no more: %s", self._store.name, error)
             return 0.0
@@ -156,16 +156,16 @@ class Relay:
             _LOG.warning("relay %s: %s", self._store.name, trouble)
         self.trouble = trouble
 
-    async def _lead(self, look: LogLook) -> float:
-        leading = Leading(
-            self._store, self._source, look, lease=self._lease, length=self._length, queue=self._queue
+    async def _lead(self, log: LogState) -> float:
+        leader = Leader(
+            self._store, self._source, log, lease=self._lease, length=self._length, queue=self._queue
         )
-        self._leading = leading
+        self._leader = leader
         try:
-            return await leading.run(self._stopped)
+            return await leader.run(self._stopped)
         finally:
-            self._leading = None
-            self._written += leading.written
-            self._dropped += leading.dropped
+            self._leader = None
+            self._written += leader.written
+            self._dropped += leader.dropped
             with suppress(TRMMError):
-                await self._store.leave()
+                await self._store.resign()

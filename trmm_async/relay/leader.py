@@ -1,9 +1,9 @@
-"""One relay's time as the leader: reads the server, and writes what it told.
+"""A relay's work while it leads: it reads the server's events and writes them to the log.
 
-Over `store`; below `relay`. Two bounded queues in a row, both of the subscription: its mailbox, and a
-consumer's backlog, which drops and counts what has no room while the engine is away. So the server is read
-on. The position is taken when a batch leaves the backlog, and is written with it: what was not written counts
-as not told, and the next leader reads it again.
+The events pass two bounded queues of the subscription: its mailbox, and a consumer's backlog. While the
+engine can't be reached, the backlog drops and counts events that it has no room for, so the server is read
+all the same. The position is taken when a batch leaves the backlog, and is written with it. So what was not
+written is read again by the next leader.
 """
 
 import asyncio
@@ -21,29 +21,29 @@ from trmm_async.errors import RecordedError, TRMMError
 from trmm_async.events import Ended, Event, Gap, Live, ScriptOutput, note_host
 from trmm_async.models import Agent, ClientRef
 from trmm_async.plaintext import log_of
-from trmm_async.relay.records import Record, Things, record_of
-from trmm_async.relay.store import BATCH, LogLook, Store
+from trmm_async.relay.records import AgentState, Record, record_of
+from trmm_async.relay.store import BATCH, LogState, Store
 from trmm_async.stream import Consumer, Subscription
 from trmm_async.stream.backlog import TOO_SLOW
 
-__all__ = ["Leading", "RelaySource"]
+__all__ = ["Leader", "RelaySource"]
 
 _LOG: Final = log_of("events")
 _RETRY: Final = 0.25
 _SMALL: Final = 250_000
-"""Characters of a position that is written with every batch; a larger one is once a second."""
+"""A position of up to so many characters is written with every batch; a larger one once a second."""
 _GONE: Final = RecordedError("NotFoundError", "it is no longer one of the relay's agents")
 
 
 @dataclass(frozen=True, slots=True)
 class RelaySource:
-    """Where a relay reads.
+    """The source of a relay's events.
 
     Attributes:
-        agents: lists whom to follow.
-        events: opens a subscription to these, from a position on where one is given.
-        output: whether what scripts print is relayed.
-        relist: seconds between two looks who is to be followed; None: once.
+        agents: lists the agents to follow.
+        events: makes a subscription to the events of these agents, from a position on if one is given.
+        output: whether the output of scripts is relayed.
+        relist: seconds after which the agents are listed again; None: they are listed once.
     """
 
     agents: Callable[[], Awaitable[Sequence[str | Agent]]]
@@ -52,26 +52,26 @@ class RelaySource:
     relist: float | None
 
 
-class Leading:
-    """One time as the leader; see `run`.
+class Leader:
+    """One term as the leader, for one call of `run`.
 
     Attributes:
-        is_reading: whether the server's events come.
+        is_reading: whether the subscription to the server's events is open.
         written: how many events were written.
     """
 
     def __init__(
-        self, store: Store, source: RelaySource, look: LogLook, *, lease: float, length: int, queue: int
+        self, store: Store, source: RelaySource, log: LogState, *, lease: float, length: int, queue: int
     ) -> None:
         self._store = store
         self._source = source
         self._lease = lease
         self._length = length
         self._queue = queue
-        self._begun = look.position
+        self._begun = log.position
         self._position_size = 0
         self._positioned_at = 0.0
-        self._present = {who: Things(things) for who, things in look.agents.items()}
+        self._present = {who: AgentState(texts) for who, texts in log.agents.items()}
         self._catching_up = set(self._present)
         self._clients: dict[str, ClientRef] = {}
         self._hosts: dict[str, str] = {}
@@ -83,17 +83,17 @@ class Leading:
 
     @property
     def dropped(self) -> int:
-        """How many events had no room."""
+        """How many events the backlog had no room for."""
         return self._consumer.dropped if self._consumer is not None else 0
 
     async def run(self, stopped: asyncio.Event) -> float:
-        """Lead until it is stopped; how many seconds to wait before leading again.
+        """Lead until `stopped` is set. Returns how many seconds to wait before leading again.
 
         Raises:
-            StaleError: another leads, or the log was lost.
-            EngineAwayError: the engine was away when it was to be stopped.
-            EngineRefusedError: the engine refuses.
-            TRMMError: the server refuses, or can't be reached at the beginning.
+            StaleError: another relay leads, or the log was lost.
+            EngineAwayError: the engine could not be reached when the relay was stopped.
+            EngineRefusedError: the engine refuses us.
+            TRMMError: the server refuses us, or can't be reached at the beginning.
         """
         stopping = asyncio.create_task(stopped.wait(), name="trmm_async relay: its end")
         keeping = asyncio.create_task(self._keep(), name="trmm_async relay: its lease")
@@ -102,7 +102,7 @@ class Leading:
         try:
             await asyncio.wait([stopping, *working], return_when=asyncio.FIRST_COMPLETED)
             if stopping.done() and self.is_reading:
-                # What was read is written; others wait for a lease at most.
+                # What was read is still written, within a lease, for which other relays wait at most.
                 await asyncio.wait(working, return_when=asyncio.FIRST_COMPLETED, timeout=self._lease)
             for task in working:
                 if task.done():
@@ -119,7 +119,7 @@ class Leading:
         while True:
             await asyncio.sleep(self._lease / 3)
             try:
-                await self._store.keep()
+                await self._store.renew()
             except EngineAwayError as error:
                 _LOG.info("relay %s: %s", self._store.name, error)
 
@@ -152,7 +152,7 @@ class Leading:
             self._followed.add(agent_id(agent))
 
     async def _relist(self, events: Subscription, consumer: Consumer) -> None:
-        """Follow those that have come meanwhile, and no more those that are gone."""
+        """Follow agents that have appeared, and stop following those that are gone."""
         while self._source.relist is not None:
             await asyncio.sleep(self._source.relist)
             try:
@@ -183,9 +183,9 @@ class Leading:
 
     def _add(self, event: Event, batch: "_Batch") -> None:
         who = event.agent_id
-        present = self._present.setdefault(who, Things())
+        present = self._present.setdefault(who, AgentState())
         if isinstance(event, ScriptOutput):
-            # A stock server's history is read again from the last position that was written.
+            # A stock server's history is read again from the last position written, so output may repeat.
             if not self._source.output or present.has(event):
                 return
         elif who in self._catching_up and present.has(event):
@@ -197,7 +197,7 @@ class Leading:
             note_host(event, host)
         record = record_of(event, self._clients.get(who))
         batch.records.append(record)
-        batch.changes.update({(who, thing): text for thing, text in present.take(event, record).items()})
+        batch.changes.update({(who, key): text for key, text in present.take(event, record).items()})
         if isinstance(event, Ended):
             del self._present[who]
         if isinstance(event, Live | Ended):
@@ -213,7 +213,7 @@ class Leading:
                 if stopping.done():
                     raise
                 _LOG.info("relay %s: %s", self._store.name, error)
-                # It may have been written: what has the same numbers is written once.
+                # The batch may have been written. `append` writes nothing twice that has the same number.
                 with suppress(asyncio.TimeoutError):
                     await asyncio.wait_for(asyncio.shield(stopping), _RETRY)
             else:
@@ -223,7 +223,7 @@ class Leading:
 
 @dataclass(slots=True)
 class _Batch:
-    """What is written at once; see `Store.append`."""
+    """The arguments of one `Store.append`."""
 
     first: int
     records: list[Record] = field(default_factory=list)
@@ -232,7 +232,7 @@ class _Batch:
 
 
 async def _next(consumer: Consumer, stopping: "asyncio.Task[Any]") -> Event | None:
-    """The next event; None if it is to end, and nothing waits."""
+    """The next event; None once the relay was stopped and no event is left."""
     if (event := consumer.backlog.pop()) is not None:
         return event
     waiting: asyncio.Future[Event] = asyncio.ensure_future(anext(consumer))

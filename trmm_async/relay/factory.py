@@ -17,10 +17,10 @@ from trmm_async.stream import AlertSignal, StreamSettings, Subscription
 if TYPE_CHECKING:
     from trmm_async.relay.relay import Relay
 
-__all__ = ["opened"]
+__all__ = ["make_relay"]
 
 
-def opened(
+def make_relay(
     api: Api,
     nouns: Agents,
     to: str,
@@ -51,7 +51,7 @@ def opened(
     length = arguments.integer(length, "length", minimum=1)
     queue = arguments.integer(queue, "queue", minimum=1)
     store = open_store(address, relay_name(name))
-    from trmm_async.relay.leading import RelaySource  # noqa: PLC0415 - as the store
+    from trmm_async.relay.leader import RelaySource  # noqa: PLC0415 - as the store
     from trmm_async.relay.relay import Relay  # noqa: PLC0415
 
     async def listed() -> Sequence[str | Agent]:
