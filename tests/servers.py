@@ -80,7 +80,7 @@ def at_once(runs: Iterable[Run]) -> int:
     return max(accumulate(step for _, step in sorted(turns)), default=0)
 
 
-async def until(what: Any, seconds: float = 30.0) -> None:
+async def until(what: Any, seconds: float = 60.0) -> None:
     """Wait until a condition holds."""
     async with asyncio.timeout(seconds):
         while not what():

@@ -219,6 +219,8 @@ async def test_after_kill_9_what_is_copied_of_it_alone_sends_nothing(tmp_path: P
         async with killed_in_the_end(KILLED, words) as printed:
             for _ in range(6):
                 assert await asyncio.to_thread(printed.readline)
+        # What it had written to its sockets is read yet, and then their ends.
+        await until(lambda: server._server is None or not server._server.connections)
         sent = len(server.runs)
 
         shutil.copy2(path, tmp_path / "copy.db")
