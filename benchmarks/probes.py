@@ -21,7 +21,7 @@ from benchmarks.rivals import AGENTS_PATH, HEADERS, PydanticAgents, bare_reader,
 from trmm_async import TRMM, Alert, MirrorSettings, StreamSettings
 from trmm_async.dialects import AgentFilter, Gateway
 from trmm_async.mirror.feeds import resync
-from trmm_async.mirror.picture import Picture
+from trmm_async.mirror.state import MirrorState
 from trmm_async.stream import emptied
 
 __all__: list[str] = []
@@ -207,8 +207,8 @@ async def mirror(count: str) -> dict[str, float]:
     before = tracemalloc.get_traced_memory()[0]
     listed = read(body)
     alone = tracemalloc.get_traced_memory()[0] - before
-    picture = Picture(inventory=True, custom_fields=True)
-    await resync(picture, emptied(listed), [], lambda _: True, lambda _: False)
+    state = MirrorState(inventory=True, custom_fields=True)
+    await resync(state, emptied(listed), [], lambda _: True, lambda _: False)
     gc.collect()
     held = tracemalloc.get_traced_memory()[0] - before
     return {"agents": alone / _MEGA, "mirror": held / _MEGA}

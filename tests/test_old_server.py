@@ -8,7 +8,7 @@ import pytest
 
 from tests.servers import count, served, until
 from tests.stream.fake_gateway import all_of
-from tests.stream.test_polling import client, kinds, quick
+from tests.stream.test_poll_source import client, kinds, quick
 from trmm_async import TRMM, CommandOutput, WebhookReceiver
 from trmm_async.errors import NotFoundError, TRMMError, UnsupportedError
 from trmm_async.events import DASHBOARD, AgentOffline, Ended

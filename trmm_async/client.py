@@ -63,7 +63,7 @@ from trmm_async.resources.live import subscribe
 from trmm_async.resources.names import AnyClient, AnySite
 from trmm_async.retry import RetryPolicy
 from trmm_async.script_runs import HistoryWaits, RunPoller
-from trmm_async.stream import AlertSignal, Dialer, Events, Looker, StreamSettings, Subscription
+from trmm_async.stream import AlertSignal, Dialer, Events, SharedPoller, StreamSettings, Subscription
 from trmm_async.transport import RawResponse, Secrets, Server, Transport
 from trmm_async.words import MonitoringType
 
@@ -240,7 +240,7 @@ class TRMM:
         self._is_view = False
         self._remember: Callable[[str], None] | None = None
         api = Api(transport, dialer, resolver, poller, tokens)
-        api.looker = Looker(ServerWatch(api))
+        api.shared_poller = SharedPoller(ServerWatch(api))
         self._wire(api)
 
     def _become_view(self, api: Api) -> None:

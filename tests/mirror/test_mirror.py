@@ -36,7 +36,7 @@ from trmm_async import (
     UnknownNameError,
 )
 from trmm_async.mirror.feeds import resync
-from trmm_async.mirror.picture import Picture
+from trmm_async.mirror.state import MirrorState
 from trmm_async.testing import Simulator
 
 QUICK = MirrorSettings(
@@ -362,20 +362,20 @@ class TestWaitingForAgents:
             server.go_offline(other)
             both = trmm.agents.wait_until([who, other], "Online", timeout=20, source=source)
             waiting = asyncio.create_task(both)
-            looker = trmm._api.looker
-            await until(lambda: looker.looks == 1)
+            poller = trmm._api.shared_poller
+            await until(lambda: poller.polls == 1)
             for told in (AgentOffline(agent_id=who), AgentOnline(agent_id="another")):
                 source.queue.put_nowait(told)
             await until(source.queue.empty)
-            assert looker.looks == 1
+            assert poller.polls == 1
             source.queue.put_nowait(AgentOnline(agent_id=who))
-            await until(lambda: looker.looks == 2)
+            await until(lambda: poller.polls == 2)
             assert not waiting.done()
             server.come_online(who)
             server.come_online(other)
             source.queue.put_nowait(AgentOnline(agent_id=other))
             assert [agent.status for agent in await waiting] == ["online", "online"]
-            assert looker.looks <= 3
+            assert poller.polls <= 3
             assert not source.is_open
 
     async def test_ends_with_its_events(self, dialect: str) -> None:
@@ -458,14 +458,14 @@ class TestAPicture:
         try:
             listed = self.agents(4000, now)
             alone = tracemalloc.get_traced_memory()[0]
-            picture = Picture(inventory=True, custom_fields=True)
-            await resync(picture, listed, [], lambda _: True, lambda _: False)
+            state = MirrorState(inventory=True, custom_fields=True)
+            await resync(state, listed, [], lambda _: True, lambda _: False)
             del listed
             gc.collect()
             assert tracemalloc.get_traced_memory()[0] <= 1.3 * alone
         finally:
             tracemalloc.stop()
-        assert len(picture.agents) == 4000
+        assert len(state.agents) == 4000
 
     async def test_gives_the_event_loop_its_turn_while_it_is_brought_up_to_date(self) -> None:
         turns = 0
@@ -477,37 +477,37 @@ class TestAPicture:
                 turns += 1
 
         now = datetime.now(UTC)
-        picture = Picture(inventory=False, custom_fields=False)
+        state = MirrorState(inventory=False, custom_fields=False)
         alerts = [Alert(id=number, agent_id=f"agent{number % 1000:040}") for number in range(5000)]
         counting = asyncio.create_task(count_turns())
         for status in ("online", "offline"):
             turns = 0
-            await resync(picture, self.agents(1000, now, status), alerts, lambda _: True, lambda _: False)
+            await resync(state, self.agents(1000, now, status), alerts, lambda _: True, lambda _: False)
             assert turns >= 1000 / 100 + 5000 / 1000
         counting.cancel()
-        assert len(picture.alerts) == 1000
+        assert len(state.alerts) == 1000
 
     async def test_keeps_the_object_of_what_has_not_changed(self) -> None:
         now = datetime.now(UTC)
-        picture = Picture(inventory=True, custom_fields=True)
-        changes = picture.changes()
-        await resync(picture, self.agents(3, now), [], lambda _: True, lambda _: False)
-        first = dict(picture.agents)
+        state = MirrorState(inventory=True, custom_fields=True)
+        changes = state.changes()
+        await resync(state, self.agents(3, now), [], lambda _: True, lambda _: False)
+        first = dict(state.agents)
         for _ in range(3):
             assert (await anext(changes)).before is None
-        await resync(picture, self.agents(3, now), [], lambda _: True, lambda _: False)
-        assert all(picture.agents[name] is agent for name, agent in first.items())
-        await resync(picture, self.agents(3, now + timedelta(seconds=9)), [], lambda _: True, lambda _: False)
-        assert all(agent.last_seen == now + timedelta(seconds=9) for agent in picture.agents.values())
+        await resync(state, self.agents(3, now), [], lambda _: True, lambda _: False)
+        assert all(state.agents[name] is agent for name, agent in first.items())
+        await resync(state, self.agents(3, now + timedelta(seconds=9)), [], lambda _: True, lambda _: False)
+        assert all(agent.last_seen == now + timedelta(seconds=9) for agent in state.agents.values())
         assert repr(changes) == "<Changes, 0 waiting>"
 
     async def test_believes_events_over_lists_of_what_is_live(self) -> None:
-        picture = Picture(inventory=True, custom_fields=True)
+        state = MirrorState(inventory=True, custom_fields=True)
         now = datetime.now(UTC)
-        await resync(picture, self.agents(2, now, "offline"), [], lambda _: True, lambda _: False)
+        await resync(state, self.agents(2, now, "offline"), [], lambda _: True, lambda _: False)
         alert = Alert(id=1, agent_id=f"agent{0:040}")
         live = f"agent{0:040}"
         stale = [alert, Alert(id=2, agent_id=f"agent{1:040}")]
-        await resync(picture, self.agents(2, now), stale, lambda _: True, lambda name: name == live)
-        assert [agent.status for agent in picture.agents.values()] == ["offline", "online"]
-        assert list(picture.alerts) == [f"agent{1:040}"]
+        await resync(state, self.agents(2, now), stale, lambda _: True, lambda name: name == live)
+        assert [agent.status for agent in state.agents.values()] == ["offline", "online"]
+        assert list(state.alerts) == [f"agent{1:040}"]

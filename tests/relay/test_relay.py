@@ -364,11 +364,11 @@ class TestFollowers:
             waiting = asyncio.create_task(
                 other.agents.wait_until(who, "offline", timeout=20, source=bus.follow())
             )
-            looker = other._api.looker
-            await until(lambda: looker.looks == 1)
+            poller = other._api.shared_poller
+            await until(lambda: poller.polls == 1)
             server.go_offline(who)
             assert (await waiting).status == "offline"
-            assert looker.looks <= 2
+            assert poller.polls <= 2
 
     async def test_that_wait_are_not_misled_by_a_relay_that_is_late(self, bus: Bus) -> None:
         async with relayed(bus) as (server, trmm, relay):

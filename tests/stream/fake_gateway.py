@@ -33,7 +33,7 @@ from trmm_async.models import Alert
 from trmm_async.pacing import WindowLimiter
 from trmm_async.stream.catchup import Snapshot
 from trmm_async.stream.dialer import Dialer
-from trmm_async.stream.pushed import Sockets
+from trmm_async.stream.push_source import PushSource
 from trmm_async.stream.session import Session
 from trmm_async.stream.settings import StreamSettings
 from trmm_async.stream.sockets import Link
@@ -341,7 +341,7 @@ def subscribe(
     **settings: Any,
 ) -> Subscription:
     quickly = quick(**settings)
-    source = Sockets(spec_of, dialer(gateway.url), rest, quickly)
+    source = PushSource(spec_of, dialer(gateway.url), rest, quickly)
     return Subscription(source, agents, quickly, snapshot=snapshot, since=since)
 
 
@@ -350,12 +350,12 @@ def over(
 ) -> Subscription:
     by_agent = {spec.agent_id: spec for spec in specs}
     agent_ids = [spec.agent_id for spec in specs]
-    return Subscription(Sockets(by_agent.__getitem__, dial, rest, settings), agent_ids, settings)
+    return Subscription(PushSource(by_agent.__getitem__, dial, rest, settings), agent_ids, settings)
 
 
 def roll(events: Subscription) -> set[Link]:
     """The connections there are."""
-    assert isinstance(events._source, Sockets)
+    assert isinstance(events._source, PushSource)
     return events._source.shared.roll
 
 

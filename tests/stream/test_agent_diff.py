@@ -14,9 +14,9 @@ from tests.properties import many
 from trmm_async.errors import ConnectionFailedError
 from trmm_async.events import AgentOffline, AgentOnline, AlertEvent, Event, Gap, Live, ScriptOutput
 from trmm_async.models import Alert, HistoryEntry, ScriptResult
-from trmm_async.stream.agent_diff import AgentDiff, run_told
+from trmm_async.stream.agent_diff import AgentDiff, run_event
 from trmm_async.stream.catchup import ReaderState, Snapshot
-from trmm_async.stream.polling import AlertOrdering
+from trmm_async.stream.poll_source import AlertOrdering
 from trmm_async.stream.position import Place, Position, RunsPlace, read_position
 from trmm_async.stream.runs import LAG, PATIENCE, Runs
 from trmm_async.stream.source import Start
@@ -100,7 +100,7 @@ class Reader:
         rows = self.runs.finished(self.server.history(self.runs.after), self.unread())
         for diff in self.diffs.values():
             own = [row for row in rows if row.agent_id == diff.agent_id]
-            diff.look(self.server.snapshot(), own, self.server.now)
+            diff.update(self.server.snapshot(), own, self.server.now)
 
     def unread(self) -> list[int]:
         unread = [event for diff in self.diffs.values() for event in diff.pending]
@@ -237,7 +237,7 @@ def test_an_agent_that_was_given_up_is_told_as_a_gap_from_its_beginning() -> Non
     diff = AgentDiff("a", Start(), THEN)
     diff.fail(DOWN, enough=True)
     assert diff.problem is DOWN
-    diff.look(Snapshot({"a": "online"}, []), [], THEN + timedelta(minutes=1))
+    diff.update(Snapshot({"a": "online"}, []), [], THEN + timedelta(minutes=1))
     assert kinds([*diff.pending]) == ["Gap", "AgentOnline", "Live"]
     assert diff.place(THEN, (), THEN).since == THEN
     assert repr(diff) == "<AgentDiff of a: catching up, 1 changes>"
@@ -245,7 +245,7 @@ def test_an_agent_that_was_given_up_is_told_as_a_gap_from_its_beginning() -> Non
 
 def test_a_clock_that_is_set_back_makes_no_gap_that_ends_before_it_began() -> None:
     diff = AgentDiff("a", Start(Place(since=THEN)), THEN)
-    diff.look(Snapshot({}, []), [], THEN - timedelta(hours=1))
+    diff.update(Snapshot({}, []), [], THEN - timedelta(hours=1))
     gap = diff.pending[0]
     assert isinstance(gap, Gap)
     assert gap.since == gap.until == THEN
@@ -260,7 +260,7 @@ def row(number: int, *, at: timedelta = timedelta(0), done: bool = True) -> Hist
 
 
 def test_a_run_is_told_with_all_of_its_output() -> None:
-    assert run_told(row(5)) == ScriptOutput(
+    assert run_event(row(5)) == ScriptOutput(
         agent_id="a", cmd_id="5", script=7, output="out\nerr\n", done=True, exit_code=3
     )
 
@@ -443,13 +443,13 @@ class Readers:
             case "change":
                 self.version += 1
             case "ask look" if self.look is None:
-                self.ordering.begin_look()
+                self.ordering.begin_poll()
                 self.look = (False, 0)
             case "read look" if self.look == (False, 0):
                 self.look = (True, self.version)
             case "hear look" if self.look is not None and self.look[0]:
-                alerts = self.ordering.end_look([self.alert(self.look[1])])
-                self.diff.look(Snapshot({"a": "online"}, alerts), [], THEN)
+                alerts = self.ordering.end_poll([self.alert(self.look[1])])
+                self.diff.update(Snapshot({"a": "online"}, alerts), [], THEN)
                 self.look = None
             case "ask one" if self.one is None:
                 self.one = (self.ordering.ask(), None)
@@ -483,11 +483,11 @@ def test_however_the_two_overlap_each_state_comes_once_and_in_order(
 def test_what_is_heard_while_nothing_can_be_vouched_for_is_left_to_the_next_look() -> None:
     diff = AgentDiff("a", Start(), THEN)
     diff.hear(Alert(id=1, agent_id="a"))
-    diff.look(Snapshot({"a": "online"}, []), [], THEN)
+    diff.update(Snapshot({"a": "online"}, []), [], THEN)
     diff.fail(DOWN, enough=False)
     diff.hear(Alert(id=1, agent_id="a"))
     assert not diff.pending
-    diff.look(Snapshot({"a": "online"}, [Alert(id=1, agent_id="a")]), [], THEN)
+    diff.update(Snapshot({"a": "online"}, [Alert(id=1, agent_id="a")]), [], THEN)
     assert kinds([*diff.pending]) == ["Gap", "AlertEvent", "Live"]
     assert repr(AlertOrdering()) == "<AlertOrdering of 0 looks with 0 alerts>"
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.stream.fake_gateway import Gateway, data, nothing_is_left, running, subscribe, take
 from trmm_async.errors import DecodeError, PermissionDeniedError
 from trmm_async.events import ScriptOutput
-from trmm_async.stream.sockets import InterimAnswers, Liveness, Pulse
+from trmm_async.stream.sockets import InterimAnswers, Liveness, PingSchedule
 
 gateway = pytest.fixture(running)
 nothing_left = pytest.fixture(autouse=True)(nothing_is_left)
@@ -18,27 +18,27 @@ SECONDS = st.floats(0.5, 60.0)
 
 
 def test_a_peer_that_talks_is_not_asked() -> None:
-    pulse = Pulse(20.0, 20.0, now=0.0)
+    pulse = PingSchedule(20.0, 20.0, now=0.0)
     pulse.heard = 15.0
     assert pulse.look(20.0) == (Liveness.FINE, 15.0)
 
 
 def test_a_silent_peer_is_asked_and_then_given_up_on() -> None:
-    pulse = Pulse(20.0, 10.0, now=0.0)
+    pulse = PingSchedule(20.0, 10.0, now=0.0)
     assert pulse.look(20.0) == (Liveness.ASK, 10.0)
     assert pulse.look(25.0) == (Liveness.FINE, 5.0)
     assert pulse.look(30.0) == (Liveness.DEAD, 0.0)
 
 
 def test_any_sign_of_life_is_an_answer() -> None:
-    pulse = Pulse(20.0, 10.0, now=0.0)
+    pulse = PingSchedule(20.0, 10.0, now=0.0)
     pulse.look(20.0)
     pulse.heard = 21.0
     assert pulse.look(30.0) == (Liveness.FINE, 11.0)
 
 
 def test_silence_says_nothing_while_we_did_not_listen() -> None:
-    pulse = Pulse(20.0, 10.0, now=0.0)
+    pulse = PingSchedule(20.0, 10.0, now=0.0)
     pulse.look(20.0)
     pulse.excuse(100.0)
     assert pulse.look(100.0) == (Liveness.FINE, 20.0)
@@ -48,7 +48,7 @@ def test_silence_says_nothing_while_we_did_not_listen() -> None:
 def test_a_peer_that_falls_silent_is_noticed_within_the_sum_of_both(
     interval: float, timeout: float, signs: list[float]
 ) -> None:
-    pulse = Pulse(interval, timeout, now=0.0)
+    pulse = PingSchedule(interval, timeout, now=0.0)
     now, look_at, coming = 0.0, interval, iter(signs)
     sign_at: float | None = next(coming, None)
     for _ in range(1000):

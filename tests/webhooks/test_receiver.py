@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 
 from tests.stream.fake_gateway import all_of, until
-from tests.stream.test_polling import client, kinds, quick
+from tests.stream.test_poll_source import client, kinds, quick
 from trmm_async import TRMM, WebhookReceiver
 from trmm_async.errors import InvalidRequestError
 from trmm_async.events import AgentOffline, AlertEvent

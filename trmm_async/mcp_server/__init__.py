@@ -1,8 +1,9 @@
-"""A server for language models, by the Model Context Protocol (extra `[mcp]`). By itself it only reads.
+"""A server of the Model Context Protocol for language models (extra `mcp`). By default it only reads.
 
-What a model is given is short and typed. Texts that others wrote stand in fields named `untrusted…`, cut and
-cleaned: they are data, whatever they say. A change needs a second key, a dry run before it, and the approval
-of whoever sits at the client, which the model can't give; without a client that can ask, nothing is changed.
+Its answers are short and typed. Texts from others are in fields named `untrusted…`, shortened and cleaned,
+since they may contain instructions for the model. A change needs a second key, a dry run before it, and the
+approval of the person at the client, which the model can't give. If the client can't ask a person, nothing is
+changed.
 """
 
 import os
@@ -15,7 +16,7 @@ from trmm_async.client import TRMM, surely_share_key
 from trmm_async.errors import InvalidRequestError
 
 try:
-    import mcp as _mcp  # noqa: F401 - so that it is told before all that needs it
+    import mcp as _mcp  # noqa: F401 - so that the error comes before the imports that need it
 except ModuleNotFoundError as missing:
     raise ModuleNotFoundError(
         'trmm_async.mcp_server needs the MCP SDK: pip install "trmm-async[mcp]"', name=missing.name
@@ -26,8 +27,8 @@ from mcp.types import ToolAnnotations
 
 from trmm_async.mcp_server.approvals import ChangeOrders
 from trmm_async.mcp_server.call_log import CallLog, LoggedCalls
-from trmm_async.mcp_server.changing import CHANGES, changing_tools
-from trmm_async.mcp_server.reading import reading_tools
+from trmm_async.mcp_server.change_tools import CHANGES, change_tools
+from trmm_async.mcp_server.read_tools import read_tools
 from trmm_async.mcp_server.texts import line, refusing
 
 __all__ = ["CHANGES", "CallLog", "mcp_server"]
@@ -51,16 +52,16 @@ def mcp_server(
     max_targets: int = 10,
     docs: Mapping[str, str] | None = None,
 ) -> MCPServer[Any]:
-    """The MCP server of a client; `await server.run_stdio_async()` serves it.
+    """Make an MCP server. `await server.run_stdio_async()` runs it.
 
     Args:
         trmm: the client that reads. A key that may only read is enough.
-        log: a file to which each call is added.
-        allow: which of `CHANGES` there are; none without it.
-        changes: the client for changes, with another key than `trmm`. Keys that callables give are compared
-            before each change, when they were asked for.
-        max_targets: how many agents, or alerts, one change may touch; 1 or more.
-        docs: the texts about methods that are resources, by the methods' names.
+        log: the file to which each call is appended.
+        allow: which of `CHANGES` to offer. By default none.
+        changes: the client for changes, with another key than `trmm`. Keys from callables are compared before
+            each change.
+        max_targets: how many agents or alerts one change may have; 1 or more.
+        docs: texts about the methods of the SDK, by their names. The server offers them as resources.
 
     Raises:
         InvalidRequestError: an unknown change, or changes without a client that has a key of its own.
@@ -78,9 +79,9 @@ def mcp_server(
         log_level="WARNING",
         middleware=[LoggedCalls(calls)],
     )
-    for tool in reading_tools(trmm):
+    for tool in read_tools(trmm):
         server.tool(annotations=_hints(reads=True))(refusing(tool))
-    for name, tool in changing_tools(trmm, ChangeOrders(trmm, changes, calls, most)).items():
+    for name, tool in change_tools(trmm, ChangeOrders(trmm, changes, calls, most)).items():
         if name in allow:
             server.tool(annotations=_hints(reads=False))(refusing(tool))
     _add_docs(server, docs or {})

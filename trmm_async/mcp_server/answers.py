@@ -1,8 +1,8 @@
-"""What a model is answered: short, and typed.
+"""The answers for the model, as types.
 
-Whatever somebody wrote (a machine, a user, an administrator) stands in a field whose name begins with
-`untrusted`: ids of agents, too, since a machine brings its own when it enrolls. All other texts are ours,
-or words of a list of ours.
+Each text from outside (a machine, a user, an administrator) is in a field whose name begins with `untrusted`.
+That includes the ids of agents, since a machine brings its own id when it enrolls. All other texts are ours,
+or one of a fixed list of words.
 """
 
 from dataclasses import dataclass, field
@@ -29,7 +29,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Untrusted:
-    """A text from a machine: data, and no orders. `cut` says that there was more."""
+    """A text from a machine: data, not instructions. `cut` says that it was longer."""
 
     untrusted_text: str
     cut: bool
@@ -37,7 +37,7 @@ class Untrusted:
 
 @dataclass(frozen=True)
 class AgentRow:
-    """One agent in short."""
+    """A summary of an agent."""
 
     untrusted_agent_id: str
     untrusted_hostname: str
@@ -54,7 +54,7 @@ class AgentRow:
 
 @dataclass(frozen=True)
 class AgentRows:
-    """Agents that were found: `total` may be more than are told."""
+    """The agents that were found. `total` counts also those that are not listed."""
 
     total: int
     agents: list[AgentRow]
@@ -74,7 +74,7 @@ class CheckRow:
 
 @dataclass(frozen=True)
 class FailingChecks:
-    """Checks that fail; `not_asked` are agents that could not be asked."""
+    """Checks that fail. `not_asked` counts the agents that could not be asked."""
 
     total: int
     checks: list[CheckRow]
@@ -104,7 +104,7 @@ class AlertRows:
 
 @dataclass(frozen=True)
 class AgentExplanation:
-    """How an agent stands, and why."""
+    """The state of an agent, and the reasons for it."""
 
     agent: AgentRow
     reasons: list[str]
@@ -131,7 +131,7 @@ class SoftwareList:
 
 @dataclass(frozen=True)
 class HistoryRow:
-    """What was run on an agent; `returned` is None while its end is not known."""
+    """An entry of an agent's history. `returned` is None as long as the result is not known."""
 
     id: int
     untrusted_agent_id: str | None
@@ -147,7 +147,7 @@ class HistoryRow:
 
 @dataclass(frozen=True)
 class HistoryRows:
-    """What was run, the newest first."""
+    """Entries of the history, the newest first."""
 
     total: int
     entries: list[HistoryRow]
@@ -155,7 +155,7 @@ class HistoryRows:
 
 @dataclass(frozen=True)
 class ChangeTarget:
-    """An agent, or an alert, by its id; what it is called."""
+    """The agent or alert of a change: its id, and its name or message."""
 
     untrusted_id: str
     untrusted_text: str
@@ -166,7 +166,7 @@ class ChangeTarget:
 
 @dataclass(frozen=True)
 class ChangeResult:
-    """What became of one target: "done", "failed" (not done), "unknown" (perhaps done), "skipped"."""
+    """The result for one target: "done", "failed" (not done), "unknown" (perhaps done), or "skipped"."""
 
     untrusted_id: str
     outcome: str
@@ -176,7 +176,7 @@ class ChangeResult:
 
 @dataclass(frozen=True)
 class ChangeReport:
-    """What a change would do, or did; `next` says what is to be done now."""
+    """What a change would do, or has done. `next` tells the model how to continue."""
 
     dry_run: bool
     what: str

@@ -1,4 +1,4 @@
-"""Changes and the person who approves them: a change was a dry run before, and is made once."""
+"""`ChangeOrders`: each change needs a dry run and the approval of a person, and is made once."""
 
 import json
 import secrets
@@ -17,22 +17,22 @@ __all__ = ["Approval", "ChangeOrders"]
 
 _ORDERS_MOST: Final = 100
 _QUESTION_MOST: Final = 2_000
-"""Characters of what a person is asked, without the targets: more is not read, and could hide something."""
+"""The longest question for a person, in characters without the targets: a longer one is not read."""
 
 
 class Approval(BaseModel):
-    """What the person at the client is asked."""
+    """The form that the person at the client is shown."""
 
     approve: bool = Field(description="Do it?")
 
 
 class ChangeOrders:
-    """Dry runs that may be carried out, once each.
+    """Remembers dry runs. Each may be carried out once.
 
     Args:
-        reads: the client that reads, whose key must be another.
-        changes: the client for changes; None: there are none.
-        log: where approvals are written.
+        reads: the client that reads. It must have another key than `changes`.
+        changes: the client for changes; None: no change is possible.
+        log: the log to which approvals are written.
         max_targets: how many targets one change may have.
     """
 
@@ -44,8 +44,8 @@ class ChangeOrders:
         self._orders: dict[str, str] = {}
 
     def plan(self, what: str, targets: Sequence[ChangeTarget]) -> ChangeReport:
-        """A dry run, after which the same call may be made once."""
-        self._hold_bounds(what, targets)
+        """Record a dry run. The same call may be made once after it."""
+        self._check_bounds(what, targets)
         while len(self._orders) >= _ORDERS_MOST:
             self._orders.pop(next(iter(self._orders)))
         self._orders[_fingerprint(what, targets)] = secrets.token_hex(4)
@@ -57,24 +57,24 @@ class ChangeOrders:
         )
 
     def question(self, what: str, targets: Sequence[ChangeTarget]) -> Elicit[Approval]:
-        """What the person is asked, before a change that had its dry run."""
-        self._hold_bounds(what, targets)
+        """The question for the person, before a change whose dry run was made."""
+        self._check_bounds(what, targets)
         order = self._orders.get(_fingerprint(what, targets))
         if order is None:
             raise refusal("nothing was changed: make the same call with dry_run=true before")
         shown = "\n".join(f"- {target}" for target in targets)
-        # The number is new for each dry run: an answer that was given once is good for no other change.
+        # The number is new for each dry run, so an earlier answer can't be used for another change.
         return Elicit(f"{what}, on {len(targets)}:\n{shown}\n(order {order})", Approval)
 
     async def begin(self, what: str, targets: Sequence[ChangeTarget], approval: Approval) -> TRMM:
-        """The client for changes; the order is used up by it, and the approval is in the log.
+        """Return the client for a change. The dry run is used up, and the approval is in the log.
 
         Raises:
-            ToolError: it was not approved, or was carried out before; or the keys turn out to be one.
+            ToolError: the change was not approved, or was made before; or both clients have the same key.
         """
         if not approval.approve:
             raise refusal("nothing was changed: the person at the client said no")
-        # Of keys that callables give it is known only when they were asked.
+        # Keys that callables return can be compared only now.
         if self._changes is not None and await share_key(self._reads, self._changes):
             raise refusal("nothing was changed: the key for changes is the one that reads")
         if self._changes is None or self._orders.pop(_fingerprint(what, targets), None) is None:
@@ -85,7 +85,7 @@ class ChangeOrders:
             raise refusal("nothing was changed: the log of calls can't be written.", str(error)) from error
         return self._changes
 
-    def _hold_bounds(self, what: str, targets: Sequence[ChangeTarget]) -> None:
+    def _check_bounds(self, what: str, targets: Sequence[ChangeTarget]) -> None:
         if not targets:
             raise refusal("nothing was changed: name at least one target")
         if len(targets) > self._max_targets:

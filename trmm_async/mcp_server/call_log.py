@@ -1,4 +1,4 @@
-"""The log of calls: a file that is only ever added to, and what writes each call into it."""
+"""The log of calls: an append-only file, and the middleware that writes each call to it."""
 
 import json
 import os
@@ -17,27 +17,27 @@ from trmm_async.plaintext import clean, one_line
 __all__ = ["CallLog", "LoggedCalls"]
 
 _CALLS: Final = {"tools/call": "name", "resources/read": "uri", "prompts/get": "name"}
-"""What is a call of something, and under what key that stands."""
+"""The requests that are logged, and the parameter with the name of what is called."""
 _MOST: Final = 4_000
 _NO_LOG: Final = -32_001
 
 
 class CallLog:
-    """A file of all calls, one JSON object a line, which is only ever added to."""
+    """An append-only file of all calls, with one JSON object per line."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path: Path = Path(path)
 
     def add(self, tool: str, what: str, **more: Any) -> None:
-        """Write one line, on the disk before it returns.
+        """Write one line. It is on the disk when this returns.
 
         Raises:
             OSError: it can't be written.
         """
-        told = {"time": datetime.now(UTC).isoformat(), "tool": tool, "what": what}
+        entry = {"time": datetime.now(UTC).isoformat(), "tool": tool, "what": what}
         if (notes := CALL.get()) is not None:
-            told["call"] = notes.number
-        line = json.dumps({**told, **more}, default=str)
+            entry["call"] = notes.number
+        line = json.dumps({**entry, **more}, default=str)
         handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         with os.fdopen(handle, "ab", buffering=0) as file:
             written = file.write(line.encode() + b"\n")
@@ -47,9 +47,10 @@ class CallLog:
 
 
 class LoggedCalls:
-    """Writes each call before anything is done about it, and what came of it: refused and declined ones, too.
+    """Logs each call before it is carried out, and its result, also if it was refused.
 
-    It stands in front of all that the MCP SDK does: also what has wrong arguments, or no tool, is a call.
+    This is a middleware before everything that the MCP SDK does. So a call with wrong arguments, or of a tool
+    that does not exist, is logged, too.
     """
 
     def __init__(self, log: CallLog) -> None:
@@ -58,7 +59,7 @@ class LoggedCalls:
         self._session = secrets.token_hex(4)  # several processes may write one log
 
     async def __call__(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-        """The SDK calls it for each message."""
+        """Handle a message; called by the MCP SDK."""
         if ctx.method not in _CALLS:
             return await call_next(ctx)
         params = ctx.params or {}
@@ -71,34 +72,34 @@ class LoggedCalls:
             except BaseException as error:
                 self._add(name, "failed", "it failed", error=_shown(f"{type(error).__name__}: {error}"))
                 raise
-            what, so = _end(result)
-            told = "; ".join(notes.crashes) or _said(result) if what == "failed" else ""
-            self._add(name, what, so, **({"error": _shown(told)} if told else {}))
+            what, consequence = _end(result)
+            error_text = "; ".join(notes.crashes) or _said(result) if what == "failed" else ""
+            self._add(name, what, consequence, **({"error": _shown(error_text)} if error_text else {}))
             return result
         finally:
             CALL.reset(token)
 
-    def _add(self, name: str, what: str, so: str, **more: Any) -> None:
+    def _add(self, name: str, what: str, consequence: str, **more: Any) -> None:
         try:
             self._log.add(_shown(name), what, **more)
         except OSError as error:
             raise MCPError(
-                code=_NO_LOG, message=f"the log of calls can't be written, so {so}: {error}"
+                code=_NO_LOG, message=f"the log of calls can't be written, so {consequence}: {error}"
             ) from error
 
 
 def _end(result: HandlerResult) -> tuple[str, str]:
-    """How a call ended, and what an error has to say if that can't be written any more."""
-    told = result if isinstance(result, dict) else {}
-    if told.get("isError"):
+    """How a call ended, and the consequence if that can't be logged any more."""
+    answer = result if isinstance(result, dict) else {}
+    if answer.get("isError"):
         return "failed", "how it failed is not in it"
-    if told.get("inputRequests"):
+    if answer.get("inputRequests"):
         return "asked", "the person is not asked"
     return "answered", "it was carried out, and that is not in it. Make no other call"
 
 
 def _said(result: HandlerResult) -> str:
-    """What a model was told of a call that failed."""
+    """The text that the model got about a failed call."""
     content = result.get("content", ()) if isinstance(result, dict) else ()
     return " ".join(str(one.get("text", "")) for one in content if isinstance(one, dict))
 

@@ -1,4 +1,4 @@
-"""Texts that others wrote, as a model may be given them: cut, cleaned, and named as what they are. Pure."""
+"""Makes texts from outside safe for a model: shortened, cleaned, and marked as untrusted. Pure."""
 
 import functools
 import json
@@ -18,49 +18,49 @@ from trmm_async.plaintext import clean, one_line
 __all__ = ["CALL", "LINE_MOST", "TEXT_MOST", "CallNotes", "known", "line", "refusal", "refusing", "untrusted"]
 
 TEXT_MOST: Final = 1_000
-"""Characters of a text of several lines."""
+"""The most characters of a text of several lines."""
 LINE_MOST: Final = 120
-"""Characters of a name, and whatever else stands on one line."""
+"""The most characters of a name or another text on one line."""
 _HIDDEN: Final = frozenset({"Cf", "Co", "Cs", "Cn"})
 
 
 @dataclass
 class CallNotes:
-    """The call that is under way: its number in the log, and what stands there and is told to no model."""
+    """The call in progress: its number in the log, and errors that are logged but not shown to the model."""
 
     number: str
     crashes: list[str] = field(default_factory=list)
 
 
 CALL: ContextVar[CallNotes | None] = ContextVar("CALL", default=None)
-"""The call that this task is about."""
+"""The call that this task handles."""
 
 T = TypeVar("T")
 
 
 def _bare(text: str | None, most: int) -> tuple[str, bool]:
-    """A text without what hides in it, and whether it was cut."""
+    """The text without invisible characters, at most `most` characters, and whether it was longer."""
     seen = "".join(one for one in clean(text or "") if unicodedata.category(one) not in _HIDDEN)
     return seen[:most], len(seen) > most
 
 
 def line(text: str | None) -> str:
-    """A text of somebody's on one line, cut."""
+    """A text from outside on one line, shortened."""
     return one_line(_bare(text, LINE_MOST)[0])
 
 
 def untrusted(text: str | None) -> Untrusted:
-    """A text of somebody's, cut."""
+    """A text from outside, shortened."""
     return Untrusted(*_bare(text, TEXT_MOST))
 
 
 def known(word: str | None, words: tuple[str, ...]) -> str | None:
-    """A word if it is one of these; others are told as "other", since a machine may have made them up."""
+    """The word if it is one of `words`; otherwise "other", since a machine may have made it up."""
     return word if word is None or word in words else "other"
 
 
 def refusal(words: str, told: str = "") -> ToolError:
-    """An error as a model is told it: in our words, and what others wrote apart from them."""
+    """An error for the model. The text from outside (`told`) is marked as untrusted after our words."""
     if not told:
         return ToolError(words)
     text, cut = _bare(told, TEXT_MOST)
@@ -70,9 +70,9 @@ def refusal(words: str, told: str = "") -> ToolError:
 
 
 def refusing(work: Callable[..., Awaitable[T]]) -> Callable[..., Awaitable[T]]:
-    """The same, with errors as a model may be told them: what a server answered is no order.
+    """Wrap a tool so that its errors are safe for a model: what a server answered is marked as untrusted.
 
-    Of an error that is none of the SDK's nobody knows who wrote its text: that is for the log alone.
+    The text of an unexpected error may come from anywhere. It is only logged.
     """
 
     @functools.wraps(work)

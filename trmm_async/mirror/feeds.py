@@ -1,7 +1,7 @@
-"""How a mirror is kept up to date: by looks at a server that pushes nothing, or by events and lists.
+"""The two ways to keep a mirror up to date: polling, or events together with lists.
 
-Over `picture`; `mirror` runs one. A list is read when a mirror is entered and then once a resync, never once
-an event.
+They stand above `state`, and below `mirror`, which runs one of them. A list of all agents is read when a
+mirror is entered and then once per `resync`, never because of an event.
 """
 
 import asyncio
@@ -20,36 +20,44 @@ from trmm_async.errors import (
     TRMMError,
 )
 from trmm_async.events import AgentOffline, AgentOnline, AlertEvent, Ended, Event, Gap, Live
-from trmm_async.mirror.picture import MirrorSettings, Picture, differ
+from trmm_async.mirror.state import MirrorSettings, MirrorState, differ
 from trmm_async.models import Agent, Alert
 from trmm_async.resources import Api, subscribe
-from trmm_async.stream import Events, Look, Looking, StreamState, Subscription, Wants, emptied, in_turns
+from trmm_async.stream import (
+    Events,
+    PollClient,
+    PollRequest,
+    StreamState,
+    Subscription,
+    emptied,
+    in_turns,
+)
 
-__all__ = ["EventsFeed", "Feed", "LooksFeed"]
+__all__ = ["EventFeed", "Feed", "PollFeed"]
 
 AgentPredicate = Callable[[Agent], bool]
 
 _FINAL = (AuthenticationError, PermissionDeniedError, ClosedError)
 _AGENTS_A_TURN = 50
 _ALERTS_A_TURN = 250
-"""After so many of a list the event loop has its turn: well below 5 ms of work."""
+"""After so many objects of a list, the event loop runs other tasks: that is well below 5 ms of work."""
 
 
 class Feed(Protocol):
-    """Keeps a picture up to date."""
+    """Keeps a `MirrorState` up to date."""
 
     async def begin(self) -> None:
-        """The first whole picture. Raises `TRMMError`."""
+        """Read the first complete state. Raises `TRMMError`."""
 
     async def run(self) -> None:
-        """Go on; ends by being cancelled, or raises why it can't."""
+        """Update until cancelled. Raises the error that makes updating impossible."""
 
     async def end(self) -> None:
-        """Let go of what it holds."""
+        """Release connections and tasks."""
 
     @property
     def is_fresh(self) -> bool:
-        """Whether the picture is known to be right, but for the time that passes between two looks."""
+        """Whether the state is up to date, apart from the time between two polls."""
         ...
 
     def age(self, agent_id: str) -> float:
@@ -57,38 +65,37 @@ class Feed(Protocol):
         ...
 
 
-class LooksFeed:
-    """By the looks that all subscriptions and waiters of the client share."""
+class PollFeed:
+    """Updates a mirror by the polls that all subscriptions of the client share."""
 
-    def __init__(self, api: Api, picture: Picture, wanted: AgentPredicate, settings: MirrorSettings) -> None:
-        self._picture = picture
+    def __init__(
+        self, api: Api, state: MirrorState, wanted: AgentPredicate, settings: MirrorSettings
+    ) -> None:
+        self._state = state
         self._wanted = wanted
         self._settings = settings
-        self._looking = Looking(api.looker, lambda: Wants(agent_ids=None, whole=True), settings.stream)
+        request = PollRequest(agent_ids=None, whole=True)
+        self._polls = PollClient(api.shared_poller, lambda: request, settings.stream)
         self._seen_at = time.monotonic()
         self._lasts = False
         self.is_fresh: bool = False
 
     async def begin(self) -> None:
-        """See `Feed`."""
         while not self.is_fresh:
             error = await self._turn()
             if error is not None and (self._is_final(error) or self._lasts):
                 raise error
 
     async def run(self) -> None:
-        """See `Feed`."""
         while True:
             error = await self._turn()
             if error is not None and self._is_final(error):
                 raise error
 
     async def end(self) -> None:
-        """See `Feed`."""
         self.is_fresh = False
 
     def age(self, agent_id: str) -> float:
-        """See `Feed`."""
         del agent_id
         return time.monotonic() - self._seen_at
 
@@ -97,59 +104,55 @@ class LooksFeed:
         return isinstance(error, _FINAL)
 
     async def _turn(self) -> TRMMError | None:
-        # A method of its own, so that nothing holds the answer between two looks.
-        look = await self._looking.next()
-        self._lasts = look.lasts or look.attempts >= self._settings.stream.connect_attempts
-        if look.seen is None:
+        # A method of its own, so that no variable keeps the answer until the next poll.
+        result = await self._polls.next()
+        self._lasts = result.lasts or result.attempts >= self._settings.stream.connect_attempts
+        if result.seen is None:
             self.is_fresh = False
-            self._picture.moved()
-            return look.error
-        await self._take(look)
-        self._seen_at = look.began
+            self._state.moved()
+            return result.error
+        agents = [*result.seen.agents.values()]
+        result.seen.agents.clear()
+        alerts = emptied(result.seen.alerts)
+        await resync(self._state, emptied(agents), alerts, self._wanted, _nobody)
+        self._seen_at = result.began
         self.is_fresh = True
-        self._picture.moved()
+        self._state.moved()
         return None
-
-    async def _take(self, look: Look) -> None:
-        if look.seen is not None:
-            agents = [*look.seen.agents.values()]
-            look.seen.agents.clear()
-            alerts = emptied(look.seen.alerts)
-            await resync(self._picture, emptied(agents), alerts, self._wanted, _nobody)
 
 
 async def resync(
-    picture: Picture,
+    state: MirrorState,
     agents: Iterable[Agent],
     alerts: Iterable[Alert],
     wanted: AgentPredicate,
     is_live: Callable[[str], bool],
 ) -> None:
-    """Have the picture show what lists have: for a reader, in one go.
+    """Update the state from lists of all agents and alerts. A reader sees all changes at once.
 
-    What takes long is worked out before, and the event loop has its turn meanwhile. Of an agent that is live,
-    status and alerts are known better than by lists, which may be older than what was told of it.
+    The slow part is computed before, and other tasks run meanwhile. For an agent with a live stream, status
+    and alerts are kept, since the lists may be older than its last event.
     """
     there: set[str] = set()
     news: list[tuple[Agent | None, Agent, bool]] = []
     async for listed in in_turns(agents, _AGENTS_A_TURN):
         if wanted(listed):
             there.add(listed.agent_id)
-            before, agent = picture.agents.get(listed.agent_id), picture.slim(listed)
+            before, agent = state.agents.get(listed.agent_id), state.slim(listed)
             if before is not None and before.status != agent.status and is_live(agent.agent_id):
                 agent = msgspec.structs.replace(agent, status=before.status)
             if before != agent:
                 news.append((before, agent, differ(before, agent)))
     open_ones = await _open_alerts(alerts, there)
-    for agent_id in picture.agents.keys() - there:
-        picture.drop(agent_id)
+    for agent_id in state.agents.keys() - there:
+        state.drop(agent_id)
     for before, agent, is_told in news:
-        # What is another by now was told of meanwhile, and that is newer.
-        if picture.agents.get(agent.agent_id) is before:
-            picture.exchange(before, agent, is_told=is_told)
-    live = {who: picture.alerts.get(who, {}) for who in filter(is_live, there)}
-    old, picture.alerts = picture.alerts, {who: those for who, those in (open_ones | live).items() if those}
-    await _throw_away(news, old)
+        # If the agent was changed by an event meanwhile, that is newer than the list.
+        if state.agents.get(agent.agent_id) is before:
+            state.exchange(before, agent, is_told=is_told)
+    live = {who: state.alerts.get(who, {}) for who in filter(is_live, there)}
+    old, state.alerts = state.alerts, {who: those for who, those in (open_ones | live).items() if those}
+    await _free(news, old)
 
 
 async def _open_alerts(alerts: Iterable[Alert], there: set[str]) -> dict[str, dict[int, Alert]]:
@@ -160,8 +163,8 @@ async def _open_alerts(alerts: Iterable[Alert], there: set[str]) -> dict[str, di
     return found
 
 
-async def _throw_away(news: list[Any], alerts: dict[str, Any]) -> None:
-    """Bit by bit: tens of thousands of objects that go at once would hold the event loop for long."""
+async def _free(news: list[Any], alerts: dict[str, Any]) -> None:
+    """Free them little by little: to free tens of thousands of objects at once would block the event loop."""
     async for _ in in_turns(range(len(news)), _ALERTS_A_TURN):
         news.pop()
     async for _ in in_turns(range(len(alerts)), _AGENTS_A_TURN):
@@ -173,19 +176,19 @@ def _nobody(agent_id: str) -> bool:
     return False
 
 
-class EventsFeed:
-    """By events, of a gateway's sockets or of a source that was given, and a list once a resync."""
+class EventFeed:
+    """Updates a mirror by events (a gateway's, or a given source's) and by a list once per `resync`."""
 
     def __init__(
         self,
         api: Api,
-        picture: Picture,
+        state: MirrorState,
         wanted: AgentPredicate,
         settings: MirrorSettings,
         source: Events | None,
     ) -> None:
         self._api = api
-        self._picture = picture
+        self._state = state
         self._wanted = wanted
         self._settings = settings
         self._source = source
@@ -200,42 +203,36 @@ class EventsFeed:
 
     @property
     def is_fresh(self) -> bool:
-        """See `Feed`. A `Gap` is told when a connection stands again: until then its state says it."""
+        # A `Gap` comes when the connection is back. Until then, only the state of the stream shows the loss.
         states = self._standing.state.values() if self._standing is not None else ()
         broken = any(state in {StreamState.CONNECTING, StreamState.CATCHING_UP} for state in states)
         return not (broken or self._gone_stale or self._list_failed)
 
     def age(self, agent_id: str) -> float:
-        """See `Feed`."""
         if agent_id in self._live:
             return 0.0
         return time.monotonic() - max(self._listed_at, self._gone_stale.get(agent_id, 0.0))
 
     async def begin(self) -> None:
-        """See `Feed`."""
         if self._source is not None:
-            # Before the list: what happens meanwhile is told behind it.
+            # Before the list is read: events that come meanwhile are applied after it.
             self._events = await self._source.__aenter__()
             if isinstance(self._source, Subscription):
                 self._standing = self._source
         await self._list()
-        if self._source is None and (
-            followed := list(self._picture.agents.values())[: self._settings.sockets]
-        ):
+        if self._source is None and (followed := list(self._state.agents.values())[: self._settings.sockets]):
             self._ours = self._standing = subscribe(self._api, followed, self._settings.stream, snapshot=True)
             self._source = self._ours
             self._events = await self._ours.__aenter__()
             self._followed = {agent.agent_id for agent in followed}
 
     async def run(self) -> None:
-        """See `Feed`."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._resync_on(), name="trmm_async: a mirror's lists")
             if self._events is not None:
                 tasks.create_task(self._read(self._events), name="trmm_async: a mirror's events")
 
     async def end(self) -> None:
-        """See `Feed`."""
         if self._source is not None and self._events is not None:
             await self._source.__aexit__(None, None, None)
 
@@ -248,24 +245,24 @@ class EventsFeed:
                 raise
             except TRMMError:
                 self._list_failed = True
-            self._picture.moved()
+            self._state.moved()
 
     async def _list(self) -> None:
         began = time.monotonic()
         agents = await self._api.send(lambda dialect: dialect.list_agents(AgentFilter()))
         alerts = await self._api.send(lambda dialect: dialect.list_alerts())
-        await resync(self._picture, agents, alerts, self._wanted, self._live.__contains__)
+        await resync(self._state, agents, alerts, self._wanted, self._live.__contains__)
         self._listed_at, self._list_failed = began, False
         self._follow_others()
 
     def _follow_others(self) -> None:
-        """Sockets for as many as there may be: those that are gone make room for others."""
+        """Open sockets for further agents in place of agents that are gone, up to the allowed number."""
         if self._ours is None:
             return
-        for agent_id in self._followed - self._picture.agents.keys():
+        for agent_id in self._followed - self._state.agents.keys():
             self._ours.remove(agent_id)
             self._forget(agent_id)
-        for agent_id, agent in self._picture.agents.items():
+        for agent_id, agent in self._state.agents.items():
             if len(self._followed) >= self._settings.sockets:
                 return
             if agent_id not in self._followed:
@@ -280,19 +277,19 @@ class EventsFeed:
     async def _read(self, events: AsyncIterable[Event]) -> None:
         async for event in events:
             self._hear(event)
-            self._picture.moved()
+            self._state.moved()
         raise ConnectionFailedError("the events of this mirror have ended")
 
     def _hear(self, event: Any) -> None:
         agent_id = event.agent_id
         match event:
             case AgentOnline() | AgentOffline():
-                agent = self._picture.agents.get(agent_id)
+                agent = self._state.agents.get(agent_id)
                 if agent is not None:
                     status = "online" if isinstance(event, AgentOnline) else _down(agent.status)
-                    self._picture.put(msgspec.structs.replace(agent, status=status))
-            case AlertEvent(alert=alert) if agent_id in self._picture.agents:
-                self._picture.hear(agent_id, alert)
+                    self._state.put(msgspec.structs.replace(agent, status=status))
+            case AlertEvent(alert=alert) if agent_id in self._state.agents:
+                self._state.hear(agent_id, alert)
             case Gap():
                 self._live.discard(agent_id)
                 self._gone_stale[agent_id] = time.monotonic()
@@ -306,5 +303,5 @@ class EventsFeed:
 
 
 def _down(status: str) -> str:
-    """What an agent that is not online is: overdue stays so."""
+    """The status after an agent went offline. "overdue" stays."""
     return status if status != "online" else "offline"

@@ -11,8 +11,8 @@ from typing import Any, Self
 from trmm_async import arguments
 from trmm_async.dialects import Polled
 from trmm_async.errors import ClosedError, InvalidRequestError, TimeoutError
-from trmm_async.mirror.feeds import EventsFeed, Feed, LooksFeed
-from trmm_async.mirror.picture import Changes, MirrorSettings, Picture
+from trmm_async.mirror.feeds import EventFeed, Feed, PollFeed
+from trmm_async.mirror.state import Changes, MirrorSettings, MirrorState
 from trmm_async.models import Agent, Alert, Client, ClientRef, Site, SiteRef
 from trmm_async.resources import Api, Selector
 from trmm_async.stream import Events
@@ -45,14 +45,14 @@ class Mirror(Mapping[str, Agent]):
         self._selector = selector
         self._settings = settings
         self._source = source
-        self._picture = Picture(inventory=inventory, custom_fields=custom_fields)
+        self._state = MirrorState(inventory=inventory, custom_fields=custom_fields)
         self._feed: Feed | None = None
         self._task: asyncio.Task[None] | None = None
-        self._state = "new"
+        self._phase = "new"
 
     def __repr__(self) -> str:
         fresh = "fresh" if self.fresh else "not fresh"
-        return f"<Mirror of {len(self)} agents, {self._state}, {fresh}>"
+        return f"<Mirror of {len(self)} agents, {self._phase}, {fresh}>"
 
     # -- life ------------------------------------------------------------------------------------------------
 
@@ -64,30 +64,30 @@ class Mirror(Mapping[str, Agent]):
             TRMMError: the server refuses, or can't be reached.
             ClosedError: the mirror was entered before.
         """
-        if self._state != "new":
+        if self._phase != "new":
             raise ClosedError("a mirror can be entered once: call trmm.mirror() again")
-        self._state = "beginning"
+        self._phase = "beginning"
         wanted = await self._selector.matcher()
         polled = isinstance((await self._api.dialect()).event_source(), Polled)
         if self._source is None and polled:
-            self._feed = LooksFeed(self._api, self._picture, wanted, self._settings)
+            self._feed = PollFeed(self._api, self._state, wanted, self._settings)
         else:
-            self._feed = EventsFeed(self._api, self._picture, wanted, self._settings, self._source)
+            self._feed = EventFeed(self._api, self._state, wanted, self._settings, self._source)
         try:
             await self._feed.begin()
         except BaseException:
-            self._state = "ended"
+            self._phase = "ended"
             await self._feed.end()
             raise
-        self._state = "open"
+        self._phase = "open"
         self._task = asyncio.create_task(self._run(self._feed), name="trmm_async: a mirror")
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._state = "ended"
-        self._picture.finish(ClosedError("this mirror was left"))
+        self._phase = "ended"
+        self._state.finish(ClosedError("this mirror was left"))
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
@@ -101,19 +101,19 @@ class Mirror(Mapping[str, Agent]):
             end: BaseException = error
             while isinstance(end, BaseExceptionGroup):
                 end = end.exceptions[0]
-            self._state = "ended"
-            self._picture.finish(end)
+            self._phase = "ended"
+            self._state.finish(end)
 
     # -- reading ---------------------------------------------------------------------------------------------
 
     def __getitem__(self, agent_id: str) -> Agent:
-        return self._picture.agents[agent_id]
+        return self._state.agents[agent_id]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._picture.agents)
+        return iter(self._state.agents)
 
     def __len__(self) -> int:
-        return len(self._picture.agents)
+        return len(self._state.agents)
 
     def alerts(self, agent: str | Agent) -> list[Alert]:
         """The unresolved alerts of an agent, the oldest first. Empty if the mirror doesn't have the agent.
@@ -121,20 +121,20 @@ class Mirror(Mapping[str, Agent]):
         Raises:
             InvalidRequestError: this is not an agent or an id.
         """
-        known = self._picture.alerts.get(arguments.agent_id(agent), {})
+        known = self._state.alerts.get(arguments.agent_id(agent), {})
         return [known[number] for number in sorted(known)]
 
     def by_client(self, client: int | str | Client | ClientRef) -> list[Agent]:
         """The agents of a client, given by its id, its name or as an object, in no particular order."""
-        return self._among(self._picture.by_client.of(_is(client)))
+        return self._among(self._state.by_client.of(_is(client)))
 
     def by_site(self, site: int | str | Site | SiteRef) -> list[Agent]:
         """The agents of a site, given by its id, its name or as an object, in no particular order."""
-        return self._among(self._picture.by_site.of(_is(site)))
+        return self._among(self._state.by_site.of(_is(site)))
 
     def by_status(self, status: str) -> list[Agent]:
         """The agents that have a status ("online", "offline" or "overdue"), in no particular order."""
-        return self._among(self._picture.by_status.of(partial(eq, status)))
+        return self._among(self._state.by_status.of(partial(eq, status)))
 
     def _among(self, agent_ids: Iterable[str]) -> list[Agent]:
         return [self[agent_id] for agent_id in agent_ids]
@@ -142,7 +142,7 @@ class Mirror(Mapping[str, Agent]):
     @property
     def fresh(self) -> bool:
         """Whether the mirror is known to be up to date. It is False between a `Gap` and the next `Live`."""
-        return self._state == "open" and self._feed is not None and self._feed.is_fresh
+        return self._phase == "open" and self._feed is not None and self._feed.is_fresh
 
     @property
     def freshness(self) -> Mapping[str, float]:
@@ -154,7 +154,7 @@ class Mirror(Mapping[str, Agent]):
 
     def changes(self) -> Changes:
         """The changes from now on, as `Changes`. A new `last_seen` alone is not a change."""
-        return self._picture.changes()
+        return self._state.changes()
 
     async def wait_until(
         self, holds: "Callable[[Mirror], object]", *, timeout: float | None = None, missing_ok: bool = False
@@ -190,7 +190,7 @@ class Mirror(Mapping[str, Agent]):
         limit = asyncio.timeout(timeout)
         try:
             async with limit:
-                await self._picture.wait_until(is_so)
+                await self._state.wait_until(is_so)
         except builtins.TimeoutError:
             if not limit.expired():
                 raise

@@ -10,7 +10,7 @@ from trmm_async.models import ScriptResult
 from trmm_async.resources.dialect_resolver import DialectResolver
 from trmm_async.resources.token_provider import TokenProvider
 from trmm_async.script_runs import Before, CommandPoller, RunPoller, Watermark, run_script
-from trmm_async.stream import Dialer, Looker
+from trmm_async.stream import Dialer, SharedPoller
 from trmm_async.transport import OnSent, SendRecord, Transport
 
 if TYPE_CHECKING:
@@ -25,10 +25,10 @@ class Api:
     """One server, as the resources see it.
 
     Attributes:
-        looker: looks at the server for all who want to see how it stands; set by who wires it all.
+        shared_poller: polls the server for subscriptions, mirrors and those who wait; set by `client`.
     """
 
-    looker: Looker
+    shared_poller: SharedPoller
 
     def __init__(  # noqa: PLR0917 - the rooms that it goes through
         self,
@@ -51,7 +51,7 @@ class Api:
         """The same server, by a view of the transport."""
         dialer = self.dialer.within(transport.timeout)
         api = Api(transport, dialer, self.resolver, self.poller, self.tokens, self.commands)
-        api.looker = self.looker
+        api.shared_poller = self.shared_poller
         return api
 
     async def dialect(self) -> Dialect:

@@ -18,7 +18,7 @@ from trmm_async.resources.dashboard import TokenDialer
 from trmm_async.resources.names import Names
 from trmm_async.resources.selector import Selector
 from trmm_async.resources.snapshots import take_snapshot
-from trmm_async.stream import Polling, Sockets, Source, SourceLater, StreamSettings, Subscription
+from trmm_async.stream import PollSource, PushSource, Source, SourceLater, StreamSettings, Subscription
 from trmm_async.stream.position import SourcePlace
 from trmm_async.stream.source import AgentStreamState, AlertSignal, Outlet, Start
 
@@ -62,14 +62,14 @@ def subscribe(
         if not dashboard:
             return await agents_source()
         (await api.dialect()).require_stock("events(dashboard=True)")
-        sockets = Sockets(lambda _: COUNTS, TokenDialer(api.dialer, api.tokens), None, settings)
+        sockets = PushSource(lambda _: COUNTS, TokenDialer(api.dialer, api.tokens), None, settings)
         return MergedSource({DASHBOARD: sockets}, await agents_source())
 
     async def agents_source() -> Source:
         source = (await api.dialect()).event_source()
         if isinstance(source, Pushed):
-            return Sockets(source.socket, api.dialer, partial(take_snapshot, api), settings)
-        return Polling(api.looker, settings, webhooks)
+            return PushSource(source.socket, api.dialer, partial(take_snapshot, api), settings)
+        return PollSource(api.shared_poller, settings, webhooks)
 
     names = [*agent_ids, DASHBOARD] if dashboard else agent_ids
     source = SourceLater(find)
@@ -149,7 +149,7 @@ class ScriptStream:
         spec = (await self._api.dialect()).script_output(self._agent_id)
         if spec is not None:
             settings = StreamSettings()
-            sockets = Sockets(lambda _: spec, self._api.dialer, None, settings)
+            sockets = PushSource(lambda _: spec, self._api.dialer, None, settings)
             self._events = Subscription(sockets, [self._agent_id], settings, observers=self._api.observers)
             await self._events.__aenter__()
         self._answer = asyncio.create_task(self._api.run_script(self._agent_id, self._run))

@@ -1,4 +1,4 @@
-"""Looking at a server: what `stream.Looker` needs, over the transport."""
+"""Reads what `stream.SharedPoller` needs, through the transport."""
 
 import asyncio
 from dataclasses import replace
@@ -8,13 +8,13 @@ from trmm_async.dialects import AgentFilter, Dialect, Polled
 from trmm_async.errors import NotFoundError, UnsupportedError
 from trmm_async.models import Agent, Alert, HistoryEntry
 from trmm_async.resources.api import Api
-from trmm_async.stream import Seen
+from trmm_async.stream import PolledState
 
 __all__ = ["ServerWatch"]
 
 
 class ServerWatch:
-    """See `stream.looking.Watch`. The calls of one look follow one another."""
+    """Reads the state of a server for polls, one call after the other. Fulfils `stream.Watch`."""
 
     def __init__(self, api: Api) -> None:
         self._api = api
@@ -25,14 +25,13 @@ class ServerWatch:
             raise UnsupportedError("a gateway has no history of scripts to look at")
         return source
 
-    async def look(self, agent_ids: frozenset[str] | None, *, whole: bool, alerts: bool) -> Seen:
-        """See `Watch`."""
+    async def poll(self, agent_ids: frozenset[str] | None, *, whole: bool, alerts: bool) -> PolledState:
         seen = await self._agents(agent_ids, whole=whole)
         if not alerts or (agent_ids and not seen.statuses):
             return seen
         return replace(seen, alerts=await self._api.send(lambda dialect: dialect.list_alerts()))
 
-    async def _agents(self, agent_ids: frozenset[str] | None, *, whole: bool) -> Seen:
+    async def _agents(self, agent_ids: frozenset[str] | None, *, whole: bool) -> PolledState:
         dialect = await self._api.dialect()
         source = dialect.event_source()
         if not whole and agent_ids is not None and isinstance(source, Polled):
@@ -40,16 +39,16 @@ class ServerWatch:
             try:
                 statuses = await self._api.carry_out(asked)
             except NotFoundError as error:
-                return Seen({}, [], dict.fromkeys(agent_ids, error))
-            return Seen(statuses, [], _missing(asked.path, agent_ids - statuses.keys()))
+                return PolledState({}, [], dict.fromkeys(agent_ids, error))
+            return PolledState(statuses, [], _missing(asked.path, agent_ids - statuses.keys()))
         try:
             agents = await self._whole(dialect, agent_ids)
         except NotFoundError as error:
-            return Seen({}, [], dict.fromkeys(agent_ids or (), error))
+            return PolledState({}, [], dict.fromkeys(agent_ids or (), error))
         # Each of these steps takes a millisecond or two where there are thousands.
         await asyncio.sleep(0)
         missing = _missing("/agents/", (agent_ids or frozenset()) - agents.keys())
-        return Seen({name: agent.status for name, agent in agents.items()}, [], missing, agents)
+        return PolledState({name: agent.status for name, agent in agents.items()}, [], missing, agents)
 
     async def _whole(self, dialect: Dialect, agent_ids: frozenset[str] | None) -> dict[str, Agent]:
         if agent_ids is not None and len(agent_ids) == 1:
@@ -67,7 +66,6 @@ class ServerWatch:
 
     @property
     def clock(self) -> datetime | None:
-        """See `Watch`."""
         return self._api.transport.server_time()
 
     async def newest_runs(self) -> list[HistoryEntry]:

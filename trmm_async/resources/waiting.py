@@ -22,7 +22,7 @@ from trmm_async.errors import (
 from trmm_async.events import AgentOffline, AgentOnline, Event, Live
 from trmm_async.models import Agent
 from trmm_async.resources.api import Api
-from trmm_async.stream import Events, Look, Looking, StreamSettings, Wants
+from trmm_async.stream import Events, PollClient, PollRequest, PollResult, StreamSettings
 from trmm_async.words import AgentStatus
 
 __all__ = ["Until", "wait_until"]
@@ -52,8 +52,8 @@ async def wait_until(
     names = tuple(dict.fromkeys(agent_ids))
     holds, telling = _test(until)
     seconds = None if timeout is None else arguments.seconds(timeout, "timeout")
-    wants = Wants(agent_ids=frozenset(names), whole=True, alerts=False)
-    looking = Looking(api.looker, lambda: wants, _SETTINGS if source is None else _TOLD)
+    wants = PollRequest(agent_ids=frozenset(names), whole=True, alerts=False)
+    looking = PollClient(api.shared_poller, lambda: wants, _SETTINGS if source is None else _TOLD)
     await api.dialect()
     left: list[str] = list(names)
     trouble: TRMMError | None = None
@@ -85,9 +85,9 @@ async def wait_until(
 
 @asynccontextmanager
 async def _hurried(
-    looking: Looking, source: Events | None, names: Collection[str], telling: _Kinds
+    looking: PollClient, source: Events | None, names: Collection[str], telling: _Kinds
 ) -> AsyncIterator[asyncio.Task[None] | None]:
-    """Look soon whenever an event says that it may be so now; what is given ends when the events do."""
+    """Poll soon whenever an event says that it may be so now; what is given ends when the events do."""
     if source is None:
         yield None
         return
@@ -107,7 +107,7 @@ async def _hurried(
             await asyncio.wait([hearing])
 
 
-async def _next(looking: Looking, ended: asyncio.Task[None] | None) -> Look:
+async def _next(looking: PollClient, ended: asyncio.Task[None] | None) -> PollResult:
     if ended is None:
         return await looking.next()
     asking = asyncio.create_task(looking.next())

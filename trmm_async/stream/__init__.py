@@ -1,25 +1,32 @@
-"""Live events. The only place that knows `websockets`.
+"""Live events. Only this package uses `websockets`.
 
-Above it the resources, below it the pure rooms. Inside, from the top:
+It stands below the resources. Its modules, from the top:
 
-* `subscription` (many agents' events as one stream), `fanout` (several consumers of it);
-* `pushed`, `polling` (where they come from: sockets, or looking again and again), behind the seam that is
-  `source`; `looking` (one look for all who poll); `session` and `agent_diff` (where one agent's stream
-  stands in each);
-* `dialer` and `sockets` (connections), `snapshots` (reading the state once for all), `mailbox` (the bounded
-  queue of a subscription), `settings`;
-* pure: `catchup` (what a gap hid), `runs` (which script runs are news), `position` (a place to be stored),
-  `backlog` (the bounded queue of a consumer), `filters` (which events are wanted).
+* `subscription`: the events of many agents as one stream; `fanout`: several consumers of that stream.
+* `push_source` (WebSockets) and `poll_source` (polling) produce the events, behind the interface in `source`.
+  `session` and `agent_diff` are one agent's part of them; `shared_poll` polls once for all.
+* `dialer` and `sockets`: connections. `snapshots`: reads the state once for several agents. `mailbox`: the
+  bounded queue of a subscription. `settings`.
+* Pure: `catchup` (what happened in a gap), `runs` (which script runs are new), `position` (a position that
+  can be stored), `backlog` (the bounded queue of a consumer), `filters` (which events a consumer gets).
 """
 
 from trmm_async.stream.catchup import Snapshot
 from trmm_async.stream.dialer import Dialer, NoLink
 from trmm_async.stream.fanout import Consumer, Handler
-from trmm_async.stream.looking import Look, Looker, Looking, Seen, Wants, emptied, in_turns
-from trmm_async.stream.polling import Polling
+from trmm_async.stream.poll_source import PollSource
 from trmm_async.stream.position import Place, SourcePlace
-from trmm_async.stream.pushed import Sockets
+from trmm_async.stream.push_source import PushSource
 from trmm_async.stream.settings import StreamSettings, StreamState
+from trmm_async.stream.shared_poll import (
+    PollClient,
+    PolledState,
+    PollRequest,
+    PollResult,
+    SharedPoller,
+    emptied,
+    in_turns,
+)
 from trmm_async.stream.snapshots import SnapshotSource
 from trmm_async.stream.sockets import SEND_MOST, Link, LinkSettings, Lost
 from trmm_async.stream.source import AgentStreamState, AlertSignal, Events, Outlet, Source, SourceLater, Start
@@ -33,12 +40,12 @@ __all__ = [
     "Dialer",
     "Events",
     "Handler",
-    "Polling",
-    "Look",
-    "Looker",
-    "Looking",
-    "Seen",
-    "Wants",
+    "PollSource",
+    "PollResult",
+    "SharedPoller",
+    "PollClient",
+    "PolledState",
+    "PollRequest",
     "emptied",
     "in_turns",
     "Link",
@@ -49,7 +56,7 @@ __all__ = [
     "SnapshotSource",
     "Outlet",
     "Place",
-    "Sockets",
+    "PushSource",
     "Source",
     "SourceLater",
     "SourcePlace",

@@ -1,7 +1,6 @@
-"""What looking at a server again and again tells of one agent. Pure: no I/O, no clock.
+"""`AgentDiff`: turns the polls of a server into the events of one agent. Pure: no I/O, no clock.
 
-Over `catchup`, which knows the difference of two states; below `polling`, which looks. An `AgentDiff` is one
-agent's `AgentStreamState`: it turns each look into the events between the last and this one.
+It stands above `catchup`, which compares two states, and below `poll_source`, which polls.
 """
 
 import asyncio
@@ -17,19 +16,19 @@ from trmm_async.stream.position import Place
 from trmm_async.stream.settings import StreamState
 from trmm_async.stream.source import AFTER_RESTART, Start
 
-__all__ = ["AgentDiff", "run_told"]
+__all__ = ["AgentDiff", "run_event"]
 
 
 class AgentDiff:
-    """Where the stream of one agent that is looked at stands; see `source.AgentStreamState`.
+    """The `AgentStreamState` of one agent of a server that is polled.
 
     Args:
-        agent_id: who.
-        start: how its stream begins. Without place and snapshot nothing is told of how things stand.
+        agent_id: the agent's id.
+        start: how its stream begins. Without a place and a snapshot, the present state is not reported.
         now: this machine's time.
 
     Attributes:
-        pending: events that were found and are not in the queue yet, in their order.
+        pending: events that were found and are not in the queue yet, in order.
     """
 
     def __init__(self, agent_id: str, start: Start, now: datetime) -> None:
@@ -38,7 +37,7 @@ class AgentDiff:
         self._due = start.snapshot and start.place is None
         self._since = None if start.place is None else start.place.since
         self._why = "" if start.place is None else AFTER_RESTART
-        self._looked_at = now
+        self._polled_at = now
         self._begun = False
         self.pending: deque[Event] = deque()
         self.state: StreamState = StreamState.CONNECTING
@@ -52,62 +51,62 @@ class AgentDiff:
         return f"<AgentDiff of {self.agent_id}: {self.state}, {self.received} changes>"
 
     def settle(self, problem: TRMMError | None) -> None:
-        """It stands, or does not; the first word counts."""
+        """Record whether the stream has begun (None), or why not. Only the first call counts."""
         if not self.settled.is_set():
             self.problem = problem
             self.settled.set()
 
     def fail(self, error: TRMMError, *, enough: bool) -> None:
-        """The server could not be looked at: from the last look on nothing can be vouched for.
+        """Record that a poll failed. From the last poll on, changes may have been missed.
 
         Args:
-            error: why not.
-            enough: who waits for this agent to stand waits no longer.
+            error: the error of the poll.
+            enough: stop waiting for this agent when the subscription is entered.
         """
         if enough and self._since is None:
-            self._since, self._why = self._looked_at, str(error)
+            self._since, self._why = self._polled_at, str(error)
         self.doubt(str(error))
         self.state = StreamState.CONNECTING
         if enough:
             self.settle(error)
 
     def doubt(self, why: str) -> None:
-        """The look that comes can't tell all that was since the last: that is a gap."""
+        """Record that the next poll can't show everything since the last one: that will be a gap."""
         if self._since is None and self._begun:
-            self._since, self._why = self._looked_at, why
+            self._since, self._why = self._polled_at, why
 
     def end(self, error: TRMMError) -> None:
-        """The server refuses this agent."""
+        """Record that the server refuses this agent."""
         self.state = StreamState.ENDED
         self.settle(error)
 
-    def look(self, snapshot: Snapshot, runs: Iterable[HistoryEntry], at: datetime) -> None:
-        """Put what has changed since the last look into `pending`.
+    def update(self, snapshot: Snapshot, runs: Iterable[HistoryEntry], at: datetime) -> None:
+        """Put the changes since the last poll into `pending`.
 
         Args:
             snapshot: the present state of at least this agent.
-            runs: the script runs of this agent that have finished since the last look, in order.
-            at: when the look was begun, by this machine's clock.
+            runs: the script runs of this agent that have finished since the last poll, in order.
+            at: when the poll began, by this machine's clock.
         """
-        told = self._changes(snapshot, at)
+        events = self._changes(snapshot, at)
         if self._begun or self._since is not None:
-            told += map(run_told, runs)
-        self.received += len(told)
+            events += map(run_event, runs)
+        self.received += len(events)
         caught_up = self._since is not None or self._due
         if self._since is not None:
             self.reconnects += self._begun
             until = max(self._since, at)
-            told.insert(0, Gap(agent_id=self.agent_id, since=self._since, until=until, reason=self._why))
+            events.insert(0, Gap(agent_id=self.agent_id, since=self._since, until=until, reason=self._why))
         if caught_up:
-            told.append(Live(agent_id=self.agent_id, time=at))
+            events.append(Live(agent_id=self.agent_id, time=at))
         self.state = StreamState.CATCHING_UP if caught_up else StreamState.LIVE
-        self._since, self._due, self._begun, self._looked_at = None, False, True, at
-        self.pending.extend(told)
+        self._since, self._due, self._begun, self._polled_at = None, False, True, at
+        self.pending.extend(events)
 
     def hear(self, alert: Alert) -> None:
-        """How one alert of this agent stands, read on its own: if that is news, put it into `pending`.
+        """Put the present state of one alert, read by itself, into `pending` if it is new.
 
-        While nothing can be vouched for, it is left to the next look.
+        In a gap it is left to the next poll.
         """
         event = AlertEvent(agent_id=self.agent_id, alert=alert)
         if self._begun and self._since is None and self._reader.learn(event):
@@ -116,13 +115,11 @@ class AgentDiff:
 
     @property
     def stamp(self) -> object:
-        """See `source.AgentStreamState`."""
-        return None if self.pending else (self._reader.changes, self._since or self._looked_at)
+        return None if self.pending else (self._reader.changes, self._since or self._polled_at)
 
     def place(self, now: datetime, unread: Sequence[Event], unread_since: datetime) -> Place:
-        """See `source.AgentStreamState`."""
         waiting = [*self.pending, *unread]
-        since = [self._since or self._looked_at, now]
+        since = [self._since or self._polled_at, now]
         if waiting:
             since.append(unread_since)
         since.extend(event.since for event in waiting if isinstance(event, Gap))
@@ -135,8 +132,8 @@ class AgentDiff:
         return self._reader.missed(snapshot, self._since or at, everything=self._due)
 
 
-def run_told(row: HistoryEntry) -> ScriptOutput:
-    """A finished run as an event: all of its output, in one piece. `cmd_id` is the row's number."""
+def run_event(row: HistoryEntry) -> ScriptOutput:
+    """A finished run as an event with its complete output. `cmd_id` is the id of the history row."""
     result = row.result
     return ScriptOutput(
         agent_id=row.agent_id or "",

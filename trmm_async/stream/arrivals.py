@@ -1,6 +1,6 @@
-"""How long events wait for those who read them, for observers.
+"""Measures how long events wait for their readers, for observers.
 
-Below `subscription`. Nothing is kept while nobody observes.
+It stands below `subscription`. Without observers, nothing is kept.
 """
 
 import time
@@ -13,11 +13,11 @@ from trmm_async.observing import EventRead, Observers
 __all__ = ["Arrivals"]
 
 _KEPT_MOST: Final = 10_000
-"""Of so many events it is known when they came. Consumers drop events without a word."""
+"""For how many events the time of arrival is kept. Needed, since consumers drop events without a call."""
 
 
 class Arrivals:
-    """When the events came that readers may still take. Several consumers take the same event."""
+    """The times at which events came that readers may still take. Several consumers may take one event."""
 
     def __init__(self, observers: Observers) -> None:
         self._observers = observers
@@ -28,7 +28,7 @@ class Arrivals:
         return f"<Arrivals of {len(self._came)} events>"
 
     def has_come(self, event: Event) -> None:
-        """To be called where there are observers; of several calls for an event the first counts."""
+        """Record that an event has come. If called again for the same event, the first time stays."""
         if isinstance(event, Gap | Live):
             return
         self._came.setdefault(id(event), (event, time.monotonic()))
@@ -36,7 +36,7 @@ class Arrivals:
             del self._came[next(iter(self._came))]
 
     def was_read(self, event: Event) -> None:
-        """One of several readers has taken it."""
+        """Report that one of several readers has taken an event."""
         if self._observers.active and (entry := self._came.get(id(event))) is not None:
             lag = time.monotonic() - entry[1]
             self._observers.tell(EventRead(event=event, lag=lag, age=_age(event)))
@@ -44,7 +44,7 @@ class Arrivals:
             self._came.clear()
 
     def was_read_alone(self, event: Event) -> None:
-        """The only reader has taken it."""
+        """Report that the only reader has taken an event."""
         self.was_read(event)
         self._came.pop(id(event), None)
 

@@ -1,11 +1,12 @@
-"""What waits for one of several consumers, bounded. Pure: told the time.
+"""`Backlog`: the bounded queue of one consumer. Pure: the caller passes a clock.
 
-Below `fanout`. A consumer that is slow holds up nobody: what there is no room for is dropped, for each agent
-from then on until the consumer has taken all that waits. Then a `Gap` says how many were dropped, behind it
-comes the last that was dropped of each thing that has a state, and then `Live`.
+It stands below `fanout`. A slow consumer does not hold up the others. If its queue is full, events are
+dropped; for each agent concerned, that continues until the consumer has taken everything that waits. Then
+come a `Gap` with the number of dropped events, the last dropped state of each alert and of the agent, and
+`Live`.
 
-These are bounded, too: of alerts as many are kept as may wait, or a hundred. Where there was no room for one
-of an agent's, its picture is not whole: its `Gap` says so, and no `Live` comes behind it.
+These last states are bounded, too: as many alerts are kept as events may wait, but at least a hundred. If
+there was no room for one of an agent's alerts, the `Gap` says so, and no `Live` follows.
 """
 
 from collections import deque
@@ -29,13 +30,13 @@ __all__ = ["TOO_SLOW", "Backlog"]
 _ALERTS_LEAST: Final = 100
 
 TOO_SLOW = "the consumer was too slow"
-"""The reason of the `Gap` for events that were dropped here, but see `_NOT_ALL`."""
+"""The reason of a `Gap` for events that were dropped here."""
 
 _NOT_ALL: Final = "; how some of its alerts stand is lost as well"
 
 
 class _Dropped:
-    """What was dropped of one agent: how many, since when, and the last of each thing that has a state."""
+    """What was dropped of one agent: how many events, since when, and the last state of each thing."""
 
     __slots__ = ("count", "is_whole", "last", "since")
 
@@ -59,15 +60,15 @@ class _Dropped:
 
 
 class Backlog:
-    """A bounded queue of events, with a memory of what it had no room for.
+    """A bounded queue of events that remembers the last states for which it had no room.
 
     Args:
-        size: how many may wait.
+        size: how many events may wait.
         clock: the time of day, aware.
-        on_gap: is called with each gap that is made here, when it is told.
+        on_gap: called with each `Gap` that is made here.
 
     Attributes:
-        dropped: how many had no room, in all.
+        dropped: how many events were dropped in all.
     """
 
     def __init__(
@@ -90,7 +91,7 @@ class Backlog:
         return f"<Backlog {len(self._queue)}/{self._size}, {self.dropped} dropped>"
 
     def push(self, event: Event) -> None:
-        """Put it in, or drop it."""
+        """Queue an event, or drop it if the queue is full."""
         who = event.agent_id
         if isinstance(event, Gap):
             self._in_gap.add(who)
@@ -117,19 +118,19 @@ class Backlog:
         return self._queue.popleft() if self._queue else None
 
     def clear(self) -> None:
-        """Throw all of it away."""
+        """Discard everything."""
         self._queue.clear()
         self._missing.clear()
         self._alerts.clear()
 
     def forget(self, agent_id: str) -> None:
-        """Nothing of this agent is to come any more."""
+        """Discard all events of this agent."""
         self._let_go(self._missing.pop(agent_id, None), agent_id)
         self._in_gap.discard(agent_id)
         self._queue = deque(event for event in self._queue if event.agent_id != agent_id)
 
     def unread(self) -> list[Event]:
-        """All that was not popped and is known in full."""
+        """All events that were not popped yet, and the last dropped states."""
         dropped = [event for missing in self._missing.values() for event in missing.last.values()]
         return [*self._queue, *dropped]
 
@@ -151,13 +152,13 @@ class Backlog:
         gap = Gap(agent_id=who, since=dropped.since, until=until, reason=why, dropped=dropped.count)
         if self._on_gap is not None:
             self._on_gap(gap)
-        told = list(dropped.last.values())
-        is_over = not dropped.is_whole or who in self._in_gap or (told and isinstance(told[-1], Ended))
-        return [gap, *told] if is_over else [gap, *told, Live(agent_id=who, time=until)]
+        states = list(dropped.last.values())
+        is_over = not dropped.is_whole or who in self._in_gap or (states and isinstance(states[-1], Ended))
+        return [gap, *states] if is_over else [gap, *states, Live(agent_id=who, time=until)]
 
 
 def _thing(event: Event) -> Hashable:
-    """What has a state, and this event tells it; None for what is a happening and no state."""
+    """A key for the thing whose state this event reports; None if it reports no state."""
     if isinstance(event, AgentOnline | AgentOffline):
         return "status"
     if isinstance(event, AlertEvent):

@@ -1,10 +1,10 @@
-"""What a reader missed while the connection was lost. Pure: no time, no I/O.
+"""Finds out what a reader missed while the connection was lost. Pure: no clock, no I/O.
 
-Over `codec`, `events`, `models` and `position`; the sources feed it. `Snapshot` is the server's present
-state, read over REST; `ReaderState` is what the reader of one agent's stream has been told. The difference is
-what was missed.
+It stands above `codec`, `events`, `models` and `position`; the sources use it. `Snapshot` is the server's
+present state, read over REST. `ReaderState` is what the reader of one agent's stream has got. The difference
+is what was missed.
 
-Both see the world as facts: a key (the agent's status, or one alert) and a token for its present state.
+Both consist of facts: a key (the agent's status, or an alert) and a token that stands for its present state.
 """
 
 from collections.abc import Hashable, Iterable, Mapping
@@ -20,23 +20,24 @@ from trmm_async.stream.position import Place
 __all__ = ["CLOCK_SKEW", "ReaderState", "Snapshot"]
 
 CLOCK_SKEW: Final = timedelta(minutes=5)
-"""How far the server's clock may be behind ours before an alert of a gap is mistaken for an older one.
+"""How far the server's clock may be behind ours before a new alert is taken for an old one.
 
-Counts only where nothing but `created_at` can tell. Generous: an alert told twice is better than one lost.
+It matters only if `created_at` is all there is to decide by. It is large, since an alert that is reported
+twice is better than one that is lost.
 """
 
 _STATUS: Final = "status"
 _UP: Final = {"online": True, "offline": False, "overdue": False}
 _LAG: Final = timedelta(minutes=1)
-"""How much later than its own time an alert may get its number: workers write in another order."""
+"""How much later than its own time an alert may get its id: the server's workers write in any order."""
 
 _RESOLVED_KEPT: Final = 16
-"""So many alerts that were told as resolved are known one by one where a stream stands for long."""
+"""How many resolved alerts are remembered individually while a stream is connected for a long time."""
 
 _MANY: Final = 64
 
 _UNREAD: Final = None
-"""The token of what was put before the reader, and may not have been read: whatever there is, is news."""
+"""The token of a fact that was sent but perhaps not read: its present state counts as new, whatever it is."""
 
 Fact = tuple[Hashable, int | None]
 
@@ -45,16 +46,17 @@ class Snapshot:
     """The server's present state of some agents.
 
     Args:
-        statuses: agent_id to status, as in `Agent.status`. An agent that is not in it, or with a status other
-            than online, offline or overdue, is one whose status can't be told.
-        alerts: the alerts there are, of any agents; those without an `agent_id` are nobody's.
-        clock: the server's clock when this was read; None if it showed none.
-        now: this machine's time then.
-        by_agent: the same alerts by agent and id, where somebody has sorted them already.
+        statuses: agent_id to status, as in `Agent.status`. The status of an agent is unknown if it is not in
+            here, or is neither online, offline nor overdue.
+        alerts: the alerts of all agents. Those without an `agent_id` are ignored.
+        clock: the server's clock when this was read; None if it is not known.
+        now: this machine's time at that moment.
+        by_agent: the alerts by agent and id, if the caller has sorted them already; used in place of
+            `alerts`.
 
     Attributes:
         clock: as given.
-        behind: by how much the server's clock is behind ours; nothing if it is not, or not known.
+        behind: how much the server's clock is behind ours; 0 if it is not, or if it is not known.
     """
 
     def __init__(
@@ -81,29 +83,29 @@ class Snapshot:
         return f"<Snapshot of {len(self._statuses)} agents, {sum(map(len, self._alerts.values()))} alerts>"
 
     def about(self, agent_id: str) -> list[Event]:
-        """The agent's state told as events: its status first, then its alerts in the order of their ids."""
-        told: list[Event] = []
+        """The agent's state as events: its status first, then its alerts in the order of their ids."""
+        events: list[Event] = []
         up = _UP.get(self._statuses.get(agent_id, ""))
         if up is not None:
-            told.append(AgentOnline(agent_id=agent_id) if up else AgentOffline(agent_id=agent_id))
+            events.append(AgentOnline(agent_id=agent_id) if up else AgentOffline(agent_id=agent_id))
         alerts = sorted(self._alerts.get(agent_id, {}).values(), key=lambda alert: alert.id)
-        told.extend(AlertEvent(agent_id=agent_id, alert=alert) for alert in alerts)
-        return told
+        events.extend(AlertEvent(agent_id=agent_id, alert=alert) for alert in alerts)
+        return events
 
 
 class ReaderState:
-    """What the reader of one agent's stream has been told, or was already so when the stream began.
+    """What the reader of one agent's stream has got, or was the case already when the stream began.
 
-    Alerts that are open are known one by one. Of those that are resolved a mark is enough, the highest number
-    that was compared with *all* of the server's alerts: one at or below it that is resolved is no news. What
-    was only heard of by itself does not move the mark: another may have been raised before it, in a gap.
+    Open alerts are remembered individually. For resolved ones, a watermark is enough: the highest id in a
+    comparison with *all* alerts of the server. A resolved alert at or below it is not new. An alert that came
+    by itself does not move the watermark, since another one may have been raised before it, in a gap.
 
     Args:
-        agent_id: whose stream.
-        place: what the reader of an earlier stream had been told, to go on from there.
+        agent_id: the agent's id.
+        place: what the reader of an earlier stream had got, to continue from there.
 
     Attributes:
-        changes: counts; as long as it stands, `place` says the same.
+        changes: a counter. While it stays the same, `place` does, too.
     """
 
     __slots__ = ("_agent_id", "_based", "_given", "_latest", "_many", "_mark", "_new", "_told", "changes")
@@ -127,9 +129,9 @@ class ReaderState:
         return f"<ReaderState {self._agent_id}: {len(self._told)} facts, {based}>"
 
     def admit(self, event: Event) -> bool:
-        """Note an event that came over the socket. False: the catch-up has just told this, so leave it out.
+        """Record an event that came over the socket. False: the catch-up has just reported the same; skip it.
 
-        Only the first frame about the same thing after a catch-up can be such a repeat.
+        Only the first frame about a fact after a catch-up can be such a repetition.
         """
         fact = _fact(event)
         if fact is None:
@@ -141,7 +143,7 @@ class ReaderState:
         return True
 
     def _is_change(self, alert: Alert) -> AlertChange:
-        """What is new of an alert to the reader, by how it was told last."""
+        """What has changed in an alert since the reader last got it."""
         before = None if alert.id in self._new else self._told.get(alert.id)
         self._new.discard(alert.id)
         if alert.resolved:
@@ -151,7 +153,7 @@ class ReaderState:
         return "snoozed" if alert.snoozed and before == _state_of(alert, snoozed=False) else "changed"
 
     def learn(self, event: Event) -> bool:
-        """Note how something stands, read on its own. Whether that is news to the reader."""
+        """Record the present state of one fact. Returns whether it is new to the reader."""
         fact = _fact(event)
         if fact is None or self._told.get(fact[0], _UNREAD) == fact[1]:
             return False
@@ -159,9 +161,9 @@ class ReaderState:
         return True
 
     def tidy(self) -> None:
-        """Forget alerts that were told as resolved, but for the last few: the stream stands and tells all.
+        """Forget resolved alerts but the last few, and move the watermark.
 
-        Only then: the mark moves on by it.
+        Call it only while the stream is connected and delivers all changes.
         """
         if len(self._told) <= self._many:
             return
@@ -173,7 +175,7 @@ class ReaderState:
         self.changes += 1
 
     def baseline(self, snapshot: Snapshot) -> None:
-        """Take in how things stood when the stream began. What the socket told since is newer: it stays."""
+        """Record the state at the beginning of the stream. Facts that came by the socket are newer."""
         present = snapshot.about(self._agent_id)
         for key, token in _facts(present):
             self._told.setdefault(key, token)
@@ -187,19 +189,17 @@ class ReaderState:
         *,
         everything: bool = False,
     ) -> list[Event]:
-        """What to tell before `arrived`, in order; the snapshot is the new baseline.
+        """The events to yield before `arrived`, in order. The snapshot becomes the new baseline.
 
-        Where there was no baseline, a status that was never told is told: it may be old, but better twice
-        than lost. An alert that was never told then counts only if it was created after `since`, give or take
-        `CLOCK_SKEW`, by the server's clock.
+        Without a baseline, the status counts as new: to report it twice is better than to lose it. An alert
+        then counts as new if it was created after `since`, minus `CLOCK_SKEW`, by the server's clock.
 
         Args:
-            snapshot: fetched after the connection stood again.
-            since: when the stream was last known to be good.
-            arrived: what has come over the new connection so far. Where it leads to the snapshot's state by
-                itself, it is left to it: it tells more (times, the steps between), and nothing twice.
-            everything: the reader wants to know how things stand: also what was so before, but for alerts
-                that are resolved.
+            snapshot: the state, read after the connection was made again.
+            since: when the stream was last known to be complete.
+            arrived: the events that came over the new connection so far. If one of them leads to the state in
+                the snapshot, nothing is added for it: it has more details, such as times.
+            everything: report the whole present state, except resolved alerts.
         """
         present = snapshot.about(self._agent_id)
         since = shifted(since, -snapshot.behind)
@@ -213,9 +213,9 @@ class ReaderState:
         for event in news:
             if isinstance(event, AlertEvent):
                 note_change(event, self._is_change(event.alert))
-        # They count as told from here on, and the reader hears of them first by what has arrived.
+        # They count as known from now on, although the reader first gets them by `arrived`.
         self._new = {key for key, _ in coming if self._told.get(key) is None}
-        # An alert that the server no longer has is forgotten: a stream of months must not grow for ever.
+        # Alerts that the server does not have any more are forgotten, so that a long stream does not grow.
         status = [(_STATUS, self._told[_STATUS])] if _STATUS in self._told else []
         self._told = dict([*status, *_facts(present)])
         self._given = dict(_facts(news))
@@ -223,11 +223,11 @@ class ReaderState:
         return news
 
     def place(self, since: datetime, unread: Iterable[Event] = ()) -> Place:
-        """All this, to be stored, less what was not read: that is news to whoever takes it up again.
+        """The place to store. Facts of unread events will count as new for whoever continues from it.
 
         Args:
-            since: when the stream was last known to be good.
-            unread: events of this agent that the reader was not given.
+            since: when the stream was last known to be complete.
+            unread: events of this agent that the reader has not got.
         """
         told = {**self._told, **dict.fromkeys((key for key, _ in _facts(unread)), _UNREAD)}
         up = told.pop(_STATUS, _UNREAD)
@@ -250,13 +250,13 @@ class ReaderState:
             self._latest = _later(self._latest, event.alert.created_at)
 
     def _compared(self, present: Iterable[Event], clock: datetime | None) -> None:
-        """All alerts there are have been compared with what was told."""
+        """Record that all alerts of the server were compared: move the watermark."""
         if _is_ahead(self._latest, clock):
             self._latest = None
         for event in present:
             if isinstance(event, AlertEvent):
                 self._mark = max(self._mark, event.alert.id)
-                # One that is dated ahead would hide those that a restored database numbers anew.
+                # A date in the future would hide that a restored database starts its ids again.
                 if not _is_ahead(event.alert.created_at, clock):
                     self._latest = _later(self._latest, event.alert.created_at)
         for key in [key for key, token in self._alerts() if key <= self._mark and _is_resolved(token)]:
@@ -281,14 +281,14 @@ class ReaderState:
         return self._based or alert.created_at is None or alert.created_at > shifted(since, -CLOCK_SKEW)
 
     def _is_numbered_anew(self, alert: Alert) -> bool:
-        """Whether another alert once had its number: a server whose database was restored counts anew."""
+        """Whether another alert had this id before, because the database was restored."""
         if alert.created_at is None or self._latest is None:
             return False
         return utc(alert.created_at) > shifted(utc(self._latest), _LAG)
 
 
 def _is_ahead(time: datetime | None, clock: datetime | None) -> bool:
-    """Whether it is yet to come, by the server's own clock."""
+    """Whether the time is in the future of the server's own clock."""
     return time is not None and clock is not None and utc(time) > shifted(clock, _LAG)
 
 
@@ -312,9 +312,9 @@ def _facts(events: Iterable[Event]) -> list[Fact]:
 
 
 def _state_of(alert: Alert, *, snoozed: bool | None = None) -> int:
-    # Only what can change: times come with fewer digits from some encoders than from others. A digest and not
-    # the fields, since thousands of streams each keep one for every alert; and one that other processes get
-    # too, in fewer bits than JSON's numbers have.
+    # Only the fields that can change, without times, which some encoders write with fewer digits. A digest,
+    # since thousands of streams each keep one for every alert. Not `hash`, since other processes must get the
+    # same, and short enough for a number in JSON.
     text = f"{alert.severity}\0{alert.message}\0{alert.snoozed if snoozed is None else snoozed:d}"
     digest = blake2b(text.encode(errors="surrogatepass"), digest_size=6).digest()
     return int.from_bytes(digest) << 1 | alert.resolved

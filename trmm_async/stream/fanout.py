@@ -184,17 +184,17 @@ class Handler:
 
 
 class Fanout:
-    """Reads for all consumers and handlers. Belongs to one event loop.
+    """Reads the subscription for all consumers and handlers. Belongs to one event loop.
 
     Args:
-        read: the next event of the subscription.
-        watch: is told every task.
-        check_loop: raises where it is not the subscription's event loop that runs.
-        clients: the client of each agent of which it is known.
-        was_read: is called with each event that a consumer takes.
+        read: returns the next event of the subscription.
+        watch: takes each task that is started.
+        check_loop: raises if another event loop than that of the subscription is running.
+        clients: the known clients of agents.
+        was_read: called with each event that a consumer takes.
 
     Attributes:
-        is_running: it reads, so that nobody else can.
+        is_running: it reads, so nobody else can.
     """
 
     def __init__(
@@ -224,11 +224,11 @@ class Fanout:
 
     @property
     def by_client(self) -> bool:
-        """Whether somebody wants to know of agents to which client they belong."""
+        """Whether a consumer filters by client."""
         return any(consumer.wants.client is not None for consumer in self._consumers)
 
     def consumer(self, wants: EventFilter, backlog: Backlog) -> Consumer:
-        """One more."""
+        """Add a consumer."""
         made = Consumer(wants, backlog, self._leave, self._check_loop, self._was_read)
         if self._end is not None:
             made.finish(self._end)
@@ -236,7 +236,7 @@ class Fanout:
         return made
 
     def handler(self, consumer: Consumer, callback: Callback, on_error: OnError | None) -> Handler:
-        """One more."""
+        """Add a handler, which takes its events from this consumer."""
         made = Handler(consumer, callback, on_error)
         self._handlers.append(made)
         if self.is_running:
@@ -244,7 +244,7 @@ class Fanout:
         return made
 
     def run(self) -> None:
-        """Begin to read. Twice is the same as once."""
+        """Begin to read. May be called again."""
         if not self.is_running:
             self.is_running = True
             self._watch(asyncio.create_task(self._spread(), name="trmm_async: consumers"))
@@ -252,7 +252,7 @@ class Fanout:
                 self._start(handler)
 
     async def over(self) -> None:
-        """Wait until nothing more comes, and every handler has dealt with what came. Raises how it ended."""
+        """Wait until the stream has ended and every handler has processed its events. Raises the end."""
         await self._over.wait()
         tasks = [handler.task for handler in self._handlers if handler.task is not None]
         if tasks:
@@ -261,19 +261,19 @@ class Fanout:
             raise self._end
 
     def finish(self, end: BaseException) -> None:
-        """Nothing more comes."""
+        """End all consumers: after the events that wait, `end` is raised."""
         self._end = self._end or end
         for consumer in self._consumers:
             consumer.finish(end)
         self._over.set()
 
     def forget(self, agent_id: str) -> None:
-        """Nothing of this agent is to come any more."""
+        """Discard the events of this agent that wait."""
         for consumer in self._consumers:
             consumer.backlog.forget(agent_id)
 
     def unread(self) -> list[Event]:
-        """What some consumer was not given, or some handler has not dealt with."""
+        """The events that a consumer has not got, or a handler has not processed."""
         waiting = [event for consumer in self._consumers for event in consumer.backlog.unread()]
         return [*waiting, *(event for handler in self._handlers for event in handler.unread())]
 
@@ -292,7 +292,7 @@ class Fanout:
                 for consumer in self._consumers:
                     if consumer.wants.lets(event, self._clients):
                         consumer.offer(event)
-        except Exception as error:  # noqa: BLE001 - however it ends, those who read must not wait for ever
+        except Exception as error:  # noqa: BLE001 - however it ends, readers must not wait forever
             self.finish(error)
 
 

@@ -1,7 +1,7 @@
-"""Which events a handler or a consumer wants. Pure.
+"""`EventFilter`: which events a handler or a consumer gets. Pure.
 
-Below `fanout`. An event says which agent it is of; whose client that agent belongs to is known of agents that
-were given as `Agent` objects.
+It stands below `fanout`. An event has the id of its agent. The client of an agent is known only if the agent
+was given as an `Agent` object.
 """
 
 from collections.abc import Iterable, Mapping
@@ -27,10 +27,15 @@ _MARKS = (Gap, Live, Ended)
 
 @dataclass(frozen=True, slots=True)
 class EventFilter:
-    """A filter; None in a field: any.
+    """A filter. A field that is None accepts anything.
 
     Attributes:
-        marks: whether what says how fresh the picture is (`Gap`, `Live`, `Ended`) passes whatever its type.
+        kinds: the classes of events.
+        agent_ids: the agents.
+        client: the client of the agents.
+        severities: the severities of alerts. Then all other events are excluded.
+        marks: `Gap`, `Live` and `Ended`, which say how fresh the state is, pass even if `kinds` excludes
+            them.
     """
 
     kinds: tuple[type, ...] | None = None
@@ -40,12 +45,7 @@ class EventFilter:
     marks: bool = False
 
     def lets(self, event: Event, clients: Mapping[str, ClientRef]) -> bool:
-        """Whether it passes.
-
-        Args:
-            event: any.
-            clients: the client of each agent of which it is known.
-        """
+        """Whether an event passes. `clients` has the known clients of agents."""
         if not self.takes_agent(event.agent_id, clients):
             return False
         if self.marks and isinstance(event, _MARKS):
@@ -63,7 +63,7 @@ class EventFilter:
         return self.client is None or _is_same(self.client, clients.get(agent_id))
 
     def takes(self, event: Event) -> bool:
-        """Whether it is of a type that is wanted."""
+        """Whether events of this class may pass."""
         return self.kinds is None or isinstance(event, self.kinds)
 
 
@@ -75,10 +75,10 @@ def wanted(
     *,
     marks: bool,
 ) -> EventFilter:
-    """A filter of what a user gave, checked.
+    """Make a filter from a user's arguments.
 
     Raises:
-        InvalidRequestError: something of it is none.
+        InvalidRequestError: an argument is invalid.
     """
     return EventFilter(
         kinds=None if kinds is None else _kinds(kinds),

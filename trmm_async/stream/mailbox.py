@@ -1,7 +1,7 @@
-"""A bounded queue between many writers and one reader.
+"""`Mailbox`: a bounded queue between many writers and one reader.
 
-`subscription` merges its agents' events in one. Shorter than `asyncio.Queue` on the way of an event: the
-common case, room on one side and something waiting on the other, is a deque operation without an await.
+A `Subscription` has one for the events of its agents. It is faster than `asyncio.Queue`: in the common case
+(there is room, and an item waits), writing and reading are deque operations without an await.
 """
 
 import asyncio
@@ -18,13 +18,13 @@ T = TypeVar("T")
 
 
 class Mailbox(Generic[T]):
-    """First in, first out, never more than `size` items. A writer that finds it full waits; nothing is lost.
+    """A first-in, first-out queue of at most `size` items. If it is full, a writer waits; nothing is lost.
 
-    Belongs to one event loop. Waiting writers are served first come, first served.
+    Belongs to one event loop. Waiting writers are served in order.
 
     Attributes:
-        filled_at: when it was last empty and something came, by `clock`.
-        stamp: is called with each item before it is in.
+        filled_at: when it was last empty and an item came, by `clock`.
+        stamp: called with each item before it is put in.
     """
 
     def __init__(self, size: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -44,11 +44,11 @@ class Mailbox(Generic[T]):
         return f"<Mailbox {len(self._items)}/{self._size}, {len(self._writers)} writers waiting>"
 
     def __iter__(self) -> Iterator[T]:
-        """What is in here, the oldest first; without what waiting writers have."""
+        """The items, the oldest first, without those of waiting writers."""
         return iter(self._items)
 
     def purge(self, unwanted: Callable[[T], bool]) -> None:
-        """Throw away what is unwanted, and let waiting writers into the room that makes."""
+        """Discard unwanted items, and let waiting writers put theirs in."""
         self._items = deque(item for item in self._items if not unwanted(item))
         for item, turn in self._writers:
             if unwanted(item) and not turn.done():
@@ -57,8 +57,8 @@ class Mailbox(Generic[T]):
             self._let_in()
 
     def offer(self, item: T) -> bool:
-        """Put the item in if there is room; whether there was."""
-        # Room is given to a waiting writer in the moment it comes up: where there is some, nobody waits.
+        """Put the item in if there is room. Returns whether there was."""
+        # Nobody is overtaken: as soon as there is room, a waiting writer gets it.
         if self.stamp is not None:
             self.stamp(item)
         if len(self._items) >= self._size:
@@ -71,18 +71,18 @@ class Mailbox(Generic[T]):
         return True
 
     async def put(self, item: T) -> None:
-        """Put the item in, waiting for room. Cancelled while waiting: it is not in."""
+        """Put the item in, and wait for room. If this is cancelled while it waits, the item is not in."""
         if not self.offer(item):
             turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._writers.append((item, turn))
             await turn
 
     async def get(self) -> T:
-        """The next item. Safe to cancel: nothing is taken then.
+        """Take the next item. Safe to cancel: then nothing is taken.
 
         Raises:
-            InvalidRequestError: another reader is waiting here.
-            BaseException: what `finish` was given, once everything before it has been read.
+            InvalidRequestError: another reader is waiting.
+            BaseException: the end that was given to `finish`, after all items.
         """
         while not self._items:
             if self._end is not None:
@@ -94,12 +94,12 @@ class Mailbox(Generic[T]):
         return item
 
     def finish(self, end: BaseException) -> None:
-        """Nothing more will come: `get` raises `end` after what is in here. The first end stands."""
+        """Let `get` raise `end` after the items in here. Only the first call counts."""
         self._end = self._end or end
         self._call_reader()
 
     def close(self, end: BaseException) -> None:
-        """Throw away what is in here, and let `get` raise `end` from now on."""
+        """Discard all items, and let `get` raise `end` from now on."""
         self._items.clear()
         self._end = end
         self._call_reader()

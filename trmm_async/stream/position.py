@@ -1,8 +1,9 @@
-"""A place in a stream that can be stored, and taken up again by another process. Pure.
+"""A position in a stream that can be stored, and from which another process can continue. Pure.
 
-Below everything of this floor: `catchup` makes and reads a `Place`, `subscription` puts them together. The
-text is JSON, and for nobody but us: it holds what the reader was told last of each agent, in digests. It is
-short, and each agent's part of it stands by itself (`Place.text`): a careful reader writes it at every event.
+It stands below the rest of the package. `catchup` makes and reads a `Place`, and `subscription` puts them
+together. The text is JSON with digests of what the reader got last of each agent; only this module reads it.
+It is short, and each agent's part of it is encoded separately (`Place.text`), because a careful reader stores
+it at every event.
 """
 
 from collections.abc import Iterable, Mapping
@@ -35,16 +36,15 @@ _UP: Final = (None, True, False)
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
-    """What the reader of one agent's events has been told.
+    """What the reader of one agent's events has got.
 
     Attributes:
-        since: when the stream was last known to be good; aware.
-        based: it was compared with the server's state; else only what was told is known.
-        up: the status that was told last; None if it was not, or was not read.
-        mark: the highest id of an alert that was compared. Up to it those that are resolved are not kept one
-            by one.
-        latest: the time of the latest alert that is known of, by the server's clock.
-        alerts: alert id to the digest of what was told of it; None if that was not read.
+        since: when the stream was last known to be complete; aware.
+        based: the state of the server was compared. Otherwise only the reported events are known.
+        up: the status that the reader got last; None if it got none.
+        mark: a watermark: resolved alerts up to this id are known, but not kept individually.
+        latest: the time of the latest known alert, by the server's clock.
+        alerts: alert id to the digest of the state that the reader got; None if it was not read.
     """
 
     since: datetime
@@ -55,7 +55,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     alerts: Mapping[int, int | None] = {}
 
     def text(self, agent_id: str) -> bytes:
-        """As it stands in a position, see `written`."""
+        """The part of a position for this agent, see `written`."""
         state = self.based + 2 * _UP.index(self.up)
         latest = None if self.latest is None else _stamp(self.latest)
         row = _Agent(_stamp(self.since), state, self.mark, latest, self.alerts or None)
@@ -63,22 +63,22 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Newest(msgspec.Struct, frozen=True):
-    """How far a history goes: its highest number, and its latest time that the server's clock has reached."""
+    """The end of a history: its highest id, and its latest time that is not in the server's future."""
 
     id: int
     time: datetime
 
 
 class RunsPlace(msgspec.Struct, frozen=True, kw_only=True):
-    """How far a server's history of script runs has been told.
+    """How far a server's history of script runs was reported.
 
     Attributes:
-        after: the server's time from which on rows are compared; None for all.
-        floor: rows up to this number that are older than the newest were told or were so before, but for
-            those that are `open`.
-        open: numbers of rows that are not finished, or were not told.
-        told: numbers of later rows that were told.
-        newest: the highest number and the latest time that were seen; None if there was nothing.
+        after: the server's time from which on rows are compared; None: all rows.
+        floor: rows up to this id that are older than the newest one count as reported, except the `open`
+            ones.
+        open: the ids of rows that have not finished, or were not reported.
+        told: the ids of later rows that were reported.
+        newest: the highest id and the latest time; None if the history was empty.
     """
 
     after: datetime | None = None
@@ -89,13 +89,13 @@ class RunsPlace(msgspec.Struct, frozen=True, kw_only=True):
 
 
 SourcePlace: TypeAlias = RunsPlace | str
-"""What a source keeps for all agents together; text is its own, and another source's has no use for it."""
+"""What a source stores for all agents together. Only the same kind of source can read a text."""
 
 
 class Position(msgspec.Struct, frozen=True, kw_only=True):
-    """A place for each agent, and what their source keeps for all of them together.
+    """A place for each agent, and what their source stores for all of them together.
 
-    `server` is the address of the one that they are of; None if that is not known.
+    `server` is the address of the server; None if it is not known.
     """
 
     agents: Mapping[str, Place] = {}
@@ -103,7 +103,7 @@ class Position(msgspec.Struct, frozen=True, kw_only=True):
     server: str | None = None
 
     def text(self) -> str:
-        """As `read_position` takes it."""
+        """The text that `read_position` reads."""
         return written(
             [place.text(agent_id) for agent_id, place in self.agents.items()],
             source_text(self.source),
@@ -139,28 +139,28 @@ class _Stored(msgspec.Struct, frozen=True):
 
 
 def written(agents: Iterable[bytes], source: bytes, server: bytes = b"") -> str:
-    """A position's text, of what `Place.text` gave for each agent, of `source_text` and `server_text`."""
+    """The text of a position, from each agent's `Place.text`, `source_text` and `server_text`."""
     return (b'{"version":%d,%b%b,"agents":{%b}}' % (_VERSION, server, source, b",".join(agents))).decode()
 
 
 def server_text(server: str | None) -> bytes:
-    """As it stands in a position; nothing where the server is not known."""
+    """The part of a position for the server; empty if it is not known."""
     return b"" if server is None else b'"server":' + codec.encode(server) + b","
 
 
 def source_text(place: SourcePlace | None) -> bytes:
-    """As it stands in a position."""
+    """The part of a position for the source."""
     if isinstance(place, str):
         return b'"feed":' + codec.encode(place)
     return b'"runs":' + codec.encode(None if place is None else _stored(place))
 
 
 def read_position(text: object, server: str | None = None) -> Position:
-    """The position that was stored, for a stream of this server; None if that is not known.
+    """Read a stored position for a stream of this server (None: not known).
 
     Raises:
-        InvalidRequestError: it is none, or that of another version of this package, or was made at another
-            server, whose numbers say nothing here.
+        InvalidRequestError: it is not a position, or is of another version of this package, or of another
+            server, whose ids mean nothing here.
     """
     if not isinstance(text, str):
         raise InvalidRequestError(f"since must be a position (a str), not {type(text).__name__}")
@@ -215,7 +215,7 @@ def _time(stamp: int) -> datetime:
 
 
 def _spans(numbers: Iterable[int]) -> _Spans:
-    """Numbers as the first and the last of each unbroken row of them: those of one bulk run are one."""
+    """The numbers as ranges (first, last): the rows of one bulk run are one range."""
     spans: _Spans = []
     for number in sorted(numbers):
         if spans and spans[-1][1] == number - 1:

@@ -1,14 +1,15 @@
-"""Which finished script runs of a server's history are still to be told. Pure: the caller passes the times.
+"""Finds the script runs of a server's history that have finished and are not reported yet. Pure.
 
-Over `codec`, `models` and `position`; `polling` feeds it with the rows of each look.
+It stands above `codec`, `models` and `position`; `poll_source` passes the rows of each poll, and the times.
 
-A row is written when a script is sent, and its result is put in when the agent reports. So rows have to be
-looked at again: from the oldest that is still without one, or from a little before the newest, since workers
-write rows in another order than that of their times.
+The server writes a row when it sends a script, and fills in the result when the agent reports. So rows must
+be read again: from the oldest one without a result on, or from a little before the newest one, because the
+server's workers don't write rows in the order of their times.
 
-The history can only be asked for by time, and times can be wrong: a server's clock that is ahead for a while
-writes rows of tomorrow, and one that is set back writes new rows behind old ones. So no row's time moves the
-place beyond the server's own clock, as its answers show it, and what was told is known by its number.
+The history can only be read by time, and times can be wrong. A server whose clock is ahead for a while writes
+rows of tomorrow, and one whose clock was set back writes new rows with times before old ones. So the time of
+a row never moves the position beyond the server's own clock (which its answers tell), and rows that were
+reported are remembered by their ids.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -25,20 +26,21 @@ LAG: Final = timedelta(minutes=1)
 """How much later than its own time a row may appear in the history."""
 
 PATIENCE: Final = timedelta(hours=1)
-"""How much older than the newest row one may be that is still waited for."""
+"""A row without a result is waited for until it is this much older than the newest row."""
 
 _AHEAD: Final = timedelta(seconds=5)
-"""How much later than the server's clock a row's time may be: `Date` has whole seconds, and may be kept."""
+"""How much later than the server's clock a row may be: a `Date` header has whole seconds, and is cached."""
 
 
 class Runs:
-    """How far the history was told.
+    """How far the history was reported.
 
-    Known one by one are only the rows of the last minute, by the server's clock, and those from before it
-    that are not told yet: a history is long, and so would be what is kept of it.
+    Only the rows of the last minute (by the server's clock) and older unreported rows are remembered
+    individually, since a history can be very long.
 
     Args:
-        place: where an earlier reader was; None: what is in the history at the first look was so before.
+        place: the position of an earlier reader. None: what is in the history at the first poll is not
+            reported.
     """
 
     def __init__(self, place: RunsPlace | None = None) -> None:
@@ -58,21 +60,21 @@ class Runs:
 
     @property
     def begun(self) -> bool:
-        """Whether it is known from when on rows are needed; else see `begin`."""
+        """Whether `after` is known. If not, call `begin` first."""
         return self._begun
 
     @property
     def after(self) -> datetime | None:
-        """From which moment of the server's clock on rows are needed; None for all there are."""
+        """The moment of the server's clock from which rows are needed; None: all."""
         return self._after
 
     def tick(self, now: datetime | None, at: float) -> None:
-        """How late it is on the server, before a look: rows are needed from no later than that on.
+        """Record the server's time before a poll. `after` is then no later than that.
 
         Args:
-            now: the server's clock; None if it shows none.
-            at: a clock of ours that is never set. By how much the server's fell behind it since the last
-                look, it was set back: what was written since may be that much older.
+            now: the server's clock; None if it is not known.
+            at: a monotonic clock of ours. If the server's clock has lost time against it since the last poll,
+                it was set back, and new rows may have times that are so much older.
         """
         if now is None:
             return
@@ -85,7 +87,7 @@ class Runs:
         self._now, self._asked_at = now, at
 
     def begin(self, newest: Iterable[HistoryEntry]) -> None:
-        """The newest rows, a few: by them it is known how late it is on the server."""
+        """Take a few of the newest rows, whose times tell from when on rows are needed."""
         times = [row.time for row in newest if row.time is not None]
         if times:
             latest = max((time for time in times if not self._is_ahead(time)), default=self._now)
@@ -93,10 +95,10 @@ class Runs:
         self._begun = True
 
     def begins_anew(self, rows: Iterable[HistoryEntry]) -> bool:
-        """Whether the rows are numbered anew, as those of a restored database are. Ask it before `finished`.
+        """Whether the ids have started again, as after the restore of a database. Call it before `finished`.
 
-        All of them that are not known by their own time count as news then. A lower number with a later time
-        is no sign of it within `LAG`.
+        Then all rows whose id and time are not both known count as new. A lower id with a later time proves
+        nothing if the times differ by less than `LAG`.
         """
         if (newest := self._newest) is None:
             return False
@@ -105,27 +107,28 @@ class Runs:
             row.id <= newest.id and self._is_another(row.id, time, newest.time) for row, time in timed
         ):
             return False
-        # Of the numbers there were nothing is left but their times: what is later than all of them is new.
+        # Rows no later than the newest known one count as reported. Later ones are new.
         self._told = {row.id: time for row, time in timed if time <= newest.time and row.result is not None}
         self._open, self._newest, self._floor = frozenset(), None, max(self._told, default=0)
         return True
 
     def _is_another(self, number: int, time: datetime, latest: datetime) -> bool:
-        """Whether this number is known as that of another row, or as none, and the row is later than all."""
+        """Whether this row is later than all known ones, although its id is not new."""
         if utc(time) <= shifted(utc(latest), LAG) or number in self._open:
             return False
         known = self._told.get(number, latest)
-        # Of a row that an earlier reader was told the number alone is known.
+        # For a row that an earlier reader got, only the id is known.
         return not self._is_ahead(time) if known is None else known != time
 
     def finished(self, rows: Sequence[HistoryEntry], unread: Iterable[int] = ()) -> list[HistoryEntry]:
-        """The rows that are finished and were not told, the oldest first; they count as told from now on.
+        """The finished rows that were not reported, the oldest first. From now on they count as reported.
 
-        None the first time where there was no place: what is finished then was so before.
+        The first time, if there was no place, the result is empty: these rows finished before.
 
         Args:
-            rows: all from `after` on.
-            unread: numbers of rows that were told, and not read: a `place` may have to go back to them.
+            rows: all rows from `after` on.
+            unread: ids of reported rows that the reader has not got yet. A `place` may have to go back to
+                them.
         """
         self._place = None
         timed = {row.id: row.time for row in rows if row.time is not None}
@@ -138,7 +141,7 @@ class Runs:
         return sorted(news, key=lambda row: (timed[row.id], row.id))
 
     def place(self, unread: Iterable[int] = ()) -> RunsPlace | None:
-        """All this, to be stored, less the rows that were not read; None before the first look."""
+        """The position to store, without the unread rows. None before the first poll."""
         if not self._based:
             return None
         missing = {number: self._told[number] for number in unread if number in self._told}
@@ -161,7 +164,7 @@ class Runs:
         return place
 
     def _is_ahead(self, time: datetime) -> bool:
-        """Whether it is yet to come, by the server's own clock."""
+        """Whether the time is in the future of the server's own clock."""
         return self._now is not None and utc(time) > shifted(self._now, _AHEAD)
 
     def _is_told(self, number: int, time: datetime) -> bool:
@@ -170,7 +173,7 @@ class Runs:
         return number not in self._open and self._is_settled(number, time)
 
     def _is_settled(self, number: int, time: datetime | None) -> bool:
-        """Whether a row was there long before the newest one, by its number and by its time."""
+        """Whether both the id and the time of a row are well before those of the newest one."""
         if time is None or self._newest is None or number > self._floor:
             return False
         return utc(time) < shifted(utc(self._newest.time), -LAG)
@@ -192,10 +195,10 @@ class Runs:
         held = {number: time for number, time in waiting.items() if oldest <= time}
         self._open = frozenset(held)
         after = min([settled, *held.values()])
-        # Without the server's clock there is no telling whether it was set back.
+        # If the server's clock is not known, it may have been set back: then don't go back with it.
         self._after = max(self._after, after) if self._after is not None and self._now is None else after
-        # Older ones are of use only for the place of a reader who is behind.
+        # Older rows are needed only for the place of a reader who is behind.
         for number, time in list(self._told.items()):
-            # Without a time: from a stored place, and the server has it no more.
+            # No time: the id is from a stored place, and the server does not have the row any more.
             if time is None or (number not in unread and self._is_settled(number, time)):
                 del self._told[number]

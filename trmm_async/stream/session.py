@@ -1,6 +1,7 @@
-"""One agent's part of a live stream: connect, read, come back after a loss, tell the gap and what it hid.
+"""`Session`: one agent's stream over a WebSocket. It connects, reads, reconnects, and reports each gap.
 
-Over `dialer`, `mailbox`, `catchup` and `snapshots`, below `pushed`, which runs one `Session` for each agent.
+It stands above `dialer`, `mailbox`, `catchup` and `snapshots`, and below `push_source`, which runs one
+`Session` for each agent.
 """
 
 import asyncio
@@ -28,27 +29,23 @@ from trmm_async.stream.snapshots import Answer, SnapshotLoader
 from trmm_async.stream.sockets import Link, LinkSettings, Lost
 from trmm_async.stream.source import AFTER_RESTART, Start
 
-__all__ = ["Opener", "Room", "Session", "Shared"]
+__all__ = ["LinkOpener", "KeepBudget", "Session", "Shared"]
 
 
-class Opener(Protocol):
-    """What makes a handshake: a `Dialer`, or what shows other credentials by one.
-
-    Attributes:
-        scrub: takes secrets out of a text.
-    """
+class LinkOpener(Protocol):
+    """Opens connections: a `Dialer`, or a wrapper of one with other credentials."""
 
     def scrub(self, text: str, /) -> str:
         """The text without secrets."""
         ...
 
     async def dial(self, path: str, settings: LinkSettings, roll: set[Link]) -> Link | NoLink:
-        """See `Dialer.dial`."""
+        """Make one handshake, as `Dialer.dial` does."""
         ...
 
 
-class Room:
-    """How many more events may be kept for later, of all agents of a subscription together."""
+class KeepBudget:
+    """How many more events may be kept until after a gap, for all agents of a subscription together."""
 
     __slots__ = ("_left",)
 
@@ -56,38 +53,38 @@ class Room:
         self._left = most
 
     def take(self) -> bool:
-        """For one more; False if there is none."""
+        """Take the place of one event. False if none is left."""
         if self._left < 1:
             return False
         self._left -= 1
         return True
 
     def give_back(self, some: int) -> None:
-        """So many are kept no longer."""
+        """Give back the places of so many events."""
         self._left += some
 
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What all agents of a subscription have in common; `roll` holds the connections there are."""
+    """What all sessions of a subscription share. `roll` contains the present connections."""
 
-    dialer: Opener
+    dialer: LinkOpener
     settings: StreamSettings
     loader: SnapshotLoader | None
     mailbox: Mailbox[Event]
     gate: asyncio.Semaphore
     roll: set[Link]
-    room: Room
+    budget: KeepBudget
     observers: Observers = field(default_factory=Observers)
 
 
 class Session:
-    """Where one agent's stream stands; see `source.AgentStreamState`.
+    """The `AgentStreamState` of one agent with a WebSocket.
 
     Attributes:
-        connections: handshakes that were accepted.
-        settled: set when the stream stands (accepted, and its baseline known or not to be had), or is
-            refused, or has failed for `connect_attempts` times, or once by taking all the time it had.
+        connections: how many handshakes were accepted.
+        settled: set when the stream has begun (accepted, and the baseline is known or can't be read), was
+            refused, has failed `connect_attempts` times, or has failed by a timeout.
     """
 
     __slots__ = (
@@ -104,7 +101,7 @@ class Session:
         self._baseline: Answer | asyncio.TimerHandle | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._due = start.snapshot and start.place is None
-        """The present state is still to be told."""
+        """The present state must still be reported."""
         self._since: datetime | None = None if start.place is None else start.place.since
         self._why = "" if start.place is None else AFTER_RESTART
         self._heard_at = shared.settings.clock()
@@ -125,12 +122,10 @@ class Session:
 
     @property
     def reconnects(self) -> int:
-        """How often a connection that was lost has been made again."""
         return max(0, self.connections - 1)
 
     @property
     def stamp(self) -> object:
-        """See `source.AgentStreamState`."""
         if self._early or self._on_the_way:
             return None
         return self._reader.changes, self._good_until
@@ -140,7 +135,6 @@ class Session:
         return self._since or (self._link.heard_at if self._link is not None else self._heard_at)
 
     def place(self, now: datetime, unread: Sequence[Event], unread_since: datetime) -> Place:
-        """See `source.AgentStreamState`."""
         waiting = [*self._early, *self._on_the_way, *unread]
         since = [self._good_until, now]
         if self._on_the_way or unread:
@@ -149,7 +143,7 @@ class Session:
         return self._reader.place(min(since), waiting)
 
     async def run(self) -> TRMMError:
-        """Go on until the server refuses; returns what it said. Ends otherwise only by being cancelled."""
+        """Run until the server refuses, and return its error; or until cancelled."""
         started = self._shared.settings.clock()
         try:
             while True:
@@ -173,7 +167,7 @@ class Session:
 
     def _take_early(self) -> list[Event]:
         early, self._early = self._early, []
-        self._shared.room.give_back(len(early))
+        self._shared.budget.give_back(len(early))
         return early
 
     async def _connect(self, started: datetime) -> Link:
@@ -194,7 +188,8 @@ class Session:
                 if self._since is None:
                     self._since, self._why = started, str(link.error)
                 self._settle(link.error)
-            # On top of what the server asks for: others that it told the same must not come back at once.
+            # Added to the wait that the server asks for, so that not all clients come back at the same
+            # moment.
             delay = link.wait + self._backoff.next()
             waited += delay
             await asyncio.sleep(delay)
@@ -221,12 +216,13 @@ class Session:
             self._reader.tidy()
 
     def _decode(self, frames: Iterable[bytes]) -> list[Event]:
-        """The events. Raises `UnsupportedError`, which is final, where the frames are an old server's."""
+        """Decode frames. Raises `UnsupportedError`, which is final, for the frames of an old server."""
         agent_id, read = self._spec.agent_id, self._spec.read
         events = [read(agent_id, frame) for frame in frames]
         self.received += len(events)
         self._last = events[-1] if events else self._last
-        # Not by a handshake: a server that accepts and closes at once would be asked without a pause.
+        # A handshake alone must not reset it: a server that accepts and closes would be asked without a
+        # pause.
         if self._backoff.failures and any(type(event) is not UnknownEvent for event in events):
             self._backoff.reset()
         return events
@@ -240,21 +236,21 @@ class Session:
         self._on_the_way = ()
 
     def _leave(self, link: Link) -> None:
-        """The connection is of no more use. What it brought and nobody took is kept for after the gap."""
+        """Close the connection, and keep the events that it brought and nobody took for after the gap."""
         if self._baseline is not None:
             self._baseline.cancel()
         link.hang_up()
         for event in self._decode(link.take()):
-            if not self._shared.room.take():
+            if not self._shared.budget.take():
                 self._lost_count += 1
                 self.dropped += 1
             elif self._reader.admit(event):
                 self._early.append(event)
             else:
-                self._shared.room.give_back(1)
+                self._shared.budget.give_back(1)
 
     def _judge(self, link: Link) -> None:
-        """What the loss of the connection means. Raises the typed error if it is a refusal."""
+        """Decide what the loss of a connection means. Raises the typed error if the server refuses."""
         lost = link.lost or Lost("")
         scrub = self._shared.dialer.scrub
         status = self._spec.refusals.get(lost.code) if lost.code is not None else None
@@ -265,11 +261,11 @@ class Session:
         self.state = StreamState.CONNECTING
 
     def _last_words(self) -> str:
-        """An error frame in front of a close says why, in a form that we don't know."""
+        """The text of the last frame if it was no event: it may say why the server closes."""
         return self._last.raw.decode(errors="replace") if isinstance(self._last, UnknownEvent) else ""
 
     def _ask_baseline(self, link: Link) -> None:
-        """Learn how things stand, to know later what has changed. Entering waits for it, once."""
+        """Read the present state, to know later what has changed. Entering waits for it once."""
         if self._spec.begins_with_state:
             self._settle_in_time()
         elif self._shared.loader is None:
@@ -285,7 +281,7 @@ class Session:
             self._set_timer(asyncio.get_running_loop().call_later(wait, self._settle, None))
 
     def _set_timer(self, timer: asyncio.TimerHandle | None) -> None:
-        # One that is left behind would hold all of a closed subscription until its time.
+        # A timer that is not cancelled would keep a closed subscription in memory until it fires.
         if self._timer is not None:
             self._timer.cancel()
         self._timer = timer
@@ -293,11 +289,11 @@ class Session:
     def _baseline_came(self, link: Link, answer: Answer) -> None:
         if answer.cancelled() or link.lost is not None:
             return
-        # Not later: nobody reads before entering is over, and the fence waits for what came to be read.
+        # Before the fence: the fence waits until frames are read, and nobody reads before entering is over.
         self._settle(None)
         if isinstance(snapshot := answer.result(), Snapshot):
-            # A change that it shows must have been told by now, or it would be lost with the connection: a
-            # frame about it may still be on its way.
+            # Take it only when all frames are here that were sent before it. If the connection were lost
+            # instead, a change in the snapshot whose frame never came would be lost, too.
             link.fence().add_done_callback(partial(self._take_baseline, link, snapshot))
         else:
             self._ask_baseline_later(link)
@@ -313,13 +309,14 @@ class Session:
         self._baseline = asyncio.get_running_loop().call_later(wait, self._ask_baseline, link)
 
     async def _catch_up(self, link: Link) -> bool:
-        """Tell the gap, what it hid (or how things stand), and what came meanwhile. False: lost once more."""
+        """Report the gap, the changes in it (or the present state) and what came since. False: lost."""
         self.state = StreamState.CATCHING_UP
         until = self._shared.settings.clock()
         self._settle_in_time()
         first = await link.receive() if self._spec.begins_with_state else []
         snapshot = await self._fetch(link)
-        # All frames about changes that the snapshot shows are here then, and it can be told what is a repeat.
+        # After the fence, all frames about changes in the snapshot are here, so repetitions can be
+        # recognized.
         await link.fence()
         if link.lost is not None:
             return False
@@ -334,13 +331,12 @@ class Session:
         fresh = [event for event in arrived if self._reader.admit(event)]
         gap = [] if self._since is None else [self._gap(until)]
         early = self._take_early()
-        told = [*gap, *early, *missed, *fresh, Live(agent_id=self._spec.agent_id, time=until)]
         self._since, self._lost_count = None, 0
         self._settle(None)
-        return told
+        return [*gap, *early, *missed, *fresh, Live(agent_id=self._spec.agent_id, time=until)]
 
     def _gap(self, until: datetime) -> Gap:
-        # A clock that was set back meanwhile must not end the gap before it began.
+        # If the clock was set back meanwhile, the gap must not end before it begins.
         since = min(self._since or until, until)
         agent_id, why, dropped = self._spec.agent_id, self._why, self._lost_count
         gap = Gap(agent_id=agent_id, since=since, until=until, reason=why, dropped=dropped)
@@ -348,10 +344,10 @@ class Session:
         return gap
 
     async def _fetch(self, link: Link) -> Snapshot | None:
-        """The server's state after the connection stood; None if it is lost again, or nobody can tell.
+        """Read the server's state. None if the connection is lost again, or if this stream has no loader.
 
         Raises:
-            AuthenticationError, PermissionDeniedError: the key can't, or can no longer, read it.
+            AuthenticationError, PermissionDeniedError: the key can't read it, or not any more.
         """
         while self._shared.loader is not None and link.lost is None:
             asked = self._shared.loader.ask(self._spec.agent_id)

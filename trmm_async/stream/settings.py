@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from trmm_async.errors import InvalidRequestError
 from trmm_async.stream.sockets import LinkSettings
 
-__all__ = ["Backoff", "Rhythm", "StreamSettings", "StreamState"]
+__all__ = ["Backoff", "PollTiming", "StreamSettings", "StreamState"]
 
 
 class StreamState(enum.StrEnum):
@@ -77,7 +77,7 @@ class StreamSettings(LinkSettings):
             raise InvalidRequestError(f"poll_share must be above 0 and at most 1, not {self.poll_share!r}")
 
 
-class Rhythm:
+class PollTiming:
     """Decides when to poll a server again. Pure: the caller reports how long the last poll took."""
 
     __slots__ = ("_settings", "_took")
@@ -86,7 +86,7 @@ class Rhythm:
         self._settings = settings
         self._took = 0.0
 
-    def looked(self, took: float) -> None:
+    def polled(self, took: float) -> None:
         """Record that a poll took so many seconds."""
         self._took = took
 

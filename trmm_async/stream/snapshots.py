@@ -1,6 +1,7 @@
-"""Reading the server's present state once for all agents that need it at about the same time.
+"""`SnapshotLoader`: reads the server's state once for all agents that need it at about the same time.
 
-Over `catchup`, below `session`. How it is read is given: nothing here calls the server.
+It stands above `catchup` and below `session`. It is given a function that reads: nothing here calls the
+server.
 """
 
 import asyncio
@@ -21,11 +22,11 @@ Answer = asyncio.Future[Snapshot | TRMMError]
 
 
 class SnapshotLoader:
-    """Fetches the server's state once for all who ask at about the same time.
+    """Reads the server's state once for all who ask at about the same time.
 
-    Who asks while a fetch is under way gets the next one: that fetch may have looked before the question. As
-    long as fetches follow one another, each waits twice as long for company as the one before, up to 5 s; but
-    not where connections get lost while they wait, which would be caught up never.
+    Who asks during a read gets the result of the next one, since the server may have answered from before the
+    question. If reads follow one another, each waits twice as long for further agents as the one before, up
+    to 5 s. If connections are lost during that wait, it is not doubled: they would never catch up.
     """
 
     def __init__(
@@ -36,15 +37,15 @@ class SnapshotLoader:
         self._served_at = 0.0
         self._watch = watch
         self._asked: list[tuple[str, Answer]] = []
-        self._clerk: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[None] | None = None
 
     def ask(self, agent_id: str) -> Answer:
-        """A snapshot that is taken after this call, or the error that came instead. May be cancelled."""
+        """Return a future for a snapshot that is read after this call, or for the error."""
         answer: Answer = asyncio.get_running_loop().create_future()
         self._asked.append((agent_id, answer))
-        if self._clerk is None or self._clerk.done():
-            self._clerk = asyncio.create_task(self._serve(), name="trmm_async: snapshots")
-            self._watch(self._clerk)
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._serve(), name="trmm_async: snapshots")
+            self._watch(self._task)
         return answer
 
     async def _serve(self) -> None:
@@ -54,9 +55,9 @@ class SnapshotLoader:
         while self._asked:
             await asyncio.sleep(self._pause)
             asked = [(who, answer) for who, answer in self._asked if not answer.done()]
-            # Thousands of agents that connect at the pace of a rate limit must not spend it on fetches.
-            too_long = len(asked) < len(self._asked)
-            self._pause = self._gather if too_long else min(self._pause * 2, _GATHER_MOST)
+            # The rate limit that thousands of agents need to connect must not be spent on snapshots.
+            some_gave_up = len(asked) < len(self._asked)
+            self._pause = self._gather if some_gave_up else min(self._pause * 2, _GATHER_MOST)
             self._asked = []
             fetched = await self._fetch(frozenset(who for who, _ in asked)) if asked else None
             for _, answer in asked:

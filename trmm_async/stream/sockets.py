@@ -27,7 +27,7 @@ from trmm_async.errors import ConnectionFailedError, InvalidRequestError
 from trmm_async.receiving import Buffered
 from trmm_async.retry import Reply
 
-__all__ = ["SEND_MOST", "Address", "BufferedLink", "Link", "LinkSettings", "Lost", "Pulse", "Liveness"]
+__all__ = ["SEND_MOST", "Address", "BufferedLink", "Link", "LinkSettings", "Lost", "PingSchedule", "Liveness"]
 
 T = TypeVar("T")
 
@@ -94,7 +94,7 @@ class Liveness(enum.Enum):
     DEAD = "the peer is gone"
 
 
-class Pulse:
+class PingSchedule:
     """Whether the peer is alive. Pure: told a monotonic time. Whatever comes is a sign of life."""
 
     __slots__ = ("_asked", "_interval", "_timeout", "heard")
@@ -199,7 +199,17 @@ class Link(asyncio.Protocol):
             "_path",
             "_pings",
         ),
-        *("_pulse", "_query", "_roll", "_settings", "_timer", "_transport", "_unread", "_waiter", "_ws"),
+        *(
+            "_ping_schedule",
+            "_query",
+            "_roll",
+            "_settings",
+            "_timer",
+            "_transport",
+            "_unread",
+            "_waiter",
+            "_ws",
+        ),
         *("accepted", "answer", "ended", "gone", "heard_at", "lost", "opened", "spoke"),
     )
 
@@ -225,7 +235,7 @@ class Link(asyncio.Protocol):
         self._settings = settings
         self._roll = roll
         self._clock = settings.clock
-        self._pulse = Pulse(settings.ping_interval, settings.ping_timeout, loop.time())
+        self._ping_schedule = PingSchedule(settings.ping_interval, settings.ping_timeout, loop.time())
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._frames: list[bytes] = []
@@ -330,7 +340,7 @@ class Link(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Callback of the event loop."""
-        self._pulse.heard = self._loop.time()
+        self._ping_schedule.heard = self._loop.time()
         self.heard_at = self._clock()
         if self._interim is not None:
             if (begun := self._interim.feed(data)) is None:
@@ -422,7 +432,7 @@ class Link(asyncio.Protocol):
         self._unread = 0
         if self._deaf and self._transport is not None:
             self._deaf = False
-            self._pulse.excuse(self._loop.time())
+            self._ping_schedule.excuse(self._loop.time())
             if not self._transport.is_closing():
                 self._transport.resume_reading()
 
@@ -443,8 +453,8 @@ class Link(asyncio.Protocol):
 
     def _look(self) -> None:
         if self._deaf:
-            self._pulse.excuse(self._loop.time())
-        liveness, again = self._pulse.look(self._loop.time())
+            self._ping_schedule.excuse(self._loop.time())
+        liveness, again = self._ping_schedule.look(self._loop.time())
         if liveness is Liveness.DEAD:
             self._lose(Lost(f"no answer to a ping within {self._settings.ping_timeout:g} s"))
             self.abort()

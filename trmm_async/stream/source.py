@@ -1,12 +1,12 @@
-"""Where events come from, as a subscription sees it: the seam between it and the sources.
+"""`Source`: the interface between a subscription and what produces its events.
 
-Over `mailbox`, `position` and `settings`; the sources (`pushed`, `polling`) satisfy `Source`, `subscription`
-uses it.
+It stands above `mailbox`, `position` and `settings`. `push_source` and `poll_source` implement it, and
+`subscription` uses it. A source need not be a server: it can be anything that keeps a log of events and knows
+the state of the agents, such as a relay.
 
-It need not be a server: whatever keeps a log of events, and knows how the agents stand, can be one.
-
-A source puts each agent's events into the outlet's mailbox in their order, and waits where that is full:
-nothing is dropped. It tells a `Gap` for a time of which it can't vouch, what that hid, and then `Live`.
+A source puts the events of each agent into the mailbox in order. If the mailbox is full, it waits, so nothing
+is dropped. For a time in which it may have missed changes, it puts a `Gap`, the changes that it could find
+out, and then `Live`.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 Events = AbstractAsyncContextManager[AsyncIterable[Event]]
-"""What events can be read from, as from a `Subscription`: entered, then iterated."""
+"""A source of events for users, such as a `Subscription`: it is entered, then iterated."""
 
 AFTER_RESTART = "taken up at a stored position"
 """The reason of the `Gap` between a stored position and now."""
@@ -48,7 +48,7 @@ class Start:
 
     Attributes:
         place: catch up from there, as after a gap.
-        snapshot: where there is no place, tell the present state first, and then `Live`.
+        snapshot: if there is no place, yield the present state first, and then `Live`.
     """
 
     place: Place | None = None
@@ -73,11 +73,11 @@ class AgentStreamState(Protocol):
     """One agent's part of a stream.
 
     Attributes:
-        state: see `StreamState`.
-        received: frames or answers that came for it.
-        dropped: events that are known to be lost.
-        settled: set when the stream stands, was refused, or has failed for `connect_attempts` times.
-        problem: why that was no success; None if it was.
+        state: its `StreamState`.
+        received: how many frames came for it, or changes were found.
+        dropped: how many events are known to be lost.
+        settled: set when the stream has begun, was refused, or has failed `connect_attempts` times.
+        problem: why it has not begun; None if it has.
     """
 
     state: StreamState
@@ -88,29 +88,32 @@ class AgentStreamState(Protocol):
 
     @property
     def reconnects(self) -> int:
-        """How often the source was lost and found again."""
+        """How often a lost connection was made again."""
         ...
 
     @property
     def stamp(self) -> object:
-        """Equal as long as `place` says the same to one who has read all; None: something waits here."""
+        """Stays equal as long as `place` would not change for a reader without unread events.
+
+        None if events wait in this object.
+        """
 
     def place(self, now: datetime, unread: Sequence[Event], unread_since: datetime) -> Place:
-        """What the reader was told, less `unread`, the oldest of which has waited since then."""
+        """What the reader has got, without `unread`, whose oldest event came at `unread_since`."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Outlet:
-    """What a source is given by the subscription.
+    """What the subscription gives to a source.
 
     Attributes:
-        mailbox: where the events go.
-        watch: is told every task that the source starts; closing cancels it and waits for it.
-        ended: is told that an agent was refused; nothing more comes of it.
-        unread: what has left the source, and no reader has got yet.
-        observers: are told of every gap.
-        clients: the client of each agent of which it is known, for filters; a source may add to it.
+        mailbox: takes the events.
+        watch: takes each task that the source starts. Closing the subscription cancels it and waits for it.
+        ended: to be called when an agent was refused; no more events of it come.
+        unread: returns the events that have left the source and that no reader has got yet.
+        observers: get every gap.
+        clients: the known clients of agents, for filters. A source may add to it.
     """
 
     mailbox: Mailbox[Event]
@@ -122,43 +125,47 @@ class Outlet:
 
 
 class Source(Protocol):
-    """Where the events of many agents come from. Belongs to one event loop; opened and closed once."""
+    """Produces the events of many agents. Belongs to one event loop; is opened and closed once."""
 
     def open(self, outlet: Outlet, begun: SourcePlace | None) -> None:
-        """Before the first agent. `begun` is what `place` gave when the position was stored.
+        """Begin. Called before the first `follow`.
 
-        That of another kind of source tells this one nothing: it has then only the agents' own places.
+        Args:
+            outlet: takes the events.
+            begun: what `place` returned when the position was stored. A place of another kind of source is to
+                be ignored; then only the agents' own places are known.
 
         Raises:
-            InvalidRequestError: it is text of this kind of source, and can't be read. Nothing was begun.
+            InvalidRequestError: it is a place of this kind of source, and can't be read. Nothing was begun.
         """
 
     def follow(self, agent_id: str, start: Start) -> AgentStreamState:
-        """Begin with an agent, at once and without waiting."""
+        """Begin to produce the events of an agent. Does not wait."""
         ...
 
     def leave(self, agent_id: str) -> None:
-        """Go on without this agent; no event of it comes any more."""
+        """Stop producing events of this agent."""
 
     def place(self, unread: Sequence[Event]) -> SourcePlace | None:
-        """How far it was told for all agents together, less what was not read; None if that means nothing.
+        """The position in what all agents share, without the unread events. None if there is no such thing.
 
-        Called at every event: the same object as before where nothing has changed spares writing it.
+        It is called at every event. If nothing has changed, return the same object, so it is not encoded
+        again.
         """
 
     def close(self) -> None:
-        """The tasks are cancelled: say goodbye to the peers. Does not wait."""
+        """Begin to close the connections; the tasks are cancelled already. Does not wait."""
 
     def remaining(self) -> list[asyncio.Future[None]]:
-        """What closing has still to wait for, besides the tasks."""
+        """What closing must still wait for, besides the tasks."""
         ...
 
     def cut(self) -> None:
-        """Wait no longer for the peers: the lines are cut at once."""
+        """Cut the connections at once, without waiting for the peers."""
 
 
 @dataclass(frozen=True, slots=True)
 class SourceLater:
-    """A source, where it takes a question to the server to know which. `find` may raise `TRMMError`."""
+    """A source that is found by asking the server. `find` may raise `TRMMError`."""
 
     find: Callable[[], Awaitable[Source]]

@@ -38,8 +38,8 @@ from trmm_async.kinds import TaskAction
 from trmm_async.kinds import TaskSchedule
 from trmm_async.limits import RateLimit
 from trmm_async.mirror.mirror import Mirror as AsyncMirror
-from trmm_async.mirror.picture import Change
-from trmm_async.mirror.picture import MirrorSettings
+from trmm_async.mirror.state import Change
+from trmm_async.mirror.state import MirrorSettings
 from trmm_async.models import Agent
 from trmm_async.models import Alert
 from trmm_async.models import Check
@@ -3604,7 +3604,7 @@ class Changes:
         """The next change. Safe to cancel: no change is lost."""
 
     def put(self, change: Change) -> None:
-        """For the picture."""
+        """For the state."""
 
     def finish(self, end: BaseException) -> None:
-        """For the picture: nothing more comes."""
+        """For the state: nothing more comes."""

@@ -1,7 +1,7 @@
-"""One look at a server for all who want to see how it stands: subscriptions, mirrors, and those who wait.
+"""Polls a server once for all who need its state: subscriptions, mirrors, and those who wait for agents.
 
-Below `polling`. Who wants to see something asks a `Looker` for the next look, and says what is to be in it;
-one look has all that is asked for by then. While nobody asks there is none. How to look is given (`Watch`).
+It stands below `poll_source`. A `PollClient` asks the `SharedPoller` for the next poll, and says what it
+needs. One poll reads all that is asked for by then. While nobody asks, there is no poll. A `Watch` reads.
 """
 
 import asyncio
@@ -16,22 +16,31 @@ from typing import Protocol, TypeVar
 from trmm_async.errors import TRMMError
 from trmm_async.models import Agent, Alert, HistoryEntry
 from trmm_async.stream.runs import Runs
-from trmm_async.stream.settings import Backoff, Rhythm, StreamSettings
+from trmm_async.stream.settings import Backoff, PollTiming, StreamSettings
 
-__all__ = ["Look", "Looker", "Looking", "Seen", "Wants", "Watch", "emptied", "in_turns"]
+__all__ = [
+    "PollResult",
+    "SharedPoller",
+    "PollClient",
+    "PolledState",
+    "PollRequest",
+    "Watch",
+    "emptied",
+    "in_turns",
+]
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wants:
-    """What is to be in a look.
+class PollRequest:
+    """What a poll is to read.
 
     Attributes:
-        agent_ids: the status of these agents; None for all there are.
-        whole: the agents themselves, too.
-        alerts: the alerts there are, of any agents.
-        runs: the script runs that are needed to go on with these; None for none.
+        agent_ids: the status of these agents; None: of all.
+        whole: also the agents themselves.
+        alerts: the alerts of all agents.
+        runs: the script runs that this object needs next; None: no script runs.
     """
 
     agent_ids: frozenset[str] | None
@@ -41,14 +50,14 @@ class Wants:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """How the agents that were asked for stand.
+class PolledState:
+    """The state that a poll has read.
 
     Attributes:
         statuses: agent_id to status, as in `Agent.status`.
-        alerts: the alerts there are, of any agents.
-        missing: agents that the server does not know, or not any more, and the error that says so.
-        agents: the agents themselves, where they were asked for.
+        alerts: the alerts of all agents.
+        missing: agents that the server does not have, and the error that says so.
+        agents: the agents themselves, if they were asked for.
     """
 
     statuses: Mapping[str, str]
@@ -58,45 +67,45 @@ class Seen:
 
 
 class Watch(Protocol):
-    """How a server is looked at. Every method raises `TRMMError`s only."""
+    """Reads the state of a server. Every method raises `TRMMError`s only."""
 
-    async def look(self, agent_ids: frozenset[str] | None, *, whole: bool, alerts: bool) -> Seen:
-        """The present state of these agents, of all for None; see `Wants`."""
+    async def poll(self, agent_ids: frozenset[str] | None, *, whole: bool, alerts: bool) -> PolledState:
+        """Read the present state; the arguments are as in `PollRequest`."""
         ...
 
     async def alert(self, alert_id: int) -> Alert | None:
-        """One alert as it is now; None if there is no such alert."""
+        """Read one alert. None if it does not exist."""
 
     @property
     def clock(self) -> datetime | None:
-        """The server's clock, by its last answer; None if it shows none."""
+        """The server's clock at its last answer; None if the answer did not tell it."""
         ...
 
     async def newest_runs(self) -> list[HistoryEntry]:
-        """The newest script runs of its history, a few."""
+        """Read a few of the newest script runs of the history."""
         ...
 
     async def runs_since(self, moment: datetime | None) -> list[HistoryEntry]:
-        """The script runs from that moment of the server's clock on; None for all there are."""
+        """Read the script runs since a moment of the server's clock; None: all."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """What came of one look.
+class PollResult:
+    """The result of one poll.
 
     Attributes:
-        at: when it was begun, by this machine's clock.
-        began: the same by `time.monotonic`.
-        seen: how things stand; None if that could not be read, and `error` says why.
-        runs: the script runs; None if they were not asked for, or `runs_error` says why there are none.
-        attempts: how many looks have failed in a row, this one among them.
-        lasts: whether it has failed, or goes on failing, for longer than the longest pause.
+        at: when it began, by this machine's clock.
+        began: the same moment by `time.monotonic`.
+        seen: the state; None if it could not be read, and then `error` says why.
+        runs: the script runs; None if they were not asked for, or could not be read (`runs_error`).
+        attempts: how many polls in a row have failed, including this one.
+        lasts: polls have failed, or will have at the next attempt, for longer than the longest pause.
     """
 
     at: datetime
     began: float = 0.0
-    seen: Seen | None = None
+    seen: PolledState | None = None
     runs: Sequence[HistoryEntry] | None = None
     error: TRMMError | None = None
     runs_error: TRMMError | None = None
@@ -104,39 +113,41 @@ class Look:
     lasts: bool = False
 
 
-class Looking:
-    """One who looks again and again. It is given the looks that begin after it has asked, and no other.
+class PollClient:
+    """Takes part in the polls of a `SharedPoller`. It only gets results of polls that began after it asked.
 
     Args:
-        looker: whom it asks.
-        wants: is called when a look begins: what is to be in it.
-        settings: how often.
+        poller: the poller.
+        wants: called when a poll begins; returns what it is to read.
+        settings: how often to poll.
     """
 
-    def __init__(self, looker: "Looker", wants: Callable[[], Wants], settings: StreamSettings) -> None:
-        self._looker = looker
+    def __init__(
+        self, poller: "SharedPoller", wants: Callable[[], PollRequest], settings: StreamSettings
+    ) -> None:
+        self._poller = poller
         self.wants = wants
         self.settings = settings
-        self.answer: asyncio.Future[Look] | None = None
+        self.answer: asyncio.Future[PollResult] | None = None
         self.is_new: bool = True
         self.is_hurried: bool = False
 
     def hurry(self) -> None:
-        """Have the next look as soon as is fair to the server."""
+        """Poll next as soon as the share of a worker (`poll_share`) allows."""
         self.is_hurried = True
-        self._looker.wake()
+        self._poller.wake()
 
-    async def next(self) -> Look:
-        """The next look. Safe to cancel."""
-        return await self._looker.look_for(self)
+    async def next(self) -> PollResult:
+        """Wait for the next poll. Safe to cancel."""
+        return await self._poller.next_for(self)
 
 
-class Looker:
-    """Looks at one server. Belongs to one event loop; it has a task only while somebody asks."""
+class SharedPoller:
+    """Polls one server. Belongs to one event loop. It has a task only while somebody waits for a poll."""
 
     def __init__(self, watch: Watch) -> None:
         self.watch = watch
-        self._asking: list[Looking] = []
+        self._asking: list[PollClient] = []
         self._round: asyncio.Task[None] | None = None
         self._news = asyncio.Event()
         self._ended_at = 0.0
@@ -144,25 +155,25 @@ class Looker:
         self._least = 0.0
         self._backoff: Backoff | None = None
         self._failing_since = 0.0
-        self.looks: int = 0
+        self.polls: int = 0
 
     def __repr__(self) -> str:
-        return f"<Looker {self.looks} looks, {len(self._asking)} ask>"
+        return f"<SharedPoller {self.polls} polls, {len(self._asking)} waiting>"
 
     def wake(self) -> None:
-        """Somebody is in more of a hurry now. For `Looking`."""
+        """Compute again when the next poll is due, since a `PollClient` is in a hurry now."""
         self._news.set()
 
-    async def look_for(self, one: Looking) -> Look:
-        """For `Looking`."""
-        answer: asyncio.Future[Look] = asyncio.get_running_loop().create_future()
+    async def next_for(self, one: PollClient) -> PollResult:
+        """The next poll for a `PollClient`."""
+        answer: asyncio.Future[PollResult] = asyncio.get_running_loop().create_future()
         one.answer = answer
         self._asking.append(one)
         self._news.set()
         if self._round is None:
-            # It works for whoever asks, and so in the context of none: no run, no trace is its own.
+            # An empty context, since it works for all: it must not belong to the trace of the first who asks.
             self._round = asyncio.create_task(
-                self._look_round(), name="trmm_async: a look", context=Context()
+                self._poll_while_asked(), name="trmm_async: a poll", context=Context()
             )
         try:
             return await answer
@@ -179,13 +190,12 @@ class Looker:
             with suppress(asyncio.CancelledError):
                 await asyncio.wait([task])
 
-    async def _look_round(self) -> None:
-        """Look, as long as somebody asks."""
+    async def _poll_while_asked(self) -> None:
         try:
             while self._asking:
                 await self._wait_until_due()
-                await self._look_once()
-        except Exception as error:  # noqa: BLE001 - a mistake of ours: those who ask must not wait for ever
+                await self._poll_once()
+        except Exception as error:  # noqa: BLE001 - a mistake of ours: those who wait must not hang
             for one in self._asking:
                 if one.answer is not None and not one.answer.done():
                     one.answer.set_exception(error)
@@ -200,7 +210,7 @@ class Looker:
                     await self._news.wait()
 
     def _due(self) -> float:
-        if not self.looks:
+        if not self.polls:
             return 0.0
         if self._backoff is not None and self._backoff.failures:
             return self._ended_at + self._pause
@@ -212,62 +222,62 @@ class Looker:
             wait = min(wait, self._least, interval)
         return self._ended_at + wait
 
-    async def _look_once(self) -> None:
-        # A method of its own, so that nothing holds the answer, all alerts of a server, between two looks.
+    async def _poll_once(self) -> None:
+        # A method of its own, so that no variable keeps the answer (all alerts) until the next poll.
         given, settings = list(self._asking), self._eager()
         for one in given:
             one.is_new = one.is_hurried = False
         wants = {one: one.wants() for one in given}
-        self.looks += 1
+        self.polls += 1
         began, at = time.monotonic(), settings.clock()
-        look = replace(await self._look(wants.values(), at), began=began)
+        result = replace(await self._poll(wants.values(), at), began=began)
         self._ended_at = now = time.monotonic()
-        rhythm = Rhythm(settings)
-        rhythm.looked(now - began)
-        self._least, self._pause = rhythm.least(), rhythm.next()
-        if look.error is not None or look.runs_error is not None:
-            look = self._failed(look, settings, began)
+        timing = PollTiming(settings)
+        timing.polled(now - began)
+        self._least, self._pause = timing.least(), timing.next()
+        if result.error is not None or result.runs_error is not None:
+            result = self._failed(result, settings, began)
         else:
             self._backoff = None
         for one in given:
             if one in self._asking:
                 self._asking.remove(one)
                 if one.answer is not None and not one.answer.done():
-                    one.answer.set_result(_own(look, wants[one]))
+                    one.answer.set_result(_own_copy(result, wants[one]))
 
     def _eager(self) -> StreamSettings:
-        """The settings to go by: of those who ask, of who is in the greatest hurry."""
+        """The settings of the client that polls most often."""
         return min(
             (one.settings for one in self._asking), key=lambda one: (one.poll_interval, -one.poll_share)
         )
 
-    def _failed(self, look: Look, settings: StreamSettings, began: float) -> Look:
+    def _failed(self, result: PollResult, settings: StreamSettings, began: float) -> PollResult:
         if self._backoff is None:
             self._backoff, self._failing_since = Backoff(settings), began
         attempts = self._backoff.failures + 1
         self._pause = max(self._backoff.next(), self._least)
         lasts = self._ended_at + self._pause - self._failing_since > settings.backoff_most
-        return replace(look, attempts=attempts, lasts=lasts)
+        return replace(result, attempts=attempts, lasts=lasts)
 
-    async def _look(self, wants: Iterable[Wants], at: datetime) -> Look:
+    async def _poll(self, wants: Iterable[PollRequest], at: datetime) -> PollResult:
         asked = list(wants)
         everyone = any(one.agent_ids is None for one in asked)
         names = frozenset[str]().union(*(one.agent_ids or () for one in asked))
         try:
-            seen = await self.watch.look(
+            seen = await self.watch.poll(
                 None if everyone else names,
                 whole=any(one.whole for one in asked),
                 alerts=any(one.alerts for one in asked),
             )
         except TRMMError as error:
-            return Look(at, error=error)
+            return PollResult(at, error=error)
         runs = [one.runs for one in asked if one.runs is not None]
         if not runs:
-            return Look(at, seen=seen)
+            return PollResult(at, seen=seen)
         try:
-            return Look(at, seen=seen, runs=await self._rows(runs))
+            return PollResult(at, seen=seen, runs=await self._rows(runs))
         except TRMMError as error:
-            return Look(at, seen=seen, runs_error=error)
+            return PollResult(at, seen=seen, runs_error=error)
 
     async def _rows(self, runs: Sequence[Runs]) -> Sequence[HistoryEntry]:
         for one in runs:
@@ -282,29 +292,29 @@ class Looker:
         return await self.watch.runs_since(min(known) if len(known) == len(since) else None)
 
 
-def _own(look: Look, wants: Wants) -> Look:
-    """A look for one of those who asked, with lists of its own, which it may empty as it reads them.
+def _own_copy(result: PollResult, wants: PollRequest) -> PollResult:
+    """The result for one client: what it asked for, in lists of its own, which it empties while it reads.
 
-    Tens of thousands of objects that go at once would hold the event loop; so the last reader lets each go,
-    and nobody has what he did not ask for.
+    To free tens of thousands of objects at once would block the event loop. So each object is freed by the
+    last client that reads it.
     """
-    seen = look.seen
+    seen = result.seen
     if seen is None:
-        return look
+        return result
     alerts = [*seen.alerts] if wants.alerts else []
     agents = {**seen.agents} if wants.whole else {}
-    return replace(look, seen=replace(seen, alerts=alerts, agents=agents))
+    return replace(result, seen=replace(seen, alerts=alerts, agents=agents))
 
 
 def emptied(items: list[T]) -> Iterator[T]:
-    """All of a list in its order, which is let go of one by one."""
+    """Yield the items of a list in order, and remove each from the list."""
     items.reverse()
     while items:
         yield items.pop()
 
 
 async def in_turns(items: Iterable[T], at_once: int) -> AsyncIterator[T]:
-    """All of them; the event loop has its turn after each so many."""
+    """Yield the items, and let the event loop run other tasks after every `at_once` of them."""
     for number, item in enumerate(items, 1):
         yield item
         if number % at_once == 0:

@@ -1,4 +1,4 @@
-"""The tools that read."""
+"""The tools that only read."""
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Final, get_args
@@ -8,6 +8,7 @@ from pydantic import Field
 from trmm_async import arguments
 from trmm_async.client import TRMM
 from trmm_async.errors import IncompleteError
+from trmm_async.mcp_server.agent_lookup import agents_named, host_names
 from trmm_async.mcp_server.answers import (
     AgentExplanation,
     AgentRow,
@@ -21,7 +22,6 @@ from trmm_async.mcp_server.answers import (
     SoftwareList,
     SoftwareRow,
 )
-from trmm_async.mcp_server.finding import agents_named, host_names
 from trmm_async.mcp_server.texts import known, line, untrusted
 from trmm_async.models import Agent
 from trmm_async.plaintext import is_named
@@ -35,7 +35,7 @@ from trmm_async.words import (
     Severity,
 )
 
-__all__ = ["reading_tools"]
+__all__ = ["read_tools"]
 
 _ROWS_MOST: Final = 100
 _EXPLAINED_MOST: Final = 20
@@ -98,10 +98,10 @@ def _history_row(entry: Any, hostname: str) -> HistoryRow:
     )
 
 
-def reading_tools(trmm: TRMM) -> tuple[Callable[..., Awaitable[Any]], ...]:  # noqa: C901 - each by itself
-    """The tools; their signatures and docstrings are what a model is told of them."""
+def read_tools(trmm: TRMM) -> tuple[Callable[..., Awaitable[Any]], ...]:  # noqa: C901 - each tool is simple by itself
+    """The tools. A model sees their signatures and docstrings."""
 
-    async def find_agents(  # noqa: PLR0917 - they are named by the protocol
+    async def find_agents(  # noqa: PLR0917 - the protocol passes them by name
         hostname: str | None = None,
         client: str | None = None,
         site: str | None = None,

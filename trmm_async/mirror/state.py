@@ -15,7 +15,7 @@ from trmm_async.errors import ClosedError, InvalidRequestError
 from trmm_async.models import Agent, Alert, Noun
 from trmm_async.stream import StreamSettings
 
-__all__ = ["Change", "Changes", "Index", "MirrorSettings", "Picture", "differ"]
+__all__ = ["Change", "Changes", "Index", "MirrorSettings", "MirrorState", "differ"]
 
 _INVENTORY: Final[Mapping[str, object]] = {
     "disks": (),
@@ -105,7 +105,7 @@ class Changes:
         return self._waiting.pop(next(iter(self._waiting)))
 
     def put(self, change: Change) -> None:
-        """For the picture."""
+        """For the state."""
         earlier = self._waiting.pop(change.agent_id, None)
         if earlier is not None:
             change = Change(agent_id=change.agent_id, before=earlier.before, after=change.after)
@@ -116,7 +116,7 @@ class Changes:
             self._news.set()
 
     def finish(self, end: BaseException) -> None:
-        """For the picture: nothing more comes."""
+        """For the state: nothing more comes."""
         self._end = self._end or end
         self._news.set()
 
@@ -152,7 +152,7 @@ class Index:
         return (agent_id for key, group in self._groups.items() if fits(key) for agent_id in group)
 
 
-class Picture:
+class MirrorState:
     """The agents and their open alerts.
 
     Attributes:

@@ -25,8 +25,8 @@ from trmm_async.errors import (
 from trmm_async.errors import TimeoutError as TRMMTimeoutError
 from trmm_async.events import AgentOffline, AgentOnline, AlertEvent, Ended, Event, Gap, ScriptOutput
 from trmm_async.models import Alert
-from trmm_async.stream.polling import DedupQueue, Polling
-from trmm_async.stream.settings import Rhythm, StreamSettings
+from trmm_async.stream.poll_source import DedupQueue, PollSource
+from trmm_async.stream.settings import PollTiming, StreamSettings
 from trmm_async.testing import Simulator
 
 nothing_left = pytest.fixture(autouse=True)(nothing_is_left)
@@ -464,10 +464,10 @@ def test_the_rhythm_keeps_to_the_share_of_a_worker(
     took: float, share: float, interval: float, jitter: float, wait: float
 ) -> None:
     settings = StreamSettings(poll_share=share, poll_interval=interval, jitter=lambda: jitter)
-    rhythm = Rhythm(settings)
-    rhythm.looked(took)
-    assert rhythm.next() == pytest.approx(wait)
-    assert took / (took + rhythm.next()) <= share + 1e-9
+    timing = PollTiming(settings)
+    timing.polled(took)
+    assert timing.next() == pytest.approx(wait)
+    assert took / (took + timing.next()) <= share + 1e-9
 
 
 @pytest.mark.parametrize("wrong", [{"poll_share": 0.0}, {"poll_share": 1.5}, {"poll_interval": 0.0}])
@@ -478,9 +478,9 @@ def test_settings_that_make_no_sense_are_refused(wrong: dict[str, float]) -> Non
 
 async def test_a_mistake_in_code_ends_the_stream_with_it(server: Simulator) -> None:
     async with client(server) as trmm, trmm.events(server.agent_ids, settings=quick()) as events:
-        assert isinstance(events._source, Polling)
-        assert repr(events._source).startswith("<Polling of 4 agents, ")
-        events._source._looking._looker.watch = None  # type: ignore[assignment]
+        assert isinstance(events._source, PollSource)
+        assert repr(events._source).startswith("<PollSource of 4 agents, ")
+        events._source._polls._poller.watch = None  # type: ignore[assignment]
         with pytest.raises(AttributeError):
             await all_of(events, 1)
 

@@ -1,4 +1,4 @@
-"""The indexes of a mirror's picture, whatever happens to its agents."""
+"""The indexes of a mirror's state, whatever happens to its agents."""
 
 from functools import partial
 from operator import eq
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trmm_async import Agent
-from trmm_async.mirror.picture import Picture
+from trmm_async.mirror.state import MirrorState
 from trmm_async.models import ClientRef, SiteRef
 
 AGENTS = st.builds(
@@ -27,32 +27,32 @@ AGENTS = st.builds(
 
 @given(st.lists(AGENTS | st.sampled_from("abcd"), max_size=20))
 def test_an_index_holds_what_a_look_at_all_agents_finds(steps: list[Agent | str]) -> None:
-    picture = Picture(inventory=True, custom_fields=True)
+    state = MirrorState(inventory=True, custom_fields=True)
     for step in steps:
         if isinstance(step, str):
-            picture.drop(step)
+            state.drop(step)
         else:
-            picture.put(step)
-    agents = picture.agents.values()
+            state.put(step)
+    agents = state.agents.values()
     for number in range(1, 4):
-        of_client = picture.by_client.of(partial(eq, (number, f"client {number}")))
+        of_client = state.by_client.of(partial(eq, (number, f"client {number}")))
         assert sorted(of_client) == sorted(agent.agent_id for agent in agents if agent.client.id == number)
-        near = picture.by_site.of(partial(eq, (number, f"site {number}")))
+        near = state.by_site.of(partial(eq, (number, f"site {number}")))
         assert sorted(near) == sorted(agent.agent_id for agent in agents if agent.site.id == number)
-    offline = sorted(picture.by_status.of(partial(eq, "offline")))
+    offline = sorted(state.by_status.of(partial(eq, "offline")))
     assert offline == sorted(agent.agent_id for agent in agents if agent.status == "offline")
 
 
 def test_an_index_asks_as_many_keys_as_there_are() -> None:
-    picture = Picture(inventory=True, custom_fields=True)
+    state = MirrorState(inventory=True, custom_fields=True)
     for number in range(100):
-        picture.put(Agent(agent_id=f"a{number}", status="online"))
-    picture.put(msgspec.structs.replace(picture.agents["a7"], status="offline"))
+        state.put(Agent(agent_id=f"a{number}", status="online"))
+    state.put(msgspec.structs.replace(state.agents["a7"], status="offline"))
     asked: list[str] = []
 
     def is_offline(status: str) -> bool:
         asked.append(status)
         return status == "offline"
 
-    assert list(picture.by_status.of(is_offline)) == ["a7"]
+    assert list(state.by_status.of(is_offline)) == ["a7"]
     assert sorted(asked) == ["offline", "online"]

@@ -7,7 +7,15 @@ from datetime import datetime
 import pytest
 
 from trmm_async import Agent, Alert, HistoryEntry, ServerError, StreamSettings, TRMMError
-from trmm_async.stream import Look, Looker, Looking, Polling, Seen, Subscription, Wants
+from trmm_async.stream import (
+    PollClient,
+    PolledState,
+    PollRequest,
+    PollResult,
+    PollSource,
+    SharedPoller,
+    Subscription,
+)
 
 SETTINGS = StreamSettings(poll_interval=0.02, poll_share=1.0, backoff_first=0.01, poll_scripts=False)
 
@@ -25,13 +33,13 @@ class Server:
         self.release = asyncio.Event()
         self.release.set()
 
-    async def look(self, agent_ids: frozenset[str] | None, *, whole: bool, alerts: bool) -> Seen:
+    async def poll(self, agent_ids: frozenset[str] | None, *, whole: bool, alerts: bool) -> PolledState:
         self.asked.append((agent_ids, whole, alerts))
         await self.release.wait()
         if self.failures:
             raise self.failures.pop()
         agents = {name: Agent(agent_id=name, status="online") for name in self.agents}
-        return Seen(dict.fromkeys(self.agents, "online"), self.alerts, {}, agents if whole else {})
+        return PolledState(dict.fromkeys(self.agents, "online"), self.alerts, {}, agents if whole else {})
 
     async def alert(self, alert_id: int) -> Alert | None:
         raise NotImplementedError
@@ -43,24 +51,24 @@ class Server:
         return []
 
 
-def looking(looker: Looker, *names: str, whole: bool = False, alerts: bool = True) -> Looking:
-    wants = Wants(agent_ids=frozenset(names) or None, whole=whole, alerts=alerts)
-    return Looking(looker, lambda: wants, SETTINGS)
+def looking(poller: SharedPoller, *names: str, whole: bool = False, alerts: bool = True) -> PollClient:
+    wants = PollRequest(agent_ids=frozenset(names) or None, whole=whole, alerts=alerts)
+    return PollClient(poller, lambda: wants, SETTINGS)
 
 
-async def looks(*those: Looking) -> Sequence[object]:
+async def looks(*those: PollClient) -> Sequence[object]:
     async with asyncio.timeout(20):
         return await asyncio.gather(*(one.next() for one in those))
 
 
 async def test_one_look_has_all_that_is_asked_for_at_once() -> None:
     server = Server()
-    looker = Looker(server)
+    poller = SharedPoller(server)
     first, second = await looks(
-        looking(looker, "agent0", alerts=False), looking(looker, "agent1", whole=True, alerts=False)
+        looking(poller, "agent0", alerts=False), looking(poller, "agent1", whole=True, alerts=False)
     )
-    assert isinstance(first, Look)
-    assert isinstance(second, Look)
+    assert isinstance(first, PollResult)
+    assert isinstance(second, PollResult)
     assert first.at == second.at
     assert first.seen is not None
     assert second.seen is not None
@@ -68,20 +76,20 @@ async def test_one_look_has_all_that_is_asked_for_at_once() -> None:
     # Whoever did not ask for them does not have to let go of them, which takes long.
     assert not first.seen.agents
     assert second.seen.agents
-    await looks(looking(looker, "agent0"), looking(looker))
+    await looks(looking(poller, "agent0"), looking(poller))
     both = frozenset({"agent0", "agent1"})
     assert server.asked == [(both, True, False), (None, False, True)]
-    assert repr(looker) == "<Looker 2 looks, 0 ask>"
+    assert repr(poller) == "<SharedPoller 2 polls, 0 waiting>"
 
 
 async def test_who_comes_while_a_look_is_under_way_gets_the_next() -> None:
     server = Server()
-    looker = Looker(server)
+    poller = SharedPoller(server)
     server.release.clear()
-    first = asyncio.create_task(looking(looker).next())
+    first = asyncio.create_task(looking(poller).next())
     while not server.asked:
         await asyncio.sleep(0)
-    second = asyncio.create_task(looking(looker).next())
+    second = asyncio.create_task(looking(poller).next())
     await asyncio.sleep(0)
     server.release.set()
     assert await first is not await second
@@ -90,8 +98,8 @@ async def test_who_comes_while_a_look_is_under_way_gets_the_next() -> None:
 
 async def test_a_failure_is_for_all_and_counts_until_it_works_again() -> None:
     server = Server()
-    looker = Looker(server)
-    one, other = looking(looker), looking(looker)
+    poller = SharedPoller(server)
+    one, other = looking(poller), looking(poller)
     error = ServerError(503, "no")
     server.failures = [error, error]
     for attempt in (1, 2):
@@ -104,9 +112,9 @@ async def test_a_failure_is_for_all_and_counts_until_it_works_again() -> None:
 
 async def test_when_the_last_who_asks_is_gone_the_look_is_given_up() -> None:
     server = Server()
-    looker = Looker(server)
+    poller = SharedPoller(server)
     server.release.clear()
-    tasks = [asyncio.create_task(looking(looker).next()) for _ in range(2)]
+    tasks = [asyncio.create_task(looking(poller).next()) for _ in range(2)]
     while not server.asked:
         await asyncio.sleep(0)
     for task in tasks:
@@ -115,16 +123,16 @@ async def test_when_the_last_who_asks_is_gone_the_look_is_given_up() -> None:
             await task
     assert asyncio.all_tasks() == {asyncio.current_task()}
     server.release.set()
-    await looks(looking(looker))
+    await looks(looking(poller))
 
 
 async def test_a_mistake_of_ours_reaches_all_who_ask() -> None:
     server = Server()
     server.failures = [ZeroDivisionError()]  # type: ignore[list-item]
-    looker = Looker(server)
+    poller = SharedPoller(server)
     with pytest.raises(ZeroDivisionError):
-        await looks(looking(looker))
-    await looks(looking(looker))
+        await looks(looking(poller))
+    await looks(looking(poller))
 
 
 async def test_a_large_look_gives_the_event_loop_its_turn() -> None:
@@ -137,7 +145,7 @@ async def test_a_large_look_gives_the_event_loop_its_turn() -> None:
             await asyncio.sleep(0)
             turns += 1
 
-    subscription = Subscription(Polling(Looker(server), SETTINGS), server.agents, SETTINGS)
+    subscription = Subscription(PollSource(SharedPoller(server), SETTINGS), server.agents, SETTINGS)
     counting = asyncio.create_task(count_turns())
     async with asyncio.timeout(20), subscription:
         assert turns >= 300 / 10 + 3000 / 1000

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.stream.fake_gateway import all_of, nothing_is_left, until
-from tests.stream.test_polling import client, kinds, quick
+from tests.stream.test_poll_source import client, kinds, quick
 from trmm_async import TRMM
 from trmm_async.dialects.stock.dashboard import counts
 from trmm_async.errors import AuthenticationError, ConnectionFailedError, UnsupportedError
@@ -48,7 +48,9 @@ async def test_they_stand_among_the_events_of_agents(server: Simulator) -> None:
     async with client(server, access_token=server.new_token) as trmm:
         async with trmm.events(who, dashboard=True, snapshot=True, settings=quick()) as events:
             assert isinstance(events._source, MergedSource)
-            assert repr(events._source).startswith("<MergedSource <Polling of 1 agents, 1 looks>, <Sockets")
+            assert repr(events._source).startswith(
+                "<MergedSource <PollSource of 1 agents, 1 polls>, <PushSource"
+            )
             heard = await all_of(events, 4)
             assert kinds([event for event in heard if event.agent_id == DASHBOARD]) == [
                 "DashboardCounts",

@@ -1,7 +1,7 @@
-"""Events that the server pushes, over one WebSocket for each agent: the first source.
+"""`PushSource`: receives the events that a server pushes, through one WebSocket for each agent.
 
-Over `session`, which is one agent's course; below `subscription`. One task for each agent, and one more for
-the time of reading the server's state.
+It stands above `session` (the stream of one agent) and below `subscription`. There is one task for each
+agent, and one more while the server's state is read.
 """
 
 import asyncio
@@ -10,28 +10,28 @@ from collections.abc import Callable, Sequence
 from trmm_async.calls import StreamSpec
 from trmm_async.events import Event
 from trmm_async.stream.position import SourcePlace
-from trmm_async.stream.session import Opener, Room, Session, Shared
+from trmm_async.stream.session import KeepBudget, LinkOpener, Session, Shared
 from trmm_async.stream.settings import StreamSettings
 from trmm_async.stream.snapshots import SnapshotLoader, SnapshotSource
 from trmm_async.stream.source import Outlet, Start
 
-__all__ = ["Sockets"]
+__all__ = ["PushSource"]
 
 
-class Sockets:
-    """See `source.Source`.
+class PushSource:
+    """A `Source` for a server that pushes events.
 
     Args:
-        spec_of: an agent's socket.
+        spec_of: returns the description of an agent's socket.
         dial: opens the connections.
-        snapshot: reads the server's present state, for the catch-up; None for a stream without one.
-        settings: see there.
+        snapshot: reads the server's present state, to catch up; None: this stream can't catch up.
+        settings: the settings of the subscription.
     """
 
     def __init__(
         self,
         spec_of: Callable[[str], StreamSpec],
-        dial: Opener,
+        dial: LinkOpener,
         snapshot: SnapshotSource | None,
         settings: StreamSettings,
     ) -> None:
@@ -42,16 +42,16 @@ class Sockets:
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def __repr__(self) -> str:
-        return f"<Sockets of {len(self._tasks)} agents>"
+        return f"<PushSource of {len(self._tasks)} agents>"
 
     def open(self, outlet: Outlet, begun: SourcePlace | None) -> None:
         del begun
         settings, snapshot = self._settings, self._snapshot
         loader = SnapshotLoader(snapshot, settings.gather, outlet.watch) if snapshot is not None else None
         gate = asyncio.Semaphore(settings.handshakes)
-        room = Room(settings.queue)
+        budget = KeepBudget(settings.queue)
         self.shared: Shared = Shared(
-            self._dial, settings, loader, outlet.mailbox, gate, set(), room, outlet.observers
+            self._dial, settings, loader, outlet.mailbox, gate, set(), budget, outlet.observers
         )
         self._outlet = outlet
 
@@ -63,11 +63,11 @@ class Sockets:
         return session
 
     def leave(self, agent_id: str) -> None:
-        """See `source.Source`. Its connection says goodbye in the background."""
+        """Stop following an agent. Its connection is closed in the background."""
         self._tasks.pop(agent_id).cancel()
 
     def place(self, unread: Sequence[Event]) -> None:
-        """See `source.Source`: a socket keeps no history."""
+        """None: a WebSocket has no history that could be continued."""
 
     def close(self) -> None:
         for link in list(self.shared.roll):

@@ -1,4 +1,4 @@
-"""The tools that change something: a dry run, a person's approval, and then on one target first."""
+"""The tools that change something. Each needs a dry run and an approval, and begins with one target."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Annotated, Any, Final
@@ -8,24 +8,24 @@ from mcp.server.mcpserver.resolve import Elicit, Resolve
 from trmm_async import arguments
 from trmm_async.client import TRMM
 from trmm_async.errors import OutcomeUnknownError, TRMMError
+from trmm_async.mcp_server.agent_lookup import agents_named
 from trmm_async.mcp_server.answers import ChangeReport, ChangeResult, ChangeTarget
 from trmm_async.mcp_server.approvals import Approval, ChangeOrders
-from trmm_async.mcp_server.finding import agents_named
 from trmm_async.mcp_server.texts import line, refusal, refusing, untrusted
 from trmm_async.models import Agent
 from trmm_async.outcomes import Done, Outcome
 
-__all__ = ["CHANGES", "changing_tools"]
+__all__ = ["CHANGES", "change_tools"]
 
 CHANGES: Final = ("run_script", "reboot", "set_maintenance", "resolve_alerts")
-"""The changes that can be allowed."""
+"""The names of the changes that can be allowed."""
 _NO: Final = Approval(approve=False)
 
 
-def changing_tools(  # noqa: C901 - each by itself
+def change_tools(  # noqa: C901 - each tool is simple by itself
     trmm: TRMM, orders: ChangeOrders
 ) -> Mapping[str, Callable[..., Awaitable[Any]]]:
-    """The tools by their names; `trmm` reads, and what `orders` gives changes."""
+    """The tools by their names. `trmm` reads; the client that `orders` returns makes the changes."""
 
     async def targets_of(agents: list[str]) -> tuple[list[Agent], list[ChangeTarget]]:
         found = await agents_named(trmm, agents)
@@ -45,7 +45,7 @@ def changing_tools(  # noqa: C901 - each by itself
             return _NO
         return orders.question(script_words(script, args, timeout), (await targets_of(agents))[1])
 
-    async def run_script(  # noqa: PLR0917 - they are named by the protocol
+    async def run_script(  # noqa: PLR0917 - the protocol passes them by name
         script: str,
         agents: list[str],
         approval: Annotated[Approval, Resolve(approve_script)],
@@ -134,7 +134,7 @@ def changing_tools(  # noqa: C901 - each by itself
 
 
 def _carefully(targets: list[Agent]) -> dict[str, Any]:
-    """One first, and the others only if it succeeds; and none after the first failure."""
+    """Begin with one target, and stop after the first failure."""
     return {"canary": 1, "max_failures": 0} if len(targets) > 1 else {}
 
 

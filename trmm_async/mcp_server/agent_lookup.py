@@ -1,4 +1,4 @@
-"""Which agents a model means."""
+"""Finds the agents that a model names."""
 
 from collections.abc import Sequence
 
@@ -11,10 +11,10 @@ __all__ = ["agents_named", "host_names"]
 
 
 async def agents_named(trmm: TRMM, names: Sequence[str]) -> list[Agent]:
-    """The agents of these ids or host names, each once.
+    """The agents with these ids or host names, without duplicates.
 
     Raises:
-        ToolError: there is none of that name, or several.
+        ToolError: a name fits no agent, or several.
     """
     listed = await trmm.agents.list()
     found: dict[str, Agent] = {}
@@ -35,5 +35,5 @@ async def agents_named(trmm: TRMM, names: Sequence[str]) -> list[Agent]:
 
 
 async def host_names(trmm: TRMM) -> dict[str, str]:
-    """Host names by ids."""
+    """The host names of all agents, by their ids."""
     return {one.agent_id: line(one.hostname) for one in await trmm.agents.list()}
