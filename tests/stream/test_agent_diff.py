@@ -489,7 +489,7 @@ def test_what_is_heard_while_nothing_can_be_vouched_for_is_left_to_the_next_look
     assert not diff.pending
     diff.update(Snapshot({"a": "online"}, [Alert(id=1, agent_id="a")]), [], THEN)
     assert kinds([*diff.pending]) == ["Gap", "AlertEvent", "Live"]
-    assert repr(AlertOrdering()) == "<AlertOrdering of 0 looks with 0 alerts>"
+    assert repr(AlertOrdering()) == "<AlertOrdering of 0 polls with 0 alerts>"
 
 
 ENDS = [

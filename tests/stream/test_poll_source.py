@@ -175,10 +175,10 @@ async def test_a_position_is_written_anew_only_for_those_of_whom_something_has_c
             events._source._be_quick()  # type: ignore[union-attr]
             await all_of(events, 1)
             position = events.position
-            kept = {name: text for name, (_, text) in events._written.items()}
+            kept = {name: text for name, (_, text) in events._reader_position._agents.items()}
             assert events.position == position
-            assert all(events._written[name][1] is text for name, text in kept.items())
-            events._written.clear()
+            assert all(events._reader_position._agents[name][1] is text for name, text in kept.items())
+            events._reader_position._agents.clear()
             assert events.position == position
 
 

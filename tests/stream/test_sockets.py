@@ -20,28 +20,28 @@ SECONDS = st.floats(0.5, 60.0)
 def test_a_peer_that_talks_is_not_asked() -> None:
     pulse = PingSchedule(20.0, 20.0, now=0.0)
     pulse.heard = 15.0
-    assert pulse.look(20.0) == (Liveness.FINE, 15.0)
+    assert pulse.check(20.0) == (Liveness.FINE, 15.0)
 
 
 def test_a_silent_peer_is_asked_and_then_given_up_on() -> None:
     pulse = PingSchedule(20.0, 10.0, now=0.0)
-    assert pulse.look(20.0) == (Liveness.ASK, 10.0)
-    assert pulse.look(25.0) == (Liveness.FINE, 5.0)
-    assert pulse.look(30.0) == (Liveness.DEAD, 0.0)
+    assert pulse.check(20.0) == (Liveness.ASK, 10.0)
+    assert pulse.check(25.0) == (Liveness.FINE, 5.0)
+    assert pulse.check(30.0) == (Liveness.DEAD, 0.0)
 
 
 def test_any_sign_of_life_is_an_answer() -> None:
     pulse = PingSchedule(20.0, 10.0, now=0.0)
-    pulse.look(20.0)
+    pulse.check(20.0)
     pulse.heard = 21.0
-    assert pulse.look(30.0) == (Liveness.FINE, 11.0)
+    assert pulse.check(30.0) == (Liveness.FINE, 11.0)
 
 
 def test_silence_says_nothing_while_we_did_not_listen() -> None:
     pulse = PingSchedule(20.0, 10.0, now=0.0)
-    pulse.look(20.0)
+    pulse.check(20.0)
     pulse.excuse(100.0)
-    assert pulse.look(100.0) == (Liveness.FINE, 20.0)
+    assert pulse.check(100.0) == (Liveness.FINE, 20.0)
 
 
 @given(interval=SECONDS, timeout=SECONDS, signs=st.lists(st.floats(0.01, 100.0), max_size=10))
@@ -58,7 +58,7 @@ def test_a_peer_that_falls_silent_is_noticed_within_the_sum_of_both(
             sign_at = now + step if step is not None else None
             continue
         now = look_at
-        liveness, again = pulse.look(now)
+        liveness, again = pulse.check(now)
         if liveness is Liveness.DEAD:
             assert now - pulse.heard >= timeout - 1e-6
             break

@@ -1,9 +1,9 @@
-"""Ansible: the agents of a server as an inventory (in Ansible's own environment; needs no extra).
+"""An Ansible inventory of the agents of a server. Install it in Ansible's environment; it needs no extra.
 
     export ANSIBLE_INVENTORY_PLUGINS="$(python -m trmm_async.ansible)"
     ansible-inventory -i servers.trmm.yml --graph
 
-The plugin itself is `inventory/trmm.py`, which Ansible loads; what it reads of a server is read here.
+Ansible loads the plugin, `inventory/trmm.py`. This module reads the server for it.
 """
 
 import re
@@ -22,9 +22,9 @@ __all__ = ["PLUGINS", "hosts", "with_id"]
 PLUGINS: Final = Path(__file__).parent / "inventory"
 """The folder for `ANSIBLE_INVENTORY_PLUGINS`, or for `inventory_plugins` in ansible.cfg."""
 _UNFIT: Final = re.compile(r"[^\w.-]|^[-.]")
-"""What a pattern or a template of Ansible's could be made of."""
+"""Characters that could form a pattern or a template of Ansible."""
 _RESERVED: Final = frozenset({"all", "ungrouped", "localhost", "127.0.0.1"})
-"""Groups that are always there, and what Ansible takes for the machine that it runs on."""
+"""Groups that always exist, and names that Ansible takes for the machine on which it runs."""
 
 
 async def hosts(
@@ -36,22 +36,22 @@ async def hosts(
     plat: Any = None,
     hostname: str | None = None,
 ) -> list[dict[str, Any]]:
-    """The agents as the plugin has them: `name` is unique, `vars` are of the types of JSON, named `trmm_…`.
+    """Read the agents as hosts: `name` is unique, `vars` has JSON types and names such as `trmm_client`.
 
-    A machine calls itself what it likes: of its host name only letters, digits, `.`, `-` and `_` are taken,
-    others are `_`. Two agents of one name have their ids behind it; so has one that is called "all",
-    "ungrouped" or "localhost". Values of custom fields go by the fields' names.
+    A machine can choose any host name. Characters other than letters, digits, `.`, `-` and `_` are replaced
+    by `_`. The agent's id is appended if several agents have the same name, or if the name is "all",
+    "ungrouped" or "localhost". Custom fields are given by their names.
 
     Args:
         trmm: the client.
-        client: those of this client alone, by name.
-        site: those of this site, by its name or CLIENT/SITE.
-        monitoring_type: "server" or "workstation".
-        plat: "windows", "linux" or "darwin".
-        hostname: those whose host name fits this pattern.
+        client: only agents of this client, by name.
+        site: only agents of this site, by its name or CLIENT/SITE.
+        monitoring_type: only "server" or "workstation".
+        plat: only "windows", "linux" or "darwin".
+        hostname: only agents whose host name matches this pattern.
 
     Raises:
-        TRMMError: see `errors`.
+        TRMMError: a call failed.
     """
     agents = await trmm.agents.select(
         client=client, site=site, monitoring_type=monitoring_type, plat=plat, hostname=hostname
@@ -72,14 +72,14 @@ async def hosts(
 
 
 def with_id(name: str, agent_id: str) -> str:
-    """A name that no other host has."""
+    """The name with the agent's id appended, which makes it unique."""
     return f"{name}-{_UNFIT.sub('_', agent_id)}"
 
 
 async def _field_names(trmm: TRMM) -> Mapping[int, str]:
     try:
         return {field.id: field.name for field in await trmm.custom_fields.list(model="agent")}
-    except UnsupportedError:  # a gateway knows none
+    except UnsupportedError:  # a gateway has no custom fields
         return {}
 
 
@@ -106,7 +106,7 @@ def _vars(agent: Agent, fields: Mapping[int, str]) -> dict[str, Any]:
 
 
 def _first(addresses: str | None) -> str | None:
-    """An agent may tell several, with commas between."""
+    """The first of an agent's addresses, which are separated by commas."""
     return None if addresses is None else addresses.split(",")[0].strip() or None
 
 

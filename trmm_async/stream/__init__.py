@@ -6,9 +6,10 @@ It stands below the resources. Its modules, from the top:
 * `push_source` (WebSockets) and `poll_source` (polling) produce the events, behind the interface in `source`.
   `session` and `agent_diff` are one agent's part of them; `shared_poll` polls once for all.
 * `dialer` and `sockets`: connections. `snapshots`: reads the state once for several agents. `mailbox`: the
-  bounded queue of a subscription. `settings`.
-* Pure: `catchup` (what happened in a gap), `runs` (which script runs are new), `position` (a position that
-  can be stored), `backlog` (the bounded queue of a consumer), `filters` (which events a consumer gets).
+  bounded queue of a subscription. `settled`: waits until streams have begun. `settings`.
+* Pure: `catchup` (what happened in a gap), `runs` (which script runs are new), `position` and
+  `reader_position` (a position that can be stored), `backlog` (the bounded queue of a consumer), `filters`
+  (which events a consumer gets).
 """
 
 from trmm_async.stream.catchup import Snapshot

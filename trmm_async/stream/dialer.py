@@ -1,8 +1,8 @@
-"""How a WebSocket to the server is opened: the handshake, and what its answer means.
+"""`Dialer`: opens a WebSocket to the server, and says what the answer to the handshake means.
 
-Over `sockets`, below `session`. A `Dialer` makes one handshake and says in values what came of it: a
-`Link`, or a `NoLink` with the typed error. Whether to try again is decided above. No bare `OSError`, and
-nothing of `websockets`, gets out of here; nor does the key, which goes to no other host and into no error.
+It stands above `sockets` and below `session`. A `Dialer` makes one handshake, and returns a `Link`, or a
+`NoLink` with a typed error; the caller decides whether to try again. No `OSError` and no exception of
+`websockets` leaves this module. The key is sent to no other host, and is in no error.
 """
 
 import asyncio
@@ -45,14 +45,14 @@ _TEMPORARY: Final = frozenset({408, 425})
 
 @dataclass(frozen=True, slots=True)
 class NoLink:
-    """No connection came about.
+    """A handshake without success.
 
     Attributes:
-        error: what it means to a caller who will not try again.
-        final: the server refuses; to ask again would be hammering.
-        wait: seconds that the server asked to wait; 0 if it did not.
-        status: the HTTP status it answered with; 0 if it gave no answer.
-        late: it had all the time there is, and will hardly be faster the next time.
+        error: the error for a caller who does not try again.
+        final: the server refuses, so another attempt makes no sense.
+        wait: for how many seconds the server asked to wait; 0 if it did not.
+        status: the HTTP status of the answer; 0 if there was none.
+        late: it was a timeout, and the next attempt will hardly be faster.
     """
 
     error: TRMMError
@@ -67,17 +67,17 @@ class Dialer:
 
     Args:
         base_url: `https://host[:port][/prefix]`; `http` is opened as `ws`, `https` as `wss`.
-        headers: sent with each handshake; the key is among them.
-        pace: waits for the right to send one request, see `admission.Limiter.acquire`.
-        pause: is told for how many seconds the server asks everybody to send nothing.
+        headers: sent with each handshake, with the key if there is no `source`.
+        pace: waits for a slot of the rate limit, as `admission.Limiter.acquire` does.
+        pause: called with the seconds for which the server asks to send nothing.
         scrub: takes secrets out of a text.
         ssl: for `https`; None for the defaults, which are then loaded once.
         open_timeout: seconds for the TCP and TLS connect and the handshake together.
-        source: gives the key, and another once after a 401; None: it is among the headers.
-        proxy: what all goes through.
+        source: provides the key, and another one after a 401; None: the key is among the headers.
+        proxy: the proxy for all connections.
 
     Raises:
-        ValueError: `base_url` has no host, or a port that is none. (`TRMM` has checked it before.)
+        ValueError: `base_url` has no host, or an invalid port. (`TRMM` has checked it before.)
     """
 
     def __init__(
@@ -107,26 +107,24 @@ class Dialer:
         return f"<Dialer {self._address}>"
 
     def within(self, open_timeout: float) -> "Dialer":
-        """The same, with another time for connecting."""
+        """The same dialer with another time for connecting."""
         other = copy(self)
-        other._open_timeout = open_timeout  # noqa: SLF001 - it is one of us
+        other._open_timeout = open_timeout  # noqa: SLF001 - another object of this class
         return other
 
     async def dial(
         self, path: str, settings: LinkSettings, roll: set[Link], *, query: str = ""
     ) -> Link | NoLink:
-        """Make one handshake, and a second only with another key.
+        """Make one handshake, and a second one only with another key after a 401.
 
-        No redirect is followed, and no proxy but the one that was given is used.
-
-        Waits for its turn under the rate limit first, and gives back a place that it did not use. Safe to
-        cancel.
+        No redirect is followed, and no proxy but the given one is used. It waits for its turn under the rate
+        limit first, and gives back a slot that it did not use. Safe to cancel.
 
         Args:
-            path: from the server's root, quoted.
-            settings: of the connection.
-            roll: holds every connection from its TCP connect until it is gone.
-            query: what goes behind the question mark, quoted; a secret, which is shown nowhere.
+            path: the path from the server's root, quoted.
+            settings: the settings of the connection.
+            roll: contains each connection from its TCP connect until it is gone.
+            query: the query string, quoted. It is a secret, and is shown nowhere.
         """
         if self._source is None:
             return await self._dial(path, settings, roll, query, self._headers)
@@ -171,10 +169,10 @@ class Dialer:
         return failed
 
     async def _open(self, link: Link) -> str:
-        """Connect and shake hands; what went wrong below the WebSocket, if anything did.
+        """Connect and make the handshake. Returns what went wrong below the WebSocket, or "".
 
         Raises:
-            TunnelError: there is no way through the proxy.
+            TunnelError: the proxy could not be used.
             TimeoutError: it took longer than `open_timeout`.
         """
         loop = asyncio.get_running_loop()
@@ -223,9 +221,9 @@ class Dialer:
 
 
 def no_link(path: str, answer: Reply, now: datetime) -> NoLink:
-    """What an answer other than "101, welcome" to a handshake means. Pure.
+    """What an answer other than 101 to a handshake means. Pure.
 
-    401, 403, 404 and whatever else is a definite answer are final. 429 and 5xx are not.
+    401, 403, 404 and other definite answers are final. 408, 425, 429 and 5xx are not.
     """
     asked = retry_after(answer.headers, now)
     wait = min(asked or 0.0, _LONGEST_WAIT)
@@ -245,5 +243,5 @@ def no_link(path: str, answer: Reply, now: datetime) -> NoLink:
 
 
 def refusal(path: str, status: int, detail: str) -> APIError:
-    """The error for a stream that the server refuses by a close code."""
+    """The error for a stream that the server has refused by a close code."""
     return kind_of(status)(status, detail, method="GET", path=path)

@@ -1,4 +1,4 @@
-"""The settings of a subscription, and the states that it can be in.
+"""The settings of a subscription, the states of its streams, and when to poll or to connect again.
 
 It stands above `sockets`, whose settings these extend.
 """

@@ -1,11 +1,11 @@
-"""One WebSocket: kept alive, read, closed. The only user of `websockets`.
+"""`Link`: one WebSocket. It is kept alive, read and closed here. Only this module uses `websockets`.
 
-Below `dialer`, which opens it, and `session`, which reads it. Knows no agents and no events.
+It stands below `dialer`, which opens it, and `session`, which reads it. It knows no agents and no events.
 
-Of the library only the protocol core is used (handshake, framing: `websockets.client.ClientProtocol`), the
-bridge to asyncio is ours. The library's own client follows redirects with our headers on them (on the way to
-another host it drops `Authorization`, not `X-API-KEY`), reads proxies from the environment, logs headers at
-DEBUG, and runs for each connection a keep-alive task that cuts it when it is us who don't read.
+Only the protocol core of the library is used (handshake and framing, `websockets.client.ClientProtocol`); the
+connection to asyncio is ours. The library's own client follows redirects with our headers (to another host,
+it removes `Authorization`, but not `X-API-KEY`), reads proxies from the environment, and logs headers at
+DEBUG. Its keep-alive task cuts the connection if it is our side that does not read.
 """
 
 import asyncio
@@ -32,13 +32,13 @@ __all__ = ["SEND_MOST", "Address", "BufferedLink", "Link", "LinkSettings", "Lost
 T = TypeVar("T")
 
 SEND_MOST: Final = 2**15
-"""Bytes of the largest message that is sent: below what makes asyncio ask for a pause in writing."""
+"""The size of the largest message that can be sent, in bytes. Above it, asyncio would pause writing."""
 
 _UNREAD_MOST: Final = 2**16
 _NO_CODE: Final = 1005
 _DATA: Final = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
 
-# A logger of no hierarchy, which nobody's logging settings can turn up: the library logs our headers.
+# A logger without a parent, so that no logging settings can enable it: the library logs our headers.
 _SILENCE: Final = logging.Logger("trmm_async.stream.sockets", logging.CRITICAL + 1)  # noqa: LOG001
 
 
@@ -48,13 +48,13 @@ def _now() -> datetime:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkSettings:
-    """How a connection is kept.
+    """The settings of a connection.
 
     Attributes:
-        ping_interval: seconds of silence after which we ask whether the peer is still there.
-        ping_timeout: seconds it has to answer; so a dead peer is noticed within the sum of both.
-        close_timeout: seconds a peer has to answer our closing before the connection is cut.
-        max_frame: bytes of the largest message; a larger one costs the connection.
+        ping_interval: seconds of silence after which a ping is sent.
+        ping_timeout: seconds in which the peer must answer it. A dead peer is noticed within the sum of both.
+        close_timeout: seconds in which the peer must answer our close frame before the connection is cut.
+        max_frame: the size of the largest message, in bytes. After a larger one, the connection is closed.
         clock: the time of day, aware, UTC.
     """
 
@@ -67,7 +67,7 @@ class LinkSettings:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a server is: `prefix` is the path in front of all its paths, without a closing slash."""
+    """The address of a server. `prefix` is the path before all its paths, without a slash at the end."""
 
     host: str
     port: int
@@ -76,7 +76,7 @@ class Address:
 
     @classmethod
     def of(cls, base_url: str) -> Self:
-        """Read `http[s]://host[:port][/prefix]`. Raises `ValueError` if it is none."""
+        """Parse `http[s]://host[:port][/prefix]`. Raises `ValueError` if it is something else."""
         if not base_url.startswith(("http://", "https://")):
             raise ValueError(f"not an http URL: {base_url}")
         uri = parse_uri("ws" + base_url.removeprefix("http").rstrip("/"))
@@ -87,7 +87,7 @@ class Address:
 
 
 class Liveness(enum.Enum):
-    """What a look at the pulse says."""
+    """What a `PingSchedule` says to do."""
 
     FINE = "nothing to do yet"
     ASK = "send a ping"
@@ -95,7 +95,10 @@ class Liveness(enum.Enum):
 
 
 class PingSchedule:
-    """Whether the peer is alive. Pure: told a monotonic time. Whatever comes is a sign of life."""
+    """Decides when to send a ping, and when the peer is dead. Pure: the caller passes a monotonic time.
+
+    Every byte that comes is a sign of life: set `heard` to its time.
+    """
 
     __slots__ = ("_asked", "_interval", "_timeout", "heard")
 
@@ -105,8 +108,8 @@ class PingSchedule:
         self._asked: float | None = None
         self.heard: float = now
 
-    def look(self, now: float) -> tuple[Liveness, float]:
-        """What to do now, and in how many seconds to look again."""
+    def check(self, now: float) -> tuple[Liveness, float]:
+        """What to do now, and in how many seconds to check again."""
         if self._asked is not None and self.heard < self._asked:
             left = self._asked + self._timeout - now
             return (Liveness.FINE, min(left, self._interval)) if left > 0 else (Liveness.DEAD, 0.0)
@@ -118,16 +121,16 @@ class PingSchedule:
         return Liveness.ASK, min(self._interval, self._timeout)
 
     def excuse(self, now: float) -> None:
-        """We have not been listening, so the silence says nothing."""
+        """Start again, since we have not read for a while, so the silence proves nothing."""
         self.heard = now
         self._asked = None
 
 
 class InterimAnswers:
-    """Takes answers that are not the last word (1xx but 101) out of what comes in front of it. Pure.
+    """Removes interim answers (1xx, but not 101) before the final answer of a handshake. Pure.
 
-    HTTP lets a server, or a proxy in front of it, send any number of them ahead of the real answer (RFC 9110,
-    15.2); the library takes the first for that. At most `most` are passed over, of 16 KiB each.
+    A server, or a proxy before it, may send any number of them (RFC 9110, 15.2), and the library would take
+    the first for the final answer. At most `most` are removed, of at most 16 KiB each.
     """
 
     __slots__ = ("_kept", "_left")
@@ -141,7 +144,7 @@ class InterimAnswers:
         self._left = most
 
     def feed(self, data: bytes) -> bytes | None:
-        """What belongs to the real answer, which has begun then; None as long as it has not."""
+        """The data that belongs to the final answer; None as long as that has not begun."""
         self._kept += data
         while self._left:
             if len(self._kept) < self._ENOUGH:
@@ -155,14 +158,14 @@ class InterimAnswers:
         return self.rest()
 
     def rest(self) -> bytes:
-        """What was kept back: nothing more comes."""
+        """The data that was held back, since no more comes."""
         kept, self._kept = self._kept, b""
         return kept
 
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """Why a connection is no more: in words, and the server's close code and reason if it sent one."""
+    """Why a connection was lost: a text, and the close code and reason of the server if it sent them."""
 
     why: str
     code: int | None = None
@@ -170,19 +173,19 @@ class Lost:
 
 
 class Link(asyncio.Protocol):
-    """One connection, from the TCP connect to its end; opened by `Dialer.dial`, read by one task.
+    """One connection, from the TCP connect to its end. `Dialer.dial` opens it, and one task reads it.
 
-    It has no task of its own: the event loop's callbacks keep what comes until `receive` takes it. If nobody
-    does, no more is read from the socket.
+    It has no task of its own: the callbacks of the event loop keep messages until `receive` takes them. If
+    nobody takes them, no more is read from the socket.
 
     Attributes:
-        spoke: the handshake's bytes were written.
-        answer: the server's answer to it.
-        accepted: it was a welcome. (The connection may have been lost since.)
-        opened: done when the handshake has ended, well or not.
+        spoke: the bytes of the handshake were written.
+        answer: the server's answer to the handshake.
+        accepted: the server accepted the handshake. (The connection may have been lost since.)
+        opened: done when the handshake has ended, with or without success.
         ended: done when the connection is lost for its reader; `lost` says why.
         gone: done when the TCP connection is closed.
-        heard_at: when something last came.
+        heard_at: when the last data came.
     """
 
     __slots__ = (
@@ -264,9 +267,9 @@ class Link(asyncio.Protocol):
         return self._ws.state is State.OPEN and self.lost is None
 
     async def receive(self) -> list[bytes]:
-        """Everything that has come, at least one message, in order; empty once the connection is lost.
+        """Wait for messages, and return all that have come, in order. Empty if the connection is lost.
 
-        What came before the loss is handed out first. Safe to cancel: nothing is taken then.
+        Messages from before the loss are returned first. Safe to cancel: then nothing is taken.
         """
         if not self._frames and self.lost is None:
             self._waiter = self._loop.create_future()
@@ -277,7 +280,7 @@ class Link(asyncio.Protocol):
         return self.take()
 
     def take(self) -> list[bytes]:
-        """What has come so far, without waiting."""
+        """The messages that have come so far, without waiting."""
         frames, self._frames = self._frames, []
         self._listen()
         return frames
@@ -299,10 +302,10 @@ class Link(asyncio.Protocol):
         self._flush()
 
     def fence(self) -> asyncio.Future[bool]:
-        """Ask the peer for a sign behind which all is here that it has sent until now.
+        """Send a ping, so that everything that the peer has sent until now is here when its pong comes.
 
-        True when its pong has come, since a WebSocket keeps the order of frames. False when it can't come:
-        the connection is lost, or nobody takes what comes, so that we have stopped reading.
+        The future is True when the pong has come, since a WebSocket keeps the order of frames. It is False if
+        the pong can't come: the connection is lost, or nobody takes messages, so nothing is read.
         """
         sign: asyncio.Future[bool] = self._loop.create_future()
         if self._deaf or not self.is_open:
@@ -312,16 +315,16 @@ class Link(asyncio.Protocol):
         return sign
 
     def hang_up(self) -> None:
-        """Say goodbye; cut the line when the peer has answered, or `close_timeout` later. Does not wait."""
+        """Send a close frame; cut the connection after the answer or `close_timeout`. Does not wait."""
         self._lose(Lost("closed by us"))
 
     def abort(self) -> None:
-        """Cut the line. `gone` is done one turn of the loop later."""
+        """Cut the connection. `gone` is done one turn of the loop later."""
         if self._transport is not None:
             self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Callback of the event loop: send the handshake."""
+        """Send the handshake. Called by the event loop."""
         self._transport = cast("asyncio.Transport", transport)
         self._roll.add(self)
         if not self._may_begin():
@@ -331,7 +334,7 @@ class Link(asyncio.Protocol):
         request = self._ws.connect()
         request.headers.update(self._headers)
         if self._query:
-            # Not in the URI that the library keeps: the query is a secret.
+            # Added only here, since the library keeps the URI, and the query is a secret.
             request.path += f"?{self._query}"
             self._query = ""
         self._ws.send_request(request)
@@ -339,7 +342,7 @@ class Link(asyncio.Protocol):
         self.spoke = True
 
     def data_received(self, data: bytes) -> None:
-        """Callback of the event loop."""
+        """Take data. Called by the event loop."""
         self._ping_schedule.heard = self._loop.time()
         self.heard_at = self._clock()
         if self._interim is not None:
@@ -355,14 +358,14 @@ class Link(asyncio.Protocol):
             self._lose(Lost(f"broken protocol: {broken}"))
 
     def eof_received(self) -> None:
-        """Callback of the event loop. An answer without a length is complete only now."""
+        """Take the end of the data, which completes an answer without a length. Called by the event loop."""
         if self._interim is not None:
             self._ws.receive_data(self._interim.rest())
         self._ws.receive_eof()
         self._sort(self._ws.events_received())
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Callback of the event loop: the last one."""
+        """Clean up. The last call of the event loop."""
         self._ws.receive_eof()
         how = f"broke ({exc})" if exc is not None else "ended without a goodbye"
         self._lose(Lost(f"the connection {how}"))
@@ -371,7 +374,7 @@ class Link(asyncio.Protocol):
         self.gone.set_result(None)
 
     def pause_writing(self) -> None:
-        """Callback of the event loop: the peer takes nothing, and all we send is short."""
+        """Give up: the peer reads nothing, since all that we send is short. Called by the event loop."""
         self._lose(Lost("the peer does not read"))
         self.abort()
 
@@ -406,7 +409,7 @@ class Link(asyncio.Protocol):
         self.accepted = self._ws.handshake_exc is None
         _finish(self.opened, None)
         if self.is_open:
-            self._look()
+            self._check_liveness()
 
     def _ponged(self, payload: bytes) -> None:
         # A peer may answer only the last of several pings.
@@ -447,21 +450,21 @@ class Link(asyncio.Protocol):
         if self._ws.state is State.OPEN:
             self._ws.send_close(CloseCode.NORMAL_CLOSURE)
             self._flush()
-        # Reading on, without keeping what comes, is the way to the peer's goodbye.
+        # Continue to read, without keeping what comes, until the peer's close frame comes.
         self._listen()
         self._set_timer(self._loop.call_later(self._settings.close_timeout, self.abort))
 
-    def _look(self) -> None:
+    def _check_liveness(self) -> None:
         if self._deaf:
             self._ping_schedule.excuse(self._loop.time())
-        liveness, again = self._ping_schedule.look(self._loop.time())
+        liveness, again = self._ping_schedule.check(self._loop.time())
         if liveness is Liveness.DEAD:
             self._lose(Lost(f"no answer to a ping within {self._settings.ping_timeout:g} s"))
             self.abort()
             return
         if liveness is Liveness.ASK:
             self._ping()
-        self._set_timer(self._loop.call_later(again, self._look))
+        self._set_timer(self._loop.call_later(again, self._check_liveness))
 
     def _ping(self) -> int:
         self._pings += 1
@@ -481,13 +484,13 @@ class Link(asyncio.Protocol):
 
     def _flush(self) -> None:
         for data in self._ws.data_to_send():
-            # Empty stands for the end of the stream: our transport has that from the peer itself.
+            # Empty data means the end of the stream. Our transport learns that from the peer itself.
             if data and self._transport is not None and not self._transport.is_closing():
                 self._transport.write(data)
 
 
 class BufferedLink(Link, Buffered):
-    """One that is read into the buffer of all."""
+    """A link that is read into the buffer that all connections share."""
 
     __slots__ = ()
 

@@ -1,13 +1,13 @@
 """`Subscription`: the events of many agents, merged into one bounded stream.
 
-`client` makes a `Subscription` over a `Source` (`pushed`, `polling`), which knows how the events arrive. This
-module knows which agents are followed and what the reader has got, and owns the tasks.
+`client` makes a `Subscription` with a `Source` (`push_source` or `poll_source`), which produces the events.
+This module knows which agents are followed and what the reader has got, and owns the tasks.
 """
 
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import timedelta
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -22,8 +22,10 @@ from trmm_async.stream.backlog import Backlog
 from trmm_async.stream.fanout import Consumer, Fanout, Handler
 from trmm_async.stream.filters import Agents, Clients, EventFilter, Kinds, Severities, wanted
 from trmm_async.stream.mailbox import Mailbox
-from trmm_async.stream.position import Position, SourcePlace, read_position, server_text, source_text, written
+from trmm_async.stream.position import Position, read_position
+from trmm_async.stream.reader_position import ReaderPosition
 from trmm_async.stream.settings import StreamSettings, StreamState
+from trmm_async.stream.settled import Standing, check_reached, wait_until_settled
 from trmm_async.stream.source import AgentStreamState, Outlet, Source, SourceLater, Start
 
 __all__ = ["Subscription"]
@@ -86,11 +88,9 @@ class Subscription:
         self._source: Source | None = None
         self._snapshot = snapshot
         self._begun = read_position(since, server) if since is not None else Position()
-        self._server = server_text(server or self._begun.server)
+        self._reader_position = ReaderPosition(server or self._begun.server)
         self._places = dict(self._begun.agents)
         self._last: str | None = None
-        self._written: dict[str, tuple[object, bytes]] = {}
-        self._written_source: tuple[SourcePlace | None, bytes] = (None, source_text(None))
         self._agent_states: dict[str, AgentStreamState] = {}
         self._going_on: set[str] = set()
         self._gone: Counter[str] = Counter()
@@ -172,8 +172,11 @@ class Subscription:
         try:
             for agent_id in self._waiting:
                 self._follow(found, agent_id)
-            await self._until_settled()
-            self._check_reached()
+            # A list, since other tasks may add agents meanwhile.
+            await wait_until_settled(list(self._agent_states.values()), every=self._settings.wait_for_all)
+            if self._crash is not None:
+                raise self._crash
+            check_reached(self._agent_states.values())
             if len(self._fanout):
                 self._fanout.run()
         except BaseException:
@@ -294,7 +297,7 @@ class Subscription:
         self._fanout.run()
         await self._fanout.over()
 
-    def add(self, agent: str | Agent) -> "Standing":
+    def add(self, agent: str | Agent) -> Standing:
         """Follow one more agent from now on.
 
         Its stream begins like the others: with its present state if `snapshot=True`, and with the changes
@@ -398,7 +401,7 @@ class Subscription:
 
     def _let_go(self, agent_id: str) -> None:
         self._going_on.discard(agent_id)
-        self._written.pop(agent_id, None)
+        self._reader_position.forget(agent_id)
         agent_state = self._agent_states.pop(agent_id, None)
         if agent_state is not None:
             agent_state.settled.set()
@@ -415,23 +418,7 @@ class Subscription:
             return self._begun.text()
         now = self._settings.clock()
         filled_at = now - timedelta(seconds=max(0.0, time.monotonic() - self._mailbox.filled_at))
-        waiting = self._unread()
-        unread: dict[str, list[Event]] = {}
-        for event in waiting:
-            unread.setdefault(event.agent_id, []).append(event)
-        # The position is asked for at every event, and since then one of thousands of agents has changed.
-        kept = self._written
-        for agent_id, agent_state in self._agent_states.items():
-            stamp = agent_state.stamp
-            if agent_id in unread:
-                behind = unread[agent_id]
-                kept[agent_id] = None, agent_state.place(now, behind, filled_at).text(agent_id)
-            elif (entry := kept.get(agent_id)) is None or stamp is None or entry[0] != stamp:
-                kept[agent_id] = stamp, agent_state.place(now, (), filled_at).text(agent_id)
-        place = self._source.place(waiting)
-        if place is not self._written_source[0]:
-            self._written_source = place, source_text(place)
-        return written([text for _, text in kept.values()], self._written_source[1], self._server)
+        return self._reader_position.text(self._agent_states, self._source, self._unread(), now, filled_at)
 
     def _unread(self) -> list[Event]:
         return [*self._fanout.unread(), *self._mailbox]
@@ -468,37 +455,6 @@ class Subscription:
         for agent_state in self._agent_states.values():
             agent_state.settled.set()
 
-    async def _until_settled(self) -> None:
-        """Wait until all agents are connected or refused; or only the first, if that is enough."""
-        agent_states = list(self._agent_states.values())
-        if self._settings.wait_for_all:
-            for agent_state in agent_states:
-                await agent_state.settled.wait()
-            return
-        waiters = {asyncio.ensure_future(one.settled.wait()): one for one in agent_states}
-        try:
-            while waiters:
-                done, _ = await asyncio.wait(waiters, return_when=asyncio.FIRST_COMPLETED)
-                stand = [waiters.pop(waiter).problem is None for waiter in done]
-                if any(stand):
-                    return
-        finally:
-            for waiter in waiters:
-                waiter.cancel()
-
-    def _check_reached(self) -> None:
-        if self._crash is not None:
-            raise self._crash
-        agent_states = self._agent_states.values()
-        if any(agent_state.problem is None for agent_state in agent_states):
-            return
-        # If all of several agents were refused, the reader gets an `Ended` for each of them.
-        alone = len(agent_states) == 1
-        telling = [one for one in agent_states if alone or one.state is not StreamState.ENDED]
-        for agent_state in telling:
-            if agent_state.problem is not None:
-                raise agent_state.problem
-
     async def _shut(self) -> None:
         self._last = self._last or self._position()
         closed = ClosedError("the subscription is closed")
@@ -512,17 +468,6 @@ class Subscription:
         if (source := self._source) is not None:
             source.close()
             await _wait_out(lambda: [*self._tasks, *source.remaining()], source.cut)
-
-
-class Standing:
-    """Done when an added agent is connected; see `Subscription.add`. May be awaited often, or never."""
-
-    def __init__(self, agent_state: AgentStreamState | None) -> None:
-        self._agent_state = agent_state
-
-    def __await__(self) -> Generator[Any, Any, None]:
-        if self._agent_state is not None:
-            yield from self._agent_state.settled.wait().__await__()
 
 
 async def _wait_out(remaining: Callable[[], list[asyncio.Future[None]]], hurry: Callable[[], None]) -> None:

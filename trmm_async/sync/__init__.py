@@ -1,11 +1,11 @@
-"""The client for threads that wait: scripts, notebooks, other people's frameworks.
+"""The synchronous client, for scripts, notebooks and frameworks without asyncio.
 
     from trmm_async.sync import TRMM
 
     with TRMM("https://api.example.com", api_key="…") as trmm:
         print(len(trmm.agents.list()), "agents")
 
-Over `client`. Events, outcomes, nouns and errors are those of `trmm_async`.
+It stands above `client`. Events, outcomes, models and errors are those of `trmm_async`.
 """
 
 from trmm_async.sync.client import TRMM

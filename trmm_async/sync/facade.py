@@ -1,8 +1,8 @@
-"""What belongs to an event loop, as plain objects: methods that wait, iterators, context managers.
+"""Facades: synchronous objects in place of objects that belong to an event loop.
 
-Over `portal`. A class of the client becomes one of the same name here when a value of it is first met, by one
-rule for all: so nothing can be missing. What type checkers and editors see of them is `__init__.pyi`, which
-`tools/sync_stub.py` writes.
+They stand above `portal`. For each class of the client, a facade class of the same name is made when the
+first value of it is met, by one rule for all, so no method can be missing. Type checkers and editors see the
+stub `__init__.pyi`, which `tools/sync_stub.py` writes.
 """
 
 import inspect
@@ -32,21 +32,21 @@ __all__ = [
 F = TypeVar("F", bound="Facade")
 
 _BATCH: Final = 200
-"""So many rows of a list are fetched by one step into the loop; of live streams it is one event."""
+"""How many rows of a list are fetched in one call into the loop; from live streams it is one event."""
 
 LEFT_OUT: Final[Mapping[tuple[str, str], Collection[str]]] = {
     ("TRMM", "__init__"): {"session"},
     ("TRMM", "events"): {"webhooks"},
     ("TRMM", "relay"): {"webhooks"},
 }
-"""What there can't be here, by class and method: it belongs to an event loop of the user's."""
+"""Arguments that don't exist here, by class and method: they belong to an event loop of the user."""
 
 _WAITS: Final = {"__await__", "__aenter__", "__aiter__", "__anext__"}
 _RENAMED: Final = {"aclose": "close"}
 
 
 def is_live(kind: type) -> bool:
-    """Whether values of this type belong to an event loop, so that a facade has to stand before them."""
+    """Whether values of this type belong to an event loop, and so need a facade."""
     if not kind.__module__.startswith("trmm_async.") or issubclass(kind, Facade | BaseException):
         return False
     if getattr(kind, "_is_protocol", False):
@@ -62,15 +62,15 @@ def is_live(kind: type) -> bool:
 
 
 def plain_name(name: str) -> str:
-    """What a method is called here."""
+    """The name of a method here."""
     return _RENAMED.get(name, name)
 
 
 class Facade:
-    """A value of the asynchronous client, of the class `_of`, for threads that wait.
+    """A synchronous object in place of one of the asynchronous client, whose class is `_of`.
 
-    Every method goes through the loop, those that don't wait there, too: nothing in the client knows of
-    threads.
+    Every method is called in the loop, also those that don't wait, since nothing in the client is
+    thread-safe.
     """
 
     _of: ClassVar[type]
@@ -82,7 +82,7 @@ class Facade:
         return repr(self._it)
 
     def __getattr__(self, name: str) -> Any:
-        # What `__init__` has set is an attribute like any other; everything else stands in the class.
+        # Only instance attributes come here; methods and properties are in the facade class.
         if name.startswith("_") or name not in vars(self._it):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         return _wrapped(self, vars(self._it)[name])
@@ -103,7 +103,7 @@ _SPECIAL: Final[dict[type, type[Facade]]] = {}
 
 
 def stands_for(kind: type) -> Callable[[type[F]], type[F]]:
-    """A decorator for a class that stands before `kind`: gives it all that it has not itself."""
+    """Make the decorated class the facade of `kind`, and add the members that it does not define itself."""
 
     def fill(facade: type[F]) -> type[F]:
         for name, member in _members(kind).items():
@@ -116,7 +116,7 @@ def stands_for(kind: type) -> Callable[[type[F]], type[F]]:
 
 
 def facade_of(kind: type) -> type[Facade]:
-    """The class that stands before values of this one."""
+    """The facade class for values of this class."""
     return _SPECIAL.get(kind) or _made(kind)
 
 
@@ -144,7 +144,7 @@ def _members(kind: type) -> dict[str, Any]:
 
 
 def _member(owner: str, name: str, member: object) -> object:
-    """What a member of the asynchronous class is here; None for what is not to be seen."""
+    """The facade's member for a member of the asynchronous class; None for private ones."""
     if name.startswith("_") and name not in {"__enter__", "__exit__", "__call__", "__len__", "__contains__"}:
         return None
     if isinstance(member, property):
@@ -158,7 +158,7 @@ def _method(owner: str, name: str, member: Any) -> Callable[..., Any]:
             args, settings = _given(self, name, args, settings)
             return _done(self, lambda: getattr(self._it, name)(*args, **settings))
         finally:
-            # A traceback has this frame, and some write the locals of frames down: a password may be there.
+            # Error reporters record the local variables of a traceback's frames: there may be a password.
             args, settings = (), {}
 
     method.__name__ = method.__qualname__ = plain_name(name)
@@ -169,17 +169,17 @@ def _method(owner: str, name: str, member: Any) -> Callable[..., Any]:
 
 
 def without(signature: inspect.Signature, owner: str, name: str) -> inspect.Signature:
-    """A signature of the asynchronous client, as it is here."""
+    """A signature of the asynchronous client without the arguments in `LEFT_OUT`."""
     left_out = LEFT_OUT.get((owner, name), ())
     kept = [one for one in signature.parameters.values() if one.name not in left_out]
     return signature.replace(parameters=kept)
 
 
-# -- what all have in common that wait -----------------------------------------------------------------------
+# -- awaiting, entering, iterating ---------------------------------------------------------------------------
 
 
 def _wait(self: Facade) -> Any:
-    """Wait for it: what `await` gives. Once, as there."""
+    """Wait for the result, as `await` does. May be called once."""
     return _done(self, lambda: _awaited(self._it))
 
 
@@ -214,7 +214,7 @@ def _next(self: Facade) -> Any:
 
 
 class _Rows:
-    """The rows of a list, fetched some at a time."""
+    """Iterates over the rows of a list, which are fetched in batches."""
 
     def __init__(self, portal: Portal, rows: AsyncIterator[Any]) -> None:
         self._portal = portal
@@ -230,7 +230,7 @@ class _Rows:
 
 def _taken(portal: Portal, source: AsyncIterator[Any], ready: "deque[Any]", most: int) -> Any:
     async def take() -> bool:
-        # Put aside in the loop: what was taken in the moment of a Ctrl-C is the next, and not lost.
+        # Kept in `ready` by the loop itself: an item that is taken just when Ctrl-C comes is not lost.
         try:
             while len(ready) < most:
                 ready.append(await anext(source))
@@ -247,7 +247,7 @@ def _taken(portal: Portal, source: AsyncIterator[Any], ready: "deque[Any]", most
 
 
 def _snapshot(self: Facade) -> dict[str, Any]:
-    """All of a mapping at one moment: it may change at any other, while its reader is at work."""
+    """A copy of a mapping, since the mapping may change while a thread iterates over it."""
     found: dict[str, Any] = self._portal.call(lambda: dict(self._it))
     return found
 
@@ -270,7 +270,7 @@ _DUNDERS: Final[Mapping[str, dict[str, Any]]] = {
 }
 
 
-# -- what goes in, and what comes out ------------------------------------------------------------------------
+# -- arguments and results -----------------------------------------------------------------------------------
 
 
 def _done(self: Facade, work: Callable[[], Any]) -> Any:
@@ -278,7 +278,7 @@ def _done(self: Facade, work: Callable[[], Any]) -> Any:
 
 
 def _listed(value: Any) -> Any:
-    """What would be read after the loop has gone on, at this moment."""
+    """An iterator as a list, read now: later, in another thread, its source may have changed."""
     return list(value) if isinstance(value, Iterator) else value
 
 
@@ -291,7 +291,7 @@ def _wrapped(self: Facade, value: Any) -> Any:
 
 
 def wrapped(portal: Portal, value: Any) -> Any:
-    """The facade of a value of the asynchronous client."""
+    """Make the facade of a value of the asynchronous client."""
     facade = object.__new__(facade_of(type(value)))
     facade._portal, facade._it = portal, value
     return facade
@@ -300,7 +300,7 @@ def wrapped(portal: Portal, value: Any) -> Any:
 def _given(
     self: Facade, name: str, args: tuple[Any, ...], settings: dict[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """The arguments as the asynchronous method takes them."""
+    """Convert the arguments to those of the asynchronous method."""
     signature = inspect.signature(getattr(type(self), plain_name(name)))
     try:
         bound = signature.bind(self, *args, **settings)
@@ -320,13 +320,13 @@ def _given(
 
 
 def taken(portal: Portal, method: str, parameter: str, value: Any) -> Any:
-    """An argument of a method as the asynchronous client takes it."""
+    """Convert an argument to that of the asynchronous method."""
     if isinstance(value, Facade):
         if value._portal is not portal:  # noqa: SLF001 - it is one of us
             raise InvalidRequestError(f"{parameter} belongs to another client: {value!r}")
         return value._it  # noqa: SLF001 - the same
     if isinstance(value, Iterator):
-        # Here, where it may wait, and not in the loop.
+        # Read here, since it may block, which the loop must not.
         return list(value)
     if (method, parameter) in _MAY_WAIT and callable(value) and not inspect.iscoroutinefunction(value):
         return partial(portal.in_thread, value)
@@ -343,4 +343,4 @@ _MAY_WAIT: Final = frozenset(
         ("on", "on_error"),
     }
 )
-"""Functions that are called where there is time: each in a thread, so that it may use the client itself."""
+"""Functions of the user that are called in a thread, so that they may block, and use the client."""

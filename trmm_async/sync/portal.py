@@ -1,6 +1,6 @@
-"""An event loop in a thread of its own, and the way into it for calls that wait.
+"""`Portal`: an event loop in a thread of its own, and blocking calls into it from other threads.
 
-Below `facade`. Knows nothing of clients: it is given functions to call in the loop.
+It stands below `facade`, and knows nothing of clients: it is given functions to call in the loop.
 """
 
 import asyncio
@@ -19,35 +19,35 @@ from trmm_async.errors import ClosedError, InvalidRequestError
 __all__ = ["Portal"]
 
 _GLANCE: Final = 0.25 if sys.platform == "win32" else -1
-"""Seconds after which a wait looks for Ctrl-C: on Windows none interrupts a lock."""
+"""Seconds after which a wait checks for Ctrl-C. On Windows, Ctrl-C does not interrupt waiting for a lock."""
 
 
 class _Job:
-    """One call, from the thread that waits for it to the loop and back.
+    """One call into the loop, for which a thread waits.
 
     Attributes:
-        ended: the task of it, once that is over. None before that, and if it never began.
+        ended: the call's task when it is done. None before, and if it never began.
     """
 
     def __init__(self, work: Callable[[], Any]) -> None:
         self._work = work
-        # What is current where the call is made (a span, a run) is so where it is carried out.
+        # So that context variables of the caller (a span, a run) are set in the call.
         self._context = contextvars.copy_context()
         self._task: asyncio.Task[Any] | None = None
         self._is_cancelled = False
         self._is_over = False
-        # A lock, which waits in one step that Ctrl-C interrupts. It is given back by the loop's thread.
+        # A lock, since Ctrl-C interrupts waiting for it. The loop's thread releases it.
         self._waiting = threading.Lock()
         self._waiting.acquire()
         self.ended: asyncio.Task[Any] | None = None
 
     @property
     def has_returned(self) -> bool:
-        """Whether it is over, and well."""
+        """Whether the call has returned without an error."""
         return self.ended is not None and not self.ended.cancelled() and self.ended.exception() is None
 
     def begin(self, loop: asyncio.AbstractEventLoop) -> None:
-        """In the loop: begin."""
+        """Begin the call. Called in the loop."""
         if self._is_cancelled:
             self._settle(None)
             return
@@ -55,13 +55,13 @@ class _Job:
         self._task.add_done_callback(self._settle)
 
     def cancel(self) -> None:
-        """In the loop: stop."""
+        """Cancel the call. Called in the loop."""
         self._is_cancelled = True
         if self._task is not None:
             self._task.cancel()
 
     def wait(self) -> None:
-        """In the thread: until it is over."""
+        """Block until the call is done. Called in the thread."""
         while not self._is_over:
             self._waiting.acquire(timeout=_GLANCE)
 
@@ -72,14 +72,14 @@ class _Job:
 
 
 class _Scope:
-    """The calls that one function of the user's makes in its thread: who gives it up gives these up."""
+    """The calls that a function of the user makes in its thread. They are cancelled together with it."""
 
     def __init__(self) -> None:
         self.jobs: set[_Job] = set()
         self.is_over = False
 
     def end(self) -> None:
-        """In the loop: it is not waited for any more."""
+        """Cancel the calls, since nobody waits for the function any more. Called in the loop."""
         self.is_over = True
         for job in tuple(self.jobs):
             job.cancel()
@@ -91,11 +91,11 @@ _SCOPE: Final[contextvars.ContextVar[_Scope | None]] = contextvars.ContextVar(
 
 
 class Portal:
-    """A loop in a thread. Any thread may call; it ends by `close`, with the last reference, or at exit."""
+    """A loop in a thread. Any thread may call it. It ends by `close`, garbage collection, or at exit."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
-        # A daemon: it must not keep a program alive whose main thread is over; `finalize` ends it then.
+        # A daemon thread, since it must not keep a program running. At exit, `finalize` ends it.
         self._thread = threading.Thread(target=_run, args=(self._loop,), name="trmm_async: sync", daemon=True)
         self._process = os.getpid()
         self._closers: list[Callable[[], Awaitable[None]]] = []
@@ -106,18 +106,18 @@ class Portal:
         return f"<Portal {'open' if self._end.alive else 'closed'}>"
 
     def at_close(self, closer: Callable[[], Awaitable[None]]) -> None:
-        """Have this done in the loop before it ends."""
+        """Register a function to call and await in the loop before it ends."""
         self._closers.append(closer)
 
     def call(self, work: Callable[[], Any], undo: Callable[[Any], Any] | None = None) -> Any:
-        """Have this called in the loop, and wait; a coroutine that it returns is awaited there.
+        """Call a function in the loop, and block until it returns. A coroutine that it returns is awaited.
 
-        A KeyboardInterrupt, or whatever else is raised here meanwhile, cancels it, waits for its end and goes
-        on; a second one does not wait. `undo` is called then with what it had returned by that time, if
-        anything.
+        A KeyboardInterrupt (or another exception in this thread) cancels the call, waits for its end, and is
+        raised. A second one does not wait. If the call had returned already, `undo` is called with the
+        result.
 
         Raises:
-            ClosedError: it is closed, before or meanwhile, or this is a process that was forked since.
+            ClosedError: the portal is closed, or was closed meanwhile; or this process is a fork.
             InvalidRequestError: this is the loop's own thread, which would wait for itself.
         """
         scope = self._check()
@@ -142,16 +142,16 @@ class Portal:
         if error is None:
             return task.result()
         try:
-            # Here, and not by the future: each frame between the user's and the client's is one to read over.
+            # Raised here and not by a future, which would add frames to the user's traceback.
             raise error
         finally:
-            # The traceback has this frame, which must not have the error: that would be a circle.
+            # The traceback refers to this frame: without `del`, error and frame would refer to each other.
             del error, job, task
 
     async def in_thread(self, function: Callable[..., Any], *args: object) -> Any:
-        """In the loop: call a function of the user's in a thread, so that it may call and wait itself.
+        """Call a function of the user in a thread, so that it may use this portal. Called in the loop.
 
-        Cancelled: the calls that it waits for are cancelled, and those that it makes later are refused.
+        If this is cancelled, the calls that the function waits for are cancelled, and later ones are refused.
         """
         loop = asyncio.get_running_loop()
         returned: asyncio.Future[Any] = loop.create_future()
@@ -173,13 +173,12 @@ class Portal:
             result, error = None, None
             try:
                 result = context.run(function, *args)
-            except BaseException as raised:  # noqa: BLE001 - it is raised where it is waited for
+            except BaseException as raised:  # noqa: BLE001 - raised by `await returned`
                 error = raised
             with suppress(RuntimeError):  # the loop is closed: nobody waits any more
                 loop.call_soon_threadsafe(settle, result, error)
 
-        # A thread for each, and daemons: those of a pool are waited for when the program ends, whatever they
-        # wait for themselves.
+        # A daemon thread for each, not a pool: at the end of a program, Python waits for a pool's threads.
         threading.Thread(target=run, name="trmm_async: a callback", daemon=True).start()
         try:
             return await returned
@@ -187,7 +186,7 @@ class Portal:
             scope.end()
 
     def close(self) -> None:
-        """Cancel what is under way, end the thread and wait for that. Twice is the same as once."""
+        """Cancel all calls, end the thread, and wait for its end. May be called twice."""
         if self._end.detach() is not None:
             _close(self._loop, self._thread, self._closers, self._process)
 
@@ -259,6 +258,6 @@ def _close(
 
     with suppress(RuntimeError):  # it is closed already
         loop.call_soon_threadsafe(lambda: ending.append(loop.create_task(end())))
-    # The collector may run this in any thread, the loop's among them.
+    # The garbage collector may run this in any thread, even in the loop's.
     if threading.get_ident() != thread.ident:
         thread.join()

@@ -1,4 +1,4 @@
-"""The inventory plugin, as Ansible loads it: a file by itself, which no part of the package imports."""
+"""The inventory plugin. Ansible loads it as a file; no part of the package imports it."""
 
 import asyncio
 from typing import Any
@@ -102,7 +102,7 @@ _GROUPS = {
 
 
 class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: ignore[misc]
-    """What Ansible looks for."""
+    """The inventory plugin class; Ansible requires this name."""
 
     NAME = "trmm"
 
@@ -122,7 +122,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
                 self._cache[key] = found
         for host in found:
             self._add(host["name"], host["vars"])
-        # A pattern that names a group must not reach a machine that calls itself so.
+        # A pattern that names a group must not match a machine that has chosen that name as host name.
         for host in found:
             if host["name"] in self.inventory.groups:
                 self.inventory.remove_host(self.inventory.get_host(host["name"]))
@@ -155,7 +155,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
         return TRMM(url, api_key=str(key), dialect=self.get_option("dialect"))
 
     def _add(self, name: str, told: dict[str, Any]) -> None:
-        # What agents say of themselves is data: braces in a host's description are no template.
+        # Values from agents are untrusted: braces in a host's description must not be read as a template.
         values = wrap_var(told)
         self.inventory.add_host(name)
         for variable, value in values.items():
