@@ -4,7 +4,6 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 DEVELOPING := $(VENV)/.developing
-CHECKED := $(VENV)/checked.txt
 # Most tests wait for sockets most of the time: several at once, also where there are few cores.
 PYTEST_ARGS ?= -n 5 --dist worksteal
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
@@ -13,11 +12,12 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage test-versions suite check format generated docs dist bench soak clean
+.PHONY: help demo test check coverage test-versions format generated docs dist bench soak clean
 
 help:
 	@echo "make demo    see the main job, against the embedded simulator"
-	@echo "make test    the whole suite, with every quality gate"
+	@echo "make test    the whole suite"
+	@echo "make check   the quality gates: ruff, mypy, pyright, import-linter; CI runs them beside the tests"
 	@echo "make coverage  the suite, and how much of the package it runs: less than 95 % is a failure"
 	@echo "make test-versions  the suite with the lowest versions allowed, and on other Pythons that are here"
 	@echo "make bench   measure against rivals (needs a quiet machine)"
@@ -30,14 +30,8 @@ help:
 demo: $(INSTALLED)
 	$(BIN)/python -m trmm_async.cli.demo
 
-# The gates run beside the tests, which wait most of the time; what they say comes behind.
 test: $(DEVELOPING)
-	@$(MAKE) --no-print-directory check > $(CHECKED) 2>&1 & checking=$$!; \
-	trap 'kill $$checking' INT TERM; \
-	$(MAKE) --no-print-directory suite; tested=$$?; \
-	wait $$checking; checked=$$?; \
-	cat $(CHECKED); \
-	test $$tested -eq 0 && test $$checked -eq 0
+	$(BIN)/pytest $(PYTEST_ARGS)
 
 # Apart from the tests: to be watched makes them take twice the time.
 coverage: $(DEVELOPING)
@@ -69,14 +63,11 @@ test-versions:
 		for python in python$$version $$HOME/.pyenv/versions/$$version.*/bin/python; do \
 			$$python -c pass 2>/dev/null || continue; \
 			echo "== $$($$python --version)"; \
-			$(MAKE) VENV=.venv-$$version PYTHON=$$python suite || exit 1; \
+			$(MAKE) VENV=.venv-$$version PYTHON=$$python test || exit 1; \
 			continue 2; \
 		done; \
 		echo "== no Python $$version here"; \
 	done
-
-suite: $(DEVELOPING)
-	$(BIN)/pytest $(PYTEST_ARGS)
 
 format: $(DEVELOPING)
 	$(BIN)/ruff format .
