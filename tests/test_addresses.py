@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trmm_async import arguments
+from trmm_async import url_checks
 from trmm_async.addresses import normal, same_server
 from trmm_async.errors import InvalidRequestError
 
@@ -95,7 +95,7 @@ def test_however_it_is_written_it_is_the_same_server_and_no_other(
 ) -> None:
     one, two = data.draw(spellings(door)), data.draw(spellings(door))
     assert same_server(one, two)
-    assert normal(normal(one)) == normal(one) == arguments.base_url(two, allow_http=True)
+    assert normal(normal(one)) == normal(one) == url_checks.base_url(two, allow_http=True)
     assert same_server(one, data.draw(spellings(other))) == (explicit(door) == explicit(other))
 
 
@@ -104,4 +104,4 @@ def test_any_text_is_compared_without_an_error(text: str) -> None:
     assert same_server(text, text)
     same_server("https://" + text, text)
     with suppress(InvalidRequestError):
-        arguments.base_url(text, allow_http=True)
+        url_checks.base_url(text, allow_http=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
-from trmm_async import arguments, codec, profiles
+from trmm_async import arguments, codec, profiles, url_checks
 from trmm_async.addresses import normal
 from trmm_async.calls import Call, Lane, Replay
 from trmm_async.dialects import Dialect, Gateway, Stock
@@ -193,7 +193,7 @@ class TRMM:
         secrets = Secrets()
         source = KeySource(api_key, secrets.keep) if callable(api_key) else None
         server = Server(
-            base_url=arguments.base_url(url, allow_http=allow_http),
+            base_url=url_checks.base_url(url, allow_http=allow_http),
             api_key=arguments.api_key(api_key) if source is None else "",
             source=source,
             ssl=_tls(ssl),
@@ -774,7 +774,7 @@ def _raw_call(method: object, path: str, params: Mapping[str, object] | None, js
         raise InvalidRequestError(f"json can't be encoded: {error}") from error
     return Call(
         method=verb,
-        path=arguments.raw_path(path),
+        path=url_checks.raw_path(path),
         decode=_JSON_OR_NOTHING,
         query=_query(params),
         body=body,

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Itera
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from trmm_async import arguments
+from trmm_async import arguments, url_checks
 from trmm_async.errors import InvalidRequestError
 from trmm_async.hidden import HiddenBytes, hide
 from trmm_async.webhooks.delivery import (
@@ -135,7 +135,7 @@ class WebhookReceiver:
             TRMMError: a call failed. The notes of the error say what was done before; call `install` again to
                 continue.
         """
-        url = arguments.webhook_url(url, allow_http=allow_http)
+        url = url_checks.webhook_url(url, allow_http=allow_http)
         arguments.boolean(dry_run, "dry_run")
         every = arguments.boolean(everywhere, "everywhere") or None
         places = {"policy": policy, "client": client, "site": site, "everywhere": every}

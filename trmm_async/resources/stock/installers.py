@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Final, Literal, get_args
 
 import msgspec
 
-from trmm_async import arguments, codec
+from trmm_async import arguments, codec, url_checks
 from trmm_async.calls import Steps, plan
 from trmm_async.dialects.stock.endpoint import act, read
 from trmm_async.errors import InvalidRequestError
@@ -126,7 +126,7 @@ class Installers(Resource):
             "rdp": int(arguments.boolean(rdp, "rdp")),
             "ping": int(arguments.boolean(ping, "ping")),
             "power": int(arguments.boolean(power, "power")),
-            "api": arguments.base_url(address, allow_http=True),
+            "api": url_checks.base_url(address, allow_http=True),
         }
         await self._names(CREATE.name).in_body(body, {"site": "site"})
         return await self._on_stock(CREATE.name, _created(body))
