@@ -25,7 +25,7 @@ class _Api:
     def __init__(self, carry_out: Callable[[Any], Any]) -> None:
         self._carry_out = carry_out
         self.transport = SimpleNamespace(server=SimpleNamespace(secrets=Secrets()))
-        self.resolver = SimpleNamespace(version="")
+        self.resolver = SimpleNamespace(version="1.5.1")
 
     async def on_stock(self, name: str, request: Call[Any] | Plan[Any]) -> Any:
         assert name
