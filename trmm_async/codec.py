@@ -16,7 +16,7 @@ import msgspec
 from msgspec import inspect
 
 from trmm_async import forgiving
-from trmm_async.forgiving import aware, from_epoch, http_date, shifted, utc
+from trmm_async.forgiving import aware, from_epoch, http_date, instant, shifted, utc
 from trmm_async.json_arrays import ArrayDecoder, index_in_body
 from trmm_async.plaintext import log_of
 
@@ -34,6 +34,7 @@ __all__ = [
     "exact",
     "from_epoch",
     "http_date",
+    "instant",
     "listed",
     "shifted",
     "utc",

@@ -27,6 +27,7 @@ __all__ = [
     "from_epoch",
     "has_extra",
     "http_date",
+    "instant",
     "names_extra",
     "read",
     "shifted",
@@ -113,6 +114,11 @@ def utc(moment: datetime) -> datetime:
         return moment.astimezone(UTC)
     except OverflowError:
         return _FIRST if moment.year == 1 else _LAST
+
+
+def instant(moment: datetime, timespec: str = "auto") -> str:
+    """An aware time as servers read it: ISO 8601 in UTC, with a `Z`."""
+    return utc(moment).isoformat(timespec=timespec).replace("+00:00", "Z")
 
 
 def from_epoch(seconds: float | None) -> datetime | None:

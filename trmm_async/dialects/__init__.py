@@ -1,7 +1,7 @@
-"""What a server understands: intent in, `Call` out.
+"""What each kind of server understands: an intent goes in, a `Call` comes out.
 
-All that differs between servers (method, path, body, the answer's shape, what they can't do, where
-events come from) lives here, one file each; nothing above this floor asks which server it is.
+Everything that differs between servers is here: methods, paths, bodies, forms of answers, what they can't do,
+where events come from. Nothing above this layer asks which kind of server it is.
 """
 
 from trmm_async.dialects.base import (

@@ -1,7 +1,7 @@
 """The intents, and the protocol that every dialect satisfies.
 
-Values arrive here checked (`arguments`). Every method is a pure function; one that a server can't serve
-raises `UnsupportedError` with what to use instead.
+Values were checked before (`arguments`). Every method is a pure function. If a server can't do something, the
+method raises `UnsupportedError`, which says what to use instead.
 """
 
 from collections.abc import Callable, Mapping
@@ -39,6 +39,7 @@ __all__ = [
     "ScriptRun",
     "SentResult",
     "TaskOrder",
+    "seconds_of",
 ]
 
 
@@ -54,11 +55,11 @@ class AgentFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScriptRun:
-    """One run of a script; `timeout` in seconds, `cmd_id` ties its output chunks to it.
+    """One run of a script; `timeout` in seconds. Pieces of its output have its `cmd_id`.
 
-    `script` is the id, or the name as long as nobody has looked it up (`resources.names`).
-    `env_vars` are "NAME=value"; `custom_field` is where "collector" stores the output, all of it or its last
-    line.
+    `script` is the id, or the name until it has been looked up (`resources.names`).
+    `env_vars` are "NAME=value". `custom_field` is where "collector" stores the output: all of it
+    (`save_all_output`), or its last line.
     """
 
     script: int | str
@@ -89,29 +90,33 @@ class SentResult(msgspec.Struct):
     extra: Mapping[str, Any] = no_extra()
 
     def result(self) -> ScriptResult:
-        """As we have it; None for a time that is none."""
-        try:
-            seconds = None if self.execution_time is None else float(self.execution_time)
-        except ValueError:
-            seconds = None
+        """The same as a `ScriptResult`."""
         return ScriptResult(
             retcode=self.retcode,
             stdout=self.stdout,
             stderr=self.stderr,
-            execution_time=seconds,
+            execution_time=seconds_of(self.execution_time),
             extra=self.extra,
         )
 
 
+def seconds_of(sent: str | float | None) -> float | None:
+    """A number of seconds, which servers send as text or as a number; None for what is no number."""
+    try:
+        return None if sent is None else float(sent)
+    except ValueError:
+        return None
+
+
 class History(Protocol):
-    """How a server's record of what was run is read; each a call that only reads."""
+    """Calls that read a server's history of runs. All of them only read."""
 
     def newest(self) -> Call[list[HistoryEntry]]:
-        """The newest script runs, a few."""
+        """A few script runs, the newest first."""
         ...
 
     def within(self, since: datetime | None, until: datetime | None = None) -> Call[list[HistoryEntry]]:
-        """The script runs of that span of the server's clock; None for all there are, and for no end."""
+        """The script runs between two times of the server's clock; None for no limit."""
         ...
 
     def known(self) -> Call[frozenset[str]]:
@@ -119,40 +124,40 @@ class History(Protocol):
         ...
 
     def user_of(self, is_it: Callable[[str], bool]) -> Call[str | None]:
-        """By which name it has the runs of the API key that `is_it` picks; None if that is not to be seen."""
+        """The username in rows of the API key for which `is_it` is True; None if it can't be seen."""
         ...
 
     def statuses(self, agent_ids: frozenset[str]) -> Call[Mapping[str, str]]:
-        """The status of these agents, as in `Agent.status`; one that is not in it is not known."""
+        """The status of these agents, as in `Agent.status`, without agents that the server doesn't know."""
         ...
 
 
 class CommandHistory(History, Protocol):
-    """The same of commands: there is no list of them alone. What one printed is in a row's `result`."""
+    """The same for commands, of which there is no list. The output of a command is in its row's `result`."""
 
     def of_one(self, agent_id: str) -> Call[list[HistoryEntry]]:
-        """The commands of one agent, all there are."""
+        """All commands of one agent."""
         ...
 
     def keys(self) -> Call[Mapping[int, str]]:
-        """The agents' ids, by the numbers that rows name them by."""
+        """The agents' ids by the integers that rows have for them."""
         ...
 
     def of_all(self, agents: Mapping[int, str]) -> Call[list[HistoryEntry]]:
-        """The commands of these agents, from the rows of all; in flat memory."""
+        """The commands of these agents, by those integers, from the rows of all; in flat memory."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """Events come over a socket for each agent; `socket` says where that is."""
+    """Events come over a socket of each agent; `socket` makes its `StreamSpec`."""
 
     socket: Callable[[str], StreamSpec]
 
 
 @dataclass(frozen=True, slots=True)
 class Polled:
-    """Events are what is different from one look to the next: at agents, at alerts, and at this history.
+    """Events are the differences between two polls: of agents, of alerts, and of this history.
 
     `alert` asks for one alert by its id.
     """
@@ -163,19 +168,19 @@ class Polled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryRun:
-    """A script or a command that is sent in one call, and leaves a row in the server's history on each agent.
+    """A script or a command that is sent in one call, and gets a row in the server's history for each agent.
 
-    From these rows its results are collected. Where nobody waits for them, they are not to be taken for the
-    rows of another.
+    Its results are collected from these rows. If nobody waits for them, the rows still must not be taken for
+    those of another run.
 
     Attributes:
-        send: the call; its answer is how many agents the server sends it to, None where it does not say.
+        send: the call. Its answer is the number of agents that it is sent to; None if that isn't said.
         script: the script's id, or the command's text.
         agent_ids: the targets.
         timeout: seconds that it may take.
-        rows_come_late: whether the server makes the rows after it has answered, not before.
+        rows_come_late: whether the server writes the rows after it has answered, not before.
         is_awaited: whether somebody waits for the results.
-        checks: what has to be asked before; raises what speaks against the sending.
+        checks: calls to make before; they raise if it must not be sent.
     """
 
     send: Call[int | None]
@@ -190,7 +195,7 @@ class HistoryRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeploymentOrder:
-    """A deployment to be made; `expires` is aware. `monitoring_type` None: the server's own choice."""
+    """A deployment to create. `expires` has a time zone. `monitoring_type` None: the server chooses."""
 
     client: int
     site: int
@@ -202,9 +207,9 @@ class DeploymentOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskOrder:
-    """An automated task to be made; `schedule` is a five-field cron expression that was checked.
+    """An automated task to create. `schedule` is a five-field cron expression that was checked.
 
-    `today` is a date from which it may run: some servers want to be told one.
+    `today` is the date from which it may run, which some servers require.
     """
 
     name: str
@@ -216,15 +221,15 @@ class TaskOrder:
 
 
 class Dialect(Protocol):
-    """A server's language."""
+    """One kind of server: what it is to be asked for each intent, and how its answers read."""
 
     name: str
     rate_limit: RateLimit | None
-    """What such a server allows each key, unless its administrator tuned it."""
+    """What such a server allows each key, unless its administrator has changed it."""
     deployment_rate_limit: RateLimit | None
-    """What it allows besides on making deployments."""
+    """The further limit on creating deployments."""
     max_waiting: int | None
-    """How many calls should wait for agents at once, since each holds a worker; None for any number."""
+    """How many calls may wait for agents at once, since each holds a worker; None for any number."""
 
     def list_agents(self, which: AgentFilter) -> Request[list[Agent]]: ...
     def iter_agents(self, which: AgentFilter) -> ArrayCall[Agent] | Plan[ArrayCall[Agent]]: ...
@@ -252,20 +257,20 @@ class Dialect(Protocol):
     def resolve_alert(self, alert_id: int) -> Request[None]: ...
 
     def event_source(self) -> "Pushed | Polled":
-        """Where events of agents come from."""
+        """Where the events of agents come from."""
         ...
 
     def script_output(self, agent_id: str) -> StreamSpec | None:
-        """The socket on which a script's output comes while it runs; None where a server has none."""
+        """The socket that sends a script's output while it runs; None if the server has none."""
 
     def require_stock(self, feature: str) -> None:
-        """Nothing on a stock server. `feature` is what the user asked for, as `agents.ping`.
+        """Refuse what only a stock server has. `feature` is what the user called, such as `agents.ping`.
 
         Raises:
-            UnsupportedError: this server has none of it; the text names the feature.
+            UnsupportedError: this is another kind of server.
         """
         ...
 
     def raw(self, call: Call[Any]) -> Call[Any]:
-        """A call that the user has worded, with what this server's answers to such calls mean."""
+        """A call that the user made (`trmm.request`), with what this server's refusals of it mean."""
         ...

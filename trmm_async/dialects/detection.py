@@ -1,7 +1,7 @@
-"""Which language a server speaks, from its answer to one harmless question. Pure.
+"""Which kind of server it is, by its answer to one harmless call. Pure.
 
-The question is a gateway's list of active deployments: short on a gateway, and on a stock server a path that
-does not exist, which it says before it looks at the key.
+The call is a gateway's list of active deployments, which is short. A stock server has no such path, and says
+so before it looks at the key.
 """
 
 from typing import Any, Final
@@ -27,24 +27,24 @@ PROBE: Final[Call[Any]] = Call(
     method="GET",
     path="/api/v3/agents/deployments/",
     decode=codec.decoder(list[dict[str, Any]]),
-    # The language is told by a 401, too. Another key is for the call to ask for that this is asked for.
+    # A 401 shows the kind of server, too. If the key is refused, the user's own call asks for another one.
     keeps_key=True,
 )
 PROBE_ANEW: Final[Call[Any]] = structs.replace(PROBE, keeps_key=False)
-"""The same where a 401 did not tell it: whatever stands before the server may let another key in."""
+"""The same call with another key, if a 401 did not show it: a proxy may accept that key."""
 
 
 def dialect_of(error: TRMMError | None) -> str:
-    """The dialect's name, from the error that came of `PROBE`, or None for an answer.
+    """The dialect's name, by the error of `PROBE`; None if it was answered.
 
     Raises:
-        UnsupportedError: the answer is that of neither; it says what to try.
-        TRMMError: the very error, where it says nothing about the language.
+        UnsupportedError: it is the answer of neither kind.
+        TRMMError: the error itself, if it doesn't show the kind of server.
     """
     if error is None:
         return "gateway"
     is_page = isinstance(error, APIError) and error.body.lstrip().startswith("<")
-    # Django's own page, as a stock server has it; a proxy's or a web site's has other words.
+    # Django's own page, as of a stock server. The pages of proxies and web sites have other texts.
     is_djangos = is_page and isinstance(error, APIError) and "<title>Not Found</title>" in error.body
     if isinstance(error, AuthenticationError | PermissionDeniedError) and not is_page:
         return "gateway"

@@ -5,7 +5,6 @@ and the redirect loses a POST's body.
 """
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from functools import lru_cache, partial
 from types import MappingProxyType
 from typing import Any, Final, NoReturn, TypeAlias, TypeVar
@@ -50,7 +49,7 @@ _AGENT_FIELDS: Final = frozenset(field.encode_name for field in msgspec.structs.
 
 
 _ESSENTIAL: Final = frozenset({"output", "done"})
-"""A frame in which these don't read is told as it came: better than without them."""
+"""A frame in which these can't be read is an `UnknownEvent`: output without its text or end would mislead."""
 
 
 class _Order(msgspec.Struct, omit_defaults=True, gc=False):
@@ -64,7 +63,7 @@ class _Order(msgspec.Struct, omit_defaults=True, gc=False):
 
 
 class _GatewayDetail(Agent, frozen=True, kw_only=True, gc=False):
-    """An agent shown alone: what servers tell of it is passed on, and they tell its boot in seconds."""
+    """One agent in detail: the gateway passes on what the server says, so `boot_time` is in seconds."""
 
     boot_time: Moment | float | None = None  # type: ignore[assignment] # an `Agent` is made of it
 
@@ -74,7 +73,7 @@ class _Alert(Alert, frozen=True, kw_only=True, gc=False):
 
 
 class _GatewayTask(msgspec.Struct):
-    """What a gateway tells of a task, which has no more than a script and a cron expression."""
+    """A task of a gateway, which has only a script and a cron expression."""
 
     id: int
     name: str = ""
@@ -124,7 +123,7 @@ class _OutputFrame(msgspec.Struct, tag="script.output", tag_field="action"):
     def event(self, agent_id: str) -> Event:
         data = self.data
         if not _ESSENTIAL.isdisjoint(data.extra):
-            raise msgspec.ValidationError("a piece of output whose text or end does not read")
+            raise msgspec.ValidationError("a piece of output whose text or end can't be read")
         return ScriptOutput(
             agent_id=data.agent_id or agent_id,
             cmd_id=data.cmd_id,
@@ -150,7 +149,7 @@ _Frame: TypeAlias = _OnlineFrame | _OfflineFrame | _OutputFrame | _AlertFrame
 
 
 class Gateway:
-    """See `Dialect`."""
+    """The dialect of a gateway."""
 
     name = "gateway"
     rate_limit: RateLimit | None = RateLimit(100, per=60)
@@ -199,7 +198,7 @@ class Gateway:
         body = {
             "client": order.client,
             "site": order.site,
-            "expires": _instant(order.expires),
+            "expires": codec.instant(order.expires, "seconds"),
             "arch": order.arch,
             "install_flags": order.install_flags,
         }
@@ -269,7 +268,7 @@ class Gateway:
         return self.agent_events(agent_id)
 
     def raw(self, call: Call[Any]) -> Call[Any]:
-        return _worded(call)
+        return msgspec.structs.replace(call, explain=_explain)
 
 
 _LIBRARY: Final = "a gateway runs scripts of its library only, use fleet.run_script(agents, script)"
@@ -305,7 +304,7 @@ def _path(place: str) -> str:
 
 
 def _segment(text: str) -> str:
-    # As nearly all ids are: nothing to quote.
+    # Nearly all ids are such: nothing to quote.
     return text if text.isascii() and text.isalnum() else quote(text, safe="")
 
 
@@ -316,50 +315,52 @@ def _get(place: str, decode: Callable[[bytes], T], **query: object) -> Call[T]:
 
 @lru_cache(maxsize=16)
 def _agent_list(which: AgentFilter) -> Call[list[Agent]]:
-    # The same call most of the time; making it takes a while beside a short list.
+    # It is the same call most of the time, and making it takes long compared with a short list.
     return _get("agents", codec.decoder(list[Agent]), **_agent_query(which))
 
 
 def _delete(place: str) -> Call[None]:
-    call = Call(
+    return Call(
         method="DELETE",
         path=_path(place),
         decode=ignore_answer,
         replay=Replay.IDEMPOTENT,
         gone_is_done=True,
+        explain=_explain,
     )
-    return _worded(call)
 
 
 def _act(place: str) -> Call[None]:
-    return _worded(Call(method="POST", path=_path(place), decode=ignore_answer, replay=Replay.IDEMPOTENT))
+    return Call(
+        method="POST",
+        path=_path(place),
+        decode=ignore_answer,
+        replay=Replay.IDEMPOTENT,
+        explain=_explain,
+    )
 
 
 def _create(place: str, body: object, decode: Callable[[bytes], T], *lanes: Lane) -> Call[T]:
-    call = Call(
+    return Call(
         method="POST",
         path=_path(place),
         decode=decode,
         body=codec.encode(body),
         replay=Replay.NEVER,
         lanes=lanes,
+        explain=_explain,
     )
-    return _worded(call)
-
-
-def _worded(call: Call[T]) -> Call[T]:
-    return msgspec.structs.replace(call, explain=_explain)
 
 
 def _explain(status: int, body: bytes) -> ErrorHint:
-    """A gateway's 404 is JSON; a page of HTML comes from a server that has no such path."""
+    """The 404 of a gateway is JSON. A page of HTML comes from a server that has no such path."""
     if status == 404 and body.lstrip()[:1] == b"<":
         return ErrorHint(advice='no such path here: is it a stock server (dialect="stock", or "auto")?')
     return ErrorHint()
 
 
 def _refuse_extras(call: str, **extras: object) -> None:
-    """What a gateway's call has no place for must not be left out in silence."""
+    """Refuse arguments that a gateway doesn't support: they must not be left out silently."""
     given = [name for name, value in extras.items() if value]
     if given:
         many = "are" if len(given) > 1 else "is"
@@ -401,7 +402,7 @@ def _checks(agent_id: str) -> codec.ListDecoder[list[Check]]:
 
 
 def _tasks(agent_id: str | None) -> codec.ListDecoder[list[Task]]:
-    # The contract has no filter for tasks: one agent's are picked here.
+    # The contract has no filter for tasks, so those of one agent are selected here.
     def some(rows: list[_GatewayTask]) -> list[Task]:
         tasks = [_noun(Task, task) for task in rows]
         return [task for task in tasks if agent_id is None or task.agent_id == agent_id]
@@ -414,7 +415,7 @@ def _task(body: bytes) -> Task:
 
 
 def _noun(kind: type[T], wire: msgspec.Struct) -> T:
-    """The noun itself, from the variant of it that reads this server's names."""
+    """The public Struct, made from the private one that has this server's field names."""
     return kind(**msgspec.structs.asdict(wire))
 
 
@@ -434,8 +435,3 @@ def _action(frame: bytes) -> str | None:
         return codec.decoder(_AnyFrame)(frame).action
     except msgspec.DecodeError:
         return None
-
-
-def _instant(moment: datetime) -> str:
-    """ISO 8601 in UTC with a `Z`, as the server writes it."""
-    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

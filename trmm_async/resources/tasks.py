@@ -11,6 +11,7 @@ from trmm_async import arguments
 from trmm_async.calls import Call, Plan, Steps, plan
 from trmm_async.cron import cron_expression
 from trmm_async.dialects import TaskOrder
+from trmm_async.dialects.base import seconds_of
 from trmm_async.dialects.stock.agents import agent_ids_by_key, results_on_agents
 from trmm_async.dialects.stock.creation import make
 from trmm_async.dialects.stock.dialect import TASKS_OF, Everyone
@@ -36,16 +37,7 @@ from trmm_async.words import InstancePolicy, Platform, Severity
 __all__ = ["TaskChanges", "TaskOnAgent", "TaskSettings", "Tasks"]
 
 
-class TaskSettings(TypedDict, total=False):
-    """Settings of a task besides its name, schedule and owner. What is not given stays unchanged.
-
-    `collector` is the custom field that stores the task's output: the last line, or all of it
-    (`collector_all_output`). `platforms` are those that a policy's task is for, of "windows", "linux" and
-    "darwin"; without it, Windows only. `instance_policy` says what happens if the task is due while it still
-    runs; without it, "queue".
-    """
-
-    actions: Sequence[TaskAction]
+class _TaskOptions(TypedDict, total=False):
     enabled: bool
     continue_on_error: bool
     severity: Severity
@@ -56,6 +48,18 @@ class TaskSettings(TypedDict, total=False):
     collector_all_output: bool
     platforms: Sequence[Platform]
     instance_policy: InstancePolicy
+
+
+class TaskSettings(_TaskOptions, total=False):
+    """Settings of a task besides its name, schedule and owner. What is not given stays unchanged.
+
+    `collector` is the custom field that stores the task's output: the last line, or all of it
+    (`collector_all_output`). `platforms` are those that a policy's task is for, of "windows", "linux" and
+    "darwin"; without it, Windows only. `instance_policy` says what happens if the task is due while it still
+    runs; without it, "queue".
+    """
+
+    actions: Sequence[TaskAction]
 
 
 class TaskChanges(TaskSettings, total=False):
@@ -98,13 +102,6 @@ class _TaskResult(TaskOnAgent, frozen=True, kw_only=True, gc=False):
     agent: int | None = None
 
 
-def _seconds(text: str | None) -> float | None:
-    try:
-        return None if text is None else float(text)
-    except ValueError:
-        return None
-
-
 _ONE: Final = "/tasks/{task:id}/"
 
 GET = read("tasks.get", _ONE, tuple[Task, Owner], decode=task_of)
@@ -115,23 +112,10 @@ RESULTS = read(
     "tasks.results",
     "/automation/tasks/{task:id}/status/",
     list[_TaskResult],
-    wire={"result_id": "id", "execution_time": Sent(kind=str | None, fit=_seconds)},
+    wire={"result_id": "id", "execution_time": Sent(kind=str | None, fit=seconds_of)},
 )
 SET_UP = send("tasks.set_up", "/tasks/", needs="name task_type actions")
 RUN_EVERYWHERE = send("tasks.run_everywhere", "/automation/tasks/{task:id}/run/")
-
-
-class _TaskOptions(TypedDict, total=False):
-    enabled: bool
-    continue_on_error: bool
-    severity: Severity
-    email_alert: bool
-    text_alert: bool
-    dashboard_alert: bool
-    collector: int | CustomField | None
-    collector_all_output: bool
-    platforms: Sequence[Platform]
-    instance_policy: InstancePolicy
 
 
 def _timing(schedule: object, *, change: bool = False) -> dict[str, Any]:

@@ -1,7 +1,6 @@
-"""A stock server's language: Tactical RMM itself, the API at its root, as its own web client speaks it.
+"""The dialect of a stock server: Tactical RMM itself, with the API that its own web client uses.
 
-One file for each part, since a stock server differs more than one file could show; nothing outside this
-folder knows any of it. The source of every fact is version 1.5.1, recorded and read.
+The source of every fact is version 1.5.1: its answers were recorded, and its source was read.
 """
 
 from trmm_async.dialects.stock.dialect import Stock

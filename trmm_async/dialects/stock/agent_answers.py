@@ -1,6 +1,6 @@
-"""What is answered where the server asks an agent at once, over its message bus, and waits for it.
+"""The answers of calls for which the server asks an agent, over its message bus, and waits for it.
 
-Above `explanations`, below `endpoint`.
+Over `explanations`, below `endpoint`.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ __all__ = ["BUS_DOWN", "NO_BUS", "NO_NATS_API", "of_an_agent"]
 T = TypeVar("T")
 
 BUS_DOWN: Final = "natsdown"
-"""What a stock server has in place of an agent's answer where it can't reach its own message bus."""
+"""What a stock server answers in place of an agent if it can't reach its own message bus."""
 
 NO_BUS: Final = "the server's message bus (NATS) is down: nothing got to the agent"
 
@@ -32,11 +32,11 @@ _BARE: Final[Mapping[str, ErrorHint]] = {
         (BUS_DOWN, ErrorHint(kind=AgentUnreachableError, advice=NO_BUS)),
     )
 }
-"""Some calls answer with the bare word for no answer."""
+"""Some calls answer with only this word if the agent did not answer."""
 
 
 def of_an_agent(call: Call[T], advice: str = NO_NATS_API) -> Call[T]:
-    """The call with what an agent's silence, and the bus's, mean; `advice` is what to say of a 500."""
+    """The call, with what it means if the agent or the bus doesn't answer; `advice` is for a 500."""
     return msgspec.structs.replace(call, explain=partial(_explain, call.explain, advice))
 
 

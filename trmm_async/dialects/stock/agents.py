@@ -1,4 +1,4 @@
-"""Agents as a stock server spells them: a list's items, the detail, and the short form."""
+"""How a stock server sends agents: as items of a list, in detail, and in a short form."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence, Sized
 from contextlib import suppress
@@ -31,7 +31,7 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 
 class ShortAgent(msgspec.Struct, frozen=True, gc=False):
-    """An agent of the short list: enough to find it by, without a status."""
+    """An agent of the short list, which has no status."""
 
     id: int
     agent_id: str
@@ -56,7 +56,7 @@ class _Disk(msgspec.Struct, frozen=True, gc=False):
 
 
 class _Common(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What a list's item and the detail have in common."""
+    """What items of a list and details have in common."""
 
     agent_id: str
     hostname: str = ""
@@ -100,15 +100,15 @@ class _Detail(_Common, frozen=True, kw_only=True, gc=False):
 
 
 _DETAIL_FIELDS: Final = frozenset(
-    # The last is the same on every server: the names of all time zones there are.
+    # `all_timezones` is the same on every server: the names of all time zones.
     [*(field.encode_name for field in msgspec.structs.fields(_Detail)), "all_timezones"]
 )
 
 
 class Places:
-    """The ids of clients and sites by their names, which is all that a list of agents has of them.
+    """The ids of clients and sites by their names: a list of agents has only the names.
 
-    A client's name is unique on a server, a site's within its client.
+    The name of a client is unique on a server, that of a site within its client.
     """
 
     def __init__(self, clients: Sequence[Client] = ()) -> None:
@@ -117,7 +117,7 @@ class Places:
         self._refs: dict[tuple[str, str], tuple[ClientRef, SiteRef]] = {}
 
     def refs(self, client: str, site: str) -> tuple[ClientRef, SiteRef]:
-        """The two as agents hold them; the same objects for all agents of one site."""
+        """The client and the site of an agent; the same objects for all agents of a site."""
         if (client, site) not in self._refs:
             self._refs[client, site] = (
                 ClientRef(id=self._clients.get(client), name=client),
@@ -131,7 +131,7 @@ def listed_agents(
     wanted: Callable[[Agent], bool],
     whole: Callable[[list[Agent]], Any] | None = None,
 ) -> codec.ListDecoder[Any]:
-    """Reads a list of agents, those of them that are wanted."""
+    """Reads those agents of a list that are wanted."""
 
     def some(rows: list[_Listed]) -> list[Agent]:
         return [agent for one in rows if wanted(agent := _agent_of_item(places, one))]
@@ -140,7 +140,7 @@ def listed_agents(
 
 
 def listed_statuses(agent_ids: frozenset[str]) -> codec.ListDecoder[Mapping[str, str]]:
-    """Reads of a list of agents how these stand, and no more: thousands are looked at again and again."""
+    """Reads only the statuses of these agents from a list, since polls read thousands of agents."""
 
     def some(rows: list[_Standing]) -> list[tuple[str, str]]:
         return [(one.agent_id, one.status) for one in rows if one.agent_id in agent_ids]
@@ -149,7 +149,7 @@ def listed_statuses(agent_ids: frozenset[str]) -> codec.ListDecoder[Mapping[str,
 
 
 def agent_of_detail(body: bytes) -> Agent:
-    """One agent; in `extra` is what has no field of ours. The client's id is not told here."""
+    """One agent, with everything else in `extra`. The client's id is not in this answer."""
     sent = codec.decoder(_Detail)(body)
     everything = codec.decoder(dict[str, Any])(body)
     extra = {name: value for name, value in everything.items() if name not in _DETAIL_FIELDS}
@@ -178,7 +178,7 @@ def _agent(
     pending_actions: int | None = None,
     has_patches_pending: bool | None = None,
 ) -> Agent:
-    # All by name and in one call, not by way of a dict: that is a tenth of the time of a long list.
+    # Not by way of a dict, which would take a tenth more time for a long list.
     return Agent(
         client=where[0],
         site=where[1],
@@ -223,7 +223,7 @@ _EXCUSES: Final = frozenset(
         "",
     }
 )
-"""What a server writes where it does not know: every such text in its own source (`agents/models.py`)."""
+"""What a server sends for unknown values: all such texts in its source (`agents/models.py`)."""
 
 
 def _told(text: str | None) -> str | None:
@@ -231,12 +231,12 @@ def _told(text: str | None) -> str | None:
 
 
 def _known(name: str | None) -> str | None:
-    # The server writes "None" (a word) and "-" for nobody.
+    # The server sends the texts "None" and "-" for nobody.
     return None if name in {"None", "-", ""} else name
 
 
 def _first(addresses: str | None) -> str | None:
-    """The first of "10.0.0.5/24, fe80::1/64", without its network."""
+    """The first address of "10.0.0.5/24, fe80::1/64", without its network."""
     first = (_told(addresses) or "").partition(",")[0].partition("/")[0].strip()
     return first or None
 
@@ -259,9 +259,10 @@ def _custom_field(sent: _FieldValue) -> CustomFieldValue:
 
 
 AGENTS: Final = read("agents.list", "/agents/", list[Agent], takes=120.0)
-"""In two forms: whole, by `listed_agents`, or with `SHORT` in its query, which takes a tenth of the time.
+"""Read by `listed_agents`, or with `SHORT` in its query, which takes a tenth of the time.
 
-Whole it takes 2.5 ms an agent (12.8 s were measured with 5,018), and begins when it has them all.
+The whole list takes 2.5 ms for each agent (12.8 s were measured with 5,018), and nothing comes before all are
+ready.
 """
 
 AGENT: Final = read("agents.get", "/agents/{agent:agent}/", Agent, decode=agent_of_detail)
@@ -271,14 +272,14 @@ SHORT: Final = {"detail": "false"}
 ids_of_agents: Final[codec.ListDecoder[frozenset[str]]] = codec.listed(
     ShortAgent, attrgetter("agent_id"), frozenset
 )
-"""Reads the ids of the agents of a short list."""
+"""Reads the agents' ids from a short list."""
 
 
 def all_known(method: str, ids: Collection[str]) -> Steps[None]:
-    """Make sure that the server has these agents: over others it passes in silence, where many are named.
+    """Make sure that the server has these agents: calls for many agents silently ignore others.
 
     Raises (in its steps):
-        InvalidRequestError: it has not.
+        InvalidRequestError: it has no such agent.
     """
     known = yield from read_as(AGENTS.call(query=SHORT), ids_of_agents)
     if strange := [one for one in dict.fromkeys(ids) if one not in known]:
@@ -289,7 +290,7 @@ def all_known(method: str, ids: Collection[str]) -> Steps[None]:
 
 
 def agent_ids_by_key() -> Call[Mapping[int, str]]:
-    """Asks for the short list: agent_id by the integer that other objects name agents by."""
+    """Asks for the agents' ids by the integers that other objects have for agents."""
     return read_as(AGENTS.call(query=SHORT), _BY_KEY)
 
 
@@ -299,7 +300,7 @@ _BY_KEY: Final[codec.ListDecoder[Mapping[int, str]]] = codec.listed(
 
 
 def agent_ids_if_allowed(rows: Sized) -> Steps[Mapping[int, str]]:
-    """The same for these rows; empty if there are none, or if the key may not list agents."""
+    """The same, for these rows; empty if there are no rows, or if the key may not list agents."""
     if rows:
         with suppress(PermissionDeniedError):
             return (yield from agent_ids_by_key())

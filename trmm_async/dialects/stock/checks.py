@@ -1,6 +1,6 @@
-"""Checks as a stock server spells them: one table of columns for seven types, and rules for some of them.
+"""How a stock server has checks: one table of columns for seven types, and rules for some of them.
 
-The server holds the rules against what is created, and takes anything in an update; here both are checked.
+The server checks the rules when a check is created, but accepts any update. Here, both are checked.
 """
 
 import ipaddress
@@ -76,7 +76,7 @@ class _RunsOnFailure(msgspec.Struct):
 
 
 class _CheckRow(msgspec.Struct):
-    """What any check has; what `readable_desc` and `assignedtasks` are to users has other names."""
+    """What every check has. For users, `readable_desc` and `assignedtasks` have other names."""
 
     id: int
     check_type: str = ""
@@ -172,16 +172,16 @@ _KINDS: Final[Mapping[str, type[CheckKind]]] = {
     str(kind.__struct_config__.tag): kind for kind in get_args(CheckKind)
 }
 _EMPTY: Final[Mapping[str, object]] = {"disk": "", "ip": "", "service": "", "name": "", "script": 0}
-"""What stands for a value that a check can't do without, and that the server did not insist on."""
+"""Values of required fields of ours that the server allows to be missing."""
 
 _COLUMN_NAMES: Final = {column for column, _ in _COLUMNS.values()} | {"event_id_is_wildcard"}
 
 
 def check_body(method: str, settings: CheckKind) -> dict[str, Any]:
-    """All of a check as it is sent, held against the rules of its type.
+    """The body of a new check; its values are checked by the rules of its type.
 
     Raises:
-        InvalidRequestError: a value is wrong, or they don't go together.
+        InvalidRequestError: a value is wrong, or the values don't go together.
     """
     given = {name: getattr(settings, name) for name in settings.__struct_fields__}
     if isinstance(settings, PingCheck):
@@ -215,7 +215,7 @@ def _hold_thresholds(settings: DiskSpaceCheck | CpuLoadCheck | MemoryCheck) -> N
 def changes_body(
     method: str, changes: Mapping[str, object], known: CheckDetails | None = None
 ) -> dict[str, Any]:
-    """What is to change of a check as it is sent; of one that is known, held against its type as well.
+    """The body of a change of a check. If the check is known, the rules of its type are checked, too.
 
     Raises:
         InvalidRequestError: a value is wrong, or checks of its type have no such field.
@@ -246,7 +246,7 @@ def changes_body(
 
 
 def details_of(body: bytes) -> tuple[CheckDetails, int | None]:
-    """A check as it is set up, without its agent's id; and the integer by which the server has that agent."""
+    """The details of a check without its agent's id, and the server's integer for that agent."""
     return _details(codec.decoder(_CheckRow)(body), codec.decoder(dict[str, Any])(body))
 
 
@@ -271,7 +271,7 @@ def _details(row: _CheckRow, columns: Mapping[str, Any]) -> tuple[CheckDetails, 
 
 
 ALL_DETAILS: Final = codec.PairedDecoder(_CheckRow, _details)
-"""Reads many of them, with the integers of their agents."""
+"""Reads a list of these, each with the integer of its agent."""
 
 
 def _settings(check_type: str, columns: Mapping[str, Any]) -> CheckKind | None:

@@ -1,4 +1,4 @@
-"""A command on one agent, and what came of it."""
+"""A command on one agent, and its output."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,8 +28,8 @@ _CUSTOM: Final = "custom"
 class CommandRun:
     """One run of a command; `timeout` in seconds.
 
-    `shell` None: the usual one of the agent's platform `plat`, which the server is asked for if that is None
-    too. `custom_shell` is a program's path, for the shell "custom".
+    If `shell` is None, it is the usual one of the platform `plat`; if that is None, too, the server is asked
+    for it. `custom_shell` is the path of a program, for the shell "custom".
     """
 
     command: str
@@ -87,7 +87,7 @@ def _usual_shell(agent_id: str, plat: str | None) -> Steps[str]:
 
 
 def _post(agent_id: str, run: CommandRun, shell: str) -> Call[str]:
-    # The first four are required; `custom_shell` too where the shell is "custom".
+    # All are required; `custom_shell` only if the shell is "custom".
     body = {
         "shell": shell,
         "cmd": run.command,
@@ -99,10 +99,10 @@ def _post(agent_id: str, run: CommandRun, shell: str) -> Call[str]:
 
 
 def _settle(agent_id: str, command: str, call: Call[Any]) -> Steps[None]:
-    """Tell a bus that is down from a command that prints the word for it, or raise.
+    """Return if the command printed the word that also means that the bus is down; raise if it did not.
 
-    The history has a row of the command before it is sent; what it printed is reported behind the answer, so
-    a row without it proves nothing before the agent has answered something else.
+    The history has a row of the command before it is sent. The agent reports the output after its answer, so
+    a row without output proves nothing until the agent has answered another question.
     """
     printed = yield from _printed(agent_id, command)
     if printed:
@@ -119,7 +119,7 @@ def _settle(agent_id: str, command: str, call: Call[Any]) -> Steps[None]:
 
 
 def _printed(agent_id: str, command: str) -> Steps[bool | None]:
-    """Whether the agent has reported that it printed that word; None where the history can't be read."""
+    """Whether the agent has reported that word as output; None if the history can't be read."""
     try:
         entries = yield from AGENT_HISTORY.call(agent_id)
     except TRMMError:

@@ -1,7 +1,7 @@
-"""Making something on a server that answers with a sentence: the new object is found by listing.
+"""Creates an object on a server that answers with a sentence only: the new object is found by listing.
 
-What is new in the list after the call, and is as it was ordered, is ours, if it is the only one. That also
-settles a call whose answer was lost: the object is there, so it was made.
+An object that is in the list only after the call, and is as it was ordered, is ours if it is the only one.
+This also settles a call whose answer was lost: if the object is there, it was created.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ __all__ = ["HasId", "look_up", "make"]
 
 
 class HasId(Protocol):
-    """What has an id, by which it is told apart."""
+    """An object with an id."""
 
     @property
     def id(self) -> int: ...
@@ -25,12 +25,12 @@ Made = TypeVar("Made", bound=HasId)
 
 
 def look_up(*calls: Call[Any]) -> Steps[None]:
-    """Look for what a call names, where the server would take it whether it is there or not.
+    """Get the objects that a call refers to, if the server would accept references to missing ones.
 
-    Who may do something need not be one who may see what it is done with: that is then believed.
+    An object that the key may not see is assumed to exist.
 
     Raises (in its steps):
-        NotFoundError: it is not there.
+        NotFoundError: an object doesn't exist.
     """
     for call in calls:
         with suppress(PermissionDeniedError):
@@ -39,12 +39,17 @@ def look_up(*calls: Call[Any]) -> Steps[None]:
 
 @plan
 def make(what: str, listing: Call[list[Made]], send: Call[Any], is_it: Callable[[Made], bool]) -> Steps[Made]:
-    """A plan that makes one thing and returns it.
+    """Create one object and return it.
+
+    Args:
+        what: the kind of object, for errors.
+        listing: lists the objects; it is sent before and after.
+        send: creates the object.
+        is_it: whether an object is as it was ordered.
 
     Raises (in its steps):
-        UnidentifiedError: it was made, and can't be told from others that appeared meanwhile, or was not
-        seen.
-        OutcomeUnknownError: the answer was lost, and nothing new is in the list: it may yet be made.
+        UnidentifiedError: it was created, but is not in the list, or can't be distinguished from others.
+        OutcomeUnknownError: the answer was lost, and nothing new is in the list: it may still be created.
     """
     before = {one.id for one in (yield from listing)}
     lost: OutcomeUnknownError | None = None

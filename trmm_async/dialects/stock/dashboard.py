@@ -1,6 +1,6 @@
 """The counts that a stock server's web client shows.
 
-The server sends them when the socket is opened and every 30 seconds from then on, of the agents that the
+The server sends them when the socket is opened, and then every 30 seconds. It counts the agents that the
 token's user may see.
 """
 
@@ -30,7 +30,7 @@ class _Counts(msgspec.Struct):
 
 
 class _CountsFrame(msgspec.Struct):
-    """`total_server_count` stands here, and there is no action, before 0.19.0."""
+    """A frame. Before 0.19.0 it has no action, and `total_server_count` is here."""
 
     action: str | None = None
     data: msgspec.Raw = msgspec.Raw()
@@ -38,10 +38,10 @@ class _CountsFrame(msgspec.Struct):
 
 
 def counts(agent_id: str, frame: bytes) -> DashboardCounts | UnknownEvent:
-    """A frame of the socket. Pure.
+    """Read a frame of the socket. Pure.
 
     Raises:
-        UnsupportedError: it is one of a server before 0.19.0, and so are all that will come.
+        UnsupportedError: it is a frame of a server before 0.19.0, as all others will be.
     """
     action: str | None = None
     try:

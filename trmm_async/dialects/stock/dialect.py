@@ -76,6 +76,7 @@ __all__ = [
     "SCRIPTS",
     "SITE",
     "VERSION",
+    "body_for_many",
     "check_age",
     "Stock",
     "version_numbers",
@@ -84,18 +85,18 @@ __all__ = [
 T = TypeVar("T")
 
 FIRST_SITE: Final = "Default"
-"""The site of a new client where none is named: a stock server has no client without one."""
+"""The site of a new client if none is given: a stock server has no client without a site."""
 
 _FLAGS: Final = ("power", "ping", "rdp")
 _ALLOWED_ON_TOP: Final = 3
-"""Seconds that the server adds to the timeout of a single script, for the agent too."""
+"""Seconds that the server adds to the timeout of a script on one agent, also for the agent."""
 
 _SINGLY: Final = 3
 _COUNT: Final = re.compile(r" will now (?:run|be run|be installed) on ([0-9]{1,9}) agents?\b")
 
 
 DASHBOARD_SECONDS: Final = 20.0
-"""What the server may take to ask the internet for the newest version (5 s) and after its token (15 s)."""
+"""The server asks the internet for the newest version (5 s) and about its token (15 s)."""
 
 
 class _Numbered(msgspec.Struct):
@@ -117,7 +118,7 @@ VERSION: Final = read("core.version", "/core/dashinfo/", str, decode=_version, w
 
 
 def _count(body: bytes) -> int | None:
-    """On how many agents a call for many runs, as its sentence says."""
+    """The number of agents that the answer to a call for many names; None if it names none."""
     found = _COUNT.search(sentence(body))
     return int(found.group(1)) if found else None
 
@@ -168,7 +169,7 @@ RESOLVE: Final = put("alerts.resolve", "/alerts/{alert:id}/")
 
 
 class Stock:
-    """See `Dialect`. `base_url` is the server's, for the URLs of installers, which it does not tell."""
+    """The dialect of a stock server. `base_url` is for URLs of installers, which the server doesn't send."""
 
     name = "stock"
     rate_limit: RateLimit | None = None
@@ -198,9 +199,9 @@ class Stock:
 
     def run_script(self, agent_id: str, run: ScriptRun) -> HistoryRun:
         if run.output == "collector":
-            # By the call for many agents: it stores what the agent reports, and nothing where it does not.
-            # The call for one waits, holding a worker; it stores the word "timeout" for an agent that is
-            # silent, and looks the field up only after the script has run.
+            # The call for many agents stores what an agent reports, and nothing if it is silent. The call for
+            # one agent holds a worker while it waits, stores the word "timeout" for a silent agent, and looks
+            # up the field only after the script has run.
             stored = self.run_everywhere((agent_id,), run)
             return replace(stored, is_awaited=False, checks=_check_output_is_stored(run))
         return HistoryRun(
@@ -299,7 +300,7 @@ class Stock:
 
     @plan
     def _named_agents(self, hostname: str, which: AgentFilter) -> Steps[list[Agent]]:
-        """By the short list, which takes a tenth of the time, and the details of the few that it finds."""
+        """Find them in the short list, which takes a tenth of the time, and get each one's details."""
         query = {**_agent_query(which), **SHORT}
         listing = read_as(AGENTS.call(query=query), codec.decoder(list[ShortAgent]))
         found = [short.agent_id for short in (yield from listing) if is_named(short.hostname, hostname)]
@@ -315,7 +316,7 @@ class Stock:
 
 
 class Everyone(Mapping[int, str]):
-    """One agent's id for whatever integer stands for it."""
+    """The id of one agent, whichever integer the server has for it."""
 
     def __init__(self, agent_id: str) -> None:
         self._agent_id = agent_id
@@ -331,7 +332,7 @@ class Everyone(Mapping[int, str]):
 
 
 def _places() -> Steps[Places]:
-    """The ids behind the names in a list of agents; without them where the key may not see clients."""
+    """The ids of clients and sites, by their names; none if the key may not see clients."""
     try:
         return Places((yield from CLIENTS.call()))
     except PermissionDeniedError:
@@ -357,9 +358,9 @@ def _agent_query(which: AgentFilter) -> dict[str, object]:
 
 
 def _is_wanted(which: AgentFilter, agent: Agent) -> bool:
-    """What the server's filters leave to do: none is for host names, and `site` makes it forget `client`.
+    """Apply what the server's filters don't: it has none for host names, and ignores `client` beside `site`.
 
-    Of both it is minded only the site; whose client can't be told then is not taken for one of that client.
+    With both filters, an agent is left out if its client isn't known.
     """
     if which.hostname is not None and not is_named(agent.hostname, which.hostname):
         return False
@@ -386,9 +387,9 @@ def _post_script(agent_id: str, run: ScriptRun) -> Call[None]:
 
 @plan
 def _has_script(script_id: int) -> Steps[None]:
-    """Raise `NotFoundError` for a script that there is not: the call for many answers 500, which is no proof.
+    """Raise `NotFoundError` if the script doesn't exist: the call for many agents would answer 500.
 
-    Whoever may run it need not be allowed to read it, and what else can't be read says nothing of it.
+    Any other error is ignored: a key that may run scripts need not be allowed to read them.
     """
     try:
         yield from read_as(GET_SCRIPT.call(script_id), ignore_answer)
@@ -398,16 +399,22 @@ def _has_script(script_id: int) -> Steps[None]:
         pass
 
 
-def _bulk_script(agent_ids: tuple[str, ...], run: ScriptRun) -> Call[int | None]:
-    body = {
-        "mode": "script",
+def body_for_many(mode: str, agent_ids: tuple[str, ...], *, system: str = "all") -> dict[str, Any]:
+    """The part that bodies of all calls for many agents have. The server ignores `offlineAgents`."""
+    return {
+        "mode": mode,
         "target": "agents",
         "monType": "all",
-        "osType": "all",
+        "osType": system,
         "agents": agent_ids,
         "client": None,
         "site": None,
         "offlineAgents": False,
+    }
+
+
+def _bulk_script(agent_ids: tuple[str, ...], run: ScriptRun) -> Call[int | None]:
+    body = body_for_many("script", agent_ids) | {
         "script": run.script_id,
         "args": run.args,
         "timeout": run.timeout,
@@ -439,12 +446,12 @@ def _check_output_is_stored(run: ScriptRun) -> Steps[None]:
 
 
 def version_numbers(version: str) -> tuple[int, ...]:
-    """A version to compare; none for what has no number, as that of a server under development."""
+    """A version as numbers to compare; empty if it has none, as of a server under development."""
     return tuple(int(number) for number in re.findall(r"[0-9]{1,9}", version)[:3])
 
 
 def check_age(version: str, what: str, since: str, otherwise: str) -> None:
-    """Refuse what a server before `since` would pass over in silence; `otherwise` is what it would do.
+    """Refuse what a server older than `since` would ignore in silence. `otherwise` is what it would do.
 
     Raises:
         UnsupportedError: this one is older.
@@ -470,7 +477,7 @@ def _deployment_body(order: DeploymentOrder) -> dict[str, Any]:
         "client": order.client,
         "site": order.site,
         # Without a fraction, which the server refuses.
-        "expires": _expiry(order).isoformat().replace("+00:00", "Z"),
+        "expires": codec.instant(_expiry(order)),
         "agenttype": order.monitoring_type or "server",
         "goarch": order.arch,
         **{flag: int(flag in flags) for flag in _FLAGS},

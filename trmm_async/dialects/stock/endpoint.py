@@ -1,12 +1,12 @@
-"""A call that only a stock server has, as a value: declared once, beside the method that sends it.
+"""A call of a stock server as a value, declared once, beside the method that sends it.
 
     GET = read("policies.get", "/automation/policies/{policy:id}/", Policy)
 
-From the declaration come the call, the name in `UnsupportedError`, and the table of what is covered. A place
-in a path is `{name:kind}`: `name` is what an error calls it, `kind` how it is checked: `id` (a number, or the
-object that has it), `agent` (an id or an `Agent`), `text` (one segment).
+The declaration is used for the call, for the name in `UnsupportedError`, and for the table of covered calls.
+A placeholder in the path is `{name:kind}`: errors call the argument `name`, and `kind` is how it is checked:
+`id` (a number, or an object that has one), `agent` (an id or an `Agent`), `text` (one segment of a path).
 
-Over `explanations`. What takes several calls, or wraps its body, is a function over endpoints.
+Over `explanations`. A method that needs several calls is a function over endpoints, under `@plan`.
 """
 
 import re
@@ -44,7 +44,7 @@ __all__ = [
 T = TypeVar("T")
 
 EVERY: Final[dict[str, list["Endpoint[Any]"]]] = {}
-"""All endpoints that are declared, by the name of the method that sends them."""
+"""All declared endpoints, by the name of the method that sends them."""
 
 _PLACE: Final = re.compile(r"\{(\w+):(id|agent|text)\}")
 _CHECKS: Final[Mapping[str, Callable[[object, str], object]]] = {
@@ -56,20 +56,20 @@ _CHECKS: Final[Mapping[str, Callable[[object, str], object]]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint(Generic[T]):
-    """One path of a stock server: how it is asked, how its answer reads, what a second sending would mean.
+    """One call of a stock server: its path, how its answer reads, and whether it may be sent twice.
 
     Attributes:
-        name: of the method that sends it, as users write it behind `trmm.`.
-        path: from the server's root, with its places.
-        needs: keys that the server wants in a body; without one it answers 500. See `Needs`.
-        waits: seconds that the server itself may take, holding a worker; None if it answers at once.
-        asks: the same, where it asks an agent over its message bus meanwhile.
+        name: the method that sends it, as users write it after `trmm.`.
+        path: from the server's root, with placeholders.
+        needs: keys that must be in the body; without them, the server answers 500. See `Needs`.
+        waits: seconds for which the server may wait, holding a worker; None if it answers at once.
+        asks: the same, if it asks an agent over its message bus meanwhile.
         advice: what a 500 may mean then.
-        lacking: what to say of a 400 that names no field: which part the server may lack.
-        takes: seconds that the server may need besides, holding a worker as any call does.
-        lanes: further budgets that it draws on.
-        secret: the body or the answer holds secrets of the user's.
-        since: the first version of the server that has it; "" for all that we know.
+        lacking: what a 400 with a sentence may mean: a part that the server lacks.
+        takes: seconds that the server may need to answer, if it doesn't wait for anything.
+        lanes: further limits that count the call.
+        secret: the body or the answer contains secrets.
+        since: the first version of the server that has it; "" for all versions that we know.
     """
 
     name: str
@@ -92,7 +92,7 @@ class Endpoint(Generic[T]):
 
     @property
     def places(self) -> tuple[str, ...]:
-        """What the places of its path are, in their order."""
+        """The names of the placeholders in the path, in their order."""
         return tuple(name for name, _ in _PLACE.findall(self.path))
 
     def call(
@@ -102,12 +102,16 @@ class Endpoint(Generic[T]):
         query: Mapping[str, object] | None = None,
         waits: float | None = None,
     ) -> Call[T]:
-        """The call for these places, in the order of the path; what is None in `query` is left out.
+        """Make the call.
 
-        `waits` are the seconds of this call, where they are not those of the declaration.
+        Args:
+            places: the values of the placeholders, in the order of the path.
+            body: what is sent as JSON; None for no body.
+            query: values that are None are left out.
+            waits: seconds, if they differ from those of the declaration.
 
         Raises:
-            InvalidRequestError: a place is not what it should be.
+            InvalidRequestError: a placeholder's value is wrong.
         """
         given = iter(places)
         call = Call(
@@ -135,26 +139,26 @@ class Endpoint(Generic[T]):
 
 
 def _explain_lack(lacking: str, call: Call[Any], status: int, body: bytes) -> ErrorHint:
-    """A sentence with a 400 is how the server tells what failed in a part of its own, not in the request."""
+    """A 400 with a sentence doesn't refuse the request: a part of the server has failed."""
     if status == 400 and sentence(body):
         return ErrorHint(advice=lacking, kind=ServerError)
     return call.explain(status, body)
 
 
 def _explain_age(endpoint: Endpoint[Any], call: Call[Any], status: int, body: bytes) -> ErrorHint:
-    """A page in place of an answer is how a server says that it has no such path: it is too old."""
+    """A 404 with a page of HTML means that the server has no such path: it is too old."""
     if status == 404 and is_page(body) and not SHORT_ID.match(call.path):
         return ErrorHint(unsupported=too_old(endpoint.name, endpoint.since))
     return call.explain(status, body)
 
 
 def too_old(name: str, since: str) -> str:
-    """What to say where a server is too old for a method of ours."""
+    """What to say if a server is too old for a method."""
     return f"{name} needs Tactical RMM {since} or newer, and this server has no such call"
 
 
 class Facts(TypedDict, total=False):
-    """What a declaration may say besides; see `Endpoint`. `needs` are the keys with blanks between them."""
+    """The further facts of a declaration; see `Endpoint`. `needs` are keys, separated by blanks."""
 
     needs: str
     waits: float
@@ -169,12 +173,12 @@ class Facts(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """How the server sends a field of ours, where that is not by our name alone.
+    """How the server sends a field of ours, if more than its name differs.
 
     Attributes:
-        name: the server's; "" for ours.
-        kind: the type that it sends; None for ours.
-        fit: makes our value of what was sent, and of a default.
+        name: the server's name; "" for ours.
+        kind: the type that the server sends; None for ours.
+        fit: makes our value of the one that was sent, or of the default.
     """
 
     name: str = ""
@@ -183,7 +187,7 @@ class Sent:
 
 
 Wire: TypeAlias = Mapping[str, str | Sent]
-"""How the server sends fields of ours: under which name, or see `Sent`."""
+"""By our fields: the server's name, or `Sent`. Fields that are sent as we have them are left out."""
 
 
 def read(
@@ -197,32 +201,38 @@ def read(
     decode: Callable[[bytes], T] | None = None,
     **facts: Unpack[Facts],
 ) -> Endpoint[T]:
-    """What only reads. `answer` is a type that msgspec knows.
+    """Declare a call that only reads.
 
-    `wire` says how the server sends fields of ours. With `rest`, what is sent beyond them stands in the
-    Struct's `extra`, but for what has these names. `decode` reads what is more than a Struct, or a list of
-    them. An agent that is asked for a list may send null for an empty one.
+    Args:
+        name: see `Endpoint`.
+        path: see `Endpoint`.
+        answer: a Struct, or a list of Structs. Agents may send null for an empty list.
+        method: a few calls that only read are a PATCH or a POST.
+        wire: see `Wire`.
+        rest: collect everything else that is sent in the Struct's `extra`, except these names.
+        decode: reads an answer that is more than this.
+        facts: see `Endpoint`.
     """
     decode = decode or reader(answer, wire, null="asks" in facts, rest=rest)
     return Endpoint(name=name, method=method, path=path, decode=decode, replay=Replay.SAFE, **_told(facts))
 
 
 def send(name: str, path: str, *, method: str = "POST", **facts: Unpack[Facts]) -> Endpoint[None]:
-    """What happens again if it is sent again, and so is sent once."""
+    """Declare a call that must not be sent twice, since its effect would happen twice."""
     return Endpoint(
         name=name, method=method, path=path, decode=ignore_answer, replay=Replay.NEVER, **_told(facts)
     )
 
 
 def put(name: str, path: str, *, method: str = "PUT", **facts: Unpack[Facts]) -> Endpoint[None]:
-    """What changes something, and may be sent again: twice is the same as once."""
+    """Declare a call that changes something, and may be sent again: twice has the same effect as once."""
     return Endpoint(
         name=name, method=method, path=path, decode=ignore_answer, replay=Replay.IDEMPOTENT, **_told(facts)
     )
 
 
 def delete(name: str, path: str, **facts: Unpack[Facts]) -> Endpoint[None]:
-    """What removes something; gone already, after a lost answer, counts as done."""
+    """Declare a call that removes something. If an answer was lost and it is gone, that counts as success."""
     return put(name, path, method="DELETE", **facts)
 
 
@@ -235,14 +245,14 @@ def act(
     replay: Replay = Replay.NEVER,
     **facts: Unpack[Facts],
 ) -> Endpoint[T]:
-    """What changes something, and is sent for the sake of its answer."""
+    """Declare a call that changes something and has an answer."""
     return Endpoint(name=name, method=method, path=path, decode=decode, replay=replay, **_told(facts))
 
 
 def as_declared(call: Call[T]) -> Call[T]:
-    """A call in a user's own words, with what the server's answers mean to the endpoints of its path.
+    """A call that the user made, with what the server's refusals mean to the endpoints with its path.
 
-    Two GETs of the server act: asked for so, they are not sent a second time either.
+    Two GETs of the server have effects. They are never sent twice, like those that we declare.
     """
 
     def bodies() -> list[Needs]:
@@ -263,7 +273,7 @@ def _declared(method: str, path: str) -> Iterator[Endpoint[Any]]:
 
 
 def read_as(call: Call[Any], decode: Callable[[bytes], T]) -> Call[T]:
-    """The call, whose answer is read in another way, by what was asked or known before."""
+    """The call with another decoder."""
     return cast("Call[T]", msgspec.structs.replace(call, decode=decode))
 
 
@@ -278,9 +288,9 @@ def reader(
     null: bool = False,
     rest: Collection[str] | None = None,
 ) -> Callable[[bytes], T]:
-    """A decoder of a Struct, or a list of them, of which some fields are sent in another way than ours.
+    """A decoder of a Struct, or of a list of Structs, of which some fields are sent in another way than ours.
 
-    `null`: it may stand for an empty list. No `rename=` on the Struct itself: users who encode it would get
+    `null`: null means an empty list. The Struct itself has no `rename=`, since users who encode it would get
     the server's names.
     """
     decode = codec.decoder(answer) if wire is None else _from_wire(answer, wire, rest)
@@ -288,12 +298,12 @@ def reader(
 
 
 class OrEmpty(Generic[T]):
-    """Reads a list, in whose place something else may stand for an empty one."""
+    """Reads a list, for which something else is sent if it is empty."""
 
     def __init__(self, decode: Callable[[bytes], T], empty: bytes) -> None:
         self._decode = decode
         self._empty = empty
-        # A decoder of `codec`, for a list.
+        # It is a decoder of `codec` for lists.
         self._list = cast("Any", decode)
         self.rows: Any = self._list.rows
 
@@ -301,7 +311,7 @@ class OrEmpty(Generic[T]):
         return cast("T", []) if body.strip() == self._empty else self._decode(body)
 
     def at_once(self, body: bytes) -> T:
-        """The same of what is a part of another answer; see `Decoder.at_once`."""
+        """The same for a part of another answer; see `Decoder.at_once`."""
         return cast("T", [] if body.strip() == self._empty else self._list.at_once(body))
 
 

@@ -1,8 +1,8 @@
-"""How a stock server's calls are worded, and what its refusals mean.
+"""What the refusals of a stock server mean.
 
-Below all of the stock dialect's other files. Facts are those of Tactical RMM 1.5.1: a body that lacks a key
-is answered with a page of HTML and 500, an unknown path with one and 404, and an agent that does not answer
-with 400 and a sentence.
+Below all other modules of the stock dialect. Facts are of Tactical RMM 1.5.1: the answer to a body without a
+required key is a page of HTML with 500, and to an unknown path one with 404. If an agent does not answer, it
+is a sentence with 400.
 """
 
 import re
@@ -32,19 +32,19 @@ __all__ = [
 T = TypeVar("T")
 
 Needs: TypeAlias = tuple[str, ...]
-"""The keys that a body must have; "mode=script" is one that must have this value besides."""
+"""The keys that a body must have; "mode=script" is a key with the value that it must have."""
 
 Bodies: TypeAlias = Callable[[], Iterable[Needs]]
-"""What the bodies must have that a call may have, where there are several kinds of them."""
+"""The required keys of each kind of body that a call can have."""
 
 UNREACHABLE: Final = "Unable to contact the agent"
-"""What a stock server says where an agent gave no answer in time."""
+"""What a stock server says if an agent did not answer in time."""
 
 SHORT_ID: Final = re.compile(r"/(?:agents|checks|services|software|scripts)/(?!\d+/)([^/]{1,20})/")
-"""A path with what is no agent's id: the server has none such."""
+"""A path with something in the place of an agent's id that is too short for one."""
 
 _DEFINITE: Final = frozenset({500})
-"""A 500 of a stock server is nearly always about the request: to send it again is to hear it again."""
+"""Nearly every 500 of a stock server is caused by the request: sending it again gets the same answer."""
 
 _COUNT: Final = re.compile(r" on ([0-9]{1,9}) agents?\b")
 _PAGE: Final = re.compile(rb"\s*<(!doctype|html)", re.IGNORECASE)
@@ -56,9 +56,9 @@ def segment(text: str) -> str:
 
 
 def worded(call: Call[T], *, bodies: Bodies, waits: float | None = None) -> Call[T]:
-    """The call with what a stock server's answers to it mean, and the bound on its workers if it waits.
+    """The call with what a stock server's refusals of it mean. If it waits, it counts against `max_waiting`.
 
-    `bodies` are looked at only when the server has failed.
+    `bodies` is called only if the server has failed.
     """
     lanes = call.lanes if waits is None else (*call.lanes, Lane.WORKERS)
     return msgspec.structs.replace(
@@ -71,12 +71,12 @@ def worded(call: Call[T], *, bodies: Bodies, waits: float | None = None) -> Call
 
 
 def is_page(body: bytes) -> bool:
-    """Whether an answer is a page of HTML, as the server has for what it has no words for."""
+    """Whether an answer is a page of HTML, as the server sends if it has no better words."""
     return _PAGE.match(body) is not None
 
 
 def sentence(body: bytes) -> str:
-    """The answer of a call that is answered with a sentence; whatever else it is, as text."""
+    """The answer of a call that is answered with a sentence; "" for other JSON, and text that is no JSON."""
     try:
         said: Any = codec.decoder(object)(body)
     except msgspec.DecodeError:
@@ -85,7 +85,7 @@ def sentence(body: bytes) -> str:
 
 
 def counted(body: bytes) -> int:
-    """For how many agents, as the sentence of an answer says; none, where it says something else."""
+    """The number of agents in the sentence of an answer; 0 if it says something else."""
     found = _COUNT.search(sentence(body))
     return int(found.group(1)) if found else 0
 
@@ -121,7 +121,7 @@ def _why_404(path: str) -> str:
 
 
 def _missing(sent: bytes | None, bodies: Iterable[Needs]) -> list[str]:
-    """The keys that the body lacks of those that it comes nearest to."""
+    """The required keys that the body lacks, of the kind of body that it is most like."""
     given = _keys(sent)
     wanted = [[key.partition("=") for key in needs] for needs in bodies]
     lacking = [

@@ -1,4 +1,4 @@
-"""What was run, as a stock server keeps it: one agent's history, and the script runs of all."""
+"""The history of a stock server: what was run on one agent, and the script runs of all agents."""
 
 from collections.abc import Callable, Mapping
 from datetime import MAXYEAR, datetime, timedelta
@@ -29,16 +29,15 @@ __all__ = [
     "SCRIPTS",
     "StockCommandHistory",
     "StockHistory",
-    "instant",
 ]
 
 _NEWEST: Final = 5
-"""More than one, since the list goes by time and the mark by id: workers may write in another order."""
+"""More than one: the list is in the order of times, and the ids of rows may have another order."""
 
 _NAME_MOST: Final = 50
 
 FOREVER: Final = "2100-01-01T00:00:00Z"
-"""The server minds the beginning of a span only if an end is given as well."""
+"""The server ignores the start of a span if no end is given."""
 
 
 class _HistoryRow(msgspec.Struct):
@@ -65,7 +64,7 @@ class _Key(msgspec.Struct):
 
 
 class StockHistory:
-    """See `History`. The script runs of all agents come in one call, the newest first."""
+    """The script runs of all agents, which the server sends in one answer, the newest first."""
 
     def newest(self) -> Call[list[HistoryEntry]]:
         return RUNS.call(query={"limit": _NEWEST})
@@ -74,19 +73,18 @@ class StockHistory:
         if since is None:
             return RUNS.call()
         # The server adds a day to the end of a span.
-        end = FOREVER if until is None else instant(codec.shifted(until, timedelta(days=-1)))
-        return RUNS.call(query={"start": instant(since), "end": end})
+        end = FOREVER if until is None else codec.instant(codec.shifted(until, timedelta(days=-1)))
+        return RUNS.call(query={"start": codec.instant(since), "end": end})
 
     def known(self) -> Call[frozenset[str]]:
         return read_as(AGENTS.call(query=SHORT), ids_of_agents)
 
     def user_of(self, is_it: Callable[[str], bool]) -> Call[str | None]:
-        """See `History`. No call says whose key it is; the list of all keys does, to whoever may see it."""
-        # A row keeps the first 50 characters of a name.
+        # No call says whose key it is, but the list of all keys does, if this key may read it. A row of the
+        # history has the first 50 characters of a name.
         return read_as(KEYS.call(), codec.ListDecoder(_Key, partial(_names, is_it), _first))
 
     def statuses(self, agent_ids: frozenset[str]) -> Call[Mapping[str, str]]:
-        """See `History`. One agent is asked for singly; for more, the one list there is."""
         if len(agent_ids) == 1:
             (agent_id,) = agent_ids
             return read_as(AGENT.call(agent_id), _status)
@@ -94,7 +92,7 @@ class StockHistory:
 
 
 class _AnyRow(msgspec.Struct, gc=False):
-    """A row among those of all agents; `agent` is the number that stands for one."""
+    """A row of the history of all agents; `agent` is the server's integer for one."""
 
     id: int
     agent: int
@@ -106,18 +104,15 @@ class _AnyRow(msgspec.Struct, gc=False):
 
 
 class StockCommandHistory(StockHistory):
-    """See `CommandHistory`. The rows of all agents come without their ids, and whole: there is no filter."""
+    """The commands of agents. The history of all agents has no filter, and integers for the agents."""
 
     def of_one(self, agent_id: str) -> Call[list[HistoryEntry]]:
-        """See `CommandHistory`."""
         return read_as(AGENT_HISTORY.call(agent_id), _commands_of(agent_id))
 
     def keys(self) -> Call[Mapping[int, str]]:
-        """See `CommandHistory`."""
         return agent_ids_by_key()
 
     def of_all(self, agents: Mapping[int, str]) -> Call[list[HistoryEntry]]:
-        """See `CommandHistory`."""
         commands: codec.ListDecoder[list[HistoryEntry]] = codec.ListDecoder(_AnyRow, partial(_kept, agents))
         return read_as(HISTORY.call(), commands)
 
@@ -174,7 +169,6 @@ def _by_number(rows: list[HistoryEntry]) -> list[HistoryEntry]:
 
 
 _entries: Final[codec.ListDecoder[list[HistoryEntry]]] = codec.listed(
-    # They say themselves which agent they are of.
     _HistoryRow,
     lambda row: _entry(row, row.agent_id),
 )
@@ -189,12 +183,12 @@ _of_all: Final[codec.ListDecoder[list[tuple[int | None, HistoryEntry]]]] = codec
 AGENT_HISTORY: Final = read(
     "agents.history", "/agents/{agent:agent}/history/", list[HistoryEntry], decode=_of_one_agent
 )
-"""All that was run on one agent, the oldest first. Its rows don't say which agent that is."""
+"""Everything that was run on one agent, the oldest first. The rows don't say which agent it is."""
 
 EVERYTHING: Final = read(
     "agents.history", "/agents/history/", list[tuple[int | None, HistoryEntry]], decode=_of_all
 )
-"""All that was run, the oldest first, each row with the number of its agent."""
+"""Everything that was run, the oldest first, each row with the server's integer for its agent."""
 
 SCRIPTS: Final = read("agents.script_history", "/agents/scripthistory/", list[HistoryEntry], decode=_entries)
 RUNS: Final = read("agents.run_script", "/agents/scripthistory/", list[HistoryEntry], decode=_entries)
@@ -203,7 +197,7 @@ KEYS: Final = read("agents.run_script", "/accounts/apikeys/", list[_Key], secret
 
 
 def _placed(time: datetime | None) -> datetime | None:
-    """A time that can be held against others; none at an end of the calendar."""
+    """A time that can be compared with others; None at an end of the calendar."""
     return time if time is not None and 1 < time.year < MAXYEAR else None
 
 
@@ -218,8 +212,3 @@ def _first(names: list[str]) -> str | None:
 def _status(body: bytes) -> Mapping[str, str]:
     agent = agent_of_detail(body)
     return {agent.agent_id: agent.status}
-
-
-def instant(moment: datetime) -> str:
-    """A moment, as the server reads it in a query."""
-    return codec.utc(moment).isoformat().replace("+00:00", "Z")

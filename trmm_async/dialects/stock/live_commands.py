@@ -1,9 +1,9 @@
 """Commands of a stock server whose output comes while they run.
 
-The server's own code (agents/consumers.py, `Agent.nats_stream_cmd`): it answers the message with the
-command's id, writes a row into the history, gives the command to the agent, and then listens to it for
-timeout + 2 s. It says nothing about an agent that is not there, nor when it stops listening. What the agent
-prints goes by a channel that holds 100 messages, and drops without a word what comes while it is full.
+Facts are from the server's source (agents/consumers.py, `Agent.nats_stream_cmd`). It answers the message with
+the command's id, writes a row into the history, gives the command to the agent, and then listens to it for
+timeout + 2 s. It doesn't say that an agent is offline, nor when it stops listening. Output goes through a
+channel for 100 messages, which silently drops what comes while it is full.
 """
 
 from collections.abc import Callable, Mapping
@@ -44,10 +44,10 @@ __all__ = [
 
 _LISTENS: Final = 2.0
 NO_AGENT: Final = frozenset({500})
-"""The statuses of a handshake that mean that there is no such agent."""
+"""Statuses of a handshake that mean that there is no such agent."""
 
 OWN_WORDS: Final = ("[ERROR] Could not connect to NATS", "[ERROR] NATS publish/subscribe failed")
-"""How output begins that is the server's own, where it can't reach its agents."""
+"""How the server's own output begins if it can't reach its agents."""
 
 _CLOSED: Final[Mapping[int, tuple[type[APIError], int, str]]] = {
     4401: (AuthenticationError, 401, "closed with 4401"),
@@ -58,7 +58,7 @@ _CLOSED: Final[Mapping[int, tuple[type[APIError], int, str]]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandOrder:
-    """One run of one command; `cmd_id` ties its output to it."""
+    """One run of a command; pieces of its output have its `cmd_id`."""
 
     command: str
     shell: str
@@ -69,7 +69,7 @@ class CommandOrder:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """The server has taken the command, and passes it on."""
+    """The server has accepted the command, and passes it on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,18 +85,18 @@ class Unreadable:
 
 
 CommandFrame: TypeAlias = Taken | Refused | Unreadable | CommandOutput | None
-"""None is one of another command."""
+"""What a frame says; None if it is about another command."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandSpec:
-    """A live command: the socket, what is sent on it, how its frames read, and what is known besides.
+    """A live command: its socket, what is sent, how frames read, and what to ask if they say too little.
 
     Attributes:
-        path: the socket's; the query of a token goes behind it, as it is.
+        path: the path of the socket; the token's query is appended to it.
         opening: the one message to send.
-        read: a frame's meaning. Never raises.
-        listens: seconds that the server listens to the agent, from its taking the command on.
+        read: the meaning of a frame. Never raises.
+        listens: seconds for which the server listens to the agent, from when it accepts the command.
         history: what was run on the agent.
         statuses: the agent's status by its id.
     """
@@ -131,7 +131,7 @@ def command_stream(agent_id: str, order: CommandOrder) -> CommandSpec:
 
 
 class _Frame(msgspec.Struct):
-    """What only passes through the server (the agent's own words) may be of any kind."""
+    """A frame. Fields that the server only passes on from the agent may have any type."""
 
     cmd_id: object = None
     output: str | None = None

@@ -1,12 +1,12 @@
-"""How a user of a stock server logs in; which is what its WebSockets want.
+"""How a user of a stock server logs in, which its WebSockets require.
 
-Its sockets take neither the API key nor anything that could be had for it: only the token of a user who has
-logged in as the web client does. First come name and password; the server says whether a second factor is
-wanted, and of a user who has none yet gives a token of three minutes, which is a full one all the same (any
-use makes it five hours long). Then come all three. The server counts both calls: ten a minute from one
+Its sockets accept neither the API key nor anything that can be got with it: only the token of a user who has
+logged in as the web client does. The first call has the username and the password. The server answers whether
+it requires a second factor. A user who has none yet gets a token for three minutes; it is a full one (any use
+makes it last five hours). The second call has all three. The server limits both calls: ten a minute from one
 address.
 
-No error may hold the answer, since a token stands in it: the decoders don't raise.
+The answer contains a token, which must be in no error: so the decoders don't raise.
 """
 
 from dataclasses import dataclass, field
@@ -27,10 +27,10 @@ __all__ = ["BAD_TOKEN", "Checked", "Token", "check_credentials", "log_in"]
 T = TypeVar("T")
 
 _NEVER_AGAIN: Final = frozenset({429, 500, 502, 503, 504})
-"""Each attempt counts, and there are few: one that was refused is told, not repeated."""
+"""Each attempt counts against the limit, so a refused one is reported, not repeated."""
 
 BAD_TOKEN: Final = frozenset({403})
-"""The statuses of a handshake that mean that the token is no good."""
+"""Statuses of a handshake that mean that the token is not accepted."""
 
 _WHO_GETS_NONE: Final = (
     "a user who is blocked from the dashboard, or logs in by SSO, can't log in here at all"
@@ -39,20 +39,20 @@ _WHO_GETS_NONE: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """What lets a WebSocket in, and when the server says it ends, if it does. The text is in no repr."""
+    """The token for WebSockets, and when it expires, if the server says so. `text` is in no repr."""
 
     text: str = field(repr=False)
     expiry: datetime | None = None
 
     @property
     def query(self) -> str:
-        """What goes behind the question mark of a socket's address."""
+        """The query of the socket's address."""
         return HiddenText(f"access_token={self.text}")
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What the server says of a name and a password: a token at once, or that a second factor is wanted."""
+    """The answer to the first call: a token, or None if a second factor is required."""
 
     token: Token | None = None
 
@@ -99,12 +99,12 @@ LOGIN = act(
 
 
 def check_credentials(username: str, password: str) -> Call[Checked | None]:
-    """The first step; None for an answer that can't be read, since no error may hold it."""
+    """The first call; None for an answer that can't be read, since no error may contain it."""
     return _call(CHECK, "is the password right?", username=username, password=password)
 
 
 def log_in(username: str, password: str, code: str) -> Call[Token | None]:
-    """The second, with a second factor; None as above."""
+    """The second call, with the second factor; None as for the first."""
     doubt = "are the password and the TOTP code right?"
     return _call(LOGIN, doubt, username=username, password=password, twofactor=code)
 

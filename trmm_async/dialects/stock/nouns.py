@@ -1,4 +1,4 @@
-"""Clients, sites, scripts, checks, alerts and deployments as a stock server spells them."""
+"""How a stock server sends clients, sites, scripts, checks, alerts and deployments."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -55,7 +55,7 @@ class _ClientSites(msgspec.Struct):
 
 
 class _CheckResult(msgspec.Struct, frozen=True, gc=False):
-    """Empty before the first run, and in the list of all checks always."""
+    """Empty before the first run, and always empty in the list of all checks."""
 
     id: int | None = None
     status: str | None = None
@@ -73,12 +73,12 @@ class _Check(msgspec.Struct, gc=False):
 
 
 def sites_of_client(body: bytes) -> list[Site]:
-    """The sites of one client, whose detail has them."""
+    """The sites of one client, from the client's details; each says whose it is."""
     return [_site(one) for one in codec.decoder(_ClientSites)(body).sites]
 
 
 def sites_within(body: bytes) -> list[Site]:
-    """The same, as they stand in their client."""
+    """The same, but without their client, as they are in `Client.sites`."""
     return list(client_of(body).sites)
 
 
@@ -109,7 +109,7 @@ sites_of: Final[codec.ListDecoder[list[Site]]] = codec.listed(_Site, _site)
 
 
 def _within(sites: tuple[_Site, ...]) -> tuple[Site, ...]:
-    """Sites of a client, which need not say whose they are."""
+    """The sites within a client, which have no `client` of their own."""
     return tuple(map(_placed, sites))
 
 
@@ -130,7 +130,7 @@ alert_of: Final = reader(Alert, _ALERT)
 
 
 def checks_of(agent_id: str | None) -> codec.ListDecoder[list[Check]]:
-    """Reads checks: one agent's, or a policy's, which have no results: their status is "unknown"."""
+    """Reads the checks of an agent; with None those of a policy, which have no results (status "unknown")."""
     return codec.listed(_Check, partial(_check, agent_id=agent_id))
 
 
@@ -161,7 +161,7 @@ _deployments_of: Final[Any] = reader(list[Deployment], _DEPLOYMENT)
 
 
 def deployments_of(base_url: str) -> codec.ListDecoder[list[Deployment]]:
-    """Reads deployments; where each is downloaded from is not told, but known."""
+    """Reads deployments, and adds the URL of each, which the server doesn't send."""
 
     def with_urls(found: list[Deployment]) -> list[Deployment]:
         return [

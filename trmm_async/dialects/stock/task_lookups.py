@@ -1,8 +1,9 @@
-"""What a task is set up with, looked up first: a stock server takes one that can do nothing without a word.
+"""Checks what a task refers to before it is sent: a stock server accepts tasks that can't work.
 
-It does not look whether there is such a script, and later drops the action; a check of something else never
-starts the task; and on Linux and macOS it keeps the clock itself, by the time of the day alone. Over
-`agents` and `creation`.
+It doesn't check that a script exists, and later drops the action. A check of another agent or policy never
+starts the task. On Linux and macOS, the server itself starts tasks, by the time of day only.
+
+Over `agents` and `creation`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -44,7 +45,7 @@ MACHINE: Final = read("tasks.set_up", "/agents/{agent:agent}/", _Machine)
 
 
 def scripts_of(body: Mapping[str, Any]) -> list[int]:
-    """The scripts of a task that are given by their ids: those given by names have been looked up."""
+    """The scripts of a task that are given by their ids. Those given by name are looked up anyway."""
     scripts = [action.get("script") for action in body.get("actions", ())]
     return [script for script in dict.fromkeys(scripts) if isinstance(script, int)]
 
@@ -59,30 +60,30 @@ def look_at_scripts(scripts: Iterable[int]) -> Steps[None]:
 
 
 def look_at_new(schedule: TaskSchedule, body: Mapping[str, Any]) -> Steps[None]:
-    """Look up what the schedule of a new task asks of its agent, or its policy; they stand in its `body`.
+    """Check that the schedule of a new task can work with its agent or policy, which are in the `body`.
 
     Raises (in its steps):
-        InvalidRequestError: its check is of something else, or it would not be kept to there.
+        InvalidRequestError: its check belongs to another agent or policy, or its agent ignores a setting.
         NotFoundError: there is no such check or agent.
     """
-    agent, policy, unheeded = body.get("agent"), body.get("policy"), _unheeded(schedule)
+    agent, policy, windows_only = body.get("agent"), body.get("policy"), _windows_only_setting(schedule)
     if isinstance(schedule, OnFailure):
         check = body["assigned_check"]
         with suppress(PermissionDeniedError):
             listed = yield from (OF_POLICY.call(policy) if agent is None else OF_AGENT.call(agent))
             own = {one.id for one in listed if one.policy == policy or agent is None}
             _require(check in own, check, f"policy {policy}" if agent is None else f"agent {agent}")
-    if unheeded and agent is not None:
-        yield from _look_at_machine(agent, unheeded)
+    if windows_only and agent is not None:
+        yield from _look_at_machine(agent, windows_only)
     platforms = body.get("task_supported_platforms", ("windows",))
-    if unheeded and agent is None and platforms and "windows" not in platforms:
-        raise _kept_by_the_server(unheeded, " and ".join(platforms))
+    if windows_only and agent is None and platforms and "windows" not in platforms:
+        raise _ignored_there(windows_only, " and ".join(platforms))
 
 
 def look_at_schedule_of(task: int, schedule: TaskSchedule, body: Mapping[str, Any]) -> Steps[None]:
-    """The same for another schedule of a task that is there."""
-    unheeded = _unheeded(schedule)
-    if not unheeded and not isinstance(schedule, OnFailure):
+    """The same for a new schedule of an existing task."""
+    windows_only = _windows_only_setting(schedule)
+    if not windows_only and not isinstance(schedule, OnFailure):
         return
     owner = yield from TASK.call(task)
     if isinstance(schedule, OnFailure):
@@ -91,11 +92,11 @@ def look_at_schedule_of(task: int, schedule: TaskSchedule, body: Mapping[str, An
             found = yield from CHECK.call(check)
             same = (found.agent, found.policy) == (owner.agent, owner.policy)
             _require(same, check, "what the task is of")
-    if unheeded and owner.agent is not None and owner.policy is None:
+    if windows_only and owner.agent is not None and owner.policy is None:
         with suppress(PermissionDeniedError):
             ids = yield from agent_ids_by_key()
             if owner.agent in ids:
-                yield from _look_at_machine(ids[owner.agent], unheeded)
+                yield from _look_at_machine(ids[owner.agent], windows_only)
 
 
 def _require(of_it: bool, check: int, owner: str) -> None:
@@ -106,22 +107,22 @@ def _require(of_it: bool, check: int, owner: str) -> None:
         )
 
 
-def _look_at_machine(agent: str, unheeded: str) -> Steps[None]:
+def _look_at_machine(agent: str, windows_only: str) -> Steps[None]:
     with suppress(PermissionDeniedError):
         machine = yield from MACHINE.call(agent)
         if machine.plat in {"linux", "darwin"}:
-            raise _kept_by_the_server(unheeded, machine.plat)
+            raise _ignored_there(windows_only, machine.plat)
 
 
-def _kept_by_the_server(unheeded: str, where: str) -> InvalidRequestError:
+def _ignored_there(windows_only: str, where: str) -> InvalidRequestError:
     return InvalidRequestError(
-        f"schedule: {unheeded} would be passed over on {where}: there the server starts tasks itself, "
+        f"schedule: {windows_only} would be passed over on {where}: there the server starts tasks itself, "
         "at their time on each day that fits. Leave it out"
     )
 
 
-def _unheeded(schedule: TaskSchedule) -> str:
-    """What counts on Windows alone, by its name; empty where all of it counts everywhere."""
+def _windows_only_setting(schedule: TaskSchedule) -> str:
+    """A setting of the schedule that only Windows agents obey; empty if there is none."""
     if not isinstance(schedule, Once | Daily | Weekly | Monthly | MonthlyByWeekday):
         return ""
     if isinstance(schedule, Daily | Weekly) and schedule.every != 1:
@@ -132,5 +133,5 @@ def _unheeded(schedule: TaskSchedule) -> str:
         return "repeat_every"
     if schedule.run_if_missed:
         return "run_if_missed"
-    # One that is to go when it has expired is deleted by the server, wherever it ran.
+    # A task that is removed when it has expired is deleted by the server, on every system.
     return "expires" if schedule.expires is not None and not schedule.remove_when_expired else ""

@@ -1,7 +1,7 @@
-"""Tasks as they are set up on a stock server, and read again: several actions, every kind of schedule.
+"""The actions and schedules of tasks of a stock server: how they are written, and read again.
 
-What is written and what is read are each other's inverse, and stand side by side. Times are the agent's own
-wall clock; the server wants them written as if they were UTC.
+Reading is the inverse of writing. Times are those of the agent's own clock; the server requires them to be
+written as if they were UTC.
 """
 
 import re
@@ -50,7 +50,7 @@ _LAST_WEEK: Final = 16
 _MONTHS: Final = range(1, 13)
 _SMALL_MOST: Final = 2**15 - 1
 INSTANCE_POLICIES: Final[tuple[str, ...]] = get_args(InstancePolicy)
-"""By the numbers that the server, and Windows, have for them."""
+"""In the order of the numbers that the server and Windows have for them."""
 
 _interval: Final = partial(arguments.integer, minimum=1)
 
@@ -61,7 +61,7 @@ def _action(given: object, what: str) -> dict[str, Any]:
     timeout = arguments.integer(given.timeout, f"{what}: timeout", minimum=1, maximum=_SMALL_MOST)
     name = arguments.plain_text(given.name, f"{what}: name", empty=True)
     if isinstance(given, CommandAction):
-        # The server does not ask for the shell, and the agent's fetch of its tasks fails without it.
+        # The server doesn't require the shell, but without it, the agent fails to get its tasks.
         return {
             "type": "cmd",
             "name": name,
@@ -105,13 +105,13 @@ TASK_SETTINGS: Final[arguments.Checks] = {
         lambda value, what: INSTANCE_POLICIES.index(arguments.choice(value, what, INSTANCE_POLICIES)),
     ),
 }
-"""How the settings of a task are checked, but for its schedule."""
+"""How the settings of a task are checked, except its schedule."""
 
 
 def schedule_body(schedule: TaskSchedule, *, change: bool = False) -> dict[str, Any]:
-    """The type of a task with all that belongs to it: without the type the server drops the rest in silence.
+    """The type of a task with all columns of that type. Without the type, the server ignores the rest.
 
-    In a `change` it loses what belonged to its type before, such as the check that started it.
+    In a `change`, columns of other types become null, such as the check that started the task before.
 
     Raises:
         InvalidRequestError: a value is wrong.
@@ -176,7 +176,7 @@ def _clock(value: object, what: str) -> str:
 
 
 def _span(value: object, what: str) -> str | None:
-    """A duration in the server's words: whole minutes, as "30M", "4H", "1D"."""
+    """A duration as the server has it: whole minutes, such as "30M", "4H", "1D"."""
     if value is None:
         return None
     minutes = value / timedelta(minutes=1) if isinstance(value, timedelta) else 0.0
@@ -211,7 +211,7 @@ def _bits(values: object, what: str, most: int, *, last: int | None = None) -> i
 
 
 class ScheduleColumns(msgspec.Struct):
-    """The columns of a task that say when it runs, by the server's names."""
+    """The columns of a task that say when it runs."""
 
     task_type: str = ""
     run_time_date: Moment | None = None
@@ -235,7 +235,7 @@ _DURATION: Final = re.compile(r"(?:(\d+)D)?(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?", r
 
 
 def actions_of(rows: Sequence[Mapping[str, Any]]) -> tuple[TaskAction, ...]:
-    """What a task does, but for what is neither a script nor a command."""
+    """The actions of a task that are scripts or commands, without those that can't be read."""
     found: list[TaskAction] = []
     for row in rows:
         more: dict[str, Any] = {name: row[name] for name in ("name", "timeout") if row.get(name) is not None}
@@ -252,12 +252,12 @@ def actions_of(rows: Sequence[Mapping[str, Any]]) -> tuple[TaskAction, ...]:
                     msgspec.convert({**more, "type": "script", "script": row["script"]}, ScriptAction)
                 )
         except (msgspec.ValidationError, KeyError, TypeError, AttributeError):
-            continue  # as odd as one of another type, and told by what is missing
+            continue  # like an action of another type: it is missing in the result
     return tuple(found)
 
 
 def timing_of(row: ScheduleColumns) -> TaskSchedule | None:
-    """When a task runs; None for a type, or a value, that `schedule_body` would not make."""
+    """When a task runs; None for a type or a value that `schedule_body` doesn't write."""
     try:
         return _KINDS[row.task_type](row)
     except (LookupError, ValueError):
@@ -267,7 +267,7 @@ def timing_of(row: ScheduleColumns) -> TaskSchedule | None:
 _KINDS: Final[Mapping[str, Callable[[ScheduleColumns], TaskSchedule]]] = {
     "manual": lambda _: Manual(),
     "onboarding": lambda _: OnBoarding(),
-    # Its check may have been removed since, and then nothing starts it.
+    # Its check may have been deleted; then nothing starts it, and this raises.
     "checkfailure": lambda row: OnFailure(check=_there(row.assigned_check)),
     "runonce": lambda row: Once(**_times_of(row)),
     "daily": lambda row: Daily(every=_there(row.daily_interval), **_times_of(row)),
@@ -323,7 +323,7 @@ def _weekdays_of(row: ScheduleColumns) -> tuple[str, ...]:
 
 
 def _bits_of(mask: int | None, most: int, last: int = 0) -> tuple[Any, ...]:
-    """The places of a mask that are set, from 1; `last` is the bit of the last one there is."""
+    """The numbers of the bits that are set, from 1; `last` is the bit that means "last"."""
     if not mask or not 0 < mask < max(last << 1, 1 << most):
         raise ValueError(mask)
     places = [place for place in range(1, most + 1) if mask >> (place - 1) & 1]

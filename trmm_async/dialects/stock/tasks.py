@@ -1,8 +1,7 @@
-"""Automated tasks as a stock server spells them: task types with bit masks in place of cron.
+"""Automated tasks of a stock server, which has task types with bit masks instead of cron expressions.
 
-Here the ones by a cron expression are written, and all are read. A task's time is a wall clock's on the
-agent, though it is written with a Z. Facts: Tactical RMM's own source (`autotasks/models.py` and
-`constants.py`).
+Writes tasks with a cron expression, and reads all tasks. The time of a task is that of the agent's clock,
+although it is sent with a Z. Facts: the source of Tactical RMM (`autotasks/models.py` and `constants.py`).
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,7 +12,7 @@ import msgspec
 
 from trmm_async import codec
 from trmm_async.cron import cron_values
-from trmm_async.dialects.base import TaskOrder
+from trmm_async.dialects.base import TaskOrder, seconds_of
 from trmm_async.dialects.stock.task_orders import (
     INSTANCE_POLICIES,
     LAST_DAY,
@@ -32,7 +31,7 @@ _SCRIPT_SECONDS: Final = 90
 
 
 class _Outcome(msgspec.Struct, frozen=True):
-    """What there is of a task on an agent; nothing of it where results are not told."""
+    """The result of a task on an agent; all None where the server sends no results."""
 
     status: str | None = None
     last_run: Moment | None = None
@@ -69,10 +68,10 @@ class _Row(ScheduleColumns, kw_only=True):
 
 
 def task_body(order: TaskOrder) -> dict[str, Any]:
-    """The body of the call that makes it.
+    """The body of the call that creates a task.
 
     Raises:
-        UnsupportedError: the schedule is one that a stock server has no task type for.
+        UnsupportedError: a stock server has no type of task for this schedule.
     """
     action = {
         "type": "script",
@@ -126,7 +125,7 @@ def _unsupported(schedule: str, why: str) -> UnsupportedError:
 
 
 def tasks_of(agent_ids: Mapping[int, str]) -> codec.ListDecoder[list[Task]]:
-    """Reads the tasks of a list; `agent_ids` by the integers that stand for them here."""
+    """Reads a list of tasks; `agent_ids` by the integers that the server has for agents."""
     return codec.listed(_Row, partial(_noun, agent_ids=agent_ids))
 
 
@@ -138,7 +137,7 @@ class Owner(msgspec.Struct, frozen=True):
 
 
 def task_of(body: bytes) -> tuple[Task, Owner]:
-    """One task, without its agent's id, and what it belongs to."""
+    """One task, without its agent's id, and its owner."""
     task = _noun(codec.decoder(_Row)(body), {})
     rest = {
         name: value
@@ -199,17 +198,16 @@ _INSTANCE_POLICY_OF: Final[Mapping[int | None, str]] = dict(enumerate(INSTANCE_P
 def _result(told: _Outcome) -> ScriptResult | None:
     if told.last_run is None:
         return None
-    try:
-        seconds = None if told.execution_time is None else float(told.execution_time)
-    except ValueError:
-        seconds = None
     return ScriptResult(
-        retcode=told.retcode, stdout=told.stdout or "", stderr=told.stderr or "", execution_time=seconds
+        retcode=told.retcode,
+        stdout=told.stdout or "",
+        stderr=told.stderr or "",
+        execution_time=seconds_of(told.execution_time),
     )
 
 
 def _cron(row: _Row) -> str | None:
-    """The schedule in five fields; None where they can't say it."""
+    """The schedule as five fields of cron; None if they can't express it."""
     if row.run_time_date is None or row.task_repetition_interval:
         return None
     at = f"{row.run_time_date.minute} {row.run_time_date.hour}"
@@ -236,7 +234,7 @@ def _mask(values: Iterable[int], least: int) -> int:
 
 
 def _list(mask: int, size: int, least: int) -> str:
-    """The values of a mask as a cron field; empty where it has none that such a field can have."""
+    """The values of a mask as a field of cron; empty if the mask has none of them."""
     if mask == (1 << size) - 1:
         return "*"
     return ",".join(str(place + least) for place in range(size) if mask >> place & 1)

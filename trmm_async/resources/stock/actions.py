@@ -14,7 +14,7 @@ from trmm_async.dialects.stock.agents import agent_ids_if_allowed, all_known
 from trmm_async.dialects.stock.commands import PING, RUN, CommandRun, run_command
 from trmm_async.dialects.stock.endpoint import act, put, read, send
 from trmm_async.dialects.stock.explanations import counted
-from trmm_async.dialects.stock.history import AGENT_HISTORY, EVERYTHING, FOREVER, SCRIPTS, instant
+from trmm_async.dialects.stock.history import AGENT_HISTORY, EVERYTHING, FOREVER, SCRIPTS
 from trmm_async.errors import AgentLostError, InvalidRequestError, TimeoutError
 from trmm_async.models import Agent, CommandResult, Discreet, HistoryEntry, no_extra
 from trmm_async.resources.names import AnyClient, AnySite
@@ -340,7 +340,7 @@ class AgentActions(Resource):
         """
         query: dict[str, object] = {}
         if since is not None:
-            query = {"start": instant(arguments.moment(since, "since")), "end": FOREVER}
+            query = {"start": codec.instant(arguments.moment(since, "since")), "end": FOREVER}
         if limit is not None:
             query["limit"] = arguments.integer(limit, "limit", minimum=1, maximum=_INTEGER_MOST)
         return await self._send(SCRIPTS, query=query)

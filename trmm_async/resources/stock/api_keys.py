@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any, ClassVar, Final, TypedDict, Unpack
 
-from trmm_async import arguments
+from trmm_async import arguments, codec
 from trmm_async.calls import Call, Steps, plan
 from trmm_async.dialects.stock.creation import make
 from trmm_async.dialects.stock.endpoint import Wire, delete, put, read, send
@@ -58,7 +58,7 @@ def _name(value: object, what: str) -> str:
 
 def _expires(value: object, what: str) -> str:
     del what
-    return arguments.expiry(value).isoformat().replace("+00:00", "Z")
+    return codec.instant(arguments.expiry(value))
 
 
 _CHECKS: Final[arguments.Checks] = {

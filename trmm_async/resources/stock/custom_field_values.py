@@ -1,10 +1,10 @@
 """Values of custom fields: of agents, clients and sites."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final, Protocol, TypedDict, TypeVar
 
-from trmm_async import arguments
+from trmm_async import arguments, codec
 from trmm_async.calls import Call, Steps, plan
 from trmm_async.dialects.stock.creation import make
 from trmm_async.dialects.stock.endpoint import Endpoint
@@ -130,7 +130,7 @@ def _moment(field: CustomField, value: object) -> str | None:
     if isinstance(value, datetime):
         if value.utcoffset() is None:
             raise _wrong(field, "a datetime that says its time zone", value)
-        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        return codec.instant(value)
     if value and not reads_as_time(value):
         raise _wrong(field, 'a datetime, or a text as "2030-01-31T09:00:00Z"', value)
     return _text(field, value)
