@@ -1,37 +1,22 @@
 """How careful a run is, over real servers of both kinds."""
 
 import asyncio
-import gc
-import tracemalloc
-from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.servers import at_once, count, served, until
+from tests.fleet.careful import fleet, posts, streamed
+from tests.servers import at_once, count
 from trmm_async import (
-    TRMM,
     Counts,
     Done,
     InvalidRequestError,
     Skipped,
     UnsupportedError,
 )
-from trmm_async.testing import Simulator
-
-
-@asynccontextmanager
-async def fleet(dialect: str, agents: int = 20, **world: Any) -> AsyncIterator[tuple[Simulator, TRMM]]:
-    async with served(dialect, agents=agents, **world) as both:
-        yield both
-
-
-def posts(server: Simulator) -> int:
-    return count(server, "POST")
 
 
 class TestCanary:
@@ -68,12 +53,6 @@ class TestCanary:
             await run
             assert run.stopped == "a canary did not succeed"
             assert [each.agent_id for each in server.runs] == server.agent_ids[:1]
-
-
-async def streamed(agent_ids: list[str]) -> AsyncIterator[str]:
-    for agent_id in agent_ids:
-        await asyncio.sleep(0)
-        yield agent_id
 
 
 class TestBatches:
@@ -170,73 +149,6 @@ class TestSplay:
             assert len(server.runs) == run.counts.done
 
 
-class TestOffline:
-    async def test_those_are_skipped_if_that_is_wished(self, dialect: str) -> None:
-        async with fleet(dialect, agents=5) as (server, trmm):
-            gone = server.agent_ids[2]
-            server.go_offline(gone)
-            outcomes = await trmm.fleet.run_script(server.agent_ids, 1, skip_offline=True)
-            assert [type(outcome) for outcome in outcomes] == [Done, Done, Skipped, Done, Done]
-            assert outcomes[2] == Skipped(gone, "it is offline", hostname=server.agents[2].hostname)
-            assert count(server, "GET", "/agents/") >= 1
-
-    async def test_those_are_run_when_they_come_back(self, dialect: str) -> None:
-        async with fleet(dialect, agents=5) as (server, trmm):
-            gone, stays = server.agent_ids[1], server.agent_ids[2]
-            server.go_offline(gone)
-            server.go_offline(stays)
-            trmm.fleet.poll = 0.1
-            async with trmm.fleet.run_script(server.agent_ids, 1, when_online=timedelta(seconds=3)) as run:
-                outcomes = [await anext(run) for _ in range(3)]
-                assert run.counts.pending == 2
-                server.come_online(gone)
-                outcomes += [outcome async for outcome in run]
-            assert {outcome.agent_id for outcome in outcomes[:3]} == set(server.agent_ids) - {gone, stays}
-            assert isinstance(outcomes[3], Done)
-            assert outcomes[3].agent_id == gone
-            assert isinstance(outcomes[4], Skipped)
-            assert outcomes[4].reason == "it is offline, and did not come back within 0:00:03"
-
-    async def test_events_tell_who_is_back_where_there_are_any(self) -> None:
-        async with fleet("gateway", agents=3) as (server, trmm):
-            gone = server.agent_ids[1]
-            server.go_offline(gone)
-            trmm.fleet.poll = 1000.0
-            async with trmm.fleet.run_script(server.agent_ids, 1, when_online=timedelta(seconds=20)) as run:
-                await anext(run)
-                await server.wait_for_subscribers(gone)
-                await until(lambda: run.counts.pending == 1)
-                # The subscription stands when it knows how things stood.
-                await asyncio.sleep(0.2)
-                server.come_online(gone)
-                rest = [outcome async for outcome in run]
-            assert [type(outcome) for outcome in rest] == [Done, Done]
-
-    async def test_a_stop_does_not_wait_for_them(self, dialect: str) -> None:
-        async with fleet(dialect, agents=3) as (server, trmm):
-            server.go_offline(server.agent_ids[0])
-            async with trmm.fleet.run_script(server.agent_ids, 1, when_online=timedelta(hours=1)) as run:
-                outcomes = [await anext(run), await anext(run)]
-                run.stop()
-                outcomes += [outcome async for outcome in run]
-            assert [type(outcome) for outcome in outcomes] == [Done, Done, Skipped]
-
-    async def test_leaving_does_not_wait_either(self, dialect: str) -> None:
-        async with fleet(dialect, agents=3) as (server, trmm):
-            server.go_offline(server.agent_ids[0])
-            async with trmm.fleet.run_script(server.agent_ids, 1, when_online=timedelta(hours=1)) as run:
-                await anext(run)
-            assert run.counts.total == 3
-            assert run.counts.pending == 0
-
-    async def test_a_server_that_does_not_say_who_is_offline_gets_nothing(self, dialect: str) -> None:
-        async with fleet(dialect, agents=3) as (server, trmm):
-            server.fail("GET", "/agents/", status=403, times=None)
-            outcomes = await trmm.fleet.run_script(server.agent_ids, 1, skip_offline=True)
-            assert {type(outcome).__name__ for outcome in outcomes} == {"Failed"}
-            assert posts(server) == 0
-
-
 class TestDryRun:
     async def test_says_what_would_happen_and_sends_nothing(self, dialect: str, tmp_path: Path) -> None:
         async with fleet(dialect, agents=6) as (server, trmm):
@@ -301,66 +213,6 @@ class TestStopping:
             assert run.rest == []
             assert run.counts.done == len(server.runs) <= 8
             assert run.counts == Counts(done=len(server.runs), skipped=30 - len(server.runs))
-
-
-class TestStreams:
-    async def test_of_targets_are_read_as_it_goes(self, dialect: str) -> None:
-        async with fleet(dialect, agents=20) as (server, trmm):
-
-            async def targets() -> AsyncIterator[str]:
-                for agent_id in server.agent_ids:
-                    yield agent_id
-
-            run = trmm.fleet.run_script(targets(), 1, canary=2, width=3)
-            outcomes = await run
-            assert {outcome.agent_id for outcome in outcomes} == set(server.agent_ids)
-            assert run.counts == Counts(done=20)
-            assert at_once(server.runs) <= 3
-
-    async def test_a_target_twice_ends_the_run(self, dialect: str) -> None:
-        async with fleet(dialect, agents=2) as (server, trmm):
-
-            async def targets() -> AsyncIterator[str]:
-                for agent_id in [*server.agent_ids, server.agent_ids[0]]:
-                    yield agent_id
-
-            with pytest.raises(InvalidRequestError, match="more than once"):
-                await trmm.fleet.run_script(targets(), 1, width=1)
-            assert max(Counter(run.agent_id for run in server.runs).values()) == 1
-
-    @pytest.mark.parametrize("share", [{"batch": 0.5}, {"max_failures": 0.5}])
-    async def test_have_no_shares(self, dialect: str, share: dict[str, Any]) -> None:
-        async with fleet(dialect, agents=1) as (server, trmm):
-
-            async def targets() -> AsyncIterator[str]:
-                yield server.agent_ids[0]
-
-            with pytest.raises(InvalidRequestError, match="a stream"):
-                trmm.fleet.run_script(targets(), 1, **share)
-
-    @pytest.mark.parametrize("kept", [False, True])
-    async def test_of_tens_of_thousands_cost_little(self, kept: bool, tmp_path: Path) -> None:
-        """With a journal, next to nothing; without one, a digest of each to find doubles by."""
-        many = 40_000 if kept else 20_000
-        journal = tmp_path / "a.db" if kept else None
-
-        async def targets() -> AsyncIterator[str]:
-            for number in range(many):
-                yield f"agent-{number}"
-
-        async with fleet("gateway", agents=1) as (server, trmm):
-            server.revoke_key()
-            tracemalloc.start()
-            try:
-                async with trmm.fleet.run_script(targets(), 1, width=4, journal=journal) as run:
-                    async for _ in run:
-                        break
-                    gc.collect()
-                    held, _ = tracemalloc.get_traced_memory()
-            finally:
-                tracemalloc.stop()
-            assert held < (1_000_000 if kept else 4_000_000)
-            assert not kept or run.counts.total == many
 
 
 class TestGroups:

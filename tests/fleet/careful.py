@@ -1,0 +1,28 @@
+"""Servers of either kind, and targets that come as a stream."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from tests.servers import count, served
+from trmm_async import (
+    TRMM,
+)
+from trmm_async.testing import Simulator
+
+
+@asynccontextmanager
+async def fleet(dialect: str, agents: int = 20, **world: Any) -> AsyncIterator[tuple[Simulator, TRMM]]:
+    async with served(dialect, agents=agents, **world) as both:
+        yield both
+
+
+def posts(server: Simulator) -> int:
+    return count(server, "POST")
+
+
+async def streamed(agent_ids: list[str]) -> AsyncIterator[str]:
+    for agent_id in agent_ids:
+        await asyncio.sleep(0)
+        yield agent_id
