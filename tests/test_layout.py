@@ -51,7 +51,8 @@ TESTED_BY_OTHERS: Final = """
     resources/snapshots
     script_runs/commands script_runs/tracked
     shared/examination shared/queue shared/store shared/window
-    stream/arrivals stream/filters stream/runs stream/settings stream/snapshots
+    stream/arrivals stream/filters stream/reader_position stream/runs stream/settings
+    stream/snapshots
     testing/stock/accounts testing/stock/agent_shapes testing/stock/alert_templates
     testing/stock/core testing/stock/custom_fields testing/stock/database testing/stock/diary
     testing/stock/dispatch testing/stock/endpoint testing/stock/fleetwork testing/stock/late

@@ -1,42 +1,31 @@
 """The fleet as it stands, over both kinds of server: what a mirror shows, tells and costs, and who waits."""
 
 import asyncio
-import gc
-import tracemalloc
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import UTC, datetime, timedelta
-from typing import Any, Self
+from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
+from tests.mirror.told import Told
 from tests.servers import served, until
 from trmm_async import (
     TRMM,
-    Agent,
     AgentOffline,
-    AgentOnline,
-    Alert,
     AlertEvent,
     Change,
-    ClientRef,
     ClosedError,
-    ConnectionFailedError,
-    Event,
     Gap,
     InvalidRequestError,
     Live,
     Mirror,
     MirrorSettings,
-    NotFoundError,
     PermissionDeniedError,
-    SiteRef,
     StreamSettings,
     TimeoutError,
     UnknownNameError,
 )
-from trmm_async.mirror.feeds import resync
-from trmm_async.mirror.state import MirrorState
 from trmm_async.testing import Simulator
 
 QUICK = MirrorSettings(
@@ -245,29 +234,6 @@ class TestOnAGateway:
             MirrorSettings(**wrong)
 
 
-class Told:
-    """A source of events that is no subscription of ours."""
-
-    def __init__(self, *events: Event) -> None:
-        self.queue: asyncio.Queue[Event] = asyncio.Queue()
-        for event in events:
-            self.queue.put_nowait(event)
-        self.is_open = False
-
-    async def __aenter__(self) -> Self:
-        self.is_open = True
-        return self
-
-    async def __aexit__(self, *error: object) -> None:
-        self.is_open = False
-
-    def __aiter__(self) -> "Told":
-        return self
-
-    async def __anext__(self) -> Event:
-        return await self.queue.get()
-
-
 async def test_a_mirror_may_be_kept_by_other_events(dialect: str) -> None:
     settings = MirrorSettings(resync=3600)
     now = datetime.now(UTC)
@@ -320,194 +286,3 @@ class TestOneLook:
         before = len(server.requests)
         await asyncio.sleep(0.2)
         assert len(server.requests) == before
-
-
-class TestWaitingForAgents:
-    async def test_for_a_status_or_a_predicate(self, dialect: str) -> None:
-        async with served(dialect, agents=3) as (server, trmm):
-            who, other, _ = server.agent_ids
-            agent = await trmm.agents.wait_until(who, "online", timeout=20)
-            assert (agent.agent_id, agent.status) == (who, "online")
-            both = await trmm.agents.wait_until([other, agent], lambda agent: agent.hostname, timeout=20)
-            assert [one.agent_id for one in both] == [other, who]
-
-    async def test_for_all_of_several(self, dialect: str) -> None:
-        async with served(dialect, agents=3) as (server, trmm):
-            who, other, _ = server.agent_ids
-            server.go_offline(who)
-            with pytest.raises(TimeoutError, match=f"^{who}: not so within"):
-                await trmm.agents.wait_until([who, other], "online", timeout=0.3)
-
-    async def test_for_one_that_is_not_there(self, dialect: str) -> None:
-        nobody = "NoSuchAgentIsOnThisServerAtAll"
-        async with served(dialect, agents=1) as (_, trmm):
-            with pytest.raises(NotFoundError):
-                await trmm.agents.wait_until(nobody, "online", timeout=20)
-            with pytest.raises(TimeoutError):
-                await trmm.agents.wait_until(nobody, "online", timeout=0.2, missing_ok=True)
-
-    async def test_outlives_a_look_that_fails(self, dialect: str) -> None:
-        async with served(dialect, agents=1) as (server, trmm):
-            server.fail("GET", server.agent_ids[0], status=503)
-            assert (
-                await trmm.agents.wait_until(server.agent_ids[0], "online", timeout=30)
-            ).status == "online"
-
-    async def test_looks_when_events_say_that_it_may_be_so(self, dialect: str) -> None:
-        """And believes the server, not them."""
-        source = Told()
-        async with served(dialect, agents=2) as (server, trmm):
-            who, other = server.agent_ids
-            server.go_offline(who)
-            server.go_offline(other)
-            both = trmm.agents.wait_until([who, other], "Online", timeout=20, source=source)
-            waiting = asyncio.create_task(both)
-            poller = trmm._api.shared_poller
-            await until(lambda: poller.polls == 1)
-            for told in (AgentOffline(agent_id=who), AgentOnline(agent_id="another")):
-                source.queue.put_nowait(told)
-            await until(source.queue.empty)
-            assert poller.polls == 1
-            source.queue.put_nowait(AgentOnline(agent_id=who))
-            await until(lambda: poller.polls == 2)
-            assert not waiting.done()
-            server.come_online(who)
-            server.come_online(other)
-            source.queue.put_nowait(AgentOnline(agent_id=other))
-            assert [agent.status for agent in await waiting] == ["online", "online"]
-            assert poller.polls <= 3
-            assert not source.is_open
-
-    async def test_ends_with_its_events(self, dialect: str) -> None:
-        @asynccontextmanager
-        async def none() -> AsyncIterator[AsyncIterator[Event]]:
-            async def events() -> AsyncIterator[Event]:
-                nothing: tuple[Event, ...] = ()
-                for event in nothing:
-                    yield event
-
-            yield events()
-
-        async with served(dialect, agents=1) as (server, trmm):
-            with pytest.raises(ConnectionFailedError, match="have ended"):
-                await trmm.agents.wait_until(server.agent_ids[0], "offline", timeout=20, source=none())
-            source = Told()
-            with pytest.raises(ZeroDivisionError):
-                await trmm.agents.wait_until(server.agent_ids[0], lambda agent: 1 / 0, source=source)
-            with pytest.raises(TimeoutError, match="not so within"):
-                await trmm.agents.wait_until(server.agent_ids[0], "offline", timeout=0.1, source=source)
-            assert not source.is_open
-
-    async def test_that_is_cancelled_leaves_nothing(self, dialect: str) -> None:
-        async with served(dialect, agents=1) as (server, trmm):
-            waiting = asyncio.create_task(trmm.agents.wait_until(server.agent_ids[0], "offline"))
-            await until(lambda: server.requests)
-            waiting.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await waiting
-
-    @pytest.mark.parametrize("wrong", ["up", 5, None])
-    async def test_for_nothing_is_refused(self, wrong: Any) -> None:
-        async with served("stock", agents=1) as (server, trmm):
-            with pytest.raises(InvalidRequestError):
-                await trmm.agents.wait_until(server.agent_ids[0], wrong)
-            with pytest.raises(InvalidRequestError):
-                await trmm.agents.wait_until([], "online")
-            assert server.requests == []
-
-
-class TestARebootThatIsWaitedFor:
-    async def test_is_over_when_the_boot_time_is_later(self) -> None:
-        async with served("stock", agents=1) as (server, trmm):
-            who = server.agent_ids[0]
-            before = (await trmm.agents.get(who)).boot_time
-            agent = await trmm.agents.reboot(who, wait=30)
-            assert before is not None
-            assert agent.boot_time is not None
-            assert agent.boot_time > before
-
-    async def test_with_a_time_is_refused(self) -> None:
-        async with served("stock", agents=1) as (server, trmm):
-            with pytest.raises(InvalidRequestError, match="exclude each other"):
-                await trmm.agents.reboot(server.agent_ids[0], at=datetime.now(UTC), wait=5)  # type: ignore[call-overload]
-            assert server.requests == []
-
-
-class TestAPicture:
-    """What a mirror holds, by itself: in counts, so that it is alike on every machine."""
-
-    def agents(self, count: int, seen: datetime, status: str = "online") -> list[Agent]:
-        return [
-            Agent(
-                agent_id=f"agent{number:040}",
-                hostname=f"HOST-{number}",
-                client=ClientRef(id=number % 9, name="Acme"),
-                site=SiteRef(id=number % 30, name="Jakarta Office"),
-                operating_system=f"Microsoft Windows 11 Pro, build {number}",
-                public_ip=f"203.0.113.{number}",
-                local_ip=f"192.168.0.{number}",
-                last_seen=seen,
-                status=status,
-            )
-            for number in range(count)
-        ]
-
-    async def test_takes_little_more_memory_than_the_agents(self) -> None:
-        now = datetime.now(UTC)
-        tracemalloc.start()
-        try:
-            listed = self.agents(4000, now)
-            alone = tracemalloc.get_traced_memory()[0]
-            state = MirrorState(inventory=True, custom_fields=True)
-            await resync(state, listed, [], lambda _: True, lambda _: False)
-            del listed
-            gc.collect()
-            assert tracemalloc.get_traced_memory()[0] <= 1.3 * alone
-        finally:
-            tracemalloc.stop()
-        assert len(state.agents) == 4000
-
-    async def test_gives_the_event_loop_its_turn_while_it_is_brought_up_to_date(self) -> None:
-        turns = 0
-
-        async def count_turns() -> None:
-            nonlocal turns
-            while True:
-                await asyncio.sleep(0)
-                turns += 1
-
-        now = datetime.now(UTC)
-        state = MirrorState(inventory=False, custom_fields=False)
-        alerts = [Alert(id=number, agent_id=f"agent{number % 1000:040}") for number in range(5000)]
-        counting = asyncio.create_task(count_turns())
-        for status in ("online", "offline"):
-            turns = 0
-            await resync(state, self.agents(1000, now, status), alerts, lambda _: True, lambda _: False)
-            assert turns >= 1000 / 100 + 5000 / 1000
-        counting.cancel()
-        assert len(state.alerts) == 1000
-
-    async def test_keeps_the_object_of_what_has_not_changed(self) -> None:
-        now = datetime.now(UTC)
-        state = MirrorState(inventory=True, custom_fields=True)
-        changes = state.changes()
-        await resync(state, self.agents(3, now), [], lambda _: True, lambda _: False)
-        first = dict(state.agents)
-        for _ in range(3):
-            assert (await anext(changes)).before is None
-        await resync(state, self.agents(3, now), [], lambda _: True, lambda _: False)
-        assert all(state.agents[name] is agent for name, agent in first.items())
-        await resync(state, self.agents(3, now + timedelta(seconds=9)), [], lambda _: True, lambda _: False)
-        assert all(agent.last_seen == now + timedelta(seconds=9) for agent in state.agents.values())
-        assert repr(changes) == "<Changes, 0 waiting>"
-
-    async def test_believes_events_over_lists_of_what_is_live(self) -> None:
-        state = MirrorState(inventory=True, custom_fields=True)
-        now = datetime.now(UTC)
-        await resync(state, self.agents(2, now, "offline"), [], lambda _: True, lambda _: False)
-        alert = Alert(id=1, agent_id=f"agent{0:040}")
-        live = f"agent{0:040}"
-        stale = [alert, Alert(id=2, agent_id=f"agent{1:040}")]
-        await resync(state, self.agents(2, now), stale, lambda _: True, lambda name: name == live)
-        assert [agent.status for agent in state.agents.values()] == ["offline", "online"]
-        assert list(state.alerts) == [f"agent{1:040}"]
