@@ -123,7 +123,7 @@ async def test_every_recorded_delivery_is_taken_or_refused_as_it_should() -> Non
 def test_the_template_is_the_one_that_was_tried_and_the_docs_have_it() -> None:
     tried = json.loads((RECORDINGS / "RECOMMENDED.json").read_text())
     assert json.loads(tried["body"]) == TEMPLATE
-    page = (Path(__file__).parents[2] / "docs" / "events.md").read_text()
+    page = (Path(__file__).parents[2] / "docs" / "webhooks.md").read_text()
     assert tried["body"] in page
     assert tried["headers"] in page
 
