@@ -1,11 +1,15 @@
-"""A peer made of bytes: an HTTP server that does exactly what a test tells it, on a real socket."""
+"""A peer made of bytes: an HTTP server on a real socket that does what a test tells it; and its client."""
 
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from typing import Any
 
+from trmm_async import TRMM
+
+KEY = "SECRET-KEY-31337"
 Handler = Callable[["Peer", "Request", asyncio.StreamWriter], Awaitable[bool]]
 
 
@@ -133,3 +137,14 @@ def in_turn(*replies: bytes | None) -> Handler:
         return True
 
     return handle
+
+
+@asynccontextmanager
+async def client(url: str, **settings: Any) -> AsyncIterator[TRMM]:
+    settings = {"dialect": "gateway", "rate_limit": None, "deployment_rate_limit": None, **settings}
+    async with asyncio.timeout(120), TRMM(url, api_key=KEY, **settings) as trmm:
+        yield trmm
+
+
+def status(code: int, **headers: str) -> bytes:
+    return answer(b'{"detail": "no"}', f"{code} Whatever", **headers)

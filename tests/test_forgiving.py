@@ -19,6 +19,7 @@ import trmm_async.resources
 from tests.each import for_each
 from tests.peer import Peer, always, answer, in_turn, peer
 from tests.properties import many
+from tests.servers import served
 from trmm_async import (
     TRMM,
     AgentOnline,
@@ -38,7 +39,6 @@ from trmm_async import (
 from trmm_async.codec import array_decoder, decoder, exact, http_date, shifted, utc
 from trmm_async.dialects import gateway
 from trmm_async.models import EXTRA
-from trmm_async.testing import Simulator
 
 KEY = "SECRET-KEY-31337"
 LATE = "2026-04-21T10:32:15"
@@ -447,10 +447,7 @@ async def test_odd_values_in_frames() -> None:
 
 @pytest.mark.parametrize("dialect", ["gateway", "stock"])
 async def test_what_a_server_usually_tells_is_not_odd(dialect: Any, caplog: pytest.LogCaptureFixture) -> None:
-    async with (
-        Simulator(agents=2, dialect=dialect, rate_limit=None) as server,
-        TRMM(server.url, api_key=server.api_key, dialect=dialect) as trmm,
-    ):
+    async with served(dialect, agents=2) as (server, trmm):
         agents = await trmm.agents.list()
         agent = await trmm.agents.get(agents[0])
         clients = await trmm.clients.list()

@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 
 from tests.clock import skip
-from tests.peer import always, answer, in_turn, peer
+from tests.peer import KEY, always, answer, client, in_turn, peer, status
 from tests.servers import served, until
-from tests.transport.test_sender import KEY, client, status
 from trmm_async import (
     TRMM,
     Attempt,

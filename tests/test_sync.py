@@ -13,7 +13,6 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from typing import Any
 import pytest
 
 import trmm_async
+from tests.cli.stage import Backstage
 from tests.each import for_each
 from tests.servers import DIALECTS
 from tools.sync_stub import PLACE, Stub
@@ -36,67 +36,30 @@ from trmm_async import (
 )
 from trmm_async.sync import TRMM
 from trmm_async.sync.facade import LEFT_OUT, facade_of, is_live, plain_name
-from trmm_async.testing import Simulator
 
 LONGEST = 30.0
 EAGER = StreamSettings(poll_interval=0.05, poll_share=1.0)
 
 
-class Served:
-    """A simulator in a thread of its own; what is to be done with it is done there."""
+class Served(Backstage):
+    """A simulator in a thread of its own, and synchronous clients of it."""
 
-    def __init__(self, simulator: Simulator, loop: asyncio.AbstractEventLoop) -> None:
-        self.simulator = simulator
-        self._loop = loop
-
-    def do(self, work: Callable[[Simulator], Any]) -> Any:
-        async def done() -> Any:
-            return work(self.simulator)
-
-        return asyncio.run_coroutine_threadsafe(done(), self._loop).result(LONGEST)
+    def __init__(self, dialect: str, **world: Any) -> None:
+        settings = {"rate_limit": None, "deployment_rate_limit": None, "agents": 6} | world
+        super().__init__(dialect=dialect, **settings)
 
     def client(self, **settings: Any) -> TRMM:
-        unlimited = {"rate_limit": None, "deployment_rate_limit": None, "dialect": self.simulator.dialect}
-        return TRMM(self.simulator.url, api_key=self.simulator.api_key, **(unlimited | settings))
+        unlimited = {"rate_limit": None, "deployment_rate_limit": None, "dialect": self.server.dialect}
+        return TRMM(self.url, api_key=self.api_key, **(unlimited | settings))
 
     @property
     def agent_ids(self) -> list[str]:
-        return list(self.simulator.agent_ids)
-
-
-@contextmanager
-def served(dialect: str, **world: Any) -> Iterator[Served]:
-    begun: list[Served | BaseException] = []
-    ready = threading.Event()
-    loop = asyncio.new_event_loop()
-    over = asyncio.Event()
-
-    async def main() -> None:
-        try:
-            settings = {"rate_limit": None, "deployment_rate_limit": None, "agents": 6} | world
-            async with Simulator(dialect=dialect, **settings) as simulator:
-                begun.append(Served(simulator, loop))
-                ready.set()
-                await over.wait()
-        finally:
-            ready.set()
-
-    thread = threading.Thread(target=loop.run_until_complete, args=(main(),))
-    thread.start()
-    try:
-        assert ready.wait(LONGEST)
-        (one,) = begun
-        assert isinstance(one, Served)
-        yield one
-    finally:
-        loop.call_soon_threadsafe(over.set)
-        thread.join()
-        loop.close()
+        return list(self.server.agent_ids)
 
 
 @pytest.fixture(scope="module", params=DIALECTS)
 def server(request: pytest.FixtureRequest) -> Iterator[Served]:
-    with served(request.param, script_seconds=(0.001, 0.01)) as one:
+    with Served(request.param, script_seconds=(0.001, 0.01)) as one:
         yield one
 
 
@@ -195,8 +158,8 @@ def test_calls_wait_and_return_what_they_do(trmm: TRMM, server: Served) -> None:
     assert found.agent_id == agents[1].agent_id
     assert trmm.clients.list()
     assert trmm.stats.sent >= 4
-    assert trmm.dialect == server.simulator.dialect
-    assert trmm.url == server.simulator.url
+    assert trmm.dialect == server.server.dialect
+    assert trmm.url == server.url
 
 
 def test_a_list_is_iterated(trmm: TRMM, server: Served) -> None:
@@ -290,7 +253,7 @@ def test_a_mirror_is_a_mapping_of_one_moment(trmm: TRMM, server: Served) -> None
         assert mirror.fresh
         with mirror.changes() as changes:
             server.do(lambda one: one.go_offline(who))
-            if server.simulator.dialect == "gateway":
+            if server.server.dialect == "gateway":
                 mirror.wait_until(lambda now: now[who].status == "offline", timeout=LONGEST)
                 change = next(changes)
                 assert (change.agent_id, change.after and change.after.status) == (who, "offline")
@@ -330,7 +293,7 @@ def test_attributes_are_read_and_set(trmm: TRMM) -> None:
 
 
 def test_maintenance_is_a_block() -> None:
-    with served("stock") as server, server.client() as trmm:
+    with Served("stock") as server, server.client() as trmm:
         with trmm.maintenance(*server.agent_ids[:2]):
             assert [one.maintenance_mode for one in trmm.agents.list()].count(True) == 2
         assert not any(one.maintenance_mode for one in trmm.agents.list())
@@ -473,8 +436,8 @@ class TestTheEnd:
             # On a busy machine a turn of the loop may take long, which asyncio then tells.
             "logging.getLogger('asyncio').setLevel(logging.ERROR)\n"
             "from trmm_async.sync import TRMM\n"
-            f"trmm = TRMM({server.simulator.url!r}, api_key={server.simulator.api_key!r},"
-            f" dialect={server.simulator.dialect!r}, rate_limit=None)\n"
+            f"trmm = TRMM({server.url!r}, api_key={server.api_key!r},"
+            f" dialect={server.server.dialect!r}, rate_limit=None)\n"
             "print(len(trmm.agents.list()))\n"
         )
         done = subprocess.run(
@@ -506,17 +469,17 @@ def test_a_key_may_be_asked_for_in_a_thread(server: Served) -> None:
 
     def ask() -> str:
         asked.append(threading.current_thread().name)
-        return server.simulator.api_key
+        return server.api_key
 
-    with TRMM(server.simulator.url, api_key=ask, dialect=server.simulator.dialect) as trmm:  # type: ignore[arg-type]
+    with TRMM(server.url, api_key=ask, dialect=server.server.dialect) as trmm:  # type: ignore[arg-type]
         assert trmm.clients.list()
     assert asked == ["trmm_async: a callback"]
 
 
 def test_it_is_made_by_the_environment(server: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TRMM_URL", server.simulator.url)
-    monkeypatch.setenv("TRMM_API_KEY", server.simulator.api_key)
-    monkeypatch.setenv("TRMM_DIALECT", server.simulator.dialect)
+    monkeypatch.setenv("TRMM_URL", server.url)
+    monkeypatch.setenv("TRMM_API_KEY", server.api_key)
+    monkeypatch.setenv("TRMM_DIALECT", server.server.dialect)
     with TRMM.from_env() as trmm:
         assert trmm.agents.list()
 

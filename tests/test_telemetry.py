@@ -17,9 +17,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, StatusCode
 
 import trmm_async.sync
-from tests.peer import always, answer, in_turn, peer
+from tests.peer import KEY, always, answer, client, in_turn, peer, status
 from tests.servers import served, until
-from tests.transport.test_sender import KEY, client, status
 from trmm_async import (
     TRMM,
     ConnectionFailedError,

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from tests.servers import count, served
@@ -12,10 +12,10 @@ from trmm_async import (
 from trmm_async.testing import Simulator
 
 
-@asynccontextmanager
-async def fleet(dialect: str, agents: int = 20, **world: Any) -> AsyncIterator[tuple[Simulator, TRMM]]:
-    async with served(dialect, agents=agents, **world) as both:
-        yield both
+def fleet(
+    dialect: str, agents: int = 20, **world: Any
+) -> AbstractAsyncContextManager[tuple[Simulator, TRMM]]:
+    return served(dialect, agents=agents, **world)
 
 
 def posts(server: Simulator) -> int:

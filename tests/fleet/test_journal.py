@@ -7,7 +7,7 @@ import sqlite3
 import stat
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import AbstractAsyncContextManager, closing
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 
 import pytest
@@ -37,12 +37,10 @@ ORDER = Order(server="https://x.example", script=1, args=("a",), timeout=30, bat
 IDS = [f"agent-{number:04}" for number in range(1200)]
 
 
-@asynccontextmanager
-async def fleet(dialect: str, agents: int = 12) -> AsyncIterator[tuple[Simulator, TRMM]]:
-    async with served(
+def fleet(dialect: str, agents: int = 12) -> AbstractAsyncContextManager[tuple[Simulator, TRMM]]:
+    return served(
         dialect, agents=agents, script_seconds=(0.001, 0.02), client={"report_grace": 0.5}, longest=60
-    ) as both:
-        yield both
+    )
 
 
 class TestTheFile:

@@ -1,6 +1,5 @@
 """Agents, as either kind of server has them; what only a stock server has of them is refused by a gateway."""
 
-import asyncio
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -20,7 +19,6 @@ from trmm_async import (
 )
 from trmm_async.resources.agents import Agents
 from trmm_async.resources.resource import Resource
-from trmm_async.testing import Simulator
 
 KEY = "key-for-tests"
 KEY_PATH = r"HKEY_LOCAL_MACHINE\SOFTWARE\Acme"
@@ -96,11 +94,7 @@ def test_every_method_is_tried_on_a_gateway() -> None:
 @pytest.mark.parametrize("name", WHATEVER)
 async def test_a_gateway_has_none_of_it(name: str) -> None:
     method, (given, named) = name.partition(" ")[0], WHATEVER[name]
-    async with (
-        asyncio.timeout(30),
-        Simulator(agents=1) as server,
-        TRMM(server.url, api_key=server.api_key, dialect="gateway") as trmm,
-    ):
+    async with served("gateway", agents=1) as (server, trmm):
         with pytest.raises(UnsupportedError, match=rf"agents\.{re.escape(method)}\b"):
             await attrgetter(method)(trmm.agents)(*given, **named)
         assert server.requests == []

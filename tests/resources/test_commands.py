@@ -14,6 +14,7 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.servers import served
 from trmm_async import (
     TRMM,
     APIError,
@@ -291,10 +292,7 @@ async def refusal(stream: CommandStream) -> BaseException:
 
 
 async def test_without_a_login_nothing_is_sent() -> None:
-    async with (
-        Simulator(agents=1, dialect="stock") as server,
-        TRMM(server.url, api_key=server.api_key, dialect="stock") as trmm,
-    ):
+    async with served("stock", agents=1) as (server, trmm):
         error = await refusal(trmm.agents.stream_command(server.agent_ids[0], "x"))
         assert isinstance(error, AuthenticationError)
         assert "trmm.login(" in str(error)
@@ -385,10 +383,7 @@ async def test_a_blocked_user_is_refused_with_a_fresh_token_too() -> None:
 
 
 async def test_a_gateway_has_none_of_it() -> None:
-    async with (
-        Simulator(agents=1) as server,
-        TRMM(server.url, api_key=server.api_key, dialect="gateway") as trmm,
-    ):
+    async with served("gateway", agents=1) as (server, trmm):
         error = await refusal(trmm.agents.stream_command(server.agent_ids[0], "x"))
         assert isinstance(error, UnsupportedError)
         assert "agents.stream_command" in str(error)

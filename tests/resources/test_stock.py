@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 import trmm_async
-from tests.servers import stock
+from tests.servers import served, stock
 from trmm_async import (
     TRMM,
     ApiKey,
@@ -37,7 +37,6 @@ from trmm_async.models import Discreet, Extra
 from trmm_async.resources.stock.audit_log import AuditEntry, AuditPage
 from trmm_async.resources.stock.core import ServerSettings
 from trmm_async.resources.stock.key_store import KeyStoreEntry
-from trmm_async.testing import Simulator
 
 KINDS: list[type[msgspec.Struct]] = [
     kind
@@ -252,10 +251,7 @@ ONLY_STOCK: dict[str, Callable[[TRMM], Coroutine[Any, Any, Any]]] = {
 
 @pytest.mark.parametrize("feature", ONLY_STOCK)
 async def test_a_gateway_has_none_of_it_and_is_not_asked(feature: str) -> None:
-    async with (
-        Simulator(agents=0) as server,
-        TRMM(server.url, api_key=server.api_key, dialect="gateway") as trmm,
-    ):
+    async with served("gateway", agents=0) as (server, trmm):
         with pytest.raises(UnsupportedError, match=feature.partition(" of ")[0]):
             await ONLY_STOCK[feature](trmm)
         assert server.requests == []

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.servers import served
 from tests.stream.fake_gateway import (
     Gateway,
     Rest,
@@ -17,11 +18,9 @@ from tests.stream.fake_gateway import (
     subscribe,
     until,
 )
-from trmm_async import TRMM
 from trmm_async.errors import ClosedError, InvalidRequestError, NotFoundError
 from trmm_async.events import AgentOffline, AgentOnline, AlertEvent, Ended, Event, Gap, Live, ScriptOutput
 from trmm_async.stream.fanout import Consumer
-from trmm_async.testing import Simulator
 
 gateway = pytest.fixture(running)
 nothing_left = pytest.fixture(autouse=True)(nothing_is_left)
@@ -262,10 +261,7 @@ async def test_a_position_counts_what_consumers_and_callbacks_have_dealt_with(ga
 
 
 async def test_filters_by_client_want_to_know_the_clients() -> None:
-    async with (
-        Simulator(agents=6) as server,
-        TRMM(server.url, api_key=server.api_key, dialect="gateway") as trmm,
-    ):
+    async with served("gateway", agents=6) as (server, trmm):
         agents = await trmm.agents.list()
         first, *others = agents
         other = next(agent for agent in others if agent.client.id != first.client.id)

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.peer import Peer, always, answer, peer
+from tests.peer import KEY, Peer, always, answer, peer
 from tests.properties import many
 from trmm_async import (
     TRMM,
@@ -30,7 +30,6 @@ from trmm_async import (
     ServerError,
 )
 
-KEY = "SECRET-KEY-31337"
 AGENTS = json.dumps([{"agent_id": f"{number:040}", "hostname": "h" * (number % 50)} for number in range(300)])
 LIST = AGENTS.encode()
 BOMB = 40_000_000

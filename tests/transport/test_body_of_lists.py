@@ -15,12 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.peer import Peer, Request, answer, peer
+from tests.peer import Peer, Request, answer, client, peer
 from tests.properties import many
 from trmm_async import TRMM, Agent, ConnectionFailedError, DecodeError, NotFoundError
 from trmm_async.codec import decoder
-
-KEY = "SECRET-KEY-31337"
 
 
 def agents(count: int) -> bytes:
@@ -40,13 +38,6 @@ def agents(count: int) -> bytes:
 
 LONG = agents(3000)
 EXPECTED = decoder(list[Agent])(LONG)
-
-
-@asynccontextmanager
-async def client(url: str, **settings: Any) -> AsyncIterator[TRMM]:
-    settings = {"dialect": "gateway", "rate_limit": None, **settings}
-    async with asyncio.timeout(30), TRMM(url, api_key=KEY, **settings) as trmm:
-        yield trmm
 
 
 def in_pieces(head: bytes, body: bytes, *, cuts: list[int] = [], stay: bool = True) -> Any:  # noqa: B006

@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 
 from tests.clock import skip
-from tests.peer import Handler, Peer, Request, always, answer, in_turn, peer
+from tests.peer import KEY, Handler, Peer, Request, always, answer, client, in_turn, peer, status
 from tests.servers import until
 from trmm_async import (
     TRMM,
@@ -45,21 +45,9 @@ from trmm_async.retry import RetryPolicy
 from trmm_async.testing import Simulator
 from trmm_async.transport import Server, Transport
 
-KEY = "SECRET-KEY-31337"
 RESULT = answer(b'{"execution_time":"0.1","retcode":0,"stdout":"","stderr":""}')
 HTML = b"<html><head><title>502 Bad Gateway</title></head></html>"
 CUT = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\nContent-Type: application/json\r\n\r\n[{"
-
-
-@asynccontextmanager
-async def client(url: str, **settings: Any) -> AsyncIterator[TRMM]:
-    settings = {"dialect": "gateway", "rate_limit": None, "deployment_rate_limit": None, **settings}
-    async with asyncio.timeout(120), TRMM(url, api_key=KEY, **settings) as trmm:
-        yield trmm
-
-
-def status(code: int, **headers: str) -> bytes:
-    return answer(b'{"detail": "no"}', f"{code} Whatever", **headers)
 
 
 class TestReads:

@@ -12,9 +12,10 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from tests.servers import served
 from tests.stream.fake_gateway import all_of, until
 from tests.stream.test_poll_source import client, kinds, quick
-from trmm_async import TRMM, WebhookReceiver
+from trmm_async import WebhookReceiver
 from trmm_async.errors import InvalidRequestError
 from trmm_async.events import AgentOffline, AlertEvent
 from trmm_async.models import Alert
@@ -475,10 +476,7 @@ async def test_an_alert_that_comes_while_a_look_waits_for_the_reader_stands_behi
 
 async def test_a_gateway_has_no_use_for_them() -> None:
     receiver = WebhookReceiver(SECRET)
-    async with (
-        Simulator(agents=1) as server,
-        TRMM(server.url, api_key=server.api_key, dialect="gateway") as trmm,
-    ):
+    async with served("gateway", agents=1) as (server, trmm):
         (who,) = server.agent_ids
         async with trmm.events(who, webhooks=receiver) as events:
             server.raise_alert(who)

@@ -6,7 +6,7 @@ import random
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -35,11 +35,11 @@ from trmm_async.testing import Simulator
 WAITS = {"report_grace": 0.5, "timeout": 8}
 
 
-@asynccontextmanager
-async def fleet(dialect: str, agents: int = 12, **world: Any) -> AsyncIterator[tuple[Simulator, TRMM]]:
+def fleet(
+    dialect: str, agents: int = 12, **world: Any
+) -> AbstractAsyncContextManager[tuple[Simulator, TRMM]]:
     world = {"script_seconds": (0.001, 0.02), **world}
-    async with served(dialect, agents=agents, client=WAITS, longest=100, **world) as both:
-        yield both
+    return served(dialect, agents=agents, client=WAITS, longest=100, **world)
 
 
 @asynccontextmanager
