@@ -1,7 +1,7 @@
-"""Addresses of servers, in the one form in which they are compared. Pure.
+"""Addresses of servers, in one form in which they can be compared. Pure.
 
-Imports nothing. A key goes to no other server than its own, and a journal to no other than it was begun on:
-so two addresses are the same only if every client would knock at the same door with them.
+A key is sent to its own server only, and a journal continues on its own server only. So two addresses count
+as the same only if every client would connect to the same place with them.
 """
 
 import ipaddress
@@ -16,14 +16,14 @@ _API: Final = re.compile(r"/+api/+v3/*\Z", re.IGNORECASE)
 
 
 def normal(url: str) -> str:
-    """The address with scheme and host in small letters, and without what says nothing.
+    """The address with scheme and host in lower case, and without the parts that mean nothing.
 
-    That is a scheme's own port, closing slashes, and `/api/v3`, which is a part of each call's path. A host
-    in other letters than ASCII is written in its xn-- form. The path keeps its case.
+    These are the scheme's default port, trailing slashes, and `/api/v3`, which is in each call's path. A host
+    that is not ASCII is written in its xn-- form. The path keeps its case.
 
     Raises:
-        ValueError: it is no address of a server, or has a user name, a query or a fragment. The text has
-            nothing of it: it may hold a password.
+        ValueError: the text is no address of a server, or has a user name, a query or a fragment. The message
+            contains nothing of the address, which may have a password in it.
     """
     try:
         parts = urlsplit(url.strip())
@@ -39,7 +39,7 @@ def normal(url: str) -> str:
 
 
 def same_server(one: str, other: str) -> bool:
-    """Whether two addresses are those of the same server. One that is none is the same as itself alone."""
+    """Whether two addresses are those of the same server. A text that is no address equals only itself."""
     if one == other:
         return True
     try:

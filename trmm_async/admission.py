@@ -1,10 +1,10 @@
-"""Who may send, and when: the seam between those who send and whatever keeps a server's limits.
+"""The protocols between the code that sends requests and the code that keeps a server's limits.
 
-Over `calls` and `limits`. `pacing` keeps the limits of one process; what keeps them for several
-processes satisfies the same protocols. The transport and the dialer know nothing else.
+`pacing` keeps the limits of one process, `shared` those of several. The transport and the dialer know only
+these protocols.
 
-Whoever keeps a limit elsewhere than in this process can lose it there while this process is paused. So what
-it gives has a lease, and is asked once more (`may_begin`) at the last moment before the first byte leaves.
+A limit that is kept outside of this process may grant a slot to somebody else while this process is paused.
+So a slot has a lease, which is checked once more (`may_begin`) just before the first byte is sent.
 """
 
 from collections.abc import Iterable
@@ -17,21 +17,22 @@ __all__ = ["Limiter", "LimiterFactory", "Slot", "WorkerLease", "WorkerPool", "gi
 
 
 class Slot(Protocol):
-    """The right to send one request. Ends in one of `settle` and `give_back`; later calls do nothing.
+    """The right to send one request. It ends by `settle` or `give_back`; later calls do nothing.
 
-    No method waits or raises. What has to be told to another process is told in the background, by a task of
-    the limiter; a slot of which nothing is told any more ends there by its lease.
+    No method waits or raises. A limiter outside of this process is informed by a task in the background. If
+    it is informed no more, the slot ends there by its lease.
     """
 
     def may_begin(self) -> bool:
-        """Whether the first byte may leave now. False: its lease has run out; send nothing, and give it back.
+        """Whether the first byte may be sent now. False: the lease has expired; send nothing, give it back.
 
-        Judged by a clock of this machine that never goes back, from before the slot was asked for.
+        The lease is measured by a clock of this machine that never goes back, from before the slot was asked
+        for.
         """
         ...
 
     def written(self) -> None:
-        """The request's bytes are on their way, and its answer will be long in coming, or never comes."""
+        """The request's bytes were written, and its answer will take long, or will never come."""
         ...
 
     def settle(self) -> None:
@@ -48,49 +49,49 @@ class Limiter(Protocol):
 
     @property
     def limit(self) -> RateLimit | None:
-        """What it keeps to."""
+        """The limit."""
         ...
 
     @property
     def next_free_in(self) -> float | None:
-        """Seconds until a slot may be free: 0.0 for at once, None where that is not known."""
+        """Seconds until a slot may be free: 0.0 for at once, None if that is not known."""
         ...
 
     def acquire_now(self) -> Slot | None:
-        """A slot, if one is at hand and nobody waits; None otherwise, or always."""
+        """A slot, if one is free, nobody waits, and both are known without asking; otherwise None."""
         ...
 
     async def acquire(self) -> Slot:
         """Wait for a slot, first come, first served. Safe to cancel.
 
         Raises:
-            TRMMError: whether a slot is free can't be known. Nothing may be sent then, and nothing was.
+            TRMMError: the limit can't be asked. Nothing was sent, and nothing may be sent.
         """
         ...
 
     def pause(self, seconds: float) -> None:
-        """The server asked all who use this key to wait that long. Does not wait, and never raises."""
+        """The server asked every user of this key to wait so long. Does not wait, and never raises."""
         ...
 
 
 class WorkerLease(Protocol):
-    """The right to hold one of the server's workers, from before a call is sent until its answer is read."""
+    """The right to occupy one of the server's workers, from before a call is sent to its answer's end."""
 
     def may_begin(self) -> bool:
-        """See `Slot.may_begin`."""
+        """Whether the first byte may be sent now; False if the lease has expired, as for a `Slot`."""
         ...
 
     def release(self) -> None:
-        """The worker is free for others. Does not wait, never raises; twice is the same as once."""
+        """The worker is free for other calls. Does not wait, never raises; may be called twice."""
         ...
 
 
 class WorkerPool(Protocol):
-    """Lets so many calls at once hold a worker of the server (`max_waiting`). Belongs to one event loop."""
+    """Lets at most so many calls occupy a worker at once (`max_waiting`). Belongs to one event loop."""
 
     @property
     def is_full(self) -> bool:
-        """Whether a worker will have to be waited for, as far as that is known."""
+        """Whether the next call has to wait for a worker, as far as that is known."""
         ...
 
     async def acquire(self) -> WorkerLease:
@@ -103,14 +104,14 @@ class WorkerPool(Protocol):
 
 
 class LimiterFactory(Protocol):
-    """Makes what keeps a server's limits. Who made the factory closes what it has opened."""
+    """Makes the limiters of one server. Whoever made the factory closes it."""
 
     def limiter(self, lane: Lane | None, limit: RateLimit | None) -> Limiter:
-        """For the calls of this lane; None: for all calls."""
+        """The limiter of this lane; None: the one for all calls."""
         ...
 
     def workers(self, most: int) -> WorkerPool:
-        """For calls that each hold a worker (`Lane.WORKERS`): at most so many at once."""
+        """A pool for the calls of `Lane.WORKERS`, at most so many at once."""
         ...
 
 

@@ -1,6 +1,6 @@
-"""Texts and bodies that are themselves everywhere but in a `repr`.
+"""Texts and bodies whose `repr` doesn't show them.
 
-Imports nothing. Error reporters write the locals of every frame down, by their `repr`: those of ours, and of
+Error reporters write down the `repr` of the local variables of every frame: of our frames, and of those of
 the libraries that hold a key or a password while they send it.
 """
 
@@ -21,7 +21,7 @@ class HiddenText(str):
 
 
 class HiddenBytes(bytes):
-    """A body that holds one, or what else is nobody's business."""
+    """A body that contains a secret, or other data that nobody else should see."""
 
     def __repr__(self) -> str:
         return "b'***'"
@@ -32,5 +32,5 @@ def hide(value: str) -> HiddenText: ...
 @overload
 def hide(value: T) -> T: ...
 def hide(value: object) -> object:
-    """The same, hidden if it is a text."""
+    """The same value; a text is returned as a `HiddenText`."""
     return HiddenText(value) if isinstance(value, str) else value

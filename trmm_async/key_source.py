@@ -1,6 +1,6 @@
-"""The API key of a client that a callable gives: asked for when it is needed, and once more after a 401.
+"""An API key that a function of the user's gives: called when the key is first needed, and after a 401.
 
-Over `single_flight`, below those who send. Each key that was ever given is kept out of errors.
+Every key that it has ever returned is kept out of errors and logs.
 """
 
 import inspect
@@ -18,11 +18,11 @@ AskForKey: TypeAlias = Callable[[], str | Awaitable[str]]
 
 
 class KeySource:
-    """Asks a callable for the key: once for all who wait. Belongs to one event loop.
+    """Calls a function for the key, once for all calls that wait. Belongs to one event loop.
 
     Args:
-        ask: gives a key, at once or awaited.
-        keep: told each key, so that no text shows it.
+        ask: returns a key, asynchronously or not.
+        keep: called with each key, so that no text shows it.
 
     Attributes:
         ask: the callable.
@@ -40,11 +40,11 @@ class KeySource:
         return f"<KeySource, asked {self._asked} times>"
 
     async def ready(self) -> str:
-        """The key, asked for if it is not known yet.
+        """The key; calls the function if the key is not known yet.
 
         Raises:
-            InvalidRequestError: what came is no key.
-            KeySourceError: the callable raised; what it raised is the cause.
+            InvalidRequestError: the function returned something that can't be a key.
+            KeySourceError: the function raised an error, which is the cause.
         """
         if self.key:
             return self.key
@@ -55,15 +55,15 @@ class KeySource:
             return self.key
 
     async def after(self, refused: str) -> bool:
-        """Ask again, since the server refused that key; whether there is another now.
+        """Call the function again, since the server refused this key; whether there is another key now.
 
-        Who has a key that others have asked after in the meantime shares what came of it.
+        Calls that were refused with the same key share one call of the function, and its error.
 
         Raises:
             TRMMError: as `ready`.
         """
         async with self._single_flight.take() as share_failure:
-            if self.key is refused:  # the very answer: an equal one may have come since
+            if self.key is refused:  # not `==`: the function may have returned an equal key since
                 share_failure()
                 await self._single_flight.attempt(self._renew())
             return self.key != refused

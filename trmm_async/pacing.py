@@ -1,15 +1,15 @@
-"""Rate limits: never more than the server allows, and as fast as it allows.
+"""Rate limits of one process: never more than the server allows, and as fast as it allows.
 
-The limits of one process, as `admission` has them: pure arithmetic (`RollingWindow`) under a thin shell that
-waits (`WindowLimiter`). Knows nothing of HTTP.
+`RollingWindow` is pure arithmetic, `WindowLimiter` waits. They know nothing of HTTP.
 
-A server that counts the requests of the last W seconds (Django REST framework's throttle) refuses what a
-token bucket lets through: a bucket of N starts full and refills while it is emptied, so up to 2N - 1 pass in
-the first W seconds. So the exact window decides, and the bucket (aiolimiter) only shapes bursts where asked.
+A server that counts the requests of the last W seconds (Django REST framework's throttle) refuses requests
+that a token bucket lets through: a bucket of N starts full and refills while it is emptied, so up to 2N - 1
+pass in the first W seconds. So the exact window decides, and a bucket (aiolimiter) only spreads bursts if the
+user asks for it.
 
-The window is exact without a shared clock and for any latency: a slot is taken before a request is sent and
+The window is exact without a shared clock and with any latency: a slot is taken before a request is sent and
 is free again W seconds after its *answer* came. The server counted the request before it answered, so our
-window holds at every moment all that the server's does.
+window contains at every moment everything that the server's window contains.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ class WindowEntry:
     """One request in a window.
 
     Attributes:
-        counted_at: when the server has certainly counted it, answered or not; infinity while unknown.
+        counted_at: when the server has certainly counted it, answered or not; infinity if that is unknown.
     """
 
     __slots__ = ("counted_at",)
@@ -49,17 +49,17 @@ class WindowEntry:
 
 
 class RollingWindow:
-    """What the server may have counted in its window. Pure: every method is told the time.
+    """The requests that the server may have counted in its window. Pure: the caller passes the time.
 
-    A place ends once: in `settle`, in `give_back`, or by itself some time after `written`. What is said of
-    it later changes nothing.
+    An entry ends once: by `settle`, by `give_back`, or by itself some time after `written`. Later calls for
+    it change nothing.
     """
 
     def __init__(self, limit: RateLimit | None) -> None:
         self._limit = limit
         self._per = 0.0 if limit is None else limit.per
         self._counted_after = math.inf if limit is None else limit.surely_counted
-        # Without values: a set that keeps its order.
+        # A dict without values is a set that keeps its order.
         self._held: dict[WindowEntry, None] = {}
         self._free_at: deque[float] = deque()
         self._closed_until = -math.inf
@@ -68,7 +68,7 @@ class RollingWindow:
         return f"<RollingWindow {self._limit}, {len(self._held)} held, {len(self._free_at)} cooling>"
 
     def wait(self, now: float) -> float:
-        """Seconds until a place can be free; 0 for at once, infinity if only an answer can free one."""
+        """Seconds until a request may be sent; 0 for at once, infinity if an answer has to come first."""
         if now < self._closed_until:
             return self._closed_until - now
         if self._limit is None:
@@ -81,47 +81,47 @@ class RollingWindow:
         self.look(now)
         if len(self._held) + len(free_at) < self._limit.count:
             return 0.0
-        return min((*free_at, *(place.counted_at + self._per for place in self._held))) - now
+        return min((*free_at, *(entry.counted_at + self._per for entry in self._held))) - now
 
     def look(self, now: float) -> None:
-        """Take note of what time alone has brought: requests surely counted, places that are free."""
-        for place in [place for place in self._held if place.counted_at <= now]:
-            self._end(place, place.counted_at)
+        """Update the window: end the entries that are surely counted by now, drop those that are over."""
+        for entry in [entry for entry in self._held if entry.counted_at <= now]:
+            self._end(entry, entry.counted_at)
         while self._free_at and self._free_at[0] <= now:
             self._free_at.popleft()
 
-    def take(self, place: WindowEntry) -> None:
+    def take(self, entry: WindowEntry) -> None:
         """A request is about to be sent."""
         if self._limit is not None:
-            # Without a limit no place is ever counted, and so none that breaks would ever end.
-            self._held[place] = None
+            # Without a limit no entry would ever be counted, so those of broken requests would stay for ever.
+            self._held[entry] = None
 
-    def give_back(self, place: WindowEntry, now: float) -> None:
-        """That request was never sent."""
-        if place.counted_at <= now:
-            self.settle(place, now)
+    def give_back(self, entry: WindowEntry, now: float) -> None:
+        """The request was never sent."""
+        if entry.counted_at <= now:
+            self.settle(entry, now)
         else:
-            self._held.pop(place, None)
+            self._held.pop(entry, None)
 
-    def settle(self, place: WindowEntry, now: float) -> None:
-        """That request was answered, or is known to have been counted by now."""
-        if place in self._held:
-            self._end(place, min(place.counted_at, now))
+    def settle(self, entry: WindowEntry, now: float) -> None:
+        """The request was answered, or is known to have been counted by now."""
+        if entry in self._held:
+            self._end(entry, min(entry.counted_at, now))
 
-    def written(self, place: WindowEntry, now: float) -> None:
-        """That request's bytes are on their way: some time from now it has been counted, answered or not."""
-        if place.counted_at == math.inf:
-            place.counted_at = now + self._counted_after
+    def written(self, entry: WindowEntry, now: float) -> None:
+        """The request's bytes were written: some time from now it has been counted, answered or not."""
+        if entry.counted_at == math.inf:
+            entry.counted_at = now + self._counted_after
 
     def close_until(self, when: float) -> None:
-        """The server asked to wait: nothing is free before `when`."""
+        """The server asked to wait: nothing may be sent before `when`."""
         self._closed_until = max(self._closed_until, when)
 
-    def _end(self, place: WindowEntry, when: float) -> None:
-        del self._held[place]
+    def _end(self, entry: WindowEntry, when: float) -> None:
+        del self._held[entry]
         free_at = when + self._per
         if self._free_at and self._free_at[-1] > free_at:
-            # It was counted before another was answered, and answered after it.
+            # This request was counted before another was answered, and was answered after it.
             ordered = sorted((*self._free_at, free_at))
             self._free_at.clear()
             self._free_at.extend(ordered)
@@ -130,7 +130,7 @@ class RollingWindow:
 
 
 class WindowSlot(WindowEntry):
-    """See `admission.Slot`."""
+    """The right to send one request under a `WindowLimiter`."""
 
     __slots__ = ("_limiter",)
 
@@ -139,8 +139,7 @@ class WindowSlot(WindowEntry):
         self._limiter = limiter
 
     def may_begin(self) -> bool:
-        """See `admission.Slot`: nobody can have taken it meanwhile."""
-        return True
+        return True  # the window is in this process, so a slot never expires
 
     def settle(self) -> None:
         limiter = self._limiter
@@ -159,14 +158,14 @@ class WindowSlot(WindowEntry):
 
 
 class WindowLimiter:
-    """First come, first served, under one `RateLimit` (None: unlimited). Belongs to one event loop.
+    """Gives slots under one `RateLimit` (None: unlimited), first come, first served. For one event loop.
 
-    Only the head of the queue ever waits for time; all others wait for a plain lock, which keeps ten
-    thousand of them cheap. A waiter that is cancelled leaves no trace.
+    Only the head of the queue waits for a time. All others wait for a plain lock, so ten thousand of them are
+    cheap. A waiter that is cancelled leaves nothing behind.
 
     Attributes:
-        limit: what it keeps to.
-        window: what the server may have counted.
+        limit: the limit.
+        window: the requests that the server may have counted.
         now: the loop's clock.
     """
 
@@ -179,29 +178,26 @@ class WindowLimiter:
         self._changed = asyncio.Event()
 
     def __repr__(self) -> str:
-        with suppress(RuntimeError):  # outside of the event loop: as it was when last looked at
+        with suppress(RuntimeError):  # outside of the event loop, the window is shown as of its last update
             self.window.look(self.now())
         return f"<WindowLimiter {self.window!r}>"
 
     @cached_property
     def now(self) -> Callable[[], float]:
-        """Of the event loop that first asks."""
+        """The clock of the event loop that first uses this limiter."""
         return asyncio.get_running_loop().time
 
     @property
     def next_free_in(self) -> float | None:
-        """See `admission.Limiter`; None also outside of the event loop."""
-        with suppress(RuntimeError):
+        with suppress(RuntimeError):  # outside of the event loop: not known
             wait = self.window.wait(self.now())
             return wait if wait < math.inf else None
         return None
 
     async def acquire(self) -> WindowSlot:
-        """Wait for the right to send one request. Safe to cancel: the place goes to the next in line."""
         return self.acquire_now() or await self._queue()
 
     def acquire_now(self) -> WindowSlot | None:
-        """The right to send one request, if nobody waits for it and it is there; None otherwise."""
         if self._queued or self._bucket is not None or self.window.wait(self.now()) > 0:
             return None
         return self._take()
@@ -223,11 +219,10 @@ class WindowLimiter:
             self._queued -= 1
 
     def pause(self, seconds: float) -> None:
-        """The server asked all of us to wait that long."""
         self.window.close_until(self.now() + seconds)
 
     def wake(self) -> None:
-        """Something has changed in the window. For `WindowSlot`."""
+        """The window has changed. Called by `WindowSlot`."""
         if self._queued:
             self._changed.set()
 
@@ -241,21 +236,21 @@ class WindowLimiter:
     async def _smooth(self, bucket: AsyncLimiter) -> None:
         # Never more than 1: aiolimiter wakes its waiters by amount, not in order.
         await bucket.acquire(1)
-        # Out of a pause they pay again: the bucket has leaked meanwhile, and would let one more pass.
+        # After a pause the call pays again: the bucket has leaked meanwhile, and would let one more pass.
         while self.window.wait(self.now()) > 0:
             await self._wait_for_window()
             await bucket.acquire(1)
 
 
 def bucket_of(limit: RateLimit | None) -> AsyncLimiter | None:
-    """What shapes the bursts of a limit; None where it says nothing of them."""
+    """The token bucket that spreads the bursts of a limit; None if the limit has no `burst`."""
     if limit is None or limit.burst is None:
         return None
     return AsyncLimiter(limit.burst, limit.burst * limit.per / limit.count)
 
 
 class SemaphorePool:
-    """See `admission.WorkerPool`."""
+    """Lets at most so many calls of this process hold a worker of the server at once."""
 
     def __init__(self, most: int) -> None:
         self._semaphore = asyncio.Semaphore(most)
@@ -265,17 +260,15 @@ class SemaphorePool:
 
     @property
     def is_full(self) -> bool:
-        """See `admission.WorkerPool`."""
         return self._semaphore.locked()
 
     async def acquire(self) -> "_Permit":
-        """See `admission.WorkerPool`; fails never."""
         await self._semaphore.acquire()
         return _Permit(self._semaphore)
 
 
 class _Permit:
-    """See `admission.WorkerLease`."""
+    """One worker of a `SemaphorePool`."""
 
     __slots__ = ("_semaphore",)
 
@@ -292,7 +285,7 @@ class _Permit:
 
 
 class LocalLimiters:
-    """See `admission.LimiterFactory`: limits that this process alone keeps to. Holds nothing open."""
+    """Makes the limits that this process keeps by itself."""
 
     def limiter(self, lane: Lane | None, limit: RateLimit | None) -> WindowLimiter:
         del lane

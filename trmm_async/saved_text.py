@@ -1,7 +1,4 @@
-"""Texts as people and their editors have saved them: encodings, and what stands around a key.
-
-Imports nothing. Over it the file of profiles, and the command line.
-"""
+"""Reads texts as people and their editors save them: encodings, and characters around a key."""
 
 import codecs
 import locale
@@ -12,7 +9,7 @@ __all__ = ["bare", "code_page", "decoded"]
 
 _MARKS: Final = (
     (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before that of UTF-16, which it begins with
+    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, since this mark begins with that one
     (codecs.BOM_UTF32_BE, "utf-32-be"),
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
@@ -20,10 +17,10 @@ _MARKS: Final = (
 
 
 def decoded(data: bytes, other: str | None = None) -> str:
-    """The text of a file or a pipe: by its byte order mark, else in UTF-8, else in that other encoding.
+    """Decode a file or a pipe: by its byte order mark, else as UTF-8, else in the other encoding.
 
     Raises:
-        UnicodeDecodeError: it is none of these; `start` is the place where it is no UTF-8.
+        UnicodeDecodeError: it is none of these; `start` is the place where it is not UTF-8.
     """
     for mark, encoding in _MARKS:
         if data.startswith(mark):
@@ -38,7 +35,7 @@ def decoded(data: bytes, other: str | None = None) -> str:
 
 
 def code_page() -> str | None:
-    """What texts are written in here where it is not UTF-8: a code page of Windows, or what a locale says."""
+    """The encoding of texts on this machine if it isn't UTF-8: a Windows code page, or the locale's."""
     for name in (getattr(sys.stdin, "encoding", None), locale.getencoding()):
         if name and codecs.lookup(name).name not in {"utf-8", "ascii"}:
             return str(name)
@@ -46,5 +43,5 @@ def code_page() -> str | None:
 
 
 def bare(text: str) -> str:
-    """A key or an address without what an editor of Windows, or a line, has put around it."""
+    """A key or an address without the byte order mark, spaces and line ends that an editor put around it."""
     return text.strip("\ufeff \t\r\n")

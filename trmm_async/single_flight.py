@@ -1,6 +1,6 @@
 """Single-flight: concurrent callers share one request and its failure.
 
-What succeeded is kept by who asks; this room knows only of what failed.
+The caller keeps the result of a request that succeeded. This module keeps only the failure.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class SingleFlight:
-    """One request at a time, for all who want the same. Belongs to one event loop."""
+    """One request at a time, for all callers that want the same. Belongs to one event loop."""
 
     def __init__(self) -> None:
         self._lock = asyncio.Lock()
@@ -28,14 +28,14 @@ class SingleFlight:
     async def take(self) -> AsyncIterator[Callable[[], None]]:
         """Wait for a turn. Safe to cancel.
 
-        Gives what raises the failure of an attempt that ended while one waited, if there was one: many who
-        wait are one attempt. Who comes later asks anew.
+        Yields a function that raises the failure of an attempt that ended while this caller waited, if there
+        was one. A caller that comes later makes a new attempt.
         """
         seen = self._failures
 
         def share_failure() -> None:
             if self._failure is not None and self._failures != seen:
-                # A copy: each task that raises it has a traceback of its own.
+                # A copy for each task, since each adds its own traceback.
                 shared = copy.copy(self._failure)
                 shared.__cause__ = self._failure.__cause__
                 raise shared
@@ -44,7 +44,7 @@ class SingleFlight:
             yield share_failure
 
     async def attempt(self, asking: Awaitable[T]) -> T:
-        """Ask, in one's turn; a failure is for all who wait."""
+        """Make the request, within `take`. A failure is shared with all callers that wait."""
         self.forget()
         try:
             return await asking
@@ -53,5 +53,5 @@ class SingleFlight:
             raise
 
     def forget(self) -> None:
-        """Nobody shares what has failed up to now."""
+        """Share no failure that happened up to now."""
         self._failure = None

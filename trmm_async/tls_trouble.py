@@ -1,7 +1,4 @@
-"""What is wrong with TLS, in words that say what to do. OpenSSL's own name a line of C. Pure.
-
-Over nothing. Below the rooms that connect.
-"""
+"""Says in words what is wrong with TLS, and what to do. OpenSSL's own texts name a line of C. Pure."""
 
 import ssl as tls
 from typing import Final
@@ -15,18 +12,18 @@ _OTHER_NAME: Final = frozenset({62, 64})
 
 _OURS: Final = ("BAD_CERTIFICATE", "UNKNOWN_CA", "CERTIFICATE_EXPIRED", "CERTIFICATE_REVOKED",
                 "CERTIFICATE_UNKNOWN", "UNSUPPORTED_CERTIFICATE")  # fmt: skip
-"""Ends of the alerts by which a server refuses the certificate that it was shown."""
+"""Ends of the names of the alerts by which a server refuses a client's certificate."""
 _PLAIN: Final = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG"})
 
 
 def tls_trouble(error: BaseException | None, whose: str = "server") -> str:
-    """Why TLS failed, if it did: of this error, or of what it comes from. Empty where it was something else.
+    """Why TLS failed, by this error or one of its causes; empty if the error is about something else.
 
     Args:
-        error: what was raised.
-        whose: the other side: "server", or "proxy".
+        error: the error that was raised.
+        whose: the other side: "server" or "proxy".
     """
-    # aiohttp has errors that are of these classes, too, and know nothing of it: it is in what they come from.
+    # aiohttp has errors that inherit from these classes but have no reason; their cause has it.
     while error is not None and not (isinstance(error, tls.SSLError) and hasattr(error, "reason")):
         error = error.__cause__
     if isinstance(error, tls.SSLCertVerificationError):

@@ -1,7 +1,7 @@
-"""The words that Tactical RMM has where a field is one of a few: each set once, as a public `Literal`.
+"""The sets of words that Tactical RMM uses for its fields, each as a public `Literal`.
 
-Over nothing. Arguments take these words only, and a typo is refused with what was meant. Answers are `Open`:
-a server may have words of its own, or newer ones, which come as they are.
+Arguments take only these words, and the error for a typo suggests the right one. Answers are `Open`: a server
+may have other words, or newer ones, which are passed on as they are.
 """
 
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias, TypeVar

@@ -1,7 +1,7 @@
-"""An answer's body, whole or not taken, and the ways in which aiohttp says that there won't be one.
+"""Reads an answer's body, and makes sure that it is whole.
 
-That a body has ended does not say that it is whole. It is if its length or its chunks say so, or what it is
-packed in does. One that ends with the connection is if it says so itself, as JSON does by a closing bracket.
+A body that has ended need not be whole. It is whole if its length, its chunks or its compression say so. If
+it ends with the connection, only the body itself can say so, as JSON does by a closing bracket.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from trmm_async.errors import ConnectionFailedError
 from trmm_async.retry import Fault, Reply, Stage
 from trmm_async.tls_trouble import tls_trouble
 from trmm_async.transport.connector import NoTunnelError, SentOnceError
-from trmm_async.transport.inflate import Inflater, PackedOtherwiseError, packing
+from trmm_async.transport.inflate import Inflater, UnsupportedCodingError, coding_of
 from trmm_async.transport.server import Server
 
 __all__ = [
@@ -39,29 +39,29 @@ __all__ = [
 
 T = TypeVar("T")
 
-_TURN: Final = 1 << 18
-"""Bytes of an inflated answer after which the event loop has its turn: about a millisecond's work."""
+_BYTES_PER_TURN: Final = 1 << 18
+"""Decompressed bytes after which other tasks may run: about a millisecond's work."""
 
-_PIECE: Final = 1 << 15
-"""So many bytes of a long answer are decoded before the event loop has its turn."""
+_SLICE: Final = 1 << 15
+"""Bytes of a long answer that are decoded before other tasks may run."""
 _SHORT: Final = 3 << 18
-"""Bytes up to which an answer is decoded in one piece: beginning to read it in pieces would take longer."""
+"""Bytes up to which an answer is decoded as a whole, which is faster than in pieces."""
 
 _ERROR_MOST: Final = 1 << 16
-"""Bytes that are read of an answer that isn't success: it has words for a person, who reads a few."""
+"""Bytes that are read of an error's answer: a text for a person, of which the beginning is shown."""
 
 _CHUNKED: Final = "chunked"
 _PLAIN: Final = frozenset({"", "identity"})
 _BODILESS: Final = frozenset({204, 304})
 _CLOSINGS: Final = (b"]", b"}", b'"', b"true", b"false", b"null")
-"""How JSON ends that can't go on: a cut number is a number, too."""
+"""Ends of JSON that can't be cut JSON. (A cut number is a number, too.)"""
 
 FAULTS: Final = (aiohttp.ClientError, OSError, TimeoutError, UnicodeError)
-"""All that aiohttp raises where the network or the server is at fault, or a host's name can't be one."""
+"""What aiohttp raises for faults of the network and the server, and for a host name that is invalid."""
 
 
 class UnreadableError(Exception):
-    """An answer of success that does not read; `fault` says so. It ends in this room and the sender's."""
+    """The body of a successful answer can't be read; `fault` has the details. The sender converts it."""
 
     def __init__(self, fault: Fault) -> None:
         super().__init__(fault.reason)
@@ -69,7 +69,7 @@ class UnreadableError(Exception):
 
 
 class Body:
-    """An answer's body while it downloads. `fail` makes the error for a fault of it."""
+    """An answer's body while it downloads. `fail` makes the error for a fault in it."""
 
     def __init__(
         self,
@@ -86,16 +86,16 @@ class Body:
 
     @property
     def length(self) -> int | None:
-        """Bytes to come in all, where the server said so and did not compress them."""
+        """The size of the whole body, if the server sends it and the body is not compressed."""
         return None if "content-encoding" in self.headers else self._response.content_length
 
     async def chunks(self, *, whole: bool = False) -> AsyncIterator[bytes]:
-        """The bytes as they come; `whole`: only if it is certain that they are all.
+        """The bytes as they come. With `whole`, only a body that can be seen to be whole is accepted.
 
         Raises:
-            ConnectionFailedError: the body ended early, no more of it came in time, or it can't be told
-                whether it is whole.
-            DecodeError: it is packed in a way that was not asked for.
+            ConnectionFailedError: the body ended early, did not go on in time, or (`whole`) the server does
+                not say where it ends.
+            DecodeError: the body has a coding that was not asked for.
         """
         broken: BaseException
         try:
@@ -107,7 +107,7 @@ class Body:
             broken = error
         else:
             return
-        # Not where it was caught: what came of the network must not hang on the error as its context.
+        # Raised outside of the except block: aiohttp's error must not become the context of ours.
         if isinstance(broken, UnreadableError):
             raise self._fail(broken.fault)
         reason = self._server.scrub(f"the answer broke off: {words(broken)}")
@@ -115,16 +115,16 @@ class Body:
         raise ConnectionFailedError(reason, method=self._call.method, path=path) from shown(broken)
 
     def too_large(self, most: int, head: bytes) -> Fault:
-        """The fault for a body of which more than `most` bytes would have to be held at once."""
+        """The fault for a body of which more than `most` bytes would have to be in memory at once."""
         return too_large(self._response, most, head).fault
 
     def unreadable(self, error: msgspec.DecodeError, head: bytes) -> Fault:
-        """The fault for a body that came whole and does not read."""
+        """The fault for a whole body that can't be decoded."""
         return unreadable(self._response, error, head)
 
 
 def expect_more_within(response: aiohttp.ClientResponse, seconds: float) -> None:
-    """Once its head is here, an answer that may take long to begin is not to pause longer than others."""
+    """From now on, the answer may pause so many seconds. For a call whose answer took long to begin."""
     protocol = None if response.connection is None else response.connection.protocol
     if protocol is not None:
         protocol.read_timeout = seconds
@@ -132,7 +132,7 @@ def expect_more_within(response: aiohttp.ClientResponse, seconds: float) -> None
 
 
 async def pieces(response: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]:
-    """An answer's bytes as they come, unpacked. Raises `FAULTS` and `UnreadableError`."""
+    """An answer's bytes as they come, decompressed. Raises `FAULTS` and `UnreadableError`."""
     inflater = _inflater(response)
     if inflater is None:
         async for chunk in response.content.iter_any():
@@ -143,15 +143,15 @@ async def pieces(response: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None
         for chunk in inflater.feed(packed):
             yield chunk
             since_turn += len(chunk)
-            if since_turn > _TURN:
-                # A little of what comes may be a lot to inflate: the loop has to have its turn meanwhile.
+            if since_turn > _BYTES_PER_TURN:
+                # A few bytes may decompress to many, and other tasks have to run meanwhile.
                 since_turn = 0
                 await asyncio.sleep(0)
     inflater.finish()
 
 
 def at_hand(response: aiohttp.ClientResponse) -> bytes | None:
-    """The whole body, if all of it came with the head, as small ones do; its connection is free by then."""
+    """The whole body, if all of it came with the head, as that of a small answer. Its connection is free."""
     content = response.content
     if (
         response.connection is not None
@@ -165,7 +165,7 @@ def at_hand(response: aiohttp.ClientResponse) -> bytes | None:
 
 
 async def whole(response: aiohttp.ClientResponse, most: int) -> bytes:
-    """An answer's whole body, which may have so many bytes, unpacked. Raises `FAULTS`, `UnreadableError`."""
+    """An answer's whole body, of at most so many bytes decompressed. Raises `FAULTS`, `UnreadableError`."""
     parts: list[bytes] = []
     size = 0
     async with aclosing(pieces(response)) as chunks:
@@ -178,7 +178,7 @@ async def whole(response: aiohttp.ClientResponse, most: int) -> bytes:
 async def beginning(response: aiohttp.ClientResponse) -> bytes:
     """The beginning of the body of an answer that isn't success. Raises `FAULTS`.
 
-    Its status is the answer: that the body is damaged or packed otherwise changes nothing of that.
+    A damaged body is no error here, since the status is the answer.
     """
     parts: list[bytes] = []
     left = _ERROR_MOST
@@ -193,11 +193,11 @@ async def beginning(response: aiohttp.ClientResponse) -> bytes:
 
 
 def decoded(response: aiohttp.ClientResponse, call: Call[T], body: bytes, most: int) -> T:
-    """What a body comes to.
+    """Decode a body.
 
     Raises:
-        UnreadableError: it does not read.
-        FAULTS: it was cut.
+        UnreadableError: the body can't be decoded.
+        FAULTS: the body was cut.
     """
     _counted(response, len(body), most, [body])
     certain = call.decode is ignore_answer or _has_an_end(response) or body.rstrip().endswith(_CLOSINGS)
@@ -215,18 +215,18 @@ def _cut() -> aiohttp.ClientPayloadError:
 
 
 def _has_an_end(response: aiohttp.ClientResponse) -> bool:
-    """Whether an answer says where it ends, otherwise than by the end of the connection."""
+    """Whether an answer says where it ends, other than by the end of the connection."""
     headers = response.headers
     return (
         "content-length" in headers
-        or _is_packed(headers, "transfer-encoding")
-        or _is_packed(headers, "content-encoding")
+        or _names_coding(headers, "transfer-encoding")
+        or _names_coding(headers, "content-encoding")
         or _is_bodiless(response)
     )
 
 
-def _is_packed(headers: Any, header: str) -> bool:
-    """Whether it is so packed that it says where it ends; not so "identity", as files are asked for."""
+def _names_coding(headers: Any, header: str) -> bool:
+    """Whether this header names a coding, which marks its own end. "identity" is none."""
     return any(
         one.strip().lower() not in _PLAIN for said in headers.getall(header, ()) for one in said.split(",")
     )
@@ -241,25 +241,25 @@ def _inflater(response: aiohttp.ClientResponse) -> Inflater | None:
     if "content-encoding" not in headers and "transfer-encoding" not in headers:
         return None
     try:
-        coding = packing(", ".join(headers.getall("content-encoding", ())))
+        coding = coding_of(", ".join(headers.getall("content-encoding", ())))
         transfer = ", ".join(headers.getall("transfer-encoding", ()))
         if transfer.strip().lower() not in {"", _CHUNKED, "identity"}:
-            raise PackedOtherwiseError(f"the answer is sent as {transfer[:50]!r}, which was not asked for")
-    except PackedOtherwiseError as error:
+            raise UnsupportedCodingError(f"the answer is sent as {transfer[:50]!r}, which was not asked for")
+    except UnsupportedCodingError as error:
         reply = Reply(response.status, headers, b"")
         raise UnreadableError(Fault(Stage.UNREADABLE, str(error), None, reply)) from None
     return None if coding is None or _is_bodiless(response) else Inflater(coding)
 
 
 def _counted(response: aiohttp.ClientResponse, size: int, most: int, begun: list[bytes]) -> int:
-    """The size, if it is not too much."""
+    """The size. Raises `UnreadableError` if it is more than `most`."""
     if size <= most:
         return size
     raise too_large(response, most, begun[0])
 
 
 def too_large(response: aiohttp.ClientResponse, most: int, head: bytes) -> UnreadableError:
-    """For an answer, or a part of one that is held at once, larger than `most` bytes."""
+    """The error for an answer, or an element of a list, of more than `most` bytes."""
     reply = Reply(response.status, response.headers, head[:_ERROR_MOST])
     reason = f"the answer is larger than {most} bytes, unpacked; TRMM(max_answer=…) bounds it"
     return UnreadableError(Fault(Stage.UNREADABLE, reason, None, reply))
@@ -268,13 +268,13 @@ def too_large(response: aiohttp.ClientResponse, most: int, head: bytes) -> Unrea
 async def download(
     response: aiohttp.ClientResponse, call: Call[T], rows: Callable[[], RowReader[Any]], most: int
 ) -> T:
-    """What an answer comes to that may be long: decoded while it downloads, from some length on.
+    """Decode an answer that may be long. From some length on, it is decoded while it downloads.
 
-    Spares holding all of its bytes, and the time that the rest of it is on its way.
+    So its bytes are not all in memory, and the time of the download is used.
 
     Raises:
-        UnreadableError: it does not read, or has more than `most` bytes, unpacked.
-        FAULTS: it broke off.
+        UnreadableError: the answer can't be decoded, or has more than `most` bytes decompressed.
+        FAULTS: the download broke off.
     """
     begun: list[bytes] = []
     size = 0
@@ -304,31 +304,31 @@ async def _bounded(
 
 async def _in_pieces(begun: list[bytes], more: AsyncIterator[bytes], reader: RowReader[T]) -> list[T]:
     found: list[T] = []
-    for batch in chain.from_iterable(map(reader.feed, chain.from_iterable(map(_cut_up, begun)))):
+    for batch in chain.from_iterable(map(reader.feed, chain.from_iterable(map(_in_slices, begun)))):
         found += batch
         await asyncio.sleep(0)
     async for chunk in more:
-        for batch in chain.from_iterable(map(reader.feed, _cut_up(chunk))):
+        for batch in chain.from_iterable(map(reader.feed, _in_slices(chunk))):
             found += batch
-            # A piece of wrong shape takes long: the loop has to have its turn between two of them.
+            # A batch of wrong shape takes long to decode, so other tasks may run after each.
             await asyncio.sleep(0)
     found += reader.finish()
     return found
 
 
-def _cut_up(chunk: bytes) -> Iterator[bytes]:
-    """A piece as large as a buffer holds the loop for some ms, by what is made of its rows."""
-    return (chunk[at : at + _PIECE] for at in range(0, len(chunk), _PIECE))
+def _in_slices(chunk: bytes) -> Iterator[bytes]:
+    """Cut a chunk into pieces: decoding all rows of a full buffer would block the event loop for some ms."""
+    return (chunk[at : at + _SLICE] for at in range(0, len(chunk), _SLICE))
 
 
 def unreadable(response: aiohttp.ClientResponse, error: msgspec.DecodeError, head: bytes) -> Fault:
-    """The fault for an answer of success that does not read; `head` is its body, or the beginning of it."""
+    """The fault for a successful answer that can't be decoded; `head` is the beginning of its body."""
     reply = Reply(response.status, response.headers, head)
     return Fault(Stage.UNREADABLE, f"the answer can't be read: {error}", error, reply)
 
 
 def words(error: BaseException) -> str:
-    """An aiohttp exception in words that say something even where its own text is empty."""
+    """The text for an exception of aiohttp, also if its own text is empty."""
     real = error.__cause__ if isinstance(error, SentOnceError) and error.__cause__ else error
     if isinstance(real, TimeoutError) and not isinstance(real, aiohttp.ClientConnectorError):
         return str(real) or "no answer in time"
@@ -340,6 +340,6 @@ def words(error: BaseException) -> str:
 
 
 def shown(error: BaseException) -> BaseException | None:
-    """The exception as a cause, without its frames, unless it holds the request's headers with the key."""
+    """The exception as a cause, without its frames; None if it holds the request's headers with the key."""
     real = error.__cause__ if isinstance(error, SentOnceError) and error.__cause__ else error
     return None if isinstance(real, aiohttp.ClientResponseError) else frameless(real)

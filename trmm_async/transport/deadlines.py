@@ -27,14 +27,14 @@ class Deadlines:
         return sum(len(queue.waiting) for queue in self._queues.values())
 
     def within(self, seconds: float) -> "Deadline":
-        """A block that may take so long. Enter it in the task that is to be interrupted."""
+        """A `with` block that may take so long. Enter it in the task that is to be interrupted."""
         queue = self._queues.get(seconds)
         if queue is None:
             queue = self._queues[seconds] = _Queue(seconds, self._queues.pop)
         return Deadline(queue)
 
     def close(self) -> None:
-        """No timer is left. What is still under way has no deadline any more."""
+        """Cancel all timers. Calls that are still under way have no deadline any more."""
         for queue in self._queues.values():
             queue.close()
 
@@ -67,31 +67,31 @@ class Deadline:
         self._queue.waiting.pop(self, None)
         if not self._has_passed:
             return
-        # Only where nobody else has cancelled the task as well is it for us to swallow.
+        # If somebody else has cancelled the task as well, the cancellation must go on.
         others = self._task.uncancel() > self._cancelling
         if kind is asyncio.CancelledError and not others:
             raise TimeoutError from error
 
     def passes(self) -> None:
-        """Interrupt the block. For the queue."""
+        """Interrupt the block. Called by the queue."""
         self._has_passed = True
         self._task.cancel()
 
 
 class _Queue:
-    """Those that may take equally long: who came first is due first, so that one timer serves all."""
+    """The deadlines of blocks that may take equally long. The first to enter is the first due: one timer."""
 
     def __init__(self, seconds: float, forget: Callable[[float], object]) -> None:
         self.seconds = seconds
         self._forget = forget
         self._loop = asyncio.get_running_loop()
         self.now: Callable[[], float] = self._loop.time
-        # Without values: a set that keeps its order.
+        # A dict without values is a set that keeps its order.
         self.waiting: dict[Deadline, None] = {}
         self.timer: asyncio.TimerHandle | None = None
 
     def watch(self, when: float) -> None:
-        """Look then."""
+        """Set the timer."""
         self.timer = self._loop.call_at(when, self._look)
 
     def close(self) -> None:

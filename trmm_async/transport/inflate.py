@@ -1,8 +1,8 @@
-"""Inflates what a server has compressed: in bounded slices, and never taking a cut stream for a whole one.
+"""Decompresses answers in bounded slices, and notices a stream that was cut.
 
-aiohttp's own inflating says nothing when a gzip stream ends in its middle, knows no bound for what it comes
-to, and passes on as they are the codings that it doesn't know. So it is switched off, and this takes its
-place. A stream of gzip or zlib says itself where it ends, and its checksum whether it is what was packed.
+aiohttp's own decompression raises nothing when a gzip stream ends early, has no limit for the size, and
+passes on unknown codings as they are. So it is switched off, and this takes its place. A gzip or zlib stream
+contains its own end and a checksum.
 """
 
 from collections.abc import Iterator
@@ -11,12 +11,12 @@ from typing import Any, Final
 import aiohttp
 from aiohttp.compression_utils import ZLibBackend
 
-__all__ = ["CutStreamError", "Inflater", "PackedOtherwiseError", "packing"]
+__all__ = ["CutStreamError", "Inflater", "UnsupportedCodingError", "coding_of"]
 
-_SLICE: Final = 1 << 16
-"""The most that is inflated at once. Bytes."""
-_MOUTHFUL: Final = 1 << 14
-"""The most that is taken in at once: what stands behind the end of a stream is copied each time. Bytes."""
+_OUTPUT_SLICE: Final = 1 << 16
+"""The largest number of bytes that is produced at once."""
+_INPUT_SLICE: Final = 1 << 14
+"""The largest number of bytes that is read at once: the rest after a stream's end is copied each time."""
 
 _PLAIN: Final = frozenset({"", "identity"})
 _ZLIB: Final = {"gzip": 31, "x-gzip": 31, "deflate": 15}
@@ -24,41 +24,41 @@ _RAW: Final = -15
 
 
 class CutStreamError(aiohttp.ClientPayloadError):
-    """What was packed is damaged, or ended before its end."""
+    """A compressed stream is damaged, or was cut."""
 
 
-class PackedOtherwiseError(Exception):
-    """The answer is packed in a way that was not asked for."""
+class UnsupportedCodingError(Exception):
+    """The answer has a coding that was not asked for."""
 
 
-def packing(said: str) -> str | None:
-    """How an answer is packed, by its `Content-Encoding`; None for not at all.
+def coding_of(said: str) -> str | None:
+    """The coding of an answer, by its `Content-Encoding`; None if it is not compressed.
 
     Raises:
-        PackedOtherwiseError: in a way that can't be undone here.
+        UnsupportedCodingError: the coding is not supported here.
     """
     codings = [coding for coding in map(str.strip, said.lower().split(",")) if coding not in _PLAIN]
     if not codings:
         return None
     if len(codings) > 1 or codings[0] not in _ZLIB:
-        raise PackedOtherwiseError(f"the answer is packed as {said[:50]!r}, which was not asked for")
+        raise UnsupportedCodingError(f"the answer is packed as {said[:50]!r}, which was not asked for")
     return codings[0]
 
 
 class Inflater:
-    """Undoes one packing, as `packing` gives it: members of gzip behind each other, or one of deflate."""
+    """Decompresses one answer of a coding that `coding_of` returned: any number of gzip members, or deflate."""
 
     def __init__(self, coding: str) -> None:
         self._coding = coding
         self._stream: Any = None
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """What these bytes come to, in slices of 64 KiB at most. Raises `CutStreamError`."""
-        for at in range(0, len(data), _MOUTHFUL):
-            yield from self._take(data[at : at + _MOUTHFUL])
+        """Decompress these bytes, in slices of 64 KiB at most. Raises `CutStreamError`."""
+        for at in range(0, len(data), _INPUT_SLICE):
+            yield from self._take(data[at : at + _INPUT_SLICE])
 
     def finish(self) -> None:
-        """Say that no more comes. Raises `CutStreamError` if that was not all."""
+        """The answer has ended. Raises `CutStreamError` if its stream has not."""
         if self._stream is None or not self._stream.eof:
             raise CutStreamError(f"its {self._coding} stream was cut")
 
@@ -72,19 +72,19 @@ class Inflater:
     def _begin(self, data: bytes) -> Any:
         if self._stream is not None and self._coding == "deflate":
             raise CutStreamError("something stands behind the end of its deflate stream")
-        # What is called deflate has zlib's header by the standard, and none from some servers.
+        # By the standard, "deflate" has a zlib header; some servers send none.
         has_header = self._coding != "deflate" or data[0] & 0x0F == 8
         return ZLibBackend.decompressobj(wbits=_ZLIB[self._coding] if has_header else _RAW)
 
     def _inflate(self, data: bytes) -> Iterator[bytes]:
         while True:
             try:
-                piece = self._stream.decompress(data, _SLICE)
-            except Exception as error:  # noqa: BLE001 - zlib's, or that of what was set in its place
+                piece = self._stream.decompress(data, _OUTPUT_SLICE)
+            except Exception as error:  # noqa: BLE001 - aiohttp allows other libraries in zlib's place
                 raise CutStreamError(f"its {self._coding} stream is damaged: {error}") from None
             data = self._stream.unconsumed_tail
             if piece:
                 yield piece
-            # Without input there may be more of what was taken in before: until nothing comes.
+            # Without new input, zlib may still hold output of earlier input: go on until nothing comes.
             if self._stream.eof or not (data or piece):
                 return

@@ -1,4 +1,4 @@
-"""An answer as it came, for calls that have no method of their own."""
+"""A raw answer, for calls that have no method of their own."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

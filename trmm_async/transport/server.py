@@ -1,4 +1,4 @@
-"""Which server it is, what may be sent to it, and what may be shown of it."""
+"""One server: its address and key, the URLs to which the key may be sent, and what must not be shown."""
 
 import html
 import json
@@ -23,7 +23,7 @@ _SECRETS_MOST: Final = 64
 
 
 class Secrets:
-    """Texts besides the key that must be shown nowhere: passwords, codes, tokens; the latest 64."""
+    """Texts besides the key that must not be shown: passwords, codes, tokens; the latest 64 of them."""
 
     __slots__ = ("_kept",)
 
@@ -37,7 +37,7 @@ class Secrets:
         return iter(tuple(self._kept))
 
     def keep(self, text: str) -> None:
-        """From now on it is taken out of whatever is shown."""
+        """Remove this text from everything that is shown from now on."""
         self._kept.pop(text, None)
         if text:
             self._kept[text] = None
@@ -47,30 +47,30 @@ class Secrets:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
-    """Where the server is and how to be let in."""
+    """The server's address, and how to connect and authenticate."""
 
     base_url: str
     api_key: str = field(repr=False)
     source: KeySource | None = field(default=None, compare=False)
-    """What gives the key in place of `api_key`, which is empty then."""
+    """Gives the key in place of `api_key`, which is empty then."""
     ssl: tls.SSLContext | None = None
     proxy: ProxyAddress | None = None
     secrets: Secrets = field(default_factory=Secrets, repr=False, compare=False)
 
     @property
     def key(self) -> str:
-        """The key in use; empty while it was not asked for."""
+        """The key in use; empty until the source has given one."""
         return self.api_key if self.source is None else self.source.key
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """What every request to this server carries. Holds the key: for no eyes."""
+        """The headers of every request to this server. They contain the key."""
         return {"X-API-KEY": hide(self.key), "User-Agent": f"trmm_async/{__version__}"}
 
     def scrub(self, text: str) -> str:
-        """The text without key, passwords, codes and tokens, plain or as JSON, HTML or URLs have them."""
+        """The text without key, passwords, codes and tokens, plain or as they are in JSON, HTML and URLs."""
         forms = {form for secret in (self.key, *self.secrets) if secret for form in _forms(secret)}
-        # The longest first: a short one that is a part of a long one would else leave the rest of it.
+        # The longest first: if a short secret is a part of a long one, the rest of that must not remain.
         for form in sorted(forms, key=len, reverse=True):
             text = text.replace(form, "***")
         return text
@@ -80,7 +80,7 @@ class Server:
         return compare_digest(text.encode(), self.key.encode())
 
     async def has_key_of(self, other: "Server") -> bool:
-        """Whether both are let in by one key; what is asked for is asked for before.
+        """Whether both servers are used with the same key. Key sources are asked first.
 
         Raises:
             TRMMError: see `KeySource.ready`.
@@ -91,9 +91,9 @@ class Server:
         return self.surely_has_key_of(other)
 
     def surely_has_key_of(self, other: "Server") -> bool:
-        """The same of what is known by now; False if one of the keys was not asked for yet."""
+        """Whether both are known to be used with the same key; False while a source was not asked yet."""
         if self.source is not None and other.source is not None and self.source.ask == other.source.ask:
-            return True  # whatever it gives, it gives both
+            return True  # one function gives the key for both
         return bool(self.key) and self.is_our_key(other.key)
 
     def is_home_of(self, url: str) -> bool:
@@ -115,7 +115,7 @@ def _forms(secret: str) -> tuple[str, ...]:
 
 
 def check_hop(server: Server, url: str) -> None:
-    """An installer runs with all rights: it is not fetched in plain text where the server itself isn't."""
+    """Refuse a download by plain http from an https server: an installer runs with all rights."""
     scheme = _web_scheme(url)
     if scheme is None:
         raise InvalidRequestError("a download must have a full http or https URL")
@@ -135,7 +135,7 @@ def next_hop(url: str, location: str) -> str:
 def _web_scheme(url: str) -> str | None:
     try:
         parts = urlsplit(url)
-        # The one that will be used has its own idea of what a URL is.
+        # The request is made with yarl, which accepts other URLs than urllib does.
         whole = bool(parts.hostname) and parts.port != 0 and bool(URL(url).raw_host)
     except ValueError:
         return None

@@ -1,7 +1,6 @@
-"""What is told of calls and of those that wait, in the log and to observers.
+"""Reports calls and waits to the log and to observers.
 
-Below `pool` and `sender`. Everything here happens beside the work: only where somebody listens, or where a
-call has to wait anyway.
+Below `pool` and `sender`. It does work only if somebody observes or logs, or if a call has to wait anyway.
 """
 
 import logging
@@ -24,7 +23,7 @@ _LIMITS: Final = log_of("limits")
 _RETRY: Final = log_of("retry")
 
 _LONG: Final = 1.0
-"""Seconds of waiting from which on it is logged at INFO."""
+"""A wait of more seconds is logged at INFO."""
 
 _FOR: Final = {
     "limit": "the rate limit",
@@ -34,12 +33,12 @@ _FOR: Final = {
 
 
 class CallTrace:
-    """What is told of one call, from its first wait to its end.
+    """Reports one call, from its first wait to its end.
 
     Attributes:
-        number: by which all that is told of it belongs together.
+        number: the call's number, which all observations of it have.
         run: see `observing.Attempt`.
-        attempts: how many have begun.
+        attempts: how many attempts have begun.
         waited: seconds that the call has waited: for a limit, a worker or a connection, and between attempts.
         status, headers: of the last answer.
     """
@@ -65,18 +64,18 @@ class CallTrace:
         return time.monotonic() - self._began
 
     def begin_attempt(self) -> None:
-        """Its turn has come."""
+        """An attempt begins, after its waits."""
         self.attempts += 1
         self._attempt_began = time.monotonic()
 
     def end_attempt(self, head: tuple[int, Mapping[str, str]] | None) -> None:
-        """The attempt is over; `head` is the answer's status and headers, if one came."""
+        """The attempt has ended; `head` is the answer's status and headers, if one came."""
         self._attempt_took = time.monotonic() - self._attempt_began
         if head is not None:
             self.status, self.headers = head
 
     def came_to(self, result: Reply | Fault) -> None:
-        """The attempt was no success."""
+        """The attempt had no success."""
         if isinstance(result, Reply):
             self._tell_attempt(result.status, "")
         else:
@@ -103,7 +102,7 @@ class CallTrace:
         HTTP.debug("%s %s: attempt %d: %s in %.3f s", self.method, self.path, number, came, elapsed)
 
     def ended(self, error: BaseException | None) -> None:
-        """The call is over."""
+        """The call has ended."""
         if self._told < self.attempts:
             self._tell_attempt(self.status or None, "" if error is None else self._scrub(_words(error)))
         if self._observers.active:
@@ -145,7 +144,7 @@ class WaitTracker:
 
     @contextmanager
     def counted(self) -> Iterator[None]:
-        """A block in which something that is no call waits for its turn."""
+        """A `with` block in which a request that is no call waits for its turn."""
         began = get_running_loop().time()
         self.waiting += 1
         try:
@@ -157,7 +156,7 @@ class WaitTracker:
     def again(
         self, call: Call[Any], trace: CallTrace | None, result: Reply | Fault, attempt: int, delay: float
     ) -> None:
-        """A call is sent again, after so many seconds."""
+        """A call will be sent again, after so many seconds."""
         self.waited += delay
         observed = trace is not None and self._observers.active
         if not observed and not _RETRY.isEnabledFor(logging.INFO):
@@ -195,7 +194,7 @@ class WaitTracker:
                     expected=expected,
                 )
             )
-        # Thousands may begin to wait at once, and wait for the same: one line a second says it.
+        # Thousands of calls may begin to wait for the same limit at once, so one line a second is logged.
         now = get_running_loop().time()
         if expected is not None and expected > _LONG and now >= self._said_at + _LONG:
             self._said_at = now
