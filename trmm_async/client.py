@@ -1,22 +1,18 @@
-"""`TRMM`: its settings, wiring and life cycle. It reads as a table of contents.
-
-Above everything that answers a user's call, below the command line.
-"""
+"""`TRMM`: its settings, wiring and life cycle. It reads as a table of contents."""
 
 import asyncio
-import re
 import ssl as tls
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from copy import copy
 from datetime import timedelta
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-from trmm_async import arguments, codec, profiles, url_checks
+from trmm_async import arguments, profiles, url_checks
 from trmm_async.addresses import normal
-from trmm_async.calls import Call, Lane, Replay
+from trmm_async.calls import Lane
 from trmm_async.dialects import Dialect, Gateway, Stock
 from trmm_async.engines.address import ProxyAddress, proxy_address, redis_address
 from trmm_async.errors import InvalidRequestError
@@ -27,6 +23,7 @@ from trmm_async.limits import RateLimit
 from trmm_async.mirror import Maintenance, Mirror, MirrorSettings
 from trmm_async.models import Agent
 from trmm_async.observing import Observation, Stats
+from trmm_async.raw_calls import raw_call
 from trmm_async.relay.factory import make_relay
 from trmm_async.resources import (
     TOTP,
@@ -76,7 +73,6 @@ if TYPE_CHECKING:
 __all__ = ["TRMM", "share_key", "surely_share_key"]
 
 Default = Literal["default"]
-_METHOD: Final = re.compile(r"[A-Z]{3,10}", re.ASCII)
 
 
 class TRMM:
@@ -187,7 +183,7 @@ class TRMM:
         ssl: tls.SSLContext | None = None,
         proxy: str | None = None,
     ) -> None:
-        # Before anything can fail: the locals of a frame are written down by some.
+        # Before anything can fail: some error reporters write down the local variables of a frame.
         api_key, access_token, shared_limits = hide(api_key), hide(access_token), hide(shared_limits)
         proxy = hide(proxy)
         secrets = Secrets()
@@ -631,7 +627,7 @@ class TRMM:
         Raises:
             TRMMError: see `errors`.
         """
-        call = _raw_call(method, path, params, json)
+        call = raw_call(method, path, params, json)
         return await self._api.send(lambda dialect: dialect.raw(call))
 
     async def request_raw(
@@ -652,7 +648,7 @@ class TRMM:
         Raises:
             TRMMError: see `errors`.
         """
-        call = _raw_call(method, path, params, json)
+        call = raw_call(method, path, params, json)
         dialect = await self._api.dialect()
         return await self._api.transport.send_raw(dialect.raw(call))
 
@@ -688,7 +684,7 @@ class TRMM:
 
 
 def _dialects(name: str, base_url: str) -> dict[str, Dialect]:
-    # The gateway first: until it is known which it is, its limits are kept to.
+    # The gateway first: its limits apply until the kind of server is known.
     every: dict[str, Dialect] = {"gateway": Gateway(), "stock": Stock(base_url)}
     return every if name == "auto" else {name: every[name]}
 
@@ -729,7 +725,7 @@ def _token_source(access_token: object, dialect: str) -> Any:
 
 
 class _Bounds:
-    """The limits that the user has set, over the defaults of a dialect."""
+    """The limits that the user has set. What is not set is as the dialect has it."""
 
     def __init__(self, rate_limit: object, deployment_rate_limit: object, max_waiting: object) -> None:
         self._rate_limit = _limit("rate_limit", rate_limit)
@@ -762,43 +758,6 @@ def _tls(context: object) -> tls.SSLContext | None:
     if context is None or isinstance(context, tls.SSLContext):
         return context
     raise InvalidRequestError(f"ssl must be an ssl.SSLContext or None, not {context!r}")
-
-
-def _raw_call(method: object, path: str, params: Mapping[str, object] | None, json: object) -> Call[Any]:
-    verb = method.upper() if isinstance(method, str) else ""
-    if not _METHOD.fullmatch(verb):
-        raise InvalidRequestError(f"method must be an HTTP method, not {method!r}")
-    try:
-        body = None if json is None else codec.encode(json)
-    except (TypeError, ValueError, OverflowError, RecursionError) as error:
-        raise InvalidRequestError(f"json can't be encoded: {error}") from error
-    return Call(
-        method=verb,
-        path=url_checks.raw_path(path),
-        decode=_JSON_OR_NOTHING,
-        query=_query(params),
-        body=body,
-        replay=Replay.SAFE if verb in {"GET", "HEAD", "OPTIONS"} else Replay.NEVER,
-    )
-
-
-def _query(params: object) -> dict[str, str]:
-    if params is None:
-        return {}
-    if not isinstance(params, Mapping):
-        raise InvalidRequestError(f"params must be a mapping of names to values, not {params!r}")
-    return {_query_text(name): _query_text(value) for name, value in params.items() if value is not None}
-
-
-def _query_text(value: object) -> str:
-    if isinstance(value, Collection) and not isinstance(value, str):
-        raise InvalidRequestError(f"params must have text, numbers or booleans as values, not {value!r}")
-    # As the server's own web client writes it.
-    text = str(value).lower() if isinstance(value, bool) else str(value)
-    return arguments.free_text(text, "params", empty=True)
-
-
-_JSON_OR_NOTHING: Final = codec.AnyDecoder()
 
 
 def surely_share_key(one: TRMM, other: TRMM) -> bool:

@@ -46,7 +46,7 @@ def coding_of(said: str) -> str | None:
 
 
 class Inflater:
-    """Decompresses one answer of a coding that `coding_of` returned: any number of gzip members, or deflate."""
+    """Decompresses one answer of a coding by `coding_of`: any number of gzip members, or deflate."""
 
     def __init__(self, coding: str) -> None:
         self._coding = coding
