@@ -1,6 +1,6 @@
-"""From what came of a call to the error that says so. Pure.
+"""Makes the error for a call that has failed. Pure.
 
-Over `calls` and `retry`. The transport collects a `Reply` or a `Fault`; this room finds the words.
+The transport reports a `Reply` or a `Fault`. This module chooses the error's class and its text.
 """
 
 import re
@@ -39,21 +39,21 @@ _DETAIL_MOST: Final = 300
 _PAGE: Final = re.compile(rb"(\xef\xbb\xbf)?\s*<")
 _MORE_TIME: Final = "TRMM(timeout=…) allows more"
 _NO_SUCH_CALL: Final = frozenset({404, 405})
-"""What a web server of files says to calls: it has no such path, or takes no POST."""
+"""What a web server for files answers to API calls: it has no such path, or accepts no POST."""
 _TITLE: Final = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 
 _AGENT_PLACE: Final = re.compile(
     r"(?:/api/v3)?/(?:agents|checks|services|software|scripts|logs|winupdate|tasks|automation)/([^/]+)/"
 )
 _HOST_NAME: Final = re.compile(r"(?=[^a-z]*[a-zA-Z])(?=.*[-A-Z0-9.])[A-Za-z0-9][-A-Za-z0-9._]{0,62}")
-"""With something besides small letters, or it could be a word of a path."""
+"""With something besides lower-case letters; otherwise it could be a word of a path."""
 _ID: Final = re.compile(r"[A-Za-z]{40}|[0-9a-fA-F]{32,40}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 _NOT_FIELDS: Final = frozenset({"detail", "non_field_errors"})
 _BEFORE_QUERY: Final = re.compile(r"[?#]")
 
 Scrub = Callable[[str], str]
-"""Takes the API key out of a text that a server sent."""
+"""Removes the API key from a text that a server sent."""
 
 _BY_STATUS: Final[dict[int, type[APIError]]] = {
     400: BadRequestError,
@@ -65,12 +65,12 @@ _BY_STATUS: Final[dict[int, type[APIError]]] = {
 
 
 def is_page(body: bytes) -> bool:
-    """Whether an answer is a page of HTML, or of XML: no API's."""
+    """Whether an answer is HTML or XML, which no API sends."""
     return _PAGE.match(body) is not None
 
 
 def detail_of(body: bytes, scrub: Scrub) -> str:
-    """What an error's body says: `detail`, fields and messages, or a page's title; else its first line."""
+    """The message in an error's body: `detail`, fields and messages, a page's title, or the first line."""
     try:
         words = _in_words(codec.decoder(cast("type[Any]", Any))(body))
     except (msgspec.DecodeError, RecursionError):
@@ -85,7 +85,7 @@ def _first_words(page: str) -> str:
 
 
 def _beginning(body: bytes, scrub: Scrub) -> str:
-    # Scrubbed before it is cut: a cut through the key would leave a part of it that no longer looks like it.
+    # Scrubbed before it is cut: if the cut went through the key, the rest of the key would not be recognised.
     return scrub(body.decode("utf-8", "replace"))[:BODY_KEPT]
 
 
@@ -110,7 +110,7 @@ def error_for(call: Call[Any], reply: Reply, scrub: Scrub) -> APIError:
         return _build(
             words.kind or kind_of(reply.status), call, reply, scrub, _detail(call, reply, words, scrub)
         )
-    # Bytes that are no UTF-8 stand in headers as what can't be printed.
+    # aiohttp decodes bytes that are not UTF-8 to surrogates, which can't be printed.
     said = reply.headers.get("location", "").encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     location = scrub(_BEFORE_QUERY.split(said)[0])
     where = f"redirected to {location}; is that" if location else "redirected, but not told where to; is this"
@@ -135,7 +135,7 @@ def _detail(call: Call[Any], reply: Reply, words: ErrorHint, scrub: Scrub) -> st
 
 
 def _of_a_host_name(path: str) -> str:
-    """What to say where a path has something like a host name in place of an agent's id."""
+    """The advice for a path that seems to have a host name in place of an agent's id."""
     found = _AGENT_PLACE.match(path)
     name = unquote(found.group(1)) if found else ""
     if not _HOST_NAME.fullmatch(name) or _ID.fullmatch(name):
@@ -193,9 +193,9 @@ def failure(
 
 
 def frameless(error: BaseException | None) -> BaseException | None:
-    """The same without the frames that it went through, and so with all that led to it.
+    """Remove the tracebacks of this exception, and of its causes and contexts.
 
-    They hold the request as it went out, with the key, and the answer, and some reporters write that down.
+    Their frames hold the request with the key, and the answer, and some error reporters write them down.
     """
     seen: set[int] = set()
     left = [error]

@@ -1,7 +1,7 @@
-"""Requests as values: what is to be sent, how its answer reads, and whether it may be sent again.
+"""Requests as values: what to send, how to decode the answer, and whether it may be sent again.
 
-A dialect makes these (pure functions, testable without I/O), the transport carries them out. A
-`Call` knows nothing of hosts, keys, limits' sizes or sockets.
+A dialect makes them by pure functions, which can be tested without I/O. The transport carries them out. A
+`Call` knows nothing of hosts, keys, rate limits or sockets.
 """
 
 import enum
@@ -40,7 +40,7 @@ P = ParamSpec("P")
 
 
 class Replay(enum.Enum):
-    """What a second sending of the same call would mean."""
+    """What it would mean to send the same call twice."""
 
     SAFE = "reads only"
     IDEMPOTENT = "changes something; twice is the same as once"
@@ -48,7 +48,7 @@ class Replay(enum.Enum):
 
 
 class Lane(enum.Enum):
-    """A budget that a call draws on, besides the one that all draw on."""
+    """A limit that applies to some calls, in addition to the one for all."""
 
     DEPLOYMENTS = "deployments"
     WORKERS = "calls that each hold a worker of the server while they wait for an agent"
@@ -59,9 +59,9 @@ class ErrorHint:
     """What a dialect knows about an error's answer beyond its status.
 
     Attributes:
-        advice: what to tell the user besides the server's own words; empty for nothing.
-        kind: the error's class where the status alone would mean another.
-        unsupported: what to say where the server is too old for the call; empty where it isn't.
+        advice: what the error says in addition to the server's own message; may be empty.
+        kind: the error's class, if it is not the one that belongs to the status.
+        unsupported: the text of an `UnsupportedError`, if the server is too old for the call; or empty.
     """
 
     advice: str = ""
@@ -70,10 +70,10 @@ class ErrorHint:
 
 
 ErrorExplainer: TypeAlias = Callable[[int, bytes], ErrorHint]
-"""(status, body) of an answer that isn't success -> what that means on this server. Pure."""
+"""(status, body) of an answer that isn't success -> what it means on this server. Pure."""
 
 WRONG_ADDRESS: Final = "is it the API's address (often api.…), and not the web client's?"
-"""What to ask where a page of HTML stands in an answer's place."""
+"""The question to ask if the answer is a page of HTML."""
 
 _NO_HINT: Final = ErrorHint()
 _NO_QUERY: Final[Mapping[str, str]] = MappingProxyType({})
@@ -85,7 +85,7 @@ def _no_hint(status: int, body: bytes) -> ErrorHint:
 
 
 def ignore_answer(body: bytes) -> None:
-    """The decoder of calls whose answer says nothing that the status did not."""
+    """The decoder of calls whose answer contains nothing but the status."""
     del body
 
 
@@ -94,21 +94,21 @@ class Call(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True, gc=False):
 
     Attributes:
         method: the HTTP method.
-        path: from the server's root, with a leading and a closing slash, ids quoted.
-        decode: the answer's body to what the call is for. Raises `msgspec.DecodeError` on what it can't read.
-            If it has `rows`, as those of `codec` for lists, that makes a reader of it while it downloads.
-        query: what goes behind the question mark; values are text already.
+        path: the path from the server's root, with a leading and a trailing slash, ids quoted.
+        decode: decodes the answer's body. Raises `msgspec.DecodeError`. If it has an attribute `rows`, as the
+            decoders of `codec` for lists have, that makes a reader for the answer while it downloads.
+        query: the query; the values are texts already.
         body: encoded JSON, or None.
-        headers: what it has besides those of every call, for the one path that takes a token of its own.
+        headers: additional headers, for the one path that takes a token of its own.
         replay: see `Replay`.
-        lanes: further budgets that it draws on.
-        answers_within: seconds in which the server itself may take to answer (a script that is waited for);
-            None for the client's own timeout.
-        is_secret: its answer holds secrets of the user's: no error shows the body.
-        gone_is_done: 404 after a lost answer means that the lost one had succeeded (deletes).
+        lanes: further limits that apply to it.
+        answers_within: seconds that the server itself may take to answer, in addition to the client's timeout
+            (a script that is waited for); None for none.
+        is_secret: the answer contains secrets of the user's, so no error shows the body.
+        gone_is_done: a 404 after a lost answer means that the lost attempt had succeeded (deletes).
         explain: what an answer that isn't success means on this server, beyond its status.
-        definite: statuses that look like a passing failure and are an answer on this server: final.
-        keeps_key: a 401 is an answer to it, after which no other key is asked for.
+        definite: statuses that usually mean a passing failure, but are final on this server.
+        keeps_key: a 401 is an answer to this call, so no other key is asked for.
     """
 
     method: str
@@ -133,20 +133,20 @@ class Call(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True, gc=False):
 
 
 Steps: TypeAlias = Generator[Call[Any], Any, T]
-"""A generator that yields calls, is sent their answers (or thrown their errors), and returns the outcome."""
+"""A generator that yields calls, receives their answers (or errors), and returns the outcome."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan(Generic[T_co]):
     """A request that takes several calls, one after the other. Each use of it starts its steps anew.
 
-    Pure as a `Call` is: the generator does no I/O, so that a test can answer its calls by hand.
+    The generator does no I/O, so a test can answer its calls by hand.
     """
 
     steps: Callable[[], Steps[T_co]]
 
     def __iter__(self) -> Steps[T_co]:
-        """All of its steps, as a part of another plan: `outcome = yield from plan`."""
+        """All of its steps as a part of another plan: `outcome = yield from plan`."""
         return self.steps()
 
 
@@ -164,48 +164,48 @@ def plan(steps: Callable[P, Steps[T]]) -> Callable[P, Plan[T]]:
 
 
 Request: TypeAlias = Call[T] | Plan[T]
-"""What a dialect makes of an intent."""
+"""What a dialect makes of an intent: one call, or several."""
 
 
 class RowReader(Protocol[T]):
     """Reads one JSON array while it downloads: `json_arrays.ArrayDecoder`, or a wrapper of it."""
 
     def feed(self, chunk: bytes, /) -> Iterator[list[T]]:
-        """Take some bytes; the elements that are complete by them. Raises `msgspec.DecodeError`."""
+        """Take the next bytes; the elements that are complete. Raises `msgspec.DecodeError`."""
         ...
 
     def finish(self) -> list[T]:
-        """The body is over; the elements not yet given. Raises `msgspec.DecodeError`, also if it was cut."""
+        """The body has ended; the elements left. Raises `msgspec.DecodeError`, also if the body was cut."""
         ...
 
     def whole(self, found: list[Any], /) -> Any:
-        """What all elements together come to: what `Call.decode` makes of the whole body."""
+        """Make of all elements what `Call.decode` makes of the whole body."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArrayCall(Generic[T]):
-    """A call whose answer is a long array, to be read while it downloads; `rows` makes a reader for it."""
+    """A call whose answer is a long array, which is read while it downloads. `rows` makes a reader for it."""
 
     call: Call[Any]
     rows: Callable[[], RowReader[T]]
 
 
 FrameReader = Callable[[str, bytes], Event]
-"""(agent_id, frame) -> event. What it can't read is an `UnknownEvent`.
+"""(agent_id, frame) -> event. A frame that can't be read is an `UnknownEvent`.
 
-Raises at most `UnsupportedError`, which ends the stream: the server can't tell what this is about.
+Raises only `UnsupportedError`, which ends the stream: the server can't send what was asked for.
 """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamSpec:
-    """One agent's event socket: where it is, how its frames read, which close codes are refusals.
+    """One agent's event socket: its path, how to read its frames, which close codes are refusals.
 
     Attributes:
-        refusals: close code to the HTTP status it stands for. Any other close is a lost connection.
-        begins_with_state: the first frame of every connection tells how things stand; it comes at once, and
-            entering waits for it.
+        refusals: close codes, and the HTTP status that each stands for. After others, connect again.
+        begins_with_state: the first frame of every connection has the present state. It comes at once, and
+            entering the subscription waits for it.
     """
 
     agent_id: str

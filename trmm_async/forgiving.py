@@ -1,9 +1,8 @@
-"""Reads an answer that did not read as a whole: field by field, so that one odd value costs only itself.
+"""Decodes an answer field by field, so that one odd value costs only itself. Pure.
 
-Above it `codec`, which comes here with an answer that msgspec refused; below it only the nouns. Pure.
-
-An optional field whose value doesn't read has its default, and the value stands in `extra` of its Struct (or
-of the next one around it that has an `extra`). Only fields without a default have to read.
+`codec` uses it for an answer that msgspec refused as a whole. An optional field whose value does not fit has
+its default, and the value is kept in `extra` of its Struct (or of the next one around it that has an
+`extra`). Only fields without a default must fit.
 """
 
 import re
@@ -75,32 +74,32 @@ def _holds_extra(info: Any, seen: set[type]) -> bool:
 
 
 def names_extra(body: Body) -> bool:
-    """Whether something in it is called so. A text within a text is not: its quotes have backslashes."""
+    """Whether the body has a key "extra". Quotes within a text have backslashes, so a text does not count."""
     return _EXTRA_NAMED in (body if isinstance(body, bytes | bytearray) else bytes(body))
 
 
 class Odd:
-    """What did not read in one answer: how many values, and what is wrong with the first."""
+    """The values of one answer that did not fit: how many, and what is wrong with the first."""
 
     def __init__(self) -> None:
         self.count: int = 0
         self.first: str = ""
 
     def note(self, error: msgspec.ValidationError) -> None:
-        """Count one more."""
+        """Count one more value."""
         self.count += 1
         self.first = self.first or str(error)
 
 
 def aware(moment: datetime) -> datetime:
-    """A server's time: where it says no zone, it is UTC."""
+    """A server's time. If it has no time zone, it is UTC."""
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 def shifted(moment: datetime, by: timedelta) -> datetime:
-    """An aware time earlier or later by so much; at an end of the calendar, that end.
+    """An aware time moved by so much, but not beyond the first or last day of the calendar.
 
-    Servers have such times ("never" is year 1 or 9999 to many), and arithmetic with them overflows.
+    Servers send such times (for many, "never" is the year 1 or 9999), and arithmetic with them overflows.
     """
     try:
         return moment + by
@@ -109,7 +108,7 @@ def shifted(moment: datetime, by: timedelta) -> datetime:
 
 
 def utc(moment: datetime) -> datetime:
-    """An aware time in UTC; where the calendar ends before that, its end."""
+    """An aware time in UTC, but not beyond the first or last day of the calendar."""
     try:
         return moment.astimezone(UTC)
     except OverflowError:
@@ -122,7 +121,7 @@ def instant(moment: datetime, timespec: str = "auto") -> str:
 
 
 def from_epoch(seconds: float | None) -> datetime | None:
-    """A time that is told in seconds since 1970, where 0 is none; None for what is no time."""
+    """A time given in seconds since 1970; None for 0, and for a number that is no time."""
     try:
         return None if not seconds else datetime.fromtimestamp(seconds, UTC)
     except (ValueError, OverflowError, OSError):
@@ -130,7 +129,7 @@ def from_epoch(seconds: float | None) -> datetime | None:
 
 
 def http_date(text: str) -> datetime | None:
-    """The time in a header such as `Date`, aware; None for what is no date."""
+    """The aware time in a header such as `Date`; None if the text is no date."""
     try:
         return aware(parsedate_to_datetime(text))
     except (ValueError, OverflowError):
@@ -138,9 +137,10 @@ def http_date(text: str) -> datetime | None:
 
 
 def cleaned(body: Body) -> bytes:
-    """The body without what is no JSON, though many write it: the same bytes if there is nothing of it.
+    """Replace what is invalid JSON, but is sent by some servers; equal to the body if there is nothing such.
 
-    A byte order mark is dropped, half of a surrogate pair and bad UTF-8 become U+FFFD, NaN and Infinity text.
+    A byte order mark is dropped, half of a surrogate pair and bad UTF-8 become U+FFFD, and NaN and Infinity
+    become texts.
     """
     text = bytes(body).removeprefix(BOM_UTF8)
     try:
@@ -155,17 +155,17 @@ def cleaned(body: Body) -> bytes:
 
 
 def read(body: Body, kind: Any, odd: Odd) -> Any:
-    """Decode `body` as `kind`; what is wrong in a part of it costs that part.
+    """Decode `body` as `kind`. A part that does not fit costs only that part.
 
     Raises:
-        msgspec.ValidationError: what has to be there doesn't read; it says where.
-        msgspec.DecodeError: it is no JSON.
+        msgspec.ValidationError: a required field is missing or does not fit; the text says where.
+        msgspec.DecodeError: the body is no JSON.
     """
     return _read(body, kind, "$", _Rest(odd, "$"))
 
 
 class _Rest:
-    """Where the values go that don't read: by their places within the object that has room for them."""
+    """The values of one object that do not fit, by their places within it. They go into its `extra`."""
 
     def __init__(self, odd: Odd, base: str) -> None:
         self.odd = odd
@@ -173,7 +173,7 @@ class _Rest:
         self._base = base
 
     def keep(self, raw: Body, place: str, error: msgspec.ValidationError) -> None:
-        """Put a value aside that does not read."""
+        """Keep a value that does not fit."""
         self.odd.note(error)
         self.values[place[len(self._base) :].lstrip(".")] = _read(raw, Any, place, self)
 
@@ -193,12 +193,12 @@ def _read(body: Body, kind: Any, place: str, rest: _Rest) -> Any:
 
 
 _InParts: TypeAlias = Callable[[Body, str, _Rest, msgspec.ValidationError], Any]
-"""(body, place, rest, what is wrong as a whole) -> the value."""
+"""(body, place, rest, the error of the whole value) -> the value."""
 
 
 @cache
 def _by_parts(kind: Any) -> _InParts | None:
-    """How a value of this type is read where it doesn't read as a whole; None if it has no parts."""
+    """The function that reads a value of this type in parts; None if the type has no parts."""
     origin, types = get_origin(kind), get_args(kind)
     if origin is Annotated:
         return _time if types[0] is datetime else _by_parts(types[0])
@@ -262,7 +262,7 @@ def _mapping(kind: Any, body: Body, place: str, rest: _Rest, wrong: msgspec.Vali
 
 
 def _anything(body: Body, place: str, rest: _Rest, wrong: msgspec.ValidationError) -> Any:
-    """Numbers that no float can hold stay as they were written."""
+    """Read any JSON. A number that no float can hold is returned as its text."""
     text = bytes(body)
     if text[:1] == b"[":
         return _array(Any, body, place, rest, wrong)
@@ -293,7 +293,7 @@ def _struct(kind: Any, body: Body, place: str, rest: _Rest, wrong: msgspec.Valid
         except msgspec.ValidationError as error:
             if field.required:
                 raise
-            # Null is as good as absent.
+            # Null counts as absent.
             if bytes(raw) != b"null":
                 own.keep(raw, where, error)
     if own is not rest and own.values:

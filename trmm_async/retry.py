@@ -19,7 +19,7 @@ __all__ = ["Again", "Fault", "Final", "Meaning", "Reply", "RetryPolicy", "Stage"
 _SECONDS = re.compile(r"[0-9]+(\.[0-9]*)?", re.ASCII)
 _OF_A_PROXY = frozenset({502, 503, 504})
 _RAN_OUT = frozenset({408, 460, 499})
-"""Statuses of proxies (nginx, Amazon) for a timeout, or for a client that hung up: they are no refusal."""
+"""Statuses of proxies (nginx, Amazon) for a timeout, or for a client that hung up. They refuse nothing."""
 _BACKOFF_FIRST = 0.25
 _BACKOFF_MOST = 8.0
 _DOUBLINGS_MOST = 10
@@ -53,9 +53,9 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """There is no readable answer. Says how far the call got, and why, with the exception if it may be shown.
+    """There is no readable answer: how far the call got, and why; with the exception, if it may be shown.
 
-    `is_final` says that the call never reached the server, and would not reach it the next time either.
+    `is_final` means that the call never reached the server, and would not reach it the next time either.
     """
 
     stage: Stage
@@ -66,7 +66,7 @@ class Fault:
 
 
 class Meaning(enum.Enum):
-    """What a call that is not sent again came to."""
+    """The outcome of a call that is not sent again."""
 
     ANSWERED = "the server's answer stands, good or bad"
     DONE = "it has succeeded; an earlier answer was lost"
@@ -76,7 +76,7 @@ class Meaning(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """Send it again in `delay` seconds. `everyone`: the server asked, so others had better wait too."""
+    """Send it again in `delay` seconds. `everyone`: the server asked for it, so other calls wait, too."""
 
     delay: float
     everyone: bool = False
@@ -91,20 +91,20 @@ class Final:
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """Bounds. `retries` sendings after the first, `patience` seconds of waiting between them in all."""
+    """At most `retries` attempts after the first, and `patience` seconds of waiting between them in all."""
 
     retries: int = 3
     patience: float = 120.0
 
 
 class Tries:
-    """The history of one call's attempts, and the judgement on each.
+    """The attempts of one call, and the decision after each.
 
     Attributes:
         sent: how many attempts there were.
-        waited: seconds spent, or about to be spent, between them.
-        asked: seconds that the server's last answer asked to wait, if it did.
-        renewed: whether another key was asked for.
+        waited: seconds of waiting between them, including the wait that was decided last.
+        asked: seconds that the server's last answer asked to wait; None if it did not.
+        renewed: whether the key source was asked for another key.
     """
 
     def __init__(
@@ -136,7 +136,7 @@ class Tries:
         return self._answer_lost
 
     def judge(self, result: Reply | Fault, now: datetime) -> Again | Final:
-        """What to do after this attempt; `now` is our wall clock; see `retry_after`."""
+        """What to do after this attempt. `now` is our wall clock; see `retry_after`."""
         self.sent += 1
         if isinstance(result, Reply) and result.ok:
             return Final(Meaning.ANSWERED)
@@ -161,14 +161,14 @@ class Tries:
         return status == 500 and self._replay is Replay.SAFE
 
     def _wait(self, result: Reply | Fault) -> Again | None:
-        """How long to wait for the next attempt; None if there is to be none."""
+        """How long to wait for the next attempt; None if there must be none."""
         if self.sent > self._policy.retries:
             return None
-        # The upper half of the interval, so that many clients that failed together don't come back together.
+        # Only the upper half of the interval is random: many clients that failed together are spread out.
         doubled = _BACKOFF_FIRST * 2.0 ** min(self.sent - 1, _DOUBLINGS_MOST)
         backoff = min(_BACKOFF_MOST, doubled) * (0.5 + self._jitter() / 2)
         asked = 0.0 if self.asked is None else self.asked + self._jitter() * _BACKOFF_FIRST
-        # A server that asks for no wait at all is not to be hammered either.
+        # If the server asks for a wait of 0 seconds, the back-off applies all the same.
         delay = max(backoff, asked)
         if self.waited + delay > self._policy.patience:
             return None
@@ -180,9 +180,9 @@ class Tries:
             return False
         if isinstance(result, Fault):
             return result.stage is not Stage.NOT_SENT
-        # Only a refusal proves that nothing was done. A 503 doesn't, whatever its headers: a stock Varnish
-        # adds Retry-After to each, also where its backend had read the request. Nor does a redirect, or a
-        # 101: the application may have answered so when all was done. Nor does a proxy's "time ran out".
+        # Only a refusal proves that nothing was done. A 503 does not, whatever its headers: a default Varnish
+        # adds Retry-After to each, also if its backend had read the request. A redirect or a 101 does not:
+        # the application may answer so when everything is done. A proxy's timeout does not.
         return not 400 <= result.status < 500 or result.status in _RAN_OUT
 
     def _meaning(self, result: Reply | Fault) -> Meaning:
@@ -195,10 +195,10 @@ class Tries:
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Seconds that `Retry-After` asks for, given as a number or a date; None if absent or unreadable.
+    """Seconds that `Retry-After` asks for, as a number or a date; None if it is absent or invalid.
 
-    A date is measured against the answer's own `Date`: our clock may be minutes off the server's. `now` is
-    that of ours, for an answer without one.
+    A date is compared with the answer's own `Date`, since our clock may differ from the server's by minutes.
+    `now`, by our clock, is used for an answer without `Date`.
     """
     value = headers.get("retry-after", "").strip()
     if _SECONDS.fullmatch(value):
