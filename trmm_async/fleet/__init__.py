@@ -3,10 +3,10 @@
 Whatever happens, every target gets exactly one outcome, and a script is sent to each target at most once.
 
 This package stands above the resources. Its modules, from the top: `run` (the object that the user holds),
-`scheduler` (takes targets and sends), `collector` (collects and counts the outcomes), `presence` (which
-agents are offline), `targets` and `journal` (where targets come from, and the record of what was done),
-`plan` (the checked arguments), `work` (what is done to each target), `rollout` (canary, batches and failure
-limits; pure) and `reports` (pure).
+`scheduler` (which target is sent to when), `dispatcher` (sends to it), `sharing` (what other hosts did),
+`collector` (collects and counts the outcomes), `presence` (which agents are offline), `targets` (where they
+come from), `plan` (the checked arguments), `work` (what is done to a target), `journal` (the record of what
+was done), `rollout` (canary, batches and failure limits; pure) and `reports` (pure).
 """
 
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping

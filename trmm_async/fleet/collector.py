@@ -5,17 +5,15 @@ It stands between `scheduler`, which produces outcomes, and `run`, which reads t
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from trmm_async.errors import JournalError
 from trmm_async.fleet.journal import Journal
 from trmm_async.fleet.reports import Grouping
 from trmm_async.fleet.rollout import RolloutControl, RolloutPolicy
 from trmm_async.fleet.storage import Judged
+from trmm_async.observing import RunWatch
 from trmm_async.outcomes import Counts, Done, Failed, Outcome, Skipped, Unknown, note_host
-
-if TYPE_CHECKING:
-    from trmm_async.observing import RunWatch
 
 __all__ = ["OutcomeCollector"]
 
@@ -28,6 +26,15 @@ _KINDS: Final[tuple[type[Outcome[Any]], ...]] = (Done, Failed, Unknown, Skipped)
 class OutcomeCollector(Generic[T]):
     """The outcomes of one run.
 
+    Args:
+        policy: decides which results are successes.
+        control: is told of each end.
+        journal: records the outcomes.
+        lag: how many outcomes may wait for the reader.
+        hosts: known host names by agent_id; each is removed when its outcome is counted.
+        watch: observes each outcome.
+        forgives: whether targets that another process had started count as successes.
+
     Attributes:
         ready: outcomes that the reader has not taken yet. None is the end; an exception is raised there.
         collected: all outcomes by agent_id, for a reader who wants them at the end; otherwise None.
@@ -36,23 +43,31 @@ class OutcomeCollector(Generic[T]):
         grouping: all outcomes, grouped.
         succeeded: how many were successes by the run's policy.
         unwritten: why the journal could not be written; None if it could.
-        watch: the observer of each outcome, if there is one.
-        hosts: known host names by agent_id; each is removed when its outcome is counted.
+        broken: what the user's function or stream raised, which stopped the run; None if nothing.
         told: the targets whose outcomes were handed over, if several hosts share the run; otherwise None.
-        forgives: whether targets that another process had started count as successes.
         changed: called when more targets may start, or none any more.
     """
 
     def __init__(
-        self, policy: RolloutPolicy, control: RolloutControl, journal: Journal | None, lag: int
+        self,
+        policy: RolloutPolicy,
+        control: RolloutControl,
+        journal: Journal | None,
+        *,
+        lag: int,
+        hosts: dict[str, str],
+        watch: RunWatch,
+        forgives: bool,
     ) -> None:
         self._success = policy.success
         self._control = control
         self._journal = journal
+        self._hosts = hosts
+        self._watch = watch
+        self._forgives = forgives
         self._tally = dict.fromkeys(_KINDS, 0)
         self._earlier = dict.fromkeys(_KINDS, 0)
         self.told: set[str] | None = None if journal is None or journal.shared is None else set()
-        self.forgives: bool = False
         self.ready: asyncio.Queue[Outcome[T] | BaseException | None] = asyncio.Queue(lag)
         self.collected: dict[str, Outcome[T]] | None = None
         self.rest: list[Outcome[T]] = []
@@ -60,8 +75,7 @@ class OutcomeCollector(Generic[T]):
         self.grouping: Grouping = Grouping()
         self.succeeded: int = 0
         self.unwritten: JournalError | None = None
-        self.watch: RunWatch | None = None
-        self.hosts: dict[str, str] = {}
+        self.broken: Exception | None = None
         self.changed: Callable[[], None] = lambda: None
 
     async def tell(
@@ -85,7 +99,7 @@ class OutcomeCollector(Generic[T]):
                 self._count(outcome, ok=ok)
                 is_counted = True
             if self._journal is not None and is_final:
-                succeeded = ok or (crashed and self.forgives)
+                succeeded = ok or (crashed and self._forgives)
                 judged = Judged(begun=begun, succeeded=succeeded, crashed=crashed)
                 if await self.write(self._journal.settle(outcome, ok=ok, judged=judged)) is False:
                     return
@@ -93,7 +107,7 @@ class OutcomeCollector(Generic[T]):
                 self._count(outcome, ok=ok)
                 is_counted = True
             if begun and self._control.settle(
-                outcome, succeeded=ok or (crashed and self.forgives), crashed=crashed
+                outcome, succeeded=ok or (crashed and self._forgives), crashed=crashed
             ):
                 self.changed()
             elif self.told is not None:
@@ -128,17 +142,23 @@ class OutcomeCollector(Generic[T]):
 
     def fail(self, error: JournalError) -> None:
         """Stop the run, since the journal can't be used any more. The error is raised at the end."""
-        if self.watch is not None and self.unwritten is None:
-            self.watch.unwritten(error)
-        self.unwritten = self.unwritten or error
-        self._control.stop(str(error))
+        if self.unwritten is None:
+            self._watch.unwritten(error)
+            self.unwritten = error
+        self.stop(str(error))
+
+    def stop(self, why: str) -> None:
+        """Let no more targets start."""
+        self._control.stop(why)
         self.changed()
 
     async def tell_again(self, outcome: Outcome[T], *, ok: bool) -> None:
         """Hand over an outcome of an earlier process, which decided whether it is `ok`."""
         if not isinstance(outcome, Skipped):
             self._control.start()
-            self._control.settle(outcome, succeeded=ok or self.forgives, crashed=isinstance(outcome, Unknown))
+            self._control.settle(
+                outcome, succeeded=ok or self._forgives, crashed=isinstance(outcome, Unknown)
+            )
         self._earlier[type(outcome)] -= 1
         self._count(outcome, ok=ok)
         await self._hand_over(outcome)
@@ -159,9 +179,8 @@ class OutcomeCollector(Generic[T]):
         self.kept.append(outcome)
         self.rest.append(outcome)
 
-    def expect(self, earlier: Counts, *, forgives: bool) -> None:
-        """Expect so many outcomes of earlier processes by `tell_again`; with `forgives`, as successes."""
-        self.forgives = forgives
+    def expect(self, earlier: Counts) -> None:
+        """Expect so many outcomes of earlier processes by `tell_again`."""
         self._earlier = {
             Done: earlier.done, Failed: earlier.failed, Unknown: earlier.unknown, Skipped: earlier.skipped
         }  # fmt: skip
@@ -201,11 +220,10 @@ class OutcomeCollector(Generic[T]):
     def _count(self, outcome: Outcome[T], *, ok: bool) -> None:
         if self.told is not None:
             self.told.add(outcome.agent_id)
-        if host := self.hosts.pop(outcome.agent_id, ""):
+        if host := self._hosts.pop(outcome.agent_id, ""):
             note_host(outcome, host)
         self._tally[type(outcome)] += 1
         self.succeeded += ok
         self.grouping.add(outcome)
-        watch = self.watch
-        if watch is not None and (watch.is_logged or watch.observers.active):
-            watch.outcome(outcome, ok=ok)
+        if self._watch.is_logged or self._watch.observers.active:
+            self._watch.outcome(outcome, ok=ok)

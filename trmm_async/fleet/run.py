@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Self
 from trmm_async.addresses import same_server
 from trmm_async.errors import ClosedError, JournalError, TRMMError
 from trmm_async.fleet.collector import OutcomeCollector
+from trmm_async.fleet.dispatcher import LEFT_EARLY
 from trmm_async.fleet.guards import UnsentGuards
 from trmm_async.fleet.journal import Journal
 from trmm_async.fleet.page import page
 from trmm_async.fleet.plan import Resumption, RunPlan
 from trmm_async.fleet.reports import Group, report
 from trmm_async.fleet.rollout import RolloutControl, RolloutPolicy
-from trmm_async.fleet.scheduler import LEFT_EARLY, Scheduler
+from trmm_async.fleet.scheduler import Scheduler
 from trmm_async.fleet.targets import (
     JournalTargets,
     ListedTargets,
@@ -234,20 +235,26 @@ class FleetRun(Generic[T]):
         control = RolloutControl(RolloutPolicy() if is_shared else plan.policy, opened.targets.total)
         if self._stop_wanted:
             control.stop(_STOPPED)
-        outcomes: OutcomeCollector[T] = OutcomeCollector(plan.policy, control, journal, plan.width or _LAG)
-        scheduler = Scheduler(self._api, plan, queue, control, self._guards, outcomes, journal)
-        outcomes.changed, outcomes.hosts = scheduler.wake, plan.hosts
-        outcomes.watch = watch = RunWatch(
+        watch = RunWatch(
             self._api.observers,
             plan.work.name,
             opened.targets.total,
             None if journal is None else journal.name,
             resumed=opened.earlier is not None,
         )
-        outcomes.forgives = opened.forgives
+        outcomes: OutcomeCollector[T] = OutcomeCollector(
+            plan.policy,
+            control,
+            journal,
+            lag=plan.width or _LAG,
+            hosts=plan.hosts,
+            watch=watch,
+            forgives=opened.forgives,
+        )
+        scheduler = Scheduler(self._api, plan, queue, control, self._guards, outcomes, journal)
         is_told_again = opened.earlier is not None and not is_shared
         if opened.earlier is not None and is_told_again:
-            outcomes.expect(opened.earlier, forgives=opened.forgives)
+            outcomes.expect(opened.earlier)
         conduct = _conduct(scheduler, outcomes, journal, watch.number, again=is_told_again)
         task = asyncio.create_task(conduct, name="trmm_async: a run")
         dropped = weakref.finalize(self, _drop, asyncio.get_running_loop(), task, journal)

@@ -1,12 +1,11 @@
 """What a host does besides its own sending if several hosts share a run.
 
-It hands over the outcomes of other hosts, notices when the run was stopped, and finds out what became of
-targets that were sent by hosts that no longer respond. It stands between `scheduler`, which sends, and the
-journal's store.
+It hands over the outcomes of other hosts, notices when the run was stopped, and has the targets looked up
+that hosts which no longer respond had sent to. It stands between `scheduler` and the journal's store.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, Generic, TypeVar
 
 from trmm_async.errors import JournalError, OutcomeUnknownError
@@ -20,6 +19,7 @@ from trmm_async.outcomes import Outcome, Skipped, Unknown
 __all__ = ["SharedRun"]
 
 T = TypeVar("T")
+_Recover = Callable[[list[InFlight]], Coroutine[Any, Any, None]]
 
 
 class SharedRun(Generic[T]):
@@ -27,8 +27,6 @@ class SharedRun(Generic[T]):
 
     Args:
         patience: seconds for which a target that was sent counts as in progress, whatever its host's lease.
-        settle: finds out what became of targets that another host had sent, and hands over the outcomes.
-        changed: called when the run was stopped, or when there may be more to claim.
 
     Attributes:
         parked: targets that are offline and that this host waits for.
@@ -44,8 +42,6 @@ class SharedRun(Generic[T]):
         parked: set[str],
         *,
         patience: float,
-        settle: Callable[[list[InFlight]], Awaitable[None]],
-        changed: Callable[[], None],
     ) -> None:
         self.parked = parked
         self._journal = journal
@@ -54,12 +50,10 @@ class SharedRun(Generic[T]):
         self._outcomes = outcomes
         self._control = control
         self._patience = patience
-        self._settle = settle
-        self._changed = changed
         self._moved = asyncio.Event()
         self._is_sent = False
         self._read = 0
-        self._settling: set[asyncio.Task[None]] = set()
+        self._recovering: set[asyncio.Task[None]] = set()
 
     def __repr__(self) -> str:
         return f"<SharedRun of {self._journal!r}, {self._read} outcomes read>"
@@ -73,34 +67,37 @@ class SharedRun(Generic[T]):
         self._is_sent = True
         self.wake()
 
-    async def follow(self) -> None:
+    async def follow(self, recover: _Recover) -> None:
         """Follow the run until all targets have ended, or until a stopped run has none in progress.
 
         If the journal can't be read, the run is stopped on this host, and the error is raised at the end.
+
+        Args:
+            recover: finds out what became of targets that another host had sent to, and hands over their
+                outcomes.
         """
         try:
-            while not await self._is_over():
+            while not await self._is_over(recover):
                 await at_most(self._shared.poll, self._moved)
                 self._moved.clear()
         except JournalError as error:
             self._outcomes.fail(error)
         finally:
             self._targets.end()
-            for task in self._settling:
+            for task in self._recovering:
                 task.cancel()
-            await asyncio.gather(*self._settling, return_exceptions=True)
+            await asyncio.gather(*self._recovering, return_exceptions=True)
 
-    async def _is_over(self) -> bool:
+    async def _is_over(self, recover: _Recover) -> bool:
         is_sent = self._is_sent
-        await self._adopt()
+        await self._adopt(recover)
         standing = await self._shared.standing()
         await self._tell(standing)
         if standing.stopped and not self._control.stopped:
-            self._control.stop(standing.stopped)
-            self._changed()
+            self._outcomes.stop(standing.stopped)
         if standing.ended >= standing.total:
             self._targets.end()
-            self._changed()
+            self._outcomes.changed()
             return is_sent
         if not (self._control.stopped and is_sent):
             return False
@@ -116,14 +113,13 @@ class SharedRun(Generic[T]):
                 await self._outcomes.tell_of_other(outcome, ok=ok)
         self._read = max(self._read, standing.serial)
 
-    async def _adopt(self) -> None:
-        for task in [each for each in self._settling if each.done()]:
-            self._settling.discard(task)
+    async def _adopt(self, recover: _Recover) -> None:
+        for task in [each for each in self._recovering if each.done()]:
+            self._recovering.discard(task)
             task.result()
-        rows = await self._shared.adopt(self._patience)
-        if rows:
-            settling = self._settle(self._journal.in_flight_of(rows))
-            self._settling.add(asyncio.ensure_future(settling))
+        if rows := await self._shared.adopt(self._patience):
+            recovering = recover(self._journal.in_flight_of(rows))
+            self._recovering.add(asyncio.create_task(recovering, name="trmm_async: targets of another host"))
 
     async def tell_rest(self, why: str) -> None:
         """Hand over what is known now of the targets without an outcome. The journal is not changed."""

@@ -1,7 +1,7 @@
-"""What a run does to each of its targets: a script, a command, code, work on patches, any call of the user's.
+"""What a run does to each target: a script, a command, code, Windows updates, or a function of the user's.
 
-Over the resources; `plan` has one of these, `scheduler` asks it. A new kind of work is a class here: how it
-is sent to one target, by which call to many, if by any, and what a journal keeps of it.
+`plan` holds one `Work`, and `dispatcher` sends it. A new kind of work is a class here: how it is sent to one
+target, by which call to many targets, if there is one, and what a journal stores of it.
 """
 
 import inspect
@@ -34,7 +34,7 @@ __all__ = [
     "CallWork",
     "CodeWork",
     "CommandWork",
-    "MakeSending",
+    "MakeCall",
     "PatchWork",
     "ScriptWork",
     "CallForMany",
@@ -49,7 +49,7 @@ Target = str | Agent
 
 
 class CallForMany(Protocol):
-    """One call for many on its way: entered it is sent, iterated it tells what became of each."""
+    """One call for many targets. Entering sends it; iterating yields each target with its result or error."""
 
     async def __aenter__(self) -> Self: ...
 
@@ -62,25 +62,25 @@ class CallForMany(Protocol):
     async def __anext__(self) -> tuple[str, Any]: ...
 
     def known(self) -> list[tuple[str, Any]]:
-        """What is known and was not iterated; for who leaves early."""
+        """What is known and was not yielded, for a caller that leaves early."""
         ...
 
 
-MakeSending = Callable[..., CallForMany]
-"""Given `on_sent` and `before`, as `PendingRun` is."""
+MakeCall = Callable[..., CallForMany]
+"""Takes `on_sent` and `before`, as `PendingRun` does."""
 
 
 class Work(Generic[T_co]):
     """One kind of work.
 
     Attributes:
-        name: what messages call it.
-        kind: what a journal calls it.
-        stock: the method that a gateway has not; "" where it has.
-        good: whether what came of it is a success, where nothing else is said.
-        is_users: whether it is a function of the user's. What that raises stops the run; and where it fails
-            after something was sent, what was done is not known.
-        longest: seconds that it may take on a target.
+        name: its name in messages.
+        kind: its name in a journal.
+        stock: the method, if only a stock server supports it; otherwise "".
+        good: whether a result is a success, unless the run says otherwise.
+        is_users: whether it is a function of the user's. An exception in it stops the run. If it fails after
+            something was sent, the outcome is unknown.
+        longest: the most seconds that it may take on a target.
     """
 
     name: str
@@ -93,41 +93,50 @@ class Work(Generic[T_co]):
     def send(
         self, api: Api, dialect: Dialect, agent_id: str, guard: UnsentGuard, before: Before | None
     ) -> Awaitable[T_co]:
-        """Do it to one target, and tell the guard of what leaves. Raises `TRMMError`s, but a user's."""
+        """Send it to one target, and tell the guard when the call is sent.
+
+        Raises only `TRMMError`, except a function of the user's.
+        """
         raise NotImplementedError
 
-    def sending(self, api: Api, dialect: Dialect, agent_ids: tuple[str, ...]) -> "MakeSending | None":
-        """The same to many by one call; None if there is no such call."""
+    def call_for_many(self, api: Api, dialect: Dialect, agent_ids: tuple[str, ...]) -> "MakeCall | None":
+        """Make the call that sends it to many targets; None if there is no such call."""
         del api, dialect, agent_ids
         return None
 
-    def recovering(
+    def recovery(
         self, api: Api, dialect: Dialect, agent_ids: tuple[str, ...], sent: RecoveredRun
-    ) -> "MakeSending | None":
-        """What became of them, to whom an earlier process has sent it; None where that can't be found out."""
+    ) -> "MakeCall | None":
+        """Make a call that finds out what became of targets that an earlier process had sent it to.
+
+        None if the server has no record of that.
+        """
         del api, dialect, agent_ids, sent
         return None
 
     def poller(self, api: Api) -> RunPoller:
-        """Who reads the history for it."""
+        """The poller that reads its results from the server's history."""
         return api.poller
 
     def order(self) -> dict[str, Any]:
-        """What a journal's `Order` has of it."""
+        """Its fields of a journal's `Order`."""
         raise NotImplementedError
 
     async def identified(self, api: Api) -> "Work[T_co]":
-        """The same, with what was given by name looked up. Raises as `Names` does; nothing is sent then."""
+        """The same work with names replaced by ids. Raises as `Names` does, before anything is sent."""
         del api
         return self
 
     async def foreseen(self, api: Api, dialect: Dialect) -> Callable[[str], str]:
-        """For a dry run: why it certainly fails on a target, in words; empty else. Raises `TRMMError`s."""
+        """For a dry run: a function that returns why a target will certainly fail; "" if it may succeed.
+
+        Raises `TRMMError`.
+        """
         del api, dialect
         return lambda _: ""
 
     async def chosen(self, selector: Selector) -> dict[str, str]:
-        """The targets that a selector means now, and what they are called. Raises as that."""
+        """The targets that a selector selects now, with their host names. Raises as the selector does."""
         return await selector.hostnames()
 
 
@@ -146,12 +155,12 @@ class ScriptWork(Work[ScriptResult]):
     def send(
         self, api: Api, dialect: Dialect, agent_id: str, guard: UnsentGuard, before: Before | None
     ) -> Awaitable[ScriptResult]:
-        """See `Work`. No coroutine of its own: of those that are under way at once, each is held."""
+        # It is no coroutine itself, since each target in progress would hold one more in memory.
         sending = api.run(dialect.run_script(agent_id, self.run), guard.sent, before)
-        # None is the answer only where nobody waits for one.
+        # The answer is None only for runs that don't wait for one.
         return cast("Awaitable[ScriptResult]", sending)
 
-    def sending(self, api: Api, dialect: Dialect, agent_ids: tuple[str, ...]) -> "MakeSending | None":
+    def call_for_many(self, api: Api, dialect: Dialect, agent_ids: tuple[str, ...]) -> "MakeCall | None":
         order = dialect.run_everywhere(agent_ids, self.run)
         if order is None:
             return None
@@ -159,15 +168,15 @@ class ScriptWork(Work[ScriptResult]):
         return partial(PendingRun, api.poller, order, sender=api.transport, check=check)
 
     async def _look_up(self, api: Api, checks: Plan[None]) -> None:
-        """See that there is such a script, before the first call for many; a name was looked up just now."""
+        """Check that the script exists, before the first call for many. If a name was looked up, it does."""
         if not self._is_there:
             await api.carry_out(checks)
             self._is_there = True
 
-    def recovering(
+    def recovery(
         self, api: Api, dialect: Dialect, agent_ids: tuple[str, ...], sent: RecoveredRun
-    ) -> "MakeSending | None":
-        make = self.sending(api, dialect, agent_ids)
+    ) -> "MakeCall | None":
+        make = self.call_for_many(api, dialect, agent_ids)
         return None if make is None else partial(make, recovered=sent)
 
     async def identified(self, api: Api) -> "ScriptWork":
@@ -185,7 +194,7 @@ class ScriptWork(Work[ScriptResult]):
 
 
 class CommandWork(Work[CommandResult]):
-    """A command, by the call for many, also to one: no worker of the server waits for it."""
+    """A command. It is sent by the call for many, also to one target, since no worker of the server waits."""
 
     kind = "command"
     stock = "fleet.run_command"
@@ -203,15 +212,15 @@ class CommandWork(Work[CommandResult]):
         result = await run_script(api.commands, order, guard.sent, before, sender=api.transport)
         return _printed(result or ScriptResult())
 
-    def sending(self, api: Api, dialect: Dialect, agent_ids: tuple[str, ...]) -> "MakeSending":
+    def call_for_many(self, api: Api, dialect: Dialect, agent_ids: tuple[str, ...]) -> "MakeCall":
         del dialect
         order = command_run(agent_ids, self.run)
         return partial(PendingRun, api.commands, order, make=_printed, sender=api.transport)
 
-    def recovering(
+    def recovery(
         self, api: Api, dialect: Dialect, agent_ids: tuple[str, ...], sent: RecoveredRun
-    ) -> "MakeSending":
-        return partial(self.sending(api, dialect, agent_ids), recovered=sent)
+    ) -> "MakeCall":
+        return partial(self.call_for_many(api, dialect, agent_ids), recovered=sent)
 
     def poller(self, api: Api) -> RunPoller:
         return api.commands
@@ -232,7 +241,7 @@ def _printed(result: ScriptResult) -> CommandResult:
 
 
 class CodeWork(Work[ScriptResult]):
-    """Code that is not in the library: the server waits for each agent, and keeps nothing of it."""
+    """Code that is not in the library. The server waits for each agent, and keeps no record of the run."""
 
     kind = "code"
     good: Callable[[Any], bool] = staticmethod(succeeded_by_default)
@@ -255,7 +264,7 @@ class CodeWork(Work[ScriptResult]):
 
 
 class PatchWork(Work[None]):
-    """A look for Windows updates, or their installation: the server says that it will begin, and no more."""
+    """A scan for Windows updates, or their installation. The server answers only that it accepted it."""
 
     kind = "patches"
 
@@ -267,17 +276,17 @@ class PatchWork(Work[None]):
     async def send(
         self, api: Api, dialect: Dialect, agent_id: str, guard: UnsentGuard, before: Before | None
     ) -> None:
-        make = self.sending(api, dialect, (agent_id,))
+        make = self.call_for_many(api, dialect, (agent_id,))
         async with make(on_sent=guard.sent, before=before) as sending:
             _, told = await anext(sending)
         if told is not None:
             raise told
 
-    def sending(self, api: Api, dialect: Dialect, agent_ids: tuple[str, ...]) -> "MakeSending":
+    def call_for_many(self, api: Api, dialect: Dialect, agent_ids: tuple[str, ...]) -> "MakeCall":
         return partial(_Accepted, api, dialect, agent_ids, patch_call(agent_ids, self.mode))
 
     async def foreseen(self, api: Api, dialect: Dialect) -> Callable[[str], str]:
-        """See `Work`: the server leaves these out."""
+        # These are the agents that the server leaves out.
         systems = await _systems(api, dialect)
         return lambda agent_id: _why_left_out(agent_id, systems)
 
@@ -286,7 +295,7 @@ class PatchWork(Work[None]):
 
 
 class _Accepted:
-    """A call for many, once it was answered: whom the server has taken it for, and whom it has left out."""
+    """A call about the updates of many agents. The server accepts it for some, and leaves out the others."""
 
     def __init__(
         self,
@@ -312,7 +321,7 @@ class _Accepted:
         try:
             count = await self._api.transport.send(self._call, self._on_sent, record)
         except BadRequestError as error:
-            # It has found none of them, or did not like something else.
+            # The server left out all of them, or it refused something else.
             self._on_sent(False)
             left_out, told = await self._left_out(), error
         else:
@@ -343,7 +352,7 @@ class _Accepted:
         return told
 
     async def _left_out(self) -> dict[str, TRMMError]:
-        """Those that the server leaves out without a word, each with why; none where that can't be asked."""
+        """The agents that the server left out silently, each with the reason; empty if that can't be read."""
         try:
             systems = await _systems(self._api, self._dialect)
         except TRMMError:
@@ -358,13 +367,13 @@ class _Accepted:
 
 
 async def _systems(api: Api, dialect: Dialect) -> dict[str, str | None]:
-    """What the agents run, by their ids."""
+    """The operating systems of all agents, by agent_id."""
     agents = await api.carry_out(dialect.list_agents(AgentFilter()))
     return {agent.agent_id: agent.plat for agent in agents}
 
 
 def _why_left_out(agent_id: str, systems: Mapping[str, str | None]) -> str:
-    """Why a server does nothing about patches there; empty where it does."""
+    """Why the server leaves this agent out of a call about updates; empty if it does not."""
     if agent_id not in systems:
         return f"the server has no agent {agent_id} that this key may see"
     system = systems[agent_id] or "a system that the server does not know"
@@ -372,10 +381,10 @@ def _why_left_out(agent_id: str, systems: Mapping[str, str | None]) -> str:
 
 
 class CallWork(Work[T]):
-    """A function of the user's, which is given the target as it was given to us.
+    """A function of the user's, which is called with the target as the user gave it.
 
     Attributes:
-        given: the targets as they were given, by their ids; each until it is begun.
+        given: the objects that were given as targets, by agent_id; each is removed when it is sent to.
     """
 
     is_users = True
@@ -402,18 +411,20 @@ class CallWork(Work[T]):
             watch.guard = None
 
     async def chosen(self, selector: Selector) -> dict[str, str]:
-        """See `Work`. The call gets agents: they are kept until then."""
+        # The function gets the agents themselves.
         agents = await selector.list()
         self.given.update((agent.agent_id, agent) for agent in agents)
         return {agent.agent_id: agent.hostname for agent in agents}
 
 
 class _Watch:
-    """Notes for the guard of one target what is sent in its context.
+    """Tells the guard of one target what the user's function sends.
 
     Attributes:
-        guard: the target's; None once its call is over. A task that goes on after that may send what it will.
-        outer: the watch of a call that this run is made in: what is sent here is sent in that call, too.
+        guard: the target's guard; None once the function has returned. A task that it started, and that is
+            still running then, may send more, which no longer counts.
+        outer: the watch of the function in which this run was started, if there is one: what is sent here is
+            sent by that function, too.
     """
 
     __slots__ = ("_changes", "_left", "guard", "outer")
