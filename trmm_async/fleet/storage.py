@@ -1,8 +1,8 @@
-"""Where a journal is kept: the seam between what a run's states mean and what writes them down.
+"""The interface between `journal`, which knows what the states of a run mean, and the stores of journals.
 
-Below `journal`, which says what happened. `JournalStore` is what both kinds do: `sqlite` keeps a run in one
-file, for one process. `SharedJournalStore` is what is done besides where several hosts work one run off:
-`postgres` does. What may become of a target is decided here, purely, for it.
+`JournalStore` is what every store does: `sqlite` stores a run in one file, for one process.
+`SharedJournalStore` adds what is needed if several hosts share a run: `postgres` does that. `may_settle`
+decides for it, purely, which outcome a host may give a target.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -22,22 +22,22 @@ __all__ = [
 ]
 
 UNDER_WAY: Final = frozenset({"claimed", "sending", "settling"})
-"""What is somebody's: claimed (certainly not sent), sending (it may have been), settling (it was somebody's
-whose lease has ended, and another finds out what became of it)."""
+"""The states of a target that belongs to a host: claimed (certainly not sent), sending (it may have been
+sent), settling (the lease of the host that sent it has ended, and another host looks up what happened)."""
 
 
 class ClaimLostError(JournalError):
-    """The target is no longer ours to send to, or the run was stopped: nothing may be sent, nothing was."""
+    """The target no longer belongs to this host, or the run was stopped. Nothing was sent or may be sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What an outcome means for how far a run may go on, as `RolloutControl.settle` takes it.
+    """How an outcome counts for the rollout, as `RolloutControl.settle` takes it.
 
     Attributes:
-        begun: whether it counts at all: what was skipped, or never tried, does not.
+        begun: whether it counts at all; a target that was skipped, or never tried, does not.
         succeeded: whether it counts as a success.
-        crashed: whether another process had begun it.
+        crashed: whether another process had started the target.
     """
 
     begun: bool = True
@@ -47,14 +47,14 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class RunStanding:
-    """How a run stands, over all hosts.
+    """The state of a run, over all hosts.
 
     Attributes:
         total: how many targets it has.
         ended: how many of them have an outcome.
-        under_way: how many are a host's.
+        under_way: how many of them belong to a host now (see `UNDER_WAY`).
         serial: the number of the last outcome that was written.
-        stopped: why nothing more may be begun, in words.
+        stopped: why no more targets may start; empty as long as they may.
     """
 
     total: int
@@ -65,10 +65,11 @@ class RunStanding:
 
 
 def may_settle(state: str, to: str, *, is_sender: bool, is_settler: bool) -> bool:
-    """Whether this host may give a target in this state this outcome.
+    """Whether a host may give the outcome `to` to a target in this state.
 
-    Who has it may. Who had it when its lease ended may still bring a result, also over an `unknown` that was
-    told of it meanwhile; over nothing else. One that is nobody's may be skipped by anybody.
+    The host that the target belongs to may. A host whose lease ended after it had sent to the target may
+    still report a result, which also replaces an `unknown` that another host recorded meanwhile, but no other
+    outcome. Any host may skip a pending target.
     """
     if state in UNDER_WAY:
         return is_sender or (is_settler and state == "settling")
@@ -78,68 +79,69 @@ def may_settle(state: str, to: str, *, is_sender: bool, is_settler: bool) -> boo
 
 
 class JournalStore(Protocol):
-    """One run's targets and their states. Opened once, by `create`, `resume` or `read`. One event loop's.
+    """The targets of one run, and their states. It is opened once, by `create`, `resume` or `read`.
 
-    What changes something is committed, and on disk, when its method returns; cancelled, it may be done all
-    the same. What can't be written, read or believed is a `JournalError`, and then nothing may be sent.
+    It belongs to one event loop. When a method that changes something returns, the change is committed, and
+    on disk; if it is cancelled, the change may be made all the same. A method raises `JournalError` if it
+    can't write or read, or what it reads is not what was written. Then nothing may be sent.
     """
 
     @property
     def name(self) -> str:
-        """What messages call it: its path, or its address without a password."""
+        """Its name in messages: its path, or its address without a password."""
         ...
 
     @property
     def meta(self) -> Mapping[str, str]:
-        """What stands there about the run: `kind`, `order`, `username`."""
+        """Texts about the run by name: `kind`, `order`, `username`."""
         ...
 
     @property
     def writes(self) -> bool:
-        """Whether it was opened to be written."""
+        """Whether it was opened for writing."""
         ...
 
     async def create(self, kind: str) -> None:
-        """Make it, for a run of this kind of order. There must be none yet. Failed, nothing is left of it."""
+        """Make the journal of a run with this kind of order. It must not exist. A failure leaves nothing."""
 
     async def resume(self) -> None:
-        """Open it to go on with the run, once it is seen to be whole, and held by nobody else."""
+        """Open it to continue the run, after a check that it is complete and that no other process has it."""
 
     async def read(self) -> None:
-        """Open it to look at it; others may be writing it."""
+        """Open it for reading; another process may be writing it."""
 
     async def checkpoint(self) -> None:
-        """All targets and the order are written: whoever finds it may believe it from now on."""
+        """Record that all targets and the order are written, so that the journal is complete."""
 
     async def discard(self) -> None:
-        """What was being made is not wanted: close it, and leave nothing. Cancelled, it goes on."""
+        """Close and delete a journal that was being made. If this is cancelled, it goes on all the same."""
 
     async def close(self) -> None:
-        """Close it, and let others work on it. Twice is the same as once. Cancelled, it goes on."""
+        """Close it, so that others can open it; it can be called again. If cancelled, it still goes on."""
 
     async def note(self, name: str, value: str) -> None:
-        """Write something about the run."""
+        """Write a text about the run, as `meta` has it."""
 
     async def add(self, agent_ids: Sequence[str]) -> None:
-        """More targets, in their order, all of them pending.
+        """Append targets, in their order. They are pending.
 
         Raises:
-            InvalidRequestError: one is there already.
+            InvalidRequestError: one of them is a target already.
         """
 
     async def begin(
         self, agent_ids: Sequence[str], at: float, mark: int, mark_time: str | None
     ) -> float | None:
-        """Pending targets are sending now, one attempt more each.
+        """Record that pending targets are sending now, each with one attempt more.
 
         Args:
-            agent_ids: whom.
-            at: epoch seconds.
-            mark: the last row of the server's history before; 0 for none.
-            mark_time: that row's time, ISO 8601.
+            agent_ids: the targets.
+            at: the time now, in epoch seconds.
+            mark: the last row of the server's history before the call; 0 if there is none.
+            mark_time: the time of that row, in ISO 8601.
 
         Returns:
-            Until when the call must have begun, by `time.monotonic()`; None: whenever.
+            The time by `time.monotonic()` until which the call must have begun; None if there is no limit.
 
         Raises:
             JournalError: one of them isn't pending; nothing was written.
@@ -147,107 +149,108 @@ class JournalStore(Protocol):
         ...
 
     async def withdraw(self, agent_ids: Sequence[str]) -> None:
-        """Sending targets are to be sent again, one attempt less. Those in other states stay as they are."""
+        """Undo `begin` for targets that are sending, and leave targets in other states as they are."""
 
     async def release(self, agent_ids: Sequence[str]) -> None:
-        """Targets that were to be sent, or were withdrawn, are pending, and nobody's."""
+        """Give up targets that were claimed, begun or withdrawn: they are pending, and belong to no host."""
 
     async def settle(self, agent_id: str, values: Mapping[str, object], judged: Judged) -> bool:
-        """One target has ended: its `state`, and the other columns of an outcome, are what `values` says.
+        """Record the outcome of a target: `values` has its `state` and the other columns of an outcome.
 
-        What can't be kept makes this target unknown, and is no error. Whether that is now its outcome:
-        False where it was no longer ours to say.
+        If a value can't be stored, the outcome is recorded as unknown, without an error. Returns False if the
+        target no longer belongs to this host, so that the outcome was not recorded.
         """
         ...
 
     async def retry(self, kinds: Sequence[str], *, forgive: bool) -> None:
-        """Make those pending again that ended so. `forgive`: what has ended counts as a success."""
+        """Make ended targets of these kinds pending. `forgive`: all others that ended count as successes."""
 
     async def hold_still(self) -> None:
-        """What is read from here on is of one moment. Where it is read only."""
+        """Begin to read one consistent state. Only for a journal that was opened by `read`."""
 
     async def move_on(self) -> None:
-        """The end of that."""
+        """End what `hold_still` began."""
 
     async def counts(self) -> Mapping[str, int]:
         """How many targets are in each state."""
         ...
 
     async def in_flight(self) -> list[tuple[str, float, int, str | None]]:
-        """Of those that are sending: agent, and what `begin` was given."""
+        """The targets that are sending: each with the agent_id and what `begin` was given."""
         ...
 
     async def pending(self, after: int) -> list[tuple[int, str]]:
-        """A page of those that are pending, with their places, behind that place."""
+        """A page of the pending targets after the place `after`, each with its place."""
         ...
 
     async def targets(self, after: int) -> list[tuple[int, str]]:
-        """A page of all targets, with their places, behind that place."""
+        """A page of all targets after the place `after`, each with its place."""
         ...
 
     async def to_run(self, kinds: Iterable[str]) -> list[str]:
-        """Who is pending, or would be after `retry` of these kinds."""
+        """The targets that are pending, or would be after `retry` of these kinds."""
         ...
 
     async def successes(self) -> Mapping[int | None, int]:
-        """How many were successes by the run's own rule, by return code."""
+        """How many targets were successes by the run's own `success`, by return code."""
         ...
 
     async def ended(self, after: int) -> list[tuple[Any, ...]]:
-        """A page of those that have ended, behind that place.
+        """A page of the targets that have ended, after the place `after`.
 
-        Each: place, ok, agent, state, retcode, execution time, stdout, stderr, error, reason.
+        Each has: place, ok, agent_id, state, retcode, execution time, stdout, stderr, error, reason.
         """
         ...
 
 
 class SharedJournalStore(JournalStore, Protocol):
-    """The same, of a run that several hosts may work off at once.
+    """The journal of a run that several hosts may share.
 
-    A target that is to be sent is claimed first, for as long as a lease, which is renewed while this process
-    moves. Whoever doesn't has lost what it had only claimed; what it may have sent is somebody's to settle.
+    A host claims a target before it sends to it, for the time of a lease, which it renews as long as it runs.
+    If the lease ends, the host has lost the targets that it had only claimed, and another host looks up what
+    became of those that it may have sent to.
     """
 
     @property
     def poll(self) -> float:
-        """Seconds between two looks for what other hosts did, about."""
+        """About how many seconds lie between two reads of what other hosts did."""
         ...
 
     async def govern(self, policy: RolloutPolicy, username: str | None) -> None:
-        """By this policy the run goes on, on all hosts alike. Before anything is claimed or settled."""
+        """Set the policy by which all hosts continue the run. Call this before `claim` and `settle`."""
 
     async def claim(self, most: int, width: int | None, leave_out: Collection[str]) -> list[str]:
-        """Targets that this host is to send to, in their order; none while there are none.
+        """Claim pending targets for this host, in their order. Empty if none may start now.
 
         Args:
-            most: so many at most.
-            width: how many may be under way at once, on all hosts.
-            leave_out: not these.
+            most: claim at most so many.
+            width: how many may be in progress at once, on all hosts; None: any number.
+            leave_out: targets not to claim.
         """
         ...
 
     async def adopt(self, patience: float) -> list[tuple[str, float, int, str | None]]:
-        """Take over what hosts left that don't move any more, to be settled; as `in_flight` tells it.
+        """Take over the targets that hosts without a lease had sent to, to look up what became of them.
 
-        What they had only claimed is pending by that. `patience`: what was sent counts as under way for so
-        many seconds, whatever its lease.
+        Returns them as `in_flight` does. Targets that those hosts had only claimed become pending.
+        `patience`: for so many seconds a target that was sent to is not taken over, whatever the lease.
         """
         ...
 
     async def standing(self) -> RunStanding:
-        """How the run stands now."""
+        """The state of the run now."""
         ...
 
     async def news(self, after: int) -> list[tuple[Any, ...]]:
-        """A page of what other hosts brought to an end, behind that number; each begins with its number.
+        """A page of the outcomes that other hosts recorded, after the number `after`.
 
-        The rest is as of `ended`. Numbers become visible in their order.
+        Each has its number, and then what `ended` has. The numbers become visible in their order.
         """
         ...
 
     async def unended(self, after: int) -> list[tuple[int, str, str]]:
-        """A page of those that have no outcome, behind that place: place, agent, state."""
+        """A page of the targets without an outcome, after the place `after`: place, agent_id, state."""
         ...
 
     async def stop(self, why: str) -> None:
-        """Nothing more is begun, on no host, until somebody goes on with the run."""
+        """Let no host start more targets, until somebody resumes the run."""

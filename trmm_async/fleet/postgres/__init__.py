@@ -1,7 +1,9 @@
-"""A journal in PostgreSQL, for a run that several hosts work off. The only place that knows psycopg.
+"""A journal in PostgreSQL, for a run that several hosts share. Only this package uses psycopg.
 
-`address` says where one is, and imports nothing of it. `store` is the `storage.SharedJournalStore`; below it
-`database` (a connection that is made again) and `schema` (what stands there, and its versions).
+`address` has the place of a journal, and does not import psycopg. `store` implements
+`storage.SharedJournalStore`. Below it are `reading` (its reading half), `rows` (the parts of its
+transactions), `schema` (the tables, and their versions), `statements` (the SQL) and `database` (a connection
+that is opened again when it is lost).
 """
 
 from trmm_async.fleet.postgres.address import PostgresJournal, StoredRun, postgres_journal

@@ -1,6 +1,6 @@
-"""One connection to PostgreSQL: made when it is needed, made again when it was lost, cut when it is silent.
+"""A connection to PostgreSQL: opened when it is needed, opened again when it is lost, cut when it is silent.
 
-Below `store`. What a library or a server raises becomes a `JournalError` here, without a password in it.
+Errors of the library and of the server become `JournalError`s here, without a password in them.
 """
 
 import asyncio
@@ -22,32 +22,33 @@ from trmm_async.fleet.postgres.address import PostgresJournal
 __all__ = ["Connection", "Database", "Work"]
 
 T = TypeVar("T")
-# It logs whatever breaks under it, which is ours to tell; Python prints that where nobody has set up logging.
+# psycopg logs every lost connection, and without logging set up Python prints that. We report it ourselves.
 logging.getLogger("psycopg").addHandler(logging.NullHandler())
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 Work = Callable[[Connection, bool], Awaitable[T]]
-"""What is done in one transaction. Told whether it may have been done before: the server was lost then."""
+"""The content of one transaction. Its second argument says whether an earlier attempt may have been carried
+out, because the server was lost before it answered."""
 
 _SILENT: Final = 10.0
-"""Seconds after which a server that says nothing is taken for lost."""
+"""Seconds after which a server that does not answer is taken for lost."""
 _PAUSE_FIRST: Final = 0.05
 _PAUSE_MOST: Final = 2.0
 _LOST: Final = (
     *(psycopg.OperationalError, psycopg.InterfaceError, TimeoutError, OSError),
     *(errors.ReadOnlySqlTransaction, errors.IdleInTransactionSessionTimeout),
 )
-"""What may pass: the server is away, is starting, was put in another's place, or has taken our turn back."""
+"""Errors that may pass: the server is away, is starting, is a standby, or has ended our idle transaction."""
 _CONFLICTS: Final = (errors.DeadlockDetected, errors.SerializationFailure, errors.LockNotAvailable)
-"""Of these it is known that nothing was done."""
+"""Errors after which certainly nothing was done."""
 
 
 class Database:
-    """A connection for one thing at a time. Belongs to one event loop.
+    """A connection for one transaction at a time. It belongs to one event loop.
 
     Attributes:
-        writes: a server that takes no changes is not the one that is meant: a standby, which may lag as well,
-            so that nothing may be read there. Until it has taken over it counts as one that is away.
+        writes: whether the server must accept changes. A standby does not, and may lag behind, so nothing may
+            be read from it; until it has taken over, it counts as a server that is away.
     """
 
     def __init__(self, address: PostgresJournal, name: str) -> None:
@@ -64,13 +65,13 @@ class Database:
         return f"<Database of {self._name}>"
 
     async def do(self, work: Work[T], *, patience: float | None = None, silent: float = _SILENT) -> T:
-        """Do that in one transaction, committed when this returns; again where the server was lost.
+        """Call `work` in one transaction, which is committed when this returns.
 
-        For `patience` seconds (as the address says) since it last did what was asked. Not to be cancelled:
-        shield it.
+        If the server is lost, this tries again for `patience` seconds (the address has the default) since the
+        server last carried out a transaction. It must not be cancelled, so shield it.
 
         Raises:
-            JournalError: it could not be done, or can't be known to have been.
+            JournalError: it could not be done, or it is not known whether it was done.
             psycopg.DataError: a value can't be written; nothing was done.
         """
         patience = self._address.timeout if patience is None else patience
@@ -81,9 +82,9 @@ class Database:
                 was_connected = self._was_connected
                 try:
                     done = await self._once(work, maybe_done, silent)
-                    # Not sooner: a server may let everybody in and carry out nothing, as with a full disk.
+                    # A connection alone is no proof: with a full disk, a server accepts it and does nothing.
                     self._lost_at = None
-                    return done  # noqa: TRY300 - it is all that may fail
+                    return done  # noqa: TRY300 - what follows handles its failure
                 except (TRMMError, psycopg.DataError):
                     raise
                 except _CONFLICTS:
@@ -93,7 +94,7 @@ class Database:
                     await self._drop()
                     if not was_connected and not self._was_connected:
                         raise self._unusable(error) from None
-                    # Those that have waited for their turn meanwhile have waited for the server, too.
+                    # The time counts for all callers, since those behind this one wait for the server, too.
                     self._lost_at = self._lost_at or loop.time()
                     if loop.time() >= self._lost_at + patience or self._is_given_up:
                         raise self._unusable(error) from None
@@ -108,7 +109,7 @@ class Database:
         if not done:
             if self._connection is not None:
                 _cut(self._connection)
-            # A connection that was only being made has a time limit of its own.
+            # If the connection was still being opened, its own time limit ends that.
             await asyncio.wait({doing})
         return doing.result()
 
@@ -116,17 +117,17 @@ class Database:
         connection = self._connection
         if connection is None or connection.closed:
             connection = await self._connect()
-        # In a pipeline what needs no answer does not wait for one: two ways there and back, and not eight.
+        # A pipeline does not wait for answers that nobody needs: two round trips instead of eight.
         async with connection.pipeline(), connection.transaction():
             return await work(connection, maybe_done)
 
     async def held(self) -> Connection:
-        """The connection, for who keeps a transaction open on it for longer. Raises as `do`."""
+        """The connection, for a caller that keeps a transaction open on it for longer. Raises as `do`."""
         async with self._turn:
             try:
                 if self._connection is None or self._connection.closed:
                     return await self._connect()
-                return self._connection  # noqa: TRY300 - what is made is returned by the same way
+                return self._connection  # noqa: TRY300 - as the other return
             except (*_LOST, psycopg.Error) as error:
                 raise self._unusable(error) from None
 
@@ -134,7 +135,7 @@ class Database:
         if self._is_given_up:
             raise JournalError(f"{self._name} is closed")
         if not _is_readable(self._address.url):
-            # What libpq says of it quotes the place where it breaks, which is the password as a rule.
+            # libpq's message quotes the part that can't be read, which usually is the password.
             raise JournalError(
                 f"{self._name} can't be used: its URL can't be read. In a password %, :, /, ?, # and @ are "
                 "written %25, %3A, %2F, %3F, %23 and %40; or leave it to PGPASSWORD or ~/.pgpass"
@@ -154,12 +155,12 @@ class Database:
         return connection
 
     async def _set_up(self, connection: Connection) -> None:
-        # Who stands still in the middle of a transaction must not make the others wait longer than its lease.
+        # A host that hangs in the middle of a transaction must not block others for longer than its lease.
         idle = max(1000, int(self._address.lease * 500))
         await connection.execute(
             "SELECT set_config('idle_in_transaction_session_timeout', %s, false)", (str(idle),)
         )
-        # What is committed must have reached the disk; where it has to reach a standby, too, that stays.
+        # A commit must wait for the disk. A setting that also waits for a standby is left as it is.
         await connection.execute(
             "SELECT set_config('synchronous_commit', 'on', false) "
             "WHERE current_setting('synchronous_commit') NOT IN ('on', 'remote_apply')"
@@ -176,11 +177,11 @@ class Database:
                 await connection.close()
 
     def give_up(self) -> None:
-        """Make no other connection than the one that there is: what is tried again ends with an error."""
+        """Open no new connection any more: if the present one is lost, `do` fails at once."""
         self._is_given_up = True
 
     async def close(self) -> None:
-        """Close it."""
+        """Close the connection."""
         self.give_up()
         async with self._turn:
             await self._drop()
@@ -191,12 +192,12 @@ def _is_readable(url: str) -> bool:
         found = conninfo_to_dict(url)
     except psycopg.ProgrammingError:
         return False
-    # Behind the first slash of a password libpq reads on as if that were a host's port.
+    # If a password contains a slash, libpq takes the part before it for a port.
     return all(port.isdecimal() for port in str(found.get("port", "")).split(",") if port)
 
 
 def _settings(address: PostgresJournal, writes: bool) -> dict[str, Any]:
-    """Those that say how soon a server is known to be gone; what the URL says of them holds."""
+    """The settings that limit how long a lost server goes unnoticed, unless the URL sets them."""
     given = address.url.partition("?")[2]
     usual: dict[str, Any] = {
         "connect_timeout": 10,
@@ -209,6 +210,6 @@ def _settings(address: PostgresJournal, writes: bool) -> dict[str, Any]:
 
 
 def _cut(connection: Connection) -> None:
-    """Have whoever waits for the server find out that it is gone."""
+    """Cut the connection, so that the task that waits for the server gets an error."""
     with suppress(psycopg.Error, OSError), socket.socket(fileno=os.dup(connection.fileno())) as line:
         line.shutdown(socket.SHUT_RDWR)

@@ -1,6 +1,6 @@
-"""What a run's journal in PostgreSQL says: pages of its targets, and how they stand.
+"""Reads a journal in PostgreSQL: pages of its targets, and the state of the run.
 
-Below `store`. Not to be broken off in the middle: whoever is cancelled leaves a connection that is whole.
+A query is never interrupted: if its caller is cancelled, it goes on, so the connection stays usable.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ _PAGE_BYTES: Final = 1 << 20
 
 
 class RunReader:
-    """The half of a `storage.SharedJournalStore` that reads."""
+    """The reading half of a `storage.SharedJournalStore`."""
 
     def __init__(self, address: PostgresJournal, owner: str) -> None:
         self.name: str = str(address)
@@ -58,7 +58,7 @@ class RunReader:
     async def _page(
         self, number: LiteralString, after: int, which: LiteralString = "", whose: tuple[str, ...] = ()
     ) -> list[tuple[Any, ...]]:
-        # By size, since an output may be a megabyte: the last of a page is the first to be too much.
+        # A page is limited by size, since one output may be a megabyte.
         sql: LiteralString = (
             "SELECT " + number + ", " + OUTCOME + " FROM (SELECT *, sum(coalesce(length(stdout), 0) + "  # noqa: S608
             "coalesce(length(stderr), 0)) OVER (ORDER BY "
@@ -127,7 +127,7 @@ class RunReader:
 
     async def to_run(self, kinds: Iterable[str]) -> list[str]:
         either = ("state IN ('pending', 'claimed')", *(RETRIES[kind] for kind in kinds))
-        # All are texts of ours; not every checker sees that of a join.
+        # All parts are literals, but type checkers do not see that of a join.
         which: Any = " OR ".join(f"({each})" for each in either)
         found = await self._read(
             "SELECT agent_id FROM trmm_async.targets WHERE run = %s AND (" + which + ") ORDER BY place",  # noqa: S608
@@ -172,7 +172,7 @@ class RunReader:
         return await self._shielded(database.do(work))
 
     async def _shielded(self, doing: Awaitable[T]) -> T:
-        """Not broken off in the middle by whoever is cancelled: a connection must not be left half read."""
+        """Await something that goes on if this is cancelled, so that no connection is left half read."""
         task: asyncio.Future[T] = asyncio.ensure_future(doing)
         if isinstance(task, asyncio.Task):
             self._tasks.add(task)
@@ -185,7 +185,7 @@ class RunReader:
             task.exception()
 
     async def _made(self, doing: Awaitable[T]) -> T:
-        """The same, in a transaction that is kept open; there what is lost is lost."""
+        """The same in a transaction that stays open. If the connection is lost, nothing is tried again."""
         try:
             return await self._shielded(doing)
         except (psycopg.Error, OSError) as error:

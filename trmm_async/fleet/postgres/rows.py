@@ -1,7 +1,7 @@
-"""What is done with the rows of a run in one transaction: claimed, sent, given back, settled, taken over.
+"""The parts of transactions on the rows of a run: to claim targets, send, release, settle and take over.
 
-Between `store`, which has the connections and their turns, and `statements`. Whatever has to hold over all
-hosts is decided here while the row of the run is held: how many may start, and when none may any more.
+`store` has the connections. What must hold over all hosts (how many targets may start, and when none may any
+more) is decided here while the transaction holds the row of the run.
 """
 
 import asyncio
@@ -57,15 +57,15 @@ __all__ = [
 ]
 
 _BEGIN_WITHIN: Final = 5.0
-"""Seconds within which a call must have begun once it stands there as sending."""
+"""Seconds within which a call must have begun after its targets were recorded as sending."""
 _KINDS: Final = {"done": Done, "failed": Failed, "unknown": Unknown, "skipped": Skipped}
 OF_ONE_ROW: Final = (psycopg.DataError, psycopg.NotSupportedError, ValueError, OverflowError, TypeError)
-"""What says that this value can't be written, and nothing of the database."""
+"""Errors that mean that one value can't be written, and not that the database fails."""
 
 
 @dataclass(slots=True)
 class RunRow:
-    """The row of the run, held by the transaction that is open."""
+    """The row of the run, which the open transaction has locked."""
 
     total: int
     ended: int
@@ -78,7 +78,7 @@ class RunRow:
 
 @dataclass(frozen=True, slots=True)
 class Ours:
-    """A target that this host has: to send to, or to settle."""
+    """A target that belongs to this host, to be sent to, or to be settled."""
 
     place: int
     fence: int
@@ -86,14 +86,14 @@ class Ours:
 
 
 class RowChange:
-    """Something to be written in one transaction with others; `done` is what came of it."""
+    """A change that is written in one transaction with others; `done` gets its result."""
 
     def __init__(self) -> None:
         self.done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
 
 class Begin(RowChange):
-    """Targets of one call are sending from now on: all of them, or none."""
+    """Make the targets of one call sending: all of them, or none."""
 
     def __init__(self, ours: Sequence[Ours], mark: int, mark_time: str | None) -> None:
         super().__init__()
@@ -103,7 +103,7 @@ class Begin(RowChange):
 
 
 class Withdraw(RowChange):
-    """Targets were not sent after all, and are this host's still."""
+    """Record that targets were not sent to after all. They still belong to this host."""
 
     def __init__(self, ours: Sequence[Ours]) -> None:
         super().__init__()
@@ -111,11 +111,11 @@ class Withdraw(RowChange):
 
 
 class Release(Withdraw):
-    """The same, and they are nobody's."""
+    """The same, but they no longer belong to this host."""
 
 
 class Settle(RowChange):
-    """A target has ended."""
+    """Record the outcome of a target."""
 
     def __init__(
         self, agent_id: str, ours: Ours | None, values: Mapping[str, object], judged: Judged
@@ -128,12 +128,12 @@ class Settle(RowChange):
 
 
 class RunRows:
-    """The rows of one run, as one host works on them. Each method is a part of a transaction that is open.
+    """The rows of one run, for one host. Each method is a part of the open transaction.
 
     Attributes:
         run: the number of the run.
-        policy: how far it may go.
-        has_mark: whether it is known that the run has its first mark.
+        policy: the limits of the run.
+        has_mark: whether the run is known to have its first mark.
     """
 
     def __init__(self, name: str, owner: str, lease: float) -> None:
@@ -147,10 +147,10 @@ class RunRows:
     def __repr__(self) -> str:
         return f"<RunRows of {self._name}>"
 
-    # -- going on --------------------------------------------------------------------------------------------
+    # -- continuing the run ----------------------------------------------------------------------------------
 
     async def govern(self, connection: Connection, _: bool) -> None:
-        """By the policy the run goes on from here; the first who says so counts from the beginning."""
+        """Apply the policy. The first host to do so starts the rollout."""
         if not await self.is_same(connection):
             await self.lose(connection)
         row = await self.lock(connection)
@@ -161,7 +161,7 @@ class RunRows:
     async def claim(
         self, connection: Connection, most: int, width: int | None, leave_out: Collection[str]
     ) -> list[tuple[int, str, int]]:
-        """Place, agent and fence of those that are this host's now."""
+        """Claim targets for this host. Returns the place, agent_id and fence of each."""
         row = await self.lock(connection)
         room = self.control(row).allowance if not row.stopped else 0
         if width is not None:
@@ -175,11 +175,11 @@ class RunRows:
         return sorted(found)
 
     async def renew(self, connection: Connection, ours: Sequence[Ours]) -> None:
-        """Have what this host has for another lease."""
+        """Renew the lease of targets of this host."""
         await connection.execute(RENEW, self.of(ours))
 
     async def let_go(self, connection: Connection, _: bool) -> None:
-        """Give back what this host has claimed and not sent, also by a claim that nobody waited for."""
+        """Release all targets that this host has claimed and not sent to, also by a cancelled `claim`."""
         row = await self.lock(connection)
         row.under_way -= await changed(
             connection,
@@ -190,7 +190,7 @@ class RunRows:
         await self.unlock(connection, row)
 
     async def retry(self, connection: Connection, kinds: Sequence[str], *, forgive: bool) -> None:
-        """Make those pending again that ended so."""
+        """Make ended targets of these kinds pending."""
         row = await self.lock(connection)
         if row.stopped_by == "host":
             row.stopped = row.stopped_by = ""
@@ -209,7 +209,7 @@ class RunRows:
         await self.unlock(connection, row)
 
     async def _count_anew(self, connection: Connection, row: RunRow, *, forgive: bool) -> None:
-        """What has ended by now is judged again, as if it had just ended."""
+        """Start the rollout anew, with the targets that have ended so far."""
         control = RolloutControl(self.policy, row.total)
         found = await fetch_all(
             connection,
@@ -224,12 +224,12 @@ class RunRows:
         row.rollout = control.state
         row.stopped, row.stopped_by = control.stopped, "policy" if control.stopped else ""
 
-    # -- what several write at one moment --------------------------------------------------------------------
+    # -- changes that are written together -------------------------------------------------------------------
 
     async def write_all(
         self, changes: Sequence[RowChange], connection: Connection, again: bool, *, one_by_one: bool = False
     ) -> list[Any]:
-        """Write all of it; what came of each, in their order."""
+        """Write all changes. Returns the result of each, in their order."""
         row: RunRow | None = None
         if any(isinstance(each, Release | Settle) for each in changes):
             row = await self.lock(connection)
@@ -254,7 +254,7 @@ class RunRows:
     async def begin_all(
         self, connection: Connection, begins: Sequence[Begin], at: float, *, again: bool
     ) -> dict[RowChange, Any]:
-        """All of one call, or none; of several calls, each for itself."""
+        """Write each `Begin` as a whole, or not at all; the others are not affected."""
         begun = await self._begin_some(connection, begins, again=again)
         lost = [each for each in begins if not begun.issuperset(one.place for one in each.ours)]
         halves = [one for each in lost for one in each.ours if one.place in begun]
@@ -273,7 +273,7 @@ class RunRows:
         marks = {
             "marks": [each.mark for _, each in flat],
             "times": [each.mark_time for _, each in flat],
-            # Those of one call have the same time, by which they are found together later; no others have it.
+            # All targets of one call get the same time, and no others, so that they are later found together.
             "calls": [numbers[each] for _, each in flat],
             "again": again,
         }
@@ -294,7 +294,7 @@ class RunRows:
     async def settle_all(
         self, connection: Connection, row: RunRow, settles: Sequence[Settle], *, one_by_one: bool
     ) -> dict[RowChange, Any]:
-        """What is written of each of these, if it is this host's to say; and what it means for the run."""
+        """Write the outcomes that this host may record, and apply them to the rollout of the run."""
         found = await fetch_all(connection, FIND, (self.run, [each.agent_id for each in settles]))
         stands = {
             agent_id: (place, state, fence, settler) for place, agent_id, state, fence, settler in found
@@ -309,7 +309,7 @@ class RunRows:
             is_sender = ours is not None and not ours.is_settler and ours.fence == fence
             is_settler = ours is not None and ours.is_settler and ours.fence == settler
             if state == to and (is_sender or is_settler):
-                told[each] = True  # it was written, and the answer was lost
+                told[each] = True  # an earlier attempt has written it, and its answer was lost
                 continue
             told[each] = may_settle(state, to, is_sender=is_sender, is_settler=is_settler)
             if not told[each]:
@@ -321,7 +321,7 @@ class RunRows:
             else:
                 await connection.execute(SETTLE, values)
             if state == "unknown":
-                continue  # it has ended before; the rollout has gone on by what was known then
+                continue  # it had ended before, and was counted then
             row.ended += 1
             if state != "pending":
                 row.under_way -= 1
@@ -349,12 +349,12 @@ class RunRows:
             values |= {"state": "unknown", "ok": False, "error": "JournalError", "reason": as_bytes(said)}
             await connection.execute(SETTLE, values)
 
-    # -- what other hosts left, and another database ---------------------------------------------------------
+    # -- hosts and databases that are gone -------------------------------------------------------------------
 
     async def adopt(self, connection: Connection, patience: float) -> list[tuple[Any, ...]]:
-        """Give back what is only claimed, and take over the rest, of hosts that don't move any more.
+        """Release the targets that hosts without a lease had only claimed, and take over the others.
 
-        Each: place, agent, fence, when it was sent, the mark and its time.
+        Returns for each: its place, agent_id, fence, the time when it was sent, the mark and its time.
         """
         if not await self.is_same(connection):
             await self.lose(connection)
@@ -366,12 +366,12 @@ class RunRows:
         return await fetch_all(connection, ADOPT, {**self.of([]), "patience": patience})
 
     async def is_same(self, connection: Connection) -> bool:
-        """Whether the database is the one that the run was begun on."""
+        """Whether the database is the one on which the run was started."""
         _, is_same = await fetch_row(connection, STOPPED, (self.run,))
         return bool(is_same)
 
     async def lose(self, connection: Connection) -> None:
-        """It may have forgotten what was sent: what it has as pending may have been."""
+        """Stop the run, since this database may lack commits: pending targets may have been sent to."""
         row = await self.lock(connection)
         if await self.is_same(connection):
             return  # another host was here first
@@ -393,7 +393,7 @@ class RunRows:
         }  # fmt: skip
         lost = await changed(connection, LOSE, values)
         if mark:
-            # By the history it can be found out, from before the first was sent.
+            # The history since the first mark of the run shows which of them were sent to.
             row.under_way += pending
         else:
             row.ended += lost
@@ -410,7 +410,7 @@ class RunRows:
     # -- the row of the run ----------------------------------------------------------------------------------
 
     async def lock(self, connection: Connection) -> RunRow:
-        """The row of the run, held until the end of this transaction; the same for all who count."""
+        """Read the row of the run, and lock it until the end of the transaction."""
         found = await (await connection.execute(LOCK, (self.run,))).fetchone()
         if found is None:
             raise JournalError(f"{self._name} was removed")
@@ -419,7 +419,7 @@ class RunRows:
         return RunRow(total, ended, under_way, serial, rollout, stopped, by)
 
     async def unlock(self, connection: Connection, row: RunRow) -> None:
-        """Write it, with what was counted."""
+        """Write the row of the run."""
         values = (
             row.ended,
             row.under_way,
@@ -431,13 +431,13 @@ class RunRows:
         await connection.execute(UNLOCK, (*values, self.run))
 
     def control(self, row: RunRow) -> RolloutControl:
-        """How far the run may go."""
+        """The rollout of the run, as its row has it."""
         return RolloutControl.at(
             self.policy, row.total, row.rollout, under_way=row.under_way, stopped=row.stopped
         )
 
     def of(self, ours: Sequence[Ours]) -> dict[str, Any]:
-        """What the statements are told."""
+        """The values that most statements take."""
         return {
             "run": self.run,
             "owner": self._owner,
@@ -453,12 +453,12 @@ async def fetch_all(connection: Connection, sql: LiteralString, values: Any) -> 
 
 
 async def changed(connection: Connection, sql: LiteralString, values: Any) -> int:
-    """How many rows it returns: in a pipeline nothing is known of it before its answer is fetched."""
+    """How many rows a statement returns. In a pipeline, its row count is not known before that."""
     return len(await fetch_all(connection, sql, values))
 
 
 async def fetch_row(connection: Connection, sql: LiteralString, values: Any) -> Any:
-    """The one row that it returns."""
+    """The one row that a statement returns."""
     found = await (await connection.execute(sql, values)).fetchone()
     if found is None:
         raise JournalError("the run was removed")
@@ -466,25 +466,25 @@ async def fetch_row(connection: Connection, sql: LiteralString, values: Any) -> 
 
 
 async def fetch_one(connection: Connection, sql: LiteralString, values: Any) -> Any:
-    """The one value that it returns."""
+    """The one value that a statement returns."""
     return (await fetch_row(connection, sql, values))[0]
 
 
 def outcome_of(state: str, agent_id: str) -> Outcome[Any]:
-    """As much of an outcome as the rollout looks at."""
+    """An outcome with the parts that the rollout needs."""
     return cast("Outcome[Any]", _KINDS[state](agent_id, cast("Any", None)))
 
 
 def as_bytes(value: object) -> bytes | None:
-    """A text that a server or a script wrote, as it is kept: PostgreSQL's texts have no NUL."""
+    """Store a text that a server or a script wrote as bytes, since PostgreSQL's texts can't contain NUL."""
     return None if value is None else str(value).encode("utf-8", "surrogatepass")
 
 
 def as_text(value: bytes | None) -> str | None:
-    """The text that was kept so."""
+    """The text that `as_bytes` stored."""
     return None if value is None else bytes(value).decode("utf-8", "surrogatepass")
 
 
 def as_plain_text(text: str) -> str:
-    """A text of ours, which may have in it what a server said."""
+    """Make a text of ours, which may quote a server, fit for PostgreSQL."""
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()

@@ -1,7 +1,7 @@
-"""What stands in the database, and how it came there: one step for each version.
+"""The tables of journals in the database, with one step for each version.
 
-Below `store`. The schema is `trmm_async`; nothing outside of it is touched. Whoever needs it first makes it,
-or brings it to its newest version, alone: others wait for that.
+They are in the schema `trmm_async`; nothing outside of it is touched. The first process that needs them
+creates them, or brings them to the newest version, while other processes wait.
 """
 
 from collections.abc import Sequence
@@ -15,11 +15,11 @@ from trmm_async.errors import JournalError
 __all__ = ["STEPS", "Step", "installed", "made"]
 
 _ALONE: Final = 7_205_759_403_792_794
-"""The number of the advisory lock under which the schema is made; any that nobody else has."""
+"""The number of the advisory lock under which the schema is made. It is arbitrary, but must be ours alone."""
 
-# Texts that a server or a script wrote are bytea, in UTF-8 with surrogatepass: a text can't have a NUL there.
-# A return code is numeric: it may have more than 64 bits. Whatever has to be counted over all hosts stands in
-# the one row of its run, and is written by whoever holds that row.
+# Texts that a server or a script wrote are bytea, in UTF-8 with surrogatepass, since a `text` can't contain
+# NUL. A return code is numeric, since it may have more than 64 bits. Everything that is counted over all
+# hosts is in the one row of the run, and a transaction locks that row to change it.
 _FIRST: Final = (
     """
     CREATE TABLE trmm_async.runs (
@@ -89,13 +89,13 @@ STEPS: Final[Sequence[Step]] = (_FIRST,)
 
 
 async def installed(connection: psycopg.AsyncConnection[Any], steps: Sequence[Step] = STEPS) -> int:
-    """The version that stands there; 0 for none.
+    """The version of the schema in the database; 0 if there is none.
 
     Raises:
         JournalError: it is newer than this program.
     """
-    # Asked of the catalogues, whose rows are seen once they are committed: a name that was looked up in vain
-    # stays unknown to a transaction for longer.
+    # The catalogues show rows as soon as they are committed. A name that was looked up in vain stays unknown
+    # to a transaction for longer.
     found = await connection.execute(
         "SELECT EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n "
         "ON n.oid = c.relnamespace WHERE n.nspname = 'trmm_async' AND c.relname = 'version')"
@@ -114,7 +114,7 @@ async def installed(connection: psycopg.AsyncConnection[Any], steps: Sequence[St
 
 
 async def made(connection: psycopg.AsyncConnection[Any], steps: Sequence[Step] = STEPS) -> None:
-    """Make it, or bring it to its newest version, in the transaction that is open. Raises as `installed`."""
+    """Create or update the schema, in the open transaction. Raises as `installed`."""
     if await installed(connection, steps) == len(steps):
         return
     await connection.execute("SELECT pg_advisory_xact_lock(%s)", (_ALONE,))

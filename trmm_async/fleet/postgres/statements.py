@@ -1,7 +1,4 @@
-"""The statements by which a run's rows are read and written.
-
-Below `rows`, which has what they mean. All times are those of the database's own clock.
-"""
+"""The SQL by which `rows` reads and writes the rows of a run. All times are by the database's own clock."""
 
 from collections.abc import Mapping
 from typing import Final, LiteralString
@@ -63,7 +60,7 @@ SET state = 'claimed', owner = %(owner)s, fence = nextval('trmm_async.fences'), 
     lease_until = clock_timestamp() + make_interval(secs => %(lease)s)
 FROM free WHERE t.run = %(run)s AND t.place = free.place RETURNING t.place, t.agent_id, t.fence
 """
-# An answer that was lost may have been that of this very statement: then the rows are sending already.
+# If the answer to this statement was lost, it is repeated, and the rows may be sending already.
 BEGIN: Final[LiteralString] = f"""
 UPDATE trmm_async.targets t
 SET state = 'sending', attempts = attempts + (t.state = 'claimed')::integer,

@@ -1,14 +1,13 @@
-"""A run's targets in PostgreSQL: claimed, sent to and settled by any number of hosts, each by one of them.
+"""The journal of a run in PostgreSQL. Any number of hosts share its targets; one host at a time has each.
 
-Over `reading`, `rows` and `database`. Each row says whose it is (`owner`, `fence`) and until when
-(`lease_until`, by the database's own clock). A target is `sending`, committed, before a byte leaves, and only
-while its claim still holds: so what was only claimed may go to another host, and what may have been sent
-never does. What is true of the whole run (how far it may go, how many are under way, why it was stopped)
-stands in its one row.
+The row of a target says which host has it (`owner`, `fence`) and until when (`lease_until`, by the database's
+own clock). Before a byte is sent to a target, it is committed as `sending`, which succeeds only if the claim
+still holds. So a target that was only claimed may go to another host, and a target that may have been sent to
+never does. What concerns the whole run (how far the rollout may go, how many targets are in progress, why it
+was stopped) is in the one row of the run.
 
-The database itself can be another one than it was: a standby that took over may not have had the last of
-what was committed. So each `sending` asks for the cluster and the timeline that the run was begun on; on
-another one nothing more is sent.
+The database may have been replaced by a standby that lacks the last commits. So each `sending` checks that
+the cluster and the timeline are those on which the run was started. On any others, nothing more is sent.
 """
 
 import asyncio
@@ -50,7 +49,7 @@ _AT_THE_END: Final = 2.0
 
 
 class PostgresJournalStore(RunReader):
-    """See `storage.SharedJournalStore`."""
+    """A `storage.SharedJournalStore` in PostgreSQL."""
 
     def __init__(self, address: PostgresJournal) -> None:
         super().__init__(address, secrets.token_hex(8))
@@ -73,14 +72,17 @@ class PostgresJournalStore(RunReader):
     # -- opening and closing ---------------------------------------------------------------------------------
 
     async def create(self, kind: str) -> None:
-        """It is made in one transaction: nobody sees a part of it, and of one that failed none is left."""
+        """Begin the one transaction that makes the journal; `checkpoint` commits it.
+
+        Until then other processes see nothing of it, and a failure leaves nothing.
+        """
         self._will_write()
         await self._do(self._database, _make_schema)
         connection = self._making = await self._shielded(self._database.held())
 
         async def begin() -> int:
             await connection.execute("BEGIN")
-            # A stream of targets may be slow.
+            # The targets may come from a slow stream.
             await connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
             await connection.execute("SET LOCAL lock_timeout = '5s'")
             try:
@@ -121,7 +123,7 @@ class PostgresJournalStore(RunReader):
             self.meta["username"] = as_text(row[3]) or ""
 
     async def checkpoint(self) -> None:
-        """All of it is there; what is made from now on is made by whoever has it."""
+        """Commit the transaction that made the journal."""
         connection = self._making
         if connection is None:
             return
@@ -137,7 +139,7 @@ class PostgresJournalStore(RunReader):
         self._beat()
 
     async def discard(self) -> None:
-        # What was not committed goes with the connection.
+        # Closing the connection rolls its transaction back.
         await self.close()
 
     async def close(self) -> None:
@@ -154,7 +156,7 @@ class PostgresJournalStore(RunReader):
         if self._tasks:
             await asyncio.wait(self._tasks)
         if self.writes and self._rows.run and self._making is None:
-            # Those that are sending stay so: what became of them is for somebody to find out.
+            # Targets that are sending stay so, and `resume` or another host looks up what became of them.
             with suppress(JournalError):
                 await self._database.do(self._rows.let_go, patience=0.0, silent=_AT_THE_END)
         self._making = None
@@ -170,7 +172,7 @@ class PostgresJournalStore(RunReader):
             if not self._ours:
                 continue
 
-            # What can't be renewed ends; whoever sends finds that out.
+            # If the lease can't be renewed, it ends, and `begin` notices that before anything is sent.
             with suppress(JournalError):
                 await self._do(
                     self._database,
@@ -246,7 +248,7 @@ class PostgresJournalStore(RunReader):
         except asyncio.CancelledError:
             is_wanted = False
             if ours:
-                # They had come in the very moment, and nobody has them.
+                # The claim succeeded just before the cancellation, and the caller does not get these targets.
                 await self._shielded(self.release(ours))
             raise
 
@@ -262,7 +264,7 @@ class PostgresJournalStore(RunReader):
     async def begin(
         self, agent_ids: Sequence[str], at: float, mark: int, mark_time: str | None
     ) -> float | None:
-        del at  # all times are those of the database
+        del at  # all times are by the database's clock
         ours = [self._ours[each] for each in agent_ids if each in self._ours]
         if len(ours) < len(agent_ids):
             raise ClaimLostError(f"{self.name}: what was to be sent is another host's by now")
@@ -299,7 +301,7 @@ class PostgresJournalStore(RunReader):
             self._database, lambda connection, _: self._rows.retry(connection, kinds, forgive=forgive)
         )
 
-    # -- what several write at one moment is one transaction -------------------------------------------------
+    # -- changes of several tasks in one transaction ---------------------------------------------------------
 
     async def _write(self, change: RowChange) -> Any:
         self._queue.append(change)
@@ -321,12 +323,12 @@ class PostgresJournalStore(RunReader):
             for change, what in zip(queue, told, strict=True):
                 if isinstance(what, Exception):
                     change.done.set_exception(what)
-                    change.done.exception()  # whoever was cancelled does not ask for it
+                    change.done.exception()  # a cancelled caller never retrieves it
                 else:
                     change.done.set_result(what)
 
     async def _write_queue(self, queue: Sequence[RowChange]) -> list[Any]:
-        """What can't be written down costs its own target alone."""
+        """Write all changes. A value that can't be written affects only its own target."""
         rows = self._rows
         with suppress(*OF_ONE_ROW):
             return await self._database.do(lambda *how: rows.write_all(queue, *how))
@@ -334,7 +336,7 @@ class PostgresJournalStore(RunReader):
 
 
 async def stored_runs(url: str) -> list[StoredRun]:
-    """All runs that the database has, the newest first. Raises `JournalError`."""
+    """List all runs in a database, the newest first. Raises `JournalError`."""
     address = PostgresJournal(database_url(url), run="*")
     database = Database(address, shown(address.url))
 

@@ -1,7 +1,8 @@
-"""A journal in one SQLite file. The only place that knows SQLite.
+"""A journal in one SQLite file. Only this package of the fleet uses SQLite.
 
-`threaded` is the `storage.JournalStore`; below it `store` (one file; it blocks), `rows` (what is in it and
-what it adds up to) and `files` (whose it is, the lock, the mark).
+`threaded` implements `storage.JournalStore`. Below it are `store` (one file; its calls block), `inspection`
+(checks that a file is what was written), `rows` (rows and checksums) and `files` (owners, the lock and the
+mark).
 """
 
 from trmm_async.fleet.sqlite.files import existing

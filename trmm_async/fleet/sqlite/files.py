@@ -1,8 +1,8 @@
-"""A journal's files: whose they are, the lock, and the mark of what was committed. No asyncio here.
+"""A journal's files: their owner, the lock, and the mark of what was committed. Every call here blocks.
 
-Below `store`. Beside a journal lie, while it is open or after a crash, `-wal`, `-shm` and perhaps `-journal`
-(SQLite's), `.lock`, and `.mark`. Whoever could write one of them could have another script run, and whoever
-could take one away could have a script run twice. So none is taken over that is not plainly ours.
+While a journal is open, or after a crash, there are further files beside it: SQLite's `-wal`, `-shm` and
+perhaps `-journal`, and our `.lock` and `.mark`. Anyone who can write one of them can have another script run,
+and anyone who can remove one can have a script run twice. So a file that is not plainly ours is refused.
 """
 
 import os
@@ -26,28 +26,28 @@ _BESIDE: Final = (*_SQLITES, ".mark", ".lock", ".lock-journal")
 _NEW: Final = os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 _READ: Final = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 _HAS_OWNERS: Final = os.name == "posix"
-"""Elsewhere a mode says nothing: there a file has the permissions that its folder hands down."""
+"""On other systems a mode says nothing: a file has the permissions that its folder hands down."""
 
 
 # -- paths ---------------------------------------------------------------------------------------------------
 
 
 def uri_of(path: Path) -> str:
-    """The path as SQLite wants it where a mode is to be told."""
+    """The path as a `file:` URI, which SQLite needs to be given a mode."""
     return as_uri(path.resolve())
 
 
 def as_uri(path: PurePath) -> str:
-    """An absolute path of any system.
+    """An absolute path of any system as a `file:` URI.
 
-    Not by the path's own method: that makes a host of a Windows share's server, and SQLite refuses hosts.
+    `Path.as_uri` won't do: it turns the server of a Windows share into a host, and SQLite refuses hosts.
     """
     place = quote(os.fsencode(path.as_posix()), safe="/:")
     return f"file://{'' if place.startswith('/') else '/'}{place}"
 
 
 def existing(path: str | os.PathLike[str]) -> Path:
-    """The path of a file that is there, with no link left in it. Raises `JournalError`."""
+    """The path of an existing file, with all links resolved. Raises `JournalError`."""
     place = Path(path)
     with _as_journal_error(f"{place} can't be opened"):
         if not place.is_file():
@@ -63,15 +63,15 @@ def _beside(path: Path, suffix: str) -> Path:
 def _as_journal_error(said: str) -> Iterator[None]:
     try:
         yield
-    except (OSError, ValueError, RuntimeError) as error:  # also a name with a null in it, and links in a ring
+    except (OSError, ValueError, RuntimeError) as error:  # also for a null in a name, and a ring of links
         raise JournalError(f"{said}: {error}") from error
 
 
-# -- whose they are ------------------------------------------------------------------------------------------
+# -- owners --------------------------------------------------------------------------------------------------
 
 
 def make_file(path: Path) -> None:
-    """A new, empty file for this user alone: it holds what scripts print, and their variables."""
+    """Make an empty file that only this user can read, since it will hold scripts' output and variables."""
     try:
         os.close(os.open(path, _NEW, 0o600))
     except FileExistsError:
@@ -81,9 +81,9 @@ def make_file(path: Path) -> None:
 
 
 def refuse_leftovers(path: Path) -> None:
-    """Refuse to make a journal where one is, or anything that SQLite or we would take for a part of it."""
+    """Refuse to make a journal if it exists, or if a file is there that would be taken for a part of it."""
     with _as_journal_error(f"{path} can't be made"):
-        if os.path.lexists(path):  # asks of no link where it leads
+        if os.path.lexists(path):  # also true for a link that leads nowhere
             raise _there_already(path)
         for suffix in (*_SQLITES, ".mark"):
             if os.path.lexists(beside := _beside(path, suffix)):
@@ -102,9 +102,9 @@ def _left_over(path: Path, beside: Path) -> JournalError:
 
 
 def check_owner(path: Path, *, to_write: bool) -> None:
-    """Refuse a journal that somebody else could have written, or could have put something beside.
+    """Refuse a journal if another user could have written it, or could have put a file beside it.
 
-    One that is only read may be another user's; then what lies beside it must be that user's as well.
+    A journal that is only read may belong to another user; then the files beside it must be that user's, too.
     """
     if not _HAS_OWNERS:
         return
@@ -117,13 +117,14 @@ def check_owner(path: Path, *, to_write: bool) -> None:
     for suffix in _BESIDE:
         beside = _beside(path, suffix)
         with _as_journal_error(f"{beside} can't be looked at"), suppress(FileNotFoundError):
-            # Not more open than the journal itself: SQLite gives what it makes the journal's own mode.
+            # SQLite gives its files the mode of the journal, so they must not be more open than that.
             closed = 0 if suffix == ".lock" else 0o077 & ~found.st_mode
             _check(beside, beside.lstat(), owner, 0o022 | closed)
 
 
 def _check_folder(path: Path) -> None:
-    # Whoever may rename files there could swap them between two looks. A group is often its user's own.
+    # Anyone who may rename files there could swap them between two checks. Groups are not refused, since a
+    # user's group is often that user's alone.
     mode = stat.S_IMODE(path.parent.stat().st_mode)
     if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
         raise JournalError(
@@ -152,17 +153,21 @@ def _check(path: Path, found: os.stat_result, owner: int, closed: int) -> None:
 
 
 class Lock:
-    """A lock beside a journal, held by an open transaction: SQLite does that on every system.
+    """A lock file beside a journal, held by an open SQLite transaction, which works on every system.
 
-    The system takes it back when the process dies. Let go of, its file is gone: a finished journal is one
+    The system releases it when the process dies. `release` removes the file, so a finished journal is one
     file.
     """
 
     def __init__(self, path: Path, *, new: bool = False) -> None:
-        """Take it; `new`: for a journal that is being made, so that no lock may be there yet.
+        """Take the lock.
+
+        Args:
+            path: the journal.
+            new: whether the journal is being made, so that there must be no lock file yet.
 
         Raises:
-            JournalError: another process has it, it can't be made, or it is not plainly ours.
+            JournalError: another process has the lock, or its file can't be made, or is not plainly ours.
         """
         self._path = _beside(path, ".lock")
         while True:
@@ -171,14 +176,14 @@ class Lock:
             self._holder = self._hold(path, made=not was_there)
             if before is not None and before == self._number():
                 break
-            # Whoever held it has removed it meanwhile: that lock is nobody's any more.
+            # The process that held the lock has removed this file meanwhile: the lock is another file now.
             self._holder.close()
         if was_there and new:
             self._holder.close()
             raise _left_over(path, self._path)
 
     def _make(self) -> bool:
-        """Make the file; whether it was there already."""
+        """Make the file. Returns whether it existed already."""
         try:
             os.close(os.open(self._path, _NEW, 0o600))
         except FileExistsError:
@@ -188,7 +193,7 @@ class Lock:
         return False
 
     def _number(self) -> tuple[int, int] | None:
-        """Which file lies there now. SQLite would follow a link, so that is looked for first."""
+        """The device and number of the file that is there now. A link is refused: SQLite would follow it."""
         with _as_journal_error(f"{self._path} can't be locked"):
             try:
                 found = self._path.lstat()
@@ -200,7 +205,7 @@ class Lock:
 
     def _hold(self, path: Path, *, made: bool) -> sqlite3.Connection:
         try:
-            # "rw": it does not make the file anew where that has just been removed.
+            # With "rw", SQLite does not make the file again if it has just been removed.
             uri = f"{as_uri(self._path)}?mode=rw"
             holder = sqlite3.connect(uri, uri=True, timeout=0, isolation_level=None, check_same_thread=False)
         except sqlite3.Error as error:
@@ -220,27 +225,27 @@ class Lock:
         return holder
 
     def release(self) -> None:
-        """Let others work on the journal. Twice is the same as once."""
+        """Release the lock; it can be called again."""
         holder, self._holder = self._holder, None
         if holder is None:
             return
         try:
-            # While it is held: who waits for it finds out that this one is gone.
+            # Removed while the lock is held, so that a process that waits for it notices.
             if _HAS_OWNERS:
                 self._path.unlink(missing_ok=True)
         except OSError:
-            pass  # it may lie there: it is empty, and nobody's
+            pass  # it may stay: it is empty, and nobody holds it
         finally:
             holder.close()
         if not _HAS_OWNERS:
-            with suppress(OSError):  # there a file that is open can't be removed: somebody has it again
+            with suppress(OSError):  # Windows removes no open file: then another process has it
                 self._path.unlink(missing_ok=True)
 
     _holder: sqlite3.Connection | None
 
 
 def _is_held(error: sqlite3.Error) -> bool:
-    """Whether another connection has the lock; the low byte of SQLite's code says what kind it is."""
+    """Whether another connection has the lock. The low byte of SQLite's error code is the kind of error."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in _HELD
 
 
@@ -249,25 +254,25 @@ def _is_held(error: sqlite3.Error) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """How far a run has written its journal: its own id, and the number of its last commit.
+    """How far a run has written its journal: the run's id, and the number of its last commit.
 
-    SQLite takes a log that is cut, or flipped somewhere, for one that ends there, and says nothing. This says
-    how far it went. It lies in a file of fixed size, written over in place after each commit and before what
-    was committed is acted upon. It is not waited for to reach the disk: after a power cut an older mark asks
-    for less than there is, and what was committed is on the disk by itself.
+    If SQLite's log is cut or damaged, SQLite silently takes it to end there. The mark shows how far it went.
+    It is a file of fixed size, overwritten in place after each commit, and before the commit is acted upon.
+    It is not synchronised with the disk: an older mark, after a power cut, only demands less than there is,
+    and the commits themselves are on the disk.
     """
 
     run: str
     commits: int
 
     def encoded(self) -> bytes:
-        """Its bytes, always as many."""
+        """The content of its file, which always has the same length."""
         text = f"trmm_async.mark {self.run:>32} {self.commits:020}".encode()
         return text + b" " + blake2b(text, digest_size=12).hexdigest().encode() + b"\n"
 
     @classmethod
     def read(cls, path: Path) -> Self | None:
-        """That of a journal; None if there is none. Raises `JournalError` if it isn't what was written."""
+        """Read the mark of a journal; None if there is none. Raises `JournalError` if it is damaged."""
         beside = _beside(path, ".mark")
         try:
             file = os.open(beside, _READ)
@@ -296,10 +301,10 @@ GO_ON: Final = (
 
 
 class MarkFile:
-    """The mark of a journal that is being worked on, kept open."""
+    """The open mark of a journal that is being written."""
 
     def __init__(self, path: Path, mark: Mark) -> None:
-        """Make it, or write over what is there; on the disk when this returns."""
+        """Make the file, or overwrite it. It is on the disk when this returns."""
         self._path = _beside(path, ".mark")
         self.mark: Mark = mark
         flags = (_NEW & ~os.O_EXCL) if self._path.exists() else _NEW
@@ -315,7 +320,7 @@ class MarkFile:
                 raise
 
     def advance(self, commits: int) -> None:
-        """So many commits there are now. Raises `JournalError`."""
+        """Write the number of the last commit. Raises `JournalError`."""
         self.mark = Mark(self.mark.run, commits)
         with _as_journal_error(f"{self._path} can't be written"):
             self._write(self.mark)
@@ -326,20 +331,20 @@ class MarkFile:
             raise OSError("not all of it was written")
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close the file."""
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
 
     def remove(self) -> None:
-        """All that it speaks of stands in the journal's own file."""
+        """Remove the file, once all commits are in the journal's own file."""
         self.close()
         with suppress(OSError):
             self._path.unlink(missing_ok=True)
 
 
 def _sync_folder(path: Path) -> None:
-    """A name must outlive a power cut, too; not every system can say so."""
+    """Synchronise the folder, so that a new name in it outlives a power cut. Not every system can do that."""
     with suppress(OSError):
         folder = os.open(path.parent, os.O_RDONLY)
         try:
@@ -349,7 +354,7 @@ def _sync_folder(path: Path) -> None:
 
 
 def remove_all(path: Path) -> None:
-    """What was begun, and failed, leaves nothing behind."""
+    """Remove all files of a journal whose making has failed."""
     for suffix in ("", *_SQLITES, ".mark"):
         with suppress(OSError):
             _beside(path, suffix).unlink(missing_ok=True)

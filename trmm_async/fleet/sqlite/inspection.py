@@ -1,7 +1,4 @@
-"""Is what lies in a journal's database what was written? Reads it in whole, and changes nothing.
-
-Between `store`, which has the file and its transactions, and `rows`.
-"""
+"""Checks that a journal's database is what was written. It reads all of it, and changes nothing."""
 
 import sqlite3
 from pathlib import Path
@@ -65,7 +62,7 @@ class Inspection:
             )
 
     def _check_layout(self) -> None:
-        """Nothing else may be in there: a trigger would write what we didn't."""
+        """Refuse any other table or trigger, since a trigger would write what we did not."""
         found = self._rows("SELECT type, name FROM sqlite_schema")
         odd = [
             f"{kind} {name}" for kind, name in found if name not in _NAMES or kind not in {"table", "index"}
@@ -101,7 +98,7 @@ class Inspection:
         columns = (*COLUMNS, "sum") if is_summed else OLD_COLUMNS
         found = self._database.execute(f"SELECT {', '.join(columns)} FROM targets NOT INDEXED ORDER BY place")  # noqa: S608
         rows = total = 0
-        for values in found:  # one by one: all of them may be more than fits into memory
+        for values in found:  # one by one, since all rows may not fit into memory
             rows += 1
             if is_summed and sum_of(values[:-1]) != values[-1]:
                 raise self._damaged(f"row {rows} is not what was written")

@@ -1,7 +1,7 @@
-"""The rows of a journal: what is in them, what they add up to, and what may be done with them.
+"""The rows of a journal: their columns, their checksums, and the changes that a transaction makes to them.
 
-Below `store`, which has the file and its transactions. The sums are ours: SQLite has none for what lies in
-the file, and takes a wrong one in its log for the end of the log.
+The checksums are ours, since SQLite has none for its file, and takes a wrong one in its log for the end of
+the log.
 """
 
 import sqlite3
@@ -43,7 +43,7 @@ COLUMNS: Final = (
     *("retcode", "execution_time", "stdout", "stderr", "error", "reason", "owner", "fence", "lease_until"),
 )
 OLD_COLUMNS: Final = COLUMNS[:15]
-"""Those of version 1."""
+"""The columns of version 1."""
 _ALL: Final = ", ".join(COLUMNS)
 _INSERT: Final = f"INSERT INTO targets ({_ALL}, sum) VALUES ({', '.join('?' * len(COLUMNS))}, ?)"  # noqa: S608
 _ADD: Final = "INSERT INTO targets (place, agent_id, state, attempts, sum) VALUES (?, ?, 'pending', 0, ?)"
@@ -59,44 +59,56 @@ OF_ONE_ROW: Final = (
     *(JournalError, ValueError, OverflowError, TypeError),
     *(sqlite3.DataError, sqlite3.IntegrityError, sqlite3.InterfaceError, sqlite3.ProgrammingError),
 )
-"""What says that this value can't be written, and nothing of the disk."""
+"""Errors that mean that one value can't be written, and not that the disk fails."""
 
 
 _encoder: Final = msgspec.msgpack.Encoder()
 
 
 def sum_of(values: Sequence[object]) -> int:
-    """64 bits of what was written; the sum of sums wraps at 2**64."""
+    """The checksum of a row, of 64 bits. The sum of all checksums is `wrapped`."""
     packed = _encoder.encode(values)
     return int.from_bytes(blake2b(packed, digest_size=8).digest(), "big", signed=True)
 
 
 def wrapped(number: int) -> int:
-    """What 64 bits hold of it."""
+    """A number reduced to 64 bits, as a signed number."""
     return (number + 2**63) % 2**64 - 2**63
 
 
 class Seal(NamedTuple):
-    """What all of it must add up to."""
+    """What the whole journal must add up to.
+
+    Attributes:
+        commits: how many commits there were.
+        rows: how many rows there are.
+        total: the sum of their checksums.
+    """
 
     commits: int
     rows: int
     total: int
 
     def encoded(self, meta: Mapping[str, str]) -> str:
-        """As it stands in `meta`, with the sum of what else stands there."""
+        """The text of the seal in `meta`, with a checksum of all other texts there."""
         of_meta = sum_of(sorted((name, value) for name, value in meta.items() if name != "seal"))
         return f"{self.commits} {self.rows} {self.total} {of_meta}"
 
     @classmethod
     def decoded(cls, text: str) -> "Seal":
-        """From that text. Raises `ValueError`."""
+        """Read that text. Raises `ValueError`."""
         commits, rows, total, _ = (int(each) for each in text.split())
         return cls(commits, rows, total)
 
 
 class Page:
-    """What can be written into a transaction; see `SQLiteStore.transact`."""
+    """The changes that can be made in one transaction of `SQLiteStore.transact`.
+
+    Attributes:
+        meta: the texts about the run.
+        rows: how many rows there are.
+        total: the sum of their checksums.
+    """
 
     def __init__(self, database: sqlite3.Connection, meta: Mapping[str, str], seal: Seal) -> None:
         self._database = database
@@ -105,12 +117,12 @@ class Page:
         self.total: int = seal.total
 
     def note(self, name: str, value: str) -> None:
-        """Something about the run."""
+        """Write a text about the run."""
         self._database.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
         self.meta[name] = value
 
     def add(self, agent_ids: Sequence[str]) -> None:
-        """Targets that are pending."""
+        """Append pending targets."""
         rows = [
             (place, each, sum_of((place, each, "pending", 0, *_NOTHING_YET)))
             for place, each in enumerate(agent_ids, self.rows + 1)
@@ -124,7 +136,7 @@ class Page:
         self.total = wrapped(self.total + sum(its for _, _, its in rows))
 
     def begin(self, agent_ids: Iterable[str], at: float, mark: int, mark_time: str | None) -> None:
-        """These are about to be sent, and must be pending: whatever an index says, the row itself decides."""
+        """Make pending targets sending. The row itself must say `pending`, whatever an index says."""
         for agent_id in agent_ids:
             row = self._find(agent_id)
             if row["state"] != "pending":
@@ -133,7 +145,7 @@ class Page:
             self._put({**row, **_NOT_YET, **sent, "mark": mark, "mark_time": mark_time})
 
     def withdraw(self, agent_ids: Iterable[str]) -> None:
-        """These were begun, and then certainly not sent."""
+        """Make sending targets pending that certainly were not sent to."""
         for agent_id in agent_ids:
             row = self._find(agent_id)
             if row["state"] == "sending":
@@ -141,7 +153,7 @@ class Page:
                 self._put({**row, "state": "pending", "attempts": attempts, "sent_at": None})
 
     def settle(self, agent_id: str, values: Mapping[str, object]) -> None:
-        """The end of one. What can't be written down makes it unknown: it must not be sent to again."""
+        """Write an outcome. If it can't be written, the target is unknown, so that nothing is sent again."""
         row = self._find(agent_id)
         before = self.total
         try:
@@ -153,7 +165,7 @@ class Page:
             self._put({**row, **_NOT_YET, **end, "settled_at": values["settled_at"]})
 
     def retry(self, kinds: Iterable[str]) -> None:
-        """Make those pending again that ended so."""
+        """Make ended targets of these kinds pending."""
         found = self._database.execute(f"SELECT agent_id FROM targets WHERE {to_run(kinds)}")  # noqa: S608
         for (agent_id,) in found.fetchall():
             self._put({**self._find(agent_id), "state": "pending"})
@@ -176,7 +188,7 @@ class Page:
         self._was = now
 
     def insert(self, row: Mapping[str, Any]) -> None:
-        """A row as it is, behind the others."""
+        """Append a whole row."""
         values = tuple(row.values())
         now = sum_of(values)
         self._database.execute(_INSERT, (*values, now))
@@ -189,25 +201,25 @@ Change = Callable[[Page], None]
 
 
 def row_of(**values: Any) -> dict[str, Any]:
-    """A whole row, of these columns."""
+    """A whole row, with None in all other columns."""
     return {**dict.fromkeys(COLUMNS), **values}
 
 
 def to_run(retry: Iterable[str]) -> str:
-    """The condition for those that are pending once these were made so; the same for asking and for doing."""
+    """The SQL condition of targets that are pending, or are after `retry` of these kinds."""
     return " OR ".join(f"({each})" for each in ("state = 'pending'", *(_RETRIES[kind] for kind in retry)))
 
 
 def told(error: Exception) -> str:
-    """What went wrong, in words."""
+    """The text of an error, or its name if it has none."""
     return str(error) or type(error).__name__
 
 
-# -- what a server may send, and SQLite doesn't take ---------------------------------------------------------
+# -- values that a server may send, and SQLite does not accept -----------------------------------------------
 
 
 def _fit(value: object) -> object:
-    """A text that UTF-8 can't carry as bytes, a number of more than 64 bits as its hexadecimal digits."""
+    """Turn a text that UTF-8 can't encode into bytes, and a number of over 64 bits into hexadecimals."""
     if isinstance(value, str):
         try:
             value.encode()
@@ -215,23 +227,26 @@ def _fit(value: object) -> object:
             return value.encode("utf-8", "surrogatepass")
     elif isinstance(value, int) and not -(2**63) <= value < 2**63:
         return f"{value:#x}"
-    elif isinstance(value, float) and value != value:  # noqa: PLR0124 - not a number, which SQLite has as NULL
+    elif isinstance(value, float) and value != value:  # noqa: PLR0124 - NaN, which SQLite stores as NULL
         return None
     return value
 
 
 def as_text(value: str | bytes | None) -> str | None:
-    """The text that was fitted in."""
+    """The text that `_fit` stored."""
     return value.decode("utf-8", "surrogatepass") if isinstance(value, bytes) else value
 
 
 def as_number(value: int | str | None) -> int | None:
-    """The number that was fitted in."""
+    """The number that `_fit` stored."""
     return int(value, 16) if isinstance(value, str) else value
 
 
 def what_is_wrong(row: Mapping[str, Any]) -> str:
-    """The column that no journal of ours can have so; sums say only that a row is as somebody summed it."""
+    """The name of a column whose value we never write; empty if there is none.
+
+    Checksums alone show only that a row is what somebody computed them for.
+    """
     if row["sent_at"] is None and row["settled_at"] is None and row["state"] == "pending":
         return "" if _is_agent_id(row["agent_id"]) and _is_count(row["attempts"]) else "agent_id"
     for column, fits in _FITS.items():

@@ -1,25 +1,22 @@
-"""A journal in one SQLite file; every call here blocks.
+"""A journal in one SQLite file. Every call here blocks; `threaded` makes the calls in a thread of its own.
 
-Between `threaded`, which calls this in a thread of its own, and `inspection`, `rows` and `files`. These alone
-know SQLite: a store of another kind has the same methods.
+During a run, the file is in WAL mode: a commit waits for the disk once, and readers hinder nobody. But the
+last commits are then in `-wal`, beside the file. If that is lost, cut or damaged, SQLite silently continues
+from what the file last had, and what was sent since would be sent again. Three checks notice that before
+anything is sent:
 
-While a run is under way, the file is in WAL mode: a commit waits for the disk once, and readers hinder
-nobody. But then what was last committed lies in `-wal`, beside the file, and SQLite says nothing where that
-is lost, cut, or flipped: it goes on from what the file last had, and what had been sent since would be sent
-again. Three things find it out, each of them before anything is sent:
+* The file says that it is open, from before the first call until everything is in the one file. An open file
+  without its `.mark` is refused.
+* The mark (see `files`) has the number of commits. A database with fewer commits is refused.
+* Each row has a checksum. The row `seal` of `meta` has the sum of all of them, a checksum of `meta`, and the
+  number of the commit. A database that does not add up is refused.
 
-* The file itself says that it is open, from before the first call until all of it is in the one file. An
-  open file without its `.mark` is not believed.
-* The mark (see `files`) says how many commits there were. A database that has fewer is not believed.
-* Each row has a sum, and the row `seal` of `meta` one over all rows and all of `meta`, and the number of the
-  commit. What does not add up is not believed.
-
-A rollback journal instead of WAL needs no mark, since it leaves in the one file what is committed. Measured
-beside WAL, in turns, it wrote 0.4 of the targets per second with 50 at once and 0.1 with one (0.14 to 0.5,
-and 0.04 to 0.2): it waits for the disk several times for each commit. It makes readers and the run wait for
-each other, and finds no flipped byte. The mark and the sums cost 1.1 (0.2 to 1.7) and 0.9 (0.5 to 1.4) of
-what was written per second before them, on a machine that was busy; one call of SQLite's thread for each
-transaction, where there were several, gives back what they take.
+A rollback journal instead of WAL would need no mark, since what is committed is in the one file. But it waits
+for the disk several times for each commit: measured in turns with WAL, it wrote 0.4 of the targets per second
+with 50 at once, and 0.1 with one (0.14 to 0.5, and 0.04 to 0.2). It also makes readers and the run wait for
+each other, and does not notice a flipped byte. The mark and the checksums cost little: with them it wrote 1.1
+of the targets per second with 50 at once, and 0.9 with one (0.2 to 1.7, and 0.5 to 1.4, on a busy machine),
+since each transaction is now one call of SQLite's thread instead of several.
 """
 
 import secrets
@@ -63,9 +60,9 @@ _PAGE_ROWS: Final = 500
 _PAGE_LETTERS: Final = 1 << 20
 _WAIT: Final = 10_000
 _WAIT_AT_THE_END: Final = 1_000
-"""Milliseconds for which a reader is waited for."""
+"""Milliseconds to wait for a reader."""
 
-# No column but the keys has a type: what is written is read as it was, and sums stay what they are.
+# Only the keys have a type. Other columns return exactly what was written, so that the checksums hold.
 _META: Final = "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID"
 _TARGETS: Final = (
     "CREATE TABLE targets (place INTEGER PRIMARY KEY, agent_id TEXT NOT NULL UNIQUE, state, attempts, "
@@ -75,14 +72,14 @@ _TARGETS: Final = (
 _BY_STATE: Final = "CREATE INDEX by_state ON targets (state, place)"
 _READ: Final = "agent_id, state, retcode, execution_time, stdout, stderr, error, reason"
 TROUBLES: Final = (sqlite3.Error, sqlite3.Warning, OSError, ValueError, OverflowError, MemoryError)
-"""What may come of a file that is full, damaged, or not ours, apart from `JournalError`."""
+"""The errors of a file that is full, damaged, or not ours, apart from `JournalError`."""
 
 
 class SQLiteStore:
-    """One journal's file.
+    """One journal's file. Its methods are those of `storage.JournalStore`.
 
     Attributes:
-        meta: what stands there about the run.
+        meta: the texts about the run.
     """
 
     def __init__(self, path: Path) -> None:
@@ -90,19 +87,19 @@ class SQLiteStore:
         self.meta: dict[str, str] = {}
         self._place = path
         self._is_ours = False
-        """Whether all that lies there was made by this object."""
+        """Whether this object has made all files of the journal."""
         self._lock: Lock | None = None
         self._mark: MarkFile | None = None
         self._database: sqlite3.Connection | None = None
 
     @property
     def writes(self) -> bool:
-        """Whether it was opened to be written."""
+        """Whether it was opened for writing."""
         return self._mark is not None
 
     @property
     def database(self) -> sqlite3.Connection:
-        """The connection. Raises `JournalError` where there is none any more."""
+        """The connection. Raises `JournalError` if it is closed."""
         if self._database is None:
             raise JournalError(f"{self.path} is closed")
         return self._database
@@ -110,7 +107,7 @@ class SQLiteStore:
     # -- opening ---------------------------------------------------------------------------------------------
 
     def create(self, kind: str) -> None:
-        """Make it, and open it to be written. What fails leaves nothing behind."""
+        """Make it, and open it for writing. A failure leaves nothing behind."""
         try:
             place = self._place = self.path.parent.resolve() / self.path.name
         except (OSError, ValueError, RuntimeError) as error:
@@ -130,7 +127,7 @@ class SQLiteStore:
         self._mark = MarkFile(self._place, Mark(run, 0))
         self._connect("rw")
         self._set_up()
-        # Only ours can lie there: nothing did before, and what does now is looked at again.
+        # `refuse_leftovers` found no file there before, and the files that are there now are checked again.
         check_owner(self._place, to_write=True)
         self.meta = {"format": FORMAT, "version": str(VERSION), "kind": kind, "run": run, "state": "open"}
         self.meta["created"] = datetime.now(UTC).isoformat()
@@ -148,7 +145,7 @@ class SQLiteStore:
         self.database.execute("COMMIT")
 
     def discard(self) -> None:
-        """What was being made is not wanted: nothing of it stays, and nothing else is touched."""
+        """Close and delete what was being made, and nothing else."""
         with suppress(sqlite3.Error):
             self._disconnect()
         if self._is_ours:
@@ -157,14 +154,14 @@ class SQLiteStore:
         self._let_go()
 
     def resume(self) -> None:
-        """Open it to be written, and see that it is whole, and ours."""
+        """Open it for writing, after a check that it is complete, and ours."""
         place = self._place
         try:
             self._lock = Lock(place)
             check_owner(place, to_write=True)
             self._roll_back()
-            # Looked at without a right to write: what is refused stays as it was found.
-            self._look()
+            # It is inspected read-only, so that a journal that is refused stays as it was found.
+            self._inspect()
             self._disconnect()
             self._begin()
         except BaseException:
@@ -174,7 +171,7 @@ class SQLiteStore:
             raise
 
     def _roll_back(self) -> None:
-        """Let SQLite take back what a process that was killed had half written, outside of WAL mode."""
+        """Let SQLite undo what a killed process had half written outside of WAL mode."""
         if self._place.with_name(f"{self._place.name}-journal").exists():
             self._connect("rw")
             self.database.execute("SELECT count(*) FROM sqlite_schema").fetchone()
@@ -191,16 +188,16 @@ class SQLiteStore:
         self.checkpoint()
 
     def read(self) -> None:
-        """Open it to look at it; another process may be writing it."""
+        """Open it for reading; another process may be writing it."""
         check_owner(self._place, to_write=False)
         try:
-            self._look()
+            self._inspect()
         except BaseException:
             with suppress(sqlite3.Error):
                 self._disconnect()
             raise
 
-    def _look(self) -> None:
+    def _inspect(self) -> None:
         for attempt in range(3):
             mark = Mark.read(self._place)
             self._connect("ro")
@@ -211,7 +208,7 @@ class SQLiteStore:
             self._query("COMMIT")
             if is_whole:
                 return
-            # It may have been taken up between the two looks.
+            # Another process may have opened it after the mark was read. Then there is a mark now.
             self._disconnect()
             if attempt == 2:
                 raise JournalError(
@@ -221,7 +218,7 @@ class SQLiteStore:
 
     def _connect(self, mode: str) -> None:
         if mode == "ro" and not self._is_readable():
-            # In a place that can't be written, SQLite reads no file that was in WAL mode, but for this.
+            # In a folder that can't be written, SQLite reads a file that was in WAL mode only like this.
             mode = "ro&immutable=1"
         self._open(mode)
 
@@ -249,12 +246,12 @@ class SQLiteStore:
         return True
 
     def _set_up(self) -> None:
-        # A target that is said to be pending must never have been sent, not even after a power cut.
+        # A target that the journal says is pending must not have been sent to, not even after a power cut.
         self.database.execute("PRAGMA synchronous = FULL")
         self.database.execute("PRAGMA journal_mode = WAL")
 
     def _modernise(self) -> None:
-        """Make version 2 of version 1, in one transaction."""
+        """Convert version 1 to version 2, in one transaction."""
         database = self.database
         rows = self._query(f"SELECT {', '.join(OLD_COLUMNS)} FROM targets ORDER BY place")  # noqa: S608
         database.execute("BEGIN IMMEDIATE")
@@ -277,9 +274,9 @@ class SQLiteStore:
     # -- writing ---------------------------------------------------------------------------------------------
 
     def transact(self, changes: Iterable[Change]) -> list[TRMMError | None]:
-        """Write them in one transaction, on disk when this returns; what became of each.
+        """Write changes in one transaction, which is on disk when this returns. Returns the error of each.
 
-        A change that can't be written costs itself alone; a disk that fails costs all of them.
+        A change that can't be written does not affect the others. If the disk fails, none is written.
         """
         changes = list(changes)
         try:
@@ -304,7 +301,7 @@ class SQLiteStore:
         database.execute("UPDATE meta SET value = ? WHERE name = 'seal'", (seal.encoded(page.meta),))
         database.execute("COMMIT")
         self.meta = page.meta
-        # After the commit, and before anybody acts on it.
+        # After the commit, and before the run acts on it.
         mark.advance(seal.commits)
         return told
 
@@ -327,22 +324,22 @@ class SQLiteStore:
         return error
 
     def checkpoint(self) -> None:
-        """Take all that is committed into the one file. Raises `JournalError` if a reader is in the way."""
+        """Move all commits to the one file. Raises `JournalError` if a reader prevents it."""
         busy, *_ = self.database.execute("PRAGMA wal_checkpoint(FULL)").fetchone()
         if busy:
             raise JournalError(f"{self.path} is being read by another process: try again when it has ended")
 
     def close(self) -> None:
-        """Make it one file again, and let others work on it. Twice is the same as once.
+        """Make it one file again, and let others open it; it can be called again.
 
-        While somebody reads it, it stays as it is, with what lies beside it; it is whole all the same.
+        While another process reads it, it keeps the files beside it; it is complete all the same.
         """
         is_one_file = False
         try:
             if self._mark is not None and self._database is not None:
                 is_one_file = self._make_one_file()
         except (sqlite3.Error, JournalError):
-            pass  # what was committed is, and the mark says so
+            pass  # the commits stay, and the mark has their number
         finally:
             with suppress(sqlite3.Error):
                 self._disconnect()
@@ -355,7 +352,7 @@ class SQLiteStore:
         if any(self.transact([_note_closed])):
             return False
         if self._place.with_name(f"{self._place.name}-journal").exists():
-            return False  # it isn't ours, and SQLite would take it over
+            return False  # it is not ours, and SQLite would apply it
         return bool(self.database.execute("PRAGMA journal_mode = DELETE").fetchone()[0] == "delete")
 
     def _disconnect(self) -> None:
@@ -374,12 +371,12 @@ class SQLiteStore:
     # -- reading ---------------------------------------------------------------------------------------------
 
     def hold_still(self) -> None:
-        """What is read from here on is of one moment."""
+        """Begin to read one consistent state."""
         self._query("BEGIN")
-        self._query("SELECT count(*) FROM meta")  # the moment is that of the first look, not of BEGIN
+        self._query("SELECT count(*) FROM meta")  # the state is that of the first read, not of BEGIN
 
     def move_on(self) -> None:
-        """The end of that."""
+        """End what `hold_still` began."""
         self._query("ROLLBACK")
 
     def counts(self) -> dict[str, int]:
@@ -387,13 +384,13 @@ class SQLiteStore:
         return dict(self._query("SELECT state, count(*) FROM targets GROUP BY state"))
 
     def in_flight(self) -> list[tuple[str, float, int, str | None]]:
-        """Agent, when it was sent, the server's mark and its time, of those that have no end."""
+        """The targets that are sending: each with the agent_id and what `begin` was given."""
         return self._query(
             "SELECT agent_id, sent_at, mark, mark_time FROM targets WHERE state = 'sending' ORDER BY place"
         )
 
     def pending(self, after: int) -> list[tuple[int, str]]:
-        """A page of those that are pending, behind that place."""
+        """A page of the pending targets after the place `after`, each with its place."""
         return self._query(
             "SELECT place, agent_id FROM targets WHERE state = 'pending' AND place > ? "
             "ORDER BY place LIMIT ?",
@@ -401,25 +398,25 @@ class SQLiteStore:
         )
 
     def targets(self, after: int) -> list[tuple[int, str]]:
-        """A page of all of them."""
+        """A page of all targets after the place `after`, each with its place."""
         return self._query(
             "SELECT place, agent_id FROM targets WHERE place > ? ORDER BY place LIMIT ?", (after, _PAGE_ROWS)
         )
 
     def to_run(self, kinds: Iterable[str]) -> list[str]:
-        """Who is pending, or would be made so."""
+        """The targets that are pending, or would be after `retry` of these kinds."""
         sql = f"SELECT agent_id FROM targets WHERE {to_run(kinds)} ORDER BY place"  # noqa: S608
         return [agent_id for (agent_id,) in self._query(sql)]
 
     def successes(self) -> dict[int | None, int]:
-        """How many were successes, by return code."""
+        """How many targets were successes, by return code."""
         found = self._query(
             "SELECT retcode, count(*) FROM targets WHERE state = 'done' AND ok GROUP BY retcode"
         )
         return {as_number(code): count for code, count in found}
 
     def ended(self, after: int) -> list[tuple[Any, ...]]:
-        """A page of those that have ended: by size, since an output may be a megabyte."""
+        """A page of the targets that have ended. Its size is limited, since one output may be a megabyte."""
         sql = (
             f"SELECT place, ok, {_READ} FROM targets NOT INDEXED "  # noqa: S608
             "WHERE state NOT IN ('pending', 'sending') AND place > ? ORDER BY place"

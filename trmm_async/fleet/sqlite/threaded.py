@@ -1,6 +1,6 @@
-"""A journal's file for those who must not block: each call is made in a thread of its own.
+"""A journal in a SQLite file, for asyncio: `store` is called in a thread of its own.
 
-Over `store`. What several want to write at one moment is one transaction: one wait for the disk.
+What several tasks want to write at the same moment is one transaction, which waits for the disk once.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 class SQLiteJournalStore:
-    """See `storage.JournalStore`."""
+    """A `storage.JournalStore` in a SQLite file."""
 
     def __init__(self, path: Path) -> None:
         self.name: str = str(path)
@@ -35,7 +35,7 @@ class SQLiteJournalStore:
         self._queue: list[tuple[Change, asyncio.Future[None]]] = []
         self._flushes: set[asyncio.Task[None]] = set()
         self._closing: asyncio.Task[None] | None = None
-        # One that nobody has any more gives its lock back, and its thread.
+        # If it is never closed, it releases its lock and its thread when it is collected.
         self._dropped = weakref.finalize(self, _let_go, self._file, self._thread, self._busy)
 
     def __repr__(self) -> str:
@@ -84,7 +84,7 @@ class SQLiteJournalStore:
             self._thread.shutdown(wait=False)
 
     async def _call(self, does: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Do that in the journal's thread, one after the other. Cancelled, it is done all the same."""
+        """Call a function in the journal's thread. If this is cancelled, it is called all the same."""
         busy = self._busy
 
         def do() -> T:
@@ -118,23 +118,23 @@ class SQLiteJournalStore:
         await self.withdraw(agent_ids)
 
     async def settle(self, agent_id: str, values: Mapping[str, object], judged: Judged) -> bool:
-        del judged  # one process counts for itself
+        del judged  # the one process keeps count by itself
         await self._write(lambda page: page.settle(agent_id, values))
         return True
 
     async def retry(self, kinds: Sequence[str], *, forgive: bool) -> None:
-        del forgive  # the same
+        del forgive  # the one process keeps count by itself
         if kinds:
             await self._write(lambda page: page.retry(kinds))
 
     async def _write(self, change: Change) -> None:
-        """Write in one transaction with what others want to write at this moment: one wait for the disk."""
+        """Write a change, in one transaction with the changes of other tasks."""
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._queue.append((change, done))
         flush = asyncio.create_task(self._flush(done), name="trmm_async: journal")
         self._flushes.add(flush)
         flush.add_done_callback(self._flushes.discard)
-        # Not broken off in the middle by whoever is cancelled: others' rows are in the same transaction.
+        # A cancelled task does not end the transaction, since changes of other tasks are in it.
         await asyncio.shield(flush)
         done.result()
 
@@ -182,7 +182,7 @@ class SQLiteJournalStore:
 
 
 def _let_go(store: SQLiteStore, thread: ThreadPoolExecutor, busy: threading.Lock) -> None:
-    """Close what nobody has any more: at once, unless its thread is at work, which then does it."""
+    """Close a store that was collected: at once, or in its thread if that is at work."""
     if not busy.acquire(blocking=False):
         thread.submit(store.close)
         thread.shutdown(wait=False)
