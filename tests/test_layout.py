@@ -41,8 +41,7 @@ TESTED_BY_OTHERS: Final = """
     cli/progress cli/report cli/rows cli/run_options cli/serving
     dialects/base
     dialects/stock/agent_answers dialects/stock/bulk dialects/stock/checks dialects/stock/creation
-    dialects/stock/dashboard dialects/stock/live_commands dialects/stock/login
-    dialects/stock/task_lookups dialects/stock/tasks
+    dialects/stock/dashboard dialects/stock/login dialects/stock/task_lookups dialects/stock/tasks
     engines/faults engines/jetstream engines/nats_link engines/redis_link engines/tunnel
     events hidden kinds outcomes profiles saved_text version
     fleet/collector fleet/guards fleet/plan fleet/scheduler fleet/sharing fleet/storage
@@ -51,14 +50,13 @@ TESTED_BY_OTHERS: Final = """
     resources/snapshots
     script_runs/commands script_runs/tracked
     shared/examination shared/queue shared/store shared/window
-    stream/arrivals stream/filters stream/reader_position stream/runs stream/settings
-    stream/snapshots
+    stream/arrivals stream/reader_position stream/runs stream/settings stream/snapshots
     testing/stock/accounts testing/stock/agent_shapes testing/stock/alert_templates
     testing/stock/core testing/stock/custom_fields testing/stock/database testing/stock/diary
     testing/stock/dispatch testing/stock/endpoint testing/stock/fleetwork testing/stock/late
     testing/stock/losses testing/stock/machines testing/stock/models testing/stock/people
-    testing/stock/pulse testing/stock/registry testing/stock/room testing/stock/schedules
-    testing/stock/setup_rows testing/stock/table testing/stock/terminals testing/stock/upkeep
+    testing/stock/pulse testing/stock/registry testing/stock/room testing/stock/setup_rows
+    testing/stock/table testing/stock/terminals testing/stock/upkeep
     transport/attempt transport/hooks transport/inflate transport/pool transport/raw
     transport/server transport/tracing
     webhooks/delivery

@@ -1,14 +1,13 @@
 """What waits for a slow consumer: bounded, told as a gap, true in the end. And which events are wanted."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import datetime, timedelta
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trmm_async.errors import InvalidRequestError, NotFoundError
+from tests.stream.happenings import THEN, down, gap, live, raised, up
+from trmm_async.errors import NotFoundError
 from trmm_async.events import (
     AgentOffline,
     AgentOnline,
@@ -19,37 +18,12 @@ from trmm_async.events import (
     Gap,
     Live,
     ScriptOutput,
-    UnknownEvent,
 )
-from trmm_async.models import Agent, Alert, Client, ClientRef
 from trmm_async.stream.backlog import TOO_SLOW, Backlog
-from trmm_async.stream.filters import wanted
-
-THEN = datetime(2026, 4, 21, 8, 0, tzinfo=UTC)
-
-
-def up(who: str = "a") -> AgentOnline:
-    return AgentOnline(agent_id=who)
-
-
-def down(who: str = "a") -> AgentOffline:
-    return AgentOffline(agent_id=who)
-
-
-def raised(number: int, message: str = "", who: str = "a", severity: str = "error") -> AlertEvent:
-    return AlertEvent(agent_id=who, alert=Alert(id=number, agent_id=who, severity=severity, message=message))
 
 
 def out(text: str, who: str = "a") -> ScriptOutput:
     return ScriptOutput(agent_id=who, output=text)
-
-
-def gap(who: str = "a", dropped: int = 0) -> Gap:
-    return Gap(agent_id=who, since=THEN - timedelta(hours=1), until=THEN, reason="away", dropped=dropped)
-
-
-def live(who: str = "a") -> Live:
-    return Live(agent_id=who, time=THEN)
 
 
 def too_slow(dropped: int, who: str = "a", since: datetime = THEN) -> Gap:
@@ -174,69 +148,3 @@ def state(events: Sequence[Event]) -> dict[object, Event]:
 
 
 # Filters.
-
-CLIENTS = {"a": ClientRef(id=1, name="Hermes"), "b": ClientRef(name="Other")}
-
-
-def passing(
-    events: Sequence[Event],
-    *,
-    kinds: Any = None,
-    agent: Any = None,
-    client: Any = None,
-    severity: Any = None,
-    marks: bool = False,
-) -> list[Event]:
-    wants = wanted(kinds, agent, client, severity, marks=marks)
-    return [event for event in events if wants.lets(event, CLIENTS)]
-
-
-ALL: list[Event] = [up("a"), down("b"), raised(1), raised(2, severity="info", who="b"), gap(), live("b")]
-
-
-@pytest.mark.parametrize(
-    ("given", "expected"),
-    [
-        ({}, ALL),
-        ({"kinds": AlertEvent}, ALL[2:4]),
-        ({"kinds": (AgentOnline, AgentOffline)}, ALL[:2]),
-        ({"kinds": AlertEvent, "marks": True}, ALL[2:]),
-        ({"agent": "a"}, [ALL[0], ALL[2], ALL[4]]),
-        ({"agent": Agent(agent_id="b")}, [ALL[1], ALL[3], ALL[5]]),
-        ({"agent": ["a", Agent(agent_id="b")]}, ALL),
-        ({"client": 1}, [ALL[0], ALL[2], ALL[4]]),
-        ({"client": "Other"}, [ALL[1], ALL[3], ALL[5]]),
-        ({"client": Client(id=1)}, [ALL[0], ALL[2], ALL[4]]),
-        ({"client": Client(id=7, name="Other")}, [ALL[1], ALL[3], ALL[5]]),
-        ({"client": ClientRef(name="Hermes")}, [ALL[0], ALL[2], ALL[4]]),
-        ({"client": 7}, []),
-        ({"severity": "error"}, [ALL[2]]),
-        ({"severity": ["error", "info"], "marks": True}, ALL[2:]),
-    ],
-)
-def test_only_what_is_wanted_passes(given: dict[str, Any], expected: list[Event]) -> None:
-    assert passing(ALL, **given) == expected
-
-
-def test_an_agent_whose_client_is_not_known_is_of_no_client() -> None:
-    assert passing([up("c")], client=1) == []
-
-
-NONE: list[dict[str, Any]] = [
-    {"kinds": int},
-    {"kinds": ()},
-    {"kinds": "AlertEvent"},
-    {"kinds": (AlertEvent, int)},
-    {"kinds": [AlertEvent]},
-    {"agent": ""},
-    {"agent": [5]},
-    {"client": -1},
-    {"client": ""},
-    {"severity": "bad"},
-]
-
-
-@pytest.mark.parametrize("given", NONE)
-def test_a_filter_that_is_none_is_refused(given: dict[str, Any]) -> None:
-    with pytest.raises(InvalidRequestError):
-        passing([UnknownEvent(agent_id="a", action=None, raw=b"")], **given)

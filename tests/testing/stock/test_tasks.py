@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.testing.kit import Row, one, rows
-from trmm_async.testing.stock.schedules import words
 
 if TYPE_CHECKING:
     from tests.testing.kit import Http
@@ -73,47 +72,6 @@ async def test_a_task_of_an_agent_that_is_away_does_not_run(http: Http, server: 
 async def test_a_schedule_with_a_part_missing(http: Http, server: Simulator, body: Row, words: str) -> None:
     answer = await http("POST", "/tasks/", body | {"name": "x", "agent": server.agent_ids[0]})
     assert (answer.status, answer.json) == (400, {"non_field_errors": [words]})
-
-
-@pytest.mark.parametrize(
-    ("task", "said"),
-    [
-        ({"task_type": "daily", "daily_interval": 1}, "Daily at 10:00AM"),
-        ({"task_type": "daily", "daily_interval": 3}, "Every 3 days at 10:00AM"),
-        (
-            {"task_type": "weekly", "weekly_interval": 2, "run_time_bit_weekdays": 3},
-            "Sunday, Monday at 10:00AM",
-        ),
-        (
-            {"task_type": "weekly", "weekly_interval": 1, "run_time_bit_weekdays": 127},
-            "Every day at 10:00AM every 1 weeks",
-        ),
-        (
-            {"task_type": "monthly", "monthly_months_of_year": 4095, "monthly_days_of_month": 2147483648},
-            "Runs on Every month on days Last day at 10:00AM",
-        ),
-        (
-            {"task_type": "monthly", "monthly_months_of_year": 3, "monthly_days_of_month": 5},
-            "Runs on January, February on days 1, 3 at 10:00AM",
-        ),
-        (
-            {"task_type": "monthly", "monthly_months_of_year": 1, "monthly_days_of_month": 2147483647},
-            "Runs on January on days Every day at 10:00AM",
-        ),
-        (
-            {
-                "task_type": "monthlydow", "monthly_months_of_year": 1, "monthly_weeks_of_month": 1,
-                "run_time_bit_weekdays": 2,
-            },
-            "Runs on January on First Week on Monday at 10:00AM",
-        ),
-        ({"task_type": "runonce"}, "Run once on 12/01/2026 10:00AM"),
-        ({"task_type": "onboarding"}, "Onboarding: Runs once on task creation."),
-        ({"task_type": "scheduled"}, None),
-    ],
-)  # fmt: skip
-def test_schedules_in_words(task: Row, said: str | None) -> None:
-    assert words(DATED | task) == said
 
 
 async def test_a_schedule_changes_only_with_its_type(http: Http, server: Simulator) -> None:
